@@ -1,0 +1,25 @@
+"""Where a run finds its inputs: folders, weights and device. Never part of a run's identity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """The surroundings of a run.
+
+    Args:
+        data_root: folder that holds the datasets in CoOp's layout, or None if only drawn datasets are used.
+        cache_dir: folder of the frozen-feature store, or None to keep features in memory only.
+        weights: local weight files by backbone slug.
+        device: `cpu` or `cuda[:i]`.
+        threads: torch's intra-op threads in this process.
+    """
+
+    data_root: Path | None = None
+    cache_dir: Path | None = None
+    weights: dict[str, Path] = field(default_factory=dict)
+    device: str = "cpu"
+    threads: int = 1

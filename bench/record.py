@@ -1,0 +1,131 @@
+"""The answer: what came out of one run, typed, versioned and immutable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from bench.spec import ExperimentSpec
+
+SCHEMA_VERSION = 1
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class RunStatus(StrEnum):
+    """Whether a run produced scores."""
+
+    OK = "ok"
+    FAILED = "failed"
+
+
+class Score(_Frozen):
+    """How well the classifier did on one evaluation split."""
+
+    split: str = Field(description="base, new or all")
+    accuracy: float = Field(ge=0, le=1, description="top-1, micro")
+    macro_accuracy: float = Field(ge=0, le=1, description="mean of per-class accuracies (recall)")
+    macro_precision: float = Field(ge=0, le=1, description="mean of per-class precisions; a class never predicted counts 0")
+    nll: float = Field(description="mean negative log-likelihood, nats")
+    brier: float = Field(description="mean Brier score, 0..2")
+    ece: float = Field(ge=0, le=1, description="expected calibration error, 15 bins of equal mass")
+    n: int = Field(ge=1, description="test images")
+    n_classes: int = Field(ge=1)
+
+
+class Cost(_Frozen):
+    """What a run cost, by phase. Seconds are wall clock of this process and exclude imports and data reading."""
+
+    trainable_parameters: int
+    prepare_seconds: float
+    train_seconds: float
+    eval_seconds: float
+    steps: int = Field(description="optimiser steps")
+    peak_memory_bytes: int = Field(description="peak resident set of the process so far (CPU) or peak allocated (CUDA)")
+    image_passes: int = Field(description="images pushed through the untouched image tower by this run")
+    prompted_image_passes: int = Field(description="images pushed through a changed image tower")
+    text_passes: int = Field(description="class texts pushed through the text tower")
+
+
+class Provenance(_Frozen):
+    """Where and with what a run was made."""
+
+    package_version: str
+    method_digest: str = Field(description="digest of the method's source file")
+    git_commit: str | None
+    git_dirty: bool | None
+    python: str
+    platform: str
+    packages: dict[str, str]
+    device: str
+    threads: int
+    backbone_digest: str = Field(description="digest of the backbone's weights")
+    support_digests: list[str] = Field(description="content digest of each support image, in order")
+
+
+class RunError(_Frozen):
+    """Why a run failed: the kind of exception, its message, and where it was raised."""
+
+    kind: str
+    message: str
+    traceback: str
+
+
+class RunRecord(_Frozen):
+    """One answered spec."""
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str
+    spec: ExperimentSpec
+    status: RunStatus
+    scores: list[Score] = Field(default_factory=list)
+    final_loss: float | None = None
+    cost: Cost | None = None
+    provenance: Provenance
+    error: RunError | None = None
+    created_at: datetime
+
+    def score(self, split: str) -> Score | None:
+        """The score on that split, or None if there is none."""
+        return next((score for score in self.scores if score.split == split), None)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Per-image outcomes of one run on one split; columns of equal length `n`, in the order of the split.
+
+    `top_labels`, `top_logits` are `(n, min(5, n_classes))`, best first. `log_sum_exp` and `sum_p2` (the sum of squared
+    probabilities) make likelihood and Brier score computable without the full logits.
+    """
+
+    split: str
+    images: tuple[str, ...]
+    label: np.ndarray
+    predicted: np.ndarray
+    rank: np.ndarray
+    true_logit: np.ndarray
+    log_sum_exp: np.ndarray
+    sum_p2: np.ndarray
+    top_labels: np.ndarray
+    top_logits: np.ndarray
+
+
+class DifficultyRecord(_Frozen):
+    """How hard a dataset is for a backbone: one number per measure and class half."""
+
+    schema_version: int = SCHEMA_VERSION
+    backbone: str
+    backbone_digest: str
+    dataset: str
+    data_fingerprint: str = Field(description="digest of test list, class names and template")
+    split: str = Field(description="all, base or new classes")
+    n_classes: int
+    n_images: int
+    measures: dict[str, float | None]
+    created_at: datetime

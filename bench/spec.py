@@ -1,0 +1,42 @@
+"""The question: what one run is asked to do. Its canonical JSON hashes to the run id."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from datasets_registry._types import DrawRule, EvalProtocol
+
+SPEC_VERSION = 1
+
+
+class ExperimentSpec(BaseModel):
+    """One run: a method with all its settings, on one backbone, one materialised task, one seed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = SPEC_VERSION
+    method: str
+    config: dict[str, Any] = Field(description="every setting of the method, defaults written out")
+    recipe: dict[str, Any] | None = Field(description="every training setting, or None for a training-free method")
+    backbone: str = Field(description="slug `arch.tag`")
+    dataset: str
+    task_fingerprint: str = Field(description="digest of support manifest, class names, template and evaluation lists")
+    draw: DrawRule
+    protocol: EvalProtocol
+    shots: int = Field(ge=0)
+    seed: int = Field(ge=0)
+    precision: str = Field("fp32", description="arithmetic of the frozen towers")
+
+    @property
+    def run_id(self) -> str:
+        """First 16 hex digits of the SHA-256 of the canonical JSON."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def label(self) -> str:
+        """A short human name, for progress and messages."""
+        return f"{self.method} on {self.dataset}, {self.protocol}, {self.shots} shots, seed {self.seed}"

@@ -1,0 +1,99 @@
+"""A strict registry of named entries, and the dataset registry built on it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Generic, TypeVar
+
+from datasets_registry._errors import BenchError, RegistrationError, UnknownNameError
+from datasets_registry._types import DatasetInfo
+
+T = TypeVar("T")
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class Registry(Generic[T]):
+    """Names to entries. A malformed or repeated name raises at import; an unknown one lists near misses."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, T] = {}
+
+    def add(self, name: str, entry: T) -> T:
+        """Register `entry` under `name`; raises RegistrationError if the name is malformed or taken."""
+        if not _NAME.fullmatch(name):
+            raise RegistrationError(f"{self.kind} name {name!r} must match {_NAME.pattern!r}.")
+        if name in self._entries:
+            raise RegistrationError(f"{self.kind} {name!r} is registered twice; give one of them another name.")
+        self._entries[name] = entry
+        return entry
+
+    def get(self, name: str) -> T:
+        """The entry of that exact name; raises UnknownNameError with near misses."""
+        try:
+            return self._entries[name]
+        except KeyError:
+            raise UnknownNameError(self.kind, name, self._entries) from None
+
+    def match(self, pattern: str) -> list[str]:
+        """Names that a shell-style pattern selects, sorted; a plain name must exist."""
+        if pattern == "all":
+            return sorted(self._entries)
+        if not any(c in pattern for c in "*?["):
+            self.get(pattern)
+            return [pattern]
+        found = sorted(name for name in self._entries if fnmatchcase(name, pattern))
+        if not found:
+            raise UnknownNameError(self.kind, pattern, self._entries)
+        return found
+
+    def remove(self, name: str) -> None:
+        """Take an entry out again (tests that register a toy use it)."""
+        del self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._entries))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+DATASETS: Registry[DatasetInfo] = Registry("dataset")
+
+
+def register_dataset(info: DatasetInfo) -> DatasetInfo:
+    """Put a dataset into the catalogue; call it once, in the module of the same name."""
+    return DATASETS.add(info.name, info)
+
+
+def get_dataset(name: str) -> DatasetInfo:
+    """The dataset of that name; `name:option=value,...` sets the dials of a drawn one.
+
+    Raises UnknownNameError for a name or option nobody registered, BenchError for an option on a dataset without any.
+    """
+    base, _, options = name.partition(":")
+    info = DATASETS.get(base)
+    if not options:
+        return info
+    if info.with_options is None:
+        raise BenchError(f"Dataset {base!r} has no options, but {options!r} was given; use {base!r} alone.")
+    pairs: dict[str, str] = {}
+    for item in options.split(","):
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise BenchError(f"Option {item!r} of dataset {base!r} is not of the form option=value.")
+        if key not in info.options:
+            raise UnknownNameError(f"option of dataset {base!r}", key, info.options)
+        pairs[key] = value
+    return replace(info.with_options(pairs), name=name)
+
+
+def list_datasets() -> list[DatasetInfo]:
+    """All registered datasets, by name."""
+    return [DATASETS.get(name) for name in DATASETS]

@@ -1,0 +1,230 @@
+"""What a method is: its facts (MethodInfo), what it may touch (Batch) and the two interfaces it can implement."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, Generic, TypeVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from datasets_registry._errors import BenchError
+from datasets_registry._types import ClassSet, EvalProtocol
+from methods._backbone import Backbone
+from methods._recipe import Recipe
+
+
+class Family(StrEnum):
+    """What kind of thing a method learns."""
+
+    ZERO_SHOT = "zero-shot"
+    TEXT_PROMPT = "text prompt"
+    VISUAL_PROMPT = "visual prompt"
+    MULTIMODAL_PROMPT = "multimodal prompt"
+    FEATURE_ADAPTER = "feature adapter"
+    CACHE = "cache"
+    WEIGHT_ADAPTER = "weight adapter"
+    CLASSIFIER = "classifier"
+    ENSEMBLE = "ensemble"
+
+
+class Needs(StrEnum):
+    """What a method reads of an image. Touching anything else raises."""
+
+    FEATURES = "features"
+    PIXELS = "pixels"
+
+
+class ClosedVocabularyError(BenchError, ValueError):
+    """A method whose parameters are tied to its training classes was asked about other classes."""
+
+
+class UnsupportedBackboneError(BenchError, ValueError):
+    """A backbone that lacks the part a method has to change."""
+
+
+class UndeclaredNeedError(BenchError, RuntimeError):
+    """A method touched something of a batch that its `needs` does not declare."""
+
+
+class MethodConfig(BaseModel):
+    """Base of all method configurations: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+ConfigT = TypeVar("ConfigT", bound=MethodConfig)
+
+
+class Batch:
+    """Images of one step, with only what the method declared it needs. Everything is computed on first use.
+
+    Args:
+        labels: class indices `(batch,)`, or None at evaluation: test labels are out of a method's reach.
+        features: gives the frozen tower's features `(batch, dim)`, unnormalised, of these very views.
+        pixels: gives the preprocessed images `(batch, 3, h, w)` of these very views.
+        needs: what the method declared.
+    """
+
+    def __init__(
+        self,
+        labels: Int[Tensor, " batch"] | None,
+        *,
+        features: Callable[[], Tensor],
+        pixels: Callable[[], Tensor],
+        needs: frozenset[Needs],
+    ) -> None:
+        self._labels = labels
+        self._sources: dict[Needs, Callable[[], Tensor]] = {Needs.FEATURES: features, Needs.PIXELS: pixels}
+        self._needs = needs
+        self._values: dict[Needs, Tensor] = {}
+
+    def _get(self, need: Needs) -> Tensor:
+        if need not in self._needs:
+            allowed = ", ".join(sorted(self._needs)) or "nothing"
+            raise UndeclaredNeedError(f"Batch.{need} was read, but the method declares needs: {allowed}. Add it to info.needs.")
+        if need not in self._values:
+            self._values[need] = self._sources[need]()
+        return self._values[need]
+
+    @property
+    def labels(self) -> Int[Tensor, " batch"]:
+        """Class indices within the support classes. Raises UndeclaredNeedError at evaluation."""
+        if self._labels is None:
+            raise UndeclaredNeedError("Batch.labels was read at evaluation; test labels are out of a method's reach.")
+        return self._labels
+
+    @property
+    def features(self) -> Float[Tensor, "batch dim"]:
+        """Features of the frozen tower for these views, unnormalised."""
+        return self._get(Needs.FEATURES)
+
+    @property
+    def pixels(self) -> Float[Tensor, "batch 3 h w"]:
+        """Preprocessed pixels of these views."""
+        return self._get(Needs.PIXELS)
+
+
+Classifier = Callable[[Batch], Tensor]
+"""Batch -> logits `(batch, n_cls)`."""
+
+
+@dataclass(frozen=True)
+class SupportView:
+    """What `prepare` gets to see: the support classes, the labels, and the frozen features of the centre views.
+
+    Args:
+        classes: the training classes.
+        labels: `(n,)`.
+        shots: images per class asked for.
+        features: gives `(n, dim)`, unnormalised, computed on first use.
+    """
+
+    classes: ClassSet
+    labels: Int[Tensor, " n"]
+    shots: int
+    features: Callable[[], Tensor]
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """The facts of a method; listings, legends, checks and docs are made from it.
+
+    Args:
+        name: registry id, equal to the module's name.
+        title: as it is written in tables.
+        family: what kind of thing is learned.
+        summary: one sentence.
+        citation: BibTeX entry.
+        config: the configuration class; its defaults are the published setting.
+        needs: the least of an image that it reads.
+        open_vocabulary: whether `classifier` works for classes it was not trained on.
+        recipes: published training settings by protocol; empty for training-free methods.
+        parameter_count: formula `(backbone, config, n_classes) -> trainable parameters`, asserted by a test.
+        vision_transformer: whether the image tower must be a transformer.
+        closed_when: which configs give up the open vocabulary (class-specific prompts), if some do.
+    """
+
+    name: str
+    title: str
+    family: Family
+    summary: str
+    citation: str
+    config: type[MethodConfig]
+    needs: frozenset[Needs]
+    open_vocabulary: bool
+    parameter_count: Callable[[Backbone, MethodConfig, int], int]
+    recipes: Mapping[EvalProtocol, Recipe] = field(default_factory=dict)
+    vision_transformer: bool = False
+    closed_when: Callable[[MethodConfig], bool] | None = None
+
+    def is_open(self, config: MethodConfig) -> bool:
+        """Whether this configuration can classify classes it was not trained on."""
+        return self.open_vocabulary and not (self.closed_when is not None and self.closed_when(config))
+
+
+class Method(ABC, Generic[ConfigT]):
+    """One way of turning a frozen backbone, a few images and class names into a classifier.
+
+    Args:
+        backbone: frozen; shared with other runs, so it must be left bit for bit as it was.
+        config: validated settings.
+        generator: the only source of randomness, on the CPU.
+    """
+
+    info: ClassVar[MethodInfo]
+
+    def __init__(self, backbone: Backbone, config: ConfigT, generator: torch.Generator) -> None:
+        self.backbone = backbone
+        self.config = config
+        self.generator = generator
+
+    def prepare(self, support: SupportView) -> None:
+        """See the support set once, without gradients: class texts, caches, closed forms. Default: keep its classes."""
+        self.support_classes = support.classes
+
+    @abstractmethod
+    def classifier(self, classes: ClassSet) -> Classifier:
+        """Do the text side once for these classes. Raises ClosedVocabularyError if it cannot."""
+
+
+class TrainableMethod(Method[ConfigT]):
+    """A method that learns by minibatch gradient steps on its own parameters."""
+
+    trainable: nn.Module
+    """All that is learned, counted, optimised and saved; never a backbone parameter. Exists after `prepare`."""
+
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        """Training loss of one batch; cross-entropy of `logits` unless a method has another."""
+        return F.cross_entropy(self.train_classifier()(batch), batch.labels)
+
+    def train_classifier(self) -> Classifier:
+        """The classifier that training differentiates; rebuilt every step. Default: the one used in evaluation."""
+        return self.classifier(self.support_classes)
+
+
+def require_known_classes(method: str, trained: ClassSet, asked: ClassSet) -> None:
+    """Raise ClosedVocabularyError unless `asked` are exactly the classes trained on."""
+    if trained.names != asked.names:
+        raise ClosedVocabularyError(
+            f"{method} learns parameters tied to its {len(trained)} training classes and cannot classify "
+            f"{len(asked)} other ones; use --protocol few-shot, or a setting that is shared by all classes."
+        )
+
+
+def cosine_logits(
+    image_features: Float[Tensor, "batch dim"], text_features: Float[Tensor, "n_cls dim"], scale: float | Tensor
+) -> Float[Tensor, "batch n_cls"]:
+    """CLIP's logits: `scale * cos(image, text)`; both sides are normalised here."""
+    return scale * F.normalize(image_features, dim=-1) @ F.normalize(text_features, dim=-1).T
+
+
+def parameter_sizes(module: nn.Module) -> Sequence[int]:
+    """Sizes of all parameters of a module."""
+    return [p.numel() for p in module.parameters()]

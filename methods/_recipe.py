@@ -1,0 +1,58 @@
+"""A recipe: the training settings of one method under one protocol, as plain data with its source."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Optimizer(StrEnum):
+    """Optimisers used by published methods; weight decay is coupled (L2) except in adamw."""
+
+    SGD = "sgd"
+    ADAM = "adam"
+    ADAMW = "adamw"
+    ADADELTA = "adadelta"
+
+
+class Warmup(StrEnum):
+    """Dassl's warm-up kinds. `constant`: warm-up epochs run at `warmup_lr`. `linear`: from `warmup_lr` up to `lr`."""
+
+    NONE = "none"
+    CONSTANT = "constant"
+    LINEAR = "linear"
+
+
+class Recipe(BaseModel):
+    """Everything about training that is not the method itself. Part of a run's identity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field("published", description="`published`, `demo`, or `custom` once a value was set by hand")
+    source: str = Field("", description="where the values are printed")
+    optimizer: Optimizer = Optimizer.SGD
+    lr: float = Field(0.002, gt=0, description="base learning rate")
+    momentum: float = Field(0.9, ge=0, lt=1, description="SGD only; Dassl's default")
+    weight_decay: float = Field(5e-4, ge=0, description="Dassl's default, although no yaml shows it")
+    epochs: int = Field(50, ge=1, description="passes over the support set")
+    epochs_by_shots: dict[int, int] = Field(default_factory=dict, description="overrides `epochs` for these shots")
+    batch_size: int = Field(32, ge=1, description="images a step; drop_last once the support set holds a whole batch")
+    warmup: Warmup = Warmup.CONSTANT
+    warmup_epochs: int = Field(1, ge=0)
+    warmup_lr: float = Field(1e-5, gt=0)
+    views: int = Field(0, ge=0, description="0: a fresh augmented view every epoch; N: N views cycled")
+    crop_scale: tuple[float, float] = Field((0.08, 1.0), description="area range of the random resized crop")
+    augment: bool = Field(True, description="False: every epoch shows the centre view, as in evaluation")
+
+    @model_validator(mode="after")
+    def _crop_scale_is_a_range(self) -> Self:
+        low, high = self.crop_scale
+        if not 0 < low <= high <= 1:
+            raise ValueError(f"crop_scale {self.crop_scale} is not a range inside (0, 1].")
+        return self
+
+    def epochs_for(self, shots: int) -> int:
+        """Number of epochs at that many shots."""
+        return self.epochs_by_shots.get(shots, self.epochs)
