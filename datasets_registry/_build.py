@@ -1,0 +1,136 @@
+"""From a dataset's splits to one materialised few-shot task, and the digests that prove what was in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from datasets_registry._errors import DataError
+from datasets_registry._splits import Draw, class_halves, draw_coop, draw_nested, keep_classes
+from datasets_registry._types import (
+    ClassSet,
+    DatasetInfo,
+    DatasetSplits,
+    DrawRule,
+    EvalProtocol,
+    EvalSplit,
+    FewShotTask,
+    Sample,
+    SupportSet,
+    fingerprint,
+)
+
+
+def build_task(
+    info: DatasetInfo,
+    splits: DatasetSplits,
+    *,
+    protocol: EvalProtocol,
+    shots: int,
+    seed: int,
+    draw: DrawRule,
+) -> FewShotTask:
+    """Draw the support set and lay out what is scored.
+
+    The draw is over all classes and comes first; base-to-new then keeps the base classes of it. So the base run's
+    images are exactly the few-shot run's images of those classes. With `shots=0` the support set holds no image, but
+    still the classes that a zero-shot classifier is asked about.
+
+    Args:
+        info: facts of the dataset; its name and template go into the fingerprint.
+        splits: what its reader found.
+        protocol: `few-shot` scores one split "all"; `base-to-new` scores "base" and "new", each among its own names
+            with labels from 0.
+        shots: images a class.
+        seed: of the draw.
+        draw: which rule picks the images.
+
+    Returns:
+        The task. Its fingerprint covers dataset name, class names, template, protocol, draw rule, keys and labels of
+        every list, and the content of the support images.
+
+    Raises:
+        ShotsError: if a class cannot give that many images.
+        DataError: if there are too few classes, a scored split is empty, or a support image cannot be read.
+    """
+    n_classes = len(splits.class_names)
+    if n_classes < 2:
+        raise DataError(
+            f"The split of dataset {info.name!r} has {n_classes} of the at least 2 classes that {protocol} needs. "
+            f"Use a split file that lists more classes."
+        )
+    drawn = _draw(info, splits, shots=shots, seed=seed, rule=draw)
+    everything = range(n_classes)
+    if protocol is EvalProtocol.FEW_SHOT:
+        trained, scored = everything, {"all": everything}
+    else:
+        base, new = class_halves(n_classes)
+        trained, scored = base, {"base": base, "new": new}
+
+    classes = _class_set(info, splits, trained)
+    support = SupportSet(splits.images, keep_classes(drawn.train, trained), classes)
+    validation = SupportSet(splits.images, keep_classes(drawn.val, trained), classes)
+    evals = tuple(_eval_split(name, info, splits, labels) for name, labels in scored.items())
+    return FewShotTask(
+        dataset=info.name,
+        protocol=protocol,
+        shots=shots,
+        seed=seed,
+        draw=draw,
+        support=support,
+        validation=validation,
+        evals=evals,
+        fingerprint=_task_fingerprint(info, protocol, draw, support=support, validation=validation, evals=evals),
+    )
+
+
+def eval_fingerprint(splits: DatasetSplits, info: DatasetInfo) -> str:
+    """Digest of what zero-shot numbers and difficulty measures rest on: test list, class names and template."""
+    return fingerprint([info.name, list(splits.class_names), info.template, _rows(splits.test)])
+
+
+def _draw(info: DatasetInfo, splits: DatasetSplits, *, shots: int, seed: int, rule: DrawRule) -> Draw:
+    names = splits.class_names
+    if rule is DrawRule.COOP:
+        return draw_coop(splits.train, splits.val, shots=shots, seed=seed, class_names=names)
+    return draw_nested(splits.train, splits.val, dataset=info.name, shots=shots, seed=seed, class_names=names)
+
+
+def _class_set(info: DatasetInfo, splits: DatasetSplits, labels: Sequence[int]) -> ClassSet:
+    return ClassSet(tuple(splits.class_names[label] for label in labels), info.template)
+
+
+def _eval_split(name: str, info: DatasetInfo, splits: DatasetSplits, labels: Sequence[int]) -> EvalSplit:
+    samples = keep_classes(splits.test, labels)
+    if not samples:
+        raise DataError(
+            f"Dataset {info.name!r} has no test image of the {name} classes, so nothing can be scored. "
+            f"Check the 'test' list of its split file."
+        )
+    return EvalSplit(name, splits.images, samples, _class_set(info, splits, labels))
+
+
+def _rows(samples: Sequence[Sample]) -> list[list[object]]:
+    return [[sample.key, sample.label] for sample in samples]
+
+
+def _task_fingerprint(
+    info: DatasetInfo,
+    protocol: EvalProtocol,
+    draw: DrawRule,
+    *,
+    support: SupportSet,
+    validation: SupportSet,
+    evals: Sequence[EvalSplit],
+) -> str:
+    digests = [support.images.digest(sample.key) for sample in support.samples]
+    return fingerprint(
+        [
+            info.name,
+            info.template,
+            protocol.value,
+            draw.value,
+            [list(support.classes.names), _rows(support.samples), digests],
+            _rows(validation.samples),
+            [[split.name, list(split.classes.names), _rows(split.samples)] for split in evals],
+        ]
+    )
