@@ -1,0 +1,97 @@
+"""Images that lie in a folder: reading, decoding, and a digest of their content."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+from PIL import Image
+
+from datasets_registry._errors import DataError
+
+_LFS_POINTER = b"version https://git-lfs"
+
+
+class ImageFiles:
+    """An `Images` source whose keys are paths below one folder, with forward slashes.
+
+    Args:
+        root: folder the keys are relative to.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def load(self, key: str) -> Image.Image:
+        """The image as RGB, as PIL decodes it (EXIF rotation is not applied; CoOp does not either).
+
+        Raises DataError, naming the file and what to do, where it is missing, empty, a Git LFS pointer or no image.
+        """
+        path = self.root / key
+        try:
+            with Image.open(io.BytesIO(_read(path))) as image:
+                # A palette with transparency converts to RGB with a warning; by way of RGBA it is silent and the same.
+                opaque = image.convert("RGBA") if "transparency" in image.info and image.mode == "P" else image
+                return opaque.convert("RGB")
+        except (OSError, SyntaxError, ValueError) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(
+                f"Image {path} cannot be decoded ({type(error).__name__}: {error}). "
+                f"The file is damaged or not an image; unpack it again from the dataset's archive."
+            ) from error
+
+    def digest(self, key: str) -> str:
+        """Hex SHA-256 of the file's bytes; remembered for as long as size and time of change stay the same."""
+        path = self.root / key
+        try:
+            stat = path.stat()
+        except OSError:
+            raise _missing(path) from None
+        return _digest(path, stat.st_size, stat.st_mtime_ns)
+
+    def missing(self, keys: Iterable[str]) -> list[str]:
+        """Those keys that have no file. Lists each folder once instead of asking for every file."""
+        by_folder: defaultdict[str, list[str]] = defaultdict(list)
+        for key in keys:
+            by_folder[str(PurePosixPath(key).parent)].append(key)
+        absent: list[str] = []
+        for folder, members in by_folder.items():
+            path = self.root / folder
+            present = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+            absent += [key for key in members if PurePosixPath(key).name not in present]
+        return absent
+
+
+@lru_cache(maxsize=1 << 18)
+def _digest(path: Path, _size: int, _mtime_ns: int) -> str:
+    """Shared by all sources of this process: many runs read the same dataset."""
+    return hashlib.sha256(_read(path)).hexdigest()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise _missing(path) from None
+    except OSError as error:
+        raise DataError(f"Image {path} cannot be read ({error}). Check its permissions and the disk.") from error
+    if not content:
+        raise DataError(f"Image {path} has zero bytes; unpack it again from the dataset's archive.")
+    if content.startswith(_LFS_POINTER):
+        raise DataError(
+            f"Image {path} is a Git LFS pointer, not the image itself. "
+            f"Run `git lfs pull` where it came from, or use the dataset's own archive."
+        )
+    return content
+
+
+def _missing(path: Path) -> DataError:
+    return DataError(
+        f"Image {path} does not exist. Check that the dataset's archive was unpacked completely "
+        f"and that the split file belongs to these images."
+    )
