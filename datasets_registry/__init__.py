@@ -1,0 +1,48 @@
+"""The catalogue of datasets. Importing it registers every entry and touches neither an image nor torch."""
+
+from datasets_registry import dtd, eurosat, oxford_pets
+from datasets_registry._build import build_task, eval_fingerprint
+from datasets_registry._errors import BenchError, DataError, RegistrationError, ShotsError, UnknownNameError
+from datasets_registry._registry import DATASETS, Registry, get_dataset, list_datasets, register_dataset
+from datasets_registry._types import (
+    ClassSet,
+    DatasetInfo,
+    DatasetSplits,
+    DrawRule,
+    EvalProtocol,
+    EvalSplit,
+    FewShotTask,
+    Images,
+    Reader,
+    Sample,
+    SupportSet,
+)
+
+__all__ = [
+    "DATASETS",
+    "BenchError",
+    "ClassSet",
+    "DataError",
+    "DatasetInfo",
+    "DatasetSplits",
+    "DrawRule",
+    "EvalProtocol",
+    "EvalSplit",
+    "FewShotTask",
+    "Images",
+    "Reader",
+    "RegistrationError",
+    "Registry",
+    "Sample",
+    "ShotsError",
+    "SupportSet",
+    "UnknownNameError",
+    "build_task",
+    "dtd",
+    "eurosat",
+    "eval_fingerprint",
+    "get_dataset",
+    "list_datasets",
+    "oxford_pets",
+    "register_dataset",
+]

@@ -1,0 +1,46 @@
+"""DTD: 47 texture words, from banded to zigzagged.
+
+Cimpoi et al., "Describing Textures in the Wild", CVPR 2014. CoOp's random 50/20/30 split of all 5,640 images ignores
+the ten official splits, so results do not compare with papers that use those. Textures overlap: many images would fit
+several words, but each counts for one.
+"""
+
+from datasets_registry._coop_split import CoopReader
+from datasets_registry._registry import register_dataset
+from datasets_registry._types import DatasetInfo
+
+register_dataset(
+    DatasetInfo(
+        name="dtd",
+        title="DTD",
+        summary="47 texture words for photographs of surfaces; the words are adjectives and overlap.",
+        domain="textures",
+        num_classes=47,
+        class_names=(
+            *("banded", "blotchy", "braided", "bubbly", "bumpy", "chequered", "cobwebbed", "cracked", "crosshatched"),
+            *("crystalline", "dotted", "fibrous", "flecked", "freckled", "frilly", "gauzy", "grid", "grooved"),
+            *("honeycombed", "interlaced", "knitted", "lacelike", "lined", "marbled", "matted", "meshed", "paisley"),
+            *("perforated", "pitted", "pleated", "polka-dotted", "porous", "potholed", "scaly", "smeared"),
+            *("spiralled", "sprinkled", "stained", "stratified", "striped", "studded", "swirly", "veined"),
+            *("waffled", "woven", "wrinkled", "zigzagged"),
+        ),
+        template="{} texture.",
+        licence="for research purposes (its homepage)",
+        homepage="https://www.robots.ox.ac.uk/~vgg/data/dtd/",
+        citation="""@inproceedings{cimpoi2014describing,
+  title = {Describing Textures in the Wild},
+  author = {Cimpoi, Mircea and Maji, Subhransu and Kokkinos, Iasonas and Mohamed, Sammy and Vedaldi, Andrea},
+  booktitle = {IEEE Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year = {2014}
+}""",
+        split_file="split_zhou_DescribableTextures.json",
+        reader=CoopReader(
+            dataset="dtd",
+            folder="dtd",
+            split_file="split_zhou_DescribableTextures.json",
+            image_folder="images",
+            split_url="https://drive.google.com/file/d/1u3_QfB467jqHgNXC00UIzbLZRQCg2S7x",
+            images_url="https://www.robots.ox.ac.uk/~vgg/data/dtd/",
+        ),
+    )
+)

@@ -1,0 +1,53 @@
+"""EuroSAT: ten kinds of land use on 64x64 satellite images.
+
+Helber et al., "EuroSAT: A Novel Dataset and Deep Learning Benchmark for Land Use and Land Cover Classification", 2019.
+CoOp's random 50/20/30 split (there is no official one) and CoOp's rewritten class names: `AnnualCrop` is spoken as
+"Annual Crop Land". The split ignores spatial neighbourhood, so test tiles may touch training tiles.
+"""
+
+from datasets_registry._coop_split import CoopReader
+from datasets_registry._registry import register_dataset
+from datasets_registry._types import DatasetInfo
+
+register_dataset(
+    DatasetInfo(
+        name="eurosat",
+        title="EuroSAT",
+        summary="Ten kinds of land use on 64x64 satellite images; far from CLIP's web photographs.",
+        domain="satellite land use",
+        num_classes=10,
+        class_names=(
+            "Annual Crop Land",
+            "Forest",
+            "Herbaceous Vegetation Land",
+            "Highway or Road",
+            "Industrial Buildings",
+            "Pasture Land",
+            "Permanent Crop Land",
+            "Residential Buildings",
+            "River",
+            "Sea or Lake",
+        ),
+        template="a centered satellite photo of {}.",
+        licence="MIT (its repository); imagery under the Copernicus terms",
+        homepage="https://github.com/phelber/EuroSAT",
+        citation="""@article{helber2019eurosat,
+  title = {{EuroSAT}: A Novel Dataset and Deep Learning Benchmark for Land Use and Land Cover Classification},
+  author = {Helber, Patrick and Bischke, Benjamin and Dengel, Andreas and Borth, Damian},
+  journal = {IEEE Journal of Selected Topics in Applied Earth Observations and Remote Sensing},
+  volume = {12},
+  number = {7},
+  pages = {2217--2226},
+  year = {2019}
+}""",
+        split_file="split_zhou_EuroSAT.json",
+        reader=CoopReader(
+            dataset="eurosat",
+            folder="eurosat",
+            split_file="split_zhou_EuroSAT.json",
+            image_folder="2750",
+            split_url="https://drive.google.com/file/d/1Ip7yaCWFi0eaOFUGga0lUdVi_DDQth1o",
+            images_url="https://zenodo.org/records/7711810",
+        ),
+    )
+)

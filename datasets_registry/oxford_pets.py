@@ -1,0 +1,47 @@
+"""Oxford Pets: 37 breeds of cats and dogs.
+
+Parkhi et al., "Cats and Dogs", CVPR 2012. The official test images; CoOp cuts the official trainval images 80/20 into
+train and val. Class names are the file names' breeds in lower case. Strict decoders reject a few of the files; PIL
+reads them.
+"""
+
+from datasets_registry._coop_split import CoopReader
+from datasets_registry._registry import register_dataset
+from datasets_registry._types import DatasetInfo
+
+register_dataset(
+    DatasetInfo(
+        name="oxford_pets",
+        title="Oxford Pets",
+        summary="37 breeds of cats and dogs; fine-grained, but CLIP has read much about pets.",
+        domain="fine-grained animals",
+        num_classes=37,
+        class_names=(
+            *("abyssinian", "american_bulldog", "american_pit_bull_terrier", "basset_hound", "beagle", "bengal"),
+            *("birman", "bombay", "boxer", "british_shorthair", "chihuahua", "egyptian_mau"),
+            *("english_cocker_spaniel", "english_setter", "german_shorthaired", "great_pyrenees", "havanese"),
+            *("japanese_chin", "keeshond", "leonberger", "maine_coon", "miniature_pinscher", "newfoundland"),
+            *("persian", "pomeranian", "pug", "ragdoll", "russian_blue", "saint_bernard", "samoyed"),
+            *("scottish_terrier", "shiba_inu", "siamese", "sphynx", "staffordshire_bull_terrier"),
+            *("wheaten_terrier", "yorkshire_terrier"),
+        ),
+        template="a photo of a {}, a type of pet.",
+        licence="CC BY-SA 4.0 (its homepage)",
+        homepage="https://www.robots.ox.ac.uk/~vgg/data/pets/",
+        citation="""@inproceedings{parkhi2012cats,
+  title = {Cats and Dogs},
+  author = {Parkhi, Omkar M. and Vedaldi, Andrea and Zisserman, Andrew and Jawahar, C. V.},
+  booktitle = {IEEE Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year = {2012}
+}""",
+        split_file="split_zhou_OxfordPets.json",
+        reader=CoopReader(
+            dataset="oxford_pets",
+            folder="oxford_pets",
+            split_file="split_zhou_OxfordPets.json",
+            image_folder="images",
+            split_url="https://drive.google.com/file/d/1501r8Ber4nNKvmlFVQZ8SeUHTcdTTEqs",
+            images_url="https://www.robots.ox.ac.uk/~vgg/data/pets/",
+        ),
+    )
+)
