@@ -1,0 +1,200 @@
+"""Views are data: a rendering of an image is a pure function of (image digest, view), so it can be shared and stored.
+
+Nothing here reads a global generator or depends on the order, batch or process in which images are visited. The crop
+follows torchvision's RandomResizedCrop and the flip its RandomHorizontalFlip; the centre view is CLIP's test transform.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image
+from torch import Tensor
+
+from methods._recipe import Recipe
+
+_ASPECT_RATIO = (3 / 4, 4 / 3)
+_CROP_TRIES = 10
+_FLIP_PROBABILITY = 0.5
+# A change of what a view looks like must change this, so that stored features of the old look are not taken for it.
+_VERSION = 1
+
+
+class ViewKind(StrEnum):
+    """`center`: as in evaluation. `crop`: a random resized crop, mirrored every other time."""
+
+    CENTER = "center"
+    CROP = "crop"
+
+
+@dataclass(frozen=True)
+class View:
+    """Which rendering of an image is meant; together with the image's digest it decides every pixel.
+
+    Args:
+        kind: centre view or augmented crop.
+        crop_scale: range of the crop's share of the image area, 0..1; the recipe's. Ignored by the centre view.
+        seed: of the run. Ignored by the centre view.
+        index: which of the views; the epoch, or the epoch modulo the number of views. Ignored by the centre view.
+    """
+
+    kind: ViewKind
+    crop_scale: tuple[float, float] = (1.0, 1.0)
+    seed: int = 0
+    index: int = 0
+
+    @property
+    def key(self) -> str:
+        """A short text that names this view in the feature store; equal keys mean equal pixels."""
+        if self.kind is ViewKind.CENTER:
+            return f"center.v{_VERSION}"
+        low, high = self.crop_scale
+        return f"crop.v{_VERSION}-{float(low)!r}-{float(high)!r}-seed{self.seed}-{self.index}"
+
+
+CENTER_VIEW = View(ViewKind.CENTER)
+"""The view that evaluation shows."""
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A rectangle of an image in pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class ViewParams:
+    """What to do to one image: cut out `crop` (None: resize the shorter side and cut the centre), then maybe mirror."""
+
+    crop: Crop | None
+    flip: bool
+
+
+def views_for_epoch(recipe: Recipe, seed: int, epoch: int) -> View:
+    """The view that every training image shows in an epoch.
+
+    Args:
+        recipe: `augment=False` gives the centre view; `views=0` a fresh view every epoch; `views=N` cycles N views.
+        seed: of the run.
+        epoch: from 0.
+
+    Example:
+        >>> views_for_epoch(Recipe(views=4), seed=1, epoch=6).key
+        'crop.v1-0.08-1.0-seed1-2'
+    """
+    if not recipe.augment:
+        return CENTER_VIEW
+    index = epoch % recipe.views if recipe.views else epoch
+    return View(ViewKind.CROP, recipe.crop_scale, seed, index)
+
+
+def view_params(image_digest: str, view: View, size: tuple[int, int]) -> ViewParams:
+    """The crop and flip of one image under one view.
+
+    As torchvision's RandomResizedCrop: up to ten times, draw an area share uniformly from `view.crop_scale` and an
+    aspect ratio log-uniformly from 3/4..4/3, and take the rectangle at a uniform place if it fits; otherwise the
+    largest central rectangle with an allowed ratio.
+
+    Args:
+        image_digest: content digest of the image; any text that identifies it.
+        view: which view.
+        size: `(width, height)` of the image in pixels, as PIL gives it.
+    """
+    if view.kind is ViewKind.CENTER:
+        return ViewParams(crop=None, flip=False)
+    draws = _Uniforms(f"{view.key}|{image_digest}")
+    # The flip comes first, so that it does not depend on how many tries the crop takes.
+    flip = draws.next() < _FLIP_PROBABILITY
+    return ViewParams(_draw_crop(draws, view.crop_scale, size), flip)
+
+
+def render(image: Image.Image, params: ViewParams, size: int) -> UInt8[np.ndarray, "size size 3"]:
+    """Carry out a view on an RGB image: crop and bicubic resize to `size` x `size`, then mirror.
+
+    Equal, pixel by pixel, to torchvision's functions on PIL images.
+    """
+    if params.crop is None:
+        shown = _center_square(image, size)
+    else:
+        c = params.crop
+        cut = image.crop((c.left, c.top, c.left + c.width, c.top + c.height))
+        shown = cut.resize((size, size), Image.Resampling.BICUBIC)
+    if params.flip:
+        shown = shown.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return np.array(shown, dtype=np.uint8)
+
+
+def to_pixels(
+    images: UInt8[np.ndarray, "batch h w 3"], mean: Sequence[float], std: Sequence[float]
+) -> Float[Tensor, "batch 3 h w"]:
+    """Scale bytes to 0..1, subtract the channel means, divide by the channel deviations; float32, channels first."""
+    # channels last -> channels first, so that the result is laid out as the image tower expects it
+    pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float().div_(255)
+    per_channel = (1, 3, 1, 1)
+    return pixels.sub_(torch.tensor(mean).view(per_channel)).div_(torch.tensor(std).view(per_channel))
+
+
+class _Uniforms:
+    """Numbers in [0, 1) from SHA-256 of (key, counter): the same on every machine, and never exhausted."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._counter = 0
+
+    def next(self) -> float:
+        block = hashlib.sha256(f"{self._key}|{self._counter}".encode()).digest()
+        self._counter += 1
+        return (int.from_bytes(block[:8], "big") >> 11) / (1 << 53)
+
+    def between(self, low: float, high: float) -> float:
+        return low + (high - low) * self.next()
+
+    def integer_up_to(self, high: int) -> int:
+        """Uniform over 0..high, both included."""
+        return int(self.next() * (high + 1))
+
+
+def _draw_crop(draws: _Uniforms, scale: tuple[float, float], size: tuple[int, int]) -> Crop:
+    width, height = size
+    log_low, log_high = (math.log(ratio) for ratio in _ASPECT_RATIO)
+    for _ in range(_CROP_TRIES):
+        area = width * height * draws.between(*scale)
+        ratio = math.exp(draws.between(log_low, log_high))
+        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < w <= width and 0 < h <= height:
+            top = draws.integer_up_to(height - h)
+            left = draws.integer_up_to(width - w)
+            return Crop(left, top, w, h)
+    return _central_crop(width, height)
+
+
+def _central_crop(width: int, height: int) -> Crop:
+    low, high = _ASPECT_RATIO
+    w, h = width, height
+    if width / height < low:
+        h = round(width / low)
+    elif width / height > high:
+        w = round(height * high)
+    return Crop((width - w) // 2, (height - h) // 2, w, h)
+
+
+def _center_square(image: Image.Image, size: int) -> Image.Image:
+    width, height = image.size
+    shorter = min(width, height)
+    if shorter != size:
+        # Whole numbers cut off the fraction of the longer side, as torchvision does.
+        width, height = int(size * width / shorter), int(size * height / shorter)
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+    left, top = round((width - size) / 2), round((height - size) / 2)
+    return image.crop((left, top, left + size, top + size))
