@@ -1,0 +1,206 @@
+import json
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+from bench.leaderboard import H, HConvention, Setting, harmonic_mean, leaderboard, settings
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+B2N = Setting("ViT-B-16.openai", "base-to-new", 16, "coop", "fp32")
+
+
+def run(method="coop", dataset="dtd", seed=1, shots=16, protocol="base-to-new", day=0, **changes):
+    """The rows of one run; scores are given per split as fractions."""
+    scores = changes.pop("scores", {"base": 0.8, "new": 0.6} if protocol == "base-to-new" else {"all": 0.7})
+    row = {
+        "method": method,
+        "config": "{}",
+        "recipe_name": "published",
+        "recipe": '{"epochs": 50}',
+        "backbone": "ViT-B-16.openai",
+        "dataset": dataset,
+        "task_fingerprint": f"{dataset}-{shots}-{seed}",
+        "draw": "coop",
+        "protocol": protocol,
+        "shots": shots,
+        "seed": seed,
+        "precision": "fp32",
+        "status": "ok",
+        "error_message": None,
+        "n": 100,
+        "n_classes": 10,
+        "trainable_parameters": 8192,
+        "prepare_seconds": 1.0,
+        "train_seconds": 20.0,
+        "eval_seconds": 3.0,
+        "steps": 100,
+        "peak_memory_bytes": 1 << 30,
+        "image_passes": 10,
+        "prompted_image_passes": 0,
+        "text_passes": 200,
+        "created_at": START + timedelta(days=day),
+    } | changes
+    row["run_id"] = changes.get(
+        "run_id",
+        "/".join(str(row[k]) for k in ("method", "config", "dataset", "shots", "seed", "draw", "task_fingerprint")),
+    )
+    if row["status"] == "failed":
+        return [row | {"split": None, "accuracy": None, "n": None, "n_classes": None}]
+    return [row | {"split": split, "accuracy": accuracy} for split, accuracy in scores.items()]
+
+
+def frame(*runs):
+    return pd.DataFrame([row for rows in runs for row in rows])
+
+
+def grid(method="coop", datasets=("dtd", "eurosat"), seeds=(1, 2, 3), **changes):
+    return [run(method, dataset, seed, **changes) for dataset in datasets for seed in seeds]
+
+
+def test_h_of_the_published_coop_line():
+    """Zero-shot CLIP in CoCoOp's table: base 69.34, new 74.22, H 71.70."""
+    assert 100 * harmonic_mean(0.6934, 0.7422) == pytest.approx(71.70, abs=0.005)
+    assert harmonic_mean(0, 0) == 0
+
+
+def test_the_two_conventions_by_hand():
+    board = leaderboard(
+        frame(
+            run(dataset="dtd", scores={"base": 0.9, "new": 0.1}),
+            run(dataset="eurosat", scores={"base": 0.5, "new": 0.5}),
+        ),
+        B2N,
+    )
+    entry = board.entries[0]
+    assert entry.cells["dtd"].scores[H].mean == pytest.approx(0.18)
+    assert entry.average("base", HConvention.H_OF_MEANS).mean == pytest.approx(0.7)
+    assert entry.average(H, HConvention.H_OF_MEANS).mean == pytest.approx(2 * 0.7 * 0.3 / 1.0)
+    assert entry.average(H, HConvention.MEAN_OF_H).mean == pytest.approx((0.18 + 0.5) / 2)
+
+
+def test_a_cell_is_a_mean_over_seeds_with_a_student_t_interval():
+    board = leaderboard(
+        frame(*[run(seed=s, scores={"base": b, "new": 0.5}) for s, b in [(1, 0.70), (2, 0.80), (3, 0.90)]]), B2N
+    )
+    cell = board.entries[0].cells["dtd"]
+    assert cell.scores["base"].mean == pytest.approx(0.8)
+    assert cell.scores["base"].half_width == pytest.approx(4.302653 * 0.1 / 3**0.5, abs=1e-6)
+    assert cell.scores["new"].half_width == pytest.approx(0)
+    assert cell.scores[H].mean == pytest.approx(harmonic_mean(0.8, 0.5)), "H of the seed means, not the mean of seed Hs"
+    assert cell.run_ids == tuple(sorted(cell.run_ids))
+    assert len(cell.run_ids) == cell.n == cell.expected == 3
+
+
+def test_the_average_interval_is_over_seeds():
+    scores = {("dtd", 1): 0.6, ("dtd", 2): 0.8, ("eurosat", 1): 0.5, ("eurosat", 2): 0.5}
+    board = leaderboard(
+        frame(*[run(dataset=d, seed=s, scores={"base": a, "new": a}) for (d, s), a in scores.items()]), B2N
+    )
+    average = board.entries[0].average("base", board.convention)
+    assert (average.mean, average.n) == (pytest.approx(0.6), 2)
+    assert average.half_width == pytest.approx(12.7062 * 0.0707107 / 2**0.5, abs=1e-4), "seed averages 0.55 and 0.65"
+
+
+def test_permuting_rows_changes_nothing():
+    rows = frame(*grid("coop"), *grid("apex", seeds=(1, 2)), *grid("zero_shot", seeds=(0,), shots=0))
+    for state in range(5):
+        assert leaderboard(rows.sample(frac=1, random_state=state), B2N) == leaderboard(rows, B2N)
+
+
+def test_a_missing_seed_is_flagged_and_has_no_rank_and_no_interval():
+    board = leaderboard(frame(*grid("coop"), *grid("apex")[:-1]), B2N)
+    apex = board.entry("apex")
+    assert (apex.n, apex.expected, apex.complete, apex.rank) == (5, 6, False, None)
+    assert [(cell.dataset, cell.seed, cell.error) for cell in apex.missing] == [("eurosat", 3, None)]
+    assert apex.average(H, board.convention).half_width is None
+    assert not board.complete
+    assert [entry.key for entry in board.entries] == ["coop", "apex"], "incomplete entries come last"
+    assert list(board.frame()["complete"]) == [True, False]
+
+
+def test_the_seed_that_died_of_memory_is_listed_with_its_message():
+    """CoOp's parser prints `91.50% +- 0.50%` over the two that are left."""
+    board = leaderboard(
+        frame(*grid(datasets=("dtd",), seeds=(1, 2)), run(seed=3, status="failed", error_message="out of memory")), B2N
+    )
+    entry = board.entries[0]
+    assert (entry.n, entry.expected, entry.complete) == (2, 3, False)
+    assert [(cell.seed, cell.error) for cell in board.failed] == [(3, "out of memory")]
+
+
+def test_an_entry_with_failed_runs_only_is_there_without_numbers():
+    board = leaderboard(frame(*grid("coop"), *grid("apex", status="failed", error_message="boom")), B2N)
+    apex = board.entry("apex")
+    assert (apex.n, apex.averages, apex.cost) == (0, {}, None)
+
+
+def test_zero_shot_joins_every_board_as_baseline():
+    rows = frame(
+        *grid("coop", shots=16),
+        *grid("coop", shots=4),
+        *grid("zero_shot", seeds=(0,), shots=0, draw="nested", scores={"base": 0.7, "new": 0.7}),
+    )
+    assert [setting.shots for setting in settings(rows)] == [4, 16]
+    for setting in settings(rows):
+        board = leaderboard(rows, setting)
+        zero = board.entry("zero_shot")
+        assert board.baseline == "zero_shot"
+        assert (zero.n, zero.expected, zero.complete) == (2, 2, True)
+        assert zero.average("base", board.convention).half_width is None
+        assert board.entry("coop").cells["dtd"].gains["base"] == pytest.approx(0.1)
+        assert board.entry("coop").cells["dtd"].gains["new"] == pytest.approx(-0.1)
+
+
+def test_zero_shot_alone_has_a_board():
+    rows = frame(*grid("zero_shot", seeds=(0,), shots=0))
+    assert [setting.shots for setting in settings(rows)] == [0]
+    assert leaderboard(rows, settings(rows)[0]).entries[0].complete
+
+
+def test_two_configs_are_two_entries_labelled_by_what_differs():
+    configs = [json.dumps({"n_ctx": n, "init": "a photo of a"}) for n in (4, 16)]
+    board = leaderboard(frame(*[run(config=config) for config in configs]), B2N)
+    assert sorted(entry.key for entry in board.entries) == ["coop [n_ctx=16]", "coop [n_ctx=4]"]
+    assert {entry.label for entry in board.entries} == {"n_ctx=16", "n_ctx=4"}
+
+
+def test_two_recipes_are_two_entries():
+    board = leaderboard(
+        frame(run(run_id="a"), run(run_id="b", recipe='{"epochs": 5}', recipe_name="short"), run(method="apex")), B2N
+    )
+    assert sorted(entry.key for entry in board.entries) == ["apex", "coop [recipe=published]", "coop [recipe=short]"]
+    unnamed = leaderboard(frame(run(run_id="a"), run(run_id="b", recipe='{"epochs": 5}')), B2N)
+    assert sorted(entry.key for entry in unnamed.entries) == ["coop [recipe.epochs=50]", "coop [recipe.epochs=5]"]
+
+
+def test_runs_on_an_older_task_are_set_aside_by_name():
+    board = leaderboard(
+        frame(run(run_id="old", task_fingerprint="aaaa"), run("apex", run_id="new", task_fingerprint="bbbb", day=1)),
+        B2N,
+    )
+    assert [(aside.run_id, aside.entry) for aside in board.set_aside] == [("old", "coop")]
+    assert "task aaaa" in board.set_aside[0].reason
+    assert board.entry("coop").n == 0
+
+
+def test_zero_shot_on_another_test_list_is_no_baseline():
+    board = leaderboard(frame(run("zero_shot", shots=0, seed=0, n=50), run(day=1)), B2N)
+    assert [aside.entry for aside in board.set_aside] == ["zero_shot"]
+    assert "50 test images" in board.set_aside[0].reason
+    assert board.entry("coop").cells["dtd"].gains == {}
+
+
+def test_few_shot_boards_are_ordered_by_accuracy():
+    setting = Setting("ViT-B-16.openai", "few-shot", 16, "coop", "fp32")
+    board = leaderboard(
+        frame(run("a", protocol="few-shot", scores={"all": 0.5}), run("b", protocol="few-shot", scores={"all": 0.6})),
+        setting,
+    )
+    assert board.measures == ("all",)
+    assert [(entry.key, entry.rank) for entry in board.entries] == [("b", 1), ("a", 2)]
+
+
+def test_boards_of_two_precisions_do_not_mix():
+    rows = frame(run(), run(precision="bf16", seed=2))
+    assert [leaderboard(rows, setting).seeds for setting in settings(rows)] == [(2,), (1,)]
