@@ -1,0 +1,89 @@
+"""CoOp's draw against published facts: always against those in tests/fixtures, and against all where the splits are."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from datasets_registry._coop_split import read_coop_split
+from datasets_registry._splits import Draw, draw_coop
+from datasets_registry._types import Sample
+
+FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
+SHOTS, SEEDS = (1, 2, 4, 8, 16), (1, 2, 3)
+SPLIT_FILES = {
+    "caltech101": "split_zhou_Caltech101.json",
+    "dtd": "split_zhou_DescribableTextures.json",
+    "eurosat": "split_zhou_EuroSAT.json",
+    "oxford_flowers": "split_zhou_OxfordFlowers.json",
+    "oxford_pets": "split_zhou_OxfordPets.json",
+    "stanford_cars": "split_zhou_StanfordCars.json",
+    "ucf101": "split_zhou_UCF101.json",
+}
+SIZES = {  # classes, train, val, test; CoOp's published counts
+    "caltech101": (100, 4128, 1649, 2465),
+    "dtd": (47, 2820, 1128, 1692),
+    "eurosat": (10, 13500, 5400, 8100),
+    "oxford_flowers": (102, 4093, 1633, 2463),
+    "oxford_pets": (37, 2944, 736, 3669),
+    "stanford_cars": (196, 6509, 1635, 8041),
+    "ucf101": (101, 7639, 1898, 3783),
+}
+
+
+def path_hash(samples: tuple[Sample, ...]) -> str:
+    return hashlib.sha256("\n".join(sample.key for sample in samples).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("name", SPLIT_FILES)
+def test_every_published_draw_is_reproduced(name: str, shared_data: Path):
+    golden = json.loads((shared_data / "splits/fewshot/golden_sha256.json").read_text())[name]
+    split = read_coop_split(shared_data / "splits" / SPLIT_FILES[name])
+    assert len(golden) == len(SHOTS) * len(SEEDS)
+    for shots in SHOTS:
+        for seed in SEEDS:
+            draw = draw_coop(split.train, split.val, shots=shots, seed=seed, class_names=split.class_names)
+            expected = golden[f"shot_{shots}-seed_{seed}"]
+            assert path_hash(draw.train) == expected["train"]["sha256"], (name, shots, seed)
+            assert path_hash(draw.val) == expected["val"]["sha256"], (name, shots, seed)
+
+
+@pytest.mark.parametrize("name", SPLIT_FILES)
+def test_split_files_have_the_published_sizes(name: str, shared_data: Path):
+    split = read_coop_split(shared_data / "splits" / SPLIT_FILES[name])
+    assert (len(split.class_names), len(split.train), len(split.val), len(split.test)) == SIZES[name]
+
+
+def positions(draw: Draw, part: str, members: int) -> list[list[int]]:
+    """Positions within the class, in drawing order, `members` a class."""
+    flat = [int(sample.key) for sample in getattr(draw, part)]
+    return [flat[i : i + members] for i in range(0, len(flat), members)]
+
+
+@pytest.mark.parametrize("name", ["eurosat", "oxford_pets"])
+def test_the_draw_over_the_real_class_sizes_gives_the_published_positions(name: str):
+    facts = json.loads((FIXTURES / "coop_draws.json").read_text())["datasets"][name]
+    train, val = (
+        [Sample(str(i), label) for label, n in enumerate(facts[sizes]) for i in range(n)]
+        for sizes in ("train_sizes", "val_sizes")
+    )
+    names = [str(label) for label in range(len(facts["train_sizes"]))]
+    for key, expected in facts["draws"].items():
+        shots, seed = (int(part.split("_")[1]) for part in key.split("-"))
+        draw = draw_coop(train, val, shots=shots, seed=seed, class_names=names)
+        assert positions(draw, "train", shots) == expected["train"], key
+        assert positions(draw, "val", min(shots, 4)) == expected["val"], key
+
+
+def test_a_small_split_that_is_not_grouped_by_label():
+    """Worked out once with CPython's own `random.sample` on the file's paths."""
+    split = read_coop_split(FIXTURES / "toy_split.json")
+    assert split.class_names == ("Big_Owl", "small_owl", "colt's foot", "2012 Van C/V", "grid")
+    draw = draw_coop(split.train, split.val, shots=2, seed=1, class_names=split.class_names)
+    assert [s.key[len("train/") : -len(".jpg")] for s in draw.train] == (
+        ["3_04", "3_00", "0_05", "0_03", "2_03", "2_04", "4_02", "4_01", "1_04", "1_00"]
+    )
+    assert [s.key[len("val/") : -len(".jpg")] for s in draw.val] == (
+        ["1_02", "1_00", "4_01", "4_00", "0_02", "0_00", "3_00", "3_01", "2_00", "2_02"]
+    )
