@@ -1,0 +1,52 @@
+"""Small real subsets in CoOp's layout: what a user has on disk is read, drawn, decoded and fingerprinted."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from datasets_registry import DrawRule, EvalProtocol, build_task, get_dataset
+
+SUBSETS = {"eurosat": (10, 200, 40, 200), "dtd": (10, 200, 40, 200), "oxford_pets": (3, 60, 12, 60)}
+
+
+@pytest.mark.parametrize("name", SUBSETS)
+def test_a_real_subset_is_a_dataset_in_its_own_right(name: str, shared_data: Path):
+    info = get_dataset(name)
+    splits = info.reader(shared_data / "real")
+    assert (len(splits.class_names), len(splits.train), len(splits.val), len(splits.test)) == SUBSETS[name]
+    assert splits.class_names == tuple(name for name in info.class_names if name in splits.class_names)
+    for samples in (splits.train, splits.val, splits.test):
+        image = splits.images.load(samples[0].key)
+        assert image.mode == "RGB"
+        assert np.array(image).std() > 1
+
+
+@pytest.mark.parametrize("draw", DrawRule)
+@pytest.mark.parametrize("name", SUBSETS)
+def test_sixteen_shots_of_both_protocols(name: str, draw: DrawRule, shared_data: Path):
+    info = get_dataset(name)
+    splits = info.reader(shared_data / "real")
+    n_classes, *_, n_test = SUBSETS[name]
+    few_shot, base_to_new = (
+        build_task(info, splits, protocol=protocol, shots=16, seed=1, draw=draw) for protocol in EvalProtocol
+    )
+    n_base = (n_classes + 1) // 2
+    assert len(few_shot.support) == 16 * n_classes
+    assert len(base_to_new.support) == 16 * n_base
+    assert len(base_to_new.validation) == 4 * n_base
+    assert len(base_to_new.eval("base")) + len(base_to_new.eval("new")) == n_test
+    assert len(base_to_new.eval("new").classes) == n_classes - n_base
+    assert few_shot.fingerprint != base_to_new.fingerprint
+
+
+def test_different_classes_look_different(shared_data: Path):
+    """Labels and images belong together: roofs are brighter than trees."""
+    splits = get_dataset("eurosat").reader(shared_data / "real")
+
+    def brightness(name: str) -> float:
+        label = splits.class_names.index(name)
+        tiles = [np.array(splits.images.load(s.key), dtype=float) for s in splits.train if s.label == label]
+        return float(np.mean([tile[..., 1].mean() for tile in tiles]))
+
+    assert brightness("Industrial Buildings") > brightness("Forest") + 10
