@@ -1,0 +1,194 @@
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from scipy import stats
+from torchvision import transforms
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms import functional as tvf
+
+from bench.views import CENTER_VIEW, Crop, View, ViewKind, ViewParams, render, to_pixels, view_params, views_for_epoch
+from methods._recipe import Recipe
+
+MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+SIZES = [(64, 64), (97, 61), (40, 133), (32, 500), (501, 17), (48, 48), (33, 47), (47, 33)]
+
+
+def picture(width: int, height: int, seed: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def crop_view(index: int = 0, *, scale: tuple[float, float] = (0.08, 1.0), seed: int = 1) -> View:
+    return View(ViewKind.CROP, scale, seed, index)
+
+
+class TestViewsForEpoch:
+    def test_no_limit_means_a_fresh_view_every_epoch(self):
+        keys = [views_for_epoch(Recipe(views=0), seed=1, epoch=epoch).key for epoch in range(50)]
+        assert len(set(keys)) == 50
+
+    def test_n_views_are_cycled(self):
+        views = [views_for_epoch(Recipe(views=3), seed=1, epoch=epoch) for epoch in range(7)]
+        assert [view.index for view in views] == [0, 1, 2, 0, 1, 2, 0]
+        assert views[0] == views[3]
+
+    def test_the_first_n_epochs_show_the_same_views_either_way(self):
+        """So that stored features are shared between recipes."""
+        for epoch in range(3):
+            assert views_for_epoch(Recipe(views=3), 1, epoch) == views_for_epoch(Recipe(views=0), 1, epoch)
+
+    def test_without_augmentation_every_epoch_shows_the_centre(self):
+        assert views_for_epoch(Recipe(augment=False, views=3), seed=5, epoch=7) == CENTER_VIEW
+
+    def test_the_crop_scale_is_the_recipes(self):
+        assert views_for_epoch(Recipe(crop_scale=(0.5, 1.0)), seed=1, epoch=0).crop_scale == (0.5, 1.0)
+
+
+class TestKey:
+    def test_equal_keys_mean_equal_pixels_and_other_keys_other_views(self):
+        views = [
+            crop_view(i, scale=scale, seed=seed) for i in (0, 1) for scale in ((0.08, 1), (0.5, 1)) for seed in (1, 2)
+        ]
+        assert len({view.key for view in [*views, CENTER_VIEW]}) == 9
+        assert len({view_params("image", view, (200, 200)) for view in views}) == 8
+
+    def test_one_and_one_point_nought_are_the_same_scale(self):
+        assert crop_view(scale=(0.5, 1)).key == crop_view(scale=(0.5, 1.0)).key
+
+    def test_the_centre_view_has_one_key(self):
+        assert View(ViewKind.CENTER, (0.5, 1.0), 3, 4).key == CENTER_VIEW.key == "center.v1"
+
+    def test_a_key_can_be_a_file_name(self):
+        assert set(crop_view().key) <= set("abcdefghijklmnopqrstuvwxyz0123456789.-")
+
+
+class TestParams:
+    def test_neither_global_generators_nor_order_matter(self):
+        asked = [(f"image {i}", crop_view(j)) for i in range(20) for j in range(3)]
+        first = [view_params(digest, view, (80, 60)) for digest, view in asked]
+        np.random.seed(1)
+        torch.manual_seed(1)
+        before = torch.get_rng_state()
+        again = [view_params(digest, view, (80, 60)) for digest, view in reversed(asked)]
+        assert again[::-1] == first
+        assert torch.equal(torch.get_rng_state(), before)
+
+    def test_another_process_with_another_hash_seed_agrees(self):
+        code = "from bench.views import *; print(view_params('x', View(ViewKind.CROP, (0.08, 1.0), 1, 2), (80, 60)))"
+        root = Path(__file__).resolve().parents[2]
+        env = os.environ | {"PYTHONHASHSEED": "7"}
+        shown = subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=root, env=env
+        )
+        assert shown.stdout.strip() == str(view_params("x", crop_view(2), (80, 60)))
+
+    def test_they_are_pinned(self):
+        """Features on disk were computed for these very crops; a change of the rule must raise the version."""
+        assert view_params("a digest", crop_view(3), (224, 160)) == ViewParams(Crop(62, 7, 131, 138), flip=True)
+
+    @given(st.integers(1, 300), st.integers(1, 300), st.integers(0, 99), st.sampled_from([(0.08, 1.0), (0.5, 1.0)]))
+    def test_the_crop_lies_inside_the_image(self, width, height, index, scale):
+        crop = view_params("image", crop_view(index, scale=scale), (width, height)).crop
+        assert crop is not None
+        assert crop.left >= 0
+        assert crop.top >= 0
+        assert crop.width >= 1
+        assert crop.height >= 1
+        assert crop.left + crop.width <= width
+        assert crop.top + crop.height <= height
+
+    @pytest.mark.parametrize("scale", [(0.08, 1.0), (0.5, 1.0)])
+    @pytest.mark.parametrize("size", [(300, 300), (500, 200)])
+    def test_they_are_distributed_as_torchvisions(self, size, scale):
+        """Kolmogorov-Smirnov on each coordinate, 2,000 crops of each, fixed seeds."""
+        torch.manual_seed(0)
+        blank, n = torch.zeros(3, size[1], size[0]), 2000
+        theirs = np.array([transforms.RandomResizedCrop.get_params(blank, scale, [3 / 4, 4 / 3]) for _ in range(n)])
+        crops = [view_params(f"image {i}", crop_view(scale=scale), size).crop for i in range(n)]
+        ours = np.array([(c.top, c.left, c.height, c.width) for c in crops if c is not None])
+        for column in range(4):
+            assert stats.ks_2samp(ours[:, column], theirs[:, column]).pvalue > 1e-3
+        area, ratio = (lambda x: x[:, 2] * x[:, 3]), (lambda x: x[:, 3] / x[:, 2])
+        assert stats.ks_2samp(area(ours), area(theirs)).pvalue > 1e-3
+        assert stats.ks_2samp(ratio(ours), ratio(theirs)).pvalue > 1e-3
+
+    def test_half_of_the_views_are_mirrored_whatever_the_crop(self):
+        flips = np.array([view_params(f"{i}", crop_view(), (100, 100)).flip for i in range(2000)])
+        left = np.array([view_params(f"{i}", crop_view(), (100, 100)).crop.left for i in range(2000)])
+        assert abs(flips.mean() - 0.5) < 4 * 0.5 / math.sqrt(2000)
+        assert stats.ks_2samp(left[flips], left[~flips]).pvalue > 1e-3
+
+    def test_views_of_one_image_and_images_of_one_view_are_uncorrelated(self):
+        lefts = np.array(
+            [[view_params(f"{i}", crop_view(j), (100, 100)).crop.left for j in (0, 1)] for i in range(1000)]
+        )
+        assert abs(stats.pearsonr(lefts[:, 0], lefts[:, 1]).statistic) < 4 / math.sqrt(1000)
+
+    @pytest.mark.parametrize(("size", "crop"), [((1000, 9), (494, 0, 12, 9)), ((9, 1000), (0, 494, 9, 12))])
+    def test_a_sliver_falls_back_to_the_central_rectangle(self, size, crop):
+        assert view_params("image", crop_view(scale=(0.9, 1.0)), size).crop == Crop(*crop)
+
+
+class TestRender:
+    @pytest.mark.parametrize("size", SIZES)
+    @pytest.mark.parametrize("side", [32, 48])
+    def test_the_centre_view_is_clips_test_transform(self, size, side):
+        theirs = transforms.Compose(
+            [transforms.Resize(side, interpolation=InterpolationMode.BICUBIC), transforms.CenterCrop(side)]
+        )
+        image = picture(*size)
+        ours = render(image, view_params("any", CENTER_VIEW, image.size), side)
+        assert ours.dtype == np.uint8
+        assert np.array_equal(ours, np.array(theirs(image)))
+
+    @pytest.mark.parametrize("size", SIZES)
+    def test_a_crop_is_torchvisions_resized_crop_and_flip(self, size):
+        image = picture(*size)
+        for index in range(6):
+            params = view_params("image", crop_view(index), image.size)
+            c = params.crop
+            theirs = tvf.resized_crop(image, c.top, c.left, c.height, c.width, [32, 32], InterpolationMode.BICUBIC)
+            theirs = tvf.hflip(theirs) if params.flip else theirs
+            assert np.array_equal(render(image, params, 32), np.array(theirs))
+
+    def test_it_leaves_the_image_alone_and_gives_an_array_of_its_own(self):
+        image = picture(40, 30)
+        before = np.array(image)
+        shown = render(image, ViewParams(Crop(0, 0, 40, 30), flip=False), 16)
+        shown[:] = 0
+        assert np.array_equal(np.array(image), before)
+
+    def test_a_mirrored_view_is_the_mirror_of_the_view(self):
+        crop = Crop(3, 2, 20, 15)
+        plain, mirrored = (render(picture(40, 30), ViewParams(crop, flip), 16) for flip in (False, True))
+        assert np.array_equal(mirrored, plain[:, ::-1])
+
+
+class TestPixels:
+    def test_equals_to_tensor_and_normalize(self):
+        images = [picture(16, 16, seed) for seed in range(3)]
+        theirs = torch.stack([tvf.normalize(tvf.to_tensor(image), MEAN, STD) for image in images])
+        ours = to_pixels(np.stack([np.array(image) for image in images]), MEAN, STD)
+        assert ours.dtype == torch.float32
+        assert ours.is_contiguous()
+        assert torch.equal(ours, theirs)
+
+    def test_the_bytes_are_left_as_they_were(self):
+        images = np.full((1, 2, 2, 3), 7, dtype=np.uint8)
+        to_pixels(images, MEAN, STD)
+        assert (images == 7).all()
+
+    @given(st.integers(0, 255))
+    @settings(max_examples=10)
+    def test_a_grey_value_by_hand(self, value):
+        pixel = to_pixels(np.full((1, 1, 1, 3), value, dtype=np.uint8), MEAN, STD)[0, :, 0, 0]
+        expected = [(value / 255 - m) / s for m, s in zip(MEAN, STD, strict=True)]
+        assert pixel.tolist() == pytest.approx(expected, rel=1e-5, abs=1e-6)
