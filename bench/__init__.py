@@ -1,0 +1,39 @@
+"""The harness: plans, runs, stores and ranks few-shot experiments. Importing it loads no torch."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+__version__ = "0.1.0"
+
+SIBLINGS = ("methods", "datasets_registry", "reports")
+
+
+def check_siblings(parent: Path, names: tuple[str, ...] = SIBLINGS) -> None:
+    """Raise ImportError unless every package of that name would be imported from `parent`.
+
+    `bench`, `methods` and `reports` are generic names, and a foreign package of the same name earlier on the path
+    would be imported in silence. Looking a top-level package up does not execute it.
+
+    Args:
+        parent: the folder that holds this very package.
+        names: the packages that have to lie beside it.
+
+    Raises:
+        ImportError: a package is missing, or another folder's package of that name comes first.
+    """
+    for name in names:
+        spec = find_spec(name)
+        places = list(spec.submodule_search_locations or []) if spec else []
+        if str(parent / name) in (str(Path(place).resolve()) for place in places):
+            continue
+        found = places[0] if places else (spec.origin if spec else None)
+        raise ImportError(
+            f"The package {name!r} of clip-etl-bench should be {parent / name}, but "
+            f"{f'{found} is imported instead' if found else 'it was not found'}. Uninstall the distribution that "
+            f"owns that name, or install clip-etl-bench into a fresh virtual environment."
+        )
+
+
+check_siblings(Path(__file__).resolve().parent.parent)

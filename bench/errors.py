@@ -1,0 +1,56 @@
+"""What the harness refuses on purpose. Every message says what was given, what is allowed and what to do next."""
+
+from __future__ import annotations
+
+from datasets_registry._errors import BenchError
+
+
+class UsageError(BenchError, ValueError):
+    """An option of the command line, or an argument of a library call, that cannot be understood."""
+
+
+class OverrideError(BenchError, ValueError):
+    """A `--set` that names no setting, or gives a value that the setting does not take."""
+
+
+class ImpossibleCombinationError(BenchError, ValueError):
+    """Combinations asked for by name that cannot work, found before any weight is loaded."""
+
+
+class ShardError(BenchError, ValueError):
+    """A run shard that this release cannot read although it is intact."""
+
+
+class UnknownRunError(BenchError, KeyError):
+    """A run id, or the beginning of one, that no shard or more than one shard has."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class StoreError(BenchError, RuntimeError):
+    """The results database cannot be used as asked."""
+
+
+class StoreLockedError(StoreError):
+    """Another process holds the results database."""
+
+
+class StoreVersionError(StoreError):
+    """The results database was written by a newer release."""
+
+
+class QueryError(StoreError):
+    """A query that is not one reading SQL statement, or that DuckDB refuses."""
+
+
+class LaunchError(BenchError, RuntimeError):
+    """Workers that cannot be started, or a runner that cannot be imported."""
+
+
+class WorkerDiedError(BenchError, RuntimeError):
+    """A worker process ended in the middle of a run."""
+
+
+class NonFiniteLossError(BenchError, ArithmeticError):
+    """Training reached a loss that is not a finite number."""

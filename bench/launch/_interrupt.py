@@ -1,0 +1,29 @@
+"""Ctrl-C with two meanings: once, finish what runs; twice, stop now."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def counted_interrupts(on_interrupt: Callable[[int], None]) -> Iterator[None]:
+    """Call `on_interrupt(n)` at the n-th Ctrl-C inside the block; outside the main thread nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    count = 0
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        nonlocal count
+        count += 1
+        on_interrupt(count)
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,40 @@
+"""Runs tasks one after the other in this process: for debugging, and for machines that spare no second process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bench.launch._handout import Handout
+from bench.launch._interrupt import counted_interrupts
+from bench.launch._protocol import Finished, LaunchSummary, Surroundings, Task, load_runner
+from bench.launch.worker import perform
+
+
+@dataclass(frozen=True)
+class InlineLauncher:
+    """A launcher without workers. A run that kills its process kills the sweep; the finished shards stay."""
+
+    surroundings: Surroundings
+
+    def launch(self, tasks: Sequence[Task], *, on_finished: Callable[[Finished], None]) -> LaunchSummary:
+        """Run all tasks here; the first Ctrl-C stops after the current one, the second in the middle of it."""
+        runner = load_runner(self.surroundings.runner)
+        handout = Handout(tasks)
+        finished: list[Finished] = []
+        interrupted = False
+
+        def on_interrupt(count: int) -> None:
+            nonlocal interrupted
+            interrupted = True
+            if count > 1:
+                raise KeyboardInterrupt
+
+        with counted_interrupts(on_interrupt):
+            try:
+                while not interrupted and (task := handout.take(0)) is not None:
+                    finished.append(perform(task, runner, self.surroundings))
+                    on_finished(finished[-1])
+            except KeyboardInterrupt:
+                interrupted = True
+        return LaunchSummary(tuple(finished), interrupted)

@@ -1,0 +1,237 @@
+"""Runs tasks in worker processes on this machine; a worker that dies costs one run and is replaced."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from bench.errors import LaunchError, WorkerDiedError
+from bench.launch._handout import Handout
+from bench.launch._interrupt import counted_interrupts
+from bench.launch._protocol import Finished, LaunchSummary, Outcome, Surroundings, Task, dump_task, load_runner
+from bench.launch.worker import record_failure
+
+# A child must see the very packages that this process sees, installed or not, so it gets this process's search path.
+_BOOT = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from bench.launch.worker import main; main()"
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class _Message:
+    """Something that happened: a worker spoke, a worker's output ended (`text` is None), or Ctrl-C (`worker` < 0)."""
+
+    worker: int
+    text: str | None
+
+
+@dataclass
+class _Worker:
+    """One live process and the task it has."""
+
+    number: int
+    process: subprocess.Popen[str]
+    log: Path
+    ready: bool = False
+    task: Task | None = None
+    since: float = 0.0
+
+    @property
+    def pipe(self) -> IO[str]:
+        assert self.process.stdin is not None
+        return self.process.stdin
+
+    def send(self, message: dict[str, object]) -> None:
+        """Write one line; a dead worker is noticed by the end of its output, not here."""
+        with suppress(BrokenPipeError):
+            self.pipe.write(json.dumps(message) + "\n")
+            self.pipe.flush()
+
+    def dismiss(self) -> None:
+        """Tell an idle worker that there is nothing more."""
+        with suppress(BrokenPipeError):
+            self.pipe.close()
+
+
+@dataclass
+class LocalLauncher:
+    """A launcher with `jobs` worker processes.
+
+    Args:
+        surroundings: runs folder, context and runner of every worker; `context.threads` is per worker.
+        jobs: number of processes.
+        on_notice: told in one line about Ctrl-C and about workers that died.
+    """
+
+    surroundings: Surroundings
+    jobs: int
+    on_notice: Callable[[str], None] = lambda _text: None
+    _messages: queue.SimpleQueue[_Message] = field(default_factory=queue.SimpleQueue, init=False)
+
+    def launch(self, tasks: Sequence[Task], *, on_finished: Callable[[Finished], None]) -> LaunchSummary:
+        """Run all tasks in the workers.
+
+        The first Ctrl-C lets current runs finish; the second kills them, and they count as not done.
+
+        Raises:
+            LaunchError: a worker ended before it could take a task.
+        """
+        sweep = _Sweep(self, Handout(tasks), on_finished)
+        with counted_interrupts(lambda _count: self._messages.put(_Message(-1, None))):
+            try:
+                sweep.run()
+            finally:
+                sweep.close()
+        return LaunchSummary(tuple(sweep.finished), sweep.interrupts > 0)
+
+    def start_worker(self, number: int) -> _Worker:
+        """A new process that was told its surroundings."""
+        logs = self.surroundings.runs / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        log = logs / f"worker-{number}.log"
+        path = [str(Path(place).resolve()) for place in sys.path]
+        threads = str(self.surroundings.context.threads)
+        with log.open("a", encoding="utf-8") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-c", _BOOT, json.dumps(path)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                encoding="utf-8",
+                env=os.environ | dict.fromkeys(_THREAD_VARIABLES, threads),
+            )
+        worker = _Worker(number, process, log)
+        threading.Thread(target=self._listen, args=(number, process.stdout), daemon=True).start()
+        worker.send(self.surroundings.dump())
+        return worker
+
+    def next_message(self) -> _Message:
+        """Wait for something to happen. Ctrl-C is delivered while waiting."""
+        return self._messages.get()
+
+    def _listen(self, number: int, output: IO[str]) -> None:
+        with output:
+            for line in output:
+                self._messages.put(_Message(number, line))
+        self._messages.put(_Message(number, None))
+
+
+class _Sweep:
+    """The state of one `launch`: who does what, what is done, and whether to stop."""
+
+    def __init__(self, launcher: LocalLauncher, handout: Handout, on_finished: Callable[[Finished], None]) -> None:
+        self.launcher = launcher
+        self.handout = handout
+        self.on_finished = on_finished
+        self.finished: list[Finished] = []
+        self.interrupts = 0
+        self.workers: dict[int, _Worker] = {}
+        self.started = 0
+
+    def run(self) -> None:
+        for _ in range(min(self.launcher.jobs, len(self.handout))):
+            self._hire()
+        while self.workers:
+            message = self.launcher.next_message()
+            if message.worker < 0:
+                self._interrupt()
+                if self.interrupts > 1:
+                    return
+            elif message.text is None:
+                self._bury(self.workers.pop(message.worker))
+            else:
+                self._hear(self.workers[message.worker], json.loads(message.text))
+
+    def close(self) -> None:
+        """End whatever still runs (after a second Ctrl-C, or when something raised here)."""
+        for worker in self.workers.values():
+            worker.process.kill()
+            worker.process.wait()
+            worker.dismiss()
+        self.workers.clear()
+
+    def _hire(self) -> None:
+        self.started += 1
+        self.workers[self.started] = self.launcher.start_worker(self.started)
+
+    def _interrupt(self) -> None:
+        self.interrupts += 1
+        if self.interrupts == 1:
+            running = [worker for worker in self.workers.values() if worker.task is not None]
+            self.launcher.on_notice(f"Stopping after the {len(running)} current runs; Ctrl-C again to stop at once.")
+            for worker in self.workers.values():
+                if worker.task is None:
+                    worker.dismiss()
+
+    def _hear(self, worker: _Worker, answer: dict[str, object]) -> None:
+        if answer["kind"] == "finished":
+            assert worker.task is not None
+            seconds = float(str(answer["seconds"]))
+            self._report(Finished(worker.task, Outcome(str(answer["outcome"])), seconds, str(answer["message"])))
+            worker.task = None
+        worker.ready = True
+        task = None if self.interrupts else self.handout.take(worker.number)
+        if task is None:
+            worker.dismiss()
+            return
+        worker.task, worker.since = task, time.monotonic()
+        worker.send(dump_task(task))
+
+    def _bury(self, worker: _Worker) -> None:
+        code = worker.process.wait()
+        worker.dismiss()
+        self.handout.leave(worker.number)
+        if worker.task is None:
+            if not worker.ready and not self.interrupts:
+                self._lose(worker, code)
+            return
+        surroundings = self.launcher.surroundings
+        error = WorkerDiedError(
+            f"worker {_cause(code)} during this run; signal 9 is often a lack of memory, then use fewer --jobs. "
+            f"Log: {worker.log}"
+        )
+        seconds = time.monotonic() - worker.since
+        self.launcher.on_notice(f"A worker {_cause(code)} during {worker.task.label}.")
+        runner = load_runner(surroundings.runner)
+        self._report(record_failure(worker.task, error, runner, surroundings, seconds=seconds))
+        if len(self.handout) and not self.interrupts:
+            self._hire()
+
+    def _lose(self, worker: _Worker, code: int) -> None:
+        """A worker that never started is not replaced; without any worker left the sweep cannot go on."""
+        problem = (
+            f"A worker could not start ({_cause(code)}). Its last words: {_tail(worker.log)} "
+            f"(all of them: {worker.log}). --jobs 0 runs in this process and shows more."
+        )
+        if not self.workers and len(self.handout):
+            raise LaunchError(problem)
+        self.launcher.on_notice(problem)
+
+    def _report(self, item: Finished) -> None:
+        self.finished.append(item)
+        self.on_finished(item)
+
+
+def _cause(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"died with signal {-code} ({signal.Signals(-code).name})"
+    except ValueError:
+        return f"died with signal {-code}"
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else "none"

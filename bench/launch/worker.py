@@ -1,0 +1,106 @@
+"""A worker process: reads tasks as JSON lines, runs them one by one and writes their shards itself.
+
+The conversation, one JSON document a line. In: the surroundings, then tasks; the end of input means the parent is done
+or dead, and the worker leaves at once, in the middle of a run if need be, since shards survive that. Out: `ready`,
+then one `finished` per task.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from typing import IO
+
+from bench.launch._protocol import DifficultyTask, Finished, Outcome, Runner, RunTask, Surroundings, Task, load_runner
+from bench.launch._protocol import load_task as _load_task
+from bench.shards import Shards
+
+ORPHANED = 3
+"""Exit code of a worker whose parent went away during a run."""
+
+
+def perform(task: Task, runner: Runner, surroundings: Surroundings) -> Finished:
+    """Do one task and commit its shard. The one place that catches whatever a run raises, and records it."""
+    shards = Shards(surroundings.runs)
+    start = time.monotonic()
+    try:
+        if isinstance(task, DifficultyTask):
+            records = runner.measure_difficulty(task.backbone, task.dataset, surroundings.context)
+            shards.write_difficulty(task.backbone, task.dataset, records)
+        else:
+            record, predictions = runner.run_experiment(task.spec, surroundings.context)
+            shards.write(record, predictions)
+    except Exception as error:
+        return record_failure(task, error, runner, surroundings, seconds=time.monotonic() - start)
+    return Finished(task, Outcome.OK, time.monotonic() - start)
+
+
+def record_failure(
+    task: Task, error: Exception, runner: Runner, surroundings: Surroundings, *, seconds: float
+) -> Finished:
+    """Commit the failure of a task as a shard of its own, unless a success of the same run is already there.
+
+    A difficulty that cannot be measured leaves no file and is tried again by the next sweep.
+    """
+    if isinstance(task, RunTask):
+        written = Shards(surroundings.runs).write(runner.failed_record(task.spec, error, surroundings.context))
+        if not written:
+            return Finished(task, Outcome.OK, seconds, f"an earlier success is kept, this time: {_line(error)}")
+    return Finished(task, Outcome.FAILED, seconds, _line(error))
+
+
+def main() -> None:
+    """Serve tasks from standard input until it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what it means
+    answers = _private_stdout()
+    tasks: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    first = sys.stdin.readline()
+    if not first:
+        return
+    surroundings = Surroundings.load(json.loads(first))
+    busy = threading.Event()
+    threading.Thread(target=_listen, args=(tasks, busy), daemon=True).start()
+    runner = load_runner(surroundings.runner)
+    _say(answers, {"kind": "ready"})
+    while (line := tasks.get()) is not None:
+        done = perform(_load_task(json.loads(line)), runner, surroundings)
+        busy.clear()
+        _say(answers, {"kind": "finished", "outcome": done.outcome, "seconds": done.seconds, "message": done.message})
+
+
+def _listen(tasks: queue.SimpleQueue[str | None], busy: threading.Event) -> None:
+    for line in sys.stdin:
+        busy.set()
+        tasks.put(line)
+    if busy.is_set():
+        os._exit(ORPHANED)
+    tasks.put(None)
+
+
+def _private_stdout() -> IO[str]:
+    """Keep the pipe to the parent for answers alone: whatever else prints goes to standard error."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return answers
+
+
+def _say(answers: IO[str], message: dict[str, object]) -> None:
+    try:
+        answers.write(json.dumps(message) + "\n")
+        answers.flush()
+    except BrokenPipeError:  # the parent is gone; the end of input follows
+        os._exit(ORPHANED)
+
+
+def _line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if text else type(error).__name__
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Where and with what a run was made: source state, package versions, machine and the digests of what it read."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import platform
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import bench
+from bench.record import Provenance
+
+PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pillow", "safetensors", "scipy", "pydantic")
+"""Distributions whose version can change a number."""
+
+
+@dataclass(frozen=True)
+class SourceState:
+    """Commit and cleanliness of the checkout that holds the packages; None where there is no checkout."""
+
+    commit: str | None
+    dirty: bool | None
+
+
+def collect(*, method: str, backbone_digest: str, support_digests: list[str], device: str, threads: int) -> Provenance:
+    """The provenance of one run in this process.
+
+    Args:
+        method: registry id of the method.
+        backbone_digest: digest of the backbone's weights.
+        support_digests: content digest of each support image, in order.
+        device: `cpu` or `cuda[:i]`.
+        threads: intra-op threads of torch.
+    """
+    from methods import get_method
+
+    source = source_state(Path(bench.__file__).resolve().parent.parent)
+    return Provenance(
+        package_version=bench.__version__,
+        method_digest=source_digest(get_method(method)),
+        git_commit=source.commit,
+        git_dirty=source.dirty,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        packages=package_versions(),
+        device=device,
+        threads=threads,
+        backbone_digest=backbone_digest,
+        support_digests=support_digests,
+    )
+
+
+@cache
+def source_state(root: Path) -> SourceState:
+    """The state of the git checkout at exactly `root`, asked once a process.
+
+    A package installed below some other project's repository is not a checkout of it, so parents are not searched.
+    Files that git does not track do not make a checkout dirty.
+    """
+    if not (root / ".git").exists():
+        return SourceState(None, None)
+    commit = _git(root, "rev-parse", "HEAD")
+    status = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return SourceState(commit or None, None if status is None else bool(status))
+
+
+@cache
+def source_digest(cls: type) -> str:
+    """Hex SHA-256 of the text of the module that defines `cls`; equal on every platform."""
+    path = inspect.getsourcefile(cls)
+    if path is None:  # a class made in a notebook or a shell has no file; its name is all there is
+        return hashlib.sha256(f"{cls.__module__}.{cls.__qualname__}".encode()).hexdigest()
+    return hashlib.sha256(Path(path).read_text(encoding="utf-8").encode()).hexdigest()
+
+
+@cache
+def package_versions() -> dict[str, str]:
+    """Installed versions of the packages that can change a number; a missing one is left out."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()

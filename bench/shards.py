@@ -1,0 +1,410 @@
+"""Immutable run shards on disk, the truth of all results: a record and its predictions, kill-safe and checked.
+
+One run is two files below `<runs>/shards/<first two digits of the id>/`: `<run_id>.predictions.safetensors`, written
+first, and `<run_id>.json`, which holds the record and the digests of both. The rename of the JSON file is the commit
+point: before it the run does not exist, after it the run is complete. Writers and readers of a folder take turns by an
+advisory lock on the folder itself, which the system drops when a process dies, so nothing stale can remain.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+from pydantic import ValidationError
+from safetensors import SafetensorError
+
+from bench.errors import ShardError, UnknownRunError
+from bench.record import DifficultyRecord, Predictions, RunRecord, RunStatus
+from bench.spec import ExperimentSpec
+
+try:
+    import fcntl
+except ImportError:  # no such locks on Windows: there one sweep at a time may write into a runs folder
+    fcntl = None  # type: ignore[assignment]
+
+SHARD_VERSION = 1
+_LOG = logging.getLogger("bench.shards")
+_RUN_ID = re.compile(r"[0-9a-f]{16}")
+_COLUMNS = ("label", "predicted", "rank", "true_logit", "log_sum_exp", "sum_p2", "top_labels", "top_logits")
+_FLOATS = frozenset({"true_logit", "log_sum_exp", "sum_p2", "top_logits"})
+
+
+class RerunPolicy(StrEnum):
+    """Which of the runs asked for are computed although a shard of them exists."""
+
+    MISSING = "missing"
+    """Only runs without a shard: a failed run counts as answered."""
+    FAILED = "failed"
+    """Also runs whose shard says that they failed. The command line's default: a failure is worth a second try."""
+    ALL = "all"
+    """Everything again. A failure never replaces an earlier success."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One run as read from disk, checksums verified."""
+
+    record: RunRecord
+    predictions: tuple[Predictions, ...]
+
+
+@dataclass(frozen=True, order=True)
+class ShardEntry:
+    """A committed shard that a scan saw. `stamp` changes whenever the shard is replaced."""
+
+    run_id: str
+    stamp: str
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A damaged file that was set aside under another name; what it described counts as missing."""
+
+    path: Path
+    reason: str
+
+
+class _DamagedError(Exception):
+    """A file whose content does not match its checksum."""
+
+
+@dataclass
+class Shards:
+    """The shards of one runs folder.
+
+    Args:
+        runs: the folder; it need not exist before the first write.
+    """
+
+    runs: Path
+    quarantined: list[Quarantined] = field(default_factory=list)
+
+    # --- runs -------------------------------------------------------------------------------------------------------
+
+    def write(self, record: RunRecord, predictions: Sequence[Predictions] = ()) -> bool:
+        """Commit one run, atomically.
+
+        Args:
+            record: the answer; a failed one is a shard like any other.
+            predictions: one entry per evaluation split.
+
+        Returns:
+            False if nothing was written, because a failure may not replace a success.
+        """
+        folder = self._folder(record.run_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder, exclusive=True):
+            if record.status is RunStatus.FAILED and self._status(record.run_id) is RunStatus.OK:
+                return False
+            for stale in folder.glob(f".{record.run_id}.*.tmp"):  # left behind by a writer that was killed
+                stale.unlink(missing_ok=True)
+            packed = pack_predictions(predictions) if predictions else b""
+            if packed:
+                _write_atomically(self._predictions_path(record.run_id), packed)
+            document = {
+                "shard_version": SHARD_VERSION,
+                "predictions_bytes": len(packed),
+                "predictions_sha256": _sha256(packed) if packed else None,
+            }
+            _write_atomically(self._record_path(record.run_id), _seal(document, record.model_dump(mode="json")))
+            if not packed:
+                self._predictions_path(record.run_id).unlink(missing_ok=True)
+        return True
+
+    def read(self, run_id: str) -> Shard | None:
+        """The whole run, both checksums verified; None if there is none, or if it was damaged and set aside."""
+        folder = self._folder(run_id)
+        if not folder.is_dir():
+            return None
+        with _locked(folder, exclusive=False):
+            try:
+                document = _unseal(self._record_path(run_id))
+                if document is None:
+                    return None
+                packed = self._packed(run_id, document, content=True)
+                predictions = unpack_predictions(packed) if packed else ()
+            except _DamagedError as error:
+                self._quarantine(run_id, str(error))
+                return None
+        return Shard(_record(document["record"], self._record_path(run_id)), predictions)
+
+    def status(self, run_id: str) -> RunStatus | None:
+        """Whether the run succeeded, without reading its predictions; None if there is no intact shard."""
+        folder = self._folder(run_id)
+        if not folder.is_dir():
+            return None
+        with _locked(folder, exclusive=False):
+            return self._status(run_id)
+
+    def scan(self) -> list[ShardEntry]:
+        """All committed shards by run id, without opening them."""
+        root = self.runs / "shards"
+        entries = []
+        for folder in root.iterdir() if root.is_dir() else ():
+            for item in os.scandir(folder) if folder.is_dir() else ():
+                run_id, _, suffix = item.name.partition(".")
+                if suffix == "json" and _RUN_ID.fullmatch(run_id):
+                    stat = item.stat()
+                    entries.append(ShardEntry(run_id, f"{stat.st_mtime_ns}:{stat.st_size}:{stat.st_ino}"))
+        return sorted(entries)
+
+    def find(self, prefix: str) -> str:
+        """The one run id that begins with `prefix`; raises UnknownRunError if none or several do."""
+        known = [entry.run_id for entry in self.scan()]
+        found = [run_id for run_id in known if run_id.startswith(prefix.lower())]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise UnknownRunError(
+                f"No run in {self.runs} begins with {prefix!r}; it holds {len(known)} runs. "
+                "`etl-bench results sql 'select run_id, method, dataset, seed from runs'` lists them."
+            )
+        listed = ", ".join(found[:5]) + (" ..." if len(found) > 5 else "")
+        raise UnknownRunError(f"{len(found)} runs begin with {prefix!r}: {listed}. Give more digits.")
+
+    def pending(
+        self, specs: Iterable[ExperimentSpec], policy: RerunPolicy = RerunPolicy.MISSING
+    ) -> list[ExperimentSpec]:
+        """The specs that still have to run, in their order: a set difference against what is on disk."""
+        if policy is RerunPolicy.ALL:
+            return list(specs)
+        answered = {RunStatus.OK} if policy is RerunPolicy.FAILED else {RunStatus.OK, RunStatus.FAILED}
+        return [spec for spec in specs if self.status(spec.run_id) not in answered]
+
+    # --- difficulty ---------------------------------------------------------------------------------------------------
+
+    def write_difficulty(self, backbone: str, dataset: str, records: Sequence[DifficultyRecord]) -> None:
+        """Commit the difficulty of one dataset for one backbone, one record per class half, atomically."""
+        path = self._difficulty_path(backbone, dataset)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        document = {"shard_version": SHARD_VERSION, "backbone": backbone, "dataset": dataset}
+        with _locked(path.parent, exclusive=True):
+            _write_atomically(path, _seal(document, [record.model_dump(mode="json") for record in records]))
+
+    def has_difficulty(self, backbone: str, dataset: str) -> bool:
+        """Whether an intact measurement exists."""
+        return self._read_difficulty(self._difficulty_path(backbone, dataset)) is not None
+
+    def difficulties(self) -> list[DifficultyRecord]:
+        """All difficulty records, by backbone and dataset; damaged files are set aside."""
+        records: list[DifficultyRecord] = []
+        for path in sorted((self.runs / "difficulty").glob("*/*.json")):
+            records += self._read_difficulty(path) or []
+        return records
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _folder(self, run_id: str) -> Path:
+        return self.runs / "shards" / run_id[:2]
+
+    def _record_path(self, run_id: str) -> Path:
+        return self._folder(run_id) / f"{run_id}.json"
+
+    def _predictions_path(self, run_id: str) -> Path:
+        return self._folder(run_id) / f"{run_id}.predictions.safetensors"
+
+    def _difficulty_path(self, backbone: str, dataset: str) -> Path:
+        return self.runs / "difficulty" / slug(backbone) / f"{slug(dataset)}.json"
+
+    def _status(self, run_id: str) -> RunStatus | None:
+        try:
+            document = _unseal(self._record_path(run_id))
+            if document is None:
+                return None
+            self._packed(run_id, document, content=False)
+            return RunStatus(document["record"]["status"])
+        except _DamagedError as error:
+            self._quarantine(run_id, str(error))
+            return None
+
+    def _packed(self, run_id: str, document: dict[str, Any], *, content: bool) -> bytes:
+        """The predictions file as bytes (empty if the run has none, or if only its size was to be checked)."""
+        expected = document["predictions_sha256"]
+        if expected is None:
+            return b""
+        path = self._predictions_path(run_id)
+        if not path.is_file():
+            raise _DamagedError("the predictions file is missing")
+        if path.stat().st_size != document["predictions_bytes"]:
+            raise _DamagedError(
+                f"the predictions file has {path.stat().st_size} bytes, not {document['predictions_bytes']}"
+            )
+        if not content:
+            return b""
+        packed = path.read_bytes()
+        if _sha256(packed) != expected:
+            raise _DamagedError("the predictions file does not match its checksum")
+        return packed
+
+    def _read_difficulty(self, path: Path) -> list[DifficultyRecord] | None:
+        try:
+            document = _unseal(path)
+        except _DamagedError as error:
+            self._set_aside(path, str(error))
+            return None
+        if document is None:
+            return None
+        try:
+            return [DifficultyRecord.model_validate(item) for item in document["record"]]
+        except ValidationError as error:
+            raise ShardError(_unreadable(path, error)) from error
+
+    def _quarantine(self, run_id: str, reason: str) -> None:
+        self._set_aside(self._record_path(run_id), reason)
+        if self._predictions_path(run_id).is_file():
+            self._set_aside(self._predictions_path(run_id), reason)
+
+    def _set_aside(self, path: Path, reason: str) -> None:
+        number = 1
+        while (target := path.with_name(f"{path.name}.damaged-{number}")).exists():
+            number += 1
+        try:
+            path.rename(target)
+        except FileNotFoundError:  # another reader was faster
+            return
+        self.quarantined.append(Quarantined(target, reason))
+        _LOG.warning("Damaged: %s (%s). Kept as %s; what it held counts as missing.", path, reason, target.name)
+
+
+def slug(name: str) -> str:
+    """A file name for `name`, readable and unlike any other name's: odd characters become `-`, then a short digest."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name)
+    return plain if plain == name else f"{plain.strip('-')}.{_sha256(name.encode())[:8]}"
+
+
+def pack_predictions(predictions: Sequence[Predictions]) -> bytes:
+    """Predictions as one safetensors blob; equal predictions give equal bytes.
+
+    Columns are stored as `<split>/<column>` (int32 and float32), image keys as newline-joined UTF-8 bytes.
+    """
+    tensors: dict[str, np.ndarray] = {}
+    for item in predictions:
+        if any("\n" in image for image in item.images):
+            raise ShardError(f"An image key of split {item.split!r} contains a line break; rename that file.")
+        lengths = {name: len(getattr(item, name)) for name in _COLUMNS} | {"images": len(item.images)}
+        if len(set(lengths.values())) != 1:
+            raise ShardError(f"Columns of split {item.split!r} differ in length: {lengths}.")
+        tensors[f"{item.split}/images"] = np.frombuffer("\n".join(item.images).encode(), dtype=np.uint8)
+        for name in _COLUMNS:
+            dtype = np.float32 if name in _FLOATS else np.int32
+            tensors[f"{item.split}/{name}"] = np.ascontiguousarray(getattr(item, name), dtype=dtype)
+    return safetensors.numpy.save(tensors)
+
+
+def unpack_predictions(packed: bytes) -> tuple[Predictions, ...]:
+    """The inverse of `pack_predictions`; splits by name."""
+    try:
+        tensors = safetensors.numpy.load(packed)
+    except SafetensorError as error:
+        raise _DamagedError(f"the predictions file is not safetensors: {error}") from error
+    unpacked = []
+    for split in sorted({name.partition("/")[0] for name in tensors}):
+        images = tensors[f"{split}/images"].tobytes().decode()
+        columns = {name: tensors[f"{split}/{name}"] for name in _COLUMNS}
+        unpacked.append(Predictions(split=split, images=tuple(images.split("\n")) if images else (), **columns))
+    return tuple(unpacked)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _canonical(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _seal(document: dict[str, Any], record: object) -> bytes:
+    sealed = document | {"record": record, "record_sha256": _sha256(_canonical(record))}
+    return json.dumps(sealed, sort_keys=True, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def _unseal(path: Path) -> dict[str, Any] | None:
+    """The document in that file with its record verified; None if the file does not exist."""
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        document = json.loads(text)
+        version, record, expected = document["shard_version"], document["record"], document["record_sha256"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise _DamagedError(f"torn or not a shard: {error}") from error
+    if version > SHARD_VERSION:
+        raise ShardError(
+            f"{path} has shard version {version}, and this etl-bench knows versions up to {SHARD_VERSION}; upgrade it."
+        )
+    if _sha256(_canonical(record)) != expected:
+        raise _DamagedError("the record does not match its checksum")
+    assert isinstance(document, dict)
+    return document
+
+
+def _record(value: object, path: Path) -> RunRecord:
+    try:
+        return RunRecord.model_validate(value)
+    except ValidationError as error:
+        raise ShardError(_unreadable(path, error)) from error
+
+
+def _unreadable(path: Path, error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return (
+        f"{path} is intact but not a record of this etl-bench ({place}: {first['msg']}). "
+        "Read it with the release that wrote it, or move it away to compute the run again."
+    )
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    """Write beside the target, flush to the disk, rename over it, flush the folder."""
+    temporary = path.with_name(f".{path.name.partition('.')[0]}.{os.getpid()}-{threading.get_ident()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked(folder: Path, *, exclusive: bool) -> Iterator[None]:
+    """Hold the advisory lock of a folder; a file system without such locks is used without."""
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+        except OSError:
+            _LOG.debug("No advisory locks in %s.", folder)
+        yield
+    finally:
+        os.close(descriptor)
