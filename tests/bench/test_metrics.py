@@ -1,3 +1,4 @@
+import doctest
 import math
 
 import numpy as np
@@ -177,3 +178,9 @@ class TestRefusals:
     def test_calibration_of_nothing(self):
         with pytest.raises(MetricInputError, match="No prediction was given"):
             calibration_error([], [])
+
+
+def test_the_examples_in_the_docstrings_run():
+    outcome = doctest.testmod(metrics)
+    assert outcome.attempted > 0
+    assert outcome.failed == 0

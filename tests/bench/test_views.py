@@ -1,3 +1,4 @@
+import doctest
 import math
 import os
 import subprocess
@@ -15,6 +16,7 @@ from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tvf
 
+from bench import views
 from bench.views import CENTER_VIEW, Crop, View, ViewKind, ViewParams, render, to_pixels, view_params, views_for_epoch
 from methods._recipe import Recipe
 
@@ -36,9 +38,9 @@ class TestViewsForEpoch:
         assert len(set(keys)) == 50
 
     def test_n_views_are_cycled(self):
-        views = [views_for_epoch(Recipe(views=3), seed=1, epoch=epoch) for epoch in range(7)]
-        assert [view.index for view in views] == [0, 1, 2, 0, 1, 2, 0]
-        assert views[0] == views[3]
+        shown = [views_for_epoch(Recipe(views=3), seed=1, epoch=epoch) for epoch in range(7)]
+        assert [view.index for view in shown] == [0, 1, 2, 0, 1, 2, 0]
+        assert shown[0] == shown[3]
 
     def test_the_first_n_epochs_show_the_same_views_either_way(self):
         """So that stored features are shared between recipes."""
@@ -54,11 +56,11 @@ class TestViewsForEpoch:
 
 class TestKey:
     def test_equal_keys_mean_equal_pixels_and_other_keys_other_views(self):
-        views = [
+        various = [
             crop_view(i, scale=scale, seed=seed) for i in (0, 1) for scale in ((0.08, 1), (0.5, 1)) for seed in (1, 2)
         ]
-        assert len({view.key for view in [*views, CENTER_VIEW]}) == 9
-        assert len({view_params("image", view, (200, 200)) for view in views}) == 8
+        assert len({view.key for view in [*various, CENTER_VIEW]}) == 9
+        assert len({view_params("image", view, (200, 200)) for view in various}) == 8
 
     def test_one_and_one_point_nought_are_the_same_scale(self):
         assert crop_view(scale=(0.5, 1)).key == crop_view(scale=(0.5, 1.0)).key
@@ -192,3 +194,9 @@ class TestPixels:
         pixel = to_pixels(np.full((1, 1, 1, 3), value, dtype=np.uint8), MEAN, STD)[0, :, 0, 0]
         expected = [(value / 255 - m) / s for m, s in zip(MEAN, STD, strict=True)]
         assert pixel.tolist() == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+def test_the_examples_in_the_docstrings_run():
+    outcome = doctest.testmod(views)
+    assert outcome.attempted > 0
+    assert outcome.failed == 0

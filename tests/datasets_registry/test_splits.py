@@ -1,9 +1,11 @@
+import doctest
 import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datasets_registry import _splits
 from datasets_registry._errors import ShotsError
 from datasets_registry._splits import class_halves, draw_coop, draw_nested, keep_classes
 from datasets_registry._types import Sample
@@ -180,3 +182,9 @@ class TestHalves:
         everything = samples([3, 3, 3], shuffled_by=1)
         assert [s.key for s in keep_classes(everything, [2, 0])] == [s.key for s in everything if s.label != 1]
         assert {s.label for s in keep_classes(everything, [2, 0]) if s.key.startswith("train/2")} == {0}
+
+
+def test_the_examples_in_the_docstrings_run():
+    outcome = doctest.testmod(_splits)
+    assert outcome.attempted > 0
+    assert outcome.failed == 0
