@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -34,6 +34,7 @@ class DrawRule(StrEnum):
     NESTED = "nested"
 
 
+@runtime_checkable
 class Images(Protocol):
     """Where the pixels behind a sample's key come from."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -88,7 +88,9 @@ class Batch:
     def _get(self, need: Needs) -> Tensor:
         if need not in self._needs:
             allowed = ", ".join(sorted(self._needs)) or "nothing"
-            raise UndeclaredNeedError(f"Batch.{need} was read, but the method declares needs: {allowed}. Add it to info.needs.")
+            raise UndeclaredNeedError(
+                f"Batch.{need} was read, but the method declares needs: {allowed}. Add it to info.needs."
+            )
         if need not in self._values:
             self._values[need] = self._sources[need]()
         return self._values[need]
@@ -149,6 +151,7 @@ class MethodInfo:
         parameter_count: formula `(backbone, config, n_classes) -> trainable parameters`, asserted by a test.
         vision_transformer: whether the image tower must be a transformer.
         closed_when: which configs give up the open vocabulary (class-specific prompts), if some do.
+        config_by_protocol: published settings of a protocol that differ from the config's defaults.
     """
 
     name: str
@@ -159,10 +162,15 @@ class MethodInfo:
     config: type[MethodConfig]
     needs: frozenset[Needs]
     open_vocabulary: bool
-    parameter_count: Callable[[Backbone, MethodConfig, int], int]
+    parameter_count: Callable[[Backbone, Any, int], int]
     recipes: Mapping[EvalProtocol, Recipe] = field(default_factory=dict)
     vision_transformer: bool = False
-    closed_when: Callable[[MethodConfig], bool] | None = None
+    closed_when: Callable[[Any], bool] | None = None
+    config_by_protocol: Mapping[EvalProtocol, Mapping[str, Any]] = field(default_factory=dict)
+
+    def default_config(self, protocol: EvalProtocol) -> MethodConfig:
+        """The published setting for that protocol."""
+        return self.config(**self.config_by_protocol.get(protocol, {}))
 
     def is_open(self, config: MethodConfig) -> bool:
         """Whether this configuration can classify classes it was not trained on."""
@@ -192,6 +200,13 @@ class Method(ABC, Generic[ConfigT]):
     @abstractmethod
     def classifier(self, classes: ClassSet) -> Classifier:
         """Do the text side once for these classes. Raises ClosedVocabularyError if it cannot."""
+
+    def oracle_classifiers(self, classes: ClassSet) -> Mapping[str, Classifier]:  # noqa: ARG002
+        """Candidates among which the scorer may pick with test labels, for settings that are a labelled oracle.
+
+        Empty for every honest setting, which is then scored through `classifier`.
+        """
+        return {}
 
 
 class TrainableMethod(Method[ConfigT]):
@@ -225,6 +240,6 @@ def cosine_logits(
     return scale * F.normalize(image_features, dim=-1) @ F.normalize(text_features, dim=-1).T
 
 
-def parameter_sizes(module: nn.Module) -> Sequence[int]:
-    """Sizes of all parameters of a module."""
-    return [p.numel() for p in module.parameters()]
+def count_parameters(module: nn.Module) -> int:
+    """Number of trainable values of a module."""
+    return sum(p.numel() for p in module.parameters())

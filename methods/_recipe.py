@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -47,7 +46,7 @@ class Recipe(BaseModel):
     augment: bool = Field(True, description="False: every epoch shows the centre view, as in evaluation")
 
     @model_validator(mode="after")
-    def _crop_scale_is_a_range(self) -> Self:
+    def _crop_scale_is_a_range(self) -> Recipe:
         low, high = self.crop_scale
         if not 0 < low <= high <= 1:
             raise ValueError(f"crop_scale {self.crop_scale} is not a range inside (0, 1].")

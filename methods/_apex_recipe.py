@@ -1,0 +1,34 @@
+"""APEX's training settings, shared by the method and by the parts that its paper compares."""
+
+from __future__ import annotations
+
+from datasets_registry._types import EvalProtocol
+from methods._recipe import Optimizer, Recipe, Warmup
+
+_SETTINGS = Recipe(
+    source="APEX configs/trainers/APEX (weight decay and warm-up are in the code, not in the paper)",
+    optimizer=Optimizer.ADADELTA,
+    lr=0.15,
+    weight_decay=1e-3,
+    epochs=15,
+    batch_size=16,
+    warmup=Warmup.LINEAR,
+    warmup_lr=0.01,
+)
+APEX_RECIPES = {
+    EvalProtocol.BASE_TO_NEW: _SETTINGS,
+    EvalProtocol.FEW_SHOT: _SETTINGS.model_copy(
+        update={"source": _SETTINGS.source + "; not printed for few-shot, reused"}
+    ),
+}
+PART_RECIPES = {
+    protocol: recipe.model_copy(update={"source": "the paper prints no settings for its component analysis; APEX's"})
+    for protocol, recipe in APEX_RECIPES.items()
+}
+APEX_CITATION = """@inproceedings{yang2024apex,
+  title = {Towards Difficulty-Agnostic Efficient Transfer Learning for Vision-Language Models},
+  author = {Yang, Yongjin and Ko, Jongwoo and Yun, Se-Young},
+  booktitle = {EMNLP},
+  year = {2024},
+  note = {arXiv 2311.15569}
+}"""

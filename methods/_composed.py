@@ -1,0 +1,70 @@
+"""A method that is nothing but its parts: image features on one side, class texts on the other, cosine between them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from datasets_registry._types import ClassSet
+from methods._base import Batch, Classifier, MethodConfig, SupportView, TrainableMethod, cosine_logits
+from methods._parts import Parts
+
+ConfigT = TypeVar("ConfigT", bound=MethodConfig)
+
+GENERIC_TEMPLATE = "a photo of a {}."
+
+
+class ComposedMethod(TrainableMethod[ConfigT]):
+    """Base of the methods made of `Parts`. A subclass says which parts (`make_parts`) and which frozen text."""
+
+    trainable: Parts
+
+    @abstractmethod
+    def make_parts(self, classes: ClassSet) -> Parts:
+        """The learned parts, freshly initialised from `self.generator`."""
+
+    def frozen_template(self, classes: ClassSet) -> str:
+        """Template of the class texts where no text context is learned; the dataset's own unless a method differs."""
+        return classes.template
+
+    def prepare(self, support: SupportView) -> None:
+        self.support_classes = support.classes
+        self._frozen: dict[tuple[tuple[str, ...], str], Tensor] = {}
+        self.trainable = self.make_parts(support.classes).to(self.backbone.device)
+
+    def frozen_text(self, classes: ClassSet, template: str) -> Float[Tensor, "n_cls dim"]:
+        """Features of plain class texts, unnormalised; computed once per class list and template."""
+        key = (classes.names, template)
+        if key not in self._frozen:
+            self._frozen[key] = self.backbone.encode_texts(classes.texts(template))
+        return self._frozen[key]
+
+    def prompted_text(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
+        """Text features before any adapter, unnormalised."""
+        context = self.trainable.text_context
+        return context(classes, self.backbone) if context else self.frozen_text(classes, self.frozen_template(classes))
+
+    def text_features(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
+        """Text features that training and plain evaluation use, unnormalised."""
+        text = self.prompted_text(classes)
+        return self.trainable.text_adapter(text) if self.trainable.text_adapter else text
+
+    def image_features(self, batch: Batch) -> Float[Tensor, "batch dim"]:
+        """Image features that training and plain evaluation use, unnormalised."""
+        prompts = self.trainable.visual_prompts
+        image = self.backbone.encode_image(batch.pixels, prompts=prompts()) if prompts else batch.features
+        return self.trainable.visual_adapter(image) if self.trainable.visual_adapter else image
+
+    def classifier(self, classes: ClassSet) -> Classifier:
+        text = self.text_features(classes)
+        return lambda batch: cosine_logits(self.image_features(batch), text, self.backbone.logit_scale)
+
+
+def mean_of_normalised(features: list[Tensor]) -> Tensor:
+    """Template ensemble as CLIP does it: normalise each template's features, average, normalise again."""
+    stacked = torch.stack([torch.nn.functional.normalize(f, dim=-1) for f in features])
+    return torch.nn.functional.normalize(stacked.mean(dim=0), dim=-1)

@@ -1,0 +1,119 @@
+"""Class texts as the text tower takes them: one prefix that all classes share, and a short suffix a class.
+
+CLIP's text tower is causal and pools at the end-of-text token. So positions behind the last end-of-text token never
+matter, and whatever leads every class's text alike (start token, learned context, the words of a template before the
+class name) has the same hidden states for all classes: it is stored once, here, and run once, in `_text.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+Position = Literal["end", "middle", "front"]
+
+
+@dataclass(frozen=True)
+class TextPrompts:
+    """Embedded texts of one class list, without positional embeddings.
+
+    Args:
+        prefix: `(n_prefix, width)`, begins with the start-of-text token; the same for all classes.
+        suffix: `(n_cls, n_suffix, width)`, padded on the right.
+        lengths: `(n_cls,)`, valid suffix positions; the last valid one is end-of-text.
+    """
+
+    prefix: Float[Tensor, "n_prefix width"]
+    suffix: Float[Tensor, "n_cls n_suffix width"]
+    lengths: Int[Tensor, " n_cls"]
+
+    def __len__(self) -> int:
+        return self.suffix.shape[0]
+
+    @property
+    def longest(self) -> int:
+        """Positions of the longest text, start and end tokens included."""
+        return self.prefix.shape[0] + self.suffix.shape[1]
+
+
+@dataclass(frozen=True)
+class TokenizedTexts:
+    """Tokenised, embedded texts before anything is learned about them.
+
+    Args:
+        tokens: `(n, longest)`, cut behind the longest text.
+        embedded: `(n, longest, width)`.
+        eot: `(n,)`, position of end-of-text.
+    """
+
+    tokens: Int[Tensor, "n longest"]
+    embedded: Float[Tensor, "n longest width"]
+    eot: Int[Tensor, " n"]
+
+    def shared_prefix(self) -> int:
+        """Positions from the start whose token is the same in all texts; at most all but the last end-of-text."""
+        same = (self.tokens == self.tokens[:1]).all(dim=0).int().cumprod(dim=0)
+        return min(int(same.sum()), int(self.eot.min()))
+
+    def split(self, n_prefix: int, prefix: Tensor | None = None) -> TextPrompts:
+        """Cut after `n_prefix` positions; `prefix` replaces the embeddings there."""
+        return TextPrompts(
+            prefix=self.embedded[0, :n_prefix] if prefix is None else prefix,
+            suffix=self.embedded[:, n_prefix:],
+            lengths=self.eot + 1 - n_prefix,
+        )
+
+
+def frozen_prompts(texts: TokenizedTexts) -> TextPrompts:
+    """Plain texts, with the longest prefix they share."""
+    return texts.split(texts.shared_prefix())
+
+
+def overwrite_leading(texts: TokenizedTexts, ctx: Float[Tensor, "n_ctx width"]) -> TextPrompts:
+    """Learned ctx in place of positions 1..n_ctx; later words of a worded template stay frozen (IVLP, MaPLe, APEX)."""
+    n_ctx = ctx.shape[0]
+    shared = max(texts.shared_prefix(), 1 + n_ctx)
+    shared = min(shared, int(texts.eot.min()))
+    start, rest = texts.embedded[0, :1], texts.embedded[0, 1 + n_ctx : shared]
+    return texts.split(shared, torch.cat([start, ctx, rest]))
+
+
+def place_ctx(
+    texts: TokenizedTexts,
+    ctx: Float[Tensor, "n_ctx width"] | Float[Tensor, "n_cls n_ctx width"],
+    position: Position,
+    name_lengths: Int[Tensor, " n_cls"],
+) -> TextPrompts:
+    """Learned ctx around the class name, as CoOp does.
+
+    Args:
+        texts: the placeholder texts `X X ... X name.` with n_ctx placeholders; their lengths and end tokens are kept.
+        ctx: shared `(n_ctx, width)` or class-specific `(n_cls, n_ctx, width)`.
+        position: of the class name. `end`: ctx name. · `middle`: half ctx, name, the other half, `.` (the first half
+            has n_ctx // 2) · `front`: name ctx .
+        name_lengths: tokens of each class name alone.
+    """
+    n_cls = texts.tokens.shape[0]
+    n_ctx = ctx.shape[-2]
+    start, shared = texts.embedded[0, :1], ctx.dim() == 2
+    each = ctx.expand(n_cls, -1, -1) if shared else ctx
+    before = {"end": n_ctx, "middle": n_ctx // 2, "front": 0}[position]
+    if position == "end":
+        behind_start = torch.cat([each, texts.embedded[:, 1 + n_ctx :]], dim=1)
+    else:
+        rows = []
+        for c in range(n_cls):
+            name_end = 1 + n_ctx + int(name_lengths[c])
+            name, rest = texts.embedded[c, 1 + n_ctx : name_end], texts.embedded[c, name_end:]
+            rows.append(torch.cat([each[c, :before], name, each[c, before:], rest]))
+        behind_start = torch.stack(rows)
+    n_prefix = 1 + (before if shared else 0)
+    return TextPrompts(
+        prefix=torch.cat([start, ctx[:before]]) if shared else start,
+        suffix=behind_start[:, n_prefix - 1 :],
+        lengths=texts.eot + 1 - n_prefix,
+    )

@@ -1,0 +1,181 @@
+"""The text tower as functions over open_clip's modules: exact shared-prefix forward, and the plain one beside it.
+
+`encode` runs the prefix of `TextPrompts` once and the suffixes per class, and in the last block computes only the
+positions that are pooled. `encode_plain` pads every class to the full context and runs every position of every class,
+as the official implementations do; it is the reference that tests compare to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from datasets_registry._errors import BenchError
+from methods._blocks import (
+    add_attention,
+    add_mlp,
+    causal_mask,
+    is_standard,
+    join_heads,
+    queries_keys_values,
+    run_block,
+    split_heads,
+)
+from methods._prompts import TextPrompts
+
+
+class TextTower:
+    """Functional view of an open_clip text tower (CLIP's, or CoCa's with its appended class token).
+
+    Args:
+        modules: the module that owns `token_embedding`, `positional_embedding`, `transformer`, `ln_final` and
+            `text_projection`: a `CLIP`, or the `text` part of a model with its own text tower.
+
+    Raises:
+        BenchError: if the tower is not causal, or made of blocks that cannot be taken apart.
+    """
+
+    def __init__(self, modules: nn.Module) -> None:
+        self.modules = modules
+        self.blocks: Sequence[nn.Module] = list(modules.transformer.resblocks)
+        self.width: int = modules.positional_embedding.shape[1]
+        self.positions: int = modules.positional_embedding.shape[0]
+        self.cls_embedding: Tensor | None = getattr(modules, "cls_emb", None)
+        self.context_length: int = self.positions - (self.cls_embedding is not None)
+        self.legacy_cls_mask = not getattr(modules, "correct_cls_mask", False)
+        pool = getattr(modules, "text_pool_type", None) or getattr(modules, "pool_type", "argmax")
+        if modules.attn_mask is None or not all(is_standard(block) for block in self.blocks):
+            raise BenchError(
+                "This text tower is not a causal CLIP transformer; choose a CLIP, EVA-CLIP or CoCa backbone."
+            )
+        if self.cls_embedding is None and pool != "argmax":
+            raise BenchError(
+                f"This text tower pools at {pool!r}, not at the end-of-text token; choose another backbone."
+            )
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """Token embeddings without positions."""
+        return self.modules.token_embedding(tokens)
+
+    def project(self, pooled: Tensor) -> Tensor:
+        """Pooled hidden state after the final norm to the joint space."""
+        projection = self.modules.text_projection
+        if projection is None:
+            return pooled
+        return projection(pooled) if isinstance(projection, nn.Linear) else pooled @ projection
+
+    def encode(
+        self, prompts: TextPrompts, *, deep: Sequence[Float[Tensor, "n_ctx width"]] = (), project: bool = True
+    ) -> Float[Tensor, "n_cls dim"]:
+        """Text features, unnormalised, one a class.
+
+        Args:
+            prompts: embedded texts.
+            deep: fresh context for blocks 1, 2, ...: before block j+1 the positions 1..n_ctx become `deep[j]`.
+            project: False returns the state after the final norm, before the projection.
+        """
+        self._check(prompts, deep)
+        n_cls, n_prefix = len(prompts), prompts.prefix.shape[0]
+        positional = self.modules.positional_embedding
+        prefix = (prompts.prefix + positional[:n_prefix])[None]
+        suffix = prompts.suffix + positional[n_prefix : n_prefix + prompts.suffix.shape[1]]
+        pooled_at = prompts.lengths - 1
+        if self.cls_embedding is None:
+            mask = causal_mask(suffix.shape[1], prompts.longest, device=suffix.device, dtype=suffix.dtype)
+        else:
+            suffix, mask, pooled_at = self._append_cls(prompts, suffix)
+        rows = torch.arange(n_cls, device=suffix.device)
+        last = len(self.blocks) - 1
+        for i, block in enumerate(self.blocks):
+            if 1 <= i <= len(deep):
+                ctx = deep[i - 1]
+                prefix = torch.cat([prefix[:, :1], ctx[None], prefix[:, 1 + ctx.shape[0] :]], dim=1)
+            heads = block.attn.num_heads
+            qp, kp, vp = (split_heads(x, heads) for x in queries_keys_values(block, prefix))
+            qs, ks, vs = queries_keys_values(block, suffix)
+            # every class attends to the one set of prefix keys and values
+            k = torch.cat([kp.expand(n_cls, -1, -1, -1), split_heads(ks, heads)], dim=2)
+            v = torch.cat([vp.expand(n_cls, -1, -1, -1), split_heads(vs, heads)], dim=2)
+            if i == last:
+                # only the pooled position of the last block is ever read
+                q = split_heads(qs[rows, pooled_at][:, None], heads)
+                row_mask = (
+                    mask[pooled_at][:, None, None] if mask.dim() == 2 else mask[rows, 0, pooled_at][:, None, None]
+                )
+                attended = join_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=row_mask))
+                pooled = add_mlp(block, add_attention(block, suffix[rows, pooled_at][:, None], attended))[:, 0]
+                break
+            attended = join_heads(F.scaled_dot_product_attention(split_heads(qs, heads), k, v, attn_mask=mask))
+            suffix = add_mlp(block, add_attention(block, suffix, attended))
+            own = join_heads(F.scaled_dot_product_attention(qp, kp, vp, is_causal=True))
+            prefix = add_mlp(block, add_attention(block, prefix, own))
+        pooled = self.modules.ln_final(pooled)
+        return self.project(pooled) if project else pooled
+
+    def encode_plain(
+        self, prompts: TextPrompts, *, deep: Sequence[Float[Tensor, "n_ctx width"]] = ()
+    ) -> Float[Tensor, "n_cls dim"]:
+        """The same features the long way: every class padded to the full context, every position in every block."""
+        self._check(prompts, deep)
+        n_cls, n_prefix = len(prompts), prompts.prefix.shape[0]
+        x = torch.cat([prompts.prefix.expand(n_cls, -1, -1), prompts.suffix], dim=1)
+        pad = self.modules.token_embedding.weight[0]
+        missing = self.context_length - x.shape[1]
+        x = torch.cat([x, pad.expand(n_cls, missing, -1)], dim=1)
+        eot = n_prefix + prompts.lengths - 1
+        mask = causal_mask(self.positions, self.positions, device=x.device, dtype=x.dtype)
+        pooled_at = eot
+        if self.cls_embedding is not None:
+            x = torch.cat([x, self.cls_embedding.expand(n_cls, 1, -1)], dim=1)
+            mask = mask + self._key_mask(eot, x.dtype)[:, None, None, :]
+            pooled_at = torch.full_like(eot, self.positions - 1)
+        x = x + self.modules.positional_embedding
+        for i, block in enumerate(self.blocks):
+            if 1 <= i <= len(deep):
+                ctx = deep[i - 1].expand(n_cls, -1, -1)
+                x = torch.cat([x[:, :1], ctx, x[:, 1 + ctx.shape[1] :]], dim=1)
+            x = run_block(block, x, mask)
+        pooled = x[torch.arange(n_cls, device=x.device), pooled_at]
+        return self.project(self.modules.ln_final(pooled))
+
+    def _check(self, prompts: TextPrompts, deep: Sequence[Tensor]) -> None:
+        if prompts.longest > self.context_length:
+            raise BenchError(
+                f"A prompt of {prompts.longest} tokens does not fit the context of {self.context_length}; "
+                "use fewer ctx vectors or shorter class names."
+            )
+        if len(deep) >= len(self.blocks):
+            raise BenchError(f"Text prompts for depth {len(deep) + 1} on a tower of {len(self.blocks)} blocks.")
+        if deep and prompts.prefix.shape[0] < 1 + deep[0].shape[0]:
+            raise BenchError("Deep text prompts need a context that all classes share.")
+
+    def _key_mask(self, eot: Tensor, dtype: torch.dtype) -> Tensor:
+        """CoCa's padding mask over keys, `(n_cls, positions)`.
+
+        The released CoCa weights were trained with the class token's validity put in front instead of behind, so
+        that everything is shifted by one: position eot + 1 is seen, the class token itself is not.
+        """
+        key = torch.arange(self.positions, device=eot.device)
+        valid = (
+            key <= (eot + 1)[:, None] if self.legacy_cls_mask else (key <= eot[:, None]) | (key == self.positions - 1)
+        )
+        return torch.zeros(valid.shape, device=eot.device, dtype=dtype).masked_fill_(~valid, float("-inf"))
+
+    def _append_cls(self, prompts: TextPrompts, suffix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Suffix with the padding token behind end-of-text and CoCa's class token, its mask, and where to pool."""
+        n_cls, n_prefix = len(prompts), prompts.prefix.shape[0]
+        if n_prefix + suffix.shape[1] < self.context_length:
+            pad = self.modules.token_embedding.weight[0] + self.modules.positional_embedding[n_prefix + suffix.shape[1]]
+            suffix = torch.cat([suffix, pad.expand(n_cls, 1, -1)], dim=1)
+        n_text = n_prefix + suffix.shape[1]
+        cls = self.cls_embedding + self.modules.positional_embedding[self.positions - 1]
+        suffix = torch.cat([suffix, cls.expand(n_cls, 1, -1)], dim=1)
+        keys = self._key_mask(n_prefix + prompts.lengths - 1, suffix.dtype)
+        keys = torch.cat([keys[:, :n_text], keys[:, -1:]], dim=1)
+        mask = causal_mask(suffix.shape[1], n_text + 1, device=suffix.device, dtype=suffix.dtype)
+        pooled_at = torch.full_like(prompts.lengths, suffix.shape[1] - 1)
+        return suffix, mask + keys[:, None, None, :], pooled_at

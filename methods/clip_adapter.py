@@ -1,0 +1,58 @@
+"""CLIP-Adapter: a small bottleneck network on the image feature, blended with the feature itself.
+
+Gao et al., "CLIP-Adapter: Better Vision-Language Models with Feature Adapters", IJCV 2024 (arXiv 2110.04544). Official
+file: gaopengcuhk/CLIP-Adapter `clip_adapter.py`: no biases, a ReLU behind the second layer too, acts on the
+unnormalised feature, image side only.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from datasets_registry._types import ClassSet, EvalProtocol
+from methods._base import Family, MethodConfig, MethodInfo, Needs
+from methods._composed import ComposedMethod
+from methods._parts import BottleneckAdapter, Parts
+from methods._recipe import Recipe
+from methods._registry import register_method
+
+
+class CLIPAdapterConfig(MethodConfig):
+    """Width and share of the adapter."""
+
+    ratio: float = Field(0.2, ge=0, le=1, description="share of the adapter's output; 0.2 in the released file")
+    reduction: int = Field(4, ge=1, description="hidden width is the feature's divided by this; 4 in the released file")
+
+
+SOURCE = "released clip_adapter.py reuses CoOp's Dassl settings (no config of its own was released)"
+RECIPE = Recipe(source=SOURCE, epochs=200, epochs_by_shots={1: 50, 2: 100, 4: 100, 8: 200, 16: 200})
+
+
+@register_method
+class CLIPAdapter(ComposedMethod[CLIPAdapterConfig]):
+    """`cos(r A(f) + (1 - r) f, text)` with frozen class texts of the dataset's template."""
+
+    info: ClassVar[MethodInfo] = MethodInfo(
+        name="clip_adapter",
+        title="CLIP-Adapter",
+        family=Family.FEATURE_ADAPTER,
+        summary="A residual bottleneck adapter on the frozen image feature.",
+        citation="""@article{gao2024clipadapter,
+  title = {CLIP-Adapter: Better Vision-Language Models with Feature Adapters},
+  author = {Gao, Peng and Geng, Shijie and Zhang, Renrui and others},
+  journal = {International Journal of Computer Vision},
+  year = {2024}
+}""",
+        config=CLIPAdapterConfig,
+        needs=frozenset({Needs.FEATURES}),
+        open_vocabulary=True,
+        parameter_count=lambda b, c, n: 2 * b.embed_dim * (b.embed_dim // c.reduction),
+        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
+    )
+
+    def make_parts(self, classes: ClassSet) -> Parts:
+        dim = self.backbone.embed_dim
+        hidden = dim // self.config.reduction
+        return Parts(visual_adapter=BottleneckAdapter(dim, hidden, self.config.ratio, self.generator))

@@ -1,0 +1,122 @@
+"""CoOp: learned context vectors in front of (or around) the class name, everything else frozen.
+
+Zhou et al., "Learning to Prompt for Vision-Language Models", IJCV 2022. Official file: KaiyangZhou/CoOp
+`trainers/coop.py`. There a worded initialisation silently switches class-specific contexts off and overrides the number
+of vectors; here the first is refused and the second is what `ctx_init` means.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from datasets_registry._types import ClassSet, EvalProtocol
+from methods._base import (
+    Classifier,
+    Family,
+    MethodConfig,
+    MethodInfo,
+    Needs,
+    SupportView,
+    TrainableMethod,
+    cosine_logits,
+    require_known_classes,
+)
+from methods._parts import normal
+from methods._prompts import Position, place_ctx
+from methods._recipe import Recipe
+from methods._registry import register_method
+
+
+class CoOpConfig(MethodConfig):
+    """Length, place and start of the context."""
+
+    n_ctx: int = Field(16, ge=1, le=70, description="context vectors; 16, CoOp section 4.1. With `ctx_init`: its words")
+    ctx_init: str = Field(
+        "", description="words that initialise the context, such as `a photo of a`; empty: N(0, 0.02)"
+    )
+    class_position: Position = Field("end", description="of the class name: end, middle or front")
+    class_specific: bool = Field(False, description="a context for each class (CSC); ties the method to its classes")
+
+    @model_validator(mode="after")
+    def _words_are_shared(self) -> CoOpConfig:
+        if self.class_specific and self.ctx_init:
+            raise ValueError("class_specific contexts start at random in CoOp; drop ctx_init or class_specific.")
+        return self
+
+    @property
+    def length(self) -> int:
+        """Context vectors in effect: one a word of `ctx_init`, else `n_ctx`."""
+        return len(self.ctx_init.replace("_", " ").split(" ")) if self.ctx_init else self.n_ctx
+
+
+RECIPE = {
+    "source": "CoOp configs/trainers/CoOp/{vit_b16,vit_b16_ep50}.yaml, scripts/coop/main.sh; weight decay: Dassl's default",
+    "epochs": 200,
+    "epochs_by_shots": {1: 50, 2: 100, 4: 100, 8: 200, 16: 200},
+}
+
+
+class Context(nn.Module):
+    """The context vectors, `(n_ctx, width)` or `(n_cls, n_ctx, width)`."""
+
+    def __init__(self, ctx: nn.Parameter) -> None:
+        super().__init__()
+        self.ctx = ctx
+
+
+@register_method
+class CoOp(TrainableMethod[CoOpConfig]):
+    """Cross-entropy on `scale * cos(frozen image feature, text of [ctx] name.)`."""
+
+    info: ClassVar[MethodInfo] = MethodInfo(
+        name="coop",
+        title="CoOp",
+        family=Family.TEXT_PROMPT,
+        summary="Learned context vectors in the text input, shared by all classes or one set a class.",
+        citation="""@article{zhou2022coop,
+  title = {Learning to Prompt for Vision-Language Models},
+  author = {Zhou, Kaiyang and Yang, Jingkang and Loy, Chen Change and Liu, Ziwei},
+  journal = {International Journal of Computer Vision},
+  year = {2022}
+}""",
+        config=CoOpConfig,
+        needs=frozenset({Needs.FEATURES}),
+        open_vocabulary=True,
+        closed_when=lambda config: config.class_specific,
+        parameter_count=lambda b, c, n: c.length * b.text_width * (n if c.class_specific else 1),
+        recipes={
+            EvalProtocol.FEW_SHOT: Recipe(**RECIPE),
+            EvalProtocol.BASE_TO_NEW: Recipe(
+                source="CoCoOp's CoOp rows: CoOp configs/trainers/CoOp/vit_b16_ctxv1.yaml", epochs=200
+            ),
+        },
+        config_by_protocol={EvalProtocol.BASE_TO_NEW: {"ctx_init": "a photo of a"}},
+    )
+
+    def prepare(self, support: SupportView) -> None:
+        self.support_classes = support.classes
+        length, width = self.config.length, self.backbone.text_width
+        if self.config.ctx_init:
+            words = self.backbone.tokenized([self.config.ctx_init.replace("_", " ")])
+            ctx = nn.Parameter(words.embedded[0, 1 : 1 + length].clone())
+        else:
+            shape = (len(support.classes), length, width) if self.config.class_specific else (length, width)
+            ctx = normal(shape, self.generator)
+        self.trainable = Context(ctx).to(self.backbone.device)
+
+    def text_features(self, classes: ClassSet) -> Tensor:
+        """Features of the prompted class texts, unnormalised, `(n_cls, dim)`."""
+        if self.config.class_specific:
+            require_known_classes("coop with class_specific contexts", self.support_classes, classes)
+        placeholders = " ".join(["X"] * self.config.length)
+        texts = self.backbone.tokenized(classes.texts(placeholders + " {}."))
+        name_lengths = self.backbone.tokenized(classes.spoken_names).eot - 1
+        prompts = place_ctx(texts, self.trainable.ctx, self.config.class_position, name_lengths)
+        return self.backbone.encode_prompts(prompts)
+
+    def classifier(self, classes: ClassSet) -> Classifier:
+        text = self.text_features(classes)
+        return lambda batch: cosine_logits(batch.features, text, self.backbone.logit_scale)

@@ -1,0 +1,63 @@
+"""Deep text prompts (the APEX paper's TPT): learned tokens before every block of the text tower.
+
+The language-only setting of the MaPLe repository (`trainers/independentVL.py` without visual prompts), which the APEX
+paper's analysis calls text prompt tuning.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from datasets_registry._types import ClassSet, EvalProtocol
+from methods._base import Family, MethodConfig, MethodInfo, Needs
+from methods._composed import GENERIC_TEMPLATE, ComposedMethod
+from methods._parts import Parts, TextContext, resolve_depth
+from methods._recipe import Recipe
+from methods._registry import register_method
+
+
+class DeepTextPromptsConfig(MethodConfig):
+    """Number and depth of the text prompts."""
+
+    n_text: int = Field(4, ge=1, le=70, description="text tokens a block; 4, MaPLe repository's language-only setting")
+    depth: int = Field(0, ge=0, description="prompted blocks, 0 = every one (12 of 12 published)")
+    worded_init: bool = Field(True, description="start the input context at the words `a photo of a`, if they suffice")
+
+
+RECIPE = Recipe(
+    source="MaPLe repository, language-only IVLP; printed for base-to-new, reused for few-shot",
+    lr=0.0025,
+    epochs=5,
+    batch_size=4,
+)
+
+
+@register_method
+class DeepTextPrompts(ComposedMethod[DeepTextPromptsConfig]):
+    """Cross-entropy on `scale * cos(frozen image, prompted text)`."""
+
+    info: ClassVar[MethodInfo] = MethodInfo(
+        name="deep_text_prompts",
+        title="Deep text prompts",
+        family=Family.TEXT_PROMPT,
+        summary="Learned tokens before every block of the text tower; images stay frozen.",
+        citation="""@inproceedings{khattak2023maple,
+  title = {MaPLe: Multi-modal Prompt Learning},
+  author = {Khattak, Muhammad Uzair and Rasheed, Hanoona and Maaz, Muhammad and others},
+  booktitle = {CVPR},
+  year = {2023}
+}""",
+        config=DeepTextPromptsConfig,
+        needs=frozenset({Needs.FEATURES}),
+        open_vocabulary=True,
+        parameter_count=lambda b, c, n: c.n_text * b.text_width * resolve_depth(c.depth, b.text_depth, ""),
+        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
+    )
+
+    def make_parts(self, classes: ClassSet) -> Parts:
+        c, words = self.config, 4 if self.config.worded_init else 0
+        return Parts(
+            text_context=TextContext(c.n_text, c.depth, GENERIC_TEMPLATE, words, self.backbone, self.generator)
+        )

@@ -1,0 +1,51 @@
+"""Visual adapter alone (the APEX paper's VA): the text adapter's mirror image, behind the image tower.
+
+One of the parts that the paper's analysis compares; it prints no settings for it, so APEX's are used.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from datasets_registry._types import ClassSet
+from methods._apex_recipe import APEX_CITATION, PART_RECIPES
+from methods._base import Family, MethodConfig, MethodInfo, Needs
+from methods._composed import GENERIC_TEMPLATE, ComposedMethod
+from methods._parts import AdapterKind, Parts, adapter_size, make_adapter
+from methods._registry import register_method
+
+
+class VisualAdapterConfig(MethodConfig):
+    """Kind of the adapter."""
+
+    adapter: AdapterKind = Field(
+        "linear", description="linear from the identity (APEX), low_rank or bottleneck (its Fig 10)"
+    )
+    rank: int = Field(64, ge=1, description="inner width of a low_rank or bottleneck adapter")
+
+
+@register_method
+class VisualAdapter(ComposedMethod[VisualAdapterConfig]):
+    """Cross-entropy on `scale * cos(A(frozen image), frozen text)`."""
+
+    info: ClassVar[MethodInfo] = MethodInfo(
+        name="visual_adapter",
+        title="Visual adapter",
+        family=Family.FEATURE_ADAPTER,
+        summary="An adapter on the frozen image feature; class texts stay as they are.",
+        citation=APEX_CITATION,
+        config=VisualAdapterConfig,
+        needs=frozenset({Needs.FEATURES}),
+        open_vocabulary=True,
+        parameter_count=lambda b, c, n: adapter_size(c.adapter, b.embed_dim, c.rank),
+        recipes=PART_RECIPES,
+    )
+
+    def frozen_template(self, classes: ClassSet) -> str:
+        return GENERIC_TEMPLATE
+
+    def make_parts(self, classes: ClassSet) -> Parts:
+        c = self.config
+        return Parts(visual_adapter=make_adapter(c.adapter, self.backbone.embed_dim, c.rank, self.generator))

@@ -1,0 +1,61 @@
+"""Zero-shot CLIP: class texts as the classifier, nothing learned.
+
+Radford et al., ICML 2021. Official files: CoOp `trainers/zsclip.py` for the templates and the ensemble's arithmetic
+(each template's features normalised, averaged, normalised again).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from datasets_registry._types import ClassSet
+from methods._base import Classifier, Family, Method, MethodConfig, MethodInfo, Needs, cosine_logits
+from methods._composed import mean_of_normalised
+from methods._registry import register_method
+from methods._templates import IMAGENET80, SELECT7
+
+ENSEMBLES: dict[str, tuple[str, ...]] = {"none": (), "select7": SELECT7, "imagenet80": IMAGENET80}
+
+
+class ZeroShotConfig(MethodConfig):
+    """Which texts make the classifier."""
+
+    template: str | None = Field(
+        None, description="instead of the dataset's own template (CoOp's table)", pattern=r"\{\}"
+    )
+    ensemble: Literal["none", "select7", "imagenet80"] = Field("none", description="generic templates to average over")
+    own_template: bool = Field(
+        True, description="an ensemble also averages the dataset's own template (CoOp; not for ImageNet)"
+    )
+
+
+@register_method
+class ZeroShot(Method[ZeroShotConfig]):
+    """`scale * cos(image, text)` with frozen features."""
+
+    info: ClassVar[MethodInfo] = MethodInfo(
+        name="zero_shot",
+        title="Zero-shot CLIP",
+        family=Family.ZERO_SHOT,
+        summary="The frozen model with class texts as the classifier; the baseline of every gain.",
+        citation="""@inproceedings{radford2021clip,
+  title = {Learning Transferable Visual Models From Natural Language Supervision},
+  author = {Radford, Alec and Kim, Jong Wook and Hallacy, Chris and others},
+  booktitle = {ICML},
+  year = {2021}
+}""",
+        config=ZeroShotConfig,
+        needs=frozenset({Needs.FEATURES}),
+        open_vocabulary=True,
+        parameter_count=lambda backbone, config, n_classes: 0,
+    )
+
+    def classifier(self, classes: ClassSet) -> Classifier:
+        own = self.config.template or classes.template
+        templates = ENSEMBLES[self.config.ensemble]
+        if not templates or self.config.own_template:
+            templates = (*templates, own)
+        text = mean_of_normalised([self.backbone.encode_texts(classes.texts(t)) for t in templates])
+        return lambda batch: cosine_logits(batch.features, text, self.backbone.logit_scale)

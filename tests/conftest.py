@@ -1,0 +1,9 @@
+"""Shared test settings."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# helper modules beside the tests, such as methods/parity_kit.py
+sys.path.extend(str(path) for path in Path(__file__).parent.iterdir() if path.is_dir())

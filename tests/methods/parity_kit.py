@@ -1,0 +1,145 @@
+"""Replaying the recorded numbers of official implementations: the tiny CLIP, the batches, and one loop for all methods.
+
+`tests/fixtures/parity/` holds tensors that the official code produced (commits in each file's `source`); nothing of
+that code is here. A case stores initial parameters, five training steps (losses, gradients, parameters after steps 1
+and 5), and logits before and after.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from bench.training import make_optimizer, train_step
+from bench.views import to_pixels
+from datasets_registry._types import ClassSet
+from methods._backbone import TINY_CONFIG, Backbone, BackboneSpec, build_model, load_state
+from methods._base import Batch, Method, Needs, SupportView, TrainableMethod
+from methods._recipe import Optimizer, Recipe
+
+FOLDER = Path(__file__).parents[1] / "fixtures" / "parity"
+ALL_NEEDS = frozenset(Needs)
+
+
+@cache
+def tiny_backbone() -> Backbone:
+    """The tiny random CLIP that the numbers were recorded on."""
+    packed = load_file(str(FOLDER / "tiny_clip.safetensors"))
+    table = torch.zeros(49408, 64)
+    table[packed.pop("token_ids")] = packed.pop("token_rows").float()
+    state = {k: v.float() for k, v in packed.items()} | {"token_embedding.weight": table}
+    model = build_model(TINY_CONFIG)
+    load_state(model, state, "the tiny CLIP")
+    return Backbone(BackboneSpec("ViT-tiny", "random"), model)
+
+
+@cache
+def facts() -> dict[str, Any]:
+    return json.loads((FOLDER / "data.json").read_text())
+
+
+@cache
+def images(part: str) -> Tensor:
+    """Normalised images `(20, 3, 32, 32)` of `train` or `test`; image 2c + k is the k-th of class c."""
+    data = load_file(str(FOLDER / "data.safetensors"))
+    return to_pixels(data[f"{part}_images_uint8"].numpy(), facts()["mean"], facts()["std"])
+
+
+def class_set(which: str, template: str = "a photo of a {}.") -> ClassSet:
+    names = facts()["classnames"]
+    return ClassSet(tuple({"base": names[:5], "new": names[5:], "all": names}[which]), template)
+
+
+class Case:
+    """One recorded case of one method."""
+
+    def __init__(self, method: str, name: str) -> None:
+        self.config: dict[str, Any] = json.loads((FOLDER / f"{method}.json").read_text())["cases"][name]
+        tensors = load_file(str(FOLDER / f"{method}.safetensors"))
+        self.tensors = {k[len(name) + 1 :]: v for k, v in tensors.items() if k.startswith(name + "/")}
+
+    def group(self, prefix: str) -> dict[str, Tensor]:
+        return {k[len(prefix) + 1 :]: v for k, v in self.tensors.items() if k.startswith(prefix + "/")}
+
+    def tolerance(self, group: str) -> float:
+        """Five times the measured rounding noise of the official code, plus a little."""
+        return 5 * self.config["fp32_noise_floor_max_abs"][group] + 2e-6
+
+    def assert_close(self, ours: Tensor, key: str, group: str) -> None:
+        worst = float((ours.detach() - self.tensors[key].reshape(ours.shape)).abs().max())
+        assert worst <= self.tolerance(group), f"{key}: differs by {worst:.2e}, allowed {self.tolerance(group):.2e}"
+
+
+def case_names(method: str) -> list[str]:
+    return list(json.loads((FOLDER / f"{method}.json").read_text())["cases"])
+
+
+def batch_of(backbone: Backbone, pixels: Tensor, labels: Tensor | None, needs: frozenset[Needs] = ALL_NEEDS) -> Batch:
+    def features() -> Tensor:
+        with torch.no_grad():
+            return backbone.encode_image(pixels)
+
+    return Batch(labels, features=features, pixels=lambda: pixels, needs=needs)
+
+
+def support_view(backbone: Backbone, classes: ClassSet, part: str = "train") -> SupportView:
+    n = 2 * len(classes)
+    labels = torch.arange(n) // 2
+    return SupportView(classes, labels, 2, lambda: batch_of(backbone, images(part)[:n], None).features)
+
+
+def recipe_of(case: Case) -> Recipe:
+    """The optimiser of the case; its learning rate is set step by step."""
+    optim = case.config["OPTIM"]
+    return Recipe(
+        optimizer=Optimizer(optim["NAME"]), lr=optim["LR"], momentum=optim["MOMENTUM"], weight_decay=optim["WEIGHT_DECAY"]
+    )
+
+
+ParameterMap = Callable[[Any], Mapping[str, nn.Parameter]]
+
+
+def replay(
+    method: TrainableMethod[Any], case: Case, parameters: ParameterMap, *, template: str = "a photo of a {}."
+) -> None:
+    """Load the recorded start, train five steps on the recorded batches, and compare everything on the way."""
+    backbone = method.backbone
+    train_classes = class_set(case.config["train_classes"], template)
+    method.prepare(support_view(backbone, train_classes))
+    named = parameters(method)
+    init = case.group("init")
+    assert set(named) == set(init), f"trained tensors differ: {set(named) ^ set(init)}"
+    with torch.no_grad():
+        for name, parameter in named.items():
+            parameter.copy_(init[name].reshape(parameter.shape))
+    check_logits(method, case, "logits_before", template)
+    optimizer = make_optimizer(recipe_of(case), method.trainable.parameters())
+    for step, (lr, index) in enumerate(zip(case.config["lr_per_step"], case.tensors["batch_idx"], strict=True), start=1):
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        loss = train_step(method, batch_of(backbone, images("train")[index], index // 2), optimizer)
+        assert abs(loss - float(case.tensors["loss"][step - 1])) <= case.tolerance("loss"), f"loss of step {step}"
+        if step == 1:
+            for name, parameter in named.items():
+                assert parameter.grad is not None
+                case.assert_close(parameter.grad, f"grad1/{name}", "grad1")
+        if step in (1, 5):
+            for name, parameter in named.items():
+                case.assert_close(parameter, f"after{step}/{name}", f"after{step}")
+    check_logits(method, case, "logits_after", template)
+
+
+def check_logits(method: Method[Any], case: Case, when: str, template: str) -> None:
+    for which in case.config["eval_classes"]:
+        if f"{when}/{which}" not in case.tensors:
+            continue
+        with torch.no_grad():
+            logits = method.classifier(class_set(which, template))(batch_of(method.backbone, images("test"), None))
+        case.assert_close(logits, f"{when}/{which}", f"{when}/{which}")
