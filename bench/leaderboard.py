@@ -355,7 +355,9 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> _Run:
 
 
 def _present(value: object) -> bool:
-    return value is not None and value == value and str(value) != "<NA>"  # NaN, NaT and pandas' NA are absent
+    import pandas as pd
+
+    return not pd.isna(value)  # type: ignore[call-overload]  # None, NaN, NaT and NA are absent
 
 
 def _one_task_each(

@@ -1,0 +1,48 @@
+"""Numbers as text, the only place where fractions become percent."""
+
+from __future__ import annotations
+
+from reports.views import Value
+
+
+def percent(fraction: float, digits: int = 2) -> str:
+    """A fraction as percent without the sign: 0.717 -> 71.70."""
+    return f"{100 * fraction:.{digits}f}"
+
+
+def points_of_percent(difference: float) -> str:
+    """A difference of fractions in signed percentage points: -0.012 -> −1.20."""
+    text = f"{100 * difference:+.2f}"
+    return "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "−")
+
+
+def value_text(value: Value) -> str:
+    """Mean and interval in percent: 71.70 ± 1.20, or the mean alone."""
+    return percent(value.mean) if value.half_width is None else f"{percent(value.mean)} ± {percent(value.half_width)}"
+
+
+def count(number: float) -> str:
+    """A count in at most four characters and a unit: 8192 -> 8.19k; whole below a thousand."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.3g}{unit}"
+    return f"{number:.0f}"
+
+
+def seconds(number: float) -> str:
+    """A duration: 0.12 s, 34 s, 5.2 min, 1.4 h."""
+    if number < 10:
+        return f"{number:.2g} s" if number else "0 s"
+    if number < 120:
+        return f"{number:.0f} s"
+    return f"{number / 60:.1f} min" if number < 7200 else f"{number / 3600:.1f} h"
+
+
+def plain(number: float) -> str:
+    """A measure that is no percentage, four significant digits."""
+    return f"{number:.4g}"
+
+
+def size(number: float) -> str:
+    """Bytes as MiB or GiB."""
+    return f"{number / 2**20:.0f} MiB" if number < 2**30 else f"{number / 2**30:.1f} GiB"

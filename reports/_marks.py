@@ -1,0 +1,55 @@
+"""A mark for every entry: a shape for its family, a colour of its own, readable without telling colours apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reports.views import EntryView
+
+COLOURS = ("#0f7ac0", "#d95f02", "#12926b", "#c76aa5", "#c99400", "#52a9e0", "#9a6a3c", "#7a7f87")
+"""Okabe and Ito's palette, moved to middle lightness so that each is seen on white and on near-black."""
+
+SHAPES = {
+    "zero-shot": "M-1,-0.28H1V0.28H-1Z",
+    "text prompt": "M0,-0.9A0.9,0.9,0,1,1,0,0.9A0.9,0.9,0,1,1,0,-0.9Z",
+    "visual prompt": "M0,-1L1,0.8H-1Z",
+    "multimodal prompt": "M0,-1.15L1.15,0L0,1.15L-1.15,0Z",
+    "feature adapter": "M-0.8,-0.8H0.8V0.8H-0.8Z",
+    "cache": "M0,1L-1,-0.8H1Z",
+    "weight adapter": "M-0.35,-1H0.35V-0.35H1V0.35H0.35V1H-0.35V0.35H-1V-0.35H-0.35Z",
+    "classifier": "M-0.6,-1L0,-0.4L0.6,-1L1,-0.6L0.4,0L1,0.6L0.6,1L0,0.4L-0.6,1L-1,0.6L-0.4,0L-1,-0.6Z",
+    "ensemble": "M0,-1.2L.34,-.42L1.15,-.37L.53,.16L.73,.96L0,.52L-.73,.96L-.53,.16L-1.15,-.37L-.34,-.42Z",
+}
+"""SVG paths in a box from -1 to 1, the form in which both Vega and HTML take them."""
+
+OTHER_SHAPE = "M-1,-0.5L0,-1L1,-0.5V0.5L0,1L-1,0.5Z"
+BASELINE_COLOUR = "#7a7f87"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Colour and shape of one entry, the same in every chart and table of a page."""
+
+    colour: str
+    shape: str
+
+
+def assign_marks(entries: Iterable[EntryView]) -> dict[str, Mark]:
+    """A mark by entry key; two entries of one family share a colour only where the colours run out."""
+    marks: dict[str, Mark] = {}
+    used: dict[str, set[str]] = {}
+    turn = 0
+    for entry in sorted(entries, key=lambda e: (e.method, e.key)):
+        if entry.key in marks:
+            continue
+        shape = SHAPES.get(entry.family, OTHER_SHAPE)
+        if entry.family == "zero-shot" and not used.get(entry.family):
+            colour = BASELINE_COLOUR
+        else:
+            order = [COLOURS[(turn + step) % len(COLOURS)] for step in range(len(COLOURS))]
+            colour = next((c for c in order if c not in used.get(entry.family, set())), order[0])
+            turn += 1
+        used.setdefault(entry.family, set()).add(colour)
+        marks[entry.key] = Mark(colour, shape)
+    return marks

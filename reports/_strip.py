@@ -1,0 +1,38 @@
+"""Where a mean and its interval lie on a scale that all entries of a table share, in percent of the strip's width."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reports.views import Value
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Positions 0..100; `low` and `high` are cut at the ends of the strip, None without an interval."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+
+def strips(values: Mapping[str, Value]) -> dict[str, Strip]:
+    """A strip by entry key, on a scale that spans all means and most of the intervals."""
+    if not values:
+        return {}
+    means = [value.mean for value in values.values()]
+    span = max(max(means) - min(means), 0.01)
+    low, high = min(means) - 0.15 * span, max(means) + 0.15 * span
+
+    def place(number: float) -> float:
+        return round(min(max(100 * (number - low) / (high - low), 0.0), 100.0), 2)
+
+    return {
+        key: Strip(
+            place(value.mean),
+            None if value.half_width is None else place(value.mean - value.half_width),
+            None if value.half_width is None else place(value.mean + value.half_width),
+        )
+        for key, value in values.items()
+    }

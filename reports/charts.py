@@ -1,0 +1,274 @@
+"""Difficulty charts as Vega-Lite specifications (plain dicts) and as static SVG for readers without script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reports._format import points_of_percent, value_text
+from reports._marks import Mark
+from reports.views import AxisView, BlockView, PointView
+
+VEGA_LITE = "6.4"
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name; nothing is fetched from it
+STATIC_WIDTH = 300
+HEIGHT = 300
+INK = "currentColor"  # text and rules follow the page's theme, in the static picture as well
+PANEL_TITLES = {"base": "Base classes", "new": "New classes", "H": "Harmonic mean H", "all": "All classes"}
+TARGETS = {"value": "Accuracy, %", "gain": "Gain over zero-shot, points"}
+
+
+def difficulty_rows(block: BlockView) -> list[dict[str, Any]]:
+    """The data of all difficulty charts of a block: one row per point, and one per trend line."""
+    names = {entry.key: entry.name for entry in block.entries}
+    rows = [_point_row(point, names[point.entry], block.dataset_title(point.dataset), block) for point in block.points]
+    for trend in block.trends:
+        if trend.ends is None:
+            continue
+        (x, y), (x2, y2) = trend.ends
+        claim = "" if trend.beyond_chance else ", not claimed as significant"
+        rows.append(
+            {
+                "kind": f"trend {trend.target} {trend.measure}",
+                "entry": names[trend.entry],
+                "panel": PANEL_TITLES[trend.panel],
+                "x": x,
+                "x2": x2,
+                "y": 100 * y,
+                "y2": 100 * y2,
+                "rho": f"{trend.rho:.2f} over {trend.n} datasets{claim}",
+            }
+        )
+    return rows
+
+
+def _point_row(point: PointView, name: str, dataset: str, block: BlockView) -> dict[str, Any]:
+    mean, half = 100 * point.value.mean, point.value.half_width
+    row: dict[str, Any] = {
+        "kind": "point",
+        "entry": name,
+        "dataset": dataset,
+        "panel": PANEL_TITLES[point.panel],
+        "value": round(mean, 4),
+        "shown": value_text(point.value),
+        "n": point.value.n,
+        "runs": " ".join(point.run_ids),
+    }
+    if half is not None:
+        row |= {"value_low": round(mean - 100 * half, 4), "value_high": round(mean + 100 * half, 4)}
+    if point.gain is not None and point.entry != block.baseline:
+        gain = 100 * point.gain
+        row |= {"gain": round(gain, 4), "gain_shown": points_of_percent(point.gain)}
+        if half is not None:
+            row |= {"gain_low": round(gain - 100 * half, 4), "gain_high": round(gain + 100 * half, 4)}
+    for axis in block.axes:
+        if axis.name in point.difficulty:
+            row[axis.name] = point.difficulty[axis.name]
+            row[f"{axis.name}_shown"] = f"{point.difficulty[axis.name]:.4g}"
+    return row
+
+
+def difficulty_chart(
+    block: BlockView, axis: AxisView, target: str, marks: Mapping[str, Mark], *, description: str
+) -> dict[str, Any]:
+    """A specification with one panel per measure; its data is the named source `rows`.
+
+    Args:
+        block: what is drawn.
+        axis: the difficulty measure on x.
+        target: `value` (accuracy) or `gain` (over the zero-shot baseline).
+        marks: by entry key.
+        description: read out by screen readers.
+    """
+    entries = [entry for entry in block.entries if any(point.entry == entry.key for point in block.points)]
+    if target == "gain":
+        entries = [entry for entry in entries if entry.key != block.baseline]
+    domain = [entry.name for entry in entries]
+    encode_entry = {
+        "field": "entry",
+        "type": "nominal",
+        "legend": {"title": None, "orient": "bottom", "symbolSize": 90, "labelLimit": 260},
+    }
+    colour = encode_entry | {"scale": {"domain": domain, "range": [marks[entry.key].colour for entry in entries]}}
+    shape = encode_entry | {"scale": {"domain": domain, "range": [marks[entry.key].shape for entry in entries]}}
+    x = {
+        "field": axis.name,
+        "type": "quantitative",
+        "title": axis.title + (" (log scale)" if axis.log else ""),
+        "scale": _x_scale(block, axis),
+        "axis": {"tickCount": 5, "format": "~g", "grid": False},
+    }
+    y = {
+        "field": target,
+        "type": "quantitative",
+        "title": TARGETS[target],
+        "scale": {"domain": _y_domain(block, target), "nice": False},
+    }
+    picked = {"or": [{"param": "pick", "empty": False}, {"param": "hover", "empty": False}]}
+    nobody = {"and": [{"not": {"param": "pick", "empty": False}}, {"not": {"param": "hover", "empty": False}}]}
+    tooltip = [
+        {"field": "entry", "title": "method"},
+        {"field": "dataset", "title": "dataset"},
+        {"field": "panel", "title": "classes"},
+        {"field": "shown", "title": "accuracy, %"},
+        {"field": "gain_shown", "title": "gain over zero-shot"},
+        {"field": f"{axis.name}_shown", "title": axis.title},
+        {"field": "n", "title": "seeds"},
+        {"field": "runs", "title": "runs"},
+    ]
+    points = [{"filter": "datum.kind === 'point'"}, {"filter": f"isValid(datum['{target}'])"}]
+    points.append({"filter": f"isValid(datum['{axis.name}'])"})
+    layers: list[dict[str, Any]] = []
+    if target == "gain":
+        layers.append({"mark": {"type": "rule", "strokeDash": [4, 3], "opacity": 0.6}, "encoding": {"y": {"datum": 0}}})
+    layers.append(
+        {
+            "transform": [{"filter": f"datum.kind === 'trend {target} {axis.name}'"}],
+            "mark": {"type": "rule", "clip": True, "strokeCap": "round"},
+            "encoding": {
+                "x": x | {"field": "x"},
+                "x2": {"field": "x2"},
+                "y": y | {"field": "y"},
+                "y2": {"field": "y2"},
+                "color": colour,
+                "opacity": {"condition": [{"test": picked, "value": 1}, {"test": nobody, "value": 0.4}], "value": 0.06},
+                "strokeWidth": {"condition": {"test": picked, "value": 2.5}, "value": 1.1},
+                "tooltip": [
+                    {"field": "entry", "title": "method"},
+                    {"field": "rho", "title": "Spearman's ρ"},
+                ],
+            },
+        }
+    )
+    layers.append(
+        {
+            "transform": [*points, {"filter": f"isValid(datum.{target}_low)"}],
+            "mark": {"type": "rule", "clip": True, "strokeWidth": 1.2},
+            "encoding": {
+                "x": x,
+                "y": y | {"field": f"{target}_low"},
+                "y2": {"field": f"{target}_high"},
+                "color": colour,
+                "opacity": {
+                    "condition": [{"test": picked, "value": 0.9}, {"test": nobody, "value": 0.25}],
+                    "value": 0.04,
+                },
+            },
+        }
+    )
+    layers.append(
+        {
+            "transform": points,
+            "params": [
+                {"name": "pick", "select": {"type": "point", "fields": ["entry"]}, "bind": "legend"},
+                {
+                    "name": "hover",
+                    "select": {"type": "point", "fields": ["entry"], "on": "pointerover", "clear": "pointerout"},
+                },
+            ],
+            "mark": {"type": "point", "filled": True, "size": 76, "clip": True},
+            "encoding": {
+                "x": x,
+                "y": y,
+                "color": colour,
+                "shape": shape,
+                "opacity": {"condition": [{"test": picked, "value": 1}, {"test": nobody, "value": 0.85}], "value": 0.1},
+                "tooltip": tooltip,
+            },
+        }
+    )
+    return {
+        "$schema": SCHEMA,
+        "description": description,
+        "data": {"name": "rows"},
+        "facet": {
+            "field": "panel",
+            "type": "nominal",
+            "sort": [PANEL_TITLES[measure] for measure in block.measures],
+            "header": {
+                "title": None,
+                "labelFontSize": 13,
+                "labelFontWeight": 600,
+                "labelPadding": 6,
+                "labelAnchor": "start",
+            },
+        },
+        "columns": len(block.measures),
+        "spacing": 18,
+        "spec": {"width": STATIC_WIDTH, "height": HEIGHT, "layer": layers},
+        "config": _CONFIG,
+    }
+
+
+def _x_scale(block: BlockView, axis: AxisView) -> dict[str, Any]:
+    """The data and a margin; a logarithmic axis would else run on to the next powers of ten."""
+    values = [point.difficulty[axis.name] for point in block.points if axis.name in point.difficulty]
+    if not axis.log or not values:
+        return {"zero": False, "nice": False, "padding": 14}
+    margin = max((max(values) / min(values)) ** 0.06, 1.05)
+    return {"type": "log", "nice": False, "domain": [min(values) / margin, max(values) * margin]}
+
+
+def _y_domain(block: BlockView, target: str) -> list[float]:
+    """All means with a small margin; the wide intervals of three seeds are clipped, or they would flatten it all."""
+    if target == "value":
+        means = [100 * point.value.mean for point in block.points]
+    else:
+        means = [100 * point.gain for point in block.points if point.gain is not None]
+    if not means:
+        return [0, 100]
+    margin = max(1.0, 0.06 * (max(means) - min(means)))
+    low, high = min(means) - margin, max(means) + margin
+    return [max(0.0, low), min(100.0, high)] if target == "value" else [low, high]
+
+
+_CONFIG: dict[str, Any] = {
+    "background": "transparent",
+    "font": "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif",
+    "view": {"stroke": INK, "strokeOpacity": 0.18},
+    "rule": {"color": INK},
+    "axis": {
+        "labelColor": INK,
+        "titleColor": INK,
+        "titleFontWeight": 500,
+        "titlePadding": 8,
+        "domain": False,
+        "tickColor": INK,
+        "tickOpacity": 0.3,
+        "gridColor": INK,
+        "gridOpacity": 0.1,
+        "labelFontSize": 11,
+        "titleFontSize": 12,
+    },
+    "legend": {
+        "labelColor": INK,
+        "titleColor": INK,
+        "labelFontSize": 12,
+        "rowPadding": 5,
+        "columnPadding": 18,
+        "offset": 14,
+        "columns": 6,
+    },
+    "header": {"labelColor": INK, "titleColor": INK},
+}
+
+
+def static_svg(spec: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], *, prefix: str) -> str:
+    """The chart as SVG text, its ids prefixed so that several can live in one page."""
+    import vl_convert
+
+    svg = str(
+        vl_convert.vegalite_to_svg(
+            {**spec, "datasets": {"rows": list(rows)}}, vl_version=VEGA_LITE, allowed_base_urls=[]
+        )
+    )
+    svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
+    return re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)
+
+
+def runtime_script() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script that sets `window.vegaEmbed`; it is part of vl-convert."""
+    import vl_convert
+
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE))

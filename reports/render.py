@@ -1,0 +1,129 @@
+"""Views to one HTML file that needs no network: styles, scripts, data and static pictures are all inside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from reports import _format
+from reports._marks import Mark, assign_marks
+from reports._strip import Strip, strips
+from reports.charts import PANEL_TITLES, difficulty_chart, difficulty_rows, runtime_script, static_svg
+from reports.views import BlockView, SiteView, TrendView
+
+MEASURE_TITLES = {"base": "Base", "new": "New", "H": "H", "all": "Accuracy"}
+H_TITLES = {"h_of_means": "H of the averages", "mean_of_h": "mean of per-dataset H"}
+
+
+@dataclass(frozen=True)
+class _Chart:
+    """A difficulty chart: the static picture of the first axis, and a specification for each axis."""
+
+    anchor: str
+    target: str
+    svg: Markup
+    options: Markup
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A view with what only drawing it needs."""
+
+    view: BlockView
+    marks: Mapping[str, Mark]
+    strips: Mapping[str, Strip]
+    charts: tuple[_Chart, ...]
+    rows: Markup
+    correlations: Mapping[tuple[str, str, str], TrendView]
+
+
+def render_site(site: SiteView, out: Path) -> Path:
+    """Write the page of `site` to the file `out` and return it.
+
+    The file is complete in itself and a content security policy inside it forbids any request. Folders are made.
+    """
+    environment = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": _format.percent,
+        "points": _format.points_of_percent,
+        "count": _format.count,
+        "seconds": _format.seconds,
+        "plain": _format.plain,
+        "size": _format.size,
+    }
+    marks = assign_marks(entry for block in site.blocks for entry in block.entries)
+    blocks = [_block(block, marks) for block in site.blocks]
+    has_charts = any(block.charts for block in blocks)
+    page = environment.get_template("page.html.j2").render(
+        site=site,
+        blocks=blocks,
+        style=_source(environment, "page.css"),
+        script=_source(environment, "page.js"),
+        runtime=_inside_script(runtime_script()) if has_charts else Markup(""),
+        measure_titles=MEASURE_TITLES,
+        panel_titles=PANEL_TITLES,
+        h_titles=H_TITLES,
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(page, encoding="utf-8")
+    return out
+
+
+def _block(view: BlockView, marks: Mapping[str, Mark]) -> _Block:
+    shown = view.measures[-1]
+    rows = difficulty_rows(view) if view.axes and view.points else []
+    targets = ["value"] if rows else []
+    if any("gain" in row for row in rows):
+        targets.append("gain")
+    axis = view.axes[0].name if view.axes else None
+    return _Block(
+        view=view,
+        marks=marks,
+        strips=strips({entry.key: entry.values[shown] for entry in view.entries if shown in entry.values}),
+        charts=tuple(_chart(view, marks, target, rows) for target in targets),
+        rows=json_island(rows),
+        correlations={(t.entry, t.panel, t.target): t for t in view.trends if t.measure == axis},
+    )
+
+
+def _chart(view: BlockView, marks: Mapping[str, Mark], target: str, rows: list[dict[str, Any]]) -> _Chart:
+    anchor = f"{view.anchor}-{target}"
+    what = "accuracy" if target == "value" else "gain over zero-shot"
+    specs = [
+        difficulty_chart(
+            view, axis, target, marks, description=f"{axis.title} of each dataset against each method's {what}"
+        )
+        for axis in view.axes
+    ]
+    options = [
+        {"name": axis.name, "title": axis.title, "spec": spec} for axis, spec in zip(view.axes, specs, strict=True)
+    ]
+    return _Chart(anchor, target, Markup(static_svg(specs[0], rows, prefix=anchor)), json_island(options))
+
+
+def json_island(value: object) -> Markup:
+    """JSON for a script element: no character in it can end the element or open another one."""
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
+
+
+def _inside_script(source: str) -> Markup:
+    return Markup(source.replace("</script", "<\\/script").replace("<!--", "<\\!--"))
+
+
+def _source(environment: Environment, name: str) -> Markup:
+    if environment.loader is None:
+        raise ValueError("The template environment has no loader.")
+    return Markup(environment.loader.get_source(environment, name)[0])

@@ -1,0 +1,162 @@
+"""A made-up but realistic results database: eleven datasets, eight methods, three seeds, with gaps and failures."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+
+from bench.cards import Catalogue, DatasetFacts, MethodFacts
+
+BACKBONE = "ViT-B-16.openai"
+START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+
+DATASETS = {  # title, domain, classes, zero-shot base, zero-shot new (CoCoOp's table)
+    "imagenet": ("ImageNet", "everyday objects", 1000, 72.43, 68.14),
+    "caltech101": ("Caltech101", "objects", 100, 96.84, 94.00),
+    "oxford_pets": ("Oxford Pets", "cat and dog breeds", 37, 91.17, 97.26),
+    "stanford_cars": ("Stanford Cars", "car models", 196, 63.37, 74.89),
+    "oxford_flowers": ("Flowers102", "flowers", 102, 72.08, 77.80),
+    "food101": ("Food101", "dishes", 101, 90.10, 91.22),
+    "fgvc_aircraft": ("FGVC Aircraft", "aircraft variants", 100, 27.19, 36.29),
+    "sun397": ("SUN397", "scenes", 397, 69.36, 75.35),
+    "dtd": ("DTD", "textures", 47, 53.24, 59.90),
+    "eurosat": ("EuroSAT", "satellite images", 10, 56.48, 64.05),
+    "ucf101": ("UCF101", "actions", 101, 70.53, 77.50),
+}
+METHODS = {  # title, family, share of the base gap closed, change on new at full gap, parameters
+    "zero_shot": ("Zero-shot CLIP", "zero-shot", 0.0, 0.0, 0),
+    "coop": ("CoOp", "text prompt", 0.50, -0.26, 8192),
+    "cocoop": ("CoCoOp", "text prompt", 0.40, 0.02, 35360),
+    "vpt": ("VPT", "visual prompt", 0.42, -0.06, 73728),
+    "maple": ("MaPLe", "multimodal prompt", 0.48, 0.10, 3555072),
+    "clip_adapter": ("CLIP-Adapter", "feature adapter", 0.38, -0.04, 131072),
+    "tip_adapter": ("Tip-Adapter-F", "cache", 0.47, -0.10, 163840),
+    "apex": ("APEX", "ensemble", 0.54, 0.16, 1190000),
+}
+
+
+def catalogue() -> Catalogue:
+    """Facts as the registries would give them."""
+    return Catalogue(
+        methods={
+            name: MethodFacts(
+                title, family, f"{title} learns a {family}.", f"@inproceedings{{{name}, title={{{title}}}}}"
+            )
+            for name, (title, family, *_) in METHODS.items()
+        },
+        datasets={
+            name: DatasetFacts(
+                title, f"Photographs of {domain}.", domain, "research only (homepage)", f"https://example.org/{name}"
+            )
+            for name, (title, domain, *_) in DATASETS.items()
+        },
+    )
+
+
+def runs_frame(
+    *, protocols: tuple[str, ...] = ("base-to-new", "few-shot"), shots: tuple[int, ...] = (16,)
+) -> pd.DataFrame:
+    """The store's `runs_frame()` for this database."""
+    rows: list[dict[str, object]] = []
+    for protocol in protocols:
+        for method in METHODS:
+            for count in (0,) if method == "zero_shot" else shots:
+                for dataset in DATASETS:
+                    for seed in (0,) if count == 0 else (1, 2, 3):
+                        rows += _run(method, dataset, protocol, count, seed)
+    return pd.DataFrame(rows)
+
+
+def difficulty_frame() -> pd.DataFrame:
+    """The store's `difficulty_frame()` for this database."""
+    rows = []
+    for dataset, (_, _, classes, base, new) in DATASETS.items():
+        for split, count, accuracy in (
+            ("base", (classes + 1) // 2, base / 100),
+            ("new", classes // 2, new / 100),
+            ("all", classes, (base + new) / 200 * 0.93),
+        ):
+            draw = _generator(dataset, split)
+            measures = {
+                "zero_shot_accuracy": accuracy,
+                "chance": 1 / count,
+                "relative_transfer_difficulty": 1 / count / accuracy,
+                "relative_transfer_difficulty_macro_precision": 1 / count / (accuracy * 0.97),
+                "separability_pairwise": 1.05 + 0.5 * accuracy + draw.normal(0, 0.05),
+                "text_distance_mean": 0.2 + 0.2 * accuracy + draw.normal(0, 0.03),
+                "zero_shot_margin": 0.06 * accuracy + draw.normal(0, 0.004),
+            }
+            rows += [
+                {
+                    "backbone": BACKBONE,
+                    "dataset": dataset,
+                    "split": split,
+                    "measure": name,
+                    "value": value,
+                    "n_classes": count,
+                    "n_images": 40 * count,
+                }
+                for name, value in measures.items()
+            ]
+    return pd.DataFrame(rows)
+
+
+def _run(method: str, dataset: str, protocol: str, shots: int, seed: int) -> list[dict[str, object]]:
+    if method == "cocoop" and dataset == "imagenet" and seed == 3:
+        return []  # never run
+    _, _, classes, base, new = DATASETS[dataset]
+    _, _, closed, change, parameters = METHODS[method]
+    draw = _generator(method, dataset, protocol, shots, seed)
+    failed = method == "maple" and dataset == "sun397" and seed == 2
+    reach = shots / (shots + 4)
+    gap_base, gap_new = 97 - base, 97 - new
+    noise = draw.normal(0, 0.9, 2) if shots else np.zeros(2)
+    scores = {"base": base + closed * reach * 1.6 * gap_base + noise[0], "new": new + change * gap_new + noise[1]}
+    if protocol == "few-shot":
+        scores = {"all": (scores["base"] + base + closed * gap_base) / 2 * 0.94}
+    cost = 0.0 if shots == 0 else classes * {"clip_adapter": 0.02, "tip_adapter": 0.05, "coop": 0.4}.get(method, 1.7)
+    row: dict[str, object] = {
+        "run_id": f"{zlib.crc32(f'{method}{dataset}{protocol}{shots}{seed}'.encode()):08x}" * 2,
+        "method": method,
+        "config": json.dumps({"n_ctx": 16} if "co" in method else {}),
+        "recipe_name": None if shots == 0 else "published",
+        "recipe": None if shots == 0 else json.dumps({"epochs": 50, "lr": 0.002}),
+        "backbone": BACKBONE,
+        "dataset": dataset,
+        "task_fingerprint": f"{zlib.crc32(f'{dataset}{protocol}{shots}{seed}'.encode()):08x}" * 4,
+        "draw": "coop",
+        "protocol": protocol,
+        "shots": shots,
+        "seed": seed,
+        "precision": "fp32",
+        "status": "failed" if failed else "ok",
+        "error_message": "CUDA out of memory. Tried to allocate 2.31 GiB" if failed else None,
+        "trainable_parameters": None if failed else parameters,
+        "prepare_seconds": None if failed else 0.4,
+        "train_seconds": None if failed else cost * float(draw.uniform(0.9, 1.1)),
+        "eval_seconds": None if failed else 0.01 * classes,
+        "steps": None if failed else 0 if shots == 0 else 50 * classes,
+        "peak_memory_bytes": None if failed else 3 << 30,
+        "image_passes": None if failed else 0 if shots == 0 else shots * classes,
+        "prompted_image_passes": None if failed else 50 * 16 * classes if method in ("vpt", "maple", "apex") else 0,
+        "text_passes": None if failed else classes if method in ("clip_adapter", "tip_adapter") else 50 * classes,
+        "created_at": START + timedelta(minutes=seed),
+        "provenance": json.dumps(
+            {"package_version": "0.1.0", "git_commit": "314f623abcdef", "git_dirty": seed == 3, "python": "3.11.9"}
+        ),
+    }
+    if failed:
+        return [row | {"split": None, "accuracy": None, "n": None, "n_classes": None}]
+    counts = {"base": (classes + 1) // 2, "new": classes // 2, "all": classes}
+    return [
+        row | {"split": s, "accuracy": min(max(value / 100, 0.0), 1.0), "n": 40 * counts[s], "n_classes": counts[s]}
+        for s, value in scores.items()
+    ]
+
+
+def _generator(*key: object) -> np.random.Generator:
+    return np.random.default_rng(zlib.crc32(repr(key).encode()))
