@@ -54,3 +54,11 @@ class WorkerDiedError(BenchError, RuntimeError):
 
 class NonFiniteLossError(BenchError, ArithmeticError):
     """Training reached a loss that is not a finite number."""
+
+
+class CacheError(BenchError, OSError):
+    """A feature cache that cannot be created, read or written."""
+
+
+class StaleSpecError(BenchError, RuntimeError):
+    """A spec whose data changed between planning and running."""

@@ -37,6 +37,7 @@ class Score(_Frozen):
     ece: float = Field(ge=0, le=1, description="expected calibration error, 15 bins of equal mass")
     n: int = Field(ge=1, description="test images")
     n_classes: int = Field(ge=1)
+    selected_on_test: str | None = Field(None, description="what a labelled oracle picked with test labels; else None")
 
 
 class Cost(_Frozen):

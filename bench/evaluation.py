@@ -1,0 +1,84 @@
+"""From a classifier and an evaluation split to predictions and scores. The only place where test labels are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.metrics import accuracy, all_metrics
+from bench.record import Predictions, Score
+from datasets_registry._types import EvalSplit
+from methods._base import Batch, Classifier, Method
+
+TOP = 5
+"""Classes kept with their logits for each image."""
+
+
+def evaluate(
+    method: Method[Any], split: EvalSplit, batches: Callable[[], Iterable[Batch]]
+) -> tuple[Score, Predictions]:
+    """Score a method on one split.
+
+    Args:
+        method: prepared and trained.
+        split: its class list goes to the method, its labels stay here.
+        batches: gives the split's images in order, without labels.
+    """
+    with torch.no_grad():
+        candidates = method.oracle_classifiers(split.classes)
+        if candidates:
+            chosen, logits = _best_on_test(candidates, split, batches)
+        else:
+            chosen, logits = None, _logits(method.classifier(split.classes), batches())
+    return score(split, logits, selected_on_test=chosen), predictions(split, logits)
+
+
+def score(split: EvalSplit, logits: Tensor, *, selected_on_test: str | None = None) -> Score:
+    """All metrics of logits `(n, n_cls)` on a split."""
+    metrics = all_metrics(logits.numpy(), _labels(split))
+    return Score(
+        split=split.name, **metrics, n=len(split), n_classes=len(split.classes), selected_on_test=selected_on_test
+    )
+
+
+def predictions(split: EvalSplit, logits: Tensor) -> Predictions:
+    """What is kept of each image: enough for any later accuracy, likelihood, calibration or paired test.
+
+    Equal logits rank by class index, so that the rank of the truth is 0 exactly where the prediction is right.
+    """
+    labels = torch.from_numpy(_labels(split))
+    order = logits.argsort(dim=1, descending=True, stable=True)
+    top = order[:, :TOP]
+    probabilities = logits.double().softmax(dim=1)
+    return Predictions(
+        split=split.name,
+        images=tuple(sample.key for sample in split.samples),
+        label=labels.numpy().astype(np.int32),
+        predicted=order[:, 0].numpy().astype(np.int32),
+        rank=(order == labels[:, None]).int().argmax(dim=1).numpy().astype(np.int32),
+        true_logit=logits.gather(1, labels[:, None])[:, 0].numpy().astype(np.float32),
+        log_sum_exp=logits.double().logsumexp(dim=1).numpy().astype(np.float32),
+        sum_p2=probabilities.square().sum(dim=1).numpy().astype(np.float32),
+        top_labels=top.numpy().astype(np.int32),
+        top_logits=logits.gather(1, top).numpy().astype(np.float32),
+    )
+
+
+def _best_on_test(
+    candidates: Mapping[str, Classifier], split: EvalSplit, batches: Callable[[], Iterable[Batch]]
+) -> tuple[str, Tensor]:
+    scored = {name: _logits(classifier, batches()) for name, classifier in candidates.items()}
+    best = max(scored, key=lambda name: accuracy(scored[name].numpy(), _labels(split)))
+    return best, scored[best]
+
+
+def _logits(classifier: Classifier, batches: Iterable[Batch]) -> Tensor:
+    return torch.cat([classifier(batch).float().cpu() for batch in batches])
+
+
+def _labels(split: EvalSplit) -> np.ndarray[Any, np.dtype[np.int64]]:
+    return np.array([sample.label for sample in split.samples], dtype=np.int64)

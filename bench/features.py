@@ -1,0 +1,171 @@
+"""The content-addressed store of frozen features: each image view goes through the untouched tower once.
+
+A feature's address is (backbone digest, precision, image digest, view key). On disk a folder per backbone holds
+immutable shards, each a safetensors file named by the digest of the addresses in it and carrying a checksum of its
+values. Writers never touch an existing shard (temporary file, fsync, rename), so any number of processes may share a
+folder. A torn or altered shard is left out and its features are computed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from bench.errors import CacheError
+from methods._backbone import Backbone
+
+ENCODE_BATCH = 32
+"""Images per pass. Always this many, the last ones padded, so that a feature's bits do not depend on its neighbours."""
+
+_ADDRESS_BYTES = 16
+
+
+def address(image_digest: str, view_key: str) -> bytes:
+    """Where the feature of one view of one image is kept, within the folder of its backbone."""
+    return hashlib.sha256(f"{image_digest}|{view_key}".encode()).digest()[:_ADDRESS_BYTES]
+
+
+class FeatureStore:
+    """Frozen features of one backbone, in memory and, with a folder, on disk.
+
+    Args:
+        backbone: the untouched tower.
+        folder: cache folder shared by all backbones, or None to keep features in memory only.
+        precision: arithmetic of the tower, part of the address.
+
+    Raises:
+        CacheError: if the folder cannot be created or written.
+    """
+
+    def __init__(self, backbone: Backbone, folder: Path | None, precision: str = "fp32") -> None:
+        self.backbone = backbone
+        self.folder = None if folder is None else folder / "features" / f"{backbone.digest}-{precision}"
+        self._rows: dict[bytes, Tensor] = {}
+        self._seen: set[str] = set()
+        if self.folder is not None:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise CacheError(
+                    f"The feature cache {self.folder} cannot be created ({error.strerror}); give another --cache."
+                ) from error
+
+    def get(self, addresses: Sequence[bytes], pixels: Callable[[Sequence[int]], Tensor]) -> Tensor:
+        """Features in the order of `addresses`, `(n, dim)`, unnormalised.
+
+        Args:
+            addresses: see `address`.
+            pixels: gives the preprocessed images of some positions in `addresses`, `(len(positions), 3, h, w)`; asked
+                only for what is nowhere stored.
+        """
+        missing = self._missing(addresses)
+        if missing and self.folder is not None:
+            self._read_new_shards()
+            missing = self._missing(addresses)
+        if missing:
+            computed = torch.cat([self._encode(pixels(chunk)) for chunk in _chunks(missing, ENCODE_BATCH)])
+            fresh = [addresses[i] for i in missing]
+            self._rows.update(zip(fresh, computed, strict=True))
+            if self.folder is not None:
+                self._write_shard(fresh, computed)
+        return torch.stack([self._rows[a] for a in addresses])
+
+    def _missing(self, addresses: Sequence[bytes]) -> list[int]:
+        first: dict[bytes, int] = {}
+        for i, a in enumerate(addresses):
+            if a not in self._rows:
+                first.setdefault(a, i)
+        return list(first.values())
+
+    def _encode(self, pixels: Tensor) -> Tensor:
+        n = len(pixels)
+        if n < ENCODE_BATCH:
+            pixels = torch.cat([pixels, pixels.new_zeros(ENCODE_BATCH - n, *pixels.shape[1:])])
+        with torch.no_grad():
+            features = self.backbone.encode_image(pixels.to(self.backbone.device))[:n]
+        self.backbone.passes.image -= ENCODE_BATCH - n  # padding is no image
+        return features.float().cpu()
+
+    def _read_new_shards(self) -> None:
+        assert self.folder is not None
+        with os.scandir(self.folder) as entries:
+            names = sorted(e.name for e in entries if e.name.endswith(".safetensors"))
+        for name in names:
+            if name not in self._seen:
+                self._seen.add(name)
+                shard = read_shard(self.folder / name)
+                if shard is not None:
+                    self._rows.update(shard)
+
+    def _write_shard(self, addresses: Sequence[bytes], features: Tensor) -> None:
+        assert self.folder is not None
+        name = hashlib.sha256(b"".join(addresses)).hexdigest()[:32] + ".safetensors"
+        self._seen.add(name)
+        try:
+            write_atomically(self.folder / name, pack_shard(addresses, features))
+        except OSError as error:
+            raise CacheError(
+                f"The feature cache {self.folder} cannot be written ({error.strerror}); free space or give another "
+                "--cache."
+            ) from error
+
+
+def pack_shard(addresses: Sequence[bytes], features: Tensor) -> bytes:
+    """The bytes of a shard."""
+    keys: NDArray[np.uint8] = np.frombuffer(b"".join(addresses), dtype=np.uint8).reshape(len(addresses), _ADDRESS_BYTES)
+    tensors = {"addresses": torch.from_numpy(keys.copy()), "features": features.contiguous()}
+    return save(tensors, metadata={"sha256": _checksum(tensors)})
+
+
+def read_shard(path: Path) -> dict[bytes, Tensor] | None:
+    """Features by address, or None for a shard that is torn, altered or not ours."""
+    try:
+        content = path.read_bytes()
+        header_size = int.from_bytes(content[:8], "little")
+        stated = json.loads(content[8 : 8 + header_size])["__metadata__"]["sha256"]
+        tensors = load(content)
+        if stated != _checksum(tensors):
+            return None
+        keys = tensors["addresses"].numpy().tobytes()
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+        return None
+    return {
+        keys[i * _ADDRESS_BYTES : (i + 1) * _ADDRESS_BYTES]: row for i, row in enumerate(tensors["features"])
+    }
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees all of it or nothing, whatever dies on the way."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-", suffix=path.suffix + "~")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _checksum(tensors: dict[str, Tensor]) -> str:
+    sha = hashlib.sha256()
+    for name in ("addresses", "features"):
+        sha.update(tensors[name].numpy().tobytes())
+    return sha.hexdigest()
+
+
+def _chunks(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    for i in range(0, len(items), size):
+        yield items[i : i + size]

@@ -1,0 +1,102 @@
+"""From samples to batches: pixels of a view, frozen features of a view, each made once and shared by all runs."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bench.features import FeatureStore, address
+from bench.views import CENTER_VIEW, View, render, to_pixels, view_params
+from datasets_registry._types import Images, Sample
+from methods._backbone import Backbone
+from methods._base import Batch, Needs
+
+RENDERED_BYTES = 256 * 2**20
+"""Memory for rendered views, as bytes of pixels; the least recently used go first."""
+
+
+class RenderedViews:
+    """Pixels of image views as bytes, kept while there is room."""
+
+    def __init__(self, limit: int = RENDERED_BYTES) -> None:
+        self._limit = limit
+        self._held = 0
+        self._views: OrderedDict[tuple[str, str, int], NDArray[np.uint8]] = OrderedDict()
+
+    def get(self, images: Images, key: str, view: View, size: int) -> NDArray[np.uint8]:
+        """One image under one view, `(size, size, 3)`."""
+        digest = images.digest(key)
+        place = (digest, view.key, size)
+        if place in self._views:
+            self._views.move_to_end(place)
+            return self._views[place]
+        image = images.load(key)
+        rendered = render(image, view_params(digest, view, image.size), size)
+        self._views[place] = rendered
+        self._held += rendered.nbytes
+        while self._held > self._limit and len(self._views) > 1:
+            _, dropped = self._views.popitem(last=False)
+            self._held -= dropped.nbytes
+        return rendered
+
+
+class Inputs:
+    """All that runs of one backbone share in one process: rendered views and frozen features."""
+
+    def __init__(self, backbone: Backbone, features: FeatureStore) -> None:
+        self.backbone = backbone
+        self._features = features
+        self._rendered = RenderedViews()
+
+    def pixels(self, images: Images, samples: Sequence[Sample], view: View) -> Tensor:
+        """Preprocessed pixels `(n, 3, size, size)` on the backbone's device."""
+        size = self.backbone.image_size
+        stack = np.stack([self._rendered.get(images, s.key, view, size) for s in samples])
+        return to_pixels(stack, self.backbone.mean, self.backbone.std).to(self.backbone.device)
+
+    def features(self, images: Images, samples: Sequence[Sample], view: View) -> Tensor:
+        """Frozen features `(n, dim)`, unnormalised, on the backbone's device."""
+        addresses = [address(images.digest(s.key), view.key) for s in samples]
+        found = self._features.get(addresses, lambda some: self.pixels(images, [samples[i] for i in some], view))
+        return found.to(self.backbone.device)
+
+    def training_batches(
+        self, images: Images, samples: Sequence[Sample], needs: frozenset[Needs], view: View
+    ) -> Callable[[Tensor], Batch]:
+        """A function from indices to labelled batches of one epoch; features of the epoch are fetched at once."""
+        labels = torch.tensor([s.label for s in samples], device=self.backbone.device)
+        whole: list[Tensor] = []
+
+        def features(indices: Tensor) -> Tensor:
+            if not whole:
+                whole.append(self.features(images, samples, view))
+            return whole[0][indices]
+
+        def batch(indices: Tensor) -> Batch:
+            chosen = [samples[i] for i in indices.tolist()]
+            return Batch(
+                labels[indices],
+                features=lambda: features(indices),
+                pixels=lambda: self.pixels(images, chosen, view),
+                needs=needs,
+            )
+
+        return batch
+
+    def evaluation_batches(
+        self, images: Images, samples: Sequence[Sample], needs: frozenset[Needs], size: int
+    ) -> Iterator[Batch]:
+        """Unlabelled centre views in order, `size` at a time."""
+        for i in range(0, len(samples), size):
+            chosen = samples[i : i + size]
+            yield Batch(
+                None,
+                features=lambda chosen=chosen: self.features(images, chosen, CENTER_VIEW),  # type: ignore[misc]
+                pixels=lambda chosen=chosen: self.pixels(images, chosen, CENTER_VIEW),  # type: ignore[misc]
+                needs=needs,
+            )

@@ -1,0 +1,243 @@
+"""One run from its spec to its record: the function that lists the stages in order."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from bench import difficulty, provenance
+from bench.context import RunContext
+from bench.errors import StaleSpecError
+from bench.evaluation import evaluate
+from bench.features import FeatureStore
+from bench.inputs import Inputs
+from bench.record import Cost, DifficultyRecord, Predictions, RunError, RunRecord, RunStatus, Score
+from bench.seeding import stream
+from bench.spec import ExperimentSpec
+from bench.training import FitResult, fit
+from bench.views import CENTER_VIEW, views_for_epoch
+from datasets_registry import build_task, get_dataset
+from datasets_registry._build import eval_fingerprint
+from datasets_registry._splits import class_halves, keep_classes
+from datasets_registry._types import ClassSet, DatasetSplits, FewShotTask, Sample
+from methods import Method, Recipe, SupportView, TrainableMethod, get_method
+from methods._backbone import Backbone, BackboneSpec, load_backbone, parse_backbone
+from methods._base import count_parameters
+
+EVAL_BATCH = 128
+"""Test images per batch; results do not depend on it beyond rounding."""
+
+T = TypeVar("T")
+
+
+def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
+    """Answer one spec. The same spec gives bit-identical scores and predictions on one machine, in any order of runs.
+
+    Raises:
+        StaleSpecError: if the data on disk are no longer those that the spec was planned for.
+        BenchError: whatever data, weights, or training refuse.
+    """
+    torch.set_num_threads(context.threads)
+    clock = _Clock()
+    inputs = shared_inputs(spec.backbone, context)
+    backbone = inputs.backbone
+    task = _task(spec, context)
+    before = _passes(backbone)
+
+    method_class = get_method(spec.method)
+    config = method_class.info.config.model_validate(spec.config)
+    method = method_class(backbone, config, stream(spec.seed, "init"))
+    clock.time("prepare", lambda: method.prepare(_support_view(task, inputs)))
+    trained = clock.time("train", lambda: _train(method, spec, task, inputs))
+    scored = clock.time("eval", lambda: [_evaluate(method, task, name, inputs) for name in _split_names(task)])
+
+    after = _passes(backbone)
+    record = RunRecord(
+        run_id=spec.run_id,
+        spec=spec,
+        status=RunStatus.OK,
+        scores=[score for score, _ in scored],
+        final_loss=trained.final_loss if trained else None,
+        cost=Cost(
+            trainable_parameters=count_parameters(method.trainable) if isinstance(method, TrainableMethod) else 0,
+            prepare_seconds=clock.seconds["prepare"],
+            train_seconds=clock.seconds["train"],
+            eval_seconds=clock.seconds["eval"],
+            steps=trained.steps if trained else 0,
+            peak_memory_bytes=_peak_memory(backbone),
+            image_passes=after[0] - before[0],
+            prompted_image_passes=after[1] - before[1],
+            text_passes=after[2] - before[2],
+        ),
+        provenance=provenance.collect(
+            method=spec.method,
+            backbone_digest=backbone.digest,
+            support_digests=[task.support.images.digest(sample.key) for sample in task.support.samples],
+            device=str(backbone.device),
+            threads=context.threads,
+        ),
+        created_at=datetime.now(UTC),
+    )
+    return record, [predictions for _, predictions in scored]
+
+
+def failed_record(spec: ExperimentSpec, error: BaseException, context: RunContext) -> RunRecord:
+    """The answer of a run that could not be finished: why, and where it was raised."""
+    trace = "".join(traceback.format_exception(error))
+    return RunRecord(
+        run_id=spec.run_id,
+        spec=spec,
+        status=RunStatus.FAILED,
+        provenance=provenance.collect(
+            method=spec.method, backbone_digest="", support_digests=[], device=context.device, threads=context.threads
+        ),
+        error=RunError(kind=type(error).__name__, message=str(error) or type(error).__name__, traceback=trace),
+        created_at=datetime.now(UTC),
+    )
+
+
+def measure_difficulty(backbone: str, dataset: str, context: RunContext) -> list[DifficultyRecord]:
+    """How hard a dataset's test split is for a backbone: over all classes, and over the base and the new half."""
+    torch.set_num_threads(context.threads)
+    inputs = shared_inputs(backbone, context)
+    info = get_dataset(dataset)
+    splits = _read_splits(dataset, context.data_root)
+    features = inputs.features(splits.images, splits.test, CENTER_VIEW)
+    n = len(splits.class_names)
+    base, new = class_halves(n)
+    records = []
+    for name, labels in {"all": range(n), "base": base, "new": new}.items():
+        classes = ClassSet(tuple(splits.class_names[label] for label in labels), info.template)
+        kept = keep_classes(splits.test, labels)
+        rows = _positions(splits.test, set(labels))
+        measures = difficulty.measure(
+            features[rows].cpu().numpy(),
+            [sample.label for sample in kept],
+            inputs.backbone.encode_texts(classes.texts()).cpu().numpy(),
+            inputs.backbone.logit_scale,
+        )
+        records.append(
+            DifficultyRecord(
+                backbone=inputs.backbone.slug,
+                backbone_digest=inputs.backbone.digest,
+                dataset=dataset,
+                data_fingerprint=eval_fingerprint(splits, info),
+                split=name,
+                n_classes=len(classes),
+                n_images=len(kept),
+                measures=measures,
+                created_at=datetime.now(UTC),
+            )
+        )
+    return records
+
+
+@lru_cache(maxsize=2)
+def _inputs(spec: BackboneSpec, device: str, cache_dir: Path | None) -> Inputs:
+    backbone = load_backbone(spec, device=device)
+    return Inputs(backbone, FeatureStore(backbone, cache_dir))
+
+
+def shared_inputs(slug: str, context: RunContext) -> Inputs:
+    """Backbone, features and rendered views, loaded once in this process."""
+    path = context.weights.get(slug)
+    spec = parse_backbone(slug if path is None else f"{slug.partition('.')[0]}={path}")
+    return _inputs(spec, context.device, context.cache_dir)
+
+
+@lru_cache(maxsize=8)
+def _read_splits(dataset: str, data_root: Path | None) -> DatasetSplits:
+    return get_dataset(dataset).reader(data_root)
+
+
+def _task(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
+    task = build_task(
+        get_dataset(spec.dataset),
+        _read_splits(spec.dataset, context.data_root),
+        protocol=spec.protocol,
+        shots=spec.shots,
+        seed=spec.seed,
+        draw=spec.draw,
+    )
+    if task.fingerprint != spec.task_fingerprint:
+        raise StaleSpecError(
+            f"The data of {spec.dataset} changed since this run was planned "
+            f"({spec.task_fingerprint[:8]} -> {task.fingerprint[:8]}); plan it again with the same command."
+        )
+    return task
+
+
+def _support_view(task: FewShotTask, inputs: Inputs) -> SupportView:
+    support = task.support
+    labels = torch.tensor(support.labels, dtype=torch.long, device=inputs.backbone.device)
+    features = partial(inputs.features, support.images, support.samples, CENTER_VIEW)
+    return SupportView(support.classes, labels, task.shots, features)
+
+
+def _train(method: Method[Any], spec: ExperimentSpec, task: FewShotTask, inputs: Inputs) -> FitResult | None:
+    if not isinstance(method, TrainableMethod):
+        return None
+    recipe = Recipe.model_validate(spec.recipe)
+    support, needs = task.support, method.info.needs
+    return fit(
+        method,
+        recipe,
+        n=len(support),
+        shots=task.shots,
+        batches_of=lambda epoch: inputs.training_batches(
+            support.images, support.samples, needs, views_for_epoch(recipe, spec.seed, epoch)
+        ),
+        generator=stream(spec.seed, "shuffle"),
+    )
+
+
+def _evaluate(method: Method[Any], task: FewShotTask, name: str, inputs: Inputs) -> tuple[Score, Predictions]:
+    split = task.eval(name)
+    needs = method.info.needs
+    return evaluate(
+        method, split, lambda: inputs.evaluation_batches(split.images, split.samples, needs, EVAL_BATCH)
+    )
+
+
+def _split_names(task: FewShotTask) -> list[str]:
+    return [split.name for split in task.evals]
+
+
+def _positions(samples: tuple[Sample, ...], labels: set[int]) -> list[int]:
+    return [i for i, sample in enumerate(samples) if sample.label in labels]
+
+
+def _passes(backbone: Backbone) -> tuple[int, int, int]:
+    return backbone.passes.image, backbone.passes.prompted_image, backbone.passes.text
+
+
+def _peak_memory(backbone: Backbone) -> int:
+    if backbone.device.type == "cuda":
+        return torch.cuda.max_memory_allocated(backbone.device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+@dataclass
+class _Clock:
+    """Wall seconds by phase; on CUDA each phase ends with a synchronisation."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def time(self, phase: str, work: Callable[[], T]) -> T:
+        start = time.perf_counter()
+        result = work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        self.seconds[phase] = time.perf_counter() - start
+        return result
