@@ -31,7 +31,7 @@ _HOLDER = re.compile(r"held in (.+?) \(PID (\d+)\)")
 _READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 _SEALED = {"enable_external_access": "false", "python_enable_replacements": "false"}
 
-_SCORE_COLUMNS = "accuracy, macro_accuracy, macro_precision, nll, brier, ece, n, n_classes"
+_SCORE_COLUMNS = "accuracy, macro_accuracy, macro_precision, nll, brier, ece, n, n_classes, selected_on_test"
 _RUN_COLUMNS = """run_id, shard_stamp, method, config, recipe_name, recipe, backbone, dataset, task_fingerprint, draw,
     protocol, shots, seed, "precision", status, error_kind, error_message, final_loss, trainable_parameters,
     prepare_seconds, train_seconds, eval_seconds, steps, peak_memory_bytes, image_passes, prompted_image_passes,
@@ -364,7 +364,7 @@ def _insert_predictions(connection: duckdb.DuckDBPyConnection, shards: Sequence[
 
 
 def _width(item: Predictions) -> int:
-    return min(TOP, item.top_labels.shape[1])
+    return min(TOP, int(item.top_labels.shape[1]))
 
 
 def _column(values: np.ndarray, rank: int, filler: float) -> np.ndarray:

@@ -43,7 +43,8 @@ CREATE TABLE scores (
     brier DOUBLE NOT NULL,
     ece DOUBLE NOT NULL,
     n INTEGER NOT NULL,
-    n_classes INTEGER NOT NULL
+    n_classes INTEGER NOT NULL,
+    selected_on_test VARCHAR             -- what a labelled oracle picked with test labels; NULL for honest methods
 );
 
 CREATE TABLE predictions (

@@ -1,0 +1,129 @@
+"""`--set method.key=value`: parsing, and applying to a method's config and recipe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from bench.errors import OverrideError
+from datasets_registry._errors import UnknownNameError
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Override:
+    """One value set by hand.
+
+    Args:
+        pattern: method name or shell-style pattern.
+        recipe: whether the key is one of the recipe's, not of the method's config.
+        key: the setting.
+        value: parsed as JSON, or the text itself.
+        text: as it was typed.
+    """
+
+    pattern: str
+    recipe: bool
+    key: str
+    value: object
+    text: str
+
+    @property
+    def broad(self) -> bool:
+        """Whether it is meant for whichever methods have such a setting."""
+        return any(c in self.pattern for c in "*?[")
+
+    def concerns(self, method: str) -> bool:
+        """Whether the pattern selects that method."""
+        return fnmatchcase(method, self.pattern)
+
+
+def parse_overrides(texts: Iterable[str]) -> list[Override]:
+    """Read `method.key=value` and `method.recipe.key=value`; the method may be a pattern.
+
+    Raises:
+        OverrideError: a text of another form, or a key that is given twice.
+    """
+    found: dict[tuple[str, bool, str], Override] = {}
+    for text in texts:
+        target, equals, raw = text.partition("=")
+        parts = target.strip().split(".")
+        recipe = len(parts) == 3 and parts[1] == "recipe"
+        if not equals or not (len(parts) == 2 or recipe) or not all(parts):
+            raise OverrideError(
+                f"--set {text!r} is not of the form method.key=value or method.recipe.key=value; "
+                "for example coop.n_ctx=4, 'vpt*.depth=12', '*.recipe.epochs=20'."
+            )
+        item = Override(pattern=parts[0], recipe=recipe, key=parts[-1], value=_value(raw), text=text)
+        if (item.pattern, recipe, item.key) in found:
+            raise OverrideError(f"--set {target} is given twice; run the command once for each value.")
+        found[item.pattern, recipe, item.key] = item
+    return list(found.values())
+
+
+def check_overrides(
+    overrides: Sequence[Override], fields: Mapping[str, Iterable[str]], recipe_fields: Mapping[str, Iterable[str]]
+) -> None:
+    """Refuse overrides that would change nothing.
+
+    Args:
+        overrides: what was set.
+        fields: config keys of each selected method.
+        recipe_fields: recipe keys of each selected method that is trained.
+
+    Raises:
+        OverrideError: no selected method is meant, or a training-free method is given a recipe setting.
+        UnknownNameError: the methods meant have no such key; near misses are listed.
+    """
+    for item in overrides:
+        meant = [method for method in fields if item.concerns(method)]
+        if not meant:
+            raise OverrideError(
+                f"--set {item.text!r} concerns no selected method; selected: {', '.join(sorted(fields)) or 'none'}."
+            )
+        known = recipe_fields if item.recipe else fields
+        having = [method for method in meant if item.key in set(known.get(method, ()))]
+        if having:
+            continue
+        if item.recipe and not any(method in recipe_fields for method in meant):
+            raise OverrideError(
+                f"--set {item.text!r} sets a recipe, but {', '.join(meant)} is training-free and has none."
+            )
+        what = f"{'recipe ' if item.recipe else ''}setting of {', '.join(meant)}"
+        raise UnknownNameError(what, item.key, {key for method in meant for key in known.get(method, ())})
+
+
+def apply_overrides(method: str, model: ModelT, overrides: Sequence[Override], *, recipe: bool) -> ModelT:
+    """`model` with the values set for that method, validated again.
+
+    An exact method name wins over a pattern. A pattern passes over methods that have no such key.
+
+    Raises:
+        OverrideError: a value that the setting does not take.
+    """
+    values = model.model_dump()
+    for item in sorted(overrides, key=lambda item: not item.broad):
+        if item.recipe == recipe and item.concerns(method) and (item.key in values or not item.broad):
+            values[item.key] = item.value
+    try:
+        return type(model).model_validate(values)
+    except ValidationError as error:
+        problems = []
+        for detail in error.errors(include_url=False):
+            key = str(detail["loc"][0]) if detail["loc"] else ""
+            typed = [item.text for item in overrides if item.key == key and item.concerns(method)]
+            problems.append(f"{f'--set {typed[-1]!r}' if typed else f'{method} {key}'.strip()}: {detail['msg']}")
+        raise OverrideError("; ".join(problems) + f". `etl-bench methods {method}` lists the settings.") from error
+
+
+def _value(raw: str) -> object:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return raw

@@ -1,0 +1,3 @@
+"""The command line: one file a command, each of which parses, calls the library and prints."""
+
+from __future__ import annotations

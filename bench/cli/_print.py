@@ -1,0 +1,100 @@
+"""Tables and JSON on standard output, remarks on standard error."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import date
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Row = Mapping[str, object]
+
+
+def print_rows(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool) -> None:
+    """Rows as a table of those columns, or all of their values as a JSON list."""
+    if as_json:
+        print_json([dict(row) for row in rows])
+        return
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(as_text(row.get(column))) for column in columns))
+    _console().print(table)
+
+
+def print_facts(facts: Row, *, as_json: bool) -> None:
+    """One thing's facts, a line each, or as a JSON object."""
+    if as_json:
+        print_json(dict(facts))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        table.add_row(name.replace("_", " "), Text(as_text(value)))
+    _console().print(table)
+
+
+def print_json(value: object) -> None:
+    """A value as JSON; numbers that are not finite become null, as JSON has none."""
+    print_line(json.dumps(_plain(value), indent=1, ensure_ascii=False))
+
+
+def print_line(text: str) -> None:
+    """One line of results."""
+    sys.stdout.write(text + "\n")
+
+
+def remark(text: str) -> None:
+    """One line for the person, not for the pipe."""
+    sys.stderr.write(text + "\n")
+
+
+def as_text(value: object) -> str:
+    """A value as it stands in a table cell."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={as_text(item)}" for key, item in value.items()) or "–"
+    if isinstance(value, list | tuple | set | frozenset):
+        return ", ".join(as_text(item) for item in value) or "–"
+    return str(value)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    wide = None if sys.stdout.isatty() else 180
+    return Console(width=wide, highlight=False)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, StrEnum):
+        return str(value)
+    return value if value is None or isinstance(value, str | int) else str(value)

@@ -1,0 +1,69 @@
+"""The `etl-bench` command: registers the commands and turns our errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+import bench
+from bench.cli.backbones import backbones
+from bench.cli.datasets import datasets
+from bench.cli.demo import demo
+from bench.cli.doctor import doctor
+from bench.cli.methods import methods
+from bench.cli.results import results_app
+from bench.cli.run import run
+from bench.cli.show import show
+
+app = typer.Typer(
+    name="etl-bench",
+    help="Benchmark efficient transfer learning (ETL) of CLIP-like models.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"etl-bench {bench.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error; may stand anywhere.")] = False,
+) -> None:
+    pass
+
+
+for command in (run, demo, methods, datasets, backbones, show, doctor):
+    app.command()(command)
+app.add_typer(results_app, name="results")
+
+
+def _refusals() -> type[Exception]:
+    """Our root error. Looked up when something was raised, since --help should not load the dataset catalogue."""
+    from datasets_registry._errors import BenchError
+
+    return BenchError
+
+
+def main() -> None:
+    """Entry point of `etl-bench`. A refusal is one line on standard error and exit code 2."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    try:
+        app(arguments, prog_name="etl-bench")
+    except _refusals() as error:
+        if debug:
+            raise
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        sys.exit(2)

@@ -1,0 +1,53 @@
+"""`etl-bench demo`: the whole benchmark on a small backbone and drawn datasets, without a download."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli import _options as opt
+
+METHODS = ("zero_shot", "coop", "clip_adapter", "text_adapter", "vpt", "vpt_text_adapter", "ivlp", "apex")
+"""What the demo compares: prompts and adapters on either side, both together, and no training at all."""
+DATASETS = "spectrum_*"
+SEEDS = (1, 2, 3)
+QUICK_METHODS = ("zero_shot", "coop", "clip_adapter", "vpt")
+QUICK_DATASETS = 3
+
+
+def demo(
+    quick: Annotated[bool, typer.Option("--quick", help="Three datasets, four methods, one seed: a minute.")] = False,
+    runs: opt.Runs = Path("runs/demo"),
+    site: Annotated[Path, typer.Option("--site", help="Folder of the report.")] = Path("site"),
+    cache: opt.Cache = None,
+    jobs: opt.Jobs = None,
+    runner: opt.RunnerName = "bench.runner",
+) -> None:
+    """Run methods on eleven drawn datasets with the embedded backbone and build the report; no download."""
+    from bench.cli import _sweep
+    from bench.cli._print import remark
+    from bench.shards import RerunPolicy
+    from bench.sweep import Axes, RecipeChoice
+    from datasets_registry import DATASETS as REGISTERED
+
+    names = REGISTERED.match(DATASETS)
+    axes = Axes(
+        methods=QUICK_METHODS if quick else METHODS,
+        datasets=names[:QUICK_DATASETS] if quick else names,
+        backbones=[opt.DEMO_BACKBONE],
+        seeds=SEEDS[:1] if quick else SEEDS,
+        recipe=RecipeChoice.DEMO,
+    )
+    place = _sweep.Place(runs, None, opt.cache_folder(cache), "cpu", jobs, runner)
+    made = _sweep.make_plan(axes, place, RerunPolicy.FAILED)
+    remark(_sweep.describe(made))
+    summary = _sweep.carry_out(made, place, list(axes.backbones))
+    failed = _sweep.failures(made, summary, runs)
+    _sweep.say_failures(failed)
+    if not summary.interrupted:
+        from bench.cli.report import report
+
+        report(runs=runs, site=site)
+    raise typer.Exit(_sweep.exit_code(failed, interrupted=summary.interrupted))

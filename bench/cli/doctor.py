@@ -1,0 +1,82 @@
+"""`etl-bench doctor`: whether this machine is fit to run experiments."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from bench.cli import _options as opt
+
+
+@dataclass(frozen=True)
+class _Finding:
+    what: str
+    fine: bool
+    detail: str
+
+
+def doctor(
+    data_root: opt.DataRoot = None,
+    runs: opt.Runs = opt.DEFAULT_RUNS,
+    cache: opt.Cache = None,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Check Python, packages, device, folders and database; exit code 1 if something would not work."""
+    from bench.cli._print import print_rows
+
+    findings = [*_software(), *_folders(data_root, runs, opt.cache_folder(cache)), _database(runs)]
+    rows = [{"what": item.what, "fine": item.fine, "detail": item.detail} for item in findings]
+    print_rows(rows, ["what", "fine", "detail"], as_json=as_json)
+    raise typer.Exit(0 if all(item.fine for item in findings) else 1)
+
+
+def _software() -> Iterator[_Finding]:
+    import torch
+
+    from bench.provenance import PACKAGES, package_versions
+
+    yield _Finding("python", True, f"{platform.python_version()} on {platform.platform()}")
+    versions = package_versions()
+    for name in PACKAGES:
+        yield _Finding(name, name in versions, versions.get(name, f"not installed; pip install {name}"))
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no CUDA device; runs use the CPU"
+    yield _Finding("device", True, device)
+    yield _Finding("cores", True, str(opt.cores()))
+
+
+def _folders(data_root: Path | None, runs: Path, cache: Path) -> Iterator[_Finding]:
+    if data_root is None:
+        yield _Finding("data root", True, "none given; drawn datasets need none (--data-root or ETL_BENCH_DATA)")
+    else:
+        there = data_root.is_dir()
+        yield _Finding("data root", there, str(data_root) if there else f"{data_root} is no folder")
+    for what, folder in (("runs", runs), ("cache", cache)):
+        yield _Finding(what, *_writable(folder))
+
+
+def _writable(folder: Path) -> tuple[bool, str]:
+    existing = next((place for place in (folder, *folder.absolute().parents) if place.exists()), folder)
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        return False, f"{folder} cannot be written"
+    return True, f"{folder}{'' if existing == folder else ' (will be made)'}"
+
+
+def _database(runs: Path) -> _Finding:
+    from bench.errors import StoreError
+    from bench.shards import Shards
+    from bench.store import Store
+
+    count = len(Shards(runs).scan())
+    store = Store(runs, patience=0)
+    if not store.path.is_file():
+        return _Finding("database", True, f"none yet; {count} runs on disk")
+    try:
+        frame = store.query("select count(*) as n from runs")
+    except StoreError as error:
+        return _Finding("database", False, str(error))
+    return _Finding("database", True, f"{frame['n'].item()} of {count} runs loaded")

@@ -1,0 +1,84 @@
+"""`etl-bench run`: every combination of the axes that is not answered yet."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bench.cli import _options as opt
+
+
+def run(
+    methods: opt.Methods,
+    datasets: opt.Datasets,
+    backbones: opt.Backbones = [opt.DEMO_BACKBONE],  # noqa: B006  typer copies it
+    protocol: opt.Protocol = "base-to-new",
+    shots: opt.Shots = "16",
+    seeds: opt.Seeds = "1,2,3",
+    draw: opt.Draw = "coop",
+    overrides: opt.Overrides = [],  # noqa: B006
+    recipe: opt.RecipeName = "published",
+    data_root: opt.DataRoot = None,
+    runs: opt.Runs = opt.DEFAULT_RUNS,
+    cache: opt.Cache = None,
+    jobs: opt.Jobs = None,
+    device: opt.Device = "cpu",
+    rerun: opt.Rerun = "failed",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and write nothing.")] = False,
+    as_json: opt.AsJson = False,
+    runner: opt.RunnerName = "bench.runner",
+) -> None:
+    """Run methods on datasets, over shots and seeds; what is answered already is not computed again.
+
+    Repeating a command does only what is missing, or what failed. Zero-shot runs depend on neither shots nor seed and
+    are done once a dataset. Exit code: 0 all done, 1 some run failed, 2 wrong usage, 130 interrupted.
+
+    Example: etl-bench run -m coop,apex -d 'spectrum_*' --shots 1,2,4,8,16 --seeds 3
+    """
+    from bench.cli import _sweep
+    from bench.cli._print import print_json, print_line, print_rows, remark
+    from bench.shards import RerunPolicy
+    from bench.sweep import Axes, RecipeChoice
+    from datasets_registry._types import DrawRule, EvalProtocol
+
+    axes = Axes(
+        methods=opt.split_list(methods),
+        datasets=opt.split_list(datasets),
+        backbones=opt.split_list(backbones),
+        protocol=opt.parse_choice(EvalProtocol, protocol, "--protocol"),
+        shots=opt.parse_numbers(shots, "--shots"),
+        seeds=opt.parse_numbers(seeds, "--seeds", lone_is_count=True),
+        draw=opt.parse_choice(DrawRule, draw, "--draw"),
+        recipe=opt.parse_choice(RecipeChoice, recipe, "--recipe"),
+        overrides=overrides,
+    )
+    place = _sweep.Place(runs, data_root, opt.cache_folder(cache), device, jobs, runner)
+    made = _sweep.make_plan(axes, place, opt.parse_choice(RerunPolicy, rerun, "--rerun"))
+    if dry_run:
+        rows = [{"run_id": spec.run_id, "run": spec.label(), "backbone": spec.backbone} for spec in made.pending]
+        remark(_sweep.describe(made))
+        print_rows(rows, ["run_id", "run", "backbone"], as_json=as_json)
+        return
+
+    nothing = not made.pending and not made.difficulties
+    remark(f"{_sweep.describe(made)}{'; nothing to do' if nothing else ''}")
+    summary = _sweep.carry_out(made, place, list(axes.backbones))
+    failed = _sweep.failures(made, summary, runs)
+    if as_json:
+        print_json(
+            {
+                "planned": len(made.specs),
+                "done_before": len(made.done),
+                "finished": len(summary.finished),
+                "failed": failed,
+                "refused": [{"what": item.what, "reason": item.reason} for item in made.refused],
+                "interrupted": summary.interrupted,
+            }
+        )
+    elif summary.finished:
+        print_line(
+            f"{len(summary.finished) - len(summary.failures)} finished, {len(summary.failures)} failed; in {runs}"
+        )
+    _sweep.say_failures(failed)
+    raise typer.Exit(_sweep.exit_code(failed, interrupted=summary.interrupted))

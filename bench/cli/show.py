@@ -1,0 +1,44 @@
+"""`etl-bench show`: one run, as its shard tells it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bench.cli import _options as opt
+
+
+def show(
+    run: Annotated[str, typer.Argument(help="Run id, or enough of its beginning.")],
+    runs: opt.Runs = opt.DEFAULT_RUNS,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Show everything about one run: what was asked, scores, cost, provenance, and the trace if it failed."""
+    from bench.cli._print import print_facts, print_json, print_line, print_rows
+    from bench.errors import ShardError
+    from bench.shards import Shards
+
+    shards = Shards(runs)
+    run_id = shards.find(run)
+    shard = shards.read(run_id)
+    if shard is None:
+        raise ShardError(f"Run {run_id} was damaged and has been set aside; run its command again to compute it anew.")
+    record = shard.record
+    if as_json:
+        print_json(record.model_dump(mode="json"))
+        return
+    spec = record.spec.model_dump(mode="json")
+    config = {f"config.{key}": value for key, value in spec.pop("config").items()}
+    recipe = {f"recipe.{key}": value for key, value in (spec.pop("recipe") or {}).items()}
+    facts = {"run_id": record.run_id, "status": str(record.status)} | spec | config | recipe
+    if record.cost is not None:
+        facts |= record.cost.model_dump(mode="json")
+    provenance = record.provenance.model_dump(mode="json")
+    provenance["support_digests"] = f"{len(record.provenance.support_digests)} images"
+    print_facts(facts | provenance | {"created_at": record.created_at.isoformat()}, as_json=False)
+    if record.scores:
+        scores = [score.model_dump(mode="json") for score in record.scores]
+        print_rows(scores, list(scores[0]), as_json=False)
+    if record.error is not None:
+        print_line(f"{record.error.kind}: {record.error.message}\n\n{record.error.traceback}")

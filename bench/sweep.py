@@ -1,0 +1,347 @@
+"""From axes to specs: resolves names, validates settings and refuses the impossible, before any weight is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench._overrides import Override, apply_overrides, check_overrides, parse_overrides
+from bench.errors import ImpossibleCombinationError, UsageError
+from bench.record import RunStatus
+from bench.shards import RerunPolicy, Shards
+from bench.spec import ExperimentSpec
+from datasets_registry import DATASETS, DataError, DatasetInfo, ShotsError, build_task, get_dataset
+from datasets_registry._types import DatasetSplits, DrawRule, EvalProtocol
+
+if TYPE_CHECKING:
+    from methods import MethodConfig, MethodInfo, Recipe
+    from methods._backbone import BackboneSpec
+
+
+class RecipeChoice(StrEnum):
+    """Where training settings come from: the papers, or the short ones made for the demo backbone."""
+
+    PUBLISHED = "published"
+    DEMO = "demo"
+
+
+@dataclass(frozen=True)
+class Axes:
+    """What a sweep is asked to cover; every combination of the axes is a run.
+
+    Args:
+        methods: names, shell-style patterns or `all`.
+        datasets: names (with options for dials), patterns or `all`.
+        backbones: slugs `arch.tag`, or `ARCH=FILE` for local weights.
+        protocol: how methods are trained and scored.
+        shots: images a class.
+        seeds: of draw and training.
+        draw: which rule picks the shots.
+        recipe: published settings, or the demo's.
+        overrides: `method.key=value` texts.
+    """
+
+    methods: Sequence[str]
+    datasets: Sequence[str]
+    backbones: Sequence[str]
+    protocol: EvalProtocol = EvalProtocol.BASE_TO_NEW
+    shots: Sequence[int] = (16,)
+    seeds: Sequence[int] = (1, 2, 3)
+    draw: DrawRule = DrawRule.COOP
+    recipe: RecipeChoice = RecipeChoice.PUBLISHED
+    overrides: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A combination that cannot work, and why. `named`: it was asked for by name, not caught by a pattern."""
+
+    what: str
+    reason: str
+    named: bool
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """The specs of a sweep, and the combinations left out because only a pattern asked for them."""
+
+    specs: tuple[ExperimentSpec, ...]
+    refused: tuple[Refusal, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep will do.
+
+    Args:
+        specs: everything asked for.
+        pending: what has to run now.
+        retried: how many of the pending ones failed before.
+        refused: combinations left out, with reasons.
+        difficulties: (backbone, dataset) whose difficulty is not measured yet.
+    """
+
+    specs: tuple[ExperimentSpec, ...]
+    pending: tuple[ExperimentSpec, ...]
+    retried: int
+    refused: tuple[Refusal, ...]
+    difficulties: tuple[tuple[str, str], ...]
+
+    @property
+    def done(self) -> tuple[ExperimentSpec, ...]:
+        """What is answered already."""
+        waiting = {spec.run_id for spec in self.pending}
+        return tuple(spec for spec in self.specs if spec.run_id not in waiting)
+
+
+def plan(expansion: Expansion, shards: Shards, policy: RerunPolicy = RerunPolicy.FAILED) -> Plan:
+    """Subtract what is on disk from what is asked for."""
+    pending = shards.pending(expansion.specs, policy)
+    places = dict.fromkeys((spec.backbone, spec.dataset) for spec in expansion.specs)
+    again = policy is RerunPolicy.ALL
+    return Plan(
+        specs=expansion.specs,
+        pending=tuple(pending),
+        retried=sum(shards.status(spec.run_id) is RunStatus.FAILED for spec in pending),
+        refused=expansion.refused,
+        difficulties=tuple(place for place in places if again or not shards.has_difficulty(*place)),
+    )
+
+
+def expand(axes: Axes, *, data_root: Path | None = None) -> Expansion:
+    """All specs of a sweep, without two alike, in the order of the axes.
+
+    A zero-shot run depends neither on shots nor on seed, so it is asked once for each backbone, dataset and protocol,
+    with 0 shots and seed 0, whatever the axes say.
+
+    Args:
+        axes: what to cover.
+        data_root: folder of the datasets that are read from disk.
+
+    Raises:
+        UnknownNameError: a name nobody registered.
+        OverrideError: a setting that does not exist or a value it does not take.
+        UsageError: an empty or repeated axis.
+        ImpossibleCombinationError: combinations asked for by name that cannot work; all of them are listed.
+    """
+    _check_axes(axes)
+    chosen = _choose_methods(axes)
+    return _Expander(axes, chosen, data_root).expand()
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """A selected method with its settings for this sweep. `recipe` is None where it is not trained."""
+
+    info: MethodInfo
+    config: MethodConfig
+    recipe: Recipe | None
+    named: bool
+
+    @property
+    def zero_shot(self) -> bool:
+        from methods import Family
+
+        return self.info.family is Family.ZERO_SHOT
+
+    @property
+    def lacks_recipe(self) -> bool:
+        return bool(self.info.recipes) and self.recipe is None
+
+
+@dataclass
+class _Expander:
+    """One expansion: datasets are read once, and every combination that cannot work is written down."""
+
+    axes: Axes
+    chosen: Sequence[_Chosen]
+    data_root: Path | None
+    refused: dict[tuple[str, str], Refusal] = field(default_factory=dict)
+
+    def expand(self) -> Expansion:
+        backbones = _backbones(self.axes.backbones)
+        datasets = _select(self.axes.datasets, _match_datasets)
+        for item in self.chosen:
+            self._check_method(item)
+        specs: dict[str, ExperimentSpec] = {}
+        for name, named in datasets.items():
+            fingerprints = self._fingerprints(get_dataset(name), named)
+            for backbone in backbones:
+                for item in self.chosen:
+                    for spec in self._specs(item, backbone, name, fingerprints):
+                        specs.setdefault(spec.run_id, spec)
+        insisted = [refusal for refusal in self.refused.values() if refusal.named]
+        if insisted:
+            more = f" (and {len(insisted) - 3} more)" if len(insisted) > 3 else ""
+            listed = "; ".join(f"{refusal.what}: {refusal.reason}" for refusal in insisted[:3])
+            raise ImpossibleCombinationError(f"Cannot run {listed}{more}")
+        if not specs:
+            reasons = "; ".join(f"{refusal.what}: {refusal.reason}" for refusal in list(self.refused.values())[:3])
+            raise ImpossibleCombinationError(f"Nothing of what was asked for can run. {reasons}")
+        return Expansion(tuple(specs.values()), tuple(self.refused.values()))
+
+    def _check_method(self, item: _Chosen) -> None:
+        protocol = self.axes.protocol
+        if protocol is EvalProtocol.BASE_TO_NEW and not item.info.is_open(item.config):
+            self._refuse(
+                item.info.name,
+                f"its parameters are tied to the training classes, so it cannot score the new classes of {protocol}; "
+                f"use --protocol {EvalProtocol.FEW_SHOT}.",
+                named=item.named,
+            )
+        if item.lacks_recipe:
+            known = ", ".join(sorted(item.info.recipes))
+            self._refuse(item.info.name, f"it has no recipe for {protocol}, only for {known}.", named=item.named)
+
+    def _fingerprints(self, info: DatasetInfo, named: bool) -> dict[tuple[int, int], str]:
+        """Task fingerprints by (shots, seed), for those that the dataset can give."""
+        wanted = [(shots, seed) for shots in self.axes.shots for seed in self.axes.seeds]
+        wanted = [pair for pair in wanted if not all(item.zero_shot for item in self.chosen)]
+        if any(item.zero_shot for item in self.chosen):
+            wanted.append((0, 0))
+        try:
+            splits = info.reader(self.data_root)
+        except DataError as error:
+            self._refuse(info.name, str(error), named=named)
+            return {}
+        found = {}
+        for shots, seed in wanted:
+            if (text := self._fingerprint(info, splits, shots, seed, named=named)) is not None:
+                found[shots, seed] = text
+        return found
+
+    def _fingerprint(
+        self, info: DatasetInfo, splits: DatasetSplits, shots: int, seed: int, *, named: bool
+    ) -> str | None:
+        axes = self.axes
+        try:
+            task = build_task(info, splits, protocol=axes.protocol, shots=shots, seed=seed, draw=axes.draw)
+        except ShotsError as error:
+            self._refuse(f"{info.name} with {shots} shots", str(error), named=named)
+            return None
+        except DataError as error:
+            self._refuse(info.name, str(error), named=named)
+            return None
+        return task.fingerprint
+
+    def _specs(
+        self, item: _Chosen, backbone: BackboneSpec, dataset: str, fingerprints: dict[tuple[int, int], str]
+    ) -> Iterable[ExperimentSpec]:
+        if item.info.name in {what for what, _ in self.refused}:
+            return
+        if item.info.vision_transformer and not backbone.is_vision_transformer:
+            self._refuse(
+                f"{item.info.name} on {backbone.slug}",
+                "it adds tokens to the image tower, which is no transformer there; use a ViT backbone.",
+                named=item.named,
+            )
+            return
+        axes = self.axes
+        pairs = [(0, 0)] if item.zero_shot else [(shots, seed) for shots in axes.shots for seed in axes.seeds]
+        for shots, seed in pairs:
+            if (shots, seed) in fingerprints:
+                yield ExperimentSpec(
+                    method=item.info.name,
+                    config=item.config.model_dump(mode="json"),
+                    recipe=None if item.recipe is None else item.recipe.model_dump(mode="json"),
+                    backbone=backbone.slug,
+                    dataset=dataset,
+                    task_fingerprint=fingerprints[shots, seed],
+                    draw=axes.draw,
+                    protocol=axes.protocol,
+                    shots=shots,
+                    seed=seed,
+                    precision="fp32",
+                )
+
+    def _refuse(self, what: str, reason: str, *, named: bool) -> None:
+        self.refused.setdefault((what, reason), Refusal(what, reason, named))
+
+
+def local_weights(backbones: Sequence[str]) -> dict[str, Path]:
+    """Where the weights of local backbones are, by slug.
+
+    What follows the `=` is kept as it was given, absolute, with its `,quickgelu` if it has one: the text
+    `ARCH=<this path>` then describes the same backbone again.
+    """
+    found = {}
+    for text, spec in zip(backbones, _backbones(backbones), strict=True):
+        _, equals, rest = text.partition("=")
+        if equals:
+            found[spec.slug] = Path(rest).absolute()
+    return found
+
+
+def _backbones(texts: Sequence[str]) -> list[BackboneSpec]:
+    from methods._backbone import parse_backbone
+
+    return [parse_backbone(text) for text in texts]
+
+
+def _check_axes(axes: Axes) -> None:
+    for name in ("methods", "datasets", "backbones", "shots", "seeds"):
+        values = list(getattr(axes, name))
+        if not values:
+            raise UsageError(f"No {name} were given; name at least one.")
+        if len(set(values)) != len(values):
+            raise UsageError(f"The {name} {', '.join(map(str, values))} hold the same value twice; give each once.")
+    if min(axes.shots) < 1:
+        raise UsageError(f"--shots {min(axes.shots)} is not at least 1; a zero-shot method needs no shots at all.")
+    if min(axes.seeds) < 0:
+        raise UsageError(f"--seeds {min(axes.seeds)} is negative; seeds are whole numbers from 0.")
+
+
+def _select(patterns: Sequence[str], match: Callable[[str], Sequence[str]]) -> dict[str, bool]:
+    """Names that the patterns select, in order, each with whether some pattern was that very name."""
+    found: dict[str, bool] = {}
+    for pattern in patterns:
+        for name in match(pattern):
+            found[name] = found.get(name, False) or pattern == name
+    return found
+
+
+def _match_datasets(pattern: str) -> list[str]:
+    return [get_dataset(pattern).name] if ":" in pattern else DATASETS.match(pattern)
+
+
+def _choose_methods(axes: Axes) -> list[_Chosen]:
+    from methods import METHODS
+
+    names = _select(axes.methods, METHODS.match)
+    infos = {name: METHODS.get(name).info for name in names}
+    overrides = parse_overrides(axes.overrides)
+    recipes = {name: _recipe(info, axes) for name, info in infos.items()}
+    check_overrides(
+        overrides,
+        {name: list(info.config.model_fields) for name, info in infos.items()},
+        {name: list(type(recipe).model_fields) for name, recipe in recipes.items() if recipe is not None},
+    )
+    return [
+        _Chosen(
+            info=info,
+            config=apply_overrides(name, info.default_config(axes.protocol), overrides, recipe=False),
+            recipe=_with_overrides(name, recipes[name], overrides),
+            named=names[name],
+        )
+        for name, info in infos.items()
+    ]
+
+
+def _recipe(info: MethodInfo, axes: Axes) -> Recipe | None:
+    published = info.recipes.get(axes.protocol)
+    if published is None or axes.recipe is RecipeChoice.PUBLISHED:
+        return published
+    from methods._recipe import demo_recipe
+
+    return demo_recipe(published)
+
+
+def _with_overrides(method: str, recipe: Recipe | None, overrides: Sequence[Override]) -> Recipe | None:
+    """The recipe with what was set by hand; it is `custom` as soon as one value differs."""
+    if recipe is None:
+        return None
+    changed = apply_overrides(method, recipe, overrides, recipe=True)
+    return recipe if changed == recipe else changed.model_copy(update={"name": "custom", "source": ""})
