@@ -136,7 +136,7 @@ def parse_backbone(text: str) -> BackboneSpec:
             raise WeightsError(
                 f"No weights file at {path}. Give ARCH=FILE, such as ViT-B-32=weights.safetensors,quickgelu."
             )
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+        digest = hashlib.sha256(path.read_bytes() + (activation or "").encode()).hexdigest()[:8]
         spec = BackboneSpec(arch, f"local-{digest}", path, activation)
         _ = spec.config
         return spec

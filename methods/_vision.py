@@ -176,7 +176,7 @@ def run_image_tower(
         before_block: called with `(i, tokens)` before each block, after prompts were placed.
         project: False returns pooled features before the projection.
     """
-    if prompts and len(prompts) > tower.depth:
+    if prompts and tower.transformer and len(prompts) > tower.depth:
         raise BenchError(f"Visual prompts for {len(prompts)} blocks on a tower of {tower.depth}; lower the depth.")
     if before_block is not None and not tower.transformer:
         raise BenchError("This image tower has no blocks to hook into; use a vision transformer such as ViT-B-16.")
