@@ -81,15 +81,17 @@ def test_without_prompts_features_equal_open_clip(config: dict) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("arch", ["ViT-B-32", "coca_ViT-B-32", "EVA02-B-16"])
 def test_real_architectures_equal_open_clip(arch: str) -> None:
+    """Against open_clip in double precision: its own fp32 features are 8e-7 away from those, as are ours."""
     backbone = load_backbone(BackboneSpec(arch, "random"))
     pixels = torch.randn(1, 3, 224, 224)
     with torch.no_grad():
-        official = backbone.model.encode_image(pixels, normalize=False)
         ours = backbone.encode_image(pixels)
         prompts = [torch.zeros(2, backbone.vision_width)] * 2
         assert backbone.encode_image(pixels, prompts=prompts).shape == ours.shape
-    assert_equal_features(ours, official)
-    assert_equal_features(backbone.encode_texts(TEXTS), official_text(backbone, TEXTS))
+        texts = backbone.encode_texts(TEXTS)
+        backbone.model.double()
+        assert_equal_features(ours, backbone.model.encode_image(pixels.double(), normalize=False).float())
+    assert_equal_features(texts, official_text(backbone, TEXTS).float())
 
 
 def assert_equal_features(ours: Tensor, official: Tensor) -> None:
