@@ -280,8 +280,6 @@ def _points(board: Leaderboard, measured: Mapping[str, _Measured], axes: Sequenc
     points = []
     for entry in board.entries:
         for dataset, cell in entry.cells.items():
-            if dataset not in measured:
-                continue
             for panel in board.measures:
                 values = measured[dataset].values
                 split = SPLIT_OF[panel]
@@ -290,17 +288,9 @@ def _points(board: Leaderboard, measured: Mapping[str, _Measured], axes: Sequenc
                     for axis in axes
                     if (axis.name, split) in values and (not axis.log or values[axis.name, split] > 0)
                 }
-                points.append(
-                    PointView(
-                        entry.key,
-                        dataset,
-                        panel,
-                        _value(cell.scores[panel]),
-                        cell.gains.get(panel),
-                        difficulty,
-                        cell.run_ids,
-                    )
-                )
+                if difficulty:
+                    value, gain = _value(cell.scores[panel]), cell.gains.get(panel)
+                    points.append(PointView(entry.key, dataset, panel, value, gain, difficulty, cell.run_ids))
     return tuple(points)
 
 

@@ -193,7 +193,11 @@ class Leaderboard:
         """One row per entry with means, intervals, coverage and cost; accuracies are fractions."""
         import pandas as pd
 
-        return pd.DataFrame([self._row(entry) for entry in self.entries])
+        return pd.DataFrame(self.rows())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One mapping per entry with means, intervals, coverage and cost; accuracies are fractions."""
+        return [self._row(entry) for entry in self.entries]
 
     def _row(self, entry: Entry) -> dict[str, Any]:
         row: dict[str, Any] = {"rank": entry.rank, "entry": entry.key, "method": entry.method, "label": entry.label}

@@ -1,0 +1,155 @@
+"""`etl-bench report` and `etl-bench leaderboard` over a real runs folder."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+
+from bench.cli.leaderboard import leaderboard
+from bench.cli.report import report
+from bench.errors import UsageError
+from bench.record import Cost, DifficultyRecord, Provenance, RunError, RunRecord, RunStatus, Score
+from bench.shards import Shards
+from bench.spec import ExperimentSpec
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def record(method, dataset, seed, base, *, failed=False):
+    """One answered base-to-new spec."""
+    spec = ExperimentSpec(
+        method=method,
+        config={},
+        recipe=None,
+        backbone="ViT-demo.drawn",
+        dataset=dataset,
+        task_fingerprint=f"{dataset}-{seed}",
+        draw="coop",
+        protocol="base-to-new",
+        shots=0 if method == "zero_shot" else 16,
+        seed=seed,
+        precision="fp32",
+    )
+    shared = {"macro_accuracy": 0.5, "macro_precision": 0.5, "nll": 1, "brier": 1, "ece": 0.1, "n": 100, "n_classes": 5}
+    cost = Cost(
+        trainable_parameters=4096,
+        prepare_seconds=0.1,
+        train_seconds=2.0,
+        eval_seconds=0.2,
+        steps=10,
+        peak_memory_bytes=1 << 28,
+        image_passes=80,
+        prompted_image_passes=0,
+        text_passes=50,
+    )
+    provenance = Provenance(
+        package_version="0.1.0",
+        method_digest="0",
+        git_commit=None,
+        git_dirty=None,
+        python="3.11.9",
+        platform="test",
+        packages={},
+        device="cpu",
+        threads=1,
+        backbone_digest="0",
+        support_digests=[],
+    )
+    return RunRecord(
+        run_id=spec.run_id,
+        spec=spec,
+        status=RunStatus.FAILED if failed else RunStatus.OK,
+        scores=[] if failed else [Score(split=s, accuracy=a, **shared) for s, a in (("base", base), ("new", 0.5))],
+        cost=None if failed else cost,
+        provenance=provenance,
+        error=RunError(kind="MemoryError", message="out of memory", traceback="") if failed else None,
+        created_at=NOW,
+    )
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Two methods on two datasets; one of the seeds died."""
+    shards = Shards(tmp_path / "runs")
+    for dataset in ("eurosat", "dtd"):
+        shards.write(record("zero_shot", dataset, 0, 0.4))
+        for seed, base in ((1, 0.6), (2, 0.7)):
+            shards.write(record("coop", dataset, seed, base))
+            shards.write(record("clip_adapter", dataset, seed, 0.9, failed=(dataset, seed) == ("dtd", 2)))
+        measures = {"relative_transfer_difficulty": 0.4, "zero_shot_margin": None}
+        shards.write_difficulty(
+            "ViT-demo.drawn",
+            dataset,
+            [
+                DifficultyRecord(
+                    backbone="ViT-demo.drawn",
+                    backbone_digest="0",
+                    dataset=dataset,
+                    data_fingerprint="0",
+                    split=split,
+                    n_classes=10,
+                    n_images=100,
+                    measures=measures,
+                    created_at=NOW,
+                )
+                for split in ("all", "base", "new")
+            ],
+        )
+    return shards.runs
+
+
+def test_the_page_is_written_and_gaps_are_named_on_stderr(runs, tmp_path, capsys):
+    report(runs=runs, site=tmp_path / "site")
+    shown = capsys.readouterr()
+    assert shown.out.strip() == str(tmp_path / "site" / "index.html")
+    assert "1 cells missing, 1 of them failed" in shown.err
+    text = (tmp_path / "site" / "index.html").read_text("utf-8")
+    assert "out of memory" in text
+    assert "Difficulty and gain over zero-shot" in text
+
+
+def test_one_file_can_be_named(runs, tmp_path):
+    report(runs=runs, out=tmp_path / "page.html", protocol="few-shot")
+    assert "holds no runs yet" in (tmp_path / "page.html").read_text("utf-8")
+
+
+def test_an_unknown_protocol_is_refused_with_the_known_ones(runs):
+    with pytest.raises(UsageError, match="Did you mean 'base-to-new'"):
+        report(runs=runs, protocol="base-new")
+
+
+def test_the_table_marks_incomplete_rows(runs, capsys):
+    leaderboard(runs=runs)
+    shown = capsys.readouterr()
+    line = next(line for line in shown.out.splitlines() if "clip_adapter" in line)
+    assert "3/4 *" in line
+    coop = next(line for line in shown.out.splitlines() if "coop" in line)
+    assert "65.00 ± 63.53" in coop
+    assert coop.split()[0] == "1"
+    assert "incomplete: clip_adapter" in shown.err
+
+
+def test_json_holds_fractions_and_completeness(runs, capsys):
+    leaderboard(runs=runs, as_json=True)
+    (board,) = json.loads(capsys.readouterr().out)
+    rows = {row["entry"]: row for row in board["rows"]}
+    assert rows["coop"]["base"] == pytest.approx(0.65)
+    assert (rows["clip_adapter"]["n"], rows["clip_adapter"]["complete"], board["complete"]) == (3, False, False)
+    assert [gap["error"] for gap in board["missing"]] == ["out of memory"]
+
+
+def test_nothing_to_show_says_what_is_there(runs):
+    with pytest.raises(UsageError, match="base-to-new with 16 shots"):
+        leaderboard(runs=runs, shots="4")
+
+
+def test_importing_the_commands_loads_nothing_heavy():
+    code = (
+        "import sys, bench.cli.report, bench.cli.leaderboard;"
+        "print([name for name in ('torch', 'pandas', 'altair', 'jinja2', 'vl_convert') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,142 @@
+"""The page in a real browser that cannot reach the network, with and without script."""
+
+from __future__ import annotations
+
+import pytest
+from _sample import catalogue, difficulty_frame, runs_frame
+
+pytest.importorskip("websocket", reason="websocket-client is not installed")
+from _chromium import browser, find_chromium
+
+from bench.cards import site_view
+from reports.render import render_site
+
+pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    view = site_view(runs_frame(), difficulty_frame(), catalogue(), package_version="0.1.0")
+    return render_site(view, tmp_path_factory.mktemp("site") / "index.html").as_uri()
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory):
+    with browser(tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+@pytest.fixture
+def page(tab, url):
+    tab.call("Emulation.setScriptExecutionDisabled", value=False)
+    tab.size(1400, 1000)
+    tab.open(url)
+    return tab
+
+
+def show(page, selector):
+    page.run("document.documentElement.style.scrollBehavior = 'auto'")
+    page.run(f"document.querySelector({selector!r}).scrollIntoView()")
+
+
+def live_chart(page):
+    show(page, "figure.chart")
+    page.wait("document.querySelector('figure.chart').dataset.live === 'true'")
+
+
+def test_the_file_is_the_only_request_and_the_console_is_silent(page, url):
+    count = page.run("document.querySelectorAll('figure.chart').length")
+    for index in range(count):
+        page.run(f"document.querySelectorAll('figure.chart')[{index}].scrollIntoView()")
+        page.wait(f"document.querySelectorAll('figure.chart')[{index}].dataset.live === 'true'")
+    requested = [e["params"]["request"]["url"] for e in page.events if e["method"] == "Network.requestWillBeSent"]
+    assert set(requested) == {url}
+    complaints = ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled")
+    assert [event for event in page.events if event["method"] in complaints] == []
+    assert page.run("document.querySelectorAll('.static').length") == 0, "live charts replace the static pictures"
+
+
+def test_a_point_tells_its_runs_when_pointed_at(page):
+    live_chart(page)
+    place = page.run(
+        """(() => {
+            const marks = [...document.querySelectorAll('figure.chart .live svg .mark-symbol path')]
+                .filter((path) => (path.getAttribute('aria-label') || '').includes('method: APEX'));
+            const box = marks[0].getBoundingClientRect();
+            return [box.x + box.width / 2, box.y + box.height / 2];
+        })()"""
+    )
+    page.move(place[0] - 40, place[1])
+    page.move(*place)
+    tooltip = page.wait("document.querySelector('#vg-tooltip-element.visible')?.innerText")
+    for word in ("method", "dataset", "accuracy", "±", "runs"):
+        assert word in tooltip
+
+
+def test_another_difficulty_measure_can_be_chosen(page):
+    live_chart(page)
+    page.run(
+        """(() => {
+            const select = document.querySelector('figure.chart select');
+            select.value = '1';
+            select.dispatchEvent(new Event('change'));
+        })()"""
+    )
+    page.wait("document.querySelector('figure.chart .live').textContent.includes('Class separability, pairwise')")
+
+
+def test_a_click_on_a_heading_sorts_and_gaps_stay_last(page):
+    column = "[...document.querySelectorAll('table.board')[0].tBodies[0].rows].map(r => r.children[{}].innerText)"
+    click = "document.querySelectorAll('table.board')[0].querySelectorAll('thead button')[{}].click()"
+    page.run(click.format(2))
+    base = [float(text.split()[0].split("±")[0]) for text in page.run(column.format(2))]
+    assert base == sorted(base, reverse=True)
+    page.run(click.format(2))
+    assert [float(text.split()[0].split("±")[0]) for text in page.run(column.format(2))] == base[::-1]
+    page.run(click.format(0))
+    ranks = page.run(column.format(0))
+    assert ranks == ["1", "2", "3", "4", "5", "6", "–", "–"]
+
+
+def test_family_chips_filter_the_rows(page):
+    page.run("""document.querySelector('.chip[data-family="text prompt"]').click()""")
+    shown = page.run(
+        "[...document.querySelectorAll('table.board')[0].querySelectorAll('tbody tr')].filter(r => !r.hidden).length"
+    )
+    assert shown == 2
+
+
+def test_the_theme_button_turns_the_page_round(page):
+    page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "light"}])
+    colour = "getComputedStyle(document.body).backgroundColor"
+    before = page.run(colour)
+    page.run("document.getElementById('theme').click()")
+    assert page.run(colour) != before
+    page.run("document.getElementById('theme').click()")
+    assert page.run(colour) == before
+
+
+def test_a_link_opens_the_section_it_leads_to(page):
+    page.run("document.querySelector('table.board a.method').click()")
+    page.wait("document.querySelector(location.hash).open")
+
+
+@pytest.mark.parametrize("width", [420, 768, 1400])
+def test_nothing_sticks_out_of_the_page(page, width):
+    page.size(width, 900)
+    live_chart(page)
+    page.run("document.querySelectorAll('details').forEach((card) => { card.open = true; })")
+    page.wait(f"document.documentElement.scrollWidth <= {width}")
+
+
+def test_without_script_tables_and_static_pictures_are_there(page, url):
+    page.call("Emulation.setScriptExecutionDisabled", value=True)
+    page.open(url)
+    visible = (
+        "(() => {{ const e = document.querySelector('{}'); return !!e && e.getBoundingClientRect().height > 100; }})()"
+    )
+    assert page.run(visible.format("figure.chart .static svg"))
+    assert page.run(visible.format("table.board"))
+    assert page.run("getComputedStyle(document.getElementById('theme')).display") == "none"
+    assert page.run("document.querySelector('figure.chart').dataset.live === undefined")
+    page.call("Emulation.setScriptExecutionDisabled", value=False)

@@ -1,0 +1,59 @@
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from _sample import catalogue, difficulty_frame, runs_frame
+
+from bench.cards import site_view
+from reports._marks import SHAPES, assign_marks
+from reports.charts import difficulty_chart, difficulty_rows, static_svg
+
+
+@pytest.fixture(scope="module")
+def block():
+    return site_view(
+        runs_frame(protocols=("base-to-new",)), difficulty_frame(), catalogue(), package_version="0"
+    ).blocks[0]
+
+
+def test_specifications_are_valid_vega_lite(block):
+    altair = pytest.importorskip("altair", reason="only used to validate")
+    for target in ("value", "gain"):
+        for axis in block.axes:
+            spec = difficulty_chart(block, axis, target, assign_marks(block.entries), description="x")
+            altair.Chart.from_dict(json.loads(json.dumps(spec)), validate=True)
+
+
+def test_rows_hold_percent_and_run_ids(block):
+    rows = [row for row in difficulty_rows(block) if row["kind"] == "point"]
+    assert len(rows) == len(block.points) == 8 * 11 * 3
+    row = next(
+        r for r in rows if (r["entry"], r["dataset"], r["panel"]) == ("Zero-shot CLIP", "EuroSAT", "Base classes")
+    )
+    assert (row["value"], row["shown"], row["n"]) == (56.48, "56.48", 1)
+    assert "gain" not in row, "the baseline has no gain over itself"
+    assert all(len(r["runs"].split()) == r["n"] for r in rows)
+
+
+def test_lines_below_the_critical_value_say_so(block):
+    trend = replace(block.trends[0], rho=-0.2, beyond_chance=False)
+    row = next(r for r in difficulty_rows(replace(block, trends=(trend,))) if r["kind"] != "point")
+    assert row["rho"] == "-0.20 over 11 datasets, not claimed as significant"
+
+
+def test_the_static_picture_follows_the_theme_and_its_ids_are_its_own(block):
+    spec = difficulty_chart(block, block.axes[0], "value", assign_marks(block.entries), description="x")
+    svg = static_svg(spec, difficulty_rows(block), prefix="one")
+    assert 'fill="currentColor"' in svg
+    assert "Harmonic mean H" in svg
+    assert all(found.startswith("one-") for found in re.findall(r'\bid="([^"]+)"', svg))
+    assert set(re.findall(r"url\(#([^)]+)\)", svg)) <= set(re.findall(r'\bid="([^"]+)"', svg))
+
+
+def test_entries_of_one_family_differ_in_colour_and_families_in_shape(block):
+    entry = block.entries[0]
+    crowd = [replace(entry, key=f"{family}{i}", method=f"m{i}", family=family) for family in SHAPES for i in range(8)]
+    marks = assign_marks(crowd)
+    assert len({(mark.colour, mark.shape) for mark in marks.values()}) == len(crowd)
+    assert assign_marks(reversed(crowd)) == marks

@@ -1,0 +1,122 @@
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from _sample import catalogue, difficulty_frame, runs_frame
+
+from bench.cards import Catalogue, DatasetFacts, MethodFacts, site_view
+from reports.charts import runtime_script
+from reports.render import json_island, render_site
+
+EVIL = "</script><script>alert('x')</script><b onmouseover=alert(1)>&\u2028"
+
+
+@pytest.fixture(scope="module")
+def view():
+    return site_view(runs_frame(), difficulty_frame(), catalogue(), package_version="0.1.0")
+
+
+@pytest.fixture(scope="module")
+def page(view, tmp_path_factory):
+    return render_site(view, tmp_path_factory.mktemp("site") / "deep" / "index.html").read_text(encoding="utf-8")
+
+
+class Tags(HTMLParser):
+    """All start tags with their attributes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+
+def test_nothing_is_loaded_from_elsewhere(page):
+    tags = Tags(page).tags
+    assert not [tag for tag, attributes in tags if "src" in attributes or tag in ("link", "iframe", "img", "object")]
+    assert all(a["href"].startswith(("#", "https://example.org/")) for tag, a in tags if tag == "a")
+    assert "default-src 'none'" in page
+    assert "@import" not in page
+
+
+def test_the_runtime_is_there_exactly_once(page):
+    assert page.count('<script id="vega-runtime">') == 1
+    assert page.count(runtime_script()[1000:1200]) == 1
+    assert len(page) < 8_000_000
+
+
+def test_ids_are_unique_and_links_have_targets(page):
+    tags = Tags(page).tags
+    ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {a["href"][1:] for tag, a in tags if tag == "a" and a["href"].startswith("#")} <= set(ids)
+
+
+def test_the_convention_of_h_is_named_and_the_other_one_is_in_reach(page):
+    assert "H is the <b>H of the averages</b>" in page
+    assert "mean of per-dataset H: " in page
+
+
+def test_a_missing_seed_is_loud(page):
+    assert "2 runs failed." in page
+    assert re.search(r'class="num key gap"[^>]*>\s*<span class="mean">80', page)
+    assert '32<span class="of">/33</span>' in page
+    assert "CUDA out of memory" in page
+
+
+def test_a_complete_page_has_no_banner(tmp_path):
+    runs = runs_frame()
+    runs = runs[~runs["method"].isin(["cocoop", "maple"])]
+    text = render_site(
+        site_view(runs, difficulty_frame(), catalogue(), package_version="0"), tmp_path / "a.html"
+    ).read_text()
+    assert 'class="banner"' not in text
+    assert not re.search(r'class="[^"]*\bgap\b', text)
+
+
+def test_names_and_messages_from_outside_stay_text(tmp_path):
+    runs = runs_frame(protocols=("base-to-new",))
+    runs.loc[runs["status"] == "failed", "error_message"] = EVIL
+    runs["backbone"] = EVIL
+    difficulty = difficulty_frame().assign(backbone=EVIL)
+    names = Catalogue(
+        methods={"coop": MethodFacts(EVIL, EVIL, EVIL, EVIL)},
+        datasets={"dtd": DatasetFacts(EVIL, EVIL, EVIL, EVIL, f"javascript:{EVIL}")},
+    )
+    text = render_site(site_view(runs, difficulty, names, package_version=EVIL), tmp_path / "a.html").read_text("utf-8")
+    tags = Tags(text).tags
+    assert not [attributes for _, attributes in tags if "onmouseover" in attributes]
+    assert "alert('x')</script>" not in text
+    assert not [a for tag, a in tags if tag == "a" and a["href"].lower().startswith("javascript")]
+    plain = render_site(
+        site_view(runs_frame(protocols=("base-to-new",)), difficulty_frame(), catalogue(), package_version="0"),
+        tmp_path / "b.html",
+    ).read_text("utf-8")
+    assert sum(tag == "script" for tag, _ in tags) == sum(tag == "script" for tag, _ in Tags(plain).tags)
+
+
+def test_json_islands_cannot_end_their_element():
+    island = str(json_island([EVIL]))
+    assert not set("<>&\u2028") & set(island)
+    assert json.loads(island) == [EVIL]
+
+
+def test_an_empty_database_gives_a_page_that_says_so(view, tmp_path):
+    text = render_site(replace(view, blocks=(), n_runs=0, n_failed=0, newest_run=None), tmp_path / "a.html").read_text()
+    assert "holds no runs yet" in text
+    assert "vega-runtime" not in text
+
+
+def test_runs_that_are_not_counted_are_listed(tmp_path):
+    runs = runs_frame(protocols=("base-to-new",))
+    first = runs[(runs["method"] == "coop") & (runs["dataset"] == "dtd") & (runs["seed"] == 1)].index
+    runs.loc[first, "task_fingerprint"] = "f" * 32
+    runs.loc[first, "created_at"] -= runs["created_at"].max() - runs["created_at"].min()
+    text = render_site(
+        site_view(runs, difficulty_frame(), catalogue(), package_version="0"), tmp_path / "a.html"
+    ).read_text()
+    assert "made on task ffffffff" in text
