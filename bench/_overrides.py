@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from bench.errors import OverrideError
 from datasets_registry._errors import UnknownNameError
@@ -114,12 +115,19 @@ def apply_overrides(method: str, model: ModelT, overrides: Sequence[Override], *
     try:
         return type(model).model_validate(values)
     except ValidationError as error:
-        problems = []
-        for detail in error.errors(include_url=False):
-            key = str(detail["loc"][0]) if detail["loc"] else ""
-            typed = [item.text for item in overrides if item.key == key and item.concerns(method)]
-            problems.append(f"{f'--set {typed[-1]!r}' if typed else f'{method} {key}'.strip()}: {detail['msg']}")
-        raise OverrideError("; ".join(problems) + f". `etl-bench methods {method}` lists the settings.") from error
+        mine = [item for item in overrides if item.recipe == recipe and item.concerns(method)]
+        raise OverrideError(
+            f"{'; '.join(_problem(method, detail, mine) for detail in error.errors(include_url=False))}. "
+            f"`etl-bench methods {method}` lists the settings."
+        ) from error
+
+
+def _problem(method: str, detail: ErrorDetails, overrides: Sequence[Override]) -> str:
+    """What is wrong with one value, after the text that gave it."""
+    key = str(detail["loc"][0]) if detail["loc"] else None
+    typed = [item.text for item in overrides if key in (None, item.key)]
+    where = f"--set {' '.join(repr(text) for text in typed)}" if typed else f"{method} {key}"
+    return f"{where}: {detail['msg'].removeprefix('Value error, ').rstrip('.')}"
 
 
 def _value(raw: str) -> object:

@@ -263,20 +263,14 @@ class Shards:
             raise ShardError(_unreadable(path, error)) from error
 
     def _quarantine(self, run_id: str, reason: str) -> None:
+        _rename_aside(self._predictions_path(run_id))
         self._set_aside(self._record_path(run_id), reason)
-        if self._predictions_path(run_id).is_file():
-            self._set_aside(self._predictions_path(run_id), reason)
 
     def _set_aside(self, path: Path, reason: str) -> None:
-        number = 1
-        while (target := path.with_name(f"{path.name}.damaged-{number}")).exists():
-            number += 1
-        try:
-            path.rename(target)
-        except FileNotFoundError:  # another reader was faster
-            return
-        self.quarantined.append(Quarantined(target, reason))
-        _LOG.warning("Damaged: %s (%s). Kept as %s; what it held counts as missing.", path, reason, target.name)
+        target = _rename_aside(path)
+        if target is not None:
+            self.quarantined.append(Quarantined(target, reason))
+            _LOG.warning("Damaged: %s (%s). Kept as %s; what it held counts as missing.", path, reason, target.name)
 
 
 def slug(name: str) -> str:
@@ -316,6 +310,17 @@ def unpack_predictions(packed: bytes) -> tuple[Predictions, ...]:
         columns = {name: tensors[f"{split}/{name}"] for name in _COLUMNS}
         unpacked.append(Predictions(split=split, images=tuple(images.split("\n")) if images else (), **columns))
     return tuple(unpacked)
+
+
+def _rename_aside(path: Path) -> Path | None:
+    """Give a file a name that no reader looks for; None if it is not there (another reader may be faster)."""
+    number = 1
+    while (target := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    try:
+        return path.rename(target)
+    except FileNotFoundError:
+        return None
 
 
 def _sha256(data: bytes) -> str:

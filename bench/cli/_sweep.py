@@ -47,10 +47,7 @@ class Place:
 def make_plan(axes: Axes, place: Place, policy: RerunPolicy) -> Plan:
     """Expand the axes and subtract what is on disk; what is left out is said on standard error."""
     _check_device(place.device)
-    shards = Shards(place.runs)
-    made = plan(expand(axes, data_root=place.data_root), shards, policy)
-    for damaged in shards.quarantined:
-        remark(f"damaged: {damaged.path} ({damaged.reason}); it counts as missing")
+    made = plan(expand(axes, data_root=place.data_root), Shards(place.runs), policy)
     for refusal in made.refused:
         remark(f"left out: {refusal.what}: {refusal.reason}")
     return made

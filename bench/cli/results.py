@@ -22,24 +22,18 @@ def sql(
     from bench.store import fresh_store
 
     frame = fresh_store(runs).query(query)
-    rows = frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
-    print_rows(
-        [{str(key): value for key, value in row.items()} for row in rows],
-        [str(name) for name in frame.columns],
-        as_json=as_json,
-    )
+    columns = [str(name) for name in frame.columns]
+    values = frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
+    print_rows([dict(zip(columns, row, strict=True)) for row in values], columns, as_json=as_json)
 
 
 @results_app.command()
 def rebuild(runs: opt.Runs = opt.DEFAULT_RUNS) -> None:
     """Build the database anew from the run shards, which are the truth; a newer or damaged one is replaced."""
-    from bench.cli._print import print_line, remark
+    from bench.cli._print import print_line
     from bench.shards import Shards
     from bench.store import Store
 
-    shards = Shards(runs)
     store = Store(runs)
-    loaded = store.rebuild(shards)
-    for damaged in shards.quarantined:
-        remark(f"damaged: {damaged.path} ({damaged.reason}); it counts as missing")
+    loaded = store.rebuild(Shards(runs))
     print_line(f"{loaded.total} runs in {store.path}")

@@ -1,0 +1,338 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from fake_runner import make_spec
+
+from bench.context import RunContext
+from bench.errors import LaunchError
+from bench.launch._handout import Handout
+from bench.launch._protocol import (
+    DifficultyTask,
+    LaunchSummary,
+    Outcome,
+    RunTask,
+    Surroundings,
+    Task,
+    dump_task,
+    load_runner,
+    load_task,
+)
+from bench.launch.inline import InlineLauncher
+from bench.launch.local import LocalLauncher
+from bench.record import RunStatus
+from bench.shards import Shards
+from bench.store import Store
+
+BACKBONE = "ViT-demo.drawn"
+
+
+def tasks(seeds: int = 4, **changes) -> list[Task]:
+    return [RunTask(make_spec(seed=seed, **changes)) for seed in range(1, seeds + 1)]
+
+
+@pytest.fixture
+def behave(monkeypatch):
+    """Tell the fake runner how to behave, here and in workers."""
+
+    def behave(**behaviour) -> None:
+        monkeypatch.setenv("FAKE_RUNNER", json.dumps(behaviour))
+
+    return behave
+
+
+@pytest.fixture
+def surroundings(tmp_path: Path) -> Surroundings:
+    return Surroundings(tmp_path / "runs", RunContext(cache_dir=tmp_path / "cache"), runner="fake_runner")
+
+
+@pytest.fixture(params=["inline", "local"])
+def launch(request, surroundings: Surroundings):
+    """Both launchers, by one call."""
+
+    def launch(todo: list[Task], seen: list | None = None) -> LaunchSummary:
+        launcher = InlineLauncher(surroundings) if request.param == "inline" else LocalLauncher(surroundings, 2)
+        return launcher.launch(todo, on_finished=(seen if seen is not None else []).append)
+
+    return launch
+
+
+def statuses(runs: Path, todo: list[Task]) -> list[RunStatus | None]:
+    return [Shards(runs).status(task.spec.run_id) for task in todo if isinstance(task, RunTask)]
+
+
+def test_every_task_ends_as_a_shard(launch, surroundings: Surroundings):
+    todo = [*tasks(), DifficultyTask(BACKBONE, "spectrum_a")]
+    seen: list = []
+    summary = launch(todo, seen)
+    assert (len(summary.finished), summary.failures, summary.interrupted) == (5, [], False)
+    assert len(seen) == 5
+    assert statuses(surroundings.runs, todo) == [RunStatus.OK] * 4
+    assert Shards(surroundings.runs).has_difficulty(BACKBONE, "spectrum_a")
+
+
+def test_a_failure_is_a_shard_and_the_sweep_goes_on(launch, surroundings: Surroundings, behave):
+    behave(fail=["seed 2"], no_difficulty=["spectrum"])
+    todo = [*tasks(), DifficultyTask(BACKBONE, "spectrum_a")]
+    summary = launch(todo)
+    assert statuses(surroundings.runs, todo) == [RunStatus.OK, RunStatus.FAILED, RunStatus.OK, RunStatus.OK]
+    messages = sorted((item.task.label, item.message) for item in summary.failures)
+    assert messages == [
+        ("coop on spectrum_a, base-to-new, 16 shots, seed 2", "loss became nan at step 3. Use a smaller recipe.lr."),
+        (f"difficulty of spectrum_a for {BACKBONE}", "no class names"),
+    ]
+    shard = Shards(surroundings.runs).read(todo[1].spec.run_id)
+    assert shard is not None
+    assert shard.record.error is not None
+    assert shard.record.error.kind == "NonFiniteLossError"
+
+
+def test_no_tasks_are_no_work(launch):
+    assert launch([]) == LaunchSummary((), interrupted=False)
+
+
+def test_tasks_and_surroundings_survive_the_journey():
+    for task in (*tasks(1), DifficultyTask(BACKBONE, "dial:shift=0.5")):
+        assert load_task(json.loads(json.dumps(dump_task(task)))) == task
+    whole = Surroundings(
+        Path("r"), RunContext(Path("d"), Path("c"), {"a.local-1": Path("w,gelu")}, "cuda:1", 3), runner="x"
+    )
+    assert Surroundings.load(json.loads(json.dumps(whole.dump()))) == whole
+
+
+@pytest.mark.parametrize(
+    ("die", "reason"),
+    [({"die": ["seed 2"]}, r"worker died with signal 9 \(SIGKILL\)"), ({"exit": ["seed 2"]}, "ended with exit code 1")],
+)
+def test_a_worker_that_dies_costs_only_its_run(surroundings: Surroundings, behave, die, reason: str):
+    behave(**die)
+    notices: list[str] = []
+    todo = tasks(6)
+    launcher = LocalLauncher(surroundings, 1, on_notice=notices.append)
+    summary = launcher.launch(todo, on_finished=lambda item: None)
+    assert [item.outcome for item in summary.finished].count(Outcome.OK) == 5
+    assert statuses(surroundings.runs, todo).count(RunStatus.FAILED) == 1
+    (failure,) = summary.failures
+    assert failure.task == todo[1]
+    assert re.search(reason, failure.message)
+    assert re.search(reason, notices[0])
+
+
+def test_a_worker_that_cannot_start_ends_the_sweep_with_its_last_words(surroundings: Surroundings):
+    broken = Surroundings(surroundings.runs, surroundings.context, runner="no_such_runner")
+    with pytest.raises(LaunchError, match=r"could not start.*'no_such_runner' cannot be imported.*--jobs 0"):
+        LocalLauncher(broken, 2).launch(tasks(), on_finished=lambda item: None)
+
+
+def test_a_runner_must_be_whole():
+    with pytest.raises(LaunchError, match="The runner 'json' lacks run_experiment, failed_record, measure_difficulty"):
+        load_runner("json")
+    with pytest.raises(LaunchError, match="'no_such_runner' cannot be imported"):
+        load_runner("no_such_runner")
+
+
+def test_workers_get_their_number_of_threads(surroundings: Surroundings, tmp_path: Path):
+    context = RunContext(threads=3)
+    launcher = LocalLauncher(Surroundings(tmp_path, context, runner="fake_runner"), 1)
+    worker = launcher.start_worker(1)
+    environment = Path(f"/proc/{worker.process.pid}/environ")
+    if environment.exists():
+        assert b"OMP_NUM_THREADS=3" in environment.read_bytes()
+    worker.dismiss()
+    assert worker.process.wait(timeout=20) == 0
+
+
+# --- who gets what ----------------------------------------------------------------------------------------------------
+
+
+def grid(datasets: int, seeds: int, methods: int = 2) -> list[Task]:
+    return [
+        RunTask(make_spec(dataset=f"d{d}", seed=s, method=f"m{m}"))
+        for m in range(methods)
+        for s in range(seeds)
+        for d in range(datasets)
+    ]
+
+
+def test_a_worker_stays_with_its_features():
+    handout = Handout(grid(2, 2))
+    groups = [task.group for _ in range(8) if (task := handout.take(0)) is not None]
+    assert [group[1:] for group in groups] == [("d0", 0)] * 2 + [("d0", 1)] * 2 + [("d1", 0)] * 2 + [("d1", 1)] * 2
+    assert handout.take(0) is None
+
+
+def test_workers_begin_on_different_datasets():
+    handout = Handout(grid(2, 2))
+    first, second = handout.take(0), handout.take(1)
+    assert first is not None
+    assert second is not None
+    assert first.place != second.place
+
+
+def test_nobody_idles_while_a_group_has_tasks():
+    handout = Handout(grid(1, 1, methods=5))
+    assert [handout.take(worker) is not None for worker in (0, 1, 2, 0, 1)] == [True] * 5
+    assert len(handout) == 0
+
+
+def test_a_difficulty_comes_first_in_its_place():
+    todo = [*grid(2, 1), DifficultyTask(BACKBONE, "d1"), DifficultyTask(BACKBONE, "d9")]
+    handout = Handout(todo)
+    order = [task.label for _ in range(6) if (task := handout.take(0)) is not None]
+    assert order.index(f"difficulty of d1 for {BACKBONE}") == 2
+    assert order[-1] == f"difficulty of d9 for {BACKBONE}"
+
+
+def test_all_tasks_are_handed_out_exactly_once():
+    todo = [*grid(3, 2, methods=3), *(DifficultyTask(BACKBONE, f"d{d}") for d in range(3))]
+    handout = Handout(todo)
+    taken = []
+    worker = 0
+    while (task := handout.take(worker)) is not None:
+        taken.append(task)
+        worker = (worker * 7 + 3) % 4
+    assert sorted(task.label for task in taken) == sorted(task.label for task in todo)
+
+
+# --- interruptions ----------------------------------------------------------------------------------------------------
+
+SWEEP = """
+import json, sys
+from pathlib import Path
+from bench.context import RunContext
+from bench.launch._protocol import DifficultyTask, RunTask, Surroundings
+from bench.launch.inline import InlineLauncher
+from bench.launch.local import LocalLauncher
+from bench.shards import Shards
+from fake_runner import make_spec
+runs, jobs, seeds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+specs = [make_spec(seed=seed, dataset=f"d{seed % 3}") for seed in range(seeds)]
+shards = Shards(runs)
+tasks = [RunTask(spec) for spec in shards.pending(specs)]
+around = Surroundings(runs, RunContext(), runner="fake_runner")
+say = lambda text: print(text, flush=True)
+launcher = LocalLauncher(around, jobs, on_notice=say) if jobs else InlineLauncher(around)
+summary = launcher.launch(tasks, on_finished=lambda item: say("finished"))
+print("quarantined", len(shards.quarantined), "interrupted", summary.interrupted, "failed", len(summary.failures))
+"""
+
+
+def start_sweep(runs: Path, *, jobs: int, seeds: int, **behaviour) -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "FAKE_RUNNER": json.dumps(behaviour)}
+    return subprocess.Popen(
+        [sys.executable, "-c", SWEEP, str(runs), str(jobs), str(seeds)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
+
+
+def wait_for(process: subprocess.Popen[str], word: str) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if word in line:
+            return
+    raise AssertionError(f"the sweep ended without saying {word!r}")
+
+
+def test_a_sweep_killed_at_any_moment_keeps_what_is_finished_and_ends_like_an_undisturbed_one(tmp_path: Path):
+    seeds, runs = 40, tmp_path / "disturbed"
+    kept = 0
+    for moment in (0, 1, 3, 6, 10):
+        process = start_sweep(runs, jobs=2, seeds=seeds, sleep=0.005)
+        for _ in range(moment):
+            wait_for(process, "finished")
+        time.sleep(0.002 * moment)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        shards = Shards(runs)
+        finished = [entry.run_id for entry in shards.scan() if shards.status(entry.run_id) is RunStatus.OK]
+        assert len(finished) >= kept + moment, "what was reported is on disk"
+        assert shards.quarantined == []
+        kept = len(finished)
+    for folder in (runs, tmp_path / "undisturbed"):
+        output, _ = start_sweep(folder, jobs=2, seeds=seeds).communicate(timeout=60)
+        assert "quarantined 0 interrupted False failed 0" in output
+    tables = []
+    for folder in (runs, tmp_path / "undisturbed"):
+        store = Store(folder)
+        assert store.ingest(Shards(folder)).total == seeds
+        tables.append((store.runs_frame().to_csv(), store.query("select * from predictions order by all").to_csv()))
+    assert tables[0] == tables[1]
+
+
+def test_ctrl_c_once_finishes_current_runs_and_stops(tmp_path: Path):
+    process = start_sweep(tmp_path, jobs=2, seeds=200, sleep=0.05)
+    wait_for(process, "finished")
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert "Stopping after the" in output
+    assert "interrupted True failed 0" in output
+    done = len(Shards(tmp_path).scan())
+    assert 1 <= done < 200
+    assert process.returncode == 0
+
+
+def test_ctrl_c_twice_stops_at_once_and_records_nothing(tmp_path: Path):
+    process = start_sweep(tmp_path, jobs=2, seeds=4, hang=["seed 1", "seed 2"])
+    wait_for(process, "finished")
+    os.killpg(process.pid, signal.SIGINT)
+    wait_for(process, "Stopping after the")
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert "interrupted True failed 0" in output
+
+
+def test_ctrl_c_without_workers(tmp_path: Path):
+    process = start_sweep(tmp_path, jobs=0, seeds=200, sleep=0.05)
+    wait_for(process, "finished")
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert "interrupted True failed 0" in output
+    assert 1 <= len(Shards(tmp_path).scan()) < 200
+
+
+def test_workers_leave_when_their_parent_is_killed(tmp_path: Path):
+    process = start_sweep(tmp_path, jobs=2, seeds=4, hang=["seed 1", "seed 2"])
+    wait_for(process, "finished")
+    workers = _children(process.pid)
+    assert len(workers) == 2
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 20
+    while any(_alive(pid) for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(_alive(pid) for pid in workers)
+
+
+def test_a_launch_outside_the_main_thread_works(surroundings: Surroundings):
+    """Signal handlers cannot be set there, and need not."""
+    done: list[LaunchSummary] = []
+    launcher = LocalLauncher(surroundings, 1)
+    thread = threading.Thread(target=lambda: done.append(launcher.launch(tasks(2), on_finished=lambda item: None)))
+    thread.start()
+    thread.join()
+    assert len(done[0].finished) == 2
+
+
+def _children(pid: int) -> list[int]:
+    listing = Path(f"/proc/{pid}/task/{pid}/children")
+    if not listing.exists():
+        pytest.skip("needs /proc")
+    return [int(child) for child in listing.read_text().split()]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

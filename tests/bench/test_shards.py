@@ -1,0 +1,250 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_runner import make_difficulty, make_predictions, make_record, make_spec
+
+from bench.errors import ShardError, UnknownRunError
+from bench.record import RunError, RunStatus
+from bench.shards import RerunPolicy, Shards, _seal, pack_predictions, slug, unpack_predictions
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Shards:
+    return Shards(tmp_path)
+
+
+def failed(spec, message="boom"):
+    error = RunError(kind="ValueError", message=message, traceback="t")
+    return make_record(spec, status=RunStatus.FAILED, scores=[], cost=None, error=error)
+
+
+def files(shards: Shards, spec) -> tuple[Path, Path]:
+    folder = shards.runs / "shards" / spec.run_id[:2]
+    return folder / f"{spec.run_id}.json", folder / f"{spec.run_id}.predictions.safetensors"
+
+
+def test_what_is_written_is_read_back(shards: Shards):
+    record = make_record(make_spec())
+    assert shards.write(record, [make_predictions("base"), make_predictions("new", n=3, classes=2)])
+    shard = shards.read(record.run_id)
+    assert shard is not None
+    assert shard.record == record
+    assert [item.split for item in shard.predictions] == ["base", "new"]
+    new = shard.predictions[1]
+    assert new.images == ("new/image-0.png", "new/image-1.png", "new/image-2.png")
+    assert new.top_labels.shape == (3, 2)
+    np.testing.assert_array_equal(new.true_logit, make_predictions("new", n=3, classes=2).true_logit)
+
+
+def test_nothing_is_there_before_the_first_write(shards: Shards):
+    assert shards.read("0" * 16) is None
+    assert shards.status("0" * 16) is None
+    assert shards.scan() == []
+    assert shards.difficulties() == []
+
+
+def test_equal_predictions_give_equal_bytes():
+    one = pack_predictions([make_predictions("base"), make_predictions("new")])
+    other = pack_predictions([make_predictions("new"), make_predictions("base")])
+    assert one == other
+
+
+def test_image_keys_of_any_script_survive():
+    images = tuple(f"Übung {i}/картинка ü.png" for i in range(6))
+    packed = pack_predictions([replace(make_predictions(), images=images)])
+    assert unpack_predictions(packed)[0].images == images
+
+
+def test_an_image_key_with_a_line_break_is_refused():
+    with pytest.raises(ShardError, match="line break"):
+        pack_predictions([replace(make_predictions(n=1), images=("a\nb",))])
+
+
+def test_columns_of_different_length_are_refused():
+    with pytest.raises(ShardError, match="differ in length"):
+        pack_predictions([replace(make_predictions(n=2), images=("a",))])
+
+
+def test_a_failed_run_is_a_shard_and_a_success_replaces_it(shards: Shards):
+    spec = make_spec()
+    assert shards.write(failed(spec))
+    assert shards.status(spec.run_id) is RunStatus.FAILED
+    assert shards.write(make_record(spec), [make_predictions()])
+    assert shards.status(spec.run_id) is RunStatus.OK
+
+
+def test_a_failure_never_replaces_a_success(shards: Shards):
+    spec = make_spec()
+    shards.write(make_record(spec), [make_predictions()])
+    assert not shards.write(failed(spec))
+    shard = shards.read(spec.run_id)
+    assert shard is not None
+    assert shard.record.status is RunStatus.OK
+
+
+def test_a_failure_leaves_no_predictions_of_an_unfinished_success(shards: Shards):
+    """A writer killed between its two renames leaves predictions without a record."""
+    spec = make_spec()
+    record_file, predictions_file = files(shards, spec)
+    shards.write(make_record(spec), [make_predictions()])
+    record_file.unlink()
+    assert shards.read(spec.run_id) is None
+    shards.write(failed(spec))
+    assert not predictions_file.exists()
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda r, p: r.write_bytes(r.read_bytes()[:100]), "torn"),
+        (lambda r, p: r.write_bytes(b""), "torn"),
+        (lambda r, p: r.write_text("[]"), "torn"),
+        (lambda r, p: r.write_text(r.read_text().replace('"shots": 16', '"shots": 61')), "does not match its checksum"),
+        (lambda r, p: p.unlink(), "predictions file is missing"),
+        (lambda r, p: p.write_bytes(p.read_bytes()[:-1]), "bytes, not"),
+        (lambda r, p: p.write_bytes(p.read_bytes()[:-4] + b"abcd"), "predictions file does not match its checksum"),
+    ],
+)
+def test_a_damaged_shard_is_set_aside_and_counts_as_missing(shards: Shards, damage, reason: str, caplog):
+    spec = make_spec()
+    shards.write(make_record(spec), [make_predictions()])
+    record_file, predictions_file = files(shards, spec)
+    damage(record_file, predictions_file)
+    left = {path.name for path in record_file.parent.iterdir()}
+
+    assert shards.read(spec.run_id) is None
+    assert reason in shards.quarantined[0].reason
+    assert reason in caplog.text
+    assert shards.scan() == []
+    assert shards.pending([spec]) == [spec]
+    kept = {path.name.removesuffix(".damaged-1") for path in record_file.parent.iterdir()}
+    assert kept == left, "nothing is deleted"
+
+    assert shards.write(make_record(spec), [make_predictions()])
+    assert shards.status(spec.run_id) is RunStatus.OK
+
+
+def test_a_second_damage_gets_a_second_name(shards: Shards):
+    spec = make_spec()
+    for _ in range(2):
+        shards.write(make_record(spec))
+        files(shards, spec)[0].write_text("torn")
+        assert shards.status(spec.run_id) is None
+    assert [item.path.name for item in shards.quarantined] == [
+        f"{spec.run_id}.json.damaged-1",
+        f"{spec.run_id}.json.damaged-2",
+    ]
+
+
+def test_a_shard_of_a_newer_release_is_refused_and_kept(shards: Shards):
+    spec = make_spec()
+    shards.write(make_record(spec))
+    path = files(shards, spec)[0]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"shard_version": 9}))
+    with pytest.raises(ShardError, match="shard version 9, and this etl-bench knows versions up to 1; upgrade"):
+        shards.read(spec.run_id)
+    assert path.exists()
+
+
+def test_an_intact_shard_of_another_schema_is_refused_and_kept(shards: Shards):
+    spec = make_spec()
+    shards.write(make_record(spec))
+    path = files(shards, spec)[0]
+    document = json.loads(path.read_text())
+    record = document.pop("record") | {"mood": "good"}
+    path.write_bytes(_seal({k: v for k, v in document.items() if k != "record_sha256"}, record))
+    with pytest.raises(ShardError, match=r"intact but not a record of this etl-bench .mood"):
+        shards.read(spec.run_id)
+    assert path.exists()
+
+
+def test_pending_is_a_set_difference(shards: Shards):
+    ok, bad, new = (make_spec(seed=seed) for seed in (1, 2, 3))
+    shards.write(make_record(ok))
+    shards.write(failed(bad))
+    assert shards.pending([ok, bad, new]) == [new]
+    assert shards.pending([ok, bad, new], RerunPolicy.FAILED) == [bad, new]
+    assert shards.pending([ok, bad, new], RerunPolicy.ALL) == [ok, bad, new]
+
+
+def test_a_run_is_found_by_the_beginning_of_its_id(shards: Shards):
+    specs = [make_spec(seed=seed) for seed in range(40)]
+    for spec in specs:
+        shards.write(make_record(spec))
+    assert shards.find(specs[0].run_id[:12].upper()) == specs[0].run_id
+    with pytest.raises(UnknownRunError, match=r"No run in .* begins with 'xyz'; it holds 40 runs"):
+        shards.find("xyz")
+    with pytest.raises(UnknownRunError, match=r"40 runs begin with '': .* \.\.\.\. Give more digits"):
+        shards.find("")
+
+
+def test_a_replaced_shard_has_another_stamp(shards: Shards):
+    spec = make_spec()
+    shards.write(make_record(spec))
+    before = shards.scan()
+    shards.write(make_record(spec))
+    assert shards.scan() != before
+
+
+def test_difficulty_is_read_back_and_damage_is_set_aside(shards: Shards):
+    shards.write_difficulty("ViT-demo.drawn", "dial:shift=0.5", make_difficulty(dataset="dial:shift=0.5"))
+    assert shards.has_difficulty("ViT-demo.drawn", "dial:shift=0.5")
+    assert not shards.has_difficulty("ViT-demo.drawn", "dial:shift=0.6")
+    assert shards.difficulties() == make_difficulty(dataset="dial:shift=0.5")
+    (path,) = (shards.runs / "difficulty" / "ViT-demo.drawn").iterdir()
+    path.write_bytes(path.read_bytes()[:50])
+    assert shards.difficulties() == []
+    assert not shards.has_difficulty("ViT-demo.drawn", "dial:shift=0.5")
+    assert "torn" in shards.quarantined[0].reason
+
+
+def test_slugs_are_plain_and_distinct():
+    assert slug("ViT-B-16.openai") == "ViT-B-16.openai"
+    assert slug("dial:a=1") != slug("dial:a-1") != "dial-a-1"
+    assert slug("dial:a=1").startswith("dial-a-1.")
+    assert "/" not in slug("../x")
+
+
+def test_left_over_temporaries_are_cleared_by_the_next_write(shards: Shards):
+    spec = make_spec()
+    folder = files(shards, spec)[0].parent
+    folder.mkdir(parents=True)
+    stale = folder / f".{spec.run_id}.123-456.tmp"
+    stale.write_text("half")
+    shards.write(make_record(spec))
+    assert not stale.exists()
+    assert not list(folder.glob(".*"))
+
+
+HAMMER = """
+import sys
+from fake_runner import make_predictions, make_record, make_spec
+from bench.shards import Shards
+from pathlib import Path
+shards = Shards(Path(sys.argv[1]))
+for i in range(30):
+    shards.write(make_record(make_spec()), [make_predictions(seed=i + int(sys.argv[2]))])
+"""
+
+
+def test_two_writers_of_one_run_never_leave_a_torn_shard(shards: Shards):
+    """Both write different predictions under the same name; the folder's lock keeps each pair together."""
+    writers = [
+        subprocess.Popen([sys.executable, "-c", HAMMER, str(shards.runs), str(100 * i)], env=_env()) for i in range(2)
+    ]
+    spec = make_spec()
+    while any(writer.poll() is None for writer in writers):
+        shards.read(spec.run_id)
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert shards.quarantined == []
+    assert shards.read(spec.run_id) is not None
+
+
+def _env() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

@@ -1,0 +1,248 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fake_runner import make_difficulty, make_record
+from small_datasets import draw_dataset
+
+from bench.errors import ImpossibleCombinationError, OverrideError, UsageError
+from bench.record import RunError, RunStatus
+from bench.shards import RerunPolicy, Shards
+from bench.spec import ExperimentSpec
+from bench.sweep import Axes, RecipeChoice, expand, local_weights, plan
+from datasets_registry import DrawRule, EvalProtocol, UnknownNameError
+
+RESNET = "RN50.openai"
+AXES = Axes(methods=["coop"], datasets=["eurosat"], backbones=["ViT-tiny.random"], shots=[2], seeds=[1])
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    draw_dataset(root, "eurosat", train=3)
+    draw_dataset(root, "dtd", train=2)
+    return root
+
+
+@pytest.fixture
+def grow(data: Path):
+    """Expand the axes with changes; specs only."""
+
+    def grow(**changes) -> tuple[ExperimentSpec, ...]:
+        return expand(replace(AXES, **changes), data_root=data).specs
+
+    return grow
+
+
+def test_every_combination_is_one_spec(grow):
+    specs = grow(methods=["coop", "clip_adapter"], datasets=["eurosat", "dtd"], shots=[1, 2], seeds=[1, 2, 3])
+    assert len(specs) == len({spec.run_id for spec in specs}) == 2 * 2 * 2 * 3
+    assert {spec.draw for spec in specs} == {DrawRule.COOP}
+
+
+def test_a_spec_has_every_default_written_out(grow):
+    (spec,) = grow()
+    assert set(spec.config) == {"n_ctx", "ctx_init", "class_position", "class_specific"}
+    assert spec.recipe is not None
+    assert spec.recipe["name"] == "published"
+    assert spec.backbone == "ViT-tiny.random"
+    assert ExperimentSpec.model_validate_json(spec.model_dump_json()).run_id == spec.run_id
+
+
+def test_expanding_again_gives_the_same_run_ids(grow):
+    assert [spec.run_id for spec in grow()] == [spec.run_id for spec in grow()]
+
+
+def test_another_draw_seed_or_content_is_another_task(grow):
+    fingerprints = {spec.task_fingerprint for spec in (*grow(seeds=[1, 2]), *grow(draw=DrawRule.NESTED))}
+    assert len(fingerprints) == 3
+
+
+def test_a_method_selected_twice_runs_once(grow):
+    assert len(grow(methods=["coop", "coo*"])) == 1
+
+
+def test_zero_shot_is_asked_once_whatever_shots_and_seeds(grow):
+    """It depends on neither, so more would be the same number under other names."""
+    (spec,) = grow(methods=["zero_shot"], shots=[1, 2], seeds=[1, 2, 3])
+    assert (spec.shots, spec.seed, spec.recipe) == (0, 0, None)
+    beside = grow(methods=["zero_shot", "coop"], shots=[2], seeds=[7])
+    assert beside[0].run_id == spec.run_id, "the same run beside other methods"
+
+
+def test_a_value_set_by_hand_is_parsed_as_json(grow):
+    (spec,) = grow(overrides=["coop.n_ctx=4", "coop.ctx_init=a photo of a", "coop.class_specific=false"])
+    assert spec.config["n_ctx"] == 4
+    assert spec.config["ctx_init"] == "a photo of a"
+
+
+def test_a_recipe_value_makes_the_recipe_custom(grow):
+    (spec,) = grow(overrides=["coop.recipe.epochs=3"])
+    assert spec.recipe is not None
+    assert (spec.recipe["name"], spec.recipe["epochs"]) == ("custom", 3)
+
+
+def test_setting_the_published_value_changes_nothing(grow):
+    (published,) = grow()
+    assert published.recipe is not None
+    (spec,) = grow(overrides=[f"coop.recipe.lr={published.recipe['lr']}", f"coop.n_ctx={published.config['n_ctx']}"])
+    assert spec == published
+
+
+def test_a_pattern_sets_whichever_methods_have_the_setting(grow):
+    specs = grow(methods=["coop", "clip_adapter", "zero_shot"], overrides=["*.recipe.epochs=2", "*.ratio=0.5"])
+    by_method = {spec.method: spec for spec in specs}
+    assert [by_method[m].recipe["epochs"] for m in ("coop", "clip_adapter")] == [2, 2]
+    assert by_method["clip_adapter"].config["ratio"] == 0.5
+    assert by_method["zero_shot"].recipe is None
+
+
+def test_an_exact_name_wins_over_a_pattern(grow):
+    (spec,) = grow(overrides=["coop.recipe.epochs=3", "*.recipe.epochs=2"])
+    assert spec.recipe is not None
+    assert spec.recipe["epochs"] == 3
+
+
+def test_the_demo_recipe_is_named_so(grow):
+    coop, zero = grow(methods=["coop", "zero_shot"], recipe=RecipeChoice.DEMO)
+    assert coop.recipe is not None
+    assert coop.recipe["name"] == "demo"
+    assert zero.recipe is None
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "message"),
+    [
+        ("coop.n_ctxx=4", UnknownNameError, "Unknown setting of coop 'n_ctxx'. Did you mean 'n_ctx'"),
+        ("coop.recipe.epoch=4", UnknownNameError, "Unknown recipe setting of coop 'epoch'. Did you mean 'epochs'"),
+        ("coop.n_ctx=many", OverrideError, r"--set 'coop.n_ctx=many': Input should be a valid integer.*etl-bench meth"),
+        ("coop.recipe.epochs=0", OverrideError, r"--set 'coop.recipe.epochs=0': Input should be greater than or equal"),
+        ("coop.recipe.crop_scale=[1, 2]", OverrideError, r"--set .*crop_scale .* is not a range"),
+        ("coop.class_specific=true", OverrideError, r"--set 'coop.class_specific=true': .* drop ctx_init"),
+        ("vpt.depth=1", OverrideError, "--set 'vpt.depth=1' concerns no selected method; selected: coop"),
+        ("coop.n_ctx", OverrideError, "is not of the form method.key=value or method.recipe.key=value"),
+        ("n_ctx=4", OverrideError, "is not of the form method.key=value"),
+        ("coop.a.b.c=4", OverrideError, "is not of the form method.key=value"),
+    ],
+)
+def test_a_wrong_override_says_what_is_wrong(grow, text: str, kind: type[Exception], message: str):
+    with pytest.raises(kind, match=message):
+        grow(overrides=[text])
+
+
+def test_the_same_key_set_twice_is_refused(grow):
+    with pytest.raises(OverrideError, match=r"--set coop.n_ctx is given twice; run the command once for each value"):
+        grow(overrides=["coop.n_ctx=4", "coop.n_ctx=16"])
+
+
+def test_a_recipe_setting_of_a_training_free_method_is_refused(grow):
+    with pytest.raises(OverrideError, match="zero_shot is training-free and has none"):
+        grow(methods=["zero_shot"], overrides=["zero_shot.recipe.epochs=1"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"methods": ["coopp"]}, "Unknown method 'coopp'. Did you mean 'coop'"),
+        ({"methods": ["x*"]}, r"Unknown method 'x\*'"),
+        ({"datasets": ["eurosatt"]}, "Unknown dataset 'eurosatt'. Did you mean 'eurosat'"),
+        ({"backbones": ["ViT-B-16.opena"]}, "Unknown weights of ViT-B-16 'opena'. Did you mean 'openai'"),
+    ],
+)
+def test_an_unknown_name_lists_near_misses(grow, changes, message: str):
+    with pytest.raises(UnknownNameError, match=message):
+        grow(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"shots": [0]}, "--shots 0 is not at least 1; a zero-shot method needs no shots"),
+        ({"seeds": [-1]}, "--seeds -1 is negative"),
+        ({"seeds": [1, 1]}, "The seeds 1, 1 hold the same value twice"),
+        ({"methods": []}, "No methods were given"),
+    ],
+)
+def test_an_empty_or_repeated_axis_is_refused(grow, changes, message: str):
+    with pytest.raises(UsageError, match=message):
+        grow(**changes)
+
+
+CLOSED = ["coop.class_specific=true", "coop.ctx_init=null"]
+
+
+def test_a_closed_vocabulary_method_is_refused_where_new_classes_are_scored(grow):
+    with pytest.raises(ImpossibleCombinationError, match=r"Cannot run coop: .* use --protocol few-shot"):
+        grow(overrides=CLOSED)
+    (spec,) = grow(overrides=CLOSED, protocol=EvalProtocol.FEW_SHOT)
+    assert spec.config["class_specific"] is True
+
+
+def test_visual_prompts_on_a_resnet_are_refused(grow):
+    with pytest.raises(ImpossibleCombinationError, match=r"vpt on RN50.openai: it adds tokens .* use a ViT backbone"):
+        grow(methods=["vpt"], backbones=[RESNET])
+
+
+def test_more_shots_than_a_class_has_are_refused(grow):
+    with pytest.raises(ImpossibleCombinationError, match="eurosat with 5 shots: "):
+        grow(shots=[2, 5])
+
+
+def test_a_dataset_that_is_not_on_disk_is_refused(tmp_path: Path):
+    with pytest.raises(ImpossibleCombinationError, match=f"eurosat: .*{tmp_path.name}"):
+        expand(AXES, data_root=tmp_path)
+
+
+def test_what_only_a_pattern_asked_for_is_left_out_with_its_reason(data: Path):
+    axes = replace(AXES, methods=["vp*", "coop"], datasets=["all"], backbones=["ViT-tiny.random", RESNET], shots=[2, 3])
+    expansion = expand(axes, data_root=data)
+    ran = {(spec.method, spec.backbone, spec.dataset, spec.shots) for spec in expansion.specs}
+    assert ("coop", RESNET, "eurosat", 3) in ran
+    assert ("vpt", "ViT-tiny.random", "dtd", 2) in ran
+    assert not any(method == "vpt" and backbone == RESNET for method, backbone, _, _ in ran)
+    assert not any(dataset == "dtd" and shots == 3 for _, _, dataset, shots in ran)
+    left_out = {refusal.what for refusal in expansion.refused}
+    assert {f"vpt on {RESNET}", "dtd with 3 shots", "oxford_pets"} <= left_out
+    assert not any(refusal.named for refusal in expansion.refused)
+
+
+def test_a_method_named_beside_a_pattern_counts_as_named(data: Path):
+    with pytest.raises(ImpossibleCombinationError, match="vpt on"):
+        expand(replace(AXES, methods=["vp*", "vpt"], backbones=[RESNET]), data_root=data)
+
+
+def test_nothing_left_is_an_error_that_says_why(data: Path):
+    with pytest.raises(ImpossibleCombinationError, match=r"Nothing of what was asked for can run. vpt"):
+        expand(replace(AXES, methods=["vp*"], backbones=[RESNET]), data_root=data)
+
+
+def test_the_plan_subtracts_what_is_on_disk(data: Path, tmp_path: Path):
+    expansion = expand(replace(AXES, seeds=[1, 2, 3]), data_root=data)
+    shards = Shards(tmp_path)
+    ok, bad, new = expansion.specs
+    shards.write(make_record(ok))
+    error = RunError(kind="E", message="m", traceback="t")
+    shards.write(make_record(bad, status=RunStatus.FAILED, scores=[], error=error))
+    made = plan(expansion, shards)
+    assert (made.done, made.pending, made.retried) == ((ok,), (bad, new), 1)
+    assert made.difficulties == (("ViT-tiny.random", "eurosat"),)
+    shards.write_difficulty("ViT-tiny.random", "eurosat", make_difficulty("ViT-tiny.random", "eurosat"))
+    made = plan(expansion, shards, RerunPolicy.MISSING)
+    assert (made.pending, made.retried, made.difficulties) == ((new,), 0, ())
+    made = plan(expansion, shards, RerunPolicy.ALL)
+    assert (len(made.pending), len(made.difficulties)) == (3, 1)
+
+
+def test_local_weights_are_found_by_slug_and_keep_their_activation(tmp_path: Path, monkeypatch):
+    (tmp_path / "w.safetensors").write_bytes(b"weights")
+    monkeypatch.chdir(tmp_path)
+    found = local_weights(["ViT-tiny.random", "ViT-B-32=w.safetensors,quickgelu"])
+    ((slug, path),) = found.items()
+    assert slug.startswith("ViT-B-32.local-")
+    assert str(path) == f"{tmp_path / 'w.safetensors'},quickgelu"
+
+
+def test_specs_are_plain_json(grow):
+    for spec in grow(methods=["all"]):
+        assert json.loads(json.dumps(spec.model_dump(mode="json"))) == spec.model_dump(mode="json")
