@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from markupsafe import escape
+
 from reports._format import points_of_percent, value_text
 from reports._marks import Mark
 from reports.views import AxisView, BlockView, PointView
@@ -255,16 +257,20 @@ _CONFIG: dict[str, Any] = {
 
 
 def static_svg(spec: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], *, prefix: str) -> str:
-    """The chart as SVG text, its ids prefixed so that several can live in one page."""
+    """The chart as SVG text, its ids prefixed so that several can live in one page.
+
+    Per-mark labels and digits below a hundredth of a pixel make up most of the text and are left out; the tables hold
+    the same numbers for screen readers.
+    """
     import vl_convert
 
-    svg = str(
-        vl_convert.vegalite_to_svg(
-            {**spec, "datasets": {"rows": list(rows)}}, vl_version=VEGA_LITE, allowed_base_urls=[]
-        )
-    )
+    complete = {**spec, "datasets": {"rows": list(rows)}}
+    svg = str(vl_convert.vegalite_to_svg(complete, vl_version=VEGA_LITE, allowed_base_urls=[]))
+    svg = re.sub(r' (?:aria-[a-z]+|role)="[^"]*"', "", svg)
+    svg = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(?<=\d)\.(\d{2})\d+", r".\1", tag[0]), svg)
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
-    return re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)
+    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(str(spec["description"]))}" ', 1)
 
 
 def runtime_script() -> str:

@@ -47,6 +47,7 @@ def test_the_static_picture_follows_the_theme_and_its_ids_are_its_own(block):
     svg = static_svg(spec, difficulty_rows(block), prefix="one")
     assert 'fill="currentColor"' in svg
     assert "Harmonic mean H" in svg
+    assert ">0.002<" in svg, "digits are dropped from coordinates, never from labels"
     assert all(found.startswith("one-") for found in re.findall(r'\bid="([^"]+)"', svg))
     assert set(re.findall(r"url\(#([^)]+)\)", svg)) <= set(re.findall(r'\bid="([^"]+)"', svg))
 
