@@ -1,0 +1,84 @@
+"""Spectrum: one dial from the backbone's own world to pictures it can make nothing of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from PIL import Image
+
+from datasets_registry._drawing import finished, grain, mask, paint
+from datasets_registry._drawn_suite import (
+    COLOURED_SHAPES,
+    coloured_shape,
+    drawn_dataset,
+    ink,
+    middle_figure,
+    plain_ground,
+)
+from datasets_registry._errors import BenchError
+from datasets_registry._registry import register_dataset
+from datasets_registry._types import DatasetInfo
+from datasets_registry.spectrum_clutter import scrap
+
+DEFAULT_SHIFT = 0.5
+MOST_SCRAPS = 14
+MOST_BLUR = 4.0
+MOST_NOISE = 60.0
+LEAST_CONTRAST = 0.06
+LEAST_SATURATION = 0.05
+
+
+def draw(label: int, rng: np.random.Generator, *, shift: float) -> Image.Image:
+    """The class's figure, with every degradation at `shift` of its full strength.
+
+    The chances are taken in the same order at every setting, so that one key is one scene seen through worse glass.
+    """
+    colour, shape = coloured_shape(COLOURED_SHAPES[label])
+    canvas = plain_ground(rng, colour)
+    paint(canvas, mask(middle_figure(shape, rng)), ink(colour, rng))
+    grain(canvas, rng, 4 + MOST_NOISE * shift)
+    for _ in range(round(MOST_SCRAPS * shift)):
+        scrap(canvas, rng, (2.0, 2.0 + 5.0 * shift))
+    grey = canvas.mean(axis=2, keepdims=True)
+    canvas = grey + np.float32(1 - (1 - LEAST_SATURATION) * shift) * (canvas - grey)
+    return finished(canvas, blur=MOST_BLUR * shift, contrast=1 - (1 - LEAST_CONTRAST) * shift)
+
+
+def at_shift(shift: float) -> DatasetInfo:
+    """The dataset at one setting of the dial."""
+    return drawn_dataset(
+        "spectrum",
+        title=f"Spectrum, shift {shift:g}",
+        summary="Coloured figures behind clutter, noise, blur and haze that all grow with the dial.",
+        domain="drawn figures",
+        class_names=COLOURED_SHAPES,
+        template="a photo of a {}.",
+        painter=partial(draw, shift=shift),
+        parameters={"shift": shift},
+    )
+
+
+def with_options(options: Mapping[str, str]) -> DatasetInfo:
+    """The dataset that option texts ask for. Raises BenchError for a shift that is not a number from 0 to 1."""
+    text = options.get("shift", str(DEFAULT_SHIFT))
+    try:
+        shift = float(text)
+    except ValueError:
+        shift = math.nan
+    if not 0 <= shift <= 1:
+        raise BenchError(f"Option shift={text!r} of dataset 'spectrum' must be a number from 0 to 1, such as 0.25.")
+    return at_shift(shift)
+
+
+register_dataset(
+    replace(
+        at_shift(DEFAULT_SHIFT),
+        title="Spectrum",
+        options={"shift": f"0 (the backbone's own world) to 1 (nothing recognisable); default {DEFAULT_SHIFT}"},
+        with_options=with_options,
+    )
+)

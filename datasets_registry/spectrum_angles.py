@@ -1,0 +1,48 @@
+"""Spectrum Angles: one arrow, thirteen angles from upright to upside down, either way around."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
+
+from datasets_registry._drawing import finished, grain, mask, paint
+from datasets_registry._drawn_suite import any_colour, drawn_dataset, ink, middle_figure, plain_ground
+from datasets_registry._registry import register_dataset
+
+CLASS_NAMES = (
+    "zero", "fifteen", "thirty", "forty_five", "sixty", "seventy_five", "ninety", "one_hundred_and_five",
+    "one_hundred_and_twenty", "one_hundred_and_thirty_five", "one_hundred_and_fifty", "one_hundred_and_sixty_five",
+    "one_hundred_and_eighty",
+)  # fmt: skip
+STEP = 15.0
+"""Degrees between two classes."""
+UNSTEADY = 3.0
+"""Largest deviation from the class's angle, in degrees."""
+
+
+def draw(label: int, rng: np.random.Generator) -> Image.Image:
+    """An arrow of any colour, leant to the left or right by the class's angle, so that mirroring keeps the class."""
+    colour = any_colour(rng)
+    canvas = plain_ground(rng, colour)
+    figure = middle_figure("arrow", rng, turn=UNSTEADY)
+    lean = figure.turn + STEP * label
+    turned = replace(figure, turn=lean if rng.random() < 0.5 else -lean, stretch=1.0)
+    paint(canvas, mask(turned), ink(colour, rng))
+    grain(canvas, rng, 4)
+    return finished(canvas)
+
+
+register_dataset(
+    drawn_dataset(
+        "spectrum_angles",
+        title="Spectrum Angles",
+        summary="One arrow at thirteen angles: no caption ever spoke of angles, nor used most of these words.",
+        domain="fine-grained angles",
+        class_names=CLASS_NAMES,
+        template="a photo of a arrow at {} degrees.",
+        painter=draw,
+        parameters={"step": STEP, "unsteady": UNSTEADY},
+    )
+)

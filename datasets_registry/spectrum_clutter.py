@@ -1,0 +1,58 @@
+"""Spectrum Clutter: the figure stands among scraps of other colours, some of them in front of it."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from datasets_registry._drawing import OUTLINES, SIZE, Array, Figure, finished, grain, mask, paint
+from datasets_registry._drawn_suite import (
+    COLOURED_SHAPES,
+    any_colour,
+    coloured_shape,
+    drawn_dataset,
+    ink,
+    middle_figure,
+    plain_ground,
+)
+from datasets_registry._registry import register_dataset
+
+BEHIND, IN_FRONT = 8, 3
+"""How many scraps."""
+SCRAP_RADIUS = (2.5, 5.5)
+"""In pixels."""
+
+
+def scrap(canvas: Array, rng: np.random.Generator, radius: tuple[float, float]) -> None:
+    """Paint one small figure of any outline and colour anywhere."""
+    outline = sorted(OUTLINES)[int(rng.integers(len(OUTLINES)))]
+    x, y = rng.uniform(0, SIZE, 2).tolist()
+    figure = Figure(outline, x, y, float(rng.uniform(*radius)), float(rng.uniform(0, 360)))
+    paint(canvas, mask(figure), ink(any_colour(rng), rng))
+
+
+def draw(label: int, rng: np.random.Generator) -> Image.Image:
+    """The class's figure with scraps behind and in front."""
+    colour, shape = coloured_shape(COLOURED_SHAPES[label])
+    canvas = plain_ground(rng, colour)
+    for _ in range(BEHIND):
+        scrap(canvas, rng, SCRAP_RADIUS)
+    paint(canvas, mask(middle_figure(shape, rng)), ink(colour, rng))
+    for _ in range(IN_FRONT):
+        scrap(canvas, rng, SCRAP_RADIUS)
+    grain(canvas, rng, 4)
+    return finished(canvas)
+
+
+register_dataset(
+    drawn_dataset(
+        "spectrum_clutter",
+        title="Spectrum Clutter",
+        summary="Known figures among scraps of other colours: the backbone only ever saw plain backgrounds.",
+        domain="cluttered scenes",
+        class_names=COLOURED_SHAPES,
+        template="a photo of a {}.",
+        painter=draw,
+        parameters={"behind": BEHIND, "in front": IN_FRONT, "scrap radius": list(SCRAP_RADIUS)},
+    )
+)

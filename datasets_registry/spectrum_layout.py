@@ -1,0 +1,51 @@
+"""Spectrum Layout: what tells the classes apart is how large the figure is and how high it stands."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from datasets_registry._drawing import SIZE, Figure, finished, grain, mask, paint
+from datasets_registry._drawn_suite import any_colour, drawn_dataset, ink, plain_ground
+from datasets_registry._drawn_world import PLACES
+from datasets_registry._registry import register_dataset
+
+RADII = {"small": (5.0, 7.0), "large": (12.5, 15.0)}
+"""In pixels; the large ones are smaller than the world's, so that they have room to stand somewhere."""
+FIGURES = ("circle", "star", "heart")
+HEIGHTS = ("at the top", "in the middle", "at the bottom")
+"""No left and right: a mirrored picture must keep its class."""
+CLASS_NAMES = tuple(
+    f"{size}_{shape}_{height.replace(' ', '_')}" for size in RADII for shape in FIGURES for height in HEIGHTS
+)
+OFF_CENTRE = (0.5, 1.0)
+"""How far from the middle, as a share of the room there is."""
+
+
+def draw(label: int, rng: np.random.Generator) -> Image.Image:
+    """A figure of the class's size and shape at the class's height."""
+    size, shape, *height = CLASS_NAMES[label].split("_")
+    _, down = PLACES[" ".join(height)]
+    radius = float(rng.uniform(*RADII[size]))
+    room = SIZE / 2 - radius
+    x = SIZE / 2 + room * float(rng.uniform(-0.5, 0.5))
+    y = SIZE / 2 + room * (down * float(rng.uniform(*OFF_CENTRE)) + (down == 0) * float(rng.uniform(-0.2, 0.2)))
+    colour = any_colour(rng)
+    canvas = plain_ground(rng, colour)
+    paint(canvas, mask(Figure(shape, x, y, radius, float(rng.uniform(-20, 20)))), ink(colour, rng))
+    grain(canvas, rng, 4)
+    return finished(canvas)
+
+
+register_dataset(
+    drawn_dataset(
+        "spectrum_layout",
+        title="Spectrum Layout",
+        summary="Classes differ by size and height: the words are known, but captions seldom used two at once.",
+        domain="spatial layout",
+        class_names=CLASS_NAMES,
+        template="a photo of a {}.",
+        painter=draw,
+        parameters={"radii": {size: list(r) for size, r in RADII.items()}, "off centre": list(OFF_CENTRE)},
+    )
+)

@@ -1,0 +1,49 @@
+"""Spectrum Sketch: shaky pen lines on paper instead of filled figures."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from datasets_registry._drawing import OVERSAMPLE, blank, finished, grain, jitter, paint, polyline_mask
+from datasets_registry._drawn_suite import drawn_dataset, middle_figure
+from datasets_registry._drawn_world import SHAPES
+from datasets_registry._registry import register_dataset
+
+PEN = (1.2, 2.2)
+"""Width of the line, in pixels."""
+SHAKE = 1.0
+"""How far the hand strays from the outline, in pixels."""
+
+
+def shaken(points: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """The points moved by a slow wave over the paper, so that neighbours stray together."""
+    rate, phase = rng.uniform(0.12, 0.25, (2, 2)), rng.uniform(0, 2 * np.pi, 2)
+    return points + SHAKE * np.sin(points @ rate + phase)
+
+
+def draw(label: int, rng: np.random.Generator) -> Image.Image:
+    """The outline of the class's shape, drawn by an unsteady hand."""
+    canvas = blank(jitter((240, 238, 230), rng, 8))
+    pen = float(rng.uniform(*PEN))
+    lead = jitter((60, 60, 70), rng, 30)
+    for loop in middle_figure(SHAPES[label], rng).loops():
+        corners = shaken(loop / OVERSAMPLE, rng)
+        paint(canvas, polyline_mask(np.concatenate([corners, corners[:2]]), pen), lead)
+    grain(canvas, rng, 5)
+    return finished(canvas)
+
+
+register_dataset(
+    drawn_dataset(
+        "spectrum_sketch",
+        title="Spectrum Sketch",
+        summary="Shaky pen outlines on paper: the backbone only ever saw filled figures.",
+        domain="line drawings",
+        class_names=SHAPES,
+        template="a drawing of a {}.",
+        painter=draw,
+        parameters={"pen": list(PEN), "shake": SHAKE},
+    )
+)

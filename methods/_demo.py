@@ -1,0 +1,82 @@
+"""The demo backbone: an ordinary small CLIP whose weights travel with the package.
+
+`python -m bench.train_demo_backbone` trains it on the drawn world of `datasets_registry._drawn_world`. The asset keeps
+half-precision weights and only those token rows that training used; every other row is filled from a counter-based
+generator, so that words the backbone never read are meaningless but distinct.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load as load_safetensors
+from torch import Tensor
+
+from datasets_registry._errors import BenchError
+
+DEMO_ARCH = "ViT-demo"
+DEMO_TAG = "drawn"
+DEMO_CONFIG: dict[str, Any] = {
+    "embed_dim": 128,
+    "quick_gelu": True,
+    "vision_cfg": {
+        "image_size": 48,
+        "patch_size": 8,
+        "width": 128,
+        "head_width": 64,
+        "layers": 4,
+        "mlp_ratio": 4.0,
+    },
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 128, "heads": 2, "layers": 3},
+}
+"""open_clip's model configuration; head width 64 and QuickGELU keep it loadable by OpenAI's own code."""
+
+DEMO_ASSET = "vit_demo.safetensors"
+DEMO_SHA256 = ""
+"""Hex SHA-256 of the asset file; training prints the new one."""
+
+UNREAD_TOKEN_STD = 0.02
+_UNREAD_TOKEN_KEY = 20_482
+
+
+def unread_token_rows(vocab_size: int, width: int) -> Tensor:
+    """Token rows as they are before training, N(0, 0.02²), equal on every machine; shape `(vocab_size, width)`."""
+    rng = np.random.Generator(np.random.Philox(key=_UNREAD_TOKEN_KEY))
+    return torch.from_numpy(rng.standard_normal((vocab_size, width), dtype=np.float32) * np.float32(UNREAD_TOKEN_STD))
+
+
+def demo_state_dict() -> dict[str, Tensor]:
+    """The demo backbone's weights in float32 under open_clip's names.
+
+    Raises:
+        BenchError: the packaged weights are not the ones this version was released with.
+    """
+    content = resources.files("methods").joinpath("_assets", DEMO_ASSET).read_bytes()
+    return unpacked(content, expected_sha256=DEMO_SHA256)
+
+
+def unpacked(content: bytes, *, expected_sha256: str) -> dict[str, Tensor]:
+    """The full state dict of a packed asset whose SHA-256 must be the expected one."""
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected_sha256:
+        raise BenchError(
+            f"Demo weights {DEMO_ASSET!r} have SHA-256 {found}, expected {expected_sha256}. "
+            "Install the package again, or put the new digest into DEMO_SHA256 after training."
+        )
+    state = {name: tensor.float() for name, tensor in load_safetensors(content).items() if name != "token_ids"}
+    token_ids = load_safetensors(content)["token_ids"].long()
+    text = DEMO_CONFIG["text_cfg"]
+    table = unread_token_rows(text["vocab_size"], text["width"])
+    table[token_ids] = state.pop("token_rows")
+    return {**state, "token_embedding.weight": table}
+
+
+def packed(state: dict[str, Tensor], token_ids: Tensor) -> dict[str, Tensor]:
+    """What goes into the asset: half precision, and of the token table only the rows `token_ids`."""
+    small = {name: tensor.half().contiguous() for name, tensor in state.items() if name != "token_embedding.weight"}
+    rows = state["token_embedding.weight"][token_ids].half().contiguous()
+    return {**small, "token_rows": rows, "token_ids": token_ids.int().contiguous()}
