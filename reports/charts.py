@@ -108,7 +108,7 @@ def difficulty_chart(
         "scale": {"domain": _y_domain(block, target), "nice": False},
     }
     picked = {"or": [{"param": "pick", "empty": False}, {"param": "hover", "empty": False}]}
-    nobody = {"and": [{"not": {"param": "pick", "empty": False}}, {"not": {"param": "hover", "empty": False}}]}
+    unchosen = {"and": [{"param": "pick"}, {"param": "hover"}]}  # an empty selection counts as all
     tooltip = [
         {"field": "entry", "title": "method"},
         {"field": "dataset", "title": "dataset"},
@@ -134,7 +134,10 @@ def difficulty_chart(
                 "y": y | {"field": "y"},
                 "y2": {"field": "y2"},
                 "color": colour,
-                "opacity": {"condition": [{"test": picked, "value": 1}, {"test": nobody, "value": 0.4}], "value": 0.06},
+                "opacity": {
+                    "condition": [{"test": picked, "value": 1}, {"test": unchosen, "value": 0.4}],
+                    "value": 0.06,
+                },
                 "strokeWidth": {"condition": {"test": picked, "value": 2.5}, "value": 1.1},
                 "tooltip": [
                     {"field": "entry", "title": "method"},
@@ -153,7 +156,7 @@ def difficulty_chart(
                 "y2": {"field": f"{target}_high"},
                 "color": colour,
                 "opacity": {
-                    "condition": [{"test": picked, "value": 0.9}, {"test": nobody, "value": 0.25}],
+                    "condition": [{"test": picked, "value": 0.9}, {"test": unchosen, "value": 0.25}],
                     "value": 0.04,
                 },
             },
@@ -175,7 +178,10 @@ def difficulty_chart(
                 "y": y,
                 "color": colour,
                 "shape": shape,
-                "opacity": {"condition": [{"test": picked, "value": 1}, {"test": nobody, "value": 0.85}], "value": 0.1},
+                "opacity": {
+                    "condition": [{"test": picked, "value": 1}, {"test": unchosen, "value": 0.85}],
+                    "value": 0.1,
+                },
                 "tooltip": tooltip,
             },
         }

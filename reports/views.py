@@ -216,6 +216,11 @@ class BlockView:
         return sum(cell.error is not None for cell in self.missing)
 
     @property
+    def has_intervals(self) -> bool:
+        """Whether any value of the block has an interval, which takes two seeds."""
+        return any(value.half_width is not None for cell in self.cells.values() for value in cell.values.values())
+
+    @property
     def families(self) -> tuple[str, ...]:
         """Families that occur, in order of appearance."""
         return tuple(dict.fromkeys(entry.family for entry in self.entries))
