@@ -45,7 +45,8 @@ def print_facts(facts: Row, *, as_json: bool) -> None:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, value in facts.items():
-        table.add_row(name.replace("_", " "), Text(as_text(value)))
+        label = name if "." in name else name.replace("_", " ")  # dotted names are what --set takes
+        table.add_row(Text(label), Text(as_text(value)))
     _console().print(table)
 
 

@@ -13,7 +13,9 @@ from bench.cli.backbones import backbones
 from bench.cli.datasets import datasets
 from bench.cli.demo import demo
 from bench.cli.doctor import doctor
+from bench.cli.leaderboard import leaderboard
 from bench.cli.methods import methods
+from bench.cli.report import report
 from bench.cli.results import results_app
 from bench.cli.run import run
 from bench.cli.show import show
@@ -43,7 +45,7 @@ def _root(
     pass
 
 
-for command in (run, demo, methods, datasets, backbones, show, doctor):
+for command in (run, demo, leaderboard, report, methods, datasets, backbones, show, doctor):
     app.command()(command)
 app.add_typer(results_app, name="results")
 
@@ -62,6 +64,8 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
         app(arguments, prog_name="etl-bench")
+    except SystemExit:  # before the next line, which loads what --help should not
+        raise
     except _refusals() as error:
         if debug:
             raise

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 
 from bench.launch._handout import Handout
@@ -33,7 +35,8 @@ class InlineLauncher:
         with counted_interrupts(on_interrupt):
             try:
                 while not interrupted and (task := handout.take(0)) is not None:
-                    finished.append(perform(task, runner, self.surroundings))
+                    with redirect_stdout(sys.stderr):  # standard output is for results, whatever a method prints
+                        finished.append(perform(task, runner, self.surroundings))
                     on_finished(finished[-1])
             except KeyboardInterrupt:
                 interrupted = True

@@ -169,7 +169,7 @@ def test_an_empty_or_repeated_axis_is_refused(grow, changes, message: str):
         grow(**changes)
 
 
-CLOSED = ["coop.class_specific=true", "coop.ctx_init=null"]
+CLOSED = ["coop.class_specific=true", "coop.ctx_init="]
 
 
 def test_a_closed_vocabulary_method_is_refused_where_new_classes_are_scored(grow):

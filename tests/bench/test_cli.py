@@ -1,0 +1,415 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small_datasets import draw_dataset
+
+import bench
+from bench.cli import _options as opt
+from bench.cli import demo as demo_module
+from bench.cli._print import as_text
+from bench.cli.app import main
+from bench.errors import UsageError
+from bench.shards import RerunPolicy, Shards
+from bench.store import Store
+from datasets_registry import DATASETS, DrawRule
+
+HEAVY = ("torch", "pandas", "duckdb", "altair", "methods", "datasets_registry", "numpy", "reports")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    draw_dataset(root, "eurosat", train=3)
+    return root
+
+
+@pytest.fixture
+def etl(capsys, monkeypatch, tmp_path: Path, data: Path):
+    """Run a command in this process, in an empty folder; gives exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ETL_BENCH_DATA", str(data))
+    monkeypatch.setenv("ETL_BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def etl(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["etl-bench", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        output = capsys.readouterr()
+        return int(ended.value.code or 0), output.out, output.err
+
+    return etl
+
+
+RUN = ["run", "-m", "coop,zero_shot", "-d", "eurosat", "-b", "ViT-tiny.random", "--shots", "2", "--seeds", "1,2"]
+FAKE = ["--runner", "fake_runner", "--jobs", "0"]
+
+
+# --- start ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["results", "sql", "--help"], ["--version"]])
+def test_help_imports_nothing_heavy(arguments: list[str]):
+    program = (
+        "import sys\nfrom bench.cli.app import main\n"
+        f"sys.argv = ['etl-bench', *{arguments!r}]\n"
+        "try:\n    main()\nexcept SystemExit as ended:\n    assert not ended.code\n"
+        f"print('loaded:', [name for name in {HEAVY!r} if name in sys.modules])\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    answer = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert "loaded: []" in answer.stdout
+
+
+def test_version(etl):
+    assert etl("--version") == (0, f"etl-bench {bench.__version__}\n", "")
+
+
+def test_a_foreign_package_of_the_same_name_is_named_with_the_remedy(tmp_path: Path, monkeypatch):
+    (tmp_path / "foreign" / "bench_sibling_x").mkdir(parents=True)
+    (tmp_path / "foreign" / "bench_sibling_x" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path / "foreign")
+    with pytest.raises(ImportError, match=r"bench_sibling_x is imported instead\. Uninstall .* fresh virtual env"):
+        bench.check_siblings(tmp_path, ("bench_sibling_x",))
+    with pytest.raises(ImportError, match="it was not found"):
+        bench.check_siblings(tmp_path, ("bench_sibling_y",))
+    bench.check_siblings(tmp_path / "foreign", ("bench_sibling_x",))
+
+
+# --- run --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_writes_shards_and_database_and_a_second_one_does_nothing(etl, tmp_path: Path):
+    code, out, err = etl(*RUN, *FAKE)
+    assert code == 0
+    assert "3 runs: 0 done, 3 to do, 1 difficulties to measure" in err
+    assert "[4/4] ok" in err
+    assert out == "4 finished, 0 failed; in runs\n"
+    assert len(Shards(tmp_path / "runs").scan()) == 3
+    assert (tmp_path / "runs" / "results.duckdb").is_file()
+
+    assert etl(*RUN, *FAKE) == (0, "", "3 runs: 3 done, 0 to do; nothing to do\n")
+
+
+def test_one_more_seed_runs_only_that_seed(etl):
+    etl(*RUN, *FAKE)
+    code, _, err = etl(*RUN[:-1], "1,2,5", *FAKE)
+    assert code == 0
+    assert "4 runs: 3 done, 1 to do\n" in err
+    assert "seed 5" in err
+
+
+def test_failures_are_listed_and_tried_again(etl, monkeypatch):
+    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"fail": ["seed 2"]}))
+    code, out, err = etl(*RUN, *FAKE)
+    assert code == 1
+    assert "3 finished, 1 failed" in out
+    assert re.search(
+        r"1 failed; `etl-bench show RUN` has the trace:\n  [0-9a-f]{16}  coop on eurosat.*loss became", err
+    )
+
+    code, _, err = etl(*RUN, *FAKE, "--rerun", "missing")
+    assert (code, "nothing to do" in err, "loss became nan" in err) == (1, True, True)
+
+    monkeypatch.setenv("FAKE_RUNNER", "{}")
+    code, _, err = etl(*RUN, *FAKE)
+    assert code == 0
+    assert "3 runs: 2 done, 1 to do, 1 of them failed before" in err
+
+
+def test_rerun_all_does_everything_again(etl):
+    etl(*RUN, *FAKE)
+    _, out, _ = etl(*RUN, *FAKE, "--rerun", "all")
+    assert out.startswith("4 finished")
+
+
+def test_a_dry_run_writes_nothing(etl, tmp_path: Path):
+    code, out, err = etl(*RUN, "--dry-run")
+    assert code == 0
+    assert out.count("coop on eurosat, base-to-new, 2 shots") == 2
+    assert "3 runs: 0 done, 3 to do" in err
+    assert list(tmp_path.iterdir()) == []
+    _, out, _ = etl(*RUN, "--dry-run", "--json")
+    assert len({row["run_id"] for row in json.loads(out)}) == 3
+
+
+def test_the_outcome_as_json(etl, monkeypatch):
+    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"fail": ["seed 2"]}))
+    _, out, _ = etl(*RUN, *FAKE, "--json")
+    found = json.loads(out)
+    assert (found["planned"], found["done_before"], found["finished"]) == (3, 0, 4)
+    assert found["failed"][0]["message"].startswith("loss became nan")
+
+
+def test_what_a_pattern_cannot_run_is_left_out_and_said(etl):
+    code, _, err = etl("run", "-m", "vp*,coop", "-d", "eurosat", "-b", "RN50.random", "--shots", "2", *FAKE)
+    assert code == 0
+    assert "left out: vpt on RN50.random: it adds tokens to the image tower" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-m", "copo"], "error: Unknown method 'copo'. Did you mean 'coop'?"),
+        (["-d", "euroset"], "error: Unknown dataset 'euroset'. Did you mean 'eurosat'?"),
+        (
+            ["--protocol", "base-to-ne"],
+            "error: --protocol 'base-to-ne' is unknown. Did you mean 'base-to-new'? Allowed",
+        ),
+        (["--draw", "x"], "error: --draw 'x' is unknown. Allowed: coop, nested."),
+        (["--recipe", "demos"], "error: --recipe 'demos' is unknown. Did you mean 'demo'?"),
+        (["--rerun", "al"], "error: --rerun 'al' is unknown. Did you mean 'all'?"),
+        (["--shots", "a"], "error: --shots 'a' is not a list of whole numbers; write 16, 1,2,4 or 1-3."),
+        (["--seeds", "0"], "error: --seeds '0' means no seed at all"),
+        (["--set", "coop.n_ctxx=4"], "error: Unknown setting of coop 'n_ctxx'. Did you mean 'n_ctx'"),
+        (["--device", "gpu"], "error: --device 'gpu' is unknown; use cpu, cuda or cuda:N."),
+        (["--runner", "nowhere"], "error: The runner 'nowhere' cannot be imported"),
+        (["--shots", "9"], "error: Cannot run eurosat with 9 shots: "),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(etl, tmp_path: Path, arguments: list[str], message: str):
+    code, out, err = etl(*RUN, "--jobs", "0", *arguments)
+    last = err.splitlines()[-1]
+    assert code == 2
+    assert out == ""
+    assert last.startswith(message) or message in last
+    assert not (tmp_path / "runs" / "shards").exists()
+
+
+def test_an_unknown_option_is_exit_code_2(etl):
+    assert etl(*RUN, "--sets", "x")[0] == 2
+
+
+def test_a_missing_dataset_folder_is_exit_code_2(etl, tmp_path: Path):
+    code, _, err = etl(*RUN, "--data-root", str(tmp_path / "none"))
+    assert code == 2
+    assert re.match("error: Cannot run eurosat: .*none", err)
+
+
+def test_debug_shows_the_trace(monkeypatch, etl):
+    from datasets_registry import UnknownNameError
+
+    monkeypatch.setattr(sys, "argv", ["etl-bench", "methods", "copo", "--debug"])
+    with pytest.raises(UnknownNameError):
+        main()
+
+
+def test_a_database_held_by_another_process_does_not_cost_the_runs(etl, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(Store.__init__, "__defaults__", (0.0,))  # no patience
+    (tmp_path / "runs").mkdir()
+    hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", hold, str(tmp_path / "runs" / "results.duckdb")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        code, _, err = etl(*RUN, *FAKE)
+        assert code == 0
+        assert f"held by process {holder.pid}" in err
+        assert "The next command loads these runs" in err
+        code, _, err = etl("results", "sql", "select 1")
+        assert code == 2
+        assert err.startswith("error: The results database")
+    assert etl("results", "sql", "select count(*) as n from runs", "--json") == (0, '[\n {\n  "n": 3\n }\n]\n', "")
+
+
+def test_ctrl_c_is_exit_code_130_and_the_rest_runs_later(tmp_path: Path, data: Path):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "FAKE_RUNNER": json.dumps({"sleep": 0.2})}
+    command = [sys.executable, "-m", "bench", *RUN[:-1], "1-40", "--runner", "fake_runner", "--jobs", "1"]
+    command += ["--data-root", str(data), "--cache", str(tmp_path / "cache"), "--runs", str(tmp_path / "runs")]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "ok  " in line:
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Stopping after the 1 current runs" in err
+    assert "finished, 0 failed" in out
+
+
+# --- looking ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_shown_by_the_beginning_of_its_id(etl, tmp_path: Path):
+    etl(*RUN, *FAKE)
+    run_id = Shards(tmp_path / "runs").scan()[0].run_id
+    code, out, _ = etl("show", run_id[:10])
+    assert code == 0
+    assert run_id in out
+    assert "task fingerprint" in out
+    _, out, _ = etl("show", run_id, "--json")
+    assert json.loads(out)["run_id"] == run_id
+    code, _, err = etl("show", "zzz")
+    assert code == 2
+    assert "begins with 'zzz'; it holds 3 runs" in err
+
+
+def test_a_failed_run_is_shown_with_its_trace(etl, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"fail": ["zero_shot"]}))
+    etl("run", "-m", "zero_shot", "-d", "eurosat", "-b", "ViT-tiny.random", *FAKE)
+    _, out, _ = etl("show", Shards(tmp_path / "runs").scan()[0].run_id)
+    assert "NonFiniteLossError: loss became nan at step 3." in out
+    assert "trace" in out
+
+
+def test_a_damaged_run_is_said_to_be_set_aside(etl, tmp_path: Path):
+    etl(*RUN, *FAKE)
+    run_id = Shards(tmp_path / "runs").scan()[0].run_id
+    (tmp_path / "runs" / "shards" / run_id[:2] / f"{run_id}.json").write_text("torn")
+    code, _, err = etl("show", run_id)
+    assert code == 2
+    assert "was damaged and has been set aside" in err
+    _, _, err = etl(*RUN, *FAKE)
+    assert "3 runs: 2 done, 1 to do" in err
+
+
+def test_sql_is_answered_as_table_and_json_and_never_writes(etl):
+    etl(*RUN, *FAKE)
+    code, out, _ = etl("results", "sql", "select method, seed, error_message from runs order by seed")
+    assert code == 0
+    assert re.search(r"method +seed +error message", out)
+    _, out, _ = etl("results", "sql", "select seed, error_message, created_at from runs order by seed", "--json")
+    assert json.loads(out)[0] == {"seed": 0, "error_message": None, "created_at": "2026-01-02T03:04:05"}
+    code, _, err = etl("results", "sql", "delete from runs")
+    assert code == 2
+    assert err.startswith("error: DELETE is not a reading statement")
+
+
+def test_the_database_is_built_anew(etl, tmp_path: Path):
+    etl(*RUN, *FAKE)
+    (tmp_path / "runs" / "results.duckdb").write_text("no database")
+    code, _, err = etl("results", "sql", "select 1")
+    assert code == 2
+    assert "results rebuild" in err
+    assert etl("results", "rebuild") == (0, "3 runs in runs/results.duckdb\n", "")
+
+
+def test_the_catalogues_are_listed(etl):
+    for command in ("methods", "datasets", "backbones"):
+        code, table, _ = etl(command)
+        assert code == 0
+        _, out, _ = etl(command, "--json")
+        rows = json.loads(out)
+        assert rows
+        name = "backbone" if command == "backbones" else "name"
+        assert all(row[name] in table for row in rows)
+
+
+def test_a_method_shows_its_settings(etl):
+    code, out, _ = etl("methods", "coop")
+    assert code == 0
+    assert re.search(r"coop\.n_ctx +16 +context vectors", out)
+    assert "recipe for few-shot" in out
+    code, _, err = etl("methods", "copo")
+    assert (code, err.startswith("error: Unknown method 'copo'. Did you mean 'coop'?")) == (2, True)
+
+
+def test_a_dataset_shows_what_is_on_disk(etl):
+    _, out, _ = etl("datasets", "eurosat", "--json")
+    found = json.loads(out)
+    assert (found["train_images"], found["test_images"], found["class_names"][0]) == (12, 8, "class 0")
+    code, _, err = etl("datasets", "dtd")
+    assert (code, err.startswith("error: ")) == (2, True)
+
+
+def test_the_doctor_finds_what_is_wrong(etl, tmp_path: Path):
+    code, out, _ = etl("doctor")
+    assert code == 0
+    assert re.search(r"database +yes +none yet; 0 runs on disk", out)
+    etl(*RUN, *FAKE)
+    assert re.search(r"database +yes +3 of 3 runs loaded", etl("doctor")[1])
+    (tmp_path / "runs" / "results.duckdb").write_text("no database")
+    code, out, _ = etl("doctor", "--data-root", "nowhere", "--json")
+    assert code == 1
+    wrong = {row["what"]: row["detail"] for row in json.loads(out) if not row["fine"]}
+    assert set(wrong) == {"data root", "database"}
+    assert wrong["data root"] == "nowhere is no folder"
+
+
+# --- demo -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_demo_names_registered_methods_and_eleven_datasets():
+    from methods import METHODS
+
+    assert {*demo_module.METHODS, *demo_module.QUICK_METHODS} <= set(METHODS)
+    assert len(demo_module.METHODS) >= 6
+    assert len(DATASETS.match(demo_module.DATASETS)) == 11
+
+
+def test_the_demo_backbone_is_the_registered_one():
+    from methods._backbone import list_backbones
+
+    assert opt.DEMO_BACKBONE in list_backbones()
+
+
+# --- texts ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("texts", "wanted"),
+    [
+        (["a,b", "c"], ["a", "b", "c"]),
+        ([" a , ,b,"], ["a", "b"]),
+        (["dial:x=1,y=2,coop"], ["dial:x=1,y=2", "coop"]),
+        (["dial:x=1,dial:x=2"], ["dial:x=1", "dial:x=2"]),
+        (["ViT-B-32=w.pt,quickgelu,ViT-demo.drawn"], ["ViT-B-32=w.pt,quickgelu", "ViT-demo.drawn"]),
+        (["ViT-B-32=a.pt,ViT-B-16=b.pt,gelu"], ["ViT-B-32=a.pt", "ViT-B-16=b.pt,gelu"]),
+    ],
+)
+def test_lists_are_split_at_commas_that_separate(texts: list[str], wanted: list[str]):
+    assert opt.split_list(texts) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("3", [1, 2, 3]), ("1,2,3", [1, 2, 3]), ("7,", [7]), ("0,", [0]), ("4-6", [4, 5, 6]), ("1,5-6", [1, 5, 6])],
+)
+def test_seeds(text: str, wanted: list[int]):
+    assert opt.parse_numbers(text, "--seeds", lone_is_count=True) == wanted
+
+
+@pytest.mark.parametrize("text", ["", ",", "a", "1-", "-1", "1.5", "1,x"])
+def test_what_is_no_list_of_numbers(text: str):
+    with pytest.raises(UsageError, match=r"--shots .* is not a list of whole numbers"):
+        opt.parse_numbers(text, "--shots")
+
+
+def test_one_number_of_shots_is_that_number():
+    assert opt.parse_numbers("16", "--shots") == [16]
+
+
+def test_choices():
+    assert opt.parse_choice(DrawRule, "nested", "--draw") is DrawRule.NESTED
+    assert [str(policy) for policy in RerunPolicy] == ["missing", "failed", "all"]
+
+
+def test_the_cache_folder_is_the_users_unless_given(monkeypatch, tmp_path: Path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert opt.cache_folder(Path("x")) == Path("x")
+    if sys.platform == "linux":
+        assert opt.cache_folder(None) == tmp_path / "clip-etl-bench"
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [(None, "–"), (float("nan"), "–"), (True, "yes"), (0.123456, "0.1235"), (7, "7"), ([], "–"), ({"a": 1}, "a=1")],
+)
+def test_values_in_cells(value: object, wanted: str):
+    assert as_text(value) == wanted
