@@ -14,7 +14,8 @@ METHODS = ("zero_shot", "coop", "clip_adapter", "text_adapter", "vpt", "vpt_text
 DATASETS = "spectrum_*"
 SEEDS = (1, 2, 3)
 QUICK_METHODS = ("zero_shot", "coop", "clip_adapter", "vpt")
-QUICK_DATASETS = 3
+QUICK_DATASETS = ("spectrum_basic", "spectrum_blur", "spectrum_words")
+"""From easy to hard."""
 
 
 def demo(
@@ -32,10 +33,9 @@ def demo(
     from bench.sweep import Axes, RecipeChoice
     from datasets_registry import DATASETS as REGISTERED
 
-    names = REGISTERED.match(DATASETS)
     axes = Axes(
         methods=QUICK_METHODS if quick else METHODS,
-        datasets=names[:QUICK_DATASETS] if quick else names,
+        datasets=QUICK_DATASETS if quick else REGISTERED.match(DATASETS),
         backbones=[opt.DEMO_BACKBONE],
         seeds=SEEDS[:1] if quick else SEEDS,
         recipe=RecipeChoice.DEMO,

@@ -195,6 +195,8 @@ class _Sweep:
         if worker.task is None:
             if not worker.ready and not self.interrupts:
                 self._lose(worker, code)
+            elif worker.log.stat().st_size == 0:
+                worker.log.unlink()
             return
         surroundings = self.launcher.surroundings
         error = WorkerDiedError(
