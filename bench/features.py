@@ -140,9 +140,7 @@ def read_shard(path: Path) -> dict[bytes, Tensor] | None:
         keys = tensors["addresses"].numpy().tobytes()
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None
-    return {
-        keys[i * _ADDRESS_BYTES : (i + 1) * _ADDRESS_BYTES]: row for i, row in enumerate(tensors["features"])
-    }
+    return {keys[i * _ADDRESS_BYTES : (i + 1) * _ADDRESS_BYTES]: row for i, row in enumerate(tensors["features"])}
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -204,9 +204,7 @@ def _train(method: Method[Any], spec: ExperimentSpec, task: FewShotTask, inputs:
 def _evaluate(method: Method[Any], task: FewShotTask, name: str, inputs: Inputs) -> tuple[Score, Predictions]:
     split = task.eval(name)
     needs = method.info.needs
-    return evaluate(
-        method, split, lambda: inputs.evaluation_batches(split.images, split.samples, needs, EVAL_BATCH)
-    )
+    return evaluate(method, split, lambda: inputs.evaluation_batches(split.images, split.samples, needs, EVAL_BATCH))
 
 
 def _split_names(task: FewShotTask) -> list[str]:

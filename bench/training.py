@@ -26,8 +26,8 @@ class FitResult:
 def learning_rate(recipe: Recipe, epoch: int, epochs: int) -> float:
     """Dassl's learning rate of an epoch (0-based).
 
-    Warm-up epochs run at `warmup_lr` (constant), or at `warmup_lr` first and then `lr * epoch / warmup_epochs` (linear).
-    Behind them the cosine starts anew at the full rate, with the whole number of epochs as its period, so that the rate
+    Warm-up epochs run at `warmup_lr` (constant), or at `warmup_lr` first and then at `lr * epoch / warmup_epochs`
+    (linear). Behind them the cosine starts anew at the full rate, with the whole number of epochs as its period, so that the rate
     never reaches 0.
     """
     warm = 0 if recipe.warmup is Warmup.NONE else recipe.warmup_epochs
@@ -71,9 +71,11 @@ def train_step(method: TrainableMethod[Any], batch: Batch, optimizer: torch.opti
     loss = method.loss(batch)
     value = float(loss.detach())
     if not math.isfinite(value):
-        raise NonFiniteLossError(f"The training loss of {method.info.name} became {value}; try a smaller learning rate.")
+        raise NonFiniteLossError(
+            f"The training loss of {method.info.name} became {value}; lower its learning rate."
+        )
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    torch.autograd.backward(loss)
     optimizer.step()
     return value
 

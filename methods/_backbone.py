@@ -221,7 +221,8 @@ def load_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
     if problems := wrong + missing + extra:
         more = f" (and {len(problems) - 4} more)" if len(problems) > 4 else ""
         raise WeightsError(
-            f"{where} does not fit the architecture: {'; '.join(problems[:4])}{more}. Name the architecture it was trained with."
+            f"{where} does not fit the architecture: {'; '.join(problems[:4])}{more}. "
+            "Name the architecture it was trained with."
         )
     model.load_state_dict(state)
 
@@ -268,7 +269,7 @@ class Backbone:
     """
 
     spec: BackboneSpec
-    model: nn.Module
+    model: Any
     mean: tuple[float, float, float] = CLIP_MEAN
     std: tuple[float, float, float] = CLIP_STD
     passes: Passes = field(default_factory=Passes)
@@ -392,8 +393,8 @@ def _load_pretrained(
         path = open_clip.download_pretrained(facts)
     except Exception as error:  # open_clip, urllib and the hub client share no base class
         raise WeightsError(
-            f"The weights {spec.slug} could not be fetched ({type(error).__name__}: {error}). With a copy on disk, give "
-            f"-b '{spec.arch}=FILE,{'quickgelu' if spec.config['quick_gelu'] else 'gelu'}'."
+            f"The weights {spec.slug} could not be fetched ({type(error).__name__}: {error}). "
+            f"With a copy on disk, give -b '{spec.arch}=FILE,{'quickgelu' if spec.config['quick_gelu'] else 'gelu'}'."
         ) from error
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)

@@ -6,12 +6,14 @@ shared prefix are computed once and every class attends to them.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def is_standard(block: nn.Module) -> bool:
+def is_standard(block: Any) -> bool:
     """Whether the block is open_clip's pre-norm residual block with a fused `nn.MultiheadAttention`."""
     attention = getattr(block, "attn", None)
     return (
@@ -24,7 +26,7 @@ def is_standard(block: nn.Module) -> bool:
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
     """`(n, tokens, width)` to `(n, heads, tokens, width / heads)`."""
-    return x.unflatten(-1, (heads, -1)).transpose(-3, -2)
+    return x.reshape(*x.shape[:-1], heads, -1).transpose(-3, -2)
 
 
 def join_heads(x: Tensor) -> Tensor:
@@ -32,23 +34,24 @@ def join_heads(x: Tensor) -> Tensor:
     return x.transpose(-3, -2).flatten(-2)
 
 
-def queries_keys_values(block: nn.Module, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def queries_keys_values(block: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Projected queries, keys and values of the normed input, each `(..., tokens, width)`, heads not yet split."""
     attention = block.attn
-    return F.linear(block.ln_1(x), attention.in_proj_weight, attention.in_proj_bias).chunk(3, dim=-1)
+    q, k, v = F.linear(block.ln_1(x), attention.in_proj_weight, attention.in_proj_bias).chunk(3, dim=-1)
+    return q, k, v
 
 
-def add_attention(block: nn.Module, x: Tensor, attended: Tensor) -> Tensor:
+def add_attention(block: Any, x: Tensor, attended: Tensor) -> Tensor:
     """Residual stream after attention: output projection, layer scale, addition."""
     return x + block.ls_1(block.attn.out_proj(attended))
 
 
-def add_mlp(block: nn.Module, x: Tensor) -> Tensor:
+def add_mlp(block: Any, x: Tensor) -> Tensor:
     """Residual stream after the block's MLP."""
     return x + block.ls_2(block.mlp(block.ln_2(x)))
 
 
-def run_block(block: nn.Module, x: Tensor, mask: Tensor | None = None) -> Tensor:
+def run_block(block: Any, x: Tensor, mask: Tensor | None = None) -> Tensor:
     """A whole block on `(n, tokens, width)`; `mask` is additive, `(tokens, tokens)` or broadcastable to heads."""
     if not is_standard(block):
         return block(x, attn_mask=mask)

@@ -50,8 +50,12 @@ class ComposedMethod(TrainableMethod[ConfigT]):
 
     def text_features(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
         """Text features that training and plain evaluation use, unnormalised."""
-        text = self.prompted_text(classes)
-        return self.trainable.text_adapter(text) if self.trainable.text_adapter else text
+        return self.text_features_from(self.prompted_text(classes))
+
+    def text_features_from(self, prompted: Float[Tensor, "n_cls dim"]) -> Float[Tensor, "n_cls dim"]:
+        """The text adapter's output, if there is one."""
+        adapter = self.trainable.text_adapter
+        return adapter(prompted) if adapter else prompted
 
     def image_features(self, batch: Batch) -> Float[Tensor, "batch dim"]:
         """Image features that training and plain evaluation use, unnormalised."""

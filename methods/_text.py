@@ -8,6 +8,7 @@ as the official implementations do; it is the reference that tests compare to.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -39,9 +40,9 @@ class TextTower:
         BenchError: if the tower is not causal, or made of blocks that cannot be taken apart.
     """
 
-    def __init__(self, modules: nn.Module) -> None:
+    def __init__(self, modules: Any) -> None:
         self.modules = modules
-        self.blocks: Sequence[nn.Module] = list(modules.transformer.resblocks)
+        self.blocks: Sequence[Any] = list(modules.transformer.resblocks)
         self.width: int = modules.positional_embedding.shape[1]
         self.positions: int = modules.positional_embedding.shape[0]
         self.cls_embedding: Tensor | None = getattr(modules, "cls_emb", None)

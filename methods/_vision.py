@@ -6,11 +6,11 @@ Three kinds: open_clip's vision transformer (CLIP, CoCa), timm's EVA-02, and the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from datasets_registry._errors import BenchError
 from methods._blocks import run_block
@@ -53,7 +53,7 @@ class ViTTower:
 
     transformer = True
 
-    def __init__(self, visual: nn.Module) -> None:
+    def __init__(self, visual: Any) -> None:
         self.visual = visual
         self.blocks = list(visual.transformer.resblocks)
         self.depth = len(self.blocks)
@@ -89,7 +89,7 @@ class EvaTower:
 
     transformer = True
 
-    def __init__(self, visual: nn.Module) -> None:
+    def __init__(self, visual: Any) -> None:
         self.trunk, self.head = visual.trunk, visual.head
         self.blocks = list(self.trunk.blocks)
         self.depth = len(self.blocks)
@@ -129,7 +129,7 @@ class WholeTower:
     depth = 0
     width = 0
 
-    def __init__(self, visual: nn.Module) -> None:
+    def __init__(self, visual: Any) -> None:
         self.visual = visual
 
     def embed(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
@@ -139,7 +139,7 @@ class WholeTower:
             )
         return pixels
 
-    def block(self, i: int, tokens: Tensor) -> Tensor:
+    def block(self, i: int, tokens: Tensor) -> Tensor:  # noqa: ARG002
         raise IndexError(i)
 
     def pool(self, tokens: Tensor, n_prompts: int) -> Tensor:  # noqa: ARG002
@@ -149,7 +149,7 @@ class WholeTower:
         return self.visual(pooled)
 
 
-def wrap_image_tower(visual: nn.Module) -> ImageTower:
+def wrap_image_tower(visual: Any) -> ImageTower:
     """The functional view that fits an open_clip image tower."""
     if hasattr(visual, "transformer") and hasattr(visual, "class_embedding"):
         return ViTTower(visual)

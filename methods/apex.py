@@ -80,7 +80,7 @@ class APEX(ComposedMethod[APEXConfig]):
         name="apex",
         title="APEX",
         family=Family.ENSEMBLE,
-        summary="Visual prompts and a text adapter, blended with the pretrained model by how far a class is from the trained ones.",
+        summary="Visual prompts and a text adapter, blended with the pretrained model by a class's distance.",
         citation=APEX_CITATION,
         config=APEXConfig,
         needs=frozenset({Needs.FEATURES, Needs.PIXELS}),
@@ -155,7 +155,7 @@ class APEX(ComposedMethod[APEXConfig]):
     def blended_classifier(self, classes: ClassSet, weight: Float[Tensor, " n_cls"]) -> Classifier:
         """Classifier with the given ensemble weights."""
         prompted = self.prompted_text(classes)
-        text = self.trainable.text_adapter(prompted)
+        text = self.text_features_from(prompted)
         if self.config.ensemble in ("text", "both"):
             text = weight[:, None] * text + (1 - weight[:, None]) * prompted
         mean_weight = float(weight.mean()) if self.config.ensemble in ("visual", "both") else 1.0

@@ -53,7 +53,7 @@ class CoOpConfig(MethodConfig):
 
 
 RECIPE = {
-    "source": "CoOp configs/trainers/CoOp/{vit_b16,vit_b16_ep50}.yaml, scripts/coop/main.sh; weight decay: Dassl's default",
+    "source": "CoOp configs/trainers/CoOp/{vit_b16,vit_b16_ep50}.yaml; weight decay: Dassl's default",
     "epochs": 200,
     "epochs_by_shots": {1: 50, 2: 100, 4: 100, 8: 200, 16: 200},
 }
@@ -61,6 +61,8 @@ RECIPE = {
 
 class Context(nn.Module):
     """The context vectors, `(n_ctx, width)` or `(n_cls, n_ctx, width)`."""
+
+    ctx: nn.Parameter
 
     def __init__(self, ctx: nn.Parameter) -> None:
         super().__init__()
@@ -95,6 +97,8 @@ class CoOp(TrainableMethod[CoOpConfig]):
         },
         config_by_protocol={EvalProtocol.BASE_TO_NEW: {"ctx_init": "a photo of a"}},
     )
+
+    trainable: Context
 
     def prepare(self, support: SupportView) -> None:
         self.support_classes = support.classes
