@@ -36,7 +36,7 @@ DEMO_CONFIG: dict[str, Any] = {
 """open_clip's model configuration; head width 64 and QuickGELU keep it loadable by OpenAI's own code."""
 
 DEMO_ASSET = "vit_demo.safetensors"
-DEMO_SHA256 = ""
+DEMO_SHA256 = "7391f1445d65217b6b96c872f855d4ad41d0663b0cafcb8280871d673f839de5"
 """Hex SHA-256 of the asset file; training prints the new one."""
 
 UNREAD_TOKEN_STD = 0.02
