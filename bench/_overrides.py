@@ -109,9 +109,13 @@ def apply_overrides(method: str, model: ModelT, overrides: Sequence[Override], *
         OverrideError: a value that the setting does not take.
     """
     values = model.model_dump()
+    changed = set()
     for item in sorted(overrides, key=lambda item: not item.broad):
         if item.recipe == recipe and item.concerns(method) and (item.key in values or not item.broad):
             values[item.key] = item.value
+            changed.add(item.key)
+    if "epochs" in changed and "epochs_by_shots" not in changed:
+        values["epochs_by_shots"] = {}  # epochs set by hand hold for every number of shots
     try:
         return type(model).model_validate(values)
     except ValidationError as error:

@@ -246,7 +246,7 @@ class _Expander:
                 yield ExperimentSpec(
                     method=item.info.name,
                     config=item.config.model_dump(mode="json"),
-                    recipe=None if item.recipe is None else item.recipe.model_dump(mode="json"),
+                    recipe=None if item.recipe is None else item.recipe.at(shots).model_dump(mode="json"),
                     backbone=backbone.slug,
                     dataset=dataset,
                     task_fingerprint=fingerprints[shots, seed],

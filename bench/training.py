@@ -110,6 +110,6 @@ def fit(
             try:
                 loss = train_step(method, make_batch(indices), optimizer)
             except NonFiniteLossError as error:
-                raise NonFiniteLossError(f"{error} (epoch {epoch + 1} of {epochs}, step {steps + 1})") from None
+                raise NonFiniteLossError(f"{error} (epoch {epoch + 1} of {epochs}, step {steps + 1})") from error
             steps += 1
     return FitResult(steps, loss)

@@ -52,6 +52,10 @@ class Recipe(BaseModel):
             raise ValueError(f"crop_scale {self.crop_scale} is not a range inside (0, 1].")
         return self
 
+    def at(self, shots: int) -> Recipe:
+        """The recipe with its epochs settled for that many shots, so that equal trainings are equal recipes."""
+        return self.model_copy(update={"epochs": self.epochs_for(shots), "epochs_by_shots": {}})
+
     def epochs_for(self, shots: int) -> int:
         """Number of epochs at that many shots."""
         return self.epochs_by_shots.get(shots, self.epochs)

@@ -1,0 +1,81 @@
+"""Scores and predictions from logits; test labels never reach a method."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+
+from bench.evaluation import evaluate, predictions, score
+from datasets_registry._types import EvalSplit, Sample
+from methods.apex import APEX, ORACLE_GRID, APEXConfig
+from methods.zero_shot import ZeroShot, ZeroShotConfig
+
+
+class NoImages:
+    def load(self, key: str):
+        raise AssertionError("no image is read here")
+
+    def digest(self, key: str) -> str:
+        return key
+
+
+def split(labels: list[int], which: str = "new", name: str = "new") -> EvalSplit:
+    samples = tuple(Sample(f"image{i}", label) for i, label in enumerate(labels))
+    return EvalSplit(name, NoImages(), samples, class_set(which))
+
+
+LOGITS = torch.tensor([[3.0, 1, 0, 0, 0], [1, 1, 0, 0, 0], [0, 0, 0, 0, 5], [0, 2, 1, 0, 0]])
+
+
+def test_ranks_and_top_classes_by_hand() -> None:
+    kept = predictions(split([0, 1, 0, 2]), LOGITS)
+    assert kept.predicted.tolist() == [0, 0, 4, 1]
+    assert kept.rank.tolist() == [0, 1, 1, 1], "equal logits rank by class index"
+    assert kept.top_labels[3].tolist() == [1, 2, 0, 3, 4]
+    assert kept.true_logit.tolist() == [3, 1, 0, 1]
+    assert kept.images == ("image0", "image1", "image2", "image3")
+
+
+def test_scores_can_be_recomputed_from_predictions() -> None:
+    labels = [0, 1, 0, 2]
+    kept, scored = predictions(split(labels), LOGITS), score(split(labels), LOGITS)
+    assert scored.accuracy == np.mean(kept.rank == 0) == 0.25
+    assert scored.nll == pytest.approx(np.mean(kept.log_sum_exp - kept.true_logit), abs=1e-6)
+    p_true = np.exp(kept.true_logit - kept.log_sum_exp)
+    assert scored.brier == pytest.approx(np.mean(kept.sum_p2 - 2 * p_true + 1), abs=1e-6)
+
+
+def test_a_split_with_fewer_than_five_classes_keeps_them_all() -> None:
+    kept = predictions(EvalSplit("new", NoImages(), (Sample("a", 1),), class_set("new")), torch.tensor([[0.0, 1.0]]))
+    assert kept.top_labels.shape == (1, 2)
+
+
+def batches():
+    for i in range(0, 20, 8):
+        yield batch_of(tiny_backbone(), images("test")[i : i + 8], None)
+
+
+def test_a_method_is_scored_in_the_order_of_the_split() -> None:
+    method = ZeroShot(tiny_backbone(), ZeroShotConfig(), torch.Generator())
+    method.prepare(support_view(tiny_backbone(), class_set("new")))
+    scored, kept = evaluate(method, split([0] * 20), batches)
+    assert scored.selected_on_test is None
+    assert scored.accuracy == np.mean(kept.predicted == 0)
+    assert scored.n == len(kept.images) == 20
+
+
+def test_an_oracle_picks_the_best_on_test_and_says_so() -> None:
+    method = APEX(tiny_backbone(), APEXConfig(ensemble_weight="oracle"), torch.Generator().manual_seed(0))
+    method.prepare(support_view(tiny_backbone(), class_set("base")))
+    with torch.no_grad():
+        for parameter in method.trainable.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    labels = [i % 5 for i in range(20)]
+    best, _ = evaluate(method, split(labels), batches)
+    assert best.selected_on_test in {f"weight {w:g}" for w in ORACLE_GRID}
+    for weight in ORACLE_GRID:
+        method.config = APEXConfig(ensemble_weight="fixed", fixed_weight=weight)
+        fixed, _ = evaluate(method, split(labels), batches)
+        assert fixed.accuracy <= best.accuracy

@@ -1,0 +1,144 @@
+"""Frozen features are computed once, survive damage, and have the same bits however they were asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from parity_kit import images, tiny_backbone
+from torch import Tensor
+
+from bench.errors import CacheError
+from bench.features import FeatureStore, address, pack_shard, read_shard, write_atomically
+from methods._backbone import Backbone
+
+ADDRESSES = [address(f"image{i}", "center") for i in range(20)]
+
+
+class CountingPixels:
+    """Pixels of the recorded images, and which were asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def __call__(self, positions: Sequence[int]) -> Tensor:
+        self.asked += positions
+        return images("test")[list(positions)]
+
+
+def plain(positions: Sequence[int] = range(20)) -> Tensor:
+    with torch.no_grad():
+        return tiny_backbone().encode_image(images("test")[list(positions)])
+
+
+def test_features_are_those_of_the_tower(tmp_path: Path) -> None:
+    features = FeatureStore(tiny_backbone(), tmp_path).get(ADDRESSES, CountingPixels())
+    torch.testing.assert_close(features, plain(), atol=1e-6, rtol=1e-6)
+
+
+def test_a_second_request_computes_nothing_in_this_process_or_the_next(tmp_path: Path) -> None:
+    pixels = CountingPixels()
+    store = FeatureStore(tiny_backbone(), tmp_path)
+    cold = store.get(ADDRESSES, pixels)
+    assert sorted(pixels.asked) == list(range(20))
+    again = CountingPixels()
+    assert torch.equal(store.get(ADDRESSES, again), cold)
+    assert torch.equal(FeatureStore(tiny_backbone(), tmp_path).get(ADDRESSES[::-1], again), cold.flip(0))
+    assert again.asked == []
+
+
+def test_bits_do_not_depend_on_what_was_asked_together(tmp_path: Path) -> None:
+    whole = FeatureStore(tiny_backbone(), None).get(ADDRESSES, CountingPixels())
+    store = FeatureStore(tiny_backbone(), None)
+    for i in (7, 3, 19):
+        alone = store.get([ADDRESSES[i]], lambda _, i=i: images("test")[i : i + 1])
+        assert torch.equal(alone[0], whole[i])
+    order = torch.randperm(20, generator=torch.Generator().manual_seed(0)).tolist()
+    shuffled = FeatureStore(tiny_backbone(), None)
+    got = shuffled.get([ADDRESSES[i] for i in order], lambda some: images("test")[[order[j] for j in some]])
+    assert torch.equal(got, whole[order])
+
+
+def test_only_what_is_missing_is_computed(tmp_path: Path) -> None:
+    FeatureStore(tiny_backbone(), tmp_path).get(ADDRESSES[:12], CountingPixels())
+    pixels = CountingPixels()
+    FeatureStore(tiny_backbone(), tmp_path).get(ADDRESSES, pixels)
+    assert sorted(pixels.asked) == list(range(12, 20))
+
+
+def test_a_repeated_image_is_encoded_once() -> None:
+    pixels = CountingPixels()
+    features = FeatureStore(tiny_backbone(), None).get([ADDRESSES[0]] * 3, pixels)
+    assert pixels.asked == [0]
+    assert torch.equal(features[0], features[2])
+
+
+def test_padding_is_not_counted_as_images() -> None:
+    backbone = Backbone(tiny_backbone().spec, tiny_backbone().model)
+    FeatureStore(backbone, None).get(ADDRESSES[:5], CountingPixels())
+    assert backbone.passes.image == 5
+
+
+@pytest.mark.parametrize("changed", ["digest", "view", "weights", "precision"])
+def test_any_other_part_of_the_address_misses(tmp_path: Path, changed: str) -> None:
+    FeatureStore(tiny_backbone(), tmp_path).get([address("image0", "center")], CountingPixels())
+    backbone, precision, key = tiny_backbone(), "fp32", ("image0", "center")
+    if changed == "digest":
+        key = ("image0'", "center")
+    elif changed == "view":
+        key = ("image0", "crop-1")
+    elif changed == "weights":
+        backbone = Backbone(backbone.spec, backbone.model, std=(1.0, 1.0, 1.0))
+    else:
+        precision = "bf16"
+    pixels = CountingPixels()
+    FeatureStore(backbone, tmp_path, precision).get([address(*key)], pixels)
+    assert pixels.asked == [0]
+
+
+def shard_file(folder: Path) -> Path:
+    (path,) = folder.rglob("*.safetensors")
+    return path
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "foreign"])
+def test_a_damaged_shard_is_computed_again(tmp_path: Path, damage: str) -> None:
+    cold = FeatureStore(tiny_backbone(), tmp_path).get(ADDRESSES, CountingPixels())
+    path = shard_file(tmp_path)
+    content = path.read_bytes()
+    flipped = content[:-9] + bytes([content[-9] ^ 1]) + content[-8:]
+    path.write_bytes({"cut": content[:-100], "flipped": flipped, "empty": b"", "foreign": b"<html>"}[damage])
+    assert read_shard(path) is None
+    pixels = CountingPixels()
+    assert torch.equal(FeatureStore(tiny_backbone(), tmp_path).get(ADDRESSES, pixels), cold)
+    assert len(pixels.asked) == 20
+    assert read_shard(path) is not None, "the damaged shard was replaced"
+
+
+def test_a_writer_that_dies_leaves_no_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", crash)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "a.safetensors", pack_shard(ADDRESSES[:1], plain([0])))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "features").write_text("a file is in the way")
+    with pytest.raises(CacheError, match="cannot be created .*another --cache"):
+        FeatureStore(tiny_backbone(), tmp_path)
+
+
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    store = FeatureStore(tiny_backbone(), tmp_path)
+    monkeypatch.setattr("bench.features.write_atomically", full)
+    with pytest.raises(CacheError, match="No space left on device.*free space"):
+        store.get(ADDRESSES[:1], CountingPixels())

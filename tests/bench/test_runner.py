@@ -1,0 +1,133 @@
+"""One run end to end on drawn images: what is recorded, and that nothing but the spec decides it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import runner
+from bench.context import RunContext
+from bench.errors import NonFiniteLossError, StaleSpecError
+from bench.record import Predictions, RunRecord, RunStatus
+from bench.spec import ExperimentSpec
+from bench.sweep import Axes, expand
+from datasets_registry._types import EvalProtocol
+
+BACKBONE = "ViT-tiny.random"
+DATASET = "spectrum_basic"
+
+
+def spec_of(method: str, *, seed: int = 1, protocol: EvalProtocol = EvalProtocol.BASE_TO_NEW, **settings: object) -> ExperimentSpec:
+    overrides = [f"{method}.recipe.epochs=2", f"{method}.recipe.views=2"] if method != "zero_shot" else []
+    overrides += [f"{method}.{k}={v}" for k, v in settings.items()]
+    axes = Axes([method], [DATASET], [BACKBONE], protocol=protocol, shots=(2,), seeds=(seed,), overrides=overrides)
+    (spec,) = expand(axes).specs
+    return spec
+
+
+def fresh() -> None:
+    """Forget what this process has loaded, as a new process would."""
+    runner._inputs.cache_clear()
+    runner._read_splits.cache_clear()
+
+
+def outcome(answer: tuple[RunRecord, list[Predictions]]) -> tuple[object, ...]:
+    record, predictions = answer
+    logits = [p.top_logits.tobytes() + p.true_logit.tobytes() for p in predictions]
+    return [s.model_dump() for s in record.scores], record.final_loss, logits
+
+
+@pytest.mark.parametrize("method", ["zero_shot", "coop", "clip_adapter", "vpt", "apex"])
+def test_the_same_spec_gives_the_same_bits(method: str, tmp_path: Path) -> None:
+    """In a fresh process state, after other runs, with a cold and with a warm feature cache."""
+    spec, cached = spec_of(method), RunContext(cache_dir=tmp_path)
+    fresh()
+    alone = outcome(runner.run_experiment(spec, RunContext()))
+    fresh()
+    runner.run_experiment(spec_of("ivlp", seed=2), cached)
+    runner.run_experiment(spec_of("coop", protocol=EvalProtocol.FEW_SHOT), cached)
+    after_others = outcome(runner.run_experiment(spec, cached))
+    fresh()
+    warm = outcome(runner.run_experiment(spec, cached))
+    assert alone == after_others == warm
+
+
+def test_a_record_says_what_was_asked_and_what_it_cost() -> None:
+    fresh()
+    spec = spec_of("apex")
+    record, predictions = runner.run_experiment(spec, RunContext())
+    assert record.run_id == spec.run_id
+    assert record.status is RunStatus.OK
+    assert [s.split for s in record.scores] == ["base", "new"] == [p.split for p in predictions]
+    cost = record.cost
+    assert cost is not None
+    n_test = sum(s.n for s in record.scores)
+    # 2 visual tokens x 3 blocks, 2 text tokens, a linear adapter, on widths 128, 64, 64
+    assert cost.trainable_parameters == 2 * 3 * 128 + 2 * 64 + 64 * 64 + 64
+    assert cost.prompted_image_passes == cost.steps * 16 + n_test
+    assert cost.image_passes == record.scores[1].n, "only new classes ask for the pretrained image features"
+    assert cost.peak_memory_bytes > 0
+    assert record.provenance.backbone_digest
+    assert len(record.provenance.support_digests) == 2 * record.scores[0].n_classes
+
+
+def test_the_second_feature_method_on_a_dataset_makes_no_image_pass() -> None:
+    fresh()
+    first, _ = runner.run_experiment(spec_of("clip_adapter"), RunContext())
+    second, _ = runner.run_experiment(spec_of("coop"), RunContext())
+    assert first.cost is not None
+    assert second.cost is not None
+    assert first.cost.image_passes > 0
+    assert second.cost.image_passes == 0
+
+
+def test_few_shot_scores_all_classes() -> None:
+    record, _ = runner.run_experiment(spec_of("coop", protocol=EvalProtocol.FEW_SHOT, n_ctx=4), RunContext())
+    assert [s.split for s in record.scores] == ["all"]
+
+
+def test_an_oracle_is_marked_in_its_scores() -> None:
+    record, _ = runner.run_experiment(spec_of("apex", ensemble_weight="oracle"), RunContext())
+    assert all(s.selected_on_test for s in record.scores)
+
+
+def test_data_that_changed_since_planning_are_refused() -> None:
+    spec = spec_of("coop").model_copy(update={"task_fingerprint": "0" * 32})
+    with pytest.raises(StaleSpecError, match="changed since this run was planned.*plan it again"):
+        runner.run_experiment(spec, RunContext())
+
+
+def test_a_diverging_run_fails_and_its_record_says_why() -> None:
+    spec = spec_of("clip_adapter")
+    recipe = dict(spec.recipe or {}, lr=1e30, warmup="none", name="custom", epochs=30)
+    spec = spec.model_copy(update={"recipe": recipe})
+    with pytest.raises(NonFiniteLossError) as caught:
+        runner.run_experiment(spec, RunContext())
+    record = runner.failed_record(spec, caught.value, RunContext())
+    assert record.status is RunStatus.FAILED
+    assert record.error is not None
+    assert record.error.kind == "NonFiniteLossError"
+    assert "training loss of clip_adapter became" in record.error.message
+    assert "train_step" in record.error.traceback
+
+
+def test_difficulty_is_measured_for_all_base_and_new_classes() -> None:
+    fresh()
+    records = runner.measure_difficulty(BACKBONE, DATASET, RunContext())
+    assert [r.split for r in records] == ["all", "base", "new"]
+    whole, base, new = records
+    assert whole.n_classes == base.n_classes + new.n_classes
+    assert whole.n_images == base.n_images + new.n_images
+    accuracy, rtd = whole.measures["zero_shot_accuracy"], whole.measures["relative_transfer_difficulty"]
+    assert accuracy is not None
+    assert rtd is not None
+    assert rtd == pytest.approx(1 / whole.n_classes / accuracy)
+
+
+def test_zero_shot_accuracy_of_a_run_is_the_difficultys() -> None:
+    record, _ = runner.run_experiment(spec_of("zero_shot", protocol=EvalProtocol.FEW_SHOT), RunContext())
+    measured = runner.measure_difficulty(BACKBONE, DATASET, RunContext())[0].measures
+    assert record.scores[0].accuracy == measured["zero_shot_accuracy"]
+    assert np.isclose(record.scores[0].nll, measured["zero_shot_nll"] or 0, atol=1e-4)

@@ -1,0 +1,85 @@
+"""The schedule, the optimisers and the loop."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+
+from bench.errors import NonFiniteLossError
+from bench.training import epoch_batches, fit, learning_rate, make_optimizer
+from methods._recipe import Optimizer, Recipe, Warmup
+from methods.text_adapter import TextAdapter, TextAdapterConfig
+
+
+def test_maples_five_epochs_as_logged() -> None:
+    recipe = Recipe(lr=0.0035, epochs=5)
+    rates = [learning_rate(recipe, e, 5) for e in range(5)]
+    assert rates == pytest.approx([1e-5, 0.0035, 0.003166, 0.002291, 0.001209], abs=5e-7)
+
+
+def test_apex_rates_as_derived_from_its_code() -> None:
+    recipe = Recipe(lr=0.15, warmup=Warmup.LINEAR, warmup_lr=0.01, epochs=15)
+    rates = [learning_rate(recipe, e, 15) for e in range(15)]
+    assert rates[:4] == pytest.approx([0.01, 0.15, 0.1484, 0.1435], abs=5e-5)
+    assert rates[-1] == pytest.approx(0.0065, abs=5e-5)
+
+
+def test_without_warmup_the_cosine_starts_at_once() -> None:
+    recipe = Recipe(lr=0.1, warmup=Warmup.NONE)
+    assert learning_rate(recipe, 0, 10) == 0.1
+    assert learning_rate(recipe, 5, 10) == pytest.approx(0.05)
+
+
+def test_a_longer_linear_warmup_climbs() -> None:
+    recipe = Recipe(lr=0.1, warmup=Warmup.LINEAR, warmup_lr=0.01, warmup_epochs=4)
+    assert [learning_rate(recipe, e, 10) for e in range(5)] == pytest.approx([0.01, 0.025, 0.05, 0.075, 0.1])
+
+
+@pytest.mark.parametrize("kind", list(Optimizer))
+def test_each_optimiser_takes_the_recipes_settings(kind: Optimizer) -> None:
+    optimizer = make_optimizer(Recipe(optimizer=kind, lr=0.3, weight_decay=0.2), [torch.nn.Parameter(torch.ones(1))])
+    assert type(optimizer).__name__.lower() == kind.value
+    assert optimizer.defaults["lr"] == 0.3
+    assert optimizer.defaults["weight_decay"] == 0.2
+
+
+def test_the_last_incomplete_batch_is_dropped_once_a_whole_one_fits() -> None:
+    shuffle = torch.Generator().manual_seed(0)
+    whole = list(epoch_batches(10, 4, shuffle))
+    assert [len(b) for b in whole] == [4, 4]
+    assert len(set(torch.cat(whole).tolist())) == 8
+    few = list(epoch_batches(3, 4, shuffle))
+    assert [sorted(b.tolist()) for b in few] == [[0, 1, 2]]
+
+
+def adapter() -> TextAdapter:
+    method = TextAdapter(tiny_backbone(), TextAdapterConfig(), torch.Generator().manual_seed(0))
+    method.prepare(support_view(tiny_backbone(), class_set("base")))
+    return method
+
+
+def fit_adapter(recipe: Recipe, method: TextAdapter) -> int:
+    return fit(
+        method,
+        recipe,
+        n=10,
+        shots=2,
+        batches_of=lambda epoch: lambda i: batch_of(tiny_backbone(), images("train")[i], i // 2),
+        generator=torch.Generator().manual_seed(0),
+    ).steps
+
+
+def test_steps_are_epochs_times_whole_batches() -> None:
+    assert fit_adapter(Recipe(epochs=3, batch_size=4), adapter()) == 6
+    assert fit_adapter(Recipe(epochs=3, epochs_by_shots={2: 1}, batch_size=4), adapter()) == 2
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_says_where() -> None:
+    method = adapter()
+    with torch.no_grad():
+        method.trainable.text_adapter.bias.fill_(math.nan)
+    with pytest.raises(NonFiniteLossError, match=r"text_adapter became nan.*learning rate.*epoch 1 of 2, step 1"):
+        fit_adapter(Recipe(epochs=2, batch_size=4), method)
