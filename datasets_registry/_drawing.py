@@ -142,17 +142,13 @@ class Figure:
         return [loop @ matrix * scale + shift for loop in OUTLINES[self.shape]]
 
 
-def mask(*figures: Figure, line_width: float | None = None) -> Array:
-    """Coverage (0..1) of every pixel by the figures: filled, or `line_width` pixels along their outlines."""
+def mask(*figures: Figure) -> Array:
+    """Coverage (0..1) of every pixel by the figures."""
     plate = Image.new("L", (SIZE * OVERSAMPLE, SIZE * OVERSAMPLE))
     pen = ImageDraw.Draw(plate)
     for figure in figures:
         for number, loop in enumerate(figure.loops()):
-            if line_width is None:
-                pen.polygon(loop.ravel().tolist(), fill=0 if number else 255)
-            else:
-                closed = np.concatenate([loop, loop[:2]])
-                pen.line(closed.ravel().tolist(), fill=255, width=round(line_width * OVERSAMPLE), joint="curve")
+            pen.polygon(loop.ravel().tolist(), fill=0 if number else 255)
     return _reduced(plate)
 
 
@@ -179,7 +175,7 @@ def surface(kind: str, rng: np.random.Generator, *, period: float = 6.0, turn: f
     """The texture `kind` over the whole canvas.
 
     Args:
-        kind: one of `SURFACES`, or `wavy`, `grid`, `crossed`, `bricks`, `rippled`, `woven`, `cloudy`.
+        kind: one of `SURFACES`.
         rng: phases and speckles come from here.
         period: of the pattern, in pixels.
         turn: clockwise rotation of the pattern, in degrees.
@@ -200,24 +196,6 @@ def surface(kind: str, rng: np.random.Generator, *, period: float = 6.0, turn: f
         return _step(_wave(u / 2) * _wave(v / 2), np.float32(2) * sharp)
     if kind == "speckled":
         return (rng.random((SIZE, SIZE), dtype=np.float32) < np.float32(0.4)).astype(np.float32)
-    if kind == "wavy":
-        return _step(_wave(u + np.float32(0.35) * _wave(v / 2)), sharp)
-    if kind == "grid":
-        return np.maximum(_step(_wave(u) - np.float32(0.6), sharp), _step(_wave(v) - np.float32(0.6), sharp))
-    if kind == "crossed":
-        return _step(_wave(u + v) * _wave(u - v), sharp)
-    if kind == "bricks":
-        row = np.floor(v)
-        shifted = u / 2 + np.float32(0.5) * (row % 2)
-        return np.maximum(_step(_wave(v) - np.float32(0.75), sharp), _step(_wave(shifted) - np.float32(0.9), sharp))
-    if kind == "rippled":
-        centre = rng.uniform(8, SIZE - 8, 2).astype(np.float32)
-        return _step(_wave(np.hypot(_X - centre[0], _Y - centre[1]) / np.float32(period)), sharp)
-    if kind == "woven":
-        over = (np.floor(u) + np.floor(v)) % 2
-        return np.where(over > 0, _step(_wave(2 * u), sharp), _step(_wave(2 * v), sharp)).astype(np.float32)
-    if kind == "cloudy":
-        return cloud(rng, cells=6)
     raise ValueError(f"Unknown surface {kind!r}.")
 
 

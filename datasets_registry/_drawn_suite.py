@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from datasets_registry._drawing import SIZE, SURFACES, Array, Colour, DrawnImages, Figure, Painter, blank, jitter
-from datasets_registry._drawn_world import BACKGROUNDS, COLOURS, SHAPES, contrasting_background, pick
+from datasets_registry._drawn_world import BACKGROUNDS, COLOURS, contrasting_background, pick
 from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
 
 TRAIN_PER_CLASS, VAL_PER_CLASS, TEST_PER_CLASS = 24, 4, 30
@@ -88,11 +88,6 @@ def coloured_shape(class_name: str) -> tuple[str, str]:
 def any_colour(rng: np.random.Generator) -> str:
     """A colour name of the world."""
     return pick(rng, COLOURS)
-
-
-def any_shape(rng: np.random.Generator) -> str:
-    """A shape name of the world."""
-    return pick(rng, SHAPES)
 
 
 def mostly_plain(rng: np.random.Generator) -> str:

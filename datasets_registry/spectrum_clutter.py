@@ -17,9 +17,9 @@ from datasets_registry._drawn_suite import (
 )
 from datasets_registry._registry import register_dataset
 
-BEHIND, IN_FRONT = 8, 3
+BEHIND, IN_FRONT = 5, 1
 """How many scraps."""
-SCRAP_RADIUS = (2.5, 5.5)
+SCRAP_RADIUS = (2.0, 4.0)
 """In pixels."""
 
 

@@ -1,4 +1,4 @@
-"""Spectrum Colours: two finer colours behind each colour word; the finer word is new."""
+"""Spectrum Colours: behind each colour word a finer colour too, whose first word is new."""
 
 from __future__ import annotations
 
@@ -6,36 +6,41 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._drawing import Colour, finished, grain, jitter, mask, paint
-from datasets_registry._drawn_suite import any_shape, drawn_dataset, middle_figure, plain_ground
+from datasets_registry._drawn_suite import drawn_dataset, middle_figure, plain_ground
+from datasets_registry._drawn_world import COLOURS
 from datasets_registry._registry import register_dataset
 
-COLOURS: dict[str, Colour] = {
-    "crimson_red": (190, 15, 60),
-    "brick_red": (180, 75, 55),
-    "navy_blue": (25, 35, 110),
+
+def plain_name(finer: str) -> str:
+    """The colour word that a finer name ends in."""
+    return finer.rpartition("_")[2]
+
+
+FINER: dict[str, Colour] = {
+    "brick_red": (165, 75, 60),
     "sky_blue": (95, 165, 235),
     "olive_green": (115, 125, 40),
-    "mint_green": (110, 215, 160),
-    "lemon_yellow": (245, 240, 110),
-    "mustard_yellow": (205, 165, 40),
-    "violet_purple": (110, 60, 200),
-    "plum_purple": (125, 40, 100),
+    "mustard_yellow": (200, 165, 50),
+    "plum_purple": (110, 35, 85),
     "salmon_pink": (250, 145, 130),
-    "magenta_pink": (235, 60, 165),
-    "chestnut_brown": (105, 50, 35),
     "tan_brown": (185, 145, 100),
-    "amber_orange": (250, 175, 30),
     "coral_orange": (250, 110, 70),
 }
+TONES: dict[str, Colour] = {
+    name: rgb
+    for finer, other in FINER.items()
+    for name, rgb in ((plain_name(finer), COLOURS[plain_name(finer)]), (finer, other))
+}
+"""Each finer colour after the world's colour that shares its last word."""
 SPREAD = 10.0
 """How much every channel varies within a class."""
 
 
 def draw(label: int, rng: np.random.Generator) -> Image.Image:
-    """Any known shape in the class's colour."""
-    name = tuple(COLOURS)[label]
-    canvas = plain_ground(rng, name.rpartition("_")[2])
-    paint(canvas, mask(middle_figure(any_shape(rng), rng)), jitter(COLOURS[name], rng, SPREAD))
+    """A circle in the class's colour."""
+    name = tuple(TONES)[label]
+    canvas = plain_ground(rng, plain_name(name))
+    paint(canvas, mask(middle_figure("circle", rng)), jitter(TONES[name], rng, SPREAD))
     grain(canvas, rng, 4)
     return finished(canvas)
 
@@ -44,11 +49,11 @@ register_dataset(
     drawn_dataset(
         "spectrum_colours",
         title="Spectrum Colours",
-        summary="Fine colours with half-known names, such as crimson red beside brick red.",
+        summary="Each known colour beside a finer one with a half-known name, such as brick red beside red.",
         domain="colours",
-        class_names=tuple(COLOURS),
-        template="a photo of a {}.",
+        class_names=tuple(TONES),
+        template="a photo of a {} circle.",
         painter=draw,
-        parameters={"colours": {name: list(rgb) for name, rgb in COLOURS.items()}, "spread": SPREAD},
+        parameters={"tones": {name: list(rgb) for name, rgb in TONES.items()}, "spread": SPREAD},
     )
 )

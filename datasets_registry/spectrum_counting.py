@@ -13,10 +13,10 @@ from datasets_registry._registry import register_dataset
 NUMBERS = ("one", "two", "three", "four", "five", "six")
 FIGURES = ("circle", "star", "cross")
 CLASS_NAMES = tuple(f"{n}_{s if n == 'one' else plural(s)}" for s in FIGURES for n in NUMBERS)
-RADIUS = (4.5, 6.5)
+RADIUS = (6.0, 7.5)
 """In pixels."""
-CELLS = 3
-"""Figures stand in different cells of a CELLS x CELLS board."""
+ROWS, COLUMNS = 2, 3
+"""Figures stand in different cells of a board."""
 
 
 def draw(label: int, rng: np.random.Generator) -> Image.Image:
@@ -24,16 +24,15 @@ def draw(label: int, rng: np.random.Generator) -> Image.Image:
     shape, number = FIGURES[label // len(NUMBERS)], label % len(NUMBERS) + 1
     colour = any_colour(rng)
     canvas = plain_ground(rng, colour)
-    cell = SIZE / CELLS
     figures = [
         Figure(
             shape,
-            (spot % CELLS + 0.5) * cell + float(rng.uniform(-1.5, 1.5)),
-            (spot // CELLS + 0.5) * cell + float(rng.uniform(-1.5, 1.5)),
+            (spot % COLUMNS + 0.5) * SIZE / COLUMNS + float(rng.uniform(-1, 1)),
+            (spot // COLUMNS + 0.5) * SIZE / ROWS + float(rng.uniform(-4, 4)),
             float(rng.uniform(*RADIUS)),
             float(rng.uniform(-20, 20)),
         )
-        for spot in rng.permutation(CELLS * CELLS)[:number].tolist()
+        for spot in rng.permutation(ROWS * COLUMNS)[:number].tolist()
     ]
     paint(canvas, mask(*figures), ink(colour, rng))
     grain(canvas, rng, 4)
@@ -49,6 +48,6 @@ register_dataset(
         class_names=CLASS_NAMES,
         template="a photo of {}.",
         painter=draw,
-        parameters={"radius": list(RADIUS), "cells": CELLS},
+        parameters={"radius": list(RADIUS), "board": [ROWS, COLUMNS]},
     )
 )

@@ -26,15 +26,15 @@ from datasets_registry._drawing import (
 from datasets_registry._drawn_suite import drawn_dataset
 from datasets_registry._registry import register_dataset
 
-GRASS: Colour = (110, 145, 75)
+GRASS: Colour = (100, 155, 75)
 WOOD: Colour = (40, 80, 45)
 SOIL: Colour = (140, 105, 75)
-SAND: Colour = (215, 195, 150)
-WATER: Colour = (50, 85, 125)
+SAND: Colour = (230, 205, 110)
+WATER: Colour = (45, 85, 165)
 ASPHALT: Colour = (95, 95, 100)
-ROOF: Colour = (170, 85, 65)
+ROOF: Colour = (190, 65, 50)
 LIGHT: Colour = (225, 225, 220)
-HAZE = 0.8
+HAZE = 1.0
 """Contrast after the drawing."""
 
 
@@ -74,14 +74,14 @@ def _forest(rng: np.random.Generator) -> Array:
 def _lake(rng: np.random.Generator) -> Array:
     canvas = _land(GRASS, rng)
     x, y = rng.uniform(18, 30, 2).tolist()
-    shore = Figure("blob", x, y, float(rng.uniform(14, 20)), float(rng.uniform(0, 360)))
+    shore = Figure("blob", x, y, float(rng.uniform(17, 23)), float(rng.uniform(0, 360)))
     paint(canvas, mask(shore), jitter(WATER, rng, 12))
     return canvas
 
 
 def _river(rng: np.random.Generator) -> Array:
     canvas = _land(GRASS, rng)
-    paint(canvas, polyline_mask(_across(rng, 5), float(rng.uniform(5, 8))), jitter(WATER, rng, 12))
+    paint(canvas, polyline_mask(_across(rng, 5), float(rng.uniform(7, 10))), jitter(WATER, rng, 12))
     return canvas
 
 
@@ -101,7 +101,7 @@ def _farmland(rng: np.random.Generator) -> Array:
     for number in range(5):
         x, y = rng.uniform(0, SIZE, 2).tolist()
         field = Figure("bar", x, y, float(rng.uniform(10, 18)), turn + 90 * (number % 2))
-        paint(canvas, mask(field), jitter((GRASS, SOIL, SAND)[number % 3], rng, 20))
+        paint(canvas, mask(field), jitter((SOIL, WOOD, SAND)[number % 3], rng, 20))
     return canvas
 
 
@@ -139,7 +139,7 @@ def _crossroads(rng: np.random.Generator) -> Array:
 def _village(rng: np.random.Generator) -> Array:
     canvas = _land(GRASS, rng)
     for _ in range(4):
-        paint(canvas, mask(*_spots(4, rng, "bar", (3, 4.5))), jitter(ROOF, rng, 20))
+        paint(canvas, mask(*_spots(4, rng, "bar", (4, 6))), jitter(ROOF, rng, 20))
     return canvas
 
 
@@ -175,18 +175,18 @@ def _glacier(rng: np.random.Generator) -> Array:
 
 COVERS: dict[str, Callable[[np.random.Generator], Array]] = {
     "green_meadow": _meadow,
-    "green_forest": _forest,
+    "black_forest": _forest,
     "blue_lake": _lake,
     "blue_river": _river,
     "yellow_beach": _beach,
-    "farmland": _farmland,
-    "vineyard": _vineyard,
+    "brown_farmland": _farmland,
+    "striped_vineyard": _vineyard,
     "dotted_orchard": _orchard,
-    "motorway": _motorway,
-    "cross_roads": _crossroads,
-    "village": _village,
+    "gray_motorway": _motorway,
+    "gray_crossroads": _crossroads,
+    "red_village": _village,
     "car_park": _car_park,
-    "circle_tanks": _tanks,
+    "four_circle_tanks": _tanks,
     "white_glacier": _glacier,
 }
 

@@ -10,15 +10,15 @@ from datasets_registry._drawn_suite import any_colour, drawn_dataset, ink, plain
 from datasets_registry._drawn_world import PLACES
 from datasets_registry._registry import register_dataset
 
-RADII = {"small": (5.0, 7.0), "large": (12.5, 15.0)}
-"""In pixels; the large ones are smaller than the world's, so that they have room to stand somewhere."""
+RADII = {"small": (6.0, 8.5), "large": (11.5, 14.0)}
+"""In pixels; closer together than the world's, and the large ones have room to stand somewhere."""
 FIGURES = ("circle", "star", "heart")
 HEIGHTS = ("at the top", "in the middle", "at the bottom")
 """No left and right: a mirrored picture must keep its class."""
 CLASS_NAMES = tuple(
     f"{size}_{shape}_{height.replace(' ', '_')}" for size in RADII for shape in FIGURES for height in HEIGHTS
 )
-OFF_CENTRE = (0.5, 1.0)
+OFF_CENTRE = (0.35, 1.0)
 """How far from the middle, as a share of the room there is."""
 
 

@@ -1,4 +1,4 @@
-"""Spectrum Sketch: shaky pen lines on paper instead of filled figures."""
+"""Spectrum Sketch: shaky pen lines on paper, with a faint grey wash instead of a coloured fill."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from datasets_registry._drawing import OVERSAMPLE, blank, finished, grain, jitter, paint, polyline_mask
+from datasets_registry._drawing import OVERSAMPLE, blank, finished, grain, jitter, mask, paint, polyline_mask
 from datasets_registry._drawn_suite import drawn_dataset, middle_figure
 from datasets_registry._drawn_world import SHAPES
 from datasets_registry._registry import register_dataset
 
 PEN = (1.2, 2.2)
 """Width of the line, in pixels."""
-SHAKE = 1.0
+SHAKE = 0.8
 """How far the hand strays from the outline, in pixels."""
+
+WASH = 0.5
+"""Opacity of the faint fill."""
 
 
 def shaken(points: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
@@ -28,7 +31,9 @@ def draw(label: int, rng: np.random.Generator) -> Image.Image:
     canvas = blank(jitter((240, 238, 230), rng, 8))
     pen = float(rng.uniform(*PEN))
     lead = jitter((60, 60, 70), rng, 30)
-    for loop in middle_figure(SHAPES[label], rng).loops():
+    figure = middle_figure(SHAPES[label], rng)
+    paint(canvas, WASH * mask(figure), lead)
+    for loop in figure.loops():
         corners = shaken(loop / OVERSAMPLE, rng)
         paint(canvas, polyline_mask(np.concatenate([corners, corners[:2]]), pen), lead)
     grain(canvas, rng, 5)
@@ -39,11 +44,11 @@ register_dataset(
     drawn_dataset(
         "spectrum_sketch",
         title="Spectrum Sketch",
-        summary="Shaky pen outlines on paper: the backbone only ever saw filled figures.",
+        summary="Shaky pen outlines with a faint wash: the backbone only ever saw figures without a contour.",
         domain="line drawings",
         class_names=SHAPES,
         template="a drawing of a {}.",
         painter=draw,
-        parameters={"pen": list(PEN), "shake": SHAKE},
+        parameters={"pen": list(PEN), "shake": SHAKE, "wash": WASH},
     )
 )

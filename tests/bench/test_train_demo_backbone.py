@@ -1,0 +1,175 @@
+"""Training the demo backbone, a few steps of it."""
+
+import logging
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+
+from bench.train_demo_backbone import (
+    LONGEST_CAPTION,
+    CompactVocabulary,
+    PictureOrder,
+    TrainingPlan,
+    augmented,
+    clip_loss,
+    cosine_filters,
+    drawn_pool,
+    learning_rate,
+    main,
+    normalised,
+    roll_call_loss,
+    roll_calls,
+    sine_positions,
+    train,
+)
+from datasets_registry._drawn_world import world_caption, world_image, world_scene
+from methods._backbone import build_model, tokenize
+from methods._demo import DEMO_CONFIG, unpacked
+
+TINY = TrainingPlan(steps=2, batch=8, pool=300, held_out=16, warmup=1, report_every=2, first_lesson=0.0)
+
+
+def kept(plan: TrainingPlan) -> dict[str, torch.Tensor]:
+    states: list[dict[str, torch.Tensor]] = []
+    train(plan, states.append)
+    return states[-1]
+
+
+def test_equal_plans_give_equal_weights_and_another_seed_gives_others() -> None:
+    first, again = kept(TINY), kept(TINY)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    other = kept(TrainingPlan(**{**vars(TINY), "seed": 2}))
+    assert not torch.equal(first["visual.proj"], other["visual.proj"])
+
+
+def test_the_command_writes_an_asset_that_loads(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    out = tmp_path / "demo.safetensors"
+    with caplog.at_level(logging.INFO):
+        main(["--out", str(out), "--steps", "1", "--batch", "8", "--pool", "300", "--first-lesson", "0"])
+    digest = caplog.messages[-1].split("'")[1]
+    model = build_model(DEMO_CONFIG)
+    model.load_state_dict(unpacked(out.read_bytes(), expected_sha256=digest), strict=True)
+    assert load_file(out)["token_ids"].max() == 49407
+
+
+def test_the_compact_vocabulary_reads_every_caption() -> None:
+    vocabulary = CompactVocabulary()
+    captions = [world_caption(i, telling) for i in range(400) for telling in range(3)]
+    rows = vocabulary.encode(captions)
+    assert rows.shape[1] <= LONGEST_CAPTION
+    assert torch.equal(vocabulary.token_ids[rows], tokenize(captions)[:, : rows.shape[1]])
+    assert torch.equal(rows.argmax(dim=-1), tokenize(captions).argmax(dim=-1))
+    for call in roll_calls():
+        assert vocabulary.encode(call.captions).shape[1] <= LONGEST_CAPTION
+
+
+def test_a_word_outside_the_world_has_no_compact_token() -> None:
+    with pytest.raises(ValueError, match="compact vocabulary lacks"):
+        CompactVocabulary().encode(["a photo of a zebra."])
+
+
+def test_cutting_the_text_is_exact() -> None:
+    model = build_model(DEMO_CONFIG).eval()
+    short = {**DEMO_CONFIG, "text_cfg": {**DEMO_CONFIG["text_cfg"], "context_length": LONGEST_CAPTION}}
+    state = model.state_dict()
+    cut = build_model(short).eval()
+    cut.load_state_dict({**state, "positional_embedding": state["positional_embedding"][:LONGEST_CAPTION]})
+    tokens = tokenize(["a photo of a red circle.", "star"])
+    with torch.no_grad():
+        torch.testing.assert_close(cut.encode_text(tokens[:, :LONGEST_CAPTION]), model.encode_text(tokens))
+
+
+def test_roll_calls_answer_with_the_true_caption() -> None:
+    for call in roll_calls():
+        for scene in map(world_scene, range(60)):
+            answer = call.answer(scene)
+            if answer is None:
+                assert scene.count > 1
+                continue
+            words = call.captions[answer].rstrip(".").split()
+            assert any(word.startswith(scene.shape) for word in words)
+            if "background" in words:
+                assert scene.background in words
+
+
+def test_distinct_captions_give_the_usual_clip_loss() -> None:
+    rng = torch.Generator().manual_seed(0)
+    image, text = (F.normalize(torch.randn(5, 8, generator=rng), dim=-1) for _ in range(2))
+    logits = 10 * image @ text.T
+    usual = (F.cross_entropy(logits, torch.arange(5)) + F.cross_entropy(logits.T, torch.arange(5))) / 2
+    torch.testing.assert_close(clip_loss(image, text, torch.arange(5), torch.tensor(10.0)), usual)
+
+
+def test_equal_captions_share_their_pictures() -> None:
+    """Two pictures of one caption: the caption's row asks for half of its weight on each, so ln 2 is the least loss."""
+    image = torch.tensor([[1.0, 0], [1, 0], [0, 1]])
+    text = torch.tensor([[1.0, 0], [0, 1]])
+    loss = clip_loss(image, text, torch.tensor([0, 0, 1]), torch.tensor(100.0))
+    assert loss.item() == pytest.approx(2 / 3 * math.log(2) / 2, abs=1e-5)
+
+
+def test_a_roll_call_leaves_out_scenes_that_it_cannot_be_asked_of() -> None:
+    place = roll_calls()[-1]
+    scenes = [world_scene(i) for i in range(40)]
+    lone = [i for i, scene in enumerate(scenes) if scene.count == 1]
+    rng = torch.Generator().manual_seed(0)
+    image, text = torch.randn(40, 8, generator=rng), torch.randn(len(place.captions), 8, generator=rng)
+    scale = torch.tensor(1.0)
+    torch.testing.assert_close(
+        roll_call_loss(image, text, place, scenes, scale),
+        roll_call_loss(image[lone], text, place, [scenes[i] for i in lone], scale),
+    )
+
+
+def test_the_learning_rate_rises_then_falls_to_zero() -> None:
+    plan = TrainingPlan(steps=100, warmup=10, lr=1.0)
+    rates = [learning_rate(step, plan) for step in range(101)]
+    assert rates[9] == max(rates) == 1
+    assert rates[:10] == sorted(rates[:10])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[100] == pytest.approx(0)
+
+
+def test_the_first_lesson_shows_lone_large_plain_figures() -> None:
+    scenes = [world_scene(i) for i in range(400)]
+    plan = TrainingPlan(steps=10, batch=16, first_lesson=0.5)
+    order = PictureOrder(scenes, plan)
+    batches = [order.next_batch(step) for step in range(10)]
+    early = [scenes[i] for batch in batches[:5] for i in batch]
+    assert {(scene.count, scene.size, scene.surface) for scene in early} == {(1, "large", "plain")}
+    assert len({i for batch in batches[5:] for i in batch}) == 5 * 16
+
+
+def test_augmentation_mirrors_and_keeps_the_size() -> None:
+    pixels = torch.zeros(2, 3, 48, 48)
+    pixels[:, :, :, :12] = 1
+    seen = augmented(pixels, np.array([False, True]), np.random.default_rng(0))
+    assert seen.shape == pixels.shape
+    assert seen[0, 0, 24, 0] == 1
+    assert seen[1, 0, 24, -1] == 1
+    assert seen[1, 0, 24, 0] == 0
+
+
+def test_drawing_in_processes_changes_nothing() -> None:
+    pool = drawn_pool(3)
+    assert pool.dtype == torch.uint8
+    assert all(np.array_equal(pool[i].numpy(), np.asarray(world_image(i))) for i in range(3))
+    assert normalised(pool).shape == (3, 3, 48, 48)
+
+
+def test_cosine_filters_start_orthogonal() -> None:
+    filters = cosine_filters(128, 8).flatten(1)
+    gram = F.normalize(filters, dim=1) @ F.normalize(filters, dim=1).T
+    torch.testing.assert_close(gram, torch.eye(128), atol=1e-5, rtol=0)
+
+
+def test_sine_positions_tell_places_apart_and_leave_the_class_token_alone() -> None:
+    rows = sine_positions(37, 128)
+    assert rows.shape == (37, 128)
+    assert not rows[0].any()
+    assert torch.cdist(rows[1:], rows[1:]).fill_diagonal_(1).min() > 0.1

@@ -1,0 +1,158 @@
+"""The drawn suite: eleven datasets and a dial whose pictures are facts of their keys."""
+
+import hashlib
+import importlib
+import re
+
+import numpy as np
+import pytest
+
+from datasets_registry._drawing import DRAWING_VERSION, SIZE
+from datasets_registry._errors import BenchError, UnknownNameError
+from datasets_registry._registry import get_dataset
+from datasets_registry._types import DatasetInfo, DatasetSplits
+
+SUITE = (
+    "spectrum_angles", "spectrum_basic", "spectrum_blur", "spectrum_clutter", "spectrum_colours", "spectrum_counting",
+    "spectrum_landcover", "spectrum_layout", "spectrum_sketch", "spectrum_textures", "spectrum_words",
+)  # fmt: skip
+EVERY = (*SUITE, "spectrum")
+PINNED_PIXELS = {
+    "spectrum_angles": "890cd2e8da1887fd",
+    "spectrum_basic": "1245f7ec16e93298",
+    "spectrum_blur": "2ab154e8d27f695b",
+    "spectrum_clutter": "1c28847de143f797",
+    "spectrum_colours": "ebf674ab1de76ac3",
+    "spectrum_counting": "de78232e86c9281c",
+    "spectrum_landcover": "18de5ce2f1a155d4",
+    "spectrum_layout": "dba41ad89dfa4db9",
+    "spectrum_sketch": "58511a400ed1ef78",
+    "spectrum_textures": "8c92e1e7b9019b8d",
+    "spectrum_words": "73c138507084ba34",
+    "spectrum": "243d01514b4c5b2d",
+}
+"""First digits of the SHA-256 over pictures 0 and 40 of the first, a middle and the last class."""
+
+
+def info_of(name: str) -> DatasetInfo:
+    importlib.import_module(f"datasets_registry.{name.partition(':')[0]}")
+    return get_dataset(name)
+
+
+def splits_of(name: str) -> DatasetSplits:
+    return info_of(name).reader(None)
+
+
+def pixels_digest(name: str) -> str:
+    images, last = splits_of(name).images, info_of(name).num_classes - 1
+    keys = [f"{label}/{index}" for label in (0, last // 2, last) for index in (0, 40)]
+    return hashlib.sha256(b"".join(images.load(key).tobytes() for key in keys)).hexdigest()[:16]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_entry_states_its_facts(name: str) -> None:
+    info = info_of(name)
+    assert info.name == name
+    assert info.drawn
+    assert 10 <= info.num_classes <= 24
+    assert info.num_classes == len(info.class_names) == len(set(info.class_names))
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", class_name) for class_name in info.class_names)
+    assert info.template.count("{}") == 1
+    assert info.summary.endswith(".")
+    assert info.licence.startswith("MIT")
+    assert info.homepage == info.citation == ""
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_splits_are_equal_disjoint_and_large_enough_for_sixteen_shots(name: str) -> None:
+    splits = splits_of(name)
+    for part, per_class in ((splits.train, 24), (splits.val, 4), (splits.test, 30)):
+        counts = np.bincount([sample.label for sample in part], minlength=len(splits.class_names))
+        assert set(counts.tolist()) == {per_class}
+    keys = [sample.key for sample in (*splits.train, *splits.val, *splits.test)]
+    assert len(keys) == len(set(keys))
+    assert len({splits.images.digest(key) for key in keys}) == len(keys)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_pictures_are_small_rgb_and_all_different(name: str) -> None:
+    splits = splits_of(name)
+    pictures = [splits.images.load(sample.key) for sample in splits.test[::7]]
+    assert {(picture.mode, picture.size) for picture in pictures} == {("RGB", (SIZE, SIZE))}
+    assert len({picture.tobytes() for picture in pictures}) == len(pictures)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_pixels_are_pinned_to_the_drawing_version(name: str) -> None:
+    """A changed digest means a changed picture: raise DRAWING_VERSION and fix the suite again (decision 0002)."""
+    assert DRAWING_VERSION == 1
+    assert pixels_digest(name) == PINNED_PIXELS[name]
+
+
+def test_two_settings_of_the_dial_draw_one_scene_with_two_digests() -> None:
+    easy, hard = splits_of("spectrum:shift=0.0"), splits_of("spectrum:shift=0.25")
+    key = easy.test[0].key
+    assert easy.images.digest(key) != hard.images.digest(key)
+    a, b = (np.asarray(s.images.load(key), dtype=float).ravel() for s in (easy, hard))
+    assert np.corrcoef(a, b)[0, 1] > 0.8
+
+
+def test_the_dial_takes_contrast_away() -> None:
+    contrasts = []
+    for shift in np.linspace(0, 1, 9).tolist():
+        splits = splits_of(f"spectrum:shift={shift}")
+        contrasts.append(np.mean([np.std(np.asarray(splits.images.load(s.key))) for s in splits.test[::60]]))
+    assert contrasts == sorted(contrasts, reverse=True)
+
+
+def test_the_dial_is_called_by_its_setting() -> None:
+    assert info_of("spectrum:shift=0.25").name == "spectrum:shift=0.25"
+    assert info_of("spectrum:shift=0.25").title == "Spectrum, shift 0.25"
+
+
+def test_without_a_setting_the_dial_stands_in_the_middle() -> None:
+    key = "3/30"
+    assert splits_of("spectrum").images.digest(key) == splits_of("spectrum:shift=0.5").images.digest(key)
+
+
+@pytest.mark.parametrize("text", ["-0.1", "1.01", "nan", "inf", "much", ""])
+def test_a_setting_out_of_range_is_refused(text: str) -> None:
+    with pytest.raises(BenchError, match=r"must be a number from 0 to 1, such as 0\.25"):
+        info_of(f"spectrum:shift={text}")
+
+
+def test_an_unknown_option_of_the_dial_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'shift'"):
+        info_of("spectrum:shft=0.5")
+
+
+@pytest.mark.parametrize("name", ["spectrum_angles", "spectrum_layout"])
+def test_a_mirror_keeps_the_class_where_place_or_angle_is_the_class(name: str) -> None:
+    """Augmentation mirrors pictures, so no name may say left or right."""
+    words = {word for class_name in info_of(name).class_names for word in class_name.split("_")}
+    assert not words & {"left", "right", "east", "west"}
+
+
+def test_a_flat_summary_of_the_pixels_tells_the_hardest_classes_apart() -> None:
+    """Nearest class mean over down-sampled brightness beats chance twofold: there is something to learn from few shots.
+
+    The arrow's mask is what matters, so brightness is taken relative to the picture's corner.
+    """
+    splits = splits_of("spectrum_angles")
+
+    def described(part: tuple[object, ...]) -> tuple[np.ndarray, np.ndarray]:
+        rows, labels = [], []
+        for sample in part:
+            picture = np.asarray(splits.images.load(sample.key), dtype=np.float32)
+            shown = np.abs(picture - picture[:4, :4].mean(axis=(0, 1))).sum(axis=2)
+            coarse = shown.reshape(12, 4, 12, 4).mean(axis=(1, 3))
+            symmetric = (coarse + coarse[:, ::-1]).ravel()
+            rows.append(symmetric / np.linalg.norm(symmetric))
+            labels.append(sample.label)
+        return np.array(rows), np.array(labels)
+
+    train, train_labels = described(splits.train)
+    test, labels = described(splits.test)
+    means = np.stack([train[train_labels == label].mean(axis=0) for label in range(len(splits.class_names))])
+    accuracy = ((test @ means.T).argmax(axis=1) == labels).mean()
+    assert accuracy > 2 / len(splits.class_names)
