@@ -1,25 +1,8 @@
 """The catalogue of datasets. Importing it registers every entry and touches neither an image nor torch."""
 
-from datasets_registry import (
-    dtd,
-    eurosat,
-    oxford_pets,
-    spectrum,
-    spectrum_angles,
-    spectrum_basic,
-    spectrum_blur,
-    spectrum_clutter,
-    spectrum_colours,
-    spectrum_counting,
-    spectrum_landcover,
-    spectrum_layout,
-    spectrum_sketch,
-    spectrum_textures,
-    spectrum_words,
-)
 from datasets_registry._build import build_task, eval_fingerprint
 from datasets_registry._errors import BenchError, DataError, RegistrationError, ShotsError, UnknownNameError
-from datasets_registry._registry import DATASETS, Registry, get_dataset, list_datasets, register_dataset
+from datasets_registry._registry import DATASETS, Registry, get_dataset, import_catalogue, list_datasets, register_dataset
 from datasets_registry._types import (
     ClassSet,
     DatasetInfo,
@@ -54,23 +37,10 @@ __all__ = [
     "SupportSet",
     "UnknownNameError",
     "build_task",
-    "dtd",
-    "eurosat",
     "eval_fingerprint",
     "get_dataset",
     "list_datasets",
-    "oxford_pets",
     "register_dataset",
-    "spectrum",
-    "spectrum_angles",
-    "spectrum_basic",
-    "spectrum_blur",
-    "spectrum_clutter",
-    "spectrum_colours",
-    "spectrum_counting",
-    "spectrum_landcover",
-    "spectrum_layout",
-    "spectrum_sketch",
-    "spectrum_textures",
-    "spectrum_words",
 ]
+
+import_catalogue(__name__, __path__)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Generic, TypeVar
@@ -12,6 +14,19 @@ from datasets_registry._errors import BenchError, RegistrationError, UnknownName
 from datasets_registry._types import DatasetInfo
 
 T = TypeVar("T")
+
+
+def import_catalogue(package: str, folders: Iterable[str]) -> None:
+    """Import every module of a package whose name has no leading underscore, in alphabetical order.
+
+    In a catalogue those modules are the entries, one each, and importing one registers it: a new file is a new entry,
+    and no list has to be kept.
+    """
+    for module in sorted(pkgutil.iter_modules(folders), key=lambda module: module.name):
+        if not module.name.startswith("_"):
+            importlib.import_module(f"{package}.{module.name}")
+
+
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 

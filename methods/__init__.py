@@ -2,19 +2,7 @@
 
 from __future__ import annotations
 
-from methods import (
-    apex,
-    clip_adapter,
-    coop,
-    deep_text_prompts,
-    ivlp,
-    text_adapter,
-    text_prompts_visual_adapter,
-    visual_adapter,
-    vpt,
-    vpt_text_adapter,
-    zero_shot,
-)
+from datasets_registry._registry import import_catalogue
 from methods._base import (
     Batch,
     Classifier,
@@ -26,7 +14,8 @@ from methods._base import (
     Needs,
     SupportView,
     TrainableMethod,
-    UnsupportedBackboneError,
+    cosine_logits,
+    require_known_classes,
 )
 from methods._recipe import Optimizer, Recipe, Warmup
 from methods._registry import METHODS, get_method, list_methods, register_method
@@ -45,20 +34,12 @@ __all__ = [
     "Recipe",
     "SupportView",
     "TrainableMethod",
-    "UnsupportedBackboneError",
     "Warmup",
-    "apex",
-    "clip_adapter",
-    "coop",
-    "deep_text_prompts",
+    "cosine_logits",
     "get_method",
-    "ivlp",
     "list_methods",
     "register_method",
-    "text_adapter",
-    "text_prompts_visual_adapter",
-    "visual_adapter",
-    "vpt",
-    "vpt_text_adapter",
-    "zero_shot",
+    "require_known_classes",
 ]
+
+import_catalogue(__name__, __path__)

@@ -45,10 +45,6 @@ class ClosedVocabularyError(BenchError, ValueError):
     """A method whose parameters are tied to its training classes was asked about other classes."""
 
 
-class UnsupportedBackboneError(BenchError, ValueError):
-    """A backbone that lacks the part a method has to change."""
-
-
 class UndeclaredNeedError(BenchError, RuntimeError):
     """A method touched something of a batch that its `needs` does not declare."""
 
