@@ -1,14 +1,22 @@
 """The packaged backbone: small, whole, loadable as an ordinary CLIP, and good at its own world."""
 
+import hashlib
+import importlib
+import re
 from importlib import resources
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load, save
+from scipy.stats import spearmanr
 
 from datasets_registry._drawn_world import COLOURS, SHAPES, world_image, world_scene
 from datasets_registry._errors import BenchError
+from datasets_registry._registry import get_dataset
 from methods._backbone import CLIP_MEAN, CLIP_STD, build_model, tokenize
 from methods._demo import DEMO_ASSET, DEMO_CONFIG, DEMO_SHA256, demo_state_dict, packed, unpacked, unread_token_rows
 
@@ -16,6 +24,32 @@ from methods._demo import DEMO_ASSET, DEMO_CONFIG, DEMO_SHA256, demo_state_dict,
 @pytest.fixture(scope="module")
 def state() -> dict[str, torch.Tensor]:
     return demo_state_dict()
+
+
+@pytest.fixture(scope="module")
+def model(state: dict[str, torch.Tensor]) -> Any:
+    model = build_model(DEMO_CONFIG)
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def normalised(pictures: list[Image.Image]) -> torch.Tensor:
+    pixels = torch.from_numpy(np.stack([np.asarray(picture) for picture in pictures])).permute(0, 3, 1, 2) / 255
+    return (pixels - torch.tensor(CLIP_MEAN).view(3, 1, 1)) / torch.tensor(CLIP_STD).view(3, 1, 1)
+
+
+def zero_shot_accuracy(model: Any, name: str, every: int = 1) -> float:
+    """Over all classes, on each `every`-th test picture."""
+    importlib.import_module(f"datasets_registry.{name.partition(':')[0]}")
+    info = get_dataset(name)
+    splits = info.reader(None)
+    texts = [info.template.replace("{}", class_name.replace("_", " ")) for class_name in splits.class_names]
+    samples = splits.test[::every]
+    with torch.no_grad():
+        text = model.encode_text(tokenize(texts), normalize=True)
+        image = model.encode_image(normalised([splits.images.load(s.key) for s in samples]), normalize=True)
+    guesses = (image @ text.T).argmax(dim=-1).tolist()
+    return float(np.mean([guess == sample.label for guess, sample in zip(guesses, samples, strict=True)]))
 
 
 @pytest.fixture(scope="module")
@@ -71,22 +105,16 @@ def test_words_that_training_never_read_are_distinct_and_the_same_everywhere(
 def test_packing_keeps_what_was_trained(state: dict[str, torch.Tensor], asset: bytes) -> None:
     tensors = packed(state, load(asset)["token_ids"].long())
     content = save(tensors)
-    import hashlib
-
     again = unpacked(content, expected_sha256=hashlib.sha256(content).hexdigest())
     assert again.keys() == state.keys()
     assert all(torch.equal(again[name], state[name]) for name in state)
 
 
-def test_it_names_the_figures_of_its_own_world(state: dict[str, torch.Tensor]) -> None:
+def test_it_names_the_figures_of_its_own_world(model: Any) -> None:
     """Pictures far beyond the training pool; every colour with every shape, chance 1 in 120."""
-    model = build_model(DEMO_CONFIG)
-    model.load_state_dict(state)
-    model.eval()
     scenes = {i: world_scene(i) for i in range(900_000, 900_400)}
     shown = [i for i, scene in scenes.items() if scene.count == 1 and scene.size != "small"]
-    pixels = torch.from_numpy(np.stack([np.asarray(world_image(i)) for i in shown])).permute(0, 3, 1, 2) / 255
-    pixels = (pixels - torch.tensor(CLIP_MEAN).view(3, 1, 1)) / torch.tensor(CLIP_STD).view(3, 1, 1)
+    pixels = normalised([world_image(i) for i in shown])
     names = [(colour, shape) for colour in COLOURS for shape in SHAPES]
     with torch.no_grad():
         image = model.encode_image(pixels, normalize=True)
@@ -94,3 +122,26 @@ def test_it_names_the_figures_of_its_own_world(state: dict[str, torch.Tensor]) -
     guesses = [names[i] for i in (image @ text.T).argmax(dim=-1).tolist()]
     right = [guess == (scenes[i].colour, scenes[i].shape) for guess, i in zip(guesses, shown, strict=True)]
     assert np.mean(right) > 0.8
+
+
+def test_the_suite_spreads_as_its_decision_says(model: Any) -> None:
+    """The table of decision 0002 is measured again; its thirds are filled, and both ends are reached."""
+    decision = Path(__file__).parents[2] / "docs" / "decisions" / "0002-spectrum-suite.md"
+    rows = re.findall(r"^\| `(spectrum_\w+)` \|.*\| (\d+) \| [\d.]+ \| ([\d.]+) \|", decision.read_text(), re.MULTILINE)
+    written = {name: float(percent) / 100 for name, _, percent in rows}
+    classes = {name: int(count) for name, count, _ in rows}
+    measured = {name: zero_shot_accuracy(model, name) for name in written}
+    assert len(measured) == 11
+    assert measured == pytest.approx(written, abs=0.006)
+    assert max(measured.values()) > 0.9
+    assert any(measured[name] < 2 / classes[name] for name in measured)
+    for low, high in ((0.15, 0.4), (0.4, 0.65), (0.65, 0.9)):
+        assert sum(low <= accuracy <= high for accuracy in measured.values()) >= 3
+
+
+def test_accuracy_falls_along_the_dial(model: Any) -> None:
+    shifts = np.linspace(0, 1, 9).tolist()
+    accuracies = [zero_shot_accuracy(model, f"spectrum:shift={shift}", every=3) for shift in shifts]
+    assert spearmanr(shifts, accuracies).statistic < -0.98
+    assert accuracies[0] > 0.95
+    assert accuracies[-1] < 2 / 24
