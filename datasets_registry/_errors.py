@@ -9,6 +9,10 @@ import difflib
 from collections.abc import Iterable
 
 
+LISTED = 40
+"""How many registered names an error lists."""
+
+
 class BenchError(Exception):
     """Anything this project refuses on purpose; the command line shows the message without a trace."""
 
@@ -20,7 +24,9 @@ class UnknownNameError(BenchError, KeyError):
         names = sorted(known)
         close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         hint = f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
-        super().__init__(f"Unknown {kind} {name!r}.{hint} Registered: {', '.join(names) or 'none'}.")
+        listed = ", ".join(names[:LISTED]) or "none"
+        more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+        super().__init__(f"Unknown {kind} {name!r}.{hint} Registered: {listed}{more}.")
 
     def __str__(self) -> str:
         return str(self.args[0])

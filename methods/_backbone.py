@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import pickle
 import re
@@ -11,13 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
-import open_clip
 import safetensors
 import torch
 from jaxtyping import Float, Int
-from open_clip.model import CLIP, CustomTextCLIP
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -47,6 +47,11 @@ SUGGESTED = {
     "EVA02-B-16.merged2b_s8b_b131k": "EVA-02, used in APEX Table 15",
     "coca_ViT-B-32.laion2b_s13b_b90k": "CoCa, used in APEX Table 15",
 }
+
+
+def open_clip() -> ModuleType:
+    """The library, imported on first use: it takes longer than torch itself, and planning a sweep seldom needs it."""
+    return importlib.import_module("open_clip")
 
 
 class WeightsError(BenchError, ValueError):
@@ -82,9 +87,9 @@ class BackboneSpec:
         """open_clip's model configuration, with `quick_gelu` as the weights were trained."""
         if self.arch in OWN_CONFIGS:
             return json.loads(json.dumps(OWN_CONFIGS[self.arch]))
-        config = open_clip.get_model_config(self.arch)
+        config = open_clip().get_model_config(self.arch)
         if config is None:
-            raise UnknownNameError("architecture", self.arch, [*open_clip.list_models(), *OWN_CONFIGS])
+            raise UnknownNameError("architecture", self.arch, [*open_clip().list_models(), *OWN_CONFIGS])
         for key in ("hf_model_name", "hf_tokenizer_name"):
             if key in config["text_cfg"]:
                 raise BenchError(
@@ -107,7 +112,7 @@ class BackboneSpec:
             if named and self.activation == "gelu":
                 raise WeightsError(f"{self.arch} is a QuickGELU architecture, but {self.path} was given as gelu.")
             return named or self.activation == "quickgelu"
-        trained = bool(open_clip.get_pretrained_cfg(self.arch, self.tag).get("quick_gelu", False))
+        trained = bool(open_clip().get_pretrained_cfg(self.arch, self.tag).get("quick_gelu", False))
         if named and not trained:
             raise WeightsError(f"{self.arch} means QuickGELU, but {self.tag!r} was trained without; drop '-quickgelu'.")
         return trained
@@ -145,10 +150,10 @@ def parse_backbone(text: str) -> BackboneSpec:
         raise UnknownNameError("backbone", text, SUGGESTED)
     if arch in OWN_CONFIGS:
         tags = ["random", DEMO_TAG] if arch == DEMO_ARCH else ["random"]
-    elif arch in open_clip.list_models():
-        tags = ["random", *open_clip.list_pretrained_tags_by_model(arch)]
+    elif arch in open_clip().list_models():
+        tags = ["random", *open_clip().list_pretrained_tags_by_model(arch)]
     else:
-        raise UnknownNameError("architecture", arch, [*open_clip.list_models(), *OWN_CONFIGS])
+        raise UnknownNameError("architecture", arch, [*open_clip().list_models(), *OWN_CONFIGS])
     if tag not in tags:
         raise UnknownNameError(f"weights of {arch}", tag, tags)
     spec = BackboneSpec(arch, tag)
@@ -166,11 +171,11 @@ def build_model(config: dict[str, Any]) -> nn.Module:
     config = json.loads(json.dumps(config))
     custom_text = config.pop("custom_text", False)
     if "multimodal_cfg" in config:
-        model: nn.Module = open_clip.CoCa(**config)
+        model: nn.Module = open_clip().CoCa(**config)
     elif custom_text:
-        model = CustomTextCLIP(**config)
+        model = open_clip().CustomTextCLIP(**config)
     else:
-        model = CLIP(**config)
+        model = open_clip().CLIP(**config)
     return model.float().eval()
 
 
@@ -210,7 +215,7 @@ def load_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
     """
     own = model.state_dict()
     if "text.positional_embedding" in own and "positional_embedding" in state:
-        state = open_clip.factory.convert_to_custom_text_state_dict(state)
+        state = open_clip().factory.convert_to_custom_text_state_dict(state)
     wrong = [
         f"{k} is {tuple(state[k].shape)}, needs {tuple(own[k].shape)}"
         for k in own
@@ -229,7 +234,7 @@ def load_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
 
 @lru_cache(maxsize=1)
 def _tokenizer() -> Any:
-    return open_clip.tokenizer.SimpleTokenizer()
+    return open_clip().tokenizer.SimpleTokenizer()
 
 
 def tokenize(texts: Sequence[str], context_length: int = 77) -> Int[Tensor, "n context"]:
@@ -388,9 +393,9 @@ def _load_pretrained(
     model: nn.Module, spec: BackboneSpec, mean: tuple[float, ...], std: tuple[float, ...]
 ) -> tuple[Any, Any]:
     """Fetch open_clip's weights for the tag and load them; returns the preprocessing they were trained with."""
-    facts = open_clip.get_pretrained_cfg(spec.arch, spec.tag)
+    facts = open_clip().get_pretrained_cfg(spec.arch, spec.tag)
     try:
-        path = open_clip.download_pretrained(facts)
+        path = open_clip().download_pretrained(facts)
     except Exception as error:  # open_clip, urllib and the hub client share no base class
         raise WeightsError(
             f"The weights {spec.slug} could not be fetched ({type(error).__name__}: {error}). "
@@ -398,5 +403,5 @@ def _load_pretrained(
         ) from error
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        open_clip.load_checkpoint(model, path, weights_only=True)
+        open_clip().load_checkpoint(model, path, weights_only=True)
     return tuple(facts.get("mean") or mean), tuple(facts.get("std") or std)
