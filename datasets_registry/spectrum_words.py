@@ -9,8 +9,8 @@ from datasets_registry._drawing import finished, grain, mask, paint
 from datasets_registry._drawn_suite import drawn_dataset, ink, middle_figure, plain_ground
 from datasets_registry._registry import register_dataset
 
-WORDS = {"disc": "circle", "tile": "square", "hoop": "ring", "star": "star", "heart": "heart", "moon": "moon"}
-"""The name in a class's name, and the world's shape that it stands for; the last three are known."""
+WORDS = {"disc": "circle", "star": "star", "tile": "square", "heart": "heart", "hoop": "ring", "moon": "moon"}
+"""The word in a class's name, and the world's shape that it stands for; every second one is known."""
 TONES = ("red", "green", "blue", "yellow")
 CLASS_NAMES = tuple(f"{tone}_{word}" for word in WORDS for tone in TONES)
 

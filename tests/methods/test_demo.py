@@ -47,7 +47,8 @@ def zero_shot_accuracy(model: Any, name: str, every: int = 1) -> float:
     samples = splits.test[::every]
     with torch.no_grad():
         text = model.encode_text(tokenize(texts), normalize=True)
-        image = model.encode_image(normalised([splits.images.load(s.key) for s in samples]), normalize=True)
+        pixels = normalised([splits.images.load(sample.key) for sample in samples])
+        image = torch.cat([model.encode_image(block, normalize=True) for block in pixels.split(128)])
     guesses = (image @ text.T).argmax(dim=-1).tolist()
     return float(np.mean([guess == sample.label for guess, sample in zip(guesses, samples, strict=True)]))
 
@@ -141,7 +142,7 @@ def test_the_suite_spreads_as_its_decision_says(model: Any) -> None:
 
 def test_accuracy_falls_along_the_dial(model: Any) -> None:
     shifts = np.linspace(0, 1, 9).tolist()
-    accuracies = [zero_shot_accuracy(model, f"spectrum:shift={shift}", every=3) for shift in shifts]
+    accuracies = [zero_shot_accuracy(model, f"spectrum:shift={shift}", every=6) for shift in shifts]
     assert spearmanr(shifts, accuracies).statistic < -0.98
     assert accuracies[0] > 0.95
     assert accuracies[-1] < 2 / 24
