@@ -10,7 +10,7 @@ import typer
 
 import bench
 from bench.cli.backbones import backbones
-from bench.cli.datasets import datasets
+from bench.cli.datasets import datasets_app
 from bench.cli.demo import demo
 from bench.cli.doctor import doctor
 from bench.cli.leaderboard import leaderboard
@@ -45,8 +45,9 @@ def _root(
     pass
 
 
-for command in (run, demo, leaderboard, report, methods, datasets, backbones, show, doctor):
+for command in (run, demo, leaderboard, report, methods, backbones, show, doctor):
     app.command()(command)
+app.add_typer(datasets_app, name="datasets")
 app.add_typer(results_app, name="results")
 
 

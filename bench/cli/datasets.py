@@ -1,15 +1,38 @@
-"""`etl-bench datasets`: the catalogue of datasets, and what one is like on this machine."""
+"""`etl-bench datasets`: the group of commands about datasets; bare it lists them, with a name it shows one."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from bench.cli import _options as opt
 
+SHOW = "show"
 
-def datasets(
+
+class _ShowsByDefault(TyperGroup):
+    """`datasets` and `datasets NAME` mean `datasets show` and `datasets show NAME`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        # Any: typer's context is click's or, from 0.29 on, one of its own
+        asks_for_help = bool(args) and args[0] in ctx.help_option_names
+        if not asks_for_help and not (args and args[0] in self.commands):
+            args = [SHOW, *args]
+        return super().parse_args(ctx, args)
+
+
+datasets_app = typer.Typer(
+    cls=_ShowsByDefault,
+    help="List the datasets, or read one (`etl-bench datasets NAME`) and show its facts.",
+)
+
+
+@datasets_app.command(SHOW)
+def show(
     name: Annotated[str | None, typer.Argument(help="Read this dataset and show its facts.")] = None,
     data_root: opt.DataRoot = None,
     as_json: opt.AsJson = False,
@@ -46,3 +69,7 @@ def datasets(
         "citation": info.citation,
     }
     print_facts(facts, as_json=as_json)
+
+
+if find_spec("bench.cli.datasets_draw") is not None:
+    datasets_app.command("draw")(import_module("bench.cli.datasets_draw").draw)
