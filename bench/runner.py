@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 
 from bench import difficulty, provenance
 from bench.context import RunContext
@@ -29,7 +30,7 @@ from bench.views import CENTER_VIEW, views_for_epoch
 from datasets_registry import build_task, get_dataset
 from datasets_registry._build import eval_fingerprint
 from datasets_registry._splits import class_halves, keep_classes
-from datasets_registry._types import ClassSet, DatasetSplits, FewShotTask, Sample
+from datasets_registry._types import ClassSet, DatasetSplits, FewShotTask, Sample, SupportSet
 from methods import Method, Recipe, SupportView, TrainableMethod, get_method
 from methods._backbone import Backbone, BackboneSpec, load_backbone, parse_backbone
 from methods._base import count_parameters
@@ -59,6 +60,8 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
     method = method_class(backbone, config, stream(spec.seed, "init"))
     clock.time("prepare", lambda: method.prepare(_support_view(task, inputs)))
     trained = clock.time("train", lambda: _train(method, spec, task, inputs))
+    if method.info.needs_validation:
+        clock.time("calibrate", lambda: method.calibrate(_support_view(task, inputs, task.validation)))
     scored = clock.time("eval", lambda: [_evaluate(method, task, name, inputs) for name in _split_names(task)])
 
     after = _passes(backbone)
@@ -71,7 +74,7 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
         cost=Cost(
             trainable_parameters=count_parameters(method.trainable) if isinstance(method, TrainableMethod) else 0,
             prepare_seconds=clock.seconds["prepare"],
-            train_seconds=clock.seconds["train"],
+            train_seconds=clock.seconds["train"] + clock.seconds.get("calibrate", 0.0),
             eval_seconds=clock.seconds["eval"],
             steps=trained.steps if trained else 0,
             peak_memory_bytes=_peak_memory(backbone),
@@ -177,11 +180,16 @@ def _task(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
     return task
 
 
-def _support_view(task: FewShotTask, inputs: Inputs) -> SupportView:
-    support = task.support
+def _support_view(task: FewShotTask, inputs: Inputs, images: SupportSet | None = None) -> SupportView:
+    support = images or task.support
     labels = torch.tensor(support.labels, dtype=torch.long, device=inputs.backbone.device)
-    features = partial(inputs.features, support.images, support.samples, CENTER_VIEW)
-    return SupportView(support.classes, labels, task.shots, features)
+    features = partial(inputs.features, support.images, support.samples)
+
+    def views(k: int, crop_scale: tuple[float, float]) -> Tensor:
+        cycled = Recipe(views=k, crop_scale=crop_scale)
+        return torch.stack([features(views_for_epoch(cycled, task.seed, i)) for i in range(k)])
+
+    return SupportView(support.classes, labels, task.shots, partial(features, CENTER_VIEW), views)
 
 
 def _train(method: Method[Any], spec: ExperimentSpec, task: FewShotTask, inputs: Inputs) -> FitResult | None:

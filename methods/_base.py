@@ -122,12 +122,14 @@ class SupportView:
         labels: `(n,)`.
         shots: images per class asked for.
         features: gives `(n, dim)`, unnormalised, computed on first use.
+        views: `views(k, crop_scale)` gives the features of k augmented views of each image, `(k, n, dim)`.
     """
 
     classes: ClassSet
     labels: Int[Tensor, " n"]
     shots: int
     features: Callable[[], Tensor]
+    views: Callable[[int, tuple[float, float]], Tensor]
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ class MethodInfo:
         vision_transformer: whether the image tower must be a transformer.
         closed_when: which configs give up the open vocabulary (class-specific prompts), if some do.
         config_by_protocol: published settings of a protocol that differ from the config's defaults.
+        needs_validation: whether `calibrate` has to be called with the few validation images.
     """
 
     name: str
@@ -163,6 +166,7 @@ class MethodInfo:
     vision_transformer: bool = False
     closed_when: Callable[[Any], bool] | None = None
     config_by_protocol: Mapping[EvalProtocol, Mapping[str, Any]] = field(default_factory=dict)
+    needs_validation: bool = False
 
     def default_config(self, protocol: EvalProtocol) -> MethodConfig:
         """The published setting for that protocol."""
@@ -197,6 +201,9 @@ class Method(ABC, Generic[ConfigT]):
     def classifier(self, classes: ClassSet) -> Classifier:
         """Do the text side once for these classes. Raises ClosedVocabularyError if it cannot."""
 
+    def calibrate(self, validation: SupportView) -> None:
+        """Choose what is left open with the min(shots, 4) validation images; called last, if `needs_validation`."""
+
     def oracle_classifiers(self, classes: ClassSet) -> Mapping[str, Classifier]:  # noqa: ARG002
         """Candidates among which the scorer may pick with test labels, for settings that are a labelled oracle.
 
@@ -214,6 +221,22 @@ class TrainableMethod(Method[ConfigT]):
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         """Training loss of one batch; cross-entropy of `logits` unless a method has another."""
         return F.cross_entropy(self.train_classifier()(batch), batch.labels)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Optimiser groups; a group's `lr_scale` multiplies the scheduled rate. Default: one group of everything."""
+        return [{"params": list(self.trainable.parameters())}]
+
+    def backward(self, batch: Batch) -> Tensor:
+        """Leave the step's gradients on `trainable` and return the loss; for methods that operate on gradients."""
+        loss = self.loss(batch)
+        torch.autograd.backward(loss)
+        return loss
+
+    def on_epoch_end(self, epoch: int, epochs: int) -> None:
+        """Called behind each epoch (0-based), for averages over epochs and the like."""
+
+    def finalise(self) -> None:
+        """Called once behind the last epoch, before evaluation."""
 
     def train_classifier(self) -> Classifier:
         """The classifier that training differentiates; rebuilt every step. Default: the one used in evaluation."""

@@ -24,6 +24,18 @@ class Warmup(StrEnum):
     LINEAR = "linear"
 
 
+class Schedule(StrEnum):
+    """How the learning rate moves behind the warm-up.
+
+    `dassl`: per epoch, a cosine that never reaches 0. `cosine`: per step, from `lr` down to `min_lr` over all steps.
+    `constant`: stays at `lr`.
+    """
+
+    DASSL = "dassl"
+    COSINE = "cosine"
+    CONSTANT = "constant"
+
+
 class Recipe(BaseModel):
     """Everything about training that is not the method itself. Part of a run's identity."""
 
@@ -37,7 +49,14 @@ class Recipe(BaseModel):
     weight_decay: float = Field(5e-4, ge=0, description="Dassl's default, although no yaml shows it")
     epochs: int = Field(50, ge=1, description="passes over the support set")
     epochs_by_shots: dict[int, int] = Field(default_factory=dict, description="overrides `epochs` for these shots")
-    batch_size: int = Field(32, ge=1, description="images a step; drop_last once the support set holds a whole batch")
+    steps_per_shot: int = Field(0, ge=0, description="length as steps = this x shots instead of epochs (CLIP-LoRA)")
+    batch_size: int = Field(32, ge=0, description="images a step; 0: the whole support set")
+    drop_last: bool = Field(
+        True, description="drop an epoch's incomplete last batch once there is a whole one; Dassl"
+    )
+    schedule: Schedule = Schedule.DASSL
+    min_lr: float = Field(0.0, ge=0, description="where the `cosine` schedule ends")
+    eps: float | None = Field(None, gt=0, description="of adam and adamw; None: torch's default")
     warmup: Warmup = Warmup.CONSTANT
     warmup_epochs: int = Field(1, ge=0)
     warmup_lr: float = Field(1e-5, gt=0)
@@ -62,6 +81,7 @@ class Recipe(BaseModel):
 
 
 DEMO_EPOCHS = 10
+DEMO_STEPS_PER_SHOT = 5
 DEMO_VIEWS = 5
 
 
@@ -71,13 +91,14 @@ def demo_recipe(published: Recipe) -> Recipe:
     Optimiser, schedule and batch size stay published, but for batches of 4: they become 16 at twice the rate (the
     square root of the ratio), since a drawn image costs less than the overhead of a step.
     """
-    small = published.batch_size < 16
+    small = 0 < published.batch_size < 16
     return published.model_copy(
         update={
             "name": "demo",
             "source": f"short demo settings; published: {published.source}",
             "epochs": min(published.epochs, DEMO_EPOCHS),
             "epochs_by_shots": {},
+            "steps_per_shot": min(published.steps_per_shot, DEMO_STEPS_PER_SHOT),
             "views": DEMO_VIEWS,
             "batch_size": 16 if small else published.batch_size,
             "lr": published.lr * (16 / published.batch_size) ** 0.5 if small else published.lr,

@@ -9,8 +9,8 @@ import torch
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 
 from bench.errors import NonFiniteLossError
-from bench.training import epoch_batches, fit, learning_rate, make_optimizer
-from methods._recipe import Optimizer, Recipe, Warmup
+from bench.training import epoch_batches, epochs_and_steps, fit, learning_rate, make_optimizer, step_rate
+from methods._recipe import Optimizer, Recipe, Schedule, Warmup
 from methods.text_adapter import TextAdapter, TextAdapterConfig
 
 
@@ -83,3 +83,48 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_where() -> None:
         method.trainable.text_adapter.bias.fill_(math.nan)
     with pytest.raises(NonFiniteLossError, match=r"text_adapter became nan.*learning rate.*epoch 1 of 2, step 1"):
         fit_adapter(Recipe(epochs=2, batch_size=4), method)
+
+
+def test_a_length_in_steps_per_shot_is_kept_exactly() -> None:
+    recipe = Recipe(steps_per_shot=7, batch_size=4, schedule=Schedule.COSINE)
+    assert epochs_and_steps(recipe, n=10, shots=2) == (7, 14)
+    assert fit_adapter(recipe, adapter()) == 14
+    assert epochs_and_steps(Recipe(steps_per_shot=5, batch_size=4, drop_last=False), n=10, shots=1) == (2, 5)
+
+
+def test_the_step_cosine_is_torchs() -> None:
+    recipe = Recipe(lr=0.01, min_lr=1e-4, schedule=Schedule.COSINE)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.01)
+    official = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=20, eta_min=1e-4)
+    for step in range(20):
+        assert step_rate(recipe, step, 20) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
+        optimizer.step()
+        official.step()
+
+
+def test_a_full_batch_takes_every_image_once() -> None:
+    (whole,) = epoch_batches(10, 0, torch.Generator().manual_seed(0))
+    assert sorted(whole.tolist()) == list(range(10))
+
+
+def test_hooks_are_called_in_order_and_groups_scale_the_rate() -> None:
+    class Noisy(TextAdapter):
+        info = TextAdapter.info
+
+        def parameter_groups(self):
+            slow = {"params": [self.trainable.text_adapter.bias], "lr_scale": 0.0}
+            return [{"params": [self.trainable.text_adapter.matrix]}, slow]
+
+        def on_epoch_end(self, epoch: int, epochs: int) -> None:
+            calls.append((epoch, epochs))
+
+        def finalise(self) -> None:
+            calls.append("end")
+
+    calls: list[object] = []
+    method = Noisy(tiny_backbone(), TextAdapterConfig(), torch.Generator().manual_seed(0))
+    method.prepare(support_view(tiny_backbone(), class_set("base")))
+    fit_adapter(Recipe(epochs=2, batch_size=4, warmup=Warmup.NONE), method)
+    assert calls == [(0, 2), (1, 2), "end"]
+    assert torch.equal(method.trainable.text_adapter.bias, torch.zeros(1, 64))
+    assert not torch.equal(method.trainable.text_adapter.matrix, torch.eye(64))

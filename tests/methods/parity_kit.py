@@ -92,7 +92,13 @@ def batch_of(backbone: Backbone, pixels: Tensor, labels: Tensor | None, needs: f
 def support_view(backbone: Backbone, classes: ClassSet, part: str = "train") -> SupportView:
     n = 2 * len(classes)
     labels = torch.arange(n) // 2
-    return SupportView(classes, labels, 2, lambda: batch_of(backbone, images(part)[:n], None).features)
+    pixels = images(part)[:n]
+
+    def features() -> Tensor:
+        return batch_of(backbone, pixels, None).features
+
+    # without an augmentation every view is the recorded image
+    return SupportView(classes, labels, 2, features, lambda k, _: features().expand(k, -1, -1))
 
 
 def recipe_of(case: Case) -> Recipe:

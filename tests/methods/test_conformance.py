@@ -46,20 +46,34 @@ def prepared(name: str, seed: int = 0, config: MethodConfig | None = None) -> Me
     cls = METHODS.get(name)
     config = config or cls.info.default_config(EvalProtocol.BASE_TO_NEW)
     method = cls(tiny_backbone(), config, torch.Generator().manual_seed(seed))
-    method.prepare(SupportView(CLASSES, LABELS, 8, lambda: batch_of(tiny_backbone(), PIXELS, None).features))
+    method.prepare(support())
     return method
+
+
+def support(pixels: Tensor | None = None) -> SupportView:
+    def features() -> Tensor:
+        return batch_of(tiny_backbone(), PIXELS if pixels is None else pixels, None).features
+
+    def views(k: int, _: tuple[float, float]) -> Tensor:
+        return torch.stack([features() + 0.01 * i for i in range(k)])
+
+    return SupportView(CLASSES, LABELS, 8, features, views)
 
 
 def trained(name: str, steps: int = 12) -> Method[Any]:
     method = prepared(name)
     if isinstance(method, TrainableMethod):
         recipe = method.info.recipes[EvalProtocol.BASE_TO_NEW]
-        optimizer = make_optimizer(recipe, method.trainable.parameters())
+        optimizer = make_optimizer(recipe, method.parameter_groups())
         order = torch.Generator().manual_seed(0)
         while steps > 0:
             for index in epoch_batches(len(LABELS), 8, order):
                 train_step(method, batch(name, index), optimizer)
                 steps -= 1
+        method.on_epoch_end(0, 1)
+        method.finalise()
+    if method.info.needs_validation:
+        method.calibrate(support(toy_pixels(LABELS, seed=5)))
     return method
 
 
@@ -110,7 +124,7 @@ def test_the_loss_falls_on_a_separable_task(name: str) -> None:
     with torch.no_grad():
         before = float(method.loss(batch(name)))
     recipe = method.info.recipes[EvalProtocol.BASE_TO_NEW]
-    optimizer = make_optimizer(recipe, method.trainable.parameters())
+    optimizer = make_optimizer(recipe, method.parameter_groups())
     for _ in range(60):
         train_step(method, batch(name), optimizer)
     with torch.no_grad():
