@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from datasets_registry._errors import DataError
+from datasets_registry._errors import DataError, ShotsError
 from datasets_registry._splits import Draw, class_halves, draw_coop, draw_nested, keep_classes
 from datasets_registry._types import (
     ClassSet,
@@ -58,6 +58,11 @@ def build_task(
             f"The split of dataset {info.name!r} has {n_classes} of the at least 2 classes that {protocol} needs. "
             f"Use a split file that lists more classes."
         )
+    if info.test_only and shots > 0:
+        raise ShotsError(
+            f"Dataset {info.name!r} is test-only and has no images to train on. Score on it with --protocol "
+            f"domain-generalization or cross-dataset and --targets {info.name}, or run zero_shot on it."
+        )
     drawn = _draw(info, splits, shots=shots, seed=seed, rule=draw)
     everything = range(n_classes)
     if protocol is EvalProtocol.FEW_SHOT:
@@ -83,6 +88,21 @@ def build_task(
     )
 
 
+def settled_draw(info: DatasetInfo, rule: DrawRule) -> DrawRule:
+    """The rule as it is recorded for a dataset: CoOp's draw over a sorted listing has a name of its own.
+
+    Raises DataError where `coop-sorted` is asked of a dataset whose list is published.
+    """
+    if rule is DrawRule.COOP and info.listed:
+        return DrawRule.COOP_SORTED
+    if rule is DrawRule.COOP_SORTED and not info.listed:
+        raise DataError(
+            f"Dataset {info.name!r} has published lists, so its draw is --draw {DrawRule.COOP}; {DrawRule.COOP_SORTED} "
+            f"is what the draw is called where only a folder listing exists."
+        )
+    return rule
+
+
 def eval_fingerprint(splits: DatasetSplits, info: DatasetInfo) -> str:
     """Digest of what zero-shot numbers and difficulty measures rest on: test list, class names and template."""
     return fingerprint([info.name, list(splits.class_names), info.template, _rows(splits.test)])
@@ -90,7 +110,7 @@ def eval_fingerprint(splits: DatasetSplits, info: DatasetInfo) -> str:
 
 def _draw(info: DatasetInfo, splits: DatasetSplits, *, shots: int, seed: int, rule: DrawRule) -> Draw:
     names = splits.class_names
-    if rule is DrawRule.COOP:
+    if rule in (DrawRule.COOP, DrawRule.COOP_SORTED):
         return draw_coop(splits.train, splits.val, shots=shots, seed=seed, class_names=names)
     return draw_nested(splits.train, splits.val, dataset=info.name, shots=shots, seed=seed, class_names=names)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from datasets_registry._errors import DataError
 from datasets_registry._files import ImageFiles
+from datasets_registry._layouts import Place, Places, require_root
 from datasets_registry._types import DatasetSplits, Sample
 
 _PARTS = ("train", "val", "test")
@@ -33,6 +34,9 @@ class CoopReader:
     Class names and labels are those of the split file, so a file that lists only some of the classes, or some of the
     images, is a dataset in its own right.
 
+    The split file may also lie in the data folder itself. Where CoOp's image folder is not there, the places in `also`
+    and then a search by file name find the images (`_layouts.py`).
+
     Args:
         dataset: registry id, for messages.
         folder: CoOp's name of the dataset's folder.
@@ -40,6 +44,8 @@ class CoopReader:
         image_folder: what the paths in the split file are relative to, below `folder`.
         split_url: where the split file can be obtained.
         images_url: where the images can be obtained.
+        also: other places of the images below the data folder, by whose layout it is.
+        called: other names of a folder that the split file's paths begin with.
     """
 
     dataset: str
@@ -48,6 +54,15 @@ class CoopReader:
     image_folder: str
     split_url: str
     images_url: str
+    also: Mapping[str, str] = field(default_factory=dict)
+    called: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def places(self) -> Places:
+        """Where the images may lie."""
+        coop = Place(f"{self.folder}/{self.image_folder}" if self.image_folder else self.folder, "CoOp")
+        others = [Place(path, layout) for layout, path in self.also.items()]
+        return Places(self.dataset, [coop, *others], self.called)
 
     def __call__(self, data_root: Path | None) -> DatasetSplits:
         """The splits as they lie on disk.
@@ -55,48 +70,51 @@ class CoopReader:
         Raises DataError, saying where it looked, if the folder, the split file or an image is missing, or if the split
         file is not what it should be.
         """
-        folder = self._folder(data_root)
-        path = folder / self.split_file
-        if not path.is_file():
-            raise DataError(
-                f"No split file of {self.dataset!r} at {path}. It decides which images are train, val and test, and is "
-                f"never made up here. Get it from {self.split_url} and put it there."
-            )
-        image_root = folder / self.image_folder
-        if not image_root.is_dir():
-            raise DataError(
-                f"No images of {self.dataset!r} at {image_root}. Get them from {self.images_url} and unpack them there."
-            )
-        split = read_coop_split(path)
-        images = ImageFiles(image_root)
-        keys = [sample.key for part in (split.train, split.val, split.test) for sample in part]
-        absent = images.missing(keys)
-        if absent:
-            raise DataError(
-                f"{len(absent)} of the {len(keys)} images that {path} lists are not below {image_root}, for example "
-                f"{', '.join(absent[:_FIRST_FEW])}. Unpack the archive from {self.images_url} again, or use the split "
-                f"file that belongs to these images."
-            )
-        return DatasetSplits(images, split.class_names, split.train, split.val, split.test)
-
-    def _folder(self, data_root: Path | None) -> Path:
         layout = f"{self.folder}/{self.split_file} and {self.folder}/{self.image_folder}/"
-        if data_root is None:
+        root = require_root(self.dataset, data_root, [layout])
+        path = self._split_path(root, layout)
+        places = self.places
+        split = read_coop_split(path)
+        keys = [sample.key for part in (split.train, split.val, split.test) for sample in part]
+        found = places.images(root, keys)
+        if found is None:
+            raise self._lacking(root, path, keys)
+        images, known_as = found
+        return DatasetSplits(images, split.class_names, split.train, split.val, split.test, known_as)
+
+    def _split_path(self, root: Path, layout: str) -> Path:
+        tops = self.places.tops(root)
+        if tops:
+            for folder in (*tops, root):
+                if (folder / self.split_file).is_file():
+                    return folder / self.split_file
             raise DataError(
-                f"Dataset {self.dataset!r} lies on disk, but no data folder was given. "
-                f"Pass --data-root FOLDER or set ETL_BENCH_DATA; the folder must hold {layout}."
+                f"No split file of {self.dataset!r} at {tops[0] / self.split_file}. It decides which images are train, "
+                f"val and test, and is never made up here. Get it from {self.split_url} and put it there."
             )
-        folder = data_root / self.folder
-        if folder.is_dir():
-            return folder
-        if (data_root / self.split_file).is_file():
+        if (root / self.split_file).is_file():
             raise DataError(
-                f"The data folder {data_root} is the dataset {self.dataset!r} itself. Give the folder around it, which "
+                f"The data folder {root} is the dataset {self.dataset!r} itself. Give the folder around it, which "
                 f"must hold {layout}, as --data-root or ETL_BENCH_DATA."
             )
+        others = f" (or {', '.join(self.also.values())})" if self.also else ""
         raise DataError(
-            f"No folder {folder} for dataset {self.dataset!r}. --data-root (or ETL_BENCH_DATA) is {data_root}; it must "
-            f"hold {layout}. Images: {self.images_url}; split file: {self.split_url}."
+            f"No folder {root / self.folder} for dataset {self.dataset!r}. --data-root (or ETL_BENCH_DATA) is {root}; "
+            f"it must hold {layout}{others}. Images: {self.images_url}; split file: {self.split_url}."
+        )
+
+    def _lacking(self, root: Path, path: Path, keys: Sequence[str]) -> DataError:
+        place = self.places.first(root)
+        if place is None:
+            return DataError(
+                f"No images of {self.dataset!r} at {root / self.places.known[0].path}. "
+                f"Get them from {self.images_url} and unpack them there."
+            )
+        absent = ImageFiles(root / place.path).missing(keys)
+        return DataError(
+            f"{len(absent)} of the {len(keys)} images that {path} lists are not below {root / place.path}, for example "
+            f"{', '.join(absent[:_FIRST_FEW])}. Unpack the archive from {self.images_url} again, or use the split "
+            f"file that belongs to these images."
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -21,17 +21,24 @@ class ImageFiles:
 
     Args:
         root: folder the keys are relative to.
+        found: where a key's file lies below `root`, for keys that are not themselves the path. A foreign layout of the
+            same images thus keeps the keys, and with them draws and fingerprints.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, found: Mapping[str, str] | None = None) -> None:
         self.root = root
+        self._found = found or {}
+
+    def path(self, key: str) -> Path:
+        """The file behind a key."""
+        return self.root / self._found.get(key, key)
 
     def load(self, key: str) -> Image.Image:
         """The image as RGB, as PIL decodes it (EXIF rotation is not applied; CoOp does not either).
 
         Raises DataError, naming the file and what to do, where it is missing, empty, a Git LFS pointer or no image.
         """
-        path = self.root / key
+        path = self.path(key)
         try:
             with Image.open(io.BytesIO(_read(path))) as image:
                 # A palette with transparency converts to RGB with a warning; by way of RGBA it is silent and the same.
@@ -47,7 +54,7 @@ class ImageFiles:
 
     def digest(self, key: str) -> str:
         """Hex SHA-256 of the file's bytes; remembered for as long as size and time of change stay the same."""
-        path = self.root / key
+        path = self.path(key)
         try:
             stat = path.stat()
         except OSError:
@@ -58,12 +65,12 @@ class ImageFiles:
         """Those keys that have no file. Lists each folder once instead of asking for every file."""
         by_folder: defaultdict[str, list[str]] = defaultdict(list)
         for key in keys:
-            by_folder[str(PurePosixPath(key).parent)].append(key)
+            by_folder[str(PurePosixPath(self._found.get(key, key)).parent)].append(key)
         absent: list[str] = []
         for folder, members in by_folder.items():
             path = self.root / folder
             present = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
-            absent += [key for key in members if PurePosixPath(key).name not in present]
+            absent += [key for key in members if self.path(key).name not in present]
         return absent
 
 

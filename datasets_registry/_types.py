@@ -27,10 +27,13 @@ class EvalProtocol(StrEnum):
 class DrawRule(StrEnum):
     """Which images become the K shots of a class.
 
-    `coop`: CoOp/Dassl's draw, seed for seed. `nested`: counter-based per class, so that 1 is inside 2 is inside 4 ...
+    `coop`: CoOp/Dassl's draw, seed for seed. `coop-sorted`: the same draw over a sorted folder listing, for datasets
+    without a split file, where CoOp's own draw depends on the file system. `nested`: counter-based per class, so that 1
+    is inside 2 is inside 4 ...
     """
 
     COOP = "coop"
+    COOP_SORTED = "coop-sorted"
     NESTED = "nested"
 
 
@@ -81,13 +84,17 @@ class ClassSet:
 
 @dataclass(frozen=True)
 class DatasetSplits:
-    """A dataset as a reader found it on disk (or drew it). Labels are contiguous from 0; list order matters."""
+    """A dataset as a reader found it on disk (or drew it). Labels are contiguous from 0; list order matters.
+
+    `layout` says in a few words how the images lie there; keys and labels do not depend on it.
+    """
 
     images: Images
     class_names: tuple[str, ...]
     train: tuple[Sample, ...]
     val: tuple[Sample, ...]
     test: tuple[Sample, ...]
+    layout: str = ""
 
 
 Reader = Callable[[Path | None], DatasetSplits]
@@ -111,6 +118,11 @@ class DatasetInfo:
         reader: `reader(data_root)` gives the splits; `data_root` is the folder that holds all datasets.
         split_file: name of the split file in CoOp's layout, if the dataset has one.
         drawn: True where the images are drawn by this project and nothing is read from disk.
+        template_variants: templates that other papers use for this dataset, by a short name of the paper.
+        expected: images of the full dataset by split (`train`, `val`, `test`); a subset on disk may have fewer.
+        known_problems: what a reader of numbers on this dataset should know.
+        test_only: True where there are no training images, so that the dataset can only be scored on.
+        listed: True where the training list is a sorted folder listing and no published split file.
         options: for a dial, its option names with one line each.
         with_options: for a dial, turns option texts into the DatasetInfo of that setting.
     """
@@ -128,6 +140,11 @@ class DatasetInfo:
     class_names: tuple[str, ...] = ()
     split_file: str | None = None
     drawn: bool = False
+    template_variants: Mapping[str, str] = field(default_factory=dict)
+    expected: Mapping[str, int] = field(default_factory=dict)
+    known_problems: tuple[str, ...] = ()
+    test_only: bool = False
+    listed: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     with_options: Callable[[Mapping[str, str]], DatasetInfo] | None = None
 

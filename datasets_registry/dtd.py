@@ -25,6 +25,13 @@ register_dataset(
             *("waffled", "woven", "wrinkled", "zigzagged"),
         ),
         template="{} texture.",
+        template_variants={
+            "plain": "a photo of a {}.",
+            "kgcoop": "a photo of a {}, a type of texture.",
+            "prograd": "a texture of {}.",
+        },
+        expected={"train": 2820, "val": 1128, "test": 1692},
+        known_problems=("Images fit several words, but one counts.", "The ten official splits are ignored."),
         licence="for research purposes (its homepage)",
         homepage="https://www.robots.ox.ac.uk/~vgg/data/dtd/",
         citation="""@inproceedings{cimpoi2014describing,
@@ -41,6 +48,7 @@ register_dataset(
             image_folder="images",
             split_url="https://drive.google.com/file/d/1u3_QfB467jqHgNXC00UIzbLZRQCg2S7x",
             images_url="https://www.robots.ox.ac.uk/~vgg/data/dtd/",
+            also={"torchvision": "dtd/dtd/images"},
         ),
     )
 )

@@ -29,6 +29,12 @@ register_dataset(
             "Sea or Lake",
         ),
         template="a centered satellite photo of {}.",
+        template_variants={"plain": "a photo of a {}."},
+        expected={"train": 13500, "val": 5400, "test": 8100},
+        known_problems=(
+            "The random split ignores spatial neighbourhood.",
+            "Class names are CoOp's; the CLIP paper words them otherwise, and zero-shot accuracy depends on it.",
+        ),
         licence="MIT (its repository); imagery under the Copernicus terms",
         homepage="https://github.com/phelber/EuroSAT",
         citation="""@article{helber2019eurosat,
@@ -48,6 +54,7 @@ register_dataset(
             image_folder="2750",
             split_url="https://drive.google.com/file/d/1Ip7yaCWFi0eaOFUGga0lUdVi_DDQth1o",
             images_url="https://zenodo.org/records/7711810",
+            also={"EuroSAT_RGB": "EuroSAT_RGB", "EuroSAT_RGB inside": "eurosat/EuroSAT_RGB"},
         ),
     )
 )

@@ -26,6 +26,9 @@ register_dataset(
             *("wheaten_terrier", "yorkshire_terrier"),
         ),
         template="a photo of a {}, a type of pet.",
+        template_variants={"plain": "a photo of a {}.", "prograd": "a type of pet, a photo of a {}."},
+        expected={"train": 2944, "val": 736, "test": 3669},
+        known_problems=("Strict decoders reject a few files; PIL reads them.",),
         licence="CC BY-SA 4.0 (its homepage)",
         homepage="https://www.robots.ox.ac.uk/~vgg/data/pets/",
         citation="""@inproceedings{parkhi2012cats,
@@ -42,6 +45,7 @@ register_dataset(
             image_folder="images",
             split_url="https://drive.google.com/file/d/1501r8Ber4nNKvmlFVQZ8SeUHTcdTTEqs",
             images_url="https://www.robots.ox.ac.uk/~vgg/data/pets/",
+            also={"torchvision": "oxford-iiit-pet/images"},
         ),
     )
 )

@@ -1,5 +1,6 @@
 """The files without an underscore are the catalogue, and each is one complete entry."""
 
+import json
 import re
 import subprocess
 import sys
@@ -8,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import datasets_registry
-from datasets_registry import DATASETS, DatasetInfo, get_dataset, list_datasets
+from datasets_registry import DATASETS, DatasetInfo, DrawRule, get_dataset, list_datasets
+from datasets_registry._build import settled_draw
 from datasets_registry._coop_split import read_coop_split
 
 FOLDER = Path(datasets_registry.__file__).parent
@@ -47,6 +49,8 @@ def test_an_entry_is_complete(info: DatasetInfo):
     assert info.licence
     assert info.template.count("{}") == 1
     assert not info.class_names or len(set(info.class_names)) == info.num_classes
+    assert all(template.count("{}") == 1 for template in info.template_variants.values())
+    assert info.template not in info.template_variants.values()
 
 
 @pytest.mark.parametrize("info", ON_DISK, ids=lambda info: info.name)
@@ -55,8 +59,10 @@ def test_a_dataset_on_disk_is_cited_and_has_a_home(info: DatasetInfo):
     assert {"title", "author", "year"} <= set(fields)
     assert re.fullmatch(r"\d{4}", fields["year"])
     assert info.homepage.startswith("https://")
-    assert info.split_file is not None
-    assert re.fullmatch(r"split_zhou_\w+\.json", info.split_file)
+    assert info.split_file is None or re.fullmatch(r"split_zhou_\w+\.json", info.split_file)
+    assert info.expected["test"] > 0
+    assert info.test_only == ("train" not in info.expected)
+    assert info.known_problems
 
 
 @pytest.mark.parametrize("info", ON_DISK, ids=lambda info: info.name)
@@ -65,22 +71,65 @@ def test_without_a_data_folder_the_message_says_how_to_give_one(info: DatasetInf
         info.reader(None)
 
 
-@pytest.mark.parametrize("info", ON_DISK, ids=lambda info: info.name)
+@pytest.mark.parametrize("info", [info for info in ON_DISK if info.class_names], ids=lambda info: info.name)
 def test_the_class_names_are_those_of_the_split_file(info: DatasetInfo, shared_data: Path):
-    assert info.split_file is not None
-    assert read_coop_split(shared_data / "splits" / info.split_file).class_names == info.class_names
+    splits = shared_data / "splits"
+    if info.split_file is not None and (splits / info.split_file).is_file():
+        assert read_coop_split(splits / info.split_file).class_names == info.class_names
+    else:
+        names = json.loads((splits / "fewshot" / f"{info.name}.json").read_text())["classnames"]
+        assert tuple(names) == info.class_names
 
 
-@pytest.mark.parametrize(
-    ("name", "template"),
-    [
-        ("eurosat", "a centered satellite photo of {}."),
-        ("dtd", "{} texture."),
-        ("oxford_pets", "a photo of a {}, a type of pet."),
-    ],
-)
-def test_the_template_is_coops(name: str, template: str):
-    assert get_dataset(name).template == template
+PLAIN = "a photo of a {}."
+FACTS = {  # template, classes, train, val, test: CoOp's tables
+    "imagenet": (PLAIN, 1000, 1281167, 0, 50000),
+    "caltech101": (PLAIN, 100, 4128, 1649, 2465),
+    "oxford_pets": ("a photo of a {}, a type of pet.", 37, 2944, 736, 3669),
+    "stanford_cars": (PLAIN, 196, 6509, 1635, 8041),
+    "oxford_flowers": ("a photo of a {}, a type of flower.", 102, 4093, 1633, 2463),
+    "food101": ("a photo of {}, a type of food.", 101, 50500, 20200, 30300),
+    "fgvc_aircraft": ("a photo of a {}, a type of aircraft.", 100, 3334, 3333, 3333),
+    "sun397": (PLAIN, 397, 15880, 3970, 19850),
+    "dtd": ("{} texture.", 47, 2820, 1128, 1692),
+    "eurosat": ("a centered satellite photo of {}.", 10, 13500, 5400, 8100),
+    "ucf101": ("a photo of a person doing {}.", 101, 7639, 1898, 3783),
+}
+VARIANTS = {  # classes, test
+    "imagenet_v2": (1000, 10000),
+    "imagenet_sketch": (1000, 50889),
+    "imagenet_a": (200, 7500),
+    "imagenet_r": (200, 30000),
+}
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_template_and_counts_are_coops(name: str):
+    info = get_dataset(name)
+    expected = tuple(info.expected[part] for part in ("train", "val", "test"))
+    assert (info.template, info.num_classes, *expected) == FACTS[name]
+    assert len(info.class_names) == (0 if name == "imagenet" else info.num_classes)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_variant_of_imagenet_is_test_only(name: str):
+    info = get_dataset(name)
+    assert info.template == PLAIN
+    assert (info.num_classes, dict(info.expected)) == (VARIANTS[name][0], {"test": VARIANTS[name][1]})
+    assert info.test_only
+
+
+def test_the_fifteen_are_all_there():
+    assert {info.name for info in ON_DISK} >= FACTS.keys() | VARIANTS.keys()
+
+
+def test_coops_draw_over_a_listing_has_its_own_name():
+    imagenet, dtd = get_dataset("imagenet"), get_dataset("dtd")
+    assert settled_draw(imagenet, DrawRule.COOP) is DrawRule.COOP_SORTED
+    assert settled_draw(imagenet, DrawRule.NESTED) is DrawRule.NESTED
+    assert settled_draw(dtd, DrawRule.COOP) is DrawRule.COOP
+    with pytest.raises(datasets_registry.DataError, match=r"'dtd' has published lists, so its draw is --draw coop"):
+        settled_draw(dtd, DrawRule.COOP_SORTED)
 
 
 def test_importing_the_catalogue_imports_no_torch():

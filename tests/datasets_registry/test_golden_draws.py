@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,55 @@ def test_every_published_draw_is_reproduced(name: str, shared_data: Path):
 def test_split_files_have_the_published_sizes(name: str, shared_data: Path):
     split = read_coop_split(shared_data / "splits" / SPLIT_FILES[name])
     assert (len(split.class_names), len(split.train), len(split.val), len(split.test)) == SIZES[name]
+
+
+FEW_SHOT_LISTS = {"food101": 15, "sun397": 15, "fgvc_aircraft": 15, "imagenet": 9}  # draws
+
+
+@pytest.mark.parametrize("name", FEW_SHOT_LISTS)
+def test_published_lists_without_a_split_file_are_what_their_hashes_say(name: str, shared_data: Path):
+    """The split files of Food101 and SUN397 and Aircraft's lists are not at hand; what was drawn from them is."""
+    golden = json.loads((shared_data / "splits/fewshot/golden_sha256.json").read_text())[name]
+    published = json.loads((shared_data / f"splits/fewshot/{name}.json").read_text())
+    classes = len(published.pop("classnames"))
+    assert len(published) == FEW_SHOT_LISTS[name]
+    for draw, parts in published.items():
+        for part, rows in parts.items():
+            samples = tuple(Sample(key, label) for key, label in rows)
+            assert path_hash(samples) == golden[draw][part]["sha256"], (draw, part)
+            shots = int(draw.split("-")[0].removeprefix("shot_"))
+            wanted = shots if part == "train" else min(shots, 4)
+            assert sorted({s.label for s in samples}) == list(range(classes))
+            assert len(samples) == golden[draw][part]["n"] == wanted * classes
+
+
+def test_our_keys_are_those_of_the_published_lists(shared_data: Path):
+    """So a published list can be imported as it is."""
+    forms = {
+        "fgvc_aircraft": r"\d{7}\.jpg",
+        "food101": r"[a-z_]+/\d+\.jpg",
+        "sun397": r"[a-z](/[a-z_]+){1,2}/sun_[a-z]+\.jpg",
+        "imagenet": r"(train|val)/n\d{8}/n\d{8}_\d+\.JPEG",
+    }
+    for name, form in forms.items():
+        rows = json.loads((shared_data / f"splits/fewshot/{name}.json").read_text())["shot_1-seed_1"]["train"]
+        assert all(re.fullmatch(form, key) for key, _ in rows), name
+    names = json.loads((shared_data / "splits/fewshot/food101.json").read_text())["classnames"]
+    rows = json.loads((shared_data / "splits/fewshot/food101.json").read_text())["shot_1-seed_1"]["train"]
+    assert all(key.split("/")[0] == names[label] for key, label in rows)
+
+
+@pytest.mark.parametrize("name", ["food101", "sun397", "fgvc_aircraft"])
+def test_every_published_image_of_a_class_stays_in_it(name: str, shared_data: Path):
+    """Over all fifteen draws an image has one label and one part, so the lists come from one split."""
+    published = json.loads((shared_data / f"splits/fewshot/{name}.json").read_text())
+    labels: dict[str, int] = {}
+    parts: dict[str, str] = {}
+    for draw in (value for key, value in published.items() if key != "classnames"):
+        for part, rows in draw.items():
+            for key, label in rows:
+                assert labels.setdefault(key, label) == label
+                assert parts.setdefault(key, part) == part
 
 
 def positions(draw: Draw, part: str, members: int) -> list[list[int]]:

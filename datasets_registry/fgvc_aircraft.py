@@ -1,0 +1,108 @@
+"""FGVC Aircraft: 100 variants of aircraft, from 707-320 to Yak-42.
+
+Maji et al., "Fine-Grained Visual Classification of Aircraft", 2013. No split file: CoOp reads the official text lists
+in file order, so its draw is reproduced from them. A label is the line number of the name in `variants.txt`, and a line
+of a list is `<seven digits> <variant>`. Two names hold a slash (F-16A/B and F/A-18).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from datasets_registry._errors import DataError
+from datasets_registry._layouts import Place, Places, packaged_names, require_root
+from datasets_registry._registry import register_dataset
+from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
+
+_URL = "https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/"
+
+
+@dataclass(frozen=True)
+class _OfficialLists:
+    """Reads `variants.txt` and `images_variant_{train,val,test}.txt` beside the folder of images."""
+
+    places: Places
+
+    def __call__(self, data_root: Path | None) -> DatasetSplits:
+        dataset, where = self.places.dataset, [place.path for place in self.places.known]
+        root = require_root(dataset, data_root, where)
+        place = self.places.first(root)
+        if place is None:
+            raise DataError(
+                f"No images of {dataset!r} below {root}: it must hold {' or '.join(where)}. "
+                f"Get the archive from {_URL} and unpack it there."
+            )
+        folder = (root / place.path).parent
+        names = tuple(_lines(folder / "variants.txt"))
+        label_of = {name: label for label, name in enumerate(names)}
+        train, val, test = (
+            _samples(folder / f"images_variant_{part}.txt", label_of) for part in ("train", "val", "test")
+        )
+        keys = [sample.key for sample in (*train, *val, *test)]
+        found = self.places.images(root, keys)
+        if found is None:
+            raise DataError(
+                f"Images of {dataset!r} that the lists in {folder} name are not below {root / place.path}. "
+                f"Unpack the archive from {_URL} again."
+            )
+        images, layout = found
+        return DatasetSplits(images, names, train, val, test, layout)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"List {path} of 'fgvc_aircraft' cannot be read ({error}). It is part of the official archive: {_URL}."
+        ) from error
+
+
+def _samples(path: Path, label_of: dict[str, int]) -> tuple[Sample, ...]:
+    samples = []
+    for number, line in enumerate(_lines(path), start=1):
+        image, _, variant = line.partition(" ")
+        if variant not in label_of:
+            raise DataError(
+                f"Line {number} of {path} is {line!r}, which is no image number and a name of variants.txt. "
+                f"Get the lists again from {_URL}."
+            )
+        samples.append(Sample(f"{image}.jpg", label_of[variant]))
+    return tuple(samples)
+
+
+register_dataset(
+    DatasetInfo(
+        name="fgvc_aircraft",
+        title="FGVC Aircraft",
+        summary="100 variants of aircraft that differ in engines and windows; hard for CLIP.",
+        domain="fine-grained aircraft",
+        num_classes=100,
+        class_names=packaged_names("fgvc_aircraft"),
+        template="a photo of a {}, a type of aircraft.",
+        template_variants={
+            "plain": "a photo of a {}.",
+            "tcp": "a photo of an aircraft {}.",
+            "prograd": "a type of aircraft, a photo of a {}.",
+        },
+        expected={"train": 3334, "val": 3333, "test": 3333},
+        known_problems=("A copyright banner lies at the bottom of the images.",),
+        licence="for non-commercial research",
+        homepage=_URL,
+        citation="""@techreport{maji2013aircraft,
+  title = {Fine-Grained Visual Classification of Aircraft},
+  author = {Maji, Subhransu and Kannala, Juho and Rahtu, Esa and Blaschko, Matthew and Vedaldi, Andrea},
+  institution = {arXiv 1306.5151},
+  year = {2013}
+}""",
+        reader=_OfficialLists(
+            Places(
+                "fgvc_aircraft",
+                [
+                    Place("fgvc_aircraft/images", "CoOp"),
+                    Place("fgvc-aircraft-2013b/data/images", "torchvision"),
+                    Place("fgvc_aircraft/fgvc-aircraft-2013b/data/images", "the archive as it unpacks"),
+                ],
+            )
+        ),
+    )
+)

@@ -1,0 +1,41 @@
+"""ImageNet-A: photographs that a ResNet-50 gets wrong.
+
+Hendrycks et al., "Natural Adversarial Examples", CVPR 2021. Scored among its own 200 names, as CoOp does. Nothing to
+train on.
+"""
+
+from datasets_registry._imagenet import VariantReader
+from datasets_registry._layouts import Place, Places
+from datasets_registry._registry import register_dataset
+from datasets_registry._types import DatasetInfo
+
+register_dataset(
+    DatasetInfo(
+        name="imagenet_a",
+        title="ImageNet-A",
+        summary="200 of ImageNet's classes on photographs chosen for being misclassified.",
+        domain="natural adversarial (shift)",
+        num_classes=200,
+        template="a photo of a {}.",
+        expected={"test": 7500},
+        known_problems=("200 classes of its own, not those of ImageNet-R.",),
+        licence="MIT (its repository)",
+        homepage="https://github.com/hendrycks/natural-adv-examples",
+        citation="""@inproceedings{hendrycks2021natural,
+  title = {Natural Adversarial Examples},
+  author = {Hendrycks, Dan and Zhao, Kevin and Basart, Steven and Steinhardt, Jacob and Song, Dawn},
+  booktitle = {IEEE Conference on Computer Vision and Pattern Recognition (CVPR)},
+  year = {2021}
+}""",
+        test_only=True,
+        reader=VariantReader(
+            Places(
+                "imagenet_a",
+                [
+                    Place("imagenet-adversarial/imagenet-a", "CoOp"),
+                    Place("imagenet-a", "the archive as it unpacks"),
+                ],
+            )
+        ),
+    )
+)

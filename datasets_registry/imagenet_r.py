@@ -1,0 +1,41 @@
+"""ImageNet-R: renditions, from paintings to toys.
+
+Hendrycks et al., "The Many Faces of Robustness", ICCV 2021. Scored among its own 200 names, as CoOp does. Nothing to
+train on.
+"""
+
+from datasets_registry._imagenet import VariantReader
+from datasets_registry._layouts import Place, Places
+from datasets_registry._registry import register_dataset
+from datasets_registry._types import DatasetInfo
+
+register_dataset(
+    DatasetInfo(
+        name="imagenet_r",
+        title="ImageNet-R",
+        summary="200 of ImageNet's classes as paintings, cartoons, embroidery, toys and the like.",
+        domain="renditions (shift)",
+        num_classes=200,
+        template="a photo of a {}.",
+        expected={"test": 30000},
+        known_problems=("200 classes of its own, not those of ImageNet-A.",),
+        licence="MIT (its repository)",
+        homepage="https://github.com/hendrycks/imagenet-r",
+        citation="""@inproceedings{hendrycks2021many,
+  title = {The Many Faces of Robustness: A Critical Analysis of Out-of-Distribution Generalization},
+  author = {Hendrycks, Dan and Basart, Steven and Mu, Norman and Kadavath, Saurav and Wang, Frank and others},
+  booktitle = {IEEE International Conference on Computer Vision (ICCV)},
+  year = {2021}
+}""",
+        test_only=True,
+        reader=VariantReader(
+            Places(
+                "imagenet_r",
+                [
+                    Place("imagenet-rendition/imagenet-r", "CoOp"),
+                    Place("imagenet-r", "the archive as it unpacks"),
+                ],
+            )
+        ),
+    )
+)

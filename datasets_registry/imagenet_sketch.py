@@ -1,0 +1,42 @@
+"""ImageNet-Sketch: ImageNet's classes as sketches.
+
+Wang et al., "Learning Robust Global Representations by Penalizing Local Predictive Power", NeurIPS 2019. All 1,000
+classes. Flipped and turned copies fill small classes. Nothing to train on.
+"""
+
+from datasets_registry._imagenet import VariantReader
+from datasets_registry._layouts import Place, Places
+from datasets_registry._registry import register_dataset
+from datasets_registry._types import DatasetInfo
+
+register_dataset(
+    DatasetInfo(
+        name="imagenet_sketch",
+        title="ImageNet-Sketch",
+        summary="ImageNet's classes as black and white sketches.",
+        domain="sketches (shift)",
+        num_classes=1000,
+        template="a photo of a {}.",
+        expected={"test": 50889},
+        known_problems=("Flipped and turned copies fill small classes.",),
+        licence="MIT (its repository)",
+        homepage="https://github.com/HaohanWang/ImageNet-Sketch",
+        citation="""@inproceedings{wang2019sketch,
+  title = {Learning Robust Global Representations by Penalizing Local Predictive Power},
+  author = {Wang, Haohan and Ge, Songwei and Lipton, Zachary and Xing, Eric P.},
+  booktitle = {Advances in Neural Information Processing Systems (NeurIPS)},
+  year = {2019}
+}""",
+        test_only=True,
+        reader=VariantReader(
+            Places(
+                "imagenet_sketch",
+                [
+                    Place("imagenet-sketch/images", "CoOp"),
+                    Place("imagenet-sketch/sketch", "the archive as it unpacks"),
+                    Place("sketch", "the archive as it unpacks"),
+                ],
+            )
+        ),
+    )
+)

@@ -1,0 +1,42 @@
+"""ImageNetV2: a second test set of ImageNet, collected anew.
+
+Recht et al., "Do ImageNet Classifiers Generalize to ImageNet?", ICML 2019. The matched-frequency variant, as CoOp uses
+it. Folders are named by label, so label i is line i of `classnames.txt`. Nothing to train on.
+"""
+
+from datasets_registry._imagenet import VariantReader
+from datasets_registry._layouts import Place, Places
+from datasets_registry._registry import register_dataset
+from datasets_registry._types import DatasetInfo
+
+register_dataset(
+    DatasetInfo(
+        name="imagenet_v2",
+        title="ImageNetV2",
+        summary="ImageNet's classes on newly collected photographs.",
+        domain="generic objects (shift)",
+        num_classes=1000,
+        template="a photo of a {}.",
+        expected={"test": 10000},
+        known_problems=("Folder names are labels, not WordNet ids; sorted as text they are in another order.",),
+        licence="MIT (its repository)",
+        homepage="https://github.com/modestyachts/ImageNetV2",
+        citation="""@inproceedings{recht2019imagenet,
+  title = {Do {ImageNet} Classifiers Generalize to {ImageNet}?},
+  author = {Recht, Benjamin and Roelofs, Rebecca and Schmidt, Ludwig and Shankar, Vaishaal},
+  booktitle = {International Conference on Machine Learning (ICML)},
+  year = {2019}
+}""",
+        test_only=True,
+        reader=VariantReader(
+            Places(
+                "imagenet_v2",
+                [
+                    Place("imagenetv2/imagenetv2-matched-frequency-format-val", "CoOp"),
+                    Place("imagenetv2-matched-frequency-format-val", "the archive as it unpacks"),
+                ],
+            ),
+            indexed=True,
+        ),
+    )
+)

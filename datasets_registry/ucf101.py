@@ -1,0 +1,48 @@
+"""UCF101: 101 human actions, the middle frame of each video.
+
+Soomro, Zamir and Shah, "UCF101: A Dataset of 101 Human Actions Classes From Videos in The Wild", 2012. CoOp's middle
+frames; the first official list, its training part cut 80/20 at random. A name is the action cut before every capital
+(`ApplyEyeMakeup` -> `Apply_Eye_Makeup`), which is the folder's name as well; files keep the original spelling.
+"""
+
+from datasets_registry._coop_split import CoopReader
+from datasets_registry._layouts import packaged_names
+from datasets_registry._registry import register_dataset
+from datasets_registry._types import DatasetInfo
+
+register_dataset(
+    DatasetInfo(
+        name="ucf101",
+        title="UCF101",
+        summary="101 human actions, each a single middle frame of a video.",
+        domain="actions (middle video frame)",
+        num_classes=101,
+        class_names=packaged_names("ucf101"),
+        template="a photo of a person doing {}.",
+        template_variants={"plain": "a photo of a {}."},
+        expected={"train": 7639, "val": 1898, "test": 3783},
+        known_problems=(
+            "Every validation frame shares its clip group with a training frame, so validation accuracy is optimistic.",
+            "The folder Handstand_Pushups holds files named v_HandStandPushups_*.",
+        ),
+        licence="no explicit licence; clips from YouTube, research use",
+        homepage="https://www.crcv.ucf.edu/data/UCF101.php",
+        citation="""@techreport{soomro2012ucf101,
+  title = {{UCF101}: A Dataset of 101 Human Actions Classes From Videos in The Wild},
+  author = {Soomro, Khurram and Zamir, Amir Roshan and Shah, Mubarak},
+  institution = {CRCV, University of Central Florida},
+  number = {CRCV-TR-12-01},
+  year = {2012}
+}""",
+        split_file="split_zhou_UCF101.json",
+        reader=CoopReader(
+            dataset="ucf101",
+            folder="ucf101",
+            split_file="split_zhou_UCF101.json",
+            image_folder="UCF-101-midframes",
+            split_url="https://drive.google.com/file/d/1I0S0q91hJfsV9Gf4xDIjgDq4AqBNJb1y",
+            images_url="https://drive.google.com/file/d/10Jqome3vtUA2keJkNanAiFpgbyC9Hc2O",
+            also={"midframes alone": "UCF-101-midframes"},
+        ),
+    )
+)

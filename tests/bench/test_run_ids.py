@@ -1,0 +1,35 @@
+"""Run ids are promises: what was asked before is the same question after every change of the code."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.spec import ExperimentSpec
+from datasets_registry import build_task, get_dataset
+from datasets_registry._types import DrawRule, EvalProtocol
+
+# Task fingerprints and run ids as they were first released.
+RELEASED = {
+    EvalProtocol.FEW_SHOT: ("510b7fb37aad5a9dace70ef55fff87e0", "11d71fa7306be211"),
+    EvalProtocol.BASE_TO_NEW: ("891d9ce6dd36bbd80c599b6daeb3d4b6", "263a75d47a7b93ce"),
+}
+
+
+@pytest.mark.parametrize("protocol", RELEASED)
+def test_a_released_question_keeps_its_fingerprint_and_its_run_id(protocol: EvalProtocol) -> None:
+    info = get_dataset("spectrum_basic")
+    task = build_task(info, info.reader(None), protocol=protocol, shots=4, seed=1, draw=DrawRule.COOP)
+    spec = ExperimentSpec(
+        method="coop",
+        config={"n_ctx": 16},
+        recipe={"name": "published", "lr": 0.002},
+        backbone="ViT-demo.drawn",
+        dataset="spectrum_basic",
+        task_fingerprint=task.fingerprint,
+        draw=DrawRule.COOP,
+        protocol=protocol,
+        shots=4,
+        seed=1,
+        precision="fp32",
+    )
+    assert (task.fingerprint, spec.run_id) == RELEASED[protocol]
