@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -11,9 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
+from datasets_registry._decode import check_content, decode_image
 from datasets_registry._errors import DataError
-
-_LFS_POINTER = b"version https://git-lfs"
 
 
 class ImageFiles:
@@ -39,18 +37,7 @@ class ImageFiles:
         Raises DataError, naming the file and what to do, where it is missing, empty, a Git LFS pointer or no image.
         """
         path = self.path(key)
-        try:
-            with Image.open(io.BytesIO(_read(path))) as image:
-                # A palette with transparency converts to RGB with a warning; by way of RGBA it is silent and the same.
-                opaque = image.convert("RGBA") if "transparency" in image.info and image.mode == "P" else image
-                return opaque.convert("RGB")
-        except (OSError, SyntaxError, ValueError) as error:
-            if isinstance(error, DataError):
-                raise
-            raise DataError(
-                f"Image {path} cannot be decoded ({type(error).__name__}: {error}). "
-                f"The file is damaged or not an image; unpack it again from the dataset's archive."
-            ) from error
+        return decode_image(_read(path), path)
 
     def digest(self, key: str) -> str:
         """Hex SHA-256 of the file's bytes; remembered for as long as size and time of change stay the same."""
@@ -87,13 +74,7 @@ def _read(path: Path) -> bytes:
         raise _missing(path) from None
     except OSError as error:
         raise DataError(f"Image {path} cannot be read ({error}). Check its permissions and the disk.") from error
-    if not content:
-        raise DataError(f"Image {path} has zero bytes; unpack it again from the dataset's archive.")
-    if content.startswith(_LFS_POINTER):
-        raise DataError(
-            f"Image {path} is a Git LFS pointer, not the image itself. "
-            f"Run `git lfs pull` where it came from, or use the dataset's own archive."
-        )
+    check_content(content, path)
     return content
 
 

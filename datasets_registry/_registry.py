@@ -27,7 +27,7 @@ def import_catalogue(package: str, folders: Iterable[str]) -> None:
             importlib.import_module(f"{package}.{module.name}")
 
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class Registry(Generic[T]):
@@ -36,22 +36,34 @@ class Registry(Generic[T]):
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._entries: dict[str, T] = {}
+        self._left_out: dict[str, str] = {}
 
     def add(self, name: str, entry: T) -> T:
         """Register `entry` under `name`; raises RegistrationError if the name is malformed or taken."""
-        if not _NAME.fullmatch(name):
-            raise RegistrationError(f"{self.kind} name {name!r} must match {_NAME.pattern!r}.")
+        if not NAME_PATTERN.fullmatch(name):
+            raise RegistrationError(f"{self.kind} name {name!r} must match {NAME_PATTERN.pattern!r}.")
         if name in self._entries:
             raise RegistrationError(f"{self.kind} {name!r} is registered twice; give one of them another name.")
         self._entries[name] = entry
         return entry
 
     def get(self, name: str) -> T:
-        """The entry of that exact name; raises UnknownNameError with near misses."""
+        """The entry of that exact name; raises UnknownNameError with near misses.
+
+        Raises RegistrationError, with the reason, for one that was left out because it could not be loaded.
+        """
         try:
             return self._entries[name]
         except KeyError:
+            if name in self._left_out:
+                raise RegistrationError(
+                    f"{self.kind.capitalize()} {name!r} is left out: {self._left_out[name]}"
+                ) from None
             raise UnknownNameError(self.kind, name, self._entries) from None
+
+    def leave_out(self, name: str, reason: str) -> None:
+        """Note why an entry from outside the package is missing, for whoever asks for it."""
+        self._left_out[name] = reason
 
     def match(self, pattern: str) -> list[str]:
         """Names that a shell-style pattern selects, sorted; a plain name must exist."""

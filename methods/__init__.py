@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datasets_registry._extern import METHODS_GROUP, load_entry_points
 from datasets_registry._registry import import_catalogue
 from methods._base import (
     Batch,
@@ -43,3 +44,4 @@ __all__ = [
 ]
 
 import_catalogue(__name__, __path__)
+load_entry_points(METHODS_GROUP, METHODS)

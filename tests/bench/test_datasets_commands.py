@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from small_datasets import draw_dataset
 
 from bench.cli.app import main
+
+ROOT = Path(__file__).parents[2]
 
 Etl = Callable[..., tuple[int, str, str]]
 
@@ -48,3 +53,52 @@ def test_help_of_the_group_lists_its_commands(etl: Etl) -> None:
     code, out, _ = etl("datasets", "--help")
     assert code == 0
     assert "show" in out
+
+
+# --- add --------------------------------------------------------------------------------------------------------------
+
+
+def draw_tree(root: Path, classes: tuple[str, ...] = ("crow", "gull", "jay"), n: int = 12) -> Path:
+    for label, name in enumerate(classes):
+        (root / name).mkdir(parents=True)
+        for i in range(n):
+            Image.new("RGB", (8, 8), (label * 80, i * 20, 90)).save(root / name / f"{i}.png")
+    return root
+
+
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("ETL_BENCH_DATASETS", str(tmp_path / "own"))
+    return tmp_path / "own"
+
+
+def test_add_says_what_it_found_and_what_comes_next(etl: Etl, own: Path, tmp_path: Path) -> None:
+    draw_tree(tmp_path / "birds")
+    code, out, err = etl("datasets", "add", "birds", "--images", "birds", "--json")
+    assert code == 0
+    facts = json.loads(out)
+    assert facts["file"] == str(own / "birds.toml")
+    assert facts["train_images"] + facts["validation_images"] + facts["test_images"] == 36
+    assert "Next: etl-bench run -m zero_shot,clip_adapter -d birds --shots" in err
+    code, _, err = etl("datasets", "add", "birds", "--images", "birds", "--split", "hsah")
+    assert (code, "--split 'hsah' is unknown. Did you mean 'hash'? Allowed: given, hash." in err) == (2, True)
+
+
+@pytest.mark.slow
+def test_own_images_run_in_worker_processes_and_stand_in_the_catalogue(tmp_path: Path) -> None:
+    draw_tree(tmp_path / "birds", ("crow", "gull", "jay", "owl"))
+    environment = {name: text for name, text in os.environ.items() if name != "ETL_BENCH_DATASETS"}
+    environment |= {"PYTHONPATH": str(ROOT), "ETL_BENCH_CACHE": str(tmp_path / "cache"), "HOME": str(tmp_path)}
+    environment.pop("XDG_CONFIG_HOME", None)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "bench", *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    added = run("datasets", "add", "birds", "--images", "birds")
+    assert added.returncode == 0, added.stderr
+    assert (tmp_path / "etl-bench-datasets" / "birds.toml").is_file()
+    assert '"birds"' in run("datasets", "--json").stdout
+    axes = ("-m", "zero_shot", "-d", "birds", "-b", "ViT-tiny.random", "--shots", "2", "--seeds", "1", "--jobs", "1")
+    ran = run("run", *axes)
+    assert ran.returncode == 0, ran.stderr

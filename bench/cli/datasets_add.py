@@ -1,0 +1,71 @@
+"""`etl-bench datasets add`: a person's own images become a dataset of the catalogue."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli import _options as opt
+
+PATH_HELP = "Column of the image paths, or of the images in a Hugging Face folder."
+
+
+def add(
+    name: Annotated[str, typer.Argument(help="Its name from now on: lower-case letters, digits and _.")],
+    images: Annotated[
+        Path,
+        typer.Option(
+            "--images",
+            help="Folder of class folders (or of train, val, test with class folders), a .csv, .tsv or .parquet table "
+            "of paths and labels, a Hugging Face folder from save_to_disk, or a folder of webdataset tars.",
+        ),
+    ],
+    template: Annotated[str, typer.Option("--template", help="Text around a class name.")] = "a photo of a {}.",
+    title: Annotated[str | None, typer.Option("--title", help="As it is written in tables.")] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split", help="given (folders, column, ...) or hash (by content). Default: given if there is one."
+        ),
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option("--root", help="For a table: what its paths are relative to. Default: its folder.")
+    ] = None,
+    path_column: Annotated[str | None, typer.Option("--path-column", help=PATH_HELP)] = None,
+    label_column: Annotated[str | None, typer.Option("--label-column", help="Column of the labels.")] = None,
+    split_column: Annotated[str | None, typer.Option("--split-column", help="Column of train, val and test.")] = None,
+    user: Annotated[
+        bool, typer.Option("--user", help="Keep it in the user's own folder, for commands in any folder.")
+    ] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite the file of a dataset added before.")] = False,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Look at your images, write down what they are in NAME.toml, and have them in the catalogue from then on.
+
+    The file goes into the folder that ETL_BENCH_DATASETS names, or else into ./etl-bench-datasets. Nothing is copied.
+
+    Example: etl-bench datasets add birds --images ~/birds --template 'a photo of a {}, a type of bird.'
+    """
+    from bench.cli._print import print_facts, remark
+    from datasets_registry._add import AddRequest, add_dataset
+    from datasets_registry._extern import own_folders, user_folder
+    from datasets_registry._own import ColumnNames, SplitRule
+
+    request = AddRequest(
+        name=name,
+        images=images.expanduser(),
+        template=template,
+        title=title or "",
+        split=opt.parse_choice(SplitRule, split, "--split") if split is not None else None,
+        root=root.expanduser() if root is not None else None,
+        columns=ColumnNames(path=path_column, label=label_column, split=split_column),
+    )
+    folder = user_folder(os.environ) if user else own_folders(os.environ)[0]
+    added = add_dataset(request, folder, replace=replace)
+    print_facts(added.facts(), as_json=as_json)
+    for line in added.remarks():
+        remark(line)
+    remark(f"Next: etl-bench run -m zero_shot,clip_adapter -d {name} --shots {added.most_shots or 1} --seeds 3")

@@ -1,0 +1,80 @@
+"""What is found in a person's own images before labels are numbers: keys, class labels and, where given, parts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from datasets_registry._errors import DataError
+from datasets_registry._types import Images
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
+PARTS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""What people call the three parts of a split, in lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One image: its key, the label of its class, and its part of a given split (train, val, test) if it has one."""
+
+    key: str
+    label: str
+    part: str | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All images of a source, in a fixed order, and where their pixels come from."""
+
+    images: Images
+    found: tuple[Found, ...]
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels that occur, numbers by value and before words."""
+        return sorted({item.label for item in self.found}, key=natural)
+
+    @property
+    def has_parts(self) -> bool:
+        return any(item.part for item in self.found)
+
+
+def natural(text: str) -> tuple[tuple[int, int, str], ...]:
+    """A key that sorts digits by value, so that class 10 comes behind class 9."""
+    return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in re.findall(r"\d+|\D+", text))
+
+
+def part_named(text: str, where: str) -> str:
+    """The part that a folder's or column's text means. Raises DataError, naming `where`, for any other text."""
+    try:
+        return PARTS[text.strip().lower()]
+    except KeyError:
+        raise DataError(
+            f'{where} has the split {text!r}; allowed: {", ".join(PARTS)}. Rename it, or set split = "hash".'
+        ) from None
+
+
+def check_unicode(text: str, where: str) -> str:
+    """The text itself. Raises DataError for a file name that is not UTF-8 (Python marks such bytes by surrogates)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise DataError(
+            f"{where} holds the name {text.encode(errors='surrogateescape')!r}, which is not UTF-8. "
+            f"Rename it, for example with `convmv -f latin1 -t utf8 -r --notest`."
+        ) from None
+    return text
+
+
+def check_distinct(keys: Iterable[str], where: str) -> None:
+    """Raises DataError if a key occurs twice."""
+    seen: set[str] = set()
+    for key in keys:
+        if key in seen:
+            raise DataError(f"{where} lists the image {key!r} twice. Remove one of the two entries.")
+        seen.add(key)
