@@ -33,7 +33,6 @@ from datasets_registry._splits import class_halves, keep_classes
 from datasets_registry._types import ClassSet, DatasetSplits, FewShotTask, Sample, SupportSet
 from methods import Method, Recipe, SupportView, TrainableMethod, get_method
 from methods._backbone import Backbone, BackboneSpec, load_backbone, parse_backbone
-from methods._base import count_parameters
 
 EVAL_BATCH = 128
 """Test images per batch; results do not depend on it beyond rounding."""
@@ -72,7 +71,7 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
         scores=[score for score, _ in scored],
         final_loss=trained.final_loss if trained else None,
         cost=Cost(
-            trainable_parameters=count_parameters(method.trainable) if isinstance(method, TrainableMethod) else 0,
+            trainable_parameters=method.learned_parameters(),
             prepare_seconds=clock.seconds["prepare"],
             train_seconds=clock.seconds["train"] + clock.seconds.get("calibrate", 0.0),
             eval_seconds=clock.seconds["eval"],

@@ -147,6 +147,7 @@ class MethodInfo:
         open_vocabulary: whether `classifier` works for classes it was not trained on.
         recipes: published training settings by protocol; empty for training-free methods.
         parameter_count: formula `(backbone, config, n_classes) -> trainable parameters`, asserted by a test.
+        parameters_per_shot: what each shot per class adds to that count, in the same arguments (learned caches).
         vision_transformer: whether the image tower must be a transformer.
         closed_when: which configs give up the open vocabulary (class-specific prompts), if some do.
         config_by_protocol: published settings of a protocol that differ from the config's defaults.
@@ -162,11 +163,17 @@ class MethodInfo:
     needs: frozenset[Needs]
     open_vocabulary: bool
     parameter_count: Callable[[Backbone, Any, int], int]
+    parameters_per_shot: Callable[[Backbone, Any, int], int] = lambda backbone, config, n_classes: 0  # noqa: ARG005
     recipes: Mapping[EvalProtocol, Recipe] = field(default_factory=dict)
     vision_transformer: bool = False
     closed_when: Callable[[Any], bool] | None = None
     config_by_protocol: Mapping[EvalProtocol, Mapping[str, Any]] = field(default_factory=dict)
     needs_validation: bool = False
+
+    def parameters(self, backbone: Backbone, config: Any, n_classes: int, shots: int) -> int:
+        """Trainable parameters of a run."""
+        per_shot = self.parameters_per_shot(backbone, config, n_classes)
+        return self.parameter_count(backbone, config, n_classes) + shots * per_shot
 
     def default_config(self, protocol: EvalProtocol) -> MethodConfig:
         """The published setting for that protocol."""
@@ -197,6 +204,10 @@ class Method(ABC, Generic[ConfigT]):
         """See the support set once, without gradients: class texts, caches, closed forms. Default: keep its classes."""
         self.support_classes = support.classes
 
+    def learned_parameters(self) -> int:
+        """Number of values fitted to the support set; closed forms count 0."""
+        return 0
+
     @abstractmethod
     def classifier(self, classes: ClassSet) -> Classifier:
         """Do the text side once for these classes. Raises ClosedVocabularyError if it cannot."""
@@ -217,6 +228,10 @@ class TrainableMethod(Method[ConfigT]):
 
     trainable: nn.Module
     """All that is learned, counted, optimised and saved; never a backbone parameter. Exists after `prepare`."""
+
+    def learned_parameters(self) -> int:
+        """Parameters of `trainable`."""
+        return count_parameters(self.trainable)
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         """Training loss of one batch; cross-entropy of `logits` unless a method has another."""

@@ -89,20 +89,24 @@ def batch_of(backbone: Backbone, pixels: Tensor, labels: Tensor | None, needs: f
     return Batch(labels, features=features, pixels=lambda: pixels, needs=needs)
 
 
-def support_view(backbone: Backbone, classes: ClassSet, part: str = "train") -> SupportView:
+def support_view(backbone: Backbone, classes: ClassSet, part: str = "train", *, mirrored: bool = False) -> SupportView:
+    """The recorded images as a support set; each view is the image itself, if `mirrored` every second one its mirror."""
     n = 2 * len(classes)
     labels = torch.arange(n) // 2
     pixels = images(part)[:n]
 
-    def features() -> Tensor:
-        return batch_of(backbone, pixels, None).features
+    def features(view: int = 0) -> Tensor:
+        return batch_of(backbone, pixels.flip(-1) if mirrored and view % 2 else pixels, None).features
 
-    # without an augmentation every view is the recorded image
-    return SupportView(classes, labels, 2, features, lambda k, _: features().expand(k, -1, -1))
+    return SupportView(classes, labels, 2, features, lambda k, _: torch.stack([features(i) for i in range(k)]))
 
 
 def recipe_of(case: Case) -> Recipe:
     """The optimiser of the case; its learning rate is set step by step."""
+    if "OPTIM" not in case.config:
+        plain = case.config["optimizer"]
+        settings = {k: plain[k] for k in ("momentum", "eps", "weight_decay") if k in plain}
+        return Recipe(optimizer=Optimizer(plain["class"].lower()), lr=1.0, **settings)
     optim = case.config["OPTIM"]
     return Recipe(
         optimizer=Optimizer(optim["NAME"]), lr=optim["LR"], momentum=optim["MOMENTUM"], weight_decay=optim["WEIGHT_DECAY"]
@@ -113,12 +117,17 @@ ParameterMap = Callable[[Any], Mapping[str, nn.Parameter]]
 
 
 def replay(
-    method: TrainableMethod[Any], case: Case, parameters: ParameterMap, *, template: str = "a photo of a {}."
+    method: TrainableMethod[Any],
+    case: Case,
+    parameters: ParameterMap,
+    *,
+    template: str = "a photo of a {}.",
+    support: SupportView | None = None,
 ) -> None:
     """Load the recorded start, train five steps on the recorded batches, and compare everything on the way."""
     backbone = method.backbone
     train_classes = class_set(case.config["train_classes"], template)
-    method.prepare(support_view(backbone, train_classes))
+    method.prepare(support or support_view(backbone, train_classes))
     named = parameters(method)
     init = case.group("init")
     assert set(named) == set(init), f"trained tensors differ: {set(named) ^ set(init)}"
@@ -143,9 +152,11 @@ def replay(
 
 
 def check_logits(method: Method[Any], case: Case, when: str, template: str) -> None:
-    for which in case.config["eval_classes"]:
+    # methods tied to their classes were recorded on the test images of those classes alone
+    for which in case.config.get("eval_classes", [case.config["train_classes"]]):
         if f"{when}/{which}" not in case.tensors:
             continue
+        pixels = images("test")[: len(case.tensors[f"{when}/{which}"])]
         with torch.no_grad():
-            logits = method.classifier(class_set(which, template))(batch_of(method.backbone, images("test"), None))
+            logits = method.classifier(class_set(which, template))(batch_of(method.backbone, pixels, None))
         case.assert_close(logits, f"{when}/{which}", f"{when}/{which}")
