@@ -22,9 +22,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from datasets_registry._errors import BenchError, UnknownNameError
+from methods._blocks import BlockView
 from methods._demo import DEMO_ARCH, DEMO_CONFIG, DEMO_TAG, demo_state_dict
 from methods._prompts import TextPrompts, TokenizedTexts, frozen_prompts
-from methods._text import TextTower
+from methods._text import TextHook, TextTower
 from methods._vision import BlockHook, run_image_tower, wrap_image_tower
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -340,14 +341,17 @@ class Backbone:
         *,
         prompts: Sequence[Tensor] = (),
         before_block: BlockHook | None = None,
+        blocks: Sequence[BlockView] = (),
         project: bool = True,
     ) -> Float[Tensor, "batch dim"]:
-        """Image features, unnormalised; see `run_image_tower` for prompts and hooks."""
-        if prompts or before_block is not None:
+        """Image features, unnormalised; see `run_image_tower` for prompts, hooks and exchanged blocks."""
+        if prompts or blocks or before_block is not None:
             self.passes.prompted_image += len(pixels)
         else:
             self.passes.image += len(pixels)
-        return run_image_tower(self.image_tower, pixels, prompts=prompts, before_block=before_block, project=project)
+        return run_image_tower(
+            self.image_tower, pixels, prompts=prompts, before_block=before_block, blocks=blocks, project=project
+        )
 
     def tokenized(self, texts: Sequence[str]) -> TokenizedTexts:
         """Texts as tokens and embeddings, cut behind the longest one."""
@@ -357,11 +361,24 @@ class Backbone:
         return TokenizedTexts(tokens, self.text_tower.embed(tokens), eot)
 
     def encode_prompts(
-        self, prompts: TextPrompts, *, deep: Sequence[Tensor] = (), project: bool = True
+        self,
+        prompts: TextPrompts,
+        *,
+        deep: Sequence[Tensor] = (),
+        blocks: Sequence[BlockView] = (),
+        before_block: TextHook | None = None,
+        project: bool = True,
     ) -> Float[Tensor, "n_cls dim"]:
         """Text features of prompts, unnormalised; see `TextTower.encode`."""
         self.passes.text += len(prompts)
-        return self.text_tower.encode(prompts, deep=deep, project=project)
+        return self.text_tower.encode(prompts, deep=deep, blocks=blocks, before_block=before_block, project=project)
+
+    def encode_prompts_each(
+        self, prompts: TextPrompts, prefixes: Float[Tensor, "batch n_prefix width"]
+    ) -> Float[Tensor, "batch n_cls dim"]:
+        """Text features of every class behind every image's own prefix; see `TextTower.encode_each`."""
+        self.passes.text += len(prompts) * len(prefixes)
+        return self.text_tower.encode_each(prompts, prefixes)
 
     def encode_texts(self, texts: Sequence[str]) -> Float[Tensor, "n dim"]:
         """Features of plain texts, unnormalised, without gradients."""

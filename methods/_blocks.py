@@ -1,11 +1,14 @@
 """One transformer block, taken apart: the queries, keys and values that open_clip's modules hold, as plain functions.
 
 open_clip's own block runs whole sequences. The exact shortcuts of `_text.py` need the pieces: the keys and values of a
-shared prefix are computed once and every class attends to them.
+shared prefix are computed once and every class attends to them. Methods that change a tower exchange pieces of a view
+and leave the frozen modules alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -26,7 +29,7 @@ def is_standard(block: Any) -> bool:
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
     """`(n, tokens, width)` to `(n, heads, tokens, width / heads)`."""
-    return x.reshape(*x.shape[:-1], heads, -1).transpose(-3, -2)
+    return x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads).transpose(-3, -2)
 
 
 def join_heads(x: Tensor) -> Tensor:
@@ -34,31 +37,60 @@ def join_heads(x: Tensor) -> Tensor:
     return x.transpose(-3, -2).flatten(-2)
 
 
-def queries_keys_values(block: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Projected queries, keys and values of the normed input, each `(..., tokens, width)`, heads not yet split."""
+TensorMap = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class BlockView:
+    """A pre-norm transformer block as its pieces; `dataclasses.replace` exchanges some.
+
+    Args:
+        heads: attention heads.
+        norm_1: norm in front of attention.
+        qkv: normed input to queries, keys and values, each `(..., tokens, width)`, heads not yet split.
+        out: output projection of attention.
+        scale_1: layer scale behind attention.
+        norm_2: norm in front of the MLP.
+        mlp: the MLP.
+        scale_2: layer scale behind the MLP.
+        beside: on the normed input of the whole block; joins the residual stream together with the MLP (MMA).
+    """
+
+    heads: int
+    norm_1: TensorMap
+    qkv: Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
+    out: TensorMap
+    scale_1: TensorMap
+    norm_2: TensorMap
+    mlp: TensorMap
+    scale_2: TensorMap
+    beside: TensorMap | None = None
+
+
+def view_block(block: Any) -> BlockView:
+    """The pieces of a standard open_clip block."""
     attention = block.attn
-    q, k, v = F.linear(block.ln_1(x), attention.in_proj_weight, attention.in_proj_bias).chunk(3, dim=-1)
-    return q, k, v
+
+    def qkv(normed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = F.linear(normed, attention.in_proj_weight, attention.in_proj_bias).chunk(3, dim=-1)
+        return q, k, v
+
+    return BlockView(
+        attention.num_heads, block.ln_1, qkv, attention.out_proj, block.ls_1, block.ln_2, block.mlp, block.ls_2
+    )
 
 
-def add_attention(block: Any, x: Tensor, attended: Tensor) -> Tensor:
-    """Residual stream after attention: output projection, layer scale, addition."""
-    return x + block.ls_1(block.attn.out_proj(attended))
+def finish_block(view: BlockView, x: Tensor, attended: Tensor) -> Tensor:
+    """The residual stream behind the block whose input was `x`: attention's output, then the MLP."""
+    middle = x + view.scale_1(view.out(attended))
+    y = middle + view.scale_2(view.mlp(view.norm_2(middle)))
+    return y if view.beside is None else y + view.beside(view.norm_1(x))
 
 
-def add_mlp(block: Any, x: Tensor) -> Tensor:
-    """Residual stream after the block's MLP."""
-    return x + block.ls_2(block.mlp(block.ln_2(x)))
-
-
-def run_block(block: Any, x: Tensor, mask: Tensor | None = None) -> Tensor:
+def run_block(view: BlockView, x: Tensor, mask: Tensor | None = None) -> Tensor:
     """A whole block on `(n, tokens, width)`; `mask` is additive, `(tokens, tokens)` or broadcastable to heads."""
-    if not is_standard(block):
-        return block(x, attn_mask=mask)
-    heads = block.attn.num_heads
-    q, k, v = (split_heads(part, heads) for part in queries_keys_values(block, x))
-    attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    return add_mlp(block, add_attention(block, x, join_heads(attended)))
+    q, k, v = (split_heads(part, view.heads) for part in view.qkv(view.norm_1(x)))
+    return finish_block(view, x, join_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=mask)))
 
 
 def causal_mask(rows: int, columns: int, *, device: torch.device, dtype: torch.dtype) -> Tensor:

@@ -39,6 +39,10 @@ class TextPrompts:
         """Positions of the longest text, start and end tokens included."""
         return self.prefix.shape[0] + self.suffix.shape[1]
 
+    def classes(self, start: int, stop: int) -> TextPrompts:
+        """The texts of some classes."""
+        return TextPrompts(self.prefix, self.suffix[start:stop], self.lengths[start:stop])
+
 
 @dataclass(frozen=True)
 class TokenizedTexts:

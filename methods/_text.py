@@ -2,12 +2,13 @@
 
 `encode` runs the prefix of `TextPrompts` once and the suffixes per class, and in the last block computes only the
 positions that are pooled. `encode_plain` pads every class to the full context and runs every position of every class,
-as the official implementations do; it is the reference that tests compare to.
+as the official implementations do; it is the reference that tests compare to. `encode_each` is for prefixes that
+depend on the image (CoCoOp).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -17,16 +18,26 @@ from torch import Tensor, nn
 
 from datasets_registry._errors import BenchError
 from methods._blocks import (
-    add_attention,
-    add_mlp,
+    BlockView,
     causal_mask,
+    finish_block,
     is_standard,
     join_heads,
-    queries_keys_values,
     run_block,
     split_heads,
+    view_block,
 )
 from methods._prompts import TextPrompts
+
+TextHook = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""`hook(i, prefix, suffix)` is called before block i and returns what the block gets of both, all `(n, tokens, width)`.
+
+It may move tokens from the end of the prefix to the front of the suffix and insert or exchange some there; the end of
+the suffix stays. The prefix has one row for all classes, or one a class in the plain forward.
+"""
+
+ROWS = 1024
+"""Suffixes that a forward with a prefix an image runs at once: bounds memory, changes nothing else."""
 
 
 class TextTower:
@@ -57,6 +68,7 @@ class TextTower:
             raise BenchError(
                 f"This text tower pools at {pool!r}, not at the end-of-text token; choose another backbone."
             )
+        self.views: Sequence[BlockView] = [view_block(block) for block in self.blocks]
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Token embeddings without positions."""
@@ -70,58 +82,116 @@ class TextTower:
         return projection(pooled) if isinstance(projection, nn.Linear) else pooled @ projection
 
     def encode(
-        self, prompts: TextPrompts, *, deep: Sequence[Float[Tensor, "n_ctx width"]] = (), project: bool = True
+        self,
+        prompts: TextPrompts,
+        *,
+        deep: Sequence[Float[Tensor, "n_ctx width"]] = (),
+        blocks: Sequence[BlockView] = (),
+        before_block: TextHook | None = None,
+        project: bool = True,
     ) -> Float[Tensor, "n_cls dim"]:
         """Text features, unnormalised, one a class.
 
         Args:
             prompts: embedded texts.
             deep: fresh context for blocks 1, 2, ...: before block j+1 the positions 1..n_ctx become `deep[j]`.
+            blocks: run instead of the tower's own blocks; made from `views`.
+            before_block: may change both parts of the text before each block, behind `deep`.
             project: False returns the state after the final norm, before the projection.
         """
-        self._check(prompts, deep)
-        n_cls, n_prefix = len(prompts), prompts.prefix.shape[0]
-        positional = self.modules.positional_embedding
-        prefix = (prompts.prefix + positional[:n_prefix])[None]
-        suffix = prompts.suffix + positional[n_prefix : n_prefix + prompts.suffix.shape[1]]
+        self._check(prompts, deep, before_block)
+        prefix = (prompts.prefix + self.modules.positional_embedding[: prompts.prefix.shape[0]])[None]
+        pooled = self._run(prompts, prefix, deep=deep, blocks=blocks or self.views, before_block=before_block)
+        return self.project(pooled) if project else pooled
+
+    def encode_each(
+        self, prompts: TextPrompts, prefixes: Float[Tensor, "batch n_prefix width"], *, rows: int = ROWS
+    ) -> Float[Tensor, "batch n_cls dim"]:
+        """Text features, unnormalised, of every class behind every image's own prefix (in place of the shared one).
+
+        A prefix runs once an image and the suffixes enter block 0 once a class; `rows` (image, class) pairs at a time.
+        """
+        self._check(prompts, (), None)
+        prefixes = prefixes + self.modules.positional_embedding[: prefixes.shape[1]]
+        n_images = max(1, rows // len(prompts))
+        features = []
+        for some in torch.split(prefixes, n_images):
+            parts = [
+                self._run(prompts.classes(start, start + rows), some, deep=(), blocks=self.views, before_block=None)
+                for start in range(0, len(prompts), rows)
+            ]
+            features.append(torch.cat([part.reshape(len(some), -1, part.shape[1]) for part in parts], dim=1))
+        return self.project(torch.cat(features))
+
+    def _run(
+        self,
+        prompts: TextPrompts,
+        prefix: Tensor,
+        *,
+        deep: Sequence[Tensor],
+        blocks: Sequence[BlockView],
+        before_block: TextHook | None,
+    ) -> Tensor:
+        """States of the pooled positions behind the final norm; `prefix` `(n, n_prefix, width)` has its positions.
+
+        With n prefixes there are `n * n_cls` rows, those of one prefix together.
+        """
+        n_cls, n_prefix, n_each = len(prompts), prefix.shape[1], len(prefix)
+        suffix = prompts.suffix + self.modules.positional_embedding[n_prefix : n_prefix + prompts.suffix.shape[1]]
         pooled_at = prompts.lengths - 1
         if self.cls_embedding is None:
             mask = causal_mask(suffix.shape[1], prompts.longest, device=suffix.device, dtype=suffix.dtype)
         else:
             suffix, mask, pooled_at = self._append_cls(prompts, suffix)
-        rows = torch.arange(n_cls, device=suffix.device)
-        last = len(self.blocks) - 1
-        for i, block in enumerate(self.blocks):
+            mask = mask.repeat(n_each, 1, 1, 1) if n_each > 1 else mask
+        pooled_at = pooled_at.repeat(n_each)
+        rows = torch.arange(n_each * n_cls, device=suffix.device)
+        last = len(blocks) - 1
+        for i, block in enumerate(blocks):
             if 1 <= i <= len(deep):
                 ctx = deep[i - 1]
                 prefix = torch.cat([prefix[:, :1], ctx[None], prefix[:, 1 + ctx.shape[0] :]], dim=1)
-            heads = block.attn.num_heads
-            qp, kp, vp = (split_heads(x, heads) for x in queries_keys_values(block, prefix))
-            qs, ks, vs = queries_keys_values(block, suffix)
+            if before_block is not None:
+                length, total = suffix.shape[1], prefix.shape[1] + suffix.shape[1]
+                prefix, suffix = before_block(i, prefix, suffix)
+                if (suffix.shape[1], prefix.shape[1] + suffix.shape[1]) != (length, total):
+                    pooled_at = pooled_at + (suffix.shape[1] - length)
+                    total = prefix.shape[1] + suffix.shape[1]
+                    mask = causal_mask(suffix.shape[1], total, device=suffix.device, dtype=suffix.dtype)
+            qp, kp, vp = (split_heads(x, block.heads) for x in block.qkv(block.norm_1(prefix)))
+            qs, ks, vs = block.qkv(block.norm_1(suffix))
+            if n_each > 1 and i == 0:
+                # up to here no suffix has seen its prefix
+                suffix, qs, ks, vs = (x.repeat(n_each, 1, 1) for x in (suffix, qs, ks, vs))
             # every class attends to the one set of prefix keys and values
-            k = torch.cat([kp.expand(n_cls, -1, -1, -1), split_heads(ks, heads)], dim=2)
-            v = torch.cat([vp.expand(n_cls, -1, -1, -1), split_heads(vs, heads)], dim=2)
+            k = torch.cat([_each_row(kp, n_cls), split_heads(ks, block.heads)], dim=2)
+            v = torch.cat([_each_row(vp, n_cls), split_heads(vs, block.heads)], dim=2)
             if i == last:
                 # only the pooled position of the last block is ever read
-                q = split_heads(qs[rows, pooled_at][:, None], heads)
+                q = split_heads(qs[rows, pooled_at][:, None], block.heads)
                 row_mask = (
                     mask[pooled_at][:, None, None] if mask.dim() == 2 else mask[rows, 0, pooled_at][:, None, None]
                 )
                 attended = join_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=row_mask))
-                pooled = add_mlp(block, add_attention(block, suffix[rows, pooled_at][:, None], attended))[:, 0]
+                pooled = finish_block(block, suffix[rows, pooled_at][:, None], attended)[:, 0]
                 break
-            attended = join_heads(F.scaled_dot_product_attention(split_heads(qs, heads), k, v, attn_mask=mask))
-            suffix = add_mlp(block, add_attention(block, suffix, attended))
-            own = join_heads(F.scaled_dot_product_attention(qp, kp, vp, is_causal=True))
-            prefix = add_mlp(block, add_attention(block, prefix, own))
-        pooled = self.modules.ln_final(pooled)
-        return self.project(pooled) if project else pooled
+            attended = join_heads(F.scaled_dot_product_attention(split_heads(qs, block.heads), k, v, attn_mask=mask))
+            suffix = finish_block(block, suffix, attended)
+            if prefix.shape[1]:
+                own = join_heads(F.scaled_dot_product_attention(qp, kp, vp, is_causal=True))
+                prefix = finish_block(block, prefix, own)
+        return self.modules.ln_final(pooled)
 
     def encode_plain(
-        self, prompts: TextPrompts, *, deep: Sequence[Float[Tensor, "n_ctx width"]] = ()
+        self,
+        prompts: TextPrompts,
+        *,
+        deep: Sequence[Float[Tensor, "n_ctx width"]] = (),
+        blocks: Sequence[BlockView] = (),
+        before_block: TextHook | None = None,
     ) -> Float[Tensor, "n_cls dim"]:
         """The same features the long way: every class padded to the full context, every position in every block."""
-        self._check(prompts, deep)
+        self._check(prompts, deep, before_block)
         n_cls, n_prefix = len(prompts), prompts.prefix.shape[0]
         x = torch.cat([prompts.prefix.expand(n_cls, -1, -1), prompts.suffix], dim=1)
         pad = self.modules.token_embedding.weight[0]
@@ -135,15 +205,25 @@ class TextTower:
             mask = mask + self._key_mask(eot, x.dtype)[:, None, None, :]
             pooled_at = torch.full_like(eot, self.positions - 1)
         x = x + self.modules.positional_embedding
-        for i, block in enumerate(self.blocks):
+        for i, block in enumerate(blocks or self.views):
             if 1 <= i <= len(deep):
                 ctx = deep[i - 1].expand(n_cls, -1, -1)
                 x = torch.cat([x[:, :1], ctx, x[:, 1 + ctx.shape[1] :]], dim=1)
+            if before_block is not None:
+                prefix, suffix = before_block(i, x[:, :n_prefix], x[:, n_prefix:])
+                n_prefix, before = prefix.shape[1], x.shape[1]
+                x = torch.cat([prefix, suffix], dim=1)
+                pooled_at = pooled_at + x.shape[1] - before
+                mask = causal_mask(x.shape[1], x.shape[1], device=x.device, dtype=x.dtype)
             x = run_block(block, x, mask)
         pooled = x[torch.arange(n_cls, device=x.device), pooled_at]
         return self.project(self.modules.ln_final(pooled))
 
-    def _check(self, prompts: TextPrompts, deep: Sequence[Tensor]) -> None:
+    def _check(self, prompts: TextPrompts, deep: Sequence[Tensor], before_block: TextHook | None) -> None:
+        if before_block is not None and self.cls_embedding is not None:
+            raise BenchError(
+                "This text tower ends with a class token, so no tokens can be exchanged inside it; choose a CLIP."
+            )
         if prompts.longest > self.context_length:
             raise BenchError(
                 f"A prompt of {prompts.longest} tokens does not fit the context of {self.context_length}; "
@@ -180,3 +260,8 @@ class TextTower:
         mask = causal_mask(suffix.shape[1], n_text + 1, device=suffix.device, dtype=suffix.dtype)
         pooled_at = torch.full_like(prompts.lengths, suffix.shape[1] - 1)
         return suffix, mask + keys[:, None, None, :], pooled_at
+
+
+def _each_row(x: Tensor, n_cls: int) -> Tensor:
+    """Keys or values `(n, heads, tokens, width)` of n prefixes, one row for each of their classes."""
+    return x.expand(n_cls, -1, -1, -1) if len(x) == 1 else x.repeat_interleave(n_cls, dim=0)

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from datasets_registry._errors import BenchError
-from methods._blocks import run_block
+from methods._blocks import BlockView, is_standard, run_block, view_block
 
 BlockHook = Callable[[int, Tensor], Tensor]
 """`hook(i, tokens)` is called before block i with `(batch, tokens, width)` and returns what the block gets."""
@@ -26,6 +26,8 @@ class ImageTower(Protocol):
     width: int
     depth: int
     transformer: bool
+    views: Sequence[BlockView]
+    """The blocks as their pieces; empty where they cannot be taken apart."""
 
     def embed(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
         """Tokens in front of block 0, `prompts` `(n, width)` appended behind the patches, without positions."""
@@ -58,6 +60,8 @@ class ViTTower:
         self.blocks = list(visual.transformer.resblocks)
         self.depth = len(self.blocks)
         self.width: int = visual.class_embedding.shape[0]
+        standard = all(is_standard(block) for block in self.blocks)
+        self.views: Sequence[BlockView] = [view_block(block) for block in self.blocks] if standard else []
 
     def embed(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
         tokens = self.visual._embeds(pixels)
@@ -66,7 +70,7 @@ class ViTTower:
         return torch.cat([tokens, self.visual.ln_pre(prompts).expand(len(tokens), -1, -1)], dim=1)
 
     def block(self, i: int, tokens: Tensor) -> Tensor:
-        return run_block(self.blocks[i], tokens)
+        return run_block(self.views[i], tokens) if self.views else self.blocks[i](tokens)
 
     def pool(self, tokens: Tensor, n_prompts: int) -> Tensor:
         if n_prompts and self.visual.attn_pool is None:
@@ -94,6 +98,7 @@ class EvaTower:
         self.blocks = list(self.trunk.blocks)
         self.depth = len(self.blocks)
         self.width: int = self.trunk.embed_dim
+        self.views: Sequence[BlockView] = []
         if getattr(self.trunk, "rope_mixed", False) or self.trunk.dynamic_img_size:
             raise BenchError("This EVA variant has per-block or resizable rotary positions, which are not supported.")
         self._rope: Tensor | None = None
@@ -131,6 +136,7 @@ class WholeTower:
 
     def __init__(self, visual: Any) -> None:
         self.visual = visual
+        self.views: Sequence[BlockView] = []
 
     def embed(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
         if prompts is not None:
@@ -158,12 +164,22 @@ def wrap_image_tower(visual: Any) -> ImageTower:
     return WholeTower(visual)
 
 
+def image_views(tower: ImageTower) -> Sequence[BlockView]:
+    """The blocks as their pieces, for methods that change some. Raises BenchError where they cannot be taken apart."""
+    if not tower.views:
+        raise BenchError(
+            "The blocks of this image tower cannot be taken apart; choose a CLIP with a plain ViT such as ViT-B-16."
+        )
+    return tower.views
+
+
 def run_image_tower(
     tower: ImageTower,
     pixels: Tensor,
     *,
     prompts: Sequence[Float[Tensor, "n width"]] = (),
     before_block: BlockHook | None = None,
+    blocks: Sequence[BlockView] = (),
     project: bool = True,
 ) -> Tensor:
     """Image features, unnormalised.
@@ -174,6 +190,7 @@ def run_image_tower(
         prompts: prompts by block: `prompts[0]` enters before block 0, `prompts[i]` replaces them before block i; behind
             the last given one they flow on.
         before_block: called with `(i, tokens)` before each block, after prompts were placed.
+        blocks: run instead of the tower's own blocks; made from `image_views`.
         project: False returns pooled features before the projection.
     """
     if prompts and tower.transformer and len(prompts) > tower.depth:
@@ -187,6 +204,6 @@ def run_image_tower(
             tokens = torch.cat([tokens[:, :-n], prompts[i].expand(len(tokens), -1, -1)], dim=1)
         if before_block is not None:
             tokens = before_block(i, tokens)
-        tokens = tower.block(i, tokens)
+        tokens = run_block(blocks[i], tokens) if blocks else tower.block(i, tokens)
     pooled = tower.pool(tokens, n)
     return tower.project(pooled) if project else pooled

@@ -1,0 +1,166 @@
+"""The places where methods reach into the towers: each equals the plain path."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from parity_kit import class_set, images, tiny_backbone
+from torch import Tensor
+
+from datasets_registry._errors import BenchError
+from methods._backbone import TINY_CONFIG, Backbone, BackboneSpec, build_model
+from methods._blocks import BlockView, is_standard
+from methods._prompts import TextPrompts, frozen_prompts, overwrite_leading
+from methods._vision import image_views
+
+SMALL_COCA = {
+    "embed_dim": 64,
+    "vision_cfg": {
+        "image_size": 32, "layers": 2, "width": 64, "head_width": 32, "patch_size": 8,
+        "attentional_pool": True, "attn_pooler_heads": 2, "output_tokens": True,
+    },
+    "text_cfg": {
+        "context_length": 20, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2,
+        "embed_cls": True, "output_tokens": True,
+    },
+    "multimodal_cfg": {
+        "context_length": 20, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 1, "attn_pooler_heads": 2,
+    },
+}  # fmt: skip
+SMALL_EVA = {
+    "embed_dim": 64,
+    "vision_cfg": {
+        "image_size": 224,
+        "timm_model_name": "eva02_tiny_patch14_224",
+        "timm_pool": "token",
+        "timm_proj": None,
+    },
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 2},
+    "custom_text": True,
+}
+
+
+def backbone_of(config: dict) -> Backbone:
+    torch.manual_seed(0)
+    return Backbone(BackboneSpec("ViT-tiny", "random"), build_model(config))
+
+
+def worded(backbone: Backbone, ctx: Tensor) -> TextPrompts:
+    return overwrite_leading(backbone.tokenized(class_set("base").texts("a photo of a {}.")), ctx)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7, 1024])
+@pytest.mark.parametrize("config", [TINY_CONFIG, SMALL_COCA], ids=["vit", "coca"])
+def test_a_prefix_for_each_image_equals_one_forward_an_image(config: dict, rows: int) -> None:
+    backbone = backbone_of(config)
+    torch.manual_seed(1)
+    ctx = torch.randn(3, 4, backbone.text_width, requires_grad=True)
+    prompts = [worded(backbone, each) for each in ctx]
+    together = backbone.text_tower.encode_each(prompts[0], torch.stack([p.prefix for p in prompts]), rows=rows)
+    apart = torch.stack([backbone.text_tower.encode(p) for p in prompts])
+    torch.testing.assert_close(together, apart, atol=2e-6, rtol=1e-5)
+    grads = [torch.autograd.grad(x.square().sum(), ctx)[0] for x in (together, apart)]
+    torch.testing.assert_close(*grads, atol=1e-5, rtol=1e-5)
+
+
+def test_an_empty_prefix_equals_the_shared_one() -> None:
+    backbone = tiny_backbone()
+    texts = backbone.tokenized(class_set("base").texts("a photo of a {}."))
+    with torch.no_grad():
+        torch.testing.assert_close(
+            backbone.text_tower.encode(texts.split(0)),
+            backbone.text_tower.encode(frozen_prompts(texts)),
+            atol=2e-6,
+            rtol=1e-5,
+        )
+
+
+@pytest.mark.parametrize("kind", ["tokens a class", "inserted tokens"])
+def test_tokens_exchanged_inside_the_text_tower_equal_the_plain_path(kind: str) -> None:
+    backbone = tiny_backbone()
+    torch.manual_seed(2)
+    each = torch.randn(5, 4, 64, requires_grad=True)
+
+    def exchanged(i: int, prefix: Tensor, suffix: Tensor) -> tuple[Tensor, Tensor]:
+        if i != 1:
+            return prefix, suffix
+        return prefix[:, :1], torch.cat([each, prefix[:, 5:].expand(5, -1, -1), suffix], dim=1)
+
+    def inserted(i: int, prefix: Tensor, suffix: Tensor) -> tuple[Tensor, Tensor]:
+        if i == 0:
+            return prefix, suffix
+        behind = prefix[:, 1:] if i == 1 else prefix[:, 5:]
+        return torch.cat([prefix[:, :1], each[i].expand(len(prefix), -1, -1), behind], dim=1), suffix
+
+    hook = exchanged if kind == "tokens a class" else inserted
+    results = []
+    for encode in (backbone.text_tower.encode, backbone.text_tower.encode_plain):
+        features = encode(worded(backbone, torch.full((4, 64), 0.1)), before_block=hook)
+        results.append((features, torch.autograd.grad(features.square().sum(), each)[0]))
+    for ours, plain in zip(*results, strict=True):
+        torch.testing.assert_close(ours, plain, atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(results[0][0], backbone.text_tower.encode(worded(backbone, torch.full((4, 64), 0.1))))
+
+
+def test_tokens_cannot_be_exchanged_in_front_of_a_class_token() -> None:
+    backbone = backbone_of(SMALL_COCA)
+    with pytest.raises(BenchError, match="ends with a class token"):
+        backbone.encode_prompts(worded(backbone, torch.zeros(4, 64)), before_block=lambda i, p, s: (p, s))
+
+
+def changed(view: BlockView, delta: Tensor) -> BlockView:
+    """The view with `delta` added to its fused q, k, v weight."""
+
+    def qkv(normed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        more = F.linear(normed, delta).chunk(3, dim=-1)
+        q, k, v = (old + new for old, new in zip(view.qkv(normed), more, strict=True))
+        return q, k, v
+
+    return replace(view, qkv=qkv)
+
+
+def test_exchanged_blocks_equal_a_model_with_those_weights() -> None:
+    backbone, prompts = tiny_backbone(), frozen_prompts(tiny_backbone().tokenized(class_set("base").texts()))
+    model = copy.deepcopy(backbone.model)
+    torch.manual_seed(3)
+    deltas = {}
+    for name, blocks in (("text", model.transformer.resblocks), ("image", model.visual.transformer.resblocks)):
+        for i, block in enumerate(blocks):
+            deltas[name, i] = 0.1 * torch.randn_like(block.attn.in_proj_weight)
+            with torch.no_grad():
+                block.attn.in_proj_weight += deltas[name, i]
+    merged = Backbone(backbone.spec, model)
+    text = [changed(view, deltas["text", i]) for i, view in enumerate(backbone.text_tower.views)]
+    image = [changed(view, deltas["image", i]) for i, view in enumerate(image_views(backbone.image_tower))]
+    pixels = images("test")[:3]
+    with torch.no_grad():
+        torch.testing.assert_close(
+            backbone.encode_image(pixels, blocks=image), merged.encode_image(pixels), atol=1e-5, rtol=1e-5
+        )
+        torch.testing.assert_close(
+            backbone.encode_prompts(prompts, blocks=text), merged.encode_prompts(prompts), atol=1e-5, rtol=1e-5
+        )
+        torch.testing.assert_close(
+            backbone.text_tower.encode_plain(prompts, blocks=text), merged.encode_prompts(prompts), atol=1e-5, rtol=1e-5
+        )
+
+
+def test_what_stands_beside_a_block_joins_the_residual_stream() -> None:
+    backbone = tiny_backbone()
+    view, x = backbone.text_tower.views[0], torch.randn(2, 7, 64)
+    from methods._blocks import run_block
+
+    with torch.no_grad():
+        beside = run_block(replace(view, beside=lambda normed: 3 * normed), x)
+        torch.testing.assert_close(beside, run_block(view, x) + 3 * backbone.text_tower.blocks[0].ln_1(x))
+
+
+def test_blocks_that_cannot_be_taken_apart_are_refused() -> None:
+    backbone = backbone_of(SMALL_EVA)
+    assert not any(is_standard(block) for block in backbone.image_tower.blocks)
+    with pytest.raises(BenchError, match="cannot be taken apart; choose a CLIP"):
+        image_views(backbone.image_tower)
