@@ -8,6 +8,7 @@ folder. A torn or altered shard is left out and its features are computed again.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -18,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -52,6 +53,7 @@ class FeatureStore:
         self.backbone = backbone
         self.folder = None if folder is None else folder / "features" / f"{backbone.digest}-{precision}"
         self._rows: dict[bytes, Tensor] = {}
+        self._on_disk: dict[bytes, Path] = {}
         self._seen: set[str] = set()
         if self.folder is not None:
             try:
@@ -71,7 +73,8 @@ class FeatureStore:
         """
         missing = self._missing(addresses)
         if missing and self.folder is not None:
-            self._read_new_shards()
+            self._index_new_shards()
+            self._read([addresses[i] for i in missing])
             missing = self._missing(addresses)
         if missing:
             computed = torch.cat([self._encode(pixels(chunk)) for chunk in _chunks(missing, ENCODE_BATCH)])
@@ -97,16 +100,27 @@ class FeatureStore:
         self.backbone.passes.image -= ENCODE_BATCH - n  # padding is no image
         return features.float().cpu()
 
-    def _read_new_shards(self) -> None:
+    def _index_new_shards(self) -> None:
+        """Learn which addresses lie in shards that were not there before; values are read when they are wanted."""
         assert self.folder is not None
         with os.scandir(self.folder) as entries:
             names = sorted(e.name for e in entries if e.name.endswith(".safetensors"))
         for name in names:
             if name not in self._seen:
                 self._seen.add(name)
-                shard = read_shard(self.folder / name)
-                if shard is not None:
-                    self._rows.update(shard)
+                path = self.folder / name
+                self._on_disk.update(dict.fromkeys(shard_addresses(path), path))
+
+    def _read(self, addresses: Sequence[bytes]) -> None:
+        """Take the shards that hold these addresses into memory, each verified and marked as used."""
+        for path in dict.fromkeys(self._on_disk[a] for a in addresses if a in self._on_disk):
+            shard = read_shard(path)
+            if shard is None:
+                self._on_disk = {a: p for a, p in self._on_disk.items() if p != path}
+                continue
+            self._rows.update(shard)
+            with contextlib.suppress(OSError):  # a cache that cannot be written is still good to read
+                os.utime(path)
 
     def _write_shard(self, addresses: Sequence[bytes], features: Tensor) -> None:
         assert self.folder is not None
@@ -126,6 +140,16 @@ def pack_shard(addresses: Sequence[bytes], features: Tensor) -> bytes:
     keys: NDArray[np.uint8] = np.frombuffer(b"".join(addresses), dtype=np.uint8).reshape(len(addresses), _ADDRESS_BYTES)
     tensors = {"addresses": torch.from_numpy(keys.copy()), "features": features.contiguous()}
     return save(tensors, metadata={"sha256": _checksum(tensors)})
+
+
+def shard_addresses(path: Path) -> list[bytes]:
+    """Addresses in a shard, without reading its features; none if it is no shard of ours."""
+    try:
+        with safe_open(str(path), framework="np") as file:
+            keys = file.get_tensor("addresses").tobytes()
+    except (OSError, SafetensorError):
+        return []
+    return [keys[i : i + _ADDRESS_BYTES] for i in range(0, len(keys), _ADDRESS_BYTES)]
 
 
 def read_shard(path: Path) -> dict[bytes, Tensor] | None:

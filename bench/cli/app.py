@@ -10,9 +10,11 @@ import typer
 
 import bench
 from bench.cli.backbones import backbones
+from bench.cli.cache import cache_app
 from bench.cli.datasets import datasets_app
 from bench.cli.demo import demo
 from bench.cli.doctor import doctor
+from bench.cli.features import features_app
 from bench.cli.leaderboard import leaderboard
 from bench.cli.methods import methods
 from bench.cli.report import report
@@ -49,6 +51,8 @@ for command in (run, demo, leaderboard, report, methods, backbones, show, doctor
     app.command()(command)
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(results_app, name="results")
+app.add_typer(features_app, name="features")
+app.add_typer(cache_app, name="cache")
 
 
 def _refusals() -> type[Exception]:

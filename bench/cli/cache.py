@@ -1,0 +1,57 @@
+"""`etl-bench cache`: what the frozen features take, whether they are whole, and making room."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bench.cli import _options as opt
+
+cache_app = typer.Typer(
+    help="The cache of frozen features. Deleting any of it costs time, never a number.", no_args_is_help=True
+)
+
+
+@cache_app.command("info")
+def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
+    """List the features kept, by backbone."""
+    from bench import cache as store
+    from bench.cli._print import print_rows, remark
+
+    folder = opt.cache_folder(cache)
+    rows = [{"backbone": c.name, "shards": c.shards, "MiB": round(c.bytes / 2**20, 1)} for c in store.info(folder)]
+    remark(f"{folder}: {sum(c.bytes for c in store.info(folder)) / 2**20:.1f} MiB")
+    print_rows(rows, ["backbone", "shards", "MiB"], as_json=as_json)
+
+
+@cache_app.command("verify")
+def verify(cache: opt.Cache = None) -> None:
+    """Read everything and delete what is torn or altered; exit 1 if there was any."""
+    from bench import cache as store
+    from bench.cli._print import remark
+
+    bad = store.damaged(opt.cache_folder(cache))
+    store.remove(bad)
+    for path in bad:
+        remark(f"deleted {path}: torn or altered; its features are computed again when needed")
+    remark(f"{len(bad)} damaged shards")
+    raise typer.Exit(1 if bad else 0)
+
+
+@cache_app.command("clear")
+def clear(
+    backbone: Annotated[str | None, typer.Argument(help="Only this backbone, by the beginning of its name.")] = None,
+    keep: Annotated[str | None, typer.Option("--keep", help="Keep what was used last, up to a size as 5G.")] = None,
+    cache: opt.Cache = None,
+) -> None:
+    """Delete all features, those of one backbone, or the least recently used."""
+    from bench import cache as store
+    from bench.cli._print import remark
+    from bench.errors import UsageError
+
+    folder = opt.cache_folder(cache)
+    if keep is not None and backbone is not None:
+        raise UsageError("Give a backbone or --keep, not both.")
+    freed = store.clear(folder, backbone) if keep is None else store.make_room(folder, store.parse_size(keep))
+    remark(f"{freed / 2**20:.1f} MiB freed in {folder}")

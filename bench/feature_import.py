@@ -1,0 +1,65 @@
+"""Reading the files that features are imported from: arrays from npz or safetensors, class names from text or JSON."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from datasets_registry import DataError, UnknownNameError
+
+
+def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
+    """Arrays by name; never unpickles.
+
+    Raises:
+        DataError: for a file that is missing or is neither an .npz of plain arrays nor a safetensors file.
+    """
+    try:
+        if file.suffix == ".safetensors":
+            return safetensors.numpy.load_file(str(file))
+        with np.load(file, allow_pickle=False) as found:
+            return {key: found[key] for key in found.files}
+    except (OSError, ValueError, SafetensorError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        raise DataError(
+            f"{file} cannot be read as plain arrays ({str(error).splitlines()[0]}); give an .npz or .safetensors file."
+        ) from error
+
+
+def take(arrays: Mapping[str, NDArray[Any]], name: str, file: Path) -> NDArray[Any]:
+    """One array; raises UnknownNameError with what the file holds."""
+    if name not in arrays:
+        raise UnknownNameError(f"array in {file.name}", name, arrays)
+    return arrays[name]
+
+
+def class_names(file: Path) -> list[str]:
+    """Class names in label order.
+
+    A JSON list, or text with one name a line. Lines that all begin with a WordNet id, as in ImageNet's
+    `classnames.txt`, lose it.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"The class names {file} cannot be read ({error}); give one UTF-8 name a line.") from error
+    if file.suffix == ".json":
+        try:
+            names = json.loads(text)
+        except ValueError as error:
+            raise DataError(f"{file} is no JSON ({error}); give a list of names.") from error
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise DataError(f'{file} is no list of names; give ["cat", "dog", ...].')
+        return names
+    lines = [line for line in text.splitlines() if line.strip()]
+    words = [line.split(" ", 1) for line in lines]
+    if all(len(w) == 2 and len(w[0]) == 9 and w[0][0] == "n" and w[0][1:].isdigit() for w in words):
+        return [w[1].strip() for w in words]
+    return [line.strip() for line in lines]

@@ -1,0 +1,90 @@
+"""The feature cache as a folder: counted, verified, cleared, and kept below a size."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from parity_kit import tiny_backbone
+from typer.testing import CliRunner
+
+from bench import cache
+from bench.cli.app import app
+from bench.errors import CacheError, UsageError
+from bench.features import FeatureStore, address, pack_shard, write_atomically
+
+
+def fill(folder: Path, backbone: str, shards: int, rows: int = 8) -> list[Path]:
+    place = folder / "features" / backbone
+    place.mkdir(parents=True)
+    paths = []
+    for i in range(shards):
+        path = place / f"{i:032x}.safetensors"
+        write_atomically(path, pack_shard([address(f"{i}-{j}", "c") for j in range(rows)], torch.ones(rows, 4)))
+        os.utime(path, (i, i))
+        paths.append(path)
+    return paths
+
+
+def test_info_counts_by_backbone(tmp_path: Path) -> None:
+    assert cache.info(tmp_path) == []
+    fill(tmp_path, "aa-fp32", 3)
+    one = fill(tmp_path, "bb-fp32", 1)[0]
+    first, second = cache.info(tmp_path)
+    assert (first.name, first.shards) == ("aa-fp32", 3)
+    assert (second.shards, second.bytes) == (1, one.stat().st_size)
+
+
+def test_the_least_recently_used_make_room_first(tmp_path: Path) -> None:
+    paths = fill(tmp_path, "aa-fp32", 4)
+    size = paths[0].stat().st_size
+    os.utime(paths[0], (99, 99))
+    assert cache.make_room(tmp_path, limit=2 * size + 1) == 2 * size
+    assert [p.exists() for p in paths] == [True, False, False, True]
+    assert cache.make_room(tmp_path, limit=2 * size) == 0
+
+
+def test_reading_features_marks_their_shard_as_used(tmp_path: Path) -> None:
+    addresses = [address("a", "c"), address("b", "c")]
+    pixels = torch.zeros(2, 3, 32, 32)
+    for a in addresses:
+        FeatureStore(tiny_backbone(), tmp_path).get([a], lambda some: pixels[list(some)])
+    paths = sorted((tmp_path / "features").glob("*/*.safetensors"))
+    for path in paths:
+        os.utime(path, (1, 1))
+    FeatureStore(tiny_backbone(), tmp_path).get(addresses[:1], lambda some: pixels[list(some)])
+    assert sorted(p.stat().st_mtime > 1 for p in paths) == [False, True]
+
+
+def test_verify_finds_damage_and_only_damage(tmp_path: Path) -> None:
+    paths = fill(tmp_path, "aa-fp32", 3)
+    paths[1].write_bytes(paths[1].read_bytes()[:-3])
+    assert cache.damaged(tmp_path) == [paths[1]]
+    verify = CliRunner().invoke(app, ["cache", "verify", "--cache", str(tmp_path)])
+    assert verify.exit_code == 1
+    assert not paths[1].exists()
+    assert CliRunner().invoke(app, ["cache", "verify", "--cache", str(tmp_path)]).exit_code == 0
+
+
+def test_clear_takes_one_backbone_or_all(tmp_path: Path) -> None:
+    fill(tmp_path, "aa-fp32", 2)
+    fill(tmp_path, "bb-fp32", 2)
+    assert cache.clear(tmp_path, "aa") > 0
+    assert [c.shards for c in cache.info(tmp_path)] == [0, 2]
+    with pytest.raises(CacheError, match="no backbone that begins with 'zz'; it holds aa-fp32, bb-fp32"):
+        cache.clear(tmp_path, "zz")
+    cleared = CliRunner().invoke(app, ["cache", "clear", "--cache", str(tmp_path)])
+    assert cleared.exit_code == 0
+    assert sum(c.bytes for c in cache.info(tmp_path)) == 0
+
+
+@pytest.mark.parametrize(("text", "size"), [("500", 500), ("2K", 2048), ("1.5M", 3 * 2**19), ("20GiB", 20 * 2**30)])
+def test_sizes_are_read(text: str, size: int) -> None:
+    assert cache.parse_size(text) == size
+
+
+def test_a_size_that_is_none_is_refused() -> None:
+    with pytest.raises(UsageError, match="Size 'much' is not understood; write .* 500M or 20G"):
+        cache.parse_size("much")
