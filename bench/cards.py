@@ -148,7 +148,8 @@ def site_view(
     blocks: list[BlockView] = []
     for setting in settings(runs):
         board = leaderboard(runs, setting, convention=convention)
-        anchor = _anchor(f"{setting.backbone} {setting.protocol} {setting.shots} shots", {b.anchor for b in blocks})
+        what = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots} shots"
+        anchor = _anchor(what, {b.anchor for b in blocks})
         blocks.append(block_view(board, difficulty, catalogue, anchor=anchor))
     once = runs.drop_duplicates("run_id")
     return SiteView(
@@ -180,10 +181,11 @@ def block_view(board: Leaderboard, difficulty: pd.DataFrame, catalogue: Catalogu
         shots=board.setting.shots,
         draw=board.setting.draw,
         precision=board.setting.precision,
+        source=board.setting.source or None,
         seeds=board.seeds,
         measures=board.measures,
         h_convention=board.convention.value if H in board.measures else None,
-        n_runs=sum(entry.n for entry in board.entries),
+        n_runs=len({run_id for entry in board.entries for run_id in entry.run_ids}),
         baseline=board.baseline,
         entries=tuple(_entry(entry, board, catalogue.method(entry.method)) for entry in board.entries),
         datasets=tuple(_dataset(name, measured[name], catalogue.dataset(name)) for name in board.datasets),
@@ -280,6 +282,8 @@ def _points(board: Leaderboard, measured: Mapping[str, _Measured], axes: Sequenc
     points = []
     for entry in board.entries:
         for dataset, cell in entry.cells.items():
+            if dataset == board.setting.source:  # trained on: no transfer
+                continue
             for panel in board.measures:
                 values = measured[dataset].values
                 split = SPLIT_OF[panel]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 BASELINE = "zero_shot"
 H = "H"
+TRANSFER = ("cross-dataset", "domain-generalization")
+"""Protocols that train on a source; each of their targets is a dataset of the board."""
+ALL = "all"
 
 
 class HConvention(StrEnum):
@@ -41,13 +45,18 @@ def harmonic_mean(base: float, new: float) -> float:
 
 @dataclass(frozen=True, order=True)
 class Setting:
-    """What one leaderboard holds fixed; runs that differ in any of these are never on one board."""
+    """What one leaderboard holds fixed; runs that differ in any of these are never on one board.
+
+    `draw` is the kind of draw: `coop` holds `coop-sorted` as well, which is what it is called for ImageNet. `source` is
+    the dataset trained on where the protocol scores others, else empty.
+    """
 
     backbone: str
     protocol: str
     shots: int
     draw: str
     precision: str
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -155,7 +164,7 @@ class Leaderboard:
 
     Args:
         measures: `("base", "new", "H")` or `("all",)`; the last is what entries are ordered by.
-        datasets: seen for any method at this setting.
+        datasets: seen for any method at this setting; targets first and the source last where there is one.
         seeds: seen for any method at this setting.
         baseline: key of the zero-shot entry that gains refer to, None without one.
         set_aside: runs that exist but are not counted.
@@ -169,6 +178,11 @@ class Leaderboard:
     entries: tuple[Entry, ...]
     baseline: str | None
     set_aside: tuple[SetAside, ...]
+
+    @property
+    def averaged(self) -> tuple[str, ...]:
+        """The datasets that averages are over: all but the source."""
+        return tuple(dataset for dataset in self.datasets if dataset != self.setting.source)
 
     @property
     def complete(self) -> bool:
@@ -209,6 +223,8 @@ class Leaderboard:
             for convention in HConvention:
                 estimate = entry.average(H, convention)
                 row[convention.value] = estimate.mean if estimate else None
+        if self.setting.source:
+            row["by_dataset"] = {name: cell.scores[ALL].mean for name, cell in entry.cells.items()}
         row |= {"n": entry.n, "expected": entry.expected, "complete": entry.complete}
         row["trainable_parameters"] = entry.cost.parameters_high if entry.cost else None
         row["train_seconds"] = entry.cost.train_seconds if entry.cost else None
@@ -233,10 +249,16 @@ class _Run:
     sizes: Mapping[str, tuple[int, int]]
     cost: Mapping[str, float]
     created_at: Any
+    targets: tuple[str, ...] = ()
 
     @property
     def identity(self) -> tuple[str, str, str]:
         return (self.method, self.config, self.recipe)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The run on this dataset; a transfer run has several."""
+        return (self.run_id, self.dataset)
 
     @property
     def age(self) -> tuple[Any, str]:
@@ -262,18 +284,32 @@ def settings(runs: pd.DataFrame) -> list[Setting]:
     Zero-shot runs (shots 0) join every board of their backbone, protocol and precision; they make a board of their own
     only where nothing else was run.
     """
-    columns = ["backbone", "protocol", "shots", "draw", "precision"]
+    columns = ["backbone", "protocol", "shots", "draw", "precision", "dataset"]
     found = {
-        Setting(str(backbone), str(protocol), int(shots), str(draw), str(precision))
-        for backbone, protocol, shots, draw, precision in runs[columns].itertuples(index=False, name=None)
+        Setting(
+            str(backbone),
+            str(protocol),
+            int(shots),
+            _kind(str(draw)),
+            str(precision),
+            str(dataset) if protocol in TRANSFER else "",
+        )
+        for backbone, protocol, shots, draw, precision, dataset in runs[columns].itertuples(index=False, name=None)
     }
+
+    def place(setting: Setting) -> tuple[str, str, str, str]:
+        return (setting.backbone, setting.protocol, setting.precision, setting.source)
+
     trained = {setting for setting in found if setting.shots > 0}
-    covered = {(setting.backbone, setting.protocol, setting.precision) for setting in trained}
+    covered = {place(setting) for setting in trained}
     alone = {
-        min(other for other in found if (other.backbone, other.protocol, other.precision) == key)
-        for key in {(setting.backbone, setting.protocol, setting.precision) for setting in found} - covered
+        min(other for other in found if place(other) == key) for key in {place(setting) for setting in found} - covered
     }
     return sorted(trained | alone)
+
+
+def _kind(draw: str) -> str:
+    return draw.removesuffix("-sorted")
 
 
 def leaderboard(
@@ -295,7 +331,7 @@ def leaderboard(
     collected = _collect(runs, setting)
     trained = [run for run in collected if run.shots > 0]
     grid = trained or collected
-    datasets = tuple(sorted({run.dataset for run in grid}))
+    datasets = tuple(sorted({run.dataset for run in grid}, key=lambda name: (name == setting.source, name)))
     seeds = tuple(sorted({run.seed for run in grid}))
     collected = [run for run in collected if run.dataset in datasets]
     labels = _labels(collected)
@@ -303,7 +339,13 @@ def leaderboard(
 
     entries = [
         _entry(
-            identity, labels[identity], [run for run in counted if run.identity == identity], datasets, seeds, splits
+            identity,
+            labels[identity],
+            [run for run in counted if run.identity == identity],
+            datasets,
+            seeds,
+            splits,
+            source=setting.source,
         )
         for identity in sorted(labels)
     ]
@@ -327,12 +369,29 @@ def _collect(runs: pd.DataFrame, setting: Setting) -> list[_Run]:
         (runs["backbone"] == setting.backbone)
         & (runs["protocol"] == setting.protocol)
         & (runs["precision"] == setting.precision)
-        & ((runs["shots"] == 0) | ((runs["shots"] == setting.shots) & (runs["draw"] == setting.draw)))
+        & ((runs["shots"] == 0) | ((runs["shots"] == setting.shots) & (runs["draw"].map(_kind) == setting.draw)))
     ]
+    if setting.source:
+        chosen = chosen[chosen["dataset"] == setting.source]
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in chosen.to_dict("records"):
         rows[str(row["run_id"])].append({str(key): value for key, value in row.items()})
-    return [_run(run_id, rows[run_id]) for run_id in sorted(rows)]
+    collected = [_run(run_id, rows[run_id]) for run_id in sorted(rows)]
+    return [part for run in collected for part in _by_target(run)] if setting.source else collected
+
+
+def _by_target(run: _Run) -> list[_Run]:
+    """One run for each dataset that a transfer run scored, or should have, so that each is a cell of its own."""
+    splits = run.scores if run.error is None else {ALL, *run.targets}
+    return [
+        replace(
+            run,
+            dataset=run.dataset if split == ALL else split,
+            scores={ALL: run.scores[split]} if split in run.scores else {},
+            sizes={ALL: run.sizes[split]} if split in run.sizes else {},
+        )
+        for split in sorted(splits)
+    ]
 
 
 def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> _Run:
@@ -342,11 +401,11 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> _Run:
     return _Run(
         run_id=run_id,
         method=str(first["method"]),
-        config=first["config"] if _present(first["config"]) else "{}",
+        config=_config(first),
         recipe=first["recipe"] if _present(first["recipe"]) else "null",
         recipe_name=str(first["recipe_name"]) if _present(first["recipe_name"]) else None,
         dataset=str(first["dataset"]),
-        fingerprint=str(first["task_fingerprint"]),
+        fingerprint=_trained_on(first),
         draw=str(first["draw"]),
         shots=int(first["shots"]),
         seed=int(first["seed"]),
@@ -355,7 +414,29 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> _Run:
         sizes={row["split"]: (int(row["n"]), int(row["n_classes"])) for row in scored},
         cost={name: float(first[name]) for name in _COSTS if name in first and _present(first[name])},
         created_at=first["created_at"],
+        targets=tuple(json.loads(first["targets"])) if _present(first.get("targets")) else (),
     )
+
+
+def _config(row: Mapping[str, Any]) -> str:
+    """The config as it tells entries apart; class texts other than the template count as a setting."""
+    config: str = row["config"] if _present(row["config"]) else "{}"
+    if not _present(row.get("class_text")):
+        return config
+    return json.dumps(json.loads(config) | {"class_text": row["class_text"]}, sort_keys=True)
+
+
+def _trained_on(row: Mapping[str, Any]) -> str:
+    """What two runs of one dataset and seed must agree in.
+
+    The fingerprint of a task covers its targets; runs that trained on the same images agree about each target that both
+    have, so for transfer runs it is the images themselves, where they are known.
+    """
+    if row["protocol"] in TRANSFER and _present(row.get("provenance")):
+        digests = json.loads(row["provenance"]).get("support_digests")
+        if digests:
+            return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+    return str(row["task_fingerprint"])
 
 
 def _present(value: object) -> bool:
@@ -368,7 +449,7 @@ def _one_task_each(
     runs: Sequence[_Run], setting: Setting, labels: Mapping[tuple[str, str, str], str]
 ) -> tuple[list[_Run], list[SetAside]]:
     """Keep, per dataset, the newest test lists; per dataset and seed the newest task; per entry one run of it."""
-    reasons: dict[str, str] = {}
+    reasons: dict[tuple[str, str], str] = {}
     scored = sorted((run for run in runs if run.error is None), key=lambda run: run.age, reverse=True)
 
     newest_size: dict[tuple[str, str], tuple[int, int]] = {}
@@ -379,33 +460,33 @@ def _one_task_each(
         for split, size in run.sizes.items():
             newest = newest_size[run.dataset, split]
             if size != newest:
-                reasons[run.run_id] = (
+                reasons[run.place] = (
                     f"scored on {size[0]} test images of {size[1]} {split} classes; "
                     f"the newest runs have {newest[0]} of {newest[1]}"
                 )
 
     newest_task: dict[tuple[str, int, int], str] = {}
     for run in scored:
-        if run.run_id not in reasons:
+        if run.place not in reasons:
             newest_task.setdefault((run.dataset, run.shots, run.seed), run.fingerprint)
     for run in scored:
         newest_print = newest_task.get((run.dataset, run.shots, run.seed), run.fingerprint)
-        if run.run_id not in reasons and run.fingerprint != newest_print and run.shots > 0:
-            reasons[run.run_id] = f"made on task {run.fingerprint[:8]}, the newest runs on {newest_print[:8]}"
+        if run.place not in reasons and run.fingerprint != newest_print and run.shots > 0:
+            reasons[run.place] = f"made on task {run.fingerprint[:8]}, the newest runs on {newest_print[:8]}"
 
     taken: dict[tuple[tuple[str, str, str], str, int], str] = {}
-    for run in sorted(scored, key=lambda run: run.draw != setting.draw):  # stable: newest first within a draw
-        if run.run_id not in reasons:
+    for run in sorted(scored, key=lambda run: _kind(run.draw) != setting.draw):  # stable: newest first within a draw
+        if run.place not in reasons:
             place = (run.identity, run.dataset, 0 if run.shots == 0 else run.seed)
             if taken.setdefault(place, run.run_id) != run.run_id:
-                reasons[run.run_id] = f"repeats run {taken[place]}"
+                reasons[run.place] = f"repeats run {taken[place]}"
 
     set_aside = [
-        SetAside(run.run_id, labels[run.identity], run.dataset, run.seed, reasons[run.run_id])
+        SetAside(run.run_id, labels[run.identity], run.dataset, run.seed, reasons[run.place])
         for run in runs
-        if run.run_id in reasons
+        if run.place in reasons
     ]
-    return [run for run in runs if run.run_id not in reasons], set_aside
+    return [run for run in runs if run.place not in reasons], set_aside
 
 
 def _entry(
@@ -415,6 +496,8 @@ def _entry(
     datasets: Sequence[str],
     seeds: Sequence[int],
     splits: Sequence[str],
+    *,
+    source: str = "",
 ) -> Entry:
     method, config, recipe = identity
     wanted = seeds if any(run.shots > 0 for run in runs) or not runs else sorted({run.seed for run in runs})[:1]
@@ -450,12 +533,18 @@ def _entry(
         recipe=json.loads(recipe),
         recipe_name=next((run.recipe_name for run in runs), None),
         cells=cells,
-        averages=_averages(cells, scored, splits, complete=not missing, seeds=wanted),
+        averages=_averages(
+            {dataset: cell for dataset, cell in cells.items() if dataset != source},
+            scored,
+            splits,
+            complete=not missing,
+            seeds=wanted,
+        ),
         n=len(counted),
         expected=len(datasets) * len(wanted),
         missing=tuple(missing),
-        cost=_cost(counted),
-        run_ids=tuple(run.run_id for run in counted),
+        cost=_cost(list({run.run_id: run for run in counted}.values())),
+        run_ids=tuple(dict.fromkeys(run.run_id for run in counted)),
     )
 
 

@@ -28,7 +28,7 @@ class RunStatus(StrEnum):
 class Score(_Frozen):
     """How well the classifier did on one evaluation split."""
 
-    split: str = Field(description="base, new or all")
+    split: str = Field(description="base, new, all, or the name of a target dataset")
     accuracy: float = Field(ge=0, le=1, description="top-1, micro")
     macro_accuracy: float = Field(ge=0, le=1, description="mean of per-class accuracies (recall)")
     macro_precision: float = Field(ge=0, le=1, description="mean of per-class precisions; a class never predicted counts 0")

@@ -157,7 +157,7 @@ def shared_inputs(slug: str, context: RunContext) -> Inputs:
     return _inputs(spec, context.device, context.cache_dir)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _read_splits(dataset: str, data_root: Path | None) -> DatasetSplits:
     return get_dataset(dataset).reader(data_root)
 
@@ -170,6 +170,7 @@ def _task(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
         shots=spec.shots,
         seed=spec.seed,
         draw=spec.draw,
+        targets=[(get_dataset(name), _read_splits(name, context.data_root)) for name in spec.targets],
     )
     if task.fingerprint != spec.task_fingerprint:
         raise StaleSpecError(

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from datasets_registry._types import DrawRule, EvalProtocol
 
 SPEC_VERSION = 1
+_ADDED: dict[str, object] = {"targets": [], "support": None, "class_text": None}
+"""Fields that came after the first release, with their defaults as JSON."""
 
 
 class ExperimentSpec(BaseModel):
@@ -30,13 +32,25 @@ class ExperimentSpec(BaseModel):
     shots: int = Field(ge=0)
     seed: int = Field(ge=0)
     precision: str = Field("fp32", description="arithmetic of the frozen towers")
+    targets: tuple[str, ...] = Field((), description="datasets scored besides the source, sorted")
+    support: str | None = Field(None, description="digest of an imported support list, for draw `file`")
+    class_text: str | None = Field(None, description="class texts in place of the template; ends with their digest")
 
     @property
     def run_id(self) -> str:
-        """First 16 hex digits of the SHA-256 of the canonical JSON."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        """First 16 hex digits of the SHA-256 of the canonical JSON.
+
+        Fields of `_ADDED` are left out while they have their default, so that a question keeps the id it was first
+        asked under.
+        """
+        values = self.model_dump(mode="json")
+        for name, default in _ADDED.items():
+            if values[name] == default:
+                del values[name]
+        text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def label(self) -> str:
         """A short human name, for progress and messages."""
-        return f"{self.method} on {self.dataset}, {self.protocol}, {self.shots} shots, seed {self.seed}"
+        targets = f" to {len(self.targets)} targets" if self.targets else ""
+        return f"{self.method} on {self.dataset}{targets}, {self.protocol}, {self.shots} shots, seed {self.seed}"

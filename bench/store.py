@@ -35,7 +35,7 @@ _SCORE_COLUMNS = "accuracy, macro_accuracy, macro_precision, nll, brier, ece, n,
 _RUN_COLUMNS = """run_id, shard_stamp, method, config, recipe_name, recipe, backbone, dataset, task_fingerprint, draw,
     protocol, shots, seed, "precision", status, error_kind, error_message, final_loss, trainable_parameters,
     prepare_seconds, train_seconds, eval_seconds, steps, peak_memory_bytes, image_passes, prompted_image_passes,
-    text_passes, provenance, created_at"""
+    text_passes, provenance, created_at, targets, support, class_text"""
 _PREDICTION_COLUMNS = """run_id, split, position, image, label, predicted, rank, true_logit, log_sum_exp, sum_p2,
     top_labels, top_logits"""
 _DIFFICULTY_COLUMNS = """backbone, backbone_digest, dataset, data_fingerprint, split, n_classes, n_images, measure,
@@ -140,7 +140,8 @@ class Store:
             f"""SELECT runs.run_id, method, config, recipe_name, recipe, backbone, dataset, task_fingerprint, draw,
                     protocol, shots, seed, "precision", status, error_message, split, {_SCORE_COLUMNS},
                     trainable_parameters, prepare_seconds, train_seconds, eval_seconds, steps, peak_memory_bytes,
-                    image_passes, prompted_image_passes, text_passes, final_loss, error_kind, provenance, created_at
+                    image_passes, prompted_image_passes, text_passes, final_loss, error_kind, provenance, created_at,
+                    targets, support, class_text
                 FROM runs LEFT JOIN scores ON runs.run_id = scores.run_id
                 ORDER BY backbone, protocol, dataset, method, shots, seed, runs.run_id, split"""
         )
@@ -434,6 +435,9 @@ def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:
 def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
+        "targets": _canonical(list(spec.targets)) if spec.targets else None,
+        "support": spec.support,
+        "class_text": spec.class_text,
 
 def _utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None)

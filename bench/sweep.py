@@ -14,6 +14,7 @@ from bench.record import RunStatus
 from bench.shards import RerunPolicy, Shards
 from bench.spec import ExperimentSpec
 from datasets_registry import DATASETS, DataError, DatasetInfo, ShotsError, build_task, get_dataset
+from datasets_registry._build import settled_draw
 from datasets_registry._types import DatasetSplits, DrawRule, EvalProtocol
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Axes:
         draw: which rule picks the shots.
         recipe: published settings, or the demo's.
         overrides: `method.key=value` texts.
+        targets: datasets to score on, for the protocols that train on a source; `datasets` are the sources then. The
+            source itself is left out. Domain generalization without any takes ImageNet's four variants.
     """
 
     methods: Sequence[str]
@@ -53,6 +56,10 @@ class Axes:
     draw: DrawRule = DrawRule.COOP
     recipe: RecipeChoice = RecipeChoice.PUBLISHED
     overrides: Sequence[str] = ()
+    targets: Sequence[str] = ()
+
+
+IMAGENET_VARIANTS = ("imagenet_v2", "imagenet_sketch", "imagenet_a", "imagenet_r")
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,9 @@ class Plan:
 def plan(expansion: Expansion, shards: Shards, policy: RerunPolicy = RerunPolicy.FAILED) -> Plan:
     """Subtract what is on disk from what is asked for."""
     pending = shards.pending(expansion.specs, policy)
-    places = dict.fromkeys((spec.backbone, spec.dataset) for spec in expansion.specs)
+    places = dict.fromkeys(
+        (spec.backbone, dataset) for spec in expansion.specs for dataset in (spec.dataset, *spec.targets)
+    )
     again = policy is RerunPolicy.ALL
     return Plan(
         specs=expansion.specs,
@@ -160,6 +169,7 @@ class _Expander:
     chosen: Sequence[_Chosen]
     data_root: Path | None
     refused: dict[tuple[str, str], Refusal] = field(default_factory=dict)
+    read: dict[str, DatasetSplits | None] = field(default_factory=dict)
 
     def expand(self) -> Expansion:
         backbones = _backbones(self.axes.backbones)
@@ -168,10 +178,11 @@ class _Expander:
             self._check_method(item)
         specs: dict[str, ExperimentSpec] = {}
         for name, named in datasets.items():
-            fingerprints = self._fingerprints(get_dataset(name), named)
+            targets = self._targets(name)
+            fingerprints = self._fingerprints(get_dataset(name), targets, named)
             for backbone in backbones:
                 for item in self.chosen:
-                    for spec in self._specs(item, backbone, name, fingerprints):
+                    for spec in self._specs(item, backbone, name, targets, fingerprints):
                         specs.setdefault(spec.run_id, spec)
         insisted = [refusal for refusal in self.refused.values() if refusal.named]
         if insisted:
@@ -185,10 +196,11 @@ class _Expander:
 
     def _check_method(self, item: _Chosen) -> None:
         protocol = self.axes.protocol
-        if protocol is EvalProtocol.BASE_TO_NEW and not item.info.is_open(item.config):
+        if protocol is not EvalProtocol.FEW_SHOT and not item.info.is_open(item.config):
+            others = "new classes" if protocol is EvalProtocol.BASE_TO_NEW else "other datasets"
             self._refuse(
                 item.info.name,
-                f"its parameters are tied to the training classes, so it cannot score the new classes of {protocol}; "
+                f"its parameters are tied to the training classes, so it cannot score the {others} of {protocol}; "
                 f"use --protocol {EvalProtocol.FEW_SHOT}.",
                 named=item.named,
             )
@@ -196,29 +208,65 @@ class _Expander:
             known = ", ".join(sorted(item.info.recipes))
             self._refuse(item.info.name, f"it has no recipe for {protocol}, only for {known}.", named=item.named)
 
-    def _fingerprints(self, info: DatasetInfo, named: bool) -> dict[tuple[int, int], str]:
+    def _splits(self, name: str, *, named: bool) -> DatasetSplits | None:
+        """What the dataset's reader finds; None, with a refusal, where it finds nothing usable."""
+        if name not in self.read:
+            try:
+                self.read[name] = get_dataset(name).reader(self.data_root)
+            except DataError as error:
+                self.read[name] = None
+                self._refuse(name, str(error), named=named)
+        return self.read[name]
+
+    def _targets(self, source: str) -> list[str]:
+        """The targets of a source, sorted; those that a pattern asked for are left out where they cannot be scored."""
+        axes = self.axes
+        if not axes.protocol.transfers:
+            return []
+        patterns = axes.targets or IMAGENET_VARIANTS
+        found = []
+        for name, named in _select(patterns, _match_datasets).items():
+            if name == source or (splits := self._splits(name, named=named)) is None:
+                continue
+            if not splits.test:
+                self._refuse(name, "it has no test image, so it cannot be a target.", named=named)
+                continue
+            found.append(name)
+        return sorted(found)
+
+    def _fingerprints(self, info: DatasetInfo, targets: Sequence[str], named: bool) -> dict[tuple[int, int], str]:
         """Task fingerprints by (shots, seed), for those that the dataset can give."""
         wanted = [(shots, seed) for shots in self.axes.shots for seed in self.axes.seeds]
         wanted = [pair for pair in wanted if not all(item.zero_shot for item in self.chosen)]
         if any(item.zero_shot for item in self.chosen):
             wanted.append((0, 0))
-        try:
-            splits = info.reader(self.data_root)
-        except DataError as error:
-            self._refuse(info.name, str(error), named=named)
+        splits = self._splits(info.name, named=named)
+        if splits is None:
+            return {}
+        if self.axes.protocol.transfers and not targets:
+            self._refuse(info.name, "none of the targets can be scored; see --targets.", named=named)
             return {}
         found = {}
         for shots, seed in wanted:
-            if (text := self._fingerprint(info, splits, shots, seed, named=named)) is not None:
+            if (text := self._fingerprint(info, splits, targets, shots, seed, named=named)) is not None:
                 found[shots, seed] = text
         return found
 
     def _fingerprint(
-        self, info: DatasetInfo, splits: DatasetSplits, shots: int, seed: int, *, named: bool
+        self, info: DatasetInfo, splits: DatasetSplits, targets: Sequence[str], shots: int, seed: int, *, named: bool
     ) -> str | None:
         axes = self.axes
+        others = [(get_dataset(name), found) for name in targets if (found := self.read[name]) is not None]
         try:
-            task = build_task(info, splits, protocol=axes.protocol, shots=shots, seed=seed, draw=axes.draw)
+            task = build_task(
+                info,
+                splits,
+                protocol=axes.protocol,
+                shots=shots,
+                seed=seed,
+                draw=settled_draw(info, axes.draw),
+                targets=others,
+            )
         except ShotsError as error:
             self._refuse(f"{info.name} with {shots} shots", str(error), named=named)
             return None
@@ -228,7 +276,12 @@ class _Expander:
         return task.fingerprint
 
     def _specs(
-        self, item: _Chosen, backbone: BackboneSpec, dataset: str, fingerprints: dict[tuple[int, int], str]
+        self,
+        item: _Chosen,
+        backbone: BackboneSpec,
+        dataset: str,
+        targets: Sequence[str],
+        fingerprints: dict[tuple[int, int], str],
     ) -> Iterable[ExperimentSpec]:
         if item.info.name in {what for what, _ in self.refused}:
             return
@@ -250,13 +303,14 @@ class _Expander:
                     backbone=backbone.slug,
                     dataset=dataset,
                     task_fingerprint=fingerprints[shots, seed],
-                    draw=axes.draw,
+                    draw=settled_draw(get_dataset(dataset), axes.draw),
                     protocol=axes.protocol,
                     shots=shots,
                     seed=seed,
                     precision="fp32",
                 )
 
+                    targets=tuple(targets),
     def _refuse(self, what: str, reason: str, *, named: bool) -> None:
         self.refused.setdefault((what, reason), Refusal(what, reason, named))
 
@@ -300,6 +354,17 @@ def _select(patterns: Sequence[str], match: Callable[[str], Sequence[str]]) -> d
     for pattern in patterns:
         for name in match(pattern):
             found[name] = found.get(name, False) or pattern == name
+    if axes.targets and not axes.protocol.transfers:
+        raise UsageError(
+            f"--targets {','.join(axes.targets)} means nothing for {axes.protocol}, which scores the dataset it trains "
+            f"on; use --protocol {EvalProtocol.CROSS_DATASET} or {EvalProtocol.DOMAIN_GENERALIZATION}."
+        )
+    if axes.protocol is EvalProtocol.CROSS_DATASET and not axes.targets:
+        raise UsageError(
+            f"Protocol {axes.protocol} needs --targets: the datasets to score on, such as --targets eurosat,dtd."
+        )
+    if len(set(axes.targets)) != len(axes.targets):
+        raise UsageError(f"--targets {','.join(axes.targets)} names one twice; give each once.")
     return found
 
 
@@ -331,7 +396,7 @@ def _choose_methods(axes: Axes) -> list[_Chosen]:
 
 
 def _recipe(info: MethodInfo, axes: Axes) -> Recipe | None:
-    published = info.recipes.get(axes.protocol)
+    published = info.recipe_for(axes.protocol)
     if published is None or axes.recipe is RecipeChoice.PUBLISHED:
         return published
     from methods._recipe import demo_recipe

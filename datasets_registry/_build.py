@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from datasets_registry._errors import DataError, ShotsError
 from datasets_registry._splits import Draw, class_halves, draw_coop, draw_nested, keep_classes
@@ -19,6 +20,9 @@ from datasets_registry._types import (
     fingerprint,
 )
 
+Target = tuple[DatasetInfo, DatasetSplits]
+"""A dataset to score on, as its reader found it."""
+
 
 def build_task(
     info: DatasetInfo,
@@ -28,6 +32,7 @@ def build_task(
     shots: int,
     seed: int,
     draw: DrawRule,
+    targets: Sequence[Target] = (),
 ) -> FewShotTask:
     """Draw the support set and lay out what is scored.
 
@@ -39,10 +44,12 @@ def build_task(
         info: facts of the dataset; its name and template go into the fingerprint.
         splits: what its reader found.
         protocol: `few-shot` scores one split "all"; `base-to-new` scores "base" and "new", each among its own names
-            with labels from 0.
+            with labels from 0; `cross-dataset` and `domain-generalization` score "all" of the source and one split
+            for each target, named by it, over all its classes in its own template.
         shots: images a class.
         seed: of the draw.
         draw: which rule picks the images.
+        targets: other datasets to score on, for the two protocols that do.
 
     Returns:
         The task. Its fingerprint covers dataset name, class names, template, protocol, draw rule, keys and labels of
@@ -50,7 +57,8 @@ def build_task(
 
     Raises:
         ShotsError: if a class cannot give that many images.
-        DataError: if there are too few classes, a scored split is empty, or a support image cannot be read.
+        DataError: if there are too few classes, a scored split is empty, a support image cannot be read, or a target
+            of domain generalization has a class that the source has not.
     """
     n_classes = len(splits.class_names)
     if n_classes < 2:
@@ -65,16 +73,20 @@ def build_task(
         )
     drawn = _draw(info, splits, shots=shots, seed=seed, rule=draw)
     everything = range(n_classes)
-    if protocol is EvalProtocol.FEW_SHOT:
-        trained, scored = everything, {"all": everything}
-    else:
+    if protocol is EvalProtocol.BASE_TO_NEW:
         base, new = class_halves(n_classes)
         trained, scored = base, {"base": base, "new": new}
+    else:
+        trained, scored = everything, {"all": everything}
+    _check_targets(info, splits, protocol, targets)
 
     classes = _class_set(info, splits, trained)
     support = SupportSet(splits.images, keep_classes(drawn.train, trained), classes)
     validation = SupportSet(splits.images, keep_classes(drawn.val, trained), classes)
-    evals = tuple(_eval_split(name, info, splits, labels) for name, labels in scored.items())
+    evals = tuple(_eval_split(name, info, splits, labels) for name, labels in scored.items()) + tuple(
+        replace(_eval_split("all", other, found, range(len(found.class_names))), name=other.name)
+        for other, found in targets
+    )
     return FewShotTask(
         dataset=info.name,
         protocol=protocol,
@@ -86,6 +98,21 @@ def build_task(
         evals=evals,
         fingerprint=_task_fingerprint(info, protocol, draw, support=support, validation=validation, evals=evals),
     )
+
+
+def _check_targets(info: DatasetInfo, splits: DatasetSplits, protocol: EvalProtocol, targets: Sequence[Target]) -> None:
+    if protocol.transfers != bool(targets):
+        needed = "at least one target dataset" if protocol.transfers else "no target dataset"
+        raise DataError(f"Protocol {protocol} takes {needed}, but {len(targets)} were given; see --targets.")
+    if protocol is EvalProtocol.DOMAIN_GENERALIZATION:
+        for other, found in targets:
+            strange = [name for name in found.class_names if name not in splits.class_names]
+            if strange:
+                raise DataError(
+                    f"Target {other.name!r} has the class {strange[0]!r} ({len(strange)} such), which the source "
+                    f"{info.name!r} has not; {protocol} keeps to the source's classes. Use --protocol "
+                    f"{EvalProtocol.CROSS_DATASET}."
+                )
 
 
 def settled_draw(info: DatasetInfo, rule: DrawRule) -> DrawRule:
@@ -143,6 +170,8 @@ def _task_fingerprint(
     evals: Sequence[EvalSplit],
 ) -> str:
     digests = [support.images.digest(sample.key) for sample in support.samples]
+    # the templates of targets are their own; tasks without targets keep the fingerprints they always had
+    own_templates = [[split.classes.template for split in evals]] if protocol.transfers else []
     return fingerprint(
         [
             info.name,
@@ -152,5 +181,6 @@ def _task_fingerprint(
             [list(support.classes.names), _rows(support.samples), digests],
             _rows(validation.samples),
             [[split.name, list(split.classes.names), _rows(split.samples)] for split in evals],
+            *own_templates,
         ]
     )

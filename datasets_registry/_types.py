@@ -17,11 +17,20 @@ class EvalProtocol(StrEnum):
     """How a method is trained and scored.
 
     `few-shot`: K images of every class, scored over all classes. `base-to-new`: K images of the base half of the
-    classes, scored on base and on new classes, each among its own names.
+    classes, scored on base and on new classes, each among its own names. `cross-dataset`: K images of every class of a
+    source dataset, scored on other datasets, each over all its own classes. `domain-generalization`: the same where the
+    targets show the source's classes, or some of them, in another way.
     """
 
     FEW_SHOT = "few-shot"
     BASE_TO_NEW = "base-to-new"
+    CROSS_DATASET = "cross-dataset"
+    DOMAIN_GENERALIZATION = "domain-generalization"
+
+    @property
+    def transfers(self) -> bool:
+        """Whether it trains on a source dataset and scores on targets."""
+        return self in (EvalProtocol.CROSS_DATASET, EvalProtocol.DOMAIN_GENERALIZATION)
 
 
 class DrawRule(StrEnum):
@@ -125,6 +134,7 @@ class DatasetInfo:
         listed: True where the training list is a sorted folder listing and no published split file.
         options: for a dial, its option names with one line each.
         with_options: for a dial, turns option texts into the DatasetInfo of that setting.
+        backbone: for imported features, the slug of the one backbone they were made with.
     """
 
     name: str
@@ -147,6 +157,7 @@ class DatasetInfo:
     listed: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     with_options: Callable[[Mapping[str, str]], DatasetInfo] | None = None
+    backbone: str | None = None
 
 
 @dataclass(frozen=True)
@@ -193,7 +204,7 @@ class FewShotTask:
     fingerprint: str
 
     def eval(self, name: str) -> EvalSplit:
-        """The evaluation split of that name (`base`, `new` or `all`)."""
+        """The evaluation split of that name (`base`, `new`, `all`, or a target dataset)."""
         return next(split for split in self.evals if split.name == name)
 
 

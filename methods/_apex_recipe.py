@@ -21,6 +21,20 @@ APEX_RECIPES = {
         update={"source": _SETTINGS.source + "; not printed for few-shot, reused"}
     ),
 }
+_TRANSFER = _SETTINGS.model_copy(
+    update={
+        "source": "APEX's script for cross-dataset and domain generalization (lr, epochs and batch differ from the "
+        "paper); no augmentation: there a plain resize, here the centre view",
+        "lr": 0.02,
+        "epochs": 6,
+        "batch_size": 32,
+        "warmup_lr": 1e-3,
+        "augment": False,
+    }
+)
+APEX_RECIPES |= {EvalProtocol.CROSS_DATASET: _TRANSFER, EvalProtocol.DOMAIN_GENERALIZATION: _TRANSFER}
+TRANSFER_DEPTH = 3
+"""Prompted image blocks for both, APEX section 4 (12 for base-to-new)."""
 PART_RECIPES = {
     protocol: recipe.model_copy(update={"source": "the paper prints no settings for its component analysis; APEX's"})
     for protocol, recipe in APEX_RECIPES.items()

@@ -176,8 +176,26 @@ class MethodInfo:
         return self.parameter_count(backbone, config, n_classes) + shots * per_shot
 
     def default_config(self, protocol: EvalProtocol) -> MethodConfig:
-        """The published setting for that protocol."""
-        return self.config(**self.config_by_protocol.get(protocol, {}))
+        """The published setting for that protocol, or the one that goes with the reused recipe."""
+        return self.config(**self.config_by_protocol.get(self._printed(protocol), {}))
+
+    def recipe_for(self, protocol: EvalProtocol) -> Recipe | None:
+        """The published training settings for that protocol, None where there are none.
+
+        Most papers print none for training on a source dataset; then those of base-to-new, or of few-shot, are reused
+        and the source says so.
+        """
+        printed = self._printed(protocol)
+        recipe = self.recipes.get(printed)
+        if recipe is None or printed is protocol:
+            return recipe
+        return recipe.model_copy(update={"source": f"{recipe.source}; printed for {printed}, reused for {protocol}"})
+
+    def _printed(self, protocol: EvalProtocol) -> EvalProtocol:
+        """The protocol whose published settings hold for this one."""
+        if protocol.transfers and protocol not in self.recipes and protocol not in self.config_by_protocol:
+            return next((p for p in (EvalProtocol.BASE_TO_NEW, EvalProtocol.FEW_SHOT) if p in self.recipes), protocol)
+        return protocol
 
     def is_open(self, config: MethodConfig) -> bool:
         """Whether this configuration can classify classes it was not trained on."""

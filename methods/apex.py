@@ -25,8 +25,8 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry._types import ClassSet
-from methods._apex_recipe import APEX_CITATION, APEX_RECIPES
+from datasets_registry._types import ClassSet, EvalProtocol
+from methods._apex_recipe import APEX_CITATION, APEX_RECIPES, TRANSFER_DEPTH
 from methods._base import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs, cosine_logits
 from methods._composed import GENERIC_TEMPLATE, ComposedMethod
 from methods._parts import AdapterKind, Parts, TextContext, VisualPrompts, adapter_size, make_adapter, resolve_depth
@@ -97,6 +97,10 @@ class APEX(ComposedMethod[APEXConfig]):
         ),
         recipes=APEX_RECIPES,
     )
+        config_by_protocol={
+            EvalProtocol.CROSS_DATASET: {"visual_depth": TRANSFER_DEPTH},
+            EvalProtocol.DOMAIN_GENERALIZATION: {"visual_depth": TRANSFER_DEPTH},
+        },
 
     def make_parts(self, classes: ClassSet) -> Parts:
         c, b, g = self.config, self.backbone, self.generator

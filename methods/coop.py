@@ -95,7 +95,16 @@ class CoOp(TrainableMethod[CoOpConfig]):
                 source="CoCoOp's CoOp rows: CoOp configs/trainers/CoOp/vit_b16_ctxv1.yaml", epochs=200
             ),
         },
-        config_by_protocol={EvalProtocol.BASE_TO_NEW: {"ctx_init": "a photo of a"}},
+            EvalProtocol.CROSS_DATASET: Recipe(
+                source="CoCoOp's CoOp row: CoOp configs/trainers/CoOp/vit_b16_ep50_ctxv1.yaml", epochs=50
+            ),
+            EvalProtocol.DOMAIN_GENERALIZATION: Recipe(
+                source="CoOp's own table (M=16; set n_ctx=4 for its other row): vit_b16_ep50.yaml", epochs=50
+            ),
+        },
+        config_by_protocol={
+            EvalProtocol.BASE_TO_NEW: {"ctx_init": "a photo of a"},
+            EvalProtocol.CROSS_DATASET: {"ctx_init": "a photo of a"},
     )
 
     trainable: Context

@@ -180,6 +180,7 @@ class BlockView:
     Args:
         anchor: unique on the page, usable as an id.
         measures: `("base", "new", "H")` or `("all",)`.
+        source: the dataset trained on where the others are targets; it is shown and not averaged.
         h_convention: `h_of_means` or `mean_of_h`, the one shown; None where there is no H.
         n_runs: runs counted, the baseline's included.
         cells: by (entry key, dataset name).
@@ -204,6 +205,18 @@ class BlockView:
     trends: tuple[TrendView, ...]
     missing: tuple[MissingView, ...]
     set_aside: tuple[SetAsideView, ...]
+    source: str | None = None
+
+    @property
+    def averaged(self) -> tuple[DatasetView, ...]:
+        """The datasets that averages are over: all but the source."""
+        return tuple(dataset for dataset in self.datasets if dataset.name != self.source)
+
+    @property
+    def heading(self) -> str:
+        """Protocol, source and shots in a few words."""
+        source = f" from {self.dataset_title(self.source)}" if self.source else ""
+        return f"{self.protocol.capitalize()}{source}, {self.shots} shots"
 
     @property
     def complete(self) -> bool:

@@ -23,7 +23,16 @@ Backbones = Annotated[
     list[str],
     typer.Option("-b", "--backbones", help="Backbones as arch.tag, or ARCH=FILE[,quickgelu|,gelu] for local weights."),
 ]
-Protocol = Annotated[str, typer.Option("--protocol", help="base-to-new or few-shot.")]
+Protocol = Annotated[
+    str, typer.Option("--protocol", help="base-to-new, few-shot, cross-dataset or domain-generalization.")
+]
+Targets = Annotated[
+    list[str],
+    typer.Option(
+        "--targets",
+        help=f"Datasets to score on, for cross-dataset and domain-generalization; -d is the source then. {PATTERNS}",
+    ),
+]
 Shots = Annotated[str, typer.Option("--shots", help="Images a class: one number or several, such as 1,2,4,8,16.")]
 Seeds = Annotated[
     str,

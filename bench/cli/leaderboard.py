@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def leaderboard(
     runs: opt.Runs = opt.DEFAULT_RUNS,
-    protocol: Annotated[str | None, typer.Option("--protocol", help="Only base-to-new or few-shot.")] = None,
+    protocol: Annotated[str | None, typer.Option("--protocol", help="Only this protocol.")] = None,
     shots: Annotated[str | None, typer.Option("--shots", help="Only these shots, such as 16 or 1,4,16.")] = None,
     convention: Annotated[
         str, typer.Option("--h", help="H of average rows: h_of_means (CoOp's tables) or mean_of_h (APEX's).")
@@ -70,13 +70,22 @@ def leaderboard(
 
 def _title(board: Leaderboard) -> str:
     setting = board.setting
-    return f"{setting.backbone}, {setting.protocol}, {setting.shots} shots, {len(board.datasets)} datasets"
+    source = f" from {setting.source}" if setting.source else ""
+    over = f"{len(board.averaged)} {'targets' if setting.source else 'datasets'}"
+    return f"{setting.backbone}, {setting.protocol}{source}, {setting.shots} shots, {over}"
 
 
 def _row(board: Leaderboard, entry: Entry) -> dict[str, object]:
     row: dict[str, object] = {"#": entry.rank if entry.rank is not None else "", "method": entry.key}
+    if board.setting.source:
+        for dataset in (board.setting.source, *board.averaged):
+            cell = entry.cells.get(dataset)
+            title = f"{dataset} (source)" if dataset == board.setting.source else dataset
+            row[title] = _percent(cell.scores["all"] if cell else None)
     for measure in board.measures:
         name = f"H ({board.convention})" if measure == "H" else measure
+        if board.setting.source:
+            name = "average of targets"
         row[name] = _percent(entry.average(measure, board.convention))
     row["n/N"] = f"{entry.n}/{entry.expected}{'' if entry.complete else ' *'}"
     row["parameters"] = entry.cost.parameters_high if entry.cost else "–"
@@ -96,6 +105,7 @@ def _plain(board: Leaderboard) -> dict[str, object]:
         "setting": vars(board.setting),
         "h_convention": str(board.convention),
         "datasets": list(board.datasets),
+        "averaged": list(board.averaged),
         "seeds": list(board.seeds),
         "complete": board.complete,
         "rows": board.rows(),

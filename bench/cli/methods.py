@@ -43,6 +43,8 @@ def _summary(info: MethodInfo) -> dict[str, object]:
 
 
 def _details(info: MethodInfo) -> dict[str, object]:
+    from datasets_registry._types import EvalProtocol
+
     facts: dict[str, object] = {
         "needs": sorted(str(need) for need in info.needs),
         "backbone": "a vision transformer" if info.vision_transformer else "any",
@@ -53,6 +55,7 @@ def _details(info: MethodInfo) -> dict[str, object]:
         )
     for protocol, values in info.config_by_protocol.items():
         facts[f"settings for {protocol}"] = dict(values)
-    for protocol, recipe in info.recipes.items():
-        facts[f"recipe for {protocol}"] = recipe.model_dump(mode="json")
+    for protocol in EvalProtocol:
+        if (recipe := info.recipe_for(protocol)) is not None:
+            facts[f"recipe for {protocol}"] = recipe.model_dump(mode="json")
     return facts | {"citation": info.citation}

@@ -14,7 +14,7 @@ def report(
     runs: opt.Runs = opt.DEFAULT_RUNS,
     site: Annotated[Path, typer.Option("--site", help="Folder to write index.html into.")] = Path("site"),
     out: Annotated[Path | None, typer.Option("--out", help="File to write, in place of --site.")] = None,
-    protocol: Annotated[str | None, typer.Option("--protocol", help="Only base-to-new or few-shot.")] = None,
+    protocol: Annotated[str | None, typer.Option("--protocol", help="Only this protocol.")] = None,
     convention: Annotated[
         str, typer.Option("--h", help="H of average rows: h_of_means (CoOp's tables) or mean_of_h (APEX's).")
     ] = "h_of_means",
@@ -46,6 +46,6 @@ def report(
         remark(f"no runs in {runs}{f' with protocol {chosen}' if chosen else ''}; the page says so")
     for block in view.blocks:
         if not block.complete:
-            what = f"{block.backbone}, {block.protocol}, {block.shots} shots"
+            what = f"{block.backbone}, {block.heading}"
             remark(f"incomplete: {what}: {len(block.missing)} cells missing, {block.n_failed} of them failed")
     print_line(str(render_site(view, out if out is not None else site / "index.html")))

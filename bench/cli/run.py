@@ -14,6 +14,7 @@ def run(
     datasets: opt.Datasets,
     backbones: opt.Backbones = [opt.DEMO_BACKBONE],  # noqa: B006  typer copies it
     protocol: opt.Protocol = "base-to-new",
+    targets: opt.Targets = [],  # noqa: B006
     shots: opt.Shots = "16",
     seeds: opt.Seeds = "1,2,3",
     draw: opt.Draw = "coop",
@@ -35,6 +36,8 @@ def run(
     are done once a dataset. Exit code: 0 all done, 1 some run failed, 2 wrong usage, 130 interrupted.
 
     Example: etl-bench run -m coop,apex -d 'spectrum_*' --shots 1,2,4,8,16 --seeds 3
+
+    Example: etl-bench run -m coop,apex -d imagenet --protocol cross-dataset --targets eurosat,dtd,oxford_pets
     """
     from bench.cli import _sweep
     from bench.cli._print import print_json, print_line, print_rows, remark
@@ -52,6 +55,7 @@ def run(
         draw=opt.parse_choice(DrawRule, draw, "--draw"),
         recipe=opt.parse_choice(RecipeChoice, recipe, "--recipe"),
         overrides=overrides,
+        targets=opt.split_list(targets),
     )
     place = _sweep.Place(runs, data_root, opt.cache_folder(cache), device, jobs, runner)
     made = _sweep.make_plan(axes, place, opt.parse_choice(RerunPolicy, rerun, "--rerun"))

@@ -79,6 +79,12 @@ def test_the_two_conventions_by_hand():
     assert entry.average(H, HConvention.MEAN_OF_H).mean == pytest.approx((0.18 + 0.5) / 2)
 
 
+def test_imagenets_sorted_draw_stands_beside_coops_draw_of_the_others():
+    runs = frame(run(dataset="dtd"), run(dataset="imagenet", draw="coop-sorted"))
+    assert settings(runs) == [B2N]
+    assert leaderboard(runs, B2N).datasets == ("dtd", "imagenet")
+
+
 def test_a_cell_is_a_mean_over_seeds_with_a_student_t_interval():
     board = leaderboard(
         frame(*[run(seed=s, scores={"base": b, "new": 0.5}) for s, b in [(1, 0.70), (2, 0.80), (3, 0.90)]]), B2N

@@ -88,7 +88,7 @@ def test_the_base_run_sees_exactly_the_few_shot_runs_images_of_its_classes(draw,
     assert b2n.eval("base").classes.names + b2n.eval("new").classes.names == splits.class_names
 
 
-@pytest.mark.parametrize("protocol", EvalProtocol)
+@pytest.mark.parametrize("protocol", [EvalProtocol.FEW_SHOT, EvalProtocol.BASE_TO_NEW])
 def test_zero_shots_leave_an_empty_support_set_with_its_classes(protocol):
     task = build(shots=0, protocol=protocol)
     assert task.support.samples == task.validation.samples == ()
@@ -138,7 +138,7 @@ class TestFingerprint:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("protocol", EvalProtocol)
+    @pytest.mark.parametrize("protocol", [EvalProtocol.FEW_SHOT, EvalProtocol.BASE_TO_NEW])
     def test_one_class_is_no_task(self, protocol):
         with pytest.raises(DataError, match=rf"'toy' has 1 of the at least 2 classes that {protocol} needs. Use"):
             build(toy_splits(1), protocol=protocol)
@@ -161,3 +161,40 @@ def test_a_drawn_dataset_in_coops_layout_from_disk_to_task(coop_reader: CoopRead
     assert task.support.images.load(task.support.samples[0].key).size == (16, 12)
     again = build(coop_reader(root), info=replace(INFO, reader=coop_reader), protocol=EvalProtocol.BASE_TO_NEW)
     assert again.fingerprint == task.fingerprint
+
+
+class TestTargets:
+    @pytest.fixture
+    def other(self) -> tuple[DatasetInfo, DatasetSplits]:
+        return replace(INFO, name="other", template="an image of {}."), toy_splits(3)
+
+    def test_each_target_is_a_split_over_all_its_classes_in_its_own_template(self, other):
+        task = build(protocol=EvalProtocol.CROSS_DATASET, targets=[other])
+        assert [split.name for split in task.evals] == ["all", "other"]
+        assert len(task.support) == 2 * 5
+        scored = task.eval("other")
+        assert (len(scored), len(scored.classes), scored.classes.template) == (9, 3, "an image of {}.")
+
+    def test_the_support_is_that_of_the_few_shot_run(self, other):
+        assert build().support.samples == build(protocol=EvalProtocol.CROSS_DATASET, targets=[other]).support.samples
+
+    def test_targets_and_their_templates_are_in_the_fingerprint(self, other):
+        info, splits = other
+        again = (replace(info, template="a photo of a {}."), splits)
+        prints = {
+            build(protocol=EvalProtocol.CROSS_DATASET, targets=targets).fingerprint
+            for targets in ([other], [again], [other, (replace(info, name="third"), splits)])
+        }
+        assert len(prints) == 3
+
+    def test_a_protocol_without_targets_takes_none_and_one_with_needs_some(self, other):
+        with pytest.raises(DataError, match="few-shot takes no target dataset, but 1 were given; see --targets"):
+            build(targets=[other])
+        with pytest.raises(DataError, match="cross-dataset takes at least one target dataset, but 0 were given"):
+            build(protocol=EvalProtocol.CROSS_DATASET)
+
+    def test_domain_generalization_keeps_to_the_classes_of_the_source(self, other):
+        info, _ = other
+        assert build(protocol=EvalProtocol.DOMAIN_GENERALIZATION, targets=[other])
+        with pytest.raises(DataError, match=r"'other' has the class 'class 5' \(1 such\), which the source 'toy'"):
+            build(protocol=EvalProtocol.DOMAIN_GENERALIZATION, targets=[(info, toy_splits(6))])

@@ -1,0 +1,262 @@
+"""Cross-dataset and domain generalization, from the axes to the page: one training, many scored datasets."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fake_runner import make_record, make_score, make_spec
+from small_datasets import draw_dataset, draw_imagenet
+
+from bench.cards import registered, site_view
+from bench.context import RunContext
+from bench.errors import ImpossibleCombinationError, UsageError
+from bench.leaderboard import Leaderboard, leaderboard, settings
+from bench.record import RunError, RunStatus
+from bench.runner import run_experiment
+from bench.shards import Shards
+from bench.spec import ExperimentSpec
+from bench.store import Store
+from bench.sweep import Axes, expand, plan
+from datasets_registry import DrawRule, EvalProtocol
+from methods import METHODS
+from reports.render import render_site
+
+CROSS, DOMAIN = EvalProtocol.CROSS_DATASET, EvalProtocol.DOMAIN_GENERALIZATION
+TINY = "ViT-tiny.random"
+AXES = Axes(["coop"], ["eurosat"], [TINY], protocol=CROSS, shots=(2,), seeds=(1,), targets=("dtd",))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    draw_dataset(root, "eurosat")
+    draw_dataset(root, "dtd")
+    draw_imagenet(root)
+    return root
+
+
+@pytest.fixture
+def grow(data: Path):
+    def grow(**changes: object) -> tuple[ExperimentSpec, ...]:
+        return expand(replace(AXES, **changes), data_root=data).specs  # type: ignore[arg-type]
+
+    return grow
+
+
+class TestPlanning:
+    def test_a_spec_names_its_source_and_its_targets(self, grow):
+        (spec,) = grow(targets=("imagenet_r", "dtd"))
+        assert (spec.dataset, spec.targets, spec.protocol) == ("eurosat", ("dtd", "imagenet_r"), CROSS)
+        assert "coop on eurosat to 2 targets" in spec.label()
+        assert ExperimentSpec.model_validate_json(spec.model_dump_json()).run_id == spec.run_id
+
+    def test_the_order_of_targets_is_no_part_of_the_question_but_their_set_is(self, grow):
+        ids = [grow(targets=t)[0].run_id for t in (("dtd", "imagenet_r"), ("imagenet_r", "dtd"), ("dtd",))]
+        assert ids[0] == ids[1] != ids[2]
+
+    def test_the_source_itself_is_no_target(self, grow):
+        both = grow(datasets=["eurosat", "dtd"], targets=("eurosat", "dtd"))
+        assert [(spec.dataset, spec.targets) for spec in both] == [("eurosat", ("dtd",)), ("dtd", ("eurosat",))]
+
+    def test_domain_generalization_takes_imagenets_four_variants(self, grow):
+        (spec,) = grow(datasets=["imagenet"], protocol=DOMAIN, targets=())
+        assert spec.targets == ("imagenet_a", "imagenet_r", "imagenet_sketch", "imagenet_v2")
+        assert spec.draw is DrawRule.COOP_SORTED
+
+    def test_a_target_with_classes_of_its_own_is_refused_there(self, grow):
+        with pytest.raises(
+            ImpossibleCombinationError, match=r"'dtd' has the class .* the source 'imagenet' has not.*cross"
+        ):
+            grow(datasets=["imagenet"], protocol=DOMAIN)
+
+    def test_a_test_only_dataset_is_no_source(self, grow):
+        with pytest.raises(
+            ImpossibleCombinationError, match=r"'imagenet_a' is test-only and has no images to train on"
+        ):
+            grow(datasets=["imagenet_a"])
+
+    def test_closed_vocabularies_are_refused(self, grow):
+        closed = ["coop.class_specific=true", "coop.ctx_init="]
+        for protocol, source, targets in ((CROSS, "eurosat", ("dtd",)), (DOMAIN, "imagenet", ())):
+            with pytest.raises(ImpossibleCombinationError, match=r"cannot score the other datasets of .*few-shot"):
+                grow(overrides=closed, protocol=protocol, datasets=[source], targets=targets)
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            (
+                {"protocol": EvalProtocol.FEW_SHOT},
+                "--targets dtd means nothing for few-shot.*use --protocol cross-dataset",
+            ),
+            ({"targets": ()}, "Protocol cross-dataset needs --targets: the datasets to score on"),
+            ({"targets": ("dtd", "dtd")}, "--targets dtd,dtd names one twice"),
+        ],
+    )
+    def test_targets_that_make_no_sense_are_refused(self, grow, changes, message: str):
+        with pytest.raises(UsageError, match=message):
+            grow(**changes)
+
+    def test_a_named_target_that_is_not_there_is_refused_and_a_pattern_goes_on(self, grow):
+        with pytest.raises(ImpossibleCombinationError, match="oxford_pets: No folder"):
+            grow(targets=("dtd", "oxford_pets"))
+        (spec,) = grow(targets=("d*", "ox*"))
+        assert spec.targets == ("dtd",)
+        with pytest.raises(ImpossibleCombinationError, match="none of the targets can be scored; see --targets"):
+            grow(targets=("ox*",))
+
+    def test_difficulty_is_measured_on_targets_too(self, data: Path, tmp_path: Path):
+        made = plan(expand(AXES, data_root=data), Shards(tmp_path))
+        assert made.difficulties == ((TINY, "eurosat"), (TINY, "dtd"))
+
+    def test_reused_settings_say_so(self):
+        for name in METHODS:
+            info = METHODS.get(name).info
+            for protocol in (CROSS, DOMAIN):
+                recipe = info.recipe_for(protocol)
+                assert (recipe is None) == (not info.recipes), name
+                if recipe is not None and protocol not in info.recipes:
+                    assert recipe.source.endswith(f", reused for {protocol}")
+
+    def test_the_published_settings_of_apex_and_coop(self):
+        apex, coop = METHODS.get("apex").info, METHODS.get("coop").info
+        recipe = apex.recipe_for(CROSS)
+        assert (recipe.lr, recipe.epochs, recipe.batch_size, recipe.warmup_lr) == (0.02, 6, 32, 1e-3)
+        assert not recipe.augment
+        assert apex.default_config(DOMAIN).model_dump()["visual_depth"] == 3
+        assert apex.default_config(EvalProtocol.BASE_TO_NEW).model_dump()["visual_depth"] == 0
+        assert coop.recipe_for(CROSS).epochs == coop.recipe_for(DOMAIN).epochs == 50
+        assert coop.default_config(CROSS).model_dump()["ctx_init"] == "a photo of a"
+        assert coop.default_config(DOMAIN).model_dump()["n_ctx"] == 16
+
+
+def boards_of(runs: Path) -> list[Leaderboard]:
+    store = Store(runs)
+    store.ingest(Shards(runs))
+    frame = store.runs_frame()
+    return [leaderboard(frame, setting) for setting in settings(frame)]
+
+
+def transfer_spec(**changes: object) -> ExperimentSpec:
+    values = {"protocol": CROSS, "dataset": "imagenet", "targets": ("dtd", "eurosat"), "draw": DrawRule.COOP_SORTED}
+    return make_spec(**(values | changes))
+
+
+class TestBoard:
+    def test_the_average_is_over_the_targets_without_the_source(self, tmp_path: Path):
+        scores = [make_score("all", 0.9), make_score("dtd", 0.4), make_score("eurosat", 0.6)]
+        Shards(tmp_path).write(make_record(transfer_spec(), scores=scores))
+        (board,) = boards_of(tmp_path)
+        assert (board.setting.source, board.setting.draw) == ("imagenet", "coop")
+        assert (board.datasets, board.averaged) == (("dtd", "eurosat", "imagenet"), ("dtd", "eurosat"))
+        (entry,) = board.entries
+        assert entry.average("all", board.convention).mean == pytest.approx(0.5)
+        assert (entry.n, entry.expected, len(entry.run_ids)) == (3, 3, 1)
+        assert entry.cells["imagenet"].scores["all"].mean == 0.9
+
+    def test_a_failed_run_is_missing_on_every_target(self, tmp_path: Path):
+        ok = [make_score(name, 0.5) for name in ("all", "dtd", "eurosat")]
+        Shards(tmp_path).write(make_record(transfer_spec(), scores=ok))
+        broken = RunError(kind="E", message="m", traceback="t")
+        failed = make_record(transfer_spec(seed=2), scores=[], status=RunStatus.FAILED, error=broken)
+        Shards(tmp_path).write(failed)
+        (board,) = boards_of(tmp_path)
+        assert {cell.dataset for cell in board.failed} == {"dtd", "eurosat", "imagenet"}
+        assert not board.complete
+
+    def test_sources_are_boards_of_their_own(self, tmp_path: Path):
+        for source in ("imagenet", "sun397"):
+            scores = [make_score(name, 0.5) for name in ("all", "dtd", "eurosat")]
+            Shards(tmp_path).write(make_record(transfer_spec(dataset=source), scores=scores))
+        assert [board.setting.source for board in boards_of(tmp_path)] == ["imagenet", "sun397"]
+
+    def test_runs_with_more_targets_do_not_set_others_aside(self, tmp_path: Path):
+        """They trained on the same images, and what both scored is comparable."""
+        few, more = transfer_spec(method="coop"), transfer_spec(method="vpt", targets=("dtd", "eurosat", "food101"))
+        record = make_record(few, scores=[make_score(name, 0.5) for name in ("all", "dtd", "eurosat")])
+        digests = record.provenance.model_copy(update={"support_digests": ["a", "b"]})
+        Shards(tmp_path).write(record.model_copy(update={"provenance": digests}))
+        scores = [make_score(name, 0.5) for name in ("all", "dtd", "eurosat", "food101")]
+        other = make_record(more.model_copy(update={"task_fingerprint": "g"}), scores=scores)
+        Shards(tmp_path).write(other.model_copy(update={"provenance": digests}))
+        (board,) = boards_of(tmp_path)
+        assert board.set_aside == ()
+        assert [(cell.entry, cell.dataset) for cell in board.missing] == [("coop", "food101")]
+
+
+def carry_out(axes: Axes, data: Path | None, runs: Path, cache: Path) -> None:
+    for spec in expand(axes, data_root=data).specs:
+        record, predictions = run_experiment(spec, RunContext(data_root=data, cache_dir=cache))
+        assert [score.split for score in record.scores] == ["all", *spec.targets]
+        Shards(runs).write(record, predictions)
+
+
+def page_of(runs: Path, out: Path) -> str:
+    store = Store(runs)
+    store.ingest(Shards(runs))
+    view = site_view(store.runs_frame(), store.difficulty_frame(), registered(), package_version="0")
+    return render_site(view, out).read_text()
+
+
+SHORT = ("*.recipe.epochs=1", "*.recipe.views=1")
+
+
+def test_domain_generalization_over_drawn_stand_ins_of_imagenet(data: Path, tmp_path: Path):
+    """ImageNet and its variants in their real layouts, with pictures of noise: A and R have two of the four classes."""
+    axes = Axes(["coop", "zero_shot"], ["imagenet"], [TINY], protocol=DOMAIN, shots=(2,), seeds=(1,), overrides=SHORT)
+    carry_out(axes, data, tmp_path, tmp_path / "cache")
+    (board,) = boards_of(tmp_path)
+    assert board.averaged == ("imagenet_a", "imagenet_r", "imagenet_sketch", "imagenet_v2")
+    sizes = Store(tmp_path).runs_frame().groupby("split")["n_classes"].first().to_dict()
+    assert sizes == {"all": 4, "imagenet_a": 2, "imagenet_r": 2, "imagenet_sketch": 4, "imagenet_v2": 4}
+    page = page_of(tmp_path, tmp_path / "index.html")
+    assert "Domain-generalization from ImageNet, 2 shots" in page
+    assert "Mean over 4 targets, without the source" in page
+
+
+def test_domain_generalization_with_the_demo_backbone_along_the_dial(tmp_path: Path):
+    dial = tuple(f"spectrum:shift={shift}" for shift in (0.5, 1))
+    axes = Axes(
+        ["zero_shot", "clip_adapter"],
+        ["spectrum:shift=0"],
+        ["ViT-demo.drawn"],
+        protocol=DOMAIN,
+        shots=(1,),
+        seeds=(1,),
+        targets=dial,
+        overrides=SHORT,
+    )
+    carry_out(axes, None, tmp_path, tmp_path / "cache")
+    (board,) = boards_of(tmp_path)
+    cells = board.entry("zero_shot").cells
+    near, middle, far = (cells[name].scores["all"].mean for name in ("spectrum:shift=0", *dial))
+    assert near > middle > far
+    average = board.entry("zero_shot").average("all", board.convention)
+    assert average is not None
+    assert average.mean == pytest.approx((middle + far) / 2)
+
+
+def test_cross_dataset_on_real_subsets(tmp_path: Path):
+    shared = Path(os.environ.get("ETL_BENCH_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "data" / "real"
+    if not shared.is_dir():
+        pytest.skip(f"needs the shared test data; {shared} does not exist")
+    axes = Axes(
+        ["zero_shot", "coop"],
+        ["eurosat"],
+        ["ViT-demo.drawn"],
+        protocol=CROSS,
+        shots=(1,),
+        seeds=(1,),
+        targets=("dtd", "oxford_pets", "caltech101"),
+        overrides=SHORT,
+    )
+    carry_out(axes, shared, tmp_path, tmp_path / "cache")
+    (board,) = boards_of(tmp_path)
+    assert board.averaged == ("caltech101", "dtd", "oxford_pets")
+    assert all(entry.complete for entry in board.entries)
+    page = page_of(tmp_path, tmp_path / "index.html")
+    assert "Cross-dataset from EuroSAT" in page
+    for title in ("Caltech101", "DTD", "Oxford Pets", "EuroSAT (source)"):
+        assert title in page
