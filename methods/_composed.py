@@ -18,7 +18,37 @@ ConfigT = TypeVar("ConfigT", bound=MethodConfig)
 GENERIC_TEMPLATE = "a photo of a {}."
 
 
-class ComposedMethod(TrainableMethod[ConfigT]):
+class TwoTowerMethod(TrainableMethod[ConfigT]):
+    """Base of the methods whose logits are the scaled cosine of an image feature and one text feature a class.
+
+    Both are unnormalised, so that they can be blended with those of the pretrained model (`apex_on`).
+    """
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        self._frozen: dict[tuple[tuple[str, ...], str], Tensor] = {}
+
+    @abstractmethod
+    def text_features(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
+        """Text features that training and plain evaluation use, unnormalised."""
+
+    def image_features(self, batch: Batch) -> Float[Tensor, "batch dim"]:
+        """Image features that training and plain evaluation use, unnormalised; the frozen tower's by default."""
+        return batch.features
+
+    def frozen_text(self, classes: ClassSet, template: str) -> Float[Tensor, "n_cls dim"]:
+        """Features of plain class texts, unnormalised; computed once per class list and template."""
+        key = (classes.names, template)
+        if key not in self._frozen:
+            self._frozen[key] = self.backbone.encode_texts(classes.texts(template))
+        return self._frozen[key]
+
+    def classifier(self, classes: ClassSet) -> Classifier:
+        text = self.text_features(classes)
+        return lambda batch: cosine_logits(self.image_features(batch), text, self.backbone.logit_scale)
+
+
+class ComposedMethod(TwoTowerMethod[ConfigT]):
     """Base of the methods made of `Parts`. A subclass says which parts (`make_parts`) and which frozen text."""
 
     trainable: Parts
@@ -32,16 +62,8 @@ class ComposedMethod(TrainableMethod[ConfigT]):
         return classes.template
 
     def prepare(self, support: SupportView) -> None:
-        self.support_classes = support.classes
-        self._frozen: dict[tuple[tuple[str, ...], str], Tensor] = {}
+        super().prepare(support)
         self.trainable = self.make_parts(support.classes).to(self.backbone.device)
-
-    def frozen_text(self, classes: ClassSet, template: str) -> Float[Tensor, "n_cls dim"]:
-        """Features of plain class texts, unnormalised; computed once per class list and template."""
-        key = (classes.names, template)
-        if key not in self._frozen:
-            self._frozen[key] = self.backbone.encode_texts(classes.texts(template))
-        return self._frozen[key]
 
     def prompted_text(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
         """Text features before any adapter, unnormalised."""
@@ -49,7 +71,6 @@ class ComposedMethod(TrainableMethod[ConfigT]):
         return context(classes, self.backbone) if context else self.frozen_text(classes, self.frozen_template(classes))
 
     def text_features(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
-        """Text features that training and plain evaluation use, unnormalised."""
         return self.text_features_from(self.prompted_text(classes))
 
     def text_features_from(self, prompted: Float[Tensor, "n_cls dim"]) -> Float[Tensor, "n_cls dim"]:
@@ -58,14 +79,9 @@ class ComposedMethod(TrainableMethod[ConfigT]):
         return adapter(prompted) if adapter else prompted
 
     def image_features(self, batch: Batch) -> Float[Tensor, "batch dim"]:
-        """Image features that training and plain evaluation use, unnormalised."""
-        prompts = self.trainable.visual_prompts
-        image = self.backbone.encode_image(batch.pixels, prompts=prompts()) if prompts else batch.features
+        prompts = self.trainable.visual()
+        image = self.backbone.encode_image(batch.pixels, prompts=prompts) if prompts else batch.features
         return self.trainable.visual_adapter(image) if self.trainable.visual_adapter else image
-
-    def classifier(self, classes: ClassSet) -> Classifier:
-        text = self.text_features(classes)
-        return lambda batch: cosine_logits(self.image_features(batch), text, self.backbone.logit_scale)
 
 
 def mean_of_normalised(features: list[Tensor]) -> Tensor:

@@ -1,11 +1,12 @@
 """The parts that methods are composed of: learned prompts for either tower, and adapters on either feature.
 
-A part is an `nn.Module` with its parameters and one forward idea; `Parts` puts up to four of them around the frozen
+A part is an `nn.Module` with its parameters and one forward idea; `Parts` puts some of them around the frozen
 backbone. Which parts, how long and how deep is all that a prompt or adapter method of this family has to say.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Literal
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from datasets_registry._errors import BenchError
 from datasets_registry._types import ClassSet
 from methods._backbone import Backbone
-from methods._prompts import TextPrompts, overwrite_leading
+from methods._prompts import Position, TextPrompts, overwrite_leading, place_ctx
 
 PROMPT_STD = 0.02
 """Standard deviation of randomly initialised prompts in CoOp and everything after it."""
@@ -27,11 +28,50 @@ def normal(shape: Sequence[int], generator: torch.Generator, std: float = PROMPT
     return nn.Parameter(torch.randn(tuple(shape), generator=generator) * std)
 
 
+def linear(inner: int, out: int, generator: torch.Generator) -> nn.Linear:
+    """A linear layer with torch's default initialisation, drawn from the given generator."""
+    layer = nn.Linear(inner, out, device="meta").to_empty(device="cpu")
+    bound = inner**-0.5
+    with torch.no_grad():
+        layer.weight.uniform_(-bound, bound, generator=generator)
+        layer.bias.uniform_(-bound, bound, generator=generator)
+    return layer
+
+
+def word_vectors(words: str, backbone: Backbone, n: int | None = None) -> Tensor:
+    """Token embeddings of the words, one a space-separated word (CoOp's count) unless another number is given."""
+    words = words.replace("_", " ")
+    n = len(words.split(" ")) if n is None else n
+    return backbone.tokenized([words]).embedded[0, 1 : 1 + n].clone()
+
+
 def resolve_depth(depth: int, blocks: int, what: str) -> int:
     """Number of prompted blocks; 0 means every block. Raises BenchError if the tower has fewer."""
     if depth > blocks:
         raise BenchError(f"{what} depth {depth} on a tower of {blocks} blocks; use 1..{blocks}, or 0 for every block.")
     return depth or blocks
+
+
+class Context(nn.Module):
+    """Learned vectors around the class name: `[ctx] name.` (CoOp and what follows it).
+
+    Args:
+        ctx: `(n_ctx, width)`, or `(n_cls, n_ctx, width)` for one a class.
+        position: of the class name.
+        placeholders: the text that makes room for the vectors; as many `X` as vectors unless a method differs.
+    """
+
+    def __init__(self, ctx: Tensor, position: Position = "end", placeholders: str = "") -> None:
+        super().__init__()
+        self.ctx = nn.Parameter(ctx)
+        self.position = position
+        self.placeholders = placeholders or " ".join(["X"] * ctx.shape[-2])
+
+    def prompts(self, classes: ClassSet, backbone: Backbone) -> TextPrompts:
+        """The class texts with the learned vectors in place."""
+        texts = backbone.tokenized(classes.texts(self.placeholders + " {}."))
+        name_lengths = backbone.tokenized(classes.spoken_names).eot - 1
+        return place_ctx(texts, self.ctx, self.position, name_lengths)
 
 
 class VisualPrompts(nn.Module):
@@ -82,6 +122,10 @@ class TextContext(nn.Module):
             self.ctx = normal((n, backbone.text_width), generator)
         self.deeper = nn.ParameterList([normal((n, backbone.text_width), generator) for _ in range(depth - 1)])
 
+    def layers(self) -> list[Tensor]:
+        """Tokens by block, each `(n, width)`."""
+        return [self.ctx, *self.deeper]
+
     def prompts(self, classes: ClassSet, backbone: Backbone) -> TextPrompts:
         """The class texts with the learned context in place."""
         return overwrite_leading(backbone.tokenized(classes.texts(self.template)), self.ctx)
@@ -89,6 +133,24 @@ class TextContext(nn.Module):
     def forward(self, classes: ClassSet, backbone: Backbone) -> Float[Tensor, "n_cls dim"]:
         """Text features, unnormalised."""
         return backbone.encode_prompts(self.prompts(classes, backbone), deep=list(self.deeper))
+
+
+class Coupling(nn.Module):
+    """Visual prompts as linear maps of the text prompts, one map a block (MaPLe).
+
+    The maps of the deeper blocks start equal, as the official code copies one layer.
+    """
+
+    def __init__(self, depth: int, backbone: Backbone, generator: torch.Generator) -> None:
+        super().__init__()
+        width, visual = backbone.text_width, backbone.vision_width
+        self.maps = nn.ModuleList([linear(width, visual, generator) for _ in range(min(depth, 2))])
+        for _ in range(depth - 2):
+            self.maps.append(copy.deepcopy(self.maps[1]))
+
+    def forward(self, text: Sequence[Tensor]) -> list[Tensor]:
+        """Visual prompts by block, each `(n, width)`."""
+        return [into(tokens) for into, tokens in zip(self.maps, text, strict=True)]
 
 
 class LinearAdapter(nn.Module):
@@ -166,18 +228,31 @@ def adapter_size(kind: AdapterKind, dim: int, rank: int) -> int:
 
 
 class Parts(nn.Module):
-    """Up to four learned parts around a frozen backbone; a part that is None leaves its side as it is."""
+    """Learned parts around a frozen backbone; a part that is None leaves its side as it is.
+
+    `coupling` takes the place of `visual_prompts` and needs a `text_context`.
+    """
 
     def __init__(
         self,
         *,
         visual_prompts: VisualPrompts | None = None,
         text_context: TextContext | None = None,
+        coupling: Coupling | None = None,
         text_adapter: nn.Module | None = None,
         visual_adapter: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.visual_prompts = visual_prompts
         self.text_context = text_context
+        self.coupling = coupling
         self.text_adapter = text_adapter
         self.visual_adapter = visual_adapter
+
+    def visual(self) -> list[Tensor]:
+        """Visual prompts by block; empty if the image tower stays as it is."""
+        if self.coupling is not None and self.text_context is not None:
+            coupled: list[Tensor] = self.coupling(self.text_context.layers())
+            return coupled
+        prompts: list[Tensor] = self.visual_prompts() if self.visual_prompts else []
+        return prompts

@@ -158,3 +158,15 @@ GENERIC60 = (
     "itap of the {}.",
 )
 """The sixty that PromptSRC's teacher averages and APEX Table 8 compares with."""
+
+KGCOOP_WORDING = {"{} texture.": "a photo of a {}, a type of texture."}
+"""KgCoOp's, TCP's and CoPrompt's class texts where they differ from CoOp's for a dataset."""
+
+PROGRAD_WORDING = {
+    "a photo of a {}, a type of pet.": "a type of pet, a photo of a {}.",
+    "a photo of a {}, a type of flower.": "a type of flower, a photo of a {}.",
+    "a photo of a {}, a type of aircraft.": "a type of aircraft, a photo of a {}.",
+    "a photo of {}, a type of food.": "a type of food, a photo of {}.",
+    "{} texture.": "a texture of {}.",
+}
+"""ProGrad's class texts where they differ from CoOp's for a dataset: the kind comes first."""

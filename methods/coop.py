@@ -10,22 +10,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pydantic import Field, model_validator
-from torch import Tensor, nn
+from torch import Tensor
 
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods._base import (
-    Classifier,
-    Family,
-    MethodConfig,
-    MethodInfo,
-    Needs,
-    SupportView,
-    TrainableMethod,
-    cosine_logits,
-    require_known_classes,
-)
-from methods._parts import normal
-from methods._prompts import Position, place_ctx
+from methods._base import Family, MethodConfig, MethodInfo, Needs, SupportView, require_known_classes
+from methods._composed import TwoTowerMethod
+from methods._parts import Context, normal, word_vectors
+from methods._prompts import Position
 from methods._recipe import Recipe
 from methods._registry import register_method
 
@@ -59,18 +50,8 @@ RECIPE = {
 }
 
 
-class Context(nn.Module):
-    """The context vectors, `(n_ctx, width)` or `(n_cls, n_ctx, width)`."""
-
-    ctx: nn.Parameter
-
-    def __init__(self, ctx: nn.Parameter) -> None:
-        super().__init__()
-        self.ctx = ctx
-
-
 @register_method
-class CoOp(TrainableMethod[CoOpConfig]):
+class CoOp(TwoTowerMethod[CoOpConfig]):
     """Cross-entropy on `scale * cos(frozen image feature, text of [ctx] name.)`."""
 
     info: ClassVar[MethodInfo] = MethodInfo(
@@ -110,26 +91,16 @@ class CoOp(TrainableMethod[CoOpConfig]):
     trainable: Context
 
     def prepare(self, support: SupportView) -> None:
-        self.support_classes = support.classes
-        length, width = self.config.length, self.backbone.text_width
-        if self.config.ctx_init:
-            words = self.backbone.tokenized([self.config.ctx_init.replace("_", " ")])
-            ctx = nn.Parameter(words.embedded[0, 1 : 1 + length].clone())
+        super().prepare(support)
+        c, width = self.config, self.backbone.text_width
+        if c.ctx_init:
+            ctx = word_vectors(c.ctx_init, self.backbone)
         else:
-            shape = (len(support.classes), length, width) if self.config.class_specific else (length, width)
+            shape = (len(support.classes), c.length, width) if c.class_specific else (c.length, width)
             ctx = normal(shape, self.generator)
-        self.trainable = Context(ctx).to(self.backbone.device)
+        self.trainable = Context(ctx, c.class_position).to(self.backbone.device)
 
     def text_features(self, classes: ClassSet) -> Tensor:
-        """Features of the prompted class texts, unnormalised, `(n_cls, dim)`."""
         if self.config.class_specific:
             require_known_classes("coop with class_specific contexts", self.support_classes, classes)
-        placeholders = " ".join(["X"] * self.config.length)
-        texts = self.backbone.tokenized(classes.texts(placeholders + " {}."))
-        name_lengths = self.backbone.tokenized(classes.spoken_names).eot - 1
-        prompts = place_ctx(texts, self.trainable.ctx, self.config.class_position, name_lengths)
-        return self.backbone.encode_prompts(prompts)
-
-    def classifier(self, classes: ClassSet) -> Classifier:
-        text = self.text_features(classes)
-        return lambda batch: cosine_logits(batch.features, text, self.backbone.logit_scale)
+        return self.backbone.encode_prompts(self.trainable.prompts(classes, self.backbone))
