@@ -162,6 +162,15 @@ class Store:
             [asked],
         )
 
+    def outcomes_frame(self, run_ids: Sequence[str] | None = None) -> pd.DataFrame:
+        """What `bench.posthoc` and `bench.paired` need of every image, without the top-5 lists; all runs if None."""
+        return self._frame(
+            "SELECT run_id, split, position, image, label, predicted, true_logit, top_logits[1] AS top_logit, "
+            "log_sum_exp, sum_p2 FROM predictions WHERE ? OR run_id IN (SELECT unnest(?)) "
+            "ORDER BY run_id, split, position",
+            [run_ids is None, list(run_ids or [""])],
+        )
+
     def query(self, sql: str) -> pd.DataFrame:
         """The answer to one reading SQL statement; it can neither write nor see anything outside the database.
 
@@ -426,6 +435,9 @@ def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:
         "final_loss": record.final_loss,
         "provenance": _canonical(record.provenance.model_dump(mode="json")),
         "created_at": _utc(record.created_at),
+        "targets": _canonical(list(spec.targets)) if spec.targets else None,
+        "support": spec.support,
+        "class_text": spec.class_text,
     }
     for name in _COST_FIELDS:
         row[name] = getattr(record.cost, name) if record.cost else None
@@ -435,9 +447,6 @@ def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:
 def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
-        "targets": _canonical(list(spec.targets)) if spec.targets else None,
-        "support": spec.support,
-        "class_text": spec.class_text,
 
 def _utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None)

@@ -1,0 +1,125 @@
+import doctest
+import itertools
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from fake_runner import make_predictions, make_record, make_spec
+
+from bench import metrics, posthoc
+from bench.metrics import MetricInputError
+from bench.posthoc import METRICS, aurc, headroom_gain, metrics_frame, metrics_of
+from bench.record import Predictions, Score
+from bench.shards import Shards
+from bench.store import fresh_store
+
+
+def scored(split: str, n: int, classes: int, seed: int) -> tuple[Score, Predictions]:
+    """A score from full logits, and the predictions that a run keeps of them."""
+    predictions = make_predictions(split, n=n, classes=classes, seed=seed)
+    draw = np.random.default_rng(seed)
+    logits = draw.normal(size=(n, classes)).astype(np.float32)  # what make_predictions draws
+    values = metrics.all_metrics(logits, draw.integers(classes, size=n))
+    return Score(split=split, n=n, n_classes=classes, selected_on_test=None, **values), predictions
+
+
+def test_the_examples_run():
+    assert doctest.testmod(posthoc).failed == 0
+
+
+def test_recomputed_metrics_equal_the_stored_scores(tmp_path: Path):
+    shards = Shards(tmp_path)
+    for seed in (1, 2):
+        both = [scored(split, 200, classes, seed) for split, classes in (("base", 7), ("new", 3))]
+        shards.write(make_record(make_spec(seed=seed), scores=[s for s, _ in both]), [p for _, p in both])
+    store = fresh_store(tmp_path)
+    found = metrics_frame(store.outcomes_frame()).set_index(["run_id", "split"]).sort_index()
+    stored = store.runs_frame().set_index(["run_id", "split"]).sort_index()
+    assert len(found) == 4
+    assert found["accuracy"].tolist() == stored["accuracy"].tolist()
+    for name in ("macro_accuracy", "nll", "brier", "ece"):
+        assert found[name].to_numpy() == pytest.approx(stored[name].to_numpy(dtype=float), abs=2e-6)
+
+
+def test_chosen_runs_alone(tmp_path: Path):
+    shards = Shards(tmp_path)
+    for seed in (1, 2):
+        shards.write(make_record(make_spec(seed=seed)), [make_predictions("base"), make_predictions("new")])
+    wanted = make_spec(seed=2).run_id
+    found = metrics_frame(fresh_store(tmp_path).outcomes_frame([wanted]))
+    assert set(found["run_id"]) == {wanted}
+    assert metrics_frame(fresh_store(tmp_path).outcomes_frame([])).empty
+
+
+def test_risk_coverage_with_ties_is_the_mean_over_their_orders():
+    confidence, correct = [0.9, 0.9, 0.9, 0.5], [1, 0, 0, 1]
+    orders = [
+        np.mean(np.cumsum([1 - c for c in (*order, 1)]) / np.arange(1, 5))
+        for order in itertools.permutations(correct[:3])
+    ]
+    assert aurc(confidence, correct) == pytest.approx(np.mean(orders))
+
+
+def test_confidence_that_says_nothing_gives_the_error_rate():
+    assert aurc([0.5] * 10, [1] * 7 + [0] * 3) == pytest.approx(0.3)
+    assert aurc([0.9, 0.1], [1, 1]) == 0
+
+
+def test_the_worst_class_by_hand():
+    found = metrics_of(
+        {
+            "label": [0, 0, 1, 1],
+            "predicted": [0, 1, 1, 1],
+            "true_logit": [1.0, 0.0, 1.0, 1.0],
+            "top_logit": [1.0, 1.0, 1.0, 1.0],
+            "log_sum_exp": [1.5] * 4,
+            "sum_p2": [0.5] * 4,
+        }
+    )
+    assert (found["worst_class_accuracy"], found["macro_accuracy"], found["accuracy"]) == (0.5, 0.75, 0.75)
+
+
+def test_headroom():
+    assert headroom_gain(0.4, 0.5) == pytest.approx(-0.2)
+    assert headroom_gain(1.0, 1.0) is None
+
+
+def test_nothing_is_refused():
+    with pytest.raises(MetricInputError, match="at least one"):
+        aurc([], [])
+    with pytest.raises(MetricInputError, match="at least one"):
+        metrics_of({name: [] for name in ("label", "predicted", "true_logit", "top_logit", "log_sum_exp", "sum_p2")})
+
+
+def test_300_runs_take_seconds():
+    one = make_predictions("all", n=1500, classes=20)
+    part = pd.DataFrame(
+        {
+            "split": "all",
+            "label": one.label,
+            "predicted": one.predicted,
+            "true_logit": one.true_logit,
+            "top_logit": one.top_logits[:, 0],
+            "log_sum_exp": one.log_sum_exp,
+            "sum_p2": one.sum_p2,
+        }
+    )
+    outcomes = pd.concat([part.assign(run_id=f"{i:016x}") for i in range(300)], ignore_index=True)
+    start = time.perf_counter()
+    found = metrics_frame(outcomes)
+    assert time.perf_counter() - start < 5
+    assert len(found) == 300
+    assert found[list(METRICS)].nunique().eq(1).all()
+
+
+def test_the_order_of_images_does_not_matter():
+    one = make_predictions("all", n=50, classes=4)
+    order = np.random.default_rng(0).permutation(50)
+    shuffled = replace(one, **{name: getattr(one, name)[order] for name in ("label", "predicted", "top_logits")})
+    confidence = [np.exp(p.top_logits[:, 0]) for p in (one, shuffled)]
+    assert aurc(confidence[0], one.label == one.predicted) == pytest.approx(
+        aurc(confidence[1], shuffled.label == shuffled.predicted)
+    )
