@@ -75,7 +75,6 @@ class CoOp(TwoTowerMethod[CoOpConfig]):
             EvalProtocol.BASE_TO_NEW: Recipe(
                 source="CoCoOp's CoOp rows: CoOp configs/trainers/CoOp/vit_b16_ctxv1.yaml", epochs=200
             ),
-        },
             EvalProtocol.CROSS_DATASET: Recipe(
                 source="CoCoOp's CoOp row: CoOp configs/trainers/CoOp/vit_b16_ep50_ctxv1.yaml", epochs=50
             ),
@@ -86,6 +85,7 @@ class CoOp(TwoTowerMethod[CoOpConfig]):
         config_by_protocol={
             EvalProtocol.BASE_TO_NEW: {"ctx_init": "a photo of a"},
             EvalProtocol.CROSS_DATASET: {"ctx_init": "a photo of a"},
+        },
     )
 
     trainable: Context
