@@ -162,15 +162,6 @@ class Store:
             [asked],
         )
 
-    def outcomes_frame(self, run_ids: Sequence[str] | None = None) -> pd.DataFrame:
-        """What `bench.posthoc` and `bench.paired` need of every image, without the top-5 lists; all runs if None."""
-        return self._frame(
-            "SELECT run_id, split, position, image, label, predicted, true_logit, top_logits[1] AS top_logit, "
-            "log_sum_exp, sum_p2 FROM predictions WHERE ? OR run_id IN (SELECT unnest(?)) "
-            "ORDER BY run_id, split, position",
-            [run_ids is None, list(run_ids or [""])],
-        )
-
     def query(self, sql: str) -> pd.DataFrame:
         """The answer to one reading SQL statement; it can neither write nor see anything outside the database.
 

@@ -308,9 +308,9 @@ class _Expander:
                     shots=shots,
                     seed=seed,
                     precision="fp32",
+                    targets=tuple(targets),
                 )
 
-                    targets=tuple(targets),
     def _refuse(self, what: str, reason: str, *, named: bool) -> None:
         self.refused.setdefault((what, reason), Refusal(what, reason, named))
 
@@ -344,16 +344,6 @@ def _check_axes(axes: Axes) -> None:
             raise UsageError(f"The {name} {', '.join(map(str, values))} hold the same value twice; give each once.")
     if min(axes.shots) < 1:
         raise UsageError(f"--shots {min(axes.shots)} is not at least 1; a zero-shot method needs no shots at all.")
-    if min(axes.seeds) < 0:
-        raise UsageError(f"--seeds {min(axes.seeds)} is negative; seeds are whole numbers from 0.")
-
-
-def _select(patterns: Sequence[str], match: Callable[[str], Sequence[str]]) -> dict[str, bool]:
-    """Names that the patterns select, in order, each with whether some pattern was that very name."""
-    found: dict[str, bool] = {}
-    for pattern in patterns:
-        for name in match(pattern):
-            found[name] = found.get(name, False) or pattern == name
     if axes.targets and not axes.protocol.transfers:
         raise UsageError(
             f"--targets {','.join(axes.targets)} means nothing for {axes.protocol}, which scores the dataset it trains "
@@ -365,6 +355,16 @@ def _select(patterns: Sequence[str], match: Callable[[str], Sequence[str]]) -> d
         )
     if len(set(axes.targets)) != len(axes.targets):
         raise UsageError(f"--targets {','.join(axes.targets)} names one twice; give each once.")
+    if min(axes.seeds) < 0:
+        raise UsageError(f"--seeds {min(axes.seeds)} is negative; seeds are whole numbers from 0.")
+
+
+def _select(patterns: Sequence[str], match: Callable[[str], Sequence[str]]) -> dict[str, bool]:
+    """Names that the patterns select, in order, each with whether some pattern was that very name."""
+    found: dict[str, bool] = {}
+    for pattern in patterns:
+        for name in match(pattern):
+            found[name] = found.get(name, False) or pattern == name
     return found
 
 

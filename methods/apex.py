@@ -96,11 +96,11 @@ class APEX(ComposedMethod[APEXConfig]):
             + adapter_size(c.adapter, b.embed_dim, c.rank)
         ),
         recipes=APEX_RECIPES,
-    )
         config_by_protocol={
             EvalProtocol.CROSS_DATASET: {"visual_depth": TRANSFER_DEPTH},
             EvalProtocol.DOMAIN_GENERALIZATION: {"visual_depth": TRANSFER_DEPTH},
         },
+    )
 
     def make_parts(self, classes: ClassSet) -> Parts:
         c, b, g = self.config, self.backbone, self.generator
