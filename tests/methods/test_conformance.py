@@ -235,6 +235,9 @@ PUBLISHED = {
              "warmup": "linear", "warmup_epochs": 1, "warmup_lr": 0.01},
     "tip_adapter_f": {"optimizer": "adamw", "lr": 1e-3, "eps": 1e-4, "weight_decay": 0.01, "batch_size": 256,
                       "epochs": 20, "schedule": "cosine", "crop_scale": (0.5, 1.0)},
+    "task_res": {"optimizer": "adam", "lr": 2e-3, "weight_decay": 5e-4, "batch_size": 256, "epochs": 200, "views": 0},
+    "zs_lp": {"optimizer": "sgd", "lr": 0.1, "weight_decay": 0.0, "batch_size": 256, "epochs": 300, "views": 20},
+    "clap": {"optimizer": "sgd", "lr": 0.1, "weight_decay": 0.0, "batch_size": 256, "epochs": 300, "views": 20},
 }  # fmt: skip
 CONFIGS = {
     "coop": {"ctx_init": "a photo of a"},
@@ -245,6 +248,9 @@ CONFIGS = {
     "apex": {"n_visual": 2, "n_text": 2, "text_depth": 1, "beta": 4.0, "eps": 0.05, "adapter": "linear", "ensemble": "both",
              "ensemble_weight": "adaptive", "fixed_weight": 0.4, "nn_distance": "max", "vision_blend": "adapted"},
     "tip_adapter_f": {"alpha": 1.17, "beta": 1.0, "augment_epochs": 10, "search_step": (200, 20)},
+    "task_res": {"alpha": 0.5, "keep_underscores": True},
+    "zs_lp": {"init": "zero_shot", "trained_share": 1.0, "keep_underscores": True},
+    "clap": {"views": 20, "keep_underscores": True},
 }  # fmt: skip
 
 
@@ -275,6 +281,9 @@ CARD_COUNTS = {
     "apex": 282_112,
     "tip_adapter": 0,
     "tip_adapter_f": 16 * 50 * 512,
+    "task_res": 50 * 512,
+    "zs_lp": 50 * 512,
+    "clap": 50 * 512,
 }
 
 

@@ -7,9 +7,13 @@ import torch
 from parity_kit import Case, batch_of, case_names, class_set, images, replay, support_view, tiny_backbone
 from torch import Tensor
 
+from datasets_registry._types import ClassSet
 from methods._base import SupportView
+from methods.clap import CLAP, CLAPConfig
+from methods.task_res import TaskRes, TaskResConfig
 from methods.tip_adapter import TipAdapter, TipAdapterConfig
 from methods.tip_adapter_f import TipAdapterF, TipAdapterFConfig
+from methods.zs_lp import ZSLP, ZSLPConfig
 
 
 def generator() -> torch.Generator:
@@ -73,3 +77,61 @@ def test_tip_adapter_f(name: str) -> None:
     which = case.config["train_classes"]
     key = f"logits_after_searched_hp/{which}"
     case.assert_close(logits_on_test(method, case, "{}"), key, key)
+
+
+@pytest.mark.parametrize("name", case_names("taskres"))
+def test_task_res(name: str) -> None:
+    case = Case("taskres", name)
+    config = TaskResConfig(templates=case.config["templates"], alpha=case.config["TaskRes"]["RESIDUAL_SCALE"])
+    method = TaskRes(tiny_backbone(), config, generator())
+    replay(method, case, lambda m: {"prompt_learner.text_feature_residuals": m.trainable.vectors})
+    case.assert_close(method.base, "base_text_features", "base_text_features")
+
+
+@pytest.mark.parametrize("name", case_names("clap"))
+def test_clap_and_its_relatives(name: str) -> None:
+    case = Case("clap", name)
+    templates = case.config["templates"]
+    if case.config["CONSTRAINT"] == "l2":
+        method = CLAP(tiny_backbone(), CLAPConfig(templates=templates), generator())
+    elif case.config["INIT"] == "TR":
+        method = TaskRes(tiny_backbone(), TaskResConfig(templates=templates), generator())
+    else:
+        init = {"ZS": "zero_shot", "RANDOM": "random"}[case.config["INIT"]]
+        method = ZSLP(tiny_backbone(), ZSLPConfig(templates=templates, init=init), generator())
+    replay(method, case, lambda m: {"prototypes": m.trainable.vectors})
+    case.assert_close(method.base, "base_text_features", "base_text_features")
+    if isinstance(method, CLAP):
+        case.assert_close(method.alpha, "alpha_constraint", "alpha_constraint")
+
+
+def test_a_random_probe_starts_with_the_official_spread() -> None:
+    recorded = Case("clap", "random_lp_eurosat_all").tensors["init/prototypes"]
+    method = ZSLP(tiny_backbone(), ZSLPConfig(init="random"), generator())
+    method.prepare(support_view(tiny_backbone(), class_set("all")))
+    assert float(method.trainable.vectors.detach().std()) == pytest.approx(float(recorded.std()), rel=0.1)
+
+
+def test_underscores_stay_in_class_names_unless_asked() -> None:
+    """TaskRes and CLAP format names as they are; everybody else makes spaces of underscores."""
+    classes = ClassSet(tuple(f"{n}_{n}" for n in class_set("base").names), "a photo of a {}.")
+    kept = TaskRes(tiny_backbone(), TaskResConfig(), generator())
+    spoken = TaskRes(tiny_backbone(), TaskResConfig(keep_underscores=False), generator())
+    for method in (kept, spoken):
+        method.prepare(support_view(tiny_backbone(), classes))
+    as_they_are = tiny_backbone().encode_texts([f"a photo of a {n}." for n in classes.names])
+    assert torch.equal(kept.base, as_they_are)
+    assert torch.equal(spoken.base, tiny_backbone().encode_texts(classes.texts()))
+    assert not torch.allclose(kept.base, spoken.base)
+
+
+def test_wise_ft_lies_between_the_trained_and_the_zero_shot_weights() -> None:
+    method = ZSLP(tiny_backbone(), ZSLPConfig(trained_share=0.25), generator())
+    method.prepare(support_view(tiny_backbone(), class_set("base")))
+    with torch.no_grad():
+        method.trainable.vectors.normal_(generator=generator())
+    batch = batch_of(tiny_backbone(), images("test"), None)
+    mixed = 0.25 * method.trainable.vectors + 0.75 * method.base
+    cosine = torch.nn.functional.cosine_similarity(batch.features[:, None], mixed[None], dim=2)
+    ours = method.classifier(class_set("base"))(batch)
+    torch.testing.assert_close(ours, tiny_backbone().logit_scale * cosine, atol=1e-4, rtol=0)

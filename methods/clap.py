@@ -1,0 +1,83 @@
+"""CLAP: a linear probe that starts from the class texts and pays for leaving them, class by class.
+
+Silva-Rodriguez et al., CVPR 2024 (see `zs_lp`). Official file: jusiro/CLAP `trainers/adapters.py`, CONSTRAINT=l2:
+
+    loss = CE + mean_c alpha_c ||w_c - t_c||^2          alpha_c: mean zero-shot probability of c on its own images
+
+in the space of *unnormalised* features, alpha fixed. Class names keep their underscores. The official code samples each
+epoch from a pool of 20 augmented passes; here the same 20 views are cycled, so that each epoch sees every image once.
+No validation and no setting chosen by dataset, as published. The `adaptative` outer step is left out.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from datasets_registry._types import EvalProtocol
+from methods._base import Batch, Family, MethodInfo, Needs, SupportView, cosine_logits
+from methods._prototypes import PrototypeConfig, PrototypeMethod
+from methods._recipe import Recipe
+from methods._registry import register_method
+
+
+class CLAPConfig(PrototypeConfig):
+    """The views that the penalty's weights are measured on."""
+
+    views: int = Field(20, ge=1, description="augmented views behind alpha; the 20 of training")
+    crop_scale: tuple[float, float] = Field((0.08, 1.0), description="area range of their crops; Dassl's default")
+
+
+RECIPE = Recipe(
+    source="CLAP configs/trainers/SGD_lr1e-1_B256_ep300 and its feature extraction of 20 augmented passes",
+    lr=0.1,
+    weight_decay=0.0,
+    batch_size=256,
+    epochs=300,
+    views=20,
+)
+
+
+@register_method
+class CLAP(PrototypeMethod[CLAPConfig]):
+    """`scale * cos(f, w)` with w held near the class texts."""
+
+    info: ClassVar[MethodInfo] = MethodInfo(
+        name="clap",
+        title="CLAP",
+        family=Family.CLASSIFIER,
+        summary="A cosine classifier held near the class texts, each class as firmly as zero-shot knows it.",
+        citation="""@inproceedings{silva2024closer,
+  title = {A Closer Look at the Few-Shot Adaptation of Large Vision-Language Models},
+  author = {Silva-Rodriguez, Julio and Hajimiri, Sina and Ben Ayed, Ismail and Dolz, Jose},
+  booktitle = {CVPR},
+  year = {2024}
+}""",
+        config=CLAPConfig,
+        needs=frozenset({Needs.FEATURES}),
+        open_vocabulary=False,
+        parameter_count=lambda b, c, n: n * b.embed_dim,
+        recipes={EvalProtocol.FEW_SHOT: RECIPE},
+    )
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        views = support.views(self.config.views, self.config.crop_scale)
+        scale = self.backbone.logit_scale
+        probability = torch.stack([cosine_logits(view, self.base, scale).softmax(dim=1) for view in views]).mean(dim=0)
+        own = probability.gather(1, support.labels[:, None])[:, 0]
+        members = F.one_hot(support.labels, len(support.classes)).to(own.dtype)
+        self.alpha = own @ members / members.sum(dim=0)
+
+    def weights(self) -> Float[Tensor, "n_cls dim"]:
+        return self.trainable.vectors
+
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        distance = (self.trainable.vectors - self.base).square().sum(dim=1)
+        penalty = (self.alpha * distance).mean()
+        return super().loss(batch) + penalty

@@ -1,0 +1,83 @@
+"""ZS-LP: a linear probe on the sphere that starts from the class texts, with nothing to hold it there.
+
+Silva-Rodriguez et al., "A Closer Look at the Few-Shot Adaptation of Large Vision-Language Models", CVPR 2024. Official
+file: jusiro/CLAP `trainers/adapters.py`, INIT=ZS, CONSTRAINT=none. Prototypes start at unnormalised text features and
+class names keep their underscores. The official code samples each epoch from a pool of 20 augmented passes; here the
+same 20 views are cycled, so that each epoch sees every image once. No validation, last epoch, as published.
+
+`trained_share` below 1 is WiSE-FT (Wortsman et al., CVPR 2022): trained and starting weights are averaged at the end.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from datasets_registry._types import ClassSet, EvalProtocol
+from methods._base import Classifier, Family, MethodInfo, Needs, cosine_logits, require_known_classes
+from methods._prototypes import PrototypeConfig, PrototypeMethod, random_rows
+from methods._recipe import Recipe
+from methods._registry import register_method
+
+
+class ZSLPConfig(PrototypeConfig):
+    """Where the prototypes start and end."""
+
+    init: Literal["zero_shot", "random"] = Field(
+        "zero_shot", description="class texts, or He-normal rows (the paper's plain probe, INIT=RANDOM)"
+    )
+    trained_share: float = Field(
+        1.0, ge=0, le=1, description="share of the trained weights at evaluation; 1, below it WiSE-FT (0.5 there)"
+    )
+
+
+RECIPE = Recipe(
+    source="CLAP configs/trainers/SGD_lr1e-1_B256_ep300 and its feature extraction of 20 augmented passes",
+    lr=0.1,
+    weight_decay=0.0,
+    batch_size=256,
+    epochs=300,
+    views=20,
+)
+CITATION = """@inproceedings{silva2024closer,
+  title = {A Closer Look at the Few-Shot Adaptation of Large Vision-Language Models},
+  author = {Silva-Rodriguez, Julio and Hajimiri, Sina and Ben Ayed, Ismail and Dolz, Jose},
+  booktitle = {CVPR},
+  year = {2024}
+}"""
+
+
+@register_method
+class ZSLP(PrototypeMethod[ZSLPConfig]):
+    """`scale * cos(f, w)` with w from the class texts."""
+
+    info: ClassVar[MethodInfo] = MethodInfo(
+        name="zs_lp",
+        title="ZS-LP",
+        family=Family.CLASSIFIER,
+        summary="A cosine classifier on frozen features, trained from the class texts.",
+        citation=CITATION,
+        config=ZSLPConfig,
+        needs=frozenset({Needs.FEATURES}),
+        open_vocabulary=False,
+        parameter_count=lambda b, c, n: n * b.embed_dim,
+        recipes={EvalProtocol.FEW_SHOT: RECIPE},
+    )
+
+    def start(self) -> Float[Tensor, "n_cls dim"]:
+        return self.base if self.config.init == "zero_shot" else random_rows(self.base.shape, self.generator)
+
+    def weights(self) -> Float[Tensor, "n_cls dim"]:
+        return self.trainable.vectors
+
+    def train_classifier(self) -> Classifier:
+        return super().classifier(self.support_classes)
+
+    def classifier(self, classes: ClassSet) -> Classifier:
+        require_known_classes("zs_lp", self.support_classes, classes)
+        share = self.config.trained_share
+        rows = self.weights() if share == 1 else share * self.weights() + (1 - share) * self.base
+        return lambda batch: cosine_logits(batch.features, rows, self.backbone.logit_scale)
