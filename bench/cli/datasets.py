@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from bench.cli import _options as opt
 from bench.cli.datasets_add import add
+from bench.cli.datasets_check import check
 
 SHOW = "show"
 
@@ -72,6 +73,7 @@ def show(
     print_facts(facts, as_json=as_json)
 
 
+datasets_app.command("check")(check)
 datasets_app.command("add")(add)
 if find_spec("bench.cli.datasets_draw") is not None:
     datasets_app.command("draw")(import_module("bench.cli.datasets_draw").draw)

@@ -102,3 +102,28 @@ def test_own_images_run_in_worker_processes_and_stand_in_the_catalogue(tmp_path:
     axes = ("-m", "zero_shot", "-d", "birds", "-b", "ViT-tiny.random", "--shots", "2", "--seeds", "1", "--jobs", "1")
     ran = run("run", *axes)
     assert ran.returncode == 0, ran.stderr
+
+
+# --- check ------------------------------------------------------------------------------------------------------------
+
+
+def test_check_names_problems_and_commands_and_ends_with_1(etl: Etl, tmp_path: Path) -> None:
+    draw_dataset(tmp_path, "eurosat")
+    code, out, err = etl("datasets", "check", "--data-root", str(tmp_path))
+    assert (code, out.splitlines()[0]) == (0, "eurosat: fine")
+    assert "fingerprint" in out
+    assert "not here: caltech101, dtd" in err
+    next((tmp_path / "eurosat" / "2750").rglob("*.png")).write_bytes(b"")
+    code, out, _ = etl("datasets", "check", "eurosat", "--data-root", str(tmp_path))
+    assert (code, out.splitlines()[0]) == (1, "eurosat: 1 problem")
+    assert f"    mend: etl-bench datasets fetch eurosat --again --data-root {tmp_path}" in out
+    code, out, _ = etl("datasets", "check", "eurosat", "--data-root", str(tmp_path), "--json")
+    facts = json.loads(out)
+    assert (code, facts[0]["fine"], facts[0]["checked_images"]) == (1, False, 28)
+
+
+def test_check_without_anything_to_check_says_so(etl: Etl, tmp_path: Path) -> None:
+    code, _, err = etl("datasets", "check", "--data-root", str(tmp_path))
+    assert (code, "nothing to check: give --data-root or ETL_BENCH_DATA, or a name" in err) == (0, True)
+    code, _, err = etl("datasets", "check", "eurosat")
+    assert (code, "no data folder was given to check" in err) == (2, True)

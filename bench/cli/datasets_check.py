@@ -1,0 +1,69 @@
+"""`etl-bench datasets check`: the doctor of datasets; says what is wrong and which command mends it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli import _options as opt
+
+if TYPE_CHECKING:
+    from datasets_registry._doctor import Checkup
+
+
+def check(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Datasets, names or patterns. Default: all that are there.", show_default=False),
+    ] = None,
+    data_root: opt.DataRoot = None,
+    sample: Annotated[
+        int | None, typer.Option("--sample", min=0, help="Open only that many images of each, spread over the lists.")
+    ] = None,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Check layout, split, counts and every image; name the command that mends what is broken. Needs no network.
+
+    What was seen is written to DATA-ROOT/.etl-bench/NAME.json, by digests. Exit code: 0 fine, 1 problems, 2 usage.
+    """
+    from bench.cli._print import print_json, print_line, remark
+    from datasets_registry import DATASETS, get_dataset, list_datasets
+    from datasets_registry._doctor import check_dataset, present
+
+    if names:
+        infos = [get_dataset(found) for name in opt.split_list(names) for found in DATASETS.match(name)]
+    else:
+        infos = [info for info in list_datasets() if present(info, data_root)]
+        absent = [info.name for info in list_datasets() if not info.drawn and info not in infos]
+        if absent:
+            remark(f"not here: {', '.join(absent)}")
+        if not infos:
+            remark("nothing to check: give --data-root or ETL_BENCH_DATA, or a name")
+    checkups: list[Checkup] = []
+    for info in infos:
+        checkup = check_dataset(info, data_root, sample=sample, jobs=opt.cores())
+        checkups.append(checkup)
+        if not as_json:
+            for line in _lines(checkup):
+                print_line(line)
+    if as_json:
+        print_json([checkup.facts() for checkup in checkups])
+    raise typer.Exit(1 if any(checkup.problems for checkup in checkups) else 0)
+
+
+def _lines(checkup: Checkup) -> list[str]:
+    problems = len(checkup.problems)
+    state = f"{problems} problem{'s' if problems > 1 else ''}" if problems else "fine"
+    lines = [f"{checkup.name}: {state}"]
+    if checkup.counts:
+        counts = ", ".join(f"{n} {part}" for part, n in checkup.counts.items())
+        layout = f"; layout: {checkup.layout}" if checkup.layout else ""
+        lines.append(f"  {counts}; {checkup.checked} images opened{layout}")
+    for finding in checkup.findings:
+        lines.append(f"  {finding.level}: {finding.code}: {' '.join(finding.text.split())}")
+        if finding.fix:
+            lines.append(f"    mend: {finding.fix}")
+    if checkup.file is not None:
+        lines.append(f"  fingerprint {checkup.fingerprint['contents']} in {checkup.file}")
+    return lines

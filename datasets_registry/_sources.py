@@ -1,0 +1,94 @@
+"""Where the files of the published datasets come from and where they go: `data/sources.json`, typed.
+
+Addresses and checksums are those of the datasets' own pages, of torchvision 0.28, of tensorflow/datasets' lists, and of
+CoOp's DATASETS.md; a file that nobody has published a checksum of has none here, and is checked by what is in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_DRIVE = "drive:"
+
+
+class SourceFile(BaseModel):
+    """One file to fetch.
+
+    Args:
+        name: as it is called at its source.
+        urls: mirrors in order; `drive:ID` is a file of Google Drive.
+        checksum: `md5:...` or `sha256:...`, if anybody has published one.
+        size: in bytes, if known.
+        to: for a file that is used as it is: its path below the dataset's folder.
+        unpack: for an archive: which of its paths go where below the folder; a path with a final slash is a folder,
+            and what no path covers is left out.
+        inner: for an archive that holds archives: the same again for each of them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    urls: tuple[str, ...] = Field(min_length=1)
+    checksum: str | None = Field(default=None, pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")
+    size: int | None = None
+    to: str | None = None
+    unpack: Mapping[str, str] | None = None
+    inner: Mapping[str, Mapping[str, str]] = {}
+
+    def addresses(self) -> list[str]:
+        """The mirrors as plain URLs."""
+        found: list[str] = []
+        for url in self.urls:
+            if url.startswith(_DRIVE):
+                number = url.removeprefix(_DRIVE)
+                # the first answers for files too large for Google's virus scan, too; the second is the documented one
+                found.append(f"https://drive.usercontent.google.com/download?id={number}&export=download&confirm=t")
+                found.append(f"https://drive.google.com/uc?export=download&id={number}")
+            else:
+                found.append(url)
+        return found
+
+    def page(self) -> str:
+        """An address to open in a browser."""
+        first = self.urls[0]
+        return f"https://drive.google.com/file/d/{first.removeprefix(_DRIVE)}" if first.startswith(_DRIVE) else first
+
+
+class Source(BaseModel):
+    """All that one dataset needs, in CoOp's layout.
+
+    Args:
+        folder: of the dataset, below the data folder.
+        images: folder of the images, below `folder`; empty if it is `folder` itself.
+        files: what can be fetched.
+        by_hand: what cannot, and what to do; `{folder}` stands for the dataset's folder.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: str
+    images: str
+    files: tuple[SourceFile, ...]
+    by_hand: str | None = None
+
+    @property
+    def archives(self) -> list[SourceFile]:
+        """Files that are unpacked."""
+        return [file for file in self.files if file.unpack is not None]
+
+    def image_folder(self, data_root: Path) -> Path:
+        """Where the images belong."""
+        return data_root / self.folder / self.images if self.images else data_root / self.folder
+
+
+@cache
+def sources() -> dict[str, Source]:
+    """The sources of all published datasets, by registry id."""
+    path = Path(__file__).parent / "data" / "sources.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return {name: Source.model_validate(entry) for name, entry in content.items()}
