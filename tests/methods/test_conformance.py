@@ -284,6 +284,7 @@ CARD_COUNTS = {
     "task_res": 50 * 512,
     "zs_lp": 50 * 512,
     "clap": 50 * 512,
+    "linear_probe": 50 * 513,
 }
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from datasets_registry._types import ClassSet
 from methods._base import SupportView
 from methods.clap import CLAP, CLAPConfig
+from methods.linear_probe import LinearProbe, LinearProbeConfig
 from methods.task_res import TaskRes, TaskResConfig
 from methods.tip_adapter import TipAdapter, TipAdapterConfig
 from methods.tip_adapter_f import TipAdapterF, TipAdapterFConfig
@@ -135,3 +136,45 @@ def test_wise_ft_lies_between_the_trained_and_the_zero_shot_weights() -> None:
     cosine = torch.nn.functional.cosine_similarity(batch.features[:, None], mixed[None], dim=2)
     ours = method.classifier(class_set("base"))(batch)
     torch.testing.assert_close(ours, tiny_backbone().logit_scale * cosine, atol=1e-4, rtol=0)
+
+
+def prepared_probe(classes: str = "all", **settings: object) -> LinearProbe:
+    method = LinearProbe(tiny_backbone(), LinearProbeConfig(**settings), generator())
+    method.prepare(support_view(tiny_backbone(), class_set(classes)))
+    return method
+
+
+@pytest.mark.parametrize("name", [n for n in case_names("linear_probe") if n != "c_search_normalised"])
+def test_linear_probe(name: str) -> None:
+    """L-BFGS stops at its own tolerance: 1 % of the largest decision value, 2e-3 on probabilities."""
+    case = Case("linear_probe", name)
+    method = prepared_probe(selection="fixed", c=case.config["C"])
+    ours = logits_on_test(method, case, "{}").double()
+    recorded = case.tensors["decision_test"]
+    torch.testing.assert_close(ours, recorded.double(), atol=1e-2 * float(recorded.abs().max()), rtol=0)
+    torch.testing.assert_close(ours.softmax(dim=1), case.tensors["proba_test"].double(), atol=2e-3, rtol=0)
+
+
+def test_linear_probe_searches_as_the_official_code() -> None:
+    """The same values of C in the same order, on the odd test images as validation."""
+    case = Case("linear_probe", "c_search_normalised")
+    method = prepared_probe(normalise=True, steps=case.config["num_step"])
+    tried: list[float] = []
+    fit = method.fit
+    method.fit = lambda c: (tried.append(c), fit(c))[1]
+    odd = batch_of(tiny_backbone(), images("test")[1::2], None)
+    method.search(method.inputs(odd.features), torch.arange(10))
+    assert tried[:-1] == pytest.approx(case.tensors["C_sequence"].tolist(), rel=1e-6)
+    largest = float(case.tensors["coef_C1"].abs().max())
+    torch.testing.assert_close(fit(1.0).weight, case.tensors["coef_C1"].double(), atol=1e-2 * largest, rtol=0)
+
+
+def test_linear_probe_is_at_the_minimum_of_its_objective() -> None:
+    method = prepared_probe("base", selection="fixed", c=0.1)
+    x, labels = method.features.double(), method.labels
+    weight = method.chosen.weight.clone().requires_grad_()
+    bias = method.chosen.bias.clone().requires_grad_()
+    loss = torch.nn.functional.cross_entropy(x @ weight.T + bias, labels) + weight.square().sum() / (2 * 0.1 * 10)
+    loss.backward()
+    assert float(weight.grad.abs().max()) < 1e-4
+    assert float(bias.grad.abs().max()) < 1e-4
