@@ -11,8 +11,10 @@ import typer
 import bench
 from bench.cli.backbones import backbones
 from bench.cli.cache import cache_app
+from bench.cli.compare import compare
 from bench.cli.datasets import datasets_app
 from bench.cli.demo import demo
+from bench.cli.diff import diff
 from bench.cli.doctor import doctor
 from bench.cli.features import features_app
 from bench.cli.leaderboard import leaderboard
@@ -47,7 +49,7 @@ def _root(
     pass
 
 
-for command in (run, demo, leaderboard, report, methods, backbones, show, doctor):
+for command in (run, demo, leaderboard, report, compare, diff, methods, backbones, show, doctor):
     app.command()(command)
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(results_app, name="results")

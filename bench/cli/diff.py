@@ -1,0 +1,78 @@
+"""`etl-bench diff`: what differs between two runs, causes first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli import _options as opt
+
+if TYPE_CHECKING:
+    from bench.shards import Shard, Shards
+
+
+def diff(
+    a: Annotated[str, typer.Argument(help="Run id, or enough of its beginning.")],
+    b: Annotated[str, typer.Argument(help="The other run.")],
+    runs: opt.Runs = opt.DEFAULT_RUNS,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Show what two runs differ in (config, recipe, task, text, data, code, environment), and the flipped images."""
+    from bench.cli._print import print_json, print_line, print_rows, remark
+    from bench.run_diff import diff_runs
+    from bench.shards import Shards
+
+    shards = Shards(runs)
+    found = diff_runs(_read(shards, a), _read(shards, b))
+    differences = [{"what": str(item.cause), "name": item.name, "A": item.a, "B": item.b} for item in found.differences]
+    flips = [
+        {
+            "split": flip.split,
+            "image": flip.image,
+            "label": flip.label,
+            "A": flip.predicted_a,
+            "B": flip.predicted_b,
+            "right": flip.right,
+        }
+        for flip in found.flips
+    ]
+    if as_json:
+        print_json(
+            {
+                "run_a": found.run_a,
+                "run_b": found.run_b,
+                "differences": differences,
+                "scores": {split: {"A": pair[0], "B": pair[1]} for split, pair in found.scores.items()},
+                "compared_images": found.compared,
+                "flips": flips,
+                "notes": found.notes,
+            }
+        )
+        return
+    print_line(f"A = {found.run_a}, B = {found.run_b}")
+    if differences:
+        print_rows(differences, ["what", "name", "A", "B"], as_json=False)
+    else:
+        print_line("The two runs were asked the same and made in the same way.")
+    if found.scores:
+        print_rows(
+            [{"split": split, "accuracy A": pair[0], "accuracy B": pair[1]} for split, pair in found.scores.items()],
+            ["split", "accuracy A", "accuracy B"],
+            as_json=False,
+        )
+    print_line(f"{len(flips)} of {sum(found.compared.values())} images are predicted differently.")
+    if flips:
+        print_rows(flips, ["split", "image", "label", "A", "B", "right"], as_json=False)
+    for note in found.notes:
+        remark(note)
+
+
+def _read(shards: Shards, run: str) -> Shard:
+    from bench.errors import ShardError
+
+    run_id = shards.find(run)
+    shard = shards.read(run_id)
+    if shard is None:
+        raise ShardError(f"Run {run_id} was damaged and has been set aside; run its command again to compute it anew.")
+    return shard

@@ -1,0 +1,197 @@
+"""Two runs side by side: what was asked differently, causes first, and which images came out differently. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from bench.record import Predictions, RunRecord
+from bench.shards import Shard
+
+
+class Cause(StrEnum):
+    """Where two runs can differ, in the order in which a difference explains others."""
+
+    METHOD = "method"
+    CONFIG = "config"
+    RECIPE = "recipe"
+    BACKBONE = "backbone"
+    TASK = "task"
+    TEXT = "text"
+    DATA = "data"
+    CODE = "code"
+    ENVIRONMENT = "environment"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing in which two runs differ; None where a run does not have it."""
+
+    cause: Cause
+    name: str
+    a: object
+    b: object
+
+
+@dataclass(frozen=True)
+class Flip:
+    """An image that one of two runs gets right and the other wrong, or that both get wrong in different ways."""
+
+    split: str
+    image: str
+    label: int
+    predicted_a: int
+    predicted_b: int
+
+    @property
+    def right(self) -> str:
+        """Who is right: `A`, `B` or `neither`."""
+        return "A" if self.predicted_a == self.label else "B" if self.predicted_b == self.label else "neither"
+
+
+@dataclass(frozen=True)
+class RunDiff:
+    """What differs between two runs.
+
+    Args:
+        differences: causes first.
+        scores: by split, accuracy of A and of B.
+        flips: images with different predictions, in the order of the evaluation lists.
+        compared: images that both runs predicted, by split.
+        notes: what could not be compared.
+    """
+
+    run_a: str
+    run_b: str
+    differences: tuple[Difference, ...]
+    scores: Mapping[str, tuple[float | None, float | None]]
+    flips: tuple[Flip, ...]
+    compared: Mapping[str, int]
+    notes: tuple[str, ...]
+
+
+def diff_runs(a: Shard, b: Shard) -> RunDiff:
+    """Everything in which two runs differ.
+
+    Class names and templates are not stored with a run, only their digest within the task fingerprint. Where the
+    fingerprints differ although support images, test images, labels and everything asked are equal, the text is what is
+    left, and is named.
+    """
+    notes: list[str] = []
+    flips, compared = _flips(a.predictions, b.predictions, notes)
+    differences = [*_asked(a.record, b.record), *_data(a, b), *_made(a.record, b.record)]
+    if a.record.spec.task_fingerprint != b.record.spec.task_fingerprint and not any(
+        difference.cause in (Cause.TASK, Cause.DATA) for difference in differences
+    ):
+        prints = [shard.record.spec.task_fingerprint[:12] for shard in (a, b)]
+        differences.append(Difference(Cause.TEXT, "class names or template (task fingerprint)", *prints))
+    order = list(Cause)
+    splits = sorted({score.split for shard in (a, b) for score in shard.record.scores})
+    scores = {split: (_accuracy(a.record, split), _accuracy(b.record, split)) for split in splits}
+    for name, shard in (("A", a), ("B", b)):
+        if shard.record.error is not None:
+            notes.append(f"run {name} failed: {shard.record.error.kind}: {shard.record.error.message}")
+    return RunDiff(
+        a.record.run_id,
+        b.record.run_id,
+        tuple(sorted(differences, key=lambda difference: order.index(difference.cause))),
+        scores,
+        flips,
+        compared,
+        tuple(notes),
+    )
+
+
+def _asked(a: RunRecord, b: RunRecord) -> Iterator[Difference]:
+    specs = a.spec.model_dump(mode="json"), b.spec.model_dump(mode="json")
+    for cause, names in (
+        (Cause.METHOD, ["method"]),
+        (Cause.BACKBONE, ["backbone", "precision"]),
+        (Cause.TASK, ["dataset", "protocol", "shots", "draw", "seed"]),
+    ):
+        for name in names:
+            if specs[0][name] != specs[1][name]:
+                yield Difference(cause, name, specs[0][name], specs[1][name])
+    yield from _unequal(Cause.CONFIG, specs[0]["config"], specs[1]["config"])
+    yield from _unequal(Cause.RECIPE, specs[0]["recipe"] or {}, specs[1]["recipe"] or {})
+    digests = a.provenance.backbone_digest, b.provenance.backbone_digest
+    if digests[0] != digests[1]:
+        yield Difference(Cause.BACKBONE, "weights", digests[0][:12], digests[1][:12])
+
+
+def _data(a: Shard, b: Shard) -> Iterator[Difference]:
+    support = [shard.record.provenance.support_digests for shard in (a, b)]
+    if support[0] != support[1]:
+        shared = len(set(support[0]) & set(support[1]))
+        if set(support[0]) == set(support[1]):
+            yield Difference(Cause.DATA, "order of the support images", len(support[0]), len(support[1]))
+        else:
+            texts = [f"{len(digests)} images, {shared} of them in both" for digests in support]
+            yield Difference(Cause.DATA, "support images", *texts)
+    lists = [{item.split: item for item in shard.predictions} for shard in (a, b)]
+    for split in sorted(set(lists[0]) & set(lists[1])):
+        first, second = lists[0][split], lists[1][split]
+        if first.images != second.images:
+            shared = len(set(first.images) & set(second.images))
+            texts = [f"{len(item.images)} images, {shared} of them in both" for item in (first, second)]
+            yield Difference(Cause.DATA, f"test images, {split}", *texts)
+        elif not np.array_equal(first.label, second.label):
+            changed = int((first.label != second.label).sum())
+            yield Difference(Cause.DATA, f"test labels, {split}", "", f"{changed} differ")
+
+
+def _made(a: RunRecord, b: RunRecord) -> Iterator[Difference]:
+    made = a.provenance.model_dump(mode="json"), b.provenance.model_dump(mode="json")
+    packages = [values.pop("packages") for values in made]
+    for cause, names in (
+        (Cause.CODE, ["method_digest", "package_version", "git_commit", "git_dirty"]),
+        (Cause.ENVIRONMENT, ["python", "platform", "device", "threads"]),
+    ):
+        for name in names:
+            if made[0][name] != made[1][name]:
+                yield Difference(cause, name, made[0][name], made[1][name])
+    yield from _unequal(Cause.ENVIRONMENT, packages[0], packages[1])
+
+
+def _unequal(cause: Cause, a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Difference]:
+    flat_a, flat_b = dict(_flat(a)), dict(_flat(b))
+    for name in sorted(set(flat_a) | set(flat_b)):
+        if flat_a.get(name) != flat_b.get(name) or (name in flat_a) != (name in flat_b):
+            yield Difference(cause, name, flat_a.get(name), flat_b.get(name))
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _flips(
+    a: tuple[Predictions, ...], b: tuple[Predictions, ...], notes: list[str]
+) -> tuple[tuple[Flip, ...], dict[str, int]]:
+    first, second = ({item.split: item for item in predictions} for predictions in (a, b))
+    flips: list[Flip] = []
+    compared: dict[str, int] = {}
+    for split in sorted(set(first) | set(second)):
+        if split not in first or split not in second:
+            notes.append(f"split {split} is in one of the two only")
+            continue
+        x, y = first[split], second[split]
+        place = {image: i for i, image in enumerate(y.images)}
+        pairs = [(i, place[image]) for i, image in enumerate(x.images) if image in place]
+        compared[split] = len(pairs)
+        for i, j in pairs:
+            if x.label[i] == y.label[j] and x.predicted[i] != y.predicted[j]:
+                flips.append(Flip(split, x.images[i], int(x.label[i]), int(x.predicted[i]), int(y.predicted[j])))
+    return tuple(flips), compared
+
+
+def _accuracy(record: RunRecord, split: str) -> float | None:
+    score = record.score(split)
+    return None if score is None else score.accuracy

@@ -1,0 +1,176 @@
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from worlds import make_world
+
+from bench.cli.app import main
+from bench.errors import UsageError
+from bench.leaderboard import H, Leaderboard, leaderboard, settings
+from bench.paired import Comparison, board_ranks, compare, find_entry, seed_scores
+from bench.statistics import mcnemar
+from bench.store import Store, fresh_store
+
+DATASETS = ("a", "b", "c")
+
+
+def world(**rates: float) -> dict[str, dict[str, dict[str, float]]]:
+    return {
+        method: {dataset: {"base": rate, "new": rate - 0.1} for dataset in DATASETS} for method, rate in rates.items()
+    }
+
+
+def board_of(store: Store) -> Leaderboard:
+    frame = store.runs_frame()
+    return leaderboard(frame, settings(frame)[0])
+
+
+def compared(store: Store, a: str, b: str) -> Comparison:
+    frame, board = store.runs_frame(), board_of(store)
+    wanted = [*find_entry(board, a).run_ids, *find_entry(board, b).run_ids]
+    return compare(board, frame, store.outcomes_frame(wanted), a, b)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    make_world(tmp_path, world(zero_shot=0.5, coop=0.70, apex=0.80, maple=0.70))
+    return fresh_store(tmp_path)
+
+
+def test_a_difference_is_found_on_every_dataset_with_its_sign(store: Store):
+    found = compared(store, "apex", "coop")
+    assert [(cell.dataset, cell.split) for cell in found.cells] == [(d, s) for d in DATASETS for s in ("base", "new")]
+    for cell in found.cells:
+        assert cell.difference.mean == pytest.approx(cell.accuracy_a - cell.accuracy_b)
+        assert cell.difference.mean == pytest.approx(0.10, abs=0.06)
+        assert cell.difference.n_seeds == 3
+        assert cell.flipped[0] > cell.flipped[1]
+    assert set(found.averages) == {"base", "new", H}
+    assert found.averages[H].p < 0.01
+    assert compared(store, "coop", "apex").averages["base"].mean == -found.averages["base"].mean
+
+
+def test_mcnemar_per_seed_and_flips_come_from_the_stored_predictions(store: Store):
+    cell = compared(store, "apex", "coop").cells[0]
+    seed = cell.seeds[1]
+    frames = [store.outcomes_frame([run]).query("split == 'base'") for run in (seed.run_a, seed.run_b)]
+    a, b = ((frame["label"] == frame["predicted"]).to_numpy() for frame in frames)
+    assert seed.test == mcnemar(a, b)
+    assert seed.only_a == tuple(frames[0]["image"][a & ~b])
+    assert seed.p_holm >= seed.test.p
+
+
+def test_zero_shot_is_paired_with_every_seed(store: Store):
+    cell = compared(store, "coop", "zero_shot").cells[0]
+    assert [seed.seed for seed in cell.seeds] == [1, 2, 3]
+    assert len({seed.run_b for seed in cell.seeds}) == 1
+
+
+def test_equal_methods_stay_open(store: Store):
+    found = compared(store, "coop", "maple")
+    assert found.averages["base"].p > 0.01
+    assert np.mean([cell.difference.excludes() for cell in found.cells]) < 0.5
+
+
+def test_ranks_are_ranges(store: Store):
+    ranks = {str(found.name): str(found) for found in board_ranks(board_of(store), store.runs_frame())}
+    assert ranks == {"apex": "1", "coop": "2–3", "maple": "2–3", "zero_shot": "4"}
+
+
+def test_one_seed_separates_nothing(tmp_path: Path):
+    make_world(tmp_path, world(coop=0.6, apex=0.9), seeds=(1,))
+    store = fresh_store(tmp_path)
+    found = compared(store, "apex", "coop")
+    assert all(cell.difference.n_seeds == 1 for cell in found.cells)
+    assert found.averages["base"].p is None
+    assert [str(r) for r in board_ranks(board_of(store), store.runs_frame())] == ["1–2", "1–2"]
+
+
+def test_seed_scores_repeat_zero_shot_and_compute_h_per_seed(store: Store):
+    scores = seed_scores(board_of(store), store.runs_frame())
+    assert set(scores["zero_shot"]["a"]) == {1, 2, 3}
+    one = scores["coop"]["a"][2]
+    assert one[H] == pytest.approx(2 * one["base"] * one["new"] / (one["base"] + one["new"]))
+
+
+def test_a_dataset_that_one_lacks_is_named(tmp_path: Path):
+    rates = world(coop=0.6, apex=0.7)
+    del rates["apex"]["c"]
+    make_world(tmp_path, rates)
+    assert compared(fresh_store(tmp_path), "apex", "coop").skipped == (("c", "no seed that both have"),)
+
+
+def test_other_images_are_not_paired(tmp_path: Path):
+    """Lists of different lengths are set aside by the board already; here the predictions themselves differ."""
+    make_world(tmp_path, world(coop=0.6, apex=0.7))
+    store = fresh_store(tmp_path)
+    frame, board = store.runs_frame(), board_of(store)
+    outcomes = store.outcomes_frame()
+    apex = set(find_entry(board, "apex").run_ids)
+    outcomes.loc[outcomes["run_id"].isin(apex) & (outcomes["position"] == 0), "image"] = "another.png"
+    found = compare(board, frame, outcomes, "apex", "coop")
+    assert not found.cells
+    assert found.skipped[0] == ("a", "base: the two were not scored on the same images")
+
+
+def test_images_in_another_order_are_paired_by_name(store: Store):
+    frame, board = store.runs_frame(), board_of(store)
+    outcomes = store.outcomes_frame()
+    coop = set(find_entry(board, "coop").run_ids)
+    turned = outcomes[outcomes["run_id"].isin(coop)].iloc[::-1]
+    mixed = pd.concat([outcomes[~outcomes["run_id"].isin(coop)], turned])
+    a, b = (compare(board, frame, o, "apex", "coop") for o in (outcomes, mixed))
+    assert [cell.flipped for cell in a.cells] == [cell.flipped for cell in b.cells]
+
+
+def test_entries_are_found_by_key_or_method(tmp_path: Path):
+    make_world(tmp_path, world(coop=0.6))
+    make_world(tmp_path, world(coop=0.7), config={"n_ctx": 8})
+    board = board_of(fresh_store(tmp_path))
+    assert find_entry(board, "coop [n_ctx=8]").config == {"n_ctx": 8}
+    with pytest.raises(UsageError, match=r"'coop' has 2 entries here; name one of them.*n_ctx=8"):
+        find_entry(board, "coop")
+    with pytest.raises(UsageError, match="No entry 'cop' on this board. It has: coop"):
+        find_entry(board, "cop")
+
+
+def test_the_same_entry_twice_is_refused(store: Store):
+    with pytest.raises(UsageError, match="same entry, 'coop'; name two different ones"):
+        compared(store, "coop", "coop")
+
+
+# --- command ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def etl(capsys, monkeypatch):
+    def etl(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["etl-bench", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        output = capsys.readouterr()
+        return int(ended.value.code or 0), output.out, output.err
+
+    return etl
+
+
+def test_compare_prints_what_it_found(etl, store: Store):
+    code, out, err = etl("compare", "apex", "coop", "--runs", str(store.runs), "--images")
+    assert (code, err) == (0, "")
+    assert "apex (A) against coop (B)" in out
+    assert "average of 3" in out
+    assert "only A is right: a base seed 1 a/base/" in out
+    _, out, _ = etl("compare", "apex", "coop", "--runs", str(store.runs), "--json")
+    (answer,) = json.loads(out)
+    assert len(answer["cells"]) == 6
+    assert answer["cells"][0]["difference"]["low"] < answer["cells"][0]["difference"]["mean"]
+
+
+def test_compare_names_what_is_there(etl, store: Store):
+    code, _, err = etl("compare", "apex", "tcp", "--runs", str(store.runs))
+    assert code == 2
+    assert "No board in" in err
+    assert "apex, coop, maple, zero_shot" in err
