@@ -78,3 +78,9 @@ class Snapshots:
         best = max(scores)
         equal = [i for i, s in enumerate(scores) if s == best]
         self.put_back(equal[-1] if last_of_equals else equal[0])
+
+
+def linear_uniform(shape: tuple[int, ...], fan_in: int, generator: torch.Generator) -> Tensor:
+    """Torch's default for a linear layer's weight and bias: uniform in +-1/sqrt(fan_in)."""
+    bound = fan_in**-0.5
+    return torch.empty(shape).uniform_(-bound, bound, generator=generator)

@@ -115,7 +115,7 @@ class LinearProbe(Method[LinearProbeConfig]):
         return self.fits[c]
 
     def search(self, features: Float[Tensor, "n dim"], labels: Int[Tensor, " n"]) -> LinearClassifier:
-        """Search C as lpclip does: the best power of ten, then the better end of an interval that is halved in log C."""
+        """Search C as lpclip does: the best power of ten, then the better end of an interval halved in log C."""
 
         def score(exponent: float) -> float:
             return accuracy(self.fit(10**exponent)(features), labels)

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import pytest
 import torch
-from parity_kit import Case, batch_of, case_names, class_set, images, replay, support_view, tiny_backbone
+from parity_kit import (
+    Case,
+    batch_of,
+    case_names,
+    check_logits,
+    class_set,
+    images,
+    recipe_of,
+    replay,
+    support_view,
+    tiny_backbone,
+)
 from torch import Tensor
 
+from bench.training import make_optimizer, train_step
 from datasets_registry._types import ClassSet
 from methods._base import SupportView
 from methods.clap import CLAP, CLAPConfig
 from methods.linear_probe import LinearProbe, LinearProbeConfig
+from methods.lp_plus_plus import LPPlusPlus, LPPlusPlusConfig
 from methods.task_res import TaskRes, TaskResConfig
 from methods.tip_adapter import TipAdapter, TipAdapterConfig
 from methods.tip_adapter_f import TipAdapterF, TipAdapterFConfig
@@ -178,3 +191,64 @@ def test_linear_probe_is_at_the_minimum_of_its_objective() -> None:
     loss.backward()
     assert float(weight.grad.abs().max()) < 1e-4
     assert float(bias.grad.abs().max()) < 1e-4
+
+
+@pytest.mark.parametrize("name", case_names("lp_plus_plus"))
+def test_lp_plus_plus(name: str) -> None:
+    """Full batches; step sizes, start and the accumulating gradient of alpha come from our own code."""
+    case = Case("lp_plus_plus", name)
+    classes = class_set(case.config["train_classes"])
+    config = LPPlusPlusConfig(templates=case.config["template"], selection="last")
+    method = LPPlusPlus(tiny_backbone(), config, generator())
+    support = support_view(tiny_backbone(), classes)
+    method.prepare(support)
+    probe = method.trainable
+    named = {"classifier.weight": probe.weight, "classifier.bias": probe.bias}
+    case.assert_close(torch.tensor(method.weight_step), "lr_w", "lr_w")
+    case.assert_close(torch.tensor(method.alpha_step), "lr_alpha", "lr_alpha")
+    case.assert_close(method.text.T, "text_weights", "text_weights")
+    case.assert_close(probe.weight, "init/classifier.weight", "init")
+    with torch.no_grad():
+        probe.bias.copy_(case.tensors["init/classifier.bias"])
+    check_logits(method, case, "logits_before", classes.template)
+    (group,) = method.parameter_groups()
+    optimizer = make_optimizer(recipe_of(case), [group | {"lr": group["lr_scale"]}])
+    whole = batch_of(tiny_backbone(), images("train")[: len(support.labels)], support.labels)
+    for epoch in range(case.config["epochs"]):
+        worst = float((probe.alpha.detach() - case.tensors["alpha_at_step"][epoch]).abs().max())
+        assert worst <= case.tolerance("alpha_at_step"), f"alpha of epoch {epoch}"
+        loss = train_step(method, whole, optimizer)
+        assert abs(loss - float(case.tensors["loss"][epoch])) <= case.tolerance("loss"), f"loss of epoch {epoch}"
+        gradient = case.tensors["alpha_accumulated_grad_at_step"][epoch]
+        assert float((probe.alpha.grad - gradient).abs().max()) <= case.tolerance("alpha_accumulated_grad_at_step")
+        for key, parameter in named.items():
+            if epoch == 0:
+                case.assert_close(parameter.grad, f"grad1/{key}", "grad1")
+            if f"after{epoch + 1}/{key}" in case.tensors:
+                case.assert_close(parameter, f"after{epoch + 1}/{key}", f"after{epoch + 1}")
+        method.on_epoch_end(epoch, case.config["epochs"])
+    case.assert_close(probe.alpha, "alpha_final", "alpha_final")
+    check_logits(method, case, "logits_after", classes.template)
+
+
+def test_lp_plus_plus_keeps_the_last_of_the_best_epochs() -> None:
+    method = LPPlusPlus(tiny_backbone(), LPPlusPlusConfig(), generator())
+    support = support_view(tiny_backbone(), class_set("base"))
+    method.prepare(support)
+    image = torch.nn.functional.normalize(support.features(), dim=-1)
+    good = (torch.nn.functional.one_hot(support.labels).float().T @ image).clone()
+    with torch.no_grad():
+        method.trainable.alpha.zero_()
+        method.trainable.bias.zero_()
+        for factor in (-1.0, 50.0, 60.0, -2.0):
+            method.trainable.weight.copy_(factor * good)
+            method.on_epoch_end(0, 4)
+    scores = []
+    for i in range(4):
+        method.epochs.put_back(i)
+        logits = method.trainable(image, method.text)
+        scores.append(float((logits.argmax(dim=1) == support.labels).float().mean()))
+    method.calibrate(support)
+    expected = max(i for i, score in enumerate(scores) if score == max(scores))
+    assert torch.equal(method.trainable.weight, method.epochs.states[expected]["weight"])
+    assert expected == 2

@@ -1,0 +1,139 @@
+"""LP++: a linear probe whose logits add the text similarities, each class's with a learned weight.
+
+Huang et al., "LP++: A Surprisingly Strong Linear Probe for Few-Shot CLIP", CVPR 2024. Official file: FereshteShakeri/
+FewShot-CLIP-Strong-Baseline `methods/linear_probe_p2.py`:
+
+    logits = W f + b + alpha_c (f . t_c)            f, t normalised, no temperature
+
+Full-batch descent with step sizes that follow from the data: 4 N / lambda_max(F'F) for W and b, with momentum, and
+N / (4 max_c sum_i (f_i . t_c)^2) for alpha, which moves every tenth epoch. W starts at the *sum* of a class's features,
+alpha at 250 times the mean similarity of an image to its own class, for all classes alike. The official code never
+zeroes alpha's gradient, so that each step follows the sum since the start; that is kept, with a switch. The published
+epoch is the best, of equals the last, on as many validation images as shots; here on min(shots, 4) of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from datasets_registry._types import ClassSet, EvalProtocol
+from methods._base import Classifier, Family, MethodInfo, Needs, SupportView, TrainableMethod, require_known_classes
+from methods._composed import mean_of_normalised
+from methods._feature_space import Snapshots, TextConfig, accuracy, linear_uniform, template_features
+from methods._recipe import Recipe, Schedule, Warmup
+from methods._registry import register_method
+
+
+class LPPlusPlusConfig(TextConfig):
+    """How alpha moves and which epoch is kept."""
+
+    alpha_every: int = Field(10, ge=1, description="epochs between steps of alpha; 10, official code")
+    alpha_gradient: Literal["since_start", "since_step"] = Field(
+        "since_start", description="gradients that a step of alpha follows: all so far (official code), or the new ones"
+    )
+    alpha_start: float = Field(250.0, description="factor on the mean similarity that alpha starts at; official code")
+    selection: Literal["validation", "last"] = Field(
+        "validation", description="epoch that is kept: the best on the few validation images, or the last"
+    )
+    crop_scale: tuple[float, float] = Field(
+        (0.5, 1.0), description="area range of the one view that starts and step sizes come from; as in training"
+    )
+
+
+RECIPE = Recipe(
+    source="FewShot-CLIP-Strong-Baseline linear_probe_p2.py, 300 epochs; lr multiplies the step sizes from the data",
+    lr=1.0,
+    weight_decay=0.0,
+    epochs=300,
+    batch_size=0,
+    schedule=Schedule.CONSTANT,
+    warmup=Warmup.NONE,
+    views=1,
+    crop_scale=(0.5, 1.0),
+)
+
+
+class BlendedProbe(nn.Module):
+    """W, b and alpha."""
+
+    def __init__(self, weight: Float[Tensor, "n_cls dim"], bias: Float[Tensor, " n_cls"], alpha: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(bias)
+        self.alpha = nn.Parameter(torch.full_like(bias, alpha))
+
+    def forward(self, image: Float[Tensor, "batch dim"], text: Float[Tensor, "n_cls dim"]) -> Tensor:
+        """Logits `(batch, n_cls)` of normalised features."""
+        return image @ self.weight.T + self.bias + self.alpha * (image @ text.T)
+
+
+@register_method
+class LPPlusPlus(TrainableMethod[LPPlusPlusConfig]):
+    """`W f + b + alpha_c (f . t_c)`."""
+
+    trainable: BlendedProbe
+
+    info: ClassVar[MethodInfo] = MethodInfo(
+        name="lp_plus_plus",
+        title="LP++",
+        family=Family.CLASSIFIER,
+        summary="A linear probe plus the text similarities, each class's with a learned weight.",
+        citation="""@inproceedings{huang2024lpp,
+  title = {LP++: A Surprisingly Strong Linear Probe for Few-Shot CLIP},
+  author = {Huang, Yunshi and Shakeri, Fereshteh and Dolz, Jose and others},
+  booktitle = {CVPR},
+  year = {2024}
+}""",
+        config=LPPlusPlusConfig,
+        needs=frozenset({Needs.FEATURES}),
+        open_vocabulary=False,
+        parameter_count=lambda b, c, n: n * b.embed_dim + 2 * n,
+        recipes={EvalProtocol.FEW_SHOT: RECIPE},
+        needs_validation=True,
+    )
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        texts = template_features(self.backbone, support.classes, self.config.templates)
+        self.text = mean_of_normalised(list(texts))
+        image = F.normalize(support.views(1, self.config.crop_scale)[0], dim=-1)
+        members = F.one_hot(support.labels, len(support.classes)).to(image.dtype)
+        similarity = image @ self.text.T
+        own = (similarity * members).sum(dim=0) / members.sum(dim=0)
+        bias = linear_uniform((len(support.classes),), image.shape[1], self.generator).to(image.device)
+        self.trainable = BlendedProbe(members.T @ image, bias, self.config.alpha_start * float(own.mean()))
+        n = len(image)
+        self.weight_step = 4 * n / float(torch.linalg.eigvalsh(image.T @ image)[-1])
+        self.alpha_step = n / (4 * float(similarity.square().sum(dim=0).max()))
+        self.epochs = Snapshots(self.trainable)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        # alpha is in no group, so that no optimiser zeroes its gradient
+        return [{"params": [self.trainable.weight, self.trainable.bias], "lr_scale": self.weight_step}]
+
+    def on_epoch_end(self, epoch: int, epochs: int) -> None:
+        alpha = self.trainable.alpha
+        if (epoch + 1) % self.config.alpha_every == 0 and alpha.grad is not None:
+            with torch.no_grad():
+                alpha.sub_(self.alpha_step * alpha.grad)
+            if self.config.alpha_gradient == "since_step":
+                alpha.grad = None
+        if self.config.selection == "validation":
+            self.epochs.take()
+
+    def calibrate(self, validation: SupportView) -> None:
+        image = F.normalize(validation.features(), dim=-1)
+        with torch.no_grad():
+            self.epochs.put_back_best(
+                lambda: accuracy(self.trainable(image, self.text), validation.labels), last_of_equals=True
+            )
+
+    def classifier(self, classes: ClassSet) -> Classifier:
+        require_known_classes("lp_plus_plus", self.support_classes, classes)
+        return lambda batch: self.trainable(F.normalize(batch.features, dim=-1), self.text)
