@@ -41,8 +41,15 @@ def learning_rate(recipe: Recipe, epoch: int, epochs: int) -> float:
 
 
 def step_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """The learning rate of a step (0-based) under the per-step cosine: torch's CosineAnnealingLR over all steps."""
-    return recipe.min_lr + 0.5 * (recipe.lr - recipe.min_lr) * (1 + math.cos(math.pi * step / steps))
+    """The learning rate of a step (0-based) under the per-step cosine: torch's CosineAnnealingLR over all steps.
+
+    Warm-up steps run at `warmup_lr` first and then at `lr * step / warmup_steps`; the cosine begins behind them, with
+    the whole number of steps as its period.
+    """
+    warm = recipe.warmup_steps
+    if step < warm:
+        return recipe.warmup_lr if step == 0 else recipe.lr * step / warm
+    return recipe.min_lr + 0.5 * (recipe.lr - recipe.min_lr) * (1 + math.cos(math.pi * (step - warm) / steps))
 
 
 def make_optimizer(recipe: Recipe, parameters: ParameterGroups) -> torch.optim.Optimizer:
@@ -80,8 +87,7 @@ def epochs_and_steps(recipe: Recipe, n: int, shots: int) -> tuple[int, int]:
     """How many epochs training begins, and how many steps it takes in all."""
     size = min(recipe.batch_size or n, n)
     per_epoch = n // size if recipe.drop_last else math.ceil(n / size)
-    if recipe.steps_per_shot:
-        steps = recipe.steps_per_shot * shots
+    if steps := recipe.steps or recipe.steps_per_shot * shots:
         return math.ceil(steps / per_epoch), steps
     epochs = recipe.epochs_for(shots)
     return epochs, epochs * per_epoch

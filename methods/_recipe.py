@@ -50,6 +50,7 @@ class Recipe(BaseModel):
     epochs: int = Field(50, ge=1, description="passes over the support set")
     epochs_by_shots: dict[int, int] = Field(default_factory=dict, description="overrides `epochs` for these shots")
     steps_per_shot: int = Field(0, ge=0, description="length as steps = this x shots instead of epochs (CLIP-LoRA)")
+    steps: int = Field(0, ge=0, description="length in steps, whatever the shots, instead of epochs (cross-modal)")
     batch_size: int = Field(32, ge=0, description="images a step; 0: the whole support set")
     drop_last: bool = Field(
         True, description="drop an epoch's incomplete last batch once there is a whole one; Dassl"
@@ -60,6 +61,9 @@ class Recipe(BaseModel):
     warmup: Warmup = Warmup.CONSTANT
     warmup_epochs: int = Field(1, ge=0)
     warmup_lr: float = Field(1e-5, gt=0)
+    warmup_steps: int = Field(
+        0, ge=0, description="of the `cosine` schedule: steps from `warmup_lr` linearly up to `lr` (cross-modal)"
+    )
     views: int = Field(0, ge=0, description="0: a fresh augmented view every epoch; N: N views cycled")
     crop_scale: tuple[float, float] = Field((0.08, 1.0), description="area range of the random resized crop")
     augment: bool = Field(True, description="False: every epoch shows the centre view, as in evaluation")
@@ -82,6 +86,7 @@ class Recipe(BaseModel):
 
 DEMO_EPOCHS = 10
 DEMO_STEPS_PER_SHOT = 5
+DEMO_STEPS = 500
 DEMO_VIEWS = 5
 
 
@@ -99,6 +104,7 @@ def demo_recipe(published: Recipe) -> Recipe:
             "epochs": min(published.epochs, DEMO_EPOCHS),
             "epochs_by_shots": {},
             "steps_per_shot": min(published.steps_per_shot, DEMO_STEPS_PER_SHOT),
+            "steps": min(published.steps, DEMO_STEPS),
             "views": DEMO_VIEWS,
             "batch_size": 16 if small else published.batch_size,
             "lr": published.lr * (16 / published.batch_size) ** 0.5 if small else published.lr,

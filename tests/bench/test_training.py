@@ -92,6 +92,18 @@ def test_a_length_in_steps_per_shot_is_kept_exactly() -> None:
     assert epochs_and_steps(Recipe(steps_per_shot=5, batch_size=4, drop_last=False), n=10, shots=1) == (2, 5)
 
 
+def test_a_length_in_steps_is_kept_whatever_the_shots() -> None:
+    recipe = Recipe(steps=5, batch_size=4, schedule=Schedule.COSINE)
+    assert epochs_and_steps(recipe, n=10, shots=2) == (3, 5)
+    assert fit_adapter(recipe, adapter()) == 5
+
+
+def test_warm_up_steps_lead_to_the_full_rate() -> None:
+    recipe = Recipe(lr=0.4, warmup_lr=0.01, warmup_steps=4, steps=100, schedule=Schedule.COSINE)
+    assert [step_rate(recipe, i, 100) for i in range(5)] == pytest.approx([0.01, 0.1, 0.2, 0.3, 0.4])
+    assert step_rate(recipe, 5, 100) == pytest.approx(0.2 * (1 + math.cos(math.pi / 100)))
+
+
 def test_the_step_cosine_is_torchs() -> None:
     recipe = Recipe(lr=0.01, min_lr=1e-4, schedule=Schedule.COSINE)
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.01)

@@ -238,6 +238,8 @@ PUBLISHED = {
     "task_res": {"optimizer": "adam", "lr": 2e-3, "weight_decay": 5e-4, "batch_size": 256, "epochs": 200, "views": 0},
     "zs_lp": {"optimizer": "sgd", "lr": 0.1, "weight_decay": 0.0, "batch_size": 256, "epochs": 300, "views": 20},
     "clap": {"optimizer": "sgd", "lr": 0.1, "weight_decay": 0.0, "batch_size": 256, "epochs": 300, "views": 20},
+    "cross_modal": {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.01, "batch_size": 4, "steps": 12_800,
+                    "schedule": "cosine", "warmup_steps": 50, "warmup_lr": 1e-5, "augment": False},
     "lp_plus_plus": {"optimizer": "sgd", "lr": 1.0, "momentum": 0.9, "weight_decay": 0.0, "batch_size": 0,
                      "epochs": 300, "schedule": "constant", "views": 1, "crop_scale": (0.5, 1.0)},
 }  # fmt: skip
@@ -253,6 +255,7 @@ CONFIGS = {
     "task_res": {"alpha": 0.5, "keep_underscores": True},
     "zs_lp": {"init": "zero_shot", "trained_share": 1.0, "keep_underscores": True},
     "clap": {"views": 20, "keep_underscores": True},
+    "cross_modal": {"modality": "cross", "head": "linear", "init": "zero_shot", "trained_share": 1.0},
     "lp_plus_plus": {"alpha_every": 10, "alpha_gradient": "since_start", "alpha_start": 250.0},
 }  # fmt: skip
 
@@ -289,6 +292,7 @@ CARD_COUNTS = {
     "clap": 50 * 512,
     "linear_probe": 50 * 513,
     "lp_plus_plus": 50 * 512 + 2 * 50,
+    "cross_modal": 50 * 512,
 }
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
 import pytest
 import torch
 from parity_kit import (
@@ -18,10 +21,12 @@ from parity_kit import (
 )
 from torch import Tensor
 
-from bench.training import make_optimizer, train_step
+from bench.training import make_optimizer, step_rate, train_step
 from datasets_registry._types import ClassSet
 from methods._base import SupportView
 from methods.clap import CLAP, CLAPConfig
+from methods.cross_modal import RECIPE as CROSS_MODAL_RECIPE
+from methods.cross_modal import CrossModal, CrossModalConfig
 from methods.linear_probe import LinearProbe, LinearProbeConfig
 from methods.lp_plus_plus import LPPlusPlus, LPPlusPlusConfig
 from methods.task_res import TaskRes, TaskResConfig
@@ -252,3 +257,70 @@ def test_lp_plus_plus_keeps_the_last_of_the_best_epochs() -> None:
     expected = max(i for i, score in enumerate(scores) if score == max(scores))
     assert torch.equal(method.trainable.weight, method.epochs.states[expected]["weight"])
     assert expected == 2
+
+
+class RecordedTextsCrossModal(CrossModal):
+    """Cross-modal adaptation that takes the recorded texts of each step instead of drawing them."""
+
+    info = CrossModal.info
+    recorded: Iterator[Tensor]
+
+    def draw_texts(self, n: int) -> Tensor:
+        return next(self.recorded)
+
+
+@pytest.mark.parametrize("name", case_names("cross_modal"))
+def test_cross_modal(name: str) -> None:
+    case = Case("cross_modal", name)
+    official = case.config
+    config = CrossModalConfig(
+        templates=official["templates"],
+        modality="cross" if official["modality"] == "cross_modal" else "image",
+        head=official["head"],
+        init={"zeroshot": "zero_shot", "random": "random"}[official["classifier_init"]],
+        logit_scale=math.exp(official["logit_scale_log"]),
+        selection="last",
+    )
+    method = RecordedTextsCrossModal(tiny_backbone(), config, generator())
+    method.recorded = iter(case.tensors["text_batch_idx"] if config.modality == "cross" else [])
+
+    def parameters(m: CrossModal) -> dict[str, torch.nn.Parameter]:
+        head = m.trainable
+        if head.adapter is None:
+            return {"head.weight": head.rows}
+        adapter = {"head.0.fc.0.weight": head.adapter.down, "head.0.fc.2.weight": head.adapter.up}
+        return adapter | {"head.1.weight": head.rows}
+
+    replay(method, case, parameters)
+    case.assert_close(method.texts, "text_features", "text_features")
+    case.assert_close(method.zero_shot, "zero_shot_weights", "zero_shot_weights")
+    assert torch.equal(method.text_labels, case.tensors["text_labels"].long())
+    method.config = config.model_copy(update={"trained_share": 0.5})
+    check_logits(method, case, "logits_after_wiseft0.5", "a photo of a {}.")
+    recipe = CROSS_MODAL_RECIPE.model_copy(update={"lr": official["lr"], "warmup_steps": official["warmup_iter"]})
+    assert [step_rate(recipe, i, recipe.steps) for i in range(5)] == pytest.approx(official["lr_per_step"], rel=1e-9)
+
+
+def test_cross_modal_keeps_the_first_of_the_best_hundredth_steps() -> None:
+    method = CrossModal(tiny_backbone(), CrossModalConfig(), generator())
+    support = support_view(tiny_backbone(), class_set("base"))
+    method.prepare(support)
+    optimizer = make_optimizer(CROSS_MODAL_RECIPE, method.parameter_groups())
+    whole = batch_of(tiny_backbone(), images("train")[:10], support.labels)
+    for _ in range(202):
+        train_step(method, whole, optimizer)
+    assert len(method.candidates.states) == 3, "behind 1, 101 and 201 updates"
+    scores = []
+    for i in range(3):
+        method.candidates.put_back(i)
+        scores.append(float((method.trainable(support.features()).argmax(dim=1) == support.labels).double().mean()))
+    method.calibrate(support)
+    assert torch.equal(method.trainable.rows, method.candidates.states[scores.index(max(scores))]["rows"])
+
+
+def test_every_text_is_seen_once_before_any_is_seen_twice() -> None:
+    method = CrossModal(tiny_backbone(), CrossModalConfig(templates=("own", "itap of a {}.")), generator())
+    method.prepare(support_view(tiny_backbone(), class_set("base")))
+    drawn = torch.cat([method.draw_texts(5) for _ in range(4)])
+    assert sorted(drawn[:10].tolist()) == sorted(drawn[10:].tolist()) == list(range(10))
+    assert len(method.draw_texts(99)) == 10
