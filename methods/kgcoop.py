@@ -1,0 +1,90 @@
+"""KgCoOp: CoOp's context, held near the hand-written class texts by a penalty.
+
+Yao, Zhang and Xu, "Visual-Language Prompt Tuning with Knowledge-guided Context Optimization", CVPR 2023. Official file:
+htyao89/KgCoOp `trainers/kgcoop.py`, which also builds a meta network, a bias and an adapter that nothing uses; they are
+left out. Loss: `CE + weight * (1 - mean_c cos(w_c, t_c))`, t_c the frozen text of class c. Worded contexts always start
+at `a photo of a`; the teacher's wording for DTD differs from CoOp's.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from datasets_registry._types import ClassSet, EvalProtocol
+from methods._base import Batch, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
+from methods._composed import TwoTowerMethod
+from methods._parts import Context, normal, word_vectors
+from methods._recipe import Recipe
+from methods._registry import register_method
+from methods._templates import KGCOOP_WORDING
+
+
+class KgCoOpConfig(MethodConfig):
+    """Context and penalty."""
+
+    weight: float = Field(8.0, ge=0, description="of the distance to the frozen texts; 8, paper section 4.1")
+    worded_init: bool = Field(True, description="start at `a photo of a`, the published setting")
+    n_ctx: int = Field(16, ge=1, le=70, description="vectors of a random start; four with `worded_init`")
+
+    @property
+    def length(self) -> int:
+        """Context vectors in effect."""
+        return 4 if self.worded_init else self.n_ctx
+
+
+RECIPE = Recipe(
+    source="KgCoOp configs/trainers/KgCoOp/vit_b16_ep100_ctxv1.yaml; printed for base-to-new, reused for few-shot",
+    epochs=100,
+    batch_size=128,
+)
+
+
+@register_method
+class KgCoOp(TwoTowerMethod[KgCoOpConfig]):
+    """CoOp's cross-entropy plus the distance between learned and frozen class texts."""
+
+    info: ClassVar[MethodInfo] = MethodInfo(
+        name="kgcoop",
+        title="KgCoOp",
+        family=Family.TEXT_PROMPT,
+        summary="CoOp's context, kept near the hand-written class texts by a penalty.",
+        citation="""@inproceedings{yao2023kgcoop,
+  title = {Visual-Language Prompt Tuning with Knowledge-guided Context Optimization},
+  author = {Yao, Hantao and Zhang, Rui and Xu, Changsheng},
+  booktitle = {CVPR},
+  year = {2023}
+}""",
+        config=KgCoOpConfig,
+        needs=frozenset({Needs.FEATURES}),
+        open_vocabulary=True,
+        parameter_count=lambda b, c, n: c.length * b.text_width,
+        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
+    )
+
+    trainable: Context
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        if self.config.worded_init:
+            ctx = word_vectors("a photo of a", self.backbone)
+        else:
+            ctx = normal((self.config.n_ctx, self.backbone.text_width), self.generator)
+        self.trainable = Context(ctx).to(self.backbone.device)
+
+    def text_features(self, classes: ClassSet) -> Tensor:
+        return self.backbone.encode_prompts(self.trainable.prompts(classes, self.backbone))
+
+    def teacher(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
+        """The frozen texts, unnormalised."""
+        return self.frozen_text(classes, KGCOOP_WORDING.get(classes.template, classes.template))
+
+    def loss(self, batch: Batch) -> Tensor:
+        text = self.text_features(self.support_classes)
+        logits = cosine_logits(self.image_features(batch), text, self.backbone.logit_scale)
+        distance = 1 - F.cosine_similarity(text, self.teacher(self.support_classes)).mean()
+        return F.cross_entropy(logits, batch.labels) + self.config.weight * distance
