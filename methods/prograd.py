@@ -1,0 +1,130 @@
+"""ProGrad: CoOp whose steps never go against what the zero-shot model knows.
+
+Zhu et al., "Prompt-aligned Gradient for Prompt Tuning", ICCV 2023. Official files: BeierZhu/Prompt-align
+`trainers/prograd.py` and the gradient surgery in its fork of Dassl. With g the gradient of the cross-entropy and h that
+of the divergence to the zero-shot predictions, over the whole context: where <g, h> < 0, the step follows
+`g - weight * <g, h> h / |h|^2`, elsewhere g. The divergence is a soft cross-entropy times T^2, which has the same
+gradient. A worded start puts the dataset's words in the last slots; those in front start at zero. Words are counted by
+spaces, so a comma leaves the last word of the template outside the context, frozen, as it is there.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from datasets_registry._errors import BenchError
+from datasets_registry._types import ClassSet, EvalProtocol
+from methods._base import (
+    Batch,
+    Family,
+    MethodConfig,
+    MethodInfo,
+    Needs,
+    SupportView,
+    cosine_logits,
+    require_known_classes,
+)
+from methods._composed import TwoTowerMethod
+from methods._parts import Context, normal, word_vectors
+from methods._recipe import Recipe
+from methods._registry import register_method
+from methods._templates import PROGRAD_WORDING
+
+
+class ProGradConfig(MethodConfig):
+    """Context, and how the two gradients meet."""
+
+    n_ctx: int = Field(16, ge=1, le=70, description="context vectors; 16, ProGrad scripts")
+    worded_init: bool = Field(True, description="the dataset's words in the last slots (published), or N(0, 0.02)")
+    class_specific: bool = Field(False, description="a context for each class; ties the method to its classes")
+    weight: float = Field(1.0, ge=0, description="lambda; 1, and 0.8 for Flowers, DTD, EuroSAT at 8 and 16 shots")
+    temperature: float = Field(1.0, gt=0, description="of the divergence; 1, paper section 4")
+
+    @model_validator(mode="after")
+    def _words_are_shared(self) -> ProGradConfig:
+        if self.class_specific and self.worded_init:
+            raise ValueError("class_specific contexts start at random; set worded_init=false or drop class_specific.")
+        return self
+
+
+RECIPE = {"source": "ProGrad configs/trainers/ProGrad, scripts; trained on RN50 there", "epochs": 100}
+
+
+@register_method
+class ProGrad(TwoTowerMethod[ProGradConfig]):
+    """CoOp with gradient surgery."""
+
+    info: ClassVar[MethodInfo] = MethodInfo(
+        name="prograd",
+        title="ProGrad",
+        family=Family.TEXT_PROMPT,
+        summary="CoOp whose gradient loses the part that contradicts the zero-shot predictions.",
+        citation="""@inproceedings{zhu2023prograd,
+  title = {Prompt-aligned Gradient for Prompt Tuning},
+  author = {Zhu, Beier and Niu, Yulei and Han, Yucheng and others},
+  booktitle = {ICCV},
+  year = {2023}
+}""",
+        config=ProGradConfig,
+        needs=frozenset({Needs.FEATURES}),
+        open_vocabulary=True,
+        closed_when=lambda config: config.class_specific,
+        parameter_count=lambda b, c, n: c.n_ctx * b.text_width * (n if c.class_specific else 1),
+        recipes={
+            EvalProtocol.FEW_SHOT: Recipe(**RECIPE, epochs_by_shots={1: 50, 2: 100, 4: 100, 8: 200, 16: 200}),
+            EvalProtocol.BASE_TO_NEW: Recipe(**RECIPE),
+        },
+    )
+
+    trainable: Context
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        c, width = self.config, self.backbone.text_width
+        words = self.teacher_template(support.classes).partition("{}")[0].strip()
+        if c.worded_init and words:
+            n_words, front = len(words.split(" ")), c.n_ctx - len(words.split(" "))
+            if front < 0:
+                raise BenchError(f"n_ctx={c.n_ctx} has no room for the {n_words} words {words!r}; raise it.")
+            ctx = torch.cat([torch.zeros(front, width), word_vectors(words, self.backbone).cpu()])
+            context = Context(ctx, placeholders=" ".join([*["X"] * front, words]))
+        else:
+            context = Context(
+                normal((len(support.classes), c.n_ctx, width) if c.class_specific else (c.n_ctx, width), self.generator)
+            )
+        self.trainable = context.to(self.backbone.device)
+
+    def teacher_template(self, classes: ClassSet) -> str:
+        """The dataset's template as ProGrad words it."""
+        return PROGRAD_WORDING.get(classes.template, classes.template)
+
+    def text_features(self, classes: ClassSet) -> Tensor:
+        if self.config.class_specific:
+            require_known_classes("prograd with class_specific contexts", self.support_classes, classes)
+        return self.backbone.encode_prompts(self.trainable.prompts(classes, self.backbone))
+
+    def backward(self, batch: Batch) -> Tensor:
+        logits = self.train_classifier()(batch)
+        teacher = self.frozen_text(self.support_classes, self.teacher_template(self.support_classes))
+        zero_shot = cosine_logits(batch.features, teacher, self.backbone.logit_scale)
+        loss = F.cross_entropy(logits, batch.labels)
+        t = self.config.temperature
+        divergence = F.cross_entropy(logits / t, (zero_shot / t).softmax(dim=-1)) * t**2
+        ctx = self.trainable.ctx
+        (task,) = torch.autograd.grad(loss, ctx, retain_graph=True)
+        (general,) = torch.autograd.grad(divergence, ctx)
+        ctx.grad = aligned(task, general, self.config.weight)
+        return loss
+
+
+def aligned(task: Float[Tensor, "*shape"], general: Float[Tensor, "*shape"], weight: float) -> Float[Tensor, "*shape"]:
+    """`task` without `weight` times its part against `general`, where the two oppose each other as a whole."""
+    direction = general / general.norm()
+    along = (task * direction).sum()
+    return task - weight * along * direction if along < 0 else task
