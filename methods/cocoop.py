@@ -1,0 +1,108 @@
+"""CoCoOp: CoOp's context, shifted for each image by a small network on its feature.
+
+Zhou et al., "Conditional Prompt Learning for Vision-Language Models", CVPR 2022. Official file: KaiyangZhou/CoOp
+`trainers/cocoop.py`. With f the image's normalised frozen feature, every context vector gets the same shift
+`meta(f) = W2 relu(W1 f + b1) + b2`, so each image reads the class texts with a context of its own: images times classes
+texts a step, in training and at test. The prefix is run once an image and the class names behind it (`encode_each`).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from datasets_registry._types import ClassSet, EvalProtocol
+from methods._backbone import Backbone
+from methods._base import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs, SupportView, TrainableMethod
+from methods._parts import Context, linear, normal, word_vectors
+from methods._recipe import Recipe
+from methods._registry import register_method
+
+
+class CoCoOpConfig(MethodConfig):
+    """Context and the network that shifts it."""
+
+    ctx_init: str = Field("a photo of a", description="words that start the context (published); empty: N(0, 0.02)")
+    n_ctx: int = Field(4, ge=1, le=70, description="vectors of a random start; 4. With `ctx_init`: its words")
+    reduction: int = Field(16, ge=1, description="feature width over hidden width of the network; 16")
+
+    @property
+    def length(self) -> int:
+        """Context vectors in effect."""
+        return len(self.ctx_init.replace("_", " ").split(" ")) if self.ctx_init else self.n_ctx
+
+
+def parameter_count(backbone: Backbone, config: CoCoOpConfig, n_classes: int) -> int:  # noqa: ARG001
+    """Context, and both layers with their biases."""
+    hidden, width = backbone.embed_dim // config.reduction, backbone.text_width
+    return config.length * width + hidden * (backbone.embed_dim + 1) + width * (hidden + 1)
+
+
+RECIPE = Recipe(
+    source="CoOp configs/trainers/CoCoOp/vit_b16_c4_ep10_batch1_ctxv1; printed for base-to-new, reused for few-shot",
+    epochs=10,
+    batch_size=1,
+)
+
+
+class ConditionalContext(Context):
+    """The context and the network `meta` from image features to its shift."""
+
+    def __init__(self, ctx: Tensor, dim: int, hidden: int, generator: torch.Generator) -> None:
+        super().__init__(ctx)
+        self.meta = nn.Sequential(linear(dim, hidden, generator), nn.ReLU(), linear(hidden, ctx.shape[1], generator))
+
+    def prefixes(
+        self, shared: Float[Tensor, "n_prefix width"], features: Float[Tensor, "batch dim"]
+    ) -> Float[Tensor, "batch n_prefix width"]:
+        """The shared prefix `[start][ctx]` of the class texts, its context shifted by each image."""
+        shift = self.meta(F.normalize(features, dim=-1))[:, None]
+        start = shared[:1].expand(len(features), -1, -1)
+        return torch.cat([start, shared[1:] + shift], dim=1)
+
+
+@register_method
+class CoCoOp(TrainableMethod[CoCoOpConfig]):
+    """`scale * cos(frozen image, text of [ctx + meta(image)] name.)`."""
+
+    info: ClassVar[MethodInfo] = MethodInfo(
+        name="cocoop",
+        title="CoCoOp",
+        family=Family.TEXT_PROMPT,
+        summary="CoOp's context, shifted for each image by a small network on its feature.",
+        citation="""@inproceedings{zhou2022cocoop,
+  title = {Conditional Prompt Learning for Vision-Language Models},
+  author = {Zhou, Kaiyang and Yang, Jingkang and Loy, Chen Change and Liu, Ziwei},
+  booktitle = {CVPR},
+  year = {2022}
+}""",
+        config=CoCoOpConfig,
+        needs=frozenset({Needs.FEATURES}),
+        open_vocabulary=True,
+        parameter_count=parameter_count,
+        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
+    )
+
+    trainable: ConditionalContext
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        c, b = self.config, self.backbone
+        ctx = word_vectors(c.ctx_init, b).cpu() if c.ctx_init else normal((c.n_ctx, b.text_width), self.generator)
+        self.trainable = ConditionalContext(ctx, b.embed_dim, b.embed_dim // c.reduction, self.generator).to(b.device)
+
+    def classifier(self, classes: ClassSet) -> Classifier:
+        prompts = self.trainable.prompts(classes, self.backbone)
+
+        def classify(batch: Batch) -> Tensor:
+            prefixes = self.trainable.prefixes(prompts.prefix, batch.features)
+            text = F.normalize(self.backbone.encode_prompts_each(prompts, prefixes), dim=-1)
+            image = F.normalize(batch.features, dim=-1)
+            return self.backbone.logit_scale * (text @ image[:, :, None])[:, :, 0]
+
+        return classify
