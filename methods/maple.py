@@ -1,0 +1,93 @@
+"""MaPLe: deep text prompts, and visual prompts that are linear maps of them.
+
+Khattak et al., "MaPLe: Multi-modal Prompt Learning", CVPR 2023. Official file: muzairkhattak/multimodal-prompt-learning
+`trainers/maple.py`. One map a prompted block; those of the deeper blocks start as copies of one layer. Almost all
+trained values are in the maps. More than four text tokens start at random, because the words are `a photo of a`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from datasets_registry._types import ClassSet, EvalProtocol
+from methods._backbone import Backbone
+from methods._base import Family, MethodConfig, MethodInfo, Needs
+from methods._composed import GENERIC_TEMPLATE, ComposedMethod
+from methods._parts import Coupling, Parts, TextContext
+from methods._recipe import Recipe
+from methods._registry import register_method
+
+
+class MaPLeConfig(MethodConfig):
+    """Number and depth of the prompts."""
+
+    n_ctx: int = Field(2, ge=1, le=70, description="tokens a block, in either tower; 2, paper section 4.1")
+    depth: int = Field(9, ge=1, description="prompted blocks of both towers, at most all; 9 of 12, 3 cross-dataset")
+    worded_init: bool = Field(True, description="start the input context at the words `a photo of a`, if they suffice")
+
+    def depth_on(self, text_blocks: int, image_blocks: int) -> int:
+        """Prompted blocks on towers of that many."""
+        return min(self.depth, text_blocks, image_blocks)
+
+
+def parameter_count(backbone: Backbone, config: MaPLeConfig, n_classes: int) -> int:  # noqa: ARG001
+    """Text prompts, and the maps with their biases."""
+    text, image = backbone.text_width, backbone.vision_width
+    return config.depth_on(backbone.text_depth, backbone.vision_depth) * (config.n_ctx * text + (text + 1) * image)
+
+
+RECIPE = Recipe(
+    source="MaPLe configs/trainers/MaPLe/vit_b16_c2_ep5_batch4_2ctx.yaml; printed for base-to-new, reused for few-shot",
+    lr=0.0035,
+    epochs=5,
+    batch_size=4,
+)
+TRANSFER = Recipe(
+    source="MaPLe configs/trainers/MaPLe/vit_b16_c2_ep5_batch4_2ctx_cross_datasets.yaml, epoch 2 as in its scripts",
+    lr=0.0026,
+    epochs=2,
+    batch_size=4,
+)
+
+
+@register_method
+class MaPLe(ComposedMethod[MaPLeConfig]):
+    """Cross-entropy on `scale * cos(prompted image, prompted text)`, the visual prompts mapped from the text's."""
+
+    info: ClassVar[MethodInfo] = MethodInfo(
+        name="maple",
+        title="MaPLe",
+        family=Family.MULTIMODAL_PROMPT,
+        summary="Deep text prompts, and visual prompts that are linear maps of them.",
+        citation="""@inproceedings{khattak2023maple,
+  title = {MaPLe: Multi-modal Prompt Learning},
+  author = {Khattak, Muhammad Uzair and Rasheed, Hanoona and Maaz, Muhammad and others},
+  booktitle = {CVPR},
+  year = {2023}
+}""",
+        config=MaPLeConfig,
+        needs=frozenset({Needs.PIXELS}),
+        open_vocabulary=True,
+        vision_transformer=True,
+        parameter_count=parameter_count,
+        recipes={
+            EvalProtocol.FEW_SHOT: RECIPE,
+            EvalProtocol.BASE_TO_NEW: RECIPE,
+            EvalProtocol.CROSS_DATASET: TRANSFER,
+            EvalProtocol.DOMAIN_GENERALIZATION: TRANSFER,
+        },
+        config_by_protocol={
+            EvalProtocol.CROSS_DATASET: {"depth": 3},
+            EvalProtocol.DOMAIN_GENERALIZATION: {"depth": 3},
+        },
+    )
+
+    def make_parts(self, classes: ClassSet) -> Parts:
+        c, b, words = self.config, self.backbone, 4 if self.config.worded_init else 0
+        depth = c.depth_on(b.text_depth, b.vision_depth)
+        return Parts(
+            text_context=TextContext(c.n_ctx, depth, GENERIC_TEMPLATE, words, b, self.generator),
+            coupling=Coupling(depth, b, self.generator),
+        )
