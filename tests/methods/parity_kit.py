@@ -123,8 +123,12 @@ def replay(
     *,
     template: str = "a photo of a {}.",
     support: SupportView | None = None,
+    behind_step: Callable[[int], None] = lambda step: None,
 ) -> None:
-    """Load the recorded start, train five steps on the recorded batches, and compare everything on the way."""
+    """Load the recorded start, train five steps on the recorded batches, and compare everything on the way.
+
+    `behind_step(step)` is called behind each update (from 1), before the trained tensors are compared.
+    """
     backbone = method.backbone
     train_classes = class_set(case.config["train_classes"], template)
     method.prepare(support or support_view(backbone, train_classes))
@@ -145,6 +149,7 @@ def replay(
             for name, parameter in named.items():
                 assert parameter.grad is not None
                 case.assert_close(parameter.grad, f"grad1/{name}", "grad1")
+        behind_step(step)
         if step in (1, 5):
             for name, parameter in named.items():
                 case.assert_close(parameter, f"after{step}/{name}", f"after{step}")

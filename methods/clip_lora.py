@@ -1,0 +1,134 @@
+"""CLIP-LoRA: low-rank changes of the attention projections in both towers.
+
+Zanella and Ben Ayed, "Low-Rank Few-Shot Adaptation of Vision-Language Models", CVPR Workshops 2024. Official files:
+MaxZanella/CLIP-LoRA `lora.py`, `loralib/layers.py`. Each chosen projection becomes
+`W x + alpha / sqrt(rank) * B A dropout(x)`: the root of the rank, not the rank. A starts uniform, B at zero. One
+generic template for every dataset, the logit scale fixed at 100 (here the backbone's own, 100 for OpenAI's weights).
+In training every class's text has dropout masks of its own, so nothing is shared between texts; with dropout 0 and at
+test the texts share their prefix. With dropout exactly 0 the official code un-merges its weights before backward, which
+loses part of the gradient; that is not imitated.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from datasets_registry._types import ClassSet, EvalProtocol
+from methods._backbone import Backbone
+from methods._base import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
+from methods._composed import GENERIC_TEMPLATE, TwoTowerMethod
+from methods._low_rank import LowRankTower
+from methods._prompts import frozen_prompts
+from methods._recipe import Optimizer, Recipe, Schedule, Warmup
+from methods._registry import register_method
+from methods._vision import image_views
+
+
+class CLIPLoRAConfig(MethodConfig):
+    """Which projections change, and by how much."""
+
+    encoder: Literal["both", "text", "vision"] = Field("both", description="changed towers; both, paper section 4")
+    targets: tuple[Literal["q", "k", "v", "o"], ...] = Field(
+        ("q", "k", "v"), description="changed projections; q, k, v"
+    )
+    rank: int = Field(2, ge=1, description="of a change; 2, paper section 4")
+    alpha: float = Field(1.0, gt=0, description="its scale before the root of the rank; 1")
+    dropout: float = Field(0.25, ge=0, lt=1, description="on the input of a change, in training; 0.25")
+    template: str = Field(
+        GENERIC_TEMPLATE, description="class texts; generic for every dataset. Empty: the dataset's own"
+    )
+    logit_scale: float | None = Field(None, gt=0, description="None: the backbone's own; the official code fixes 100")
+
+
+class Changes(nn.Module):
+    """The low-rank changes of both towers."""
+
+    def __init__(self, backbone: Backbone, c: CLIPLoRAConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        text = 0 if c.encoder == "vision" else backbone.text_depth
+        image = 0 if c.encoder == "text" else backbone.vision_depth
+        settings = (c.rank, c.alpha, c.dropout, generator)
+        self.text = LowRankTower(text, c.targets, backbone.text_width, *settings)
+        self.image = LowRankTower(image, c.targets, backbone.vision_width, *settings)
+
+
+RECIPE = Recipe(
+    source="CLIP-LoRA run_utils.py, lora.py; printed for few-shot, reused for base-to-new",
+    optimizer=Optimizer.ADAMW,
+    lr=2e-4,
+    weight_decay=0.01,
+    steps_per_shot=500,
+    schedule=Schedule.COSINE,
+    min_lr=1e-6,
+    warmup=Warmup.NONE,
+    drop_last=False,
+)
+
+
+@register_method
+class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
+    """Cross-entropy on `scale * cos(changed image, changed text)`."""
+
+    info: ClassVar[MethodInfo] = MethodInfo(
+        name="clip_lora",
+        title="CLIP-LoRA",
+        family=Family.WEIGHT_ADAPTER,
+        summary="Low-rank changes of the query, key and value projections in both towers.",
+        citation="""@inproceedings{zanella2024cliplora,
+  title = {Low-Rank Few-Shot Adaptation of Vision-Language Models},
+  author = {Zanella, Maxime and Ben Ayed, Ismail},
+  booktitle = {CVPR Workshops},
+  year = {2024}
+}""",
+        config=CLIPLoRAConfig,
+        needs=frozenset({Needs.FEATURES, Needs.PIXELS}),
+        open_vocabulary=True,
+        vision_transformer=True,
+        parameter_count=lambda b, c, n: (
+            2
+            * c.rank
+            * len(set(c.targets))
+            * (
+                b.text_width * b.text_depth * (c.encoder != "vision")
+                + b.vision_width * b.vision_depth * (c.encoder != "text")
+            )
+        ),
+        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
+    )
+
+    trainable: Changes
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        if self.config.encoder != "text":
+            image_views(self.backbone.image_tower)  # refuse a tower without such blocks before any training
+        self.trainable = Changes(self.backbone, self.config, self.generator).to(self.backbone.device)
+
+    def train_classifier(self) -> Classifier:
+        return self._classifier(self.support_classes, self.generator if self.config.dropout else None)
+
+    def classifier(self, classes: ClassSet) -> Classifier:
+        return self._classifier(classes, None)
+
+    def text_features(self, classes: ClassSet, dropout: torch.Generator | None = None) -> Tensor:
+        template = self.config.template or classes.template
+        if self.config.encoder == "vision":
+            return self.frozen_text(classes, template)
+        texts = self.backbone.tokenized(classes.texts(template))
+        blocks = self.trainable.text.views(self.backbone.text_tower.views, dropout)
+        return self.backbone.encode_prompts(frozen_prompts(texts) if dropout is None else texts.split(0), blocks=blocks)
+
+    def image_features(self, batch: Batch, dropout: torch.Generator | None = None) -> Tensor:
+        if self.config.encoder == "text":
+            return batch.features
+        blocks = self.trainable.image.views(image_views(self.backbone.image_tower), dropout)
+        return self.backbone.encode_image(batch.pixels, blocks=blocks)
+
+    def _classifier(self, classes: ClassSet, dropout: torch.Generator | None) -> Classifier:
+        text = self.text_features(classes, dropout)
+        scale = self.config.logit_scale or self.backbone.logit_scale
+        return lambda batch: cosine_logits(self.image_features(batch, dropout), text, scale)
