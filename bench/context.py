@@ -16,6 +16,7 @@ class RunContext:
         weights: local weight files by backbone slug.
         device: `cpu` or `cuda[:i]`.
         threads: torch's intra-op threads in this process.
+        files: files that specs name by their digest, such as support lists.
     """
 
     data_root: Path | None = None
@@ -23,3 +24,4 @@ class RunContext:
     weights: dict[str, Path] = field(default_factory=dict)
     device: str = "cpu"
     threads: int = 1
+    files: dict[str, Path] = field(default_factory=dict)

@@ -29,6 +29,7 @@ from bench.training import FitResult, fit
 from bench.views import CENTER_VIEW, views_for_epoch
 from datasets_registry import build_task, get_dataset
 from datasets_registry._build import eval_fingerprint
+from datasets_registry._manifest import SupportList, read_support_list
 from datasets_registry._splits import class_halves, keep_classes
 from datasets_registry._types import ClassSet, DatasetSplits, FewShotTask, Sample, SupportSet
 from methods import Method, Recipe, SupportView, TrainableMethod, get_method
@@ -171,6 +172,7 @@ def _task(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
         seed=spec.seed,
         draw=spec.draw,
         targets=[(get_dataset(name), _read_splits(name, context.data_root)) for name in spec.targets],
+        listed=_support_list(spec, context),
     )
     if task.fingerprint != spec.task_fingerprint:
         raise StaleSpecError(
@@ -178,6 +180,23 @@ def _task(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
             f"({spec.task_fingerprint[:8]} -> {task.fingerprint[:8]}); plan it again with the same command."
         )
     return task
+
+
+def _support_list(spec: ExperimentSpec, context: RunContext) -> SupportList | None:
+    if spec.support is None:
+        return None
+    listed = read_support_list(_named_file(spec.support, "support list", "--support", context))
+    if listed.digest != spec.support:
+        raise StaleSpecError(
+            f"Support list {listed.source} changed since this run was planned; plan it again with the same command."
+        )
+    return listed
+
+
+def _named_file(digest: str, what: str, option: str, context: RunContext) -> Path:
+    if digest not in context.files:
+        raise StaleSpecError(f"This run needs the {what} {digest[:12]}; give its file again with {option} FILE.")
+    return context.files[digest]
 
 
 def _support_view(task: FewShotTask, inputs: Inputs, images: SupportSet | None = None) -> SupportView:

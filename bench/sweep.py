@@ -15,6 +15,7 @@ from bench.shards import RerunPolicy, Shards
 from bench.spec import ExperimentSpec
 from datasets_registry import DATASETS, DataError, DatasetInfo, ShotsError, build_task, get_dataset
 from datasets_registry._build import settled_draw
+from datasets_registry._manifest import SupportList, read_support_list
 from datasets_registry._types import DatasetSplits, DrawRule, EvalProtocol
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Axes:
         overrides: `method.key=value` texts.
         targets: datasets to score on, for the protocols that train on a source; `datasets` are the sources then. The
             source itself is left out. Domain generalization without any takes ImageNet's four variants.
+        supports: support lists (`datasets_registry/_manifest.py`) in place of a draw. One that names its dataset and
+            seed is run for them; others need a single dataset and are run with each of `seeds`. Shots are the list's.
     """
 
     methods: Sequence[str]
@@ -57,6 +60,7 @@ class Axes:
     recipe: RecipeChoice = RecipeChoice.PUBLISHED
     overrides: Sequence[str] = ()
     targets: Sequence[str] = ()
+    supports: Sequence[Path] = ()
 
 
 IMAGENET_VARIANTS = ("imagenet_v2", "imagenet_sketch", "imagenet_a", "imagenet_r")
@@ -161,6 +165,19 @@ class _Chosen:
         return bool(self.info.recipes) and self.recipe is None
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """One support set that is asked for: by shots and seed, or by a list."""
+
+    shots: int
+    seed: int
+    support: SupportList | None = None
+
+
+_NOTHING = _Asked(0, 0)
+"""What a zero-shot run is asked with."""
+
+
 @dataclass
 class _Expander:
     """One expansion: datasets are read once, and every combination that cannot work is written down."""
@@ -174,12 +191,14 @@ class _Expander:
     def expand(self) -> Expansion:
         backbones = _backbones(self.axes.backbones)
         datasets = _select(self.axes.datasets, _match_datasets)
+        lists = support_lists(self.axes)
         for item in self.chosen:
             self._check_method(item)
         specs: dict[str, ExperimentSpec] = {}
         for name, named in datasets.items():
             targets = self._targets(name)
-            fingerprints = self._fingerprints(get_dataset(name), targets, named)
+            asked = self._asked(name, lists)
+            fingerprints = self._fingerprints(get_dataset(name), targets, asked, named=named)
             for backbone in backbones:
                 for item in self.chosen:
                     for spec in self._specs(item, backbone, name, targets, fingerprints):
@@ -234,12 +253,23 @@ class _Expander:
             found.append(name)
         return sorted(found)
 
-    def _fingerprints(self, info: DatasetInfo, targets: Sequence[str], named: bool) -> dict[tuple[int, int], str]:
-        """Task fingerprints by (shots, seed), for those that the dataset can give."""
-        wanted = [(shots, seed) for shots in self.axes.shots for seed in self.axes.seeds]
-        wanted = [pair for pair in wanted if not all(item.zero_shot for item in self.chosen)]
-        if any(item.zero_shot for item in self.chosen):
-            wanted.append((0, 0))
+    def _asked(self, dataset: str, lists: Sequence[SupportList]) -> list[_Asked]:
+        """The support sets of a dataset, and nothing for the zero-shot methods."""
+        axes = self.axes
+        wanted = [_Asked(shots, seed) for shots in axes.shots for seed in axes.seeds]
+        if lists:
+            mine = [item for item in lists if item.dataset in (None, dataset)]
+            seeds = {item.digest: axes.seeds if item.seed is None else [item.seed] for item in mine}
+            wanted = [_Asked(item.shots, seed, item) for item in mine for seed in seeds[item.digest]]
+            if not mine:
+                self._refuse(dataset, "no support list is for it; see --support.", named=True)
+        wanted = [asked for asked in wanted if not all(item.zero_shot for item in self.chosen)]
+        return [*wanted, _NOTHING] if any(item.zero_shot for item in self.chosen) else wanted
+
+    def _fingerprints(
+        self, info: DatasetInfo, targets: Sequence[str], wanted: Sequence[_Asked], *, named: bool
+    ) -> dict[_Asked, str]:
+        """Task fingerprints of what is asked, for those that the dataset can give."""
         splits = self._splits(info.name, named=named)
         if splits is None:
             return {}
@@ -247,13 +277,16 @@ class _Expander:
             self._refuse(info.name, "none of the targets can be scored; see --targets.", named=named)
             return {}
         found = {}
-        for shots, seed in wanted:
-            if (text := self._fingerprint(info, splits, targets, shots, seed, named=named)) is not None:
-                found[shots, seed] = text
+        for asked in wanted:
+            if (text := self._fingerprint(info, splits, targets, asked, named=named)) is not None:
+                found[asked] = text
         return found
 
+    def _draw(self, info: DatasetInfo, asked: _Asked) -> DrawRule:
+        return DrawRule.FILE if asked.support else settled_draw(info, self.axes.draw)
+
     def _fingerprint(
-        self, info: DatasetInfo, splits: DatasetSplits, targets: Sequence[str], shots: int, seed: int, *, named: bool
+        self, info: DatasetInfo, splits: DatasetSplits, targets: Sequence[str], asked: _Asked, *, named: bool
     ) -> str | None:
         axes = self.axes
         others = [(get_dataset(name), found) for name in targets if (found := self.read[name]) is not None]
@@ -262,13 +295,14 @@ class _Expander:
                 info,
                 splits,
                 protocol=axes.protocol,
-                shots=shots,
-                seed=seed,
-                draw=settled_draw(info, axes.draw),
+                shots=asked.shots,
+                seed=asked.seed,
+                draw=self._draw(info, asked),
                 targets=others,
+                listed=asked.support,
             )
         except ShotsError as error:
-            self._refuse(f"{info.name} with {shots} shots", str(error), named=named)
+            self._refuse(f"{info.name} with {asked.shots} shots", str(error), named=named)
             return None
         except DataError as error:
             self._refuse(info.name, str(error), named=named)
@@ -281,7 +315,7 @@ class _Expander:
         backbone: BackboneSpec,
         dataset: str,
         targets: Sequence[str],
-        fingerprints: dict[tuple[int, int], str],
+        fingerprints: dict[_Asked, str],
     ) -> Iterable[ExperimentSpec]:
         if item.info.name in {what for what, _ in self.refused}:
             return
@@ -293,26 +327,50 @@ class _Expander:
             )
             return
         axes = self.axes
-        pairs = [(0, 0)] if item.zero_shot else [(shots, seed) for shots in axes.shots for seed in axes.seeds]
-        for shots, seed in pairs:
-            if (shots, seed) in fingerprints:
+        for asked, fingerprint in fingerprints.items():
+            if item.zero_shot == (asked is _NOTHING):
                 yield ExperimentSpec(
                     method=item.info.name,
                     config=item.config.model_dump(mode="json"),
-                    recipe=None if item.recipe is None else item.recipe.at(shots).model_dump(mode="json"),
+                    recipe=None if item.recipe is None else item.recipe.at(asked.shots).model_dump(mode="json"),
                     backbone=backbone.slug,
                     dataset=dataset,
-                    task_fingerprint=fingerprints[shots, seed],
-                    draw=settled_draw(get_dataset(dataset), axes.draw),
+                    task_fingerprint=fingerprint,
+                    draw=self._draw(get_dataset(dataset), asked),
                     protocol=axes.protocol,
-                    shots=shots,
-                    seed=seed,
+                    shots=asked.shots,
+                    seed=asked.seed,
                     precision="fp32",
                     targets=tuple(targets),
+                    support=asked.support.digest if asked.support else None,
                 )
 
     def _refuse(self, what: str, reason: str, *, named: bool) -> None:
         self.refused.setdefault((what, reason), Refusal(what, reason, named))
+
+
+def support_lists(axes: Axes) -> list[SupportList]:
+    """The support lists of a sweep, read.
+
+    Raises:
+        DataError: a file that is no support list.
+        UsageError: a list without a dataset where several are asked for, or the same list twice.
+    """
+    lists = [read_support_list(path) for path in axes.supports]
+    if len({item.digest for item in lists}) != len(lists):
+        raise UsageError(f"--support {', '.join(map(str, axes.supports))} gives the same list twice; give each once.")
+    open_lists = [item for item in lists if item.dataset is None]
+    if open_lists and len(_select(axes.datasets, _match_datasets)) != 1:
+        raise UsageError(
+            f"Support list {open_lists[0].source} does not name its dataset, but -d {','.join(axes.datasets)} selects "
+            f"several; run it with one dataset."
+        )
+    return lists
+
+
+def named_files(axes: Axes) -> dict[str, Path]:
+    """The files that specs of this sweep name by digest; workers look them up there."""
+    return {item.digest: item.source.absolute() for item in support_lists(axes)}
 
 
 def local_weights(backbones: Sequence[str]) -> dict[str, Path]:
@@ -344,6 +402,8 @@ def _check_axes(axes: Axes) -> None:
             raise UsageError(f"The {name} {', '.join(map(str, values))} hold the same value twice; give each once.")
     if min(axes.shots) < 1:
         raise UsageError(f"--shots {min(axes.shots)} is not at least 1; a zero-shot method needs no shots at all.")
+    if axes.draw is DrawRule.FILE:
+        raise UsageError("--draw file needs the list: write --draw file:PATH, or --support PATH.")
     if axes.targets and not axes.protocol.transfers:
         raise UsageError(
             f"--targets {','.join(axes.targets)} means nothing for {axes.protocol}, which scores the dataset it trains "

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from datasets_registry._errors import DataError, ShotsError
+from datasets_registry._manifest import SupportList, resolve
 from datasets_registry._splits import Draw, class_halves, draw_coop, draw_nested, keep_classes
 from datasets_registry._types import (
     ClassSet,
@@ -33,6 +34,7 @@ def build_task(
     seed: int,
     draw: DrawRule,
     targets: Sequence[Target] = (),
+    listed: SupportList | None = None,
 ) -> FewShotTask:
     """Draw the support set and lay out what is scored.
 
@@ -50,6 +52,7 @@ def build_task(
         seed: of the draw.
         draw: which rule picks the images.
         targets: other datasets to score on, for the two protocols that do.
+        listed: the images themselves, for the rule `file`.
 
     Returns:
         The task. Its fingerprint covers dataset name, class names, template, protocol, draw rule, keys and labels of
@@ -71,7 +74,12 @@ def build_task(
             f"Dataset {info.name!r} is test-only and has no images to train on. Score on it with --protocol "
             f"domain-generalization or cross-dataset and --targets {info.name}, or run zero_shot on it."
         )
-    drawn = _draw(info, splits, shots=shots, seed=seed, rule=draw)
+    if (draw is DrawRule.FILE) != (listed is not None):
+        raise DataError(f"Draw {draw} and a support list do not go together; use --draw file:PATH or --support PATH.")
+    if listed is not None:
+        drawn = resolve(listed, info, splits)
+    else:
+        drawn = _draw(info, splits, shots=shots, seed=seed, rule=draw)
     everything = range(n_classes)
     if protocol is EvalProtocol.BASE_TO_NEW:
         base, new = class_halves(n_classes)

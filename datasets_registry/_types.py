@@ -38,12 +38,13 @@ class DrawRule(StrEnum):
 
     `coop`: CoOp/Dassl's draw, seed for seed. `coop-sorted`: the same draw over a sorted folder listing, for datasets
     without a split file, where CoOp's own draw depends on the file system. `nested`: counter-based per class, so that 1
-    is inside 2 is inside 4 ...
+    is inside 2 is inside 4 ... `file`: no draw at all, but a list of images that was given.
     """
 
     COOP = "coop"
     COOP_SORTED = "coop-sorted"
     NESTED = "nested"
+    FILE = "file"
 
 
 @runtime_checkable

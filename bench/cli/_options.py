@@ -38,7 +38,14 @@ Seeds = Annotated[
     str,
     typer.Option("--seeds", help="A number N means the seeds 1 to N; lists 1,2,3 and ranges 4-6 too; '7,' is seed 7."),
 ]
-Draw = Annotated[str, typer.Option("--draw", help="coop (CoOp's images, seed for seed) or nested (1 in 2 in 4 ...).")]
+Draw = Annotated[str, typer.Option("--draw", help="coop (CoOp's images), nested (1 in 2 in 4 ...) or file:PATH.")]
+Supports = Annotated[
+    list[Path],
+    typer.Option(
+        "--support",
+        help="Support list in place of a draw: from `datasets draw`, or JSON lines of path and label. Repeatable.",
+    ),
+]
 Overrides = Annotated[
     list[str],
     typer.Option("--set", help="method.key=value or method.recipe.key=value; the method may be a pattern. Repeatable."),

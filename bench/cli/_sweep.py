@@ -13,7 +13,7 @@ from bench.errors import StoreLockedError, UsageError
 from bench.launch._protocol import DifficultyTask, Finished, Launcher, LaunchSummary, RunTask, Surroundings, Task
 from bench.record import RunStatus
 from bench.shards import RerunPolicy, Shards
-from bench.sweep import Axes, Plan, expand, local_weights, plan
+from bench.sweep import Axes, Plan, expand, local_weights, named_files, plan
 
 INTERRUPTED = 130
 
@@ -61,7 +61,7 @@ def describe(made: Plan) -> str:
     return f"{len(made.specs)} runs: {len(made.done)} done, {len(made.pending)} to do{retried}{measured}{left_out}"
 
 
-def carry_out(made: Plan, place: Place, backbones: list[str]) -> LaunchSummary:
+def carry_out(made: Plan, place: Place, axes: Axes) -> LaunchSummary:
     """Run what is pending, then load the shards into the database."""
     tasks: list[Task] = [DifficultyTask(*pair) for pair in made.difficulties]
     tasks += [RunTask(spec) for spec in made.pending]
@@ -71,7 +71,8 @@ def carry_out(made: Plan, place: Place, backbones: list[str]) -> LaunchSummary:
     context = RunContext(
         data_root=place.data_root,
         cache_dir=place.cache_dir,
-        weights=local_weights(backbones),
+        weights=local_weights(axes.backbones),
+        files=named_files(axes),
         device=place.device,
         threads=max(1, cores() // max(jobs, 1)),
     )

@@ -43,7 +43,7 @@ def demo(
     place = _sweep.Place(runs, None, opt.cache_folder(cache), "cpu", jobs, runner)
     made = _sweep.make_plan(axes, place, RerunPolicy.FAILED)
     remark(_sweep.describe(made))
-    summary = _sweep.carry_out(made, place, list(axes.backbones))
+    summary = _sweep.carry_out(made, place, axes)
     failed = _sweep.failures(made, summary, runs)
     _sweep.say_failures(failed)
     if not summary.interrupted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,6 +19,7 @@ def run(
     shots: opt.Shots = "16",
     seeds: opt.Seeds = "1,2,3",
     draw: opt.Draw = "coop",
+    support: opt.Supports = [],  # noqa: B006
     overrides: opt.Overrides = [],  # noqa: B006
     recipe: opt.RecipeName = "published",
     data_root: opt.DataRoot = None,
@@ -45,6 +47,9 @@ def run(
     from bench.sweep import Axes, RecipeChoice
     from datasets_registry._types import DrawRule, EvalProtocol
 
+    # a list is no rule: what zero-shot runs record is the default's name
+    listed = [Path(draw.removeprefix("file:"))] if draw.startswith("file:") else []
+    rule = "coop" if listed else draw
     axes = Axes(
         methods=opt.split_list(methods),
         datasets=opt.split_list(datasets),
@@ -52,10 +57,11 @@ def run(
         protocol=opt.parse_choice(EvalProtocol, protocol, "--protocol"),
         shots=opt.parse_numbers(shots, "--shots"),
         seeds=opt.parse_numbers(seeds, "--seeds", lone_is_count=True),
-        draw=opt.parse_choice(DrawRule, draw, "--draw"),
+        draw=opt.parse_choice(DrawRule, rule, "--draw"),
         recipe=opt.parse_choice(RecipeChoice, recipe, "--recipe"),
         overrides=overrides,
         targets=opt.split_list(targets),
+        supports=[*support, *listed],
     )
     place = _sweep.Place(runs, data_root, opt.cache_folder(cache), device, jobs, runner)
     made = _sweep.make_plan(axes, place, opt.parse_choice(RerunPolicy, rerun, "--rerun"))
@@ -67,7 +73,7 @@ def run(
 
     nothing = not made.pending and not made.difficulties
     remark(f"{_sweep.describe(made)}{'; nothing to do' if nothing else ''}")
-    summary = _sweep.carry_out(made, place, list(axes.backbones))
+    summary = _sweep.carry_out(made, place, axes)
     failed = _sweep.failures(made, summary, runs)
     if as_json:
         print_json(

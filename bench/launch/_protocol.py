@@ -155,6 +155,7 @@ class Surroundings:
             "data_root": None if context.data_root is None else str(context.data_root),
             "cache_dir": None if context.cache_dir is None else str(context.cache_dir),
             "weights": {name: str(path) for name, path in context.weights.items()},
+            "files": {digest: str(path) for digest, path in context.files.items()},
             "device": context.device,
             "threads": context.threads,
         }
@@ -163,10 +164,12 @@ class Surroundings:
     def load(cls, value: dict[str, object]) -> Self:
         """The inverse of `dump`."""
         weights = cast(dict[str, str], value["weights"])
+        files = cast(dict[str, str], value["files"])
         context = RunContext(
             data_root=None if value["data_root"] is None else Path(str(value["data_root"])),
             cache_dir=None if value["cache_dir"] is None else Path(str(value["cache_dir"])),
             weights={name: Path(path) for name, path in weights.items()},
+            files={digest: Path(path) for digest, path in files.items()},
             device=str(value["device"]),
             threads=int(str(value["threads"])),
         )

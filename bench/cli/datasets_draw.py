@@ -1,0 +1,45 @@
+"""`etl-bench datasets draw`: a few-shot draw as a list that can be kept, published and run again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli import _options as opt
+
+
+def draw(
+    name: Annotated[str, typer.Argument(help="The dataset.")],
+    shots: Annotated[int, typer.Option("--shots", min=1, help="Images a class.")] = 16,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draw.")] = 1,
+    rule: opt.Draw = "coop",
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; default: standard output.")] = None,
+    data_root: opt.DataRoot = None,
+) -> None:
+    """Write the images of a draw as JSON: keys, labels, content digests, class names and where they come from.
+
+    `etl-bench run --support FILE` runs it, on this machine or another one that has the same images.
+
+    Example: etl-bench datasets draw eurosat --shots 16 --seed 1 --out eurosat-16-1.json
+    """
+    import json
+
+    from bench.cli._print import print_line
+    from datasets_registry import EvalProtocol, build_task, get_dataset
+    from datasets_registry._build import settled_draw
+    from datasets_registry._manifest import manifest
+    from datasets_registry._types import DrawRule
+
+    info = get_dataset(name)
+    how = settled_draw(info, opt.parse_choice(DrawRule, rule, "--draw"))
+    splits = info.reader(data_root)
+    task = build_task(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=seed, draw=how)
+    text = json.dumps(manifest(task), indent=1, ensure_ascii=False)
+    if out is None:
+        print_line(text)
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text + "\n", encoding="utf-8")
+    print_line(f"{len(task.support)} images of {len(task.support.classes)} classes in {out}")

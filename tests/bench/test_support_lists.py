@@ -1,0 +1,130 @@
+"""`datasets draw` writes a list, `run --support` runs it, and the list is part of the run's identity."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from small_datasets import draw_dataset
+from typer.testing import CliRunner
+
+from bench.cli.app import app
+from bench.context import RunContext
+from bench.errors import ImpossibleCombinationError, StaleSpecError, UsageError
+from bench.launch._protocol import Surroundings
+from bench.runner import run_experiment
+from bench.sweep import Axes, expand, named_files
+from datasets_registry import DataError, DrawRule, EvalProtocol
+
+AXES = Axes(
+    ["clip_adapter"], ["eurosat"], ["ViT-tiny.random"], protocol=EvalProtocol.FEW_SHOT, shots=(1,), seeds=(1, 2)
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    draw_dataset(root, "eurosat")
+    draw_dataset(root, "dtd")
+    return root
+
+
+def drawn(data: Path, out: Path, *, seed: int = 1, name: str = "eurosat") -> Path:
+    made = CliRunner().invoke(
+        app,
+        ["datasets", "draw", name, "--shots", "2", "--seed", str(seed), "--out", str(out), "--data-root", str(data)],
+    )
+    assert made.exit_code == 0, made.output
+    assert "8 images of 4 classes" in made.output
+    return out
+
+
+def lines(path: Path, data: Path) -> Path:
+    own = json.loads(drawn(data, path.with_suffix(".own")).read_text())
+    path.write_text(
+        "\n".join(json.dumps({"impath": f"/x/{row['key']}", "label": row["label"]}) for row in own["train"])
+    )
+    return path
+
+
+def test_a_drawn_list_runs_with_its_own_shots_and_seed(data: Path, tmp_path: Path):
+    lists = [drawn(data, tmp_path / f"{seed}.json", seed=seed) for seed in (1, 2)]
+    specs = expand(replace(AXES, supports=lists, seeds=(7,)), data_root=data).specs
+    assert [(s.shots, s.seed, s.draw) for s in specs] == [(2, 1, DrawRule.FILE), (2, 2, DrawRule.FILE)]
+    assert len({s.support for s in specs}) == len({s.run_id for s in specs}) == 2
+    plain = expand(replace(AXES, shots=(2,), seeds=(1,)), data_root=data).specs[0]
+    assert plain.support is None
+    files = named_files(replace(AXES, supports=lists))
+    runs = [
+        run_experiment(
+            spec.model_copy(update={"recipe": spec.recipe | {"epochs": 1}}), RunContext(data_root=data, files=files)
+        )
+        for spec in (specs[0], plain)
+    ]
+    assert runs[0][0].provenance.support_digests == runs[1][0].provenance.support_digests
+    assert runs[0][0].scores == runs[1][0].scores, "the same images in the same order are the same training"
+
+
+def test_a_list_without_a_seed_runs_with_each_seed(data: Path, tmp_path: Path):
+    path = lines(tmp_path / "l.jsonl", data)
+    specs = expand(replace(AXES, supports=[path]), data_root=data).specs
+    assert [(s.shots, s.seed) for s in specs] == [(2, 1), (2, 2)]
+    assert len({s.task_fingerprint for s in specs}) == 1
+
+
+def test_zero_shot_beside_a_list_is_the_run_it_always_is(data: Path, tmp_path: Path):
+    axes = replace(AXES, methods=["zero_shot"])
+    with_list = expand(replace(axes, supports=[drawn(data, tmp_path / "l.json")]), data_root=data).specs
+    assert with_list == expand(axes, data_root=data).specs
+
+
+def test_lists_that_do_not_fit_the_sweep_are_refused(data: Path, tmp_path: Path):
+    ours, theirs = drawn(data, tmp_path / "o.json"), lines(tmp_path / "l.jsonl", data)
+    with pytest.raises(ImpossibleCombinationError, match="dtd: no support list is for it; see --support"):
+        expand(replace(AXES, datasets=["eurosat", "dtd"], supports=[ours]), data_root=data)
+    with pytest.raises(UsageError, match=r"l.jsonl does not name its dataset, but -d eurosat,dtd selects several"):
+        expand(replace(AXES, datasets=["eurosat", "dtd"], supports=[theirs]), data_root=data)
+    with pytest.raises(UsageError, match="gives the same list twice; give each once"):
+        expand(replace(AXES, supports=[ours, ours]), data_root=data)
+    with pytest.raises(UsageError, match="--draw file needs the list: write --draw file:PATH"):
+        expand(replace(AXES, draw=DrawRule.FILE), data_root=data)
+    with pytest.raises(DataError, match="none.json cannot be read"):
+        expand(replace(AXES, supports=[tmp_path / "none.json"]), data_root=data)
+
+
+def test_a_run_whose_list_is_gone_or_changed_is_refused(data: Path, tmp_path: Path):
+    path = drawn(data, tmp_path / "l.json")
+    axes = replace(AXES, supports=[path])
+    spec = expand(axes, data_root=data).specs[0]
+    with pytest.raises(StaleSpecError, match=r"needs the support list \w+; give its file again with --support FILE"):
+        run_experiment(spec, RunContext(data_root=data))
+    files = named_files(axes)
+    path.write_text(path.read_text() + "\n")
+    with pytest.raises(StaleSpecError, match=r"l.json changed since this run was planned; plan it again"):
+        run_experiment(spec, RunContext(data_root=data, files=files))
+
+
+def test_files_travel_to_workers(tmp_path: Path):
+    there = Surroundings(tmp_path, RunContext(files={"ab": tmp_path / "l.json"}))
+    assert Surroundings.load(json.loads(json.dumps(there.dump()))) == there
+
+
+def test_both_options_of_run_plan_the_same(data: Path, tmp_path: Path):
+    path = drawn(data, tmp_path / "l.json")
+    plans = []
+    for option in (["--support", str(path)], ["--draw", f"file:{path}"]):
+        command = ["run", "-m", "clip_adapter", "-d", "eurosat", "-b", "ViT-tiny.random", "--protocol", "few-shot"]
+        command += [*option, "--dry-run", "--json", "--data-root", str(data), "--runs", str(tmp_path / "runs")]
+        made = CliRunner().invoke(app, command)
+        assert made.exit_code == 0, made.output
+        plans.append([row["run_id"] for row in json.loads(made.stdout)])
+    assert plans[0] == plans[1]
+    assert len(plans[0]) == 1
+
+
+def test_draw_prints_to_standard_output_without_out(data: Path):
+    made = CliRunner().invoke(app, ["datasets", "draw", "dtd", "--shots", "1", "--data-root", str(data)])
+    content = json.loads(made.stdout)
+    assert (content["dataset"], content["shots"], content["seed"], len(content["train"])) == ("dtd", 1, 1, 4)
