@@ -1,7 +1,7 @@
 """The text tower as functions over open_clip's modules: exact shared-prefix forward, and the plain one beside it.
 
-`encode` runs the prefix of `TextPrompts` once and the suffixes per class, and in the last block computes only the
-positions that are pooled. `encode_plain` pads every class to the full context and runs every position of every class,
+`encode` runs the prefix of `TextPrompts` once and the suffixes per class, packed without padding, and in the last block
+computes only the positions that are pooled. `encode_plain` pads every class to the full context and runs every position of every class,
 as the official implementations do; it is the reference that tests compare to. `encode_each` is for prefixes that
 depend on the image (CoCoOp).
 """
@@ -27,6 +27,7 @@ from methods._blocks import (
     split_heads,
     view_block,
 )
+from methods._packed import pack, prefix_states, run_packed
 from methods._prompts import TextPrompts
 
 TextHook = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -100,8 +101,15 @@ class TextTower:
             project: False returns the state after the final norm, before the projection.
         """
         self._check(prompts, deep, before_block)
-        prefix = (prompts.prefix + self.modules.positional_embedding[: prompts.prefix.shape[0]])[None]
-        pooled = self._run(prompts, prefix, deep=deep, blocks=blocks or self.views, before_block=before_block)
+        n_prefix, blocks = prompts.prefix.shape[0], blocks or self.views
+        prefix = (prompts.prefix + self.modules.positional_embedding[:n_prefix])[None]
+        if before_block is None and self.cls_embedding is None:
+            states = prefix_states(prefix, blocks, deep)
+            suffix = prompts.suffix + self.modules.positional_embedding[n_prefix : prompts.longest]
+            packing = pack(prompts.lengths, prompts.suffix.shape[1])
+            pooled = self.modules.ln_final(run_packed(suffix, packing, states, blocks))
+        else:
+            pooled = self._run(prompts, prefix, deep=deep, blocks=blocks, before_block=before_block)
         return self.project(pooled) if project else pooled
 
     def encode_each(
