@@ -316,6 +316,7 @@ CARD_COUNTS = {
     "linear_probe": 50 * 513,
     "lp_plus_plus": 50 * 512 + 2 * 50,
     "cross_modal": 50 * 512,
+    "gda": 0,
 }
 
 

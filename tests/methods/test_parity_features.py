@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from parity_kit import (
     Case,
     batch_of,
@@ -27,6 +30,7 @@ from methods._base import SupportView
 from methods.clap import CLAP, CLAPConfig
 from methods.cross_modal import RECIPE as CROSS_MODAL_RECIPE
 from methods.cross_modal import CrossModal, CrossModalConfig
+from methods.gda import ALPHAS, GDA, GDAConfig
 from methods.linear_probe import LinearProbe, LinearProbeConfig
 from methods.lp_plus_plus import LPPlusPlus, LPPlusPlusConfig
 from methods.task_res import TaskRes, TaskResConfig
@@ -324,3 +328,80 @@ def test_every_text_is_seen_once_before_any_is_seen_twice() -> None:
     drawn = torch.cat([method.draw_texts(5) for _ in range(4)])
     assert sorted(drawn[:10].tolist()) == sorted(drawn[10:].tolist()) == list(range(10))
     assert len(method.draw_texts(99)) == 10
+
+
+def numpy_gda_base(vectors: NDArray[Any], labels: NDArray[Any], *, shrunk: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Weights and biases of trained classes, from the paper's equations."""
+    n_classes, dim = labels.max() + 1, vectors.shape[1]
+    means = np.stack([vectors[labels == c].mean(axis=0) for c in range(n_classes)])
+    if shrunk:
+        centred = np.concatenate([vectors[labels == c] - means[c] for c in range(n_classes)])
+        s = np.cov(centred.T)
+        precision = dim * np.linalg.pinv((len(centred) - 1) * s + np.trace(s) * np.eye(dim))
+    else:
+        s = sum(np.cov(vectors[labels == c].T) for c in range(n_classes)) / n_classes
+        precision = np.linalg.pinv(s, rcond=dim * np.finfo(np.float32).eps)
+    bias = [np.log(1 / n_classes) - m @ precision @ m / 2 for m in means]
+    return np.stack([precision @ m for m in means]), np.array(bias)
+
+
+def numpy_gda_new(vectors: NDArray[Any], text: NDArray[Any], k: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Weights and biases of classes without images."""
+    means, precisions, dim = [], [], vectors.shape[1]
+    for w in text:
+        near = vectors[np.argsort(-(vectors @ w), kind="stable")[:k]]
+        means.append(np.concatenate([near, np.repeat(w[None], 16, axis=0)]).mean(axis=0))
+        s = (near - w).T @ (near - w) / (k - 1)
+        precisions.append(dim * np.linalg.pinv((k - 1) * s + np.trace(s) * np.eye(dim)))
+    precision = np.mean(precisions, axis=0)
+    bias = [np.log(1 / len(text)) - m @ precision @ m / 2 for m in means]
+    return np.stack([precision @ m for m in means]), np.array(bias)
+
+
+def unit(tensor: Tensor) -> NDArray[Any]:
+    array = tensor.double().numpy()
+    return array / np.linalg.norm(array, axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize(("covariance", "tolerance"), [("shrunk", 1e-5), ("class_mean", 1e-3)])
+def test_gda_is_the_formula_written_out(covariance: str, tolerance: float) -> None:
+    """In double precision here; relative to the largest logit. The plain pseudo-inverse is badly conditioned."""
+    backbone, classes, views = tiny_backbone(), class_set("base"), 4
+    support = noisy_views(support_view(backbone, classes))
+    config = GDAConfig(views=views, covariance=covariance, selection="fixed", alpha=0.3, neighbours=12, logit_scale=100)
+    method = GDA(backbone, config, generator())
+    method.prepare(support)
+    vectors = unit(support.views(views, (0.5, 1.0)).flatten(0, 1))
+    labels = np.tile(support.labels.numpy(), views)
+    image = unit(batch_of(backbone, images("test"), None).features)
+    weight, bias = numpy_gda_base(vectors, labels, shrunk=covariance == "shrunk")
+    new = class_set("new")
+    new_weight, new_bias = numpy_gda_new(vectors, unit(backbone.encode_texts(new.texts())), 12)
+    for asked, w, b in ((classes, weight, bias), (new, new_weight, new_bias)):
+        text = unit(backbone.encode_texts(asked.texts()))
+        expected = 100 * image @ text.T + 0.3 * (image @ w.T + b)
+        ours = method.classifier(asked)(batch_of(backbone, images("test"), None))
+        np.testing.assert_allclose(ours.numpy(), expected, rtol=0, atol=tolerance * np.abs(expected).max())
+
+
+def noisy_views(support: SupportView) -> SupportView:
+    """A support set whose views differ from one another."""
+    features = support.features()
+
+    def views(k: int, _: tuple[float, float]) -> Tensor:
+        noise = torch.randn(k, *features.shape, generator=generator())
+        return features + 0.1 * features.norm(dim=1).mean() / features.shape[1] ** 0.5 * noise
+
+    return SupportView(support.classes, support.labels, support.shots, support.features, views)
+
+
+def test_gda_takes_the_first_of_the_best_weights_on_validation() -> None:
+    backbone, classes = tiny_backbone(), class_set("base")
+    support = support_view(backbone, classes)
+    method = GDA(backbone, GDAConfig(views=2), generator())
+    method.prepare(support)
+    batch = batch_of(backbone, images("train")[:10], None)
+    scores = [float((method.weighted(classes, a)(batch).argmax(1) == support.labels).double().mean()) for a in ALPHAS]
+    method.calibrate(support)
+    assert method.alpha == ALPHAS[scores.index(max(scores))]
+    assert max(scores) == 1.0
