@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bench.features import FeatureStore, address
 from bench.views import CENTER_VIEW, View, render, to_pixels, view_params
+from datasets_registry._feature_bundle import FeatureRows
 from datasets_registry._types import Images, Sample
 from methods._backbone import Backbone
 from methods._base import Batch, Needs
@@ -60,7 +61,9 @@ class Inputs:
         return to_pixels(stack, self.backbone.mean, self.backbone.std).to(self.backbone.device)
 
     def features(self, images: Images, samples: Sequence[Sample], view: View) -> Tensor:
-        """Frozen features `(n, dim)`, unnormalised, on the backbone's device."""
+        """Frozen features `(n, dim)`, unnormalised, on the backbone's device; imported ones have one view only."""
+        if isinstance(images, FeatureRows):
+            return torch.from_numpy(images.rows([s.key for s in samples])).to(self.backbone.device)
         addresses = [address(images.digest(s.key), view.key) for s in samples]
         found = self._features.get(addresses, lambda some: self.pixels(images, [samples[i] for i in some], view))
         return found.to(self.backbone.device)

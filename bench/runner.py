@@ -126,7 +126,7 @@ def measure_difficulty(backbone: str, dataset: str, context: RunContext) -> list
         measures = difficulty.measure(
             features[rows].cpu().numpy(),
             [sample.label for sample in kept],
-            inputs.backbone.encode_texts(classes.texts()).cpu().numpy(),
+            inputs.backbone.class_texts(classes, info.template).cpu().numpy(),
             inputs.backbone.logit_scale,
         )
         records.append(

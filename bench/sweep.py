@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench._overrides import Override, apply_overrides, check_overrides, parse_overrides
 from bench.errors import ImpossibleCombinationError, UsageError
@@ -319,12 +319,14 @@ class _Expander:
     ) -> Iterable[ExperimentSpec]:
         if item.info.name in {what for what, _ in self.refused}:
             return
-        if item.info.vision_transformer and not backbone.is_vision_transformer:
-            self._refuse(
-                f"{item.info.name} on {backbone.slug}",
-                "it adds tokens to the image tower, which is no transformer there; use a ViT backbone.",
-                named=item.named,
-            )
+        from bench.compatibility import why_apart, why_not
+
+        info = get_dataset(dataset)
+        if reason := why_apart(info, backbone):
+            self._refuse(f"{dataset} on {backbone.slug}", reason, named=item.named)
+            return
+        if reason := why_not(item.info, backbone):
+            self._refuse(f"{item.info.name} on {backbone.slug}", reason, named=item.named)
             return
         axes = self.axes
         for asked, fingerprint in fingerprints.items():
@@ -332,7 +334,7 @@ class _Expander:
                 yield ExperimentSpec(
                     method=item.info.name,
                     config=item.config.model_dump(mode="json"),
-                    recipe=None if item.recipe is None else item.recipe.at(asked.shots).model_dump(mode="json"),
+                    recipe=_settled(item.recipe, asked.shots, info),
                     backbone=backbone.slug,
                     dataset=dataset,
                     task_fingerprint=fingerprint,
@@ -385,6 +387,14 @@ def local_weights(backbones: Sequence[str]) -> dict[str, Path]:
         if equals:
             found[spec.slug] = Path(rest).absolute()
     return found
+
+
+def _settled(recipe: Recipe | None, shots: int, dataset: DatasetInfo) -> dict[str, Any] | None:
+    """The recipe as it is written into a spec: epochs for that many shots, and no views where features are imported."""
+    if recipe is None:
+        return None
+    settled = recipe.at(shots)
+    return (settled if dataset.backbone is None else settled.on_stored_features()).model_dump(mode="json")
 
 
 def _backbones(texts: Sequence[str]) -> list[BackboneSpec]:

@@ -2,7 +2,7 @@
 
 from datasets_registry._build import build_task, eval_fingerprint
 from datasets_registry._errors import BenchError, DataError, RegistrationError, ShotsError, UnknownNameError
-from datasets_registry._extern import DATASETS_GROUP, load_entry_points, load_own_datasets
+from datasets_registry._extern import DATASETS_GROUP, load_entry_points, load_feature_bundles, load_own_datasets
 from datasets_registry._registry import (
     DATASETS,
     Registry,
@@ -54,3 +54,4 @@ __all__ = [
 import_catalogue(__name__, __path__)
 load_entry_points(DATASETS_GROUP, DATASETS)
 load_own_datasets()
+load_feature_bundles()

@@ -60,6 +60,21 @@ def load_own_datasets() -> None:
             _leave_out(DATASETS, name, text if str(path) in text else f"{path}: {text}")
 
 
+def load_feature_bundles() -> None:
+    """Register every imported feature bundle, `NAME/bundle.json` in the same folders."""
+    for folder in own_folders(os.environ):
+        for path in sorted(folder.glob("*/bundle.json")) if folder.is_dir() else []:
+            name = path.parent.name
+            if name.startswith(".") or name in DATASETS:
+                continue
+            from datasets_registry._feature_bundle import FeatureBundle  # pydantic, which few need here
+
+            try:
+                DATASETS.add(name, FeatureBundle(path.parent).info())
+            except BenchError as error:
+                _leave_out(DATASETS, name, str(error))
+
+
 def own_folders(environment: Mapping[str, str]) -> list[Path]:
     """Where TOML files of own datasets are looked for.
 

@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from datasets_registry._errors import BenchError, UnknownNameError
+from datasets_registry._types import ClassSet
 from methods._blocks import BlockView
 from methods._demo import DEMO_ARCH, DEMO_CONFIG, DEMO_TAG, demo_state_dict
 from methods._prompts import TextPrompts, TokenizedTexts, frozen_prompts
@@ -60,6 +61,8 @@ class WeightsError(BenchError, ValueError):
 
 
 Activation = Literal["quickgelu", "gelu"]
+IMPORTED = "features"
+"""Architecture of backbones that exist only as imported features: `features.<name>`."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,9 @@ class BackboneSpec:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """open_clip's model configuration, with `quick_gelu` as the weights were trained."""
+        """open_clip's model configuration, `quick_gelu` as the weights were trained; empty for imported features."""
+        if self.imported:
+            return {}
         if self.arch in OWN_CONFIGS:
             return json.loads(json.dumps(OWN_CONFIGS[self.arch]))
         config = open_clip().get_model_config(self.arch)
@@ -119,8 +124,15 @@ class BackboneSpec:
         return trained
 
     @property
+    def imported(self) -> bool:
+        """Whether there are only features that somebody else computed, and no towers."""
+        return self.arch == IMPORTED
+
+    @property
     def is_vision_transformer(self) -> bool:
         """Whether the image tower has tokens, so that visual prompts are possible."""
+        if self.imported:
+            return False
         vision = self.config["vision_cfg"]
         timm_name = vision.get("timm_model_name")
         return timm_name.startswith("eva02") if timm_name else not isinstance(vision.get("layers"), list)
@@ -149,6 +161,11 @@ def parse_backbone(text: str) -> BackboneSpec:
     arch, dot, tag = text.partition(".")
     if not dot:
         raise UnknownNameError("backbone", text, SUGGESTED)
+    if arch == IMPORTED:
+        from methods._imported import find_imported
+
+        find_imported(tag)
+        return BackboneSpec(arch, tag)
     if arch in OWN_CONFIGS:
         tags = ["random", DEMO_TAG] if arch == DEMO_ARCH else ["random"]
     elif arch in open_clip().list_models():
@@ -385,6 +402,10 @@ class Backbone:
         with torch.no_grad():
             return self.encode_prompts(frozen_prompts(self.tokenized(texts)))
 
+    def class_texts(self, classes: ClassSet, template: str) -> Float[Tensor, "n_cls dim"]:
+        """Features of the filled template, one a class, unnormalised, without gradients."""
+        return self.encode_texts(classes.texts(template))
+
 
 def load_backbone(spec: BackboneSpec, *, device: str = "cpu") -> Backbone:
     """Load a backbone; open_clip fetches named weights into its own cache the first time.
@@ -392,6 +413,10 @@ def load_backbone(spec: BackboneSpec, *, device: str = "cpu") -> Backbone:
     Raises:
         WeightsError: if weights do not fit, cannot be read, or cannot be fetched.
     """
+    if spec.imported:
+        from methods._imported import ImportedBackbone, find_imported
+
+        return ImportedBackbone(spec, find_imported(spec.tag), device)
     mean, std = CLIP_MEAN, CLIP_STD
     config = spec.config
     with torch.random.fork_rng(devices=[]):

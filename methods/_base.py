@@ -152,6 +152,7 @@ class MethodInfo:
         closed_when: which configs give up the open vocabulary (class-specific prompts), if some do.
         config_by_protocol: published settings of a protocol that differ from the config's defaults.
         needs_validation: whether `calibrate` has to be called with the few validation images.
+        learns_text: whether it runs the text tower on anything but plain class texts.
     """
 
     name: str
@@ -169,6 +170,7 @@ class MethodInfo:
     closed_when: Callable[[Any], bool] | None = None
     config_by_protocol: Mapping[EvalProtocol, Mapping[str, Any]] = field(default_factory=dict)
     needs_validation: bool = False
+    learns_text: bool = False
 
     def parameters(self, backbone: Backbone, config: Any, n_classes: int, shots: int) -> int:
         """Trainable parameters of a run."""

@@ -40,7 +40,7 @@ class TwoTowerMethod(TrainableMethod[ConfigT]):
         """Features of plain class texts, unnormalised; computed once per class list and template."""
         key = (classes.names, template)
         if key not in self._frozen:
-            self._frozen[key] = self.backbone.encode_texts(classes.texts(template))
+            self._frozen[key] = self.backbone.class_texts(classes, template)
         return self._frozen[key]
 
     def classifier(self, classes: ClassSet) -> Classifier:

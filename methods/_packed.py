@@ -52,7 +52,7 @@ def pack(lengths: Int[Tensor, " n_cls"], n_suffix: int, row: int = ROW) -> Packi
 
 @lru_cache(maxsize=64)
 def _pack(lengths: tuple[int, ...], n_suffix: int, row: int, device: torch.device) -> Packing:
-    rows: list[list[int]] = [[] for _ in range(-(-sum(lengths) // row))]
+    rows: list[list[int]] = [[] for _ in range(min(len(lengths), -(-sum(lengths) // row)))]
     filled = [(0, r) for r in range(len(rows))]
     for c in sorted(range(len(lengths)), key=lambda c: -lengths[c]):
         used, r = heapq.heappop(filled)
@@ -71,6 +71,7 @@ def _pack(lengths: tuple[int, ...], n_suffix: int, row: int, device: torch.devic
             at += lengths[c]
             ends[c] = r, at - 1
     sees = (owner[:, :, None] == owner[:, None, :]) & (place[:, :, None] >= place[:, None, :])
+    sees &= (owner >= 0)[:, :, None]
     # padding sees itself, so that no softmax runs over nothing
     sees |= np.eye(size, dtype=bool) & (owner < 0)[:, :, None]
     return Packing(*(torch.from_numpy(array).to(device) for array in (source, sees, ends)))

@@ -52,9 +52,7 @@ class Recipe(BaseModel):
     steps_per_shot: int = Field(0, ge=0, description="length as steps = this x shots instead of epochs (CLIP-LoRA)")
     steps: int = Field(0, ge=0, description="length in steps, whatever the shots, instead of epochs (cross-modal)")
     batch_size: int = Field(32, ge=0, description="images a step; 0: the whole support set")
-    drop_last: bool = Field(
-        True, description="drop an epoch's incomplete last batch once there is a whole one; Dassl"
-    )
+    drop_last: bool = Field(True, description="drop an epoch's incomplete last batch once there is a whole one; Dassl")
     schedule: Schedule = Schedule.DASSL
     min_lr: float = Field(0.0, ge=0, description="where the `cosine` schedule ends")
     eps: float | None = Field(None, gt=0, description="of adam and adamw; None: torch's default")
@@ -78,6 +76,10 @@ class Recipe(BaseModel):
     def at(self, shots: int) -> Recipe:
         """The recipe with its epochs settled for that many shots, so that equal trainings are equal recipes."""
         return self.model_copy(update={"epochs": self.epochs_for(shots), "epochs_by_shots": {}})
+
+    def on_stored_features(self) -> Recipe:
+        """The recipe where an image has one stored feature and no views: no augmentation, and a name that says so."""
+        return self.model_copy(update={"augment": False, "views": 0, "name": f"{self.name}, stored features"})
 
     def epochs_for(self, shots: int) -> int:
         """Number of epochs at that many shots."""

@@ -1,9 +1,9 @@
 """The text tower as functions over open_clip's modules: exact shared-prefix forward, and the plain one beside it.
 
 `encode` runs the prefix of `TextPrompts` once and the suffixes per class, packed without padding, and in the last block
-computes only the positions that are pooled. `encode_plain` pads every class to the full context and runs every position of every class,
-as the official implementations do; it is the reference that tests compare to. `encode_each` is for prefixes that
-depend on the image (CoCoOp).
+computes only the positions that are pooled. `encode_plain` pads every class to the full context and runs every
+position of every class, as the official implementations do; it is the reference that tests compare to. `encode_each`
+is for prefixes that depend on the image (CoCoOp).
 """
 
 from __future__ import annotations

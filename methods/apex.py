@@ -85,6 +85,7 @@ class APEX(ComposedMethod[APEXConfig]):
         config=APEXConfig,
         needs=frozenset({Needs.FEATURES, Needs.PIXELS}),
         open_vocabulary=True,
+        learns_text=True,
         vision_transformer=True,
         parameter_count=lambda b, c, n: (
             c.n_visual * b.vision_width * resolve_depth(c.visual_depth, b.vision_depth, "")

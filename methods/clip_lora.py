@@ -87,6 +87,7 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
         config=CLIPLoRAConfig,
         needs=frozenset({Needs.FEATURES, Needs.PIXELS}),
         open_vocabulary=True,
+        learns_text=True,
         vision_transformer=True,
         parameter_count=lambda b, c, n: (
             2

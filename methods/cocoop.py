@@ -84,6 +84,7 @@ class CoCoOp(TrainableMethod[CoCoOpConfig]):
         config=CoCoOpConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=True,
+        learns_text=True,
         parameter_count=parameter_count,
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
     )

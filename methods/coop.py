@@ -68,6 +68,7 @@ class CoOp(TwoTowerMethod[CoOpConfig]):
         config=CoOpConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=True,
+        learns_text=True,
         closed_when=lambda config: config.class_specific,
         parameter_count=lambda b, c, n: c.length * b.text_width * (n if c.class_specific else 1),
         recipes={

@@ -52,6 +52,7 @@ class DeepTextPrompts(ComposedMethod[DeepTextPromptsConfig]):
         config=DeepTextPromptsConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=True,
+        learns_text=True,
         parameter_count=lambda b, c, n: c.n_text * b.text_width * resolve_depth(c.depth, b.text_depth, ""),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
     )

@@ -54,6 +54,7 @@ class IVLP(ComposedMethod[IVLPConfig]):
         config=IVLPConfig,
         needs=frozenset({Needs.PIXELS}),
         open_vocabulary=True,
+        learns_text=True,
         vision_transformer=True,
         parameter_count=lambda b, c, n: (
             c.n_text * b.text_width * resolve_depth(c.text_depth, b.text_depth, "")

@@ -62,6 +62,7 @@ class KgCoOp(TwoTowerMethod[KgCoOpConfig]):
         config=KgCoOpConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=True,
+        learns_text=True,
         parameter_count=lambda b, c, n: c.length * b.text_width,
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
     )

@@ -70,6 +70,7 @@ class MaPLe(ComposedMethod[MaPLeConfig]):
         config=MaPLeConfig,
         needs=frozenset({Needs.PIXELS}),
         open_vocabulary=True,
+        learns_text=True,
         vision_transformer=True,
         parameter_count=parameter_count,
         recipes={

@@ -74,6 +74,7 @@ class ProGrad(TwoTowerMethod[ProGradConfig]):
         config=ProGradConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=True,
+        learns_text=True,
         closed_when=lambda config: config.class_specific,
         parameter_count=lambda b, c, n: c.n_ctx * b.text_width * (n if c.class_specific else 1),
         recipes={

@@ -74,6 +74,7 @@ class PromptSRC(ComposedMethod[PromptSRCConfig]):
         config=PromptSRCConfig,
         needs=frozenset({Needs.FEATURES, Needs.PIXELS}),
         open_vocabulary=True,
+        learns_text=True,
         vision_transformer=True,
         parameter_count=lambda b, c, n: (
             c.n_text * b.text_width * min(c.text_depth, b.text_depth)

@@ -41,6 +41,7 @@ class TextPromptsVisualAdapter(ComposedMethod[TextPromptsVisualAdapterConfig]):
         config=TextPromptsVisualAdapterConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=True,
+        learns_text=True,
         parameter_count=lambda b, c, n: (
             c.n_text * b.text_width * resolve_depth(c.text_depth, b.text_depth, "")
             + adapter_size(c.adapter, b.embed_dim, c.rank)

@@ -57,5 +57,5 @@ class ZeroShot(Method[ZeroShotConfig]):
         templates = ENSEMBLES[self.config.ensemble]
         if not templates or self.config.own_template:
             templates = (*templates, own)
-        text = mean_of_normalised([self.backbone.encode_texts(classes.texts(t)) for t in templates])
+        text = mean_of_normalised([self.backbone.class_texts(classes, t) for t in templates])
         return lambda batch: cosine_logits(batch.features, text, self.backbone.logit_scale)

@@ -1,0 +1,28 @@
+"""Which method can run on which backbone and dataset, told from their facts before any weight is loaded."""
+
+from __future__ import annotations
+
+from datasets_registry import DatasetInfo
+from methods import MethodInfo, Needs
+from methods._backbone import BackboneSpec
+
+
+def why_not(method: MethodInfo, backbone: BackboneSpec) -> str | None:
+    """The reason why a method cannot run on a backbone, with the remedy; None if it can."""
+    if backbone.imported:
+        if Needs.PIXELS in method.needs:
+            return "it reads images, and imported features have none; use a method that needs features only."
+        if method.learns_text:
+            return "it learns texts, and imported features bring no text tower; use a method with plain class texts."
+    if method.vision_transformer and not backbone.is_vision_transformer:
+        return "it adds tokens to the image tower, which is no transformer there; use a ViT backbone."
+    return None
+
+
+def why_apart(dataset: DatasetInfo, backbone: BackboneSpec) -> str | None:
+    """The reason why a dataset cannot be used with a backbone, with the remedy; None if it can."""
+    if dataset.backbone is not None and dataset.backbone != backbone.slug:
+        return f"its features were made with {dataset.backbone}; use -b {dataset.backbone}."
+    if dataset.backbone is None and backbone.imported:
+        return f"{backbone.slug} has features of imported datasets only; use a backbone with towers."
+    return None

@@ -1,0 +1,218 @@
+"""Imported features: checked on the way in, run like any dataset, and never a wrong number."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from bench import runner
+from bench.compatibility import why_apart, why_not
+from bench.context import RunContext
+from bench.errors import ImpossibleCombinationError
+from bench.feature_import import class_names, read_arrays, take
+from bench.sweep import Axes, expand
+from datasets_registry import DATASETS, DataError, EvalProtocol, UnknownNameError, get_dataset
+from datasets_registry._extern import load_feature_bundles
+from datasets_registry._feature_bundle import FeatureBundle, import_bundle
+from methods import METHODS
+from methods._backbone import BackboneSpec, load_backbone, parse_backbone
+
+NAMES = ["ant", "bee", "cat", "dog"]
+
+
+def bundle_arguments(**changes: object) -> dict[str, object]:
+    """Four classes around their text features, 12 wide, 6 training and 10 test images each."""
+    rng = np.random.default_rng(0)
+    text = rng.standard_normal((4, 12)).astype(np.float32)
+
+    def around(n: int) -> tuple[np.ndarray, np.ndarray]:
+        labels = np.repeat(np.arange(4), n)
+        return (text[labels] + 0.8 * rng.standard_normal((4 * n, 12))).astype(np.float16), labels.astype(np.int16)
+
+    arguments: dict[str, object] = {
+        "name": "toy_features",
+        "backbone": "toy-clip",
+        "class_names": NAMES,
+        "text_features": text,
+        "splits": {"train": around(6), "test": around(10), "val": around(2)},
+    }
+    return arguments | changes
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ETL_BENCH_DATASETS", str(tmp_path))
+    yield tmp_path
+    runner._inputs.cache_clear()
+    runner._read_splits.cache_clear()
+    if "toy_features" in DATASETS:
+        DATASETS.remove("toy_features")
+
+
+@pytest.fixture
+def imported(home: Path) -> FeatureBundle:
+    bundle = import_bundle(**bundle_arguments())  # type: ignore[arg-type]
+    load_feature_bundles()
+    return bundle
+
+
+AXES = Axes(
+    ["zero_shot"], ["toy_features"], ["features.toy-clip"], protocol=EvalProtocol.FEW_SHOT, shots=(4,), seeds=(1,)
+)
+
+
+def test_zero_shot_accuracy_is_that_of_the_arrays(imported: FeatureBundle) -> None:
+    features, labels = bundle_arguments()["splits"]["test"]  # type: ignore[index]
+    text = bundle_arguments()["text_features"]
+    cosine = features.astype(np.float32) @ (text / np.linalg.norm(text, axis=1, keepdims=True)).T  # type: ignore[operator]
+    expected = float(np.mean(cosine.argmax(1) == labels))
+    (spec,) = expand(AXES).specs
+    record, _ = runner.run_experiment(spec, RunContext())
+    assert record.scores[0].accuracy == pytest.approx(expected)
+    assert record.scores[0].n == 40
+    measured = runner.measure_difficulty("features.toy-clip", "toy_features", RunContext())[0].measures
+    assert measured["zero_shot_accuracy"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("protocol", list(EvalProtocol)[:2])
+def test_every_feature_method_that_says_it_can_does(imported: FeatureBundle, protocol: EvalProtocol) -> None:
+    spec_of = BackboneSpec("features", "toy-clip")
+    able = [n for n in METHODS if why_not(METHODS.get(n).info, spec_of) is None]
+    assert {"zero_shot", "clip_adapter", "text_adapter", "visual_adapter"} <= set(able)
+    axes = replace(AXES, methods=["all"], protocol=protocol, recipe="demo")
+    specs = expand(axes).specs
+    assert {s.method for s in specs} <= set(able)
+    for spec in specs:
+        record, _ = runner.run_experiment(spec, RunContext())
+        assert record.cost is not None
+        assert record.cost.image_passes == record.cost.prompted_image_passes == 0
+        if spec.recipe:
+            assert spec.recipe["name"].endswith("stored features")
+            assert spec.recipe["augment"] is False
+
+
+@pytest.mark.parametrize(
+    ("method", "reason"), [("vpt", "imported features have none"), ("coop", "bring no text tower")]
+)
+def test_methods_that_need_more_are_refused_before_anything_runs(
+    imported: FeatureBundle, method: str, reason: str
+) -> None:
+    with pytest.raises(ImpossibleCombinationError, match=reason):
+        expand(Axes([method], ["toy_features"], ["features.toy-clip"], shots=(4,), seeds=(1,)))
+
+
+def test_a_bundle_lives_on_its_backbone_only(imported: FeatureBundle) -> None:
+    with pytest.raises(ImpossibleCombinationError, match=r"made with features.toy-clip; use -b features.toy-clip"):
+        expand(Axes(["zero_shot"], ["toy_features"], ["ViT-tiny.random"]))
+    assert why_apart(get_dataset("spectrum_basic"), BackboneSpec("features", "toy-clip")) is not None
+    with pytest.raises(UnknownNameError, match="Did you mean 'toy-clip'"):
+        parse_backbone("features.toy-clop")
+
+
+def test_changed_arrays_are_noticed(imported: FeatureBundle) -> None:
+    path = imported.folder / "arrays.npz"
+    content = bytearray(path.read_bytes())
+    content[200] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="its checksum differs"):
+        FeatureBundle(imported.folder).splits()
+
+
+def test_a_broken_bundle_leaves_the_rest_of_the_catalogue(home: Path) -> None:
+    (home / "toy_features").mkdir()
+    (home / "toy_features" / "bundle.json").write_text("{}")
+    load_feature_bundles()
+    with pytest.raises(Exception, match="describes no feature bundle"):
+        get_dataset("toy_features")
+
+
+def test_duplicate_names_are_numbered_so_that_each_has_its_own_row(home: Path) -> None:
+    bundle = import_bundle(**bundle_arguments(class_names=["ant", "bee", "ant", "dog"]))  # type: ignore[arg-type]
+    assert bundle.facts.class_names == ("ant (1)", "bee", "ant (2)", "dog")
+
+
+def broken(key: str, part: int, value: np.ndarray) -> dict[str, object]:
+    splits = dict(bundle_arguments()["splits"])  # type: ignore[call-overload]
+    pair = list(splits[key])
+    pair[part] = value
+    return {"splits": splits | {key: tuple(pair)}}
+
+
+TRAIN = bundle_arguments()["splits"]["train"]  # type: ignore[index]
+WITH_NAN = TRAIN[0].copy()
+WITH_NAN[5, 3] = np.nan
+WITH_ZERO = TRAIN[0].copy()
+WITH_ZERO[2] = 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (broken("train", 0, WITH_NAN), "train features holds NaN or infinite values in 1 rows, the first is row 5"),
+        (broken("train", 0, WITH_ZERO), "1 rows of zeros, the first is row 2"),
+        (broken("train", 0, TRAIN[0][:, :8]), "is 8 wide, text_features 12; both must come from one model"),
+        (broken("train", 0, TRAIN[0][0]), r"has shape \(12,\)"),
+        (broken("train", 1, TRAIN[1] + 1), r"train label 4 of row 18 is not in 0\.\.3"),
+        (broken("train", 1, TRAIN[1][:3]), "there are 24 features; give one label a row"),
+        (broken("train", 1, TRAIN[1].astype(np.float32)), "labels are float32; give whole numbers"),
+        ({"class_names": NAMES[:3]}, "3 class names but 4 rows"),
+        ({"splits": {"train": TRAIN}}, "The test split is empty"),
+        ({"name": "Toy Features"}, "name 'Toy Features'"),
+        ({"backbone": "a/b"}, "backbone 'a/b'"),
+        ({"logit_scale": -1.0}, "logit_scale -1.0"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_named(home: Path, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        import_bundle(**bundle_arguments(**changes))  # type: ignore[arg-type]
+    assert list(home.iterdir()) == [], "nothing half-written stays"
+
+
+def test_an_existing_name_is_not_overwritten(imported: FeatureBundle) -> None:
+    with pytest.raises(DataError, match="exists already; give another --name"):
+        import_bundle(**bundle_arguments())  # type: ignore[arg-type]
+
+
+def test_files_are_read_without_unpickling(tmp_path: Path) -> None:
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.savez(tmp_path / "a.npz", x=array)
+    save_file({"x": array}, tmp_path / "a.safetensors")
+    for file in ("a.npz", "a.safetensors"):
+        assert np.array_equal(take(read_arrays(tmp_path / file), "x", tmp_path / file), array)
+    with pytest.raises(UnknownNameError, match=r"Unknown array in a.npz 'y'.*Registered: x"):
+        take(read_arrays(tmp_path / "a.npz"), "y", tmp_path / "a.npz")
+    np.savez(tmp_path / "b.npz", x=np.array([{"code": "runs"}], dtype=object))
+    for name, content in (("c.npz", b"PK no zip"), ("d.safetensors", b"<html>")):
+        (tmp_path / name).write_bytes(content)
+    for file in ("b.npz", "c.npz", "d.safetensors", "missing.npz"):
+        with pytest.raises(DataError, match="cannot be read as plain arrays"):
+            read_arrays(tmp_path / file)
+
+
+def test_class_names_come_from_lines_json_or_wordnet_lines(tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("ant\n\nbee hive\n")
+    (tmp_path / "list.json").write_text(json.dumps(["ant", "bee hive"]))
+    (tmp_path / "wordnet.txt").write_text("n01440764 ant\nn01443537 bee hive\n")
+    for file in ("lines.txt", "list.json", "wordnet.txt"):
+        assert class_names(tmp_path / file) == ["ant", "bee hive"]
+    (tmp_path / "bad.json").write_text("{}")
+    with pytest.raises(DataError, match="is no list of names"):
+        class_names(tmp_path / "bad.json")
+
+
+def test_the_backbone_has_texts_and_no_towers(imported: FeatureBundle) -> None:
+    backbone = load_backbone(parse_backbone("features.toy-clip"))
+    classes = get_dataset("toy_features")
+    assert backbone.embed_dim == 12
+    assert backbone.logit_scale == 100
+    assert backbone.encode_texts(["cat", "ant"]).shape == (2, 12)
+    with pytest.raises(UnknownNameError, match="class of imported text features 'a photo of a cat.'"):
+        backbone.encode_texts(["a photo of a cat."])
+    with pytest.raises(Exception, match="no image tower"):
+        backbone.encode_image(None)  # type: ignore[arg-type]
+    assert classes.backbone == backbone.slug
