@@ -78,14 +78,14 @@ def _pack(lengths: tuple[int, ...], n_suffix: int, row: int, device: torch.devic
 
 
 def prefix_states(
-    prefix: Float[Tensor, "1 n_prefix width"], blocks: Sequence[BlockView], deep: Sequence[Tensor]
+    prefix: Float[Tensor, "n_each n_prefix width"], blocks: Sequence[BlockView], deep: Sequence[Tensor]
 ) -> list[tuple[Tensor, Tensor]]:
-    """Keys and values of the shared prefix in front of each block, `(1, heads, n_prefix, width / heads)`."""
+    """Keys and values of one or several prefixes in front of each block, `(n_each, heads, n_prefix, width / heads)`."""
     states = []
     for i, block in enumerate(blocks):
         if 1 <= i <= len(deep):
             ctx = deep[i - 1]
-            prefix = torch.cat([prefix[:, :1], ctx[None], prefix[:, 1 + ctx.shape[0] :]], dim=1)
+            prefix = torch.cat([prefix[:, :1], ctx.expand(len(prefix), -1, -1), prefix[:, 1 + ctx.shape[0] :]], dim=1)
         q, k, v = (split_heads(x, block.heads) for x in block.qkv(block.norm_1(prefix)))
         states.append((k, v))
         if i + 1 < len(blocks):
@@ -98,24 +98,30 @@ def run_packed(
     packing: Packing,
     states: Sequence[tuple[Tensor, Tensor]],
     blocks: Sequence[BlockView],
-) -> Float[Tensor, "n_cls width"]:
-    """Hidden states of each class's end-of-text behind the last block.
+) -> Float[Tensor, "n_each n_cls width"]:
+    """Hidden states of each class's end-of-text behind the last block, for each prefix.
+
+    Suffixes enter block 0 once, whatever the number of prefixes: up to there none has seen its prefix.
 
     Args:
         suffix: embedded suffixes with positions, padded layout.
         packing: of their lengths.
-        states: keys and values of the prefix by block.
+        states: keys and values of the prefixes by block.
         blocks: of the tower.
     """
     x = suffix.flatten(0, 1)[packing.source]
     n_rows, length = packing.source.shape
-    n_prefix = states[0][0].shape[2]
+    n_each, _, n_prefix, _ = states[0][0].shape
     sees = torch.cat([packing.sees.new_ones(n_rows, length, n_prefix), packing.sees], dim=2)[:, None]
+    sees = sees.repeat(n_each, 1, 1, 1)
     row, place = packing.ends.T
+    row = row + n_rows * torch.arange(n_each, device=row.device)[:, None]
     for i, (block, (prefix_k, prefix_v)) in enumerate(zip(blocks, states, strict=True)):
         q, k, v = (split_heads(part, block.heads) for part in block.qkv(block.norm_1(x)))
-        k = torch.cat([prefix_k.expand(n_rows, -1, -1, -1), k], dim=2)
-        v = torch.cat([prefix_v.expand(n_rows, -1, -1, -1), v], dim=2)
+        if i == 0:
+            x, q, k, v = (each.repeat(n_each, *(1 for _ in each.shape[1:])) for each in (x, q, k, v))
+        k = torch.cat([prefix_k.repeat_interleave(n_rows, dim=0), k], dim=2)
+        v = torch.cat([prefix_v.repeat_interleave(n_rows, dim=0), v], dim=2)
         attended = join_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=sees))
         if i + 1 == len(blocks):
             # only the end-of-text positions of the last block are ever read

@@ -104,10 +104,7 @@ class TextTower:
         n_prefix, blocks = prompts.prefix.shape[0], blocks or self.views
         prefix = (prompts.prefix + self.modules.positional_embedding[:n_prefix])[None]
         if before_block is None and self.cls_embedding is None:
-            states = prefix_states(prefix, blocks, deep)
-            suffix = prompts.suffix + self.modules.positional_embedding[n_prefix : prompts.longest]
-            packing = pack(prompts.lengths, prompts.suffix.shape[1])
-            pooled = self.modules.ln_final(run_packed(suffix, packing, states, blocks))
+            pooled = self.modules.ln_final(self._packed(prompts, prefix_states(prefix, blocks, deep), blocks)[0])
         else:
             pooled = self._run(prompts, prefix, deep=deep, blocks=blocks, before_block=before_block)
         return self.project(pooled) if project else pooled
@@ -124,12 +121,24 @@ class TextTower:
         n_images = max(1, rows // len(prompts))
         features = []
         for some in torch.split(prefixes, n_images):
-            parts = [
-                self._run(prompts.classes(start, start + rows), some, deep=(), blocks=self.views, before_block=None)
-                for start in range(0, len(prompts), rows)
-            ]
-            features.append(torch.cat([part.reshape(len(some), -1, part.shape[1]) for part in parts], dim=1))
+            states = prefix_states(some, self.views, ()) if self.cls_embedding is None else []
+            parts = []
+            for start in range(0, len(prompts), rows):
+                chosen = prompts.classes(start, start + rows)
+                if self.cls_embedding is None:
+                    parts.append(self.modules.ln_final(self._packed(chosen, states, self.views)))
+                else:
+                    whole = self._run(chosen, some, deep=(), blocks=self.views, before_block=None)
+                    parts.append(whole.reshape(len(some), -1, whole.shape[1]))
+            features.append(torch.cat(parts, dim=1))
         return self.project(torch.cat(features))
+
+    def _packed(
+        self, prompts: TextPrompts, states: Sequence[tuple[Tensor, Tensor]], blocks: Sequence[BlockView]
+    ) -> Float[Tensor, "n_each n_cls width"]:
+        """States of the pooled positions behind the last block, from the keys and values of the prefixes."""
+        positions = self.modules.positional_embedding[prompts.prefix.shape[0] : prompts.longest]
+        return run_packed(prompts.suffix + positions, pack(prompts.lengths, prompts.suffix.shape[1]), states, blocks)
 
     def _run(
         self,

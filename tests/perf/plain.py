@@ -1,0 +1,76 @@
+"""The plain way: what the official implementations do, on open_clip's own modules. Every position, class and batch.
+
+`PlainBackbone` gives a method the same answers as `Backbone` does, without any shortcut: class texts are padded to 77
+positions and run whole, texts that depend on the image run for each image, and nothing is kept. A method's step on it is
+the yardstick of `make perf` and of the equality that is asserted there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from datasets_registry._types import ClassSet
+from methods._backbone import Backbone
+from methods._prompts import TextPrompts
+
+
+def encode_text(model, embedded: Tensor, eot: Tensor, deep: Sequence[Tensor] = ()) -> Tensor:
+    """All positions of all classes through every block of open_clip, then the end-of-text position."""
+    x = embedded + model.positional_embedding
+    for i, block in enumerate(model.transformer.resblocks):
+        if 1 <= i <= len(deep):
+            ctx = deep[i - 1].expand(len(x), -1, -1)
+            x = torch.cat([x[:, :1], ctx, x[:, 1 + ctx.shape[1] :]], dim=1)
+        x = block(x, attn_mask=model.attn_mask)
+    x = model.ln_final(x)
+    return x[torch.arange(len(x)), eot] @ model.text_projection
+
+
+def encode_image(model, pixels: Tensor, prompts: Sequence[Tensor] = ()) -> Tensor:
+    """open_clip's image tower, prompts exchanged before each block."""
+    visual = model.visual
+    x = visual.conv1(pixels).flatten(2).transpose(1, 2)
+    x = torch.cat([visual.class_embedding.expand(len(x), 1, -1), x], dim=1) + visual.positional_embedding
+    n = prompts[0].shape[0] if prompts else 0
+    if prompts:
+        x = torch.cat([x, prompts[0].expand(len(x), -1, -1)], dim=1)
+    x = visual.ln_pre(x)
+    for i, block in enumerate(visual.transformer.resblocks):
+        if 1 <= i < len(prompts):
+            x = torch.cat([x[:, :-n], prompts[i].expand(len(x), -1, -1)], dim=1)
+        x = block(x)
+    return visual.ln_post(x)[:, 0] @ visual.proj
+
+
+class PlainBackbone(Backbone):
+    """The same model with open_clip's own forwards, whole and every time."""
+
+    def _padded(self, prompts: TextPrompts, prefix: Tensor) -> tuple[Tensor, Tensor]:
+        n_cls = len(prompts)
+        x = torch.cat([prefix.expand(n_cls, -1, -1), prompts.suffix], dim=1)
+        pad = self.model.token_embedding.weight[0].expand(n_cls, 77 - x.shape[1], -1)
+        return torch.cat([x, pad], dim=1), prefix.shape[0] + prompts.lengths - 1
+
+    def encode_prompts(self, prompts: TextPrompts, *, deep: Sequence[Tensor] = (), **_: object) -> Tensor:
+        return encode_text(self.model, *self._padded(prompts, prompts.prefix), deep)
+
+    def encode_prompts_each(self, prompts: TextPrompts, prefixes: Tensor) -> Tensor:
+        return torch.stack([encode_text(self.model, *self._padded(prompts, prefix)) for prefix in prefixes])
+
+    def encode_image(self, pixels: Tensor, *, prompts: Sequence[Tensor] = (), **_: object) -> Tensor:
+        return encode_image(self.model, pixels, prompts)
+
+
+def without_memory(method):
+    """APEX as its official code runs it: the distances' two text passes again in every forward."""
+    plain_frozen = method.frozen_text
+
+    def frozen_text(classes: ClassSet, template: str) -> Tensor:
+        method._frozen.clear()
+        return plain_frozen(classes, template)
+
+    method.frozen_text = frozen_text
+    return method
