@@ -35,7 +35,7 @@ typecheck: $(VENV)/.installed ## static types
 	$(BIN)/mypy
 
 perf: $(VENV)/.installed ## ratios of our way to the plain way, within one run
-	$(BIN)/python -m pytest tests/perf -q -s -p no:cacheprovider --override-ini "addopts=--import-mode=importlib"
+	PYTHONPATH=. $(BIN)/python tests/perf/run.py
 
 check: lint typecheck test ## everything a change must pass
 

@@ -54,14 +54,26 @@ class PlainBackbone(Backbone):
         pad = self.model.token_embedding.weight[0].expand(n_cls, 77 - x.shape[1], -1)
         return torch.cat([x, pad], dim=1), prefix.shape[0] + prompts.lengths - 1
 
-    def encode_prompts(self, prompts: TextPrompts, *, deep: Sequence[Tensor] = (), **_: object) -> Tensor:
+    def encode_prompts(self, prompts: TextPrompts, *, deep: Sequence[Tensor] = (), **changes: object) -> Tensor:
+        _refuse(changes)
         return encode_text(self.model, *self._padded(prompts, prompts.prefix), deep)
 
     def encode_prompts_each(self, prompts: TextPrompts, prefixes: Tensor) -> Tensor:
         return torch.stack([encode_text(self.model, *self._padded(prompts, prefix)) for prefix in prefixes])
 
-    def encode_image(self, pixels: Tensor, *, prompts: Sequence[Tensor] = (), **_: object) -> Tensor:
+    def encode_image(self, pixels: Tensor, *, prompts: Sequence[Tensor] = (), **changes: object) -> Tensor:
+        _refuse(changes)
         return encode_image(self.model, pixels, prompts)
+
+
+class ChangedBlocksError(Exception):
+    """A method that changes the blocks themselves; open_clip's forward cannot show what it should give."""
+
+
+def _refuse(changes: dict[str, object]) -> None:
+    used = [name for name, value in changes.items() if value not in (None, (), True)]
+    if used:
+        raise ChangedBlocksError(", ".join(used))
 
 
 def without_memory(method):
