@@ -160,7 +160,7 @@ GENERIC60 = (
 """The sixty that PromptSRC's teacher averages and APEX Table 8 compares with."""
 
 KGCOOP_WORDING = {"{} texture.": "a photo of a {}, a type of texture."}
-"""KgCoOp's, TCP's and CoPrompt's class texts where they differ from CoOp's for a dataset."""
+"""KgCoOp's, CLIPFit's and CoPrompt's class texts where they differ from CoOp's for a dataset."""
 
 PROGRAD_WORDING = {
     "a photo of a {}, a type of pet.": "a type of pet, a photo of a {}.",
@@ -170,3 +170,9 @@ PROGRAD_WORDING = {
     "{} texture.": "a texture of {}.",
 }
 """ProGrad's class texts where they differ from CoOp's for a dataset: the kind comes first."""
+
+TCP_WORDING = KGCOOP_WORDING | {
+    "a photo of a {}, a type of aircraft.": "a photo of an aircraft {}.",
+    "a photo of {}, a type of food.": "a photo of a {}, a type of food.",
+}
+"""TCP's frozen class texts where they differ from CoOp's for a dataset."""

@@ -1,0 +1,132 @@
+"""TCP: CoOp's context, replaced inside the text tower by tokens made from each class's own frozen text.
+
+Yao, Zhang and Xu, "TCP: Textual-based Class-aware Prompt Tuning for Visual-Language Model", CVPR 2024. Official files:
+htyao89/Textual-based_Class-aware_prompt_tuning `trainers/tcp.py`, `trainers/clip_text/model.py`. With t_c the
+normalised frozen text of class c, `W2 quickgelu(W1 t_c + b1) + b2` gives four tokens that take the place of the context
+in front of the ninth block (a mixing weight exists in the configuration, the code replaces in full). Loss: cross-entropy
+plus `8 (1 - mean_c cos(w_c, t_c))`. New classes bring their own t_c. The words behind the name are the dataset's own, as
+there, except for Cars, which gets `, a type of car` there.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from datasets_registry._types import ClassSet, EvalProtocol
+from methods._backbone import Backbone
+from methods._base import Batch, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
+from methods._composed import TwoTowerMethod
+from methods._parts import Context, linear, normal
+from methods._prompts import TextPrompts, overwrite_leading
+from methods._recipe import Optimizer, Recipe
+from methods._registry import register_method
+from methods._templates import TCP_WORDING
+
+
+class TCPConfig(MethodConfig):
+    """Context, the network that makes the class tokens, and where they enter."""
+
+    n_ctx: int = Field(4, ge=1, le=70, description="context vectors, and tokens a class; 4, TCP scripts")
+    reduction: int = Field(4, ge=1, description="feature width over hidden width of the network; 4")
+    layer: int = Field(
+        8, ge=1, description="0-based text block that the tokens enter before, at most the last; 8 of 12"
+    )
+    weight: float = Field(8.0, ge=0, description="of the distance to the frozen texts; 8, fixed in the code")
+
+
+def parameter_count(backbone: Backbone, config: TCPConfig, n_classes: int) -> int:  # noqa: ARG001
+    """Context, and both layers with their biases."""
+    hidden, tokens = backbone.embed_dim // config.reduction, config.n_ctx * backbone.text_width
+    return tokens + hidden * (backbone.embed_dim + 1) + tokens * (hidden + 1)
+
+
+class ClassAwareContext(Context):
+    """The context and the network from a class's frozen text to its tokens."""
+
+    def __init__(self, ctx: Tensor, dim: int, hidden: int, generator: torch.Generator) -> None:
+        super().__init__(ctx)
+        self.down = linear(dim, hidden, generator)
+        self.up = linear(hidden, ctx.numel(), generator)
+
+    def prompts(self, classes: ClassSet, backbone: Backbone) -> TextPrompts:
+        """The dataset's class texts with the context in place of the words in front of the name."""
+        template, front = classes.template, "a photo of a "
+        if not (template.startswith(front) and len(self.ctx) == 4):
+            template = " ".join(["X"] * len(self.ctx)) + " {}" + template.partition("{}")[2]
+        return overwrite_leading(backbone.tokenized(classes.texts(template)), self.ctx)
+
+    def tokens(self, teacher: Tensor) -> Tensor:
+        """Tokens of each class, `(n_cls, n_ctx, width)`."""
+        hidden = self.down(F.normalize(teacher, dim=-1))
+        made: Tensor = self.up(hidden * torch.sigmoid(1.702 * hidden))
+        return made.reshape(len(teacher), *self.ctx.shape)
+
+
+RECIPE = Recipe(
+    source="TCP configs/trainers/TCP; Adam's eps from its scripts and issue 3; printed for base-to-new and few-shot",
+    optimizer=Optimizer.ADAM,
+    lr=0.002,
+    eps=1e-3,
+    epochs=50,
+    batch_size=32,
+)
+
+
+@register_method
+class TCP(TwoTowerMethod[TCPConfig]):
+    """Cross-entropy with class-aware text tokens, plus the distance to the frozen texts."""
+
+    info: ClassVar[MethodInfo] = MethodInfo(
+        name="tcp",
+        title="TCP",
+        family=Family.TEXT_PROMPT,
+        summary="A context that is replaced inside the text tower by tokens made from each class's frozen text.",
+        citation="""@inproceedings{yao2024tcp,
+  title = {TCP: Textual-based Class-aware Prompt Tuning for Visual-Language Model},
+  author = {Yao, Hantao and Zhang, Rui and Xu, Changsheng},
+  booktitle = {CVPR},
+  year = {2024}
+}""",
+        config=TCPConfig,
+        needs=frozenset({Needs.FEATURES}),
+        open_vocabulary=True,
+        learns_text=True,
+        parameter_count=parameter_count,
+        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
+    )
+
+    trainable: ClassAwareContext
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        c, b, g = self.config, self.backbone, self.generator
+        ctx = normal((c.n_ctx, b.text_width), g)
+        self.trainable = ClassAwareContext(ctx, b.embed_dim, b.embed_dim // c.reduction, g).to(b.device)
+
+    def teacher(self, classes: ClassSet) -> Tensor:
+        """The frozen texts, unnormalised."""
+        return self.frozen_text(classes, TCP_WORDING.get(classes.template, classes.template))
+
+    def text_features(self, classes: ClassSet) -> Tensor:
+        layer = min(self.config.layer, self.backbone.text_depth - 1)
+        tokens = self.trainable.tokens(self.teacher(classes))
+        behind = 1 + self.config.n_ctx
+
+        def enter(i: int, prefix: Tensor, suffix: Tensor) -> tuple[Tensor, Tensor]:
+            if i != layer:
+                return prefix, suffix
+            rest = prefix[:, behind:].expand(len(tokens), -1, -1)
+            return prefix[:, :1], torch.cat([tokens, rest, suffix], dim=1)
+
+        return self.backbone.encode_prompts(self.trainable.prompts(classes, self.backbone), before_block=enter)
+
+    def loss(self, batch: Batch) -> Tensor:
+        text = self.text_features(self.support_classes)
+        logits = cosine_logits(self.image_features(batch), text, self.backbone.logit_scale)
+        distance = 1 - F.cosine_similarity(text, self.teacher(self.support_classes)).mean()
+        return F.cross_entropy(logits, batch.labels) + self.config.weight * distance

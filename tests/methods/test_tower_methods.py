@@ -1,0 +1,76 @@
+"""Methods without recorded numbers: each equals its formula, written here on open_clip's own modules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from torch import Tensor
+
+from methods._backbone import tokenize
+from methods.tcp import TCP, TCPConfig
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def prepared(method: Any, template: str = "a photo of a {}.") -> Any:
+    """Prepared and moved away from its start, as training would."""
+    method.prepare(support_view(tiny_backbone(), class_set("base", template)))
+    with torch.no_grad():
+        for parameter in method.trainable.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(4)))
+    return method
+
+
+def train_batch() -> Any:
+    index = torch.tensor([0, 3, 5, 8])
+    return batch_of(tiny_backbone(), images("train")[index], index // 2)
+
+
+def finish_text(model: Any, x: Tensor, eot: Tensor) -> Tensor:
+    """Final norm, pooling at end-of-text, projection."""
+    return model.ln_final(x)[torch.arange(len(x)), eot] @ model.text_projection
+
+
+def embedded(model: Any, texts: list[str]) -> tuple[Tensor, Tensor]:
+    tokens = tokenize(texts)
+    return model.token_embedding(tokens), tokens.argmax(dim=1)
+
+
+@pytest.mark.parametrize(
+    ("template", "student", "teacher"),
+    [
+        ("a photo of a {}, a type of pet.", "X X X X {}, a type of pet.", "a photo of a {}, a type of pet."),
+        ("{} texture.", "X X X X {} texture.", "a photo of a {}, a type of texture."),
+        ("a centered satellite photo of {}.", "X X X X {}.", "a centered satellite photo of {}."),
+        ("a photo of a person doing {}.", "a photo of a person doing {}.", "a photo of a person doing {}."),
+    ],
+)
+def test_tcp_replaces_the_context_by_tokens_of_the_class(template: str, student: str, teacher: str) -> None:
+    method = prepared(TCP(tiny_backbone(), TCPConfig(layer=1), generator()), template)
+    model, part = tiny_backbone().model, method.trainable
+    for which in ("base", "new"):
+        classes = class_set(which, template)
+        frozen = F.normalize(model.encode_text(tokenize(classes.texts(teacher))), dim=-1).detach()
+        hidden = F.linear(frozen, part.down.weight, part.down.bias)
+        tokens = F.linear(hidden * torch.sigmoid(1.702 * hidden), part.up.weight, part.up.bias).reshape(5, 4, 64)
+        x, eot = embedded(model, classes.texts(student))
+        x = torch.cat([x[:, :1], part.ctx.expand(5, -1, -1), x[:, 5:]], dim=1) + model.positional_embedding
+        for i, block in enumerate(model.transformer.resblocks):
+            if i == 1:
+                x = torch.cat([x[:, :1], tokens, x[:, 5:]], dim=1)
+            x = block(x, attn_mask=model.attn_mask)
+        expected = finish_text(model, x, eot)
+        torch.testing.assert_close(method.text_features(classes), expected, atol=1e-5, rtol=1e-5)
+        if which == "base":
+            batch = train_batch()
+            logits = 20 * F.normalize(batch.features, dim=-1) @ F.normalize(expected, dim=-1).T
+            kept = 8 * (1 - (F.normalize(expected, dim=-1) * frozen).sum(dim=1).mean())
+            torch.testing.assert_close(
+                method.loss(batch), F.cross_entropy(logits, batch.labels) + kept, atol=1e-4, rtol=1e-5
+            )
