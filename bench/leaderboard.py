@@ -349,7 +349,11 @@ def leaderboard(
         )
         for identity in sorted(labels)
     ]
-    baseline = min((entry for entry in entries if entry.method == BASELINE), key=lambda e: (-e.n, e.key), default=None)
+    baseline = min(
+        (entry for entry in entries if entry.method == BASELINE),
+        key=lambda e: ("class_text" in e.config, -e.n, e.key),
+        default=None,
+    )
     if baseline is not None:
         entries = [_with_gains(entry, baseline) for entry in entries]
     return Leaderboard(
@@ -649,6 +653,8 @@ def _labels(runs: Sequence[_Run]) -> dict[tuple[str, str, str], str]:
                     {"recipe": str(names[identity])} if by_name else _flat(json.loads(identity[2]) or {}, "recipe.")
                 )
         keys = sorted({key for values in flat.values() for key in values})
+        if any("class_text" in values for values in flat.values()):
+            flat = {identity: {"class_text": "template"} | values for identity, values in flat.items()}
         telling = [key for key in keys if len({flat[identity].get(key, "unset") for identity in siblings}) > 1]
         for identity in siblings:
             text = ", ".join(f"{key}={flat[identity].get(key, 'unset')}" for key in telling)

@@ -34,6 +34,7 @@ from datasets_registry._splits import class_halves, keep_classes
 from datasets_registry._types import ClassSet, DatasetSplits, FewShotTask, Sample, SupportSet
 from methods import Method, Recipe, SupportView, TrainableMethod, get_method
 from methods._backbone import Backbone, BackboneSpec, load_backbone, parse_backbone
+from methods._class_text import ClassText, parse_class_text
 
 EVAL_BATCH = 128
 """Test images per batch; results do not depend on it beyond rounding."""
@@ -173,6 +174,7 @@ def _task(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
         draw=spec.draw,
         targets=[(get_dataset(name), _read_splits(name, context.data_root)) for name in spec.targets],
         listed=_support_list(spec, context),
+        texts=_class_text(spec, context),
     )
     if task.fingerprint != spec.task_fingerprint:
         raise StaleSpecError(
@@ -185,7 +187,7 @@ def _task(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
 def _support_list(spec: ExperimentSpec, context: RunContext) -> SupportList | None:
     if spec.support is None:
         return None
-    listed = read_support_list(_named_file(spec.support, "support list", "--support", context))
+    listed = read_support_list(_named_file(spec.support, "support list", "--support FILE", context))
     if listed.digest != spec.support:
         raise StaleSpecError(
             f"Support list {listed.source} changed since this run was planned; plan it again with the same command."
@@ -193,9 +195,21 @@ def _support_list(spec: ExperimentSpec, context: RunContext) -> SupportList | No
     return listed
 
 
+def _class_text(spec: ExperimentSpec, context: RunContext) -> ClassText | None:
+    kind, _, value = (spec.class_text or "").partition(":")
+    if kind != "descriptions":
+        return parse_class_text(spec.class_text)
+    text = parse_class_text(f"{kind}:{_named_file(value, 'descriptions', '--class-text descriptions:FILE', context)}")
+    if text is None or text.value != value:
+        raise StaleSpecError(
+            "The descriptions changed since this run was planned; plan it again with the same command."
+        )
+    return text
+
+
 def _named_file(digest: str, what: str, option: str, context: RunContext) -> Path:
     if digest not in context.files:
-        raise StaleSpecError(f"This run needs the {what} {digest[:12]}; give its file again with {option} FILE.")
+        raise StaleSpecError(f"This run needs the {what} {digest[:12]}; give its file again with {option}.")
     return context.files[digest]
 
 

@@ -21,6 +21,7 @@ from datasets_registry._types import DatasetSplits, DrawRule, EvalProtocol
 if TYPE_CHECKING:
     from methods import MethodConfig, MethodInfo, Recipe
     from methods._backbone import BackboneSpec
+    from methods._class_text import ClassText
 
 
 class RecipeChoice(StrEnum):
@@ -48,6 +49,7 @@ class Axes:
             source itself is left out. Domain generalization without any takes ImageNet's four variants.
         supports: support lists (`datasets_registry/_manifest.py`) in place of a draw. One that names its dataset and
             seed is run for them; others need a single dataset and are run with each of `seeds`. Shots are the list's.
+        class_text: where class texts come from (`methods/_class_text.py`); None for the datasets' own templates.
     """
 
     methods: Sequence[str]
@@ -61,6 +63,7 @@ class Axes:
     overrides: Sequence[str] = ()
     targets: Sequence[str] = ()
     supports: Sequence[Path] = ()
+    class_text: str | None = None
 
 
 IMAGENET_VARIANTS = ("imagenet_v2", "imagenet_sketch", "imagenet_a", "imagenet_r")
@@ -187,11 +190,13 @@ class _Expander:
     data_root: Path | None
     refused: dict[tuple[str, str], Refusal] = field(default_factory=dict)
     read: dict[str, DatasetSplits | None] = field(default_factory=dict)
+    class_text: ClassText | None = None
 
     def expand(self) -> Expansion:
         backbones = _backbones(self.axes.backbones)
         datasets = _select(self.axes.datasets, _match_datasets)
         lists = support_lists(self.axes)
+        self.class_text = _class_text(self.axes)
         for item in self.chosen:
             self._check_method(item)
         specs: dict[str, ExperimentSpec] = {}
@@ -221,6 +226,13 @@ class _Expander:
                 item.info.name,
                 f"its parameters are tied to the training classes, so it cannot score the {others} of {protocol}; "
                 f"use --protocol {EvalProtocol.FEW_SHOT}.",
+                named=item.named,
+            )
+        if self.class_text is not None and item.info.learns_text:
+            self._refuse(
+                item.info.name,
+                f"it learns its own text input, so --class-text {self.class_text.identity} means nothing for it; run "
+                f"it without, or a method with frozen class texts.",
                 named=item.named,
             )
         if item.lacks_recipe:
@@ -288,6 +300,8 @@ class _Expander:
     def _fingerprint(
         self, info: DatasetInfo, splits: DatasetSplits, targets: Sequence[str], asked: _Asked, *, named: bool
     ) -> str | None:
+        from methods._class_text import ClassTextError
+
         axes = self.axes
         others = [(get_dataset(name), found) for name in targets if (found := self.read[name]) is not None]
         try:
@@ -300,11 +314,12 @@ class _Expander:
                 draw=self._draw(info, asked),
                 targets=others,
                 listed=asked.support,
+                texts=self.class_text,
             )
         except ShotsError as error:
             self._refuse(f"{info.name} with {asked.shots} shots", str(error), named=named)
             return None
-        except DataError as error:
+        except (DataError, ClassTextError) as error:
             self._refuse(info.name, str(error), named=named)
             return None
         return task.fingerprint
@@ -324,6 +339,10 @@ class _Expander:
         info = get_dataset(dataset)
         if reason := why_apart(info, backbone):
             self._refuse(f"{dataset} on {backbone.slug}", reason, named=item.named)
+            return
+        if self.class_text is not None and backbone.imported:
+            what = f"{dataset} with --class-text {self.class_text.identity}"
+            self._refuse(what, "its class texts are imported features; run it without --class-text.", named=item.named)
             return
         if reason := why_not(item.info, backbone):
             self._refuse(f"{item.info.name} on {backbone.slug}", reason, named=item.named)
@@ -345,6 +364,7 @@ class _Expander:
                     precision="fp32",
                     targets=tuple(targets),
                     support=asked.support.digest if asked.support else None,
+                    class_text=self.class_text.identity if self.class_text else None,
                 )
 
     def _refuse(self, what: str, reason: str, *, named: bool) -> None:
@@ -372,7 +392,24 @@ def support_lists(axes: Axes) -> list[SupportList]:
 
 def named_files(axes: Axes) -> dict[str, Path]:
     """The files that specs of this sweep name by digest; workers look them up there."""
-    return {item.digest: item.source.absolute() for item in support_lists(axes)}
+    files = {item.digest: item.source.absolute() for item in support_lists(axes)}
+    text = _class_text(axes)
+    return files if text is None or text.source is None else files | {text.value: text.source.absolute()}
+
+
+def _class_text(axes: Axes) -> ClassText | None:
+    from methods._class_text import known_variants, parse_class_text
+
+    text = parse_class_text(axes.class_text)
+    if text is not None and text.kind == "variant":
+        names = [*_select(axes.datasets, _match_datasets), *_select(axes.targets, _match_datasets)]
+        known = known_variants([get_dataset(name) for name in names])
+        if text.value not in known:
+            raise UsageError(
+                f"--class-text {text.identity}: none of the selected datasets has a template variant of that name. "
+                f"They have: {', '.join(known) or 'none'}."
+            )
+    return text
 
 
 def local_weights(backbones: Sequence[str]) -> dict[str, Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from datasets_registry._errors import DataError, ShotsError
@@ -17,10 +17,13 @@ from datasets_registry._types import (
     EvalSplit,
     FewShotTask,
     Sample,
+    Sentences,
     SupportSet,
     fingerprint,
 )
 
+ClassTexts = Callable[[DatasetInfo, Sequence[str]], Sentences]
+"""Sentences for the classes of a dataset."""
 Target = tuple[DatasetInfo, DatasetSplits]
 """A dataset to score on, as its reader found it."""
 
@@ -35,6 +38,7 @@ def build_task(
     draw: DrawRule,
     targets: Sequence[Target] = (),
     listed: SupportList | None = None,
+    texts: ClassTexts | None = None,
 ) -> FewShotTask:
     """Draw the support set and lay out what is scored.
 
@@ -53,6 +57,7 @@ def build_task(
         draw: which rule picks the images.
         targets: other datasets to score on, for the two protocols that do.
         listed: the images themselves, for the rule `file`.
+        texts: gives the sentences of classes, where they are not the dataset's own template.
 
     Returns:
         The task. Its fingerprint covers dataset name, class names, template, protocol, draw rule, keys and labels of
@@ -88,11 +93,11 @@ def build_task(
         trained, scored = everything, {"all": everything}
     _check_targets(info, splits, protocol, targets)
 
-    classes = _class_set(info, splits, trained)
+    classes = _class_set(info, splits, trained, texts)
     support = SupportSet(splits.images, keep_classes(drawn.train, trained), classes)
     validation = SupportSet(splits.images, keep_classes(drawn.val, trained), classes)
-    evals = tuple(_eval_split(name, info, splits, labels) for name, labels in scored.items()) + tuple(
-        replace(_eval_split("all", other, found, range(len(found.class_names))), name=other.name)
+    evals = tuple(_eval_split(name, info, splits, labels, texts) for name, labels in scored.items()) + tuple(
+        replace(_eval_split("all", other, found, range(len(found.class_names)), texts), name=other.name)
         for other, found in targets
     )
     return FewShotTask(
@@ -150,18 +155,21 @@ def _draw(info: DatasetInfo, splits: DatasetSplits, *, shots: int, seed: int, ru
     return draw_nested(splits.train, splits.val, dataset=info.name, shots=shots, seed=seed, class_names=names)
 
 
-def _class_set(info: DatasetInfo, splits: DatasetSplits, labels: Sequence[int]) -> ClassSet:
-    return ClassSet(tuple(splits.class_names[label] for label in labels), info.template)
+def _class_set(info: DatasetInfo, splits: DatasetSplits, labels: Sequence[int], texts: ClassTexts | None) -> ClassSet:
+    names = tuple(splits.class_names[label] for label in labels)
+    return ClassSet(names, info.template, texts(info, names) if texts else None)
 
 
-def _eval_split(name: str, info: DatasetInfo, splits: DatasetSplits, labels: Sequence[int]) -> EvalSplit:
+def _eval_split(
+    name: str, info: DatasetInfo, splits: DatasetSplits, labels: Sequence[int], texts: ClassTexts | None
+) -> EvalSplit:
     samples = keep_classes(splits.test, labels)
     if not samples:
         raise DataError(
             f"Dataset {info.name!r} has no test image of the {name} classes, so nothing can be scored. "
             f"Check the 'test' list of its split file."
         )
-    return EvalSplit(name, splits.images, samples, _class_set(info, splits, labels))
+    return EvalSplit(name, splits.images, samples, _class_set(info, splits, labels, texts))
 
 
 def _rows(samples: Sequence[Sample]) -> list[list[object]]:
@@ -178,8 +186,11 @@ def _task_fingerprint(
     evals: Sequence[EvalSplit],
 ) -> str:
     digests = [support.images.digest(sample.key) for sample in support.samples]
-    # the templates of targets are their own; tasks without targets keep the fingerprints they always had
+    # the templates of targets are their own; tasks without targets, or without sentences, keep the fingerprints they
+    # always had
     own_templates = [[split.classes.template for split in evals]] if protocol.transfers else []
+    class_sets = [support.classes, *(split.classes for split in evals)]
+    sentences = [["sentences", *(one.sentences for one in class_sets)]] if support.classes.sentences else []
     return fingerprint(
         [
             info.name,
@@ -190,5 +201,6 @@ def _task_fingerprint(
             _rows(validation.samples),
             [[split.name, list(split.classes.names), _rows(split.samples)] for split in evals],
             *own_templates,
+            *sentences,
         ]
     )

@@ -68,12 +68,20 @@ class Sample:
     label: int
 
 
+Sentences = tuple[tuple[str, ...], ...]
+"""One or more sentences for each class, in label order."""
+
+
 @dataclass(frozen=True)
 class ClassSet:
-    """What a classifier is asked to tell apart: class names in label order, and the dataset's own template."""
+    """What a classifier is asked to tell apart: class names in label order, and the dataset's own template.
+
+    `sentences`, where there are some, take the place of every template wherever class texts are frozen.
+    """
 
     names: tuple[str, ...]
     template: str
+    sentences: Sentences | None = None
 
     def __post_init__(self) -> None:
         if "{}" not in self.template:

@@ -61,6 +61,8 @@ class WeightsError(BenchError, ValueError):
 
 
 Activation = Literal["quickgelu", "gelu"]
+TEXT_CHUNK = 1024
+"""Sentences encoded at a time; results do not depend on it beyond rounding."""
 IMPORTED = "features"
 """Architecture of backbones that exist only as imported features: `features.<name>`."""
 
@@ -403,8 +405,26 @@ class Backbone:
             return self.encode_prompts(frozen_prompts(self.tokenized(texts)))
 
     def class_texts(self, classes: ClassSet, template: str) -> Float[Tensor, "n_cls dim"]:
-        """Features of the filled template, one a class, unnormalised, without gradients."""
-        return self.encode_texts(classes.texts(template))
+        """Features of the filled template, one a class, unnormalised, without gradients.
+
+        Where the classes have sentences of their own, these take the template's place: their normalised features are
+        averaged, at the length that a sentence's feature has on average.
+        """
+        if classes.sentences is None:
+            return self.encode_texts(classes.texts(template))
+        flat = [sentence for sentences in classes.sentences for sentence in sentences]
+        chunks = [self.encode_texts(flat[i : i + TEXT_CHUNK]) for i in range(0, len(flat), TEXT_CHUNK)]
+        parts = torch.split(torch.cat(chunks), [len(sentences) for sentences in classes.sentences])
+        return torch.stack([_mean_of(part) for part in parts])
+
+
+def _mean_of(features: Float[Tensor, "n dim"]) -> Float[Tensor, " dim"]:
+    """The mean direction of some features, at their mean length; one feature stays as it is."""
+    if len(features) == 1:
+        return features[0]
+    lengths = features.norm(dim=-1, keepdim=True)
+    mean = (features / lengths).mean(dim=0)
+    return mean / mean.norm() * lengths.mean()
 
 
 def load_backbone(spec: BackboneSpec, *, device: str = "cpu") -> Backbone:

@@ -26,7 +26,7 @@ class TwoTowerMethod(TrainableMethod[ConfigT]):
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        self._frozen: dict[tuple[tuple[str, ...], str], Tensor] = {}
+        self._frozen: dict[tuple[ClassSet, str], Tensor] = {}
 
     @abstractmethod
     def text_features(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
@@ -38,7 +38,7 @@ class TwoTowerMethod(TrainableMethod[ConfigT]):
 
     def frozen_text(self, classes: ClassSet, template: str) -> Float[Tensor, "n_cls dim"]:
         """Features of plain class texts, unnormalised; computed once per class list and template."""
-        key = (classes.names, template)
+        key = (classes, template)
         if key not in self._frozen:
             self._frozen[key] = self.backbone.class_texts(classes, template)
         return self._frozen[key]

@@ -34,7 +34,12 @@ class TextConfig(MethodConfig):
 def template_features(
     backbone: Backbone, classes: ClassSet, templates: Sequence[str], *, keep_underscores: bool = False
 ) -> Float[Tensor, "n_templates n_cls dim"]:
-    """Unnormalised features of the class texts under each template; names of lists stand for their templates."""
+    """Unnormalised features of the class texts under each template; names of lists stand for their templates.
+
+    Classes that have sentences of their own get those as the only row.
+    """
+    if classes.sentences is not None:
+        return backbone.class_texts(classes, classes.template)[None]
     named = {"own": (classes.template,), **TEMPLATE_LISTS}
     filled = [template for entry in templates for template in named.get(entry, (entry,))]
     if keep_underscores:

@@ -12,11 +12,11 @@ from pydantic import Field
 
 from datasets_registry._types import ClassSet
 from methods._base import Classifier, Family, Method, MethodConfig, MethodInfo, Needs, cosine_logits
+from methods._class_text import TEMPLATE_LISTS
 from methods._composed import mean_of_normalised
 from methods._registry import register_method
-from methods._templates import IMAGENET80, SELECT7
 
-ENSEMBLES: dict[str, tuple[str, ...]] = {"none": (), "select7": SELECT7, "imagenet80": IMAGENET80}
+ENSEMBLES: dict[str, tuple[str, ...]] = {"none": (), **TEMPLATE_LISTS}
 
 
 class ZeroShotConfig(MethodConfig):
@@ -25,7 +25,9 @@ class ZeroShotConfig(MethodConfig):
     template: str | None = Field(
         None, description="instead of the dataset's own template (CoOp's table)", pattern=r"\{\}"
     )
-    ensemble: Literal["none", "select7", "imagenet80"] = Field("none", description="generic templates to average over")
+    ensemble: Literal["none", "select7", "imagenet80", "generic60"] = Field(
+        "none", description="generic templates to average over"
+    )
     own_template: bool = Field(
         True, description="an ensemble also averages the dataset's own template (CoOp; not for ImageNet)"
     )

@@ -39,6 +39,14 @@ Seeds = Annotated[
     typer.Option("--seeds", help="A number N means the seeds 1 to N; lists 1,2,3 and ranges 4-6 too; '7,' is seed 7."),
 ]
 Draw = Annotated[str, typer.Option("--draw", help="coop (CoOp's images), nested (1 in 2 in 4 ...) or file:PATH.")]
+ClassText = Annotated[
+    str,
+    typer.Option(
+        "--class-text",
+        help="Frozen class texts: template (the dataset's), template:TEXT with {}, variant:NAME (a paper's), "
+        "ensemble:select7|imagenet80|generic60, or descriptions:FILE.json.",
+    ),
+]
 Supports = Annotated[
     list[Path],
     typer.Option(

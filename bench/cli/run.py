@@ -20,6 +20,7 @@ def run(
     seeds: opt.Seeds = "1,2,3",
     draw: opt.Draw = "coop",
     support: opt.Supports = [],  # noqa: B006
+    class_text: opt.ClassText = "template",
     overrides: opt.Overrides = [],  # noqa: B006
     recipe: opt.RecipeName = "published",
     data_root: opt.DataRoot = None,
@@ -62,6 +63,7 @@ def run(
         overrides=overrides,
         targets=opt.split_list(targets),
         supports=[*support, *listed],
+        class_text=class_text,
     )
     place = _sweep.Place(runs, data_root, opt.cache_folder(cache), device, jobs, runner)
     made = _sweep.make_plan(axes, place, opt.parse_choice(RerunPolicy, rerun, "--rerun"))

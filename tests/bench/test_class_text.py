@@ -1,0 +1,120 @@
+"""Class texts are part of a run's identity: two wordings are two rows, never one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from small_datasets import draw_dataset
+
+from bench.context import RunContext
+from bench.errors import ImpossibleCombinationError, StaleSpecError, UsageError
+from bench.leaderboard import leaderboard, settings
+from bench.runner import run_experiment
+from bench.shards import Shards
+from bench.spec import ExperimentSpec
+from bench.store import Store
+from bench.sweep import Axes, expand, named_files
+from datasets_registry import EvalProtocol
+from methods import METHODS, Needs
+
+AXES = Axes(["zero_shot"], ["eurosat"], ["ViT-tiny.random"], protocol=EvalProtocol.FEW_SHOT, shots=(2,), seeds=(1,))
+SENTENCES = {f"class {i}": [f"Number {i}.", f"It is the {i}th."] for i in range(4)}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    draw_dataset(root, "eurosat")
+    (root / "d.json").write_text(json.dumps(SENTENCES))
+    return root
+
+
+@pytest.fixture
+def grow(data: Path):
+    def grow(text: str | None, **changes: object) -> tuple[ExperimentSpec, ...]:
+        return expand(replace(AXES, class_text=text, **changes), data_root=data).specs  # type: ignore[arg-type]
+
+    return grow
+
+
+def test_another_wording_is_another_run(grow, data: Path):
+    texts = [None, "template:a {}.", "variant:plain", "ensemble:select7", f"descriptions:{data / 'd.json'}"]
+    specs = [grow(text)[0] for text in texts]
+    assert len({spec.run_id for spec in specs}) == len({spec.task_fingerprint for spec in specs}) == 5
+    assert specs[0].class_text is None
+    assert specs[0] == grow("template")[0]
+    assert str(specs[4].class_text).startswith("descriptions:")
+    assert str(data) not in specs[4].model_dump_json(), "files are named by content"
+
+
+def test_two_wordings_are_two_rows_and_the_plain_one_is_the_baseline(data: Path, tmp_path: Path):
+    for text in (None, "ensemble:generic60"):
+        for spec in expand(replace(AXES, class_text=text), data_root=data).specs:
+            Shards(tmp_path).write(*run_experiment(spec, RunContext(data_root=data)))
+    store = Store(tmp_path)
+    store.ingest(Shards(tmp_path))
+    frame = store.runs_frame()
+    board = leaderboard(frame, settings(frame)[0])
+    assert {entry.label for entry in board.entries} == {"class_text=ensemble:generic60", "class_text=template"}
+    assert board.baseline == "zero_shot [class_text=template]"
+
+
+def test_descriptions_are_looked_up_by_their_digest(data: Path, tmp_path: Path):
+    path = tmp_path / "d.json"
+    path.write_text(json.dumps(SENTENCES))
+    axes = replace(AXES, class_text=f"descriptions:{path}")
+    (spec,) = expand(axes, data_root=data).specs
+    files = named_files(axes)
+    record, _ = run_experiment(spec, RunContext(data_root=data, files=files))
+    assert record.cost is not None
+    assert record.cost.text_passes == 8
+    with pytest.raises(StaleSpecError, match=r"needs the descriptions \w+; give its file again with --class-text desc"):
+        run_experiment(spec, RunContext(data_root=data))
+    path.write_text(json.dumps(SENTENCES | {"class 0": ["changed"]}))
+    with pytest.raises(StaleSpecError, match="The descriptions changed since this run was planned"):
+        run_experiment(spec, RunContext(data_root=data, files=files))
+
+
+def test_methods_that_learn_their_text_are_refused(grow):
+    with pytest.raises(
+        ImpossibleCombinationError, match=r"coop: it learns its own text input, so --class-text ens"
+    ):
+        grow("ensemble:select7", methods=["coop"])
+    left = {spec.method for spec in grow("ensemble:select7", methods=["*"])}
+    assert "zero_shot" in left
+    assert not any(METHODS.get(name).info.learns_text for name in left)
+
+
+def test_a_class_without_a_description_is_refused(grow, tmp_path: Path):
+    (tmp_path / "d.json").write_text(json.dumps({"class 0": ["x"]}))
+    with pytest.raises(ImpossibleCombinationError, match="have no sentence for 3 of the 4 classes of 'eurosat'"):
+        grow(f"descriptions:{tmp_path / 'd.json'}")
+
+
+def test_a_variant_that_no_selected_dataset_has_is_refused(grow):
+    with pytest.raises(UsageError, match=r"variant:kgcoop: none of the selected datasets .* They have: plain"):
+        grow("variant:kgcoop")
+
+
+FROZEN = [info.name for info in (METHODS.get(name).info for name in METHODS) if not info.learns_text]
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_no_frozen_method_speaks_a_template_when_sentences_are_given(name: str, data: Path, monkeypatch):
+    """A method that ignored them would give the template's number under the sentences' name."""
+    from bench import runner
+
+    axes = replace(AXES, methods=[name], class_text="template:the {} it is.")
+    info = METHODS.get(name).info
+    short = [f"{name}.recipe.epochs=1"] if info.recipes else []
+    (spec,) = expand(replace(axes, overrides=short), data_root=data).specs
+    backbone = runner.shared_inputs("ViT-tiny.random", RunContext()).backbone
+    said: list[str] = []
+    plain = backbone.encode_texts
+    monkeypatch.setattr(backbone, "encode_texts", lambda texts: (said.extend(texts), plain(texts))[1])
+    run_experiment(spec, RunContext(data_root=data))
+    assert said or Needs.FEATURES in info.needs
+    assert all(text.startswith("the class ") for text in said), said
