@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-from datasets_registry._errors import RegistrationError
+from datasets_registry._errors import RegistrationError, UnknownNameError
 from datasets_registry._registry import Registry
 from methods._base import Method, MethodInfo
 
-METHODS: Registry[type[Method[Any]]] = Registry("method")
+
+class MethodRegistry(Registry[type[Method[Any]]]):
+    """Names to methods; `wrapper:host` is a wrapper (an entry of its own, such as `apex_on`) around another method."""
+
+    def __init__(self) -> None:
+        super().__init__("method")
+        self._wrappers: dict[str, Callable[[type[Method[Any]]], type[Method[Any]]]] = {}
+
+    def add_wrapper(self, name: str, around: Callable[[type[Method[Any]]], type[Method[Any]]]) -> None:
+        """Let `name:host` stand for `around(host)`."""
+        self._wrappers[name] = around
+
+    def get(self, name: str) -> type[Method[Any]]:
+        """The method of that name, or `wrapper:host`; raises UnknownNameError with near misses."""
+        wrapper, colon, host = name.partition(":")
+        if not colon:
+            return super().get(name)
+        if wrapper not in self._wrappers:
+            raise UnknownNameError("wrapper method", wrapper, self._wrappers)
+        return self._wrappers[wrapper](super().get(host))
+
+
+METHODS = MethodRegistry()
 MethodT = TypeVar("MethodT", bound=type[Method[Any]])
 
 

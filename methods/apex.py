@@ -20,12 +20,12 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
 from datasets_registry._types import ClassSet, EvalProtocol
+from methods._adaptive import class_distances, ensemble_weight
 from methods._apex_recipe import APEX_CITATION, APEX_RECIPES, TRANSFER_DEPTH
 from methods._base import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs, cosine_logits
 from methods._composed import GENERIC_TEMPLATE, ComposedMethod
@@ -146,16 +146,13 @@ class APEX(ComposedMethod[APEXConfig]):
 
     def class_distances(self, classes: ClassSet) -> tuple[Tensor, Tensor]:
         """Mean and nearest distance of each candidate class to the training classes, each `(n_cls,)`."""
-        candidates = F.normalize(self.frozen_text(classes, GENERIC_TEMPLATE), dim=-1)
-        trained = F.normalize(self.frozen_text(self.support_classes, GENERIC_TEMPLATE), dim=-1)
-        cosine = candidates @ trained.T
-        nearest = cosine.amax(dim=1) if self.config.nn_distance == "max" else cosine.amin(dim=1)
-        return 1 - cosine.mean(dim=1), 1 - nearest
+        candidates = self.frozen_text(classes, GENERIC_TEMPLATE)
+        trained = self.frozen_text(self.support_classes, GENERIC_TEMPLATE)
+        return class_distances(candidates, trained, self.config.nn_distance)
 
     def adaptive_weight(self, classes: ClassSet) -> Float[Tensor, " n_cls"]:
         """The ensemble weight of each candidate class: 1 = all adapted, for classes that were trained on."""
-        mean_distance, nearest_distance = self.class_distances(classes)
-        return torch.exp(-self.config.beta * mean_distance * (nearest_distance > self.config.eps))
+        return ensemble_weight(*self.class_distances(classes), beta=self.config.beta, eps=self.config.eps)
 
     def blended_classifier(self, classes: ClassSet, weight: Float[Tensor, " n_cls"]) -> Classifier:
         """Classifier with the given ensemble weights."""

@@ -2,9 +2,9 @@
 
 Yao, Zhang and Xu, "TCP: Textual-based Class-aware Prompt Tuning for Visual-Language Model", CVPR 2024. Official files:
 htyao89/Textual-based_Class-aware_prompt_tuning `trainers/tcp.py`, `trainers/clip_text/model.py`. With t_c the
-normalised frozen text of class c, `W2 quickgelu(W1 t_c + b1) + b2` gives four tokens that take the place of the context
-in front of the ninth block (a mixing weight exists in the configuration, the code replaces in full). Loss: cross-entropy
-plus `8 (1 - mean_c cos(w_c, t_c))`. New classes bring their own t_c. The words behind the name are the dataset's own, as
+normalised frozen text of class c, `W2 quickgelu(W1 t_c + b1) + b2` gives four tokens that take the context's place
+in front of the ninth block (a mixing weight is configurable, but the code replaces in full). Loss: cross-entropy
+plus `8 (1 - mean_c cos(w_c, t_c))`. New classes bring their own t_c. Behind the name stand the dataset's own words, as
 there, except for Cars, which gets `, a type of car` there.
 """
 

@@ -311,6 +311,7 @@ CARD_COUNTS = {
     "promptsrc": 46_080,
     "clip_lora": 184_320,
     "tcp": 331_904,
+    "apex_on": 2_048,
     "tip_adapter": 0,
     "tip_adapter_f": 16 * 50 * 512,
     "task_res": 50 * 512,

@@ -1,0 +1,106 @@
+"""APEX's adaptive ensemble around another method: `apex_on:maple`, `apex_on:kgcoop`; `apex_on` alone is CoOp's.
+
+Nobody has published it; it asks whether difficulty-aware blending helps other methods than APEX. The host is trained
+with its own settings. At inference each candidate class gets APEX's weight (Yang et al., EMNLP 2024, see `apex.py`) and
+
+    text(e) = weight(e) * t(e) + (1 - weight(e)) * t0(e)            t: the host's text, t0: the frozen one
+    image   = mean(weight) * z + (1 - mean(weight)) * z0            z: the host's image feature, z0: the frozen one
+
+on unnormalised features. Trained classes have weight 1, where this is the host itself. APEX blends around its own
+adapter, whose input is a learned prompt; a host has no such middle, so the other side is the zero-shot model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import Any, ClassVar
+
+from jaxtyping import Float
+from pydantic import Field, create_model
+from torch import Tensor
+
+from datasets_registry._errors import BenchError
+from datasets_registry._types import ClassSet
+from methods._adaptive import class_distances, ensemble_weight
+from methods._apex_recipe import APEX_CITATION
+from methods._base import Batch, Classifier, Family, Method, MethodInfo, Needs, cosine_logits
+from methods._composed import GENERIC_TEMPLATE, TwoTowerMethod
+from methods._registry import METHODS, register_method
+from methods.coop import CoOp
+
+
+class Blended(TwoTowerMethod[Any]):
+    """Stands in front of a host in a class's bases and blends what the host gives."""
+
+    def weight(self, classes: ClassSet) -> Float[Tensor, " n_cls"]:
+        """The ensemble weight of each candidate class."""
+        candidates = self.frozen_text(classes, GENERIC_TEMPLATE)
+        trained = self.frozen_text(self.support_classes, GENERIC_TEMPLATE)
+        distances = class_distances(candidates, trained, "max")
+        return ensemble_weight(*distances, beta=self.config.blend_beta, eps=self.config.blend_eps)
+
+    def classifier(self, classes: ClassSet) -> Classifier:
+        if set(classes.names) <= set(self.support_classes.names):
+            return super().classifier(classes)  # every weight is 1
+        weight = self.weight(classes)
+        frozen = self.frozen_text(classes, classes.template)
+        text = weight[:, None] * self.text_features(classes) + (1 - weight[:, None]) * frozen
+        share = float(weight.mean())
+
+        def classify(batch: Batch) -> Tensor:
+            image = share * self.image_features(batch) + (1 - share) * batch.features
+            return cosine_logits(image, text, self.backbone.logit_scale)
+
+        return classify
+
+
+def info_on(host: MethodInfo, name: str) -> MethodInfo:
+    """The facts of the ensemble around that host: the host's, with two more settings."""
+    settings: dict[str, Any] = {
+        "blend_beta": (float, Field(4.0, ge=0, description="sharpness of the ensemble weight; 4, APEX Table 12")),
+        "blend_eps": (float, Field(0.05, ge=0, description="a class nearer than this counts as trained; 0.05, APEX")),
+    }
+    return replace(
+        host,
+        name=name,
+        title=f"{host.title} + APEX ensemble",
+        family=Family.ENSEMBLE,
+        summary=f"{host.title}, blended with the pretrained model by a class's distance.",
+        citation=APEX_CITATION,
+        config=create_model(f"Blended{host.config.__name__}", __base__=host.config, **settings),
+        needs=host.needs | {Needs.FEATURES},
+        recipes={
+            protocol: recipe.model_copy(update={"source": f"{host.title}'s: {recipe.source}"})
+            for protocol, recipe in host.recipes.items()
+        },
+    )
+
+
+@cache
+def around(host: type[Method[Any]]) -> type[Method[Any]]:
+    """The ensemble around that method. Raises BenchError for one without a text and an image feature to blend."""
+    if not _fits(host):
+        fitting = [name for name in METHODS if _fits(METHODS.get(name))]
+        raise BenchError(
+            f"apex_on cannot blend {host.info.name!r}, which has no pair of text and image features of its own; "
+            f"choose one of {', '.join(fitting)}."
+        )
+    info = info_on(host.info, f"apex_on:{host.info.name}")
+    return type(
+        f"APEXOn{host.__name__}", (Blended, host), {"info": info, "__doc__": info.summary, "__module__": __name__}
+    )
+
+
+def _fits(method: type[Method[Any]]) -> bool:
+    return issubclass(method, TwoTowerMethod) and method.info.family is not Family.ENSEMBLE
+
+
+@register_method
+class APEXOn(Blended, CoOp):
+    """The ensemble around CoOp."""
+
+    info: ClassVar[MethodInfo] = info_on(CoOp.info, "apex_on")
+
+
+METHODS.add_wrapper("apex_on", around)

@@ -1,0 +1,79 @@
+"""The adaptive ensemble around other methods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from torch import Tensor
+
+from datasets_registry._errors import BenchError, UnknownNameError
+from datasets_registry._types import EvalProtocol
+from methods import METHODS, Needs, get_method
+from methods.apex import APEX, APEXConfig
+
+HOSTS = ("coop", "kgcoop", "prograd", "tcp", "ivlp", "maple", "promptsrc", "clip_lora", "clip_adapter", "vpt")
+
+
+def prepared(name: str, **config: Any) -> Any:
+    cls = get_method(name)
+    settings = cls.info.default_config(EvalProtocol.BASE_TO_NEW).model_copy(update=config)
+    method: Any = cls(tiny_backbone(), settings, torch.Generator().manual_seed(0))
+    method.prepare(support_view(tiny_backbone(), class_set("base")))
+    with torch.no_grad():
+        for parameter in method.trainable.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(4)))
+    return method
+
+
+def logits(method: Any, which: str) -> Tensor:
+    with torch.no_grad():
+        return method.classifier(class_set(which))(batch_of(tiny_backbone(), images("test"), None, method.info.needs))
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_each_host_is_blended_by_the_formula(host: str) -> None:
+    plain, blended = prepared(host), prepared(f"apex_on:{host}")
+    assert torch.equal(logits(plain, "base"), logits(blended, "base")), "trained classes are the host's"
+    apex = APEX(tiny_backbone(), APEXConfig(), torch.Generator())
+    apex.prepare(support_view(tiny_backbone(), class_set("base")))
+    classes, batch = class_set("new"), batch_of(tiny_backbone(), images("test"), None)
+    with torch.no_grad():
+        weight = apex.adaptive_weight(classes)
+        frozen = tiny_backbone().encode_texts(classes.texts())
+        text = weight[:, None] * plain.text_features(classes) + (1 - weight[:, None]) * frozen
+        share = weight.mean()
+        image = share * plain.image_features(batch) + (1 - share) * batch.features
+        expected = tiny_backbone().logit_scale * F.normalize(image, dim=-1) @ F.normalize(text, dim=-1).T
+    assert 0 < share < 1
+    torch.testing.assert_close(logits(blended, "new"), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_beta_zero_is_the_host() -> None:
+    torch.testing.assert_close(logits(prepared("apex_on:coop", blend_beta=0.0), "new"), logits(prepared("coop"), "new"))
+
+
+def test_the_facts_are_the_hosts_with_two_more_settings() -> None:
+    info, host = get_method("apex_on:maple").info, get_method("maple").info
+    assert info.name == "apex_on:maple"
+    assert info.needs == host.needs | {Needs.FEATURES}
+    assert set(info.config.model_fields) - set(host.config.model_fields) == {"blend_beta", "blend_eps"}
+    assert info.recipes[EvalProtocol.BASE_TO_NEW].lr == host.recipes[EvalProtocol.BASE_TO_NEW].lr
+    assert METHODS.match("apex_on:maple") == ["apex_on:maple"]
+    assert get_method("apex_on:maple") is get_method("apex_on:maple")
+
+
+@pytest.mark.parametrize("host", ["zero_shot", "cocoop", "tip_adapter", "apex"])
+def test_methods_without_features_of_their_own_are_refused(host: str) -> None:
+    with pytest.raises(BenchError, match=f"apex_on cannot blend '{host}'.*choose one of .*maple"):
+        get_method(f"apex_on:{host}")
+
+
+def test_unknown_wrappers_and_hosts_list_near_misses() -> None:
+    with pytest.raises(UnknownNameError, match="apex_on"):
+        get_method("apex:coop")
+    with pytest.raises(UnknownNameError, match="maple"):
+        get_method("apex_on:mapel")
