@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from bench.errors import QueryError, StoreError, StoreLockedError, StoreVersionError
+from bench.published import PUBLISHED_COLUMNS, published_digest, published_frame
 from bench.record import DifficultyRecord, Predictions, RunRecord
 from bench.shards import Shard, ShardEntry, Shards
 
@@ -102,6 +103,7 @@ class Store:
                 count += _load(connection, shards, fresh[start : start + _CHUNK])
             connection.execute("DELETE FROM difficulty")
             _insert_difficulties(connection, difficulties)
+            _refresh_published(connection)
             connection.execute("COMMIT")
             total = _one(connection, "SELECT count(*) FROM runs")
         return Ingested(loaded=count, dropped=len(gone), total=total)
@@ -153,6 +155,11 @@ class Store:
             "created_at FROM difficulty ORDER BY backbone, dataset, split, measure"
         )
 
+    def published_frame(self) -> pd.DataFrame:
+        """One row per published number, with the columns of `bench.published.published_frame`."""
+        columns = ", ".join(PUBLISHED_COLUMNS)
+        return self._frame(f"SELECT {columns} FROM published ORDER BY {columns}").astype({"shots": "Int64"})
+
     def predictions_frame(self, run_ids: str | Sequence[str]) -> pd.DataFrame:
         """One row per image of those runs, in the order of the evaluation lists."""
         asked = [run_ids] if isinstance(run_ids, str) else list(run_ids)
@@ -160,6 +167,15 @@ class Store:
             f"SELECT {_PREDICTION_COLUMNS} FROM predictions WHERE run_id IN (SELECT unnest(?)) "
             "ORDER BY run_id, split, position",
             [asked],
+        )
+
+    def outcomes_frame(self, run_ids: Sequence[str] | None = None) -> pd.DataFrame:
+        """What `bench.posthoc` and `bench.paired` need of every image, without the top-5 lists; all runs if None."""
+        return self._frame(
+            "SELECT run_id, split, position, image, label, predicted, true_logit, top_logits[1] AS top_logit, "
+            "log_sum_exp, sum_p2 FROM predictions WHERE ? OR run_id IN (SELECT unnest(?)) "
+            "ORDER BY run_id, split, position",
+            [run_ids is None, list(run_ids or [""])],
         )
 
     def query(self, sql: str) -> pd.DataFrame:
@@ -401,6 +417,15 @@ def _insert_difficulties(connection: duckdb.DuckDBPyConnection, records: Sequenc
     ]
     if rows:
         _insert(connection, "difficulty", _DIFFICULTY_COLUMNS, pd.DataFrame(rows).astype({"value": "float64"}))
+
+
+def _refresh_published(connection: duckdb.DuckDBPyConnection) -> None:
+    known = connection.execute("SELECT digest FROM published_digest").fetchall()
+    if known != [(published_digest(),)]:
+        connection.execute("DELETE FROM published")
+        _insert(connection, "published", ", ".join(PUBLISHED_COLUMNS), published_frame())
+        connection.execute("DELETE FROM published_digest")
+        connection.execute("INSERT INTO published_digest VALUES (?)", [published_digest()])
 
 
 def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:

@@ -19,6 +19,7 @@ from bench.cli.doctor import doctor
 from bench.cli.features import features_app
 from bench.cli.leaderboard import leaderboard
 from bench.cli.methods import methods
+from bench.cli.published import published
 from bench.cli.report import report
 from bench.cli.results import results_app
 from bench.cli.run import run
@@ -49,7 +50,7 @@ def _root(
     pass
 
 
-for command in (run, demo, leaderboard, report, compare, diff, methods, backbones, show, doctor):
+for command in (run, demo, leaderboard, report, compare, diff, published, methods, backbones, show, doctor):
     app.command()(command)
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(results_app, name="results")

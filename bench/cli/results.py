@@ -17,7 +17,7 @@ def sql(
     runs: opt.Runs = opt.DEFAULT_RUNS,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Answer one SQL statement over the tables runs, scores, predictions and difficulty; never writes."""
+    """Answer one SQL statement over the tables runs, scores, predictions, difficulty and published; never writes."""
     from bench.cli._print import print_rows
     from bench.store import fresh_store
 

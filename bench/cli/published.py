@@ -1,0 +1,144 @@
+"""`etl-bench published`: numbers from papers, each with its source, and ours beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli import _options as opt
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.ledger import LedgerRow
+
+_LISTED = ("method", "dataset", "protocol", "backbone", "split", "reported_in")
+
+
+def published(
+    methods: Annotated[list[str] | None, typer.Option("-m", "--methods", help="Methods, comma-separated.")] = None,
+    datasets: Annotated[
+        list[str] | None, typer.Option("-d", "--datasets", help="Datasets; also average, easy, challenge.")
+    ] = None,
+    protocol: Annotated[str | None, typer.Option("--protocol", help="Such as base-to-new or zero-shot.")] = None,
+    backbone: Annotated[str | None, typer.Option("-b", "--backbone", help="As arch.tag: ViT-B-16.openai.")] = None,
+    shots: Annotated[str | None, typer.Option("--shots", help="Such as 16 or 1,4,16.")] = None,
+    splits: Annotated[list[str] | None, typer.Option("--splits", help="base, new, H, all or target.")] = None,
+    listed: Annotated[
+        str | None, typer.Option("--list", help=f"List what there is of one of: {', '.join(_LISTED)}.")
+    ] = None,
+    ledger: Annotated[bool, typer.Option("--ledger", help="Set our runs beside the published numbers.")] = False,
+    margin: Annotated[float, typer.Option("--margin", help="Percentage points that count as equal.")] = 1.0,
+    runs: Annotated[Path, typer.Option("--runs", help="Folder of our runs, for --ledger.")] = opt.DEFAULT_RUNS,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Print published numbers in per cent as printed, with where each was read; nothing of them was measured here.
+
+    With --ledger: ours beside theirs for equal protocol, backbone, shots, dataset and split, largest gaps first. A
+    number is reproduced where two one-sided tests put our mean within the margin, not reproduced where our whole 95 %
+    interval lies beyond it, and under-powered in between.
+
+    Examples: etl-bench published -m coop,apex -d eurosat --protocol base-to-new; etl-bench published --ledger
+    """
+    from bench.cli._print import print_json, print_rows, remark
+    from bench.errors import UsageError
+    from bench.published import published_frame, select
+
+    frame = published_frame()
+    if listed is not None:
+        if listed not in _LISTED:
+            raise UsageError(f"--list {listed!r} is unknown. Allowed: {', '.join(_LISTED)}.")
+        counts = frame[listed].value_counts().sort_index()
+        print_rows(
+            [{listed: name, "numbers": int(n)} for name, n in counts.items()], [listed, "numbers"], as_json=as_json
+        )
+        return
+    chosen = select(
+        frame,
+        methods=opt.split_list(methods or []),
+        datasets=opt.split_list(datasets or []),
+        protocol=protocol,
+        backbone=backbone,
+        shots=opt.parse_numbers(shots, "--shots") if shots else (),
+        splits=opt.split_list(splits or []),
+    )
+    if ledger:
+        _print_ledger([*_ledger(runs, chosen, margin)], as_json=as_json)
+        return
+    rows = [
+        {str(name): None if _absent(value) else value for name, value in row.items()}
+        for row in chosen.astype(object).to_dict("records")
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        row["source"] = f"{row['reported_in']}, {row['source_table']}"
+        row["method"] = f"{row['method']} [{row['variant']}]" if row["variant"] else row["method"]
+    print_rows(
+        rows,
+        ["method", "protocol", "backbone", "shots", "dataset", "split", "printed", "source", "note"],
+        as_json=False,
+    )
+    remark(f"{len(rows)} published numbers; those that copy one another are not independent")
+
+
+def _ledger(runs: Path, published: pd.DataFrame, margin: float) -> list[LedgerRow]:
+    from bench.leaderboard import leaderboard, settings
+    from bench.ledger import ledger
+    from bench.store import fresh_store
+    from datasets_registry._types import EvalProtocol
+    from methods import list_methods
+
+    frame = fresh_store(runs).runs_frame()
+    boards = [leaderboard(frame, setting) for setting in settings(frame)]
+    asked = {(str(method), str(protocol)) for method, protocol in frame[["method", "protocol"]].itertuples(index=False)}
+    known = {info.name: info for info in list_methods()}
+    defaults = {
+        (method, protocol): known[method].default_config(EvalProtocol(protocol)).model_dump(mode="json")
+        for method, protocol in asked
+        if method in known
+    }
+    return ledger(boards, frame, published, defaults=defaults, margin=margin / 100)
+
+
+def _print_ledger(rows: list[LedgerRow], *, as_json: bool) -> None:
+    from bench.cli._print import print_json, print_rows, remark
+    from bench.ledger import verdicts
+
+    if as_json:
+        print_json([vars(row) for row in rows])
+        return
+    table = [
+        {
+            "entry": row.entry,
+            "setting": f"{row.backbone}, {row.protocol}, {row.shots} shots",
+            "dataset": row.dataset,
+            "split": row.split,
+            "published": f"{100 * row.published:.2f}",
+            "ours": f"{100 * row.ours:.2f}",
+            "gap": f"{100 * row.difference:+.2f}",
+            "95 %": f"{100 * row.low:+.2f} to {100 * row.high:+.2f}"
+            if row.low is not None and row.high is not None
+            else "",
+            "seeds": row.n,
+            "verdict": str(row.verdict),
+            "needs": row.seeds_needed,
+            "sources": f"{len(row.sources)}: {row.sources[0]}",
+            "note": row.note,
+        }
+        for row in rows
+    ]
+    if table:
+        print_rows(table, list(table[0]), as_json=False)
+        remark(", ".join(f"{count} {verdict}" for verdict, count in verdicts(rows).items()))
+    else:
+        remark("none of our runs asks what a published number answers: same method, protocol, backbone, shots, dataset")
+
+
+def _absent(value: object) -> bool:
+    import pandas as pd
+
+    return value is None or value is pd.NA or value != value

@@ -1,0 +1,172 @@
+"""Reads the published tables into one long frame with a citation and a note on every row."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DATASETS = (
+    "imagenet", "caltech101", "oxford_pets", "stanford_cars", "oxford_flowers", "food101", "fgvc_aircraft", "sun397",
+    "dtd", "eurosat", "ucf101",
+)  # fmt: skip
+"""The eleven datasets of the CoOp line, in its order."""
+
+PUBLISHED_COLUMNS = (
+    "method", "variant", "label", "protocol", "backbone", "shots", "dataset", "split", "metric", "value", "printed",
+    "spread", "paper", "reported_in", "source_table", "url", "note",
+)  # fmt: skip
+
+_FILES = ("tables.csv", "sources.csv", "errata.csv")
+_KEYS = ("source", "method", "variant", "label", "protocol", "backbone", "shots", "split", "metric", "paper")
+
+
+def published_frame() -> pd.DataFrame:
+    """Every published number, one a row.
+
+    Columns:
+        - `method`: the registry name where there is one; `label` as printed where that differs.
+        - `variant`: what sets the row apart from the plain method (`beta=2.0`, `SGD`); empty for the plain method.
+        - `protocol`, `backbone`, `shots` (missing where the source does not say), `dataset`, `split`.
+        - `dataset`: also `average`, `easy` and `challenge` where a mean was printed.
+        - `metric`: `accuracy` (for split `H` the harmonic mean), or a difficulty measure.
+        - `value`: a fraction for accuracies; `printed` is the text in the source.
+        - `spread`: what stands behind ± in the source, as a fraction; missing almost everywhere.
+        - `paper`: of the method; `reported_in`, `source_table`, `url`: where the number was read.
+        - `note`: known error or peculiarity; empty where none is known.
+    """
+    import pandas as pd
+
+    frame = pd.DataFrame(_rows(), columns=list(PUBLISHED_COLUMNS))
+    return frame.astype({"shots": "Int64", "value": "float64", "spread": "float64"})
+
+
+def published_difficulty() -> pd.DataFrame:
+    """Class count, zero-shot accuracy (fraction) and relative transfer difficulty by dataset and backbone.
+
+    Zero-shot accuracies are those of CoOp's templates for ViT-B/16 and RN50, open_clip's for ViT-B/32 and ViT-L/14.
+    """
+    import pandas as pd
+
+    columns = {
+        "ViT-B-16.openai": "zs_b16_coop_templates",
+        "RN50.openai": "zs_rn50_coop_templates",
+        "ViT-B-32.openai": "zs_b32_openclip",
+        "ViT-L-14.openai": "zs_l14_openclip",
+    }
+    rows = []
+    for row in csv.DictReader(_text("difficulty.csv").splitlines()):
+        for backbone, column in columns.items():
+            if row[column]:
+                zero_shot, n_classes = float(row[column]) / 100, int(row["num_classes"])
+                rows.append((row["dataset"], backbone, n_classes, zero_shot, 1 / n_classes / zero_shot))
+    names = ["dataset", "backbone", "n_classes", "zero_shot_accuracy", "relative_transfer_difficulty"]
+    return pd.DataFrame(rows, columns=names)
+
+
+@cache
+def published_digest() -> str:
+    """Changes whenever a published number, citation or note does."""
+    return hashlib.sha256("".join(_text(name) for name in _FILES).encode()).hexdigest()[:16]
+
+
+def select(
+    frame: pd.DataFrame,
+    *,
+    methods: Sequence[str] = (),
+    datasets: Sequence[str] = (),
+    protocol: str | None = None,
+    backbone: str | None = None,
+    shots: Sequence[int] = (),
+    splits: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Rows that match everything given; an empty choice takes all.
+
+    Raises:
+        UsageError: a name that no published row has.
+    """
+    kept = frame
+    for column, wanted in (
+        ("method", methods),
+        ("dataset", datasets),
+        ("protocol", [protocol] if protocol else []),
+        ("backbone", [backbone] if backbone else []),
+        ("split", splits),
+    ):
+        known = sorted(frame[column].unique())
+        for name in wanted:
+            if name not in known:
+                close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+                hint = f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+                raise UsageError(
+                    f"No published number has {column} {name!r}.{hint} `etl-bench published --list {column}` lists all."
+                )
+        if wanted:
+            kept = kept[kept[column].isin(list(wanted))]
+    if shots:
+        kept = kept[kept["shots"].isin(list(shots))]
+    return kept
+
+
+def _rows() -> Iterator[tuple[object, ...]]:
+    sources = {row["source"]: row for row in csv.DictReader(_text("sources.csv").splitlines())}
+    errata = list(csv.DictReader(_text("errata.csv").splitlines()))
+    for line in csv.DictReader(_text("tables.csv").splitlines()):
+        source = sources[line["source"]]
+        accuracy = line["metric"] == "accuracy"
+        for dataset in (name for name in line if name not in _KEYS):
+            cell = line[dataset]
+            if not cell:
+                continue
+            printed, _, spread = cell.partition("±")
+            yield (
+                line["method"],
+                line["variant"],
+                line["label"],
+                line["protocol"],
+                line["backbone"],
+                int(line["shots"]) if line["shots"] else None,
+                dataset,
+                line["split"],
+                line["metric"],
+                float(printed) / 100 if accuracy else float(printed),
+                printed,
+                float(spread) / 100 if spread else None,
+                line["paper"],
+                source["reported_in"],
+                source["table"],
+                source["url"],
+                " ".join(_note(erratum) for erratum in errata if _concerns(erratum, source, line, dataset, printed)),
+            )
+
+
+def _concerns(
+    erratum: dict[str, str], source: dict[str, str], line: dict[str, str], dataset: str, printed: str
+) -> bool:
+    """Whether an erratum speaks of that cell; an empty field fits everything, table numbers fit whole."""
+    return (
+        erratum["reported_in"] in source["reported_in"]
+        and f"{erratum['table']} " in f"{source['table']} "
+        and erratum["method"] in ("", line["method"])
+        and erratum["dataset"] in ("", dataset)
+        and erratum["split"] in ("", line["split"])
+        and (not erratum["printed"] or float(erratum["printed"]) == float(printed))
+    )
+
+
+def _note(erratum: dict[str, str]) -> str:
+    return f"Likely {erratum['likely']}. {erratum['note']}" if erratum["likely"] else erratum["note"]
+
+
+@cache
+def _text(name: str) -> str:
+    return (resources.files("bench.published") / name).read_text(encoding="utf-8")

@@ -1,0 +1,23 @@
+-- Numbers from papers, loaded from the release's own files and replaced whenever their digest changes.
+
+CREATE TABLE published (
+    method VARCHAR NOT NULL,
+    variant VARCHAR NOT NULL,            -- what sets the row apart from the plain method; empty for that
+    label VARCHAR NOT NULL,              -- as printed, where it differs from the method
+    protocol VARCHAR NOT NULL,
+    backbone VARCHAR NOT NULL,
+    shots INTEGER,                       -- NULL where the source does not say
+    dataset VARCHAR NOT NULL,            -- or average, easy, challenge
+    split VARCHAR NOT NULL,              -- all, base, new, H, target
+    metric VARCHAR NOT NULL,             -- accuracy, or a difficulty measure
+    value DOUBLE NOT NULL,               -- a fraction for accuracies
+    printed VARCHAR NOT NULL,            -- the text in the source
+    spread DOUBLE,                       -- fraction; NULL where the source prints none
+    paper VARCHAR NOT NULL,              -- of the method
+    reported_in VARCHAR NOT NULL,        -- where the number was read
+    source_table VARCHAR NOT NULL,
+    url VARCHAR NOT NULL,
+    note VARCHAR NOT NULL                -- known error or peculiarity; empty where none is known
+);
+
+CREATE TABLE published_digest (digest VARCHAR NOT NULL);

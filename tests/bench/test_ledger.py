@@ -1,0 +1,141 @@
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from worlds import make_world
+
+from bench.cli.app import main
+from bench.leaderboard import leaderboard, settings
+from bench.ledger import LedgerRow, Verdict, ledger, verdicts
+from bench.published import published_frame
+from bench.store import fresh_store
+
+
+def printed(**changes) -> dict[str, object]:
+    row: dict[str, object] = dict.fromkeys(("variant", "label", "paper", "url", "note"), "")
+    row |= {"method": "coop", "protocol": "base-to-new", "backbone": "ViT-B-16.openai", "shots": 16, "dataset": "dtd"}
+    row |= {"split": "base", "metric": "accuracy", "value": 0.8, "printed": "80.00", "spread": None}
+    return row | {"reported_in": "a paper", "source_table": "Table 1"} | changes
+
+
+def table(*rows: dict[str, object]) -> pd.DataFrame:
+    return pd.DataFrame(rows).astype({"shots": "Int64"})
+
+
+def made(folder: Path, published: pd.DataFrame, rates=None, **options) -> list[LedgerRow]:
+    """Ours: exact accuracies (no image noise between seeds) around a true rate."""
+    defaults = options.pop("defaults", None)
+    make_world(folder, rates or {"coop": {"dtd": {"base": 0.8, "new": 0.6}}}, backbone="ViT-B-16.openai", **options)
+    runs = fresh_store(folder).runs_frame()
+    boards = [leaderboard(runs, setting) for setting in settings(runs)]
+    return ledger(boards, runs, published, defaults=defaults)
+
+
+def with_scores(folder: Path, values: list[float], published: float, **options) -> LedgerRow:
+    """One row with chosen accuracies of our seeds."""
+    make_world(folder, {"coop": {"dtd": {"base": 0.8, "new": 0.6}}}, backbone="ViT-B-16.openai",
+               seeds=range(1, len(values) + 1), images=20)  # fmt: skip
+    runs = fresh_store(folder).runs_frame()
+    runs.loc[runs["split"] == "base", "accuracy"] = values
+    runs = runs.assign(**options)
+    boards = [leaderboard(runs, setting) for setting in settings(runs)]
+    (row,) = ledger(boards, runs, table(printed(value=published)))
+    return row
+
+
+def test_verdicts_by_hand(tmp_path: Path):
+    same = with_scores(tmp_path / "1", [0.801, 0.800, 0.799], 0.8)
+    assert (same.verdict, same.n, same.seeds_needed) == (Verdict.REPRODUCED, 3, None)
+    far = with_scores(tmp_path / "2", [0.70, 0.71, 0.69], 0.8)
+    assert far.verdict is Verdict.NOT_REPRODUCED
+    assert far.difference == pytest.approx(-0.1)
+    assert far.high < -0.01
+    open_ = with_scores(tmp_path / "3", [0.78, 0.80, 0.82], 0.8)
+    assert open_.verdict is Verdict.UNDER_POWERED
+    assert open_.seeds_needed is not None
+    assert open_.seeds_needed > 3
+    assert with_scores(tmp_path / "4", [0.8], 0.8).verdict is Verdict.UNDER_POWERED
+    other = with_scores(tmp_path / "5", [0.8, 0.8], 0.8, recipe_name="demo")
+    assert other.verdict is Verdict.PROTOCOL_DIFFERS
+    assert "recipe 'demo'" in other.note
+    nested = with_scores(tmp_path / "6", [0.8, 0.8], 0.8, draw="nested")
+    assert (nested.verdict, "draw 'nested'" in nested.note) == (Verdict.PROTOCOL_DIFFERS, True)
+
+
+def test_verdicts_on_worlds_of_known_truth():
+    """The rule itself: a number at the truth is hardly ever 'not reproduced', one at the margin hardly 'reproduced'."""
+    from bench.statistics import equivalence
+
+    draw = np.random.default_rng(0)
+    seeds = draw.normal(0.8, 0.004, (2000, 3))
+    at = [equivalence(list(row), margin=0.01, reference=0.80) for row in seeds]
+    edge = [equivalence(list(row), margin=0.01, reference=0.81) for row in seeds]
+    far = [equivalence(list(row), margin=0.01, reference=0.86) for row in seeds]
+    assert np.mean([test.apart for test in at]) <= 0.01
+    assert np.mean([test.equal() for test in edge]) <= 0.055
+    assert np.mean([test.apart for test in far]) >= 0.9
+
+
+def test_largest_gaps_come_first_and_copies_are_one_row(tmp_path: Path):
+    rows = made(
+        tmp_path,
+        table(
+            printed(value=0.81), printed(value=0.81, source_table="Table 2"), printed(split="new", value=0.3),
+            printed(split="H", value=0.69, note="Likely 68.6."), printed(variant="SGD", value=0.1),
+            printed(shots=4, value=0.1), printed(backbone="RN50.openai", value=0.1),
+            printed(protocol="few-shot", value=0.1),
+        ),
+    )  # fmt: skip
+    assert rows[0].split == "new"
+    assert [abs(row.difference) for row in rows] == sorted((abs(row.difference) for row in rows), reverse=True)
+    assert len(rows) == 3
+    by_split = {row.split: row for row in rows}
+    assert by_split["base"].sources == ("a paper, Table 1", "a paper, Table 2")
+    assert by_split["H"].note == "Likely 68.6."
+    assert sum(verdicts(rows).values()) == 3
+
+
+def test_zero_shot_is_exact_and_meets_the_published_zero_shot(tmp_path: Path):
+    from datasets_registry._types import EvalProtocol
+
+    rows = made(
+        tmp_path,
+        table(printed(method="zero_shot", protocol="zero-shot", shots=0, split="all", value=0.3)),
+        {"zero_shot": {"dtd": {"all": 0.5}}, "coop": {"dtd": {"all": 0.7}}},
+        protocol=EvalProtocol.FEW_SHOT,
+    )
+    (row,) = rows
+    assert (row.n, row.verdict) == (1, Verdict.NOT_REPRODUCED)
+
+
+def test_other_settings_than_the_published_are_named(tmp_path: Path):
+    published = table(printed())
+    (row,) = made(tmp_path, published, config={"n_ctx": 8}, defaults={("coop", "base-to-new"): {"n_ctx": 16}})
+    assert row.verdict is Verdict.PROTOCOL_DIFFERS
+    assert row.note == "Ours has n_ctx=8."
+
+
+def test_real_published_numbers_meet_our_names(tmp_path: Path):
+    """At least 250 cells from 6 papers can be met by methods, datasets and backbones as this project spells them."""
+    frame = published_frame()
+    ours = frame[
+        (frame["variant"] == "")
+        & (frame["backbone"] == "ViT-B-16.openai")
+        & frame["protocol"].isin(["base-to-new", "few-shot"])
+        & frame["method"].isin(["coop", "clip_adapter", "vpt", "apex", "zero_shot", "tip_adapter_f", "maple", "ivlp"])
+    ]
+    assert len(ours) >= 250
+    assert ours["reported_in"].nunique() >= 6
+
+
+def test_the_command(tmp_path: Path, capsys, monkeypatch):
+    make_world(tmp_path, {"coop": {"dtd": {"base": 0.8, "new": 0.4}}}, backbone="ViT-B-16.openai")
+    monkeypatch.setattr(sys, "argv", ["etl-bench", "published", "--ledger", "--runs", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    output = capsys.readouterr()
+    assert "verdict" in output.out
+    assert "not reproduced" in output.err
