@@ -21,6 +21,7 @@ from reports.views import (
     Cost,
     DatasetView,
     EntryView,
+    ExampleView,
     MeasureView,
     MissingView,
     PointView,
@@ -131,6 +132,7 @@ def site_view(
     generated_at: datetime | None = None,
     protocol: str | None = None,
     convention: HConvention = HConvention.H_OF_MEANS,
+    examples: Callable[[str], tuple[ExampleView, ...]] = lambda _: (),
 ) -> SiteView:
     """Everything that the page of a results database shows.
 
@@ -142,6 +144,7 @@ def site_view(
         generated_at: now, unless given.
         protocol: show this protocol only.
         convention: how H enters the average rows.
+        examples: small pictures of a dataset by its name; none unless given.
     """
     if protocol is not None:
         runs = runs[runs["protocol"] == protocol]
@@ -150,7 +153,7 @@ def site_view(
         board = leaderboard(runs, setting, convention=convention)
         what = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots} shots"
         anchor = _anchor(what, {b.anchor for b in blocks})
-        blocks.append(block_view(board, difficulty, catalogue, anchor=anchor))
+        blocks.append(block_view(board, difficulty, catalogue, anchor=anchor, examples=examples))
     once = runs.drop_duplicates("run_id")
     return SiteView(
         title="Efficient transfer learning of CLIP",
@@ -164,7 +167,14 @@ def site_view(
     )
 
 
-def block_view(board: Leaderboard, difficulty: pd.DataFrame, catalogue: Catalogue, *, anchor: str) -> BlockView:
+def block_view(
+    board: Leaderboard,
+    difficulty: pd.DataFrame,
+    catalogue: Catalogue,
+    *,
+    anchor: str,
+    examples: Callable[[str], tuple[ExampleView, ...]] = lambda _: (),
+) -> BlockView:
     """One leaderboard with its charts and sections."""
     measured = _measured(difficulty, board.setting.backbone)
     cells = {(entry.key, dataset): _cell(entry, dataset) for entry in board.entries for dataset in board.datasets}
@@ -188,7 +198,9 @@ def block_view(board: Leaderboard, difficulty: pd.DataFrame, catalogue: Catalogu
         n_runs=len({run_id for entry in board.entries for run_id in entry.run_ids}),
         baseline=board.baseline,
         entries=tuple(_entry(entry, board, catalogue.method(entry.method)) for entry in board.entries),
-        datasets=tuple(_dataset(name, measured[name], catalogue.dataset(name)) for name in board.datasets),
+        datasets=tuple(
+            _dataset(name, measured[name], catalogue.dataset(name), examples(name)) for name in board.datasets
+        ),
         cells=cells,
         axes=axes,
         points=points,
@@ -255,7 +267,7 @@ def _measured(difficulty: pd.DataFrame, backbone: str) -> defaultdict[str, _Meas
     return found
 
 
-def _dataset(name: str, measured: _Measured, facts: DatasetFacts) -> DatasetView:
+def _dataset(name: str, measured: _Measured, facts: DatasetFacts, examples: tuple[ExampleView, ...]) -> DatasetView:
     present = {measure for measure, _ in measured.values}
     order = [measure for measure in MEASURES if measure in present] + sorted(present - set(MEASURES))
     measures = tuple(
@@ -275,6 +287,7 @@ def _dataset(name: str, measured: _Measured, facts: DatasetFacts) -> DatasetView
         facts.homepage,
         dict(measured.n_classes),
         measures,
+        examples,
     )
 
 

@@ -95,8 +95,16 @@ class MeasureView:
 
 
 @dataclass(frozen=True)
+class ExampleView:
+    """One small picture of a dataset, as a data URI, and the name of its class."""
+
+    title: str
+    uri: str
+
+
+@dataclass(frozen=True)
 class DatasetView:
-    """A dataset's facts and how hard it is for the backbone."""
+    """A dataset's facts, how hard it is for the backbone, and a few of its images."""
 
     name: str
     title: str
@@ -106,6 +114,7 @@ class DatasetView:
     homepage: str
     n_classes: Mapping[str, int]
     measures: tuple[MeasureView, ...]
+    examples: tuple[ExampleView, ...] = ()
 
 
 @dataclass(frozen=True)

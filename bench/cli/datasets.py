@@ -41,7 +41,7 @@ def show(
 ) -> None:
     """List the datasets, or read one and show its facts."""
     from bench.cli._print import print_facts, print_rows
-    from datasets_registry import DatasetInfo, get_dataset, list_datasets
+    from datasets_registry import DatasetInfo, DrawRule, get_dataset, list_datasets
 
     def summary(info: DatasetInfo) -> dict[str, object]:
         return {
@@ -62,10 +62,17 @@ def show(
     facts = summary(info) | {
         "summary": info.summary,
         "template": info.template,
+        "template_variants": dict(info.template_variants),
         "class_names": list(splits.class_names),
         "train_images": len(splits.train),
         "validation_images": len(splits.val),
         "test_images": len(splits.test),
+        "images_of_the_full_dataset": dict(info.expected),
+        "layout_found": splits.layout,
+        "split_file": info.split_file,
+        "draw": str(DrawRule.COOP_SORTED if info.listed else DrawRule.COOP),
+        "test_only": info.test_only,
+        "known_problems": list(info.known_problems),
         "options": dict(info.options),
         "homepage": info.homepage,
         "citation": info.citation,

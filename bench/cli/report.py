@@ -18,14 +18,21 @@ def report(
     convention: Annotated[
         str, typer.Option("--h", help="H of average rows: h_of_means (CoOp's tables) or mean_of_h (APEX's).")
     ] = "h_of_means",
+    data_root: opt.DataRoot = None,
+    images: Annotated[
+        bool, typer.Option("--images/--no-images", help="Show a few images of each dataset that is at hand.")
+    ] = True,
 ) -> None:
     """Write leaderboards, difficulty charts, datasets, methods and gaps as one HTML page that needs no network.
 
     Example: etl-bench report --runs runs/demo --out site/index.html
     """
+    from functools import partial
+
     import bench
     from bench.cards import registered, site_view
     from bench.cli._print import print_line, remark
+    from bench.examples import example_images
     from bench.leaderboard import HConvention
     from bench.store import fresh_store
     from datasets_registry._types import EvalProtocol
@@ -41,6 +48,7 @@ def report(
         package_version=bench.__version__,
         protocol=chosen,
         convention=how,
+        examples=partial(example_images, data_root=data_root) if images else lambda _: (),
     )
     if not view.blocks:
         remark(f"no runs in {runs}{f' with protocol {chosen}' if chosen else ''}; the page says so")

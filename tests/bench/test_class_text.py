@@ -79,9 +79,7 @@ def test_descriptions_are_looked_up_by_their_digest(data: Path, tmp_path: Path):
 
 
 def test_methods_that_learn_their_text_are_refused(grow):
-    with pytest.raises(
-        ImpossibleCombinationError, match=r"coop: it learns its own text input, so --class-text ens"
-    ):
+    with pytest.raises(ImpossibleCombinationError, match=r"coop: it learns its own text input, so --class-text ens"):
         grow("ensemble:select7", methods=["coop"])
     left = {spec.method for spec in grow("ensemble:select7", methods=["*"])}
     assert "zero_shot" in left
