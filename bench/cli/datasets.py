@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from bench.cli import _options as opt
 from bench.cli.datasets_add import add
 from bench.cli.datasets_check import check
+from bench.cli.datasets_fetch import fetch
 
 SHOW = "show"
 
@@ -80,6 +81,7 @@ def show(
     print_facts(facts, as_json=as_json)
 
 
+datasets_app.command("fetch")(fetch)
 datasets_app.command("check")(check)
 datasets_app.command("add")(add)
 if find_spec("bench.cli.datasets_draw") is not None:

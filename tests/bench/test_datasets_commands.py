@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import http.server
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,7 @@ from PIL import Image
 from small_datasets import draw_dataset
 
 from bench.cli.app import main
+from datasets_registry._sources import Source
 
 ROOT = Path(__file__).parents[2]
 
@@ -127,3 +132,67 @@ def test_check_without_anything_to_check_says_so(etl: Etl, tmp_path: Path) -> No
     assert (code, "nothing to check: give --data-root or ETL_BENCH_DATA, or a name" in err) == (0, True)
     code, _, err = etl("datasets", "check", "eurosat")
     assert (code, "no data folder was given to check" in err) == (2, True)
+
+
+# --- fetch ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mirror(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    """A server on this machine with EuroSAT's split file, and no other source of it."""
+    folder = tmp_path / "www"
+    folder.mkdir()
+    split = {"train": [["A/1.jpg", 0, "a"]], "val": [], "test": [["B/1.jpg", 1, "b"]]}
+    (folder / "split_zhou_EuroSAT.json").write_text(json.dumps(split))
+    digest = hashlib.sha256((folder / "split_zhou_EuroSAT.json").read_bytes()).hexdigest()
+    listed = {"name": "split_zhou_EuroSAT.json", "urls": ["http://127.0.0.1:9/x"], "to": "split_zhou_EuroSAT.json"}
+    listed["checksum"] = f"sha256:{digest}"
+    source = Source.model_validate(
+        {"folder": "eurosat", "images": "2750", "files": [listed], "by_hand": "Dig {folder}."}
+    )
+    monkeypatch.setattr("datasets_registry._sources.sources", lambda: {"eurosat": source})
+    monkeypatch.setattr("datasets_registry._download.time.sleep", lambda _seconds: None)
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    serve = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_fetch_shows_the_licence_first_and_needs_a_yes(etl: Etl, mirror: str, tmp_path: Path) -> None:
+    root = str(tmp_path / "data")
+    code, out, err = etl("datasets", "fetch", "eurosat", "--data-root", root, "--mirror", mirror)
+    assert (code, out) == (2, "")
+    assert "  licence: MIT (its repository)" in err
+    assert "The licences above have to be accepted; give --yes where nobody can be asked." in err
+    assert not Path(root).exists()
+    code, out, err = etl("datasets", "fetch", "eurosat", "--data-root", root, "--mirror", mirror, "--yes")
+    assert (code, out.splitlines()) == (
+        1,
+        ["eurosat: fetched split_zhou_EuroSAT.json", f"eurosat: left to do by hand: Dig {root}/eurosat."],
+    )
+    assert "split_zhou_EuroSAT.json: 74 B of 74 B" in err
+    code, out, _ = etl("datasets", "fetch", "eurosat", "--data-root", root, "--splits-only")
+    assert (code, out) == (0, "eurosat: nothing to fetch; there already: split_zhou_EuroSAT.json\n")
+
+
+def test_fetch_that_fails_is_one_line_and_exit_code_1(etl: Etl, mirror: str, tmp_path: Path) -> None:
+    code, _, err = etl("datasets", "fetch", "eurosat", "--data-root", str(tmp_path / "data"), "--yes")
+    assert code == 1
+    assert (
+        "error: eurosat: split_zhou_EuroSAT.json could not be fetched. http://127.0.0.1:9/x: it refuses the conn" in err
+    )
+
+
+def test_fetch_refuses_what_it_cannot(etl: Etl, tmp_path: Path) -> None:
+    code, _, err = etl("datasets", "fetch", "eurosat")
+    assert (code, "No folder to fetch into was given; pass --data-root FOLDER" in err) == (2, True)
+    code, _, err = etl("datasets", "fetch", "spectrum_basic", "--data-root", str(tmp_path))
+    assert (code, "Dataset 'spectrum_basic' is drawn, not downloaded; `datasets fetch` knows" in err) == (2, True)

@@ -1,0 +1,136 @@
+"""`etl-bench datasets fetch`: the one command that goes to the network; licences first."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli import _options as opt
+
+if TYPE_CHECKING:
+    from datasets_registry import DatasetInfo
+    from datasets_registry._fetch import FetchOptions
+    from datasets_registry._sources import Source
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def fetch(
+    names: Annotated[list[str], typer.Argument(help="Datasets: names or patterns.")],
+    data_root: opt.DataRoot = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Accept the licences without being asked.")] = False,
+    splits_only: Annotated[
+        bool, typer.Option("--splits-only", help="The split file (and lists of names), but no images.")
+    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Fetch what is there as well, and replace it.")] = False,
+    mirror: Annotated[
+        str | None, typer.Option("--mirror", help="Ask this server first, at URL/FILE-NAME; checksums stay the same.")
+    ] = None,
+) -> None:
+    """Fetch datasets into --data-root, in CoOp's layout. An interrupted fetch goes on when the command is repeated.
+
+    Exit code: 0 all there, 1 something could not be fetched or is left to do by hand, 2 wrong usage.
+    """
+    from bench.cli._print import print_line, remark
+    from bench.errors import UsageError
+    from datasets_registry import DATASETS, DataError
+    from datasets_registry._fetch import FetchOptions, Report, fetch_dataset, wanted_files
+    from datasets_registry._sources import sources
+
+    if data_root is None:
+        raise UsageError("No folder to fetch into was given; pass --data-root FOLDER or set ETL_BENCH_DATA.")
+    infos = [DATASETS.get(found) for name in opt.split_list(names) for found in DATASETS.match(name)]
+    for info in infos:
+        if info.name not in sources():
+            why = "is drawn, not downloaded" if info.drawn else "is not one of the published datasets"
+            raise UsageError(f"Dataset {info.name!r} {why}; `datasets fetch` knows {', '.join(sorted(sources()))}.")
+    options = FetchOptions(splits_only=splits_only, again=again, mirror=mirror)
+    for info in infos:
+        for line in _introduction(info, sources()[info.name], data_root, options):
+            remark(line)
+    needed = any(wanted_files(info.name, sources()[info.name], data_root, options)[0] for info in infos)
+    if needed and not yes:
+        _ask()
+    report = Report(line=remark, progress=_Display)
+    incomplete = False
+    for info in infos:
+        try:
+            done = fetch_dataset(info, sources()[info.name], data_root, options, report)
+        except DataError as error:
+            incomplete = True
+            remark(f"error: {info.name}: {' '.join(str(error).split())}")
+            continue
+        what = f"fetched {', '.join(done.fetched)}" if done.fetched else "nothing to fetch"
+        kept = f"; there already: {', '.join(done.kept)}" if done.kept else ""
+        print_line(f"{info.name}: {what}{kept}")
+        if done.by_hand:
+            incomplete = True
+            print_line(f"{info.name}: left to do by hand: {done.by_hand}")
+        else:
+            remark(f"Next: etl-bench datasets check {info.name} --data-root {data_root}")
+    raise typer.Exit(1 if incomplete else 0)
+
+
+def _introduction(info: DatasetInfo, source: Source, data_root: Path, options: FetchOptions) -> list[str]:
+    from datasets_registry._fetch import wanted_files
+
+    todo, _ = wanted_files(info.name, source, data_root, options)
+    files = ", ".join(f"{file.name}{f' ({_bytes(file.size)})' if file.size else ''}" for file in todo)
+    return [
+        f"{info.title} ({info.name})",
+        f"  licence: {info.licence}",
+        f"  home page: {info.homepage}",
+        f"  to fetch: {files or 'nothing'}",
+    ]
+
+
+def _ask() -> None:
+    from bench.errors import UsageError
+
+    if not sys.stdin.isatty():
+        raise UsageError("The licences above have to be accepted; give --yes where nobody can be asked.")
+    if not typer.confirm("Accept the licences and fetch?", err=True):
+        raise typer.Exit(1)
+
+
+class _Display:
+    """The progress of one file on standard error: one line that moves on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name = name
+        self._clock = clock
+        self._begin = clock()
+        self._last = self._begin
+        self._first: int | None = None
+        self._moves = sys.stderr.isatty()
+
+    def __call__(self, done: int, total: int | None) -> None:
+        now = self._clock()
+        if self._first is None:
+            self._first = done
+        finished = total is not None and done >= total
+        if not finished and now - self._last < (0.2 if self._moves else SECONDS_BETWEEN_LINES):
+            return
+        self._last = now
+        pace = (done - self._first) / max(now - self._begin, 1e-6)
+        of = f" of {_bytes(total)}" if total else ""
+        text = f"{self.name}: {_bytes(done)}{of}, {_bytes(round(pace))}/s"
+        if self._moves:
+            sys.stderr.write(f"\r\x1b[K{text}{chr(10) if finished else ''}")
+        else:
+            sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
+def _bytes(n: int | None) -> str:
+    size = float(n or 0)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
