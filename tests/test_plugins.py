@@ -1,0 +1,153 @@
+"""A package of somebody else, installed from its wheel, joins both catalogues; a broken one costs one line."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+DATASET = '''
+"""Three flat colours."""
+import numpy as np
+from PIL import Image
+from datasets_registry import DatasetInfo, DatasetSplits, Sample, register_dataset
+
+
+class Colours:
+    def load(self, key):
+        label, number = map(int, key.split("-"))
+        return Image.new("RGB", (32, 32), tuple(int(80 + 20 * number if i == label else 10) for i in range(3)))
+
+    def digest(self, key):
+        return key.encode().hex().ljust(64, "0")
+
+
+def read(data_root):
+    def part(first, n):
+        return tuple(Sample(f"{label}-{i}", label) for label in range(3) for i in range(first, first + n))
+
+    return DatasetSplits(Colours(), ("red", "green", "blue"), part(0, 4), part(4, 2), part(6, 2))
+
+
+register_dataset(DatasetInfo(
+    name="foreign_colours", title="Foreign colours", summary="Three colours.", domain="colours", num_classes=3,
+    template="a {} square.", licence="MIT", homepage="", citation="", reader=read,
+))
+'''
+
+METHOD = '''
+"""Always the class texts."""
+from typing import ClassVar
+
+from methods import Family, Method, MethodConfig, MethodInfo, get_method, register_method
+
+ZeroShot = get_method("zero_shot")
+
+
+class Config(MethodConfig):
+    """No settings."""
+
+
+@register_method
+class Foreign(Method[Config]):
+    info: ClassVar[MethodInfo] = MethodInfo(
+        name="foreign_method", title="Foreign", family=Family.CLASSIFIER, summary="Zero-shot under another name.",
+        citation="", config=Config, needs=ZeroShot.info.needs, open_vocabulary=True,
+        parameter_count=lambda backbone, config, n_classes: 0,
+    )
+
+    def prepare(self, support):
+        super().prepare(support)
+        self.inner = ZeroShot(self.backbone, ZeroShot.info.config(), self.generator)
+        self.inner.prepare(support)
+
+    def classifier(self, classes):
+        return self.inner.classifier(classes)
+'''
+
+
+def build_wheel(folder: Path, name: str, modules: dict[str, str], entry_points: str) -> Path:
+    """A wheel, as the format's specification lays it out; no build tool and no network."""
+    info = f"{name}-1.0.dist-info"
+    members = {f"{name}/{path}": text for path, text in modules.items()} | {
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/entry_points.txt": entry_points,
+    }
+    rows = []
+    for path, text in members.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+        rows.append(f"{path},sha256={digest},{len(text.encode())}\n")
+    wheel = folder / f"{name}-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for path, text in members.items():
+            archive.writestr(path, text)
+        archive.writestr(f"{info}/RECORD", "".join(rows) + f"{info}/RECORD,,\n")
+    return wheel
+
+
+def install(wheel: Path, site: Path) -> None:
+    pytest.importorskip("pip")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-cache-dir", "install", "--quiet"]
+    subprocess.run(
+        [*pip, "--no-index", "--no-deps", "--target", str(site), str(wheel)], check=True, capture_output=True
+    )
+
+
+def etl_bench(folder: Path, site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]),
+        "ETL_BENCH_CACHE": str(folder / "cache"),
+    }
+    command = [sys.executable, "-m", "bench", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    points = (
+        "[clip_etl_bench.datasets]\nforeign_colours = foreign_pack.colours\n"
+        "[clip_etl_bench.methods]\nforeign_method = foreign_pack.method\n"
+    )
+    modules = {"__init__.py": "", "colours.py": DATASET, "method.py": METHOD}
+    install(build_wheel(tmp_path, "foreign_pack", modules, points), tmp_path / "site")
+    return tmp_path / "site"
+
+
+@pytest.mark.slow
+def test_an_installed_package_brings_a_dataset_and_a_method_that_run(tmp_path: Path, site: Path) -> None:
+    listed = etl_bench(tmp_path, site, "datasets", "--json")
+    assert "foreign_colours" in {row["name"] for row in json.loads(listed.stdout)}
+    assert listed.stderr == ""
+    axes = ["-m", "foreign_method", "-d", "foreign_colours", "-b", "ViT-tiny.random", "--protocol", "base-to-new"]
+    ran = etl_bench(tmp_path, site, "run", *axes, "--shots", "2", "--seeds", "1", "--jobs", "0", "--json")
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["failed"] == []
+
+
+@pytest.mark.slow
+def test_a_broken_package_costs_a_line_and_nothing_else(tmp_path: Path, site: Path) -> None:
+    points = "[clip_etl_bench.datasets]\nbroken_birds = broken_pack\n"
+    install(build_wheel(tmp_path, "broken_pack", {"__init__.py": "import no_such_module\n"}, points), tmp_path / "site")
+    listed = etl_bench(tmp_path, site, "datasets", "--json")
+    assert listed.returncode == 0
+    assert "foreign_colours" in listed.stdout
+    assert listed.stderr.splitlines() == [
+        "warning: dataset 'broken_birds' is left out: the plug-in of package 'broken_pack' (broken_pack) could not be "
+        "loaded (ModuleNotFoundError: No module named 'no_such_module'). Update that package, or "
+        "`pip uninstall broken_pack`."
+    ]
+    asked = etl_bench(tmp_path, site, "datasets", "show", "broken_birds")
+    assert asked.returncode == 2
+    assert "error: Dataset 'broken_birds' is left out: the plug-in of package 'broken_pack'" in asked.stderr
