@@ -276,6 +276,13 @@ def fresh_store(runs: Path) -> Store:
     return store
 
 
+def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """Write a frame as a parquet file."""
+    with duckdb.connect() as connection:
+        connection.register("frame", frame)
+        connection.table("frame").write_parquet(str(path), compression="zstd")
+
+
 def migrations() -> list[str]:
     """The SQL of the numbered migrations, in order; the number of a migration is its place, from 1."""
     files = [item for item in (resources.files("bench") / "schema").iterdir() if item.name.endswith(".sql")]

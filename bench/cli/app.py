@@ -16,6 +16,7 @@ from bench.cli.datasets import datasets_app
 from bench.cli.demo import demo
 from bench.cli.diff import diff
 from bench.cli.doctor import doctor
+from bench.cli.export import export
 from bench.cli.features import features_app
 from bench.cli.leaderboard import leaderboard
 from bench.cli.methods import methods
@@ -50,7 +51,7 @@ def _root(
     pass
 
 
-for command in (run, demo, leaderboard, report, compare, diff, published, methods, backbones, show, doctor):
+for command in (run, demo, leaderboard, report, compare, diff, published, export, methods, backbones, show, doctor):
     app.command()(command)
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(results_app, name="results")

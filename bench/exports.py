@@ -1,0 +1,178 @@
+"""A leaderboard as CSV, Markdown or LaTeX with the numbers of the page; the best and its ties are marked. Pure."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from bench.leaderboard import Leaderboard
+from bench.paired import paired_average, seed_scores
+from bench.statistics import Estimate, holm
+from reports._format import percent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Mark(StrEnum):
+    """What an export says of a number besides its value."""
+
+    BEST = "best"
+    TIES = "ties"
+    """Not separable from the best: paired over datasets and seeds, Holm within the column."""
+    NONE = ""
+
+
+@dataclass(frozen=True)
+class ExportCell:
+    """One number: text in per cent as the page shows it, and its mark."""
+
+    mean: str
+    half_width: str | None
+    mark: Mark
+
+
+@dataclass(frozen=True)
+class ExportTable:
+    """A leaderboard ready to be written.
+
+    Args:
+        title: what the board holds fixed.
+        columns: titles of the numbers: the averages.
+        rows: per entry its name, rank range or rank, cells (None where nothing is scored), and coverage `n/N`.
+        note: what the marks and ± mean.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, str, tuple[ExportCell | None, ...], str], ...]
+    note: str
+
+
+def export_table(board: Leaderboard, runs: pd.DataFrame) -> ExportTable:
+    """The board's averages over datasets, the best of each column and what cannot be told from it marked.
+
+    Incomplete entries have no rank and take no part in the marks; their coverage says so.
+
+    Args:
+        board: made from the same runs.
+        runs: the store's `runs_frame()`.
+    """
+    marks = {measure: _marks(board, runs, measure) for measure in board.measures}
+    rows = []
+    for entry in board.entries:
+        cells = []
+        for measure in board.measures:
+            estimate = entry.average(measure, board.convention)
+            cells.append(None if estimate is None else _cell(estimate, marks[measure].get(entry.key, Mark.NONE)))
+        rank = str(entry.rank) if entry.rank is not None else "–"
+        rows.append((entry.key, rank, tuple(cells), f"{entry.n}/{entry.expected}"))
+    setting = board.setting
+    columns = tuple(f"H ({board.convention})" if measure == "H" else measure for measure in board.measures)
+    title = f"{setting.backbone}, {setting.protocol}, {setting.shots} shots, average of {len(board.datasets)} datasets"
+    note = (
+        "Accuracy in per cent with 95 % Student-t intervals over seeds. Bold: highest; underlined: not separable from "
+        "it (paired over datasets and seeds, Holm). Rows short of their runs are unranked."
+    )
+    return ExportTable(title, columns, tuple(rows), note)
+
+
+def to_csv(board: Leaderboard) -> str:
+    """The whole frame of the board, fractions at full precision, run ids joined by spaces."""
+    rows = board.rows()
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else ["entry"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows([row | {"run_ids": " ".join(row["run_ids"])} for row in rows])
+    return text.getvalue()
+
+
+def to_markdown(table: ExportTable) -> str:
+    """A Markdown table; the best in bold, what ties with it underlined."""
+    head = ["#", "method", *table.columns, "n/N"]
+    lines = [f"**{_md(table.title)}**", "", _md_row(head), _md_row(["---"] * 2 + ["---:"] * (len(head) - 2))]
+    for name, rank, cells, coverage in table.rows:
+        lines.append(_md_row([rank, _md(name), *(_md_cell(cell) for cell in cells), coverage]))
+    return "\n".join([*lines, "", table.note, ""])
+
+
+def to_latex(table: ExportTable) -> str:
+    """A table for the package booktabs; the best in bold, what ties with it underlined."""
+    head = " & ".join(["", "Method", *(_tex(column) for column in table.columns), "$n/N$"])
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        "\\begin{table}",
+        "\\centering",
+        f"\\caption{{{_tex(table.title)}. {_tex(table.note)}}}",
+        f"\\begin{{tabular}}{{rl{'r' * (len(table.columns) + 1)}}}",
+        "\\toprule",
+        f"{head} \\\\",
+        "\\midrule",
+    ]
+    for name, rank, cells, coverage in table.rows:
+        lines.append(" & ".join([_tex(rank), _tex(name), *(_tex_cell(cell) for cell in cells), coverage]) + " \\\\")
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", "\\end{table}", ""])
+
+
+def _cell(estimate: Estimate, mark: Mark) -> ExportCell:
+    half_width = None if estimate.half_width is None else percent(estimate.half_width)
+    return ExportCell(percent(estimate.mean), half_width, mark)
+
+
+def _marks(board: Leaderboard, runs: pd.DataFrame, measure: str) -> Mapping[str, Mark]:
+    means = {
+        entry.key: estimate.mean
+        for entry in board.entries
+        if entry.complete and (estimate := entry.average(measure, board.convention)) is not None
+    }
+    if not means:
+        return {}
+    top = max(means.values())
+    best = [key for key, mean in means.items() if percent(mean) == percent(top)]
+    scores = seed_scores(board, runs)
+    others = [key for key in means if key not in best]
+    tests = [paired_average(scores[best[0]], scores[key], measure) for key in others]
+    known = [test.p for test in tests if test is not None and test.p is not None]
+    adjusted = iter(holm(known).tolist())
+    marks = dict.fromkeys(best, Mark.BEST)
+    for key, test in zip(others, tests, strict=True):
+        if test is None or test.p is None or next(adjusted) > 0.05:
+            marks[key] = Mark.TIES
+    return marks
+
+
+def _md(text: str) -> str:
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|" else c for c in text.replace("\n", " "))
+
+
+def _md_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _md_cell(cell: ExportCell | None) -> str:
+    if cell is None:
+        return "–"
+    mean = {Mark.BEST: f"**{cell.mean}**", Mark.TIES: f"<u>{cell.mean}</u>", Mark.NONE: cell.mean}[cell.mark]
+    return mean if cell.half_width is None else f"{mean} ± {cell.half_width}"
+
+
+_TEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
+    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "–": "--", "\n": " ",
+}  # fmt: skip
+
+
+def _tex(text: str) -> str:
+    return "".join(_TEX.get(c, c) for c in text)
+
+
+def _tex_cell(cell: ExportCell | None) -> str:
+    if cell is None:
+        return "--"
+    mean = {Mark.BEST: f"\\textbf{{{cell.mean}}}", Mark.TIES: f"\\underline{{{cell.mean}}}", Mark.NONE: cell.mean}
+    text = mean[cell.mark]
+    return text if cell.half_width is None else f"{text} {{\\scriptsize $\\pm$ {cell.half_width}}}"
