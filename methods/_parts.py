@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -35,6 +35,30 @@ def linear(inner: int, out: int, generator: torch.Generator) -> nn.Linear:
     with torch.no_grad():
         layer.weight.uniform_(-bound, bound, generator=generator)
         layer.bias.uniform_(-bound, bound, generator=generator)
+    return layer
+
+
+class Scaled(torch.autograd.Function):
+    """`forward` times the value, `backward` times the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, forward: float, backward: float) -> Tensor:
+        """The scaled value."""
+        ctx.backward_scale = backward
+        return x * forward
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        """The gradient, scaled on its own."""
+        return gradient * ctx.backward_scale, None, None
+
+
+def kaiming_linear(inner: int, out: int, generator: torch.Generator) -> nn.Linear:
+    """A linear layer with N(0, 2 / out) weights and zero biases (kaiming-normal by fan-out)."""
+    layer = nn.Linear(inner, out, device="meta").to_empty(device="cpu")
+    with torch.no_grad():
+        layer.weight.normal_(0, (2 / out) ** 0.5, generator=generator)
+        layer.bias.zero_()
     return layer
 
 

@@ -15,6 +15,7 @@ from methods.clip_lora import CLIPLoRA, CLIPLoRAConfig
 from methods.cocoop import CoCoOp, CoCoOpConfig
 from methods.kgcoop import KgCoOp, KgCoOpConfig
 from methods.maple import MaPLe, MaPLeConfig
+from methods.mma import MMA, MMAConfig
 from methods.prograd import ProGrad, ProGradConfig
 from methods.promptsrc import PromptSRC, PromptSRCConfig
 from methods.tcp import TCP, TCPConfig
@@ -200,6 +201,7 @@ def passes_of_a_step_and_a_test(method: TrainableMethod[Any]) -> tuple[tuple[int
         (ProGrad, ProGradConfig(), (4, 0, 5), (6, 0, 5)),
         (CoCoOp, CoCoOpConfig(), (4, 0, 20), (6, 0, 30)),
         (TCP, TCPConfig(), (4, 0, 5), (6, 0, 10)),
+        (MMA, MMAConfig(), (0, 4, 5), (0, 6, 5)),
         (MaPLe, MaPLeConfig(), (0, 4, 5), (0, 6, 5)),
         (PromptSRC, PromptSRCConfig(), (4, 4, 5), (0, 6, 5)),
         (CLIPLoRA, CLIPLoRAConfig(), (0, 4, 5), (0, 6, 5)),

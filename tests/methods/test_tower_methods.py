@@ -11,6 +11,7 @@ from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor
 
 from methods._backbone import tokenize
+from methods.mma import MMA, MMAConfig
 from methods.tcp import TCP, TCPConfig
 
 
@@ -74,3 +75,40 @@ def test_tcp_replaces_the_context_by_tokens_of_the_class(template: str, student:
             torch.testing.assert_close(
                 method.loss(batch), F.cross_entropy(logits, batch.labels) + kept, atol=2e-5, rtol=1e-5
             )
+
+
+def mma_block(block: Any, x: Tensor, mask: Tensor | None, layers: list[Any], scale: float) -> Tensor:
+    """A block with its adapter, written out; gradients are scaled like values."""
+    down, shared, up = layers
+    normed = block.ln_1(x)
+    added = up(torch.relu(shared(torch.relu(down(normed)))))
+    middle = x + block.attn(normed, normed, normed, need_weights=False, attn_mask=mask)[0]
+    return middle + block.mlp(block.ln_2(middle)) + scale * added
+
+
+def test_mma_adds_adapters_beside_the_last_blocks() -> None:
+    method = prepared(MMA(tiny_backbone(), MMAConfig(blocks=2, scale=0.1), generator()))
+    model, part, pixels = tiny_backbone().model, method.trainable, images("train")[:4]
+    x, eot = embedded(model, class_set("base").texts("a photo of a {}."))
+    x = x + model.positional_embedding
+    image = model.visual._embeds(pixels)
+    for i in range(3):
+        text_block, image_block = model.transformer.resblocks[i], model.visual.transformer.resblocks[i]
+        if i == 0:
+            x, image = text_block(x, attn_mask=model.attn_mask), image_block(image)
+            continue
+        text_layers = [part.text_down[i - 1], part.shared[i - 1], part.text_up[i - 1]]
+        image_layers = [part.image_down[i - 1], part.shared[i - 1], part.image_up[i - 1]]
+        x = mma_block(text_block, x, model.attn_mask, text_layers, 0.1)
+        image = mma_block(image_block, image, None, image_layers, 0.1)
+    text, image = finish_text(model, x, eot), model.visual.ln_post(image[:, 0]) @ model.visual.proj
+    batch = batch_of(tiny_backbone(), pixels, torch.arange(4) // 2)
+    torch.testing.assert_close(method.text_features(class_set("base")), text, atol=2e-5, rtol=1e-5)
+    torch.testing.assert_close(method.image_features(batch), image, atol=2e-5, rtol=1e-5)
+    # the last adapters' own gradients miss the scale of the forward pass
+    last = [part.text_up[-1].weight, part.image_down[-1].weight]
+    logits = tiny_backbone().logit_scale * F.normalize(image, dim=-1) @ F.normalize(text, dim=-1).T
+    plain = torch.autograd.grad(F.cross_entropy(logits, batch.labels), last)
+    ours = torch.autograd.grad(method.loss(batch), last)
+    for mine, theirs in zip(ours, plain, strict=True):
+        torch.testing.assert_close(0.1 * mine, theirs, atol=1e-5, rtol=1e-4)
