@@ -10,7 +10,7 @@ from methods._backbone import BackboneSpec
 def why_not(method: MethodInfo, backbone: BackboneSpec) -> str | None:
     """The reason why a method cannot run on a backbone, with the remedy; None if it can."""
     if backbone.imported:
-        if Needs.PIXELS in method.needs:
+        if method.needs & {Needs.PIXELS, Needs.POOLED}:
             return "it reads images, and imported features have none; use a method that needs features only."
         if method.learns_text:
             return "it learns texts, and imported features bring no text tower; use a method with plain class texts."

@@ -44,14 +44,21 @@ class FeatureStore:
         backbone: the untouched tower.
         folder: cache folder shared by all backbones, or None to keep features in memory only.
         precision: arithmetic of the tower, part of the address.
+        project: False keeps what the tower projects to features instead (`Needs.POOLED`), in a folder of its own.
 
     Raises:
         CacheError: if the folder cannot be created or written.
     """
 
-    def __init__(self, backbone: Backbone, folder: Path | None, precision: str = "fp32") -> None:
+    def __init__(
+        self, backbone: Backbone, folder: Path | None, precision: str = "fp32", *, project: bool = True
+    ) -> None:
         self.backbone = backbone
-        self.folder = None if folder is None else folder / "features" / f"{backbone.digest}-{precision}"
+        self.project = project
+        self.precision = precision
+        self._root = folder
+        kind = precision if project else f"{precision}-pooled"
+        self.folder = None if folder is None else folder / "features" / f"{backbone.digest}-{kind}"
         self._rows: dict[bytes, Tensor] = {}
         self._on_disk: dict[bytes, Path] = {}
         self._seen: set[str] = set()
@@ -62,6 +69,10 @@ class FeatureStore:
                 raise CacheError(
                     f"The feature cache {self.folder} cannot be created ({error.strerror}); give another --cache."
                 ) from error
+
+    def unprojected(self) -> FeatureStore:
+        """The store of what the same tower projects to these features, in the same cache folder."""
+        return FeatureStore(self.backbone, self._root, self.precision, project=False)
 
     def get(self, addresses: Sequence[bytes], pixels: Callable[[Sequence[int]], Tensor]) -> Tensor:
         """Features in the order of `addresses`, `(n, dim)`, unnormalised.
@@ -96,7 +107,7 @@ class FeatureStore:
         if n < ENCODE_BATCH:
             pixels = torch.cat([pixels, pixels.new_zeros(ENCODE_BATCH - n, *pixels.shape[1:])])
         with torch.no_grad():
-            features = self.backbone.encode_image(pixels.to(self.backbone.device))[:n]
+            features = self.backbone.encode_image(pixels.to(self.backbone.device), project=self.project)[:n]
         self.backbone.passes.image -= ENCODE_BATCH - n  # padding is no image
         return features.float().cpu()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache, cached_property, partial
 
 import numpy as np
 import torch
@@ -64,8 +65,19 @@ class Inputs:
         """Frozen features `(n, dim)`, unnormalised, on the backbone's device; imported ones have one view only."""
         if isinstance(images, FeatureRows):
             return torch.from_numpy(images.rows([s.key for s in samples])).to(self.backbone.device)
+        return self._stored(self._features, images, samples, view)
+
+    def pooled(self, images: Images, samples: Sequence[Sample], view: View) -> Tensor:
+        """What the frozen tower projects to features, `(n, width)`, on the backbone's device."""
+        return self._stored(self._pooled, images, samples, view)
+
+    @cached_property
+    def _pooled(self) -> FeatureStore:
+        return self._features.unprojected()
+
+    def _stored(self, store: FeatureStore, images: Images, samples: Sequence[Sample], view: View) -> Tensor:
         addresses = [address(images.digest(s.key), view.key) for s in samples]
-        found = self._features.get(addresses, lambda some: self.pixels(images, [samples[i] for i in some], view))
+        found = store.get(addresses, lambda some: self.pixels(images, [samples[i] for i in some], view))
         return found.to(self.backbone.device)
 
     def training_batches(
@@ -73,18 +85,15 @@ class Inputs:
     ) -> Callable[[Tensor], Batch]:
         """A function from indices to labelled batches of one epoch; features of the epoch are fetched at once."""
         labels = torch.tensor([s.label for s in samples], device=self.backbone.device)
-        whole: list[Tensor] = []
-
-        def features(indices: Tensor) -> Tensor:
-            if not whole:
-                whole.append(self.features(images, samples, view))
-            return whole[0][indices]
+        features = cache(partial(self.features, images, samples, view))
+        pooled = cache(partial(self.pooled, images, samples, view))
 
         def batch(indices: Tensor) -> Batch:
             chosen = [samples[i] for i in indices.tolist()]
             return Batch(
                 labels[indices],
-                features=lambda: features(indices),
+                features=lambda: features()[indices],
+                pooled=lambda: pooled()[indices],
                 pixels=lambda: self.pixels(images, chosen, view),
                 needs=needs,
             )
@@ -99,7 +108,8 @@ class Inputs:
             chosen = samples[i : i + size]
             yield Batch(
                 None,
-                features=lambda chosen=chosen: self.features(images, chosen, CENTER_VIEW),  # type: ignore[misc]
-                pixels=lambda chosen=chosen: self.pixels(images, chosen, CENTER_VIEW),  # type: ignore[misc]
+                features=partial(self.features, images, chosen, CENTER_VIEW),
+                pooled=partial(self.pooled, images, chosen, CENTER_VIEW),
+                pixels=partial(self.pixels, images, chosen, CENTER_VIEW),
                 needs=needs,
             )

@@ -38,6 +38,7 @@ class Needs(StrEnum):
     """What a method reads of an image. Touching anything else raises."""
 
     FEATURES = "features"
+    POOLED = "pooled"
     PIXELS = "pixels"
 
 
@@ -64,6 +65,7 @@ class Batch:
     Args:
         labels: class indices `(batch,)`, or None at evaluation: test labels are out of a method's reach.
         features: gives the frozen tower's features `(batch, dim)`, unnormalised, of these very views.
+        pooled: gives what the frozen tower projects to those features, `(batch, width)`; None where nobody can ask.
         pixels: gives the preprocessed images `(batch, 3, h, w)` of these very views.
         needs: what the method declared.
     """
@@ -74,10 +76,13 @@ class Batch:
         *,
         features: Callable[[], Tensor],
         pixels: Callable[[], Tensor],
+        pooled: Callable[[], Tensor] | None = None,
         needs: frozenset[Needs],
     ) -> None:
         self._labels = labels
         self._sources: dict[Needs, Callable[[], Tensor]] = {Needs.FEATURES: features, Needs.PIXELS: pixels}
+        if pooled is not None:
+            self._sources[Needs.POOLED] = pooled
         self._needs = needs
         self._values: dict[Needs, Tensor] = {}
 
@@ -102,6 +107,11 @@ class Batch:
     def features(self) -> Float[Tensor, "batch dim"]:
         """Features of the frozen tower for these views, unnormalised."""
         return self._get(Needs.FEATURES)
+
+    @property
+    def pooled(self) -> Float[Tensor, "batch width"]:
+        """What the frozen tower's last layer projects to `features`, for these views."""
+        return self._get(Needs.POOLED)
 
     @property
     def pixels(self) -> Float[Tensor, "batch 3 h w"]:

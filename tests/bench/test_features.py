@@ -142,3 +142,15 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("bench.features.write_atomically", full)
     with pytest.raises(CacheError, match="No space left on device.*free space"):
         store.get(ADDRESSES[:1], CountingPixels())
+
+
+def test_pooled_features_are_what_the_tower_projects_and_lie_in_a_folder_of_their_own(tmp_path: Path) -> None:
+    backbone = tiny_backbone()
+    store = FeatureStore(backbone, tmp_path)
+    pooled = store.unprojected().get(ADDRESSES, CountingPixels())
+    assert pooled.shape == (20, backbone.vision_width)
+    torch.testing.assert_close(backbone.image_tower.project(pooled), plain(), atol=1e-5, rtol=1e-5)
+    untouched = CountingPixels()
+    assert torch.equal(FeatureStore(backbone, tmp_path).unprojected().get(ADDRESSES, untouched), pooled)
+    assert untouched.asked == []
+    assert store.get(ADDRESSES, CountingPixels()).shape == (20, backbone.embed_dim)

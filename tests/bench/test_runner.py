@@ -39,7 +39,7 @@ def outcome(answer: tuple[RunRecord, list[Predictions]]) -> tuple[object, ...]:
     return [s.model_dump() for s in record.scores], record.final_loss, logits
 
 
-@pytest.mark.parametrize("method", ["zero_shot", "coop", "clip_adapter", "vpt", "apex"])
+@pytest.mark.parametrize("method", ["zero_shot", "coop", "clip_adapter", "vpt", "apex", "prolip"])
 def test_the_same_spec_gives_the_same_bits(method: str, tmp_path: Path) -> None:
     """In a fresh process state, after other runs, with a cold and with a warm feature cache."""
     spec, cached = spec_of(method), RunContext(cache_dir=tmp_path)

@@ -86,7 +86,11 @@ def batch_of(backbone: Backbone, pixels: Tensor, labels: Tensor | None, needs: f
         with torch.no_grad():
             return backbone.encode_image(pixels)
 
-    return Batch(labels, features=features, pixels=lambda: pixels, needs=needs)
+    def pooled() -> Tensor:
+        with torch.no_grad():
+            return backbone.encode_image(pixels, project=False)
+
+    return Batch(labels, features=features, pooled=pooled, pixels=lambda: pixels, needs=needs)
 
 
 def support_view(backbone: Backbone, classes: ClassSet, part: str = "train", *, mirrored: bool = False) -> SupportView:

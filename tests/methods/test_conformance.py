@@ -252,6 +252,8 @@ PUBLISHED = {
     "clap": {"optimizer": "sgd", "lr": 0.1, "weight_decay": 0.0, "batch_size": 256, "epochs": 300, "views": 20},
     "cross_modal": {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.01, "batch_size": 4, "steps": 12_800,
                     "schedule": "cosine", "warmup_steps": 50, "warmup_lr": 1e-5, "augment": False},
+    "prolip": {"optimizer": "adam", "lr": 1e-5, "eps": 1e-4, "weight_decay": 0.0, "batch_size": 0, "epochs": 300,
+               "schedule": "cosine", "views": 0, "crop_scale": (0.5, 1.0)},
     "lp_plus_plus": {"optimizer": "sgd", "lr": 1.0, "momentum": 0.9, "weight_decay": 0.0, "batch_size": 0,
                      "epochs": 300, "schedule": "constant", "views": 1, "crop_scale": (0.5, 1.0)},
 }  # fmt: skip
@@ -277,6 +279,7 @@ CONFIGS = {
     "zs_lp": {"init": "zero_shot", "trained_share": 1.0, "keep_underscores": True},
     "clap": {"views": 20, "keep_underscores": True},
     "cross_modal": {"modality": "cross", "head": "linear", "init": "zero_shot", "trained_share": 1.0},
+    "prolip": {"penalty": "per_shot"},
     "lp_plus_plus": {"alpha_every": 10, "alpha_gradient": "since_start", "alpha_start": 250.0},
 }  # fmt: skip
 
@@ -324,6 +327,7 @@ CARD_COUNTS = {
     "lp_plus_plus": 50 * 512 + 2 * 50,
     "cross_modal": 50 * 512,
     "gda": 0,
+    "prolip": 393_216,
 }
 
 

@@ -33,6 +33,7 @@ from methods.cross_modal import CrossModal, CrossModalConfig
 from methods.gda import ALPHAS, GDA, GDAConfig
 from methods.linear_probe import LinearProbe, LinearProbeConfig
 from methods.lp_plus_plus import LPPlusPlus, LPPlusPlusConfig
+from methods.prolip import ProLIP, ProLIPConfig
 from methods.task_res import TaskRes, TaskResConfig
 from methods.tip_adapter import TipAdapter, TipAdapterConfig
 from methods.tip_adapter_f import TipAdapterF, TipAdapterFConfig
@@ -405,3 +406,31 @@ def test_gda_takes_the_first_of_the_best_weights_on_validation() -> None:
     method.calibrate(support)
     assert method.alpha == ALPHAS[scores.index(max(scores))]
     assert max(scores) == 1.0
+
+
+@pytest.mark.parametrize(("penalty", "factor"), [("per_shot", 1 / 2), ("per_shot_squared", 1 / 4), (3.0, 3.0)])
+def test_prolip_is_the_formula_written_out(penalty: str | float, factor: float) -> None:
+    """Logits before training are the tower's own; loss and gradient behind a step away from it are the equation's."""
+    backbone, classes = tiny_backbone(), class_set("base")
+    method = ProLIP(backbone, ProLIPConfig(penalty=penalty, logit_scale=100), generator())
+    method.prepare(support_view(backbone, classes))
+    labels = torch.arange(10) // 2
+    batch = batch_of(backbone, images("train")[:10], labels)
+    for asked in (classes, class_set("new")):
+        text = torch.nn.functional.normalize(backbone.encode_texts(asked.texts()), dim=-1)
+        zero_shot = 100 * torch.nn.functional.normalize(batch.features, dim=-1) @ text.T
+        torch.testing.assert_close(method.classifier(asked)(batch).detach(), zero_shot, atol=1e-4, rtol=1e-5)
+    official = backbone.model.visual.proj.detach()
+    assert torch.equal(method.trainable.matrix.detach(), official)
+    with torch.no_grad():
+        method.trainable.matrix.add_(0.01 * torch.randn(official.shape, generator=generator()))
+    p = method.trainable.matrix.detach().clone().requires_grad_()
+    image = torch.nn.functional.normalize(batch.pooled @ p, dim=-1)
+    text = torch.nn.functional.normalize(backbone.encode_texts(classes.texts()), dim=-1)
+    squares = torch.nn.functional.mse_loss(official, p, reduction="sum")
+    expected = torch.nn.functional.cross_entropy(100 * image @ text.T, labels) + factor * squares
+    expected.backward()
+    loss = method.loss(batch)
+    loss.backward()
+    torch.testing.assert_close(loss, expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(method.trainable.matrix.grad, p.grad, atol=1e-5, rtol=1e-4)

@@ -1,0 +1,120 @@
+"""ProLIP: the image tower's last projection is fine-tuned, held near what it was.
+
+Fahes et al., "CLIP's Visual Embedding Projector is a Few-shot Cornucopia", arXiv 2410.05270. Official file:
+astra-vision/ProLIP `methods/ProLIP.py`:
+
+    logits = scale cos(h P, t),   loss = CE + lambda ||P - P0||_F^2          h: pooled, unprojected image features
+
+with lambda = 1 / shots. Class texts are the frozen ones, so that new classes work. This is the paper's
+validation-free setting: its rate 1e-5 and lambda are the same everywhere, the last epoch counts (the other one searches
+49 pairs on as many validation images as shots). Every epoch is one full-batch step on a new augmented view. Vision
+transformers only: a ResNet's projection is inside its attention pooling.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from datasets_registry._types import ClassSet, EvalProtocol
+from methods._base import Batch, Classifier, Family, MethodInfo, Needs, SupportView, TrainableMethod, cosine_logits
+from methods._composed import mean_of_normalised
+from methods._feature_space import TextConfig, template_features
+from methods._recipe import Optimizer, Recipe, Schedule
+from methods._registry import register_method
+
+
+class ProLIPConfig(TextConfig):
+    """How firmly the projection is held."""
+
+    penalty: Literal["per_shot", "per_shot_squared"] | float = Field(
+        "per_shot", description="lambda: 1/shots (headline), 1/shots^2, or a number"
+    )
+    logit_scale: float | None = Field(
+        None, gt=0, description="factor on the cosine to the text; null: the backbone's, 100 for OpenAI's (hard coded)"
+    )
+
+
+RECIPE = Recipe(
+    source="ProLIP configs/experiments few_shot_no_val_lr1e-5_lambda_1_N and base_to_new_VITB16; Adam eps 1e-4",
+    optimizer=Optimizer.ADAM,
+    lr=1e-5,
+    eps=1e-4,
+    weight_decay=0.0,
+    epochs=300,
+    batch_size=0,
+    schedule=Schedule.COSINE,
+    crop_scale=(0.5, 1.0),
+)
+
+
+class Projection(nn.Module):
+    """`h P + b`, b fixed."""
+
+    start: Tensor
+    bias: Tensor
+
+    def __init__(self, matrix: Float[Tensor, "width dim"], bias: Float[Tensor, " dim"]) -> None:
+        super().__init__()
+        self.matrix = nn.Parameter(matrix.clone())
+        self.register_buffer("start", matrix)
+        self.register_buffer("bias", bias)
+
+    def forward(self, pooled: Float[Tensor, "batch width"]) -> Float[Tensor, "batch dim"]:
+        return pooled @ self.matrix + self.bias
+
+    def moved(self) -> Float[Tensor, ""]:
+        """`||P - P0||_F^2`."""
+        return (self.matrix - self.start).square().sum()
+
+
+@register_method
+class ProLIP(TrainableMethod[ProLIPConfig]):
+    """`scale cos(h P, t)` with a trained P."""
+
+    trainable: Projection
+
+    info: ClassVar[MethodInfo] = MethodInfo(
+        name="prolip",
+        title="ProLIP",
+        family=Family.WEIGHT_ADAPTER,
+        summary="The image tower's last projection, fine-tuned and held near where it was.",
+        citation="""@misc{fahes2024prolip,
+  title = {CLIP's Visual Embedding Projector is a Few-shot Cornucopia},
+  author = {Fahes, Mohammad and Vu, Tuan-Hung and Bursuc, Andrei and others},
+  year = {2024},
+  note = {arXiv 2410.05270}
+}""",
+        config=ProLIPConfig,
+        needs=frozenset({Needs.POOLED}),
+        open_vocabulary=True,
+        vision_transformer=True,
+        parameter_count=lambda b, c, n: b.vision_width * b.embed_dim,
+        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
+    )
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        named = {"per_shot": 1 / support.shots, "per_shot_squared": 1 / support.shots**2}
+        self.penalty = self.config.penalty if isinstance(self.config.penalty, float) else named[self.config.penalty]
+        self.scale = self.config.logit_scale or self.backbone.logit_scale
+        # whatever kind of layer the tower ends in, these are its matrix and its bias
+        project, width = self.backbone.image_tower.project, self.backbone.vision_width
+        bias = project(torch.zeros(1, width, device=self.backbone.device))
+        matrix = project(torch.eye(width, device=self.backbone.device)) - bias
+        self.trainable = Projection(matrix, bias[0])
+        self.texts: dict[ClassSet, Tensor] = {}
+
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        return super().loss(batch) + self.penalty * self.trainable.moved()
+
+    def classifier(self, classes: ClassSet) -> Classifier:
+        if classes not in self.texts:
+            features = template_features(self.backbone, classes, self.config.templates)
+            self.texts[classes] = mean_of_normalised(list(features))
+        text = self.texts[classes]
+        return lambda batch: cosine_logits(self.trainable(batch.pooled), text, self.scale)
