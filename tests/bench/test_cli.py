@@ -158,13 +158,13 @@ def test_what_a_pattern_cannot_run_is_left_out_and_said(etl):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-m", "copo"], "error: Unknown method 'copo'. Did you mean 'coop'?"),
+        (["-m", "copo"], "error: Unknown method 'copo'. Did you mean 'coop'"),
         (["-d", "euroset"], "error: Unknown dataset 'euroset'. Did you mean 'eurosat'?"),
         (
             ["--protocol", "base-to-ne"],
             "error: --protocol 'base-to-ne' is unknown. Did you mean 'base-to-new'? Allowed",
         ),
-        (["--draw", "x"], "error: --draw 'x' is unknown. Allowed: coop, nested."),
+        (["--draw", "x"], "error: --draw 'x' is unknown. Allowed: coop, coop-sorted, nested, file."),
         (["--recipe", "demos"], "error: --recipe 'demos' is unknown. Did you mean 'demo'?"),
         (["--rerun", "al"], "error: --rerun 'al' is unknown. Did you mean 'all'?"),
         (["--shots", "a"], "error: --shots 'a' is not a list of whole numbers; write 16, 1,2,4 or 1-3."),
@@ -317,7 +317,7 @@ def test_a_method_shows_its_settings(etl):
     assert re.search(r"coop\.n_ctx +16 +context vectors", out)
     assert "recipe for few-shot" in out
     code, _, err = etl("methods", "copo")
-    assert (code, err.startswith("error: Unknown method 'copo'. Did you mean 'coop'?")) == (2, True)
+    assert (code, err.startswith("error: Unknown method 'copo'. Did you mean 'coop'")) == (2, True)
 
 
 def test_a_dataset_shows_what_is_on_disk(etl):
