@@ -1,0 +1,332 @@
+"""Does difficulty explain who gains? Slopes per method with their error, and paired contrasts against difficulty. Pure.
+
+Input is a long frame with one row per `method` and `dataset` and the column `value` (a fraction), whether measured here
+or published, and one with the covariates per dataset.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
+
+from bench.statistics import Correlation, holm, spearman
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEWEST = 6
+"""Fewest datasets for which a slope is claimed or a line drawn."""
+
+COVARIATES = ("relative_transfer_difficulty", "chance", "zero_shot_error")
+"""Shown side by side: relative transfer difficulty is mostly the class count, gains mostly the room that is left."""
+
+LOGARITHMIC = frozenset({"relative_transfer_difficulty", "chance"})
+
+CONTRASTS: tuple[tuple[str, str, str], ...] = (
+    ("visual prompts", "ivlp", "deep_text_prompts"),
+    ("visual prompts", "vpt_text_adapter", "text_adapter"),
+    ("visual prompts", "vpt", "zero_shot"),
+    ("text adapter", "vpt_text_adapter", "vpt"),
+    ("text adapter", "text_adapter", "zero_shot"),
+    ("text prompts", "ivlp", "vpt"),
+    ("visual adapter", "text_prompts_visual_adapter", "deep_text_prompts"),
+    ("visual adapter", "visual_adapter", "zero_shot"),
+    ("ensemble", "apex", "vpt_text_adapter"),
+)
+"""Part, method with it, the same host without it."""
+
+PUBLISHED_CONTRASTS: tuple[tuple[str, str, str], ...] = (
+    ("visual prompts", "vpt", "coop"),
+    ("visual prompts", "vpt", "kgcoop"),
+    ("visual prompts", "provp_ref", "coop"),
+    ("visual prompts", "maple", "cocoop"),
+    ("visual prompts", "rvp", "rvp_wo_visual_prompt"),
+    ("text adapter", "tcp", "kgcoop"),
+    ("pull towards the pretrained model", "kgcoop", "coop"),
+    ("pull towards the pretrained model", "prograd", "coop"),
+    ("pull towards the pretrained model", "coprompt", "maple"),
+)
+"""The nearest that published tables have; most of these pairs differ in more than the part."""
+
+_ORDERS_SEED = 20240615
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A straight line of y on difficulty over datasets, with what it is worth.
+
+    Args:
+        slope: per unit of the covariate as it is used (natural logarithm for those in `LOGARITHMIC`).
+        low: lower end of the 95 % interval of the slope, None with fewer than three datasets.
+        high: upper end.
+        intercept: at covariate 0.
+        n: datasets.
+        error: root mean squared error of predicting a dataset from the others, None with fewer than three.
+        r2: 1 - that error squared over the error of predicting the mean of the others; 0 or less: no better than that.
+    """
+
+    slope: float
+    low: float | None
+    high: float | None
+    intercept: float
+    n: int
+    error: float | None
+    r2: float | None
+
+    @property
+    def conclusive(self) -> bool:
+        """Whether a line may be drawn: enough datasets, and it predicts datasets it has not seen."""
+        return self.n >= FEWEST and self.r2 is not None and self.r2 > 0
+
+    @property
+    def verdict(self) -> str:
+        """`rises` or `falls` with difficulty, `flat` where the interval holds 0, or `inconclusive`."""
+        if not self.conclusive or self.low is None or self.high is None:
+            return "inconclusive"
+        return "rises" if self.low > 0 else "falls" if self.high < 0 else "flat"
+
+
+@dataclass(frozen=True)
+class MethodTrend:
+    """One method's gain over zero-shot as a function of difficulty.
+
+    Args:
+        trend: its own line.
+        shrunk: slope drawn towards the mean slope of all methods by how well each is known.
+        gain: mean gain.
+        worst_third: mean of the lowest third of its gains; beside the mean a score that no easy dataset can lift.
+    """
+
+    method: str
+    covariate: str
+    trend: Trend
+    shrunk: float
+    gain: float
+    worst_third: float
+
+
+@dataclass(frozen=True)
+class ContrastTrend:
+    """The difference that a part makes, ranked against a covariate.
+
+    Args:
+        part: what the first method has and the second lacks.
+        differences: by dataset.
+        found: Spearman's correlation with a permutation p, None with fewer than three datasets.
+        p_holm: adjusted within all contrasts and covariates shown.
+        left_out: the same without the named dataset; None where it is not among them.
+        left_out_name: that dataset.
+        trend: the line, inconclusive where the data do not carry one.
+    """
+
+    part: str
+    method: str
+    without: str
+    covariate: str
+    differences: Mapping[str, float]
+    found: Correlation | None
+    p_holm: float | None
+    left_out: Correlation | None
+    left_out_name: str | None
+    trend: Trend | None
+
+
+def covariates(difficulty: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Covariates by name and dataset.
+
+    Args:
+        difficulty: one row per dataset with `dataset`, `n_classes`, `zero_shot_accuracy` and
+            `relative_transfer_difficulty`, for one backbone: `bench.published.published_difficulty`, or the store's
+            difficulty frame pivoted by measure.
+    """
+    found: dict[str, dict[str, float]] = {name: {} for name in COVARIATES}
+    for row in difficulty.to_dict("records"):
+        dataset = str(row["dataset"])
+        found["relative_transfer_difficulty"][dataset] = float(row["relative_transfer_difficulty"])
+        found["chance"][dataset] = 1 / float(row["n_classes"])
+        found["zero_shot_error"][dataset] = 1 - float(row["zero_shot_accuracy"])
+    return found
+
+
+def fit_trend(x: ArrayLike, y: ArrayLike) -> Trend:
+    """Least squares of y on x with a Student-t interval and the leave-one-dataset-out error.
+
+    Raises:
+        ValueError: fewer than two pairs, or x all alike.
+    """
+    a, b = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    n = len(a)
+    if n < 2 or n != len(b) or np.ptp(a) == 0:
+        raise ValueError(f"A line needs at least two different difficulties, got {n} values for {len(b)}.")
+    centred = a - a.mean()
+    squares = float(centred @ centred)
+    slope = float(centred @ b) / squares
+    intercept = float(b.mean()) - slope * float(a.mean())
+    if n < 3:
+        return Trend(slope, None, None, intercept, n, None, None)
+    residual = b - intercept - slope * a
+    reach = float(stdtrit(n - 2, 0.975)) * math.sqrt(float(residual @ residual) / (n - 2) / squares)
+    leverage = 1 / n + centred**2 / squares
+    unseen = leverage < 1 - 1e-9  # without the only dataset of its difficulty there is no slope to predict it from
+    out = residual[unseen] / (1 - leverage[unseen])
+    plain = ((b - b.mean()) * n / (n - 1))[unseen]
+    total = float(plain @ plain)
+    error = math.sqrt(float(out @ out) / len(out)) if len(out) else None
+    r2 = 1 - float(out @ out) / total if total > 0 else None
+    return Trend(slope, slope - reach, slope + reach, intercept, n, error, r2)
+
+
+def method_trends(
+    values: pd.DataFrame, measured: Mapping[str, Mapping[str, float]], *, baseline: str = "zero_shot"
+) -> list[MethodTrend]:
+    """Gain over zero-shot against every covariate, one trend per method.
+
+    Methods share datasets, so what is odd about a dataset moves all of them: the mean slope is that of the mean gain,
+    and a method's slope is drawn to it by its own error against the spread between methods (empirical Bayes).
+
+    Args:
+        values: `method`, `dataset`, `value`; one row each.
+        measured: see `covariates`.
+        baseline: the method that gains refer to.
+    """
+    table = _table(values)
+    if baseline not in table:
+        return []
+    gains = {
+        method: {
+            dataset: value - table[baseline][dataset] for dataset, value in row.items() if dataset in table[baseline]
+        }
+        for method, row in table.items()
+        if method != baseline
+    }
+    found = []
+    for covariate, by_dataset in measured.items():
+        fits: dict[str, Trend] = {}
+        for method, row in sorted(gains.items()):
+            datasets = sorted(set(row) & set(by_dataset))
+            x = _scaled(covariate, [by_dataset[d] for d in datasets])
+            if len(datasets) >= 3 and np.ptp(x) > 0:
+                fits[method] = fit_trend(x, [row[d] for d in datasets])
+        shrunk = _shrunk(fits)
+        for method, trend in fits.items():
+            row_values = np.sort(list(gains[method].values()))
+            third = row_values[: max(1, len(row_values) // 3)]
+            found.append(
+                MethodTrend(method, covariate, trend, shrunk[method], float(row_values.mean()), float(third.mean()))
+            )
+    return found
+
+
+def contrast_trends(
+    values: pd.DataFrame,
+    measured: Mapping[str, Mapping[str, float]],
+    *,
+    contrasts: Sequence[tuple[str, str, str]] = CONTRASTS,
+    leave_out: str | None = "eurosat",
+) -> list[ContrastTrend]:
+    """What a part adds to the same host, against every covariate, with and without one dataset.
+
+    p values come from random (up to eight datasets: all) orders and are adjusted by Holm for all that is returned.
+
+    Args:
+        values: `method`, `dataset`, `value`; one row each, from one table where they are published.
+        measured: see `covariates`.
+        contrasts: (part, method with it, method without it); pairs that are not there are left out.
+        leave_out: the dataset to leave out for comparison; EuroSAT alone makes many correlations.
+    """
+    table = _table(values)
+    rows: list[tuple[Any, ...]] = []
+    for part, method, without in contrasts:
+        if method not in table or without not in table:
+            continue
+        differences = {
+            d: table[method][d] - table[without][d] for d in sorted(set(table[method]) & set(table[without]))
+        }
+        for covariate, by_dataset in measured.items():
+            datasets = [d for d in differences if d in by_dataset]
+            x, y = [by_dataset[d] for d in datasets], [differences[d] for d in datasets]
+            generator = np.random.default_rng(_ORDERS_SEED)
+            found = spearman(x, y, generator=generator)
+            kept = [i for i, d in enumerate(datasets) if d != leave_out]
+            fewer = None
+            if leave_out in datasets:
+                fewer = spearman([x[i] for i in kept], [y[i] for i in kept], generator=generator)
+            scaled = _scaled(covariate, x)
+            trend = fit_trend(scaled, y) if len(datasets) >= 3 and np.ptp(scaled) > 0 else None
+            rows.append((part, method, without, covariate, differences, found, fewer, trend))
+    adjusted = iter(holm([row[5].p for row in rows if row[5] is not None]).tolist())
+    return [
+        ContrastTrend(
+            part,
+            method,
+            without,
+            covariate,
+            differences,
+            found,
+            None if found is None else next(adjusted),
+            fewer,
+            leave_out,
+            trend,
+        )
+        for part, method, without, covariate, differences, found, fewer, trend in rows
+    ]
+
+
+def published_values(
+    published: pd.DataFrame, *, source: str, split: str, backbone: str = "ViT-B-16.openai"
+) -> pd.DataFrame:
+    """One published table as `method`, `dataset`, `value`, for the functions above.
+
+    Args:
+        published: `bench.published.published_frame()`.
+        source: part of `reported_in`, such as `DePT`.
+        split: base, new, H or all.
+        backbone: as arch.tag.
+    """
+    rows = published[
+        published["reported_in"].str.contains(source, regex=False)
+        & (published["split"] == split)
+        & (published["backbone"] == backbone)
+        & (published["metric"] == "accuracy")
+        & (published["variant"] == "")
+    ]
+    return rows.drop_duplicates(["method", "dataset"])[["method", "dataset", "value"]].reset_index(drop=True)
+
+
+def _table(values: pd.DataFrame) -> dict[str, dict[str, float]]:
+    if values.duplicated(["method", "dataset"]).any():
+        twice = values[values.duplicated(["method", "dataset"])].iloc[0]
+        raise ValueError(
+            f"{twice['method']} has several values on {twice['dataset']}; give one, such as the mean over seeds."
+        )
+    table: dict[str, dict[str, float]] = {}
+    for method, dataset, value in values[["method", "dataset", "value"]].itertuples(index=False, name=None):
+        table.setdefault(str(method), {})[str(dataset)] = float(value)
+    return table
+
+
+def _scaled(covariate: str, values: Sequence[float]) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=float)
+    return np.log(array) if covariate in LOGARITHMIC else array
+
+
+def _shrunk(fits: Mapping[str, Trend]) -> dict[str, float]:
+    """Slopes drawn to their mean by DerSimonian and Laird's variance between methods."""
+    if len(fits) < 3:
+        return {method: trend.slope for method, trend in fits.items()}
+    slopes = np.array([trend.slope for trend in fits.values()])
+    reaches = np.array([(trend.high or 0.0) - (trend.low or 0.0) for trend in fits.values()])
+    freedom = np.array([trend.n - 2 for trend in fits.values()])
+    variances = np.maximum((reaches / 2 / stdtrit(freedom, 0.975)) ** 2, 1e-12)
+    weights = 1 / variances
+    centre = float(weights @ slopes / weights.sum())
+    excess = float(weights @ (slopes - centre) ** 2) - (len(slopes) - 1)
+    between = max(0.0, excess / float(weights.sum() - (weights**2).sum() / weights.sum()))
+    kept = between / (between + variances)
+    return dict(zip(fits, (kept * slopes + (1 - kept) * centre).tolist(), strict=True))

@@ -1,0 +1,124 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats as reference
+
+from bench.difficulty_trend import (
+    PUBLISHED_CONTRASTS,
+    contrast_trends,
+    covariates,
+    fit_trend,
+    method_trends,
+    published_values,
+)
+from bench.published import published_difficulty, published_frame
+
+
+def frame(**rows: list[float]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [{"method": m, "dataset": f"d{i}", "value": v} for m, values in rows.items() for i, v in enumerate(values)]
+    )
+
+
+def test_the_line_is_scipys_and_the_unseen_error_is_refitting_by_hand():
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=9)
+    y = 2 * x + draw.normal(size=9)
+    found, wanted = fit_trend(x, y), reference.linregress(x, y)
+    assert (found.slope, found.intercept) == pytest.approx((wanted.slope, wanted.intercept))
+    assert found.high - found.slope == pytest.approx(reference.t.ppf(0.975, 7) * wanted.stderr)
+    missed, plain = [], []
+    for i in range(9):
+        rest = np.arange(9) != i
+        line = np.polyfit(x[rest], y[rest], 1)
+        missed.append(y[i] - np.polyval(line, x[i]))
+        plain.append(y[i] - y[rest].mean())
+    assert found.error == pytest.approx(np.sqrt(np.mean(np.square(missed))))
+    assert found.r2 == pytest.approx(1 - np.sum(np.square(missed)) / np.sum(np.square(plain)))
+
+
+def test_the_true_slope_is_inside_the_band_in_93_percent_of_simulations():
+    """Eleven datasets with the published difficulties; noise of datasets and of methods."""
+    table = published_difficulty().query("backbone == 'ViT-B-16.openai'")
+    x = np.log(table["relative_transfer_difficulty"].to_numpy())
+    draw = np.random.default_rng(1)
+    found = [fit_trend(x, 0.02 * x + draw.normal(0, 0.03, len(x)) + draw.normal(0, 0.01, len(x))) for _ in range(1500)]
+    assert 0.93 <= np.mean([trend.low <= 0.02 <= trend.high for trend in found]) <= 0.97
+
+
+def test_nothing_is_concluded_from_noise_or_from_few_datasets():
+    draw = np.random.default_rng(2)
+    noise = [fit_trend(draw.normal(size=11), draw.normal(size=11)) for _ in range(500)]
+    assert np.mean([trend.verdict in ("rises", "falls") for trend in noise]) <= 0.06
+    five = fit_trend([1, 2, 3, 4, 5], [1.0, 2.1, 2.9, 4.2, 5.0])
+    assert (five.verdict, five.conclusive) == ("inconclusive", False)
+    assert fit_trend([1, 2, 3, 4, 5, 6], [1.0, 2.1, 2.9, 4.2, 5.0, 5.9]).verdict == "rises"
+    flat = fit_trend([1, 2], [1.0, 1.0])
+    assert (flat.low, flat.verdict) == (None, "inconclusive")
+    with pytest.raises(ValueError, match="two different difficulties"):
+        fit_trend([1, 1], [0.1, 0.2])
+
+
+def test_a_method_that_helps_where_it_is_hard():
+    hard = [0.01 * 2**i for i in range(8)]
+    measured = {"relative_transfer_difficulty": {f"d{i}": value for i, value in enumerate(hard)}}
+    zero_shot = [0.5] * 8
+    values = frame(
+        zero_shot=zero_shot, rising=[0.5 + 0.03 * i for i in range(8)], flat=[0.6, 0.61] * 4, worse=[0.49, 0.48] * 4
+    )
+    found = {trend.method: trend for trend in method_trends(values, measured)}
+    assert found["rising"].trend.verdict == "rises"
+    assert found["rising"].trend.slope == pytest.approx(0.03 / np.log(2))
+    assert found["flat"].trend.verdict == "inconclusive"
+    assert found["rising"].worst_third == pytest.approx(0.015)
+    assert found["worse"].gain < 0
+    assert min(t.trend.slope for t in found.values()) <= found["flat"].shrunk <= found["rising"].shrunk + 1e-9
+    assert method_trends(values, measured, baseline="none") == []
+
+
+def test_two_values_of_one_cell_are_refused():
+    twice = pd.concat([frame(a=[0.1]), frame(a=[0.2])])
+    with pytest.raises(ValueError, match="a has several values on d0"):
+        method_trends(twice, {})
+
+
+def test_the_published_contrast_of_visual_prompts_on_base_classes():
+    """DePT's table, VPT - CoOp: +0.83, p .002; +0.77 without EuroSAT. 1/C: +0.54 to +0.80, error: +0.33 to +0.45."""
+    measured = covariates(published_difficulty().query("backbone == 'ViT-B-16.openai'"))
+    values = published_values(published_frame(), source="Koorye/DePT", split="base")
+    found = {
+        row.covariate: row
+        for row in contrast_trends(values, measured, contrasts=PUBLISHED_CONTRASTS)
+        if (row.method, row.without) == ("vpt", "coop")
+    }
+    rtd = found["relative_transfer_difficulty"]
+    assert rtd.found.rho == pytest.approx(0.83, abs=0.01)
+    assert rtd.found.p == pytest.approx(0.002, abs=0.002)
+    assert rtd.left_out.rho == pytest.approx(0.77, abs=0.01)
+    assert (rtd.left_out_name, rtd.left_out.n) == ("eurosat", 10)
+    assert 0.32 <= found["zero_shot_error"].found.rho <= 0.45
+    assert 0.53 <= found["chance"].found.rho <= 0.81
+    assert rtd.p_holm > rtd.found.p
+
+
+def test_published_gains_are_those_of_the_notes():
+    """Gains on base classes rise with difficulty for every kind of method: they follow the room that is left."""
+    measured = covariates(published_difficulty().query("backbone == 'ViT-B-16.openai'"))
+    values = published_values(published_frame(), source="zhengli97/PromptKD", split="base")
+    trends = method_trends(values, measured)
+    assert {trend.covariate for trend in trends} == set(measured)
+    assert all(trend.gain > 0 for trend in trends)
+    rising = [trend.trend.slope > 0 for trend in trends if trend.covariate == "relative_transfer_difficulty"]
+    assert len(rising) >= 5
+    assert all(rising)
+
+
+def test_null_contrasts_are_rarely_significant_after_holm():
+    draw = np.random.default_rng(3)
+    measured = {name: {f"d{i}": float(v) for i, v in enumerate(draw.random(8) + 0.1)} for name in ("chance", "b")}
+    contrasts = [("p", f"m{i}", "host") for i in range(4)]
+    false = 0
+    for _ in range(60):
+        values = frame(host=[0.5] * 8, **{f"m{i}": draw.normal(0.5, 0.1, 8).tolist() for i in range(4)})
+        false += any(row.p_holm <= 0.05 for row in contrast_trends(values, measured, contrasts=contrasts))
+    assert false <= 7  # 60 worlds at 5 %: at most 7 with probability 0.99
