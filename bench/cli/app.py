@@ -11,6 +11,7 @@ import typer
 import bench
 from bench.cli.backbones import backbones
 from bench.cli.cache import cache_app
+from bench.cli.claims import claims
 from bench.cli.compare import compare
 from bench.cli.datasets import datasets_app
 from bench.cli.demo import demo
@@ -51,7 +52,21 @@ def _root(
     pass
 
 
-for command in (run, demo, leaderboard, report, compare, diff, published, export, methods, backbones, show, doctor):
+for command in (
+    run,
+    demo,
+    leaderboard,
+    report,
+    compare,
+    diff,
+    claims,
+    published,
+    export,
+    methods,
+    backbones,
+    show,
+    doctor,
+):
     app.command()(command)
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(results_app, name="results")

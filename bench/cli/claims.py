@@ -1,0 +1,69 @@
+"""`etl-bench claims`: sentences, and whether the runs support them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli import _options as opt
+
+
+def claims(
+    runs: opt.Runs = opt.DEFAULT_RUNS,
+    file: Annotated[Path | None, typer.Option("--file", help="Claims as TOML; the shipped ones if absent.")] = None,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Test each claim on the runs: supported, refuted or inconclusive, with n, effect and 95 % interval.
+
+    The shipped claims are the observations and the headline of the APEX paper. Effects are differences over datasets,
+    tested with the spread between seeds; p is against the claim's threshold and not adjusted for how many are tested.
+    """
+    from bench.claims import check_claims, load_claims
+    from bench.cli._print import print_json, print_rows
+    from bench.leaderboard import leaderboard, settings
+    from bench.store import fresh_store
+
+    asked = load_claims(file)
+    store = fresh_store(runs)
+    frame, measured = store.runs_frame(), store.difficulty_frame()
+    whole = measured[(measured["measure"] == "relative_transfer_difficulty") & (measured["split"] == "all")]
+    difficulty: dict[str, dict[str, float]] = {}
+    for row in whole.dropna(subset=["value"]).to_dict("records"):
+        difficulty.setdefault(str(row["backbone"]), {})[str(row["dataset"])] = float(row["value"])
+    boards = [leaderboard(frame, setting) for setting in settings(frame)]
+    results = check_claims(asked, boards, frame, difficulty)
+    if as_json:
+        print_json(
+            [
+                {
+                    "claim": found.claim.model_dump(),
+                    "setting": vars(found.setting) if found.setting else None,
+                    "verdict": str(found.verdict),
+                    "p": found.p,
+                    "test": vars(found.test) if found.test else None,
+                    "datasets": found.datasets,
+                    "reason": found.reason,
+                }
+                for found in results
+            ]
+        )
+        return
+    rows = []
+    for found in results:
+        test, setting = found.test, found.setting
+        known = test is not None and test.low is not None and test.high is not None
+        rows.append(
+            {
+                "claim": f"{found.claim.id}: {found.claim.sentence}",
+                "setting": f"{setting.backbone}, {setting.shots} shots" if setting else "",
+                "verdict": str(found.verdict),
+                "effect": f"{100 * test.mean:+.2f}" if test else "",
+                "95 %": f"{100 * test.low:+.2f} to {100 * test.high:+.2f}" if known else "",  # type: ignore[union-attr,operator]
+                "n": f"{test.n} over {test.groups} datasets" if test else "",
+                "p": f"{found.p:.2g}" if found.p is not None else "",
+                "missing": found.reason,
+            }
+        )
+    print_rows(rows, list(rows[0]) if rows else ["claim"], as_json=False)

@@ -1,0 +1,120 @@
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from worlds import make_world
+
+from bench.claims import Claim, ClaimVerdict, check_claims, load_claims
+from bench.cli.app import main
+from bench.errors import UsageError
+from bench.leaderboard import leaderboard, settings
+from bench.store import fresh_store
+
+DATASETS = [f"d{i}" for i in range(9)]
+DIFFICULTY = {"ViT-demo.drawn": {dataset: 0.01 * (i + 1) for i, dataset in enumerate(DATASETS)}}
+
+
+def claim(**changes) -> Claim:
+    values = {"id": "x", "sentence": "A beats B.", "source": "", "a": "apex", "b": "vpt", "protocol": "base-to-new"}
+    return Claim.model_validate(values | {"measure": "base"} | changes)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """APEX is ahead by 0.02 on the easiest dataset up to 0.18 on the hardest; CoOp equals VPT."""
+    folder = tmp_path_factory.mktemp("runs")
+    rates = {
+        "vpt": {d: {"base": 0.6, "new": 0.6} for d in DATASETS},
+        "coop": {d: {"base": 0.6, "new": 0.6} for d in DATASETS},
+        "apex": {d: {"base": 0.62 + 0.02 * i, "new": 0.6} for i, d in enumerate(DATASETS)},
+    }
+    make_world(folder, rates, images=300)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def world(folder: Path):
+    runs = fresh_store(folder).runs_frame()
+    return [leaderboard(runs, setting) for setting in settings(runs)], runs
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({}, ClaimVerdict.SUPPORTED),
+        ({"a": "vpt", "b": "apex"}, ClaimVerdict.REFUTED),
+        ({"above": 0.3}, ClaimVerdict.REFUTED),
+        ({"measure": "gap"}, ClaimVerdict.SUPPORTED),
+        ({"measure": "H"}, ClaimVerdict.SUPPORTED),
+        ({"contrast": "difference-of-groups"}, ClaimVerdict.SUPPORTED),
+        ({"datasets": "hard", "above": 0.08}, ClaimVerdict.SUPPORTED),
+        ({"datasets": "easy", "above": 0.08}, ClaimVerdict.REFUTED),
+        ({"a": "vpt", "b": "coop", "above": -0.05}, ClaimVerdict.SUPPORTED),
+    ],
+)
+def test_verdicts_follow_the_truth(world, changes, verdict):
+    (found,) = check_claims([claim(**changes)], *world, DIFFICULTY)
+    assert found.verdict is verdict
+    assert found.test.low < found.test.mean < found.test.high
+    assert found.reason == ""
+
+
+def test_groups_are_thirds_by_difficulty(world):
+    (easy,) = check_claims([claim(datasets="easy")], *world, DIFFICULTY)
+    (hard,) = check_claims([claim(datasets="hard")], *world, DIFFICULTY)
+    assert (easy.datasets, hard.datasets) == (("d0", "d1", "d2"), ("d6", "d7", "d8"))
+
+
+def test_what_is_missing_is_said(world):
+    (no_board,) = check_claims([claim(b="maple")], *world, DIFFICULTY)
+    assert no_board.reason == "no base-to-new board has one entry each of apex and maple"
+    (no_groups,) = check_claims([claim(datasets="easy")], *world, {})
+    assert "difficulties of at least six datasets" in no_groups.reason
+    assert {no_board.verdict, no_groups.verdict} == {ClaimVerdict.INCONCLUSIVE}
+
+
+def test_one_seed_decides_nothing(tmp_path: Path):
+    make_world(tmp_path, {m: {"d": {"base": r, "new": r}} for m, r in {"apex": 0.9, "vpt": 0.5}.items()}, seeds=(1,))
+    runs = fresh_store(tmp_path).runs_frame()
+    (found,) = check_claims([claim()], [leaderboard(runs, settings(runs)[0])], runs, {})
+    assert (found.verdict, found.reason) == (ClaimVerdict.INCONCLUSIVE, "needs at least two seeds")
+
+
+def test_the_shipped_claims_are_the_papers():
+    ids = [found.id for found in load_claims()]
+    assert {name.split("-")[1] for name in ids if name.startswith("observation")} == {"1", "2", "3", "4"}
+    assert "headline" in ids
+
+
+def test_files_that_are_not_understood(tmp_path: Path):
+    path = tmp_path / "c.toml"
+    path.write_text("[[claim")
+    with pytest.raises(UsageError, match="cannot be read as TOML"):
+        load_claims(path)
+    path.write_text('[[claim]]\nid = "a"\nmeasure = "speed"')
+    with pytest.raises(UsageError, match=r"is not understood.*Fields: id, sentence"):
+        load_claims(path)
+    path.write_text("\n".join(f"[[claim]]\n{_toml()}" for _ in range(2)))
+    with pytest.raises(UsageError, match="several claims with the id x"):
+        load_claims(path)
+
+
+def _toml() -> str:
+    return "\n".join(f"{key} = {json.dumps(value)}" for key, value in claim().model_dump(exclude_none=True).items())
+
+
+def test_the_command(folder: Path, tmp_path: Path, capsys, monkeypatch):
+    (tmp_path / "c.toml").write_text(f"[[claim]]\n{_toml()}")
+
+    def etl(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["etl-bench", "claims", "--runs", str(folder), *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+        return capsys.readouterr().out
+
+    assert "supported" in etl("--file", str(tmp_path / "c.toml"))
+    answer = json.loads(etl("--json"))
+    assert len(answer) == len(load_claims())
+    assert {row["verdict"] for row in answer} <= {"supported", "refuted", "inconclusive"}
