@@ -327,6 +327,7 @@ CARD_COUNTS = {
     "lp_plus_plus": 50 * 512 + 2 * 50,
     "cross_modal": 50 * 512,
     "gda": 0,
+    "ape": 0,
     "prolip": 393_216,
 }
 

@@ -27,6 +27,7 @@ from torch import Tensor
 from bench.training import make_optimizer, step_rate, train_step
 from datasets_registry._types import ClassSet
 from methods._base import SupportView
+from methods.ape import APE, APEConfig
 from methods.clap import CLAP, CLAPConfig
 from methods.cross_modal import RECIPE as CROSS_MODAL_RECIPE
 from methods.cross_modal import CrossModal, CrossModalConfig
@@ -434,3 +435,45 @@ def test_prolip_is_the_formula_written_out(penalty: str | float, factor: float) 
     loss.backward()
     torch.testing.assert_close(loss, expected, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(method.trainable.matrix.grad, p.grad, atol=1e-5, rtol=1e-4)
+
+
+def test_ape_is_the_formula_written_out() -> None:
+    """Channels by the sum over all pairs, one by one, and the three similarities as in the paper."""
+    backbone, classes = tiny_backbone(), class_set("base")
+    support = support_view(backbone, classes)
+    settings = {"alpha": 1.5, "beta": 2.0, "gamma": 0.2, "channels": 0.5, "logit_scale": 100}
+    method = APE(backbone, APEConfig(selection="fixed", **settings), generator())
+    method.prepare(support)
+    text, keys = unit(backbone.encode_texts(classes.texts())), unit(support.features())
+    vectors = [np.concatenate([text[c : c + 1], keys[2 * c : 2 * c + 2]]) for c in range(5)]
+    products = [m * n for i in range(5) for j in range(5) if i != j for m in vectors[i] for n in vectors[j]]
+    criterion = -0.7 * np.mean(products, axis=0) + 0.3 * text.var(axis=0, ddof=1)
+    kept = np.argsort(-criterion)[:32]
+    assert set(method.kept.tolist()) == set(kept.tolist())
+    raw = batch_of(backbone, images("test")[:10], None).features
+    image = unit(raw)
+
+    def refined(x: NDArray[Any]) -> NDArray[Any]:
+        return x[:, kept] / np.linalg.norm(x[:, kept], axis=1, keepdims=True)
+
+    values = np.repeat(np.eye(5), 2, axis=0)
+    guess = np.exp(refined(keys) @ refined(text).T)
+    guess /= guess.sum(axis=1, keepdims=True)
+    divergence = (values * np.log2((values + 1e-6) / (guess + 1e-6))).sum(axis=1, keepdims=True)
+    cache = np.exp(-2.0 * (1 - refined(image) @ refined(keys).T)) @ (values * np.exp(0.2 * divergence))
+    ours = method.classifier(classes)(batch_of(backbone, images("test")[:10], None))
+    np.testing.assert_allclose(ours.numpy(), 100 * image @ text.T + 1.5 * cache, atol=2e-4)
+
+
+def test_ape_takes_the_first_of_the_best_triples_on_validation() -> None:
+    backbone, classes = tiny_backbone(), class_set("base")
+    support, validation = support_view(backbone, classes), support_view(backbone, classes, "test")
+    method = APE(backbone, APEConfig(search_step=(4, 3, 2)), generator())
+    method.prepare(support)
+    batch = batch_of(backbone, images("test")[:10], None)
+    triples = method.candidates((4, 3, 2))
+    assert triples[0] == (0.1, 0.1, 0.0)
+    assert len(triples) == 24
+    scores = [float((method.weighted(*t)(batch).argmax(1) == validation.labels).double().mean()) for t in triples]
+    method.calibrate(validation)
+    assert method.chosen == triples[scores.index(max(scores))]
