@@ -7,6 +7,8 @@ import hashlib
 import http.server
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -18,6 +20,7 @@ from PIL import Image
 from small_datasets import draw_dataset
 
 from bench.cli.app import main
+from datasets_registry._own import read_own
 from datasets_registry._sources import Source
 
 ROOT = Path(__file__).parents[2]
@@ -196,3 +199,21 @@ def test_fetch_refuses_what_it_cannot(etl: Etl, tmp_path: Path) -> None:
     assert (code, "No folder to fetch into was given; pass --data-root FOLDER" in err) == (2, True)
     code, _, err = etl("datasets", "fetch", "spectrum_basic", "--data-root", str(tmp_path))
     assert (code, "Dataset 'spectrum_basic' is drawn, not downloaded; `datasets fetch` knows" in err) == (2, True)
+
+
+# --- the README -------------------------------------------------------------------------------------------------------
+
+
+def test_the_readmes_five_lines_work_as_printed(etl: Etl, own: Path, tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text().partition("## Your own images in five lines")[2]
+    command = re.search(r"^etl-bench (datasets add .*)$", text, flags=re.M)
+    written = re.search(r"```toml\n(.*?)```", text, flags=re.S)
+    assert command
+    assert written
+    assert len(written[1].splitlines()) == 5
+    draw_tree(tmp_path / "birds", ("crow", "gull"))
+    code, _, err = etl(*shlex.split(command[1]))
+    assert code == 0, err
+    (own / "by_hand.toml").write_text(written[1])
+    info = read_own(own / "by_hand.toml")
+    assert (info.title, info.reader(None).class_names) == ("Birds", ("crow", "sea gull"))
