@@ -157,7 +157,7 @@ class RecordedReferenceAPEX(APEX):
             # the official code puts untrained deep prompts into its reference text tower as well
             for classes in (class_set("base"), class_set("new")):
                 prompted = frozen_prompts(self.backbone.tokenized(classes.texts()))
-                self._frozen[classes.names, classes.template] = self.backbone.encode_prompts(prompted, deep=text)
+                self._frozen[classes, classes.template] = self.backbone.encode_prompts(prompted, deep=text)
 
 
 @pytest.mark.parametrize("name", case_names("apex"))
