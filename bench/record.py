@@ -31,7 +31,9 @@ class Score(_Frozen):
     split: str = Field(description="base, new, all, or the name of a target dataset")
     accuracy: float = Field(ge=0, le=1, description="top-1, micro")
     macro_accuracy: float = Field(ge=0, le=1, description="mean of per-class accuracies (recall)")
-    macro_precision: float = Field(ge=0, le=1, description="mean of per-class precisions; a class never predicted counts 0")
+    macro_precision: float = Field(
+        ge=0, le=1, description="mean of per-class precisions; a class never predicted counts 0"
+    )
     nll: float = Field(description="mean negative log-likelihood, nats")
     brier: float = Field(description="mean Brier score, 0..2")
     ece: float = Field(ge=0, le=1, description="expected calibration error, 15 bins of equal mass")

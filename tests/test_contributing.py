@@ -35,7 +35,9 @@ def source(tmp_path: Path) -> Path:
 def etl_bench(source: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(source), "ETL_BENCH_CACHE": str(source / "cache")}
     command = [sys.executable, "-m", "bench", *arguments]
-    return subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.run(
+        command, cwd=source, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
 
 
 @pytest.mark.slow
@@ -43,12 +45,16 @@ def test_the_method_of_the_guide_runs_from_one_new_file(source: Path) -> None:
     code = example("methods/nearest_mean.py")
     assert len(code.splitlines()) < 40
     (source / "methods" / "nearest_mean.py").write_text(code)
-    command = "run -m nearest_mean,zero_shot -d spectrum_basic -b ViT-tiny.random --protocol few-shot --shots 4 --seeds 1"
+    command = (
+        "run -m nearest_mean,zero_shot -d spectrum_basic -b ViT-tiny.random --protocol few-shot --shots 4 --seeds 1"
+    )
     ran = etl_bench(source, *command.split(), "--jobs", "0")
     assert ran.returncode == 0, ran.stderr
     board = etl_bench(source, "leaderboard", "--json")
     assert "nearest_mean" in board.stdout, board.stderr
-    refused = etl_bench(source, "run", "-m", "nearest_mean", "-d", "spectrum_basic", "-b", "ViT-tiny.random", "--dry-run")
+    refused = etl_bench(
+        source, "run", "-m", "nearest_mean", "-d", "spectrum_basic", "-b", "ViT-tiny.random", "--dry-run"
+    )
     assert refused.returncode == 2
     assert "nearest_mean" in refused.stderr
     assert "use --protocol few-shot" in refused.stderr

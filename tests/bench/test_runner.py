@@ -19,7 +19,9 @@ BACKBONE = "ViT-tiny.random"
 DATASET = "spectrum_basic"
 
 
-def spec_of(method: str, *, seed: int = 1, protocol: EvalProtocol = EvalProtocol.BASE_TO_NEW, **settings: object) -> ExperimentSpec:
+def spec_of(
+    method: str, *, seed: int = 1, protocol: EvalProtocol = EvalProtocol.BASE_TO_NEW, **settings: object
+) -> ExperimentSpec:
     overrides = [f"{method}.recipe.epochs=2", f"{method}.recipe.views=2"] if method != "zero_shot" else []
     overrides += [f"{method}.{k}={v}" for k, v in settings.items()]
     axes = Axes([method], [DATASET], [BACKBONE], protocol=protocol, shots=(2,), seeds=(seed,), overrides=overrides)

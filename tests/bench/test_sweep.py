@@ -249,8 +249,12 @@ def test_specs_are_plain_json(grow):
 
 
 def test_epochs_set_by_hand_hold_for_every_number_of_shots() -> None:
-    axes = Axes(["coop"], ["spectrum_basic"], ["ViT-tiny.random"], shots=(1, 2), seeds=(1,), protocol=EvalProtocol.FEW_SHOT)
+    axes = Axes(
+        ["coop"], ["spectrum_basic"], ["ViT-tiny.random"], shots=(1, 2), seeds=(1,), protocol=EvalProtocol.FEW_SHOT
+    )
     published = [spec.recipe["epochs"] for spec in expand(axes).specs if spec.recipe]
     assert published == [50, 100]
-    by_hand = [spec.recipe["epochs"] for spec in expand(replace(axes, overrides=["coop.recipe.epochs=7"])).specs if spec.recipe]
+    by_hand = [
+        spec.recipe["epochs"] for spec in expand(replace(axes, overrides=["coop.recipe.epochs=7"])).specs if spec.recipe
+    ]
     assert by_hand == [7, 7]

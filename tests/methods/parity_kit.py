@@ -94,7 +94,7 @@ def batch_of(backbone: Backbone, pixels: Tensor, labels: Tensor | None, needs: f
 
 
 def support_view(backbone: Backbone, classes: ClassSet, part: str = "train", *, mirrored: bool = False) -> SupportView:
-    """The recorded images as a support set; each view is the image itself, if `mirrored` every second one its mirror."""
+    """The recorded images as a support set; views are the image; if `mirrored` every second its mirror."""
     n = 2 * len(classes)
     labels = torch.arange(n) // 2
     pixels = images(part)[:n]
@@ -113,7 +113,10 @@ def recipe_of(case: Case) -> Recipe:
         return Recipe(optimizer=Optimizer(plain["class"].lower()), lr=1.0, **settings)
     optim = case.config["OPTIM"]
     return Recipe(
-        optimizer=Optimizer(optim["NAME"]), lr=optim["LR"], momentum=optim["MOMENTUM"], weight_decay=optim["WEIGHT_DECAY"]
+        optimizer=Optimizer(optim["NAME"]),
+        lr=optim["LR"],
+        momentum=optim["MOMENTUM"],
+        weight_decay=optim["WEIGHT_DECAY"],
     )
 
 
@@ -144,7 +147,9 @@ def replay(
             parameter.copy_(init[name].reshape(parameter.shape))
     check_logits(method, case, "logits_before", template)
     optimizer = make_optimizer(recipe_of(case), method.trainable.parameters())
-    for step, (lr, index) in enumerate(zip(case.config["lr_per_step"], case.tensors["batch_idx"], strict=True), start=1):
+    for step, (lr, index) in enumerate(
+        zip(case.config["lr_per_step"], case.tensors["batch_idx"], strict=True), start=1
+    ):
         for group in optimizer.param_groups:
             group["lr"] = lr
         loss = train_step(method, batch_of(backbone, images("train")[index], index // 2), optimizer)

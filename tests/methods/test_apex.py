@@ -50,9 +50,7 @@ def test_beta_zero_is_no_ensemble() -> None:
 
 
 def test_a_fixed_weight_of_one_is_no_ensemble() -> None:
-    torch.testing.assert_close(
-        logits(apex(ensemble_weight="fixed", fixed_weight=1.0)), logits(apex(ensemble="none"))
-    )
+    torch.testing.assert_close(logits(apex(ensemble_weight="fixed", fixed_weight=1.0)), logits(apex(ensemble="none")))
 
 
 def test_a_fixed_weight_of_zero_on_plain_texts_is_zero_shot() -> None:

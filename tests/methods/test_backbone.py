@@ -44,7 +44,12 @@ SMALL_COCA = {
 }  # fmt: skip
 SMALL_EVA = {
     "embed_dim": 64,
-    "vision_cfg": {"image_size": 224, "timm_model_name": "eva02_tiny_patch14_224", "timm_pool": "token", "timm_proj": None},
+    "vision_cfg": {
+        "image_size": 224,
+        "timm_model_name": "eva02_tiny_patch14_224",
+        "timm_pool": "token",
+        "timm_proj": None,
+    },
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 2},
     "custom_text": True,
 }
@@ -67,7 +72,9 @@ def official_text(backbone: Backbone, texts: list[str]) -> Tensor:
         return backbone.model.encode_text(tokens, normalize=False)
 
 
-@pytest.mark.parametrize("config", [TINY_CONFIG, SMALL_COCA, SMALL_EVA, SMALL_RESNET], ids=["vit", "coca", "eva", "resnet"])
+@pytest.mark.parametrize(
+    "config", [TINY_CONFIG, SMALL_COCA, SMALL_EVA, SMALL_RESNET], ids=["vit", "coca", "eva", "resnet"]
+)
 def test_without_prompts_features_equal_open_clip(config: dict) -> None:
     backbone = backbone_of(config)
     pixels = torch.randn(3, 3, backbone.image_size, backbone.image_size)
@@ -251,7 +258,12 @@ class TestNames:
 
     @pytest.mark.parametrize(
         ("slug", "quick"),
-        [("ViT-B-16.openai", True), ("ViT-B-16.laion2b_s34b_b88k", False), ("RN50.openai", True), ("ViT-B-32.laion400m_e32", True)],
+        [
+            ("ViT-B-16.openai", True),
+            ("ViT-B-16.laion2b_s34b_b88k", False),
+            ("RN50.openai", True),
+            ("ViT-B-32.laion400m_e32", True),
+        ],
     )
     def test_the_activation_is_the_one_the_weights_were_trained_with(self, slug: str, quick: bool) -> None:
         assert parse_backbone(slug).config["quick_gelu"] is quick

@@ -152,9 +152,7 @@ def test_loading_what_was_saved_gives_equal_logits(name: str) -> None:
 @every
 def test_a_batch_of_one_equals_the_row_of_a_batch(name: str) -> None:
     method = trained(name)
-    torch.testing.assert_close(
-        logits_of(method, index=slice(5, 6)), logits_of(method)[5:6], atol=1e-4, rtol=1e-5
-    )
+    torch.testing.assert_close(logits_of(method, index=slice(5, 6)), logits_of(method)[5:6], atol=1e-4, rtol=1e-5)
 
 
 @every
@@ -263,7 +261,8 @@ CONFIGS = {
     "vpt": {"n_visual": 8, "depth": 0},
     "ivlp": {"n_text": 2, "n_visual": 2, "text_depth": 0, "visual_depth": 0},
     "deep_text_prompts": {"n_text": 4, "depth": 0},
-    "apex": {"n_visual": 2, "n_text": 2, "text_depth": 1, "beta": 4.0, "eps": 0.05, "adapter": "linear", "ensemble": "both",
+    "apex": {"n_visual": 2, "n_text": 2, "text_depth": 1, "beta": 4.0, "eps": 0.05, "adapter": "linear",
+             "ensemble": "both",
              "ensemble_weight": "adaptive", "fixed_weight": 0.4, "nn_distance": "max", "vision_blend": "adapted"},
     "tip_adapter_f": {"alpha": 1.17, "beta": 1.0, "augment_epochs": 10, "search_step": (200, 20)},
     "kgcoop": {"weight": 8.0, "worded_init": True},

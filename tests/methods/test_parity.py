@@ -39,7 +39,9 @@ def generator() -> torch.Generator:
 
 def visual(method: TrainableMethod[Any]) -> dict[str, nn.Parameter]:
     layers = list(method.trainable.visual_prompts.layers)
-    names = ["image_encoder.VPT"] + [f"image_encoder.transformer.resblocks.{i}.VPT_shallow" for i in range(1, len(layers))]
+    names = ["image_encoder.VPT"] + [
+        f"image_encoder.transformer.resblocks.{i}.VPT_shallow" for i in range(1, len(layers))
+    ]
     return dict(zip(names, layers, strict=True))
 
 
@@ -65,7 +67,11 @@ def test_the_backbone_gives_the_recorded_features() -> None:
 def test_zero_shot(name: str) -> None:
     case, backbone = Case("zeroshot", name), tiny_backbone()
     own = case.config.get("template") or case.config["templates"][-1]
-    ensemble = {7: "select7", 8: "select7", 80: "imagenet80"}[len(case.config["templates"])] if case.config["ensemble"] else "none"
+    ensemble = (
+        {7: "select7", 8: "select7", 80: "imagenet80"}[len(case.config["templates"])]
+        if case.config["ensemble"]
+        else "none"
+    )
     config = ZeroShotConfig(ensemble=ensemble, own_template=len(case.config.get("templates", [])) == 8)
     method = ZeroShot(backbone, config, generator())
     for which in ("base", "new", "all"):

@@ -1,8 +1,8 @@
 """The plain way: what the official implementations do, on open_clip's own modules. Every position, class and batch.
 
-`PlainBackbone` gives a method the same answers as `Backbone` does, without any shortcut: class texts are padded to 77
-positions and run whole, texts that depend on the image run for each image, and nothing is kept. A method's step on it is
-the yardstick of `make perf` and of the equality that is asserted there.
+`PlainBackbone` gives a method the same answers as `Backbone` does, without any shortcut: class texts are padded to
+77 positions and run whole, texts that depend on the image run for each image, and nothing is kept. A method's step on
+it is the yardstick of `make perf` and of the equality that is asserted there.
 """
 
 from __future__ import annotations

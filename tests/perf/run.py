@@ -113,7 +113,9 @@ def step(method: Any, make_batch: Callable[[], Batch]) -> Side:
     return Side(run)
 
 
-def pair(name: str, n_classes: int, batch: int, *, warm: bool = True, config: MethodConfig | None = None) -> tuple[Side, Side]:
+def pair(
+    name: str, n_classes: int, batch: int, *, warm: bool = True, config: MethodConfig | None = None
+) -> tuple[Side, Side]:
     """The same step of a method our way and the plain way; `warm`: our features come from the store."""
     ours, plain = backbones()
     data = batch_of(batch, n_classes)
@@ -189,7 +191,9 @@ def extraction() -> Row:
         samples = []
         for i in range(32):
             noise = torch.randint(0, 255, (12, 16, 3), generator=generator, dtype=torch.uint8).numpy()
-            Image.fromarray(noise).resize((500, 375), Image.Resampling.BICUBIC).save(Path(folder) / f"{i}.jpg", quality=90)
+            Image.fromarray(noise).resize((500, 375), Image.Resampling.BICUBIC).save(
+                Path(folder) / f"{i}.jpg", quality=90
+            )
             samples.append(Sample(f"{i}.jpg", 0))
         images, seconds = ImageFiles(Path(folder)), {"ours": [], "plain": []}
         ready = Inputs(backbone, FeatureStore(backbone, None)).pixels(images, samples, CENTER_VIEW)
@@ -216,7 +220,9 @@ def second_method() -> Row:
         specs = {
             spec.method: spec
             for spec in expand(
-                Axes(["clip_adapter", "text_adapter"], ["spectrum_basic"], ["ViT-demo.drawn"], seeds=(1,), recipe="demo")
+                Axes(
+                    ["clip_adapter", "text_adapter"], ["spectrum_basic"], ["ViT-demo.drawn"], seeds=(1,), recipe="demo"
+                )
             ).specs
         }
         runner.shared_inputs("ViT-demo.drawn", context)
@@ -252,7 +258,12 @@ def apex_evaluation(repeats: int) -> Row:
                 batch._values.clear()
             return [slow.classifier(new)(batch) for batch in plain_batches]
 
-    return compared("APEX evaluation, 50 new classes, 4 batches of 8", "one pass an image, texts once", (Side(run_ours), Side(run_plain)), repeats)
+    return compared(
+        "APEX evaluation, 50 new classes, 4 batches of 8",
+        "one pass an image, texts once",
+        (Side(run_ours), Side(run_plain)),
+        repeats,
+    )
 
 
 def steps(repeats: int) -> dict[str, Callable[[], Row]]:
@@ -261,7 +272,7 @@ def steps(repeats: int) -> dict[str, Callable[[], Row]]:
 
     coop = CoOpConfig(n_ctx=16)
     return {
-        "coop50": lambda: compared("CoOp step, 50 classes, 16 ctx", ">= 15x", pair("coop", 50, 32, config=coop), repeats),
+        "coop50": lambda: compared("CoOp step, 50 classes", ">= 15x", pair("coop", 50, 32, config=coop), repeats),
         "coop500": lambda: memory_row("coop500", ">= 18x, memory >= 8x lower"),
         "coop1000": lambda: memory_row("coop1000", "fits", plain=False),
         "cocoop": lambda: compared("CoCoOp step, 4 images x 50 classes", ">= 10x", pair("cocoop", 50, 4), repeats),
@@ -269,7 +280,7 @@ def steps(repeats: int) -> dict[str, Callable[[], Row]]:
             "deep text prompts (12 layers), 50 classes", ">= 12x", pair("deep_text_prompts", 50, 4), repeats
         ),
         "whole_coop": lambda: compared(
-            "whole CoOp step, batch 32, view bank warm", ">= 30x", pair("coop", 50, 32, warm=False, config=coop), repeats
+            "whole CoOp step, batch 32, warm views", ">= 30x", pair("coop", 50, 32, warm=False, config=coop), repeats
         ),
         "maple": lambda: compared("MaPLe step, batch 4, 50 classes", ">= 2x", pair("maple", 50, 4), repeats),
         "apex": lambda: compared("APEX step, batch 16, 50 classes", ">= 1.6x", pair("apex", 50, 16), repeats),
@@ -330,7 +341,9 @@ def table(rows: list[Row]) -> str:
     lines = ["| work | to reach | ours, s | plain, s | plain / ours | difference | |", "|---|---|---|---|---|---|---|"]
     for r in rows:
         difference = "" if r.difference is None else f"{r.difference:.0e}"
-        lines.append(f"| {r.work} | {r.goal} | {r.ours:.3g} | {r.plain:.3g} | {r.ratio:.2f} | {difference} | {r.note} |")
+        lines.append(
+            f"| {r.work} | {r.goal} | {r.ours:.3g} | {r.plain:.3g} | {r.ratio:.2f} | {difference} | {r.note} |"
+        )
     return "\n".join(lines)
 
 
