@@ -26,7 +26,15 @@ class SourceState:
     dirty: bool | None
 
 
-def collect(*, method: str, backbone_digest: str, support_digests: list[str], device: str, threads: int) -> Provenance:
+def collect(
+    *,
+    method: str,
+    backbone_digest: str,
+    support_digests: list[str],
+    device: str,
+    threads: int,
+    dataset_check: str | None = None,
+) -> Provenance:
     """The provenance of one run in this process.
 
     Args:
@@ -35,6 +43,7 @@ def collect(*, method: str, backbone_digest: str, support_digests: list[str], de
         support_digests: content digest of each support image, in order.
         device: `cpu` or `cuda[:i]`.
         threads: intra-op threads of torch.
+        dataset_check: contents digest of the last `datasets check`, if there was one.
     """
     from methods import get_method
 
@@ -51,6 +60,7 @@ def collect(*, method: str, backbone_digest: str, support_digests: list[str], de
         threads=threads,
         backbone_digest=backbone_digest,
         support_digests=support_digests,
+        dataset_check=dataset_check,
     )
 
 

@@ -70,6 +70,9 @@ class Provenance(_Frozen):
     threads: int
     backbone_digest: str = Field(description="digest of the backbone's weights")
     support_digests: list[str] = Field(description="content digest of each support image, in order")
+    dataset_check: str | None = Field(
+        None, description="contents digest that `datasets check` last wrote for the data folder; None if never checked"
+    )
 
 
 class RunError(_Frozen):

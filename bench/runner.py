@@ -29,6 +29,7 @@ from bench.training import FitResult, fit
 from bench.views import CENTER_VIEW, views_for_epoch
 from datasets_registry import build_task, get_dataset
 from datasets_registry._build import eval_fingerprint
+from datasets_registry._doctor import last_fingerprint
 from datasets_registry._manifest import SupportList, read_support_list
 from datasets_registry._splits import class_halves, keep_classes
 from datasets_registry._types import ClassSet, DatasetSplits, FewShotTask, Sample, SupportSet
@@ -89,6 +90,7 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
             support_digests=[task.support.images.digest(sample.key) for sample in task.support.samples],
             device=str(backbone.device),
             threads=context.threads,
+            dataset_check=last_fingerprint(spec.dataset, context.data_root),
         ),
         created_at=datetime.now(UTC),
     )

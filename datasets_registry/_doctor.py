@@ -299,6 +299,17 @@ def _fingerprint(
     return found
 
 
+def last_fingerprint(name: str, data_root: Path | None) -> str | None:
+    """The contents digest that the last check of a dataset wrote; None if there is none that can be read."""
+    if data_root is None:
+        return None
+    try:
+        found = json.loads((data_root / PLACE / f"{name}.json").read_text(encoding="utf-8"))
+        return str(found["contents"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _write(name: str, found: Mapping[str, object], data_root: Path | None) -> tuple[Path | None, list[Finding]]:
     if data_root is None:
         return None, []

@@ -8,6 +8,8 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
+import venv
 import zipfile
 from pathlib import Path
 
@@ -95,52 +97,62 @@ def build_wheel(folder: Path, name: str, modules: dict[str, str], entry_points: 
     return wheel
 
 
-def install(wheel: Path, site: Path) -> None:
+def new_environment(folder: Path) -> Path:
+    """The Python of a new virtual environment that has this harness and its dependencies, and nothing else.
+
+    They are lent by a path file instead of being installed once more, which would take minutes and a network.
+    """
+    venv.create(folder, with_pip=False, symlinks=True)
+    python = folder / "bin" / "python"
+    asked = [str(python), "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"]
+    packages = Path(subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip())
+    (packages / "harness.pth").write_text(f"{ROOT}\n{sysconfig.get_paths()['purelib']}\n")
+    return python
+
+
+def install(wheel: Path, python: Path) -> None:
     pytest.importorskip("pip")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-cache-dir", "install", "--quiet"]
-    subprocess.run(
-        [*pip, "--no-index", "--no-deps", "--target", str(site), str(wheel)], check=True, capture_output=True
-    )
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check", "--no-cache-dir"]
+    subprocess.run([*pip, "install", "--quiet", "--no-index", "--no-deps", str(wheel)], check=True, capture_output=True)
 
 
-def etl_bench(folder: Path, site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]),
-        "ETL_BENCH_CACHE": str(folder / "cache"),
-    }
-    command = [sys.executable, "-m", "bench", *arguments]
+def etl_bench(folder: Path, python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    environment["ETL_BENCH_CACHE"] = str(folder / "cache")
+    command = [str(python), "-m", "bench", *arguments]
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Path:
+def python(tmp_path: Path) -> Path:
     points = (
         "[clip_etl_bench.datasets]\nforeign_colours = foreign_pack.colours\n"
         "[clip_etl_bench.methods]\nforeign_method = foreign_pack.method\n"
     )
     modules = {"__init__.py": "", "colours.py": DATASET, "method.py": METHOD}
-    install(build_wheel(tmp_path, "foreign_pack", modules, points), tmp_path / "site")
-    return tmp_path / "site"
+    python = new_environment(tmp_path / "environment")
+    install(build_wheel(tmp_path, "foreign_pack", modules, points), python)
+    return python
 
 
 @pytest.mark.slow
-def test_an_installed_package_brings_a_dataset_and_a_method_that_run(tmp_path: Path, site: Path) -> None:
-    listed = etl_bench(tmp_path, site, "datasets", "--json")
+def test_an_installed_package_brings_a_dataset_and_a_method_that_run(tmp_path: Path, python: Path) -> None:
+    listed = etl_bench(tmp_path, python, "datasets", "--json")
     assert "foreign_colours" in {row["name"] for row in json.loads(listed.stdout)}
     assert listed.stderr == ""
     axes = ["-m", "foreign_method", "-d", "foreign_colours", "-b", "ViT-tiny.random", "--protocol", "base-to-new"]
-    ran = etl_bench(tmp_path, site, "run", *axes, "--shots", "2", "--seeds", "1", "--jobs", "0", "--json")
+    ran = etl_bench(tmp_path, python, "run", *axes, "--shots", "2", "--seeds", "1", "--jobs", "0", "--json")
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout)["failed"] == []
 
 
 @pytest.mark.slow
-def test_a_broken_package_costs_a_line_and_nothing_else(tmp_path: Path, site: Path) -> None:
+def test_a_broken_package_costs_a_line_and_nothing_else(tmp_path: Path, python: Path) -> None:
     points = "[clip_etl_bench.datasets]\nbroken_birds = broken_pack\n"
-    install(build_wheel(tmp_path, "broken_pack", {"__init__.py": "import no_such_module\n"}, points), tmp_path / "site")
-    listed = etl_bench(tmp_path, site, "datasets", "--json")
+    install(build_wheel(tmp_path, "broken_pack", {"__init__.py": "import no_such_module\n"}, points), python)
+    listed = etl_bench(tmp_path, python, "datasets", "--json")
     assert listed.returncode == 0
     assert "foreign_colours" in listed.stdout
     assert listed.stderr.splitlines() == [
@@ -148,6 +160,6 @@ def test_a_broken_package_costs_a_line_and_nothing_else(tmp_path: Path, site: Pa
         "loaded (ModuleNotFoundError: No module named 'no_such_module'). Update that package, or "
         "`pip uninstall broken_pack`."
     ]
-    asked = etl_bench(tmp_path, site, "datasets", "show", "broken_birds")
+    asked = etl_bench(tmp_path, python, "datasets", "show", "broken_birds")
     assert asked.returncode == 2
     assert "error: Dataset 'broken_birds' is left out: the plug-in of package 'broken_pack'" in asked.stderr

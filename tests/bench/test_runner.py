@@ -133,3 +133,14 @@ def test_zero_shot_accuracy_of_a_run_is_the_difficultys() -> None:
     measured = runner.measure_difficulty(BACKBONE, DATASET, RunContext())[0].measures
     assert record.scores[0].accuracy == measured["zero_shot_accuracy"]
     assert np.isclose(record.scores[0].nll, measured["zero_shot_nll"] or 0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("content", "stored"), [('{"contents": "abc"}', "abc"), ("{", None), (None, None)])
+def test_the_last_check_of_the_data_is_stored_with_the_run(
+    tmp_path: Path, content: str | None, stored: str | None
+) -> None:
+    if content is not None:
+        (tmp_path / ".etl-bench").mkdir()
+        (tmp_path / ".etl-bench" / f"{DATASET}.json").write_text(content)
+    record, _ = runner.run_experiment(spec_of("zero_shot"), RunContext(data_root=tmp_path))
+    assert record.provenance.dataset_check == stored
