@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
-from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
 from datasets_registry._errors import BenchError
+from datasets_registry._own_places import own_folders
 from datasets_registry._registry import DATASETS, Registry
 
 DATASETS_GROUP = "clip_etl_bench.datasets"
 METHODS_GROUP = "clip_etl_bench.methods"
-FOLDER_VARIABLE = "ETL_BENCH_DATASETS"
-PROJECT_FOLDER = "etl-bench-datasets"
 
 _log = logging.getLogger("etl-bench")
 
@@ -73,27 +70,6 @@ def load_feature_bundles() -> None:
                 DATASETS.add(name, FeatureBundle(path.parent).info())
             except BenchError as error:
                 _leave_out(DATASETS, name, str(error))
-
-
-def own_folders(environment: Mapping[str, str]) -> list[Path]:
-    """Where TOML files of own datasets are looked for.
-
-    The folder that ETL_BENCH_DATASETS names, alone; otherwise `./etl-bench-datasets`, then the user's own folder.
-    Read when the catalogue is imported, so that worker processes, which inherit both, see the same datasets.
-    """
-    named = environment.get(FOLDER_VARIABLE)
-    if named:
-        return [Path(named).expanduser()]
-    return [Path(PROJECT_FOLDER), user_folder(environment)]
-
-
-def user_folder(environment: Mapping[str, str]) -> Path:
-    """The user's own folder of TOML files, which counts in whatever folder a command is given."""
-    if sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return base / "clip-etl-bench" / "datasets"
 
 
 def _leave_out(registry: Registry[Any], name: str, reason: str) -> None:

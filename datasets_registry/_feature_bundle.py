@@ -23,7 +23,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from datasets_registry._errors import DataError
-from datasets_registry._extern import own_folders
+from datasets_registry._own_places import own_folders
 from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
 
 BUNDLE_VERSION = 1

@@ -51,8 +51,8 @@ def add(
     """
     from bench.cli._print import print_facts, remark
     from datasets_registry._add import AddRequest, add_dataset
-    from datasets_registry._extern import own_folders, user_folder
     from datasets_registry._own import ColumnNames, SplitRule
+    from datasets_registry._own_places import own_folders, user_folder
 
     request = AddRequest(
         name=name,

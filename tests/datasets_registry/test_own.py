@@ -19,8 +19,9 @@ from datasets_registry import DATASETS, BenchError, DatasetInfo, DrawRule, EvalP
 from datasets_registry._add import Added, AddRequest, add_dataset
 from datasets_registry._build import build_task
 from datasets_registry._errors import DataError, ShotsError
-from datasets_registry._extern import load_own_datasets, own_folders, user_folder
+from datasets_registry._extern import load_own_datasets
 from datasets_registry._own import ColumnNames, SplitRule, part_by_content, read_own, to_toml
+from datasets_registry._own_places import own_folders, user_folder
 
 CLASSES = ("crow", "gull", "jay's", 'the "wren"')
 
