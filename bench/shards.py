@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import re
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ import safetensors.numpy
 from pydantic import ValidationError
 from safetensors import SafetensorError
 
+from bench.atomic import write_atomically
 from bench.errors import ShardError, UnknownRunError
 from bench.record import DifficultyRecord, Predictions, RunRecord, RunStatus
 from bench.spec import ExperimentSpec
@@ -113,13 +113,13 @@ class Shards:
                 stale.unlink(missing_ok=True)
             packed = pack_predictions(predictions) if predictions else b""
             if packed:
-                _write_atomically(self._predictions_path(record.run_id), packed)
+                write_atomically(self._predictions_path(record.run_id), packed)
             document = {
                 "shard_version": SHARD_VERSION,
                 "predictions_bytes": len(packed),
                 "predictions_sha256": _sha256(packed) if packed else None,
             }
-            _write_atomically(self._record_path(record.run_id), _seal(document, record.model_dump(mode="json")))
+            write_atomically(self._record_path(record.run_id), _seal(document, record.model_dump(mode="json")))
             if not packed:
                 self._predictions_path(record.run_id).unlink(missing_ok=True)
         return True
@@ -192,7 +192,7 @@ class Shards:
         path.parent.mkdir(parents=True, exist_ok=True)
         document = {"shard_version": SHARD_VERSION, "backbone": backbone, "dataset": dataset}
         with _locked(path.parent, exclusive=True):
-            _write_atomically(path, _seal(document, [record.model_dump(mode="json") for record in records]))
+            write_atomically(path, _seal(document, [record.model_dump(mode="json") for record in records]))
 
     def has_difficulty(self, backbone: str, dataset: str) -> bool:
         """Whether an intact measurement exists."""
@@ -371,31 +371,6 @@ def _unreadable(path: Path, error: ValidationError) -> str:
         f"{path} is intact but not a record of this etl-bench ({place}: {first['msg']}). "
         "Read it with the release that wrote it, or move it away to compute the run again."
     )
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    """Write beside the target, flush to the disk, rename over it, flush the folder."""
-    temporary = path.with_name(f".{path.name.partition('.')[0]}.{os.getpid()}-{threading.get_ident()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _flush_folder(path.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -139,8 +139,8 @@ class _Resuming:
         """Fetch `url` to `output_file`, going on with the part where that is sound."""
         import requests
 
-        if check_only:  # pooch's interface; nothing here asks for it
-            raise NotImplementedError
+        if check_only:
+            raise ValueError("pooch's check_only is not offered here; ask the server with a HEAD request instead.")
         headers = {"Accept-Encoding": "identity"}  # ranges and sizes are of the file itself
         offset = self._resumable(url, headers)
         timeout = (self.patience.connect, self.patience.read)

@@ -11,9 +11,10 @@ from parity_kit import tiny_backbone
 from typer.testing import CliRunner
 
 from bench import cache
+from bench.atomic import write_atomically
 from bench.cli.app import app
 from bench.errors import CacheError, UsageError
-from bench.features import FeatureStore, address, pack_shard, write_atomically
+from bench.features import FeatureStore, address, pack_shard
 
 
 def fill(folder: Path, backbone: str, shards: int, rows: int = 8) -> list[Path]:

@@ -11,8 +11,9 @@ import torch
 from parity_kit import images, tiny_backbone
 from torch import Tensor
 
+from bench.atomic import write_atomically
 from bench.errors import CacheError
-from bench.features import FeatureStore, address, pack_shard, read_shard, write_atomically
+from bench.features import FeatureStore, address, pack_shard, read_shard
 from methods._backbone import Backbone
 
 ADDRESSES = [address(f"image{i}", "center") for i in range(20)]
