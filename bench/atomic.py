@@ -19,9 +19,8 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:  # an interrupt too must leave nothing behind
-        temporary.unlink(missing_ok=True)
-        raise
+    finally:
+        temporary.unlink(missing_ok=True)  # there only if something, an interrupt too, came between
     _flush_folder(path.parent)
 
 

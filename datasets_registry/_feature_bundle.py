@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -207,10 +206,11 @@ def import_bundle(
     if target.exists():
         raise DataError(f"{target} exists already; give another --name or remove the folder first.")
     home.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".importing-", dir=home))
-    try:
-        np.savez(temporary / "arrays.npz", **arrays)  # type: ignore[arg-type]
-        digest = hashlib.sha256((temporary / "arrays.npz").read_bytes()).hexdigest()
+    with tempfile.TemporaryDirectory(prefix=".importing-", dir=home) as workplace:
+        whole = Path(workplace) / "bundle"
+        whole.mkdir()
+        np.savez(whole / "arrays.npz", **arrays)  # type: ignore[arg-type]
+        digest = hashlib.sha256((whole / "arrays.npz").read_bytes()).hexdigest()
         try:
             facts = BundleFacts(
                 name=name, title=title or name, backbone=backbone, class_names=names, logit_scale=logit_scale,
@@ -219,11 +219,8 @@ def import_bundle(
         except ValidationError as error:
             detail = error.errors(include_url=False)[0]
             raise DataError(f"{detail['loc'][0]} {detail['input']!r}: {detail['msg']}.") from error
-        (temporary / "bundle.json").write_text(json.dumps(facts.model_dump(mode="json"), indent=1, ensure_ascii=False))
-        temporary.rename(target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        (whole / "bundle.json").write_text(json.dumps(facts.model_dump(mode="json"), indent=1, ensure_ascii=False))
+        whole.rename(target)
     return FeatureBundle(target)
 
 
