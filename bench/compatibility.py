@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datasets_registry import DatasetInfo
 from methods import MethodInfo, Needs
-from methods._backbone import BackboneSpec
+from methods._backbone_names import BackboneSpec
 
 
 def why_not(method: MethodInfo, backbone: BackboneSpec) -> str | None:

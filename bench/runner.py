@@ -34,7 +34,8 @@ from datasets_registry._manifest import SupportList, read_support_list
 from datasets_registry._splits import class_halves, keep_classes
 from datasets_registry._types import ClassSet, DatasetSplits, FewShotTask, Sample, SupportSet
 from methods import Method, Recipe, SupportView, TrainableMethod, get_method
-from methods._backbone import Backbone, BackboneSpec, load_backbone, parse_backbone
+from methods._backbone import Backbone, load_backbone
+from methods._backbone_names import BackboneSpec, parse_backbone
 from methods._class_text import ClassText, parse_class_text
 
 EVAL_BATCH = 128

@@ -20,7 +20,7 @@ from datasets_registry._types import DatasetSplits, DrawRule, EvalProtocol
 
 if TYPE_CHECKING:
     from methods import MethodConfig, MethodInfo, Recipe
-    from methods._backbone import BackboneSpec
+    from methods._backbone_names import BackboneSpec
     from methods._class_text import ClassText
 
 
@@ -435,7 +435,7 @@ def _settled(recipe: Recipe | None, shots: int, dataset: DatasetInfo) -> dict[st
 
 
 def _backbones(texts: Sequence[str]) -> list[BackboneSpec]:
-    from methods._backbone import parse_backbone
+    from methods._backbone_names import parse_backbone
 
     return [parse_backbone(text) for text in texts]
 

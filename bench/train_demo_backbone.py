@@ -42,8 +42,10 @@ from datasets_registry._drawn_world import (
     world_image,
     world_scene,
 )
-from methods._backbone import CLIP_MEAN, CLIP_STD, build_model, tokenize
+from methods._backbone import CLIP_MEAN, CLIP_STD
 from methods._demo import DEMO_CONFIG, packed, unread_token_rows
+from methods._tokens import tokenize
+from methods._weights import build_model
 
 log = logging.getLogger("train_demo_backbone")
 

@@ -20,7 +20,8 @@ from datasets_registry import DATASETS, DataError, EvalProtocol, UnknownNameErro
 from datasets_registry._extern import load_feature_bundles
 from datasets_registry._feature_bundle import FeatureBundle, import_bundle
 from methods import METHODS
-from methods._backbone import BackboneSpec, load_backbone, parse_backbone
+from methods._backbone import load_backbone
+from methods._backbone_names import BackboneSpec, parse_backbone
 
 NAMES = ["ant", "bee", "cat", "dog"]
 

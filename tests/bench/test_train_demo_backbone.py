@@ -28,8 +28,9 @@ from bench.train_demo_backbone import (
     train,
 )
 from datasets_registry._drawn_world import world_caption, world_image, world_scene
-from methods._backbone import build_model, tokenize
 from methods._demo import DEMO_CONFIG, unpacked
+from methods._tokens import tokenize
+from methods._weights import build_model
 
 TINY = TrainingPlan(steps=2, batch=8, pool=300, held_out=16, warmup=1, report_every=2, first_lesson=0.0)
 

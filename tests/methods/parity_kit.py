@@ -20,9 +20,11 @@ from torch import Tensor, nn
 from bench.training import make_optimizer, train_step
 from bench.views import to_pixels
 from datasets_registry._types import ClassSet
-from methods._backbone import TINY_CONFIG, Backbone, BackboneSpec, build_model, load_state
+from methods._backbone import Backbone
+from methods._backbone_names import TINY_CONFIG, BackboneSpec
 from methods._base import Batch, Method, Needs, SupportView, TrainableMethod
 from methods._recipe import Optimizer, Recipe
+from methods._weights import build_model, load_state
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "parity"
 ALL_NEEDS = frozenset(Needs)

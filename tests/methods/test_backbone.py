@@ -12,19 +12,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from datasets_registry._errors import BenchError, UnknownNameError
-from methods._backbone import (
-    TINY_CONFIG,
-    Backbone,
-    BackboneSpec,
-    WeightsError,
-    build_model,
-    load_backbone,
-    load_state,
-    parse_backbone,
-    read_weights,
-    tokenize,
-)
+from methods._backbone import Backbone, load_backbone
+from methods._backbone_names import TINY_CONFIG, BackboneSpec, WeightsError, parse_backbone
 from methods._prompts import TextPrompts, frozen_prompts, overwrite_leading, place_ctx
+from methods._tokens import tokenize
+from methods._weights import build_model, load_state, read_weights
 
 TEXTS = ["a photo of a cat.", "a photo of a very long named steam locomotive.", "a photo of a dog."]
 

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 
 from datasets_registry import ClassSet, UnknownNameError, get_dataset
 from methods import METHODS
-from methods._backbone import load_backbone, parse_backbone
+from methods._backbone import load_backbone
+from methods._backbone_names import parse_backbone
 from methods._class_text import ClassTextError, known_variants, parse_class_text
 from methods._feature_space import template_features
 from methods._templates import GENERIC60

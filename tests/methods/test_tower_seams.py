@@ -12,10 +12,12 @@ from parity_kit import class_set, images, tiny_backbone
 from torch import Tensor
 
 from datasets_registry._errors import BenchError
-from methods._backbone import TINY_CONFIG, Backbone, BackboneSpec, build_model
+from methods._backbone import Backbone
+from methods._backbone_names import TINY_CONFIG, BackboneSpec
 from methods._blocks import BlockView, is_standard
 from methods._prompts import TextPrompts, frozen_prompts, overwrite_leading
 from methods._vision import image_views
+from methods._weights import build_model
 
 SMALL_COCA = {
     "embed_dim": 64,

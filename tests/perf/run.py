@@ -33,7 +33,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.features import FeatureStore
 from datasets_registry._types import ClassSet, EvalProtocol
 from methods import METHODS, Batch, MethodConfig, Needs, SupportView
-from methods._backbone import Backbone, BackboneSpec, load_backbone
+from methods._backbone import Backbone, load_backbone
+from methods._backbone_names import BackboneSpec
 
 NAMES = [line.strip() for line in (Path(__file__).parent / "class_names.txt").read_text().splitlines() if line.strip()]
 ALL = frozenset(Needs)
