@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,10 @@ from reports.charts import PANEL_TITLES, difficulty_chart, difficulty_rows, runt
 from reports.views import BlockView, SiteView, TrendView
 
 MEASURE_TITLES = {"base": "Base", "new": "New", "H": "H", "all": "Accuracy"}
+STYLES = ("page", "tables", "charts", "cards", "media")
+"""In order: later rules win; `media` changes the others for narrow screens and paper."""
+SCRIPTS = ("page", "theme", "tables", "chips", "links", "charts")
+"""Put together into one function; `page` says what the others share."""
 H_TITLES = {"h_of_means": "H of the averages", "mean_of_h": "mean of per-dataset H"}
 
 
@@ -69,8 +73,8 @@ def render_site(site: SiteView, out: Path) -> Path:
     page = environment.get_template("page.html.j2").render(
         site=site,
         blocks=blocks,
-        style=_source(environment, "page.css"),
-        script=_source(environment, "page.js"),
+        style=_sources(environment, "style/{}.css", STYLES),
+        script=_sources(environment, "script/{}.js", SCRIPTS),
         runtime=_inside_script(runtime_script()) if has_charts else Markup(""),
         measure_titles=MEASURE_TITLES,
         panel_titles=PANEL_TITLES,
@@ -123,7 +127,10 @@ def _inside_script(source: str) -> Markup:
     return Markup(source.replace("</script", "<\\/script").replace("<!--", "<\\!--"))
 
 
-def _source(environment: Environment, name: str) -> Markup:
+def _sources(environment: Environment, pattern: str, names: Sequence[str]) -> Markup:
+    """Files of the template folder, one after the other."""
     if environment.loader is None:
         raise ValueError("The template environment has no loader.")
-    return Markup(environment.loader.get_source(environment, name)[0])
+    return Markup("\n").join(
+        Markup(environment.loader.get_source(environment, pattern.format(name))[0]) for name in names
+    )

@@ -1,22 +1,17 @@
-"""Difficulty charts as Vega-Lite specifications (plain dicts) and as static SVG for readers without script."""
+"""Accuracy and gain against difficulty as Vega-Lite specifications (plain dicts)."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-from markupsafe import escape
 
 from reports._format import points_of_percent, value_text
 from reports._marks import Mark
+from reports.charts.vega import CONFIG, SCHEMA
 from reports.views import AxisView, BlockView, PointView
 
-VEGA_LITE = "6.4"
-SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name; nothing is fetched from it
 STATIC_WIDTH = 300
 HEIGHT = 300
-INK = "currentColor"  # text and rules follow the page's theme, in the static picture as well
 PANEL_TITLES = {"base": "Base classes", "new": "New classes", "H": "Harmonic mean H", "all": "All classes"}
 TARGETS = {"value": "Accuracy, %", "gain": "Gain over zero-shot, points"}
 
@@ -205,7 +200,7 @@ def difficulty_chart(
         "columns": len(block.measures),
         "spacing": 18,
         "spec": {"width": STATIC_WIDTH, "height": HEIGHT, "layer": layers},
-        "config": _CONFIG,
+        "config": CONFIG,
     }
 
 
@@ -229,58 +224,3 @@ def _y_domain(block: BlockView, target: str) -> list[float]:
     margin = max(1.0, 0.06 * (max(means) - min(means)))
     low, high = min(means) - margin, max(means) + margin
     return [max(0.0, low), min(100.0, high)] if target == "value" else [low, high]
-
-
-_CONFIG: dict[str, Any] = {
-    "background": "transparent",
-    "font": "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif",
-    "view": {"stroke": INK, "strokeOpacity": 0.18},
-    "rule": {"color": INK},
-    "axis": {
-        "labelColor": INK,
-        "titleColor": INK,
-        "titleFontWeight": 500,
-        "titlePadding": 8,
-        "domain": False,
-        "tickColor": INK,
-        "tickOpacity": 0.3,
-        "gridColor": INK,
-        "gridOpacity": 0.1,
-        "labelFontSize": 11,
-        "titleFontSize": 12,
-    },
-    "legend": {
-        "labelColor": INK,
-        "titleColor": INK,
-        "labelFontSize": 12,
-        "rowPadding": 5,
-        "columnPadding": 18,
-        "offset": 14,
-        "columns": 6,
-    },
-    "header": {"labelColor": INK, "titleColor": INK},
-}
-
-
-def static_svg(spec: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], *, prefix: str) -> str:
-    """The chart as SVG text, its ids prefixed so that several can live in one page.
-
-    Per-mark labels and digits below a hundredth of a pixel make up most of the text and are left out; the tables hold
-    the same numbers for screen readers.
-    """
-    import vl_convert
-
-    complete = {**spec, "datasets": {"rows": list(rows)}}
-    svg = str(vl_convert.vegalite_to_svg(complete, vl_version=VEGA_LITE, allowed_base_urls=[]))
-    svg = re.sub(r' (?:aria-[a-z]+|role)="[^"]*"', "", svg)
-    svg = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(?<=\d)\.(\d{2})\d+", r".\1", tag[0]), svg)
-    svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
-    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(str(spec["description"]))}" ', 1)
-
-
-def runtime_script() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script that sets `window.vegaEmbed`; it is part of vl-convert."""
-    import vl_convert
-
-    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE))

@@ -1,0 +1,6 @@
+"""From frames and registries to report views, a module per section: the one adapter between harness and pages."""
+
+from bench.cards.catalogue import Catalogue, DatasetFacts, MethodFacts, registered
+from bench.cards.site import site_view
+
+__all__ = ["Catalogue", "DatasetFacts", "MethodFacts", "registered", "site_view"]

@@ -1,0 +1,108 @@
+"""One leaderboard with its cells, gaps and sections."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from bench.cards.catalogue import Catalogue, MethodFacts
+from bench.cards.datasets import dataset_view
+from bench.cards.difficulty import AXES, LOG_AXES, MEASURES, measured_datasets, points_of, trends_of
+from bench.cards.values import value_view
+from bench.leaderboard import Entry, H, HConvention, Leaderboard
+from reports.views import (
+    AxisView,
+    BlockView,
+    CellView,
+    Cost,
+    EntryView,
+    ExampleView,
+    MissingView,
+    SetAsideView,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def block_view(
+    board: Leaderboard,
+    difficulty: pd.DataFrame,
+    catalogue: Catalogue,
+    *,
+    anchor: str,
+    examples: Callable[[str], tuple[ExampleView, ...]] = lambda _: (),
+) -> BlockView:
+    """One leaderboard with its charts and sections."""
+    measured = measured_datasets(difficulty, board.setting.backbone)
+    cells = {(entry.key, dataset): _cell(entry, dataset) for entry in board.entries for dataset in board.datasets}
+    axes = tuple(
+        AxisView(name, MEASURES[name], name in LOG_AXES)
+        for name in AXES
+        if any(name == measure for dataset in board.datasets for measure, _ in measured[dataset].values)
+    )
+    points = points_of(board, measured, axes)
+    return BlockView(
+        anchor=anchor,
+        backbone=board.setting.backbone,
+        protocol=board.setting.protocol,
+        shots=board.setting.shots,
+        draw=board.setting.draw,
+        precision=board.setting.precision,
+        source=board.setting.source or None,
+        seeds=board.seeds,
+        measures=board.measures,
+        h_convention=board.convention.value if H in board.measures else None,
+        n_runs=len({run_id for entry in board.entries for run_id in entry.run_ids}),
+        baseline=board.baseline,
+        entries=tuple(_entry(entry, board, catalogue.method(entry.method)) for entry in board.entries),
+        datasets=tuple(
+            dataset_view(name, measured[name], catalogue.dataset(name), examples(name)) for name in board.datasets
+        ),
+        cells=cells,
+        axes=axes,
+        points=points,
+        trends=trends_of(points, axes),
+        missing=tuple(MissingView(c.entry, c.dataset, c.seed, c.error, c.run_id) for c in board.missing),
+        set_aside=tuple(SetAsideView(a.entry, a.dataset, a.seed, a.run_id, a.reason) for a in board.set_aside),
+    )
+
+
+def _entry(entry: Entry, board: Leaderboard, facts: MethodFacts) -> EntryView:
+    averages = {measure: entry.average(measure, board.convention) for measure in board.measures}
+    other = next(convention for convention in HConvention if convention is not board.convention)
+    other_h = entry.average(H, other)
+    details = [("config." + key, _text(value)) for key, value in sorted(entry.config.items())]
+    if entry.recipe_name:
+        details.append(("recipe", entry.recipe_name))
+    details += [("recipe." + key, _text(value)) for key, value in sorted((entry.recipe or {}).items())]
+    return EntryView(
+        key=entry.key,
+        method=entry.method,
+        title=facts.title,
+        label=entry.label,
+        family=facts.family,
+        summary=facts.summary,
+        citation=facts.citation,
+        rank=entry.rank,
+        values={measure: value_view(estimate) for measure, estimate in averages.items() if estimate},
+        other_h=value_view(other_h) if other_h else None,
+        n=entry.n,
+        expected=entry.expected,
+        cost=Cost(**vars(entry.cost)) if entry.cost else None,
+        details=tuple(details),
+        run_ids=entry.run_ids,
+    )
+
+
+def _cell(entry: Entry, dataset: str) -> CellView:
+    cell = entry.cells.get(dataset)
+    if cell is None:
+        return CellView(entry.key, dataset, {}, {}, 0, sum(m.dataset == dataset for m in entry.missing), ())
+    values = {measure: value_view(estimate) for measure, estimate in cell.scores.items()}
+    return CellView(entry.key, dataset, values, cell.gains, cell.n, cell.expected, cell.run_ids)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

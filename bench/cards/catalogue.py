@@ -1,0 +1,65 @@
+"""What a page says about methods and datasets besides numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class MethodFacts:
+    """What a page says about a method."""
+
+    title: str
+    family: str = "other"
+    summary: str = ""
+    citation: str = ""
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What a page says about a dataset."""
+
+    title: str
+    summary: str = ""
+    domain: str = ""
+    licence: str = ""
+    homepage: str = ""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Facts by registry name; a name without facts is shown as it is."""
+
+    methods: Mapping[str, MethodFacts] = field(default_factory=dict)
+    datasets: Mapping[str, DatasetFacts] = field(default_factory=dict)
+
+    def method(self, name: str) -> MethodFacts:
+        """Facts of a method."""
+        return self.methods.get(name, MethodFacts(name))
+
+    def dataset(self, name: str) -> DatasetFacts:
+        """Facts of a dataset; the setting of a dial (`name:option=value`) has those of the dial, titled by its name."""
+        if name in self.datasets:
+            return self.datasets[name]
+        facts = self.datasets.get(name.partition(":")[0])
+        if facts is None:
+            return DatasetFacts(name)
+        return DatasetFacts(name, facts.summary, facts.domain, facts.licence, facts.homepage)
+
+
+def registered() -> Catalogue:
+    """The facts that the two registries hold."""
+    from datasets_registry import list_datasets
+    from methods import list_methods
+
+    return Catalogue(
+        methods={
+            info.name: MethodFacts(info.title, str(info.family), info.summary, info.citation.strip())
+            for info in list_methods()
+        },
+        datasets={
+            info.name: DatasetFacts(info.title, info.summary, info.domain, info.licence, info.homepage)
+            for info in list_datasets()
+        },
+    )

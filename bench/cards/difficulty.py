@@ -1,0 +1,131 @@
+"""How hard each dataset is for the backbone, and what scores look like against that."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.cards.values import value_view
+from bench.leaderboard import H, Leaderboard
+from bench.stats import spearman
+from reports.views import AxisView, PointView, TrendView
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LINE_FROM = 6
+"""Fewest datasets for which a line is drawn."""
+
+MEASURES = {
+    "relative_transfer_difficulty": "Relative transfer difficulty",
+    "relative_transfer_difficulty_macro_precision": "Relative transfer difficulty, macro precision",
+    "zero_shot_accuracy": "Zero-shot accuracy",
+    "chance": "Chance accuracy",
+    "zero_shot_margin": "Zero-shot margin",
+    "zero_shot_nll": "Zero-shot negative log-likelihood",
+    "separability_pairwise": "Class separability, pairwise",
+    "separability_prototype": "Class separability, prototypes",
+    "intra_cosine": "Cosine within classes",
+    "inter_cosine": "Cosine between classes",
+    "text_distance_mean": "Class text distance, mean",
+    "text_distance_nearest": "Class text distance, nearest",
+}
+AXES = (
+    "relative_transfer_difficulty",
+    "separability_pairwise",
+    "separability_prototype",
+    "text_distance_mean",
+    "text_distance_nearest",
+    "zero_shot_margin",
+)
+LOG_AXES = {"relative_transfer_difficulty"}
+SPLIT_OF = {"base": "base", "new": "new", H: "all", "all": "all"}
+"""Which class split's difficulty belongs to which measure; H is over both halves."""
+
+
+@dataclass
+class Measured:
+    """What is known of a dataset for one backbone.
+
+    Args:
+        values: by (measure, split).
+        n_classes: by split.
+    """
+
+    values: dict[tuple[str, str], float] = field(default_factory=dict)
+    n_classes: dict[str, int] = field(default_factory=dict)
+
+
+def measured_datasets(difficulty: pd.DataFrame, backbone: str) -> defaultdict[str, Measured]:
+    """The newest measurement of every dataset; an empty one for datasets without."""
+    found: defaultdict[str, Measured] = defaultdict(Measured)
+    rows = difficulty[difficulty["backbone"] == backbone]
+    if "created_at" in rows:
+        rows = rows.sort_values("created_at", kind="stable")  # the newest measurement of a dataset wins
+    for row in rows.dropna(subset=["value"]).to_dict("records"):
+        measured = found[str(row["dataset"])]
+        measured.values[str(row["measure"]), str(row["split"])] = float(row["value"])
+        measured.n_classes[str(row["split"])] = int(row["n_classes"])
+    return found
+
+
+def points_of(board: Leaderboard, measured: Mapping[str, Measured], axes: Sequence[AxisView]) -> tuple[PointView, ...]:
+    """Every entry on every dataset that it was not trained on, where the panel's classes have a difficulty."""
+    points = []
+    for entry in board.entries:
+        for dataset, cell in entry.cells.items():
+            if dataset == board.setting.source:  # trained on: no transfer
+                continue
+            for panel in board.measures:
+                values = measured[dataset].values
+                split = SPLIT_OF[panel]
+                difficulty = {
+                    axis.name: values[axis.name, split]
+                    for axis in axes
+                    if (axis.name, split) in values and (not axis.log or values[axis.name, split] > 0)
+                }
+                if difficulty:
+                    value, gain = value_view(cell.scores[panel]), cell.gains.get(panel)
+                    points.append(PointView(entry.key, dataset, panel, value, gain, difficulty, cell.run_ids))
+    return tuple(points)
+
+
+def trends_of(points: Sequence[PointView], axes: Sequence[AxisView]) -> tuple[TrendView, ...]:
+    """Rank correlation and line of every entry against every axis."""
+    groups: dict[tuple[str, str], list[PointView]] = defaultdict(list)
+    for point in points:
+        groups[point.entry, point.panel].append(point)
+    trends = []
+    for (entry, panel), group in groups.items():
+        for axis in axes:
+            for target in ("value", "gain"):
+                pairs = [
+                    (point.difficulty[axis.name], point.value.mean if target == "value" else point.gain)
+                    for point in group
+                    if axis.name in point.difficulty and (target == "value" or point.gain is not None)
+                ]
+                trend = _trend(entry, panel, axis, target, [(x, float(y)) for x, y in pairs if y is not None])
+                if trend is not None:
+                    trends.append(trend)
+    return tuple(trends)
+
+
+def _trend(
+    entry: str, panel: str, axis: AxisView, target: str, pairs: Sequence[tuple[float, float]]
+) -> TrendView | None:
+    x, y = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    found = spearman(x, y)
+    if found is None:
+        return None
+    ends = None
+    if found.n >= LINE_FROM:
+        scale = np.log(x) if axis.log else np.asarray(x)
+        slope, intercept = np.polyfit(scale - scale.mean(), y, 1)
+        low, high = int(np.argmin(scale)), int(np.argmax(scale))
+        line = [(x[i], float(intercept + slope * (scale[i] - scale.mean()))) for i in (low, high)]
+        ends = (line[0], line[1])
+    return TrendView(entry, panel, axis.name, target, ends, found.rho, found.n, found.beyond_chance())

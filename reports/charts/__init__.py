@@ -1,0 +1,6 @@
+"""Charts as Vega-Lite specifications, and as static SVG for readers without script."""
+
+from reports.charts.difficulty import PANEL_TITLES, difficulty_chart, difficulty_rows
+from reports.charts.vega import runtime_script, static_svg
+
+__all__ = ["PANEL_TITLES", "difficulty_chart", "difficulty_rows", "runtime_script", "static_svg"]

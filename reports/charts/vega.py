@@ -1,0 +1,67 @@
+"""What all charts share: the look, the static picture, and the script that makes them live."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import escape
+
+VEGA_LITE = "6.4"
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name; nothing is fetched from it
+INK = "currentColor"  # text and rules follow the page's theme, in the static picture as well
+
+CONFIG: dict[str, Any] = {
+    "background": "transparent",
+    "font": "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif",
+    "view": {"stroke": INK, "strokeOpacity": 0.18},
+    "rule": {"color": INK},
+    "axis": {
+        "labelColor": INK,
+        "titleColor": INK,
+        "titleFontWeight": 500,
+        "titlePadding": 8,
+        "domain": False,
+        "tickColor": INK,
+        "tickOpacity": 0.3,
+        "gridColor": INK,
+        "gridOpacity": 0.1,
+        "labelFontSize": 11,
+        "titleFontSize": 12,
+    },
+    "legend": {
+        "labelColor": INK,
+        "titleColor": INK,
+        "labelFontSize": 12,
+        "rowPadding": 5,
+        "columnPadding": 18,
+        "offset": 14,
+        "columns": 6,
+    },
+    "header": {"labelColor": INK, "titleColor": INK},
+}
+
+
+def static_svg(spec: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], *, prefix: str) -> str:
+    """The chart as SVG text, its ids prefixed so that several can live in one page.
+
+    Per-mark labels and digits below a hundredth of a pixel make up most of the text and are left out; the tables hold
+    the same numbers for screen readers.
+    """
+    import vl_convert
+
+    complete = {**spec, "datasets": {"rows": list(rows)}}
+    svg = str(vl_convert.vegalite_to_svg(complete, vl_version=VEGA_LITE, allowed_base_urls=[]))
+    svg = re.sub(r' (?:aria-[a-z]+|role)="[^"]*"', "", svg)
+    svg = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(?<=\d)\.(\d{2})\d+", r".\1", tag[0]), svg)
+    svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
+    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(str(spec["description"]))}" ', 1)
+
+
+def runtime_script() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script that sets `window.vegaEmbed`; it is part of vl-convert."""
+    import vl_convert
+
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE))

@@ -1,0 +1,11 @@
+// Family chips: none pressed shows all.
+all(".chips").forEach((group) => {
+  const rows = all("tbody tr", document.getElementById(group.dataset.table));
+  group.addEventListener("click", (event) => {
+    const chip = event.target.closest(".chip");
+    if (!chip) return;
+    chip.setAttribute("aria-pressed", String(chip.getAttribute("aria-pressed") !== "true"));
+    const chosen = all('.chip[aria-pressed="true"]', group).map((item) => item.dataset.family);
+    rows.forEach((row) => { row.hidden = chosen.length > 0 && !chosen.includes(row.dataset.family); });
+  });
+});

@@ -1,0 +1,24 @@
+"""What a page shows: plain values and the ids of the runs behind each of them. Accuracies are fractions 0..1."""
+
+from reports.views.blocks import BlockView
+from reports.views.difficulty import AxisView, PointView, TrendView
+from reports.views.entries import CellView, DatasetView, EntryView, ExampleView, MeasureView, MissingView, SetAsideView
+from reports.views.site import SiteView
+from reports.views.values import Cost, Value
+
+__all__ = [
+    "AxisView",
+    "BlockView",
+    "CellView",
+    "Cost",
+    "DatasetView",
+    "EntryView",
+    "ExampleView",
+    "MeasureView",
+    "MissingView",
+    "PointView",
+    "SetAsideView",
+    "SiteView",
+    "TrendView",
+    "Value",
+]

@@ -1,0 +1,116 @@
+"""Methods and datasets of one leaderboard, and the cells between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reports.views.values import Cost, Value
+
+
+@dataclass(frozen=True)
+class EntryView:
+    """One line of a leaderboard: a method with one config and recipe.
+
+    Args:
+        key: unique within its board.
+        title: of the method.
+        label: what tells it from the method's other entries, or an empty string.
+        values: averages over datasets by measure.
+        other_h: H by the convention that is not shown.
+        rank: None where cells are missing.
+        details: config and recipe as (name, text) pairs.
+    """
+
+    key: str
+    method: str
+    title: str
+    label: str
+    family: str
+    summary: str
+    citation: str
+    rank: int | None
+    values: Mapping[str, Value]
+    other_h: Value | None
+    n: int
+    expected: int
+    cost: Cost | None
+    details: tuple[tuple[str, str], ...]
+    run_ids: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every dataset x seed of the board is scored."""
+        return self.n == self.expected
+
+    @property
+    def name(self) -> str:
+        """Title and label in one line."""
+        return f"{self.title} ({self.label})" if self.label else self.title
+
+
+@dataclass(frozen=True)
+class CellView:
+    """One entry on one dataset; empty values where nothing is scored."""
+
+    entry: str
+    dataset: str
+    values: Mapping[str, Value]
+    gains: Mapping[str, float]
+    n: int
+    expected: int
+    run_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MeasureView:
+    """One difficulty measure of one dataset, by class split."""
+
+    name: str
+    title: str
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class ExampleView:
+    """One small picture of a dataset, as a data URI, and the name of its class."""
+
+    title: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class DatasetView:
+    """A dataset's facts, how hard it is for the backbone, and a few of its images."""
+
+    name: str
+    title: str
+    summary: str
+    domain: str
+    licence: str
+    homepage: str
+    n_classes: Mapping[str, int]
+    measures: tuple[MeasureView, ...]
+    examples: tuple[ExampleView, ...] = ()
+
+
+@dataclass(frozen=True)
+class MissingView:
+    """A cell without a score; `error` where its run failed."""
+
+    entry: str
+    dataset: str
+    seed: int
+    error: str | None
+    run_id: str | None
+
+
+@dataclass(frozen=True)
+class SetAsideView:
+    """A run that exists but is not counted, and why."""
+
+    entry: str
+    dataset: str
+    seed: int
+    run_id: str
+    reason: str

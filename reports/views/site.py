@@ -1,0 +1,27 @@
+"""One page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reports.views.blocks import BlockView
+
+
+@dataclass(frozen=True)
+class SiteView:
+    """One page.
+
+    Args:
+        generated_at: date and time as text.
+        newest_run: date and time of the newest run as text, None without runs.
+        facts: provenance lines (name, text) for the footer.
+    """
+
+    title: str
+    package_version: str
+    generated_at: str
+    newest_run: str | None
+    n_runs: int
+    n_failed: int
+    blocks: tuple[BlockView, ...]
+    facts: tuple[tuple[str, str], ...]

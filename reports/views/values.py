@@ -1,0 +1,30 @@
+"""Numbers with their evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Value:
+    """A mean of `n` values; `half_width` is half of its 95 % interval, None where there is none."""
+
+    mean: float
+    n: int
+    half_width: float | None = None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one run cost, on average; the parameter count has two ends where it depends on the dataset."""
+
+    parameters_low: int
+    parameters_high: int
+    prepare_seconds: float
+    train_seconds: float
+    eval_seconds: float
+    steps: float
+    image_passes: float
+    prompted_image_passes: float
+    text_passes: float
+    peak_memory_bytes: int
