@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 
+from bench.launch._answer import perform
 from bench.launch._handout import Handout
 from bench.launch._interrupt import counted_interrupts
 from bench.launch._protocol import Finished, LaunchSummary, Surroundings, Task, load_runner
-from bench.launch.worker import perform
 
 
 @dataclass(frozen=True)

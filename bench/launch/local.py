@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import IO
 
 from bench.errors import LaunchError, WorkerDiedError
+from bench.launch._answer import failure, settle
 from bench.launch._handout import Handout
 from bench.launch._interrupt import counted_interrupts
 from bench.launch._protocol import Finished, LaunchSummary, Outcome, Surroundings, Task, dump_task, load_runner
-from bench.launch.worker import record_failure
 
 # A child must see the very packages that this process sees, installed or not, so it gets this process's search path.
 _BOOT = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from bench.launch.worker import main; main()"
@@ -206,7 +206,8 @@ class _Sweep:
         seconds = time.monotonic() - worker.since
         self.launcher.on_notice(f"A worker {_cause(code)} during {worker.task.label}.")
         runner = load_runner(surroundings.runner)
-        self._report(record_failure(worker.task, error, runner, surroundings, seconds=seconds))
+        died = failure(worker.task, error, runner, surroundings.context, seconds=seconds)
+        self._report(settle(died, runner, surroundings))
         if len(self.handout) and not self.interrupts:
             self._hire()
 

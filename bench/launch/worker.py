@@ -13,45 +13,14 @@ import queue
 import signal
 import sys
 import threading
-import time
 from typing import IO
 
-from bench.launch._protocol import DifficultyTask, Finished, Outcome, Runner, RunTask, Surroundings, Task, load_runner
+from bench.launch._answer import perform
+from bench.launch._protocol import Surroundings, load_runner
 from bench.launch._protocol import load_task as _load_task
-from bench.shards import Shards
 
 ORPHANED = 3
 """Exit code of a worker whose parent went away during a run."""
-
-
-def perform(task: Task, runner: Runner, surroundings: Surroundings) -> Finished:
-    """Do one task and commit its shard. The one place that catches whatever a run raises, and records it."""
-    shards = Shards(surroundings.runs)
-    start = time.monotonic()
-    try:
-        if isinstance(task, DifficultyTask):
-            records = runner.measure_difficulty(task.backbone, task.dataset, surroundings.context)
-            shards.write_difficulty(task.backbone, task.dataset, records)
-        else:
-            record, predictions = runner.run_experiment(task.spec, surroundings.context)
-            shards.write(record, predictions)
-    except Exception as error:
-        return record_failure(task, error, runner, surroundings, seconds=time.monotonic() - start)
-    return Finished(task, Outcome.OK, time.monotonic() - start)
-
-
-def record_failure(
-    task: Task, error: Exception, runner: Runner, surroundings: Surroundings, *, seconds: float
-) -> Finished:
-    """Commit the failure of a task as a shard of its own, unless a success of the same run is already there.
-
-    A difficulty that cannot be measured leaves no file and is tried again by the next sweep.
-    """
-    if isinstance(task, RunTask):
-        written = Shards(surroundings.runs).write(runner.failed_record(task.spec, error, surroundings.context))
-        if not written:
-            return Finished(task, Outcome.OK, seconds, f"an earlier success is kept, this time: {_line(error)}")
-    return Finished(task, Outcome.FAILED, seconds, _line(error))
 
 
 def main() -> None:
@@ -95,11 +64,6 @@ def _say(answers: IO[str], message: dict[str, object]) -> None:
         answers.flush()
     except BrokenPipeError:  # the parent is gone; the end of input follows
         os._exit(ORPHANED)
-
-
-def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text if text else type(error).__name__
 
 
 if __name__ == "__main__":
