@@ -1,0 +1,23 @@
+"""From axes to what a sweep has to do: `expand` makes the specs, `plan` subtracts what is on disk."""
+
+from __future__ import annotations
+
+from bench.sweep._axes import IMAGENET_VARIANTS, Axes, RecipeChoice
+from bench.sweep._expand import Expansion, expand
+from bench.sweep._inputs import local_weights, named_files, support_lists
+from bench.sweep._plan import Plan, plan
+from bench.sweep._refusals import Refusal
+
+__all__ = [
+    "IMAGENET_VARIANTS",
+    "Axes",
+    "Expansion",
+    "Plan",
+    "RecipeChoice",
+    "Refusal",
+    "expand",
+    "local_weights",
+    "named_files",
+    "plan",
+    "support_lists",
+]

@@ -1,0 +1,79 @@
+"""What a sweep reads besides datasets: backbones and their weight files, support lists, class texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import UsageError
+from bench.sweep._axes import Axes, match_datasets, select, selected_datasets
+from datasets_registry import get_dataset
+from datasets_registry._manifest import SupportList, read_support_list
+
+if TYPE_CHECKING:
+    from methods._backbone_names import BackboneSpec
+    from methods._class_text import ClassText
+
+
+def support_lists(axes: Axes) -> list[SupportList]:
+    """The support lists of a sweep, read.
+
+    Raises:
+        DataError: a file that is no support list.
+        UsageError: a list without a dataset where several are asked for, or the same list twice.
+    """
+    lists = [read_support_list(path) for path in axes.supports]
+    if len({item.digest for item in lists}) != len(lists):
+        raise UsageError(f"--support {', '.join(map(str, axes.supports))} gives the same list twice; give each once.")
+    open_lists = [item for item in lists if item.dataset is None]
+    if open_lists and len(selected_datasets(axes)) != 1:
+        raise UsageError(
+            f"Support list {open_lists[0].source} does not name its dataset, but -d {','.join(axes.datasets)} selects "
+            f"several; run it with one dataset."
+        )
+    return lists
+
+
+def named_files(axes: Axes) -> dict[str, Path]:
+    """The files that specs of this sweep name by digest; workers look them up there."""
+    files = {item.digest: item.source.absolute() for item in support_lists(axes)}
+    text = class_text_of(axes)
+    return files if text is None or text.source is None else files | {text.value: text.source.absolute()}
+
+
+def class_text_of(axes: Axes) -> ClassText | None:
+    """The class texts of a sweep, None for the datasets' own; raises UsageError for a variant that no dataset has."""
+    from methods._class_text import known_variants, parse_class_text
+
+    text = parse_class_text(axes.class_text)
+    if text is not None and text.kind == "variant":
+        names = [*selected_datasets(axes), *select(axes.targets, match_datasets)]
+        known = known_variants([get_dataset(name) for name in names])
+        if text.value not in known:
+            raise UsageError(
+                f"--class-text {text.identity}: none of the selected datasets has a template variant of that name. "
+                f"They have: {', '.join(known) or 'none'}."
+            )
+    return text
+
+
+def local_weights(backbones: Sequence[str]) -> dict[str, Path]:
+    """Where the weights of local backbones are, by slug.
+
+    What follows the `=` is kept as it was given, absolute, with its `,quickgelu` if it has one: the text
+    `ARCH=<this path>` then describes the same backbone again.
+    """
+    found = {}
+    for text, spec in zip(backbones, backbones_of(backbones), strict=True):
+        _, equals, rest = text.partition("=")
+        if equals:
+            found[spec.slug] = Path(rest).absolute()
+    return found
+
+
+def backbones_of(texts: Sequence[str]) -> list[BackboneSpec]:
+    """The backbones that the texts describe."""
+    from methods._backbone_names import parse_backbone
+
+    return [parse_backbone(text) for text in texts]
