@@ -13,8 +13,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -27,13 +26,9 @@ from safetensors import SafetensorError
 
 from bench.atomic import write_atomically
 from bench.errors import ShardError, UnknownRunError
+from bench.locking import locked
 from bench.record import DifficultyRecord, Predictions, RunRecord, RunStatus
 from bench.spec import ExperimentSpec
-
-try:
-    import fcntl
-except ImportError:  # no such locks on Windows: there one sweep at a time may write into a runs folder
-    fcntl = None  # type: ignore[assignment]
 
 SHARD_VERSION = 1
 _LOG = logging.getLogger("bench.shards")
@@ -106,7 +101,7 @@ class Shards:
         """
         folder = self._folder(record.run_id)
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder, exclusive=True):
+        with locked(folder, exclusive=True):
             if record.status is RunStatus.FAILED and self._status(record.run_id) is RunStatus.OK:
                 return False
             for stale in folder.glob(f".{record.run_id}.*.tmp"):  # left behind by a writer that was killed
@@ -129,7 +124,7 @@ class Shards:
         folder = self._folder(run_id)
         if not folder.is_dir():
             return None
-        with _locked(folder, exclusive=False):
+        with locked(folder, exclusive=False):
             try:
                 document = _unseal(self._record_path(run_id))
                 if document is None:
@@ -146,7 +141,7 @@ class Shards:
         folder = self._folder(run_id)
         if not folder.is_dir():
             return None
-        with _locked(folder, exclusive=False):
+        with locked(folder, exclusive=False):
             return self._status(run_id)
 
     def scan(self) -> list[ShardEntry]:
@@ -191,7 +186,7 @@ class Shards:
         path = self._difficulty_path(backbone, dataset)
         path.parent.mkdir(parents=True, exist_ok=True)
         document = {"shard_version": SHARD_VERSION, "backbone": backbone, "dataset": dataset}
-        with _locked(path.parent, exclusive=True):
+        with locked(path.parent, exclusive=True):
             write_atomically(path, _seal(document, [record.model_dump(mode="json") for record in records]))
 
     def has_difficulty(self, backbone: str, dataset: str) -> bool:
@@ -371,20 +366,3 @@ def _unreadable(path: Path, error: ValidationError) -> str:
         f"{path} is intact but not a record of this etl-bench ({place}: {first['msg']}). "
         "Read it with the release that wrote it, or move it away to compute the run again."
     )
-
-
-@contextmanager
-def _locked(folder: Path, *, exclusive: bool) -> Iterator[None]:
-    """Hold the advisory lock of a folder; a file system without such locks is used without."""
-    if fcntl is None:
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
-        except OSError:
-            _LOG.debug("No advisory locks in %s.", folder)
-        yield
-    finally:
-        os.close(descriptor)

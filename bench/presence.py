@@ -1,0 +1,171 @@
+"""Processes that say that they are there: a small file each, written anew at every beat of a counter.
+
+`etl-bench status` and the live view read these files, and leases (`bench/leases.py`) tell by them whether their holder
+is still at work. Nobody compares clocks: a process of this machine is looked up by its number, and one of another
+machine is gone when its counter has stood still while this process waited, by its own steady clock.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from bench.atomic import write_atomically
+from bench.processes import Process
+
+BEAT = 5.0
+"""Seconds from one beat to the next."""
+PATIENCE = 60.0
+"""Seconds without a beat after which a process of another machine counts as gone."""
+_LOG = logging.getLogger("bench.presence")
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What one presence file says.
+
+    Args:
+        name: of the presence, unlike any other.
+        kind: `sweep` or `worker`.
+        process: whose file it is.
+        beat: the counter.
+        facts: what the process says about itself.
+    """
+
+    name: str
+    kind: str
+    process: Process
+    beat: int
+    facts: dict[str, Any]
+
+
+class Presence:
+    """This process's own presence in a runs folder; a context manager.
+
+    Args:
+        runs: the runs folder.
+        kind: `sweep` or `worker`.
+        facts: plain values to say from the beginning.
+        beat: seconds from one beat to the next.
+    """
+
+    def __init__(self, runs: Path, kind: str, facts: dict[str, Any] | None = None, *, beat: float = BEAT) -> None:
+        self.name = uuid.uuid4().hex[:16]
+        self.kind = kind
+        self.process = Process.current()
+        self._path = _folder(runs) / f"{self.name}.json"
+        self._facts = dict(facts or {})
+        self._beat = 0
+        self._interval = beat
+        self._lock = threading.Lock()
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._keep_beating, daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin; raises OSError if the folder cannot be written."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._write()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end.set()
+        self._thread.join()
+        self._path.unlink(missing_ok=True)
+
+    def say(self, **facts: object) -> None:
+        """Change what is said about this process, at once."""
+        with self._lock:
+            self._facts |= facts
+        self._try_to_write()
+
+    def _keep_beating(self) -> None:
+        while not self._end.wait(self._interval):
+            self._try_to_write()
+
+    def _try_to_write(self) -> None:
+        """A beat that cannot be written (a full disk) may not end the work that it tells of."""
+        try:
+            self._write()
+        except OSError as error:
+            _LOG.debug("No beat: %s", error)
+
+    def _write(self) -> None:
+        with self._lock:
+            self._beat += 1
+            said = {"kind": self.kind, "process": self.process.dump(), "beat": self._beat, "facts": self._facts}
+            write_atomically(self._path, json.dumps(said, ensure_ascii=False).encode(), durable=False)
+
+
+def sightings(runs: Path) -> list[Sighting]:
+    """What the presence files of a runs folder say, by name; those of processes known to be gone are left out."""
+    found = [read_sighting(runs, path.stem) for path in sorted(_folder(runs).glob("*.json"))]
+    return [sighting for sighting in found if sighting is not None and sighting.process.alive() is not False]
+
+
+def read_sighting(runs: Path, name: str) -> Sighting | None:
+    """What that presence says now; None if it said goodbye."""
+    try:
+        said = json.loads((_folder(runs) / f"{name}.json").read_bytes())
+        return Sighting(name, said["kind"], Process.load(said["process"]), said["beat"], said["facts"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        _LOG.debug("Not a presence: %s", name)
+        return None
+
+
+def clear_away(runs: Path) -> None:
+    """Remove what processes left behind that died without a goodbye; drafts only where nobody can be writing one."""
+    for path in _folder(runs).glob("*.json"):
+        sighting = read_sighting(runs, path.stem)
+        if sighting is not None and sighting.process.alive() is False:
+            path.unlink(missing_ok=True)
+    if not sightings(runs):
+        for draft in _folder(runs).glob(".*.tmp"):
+            draft.unlink(missing_ok=True)
+
+
+@dataclass
+class Watch:
+    """Tells which processes are gone, by what it has seen of them itself.
+
+    Args:
+        patience: seconds without a beat, by `clock`, after which a process of another machine counts as gone.
+        clock: a steady clock; never the time of day, which can jump.
+    """
+
+    patience: float = PATIENCE
+    clock: Callable[[], float] = time.monotonic
+    _since: dict[str, tuple[object, float]] = field(default_factory=dict)
+
+    def gone(self, name: str, process: Process | None, beat: object) -> bool:
+        """Whether a process is gone for certain.
+
+        Args:
+            name: what it is remembered by.
+            process: who it is; None if that is not known.
+            beat: what it shows now; it is gone if it shows the very same for longer than the patience.
+        """
+        alive = None if process is None else process.alive()
+        if alive is not None:
+            return not alive
+        before = self._since.get(name)
+        if before is None or before[0] != beat:
+            self._since[name] = (beat, self.clock())
+            return False
+        return self.clock() - before[1] > self.patience
+
+
+def _folder(runs: Path) -> Path:
+    return runs / "live"

@@ -1,0 +1,149 @@
+import errno
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from test_presence import ELSEWHERE, gone_process, leave_a_presence
+
+from bench.leases import Leases
+from bench.presence import Presence, Watch
+from bench.processes import Process
+
+
+@pytest.fixture
+def two(tmp_path: Path):
+    """Two holders in one folder."""
+    with Presence(tmp_path, "worker") as a, Presence(tmp_path, "worker") as b:
+        yield Leases(tmp_path, a), Leases(tmp_path, b)
+
+
+def leave_a_lease(runs: Path, key: str, holder: str, process: Process) -> None:
+    (runs / "leases").mkdir(parents=True, exist_ok=True)
+    (runs / "leases" / f"{key}.json").write_text(json.dumps({"holder": holder, "process": process.dump()}))
+
+
+def test_a_lease_has_one_holder_until_it_is_given_back(two):
+    a, b = two
+    assert a.acquire("r")
+    assert a.acquire("r"), "it is mine already"
+    assert not b.acquire("r")
+    assert b.busy("r")
+    assert not a.busy("r")
+    b.release("r")
+    assert not b.acquire("r"), "only its holder gives it back"
+    a.release("r")
+    assert b.acquire("r")
+    a.release("never held")
+
+
+def test_of_many_at_once_one_gets_it(tmp_path: Path):
+    got: list[int] = []
+    barrier = threading.Barrier(8)
+
+    def rush(number: int) -> None:
+        with Presence(tmp_path, "worker") as presence:
+            leases = Leases(tmp_path, presence)
+            barrier.wait()
+            if leases.acquire("r"):
+                got.append(number)
+            barrier.wait()
+
+    threads = [threading.Thread(target=rush, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 1
+    assert [path.name for path in (tmp_path / "leases").iterdir()] == ["r.json"], "no drafts stay"
+
+
+def test_the_lease_of_a_process_that_died_here_is_taken_over_at_once(two, tmp_path: Path):
+    leave_a_lease(tmp_path, "r", "dead", gone_process())
+    assert not two[0].busy("r")
+    assert two[0].acquire("r")
+    assert not two[1].acquire("r")
+
+
+def test_of_many_that_take_over_one_gets_it(tmp_path: Path):
+    """The lease of the new holder must not be taken for that of the dead one."""
+    for _ in range(20):
+        leave_a_lease(tmp_path, "r", "dead", gone := gone_process_once())
+        assert gone.alive() is False
+        got: list[int] = []
+        barrier = threading.Barrier(4)
+
+        def rush(number: int, barrier: threading.Barrier = barrier, got: list[int] = got) -> None:
+            with Presence(tmp_path, "worker") as presence:
+                leases = Leases(tmp_path, presence)
+                barrier.wait()
+                if leases.acquire("r"):
+                    got.append(number)
+                barrier.wait()
+
+        threads = [threading.Thread(target=rush, args=(i,)) for i in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(got) == 1
+
+
+_GONE: list[Process] = []
+
+
+def gone_process_once() -> Process:
+    if not _GONE:
+        _GONE.append(gone_process())
+    return _GONE[0]
+
+
+def test_the_lease_of_another_machine_is_taken_over_when_its_beat_stands_still(tmp_path: Path):
+    now = 0.0
+    with Presence(tmp_path, "worker") as presence:
+        leases = Leases(tmp_path, presence, Watch(patience=60, clock=lambda: now))
+        leave_a_presence(tmp_path, "far", ELSEWHERE, beat=1)
+        leave_a_lease(tmp_path, "r", "far", ELSEWHERE)
+        assert not leases.acquire("r")
+        now = 50.0
+        leave_a_presence(tmp_path, "far", ELSEWHERE, beat=2)
+        assert not leases.acquire("r")
+        now = 100.0
+        assert leases.busy("r")
+        assert not leases.break_if_gone("r")
+        now = 111.0
+        assert leases.break_if_gone("r")
+        assert leases.acquire("r")
+
+
+def test_a_torn_lease_is_somebodys_until_it_has_stood_still(tmp_path: Path):
+    now = 0.0
+    with Presence(tmp_path, "worker") as presence:
+        leases = Leases(tmp_path, presence, Watch(patience=60, clock=lambda: now))
+        (tmp_path / "leases").mkdir()
+        (tmp_path / "leases" / "r.json").write_text('{"hol')
+        assert not leases.acquire("r")
+        now = 61.0
+        assert leases.acquire("r")
+
+
+def test_without_hard_links_the_name_is_still_taken_by_one(two, monkeypatch):
+    def no_links(*_args: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    a, b = two
+    assert a.acquire("r")
+    assert not b.acquire("r")
+    a.release("r")
+    assert b.acquire("r")
+
+
+def test_a_lease_that_cannot_be_written_is_an_error(two, monkeypatch):
+    def full(*_args: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        two[0].acquire("r")

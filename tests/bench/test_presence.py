@@ -1,0 +1,137 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.presence import Presence, Watch, clear_away, read_sighting, sightings
+from bench.processes import Process
+
+ELSEWHERE = replace(Process.current(), boot="another machine")
+
+
+def gone_process() -> Process:
+    """A process of this machine that has ended."""
+    program = "import json; from bench.processes import Process; print(json.dumps(Process.current().dump()))"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, env=environment).stdout
+    return Process.load(json.loads(said))
+
+
+def leave_a_presence(runs: Path, name: str, process: Process, beat: int = 1) -> None:
+    (runs / "live").mkdir(parents=True, exist_ok=True)
+    said = {"kind": "worker", "process": process.dump(), "beat": beat, "facts": {}}
+    (runs / "live" / f"{name}.json").write_text(json.dumps(said))
+
+
+def test_a_process_knows_itself_and_the_dead():
+    me = Process.current()
+    assert me.alive() is True
+    assert Process.load(json.loads(json.dumps(me.dump()))) == me
+    assert gone_process().alive() is False
+
+
+def test_a_number_that_is_used_again_is_another_process():
+    me = Process.current()
+    if not me.started:
+        pytest.skip("needs /proc")
+    assert replace(me, started="1").alive() is False
+
+
+def test_a_process_that_its_parent_has_not_buried_is_dead():
+    if not Process.current().started:
+        pytest.skip("needs /proc")
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    number = replace(Process.current(), pid=child.pid, started="")
+    deadline = time.monotonic() + 20
+    while number.alive() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert number.alive() is False
+    child.wait()
+
+
+@pytest.mark.parametrize("change", [{"host": "b"}, {"boot": "b"}, {"namespace": "b"}])
+def test_nobody_can_say_from_here_whether_a_process_of_another_machine_lives(change: dict[str, str]):
+    """A container has process numbers of its own, and a restarted machine has begun anew."""
+    assert replace(Process.current(), **change).alive() is None
+
+
+def test_a_presence_says_what_it_does_beats_and_says_goodbye(tmp_path: Path):
+    with Presence(tmp_path, "worker", {"task": None}, beat=0.01) as presence:
+        presence.say(task="coop on eurosat")
+        first = read_sighting(tmp_path, presence.name)
+        assert first is not None
+        assert (first.kind, first.process, first.facts) == (
+            "worker",
+            Process.current(),
+            {"task": "coop on eurosat"},
+        )
+        deadline = time.monotonic() + 20
+        while (now := read_sighting(tmp_path, presence.name)) == first and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert now is not None
+        assert now.beat > first.beat
+    assert sightings(tmp_path) == []
+
+
+def test_a_presence_in_a_folder_that_cannot_be_written_is_an_error_at_once(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="live"), Presence(tmp_path / "file", "sweep"):
+        pass
+
+
+def test_beats_that_cannot_be_written_do_not_end_the_work(tmp_path: Path, monkeypatch):
+    def full(*_args: object, **_kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with Presence(tmp_path, "sweep") as presence:
+        monkeypatch.setattr("bench.presence.write_atomically", full)
+        presence.say(done=3)
+
+
+def test_the_dead_are_not_sighted_and_are_cleared_away(tmp_path: Path):
+    leave_a_presence(tmp_path, "dead", gone_process())
+    leave_a_presence(tmp_path, "far", ELSEWHERE)
+    (tmp_path / "live" / "torn.json").write_text('{"kind": "wor')
+    draft = tmp_path / "live" / ".dead.1-1.tmp"
+    draft.touch()
+    assert [sighting.name for sighting in sightings(tmp_path)] == ["far"]
+    clear_away(tmp_path)
+    assert draft.exists(), "the far one may be writing it"
+    assert sorted(path.stem for path in (tmp_path / "live").glob("*.json")) == ["far", "torn"]
+    (tmp_path / "live" / "far.json").unlink()
+    clear_away(tmp_path)
+    assert not draft.exists()
+
+
+def test_a_process_of_another_machine_is_gone_when_its_counter_stands_still():
+    now = 0.0
+    watch = Watch(patience=60, clock=lambda: now)
+    assert not watch.gone("a", ELSEWHERE, 1)
+    now = 59.0
+    assert not watch.gone("a", ELSEWHERE, 1)
+    assert not watch.gone("a", ELSEWHERE, 2), "it has moved"
+    now = 118.0
+    assert not watch.gone("a", ELSEWHERE, 2)
+    now = 120.0
+    assert watch.gone("a", ELSEWHERE, 2)
+
+
+@pytest.mark.parametrize("jump", [-1e7, 1e7])
+def test_a_jump_of_the_clock_makes_nobody_gone(jump: float, monkeypatch):
+    watch = Watch(patience=60)
+    assert not watch.gone("a", ELSEWHERE, 1)
+    before = time.time()
+    monkeypatch.setattr(time, "time", lambda: before + jump)
+    assert not watch.gone("a", ELSEWHERE, 1)
+    assert not watch.gone("b", Process.current(), 1)
+
+
+def test_a_process_of_this_machine_is_looked_up_at_once():
+    watch = Watch(patience=1e9)
+    assert watch.gone("a", gone_process(), 1)
+    assert not watch.gone("b", Process.current(), 1)
