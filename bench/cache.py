@@ -13,9 +13,6 @@ from pathlib import Path
 from bench.errors import CacheError, UsageError
 from bench.features import read_shard
 
-DEFAULT_LIMIT = 20 * 2**30
-"""Bytes of features kept before the least recently used make room."""
-
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -97,6 +94,31 @@ def make_room(folder: Path, limit: int) -> int:
         leaving.append(path)
         excess -= size
     return remove(leaving)
+
+
+class Budget:
+    """Keeps a cache folder below a size while runs write to it.
+
+    The folder is looked at now and whenever this process has written another twentieth of the limit, so that several
+    processes together stay near it without watching one another.
+
+    Args:
+        folder: cache folder.
+        limit: bytes.
+    """
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self._folder = folder
+        self._limit = limit
+        self._since = 0
+        make_room(folder, limit)
+
+    def written(self, size: int) -> None:
+        """Count `size` bytes just written; raises CacheError where what is too much cannot be deleted."""
+        self._since += size
+        if self._since >= self._limit // 20:
+            self._since = 0
+            make_room(self._folder, self._limit)
 
 
 def _shards(folder: Path) -> Iterator[Path]:

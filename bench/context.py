@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+DEFAULT_LIMIT = 20 * 2**30
+"""Bytes of features kept before the least recently used make room."""
+
 
 @dataclass(frozen=True)
 class RunContext:
@@ -17,6 +20,7 @@ class RunContext:
         device: `cpu` or `cuda[:i]`.
         threads: torch's intra-op threads in this process.
         files: files that specs name by their digest, such as support lists.
+        cache_limit: bytes that `cache_dir` may take before what was used least recently makes room.
     """
 
     data_root: Path | None = None
@@ -25,3 +29,4 @@ class RunContext:
     device: str = "cpu"
     threads: int = 1
     files: dict[str, Path] = field(default_factory=dict)
+    cache_limit: int = DEFAULT_LIMIT

@@ -14,6 +14,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -25,6 +26,9 @@ from torch import Tensor
 from bench.atomic import write_atomically
 from bench.errors import CacheError
 from methods._backbone import Backbone
+
+if TYPE_CHECKING:
+    from bench.cache import Budget
 
 ENCODE_BATCH = 32
 """Images per pass. Always this many, the last ones padded, so that a feature's bits do not depend on its neighbours."""
@@ -45,18 +49,26 @@ class FeatureStore:
         folder: cache folder shared by all backbones, or None to keep features in memory only.
         precision: arithmetic of the tower, part of the address.
         project: False keeps what the tower projects to features instead (`Needs.POOLED`), in a folder of its own.
+        budget: told of what is written, if the folder is to stay below a size.
 
     Raises:
         CacheError: if the folder cannot be created or written.
     """
 
     def __init__(
-        self, backbone: Backbone, folder: Path | None, precision: str = "fp32", *, project: bool = True
+        self,
+        backbone: Backbone,
+        folder: Path | None,
+        precision: str = "fp32",
+        *,
+        project: bool = True,
+        budget: Budget | None = None,
     ) -> None:
         self.backbone = backbone
         self.project = project
         self.precision = precision
         self._root = folder
+        self._budget = budget
         kind = precision if project else f"{precision}-pooled"
         self.folder = None if folder is None else folder / "features" / f"{backbone.digest}-{kind}"
         self._rows: dict[bytes, Tensor] = {}
@@ -72,7 +84,7 @@ class FeatureStore:
 
     def unprojected(self) -> FeatureStore:
         """The store of what the same tower projects to these features, in the same cache folder."""
-        return FeatureStore(self.backbone, self._root, self.precision, project=False)
+        return FeatureStore(self.backbone, self._root, self.precision, project=False, budget=self._budget)
 
     def get(self, addresses: Sequence[bytes], pixels: Callable[[Sequence[int]], Tensor]) -> Tensor:
         """Features in the order of `addresses`, `(n, dim)`, unnormalised.
@@ -137,13 +149,16 @@ class FeatureStore:
         assert self.folder is not None
         name = hashlib.sha256(b"".join(addresses)).hexdigest()[:32] + ".safetensors"
         self._seen.add(name)
+        content = pack_shard(addresses, features)
         try:
-            write_atomically(self.folder / name, pack_shard(addresses, features))
+            write_atomically(self.folder / name, content)
         except OSError as error:
             raise CacheError(
                 f"The feature cache {self.folder} cannot be written ({error.strerror}); free space or give another "
                 "--cache."
             ) from error
+        if self._budget is not None:
+            self._budget.written(len(content))
 
 
 def pack_shard(addresses: Sequence[bytes], features: Tensor) -> bytes:

@@ -17,10 +17,12 @@ import torch
 from torch import Tensor
 
 from bench import difficulty, provenance
+from bench.cache import Budget
 from bench.context import RunContext
 from bench.errors import StaleSpecError
 from bench.evaluation import evaluate
 from bench.features import FeatureStore
+from bench.frozen_texts import FrozenTexts
 from bench.inputs import Inputs
 from bench.record import Cost, DifficultyRecord, Predictions, RunError, RunRecord, RunStatus, Score
 from bench.seeding import stream
@@ -150,16 +152,18 @@ def measure_difficulty(backbone: str, dataset: str, context: RunContext) -> list
 
 
 @lru_cache(maxsize=2)
-def _inputs(spec: BackboneSpec, device: str, cache_dir: Path | None) -> Inputs:
+def _inputs(spec: BackboneSpec, device: str, cache_dir: Path | None, cache_limit: int) -> Inputs:
     backbone = load_backbone(spec, device=device)
-    return Inputs(backbone, FeatureStore(backbone, cache_dir))
+    budget = None if cache_dir is None else Budget(cache_dir, cache_limit)
+    backbone.text_memory = FrozenTexts(backbone.digest, cache_dir, budget=budget)
+    return Inputs(backbone, FeatureStore(backbone, cache_dir, budget=budget))
 
 
 def shared_inputs(slug: str, context: RunContext) -> Inputs:
     """Backbone, features and rendered views, loaded once in this process."""
     path = context.weights.get(slug)
     spec = parse_backbone(slug if path is None else f"{slug.partition('.')[0]}={path}")
-    return _inputs(spec, context.device, context.cache_dir)
+    return _inputs(spec, context.device, context.cache_dir, context.cache_limit)
 
 
 @lru_cache(maxsize=32)

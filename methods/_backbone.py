@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -28,6 +28,15 @@ TEXT_CHUNK = 1024
 """Sentences encoded at a time; results do not depend on it beyond rounding."""
 
 
+TextMemory = Callable[[Sequence[str], Callable[[], Tensor]], Tensor]
+"""`memory(texts, compute)` gives the features of plain texts, from an earlier time or from `compute()`."""
+
+
+def no_memory(texts: Sequence[str], compute: Callable[[], Tensor]) -> Tensor:  # noqa: ARG001
+    """Compute every time."""
+    return compute()
+
+
 @dataclass
 class Passes:
     """How often the towers ran; the runner reads differences."""
@@ -46,6 +55,8 @@ class Backbone:
         model: the open_clip module.
         mean: per-channel mean of the preprocessing.
         std: per-channel standard deviation of the preprocessing.
+        passes: how often the towers ran.
+        text_memory: where features of plain texts are kept.
     """
 
     spec: BackboneSpec
@@ -53,6 +64,7 @@ class Backbone:
     mean: tuple[float, float, float] = CLIP_MEAN
     std: tuple[float, float, float] = CLIP_STD
     passes: Passes = field(default_factory=Passes)
+    text_memory: TextMemory = no_memory
 
     def __post_init__(self) -> None:
         self.model.requires_grad_(False).eval()
@@ -156,8 +168,12 @@ class Backbone:
 
     def encode_texts(self, texts: Sequence[str]) -> Float[Tensor, "n dim"]:
         """Features of plain texts, unnormalised, without gradients."""
-        with torch.no_grad():
-            return self.encode_prompts(frozen_prompts(self.tokenized(texts)))
+
+        def compute() -> Tensor:
+            with torch.no_grad():
+                return self.encode_prompts(frozen_prompts(self.tokenized(texts)))
+
+        return self.text_memory(texts, compute).to(self.device)
 
     def class_texts(self, classes: ClassSet, template: str) -> Float[Tensor, "n_cls dim"]:
         """Features of the filled template, one a class, unnormalised, without gradients.

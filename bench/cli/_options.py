@@ -152,6 +152,23 @@ def cache_folder(given: Path | None) -> Path:
     return base / "clip-etl-bench"
 
 
+def cache_limit() -> int:
+    """Bytes that the cache may take: `ETL_BENCH_CACHE_LIMIT`, such as 500M or 20G, or the default.
+
+    Raises:
+        UsageError: for a size that is not understood.
+    """
+    from bench.cache import parse_size
+    from bench.context import DEFAULT_LIMIT
+    from bench.errors import UsageError
+
+    given = os.environ.get("ETL_BENCH_CACHE_LIMIT")
+    try:
+        return DEFAULT_LIMIT if not given else parse_size(given)
+    except UsageError as error:
+        raise UsageError(f"ETL_BENCH_CACHE_LIMIT: {error}") from None
+
+
 def cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):

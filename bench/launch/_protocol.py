@@ -154,6 +154,7 @@ class Surroundings:
             "runner": self.runner,
             "data_root": None if context.data_root is None else str(context.data_root),
             "cache_dir": None if context.cache_dir is None else str(context.cache_dir),
+            "cache_limit": context.cache_limit,
             "weights": {name: str(path) for name, path in context.weights.items()},
             "files": {digest: str(path) for digest, path in context.files.items()},
             "device": context.device,
@@ -168,6 +169,7 @@ class Surroundings:
         context = RunContext(
             data_root=None if value["data_root"] is None else Path(str(value["data_root"])),
             cache_dir=None if value["cache_dir"] is None else Path(str(value["cache_dir"])),
+            cache_limit=int(str(value["cache_limit"])),
             weights={name: Path(path) for name, path in weights.items()},
             files={digest: Path(path) for digest, path in files.items()},
             device=str(value["device"]),

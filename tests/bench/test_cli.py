@@ -14,6 +14,7 @@ from bench.cli import _options as opt
 from bench.cli import demo as demo_module
 from bench.cli._print import as_text
 from bench.cli.app import main
+from bench.context import DEFAULT_LIMIT
 from bench.errors import UsageError
 from bench.shards import RerunPolicy, Shards
 from bench.store import Store
@@ -409,6 +410,16 @@ def test_one_number_of_shots_is_that_number():
 def test_choices():
     assert opt.parse_choice(DrawRule, "nested", "--draw") is DrawRule.NESTED
     assert [str(policy) for policy in RerunPolicy] == ["missing", "failed", "all"]
+
+
+def test_the_cache_limit_comes_from_the_environment(monkeypatch):
+    monkeypatch.delenv("ETL_BENCH_CACHE_LIMIT", raising=False)
+    assert opt.cache_limit() == DEFAULT_LIMIT
+    monkeypatch.setenv("ETL_BENCH_CACHE_LIMIT", "1.5G")
+    assert opt.cache_limit() == 3 * 2**29
+    monkeypatch.setenv("ETL_BENCH_CACHE_LIMIT", "much")
+    with pytest.raises(UsageError, match=r"ETL_BENCH_CACHE_LIMIT: .*'much' is not understood.*20G"):
+        opt.cache_limit()
 
 
 def test_the_cache_folder_is_the_users_unless_given(monkeypatch, tmp_path: Path):

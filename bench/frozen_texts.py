@@ -1,0 +1,84 @@
+"""Features of plain texts by the untouched text tower, computed once for each list of texts.
+
+The whole list is the address, not a single text: texts run through the tower packed side by side, and the last bit of
+a feature may depend on its neighbours. So a run's numbers never depend on which other lists were asked before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from bench.atomic import write_atomically
+from bench.errors import CacheError
+from bench.features import address, pack_shard, read_shard
+
+if TYPE_CHECKING:
+    from bench.cache import Budget
+
+HELD = 64
+"""Lists kept in memory; the least recently used go first. One of 1,000 texts and 512 numbers takes 2 MB."""
+
+
+class FrozenTexts:
+    """Text features of one backbone, in memory and, with a folder, on disk beside the image features.
+
+    Args:
+        digest: of the backbone.
+        folder: cache folder, or None to keep features in memory only.
+        precision: arithmetic of the tower, part of the address.
+        budget: told of what is written.
+
+    Raises:
+        CacheError: if the folder cannot be created or written.
+    """
+
+    def __init__(
+        self, digest: str, folder: Path | None, precision: str = "fp32", *, budget: Budget | None = None
+    ) -> None:
+        self.folder = None if folder is None else folder / "features" / f"{digest}-{precision}-text"
+        self._budget = budget
+        self._held: OrderedDict[str, Tensor] = OrderedDict()
+
+    def __call__(self, texts: Sequence[str], compute: Callable[[], Tensor]) -> Tensor:
+        """Features `(len(texts), dim)`, unnormalised, on the device that `compute` gives them on or on the CPU."""
+        name = hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()[:32]
+        if name not in self._held:
+            self._held[name] = self._stored(name, texts, compute)
+            while len(self._held) > HELD:
+                self._held.popitem(last=False)
+        self._held.move_to_end(name)
+        return self._held[name].clone()
+
+    def _stored(self, name: str, texts: Sequence[str], compute: Callable[[], Tensor]) -> Tensor:
+        if self.folder is None:
+            return compute()
+        path = self.folder / f"{name}.safetensors"
+        addresses = [address(text, f"{name}|{i}") for i, text in enumerate(texts)]
+        shard = read_shard(path)
+        if shard is not None and set(shard) == set(addresses):
+            with contextlib.suppress(OSError):  # a cache that cannot be written is still good to read
+                os.utime(path)
+            return torch.stack([shard[a] for a in addresses])
+        features = compute()
+        content = pack_shard(addresses, features.cpu())
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, content)
+        except OSError as error:
+            raise CacheError(
+                f"The feature cache {self.folder} cannot be written ({error.strerror}); free space or give another "
+                "--cache."
+            ) from error
+        if self._budget is not None:
+            self._budget.written(len(content))
+        return features
