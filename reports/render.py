@@ -15,12 +15,13 @@ from reports import _format
 from reports._marks import Mark, assign_marks
 from reports._strip import Strip, strips
 from reports.charts import PANEL_TITLES, difficulty_chart, difficulty_rows, runtime_script, static_svg
+from reports.sections import PARTS
 from reports.views import BlockView, SiteView, TrendView
 
 MEASURE_TITLES = {"base": "Base", "new": "New", "H": "H", "all": "Accuracy"}
 STYLES = ("page", "tables", "charts", "cards", "media")
 """In order: later rules win; `media` changes the others for narrow screens and paper."""
-SCRIPTS = ("page", "theme", "tables", "chips", "links", "charts")
+SCRIPTS = ("page", "theme", "tables", "chips", "settings", "links", "charts")
 """Put together into one function; `page` says what the others share."""
 H_TITLES = {"h_of_means": "H of the averages", "mean_of_h": "mean of per-dataset H"}
 
@@ -73,6 +74,7 @@ def render_site(site: SiteView, out: Path) -> Path:
     page = environment.get_template("page.html.j2").render(
         site=site,
         blocks=blocks,
+        parts=PARTS,
         style=_sources(environment, "style/{}.css", STYLES),
         script=_sources(environment, "script/{}.js", SCRIPTS),
         runtime=_inside_script(runtime_script()) if has_charts else Markup(""),

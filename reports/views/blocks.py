@@ -51,8 +51,13 @@ class BlockView:
     @property
     def heading(self) -> str:
         """Protocol, source and shots in a few words."""
+        return f"{self.protocol_title}, {self.shots} shots"
+
+    @property
+    def protocol_title(self) -> str:
+        """Protocol and, where there is one, source."""
         source = f" from {self.dataset_title(self.source)}" if self.source else ""
-        return f"{self.protocol.capitalize()}{source}, {self.shots} shots"
+        return f"{self.protocol.capitalize()}{source}"
 
     @property
     def complete(self) -> bool:

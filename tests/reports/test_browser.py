@@ -39,6 +39,20 @@ def show(page, selector):
     page.run(f"document.querySelector({selector!r}).scrollIntoView()")
 
 
+def choose_setting_of(page, node):
+    """Pick in the bar what shows the setting that the node is in."""
+    page.run(
+        f"""(() => {{
+            const name = {node}.closest('.setting').dataset.setting;
+            const facets = document.querySelector('.setting[data-backbone][data-setting="' + name + '"]').dataset;
+            for (const select of document.querySelectorAll('#chooser select')) {{
+                select.value = [...select.options].map(o => o.value).find(v => Object.values(facets).includes(v));
+                select.dispatchEvent(new Event('change'));
+            }}
+        }})()"""
+    )
+
+
 def live_chart(page):
     show(page, "figure.chart")
     page.wait("document.querySelector('figure.chart').dataset.live === 'true'")
@@ -47,6 +61,7 @@ def live_chart(page):
 def test_the_file_is_the_only_request_and_the_console_is_silent(page, url):
     count = page.run("document.querySelectorAll('figure.chart').length")
     for index in range(count):
+        choose_setting_of(page, f"document.querySelectorAll('figure.chart')[{index}]")
         page.run(f"document.querySelectorAll('figure.chart')[{index}].scrollIntoView()")
         page.wait(f"document.querySelectorAll('figure.chart')[{index}].dataset.live === 'true'")
     requested = [e["params"]["request"]["url"] for e in page.events if e["method"] == "Network.requestWillBeSent"]
@@ -104,6 +119,17 @@ def test_family_chips_filter_the_rows(page):
         "[...document.querySelectorAll('table.board')[0].querySelectorAll('tbody tr')].filter(r => !r.hidden).length"
     )
     assert shown == 2
+
+
+def test_one_setting_is_shown_at_a_time_and_a_link_chooses_its_own(page):
+    shown = "[...document.querySelectorAll('#overview .setting')].filter(n => n.offsetHeight > 0).map(n => n.id)"
+    every = page.run("[...document.querySelectorAll('#overview .setting')].map(n => n.id)")
+    assert (len(every), page.run(shown)) == (2, every[:1])
+    choose_setting_of(page, f"document.getElementById({every[1]!r})")
+    assert page.run(shown) == every[1:]
+    page.run(f"location.hash = '#{every[0]}-m1'")
+    page.wait(f"{shown}[0] === {every[0]!r}")
+    assert page.run(f"document.getElementById('{every[0]}-m1').open")
 
 
 def test_the_theme_button_turns_the_page_round(page):

@@ -1,7 +1,10 @@
-// A link to a closed section opens it; printing opens all.
+// A link into another setting chooses it, one to a closed card opens it; printing opens all.
 const open = () => {
   const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  for (let node = target; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
+  for (let node = target; node; node = node.parentElement) {
+    if (node.tagName === "DETAILS") node.open = true;
+    if (node.classList.contains("setting")) chooseSetting(node.dataset.setting);
+  }
   if (target) target.scrollIntoView();
 };
 addEventListener("hashchange", open);

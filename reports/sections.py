@@ -1,0 +1,28 @@
+"""The parts of the page in order, each with the question that it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Part:
+    """One section of the page; its template is `_sec_NAME.html.j2`."""
+
+    name: str
+    title: str
+    question: str
+
+    @property
+    def template(self) -> str:
+        """Name of the template."""
+        return f"_sec_{self.name}.html.j2"
+
+
+PARTS = (
+    Part("overview", "Overview", "Which method is better here, by how much, and how sure is that?"),
+    Part("difficulty", "Difficulty", "Does it depend on how hard a dataset is for the backbone who gains?"),
+    Part("methods", "Methods", "Where does each method gain and where does it lose, and with which settings?"),
+    Part("datasets", "Datasets", "How does every method do on one kind of task, and how hard is that task?"),
+    Part("runs", "Runs", "What is missing, what failed, and where were the runs made?"),
+)
