@@ -21,6 +21,7 @@ class RunContext:
         threads: torch's intra-op threads in this process.
         files: files that specs name by their digest, such as support lists.
         cache_limit: bytes that `cache_dir` may take before what was used least recently makes room.
+        keep_branches: whether the two sides of an ensemble are stored with its predictions.
     """
 
     data_root: Path | None = None
@@ -30,3 +31,4 @@ class RunContext:
     threads: int = 1
     files: dict[str, Path] = field(default_factory=dict)
     cache_limit: int = DEFAULT_LIMIT
+    keep_branches: bool = False

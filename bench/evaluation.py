@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import torch
 from torch import Tensor
 
 from bench.metrics import accuracy, all_metrics
-from bench.record import Predictions, Score
+from bench.record import Branches, Predictions, Score
 from datasets_registry._types import EvalSplit
+from methods._adaptive import Blend
 from methods._base import Batch, Classifier, Method
 
 TOP = 5
@@ -19,7 +21,7 @@ TOP = 5
 
 
 def evaluate(
-    method: Method[Any], split: EvalSplit, batches: Callable[[], Iterable[Batch]]
+    method: Method[Any], split: EvalSplit, batches: Callable[[], Iterable[Batch]], *, keep_branches: bool = False
 ) -> tuple[Score, Predictions]:
     """Score a method on one split.
 
@@ -27,14 +29,22 @@ def evaluate(
         method: prepared and trained.
         split: its class list goes to the method, its labels stay here.
         batches: gives the split's images in order, without labels.
+        keep_branches: whether the two sides of an ensemble go with the predictions. The same scores come out; it costs
+            the features of the pretrained tower where an ensemble gives them no weight.
     """
+    branches = None
     with torch.no_grad():
         candidates = method.oracle_classifiers(split.classes)
         if candidates:
             chosen, logits = _best_on_test(candidates, split, batches)
         else:
-            chosen, logits = None, _logits(method.classifier(split.classes), batches())
-    return score(split, logits, selected_on_test=chosen), predictions(split, logits)
+            chosen, classifier = None, method.classifier(split.classes)
+            if keep_branches and isinstance(classifier, Blend):
+                branches, logits = _both_sides(classifier, batches())
+            else:
+                logits = _logits(classifier, batches())
+    kept = replace(predictions(split, logits), branches=branches)
+    return score(split, logits, selected_on_test=chosen), kept
 
 
 def score(split: EvalSplit, logits: Tensor, *, selected_on_test: str | None = None) -> Score:
@@ -74,6 +84,22 @@ def _best_on_test(
     scored = {name: _logits(classifier, batches()) for name, classifier in candidates.items()}
     best = max(scored, key=lambda name: accuracy(scored[name].numpy(), _labels(split)))
     return best, scored[best]
+
+
+def _both_sides(blend: Blend, batches: Iterable[Batch]) -> tuple[Branches, Tensor]:
+    sides = [(blend.adapted_image(batch), blend.plain_image(batch)) for batch in batches]
+    logits = torch.cat([blend.logits(*side).float().cpu() for side in sides])
+    adapted, plain = (torch.cat([side[i] for side in sides]) for i in (0, 1))
+    columns = {
+        "adapted_text": blend.adapted_text,
+        "plain_text": blend.plain_text,
+        "adapted_image": adapted,
+        "plain_image": plain,
+        "mean_distance": blend.mean_distance,
+        "nearest_distance": blend.nearest_distance,
+        "scale": torch.tensor([blend.scale]),
+    }
+    return Branches(**{name: column.float().cpu().numpy() for name, column in columns.items()}), logits
 
 
 def _logits(classifier: Classifier, batches: Iterable[Batch]) -> Tensor:

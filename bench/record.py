@@ -103,11 +103,34 @@ class RunRecord(_Frozen):
 
 
 @dataclass(frozen=True)
+class Branches:
+    """Both sides of an ensemble on one split, unnormalised; enough to try any other weight without the towers.
+
+    Args:
+        adapted_text: `(n_cls, dim)` of the adapted model.
+        plain_text: `(n_cls, dim)` of the model it is blended with.
+        adapted_image: `(n, dim)`.
+        plain_image: `(n, dim)`.
+        mean_distance: `(n_cls,)` of each class to the training classes in the frozen text space.
+        nearest_distance: `(n_cls,)` to the nearest of them.
+        scale: `(1,)`, of the cosine.
+    """
+
+    adapted_text: np.ndarray
+    plain_text: np.ndarray
+    adapted_image: np.ndarray
+    plain_image: np.ndarray
+    mean_distance: np.ndarray
+    nearest_distance: np.ndarray
+    scale: np.ndarray
+
+
+@dataclass(frozen=True)
 class Predictions:
     """Per-image outcomes of one run on one split; columns of equal length `n`, in the order of the split.
 
     `top_labels`, `top_logits` are `(n, min(5, n_classes))`, best first. `log_sum_exp` and `sum_p2` (the sum of squared
-    probabilities) make likelihood and Brier score computable without the full logits.
+    probabilities) make likelihood and Brier score computable without the full logits. `branches` are kept on request.
     """
 
     split: str
@@ -120,6 +143,7 @@ class Predictions:
     sum_p2: np.ndarray
     top_labels: np.ndarray
     top_logits: np.ndarray
+    branches: Branches | None = None
 
 
 class DifficultyRecord(_Frozen):

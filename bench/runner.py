@@ -67,7 +67,7 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
     trained = clock.time("train", lambda: _train(method, spec, task, inputs))
     if method.info.needs_validation:
         clock.time("calibrate", lambda: method.calibrate(_support_view(task, inputs, task.validation)))
-    scored = clock.time("eval", lambda: [_evaluate(method, task, name, inputs) for name in _split_names(task)])
+    scored = clock.time("eval", lambda: [_evaluate(method, task, name, inputs, context) for name in _split_names(task)])
 
     after = _passes(backbone)
     record = RunRecord(
@@ -249,10 +249,17 @@ def _train(method: Method[Any], spec: ExperimentSpec, task: FewShotTask, inputs:
     )
 
 
-def _evaluate(method: Method[Any], task: FewShotTask, name: str, inputs: Inputs) -> tuple[Score, Predictions]:
+def _evaluate(
+    method: Method[Any], task: FewShotTask, name: str, inputs: Inputs, context: RunContext
+) -> tuple[Score, Predictions]:
     split = task.eval(name)
     needs = method.info.needs
-    return evaluate(method, split, lambda: inputs.evaluation_batches(split.images, split.samples, needs, EVAL_BATCH))
+    return evaluate(
+        method,
+        split,
+        lambda: inputs.evaluation_batches(split.images, split.samples, needs, EVAL_BATCH),
+        keep_branches=context.keep_branches,
+    )
 
 
 def _split_names(task: FewShotTask) -> list[str]:

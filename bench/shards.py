@@ -14,7 +14,7 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from safetensors import SafetensorError
 from bench.atomic import write_atomically
 from bench.errors import ShardError, UnknownRunError
 from bench.locking import locked
-from bench.record import DifficultyRecord, Predictions, RunRecord, RunStatus
+from bench.record import Branches, DifficultyRecord, Predictions, RunRecord, RunStatus
 from bench.spec import ExperimentSpec
 
 SHARD_VERSION = 1
@@ -35,6 +35,8 @@ _LOG = logging.getLogger("bench.shards")
 _RUN_ID = re.compile(r"[0-9a-f]{16}")
 _COLUMNS = ("label", "predicted", "rank", "true_logit", "log_sum_exp", "sum_p2", "top_labels", "top_logits")
 _FLOATS = frozenset({"true_logit", "log_sum_exp", "sum_p2", "top_logits"})
+_BRANCHES = tuple(column.name for column in fields(Branches))
+_BRANCH = "branch."
 
 
 class RerunPolicy(StrEnum):
@@ -277,7 +279,8 @@ def slug(name: str) -> str:
 def pack_predictions(predictions: Sequence[Predictions]) -> bytes:
     """Predictions as one safetensors blob; equal predictions give equal bytes.
 
-    Columns are stored as `<split>/<column>` (int32 and float32), image keys as newline-joined UTF-8 bytes.
+    Columns are stored as `<split>/<column>` (int32 and float32), image keys as newline-joined UTF-8 bytes, the sides of
+    an ensemble, where they were kept, as `<split>/branch.<name>`.
     """
     tensors: dict[str, np.ndarray] = {}
     for item in predictions:
@@ -290,6 +293,10 @@ def pack_predictions(predictions: Sequence[Predictions]) -> bytes:
         for name in _COLUMNS:
             dtype = np.float32 if name in _FLOATS else np.int32
             tensors[f"{item.split}/{name}"] = np.ascontiguousarray(getattr(item, name), dtype=dtype)
+        if item.branches is not None:
+            for name in _BRANCHES:
+                column = np.ascontiguousarray(getattr(item.branches, name), dtype=np.float32)
+                tensors[f"{item.split}/{_BRANCH}{name}"] = column
     return safetensors.numpy.save(tensors)
 
 
@@ -303,7 +310,17 @@ def unpack_predictions(packed: bytes) -> tuple[Predictions, ...]:
     for split in sorted({name.partition("/")[0] for name in tensors}):
         images = tensors[f"{split}/images"].tobytes().decode()
         columns = {name: tensors[f"{split}/{name}"] for name in _COLUMNS}
-        unpacked.append(Predictions(split=split, images=tuple(images.split("\n")) if images else (), **columns))
+        kept = {
+            name: tensors[f"{split}/{_BRANCH}{name}"] for name in _BRANCHES if f"{split}/{_BRANCH}{name}" in tensors
+        }
+        unpacked.append(
+            Predictions(
+                split=split,
+                images=tuple(images.split("\n")) if images else (),
+                **columns,
+                branches=Branches(**kept) if kept else None,
+            )
+        )
     return tuple(unpacked)
 
 

@@ -25,9 +25,9 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods._adaptive import class_distances, ensemble_weight
+from methods._adaptive import Blend, class_distances, ensemble_weight
 from methods._apex_recipe import APEX_CITATION, APEX_RECIPES, TRANSFER_DEPTH
-from methods._base import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs, cosine_logits
+from methods._base import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs
 from methods._composed import GENERIC_TEMPLATE, ComposedMethod
 from methods._parts import AdapterKind, Parts, TextContext, VisualPrompts, adapter_size, make_adapter, resolve_depth
 from methods._registry import register_method
@@ -154,23 +154,22 @@ class APEX(ComposedMethod[APEXConfig]):
         """The ensemble weight of each candidate class: 1 = all adapted, for classes that were trained on."""
         return ensemble_weight(*self.class_distances(classes), beta=self.config.beta, eps=self.config.eps)
 
-    def blended_classifier(self, classes: ClassSet, weight: Float[Tensor, " n_cls"]) -> Classifier:
+    def blended_classifier(self, classes: ClassSet, weight: Float[Tensor, " n_cls"]) -> Blend:
         """Classifier with the given ensemble weights."""
         prompted = self.prompted_text(classes)
-        text = self.text_features_from(prompted)
-        if self.config.ensemble in ("text", "both"):
-            text = weight[:, None] * text + (1 - weight[:, None]) * prompted
         mean_weight = float(weight.mean()) if self.config.ensemble in ("visual", "both") else 1.0
-        adapted_share = mean_weight if self.config.vision_blend == "adapted" else 1 - mean_weight
-
-        def classify(batch: Batch) -> Tensor:
-            # a share of 1 or 0 leaves one tower unused; skipping it changes nothing
-            image = adapted_share * self.image_features(batch) if adapted_share > 0 else torch.zeros(())
-            if adapted_share < 1:
-                image = image + (1 - adapted_share) * self.reference_image(batch)
-            return cosine_logits(image, text, self.backbone.logit_scale)
-
-        return classify
+        mean_distance, nearest_distance = self.class_distances(classes)
+        return Blend(
+            adapted_text=self.text_features_from(prompted),
+            plain_text=prompted,
+            text_weight=weight if self.config.ensemble in ("text", "both") else torch.ones_like(weight),
+            adapted_image=self.image_features,
+            plain_image=self.reference_image,
+            image_weight=mean_weight if self.config.vision_blend == "adapted" else 1 - mean_weight,
+            mean_distance=mean_distance,
+            nearest_distance=nearest_distance,
+            scale=self.backbone.logit_scale,
+        )
 
     def reference_image(self, batch: Batch) -> Float[Tensor, "batch dim"]:
         """The pretrained model's image feature, unnormalised."""

@@ -16,15 +16,13 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, ClassVar
 
-from jaxtyping import Float
 from pydantic import Field, create_model
-from torch import Tensor
 
 from datasets_registry._errors import BenchError
 from datasets_registry._types import ClassSet
-from methods._adaptive import class_distances, ensemble_weight
+from methods._adaptive import Blend, class_distances, ensemble_weight
 from methods._apex_recipe import APEX_CITATION
-from methods._base import Batch, Classifier, Family, Method, MethodInfo, Needs, cosine_logits
+from methods._base import Classifier, Family, Method, MethodInfo, Needs
 from methods._composed import GENERIC_TEMPLATE, TwoTowerMethod
 from methods._registry import METHODS, register_method
 from methods.coop import CoOp
@@ -33,26 +31,26 @@ from methods.coop import CoOp
 class Blended(TwoTowerMethod[Any]):
     """Stands in front of a host in a class's bases and blends what the host gives."""
 
-    def weight(self, classes: ClassSet) -> Float[Tensor, " n_cls"]:
-        """The ensemble weight of each candidate class."""
-        candidates = self.frozen_text(classes, GENERIC_TEMPLATE)
-        trained = self.frozen_text(self.support_classes, GENERIC_TEMPLATE)
-        distances = class_distances(candidates, trained, "max")
-        return ensemble_weight(*distances, beta=self.config.blend_beta, eps=self.config.blend_eps)
-
     def classifier(self, classes: ClassSet) -> Classifier:
         if set(classes.names) <= set(self.support_classes.names):
             return super().classifier(classes)  # every weight is 1
-        weight = self.weight(classes)
-        frozen = self.frozen_text(classes, classes.template)
-        text = weight[:, None] * self.text_features(classes) + (1 - weight[:, None]) * frozen
-        share = float(weight.mean())
-
-        def classify(batch: Batch) -> Tensor:
-            image = share * self.image_features(batch) + (1 - share) * batch.features
-            return cosine_logits(image, text, self.backbone.logit_scale)
-
-        return classify
+        candidates = self.frozen_text(classes, GENERIC_TEMPLATE)
+        trained = self.frozen_text(self.support_classes, GENERIC_TEMPLATE)
+        mean_distance, nearest_distance = class_distances(candidates, trained, "max")
+        weight = ensemble_weight(
+            mean_distance, nearest_distance, beta=self.config.blend_beta, eps=self.config.blend_eps
+        )
+        return Blend(
+            adapted_text=self.text_features(classes),
+            plain_text=self.frozen_text(classes, classes.template),
+            text_weight=weight,
+            adapted_image=self.image_features,
+            plain_image=lambda batch: batch.features,
+            image_weight=float(weight.mean()),
+            mean_distance=mean_distance,
+            nearest_distance=nearest_distance,
+            scale=self.backbone.logit_scale,
+        )
 
 
 def info_on(host: MethodInfo, name: str) -> MethodInfo:

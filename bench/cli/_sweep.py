@@ -29,6 +29,7 @@ class Place:
         device: `cpu` or `cuda[:i]`.
         jobs: worker processes; 0 means this one; None means one per core, or one on a GPU.
         runner: module that runs one spec.
+        keep_branches: whether the two sides of an ensemble are stored with its predictions.
     """
 
     runs: Path
@@ -37,6 +38,7 @@ class Place:
     device: str
     jobs: int | None
     runner: str
+    keep_branches: bool = False
 
     def workers(self, tasks: int) -> int:
         """How many processes that many tasks are worth."""
@@ -76,6 +78,7 @@ def carry_out(made: Plan, place: Place, axes: Axes) -> LaunchSummary:
         files=named_files(axes),
         device=place.device,
         threads=max(1, cores() // max(jobs, 1)),
+        keep_branches=place.keep_branches,
     )
     surroundings = Surroundings(place.runs, context, place.runner)
     with SweepProgress(len(tasks)) as progress:

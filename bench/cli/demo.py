@@ -40,7 +40,7 @@ def demo(
         seeds=SEEDS[:1] if quick else SEEDS,
         recipe=RecipeChoice.DEMO,
     )
-    place = _sweep.Place(runs, None, opt.cache_folder(cache), "cpu", jobs, runner)
+    place = _sweep.Place(runs, None, opt.cache_folder(cache), "cpu", jobs, runner, keep_branches=True)
     made = _sweep.make_plan(axes, place, RerunPolicy.FAILED)
     remark(_sweep.describe(made))
     summary = _sweep.carry_out(made, place, axes)

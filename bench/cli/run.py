@@ -29,6 +29,14 @@ def run(
     jobs: opt.Jobs = None,
     device: opt.Device = "cpu",
     rerun: opt.Rerun = "failed",
+    keep_branches: Annotated[
+        bool,
+        typer.Option(
+            "--keep-branches",
+            help="Store both sides of an ensemble (apex, apex_on) with its predictions, so that other weights can be "
+            "tried without training; 8 bytes per feature value and test image.",
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and write nothing.")] = False,
     as_json: opt.AsJson = False,
     runner: opt.RunnerName = "bench.runner",
@@ -65,7 +73,7 @@ def run(
         supports=[*support, *listed],
         class_text=class_text,
     )
-    place = _sweep.Place(runs, data_root, opt.cache_folder(cache), device, jobs, runner)
+    place = _sweep.Place(runs, data_root, opt.cache_folder(cache), device, jobs, runner, keep_branches)
     made = _sweep.make_plan(axes, place, opt.parse_choice(RerunPolicy, rerun, "--rerun"))
     if dry_run:
         rows = [{"run_id": spec.run_id, "run": spec.label(), "backbone": spec.backbone} for spec in made.pending]

@@ -159,6 +159,7 @@ class Surroundings:
             "files": {digest: str(path) for digest, path in context.files.items()},
             "device": context.device,
             "threads": context.threads,
+            "keep_branches": context.keep_branches,
         }
 
     @classmethod
@@ -174,6 +175,7 @@ class Surroundings:
             files={digest: Path(path) for digest, path in files.items()},
             device=str(value["device"]),
             threads=int(str(value["threads"])),
+            keep_branches=bool(value["keep_branches"]),
         )
         return cls(runs=Path(str(value["runs"])), context=context, runner=str(value["runner"]))
 

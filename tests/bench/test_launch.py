@@ -102,7 +102,9 @@ def test_tasks_and_surroundings_survive_the_journey():
     for task in (*tasks(1), DifficultyTask(BACKBONE, "dial:shift=0.5")):
         assert load_task(json.loads(json.dumps(dump_task(task)))) == task
     whole = Surroundings(
-        Path("r"), RunContext(Path("d"), Path("c"), {"a.local-1": Path("w,gelu")}, "cuda:1", 3), runner="x"
+        Path("r"),
+        RunContext(Path("d"), Path("c"), {"a.local-1": Path("w,gelu")}, "cuda:1", 3, keep_branches=True),
+        runner="x",
     )
     assert Surroundings.load(json.loads(json.dumps(whole.dump()))) == whole
 

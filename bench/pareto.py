@@ -1,0 +1,93 @@
+"""Accuracy against what it costs: who is on the Pareto front, and how surely. Pure."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bench.metrics import MetricInputError
+
+REPLICATES = 2000
+"""Resamples behind a probability; its standard error is then at most 1.1 points."""
+
+
+def pareto_front(cost: ArrayLike, score: ArrayLike) -> NDArray[np.bool_]:
+    """Whether each entry is on the front: no other costs at most as much and scores at least as high, one of it better.
+
+    Entries that are equal in both are on the front together.
+
+    Args:
+        cost: `(m,)`, lower is better.
+        score: `(m,)`, or `(replicates, m)` for one front per row; higher is better.
+
+    Raises:
+        MetricInputError: sizes that do not fit, or a value that is not finite.
+
+    Example:
+        >>> pareto_front([1, 2, 3], [0.5, 0.7, 0.6]).tolist()
+        [True, True, False]
+    """
+    costs, scores = np.asarray(cost, dtype=float), np.asarray(score, dtype=float)
+    if costs.ndim != 1 or scores.ndim not in (1, 2) or scores.shape[-1] != len(costs):
+        raise MetricInputError(
+            f"Costs of shape {costs.shape} and scores of shape {scores.shape} do not fit; give (m,) and (m,) or (r, m)."
+        )
+    if not (np.isfinite(costs).all() and np.isfinite(scores).all()):
+        raise MetricInputError("A cost or score is not a finite number; leave entries without one out.")
+    front = np.empty(scores.shape, dtype=bool)
+    for i in range(len(costs)):
+        mine, cheaper = scores[..., i, None], costs < costs[i]
+        no_dearer = costs <= costs[i]
+        dominated = (no_dearer & (scores > mine)) | (cheaper & (scores >= mine))
+        front[..., i] = ~dominated.any(axis=-1)
+    return front
+
+
+def front_probability(
+    cost: ArrayLike, scores: ArrayLike, *, generator: np.random.Generator, replicates: int = REPLICATES
+) -> NDArray[np.float64]:
+    """Probability of being on the front, `(m,)`, when datasets and seeds are drawn anew. Costs are taken as they are.
+
+    Datasets are resampled with replacement, the same ones for all entries. Seeds cannot be: three of them have ten
+    different resamples and too small a spread. Their part is drawn as Student's t with S - 1 degrees of freedom along
+    the residuals of the seeds, the same draw for all entries of a dataset, so that what a draw of images does to all
+    methods alike stays paired, and so do base and new accuracy of one run.
+
+    Args:
+        cost: `(m,)`.
+        scores: `(m, datasets, seeds)`, or `(m, datasets, seeds, 2)` for base and new accuracy; those enter as the
+            harmonic mean of the two resampled averages.
+        generator: source of the resampling.
+        replicates: resamples.
+
+    Raises:
+        MetricInputError: sizes that do not fit, or a value that is not finite.
+    """
+    table = np.asarray(scores, dtype=float)
+    if table.ndim == 3:
+        table = table[..., None]
+    if table.ndim != 4 or not table.size or table.shape[3] > 2:
+        raise MetricInputError(f"Scores of shape {table.shape} do not fit; give (m, datasets, seeds) or one more of 2.")
+    averages = _resampled(table, generator, replicates)
+    means = averages[..., 0]
+    if table.shape[3] == 2:
+        total = averages.sum(axis=2)
+        means = np.divide(2 * averages.prod(axis=2), total, out=np.zeros_like(total), where=total > 0)
+    shares: NDArray[np.float64] = pareto_front(cost, means).mean(axis=0)
+    return shares
+
+
+def _resampled(table: NDArray[np.float64], generator: np.random.Generator, replicates: int) -> NDArray[np.float64]:
+    """Averages over datasets and seeds drawn anew, `(replicates, m, k)`."""
+    _, n_datasets, n_seeds, _ = table.shape
+    by_dataset = table.mean(axis=2)
+    weights = generator.multinomial(n_datasets, np.full(n_datasets, 1 / n_datasets), size=replicates) / n_datasets
+    averages: NDArray[np.float64] = np.einsum("rd,mdk->rmk", weights, by_dataset)
+    if n_seeds > 1:
+        residuals = (table - by_dataset[:, :, None]) / math.sqrt(n_seeds * (n_seeds - 1))
+        normal = generator.standard_normal((replicates, n_datasets, n_seeds))
+        chi = np.sqrt(generator.chisquare(n_seeds - 1, size=(replicates, n_datasets)) / (n_seeds - 1))
+        averages = averages + np.einsum("rd,rds,mdsk->rmk", weights, normal / chi[:, :, None], residuals, optimize=True)
+    return averages
