@@ -17,6 +17,7 @@ from methods._backbone_names import BackboneSpec
 from methods._blocks import BlockView
 from methods._demo import DEMO_ARCH, DEMO_TAG, demo_state_dict
 from methods._prompts import TextPrompts, TokenizedTexts, frozen_prompts
+from methods._readers import read_image, read_texts
 from methods._text import TextHook, TextTower
 from methods._tokens import tokenize
 from methods._vision import BlockHook, run_image_tower, wrap_image_tower
@@ -165,6 +166,18 @@ class Backbone:
         """Text features of every class behind every image's own prefix; see `TextTower.encode_each`."""
         self.passes.text += len(prompts) * len(prefixes)
         return self.text_tower.encode_each(prompts, prefixes)
+
+    def read_image(
+        self, pixels: Float[Tensor, "batch 3 h w"], readers: Float[Tensor, "n width"]
+    ) -> Float[Tensor, "batch n dim"]:
+        """What read-only tokens make of each image, unnormalised; see `_readers.read_image`."""
+        self.passes.prompted_image += len(pixels)
+        return read_image(self.image_tower, pixels, readers)
+
+    def read_prompts(self, prompts: TextPrompts, readers: Float[Tensor, "n width"]) -> Float[Tensor, "n_cls n dim"]:
+        """What read-only tokens make of each text, unnormalised; see `_readers.read_texts`."""
+        self.passes.text += len(prompts)
+        return read_texts(self.text_tower, prompts, readers)
 
     def encode_texts(self, texts: Sequence[str]) -> Float[Tensor, "n dim"]:
         """Features of plain texts, unnormalised, without gradients."""

@@ -241,15 +241,19 @@ class TextTower:
             raise BenchError(
                 "This text tower ends with a class token, so no tokens can be exchanged inside it; choose a CLIP."
             )
+        self.check_length(prompts)
+        if len(deep) >= len(self.blocks):
+            raise BenchError(f"Text prompts for depth {len(deep) + 1} on a tower of {len(self.blocks)} blocks.")
+        if deep and prompts.prefix.shape[0] < 1 + deep[0].shape[0]:
+            raise BenchError("Deep text prompts need a context that all classes share.")
+
+    def check_length(self, prompts: TextPrompts) -> None:
+        """Raise BenchError for a text that does not fit the context."""
         if prompts.longest > self.context_length:
             raise BenchError(
                 f"A prompt of {prompts.longest} tokens does not fit the context of {self.context_length}; "
                 "use fewer ctx vectors or shorter class names."
             )
-        if len(deep) >= len(self.blocks):
-            raise BenchError(f"Text prompts for depth {len(deep) + 1} on a tower of {len(self.blocks)} blocks.")
-        if deep and prompts.prefix.shape[0] < 1 + deep[0].shape[0]:
-            raise BenchError("Deep text prompts need a context that all classes share.")
 
     def _key_mask(self, eot: Tensor, dtype: torch.dtype) -> Tensor:
         """CoCa's padding mask over keys, `(n_cls, positions)`.

@@ -28,6 +28,8 @@ class ImageTower(Protocol):
     transformer: bool
     views: Sequence[BlockView]
     """The blocks as their pieces; empty where they cannot be taken apart."""
+    class_token: Tensor | None
+    """The class token `(width,)` without its position; None where there is none."""
 
     def embed(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
         """Tokens in front of block 0, `prompts` `(n, width)` appended behind the patches, without positions."""
@@ -59,6 +61,7 @@ class ViTTower:
         self.visual = visual
         self.blocks = list(visual.transformer.resblocks)
         self.depth = len(self.blocks)
+        self.class_token: Tensor | None = visual.class_embedding
         self.width: int = visual.class_embedding.shape[0]
         standard = all(is_standard(block) for block in self.blocks)
         self.views: Sequence[BlockView] = [view_block(block) for block in self.blocks] if standard else []
@@ -97,6 +100,7 @@ class EvaTower:
         self.trunk, self.head = visual.trunk, visual.head
         self.blocks = list(self.trunk.blocks)
         self.depth = len(self.blocks)
+        self.class_token: Tensor | None = None if self.trunk.cls_token is None else self.trunk.cls_token[0, 0]
         self.width: int = self.trunk.embed_dim
         self.views: Sequence[BlockView] = []
         if getattr(self.trunk, "rope_mixed", False) or self.trunk.dynamic_img_size:
@@ -133,6 +137,7 @@ class WholeTower:
     transformer = False
     depth = 0
     width = 0
+    class_token: Tensor | None = None
 
     def __init__(self, visual: Any) -> None:
         self.visual = visual

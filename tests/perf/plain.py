@@ -65,6 +65,39 @@ class PlainBackbone(Backbone):
         _refuse(changes)
         return encode_image(self.model, pixels, prompts)
 
+    def read_prompts(self, prompts: TextPrompts, readers: Tensor) -> Tensor:
+        return read_text(self.model, *self._padded(prompts, prompts.prefix), readers)
+
+    def read_image(self, pixels: Tensor, readers: Tensor) -> Tensor:
+        return read_image(self.model, pixels, readers)[0]
+
+
+def read_text(model, embedded: Tensor, eot: Tensor, readers: Tensor) -> Tensor:
+    """Texts with read-only tokens behind end-of-text: one sequence, under a mask that lets nobody see them."""
+    n_cls, n = len(embedded), len(readers)
+    x = torch.cat([embedded + model.positional_embedding, readers.expand(n_cls, -1, -1)], dim=1)
+    length = x.shape[1]
+    hidden = torch.arange(length) > eot[:, None, None]
+    hidden = hidden | torch.ones(length, length, dtype=torch.bool).triu(1)
+    mask = torch.zeros(hidden.shape).masked_fill_(hidden, float("-inf"))
+    for block in model.transformer.resblocks:
+        x = block(x, attn_mask=mask.repeat_interleave(block.attn.num_heads, dim=0))
+    return model.ln_final(x[:, -n:]) @ model.text_projection
+
+
+def read_image(model, pixels: Tensor, readers: Tensor) -> tuple[Tensor, Tensor]:
+    """Features of the read-only tokens behind the patches, and of the class token of the same sequence."""
+    visual, n = model.visual, len(readers)
+    x = visual.conv1(pixels).flatten(2).transpose(1, 2)
+    x = torch.cat([visual.class_embedding.expand(len(x), 1, -1), x], dim=1) + visual.positional_embedding
+    x = visual.ln_pre(torch.cat([x, readers.expand(len(x), -1, -1)], dim=1))
+    mask = torch.zeros(x.shape[1], x.shape[1])
+    mask[:, -n:] = float("-inf")
+    for block in visual.transformer.resblocks:
+        x = block(x, attn_mask=mask)
+    features = visual.ln_post(x) @ visual.proj
+    return features[:, -n:], features[:, 0]
+
 
 class ChangedBlocksError(Exception):
     """A method that changes the blocks themselves; open_clip's forward cannot show what it should give."""

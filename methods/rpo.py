@@ -1,0 +1,123 @@
+"""RPO: tokens in both towers that read the frozen representation and are read by nothing.
+
+Lee et al., "Read-only Prompt Optimization for Vision-Language Few-shot Learning", ICCV 2023. Official file: mlvlab/RPO
+`trainers/rpo.py`. K text tokens behind end-of-text and K image tokens behind the patches, without positions, attend to
+the tower's own tokens and neither to one another nor to themselves; so what the towers compute stays as it was. With
+w_k, f_k the k-th token's text and image feature,
+
+    logits = scale * mean_k cos(f_k, w_k)
+
+The tokens start at the end-of-text embedding and at the class token, plus a random vector of length `noise`. One
+generic template for every dataset; class names keep their underscores, as there.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from datasets_registry._types import ClassSet, EvalProtocol
+from methods._base import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs, SupportView, TrainableMethod
+from methods._composed import GENERIC_TEMPLATE
+from methods._prompts import frozen_prompts
+from methods._recipe import Recipe
+from methods._registry import register_method
+from methods._vision import image_views
+
+
+class RPOConfig(MethodConfig):
+    """Number and start of the tokens, and the class names."""
+
+    n_pairs: int = Field(24, ge=1, description="K, tokens in each tower; 24, RPO configs main_K24")
+    noise: float = Field(0.1, ge=0, description="length of the random vector that sets equal starts apart; 0.1")
+    keep_underscores: bool = Field(True, description="leave underscores in class names; the official code does")
+
+
+RECIPE = Recipe(
+    source="RPO configs/trainers/RPO/main_K24.yaml; printed for base-to-new, reused for few-shot",
+    lr=0.01,
+    epochs=15,
+    batch_size=4,
+)
+TRANSFER = RECIPE.model_copy(
+    update={
+        "source": "RPO configs/trainers/RPO/imagenet_k24_ep15.yaml, ten epochs in spite of its name",
+        "lr": 0.005,
+        "epochs": 10,
+    }
+)
+
+
+class ReadOnlyTokens(nn.Module):
+    """K copies of each tower's special token, each moved by `noise` in a random direction."""
+
+    def __init__(self, text: Tensor, image: Tensor, config: RPOConfig, generator: torch.Generator) -> None:
+        super().__init__()
+
+        def copies(token: Tensor) -> nn.Parameter:
+            moves = torch.randn(config.n_pairs, len(token), generator=generator)
+            return nn.Parameter(token.detach().cpu() + config.noise * F.normalize(moves, dim=-1))
+
+        self.text, self.image = copies(text), copies(image)
+
+
+@register_method
+class RPO(TrainableMethod[RPOConfig]):
+    """Cross-entropy on the mean over pairs of `scale * cos(read image, read text)`."""
+
+    info: ClassVar[MethodInfo] = MethodInfo(
+        name="rpo",
+        title="RPO",
+        family=Family.MULTIMODAL_PROMPT,
+        summary="Tokens in both towers that read the frozen representation and leave it as it is.",
+        citation="""@inproceedings{lee2023rpo,
+  title = {Read-only Prompt Optimization for Vision-Language Few-shot Learning},
+  author = {Lee, Dongjun and Song, Seokwon and Suh, Jihee and others},
+  booktitle = {ICCV},
+  year = {2023}
+}""",
+        config=RPOConfig,
+        needs=frozenset({Needs.PIXELS}),
+        open_vocabulary=True,
+        learns_text=True,
+        vision_transformer=True,
+        parameter_count=lambda b, c, n: c.n_pairs * (b.text_width + b.vision_width),
+        recipes={
+            EvalProtocol.FEW_SHOT: RECIPE,
+            EvalProtocol.BASE_TO_NEW: RECIPE,
+            EvalProtocol.CROSS_DATASET: TRANSFER,
+            EvalProtocol.DOMAIN_GENERALIZATION: TRANSFER,
+        },
+    )
+
+    trainable: ReadOnlyTokens
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        b = self.backbone
+        image_views(b.image_tower)  # refuse a tower without such blocks before any training
+        words = b.tokenized(["X"])
+        end_of_text, class_token = words.embedded[0, words.eot[0]], b.image_tower.class_token
+        assert class_token is not None, "a tower of such blocks has one"
+        self.trainable = ReadOnlyTokens(end_of_text, class_token, self.config, self.generator).to(b.device)
+
+    def text_features(self, classes: ClassSet) -> Float[Tensor, "n_cls n_pairs dim"]:
+        """Text features of each token, unnormalised."""
+        names = classes.names if self.config.keep_underscores else classes.spoken_names
+        texts = self.backbone.tokenized([GENERIC_TEMPLATE.replace("{}", name) for name in names])
+        return self.backbone.read_prompts(frozen_prompts(texts), self.trainable.text)
+
+    def image_features(self, batch: Batch) -> Float[Tensor, "batch n_pairs dim"]:
+        """Image features of each token, unnormalised."""
+        return self.backbone.read_image(batch.pixels, self.trainable.image)
+
+    def classifier(self, classes: ClassSet) -> Classifier:
+        # the sum over pairs of dot products is one over all their values
+        text = F.normalize(self.text_features(classes), dim=-1).flatten(1)
+        scale = self.backbone.logit_scale / self.config.n_pairs
+        return lambda batch: scale * F.normalize(self.image_features(batch), dim=-1).flatten(1) @ text.T

@@ -1,0 +1,154 @@
+"""Read-only tokens: equal to one sequence under the official mask, and without a trace in what the towers compute."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from test_tower_seams import SMALL_COCA, SMALL_EVA, backbone_of
+from torch import Tensor
+
+from datasets_registry._errors import BenchError
+from datasets_registry._types import ClassSet
+from methods._prompts import frozen_prompts
+from methods._tokens import tokenize
+from methods.rpo import RPO, RPOConfig
+
+K = 3
+
+
+def prepared(**settings: Any) -> Any:
+    method = RPO(tiny_backbone(), RPOConfig(n_pairs=K, **settings), torch.Generator().manual_seed(0))
+    method.prepare(support_view(tiny_backbone(), class_set("base")))
+    return method
+
+
+def trained() -> Any:
+    """Moved away from the start, as training would."""
+    method = prepared()
+    with torch.no_grad():
+        for parameter in method.trainable.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(4)))
+    return method
+
+
+def masked_texts(texts: list[str], readers: Tensor) -> tuple[Tensor, Tensor]:
+    """All 77 positions with the tokens written behind end-of-text, whose column and those behind it are hidden."""
+    model, tokens = tiny_backbone().model, tokenize(texts)
+    end = tokens.argmax(dim=1)
+    x = model.token_embedding(tokens) + model.positional_embedding
+    rows = torch.arange(len(texts))
+    for k, reader in enumerate(readers):
+        x = x.index_put((rows, end + 1 + k), reader.expand(len(texts), -1))
+    mask = torch.full((77, 77), float("-inf")).triu(1).repeat(len(texts), 1, 1)
+    for row, last in zip(mask, end.tolist(), strict=True):
+        row[:, last + 1 :] = float("-inf")
+    for block in model.transformer.resblocks:
+        x = block(x, attn_mask=mask.repeat_interleave(block.attn.num_heads, dim=0))
+    x = model.ln_final(x) @ model.text_projection
+    return torch.stack([x[rows, end + 1 + k] for k in range(len(readers))], dim=1), x[rows, end]
+
+
+def masked_images(pixels: Tensor, readers: Tensor) -> tuple[Tensor, Tensor]:
+    """Class token, patches, tokens; the tokens' columns are hidden from everybody, themselves included."""
+    visual = tiny_backbone().model.visual
+    x = visual.conv1(pixels).flatten(2).transpose(1, 2)
+    x = torch.cat([visual.class_embedding.expand(len(x), 1, -1), x], dim=1) + visual.positional_embedding
+    x = visual.ln_pre(torch.cat([x, readers.expand(len(x), -1, -1)], dim=1))
+    mask = torch.zeros(x.shape[1], x.shape[1])
+    mask[:, -len(readers) :] = float("-inf")
+    for block in visual.transformer.resblocks:
+        x = block(x, attn_mask=mask)
+    x = visual.ln_post(x) @ visual.proj
+    return x[:, -len(readers) :], x[:, 0]
+
+
+def reference_logits(method: Any, classes: ClassSet, pixels: Tensor) -> Tensor:
+    text, _ = masked_texts([f"a photo of a {name}." for name in classes.names], method.trainable.text)
+    image, _ = masked_images(pixels, method.trainable.image)
+    pairs = [
+        tiny_backbone().logit_scale * F.normalize(image[:, k], dim=-1) @ F.normalize(text[:, k], dim=-1).T
+        for k in range(K)
+    ]
+    return sum(pairs[1:], pairs[0]) / K
+
+
+@pytest.mark.parametrize("which", ["base", "new"])
+def test_logits_are_the_mean_over_pairs_of_one_masked_sequence_a_tower(which: str) -> None:
+    method, pixels, classes = trained(), images("test")[:4], class_set(which)
+    ours = method.classifier(classes)(batch_of(tiny_backbone(), pixels, None))
+    torch.testing.assert_close(ours, reference_logits(method, classes, pixels), atol=5e-5, rtol=1e-5)
+
+
+def test_loss_and_gradients_equal_those_of_the_masked_sequences() -> None:
+    method, index = trained(), torch.tensor([0, 3, 5, 8])
+    pixels, labels, parameters = images("train")[index], index // 2, list(method.trainable.parameters())
+    ours = method.loss(batch_of(tiny_backbone(), pixels, labels))
+    theirs = F.cross_entropy(reference_logits(method, class_set("base"), pixels), labels)
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+    for mine, expected in zip(
+        torch.autograd.grad(ours, parameters), torch.autograd.grad(theirs, parameters), strict=True
+    ):
+        torch.testing.assert_close(mine, expected, atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_what_the_towers_compute_does_not_depend_on_the_tokens() -> None:
+    """In the masked sequences, bit for bit; our way runs the towers' own tokens without the others at all."""
+    backbone, pixels, texts = tiny_backbone(), images("test")[:3], class_set("base").texts("a photo of a {}.")
+    for masked, given, width, frozen in (
+        (masked_images, pixels, backbone.vision_width, backbone.encode_image(pixels)),
+        (masked_texts, texts, backbone.text_width, backbone.encode_texts(texts)),
+    ):
+        _, with_some = masked(given, torch.zeros(K, width))
+        _, with_others = masked(given, 100 * torch.randn(K, width, generator=torch.Generator().manual_seed(1)))
+        assert torch.equal(with_some, with_others)
+        torch.testing.assert_close(with_some, frozen, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_tokens_do_not_see_one_another() -> None:
+    method, pixels = trained(), images("test")[:3]
+    read = (
+        lambda: method.backbone.read_image(pixels, method.trainable.image),
+        lambda: method.text_features(class_set("base")),
+    )
+    for features, tokens in zip(read, (method.trainable.image, method.trainable.text), strict=True):
+        before = features()
+        tokens[1] += 5.0
+        assert torch.equal(features()[:, [0, 2]], before[:, [0, 2]])
+        assert not torch.allclose(features()[:, 1], before[:, 1])
+
+
+def test_tokens_start_beside_the_special_tokens() -> None:
+    model, part = tiny_backbone().model, prepared().trainable
+    for tokens, special in (
+        (part.text, model.token_embedding.weight[49407]),
+        (part.image, model.visual.class_embedding),
+    ):
+        moves = tokens.detach() - special
+        torch.testing.assert_close(moves.norm(dim=1), torch.full((K,), 0.1), atol=1e-5, rtol=1e-5)
+        assert F.cosine_similarity(moves[0], moves[1], dim=0) < 0.9
+    assert torch.equal(prepared(noise=0.0).trainable.text[0], model.token_embedding.weight[49407])
+
+
+@torch.no_grad()
+def test_underscores_of_class_names_are_left_unless_asked_otherwise() -> None:
+    first, second = class_set("base").names[:2]
+    joined, apart = ClassSet((f"{first}_{second}",), "{}"), ClassSet((f"{first} {second}",), "{}")
+    kept, spoken = prepared(), prepared(keep_underscores=False)
+    assert torch.equal(spoken.text_features(joined), spoken.text_features(apart))
+    assert not torch.allclose(kept.text_features(joined), kept.text_features(apart))
+
+
+def test_towers_that_cannot_be_read_are_refused() -> None:
+    coca = backbone_of(SMALL_COCA)
+    texts = frozen_prompts(coca.tokenized(class_set("base").texts()))
+    with pytest.raises(BenchError, match="ends with a class token, which nothing can read behind; choose a CLIP"):
+        coca.read_prompts(texts, torch.zeros(K, 64))
+    eva = RPO(backbone_of(SMALL_EVA), RPOConfig(), torch.Generator())
+    with pytest.raises(BenchError, match="cannot be taken apart; choose a CLIP"):
+        eva.prepare(support_view(tiny_backbone(), class_set("base")))
