@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from datasets_registry._errors import BenchError
 from methods._blocks import (
@@ -38,7 +39,8 @@ the suffix stays. The prefix has one row for all classes, or one a class in the 
 """
 
 ROWS = 1024
-"""Suffixes that a forward with a prefix an image runs at once: bounds memory, changes nothing else."""
+"""Suffixes whose activations are held at once. More of them run in chunks, and again in backward: that bounds memory
+and changes nothing else beyond rounding."""
 
 
 class TextTower:
@@ -90,6 +92,7 @@ class TextTower:
         blocks: Sequence[BlockView] = (),
         before_block: TextHook | None = None,
         project: bool = True,
+        rows: int = ROWS,
     ) -> Float[Tensor, "n_cls dim"]:
         """Text features, unnormalised, one a class.
 
@@ -99,12 +102,16 @@ class TextTower:
             blocks: run instead of the tower's own blocks; made from `views`.
             before_block: may change both parts of the text before each block, behind `deep`.
             project: False returns the state after the final norm, before the projection.
+            rows: suffixes that run at once, where the blocks are the tower's own. Others may draw random numbers, which
+                running them again in backward would draw anew.
         """
         self._check(prompts, deep, before_block)
+        at_once = len(prompts) if blocks else rows
         n_prefix, blocks = prompts.prefix.shape[0], blocks or self.views
         prefix = (prompts.prefix + self.modules.positional_embedding[:n_prefix])[None]
         if before_block is None and self.cls_embedding is None:
-            pooled = self.modules.ln_final(self._packed(prompts, prefix_states(prefix, blocks, deep), blocks)[0])
+            states = prefix_states(prefix, blocks, deep)
+            pooled = self.modules.ln_final(self._in_chunks(prompts, states, blocks, at_once)[0])
         else:
             pooled = self._run(prompts, prefix, deep=deep, blocks=blocks, before_block=before_block)
         return self.project(pooled) if project else pooled
@@ -122,16 +129,42 @@ class TextTower:
         features = []
         for some in torch.split(prefixes, n_images):
             states = prefix_states(some, self.views, ()) if self.cls_embedding is None else []
+            if self.cls_embedding is None:
+                alone = len(some) == len(prefixes)
+                features.append(self.modules.ln_final(self._in_chunks(prompts, states, self.views, rows, alone=alone)))
+                continue
             parts = []
             for start in range(0, len(prompts), rows):
-                chosen = prompts.classes(start, start + rows)
-                if self.cls_embedding is None:
-                    parts.append(self.modules.ln_final(self._packed(chosen, states, self.views)))
-                else:
-                    whole = self._run(chosen, some, deep=(), blocks=self.views, before_block=None)
-                    parts.append(whole.reshape(len(some), -1, whole.shape[1]))
+                whole = self._run(
+                    prompts.classes(start, start + rows), some, deep=(), blocks=self.views, before_block=None
+                )
+                parts.append(whole.reshape(len(some), -1, whole.shape[1]))
             features.append(torch.cat(parts, dim=1))
         return self.project(torch.cat(features))
+
+    def _in_chunks(
+        self,
+        prompts: TextPrompts,
+        states: Sequence[tuple[Tensor, Tensor]],
+        blocks: Sequence[BlockView],
+        rows: int,
+        *,
+        alone: bool = True,
+    ) -> Float[Tensor, "n_each n_cls width"]:
+        """`_packed`, at most `rows` suffixes at a time; what runs in several chunks is not held but run again.
+
+        `alone` says that nothing else is held beside these prompts.
+        """
+        size = max(1, rows // len(states[0][0]))
+        if alone and len(prompts) <= size:
+            return self._packed(prompts, states, blocks)
+        chunks = [prompts.classes(start, start + size) for start in range(0, len(prompts), size)]
+        # no random numbers are drawn inside: the tower's own blocks have no dropout
+        parts = [
+            checkpoint(self._packed, chunk, states, blocks, use_reentrant=False, preserve_rng_state=False)
+            for chunk in chunks
+        ]
+        return torch.cat(parts, dim=1)
 
     def _packed(
         self, prompts: TextPrompts, states: Sequence[tuple[Tensor, Tensor]], blocks: Sequence[BlockView]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -67,6 +68,66 @@ def test_a_prefix_for_each_image_equals_one_forward_an_image(config: dict, rows:
     torch.testing.assert_close(together, apart, atol=2e-6, rtol=1e-5)
     grads = [torch.autograd.grad(x.square().sum(), ctx)[0] for x in (together, apart)]
     torch.testing.assert_close(*grads, atol=1e-5, rtol=1e-5)
+
+
+def held_bytes(work: Callable[[], Tensor]) -> tuple[Tensor, int]:
+    """What a forward gives, and how much it keeps for backward."""
+    kept: dict[int, int] = {}
+
+    def note(x: Tensor) -> Tensor:
+        kept[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
+        result = work()
+    return result, sum(kept.values())
+
+
+@pytest.mark.parametrize("deep", [0, 2])
+def test_many_classes_run_in_chunks_that_hold_less_and_give_the_same_gradient(deep: int) -> None:
+    backbone = tiny_backbone()
+    torch.manual_seed(3)
+    ctx, *fresh = torch.randn(1 + deep, 4, 64).requires_grad_()
+    texts = backbone.tokenized([f"a photo of a {i} {'very ' * (i % 5)}old thing." for i in range(60)])
+
+    def encode(rows: int) -> Callable[[], Tensor]:
+        return lambda: backbone.text_tower.encode(overwrite_leading(texts, ctx), deep=fresh, rows=rows)
+
+    (whole, held_whole), (chunked, held_chunked) = held_bytes(encode(1024)), held_bytes(encode(7))
+    torch.testing.assert_close(chunked, whole, atol=2e-6, rtol=1e-5)
+    grads = [torch.autograd.grad(x.square().sum(), [ctx, *fresh]) for x in (whole, chunked)]
+    for plain, ours in zip(*grads, strict=True):
+        torch.testing.assert_close(ours, plain, atol=1e-4, rtol=1e-4)
+    assert held_chunked < held_whole / 3
+
+
+@pytest.mark.parametrize("rows", [3, 10])
+def test_prefixes_of_images_run_in_chunks_that_hold_less(rows: int) -> None:
+    backbone = tiny_backbone()
+    torch.manual_seed(4)
+    ctx = torch.randn(4, 4, backbone.text_width, requires_grad=True)
+    prompts = [worded(backbone, each) for each in ctx]
+    prefixes = torch.stack([p.prefix for p in prompts])
+    held = [held_bytes(lambda r=r: backbone.text_tower.encode_each(prompts[0], prefixes, rows=r)) for r in (1024, rows)]
+    grads = [torch.autograd.grad(x.square().sum(), ctx)[0] for x, _ in held]
+    torch.testing.assert_close(*grads, atol=1e-5, rtol=1e-5)
+    assert held[1][1] < held[0][1]
+
+
+def test_blocks_of_a_method_never_run_twice() -> None:
+    """They may draw dropout: run again in backward, they would draw another one."""
+    backbone = tiny_backbone()
+    calls = []
+
+    def counted(view: BlockView) -> BlockView:
+        return replace(view, norm_1=lambda x: calls.append(1) or view.norm_1(x))
+
+    ctx = torch.randn(4, 64, requires_grad=True)
+    blocks = [counted(view) for view in backbone.text_tower.views]
+    features = backbone.text_tower.encode(worded(backbone, ctx), blocks=blocks, rows=1)
+    forward = len(calls)
+    features.sum().backward()
+    assert len(calls) == forward
 
 
 def test_an_empty_prefix_equals_the_shared_one() -> None:
