@@ -81,12 +81,21 @@ class Inputs:
         return found.to(self.backbone.device)
 
     def training_batches(
-        self, images: Images, samples: Sequence[Sample], needs: frozenset[Needs], view: View
+        self, images: Images, samples: Sequence[Sample], needs: frozenset[Needs], view: View, other: View
     ) -> Callable[[Tensor], Batch]:
-        """A function from indices to labelled batches of one epoch; features of the epoch are fetched at once."""
+        """A function from indices to labelled batches of one epoch; features of the epoch are fetched at once.
+
+        Args:
+            images: where the pixels are.
+            samples: the support set.
+            needs: what the method declared.
+            view: that the epoch shows.
+            other: the view behind `Batch.other_view`.
+        """
         labels = torch.tensor([s.label for s in samples], device=self.backbone.device)
         features = cache(partial(self.features, images, samples, view))
         pooled = cache(partial(self.pooled, images, samples, view))
+        other_view = cache(partial(self.features, images, samples, other))
 
         def batch(indices: Tensor) -> Batch:
             chosen = [samples[i] for i in indices.tolist()]
@@ -95,6 +104,7 @@ class Inputs:
                 features=lambda: features()[indices],
                 pooled=lambda: pooled()[indices],
                 pixels=lambda: self.pixels(images, chosen, view),
+                other_view=lambda: other_view()[indices],
                 needs=needs,
             )
 

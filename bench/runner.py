@@ -38,6 +38,7 @@ from datasets_registry._types import ClassSet, DatasetSplits, FewShotTask, Sampl
 from methods import Method, Recipe, SupportView, TrainableMethod, get_method
 from methods._backbone import Backbone, load_backbone
 from methods._backbone_names import BackboneSpec, parse_backbone
+from methods._base import Batch
 from methods._class_text import ClassText, parse_class_text
 
 EVAL_BATCH = 128
@@ -237,14 +238,18 @@ def _train(method: Method[Any], spec: ExperimentSpec, task: FewShotTask, inputs:
         return None
     recipe = Recipe.model_validate(spec.recipe)
     support, needs = task.support, method.info.needs
+
+    def batches_of(epoch: int) -> Callable[[Tensor], Batch]:
+        # the other view is the next epoch's: as random, and wanted anyway
+        view, other = (views_for_epoch(recipe, spec.seed, e) for e in (epoch, epoch + 1))
+        return inputs.training_batches(support.images, support.samples, needs, view, other)
+
     return fit(
         method,
         recipe,
         n=len(support),
         shots=task.shots,
-        batches_of=lambda epoch: inputs.training_batches(
-            support.images, support.samples, needs, views_for_epoch(recipe, spec.seed, epoch)
-        ),
+        batches_of=batches_of,
         generator=stream(spec.seed, "shuffle"),
     )
 

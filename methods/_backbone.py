@@ -196,10 +196,17 @@ class Backbone:
         """
         if classes.sentences is None:
             return self.encode_texts(classes.texts(template))
-        flat = [sentence for sentences in classes.sentences for sentence in sentences]
+        return torch.stack([_mean_of(part) for part in self.class_sentences(classes, template)])
+
+    def class_sentences(self, classes: ClassSet, template: str) -> list[Float[Tensor, "n_sentences dim"]]:
+        """Features of each class's sentences one by one, unnormalised, without gradients.
+
+        Without sentences of their own the classes have one each, the filled template.
+        """
+        sentences = classes.sentences or tuple((text,) for text in classes.texts(template))
+        flat = [sentence for some in sentences for sentence in some]
         chunks = [self.encode_texts(flat[i : i + TEXT_CHUNK]) for i in range(0, len(flat), TEXT_CHUNK)]
-        parts = torch.split(torch.cat(chunks), [len(sentences) for sentences in classes.sentences])
-        return torch.stack([_mean_of(part) for part in parts])
+        return list(torch.split(torch.cat(chunks), [len(some) for some in sentences]))
 
 
 def _mean_of(features: Float[Tensor, "n dim"]) -> Float[Tensor, " dim"]:

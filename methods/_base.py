@@ -40,6 +40,7 @@ class Needs(StrEnum):
     FEATURES = "features"
     POOLED = "pooled"
     PIXELS = "pixels"
+    OTHER_VIEW = "other_view"
 
 
 class ClosedVocabularyError(BenchError, ValueError):
@@ -67,6 +68,7 @@ class Batch:
         features: gives the frozen tower's features `(batch, dim)`, unnormalised, of these very views.
         pooled: gives what the frozen tower projects to those features, `(batch, width)`; None where nobody can ask.
         pixels: gives the preprocessed images `(batch, 3, h, w)` of these very views.
+        other_view: gives the frozen tower's features of another view of the same images; None outside training.
         needs: what the method declared.
     """
 
@@ -77,12 +79,15 @@ class Batch:
         features: Callable[[], Tensor],
         pixels: Callable[[], Tensor],
         pooled: Callable[[], Tensor] | None = None,
+        other_view: Callable[[], Tensor] | None = None,
         needs: frozenset[Needs],
     ) -> None:
         self._labels = labels
         self._sources: dict[Needs, Callable[[], Tensor]] = {Needs.FEATURES: features, Needs.PIXELS: pixels}
         if pooled is not None:
             self._sources[Needs.POOLED] = pooled
+        if other_view is not None:
+            self._sources[Needs.OTHER_VIEW] = other_view
         self._needs = needs
         self._values: dict[Needs, Tensor] = {}
 
@@ -92,6 +97,8 @@ class Batch:
             raise UndeclaredNeedError(
                 f"Batch.{need} was read, but the method declares needs: {allowed}. Add it to info.needs."
             )
+        if need not in self._sources:
+            raise UndeclaredNeedError(f"Batch.{need} was read where images have none, such as at evaluation.")
         if need not in self._values:
             self._values[need] = self._sources[need]()
         return self._values[need]
@@ -117,6 +124,11 @@ class Batch:
     def pixels(self) -> Float[Tensor, "batch 3 h w"]:
         """Preprocessed pixels of these views."""
         return self._get(Needs.PIXELS)
+
+    @property
+    def other_view(self) -> Float[Tensor, "batch dim"]:
+        """Features of the frozen tower for another view of the same images, unnormalised; in training only."""
+        return self._get(Needs.OTHER_VIEW)
 
 
 Classifier = Callable[[Batch], Tensor]
@@ -163,6 +175,7 @@ class MethodInfo:
         config_by_protocol: published settings of a protocol that differ from the config's defaults.
         needs_validation: whether `calibrate` has to be called with the few validation images.
         learns_text: whether it runs the text tower on anything but plain class texts.
+        text_teacher: whether class texts given in place of the template guide what it learns, although it learns texts.
     """
 
     name: str
@@ -181,6 +194,7 @@ class MethodInfo:
     config_by_protocol: Mapping[EvalProtocol, Mapping[str, Any]] = field(default_factory=dict)
     needs_validation: bool = False
     learns_text: bool = False
+    text_teacher: bool = False
 
     def parameters(self, backbone: Backbone, config: Any, n_classes: int, shots: int) -> int:
         """Trainable parameters of a run."""

@@ -91,7 +91,7 @@ class _Expander:
                 f"use --protocol {EvalProtocol.FEW_SHOT}.",
                 named=item.named,
             )
-        if self.class_text is not None and item.info.learns_text:
+        if self.class_text is not None and item.info.learns_text and not item.info.text_teacher:
             self.refusals.add(
                 item.info.name,
                 f"it learns its own text input, so --class-text {self.class_text.identity} means nothing for it; run "

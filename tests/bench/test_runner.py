@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from bench import runner
 from bench.context import RunContext
 from bench.errors import NonFiniteLossError, StaleSpecError
+from bench.inputs import Inputs
 from bench.record import Predictions, RunRecord, RunStatus
 from bench.spec import ExperimentSpec
 from bench.sweep import Axes, expand
-from datasets_registry._types import EvalProtocol
+from bench.views import View
+from datasets_registry._types import EvalProtocol, Images, Sample
 
 BACKBONE = "ViT-tiny.random"
 DATASET = "spectrum_basic"
@@ -41,7 +46,7 @@ def outcome(answer: tuple[RunRecord, list[Predictions]]) -> tuple[object, ...]:
     return [s.model_dump() for s in record.scores], record.final_loss, logits
 
 
-@pytest.mark.parametrize("method", ["zero_shot", "coop", "clip_adapter", "vpt", "apex", "prolip"])
+@pytest.mark.parametrize("method", ["zero_shot", "coop", "clip_adapter", "vpt", "apex", "prolip", "coprompt"])
 def test_the_same_spec_gives_the_same_bits(method: str, tmp_path: Path) -> None:
     """In a fresh process state, after other runs, with a cold and with a warm feature cache."""
     spec, cached = spec_of(method), RunContext(cache_dir=tmp_path)
@@ -83,6 +88,23 @@ def test_the_second_feature_method_on_a_dataset_makes_no_image_pass() -> None:
     assert second.cost is not None
     assert first.cost.image_passes > 0
     assert second.cost.image_passes == 0
+
+
+def test_the_other_view_of_an_epoch_is_the_next_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[tuple[View, View, torch.Tensor]] = []
+    make = Inputs.training_batches
+
+    def spied(inputs: Inputs, images: Images, samples: Sequence[Sample], needs: Any, view: View, other: View) -> Any:
+        batch = make(inputs, images, samples, needs, view, other)(torch.tensor([3, 1]))
+        expected = inputs.features(images, [samples[3], samples[1]], other)
+        torch.testing.assert_close(batch.other_view, expected)
+        shown.append((view, other, batch.other_view))
+        return make(inputs, images, samples, needs, view, other)
+
+    monkeypatch.setattr(Inputs, "training_batches", spied)
+    runner.run_experiment(spec_of("coprompt"), RunContext())
+    assert [(view.index, other.index) for view, other, _ in shown] == [(0, 1), (1, 0)]
+    assert not torch.equal(shown[0][2], shown[1][2])
 
 
 def test_few_shot_scores_all_classes() -> None:

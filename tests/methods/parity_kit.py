@@ -92,7 +92,12 @@ def batch_of(backbone: Backbone, pixels: Tensor, labels: Tensor | None, needs: f
         with torch.no_grad():
             return backbone.encode_image(pixels, project=False)
 
-    return Batch(labels, features=features, pooled=pooled, pixels=lambda: pixels, needs=needs)
+    def other_view() -> Tensor:
+        with torch.no_grad():
+            return backbone.encode_image(pixels.flip(-1))
+
+    other = None if labels is None else other_view
+    return Batch(labels, features=features, pooled=pooled, pixels=lambda: pixels, other_view=other, needs=needs)
 
 
 def support_view(backbone: Backbone, classes: ClassSet, part: str = "train", *, mirrored: bool = False) -> SupportView:
