@@ -10,7 +10,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bench.leaderboard import Leaderboard
-from bench.paired import paired_average, seed_scores
+from bench.paired import board_average, seed_scores
+from bench.standings import board_ranks
 from bench.statistics import Estimate, holm
 from reports._format import percent
 
@@ -43,7 +44,7 @@ class ExportTable:
     Args:
         title: what the board holds fixed.
         columns: titles of the numbers: the averages.
-        rows: per entry its name, rank range or rank, cells (None where nothing is scored), and coverage `n/N`.
+        rows: per entry its name, range of ranks, cells (None where nothing is scored), and coverage `n/N`.
         note: what the marks and ± mean.
     """
 
@@ -63,14 +64,14 @@ def export_table(board: Leaderboard, runs: pd.DataFrame) -> ExportTable:
         runs: the store's `runs_frame()`.
     """
     marks = {measure: _marks(board, runs, measure) for measure in board.measures}
+    ranges = {found.name: str(found) for found in board_ranks(board, runs)}
     rows = []
     for entry in board.entries:
         cells = []
         for measure in board.measures:
             estimate = entry.average(measure, board.convention)
             cells.append(None if estimate is None else _cell(estimate, marks[measure].get(entry.key, Mark.NONE)))
-        rank = str(entry.rank) if entry.rank is not None else "–"
-        rows.append((entry.key, rank, tuple(cells), f"{entry.n}/{entry.expected}"))
+        rows.append((entry.key, ranges.get(entry.key, "–"), tuple(cells), f"{entry.n}/{entry.expected}"))
     setting = board.setting
     columns = tuple(f"H ({board.convention})" if measure == "H" else measure for measure in board.measures)
     title = f"{setting.backbone}, {setting.protocol}, {setting.shots} shots, average of {len(board.datasets)} datasets"
@@ -135,7 +136,7 @@ def _marks(board: Leaderboard, runs: pd.DataFrame, measure: str) -> Mapping[str,
     best = [key for key, mean in means.items() if percent(mean) == percent(top)]
     scores = seed_scores(board, runs)
     others = [key for key in means if key not in best]
-    tests = [paired_average(scores[best[0]], scores[key], measure) for key in others]
+    tests = [board_average(board, scores, best[0], key, measure) for key in others]
     known = [test.p for test in tests if test is not None and test.p is not None]
     adjusted = iter(holm(known).tolist())
     marks = dict.fromkeys(best, Mark.BEST)

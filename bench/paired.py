@@ -11,16 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import UsageError
-from bench.leaderboard import Entry, H, Leaderboard, harmonic_mean
+from bench.leaderboard import ALL, Entry, H, Leaderboard, harmonic_mean
 from bench.statistics import (
     Interval,
     McNemar,
     MeanTest,
-    RankRange,
     grouped_t,
     holm,
     mcnemar,
-    rank_ranges,
     two_way_bootstrap,
 )
 
@@ -122,24 +120,32 @@ def seed_scores(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Scores]:
         runs: the store's `runs_frame()`.
     """
     known: dict[str, dict[str, float]] = defaultdict(dict)
-    about: dict[str, tuple[str, int, int]] = {}
-    columns = ["run_id", "dataset", "seed", "shots", "split", "accuracy"]
-    for run_id, dataset, seed, shots, split, accuracy in runs[columns].itertuples(index=False, name=None):
-        about[run_id] = (str(dataset), int(seed), int(shots))
+    about: dict[str, tuple[int, int]] = {}
+    columns = ["run_id", "seed", "shots", "split", "accuracy"]
+    for run_id, seed, shots, split, accuracy in runs[columns].itertuples(index=False, name=None):
+        about[run_id] = (int(seed), int(shots))
         if isinstance(split, str):
             known[run_id][split] = float(accuracy)
     found: dict[str, Scores] = {}
     for entry in board.entries:
         by_dataset: dict[str, dict[int, dict[str, float]]] = defaultdict(dict)
-        for run_id in entry.run_ids:
-            dataset, seed, shots = about[run_id]
-            scores = dict(known[run_id])
-            if H in board.measures:
-                scores[H] = harmonic_mean(scores["base"], scores["new"])
-            for place in board.seeds if shots == 0 else (seed,):
-                by_dataset[dataset][place] = scores
+        for dataset, cell in entry.cells.items():
+            for run_id in cell.run_ids:
+                seed, shots = about[run_id]
+                scores = dict(known[run_id])
+                if board.setting.source:
+                    scores = {ALL: scores[_stored_split(board, dataset, ALL)]}
+                if H in board.measures:
+                    scores[H] = harmonic_mean(scores["base"], scores["new"])
+                for place in board.seeds if shots == 0 else (seed,):
+                    by_dataset[dataset][place] = scores
         found[entry.key] = by_dataset
     return found
+
+
+def _stored_split(board: Leaderboard, dataset: str, split: str) -> str:
+    """What a run calls that split: a transfer run scores each target under the target's name."""
+    return dataset if board.setting.source and dataset != board.setting.source else split
 
 
 def paired_average(a: Scores, b: Scores, measure: str, *, datasets: Sequence[str] | None = None) -> MeanTest | None:
@@ -163,29 +169,10 @@ def paired_average(a: Scores, b: Scores, measure: str, *, datasets: Sequence[str
     return grouped_t(groups) if groups else None
 
 
-def board_ranks(board: Leaderboard, runs: pd.DataFrame, *, measure: str | None = None) -> list[RankRange]:
-    """The ranks that each complete entry may hold: all pairs tested over datasets and seeds, Holm within the board.
-
-    Args:
-        board: made from the same runs.
-        runs: the store's `runs_frame()`.
-        measure: what to compare by; the board's own if None.
-
-    Returns:
-        One range per complete entry in the order of the board. With one seed nothing is separable.
-    """
-    chosen = measure or board.measures[-1]
-    scores = seed_scores(board, runs)
-    keys = [entry.key for entry in board.entries if entry.complete and entry.cells]
-    pairs, tests = [], []
-    for i, a in enumerate(keys):
-        for b in keys[i + 1 :]:
-            test = paired_average(scores[a], scores[b], chosen)
-            if test is not None and test.p is not None:
-                pairs.append((a, b) if test.mean > 0 else (b, a))
-                tests.append(test.p)
-    adjusted = holm(tests)
-    return rank_ranges(keys, {pair: bool(p <= 0.05) for pair, p in zip(pairs, adjusted, strict=True)})
+def board_average(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str, measure: str) -> MeanTest | None:
+    """`paired_average` of two entries over the datasets that the board averages: all but the source."""
+    shared = [d for d in board.averaged if d in scores[a] and d in scores[b]]
+    return paired_average(scores[a], scores[b], measure, datasets=shared)
 
 
 def compare(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFrame, a: str, b: str) -> Comparison:
@@ -224,13 +211,14 @@ def compare(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFrame, a: s
             skipped.append((dataset, "no seed that both have"))
             continue
         for split in splits:
+            stored = _stored_split(board, dataset, split)
             pairs = [
                 _pair(
                     seed,
                     runs_a[seed],
                     runs_b[seed],
-                    by_run.get((runs_a[seed], split)),
-                    by_run.get((runs_b[seed], split)),
+                    by_run.get((runs_a[seed], stored)),
+                    by_run.get((runs_b[seed], stored)),
                 )
                 for seed in seeds
             ]
@@ -243,7 +231,7 @@ def compare(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFrame, a: s
     adjusted = iter(p_values.tolist())
     cells = tuple(_cell(dataset, split, pairs, [next(adjusted) for _ in pairs]) for dataset, split, pairs in found)
     scores = seed_scores(board, runs)
-    averages = {m: paired_average(scores[first.key], scores[second.key], m) for m in board.measures}
+    averages = {m: board_average(board, scores, first.key, second.key, m) for m in board.measures}
     return Comparison(
         first.key,
         second.key,

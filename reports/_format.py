@@ -46,3 +46,15 @@ def plain(number: float) -> str:
 def size(number: float) -> str:
     """Bytes as MiB or GiB."""
     return f"{number / 2**20:.0f} MiB" if number < 2**30 else f"{number / 2**30:.1f} GiB"
+
+
+def p_value(number: float) -> str:
+    """A p value with its sign: p = 0.031, p < 0.001."""
+    if number < 0.001:
+        return "p < 0.001"
+    return f"p = {number:.3f}" if number < 0.1 else f"p = {number:.2f}"
+
+
+def shorten(text: str, longest: int) -> str:
+    """Text of at most that many characters, cut with an ellipsis."""
+    return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from reports import _format
 from reports._marks import Mark, assign_marks
 from reports._strip import Strip, strips
-from reports.charts import PANEL_TITLES, difficulty_chart, difficulty_rows, runtime_script, static_svg
+from reports.charts import PANEL_TITLES, critical_svg, difficulty_chart, difficulty_rows, runtime_script, static_svg
 from reports.sections import PARTS
 from reports.views import BlockView, SiteView, TrendView
 
@@ -23,6 +23,7 @@ STYLES = ("page", "tables", "charts", "cards", "media")
 """In order: later rules win; `media` changes the others for narrow screens and paper."""
 SCRIPTS = ("page", "theme", "tables", "chips", "settings", "links", "charts")
 """Put together into one function; `page` says what the others share."""
+MEASURE_PHRASES = {"base": "base accuracy", "new": "new accuracy", "H": "H", "all": "accuracy"}
 H_TITLES = {"h_of_means": "H of the averages", "mean_of_h": "mean of per-dataset H"}
 
 
@@ -46,6 +47,7 @@ class _Block:
     charts: tuple[_Chart, ...]
     rows: Markup
     correlations: Mapping[tuple[str, str, str], TrendView]
+    critical: Markup
 
 
 def render_site(site: SiteView, out: Path) -> Path:
@@ -67,6 +69,8 @@ def render_site(site: SiteView, out: Path) -> Path:
         "seconds": _format.seconds,
         "plain": _format.plain,
         "size": _format.size,
+        "p_value": _format.p_value,
+        "shorten": _format.shorten,
     }
     marks = assign_marks(entry for block in site.blocks for entry in block.entries)
     blocks = [_block(block, marks) for block in site.blocks]
@@ -81,6 +85,7 @@ def render_site(site: SiteView, out: Path) -> Path:
         measure_titles=MEASURE_TITLES,
         panel_titles=PANEL_TITLES,
         h_titles=H_TITLES,
+        measure_phrases=MEASURE_PHRASES,
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(page, encoding="utf-8")
@@ -94,8 +99,10 @@ def _block(view: BlockView, marks: Mapping[str, Mark]) -> _Block:
     if any("gain" in row for row in rows):
         targets.append("gain")
     axis = view.axes[0].name if view.axes else None
+    ranks = view.standings.critical
     return _Block(
         view=view,
+        critical=Markup("") if ranks is None else critical_svg(ranks, {e.key: e.name for e in view.entries}),
         marks=marks,
         strips=strips({entry.key: entry.values[shown] for entry in view.entries if shown in entry.values}),
         charts=tuple(_chart(view, marks, target, rows) for target in targets),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bench.cards.catalogue import Catalogue, MethodFacts
 from bench.cards.datasets import dataset_view
 from bench.cards.difficulty import AXES, LOG_AXES, MEASURES, measured_datasets, points_of, trends_of
+from bench.cards.standings import standings_view
 from bench.cards.values import value_view
 from bench.leaderboard import Entry, H, HConvention, Leaderboard
 from reports.views import (
@@ -28,13 +29,23 @@ if TYPE_CHECKING:
 
 def block_view(
     board: Leaderboard,
+    runs: pd.DataFrame,
     difficulty: pd.DataFrame,
     catalogue: Catalogue,
     *,
     anchor: str,
     examples: Callable[[str], tuple[ExampleView, ...]] = lambda _: (),
 ) -> BlockView:
-    """One leaderboard with its charts and sections."""
+    """One leaderboard with its charts and sections.
+
+    Args:
+        board: made from the same runs.
+        runs: the store's `runs_frame()`.
+        difficulty: the store's `difficulty_frame()`.
+        catalogue: facts of methods and datasets.
+        anchor: unique on the page.
+        examples: small pictures of a dataset by its name.
+    """
     measured = measured_datasets(difficulty, board.setting.backbone)
     cells = {(entry.key, dataset): _cell(entry, dataset) for entry in board.entries for dataset in board.datasets}
     axes = tuple(
@@ -65,6 +76,7 @@ def block_view(
         points=points,
         trends=trends_of(points, axes),
         missing=tuple(MissingView(c.entry, c.dataset, c.seed, c.error, c.run_id) for c in board.missing),
+        standings=standings_view(board, runs),
         set_aside=tuple(SetAsideView(a.entry, a.dataset, a.seed, a.run_id, a.reason) for a in board.set_aside),
     )
 

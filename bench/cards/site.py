@@ -47,7 +47,7 @@ def site_view(
         board = leaderboard(runs, setting, convention=convention)
         what = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots} shots"
         anchor = _anchor(what, {b.anchor for b in blocks})
-        blocks.append(block_view(board, difficulty, catalogue, anchor=anchor, examples=examples))
+        blocks.append(block_view(board, runs, difficulty, catalogue, anchor=anchor, examples=examples))
     once = runs.drop_duplicates("run_id")
     return SiteView(
         title="Efficient transfer learning of CLIP",

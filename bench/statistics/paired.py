@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import bdtr, nctdtr, ndtri, stdtr, stdtrit
 
+from bench.statistics.intervals import MeanTest
+
 _MOST_SEEDS = 10_000
 
 
@@ -199,3 +201,51 @@ def seeds_needed(effect: float, std: float, *, power: float = 0.8, level: float 
         middle = (low + high) // 2
         low, high = (low, middle) if t_power(effect, std, middle, level=level) >= power else (middle, high)
     return high
+
+
+def grouped_power(test: MeanTest, effect: float, factor: float = 1.0, *, level: float = 0.05) -> float | None:
+    """Power of the grouped t test for a mean of `effect`, had every group `factor` times as many values.
+
+    Args:
+        test: made with the present values; its standard error and degrees of freedom are taken as known.
+        effect: mean to be found.
+        factor: of the values per group; the error shrinks with its root, the freedom grows with it.
+        level: of the two-sided test.
+
+    Returns:
+        None where the spread is unknown.
+    """
+    if test.standard_error is None or test.df is None:
+        return None
+    if test.standard_error == 0:
+        return 1.0 if effect else level
+    per_group = test.n / test.groups
+    df = test.df * max(per_group * factor - 1, 1e-9) / max(per_group - 1, 1e-9)
+    critical = float(stdtrit(df, 1 - level / 2))
+    shift = abs(effect) / test.standard_error * math.sqrt(factor)
+    if shift > critical + 8:  # beyond what the noncentral distribution is computed for
+        return 1.0
+    return 1 - float(nctdtr(df, shift, critical))
+
+
+def grouped_detectable(test: MeanTest, *, power: float = 0.8, level: float = 0.05) -> float | None:
+    """Smallest mean that the grouped t test would find with the values there are; None where the spread is unknown."""
+    if test.standard_error is None:
+        return None
+    if test.standard_error == 0:
+        return 0.0
+    low, high = 0.0, test.standard_error
+    while (grouped_power(test, high, level=level) or 0.0) < power:
+        low, high = high, 2 * high
+    return float(brentq(lambda effect: (grouped_power(test, effect, level=level) or 0.0) - power, low, high))
+
+
+def grouped_seeds_needed(test: MeanTest, *, power: float = 0.8, level: float = 0.05) -> int | None:
+    """Values per group with which the mean found would be told from zero; None for no mean, spread, or beyond 1,000."""
+    if test.mean == 0 or test.standard_error is None:
+        return None
+    per_group = test.n / test.groups
+    for seeds in range(2, 1001):
+        if (grouped_power(test, test.mean, seeds / per_group, level=level) or 0.0) >= power:
+            return seeds
+    return None

@@ -4,6 +4,7 @@ from reports.views.blocks import BlockView
 from reports.views.difficulty import AxisView, PointView, TrendView
 from reports.views.entries import CellView, DatasetView, EntryView, ExampleView, MeasureView, MissingView, SetAsideView
 from reports.views.site import SiteView
+from reports.views.standings import CriticalView, DifferenceView, RatingView, StandingsView
 from reports.views.values import Cost, Value
 
 __all__ = [
@@ -11,14 +12,18 @@ __all__ = [
     "BlockView",
     "CellView",
     "Cost",
+    "CriticalView",
     "DatasetView",
+    "DifferenceView",
     "EntryView",
     "ExampleView",
     "MeasureView",
     "MissingView",
     "PointView",
+    "RatingView",
     "SetAsideView",
     "SiteView",
+    "StandingsView",
     "TrendView",
     "Value",
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from reports.views.difficulty import AxisView, PointView, TrendView
 from reports.views.entries import CellView, DatasetView, EntryView, MissingView, SetAsideView
+from reports.views.standings import StandingsView
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class BlockView:
     trends: tuple[TrendView, ...]
     missing: tuple[MissingView, ...]
     set_aside: tuple[SetAsideView, ...]
+    standings: StandingsView
     source: str | None = None
 
     @property

@@ -10,7 +10,8 @@ from worlds import make_world
 from bench.cli.app import main
 from bench.errors import UsageError
 from bench.leaderboard import H, Leaderboard, leaderboard, settings
-from bench.paired import Comparison, board_ranks, compare, find_entry, seed_scores
+from bench.paired import Comparison, compare, find_entry, seed_scores
+from bench.standings import board_ranks
 from bench.statistics import mcnemar
 from bench.store import Store, fresh_store
 

@@ -1,0 +1,73 @@
+"""The order of a board with its evidence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.leaderboard import Leaderboard
+from bench.standings import FEWEST_DATASETS, PairTest, Standings, standings
+from reports.views import CriticalView, DifferenceView, RatingView, StandingsView
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def standings_view(board: Leaderboard, runs: pd.DataFrame) -> StandingsView:
+    """Tie groups, paired differences, ranks over datasets and ratings of one board.
+
+    Args:
+        board: made from the same runs.
+        runs: the store's `runs_frame()`.
+    """
+    found = standings(board, runs)
+    ranks = found.by_dataset
+    return StandingsView(
+        measure=found.measure,
+        leader=found.leader,
+        ranks={held.name: str(held) for held in found.ranks},
+        pairs={pair: _difference(test) for pair, test in found.pairs.items()},
+        detectable=found.detectable,
+        seeds_needed=found.seeds_needed,
+        critical=None
+        if ranks is None
+        else CriticalView(
+            entries=ranks.critical.names,
+            ranks=ranks.critical.ranks,
+            n=ranks.critical.n,
+            difference=ranks.critical.difference,
+            cliques=ranks.critical.cliques,
+            p=ranks.critical.friedman.p_f,
+            low_power=ranks.critical.low_power,
+        ),
+        ratings=()
+        if ranks is None
+        else tuple(RatingView(r.name, r.elo, r.low, r.high, r.win_rate) for r in ranks.ratings),
+        wins={}
+        if ranks is None
+        else {(a, b): ranks.wins[i][j] for i, a in enumerate(ranks.names) for j, b in enumerate(ranks.names) if i != j},
+        notes=_notes(board, found),
+    )
+
+
+def _difference(found: PairTest) -> DifferenceView:
+    test = found.test
+    return DifferenceView(test.mean, test.low, test.high, found.p_holm, found.separated)
+
+
+def _notes(board: Leaderboard, found: Standings) -> tuple[str, ...]:
+    notes = []
+    complete = len(found.ranks)
+    if complete < 2:
+        left = "No entry has" if complete == 0 else "One entry alone has"
+        notes.append(f"{left} a score for every dataset and seed, so nothing can be compared; run what is missing.")
+    if complete > 1 and all(test.p_holm is None for test in found.pairs.values()):
+        notes.append(
+            f"With {'one seed' if len(board.seeds) == 1 else 'these seeds'} the spread between seeds is unknown and no "
+            "method can be told from another: repeat with --seeds 3 or more."
+        )
+    if complete > 1 and found.by_dataset is None:
+        notes.append(f"Average ranks and ratings need {FEWEST_DATASETS} datasets, and here are {len(board.averaged)}.")
+    short = len(board.entries) - complete
+    if short:
+        notes.append(f"Not compared, since runs of theirs are missing: {short} of {len(board.entries)} methods.")
+    return tuple(notes)

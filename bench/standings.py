@@ -1,0 +1,176 @@
+"""Who is ahead of whom on one board, and what it would take to tell the rest apart. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.leaderboard import Leaderboard
+from bench.paired import board_average, seed_scores
+from bench.statistics import (
+    CriticalDifference,
+    MeanTest,
+    RankRange,
+    Rating,
+    critical_difference,
+    elo_ratings,
+    grouped_detectable,
+    grouped_seeds_needed,
+    holm,
+    rank_ranges,
+    win_rates,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEVEL = 0.05
+FEWEST_DATASETS = 3
+"""Fewest datasets over which average ranks and ratings are shown."""
+
+_RATINGS_SEED = 20240616
+
+
+@dataclass(frozen=True)
+class PairTest:
+    """One entry against another over the board's datasets.
+
+    Args:
+        test: of the mean difference, first minus second; see `bench.paired.paired_average`.
+        p_holm: adjusted within all pairs of the board; None with one seed.
+    """
+
+    test: MeanTest
+    p_holm: float | None
+
+    @property
+    def separated(self) -> bool:
+        """Whether the two are shown to differ."""
+        return self.p_holm is not None and self.p_holm <= LEVEL
+
+
+@dataclass(frozen=True)
+class DatasetRanks:
+    """What the datasets alone say, each with one vote; only complete entries take part.
+
+    Args:
+        names: of the entries, the columns of `wins`.
+        wins: `wins[i][j]`: share of datasets on which entry i beats entry j.
+    """
+
+    critical: CriticalDifference
+    ratings: tuple[Rating, ...]
+    names: tuple[str, ...]
+    wins: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Standings:
+    """The order of a board by one measure, with its evidence.
+
+    Args:
+        ranks: per complete entry the ranks that it may hold, in the order of the board.
+        pairs: by (entry, entry), both ways round.
+        detectable: per complete entry the smallest difference from the leader that would be found with power 0.8 at
+            the level of the strictest of Holm's steps.
+        seeds_needed: seeds with which its difference from the leader would be found; None where it is already, or where
+            it cannot be said.
+        by_dataset: None with too few datasets or entries.
+    """
+
+    measure: str
+    ranks: tuple[RankRange, ...]
+    pairs: Mapping[tuple[str, str], PairTest]
+    detectable: Mapping[str, float]
+    seeds_needed: Mapping[str, int | None]
+    by_dataset: DatasetRanks | None
+
+    @property
+    def leader(self) -> str | None:
+        """The complete entry with the highest mean."""
+        return self.ranks[0].name if self.ranks else None
+
+
+def standings(board: Leaderboard, runs: pd.DataFrame, *, measure: str | None = None) -> Standings:
+    """All pairs of complete entries tested over datasets and seeds, Holm within the board.
+
+    Args:
+        board: made from the same runs.
+        runs: the store's `runs_frame()`.
+        measure: what to compare by; the board's own if None.
+    """
+    chosen = measure or board.measures[-1]
+    names = _complete(board)
+    pairs = _pairs(board, runs, chosen, names)
+    ranks = rank_ranges(names, {pair: found.separated and found.test.mean > 0 for pair, found in pairs.items()})
+    strictest = LEVEL / max(1, len(pairs) // 2)
+    detectable, needed = {}, {}
+    for name in names[1:]:
+        found = pairs.get((names[0], name))
+        if found is None:
+            continue
+        smallest = grouped_detectable(found.test, level=strictest)
+        if smallest is not None:
+            detectable[name] = smallest
+            needed[name] = None if found.separated else grouped_seeds_needed(found.test, level=strictest)
+    return Standings(chosen, tuple(ranks), pairs, detectable, needed, _by_dataset(board, chosen, names))
+
+
+def board_ranks(board: Leaderboard, runs: pd.DataFrame, *, measure: str | None = None) -> list[RankRange]:
+    """The ranks that each complete entry may hold, in the order of the board. With one seed nothing is separable.
+
+    Args:
+        board: made from the same runs.
+        runs: the store's `runs_frame()`.
+        measure: what to compare by; the board's own if None.
+    """
+    return list(standings(board, runs, measure=measure).ranks)
+
+
+def _complete(board: Leaderboard) -> list[str]:
+    return [entry.key for entry in board.entries if entry.complete and entry.cells]
+
+
+def _pairs(board: Leaderboard, runs: pd.DataFrame, measure: str, names: list[str]) -> dict[tuple[str, str], PairTest]:
+    scores = seed_scores(board, runs)
+    tests = {
+        (a, b): test
+        for i, a in enumerate(names)
+        for b in names[i + 1 :]
+        if (test := board_average(board, scores, a, b, measure)) is not None
+    }
+    adjusted = iter(holm([test.p for test in tests.values() if test.p is not None]).tolist())
+    found = {}
+    for (a, b), test in tests.items():
+        p = None if test.p is None else next(adjusted)
+        found[a, b], found[b, a] = PairTest(test, p), PairTest(_turned(test), p)
+    return found
+
+
+def _turned(test: MeanTest) -> MeanTest:
+    low, high = test.low, test.high
+    return MeanTest(
+        mean=-test.mean,
+        n=test.n,
+        groups=test.groups,
+        standard_error=test.standard_error,
+        df=test.df,
+        low=None if high is None else -high,
+        high=None if low is None else -low,
+        p=test.p,
+    )
+
+
+def _by_dataset(board: Leaderboard, measure: str, names: list[str]) -> DatasetRanks | None:
+    if len(names) < 2 or len(board.averaged) < FEWEST_DATASETS:
+        return None
+    scores = np.array([[board.entry(n).cells[d].scores[measure].mean for n in names] for d in board.averaged])
+    return DatasetRanks(
+        critical=critical_difference(names, scores),
+        ratings=tuple(elo_ratings(names, scores, generator=np.random.default_rng(_RATINGS_SEED))),
+        names=tuple(names),
+        wins=tuple(tuple(row) for row in win_rates(scores).tolist()),
+    )
