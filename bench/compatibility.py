@@ -5,11 +5,16 @@ from __future__ import annotations
 from datasets_registry import DatasetInfo
 from methods import MethodInfo, Needs
 from methods._backbone_names import BackboneSpec
+from methods._precision import Precision
 
 
-def why_not(method: MethodInfo, backbone: BackboneSpec) -> str | None:
+def why_not(method: MethodInfo, backbone: BackboneSpec, precision: str = Precision.FP32) -> str | None:
     """The reason why a method cannot run on a backbone, with the remedy; None if it can."""
+    if precision == Precision.FP16 and (method.learns_text or Needs.PIXELS in method.needs):
+        return "gradients through a tower underflow in fp16; use --precision bf16, or fp32."
     if backbone.imported:
+        if precision != Precision.FP32:
+            return f"imported features are given, not computed in {precision}; use --precision fp32."
         if method.needs & {Needs.PIXELS, Needs.POOLED}:
             return "it reads images, and imported features have none; use a method that needs features only."
         if method.learns_text:

@@ -40,6 +40,7 @@ from methods._backbone import Backbone, load_backbone
 from methods._backbone_names import BackboneSpec, parse_backbone
 from methods._base import Batch
 from methods._class_text import ClassText, parse_class_text
+from methods._precision import Precision
 
 EVAL_BATCH = 128
 """Test images per batch; results do not depend on it beyond rounding."""
@@ -56,7 +57,7 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
     """
     torch.set_num_threads(context.threads)
     clock = _Clock()
-    inputs = shared_inputs(spec.backbone, context)
+    inputs = shared_inputs(spec.backbone, context, Precision(spec.precision))
     backbone = inputs.backbone
     task = _task(spec, context)
     before = _passes(backbone)
@@ -117,7 +118,10 @@ def failed_record(spec: ExperimentSpec, error: BaseException, context: RunContex
 
 
 def measure_difficulty(backbone: str, dataset: str, context: RunContext) -> list[DifficultyRecord]:
-    """How hard a dataset's test split is for a backbone: over all classes, and over the base and the new half."""
+    """How hard a dataset's test split is for a backbone: over all classes, and over the base and the new half.
+
+    Always in fp32, so that a difficulty does not depend on the runs it explains.
+    """
     torch.set_num_threads(context.threads)
     inputs = shared_inputs(backbone, context)
     info = get_dataset(dataset)
@@ -153,18 +157,18 @@ def measure_difficulty(backbone: str, dataset: str, context: RunContext) -> list
 
 
 @lru_cache(maxsize=2)
-def _inputs(spec: BackboneSpec, device: str, cache_dir: Path | None, cache_limit: int) -> Inputs:
-    backbone = load_backbone(spec, device=device)
+def _inputs(spec: BackboneSpec, device: str, precision: Precision, cache_dir: Path | None, cache_limit: int) -> Inputs:
+    backbone = load_backbone(spec, device=device, precision=precision)
     budget = None if cache_dir is None else Budget(cache_dir, cache_limit)
-    backbone.text_memory = FrozenTexts(backbone.digest, cache_dir, budget=budget)
-    return Inputs(backbone, FeatureStore(backbone, cache_dir, budget=budget))
+    backbone.text_memory = FrozenTexts(backbone.digest, cache_dir, precision, budget=budget)
+    return Inputs(backbone, FeatureStore(backbone, cache_dir, precision, budget=budget))
 
 
-def shared_inputs(slug: str, context: RunContext) -> Inputs:
+def shared_inputs(slug: str, context: RunContext, precision: Precision = Precision.FP32) -> Inputs:
     """Backbone, features and rendered views, loaded once in this process."""
     path = context.weights.get(slug)
     spec = parse_backbone(slug if path is None else f"{slug.partition('.')[0]}={path}")
-    return _inputs(spec, context.device, context.cache_dir, context.cache_limit)
+    return _inputs(spec, context.device, precision, context.cache_dir, context.cache_limit)
 
 
 @lru_cache(maxsize=32)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from functools import cached_property, wraps
+from typing import Any, Concatenate, ParamSpec
 
 import torch
 from jaxtyping import Float
@@ -16,6 +16,7 @@ from datasets_registry._types import ClassSet
 from methods._backbone_names import BackboneSpec
 from methods._blocks import BlockView
 from methods._demo import DEMO_ARCH, DEMO_TAG, demo_state_dict
+from methods._precision import Precision
 from methods._prompts import TextPrompts, TokenizedTexts, frozen_prompts
 from methods._readers import read_image, read_texts
 from methods._text import TextHook, TextTower
@@ -38,6 +39,20 @@ def no_memory(texts: Sequence[str], compute: Callable[[], Tensor]) -> Tensor:  #
     return compute()
 
 
+P = ParamSpec("P")
+
+
+def in_precision(forward: Callable[Concatenate[Backbone, P], Tensor]) -> Callable[Concatenate[Backbone, P], Tensor]:
+    """A forward of the towers in the backbone's precision, its result in fp32."""
+
+    @wraps(forward)
+    def run(self: Backbone, /, *args: P.args, **kwargs: P.kwargs) -> Tensor:
+        with self.precision.arithmetic(self.device):
+            return forward(self, *args, **kwargs).float()
+
+    return run
+
+
 @dataclass
 class Passes:
     """How often the towers ran; the runner reads differences."""
@@ -58,6 +73,7 @@ class Backbone:
         std: per-channel standard deviation of the preprocessing.
         passes: how often the towers ran.
         text_memory: where features of plain texts are kept.
+        precision: arithmetic inside the towers; what comes out is fp32 always.
     """
 
     spec: BackboneSpec
@@ -66,6 +82,7 @@ class Backbone:
     std: tuple[float, float, float] = CLIP_STD
     passes: Passes = field(default_factory=Passes)
     text_memory: TextMemory = no_memory
+    precision: Precision = Precision.FP32
 
     def __post_init__(self) -> None:
         self.model.requires_grad_(False).eval()
@@ -122,6 +139,7 @@ class Backbone:
             sha.update(tensor.detach().cpu().contiguous().numpy().tobytes())
         return sha.hexdigest()[:32]
 
+    @in_precision
     def encode_image(
         self,
         pixels: Float[Tensor, "batch 3 h w"],
@@ -147,6 +165,7 @@ class Backbone:
         tokens = tokens[:, : int(eot.max()) + 1]
         return TokenizedTexts(tokens, self.text_tower.embed(tokens), eot)
 
+    @in_precision
     def encode_prompts(
         self,
         prompts: TextPrompts,
@@ -160,6 +179,7 @@ class Backbone:
         self.passes.text += len(prompts)
         return self.text_tower.encode(prompts, deep=deep, blocks=blocks, before_block=before_block, project=project)
 
+    @in_precision
     def encode_prompts_each(
         self, prompts: TextPrompts, prefixes: Float[Tensor, "batch n_prefix width"]
     ) -> Float[Tensor, "batch n_cls dim"]:
@@ -167,6 +187,7 @@ class Backbone:
         self.passes.text += len(prompts) * len(prefixes)
         return self.text_tower.encode_each(prompts, prefixes)
 
+    @in_precision
     def read_image(
         self, pixels: Float[Tensor, "batch 3 h w"], readers: Float[Tensor, "n width"]
     ) -> Float[Tensor, "batch n dim"]:
@@ -174,6 +195,7 @@ class Backbone:
         self.passes.prompted_image += len(pixels)
         return read_image(self.image_tower, pixels, readers)
 
+    @in_precision
     def read_prompts(self, prompts: TextPrompts, readers: Float[Tensor, "n width"]) -> Float[Tensor, "n_cls n dim"]:
         """What read-only tokens make of each text, unnormalised; see `_readers.read_texts`."""
         self.passes.text += len(prompts)
@@ -218,7 +240,7 @@ def _mean_of(features: Float[Tensor, "n dim"]) -> Float[Tensor, " dim"]:
     return mean / mean.norm() * lengths.mean()
 
 
-def load_backbone(spec: BackboneSpec, *, device: str = "cpu") -> Backbone:
+def load_backbone(spec: BackboneSpec, *, device: str = "cpu", precision: Precision = Precision.FP32) -> Backbone:
     """Load a backbone; open_clip fetches named weights into its own cache the first time.
 
     Raises:
@@ -239,4 +261,4 @@ def load_backbone(spec: BackboneSpec, *, device: str = "cpu") -> Backbone:
         load_state(model, demo_state_dict(), "the demo weights")
     elif spec.tag != "random":
         mean, std = load_pretrained(model, spec, mean, std)
-    return Backbone(spec, model.to(device), mean, std)
+    return Backbone(spec, model.to(device), mean, std, precision=precision)

@@ -73,6 +73,10 @@ Jobs = Annotated[
     typer.Option("--jobs", min=0, help="Worker processes; 0 runs in this one. Default: one per core, one on a GPU."),
 ]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N.")]
+PrecisionName = Annotated[
+    str,
+    typer.Option("--precision", help="Arithmetic of the frozen towers: fp32, bf16, or fp16 for stored features."),
+]
 Rerun = Annotated[
     str,
     typer.Option("--rerun", help="What runs again: failed (also runs that failed), missing (none of them), all."),

@@ -48,7 +48,7 @@ class Place:
 
 def make_plan(axes: Axes, place: Place, policy: RerunPolicy) -> Plan:
     """Expand the axes and subtract what is on disk; what is left out is said on standard error."""
-    _check_device(place.device)
+    _check_device(place.device, axes.precision)
     made = plan(expand(axes, data_root=place.data_root), Shards(place.runs), policy)
     for refusal in made.refused:
         remark(f"left out: {refusal.what}: {refusal.reason}")
@@ -141,10 +141,12 @@ def _launcher(surroundings: Surroundings, jobs: int, progress: SweepProgress) ->
     return LocalLauncher(surroundings, jobs, on_notice=progress.notice)
 
 
-def _check_device(device: str) -> None:
+def _check_device(device: str, precision: str) -> None:
     kind, _, index = device.partition(":")
     if kind not in {"cpu", "cuda"} or (index and not index.isdecimal()):
         raise UsageError(f"--device {device!r} is unknown; use cpu, cuda or cuda:N.")
+    if kind == "cpu" and precision == "fp16":
+        raise UsageError("--precision fp16 is slower than fp32 on a CPU; use --precision bf16, or a GPU by --device.")
     if kind == "cuda":
         import torch
 

@@ -28,6 +28,7 @@ def run(
     cache: opt.Cache = None,
     jobs: opt.Jobs = None,
     device: opt.Device = "cpu",
+    precision: opt.PrecisionName = "fp32",
     rerun: opt.Rerun = "failed",
     keep_branches: Annotated[
         bool,
@@ -55,6 +56,7 @@ def run(
     from bench.shards import RerunPolicy
     from bench.sweep import Axes, RecipeChoice
     from datasets_registry._types import DrawRule, EvalProtocol
+    from methods._precision import Precision
 
     # a list is no rule: what zero-shot runs record is the default's name
     listed = [Path(draw.removeprefix("file:"))] if draw.startswith("file:") else []
@@ -72,6 +74,7 @@ def run(
         targets=opt.split_list(targets),
         supports=[*support, *listed],
         class_text=class_text,
+        precision=opt.parse_choice(Precision, precision, "--precision"),
     )
     place = _sweep.Place(runs, data_root, opt.cache_folder(cache), device, jobs, runner, keep_branches)
     made = _sweep.make_plan(axes, place, opt.parse_choice(RerunPolicy, rerun, "--rerun"))

@@ -41,6 +41,7 @@ class Axes:
         supports: support lists (`datasets_registry/_manifest.py`) in place of a draw. One that names its dataset and
             seed is run for them; others need a single dataset and are run with each of `seeds`. Shots are the list's.
         class_text: where class texts come from (`methods/_class_text.py`); None for the datasets' own templates.
+        precision: arithmetic of the frozen towers (`methods/_precision.py`).
     """
 
     methods: Sequence[str]
@@ -55,6 +56,7 @@ class Axes:
     targets: Sequence[str] = ()
     supports: Sequence[Path] = ()
     class_text: str | None = None
+    precision: str = "fp32"
 
 
 def check_axes(axes: Axes) -> None:

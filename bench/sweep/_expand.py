@@ -125,7 +125,7 @@ class _Expander:
                 what, "its class texts are imported features; run it without --class-text.", named=item.named
             )
             return
-        if reason := why_not(item.info, backbone):
+        if reason := why_not(item.info, backbone, self.axes.precision):
             self.refusals.add(f"{item.info.name} on {backbone.slug}", reason, named=item.named)
             return
         axes = self.axes
@@ -142,7 +142,7 @@ class _Expander:
                     protocol=axes.protocol,
                     shots=asked.shots,
                     seed=asked.seed,
-                    precision="fp32",
+                    precision=axes.precision,
                     targets=tuple(targets),
                     support=asked.support.digest if asked.support else None,
                     class_text=self.class_text.identity if self.class_text else None,

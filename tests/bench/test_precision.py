@@ -1,0 +1,68 @@
+"""`--precision`: part of a run's identity, kept apart in the store, refused where it cannot work."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import runner
+from bench.cli.app import main
+from bench.compatibility import why_not
+from bench.context import RunContext
+from bench.sweep import Axes, expand
+from methods import METHODS
+from methods._backbone_names import parse_backbone
+
+
+def spec_in(precision: str, method: str = "clip_adapter"):
+    overrides = [f"{method}.recipe.epochs=2"]
+    axes = Axes(
+        [method], ["spectrum_basic"], ["ViT-tiny.random"], shots=(2,), seeds=(1,), overrides=overrides,
+        precision=precision,
+    )  # fmt: skip
+    (spec,) = expand(axes).specs
+    return spec
+
+
+def test_runs_and_features_of_two_precisions_never_meet(tmp_path: Path):
+    specs = [spec_in("fp32"), spec_in("bf16")]
+    assert len({spec.run_id for spec in specs}) == 2
+    runner._inputs.cache_clear()
+    records = [runner.run_experiment(spec, RunContext(cache_dir=tmp_path))[0] for spec in specs]
+    assert all(record.cost is not None and record.cost.image_passes > 0 for record in records)
+    kinds = {folder.name.partition("-")[2] for folder in (tmp_path / "features").iterdir()}
+    assert kinds == {"fp32", "fp32-text", "bf16", "bf16-text"}
+
+
+def test_fp16_is_for_methods_without_gradients_through_a_tower():
+    backbone = parse_backbone("ViT-tiny.random")
+    able = {name for name in METHODS if why_not(METHODS.get(name).info, backbone, "fp16") is None}
+    assert {"zero_shot", "clip_adapter", "tip_adapter", "linear_probe"} <= able
+    assert not able & {"coop", "vpt", "maple", "apex", "clip_lora"}
+    assert all(why_not(METHODS.get(name).info, backbone, "bf16") is None for name in METHODS)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("fp8", r"--precision 'fp8' is unknown.*Allowed: fp32, bf16, fp16"),
+        ("fp16", r"--precision fp16 is slower than fp32 on a CPU; use --precision bf16"),
+    ],
+)
+def test_a_precision_that_cannot_work_is_refused(asked: str, said: str, tmp_path: Path, capsys, monkeypatch):
+    command = ["run", "-m", "zero_shot", "-d", "spectrum_basic", "--precision", asked, "--runs", str(tmp_path / "runs")]
+    monkeypatch.setattr(sys, "argv", ["etl-bench", *command])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    assert re.search(said, " ".join(capsys.readouterr().err.split()))
+
+
+def test_imported_features_have_no_arithmetic():
+    info = METHODS.get("zero_shot").info
+    spec = parse_backbone("ViT-tiny.random")
+    imported = type(spec)("features", "mine")
+    assert "use --precision fp32" in str(why_not(info, imported, "bf16"))
