@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.special import stdtr, stdtrit
 
+from bench.difficulty_trend import difficulty_groups
 from bench.errors import UsageError
 from bench.leaderboard import Leaderboard, Setting
 from bench.paired import Scores, seed_scores
@@ -135,7 +136,7 @@ def _scores_of(board: Leaderboard, scores: Mapping[str, Scores], name: str) -> S
 
 def _check(claim: Claim, board: Leaderboard, a: Scores, b: Scores, difficulty: Mapping[str, float]) -> ClaimResult:
     shared = sorted(set(a) & set(b))
-    easy, hard = _groups([dataset for dataset in shared if dataset in difficulty], difficulty)
+    easy, hard = difficulty_groups([dataset for dataset in shared if dataset in difficulty], difficulty)
     of_groups = claim.contrast == "difference-of-groups"
     chosen = {"all": shared, "easy": easy, "hard": hard}[claim.datasets]
     if of_groups:
@@ -152,15 +153,6 @@ def _check(claim: Claim, board: Leaderboard, a: Scores, b: Scores, difficulty: M
     verdict, p = _verdict(test, claim.above)
     reason = "" if test.standard_error is not None else "needs at least two seeds"
     return ClaimResult(claim, board.setting, verdict, test, p, tuple(chosen), reason)
-
-
-def _groups(datasets: Sequence[str], difficulty: Mapping[str, float]) -> tuple[list[str], list[str]]:
-    """The thirds of lowest and of highest difficulty, at most three each as in the paper; empty below six datasets."""
-    if len(datasets) < 6:
-        return [], []
-    ordered = sorted(datasets, key=lambda dataset: (difficulty[dataset], dataset))
-    size = min(3, len(ordered) // 3)
-    return ordered[:size], ordered[-size:]
 
 
 def _differences(

@@ -1,4 +1,4 @@
-"""Does difficulty explain who gains? Slopes per method with their error, and paired contrasts against difficulty. Pure.
+"""Does difficulty explain who gains? Slopes per method with their error. Pure; see `bench.contrasts` for the parts.
 
 Input is a long frame with one row per `method` and `dataset` and the column `value` (a fraction), whether measured here
 or published, and one with the covariates per dataset.
@@ -9,13 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
-
-from bench.statistics import Correlation, holm, spearman
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,34 +25,6 @@ COVARIATES = ("relative_transfer_difficulty", "chance", "zero_shot_error")
 """Shown side by side: relative transfer difficulty is mostly the class count, gains mostly the room that is left."""
 
 LOGARITHMIC = frozenset({"relative_transfer_difficulty", "chance"})
-
-CONTRASTS: tuple[tuple[str, str, str], ...] = (
-    ("visual prompts", "ivlp", "deep_text_prompts"),
-    ("visual prompts", "vpt_text_adapter", "text_adapter"),
-    ("visual prompts", "vpt", "zero_shot"),
-    ("text adapter", "vpt_text_adapter", "vpt"),
-    ("text adapter", "text_adapter", "zero_shot"),
-    ("text prompts", "ivlp", "vpt"),
-    ("visual adapter", "text_prompts_visual_adapter", "deep_text_prompts"),
-    ("visual adapter", "visual_adapter", "zero_shot"),
-    ("ensemble", "apex", "vpt_text_adapter"),
-)
-"""Part, method with it, the same host without it."""
-
-PUBLISHED_CONTRASTS: tuple[tuple[str, str, str], ...] = (
-    ("visual prompts", "vpt", "coop"),
-    ("visual prompts", "vpt", "kgcoop"),
-    ("visual prompts", "provp_ref", "coop"),
-    ("visual prompts", "maple", "cocoop"),
-    ("visual prompts", "rvp", "rvp_wo_visual_prompt"),
-    ("text adapter", "tcp", "kgcoop"),
-    ("pull towards the pretrained model", "kgcoop", "coop"),
-    ("pull towards the pretrained model", "prograd", "coop"),
-    ("pull towards the pretrained model", "coprompt", "maple"),
-)
-"""The nearest that published tables have; most of these pairs differ in more than the part."""
-
-_ORDERS_SEED = 20240615
 
 
 @dataclass(frozen=True)
@@ -111,32 +81,6 @@ class MethodTrend:
     worst_third: float
 
 
-@dataclass(frozen=True)
-class ContrastTrend:
-    """The difference that a part makes, ranked against a covariate.
-
-    Args:
-        part: what the first method has and the second lacks.
-        differences: by dataset.
-        found: Spearman's correlation with a permutation p, None with fewer than three datasets.
-        p_holm: adjusted within all contrasts and covariates shown.
-        left_out: the same without the named dataset; None where it is not among them.
-        left_out_name: that dataset.
-        trend: the line, inconclusive where the data do not carry one.
-    """
-
-    part: str
-    method: str
-    without: str
-    covariate: str
-    differences: Mapping[str, float]
-    found: Correlation | None
-    p_holm: float | None
-    left_out: Correlation | None
-    left_out_name: str | None
-    trend: Trend | None
-
-
 def covariates(difficulty: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Covariates by name and dataset.
 
@@ -152,6 +96,15 @@ def covariates(difficulty: pd.DataFrame) -> dict[str, dict[str, float]]:
         found["chance"][dataset] = 1 / float(row["n_classes"])
         found["zero_shot_error"][dataset] = 1 - float(row["zero_shot_accuracy"])
     return found
+
+
+def difficulty_groups(datasets: Sequence[str], difficulty: Mapping[str, float]) -> tuple[list[str], list[str]]:
+    """The thirds of lowest and of highest difficulty, at most three each as in the paper; empty below six datasets."""
+    if len(datasets) < 6:
+        return [], []
+    ordered = sorted(datasets, key=lambda dataset: (difficulty[dataset], dataset))
+    size = min(3, len(ordered) // 3)
+    return ordered[:size], ordered[-size:]
 
 
 def fit_trend(x: ArrayLike, y: ArrayLike) -> Trend:
@@ -195,7 +148,7 @@ def method_trends(
         measured: see `covariates`.
         baseline: the method that gains refer to.
     """
-    table = _table(values)
+    table = value_table(values)
     if baseline not in table:
         return []
     gains = {
@@ -210,7 +163,7 @@ def method_trends(
         fits: dict[str, Trend] = {}
         for method, row in sorted(gains.items()):
             datasets = sorted(set(row) & set(by_dataset))
-            x = _scaled(covariate, [by_dataset[d] for d in datasets])
+            x = scaled(covariate, [by_dataset[d] for d in datasets])
             if len(datasets) >= 3 and np.ptp(x) > 0:
                 fits[method] = fit_trend(x, [row[d] for d in datasets])
         shrunk = _shrunk(fits)
@@ -221,61 +174,6 @@ def method_trends(
                 MethodTrend(method, covariate, trend, shrunk[method], float(row_values.mean()), float(third.mean()))
             )
     return found
-
-
-def contrast_trends(
-    values: pd.DataFrame,
-    measured: Mapping[str, Mapping[str, float]],
-    *,
-    contrasts: Sequence[tuple[str, str, str]] = CONTRASTS,
-    leave_out: str | None = "eurosat",
-) -> list[ContrastTrend]:
-    """What a part adds to the same host, against every covariate, with and without one dataset.
-
-    p values come from random (up to eight datasets: all) orders and are adjusted by Holm for all that is returned.
-
-    Args:
-        values: `method`, `dataset`, `value`; one row each, from one table where they are published.
-        measured: see `covariates`.
-        contrasts: (part, method with it, method without it); pairs that are not there are left out.
-        leave_out: the dataset to leave out for comparison; EuroSAT alone makes many correlations.
-    """
-    table = _table(values)
-    rows: list[tuple[Any, ...]] = []
-    for part, method, without in contrasts:
-        if method not in table or without not in table:
-            continue
-        differences = {
-            d: table[method][d] - table[without][d] for d in sorted(set(table[method]) & set(table[without]))
-        }
-        for covariate, by_dataset in measured.items():
-            datasets = [d for d in differences if d in by_dataset]
-            x, y = [by_dataset[d] for d in datasets], [differences[d] for d in datasets]
-            generator = np.random.default_rng(_ORDERS_SEED)
-            found = spearman(x, y, generator=generator)
-            kept = [i for i, d in enumerate(datasets) if d != leave_out]
-            fewer = None
-            if leave_out in datasets:
-                fewer = spearman([x[i] for i in kept], [y[i] for i in kept], generator=generator)
-            scaled = _scaled(covariate, x)
-            trend = fit_trend(scaled, y) if len(datasets) >= 3 and np.ptp(scaled) > 0 else None
-            rows.append((part, method, without, covariate, differences, found, fewer, trend))
-    adjusted = iter(holm([row[5].p for row in rows if row[5] is not None]).tolist())
-    return [
-        ContrastTrend(
-            part,
-            method,
-            without,
-            covariate,
-            differences,
-            found,
-            None if found is None else next(adjusted),
-            fewer,
-            leave_out,
-            trend,
-        )
-        for part, method, without, covariate, differences, found, fewer, trend in rows
-    ]
 
 
 def published_values(
@@ -299,7 +197,12 @@ def published_values(
     return rows.drop_duplicates(["method", "dataset"])[["method", "dataset", "value"]].reset_index(drop=True)
 
 
-def _table(values: pd.DataFrame) -> dict[str, dict[str, float]]:
+def value_table(values: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Values by method and dataset.
+
+    Raises:
+        ValueError: a method with several values on one dataset.
+    """
     if values.duplicated(["method", "dataset"]).any():
         twice = values[values.duplicated(["method", "dataset"])].iloc[0]
         raise ValueError(
@@ -311,7 +214,8 @@ def _table(values: pd.DataFrame) -> dict[str, dict[str, float]]:
     return table
 
 
-def _scaled(covariate: str, values: Sequence[float]) -> NDArray[np.float64]:
+def scaled(covariate: str, values: Sequence[float]) -> NDArray[np.float64]:
+    """The covariate as lines use it: its natural logarithm for those in `LOGARITHMIC`."""
     array = np.asarray(values, dtype=float)
     return np.log(array) if covariate in LOGARITHMIC else array
 

@@ -14,14 +14,23 @@ from markupsafe import Markup
 from reports import _format
 from reports._marks import Mark, assign_marks
 from reports._strip import Strip, strips
-from reports.charts import PANEL_TITLES, critical_svg, difficulty_chart, difficulty_rows, runtime_script, static_svg
+from reports.charts import (
+    PANEL_TITLES,
+    critical_svg,
+    difficulty_chart,
+    difficulty_rows,
+    panel_svg,
+    runtime_script,
+    static_svg,
+    trends_data,
+)
 from reports.sections import PARTS
 from reports.views import BlockView, SiteView, TrendView
 
 MEASURE_TITLES = {"base": "Base", "new": "New", "H": "H", "all": "Accuracy"}
-STYLES = ("page", "tables", "charts", "cards", "media")
+STYLES = ("page", "tables", "charts", "trends", "cards", "media")
 """In order: later rules win; `media` changes the others for narrow screens and paper."""
-SCRIPTS = ("page", "theme", "tables", "chips", "settings", "links", "charts")
+SCRIPTS = ("page", "theme", "tables", "chips", "settings", "statistics", "trends", "links", "charts")
 """Put together into one function; `page` says what the others share."""
 MEASURE_PHRASES = {"base": "base accuracy", "new": "new accuracy", "H": "H", "all": "accuracy"}
 H_TITLES = {"h_of_means": "H of the averages", "mean_of_h": "mean of per-dataset H"}
@@ -48,6 +57,8 @@ class _Block:
     rows: Markup
     correlations: Mapping[tuple[str, str, str], TrendView]
     critical: Markup
+    panels: Mapping[tuple[str, int, int], Markup]
+    trends: Markup
 
 
 def render_site(site: SiteView, out: Path) -> Path:
@@ -69,7 +80,9 @@ def render_site(site: SiteView, out: Path) -> Path:
         "seconds": _format.seconds,
         "plain": _format.plain,
         "size": _format.size,
+        "p_number": _format.p_number,
         "p_value": _format.p_value,
+        "signed": _format.signed,
         "shorten": _format.shorten,
     }
     marks = assign_marks(entry for block in site.blocks for entry in block.entries)
@@ -102,6 +115,8 @@ def _block(view: BlockView, marks: Mapping[str, Mark]) -> _Block:
     ranks = view.standings.critical
     return _Block(
         view=view,
+        panels=_panels(view),
+        trends=json_island([trends_data(trends) for trends in view.part_trends]),
         critical=Markup("") if ranks is None else critical_svg(ranks, {e.key: e.name for e in view.entries}),
         marks=marks,
         strips=strips({entry.key: entry.values[shown] for entry in view.entries if shown in entry.values}),
@@ -109,6 +124,17 @@ def _block(view: BlockView, marks: Mapping[str, Mark]) -> _Block:
         rows=json_island(rows),
         correlations={(t.entry, t.panel, t.target): t for t in view.trends if t.measure == axis},
     )
+
+
+def _panels(view: BlockView) -> dict[tuple[str, int, int], Markup]:
+    """Small pictures by measure, contrast and covariate."""
+    titles = {dataset.name: dataset.title for dataset in view.datasets}
+    return {
+        (trends.measure, number, place): panel_svg(contrast, panel, trends.covariates[place], titles)
+        for trends in view.part_trends
+        for number, contrast in enumerate(trends.contrasts)
+        for place, panel in enumerate(contrast.panels)
+    }
 
 
 def _chart(view: BlockView, marks: Mapping[str, Mark], target: str, rows: list[dict[str, Any]]) -> _Chart:

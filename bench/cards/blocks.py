@@ -10,6 +10,7 @@ from bench.cards.catalogue import Catalogue, MethodFacts
 from bench.cards.datasets import dataset_view
 from bench.cards.difficulty import AXES, LOG_AXES, MEASURES, measured_datasets, points_of, trends_of
 from bench.cards.standings import standings_view
+from bench.cards.trends import board_trends
 from bench.cards.values import value_view
 from bench.leaderboard import Entry, H, HConvention, Leaderboard
 from reports.views import (
@@ -53,6 +54,7 @@ def block_view(
         for name in AXES
         if any(name == measure for dataset in board.datasets for measure, _ in measured[dataset].values)
     )
+    entries = tuple(_entry(entry, board, catalogue.method(entry.method)) for entry in board.entries)
     points = points_of(board, measured, axes)
     return BlockView(
         anchor=anchor,
@@ -67,7 +69,7 @@ def block_view(
         h_convention=board.convention.value if H in board.measures else None,
         n_runs=len({run_id for entry in board.entries for run_id in entry.run_ids}),
         baseline=board.baseline,
-        entries=tuple(_entry(entry, board, catalogue.method(entry.method)) for entry in board.entries),
+        entries=entries,
         datasets=tuple(
             dataset_view(name, measured[name], catalogue.dataset(name), examples(name)) for name in board.datasets
         ),
@@ -77,6 +79,7 @@ def block_view(
         trends=trends_of(points, axes),
         missing=tuple(MissingView(c.entry, c.dataset, c.seed, c.error, c.run_id) for c in board.missing),
         standings=standings_view(board, runs),
+        part_trends=board_trends(board, measured, {entry.key: entry.name for entry in entries}),
         set_aside=tuple(SetAsideView(a.entry, a.dataset, a.seed, a.run_id, a.reason) for a in board.set_aside),
     )
 

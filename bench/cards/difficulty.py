@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.cards.values import value_view
+from bench.difficulty_trend import fit_trend
 from bench.leaderboard import H, Leaderboard
 from bench.stats import spearman
 from reports.views import AxisView, PointView, TrendView
 
 if TYPE_CHECKING:
     import pandas as pd
-
-LINE_FROM = 6
-"""Fewest datasets for which a line is drawn."""
 
 MEASURES = {
     "relative_transfer_difficulty": "Relative transfer difficulty",
@@ -122,10 +120,10 @@ def _trend(
     if found is None:
         return None
     ends = None
-    if found.n >= LINE_FROM:
-        scale = np.log(x) if axis.log else np.asarray(x)
-        slope, intercept = np.polyfit(scale - scale.mean(), y, 1)
-        low, high = int(np.argmin(scale)), int(np.argmax(scale))
-        line = [(x[i], float(intercept + slope * (scale[i] - scale.mean()))) for i in (low, high)]
-        ends = (line[0], line[1])
+    along = np.log(x) if axis.log else np.asarray(x)
+    line = fit_trend(along, y)
+    if line.conclusive:
+        low, high = int(np.argmin(along)), int(np.argmax(along))
+        at = [(x[i], float(line.intercept + line.slope * along[i])) for i in (low, high)]
+        ends = (at[0], at[1])
     return TrendView(entry, panel, axis.name, target, ends, found.rho, found.n, found.beyond_chance())

@@ -1,6 +1,6 @@
 """What repeated numbers support: intervals, paired tests, ranks, ratings and families of tests. Pure."""
 
-from bench.statistics.correlation import EXACT_LIMIT, Correlation, mid_ranks, spearman
+from bench.statistics.correlation import EXACT_LIMIT, Correlation, mid_ranks, random_orders, spearman
 from bench.statistics.families import RankRange, benjamini_hochberg, holm, rank_ranges
 from bench.statistics.intervals import Estimate, Interval, MeanTest, grouped_t, student_t, two_way_bootstrap
 from bench.statistics.paired import (
@@ -61,6 +61,7 @@ __all__ = [
     "mid_ranks",
     "nemenyi_constant",
     "nemenyi_p",
+    "random_orders",
     "rank_ranges",
     "seeds_needed",
     "spearman",

@@ -5,25 +5,39 @@ from reports.views.difficulty import AxisView, PointView, TrendView
 from reports.views.entries import CellView, DatasetView, EntryView, ExampleView, MeasureView, MissingView, SetAsideView
 from reports.views.site import SiteView
 from reports.views.standings import CriticalView, DifferenceView, RatingView, StandingsView
+from reports.views.trends import (
+    ContrastView,
+    CovariateView,
+    MethodTrendView,
+    PanelView,
+    SlopeView,
+    TrendsView,
+)
 from reports.views.values import Cost, Value
 
 __all__ = [
     "AxisView",
     "BlockView",
     "CellView",
+    "ContrastView",
     "Cost",
+    "CovariateView",
     "CriticalView",
     "DatasetView",
     "DifferenceView",
     "EntryView",
     "ExampleView",
     "MeasureView",
+    "MethodTrendView",
     "MissingView",
+    "PanelView",
     "PointView",
     "RatingView",
     "SetAsideView",
     "SiteView",
+    "SlopeView",
     "StandingsView",
     "TrendView",
+    "TrendsView",
     "Value",
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from reports.views.difficulty import AxisView, PointView, TrendView
 from reports.views.entries import CellView, DatasetView, EntryView, MissingView, SetAsideView
 from reports.views.standings import StandingsView
+from reports.views.trends import TrendsView
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class BlockView:
         h_convention: `h_of_means` or `mean_of_h`, the one shown; None where there is no H.
         n_runs: runs counted, the baseline's included.
         cells: by (entry key, dataset name).
+        part_trends: contrasts and slopes, one for each measure.
     """
 
     anchor: str
@@ -43,6 +45,7 @@ class BlockView:
     missing: tuple[MissingView, ...]
     set_aside: tuple[SetAsideView, ...]
     standings: StandingsView
+    part_trends: tuple[TrendsView, ...]
     source: str | None = None
 
     @property

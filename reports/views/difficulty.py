@@ -27,7 +27,7 @@ class TrendView:
 
     Args:
         target: `value` or `gain`.
-        ends: two points (x, y) of the least-squares line, None with fewer than six datasets.
+        ends: two points (x, y) of the least-squares line, None where it does not predict unseen datasets.
         rho: Spearman's rank correlation over `n` datasets.
         beyond_chance: whether |rho| reaches the two-sided 5 % critical value.
     """

@@ -82,11 +82,11 @@ def test_lines_are_least_squares_in_log_difficulty(block):
     trend = next(
         t
         for t in block.trends
-        if (t.entry, t.panel, t.target) == ("apex", "base", "value")
+        if (t.entry, t.panel, t.target) == ("zero_shot", "base", "value")
         and "macro" not in t.measure
         and "relative" in t.measure
     )
-    points = [p for p in block.points if (p.entry, p.panel) == ("apex", "base")]
+    points = [p for p in block.points if (p.entry, p.panel) == ("zero_shot", "base")]
     x = [p.difficulty[trend.measure] for p in points]
     y = [p.value.mean for p in points]
     slope, intercept = np.polyfit(np.log(x), y, 1)

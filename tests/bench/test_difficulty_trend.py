@@ -3,9 +3,8 @@ import pandas as pd
 import pytest
 from scipy import stats as reference
 
+from bench.contrasts import PUBLISHED_CONTRASTS, contrast_trends
 from bench.difficulty_trend import (
-    PUBLISHED_CONTRASTS,
-    contrast_trends,
     covariates,
     fit_trend,
     method_trends,

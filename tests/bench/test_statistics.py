@@ -12,7 +12,7 @@ from scipy import optimize
 from scipy import stats as reference
 
 from bench.statistics import correlation, families, intervals, paired, ranks, ratings
-from bench.statistics.correlation import mid_ranks, spearman
+from bench.statistics.correlation import mid_ranks, random_orders, spearman
 from bench.statistics.families import benjamini_hochberg, holm, rank_ranges
 from bench.statistics.intervals import grouped_t, two_way_bootstrap
 from bench.statistics.paired import (
@@ -121,7 +121,7 @@ def test_a_table_of_the_wrong_shape_is_refused():
 
 def test_random_orders_approach_the_exact_p():
     x, y = list(range(9)), [2, 1, 4, 3, 6, 5, 9, 7, 0]
-    found = spearman(x, y, generator=np.random.default_rng(0))
+    found = spearman(x, y, orders=random_orders(9))
     permuted = reference.permutation_test(
         (x,), lambda order: reference.spearmanr(order, y).statistic, permutation_type="pairings", n_resamples=5_000,
         rng=np.random.default_rng(1),
@@ -131,7 +131,7 @@ def test_random_orders_approach_the_exact_p():
 
 
 def test_random_orders_never_give_a_p_of_zero():
-    found = spearman(list(range(20)), list(range(20)), generator=np.random.default_rng(0), orders=99)
+    found = spearman(list(range(20)), list(range(20)), orders=random_orders(20, count=99))
     assert found is not None
     assert found.p == 0.01
 

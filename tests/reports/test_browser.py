@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from _sample import catalogue, difficulty_frame, runs_frame
 
@@ -130,6 +132,39 @@ def test_one_setting_is_shown_at_a_time_and_a_link_chooses_its_own(page):
     page.run(f"location.hash = '#{every[0]}-m1'")
     page.wait(f"{shown}[0] === {every[0]!r}")
     assert page.run(f"document.getElementById('{every[0]}-m1').open")
+
+
+def test_leaving_out_a_dataset_computes_its_trends_as_python_does(page):
+    """The page's own statistics against `bench.contrasts`, for each of the three properties."""
+    runs = runs_frame(protocols=("base-to-new",))
+    fewer = site_view(
+        runs[~runs["dataset"].isin(["eurosat", "dtd"])], difficulty_frame(), catalogue(), package_version="0"
+    )
+    wanted = next(trends for trends in fewer.blocks[0].part_trends if trends.measure == "H").contrasts[0]
+    pane = "document.querySelector('.setting.chosen .trends div.pane.chosen')"
+    verdicts = f"[...{pane}.querySelectorAll('.verdict')].map(v => v.textContent)"
+    lines = f"[...{pane}.querySelectorAll('.trend-line')].map(v => v.getAttribute('d'))"
+    first = page.run(verdicts), page.run(lines)
+    click = "document.querySelector('.setting.chosen .omit[data-d={}]').click()"
+    for dataset in ("eurosat", "dtd"):
+        page.run(click.format(dataset))
+    assert page.run(f"{pane}.querySelectorAll('circle.out').length") == 6
+    for text, line, panel in zip(page.run(verdicts), page.run(lines), wanted.panels, strict=True):
+        rho, p = re.search(r"ρ (\S+) over 9, p [=<]* ?([\d.]+),", text).groups()
+        assert float(rho.replace("−", "-")) == round(panel.rho, 2)
+        assert float(p) == pytest.approx(panel.p, abs=0.03), "both are from random orders"
+        assert text.split(" ρ")[0] == panel.verdict
+        assert bool(line) == (panel.ends is not None)
+    for dataset in ("eurosat", "dtd"):
+        page.run(click.format(dataset))
+    assert (page.run(verdicts), page.run(lines)) == first, "all datasets back: the page as it was written"
+
+
+def test_another_measure_of_the_trends_can_be_chosen(page):
+    shown = "[...document.querySelectorAll('.setting.chosen .trends div.pane')].map(n => n.offsetHeight > 0)"
+    assert page.run(shown) == [False, False, True]
+    page.run("document.querySelector('.setting.chosen .chip.pane[data-pane=\"1\"]').click()")
+    assert page.run(shown) == [False, True, False]
 
 
 def test_the_theme_button_turns_the_page_round(page):

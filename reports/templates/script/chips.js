@@ -1,5 +1,5 @@
 // Family chips: none pressed shows all.
-all(".chips").forEach((group) => {
+all(".chips[data-table]").forEach((group) => {
   const rows = all("tbody tr", document.getElementById(group.dataset.table));
   group.addEventListener("click", (event) => {
     const chip = event.target.closest(".chip");
