@@ -1,40 +1,38 @@
-"""What every registered method must do, on a tiny random backbone. A new method is tested by being registered."""
+"""Every registered method passes every check of the conformance kit. A new method is tested by being registered."""
 
 from __future__ import annotations
 
 import inspect
-import re
-from typing import Any
+from functools import lru_cache
 
 import pytest
-import torch
-from parity_kit import batch_of, class_set, tiny_backbone
-from torch import Tensor
 
-from bench.training import epoch_batches, make_optimizer, train_step
-from datasets_registry._types import ClassSet, EvalProtocol
-from methods import METHODS, Batch, ClosedVocabularyError, Family, Method, MethodConfig, SupportView, TrainableMethod
-from methods._base import UndeclaredNeedError, count_parameters
-from methods._recipe import Recipe, demo_recipe
-
-# names whose tokens the tiny CLIP knows; the rows of all others are zero
-CLASSES = ClassSet(class_set("base").names[:3], "a photo of a {}.")
-OTHERS = ClassSet(class_set("new").names[:2], "a photo of a {}.")
-LABELS = torch.arange(3).repeat_interleave(8)
-
-TRAINABLE = [name for name in METHODS if issubclass(METHODS.get(name), TrainableMethod)]
-every = pytest.mark.parametrize("name", list(METHODS))
-trainable = pytest.mark.parametrize("name", TRAINABLE)
+from bench.conformance import CHECKS, Outcome, Subject, run_check
+from bench.conformance._subject import OTHERS
+from datasets_registry._types import EvalProtocol
+from methods import METHODS, ClosedVocabularyError, Recipe
+from methods._recipe import demo_recipe
 
 
-def toy_pixels(labels: Tensor, seed: int) -> Tensor:
-    """One fixed pattern a class, with a little noise: separable."""
-    patterns = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(7))
-    noise = torch.randn(len(labels), 3, 32, 32, generator=torch.Generator().manual_seed(seed))
-    return patterns[labels] + 0.3 * noise
+@lru_cache(maxsize=1)
+def subject_of(name: str) -> Subject:
+    """One subject a method; its tests run one behind another and share what is expensive."""
+    return Subject(METHODS.get(name))
 
 
-PIXELS = toy_pixels(LABELS, seed=0)
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("name", list(METHODS))
+def test_every_method_passes_every_check(name: str, check: str) -> None:
+    result = run_check(CHECKS[check], subject_of(name))
+    assert result.outcome is not Outcome.FAILED, f"{result.message}. {result.check.remedy}"
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_a_method_is_registered_under_the_name_of_its_file(name: str) -> None:
+    cls = METHODS.get(name)
+    assert cls.info.name == name == inspect.getmodule(cls).__name__.rpartition(".")[2]  # type: ignore[union-attr]
+    for recipe in cls.info.recipes.values():
+        assert demo_recipe(recipe).name == "demo"
 
 
 def recipe_of(name: str) -> Recipe:
@@ -43,185 +41,13 @@ def recipe_of(name: str) -> Recipe:
     return recipes.get(EvalProtocol.BASE_TO_NEW) or recipes[EvalProtocol.FEW_SHOT]
 
 
-def batch(name: str, index: Tensor | slice = slice(None), labels: Tensor | None = LABELS) -> Batch:
-    needs = METHODS.get(name).info.needs
-    return batch_of(tiny_backbone(), PIXELS[index], None if labels is None else labels[index], needs)
-
-
-def prepared(name: str, seed: int = 0, config: MethodConfig | None = None) -> Method[Any]:
-    cls = METHODS.get(name)
-    config = config or cls.info.default_config(EvalProtocol.BASE_TO_NEW)
-    method = cls(tiny_backbone(), config, torch.Generator().manual_seed(seed))
-    method.prepare(support())
-    return method
-
-
-def support(pixels: Tensor | None = None) -> SupportView:
-    def features() -> Tensor:
-        return batch_of(tiny_backbone(), PIXELS if pixels is None else pixels, None).features
-
-    def views(k: int, _: tuple[float, float]) -> Tensor:
-        return torch.stack([features() + 0.01 * i for i in range(k)])
-
-    return SupportView(CLASSES, LABELS, 8, features, views)
-
-
-def trained(name: str, steps: int = 12) -> Method[Any]:
-    method = prepared(name)
-    if isinstance(method, TrainableMethod):
-        recipe = recipe_of(name)
-        optimizer = make_optimizer(recipe, method.parameter_groups())
-        order = torch.Generator().manual_seed(0)
-        while steps > 0:
-            for index in epoch_batches(len(LABELS), 8, order):
-                train_step(method, batch(name, index), optimizer)
-                steps -= 1
-        method.on_epoch_end(0, 1)
-        method.finalise()
-    if method.info.needs_validation:
-        method.calibrate(support(toy_pixels(LABELS, seed=5)))
-    return method
-
-
-def logits_of(method: Method[Any], classes: ClassSet = CLASSES, index: Tensor | slice = slice(None)) -> Tensor:
-    with torch.no_grad():
-        return method.classifier(classes)(batch(method.info.name, index, labels=None))
-
-
-@every
-def test_the_backbone_is_unchanged_bit_for_bit(name: str) -> None:
-    before = {k: v.clone() for k, v in tiny_backbone().model.state_dict().items()}
-    logits_of(trained(name), CLASSES)
-    for key, value in tiny_backbone().model.state_dict().items():
-        assert torch.equal(value, before[key]), key
-    assert not any(p.requires_grad or p.grad is not None for p in tiny_backbone().model.parameters())
-
-
-@trainable
-def test_all_of_trainable_gets_gradients(name: str) -> None:
-    method = prepared(name)
-    # behind one step, since of a low-rank pair one half starts at zero and the other has no gradient then
-    train_step(method, batch(name), make_optimizer(recipe_of(name), method.parameter_groups()))
-    method.trainable.zero_grad()
-    method.loss(batch(name)).backward()
-    for key, parameter in method.trainable.named_parameters():
-        assert parameter.grad is not None, key
-        assert parameter.grad.abs().sum() > 0, key
-
-
-@every
-def test_logits_have_the_right_shape_and_are_finite_for_any_class_list(name: str) -> None:
-    method = trained(name)
-    assert logits_of(method).shape == (24, 3)
-    assert logits_of(method).isfinite().all()
-    if method.info.is_open(method.config):
-        assert logits_of(method, OTHERS).shape == (24, 2)
-        assert logits_of(method, OTHERS).isfinite().all()
-    else:
-        with pytest.raises(ClosedVocabularyError):
-            logits_of(method, OTHERS)
-
-
-@every
-def test_the_same_generator_gives_the_same_logits(name: str) -> None:
-    assert torch.equal(logits_of(trained(name)), logits_of(trained(name)))
-
-
-@trainable
-def test_the_loss_falls_on_a_separable_task(name: str) -> None:
-    method = prepared(name)
-    with torch.no_grad():
-        before = float(method.loss(batch(name)))
-    recipe = recipe_of(name)
-    optimizer = make_optimizer(recipe, method.parameter_groups())
-    for _ in range(60):
-        train_step(method, batch(name), optimizer)
-    with torch.no_grad():
-        assert float(method.loss(batch(name))) < before
-
-
-@trainable
-def test_loading_what_was_saved_gives_equal_logits(name: str) -> None:
-    method, other = trained(name), prepared(name, seed=1)
-    other.trainable.load_state_dict(method.trainable.state_dict())
-    assert torch.equal(logits_of(method), logits_of(other))
-    if method.info.is_open(method.config):
-        assert torch.equal(logits_of(method, OTHERS), logits_of(other, OTHERS))
-
-
-@every
-def test_a_batch_of_one_equals_the_row_of_a_batch(name: str) -> None:
-    method = trained(name)
-    torch.testing.assert_close(logits_of(method, index=slice(5, 6)), logits_of(method)[5:6], atol=1e-4, rtol=1e-5)
-
-
-@every
-def test_the_order_of_classes_does_not_matter(name: str) -> None:
-    method = trained(name)
-    if not method.info.is_open(method.config):
-        pytest.skip("its parameters are tied to the order of the classes")
-    backwards = ClassSet(CLASSES.names[::-1], CLASSES.template)
-    torch.testing.assert_close(logits_of(method, backwards), logits_of(method).flip(1), atol=1e-4, rtol=1e-5)
-
-
-@every
-def test_the_parameter_count_equals_its_formula(name: str) -> None:
-    method = prepared(name)
-    stated = method.info.parameters(tiny_backbone(), method.config, len(CLASSES), shots=8)
-    if isinstance(method, TrainableMethod):
-        assert count_parameters(method.trainable) == stated
-    assert trained(name).learned_parameters() == stated
-
-
-@every
-def test_facts_are_complete(name: str) -> None:
-    cls = METHODS.get(name)
-    info = cls.info
-    assert info.name == name == inspect.getmodule(cls).__name__.rpartition(".")[2]  # type: ignore[union-attr]
-    assert info.title
-    assert info.summary.endswith(".")
-    assert isinstance(info.family, Family)
-    assert inspect.getdoc(inspect.getmodule(cls))
-    assert issubclass(cls, TrainableMethod) == bool(info.recipes)
-    for recipe in info.recipes.values():
-        assert recipe.source, "a recipe says where its values are printed"
-        assert demo_recipe(recipe).name == "demo"
-    for key, field in info.config.model_fields.items():
-        assert field.description, f"{key} says what it is and where its default comes from"
-
-
-@every
-def test_the_citation_parses(name: str) -> None:
-    entry = METHODS.get(name).info.citation.strip()
-    head = re.match(r"@(article|inproceedings|misc)\{(\w+),\n", entry)
-    assert head, entry
-    assert entry.endswith("}")
-    assert entry.count("{") == entry.count("}")
-    fields = dict(re.findall(r"^  (\w+) = \{(.*)\},?$", entry, flags=re.M))
-    assert {"title", "author", "year"} <= set(fields)
-    assert re.fullmatch(r"20\d\d", fields["year"])
-
-
-@every
-def test_only_declared_inputs_are_read(name: str) -> None:
-    """Everything above ran on batches that raise for undeclared inputs; here, that they do raise."""
-    info = METHODS.get(name).info
-    guarded = batch_of(tiny_backbone(), PIXELS[:1], None, frozenset())
-    for need in info.needs:
-        with pytest.raises(UndeclaredNeedError, match="declares needs: nothing"):
-            getattr(guarded, need.value)
-    with pytest.raises(UndeclaredNeedError, match="out of a method's reach"):
-        _ = batch(name, labels=None).labels
-
-
 def test_class_specific_contexts_refuse_other_classes() -> None:
     from methods.coop import CoOpConfig
 
-    config = CoOpConfig(class_specific=True, n_ctx=4)
-    method = prepared("coop", config=config)
-    assert not method.info.is_open(config)
+    subject = Subject(METHODS.get("coop"), CoOpConfig(class_specific=True, n_ctx=4))
+    assert not subject.is_open
     with pytest.raises(ClosedVocabularyError, match="tied to its 3 training classes"):
-        logits_of(method, OTHERS)
+        subject.logits(subject.prepared(), OTHERS)
 
 
 # method -> settings of the published recipe, read from METHODS and APEX notes, not from the code under test

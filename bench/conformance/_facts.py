@@ -1,0 +1,84 @@
+"""Checks of what a method says about itself."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+from pydantic import ValidationError
+
+from bench.conformance._check import check, ensure
+from bench.conformance._subject import ANOTHER, WORLD, Subject
+from datasets_registry._registry import NAME_PATTERN
+from datasets_registry._types import EvalProtocol
+from methods._base import Family, MethodConfig, Needs, TrainableMethod, count_parameters
+
+CITATION_KEYS = {"title", "author", "year"}
+
+
+@check("Fill in every field of MethodInfo, and give the module a docstring.")
+def facts_are_complete(subject: Subject) -> None:
+    """Name, title, summary, family, needs and a docstring are there."""
+    info = subject.info
+    ensure(bool(NAME_PATTERN.fullmatch(info.name)), f"the name {info.name!r} must match {NAME_PATTERN.pattern!r}")
+    ensure(bool(info.title.strip()), "the title is empty")
+    ensure(info.summary.endswith("."), f"the summary {info.summary!r} is not a sentence that ends with a full stop")
+    ensure(isinstance(info.family, Family), f"family {info.family!r} is none of {', '.join(Family)}")
+    ensure(all(isinstance(need, Needs) for need in info.needs), f"needs {info.needs} are not all of type Needs")
+    ensure(bool(inspect.getdoc(inspect.getmodule(subject.method))), "its module has no docstring")
+
+
+@check("Give a BibTeX entry (@article, @inproceedings or @misc), a field a line: `  title = {...},`.")
+def citation_parses(subject: Subject) -> None:
+    """The citation is a BibTeX entry with title, author and year."""
+    entry = subject.info.citation.strip()
+    ensure(
+        bool(re.match(r"@(article|inproceedings|misc)\{(\w+),\n", entry)), f"it does not begin as one: {entry[:40]!r}"
+    )
+    ensure(entry.endswith("}") and entry.count("{") == entry.count("}"), "its braces do not match")
+    fields = dict(re.findall(r"^  (\w+) = \{(.*)\},?$", entry, flags=re.M))
+    ensure(set(fields) >= CITATION_KEYS, f"it lacks {', '.join(sorted(CITATION_KEYS - set(fields)))}")
+    ensure(bool(re.fullmatch(r"(19|20)\d\d", fields["year"])), f"its year is {fields['year']!r}")
+
+
+@check("Derive the config from MethodConfig, give each setting a description with the source of its default.")
+def settings_are_documented(subject: Subject) -> None:
+    """Each setting says what it is and where its default comes from, and survives being written as JSON."""
+    config = subject.info.config
+    ensure(issubclass(config, MethodConfig), f"{config.__name__} does not derive from MethodConfig")
+    for key, field in config.model_fields.items():
+        ensure(bool(field.description), f"the setting {key} has no description")
+    for protocol in EvalProtocol:
+        settled = subject.info.default_config(protocol)
+        again = config.model_validate(settled.model_dump(mode="json"))
+        ensure(again == settled, f"the settings for {protocol} change when they are written as JSON and read again")
+    try:
+        config.model_validate({"no_such_setting": 1})
+    except ValidationError:
+        return
+    ensure(False, "an unknown setting is accepted")
+
+
+@check("Name the published `recipes` of a TrainableMethod, each with its `source`; a training-free method has none.")
+def recipes_have_sources(subject: Subject) -> None:
+    """A method that is trained has recipes, each with the place where its values are printed."""
+    info = subject.info
+    ensure(subject.is_trained == bool(info.recipes), "recipes are for a TrainableMethod, and it needs at least one")
+    for protocol, recipe in info.recipes.items():
+        ensure(bool(recipe.source), f"the recipe for {protocol} has no source")
+    others = sorted(protocol for protocol in info.recipes if protocol is not EvalProtocol.FEW_SHOT)
+    if others:
+        ensure(info.open_vocabulary, f"it is tied to its classes, so a recipe for {others[0]} cannot be used")
+
+
+@check("Correct `parameter_count` and `parameters_per_shot`, and let `trainable` hold all that is learned.")
+def parameters_are_counted(subject: Subject) -> None:
+    """The stated number of learned values is the real one, for other classes and shots as well."""
+    for world in (WORLD, ANOTHER):
+        stated = subject.info.parameters(subject.backbone, subject.config, len(world.classes), world.shots)
+        method = subject.finished if world is WORLD else subject.trained(world)
+        case = f"{len(world.classes)} classes of {world.shots} shots"
+        ensure(method.learned_parameters() == stated, f"{method.learned_parameters()}, stated {stated}, at {case}")
+        if isinstance(method, TrainableMethod):
+            held = count_parameters(method.trainable)
+            ensure(held == stated, f"`trainable` holds {held}, stated {stated}, at {case}")
