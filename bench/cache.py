@@ -11,18 +11,36 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import CacheError, UsageError
-from bench.features import read_shard
+from bench.features import NAME_FILE, read_shard
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 @dataclass(frozen=True)
 class BackboneCache:
-    """Features of one backbone: the digest and precision in the folder's name, shards and bytes."""
+    """Features of one backbone.
+
+    Args:
+        name: of the folder: digest, precision, and what is kept if it is not image features.
+        slug: the backbone's name, empty where the folder does not say it.
+        shards: how many files.
+        bytes: how large they are together.
+    """
 
     name: str
+    slug: str
     shards: int
     bytes: int
+
+    @property
+    def precision(self) -> str:
+        """Arithmetic of the tower."""
+        return self.name.split("-")[1] if "-" in self.name else ""
+
+    @property
+    def kind(self) -> str:
+        """What is kept: features of images, of texts, or what an image tower projects to features."""
+        return self.name.split("-")[2] if self.name.count("-") > 1 else "image"
 
 
 def parse_size(text: str) -> int:
@@ -38,11 +56,24 @@ def info(folder: Path) -> list[BackboneCache]:
     root = folder / "features"
     if not root.is_dir():
         return []
+    places = sorted(p for p in root.iterdir() if p.is_dir())
+    slugs = {_digest(place): slug for place in places if (slug := _slug(place))}
     found = []
-    for place in sorted(p for p in root.iterdir() if p.is_dir()):
+    for place in places:
         sizes = [path.stat().st_size for path in place.glob("*.safetensors")]
-        found.append(BackboneCache(place.name, len(sizes), sum(sizes)))
+        found.append(BackboneCache(place.name, slugs.get(_digest(place), ""), len(sizes), sum(sizes)))
     return found
+
+
+def _digest(place: Path) -> str:
+    return place.name.partition("-")[0]
+
+
+def _slug(place: Path) -> str:
+    try:
+        return (place / NAME_FILE).read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""  # a folder from before it was named, or just being removed
 
 
 def damaged(folder: Path) -> list[Path]:

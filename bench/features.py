@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 ENCODE_BATCH = 32
 """Images per pass. Always this many, the last ones padded, so that a feature's bits do not depend on its neighbours."""
 
+NAME_FILE = "backbone.txt"
+"""In a backbone's folder: its slug."""
+
 _ADDRESS_BYTES = 16
 
 
@@ -77,6 +80,7 @@ class FeatureStore:
         if self.folder is not None:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
+                _name_folder(self.folder, backbone.slug)
             except OSError as error:
                 raise CacheError(
                     f"The feature cache {self.folder} cannot be created ({error.strerror}); give another --cache."
@@ -159,6 +163,12 @@ class FeatureStore:
             ) from error
         if self._budget is not None:
             self._budget.written(len(content))
+
+
+def _name_folder(folder: Path, slug: str) -> None:
+    """Say in the folder, whose name is a digest, which backbone it is for people."""
+    if not (folder / NAME_FILE).exists():
+        write_atomically(folder / NAME_FILE, f"{slug}\n".encode())
 
 
 def pack_shard(addresses: Sequence[bytes], features: Tensor) -> bytes:

@@ -13,7 +13,7 @@ from bench.errors import StoreLockedError, UsageError
 from bench.launch._protocol import DifficultyTask, Finished, Launcher, LaunchSummary, RunTask, Surroundings, Task
 from bench.record import RunStatus
 from bench.shards import RerunPolicy, Shards
-from bench.sweep import Axes, Plan, expand, local_weights, named_files, plan
+from bench.sweep import Axes, Plan, expand, local_weights, named_files, plan, shared_features
 
 INTERRUPTED = 130
 
@@ -61,6 +61,28 @@ def describe(made: Plan) -> str:
     measured = f", {len(made.difficulties)} difficulties to measure" if made.difficulties else ""
     left_out = f", {len(made.refused)} combinations left out" if made.refused else ""
     return f"{len(made.specs)} runs: {len(made.done)} done, {len(made.pending)} to do{retried}{measured}{left_out}"
+
+
+def say_plan(made: Plan, place: Place) -> None:
+    """The plan, and what its runs share, on standard error."""
+    nothing = not made.pending and not made.difficulties
+    remark(f"{describe(made)}{'; nothing to do' if nothing else ''}")
+    for line in describe_reuse(made, place):
+        remark(line)
+
+
+def describe_reuse(made: Plan, place: Place) -> list[str]:
+    """What the runs to do share, a line a backbone; nothing where only one run reads frozen features."""
+    lines = []
+    for one in shared_features(made.pending, place.cache_dir):
+        if one.readers > 1:
+            precision = "" if one.precision == "fp32" else f" in {one.precision}"
+            kept = f"; {one.kept_bytes / 2**20:.1f} MiB of them are kept from before" if one.kept_bytes else ""
+            lines.append(
+                f"{one.backbone}{precision}: frozen features of {one.datasets} datasets, computed once for "
+                f"{one.readers} of {one.runs} runs{kept}"
+            )
+    return lines
 
 
 def carry_out(made: Plan, place: Place, axes: Axes) -> LaunchSummary:

@@ -20,9 +20,19 @@ def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
     from bench.cli._print import print_rows, remark
 
     folder = opt.cache_folder(cache)
-    rows = [{"backbone": c.name, "shards": c.shards, "MiB": round(c.bytes / 2**20, 1)} for c in store.info(folder)]
+    rows = [
+        {
+            "backbone": c.slug,
+            "of": c.kind,
+            "precision": c.precision,
+            "folder": c.name,
+            "shards": c.shards,
+            "MiB": round(c.bytes / 2**20, 1),
+        }
+        for c in store.info(folder)
+    ]
     remark(f"{folder}: {sum(c.bytes for c in store.info(folder)) / 2**20:.1f} MiB")
-    print_rows(rows, ["backbone", "shards", "MiB"], as_json=as_json)
+    print_rows(rows, ["backbone", "of", "precision", "folder", "shards", "MiB"], as_json=as_json)
 
 
 @cache_app.command("verify")

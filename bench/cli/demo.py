@@ -28,7 +28,6 @@ def demo(
 ) -> None:
     """Run methods on eleven drawn datasets with the embedded backbone and build the report; no download."""
     from bench.cli import _sweep
-    from bench.cli._print import remark
     from bench.shards import RerunPolicy
     from bench.sweep import Axes, RecipeChoice
     from datasets_registry import DATASETS as REGISTERED
@@ -42,7 +41,7 @@ def demo(
     )
     place = _sweep.Place(runs, None, opt.cache_folder(cache), "cpu", jobs, runner, keep_branches=True)
     made = _sweep.make_plan(axes, place, RerunPolicy.FAILED)
-    remark(_sweep.describe(made))
+    _sweep.say_plan(made, place)
     summary = _sweep.carry_out(made, place, axes)
     failed = _sweep.failures(made, summary, runs)
     _sweep.say_failures(failed)

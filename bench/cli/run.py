@@ -52,7 +52,7 @@ def run(
     Example: etl-bench run -m coop,apex -d imagenet --protocol cross-dataset --targets eurosat,dtd,oxford_pets
     """
     from bench.cli import _sweep
-    from bench.cli._print import print_json, print_line, print_rows, remark
+    from bench.cli._print import print_json, print_line, print_rows
     from bench.shards import RerunPolicy
     from bench.sweep import Axes, RecipeChoice
     from datasets_registry._types import DrawRule, EvalProtocol
@@ -80,12 +80,11 @@ def run(
     made = _sweep.make_plan(axes, place, opt.parse_choice(RerunPolicy, rerun, "--rerun"))
     if dry_run:
         rows = [{"run_id": spec.run_id, "run": spec.label(), "backbone": spec.backbone} for spec in made.pending]
-        remark(_sweep.describe(made))
+        _sweep.say_plan(made, place)
         print_rows(rows, ["run_id", "run", "backbone"], as_json=as_json)
         return
 
-    nothing = not made.pending and not made.difficulties
-    remark(f"{_sweep.describe(made)}{'; nothing to do' if nothing else ''}")
+    _sweep.say_plan(made, place)
     summary = _sweep.carry_out(made, place, axes)
     failed = _sweep.failures(made, summary, runs)
     if as_json:

@@ -7,6 +7,7 @@ from bench.sweep._expand import Expansion, expand
 from bench.sweep._inputs import local_weights, named_files, support_lists
 from bench.sweep._plan import Plan, plan
 from bench.sweep._refusals import Refusal
+from bench.sweep._reuse import SharedFeatures, shared_features
 
 __all__ = [
     "IMAGENET_VARIANTS",
@@ -15,9 +16,11 @@ __all__ = [
     "Plan",
     "RecipeChoice",
     "Refusal",
+    "SharedFeatures",
     "expand",
     "local_weights",
     "named_files",
     "plan",
+    "shared_features",
     "support_lists",
 ]

@@ -13,8 +13,12 @@ from typer.testing import CliRunner
 from bench import cache
 from bench.atomic import write_atomically
 from bench.cli.app import app
+from bench.context import RunContext
 from bench.errors import CacheError, UsageError
 from bench.features import FeatureStore, address, pack_shard
+from bench.frozen_texts import FrozenTexts
+from bench.runner import shared_inputs
+from bench.sweep import Axes, expand, shared_features
 
 
 def fill(folder: Path, backbone: str, shards: int, rows: int = 8) -> list[Path]:
@@ -89,3 +93,31 @@ def test_sizes_are_read(text: str, size: int) -> None:
 def test_a_size_that_is_none_is_refused() -> None:
     with pytest.raises(UsageError, match="Size 'much' is not understood; write .* 500M or 20G"):
         cache.parse_size("much")
+
+
+def test_folders_say_which_backbone_they_are_for(tmp_path: Path) -> None:
+    backbone = tiny_backbone()
+    store = FeatureStore(backbone, tmp_path)
+    store.get([address("a", "c")], lambda _: torch.zeros(1, 3, 32, 32))
+    FrozenTexts(backbone.digest, tmp_path, "bf16")(["a"], lambda: torch.zeros(1, 4))
+    store.unprojected().get([address("a", "c")], lambda _: torch.zeros(1, 3, 32, 32))
+    found = {(one.slug, one.precision, one.kind) for one in cache.info(tmp_path)}
+    assert found == {
+        (backbone.slug, "fp32", "image"),
+        (backbone.slug, "bf16", "text"),
+        (backbone.slug, "fp32", "pooled"),
+    }
+
+
+def test_a_plan_says_what_its_runs_share(tmp_path: Path) -> None:
+    axes = Axes(
+        ["zero_shot", "clip_adapter", "vpt"], ["spectrum_basic", "spectrum_blur"], ["ViT-tiny.random"], seeds=(1, 2)
+    )
+    specs = expand(axes).specs
+    (cold,) = shared_features(specs, tmp_path)
+    assert (cold.backbone, cold.precision, cold.datasets) == ("ViT-tiny.random", "fp32", 2)
+    assert (cold.readers, cold.runs, cold.kept_bytes) == (6, 10, 0)
+    shared_inputs("ViT-tiny.random", RunContext(cache_dir=tmp_path)).backbone.encode_texts(["a"])
+    (warm,) = shared_features(specs, tmp_path)
+    assert warm.kept_bytes > 0
+    assert shared_features([], tmp_path) == []

@@ -1,0 +1,58 @@
+"""What the runs of a plan share, told before it starts: frozen features are computed once, whoever asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import cache
+from bench.spec import ExperimentSpec
+
+
+@dataclass(frozen=True)
+class SharedFeatures:
+    """The frozen features of one backbone in a plan.
+
+    Args:
+        backbone: slug.
+        precision: arithmetic of the tower.
+        datasets: how many datasets' images go through it.
+        readers: runs that read its features of images or of plain class texts.
+        runs: all runs on it.
+        kept_bytes: of its features that the cache holds already.
+    """
+
+    backbone: str
+    precision: str
+    datasets: int
+    readers: int
+    runs: int
+    kept_bytes: int
+
+
+def shared_features(specs: Sequence[ExperimentSpec], cache_dir: Path | None) -> list[SharedFeatures]:
+    """What runs share, by backbone and precision, in the order of the runs.
+
+    Args:
+        specs: what is to run.
+        cache_dir: the cache, or None if nothing is kept.
+    """
+    from methods import Needs, get_method
+
+    kept = [] if cache_dir is None else cache.info(cache_dir)
+    groups: dict[tuple[str, str], list[ExperimentSpec]] = {}
+    for spec in specs:
+        groups.setdefault((spec.backbone, spec.precision), []).append(spec)
+    frozen = {Needs.FEATURES, Needs.POOLED}
+    return [
+        SharedFeatures(
+            backbone=backbone,
+            precision=precision,
+            datasets=len({name for spec in group for name in (spec.dataset, *spec.targets)}),
+            readers=sum(bool(get_method(spec.method).info.needs & frozen) for spec in group),
+            runs=len(group),
+            kept_bytes=sum(one.bytes for one in kept if one.slug == backbone and one.precision == precision),
+        )
+        for (backbone, precision), group in groups.items()
+    ]
