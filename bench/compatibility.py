@@ -10,12 +10,12 @@ from methods._precision import Precision
 
 def why_not(method: MethodInfo, backbone: BackboneSpec, precision: str = Precision.FP32) -> str | None:
     """The reason why a method cannot run on a backbone, with the remedy; None if it can."""
-    if precision == Precision.FP16 and (method.learns_text or Needs.PIXELS in method.needs):
+    if precision == Precision.FP16 and (method.learns_text or method.needs & {Needs.PIXELS, Needs.HIDDEN}):
         return "gradients through a tower underflow in fp16; use --precision bf16, or fp32."
     if backbone.imported:
         if precision != Precision.FP32:
             return f"imported features are given, not computed in {precision}; use --precision fp32."
-        if method.needs & {Needs.PIXELS, Needs.POOLED}:
+        if method.needs & {Needs.PIXELS, Needs.POOLED, Needs.HIDDEN}:
             return "it reads images, and imported features have none; use a method that needs features only."
         if method.learns_text:
             return "it learns texts, and imported features bring no text tower; use a method with plain class texts."

@@ -8,6 +8,9 @@ from pathlib import Path
 DEFAULT_LIMIT = 20 * 2**30
 """Bytes of features kept before the least recently used make room."""
 
+HIDDEN_LIMIT = 8 * 2**30
+"""Bytes of that which hidden states may take: some fourteen thousand images on ViT-B/16, each a third of its cost."""
+
 
 @dataclass(frozen=True)
 class RunContext:
@@ -22,6 +25,8 @@ class RunContext:
         files: files that specs name by their digest, such as support lists.
         cache_limit: bytes that `cache_dir` may take before what was used least recently makes room.
         keep_branches: whether the two sides of an ensemble are stored with its predictions.
+        hidden_limit: bytes of `cache_dir` that hidden states of the image tower may take; 0 keeps none. None:
+            `HIDDEN_LIMIT` on the CPU, 0 on a GPU, which runs the blocks about as fast as it reads what they give.
     """
 
     data_root: Path | None = None
@@ -32,3 +37,11 @@ class RunContext:
     files: dict[str, Path] = field(default_factory=dict)
     cache_limit: int = DEFAULT_LIMIT
     keep_branches: bool = False
+    hidden_limit: int | None = None
+
+    @property
+    def hidden_bytes(self) -> int:
+        """`hidden_limit`, settled for the device."""
+        if self.hidden_limit is not None:
+            return self.hidden_limit
+        return HIDDEN_LIMIT if self.device == "cpu" else 0

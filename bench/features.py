@@ -44,6 +44,11 @@ def address(image_digest: str, view_key: str) -> bytes:
     return hashlib.sha256(f"{image_digest}|{view_key}".encode()).digest()[:_ADDRESS_BYTES]
 
 
+def padded(pixels: Tensor) -> Tensor:
+    """The images, filled up with empty ones to `ENCODE_BATCH`."""
+    return torch.cat([pixels, pixels.new_zeros(ENCODE_BATCH - len(pixels), *pixels.shape[1:])])
+
+
 class FeatureStore:
     """Frozen features of one backbone, in memory and, with a folder, on disk.
 
@@ -120,10 +125,8 @@ class FeatureStore:
 
     def _encode(self, pixels: Tensor) -> Tensor:
         n = len(pixels)
-        if n < ENCODE_BATCH:
-            pixels = torch.cat([pixels, pixels.new_zeros(ENCODE_BATCH - n, *pixels.shape[1:])])
         with torch.no_grad():
-            features = self.backbone.encode_image(pixels.to(self.backbone.device), project=self.project)[:n]
+            features = self.backbone.encode_image(padded(pixels).to(self.backbone.device), project=self.project)[:n]
         self.backbone.passes.image -= ENCODE_BATCH - n  # padding is no image
         return features.float().cpu()
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.features import FeatureStore, address
+from bench.hidden_states import HiddenStates
 from bench.views import CENTER_VIEW, View, render, to_pixels, view_params
 from datasets_registry._feature_bundle import FeatureRows
 from datasets_registry._types import Images, Sample
@@ -48,11 +49,20 @@ class RenderedViews:
 
 
 class Inputs:
-    """All that runs of one backbone share in one process: rendered views and frozen features."""
+    """All that runs of one backbone share in one process: rendered views, frozen features and hidden states.
 
-    def __init__(self, backbone: Backbone, features: FeatureStore) -> None:
+    Args:
+        backbone: the untouched towers.
+        features: their store.
+        hidden: gives the store of hidden states before a block; None keeps none of them.
+    """
+
+    def __init__(
+        self, backbone: Backbone, features: FeatureStore, hidden: Callable[[int], HiddenStates] | None = None
+    ) -> None:
         self.backbone = backbone
         self._features = features
+        self._hidden = cache(hidden or partial(HiddenStates, backbone))
         self._rendered = RenderedViews()
 
     def pixels(self, images: Images, samples: Sequence[Sample], view: View) -> Tensor:
@@ -71,17 +81,40 @@ class Inputs:
         """What the frozen tower projects to features, `(n, width)`, on the backbone's device."""
         return self._stored(self._pooled, images, samples, view)
 
+    def hidden(
+        self, images: Images, samples: Sequence[Sample], view: View, first: int, *, again: bool = True
+    ) -> Tensor:
+        """Tokens before block `first` of the frozen image tower, `(n, tokens, width)`, on the backbone's device.
+
+        `again` says that these views are asked for more than once, and so worth keeping.
+        """
+        if first == 0 or not again:
+            return self.backbone.image_hidden(self.pixels(images, samples, view), first)
+        return self._hidden(first).get(*self._addressed(images, samples, view))
+
     @cached_property
     def _pooled(self) -> FeatureStore:
         return self._features.unprojected()
 
     def _stored(self, store: FeatureStore, images: Images, samples: Sequence[Sample], view: View) -> Tensor:
+        return store.get(*self._addressed(images, samples, view)).to(self.backbone.device)
+
+    def _addressed(
+        self, images: Images, samples: Sequence[Sample], view: View
+    ) -> tuple[list[bytes], Callable[[Sequence[int]], Tensor]]:
+        """Where the views are kept, and how to render some of them."""
         addresses = [address(images.digest(s.key), view.key) for s in samples]
-        found = store.get(addresses, lambda some: self.pixels(images, [samples[i] for i in some], view))
-        return found.to(self.backbone.device)
+        return addresses, lambda some: self.pixels(images, [samples[i] for i in some], view)
 
     def training_batches(
-        self, images: Images, samples: Sequence[Sample], needs: frozenset[Needs], view: View, other: View
+        self,
+        images: Images,
+        samples: Sequence[Sample],
+        needs: frozenset[Needs],
+        view: View,
+        other: View,
+        *,
+        again: bool,
     ) -> Callable[[Tensor], Batch]:
         """A function from indices to labelled batches of one epoch; features of the epoch are fetched at once.
 
@@ -91,11 +124,18 @@ class Inputs:
             needs: what the method declared.
             view: that the epoch shows.
             other: the view behind `Batch.other_view`.
+            again: whether a later epoch shows this view as well; only then are its hidden states kept.
         """
         labels = torch.tensor([s.label for s in samples], device=self.backbone.device)
         features = cache(partial(self.features, images, samples, view))
         pooled = cache(partial(self.pooled, images, samples, view))
         other_view = cache(partial(self.features, images, samples, other))
+        fill = cache(lambda first: self._hidden(first).fill(*self._addressed(images, samples, view)))
+
+        def hidden(chosen: Sequence[Sample], first: int) -> Tensor:
+            if again and first:
+                fill(first)
+            return self.hidden(images, chosen, view, first, again=again)
 
         def batch(indices: Tensor) -> Batch:
             chosen = [samples[i] for i in indices.tolist()]
@@ -105,6 +145,7 @@ class Inputs:
                 pooled=lambda: pooled()[indices],
                 pixels=lambda: self.pixels(images, chosen, view),
                 other_view=lambda: other_view()[indices],
+                hidden=partial(hidden, chosen),
                 needs=needs,
             )
 
@@ -121,5 +162,6 @@ class Inputs:
                 features=partial(self.features, images, chosen, CENTER_VIEW),
                 pooled=partial(self.pooled, images, chosen, CENTER_VIEW),
                 pixels=partial(self.pixels, images, chosen, CENTER_VIEW),
+                hidden=partial(self.hidden, images, chosen, CENTER_VIEW),
                 needs=needs,
             )

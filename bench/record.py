@@ -51,9 +51,11 @@ class Cost(_Frozen):
     eval_seconds: float
     steps: int = Field(description="optimiser steps")
     peak_memory_bytes: int = Field(description="peak resident set of the process so far (CPU) or peak allocated (CUDA)")
-    image_passes: int = Field(description="images pushed through the untouched image tower by this run")
-    prompted_image_passes: int = Field(description="images pushed through a changed image tower")
-    text_passes: int = Field(description="class texts pushed through the text tower")
+    image_passes: float = Field(
+        description="images pushed through the untouched image tower by this run; some of its blocks count by share"
+    )
+    prompted_image_passes: float = Field(description="images pushed through a changed image tower, or a share of it")
+    text_passes: float = Field(description="class texts pushed through the text tower, or a share of it")
 
 
 class Provenance(_Frozen):

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from fractions import Fraction
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +24,7 @@ from bench.errors import StaleSpecError
 from bench.evaluation import evaluate
 from bench.features import FeatureStore
 from bench.frozen_texts import FrozenTexts
+from bench.hidden_states import HiddenStates
 from bench.inputs import Inputs
 from bench.record import Cost, DifficultyRecord, Predictions, RunError, RunRecord, RunStatus, Score
 from bench.seeding import stream
@@ -85,9 +87,9 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
             eval_seconds=clock.seconds["eval"],
             steps=trained.steps if trained else 0,
             peak_memory_bytes=_peak_memory(backbone),
-            image_passes=after[0] - before[0],
-            prompted_image_passes=after[1] - before[1],
-            text_passes=after[2] - before[2],
+            image_passes=float(after[0] - before[0]),
+            prompted_image_passes=float(after[1] - before[1]),
+            text_passes=float(after[2] - before[2]),
         ),
         provenance=provenance.collect(
             method=spec.method,
@@ -157,18 +159,26 @@ def measure_difficulty(backbone: str, dataset: str, context: RunContext) -> list
 
 
 @lru_cache(maxsize=2)
-def _inputs(spec: BackboneSpec, device: str, precision: Precision, cache_dir: Path | None, cache_limit: int) -> Inputs:
+def _inputs(
+    spec: BackboneSpec,
+    device: str,
+    precision: Precision,
+    cache_dir: Path | None,
+    cache_limit: int,
+    hidden_limit: int,
+) -> Inputs:
     backbone = load_backbone(spec, device=device, precision=precision)
     budget = None if cache_dir is None else Budget(cache_dir, cache_limit)
     backbone.text_memory = FrozenTexts(backbone.digest, cache_dir, precision, budget=budget)
-    return Inputs(backbone, FeatureStore(backbone, cache_dir, precision, budget=budget))
+    hidden = partial(HiddenStates, backbone, folder=cache_dir, limit=hidden_limit, precision=precision, budget=budget)
+    return Inputs(backbone, FeatureStore(backbone, cache_dir, precision, budget=budget), hidden)
 
 
 def shared_inputs(slug: str, context: RunContext, precision: Precision = Precision.FP32) -> Inputs:
     """Backbone, features and rendered views, loaded once in this process."""
     path = context.weights.get(slug)
     spec = parse_backbone(slug if path is None else f"{slug.partition('.')[0]}={path}")
-    return _inputs(spec, context.device, precision, context.cache_dir, context.cache_limit)
+    return _inputs(spec, context.device, precision, context.cache_dir, context.cache_limit, context.hidden_bytes)
 
 
 @lru_cache(maxsize=32)
@@ -246,7 +256,7 @@ def _train(method: Method[Any], spec: ExperimentSpec, task: FewShotTask, inputs:
     def batches_of(epoch: int) -> Callable[[Tensor], Batch]:
         # the other view is the next epoch's: as random, and wanted anyway
         view, other = (views_for_epoch(recipe, spec.seed, e) for e in (epoch, epoch + 1))
-        return inputs.training_batches(support.images, support.samples, needs, view, other)
+        return inputs.training_batches(support.images, support.samples, needs, view, other, again=recipe.repeats_views)
 
     return fit(
         method,
@@ -279,7 +289,7 @@ def _positions(samples: tuple[Sample, ...], labels: set[int]) -> list[int]:
     return [i for i, sample in enumerate(samples) if sample.label in labels]
 
 
-def _passes(backbone: Backbone) -> tuple[int, int, int]:
+def _passes(backbone: Backbone) -> tuple[Fraction, Fraction, Fraction]:
     return backbone.passes.image, backbone.passes.prompted_image, backbone.passes.text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property, wraps
 from typing import Any, Concatenate, ParamSpec
 
@@ -16,12 +17,14 @@ from datasets_registry._types import ClassSet
 from methods._backbone_names import BackboneSpec
 from methods._blocks import BlockView
 from methods._demo import DEMO_ARCH, DEMO_TAG, demo_state_dict
+from methods._image_towers import wrap_image_tower
 from methods._precision import Precision
 from methods._prompts import TextPrompts, TokenizedTexts, frozen_prompts
 from methods._readers import read_image, read_texts
 from methods._text import TextHook, TextTower
+from methods._text_prefix import TextHidden, continue_text_tower, text_hidden
 from methods._tokens import tokenize
-from methods._vision import BlockHook, run_image_tower, wrap_image_tower
+from methods._vision import BlockHook, continue_image_tower, hidden_states, run_image_tower
 from methods._weights import build_model, load_pretrained, load_state, read_weights
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -55,11 +58,11 @@ def in_precision(forward: Callable[Concatenate[Backbone, P], Tensor]) -> Callabl
 
 @dataclass
 class Passes:
-    """How often the towers ran; the runner reads differences."""
+    """How often the towers ran; the runner reads differences. A part of a tower counts by its share of the blocks."""
 
-    image: int = 0
-    prompted_image: int = 0
-    text: int = 0
+    image: Fraction = Fraction(0)
+    prompted_image: Fraction = Fraction(0)
+    text: Fraction = Fraction(0)
 
 
 @dataclass
@@ -158,6 +161,26 @@ class Backbone:
             self.image_tower, pixels, prompts=prompts, before_block=before_block, blocks=blocks, project=project
         )
 
+    @in_precision
+    def image_hidden(self, pixels: Float[Tensor, "batch 3 h w"], first: int) -> Float[Tensor, "batch tokens width"]:
+        """Tokens in front of block `first` (from 0) of the untouched tower, without gradients."""
+        self.passes.image += Fraction(first, self.vision_depth or 1) * len(pixels)
+        with torch.no_grad():
+            return hidden_states(self.image_tower, pixels, first)
+
+    @in_precision
+    def continue_image(
+        self,
+        hidden: Float[Tensor, "batch tokens width"],
+        first: int,
+        *,
+        prompts: Sequence[Tensor] = (),
+        blocks: Sequence[BlockView] = (),
+    ) -> Float[Tensor, "batch all_tokens width"]:
+        """Tokens behind the last block, from those before block `first`; see `continue_image_tower`."""
+        self.passes.prompted_image += Fraction(self.vision_depth - first, self.vision_depth) * len(hidden)
+        return continue_image_tower(self.image_tower, hidden, first, prompts=prompts, blocks=blocks)
+
     def tokenized(self, texts: Sequence[str]) -> TokenizedTexts:
         """Texts as tokens and embeddings, cut behind the longest one."""
         tokens = tokenize(texts, self.text_tower.context_length).to(self.device)
@@ -178,6 +201,21 @@ class Backbone:
         """Text features of prompts, unnormalised; see `TextTower.encode`."""
         self.passes.text += len(prompts)
         return self.text_tower.encode(prompts, deep=deep, blocks=blocks, before_block=before_block, project=project)
+
+    def text_hidden(self, prompts: TextPrompts, first: int) -> TextHidden:
+        """Hidden states of plain texts in front of block `first`, without gradients; see `_text_prefix.text_hidden`."""
+        with self.precision.arithmetic(self.device):
+            hidden = text_hidden(self.text_tower, prompts, first)
+        self.passes.text += Fraction(hidden.first, self.text_depth) * len(prompts)
+        return hidden
+
+    @in_precision
+    def continue_text(
+        self, hidden: TextHidden, *, tokens: Sequence[Tensor] = (), blocks: Sequence[BlockView] = ()
+    ) -> Float[Tensor, "n_cls dim"]:
+        """Text features from hidden states on, unnormalised; see `continue_text_tower`."""
+        self.passes.text += Fraction(self.text_depth - hidden.first, self.text_depth) * len(hidden.prompts)
+        return continue_text_tower(self.text_tower, hidden, tokens=tokens, blocks=blocks)
 
     @in_precision
     def encode_prompts_each(

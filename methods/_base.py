@@ -39,6 +39,7 @@ class Needs(StrEnum):
 
     FEATURES = "features"
     POOLED = "pooled"
+    HIDDEN = "hidden"
     PIXELS = "pixels"
     OTHER_VIEW = "other_view"
 
@@ -69,6 +70,7 @@ class Batch:
         pooled: gives what the frozen tower projects to those features, `(batch, width)`; None where nobody can ask.
         pixels: gives the preprocessed images `(batch, 3, h, w)` of these very views.
         other_view: gives the frozen tower's features of another view of the same images; None outside training.
+        hidden: gives the frozen tower's tokens before a block, `(batch, tokens, width)`; None where nobody can ask.
         needs: what the method declared.
     """
 
@@ -80,6 +82,7 @@ class Batch:
         pixels: Callable[[], Tensor],
         pooled: Callable[[], Tensor] | None = None,
         other_view: Callable[[], Tensor] | None = None,
+        hidden: Callable[[int], Tensor] | None = None,
         needs: frozenset[Needs],
     ) -> None:
         self._labels = labels
@@ -88,15 +91,19 @@ class Batch:
             self._sources[Needs.POOLED] = pooled
         if other_view is not None:
             self._sources[Needs.OTHER_VIEW] = other_view
+        self._hidden = hidden
         self._needs = needs
-        self._values: dict[Needs, Tensor] = {}
+        self._values: dict[Needs | int, Tensor] = {}
 
-    def _get(self, need: Needs) -> Tensor:
+    def _declared(self, need: Needs) -> None:
         if need not in self._needs:
             allowed = ", ".join(sorted(self._needs)) or "nothing"
             raise UndeclaredNeedError(
                 f"Batch.{need} was read, but the method declares needs: {allowed}. Add it to info.needs."
             )
+
+    def _get(self, need: Needs) -> Tensor:
+        self._declared(need)
         if need not in self._sources:
             raise UndeclaredNeedError(f"Batch.{need} was read where images have none, such as at evaluation.")
         if need not in self._values:
@@ -119,6 +126,15 @@ class Batch:
     def pooled(self) -> Float[Tensor, "batch width"]:
         """What the frozen tower's last layer projects to `features`, for these views."""
         return self._get(Needs.POOLED)
+
+    def hidden(self, first: int) -> Float[Tensor, "batch tokens width"]:
+        """Tokens of these views in front of block `first` (from 0) of the frozen tower; 0 gives the embedded image."""
+        self._declared(Needs.HIDDEN)
+        if first not in self._values:
+            if self._hidden is None:
+                raise UndeclaredNeedError("Batch.hidden was read where images have none.")
+            self._values[first] = self._hidden(first)
+        return self._values[first]
 
     @property
     def pixels(self) -> Float[Tensor, "batch 3 h w"]:
@@ -176,6 +192,8 @@ class MethodInfo:
         needs_validation: whether `calibrate` has to be called with the few validation images.
         learns_text: whether it runs the text tower on anything but plain class texts.
         text_teacher: whether class texts given in place of the template guide what it learns, although it learns texts.
+        frozen_blocks: `(backbone, config)` -> leading image blocks that it leaves as they are, where it reads
+            `Batch.hidden` of the next; None where it does not.
     """
 
     name: str
@@ -195,6 +213,7 @@ class MethodInfo:
     needs_validation: bool = False
     learns_text: bool = False
     text_teacher: bool = False
+    frozen_blocks: Callable[[Backbone, Any], int] | None = None
 
     def parameters(self, backbone: Backbone, config: Any, n_classes: int, shots: int) -> int:
         """Trainable parameters of a run."""

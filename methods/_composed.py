@@ -12,6 +12,8 @@ from torch import Tensor
 from datasets_registry._types import ClassSet
 from methods._base import Batch, Classifier, MethodConfig, SupportView, TrainableMethod, cosine_logits
 from methods._parts import Parts
+from methods._prompts import frozen_prompts
+from methods._text_prefix import TextHidden
 
 ConfigT = TypeVar("ConfigT", bound=MethodConfig)
 
@@ -27,6 +29,7 @@ class TwoTowerMethod(TrainableMethod[ConfigT]):
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         self._frozen: dict[tuple[ClassSet, str], Tensor] = {}
+        self._hidden: dict[tuple[ClassSet, str, int], TextHidden] = {}
 
     @abstractmethod
     def text_features(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
@@ -42,6 +45,14 @@ class TwoTowerMethod(TrainableMethod[ConfigT]):
         if key not in self._frozen:
             self._frozen[key] = self.backbone.class_texts(classes, template)
         return self._frozen[key]
+
+    def frozen_text_hidden(self, classes: ClassSet, template: str, first: int) -> TextHidden:
+        """Hidden states of plain class texts before text block `first`; computed once per class list and template."""
+        key = (classes, template, first)
+        if key not in self._hidden:
+            prompts = frozen_prompts(self.backbone.tokenized(classes.texts(template)))
+            self._hidden[key] = self.backbone.text_hidden(prompts, first)
+        return self._hidden[key]
 
     def classifier(self, classes: ClassSet) -> Classifier:
         text = self.text_features(classes)

@@ -93,23 +93,30 @@ def prefix_states(
     return states
 
 
+def packed_rows(suffix: Float[Tensor, "n_cls n_suffix width"], packing: Packing) -> Float[Tensor, "rows length width"]:
+    """Suffixes from the padded layout in rows."""
+    return suffix.flatten(0, 1)[packing.source]
+
+
 def run_packed(
-    suffix: Float[Tensor, "n_cls n_suffix width"],
+    x: Float[Tensor, "rows length width"],
     packing: Packing,
     states: Sequence[tuple[Tensor, Tensor]],
     blocks: Sequence[BlockView],
-) -> Float[Tensor, "n_each n_cls width"]:
-    """Hidden states of each class's end-of-text behind the last block, for each prefix.
+    *,
+    pooled: bool = True,
+) -> Tensor:
+    """Hidden states of each class's end-of-text behind the last block, for each prefix: `(n_each, n_cls, width)`.
 
-    Suffixes enter block 0 once, whatever the number of prefixes: up to there none has seen its prefix.
+    Suffixes enter the first block once, whatever the number of prefixes: up to there none has seen its prefix.
 
     Args:
-        suffix: embedded suffixes with positions, padded layout.
-        packing: of their lengths.
+        x: embedded suffixes with positions, or hidden states of them, in rows.
+        packing: of the suffixes' lengths.
         states: keys and values of the prefixes by block.
-        blocks: of the tower.
+        blocks: of the tower, as many as `states`; at least one.
+        pooled: False gives all positions behind the last of these blocks, `(n_each * rows, length, width)`.
     """
-    x = suffix.flatten(0, 1)[packing.source]
     n_rows, length = packing.source.shape
     n_each, _, n_prefix, _ = states[0][0].shape
     sees = torch.cat([packing.sees.new_ones(n_rows, length, n_prefix), packing.sees], dim=2)[:, None]
@@ -123,8 +130,8 @@ def run_packed(
         k = torch.cat([prefix_k.repeat_interleave(n_rows, dim=0), k], dim=2)
         v = torch.cat([prefix_v.repeat_interleave(n_rows, dim=0), v], dim=2)
         attended = join_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=sees))
-        if i + 1 == len(blocks):
+        if pooled and i + 1 == len(blocks):
             # only the end-of-text positions of the last block are ever read
             return finish_block(block, x[row, place], attended[row, place])
         x = finish_block(block, x, attended)
-    raise ValueError("a text tower has at least one block")
+    return x

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from datasets_registry._errors import BenchError
 from methods._blocks import BlockView, causal_mask, finish_block, join_heads, split_heads
+from methods._image_towers import ImageTower
 from methods._packed import prefix_states
 from methods._prompts import TextPrompts
 from methods._text import TextTower
-from methods._vision import ImageTower, image_views
+from methods._vision import image_views
 
 
 def read_image(

@@ -77,6 +77,11 @@ class Recipe(BaseModel):
         """The recipe with its epochs settled for that many shots, so that equal trainings are equal recipes."""
         return self.model_copy(update={"epochs": self.epochs_for(shots), "epochs_by_shots": {}})
 
+    @property
+    def repeats_views(self) -> bool:
+        """Whether an image is shown again as it was in an earlier epoch."""
+        return not self.augment or self.views > 0
+
     def on_stored_features(self) -> Recipe:
         """The recipe where an image has one stored feature and no views: no augmentation, and a name that says so."""
         return self.model_copy(update={"augment": False, "views": 0, "name": f"{self.name}, stored features"})

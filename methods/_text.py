@@ -28,7 +28,7 @@ from methods._blocks import (
     split_heads,
     view_block,
 )
-from methods._packed import pack, prefix_states, run_packed
+from methods._packed import pack, packed_rows, prefix_states, run_packed
 from methods._prompts import TextPrompts
 
 TextHook = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -105,7 +105,7 @@ class TextTower:
             rows: suffixes that run at once, where the blocks are the tower's own. Others may draw random numbers, which
                 running them again in backward would draw anew.
         """
-        self._check(prompts, deep, before_block)
+        self.check(prompts, deep, before_block)
         at_once = len(prompts) if blocks else rows
         n_prefix, blocks = prompts.prefix.shape[0], blocks or self.views
         prefix = (prompts.prefix + self.modules.positional_embedding[:n_prefix])[None]
@@ -123,7 +123,7 @@ class TextTower:
 
         A prefix runs once an image and the suffixes enter block 0 once a class; `rows` (image, class) pairs at a time.
         """
-        self._check(prompts, (), None)
+        self.check(prompts)
         prefixes = prefixes + self.modules.positional_embedding[: prefixes.shape[1]]
         n_images = max(1, rows // len(prompts))
         features = []
@@ -171,7 +171,8 @@ class TextTower:
     ) -> Float[Tensor, "n_each n_cls width"]:
         """States of the pooled positions behind the last block, from the keys and values of the prefixes."""
         positions = self.modules.positional_embedding[prompts.prefix.shape[0] : prompts.longest]
-        return run_packed(prompts.suffix + positions, pack(prompts.lengths, prompts.suffix.shape[1]), states, blocks)
+        packing = pack(prompts.lengths, prompts.suffix.shape[1])
+        return run_packed(packed_rows(prompts.suffix + positions, packing), packing, states, blocks)
 
     def _run(
         self,
@@ -241,7 +242,7 @@ class TextTower:
         before_block: TextHook | None = None,
     ) -> Float[Tensor, "n_cls dim"]:
         """The same features the long way: every class padded to the full context, every position in every block."""
-        self._check(prompts, deep, before_block)
+        self.check(prompts, deep, before_block)
         n_cls, n_prefix = len(prompts), prompts.prefix.shape[0]
         x = torch.cat([prompts.prefix.expand(n_cls, -1, -1), prompts.suffix], dim=1)
         pad = self.modules.token_embedding.weight[0]
@@ -269,7 +270,8 @@ class TextTower:
         pooled = x[torch.arange(n_cls, device=x.device), pooled_at]
         return self.project(self.modules.ln_final(pooled))
 
-    def _check(self, prompts: TextPrompts, deep: Sequence[Tensor], before_block: TextHook | None) -> None:
+    def check(self, prompts: TextPrompts, deep: Sequence[Tensor] = (), before_block: TextHook | None = None) -> None:
+        """Raise BenchError for prompts that do not fit the context, or changes that do not fit the tower."""
         if before_block is not None and self.cls_embedding is not None:
             raise BenchError(
                 "This text tower ends with a class token, so no tokens can be exchanged inside it; choose a CLIP."

@@ -7,7 +7,8 @@ VLM-MultiModalAdapter `trainers/mmadapter.py`, `clip/gsl.py`. With x the input o
 
 The scale of 0.001 holds in the forward pass and for what flows back into x; the adapters' own gradients are not scaled.
 All layers start kaiming-normal with zero biases, so the start is nearly, not exactly, the frozen model. One generic
-template for every dataset. Adapted blocks are counted from the end, so that the towers' blocks pair up.
+template for every dataset. Adapted blocks are counted from the end, so that the towers' blocks pair up. The blocks
+before them are the frozen model's: texts go through them once a class list, images by `Batch.hidden`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from methods._base import Batch, Family, MethodConfig, MethodInfo, Needs, Suppor
 from methods._blocks import BlockView
 from methods._composed import GENERIC_TEMPLATE, TwoTowerMethod
 from methods._parts import Scaled, kaiming_linear
-from methods._prompts import frozen_prompts
 from methods._recipe import Recipe, Warmup
 from methods._registry import register_method
 from methods._vision import image_views
@@ -39,6 +39,10 @@ class MMAConfig(MethodConfig):
     )
     hidden: int = Field(32, ge=1, description="inner width; 32, MMA scripts")
     scale: float = Field(0.001, gt=0, description="of what an adapter adds; 0.001, MMA scripts")
+
+    def blocks_on(self, text_blocks: int, image_blocks: int) -> int:
+        """Adapted blocks of towers of that many."""
+        return min(self.blocks, text_blocks, image_blocks)
 
 
 class Adapters(nn.Module):
@@ -99,12 +103,13 @@ class MMA(TwoTowerMethod[MMAConfig]):
   year = {2024}
 }""",
         config=MMAConfig,
-        needs=frozenset({Needs.PIXELS}),
+        needs=frozenset({Needs.HIDDEN}),
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
+        frozen_blocks=lambda b, c: b.vision_depth - c.blocks_on(b.text_depth, b.vision_depth),
         parameter_count=lambda b, c, n: (
-            min(c.blocks, b.text_depth, b.vision_depth)
+            c.blocks_on(b.text_depth, b.vision_depth)
             * (
                 2 * c.hidden * (b.text_width + b.vision_width)
                 + b.text_width
@@ -129,14 +134,17 @@ class MMA(TwoTowerMethod[MMAConfig]):
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         b = self.backbone
-        n = min(self.config.blocks, b.text_depth, len(image_views(b.image_tower)))
+        image_views(b.image_tower)  # refuse a tower without such blocks before any training
+        n = self.config.blocks_on(b.text_depth, b.vision_depth)
         self.trainable = Adapters(n, b.text_width, b.vision_width, self.config, self.generator).to(b.device)
+        self.first_text, self.first_image = b.text_depth - n, b.vision_depth - n
 
     def text_features(self, classes: ClassSet) -> Tensor:
         part, views = self.trainable, self.backbone.text_tower.views
-        prompts = frozen_prompts(self.backbone.tokenized(classes.texts(GENERIC_TEMPLATE)))
-        return self.backbone.encode_prompts(prompts, blocks=part.views(views, part.text_down, part.text_up))
+        hidden = self.frozen_text_hidden(classes, GENERIC_TEMPLATE, self.first_text)
+        return self.backbone.continue_text(hidden, blocks=part.views(views, part.text_down, part.text_up))
 
     def image_features(self, batch: Batch) -> Tensor:
-        part, views = self.trainable, image_views(self.backbone.image_tower)
-        return self.backbone.encode_image(batch.pixels, blocks=part.views(views, part.image_down, part.image_up))
+        part, tower, first = self.trainable, self.backbone.image_tower, self.first_image
+        blocks = part.views(image_views(tower), part.image_down, part.image_up)
+        return tower.project(tower.pool(self.backbone.continue_image(batch.hidden(first), first, blocks=blocks), 0))

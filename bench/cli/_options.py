@@ -157,20 +157,28 @@ def cache_folder(given: Path | None) -> Path:
 
 
 def cache_limit() -> int:
-    """Bytes that the cache may take: `ETL_BENCH_CACHE_LIMIT`, such as 500M or 20G, or the default.
-
-    Raises:
-        UsageError: for a size that is not understood.
-    """
-    from bench.cache import parse_size
+    """Bytes that the cache may take: `ETL_BENCH_CACHE_LIMIT`, such as 500M or 20G, or the default."""
     from bench.context import DEFAULT_LIMIT
+
+    given = _size_of("ETL_BENCH_CACHE_LIMIT")
+    return DEFAULT_LIMIT if given is None else given
+
+
+def hidden_limit() -> int | None:
+    """Bytes of the cache that hidden states may take: `ETL_BENCH_HIDDEN_LIMIT`, or None for the device's default."""
+    return _size_of("ETL_BENCH_HIDDEN_LIMIT")
+
+
+def _size_of(variable: str) -> int | None:
+    """A size from the environment, None where it is not set; raises UsageError for one that is not understood."""
+    from bench.cache import parse_size
     from bench.errors import UsageError
 
-    given = os.environ.get("ETL_BENCH_CACHE_LIMIT")
+    given = os.environ.get(variable)
     try:
-        return DEFAULT_LIMIT if not given else parse_size(given)
+        return None if not given else parse_size(given)
     except UsageError as error:
-        raise UsageError(f"ETL_BENCH_CACHE_LIMIT: {error}") from None
+        raise UsageError(f"{variable}: {error}") from None
 
 
 def cores() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.cli._options import cache_limit, cores
+from bench.cli._options import cache_limit, cores, hidden_limit
 from bench.cli._print import remark
 from bench.cli._progress import SweepProgress
 from bench.context import RunContext
@@ -96,6 +96,7 @@ def carry_out(made: Plan, place: Place, axes: Axes) -> LaunchSummary:
         data_root=place.data_root,
         cache_dir=place.cache_dir,
         cache_limit=cache_limit(),
+        hidden_limit=hidden_limit(),
         weights=local_weights(axes.backbones),
         files=named_files(axes),
         device=place.device,

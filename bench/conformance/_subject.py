@@ -88,6 +88,12 @@ def _reference_backbone() -> Backbone:
     return tiny_backbone()
 
 
+@lru_cache(maxsize=8)
+def _hidden(world: World, first: int) -> Tensor:
+    """Hidden states of all of a world's images before a block."""
+    return _reference_backbone().image_hidden(world.pixels, first)
+
+
 class _Watched(Batch):
     """A batch that notes what is read of it, even where reading is refused."""
 
@@ -98,6 +104,11 @@ class _Watched(Batch):
     def _get(self, need: Needs) -> Tensor:
         self._subject.read.add(need)
         return super()._get(need)
+
+    def hidden(self, first: int) -> Tensor:
+        self._subject.read.add(Needs.HIDDEN)
+        self._subject.read_before.add(first)
+        return super().hidden(first)
 
     @property
     def labels(self) -> Tensor:
@@ -125,6 +136,7 @@ class Subject:
         backbone: its own, so that a method that damages it harms nobody else.
         weights: what the backbone holds before any method has seen it.
         read: what of images was read so far.
+        read_before: the blocks before which hidden states were read.
         peeked: whether labels were asked for at evaluation.
         lent: name, tensor and untouched copy of everything that was handed out while `finished` was made.
     """
@@ -136,6 +148,7 @@ class Subject:
         self.protocol = EvalProtocol.BASE_TO_NEW if self.info.open_vocabulary else EvalProtocol.FEW_SHOT
         self._config = config
         self.read: set[Needs] = set()
+        self.read_before: set[int] = set()
         self.peeked = False
         self._watching = False
         self._overfitted: dict[World, Fitted] = {}
@@ -232,6 +245,7 @@ class Subject:
             features=sources[Needs.FEATURES],
             pooled=sources[Needs.POOLED],
             pixels=sources[Needs.PIXELS],
+            hidden=lambda first: self._handed(_hidden(world, first)[index], "hidden"),
             other_view=sources[Needs.OTHER_VIEW] if labelled else None,
             needs=self.info.needs,
         )

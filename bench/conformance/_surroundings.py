@@ -49,3 +49,15 @@ def images_are_not_needed_in_vain(subject: Subject) -> None:
         subject.logits(subject.finished, OTHERS)
     idle = sorted(need for need in subject.info.needs - {Needs.FEATURES} if need not in subject.read)
     ensure(not idle, f"never read: {', '.join(idle)}")
+
+
+@check("Declare `Needs.HIDDEN` and `frozen_blocks` together, and read `batch.hidden(k)` for the k that it gives.")
+def the_declared_hidden_state_is_read(subject: Subject) -> None:
+    """Of hidden states, the one behind the declared frozen blocks is read, and no other."""
+    frozen = subject.info.frozen_blocks
+    ensure(
+        (frozen is None) != (Needs.HIDDEN in subject.info.needs), "one of `Needs.HIDDEN` and `frozen_blocks` is missing"
+    )
+    subject.logits(subject.finished)
+    wanted = set() if frozen is None else {frozen(subject.backbone, subject.config)}
+    ensure(subject.read_before == wanted, f"read before blocks {subject.read_before}, declared {wanted}")

@@ -422,6 +422,16 @@ def test_the_cache_limit_comes_from_the_environment(monkeypatch):
         opt.cache_limit()
 
 
+def test_the_limit_of_hidden_states_comes_from_the_environment_or_the_device(monkeypatch):
+    monkeypatch.delenv("ETL_BENCH_HIDDEN_LIMIT", raising=False)
+    assert opt.hidden_limit() is None
+    monkeypatch.setenv("ETL_BENCH_HIDDEN_LIMIT", "0")
+    assert opt.hidden_limit() == 0
+    monkeypatch.setenv("ETL_BENCH_HIDDEN_LIMIT", "lots")
+    with pytest.raises(UsageError, match=r"ETL_BENCH_HIDDEN_LIMIT: .*'lots' is not understood.*20G"):
+        opt.hidden_limit()
+
+
 def test_the_cache_folder_is_the_users_unless_given(monkeypatch, tmp_path: Path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert opt.cache_folder(Path("x")) == Path("x")

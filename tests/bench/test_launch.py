@@ -107,6 +107,8 @@ def test_tasks_and_surroundings_survive_the_journey():
         runner="x",
     )
     assert Surroundings.load(json.loads(json.dumps(whole.dump()))) == whole
+    limited = Surroundings(Path("r"), RunContext(hidden_limit=5))
+    assert Surroundings.load(json.loads(json.dumps(limited.dump()))) == limited
 
 
 @pytest.mark.parametrize(

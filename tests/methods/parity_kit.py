@@ -96,8 +96,18 @@ def batch_of(backbone: Backbone, pixels: Tensor, labels: Tensor | None, needs: f
         with torch.no_grad():
             return backbone.encode_image(pixels.flip(-1))
 
-    other = None if labels is None else other_view
-    return Batch(labels, features=features, pooled=pooled, pixels=lambda: pixels, other_view=other, needs=needs)
+    def hidden(first: int) -> Tensor:
+        return backbone.image_hidden(pixels, first)
+
+    return Batch(
+        labels,
+        features=features,
+        pooled=pooled,
+        pixels=lambda: pixels,
+        hidden=hidden,
+        other_view=None if labels is None else other_view,
+        needs=needs,
+    )
 
 
 def support_view(backbone: Backbone, classes: ClassSet, part: str = "train", *, mirrored: bool = False) -> SupportView:

@@ -17,7 +17,7 @@ from methods._backbone import Backbone
 from methods._backbone_names import TINY_CONFIG, BackboneSpec
 from methods._blocks import BlockView, is_standard
 from methods._prompts import TextPrompts, frozen_prompts, overwrite_leading
-from methods._vision import image_views
+from methods._vision import image_views, run_image_tower
 from methods._weights import build_model
 
 SMALL_COCA = {
@@ -227,3 +227,83 @@ def test_blocks_that_cannot_be_taken_apart_are_refused() -> None:
     assert not any(is_standard(block) for block in backbone.image_tower.blocks)
     with pytest.raises(BenchError, match="cannot be taken apart; choose a CLIP"):
         image_views(backbone.image_tower)
+
+
+@pytest.mark.parametrize("config", [TINY_CONFIG, SMALL_COCA, SMALL_EVA], ids=["vit", "coca", "eva"])
+def test_an_image_tower_in_two_parts_equals_the_whole(config: dict) -> None:
+    backbone = backbone_of(config)
+    tower, pixels = backbone.image_tower, torch.randn(2, 3, backbone.image_size, backbone.image_size)
+    prompts = [torch.randn(3, backbone.vision_width) for _ in range(2)]
+
+    def place(i: int, tokens: Tensor) -> Tensor:
+        if i not in (first, first + 1):
+            return tokens
+        kept = tokens if i == first else tokens[:, :-3]
+        return torch.cat([kept, prompts[i - first].expand(2, -1, -1)], dim=1)
+
+    for first in range(backbone.vision_depth - 1):
+        hidden = backbone.image_hidden(pixels, first)
+        with torch.no_grad():
+            plain = tower.project(tower.pool(backbone.continue_image(hidden, first), 0))
+            torch.testing.assert_close(plain, backbone.encode_image(pixels), atol=1e-6, rtol=1e-6)
+            tokens = backbone.continue_image(hidden, first, prompts=prompts)
+            prompted = run_image_tower(tower, pixels, before_block=place)
+            if config is not SMALL_COCA:  # its attentional pooler would see what the hook inserted
+                torch.testing.assert_close(tower.project(tower.pool(tokens, 3)), prompted, atol=1e-6, rtol=1e-6)
+                read = tower.prompt_states(tokens, 3)
+                assert read.shape == (2, 3, backbone.vision_width)
+                torch.testing.assert_close(read.mean(dim=-1), torch.zeros(2, 3), atol=1e-5, rtol=0)
+            else:
+                with pytest.raises(BenchError, match="pools by attention, so its prompts cannot be read; choose a"):
+                    tower.prompt_states(tokens, 3)
+
+
+def test_parts_that_do_not_fit_the_image_tower_are_refused() -> None:
+    backbone = tiny_backbone()
+    with pytest.raises(BenchError, match="before block 4 was asked of an image tower of 3 blocks"):
+        backbone.image_hidden(images("test")[:1], 4)
+    hidden = backbone.image_hidden(images("test")[:1], 2)
+    with pytest.raises(BenchError, match="prompts for 4 blocks on a tower of 3; lower the depth"):
+        backbone.continue_image(hidden, 2, prompts=[torch.zeros(1, 128)] * 2)
+
+
+@pytest.mark.parametrize("config", [TINY_CONFIG, SMALL_COCA], ids=["vit", "coca"])
+def test_a_text_tower_in_two_parts_equals_the_whole(config: dict) -> None:
+    backbone = backbone_of(config)
+    prompts = frozen_prompts(backbone.tokenized(class_set("base").texts("a photo of a {}.")))
+    weight = torch.ones((), requires_grad=True)
+    views = list(backbone.text_tower.views)
+    views[-1] = replace(views[-1], mlp=lambda x, mlp=views[-1].mlp: weight * mlp(x))
+    whole = backbone.encode_prompts(prompts, blocks=views)
+    for first in range(backbone.text_depth):
+        parts = backbone.continue_text(backbone.text_hidden(prompts, first), blocks=views)
+        torch.testing.assert_close(parts, whole, atol=2e-6, rtol=1e-5)
+        grads = [torch.autograd.grad(x.square().sum(), weight, retain_graph=True)[0] for x in (parts, whole)]
+        torch.testing.assert_close(*grads, atol=1e-5, rtol=1e-5)
+
+
+def test_tokens_inserted_behind_the_start_of_texts_equal_the_plain_forward() -> None:
+    backbone, first = tiny_backbone(), 1
+    prompts = frozen_prompts(backbone.tokenized(class_set("base").texts("a photo of a {}.")))
+    tokens = [torch.randn(3, 64) for _ in range(2)]
+
+    def place(i: int, prefix: Tensor, suffix: Tensor) -> tuple[Tensor, Tensor]:
+        if i < first:
+            return prefix, suffix
+        rest = prefix[:, 1:] if i == first else prefix[:, 4:]
+        return torch.cat([prefix[:, :1], tokens[i - first].expand(len(prefix), -1, -1), rest], dim=1), suffix
+
+    found = backbone.continue_text(backbone.text_hidden(prompts, first), tokens=tokens)
+    with torch.no_grad():
+        plain = backbone.text_tower.encode_plain(prompts, before_block=place)
+    torch.testing.assert_close(found, plain, atol=2e-6, rtol=1e-5)
+
+
+def test_tokens_that_do_not_fit_the_text_tower_are_refused() -> None:
+    backbone, coca = tiny_backbone(), backbone_of(SMALL_COCA)
+    texts = class_set("base").texts("a photo of a {}.")
+    hidden = backbone.text_hidden(frozen_prompts(backbone.tokenized(texts)), 2)
+    with pytest.raises(BenchError, match="tokens for 2 blocks where 1 are left; lower the depth"):
+        backbone.continue_text(hidden, tokens=[torch.zeros(1, 64)] * 2)
+    with pytest.raises(BenchError, match="ends with a class token, so no tokens can be inserted inside it; choose a"):
+        coca.continue_text(coca.text_hidden(frozen_prompts(coca.tokenized(texts)), 1), tokens=[torch.zeros(1, 64)])

@@ -8,13 +8,16 @@ it is the yardstick of `make perf` and of the equality that is asserted there.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from datasets_registry._types import ClassSet
 from methods._backbone import Backbone
+from methods._blocks import BlockView, split_heads
 from methods._prompts import TextPrompts
+from methods._text_prefix import TextHidden, text_hidden
 
 
 def encode_text(model, embedded: Tensor, eot: Tensor, deep: Sequence[Tensor] = ()) -> Tensor:
@@ -65,6 +68,48 @@ class PlainBackbone(Backbone):
         _refuse(changes)
         return encode_image(self.model, pixels, prompts)
 
+    def image_hidden(self, pixels: Tensor, first: int) -> Tensor:
+        visual = self.model.visual
+        x = visual.conv1(pixels).flatten(2).transpose(1, 2)
+        x = torch.cat([visual.class_embedding.expand(len(x), 1, -1), x], dim=1) + visual.positional_embedding
+        x = visual.ln_pre(x)
+        with torch.no_grad():
+            for block in visual.transformer.resblocks[:first]:
+                x = block(x)
+        return x
+
+    def continue_image(
+        self, hidden: Tensor, first: int, *, prompts: Sequence[Tensor] = (), blocks: Sequence[BlockView] = ()
+    ) -> Tensor:
+        x = hidden
+        for i, block in list(enumerate(self.model.visual.transformer.resblocks))[first:]:
+            if i - first < len(prompts):
+                tokens = prompts[i - first].expand(len(x), -1, -1)
+                behind = 1 + (tokens.shape[1] if i > first else 0)
+                x = torch.cat([x[:, :1], tokens, x[:, behind:]], dim=1)
+            x = changed_block(blocks[i], x) if blocks else block(x)
+        n = prompts[0].shape[0] if prompts else 0
+        # ours keeps the prompts at the end
+        return torch.cat([x[:, :1], x[:, 1 + n :], x[:, 1 : 1 + n]], dim=1)
+
+    def text_hidden(self, prompts: TextPrompts, first: int) -> TextHidden:
+        """Nothing is run here: only the texts and where the changes begin are passed on."""
+        return replace(text_hidden(self.text_tower, prompts, 0), first=first)
+
+    def continue_text(
+        self, hidden: TextHidden, *, tokens: Sequence[Tensor] = (), blocks: Sequence[BlockView] = ()
+    ) -> Tensor:
+        first, (x, eot) = hidden.first, self._padded(hidden.prompts, hidden.prompts.prefix)
+        x = x + self.model.positional_embedding
+        for i, block in enumerate(self.model.transformer.resblocks):
+            if 0 <= i - first < len(tokens):
+                new = tokens[i - first].expand(len(x), -1, -1)
+                x = torch.cat([x[:, :1], new, x[:, 1 + (new.shape[1] if i > first else 0) :]], dim=1)
+            mask = torch.full((x.shape[1], x.shape[1]), float("-inf")).triu(1)
+            x = changed_block(blocks[i], x, mask) if blocks else block(x, attn_mask=mask)
+        eot = eot + (tokens[0].shape[0] if tokens else 0)
+        return self.model.ln_final(x)[torch.arange(len(x)), eot] @ self.model.text_projection
+
     def read_prompts(self, prompts: TextPrompts, readers: Tensor) -> Tensor:
         return read_text(self.model, *self._padded(prompts, prompts.prefix), readers)
 
@@ -97,6 +142,17 @@ def read_image(model, pixels: Tensor, readers: Tensor) -> tuple[Tensor, Tensor]:
         x = block(x, attn_mask=mask)
     features = visual.ln_post(x) @ visual.proj
     return features[:, -n:], features[:, 0]
+
+
+def changed_block(view: BlockView, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    """A block in exchanged pieces, every position of it, with attention written out."""
+    normed = view.norm_1(x)
+    q, k, v = (split_heads(part, view.heads) for part in view.qkv(normed))
+    scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
+    attended = (scores if mask is None else scores + mask).softmax(dim=-1) @ v
+    middle = x + view.scale_1(view.out(attended.transpose(1, 2).flatten(2)))
+    y = middle + view.scale_2(view.mlp(view.norm_2(middle)))
+    return y if view.beside is None else y + view.beside(normed)
 
 
 class ChangedBlocksError(Exception):
