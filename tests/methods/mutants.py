@@ -1,0 +1,352 @@
+"""Seeded bugs: small subclasses of shipped methods, each with one mistake that a new method may well have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from datasets_registry._types import ClassSet
+from methods import METHODS, Batch, Classifier, Method, MethodInfo, Needs, SupportView
+
+CLIPAdapter: Any = METHODS.get("clip_adapter")
+CoOp: Any = METHODS.get("coop")
+GDA: Any = METHODS.get("gda")
+LinearProbe: Any = METHODS.get("linear_probe")
+TaskRes: Any = METHODS.get("task_res")
+TipAdapter: Any = METHODS.get("tip_adapter")
+TipAdapterF: Any = METHODS.get("tip_adapter_f")
+
+MUTANTS: dict[type[Method[Any]], str] = {}
+"""Each seeded bug with the check that is meant to find it."""
+
+
+def caught_by(check: str) -> Any:
+    def add(cls: type[Method[Any]]) -> type[Method[Any]]:
+        MUTANTS[cls] = check
+        return cls
+
+    return add
+
+
+@caught_by("the_backbone_is_unchanged")
+class WritesIntoTheBackbone(TaskRes):
+    def loss(self, batch: Batch) -> Tensor:
+        self.backbone.model.logit_scale.data.add_(0.01)
+        return super().loss(batch)
+
+
+@caught_by("the_backbone_is_unchanged")
+class LeavesTheBackboneInTrainingMode(TaskRes):
+    def prepare(self, support: SupportView) -> None:
+        self.backbone.model.train()
+        super().prepare(support)
+
+
+@caught_by("only_its_own_is_trained")
+class TrainsABackboneParameter(CoOp):
+    info: ClassVar[MethodInfo] = replace(
+        CoOp.info, parameter_count=lambda b, c, n: CoOp.info.parameter_count(b, c, n) + b.text_width * b.embed_dim
+    )
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        self.trainable.projection = self.backbone.text_tower.modules.text_projection
+
+
+@caught_by("only_its_own_is_trained")
+class OptimisesWhatItDoesNotSave(TaskRes):
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [*super().parameter_groups(), {"params": [self.scale]}]
+
+    def weights(self) -> Tensor:
+        return self.scale * super().weights()
+
+
+@caught_by("what_is_saved_is_all")
+class LosesATensorInSaving(CLIPAdapter):
+    """Features are centred by a running mean that nobody saves."""
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        self.centre = torch.zeros(self.backbone.embed_dim)
+
+    def loss(self, batch: Batch) -> Tensor:
+        self.centre = 0.9 * self.centre + 0.1 * batch.features.mean(dim=0)
+        return super().loss(batch)
+
+    def image_features(self, batch: Batch) -> Tensor:
+        return super().image_features(batch) - self.centre
+
+
+@caught_by("labels_are_not_asked_for")
+class PeeksAtLabels(TaskRes):
+    def classifier(self, classes: ClassSet) -> Classifier:
+        honest = super().classifier(classes)
+
+        def classify(batch: Batch) -> Tensor:
+            try:
+                return honest(batch) + 10 * F.one_hot(batch.labels, len(classes))
+            except RuntimeError:
+                return honest(batch)
+
+        return classify
+
+
+@caught_by("evaluation_is_not_random")
+class LeavesDropoutOn(CLIPAdapter):
+    def image_features(self, batch: Batch) -> Tensor:
+        keep = torch.rand(batch.features.shape, generator=self.generator) > 0.1
+        return super().image_features(batch) * keep
+
+
+@caught_by("images_are_classified_alone")
+class NormalisesOverTheBatch(CLIPAdapter):
+    def image_features(self, batch: Batch) -> Tensor:
+        return F.normalize(super().image_features(batch), dim=0)
+
+
+@caught_by("images_are_classified_alone")
+class CentresByTheBatch(TipAdapter):
+    def classifier(self, classes: ClassSet) -> Classifier:
+        plain = super().classifier(classes)
+        return lambda batch: plain(batch) - plain(batch).mean(dim=0)
+
+
+@caught_by("asking_changes_nothing")
+class UpdatesStatisticsAtEvaluation(TipAdapter):
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        self.mean = torch.zeros(len(support.classes))
+
+    def classifier(self, classes: ClassSet) -> Classifier:
+        plain = super().classifier(classes)
+
+        def classify(batch: Batch) -> Tensor:
+            logits = plain(batch)
+            self.mean = 0.9 * self.mean + 0.1 * logits[0]
+            return logits - self.mean
+
+        return classify
+
+
+@caught_by("random_numbers_come_from_its_generator")
+class IgnoresItsGenerator(CoOp):
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        drawn = torch.randn(self.trainable.ctx.shape, generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            self.trainable.ctx.add_(0.02 * drawn)
+
+
+@caught_by("random_numbers_come_from_its_generator")
+class DrawsFromTheGlobalState(CLIPAdapter):
+    def loss(self, batch: Batch) -> Tensor:
+        return super().loss(batch) + 0.01 * torch.rand(())
+
+
+@caught_by("random_numbers_come_from_its_generator")
+class SeedsTheWorld(TaskRes):
+    def prepare(self, support: SupportView) -> None:
+        torch.manual_seed(42)
+        super().prepare(support)
+
+
+@caught_by("parameters_are_counted")
+class CountsWrongly(TaskRes):
+    info: ClassVar[MethodInfo] = replace(TaskRes.info, parameter_count=lambda b, c, n: 3 * b.embed_dim)
+
+
+@caught_by("parameters_are_counted")
+class ForgetsTheShots(TipAdapterF):
+    info: ClassVar[MethodInfo] = replace(TipAdapterF.info, parameters_per_shot=lambda b, c, n: 0)
+
+
+@caught_by("logits_are_finite")
+class DividesByZero(GDA):
+    def classifier(self, classes: ClassSet) -> Classifier:
+        plain = super().classifier(classes)
+        return lambda batch: plain(batch) / (plain(batch) - plain(batch).amin(dim=1, keepdim=True))
+
+
+@caught_by("logits_are_finite")
+class AnswersInHalfPrecision(LinearProbe):
+    def classifier(self, classes: ClassSet) -> Classifier:
+        plain = super().classifier(classes)
+        return lambda batch: plain(batch).half()
+
+
+@caught_by("one_shot_is_enough")
+class NeedsTwoShots(TipAdapter):
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        rows = [support.features()[support.labels == c] for c in range(len(support.classes))]
+        spreads = [(row - row.mean(dim=0)).square().sum() / (len(row) - 1) for row in rows]
+        self.spread = torch.stack(spreads).mean()
+
+    def classifier(self, classes: ClassSet) -> Classifier:
+        plain = super().classifier(classes)
+        return lambda batch: plain(batch) / self.spread
+
+
+@caught_by("classes_are_not_mixed_up")
+class SwapsClasses(CoOp):
+    def train_classifier(self) -> Classifier:
+        return super().classifier(self.support_classes)
+
+    def classifier(self, classes: ClassSet) -> Classifier:
+        plain = super().classifier(classes)
+        return lambda batch: plain(batch).flip(1)
+
+
+@caught_by("classes_are_not_mixed_up")
+class ShiftsLabels(GDA):
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(replace(support, labels=(support.labels + 1) % len(support.classes)))
+
+
+@caught_by("class_order_does_not_matter")
+class KeepsTheTrainingOrder(TaskRes):
+    """Compares class lists as sets, and answers in the order of training."""
+
+    def classifier(self, classes: ClassSet) -> Classifier:
+        same = set(classes.names) == set(self.support_classes.names)
+        return super().classifier(self.support_classes if same else classes)
+
+
+@caught_by("only_the_classes_asked_are_answered")
+class AlwaysAnswersForTheSupport(CoOp):
+    def classifier(self, classes: ClassSet) -> Classifier:
+        return super().classifier(self.support_classes)
+
+
+@caught_by("only_the_classes_asked_are_answered")
+class AnswersInSilenceForUnknownClasses(LinearProbe):
+    def classifier(self, classes: ClassSet) -> Classifier:
+        return super().classifier(self.support_classes)
+
+
+@caught_by("the_loss_falls")
+class ClimbsTheLoss(TaskRes):
+    def loss(self, batch: Batch) -> Tensor:
+        return -super().loss(batch)
+
+    def backward(self, batch: Batch) -> Tensor:
+        loss = -self.loss(batch)
+        (-loss).backward()
+        return loss
+
+
+@caught_by("what_was_learned_is_used")
+class ClassifiesWithTheStart(TaskRes):
+    def train_classifier(self) -> Classifier:
+        return super().classifier(self.support_classes)
+
+    def classifier(self, classes: ClassSet) -> Classifier:
+        with torch.no_grad():
+            trained = self.trainable.vectors.clone()
+            self.trainable.vectors.copy_(self.start())
+            rows = self.weights().clone()
+            self.trainable.vectors.copy_(trained)
+        super().classifier(classes)
+        scale = self.backbone.logit_scale
+        return lambda batch: scale * F.normalize(batch.features, dim=-1) @ F.normalize(rows, dim=-1).T
+
+
+@caught_by("all_of_it_gets_gradients")
+class HasAnIdleParameter(TaskRes):
+    info: ClassVar[MethodInfo] = replace(TaskRes.info, parameter_count=lambda b, c, n: n * b.embed_dim + 1)
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        self.trainable.idle = nn.Parameter(torch.zeros(1))
+
+
+@caught_by("runs_do_not_meet")
+class KeepsStateOnTheClass(TipAdapter):
+    seen: ClassVar[list[Tensor]] = []
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        self.seen.append(support.features().mean())
+
+    def classifier(self, classes: ClassSet) -> Classifier:
+        plain, bias = super().classifier(classes), torch.arange(len(classes)) * sum(self.seen)
+        return lambda batch: plain(batch) + bias
+
+
+@caught_by("runs_do_not_meet")
+class CachesByClassCountAcrossRuns(GDA):
+    """A cache of the text side that outlives the run and forgets what it depends on."""
+
+    texts: ClassVar[dict[int, Tensor]] = {}
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        self.texts[0] = self.weight
+
+    def classifier(self, classes: ClassSet) -> Classifier:
+        self.weight = self.texts[0]
+        return super().classifier(classes)
+
+
+@caught_by("images_are_left_alone")
+class NormalisesInPlace(TipAdapter):
+    def prepare(self, support: SupportView) -> None:
+        features = support.features()
+        features /= features.norm(dim=-1, keepdim=True)
+        super().prepare(support)
+
+
+@caught_by("images_are_left_alone")
+class ChangesTheBatchInPlace(TaskRes):
+    def classifier(self, classes: ClassSet) -> Classifier:
+        plain = super().classifier(classes)
+
+        def classify(batch: Batch) -> Tensor:
+            batch.features.mul_(2.0)
+            return plain(batch)
+
+        return classify
+
+
+@caught_by("it_runs")
+class TouchesMoreThanItDeclares(CLIPAdapter):
+    info: ClassVar[MethodInfo] = replace(CLIPAdapter.info, needs=frozenset())
+
+
+@caught_by("images_are_not_needed_in_vain")
+class DeclaresPixelsInVain(TaskRes):
+    info: ClassVar[MethodInfo] = replace(TaskRes.info, needs=frozenset({Needs.FEATURES, Needs.PIXELS}))
+
+
+@caught_by("the_support_set_matters")
+class IgnoresTheLabels(GDA):
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        self.weight, self.bias = torch.zeros_like(self.weight), torch.zeros_like(self.bias)
+
+
+@caught_by("order_of_the_images_does_not_matter")
+class WeighsImagesByTheirPlace(GDA):
+    def prepare(self, support: SupportView) -> None:
+        features = support.features()
+        decay = 0.9 ** torch.arange(len(features))[:, None]
+        super().prepare(replace(support, views=lambda k, s: support.views(k, s) + decay))
+
+
+@caught_by("the_same_seed_gives_the_same_logits")
+class DependsOnTheHourOfTheDay(TaskRes):
+    runs: ClassVar[list[int]] = []
+
+    def finalise(self) -> None:
+        self.runs.append(1)
+        with torch.no_grad():
+            self.trainable.vectors.mul_(1 + 1e-4 * len(self.runs))

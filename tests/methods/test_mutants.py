@@ -1,0 +1,34 @@
+"""The kit finds seeded bugs: every mutant fails the check that is meant for it, and every healthy host passes all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from mutants import GDA, MUTANTS
+
+from bench.conformance import CHECKS, Outcome, Subject, run_check, run_checks
+from methods import Method
+
+
+@pytest.mark.parametrize("method", MUTANTS, ids=lambda method: method.__name__)
+def test_a_seeded_bug_is_found_by_the_check_that_is_meant_for_it(method: type[Method[Any]]) -> None:
+    """The healthy methods pass the same checks in `test_conformance.py`."""
+    assert run_check(CHECKS[MUTANTS[method]], Subject(method)).outcome is Outcome.FAILED
+
+
+def test_every_check_of_behaviour_has_a_seeded_bug() -> None:
+    facts = {name for name, check in CHECKS.items() if check.test.__module__.endswith("_facts")}
+    assert set(CHECKS) - facts <= set(MUTANTS.values())
+
+
+def test_what_a_method_raises_is_told_with_its_place_and_stops_only_where_nothing_else_can_be_said() -> None:
+    broken = next(method for method in MUTANTS if method.__name__ == "TouchesMoreThanItDeclares")
+    *_, last = run_checks(Subject(broken))
+    assert last.check.name == "it_runs"
+    assert last.message.startswith("UndeclaredNeedError: Batch.features was read")
+
+
+def test_a_check_that_asks_nothing_of_a_method_is_skipped_and_says_why() -> None:
+    result = run_check(CHECKS["the_loss_falls"], Subject(GDA))
+    assert (result.outcome, result.message) == (Outcome.SKIPPED, "it takes no gradient steps")
