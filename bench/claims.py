@@ -95,6 +95,19 @@ def load_claims(path: Path | None = None) -> list[Claim]:
     return claims
 
 
+def difficulty_by_backbone(difficulty: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Relative transfer difficulty over all classes, by backbone and dataset.
+
+    Args:
+        difficulty: the store's `difficulty_frame()`.
+    """
+    whole = difficulty[(difficulty["measure"] == "relative_transfer_difficulty") & (difficulty["split"] == "all")]
+    found: dict[str, dict[str, float]] = {}
+    for row in whole.dropna(subset=["value"]).to_dict("records"):
+        found.setdefault(str(row["backbone"]), {})[str(row["dataset"])] = float(row["value"])
+    return found
+
+
 def check_claims(
     claims: Iterable[Claim],
     boards: Sequence[Leaderboard],

@@ -124,6 +124,24 @@ def ledger(
     return sorted(rows, key=lambda row: (-abs(row.difference), row.entry, row.dataset, row.split, row.published))
 
 
+def published_settings(runs: pd.DataFrame) -> Defaults:
+    """The published settings of every registered method and protocol that the runs have.
+
+    Args:
+        runs: the store's `runs_frame()`.
+    """
+    from datasets_registry._types import EvalProtocol
+    from methods import list_methods
+
+    asked = {(str(method), str(protocol)) for method, protocol in runs[["method", "protocol"]].itertuples(index=False)}
+    known = {info.name: info for info in list_methods()}
+    return {
+        (method, protocol): known[method].default_config(EvalProtocol(protocol)).model_dump(mode="json")
+        for method, protocol in asked
+        if method in known
+    }
+
+
 def verdicts(rows: Iterable[LedgerRow]) -> dict[Verdict, int]:
     """How many rows have each verdict."""
     counts = dict.fromkeys(Verdict, 0)

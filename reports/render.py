@@ -30,7 +30,7 @@ from reports.views import BlockView, SiteView, TrendView
 MEASURE_TITLES = {"base": "Base", "new": "New", "H": "H", "all": "Accuracy"}
 STYLES = ("page", "tables", "charts", "trends", "cards", "media")
 """In order: later rules win; `media` changes the others for narrow screens and paper."""
-SCRIPTS = ("page", "theme", "tables", "chips", "settings", "statistics", "trends", "links", "charts")
+SCRIPTS = ("page", "theme", "tables", "rows", "chips", "settings", "statistics", "trends", "links", "charts")
 """Put together into one function; `page` says what the others share."""
 MEASURE_PHRASES = {"base": "base accuracy", "new": "new accuracy", "H": "H", "all": "accuracy"}
 H_TITLES = {"h_of_means": "H of the averages", "mean_of_h": "mean of per-dataset H"}

@@ -24,5 +24,7 @@ PARTS = (
     Part("difficulty", "Difficulty", "Does it depend on how hard a dataset is for the backbone who gains?"),
     Part("methods", "Methods", "Where does each method gain and where does it lose, and with which settings?"),
     Part("datasets", "Datasets", "How does every method do on one kind of task, and how hard is that task?"),
+    Part("claims", "Claims", "Do these runs support what the APEX paper says?"),
+    Part("published", "Published and ours", "Do these runs agree with the numbers that papers print?"),
     Part("runs", "Runs", "What is missing, what failed, and where were the runs made?"),
 )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bench.cards.blocks import block_view
 from bench.cards.catalogue import Catalogue
+from bench.cards.evidence import claim_views, ledger_view
 from bench.cards.provenance import minute, provenance
+from bench.claims import Claim
 from bench.leaderboard import HConvention, leaderboard, settings
+from bench.ledger import Defaults
 from reports.views import BlockView, ExampleView, SiteView
 
 if TYPE_CHECKING:
@@ -27,6 +30,9 @@ def site_view(
     protocol: str | None = None,
     convention: HConvention = HConvention.H_OF_MEANS,
     examples: Callable[[str], tuple[ExampleView, ...]] = lambda _: (),
+    claims: Sequence[Claim] = (),
+    published: pd.DataFrame | None = None,
+    defaults: Defaults | None = None,
 ) -> SiteView:
     """Everything that the page of a results database shows.
 
@@ -39,12 +45,16 @@ def site_view(
         protocol: show this protocol only.
         convention: how H enters the average rows.
         examples: small pictures of a dataset by its name; none unless given.
+        claims: sentences to test on the runs.
+        published: `bench.published.published_frame()`, to set ours beside.
+        defaults: published settings by method and protocol, to tell where ours differ.
     """
     if protocol is not None:
         runs = runs[runs["protocol"] == protocol]
+    boards = [leaderboard(runs, setting, convention=convention) for setting in settings(runs)]
     blocks: list[BlockView] = []
-    for setting in settings(runs):
-        board = leaderboard(runs, setting, convention=convention)
+    for board in boards:
+        setting = board.setting
         what = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots} shots"
         anchor = _anchor(what, {b.anchor for b in blocks})
         blocks.append(block_view(board, runs, difficulty, catalogue, anchor=anchor, examples=examples))
@@ -58,6 +68,8 @@ def site_view(
         n_failed=int((once["status"] != "ok").sum()),
         blocks=tuple(blocks),
         facts=provenance(once),
+        claims=claim_views(claims, boards, runs, difficulty, catalogue),
+        ledger=None if published is None else ledger_view(boards, runs, published, defaults, catalogue),
     )
 
 

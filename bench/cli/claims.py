@@ -20,18 +20,14 @@ def claims(
     The shipped claims are the observations and the headline of the APEX paper. Effects are differences over datasets,
     tested with the spread between seeds; p is against the claim's threshold and not adjusted for how many are tested.
     """
-    from bench.claims import check_claims, load_claims
+    from bench.claims import check_claims, difficulty_by_backbone, load_claims
     from bench.cli._print import print_json, print_rows
     from bench.leaderboard import leaderboard, settings
     from bench.store import fresh_store
 
     asked = load_claims(file)
     store = fresh_store(runs)
-    frame, measured = store.runs_frame(), store.difficulty_frame()
-    whole = measured[(measured["measure"] == "relative_transfer_difficulty") & (measured["split"] == "all")]
-    difficulty: dict[str, dict[str, float]] = {}
-    for row in whole.dropna(subset=["value"]).to_dict("records"):
-        difficulty.setdefault(str(row["backbone"]), {})[str(row["dataset"])] = float(row["value"])
+    frame, difficulty = store.runs_frame(), difficulty_by_backbone(store.difficulty_frame())
     boards = [leaderboard(frame, setting) for setting in settings(frame)]
     results = check_claims(asked, boards, frame, difficulty)
     if as_json:

@@ -87,21 +87,12 @@ def published(
 
 def _ledger(runs: Path, published: pd.DataFrame, margin: float) -> list[LedgerRow]:
     from bench.leaderboard import leaderboard, settings
-    from bench.ledger import ledger
+    from bench.ledger import ledger, published_settings
     from bench.store import fresh_store
-    from datasets_registry._types import EvalProtocol
-    from methods import list_methods
 
     frame = fresh_store(runs).runs_frame()
     boards = [leaderboard(frame, setting) for setting in settings(frame)]
-    asked = {(str(method), str(protocol)) for method, protocol in frame[["method", "protocol"]].itertuples(index=False)}
-    known = {info.name: info for info in list_methods()}
-    defaults = {
-        (method, protocol): known[method].default_config(EvalProtocol(protocol)).model_dump(mode="json")
-        for method, protocol in asked
-        if method in known
-    }
-    return ledger(boards, frame, published, defaults=defaults, margin=margin / 100)
+    return ledger(boards, frame, published, defaults=published_settings(frame), margin=margin / 100)
 
 
 def _print_ledger(rows: list[LedgerRow], *, as_json: bool) -> None:

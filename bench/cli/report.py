@@ -31,9 +31,12 @@ def report(
 
     import bench
     from bench.cards import registered, site_view
+    from bench.claims import load_claims
     from bench.cli._print import print_line, remark
     from bench.examples import example_images
     from bench.leaderboard import HConvention
+    from bench.ledger import published_settings
+    from bench.published import published_frame
     from bench.store import fresh_store
     from datasets_registry._types import EvalProtocol
     from reports.render import render_site
@@ -41,13 +44,17 @@ def report(
     chosen = None if protocol is None else str(opt.parse_choice(EvalProtocol, protocol, "--protocol"))
     how = opt.parse_choice(HConvention, convention, "--h")
     store = fresh_store(runs)
+    frame = store.runs_frame()
     view = site_view(
-        store.runs_frame(),
+        frame,
         store.difficulty_frame(),
         registered(),
         package_version=bench.__version__,
         protocol=chosen,
         convention=how,
+        claims=load_claims(),
+        published=published_frame(),
+        defaults=published_settings(frame),
         examples=partial(example_images, data_root=data_root) if images else lambda _: (),
     )
     if not view.blocks:

@@ -3,6 +3,7 @@
 from reports.views.blocks import BlockView
 from reports.views.difficulty import AxisView, PointView, TrendView
 from reports.views.entries import CellView, DatasetView, EntryView, ExampleView, MeasureView, MissingView, SetAsideView
+from reports.views.evidence import ClaimResultView, ClaimView, LedgerRowView, LedgerView
 from reports.views.site import SiteView
 from reports.views.standings import CriticalView, DifferenceView, RatingView, StandingsView
 from reports.views.trends import (
@@ -19,6 +20,8 @@ __all__ = [
     "AxisView",
     "BlockView",
     "CellView",
+    "ClaimResultView",
+    "ClaimView",
     "ContrastView",
     "Cost",
     "CovariateView",
@@ -27,6 +30,8 @@ __all__ = [
     "DifferenceView",
     "EntryView",
     "ExampleView",
+    "LedgerRowView",
+    "LedgerView",
     "MeasureView",
     "MethodTrendView",
     "MissingView",

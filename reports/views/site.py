@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reports.views.blocks import BlockView
+from reports.views.evidence import ClaimView, LedgerView
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,9 @@ class SiteView:
     Args:
         generated_at: date and time as text.
         newest_run: date and time of the newest run as text, None without runs.
-        facts: provenance lines (name, text) for the footer.
+        facts: provenance lines (name, text).
+        claims: sentences with what the runs say about them.
+        ledger: published numbers beside ours, None where they were not asked for.
     """
 
     title: str
@@ -25,3 +28,5 @@ class SiteView:
     n_failed: int
     blocks: tuple[BlockView, ...]
     facts: tuple[tuple[str, str], ...]
+    claims: tuple[ClaimView, ...] = ()
+    ledger: LedgerView | None = None

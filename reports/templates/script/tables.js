@@ -16,6 +16,7 @@ const sortBy = (table, heading) => {
   all("th[aria-sort]", table).forEach((th) => th.removeAttribute("aria-sort"));
   heading.setAttribute("aria-sort", order);
   table.tBodies[0].append(...rows.map((item) => item.row));
+  table.dispatchEvent(new Event("rows"));
 };
 all("table.sortable").forEach((table) => {
   all("thead .sort", table).forEach((span) => {

@@ -1,0 +1,89 @@
+"""Claims and published numbers on the page are those of the pure functions."""
+
+from __future__ import annotations
+
+import pytest
+from _sample import BACKBONE, catalogue, difficulty_frame, runs_frame
+
+from bench.cards import site_view
+from bench.claims import Claim, check_claims, difficulty_by_backbone
+from bench.leaderboard import leaderboard, settings
+from bench.ledger import ledger, published_settings
+from bench.published import published_frame
+from reports.render import render_site
+
+
+def claim(name, sentence, a, b, **more):
+    return Claim(
+        id=name, sentence=sentence, source="s", a=a, b=b, **({"protocol": "base-to-new", "measure": "H"} | more)
+    )
+
+
+CLAIMS = [
+    claim("ahead", "APEX is ahead of CoOp.", "apex", "coop"),
+    claim("behind", "CoOp is ahead of APEX.", "coop", "apex"),
+    claim("absent", "<b>PLOT</b> is ahead.", "plot", "coop", protocol="few-shot", measure="all"),
+]
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return runs_frame(protocols=("base-to-new",))
+
+
+@pytest.fixture(scope="module")
+def site(frame):
+    return site_view(
+        frame, difficulty_frame(), catalogue(), package_version="0", claims=CLAIMS, published=published_frame()
+    )
+
+
+@pytest.fixture(scope="module")
+def page(site, tmp_path_factory):
+    return render_site(site, tmp_path_factory.mktemp("site") / "a.html").read_text("utf-8")
+
+
+def test_every_claim_is_there_with_effect_interval_and_n(site, frame, page):
+    assert [[result.verdict for result in claim.results] for claim in site.claims] == [
+        ["supported"],
+        ["refuted"],
+        ["inconclusive"],
+    ]
+    boards = [leaderboard(frame, setting) for setting in settings(frame)]
+    wanted = check_claims(CLAIMS, boards, frame, difficulty_by_backbone(difficulty_frame()))[0]
+    (found,) = site.claims[0].results
+    assert (found.effect, found.low, found.n, found.groups) == (wanted.test.mean, wanted.test.low, 33, 11)
+    assert site.claims[2].results[0].reason == "no few-shot board has one entry each of plot and coop"
+    assert "<b>1</b> supported, <b>1</b> refuted, <b>1</b> inconclusive" in page
+    assert "&lt;b&gt;PLOT&lt;/b&gt;" in page
+
+
+def test_published_rows_are_those_of_the_ledger_largest_gap_first(site, frame, page):
+    boards = [leaderboard(frame, setting) for setting in settings(frame)]
+    rows = ledger(boards, frame, published_frame())
+    assert [(row.published, row.difference) for row in site.ledger.rows] == [(r.published, r.difference) for r in rows]
+    gaps = [abs(row.difference) for row in site.ledger.rows]
+    assert gaps == sorted(gaps, reverse=True)
+    assert sum(site.ledger.counts.values()) == len(rows) > 100
+    assert page.count('<tr data-family="not reproduced">') == site.ledger.counts["not reproduced"]
+
+
+def test_known_errors_of_printed_tables_are_said(site, page):
+    noted = [row for row in site.ledger.rows if "Likely" in row.note]
+    assert noted
+    assert f'<span class="erratum">{noted[0].note[:20]}' in page
+
+
+def test_runs_without_a_published_counterpart_say_so(frame, tmp_path):
+    other = frame.assign(backbone="ViT-demo.drawn")
+    site = site_view(other, difficulty_frame(), catalogue(), package_version="0", published=published_frame())
+    assert site.ledger.rows == ()
+    assert "CoOp" in site.ledger.unmatched
+    assert "No published number answers the same question" in render_site(site, tmp_path / "a.html").read_text("utf-8")
+
+
+def test_published_settings_are_of_registered_methods_only(frame):
+    found = published_settings(frame.assign(method=frame["method"].replace({"vpt": "mine"})))
+    assert ("coop", "base-to-new") in found
+    assert ("mine", "base-to-new") not in found
+    assert BACKBONE not in {method for method, _ in found}
