@@ -28,6 +28,10 @@ class UnknownRunError(BenchError, KeyError):
         return str(self.args[0])
 
 
+class BundleError(BenchError, ValueError):
+    """A bundle of results that cannot be written, is none, was altered, or does not support its own numbers."""
+
+
 class StoreError(BenchError, RuntimeError):
     """The results database cannot be used as asked."""
 

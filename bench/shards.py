@@ -138,6 +138,11 @@ class Shards:
                 return None
         return Shard(_record(document["record"], self._record_path(run_id)), predictions)
 
+    def files(self, run_id: str) -> list[Path]:
+        """The files of a committed run, its record first."""
+        paths = [self._record_path(run_id), self._predictions_path(run_id)]
+        return [path for path in paths if path.is_file()]
+
     def status(self, run_id: str) -> RunStatus | None:
         """Whether the run succeeded, without reading its predictions; None if there is no intact shard."""
         folder = self._folder(run_id)
@@ -190,6 +195,10 @@ class Shards:
         document = {"shard_version": SHARD_VERSION, "backbone": backbone, "dataset": dataset}
         with locked(path.parent, exclusive=True):
             write_atomically(path, _seal(document, [record.model_dump(mode="json") for record in records]))
+
+    def difficulty_file(self, backbone: str, dataset: str) -> Path:
+        """Where the difficulty of a dataset for a backbone is, or would be."""
+        return self._difficulty_path(backbone, dataset)
 
     def has_difficulty(self, backbone: str, dataset: str) -> bool:
         """Whether an intact measurement exists."""
@@ -268,6 +277,26 @@ class Shards:
         if target is not None:
             self.quarantined.append(Quarantined(target, reason))
             _LOG.warning("Damaged: %s (%s). Kept as %s; what it held counts as missing.", path, reason, target.name)
+
+
+def parse_shard(record: bytes, packed: bytes | None) -> Shard:
+    """A shard from the bytes of its files, from wherever they come.
+
+    Args:
+        record: of the record's file.
+        packed: of the predictions' file, None where there is none.
+
+    Raises:
+        ShardError: not a shard, a checksum that does not fit, or predictions that are missing or not of this record.
+    """
+    try:
+        document = _checked_document(record, "the record")
+        expected = document.get("predictions_sha256")
+        if (None if packed is None else _sha256(packed)) != expected:
+            raise _DamagedError("the predictions do not match the record's checksum")
+        return Shard(_record(document["record"], Path("record")), unpack_predictions(packed) if packed else ())
+    except _DamagedError as error:
+        raise ShardError(str(error)) from error
 
 
 def slug(name: str) -> str:
@@ -354,6 +383,10 @@ def _unseal(path: Path) -> dict[str, Any] | None:
         text = path.read_bytes()
     except FileNotFoundError:
         return None
+    return _checked_document(text, str(path))
+
+
+def _checked_document(text: bytes, where: str) -> dict[str, Any]:
     try:
         document = json.loads(text)
         version, record, expected = document["shard_version"], document["record"], document["record_sha256"]
@@ -361,7 +394,7 @@ def _unseal(path: Path) -> dict[str, Any] | None:
         raise _DamagedError(f"torn or not a shard: {error}") from error
     if version > SHARD_VERSION:
         raise ShardError(
-            f"{path} has shard version {version}, and this etl-bench knows versions up to {SHARD_VERSION}; upgrade it."
+            f"{where} has shard version {version}, and this etl-bench knows versions up to {SHARD_VERSION}; upgrade it."
         )
     if _sha256(_canonical(record)) != expected:
         raise _DamagedError("the record does not match its checksum")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.cli import _options as opt
 
-results_app = typer.Typer(no_args_is_help=True, help="Ask the results database, or build it anew from the shards.")
+results_app = typer.Typer(
+    no_args_is_help=True,
+    help="Ask the results database, build it anew from the shards, give results away or take them in.",
+)
 
 
 @results_app.command()
@@ -25,6 +29,48 @@ def sql(
     columns = [str(name) for name in frame.columns]
     values = frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
     print_rows([dict(zip(columns, row, strict=True)) for row in values], columns, as_json=as_json)
+
+
+@results_app.command("export")
+def export_runs(
+    out: Annotated[Path, typer.Argument(help="File to write, such as mine.zip.")],
+    runs: opt.Runs = opt.DEFAULT_RUNS,
+    where: Annotated[
+        str | None, typer.Option("--where", help="Only runs of which this SQL condition holds: \"method = 'coop'\".")
+    ] = None,
+) -> None:
+    """Write runs with their predictions, difficulties and digests into one file to give away."""
+    from bench.bundle import export_bundle
+    from bench.cli._print import print_line
+    from bench.errors import BundleError
+    from bench.shards import Shards
+    from bench.store import fresh_store
+
+    condition = "true" if where is None else where
+    chosen = fresh_store(runs).query(f"SELECT run_id FROM runs WHERE {condition} ORDER BY run_id")["run_id"].tolist()
+    if not chosen:
+        raise BundleError(f"No run in {runs} fits{'' if where is None else f' {where!r}'}, so nothing was written.")
+    done = export_bundle(Shards(runs), chosen, out)
+    print_line(f"{done.runs} runs and {done.difficulties} difficulties, {done.bytes / 2**20:.1f} MiB in {out}")
+    print_line(f"root {done.root}")
+
+
+@results_app.command("import")
+def import_runs(
+    bundle: Annotated[Path, typer.Argument(help="A file that `results export` wrote.")],
+    runs: opt.Runs = opt.DEFAULT_RUNS,
+) -> None:
+    """Check a bundle, score its predictions again and add its runs; edited or torn, nothing of it is taken."""
+    from bench.bundle import import_bundle
+    from bench.cli._print import print_line, remark
+    from bench.shards import Shards
+    from bench.store import fresh_store
+
+    done = import_bundle(Shards(runs), bundle)
+    fresh_store(runs)
+    print_line(f"{len(done.added)} runs added, {len(done.known)} known already, {done.difficulties} difficulties added")
+    for run_id in done.kept:
+        remark(f"run {run_id} was answered here already, with another record; ours was kept")
 
 
 @results_app.command()

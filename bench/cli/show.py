@@ -15,6 +15,7 @@ def show(
     as_json: opt.AsJson = False,
 ) -> None:
     """Show everything about one run: what was asked, scores, cost, provenance, and the trace if it failed."""
+    from bench.bundle import origin
     from bench.cli._print import print_facts, print_json, print_line, print_rows
     from bench.errors import ShardError
     from bench.shards import Shards
@@ -36,7 +37,8 @@ def show(
         facts |= record.cost.model_dump(mode="json")
     provenance = record.provenance.model_dump(mode="json")
     provenance["support_digests"] = f"{len(record.provenance.support_digests)} images"
-    print_facts(facts | provenance | {"created_at": record.created_at.isoformat()}, as_json=False)
+    made = {"created_at": record.created_at.isoformat(), "imported_from": origin(shards, run_id) or "made here"}
+    print_facts(facts | provenance | made, as_json=False)
     if record.scores:
         scores = [score.model_dump(mode="json") for score in record.scores]
         print_rows(scores, list(scores[0]), as_json=False)

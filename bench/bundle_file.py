@@ -1,0 +1,150 @@
+"""The file that results are given away in: a zip of a runs folder's files, with their digests and one root over all.
+
+Reading one trusts nothing: the names must be places of runs and difficulties, the files those of the list and no other,
+their sizes and digests those that it states. Nothing is unpacked to a path that the file chooses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bench
+from bench.errors import BundleError
+
+BUNDLE_VERSION = 1
+LIST = "bundle.json"
+LARGEST_LIST = 256 * 2**20
+"""Bytes of the list beyond which nothing is read: one of a million files is smaller."""
+RUN_FILE = re.compile(r"shards/(?P<head>[0-9a-f]{2})/(?P<run>(?P=head)[0-9a-f]{14})\.(json|predictions\.safetensors)")
+DIFFICULTY_FILE = re.compile(r"difficulty/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}\.json")
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class OpenBundle:
+    """A bundle whose list has been checked.
+
+    Args:
+        root: one digest over all files.
+        names: of the files.
+        read: gives one file's bytes, their digest verified; raises BundleError where it does not fit.
+    """
+
+    root: str
+    names: tuple[str, ...]
+    read: Callable[[str], bytes]
+
+
+def write_bundle(files: Mapping[str, Path], out: Path) -> str:
+    """Write files under their names; equal files give equal bytes. Returns the root.
+
+    Raises:
+        BundleError: a place that cannot be written.
+    """
+    listed = []
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in sorted(files):
+                content = files[name].read_bytes()
+                listed.append({"path": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()})
+                archive.writestr(_entry(name), content)
+            root = _root(listed)
+            facts = {"bundle_version": BUNDLE_VERSION, "package_version": bench.__version__, "root": root}
+            archive.writestr(_entry(LIST), json.dumps(facts | {"files": listed}, indent=1, sort_keys=True))
+        partial.replace(out)
+    except OSError as error:
+        raise BundleError(f"{out} cannot be written ({error.strerror}); give another place.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return root
+
+
+@contextmanager
+def open_bundle(path: Path) -> Iterator[OpenBundle]:
+    """Open a bundle and check its list; files are read one by one, so its size does not matter.
+
+    Raises:
+        BundleError: a file that is no bundle, or was altered; the message names what.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise BundleError(
+            f"{path} cannot be read as a bundle ({getattr(error, 'strerror', None) or error}); give a file that "
+            "`etl-bench results export` wrote."
+        ) from error
+    with archive:
+        facts = _facts(archive, path)
+        entries = {str(entry["path"]): entry for entry in facts["files"]}
+        yield OpenBundle(facts["root"], tuple(entries), lambda name: _content(archive, entries[name], path))
+
+
+def refusal(path: Path, what: str) -> BundleError:
+    """The error that says what is wrong with a bundle."""
+    return BundleError(f"{path}: {what}. Nothing was imported; ask for the bundle again.")
+
+
+def _facts(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
+    """The list, every name in it one that a run or a difficulty has, and every file of the zip in it, once."""
+    held = [info.filename for info in archive.infolist()]
+    if LIST not in held:
+        raise BundleError(f"{path} has no {LIST}; give a file that `etl-bench results export` wrote.")
+    if archive.getinfo(LIST).file_size > LARGEST_LIST:
+        raise refusal(path, f"{LIST} is larger than {LARGEST_LIST // 2**20} MiB, which no bundle needs")
+    try:
+        facts: dict[str, Any] = json.loads(archive.read(LIST))
+        version, stated = int(facts["bundle_version"]), str(facts["root"])
+        names = [str(entry["path"]) for entry in facts["files"]]
+        root = _root(facts["files"])
+    except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise refusal(path, f"{LIST} is torn or altered ({error})") from error
+    if version > BUNDLE_VERSION:
+        raise BundleError(
+            f"{path} has bundle version {version}, and this etl-bench knows {BUNDLE_VERSION}; upgrade it."
+        )
+    for name in names:
+        if not (RUN_FILE.fullmatch(name) or DIFFICULTY_FILE.fullmatch(name)):
+            raise refusal(path, f"{name!r} is no place of a run or a difficulty")
+    if sorted(held) != sorted([*names, LIST]):
+        odd = sorted(set(held) ^ {*names, LIST}) or sorted({name for name in held if held.count(name) > 1})
+        raise refusal(path, f"its files and their list disagree on {', '.join(map(repr, odd[:_SHOWN]))}")
+    if root != stated:
+        raise refusal(path, f"the digests in {LIST} do not give its root, so the list was altered")
+    return facts
+
+
+def _content(archive: zipfile.ZipFile, entry: Mapping[str, Any], path: Path) -> bytes:
+    """One file, of which no more is unpacked than its list says."""
+    name, size = str(entry["path"]), int(entry["bytes"])
+    try:
+        with archive.open(name) as file:
+            content = file.read(size + 1)
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
+        raise refusal(path, f"{name} cannot be unpacked ({error})") from error
+    if len(content) != size or hashlib.sha256(content).hexdigest() != entry["sha256"]:
+        raise refusal(path, f"{name} is not what the list says, so it was altered or torn")
+    return content
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, date_time=_EPOCH)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    info.external_attr = 0o644 << 16
+    return info
+
+
+def _root(listed: Sequence[Mapping[str, Any]]) -> str:
+    """One digest over all names and digests: two bundles with the same root hold the same files."""
+    lines = sorted(f"{entry['path']} {int(entry['bytes'])} {entry['sha256']}\n" for entry in listed)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

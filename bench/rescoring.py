@@ -1,0 +1,70 @@
+"""Scores computed again from stored predictions: what a record claims must follow from what it predicted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from bench.posthoc import metrics_of
+from bench.record import Predictions, RunRecord, RunStatus, Score
+
+EXACT = ("accuracy", "macro_accuracy", "macro_precision")
+"""Follow from the predicted classes alone."""
+ROUNDED = ("nll", "brier", "ece")
+"""Follow from logits that are stored as float32, so they agree to rounding."""
+EXACT_TOLERANCE = 1e-9
+ROUNDING = 2e-4
+"""Largest difference of a mean that float32 columns explain; ECE, a mean over bins, is the least stable."""
+
+
+def rescore(item: Predictions, n_classes: int) -> dict[str, float]:
+    """The metrics of one split from its predictions.
+
+    Args:
+        item: predictions on one split.
+        n_classes: of the split; classes that nobody predicts count in macro precision.
+    """
+    columns = {name: getattr(item, name) for name in ("label", "predicted", "true_logit", "log_sum_exp", "sum_p2")}
+    metrics = metrics_of(columns | {"top_logit": item.top_logits[:, 0]})
+    right = item.predicted[item.predicted == item.label]
+    hits = np.bincount(right, minlength=n_classes)
+    predicted = np.bincount(item.predicted, minlength=n_classes)
+    return metrics | {"macro_precision": float(np.mean(hits / np.maximum(predicted, 1)))}
+
+
+def contradictions(record: RunRecord, predictions: Sequence[Predictions]) -> list[str]:
+    """Where a record and its predictions do not fit together, a sentence each; none where all of it follows."""
+    if record.spec.run_id != record.run_id:
+        return [f"the record is named {record.run_id}, and its question has the id {record.spec.run_id}"]
+    if record.status is RunStatus.FAILED:
+        return ["a failed run has scores or predictions"] if record.scores or predictions else []
+    found = []
+    scored, predicted = [score.split for score in record.scores], [item.split for item in predictions]
+    if sorted(scored) != sorted(predicted):
+        return [f"scores are of {', '.join(scored) or 'nothing'}, predictions of {', '.join(predicted) or 'nothing'}"]
+    by_split = {item.split: item for item in predictions}
+    for score in record.scores:
+        found += [f"{score.split}: {text}" for text in _split_contradictions(score, by_split[score.split])]
+    return found
+
+
+def _split_contradictions(score: Score, item: Predictions) -> list[str]:
+    if score.n != len(item.images):
+        return [f"n is {score.n}, and {len(item.images)} images were predicted"]
+    classes = np.concatenate([item.label, item.predicted, item.top_labels.ravel()])
+    if not len(classes) or classes.min() < 0 or classes.max() >= score.n_classes:
+        return [f"classes are not all in 0..{score.n_classes - 1}"]
+    found = []
+    if not np.array_equal(item.predicted, item.top_labels[:, 0]):
+        found.append("the predicted classes are not the ones with the highest logit")
+    if not np.array_equal(item.rank == 0, item.predicted == item.label):
+        found.append("the ranks of the truth do not fit the predicted classes")
+    again = rescore(item, score.n_classes)
+    for name in (*EXACT, *ROUNDED):
+        claimed = float(getattr(score, name))
+        tolerance = EXACT_TOLERANCE if name in EXACT else ROUNDING * max(1.0, abs(again[name]))
+        if not math.isclose(claimed, again[name], rel_tol=0, abs_tol=tolerance):
+            found.append(f"{name} is given as {claimed:.6f}, and the predictions make it {again[name]:.6f}")
+    return found

@@ -1,0 +1,285 @@
+"""Results given away and taken in: the same bytes, whole or not at all, and numbers that follow from predictions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_runner import make_difficulty, make_predictions, make_record, make_score, make_spec
+
+from bench.bundle import export_bundle, import_bundle, origin
+from bench.bundle_file import LIST, _root
+from bench.cli.app import main
+from bench.errors import BundleError
+from bench.record import RunError, RunRecord, RunStatus, Score
+from bench.rescoring import EXACT, ROUNDED, contradictions, rescore
+from bench.shards import Shards
+
+
+def answered(seed: int = 1, **changes) -> tuple[RunRecord, list]:
+    """A run whose scores follow from its predictions."""
+    predictions = [make_predictions("base", seed=seed), make_predictions("new", n=9, classes=3, seed=seed + 50)]
+    scores = []
+    for item, n_classes in zip(predictions, (7, 3), strict=True):
+        values = rescore(item, n_classes)
+        fields = {
+            name: values[name] for name in ("accuracy", "macro_accuracy", "macro_precision", "nll", "brier", "ece")
+        }
+        scores.append(Score(split=item.split, n=len(item.images), n_classes=n_classes, **fields))
+    return make_record(make_spec(seed=seed), scores=scores, **changes), predictions
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> Shards:
+    shards = Shards(tmp_path / "theirs")
+    for seed in (1, 2, 3):
+        shards.write(*answered(seed))
+    shards.write_difficulty("ViT-demo.drawn", "spectrum_a", make_difficulty())
+    shards.write_difficulty("ViT-demo.drawn", "spectrum_z", make_difficulty(dataset="spectrum_z"))
+    return shards
+
+
+def ids(shards: Shards) -> list[str]:
+    return [entry.run_id for entry in shards.scan()]
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for part in ("shards", "difficulty")
+        for path in (folder / part).rglob("*")
+        if path.is_file()
+    }
+
+
+def test_what_is_taken_in_is_what_was_given_away(theirs: Shards, tmp_path: Path):
+    done = export_bundle(theirs, ids(theirs), tmp_path / "out" / "b.zip")
+    assert (done.runs, done.difficulties) == (3, 1), "the difficulty of a dataset without a run stays"
+    ours = Shards(tmp_path / "ours")
+    imported = import_bundle(ours, tmp_path / "out" / "b.zip")
+    assert imported.root == done.root
+    assert (len(imported.added), len(imported.known), imported.difficulties) == (3, 0, 1)
+    expected = {name: content for name, content in tree(theirs.runs).items() if "spectrum_z" not in name}
+    assert tree(ours.runs) == expected
+    assert origin(ours, imported.added[0]) == done.root
+    assert origin(theirs, imported.added[0]) is None
+
+
+def test_the_same_runs_give_the_same_bytes(theirs: Shards, tmp_path: Path):
+    export_bundle(theirs, ids(theirs), tmp_path / "a.zip")
+    export_bundle(theirs, ids(theirs)[::-1], tmp_path / "b.zip")
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+
+
+def test_taking_in_twice_changes_nothing(theirs: Shards, tmp_path: Path):
+    export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
+    ours = Shards(tmp_path / "ours")
+    first = import_bundle(ours, tmp_path / "b.zip")
+    before = tree(ours.runs)
+    second = import_bundle(ours, tmp_path / "b.zip")
+    assert (len(second.added), len(second.known)) == (0, 3)
+    assert tree(ours.runs) == before
+    assert origin(ours, first.added[0]) == first.root, "the second import does not forget what the first brought"
+
+
+def test_ours_stay_and_our_failures_give_way(theirs: Shards, tmp_path: Path):
+    export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
+    ours = Shards(tmp_path / "ours")
+    record, predictions = answered(1)
+    mine = record.model_copy(update={"final_loss": 0.5})
+    ours.write(mine, predictions)
+    error = RunError(kind="E", message="m", traceback="t")
+    ours.write(make_record(make_spec(seed=2), status=RunStatus.FAILED, scores=[], cost=None, error=error))
+    done = import_bundle(ours, tmp_path / "b.zip")
+    assert done.kept == (record.run_id,)
+    assert len(done.added) == 2
+    kept = ours.read(record.run_id)
+    assert kept is not None
+    assert kept.record == mine
+
+
+def rewritten(path: Path, change: Callable[[dict[str, bytes]], object], *, honest_list: bool = False) -> Path:
+    """A bundle with changed files; `honest_list` also makes a list and a root that fit them."""
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    change(files)
+    if honest_list:
+        names = sorted(set(files) - {LIST})
+        listed = [{"path": n, "bytes": len(files[n]), "sha256": hashlib.sha256(files[n]).hexdigest()} for n in names]
+        facts = json.loads(files[LIST]) | {"files": listed, "root": _root(listed)}
+        files[LIST] = json.dumps(facts).encode()
+    target = path.with_name("changed.zip")
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return target
+
+
+def refused(bundle: Path, tmp_path: Path, match: str) -> None:
+    ours = Shards(tmp_path / "ours")
+    with pytest.raises(BundleError, match=match):
+        import_bundle(ours, bundle)
+    assert not ours.runs.exists(), "nothing of a refused bundle is taken"
+
+
+def flip(content: bytes, at: int) -> bytes:
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+@pytest.mark.parametrize("kind", ["json", "safetensors", "difficulty"])
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
+def test_any_flipped_byte_is_found_and_named(theirs: Shards, tmp_path: Path, kind: str, share: float):
+    export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
+    named = []
+
+    def change(files: dict[str, bytes]) -> None:
+        suffix = {"json": ".json", "safetensors": ".safetensors", "difficulty": ".json"}[kind]
+        start = "difficulty/" if kind == "difficulty" else "shards/"
+        name = sorted(n for n in files if n.startswith(start) and n.endswith(suffix))[0]
+        named.append(name)
+        files[name] = flip(files[name], int(len(files[name]) * share))
+
+    bundle = rewritten(tmp_path / "b.zip", change)
+    refused(bundle, tmp_path, f"{named[0]} is not what the list says")
+
+
+def edited_record(theirs: Shards, tmp_path: Path, **values: float) -> Path:
+    """A bundle in which somebody improved a number and made every checksum fit again."""
+    record, predictions = answered(1)
+    better = record.scores[0].model_copy(update=values)
+    edited = Shards(tmp_path / "edited")
+    edited.write(record.model_copy(update={"scores": [better, record.scores[1]]}), predictions)
+    export_bundle(edited, ids(edited), tmp_path / "edited.zip")
+    return tmp_path / "edited.zip"
+
+
+@pytest.mark.parametrize("name", [*EXACT, *ROUNDED])
+def test_an_edited_number_is_refused_although_every_checksum_fits(theirs: Shards, tmp_path: Path, name: str):
+    value = getattr(answered(1)[0].scores[0], name) * 0.9 + 0.01
+    match = f"base: {name} is given as {value:.6f}, and the predictions make it"
+    refused(edited_record(theirs, tmp_path, **{name: value}), tmp_path, match)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda files: files.update({"../../evil.json": b"{}"}), r"'../../evil.json' is no place of a run"),
+        (lambda files: files.update({"/etc/evil.json": b"{}"}), "is no place of a run"),
+        (lambda files: files.update({"shards/ab/../../../x.json": b"{}"}), "is no place of a run"),
+        (lambda files: files.update({"shards/zz/notes.txt": b"{}"}), "is no place of a run"),
+    ],
+)
+def test_names_cannot_leave_the_runs_folder(theirs: Shards, tmp_path: Path, change, said: str):
+    export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
+    refused(rewritten(tmp_path / "b.zip", change, honest_list=True), tmp_path, said)
+    assert not list(tmp_path.rglob("evil.json"))
+
+
+def drop_list(files: dict[str, bytes]) -> None:
+    del files[LIST]
+
+
+def drop_record(files: dict[str, bytes]) -> None:
+    del files[sorted(n for n in files if n.startswith("shards/") and n.endswith(".json"))[0]]
+
+
+def rename_run(files: dict[str, bytes]) -> None:
+    name = sorted(n for n in files if n.startswith("shards/") and n.endswith(".json"))[0]
+    files["shards/ff/" + "f" * 16 + ".json"] = files.pop(name)
+    files["shards/ff/" + "f" * 16 + ".predictions.safetensors"] = files.pop(
+        name.replace(".json", ".predictions.safetensors")
+    )
+
+
+def newer(files: dict[str, bytes]) -> None:
+    files[LIST] = json.dumps(json.loads(files[LIST]) | {"bundle_version": 99}).encode()
+
+
+def other_root(files: dict[str, bytes]) -> None:
+    files[LIST] = json.dumps(json.loads(files[LIST]) | {"root": "0" * 64}).encode()
+
+
+@pytest.mark.parametrize(
+    ("change", "honest", "said"),
+    [
+        (drop_list, False, f"has no {LIST}"),
+        (drop_record, False, "its files and their list disagree on 'shards/"),
+        (drop_record, True, "has predictions and no record"),
+        (lambda files: files.update({"extra.txt": b""}), False, "disagree on 'extra.txt'"),
+        (lambda files: files.update({LIST: b"{"}), False, "torn or altered"),
+        (lambda files: files.update({LIST: b"[]"}), False, "torn or altered"),
+        (other_root, False, "do not give its root"),
+        (newer, False, "bundle version 99.*upgrade"),
+        (rename_run, True, "the file of run f{16} holds run"),
+    ],
+)
+def test_altered_bundles_are_refused(theirs: Shards, tmp_path: Path, change, honest: bool, said: str):
+    export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
+    refused(rewritten(tmp_path / "b.zip", change, honest_list=honest), tmp_path, said)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 torn", b"no zip at all"])
+def test_files_that_are_no_bundle(tmp_path: Path, content: bytes):
+    (tmp_path / "b.zip").write_bytes(content)
+    refused(tmp_path / "b.zip", tmp_path, "cannot be read as a bundle.*results export")
+    refused(tmp_path / "absent.zip", tmp_path, "cannot be read as a bundle.*No such file")
+
+
+def test_a_file_that_unpacks_to_more_than_its_list_says_is_not_unpacked(theirs: Shards, tmp_path: Path):
+    export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
+
+    def swell(files: dict[str, bytes]) -> None:
+        name = sorted(n for n in files if n.endswith(".safetensors"))[0]
+        files[name] = files[name] + b"0" * 10_000_000
+
+    refused(rewritten(tmp_path / "b.zip", swell), tmp_path, "is not what the list says")
+
+
+def test_contradictions_name_what_does_not_follow():
+    record, predictions = answered(1)
+    assert contradictions(record, predictions) == []
+    assert "predictions of base" in contradictions(record, predictions[:1])[0]
+    fewer = [record.scores[0].model_copy(update={"n": 5}), record.scores[1]]
+    assert contradictions(record.model_copy(update={"scores": fewer}), predictions) == [
+        "base: n is 5, and 6 images were predicted"
+    ]
+    base = predictions[0]
+    swapped = replace(base, predicted=base.label.copy())
+    found = contradictions(record, [swapped, predictions[1]])
+    assert any("not the ones with the highest logit" in text for text in found)
+    outside = replace(base, label=np.full_like(base.label, 7))
+    assert contradictions(record, [outside, predictions[1]]) == ["base: classes are not all in 0..6"]
+    other = record.model_copy(update={"spec": make_spec(seed=9)})
+    assert "its question has the id" in contradictions(other, predictions)[0]
+    failed = make_record(make_spec(), status=RunStatus.FAILED, scores=[make_score("base", 0.5)])
+    assert contradictions(failed, []) == ["a failed run has scores or predictions"]
+
+
+def run_command(monkeypatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["etl-bench", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    return int(caught.value.code or 0)
+
+
+def test_the_commands(theirs: Shards, tmp_path: Path, monkeypatch, capsys):
+    bundle, ours = str(tmp_path / "b.zip"), str(tmp_path / "ours")
+    assert run_command(monkeypatch, "results", "export", bundle, "--runs", str(theirs.runs), "--where", "seed < 3") == 0
+    assert "2 runs and 1 difficulties" in capsys.readouterr().out
+    assert run_command(monkeypatch, "results", "import", bundle, "--runs", ours) == 0
+    assert "2 runs added, 0 known already, 1 difficulties added" in capsys.readouterr().out
+    run_id = ids(Shards(Path(ours)))[0]
+    assert run_command(monkeypatch, "show", run_id, "--runs", ours) == 0
+    assert "imported from" in capsys.readouterr().out
+    assert run_command(monkeypatch, "results", "export", bundle, "--runs", ours, "--where", "seed > 7") == 2
+    assert "No run in" in capsys.readouterr().err
+    two = "true; drop table runs --"
+    assert run_command(monkeypatch, "results", "export", bundle, "--runs", ours, "--where", two) == 2
+    assert "2 SQL statements were given" in capsys.readouterr().err
