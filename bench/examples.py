@@ -26,11 +26,14 @@ def example_images(name: str, data_root: Path | None) -> tuple[ExampleView, ...]
     """One test image of each of up to eight classes, evenly over the class list; none where images are not at hand."""
     try:
         splits = get_dataset(name).reader(data_root)
-        pictures = [(splits.class_names[label], _square(splits, key)) for label, key in _chosen(splits)]
+        pictures = [(splits.class_names[label], splits.images.load(key)) for label, key in _chosen(splits)]
     except BenchError:
         return ()
     for quality in _QUALITIES:
-        views = tuple(ExampleView(title.replace("_", " "), _uri(picture, quality)) for title, picture in pictures)
+        views = tuple(
+            ExampleView(title.replace("_", " "), picture_uri(picture, side=SIDE, quality=quality))
+            for title, picture in pictures
+        )
         if sum(len(view.uri) for view in views) <= LIMIT:
             return views
     return ()
@@ -45,13 +48,10 @@ def _chosen(splits: DatasetSplits) -> list[tuple[int, str]]:
     return [(label, first[label]) for label in (labels[i * len(labels) // n] for i in range(n))]
 
 
-def _square(splits: DatasetSplits, key: str) -> Image.Image:
-    image = splits.images.load(key)
-    side = min(SIDE, *image.size)
-    return ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
-
-
-def _uri(picture: Image.Image, quality: int) -> str:
+def picture_uri(image: Image.Image, *, side: int, quality: int) -> str:
+    """An image as a JPEG data URI, cut to a square of at most `side` pixels and never enlarged."""
+    side = min(side, *image.size)
+    square = ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=quality, optimize=True)
+    square.save(buffer, "JPEG", quality=quality, optimize=True)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

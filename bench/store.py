@@ -178,6 +178,14 @@ class Store:
             [run_ids is None, list(run_ids or [""])],
         )
 
+    def tops_frame(self, run_ids: Sequence[str], images: Sequence[str]) -> pd.DataFrame:
+        """The best classes and their logits of some images: `run_id`, `split`, `image`, `log_sum_exp` and the lists."""
+        return self._frame(
+            "SELECT run_id, split, image, log_sum_exp, top_labels, top_logits FROM predictions "
+            "WHERE run_id IN (SELECT unnest(?)) AND image IN (SELECT unnest(?)) ORDER BY run_id, split, position",
+            [list(run_ids) or [""], list(images) or [""]],
+        )
+
     def query(self, sql: str) -> pd.DataFrame:
         """The answer to one reading SQL statement; it can neither write nor see anything outside the database.
 

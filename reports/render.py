@@ -12,25 +12,46 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports import _format
+from reports._columns import QUALITY_COLUMNS
+from reports._evidence import cell_rows, list_rows
 from reports._marks import Mark, assign_marks
 from reports._strip import Strip, strips
 from reports.charts import (
+    COST_AXES,
     PANEL_TITLES,
+    cost_chart,
+    cost_rows,
+    cost_text,
     critical_svg,
     difficulty_chart,
     difficulty_rows,
+    front_text,
     panel_svg,
     runtime_script,
     static_svg,
     trends_data,
 )
 from reports.sections import PARTS
-from reports.views import BlockView, SiteView, TrendView
+from reports.views import BlockView, EvidenceView, SiteView, TrendView
 
 MEASURE_TITLES = {"base": "Base", "new": "New", "H": "H", "all": "Accuracy"}
-STYLES = ("page", "tables", "charts", "trends", "cards", "media")
+STYLES = ("page", "tables", "charts", "trends", "cards", "evidence", "media")
 """In order: later rules win; `media` changes the others for narrow screens and paper."""
-SCRIPTS = ("page", "theme", "tables", "rows", "chips", "settings", "statistics", "trends", "links", "charts")
+SCRIPTS = (
+    "page",
+    "theme",
+    "tables",
+    "rows",
+    "chips",
+    "settings",
+    "statistics",
+    "trends",
+    "whole_run",
+    "evidence",
+    "links",
+    "charts",
+    "live",
+)
 """Put together into one function; `page` says what the others share."""
 MEASURE_PHRASES = {"base": "base accuracy", "new": "new accuracy", "H": "H", "all": "accuracy"}
 H_TITLES = {"h_of_means": "H of the averages", "mean_of_h": "mean of per-dataset H"}
@@ -44,6 +65,7 @@ class _Chart:
     target: str
     svg: Markup
     options: Markup
+    rows: Markup | None = None
 
 
 @dataclass(frozen=True)
@@ -59,12 +81,20 @@ class _Block:
     critical: Markup
     panels: Mapping[tuple[str, int, int], Markup]
     trends: Markup
+    costs: _Chart | None
+    evidence: Markup
 
 
-def render_site(site: SiteView, out: Path) -> Path:
+def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
     """Write the page of `site` to the file `out` and return it.
 
-    The file is complete in itself and a content security policy inside it forbids any request. Folders are made.
+    The file is complete in itself and a content security policy inside it forbids any request; only a page with a
+    folder beside it, or a live one, may ask its own server. Folders are made.
+
+    Args:
+        site: what it shows.
+        out: the file.
+        live: whether the page looks for a newer version of itself.
     """
     environment = Environment(
         loader=PackageLoader("reports"),
@@ -86,9 +116,11 @@ def render_site(site: SiteView, out: Path) -> Path:
         "shorten": _format.shorten,
     }
     marks = assign_marks(entry for block in site.blocks for entry in block.entries)
-    blocks = [_block(block, marks) for block in site.blocks]
-    has_charts = any(block.charts for block in blocks)
+    blocks = [_block(block, marks, site.evidence) for block in site.blocks]
+    has_charts = any(block.charts or block.costs for block in blocks)
     page = environment.get_template("page.html.j2").render(
+        live=live,
+        asks=live or site.evidence.folder is not None,
         site=site,
         blocks=blocks,
         parts=PARTS,
@@ -99,13 +131,18 @@ def render_site(site: SiteView, out: Path) -> Path:
         panel_titles=PANEL_TITLES,
         h_titles=H_TITLES,
         measure_phrases=MEASURE_PHRASES,
+        cost_axes=COST_AXES,
+        cost_text=cost_text,
+        front_text=front_text,
+        quality_columns=QUALITY_COLUMNS,
+        evidence_lists=json_island(list_rows(site.evidence)),
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(page, encoding="utf-8")
     return out
 
 
-def _block(view: BlockView, marks: Mapping[str, Mark]) -> _Block:
+def _block(view: BlockView, marks: Mapping[str, Mark], evidence: EvidenceView) -> _Block:
     shown = view.measures[-1]
     rows = difficulty_rows(view) if view.axes and view.points else []
     targets = ["value"] if rows else []
@@ -121,6 +158,8 @@ def _block(view: BlockView, marks: Mapping[str, Mark]) -> _Block:
         marks=marks,
         strips=strips({entry.key: entry.values[shown] for entry in view.entries if shown in entry.values}),
         charts=tuple(_chart(view, marks, target, rows) for target in targets),
+        costs=_cost_chart(view, marks) if view.costs else None,
+        evidence=json_island(cell_rows(view, evidence)),
         rows=json_island(rows),
         correlations={(t.entry, t.panel, t.target): t for t in view.trends if t.measure == axis},
     )
@@ -150,6 +189,14 @@ def _chart(view: BlockView, marks: Mapping[str, Mark], target: str, rows: list[d
         {"name": axis.name, "title": axis.title, "spec": spec} for axis, spec in zip(view.axes, specs, strict=True)
     ]
     return _Chart(anchor, target, Markup(static_svg(specs[0], rows, prefix=anchor)), json_island(options))
+
+
+def _cost_chart(view: BlockView, marks: Mapping[str, Mark]) -> _Chart:
+    anchor, rows = f"{view.anchor}-costs", cost_rows(view)
+    specs = {axis: cost_chart(view, axis, marks) for axis in COST_AXES}
+    options = [{"name": axis, "title": COST_AXES[axis], "spec": spec} for axis, spec in specs.items()]
+    svg = static_svg(specs["parameters"], rows, prefix=anchor)
+    return _Chart(anchor, "cost", Markup(svg), json_island(options), json_island(rows))
 
 
 def json_island(value: object) -> Markup:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bench.cards.catalogue import Catalogue, MethodFacts
 from bench.cards.datasets import dataset_view
 from bench.cards.difficulty import AXES, LOG_AXES, MEASURES, measured_datasets, points_of, trends_of
+from bench.cards.quality import agreement_views, cost_views, quality_views
 from bench.cards.standings import standings_view
 from bench.cards.trends import board_trends
 from bench.cards.values import value_view
@@ -36,6 +37,7 @@ def block_view(
     *,
     anchor: str,
     examples: Callable[[str], tuple[ExampleView, ...]] = lambda _: (),
+    metrics: pd.DataFrame | None = None,
 ) -> BlockView:
     """One leaderboard with its charts and sections.
 
@@ -46,6 +48,7 @@ def block_view(
         catalogue: facts of methods and datasets.
         anchor: unique on the page.
         examples: small pictures of a dataset by its name.
+        metrics: `bench.posthoc.metrics_frame` of the board's runs; without it there is no calibration section.
     """
     measured = measured_datasets(difficulty, board.setting.backbone)
     cells = {(entry.key, dataset): _cell(entry, dataset) for entry in board.entries for dataset in board.datasets}
@@ -81,6 +84,9 @@ def block_view(
         standings=standings_view(board, runs),
         part_trends=board_trends(board, measured, {entry.key: entry.name for entry in entries}),
         set_aside=tuple(SetAsideView(a.entry, a.dataset, a.seed, a.run_id, a.reason) for a in board.set_aside),
+        quality=() if metrics is None else quality_views(board, metrics),
+        agreement=() if metrics is None else agreement_views(board, metrics),
+        costs=cost_views(board, runs),
     )
 
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from bench.cards.blocks import block_view
 from bench.cards.catalogue import Catalogue
+from bench.cards.closer import NO_PICTURES, Pictures, Predicted, evidence_view
 from bench.cards.evidence import claim_views, ledger_view
 from bench.cards.provenance import minute, provenance
 from bench.claims import Claim
-from bench.leaderboard import HConvention, leaderboard, settings
+from bench.leaderboard import HConvention, Leaderboard, leaderboard, settings
 from bench.ledger import Defaults
-from reports.views import BlockView, ExampleView, SiteView
+from reports.views import EvidenceView, ExampleView, SiteView
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +34,9 @@ def site_view(
     claims: Sequence[Claim] = (),
     published: pd.DataFrame | None = None,
     defaults: Defaults | None = None,
+    stored: Predicted | None = None,
+    pictures: Pictures = NO_PICTURES,
+    folder: str | None = None,
 ) -> SiteView:
     """Everything that the page of a results database shows.
 
@@ -48,16 +52,24 @@ def site_view(
         claims: sentences to test on the runs.
         published: `bench.published.published_frame()`, to set ours beside.
         defaults: published settings by method and protocol, to tell where ours differ.
+        stored: the predictions of the runs, usually the store; without them there is neither evidence nor calibration.
+        pictures: class names and pictures for the evidence.
+        folder: where the page finds whole runs, None where it stands alone.
     """
     if protocol is not None:
         runs = runs[runs["protocol"] == protocol]
-    boards = [leaderboard(runs, setting, convention=convention) for setting in settings(runs)]
-    blocks: list[BlockView] = []
-    for board in boards:
-        setting = board.setting
+    boards: dict[str, Leaderboard] = {}
+    for setting in settings(runs):
         what = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots} shots"
-        anchor = _anchor(what, {b.anchor for b in blocks})
-        blocks.append(block_view(board, runs, difficulty, catalogue, anchor=anchor, examples=examples))
+        boards[_anchor(what, set(boards))] = leaderboard(runs, setting, convention=convention)
+    evidence, metrics = (EvidenceView(), None)
+    if stored is not None:
+        seeds = dict(zip(runs["run_id"], runs["seed"], strict=True))
+        evidence, metrics = evidence_view(boards, seeds, stored, pictures, catalogue, folder=folder)
+    blocks = [
+        block_view(board, runs, difficulty, catalogue, anchor=anchor, examples=examples, metrics=metrics)
+        for anchor, board in boards.items()
+    ]
     once = runs.drop_duplicates("run_id")
     return SiteView(
         title="Efficient transfer learning of CLIP",
@@ -68,8 +80,9 @@ def site_view(
         n_failed=int((once["status"] != "ok").sum()),
         blocks=tuple(blocks),
         facts=provenance(once),
-        claims=claim_views(claims, boards, runs, difficulty, catalogue),
-        ledger=None if published is None else ledger_view(boards, runs, published, defaults, catalogue),
+        claims=claim_views(claims, list(boards.values()), runs, difficulty, catalogue),
+        ledger=None if published is None else ledger_view(list(boards.values()), runs, published, defaults, catalogue),
+        evidence=evidence,
     )
 
 

@@ -1,19 +1,24 @@
-"""`etl-bench report`: the results database as one HTML file that works offline."""
+"""`etl-bench report`: the results database as a page that works offline, or as a folder for any web server."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli import _options as opt
 
+if TYPE_CHECKING:
+    from bench.pages import PageRequest
+
 
 def report(
     runs: opt.Runs = opt.DEFAULT_RUNS,
-    site: Annotated[Path, typer.Option("--site", help="Folder to write index.html into.")] = Path("site"),
-    out: Annotated[Path | None, typer.Option("--out", help="File to write, in place of --site.")] = None,
+    site: Annotated[
+        Path, typer.Option("--site", help="Folder to write: index.html, and the predictions of every run beside it.")
+    ] = Path("site"),
+    out: Annotated[Path | None, typer.Option("--out", help="One file to write, in place of --site.")] = None,
     protocol: Annotated[str | None, typer.Option("--protocol", help="Only this protocol.")] = None,
     convention: Annotated[
         str, typer.Option("--h", help="H of average rows: h_of_means (CoOp's tables) or mean_of_h (APEX's).")
@@ -22,45 +27,75 @@ def report(
     images: Annotated[
         bool, typer.Option("--images/--no-images", help="Show a few images of each dataset that is at hand.")
     ] = True,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Serve the folder to this machine and rebuild it as runs arrive.")
+    ] = False,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of --watch; 0 takes a free one.")] = 8642,
 ) -> None:
-    """Write leaderboards, difficulty charts, datasets, methods and gaps as one HTML page that needs no network.
+    """Write leaderboards, difficulty, cost, calibration and evidence as one page that needs no network.
 
-    Example: etl-bench report --runs runs/demo --out site/index.html
+    The page is complete without what is beside it. --site adds the predictions of every run, image by image, which the
+    page loads when it is served by a web server, such as --watch.
+
+    Example: etl-bench report --runs runs/demo --out demo.html
+
+    Example: etl-bench report --runs runs/demo --watch
     """
-    from functools import partial
-
-    import bench
-    from bench.cards import registered, site_view
-    from bench.claims import load_claims
-    from bench.cli._print import print_line, remark
-    from bench.examples import example_images
+    from bench.cli._print import print_line
+    from bench.errors import UsageError
     from bench.leaderboard import HConvention
-    from bench.ledger import published_settings
-    from bench.published import published_frame
-    from bench.store import fresh_store
+    from bench.pages import PageRequest
     from datasets_registry._types import EvalProtocol
-    from reports.render import render_site
 
-    chosen = None if protocol is None else str(opt.parse_choice(EvalProtocol, protocol, "--protocol"))
-    how = opt.parse_choice(HConvention, convention, "--h")
-    store = fresh_store(runs)
-    frame = store.runs_frame()
-    view = site_view(
-        frame,
-        store.difficulty_frame(),
-        registered(),
-        package_version=bench.__version__,
-        protocol=chosen,
-        convention=how,
-        claims=load_claims(),
-        published=published_frame(),
-        defaults=published_settings(frame),
-        examples=partial(example_images, data_root=data_root) if images else lambda _: (),
+    if watch and out is not None:
+        raise UsageError("--watch serves a folder and --out names a file; give --site in place of --out.")
+    request = PageRequest(
+        runs=runs,
+        out=out if out is not None else site / "index.html",
+        protocol=None if protocol is None else str(opt.parse_choice(EvalProtocol, protocol, "--protocol")),
+        convention=opt.parse_choice(HConvention, convention, "--h"),
+        data_root=data_root,
+        images=images,
+        with_run_files=out is None,
+        live=watch,
     )
+    _write(request)
+    print_line(str(request.out))
+    if watch:
+        _serve(request, port)
+
+
+def _write(request: PageRequest) -> None:
+    from bench.cli._print import remark
+    from bench.pages import write_page
+
+    view = write_page(request)
     if not view.blocks:
-        remark(f"no runs in {runs}{f' with protocol {chosen}' if chosen else ''}; the page says so")
+        which = f" with protocol {request.protocol}" if request.protocol else ""
+        remark(f"no runs in {request.runs}{which}; the page says so")
     for block in view.blocks:
         if not block.complete:
             what = f"{block.backbone}, {block.heading}"
             remark(f"incomplete: {what}: {len(block.missing)} cells missing, {block.n_failed} of them failed")
-    print_line(str(render_site(view, out if out is not None else site / "index.html")))
+
+
+def _serve(request: PageRequest, port: int) -> None:
+    from bench.cli._print import print_line, remark
+    from bench.errors import StoreLockedError
+    from bench.serving import follow, served
+    from bench.shards import Shards
+
+    def rebuild() -> None:
+        try:
+            _write(request)
+        except StoreLockedError as error:
+            remark(f"not rebuilt, the next run will do it: {error}")
+        else:
+            remark("rebuilt")
+
+    with served(request.out.parent, port) as address:
+        print_line(f"{address} (Ctrl-C ends)")
+        try:
+            follow(Shards(request.runs).scan, rebuild)
+        except KeyboardInterrupt:
+            remark("ended")

@@ -1,15 +1,21 @@
 """Charts as Vega-Lite specifications, and as static SVG for readers without script."""
 
+from reports.charts.costs import COST_AXES, cost_chart, cost_rows, cost_text, front_text
 from reports.charts.critical import critical_svg
 from reports.charts.difficulty import PANEL_TITLES, difficulty_chart, difficulty_rows
 from reports.charts.trends import panel_svg, trends_data
 from reports.charts.vega import runtime_script, static_svg
 
 __all__ = [
+    "COST_AXES",
     "PANEL_TITLES",
+    "cost_chart",
+    "cost_rows",
+    "cost_text",
     "critical_svg",
     "difficulty_chart",
     "difficulty_rows",
+    "front_text",
     "panel_svg",
     "runtime_script",
     "static_svg",

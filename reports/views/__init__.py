@@ -1,9 +1,18 @@
 """What a page shows: plain values and the ids of the runs behind each of them. Accuracies are fractions 0..1."""
 
 from reports.views.blocks import BlockView
+from reports.views.closer import (
+    CellEvidence,
+    ClassListView,
+    EvidenceView,
+    HardImageView,
+    PairView,
+    RunEvidence,
+)
 from reports.views.difficulty import AxisView, PointView, TrendView
 from reports.views.entries import CellView, DatasetView, EntryView, ExampleView, MeasureView, MissingView, SetAsideView
 from reports.views.evidence import ClaimResultView, ClaimView, LedgerRowView, LedgerView
+from reports.views.quality import AgreementView, CostPointView, QualityView
 from reports.views.site import SiteView
 from reports.views.standings import CriticalView, DifferenceView, RatingView, StandingsView
 from reports.views.trends import (
@@ -17,27 +26,36 @@ from reports.views.trends import (
 from reports.views.values import Cost, Value
 
 __all__ = [
+    "AgreementView",
     "AxisView",
     "BlockView",
+    "CellEvidence",
     "CellView",
     "ClaimResultView",
     "ClaimView",
+    "ClassListView",
     "ContrastView",
     "Cost",
+    "CostPointView",
     "CovariateView",
     "CriticalView",
     "DatasetView",
     "DifferenceView",
     "EntryView",
+    "EvidenceView",
     "ExampleView",
+    "HardImageView",
     "LedgerRowView",
     "LedgerView",
     "MeasureView",
     "MethodTrendView",
     "MissingView",
+    "PairView",
     "PanelView",
     "PointView",
+    "QualityView",
     "RatingView",
+    "RunEvidence",
     "SetAsideView",
     "SiteView",
     "SlopeView",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from reports.views.difficulty import AxisView, PointView, TrendView
 from reports.views.entries import CellView, DatasetView, EntryView, MissingView, SetAsideView
+from reports.views.quality import AgreementView, CostPointView, QualityView
 from reports.views.standings import StandingsView
 from reports.views.trends import TrendsView
 
@@ -23,6 +24,9 @@ class BlockView:
         n_runs: runs counted, the baseline's included.
         cells: by (entry key, dataset name).
         part_trends: contrasts and slopes, one for each measure.
+        quality: calibration and headroom by entry and class split; empty without stored predictions.
+        agreement: how far headroom orders the entries as accuracy does.
+        costs: accuracy beside cost.
     """
 
     anchor: str
@@ -47,6 +51,9 @@ class BlockView:
     standings: StandingsView
     part_trends: tuple[TrendsView, ...]
     source: str | None = None
+    quality: tuple[QualityView, ...] = ()
+    agreement: tuple[AgreementView, ...] = ()
+    costs: tuple[CostPointView, ...] = ()
 
     @property
     def averaged(self) -> tuple[DatasetView, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from reports.views.blocks import BlockView
+from reports.views.closer import EvidenceView
 from reports.views.evidence import ClaimView, LedgerView
 
 
@@ -18,6 +19,7 @@ class SiteView:
         facts: provenance lines (name, text).
         claims: sentences with what the runs say about them.
         ledger: published numbers beside ours, None where they were not asked for.
+        evidence: what went wrong where; empty without stored predictions.
     """
 
     title: str
@@ -30,3 +32,4 @@ class SiteView:
     facts: tuple[tuple[str, str], ...]
     claims: tuple[ClaimView, ...] = ()
     ledger: LedgerView | None = None
+    evidence: EvidenceView = field(default_factory=EvidenceView)

@@ -31,7 +31,7 @@ const start = (figure) => {
   if (options.length > 1) {
     const label = document.createElement("label");
     const select = document.createElement("select");
-    label.append("Difficulty measure ", select);
+    label.append((figure.dataset.choice || "Difficulty measure") + " ", select);
     options.forEach((option, index) => select.add(new Option(option.title, String(index))));
     select.addEventListener("change", () => { chosen = Number(select.value); draw(); });
     figure.querySelector(".tools").append(label);

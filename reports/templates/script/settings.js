@@ -2,11 +2,13 @@
 const FACETS = [["backbone", "Backbone"], ["protocol", "Protocol"], ["shots", "Shots"], ["draw", "Draw"]];
 const settings = all(".setting[data-backbone]");
 const pickers = new Map();
+const settingListeners = [];
 const facetsOf = (node) => FACETS.map(([name]) => node.dataset[name]);
 const chooseSetting = (name) => {
   all(".setting").forEach((node) => node.classList.toggle("chosen", node.dataset.setting === name));
   const chosen = settings.find((node) => node.dataset.setting === name);
   pickers.forEach((select, facet) => { select.value = chosen.dataset[facet]; });
+  settingListeners.forEach((listen) => listen(name));
 };
 // The setting with that value which shares most of the other facets with the chosen one.
 const nearest = (facet, value) => {

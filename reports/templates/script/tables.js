@@ -18,7 +18,7 @@ const sortBy = (table, heading) => {
   table.tBodies[0].append(...rows.map((item) => item.row));
   table.dispatchEvent(new Event("rows"));
 };
-all("table.sortable").forEach((table) => {
+const makeSortable = (table) => {
   all("thead .sort", table).forEach((span) => {
     const button = document.createElement("button");
     button.type = "button";
@@ -26,4 +26,5 @@ all("table.sortable").forEach((table) => {
     button.addEventListener("click", () => sortBy(table, span.closest("th")));
     span.replaceChildren(button);
   });
-});
+};
+all("table.sortable").forEach(makeSortable);

@@ -1,0 +1,226 @@
+"""From boards and stored predictions to the evidence of the page, a dataset at a time."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from bench.cards.catalogue import Catalogue
+from bench.evidence import Confusion, HardImage, class_results, confusions, hard_images, probabilities
+from bench.leaderboard import ALL, H, Leaderboard
+from bench.posthoc import metrics_frame
+from reports.views import CellEvidence, ClassListView, EvidenceView, HardImageView, PairView, RunEvidence
+
+PAIRS = 8
+"""Confused pairs of an entry over all seeds, and of a class list over all runs."""
+RUN_PAIRS = 5
+CLASSES = 40
+"""Classes of an entry that the page holds, worst first."""
+IMAGES = 8
+"""Hard images of a class list."""
+
+
+class Predicted(Protocol):
+    """What stored predictions answer; the store does."""
+
+    def outcomes_frame(self, run_ids: Sequence[str] | None = None) -> pd.DataFrame:
+        """One row per run, split and image."""
+        ...
+
+    def tops_frame(self, run_ids: Sequence[str], images: Sequence[str]) -> pd.DataFrame:
+        """The best classes of some images."""
+        ...
+
+
+class Pictures(Protocol):
+    """Class names and pictures of datasets; a `bench.gallery.Gallery` is one."""
+
+    def class_names(self, dataset: str, split: str) -> tuple[str, ...]:
+        """Names in label order."""
+        ...
+
+    def picture(self, dataset: str, key: str) -> str | None:
+        """A data URI."""
+        ...
+
+
+class _NoPictures:
+    def class_names(self, dataset: str, split: str) -> tuple[str, ...]:  # noqa: ARG002
+        return ()
+
+    def picture(self, dataset: str, key: str) -> str | None:  # noqa: ARG002
+        return None
+
+
+NO_PICTURES: Pictures = _NoPictures()
+"""Of datasets that nobody has at hand: classes go by their numbers."""
+
+
+@dataclass(frozen=True)
+class _Use:
+    """One entry of one board on one class list: where its runs are stored."""
+
+    anchor: str
+    entry: str
+    run_ids: tuple[str, ...]
+    stored: str
+
+
+@dataclass(frozen=True, order=True)
+class _List:
+    backbone: str
+    dataset: str
+    split: str
+
+    @property
+    def key(self) -> str:
+        return re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{self.backbone}-{self.dataset}-{self.split}")
+
+
+def evidence_view(
+    boards: Mapping[str, Leaderboard],
+    seeds: Mapping[str, int],
+    stored: Predicted,
+    pictures: Pictures,
+    catalogue: Catalogue,
+    *,
+    folder: str | None = None,
+) -> tuple[EvidenceView, pd.DataFrame]:
+    """The evidence behind the boards of a page, and the metrics of all their runs (`bench.posthoc.metrics_frame`).
+
+    Predictions are read once, a class list at a time.
+
+    Args:
+        boards: by the anchor of their setting.
+        seeds: by run id.
+        stored: the predictions.
+        pictures: of the datasets.
+        catalogue: titles of the datasets.
+        folder: where the page finds whole runs, None where it stands alone.
+    """
+    lists: list[ClassListView] = []
+    read = lru_cache(maxsize=1)(stored.outcomes_frame)  # base and new classes of a dataset come one after the other
+    metrics = [metrics_frame(read(()))]
+    cells: dict[str, list[CellEvidence]] = {anchor: [] for anchor in boards}
+    for which, uses in _uses(boards).items():
+        run_ids = tuple(dict.fromkeys(run for use in uses for run in use.run_ids))
+        frame = read(run_ids)
+        frame = frame[frame["split"] == uses[0].stored]
+        if frame.empty:
+            continue
+        metrics.append(metrics_frame(frame))
+        hard = hard_images(frame, limit=IMAGES)
+        lists.append(_list_view(which, frame, hard, pictures, catalogue))
+        by_run = {str(run): part for run, part in frame.groupby("run_id", sort=False, observed=True)}
+        tops = _tops(stored.tops_frame(run_ids, [item.image for item in hard]), uses[0].stored)
+        for use in uses:
+            found = [(run, by_run[run]) for run in use.run_ids if run in by_run]
+            if found:
+                cells[use.anchor].append(_cell(use.entry, which.key, found, seeds, tops, [item.image for item in hard]))
+    view = EvidenceView(tuple(lists), {anchor: tuple(found) for anchor, found in cells.items()}, folder)
+    return view, pd.concat(metrics, ignore_index=True)
+
+
+def _uses(boards: Mapping[str, Leaderboard]) -> dict[_List, list[_Use]]:
+    """All entries by the class list that they were scored on."""
+    found: defaultdict[_List, list[_Use]] = defaultdict(list)
+    for anchor, board in boards.items():
+        setting = board.setting
+        for dataset in board.datasets:
+            for split in (measure for measure in board.measures if measure != H):
+                target = split == ALL and setting.source and dataset != setting.source
+                stored = dataset if target else split
+                for entry in board.entries:
+                    if dataset in entry.cells:
+                        use = _Use(anchor, entry.key, entry.cells[dataset].run_ids, stored)
+                        found[_List(setting.backbone, dataset, split)].append(use)
+    return dict(_split_by_storage(found))
+
+
+def _split_by_storage(found: Mapping[_List, list[_Use]]) -> Iterator[tuple[_List, list[_Use]]]:
+    """A class list that is trained on in one protocol and a target in another is stored under two names."""
+    for which, uses in found.items():
+        names = dict.fromkeys(use.stored for use in uses)
+        for name in names:
+            split = which.split if len(names) == 1 or name == which.split else f"{which.split} (target)"
+            yield _List(which.backbone, which.dataset, split), [use for use in uses if use.stored == name]
+
+
+def _list_view(
+    which: _List, frame: pd.DataFrame, hard: Sequence[HardImage], pictures: Pictures, catalogue: Catalogue
+) -> ClassListView:
+    runs = frame["run_id"].nunique()
+    return ClassListView(
+        key=which.key,
+        backbone=which.backbone,
+        dataset=which.dataset,
+        title=catalogue.dataset(which.dataset).title,
+        split=which.split,
+        names=pictures.class_names(which.dataset, which.split.partition(" ")[0]),
+        n_images=len(frame) // runs,
+        n_runs=runs,
+        pairs=_pairs(confusions(frame["label"], frame["predicted"], limit=PAIRS)),
+        images=tuple(
+            HardImageView(
+                image=item.image,
+                label=item.label,
+                taken_for=item.taken_for,
+                wrong=item.wrong,
+                runs=item.runs,
+                uri=pictures.picture(which.dataset, item.image),
+            )
+            for item in hard
+        ),
+    )
+
+
+def _cell(
+    entry: str,
+    list_key: str,
+    found: Sequence[tuple[str, pd.DataFrame]],
+    seeds: Mapping[str, int],
+    tops: Mapping[tuple[str, str], tuple[tuple[int, float], ...]],
+    images: Sequence[str],
+) -> CellEvidence:
+    columns = [(part["label"].to_numpy(), part["predicted"].to_numpy()) for _, part in found]
+    label, predicted = (np.concatenate([column[i] for column in columns]) for i in (0, 1))
+    classes = class_results(label, predicted)
+    shown = sorted(classes, key=lambda result: (result.right / result.n, result.label))[:CLASSES]
+    labels = tuple(result.label for result in shown)
+    runs = []
+    for (run, _), (truth, guess) in zip(found, columns, strict=True):
+        right = np.bincount(truth[truth == guess], minlength=int(truth.max()) + 1)
+        runs.append(
+            RunEvidence(
+                run_id=run,
+                seed=seeds[run],
+                right=int(right.sum()),
+                right_by_class=tuple(int(right[value]) for value in labels),
+                pairs=_pairs(confusions(truth, guess, limit=RUN_PAIRS)),
+                tops=tuple(tops.get((run, image), ()) for image in images),
+            )
+        )
+    sizes = tuple(result.n // len(found) for result in shown)
+    taken_for = tuple(result.taken_for for result in shown)
+    pairs = _pairs(confusions(label, predicted, limit=PAIRS))
+    return CellEvidence(entry, list_key, labels, sizes, taken_for, len(classes), pairs, tuple(runs))
+
+
+def _pairs(found: Sequence[Confusion]) -> tuple[PairView, ...]:
+    return tuple(PairView(item.label, item.predicted, item.count, item.n) for item in found)
+
+
+def _tops(frame: pd.DataFrame, split: str) -> dict[tuple[str, str], tuple[tuple[int, float], ...]]:
+    found = {}
+    for row in frame[frame["split"] == split].to_dict("records"):
+        shares = probabilities(row["top_logits"], float(row["log_sum_exp"]))
+        labels = (int(value) for value in row["top_labels"])
+        found[str(row["run_id"]), str(row["image"])] = tuple(zip(labels, shares, strict=True))
+    return found

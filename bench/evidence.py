@@ -1,0 +1,112 @@
+"""What went wrong where, from saved predictions: classes, confused pairs, and the images most runs get wrong. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    """One true class: its images over all runs given, how many were right, and what the wrong ones were taken for."""
+
+    label: int
+    n: int
+    right: int
+    taken_for: int | None
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """`count` of the `n` images of class `label` were taken for class `predicted`, over all runs given."""
+
+    label: int
+    predicted: int
+    count: int
+    n: int
+
+    @property
+    def share(self) -> float:
+        """Part of the class's images, 0..1."""
+        return self.count / self.n
+
+
+@dataclass(frozen=True)
+class HardImage:
+    """An image and how many of the `runs` that saw it got it wrong; `taken_for` is the commonest wrong answer."""
+
+    image: str
+    label: int
+    wrong: int
+    runs: int
+    taken_for: int
+
+
+def class_results(label: ArrayLike, predicted: ArrayLike) -> tuple[ClassResult, ...]:
+    """One result for each class that has an image, in label order; equal mistakes go to the lower class.
+
+    Args:
+        label: `(n,)` true classes, of one run or of several runs one after the other.
+        predicted: `(n,)`.
+    """
+    truth, guess = np.asarray(label), np.asarray(predicted)
+    found = []
+    for value in np.unique(truth):
+        mine = guess[truth == value]
+        wrong = mine[mine != value]
+        taken_for = int(np.bincount(wrong).argmax()) if wrong.size else None
+        found.append(ClassResult(int(value), len(mine), int((mine == value).sum()), taken_for))
+    return tuple(found)
+
+
+def confusions(label: ArrayLike, predicted: ArrayLike, *, limit: int) -> tuple[Confusion, ...]:
+    """The `limit` commonest mistakes, most images first; equal ones by class.
+
+    Example:
+        >>> [(c.label, c.predicted, c.count) for c in confusions([0, 0, 0, 1], [1, 1, 0, 0], limit=5)]
+        [(0, 1, 2), (1, 0, 1)]
+    """
+    truth, guess = np.asarray(label), np.asarray(predicted)
+    sizes = np.bincount(truth)
+    pairs, counts = np.unique(np.stack([truth, guess])[:, truth != guess], axis=1, return_counts=True)
+    order = np.lexsort((pairs[1], pairs[0], -counts))[:limit]
+    return tuple(Confusion(int(pairs[0, i]), int(pairs[1, i]), int(counts[i]), int(sizes[pairs[0, i]])) for i in order)
+
+
+def hard_images(outcomes: pd.DataFrame, *, limit: int) -> tuple[HardImage, ...]:
+    """The `limit` images that the largest share of runs gets wrong; none that every run gets right.
+
+    Args:
+        outcomes: rows with `image`, `label` and `predicted`, each image once a run; one dataset and class split.
+        limit: most images to give.
+    """
+    import pandas as pd
+
+    if not len(outcomes):
+        return ()
+    codes, images = pd.factorize(outcomes["image"].to_numpy(dtype=object))
+    label, predicted = outcomes["label"].to_numpy(), outcomes["predicted"].to_numpy()
+    runs = np.bincount(codes)
+    wrong = np.bincount(codes, weights=label != predicted).astype(int)
+    share = wrong / runs
+    first = np.unique(codes, return_index=True)[1]
+    order = [int(i) for i in np.lexsort((images, -wrong, -share)) if wrong[i]][:limit]
+    found = []
+    for i in order:
+        mistakes = predicted[(codes == i) & (label != predicted)]
+        taken_for = int(np.bincount(mistakes).argmax())
+        found.append(HardImage(str(images[i]), int(label[first[i]]), int(wrong[i]), int(runs[i]), taken_for))
+    return tuple(found)
+
+
+def probabilities(top_logits: Sequence[float], log_sum_exp: float) -> tuple[float, ...]:
+    """Softmax probabilities of the best classes of an image, from their logits and the log-sum over all classes."""
+    values = np.exp(np.asarray(top_logits, dtype=np.float64) - log_sum_exp)
+    return tuple(float(value) for value in np.minimum(values, 1.0))

@@ -1,0 +1,194 @@
+"""How trustworthy and how even a method's answers are, and what share of the room above zero-shot it takes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bench.leaderboard import ALL, Entry, H, Leaderboard
+from bench.posthoc import METRICS, headroom_gain
+from bench.stats import Estimate, student_t
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HEADROOM = "headroom_gain"
+COLUMNS = ("accuracy", HEADROOM, "ece", "brier", "nll", "aurc", "worst_class_accuracy")
+LOWER_IS_BETTER = frozenset({"ece", "brier", "nll", "aurc"})
+REPLICATES = 2000
+
+
+@dataclass(frozen=True)
+class QualityRow:
+    """One entry on one class split, averaged over the datasets of its board.
+
+    Args:
+        entry: key on the board.
+        split: `base`, `new` or `all`.
+        values: estimates over seeds by column; a column that is defined nowhere is left out. Entries that lack runs
+            have no intervals.
+        datasets: how many datasets each value is over.
+        run_ids: the runs behind the row.
+    """
+
+    entry: str
+    split: str
+    values: Mapping[str, Estimate]
+    datasets: Mapping[str, int]
+    run_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Kendall's tau-b between the order of entries by accuracy and by headroom gain, with its interval over datasets.
+
+    `low` and `high` are None where fewer than two datasets can be drawn anew.
+    """
+
+    split: str
+    tau: float
+    low: float | None
+    high: float | None
+    entries: int
+    datasets: int
+
+
+Cells = dict[str, dict[str, list[float]]]
+"""By column and dataset: a value for each seed, in the order of the entry's runs."""
+
+
+def quality(board: Leaderboard, metrics: pd.DataFrame) -> tuple[QualityRow, ...]:
+    """Every entry on every class split.
+
+    Args:
+        board: says which runs count.
+        metrics: `bench.posthoc.metrics_frame` of those runs; runs without stored predictions are left out.
+    """
+    known = _by_run(metrics)
+    rows = []
+    for split in _splits(board):
+        baseline = next((entry for entry in board.entries if entry.key == board.baseline), None)
+        floor = _accuracies(baseline, board, split, known) if baseline else {}
+        for entry in board.entries:
+            cells = _cells(entry, board, split, known, floor if entry is not baseline else {})
+            if cells["accuracy"]:
+                rows.append(_row(entry, split, cells))
+    return tuple(rows)
+
+
+def agreement(board: Leaderboard, metrics: pd.DataFrame, *, generator: np.random.Generator) -> tuple[Agreement, ...]:
+    """How far ordering by headroom gain changes the order by accuracy, for each class split.
+
+    Complete entries but the baseline, on the datasets where all of them have both numbers; datasets are resampled.
+    """
+    known = _by_run(metrics)
+    baseline = next((entry for entry in board.entries if entry.key == board.baseline), None)
+    others = [entry for entry in board.entries if entry.complete and entry is not baseline]
+    if baseline is None or len(others) < 3:
+        return ()
+    found = []
+    for split in _splits(board):
+        floor = _accuracies(baseline, board, split, known)
+        tables = [_cells(entry, board, split, known, floor) for entry in others]
+        shared = [d for d in board.averaged if all(d in table[c] for table in tables for c in ("accuracy", HEADROOM))]
+        if shared:
+            both = np.array([[[np.mean(t[c][d]) for d in shared] for t in tables] for c in ("accuracy", HEADROOM)])
+            found.append(_agreement(split, both, generator))
+    return tuple(found)
+
+
+def _agreement(split: str, both: np.ndarray, generator: np.random.Generator) -> Agreement:
+    """From means `(2, entries, datasets)`."""
+    _, n_entries, n_datasets = both.shape
+    tau = float(kendall_tau(*both.mean(axis=2)))
+    low = high = None
+    if n_datasets > 1:
+        weights = generator.multinomial(n_datasets, np.full(n_datasets, 1 / n_datasets), size=REPLICATES) / n_datasets
+        drawn = np.einsum("red,ld->rle", both, weights)
+        taus = kendall_tau(drawn[0], drawn[1])
+        low, high = (float(end) for end in np.nanquantile(taus, [0.025, 0.975]))
+    return Agreement(split, tau, low, high, n_entries, n_datasets)
+
+
+def kendall_tau(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
+    """Kendall's tau-b along the last axis, NaN where one side is all ties.
+
+    Example:
+        >>> float(kendall_tau([1, 2, 3], [1, 3, 2]))
+        0.3333333333333333
+    """
+    signs = [np.sign(x[..., :, None] - x[..., None, :]) for x in (np.asarray(first, float), np.asarray(second, float))]
+    both, ours, theirs = ((a * b).sum(axis=(-2, -1)) for a, b in (signs, (signs[0], signs[0]), (signs[1], signs[1])))
+    scale = np.sqrt(ours * theirs)
+    tau: NDArray[np.float64] = np.divide(both, scale, out=np.full(np.shape(scale), np.nan), where=scale > 0)
+    return tau
+
+
+def _splits(board: Leaderboard) -> tuple[str, ...]:
+    return tuple(measure for measure in board.measures if measure != H)
+
+
+def _by_run(metrics: pd.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
+    columns = [metrics[name] for name in ("run_id", "split", *METRICS)]
+    return {
+        (str(run), str(split)): dict(zip(METRICS, map(float, values), strict=True))
+        for run, split, *values in zip(*columns, strict=True)
+    }
+
+
+def _stored_split(board: Leaderboard, split: str, dataset: str) -> str:
+    """Under which name a run stored it: targets of a transfer run go by their own."""
+    return dataset if split == ALL and board.setting.source and dataset != board.setting.source else split
+
+
+def _accuracies(
+    entry: Entry, board: Leaderboard, split: str, known: Mapping[tuple[str, str], Mapping[str, float]]
+) -> dict[str, float]:
+    found = {}
+    for dataset, cell in entry.cells.items():
+        stored = _stored_split(board, split, dataset)
+        values = [known[run, stored]["accuracy"] for run in cell.run_ids if (run, stored) in known]
+        if values:
+            found[dataset] = float(np.mean(values))
+    return found
+
+
+def _cells(
+    entry: Entry,
+    board: Leaderboard,
+    split: str,
+    known: Mapping[tuple[str, str], Mapping[str, float]],
+    floor: Mapping[str, float],
+) -> Cells:
+    cells: Cells = {column: {} for column in COLUMNS}
+    for dataset, cell in entry.cells.items():
+        if dataset == board.setting.source:
+            continue
+        stored = _stored_split(board, split, dataset)
+        found = [known[run, stored] for run in cell.run_ids if (run, stored) in known]
+        for values in found:
+            for column in COLUMNS:
+                value = values.get(column)
+                if column == HEADROOM and dataset in floor:
+                    value = headroom_gain(values["accuracy"], floor[dataset])
+                if value is not None:
+                    cells[column].setdefault(dataset, []).append(value)
+    return cells
+
+
+def _row(entry: Entry, split: str, cells: Cells) -> QualityRow:
+    values = {column: _average(list(by_dataset.values()), entry) for column, by_dataset in cells.items() if by_dataset}
+    counts = {column: len(by_dataset) for column, by_dataset in cells.items() if by_dataset}
+    return QualityRow(entry.key, split, values, counts, entry.run_ids)
+
+
+def _average(columns: Sequence[Sequence[float]], entry: Entry) -> Estimate:
+    """Over datasets within a seed, then over seeds; without an interval where runs are missing."""
+    lengths = {len(column) for column in columns}
+    if entry.complete and len(lengths) == 1:
+        return student_t([float(np.mean(seed)) for seed in zip(*columns, strict=True)])
+    return Estimate(float(np.mean([np.mean(column) for column in columns])), max(lengths))

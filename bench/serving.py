@@ -1,0 +1,105 @@
+"""A folder served to this machine alone, rebuilt whenever something changes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http import HTTPStatus
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from bench.errors import UsageError
+
+LOOPBACK = "127.0.0.1"
+PAUSE = 2.0
+"""Seconds between two looks for something new."""
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    """Files with entity tags, so that a page can ask cheaply whether it has changed."""
+
+    def do_GET(self) -> None:
+        if self._is_wanted():
+            super().do_GET()
+
+    def do_HEAD(self) -> None:
+        if self._is_wanted():
+            super().do_HEAD()
+
+    def end_headers(self) -> None:
+        tag = self._tag()
+        if tag is not None:
+            self.send_header("ETag", tag)
+        self.send_header("Cache-Control", "no-cache")
+        super().end_headers()
+
+    def list_directory(self, path: object) -> None:  # noqa: ARG002
+        """No listing, only files."""
+        self.send_error(HTTPStatus.NOT_FOUND)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing: a page that looks for changes would fill the screen."""
+
+    def _is_wanted(self) -> bool:
+        """Whether to go on with the request; else it has been answered."""
+        host = (self.headers.get("Host") or "").rpartition(":")[0]
+        if host not in (LOOPBACK, "localhost"):  # another site's name that was made to point here
+            self.send_error(HTTPStatus.FORBIDDEN)
+            return False
+        tag = self._tag()
+        if tag is not None and self.headers.get("If-None-Match") == tag:
+            self.send_response(HTTPStatus.NOT_MODIFIED)
+            self.end_headers()
+            return False
+        return True
+
+    def _tag(self) -> str | None:
+        path = Path(self.translate_path(self.path))
+        file = path / "index.html" if path.is_dir() else path
+        try:
+            stat = file.stat()
+        except OSError:
+            return None
+        return f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"'
+
+
+@contextmanager
+def served(folder: Path, port: int) -> Iterator[str]:
+    """Serve a folder from a thread; gives its address and ends with the block.
+
+    Args:
+        folder: what is served.
+        port: 0 takes a free one.
+
+    Raises:
+        UsageError: a port that cannot be had.
+    """
+    try:
+        server = ThreadingHTTPServer((LOOPBACK, port), partial(_Handler, directory=str(folder)))
+    except (OSError, OverflowError) as error:
+        raise UsageError(
+            f"Port {port} cannot be had ({error}); give another one with --port, or 0 for any free one."
+        ) from error
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://{LOOPBACK}:{server.server_port}/"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def follow(state: Callable[[], object], rebuild: Callable[[], None], *, pause: float = PAUSE) -> None:
+    """Call `rebuild` whenever `state` gives something else than at the last call, until interrupted."""
+    known = state()
+    wait = threading.Event().wait
+    while True:
+        wait(pause)
+        now = state()
+        if now != known:
+            known = now
+            rebuild()

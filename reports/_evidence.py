@@ -1,0 +1,65 @@
+"""The evidence as the page's script takes it: short lists instead of named fields, since there are many."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reports.views import BlockView, CellEvidence, EvidenceView, PairView, RunEvidence
+
+_PERMILLE = 1000
+
+
+def list_rows(evidence: EvidenceView) -> dict[str, dict[str, Any]]:
+    """Class lists by key."""
+    return {
+        item.key: {
+            "title": item.title,
+            "dataset": item.dataset,
+            "split": item.split,
+            "names": item.names,
+            "n": item.n_images,
+            "images": [
+                {"id": image.image, "label": image.label, "wrong": image.wrong, "runs": image.runs}
+                for image in item.images
+            ],
+        }
+        for item in evidence.lists
+    }
+
+
+def cell_rows(block: BlockView, evidence: EvidenceView) -> dict[str, Any]:
+    """One setting: names of its entries, and for each of them and class list what its runs did."""
+    cells = (evidence.cells or {}).get(block.anchor, ())
+    return {
+        "entries": {entry.key: entry.name for entry in block.entries},
+        "cells": [_cell(cell) for cell in cells],
+    }
+
+
+def _cell(cell: CellEvidence) -> dict[str, Any]:
+    return {
+        "entry": cell.entry,
+        "list": cell.list_key,
+        "classes": [
+            [label, size, taken] for label, size, taken in zip(cell.labels, cell.sizes, cell.taken_for, strict=True)
+        ],
+        "of": cell.n_classes,
+        "pairs": _pairs(cell.pairs),
+        "runs": [_run(run) for run in cell.runs],
+    }
+
+
+def _run(run: RunEvidence) -> dict[str, Any]:
+    tops = [[[label, round(_PERMILLE * share)] for label, share in top] for top in run.tops]
+    return {
+        "id": run.run_id,
+        "seed": run.seed,
+        "right": run.right,
+        "classes": run.right_by_class,
+        "pairs": _pairs(run.pairs),
+        "tops": tops,
+    }
+
+
+def _pairs(pairs: tuple[PairView, ...]) -> list[list[int]]:
+    return [[pair.label, pair.predicted, pair.count, pair.n] for pair in pairs]

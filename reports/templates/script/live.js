@@ -1,0 +1,11 @@
+// A page that is being watched looks for a newer version of itself.
+if (root.dataset.live !== undefined) {
+  let known = null;
+  const timer = setInterval(() => {
+    fetch(location.pathname, { method: "HEAD", cache: "no-store" }).then((answer) => {
+      const tag = answer.headers.get("ETag");
+      if (known !== null && tag !== known) location.reload();
+      known = tag;
+    }).catch(() => clearInterval(timer));
+  }, 2000);
+}

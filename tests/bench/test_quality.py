@@ -1,0 +1,120 @@
+"""Calibration and headroom of a board, against the stored scores and against scipy."""
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau, t
+from worlds import make_world
+
+from bench.leaderboard import leaderboard, settings
+from bench.posthoc import metrics_frame
+from bench.quality import agreement, kendall_tau, quality
+from bench.store import fresh_store
+from datasets_registry._types import EvalProtocol
+
+WORLD = {
+    "zero_shot": {"a": {"base": 0.6, "new": 0.7}, "b": {"base": 0.8, "new": 0.5}},
+    "coop": {"a": {"base": 0.8, "new": 0.6}, "b": {"base": 0.9, "new": 0.5}},
+    "vpt": {"a": {"base": 0.7, "new": 0.7}, "b": {"base": 0.8, "new": 0.6}},
+    "apex": {"a": {"base": 0.85, "new": 0.75}, "b": {"base": 0.85, "new": 0.7}},
+}
+
+
+def board_of(path, world, **options):
+    make_world(path, world, **options)
+    store = fresh_store(path)
+    runs = store.runs_frame()
+    (setting,) = settings(runs)
+    return leaderboard(runs, setting), metrics_frame(store.outcomes_frame()), runs
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory):
+    return board_of(tmp_path_factory.mktemp("runs"), WORLD)
+
+
+def row(rows, entry, split):
+    return next(item for item in rows if (item.entry, item.split) == (entry, split))
+
+
+def test_accuracy_and_its_interval_are_those_of_the_leaderboard(board):
+    found, metrics, _ = board
+    for item in quality(found, metrics):
+        expected = found.entry(item.entry).averages[item.split]
+        assert item.values["accuracy"].mean == pytest.approx(expected.mean)
+        assert item.values["accuracy"].n == expected.n
+        if expected.half_width is not None:
+            assert item.values["accuracy"].half_width == pytest.approx(expected.half_width)
+
+
+def test_headroom_gain_is_taken_per_dataset_and_seed_and_then_averaged(board):
+    found, metrics, runs = board
+    scores = runs[runs["split"] == "base"].set_index(["method", "dataset", "seed"])["accuracy"]
+    per_seed = [
+        np.mean([(scores["coop", d, s] - scores["zero_shot", d, 0]) / (1 - scores["zero_shot", d, 0]) for d in "ab"])
+        for s in (1, 2, 3)
+    ]
+    value = row(quality(found, metrics), "coop", "base").values["headroom_gain"]
+    assert value.mean == pytest.approx(np.mean(per_seed))
+    assert value.half_width == pytest.approx(t.ppf(0.975, 2) * np.std(per_seed, ddof=1) / 3**0.5)
+
+
+def test_the_baseline_has_no_headroom_gain_and_no_interval(board):
+    found, metrics, _ = board
+    values = row(quality(found, metrics), "zero_shot", "new").values
+    assert "headroom_gain" not in values
+    assert values["ece"].half_width is None
+
+
+def test_an_entry_that_lacks_runs_has_a_mean_and_no_interval(tmp_path):
+    found, metrics, runs = board_of(tmp_path, WORLD)
+    gone = runs[(runs["method"] == "coop") & (runs["dataset"] == "a") & (runs["seed"] == 3)]["run_id"]
+    left = runs[~runs["run_id"].isin(gone)]
+    found = leaderboard(left, settings(left)[0])
+    value = row(quality(found, metrics), "coop", "base").values["accuracy"]
+    assert value.half_width is None
+    assert value.mean == pytest.approx(found.entry("coop").averages["base"].mean)
+
+
+def test_runs_without_predictions_leave_no_row(board):
+    found, metrics, _ = board
+    assert quality(found, metrics.iloc[:0]) == ()
+
+
+def test_where_zero_shot_is_perfect_there_is_no_headroom(tmp_path):
+    found, metrics, _ = board_of(tmp_path, WORLD)
+    perfect = metrics.copy()
+    zero_shot = found.entry("zero_shot").cells["a"].run_ids
+    perfect.loc[perfect["run_id"].isin(zero_shot), "accuracy"] = 1.0
+    assert row(quality(found, perfect), "coop", "base").datasets["headroom_gain"] == 1
+
+
+def test_targets_of_a_transfer_board_go_by_their_own_names(tmp_path):
+    world = {
+        "coop": {"src": {"all": 0.8, "one": 0.5, "two": 0.7}},
+        "zero_shot": {"src": {"all": 0.7, "one": 0.5, "two": 0.6}},
+    }
+    found, metrics, _ = board_of(tmp_path, world, protocol=EvalProtocol.CROSS_DATASET, targets=("one", "two"))
+    item = row(quality(found, metrics), "coop", "all")
+    assert item.datasets["accuracy"] == 2, "the source is in no average"
+    assert item.values["accuracy"].mean == pytest.approx(found.entry("coop").averages["all"].mean)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_kendall_tau_equals_scipy_with_and_without_ties(seed):
+    draw = np.random.default_rng(seed)
+    first, second = draw.integers(0, 4, (3, 12)), draw.normal(size=(3, 12))
+    expected = [kendalltau(a, b).statistic for a, b in zip(first, second, strict=True)]
+    np.testing.assert_allclose(kendall_tau(first, second), expected)
+
+
+def test_agreement_compares_complete_entries_and_has_an_interval_over_datasets(board):
+    found, metrics, _ = board
+    base, new = agreement(found, metrics, generator=np.random.default_rng(0))
+    assert (base.split, new.split) == ("base", "new")
+    assert base.entries == 3
+    assert base.low <= base.tau <= base.high
+
+
+def test_agreement_needs_a_baseline_and_three_entries(tmp_path):
+    found, metrics, _ = board_of(tmp_path, {name: WORLD[name] for name in ("zero_shot", "coop", "vpt")})
+    assert agreement(found, metrics, generator=np.random.default_rng(0)) == ()

@@ -1,0 +1,79 @@
+import http.client
+import socket
+import threading
+from urllib.parse import urlsplit
+
+import pytest
+
+from bench.errors import UsageError
+from bench.serving import LOOPBACK, follow, served
+
+
+@pytest.fixture
+def site(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "index.html").write_text("<p>one</p>")
+    with served(tmp_path, 0) as address:
+        yield tmp_path, urlsplit(address)
+
+
+def ask(address, path="/", method="GET", **headers):
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=10)
+    connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    answer = connection.getresponse()
+    body = answer.read().decode()
+    connection.close()
+    return answer.status, answer.headers.get("ETag"), body
+
+
+def test_the_page_is_served_on_loopback_with_a_tag_that_changes_with_it(site):
+    folder, address = site
+    assert address.hostname == LOOPBACK
+    status, tag, body = ask(address)
+    assert (status, body) == (200, "<p>one</p>")
+    assert ask(address, method="HEAD")[:2] == (200, tag)
+    assert ask(address, If_None_Match=tag)[0] == 304
+    (folder / "index.html").write_text("<p>another</p>")
+    assert ask(address, If_None_Match=tag)[0] == 200
+
+
+def test_no_listing_nothing_outside_and_no_other_name(site):
+    _, address = site
+    assert ask(address, "/data/")[0] == 404
+    assert ask(address, "/../../etc/passwd")[0] == 404
+    assert ask(address, Host="elsewhere.example:80")[0] == 403
+
+
+def test_a_port_that_is_taken_is_refused_with_a_way_out(tmp_path):
+    with socket.socket() as taken:
+        taken.bind((LOOPBACK, 0))
+        taken.listen()
+        with (
+            pytest.raises(UsageError, match=r"Port \d+ cannot be had.*--port, or 0"),
+            served(tmp_path, taken.getsockname()[1]),
+        ):
+            pass
+
+
+def test_the_server_ends_with_its_block(tmp_path):
+    before = threading.active_count()
+    with served(tmp_path, 0) as address:
+        port = urlsplit(address).port
+    assert threading.active_count() == before
+    with pytest.raises(ConnectionRefusedError):
+        http.client.HTTPConnection(LOOPBACK, port, timeout=5).request("GET", "/")
+
+
+def test_a_change_and_only_a_change_rebuilds():
+    states = iter([1, 1, 2, 2, 3])
+    built = []
+
+    def state():
+        try:
+            return next(states)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    with pytest.raises(KeyboardInterrupt):
+        follow(state, lambda: built.append(True), pause=0.001)
+    assert len(built) == 2

@@ -1,0 +1,199 @@
+"""Looking closer, choosing costs and accessibility, in a real browser without a network."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from _axe import find_axe
+
+pytest.importorskip("websocket", reason="websocket-client is not installed")
+from _chromium import browser, find_chromium
+
+from bench.cards import Catalogue, DatasetFacts, MethodFacts, site_view
+from bench.run_files import write_run_files
+from bench.serving import served
+from bench.store import fresh_store
+from reports.render import render_site
+
+sys.path.append(str(Path(__file__).parents[1] / "fixtures"))
+from worlds import make_world
+
+pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
+
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+WORLD = {
+    "zero_shot": {"dtd": {"base": 0.6, "new": 0.7}, "eurosat": {"base": 0.8, "new": 0.5}},
+    "coop": {"dtd": {"base": 0.8, "new": 0.6}, "eurosat": {"base": 0.9, "new": 0.5}},
+    "apex": {"dtd": {"base": 0.85, "new": 0.75}, "eurosat": {"base": 0.85, "new": 0.7}},
+}
+CATALOGUE = Catalogue(
+    methods={
+        "zero_shot": MethodFacts("Zero-shot CLIP", "zero-shot"),
+        "coop": MethodFacts("CoOp", "text prompt"),
+        "apex": MethodFacts("APEX", "ensemble"),
+    },
+    datasets={"dtd": DatasetFacts("DTD"), "eurosat": DatasetFacts("EuroSAT")},
+)
+
+
+class Painted:
+    def class_names(self, dataset, split):
+        return ("ant", "bee", "cat", "dog")
+
+    def picture(self, dataset, key):
+        return PIXEL
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """One file on its own, and a folder with the runs beside it."""
+    runs, folder = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("site")
+    make_world(runs, WORLD)
+    store = fresh_store(runs)
+    for name, data in (("alone.html", None), ("index.html", "data")):
+        view = site_view(
+            store.runs_frame(),
+            store.difficulty_frame(),
+            CATALOGUE,
+            package_version="0.1.0",
+            stored=store,
+            pictures=Painted(),
+            folder=data,
+        )
+        render_site(view, folder / name)
+    write_run_files(store, store.runs_frame(), Painted(), folder / "data")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory):
+    with browser(tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+@pytest.fixture
+def page(tab, site):
+    tab.size(1400, 1000)
+    tab.open((site / "alone.html").as_uri())
+    tab.run("document.documentElement.style.scrollBehavior = 'auto'")
+    tab.run("document.getElementById('evidence').scrollIntoView()")
+    tab.wait("document.querySelector('.closer-out table') !== null")
+    return tab
+
+
+def choose(page, title, text):
+    page.run(
+        f"""(() => {{
+            const labels = [...document.querySelectorAll('#closer label')];
+            const label = labels.find((l) => l.innerText.startsWith({title!r}));
+            const select = label.querySelector('select');
+            select.value = [...select.options].find((o) => o.text === {text!r}).value;
+            select.dispatchEvent(new Event('change'));
+        }})()"""
+    )
+
+
+def out(page):
+    return page.run("document.querySelector('.closer-out').innerText")
+
+
+def complaints(page):
+    kinds = ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled")
+    return [event for event in page.events if event["method"] in kinds]
+
+
+def test_from_method_to_class_to_image(page):
+    choose(page, "Method", "APEX")
+    choose(page, "Dataset", "EuroSAT")
+    choose(page, "Classes", "New classes")
+    everything = out(page)
+    assert "of 1200 answers on 400 images" in everything
+    choose(page, "Seed", "2")
+    assert "of 400 answers on 400 images" in out(page)
+    assert page.run("document.querySelectorAll('.closer-out img').length") == 8
+    page.run("document.querySelector('.closer-out tbody th button').click()")
+    name = page.run("document.querySelector('.closer-out h4').innerText")
+    assert name in ("ant", "bee", "cat", "dog")
+    assert page.run("location.hash").count("/") == 5
+    assert complaints(page) == []
+
+
+def test_the_address_leads_back_to_what_was_chosen(page, site):
+    choose(page, "Method", "CoOp")
+    choose(page, "Dataset", "EuroSAT")
+    choose(page, "Seed", "3")
+    address, shown = page.run("location.href"), out(page)
+    page.open("about:blank")
+    page.open(address)
+    page.wait("document.querySelector('.closer-out table') !== null")
+    assert out(page) == shown
+
+
+def test_tables_that_scripts_make_can_be_sorted(page):
+    column = (
+        "[...document.querySelectorAll('.closer-out table')[0].tBodies[0].rows].map((r) => r.children[2].dataset.v)"
+    )
+    worst_first = page.run(column)
+    page.run("document.querySelectorAll('.closer-out table')[0].querySelectorAll('thead button')[2].click()")
+    assert page.run(column) == sorted(worst_first, key=float, reverse=True)
+
+
+def test_a_lone_file_offers_no_whole_runs_and_one_from_disk_says_how_to_get_them(page, site):
+    assert page.run("document.querySelector('.closer-out details') === null")
+    page.open((site / "index.html").as_uri())
+    page.run("document.getElementById('evidence').scrollIntoView()")
+    page.wait("document.querySelector('.closer-out details') !== null")
+    page.run("document.querySelector('.closer-out details').open = true")
+    page.wait("document.querySelector('.closer-out details').innerText.includes('--watch')")
+    assert complaints(page) == []
+
+
+def test_a_served_folder_shows_every_image_of_a_run(tab, site):
+    with served(site, 0) as address:
+        tab.open(address)
+        tab.run("document.documentElement.style.scrollBehavior = 'auto'")
+        tab.run("document.getElementById('evidence').scrollIntoView()")
+        tab.wait("document.querySelector('.closer-out details') !== null")
+        choose(tab, "Method", "APEX")
+        choose(tab, "Seed", "1")
+        tab.run("document.querySelector('.closer-out details').open = true")
+        tab.wait("document.querySelectorAll('.image-row').length === 50")
+        tab.run("document.querySelector('.closer-out details input').click()")
+        assert "400 images, page 1 of 8" in tab.run("document.querySelector('.closer-out details').innerText")
+        row = tab.run("document.querySelector('.image-row').innerText")
+        assert "%" in row
+        asked = {e["params"]["request"]["url"] for e in tab.events if e["method"] == "Network.requestWillBeSent"}
+        assert all(url.startswith((address, "data:")) for url in asked)
+        assert [e for e in complaints(tab) if "favicon" not in str(e)] == []
+
+
+def test_without_script_mistakes_and_hard_images_are_there(tab, site):
+    tab.call("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        tab.open((site / "alone.html").as_uri())
+        tab.run("document.querySelectorAll('details').forEach((card) => { card.open = true; })")
+        assert tab.run("document.querySelectorAll('#evidence .examples.hard img').length") == 4 * 8
+        assert tab.run("getComputedStyle(document.getElementById('closer')).display") == "none"
+        assert tab.run("document.querySelector('#cost .static svg').getBoundingClientRect().height") > 100
+        assert tab.run("document.querySelectorAll('#quality tbody tr').length") == 6
+    finally:
+        tab.call("Emulation.setScriptExecutionDisabled", value=False)
+
+
+@pytest.mark.skipif(find_axe() is None, reason="axe-core is not installed: npm install --no-save axe-core")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_serious_accessibility_finding(page, scheme):
+    page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    page.run("document.querySelectorAll('details').forEach((card) => { card.open = true; })")
+    axe = find_axe()
+    assert axe is not None
+    page.run(axe.read_text(encoding="utf-8") + "; 1")
+    found = page.run(
+        "axe.run(document, {resultTypes: ['violations']}).then((result) => result.violations"
+        ".filter((v) => ['serious', 'critical'].includes(v.impact))"
+        ".map((v) => v.id + ': ' + v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160)).join(' | ')))"
+    )
+    page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "light"}])
+    assert found == []
