@@ -27,6 +27,9 @@ class RunContext:
         keep_branches: whether the two sides of an ensemble are stored with its predictions.
         hidden_limit: bytes of `cache_dir` that hidden states of the image tower may take; 0 keeps none. None:
             `HIDDEN_LIMIT` on the CPU, 0 on a GPU, which runs the blocks about as fast as it reads what they give.
+        eval_batch: test images per batch; results do not depend on it beyond rounding.
+        checkpoints: folder of states from which a training that was cut off goes on; None to keep none.
+        checkpoint_seconds: how much training may be lost, in seconds between two such states.
     """
 
     data_root: Path | None = None
@@ -38,6 +41,9 @@ class RunContext:
     cache_limit: int = DEFAULT_LIMIT
     keep_branches: bool = False
     hidden_limit: int | None = None
+    eval_batch: int = 128
+    checkpoints: Path | None = None
+    checkpoint_seconds: float = 60.0
 
     @property
     def hidden_bytes(self) -> int:

@@ -21,6 +21,10 @@ class ShardError(BenchError, ValueError):
     """A run shard that this release cannot read although it is intact."""
 
 
+class RunsFolderError(BenchError, OSError):
+    """A runs folder that cannot be written."""
+
+
 class UnknownRunError(BenchError, KeyError):
     """A run id, or the beginning of one, that no shard or more than one shard has."""
 
@@ -54,6 +58,18 @@ class LaunchError(BenchError, RuntimeError):
 
 class WorkerDiedError(BenchError, RuntimeError):
     """A worker process ended in the middle of a run."""
+
+
+class WorkerKilledError(WorkerDiedError):
+    """A worker process was killed from outside, as the system does with the largest one when memory runs out."""
+
+
+class RunTimeoutError(BenchError, TimeoutError):
+    """A run that took longer than it was allowed to."""
+
+
+class RunExitError(BenchError, RuntimeError):
+    """A run that tried to end the process it runs in."""
 
 
 class NonFiniteLossError(BenchError, ArithmeticError):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import platform
 import subprocess
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from pathlib import Path
 
 import bench
 from bench.record import Provenance
+from bench.source_digest import machinery_digest, source_digest
 
 PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pillow", "safetensors", "scipy", "pydantic")
 """Distributions whose version can change a number."""
@@ -34,6 +33,7 @@ def collect(
     device: str,
     threads: int,
     dataset_check: str | None = None,
+    eval_batch: int | None = None,
 ) -> Provenance:
     """The provenance of one run in this process.
 
@@ -44,6 +44,7 @@ def collect(
         device: `cpu` or `cuda[:i]`.
         threads: intra-op threads of torch.
         dataset_check: contents digest of the last `datasets check`, if there was one.
+        eval_batch: test images per batch.
     """
     from methods import get_method
 
@@ -51,6 +52,7 @@ def collect(
     return Provenance(
         package_version=bench.__version__,
         method_digest=source_digest(get_method(method)),
+        machinery_digest=machinery_digest(get_method(method)),
         git_commit=source.commit,
         git_dirty=source.dirty,
         python=platform.python_version(),
@@ -61,6 +63,7 @@ def collect(
         backbone_digest=backbone_digest,
         support_digests=support_digests,
         dataset_check=dataset_check,
+        eval_batch=eval_batch,
     )
 
 
@@ -76,15 +79,6 @@ def source_state(root: Path) -> SourceState:
     commit = _git(root, "rev-parse", "HEAD")
     status = _git(root, "status", "--porcelain", "--untracked-files=no")
     return SourceState(commit or None, None if status is None else bool(status))
-
-
-@cache
-def source_digest(cls: type) -> str:
-    """Hex SHA-256 of the text of the module that defines `cls`; equal on every platform."""
-    path = inspect.getsourcefile(cls)
-    if path is None:  # a class made in a notebook or a shell has no file; its name is all there is
-        return hashlib.sha256(f"{cls.__module__}.{cls.__qualname__}".encode()).hexdigest()
-    return hashlib.sha256(Path(path).read_text(encoding="utf-8").encode()).hexdigest()
 
 
 @cache

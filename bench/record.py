@@ -62,7 +62,10 @@ class Provenance(_Frozen):
     """Where and with what a run was made."""
 
     package_version: str
-    method_digest: str = Field(description="digest of the method's source file")
+    method_digest: str = Field(description="digest of the method's source, with that of the methods it derives from")
+    machinery_digest: str | None = Field(
+        None, description="digest of the shared code that the method imports; None in records that are older than this"
+    )
     git_commit: str | None
     git_dirty: bool | None
     python: str
@@ -75,6 +78,7 @@ class Provenance(_Frozen):
     dataset_check: str | None = Field(
         None, description="contents digest that `datasets check` last wrote for the data folder; None if never checked"
     )
+    eval_batch: int | None = Field(None, description="test images per batch; None in records that are older than this")
 
 
 class RunError(_Frozen):

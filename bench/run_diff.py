@@ -148,7 +148,7 @@ def _made(a: RunRecord, b: RunRecord) -> Iterator[Difference]:
     made = a.provenance.model_dump(mode="json"), b.provenance.model_dump(mode="json")
     packages = [values.pop("packages") for values in made]
     for cause, names in (
-        (Cause.CODE, ["method_digest", "package_version", "git_commit", "git_dirty"]),
+        (Cause.CODE, ["method_digest", "machinery_digest", "package_version", "git_commit", "git_dirty"]),
         (Cause.ENVIRONMENT, ["python", "platform", "device", "threads"]),
     ):
         for name in names:

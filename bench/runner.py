@@ -19,6 +19,7 @@ from torch import Tensor
 
 from bench import difficulty, provenance
 from bench.cache import Budget
+from bench.checkpoint import Checkpoint
 from bench.context import RunContext
 from bench.errors import StaleSpecError
 from bench.evaluation import evaluate
@@ -28,6 +29,7 @@ from bench.hidden_states import HiddenStates
 from bench.inputs import Inputs
 from bench.record import Cost, DifficultyRecord, Predictions, RunError, RunRecord, RunStatus, Score
 from bench.seeding import stream
+from bench.source_digest import machinery_digest, source_digest
 from bench.spec import ExperimentSpec
 from bench.training import FitResult, fit
 from bench.views import CENTER_VIEW, views_for_epoch
@@ -43,9 +45,6 @@ from methods._backbone_names import BackboneSpec, parse_backbone
 from methods._base import Batch
 from methods._class_text import ClassText, parse_class_text
 from methods._precision import Precision
-
-EVAL_BATCH = 128
-"""Test images per batch; results do not depend on it beyond rounding."""
 
 T = TypeVar("T")
 
@@ -68,12 +67,14 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
     config = method_class.info.config.model_validate(spec.config)
     method = method_class(backbone, config, stream(spec.seed, "init"))
     clock.time("prepare", lambda: method.prepare(_support_view(task, inputs)))
-    trained = clock.time("train", lambda: _train(method, spec, task, inputs))
+    checkpoint = _checkpoint(method, spec, context, backbone)
+    trained = clock.time("train", lambda: _train(method, spec, task, inputs, checkpoint))
     if method.info.needs_validation:
         clock.time("calibrate", lambda: method.calibrate(_support_view(task, inputs, task.validation)))
     scored = clock.time("eval", lambda: [_evaluate(method, task, name, inputs, context) for name in _split_names(task)])
 
     after = _passes(backbone)
+    earlier = _Spent(*checkpoint.earlier) if checkpoint else _Spent()
     record = RunRecord(
         run_id=spec.run_id,
         spec=spec,
@@ -83,13 +84,13 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
         cost=Cost(
             trainable_parameters=method.learned_parameters(),
             prepare_seconds=clock.seconds["prepare"],
-            train_seconds=clock.seconds["train"] + clock.seconds.get("calibrate", 0.0),
+            train_seconds=earlier.seconds + clock.seconds["train"] + clock.seconds.get("calibrate", 0.0),
             eval_seconds=clock.seconds["eval"],
             steps=trained.steps if trained else 0,
             peak_memory_bytes=_peak_memory(backbone),
-            image_passes=float(after[0] - before[0]),
-            prompted_image_passes=float(after[1] - before[1]),
-            text_passes=float(after[2] - before[2]),
+            image_passes=float(earlier.image_passes + after[0] - before[0]),
+            prompted_image_passes=float(earlier.prompted_image_passes + after[1] - before[1]),
+            text_passes=float(earlier.text_passes + after[2] - before[2]),
         ),
         provenance=provenance.collect(
             method=spec.method,
@@ -98,6 +99,7 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
             device=str(backbone.device),
             threads=context.threads,
             dataset_check=last_fingerprint(spec.dataset, context.data_root),
+            eval_batch=context.eval_batch,
         ),
         created_at=datetime.now(UTC),
     )
@@ -247,7 +249,9 @@ def _support_view(task: FewShotTask, inputs: Inputs, images: SupportSet | None =
     return SupportView(support.classes, labels, task.shots, partial(features, CENTER_VIEW), views)
 
 
-def _train(method: Method[Any], spec: ExperimentSpec, task: FewShotTask, inputs: Inputs) -> FitResult | None:
+def _train(
+    method: Method[Any], spec: ExperimentSpec, task: FewShotTask, inputs: Inputs, checkpoint: Checkpoint | None
+) -> FitResult | None:
     if not isinstance(method, TrainableMethod):
         return None
     recipe = Recipe.model_validate(spec.recipe)
@@ -265,6 +269,7 @@ def _train(method: Method[Any], spec: ExperimentSpec, task: FewShotTask, inputs:
         shots=task.shots,
         batches_of=batches_of,
         generator=stream(spec.seed, "shuffle"),
+        checkpoint=checkpoint,
     )
 
 
@@ -276,8 +281,29 @@ def _evaluate(
     return evaluate(
         method,
         split,
-        lambda: inputs.evaluation_batches(split.images, split.samples, needs, EVAL_BATCH),
+        lambda: inputs.evaluation_batches(split.images, split.samples, needs, context.eval_batch),
         keep_branches=context.keep_branches,
+    )
+
+
+def _checkpoint(
+    method: Method[Any], spec: ExperimentSpec, context: RunContext, backbone: Backbone
+) -> Checkpoint | None:
+    if context.checkpoints is None or not isinstance(method, TrainableMethod):
+        return None
+    identity = {
+        "run_id": spec.run_id,
+        "method": source_digest(type(method)),
+        "machinery": machinery_digest(type(method)),
+        "backbone": backbone.digest,
+        "torch": torch.__version__,
+        "device": backbone.device.type,
+    }
+    return Checkpoint(
+        context.checkpoints / f"{spec.run_id}.safetensors",
+        identity,
+        context.checkpoint_seconds,
+        meter=lambda: (time.perf_counter(), *map(float, _passes(backbone))),
     )
 
 
@@ -298,6 +324,16 @@ def _peak_memory(backbone: Backbone) -> int:
         return torch.cuda.max_memory_allocated(backbone.device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+@dataclass(frozen=True)
+class _Spent:
+    """What earlier parts of a training that was cut off have cost."""
+
+    seconds: float = 0.0
+    image_passes: float = 0
+    prompted_image_passes: float = 0
+    text_passes: float = 0
 
 
 @dataclass

@@ -13,9 +13,8 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,6 @@ from bench.atomic import write_atomically
 from bench.errors import ShardError, UnknownRunError
 from bench.locking import locked
 from bench.record import Branches, DifficultyRecord, Predictions, RunRecord, RunStatus
-from bench.spec import ExperimentSpec
 
 SHARD_VERSION = 1
 _LOG = logging.getLogger("bench.shards")
@@ -37,17 +35,6 @@ _COLUMNS = ("label", "predicted", "rank", "true_logit", "log_sum_exp", "sum_p2",
 _FLOATS = frozenset({"true_logit", "log_sum_exp", "sum_p2", "top_logits"})
 _BRANCHES = tuple(column.name for column in fields(Branches))
 _BRANCH = "branch."
-
-
-class RerunPolicy(StrEnum):
-    """Which of the runs asked for are computed although a shard of them exists."""
-
-    MISSING = "missing"
-    """Only runs without a shard: a failed run counts as answered."""
-    FAILED = "failed"
-    """Also runs whose shard says that they failed. The command line's default: a failure is worth a second try."""
-    ALL = "all"
-    """Everything again. A failure never replaces an earlier success."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +138,19 @@ class Shards:
         with locked(folder, exclusive=False):
             return self._status(run_id)
 
+    def record(self, run_id: str) -> RunRecord | None:
+        """The run's record without its predictions; None if there is no intact shard."""
+        folder = self._folder(run_id)
+        if not folder.is_dir():
+            return None
+        with locked(folder, exclusive=False):
+            document = self._document(run_id)
+        return None if document is None else _record(document["record"], self._record_path(run_id))
+
+    def stamp(self, run_id: str) -> str | None:
+        """What changes whenever the run's shard is replaced; None if there is none."""
+        return _stamp(self._record_path(run_id))
+
     def scan(self) -> list[ShardEntry]:
         """All committed shards by run id, without opening them."""
         root = self.runs / "shards"
@@ -159,8 +159,7 @@ class Shards:
             for item in os.scandir(folder) if folder.is_dir() else ():
                 run_id, _, suffix = item.name.partition(".")
                 if suffix == "json" and _RUN_ID.fullmatch(run_id):
-                    stat = item.stat()
-                    entries.append(ShardEntry(run_id, f"{stat.st_mtime_ns}:{stat.st_size}:{stat.st_ino}"))
+                    entries.append(ShardEntry(run_id, _stamp_of(item.stat())))
         return sorted(entries)
 
     def find(self, prefix: str) -> str:
@@ -177,15 +176,6 @@ class Shards:
         listed = ", ".join(found[:5]) + (" ..." if len(found) > 5 else "")
         raise UnknownRunError(f"{len(found)} runs begin with {prefix!r}: {listed}. Give more digits.")
 
-    def pending(
-        self, specs: Iterable[ExperimentSpec], policy: RerunPolicy = RerunPolicy.MISSING
-    ) -> list[ExperimentSpec]:
-        """The specs that still have to run, in their order: a set difference against what is on disk."""
-        if policy is RerunPolicy.ALL:
-            return list(specs)
-        answered = {RunStatus.OK} if policy is RerunPolicy.FAILED else {RunStatus.OK, RunStatus.FAILED}
-        return [spec for spec in specs if self.status(spec.run_id) not in answered]
-
     # --- difficulty ---------------------------------------------------------------------------------------------------
 
     def write_difficulty(self, backbone: str, dataset: str, records: Sequence[DifficultyRecord]) -> None:
@@ -199,6 +189,10 @@ class Shards:
     def difficulty_file(self, backbone: str, dataset: str) -> Path:
         """Where the difficulty of a dataset for a backbone is, or would be."""
         return self._difficulty_path(backbone, dataset)
+
+    def difficulty_stamp(self, backbone: str, dataset: str) -> str | None:
+        """What changes whenever that measurement is replaced; None if there is none."""
+        return _stamp(self._difficulty_path(backbone, dataset))
 
     def has_difficulty(self, backbone: str, dataset: str) -> bool:
         """Whether an intact measurement exists."""
@@ -226,12 +220,16 @@ class Shards:
         return self.runs / "difficulty" / slug(backbone) / f"{slug(dataset)}.json"
 
     def _status(self, run_id: str) -> RunStatus | None:
+        document = self._document(run_id)
+        return None if document is None else RunStatus(document["record"]["status"])
+
+    def _document(self, run_id: str) -> dict[str, Any] | None:
+        """The sealed record, with the predictions there in their full size; None, and set aside, if not."""
         try:
             document = _unseal(self._record_path(run_id))
-            if document is None:
-                return None
-            self._packed(run_id, document, content=False)
-            return RunStatus(document["record"]["status"])
+            if document is not None:
+                self._packed(run_id, document, content=False)
+            return document
         except _DamagedError as error:
             self._quarantine(run_id, str(error))
             return None
@@ -362,6 +360,17 @@ def _rename_aside(path: Path) -> Path | None:
         return path.rename(target)
     except FileNotFoundError:
         return None
+
+
+def _stamp(path: Path) -> str | None:
+    try:
+        return _stamp_of(path.stat())
+    except FileNotFoundError:
+        return None
+
+
+def _stamp_of(stat: os.stat_result) -> str:
+    return f"{stat.st_mtime_ns}:{stat.st_size}:{stat.st_ino}"
 
 
 def _sha256(data: bytes) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.checkpoint import Checkpoint, Progress, TrainingState
 from bench.errors import NonFiniteLossError
 from methods._base import Batch, TrainableMethod
 from methods._recipe import Optimizer, Recipe, Schedule, Warmup
@@ -115,6 +116,7 @@ def fit(
     shots: int,
     batches_of: Callable[[int], Callable[[Tensor], Batch]],
     generator: torch.Generator,
+    checkpoint: Checkpoint | None = None,
 ) -> FitResult:
     """Train by minibatch epochs.
 
@@ -125,11 +127,14 @@ def fit(
         shots: images per class, for recipes whose epochs depend on it.
         batches_of: `batches_of(epoch)` gives a function from indices to the batch of that epoch's views.
         generator: draws the order of the images.
+        checkpoint: where an earlier part of this training left its state, and where this one does.
     """
     optimizer = make_optimizer(recipe, method.parameter_groups())
     epochs, total = epochs_and_steps(recipe, n, shots)
-    steps, loss = 0, math.nan
-    for epoch in range(epochs):
+    state = TrainingState(method, optimizer, generator)
+    before = checkpoint.load(state) if checkpoint else None
+    first, steps, loss = (before.epochs, before.steps, before.loss) if before else (0, 0, math.nan)
+    for epoch in range(first, epochs):
         make_batch = batches_of(epoch)
         for indices in epoch_batches(n, recipe.batch_size, generator, drop_last=recipe.drop_last):
             if steps == total:
@@ -141,6 +146,8 @@ def fit(
                 raise NonFiniteLossError(f"{error} (epoch {epoch + 1} of {epochs}, step {steps + 1})") from error
             steps += 1
         method.on_epoch_end(epoch, epochs)
+        if checkpoint:
+            checkpoint.keep(state, Progress(epoch + 1, steps, loss))
     method.finalise()
     return FitResult(steps, loss)
 

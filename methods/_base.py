@@ -313,6 +313,13 @@ class TrainableMethod(Method[ConfigT]):
     def on_epoch_end(self, epoch: int, epochs: int) -> None:
         """Called behind each epoch (0-based), for averages over epochs and the like."""
 
+    def training_state(self) -> dict[str, Tensor]:
+        """What changes in training besides `trainable` and `generator`, so that a training cut off can go on."""
+        return {}
+
+    def restore_training_state(self, state: dict[str, Tensor]) -> None:
+        """The inverse of `training_state`; called on a freshly prepared method."""
+
     def finalise(self) -> None:
         """Called once behind the last epoch, before evaluation."""
 

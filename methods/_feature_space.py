@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
 import torch
@@ -67,6 +67,18 @@ class Snapshots:
     def take(self) -> None:
         """Keep a copy of the module as it is now."""
         self.states.append({k: v.detach().clone() for k, v in self.module.state_dict().items()})
+
+    def dump(self) -> dict[str, Tensor]:
+        """All copies as tensors, by number and name."""
+        return {f"{i}.{name}": value for i, state in enumerate(self.states) for name, value in state.items()}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """The inverse of `dump`."""
+        states: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            index, _, name = key.partition(".")
+            states.setdefault(int(index), {})[name] = value
+        self.states = [states[i] for i in sorted(states)]
 
     def put_back(self, index: int) -> None:
         """Make the module what it was at that copy."""

@@ -150,6 +150,14 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
         self.steps += 1
         return super().backward(batch)
 
+    def training_state(self) -> dict[str, Tensor]:
+        counted = {"order": torch.tensor(self.order, dtype=torch.long), "steps": torch.tensor(self.steps)}
+        return counted | {f"candidates.{name}": value for name, value in self.candidates.dump().items()}
+
+    def restore_training_state(self, state: dict[str, Tensor]) -> None:
+        self.order, self.steps = state.pop("order").tolist(), int(state.pop("steps"))
+        self.candidates.load({name.removeprefix("candidates."): value for name, value in state.items()})
+
     def calibrate(self, validation: SupportView) -> None:
         features = validation.features()
         with torch.no_grad():

@@ -127,6 +127,12 @@ class LPPlusPlus(TrainableMethod[LPPlusPlusConfig]):
         if self.config.selection == "validation":
             self.epochs.take()
 
+    def training_state(self) -> dict[str, Tensor]:
+        return self.epochs.dump()
+
+    def restore_training_state(self, state: dict[str, Tensor]) -> None:
+        self.epochs.load(state)
+
     def calibrate(self, validation: SupportView) -> None:
         image = F.normalize(validation.features(), dim=-1)
         with torch.no_grad():

@@ -129,6 +129,12 @@ class PromptSRC(ComposedMethod[PromptSRCConfig]):
         now = [share * p.detach() for p in self.trainable.parameters()]
         self._average = [a + b for a, b in zip(self._average, now, strict=True)] if self._average else now
 
+    def training_state(self) -> dict[str, Tensor]:
+        return {str(i): mean for i, mean in enumerate(self._average)}
+
+    def restore_training_state(self, state: dict[str, Tensor]) -> None:
+        self._average = [state[str(i)].to(self.backbone.device) for i in range(len(state))]
+
     def finalise(self) -> None:
         if self.config.average and self._average:
             with torch.no_grad():

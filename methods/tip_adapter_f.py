@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import ClassVar
 
+from torch import Tensor
+
 from datasets_registry._types import ClassSet, EvalProtocol
 from methods._base import Classifier, Family, MethodInfo, Needs, SupportView, TrainableMethod, require_known_classes
 from methods._cache import Cache, CacheConfig, build_cache, cache_classifier, oracle_grid
@@ -71,6 +73,14 @@ class TipAdapterF(TrainableMethod[TipAdapterFConfig]):
     def on_epoch_end(self, epoch: int, epochs: int) -> None:
         if self.config.selection == "oracle":
             self.epochs[f"epoch {epoch + 1}"] = deepcopy(self.trainable)
+
+    def training_state(self) -> dict[str, Tensor]:
+        return {f"{name}.{key}": v for name, cache in self.epochs.items() for key, v in cache.state_dict().items()}
+
+    def restore_training_state(self, state: dict[str, Tensor]) -> None:
+        for name in dict.fromkeys(key.partition(".")[0] for key in state):
+            self.epochs[name] = deepcopy(self.trainable)
+            self.epochs[name].load_state_dict({k: state[f"{name}.{k}"] for k in self.trainable.state_dict()})
 
     def calibrate(self, validation: SupportView) -> None:
         if self.config.selection == "validation":

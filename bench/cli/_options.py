@@ -79,7 +79,31 @@ PrecisionName = Annotated[
 ]
 Rerun = Annotated[
     str,
-    typer.Option("--rerun", help="What runs again: failed (also runs that failed), missing (none of them), all."),
+    typer.Option(
+        "--rerun",
+        help="What runs again: missing (only what has no answer), failed (also what failed), stale (also what was made "
+        "with other code, weights or data), all.",
+    ),
+]
+Retries = Annotated[
+    int,
+    typer.Option(
+        "--retries",
+        min=0,
+        help="How often a run that failed is tried again at the end of the sweep. One that ran out of memory is tried "
+        "with smaller evaluation batches anyway.",
+    ),
+]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", min=0.1, help="Seconds that a run may take; then it is stopped and failed.")
+]
+Memory = Annotated[
+    float | None,
+    typer.Option("--memory", min=0.1, help="GiB of memory of a worker process; beyond, allocating fails (Linux)."),
+]
+Log = Annotated[
+    str,
+    typer.Option("--log", help="How progress is told: auto (live on a terminal, lines elsewhere), live, plain, json."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 RunnerName = Annotated[str, typer.Option("--runner", hidden=True, help="Module that runs one spec.")]

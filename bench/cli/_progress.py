@@ -1,87 +1,165 @@
-"""What a person sees while a sweep runs: a bar on a terminal, lines elsewhere; always on standard error."""
+"""What a person or a program sees of a sweep while it runs: a live view, lines, or JSON events; on standard error."""
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
 
 from bench.cli._print import remark
-from bench.launch._protocol import Finished, Outcome
+from bench.launch._protocol import Finished, Outcome, RunTask
 
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+
+class LogStyle(StrEnum):
+    """How a sweep tells what it does."""
+
+    AUTO = "auto"
+    """The live view on a terminal, lines elsewhere."""
+    LIVE = "live"
+    PLAIN = "plain"
+    JSON = "json"
 
 
 @dataclass
-class SweepProgress:
-    """Counts finished tasks. A context manager; `finished` is called after each task, `notice` for a remark.
-
-    Args:
-        total: number of tasks.
-    """
+class Tally:
+    """Counts what has ended, and tells the pace. An attempt that is followed by another one does not count."""
 
     total: int
     done: int = 0
     failed: int = 0
+    elsewhere: int = 0
     _begin: float = field(default_factory=time.monotonic)
-    _bar: Progress | None = None
-    _task: TaskID | None = None
 
-    def __enter__(self) -> Self:
-        if sys.stderr.isatty() and self.total:
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    def count(self, item: Finished, *, again: bool) -> None:
+        """Take note of one attempt that ended."""
+        if not again:
+            self.done += 1
+            self.failed += item.outcome is not Outcome.OK
+            self.elsewhere += not item.here
 
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[note]}"),
-                TimeElapsedColumn(),
-                console=Console(stderr=True),
-            )
-            self._task = self._bar.add_task("runs", total=self.total, note="")
-            self._bar.start()
-        return self
+    @property
+    def rate(self) -> float:
+        """Tasks a minute, so far."""
+        return 60 * self.done / max(time.monotonic() - self._begin, 1e-6)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def finished(self, item: Finished) -> None:
-        """Take note of one task that ended."""
-        self.done += 1
-        failed = item.outcome is Outcome.FAILED
-        self.failed += failed
-        what = f"failed  {item.task.label}: {item.message}" if failed else f"ok      {item.task.label}"
-        if self._bar is None or self._task is None:
-            remark(f"[{self.done}/{self.total}] {what} ({item.seconds:.1f} s; {self.pace()})")
-            return
-        if failed:
-            self.notice(what)
-        self._bar.update(self._task, completed=self.done, note=self.pace())
-
-    def notice(self, text: str) -> None:
-        """A remark that does not tear the bar."""
-        if self._bar is None:
-            remark(text)
-        else:
-            self._bar.console.print(text, markup=False, highlight=False)
+    @property
+    def seconds_left(self) -> float | None:
+        """Time to go at the mean pace so far; None before there is one."""
+        return 60 * (self.total - self.done) / self.rate if self.done else None
 
     def pace(self) -> str:
-        """Failures, runs a minute and time to go, at the mean pace so far."""
-        seconds = max(time.monotonic() - self._begin, 1e-6)
-        left = (self.total - self.done) * seconds / max(self.done, 1)
+        """Failures, tasks a minute and time to go."""
         failures = f"{self.failed} failed, " if self.failed else ""
-        return f"{failures}{60 * self.done / seconds:.1f} a minute, {_duration(left)} to go"
+        left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} to go"
+        return f"{failures}{self.rate:.1f} a minute{left}"
+
+    def facts(self) -> dict[str, Any]:
+        """Plain values, for events and for `etl-bench status`."""
+        return {
+            "total": self.total,
+            "done": self.done,
+            "failed": self.failed,
+            "elsewhere": self.elsewhere,
+            "a_minute": round(self.rate, 2),
+            "seconds_left": None if self.seconds_left is None else round(self.seconds_left),
+        }
 
 
-def _duration(seconds: float) -> str:
+class SweepLog(Protocol):
+    """Where a sweep says what happens."""
+
+    def notice(self, text: str) -> None:
+        """A remark in one line."""
+        ...
+
+    def finished(self, item: Finished, tally: Tally, *, again: bool) -> None:
+        """An attempt ended; `again` if the task is tried once more."""
+        ...
+
+    def during(self, tally: Tally, runs: Path, sweep: str) -> Any:
+        """A context manager around the sweep of that presence in that runs folder."""
+        ...
+
+
+class PlainLog:
+    """A line for everything that happens."""
+
+    def notice(self, text: str) -> None:
+        """As it is."""
+        remark(text)
+
+    def finished(self, item: Finished, tally: Tally, *, again: bool) -> None:
+        """What ended, how long it took, and the pace."""
+        remark(f"[{tally.done}/{tally.total}] {outcome_line(item, again=again)} ({item.seconds:.1f} s; {tally.pace()})")
+
+    @contextmanager
+    def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:  # noqa: ARG002
+        """Nothing to set up."""
+        yield
+
+
+class JsonLog:
+    """One JSON object a line: `event` says which kind, `time` when, in UTC."""
+
+    def notice(self, text: str) -> None:
+        """Event `notice`."""
+        self._event("notice", text=text)
+
+    def finished(self, item: Finished, tally: Tally, *, again: bool) -> None:
+        """Event `finished`, with the counts so far."""
+        task = item.task
+        self._event(
+            "finished",
+            run_id=task.spec.run_id if isinstance(task, RunTask) else None,
+            what=task.label,
+            attempt=task.attempt,
+            again=again,
+            **item.dump(),
+            **tally.facts(),
+        )
+
+    @contextmanager
+    def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:
+        """Events `begin` and `end`."""
+        self._event("begin", runs=str(runs), sweep=sweep, **tally.facts())
+        try:
+            yield
+        finally:
+            self._event("end", **tally.facts())
+
+    def _event(self, event: str, **values: object) -> None:
+        moment = datetime.now(UTC).isoformat(timespec="milliseconds")
+        remark(json.dumps({"event": event, "time": moment, **values}, ensure_ascii=False))
+
+
+def open_log(style: LogStyle) -> SweepLog:
+    """The log of that style."""
+    if style is LogStyle.JSON:
+        return JsonLog()
+    if style is LogStyle.PLAIN or (style is LogStyle.AUTO and not sys.stderr.isatty()):
+        return PlainLog()
+    from bench.cli._live import LiveLog
+
+    return LiveLog()
+
+
+def outcome_line(item: Finished, *, again: bool) -> str:
+    """What ended, and how."""
+    if item.outcome is Outcome.OK:
+        return f"ok      {item.task.label}{'' if item.here else ', by another sweep'}"
+    following = "; tried again" if again else ""
+    return f"failed  {item.task.label}: {item.message}{following}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench.cli._options import cache_limit, cores, hidden_limit
-from bench.cli._print import remark
-from bench.cli._progress import SweepProgress
+from bench.cli._progress import SweepLog, Tally
 from bench.context import RunContext
-from bench.errors import StoreLockedError, UsageError
-from bench.launch._protocol import DifficultyTask, Finished, Launcher, LaunchSummary, RunTask, Surroundings, Task
+from bench.errors import RunsFolderError, StoreError, UsageError
+from bench.launch._protocol import (
+    NO_LIMITS,
+    DifficultyTask,
+    Finished,
+    Launcher,
+    LaunchSummary,
+    Limits,
+    RunTask,
+    Surroundings,
+    Task,
+)
+from bench.launch._rounds import Rounds
+from bench.leases import Leases
+from bench.presence import Presence, clear_away
 from bench.record import RunStatus
-from bench.shards import RerunPolicy, Shards
-from bench.sweep import Axes, Plan, expand, local_weights, named_files, plan, shared_features
+from bench.shards import Shards
+from bench.staleness import Staleness
+from bench.sweep import Axes, Plan, RerunPolicy, expand, local_weights, named_files, plan, shared_features
 
 INTERRUPTED = 130
 
@@ -30,6 +46,8 @@ class Place:
         jobs: worker processes; 0 means this one; None means one per core, or one on a GPU.
         runner: module that runs one spec.
         keep_branches: whether the two sides of an ensemble are stored with its predictions.
+        limits: time and memory of one run.
+        retries: how often a run that failed is tried again before the sweep ends.
     """
 
     runs: Path
@@ -39,6 +57,8 @@ class Place:
     jobs: int | None
     runner: str
     keep_branches: bool = False
+    limits: Limits = NO_LIMITS
+    retries: int = 0
 
     def workers(self, tasks: int) -> int:
         """How many processes that many tasks are worth."""
@@ -46,12 +66,19 @@ class Place:
         return min(jobs, max(tasks, 1))
 
 
-def make_plan(axes: Axes, place: Place, policy: RerunPolicy) -> Plan:
-    """Expand the axes and subtract what is on disk; what is left out is said on standard error."""
+def make_plan(axes: Axes, place: Place, policy: RerunPolicy, log: SweepLog) -> Plan:
+    """Expand the axes and subtract what is on disk; what is left out is said."""
     _check_device(place.device, axes.precision)
-    made = plan(expand(axes, data_root=place.data_root), Shards(place.runs), policy)
+    if place.jobs == 0 and place.limits.memory_bytes is not None:
+        raise UsageError("--memory limits worker processes, and --jobs 0 has none; use --jobs 1.")
+    digest = partial(_backbone_digest, axes) if policy is RerunPolicy.STALE else None
+    made = plan(expand(axes, data_root=place.data_root), Shards(place.runs), policy, Staleness(place.data_root, digest))
     for refusal in made.refused:
-        remark(f"left out: {refusal.what}: {refusal.reason}")
+        log.notice(f"left out: {refusal.what}: {refusal.reason}")
+    if made.stale:
+        again = "they run again" if policy in (RerunPolicy.STALE, RerunPolicy.ALL) else "--rerun stale runs them again"
+        reasons = ", ".join(f"{count} because {reason}" for reason, count in made.stale_reasons.items())
+        log.notice(f"{len(made.stale)} runs are stale: {reasons}; {again}")
     return made
 
 
@@ -63,12 +90,12 @@ def describe(made: Plan) -> str:
     return f"{len(made.specs)} runs: {len(made.done)} done, {len(made.pending)} to do{retried}{measured}{left_out}"
 
 
-def say_plan(made: Plan, place: Place) -> None:
-    """The plan, and what its runs share, on standard error."""
+def say_plan(made: Plan, place: Place, log: SweepLog) -> None:
+    """The plan, and what its runs share."""
     nothing = not made.pending and not made.difficulties
-    remark(f"{describe(made)}{'; nothing to do' if nothing else ''}")
+    log.notice(f"{describe(made)}{'; nothing to do' if nothing else ''}")
     for line in describe_reuse(made, place):
-        remark(line)
+        log.notice(line)
 
 
 def describe_reuse(made: Plan, place: Place) -> list[str]:
@@ -85,40 +112,64 @@ def describe_reuse(made: Plan, place: Place) -> list[str]:
     return lines
 
 
-def carry_out(made: Plan, place: Place, axes: Axes) -> LaunchSummary:
-    """Run what is pending, then load the shards into the database."""
-    tasks: list[Task] = [DifficultyTask(*pair) for pair in made.difficulties]
-    tasks += [RunTask(spec) for spec in made.pending]
+def carry_out(made: Plan, place: Place, axes: Axes, log: SweepLog) -> LaunchSummary:
+    """Run what is pending, then load the shards into the database.
+
+    Raises:
+        RunsFolderError: the runs folder cannot be written.
+    """
+    shards = Shards(place.runs)
+    tasks: list[Task] = [DifficultyTask(*pair, seen=shards.difficulty_stamp(*pair)) for pair in made.difficulties]
+    tasks += [RunTask(spec, made.seen[spec.run_id]) for spec in made.pending]
     if not tasks:
         return LaunchSummary((), interrupted=False)
-    jobs = place.workers(len(tasks))
-    context = RunContext(
-        data_root=place.data_root,
-        cache_dir=place.cache_dir,
-        cache_limit=cache_limit(),
-        hidden_limit=hidden_limit(),
-        weights=local_weights(axes.backbones),
-        files=named_files(axes),
-        device=place.device,
-        threads=max(1, cores() // max(jobs, 1)),
-        keep_branches=place.keep_branches,
-    )
-    surroundings = Surroundings(place.runs, context, place.runner)
-    with SweepProgress(len(tasks)) as progress:
-        launcher = _launcher(surroundings, jobs, progress)
-        summary = launcher.launch(tasks, on_finished=progress.finished)
-    load_results(place.runs)
+    tally = Tally(len(tasks))
+    with ExitStack() as stack:
+        presence = stack.enter_context(_at_work(place.runs, tally))
+        stack.enter_context(log.during(tally, place.runs, presence.name))
+
+        def on_finished(item: Finished, again: bool) -> None:
+            tally.count(item, again=again)
+            presence.say(**tally.facts())
+            log.finished(item, tally, again=again)
+
+        launcher = _launcher(_surroundings(place, axes, presence.name, len(tasks)), place.workers(len(tasks)), log)
+        rounds = Rounds(
+            launcher,
+            shards,
+            Leases(place.runs, presence),
+            retries=place.retries,
+            on_finished=on_finished,
+            on_notice=log.notice,
+        )
+        summary = rounds.run(tasks)
+    if summary.unwritten is None:
+        load_results(place.runs, log)
     return summary
 
 
-def load_results(runs: Path) -> None:
-    """Bring the database up to date; if somebody holds it, say so and leave that to the next command."""
+@contextmanager
+def _at_work(runs: Path, tally: Tally) -> Iterator[Presence]:
+    """This sweep's presence in the runs folder; raises RunsFolderError if that cannot be written."""
+    with ExitStack() as stack:
+        try:
+            clear_away(runs)
+            presence = stack.enter_context(Presence(runs, "sweep", tally.facts()))
+        except OSError as error:
+            raise RunsFolderError(
+                f"The runs folder {runs} cannot be written: {error.strerror or error}. Give another one with --runs."
+            ) from error
+        yield presence
+
+
+def load_results(runs: Path, log: SweepLog) -> None:
+    """Bring the database up to date; if that cannot be done now, say so and leave it to the next command."""
     from bench.store import Store
 
     try:
         Store(runs).ingest(Shards(runs))
-    except StoreLockedError as error:
-        remark(f"note: {error} The next command loads these runs.")
+    except StoreError as error:
+        log.notice(f"note: {error} The next command loads these runs.")
 
 
 def failures(made: Plan, summary: LaunchSummary, runs: Path) -> list[dict[str, object]]:
@@ -133,20 +184,24 @@ def failures(made: Plan, summary: LaunchSummary, runs: Path) -> list[dict[str, o
     return found
 
 
-def exit_code(failed: list[dict[str, object]], *, interrupted: bool) -> int:
-    """0 all done, 1 something failed, 130 interrupted."""
-    if interrupted:
+def exit_code(failed: list[dict[str, object]], summary: LaunchSummary) -> int:
+    """0 all done, 1 something failed or could not be written, 130 interrupted."""
+    if summary.interrupted:
         return INTERRUPTED
-    return 1 if failed else 0
+    return 1 if failed or summary.unwritten else 0
 
 
-def say_failures(failed: list[dict[str, object]]) -> None:
-    """The failures as lines on standard error, each with how to see more."""
-    if not failed:
-        return
-    remark(f"{len(failed)} failed; `etl-bench show RUN` has the trace:")
+def say_failures(failed: list[dict[str, object]], summary: LaunchSummary, log: SweepLog) -> None:
+    """What went wrong, each with how to see more or what to do."""
+    if summary.unwritten is not None:
+        log.notice(
+            f"stopped: {summary.unwritten.message}. What is finished is safe; make room, or make the folder writable, "
+            "and repeat the command."
+        )
+    if failed:
+        log.notice(f"{len(failed)} failed; `etl-bench show RUN` has the trace:")
     for item in failed:
-        remark(f"  {item['run_id'] or '-':<16}  {item['what']}: {item['message']}")
+        log.notice(f"  {item['run_id'] or '-':<16}  {item['what']}: {item['message']}")
 
 
 def _failure(item: Finished) -> dict[str, object]:
@@ -154,14 +209,38 @@ def _failure(item: Finished) -> dict[str, object]:
     return {"run_id": run_id, "what": item.task.label, "message": item.message}
 
 
-def _launcher(surroundings: Surroundings, jobs: int, progress: SweepProgress) -> Launcher:
+def _surroundings(place: Place, axes: Axes, sweep: str, tasks: int) -> Surroundings:
+    context = RunContext(
+        data_root=place.data_root,
+        cache_dir=place.cache_dir,
+        cache_limit=cache_limit(),
+        hidden_limit=hidden_limit(),
+        weights=local_weights(axes.backbones),
+        files=named_files(axes),
+        device=place.device,
+        threads=max(1, cores() // max(place.workers(tasks), 1)),
+        keep_branches=place.keep_branches,
+    )
+    return Surroundings(place.runs, context, place.runner, place.limits, sweep)
+
+
+def _backbone_digest(axes: Axes, slug: str) -> str:
+    """The digest of a backbone's weights as they are now, which have to be loaded for it."""
+    from methods._backbone import load_backbone
+    from methods._backbone_names import parse_backbone
+
+    path = local_weights(axes.backbones).get(slug)
+    return load_backbone(parse_backbone(slug if path is None else f"{slug.partition('.')[0]}={path}")).digest
+
+
+def _launcher(surroundings: Surroundings, jobs: int, log: SweepLog) -> Launcher:
     if jobs == 0:
         from bench.launch.inline import InlineLauncher
 
         return InlineLauncher(surroundings)
     from bench.launch.local import LocalLauncher
 
-    return LocalLauncher(surroundings, jobs, on_notice=progress.notice)
+    return LocalLauncher(surroundings, jobs, on_notice=log.notice)
 
 
 def _check_device(device: str, precision: str) -> None:

@@ -26,6 +26,7 @@ from bench.cli.report import report
 from bench.cli.results import results_app
 from bench.cli.run import run
 from bench.cli.show import show
+from bench.cli.status import status
 
 app = typer.Typer(
     name="etl-bench",
@@ -55,6 +56,7 @@ def _root(
 for command in (
     run,
     demo,
+    status,
     leaderboard,
     report,
     compare,

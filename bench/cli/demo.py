@@ -28,8 +28,8 @@ def demo(
 ) -> None:
     """Run methods on eleven drawn datasets with the embedded backbone and build the report; no download."""
     from bench.cli import _sweep
-    from bench.shards import RerunPolicy
-    from bench.sweep import Axes, RecipeChoice
+    from bench.cli._progress import LogStyle, open_log
+    from bench.sweep import Axes, RecipeChoice, RerunPolicy
     from datasets_registry import DATASETS as REGISTERED
 
     axes = Axes(
@@ -40,13 +40,14 @@ def demo(
         recipe=RecipeChoice.DEMO,
     )
     place = _sweep.Place(runs, None, opt.cache_folder(cache), "cpu", jobs, runner, keep_branches=True)
-    made = _sweep.make_plan(axes, place, RerunPolicy.FAILED)
-    _sweep.say_plan(made, place)
-    summary = _sweep.carry_out(made, place, axes)
+    log = open_log(LogStyle.AUTO)
+    made = _sweep.make_plan(axes, place, RerunPolicy.FAILED, log)
+    _sweep.say_plan(made, place, log)
+    summary = _sweep.carry_out(made, place, axes, log)
     failed = _sweep.failures(made, summary, runs)
-    _sweep.say_failures(failed)
+    _sweep.say_failures(failed, summary, log)
     if not summary.interrupted:
         from bench.cli.report import report
 
         report(runs=runs, site=site)
-    raise typer.Exit(_sweep.exit_code(failed, interrupted=summary.interrupted))
+    raise typer.Exit(_sweep.exit_code(failed, summary))

@@ -30,6 +30,10 @@ def run(
     device: opt.Device = "cpu",
     precision: opt.PrecisionName = "fp32",
     rerun: opt.Rerun = "failed",
+    retries: opt.Retries = 0,
+    timeout: opt.Timeout = None,
+    memory: opt.Memory = None,
+    log: opt.Log = "auto",
     keep_branches: Annotated[
         bool,
         typer.Option(
@@ -44,8 +48,10 @@ def run(
 ) -> None:
     """Run methods on datasets, over shots and seeds; what is answered already is not computed again.
 
-    Repeating a command does only what is missing, or what failed. Zero-shot runs depend on neither shots nor seed and
-    are done once a dataset. Exit code: 0 all done, 1 some run failed, 2 wrong usage, 130 interrupted.
+    Repeating a command does only what is missing, or what failed. Several sweeps at once in one folder share the work,
+    also from several machines. Zero-shot runs depend on neither shots nor seed and are done once a dataset. Ctrl-C
+    once finishes current runs, twice stops now. Exit code: 0 all done, 1 some run failed, 2 wrong usage, 130
+    interrupted.
 
     Example: etl-bench run -m coop,apex -d 'spectrum_*' --shots 1,2,4,8,16 --seeds 3
 
@@ -53,8 +59,9 @@ def run(
     """
     from bench.cli import _sweep
     from bench.cli._print import print_json, print_line, print_rows
-    from bench.shards import RerunPolicy
-    from bench.sweep import Axes, RecipeChoice
+    from bench.cli._progress import LogStyle, open_log
+    from bench.launch._protocol import Limits, Outcome
+    from bench.sweep import Axes, RecipeChoice, RerunPolicy
     from datasets_registry._types import DrawRule, EvalProtocol
     from methods._precision import Precision
 
@@ -76,16 +83,27 @@ def run(
         class_text=class_text,
         precision=opt.parse_choice(Precision, precision, "--precision"),
     )
-    place = _sweep.Place(runs, data_root, opt.cache_folder(cache), device, jobs, runner, keep_branches)
-    made = _sweep.make_plan(axes, place, opt.parse_choice(RerunPolicy, rerun, "--rerun"))
+    place = _sweep.Place(
+        runs,
+        data_root,
+        opt.cache_folder(cache),
+        device,
+        jobs,
+        runner,
+        keep_branches,
+        limits=Limits(timeout, None if memory is None else int(memory * 2**30)),
+        retries=retries,
+    )
+    say = open_log(opt.parse_choice(LogStyle, log, "--log"))
+    made = _sweep.make_plan(axes, place, opt.parse_choice(RerunPolicy, rerun, "--rerun"), say)
     if dry_run:
         rows = [{"run_id": spec.run_id, "run": spec.label(), "backbone": spec.backbone} for spec in made.pending]
-        _sweep.say_plan(made, place)
+        _sweep.say_plan(made, place, say)
         print_rows(rows, ["run_id", "run", "backbone"], as_json=as_json)
         return
 
-    _sweep.say_plan(made, place)
-    summary = _sweep.carry_out(made, place, axes)
+    _sweep.say_plan(made, place, say)
+    summary = _sweep.carry_out(made, place, axes, say)
     failed = _sweep.failures(made, summary, runs)
     if as_json:
         print_json(
@@ -93,14 +111,17 @@ def run(
                 "planned": len(made.specs),
                 "done_before": len(made.done),
                 "finished": len(summary.finished),
+                "by_other_sweeps": sum(not item.here for item in summary.finished),
                 "failed": failed,
+                "stale": made.stale_reasons,
                 "refused": [{"what": item.what, "reason": item.reason} for item in made.refused],
                 "interrupted": summary.interrupted,
             }
         )
     elif summary.finished:
-        print_line(
-            f"{len(summary.finished) - len(summary.failures)} finished, {len(summary.failures)} failed; in {runs}"
-        )
-    _sweep.say_failures(failed)
-    raise typer.Exit(_sweep.exit_code(failed, interrupted=summary.interrupted))
+        others = sum(not item.here for item in summary.finished)
+        by_others = f" ({others} by other sweeps)" if others else ""
+        ok = sum(item.outcome is Outcome.OK for item in summary.finished)
+        print_line(f"{ok} finished{by_others}, {len(summary.failures)} failed; in {runs}")
+    _sweep.say_failures(failed, summary, say)
+    raise typer.Exit(_sweep.exit_code(failed, summary))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.context import RunContext
+from bench.errors import RunExitError, WorkerKilledError
 from bench.launch._protocol import DifficultyTask, Finished, Outcome, Runner, RunTask, Surroundings, Task
 from bench.record import DifficultyRecord, Predictions, RunRecord
 from bench.shards import Shards
+
+_NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|cannot allocate memory", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class Answer:
         predictions: of a run, one entry per evaluation split.
         difficulties: of a difficulty, one record per class half.
         problem: why it failed, in one line; None if it did not.
+        memory: whether it failed for want of memory.
     """
 
     task: Task
@@ -30,6 +35,7 @@ class Answer:
     predictions: tuple[Predictions, ...] = ()
     difficulties: tuple[DifficultyRecord, ...] = ()
     problem: str | None = None
+    memory: bool = False
 
 
 def answer(task: Task, runner: Runner, context: RunContext) -> Answer:
@@ -38,17 +44,29 @@ def answer(task: Task, runner: Runner, context: RunContext) -> Answer:
     try:
         if isinstance(task, DifficultyTask):
             measured = runner.measure_difficulty(task.backbone, task.dataset, context)
-            return Answer(task, time.monotonic() - start, difficulties=tuple(measured))
-        record, predictions = runner.run_experiment(task.spec, context)
-        return Answer(task, time.monotonic() - start, record, tuple(predictions))
+            return Answer(task, _since(start), difficulties=tuple(measured))
+        chosen = context if task.eval_batch is None else replace(context, eval_batch=task.eval_batch)
+        record, predictions = runner.run_experiment(task.spec, chosen)
+        return Answer(task, _since(start), record, tuple(predictions))
+    except SystemExit as left:
+        error = RunExitError(f"the run called sys.exit({left.code!r}), which would end its process; it has to raise.")
+        return failure(task, error.with_traceback(left.__traceback__), runner, context, seconds=_since(start))
     except Exception as error:
-        return failure(task, error, runner, context, seconds=time.monotonic() - start)
+        return failure(task, error, runner, context, seconds=_since(start))
 
 
 def failure(task: Task, error: Exception, runner: Runner, context: RunContext, *, seconds: float) -> Answer:
     """The answer of a task that raised `error`, or during which something died."""
     record = runner.failed_record(task.spec, error, context) if isinstance(task, RunTask) else None
-    return Answer(task, seconds, record, problem=_line(error))
+    return Answer(task, seconds, record, problem=_line(error), memory=out_of_memory(error))
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether something failed for want of memory: Python's, torch's on any device, or the system's killing."""
+    if isinstance(error, MemoryError | WorkerKilledError):
+        return True
+    named = {kind.__name__ for kind in type(error).__mro__}
+    return "OutOfMemoryError" in named or (isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error))))
 
 
 def commit(given: Answer, shards: Shards) -> Finished:
@@ -66,21 +84,33 @@ def commit(given: Answer, shards: Shards) -> Finished:
             shards.write_difficulty(task.backbone, task.dataset, given.difficulties)
     elif given.record is not None and not shards.write(given.record, given.predictions):
         return Finished(task, Outcome.OK, given.seconds, f"an earlier success is kept, this time: {problem}")
-    return Finished(task, Outcome.OK if problem is None else Outcome.FAILED, given.seconds, problem or "")
+    if problem is None:
+        return Finished(task, Outcome.OK, given.seconds)
+    return Finished(task, Outcome.FAILED, given.seconds, problem, memory=given.memory)
 
 
 def settle(given: Answer, runner: Runner, surroundings: Surroundings) -> Finished:
-    """Commit an answer; one that cannot be written becomes the failure of its run."""
+    """Commit an answer; one that does not fit into a shard becomes the failure of its run."""
     shards = Shards(surroundings.runs)
     try:
-        return commit(given, shards)
-    except Exception as error:
-        return commit(failure(given.task, error, runner, surroundings.context, seconds=given.seconds), shards)
+        try:
+            return commit(given, shards)
+        except OSError:
+            raise
+        except Exception as error:
+            return commit(failure(given.task, error, runner, surroundings.context, seconds=given.seconds), shards)
+    except OSError as error:
+        return unwritten(given.task, surroundings, error, seconds=given.seconds)
 
 
-def perform(task: Task, runner: Runner, surroundings: Surroundings) -> Finished:
-    """Do one task here and commit its shard."""
-    return settle(answer(task, runner, surroundings.context), runner, surroundings)
+def unwritten(task: Task, surroundings: Surroundings, error: OSError, *, seconds: float = 0.0) -> Finished:
+    """A task whose answer could not be kept."""
+    reason = f"{surroundings.runs} cannot be written: {error.strerror or _line(error)}"
+    return Finished(task, Outcome.UNWRITTEN, seconds, reason)
+
+
+def _since(start: float) -> float:
+    return time.monotonic() - start
 
 
 def _line(error: BaseException) -> str:

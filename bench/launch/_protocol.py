@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol, Self, cast
+from typing import Any, Protocol, Self, cast
 
 from bench.context import RunContext
 from bench.errors import LaunchError
 from bench.record import DifficultyRecord, Predictions, RunRecord
+from bench.shards import slug
 from bench.spec import ExperimentSpec
 
 DEFAULT_RUNNER = "bench.runner"
@@ -19,9 +20,24 @@ DEFAULT_RUNNER = "bench.runner"
 
 @dataclass(frozen=True)
 class RunTask:
-    """Answer one spec and write its shard."""
+    """Answer one spec and write its shard.
+
+    Args:
+        spec: the question.
+        seen: stamp of the shard that was there at planning (`Shards.stamp`); one that came since is an answer.
+        attempt: 1, and one more each time it is tried again.
+        eval_batch: test images per batch; None for the runner's own choice.
+    """
 
     spec: ExperimentSpec
+    seen: str | None = None
+    attempt: int = 1
+    eval_batch: int | None = None
+
+    @property
+    def key(self) -> str:
+        """What a lease on it is called."""
+        return self.spec.run_id
 
     @property
     def label(self) -> str:
@@ -41,10 +57,17 @@ class RunTask:
 
 @dataclass(frozen=True)
 class DifficultyTask:
-    """Measure how hard one dataset is for one backbone."""
+    """Measure how hard one dataset is for one backbone; `seen` and `attempt` as for runs."""
 
     backbone: str
     dataset: str
+    seen: str | None = None
+    attempt: int = 1
+
+    @property
+    def key(self) -> str:
+        """What a lease on it is called."""
+        return f"difficulty.{slug(self.backbone)}.{slug(self.dataset)}"
 
     @property
     def label(self) -> str:
@@ -70,16 +93,53 @@ class Outcome(StrEnum):
 
     OK = "ok"
     FAILED = "failed"
+    ELSEWHERE = "elsewhere"
+    """Another process is at it and nothing was done here; whoever launched it asks again later."""
+    UNWRITTEN = "unwritten"
+    """The answer could not be written. A launcher hands out nothing more, since more would be lost."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A task that ended, with its shard on disk."""
+    """A task that ended, with its shard on disk if it is ok or failed.
+
+    Args:
+        task: what was asked.
+        outcome: how it ended.
+        seconds: how long it took.
+        message: why it failed, or a remark.
+        memory: whether it failed for want of memory.
+        here: False if another sweep did it.
+    """
 
     task: Task
     outcome: Outcome
     seconds: float
     message: str = ""
+    memory: bool = False
+    here: bool = True
+
+    def dump(self) -> dict[str, object]:
+        """Plain values, without the task."""
+        return {
+            "outcome": self.outcome,
+            "seconds": self.seconds,
+            "message": self.message,
+            "memory": self.memory,
+            "here": self.here,
+        }
+
+    @classmethod
+    def load(cls, task: Task, value: dict[str, object]) -> Self:
+        """The inverse of `dump`."""
+        return cls(
+            task,
+            Outcome(str(value["outcome"])),
+            float(str(value["seconds"])),
+            str(value["message"]),
+            memory=bool(value["memory"]),
+            here=bool(value["here"]),
+        )
 
 
 @dataclass(frozen=True)
@@ -94,9 +154,34 @@ class LaunchSummary:
         """The tasks that failed, in the order in which they did."""
         return [item for item in self.finished if item.outcome is Outcome.FAILED]
 
+    @property
+    def unwritten(self) -> Finished | None:
+        """The first task whose answer could not be written, if there is one."""
+        return next((item for item in self.finished if item.outcome is Outcome.UNWRITTEN), None)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one run may take.
+
+    Args:
+        seconds: wall clock, then it is stopped and has failed; None for no limit.
+        memory_bytes: private memory of a worker process, then allocating fails; None for no limit.
+    """
+
+    seconds: float | None = None
+    memory_bytes: int | None = None
+
+
+NO_LIMITS = Limits()
+
 
 class Launcher(Protocol):
-    """Runs tasks somewhere. Every finished task has its shard on disk before it is reported."""
+    """Runs tasks somewhere. Every finished task has its shard on disk before it is reported.
+
+    Trying again, and waiting for what other sweeps do, is not a launcher's business: see `bench.launch._rounds`. Tasks
+    go through a `bench.launch._desk.Desk`, which keeps processes from doing the same task twice.
+    """
 
     def launch(self, tasks: Sequence[Task], *, on_finished: Callable[[Finished], None]) -> LaunchSummary:
         """Run all tasks, in whatever order shares most work; returns early only if interrupted.
@@ -145,6 +230,9 @@ class Surroundings:
     runs: Path
     context: RunContext
     runner: str = DEFAULT_RUNNER
+    limits: Limits = NO_LIMITS
+    sweep: str = ""
+    """Name of the sweep's presence."""
 
     def dump(self) -> dict[str, object]:
         """Plain values."""
@@ -161,6 +249,8 @@ class Surroundings:
             "device": context.device,
             "threads": context.threads,
             "keep_branches": context.keep_branches,
+            "limits": asdict(self.limits),
+            "sweep": self.sweep,
         }
 
     @classmethod
@@ -179,18 +269,26 @@ class Surroundings:
             threads=int(str(value["threads"])),
             keep_branches=bool(value["keep_branches"]),
         )
-        return cls(runs=Path(str(value["runs"])), context=context, runner=str(value["runner"]))
+        return cls(
+            runs=Path(str(value["runs"])),
+            context=context,
+            runner=str(value["runner"]),
+            limits=Limits(**cast(dict[str, Any], value["limits"])),
+            sweep=str(value["sweep"]),
+        )
 
 
 def dump_task(task: Task) -> dict[str, object]:
     """A task as plain JSON values."""
     if isinstance(task, RunTask):
-        return {"kind": "run", "spec": task.spec.model_dump(mode="json")}
-    return {"kind": "difficulty", "backbone": task.backbone, "dataset": task.dataset}
+        again = {"seen": task.seen, "attempt": task.attempt, "eval_batch": task.eval_batch}
+        return {"kind": "run", "spec": task.spec.model_dump(mode="json"), **again}
+    return {"kind": "difficulty", **asdict(task)}
 
 
 def load_task(value: dict[str, object]) -> Task:
     """The inverse of `dump_task`."""
+    given: dict[str, Any] = {name: item for name, item in value.items() if name != "kind"}
     if value["kind"] == "run":
-        return RunTask(ExperimentSpec.model_validate(value["spec"]))
-    return DifficultyTask(str(value["backbone"]), str(value["dataset"]))
+        return RunTask(**given | {"spec": ExperimentSpec.model_validate(value["spec"])})
+    return DifficultyTask(**given)

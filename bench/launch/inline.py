@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 
-from bench.launch._answer import perform
+from bench.launch._desk import Desk
 from bench.launch._handout import Handout
 from bench.launch._interrupt import counted_interrupts
-from bench.launch._protocol import Finished, LaunchSummary, Surroundings, Task, load_runner
+from bench.launch._protocol import Finished, LaunchSummary, Outcome, Surroundings, Task, load_runner
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,14 @@ class InlineLauncher:
             if count > 1:
                 raise KeyboardInterrupt
 
-        with counted_interrupts(on_interrupt):
+        with counted_interrupts(on_interrupt), Desk(self.surroundings, runner, own_process=False) as desk:
             try:
                 while not interrupted and (task := handout.take(0)) is not None:
                     with redirect_stdout(sys.stderr):  # standard output is for results, whatever a method prints
-                        finished.append(perform(task, runner, self.surroundings))
+                        finished.append(desk.perform(task))
                     on_finished(finished[-1])
+                    if finished[-1].outcome is Outcome.UNWRITTEN:
+                        break
             except KeyboardInterrupt:
                 interrupted = True
         return LaunchSummary(tuple(finished), interrupted)

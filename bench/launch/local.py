@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -16,10 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from bench.errors import LaunchError, WorkerDiedError
+from bench.errors import LaunchError
 from bench.launch._answer import failure, settle
+from bench.launch._deaths import cause, why_it_died
+from bench.launch._desk import LOGS
 from bench.launch._handout import Handout
 from bench.launch._interrupt import counted_interrupts
+from bench.launch._limits import GRACE
 from bench.launch._protocol import Finished, LaunchSummary, Outcome, Surroundings, Task, dump_task, load_runner
 
 # A child must see the very packages that this process sees, installed or not, so it gets this process's search path.
@@ -96,9 +98,9 @@ class LocalLauncher:
 
     def start_worker(self, number: int) -> _Worker:
         """A new process that was told its surroundings."""
-        logs = self.surroundings.runs / "logs"
+        logs = self.surroundings.runs / LOGS
         logs.mkdir(parents=True, exist_ok=True)
-        log = logs / f"worker-{number}.log"
+        log = logs / f"worker-{os.getpid()}-{number}.log"
         path = [str(Path(place).resolve()) for place in sys.path]
         threads = str(self.surroundings.context.threads)
         with log.open("a", encoding="utf-8") as stderr:
@@ -116,9 +118,12 @@ class LocalLauncher:
         worker.send(self.surroundings.dump())
         return worker
 
-    def next_message(self) -> _Message:
-        """Wait for something to happen. Ctrl-C is delivered while waiting."""
-        return self._messages.get()
+    def next_message(self, seconds: float | None) -> _Message | None:
+        """Wait for something to happen, at most so long. Ctrl-C is delivered while waiting."""
+        try:
+            return self._messages.get(timeout=seconds)
+        except queue.Empty:
+            return None
 
     def _listen(self, number: int, output: IO[str]) -> None:
         with output:
@@ -136,6 +141,7 @@ class _Sweep:
         self.on_finished = on_finished
         self.finished: list[Finished] = []
         self.interrupts = 0
+        self.unwritten = False
         self.workers: dict[int, _Worker] = {}
         self.started = 0
 
@@ -143,8 +149,10 @@ class _Sweep:
         for _ in range(min(self.launcher.jobs, len(self.handout))):
             self._hire()
         while self.workers:
-            message = self.launcher.next_message()
-            if message.worker < 0:
+            message = self.launcher.next_message(self._patience())
+            if message is None:
+                self._kill_the_late()
+            elif message.worker < 0:
                 self._interrupt()
                 if self.interrupts > 1:
                     return
@@ -177,44 +185,67 @@ class _Sweep:
     def _hear(self, worker: _Worker, answer: dict[str, object]) -> None:
         if answer["kind"] == "finished":
             assert worker.task is not None
-            seconds = float(str(answer["seconds"]))
-            self._report(Finished(worker.task, Outcome(str(answer["outcome"])), seconds, str(answer["message"])))
+            self._report(Finished.load(worker.task, answer))
             worker.task = None
+            if answer["leaving"]:
+                return
         worker.ready = True
-        task = None if self.interrupts else self.handout.take(worker.number)
+        task = None if self.stopping else self.handout.take(worker.number)
         if task is None:
             worker.dismiss()
             return
         worker.task, worker.since = task, time.monotonic()
         worker.send(dump_task(task))
 
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing more is handed out."""
+        return self.interrupts > 0 or self.unwritten
+
+    def _patience(self) -> float | None:
+        """Seconds until some worker should have ended itself, because its run took too long."""
+        limit = self.launcher.surroundings.limits.seconds
+        since = [worker.since for worker in self.workers.values() if worker.task is not None]
+        if limit is None or not since:
+            return None
+        return max(min(since) + limit + GRACE - time.monotonic(), 0.05)
+
+    def _kill_the_late(self) -> None:
+        """Kill workers that cannot even end themselves; they are buried like any other."""
+        limit = self.launcher.surroundings.limits.seconds
+        for worker in self.workers.values():
+            if limit is not None and worker.task is not None and time.monotonic() > worker.since + limit + GRACE:
+                worker.process.kill()
+
     def _bury(self, worker: _Worker) -> None:
         code = worker.process.wait()
         worker.dismiss()
         self.handout.leave(worker.number)
-        if worker.task is None:
-            if not worker.ready and not self.interrupts:
-                self._lose(worker, code)
-            elif worker.log.stat().st_size == 0:
-                worker.log.unlink()
+        if worker.task is not None:
+            self._blame(worker, worker.task, code)
+        elif not worker.ready and not self.interrupts:
+            self._lose(worker, code)
             return
-        surroundings = self.launcher.surroundings
-        error = WorkerDiedError(
-            f"worker {_cause(code)} during this run; signal 9 is often a lack of memory, then use fewer --jobs. "
-            f"Log: {worker.log}"
-        )
-        seconds = time.monotonic() - worker.since
-        self.launcher.on_notice(f"A worker {_cause(code)} during {worker.task.label}.")
-        runner = load_runner(surroundings.runner)
-        died = failure(worker.task, error, runner, surroundings.context, seconds=seconds)
-        self._report(settle(died, runner, surroundings))
-        if len(self.handout) and not self.interrupts:
+        elif worker.log.stat().st_size == 0:
+            worker.log.unlink()
+        if len(self.handout) and not self.stopping:
             self._hire()
+
+    def _blame(self, worker: _Worker, task: Task, code: int) -> None:
+        """Record the failure of the run in the middle of which a worker ended."""
+        surroundings = self.launcher.surroundings
+        seconds = time.monotonic() - worker.since
+        log = surroundings.runs / LOGS / f"{task.key}.log"
+        error = why_it_died(code, seconds=seconds, limits=surroundings.limits, log=log)
+        self.launcher.on_notice(f"A worker {cause(code)} during {task.label}.")
+        runner = load_runner(surroundings.runner)
+        died = failure(task, error, runner, surroundings.context, seconds=seconds)
+        self._report(settle(died, runner, surroundings))
 
     def _lose(self, worker: _Worker, code: int) -> None:
         """A worker that never started is not replaced; without any worker left the sweep cannot go on."""
         problem = (
-            f"A worker could not start ({_cause(code)}). Its last words: {_tail(worker.log)} "
+            f"A worker could not start ({cause(code)}). Its last words: {_tail(worker.log)} "
             f"(all of them: {worker.log}). --jobs 0 runs in this process and shows more."
         )
         if not self.workers and len(self.handout):
@@ -223,16 +254,8 @@ class _Sweep:
 
     def _report(self, item: Finished) -> None:
         self.finished.append(item)
+        self.unwritten = self.unwritten or item.outcome is Outcome.UNWRITTEN
         self.on_finished(item)
-
-
-def _cause(code: int) -> str:
-    if code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        return f"died with signal {-code} ({signal.Signals(-code).name})"
-    except ValueError:
-        return f"died with signal {-code}"
 
 
 def _tail(log: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.sweep._axes import IMAGENET_VARIANTS, Axes, RecipeChoice
 from bench.sweep._expand import Expansion, expand
 from bench.sweep._inputs import local_weights, named_files, support_lists
-from bench.sweep._plan import Plan, plan
+from bench.sweep._plan import Plan, RerunPolicy, plan
 from bench.sweep._refusals import Refusal
 from bench.sweep._reuse import SharedFeatures, shared_features
 
@@ -16,6 +16,7 @@ __all__ = [
     "Plan",
     "RecipeChoice",
     "Refusal",
+    "RerunPolicy",
     "SharedFeatures",
     "expand",
     "local_weights",

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
-from bench.record import RunStatus
-from bench.shards import RerunPolicy, Shards
+from bench.record import RunRecord, RunStatus
+from bench.shards import Shards
 from bench.spec import ExperimentSpec
+from bench.staleness import Staleness
 from bench.sweep._expand import Expansion
 from bench.sweep._refusals import Refusal
+
+
+class RerunPolicy(StrEnum):
+    """Which of the runs asked for are computed although a shard of them exists; each policy adds to the one before."""
+
+    MISSING = "missing"
+    """Only runs without a shard: a failed run counts as answered."""
+    FAILED = "failed"
+    """Also runs whose shard says that they failed. The command line's default: a failure is worth a second try."""
+    STALE = "stale"
+    """Also runs whose code, weights or data have changed since."""
+    ALL = "all"
+    """Everything again. A failure never replaces an earlier success."""
 
 
 @dataclass(frozen=True)
@@ -19,13 +36,17 @@ class Plan:
         specs: everything asked for.
         pending: what has to run now.
         retried: how many of the pending ones failed before.
+        stale: why, for each run id whose answer would not come out again today; run now only if the policy says so.
+        seen: stamp of the shard, for each run id that had one.
         refused: combinations left out, with reasons.
-        difficulties: (backbone, dataset) whose difficulty is not measured yet.
+        difficulties: (backbone, dataset) whose difficulty is to be measured.
     """
 
     specs: tuple[ExperimentSpec, ...]
     pending: tuple[ExperimentSpec, ...]
     retried: int
+    stale: Mapping[str, tuple[str, ...]]
+    seen: Mapping[str, str | None]
     refused: tuple[Refusal, ...]
     difficulties: tuple[tuple[str, str], ...]
 
@@ -35,10 +56,34 @@ class Plan:
         waiting = {spec.run_id for spec in self.pending}
         return tuple(spec for spec in self.specs if spec.run_id not in waiting)
 
+    @property
+    def stale_reasons(self) -> dict[str, int]:
+        """How many runs are stale for each reason, the commonest first."""
+        return dict(Counter(reason for reasons in self.stale.values() for reason in reasons).most_common())
 
-def plan(expansion: Expansion, shards: Shards, policy: RerunPolicy = RerunPolicy.FAILED) -> Plan:
-    """Subtract what is on disk from what is asked for."""
-    pending = shards.pending(expansion.specs, policy)
+
+def plan(
+    expansion: Expansion, shards: Shards, policy: RerunPolicy = RerunPolicy.FAILED, staleness: Staleness | None = None
+) -> Plan:
+    """Subtract what is on disk from what is asked for.
+
+    Args:
+        expansion: what is asked for.
+        shards: what is on disk.
+        policy: which answers do not count.
+        staleness: tells which answers are stale; None looks at code only.
+    """
+    staleness = staleness or Staleness(None)
+    seen = {spec.run_id: shards.stamp(spec.run_id) for spec in expansion.specs}  # before reading: later ones are news
+    records = {run_id: shards.record(run_id) for run_id, stamp in seen.items() if stamp is not None}
+    stale = {
+        run_id: reasons
+        for run_id, record in records.items()
+        if record is not None and record.status is RunStatus.OK and (reasons := staleness.reasons(record))
+    }
+    pending = [
+        spec for spec in expansion.specs if _wanted(records.get(spec.run_id), policy, stale=spec.run_id in stale)
+    ]
     places = dict.fromkeys(
         (spec.backbone, dataset) for spec in expansion.specs for dataset in (spec.dataset, *spec.targets)
     )
@@ -46,7 +91,21 @@ def plan(expansion: Expansion, shards: Shards, policy: RerunPolicy = RerunPolicy
     return Plan(
         specs=expansion.specs,
         pending=tuple(pending),
-        retried=sum(shards.status(spec.run_id) is RunStatus.FAILED for spec in pending),
+        retried=sum(_failed(records.get(spec.run_id)) for spec in pending),
+        stale=stale,
+        seen=seen,
         refused=expansion.refused,
         difficulties=tuple(place for place in places if again or not shards.has_difficulty(*place)),
     )
+
+
+def _wanted(record: RunRecord | None, policy: RerunPolicy, *, stale: bool) -> bool:
+    if record is None or policy is RerunPolicy.ALL:
+        return True
+    if _failed(record):
+        return policy is not RerunPolicy.MISSING
+    return stale and policy is RerunPolicy.STALE
+
+
+def _failed(record: RunRecord | None) -> bool:
+    return record is not None and record.status is RunStatus.FAILED

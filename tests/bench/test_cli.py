@@ -16,8 +16,9 @@ from bench.cli._print import as_text
 from bench.cli.app import main
 from bench.context import DEFAULT_LIMIT
 from bench.errors import UsageError
-from bench.shards import RerunPolicy, Shards
+from bench.shards import Shards
 from bench.store import Store
+from bench.sweep import RerunPolicy
 from datasets_registry import DATASETS, DrawRule
 
 HEAVY = ("torch", "pandas", "duckdb", "altair", "methods", "datasets_registry", "numpy", "reports")
@@ -97,7 +98,9 @@ def test_a_run_writes_shards_and_database_and_a_second_one_does_nothing(etl, tmp
     assert len(Shards(tmp_path / "runs").scan()) == 3
     assert (tmp_path / "runs" / "results.duckdb").is_file()
 
-    assert etl(*RUN, *FAKE) == (0, "", "3 runs: 3 done, 0 to do; nothing to do\n")
+    code, out, err = etl(*RUN, *FAKE)
+    assert (code, out) == (0, "")
+    assert err.endswith("3 runs: 3 done, 0 to do; nothing to do\n")
 
 
 def test_one_more_seed_runs_only_that_seed(etl):
@@ -409,7 +412,7 @@ def test_one_number_of_shots_is_that_number():
 
 def test_choices():
     assert opt.parse_choice(DrawRule, "nested", "--draw") is DrawRule.NESTED
-    assert [str(policy) for policy in RerunPolicy] == ["missing", "failed", "all"]
+    assert [str(policy) for policy in RerunPolicy] == ["missing", "failed", "stale", "all"]
 
 
 def test_the_cache_limit_comes_from_the_environment(monkeypatch):

@@ -113,7 +113,10 @@ def test_tasks_and_surroundings_survive_the_journey():
 
 @pytest.mark.parametrize(
     ("die", "reason"),
-    [({"die": ["seed 2"]}, r"worker died with signal 9 \(SIGKILL\)"), ({"exit": ["seed 2"]}, "ended with exit code 1")],
+    [
+        ({"die": ["seed 2"]}, r"worker died with signal 9 \(SIGKILL\)"),
+        ({"leave": ["seed 2"]}, "ended with exit code 7"),
+    ],
 )
 def test_a_worker_that_dies_costs_only_its_run(surroundings: Surroundings, behave, die, reason: str):
     behave(**die)
@@ -126,7 +129,8 @@ def test_a_worker_that_dies_costs_only_its_run(surroundings: Surroundings, behav
     (failure,) = summary.failures
     assert failure.task == todo[1]
     assert re.search(reason, failure.message)
-    assert re.search(reason, notices[0])
+    assert re.search(reason.removeprefix("worker "), notices[0])
+    assert failure.memory == ("die" in die)
 
 
 def test_a_worker_that_cannot_start_ends_the_sweep_with_its_last_words(surroundings: Surroundings):
@@ -219,7 +223,7 @@ from fake_runner import make_spec
 runs, jobs, seeds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 specs = [make_spec(seed=seed, dataset=f"d{seed % 3}") for seed in range(seeds)]
 shards = Shards(runs)
-tasks = [RunTask(spec) for spec in shards.pending(specs)]
+tasks = [RunTask(spec) for spec in specs if shards.status(spec.run_id) is None]
 around = Surroundings(runs, RunContext(), runner="fake_runner")
 say = lambda text: print(text, flush=True)
 launcher = LocalLauncher(around, jobs, on_notice=say) if jobs else InlineLauncher(around)

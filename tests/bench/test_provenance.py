@@ -4,9 +4,8 @@ from pathlib import Path
 import pytest
 
 import bench
-from bench.provenance import collect, package_versions, source_digest, source_state
+from bench.provenance import collect, package_versions, source_state
 from bench.record import Provenance
-from bench.shards import Shards
 
 
 @pytest.fixture
@@ -27,6 +26,7 @@ def test_a_run_says_where_and_with_what_it_was_made():
     assert (found.backbone_digest, found.support_digests, found.threads) == ("b", ["x", "y"], 2)
     assert {"torch", "numpy", "open_clip_torch"} <= set(found.packages)
     assert len(found.method_digest) == 64
+    assert found.machinery_digest is not None
 
 
 def test_a_clean_checkout_has_a_commit_and_untracked_files_do_not_matter(checkout: Path):
@@ -49,15 +49,6 @@ def test_a_folder_inside_a_foreign_checkout_is_none_of_it(checkout: Path):
     inner.mkdir(parents=True)
     assert source_state(inner).commit is None
     assert source_state(inner).dirty is None
-
-
-def test_the_digest_of_a_method_is_that_of_its_file():
-    import hashlib
-
-    import bench.shards as module
-
-    text = Path(module.__file__).read_text(encoding="utf-8")
-    assert source_digest(Shards) == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_packages_that_are_not_installed_are_left_out(monkeypatch):

@@ -11,7 +11,7 @@ from fake_runner import make_difficulty, make_predictions, make_record, make_spe
 
 from bench.errors import ShardError, UnknownRunError
 from bench.record import RunError, RunStatus
-from bench.shards import RerunPolicy, Shards, _seal, pack_predictions, slug, unpack_predictions
+from bench.shards import Shards, _seal, pack_predictions, slug, unpack_predictions
 
 
 @pytest.fixture
@@ -122,7 +122,8 @@ def test_a_damaged_shard_is_set_aside_and_counts_as_missing(shards: Shards, dama
     assert reason in shards.quarantined[0].reason
     assert reason in caplog.text
     assert shards.scan() == []
-    assert shards.pending([spec]) == [spec]
+    assert shards.status(spec.run_id) is None
+    assert shards.record(spec.run_id) is None
     kept = {path.name.removesuffix(".damaged-1") for path in record_file.parent.iterdir()}
     assert kept == left, "nothing is deleted"
 
@@ -164,13 +165,21 @@ def test_an_intact_shard_of_another_schema_is_refused_and_kept(shards: Shards):
     assert path.exists()
 
 
-def test_pending_is_a_set_difference(shards: Shards):
-    ok, bad, new = (make_spec(seed=seed) for seed in (1, 2, 3))
-    shards.write(make_record(ok))
-    shards.write(failed(bad))
-    assert shards.pending([ok, bad, new]) == [new]
-    assert shards.pending([ok, bad, new], RerunPolicy.FAILED) == [bad, new]
-    assert shards.pending([ok, bad, new], RerunPolicy.ALL) == [ok, bad, new]
+def test_a_record_is_read_without_its_predictions(shards: Shards):
+    spec = make_spec()
+    assert shards.record(spec.run_id) is None
+    shards.write(make_record(spec), [make_predictions()])
+    assert shards.record(spec.run_id) == make_record(spec)
+
+
+def test_a_stamp_changes_with_its_shard(shards: Shards):
+    spec = make_spec()
+    assert shards.stamp(spec.run_id) is None
+    shards.write(make_record(spec))
+    first = shards.stamp(spec.run_id)
+    assert [entry.stamp for entry in shards.scan()] == [first]
+    shards.write(make_record(spec))
+    assert shards.stamp(spec.run_id) not in (None, first)
 
 
 def test_a_run_is_found_by_the_beginning_of_its_id(shards: Shards):

@@ -8,9 +8,9 @@ from small_datasets import draw_dataset
 
 from bench.errors import ImpossibleCombinationError, OverrideError, UsageError
 from bench.record import RunError, RunStatus
-from bench.shards import RerunPolicy, Shards
+from bench.shards import Shards
 from bench.spec import ExperimentSpec
-from bench.sweep import Axes, RecipeChoice, expand, local_weights, plan
+from bench.sweep import Axes, RecipeChoice, RerunPolicy, expand, local_weights, plan
 from datasets_registry import DrawRule, EvalProtocol, UnknownNameError
 
 RESNET = "RN50.openai"

@@ -1,0 +1,60 @@
+"""The live view of a sweep on a terminal: counts, pace, and a line for each worker with what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from bench.cli._progress import Tally, outcome_line
+from bench.cli._workers import worker_rows
+from bench.launch._protocol import Finished, Outcome
+
+_A_SECOND = 4
+
+
+class LiveLog:
+    """Redraws itself; remarks and failures scroll by above."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+
+    def notice(self, text: str) -> None:
+        """A remark that does not tear the view."""
+        self._console.print(text, markup=False, highlight=False)
+
+    def finished(self, item: Finished, tally: Tally, *, again: bool) -> None:  # noqa: ARG002
+        """Only failures leave a line; the view shows the rest."""
+        if item.outcome is not Outcome.OK:
+            self.notice(outcome_line(item, again=again))
+
+    @contextmanager
+    def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:
+        """Show the view."""
+        if not tally.total:
+            yield
+            return
+
+        def draw() -> Group:
+            return view(tally, worker_rows(runs, sweep))
+
+        with Live(console=self._console, get_renderable=draw, refresh_per_second=_A_SECOND):
+            yield
+
+
+def view(tally: Tally, rows: list[dict[str, str]]) -> Group:
+    """Counts above, workers below."""
+    running = sum(row["doing"] != "-" for row in rows)
+    head = Table.grid(padding=(0, 2))
+    counts = f"{tally.done}/{tally.total} done, {running} running, {tally.pace()}"
+    head.add_row(ProgressBar(total=tally.total, completed=tally.done, width=30), Text(counts))
+    workers = Table.grid(padding=(0, 2))
+    for row in rows:
+        workers.add_row(*(Text(row[name], overflow="ellipsis", no_wrap=True) for name in ("worker", "doing", "for")))
+    return Group(head, workers)

@@ -1,0 +1,34 @@
+"""What the workers of sweeps do at this moment, from their files alone; works from any shell."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from bench.cli._progress import duration
+from bench.presence import Sighting, sightings
+
+
+def worker_rows(runs: Path, sweep: str | None = None) -> list[dict[str, str]]:
+    """One row a worker, of one sweep or of all: where it is, what it does and for how long."""
+    found = [item for item in sightings(runs) if item.kind == "worker" and sweep in (None, item.facts.get("sweep"))]
+    found.sort(key=lambda item: (item.process.host, item.process.pid, item.name))
+    return [
+        {"worker": f"{item.process.host}:{item.process.pid}", "doing": doing(item), "for": _elapsed(item)}
+        for item in found
+    ]
+
+
+def doing(item: Sighting) -> str:
+    """Its task, with the attempt if it is not the first."""
+    attempt = item.facts.get("attempt") or 1
+    task = item.facts.get("task") or "-"
+    return f"{task}, attempt {attempt}" if attempt > 1 else str(task)
+
+
+def _elapsed(item: Sighting) -> str:
+    """How long already; unknown for another machine, whose steady clock is another one."""
+    since = item.facts.get("since")
+    if since is None or item.facts.get("task") is None or item.process.alive() is None:
+        return ""
+    return duration(max(time.monotonic() - since, 0.0))

@@ -1,0 +1,61 @@
+"""`etl-bench status`: what the sweeps of a folder do at this moment, from any shell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli import _options as opt
+
+
+def status(
+    runs: opt.Runs = opt.DEFAULT_RUNS,
+    as_json: opt.AsJson = False,
+    watch: Annotated[
+        float | None, typer.Option("--watch", min=0.2, help="Show it again every so many seconds, until Ctrl-C.")
+    ] = None,
+) -> None:
+    """Show the sweeps that run, what each worker does, and what is on disk; reads files only and locks nothing.
+
+    Sweeps and workers that died are not shown. Of those on other machines only their counter tells that they live.
+    """
+    import time
+
+    while True:
+        _show(runs, as_json=as_json)
+        if watch is None:
+            return
+        time.sleep(watch)
+
+
+def _show(runs: Path, *, as_json: bool) -> None:
+    from bench.cli._print import print_json, print_line, print_rows
+    from bench.cli._workers import worker_rows
+    from bench.presence import sightings
+    from bench.shards import Shards
+
+    sweeps = [item for item in sightings(runs) if item.kind == "sweep"]
+    workers = worker_rows(runs)
+    on_disk = len(Shards(runs).scan())
+    if as_json:
+        told = [{"process": item.process.dump(), "beat": item.beat, **item.facts} for item in sweeps]
+        print_json({"runs": str(runs), "on_disk": on_disk, "sweeps": told, "workers": workers})
+        return
+    print_line(f"{on_disk} runs on disk in {runs}; {len(sweeps)} sweeps at work")
+    if sweeps:
+        rows = [
+            {"sweep": f"{item.process.host}:{item.process.pid}", **item.facts, "to_go": _left(item.facts)}
+            for item in sweeps
+        ]
+        print_rows(rows, ["sweep", "done", "failed", "elsewhere", "total", "a_minute", "to_go"], as_json=False)
+    if workers:
+        print_rows(workers, ["worker", "doing", "for"], as_json=False)
+
+
+def _left(facts: dict[str, object]) -> str | None:
+    from bench.cli._progress import duration
+
+    seconds = facts.get("seconds_left")
+    return duration(float(seconds)) if isinstance(seconds, int | float) else None

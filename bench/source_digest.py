@@ -1,0 +1,122 @@
+"""Digests of the code that a method's numbers come from: its own files, and the shared machinery that they import."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import io
+import tokenize
+from collections.abc import Iterator
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+_BOOKKEEPING = frozenset({"methods._registry"})
+"""Machinery that finds methods and cannot change what they compute."""
+
+
+@cache
+def source_digest(cls: type) -> str:
+    """Hex SHA-256 of the text of the files that define a method; equal on every platform.
+
+    These are the file of the class and those of the methods that it derives from: an ensemble around another method
+    changes with its host.
+    """
+    files = _own_files(cls)
+    if not files:  # a class made in a notebook or a shell has no file; its name is all there is
+        return _sha(f"{cls.__module__}.{cls.__qualname__}")
+    digests = [_sha(path.read_text(encoding="utf-8")) for path in files.values()]
+    return digests[0] if len(digests) == 1 else _sha("".join(digests))
+
+
+@cache
+def machinery_digest(cls: type) -> str:
+    """Hex SHA-256 of the code that a method's files import from their own package and from `methods`, at any depth.
+
+    Comments, docstrings and empty lines do not count: they change often, and no number with them.
+    """
+    own = _own_files(cls)
+    packages = {"methods"} | {name.partition(".")[0] for name in own}
+    found: dict[str, Path] = {}
+    waiting = list(own.items())
+    while waiting:
+        _, path = waiting.pop()
+        for module in _imports(path):
+            if module.partition(".")[0] in packages and module not in found | own and module not in _BOOKKEEPING:
+                file = _file(module)
+                if file is not None:
+                    found[module] = file
+                    waiting.append((module, file))
+    return _sha("".join(f"{name} {_code_digest(found[name])}\n" for name in sorted(found)))
+
+
+def code_alone(text: str) -> str:
+    """Python source without comments, docstrings and empty lines."""
+    lines = text.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for docstring in _docstrings(ast.parse(text)):
+        for row in range(docstring.lineno, (docstring.end_lineno or docstring.lineno) + 1):
+            lines[row - 1] = ""
+    return "\n".join(line.rstrip() for line in lines if line.strip())
+
+
+def _docstrings(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Texts that stand alone as a statement: docstrings, and those below an attribute."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node
+
+
+def _own_files(cls: type) -> dict[str, Path]:
+    """The modules of a class and of the methods it derives from, with their files; shared machinery is none of them."""
+    found: dict[str, Path] = {}
+    for base in cls.__mro__:
+        shared = base.__module__.rpartition(".")[2].startswith("_") or base.__module__ in ("builtins", "abc", "typing")
+        if base is not cls and shared:
+            continue
+        file = _file(base.__module__) or _defining_file(base)
+        if file is not None:
+            found.setdefault(base.__module__, file)
+    return found
+
+
+@cache
+def _code_digest(path: Path) -> str:
+    return _sha(code_alone(path.read_text(encoding="utf-8")))
+
+
+@cache
+def _imports(path: Path) -> tuple[str, ...]:
+    """The modules that a file names, wherever in it; relative imports are not used here."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.append(node.module)
+        elif isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+    return tuple(found)
+
+
+@cache
+def _file(module: str) -> Path | None:
+    try:
+        spec = find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin and spec.origin.endswith(".py") else None
+
+
+def _defining_file(cls: type) -> Path | None:
+    try:
+        path = inspect.getsourcefile(cls)
+    except (OSError, TypeError):
+        return None
+    return None if path is None or not Path(path).is_file() else Path(path)
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

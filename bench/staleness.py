@@ -1,0 +1,45 @@
+"""Answers that the code or the data of today would not give again, and why; what a record says is compared with now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from bench.record import RunRecord
+from bench.source_digest import machinery_digest, source_digest
+from datasets_registry._doctor import last_fingerprint
+
+
+class Staleness:
+    """What code, weights and data are now; every digest is taken once.
+
+    A changed draw, split file or class list makes another question and another run id, so it is not looked for here.
+
+    Args:
+        data_root: folder of the datasets.
+        backbone_digest: gives the digest of a backbone's weights by its slug; None to leave weights out, since they
+            have to be loaded for it.
+    """
+
+    def __init__(self, data_root: Path | None, backbone_digest: Callable[[str], str] | None = None) -> None:
+        self._data_root = data_root
+        self._backbone = cache(backbone_digest) if backbone_digest else None
+        self._dataset = cache(lambda name: last_fingerprint(name, self._data_root))
+
+    def reasons(self, record: RunRecord) -> tuple[str, ...]:
+        """Why the record is stale, in a few words each; empty if it is not, as far as can be told."""
+        from methods import get_method
+
+        method, made = get_method(record.spec.method), record.provenance
+        found = []
+        if made.method_digest != source_digest(method):
+            found.append(f"the code of {record.spec.method} changed")
+        elif made.machinery_digest not in (None, machinery_digest(method)):
+            found.append(f"shared code that {record.spec.method} imports changed")
+        if self._backbone and made.backbone_digest not in ("", self._backbone(record.spec.backbone)):
+            found.append(f"the weights of {record.spec.backbone} changed")
+        now = self._dataset(record.spec.dataset)
+        if None not in (now, made.dataset_check) and now != made.dataset_check:
+            found.append(f"the files of {record.spec.dataset} changed")
+        return tuple(found)

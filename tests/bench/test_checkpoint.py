@@ -1,0 +1,173 @@
+"""A training that is cut off and goes on equals one that was not, bit for bit, for every method that trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from torch import Tensor
+
+from bench.checkpoint import Checkpoint, Progress, TrainingState
+from bench.training import FitResult, fit, make_optimizer
+from datasets_registry._types import EvalProtocol
+from methods import METHODS, Recipe, TrainableMethod
+from methods._recipe import Optimizer
+
+EPOCHS = 4
+TRAINABLE = [name for name in METHODS if issubclass(METHODS.get(name), TrainableMethod)]
+CLASSES = class_set("base")
+
+
+class Cut(Exception):  # noqa: N818  it stands for a kill
+    """The process dies."""
+
+
+def recipe_of(name: str) -> Recipe:
+    recipes = METHODS.get(name).info.recipes
+    published = recipes.get(EvalProtocol.BASE_TO_NEW) or recipes[EvalProtocol.FEW_SHOT]
+    length: dict[str, Any] = {"epochs": EPOCHS, "epochs_by_shots": {}, "steps": 0, "steps_per_shot": 0}
+    return published.model_copy(update=length | {"batch_size": 4})
+
+
+def prepared(name: str, **config: Any) -> TrainableMethod[Any]:
+    cls = METHODS.get(name)
+    defaults = cls.info.default_config(EvalProtocol.FEW_SHOT)
+    method = cls(tiny_backbone(), defaults.model_copy(update=config), torch.Generator().manual_seed(3))
+    method.prepare(support_view(tiny_backbone(), CLASSES))
+    assert isinstance(method, TrainableMethod)
+    return method
+
+
+def train(
+    method: TrainableMethod[Any], recipe: Recipe, checkpoint: Checkpoint | None = None, cut: int | None = None
+) -> FitResult:
+    """Train on the ten recorded images; die in the middle of epoch `cut`."""
+
+    def batches(epoch: int):
+        asked = 0
+
+        def batch(index: Tensor):
+            nonlocal asked
+            asked += 1
+            if epoch == cut and asked == 2:
+                raise Cut
+            return batch_of(tiny_backbone(), images("train")[index], index // 2, method.info.needs)
+
+        return batch
+
+    shuffle = torch.Generator().manual_seed(11)
+    return fit(method, recipe, n=10, shots=2, batches_of=batches, generator=shuffle, checkpoint=checkpoint)
+
+
+def at(folder: Path, seconds: float = 0.0, **identity: str) -> Checkpoint:
+    return Checkpoint(folder / "run.safetensors", {"run_id": "a", **identity}, seconds)
+
+
+def outcome(method: TrainableMethod[Any]) -> list[Tensor]:
+    """Parameters, logits and, for methods with candidates, the logits of each."""
+    if method.info.needs_validation:
+        method.calibrate(support_view(tiny_backbone(), CLASSES, "test"))
+    batch = batch_of(tiny_backbone(), images("test")[:10], None, method.info.needs)
+    with torch.no_grad():
+        logits = [method.classifier(CLASSES)(batch)]
+        logits += [classify(batch) for classify in method.oracle_classifiers(CLASSES).values()]
+    return [*method.trainable.state_dict().values(), *logits]
+
+
+def check_resumed_equals_undisturbed(name: str, folder: Path, recipe: Recipe, **config: Any) -> None:
+    undisturbed = prepared(name, **config)
+    whole = train(undisturbed, recipe)
+    for cut in (1, 3):
+        with pytest.raises(Cut):
+            train(prepared(name, **config), recipe, at(folder), cut)
+    resumed = prepared(name, **config)
+    again = train(resumed, recipe, checkpoint := at(folder))
+    assert again == whole
+    assert checkpoint.earlier == ()
+    for ours, theirs in zip(outcome(resumed), outcome(undisturbed), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_a_training_that_was_cut_off_ends_like_an_undisturbed_one(name: str, tmp_path: Path):
+    check_resumed_equals_undisturbed(name, tmp_path, recipe_of(name))
+
+
+@pytest.mark.parametrize("kind", list(Optimizer))
+def test_every_optimiser_goes_on_with_its_state(kind: Optimizer, tmp_path: Path):
+    recipe = recipe_of("coop").model_copy(update={"optimizer": kind, "momentum": 0.9, "lr": 0.01})
+    check_resumed_equals_undisturbed("coop", tmp_path, recipe)
+
+
+def test_what_an_oracle_keeps_of_each_epoch_is_part_of_the_state(tmp_path: Path):
+    check_resumed_equals_undisturbed(
+        "tip_adapter_f", tmp_path, recipe_of("tip_adapter_f"), selection="oracle", search_step=(2, 2)
+    )
+
+
+def test_a_training_really_goes_on_where_it_was(tmp_path: Path):
+    """The equality above would also hold for a training that begins anew."""
+    with pytest.raises(Cut):
+        train(prepared("coop"), recipe_of("coop"), at(tmp_path), cut=2)
+    method = prepared("coop")
+    state = TrainingState(method, make_optimizer(recipe_of("coop"), method.parameter_groups()), torch.Generator())
+    found = at(tmp_path).load(state)
+    assert found is not None
+    assert (found.epochs, found.steps) == (2, 4)
+
+
+def test_what_the_parts_of_a_training_have_cost_is_added_up(tmp_path: Path):
+    spent = [0.0]
+    state = TrainingState(
+        method := prepared("coop"), make_optimizer(recipe_of("coop"), method.parameter_groups()), torch.Generator()
+    )
+    for part in (1, 2):
+        checkpoint = Checkpoint(tmp_path / "r.safetensors", {}, 0, meter=lambda: (spent[0],))
+        assert (checkpoint.load(state) is None) == (part == 1)
+        spent[0] += 5
+        checkpoint.keep(state, Progress(part, part, 0.0))
+    assert checkpoint.earlier == (5.0,)
+    assert checkpoint.spent() == (10.0,)
+
+
+def test_short_trainings_write_nothing(tmp_path: Path):
+    train(prepared("coop"), recipe_of("coop"), at(tmp_path, seconds=60))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_state_of_other_code_is_not_used(tmp_path: Path):
+    with pytest.raises(Cut):
+        train(prepared("coop"), recipe_of("coop"), at(tmp_path, method="old"), cut=2)
+    state = TrainingState(
+        method := prepared("coop"), make_optimizer(recipe_of("coop"), method.parameter_groups()), torch.Generator()
+    )
+    before = [p.clone() for p in method.trainable.parameters()]
+    assert at(tmp_path, method="new").load(state) is None
+    assert all(torch.equal(a, b) for a, b in zip(before, method.trainable.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("damage", ["torn", "flipped", "pickled", "empty"])
+def test_a_damaged_state_is_said_and_training_begins_anew(damage: str, tmp_path: Path, caplog):
+    recipe = recipe_of("coop")
+    with pytest.raises(Cut):
+        train(prepared("coop"), recipe, at(tmp_path), cut=2)
+    path = tmp_path / "run.safetensors"
+    content = path.read_bytes()
+    flipped = content[:-1] + bytes([content[-1] ^ 1])
+    path.write_bytes({"torn": content[:-9], "flipped": flipped, "pickled": b"\x80\x04K\x01.", "empty": b""}[damage])
+    resumed, undisturbed = prepared("coop"), prepared("coop")
+    assert train(resumed, recipe, at(tmp_path)) == train(undisturbed, recipe)
+    assert "training begins anew" in caplog.text
+    assert all(torch.equal(a, b) for a, b in zip(outcome(resumed), outcome(undisturbed), strict=True))
+
+
+def test_a_full_disk_costs_only_the_safety(tmp_path: Path, monkeypatch, caplog):
+    def full(*_args: object, **_kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("bench.checkpoint.write_atomically", full)
+    assert train(prepared("coop"), recipe_of("coop"), at(tmp_path)).steps == EPOCHS * 2
+    assert "No space left on device. Training goes on without" in caplog.text
