@@ -6,6 +6,7 @@ import io
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,7 +25,8 @@ class CappedLog(io.TextIOBase):
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._room = HEAD
-        self._tail = ""
+        self._tail: deque[str] = deque()
+        self._held = 0
         self._left_out = 0
         self._lock = threading.Lock()
 
@@ -41,9 +43,7 @@ class CappedLog(io.TextIOBase):
                 with suppress(OSError):
                     self._file.write(data)
             else:
-                self._tail += text
-                if len(self._tail) > 2 * TAIL:
-                    self._shorten()
+                self._keep(text[-TAIL:], left_out=max(len(text) - TAIL, 0))
         return len(text)
 
     def fileno(self) -> int:
@@ -53,16 +53,19 @@ class CappedLog(io.TextIOBase):
     def finish(self) -> None:
         """Write the end of what was printed, with how much is missing before it."""
         with self._lock, suppress(OSError):
-            self._shorten()
             if self._left_out:
                 self._file.write(f"\n[... {self._left_out} characters are left out here ...]\n".encode())
-            self._file.write(self._tail.encode(errors="replace"))
-            self._tail = ""
+            self._file.write("".join(self._tail).encode(errors="replace"))
+            self._tail.clear()
 
-    def _shorten(self) -> None:
-        surplus = max(len(self._tail) - TAIL, 0)
-        self._left_out += surplus
-        self._tail = self._tail[surplus:]
+    def _keep(self, text: str, *, left_out: int) -> None:
+        self._tail.append(text)
+        self._held += len(text)
+        self._left_out += left_out
+        while self._held - len(self._tail[0]) >= TAIL:
+            dropped = len(self._tail.popleft())
+            self._held -= dropped
+            self._left_out += dropped
 
 
 @contextmanager

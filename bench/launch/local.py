@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -78,6 +79,7 @@ class LocalLauncher:
     surroundings: Surroundings
     jobs: int
     on_notice: Callable[[str], None] = lambda _text: None
+    _tag: str = field(default_factory=lambda: uuid.uuid4().hex[:8], init=False)
     _messages: queue.SimpleQueue[_Message] = field(default_factory=queue.SimpleQueue, init=False)
 
     def launch(self, tasks: Sequence[Task], *, on_finished: Callable[[Finished], None]) -> LaunchSummary:
@@ -100,7 +102,7 @@ class LocalLauncher:
         """A new process that was told its surroundings."""
         logs = self.surroundings.runs / LOGS
         logs.mkdir(parents=True, exist_ok=True)
-        log = logs / f"worker-{os.getpid()}-{number}.log"
+        log = logs / f"worker-{self._tag}-{number}.log"
         path = [str(Path(place).resolve()) for place in sys.path]
         threads = str(self.surroundings.context.threads)
         with log.open("a", encoding="utf-8") as stderr:
