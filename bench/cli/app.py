@@ -11,6 +11,7 @@ import typer
 import bench
 from bench.cli.backbones import backbones
 from bench.cli.cache import cache_app
+from bench.cli.check import check
 from bench.cli.claims import claims
 from bench.cli.compare import compare
 from bench.cli.datasets import datasets_app
@@ -68,6 +69,7 @@ for command in (
     backbones,
     show,
     doctor,
+    check,
 ):
     app.command()(command)
 app.add_typer(datasets_app, name="datasets")

@@ -1,0 +1,106 @@
+"""`etl-bench check`: does a method keep the promises that every method makes? For methods of any package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli import _options as opt
+
+if TYPE_CHECKING:
+    from bench.conformance import Result
+    from methods import MethodInfo
+
+TRIAL = "trial"
+
+
+def check(
+    name: Annotated[str, typer.Argument(help="A registered method, of this package or of another one.")],
+    with_trial: Annotated[
+        bool,
+        typer.Option("--trial/--no-trial", help="Also run it beside zero-shot on three drawn datasets: 2 minutes."),
+    ] = True,
+    cache: opt.Cache = None,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Check a method: about twenty promises on a tiny backbone, then a short trial on drawn datasets; no download.
+
+    Exit code: 0 all passed, 1 something failed (each failure says what to do), 2 no such method.
+
+    Example: etl-bench check coop
+    """
+    from bench.cli._print import print_json, print_line
+    from bench.conformance import Outcome, Subject, run_checks
+    from methods import get_method
+
+    method = get_method(name)
+    rows: list[dict[str, object]] = []
+    for row in _rows(run_checks(Subject(method)), _trial(method.info, opt.cache_folder(cache)) if with_trial else None):
+        rows.append(row)
+        if not as_json:
+            print_line(_line(row))
+    failed = [row for row in rows if row["outcome"] == Outcome.FAILED]
+    if as_json:
+        print_json({"method": name, "passed": not failed, "checks": rows})
+    else:
+        print_line(f"{name}: {len(rows) - len(failed)} of {len(rows)} passed or asked nothing, {len(failed)} failed")
+    raise typer.Exit(1 if failed else 0)
+
+
+def _rows(results: Iterator[Result], trial: Iterator[dict[str, object]] | None) -> Iterator[dict[str, object]]:
+    from bench.conformance import Outcome
+
+    runs = True
+    for result in results:
+        failed = result.outcome is Outcome.FAILED
+        runs = runs and not (failed and result.check.essential)
+        yield {
+            "check": result.check.name,
+            "outcome": str(result.outcome),
+            "promise": result.check.promise,
+            "message": result.message,
+            "remedy": result.check.remedy if failed else "",
+        }
+    if runs and trial is not None:
+        yield from trial
+
+
+def _trial(info: MethodInfo, cache_dir: Path) -> Iterator[dict[str, object]]:
+    """The trial as a row of its own, with its numbers."""
+    from bench.conformance._trial import LIMIT_SECONDS, TrialRow, TrialTimeoutError, trial, verdict
+    from bench.context import RunContext
+
+    rows: list[TrialRow] = []
+    try:
+        rows += trial(info, RunContext(cache_dir=cache_dir))
+        wrong = verdict(rows)
+    except TrialTimeoutError as error:
+        wrong = str(error)
+    except Exception as error:  # a method from anywhere may raise anything; the line says what
+        wrong = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    numbers = "; ".join(
+        f"{row.dataset} {row.classes} {100 * row.accuracy:.1f} (zero-shot {100 * row.zero_shot:.1f})" for row in rows
+    )
+    yield {
+        "check": TRIAL,
+        "outcome": "FAIL" if wrong else "pass",
+        "promise": f"It learns three drawn datasets within {LIMIT_SECONDS:.0f} seconds, beside zero-shot.",
+        "message": "; ".join(part for part in (wrong, numbers) if part),
+        "remedy": f"Look at it with `etl-bench run -m {info.name},zero_shot -d spectrum_basic --recipe demo`."
+        if wrong
+        else "",
+        "rows": [vars(row) for row in rows],
+    }
+
+
+def _line(row: dict[str, object]) -> str:
+    text = row["message"] if row["outcome"] == "FAIL" else f"{row['promise']} {_aside(row)}".strip()
+    line = f"{row['outcome']}  {row['check']}: {text}"
+    return f"{line}\n      to do: {row['remedy']}" if row["remedy"] else line
+
+
+def _aside(row: dict[str, object]) -> str:
+    return f"[{row['message']}]" if row["message"] else ""

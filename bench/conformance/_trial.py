@@ -1,0 +1,114 @@
+"""The trial behind the checks: a method beside zero-shot on three drawn datasets, from easy to hard, in two minutes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from bench.context import RunContext
+from bench.record import RunRecord
+from bench.runner import run_experiment
+from bench.spec import ExperimentSpec
+from bench.sweep import Axes, RecipeChoice, expand
+from datasets_registry._types import EvalProtocol
+from methods import MethodInfo
+
+BACKBONE = "ViT-demo.drawn"
+DATASETS = ("spectrum_basic", "spectrum_blur", "spectrum_words")
+"""From easy to hard for this backbone."""
+SHOTS, SEED = 16, 1
+LIMIT_SECONDS = 120.0
+TOLERATED_LOSS = 0.05
+"""How far below zero-shot a method may be on the classes it was trained on; a probe without texts may be a little."""
+
+RunSpec = Callable[[ExperimentSpec], RunRecord]
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """What came out on one dataset.
+
+    Args:
+        dataset: which.
+        classes: `all`, or `base` for the classes trained on and `new` for the others.
+        accuracy: of the method, 0..1.
+        zero_shot: of the frozen model on the same images.
+        chance: one over the number of classes.
+    """
+
+    dataset: str
+    classes: str
+    accuracy: float
+    zero_shot: float
+    chance: float
+
+    @property
+    def trained(self) -> bool:
+        """Whether these are the classes that the method was trained on."""
+        return self.classes != "new"
+
+
+class TrialTimeoutError(RuntimeError):
+    """The trial took longer than its limit; the rows so far were given."""
+
+
+def trial(
+    info: MethodInfo, context: RunContext, *, limit: float = LIMIT_SECONDS, run: RunSpec | None = None
+) -> Iterator[TrialRow]:
+    """Run a method and zero-shot: the demo's short recipe, 16 shots, one seed, base-to-new if it can, else few-shot.
+
+    Args:
+        info: a registered method's facts.
+        context: where features are cached, and on how many threads.
+        limit: seconds of this process's processor time behind which no further run is begun; a busy machine is not
+            the method's fault.
+        run: answers a spec; by default the runner.
+
+    Raises:
+        TrialTimeoutError: if the limit is reached before the last run.
+    """
+    answer = run or (lambda spec: run_experiment(spec, context)[0])
+    begun = time.process_time()
+    for i, dataset in enumerate(DATASETS):
+        records = {}
+        for spec in _specs(info, dataset):
+            if time.process_time() - begun > limit:
+                raise TrialTimeoutError(
+                    f"{i} of {len(DATASETS)} datasets were done in {limit:.0f} seconds of processor time"
+                )
+            records[spec.method] = answer(spec)
+        for score in records[info.name].scores:
+            beside = records["zero_shot"].score(score.split)
+            assert beside is not None  # both were scored on the same splits
+            yield TrialRow(dataset, score.split, score.accuracy, beside.accuracy, 1 / score.n_classes)
+
+
+def verdict(rows: Iterable[TrialRow]) -> str | None:
+    """What is wrong with a trial's rows on the trained classes; None if nothing is."""
+    trained = [row for row in rows if row.trained]
+    if guessing := [row.dataset for row in trained if row.accuracy <= row.chance]:
+        return f"no better than guessing on {', '.join(guessing)}"
+    losses = [row.zero_shot - row.accuracy for row in trained]
+    if losses and min(losses) > TOLERATED_LOSS:
+        return (
+            f"{100 * min(losses):.0f} points or more below zero-shot on each of the {len(trained)} datasets, on the "
+            f"classes it was trained on"
+        )
+    return None
+
+
+def _specs(info: MethodInfo, dataset: str) -> tuple[ExperimentSpec, ...]:
+    protocol = EvalProtocol.BASE_TO_NEW
+    if not info.is_open(info.default_config(protocol)) or (info.recipe_for(protocol) is None and info.recipes):
+        protocol = EvalProtocol.FEW_SHOT
+    axes = Axes(
+        methods=list(dict.fromkeys(["zero_shot", info.name])),
+        datasets=[dataset],
+        backbones=[BACKBONE],
+        protocol=protocol,
+        shots=[SHOTS],
+        seeds=[SEED],
+        recipe=RecipeChoice.DEMO,
+    )
+    return expand(axes).specs

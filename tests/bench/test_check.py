@@ -1,0 +1,126 @@
+"""`etl-bench check`: a line a check, with the remedy where one fails; the trial's verdict."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bench.cli.app import main
+from bench.conformance import CHECKS, _trial
+from bench.conformance._trial import DATASETS, TrialRow, TrialTimeoutError, trial, verdict
+from bench.context import RunContext
+from methods import METHODS
+
+TaskRes: Any = METHODS.get("task_res")
+
+
+@pytest.fixture
+def etl(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    def etl(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["etl-bench", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        output = capsys.readouterr()
+        return int(ended.value.code or 0), output.out, output.err
+
+    return etl
+
+
+@pytest.fixture
+def climbing() -> Any:
+    """A registered method with a mistake."""
+
+    class Climbing(TaskRes):
+        info = replace(TaskRes.info, name="climbing", citation="none")
+
+        def loss(self, batch: Any) -> Any:
+            return -super().loss(batch)
+
+    yield METHODS.add("climbing", Climbing)
+    METHODS.remove("climbing")
+
+
+def row(accuracy: float, zero_shot: float = 0.5, classes: str = "base", dataset: str = "spectrum_basic") -> TrialRow:
+    return TrialRow(dataset, classes, accuracy, zero_shot, chance=0.1)
+
+
+def test_a_healthy_method_passes_every_check(etl: Any) -> None:
+    code, out, err = etl("check", "task_res", "--no-trial")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert len(lines) == len(CHECKS) + 1
+    assert lines[0].startswith("pass  it_runs: It prepares, trains")
+    assert lines[-1] == f"task_res: {len(CHECKS)} of {len(CHECKS)} passed or asked nothing, 0 failed"
+
+
+def test_a_failure_says_what_is_wrong_and_what_to_do(etl: Any, climbing: Any) -> None:
+    code, out, _ = etl("check", "climbing", "--no-trial")
+    assert code == 1
+    assert "FAIL  citation_parses: it does not begin as one: 'none'" in out
+    assert "FAIL  classes_are_not_mixed_up: cross-entropy changed by" in out
+    assert "      to do: Keep row, label and class name together" in out
+    code, out, _ = etl("check", "climbing", "--no-trial", "--json")
+    found = json.loads(out)
+    assert (code, found["method"], found["passed"]) == (1, "climbing", False)
+    assert {check["check"] for check in found["checks"]} == set(CHECKS)
+
+
+def test_an_unknown_method_is_refused_with_near_misses(etl: Any) -> None:
+    code, out, err = etl("check", "task_rse")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: Unknown method 'task_rse'. Did you mean 'task_res'")
+
+
+def test_the_trial_is_a_line_with_its_numbers(etl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_trial, "trial", lambda info, context: iter([row(0.8), row(0.4, classes="new")]))
+    code, out, _ = etl("check", "task_res")
+    assert code == 0
+    assert "pass  trial: It learns three drawn datasets within 120 seconds, beside zero-shot." in out
+    assert "[spectrum_basic base 80.0 (zero-shot 50.0); spectrum_basic new 40.0 (zero-shot 50.0)]" in out
+
+
+@pytest.mark.parametrize(
+    ("error", "text"), [(TrialTimeoutError("1 of 3 datasets were done"), "1 of 3"), (KeyError("x"), "KeyError: 'x'")]
+)
+def test_a_trial_that_stops_is_a_failure(
+    etl: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, text: str
+) -> None:
+    def stopped(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(_trial, "trial", stopped)
+    code, out, _ = etl("check", "task_res")
+    assert code == 1
+    assert f"FAIL  trial: {text}" in out
+    assert "to do: Look at it with `etl-bench run -m task_res,zero_shot" in out
+
+
+def test_the_verdict_asks_for_more_than_guessing_and_not_much_less_than_zero_shot() -> None:
+    assert verdict([row(0.6), row(0.0, classes="new")]) is None
+    assert verdict([row(0.46), row(0.2)]) is None, "close on one dataset is enough"
+    assert verdict([row(0.1)]) == "no better than guessing on spectrum_basic"
+    assert verdict([row(0.4), row(0.43, dataset="spectrum_blur")]) == (
+        "7 points or more below zero-shot on each of the 2 datasets, on the classes it was trained on"
+    )
+
+
+def test_the_trial_runs_zero_shot_beside_the_method_in_the_protocol_that_it_can() -> None:
+    from bench.runner import run_experiment
+
+    asked = []
+
+    def remember(spec: Any) -> Any:
+        asked.append((spec.method, spec.dataset, str(spec.protocol)))
+        small = spec.model_copy(update={"backbone": "ViT-tiny.random"})
+        return run_experiment(small, RunContext())[0]
+
+    zero_shot = METHODS.get("zero_shot").info
+    rows = list(trial(zero_shot, RunContext(), run=remember))
+    assert asked == [("zero_shot", name, "base-to-new") for name in DATASETS]
+    assert [(found.dataset, found.trained) for found in rows[:2]] == [(DATASETS[0], True), (DATASETS[0], False)]
+    with pytest.raises(TrialTimeoutError, match="0 of 3 datasets were done in -1 seconds"):
+        list(trial(TaskRes.info, RunContext(), limit=-1, run=remember))
