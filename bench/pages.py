@@ -7,13 +7,13 @@ from functools import partial
 from pathlib import Path
 
 import bench
-from bench.cards import registered, site_view
+from bench.cards import published_site, registered, site_view
 from bench.claims import load_claims
 from bench.examples import example_images
 from bench.gallery import Gallery
 from bench.leaderboard import HConvention
 from bench.ledger import published_settings
-from bench.published import published_frame
+from bench.published import published_difficulty, published_frame
 from bench.run_files import write_run_files
 from bench.store import fresh_store
 from reports.render import render_site
@@ -72,3 +72,16 @@ def write_page(request: PageRequest) -> SiteView:
         write_run_files(store, runs, pictures, request.out.parent / FOLDER)
     render_site(view, request.out, live=request.live)
     return view
+
+
+def write_published(out: Path, protocol: str | None = None) -> Path:
+    """Write the page of published numbers alone, which needs no runs, and give its path.
+
+    Args:
+        out: the file to write.
+        protocol: only this one, or None for all.
+    """
+    view = published_site(
+        published_frame(), published_difficulty(), registered(), package_version=bench.__version__, protocol=protocol
+    )
+    return render_site(view, out)

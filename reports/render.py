@@ -31,8 +31,8 @@ from reports.charts import (
     static_svg,
     trends_data,
 )
-from reports.sections import PARTS
-from reports.views import BlockView, EvidenceView, SiteView, TrendView
+from reports.sections import PARTS, PUBLISHED_PARTS
+from reports.views import BlockView, EvidenceView, PublishedBoardView, SiteView, TrendView
 
 MEASURE_TITLES = {"base": "Base", "new": "New", "H": "H", "all": "Accuracy"}
 STYLES = ("page", "tables", "charts", "trends", "cards", "evidence", "media")
@@ -85,6 +85,15 @@ class _Block:
     evidence: Markup
 
 
+@dataclass(frozen=True)
+class _Board:
+    """A published board with its pictures."""
+
+    view: PublishedBoardView
+    panels: Mapping[tuple[str, int, int], Markup]
+    trends: Markup
+
+
 def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
     """Write the page of `site` to the file `out` and return it.
 
@@ -115,6 +124,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
         "signed": _format.signed,
         "shorten": _format.shorten,
     }
+    boards = [_Board(view, _panels(view), _trends_island(view)) for view in site.published_boards]
     marks = assign_marks(entry for block in site.blocks for entry in block.entries)
     blocks = [_block(block, marks, site.evidence) for block in site.blocks]
     has_charts = any(block.charts or block.costs for block in blocks)
@@ -123,7 +133,9 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
         asks=live or site.evidence.folder is not None,
         site=site,
         blocks=blocks,
-        parts=PARTS,
+        boards=boards,
+        settings=[*site.blocks, *site.published_boards],
+        parts=PUBLISHED_PARTS if boards else PARTS if blocks else (),
         style=_sources(environment, "style/{}.css", STYLES),
         script=_sources(environment, "script/{}.js", SCRIPTS),
         runtime=_inside_script(runtime_script()) if has_charts else Markup(""),
@@ -153,7 +165,7 @@ def _block(view: BlockView, marks: Mapping[str, Mark], evidence: EvidenceView) -
     return _Block(
         view=view,
         panels=_panels(view),
-        trends=json_island([trends_data(trends) for trends in view.part_trends]),
+        trends=_trends_island(view),
         critical=Markup("") if ranks is None else critical_svg(ranks, {e.key: e.name for e in view.entries}),
         marks=marks,
         strips=strips({entry.key: entry.values[shown] for entry in view.entries if shown in entry.values}),
@@ -165,7 +177,11 @@ def _block(view: BlockView, marks: Mapping[str, Mark], evidence: EvidenceView) -
     )
 
 
-def _panels(view: BlockView) -> dict[tuple[str, int, int], Markup]:
+def _trends_island(view: BlockView | PublishedBoardView) -> Markup:
+    return json_island([trends_data(trends) for trends in view.part_trends])
+
+
+def _panels(view: BlockView | PublishedBoardView) -> dict[tuple[str, int, int], Markup]:
     """Small pictures by measure, contrast and covariate."""
     titles = {dataset.name: dataset.title for dataset in view.datasets}
     return {

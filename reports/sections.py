@@ -31,3 +31,10 @@ PARTS = (
     Part("evidence", "Look closer", "Which classes and which images does a method get wrong?"),
     Part("runs", "Runs", "What is missing, what failed, and where were the runs made?"),
 )
+
+PUBLISHED_PARTS = (
+    Part("published_boards", "Boards", "Which numbers do papers print, for the same protocol, backbone and shots?"),
+    Part("published_difficulty", "Difficulty", "Do printed numbers say that difficulty decides who gains?"),
+    Part("published_sources", "Sources", "Where was each number read, and what is known to be wrong in it?"),
+)
+"""The page of published numbers alone."""

@@ -61,7 +61,7 @@ def site_view(
     boards: dict[str, Leaderboard] = {}
     for setting in settings(runs):
         what = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots} shots"
-        boards[_anchor(what, set(boards))] = leaderboard(runs, setting, convention=convention)
+        boards[anchor_of(what, set(boards))] = leaderboard(runs, setting, convention=convention)
     evidence, metrics = (EvidenceView(), None)
     if stored is not None:
         seeds = dict(zip(runs["run_id"], runs["seed"], strict=True))
@@ -86,7 +86,8 @@ def site_view(
     )
 
 
-def _anchor(text: str, taken: set[str]) -> str:
+def anchor_of(text: str, taken: set[str]) -> str:
+    """An id made of that text which is not taken yet."""
     base = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
     anchor, number = base, 2
     while anchor in taken:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,12 +14,22 @@ if TYPE_CHECKING:
     from bench.pages import PageRequest
 
 
+class Source(StrEnum):
+    """Whose numbers a page shows."""
+
+    RUNS = "runs"
+    PUBLISHED = "published"
+
+
 def report(
     runs: opt.Runs = opt.DEFAULT_RUNS,
     site: Annotated[
         Path, typer.Option("--site", help="Folder to write: index.html, and the predictions of every run beside it.")
     ] = Path("site"),
     out: Annotated[Path | None, typer.Option("--out", help="One file to write, in place of --site.")] = None,
+    source: Annotated[
+        str, typer.Option("--source", help="runs: the results database. published: printed numbers alone.")
+    ] = "runs",
     protocol: Annotated[str | None, typer.Option("--protocol", help="Only this protocol.")] = None,
     convention: Annotated[
         str, typer.Option("--h", help="H of average rows: h_of_means (CoOp's tables) or mean_of_h (APEX's).")
@@ -40,19 +51,28 @@ def report(
     Example: etl-bench report --runs runs/demo --out demo.html
 
     Example: etl-bench report --runs runs/demo --watch
+
+    With --source published: boards and difficulty trends of the numbers that papers print, without any run of yours.
     """
     from bench.cli._print import print_line
     from bench.errors import UsageError
     from bench.leaderboard import HConvention
-    from bench.pages import PageRequest
+    from bench.pages import PageRequest, write_published
     from datasets_registry._types import EvalProtocol
 
+    chosen = None if protocol is None else str(opt.parse_choice(EvalProtocol, protocol, "--protocol"))
+    target = out if out is not None else site / "index.html"
+    if opt.parse_choice(Source, source, "--source") is Source.PUBLISHED:
+        if watch:
+            raise UsageError("--source published has no runs to --watch; leave one of the two out.")
+        print_line(str(write_published(target, chosen)))
+        return
     if watch and out is not None:
         raise UsageError("--watch serves a folder and --out names a file; give --site in place of --out.")
     request = PageRequest(
         runs=runs,
-        out=out if out is not None else site / "index.html",
-        protocol=None if protocol is None else str(opt.parse_choice(EvalProtocol, protocol, "--protocol")),
+        out=target,
+        protocol=chosen,
         convention=opt.parse_choice(HConvention, convention, "--h"),
         data_root=data_root,
         images=images,

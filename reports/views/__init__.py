@@ -12,6 +12,7 @@ from reports.views.closer import (
 from reports.views.difficulty import AxisView, PointView, TrendView
 from reports.views.entries import CellView, DatasetView, EntryView, ExampleView, MeasureView, MissingView, SetAsideView
 from reports.views.evidence import ClaimResultView, ClaimView, LedgerRowView, LedgerView
+from reports.views.published import PublishedBoardView, PublishedDatasetView, PublishedRowView, SourceView
 from reports.views.quality import AgreementView, CostPointView, QualityView
 from reports.views.site import SiteView
 from reports.views.standings import CriticalView, DifferenceView, RatingView, StandingsView
@@ -53,12 +54,16 @@ __all__ = [
     "PairView",
     "PanelView",
     "PointView",
+    "PublishedBoardView",
+    "PublishedDatasetView",
+    "PublishedRowView",
     "QualityView",
     "RatingView",
     "RunEvidence",
     "SetAsideView",
     "SiteView",
     "SlopeView",
+    "SourceView",
     "StandingsView",
     "TrendView",
     "TrendsView",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from reports.views.blocks import BlockView
 from reports.views.closer import EvidenceView
 from reports.views.evidence import ClaimView, LedgerView
+from reports.views.published import PublishedBoardView, SourceView
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class SiteView:
         claims: sentences with what the runs say about them.
         ledger: published numbers beside ours, None where they were not asked for.
         evidence: what went wrong where; empty without stored predictions.
+        published_boards: printed numbers alone; a page has these or blocks.
+        sources: where they were read.
     """
 
     title: str
@@ -33,3 +36,5 @@ class SiteView:
     claims: tuple[ClaimView, ...] = ()
     ledger: LedgerView | None = None
     evidence: EvidenceView = field(default_factory=EvidenceView)
+    published_boards: tuple[PublishedBoardView, ...] = ()
+    sources: tuple[SourceView, ...] = ()

@@ -1,0 +1,300 @@
+"""A page of published numbers alone: boards by setting, one row per method and table, and the difficulty trends."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from bench.cards.catalogue import Catalogue
+from bench.cards.provenance import minute
+from bench.cards.site import anchor_of
+from bench.cards.trends import trends_view
+from bench.contrasts import PUBLISHED_CONTRASTS
+from bench.difficulty_trend import FEWEST, covariates
+from bench.leaderboard import BASELINE, H, harmonic_mean
+from bench.published import DATASETS
+from reports.views import (
+    PublishedBoardView,
+    PublishedDatasetView,
+    PublishedRowView,
+    SiteView,
+    SourceView,
+    TrendsView,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MEANS = ("average", "easy", "challenge")
+"""Printed means; averages are taken anew from what a row prints for each dataset."""
+
+
+@dataclass
+class _Row:
+    method: str
+    label: str
+    source: int
+    values: dict[str, dict[str, float]] = field(default_factory=dict)
+    notes: set[str] = field(default_factory=set)
+    sources: list[int] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        return f"{self.method}@{self.source}" + (f"@{self.label}" if self.label else "")
+
+
+def published_site(
+    published: pd.DataFrame,
+    difficulty: pd.DataFrame,
+    catalogue: Catalogue,
+    *,
+    package_version: str,
+    generated_at: datetime | None = None,
+    protocol: str | None = None,
+) -> SiteView:
+    """The page of the published numbers.
+
+    Args:
+        published: `bench.published.published_frame()`.
+        difficulty: `bench.published.published_difficulty()`.
+        catalogue: titles of methods and datasets.
+        package_version: printed in the header.
+        generated_at: now, unless given.
+        protocol: show this protocol only.
+    """
+    rows = published[
+        (published["metric"] == "accuracy") & (published["variant"] == "") & ~published["dataset"].isin(MEANS)
+    ]
+    rows = rows.assign(protocol=rows["protocol"].replace("zero-shot", "few-shot"), shots=rows["shots"].fillna(0))
+    if protocol is not None:
+        rows = rows[rows["protocol"] == protocol]
+    numbers = _source_numbers(rows)
+    boards: list[PublishedBoardView] = []
+    for backbone, kind, shots in _settings(rows):
+        found = _collect(rows, backbone, kind, shots, numbers)
+        datasets = _datasets(found)
+        if len(found) < 2 or len(datasets) < 2:
+            continue
+        anchor = anchor_of(f"published {backbone} {kind} {shots}", {board.anchor for board in boards})
+        known = covariates(difficulty[difficulty["backbone"] == backbone])
+        boards.append(_board(anchor, backbone, kind, shots, found, datasets, known, catalogue))
+    return SiteView(
+        title="Published results of CLIP transfer methods",
+        package_version=package_version,
+        generated_at=minute(generated_at or datetime.now(UTC)),
+        newest_run=None,
+        n_runs=0,
+        n_failed=0,
+        blocks=(),
+        facts=(),
+        published_boards=tuple(boards),
+        sources=_sources(rows, numbers),
+    )
+
+
+_Where = tuple[str, str]
+
+
+def _source_numbers(rows: pd.DataFrame) -> dict[_Where, int]:
+    where = sorted({(str(a), str(b)) for a, b in rows[["reported_in", "source_table"]].itertuples(index=False)})
+    return {place: number for number, place in enumerate(where, start=1)}
+
+
+def _sources(rows: pd.DataFrame, numbers: Mapping[_Where, int]) -> tuple[SourceView, ...]:
+    found = []
+    for (reported_in, table), part in rows.groupby(["reported_in", "source_table"], sort=True):
+        notes = tuple(sorted({str(note) for note in part["note"] if note}))
+        number = numbers[str(reported_in), str(table)]
+        found.append(SourceView(number, str(reported_in), str(table), str(part["url"].iloc[0]), len(part), notes))
+    return tuple(sorted(found, key=lambda source: source.number))
+
+
+def _settings(rows: pd.DataFrame) -> list[tuple[str, str, int]]:
+    """Settings with the most numbers first; rows without shots join those of their backbone and protocol."""
+    counts = Counter(
+        (str(b), str(p), int(s)) for b, p, s in rows[["backbone", "protocol", "shots"]].itertuples(index=False)
+    )
+    trained = {(backbone, kind) for backbone, kind, shots in counts if shots > 0}
+    shown = [key for key in counts if key[2] > 0 or (key[0], key[1]) not in trained]
+    return sorted(shown, key=lambda key: (-counts[key], key))
+
+
+def _collect(rows: pd.DataFrame, backbone: str, kind: str, shots: int, numbers: Mapping[_Where, int]) -> list[_Row]:
+    """Rows as printed; those that print the same values for one method are one row with several sources."""
+    here = rows[(rows["backbone"] == backbone) & (rows["protocol"] == kind) & rows["shots"].isin([0, shots])]
+    found: dict[tuple[str, str, int], _Row] = {}
+    columns = ["method", "label", "reported_in", "source_table", "dataset", "split", "value", "note"]
+    for method, label, reported_in, table, dataset, split, value, note in here[columns].itertuples(index=False):
+        if kind in ("cross-dataset", "domain-generalization") and split != "target":
+            continue  # the source, where the method was trained
+        number = numbers[str(reported_in), str(table)]
+        row = found.setdefault((method, label, number), _Row(str(method), str(label), number, sources=[number]))
+        measure = "all" if split == "target" else str(split)
+        row.values.setdefault(str(dataset), {}).setdefault(measure, float(value))
+        if note:
+            row.notes.add(f"{dataset} {split}: {note}")
+    merged: dict[tuple[object, ...], _Row] = {}
+    for row in found.values():
+        values = tuple(sorted((d, tuple(sorted(v.items()))) for d, v in row.values.items()))
+        first = merged.setdefault((row.method, values), row)
+        if first is not row:
+            first.sources.append(row.source)
+            first.notes |= row.notes
+    return list(merged.values())
+
+
+def _datasets(rows: Sequence[_Row]) -> list[str]:
+    """Datasets of the board, CoOp's order first; one that few rows print would leave all other rows incomplete."""
+    counts = Counter(dataset for row in rows for dataset in row.values)
+    most = max(counts.values(), default=0)
+    kept = [dataset for dataset, n in counts.items() if 4 * n >= most]
+    return sorted(kept, key=lambda d: (DATASETS.index(d) if d in DATASETS else len(DATASETS), d))
+
+
+def _board(
+    anchor: str,
+    backbone: str,
+    kind: str,
+    shots: int,
+    rows: Sequence[_Row],
+    datasets: Sequence[str],
+    known: Mapping[str, Mapping[str, float]],
+    catalogue: Catalogue,
+) -> PublishedBoardView:
+    measures = ("base", "new", H) if kind == "base-to-new" else ("all",)
+    views = {row.key: _row(row, datasets, measures, catalogue) for row in rows}
+    baseline = _baseline(rows, datasets)
+    shown = measures[-1]
+    return PublishedBoardView(
+        anchor=anchor,
+        backbone=backbone,
+        protocol=kind,
+        shots=shots,
+        measures=measures,
+        datasets=tuple(PublishedDatasetView(name, catalogue.dataset(name).title) for name in datasets),
+        rows=tuple(
+            sorted(
+                (view for view in views.values() if view.n),
+                key=lambda view: (not view.complete, -view.averages.get(shown, -1.0), view.title, view.sources),
+            )
+        ),
+        baseline=_with_numbers(baseline, catalogue) if baseline else None,
+        part_trends=_trends(rows, datasets, measures, known, catalogue, baseline),
+    )
+
+
+def _row(row: _Row, datasets: Sequence[str], measures: Sequence[str], catalogue: Catalogue) -> PublishedRowView:
+    values = {dataset: _with_h(row.values[dataset], measures) for dataset in datasets if dataset in row.values}
+    averages = {
+        measure: sum(cell[measure] for cell in values.values()) / len(values)
+        for measure in measures
+        if values and all(measure in cell for cell in values.values())
+    }
+    if H in measures and {"base", "new"} <= set(averages):
+        averages[H] = harmonic_mean(averages["base"], averages["new"])
+    return PublishedRowView(
+        title=_title(row, catalogue),
+        family=catalogue.method(row.method).family if row.method in catalogue.methods else "",
+        values=values,
+        averages=averages,
+        n=len(values),
+        expected=len(datasets),
+        sources=tuple(sorted(row.sources)),
+        notes=tuple(sorted(row.notes)),
+    )
+
+
+def _with_h(printed: Mapping[str, float], measures: Sequence[str]) -> dict[str, float]:
+    """The printed values; H computed where it is not printed and can be."""
+    values = dict(printed)
+    if H in measures and H not in values and {"base", "new"} <= set(values):
+        values[H] = harmonic_mean(values["base"], values["new"])
+    return values
+
+
+def _title(row: _Row, catalogue: Catalogue) -> str:
+    title = catalogue.method(row.method).title
+    return f"{title} ({row.label})" if row.label and row.label != title else title
+
+
+def _with_numbers(row: _Row, catalogue: Catalogue) -> str:
+    numbers = sorted(row.sources)
+    return f"{_title(row, catalogue)} [{', '.join(map(str, numbers[:3]))}{' …' if len(numbers) > 3 else ''}]"
+
+
+def _baseline(rows: Sequence[_Row], datasets: Sequence[str]) -> _Row | None:
+    """The zero-shot row with every dataset that most tables print alike."""
+    known = [row for row in rows if row.method == BASELINE and set(datasets) <= set(row.values)]
+    return max(known, key=lambda row: (len(row.sources), -row.source), default=None)
+
+
+def _trends(
+    rows: Sequence[_Row],
+    datasets: Sequence[str],
+    measures: Sequence[str],
+    known: Mapping[str, Mapping[str, float]],
+    catalogue: Catalogue,
+    baseline: _Row | None,
+) -> tuple[TrendsView, ...]:
+    """Trends over the datasets whose difficulty is known; contrasts pair two rows of one table."""
+    import pandas as pd
+
+    along = {name: {d: x for d, x in by_dataset.items() if d in datasets} for name, by_dataset in known.items()}
+    if len(along["chance"]) < FEWEST:
+        return ()
+    contrasts = _pairs(rows, measures[-1])
+    views = []
+    for measure in measures:
+        table = [
+            {"method": row.key, "dataset": dataset, "value": cell[measure]}
+            for row in rows
+            for dataset, printed in row.values.items()
+            if measure in (cell := _with_h(printed, measures)) and dataset in datasets
+        ]
+        values = pd.DataFrame(table, columns=["method", "dataset", "value"])
+        views.append(
+            trends_view(
+                values,
+                along,
+                measure,
+                {row.key: _with_numbers(row, catalogue) for row in rows},
+                contrasts,
+                baseline=baseline.key if baseline is not None else "",
+                expected=len(datasets),
+            )
+        )
+    return tuple(views)
+
+
+def _pairs(rows: Sequence[_Row], measure: str) -> list[tuple[str, str, str]]:
+    """Contrasts of two plain rows of one table, without those that copy an earlier one but for a typo or two."""
+    by_method: dict[str, list[_Row]] = defaultdict(list)
+    for row in rows:
+        if not row.label:
+            by_method[row.method].append(row)
+    found: list[tuple[str, str, str]] = []
+    for part, method, without in PUBLISHED_CONTRASTS:
+        kept: list[dict[str, float]] = []
+        for first in by_method[method]:
+            for second in by_method[without]:
+                differences = _differences(first, second, measure)
+                shared = set(first.sources) & set(second.sources)
+                if shared and differences and not any(_copies(differences, earlier) for earlier in kept):
+                    kept.append(differences)
+                    found.append((part, first.key, second.key))
+    return found
+
+
+def _differences(first: _Row, second: _Row, measure: str) -> dict[str, float]:
+    a, b = ({d: _with_h(v, (measure,)) for d, v in row.values.items()} for row in (first, second))
+    return {d: a[d][measure] - b[d][measure] for d in a if d in b and measure in a[d] and measure in b[d]}
+
+
+def _copies(differences: Mapping[str, float], earlier: Mapping[str, float]) -> bool:
+    """Whether all but two of the datasets have the same difference, to the digits that tables print."""
+    shared = set(differences) & set(earlier)
+    alike = sum(abs(differences[d] - earlier[d]) < 0.00015 for d in shared)
+    return len(shared) > 2 and alike >= len(shared) - 2
