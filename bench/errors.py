@@ -32,6 +32,10 @@ class UnknownRunError(BenchError, KeyError):
         return str(self.args[0])
 
 
+class VerificationError(BenchError, ValueError):
+    """A run that cannot be compared with a second answer: it failed, or the answer is to another question."""
+
+
 class BundleError(BenchError, ValueError):
     """A bundle of results that cannot be written, is none, was altered, or does not support its own numbers."""
 

@@ -68,7 +68,7 @@ class Place:
 
 def make_plan(axes: Axes, place: Place, policy: RerunPolicy, log: SweepLog) -> Plan:
     """Expand the axes and subtract what is on disk; what is left out is said."""
-    _check_device(place.device, axes.precision)
+    check_device(place.device, axes.precision)
     if place.jobs == 0 and place.limits.memory_bytes is not None:
         raise UsageError("--memory limits worker processes, and --jobs 0 has none; use --jobs 1.")
     digest = partial(_backbone_digest, axes) if policy is RerunPolicy.STALE else None
@@ -243,7 +243,8 @@ def _launcher(surroundings: Surroundings, jobs: int, log: SweepLog) -> Launcher:
     return LocalLauncher(surroundings, jobs, on_notice=log.notice)
 
 
-def _check_device(device: str, precision: str) -> None:
+def check_device(device: str, precision: str) -> None:
+    """Raise UsageError for a device that does not exist, or cannot compute in that precision."""
     kind, _, index = device.partition(":")
     if kind not in {"cpu", "cuda"} or (index and not index.isdecimal()):
         raise UsageError(f"--device {device!r} is unknown; use cpu, cuda or cuda:N.")

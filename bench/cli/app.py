@@ -28,6 +28,7 @@ from bench.cli.results import results_app
 from bench.cli.run import run
 from bench.cli.show import show
 from bench.cli.status import status
+from bench.cli.verify import verify
 
 app = typer.Typer(
     name="etl-bench",
@@ -68,6 +69,7 @@ for command in (
     methods,
     backbones,
     show,
+    verify,
     doctor,
     check,
 ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.sweep._axes import IMAGENET_VARIANTS, Axes, RecipeChoice
 from bench.sweep._expand import Expansion, expand
-from bench.sweep._inputs import local_weights, named_files, support_lists
+from bench.sweep._inputs import files_by_digest, local_weights, named_files, support_lists
 from bench.sweep._plan import Plan, RerunPolicy, plan
 from bench.sweep._refusals import Refusal
 from bench.sweep._reuse import SharedFeatures, shared_features
@@ -19,6 +19,7 @@ __all__ = [
     "RerunPolicy",
     "SharedFeatures",
     "expand",
+    "files_by_digest",
     "local_weights",
     "named_files",
     "plan",

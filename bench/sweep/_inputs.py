@@ -37,8 +37,12 @@ def support_lists(axes: Axes) -> list[SupportList]:
 
 def named_files(axes: Axes) -> dict[str, Path]:
     """The files that specs of this sweep name by digest; workers look them up there."""
-    files = {item.digest: item.source.absolute() for item in support_lists(axes)}
-    text = class_text_of(axes)
+    return files_by_digest(support_lists(axes), class_text_of(axes))
+
+
+def files_by_digest(lists: Sequence[SupportList], text: ClassText | None) -> dict[str, Path]:
+    """Where support lists and descriptions are, by the digests under which specs name them."""
+    files = {item.digest: item.source.absolute() for item in lists}
     return files if text is None or text.source is None else files | {text.value: text.source.absolute()}
 
 

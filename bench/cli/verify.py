@@ -1,0 +1,100 @@
+"""`etl-bench verify`: stored runs answered again from scratch and compared bit for bit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli import _options as opt
+
+if TYPE_CHECKING:
+    from bench.run_diff import Difference
+    from bench.verification import Verdict
+
+
+def verify(
+    chosen: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run ids, or enough of their beginnings.")],
+    runs: opt.Runs = opt.DEFAULT_RUNS,
+    backbones: opt.Backbones = [opt.DEMO_BACKBONE],  # noqa: B006
+    data_root: opt.DataRoot = None,
+    support: opt.Supports = [],  # noqa: B006
+    class_text: opt.ClassText = "template",
+    device: opt.Device = "cpu",
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="Threads of torch. Default: as many as the run had.")
+    ] = None,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Answer stored questions again, from the images on and without the cache, and compare bit for bit.
+
+    Local weights, support lists and descriptions are given as they were to `run` (-b ARCH=FILE, --support,
+    --class-text). Exit code: 0 all identical, 1 some answer differs, 2 wrong usage.
+
+    Example: etl-bench verify 3f2a 91c0
+    """
+    from bench.cli._print import print_json, print_rows
+    from bench.cli._sweep import check_device
+    from bench.context import RunContext
+    from bench.errors import ShardError
+    from bench.runner import run_experiment
+    from bench.shards import Shards
+    from bench.sweep import files_by_digest, local_weights
+    from bench.verification import Outcome, check_verifiable, verdict
+    from datasets_registry._manifest import read_support_list
+    from methods._class_text import parse_class_text
+
+    shards = Shards(runs)
+    found = []
+    for text in chosen:
+        run_id = shards.find(text)
+        stored = shards.read(run_id)
+        if stored is None:
+            raise ShardError(f"Run {run_id} was damaged and has been set aside; run its command again.")
+        check_verifiable(stored.record)
+        check_device(device, stored.record.spec.precision)
+        found.append(stored)
+    weights = local_weights(opt.split_list(backbones))
+    files = files_by_digest([read_support_list(path) for path in support], parse_class_text(class_text))
+    verdicts = []
+    for stored in found:
+        context = RunContext(
+            data_root=data_root,
+            weights=weights,
+            files=files,
+            device=device,
+            threads=threads or stored.record.provenance.threads,
+        )
+        verdicts.append(verdict(stored, *run_experiment(stored.record.spec, context)))
+        if not as_json:
+            _say(verdicts[-1])
+    if as_json:
+        print_json([_row(one) | {"causes": [_cause(item) for item in one.causes]} for one in verdicts])
+    elif len(verdicts) > 1:
+        print_rows([_row(one) for one in verdicts], list(_row(verdicts[0])), as_json=False)
+    raise typer.Exit(0 if all(one.outcome is Outcome.IDENTICAL for one in verdicts) else 1)
+
+
+def _row(one: Verdict) -> dict[str, object]:
+    return {
+        "run_id": one.run_id,
+        "outcome": str(one.outcome),
+        "images": one.compared,
+        "flips": one.flips,
+        "largest_logit_difference": one.largest_logit_difference,
+    }
+
+
+def _cause(item: Difference) -> dict[str, object]:
+    return {"what": str(item.cause), "name": item.name, "stored": item.a, "now": item.b}
+
+
+def _say(one: Verdict) -> None:
+    from bench.cli._print import print_line, remark
+
+    print_line(
+        f"{one.run_id}: {one.outcome}; {one.flips} of {one.compared} images predicted differently, logits differ by at "
+        f"most {one.largest_logit_difference:.2g}"
+    )
+    for item in one.causes if one.outcome != "identical" else ():
+        remark(f"{one.run_id}: {item.cause} {item.name}: {item.a} then, {item.b} now")

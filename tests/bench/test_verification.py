@@ -1,0 +1,122 @@
+"""A stored run answered again: identical to the bit on the same machine, and told apart where it is not."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_runner import make_predictions, make_record, make_spec
+
+from bench.cli.app import main
+from bench.context import RunContext
+from bench.errors import VerificationError
+from bench.record import RunError, RunStatus
+from bench.run_diff import Cause
+from bench.runner import run_experiment
+from bench.shards import Shard, Shards
+from bench.sweep import Axes, expand
+from bench.verification import Outcome, verdict
+
+SPLITS = ("base", "new")
+
+
+def stored() -> Shard:
+    return Shard(make_record(make_spec()), tuple(make_predictions(split) for split in SPLITS))
+
+
+def test_equal_answers_are_identical():
+    one = stored()
+    found = verdict(one, one.record, one.predictions)
+    assert (found.outcome, found.compared, found.flips, found.largest_logit_difference) == (Outcome.IDENTICAL, 12, 0, 0)
+
+
+def test_last_digits_are_rounding_and_their_size_is_told():
+    one = stored()
+    base = one.predictions[0]
+    shifted = replace(base, top_logits=base.top_logits + np.float32(2**-10))
+    found = verdict(one, one.record, [shifted, one.predictions[1]])
+    assert found.outcome is Outcome.ROUNDING
+    assert found.largest_logit_difference == pytest.approx(2**-10, rel=1e-3)
+
+
+def test_a_flip_is_different_and_causes_are_named():
+    one = stored()
+    base = one.predictions[0]
+    flipped = replace(base, predicted=np.where(np.arange(6) == 2, (base.predicted + 1) % 7, base.predicted))
+    elsewhere = one.record.provenance.model_copy(update={"python": "4", "method_digest": "other"})
+    again = one.record.model_copy(update={"provenance": elsewhere})
+    found = verdict(one, again, [flipped, one.predictions[1]])
+    assert (found.outcome, found.flips) == (Outcome.DIFFERENT, 1)
+    assert [(item.cause, item.name) for item in found.causes] == [
+        (Cause.CODE, "method_digest"),
+        (Cause.ENVIRONMENT, "python"),
+    ]
+
+
+def test_other_images_are_different():
+    one = stored()
+    assert verdict(one, one.record, one.predictions[:1]).outcome is Outcome.DIFFERENT
+    assert verdict(one, one.record, [*one.predictions, make_predictions("all")]).outcome is Outcome.DIFFERENT
+
+
+def test_an_edited_score_is_not_identical():
+    one = stored()
+    scores = [one.record.scores[0].model_copy(update={"nll": 0.99}), one.record.scores[1]]
+    assert verdict(one, one.record.model_copy(update={"scores": scores}), one.predictions).outcome is Outcome.ROUNDING
+
+
+def test_what_has_nothing_to_compare_is_refused():
+    error = RunError(kind="E", message="m", traceback="t")
+    failed = make_record(make_spec(), status=RunStatus.FAILED, scores=[], cost=None, error=error)
+    with pytest.raises(VerificationError, match="failed, so it has no predictions.*run its command again"):
+        verdict(Shard(failed, ()), failed, [])
+    with pytest.raises(VerificationError, match="different questions"):
+        verdict(stored(), make_record(make_spec(seed=2)), stored().predictions)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three real runs, made with a cache."""
+    folder = tmp_path_factory.mktemp("verify")
+    methods = ["zero_shot", "clip_adapter", "coop"]
+    overrides = [f"{name}.recipe.epochs=2" for name in methods[1:]]
+    axes = Axes(methods, ["spectrum_basic"], ["ViT-tiny.random"], shots=(2,), seeds=(1,), overrides=overrides)
+    for spec in expand(axes).specs:
+        record, predictions = run_experiment(spec, RunContext(cache_dir=folder / "cache"))
+        Shards(folder / "runs").write(record, predictions)
+    return folder / "runs"
+
+
+def verify(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["etl-bench", "verify", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    return int(caught.value.code or 0)
+
+
+def test_real_runs_are_identical_without_the_cache(runs: Path, monkeypatch, capsys):
+    ids = [entry.run_id for entry in Shards(runs).scan()]
+    assert verify(monkeypatch, *ids, "--runs", str(runs), "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["run_id"] for one in found] == ids
+    assert {one["outcome"] for one in found} == {"identical"}
+
+
+def test_a_forged_answer_is_found(runs: Path, tmp_path: Path, monkeypatch, capsys):
+    """Predictions that somebody invented, with every checksum and every score made to fit, do not come out again."""
+    shards = Shards(runs)
+    one = shards.read(shards.scan()[0].run_id)
+    assert one is not None
+    forged = [replace(item, predicted=item.label) for item in one.predictions]
+    Shards(tmp_path).write(one.record, forged)
+    assert verify(monkeypatch, one.record.run_id[:6], "--runs", str(tmp_path)) == 1
+    assert "different" in capsys.readouterr().out
+
+
+def test_an_unknown_run_is_named(runs: Path, monkeypatch, capsys):
+    assert verify(monkeypatch, "zzz", "--runs", str(runs)) == 2
+    assert "begins with 'zzz'" in capsys.readouterr().err
