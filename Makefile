@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint typecheck check perf format clean help
+.PHONY: demo test lint typecheck check perf reliability format clean help
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -36,6 +36,9 @@ typecheck: $(VENV)/.installed ## static types
 
 perf: $(VENV)/.installed ## ratios of our way to the plain way, within one run
 	PYTHONPATH=. $(BIN)/python tests/perf/run.py
+
+reliability: $(VENV)/.installed ## kill a sweep 200 times and compare the result, byte for byte
+	$(BIN)/python tests/reliability/kills.py
 
 check: lint typecheck test ## everything a change must pass
 

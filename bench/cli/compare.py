@@ -63,7 +63,7 @@ def compare(
     for board, found in answers:
         print_line(f"{_title(board)}: {found.a} (A) against {found.b} (B), percentage points")
         rows = [_row(cell) for cell in found.cells]
-        rows += [_average(measure, test) for measure, test in found.averages.items()]
+        rows += [_average(board, measure, test) for measure, test in found.averages.items()]
         if rows:
             print_rows(rows, list(rows[0]), as_json=False)
         if images:
@@ -104,15 +104,16 @@ def _row(cell: PairedCell) -> dict[str, object]:
     }
 
 
-def _average(measure: str, test: MeanTest) -> dict[str, object]:
+def _average(board: Leaderboard, measure: str, test: MeanTest) -> dict[str, object]:
+    """The row of an average, with the n of N datasets and pairs of runs that it is over."""
     known = test.low is not None and test.high is not None
     return {
-        "dataset": f"average of {test.groups}",
+        "dataset": f"average of {test.groups} of {len(board.averaged)}",
         "split": measure,
         "A - B": f"{100 * test.mean:+.2f}",
         "95 %": f"{100 * (test.low or 0):+.2f} to {100 * (test.high or 0):+.2f}" if known else "needs two seeds",
         "verdict": "open" if test.p is None or test.p > 0.05 else "A" if test.mean > 0 else "B",
-        "seeds": f"{test.n} runs",
+        "seeds": f"{test.n} of {len(board.averaged) * len(board.seeds)} runs",
     }
 
 
@@ -143,6 +144,8 @@ def _plain(board: Leaderboard, found: Comparison) -> dict[str, object]:
             }
             for cell in found.cells
         ],
+        "expected_datasets": len(board.averaged),
+        "expected_runs": len(board.averaged) * len(board.seeds),
         "averages": {measure: vars(test) for measure, test in found.averages.items()},
         "skipped": [{"dataset": dataset, "reason": reason} for dataset, reason in found.skipped],
     }

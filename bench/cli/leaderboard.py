@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from bench.leaderboard import Entry, Leaderboard
     from bench.stats import Estimate
 
+INCOMPLETE = 3
+"""Exit code of `--strict`."""
+
 
 def leaderboard(
     runs: opt.Runs = opt.DEFAULT_RUNS,
@@ -20,6 +23,9 @@ def leaderboard(
     convention: Annotated[
         str, typer.Option("--h", help="H of average rows: h_of_means (CoOp's tables) or mean_of_h (APEX's).")
     ] = "h_of_means",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with code 3 if an average is over fewer runs than its board has.")
+    ] = False,
     as_json: opt.AsJson = False,
 ) -> None:
     """Print one table per backbone, protocol and shots: averages over datasets in percent, with 95 % intervals.
@@ -66,6 +72,8 @@ def leaderboard(
             remark(
                 f"not counted: run {aside.run_id} ({aside.entry}, {aside.dataset}, seed {aside.seed}): {aside.reason}"
             )
+    if strict and not all(board.complete for board in boards):
+        raise typer.Exit(INCOMPLETE)
 
 
 def _title(board: Leaderboard) -> str:

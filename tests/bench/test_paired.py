@@ -162,7 +162,7 @@ def test_compare_prints_what_it_found(etl, store: Store):
     code, out, err = etl("compare", "apex", "coop", "--runs", str(store.runs), "--images")
     assert (code, err) == (0, "")
     assert "apex (A) against coop (B)" in out
-    assert "average of 3" in out
+    assert "average of 3 of 3" in out
     assert "only A is right: a base seed 1 a/base/" in out
     _, out, _ = etl("compare", "apex", "coop", "--runs", str(store.runs), "--json")
     (answer,) = json.loads(out)

@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
+import typer
 
 from bench.cli.leaderboard import leaderboard
 from bench.cli.report import report
@@ -131,6 +132,23 @@ def test_the_table_marks_incomplete_rows(runs, capsys):
     assert "65.00 ± 63.53" in coop
     assert coop.split()[0] == "1"
     assert "incomplete: clip_adapter" in shown.err
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_strict_table_over_a_hole_is_shown_and_exits_with_3(runs, capsys, as_json: bool):
+    with pytest.raises(typer.Exit) as ended:
+        leaderboard(runs=runs, strict=True, as_json=as_json)
+    assert ended.value.exit_code == 3
+    assert "clip_adapter" in capsys.readouterr().out
+
+
+def test_a_strict_table_without_holes_is_fine(runs):
+    shards = Shards(runs)
+    for entry in shards.scan():
+        record = shards.record(entry.run_id)
+        if record is not None and record.spec.method == "clip_adapter":
+            (runs / "shards" / entry.run_id[:2] / f"{entry.run_id}.json").unlink()
+    leaderboard(runs=runs, strict=True)
 
 
 def test_json_holds_fractions_and_completeness(runs, capsys):

@@ -1,0 +1,157 @@
+"""What is seen of a sweep while it runs."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from fake_runner import make_spec
+from rich.console import Console
+from test_presence import ELSEWHERE, gone_process, leave_a_presence
+
+from bench.cli._live import LiveLog, view
+from bench.cli._progress import JsonLog, LogStyle, PlainLog, Tally, duration, open_log, outcome_line
+from bench.cli._workers import worker_rows
+from bench.cli.status import status
+from bench.launch._protocol import Finished, Outcome, RunTask
+from bench.presence import Presence
+
+TASK = RunTask(make_spec())
+OK = Finished(TASK, Outcome.OK, 1.25)
+FAILED = Finished(TASK, Outcome.FAILED, 2.0, "loss became nan")
+
+
+def test_an_attempt_that_is_tried_again_does_not_count():
+    tally = Tally(3)
+    assert tally.seconds_left is None
+    tally.count(FAILED, again=True)
+    tally.count(FAILED, again=False)
+    tally.count(Finished(TASK, Outcome.OK, 0.0, here=False), again=False)
+    assert (tally.done, tally.failed, tally.elsewhere) == (2, 1, 1)
+    assert tally.seconds_left is not None
+    assert "1 failed, " in tally.pace()
+    assert json.loads(json.dumps(tally.facts()))["total"] == 3
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(5, "5 s"), (65, "1 min 05 s"), (3700, "1 h 01 min")])
+def test_durations(seconds: float, text: str):
+    assert duration(seconds) == text
+
+
+def test_lines(capsys, tmp_path: Path):
+    log, tally = PlainLog(), Tally(2)
+    with log.during(tally, tmp_path, "s"):
+        tally.count(OK, again=False)
+        log.finished(OK, tally, again=False)
+        log.finished(FAILED, tally, again=True)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"[1/2] ok      {TASK.label} (1.2 s; ")
+    assert f"failed  {TASK.label}: loss became nan; tried again" in second
+    assert outcome_line(Finished(TASK, Outcome.OK, 0.0, here=False), again=False).endswith("by another sweep")
+
+
+def test_events_are_one_json_object_a_line(capsys, tmp_path: Path):
+    log, tally = JsonLog(), Tally(1)
+    log.notice("left out: x")
+    with log.during(tally, tmp_path, "s"):
+        tally.count(FAILED, again=False)
+        log.finished(FAILED, tally, again=False)
+    events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [event["event"] for event in events] == ["notice", "begin", "finished", "end"]
+    assert events[2]["run_id"] == TASK.spec.run_id
+    assert (events[2]["outcome"], events[2]["message"], events[2]["again"]) == ("failed", "loss became nan", False)
+    assert events[3]["failed"] == 1
+
+
+def test_the_live_view_has_counts_and_a_line_for_each_worker(tmp_path: Path):
+    tally = Tally(10)
+    tally.count(OK, again=False)
+    with Presence(tmp_path, "worker", {"sweep": "s", "task": None}) as idle, Presence(tmp_path, "worker") as busy:
+        busy.say(sweep="s", task="coop on [red]eurosat", attempt=2, since=time.monotonic() - 65)
+        rows = worker_rows(tmp_path, "s")
+        assert worker_rows(tmp_path, "other") == []
+        assert len({idle.name, busy.name}) == 2
+    console = Console(file=io.StringIO(), width=100)
+    console.print(view(tally, rows))
+    shown = console.file.getvalue()
+    assert "1/10 done, 1 running" in shown
+    assert "coop on [red]eurosat, attempt 2" in shown, "names from outside are no markup"
+    assert "1 min 05 s" in shown
+
+
+def test_the_live_log_draws_itself_and_failures_scroll_by(tmp_path: Path):
+    log, tally = LiveLog(), Tally(2)
+    log._console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    with log.during(tally, tmp_path, "s"):
+        tally.count(OK, again=False)
+        log.finished(OK, tally, again=False)
+        log.finished(FAILED, tally, again=False)
+    shown = log._console.file.getvalue()
+    assert "loss became nan" in shown
+    assert "1/2 done" in shown
+    with log.during(Tally(0), tmp_path, "s"):
+        pass
+
+
+def test_styles(monkeypatch):
+    assert isinstance(open_log(LogStyle.AUTO), PlainLog), "tests have no terminal"
+    assert isinstance(open_log(LogStyle.PLAIN), PlainLog)
+    assert isinstance(open_log(LogStyle.JSON), JsonLog)
+    assert isinstance(open_log(LogStyle.LIVE), LiveLog)
+
+
+# --- from another shell -----------------------------------------------------------------------------------------------
+
+
+def test_status_without_a_sweep(tmp_path: Path, capsys):
+    status(runs=tmp_path)
+    assert capsys.readouterr().out == f"0 runs on disk in {tmp_path}; 0 sweeps at work\n"
+    assert list(tmp_path.iterdir()) == [], "it only reads"
+
+
+def test_status_shows_the_living_here_and_elsewhere_but_not_the_dead(tmp_path: Path, capsys):
+    leave_a_presence(tmp_path, "dead", gone_process())
+    leave_a_presence(tmp_path, "far", ELSEWHERE)
+    with Presence(tmp_path, "sweep", Tally(7).facts()):
+        status(runs=tmp_path, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert [sweep["total"] for sweep in told["sweeps"]] == [7]
+    assert [worker["worker"] for worker in told["workers"]] == [f"{ELSEWHERE.host}:{ELSEWHERE.pid}"]
+
+
+@pytest.mark.slow
+def test_status_while_a_sweep_runs_in_another_process(tmp_path: Path):
+    """And while the database is held: it is not touched."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "FAKE_RUNNER": json.dumps({"sleep": 0.5})}
+    command = [sys.executable, "-m", "bench"]
+    grid = ["-m", "coop", "-d", "spectrum_basic", "-b", "ViT-tiny.random", "--shots", "1", "--seeds", "40"]
+    sweep = subprocess.Popen(
+        [*command, "run", *grid, "--runs", str(tmp_path), "--runner", "fake_runner", "--jobs", "1", "--log", "json"],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert sweep.stderr is not None
+    for line in sweep.stderr:
+        if json.loads(line)["event"] == "finished":
+            break
+    asked = subprocess.run(
+        [*command, "status", "--runs", str(tmp_path), "--json"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    sweep.kill()
+    sweep.communicate()
+    told = json.loads(asked.stdout)
+    (running,) = told["sweeps"]
+    assert running["total"] == 41
+    assert running["done"] >= 1
+    (worker,) = told["workers"]
+    assert worker["doing"].startswith("coop on spectrum_basic")
+    assert told["on_disk"] >= 1

@@ -1,0 +1,138 @@
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fake_runner import make_record, make_spec
+
+import bench.source_digest as digests
+from bench.record import RunStatus
+from bench.shards import Shards
+from bench.source_digest import code_alone, machinery_digest, source_digest
+from bench.staleness import Staleness
+from bench.sweep import Expansion, RerunPolicy, plan
+from methods import get_method
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def touch(monkeypatch):
+    """Pretend that a file below methods/ holds something more."""
+    changed: dict[str, str] = {}
+    real = Path.read_text
+
+    def read_text(self: Path, *args, **kwargs) -> str:
+        return real(self, *args, **kwargs) + changed.get(self.name, "")
+
+    def forget() -> None:
+        for cached in (source_digest, machinery_digest, digests._imports, digests._code_digest):
+            cached.cache_clear()
+
+    def touch(name: str, more: str) -> None:
+        changed[name] = more
+        forget()
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+    yield touch
+    monkeypatch.undo()
+    forget()
+
+
+def test_the_digest_of_a_method_is_that_of_its_file():
+    text = (ROOT / "methods" / "coop.py").read_text(encoding="utf-8")
+    assert source_digest(get_method("coop")) == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_a_class_without_a_file_is_known_by_its_name():
+    made = type("Made", (), {"__module__": "nowhere"})
+    assert len(source_digest(made)) == 64
+
+
+def test_an_ensemble_changes_with_its_host(touch):
+    around = get_method("apex_on:kgcoop")
+    before, other = source_digest(around), source_digest(get_method("apex_on:maple"))
+    touch("kgcoop.py", "\nA = 1\n")
+    assert source_digest(around) != before
+    assert source_digest(get_method("apex_on:maple")) == other
+
+
+@pytest.mark.parametrize("machinery", ["_composed.py", "_parts.py", "_base.py", "_text.py"])
+def test_a_method_changes_with_the_shared_code_below_it(machinery: str, touch):
+    before, own = machinery_digest(get_method("coop")), source_digest(get_method("coop"))
+    touch(machinery, "\nA = 1\n")
+    assert machinery_digest(get_method("coop")) != before
+    assert source_digest(get_method("coop")) == own
+
+
+@pytest.mark.parametrize(
+    ("file", "more"),
+    [
+        ("_parts.py", "\n# a remark\n"),
+        ("_parts.py", '\n"""Words."""\n'),
+        ("_registry.py", "\nA = 1\n"),
+        ("_cache.py", "\nA = 1\n"),
+        ("tip_adapter.py", "\nA = 1\n"),
+    ],
+)
+def test_remarks_bookkeeping_and_what_others_import_change_nothing(file: str, more: str, touch):
+    before = machinery_digest(get_method("coop"))
+    touch(file, more)
+    assert machinery_digest(get_method("coop")) == before
+
+
+def test_code_alone():
+    text = '"""Doc."""\n\nA = "# no remark"  # a remark\n\n\ndef f():\n    """Doc\n\n    of f."""\n    return 1\n'
+    assert code_alone(text) == 'A = "# no remark"\ndef f():\n    return 1'
+
+
+# --- what is stale ----------------------------------------------------------------------------------------------------
+
+
+def record(**provenance):
+    coop = get_method("coop")
+    made = make_record(make_spec())
+    now = {"method_digest": source_digest(coop), "machinery_digest": machinery_digest(coop)}
+    return made.model_copy(update={"provenance": made.provenance.model_copy(update=now | provenance)})
+
+
+@pytest.mark.parametrize(
+    ("provenance", "reasons"),
+    [
+        ({}, ()),
+        ({"machinery_digest": None}, ()),
+        ({"method_digest": "old"}, ("the code of coop changed",)),
+        ({"machinery_digest": "old"}, ("shared code that coop imports changed",)),
+        ({"backbone_digest": "old"}, ("the weights of ViT-demo.drawn changed",)),
+        ({"backbone_digest": ""}, ()),
+        ({"dataset_check": "then"}, ("the files of spectrum_a changed",)),
+        (
+            {"method_digest": "old", "dataset_check": "then"},
+            ("the code of coop changed", "the files of spectrum_a changed"),
+        ),
+    ],
+)
+def test_why_a_record_is_stale(provenance: dict, reasons: tuple[str, ...], monkeypatch):
+    monkeypatch.setattr("bench.staleness.last_fingerprint", lambda name, root: "now")
+    assert Staleness(None, lambda slug: "b").reasons(record(**provenance)) == reasons
+
+
+def test_weights_are_left_out_where_nobody_loads_them_and_data_where_nobody_checked_them():
+    assert Staleness(None).reasons(record(backbone_digest="old", dataset_check="then")) == ()
+
+
+def test_a_plan_counts_what_is_stale_and_runs_it_only_if_told(tmp_path: Path):
+    shards = Shards(tmp_path)
+    fresh, old, failed = (make_spec(seed=seed) for seed in (1, 2, 3))
+    for spec, change in ((fresh, {}), (old, {"method_digest": "old"})):
+        made = record(**change)
+        shards.write(made.model_copy(update={"spec": spec, "run_id": spec.run_id}))
+    shards.write(make_record(failed, status=RunStatus.FAILED, scores=[]))
+    expansion = Expansion((fresh, old, failed), ())
+    made = plan(expansion, shards)
+    assert made.pending == (failed,)
+    assert made.stale_reasons == {"the code of coop changed": 1}
+    assert made.seen[fresh.run_id] == shards.stamp(fresh.run_id)
+    assert plan(expansion, shards, RerunPolicy.STALE).pending == (old, failed)
+    assert plan(expansion, shards, RerunPolicy.MISSING).pending == ()
+    assert replace(made, pending=()).done == (fresh, old, failed)

@@ -1,0 +1,280 @@
+"""Kills a sweep again and again while it runs, and compares what is left with an undisturbed one, byte for byte.
+
+    python tests/reliability/kills.py --kills 200 --runs 120
+
+Two sweeps with two workers each share one folder, and a third process loads the shards into the database all the time.
+At random moments one of these is killed by SIGKILL: a sweep with its workers, a sweep alone, a worker, the loader. What
+was killed is started again. Runs are `tests/fixtures/fake_runner.py`'s: short, and equal whenever they are done, so
+that every byte must come out the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "fixtures")]
+
+from fake_runner import make_spec  # noqa: E402
+
+from bench.context import RunContext  # noqa: E402
+from bench.launch._protocol import RunTask, Surroundings  # noqa: E402
+from bench.launch._rounds import Rounds  # noqa: E402
+from bench.launch.local import LocalLauncher  # noqa: E402
+from bench.leases import Leases  # noqa: E402
+from bench.presence import Presence, clear_away, sightings  # noqa: E402
+from bench.record import RunStatus  # noqa: E402
+from bench.shards import Shards  # noqa: E402
+from bench.spec import ExperimentSpec  # noqa: E402
+from bench.store import Store  # noqa: E402
+
+METHODS = ("coop", "apex", "vpt")
+DATASETS = ("spectrum_basic", "spectrum_blur", "spectrum_words", "spectrum_faint")
+WEIGHTS = {"sweep and workers": 2, "sweep": 2, "worker": 4, "loader": 2}
+"""How often each is killed, relative to the others."""
+LAST = 120.0
+"""Seconds that the sweeps get to finish once nobody kills them any more."""
+
+
+def specs(n: int) -> list[ExperimentSpec]:
+    """The first n runs of a grid of methods, datasets and seeds."""
+    grid = (
+        make_spec(method=method, dataset=dataset, seed=seed)
+        for seed in range(1, n + 1)
+        for dataset in DATASETS
+        for method in METHODS
+    )
+    return [spec for spec, _ in zip(grid, range(n), strict=False)]
+
+
+# --- the processes ----------------------------------------------------------------------------------------------------
+
+
+def sweep(runs: Path, n: int, jobs: int) -> None:
+    """What `etl-bench run` does behind its planning: every run that is not done yet, with retries."""
+    shards = Shards(runs)
+    clear_away(runs)
+    seen = {spec.run_id: shards.stamp(spec.run_id) for spec in specs(n)}
+    tasks = [RunTask(s, seen[s.run_id]) for s in specs(n) if shards.status(s.run_id) is not RunStatus.OK]
+    with Presence(runs, "sweep") as presence:
+        around = Surroundings(runs, RunContext(), runner="fake_runner", sweep=presence.name)
+        rounds = Rounds(
+            LocalLauncher(around, jobs),
+            shards,
+            Leases(runs, presence),
+            retries=3,
+            on_finished=lambda _item, _again: None,
+            on_notice=lambda _text: None,
+        )
+        rounds.run(tasks)
+
+
+def load(runs: Path) -> None:
+    """Bring the database up to date, again and again."""
+    while True:
+        Store(runs).ingest(Shards(runs))
+        time.sleep(0.05)
+
+
+@dataclass
+class Process:
+    """One process that is started again whenever it is gone, in a session of its own."""
+
+    role: str
+    arguments: list[str]
+    again: bool
+    process: subprocess.Popen[bytes] | None = None
+
+    def keep(self) -> None:
+        """Start it if it is not there; one that has ended by itself only if there is always more to do."""
+        if self.process is None or (self.process.poll() is not None and (self.again or self.process.returncode != 0)):
+            self.process = subprocess.Popen(
+                [sys.executable, __file__, "--role", self.role, *self.arguments], start_new_session=True
+            )
+
+    @property
+    def pid(self) -> int | None:
+        """Its number, while it lives."""
+        return self.process.pid if self.process is not None and self.process.poll() is None else None
+
+    def kill(self, *, whole: bool) -> None:
+        """Kill it, with all of its session or alone."""
+        if self.process is None or self.pid is None:
+            return
+        if whole:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        else:
+            self.process.kill()
+        self.process.wait()
+
+
+# --- the torment ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Outcome:
+    """What came of a tormented sweep.
+
+    Args:
+        runs: how many runs there were.
+        kills: SIGKILLs that met a living process, by kind.
+        losses: finished runs that were gone later; must be none.
+        set_aside: shards found damaged; must be none.
+        differences: files and tables that differ from the undisturbed sweep's; must be none.
+        seconds: how long the torment took.
+        digest: SHA-256 over all that was compared.
+    """
+
+    runs: int
+    kills: Counter[str] = field(default_factory=Counter)
+    losses: int = 0
+    set_aside: int = 0
+    differences: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    digest: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing was lost, damaged or different."""
+        return not (self.losses or self.set_aside or self.differences)
+
+
+def torment(folder: Path, *, runs: int, kills: int, seed: int, sweeps: int = 2, jobs: int = 2) -> Outcome:
+    """Run a sweep under SIGKILLs and an undisturbed one, below `folder`, and compare them."""
+    outcome = Outcome(runs)
+    calm, tormented = folder / "calm", folder / "tormented"
+    sweep(calm, runs, jobs=sweeps * jobs)
+    start = time.monotonic()
+    arguments = [str(tormented), str(runs), str(jobs)]
+    victims = [Process("sweep", arguments, again=False) for _ in range(sweeps)]
+    victims.append(Process("load", [str(tormented)], again=True))
+    try:
+        _kill_around(tormented, victims, outcome, kills, random.Random(seed))
+        _let_finish(tormented, victims, runs)
+    finally:
+        for victim in victims:
+            victim.kill(whole=True)
+    outcome.seconds = time.monotonic() - start
+    outcome.set_aside = len(list(tormented.rglob("*.damaged-*")))
+    ours, theirs = contents(tormented), contents(calm)
+    outcome.differences = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+    outcome.digest = hashlib.sha256(b"".join(name.encode() + ours[name] for name in sorted(ours))).hexdigest()
+    return outcome
+
+
+def _kill_around(runs: Path, victims: list[Process], outcome: Outcome, kills: int, chance: random.Random) -> None:
+    """Kill at random moments, as far through the kills as the sweep is through its runs."""
+    shards, done = Shards(runs), set[str]()
+    while sum(outcome.kills.values()) < kills:
+        for victim in victims:
+            victim.keep()
+        ahead = sum(outcome.kills.values()) / kills > len(done) / outcome.runs
+        time.sleep(chance.uniform(0.3, 1.5) if ahead else chance.uniform(0.0, 0.2))
+        kind = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+        outcome.kills[kind] += _kill_one(kind, runs, victims, chance)
+        now = {entry.run_id for entry in shards.scan() if shards.status(entry.run_id) is RunStatus.OK}
+        outcome.losses += len(done - now)
+        done = now
+        if len(done) == outcome.runs:
+            return
+
+
+def _kill_one(kind: str, runs: Path, victims: list[Process], chance: random.Random) -> int:
+    """One SIGKILL; 0 if there was nobody of that kind."""
+    sweeps = [victim for victim in victims if victim.role == "sweep" and victim.pid is not None]
+    if kind == "worker":
+        workers = [item.process.pid for item in sightings(runs) if item.kind == "worker"]
+        if not workers:
+            return 0
+        try:
+            os.kill(chance.choice(workers), signal.SIGKILL)
+        except ProcessLookupError:
+            return 0
+        return 1
+    chosen = [victims[-1]] if kind == "loader" else sweeps
+    living = [victim for victim in chosen if victim.pid is not None]
+    if not living:
+        return 0
+    chance.choice(living).kill(whole=kind == "sweep and workers")
+    return 1
+
+
+def _let_finish(runs: Path, victims: list[Process], n: int) -> None:
+    """Let the sweeps end; what failed in the torment is tried again by a new one, as a person repeats a command."""
+    shards = Shards(runs)
+    deadline = time.monotonic() + LAST
+    while time.monotonic() < deadline:
+        if all(shards.status(spec.run_id) is RunStatus.OK for spec in specs(n)):
+            break
+        for victim in victims:
+            if victim.role == "sweep" and victim.pid is None:
+                victim.process = None
+            victim.keep()
+        time.sleep(0.2)
+    for victim in victims:
+        if victim.role == "sweep" and victim.process is not None:
+            victim.process.wait(timeout=LAST)
+
+
+def contents(runs: Path) -> dict[str, bytes]:
+    """All that counts: the shards' files, and the tables of a database brought up to date by one more loading."""
+    files = {str(path.relative_to(runs)): path.read_bytes() for path in (runs / "shards").glob("*/*") if path.is_file()}
+    store = Store(runs)
+    store.ingest(Shards(runs))
+    tables = {
+        "runs": store.runs_frame(),
+        "scores": store.query("select * from scores order by all"),
+        "predictions": store.query("select * from predictions order by all"),
+        "count": store.query("select count(*), count(distinct run_id) from runs"),
+    }
+    return files | {f"table {name}": frame.to_csv(index=False).encode() for name, frame in tables.items()}
+
+
+def main() -> int:
+    """The command line; the hidden roles are what it starts itself."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--runs", type=int, default=120)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=0.5, help="how long a run takes")
+    parser.add_argument("--role", choices=["sweep", "load"], help=argparse.SUPPRESS)
+    parser.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.role == "sweep":
+        sweep(Path(given.rest[0]), int(given.rest[1]), int(given.rest[2]))
+        return 0
+    if given.role == "load":
+        load(Path(given.rest[0]))
+    os.environ["FAKE_RUNNER"] = json.dumps({"sleep": given.seconds})
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = torment(Path(folder), runs=given.runs, kills=given.kills, seed=given.seed)
+    report = {
+        "runs": outcome.runs,
+        "kills": sum(outcome.kills.values()),
+        "by_kind": dict(sorted(outcome.kills.items())),
+        "finished_runs_lost": outcome.losses,
+        "shards_damaged": outcome.set_aside,
+        "differences": outcome.differences,
+        "seconds": round(outcome.seconds, 1),
+        "sha256": outcome.digest,
+        "machine": f"{platform.platform()}, {os.cpu_count()} cores",
+    }
+    sys.stdout.write(json.dumps(report, indent=1) + "\n")
+    return 0 if outcome.passed and sum(outcome.kills.values()) >= given.kills else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
