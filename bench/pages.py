@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import bench
 from bench.cards import published_site, registered, site_view
 from bench.claims import load_claims
+from bench.errors import UsageError
 from bench.examples import example_images
+from bench.figures import FIGURE_SETS, gather
 from bench.gallery import Gallery
 from bench.leaderboard import HConvention
 from bench.ledger import published_settings
 from bench.published import published_difficulty, published_frame
+from bench.record import Predictions
 from bench.run_files import write_run_files
-from bench.store import fresh_store
+from bench.shards import Shards
+from bench.store import Store, fresh_store
+from reports.charts import FORMATS, figure_file
 from reports.render import render_site
-from reports.views import SiteView
+from reports.views import FigureView, SiteView
 
 FOLDER = "data"
 """Of the run files, beside the page."""
@@ -36,6 +42,7 @@ class PageRequest:
         images: whether pictures are shown.
         with_run_files: whether the predictions of every run go beside the page.
         live: whether the page looks for a newer version of itself.
+        figures: name of a set of figures to show, None for none.
     """
 
     runs: Path
@@ -46,6 +53,7 @@ class PageRequest:
     images: bool = True
     with_run_files: bool = False
     live: bool = False
+    figures: str | None = None
 
 
 def write_page(request: PageRequest) -> SiteView:
@@ -68,6 +76,8 @@ def write_page(request: PageRequest) -> SiteView:
         folder=FOLDER if request.with_run_files else None,
         examples=partial(example_images, data_root=request.data_root) if request.images else lambda _: (),
     )
+    if request.figures is not None:
+        view = replace(view, figures=figures_of(request.runs, request.figures))
     if request.with_run_files:
         write_run_files(store, runs, pictures, request.out.parent / FOLDER)
     render_site(view, request.out, live=request.live)
@@ -85,3 +95,32 @@ def write_published(out: Path, protocol: str | None = None) -> Path:
         published_frame(), published_difficulty(), registered(), package_version=bench.__version__, protocol=protocol
     )
     return render_site(view, out)
+
+
+def figures_of(runs: Path, name: str) -> tuple[FigureView, ...]:
+    """A set of figures from the runs in a folder, whose database is up to date.
+
+    Raises:
+        UsageError: a set that nobody knows.
+    """
+    if name not in FIGURE_SETS:
+        raise UsageError(f"--figures {name!r} is unknown. Allowed: {', '.join(FIGURE_SETS)}.")
+    store, shards = Store(runs), Shards(runs)
+
+    def kept(run_id: str) -> tuple[Predictions, ...]:
+        shard = shards.read(run_id)
+        return shard.predictions if shard else ()
+
+    return FIGURE_SETS[name](gather(store.runs_frame(), store.difficulty_frame(), registered(), kept))
+
+
+def write_figures(figures: Sequence[FigureView], folder: Path) -> list[Path]:
+    """Every figure that has something to show, as SVG, PDF and PNG files under its name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for figure in figures:
+        for kind in FORMATS if figure.points else ():
+            path = folder / f"{figure.name}.{kind}"
+            path.write_bytes(figure_file(figure, kind))
+            written.append(path)
+    return written

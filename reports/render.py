@@ -25,14 +25,16 @@ from reports.charts import (
     critical_svg,
     difficulty_chart,
     difficulty_rows,
+    figure_chart,
+    figure_rows,
     front_text,
     panel_svg,
     runtime_script,
     static_svg,
     trends_data,
 )
-from reports.sections import PARTS, PUBLISHED_PARTS
-from reports.views import BlockView, EvidenceView, PublishedBoardView, SiteView, TrendView
+from reports.sections import PARTS, PUBLISHED_PARTS, Part
+from reports.views import BlockView, EvidenceView, FigureView, PublishedBoardView, SiteView, TrendView
 
 MEASURE_TITLES = {"base": "Base", "new": "New", "H": "H", "all": "Accuracy"}
 STYLES = ("page", "tables", "charts", "trends", "cards", "evidence", "media")
@@ -66,6 +68,14 @@ class _Chart:
     svg: Markup
     options: Markup
     rows: Markup | None = None
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A paper's figure with its picture."""
+
+    view: FigureView
+    svg: Markup
 
 
 @dataclass(frozen=True)
@@ -135,7 +145,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
         blocks=blocks,
         boards=boards,
         settings=[*site.blocks, *site.published_boards],
-        parts=PUBLISHED_PARTS if boards else PARTS if blocks else (),
+        parts=_parts(site),
         style=_sources(environment, "style/{}.css", STYLES),
         script=_sources(environment, "script/{}.js", SCRIPTS),
         runtime=_inside_script(runtime_script()) if has_charts else Markup(""),
@@ -147,6 +157,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
         cost_text=cost_text,
         front_text=front_text,
         quality_columns=QUALITY_COLUMNS,
+        figures=[_Figure(figure, _figure_svg(figure)) for figure in site.figures],
         evidence_lists=json_island(list_rows(site.evidence)),
     )
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -213,6 +224,19 @@ def _cost_chart(view: BlockView, marks: Mapping[str, Mark]) -> _Chart:
     options = [{"name": axis, "title": COST_AXES[axis], "spec": spec} for axis, spec in specs.items()]
     svg = static_svg(specs["parameters"], rows, prefix=anchor)
     return _Chart(anchor, "cost", Markup(svg), json_island(options), json_island(rows))
+
+
+def _parts(site: SiteView) -> Sequence[Part]:
+    """The sections that have something to show or to say."""
+    if site.published_boards:
+        return PUBLISHED_PARTS
+    return [part for part in PARTS if part.name != "figures" or site.figures] if site.blocks else ()
+
+
+def _figure_svg(figure: FigureView) -> Markup:
+    if not figure.points:
+        return Markup("")
+    return Markup(static_svg(figure_chart(figure), figure_rows(figure), prefix=f"f-{figure.name}"))
 
 
 def json_island(value: object) -> Markup:

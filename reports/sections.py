@@ -26,6 +26,7 @@ PARTS = (
     Part("datasets", "Datasets", "How does every method do on one kind of task, and how hard is that task?"),
     Part("claims", "Claims", "Do these runs support what the APEX paper says?"),
     Part("published", "Published and ours", "Do these runs agree with the numbers that papers print?"),
+    Part("figures", "Figures of the paper", "What do the APEX paper’s figures look like on these runs?"),
     Part("cost", "Cost", "What does the accuracy cost, and who gives the most for it?"),
     Part("quality", "Calibration and headroom", "Can its confidence be believed, and does every class gain?"),
     Part("evidence", "Look closer", "Which classes and which images does a method get wrong?"),

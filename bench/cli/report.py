@@ -12,6 +12,7 @@ from bench.cli import _options as opt
 
 if TYPE_CHECKING:
     from bench.pages import PageRequest
+    from reports.views import SiteView
 
 
 class Source(StrEnum):
@@ -41,6 +42,12 @@ def report(
     watch: Annotated[
         bool, typer.Option("--watch", help="Serve the folder to this machine and rebuild it as runs arrive.")
     ] = False,
+    figures: Annotated[
+        str | None, typer.Option("--figures", help="Also a paper's figures, redrawn from these runs: apex.")
+    ] = None,
+    figures_dir: Annotated[
+        Path | None, typer.Option("--figures-dir", help="Folder for those figures as SVG, PDF and PNG files.")
+    ] = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of --watch; 0 takes a free one.")] = 8642,
 ) -> None:
     """Write leaderboards, difficulty, cost, calibration and evidence as one page that needs no network.
@@ -52,12 +59,14 @@ def report(
 
     Example: etl-bench report --runs runs/demo --watch
 
+    Example: etl-bench report --runs runs/demo --figures apex --figures-dir figures
+
     With --source published: boards and difficulty trends of the numbers that papers print, without any run of yours.
     """
     from bench.cli._print import print_line
     from bench.errors import UsageError
     from bench.leaderboard import HConvention
-    from bench.pages import PageRequest, write_published
+    from bench.pages import PageRequest, write_figures, write_published
     from datasets_registry._types import EvalProtocol
 
     chosen = None if protocol is None else str(opt.parse_choice(EvalProtocol, protocol, "--protocol"))
@@ -65,6 +74,10 @@ def report(
     if opt.parse_choice(Source, source, "--source") is Source.PUBLISHED:
         if watch:
             raise UsageError("--source published has no runs to --watch; leave one of the two out.")
+        if figures is not None or figures_dir is not None:
+            raise UsageError(
+                "--figures are drawn from runs, which --source published has not; leave one of the two out."
+            )
         print_line(str(write_published(target, chosen)))
         return
     if watch and out is not None:
@@ -78,14 +91,18 @@ def report(
         images=images,
         with_run_files=out is None,
         live=watch,
+        figures=figures or ("apex" if figures_dir is not None else None),
     )
-    _write(request)
+    view = _write(request)
     print_line(str(request.out))
+    if figures_dir is not None:
+        for path in write_figures(view.figures, figures_dir):
+            print_line(str(path))
     if watch:
         _serve(request, port)
 
 
-def _write(request: PageRequest) -> None:
+def _write(request: PageRequest) -> SiteView:
     from bench.cli._print import remark
     from bench.pages import write_page
 
@@ -97,6 +114,10 @@ def _write(request: PageRequest) -> None:
         if not block.complete:
             what = f"{block.backbone}, {block.heading}"
             remark(f"incomplete: {what}: {len(block.missing)} cells missing, {block.n_failed} of them failed")
+    for figure in view.figures:
+        if figure.missing:
+            remark(f"{figure.name}: {' '.join(figure.missing)}")
+    return view
 
 
 def _serve(request: PageRequest, port: int) -> None:

@@ -3,11 +3,13 @@
 from reports.charts.costs import COST_AXES, cost_chart, cost_rows, cost_text, front_text
 from reports.charts.critical import critical_svg
 from reports.charts.difficulty import PANEL_TITLES, difficulty_chart, difficulty_rows
+from reports.charts.figures import FORMATS, figure_chart, figure_file, figure_rows
 from reports.charts.trends import panel_svg, trends_data
 from reports.charts.vega import runtime_script, static_svg
 
 __all__ = [
     "COST_AXES",
+    "FORMATS",
     "PANEL_TITLES",
     "cost_chart",
     "cost_rows",
@@ -15,6 +17,9 @@ __all__ = [
     "critical_svg",
     "difficulty_chart",
     "difficulty_rows",
+    "figure_chart",
+    "figure_file",
+    "figure_rows",
     "front_text",
     "panel_svg",
     "runtime_script",

@@ -12,6 +12,7 @@ from reports.views.closer import (
 from reports.views.difficulty import AxisView, PointView, TrendView
 from reports.views.entries import CellView, DatasetView, EntryView, ExampleView, MeasureView, MissingView, SetAsideView
 from reports.views.evidence import ClaimResultView, ClaimView, LedgerRowView, LedgerView
+from reports.views.figures import FigurePoint, FigureView
 from reports.views.published import PublishedBoardView, PublishedDatasetView, PublishedRowView, SourceView
 from reports.views.quality import AgreementView, CostPointView, QualityView
 from reports.views.site import SiteView
@@ -45,6 +46,8 @@ __all__ = [
     "EntryView",
     "EvidenceView",
     "ExampleView",
+    "FigurePoint",
+    "FigureView",
     "HardImageView",
     "LedgerRowView",
     "LedgerView",

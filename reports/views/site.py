@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from reports.views.blocks import BlockView
 from reports.views.closer import EvidenceView
 from reports.views.evidence import ClaimView, LedgerView
+from reports.views.figures import FigureView
 from reports.views.published import PublishedBoardView, SourceView
 
 
@@ -20,6 +21,7 @@ class SiteView:
         facts: provenance lines (name, text).
         claims: sentences with what the runs say about them.
         ledger: published numbers beside ours, None where they were not asked for.
+        figures: a paper's figures, redrawn; empty unless they were asked for.
         evidence: what went wrong where; empty without stored predictions.
         published_boards: printed numbers alone; a page has these or blocks.
         sources: where they were read.
@@ -35,6 +37,7 @@ class SiteView:
     facts: tuple[tuple[str, str], ...]
     claims: tuple[ClaimView, ...] = ()
     ledger: LedgerView | None = None
+    figures: tuple[FigureView, ...] = ()
     evidence: EvidenceView = field(default_factory=EvidenceView)
     published_boards: tuple[PublishedBoardView, ...] = ()
     sources: tuple[SourceView, ...] = ()

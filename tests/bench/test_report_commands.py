@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
+import urllib.request
 from datetime import UTC, datetime
 
 import pytest
 import typer
+from worlds import make_world
 
 from bench.cli.leaderboard import leaderboard
 from bench.cli.report import report
@@ -171,3 +175,82 @@ def test_importing_the_commands_loads_nothing_heavy():
         "print([name for name in ('torch', 'pandas', 'altair', 'jinja2', 'vl_convert') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.fixture
+def world(tmp_path):
+    """Two methods on two datasets with their predictions."""
+    rates = {method: {d: {"base": 0.7, "new": 0.6} for d in ("d0", "d1")} for method in ("zero_shot", "vpt")}
+    make_world(tmp_path / "runs", rates, images=40)
+    return tmp_path
+
+
+def command(*arguments, **options):
+    line = [sys.executable, "-m", "bench", *map(str, arguments)]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def test_a_site_has_the_runs_beside_the_page_and_a_lone_file_has_not(world, capsys):
+    report(runs=world / "runs", site=world / "site")
+    assert len(list((world / "site/data/runs").glob("*.json"))) == 2 + 2 * 3
+    assert "connect-src 'self'" in (world / "site/index.html").read_text()
+    report(runs=world / "runs", out=world / "lone/page.html")
+    assert [path.name for path in (world / "lone").iterdir()] == ["page.html"]
+    assert "connect-src" not in (world / "lone/page.html").read_text()
+    assert capsys.readouterr().out.splitlines() == [str(world / "site/index.html"), str(world / "lone/page.html")]
+
+
+def test_figures_are_on_the_page_in_files_and_their_gaps_are_said(world, capsys):
+    report(runs=world / "runs", out=world / "page.html", figures_dir=world / "figs")
+    said = capsys.readouterr()
+    assert "apex-fig2-gap-versus-shots.pdf" in said.out
+    assert "apex-table12-beta: APEX with both sides kept on d0, d1." in said.err
+    page = (world / "page.html").read_text()
+    assert 'id="f-apex-table12-beta"' in page
+    assert "--keep-branches" in page
+
+
+def test_a_page_without_figures_has_no_section_for_them(world):
+    report(runs=world / "runs", out=world / "page.html")
+    assert 'href="#figures"' not in (world / "page.html").read_text()
+
+
+def test_an_unknown_set_of_figures_leaves_no_page(world):
+    with pytest.raises(UsageError, match="Allowed: apex"):
+        report(runs=world / "runs", out=world / "page.html", figures="coop")
+    assert not (world / "page.html").exists()
+
+
+def test_figures_of_published_numbers_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="--figures are drawn from runs, which --source published has not"):
+        report(runs=tmp_path, out=tmp_path / "page.html", source="published", figures="apex")
+
+
+def test_watching_a_lone_file_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="--watch serves a folder and --out names a file; give --site"):
+        report(runs=tmp_path, out=tmp_path / "page.html", watch=True)
+
+
+def test_a_watched_page_follows_the_runs_and_ends_cleanly(world):
+    process = command("report", "--runs", world / "runs", "--site", world / "site", "--watch", "--port", 0)
+    try:
+        process.stdout.readline()
+        address = process.stdout.readline().split()[0]
+        assert address.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(address) as answer:
+            first, tag = answer.read().decode(), answer.headers["ETag"]
+        assert "data-live" in first
+        make_world(world / "runs", {"coop": {"d0": {"base": 0.8, "new": 0.5}}}, images=40)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with urllib.request.urlopen(address) as answer:
+                if answer.headers["ETag"] != tag and "CoOp" in answer.read().decode():
+                    break
+            time.sleep(0.3)
+        else:
+            raise AssertionError("The page was not rebuilt within a minute.")
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert said.splitlines()[-1] == "ended"

@@ -1,0 +1,44 @@
+"""Figures of papers as named views, redrawn from whatever runs are in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from bench.figures.adapters import adapter_ranks
+from bench.figures.components import accuracy_over_shots, component_groups, gap_versus_shots
+from bench.figures.ensembles import (
+    Blends,
+    distance_versus_best_weight,
+    fixed_and_adaptive,
+    fixed_weights,
+    sharpness,
+    sides_by_dataset,
+    sides_by_group,
+)
+from bench.figures.hardness import separability_with_difficulty
+from bench.figures.material import Kept, Material, gather
+from reports.views import FigureView
+
+__all__ = ["FIGURE_SETS", "Kept", "Material", "apex_figures", "gather"]
+
+
+def apex_figures(material: Material) -> tuple[FigureView, ...]:
+    """The figures and ensemble tables of the APEX paper (EMNLP 2024)."""
+    blends = Blends(material)
+    return (
+        gap_versus_shots(material),
+        accuracy_over_shots(material),
+        separability_with_difficulty(material),
+        component_groups(material),
+        distance_versus_best_weight(blends),
+        adapter_ranks(material),
+        fixed_and_adaptive(blends),
+        sides_by_group(blends),
+        sides_by_dataset(blends),
+        sharpness(blends),
+        fixed_weights(blends),
+    )
+
+
+FIGURE_SETS: Mapping[str, Callable[[Material], tuple[FigureView, ...]]] = {"apex": apex_figures}
+"""Sets of figures by the name that `etl-bench report --figures` takes."""

@@ -1,0 +1,38 @@
+"""How hard datasets are before any training: APEX's Figure 5 (Tables 16 and 17)."""
+
+from __future__ import annotations
+
+from bench.figures.material import RTD, Material
+from reports.views import FigurePoint, FigureView
+
+SEPARABILITY = {
+    "separability_pairwise": "Class separability, pairwise",
+    "separability_prototype": "Class separability, prototypes",
+}
+
+
+def separability_with_difficulty(material: Material) -> FigureView:
+    """Separability of the image features of each dataset, from low to high transfer difficulty."""
+    panels = {**SEPARABILITY, RTD: "Relative transfer difficulty"}
+    points = [
+        FigurePoint(title, title, material.title(dataset), material.measures[dataset, "all", measure], None, None, 1)
+        for measure, title in panels.items()
+        for dataset in material.datasets
+        if (dataset, "all", measure) in material.measures
+    ]
+    unknown = [dataset for dataset in material.datasets if material.rtd(dataset) is None]
+    return FigureView(
+        name="apex-fig5-separability",
+        title="Class separability of the datasets, from easy to hard",
+        source="APEX, Figure 5, Tables 16 and 17",
+        caption="Cosine within classes over cosine between classes of the frozen image features, over all classes. The "
+        "paper prints no formula, so both readings are shown: all pairs of images, and images with class means.",
+        kind="bar",
+        x_title="",
+        y_title="Value",
+        points=tuple(points),
+        order=tuple(material.title(dataset) for dataset in material.datasets),
+        missing=(f"Not measured: {', '.join(map(material.title, unknown))}.",) if unknown else (),
+        commands=(material.command(["zero_shot"], unknown),) if unknown else (),
+        own_y=True,
+    )

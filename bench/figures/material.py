@@ -1,0 +1,134 @@
+"""What the figures are drawn from: base-to-new boards of one backbone, its difficulties, and what ensembles kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from bench.cards.catalogue import Catalogue
+from bench.difficulty_trend import difficulty_groups
+from bench.leaderboard import Entry, Leaderboard, leaderboard, settings
+from bench.record import Predictions
+from bench.stats import Estimate, student_t
+from reports.views import FigurePoint
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PROTOCOL = "base-to-new"
+SHOTS = (1, 2, 4, 8, 16)
+"""The paper's few-shot axis."""
+RTD = "relative_transfer_difficulty"
+PANELS = {"base": "Base classes", "new": "New classes", "H": "Harmonic mean H"}
+
+Kept = Callable[[str], Sequence[Predictions]]
+"""Predictions of a run with what its ensemble kept, by run id."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything the figures may use.
+
+    Args:
+        backbone: one, since nothing is averaged over backbones.
+        boards: its base-to-new boards by shots; of several draws the one with most runs.
+        scores: accuracy by run id and split.
+        measures: difficulty by (dataset, split, measure).
+        catalogue: titles.
+        kept: gives a run's predictions.
+    """
+
+    backbone: str
+    boards: Mapping[int, Leaderboard]
+    scores: Mapping[str, Mapping[str, float]]
+    measures: Mapping[tuple[str, str, str], float]
+    catalogue: Catalogue
+    kept: Kept
+
+    @cached_property
+    def main(self) -> Leaderboard | None:
+        """The board with 16 shots, or with the most there are."""
+        return self.boards.get(16) or (self.boards[max(self.boards)] if self.boards else None)
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Datasets of the main board from easy to hard, those without a measured difficulty last."""
+        names = self.main.datasets if self.main else ()
+        return tuple(sorted(names, key=lambda name: (self.rtd(name) is None, self.rtd(name) or 0.0, name)))
+
+    @property
+    def groups(self) -> tuple[list[str], list[str]]:
+        """The easy and the hard third of the datasets, at most three each, as in the paper."""
+        known = {name: value for name in self.datasets if (value := self.rtd(name)) is not None}
+        return difficulty_groups(sorted(known), known)
+
+    def rtd(self, dataset: str) -> float | None:
+        """Relative transfer difficulty over all classes."""
+        return self.measures.get((dataset, "all", RTD))
+
+    def title(self, dataset: str) -> str:
+        """A dataset's title."""
+        return self.catalogue.dataset(dataset).title
+
+    def method(self, name: str) -> str:
+        """A method's title."""
+        return self.catalogue.method(name).title
+
+    def entry(self, board: Leaderboard, method: str) -> Entry | None:
+        """A method's entry; of several settings the one on most cells, the plainest name first."""
+        found = [entry for entry in board.entries if entry.method == method and entry.cells]
+        return min(found, key=lambda entry: (-entry.n, bool(entry.label), entry.key), default=None)
+
+    def command(
+        self, methods: Sequence[str], datasets: Sequence[str], shots: Sequence[int] | None = None, options: str = ""
+    ) -> str:
+        """What makes runs of those methods on those datasets, with this backbone."""
+        seeds = ",".join(map(str, self.main.seeds)) if self.main and len(self.main.seeds) > 1 else "1,2,3"
+        wanted = ",".join(map(str, shots or (self.main.setting.shots if self.main else 16,)))
+        quoted = [f"'{name}'" if set(name) & set("[]*? ") else name for name in datasets]
+        text = (
+            f"etl-bench run -m {','.join(methods)} -d {','.join(quoted) or 'all'} -b {self.backbone} "
+            f"--protocol {PROTOCOL} --shots {wanted} --seeds {seeds}"
+        )
+        return f"{text} {options}".strip()
+
+
+def gather(runs: pd.DataFrame, difficulty: pd.DataFrame, catalogue: Catalogue, kept: Kept) -> Material:
+    """The material of the backbone with most base-to-new runs."""
+    here = runs[runs["protocol"] == PROTOCOL]
+    counts = Counter(map(str, here.drop_duplicates("run_id")["backbone"]))
+    backbone = max(sorted(counts), key=lambda name: counts[name], default="")
+    boards: dict[int, Leaderboard] = {}
+    for setting in settings(here):
+        if setting.backbone == backbone:
+            board = leaderboard(here, setting)
+            size = sum(entry.n for entry in board.entries)
+            if setting.shots not in boards or size > sum(entry.n for entry in boards[setting.shots].entries):
+                boards[setting.shots] = board
+    measured = difficulty[difficulty["backbone"] == backbone].dropna(subset=["value"])
+    columns = zip(measured["dataset"], measured["split"], measured["measure"], measured["value"], strict=True)
+    measures = {(str(d), str(split), str(m)): float(value) for d, split, m, value in columns}
+    scores: dict[str, dict[str, float]] = {}
+    scored = here.dropna(subset=["accuracy"])
+    for run, split, accuracy in zip(scored["run_id"], scored["split"], scored["accuracy"], strict=True):
+        scores.setdefault(str(run), {})[str(split)] = float(accuracy)
+    return Material(backbone, boards, scores, measures, catalogue, kept)
+
+
+def estimate_point(
+    panel: str, series: str, x: float | str, estimate: Estimate, run_ids: tuple[str, ...] = (), *, scale: float = 100.0
+) -> FigurePoint:
+    """An estimate as a point; fractions become percent."""
+    low, high = (None if end is None else scale * end for end in (estimate.low, estimate.high))
+    return FigurePoint(panel, series, x, scale * estimate.mean, low, high, estimate.n, run_ids)
+
+
+def over_seeds(by_dataset: Sequence[Sequence[float]]) -> Estimate:
+    """Means over datasets within each seed, then over seeds; without an interval where seeds are missing."""
+    if len({len(values) for values in by_dataset}) == 1:
+        return student_t([sum(seed) / len(seed) for seed in zip(*by_dataset, strict=True)])
+    means = [sum(values) / len(values) for values in by_dataset]
+    return Estimate(sum(means) / len(means), max(map(len, by_dataset)))
