@@ -104,8 +104,12 @@ class Checkpoint:
         self._begin = self.meter()
         self._last = self.clock()
 
-    def load(self, state: TrainingState) -> Progress | None:
-        """Restore what was kept; None, with nothing changed, if there is nothing that fits."""
+    def load(self, state_behind: Callable[[int], TrainingState]) -> Progress | None:
+        """Restore what was kept; None, with nothing changed, if there is nothing that fits.
+
+        Args:
+            state_behind: what changes in a training that has come so many epochs far; the optimiser is its stage's.
+        """
         try:
             with safe_open(self.path, "pt") as file:
                 header = json.loads((file.metadata() or {}).get("state", "{}"))
@@ -120,7 +124,7 @@ class Checkpoint:
         if header["digest"] != _digest(tensors):
             _LOG.warning("The checkpoint %s does not match its checksum; training begins anew.", self.path)
             return None
-        state.restore(tensors)
+        state_behind(header["epochs"]).restore(tensors)
         self.earlier = tuple(header["spent"])
         return Progress(header["epochs"], header["steps"], header["loss"])
 

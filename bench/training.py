@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -84,10 +86,15 @@ def epoch_batches(n: int, batch_size: int, generator: torch.Generator, *, drop_l
             yield order[i : i + size]
 
 
+def steps_per_epoch(recipe: Recipe, n: int) -> int:
+    """Batches of an epoch over n images."""
+    size = min(recipe.batch_size or n, n)
+    return n // size if recipe.drop_last else math.ceil(n / size)
+
+
 def epochs_and_steps(recipe: Recipe, n: int, shots: int) -> tuple[int, int]:
     """How many epochs training begins, and how many steps it takes in all."""
-    size = min(recipe.batch_size or n, n)
-    per_epoch = n // size if recipe.drop_last else math.ceil(n / size)
+    per_epoch = steps_per_epoch(recipe, n)
     if steps := recipe.steps or recipe.steps_per_shot * shots:
         return math.ceil(steps / per_epoch), steps
     epochs = recipe.epochs_for(shots)
@@ -108,6 +115,71 @@ def train_step(method: TrainableMethod[Any], batch: Batch, optimizer: torch.opti
     return value
 
 
+@dataclass(frozen=True)
+class Span:
+    """A stage's part of a training.
+
+    Args:
+        stage: 0-based.
+        first_epoch: of all epochs, where it begins.
+        epochs: its length.
+        first_step: of all steps, where it begins.
+        steps: its length; the last epoch may be cut.
+    """
+
+    stage: int
+    first_epoch: int
+    epochs: int
+    first_step: int
+    steps: int
+
+
+def stage_spans(recipe: Recipe, shares: Sequence[float], n: int, shots: int) -> list[Span]:
+    """Where each stage begins and how long it is.
+
+    Stages end at their cumulated shares of the recipe's steps, or of its epochs where it is given in epochs, rounded
+    down. A stage begins with an epoch of its own.
+    """
+    epochs, total = epochs_and_steps(recipe, n, shots)
+    in_steps = bool(recipe.steps or recipe.steps_per_shot)
+    per_epoch = steps_per_epoch(recipe, n)
+    spans: list[Span] = []
+    begin = first_epoch = first_step = 0
+    for stage, cumulated in enumerate(accumulate(shares)):
+        # a hair more, so that 0.6 + 0.4 is the whole
+        end = int((total if in_steps else epochs) * cumulated + 1e-9)
+        length, begin = end - begin, end
+        span = (math.ceil(length / per_epoch), length) if in_steps else (length, length * per_epoch)
+        spans.append(Span(stage, first_epoch, span[0], first_step, span[1]))
+        first_epoch, first_step = first_epoch + span[0], first_step + span[1]
+    return spans
+
+
+class _Stages:
+    """The stages of one training, each begun when it is its turn."""
+
+    def __init__(
+        self, method: TrainableMethod[Any], recipe: Recipe, spans: Sequence[Span], generator: torch.Generator
+    ) -> None:
+        self.method, self.recipe, self.spans, self.generator = method, recipe, spans, generator
+        self.epochs = spans[-1].first_epoch + spans[-1].epochs
+        self._begun: tuple[Span, TrainingState] | None = None
+
+    def at(self, epoch: int) -> tuple[Span, TrainingState]:
+        """The stage of an epoch and what changes in it; begins the stage unless that is done."""
+        span = next(span for span in self.spans if epoch < span.first_epoch + span.epochs)
+        if self._begun is None or self._begun[0] != span:
+            self.method.begin_stage(span.stage)
+            self.method.trainable.zero_grad()  # what the stage before it trained keeps no gradient
+            optimizer = make_optimizer(self.recipe, self.method.parameter_groups())
+            self._begun = (span, TrainingState(self.method, optimizer, self.generator))
+        return self._begun
+
+    def behind(self, epochs: int) -> TrainingState:
+        """What changes in the stage of the last of so many epochs."""
+        return self.at(epochs - 1)[1]
+
+
 def fit(
     method: TrainableMethod[Any],
     recipe: Recipe,
@@ -118,7 +190,7 @@ def fit(
     generator: torch.Generator,
     checkpoint: Checkpoint | None = None,
 ) -> FitResult:
-    """Train by minibatch epochs.
+    """Train by minibatch epochs, stage by stage.
 
     Args:
         method: prepared; its `trainable` is updated in place.
@@ -129,35 +201,42 @@ def fit(
         generator: draws the order of the images.
         checkpoint: where an earlier part of this training left its state, and where this one does.
     """
-    optimizer = make_optimizer(recipe, method.parameter_groups())
-    epochs, total = epochs_and_steps(recipe, n, shots)
-    state = TrainingState(method, optimizer, generator)
-    before = checkpoint.load(state) if checkpoint else None
+    stages = _Stages(method, recipe, stage_spans(recipe, method.stages(), n, shots), generator)
+    before = checkpoint.load(stages.behind) if checkpoint else None
     first, steps, loss = (before.epochs, before.steps, before.loss) if before else (0, 0, math.nan)
-    for epoch in range(first, epochs):
+    for epoch in range(first, stages.epochs):
+        span, state = stages.at(epoch)
         make_batch = batches_of(epoch)
         for indices in epoch_batches(n, recipe.batch_size, generator, drop_last=recipe.drop_last):
-            if steps == total:
+            if steps == span.first_step + span.steps:
                 break
-            _set_rate(optimizer, _rate(recipe, epoch=epoch, epochs=epochs, step=steps, steps=total))
-            try:
-                loss = train_step(method, make_batch(indices), optimizer)
-            except NonFiniteLossError as error:
-                raise NonFiniteLossError(f"{error} (epoch {epoch + 1} of {epochs}, step {steps + 1})") from error
+            _set_rate(state.optimizer, _rate(recipe, span, epoch, steps))
+            with _located(f"epoch {epoch + 1} of {stages.epochs}, step {steps + 1}"):
+                loss = train_step(method, make_batch(indices), state.optimizer)
             steps += 1
-        method.on_epoch_end(epoch, epochs)
+        method.on_epoch_end(epoch, stages.epochs)
         if checkpoint:
             checkpoint.keep(state, Progress(epoch + 1, steps, loss))
     method.finalise()
     return FitResult(steps, loss)
 
 
-def _rate(recipe: Recipe, *, epoch: int, epochs: int, step: int, steps: int) -> float:
+@contextmanager
+def _located(where: str) -> Iterator[None]:
+    """Say in which step a loss ceased to be finite."""
+    try:
+        yield
+    except NonFiniteLossError as error:
+        raise NonFiniteLossError(f"{error} ({where})") from error
+
+
+def _rate(recipe: Recipe, span: Span, epoch: int, step: int) -> float:
+    """The learning rate of a step; a stage's schedule begins anew."""
     match recipe.schedule:
         case Schedule.DASSL:
-            return learning_rate(recipe, epoch, epochs)
+            return learning_rate(recipe, epoch - span.first_epoch, span.epochs)
         case Schedule.COSINE:
-            return step_rate(recipe, step, steps)
+            return step_rate(recipe, step - span.first_step, span.steps)
         case Schedule.CONSTANT:
             return recipe.lr
 

@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from datasets_registry._types import ClassSet
 from methods._backbone_names import BackboneSpec
@@ -150,16 +150,16 @@ class Backbone:
         prompts: Sequence[Tensor] = (),
         before_block: BlockHook | None = None,
         blocks: Sequence[BlockView] = (),
+        norms: tuple[nn.Module, nn.Module] | None = None,
         project: bool = True,
     ) -> Float[Tensor, "batch dim"]:
-        """Image features, unnormalised; see `run_image_tower` for prompts, hooks and exchanged blocks."""
-        if prompts or blocks or before_block is not None:
+        """Image features, unnormalised; see `run_image_tower` for prompts, hooks, exchanged blocks and norms."""
+        if prompts or blocks or norms or before_block is not None:
             self.passes.prompted_image += len(pixels)
         else:
             self.passes.image += len(pixels)
-        return run_image_tower(
-            self.image_tower, pixels, prompts=prompts, before_block=before_block, blocks=blocks, project=project
-        )
+        changes: dict[str, Any] = {"prompts": prompts, "before_block": before_block, "blocks": blocks, "norms": norms}
+        return run_image_tower(self.image_tower, pixels, **changes, project=project)
 
     @in_precision
     def image_hidden(self, pixels: Float[Tensor, "batch 3 h w"], first: int) -> Float[Tensor, "batch tokens width"]:
@@ -196,11 +196,13 @@ class Backbone:
         deep: Sequence[Tensor] = (),
         blocks: Sequence[BlockView] = (),
         before_block: TextHook | None = None,
+        norm: nn.Module | None = None,
         project: bool = True,
     ) -> Float[Tensor, "n_cls dim"]:
-        """Text features of prompts, unnormalised; see `TextTower.encode`."""
+        """Text features of prompts, unnormalised; see `TextTower.encode`. `norm` takes the place of the last one."""
         self.passes.text += len(prompts)
-        return self.text_tower.encode(prompts, deep=deep, blocks=blocks, before_block=before_block, project=project)
+        tower = self.text_tower if norm is None else self.text_tower.with_final_norm(norm)
+        return tower.encode(prompts, deep=deep, blocks=blocks, before_block=before_block, project=project)
 
     def text_hidden(self, prompts: TextPrompts, first: int) -> TextHidden:
         """Hidden states of plain texts in front of block `first`, without gradients; see `_text_prefix.text_hidden`."""

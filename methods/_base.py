@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, TypeVar
@@ -194,6 +194,8 @@ class MethodInfo:
         text_teacher: whether class texts given in place of the template guide what it learns, although it learns texts.
         frozen_blocks: `(backbone, config)` -> leading image blocks that it leaves as they are, where it reads
             `Batch.hidden` of the next; None where it does not.
+        zero_shot_start: settings with which it is, before any step, exactly a zero-shot classifier; None: none are.
+        refuses: why a config makes no sense in this method, None where it does; for the plan to refuse it.
     """
 
     name: str
@@ -214,6 +216,8 @@ class MethodInfo:
     learns_text: bool = False
     text_teacher: bool = False
     frozen_blocks: Callable[[Backbone, Any], int] | None = None
+    zero_shot_start: Mapping[str, Any] | None = None
+    refuses: Callable[[Any], str | None] = lambda config: None  # noqa: ARG005
 
     def parameters(self, backbone: Backbone, config: Any, n_classes: int, shots: int) -> int:
         """Trainable parameters of a run."""
@@ -300,8 +304,28 @@ class TrainableMethod(Method[ConfigT]):
         """Training loss of one batch; cross-entropy of `logits` unless a method has another."""
         return F.cross_entropy(self.train_classifier()(batch), batch.labels)
 
+    def stages(self) -> tuple[float, ...]:
+        """Trainings that follow one another, each with its own optimiser and schedule: their shares of the recipe.
+
+        They need not add up to 1. Default: one stage, the whole recipe.
+        """
+        return (1.0,)
+
+    def begin_stage(self, stage: int) -> None:
+        """Called in front of each stage (0-based), before its `parameter_groups` are asked for.
+
+        A training that goes on where it was cut off begins its stage again, and gets its tensors back behind that.
+        """
+
+    def weight_line(self) -> Iterable[nn.Parameter]:
+        """Parameters to move on the straight line between initial and trained weights (WiSE-FT). Default: all.
+
+        None in a method that has such an average as a setting of its own.
+        """
+        return self.trainable.parameters()
+
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Optimiser groups; a group's `lr_scale` multiplies the scheduled rate. Default: one group of everything."""
+        """Optimiser groups of the stage; a group's `lr_scale` multiplies the scheduled rate. Default: everything."""
         return [{"params": list(self.trainable.parameters())}]
 
     def backward(self, batch: Batch) -> Tensor:
@@ -311,7 +335,7 @@ class TrainableMethod(Method[ConfigT]):
         return loss
 
     def on_epoch_end(self, epoch: int, epochs: int) -> None:
-        """Called behind each epoch (0-based), for averages over epochs and the like."""
+        """Called behind each epoch (0-based, over all stages), for averages over epochs and the like."""
 
     def training_state(self) -> dict[str, Tensor]:
         """What changes in training besides `trainable` and `generator`, so that a training cut off can go on."""

@@ -7,6 +7,7 @@ and leave the frozen modules alone.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,13 @@ def join_heads(x: Tensor) -> Tensor:
 
 
 TensorMap = Callable[[Tensor], Tensor]
+
+
+def with_modules(module: Any, **others: nn.Module) -> Any:
+    """A copy of a module that shares everything with it but some direct submodules; the module stays as it is."""
+    changed = copy.copy(module)
+    changed._modules = {**module._modules, **others}
+    return changed
 
 
 @dataclass(frozen=True)

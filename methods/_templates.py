@@ -176,3 +176,51 @@ TCP_WORDING = KGCOOP_WORDING | {
     "a photo of {}, a type of food.": "a photo of a {}, a type of food.",
 }
 """TCP's frozen class texts where they differ from CoOp's for a dataset."""
+
+_PLOT_GENERIC = ("a photo of a", "this is a photo", "this is picture of", "one picture of a")
+PLOT_WORDINGS = {
+    "a photo of a {}.": _PLOT_GENERIC,
+    "{} texture.": (
+        "a photo of a texture",
+        "this is a photo texture",
+        "this is a picture texture",
+        "one picture of a texture",
+    ),
+    "a centered satellite photo of {}.": (
+        "a centered satellite photo of",
+        "a centered satellite picture of",
+        "this is centered satellite photo of",
+        "one centered satellite photo of a",
+    ),
+    "a photo of a {}, a type of aircraft.": (
+        "a photo of an aircraft",
+        "a picture of an aircraft",
+        "this is aircraft picture of",
+        "one picture of an aircraft",
+    ),
+    "a photo of {}, a type of food.": (
+        "a photo of a food",
+        "this is a food photo",
+        "this is food picture of",
+        "one picture of a food",
+    ),
+    "a photo of a {}, a type of flower.": (
+        "a photo of a flower",
+        "one picture of a flower",
+        "this is flower picture of",
+        "one picture of a flower",
+    ),
+    "a photo of a {}, a type of pet.": (
+        "a photo of a pet",
+        "one picture of a pet",
+        "this is pet picture of",
+        "one picture of a pet",
+    ),
+    "a photo of a person doing {}.": (
+        "a photo of a person doing",
+        "this is a photo people doing",
+        "this is picture of people doing",
+        "one picture of a person doing",
+    ),
+}
+"""The words that PLOT++'s four text prompts start from, by a dataset's own class text."""

@@ -27,6 +27,7 @@ from methods._blocks import (
     run_block,
     split_heads,
     view_block,
+    with_modules,
 )
 from methods._packed import pack, packed_rows, prefix_states, run_packed
 from methods._prompts import TextPrompts
@@ -72,6 +73,15 @@ class TextTower:
                 f"This text tower pools at {pool!r}, not at the end-of-text token; choose another backbone."
             )
         self.views: Sequence[BlockView] = [view_block(block) for block in self.blocks]
+
+    @property
+    def final_norm(self) -> nn.Module:
+        """The norm behind the last block."""
+        return self.modules.ln_final
+
+    def with_final_norm(self, norm: nn.Module) -> TextTower:
+        """This tower with another norm behind its last block."""
+        return TextTower(with_modules(self.modules, ln_final=norm))
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Token embeddings without positions."""

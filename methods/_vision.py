@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from datasets_registry._errors import BenchError
-from methods._blocks import BlockView, run_block
-from methods._image_towers import ImageTower
+from methods._blocks import BlockView, run_block, with_modules
+from methods._image_towers import ImageTower, ViTTower
 
 BlockHook = Callable[[int, Tensor], Tensor]
 """`hook(i, tokens)` is called before block i with `(batch, tokens, width)` and returns what the block gets."""
@@ -29,6 +29,19 @@ def image_views(tower: ImageTower) -> Sequence[BlockView]:
     return tower.views
 
 
+def outer_norms(tower: ImageTower) -> tuple[nn.Module, nn.Module]:
+    """The norms in front of the first block and behind the last; raises BenchError as `image_views` does."""
+    image_views(tower)
+    visual = tower.visual  # type: ignore[attr-defined]
+    return visual.ln_pre, visual.ln_post
+
+
+def with_outer_norms(tower: ImageTower, norms: tuple[nn.Module, nn.Module]) -> ImageTower:
+    """The tower with other such norms; raises BenchError as `image_views` does."""
+    image_views(tower)
+    return ViTTower(with_modules(tower.visual, ln_pre=norms[0], ln_post=norms[1]))  # type: ignore[attr-defined]
+
+
 def run_image_tower(
     tower: ImageTower,
     pixels: Tensor,
@@ -36,6 +49,7 @@ def run_image_tower(
     prompts: Sequence[Float[Tensor, "n width"]] = (),
     before_block: BlockHook | None = None,
     blocks: Sequence[BlockView] = (),
+    norms: tuple[nn.Module, nn.Module] | None = None,
     project: bool = True,
 ) -> Tensor:
     """Image features, unnormalised.
@@ -47,11 +61,14 @@ def run_image_tower(
             the last given one they flow on.
         before_block: called with `(i, tokens)` before each block, after prompts were placed.
         blocks: run instead of the tower's own blocks; made from `image_views`.
+        norms: in place of the tower's own in front of the first block and behind the last.
         project: False returns pooled features before the projection.
     """
     _check(tower, 0, prompts)
     if before_block is not None and not tower.transformer:
         raise BenchError("This image tower has no blocks to hook into; use a vision transformer such as ViT-B-16.")
+    if norms is not None:
+        tower = with_outer_norms(tower, norms)
     tokens = tower.embed(pixels, prompts[0] if prompts else None)
     tokens = _run_blocks(tower, tokens, 0, prompts, before_block, blocks)
     pooled = tower.pool(tokens, len(prompts[0]) if prompts else 0)

@@ -12,19 +12,17 @@ adapter, whose input is a learned prompt; a host has no such middle, so the othe
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import cache
 from typing import Any, ClassVar
 
-from pydantic import Field, create_model
+from pydantic import Field
 
-from datasets_registry._errors import BenchError
 from datasets_registry._types import ClassSet
 from methods._adaptive import Blend, class_distances, ensemble_weight
 from methods._apex_recipe import APEX_CITATION
 from methods._base import Classifier, Family, Method, MethodInfo, Needs
 from methods._composed import GENERIC_TEMPLATE, TwoTowerMethod
-from methods._registry import METHODS, register_method
+from methods._registry import register_method
+from methods._wrapper import register_wrapper, wrapped_info
 from methods.coop import CoOp
 
 
@@ -59,39 +57,23 @@ def info_on(host: MethodInfo, name: str) -> MethodInfo:
         "blend_beta": (float, Field(4.0, ge=0, description="sharpness of the ensemble weight; 4, APEX Table 12")),
         "blend_eps": (float, Field(0.05, ge=0, description="a class nearer than this counts as trained; 0.05, APEX")),
     }
-    return replace(
+    return wrapped_info(
         host,
-        name=name,
+        name,
         title=f"{host.title} + APEX ensemble",
-        family=Family.ENSEMBLE,
         summary=f"{host.title}, blended with the pretrained model by a class's distance.",
         citation=APEX_CITATION,
-        config=create_model(f"Blended{host.config.__name__}", __base__=host.config, **settings),
+        settings=settings,
         needs=host.needs | {Needs.FEATURES},
-        recipes={
-            protocol: recipe.model_copy(update={"source": f"{host.title}'s: {recipe.source}"})
-            for protocol, recipe in host.recipes.items()
-        },
+        zero_shot_start=None,
     )
 
 
-@cache
-def around(host: type[Method[Any]]) -> type[Method[Any]]:
-    """The ensemble around that method. Raises BenchError for one without a text and an image feature to blend."""
-    if not _fits(host):
-        fitting = [name for name in METHODS if _fits(METHODS.get(name))]
-        raise BenchError(
-            f"apex_on cannot blend {host.info.name!r}, which has no pair of text and image features of its own; "
-            f"choose one of {', '.join(fitting)}."
-        )
-    info = info_on(host.info, f"apex_on:{host.info.name}")
-    return type(
-        f"APEXOn{host.__name__}", (Blended, host), {"info": info, "__doc__": info.summary, "__module__": __name__}
-    )
-
-
-def _fits(method: type[Method[Any]]) -> bool:
-    return issubclass(method, TwoTowerMethod) and method.info.family is not Family.ENSEMBLE
+def why_not(host: type[Method[Any]]) -> str | None:
+    """Why a method cannot be blended, as the end of a sentence about it."""
+    if issubclass(host, TwoTowerMethod) and host.info.family is not Family.ENSEMBLE:
+        return None
+    return "has no pair of text and image features of its own"
 
 
 @register_method
@@ -101,4 +83,4 @@ class APEXOn(Blended, CoOp):
     info: ClassVar[MethodInfo] = info_on(CoOp.info, "apex_on")
 
 
-METHODS.add_wrapper("apex_on", around)
+register_wrapper("apex_on", Blended, info_on, why_not)

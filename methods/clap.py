@@ -63,6 +63,7 @@ class CLAP(PrototypeMethod[CLAPConfig]):
         open_vocabulary=False,
         parameter_count=lambda b, c, n: n * b.embed_dim,
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
+        zero_shot_start={},
     )
 
     def prepare(self, support: SupportView) -> None:

@@ -99,6 +99,7 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
             )
         ),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
+        zero_shot_start={},
     )
 
     trainable: Changes
@@ -108,6 +109,10 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
         if self.config.encoder != "text":
             image_views(self.backbone.image_tower)  # refuse a tower without such blocks before any training
         self.trainable = Changes(self.backbone, self.config, self.generator).to(self.backbone.device)
+
+    def weight_line(self) -> list[nn.Parameter]:
+        # the changes are linear in the factor that starts at zero
+        return [parameter for name, parameter in self.trainable.named_parameters() if name.endswith("up")]
 
     def train_classifier(self) -> Classifier:
         return self._classifier(self.support_classes, self.generator if self.config.dropout else None)

@@ -87,6 +87,7 @@ class CoOp(TwoTowerMethod[CoOpConfig]):
             EvalProtocol.BASE_TO_NEW: {"ctx_init": "a photo of a"},
             EvalProtocol.CROSS_DATASET: {"ctx_init": "a photo of a"},
         },
+        zero_shot_start={"ctx_init": "a photo of a"},
     )
 
     trainable: Context

@@ -110,6 +110,7 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
         ),
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
         needs_validation=True,
+        zero_shot_start={"init": "zero_shot", "head": "linear"},
     )
 
     def prepare(self, support: SupportView) -> None:
@@ -162,6 +163,9 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
         features = validation.features()
         with torch.no_grad():
             self.candidates.put_back_best(lambda: accuracy(self.trainable(features), validation.labels))
+
+    def weight_line(self) -> tuple[()]:
+        return ()  # trained_share averages
 
     def classifier(self, classes: ClassSet) -> Classifier:
         require_known_classes("cross_modal", self.support_classes, classes)

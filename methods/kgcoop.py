@@ -65,6 +65,7 @@ class KgCoOp(TwoTowerMethod[KgCoOpConfig]):
         learns_text=True,
         parameter_count=lambda b, c, n: c.length * b.text_width,
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
+        zero_shot_start={"worded_init": True},
     )
 
     trainable: Context

@@ -95,6 +95,7 @@ class ProLIP(TrainableMethod[ProLIPConfig]):
         vision_transformer=True,
         parameter_count=lambda b, c, n: b.vision_width * b.embed_dim,
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
+        zero_shot_start={},
     )
 
     def prepare(self, support: SupportView) -> None:

@@ -57,6 +57,7 @@ class TaskRes(PrototypeMethod[TaskResConfig]):
         open_vocabulary=False,
         parameter_count=lambda b, c, n: n * b.embed_dim,
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
+        zero_shot_start={},
     )
 
     def start(self) -> Float[Tensor, "n_cls dim"]:

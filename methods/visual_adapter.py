@@ -41,6 +41,7 @@ class VisualAdapter(ComposedMethod[VisualAdapterConfig]):
         open_vocabulary=True,
         parameter_count=lambda b, c, n: adapter_size(c.adapter, b.embed_dim, c.rank),
         recipes=PART_RECIPES,
+        zero_shot_start={"adapter": "linear"},
     )
 
     def frozen_template(self, classes: ClassSet) -> str:

@@ -65,6 +65,7 @@ class ZSLP(PrototypeMethod[ZSLPConfig]):
         open_vocabulary=False,
         parameter_count=lambda b, c, n: n * b.embed_dim,
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
+        zero_shot_start={"init": "zero_shot"},
     )
 
     def start(self) -> Float[Tensor, "n_cls dim"]:
@@ -75,6 +76,9 @@ class ZSLP(PrototypeMethod[ZSLPConfig]):
 
     def train_classifier(self) -> Classifier:
         return super().classifier(self.support_classes)
+
+    def weight_line(self) -> tuple[()]:
+        return ()  # trained_share averages
 
     def classifier(self, classes: ClassSet) -> Classifier:
         require_known_classes("zs_lp", self.support_classes, classes)

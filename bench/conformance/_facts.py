@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 import re
 
+import torch
 from pydantic import ValidationError
 
-from bench.conformance._check import check, ensure
+from bench.conformance._answers import ROUNDING
+from bench.conformance._check import check, ensure, ensure_equal
 from bench.conformance._subject import ANOTHER, WORLD, Subject
 from datasets_registry._registry import NAME_PATTERN
 from datasets_registry._types import EvalProtocol
-from methods._base import Family, MethodConfig, Needs, TrainableMethod, count_parameters
+from methods._base import Family, MethodConfig, Needs, TrainableMethod, cosine_logits, count_parameters
 
 CITATION_KEYS = {"title", "author", "year"}
 
@@ -82,3 +84,17 @@ def parameters_are_counted(subject: Subject) -> None:
         if isinstance(method, TrainableMethod):
             held = count_parameters(method.trainable)
             ensure(held == stated, f"`trainable` holds {held}, stated {stated}, at {case}")
+
+
+@check(
+    "Correct `zero_shot_start`: WiSE-FT averages with what these settings start from.",
+    exempt=lambda s: None if s.info.zero_shot_start is not None else "it names no settings that start as zero-shot",
+)
+def it_starts_as_the_zero_shot_model(subject: Subject) -> None:
+    """With the settings of `zero_shot_start` it is a zero-shot classifier until it is trained."""
+    config = subject.config.model_copy(update=dict(subject.info.zero_shot_start or {}))
+    method = subject.method(subject.backbone, config, torch.Generator().manual_seed(0))
+    method.prepare(subject.support())
+    image, text = WORLD.values[Needs.FEATURES], subject.backbone.encode_texts(WORLD.classes.texts())
+    zero_shot = cosine_logits(image, text, subject.backbone.logit_scale)
+    ensure_equal(subject.logits(method), zero_shot, "logits before training", tolerance=ROUNDING)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from bench.conformance._answers import ROUNDING
 from bench.conformance._check import check, ensure, ensure_equal, untrained
 from bench.conformance._subject import OTHERS, TURNED, WORLD, Subject
-from bench.training import make_optimizer, train_step
+from bench.training import train_step
 from methods._base import Family, TrainableMethod
 
 AMBIGUOUS = 0.5
@@ -55,24 +55,48 @@ def only_its_own_is_trained(subject: Subject) -> None:
 
 @check("Let every learned tensor take part in the loss, or leave it out of `trainable`.", exempt=untrained)
 def all_of_it_gets_gradients(subject: Subject) -> None:
-    """Every learned tensor gets a gradient."""
+    """Every learned tensor gets a gradient, in some stage."""
     method = _prepared(subject)
+    found: dict[str, float] = {}
+    for optimizer in subject.stages(method):
+        _differentiate(subject, method, optimizer)
+        for name, parameter in method.trainable.named_parameters():
+            if parameter.grad is not None:
+                found[name] = max(found.get(name, 0.0), float(parameter.grad.abs().sum()))
+    for name, _ in method.trainable.named_parameters():
+        ensure(name in found, f"`trainable.{name}` takes no part in the loss")
+        ensure(found[name] > 0, f"`trainable.{name}` has gradient 0")
+
+
+def _one_stage(subject: Subject) -> str | None:
+    method = subject.prepared()
+    staged = isinstance(method, TrainableMethod) and len(method.stages()) > 1
+    return None if staged else "it does not train in stages"
+
+
+@check("Detach, in each stage, what its `parameter_groups` leave out.", exempt=_one_stage)
+def a_stage_leaves_the_others_alone(subject: Subject) -> None:
+    """In each stage only what its optimiser has gets a gradient."""
+    method = _prepared(subject)
+    for stage, optimizer in enumerate(subject.stages(method)):
+        _differentiate(subject, method, optimizer)
+        given = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+        for name, parameter in method.trainable.named_parameters():
+            ensure(parameter.grad is None or id(parameter) in given, f"`trainable.{name}` has one in stage {stage}")
+
+
+def _differentiate(subject: Subject, method: TrainableMethod[Any], optimizer: torch.optim.Optimizer) -> None:
     # behind one step, since of a low-rank pair one half starts at zero and the other has no gradient then
-    train_step(method, subject.batch(labelled=True), make_optimizer(subject.recipe, method.parameter_groups()))
+    train_step(method, subject.batch(labelled=True), optimizer)
     method.trainable.zero_grad()
     torch.autograd.backward(method.loss(subject.batch(labelled=True)))
-    for name, parameter in method.trainable.named_parameters():
-        ensure(parameter.grad is not None, f"`trainable.{name}` takes no part in the loss")
-        ensure(
-            parameter.grad is not None and float(parameter.grad.abs().sum()) > 0, f"`trainable.{name}` has gradient 0"
-        )
 
 
 @check("Check the loss, its sign and the published rate: it must fall on a task that can be learned.", exempt=untrained)
 def the_loss_falls(subject: Subject) -> None:
-    """Training lowers the loss on a separable task."""
-    first, *later = subject.overfitted().losses
-    ensure(min(later) < first, f"from {first:.4g} it never fell; behind {len(later)} steps it was {later[-1]:.4g}")
+    """Training lowers the loss on a separable task, in each stage."""
+    for first, *later in subject.overfitted().losses:
+        ensure(min(later) < first, f"from {first:.4g} it never fell; behind {len(later)} steps it was {later[-1]:.4g}")
 
 
 @check(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -119,10 +119,10 @@ class _Watched(Batch):
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained instance and the loss before each of its steps."""
+    """A trained instance and, stage by stage, the loss before each of its steps."""
 
     method: TrainableMethod[Any]
-    losses: list[float]
+    losses: list[list[float]]
 
 
 class Subject:
@@ -222,12 +222,20 @@ class Subject:
             method = self.prepared(world)
             assert isinstance(method, TrainableMethod)  # only trained methods are asked
             gentle = self.recipe.model_copy(update={"lr": self.recipe.lr * GENTLE})
-            optimizer = make_optimizer(gentle, method.parameter_groups())
-            losses = [train_step(method, self.batch(world, labelled=True), optimizer) for _ in range(FULL_STEPS)]
+            losses = [
+                [train_step(method, self.batch(world, labelled=True), optimizer) for _ in range(FULL_STEPS)]
+                for optimizer in self.stages(method, gentle)
+            ]
             method.on_epoch_end(0, 1)
             method.finalise()
             self._overfitted[world] = Fitted(method, losses)
         return self._overfitted[world]
+
+    def stages(self, method: TrainableMethod[Any], recipe: Recipe | None = None) -> Iterator[torch.optim.Optimizer]:
+        """The optimiser of each of its stages, the stage begun."""
+        for stage in range(len(method.stages())):
+            method.begin_stage(stage)
+            yield make_optimizer(recipe or self.recipe, method.parameter_groups())
 
     def logits(
         self, method: Method[Any], classes: ClassSet = WORLD.classes, index: Tensor | slice = slice(None)

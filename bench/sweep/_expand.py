@@ -91,6 +91,8 @@ class _Expander:
                 f"use --protocol {EvalProtocol.FEW_SHOT}.",
                 named=item.named,
             )
+        if reason := item.info.refuses(item.config):
+            self.refusals.add(item.info.name, reason, named=item.named)
         if self.class_text is not None and item.info.learns_text and not item.info.text_teacher:
             self.refusals.add(
                 item.info.name,

@@ -77,10 +77,12 @@ def outcome(method: TrainableMethod[Any]) -> list[Tensor]:
     return [*method.trainable.state_dict().values(), *logits]
 
 
-def check_resumed_equals_undisturbed(name: str, folder: Path, recipe: Recipe, **config: Any) -> None:
+def check_resumed_equals_undisturbed(
+    name: str, folder: Path, recipe: Recipe, cuts: tuple[int, ...] = (1, 3), **config: Any
+) -> None:
     undisturbed = prepared(name, **config)
     whole = train(undisturbed, recipe)
-    for cut in (1, 3):
+    for cut in cuts:
         with pytest.raises(Cut):
             train(prepared(name, **config), recipe, at(folder), cut)
     resumed = prepared(name, **config)
@@ -94,6 +96,12 @@ def check_resumed_equals_undisturbed(name: str, folder: Path, recipe: Recipe, **
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_a_training_that_was_cut_off_ends_like_an_undisturbed_one(name: str, tmp_path: Path):
     check_resumed_equals_undisturbed(name, tmp_path, recipe_of(name))
+
+
+@pytest.mark.parametrize(("name", "cuts"), [("two_stage", (2, 3)), ("plot_pp", (4, 6))])
+def test_a_later_stage_goes_on_too(name: str, cuts: tuple[int, ...], tmp_path: Path):
+    """Cut off in its first epoch, so behind the last one of the stage before, and in a later one."""
+    check_resumed_equals_undisturbed(name, tmp_path, recipe_of(name), cuts)
 
 
 @pytest.mark.parametrize("kind", list(Optimizer))
@@ -114,7 +122,7 @@ def test_a_training_really_goes_on_where_it_was(tmp_path: Path):
         train(prepared("coop"), recipe_of("coop"), at(tmp_path), cut=2)
     method = prepared("coop")
     state = TrainingState(method, make_optimizer(recipe_of("coop"), method.parameter_groups()), torch.Generator())
-    found = at(tmp_path).load(state)
+    found = at(tmp_path).load(lambda _: state)
     assert found is not None
     assert (found.epochs, found.steps) == (2, 4)
 
@@ -126,7 +134,7 @@ def test_what_the_parts_of_a_training_have_cost_is_added_up(tmp_path: Path):
     )
     for part in (1, 2):
         checkpoint = Checkpoint(tmp_path / "r.safetensors", {}, 0, meter=lambda: (spent[0],))
-        assert (checkpoint.load(state) is None) == (part == 1)
+        assert (checkpoint.load(lambda _: state) is None) == (part == 1)
         spent[0] += 5
         checkpoint.keep(state, Progress(part, part, 0.0))
     assert checkpoint.earlier == (5.0,)
@@ -145,7 +153,7 @@ def test_the_state_of_other_code_is_not_used(tmp_path: Path):
         method := prepared("coop"), make_optimizer(recipe_of("coop"), method.parameter_groups()), torch.Generator()
     )
     before = [p.clone() for p in method.trainable.parameters()]
-    assert at(tmp_path, method="new").load(state) is None
+    assert at(tmp_path, method="new").load(lambda _: state) is None
     assert all(torch.equal(a, b) for a, b in zip(before, method.trainable.parameters(), strict=True))
 
 

@@ -9,7 +9,15 @@ import torch
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 
 from bench.errors import NonFiniteLossError
-from bench.training import epoch_batches, epochs_and_steps, fit, learning_rate, make_optimizer, step_rate
+from bench.training import (
+    epoch_batches,
+    epochs_and_steps,
+    fit,
+    learning_rate,
+    make_optimizer,
+    stage_spans,
+    step_rate,
+)
 from methods._recipe import Optimizer, Recipe, Schedule, Warmup
 from methods.text_adapter import TextAdapter, TextAdapterConfig
 
@@ -140,3 +148,83 @@ def test_hooks_are_called_in_order_and_groups_scale_the_rate() -> None:
     assert calls == [(0, 2), (1, 2), "end"]
     assert torch.equal(method.trainable.text_adapter.bias, torch.zeros(1, 64))
     assert not torch.equal(method.trainable.text_adapter.matrix, torch.eye(64))
+
+
+def lengths(recipe: Recipe, *shares: float) -> list[tuple[int, int]]:
+    return [(span.epochs, span.steps) for span in stage_spans(recipe, shares, n=10, shots=2)]
+
+
+def test_stages_end_at_their_cumulated_shares() -> None:
+    in_steps = Recipe(steps_per_shot=5, batch_size=4, drop_last=False)
+    assert lengths(in_steps, 1.0) == [(4, 10)]
+    assert lengths(in_steps, 0.6, 0.4) == [(2, 6), (2, 4)]
+    assert lengths(in_steps, 1 / 3, 1 / 3, 1 / 3) == [(1, 3), (1, 3), (2, 4)]
+    assert lengths(in_steps, 0.01, 0.99) == [(0, 0), (4, 10)]
+    in_epochs = Recipe(epochs=5, batch_size=4)
+    assert lengths(in_epochs, 1.0, 1.0) == [(5, 10), (5, 10)]
+    assert lengths(in_epochs, 0.6, 0.4) == [(3, 6), (2, 4)]
+    second = stage_spans(in_epochs, (0.6, 0.4), n=10, shots=2)[1]
+    assert (second.stage, second.first_epoch, second.first_step) == (1, 3, 6)
+
+
+class Staged(TextAdapter):
+    """The adapter's matrix first, its bias then."""
+
+    info = TextAdapter.info
+    seen: list[object]
+
+    def stages(self):
+        return (0.5, 1.0)
+
+    def begin_stage(self, stage: int) -> None:
+        self.seen.append(f"stage {stage}")
+        self.stage = stage
+
+    def parameter_groups(self):
+        adapter = self.trainable.text_adapter
+        return [{"params": [adapter.bias if self.stage else adapter.matrix]}]
+
+    def on_epoch_end(self, epoch: int, epochs: int) -> None:
+        adapter = self.trainable.text_adapter
+        self.seen.append((epoch, epochs, adapter.matrix.detach().clone(), adapter.bias.detach().clone()))
+
+
+def test_each_stage_has_its_own_parameters_schedule_and_epochs() -> None:
+    method = Staged(tiny_backbone(), TextAdapterConfig(), torch.Generator().manual_seed(0))
+    method.seen = []
+    method.prepare(support_view(tiny_backbone(), class_set("base")))
+    shown: list[int] = []
+
+    def batches_of(epoch: int):
+        shown.append(epoch)
+        return lambda i: batch_of(tiny_backbone(), images("train")[i], i // 2)
+
+    recipe = Recipe(epochs=2, batch_size=4, lr=0.1, weight_decay=0.0, momentum=0.0)
+    result = fit(method, recipe, n=10, shots=2, batches_of=batches_of, generator=torch.Generator().manual_seed(0))
+    assert (result.steps, shown) == (6, [0, 1, 2])
+    assert method.seen[0] == "stage 0"
+    assert method.seen[2] == "stage 1"
+    first, second, third = (method.seen[i] for i in (1, 3, 4))
+    assert [(e[0], e[1]) for e in (first, second, third)] == [(0, 3), (1, 3), (2, 3)]
+    assert not torch.equal(first[2], torch.eye(64)), "the first stage trains the matrix"
+    assert torch.equal(first[3], torch.zeros(1, 64)), "and not the bias"
+    assert torch.equal(first[2], third[2]), "the second stage leaves the matrix alone"
+    # the schedule begins anew: the second stage's first epoch is the warm-up again
+    assert 0 < float(second[3].abs().max()) < 0.01 * float((third[3] - second[3]).abs().max())
+
+
+def test_a_loss_that_is_not_finite_in_a_later_stage_says_where() -> None:
+    class Broken(Staged):
+        info = TextAdapter.info
+
+        def begin_stage(self, stage: int) -> None:
+            super().begin_stage(stage)
+            if stage:
+                with torch.no_grad():
+                    self.trainable.text_adapter.bias.fill_(math.nan)
+
+    method = Broken(tiny_backbone(), TextAdapterConfig(), torch.Generator().manual_seed(0))
+    method.seen = []
+    method.prepare(support_view(tiny_backbone(), class_set("base")))
+    with pytest.raises(NonFiniteLossError, match=r"became nan.*epoch 2 of 3, step 3"):
+        fit_adapter(Recipe(epochs=2, batch_size=4), method)

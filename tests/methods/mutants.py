@@ -19,6 +19,7 @@ LinearProbe: Any = METHODS.get("linear_probe")
 TaskRes: Any = METHODS.get("task_res")
 TipAdapter: Any = METHODS.get("tip_adapter")
 TipAdapterF: Any = METHODS.get("tip_adapter_f")
+TwoStage: Any = METHODS.get("two_stage")
 
 MUTANTS: dict[type[Method[Any]], str] = {}
 """Each seeded bug with the check that is meant to find it."""
@@ -350,3 +351,18 @@ class DependsOnTheHourOfTheDay(TaskRes):
         self.runs.append(1)
         with torch.no_grad():
             self.trainable.vectors.mul_(1 + 1e-4 * len(self.runs))
+
+
+@caught_by("a_stage_leaves_the_others_alone")
+class TrainsTheNormsOnWithTheRows(TwoStage):
+    def loss(self, batch: Batch) -> Tensor:
+        if not self.stage:
+            return super().loss(batch)
+        logits = self.image_features(batch) @ self.trainable.rows.T
+        return F.cross_entropy(logits, batch.labels)
+
+
+@caught_by("it_starts_as_the_zero_shot_model")
+class StartsAwayFromTheTexts(TaskRes):
+    def start(self) -> Tensor:
+        return 0.1 * torch.ones_like(self.base)

@@ -15,7 +15,20 @@ from datasets_registry._types import EvalProtocol
 from methods import METHODS, Needs, get_method
 from methods.apex import APEX, APEXConfig
 
-HOSTS = ("coop", "kgcoop", "prograd", "tcp", "ivlp", "maple", "promptsrc", "clip_lora", "clip_adapter", "vpt")
+HOSTS = (
+    "clip_fit",
+    "two_stage",
+    "coop",
+    "kgcoop",
+    "prograd",
+    "tcp",
+    "ivlp",
+    "maple",
+    "promptsrc",
+    "clip_lora",
+    "clip_adapter",
+    "vpt",
+)
 
 
 def prepared(name: str, **config: Any) -> Any:
@@ -68,7 +81,9 @@ def test_the_facts_are_the_hosts_with_two_more_settings() -> None:
 
 @pytest.mark.parametrize("host", ["zero_shot", "cocoop", "tip_adapter", "apex"])
 def test_methods_without_features_of_their_own_are_refused(host: str) -> None:
-    with pytest.raises(BenchError, match=f"apex_on cannot blend '{host}'.*choose one of .*maple"):
+    with pytest.raises(
+        BenchError, match=f"apex_on cannot be put around '{host}', which has no pair.*choose one of .*maple"
+    ):
         get_method(f"apex_on:{host}")
 
 

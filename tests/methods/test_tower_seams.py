@@ -10,14 +10,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 from parity_kit import class_set, images, tiny_backbone
-from torch import Tensor
+from torch import Tensor, nn
 
 from datasets_registry._errors import BenchError
 from methods._backbone import Backbone
 from methods._backbone_names import TINY_CONFIG, BackboneSpec
 from methods._blocks import BlockView, is_standard
 from methods._prompts import TextPrompts, frozen_prompts, overwrite_leading
-from methods._vision import image_views, run_image_tower
+from methods._vision import image_views, outer_norms, run_image_tower
 from methods._weights import build_model
 
 SMALL_COCA = {
@@ -212,6 +212,38 @@ def test_exchanged_blocks_equal_a_model_with_those_weights() -> None:
         )
 
 
+def moved(norm: nn.Module) -> nn.Module:
+    other = copy.deepcopy(norm)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(5)))
+    return other
+
+
+@pytest.mark.parametrize("config", [TINY_CONFIG, SMALL_COCA], ids=["vit", "coca"])
+def test_exchanged_outer_norms_equal_a_model_with_those(config: dict) -> None:
+    backbone = backbone_of(config)
+    before = {name: value.clone() for name, value in backbone.model.state_dict().items()}
+    norms = outer_norms(backbone.image_tower)
+    first, last = moved(norms[0]), moved(norms[1])
+    end = moved(backbone.text_tower.final_norm)
+    model = copy.deepcopy(backbone.model)
+    model.visual.ln_pre, model.visual.ln_post = first, last
+    getattr(model, "text", model).ln_final = end
+    merged = Backbone(backbone.spec, model)
+    pixels, prompts = torch.randn(2, 3, 32, 32), frozen_prompts(backbone.tokenized(["a red square", "a bird"]))
+    visual = [torch.randn(2, backbone.vision_width)]
+    with torch.no_grad():
+        for given in ((), visual):
+            ours = backbone.encode_image(pixels, prompts=given, norms=(first, last))
+            torch.testing.assert_close(ours, merged.encode_image(pixels, prompts=given))
+            assert not torch.allclose(ours, backbone.encode_image(pixels, prompts=given), atol=1e-2)
+        ours = backbone.encode_prompts(prompts, norm=end)
+        torch.testing.assert_close(ours, merged.encode_prompts(prompts))
+        assert not torch.allclose(ours, backbone.encode_prompts(prompts), atol=1e-2)
+    assert all(torch.equal(value, before[name]) for name, value in backbone.model.state_dict().items())
+
+
 def test_what_stands_beside_a_block_joins_the_residual_stream() -> None:
     backbone = tiny_backbone()
     view, x = backbone.text_tower.views[0], torch.randn(2, 7, 64)
@@ -227,6 +259,10 @@ def test_blocks_that_cannot_be_taken_apart_are_refused() -> None:
     assert not any(is_standard(block) for block in backbone.image_tower.blocks)
     with pytest.raises(BenchError, match="cannot be taken apart; choose a CLIP"):
         image_views(backbone.image_tower)
+    with pytest.raises(BenchError, match="cannot be taken apart; choose a CLIP"):
+        outer_norms(backbone.image_tower)
+    with pytest.raises(BenchError, match="cannot be taken apart; choose a CLIP"):
+        backbone.encode_image(torch.zeros(1, 3, 224, 224), norms=(nn.Identity(), nn.Identity()))
 
 
 @pytest.mark.parametrize("config", [TINY_CONFIG, SMALL_COCA, SMALL_EVA], ids=["vit", "coca", "eva"])

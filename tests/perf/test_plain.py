@@ -32,8 +32,10 @@ def outcome(name: str, backbone: Backbone) -> list[Tensor]:
     method, found = prepared(name, backbone), []
     if isinstance(method, TrainableMethod):
         batch = batch_of(tiny_backbone(), images("train")[:6], torch.arange(6) // 2)
-        found.append(method.backward(batch).detach())
-        found += [p.grad for p in method.trainable.parameters() if p.grad is not None]
+        for stage in range(len(method.stages())):
+            method.begin_stage(stage)
+            found.append(method.backward(batch).detach())
+            found += [p.grad for p in method.trainable.parameters() if p.grad is not None]
     if method.info.needs_validation:
         method.calibrate(support_view(backbone, CLASSES, "test"))
     test = batch_of(tiny_backbone(), images("test")[:4], None)

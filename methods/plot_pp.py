@@ -1,0 +1,172 @@
+"""PLOT++: several text prompts and several visual prompts, matched by optimal transport.
+
+Chen et al., "PLOT: Prompt Learning with Optimal Transport for Vision-Language Models", ICLR 2023; its form for vision
+transformers. Official files: CHENGY12/PLOT `plot-pp/trainers/plotpp.py`, `plot-pp/clip/model.py`, `plot-pp/train.py`.
+Each of M visual prompts enters the image tower on its own and gives an image feature at the class token (no patch
+tokens are matched, unlike in PLOT on a ResNet); each of N text prompts gives a text feature a class. Logits are
+`scale * sum(T * cos)`, T the entropic plan between an image's M and a class's N features. Two stages, each a whole
+training of the recipe's length:
+
+    visual prompts alone, texts at their words:   logits + scale * cos(mean image feature, mean text feature)
+    both together:                                logits, as at test
+
+The official first stage is that of seed 1 for all seeds; here every run trains its own. Its stopping rule looks at a
+whole batch, ours at each pair. For ImageNet it starts a four-vector prompt from the three words `this is a`, which
+overwrites the first token of each class name; here it starts from the words of the other general datasets.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from datasets_registry._types import ClassSet, EvalProtocol
+from methods._base import (
+    Batch,
+    Classifier,
+    Family,
+    MethodConfig,
+    MethodInfo,
+    Needs,
+    SupportView,
+    TrainableMethod,
+    cosine_logits,
+)
+from methods._composed import GENERIC_TEMPLATE
+from methods._parts import normal, word_vectors
+from methods._prompts import overwrite_leading
+from methods._recipe import Recipe
+from methods._registry import register_method
+from methods._templates import PLOT_WORDINGS
+from methods._transport import transported_cosine
+
+
+class PLOTPPConfig(MethodConfig):
+    """The prompts and the transport between their features."""
+
+    n_text: int = Field(4, ge=1, description="text prompts; 4, PLOT++ scripts")
+    n_image: int = Field(4, ge=1, description="visual prompts; 4, its README")
+    n_ctx: int = Field(4, ge=1, le=70, description="vectors of a text prompt; 4. With `worded_init`: the words, 4 to 6")
+    n_visual: int = Field(2, ge=1, description="tokens of a visual prompt; 2, PLOT++ scripts")
+    worded_init: bool = Field(True, description="text prompts start at the dataset's published words, or N(0, 0.02)")
+    eps: float = Field(0.1, gt=0, description="entropy of the transport; 0.1, plotpp.py")
+    iterations: int = Field(100, ge=1, description="of Sinkhorn, at most; 100, plotpp.py")
+    tolerance: float = Field(0.01, ge=0, description="of its row scaling, where it stops; 0.01, plotpp.py")
+
+    @model_validator(mode="after")
+    def _words_suffice(self) -> PLOTPPConfig:
+        if self.worded_init and self.n_text > len(PLOT_WORDINGS[GENERIC_TEMPLATE]):
+            raise ValueError("there are words for 4 text prompts; set n_text to at most 4, or worded_init=false.")
+        return self
+
+
+class PromptSets(nn.Module):
+    """The text prompts `(n_text, n_ctx, width)` and the visual prompts `(n_image, n_visual, width)`."""
+
+    def __init__(self, text: Tensor, image: Tensor) -> None:
+        super().__init__()
+        self.text, self.image = nn.Parameter(text), nn.Parameter(image)
+
+
+RECIPE = Recipe(
+    source="PLOT++ configs/trainers/PLOTPP/vit.yaml, train.py (epochs of each stage); printed for few-shot, reused for "
+    "base-to-new",
+    epochs=200,
+    epochs_by_shots={1: 50, 2: 100, 4: 100, 8: 200, 16: 200},
+)
+IMAGENET = Recipe(source="PLOT++ train.py, epochs of each stage on ImageNet", epochs=50)
+
+
+@register_method
+class PLOTPP(TrainableMethod[PLOTPPConfig]):
+    """`scale * sum(T * cos)` over an image's and a class's features."""
+
+    info: ClassVar[MethodInfo] = MethodInfo(
+        name="plot_pp",
+        title="PLOT++",
+        family=Family.MULTIMODAL_PROMPT,
+        summary="Several text prompts and visual prompts, their features matched by optimal transport.",
+        citation="""@inproceedings{chen2023plot,
+  title = {PLOT: Prompt Learning with Optimal Transport for Vision-Language Models},
+  author = {Chen, Guangyi and Yao, Weiran and Song, Xiangchen and Li, Xinyue and Rao, Yongming and Zhang, Kun},
+  booktitle = {ICLR},
+  year = {2023}
+}""",
+        config=PLOTPPConfig,
+        needs=frozenset({Needs.PIXELS}),
+        open_vocabulary=True,
+        learns_text=True,
+        vision_transformer=True,
+        parameter_count=lambda b, c, n: c.n_text * c.n_ctx * b.text_width + c.n_image * c.n_visual * b.vision_width,
+        recipes={
+            EvalProtocol.FEW_SHOT: RECIPE,
+            EvalProtocol.BASE_TO_NEW: RECIPE,
+            EvalProtocol.CROSS_DATASET: IMAGENET,
+            EvalProtocol.DOMAIN_GENERALIZATION: IMAGENET,
+        },
+    )
+
+    trainable: PromptSets
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        c, b = self.config, self.backbone
+        if c.worded_init:
+            words = PLOT_WORDINGS.get(support.classes.template, PLOT_WORDINGS[GENERIC_TEMPLATE])
+            self.wordings = list(words[: c.n_text])
+            text = torch.stack([word_vectors(each, b, len(words[0].split())) for each in self.wordings])
+        else:
+            self.wordings = [" ".join(["X"] * c.n_ctx)] * c.n_text
+            text = normal((c.n_text, c.n_ctx, b.text_width), self.generator)
+        image = normal((c.n_image, c.n_visual, b.vision_width), self.generator)
+        self.trainable = PromptSets(text, image).to(b.device)
+        self.begin_stage(0)
+
+    def stages(self) -> tuple[float, ...]:
+        return (1.0, 1.0)
+
+    def begin_stage(self, stage: int) -> None:
+        self.stage = stage
+        with torch.no_grad():  # the first stage leaves the texts as they are: once is enough
+            self.words_alone = None if stage else self.text_sets(self.support_classes)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        part = self.trainable
+        return [{"params": [part.text, part.image] if self.stage else [part.image]}]
+
+    def text_sets(self, classes: ClassSet) -> Float[Tensor, "n_text n_cls dim"]:
+        """Features of each class under each text prompt, unnormalised."""
+        texts = [self.backbone.tokenized(classes.texts(words + " {}.")) for words in self.wordings]
+        prompts = [overwrite_leading(each, ctx) for each, ctx in zip(texts, self.trainable.text, strict=True)]
+        return torch.stack([self.backbone.encode_prompts(each) for each in prompts])
+
+    def image_sets(self, batch: Batch) -> Float[Tensor, "n_image batch dim"]:
+        """Features of each image under each visual prompt, unnormalised."""
+        return torch.stack([self.backbone.encode_image(batch.pixels, prompts=[each]) for each in self.trainable.image])
+
+    def classifier(self, classes: ClassSet) -> Classifier:
+        texts = self.text_sets(classes)
+        return lambda batch: self.transported(self.image_sets(batch), texts)
+
+    def train_classifier(self) -> Classifier:
+        if (texts := self.words_alone) is None:
+            return self.classifier(self.support_classes)
+        pooled = texts.mean(dim=0)
+
+        def classify(batch: Batch) -> Tensor:
+            images = self.image_sets(batch)
+            plain = cosine_logits(images.mean(dim=0), pooled, self.backbone.logit_scale)
+            return self.transported(images, texts) + plain
+
+        return classify
+
+    def transported(self, images: Tensor, texts: Tensor) -> Float[Tensor, "batch n_cls"]:
+        """Logits of the transport between both sets of features."""
+        c = self.config
+        return self.backbone.logit_scale * transported_cosine(
+            images, texts, eps=c.eps, iterations=c.iterations, tolerance=c.tolerance
+        )

@@ -1,0 +1,100 @@
+"""WiSE-FT around another method: `wise_ft_on:clip_lora`, `wise_ft_on:prolip`; `wise_ft_on` alone is CLIPFit's.
+
+Wortsman et al., "Robust Fine-Tuning of Zero-Shot Models", CVPR 2022. The host is trained with its own settings. Then
+its tensors are moved back on the straight line to where they started:
+
+    trained_share * trained + (1 - trained_share) * initial
+
+with 0.5, which the paper recommends where nothing is known about the target. The line has to begin at the zero-shot
+model: a host that starts from random prompts or layers is refused, and one for which that is a matter of settings gets
+those (`wise_ft_on:coop` starts at `a photo of a`, few-shot too). Of a low-rank change one factor moves, so that the
+weights themselves lie on the line. ZS-LP and cross-modal adaptation have this average as a setting of the same name;
+around them it is that setting, with the wrapper's default.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, ClassVar
+
+import torch
+from pydantic import Field
+
+from datasets_registry._errors import BenchError
+from methods._base import Family, Method, MethodInfo, SupportView, TrainableMethod
+from methods._registry import register_method
+from methods._wrapper import register_wrapper, wrapped_info
+from methods.clip_fit import CLIPFit
+
+CITATION = """@inproceedings{wortsman2022wiseft,
+  title = {Robust Fine-Tuning of Zero-Shot Models},
+  author = {Wortsman, Mitchell and Ilharco, Gabriel and Kim, Jong Wook and Li, Mike and Kornblith, Simon and others},
+  booktitle = {CVPR},
+  year = {2022}
+}"""
+SETTING = "trained_share"
+"""Here and in the hosts that average by themselves."""
+
+
+class Interpolated(TrainableMethod[Any]):
+    """Stands in front of a host in a class's bases and moves what it learned back towards its start."""
+
+    def prepare(self, support: SupportView) -> None:
+        if reason := self.info.refuses(self.config):
+            raise BenchError(f"{self.info.name}: {reason}")
+        super().prepare(support)
+        self._start = [(parameter, parameter.detach().clone()) for parameter in self.weight_line()]
+
+    def finalise(self) -> None:
+        super().finalise()
+        with torch.no_grad():
+            for parameter, start in self._start:
+                parameter.lerp_(start, 1 - self.config.trained_share)
+
+
+def refusal(host: MethodInfo, config: Any) -> str | None:
+    """Why the host with these settings does not begin at the zero-shot model, and what to set."""
+    start = host.zero_shot_start or {}
+    wrong = {key: value for key, value in start.items() if getattr(config, key) != value}
+    if not wrong:
+        return None
+    needed = ", ".join(f"{key}={value!r}" for key, value in wrong.items())
+    return f"{host.title} begins at the zero-shot model only with {needed}; there is nothing to average with otherwise."
+
+
+def info_on(host: MethodInfo, name: str) -> MethodInfo:
+    """The facts of the average with that host's start: the host's, with one setting more."""
+    share = Field(0.5, ge=0, le=1, description="share of the trained weights, the rest initial; 0.5, WiSE-FT section 4")
+    start = host.zero_shot_start or {}
+    protocols = {*host.recipes, *host.config_by_protocol}
+    return wrapped_info(
+        host,
+        name,
+        title=f"{host.title} + WiSE-FT",
+        summary=f"{host.title}, its trained weights averaged with those it started from.",
+        citation=CITATION,
+        settings={SETTING: (float, share)},
+        config_by_protocol={key: {**host.config_by_protocol.get(key, {}), **start} for key in protocols},
+        refuses=partial(refusal, host),
+    )
+
+
+def why_not(host: type[Method[Any]]) -> str | None:
+    """Why a method cannot be averaged with its start, as the end of a sentence about it."""
+    if not issubclass(host, TrainableMethod):
+        return "trains no weights"
+    if host.info.family is Family.ENSEMBLE:
+        return "is an ensemble already"
+    if host.info.zero_shot_start is None:
+        return "does not start as the zero-shot model, so that there is nothing to average its weights with"
+    return None
+
+
+@register_method
+class WiSEFTOn(Interpolated, CLIPFit):
+    """The average around CLIPFit."""
+
+    info: ClassVar[MethodInfo] = info_on(CLIPFit.info, "wise_ft_on")
+
+
+register_wrapper("wise_ft_on", Interpolated, info_on, why_not)
