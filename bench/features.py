@@ -25,6 +25,7 @@ from torch import Tensor
 
 from bench.atomic import write_atomically
 from bench.errors import CacheError
+from bench.prefetch import ahead
 from methods._backbone import Backbone
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class FeatureStore:
             self._read([addresses[i] for i in missing])
             missing = self._missing(addresses)
         if missing:
-            computed = torch.cat([self._encode(pixels(chunk)) for chunk in _chunks(missing, ENCODE_BATCH)])
+            computed = torch.cat([self._encode(some) for some in ahead(_chunks(missing, ENCODE_BATCH), pixels)])
             fresh = [addresses[i] for i in missing]
             self._rows.update(zip(fresh, computed, strict=True))
             if self.folder is not None:

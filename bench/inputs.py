@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property, partial
+from threading import Lock
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor
 
 from bench.features import FeatureStore, address
 from bench.hidden_states import HiddenStates
+from bench.prefetch import ahead, side_by_side
 from bench.views import CENTER_VIEW, View, render, to_pixels, view_params
 from datasets_registry._feature_bundle import FeatureRows
 from datasets_registry._types import Images, Sample
@@ -24,27 +27,31 @@ RENDERED_BYTES = 256 * 2**20
 
 
 class RenderedViews:
-    """Pixels of image views as bytes, kept while there is room."""
+    """Pixels of image views as bytes, kept while there is room; for any number of threads."""
 
     def __init__(self, limit: int = RENDERED_BYTES) -> None:
         self._limit = limit
         self._held = 0
+        self._turn = Lock()
         self._views: OrderedDict[tuple[str, str, int], NDArray[np.uint8]] = OrderedDict()
 
     def get(self, images: Images, key: str, view: View, size: int) -> NDArray[np.uint8]:
         """One image under one view, `(size, size, 3)`."""
         digest = images.digest(key)
         place = (digest, view.key, size)
-        if place in self._views:
-            self._views.move_to_end(place)
-            return self._views[place]
+        with self._turn:
+            if place in self._views:
+                self._views.move_to_end(place)
+                return self._views[place]
         image = images.load(key)
         rendered = render(image, view_params(digest, view, image.size), size)
-        self._views[place] = rendered
-        self._held += rendered.nbytes
-        while self._held > self._limit and len(self._views) > 1:
-            _, dropped = self._views.popitem(last=False)
-            self._held -= dropped.nbytes
+        with self._turn:
+            if place not in self._views:  # another thread may have been quicker
+                self._views[place] = rendered
+                self._held += rendered.nbytes
+            while self._held > self._limit and len(self._views) > 1:
+                _, dropped = self._views.popitem(last=False)
+                self._held -= dropped.nbytes
         return rendered
 
 
@@ -68,8 +75,17 @@ class Inputs:
     def pixels(self, images: Images, samples: Sequence[Sample], view: View) -> Tensor:
         """Preprocessed pixels `(n, 3, size, size)` on the backbone's device."""
         size = self.backbone.image_size
-        stack = np.stack([self._rendered.get(images, s.key, view, size) for s in samples])
-        return to_pixels(stack, self.backbone.mean, self.backbone.std).to(self.backbone.device)
+        stack = np.stack(side_by_side(samples, lambda s: self._rendered.get(images, s.key, view, size), self._decoders))
+        pixels = to_pixels(stack, self.backbone.mean, self.backbone.std)
+        if self.backbone.device.type == "cuda":
+            return pixels.pin_memory().to(self.backbone.device, non_blocking=True)
+        return pixels
+
+    @cached_property
+    def _decoders(self) -> ThreadPoolExecutor | None:
+        """As many threads as this process may use; None where that is one."""
+        threads = torch.get_num_threads()
+        return ThreadPoolExecutor(threads, thread_name_prefix="decode") if threads > 1 else None
 
     def features(self, images: Images, samples: Sequence[Sample], view: View) -> Tensor:
         """Frozen features `(n, dim)`, unnormalised, on the backbone's device; imported ones have one view only."""
@@ -154,10 +170,11 @@ class Inputs:
     def evaluation_batches(
         self, images: Images, samples: Sequence[Sample], needs: frozenset[Needs], size: int
     ) -> Iterator[Batch]:
-        """Unlabelled centre views in order, `size` at a time."""
-        for i in range(0, len(samples), size):
-            chosen = samples[i : i + size]
-            yield Batch(
+        """Unlabelled centre views in order, `size` at a time; pixels are decoded while earlier batches are scored."""
+
+        def batch(start: int) -> Batch:
+            chosen = samples[start : start + size]
+            return Batch(
                 None,
                 features=partial(self.features, images, chosen, CENTER_VIEW),
                 pooled=partial(self.pooled, images, chosen, CENTER_VIEW),
@@ -165,3 +182,9 @@ class Inputs:
                 hidden=partial(self.hidden, images, chosen, CENTER_VIEW),
                 needs=needs,
             )
+
+        starts = range(0, len(samples), size)
+        if Needs.PIXELS in needs:
+            yield from ahead(starts, lambda start: batch(start).load(Needs.PIXELS))
+        else:
+            yield from map(batch, starts)

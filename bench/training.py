@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any
 
 import torch
@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from bench.checkpoint import Checkpoint, Progress, TrainingState
 from bench.errors import NonFiniteLossError
-from methods._base import Batch, TrainableMethod
+from bench.prefetch import ahead
+from methods._base import Batch, Needs, TrainableMethod
 from methods._recipe import Optimizer, Recipe, Schedule, Warmup
 
 ParameterGroups = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
@@ -206,19 +207,27 @@ def fit(
     first, steps, loss = (before.epochs, before.steps, before.loss) if before else (0, 0, math.nan)
     for epoch in range(first, stages.epochs):
         span, state = stages.at(epoch)
-        make_batch = batches_of(epoch)
-        for indices in epoch_batches(n, recipe.batch_size, generator, drop_last=recipe.drop_last):
-            if steps == span.first_step + span.steps:
-                break
+        order = epoch_batches(n, recipe.batch_size, generator, drop_last=recipe.drop_last)
+        left = span.first_step + span.steps - steps
+        for batch in _batches(batches_of(epoch), list(islice(order, left)), method.info.needs):
             _set_rate(state.optimizer, _rate(recipe, span, epoch, steps))
             with _located(f"epoch {epoch + 1} of {stages.epochs}, step {steps + 1}"):
-                loss = train_step(method, make_batch(indices), state.optimizer)
+                loss = train_step(method, batch, state.optimizer)
             steps += 1
         method.on_epoch_end(epoch, stages.epochs)
         if checkpoint:
             checkpoint.keep(state, Progress(epoch + 1, steps, loss))
     method.finalise()
     return FitResult(steps, loss)
+
+
+def _batches(
+    make_batch: Callable[[Tensor], Batch], order: Sequence[Tensor], needs: frozenset[Needs]
+) -> Iterator[Batch]:
+    """The batches of an epoch; pixels are decoded while earlier batches are trained on."""
+    if Needs.PIXELS not in needs:
+        return map(make_batch, order)
+    return ahead(order, lambda indices: make_batch(indices).load(Needs.PIXELS))
 
 
 @contextmanager

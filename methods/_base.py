@@ -110,6 +110,11 @@ class Batch:
             self._values[need] = self._sources[need]()
         return self._values[need]
 
+    def load(self, need: Needs) -> Batch:
+        """Compute one of the things declared now rather than on first use, and give the batch itself."""
+        self._get(need)
+        return self
+
     @property
     def labels(self) -> Int[Tensor, " batch"]:
         """Class indices within the support classes. Raises UndeclaredNeedError at evaluation."""

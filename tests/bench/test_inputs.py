@@ -1,0 +1,119 @@
+"""From samples to batches: pixels are the same however many threads decode them, and are decoded ahead of their use."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from parity_kit import tiny_backbone
+from PIL import Image
+
+from bench.features import FeatureStore
+from bench.inputs import Inputs, RenderedViews
+from bench.views import CENTER_VIEW, View, ViewKind
+from datasets_registry._errors import DataError
+from datasets_registry._types import Sample
+from methods._base import Needs
+
+CROP = View(ViewKind.CROP, (0.2, 1.0), seed=1, index=3)
+
+
+class Drawn:
+    """Images of noise, and which threads asked for them; image 7 can be torn."""
+
+    def __init__(self, torn: int | None = None) -> None:
+        self.torn = torn
+        self.threads: set[str] = set()
+        self.loaded: list[str] = []
+
+    def load(self, key: str) -> Image.Image:
+        self.threads.add(threading.current_thread().name.partition("_")[0])
+        self.loaded.append(key)
+        if int(key) == self.torn:
+            raise DataError(f"Image {key} is torn.")
+        noise = np.random.default_rng(int(key)).integers(0, 255, size=(40 + int(key), 50, 3), dtype=np.uint8)
+        return Image.fromarray(noise)
+
+    def digest(self, key: str) -> str:
+        return f"digest-{key}"
+
+
+SAMPLES = tuple(Sample(str(i), i % 3) for i in range(20))
+
+
+@pytest.fixture
+def threads(request: pytest.FixtureRequest):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def inputs() -> Inputs:
+    return Inputs(tiny_backbone(), FeatureStore(tiny_backbone(), None))
+
+
+def one_by_one(view: View) -> torch.Tensor:
+    return torch.cat([inputs().pixels(Drawn(), [sample], view) for sample in SAMPLES])
+
+
+@pytest.mark.parametrize("threads", [1, 4], indirect=True)
+@pytest.mark.parametrize("view", [CENTER_VIEW, CROP], ids=["center", "crop"])
+def test_pixels_do_not_depend_on_the_threads(threads: int, view: View):
+    images = Drawn()
+    assert torch.equal(inputs().pixels(images, SAMPLES, view), one_by_one(view))
+    assert images.threads == ({"MainThread"} if threads == 1 else {"decode"})
+
+
+def test_pixels_of_evaluation_are_decoded_ahead_and_in_order():
+    images = Drawn()
+    batches = inputs().evaluation_batches(images, SAMPLES, frozenset({Needs.PIXELS}), 6)
+    assert torch.equal(torch.cat([batch.pixels for batch in batches]), one_by_one(CENTER_VIEW))
+    assert images.loaded == [sample.key for sample in SAMPLES]
+    assert images.threads == {"prefetch"}
+
+
+def test_nothing_is_decoded_for_a_method_that_needs_features_only():
+    images, shared = Drawn(), inputs()
+    list(shared.evaluation_batches(images, SAMPLES, frozenset({Needs.FEATURES}), 6))
+    assert images.loaded == []
+
+
+def test_features_are_those_of_pixels_that_were_decoded_ahead():
+    images = Drawn()
+    many = SAMPLES + tuple(Sample(str(i), 0) for i in range(20, 75))  # more than one pass
+    features = inputs().features(images, many, CENTER_VIEW)
+    assert images.loaded == [sample.key for sample in many]
+    alone = inputs().features(Drawn(), [many[40]], CENTER_VIEW)
+    assert torch.equal(features[40], alone[0])
+
+
+@pytest.mark.parametrize("threads", [1, 4], indirect=True)
+def test_a_torn_image_is_an_error_where_it_is_used(threads: int):
+    images = Drawn(torn=7)
+    batches = inputs().evaluation_batches(images, SAMPLES, frozenset({Needs.PIXELS}), 6)
+    assert next(batches).pixels.shape[0] == 6
+    with pytest.raises(DataError, match="Image 7 is torn"):
+        next(batches)
+
+
+def test_rendered_views_are_kept_while_there_is_room_whatever_the_threads():
+    views = RenderedViews(limit=10 * 32 * 32 * 3)
+    images = Drawn()
+
+    def ask() -> None:
+        for sample in SAMPLES:
+            assert views.get(images, sample.key, CENTER_VIEW, 32).shape == (32, 32, 3)
+
+    workers = [threading.Thread(target=ask) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    before = len(images.loaded)
+    views.get(images, SAMPLES[-1].key, CENTER_VIEW, 32)
+    assert len(images.loaded) == before
+    views.get(images, SAMPLES[0].key, CENTER_VIEW, 32)
+    assert len(images.loaded) == before + 1
