@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import parity_record
 import pytest
 import torch
 from parity_kit import (
@@ -83,6 +84,7 @@ def test_zero_shot(name: str) -> None:
         with torch.no_grad():
             logits = method.classifier(classes)(batch_of(backbone, images("test"), None))
         torch.testing.assert_close(logits, case.tensors[key], atol=5e-5, rtol=0)
+        parity_record.note("zero_shot", logits, case.tensors[key])
     assert any(k.startswith("logits") for k in case.tensors)
 
 

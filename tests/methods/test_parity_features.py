@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import parity_record
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -83,11 +84,11 @@ def test_tip_adapter(name: str) -> None:
         if key.startswith("test_logits_beta"):
             method.cache.alpha.fill_(float(alpha))
             method.cache.beta.fill_(float(beta))
-            case.assert_close(logits_on_test(method, case, "{}"), f"tip/{key}", "tip")
+            case.assert_logits(method, logits_on_test(method, case, "{}"), f"tip/{key}", "tip")
     method.calibrate(tip_support(case))
     found = {"beta": float(method.cache.beta), "alpha": float(method.cache.alpha)}
     assert found == pytest.approx(case.config["tip_searched"])
-    case.assert_close(logits_on_test(method, case, "{}"), "tip/test_logits_searched_hp", "tip")
+    case.assert_logits(method, logits_on_test(method, case, "{}"), "tip/test_logits_searched_hp", "tip")
 
 
 @pytest.mark.parametrize("name", case_names("tip_adapter"))
@@ -101,7 +102,7 @@ def test_tip_adapter_f(name: str) -> None:
     assert found == pytest.approx(case.config["tip_f_searched"])
     which = case.config["train_classes"]
     key = f"logits_after_searched_hp/{which}"
-    case.assert_close(logits_on_test(method, case, "{}"), key, key)
+    case.assert_logits(method, logits_on_test(method, case, "{}"), key, key)
 
 
 @pytest.mark.parametrize("name", case_names("taskres"))
@@ -176,6 +177,7 @@ def test_linear_probe(name: str) -> None:
     ours = logits_on_test(method, case, "{}").double()
     recorded = case.tensors["decision_test"]
     torch.testing.assert_close(ours, recorded.double(), atol=1e-2 * float(recorded.abs().max()), rtol=0)
+    parity_record.note("linear_probe", ours, recorded.double())
     torch.testing.assert_close(ours.softmax(dim=1), case.tensors["proba_test"].double(), atol=2e-3, rtol=0)
 
 
