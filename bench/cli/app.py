@@ -21,7 +21,7 @@ from bench.cli.doctor import doctor
 from bench.cli.export import export
 from bench.cli.features import features_app
 from bench.cli.leaderboard import leaderboard
-from bench.cli.methods import methods
+from bench.cli.methods import methods_app
 from bench.cli.published import published
 from bench.cli.report import report
 from bench.cli.results import results_app
@@ -66,7 +66,6 @@ for command in (
     claims,
     published,
     export,
-    methods,
     backbones,
     show,
     verify,
@@ -75,6 +74,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(datasets_app, name="datasets")
+app.add_typer(methods_app, name="methods")
 app.add_typer(results_app, name="results")
 app.add_typer(features_app, name="features")
 app.add_typer(cache_app, name="cache")

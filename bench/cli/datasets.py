@@ -4,32 +4,18 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from bench.cli import _options as opt
+from bench.cli._groups import SHOW, ShowsByDefault
 from bench.cli.datasets_add import add
 from bench.cli.datasets_check import check
 from bench.cli.datasets_fetch import fetch
 
-SHOW = "show"
-
-
-class _ShowsByDefault(TyperGroup):
-    """`datasets` and `datasets NAME` mean `datasets show` and `datasets show NAME`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        # Any: typer's context is click's or, from 0.29 on, one of its own
-        asks_for_help = bool(args) and args[0] in ctx.help_option_names
-        if not asks_for_help and not (args and args[0] in self.commands):
-            args = [SHOW, *args]
-        return super().parse_args(ctx, args)
-
-
 datasets_app = typer.Typer(
-    cls=_ShowsByDefault,
+    cls=ShowsByDefault,
     help="List the datasets, or read one (`etl-bench datasets NAME`) and show its facts.",
 )
 

@@ -1,34 +1,74 @@
-"""`etl-bench methods`: the catalogue of methods, and the settings of one."""
+"""`etl-bench methods`: the catalogue of methods, the card of one, and the beginning of a new one."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli import _options as opt
+from bench.cli._groups import SHOW, ShowsByDefault
 
 if TYPE_CHECKING:
     from methods import MethodInfo
 
+methods_app = typer.Typer(
+    cls=ShowsByDefault,
+    help="List the methods, show the card of one (`etl-bench methods NAME`), or begin a new one.",
+)
 
-def methods(
-    name: Annotated[str | None, typer.Argument(help="Show this method's settings, recipes and citation.")] = None,
+
+@methods_app.command(SHOW)
+def show(
+    name: Annotated[str | None, typer.Argument(help="Show this method's card.")] = None,
+    backbone: Annotated[
+        str, typer.Option("-b", "--backbone", help="Backbone on which parameters are counted; no weights are needed.")
+    ] = opt.DEMO_BACKBONE,
+    classes: Annotated[int, typer.Option("--classes", min=2, help="Classes for which they are counted.")] = 10,
+    shots: Annotated[int, typer.Option("--shots", min=1, help="Images a class for which they are counted.")] = 16,
     as_json: opt.AsJson = False,
 ) -> None:
-    """List the methods, or show one with everything that --set can change."""
+    """List the methods, or show one: what it trains, everything that --set can change, sources, parity, citation.
+
+    Example: etl-bench methods show coop --backbone ViT-B-16.openai --classes 100
+    """
     from bench.cli._print import print_facts, print_rows
     from methods import get_method, list_methods
 
     if name is None:
-        print_rows(
-            [_summary(info) for info in list_methods()],
-            ["name", "title", "family", "trained", "new_classes", "summary"],
-            as_json=as_json,
-        )
+        columns = ["name", "title", "family", "trained", "new_classes", "summary"]
+        print_rows([_summary(info) for info in list_methods()], columns, as_json=as_json)
         return
-    info = get_method(name).info
-    print_facts(_summary(info) | _details(info), as_json=as_json)
+    method = get_method(name)
+    from bench.method_card import method_card
+    from methods._backbone_names import parse_backbone
+
+    card = method_card(method, parse_backbone(backbone), n_classes=classes, shots=shots)
+    print_facts(_summary(method.info) | card, as_json=as_json)
+
+
+@methods_app.command("new")
+def new(
+    name: Annotated[str, typer.Argument(help="Its id: lower-case letters, digits and underscores.")],
+    family: Annotated[
+        str, typer.Option("--family", help="What it learns: 'text prompt', 'cache', 'classifier' ...; see `methods`.")
+    ] = "feature adapter",
+) -> None:
+    """Begin a method: its file, its test and a changelog line in a checkout; elsewhere a package of its own.
+
+    What is written passes `etl-bench check NAME` as it is; the places to edit are marked EDIT.
+    """
+    from bench.cli._print import print_line
+    from bench.scaffold import scaffold
+    from methods import Family
+
+    written = scaffold(name, opt.parse_choice(Family, family, "--family"), Path.cwd())
+    for path in written.files:
+        print_line(str(path.relative_to(Path.cwd())))
+    if written.install is not None:
+        print_line(f"next: pip install --editable {written.install.relative_to(Path.cwd())}")
+    print_line(f"next: edit what is marked EDIT, then `etl-bench check {name}`")
 
 
 def _summary(info: MethodInfo) -> dict[str, object]:
@@ -40,22 +80,3 @@ def _summary(info: MethodInfo) -> dict[str, object]:
         "new_classes": info.open_vocabulary,
         "summary": info.summary,
     }
-
-
-def _details(info: MethodInfo) -> dict[str, object]:
-    from datasets_registry._types import EvalProtocol
-
-    facts: dict[str, object] = {
-        "needs": sorted(str(need) for need in info.needs),
-        "backbone": "a vision transformer" if info.vision_transformer else "any",
-    }
-    for key, field in info.config.model_fields.items():
-        facts[f"{info.name}.{key}"] = (
-            f"{field.get_default(call_default_factory=True)!r}  {field.description or ''}".strip()
-        )
-    for protocol, values in info.config_by_protocol.items():
-        facts[f"settings for {protocol}"] = dict(values)
-    for protocol in EvalProtocol:
-        if (recipe := info.recipe_for(protocol)) is not None:
-            facts[f"recipe for {protocol}"] = recipe.model_dump(mode="json")
-    return facts | {"citation": info.citation}

@@ -1,0 +1,114 @@
+"""The card of a method: all that its registry entry, its module and the parity record say, beside a real backbone."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from bench.compatibility import why_not
+from bench.errors import ImpossibleCombinationError
+from datasets_registry._types import ClassSet, EvalProtocol
+from methods import Method, MethodInfo, SupportView, TrainableMethod
+from methods._backbone import Backbone, load_backbone
+from methods._backbone_names import BackboneSpec
+from methods._parity import parity_record
+
+FORMULA = "formula test: no numbers of the official code are recorded"
+
+
+@dataclass(frozen=True)
+class LearnedTensor:
+    """One tensor that training changes."""
+
+    name: str
+    shape: tuple[int, ...]
+
+    @property
+    def parameters(self) -> int:
+        """How many values it holds."""
+        return int(torch.Size(self.shape).numel())
+
+
+def backbone_for(info: MethodInfo, asked: BackboneSpec) -> Backbone:
+    """A backbone of that architecture with random weights, so that nothing is downloaded.
+
+    Raises:
+        ImpossibleCombinationError: if the method cannot run on it.
+    """
+    if reason := why_not(info, asked):
+        raise ImpossibleCombinationError(f"{info.name} on {asked.slug}: {reason}")
+    return load_backbone(asked if asked.imported else BackboneSpec(asked.arch, "random"))
+
+
+def learned_tensors(
+    method: type[Method[Any]], backbone: Backbone, *, n_classes: int, shots: int
+) -> list[LearnedTensor]:
+    """What a method trains on a backbone, built there on random features; empty if it takes no gradient steps."""
+    if not issubclass(method, TrainableMethod):
+        return []
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(n_classes * shots, backbone.embed_dim, generator=generator)
+    support = SupportView(
+        ClassSet(tuple(f"class {i}" for i in range(n_classes)), "a photo of a {}."),
+        torch.arange(n_classes).repeat_interleave(shots),
+        shots,
+        lambda: features,
+        lambda k, _: features.expand(k, -1, -1),
+    )
+    built = method(backbone, method.info.default_config(protocol_of(method.info)), generator)
+    built.prepare(support)
+    return [LearnedTensor(name, tuple(p.shape)) for name, p in built.trainable.named_parameters()]
+
+
+def protocol_of(info: MethodInfo) -> EvalProtocol:
+    """The protocol whose settings a card shows: base-to-new for methods that can, else few-shot."""
+    return EvalProtocol.BASE_TO_NEW if info.open_vocabulary else EvalProtocol.FEW_SHOT
+
+
+def method_card(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes: int, shots: int) -> dict[str, object]:
+    """Everything about a method as plain values; dotted keys are what `--set` takes."""
+    info = method.info
+    model = backbone_for(info, backbone)
+    trained = learned_tensors(method, model, n_classes=n_classes, shots=shots)
+    config = info.default_config(protocol_of(info))
+    facts: dict[str, object] = {
+        "needs": sorted(str(need) for need in info.needs),
+        "backbone": "a vision transformer" if info.vision_transformer else "any",
+        "vocabulary": _vocabulary(info),
+        "validation images": "min(shots, 4) a class" if info.needs_validation else "none",
+        "measured on": f"{backbone.slug}, {n_classes} classes of {shots} shots",
+        "trained tensors": {t.name: f"{' x '.join(map(str, t.shape)) or 1} = {t.parameters}" for t in trained}
+        or "nothing by gradient steps",
+        "learned parameters": info.parameters(model, config, n_classes, shots),
+    }
+    for key, field in info.config.model_fields.items():
+        default = repr(field.get_default(call_default_factory=True))
+        facts[f"{info.name}.{key}"] = f"{default}  {field.description or ''}".strip()
+    for protocol, values in info.config_by_protocol.items():
+        facts[f"settings for {protocol}"] = dict(values)
+    for protocol in EvalProtocol:
+        if (recipe := info.recipe_for(protocol)) is not None:
+            facts[f"recipe for {protocol}"] = recipe.model_dump(mode="json")
+    return facts | {"notes": _notes(method), "parity": _parity(info.name), "citation": info.citation}
+
+
+def _vocabulary(info: MethodInfo) -> str:
+    if not info.open_vocabulary:
+        return "tied to the classes it is trained on"
+    return "any classes" if info.closed_when is None else "any classes; with some settings only those trained on"
+
+
+def _notes(method: type[Method[Any]]) -> str:
+    """Paper, official file and where ours differs: what the method's module says behind its first line."""
+    text = inspect.getdoc(inspect.getmodule(method)) or ""
+    return text.partition("\n")[2].strip() or text
+
+
+def _parity(name: str) -> str:
+    measured = parity_record().get(name)
+    if measured is None:
+        return FORMULA
+    return f"equal to the official implementation; its logits differ by at most {measured:.1e} of the largest"

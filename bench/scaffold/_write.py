@@ -1,0 +1,112 @@
+"""Which files a new method needs, and writing them where nothing stands yet."""
+
+from __future__ import annotations
+
+import keyword
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import UsageError
+from bench.scaffold._templates import CHANGE, METHOD, PROJECT, TEST, TRAINED, TRAINING_FREE
+from datasets_registry._extern import METHODS_GROUP
+from datasets_registry._registry import NAME_PATTERN
+from methods import METHODS, Family
+
+TRAINING_FREE_FAMILIES = frozenset({Family.ZERO_SHOT, Family.CACHE, Family.CLASSIFIER})
+"""Families whose beginning is a closed form of the few images; the others begin as a trained map."""
+ADDED = "### Added\n\n"
+
+
+@dataclass(frozen=True)
+class Scaffold:
+    """What was written.
+
+    Args:
+        files: new files, the method's first, and the changelog if a line was added.
+        install: the folder to install so that the method is found; None in a checkout, where it is found already.
+    """
+
+    files: tuple[Path, ...]
+    install: Path | None
+
+
+def scaffold(name: str, family: Family, folder: Path) -> Scaffold:
+    """Write the files of a new method.
+
+    In a checkout of this project these are the method's file, its test and a changelog line; elsewhere a package
+    `etl-bench-NAME` that joins the catalogue by an entry point.
+
+    Raises:
+        UsageError: for a name that is malformed, taken, or whose files exist.
+    """
+    _check_name(name)
+    if _is_checkout(folder):
+        module = f"methods.{name}"
+        files = {folder / "methods" / f"{name}.py": method_text(name, family)}
+        files[folder / "tests" / "methods" / f"test_{name}.py"] = test_text(name, family, module)
+        _write_new(files)
+        return Scaffold((*files, *_add_change(folder / "CHANGELOG.md", name)), None)
+    package = f"etl_bench_{name}"
+    root = folder / f"etl-bench-{name.replace('_', '-')}"
+    files = {
+        root / package / f"{name}.py": method_text(name, family),
+        root / package / "__init__.py": f'"""{_title(name)}, a method for etl-bench."""\n',
+        root / "tests" / f"test_{name}.py": test_text(name, family, f"{package}.{name}"),
+        root / "pyproject.toml": PROJECT.substitute(
+            project=root.name, package=package, name=name, title=_title(name), group=METHODS_GROUP
+        ),
+    }
+    _write_new(files)
+    return Scaffold(tuple(files), root)
+
+
+def method_text(name: str, family: Family) -> str:
+    """The method's file."""
+    free = family in TRAINING_FREE_FAMILIES
+    parts = TRAINING_FREE if free else TRAINED
+    values = {"name": name, "title": _title(name), "cls": _class_name(name), "family": f"Family.{family.name}"}
+    return METHOD.substitute(values | {key: text.replace("NAME", name) for key, text in parts.items()})
+
+
+def test_text(name: str, family: Family, module: str) -> str:
+    """The test's file."""
+    counted = "0" if family in TRAINING_FREE_FAMILIES else "512 * 512"
+    return TEST.substitute(name=name, title=_title(name), cls=_class_name(name), module=module, counted=counted)
+
+
+def _check_name(name: str) -> None:
+    if not NAME_PATTERN.fullmatch(name) or keyword.iskeyword(name):
+        raise UsageError(
+            f"Method name {name!r} cannot be a module: use lower-case letters, digits and underscores, beginning with "
+            f"a letter, and no word of Python's; such as my_adapter."
+        )
+    if name in METHODS:
+        raise UsageError(f"A method {name!r} is registered already; choose another name, or edit that one's file.")
+
+
+def _is_checkout(folder: Path) -> bool:
+    return all((folder / path).exists() for path in ("methods/_base.py", "tests/methods", "CHANGELOG.md"))
+
+
+def _write_new(files: dict[Path, str]) -> None:
+    if standing := [path for path in files if path.exists()]:
+        raise UsageError(f"{standing[0]} exists already; move it away or choose another name. Nothing was written.")
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def _add_change(changelog: Path, name: str) -> list[Path]:
+    text = changelog.read_text(encoding="utf-8")
+    if ADDED not in text:
+        return []
+    changelog.write_text(text.replace(ADDED, ADDED + CHANGE.substitute(name=name), 1), encoding="utf-8")
+    return [changelog]
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _class_name(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
