@@ -1,0 +1,8 @@
+"""The results database, and the only rooms that write SQL: questions, loading, migrations."""
+
+from __future__ import annotations
+
+from bench.store._database import Ingested, Store, fresh_store, write_parquet
+from bench.store._migrations import migrations
+
+__all__ = ["Ingested", "Store", "fresh_store", "migrations", "write_parquet"]

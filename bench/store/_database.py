@@ -1,0 +1,287 @@
+"""The results database: run shards loaded into DuckDB, and questions answered with frames.
+
+The shards are the truth and the database is a view of them that can be thrown away. While a process has a DuckDB file
+open for writing, no other process can open it at all, so workers never touch it, and every function here opens the
+connection late and closes it early.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from bench.errors import QueryError, StoreError, StoreLockedError
+from bench.prefetch import ahead
+from bench.published import PUBLISHED_COLUMNS
+from bench.shards import Shard, ShardEntry, Shards
+from bench.store._loading import (
+    PREDICTION_COLUMNS,
+    SCORE_COLUMNS,
+    forget,
+    insert_difficulties,
+    insert_runs,
+    refresh_published,
+)
+from bench.store._migrations import check_current, migrate
+from bench.store._values import one
+
+CHUNK = 500
+"""Runs that are read and inserted together, each chunk a transaction: bounds memory, and a kill costs one chunk."""
+_HOLDER = re.compile(r"held in (.+?) \(PID (\d+)\)")
+_READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
+_SEALED = {"enable_external_access": "false", "python_enable_replacements": "false"}
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What one `ingest` changed: runs loaded for the first time or again, and runs whose shard has gone."""
+
+    loaded: int
+    dropped: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Store:
+    """The results database of one runs folder. Needs no closing: every method opens and closes the file.
+
+    Args:
+        runs: the runs folder; the database is `results.duckdb` in it.
+        patience: seconds to wait for another process that holds the file.
+    """
+
+    runs: Path
+    patience: float = 3.0
+
+    @property
+    def path(self) -> Path:
+        """The database file."""
+        return self.runs / "results.duckdb"
+
+    # --- loading ------------------------------------------------------------------------------------------------------
+
+    def ingest(self, shards: Shards) -> Ingested:
+        """Make the database equal to what is on disk, opening only shards that are new.
+
+        Chunks of runs are committed one by one: killed in the middle, the next call loads what is left.
+
+        Raises:
+            StoreLockedError: another process holds the database.
+            StoreVersionError: a newer release wrote it.
+        """
+        entries = shards.scan()
+        difficulties = shards.difficulties()
+        with self._writing() as connection:
+            loaded = dict(connection.execute("SELECT run_id, shard_stamp FROM runs").fetchall())
+            known = {entry.run_id for entry in entries}
+            fresh = [entry for entry in entries if loaded.get(entry.run_id) != entry.stamp]
+            gone = [run_id for run_id in loaded if run_id not in known]
+            with _transaction(connection):
+                forget(connection, gone + [entry.run_id for entry in fresh if entry.run_id in loaded])
+            count = 0
+            chunks = [fresh[start : start + CHUNK] for start in range(0, len(fresh), CHUNK)]
+            for found in ahead(chunks, lambda chunk: _read(shards, chunk), depth=1):
+                with _transaction(connection):
+                    insert_runs(connection, found)
+                count += len(found)
+            with _transaction(connection):
+                connection.execute("DELETE FROM difficulty")
+                insert_difficulties(connection, difficulties)
+                refresh_published(connection)
+            total = one(connection, "SELECT count(*) FROM runs")
+        return Ingested(loaded=count, dropped=len(gone), total=total)
+
+    def rebuild(self, shards: Shards) -> Ingested:
+        """Write a new database from the shards alone and put it in the place of the old one, whatever that was.
+
+        Raises:
+            StoreLockedError: another process holds the old database.
+        """
+        if self.path.is_file():
+            try:
+                self._connect(read_only=False).close()
+            except StoreLockedError:
+                raise
+            except StoreError:
+                pass  # damaged, or no DuckDB file at all: about to be replaced
+        self.runs.mkdir(parents=True, exist_ok=True)
+        draft = _Draft(self.runs, self.patience)
+        draft.remove()
+        result = draft.ingest(shards)
+        self.path.with_name(self.path.name + ".wal").unlink(missing_ok=True)
+        draft.path.replace(self.path)
+        draft.remove()
+        return result
+
+    # --- asking -------------------------------------------------------------------------------------------------------
+
+    def runs_frame(self) -> pd.DataFrame:
+        """One row per run and split, ordered by what was asked; a failed run is one row without a split.
+
+        Whole numbers that can be absent (costs and counts of failed runs) have pandas' nullable Int64 type; times are
+        UTC without a zone.
+        """
+        return self._frame(
+            f"""SELECT runs.run_id, method, config, recipe_name, recipe, backbone, dataset, task_fingerprint, draw,
+                    protocol, shots, seed, "precision", status, error_message, split, {SCORE_COLUMNS},
+                    trainable_parameters, prepare_seconds, train_seconds, eval_seconds, steps, peak_memory_bytes,
+                    image_passes, prompted_image_passes, text_passes, final_loss, error_kind, provenance, created_at,
+                    targets, support, class_text
+                FROM runs LEFT JOIN scores ON runs.run_id = scores.run_id
+                ORDER BY backbone, protocol, dataset, method, shots, seed, runs.run_id, split"""
+        )
+
+    def difficulty_frame(self) -> pd.DataFrame:
+        """One row per backbone, dataset, split and measure."""
+        return self._frame(
+            "SELECT backbone, dataset, split, measure, value, n_classes, n_images, data_fingerprint, backbone_digest, "
+            "created_at FROM difficulty ORDER BY backbone, dataset, split, measure"
+        )
+
+    def published_frame(self) -> pd.DataFrame:
+        """One row per published number, with the columns of `bench.published.published_frame`."""
+        columns = ", ".join(PUBLISHED_COLUMNS)
+        return self._frame(f"SELECT {columns} FROM published ORDER BY {columns}").astype({"shots": "Int64"})
+
+    def predictions_frame(self, run_ids: str | Sequence[str]) -> pd.DataFrame:
+        """One row per image of those runs, in the order of the evaluation lists."""
+        asked = [run_ids] if isinstance(run_ids, str) else list(run_ids)
+        return self._frame(
+            f"SELECT {PREDICTION_COLUMNS} FROM predictions WHERE run_id IN (SELECT unnest(?)) "
+            "ORDER BY run_id, split, position",
+            [asked],
+        )
+
+    def outcomes_frame(self, run_ids: Sequence[str] | None = None) -> pd.DataFrame:
+        """What `bench.posthoc` and `bench.paired` need of every image, without the top-5 lists; all runs if None."""
+        return self._frame(
+            "SELECT run_id, split, position, image, label, predicted, true_logit, top_logits[1] AS top_logit, "
+            "log_sum_exp, sum_p2 FROM predictions WHERE ? OR run_id IN (SELECT unnest(?)) "
+            "ORDER BY run_id, split, position",
+            [run_ids is None, list(run_ids or [""])],
+        )
+
+    def tops_frame(self, run_ids: Sequence[str], images: Sequence[str]) -> pd.DataFrame:
+        """The best classes and their logits of some images: `run_id`, `split`, `image`, `log_sum_exp` and the lists."""
+        return self._frame(
+            "SELECT run_id, split, image, log_sum_exp, top_labels, top_logits FROM predictions "
+            "WHERE run_id IN (SELECT unnest(?)) AND image IN (SELECT unnest(?)) ORDER BY run_id, split, position",
+            [list(run_ids) or [""], list(images) or [""]],
+        )
+
+    def query(self, sql: str) -> pd.DataFrame:
+        """The answer to one reading SQL statement; it can neither write nor see anything outside the database.
+
+        Raises:
+            QueryError: more or less than one statement, a statement that writes, or one that DuckDB refuses.
+        """
+        with self._reading() as connection:
+            try:
+                statements = connection.extract_statements(sql)
+                if len(statements) != 1:
+                    raise QueryError(f"{len(statements)} SQL statements were given; give exactly one.")
+                if statements[0].type not in _READING:
+                    raise QueryError(
+                        f"{statements[0].type.name} is not a reading statement, and this command only reads; "
+                        "use SELECT, WITH, DESCRIBE, SHOW or SUMMARIZE. Runs are changed by running them again."
+                    )
+                return connection.execute(statements[0]).df()
+            except duckdb.Error as error:
+                raise QueryError(f"DuckDB refuses the query: {' '.join(str(error).split())}") from error
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _frame(self, sql: str, values: list[object] | None = None) -> pd.DataFrame:
+        with self._reading() as connection:
+            return connection.execute(sql, values).df()
+
+    @contextmanager
+    def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        self.runs.mkdir(parents=True, exist_ok=True)
+        connection = self._connect(read_only=False)
+        try:
+            migrate(connection, self.path)
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        if not self.path.is_file():
+            raise StoreError(
+                f"There is no results database at {self.path}; run experiments into {self.runs} first, "
+                "or build it from shards with `etl-bench results rebuild`."
+            )
+        connection = self._connect(read_only=True)
+        try:
+            check_current(connection, self.path)
+            yield connection
+        finally:
+            connection.close()
+
+    def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        deadline = time.monotonic() + self.patience
+        while True:
+            try:
+                config: dict[str, str | bool | int | float | list[str]] = dict(_SEALED) if read_only else {}
+                return duckdb.connect(str(self.path), read_only=read_only, config=config)
+            except duckdb.Error as error:
+                holder = _HOLDER.search(str(error))
+                if holder is None and "lock" not in str(error):
+                    raise StoreError(
+                        f"{self.path} cannot be opened: {' '.join(str(error).split())}. "
+                        "The runs are safe in their shards; build it anew with `etl-bench results rebuild`."
+                    ) from error
+                if time.monotonic() < deadline:
+                    time.sleep(0.05)
+                    continue
+                who = f"process {holder[2]} ({holder[1]})" if holder else "another process"
+                raise StoreLockedError(
+                    f"The results database {self.path} is held by {who}. Wait until it is done, or end it, and repeat "
+                    "the command; finished runs are safe in their shards."
+                ) from error
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    connection.execute("BEGIN TRANSACTION")
+    yield
+    connection.execute("COMMIT")
+
+
+def _read(shards: Shards, entries: Sequence[ShardEntry]) -> list[tuple[ShardEntry, Shard]]:
+    """Those of some shards that are whole."""
+    return [(entry, shard) for entry in entries if (shard := shards.read(entry.run_id)) is not None]
+
+
+class _Draft(Store):
+    """A database under construction, beside the one it will replace."""
+
+    @property
+    def path(self) -> Path:
+        return self.runs / ".results.rebuilding.duckdb"
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self.path.with_name(self.path.name + ".wal").unlink(missing_ok=True)
+
+
+def fresh_store(runs: Path) -> Store:
+    """The database of that runs folder with every committed shard loaded."""
+    store = Store(runs)
+    store.ingest(Shards(runs))
+    return store
+
+
+def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """Write a frame as a parquet file."""
+    with duckdb.connect() as connection:
+        connection.register("frame", frame)
+        connection.table("frame").write_parquet(str(path), compression="zstd")
