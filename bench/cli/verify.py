@@ -24,6 +24,9 @@ def verify(
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="Threads of torch. Default: as many as the run had.")
     ] = None,
+    eval_batch: Annotated[
+        int | None, typer.Option("--eval-batch", min=1, help="Test images per batch. Default: as the run had.")
+    ] = None,
     as_json: opt.AsJson = False,
 ) -> None:
     """Answer stored questions again, from the images on and without the cache, and compare bit for bit.
@@ -58,12 +61,14 @@ def verify(
     files = files_by_digest([read_support_list(path) for path in support], parse_class_text(class_text))
     verdicts = []
     for stored in found:
+        made = stored.record.provenance
         context = RunContext(
             data_root=data_root,
             weights=weights,
             files=files,
             device=device,
-            threads=threads or stored.record.provenance.threads,
+            threads=threads or made.threads,
+            eval_batch=eval_batch or made.eval_batch or RunContext.eval_batch,
         )
         verdicts.append(verdict(stored, *run_experiment(stored.record.spec, context)))
         if not as_json:

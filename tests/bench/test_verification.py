@@ -106,6 +106,14 @@ def test_real_runs_are_identical_without_the_cache(runs: Path, monkeypatch, caps
     assert {one["outcome"] for one in found} == {"identical"}
 
 
+def test_another_evaluation_batch_flips_no_image(runs: Path, monkeypatch, capsys):
+    ids = [entry.run_id for entry in Shards(runs).scan()]
+    verify(monkeypatch, *ids, "--runs", str(runs), "--eval-batch", "7", "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert {one["outcome"] for one in found} <= {"identical", "rounding"}
+    assert max(one["largest_logit_difference"] for one in found) < 1e-3
+
+
 def test_a_forged_answer_is_found(runs: Path, tmp_path: Path, monkeypatch, capsys):
     """Predictions that somebody invented, with every checksum and every score made to fit, do not come out again."""
     shards = Shards(runs)
