@@ -402,6 +402,10 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> _Run:
     first = rows[0]
     failed = first["status"] != "ok"
     scored = [] if failed else [row for row in rows if _present(row["split"])]
+    error = (str(first["error_message"]) if _present(first["error_message"]) else "no message") if failed else None
+    broken = [str(row["split"]) for row in scored if not _present(row["accuracy"])]
+    if broken:  # a mean over what is left would pass for the whole
+        error, scored = f"its accuracy on {', '.join(sorted(broken))} is not a number", []
     return _Run(
         run_id=run_id,
         method=str(first["method"]),
@@ -413,7 +417,7 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> _Run:
         draw=str(first["draw"]),
         shots=int(first["shots"]),
         seed=int(first["seed"]),
-        error=(str(first["error_message"]) if _present(first["error_message"]) else "no message") if failed else None,
+        error=error,
         scores={row["split"]: float(row["accuracy"]) for row in scored},
         sizes={row["split"]: (int(row["n"]), int(row["n_classes"])) for row in scored},
         cost={name: float(first[name]) for name in _COSTS if name in first and _present(first[name])},
