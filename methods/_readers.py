@@ -7,10 +7,13 @@ and drags the frozen tokens through the backward pass.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from datasets_registry._errors import BenchError
 from methods._blocks import BlockView, causal_mask, finish_block, join_heads, split_heads
@@ -19,6 +22,10 @@ from methods._packed import prefix_states
 from methods._prompts import TextPrompts
 from methods._text import TextTower
 from methods._vision import image_views
+
+AT_ONCE = 4096
+"""Read-only tokens of texts whose activations are held at once. More of them run in chunks, and again in backward: that
+bounds memory (1.6 GB on ViT-B/16) and changes nothing else beyond rounding."""
 
 
 def read_image(
@@ -43,20 +50,37 @@ def read_image(
 
 
 def read_texts(
-    tower: TextTower, prompts: TextPrompts, readers: Float[Tensor, "n width"]
+    tower: TextTower, prompts: TextPrompts, readers: Float[Tensor, "n width"], *, at_once: int = AT_ONCE
 ) -> Float[Tensor, "n_cls n dim"]:
     """What read-only tokens make of each text, unnormalised.
 
-    They have no positions, see the whole text of their class up to end-of-text, and not one another. Raises BenchError
-    for a tower that ends with a class token, or a text that does not fit.
+    They have no positions, see the whole text of their class up to end-of-text, and not one another; `at_once` of them
+    run at a time. Raises BenchError for a tower that ends with a class token, or a text that does not fit.
     """
     if tower.cls_embedding is not None:
         raise BenchError("This text tower ends with a class token, which nothing can read behind; choose a CLIP.")
     tower.check_length(prompts)
+    positions = tower.modules.positional_embedding[: prompts.prefix.shape[0]]
+    states = prefix_states((prompts.prefix + positions)[None], tower.views, ())
+    size = max(1, at_once // len(readers))
+    if len(prompts) <= size:
+        return _read_texts(tower, prompts, states, readers)
+    chunks = [prompts.classes(start, start + size) for start in range(0, len(prompts), size)]
+    # no random numbers are drawn inside: the tower's own blocks have no dropout
+    parts = [
+        checkpoint(_read_texts, tower, chunk, states, readers, use_reentrant=False, preserve_rng_state=False)
+        for chunk in chunks
+    ]
+    return torch.cat(parts)
+
+
+def _read_texts(
+    tower: TextTower, prompts: TextPrompts, states: Sequence[tuple[Tensor, Tensor]], readers: Tensor
+) -> Tensor:
+    """`read_texts`, given the keys and values of the shared prefix in front of each block."""
     n_cls, n_prefix, n_suffix = len(prompts), prompts.prefix.shape[0], prompts.suffix.shape[1]
-    positions = tower.modules.positional_embedding[: prompts.longest]
-    states = prefix_states((prompts.prefix + positions[:n_prefix])[None], tower.views, ())
-    suffix, x = prompts.suffix + positions[n_prefix:], readers.expand(n_cls, -1, -1)
+    suffix = prompts.suffix + tower.modules.positional_embedding[n_prefix : prompts.longest]
+    x = readers.expand(n_cls, -1, -1)
     causal = causal_mask(n_suffix, prompts.longest, device=suffix.device, dtype=suffix.dtype)
     place = torch.arange(prompts.longest, device=suffix.device) - n_prefix
     text = (place < prompts.lengths[:, None])[:, None, None]

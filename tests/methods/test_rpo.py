@@ -14,6 +14,7 @@ from torch import Tensor
 from datasets_registry._errors import BenchError
 from datasets_registry._types import ClassSet
 from methods._prompts import frozen_prompts
+from methods._readers import read_texts
 from methods._tokens import tokenize
 from methods.rpo import RPO, RPOConfig
 
@@ -93,6 +94,16 @@ def test_loss_and_gradients_equal_those_of_the_masked_sequences() -> None:
         torch.autograd.grad(ours, parameters), torch.autograd.grad(theirs, parameters), strict=True
     ):
         torch.testing.assert_close(mine, expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("at_once", [1, 2 * K, 4096])
+def test_texts_in_chunks_equal_texts_at_once(at_once: int) -> None:
+    backbone, tokens = tiny_backbone(), trained().trainable.text
+    prompts = frozen_prompts(backbone.tokenized(class_set("base").texts()))
+    given = [read_texts(backbone.text_tower, prompts, tokens, at_once=n) for n in (at_once, 10**6)]
+    torch.testing.assert_close(*given, atol=2e-6, rtol=1e-5)
+    gradients = [torch.autograd.grad(each.square().sum(), tokens)[0] for each in given]
+    assert float((gradients[0] - gradients[1]).norm()) <= 1e-5 * float(gradients[1].norm())
 
 
 @torch.no_grad()
