@@ -26,22 +26,21 @@ def wrapped_info(
         summary: one sentence.
         citation: BibTeX entry of the wrapper.
         settings: pydantic fields `{name: (type, Field)}`; one that the host has already gets the wrapper's default.
-        facts: any other facts that differ from the host's.
+        facts: any others that differ from the host's; unless they say else, it is an ensemble and trained as the host.
     """
     prefix = "".join(part.capitalize() for part in name.partition(":")[0].split("_"))
+    recipes = {
+        protocol: recipe.model_copy(update={"source": f"{host.title}'s: {recipe.source}"})
+        for protocol, recipe in host.recipes.items()
+    }
     return replace(
         host,
         name=name,
         title=title,
-        family=Family.ENSEMBLE,
         summary=summary,
         citation=citation,
         config=create_model(f"{prefix}{host.config.__name__}", __base__=host.config, **settings),
-        recipes={
-            protocol: recipe.model_copy(update={"source": f"{host.title}'s: {recipe.source}"})
-            for protocol, recipe in host.recipes.items()
-        },
-        **facts,
+        **({"family": Family.ENSEMBLE, "recipes": recipes} | facts),
     )
 
 

@@ -20,6 +20,7 @@ from datasets_registry._types import ClassSet, EvalProtocol
 from methods._backbone import Backbone
 from methods._base import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs, SupportView, TrainableMethod
 from methods._parts import Context, linear, normal, word_vectors
+from methods._prompts import TextPrompts
 from methods._recipe import Recipe
 from methods._registry import register_method
 
@@ -97,13 +98,23 @@ class CoCoOp(TrainableMethod[CoCoOpConfig]):
         ctx = word_vectors(c.ctx_init, b).cpu() if c.ctx_init else normal((c.n_ctx, b.text_width), self.generator)
         self.trainable = ConditionalContext(ctx, b.embed_dim, b.embed_dim // c.reduction, self.generator).to(b.device)
 
+    def text_features(
+        self, prompts: TextPrompts, images: Float[Tensor, "batch dim"]
+    ) -> Float[Tensor, "batch n_cls dim"]:
+        """Text features of each class as each image reads them, unnormalised."""
+        return self.backbone.encode_prompts_each(prompts, self.trainable.prefixes(prompts.prefix, images))
+
+    def image_features(self, batch: Batch) -> Float[Tensor, "batch dim"]:
+        """Image features, unnormalised: the frozen tower's."""
+        return batch.features
+
     def classifier(self, classes: ClassSet) -> Classifier:
         prompts = self.trainable.prompts(classes, self.backbone)
 
         def classify(batch: Batch) -> Tensor:
-            prefixes = self.trainable.prefixes(prompts.prefix, batch.features)
-            text = F.normalize(self.backbone.encode_prompts_each(prompts, prefixes), dim=-1)
-            image = F.normalize(batch.features, dim=-1)
+            features = self.image_features(batch)
+            text = F.normalize(self.text_features(prompts, features), dim=-1)
+            image = F.normalize(features, dim=-1)
             return self.backbone.logit_scale * (text @ image[:, :, None])[:, :, 0]
 
         return classify

@@ -1,0 +1,102 @@
+"""DePT: a second head takes the knowledge of the trained classes, so that a prompt method need not hold it.
+
+Zhang et al., "DePT: Decoupled Prompt Tuning", CVPR 2024. `dept` is DePT around KgCoOp; `dept_on:coop`,
+`dept_on:cocoop`, `dept_on:maple` and so on put it around others. With f an image's feature and w_y the host's text
+feature of its class, both as they come from the host, unnormalised,
+
+    head(f) = W (a_f * f + b_f) + c,    head(w_y) = W (a_w * w_y + b_w) + c
+    loss = (1 - head_share) * host's loss + head_share * CE(head of every f and w_y of the batch)
+
+For trained classes the logits are `(1 - head_share) * host's + head_share * head(f)`, for some of them with the head's
+rows of those; for any others they are the host's. The paper writes this mixture on probabilities, the official code on
+logits, as here. Nothing of that code (GPL-2) was used: that the host's regularisers count as part of its loss, and
+that the channel-wise maps start at the identity, is our reading. A host that averages its weights (PromptSRC) averages
+the head with them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from methods._backbone import Backbone
+from methods._base import Family, Method, MethodInfo, TrainableMethod
+from methods._composed import TwoTowerMethod
+from methods._recipe import Optimizer, Recipe
+from methods._registry import register_method
+from methods._second_head import Decoupled
+from methods._wrapper import register_wrapper, wrapped_info
+from methods.cocoop import CoCoOp
+from methods.kgcoop import KgCoOp
+
+CITATION = """@inproceedings{zhang2024dept,
+  title = {DePT: Decoupled Prompt Tuning},
+  author = {Zhang, Ji and Wu, Shihan and Gao, Lianli and Shen, Heng Tao and Song, Jingkuan},
+  booktitle = {CVPR},
+  year = {2024}
+}"""
+
+
+def recipe_on(host: Recipe, title: str) -> Recipe:
+    """DePT's settings on a host trained by SGD, as all of the paper's are; another optimiser keeps the host's."""
+    if host.optimizer is not Optimizer.SGD:
+        return host.model_copy(update={"source": f"{title}'s (DePT prints none for its optimiser): {host.source}"})
+    return host.model_copy(
+        update={
+            "source": f"DePT: rate, epochs and batch, printed for base-to-new; the rest is {title}'s: {host.source}",
+            "lr": 0.0035,
+            "epochs": 10,
+            "epochs_by_shots": {},
+            "batch_size": 4,
+        }
+    )
+
+
+def info_on(host: MethodInfo, name: str) -> MethodInfo:
+    """The facts of DePT around that host: the host's, with the head's parameters and two more settings."""
+
+    def parameter_count(backbone: Backbone, config: Any, n_classes: int) -> int:
+        dim = backbone.embed_dim
+        return host.parameter_count(backbone, config, n_classes) + 4 * dim + n_classes * (dim + 1)
+
+    return wrapped_info(
+        host,
+        name,
+        title=f"{host.title} + DePT",
+        summary=f"{host.title}, relieved of the trained classes' knowledge by a head of their own.",
+        citation=CITATION,
+        settings={
+            "head_share": (float, Field(0.7, ge=0, le=1, description="lambda, of the head in loss and logits; 0.7")),
+            "head_rate": (float, Field(6.5, gt=0, description="the head's learning rate over the host's; 6.5")),
+        },
+        family=host.family,
+        parameter_count=parameter_count,
+        recipes={protocol: recipe_on(recipe, host.title) for protocol, recipe in host.recipes.items()},
+        zero_shot_start=None,
+    )
+
+
+def why_not(host: type[Method[Any]]) -> str | None:
+    """Why DePT cannot be put around a method, as the end of a sentence about it."""
+    if (
+        not issubclass(host, TwoTowerMethod | CoCoOp)
+        or host.info.family is Family.ENSEMBLE
+        or issubclass(host, Decoupled)
+    ):
+        return "has no pair of text and image features of its own"
+    if host.backward is not TrainableMethod.backward:
+        return "changes the gradients of its own loss"
+    if host.stages is not TrainableMethod.stages:
+        return "trains in stages of its own"
+    return None
+
+
+@register_method
+class DePT(Decoupled, KgCoOp):
+    """DePT around KgCoOp."""
+
+    info: ClassVar[MethodInfo] = info_on(KgCoOp.info, "dept")
+
+
+register_wrapper("dept_on", Decoupled, info_on, why_not)

@@ -1,0 +1,193 @@
+"""DePT around other methods: its formula written out, whose head answers for which classes, and who is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from torch import Tensor
+
+from datasets_registry._errors import BenchError
+from datasets_registry._types import ClassSet, EvalProtocol
+from methods import METHODS, get_method
+from methods._recipe import Optimizer
+
+PAPER_HOSTS = ("coop", "cocoop", "kgcoop", "maple", "promptsrc", "vpt", "clip_adapter")
+HOSTS = (*PAPER_HOSTS, "tcp", "ivlp", "mma", "coprompt", "clip_fit", "clip_lora")
+INDEX = torch.tensor([0, 3, 5, 8])
+
+
+def prepared(name: str, classes: ClassSet | None = None, **config: Any) -> Any:
+    """Prepared and moved away from its start, as training would; a host moves alike with and without DePT."""
+    cls = get_method(name)
+    if name.endswith("clip_lora"):
+        config["dropout"] = 0.0
+    settings = cls.info.default_config(EvalProtocol.BASE_TO_NEW).model_copy(update=config)
+    method: Any = cls(tiny_backbone(), settings, torch.Generator().manual_seed(0))
+    method.prepare(support_view(tiny_backbone(), classes or class_set("base")))
+    with torch.no_grad():
+        for key, parameter in method.trainable.named_parameters():
+            seed = 4 if key.startswith("head.") else 5
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed)))
+    return method
+
+
+def train_batch(method: Any) -> Any:
+    return batch_of(tiny_backbone(), images("train")[INDEX], INDEX // 2, method.info.needs)
+
+
+def logits(method: Any, classes: ClassSet) -> Tensor:
+    with torch.no_grad():
+        return method.classifier(classes)(batch_of(tiny_backbone(), images("test")[:6], None, method.info.needs))
+
+
+def own_texts(host: Any, features: Tensor, labels: Tensor) -> Tensor:
+    """The host's unnormalised text feature of each image's class."""
+    if host.info.name == "cocoop":
+        prompts = host.trainable.prompts(class_set("base"), tiny_backbone())
+        return torch.stack([host.text_features(prompts, f[None])[0, y] for f, y in zip(features, labels, strict=True)])
+    return host.text_features(class_set("base"))[labels]
+
+
+def head_logits(part: dict[str, Tensor], kind: str, x: Tensor) -> Tensor:
+    moved = part[f"head.{kind}_scale"] * x + part[f"head.{kind}_shift"]
+    return moved @ part["head.rows.weight"].T + part["head.rows.bias"]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_loss_and_gradients_equal_the_formula(host: str) -> None:
+    method, plain = prepared(f"dept_on:{host}"), prepared(host)
+    part, batch = dict(method.trainable.named_parameters()), train_batch(method)
+    ours = method.loss(batch)
+    images_, texts = plain.image_features(batch), own_texts(plain, plain.image_features(batch), batch.labels)
+    of_texts = F.cross_entropy(head_logits(part, "text", texts), batch.labels)
+    of_images = F.cross_entropy(head_logits(part, "image", images_), batch.labels)
+    theirs = 0.3 * plain.loss(batch) + 0.7 * (of_texts + of_images) / 2
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+    hosts = dict(plain.trainable.named_parameters())
+    assert {f"head.{k}" for k in ("image_scale", "image_shift", "text_scale", "text_shift")} < set(part)
+    assert set(part) - set(hosts) == {key for key in part if key.startswith("head.")}
+    heads = {key: value for key, value in part.items() if key not in hosts}
+    mine = torch.autograd.grad(ours, list(part.values()))
+    expected = torch.autograd.grad(theirs, [*hosts.values(), *heads.values()])
+    for key, gradient in zip([*hosts, *heads], expected, strict=True):
+        torch.testing.assert_close(mine[list(part).index(key)], gradient, atol=1e-4, rtol=1e-4, msg=key)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_trained_classes_get_both_heads_and_others_the_host_s(host: str) -> None:
+    method, plain = prepared(f"dept_on:{host}"), prepared(host)
+    base, part = class_set("base"), dict(method.trainable.named_parameters())
+    test = batch_of(tiny_backbone(), images("test")[:6], None, method.info.needs)
+    with torch.no_grad():
+        of_images = head_logits(part, "image", plain.image_features(test))
+    expected = 0.3 * logits(plain, base) + 0.7 * of_images
+    torch.testing.assert_close(logits(method, base), expected, atol=1e-4, rtol=1e-5)
+    some = ClassSet((base.names[3], base.names[1]), base.template)
+    torch.testing.assert_close(logits(method, some), expected[:, [3, 1]], atol=1e-4, rtol=1e-5)
+    assert torch.equal(logits(method, class_set("new")), logits(plain, class_set("new")))
+    mixed = class_set("all")
+    assert torch.equal(logits(method, mixed), logits(plain, mixed)), "a list with others is the host's as a whole"
+
+
+def test_two_classes_of_one_name_have_a_row_each() -> None:
+    name = class_set("base").names[0]
+    twins = ClassSet((name, name, *class_set("base").names[2:]), "a photo of a {}.")
+    found = logits(prepared("dept", twins), twins)
+    assert not torch.allclose(found[:, 0], found[:, 1], atol=1e-3)
+
+
+def test_the_default_is_around_kgcoop() -> None:
+    assert torch.equal(
+        logits(prepared("dept"), class_set("base")), logits(prepared("dept_on:kgcoop"), class_set("base"))
+    )
+    assert get_method("dept").info.title == "KgCoOp + DePT"
+
+
+@pytest.mark.parametrize("host", ["kgcoop", "maple", "cocoop"])
+def test_a_step_runs_the_towers_no_more_often_than_the_host_s(host: str) -> None:
+    passes, counts = tiny_backbone().passes, []
+    for name in (host, f"dept_on:{host}"):
+        method = prepared(name)
+        batch = train_batch(method)
+        method.loss(batch)  # frozen texts of teachers are encoded in the first step
+        before = (passes.image, passes.prompted_image, passes.text)
+        method.loss(train_batch(method))
+        counts.append(
+            [now - then for now, then in zip((passes.image, passes.prompted_image, passes.text), before, strict=True)]
+        )
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("host", ["kgcoop", "promptsrc"])
+def test_the_host_starts_as_without_and_the_head_learns_faster(host: str) -> None:
+    cls, plain = get_method(f"dept_on:{host}"), get_method(host)
+    starts = []
+    for each in (cls, plain):
+        method: Any = each(
+            tiny_backbone(), each.info.default_config(EvalProtocol.BASE_TO_NEW), torch.Generator().manual_seed(3)
+        )
+        method.prepare(support_view(tiny_backbone(), class_set("base")))
+        starts.append(method)
+    for key, value in starts[1].trainable.state_dict().items():
+        assert torch.equal(value, starts[0].trainable.state_dict()[key])
+    hosts, head = starts[0].parameter_groups()
+    assert hosts.get("lr_scale", 1.0) == 1.0
+    assert head["lr_scale"] == 6.5
+    assert {id(p) for p in head["params"]} == {id(p) for p in starts[0].trainable.head.parameters()}
+    assert len(hosts["params"]) + len(head["params"]) == len(list(starts[0].trainable.parameters()))
+
+
+@pytest.mark.parametrize("host", PAPER_HOSTS)
+def test_hosts_trained_by_sgd_get_the_published_settings(host: str) -> None:
+    info = get_method(f"dept_on:{host}").info
+    recipe = info.recipes[EvalProtocol.BASE_TO_NEW]
+    assert (recipe.lr, recipe.epochs_for(16), recipe.batch_size, recipe.optimizer) == (0.0035, 10, 4, Optimizer.SGD)
+    assert recipe.source.startswith("DePT: rate, epochs and batch")
+    assert info.family is get_method(host).info.family
+
+
+def test_another_optimiser_keeps_its_settings() -> None:
+    ours, host = (get_method(name).info.recipes[EvalProtocol.BASE_TO_NEW] for name in ("dept_on:tcp", "tcp"))
+    assert ours.model_copy(update={"source": host.source}) == host
+    assert "DePT prints none for its optimiser" in ours.source
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("zero_shot", "has no pair of text and image features"),
+        ("apex", "has no pair of text and image features"),
+        ("rpo", "has no pair of text and image features"),
+        ("dept", "has no pair of text and image features"),
+        ("prograd", "changes the gradients of its own loss"),
+        ("two_stage", "trains in stages of its own"),
+    ],
+)
+def test_methods_that_have_no_place_for_a_second_head_are_refused(host: str, reason: str) -> None:
+    with pytest.raises(
+        BenchError, match=f"dept_on cannot be put around '{host}', which {reason}.*choose one of .*maple"
+    ):
+        get_method(f"dept_on:{host}")
+
+
+def test_every_host_that_is_offered_is_tried_here_or_like_one_that_is() -> None:
+    """What all of the offered ones must do: leave gradients on every parameter, the host's and the head's."""
+    for name in METHODS:
+        try:
+            method = prepared(f"dept_on:{name}")
+        except BenchError:
+            continue
+        method.loss(train_batch(method)).backward()
+        for key, parameter in method.trainable.named_parameters():
+            assert parameter.grad is not None, (name, key)
+
+
+def test_apex_blends_around_both_heads() -> None:
+    assert torch.equal(logits(prepared("apex_on:dept"), class_set("base")), logits(prepared("dept"), class_set("base")))
+    assert not torch.allclose(
+        logits(prepared("apex_on:dept"), class_set("new")), logits(prepared("dept"), class_set("new"))
+    )
