@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from bench.leaderboard import Leaderboard
-from bench.paired import board_average, seed_scores
+from bench.paired import Scores, board_average, paired_average, seed_scores
 from bench.standings import board_ranks
-from bench.statistics import Estimate, holm
+from bench.statistics import Estimate, MeanTest, holm
 from reports._format import percent
 
 if TYPE_CHECKING:
@@ -30,11 +31,12 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True)
 class ExportCell:
-    """One number: text in per cent as the page shows it, and its mark."""
+    """One number: text in per cent as the page shows it, its mark, and `n/N` where seeds of it are missing."""
 
     mean: str
     half_width: str | None
     mark: Mark
+    coverage: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,15 @@ def export_table(board: Leaderboard, runs: pd.DataFrame) -> ExportTable:
         board: made from the same runs.
         runs: the store's `runs_frame()`.
     """
-    marks = {measure: _marks(board, runs, measure) for measure in board.measures}
+    scores = seed_scores(board, runs)
+    marks = {}
+    for measure in board.measures:
+        means = {
+            entry.key: estimate.mean
+            for entry in board.entries
+            if entry.complete and (estimate := entry.average(measure, board.convention)) is not None
+        }
+        marks[measure] = _marks(means, partial(board_average, board, scores, measure=measure))
     ranges = {found.name: str(found) for found in board_ranks(board, runs)}
     rows = []
     for entry in board.entries:
@@ -72,9 +82,8 @@ def export_table(board: Leaderboard, runs: pd.DataFrame) -> ExportTable:
             estimate = entry.average(measure, board.convention)
             cells.append(None if estimate is None else _cell(estimate, marks[measure].get(entry.key, Mark.NONE)))
         rows.append((entry.key, ranges.get(entry.key, "–"), tuple(cells), f"{entry.n}/{entry.expected}"))
-    setting = board.setting
     columns = tuple(f"H ({board.convention})" if measure == "H" else measure for measure in board.measures)
-    title = f"{setting.backbone}, {setting.protocol}, {setting.shots} shots, average of {len(board.datasets)} datasets"
+    title = f"{_setting(board)}, average of {len(board.averaged)} datasets"
     note = (
         "Accuracy in per cent with 95 % Student-t intervals over seeds. Bold: highest; underlined: not separable from "
         "it (paired over datasets and seeds, Holm). Rows short of their runs are unranked."
@@ -82,13 +91,73 @@ def export_table(board: Leaderboard, runs: pd.DataFrame) -> ExportTable:
     return ExportTable(title, columns, tuple(rows), note)
 
 
-def to_csv(board: Leaderboard) -> str:
-    """The whole frame of the board, fractions at full precision, run ids joined by spaces."""
-    rows = board.rows()
+def dataset_table(board: Leaderboard, runs: pd.DataFrame, measure: str) -> ExportTable:
+    """One measure dataset by dataset; in each column the best and what cannot be told from it are marked.
+
+    A number that lacks seeds carries its `n/N` and takes no part in the marks.
+
+    Args:
+        board: made from the same runs.
+        runs: the store's `runs_frame()`.
+        measure: one of the board's.
+    """
+    scores = seed_scores(board, runs)
+    ranges = {found.name: str(found) for found in board_ranks(board, runs)}
+    marks = {}
+    for dataset in board.datasets:
+        means = {
+            entry.key: cell.scores[measure].mean
+            for entry in board.entries
+            if (cell := entry.cells.get(dataset)) is not None and cell.n == cell.expected
+        }
+        marks[dataset] = _marks(means, partial(_on_dataset, scores, measure=measure, dataset=dataset))
+    rows = []
+    for entry in board.entries:
+        cells: list[ExportCell | None] = []
+        for dataset in board.datasets:
+            held = entry.cells.get(dataset)
+            if held is None:
+                cells.append(None)
+                continue
+            found = _cell(held.scores[measure], marks[dataset].get(entry.key, Mark.NONE))
+            cells.append(found if held.n == held.expected else replace(found, coverage=f"{held.n}/{held.expected}"))
+        rows.append((entry.key, ranges.get(entry.key, "–"), tuple(cells), f"{entry.n}/{entry.expected}"))
+    note = (
+        "Accuracy in per cent with 95 % Student-t intervals over seeds. Bold: highest of the column; underlined: not "
+        "separable from it (paired over seeds, Holm). Numbers that lack seeds say how many they have."
+    )
+    return ExportTable(f"{_setting(board)}, {measure}, by dataset", board.datasets, tuple(rows), note)
+
+
+def dataset_rows(board: Leaderboard) -> list[dict[str, Any]]:
+    """One mapping per entry, dataset and measure: fractions at full precision, coverage and run ids."""
+    return [
+        {
+            "entry": entry.key,
+            "method": entry.method,
+            "label": entry.label,
+            "dataset": dataset,
+            "measure": measure,
+            "mean": estimate.mean,
+            "half_width": estimate.half_width,
+            "gain": cell.gains.get(measure),
+            "n": cell.n,
+            "expected": cell.expected,
+            "complete": cell.n == cell.expected,
+            "run_ids": list(cell.run_ids),
+        }
+        for entry in board.entries
+        for dataset, cell in entry.cells.items()
+        for measure, estimate in cell.scores.items()
+    ]
+
+
+def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows at full precision, run ids joined by spaces; of `Leaderboard.rows` or `dataset_rows`."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else ["entry"], lineterminator="\n")
     writer.writeheader()
-    writer.writerows([row | {"run_ids": " ".join(row["run_ids"])} for row in rows])
+    writer.writerows([{**row, "run_ids": " ".join(row["run_ids"])} for row in rows])
     return text.getvalue()
 
 
@@ -124,19 +193,14 @@ def _cell(estimate: Estimate, mark: Mark) -> ExportCell:
     return ExportCell(percent(estimate.mean), half_width, mark)
 
 
-def _marks(board: Leaderboard, runs: pd.DataFrame, measure: str) -> Mapping[str, Mark]:
-    means = {
-        entry.key: estimate.mean
-        for entry in board.entries
-        if entry.complete and (estimate := entry.average(measure, board.convention)) is not None
-    }
+def _marks(means: Mapping[str, float], compare: Callable[[str, str], MeanTest | None]) -> Mapping[str, Mark]:
+    """Marks of one column from its complete means and the test of two of them."""
     if not means:
         return {}
     top = max(means.values())
     best = [key for key, mean in means.items() if percent(mean) == percent(top)]
-    scores = seed_scores(board, runs)
     others = [key for key in means if key not in best]
-    tests = [board_average(board, scores, best[0], key, measure) for key in others]
+    tests = [compare(best[0], key) for key in others]
     known = [test.p for test in tests if test is not None and test.p is not None]
     adjusted = iter(holm(known).tolist())
     marks = dict.fromkeys(best, Mark.BEST)
@@ -144,6 +208,16 @@ def _marks(board: Leaderboard, runs: pd.DataFrame, measure: str) -> Mapping[str,
         if test is None or test.p is None or next(adjusted) > 0.05:
             marks[key] = Mark.TIES
     return marks
+
+
+def _on_dataset(scores: Mapping[str, Scores], a: str, b: str, *, measure: str, dataset: str) -> MeanTest | None:
+    return paired_average(scores[a], scores[b], measure, datasets=[dataset])
+
+
+def _setting(board: Leaderboard) -> str:
+    setting = board.setting
+    source = f" from {setting.source}" if setting.source else ""
+    return f"{setting.backbone}, {setting.protocol}{source}, {setting.shots} shots"
 
 
 def _md(text: str) -> str:
@@ -158,7 +232,8 @@ def _md_cell(cell: ExportCell | None) -> str:
     if cell is None:
         return "–"
     mean = {Mark.BEST: f"**{cell.mean}**", Mark.TIES: f"<u>{cell.mean}</u>", Mark.NONE: cell.mean}[cell.mark]
-    return mean if cell.half_width is None else f"{mean} ± {cell.half_width}"
+    text = mean if cell.half_width is None else f"{mean} ± {cell.half_width}"
+    return text if cell.coverage is None else f"{text} ({cell.coverage})"
 
 
 _TEX = {
@@ -176,4 +251,6 @@ def _tex_cell(cell: ExportCell | None) -> str:
         return "--"
     mean = {Mark.BEST: f"\\textbf{{{cell.mean}}}", Mark.TIES: f"\\underline{{{cell.mean}}}", Mark.NONE: cell.mean}
     text = mean[cell.mark]
-    return text if cell.half_width is None else f"{text} {{\\scriptsize $\\pm$ {cell.half_width}}}"
+    if cell.half_width is not None:
+        text = f"{text} {{\\scriptsize $\\pm$ {cell.half_width}}}"
+    return text if cell.coverage is None else f"{text} ({cell.coverage})"

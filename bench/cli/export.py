@@ -26,6 +26,7 @@ def export(
     runs: opt.Runs = opt.DEFAULT_RUNS,
     protocol: Annotated[str | None, typer.Option("--protocol", help="Only this protocol.")] = None,
     shots: Annotated[str | None, typer.Option("--shots", help="Only these shots, such as 16 or 1,4,16.")] = None,
+    by_dataset: Annotated[bool, typer.Option("--by-dataset", help="Dataset by dataset in place of averages.")] = False,
     convention: Annotated[
         str, typer.Option("--h", help="H of average rows: h_of_means (CoOp's tables) or mean_of_h (APEX's).")
     ] = "h_of_means",
@@ -40,7 +41,7 @@ def export(
 
     from bench.cli._print import print_line
     from bench.errors import UsageError
-    from bench.exports import export_table, to_csv, to_latex, to_markdown
+    from bench.exports import dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
     from bench.leaderboard import HConvention, leaderboard, settings
     from bench.store import fresh_store, write_parquet
 
@@ -58,14 +59,26 @@ def export(
     if kind is Format.PARQUET:
         if out is None:
             raise UsageError("--format parquet needs a file; name one with --out.")
-        tables = [board.frame().assign(**vars(board.setting)) for board in boards]
+        tables = [
+            pd.DataFrame(dataset_rows(board) if by_dataset else board.rows()).assign(**vars(board.setting))
+            for board in boards
+        ]
         write_parquet(pd.concat(tables, ignore_index=True), out)
         return
     if kind is Format.CSV:
-        texts = [to_csv(board) for board in boards]
+        texts = [to_csv(dataset_rows(board) if by_dataset else board.rows()) for board in boards]
     else:
         write = to_latex if kind is Format.LATEX else to_markdown
-        texts = [write(export_table(board, frame)) for board in boards]
+        made = [
+            table
+            for board in boards
+            for table in (
+                [dataset_table(board, frame, measure) for measure in board.measures]
+                if by_dataset
+                else [export_table(board, frame)]
+            )
+        ]
+        texts = [write(table) for table in made]
     text = "\n".join(texts)
     if out is None:
         print_line(text.rstrip("\n"))

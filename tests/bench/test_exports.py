@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
 
 import duckdb
@@ -11,7 +12,8 @@ import pytest
 from worlds import make_world
 
 from bench.cli.app import main
-from bench.exports import Mark, export_table, to_csv, to_latex, to_markdown
+from bench.cli.report import report
+from bench.exports import Mark, dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
 from bench.leaderboard import leaderboard, settings
 from bench.standings import board_ranks
 from bench.store import fresh_store
@@ -52,9 +54,79 @@ def test_the_best_and_its_ties_are_marked(world):
     assert marks["clip_adapter"] is marks["zero_shot"] is Mark.NONE
 
 
+class Tables(HTMLParser):
+    """Cells of every table row as text, by table id."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.rows: dict[str, list[list[str]]] = {}
+        self.place, self.inside = "", False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "table":
+            self.place = dict(attrs).get("id") or ""
+        elif tag == "tr":
+            self.rows.setdefault(self.place, []).append([])
+        elif tag in ("td", "th"):
+            self.rows[self.place][-1].append("")
+            self.inside = True
+
+    def handle_endtag(self, tag):
+        self.inside = self.inside and tag not in ("td", "th")
+
+    def handle_data(self, data):
+        if self.inside:
+            self.rows[self.place][-1][-1] += data
+
+
+def test_the_written_page_shows_the_numbers_of_every_export(folder: Path, world, tmp_path: Path):
+    """Page, Markdown and LaTeX are parsed, not computed again."""
+    board, runs = world
+    report(runs=folder, out=tmp_path / "a.html", images=False)
+    page = Tables((tmp_path / "a.html").read_text("utf-8"))
+    shown = next(rows for name, rows in page.rows.items() if name.endswith("-table") and "ledger" not in name)
+    on_page = [[re.findall(r"\d+\.\d\d", cell) for cell in row[2:5]] for row in shown[1:]]
+    ranks = [row[0].strip() for row in shown[1:]]
+    table = export_table(board, runs)
+    for text, start in ((to_markdown(table), "| "), (to_latex(table), "")):
+        lines = [line for line in text.splitlines() if line.count("|" if start else "&") > 4][1 if not start else 2 :]
+        cells = [re.split(r"\||&", line.strip("| \\")) for line in lines]
+        assert [[re.findall(r"\d+\.\d\d", cell) for cell in row[2:5]] for row in cells] == on_page
+        assert [row[0].strip().replace("--", "–") for row in cells] == ranks
+
+
+def test_dataset_by_dataset(world):
+    board, runs = world
+    rows = dataset_rows(board)
+    assert len(rows) == 5 * 3 * 3
+    one = next(row for row in rows if (row["entry"], row["dataset"], row["measure"]) == ("coop", "b", "H"))
+    cell = board.entry("coop").cells["b"]
+    assert (one["mean"], one["n"], one["run_ids"]) == (cell.scores["H"].mean, 3, list(cell.run_ids))
+    assert float(next(csv.DictReader(io.StringIO(to_csv(rows))))["mean"]) == rows[0]["mean"]
+    table = dataset_table(board, runs, "base")
+    assert table.columns == board.datasets
+    for entry, (name, _, cells, _) in zip(board.entries, table.rows, strict=True):
+        assert name == entry.key
+        assert [c.mean for c in cells] == [percent(entry.cells[d].scores["base"].mean) for d in board.datasets]
+    for column in range(3):
+        assert [cells[column].mark for _, _, cells, _ in table.rows].count(Mark.BEST) == 1
+
+
+def test_a_number_that_lacks_a_seed_says_so_and_is_never_the_best(world):
+    _, runs = world
+    lost = runs[~((runs["method"] == "apex") & (runs["dataset"] == "a") & (runs["seed"] == 2))].copy()
+    lost.loc[(lost["method"] == "apex") & (lost["dataset"] == "a"), "accuracy"] = 0.99
+    board = leaderboard(lost, settings(lost)[0])
+    table = dataset_table(board, lost, "base")
+    cell = next(cells[0] for name, _, cells, _ in table.rows if name == "apex")
+    assert (cell.mean, cell.coverage, cell.mark) == ("99.00", "2/3", Mark.NONE)
+    assert "99.00 ± 0.00 (2/3)" in to_markdown(table)
+
+
 def test_csv_keeps_every_digit(world):
     board, _ = world
-    rows = list(csv.DictReader(io.StringIO(to_csv(board))))
+    rows = list(csv.DictReader(io.StringIO(to_csv(board.rows()))))
     assert [float(row["H"]) for row in rows] == [row["H"] for row in board.rows()]
     assert rows[0]["run_ids"].split(" ") == board.rows()[0]["run_ids"]
 
@@ -84,7 +156,7 @@ def test_odd_names_are_escaped(tmp_path: Path):
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
 def test_latex_compiles(world, tmp_path: Path):
     board, runs = world
-    body = to_latex(export_table(board, runs))
+    body = to_latex(export_table(board, runs)) + to_latex(dataset_table(board, runs, "H"))
     source = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n" + body + "\\end{document}"
     (tmp_path / "t.tex").write_text(source)
     subprocess.run(["pdflatex", "-interaction=batchmode", "-halt-on-error", "t.tex"], cwd=tmp_path, check=True)
@@ -105,6 +177,8 @@ def test_the_command(folder: Path, tmp_path: Path, capsys, monkeypatch):
     stored = duckdb.read_parquet(str(tmp_path / "t.parquet")).df()
     assert len(stored) == 5
     assert set(stored["protocol"]) == {"base-to-new"}
+    assert "by dataset" in etl("--format", "markdown", "--by-dataset")[1]
+    assert etl("--by-dataset")[1].startswith("entry,method,label,dataset,measure,mean,")
     assert etl("--format", "parquet")[2] == "error: --format parquet needs a file; name one with --out.\n"
     assert "Allowed: csv, parquet, markdown, latex" in etl("--format", "word")[2]
     assert "No runs to export" in etl("--shots", "3")[2]
