@@ -71,6 +71,8 @@ def make_plan(axes: Axes, place: Place, policy: RerunPolicy, log: SweepLog) -> P
     check_device(place.device, axes.precision)
     if place.jobs == 0 and place.limits.memory_bytes is not None:
         raise UsageError("--memory limits worker processes, and --jobs 0 has none; use --jobs 1.")
+    if place.runs.exists() and not place.runs.is_dir():
+        raise RunsFolderError(f"The runs folder {place.runs} is a file. Give another one with --runs.")
     digest = partial(_backbone_digest, axes) if policy is RerunPolicy.STALE else None
     made = plan(expand(axes, data_root=place.data_root), Shards(place.runs), policy, Staleness(place.data_root, digest))
     for refusal in made.refused:

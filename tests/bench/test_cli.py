@@ -171,6 +171,8 @@ def test_what_a_pattern_cannot_run_is_left_out_and_said(etl):
         (["--draw", "x"], "error: --draw 'x' is unknown. Allowed: coop, coop-sorted, nested, file."),
         (["--recipe", "demos"], "error: --recipe 'demos' is unknown. Did you mean 'demo'?"),
         (["--rerun", "al"], "error: --rerun 'al' is unknown. Did you mean 'all'?"),
+        (["--log", "jsn"], "error: --log 'jsn' is unknown. Did you mean 'json'?"),
+        (["--memory", "2"], "error: --memory limits worker processes, and --jobs 0 has none; use --jobs 1."),
         (["--shots", "a"], "error: --shots 'a' is not a list of whole numbers; write 16, 1,2,4 or 1-3."),
         (["--seeds", "0"], "error: --seeds '0' means no seed at all"),
         (["--set", "coop.n_ctxx=4"], "error: Unknown setting of coop 'n_ctxx'. Did you mean 'n_ctx'"),
@@ -204,6 +206,75 @@ def test_debug_shows_the_trace(monkeypatch, etl):
     monkeypatch.setattr(sys, "argv", ["etl-bench", "methods", "copo", "--debug"])
     with pytest.raises(UnknownNameError):
         main()
+
+
+def test_what_failed_is_tried_again_before_the_sweep_ends(etl, monkeypatch, tmp_path: Path):
+    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"fail": ["seed 2"], "journal": str(tmp_path / "journal")}))
+    code, out, err = etl(*RUN, *FAKE, "--retries", "2")
+    assert (code, out) == (1, "3 finished, 1 failed; in runs\n")
+    assert err.count("; tried again (") == 2
+    assert len((tmp_path / "journal").read_text().split()) == 5
+
+
+def test_a_run_that_does_not_fit_into_memory_is_tried_with_smaller_batches(etl, monkeypatch):
+    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"needs_batch": 8}))
+    code, out, err = etl(*RUN, *FAKE)
+    assert (code, out) == (0, "4 finished, 0 failed; in runs\n")
+    assert err.count("MemoryError; tried again (") == 6
+
+
+def test_a_run_that_takes_too_long_has_failed(etl, monkeypatch):
+    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"hang": ["seed 2"]}))
+    code, _, err = etl(*RUN, *FAKE, "--timeout", "0.5")
+    assert code == 1
+    assert "it took longer than the 0.5 s of --timeout and was stopped." in err
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_done(etl, monkeypatch, tmp_path: Path):
+    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"journal": str(tmp_path / "journal")}))
+
+    def read_only(*_args: object, **_kwargs: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("bench.presence.write_atomically", read_only)
+    code, _, err = etl(*RUN, *FAKE)
+    assert code == 2
+    assert err.splitlines()[-1] == (
+        "error: The runs folder runs cannot be written: Read-only file system. Give another one with --runs."
+    )
+    (tmp_path / "file").touch()
+    code, _, err = etl(*RUN, *FAKE, "--runs", "file")
+    assert (code, err) == (2, "error: The runs folder file is a file. Give another one with --runs.\n")
+    assert not (tmp_path / "journal").exists()
+
+
+def test_a_full_disk_stops_the_sweep_and_says_what_to_do(etl, monkeypatch):
+    def full(*_args: object, **_kwargs: object) -> bool:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Shards, "write", full)
+    code, out, err = etl(*RUN, *FAKE)
+    assert code == 1
+    assert out == "1 finished, 0 failed; in runs\n"
+    assert "stopped: runs cannot be written: No space left on device. What is finished is safe; make room" in err
+
+
+def test_stale_runs_are_counted_with_the_reason_and_run_again_when_told(etl):
+    etl(*RUN, *FAKE)  # the records of this runner name a code digest that no method has
+    _, _, err = etl(*RUN, *FAKE)
+    assert "3 runs are stale: 2 because the code of coop changed, 1 because the code of zero_shot changed" in err
+    assert "--rerun stale runs them again" in err
+    code, out, err = etl(*RUN, *FAKE, "--rerun", "stale")
+    assert (code, out) == (0, "3 finished, 0 failed; in runs\n")
+    assert "3 because the weights of ViT-tiny.random changed, 2 because the code of coop changed" in err
+    assert "they run again" in err
+
+
+def test_events_are_all_that_stderr_holds_if_told(etl):
+    _, out, err = etl(*RUN, "--runner", "fake_runner", "--jobs", "1", "--log", "json", "--json")
+    events = [json.loads(line)["event"] for line in err.splitlines()]
+    assert {"notice", "begin", "finished", "end"} == set(events)
+    assert json.loads(out)["by_other_sweeps"] == 0
 
 
 def test_a_database_held_by_another_process_does_not_cost_the_runs(etl, tmp_path: Path, monkeypatch):
