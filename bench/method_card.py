@@ -79,6 +79,7 @@ def method_card(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes:
         "backbone": "a vision transformer" if info.vision_transformer else "any",
         "vocabulary": _vocabulary(info),
         "validation images": "min(shots, 4) a class" if info.needs_validation else "none",
+        "selection": sorted(str(way) for way in info.selections()),
         "measured on": f"{backbone.slug}, {n_classes} classes of {shots} shots",
         "trained tensors": {t.name: f"{' x '.join(map(str, t.shape)) or 1} = {t.parameters}" for t in trained}
         or "nothing by gradient steps",

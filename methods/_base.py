@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 import torch
 import torch.nn.functional as F
@@ -42,6 +42,15 @@ class Needs(StrEnum):
     HIDDEN = "hidden"
     PIXELS = "pixels"
     OTHER_VIEW = "other_view"
+
+
+class Selection(StrEnum):
+    """What decides about hyper-parameters or the epoch. `oracle` looks at test labels and is marked so everywhere."""
+
+    LAST = "last"
+    FIXED = "fixed"
+    VALIDATION = "validation"
+    ORACLE = "oracle"
 
 
 class ClosedVocabularyError(BenchError, ValueError):
@@ -194,6 +203,8 @@ class MethodInfo:
         vision_transformer: whether the image tower must be a transformer.
         closed_when: which configs give up the open vocabulary (class-specific prompts), if some do.
         config_by_protocol: published settings of a protocol that differ from the config's defaults.
+        oracle_settings: settings that make the scorer choose with test labels, for methods without a setting
+            `selection=oracle`; always a labelled oracle.
         needs_validation: whether `calibrate` has to be called with the few validation images.
         learns_text: whether it runs the text tower on anything but plain class texts.
         text_teacher: whether class texts given in place of the template guide what it learns, although it learns texts.
@@ -217,6 +228,7 @@ class MethodInfo:
     vision_transformer: bool = False
     closed_when: Callable[[Any], bool] | None = None
     config_by_protocol: Mapping[EvalProtocol, Mapping[str, Any]] = field(default_factory=dict)
+    oracle_settings: Mapping[str, Any] = field(default_factory=dict)
     needs_validation: bool = False
     learns_text: bool = False
     text_teacher: bool = False
@@ -250,6 +262,22 @@ class MethodInfo:
         if protocol.transfers and protocol not in self.recipes and protocol not in self.config_by_protocol:
             return next((p for p in (EvalProtocol.BASE_TO_NEW, EvalProtocol.FEW_SHOT) if p in self.recipes), protocol)
         return protocol
+
+    def selections(self) -> dict[Selection, Mapping[str, Any]]:
+        """How it can settle what training leaves open, each way with the settings that ask for it.
+
+        A method with a setting `selection` offers that setting's values. One without searches nothing: a trained one
+        keeps its last epoch, and the published values of all others are fixed.
+        """
+        if (own := self.config.model_fields.get("selection")) is not None:
+            offered: dict[Selection, Mapping[str, Any]] = {
+                Selection(value): {"selection": value} for value in get_args(own.annotation)
+            }
+        else:
+            offered = {way: {} for way in (Selection.FIXED, *([Selection.LAST] if self.recipes else []))}
+        if self.oracle_settings:
+            offered[Selection.ORACLE] = self.oracle_settings
+        return offered
 
     def is_open(self, config: MethodConfig) -> bool:
         """Whether this configuration can classify classes it was not trained on."""

@@ -97,6 +97,7 @@ class APEX(ComposedMethod[APEXConfig]):
             + adapter_size(c.adapter, b.embed_dim, c.rank)
         ),
         recipes=APEX_RECIPES,
+        oracle_settings={"ensemble_weight": "oracle"},
         config_by_protocol={
             EvalProtocol.CROSS_DATASET: {"visual_depth": TRANSFER_DEPTH},
             EvalProtocol.DOMAIN_GENERALIZATION: {"visual_depth": TRANSFER_DEPTH},

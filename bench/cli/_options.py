@@ -54,6 +54,14 @@ Supports = Annotated[
         help="Support list in place of a draw: from `datasets draw`, or JSON lines of path and label. Repeatable.",
     ),
 ]
+Selection = Annotated[
+    str | None,
+    typer.Option(
+        "--selection",
+        help="What decides about hyper-parameters or the epoch: last, fixed, validation (the few validation images) or "
+        "oracle (test labels, marked so). Default: each method's own.",
+    ),
+]
 Overrides = Annotated[
     list[str],
     typer.Option("--set", help="method.key=value or method.recipe.key=value; the method may be a pattern. Repeatable."),

@@ -21,6 +21,7 @@ def run(
     draw: opt.Draw = "coop",
     support: opt.Supports = [],  # noqa: B006
     class_text: opt.ClassText = "template",
+    selection: opt.Selection = None,
     overrides: opt.Overrides = [],  # noqa: B006
     recipe: opt.RecipeName = "published",
     data_root: opt.DataRoot = None,
@@ -81,6 +82,7 @@ def run(
         targets=opt.split_list(targets),
         supports=[*support, *listed],
         class_text=class_text,
+        selection=selection,
         precision=opt.parse_choice(Precision, precision, "--precision"),
     )
     place = _sweep.Place(

@@ -15,8 +15,7 @@ from typing import ClassVar
 
 $imports
 
-$recipe
-class ${cls}Config(MethodConfig):
+${recipe}class ${cls}Config(MethodConfig):
     """EDIT: what can be set."""
 
     scale: float = Field(1.0, gt=0, description="EDIT factor on the logits; 1, source of the default")
@@ -66,6 +65,7 @@ from methods import (
 """,
     "recipe": """# EDIT: the published settings; a recipe for each protocol that the paper has settings for
 RECIPE = Recipe(source="EDIT: where these values are printed", lr=0.002, epochs=50, batch_size=32)
+
 
 """,
     "base": "TrainableMethod",

@@ -100,6 +100,8 @@ class _Expander:
                 f"it without, or a method with frozen class texts.",
                 named=item.named,
             )
+        if item.unselectable:
+            self.refusals.add(item.info.name, item.unselectable, named=item.named)
         if item.lacks_recipe:
             known = ", ".join(sorted(item.info.recipes))
             self.refusals.add(item.info.name, f"it has no recipe for {protocol}, only for {known}.", named=item.named)

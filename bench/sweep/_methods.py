@@ -7,21 +7,32 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench._overrides import Override, apply_overrides, check_overrides, parse_overrides
+from bench.errors import UsageError
 from bench.sweep._axes import Axes, RecipeChoice, select
 from datasets_registry import DatasetInfo
 
 if TYPE_CHECKING:
     from methods import MethodConfig, MethodInfo, Recipe
+    from methods._base import Selection
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A selected method with its settings for this sweep. `recipe` is None where it is not trained."""
+    """A selected method with its settings for this sweep.
+
+    Args:
+        info: its facts.
+        config: its settings.
+        recipe: None where it is not trained.
+        named: whether it was asked for by name, not caught by a pattern.
+        unselectable: why it cannot select as it was asked to; None if it can.
+    """
 
     info: MethodInfo
     config: MethodConfig
     recipe: Recipe | None
     named: bool
+    unselectable: str | None = None
 
     @property
     def zero_shot(self) -> bool:
@@ -52,12 +63,37 @@ def choose_methods(axes: Axes) -> list[Chosen]:
     return [
         Chosen(
             info=info,
-            config=apply_overrides(name, info.default_config(axes.protocol), overrides, recipe=False),
+            config=apply_overrides(name, _selecting(info, axes), overrides, recipe=False),
             recipe=_with_overrides(name, recipes[name], overrides),
             named=names[name],
+            unselectable=_unselectable(info, axes.selection),
         )
         for name, info in infos.items()
     ]
+
+
+def _selecting(info: MethodInfo, axes: Axes) -> MethodConfig:
+    """The published settings with those that the axis `selection` asks for."""
+    config = info.default_config(axes.protocol)
+    asked = info.selections().get(_selection(axes.selection), {}) if axes.selection else {}
+    return config.model_copy(update=dict(asked))
+
+
+def _unselectable(info: MethodInfo, asked: str | None) -> str | None:
+    from methods import Family
+
+    if asked is None or info.family is Family.ZERO_SHOT or _selection(asked) in info.selections():
+        return None
+    offered = ", ".join(info.selections())
+    return f"it cannot select by {asked}, only by: {offered}; give --selection one of these, or leave it out."
+
+
+def _selection(asked: str) -> Selection:
+    from methods._base import Selection
+
+    if asked not in list(Selection):
+        raise UsageError(f"--selection {asked!r} is unknown. Allowed: {', '.join(Selection)}.")
+    return Selection(asked)
 
 
 def settled_recipe(recipe: Recipe | None, shots: int, dataset: DatasetInfo) -> dict[str, Any] | None:

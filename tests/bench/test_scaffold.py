@@ -52,6 +52,7 @@ def test_a_begun_method_passes_every_check(checkout: Path, family: Family, monke
     failed = {r.check.name: r.message for r in run_checks(Subject(method)) if r.outcome is Outcome.FAILED}
     assert failed == {}
     assert "EDIT" in written.files[0].read_text()
+    assert "\n\n\n\n" not in written.files[0].read_text(), "the formatter has nothing to change"
     assert "### Added\n\n- `my_method`: EDIT what it learns" in (checkout / "CHANGELOG.md").read_text()
 
 
