@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import subprocess
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from bench.source_digest import machinery_digest, source_digest
 
 PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pillow", "safetensors", "scipy", "pydantic")
 """Distributions whose version can change a number."""
+
+SHIPPED_STATE = "source-state.json"
+"""In a copy of the packages that was sent to another machine: the state of the checkout they were copied from."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,8 @@ def source_state(root: Path) -> SourceState:
     A package installed below some other project's repository is not a checkout of it, so parents are not searched.
     Files that git does not track do not make a checkout dirty.
     """
+    if (shipped := root / SHIPPED_STATE).is_file():
+        return SourceState(**json.loads(shipped.read_text(encoding="utf-8")))
     if not (root / ".git").exists():
         return SourceState(None, None)
     commit = _git(root, "rev-parse", "HEAD")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from bench.cli._launchers import LauncherChoice, LauncherName
 from bench.cli._options import cache_limit, cores, hidden_limit
 from bench.cli._progress import SweepLog, Tally
 from bench.context import RunContext
@@ -48,6 +49,7 @@ class Place:
         keep_branches: whether the two sides of an ensemble are stored with its predictions.
         limits: time and memory of one run.
         retries: how often a run that failed is tried again before the sweep ends.
+        launcher: where runs are done.
     """
 
     runs: Path
@@ -59,16 +61,19 @@ class Place:
     keep_branches: bool = False
     limits: Limits = NO_LIMITS
     retries: int = 0
+    launcher: LauncherChoice = field(default_factory=LauncherChoice)
 
     def workers(self, tasks: int) -> int:
-        """How many processes that many tasks are worth."""
+        """How many processes here that many tasks are worth."""
+        if self.launcher.name is LauncherName.INLINE:
+            return 0
         jobs = self.jobs if self.jobs is not None else (1 if self.device.startswith("cuda") else cores())
         return min(jobs, max(tasks, 1))
 
 
 def make_plan(axes: Axes, place: Place, policy: RerunPolicy, log: SweepLog) -> Plan:
     """Expand the axes and subtract what is on disk; what is left out is said."""
-    check_device(place.device, axes.precision)
+    check_device(place.device, axes.precision, here=place.launcher.here)
     if place.jobs == 0 and place.limits.memory_bytes is not None:
         raise UsageError("--memory limits worker processes, and --jobs 0 has none; use --jobs 1.")
     if place.runs.exists() and not place.runs.is_dir():
@@ -121,8 +126,7 @@ def carry_out(made: Plan, place: Place, axes: Axes, log: SweepLog) -> LaunchSumm
         RunsFolderError: the runs folder cannot be written.
     """
     shards = Shards(place.runs)
-    tasks: list[Task] = [DifficultyTask(*pair, seen=shards.difficulty_stamp(*pair)) for pair in made.difficulties]
-    tasks += [RunTask(spec, made.seen[spec.run_id]) for spec in made.pending]
+    tasks = _tasks(made, shards)
     if not tasks:
         return LaunchSummary((), interrupted=False)
     tally = Tally(len(tasks))
@@ -135,7 +139,7 @@ def carry_out(made: Plan, place: Place, axes: Axes, log: SweepLog) -> LaunchSumm
             presence.say(**tally.facts())
             log.finished(item, tally, again=again)
 
-        launcher = _launcher(_surroundings(place, axes, presence.name, len(tasks)), place.workers(len(tasks)), log)
+        launcher = _launcher(_surroundings(place, axes, presence.name, len(tasks)), place, len(tasks), log)
         rounds = Rounds(
             launcher,
             shards,
@@ -148,6 +152,18 @@ def carry_out(made: Plan, place: Place, axes: Axes, log: SweepLog) -> LaunchSumm
     if summary.unwritten is None:
         load_results(place.runs, log)
     return summary
+
+
+def scripts(made: Plan, place: Place) -> list[str]:
+    """The scripts that would be submitted; none unless the launcher is Slurm's."""
+    if place.launcher.name is not LauncherName.SLURM:
+        return []
+    return place.launcher.scripts(place.runs, place.device, place.jobs, _tasks(made, Shards(place.runs)))
+
+
+def _tasks(made: Plan, shards: Shards) -> list[Task]:
+    tasks: list[Task] = [DifficultyTask(*pair, seen=shards.difficulty_stamp(*pair)) for pair in made.difficulties]
+    return tasks + [RunTask(spec, made.seen[spec.run_id]) for spec in made.pending]
 
 
 @contextmanager
@@ -220,7 +236,7 @@ def _surroundings(place: Place, axes: Axes, sweep: str, tasks: int) -> Surroundi
         weights=local_weights(axes.backbones),
         files=named_files(axes),
         device=place.device,
-        threads=max(1, cores() // max(place.workers(tasks), 1)),
+        threads=max(1, cores() // max(place.workers(tasks), 1)) if place.launcher.here else place.launcher.threads(),
         keep_branches=place.keep_branches,
     )
     return Surroundings(place.runs, context, place.runner, place.limits, sweep)
@@ -235,7 +251,10 @@ def _backbone_digest(axes: Axes, slug: str) -> str:
     return load_backbone(parse_backbone(slug if path is None else f"{slug.partition('.')[0]}={path}")).digest
 
 
-def _launcher(surroundings: Surroundings, jobs: int, log: SweepLog) -> Launcher:
+def _launcher(surroundings: Surroundings, place: Place, tasks: int, log: SweepLog) -> Launcher:
+    if not place.launcher.here:
+        return place.launcher.launcher(surroundings, place.jobs, log.notice)
+    jobs = place.workers(tasks)
     if jobs == 0:
         from bench.launch.inline import InlineLauncher
 
@@ -245,14 +264,20 @@ def _launcher(surroundings: Surroundings, jobs: int, log: SweepLog) -> Launcher:
     return LocalLauncher(surroundings, jobs, on_notice=log.notice)
 
 
-def check_device(device: str, precision: str) -> None:
-    """Raise UsageError for a device that does not exist, or cannot compute in that precision."""
+def check_device(device: str, precision: str, *, here: bool = True) -> None:
+    """Raise UsageError for a device that does not exist, or cannot compute in that precision.
+
+    Args:
+        device: `cpu` or `cuda[:i]`.
+        precision: of the frozen towers.
+        here: whether it is a device of this machine, and not of a cluster's.
+    """
     kind, _, index = device.partition(":")
     if kind not in {"cpu", "cuda"} or (index and not index.isdecimal()):
         raise UsageError(f"--device {device!r} is unknown; use cpu, cuda or cuda:N.")
     if kind == "cpu" and precision == "fp16":
         raise UsageError("--precision fp16 is slower than fp32 on a CPU; use --precision bf16, or a GPU by --device.")
-    if kind == "cuda":
+    if kind == "cuda" and here:
         import torch
 
         if not torch.cuda.is_available():

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from bench.cli import _cluster_options as cluster
 from bench.cli import _options as opt
+from bench.cli._launchers import choose
 
 
 def run(
@@ -43,6 +45,19 @@ def run(
             "tried without training; 8 bytes per feature value and test image.",
         ),
     ] = False,
+    launcher: cluster.Name = "local",
+    address: cluster.Address = None,
+    cpus_per_run: cluster.CpusPerRun = None,
+    gpus_per_run: cluster.GpusPerRun = None,
+    ray_env: cluster.RayEnv = None,
+    partition: cluster.Partition = None,
+    time: cluster.Time = None,
+    gpus: cluster.Gpus = None,
+    cpus: cluster.Cpus = None,
+    mem: cluster.Memory = None,
+    slurm_set: cluster.SlurmSet = [],  # noqa: B006
+    runs_per_job: cluster.RunsPerJob = None,
+    no_wait: cluster.NoWait = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and write nothing.")] = False,
     as_json: opt.AsJson = False,
     runner: opt.RunnerName = "bench.runner",
@@ -57,7 +72,30 @@ def run(
     Example: etl-bench run -m coop,apex -d 'spectrum_*' --shots 1,2,4,8,16 --seeds 3
 
     Example: etl-bench run -m coop,apex -d imagenet --protocol cross-dataset --targets eurosat,dtd,oxford_pets
+
+    Example: etl-bench run -m coop,apex -d all --launcher slurm --partition gpu --gpus 1 --device cuda --time 8:00:00
     """
+    chosen = choose(
+        launcher,
+        {
+            "--address": address,
+            "--cpus-per-run": cpus_per_run,
+            "--gpus-per-run": gpus_per_run,
+            "--ray-env": ray_env,
+        },
+        {
+            "--partition": partition,
+            "--time": time,
+            "--gpus": gpus,
+            "--cpus": cpus,
+            "--mem": mem,
+            "--slurm-set": slurm_set,
+            "--runs-per-job": runs_per_job,
+            "--no-wait": no_wait,
+        },
+        jobs=jobs,
+        device=device,
+    )
     from bench.cli import _sweep
     from bench.cli._print import print_json, print_line, print_rows
     from bench.cli._progress import LogStyle, open_log
@@ -88,13 +126,14 @@ def run(
     place = _sweep.Place(
         runs,
         data_root,
-        opt.cache_folder(cache),
+        chosen.cache_folder(cache, opt.cache_folder(cache)),
         device,
         jobs,
         runner,
         keep_branches,
         limits=Limits(timeout, None if memory is None else int(memory * 2**30)),
         retries=retries,
+        launcher=chosen,
     )
     say = open_log(opt.parse_choice(LogStyle, log, "--log"))
     made = _sweep.make_plan(axes, place, opt.parse_choice(RerunPolicy, rerun, "--rerun"), say)
@@ -102,6 +141,9 @@ def run(
         rows = [{"run_id": spec.run_id, "run": spec.label(), "backbone": spec.backbone} for spec in made.pending]
         _sweep.say_plan(made, place, say)
         print_rows(rows, ["run_id", "run", "backbone"], as_json=as_json)
+        if not as_json:
+            for script in _sweep.scripts(made, place):
+                print_line(f"\n{script}")
         return
 
     _sweep.say_plan(made, place, say)

@@ -47,6 +47,10 @@ class Handout:
             del self._waiting[group]
         return task
 
+    def give_back(self, task: Task) -> None:
+        """A task whose worker was lost waits again, first in its group."""
+        self._waiting.setdefault(task.group, deque()).appendleft(task)
+
     def leave(self, worker: int) -> None:
         """Forget a worker that died, so that its group counts as free."""
         self._at.pop(worker, None)

@@ -1,0 +1,201 @@
+"""Reaching a Ray cluster, sending it the harness's own code, and counting how many runs fit into it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+
+import bench
+from bench.errors import LaunchError, UsageError
+from bench.launch._ray_worker import Parcel
+from bench.provenance import SHIPPED_STATE, source_state
+from datasets_registry._own_places import FOLDER_VARIABLE
+
+AUTO, LOCAL = "auto", "local"
+PROBE_SECONDS = 5.0
+_WORDS = 300
+_CODE = ("bench", *bench.SIBLINGS)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one run takes of a node: cores, and GPUs, of which several runs may share one."""
+
+    cpus: float = 1
+    gpus: float = 0
+
+    def __str__(self) -> str:
+        return f"{self.cpus:g} CPUs" + (f" and {self.gpus:g} GPUs" if self.gpus else "")
+
+    def fits(self, resources: Mapping[str, float]) -> int:
+        """How many runs a node with these resources can hold at a time."""
+        wanted = {"CPU": self.cpus, "GPU": self.gpus}
+        return min(int(resources.get(name, 0) / n + 1e-9) for name, n in wanted.items() if n > 0)
+
+
+@contextmanager
+def connected(address: str, runtime_env: Mapping[str, Any]) -> Iterator[None]:
+    """A connection to a cluster inside the block; one that the process already has is used and kept.
+
+    Args:
+        address: `auto` (the cluster that this machine belongs to), `local` (a new one on this machine, for the time
+            of the block), `ray://HOST:PORT` (from outside) or `HOST:PORT` (from a machine of the cluster).
+        runtime_env: Ray's description of the environment of workers, beside the harness's own code.
+
+    Raises:
+        LaunchError: nothing answers there, or what answers does not fit.
+        UsageError: `runtime_env` holds what Ray does not take.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    _probe(address)
+    with tempfile.TemporaryDirectory(prefix="etl-bench-code-") as folder:
+        _stage(Path(folder))
+        _init(address, _environment(Path(folder), runtime_env))
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def capacity(share: Share) -> int:
+    """How many runs the nodes that are alive can hold at a time, whatever else they do."""
+    return sum(share.fits(node["Resources"]) for node in ray.nodes() if node["Alive"])
+
+
+def node_is_gone(node: str | None, error: ray.exceptions.RayError) -> bool:
+    """Whether a worker ended because its node was lost, taken back or cut off, and not by what it did."""
+    if isinstance(error, ray.exceptions.ActorUnavailableError):
+        return True
+    if isinstance(error, ray.exceptions.RayActorError) and error.preempted:
+        return True
+    return node is not None and not any(item["NodeID"] == node and item["Alive"] for item in ray.nodes())
+
+
+def ran_out_of_memory(error: ray.exceptions.RayError) -> bool:
+    """Whether Ray ended a worker because its node had no memory left; an actor's error says so in words only."""
+    return isinstance(error, ray.exceptions.OutOfMemoryError) or "running low on memory" in str(error)
+
+
+def last_words(error: BaseException) -> str:
+    """The part of one of Ray's long messages that says what happened, without colours and guesses."""
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()
+    line = lines[-1].strip() if lines else type(error).__name__
+    words = line.rpartition("Worker exit detail: ")[2].partition(" Some common causes")[0]
+    return words if len(words) <= _WORDS else f"{words[:_WORDS]} ..."
+
+
+def no_room(share: Share) -> str:
+    """The refusal where not a single run fits."""
+    held = [_room(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+    return (
+        f"No node of the Ray cluster can hold a run with {share}; its nodes have {'; '.join(held) or 'nothing'}. Lower "
+        "--cpus-per-run or --gpus-per-run; where the cluster grows on demand, give --jobs N and it is waited for."
+    )
+
+
+def parcels(files: Mapping[str, Path]) -> dict[str, Parcel]:
+    """Files of this machine, put into Ray's object store once, for every node that lacks them.
+
+    Args:
+        files: by whatever key; a path may end in `,quickgelu` or `,gelu`, which goes along beside the file.
+
+    Raises:
+        LaunchError: a file cannot be read.
+    """
+    found = {}
+    for key, given in files.items():
+        match = re.fullmatch(r"(.+?)((?:,(?:quickgelu|gelu))?)", str(given))
+        assert match is not None
+        path = Path(match.group(1))
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise LaunchError(f"{path} cannot be read to be sent to the Ray nodes: {error.strerror}.") from error
+        name = f"{hashlib.sha256(content).hexdigest()[:32]}{path.suffix}"
+        found[key] = Parcel(name, ray.put(content), match.group(2))
+    return found
+
+
+def read_runtime_env(path: Path) -> dict[str, Any]:
+    """A Ray runtime environment from a YAML or JSON file.
+
+    Raises:
+        UsageError: the file cannot be read, is no mapping, or says what only the harness can.
+    """
+    import yaml
+
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"--ray-env {path} cannot be read: {' '.join(str(error).split())}.") from error
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise UsageError(f"--ray-env {path} is no mapping of Ray's runtime environment, such as `pip: [timm]`.")
+    if "working_dir" in value:
+        raise UsageError(f"--ray-env {path}: working_dir is taken by the harness's own code; use py_modules.")
+    return value
+
+
+def _probe(address: str) -> None:
+    """Refuse an address where nobody listens: Ray itself would try for minutes."""
+    if address in (AUTO, LOCAL):
+        return
+    match = re.fullmatch(r"(?:ray://)?(\[[^\]]+\]|[^:/\s]+):(\d+)", address)
+    if match is None:
+        raise UsageError(f"--address {address!r} is unknown; use auto, local, ray://HOST:PORT or HOST:PORT.")
+    host, port = match.group(1).strip("[]"), int(match.group(2))
+    try:
+        socket.create_connection((host, port), timeout=PROBE_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise LaunchError(
+            f"--address {address!r}: nothing answers there ({error}). `ray status` on the cluster's head shows whether "
+            "it runs; ray:// takes the port of its client server, usually 10001; --address local needs no cluster."
+        ) from error
+
+
+def _init(address: str, runtime_env: dict[str, Any]) -> None:
+    options: dict[str, Any] = {"runtime_env": runtime_env, "log_to_driver": False, "logging_level": "ERROR"}
+    if address == LOCAL:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves this machine unless a command says so
+        options["include_dashboard"] = False
+    try:
+        ray.init(address=address, **options)
+    except ConnectionError as error:
+        if address != AUTO:
+            raise LaunchError(f"--address {address!r}: {last_words(error)}") from error
+        raise LaunchError(
+            "--address auto: no Ray cluster runs on this machine. Start one with `ray start --head`, give "
+            "ray://HOST:PORT of another, or use --address local."
+        ) from error
+    except (RuntimeError, ValueError, TypeError, ray.exceptions.RayError) as error:
+        raise LaunchError(f"The Ray cluster at {address!r} cannot be used: {last_words(error)}") from error
+
+
+def _stage(folder: Path) -> None:
+    """Copy the packages that this process runs, so that every node runs the same, with the state of their source."""
+    root = Path(bench.__file__).resolve().parent.parent
+    for name in _CODE:
+        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / SHIPPED_STATE).write_text(json.dumps(asdict(source_state(root))))
+
+
+def _environment(code: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    variables = {FOLDER_VARIABLE: os.environ[FOLDER_VARIABLE]} if FOLDER_VARIABLE in os.environ else {}
+    return {**given, "working_dir": str(code), "env_vars": variables | given.get("env_vars", {})}
+
+
+def _room(resources: Mapping[str, float]) -> str:
+    return f"{resources.get('CPU', 0):g} CPUs and {resources.get('GPU', 0):g} GPUs"

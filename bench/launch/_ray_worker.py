@@ -1,0 +1,103 @@
+"""The actor that does tasks on a node of a Ray cluster and hands their answers back; it writes no shard.
+
+Nothing of the harness is imported above: the catalogue looks for a person's own datasets when it is imported, and that
+has to happen in the folder where the command was given.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.launch._answer import Answer
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A file of the driver's machine on its way to the nodes.
+
+    Args:
+        name: file name on the node, made of the content's digest.
+        content: reference to its bytes in Ray's object store; a node that has the file does not ask for them.
+        tail: what follows the path where it is named (`,quickgelu` behind weights), or nothing.
+    """
+
+    name: str
+    content: Any
+    tail: str = ""
+
+
+class RayWorker:
+    """Does one task after the other. Frozen features stay on its node, in the cache folder there.
+
+    Args:
+        home: the folder of the command; entered where the node has it too.
+        surroundings: `Surroundings.dump()`; the folders of cache and data may begin with `~`.
+        files: files that specs name, by digest.
+        weights: local weights, by backbone slug.
+    """
+
+    def __init__(
+        self,
+        home: str,
+        surroundings: dict[str, Any],
+        files: Mapping[str, Parcel],
+        weights: Mapping[str, Parcel],
+    ) -> None:
+        if Path(home).is_dir():
+            os.chdir(home)
+        from bench.launch._limits import limit_memory
+        from bench.launch._protocol import Surroundings, load_runner
+
+        cache, data = _own_folder(surroundings["cache_dir"]), _own_folder(surroundings["data_root"])
+        place = cache or Path(tempfile.gettempdir()) / "clip-etl-bench"
+        here: dict[str, object] = {
+            "cache_dir": str(cache) if cache else None,
+            "data_root": str(data) if data else None,
+            "files": {digest: _unpack(place, parcel) for digest, parcel in files.items()},
+            "weights": {slug: _unpack(place, parcel) for slug, parcel in weights.items()},
+        }
+        around = Surroundings.load(surroundings | here)
+        self.context, self.limits = around.context, around.limits
+        limit_memory(around.limits)
+        self.runner = load_runner(around.runner)
+
+    def ready(self) -> str:
+        """The id of the node that this worker is on; answered once it can take a task."""
+        import ray
+
+        return str(ray.get_runtime_context().get_node_id())
+
+    def answer(self, task: dict[str, object]) -> Answer:
+        """The answer of one dumped task. What a method prints goes to the worker's log."""
+        from bench.launch._answer import answer
+        from bench.launch._limits import deadline
+        from bench.launch._protocol import load_task
+
+        with redirect_stdout(sys.stderr), deadline(self.limits, end_process=None):
+            return answer(load_task(task), self.runner, self.context)
+
+
+def _own_folder(text: str | None) -> Path | None:
+    """A folder on this node: `~` is the home folder here, not that of the driver."""
+    return Path(text).expanduser() if text else None
+
+
+def _unpack(place: Path, parcel: Parcel) -> str:
+    """Where the file of a parcel is on this node, with its tail; written unless it is there."""
+    import ray
+
+    from bench.atomic import write_atomically
+
+    path = place / "sent" / parcel.name
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, ray.get(parcel.content))
+    return f"{path}{parcel.tail}"

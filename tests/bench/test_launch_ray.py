@@ -1,0 +1,243 @@
+"""The Ray launcher on a real cluster of two nodes on loopback; the nodes are processes that this test starts."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ray = pytest.importorskip("ray", reason="needs Ray, the extra [ray]")
+
+from fake_runner import make_spec  # noqa: E402
+from ray_nodes import RayNodes, free_port, kill_tree  # noqa: E402
+
+from bench.errors import LaunchError, UsageError  # noqa: E402
+from bench.launch import _ray_cluster as cluster  # noqa: E402
+from bench.launch._protocol import RunTask  # noqa: E402
+from bench.launch._ray_cluster import Share, last_words, read_runtime_env  # noqa: E402
+from bench.record import RunStatus  # noqa: E402
+from bench.shards import Shards  # noqa: E402
+
+# the driver is a process of its own: Ray's threads and sockets stay out of this one
+DRIVER = """
+import json, sys
+from dataclasses import replace
+from pathlib import Path
+from bench.context import RunContext
+from bench.errors import BenchError
+from bench.launch._protocol import RunTask, Surroundings
+from bench.launch._ray_cluster import Share
+from bench.launch.ray import RayLauncher
+from fake_runner import make_spec
+options = json.loads(sys.argv[1])
+context = RunContext(
+    cache_dir=Path(options.get("cache", "~/.cache/clip-etl-bench")),
+    files={"digest": Path(options["file"])} if "file" in options else {},
+    weights={"a.local-1": Path(options["weights"])} if "weights" in options else {},
+)
+around = Surroundings(Path(options["runs"]), context, runner=options.get("runner", "fake_runner"))
+tasks = [RunTask(make_spec(seed=seed, dataset=f"d{seed % 3}")) for seed in range(1, options["seeds"] + 1)]
+say = lambda text: print(text, flush=True)
+launcher = RayLauncher(
+    around, options["address"], Share(*options.get("share", [1, 0])), options.get("jobs"),
+    {"env_vars": {"FAKE_RUNNER": json.dumps(options.get("behaviour", {}))}}, on_notice=say,
+)
+try:
+    summary = launcher.launch(tasks, on_finished=lambda item: say("finished"))
+except BenchError as error:
+    sys.exit(f"refused: {error}")
+say(json.dumps({"failures": [item.message for item in summary.failures], "interrupted": summary.interrupted}))
+"""
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory):
+    """Two nodes of one core each, with a home folder of their own. Ray's tokens are off: these nodes are ours."""
+    home = tmp_path_factory.mktemp("home")
+    variables = {"PYTHONPATH": os.pathsep.join(sys.path), "RAY_AUTH_MODE": "disabled", "HOME": str(home)}
+    with RayNodes(variables) as nodes:
+        nodes.add(1)
+        nodes.add(1)
+        yield nodes
+
+
+def start(nodes: RayNodes, runs: Path, *, seeds: int, client: bool = False, **options) -> subprocess.Popen[str]:
+    address = f"ray://127.0.0.1:{nodes.client_port}" if client else nodes.address
+    options |= {"runs": str(runs), "seeds": seeds, "address": address}
+    return subprocess.Popen(
+        [sys.executable, "-c", DRIVER, json.dumps(options)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"RAY_AUTH_MODE": "disabled", "PYTHONPATH": nodes.variables["PYTHONPATH"]},
+        start_new_session=True,
+    )
+
+
+def wait_for(process: subprocess.Popen[str], word: str) -> None:
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if word in line:
+            return
+    raise AssertionError(f"the driver ended without saying {word!r}: {''.join(said)}")
+
+
+def end(process: subprocess.Popen[str]) -> tuple[dict, str]:
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode == 0, output
+    return json.loads(output.strip().splitlines()[-1]), output
+
+
+def statuses(runs: Path, seeds: int) -> list[RunStatus | None]:
+    tasks = [RunTask(make_spec(seed=seed, dataset=f"d{seed % 3}")) for seed in range(1, seeds + 1)]
+    return [Shards(runs).status(task.spec.run_id) for task in tasks]
+
+
+@pytest.mark.slow
+def test_a_failure_is_a_shard_and_a_worker_that_dies_costs_only_its_run(nodes: RayNodes, tmp_path: Path):
+    process = start(nodes, tmp_path, seeds=6, behaviour={"fail": ["seed 2"], "die": ["seed 3"]})
+    summary, _ = end(process)
+    assert statuses(tmp_path, 6) == [RunStatus.OK, RunStatus.FAILED, RunStatus.FAILED] + [RunStatus.OK] * 3
+    messages = sorted(summary["failures"])
+    assert messages[0] == "loss became nan at step 3. Use a smaller recipe.lr."
+    assert re.match(r"worker died \(Worker unexpectedly exits.*\) during this run\. `ray logs`", messages[1])
+    assert summary["interrupted"] is False
+
+
+@pytest.mark.slow
+def test_files_travel_to_nodes_that_have_no_folder_in_common_with_the_driver(nodes: RayNodes, tmp_path: Path):
+    """From outside, through Ray's client: named files and weights arrive as contents, under names of the node."""
+    (tmp_path / "list.jsonl").write_text("a support list")
+    (tmp_path / "w.safetensors").write_text("weights")
+    process = start(
+        nodes,
+        tmp_path / "runs",
+        seeds=1,
+        client=True,
+        runner="paths_runner",
+        cache="~/nodes-own-cache",
+        file=str(tmp_path / "list.jsonl"),
+        weights=f"{tmp_path / 'w.safetensors'},quickgelu",
+        share=[1, 0],
+    )
+    (message,) = end(process)[0]["failures"]
+    assert "files {'digest': 'a support list'} weights {'a.local-1': 'safetensors,quickgelu'}" in message
+    assert f"cache {nodes.variables['HOME']}/nodes-own-cache threads 1" in message
+
+
+@pytest.mark.slow
+def test_ctrl_c_once_finishes_current_runs_and_stops(nodes: RayNodes, tmp_path: Path):
+    process = start(nodes, tmp_path, seeds=200, behaviour={"sleep": 0.1})
+    wait_for(process, "finished")
+    os.killpg(process.pid, signal.SIGINT)
+    summary, output = end(process)
+    assert re.search(r"Stopping after the [12] current runs", output)
+    assert (summary["interrupted"], summary["failures"]) == (True, [])
+    assert 1 <= len(Shards(tmp_path).scan()) < 200
+
+
+@pytest.mark.slow
+def test_a_run_larger_than_any_node_is_refused(nodes: RayNodes, tmp_path: Path):
+    process = start(nodes, tmp_path, seeds=1, share=[1, 4])
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert re.search(
+        r"refused: No node of the Ray cluster can hold a run with 1 CPUs and 4 GPUs; its nodes have "
+        r"1 CPUs and 0 GPUs; 1 CPUs and 0 GPUs\. Lower --cpus-per-run or --gpus-per-run",
+        output,
+    )
+
+
+@pytest.mark.slow
+def test_a_node_killed_in_the_middle_costs_no_run(nodes: RayNodes, tmp_path: Path):
+    """The last test of the cluster, which has one node fewer afterwards."""
+    process = start(nodes, tmp_path, seeds=60, behaviour={"sleep": 0.2})
+    for _ in range(10):
+        wait_for(process, "finished")
+    kill_tree(nodes.nodes[1].pid)
+    killed = time.monotonic()
+    summary, output = end(process)
+    assert summary == {"failures": [], "interrupted": False}
+    assert statuses(tmp_path, 60) == [RunStatus.OK] * 60
+    assert "A Ray node went away during" in output
+    assert time.monotonic() - killed < 60
+
+
+# --- without a cluster ------------------------------------------------------------------------------------------------
+
+
+def test_how_many_runs_fit_into_a_node():
+    node = {"CPU": 8.0, "GPU": 2.0, "memory": 1e9}
+    assert Share(2, 0).fits(node) == 4
+    assert Share(1, 0.5).fits(node) == 4
+    assert Share(1, 0.1).fits(node) == 8
+    assert Share(1, 3).fits(node) == 0
+    assert Share(1, 1).fits({"CPU": 4.0}) == 0
+
+
+def test_nobody_there_is_said_within_seconds():
+    begin = time.monotonic()
+    with pytest.raises(
+        LaunchError, match=r"nothing answers there .*Connection refused.*usually 10001; --address local"
+    ):
+        cluster._probe(f"ray://127.0.0.1:{free_port()}")
+    assert time.monotonic() - begin < cluster.PROBE_SECONDS + 1
+
+
+@pytest.mark.parametrize("address", ["nowhere", "ray://", "ray://host", "http://host:1", "host:port", ""])
+def test_what_is_no_address(address: str):
+    with pytest.raises(UsageError, match=r"--address .* is unknown; use auto, local, ray://HOST:PORT or HOST:PORT"):
+        cluster._probe(address)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[", "cannot be read"),
+        ("- pip", "is no mapping"),
+        ("working_dir: .", "working_dir is taken by the harness's own code; use py_modules"),
+    ],
+)
+def test_what_is_no_runtime_environment(tmp_path: Path, text: str, message: str):
+    file = tmp_path / "env.yaml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        read_runtime_env(file)
+
+
+def test_a_runtime_environment_is_yaml_or_json(tmp_path: Path):
+    file = tmp_path / "env.yaml"
+    file.write_text("pip: [timm]\nenv_vars: {A: b}\n")
+    assert read_runtime_env(file) == {"pip": ["timm"], "env_vars": {"A": "b"}}
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_runtime_env(tmp_path / "none.yaml")
+
+
+def test_the_last_words_of_ray_are_short_and_plain():
+    long = "\x1b[36mThe actor died\x1b[39m\nWorker exit detail: End of file. Some common causes include: (1)"
+    assert last_words(RuntimeError(long)) == "End of file."
+    assert last_words(RuntimeError("a\n\x1b[31mValueError: b\x1b[0m\n")) == "ValueError: b"
+    assert last_words(RuntimeError("")) == "RuntimeError"
+    assert last_words(RuntimeError("x" * 400)) == "x" * 300 + " ..."
+
+
+def test_the_code_that_is_sent_knows_its_commit(tmp_path: Path):
+    from bench.provenance import SourceState, source_state
+
+    cluster._stage(tmp_path)
+    here = source_state(Path(cluster.bench.__file__).resolve().parent.parent)
+    assert source_state(tmp_path) == here
+    assert isinstance(here, SourceState)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == [
+        "bench",
+        "datasets_registry",
+        "methods",
+        "reports",
+    ]

@@ -1,0 +1,232 @@
+"""The Slurm launcher through submitit's local executor; with a real Slurm it is tested in tests/cluster."""
+
+import json
+import os
+import re
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from fake_runner import make_spec
+
+submitit = pytest.importorskip("submitit", reason="needs submitit, the extra [slurm]")
+
+from local_queue import LocalQueue  # noqa: E402
+
+from bench.context import RunContext  # noqa: E402
+from bench.errors import LaunchError  # noqa: E402
+from bench.launch._protocol import DifficultyTask, Finished, LaunchSummary, Outcome, RunTask, Surroundings, Task  # noqa: E402
+from bench.launch._slurm_chunk import ChunkFiles, ChunkJob, Progress  # noqa: E402
+from bench.launch._slurm_queue import JobSettings, SlurmQueue  # noqa: E402
+from bench.launch._submission import chunks  # noqa: E402
+from bench.launch.slurm import SlurmLauncher  # noqa: E402
+from bench.record import RunStatus  # noqa: E402
+from bench.shards import Shards  # noqa: E402
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="Slurm runs on POSIX systems")
+
+
+def tasks(seeds: int = 4) -> list[Task]:
+    return [RunTask(make_spec(seed=seed, dataset=f"d{seed % 2}")) for seed in range(1, seeds + 1)]
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch) -> None:
+    """Jobs see the modules that this process sees, as sbatch passes its environment on."""
+    import sys
+
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+
+
+@pytest.fixture
+def behave(monkeypatch):
+    def behave(**behaviour) -> None:
+        monkeypatch.setenv("FAKE_RUNNER", json.dumps(behaviour))
+
+    return behave
+
+
+@pytest.fixture
+def surroundings(tmp_path: Path) -> Surroundings:
+    return Surroundings(tmp_path / "runs", RunContext(cache_dir=tmp_path / "cache"), runner="fake_runner")
+
+
+@pytest.fixture
+def queue():
+    queue = LocalQueue()
+    yield queue
+    queue.close()
+
+
+def launch(
+    surroundings: Surroundings, todo: list[Task], queue: LocalQueue, **options
+) -> tuple[LaunchSummary, list[Finished], list[str]]:
+    seen: list[Finished] = []
+    notices: list[str] = []
+    launcher = SlurmLauncher(surroundings, queue, look_seconds=0.05, on_notice=notices.append, **options)
+    return launcher.launch(todo, on_finished=seen.append), seen, notices
+
+
+def status(surroundings: Surroundings, todo: list[Task]) -> list[RunStatus | None]:
+    return [Shards(surroundings.runs).status(task.spec.run_id) for task in todo if isinstance(task, RunTask)]
+
+
+def test_jobs_do_chunks_and_report_as_they_go(surroundings: Surroundings, queue, behave):
+    behave(fail=["seed 2"])
+    todo = [*tasks(5), DifficultyTask("ViT-demo.drawn", "d0")]
+    summary, seen, notices = launch(surroundings, todo, queue, runs_per_job=4)
+    assert queue.arrays == [2]
+    assert (len(summary.finished), summary.interrupted, list(summary.finished)) == (6, False, seen)
+    assert [item.message for item in summary.failures] == ["loss became nan at step 3. Use a smaller recipe.lr."]
+    assert status(surroundings, todo).count(RunStatus.OK) == 4
+    assert Shards(surroundings.runs).has_difficulty("ViT-demo.drawn", "d0")
+    assert re.fullmatch(r"Submitted 6 tasks as 2 jobs, from \d+ on\.", notices[0])
+
+
+def test_a_job_that_dies_costs_the_run_it_was_at_and_the_rest_is_submitted_again(
+    surroundings: Surroundings, queue, behave
+):
+    behave(die=["seed 3"])
+    todo = tasks(6)
+    summary, _, notices = launch(surroundings, todo, queue, runs_per_job=6)
+    assert status(surroundings, todo) == [RunStatus.OK] * 2 + [RunStatus.FAILED] + [RunStatus.OK] * 3
+    assert queue.arrays == [1, 1]
+    (failure,) = summary.failures
+    assert re.search(
+        r"Slurm job \d+ ended \(FAILED\) during this run; OUT_OF_MEMORY asks for more --mem", failure.message
+    )
+    assert re.search(r"ended \(FAILED\) during coop on d1", notices[1])
+
+
+def test_a_job_that_cannot_start_ends_the_sweep_with_its_last_words(surroundings: Surroundings, queue):
+    broken = Surroundings(surroundings.runs, surroundings.context, runner="no_such_runner")
+    with pytest.raises(
+        LaunchError, match=r"before its first run\. Its last words: .*'no_such_runner' cannot be imported"
+    ):
+        launch(broken, tasks(2), queue)
+
+
+def test_not_waiting_returns_and_the_same_command_watches_instead_of_submitting_again(
+    surroundings: Surroundings, queue, behave
+):
+    behave(sleep=0.3)
+    todo = tasks(4)
+    summary, _, _ = launch(surroundings, todo, queue, runs_per_job=2, wait=False)
+    assert summary == LaunchSummary((), interrupted=False)
+    more = [*todo, *tasks(6)[4:]]
+    summary, _, notices = launch(surroundings, more, queue, runs_per_job=2)
+    assert queue.arrays == [2, 1]
+    assert notices[0] == "4 tasks are with Slurm already; they are not submitted again."
+    assert sorted(item.task.label for item in summary.finished) == sorted(task.label for task in more)
+
+
+def test_a_job_that_starts_again_skips_what_its_journal_says_is_done(surroundings: Surroundings, tmp_path: Path):
+    todo = tasks(3)
+    files = ChunkFiles(tmp_path, 0)
+    files.write(surroundings, todo)
+    files.note(task=0, **Finished(todo[0], Outcome.OK, 1.0).dump())
+    files.note(task=1)
+    with (tmp_path / "chunk-0.jsonl").open("a") as journal:
+        journal.write('{"task": 2, "outc')  # torn: the machine went down
+    ChunkJob(str(tmp_path), 0)()
+    assert status(surroundings, todo) == [None, RunStatus.OK, RunStatus.OK]
+    assert len(Progress.of(files, todo).ended) == 3
+
+
+def test_what_runs_again_after_preemption_is_the_same_chunk(tmp_path: Path):
+    job = ChunkJob(str(tmp_path), 3)
+    again = job.checkpoint()
+    assert (again.function, again.args, again.kwargs) == (job, (), {})
+
+
+def test_a_submission_that_was_asked_to_stop_takes_no_further_task(surroundings: Surroundings, tmp_path: Path):
+    ChunkFiles(tmp_path, 0).write(surroundings, tasks(2))
+    (tmp_path / "stop").touch()
+    ChunkJob(str(tmp_path), 0)()
+    assert status(surroundings, tasks(2)) == [None, None]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c(surroundings: Surroundings, queue, behave, times: int):
+    """Once: jobs finish what they are at. Twice: they are ended."""
+    behave(sleep=0.3 if times == 1 else 60)
+
+    def interrupt() -> None:
+        while not any("with" in line for line in _journals(surroundings.runs)):
+            time.sleep(0.02)
+        for _ in range(times):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.5)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    summary, _, notices = launch(surroundings, tasks(6), queue, runs_per_job=6)
+    thread.join()
+    assert summary.interrupted
+    assert summary.failures == []
+    assert queue.cancelled == [True, False][:times]
+    assert "Jobs stop after their current runs; Ctrl-C again to end them at once." in notices
+    assert len(summary.finished) < 6
+    assert (times == 2) or len(summary.finished) >= 1
+
+
+def _journals(runs: Path) -> list[str]:
+    return [f"with {path.name}" for path in runs.glob("slurm/*/*.jsonl") if path.stat().st_size]
+
+
+def test_chunks_keep_what_shares_features_together():
+    portions = chunks([*tasks(6), DifficultyTask("ViT-demo.drawn", "d1")], 3)
+    assert [len(portion) for portion in portions] == [3, 3, 1]
+    assert [task.place[1] for portion in portions for task in portion].count("d1") == 4
+    first = [task.label for task in portions[0]]
+    assert first[0] == "difficulty of d1 for ViT-demo.drawn"
+
+
+def test_the_script_says_what_was_asked_for():
+    settings = JobSettings(
+        minutes=90,
+        cpus=4,
+        gpus=2,
+        partition="gpu",
+        memory="16G",
+        parallel=8,
+        extra={"account": "me", "exclusive": True},
+    )
+    text = SlurmQueue(settings).script(Path("/shared/runs/slurm/S"), 40)
+    for line in (
+        "#SBATCH --array=0-39%8",
+        "#SBATCH --time=90",
+        "#SBATCH --cpus-per-task=4",
+        "#SBATCH --gpus-per-node=2",
+        "#SBATCH --partition=gpu",
+        "#SBATCH --mem=16G",
+        "#SBATCH --account=me",
+        "#SBATCH --exclusive",
+        "export OMP_NUM_THREADS=4",
+    ):
+        assert line in text.splitlines()
+    assert re.search(r"^srun .* -u -m submitit\.core\._submit /shared/runs/slurm/S$", text, flags=re.M)
+    assert "--array" not in SlurmQueue(settings).script(Path("s"), 1)
+
+
+def test_without_sbatch_it_says_where_to_go(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(LaunchError, match=r"there is no sbatch on the PATH.*login node.*--launcher local"):
+        SlurmQueue(JobSettings(minutes=1)).check()
+
+
+def test_the_words_of_sbatch_are_passed_on(tmp_path: Path, monkeypatch, surroundings: Surroundings):
+    for name in ("sbatch", "srun"):
+        tool = tmp_path / "bin" / name
+        tool.parent.mkdir(exist_ok=True)
+        tool.write_text("#!/bin/sh\necho 'sbatch: error: Requested node configuration is not available' >&2\nexit 1\n")
+        tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    launcher = SlurmLauncher(surroundings, SlurmQueue(JobSettings(minutes=1, gpus=99)))
+    with pytest.raises(
+        LaunchError, match="sbatch refuses the jobs: sbatch: error: Requested node configuration is not"
+    ):
+        launcher.launch(tasks(2), on_finished=lambda item: None)
+    assert list((surroundings.runs / "slurm").iterdir()) == []

@@ -1,0 +1,187 @@
+"""Which launcher the command line describes, and that all of them give the same results."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.cli._cluster_options import minutes, parse_slurm_set
+from bench.cli._launchers import LauncherName, choose
+from bench.errors import LaunchError, UsageError
+
+RAY = {"--address": None, "--cpus-per-run": None, "--gpus-per-run": None, "--ray-env": None}
+SLURM = {
+    "--partition": None,
+    "--time": None,
+    "--gpus": None,
+    "--cpus": None,
+    "--mem": None,
+    "--slurm-set": [],
+    "--runs-per-job": None,
+    "--no-wait": False,
+}
+
+
+def chosen(name: str, *, jobs: int | None = None, device: str = "cpu", **given):
+    options = {f"--{key.replace('_', '-')}": value for key, value in given.items()}
+    ray = RAY | {key: value for key, value in options.items() if key in RAY}
+    slurm = SLURM | {key: value for key, value in options.items() if key in SLURM}
+    return choose(name, ray, slurm, jobs=jobs, device=device)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"name": "slrum"},
+            r"--launcher 'slrum' is unknown\. Did you mean 'slurm'\? Allowed: local, inline, ray, slurm",
+        ),
+        ({"name": "local", "partition": "gpu"}, "--partition: only for --launcher slurm, and this is --launcher local"),
+        ({"name": "slurm", "cpus_per_run": 2}, "--cpus-per-run: only for --launcher ray, and this is --launcher slurm"),
+        ({"name": "local", "address": "local"}, "--address: only for --launcher ray"),
+        ({"name": "ray", "no_wait": True}, "--no-wait: only for --launcher slurm"),
+        ({"name": "ray", "jobs": 0}, "--jobs 0 runs in this process; with --launcher ray give a number or nothing"),
+        ({"name": "inline", "jobs": 3}, "--jobs 3: --launcher inline has no worker processes; use --launcher local"),
+        ({"name": "slurm", "device": "cuda:1"}, "with --launcher slurm the cluster picks; use --device cuda"),
+        ({"name": "slurm", "time": "tomorrow"}, "--time 'tomorrow' is no span of time; write minutes, HH:MM:SS"),
+        ({"name": "slurm", "time": "0"}, "--time '0' is no span of time"),
+        ({"name": "slurm", "slurm_set": ["time=3"]}, "--slurm-set 'time=3': use --time for that"),
+        ({"name": "slurm", "slurm_set": ["a b=3"]}, "--slurm-set 'a b=3' is no key=value"),
+        ({"name": "slurm", "slurm_set": ["account=a\nrm"]}, "is no key=value"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(given: dict, message: str):
+    with pytest.raises(UsageError, match=message):
+        chosen(**given)
+
+
+def test_rays_own_variable_is_no_wish_to_use_ray(monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    assert chosen("local", address="auto").name is LauncherName.LOCAL
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("90", 90), ("1:30", 2), ("8:00:00", 480), ("1-12", 2160), ("1-0:30", 1470), ("2-0:0:1", 2881), ("0:01", 1)],
+)
+def test_spans_of_time_as_slurm_writes_them(text: str, wanted: int):
+    assert minutes(text, "--time") == wanted
+
+
+def test_options_of_sbatch():
+    assert parse_slurm_set(["account=me", "--mail_type=END", "exclusive"]) == {
+        "account": "me",
+        "mail-type": "END",
+        "exclusive": True,
+    }
+
+
+@pytest.mark.parametrize(("name", "module"), [("ray", "ray"), ("slurm", "submitit")])
+def test_what_is_not_installed_is_said_with_the_command_that_installs_it(monkeypatch, name: str, module: str):
+    from bench.context import RunContext
+    from bench.launch._protocol import Surroundings
+
+    monkeypatch.setattr("bench.cli._launchers.find_spec", lambda name: None)
+    with pytest.raises(
+        LaunchError, match=rf"needs {module}, which is not installed; run `pip install 'clip-etl-bench\[{name}\]'`"
+    ):
+        chosen(name).launcher(Surroundings(Path("runs"), RunContext()), None, lambda text: None)
+
+
+def test_a_ray_node_has_its_own_cache_unless_one_is_named():
+    assert chosen("ray").cache_folder(None, Path("/here")) == Path("~/.cache/clip-etl-bench")
+    assert chosen("ray").cache_folder(Path("/named"), Path("/named")) == Path("/named")
+    assert chosen("slurm").cache_folder(None, Path("/here")) == Path("/here")
+
+
+# --- the same results everywhere --------------------------------------------------------------------------------------
+
+GRID = (
+    "run -m zero_shot,tip_adapter,clip_adapter -d spectrum_basic -b ViT-tiny.random --protocol few-shot --shots 2 "
+    "--seeds 1 --set clip_adapter.recipe.epochs=1"
+)
+
+
+def etl_bench(runs: Path, *arguments: str, cores: set[int] | None = None) -> None:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    environment |= {"RAY_AUTH_MODE": "disabled"}
+    command = [sys.executable, "-m", "bench", *GRID.split(), "--runs", str(runs), "--cache", str(runs / "cache")]
+    done = subprocess.run(
+        [*command, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def by_submitit(runs: Path) -> None:
+    from local_queue import LocalQueue
+
+    from bench.context import RunContext
+    from bench.launch._protocol import DifficultyTask, RunTask, Surroundings
+    from bench.launch.slurm import SlurmLauncher
+    from bench.shards import Shards
+    from bench.sweep import Axes, expand, plan
+    from datasets_registry import EvalProtocol
+
+    axes = Axes(
+        ["zero_shot", "tip_adapter", "clip_adapter"],
+        ["spectrum_basic"],
+        ["ViT-tiny.random"],
+        protocol=EvalProtocol.FEW_SHOT,
+        shots=(2,),
+        seeds=(1,),
+        overrides=["clip_adapter.recipe.epochs=1"],
+    )
+    made = plan(expand(axes), Shards(runs))
+    tasks = [*(DifficultyTask(*pair) for pair in made.difficulties), *(RunTask(spec) for spec in made.pending)]
+    queue = LocalQueue()
+    SlurmLauncher(Surroundings(runs, RunContext(cache_dir=runs / "cache")), queue, look_seconds=0.2).launch(
+        tasks, on_finished=lambda item: None
+    )
+    queue.close()
+
+
+def results(runs: Path) -> dict[str, object]:
+    """All that the shards hold but when it was, how long it took and how much memory the process had."""
+    from bench.shards import Shards, pack_predictions
+
+    shards, found = Shards(runs), {}
+    for entry in shards.scan():
+        shard = shards.read(entry.run_id)
+        assert shard is not None
+        record = shard.record.model_dump(
+            mode="json", exclude={"created_at": True, "cost": True, "provenance": {"git_dirty"}}
+        )
+        cost = shard.record.cost
+        found[entry.run_id] = (
+            record,
+            cost and (cost.trainable_parameters, cost.steps),
+            pack_predictions(shard.predictions),
+        )
+    found["difficulty"] = [item.model_dump(mode="json", exclude={"created_at"}) for item in shards.difficulties()]
+    return found
+
+
+@pytest.mark.slow
+def test_all_launchers_give_the_same_results(tmp_path: Path, monkeypatch):
+    pytest.importorskip("ray", reason="needs Ray, the extra [ray]")
+    pytest.importorskip("submitit", reason="needs submitit, the extra [slurm]")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    etl_bench(tmp_path / "local", "--launcher", "local", "--jobs", "2")
+    expected = results(tmp_path / "local")
+    assert len(expected) == 4
+    etl_bench(tmp_path / "ray", "--launcher", "ray", "--address", "local", "--jobs", "2")
+    by_submitit(tmp_path / "slurm")
+    for name in ("ray", "slurm"):
+        assert json.dumps(results(tmp_path / name), default=repr) == json.dumps(expected, default=repr), name
+    one = {min(os.sched_getaffinity(0))}  # in this process a run has all cores, and rounding may depend on threads
+    etl_bench(tmp_path / "inline", "--launcher", "inline", cores=one)
+    assert json.dumps(results(tmp_path / "inline"), default=repr) == json.dumps(expected, default=repr)

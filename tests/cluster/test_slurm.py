@@ -1,0 +1,159 @@
+"""The Slurm launcher on a real Slurm: slurmctld and slurmd of this machine, started for the test on loopback."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fake_runner import make_spec
+
+pytest.importorskip("submitit", reason="needs submitit, the extra [slurm]")
+
+from bench.context import RunContext
+from bench.errors import LaunchError
+from bench.launch._protocol import RunTask, Surroundings, Task
+from bench.launch._slurm_queue import JobSettings, SlurmQueue
+from bench.launch.slurm import SlurmLauncher
+from bench.record import RunStatus
+from bench.shards import Shards
+
+SCRIPT = Path(__file__).with_name("one_node_slurm.sh")
+COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol")
+
+pytestmark = pytest.mark.slow
+
+
+def _what_is_missing() -> str | None:
+    places = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/local/sbin"])
+    absent = [name for name in COMMANDS if shutil.which(name, path=places) is None]
+    if absent:
+        return f"no {', '.join(absent)} here: apt-get install slurmctld slurmd slurm-client munge"
+    if os.geteuid() != 0:
+        return "slurmd starts jobs as their users, which takes root"
+    return None
+
+
+@pytest.fixture(scope="module")
+def slurm():
+    """A cluster of one node with two cores; ended afterwards."""
+    if (missing := _what_is_missing()) is not None:
+        pytest.skip(missing)
+    with pytest.MonkeyPatch.context() as patch:
+        folder = Path(subprocess.run(["mktemp", "-d"], capture_output=True, text=True, check=True).stdout.strip())
+        folder.chmod(0o755)  # munged refuses a socket in a folder that others cannot enter
+        patch.setenv("PATH", f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
+        up = subprocess.run(["sh", str(SCRIPT), "up", str(folder)], capture_output=True, text=True, check=False)
+        try:
+            if up.returncode:
+                pytest.skip(f"Slurm does not start here: {(up.stderr or up.stdout).strip()[-500:]}")
+            patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
+            patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+            yield folder
+            subprocess.run(["scancel", "--me"], check=False)
+        finally:
+            subprocess.run(["sh", str(SCRIPT), "down", str(folder)], check=False)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def tasks(seeds: int) -> list[Task]:
+    return [RunTask(make_spec(seed=seed)) for seed in range(1, seeds + 1)]
+
+
+def launcher(runs: Path, *, notices: list[str] | None = None, gpus: int = 0, **options) -> SlurmLauncher:
+    surroundings = Surroundings(runs, RunContext(), runner="fake_runner")
+    queue = SlurmQueue(JobSettings(minutes=10, gpus=gpus, extra={"requeue": True}))
+    queue.check()
+    say = (notices if notices is not None else []).append
+    return SlurmLauncher(surroundings, queue, look_seconds=0.3, on_notice=say, **options)
+
+
+def when(happened: Callable[[], bool], act: Callable[[], object]) -> threading.Thread:
+    """Do something beside the launch, as soon as something has happened."""
+
+    def watch() -> None:
+        while not happened():
+            time.sleep(0.05)
+        act()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
+
+
+def finished(runs: Path) -> int:
+    return len(Shards(runs).scan())
+
+
+def begun(runs: Path) -> list[int]:
+    """The numbers of tasks in the order in which a single job began them."""
+    (journal,) = runs.glob("slurm/*/chunk-0.jsonl")
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    return [line["task"] for line in lines if "outcome" not in line]
+
+
+def job_of(runs: Path) -> str:
+    (jobs,) = runs.glob("slurm/*/jobs.json")
+    return str(json.loads(jobs.read_text())[0])
+
+
+def test_an_array_of_jobs_does_all_runs(slurm: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"fail": ["seed 2"]}))
+    todo = tasks(7)
+    summary = launcher(tmp_path, runs_per_job=3).launch(todo, on_finished=lambda item: None)
+    assert [item.message for item in summary.failures] == ["loss became nan at step 3. Use a smaller recipe.lr."]
+    assert len(summary.finished) == 7
+    assert finished(tmp_path) == 7
+
+
+@pytest.mark.parametrize("how", ["requeue", "signal"])
+def test_a_job_that_is_put_back_into_the_queue_goes_on_where_it_was(slurm: Path, tmp_path: Path, monkeypatch, how: str):
+    """By an administrator or preemption (`scontrol requeue`), and by the signal that Slurm sends before time is up."""
+    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"sleep": 4}))
+
+    def put_back() -> None:
+        job = job_of(tmp_path)
+        command = ["scontrol", "requeue", job] if how == "requeue" else ["scancel", "--signal=USR2", job]
+        subprocess.run(command, check=True)
+
+    thread = when(lambda: finished(tmp_path) >= 1, put_back)
+    summary = launcher(tmp_path, runs_per_job=3).launch(tasks(3), on_finished=lambda item: None)
+    thread.join()
+    assert (len(summary.finished), summary.failures) == (3, [])
+    order = begun(tmp_path)
+    assert sorted(set(order)) == list(range(3))
+    assert len(order) == 4, "only the run that was cut off is done twice"
+
+
+def test_a_job_cancelled_by_somebody_costs_the_run_it_was_at(slurm: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"sleep": 4}))
+    notices: list[str] = []
+    thread = when(
+        lambda: finished(tmp_path) >= 1, lambda: subprocess.run(["scancel", "--full", job_of(tmp_path)], check=True)
+    )
+    summary = launcher(tmp_path, notices=notices, runs_per_job=3).launch(tasks(3), on_finished=lambda item: None)
+    thread.join()
+    assert len(summary.finished) == 3
+    assert len(summary.failures) == 1
+    assert "(CANCELLED) during this run" in summary.failures[0].message
+    assert [Shards(tmp_path).status(task.spec.run_id) for task in tasks(3)].count(RunStatus.OK) == 2
+
+
+def test_not_waiting_and_asking_again(slurm: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"sleep": 0.4}))
+    todo, notices = tasks(4), []
+    assert launcher(tmp_path, wait=False).launch(todo, on_finished=lambda item: None).finished == ()
+    summary = launcher(tmp_path, notices=notices).launch(todo, on_finished=lambda item: None)
+    assert notices[0].startswith("4 tasks are with Slurm already")
+    assert len(summary.finished) == 4
+    assert len(list(tmp_path.glob("slurm/*"))) == 1
+
+
+def test_more_gpus_than_there_are_is_refused_in_slurms_words(slurm: Path, tmp_path: Path):
+    with pytest.raises(LaunchError, match="sbatch refuses the jobs: sbatch: error: "):
+        launcher(tmp_path, gpus=4).launch(tasks(1), on_finished=lambda item: None)
