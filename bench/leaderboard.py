@@ -638,15 +638,19 @@ def _ranked(entries: Sequence[Entry], measure: str, convention: HConvention) -> 
     )
 
 
+ORACLE = "oracle"
+"""Value of a setting that chooses with test labels, in every method that has one."""
+
+
 def _labels(runs: Sequence[_Run]) -> dict[tuple[str, str, str], str]:
-    """A unique key for each method x config x recipe, naming only what differs between entries of one method."""
+    """A unique key for each method x config x recipe, naming only what differs between entries of one method.
+
+    A setting that chooses with test labels is named in any case.
+    """
     names: dict[tuple[str, str, str], str | None] = {run.identity: run.recipe_name for run in runs}
     labels: dict[tuple[str, str, str], str] = {}
     for method in sorted({identity[0] for identity in names}):
         siblings = sorted(identity for identity in names if identity[0] == method)
-        if len(siblings) == 1:
-            labels[siblings[0]] = method
-            continue
         flat = {identity: _flat(json.loads(identity[1])) for identity in siblings}
         recipes = {identity[2] for identity in siblings}
         if len(recipes) > 1:
@@ -659,10 +663,11 @@ def _labels(runs: Sequence[_Run]) -> dict[tuple[str, str, str], str]:
         keys = sorted({key for values in flat.values() for key in values})
         if any("class_text" in values for values in flat.values()):
             flat = {identity: {"class_text": "template"} | values for identity, values in flat.items()}
-        telling = [key for key in keys if len({flat[identity].get(key, "unset") for identity in siblings}) > 1]
+        found = {key: {flat[identity].get(key, "unset") for identity in siblings} for key in keys}
+        telling = [key for key in keys if len(found[key]) > 1 or ORACLE in found[key]]
         for identity in siblings:
             text = ", ".join(f"{key}={flat[identity].get(key, 'unset')}" for key in telling)
-            labels[identity] = f"{method} [{text}]"
+            labels[identity] = f"{method} [{text}]" if telling else method
     return labels
 
 

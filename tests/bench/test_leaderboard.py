@@ -210,3 +210,8 @@ def test_few_shot_boards_are_ordered_by_accuracy():
 def test_boards_of_two_precisions_do_not_mix():
     rows = frame(run(), run(precision="bf16", seed=2))
     assert [leaderboard(rows, setting).seeds for setting in settings(rows)] == [(2,), (1,)]
+
+
+def test_a_row_that_chose_on_test_is_named_so_even_where_it_is_alone():
+    board = leaderboard(frame(*grid("tip_adapter", config='{"beta": 1.0, "selection": "oracle"}'), *grid()), B2N)
+    assert sorted(entry.key for entry in board.entries) == ["coop", "tip_adapter [selection=oracle]"]
