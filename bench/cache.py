@@ -39,7 +39,7 @@ class BackboneCache:
 
     @property
     def kind(self) -> str:
-        """What is kept: features of images, of texts, or what an image tower projects to features."""
+        """What is kept: features of images, of texts, what an image tower projects to them, or its hidden states."""
         return self.name.split("-")[2] if self.name.count("-") > 1 else "image"
 
 

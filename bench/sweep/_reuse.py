@@ -44,7 +44,7 @@ def shared_features(specs: Sequence[ExperimentSpec], cache_dir: Path | None) -> 
     groups: dict[tuple[str, str], list[ExperimentSpec]] = {}
     for spec in specs:
         groups.setdefault((spec.backbone, spec.precision), []).append(spec)
-    frozen = {Needs.FEATURES, Needs.POOLED}
+    frozen = {Needs.FEATURES, Needs.POOLED, Needs.HIDDEN}
     return [
         SharedFeatures(
             backbone=backbone,
