@@ -21,29 +21,27 @@ from bench import difficulty, provenance
 from bench.cache import Budget
 from bench.checkpoint import Checkpoint
 from bench.context import RunContext
-from bench.errors import StaleSpecError
 from bench.evaluation import evaluate
 from bench.features import FeatureStore
 from bench.frozen_texts import FrozenTexts
 from bench.hidden_states import HiddenStates
 from bench.inputs import Inputs
 from bench.record import Cost, DifficultyRecord, Predictions, RunError, RunRecord, RunStatus, Score
+from bench.run_task import read_splits, task_of
 from bench.seeding import stream
 from bench.source_digest import machinery_digest, source_digest
 from bench.spec import ExperimentSpec
 from bench.training import FitResult, fit
 from bench.views import CENTER_VIEW, views_for_epoch
-from datasets_registry import build_task, get_dataset
+from datasets_registry import get_dataset
 from datasets_registry._build import eval_fingerprint
 from datasets_registry._doctor import last_fingerprint
-from datasets_registry._manifest import SupportList, read_support_list
 from datasets_registry._splits import class_halves, keep_classes
-from datasets_registry._types import ClassSet, DatasetSplits, FewShotTask, Sample, SupportSet
+from datasets_registry._types import ClassSet, FewShotTask, Sample, SupportSet
 from methods import Method, Recipe, SupportView, TrainableMethod, get_method
 from methods._backbone import Backbone, load_backbone
 from methods._backbone_names import BackboneSpec, parse_backbone
 from methods._base import Batch
-from methods._class_text import ClassText, parse_class_text
 from methods._precision import Precision
 
 T = TypeVar("T")
@@ -60,7 +58,7 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
     clock = _Clock()
     inputs = shared_inputs(spec.backbone, context, Precision(spec.precision))
     backbone = inputs.backbone
-    task = _task(spec, context)
+    task = task_of(spec, context)
     before = _passes(backbone)
 
     method_class = get_method(spec.method)
@@ -129,7 +127,7 @@ def measure_difficulty(backbone: str, dataset: str, context: RunContext) -> list
     torch.set_num_threads(context.threads)
     inputs = shared_inputs(backbone, context)
     info = get_dataset(dataset)
-    splits = _read_splits(dataset, context.data_root)
+    splits = read_splits(dataset, context.data_root)
     features = inputs.features(splits.images, splits.test, CENTER_VIEW)
     n = len(splits.class_names)
     base, new = class_halves(n)
@@ -181,60 +179,6 @@ def shared_inputs(slug: str, context: RunContext, precision: Precision = Precisi
     path = context.weights.get(slug)
     spec = parse_backbone(slug if path is None else f"{slug.partition('.')[0]}={path}")
     return _inputs(spec, context.device, precision, context.cache_dir, context.cache_limit, context.hidden_bytes)
-
-
-@lru_cache(maxsize=32)
-def _read_splits(dataset: str, data_root: Path | None) -> DatasetSplits:
-    return get_dataset(dataset).reader(data_root)
-
-
-def _task(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
-    task = build_task(
-        get_dataset(spec.dataset),
-        _read_splits(spec.dataset, context.data_root),
-        protocol=spec.protocol,
-        shots=spec.shots,
-        seed=spec.seed,
-        draw=spec.draw,
-        targets=[(get_dataset(name), _read_splits(name, context.data_root)) for name in spec.targets],
-        listed=_support_list(spec, context),
-        texts=_class_text(spec, context),
-    )
-    if task.fingerprint != spec.task_fingerprint:
-        raise StaleSpecError(
-            f"The data of {spec.dataset} changed since this run was planned "
-            f"({spec.task_fingerprint[:8]} -> {task.fingerprint[:8]}); plan it again with the same command."
-        )
-    return task
-
-
-def _support_list(spec: ExperimentSpec, context: RunContext) -> SupportList | None:
-    if spec.support is None:
-        return None
-    listed = read_support_list(_named_file(spec.support, "support list", "--support FILE", context))
-    if listed.digest != spec.support:
-        raise StaleSpecError(
-            f"Support list {listed.source} changed since this run was planned; plan it again with the same command."
-        )
-    return listed
-
-
-def _class_text(spec: ExperimentSpec, context: RunContext) -> ClassText | None:
-    kind, _, value = (spec.class_text or "").partition(":")
-    if kind != "descriptions":
-        return parse_class_text(spec.class_text)
-    text = parse_class_text(f"{kind}:{_named_file(value, 'descriptions', '--class-text descriptions:FILE', context)}")
-    if text is None or text.value != value:
-        raise StaleSpecError(
-            "The descriptions changed since this run was planned; plan it again with the same command."
-        )
-    return text
-
-
-def _named_file(digest: str, what: str, option: str, context: RunContext) -> Path:
-    if digest not in context.files:
-        raise StaleSpecError(f"This run needs the {what} {digest[:12]}; give its file again with {option}.")
-    return context.files[digest]
 
 
 def _support_view(task: FewShotTask, inputs: Inputs, images: SupportSet | None = None) -> SupportView:

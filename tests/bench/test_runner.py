@@ -15,6 +15,7 @@ from bench.context import RunContext
 from bench.errors import NonFiniteLossError, StaleSpecError
 from bench.inputs import Inputs
 from bench.record import Predictions, RunRecord, RunStatus
+from bench.run_task import read_splits
 from bench.spec import ExperimentSpec
 from bench.sweep import Axes, expand
 from bench.views import View
@@ -37,7 +38,7 @@ def spec_of(
 def fresh() -> None:
     """Forget what this process has loaded, as a new process would."""
     runner._inputs.cache_clear()
-    runner._read_splits.cache_clear()
+    read_splits.cache_clear()
 
 
 def outcome(answer: tuple[RunRecord, list[Predictions]]) -> tuple[object, ...]:

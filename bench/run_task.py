@@ -1,0 +1,75 @@
+"""The task that a run was planned for, made of what is on disk now; it has to be the very same."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from bench.context import RunContext
+from bench.errors import StaleSpecError
+from bench.spec import ExperimentSpec
+from datasets_registry import build_task, get_dataset
+from datasets_registry._manifest import SupportList, read_support_list
+from datasets_registry._types import DatasetSplits, FewShotTask
+from methods._class_text import ClassText, parse_class_text
+
+
+@lru_cache(maxsize=32)
+def read_splits(dataset: str, data_root: Path | None) -> DatasetSplits:
+    """What a dataset's reader finds, read once in this process."""
+    return get_dataset(dataset).reader(data_root)
+
+
+def task_of(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
+    """The task of a spec, made of what is on disk now.
+
+    Raises:
+        StaleSpecError: it is not the one that the spec was planned for, or a file that the spec names is not at hand.
+        DataError: what the dataset's reader refuses.
+    """
+    task = build_task(
+        get_dataset(spec.dataset),
+        read_splits(spec.dataset, context.data_root),
+        protocol=spec.protocol,
+        shots=spec.shots,
+        seed=spec.seed,
+        draw=spec.draw,
+        targets=[(get_dataset(name), read_splits(name, context.data_root)) for name in spec.targets],
+        listed=_support_list(spec, context),
+        texts=_class_text(spec, context),
+    )
+    if task.fingerprint != spec.task_fingerprint:
+        raise StaleSpecError(
+            f"The data of {spec.dataset} changed since this run was planned "
+            f"({spec.task_fingerprint[:8]} -> {task.fingerprint[:8]}); plan it again with the same command."
+        )
+    return task
+
+
+def _support_list(spec: ExperimentSpec, context: RunContext) -> SupportList | None:
+    if spec.support is None:
+        return None
+    listed = read_support_list(_named_file(spec.support, "support list", "--support FILE", context))
+    if listed.digest != spec.support:
+        raise StaleSpecError(
+            f"Support list {listed.source} changed since this run was planned; plan it again with the same command."
+        )
+    return listed
+
+
+def _class_text(spec: ExperimentSpec, context: RunContext) -> ClassText | None:
+    kind, _, value = (spec.class_text or "").partition(":")
+    if kind != "descriptions":
+        return parse_class_text(spec.class_text)
+    text = parse_class_text(f"{kind}:{_named_file(value, 'descriptions', '--class-text descriptions:FILE', context)}")
+    if text is None or text.value != value:
+        raise StaleSpecError(
+            "The descriptions changed since this run was planned; plan it again with the same command."
+        )
+    return text
+
+
+def _named_file(digest: str, what: str, option: str, context: RunContext) -> Path:
+    if digest not in context.files:
+        raise StaleSpecError(f"This run needs the {what} {digest[:12]}; give its file again with {option}.")
+    return context.files[digest]
