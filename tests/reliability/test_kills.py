@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import pytest
 from kills import torment
 
 
+@pytest.mark.slow
 def test_a_sweep_under_kills_ends_like_an_undisturbed_one(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("FAKE_RUNNER", json.dumps({"sleep": 0.1}))
     outcome = torment(tmp_path, runs=24, kills=10, seed=1)
