@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -46,18 +47,36 @@ CONFIG: dict[str, Any] = {
 def static_svg(spec: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], *, prefix: str) -> str:
     """The chart as SVG text, its ids prefixed so that several can live in one page.
 
-    Per-mark labels and digits below a hundredth of a pixel make up most of the text and are left out; the tables hold
-    the same numbers for screen readers.
+    Per-mark labels, classes and digits below a hundredth of a pixel make up most of the text and are left out, and a
+    shape that is drawn many times is written once; the tables hold the same numbers for screen readers.
     """
     import vl_convert
 
     complete = {**spec, "datasets": {"rows": list(rows)}}
     svg = str(vl_convert.vegalite_to_svg(complete, vl_version=VEGA_LITE, allowed_base_urls=[]))
-    svg = re.sub(r' (?:aria-[a-z]+|role)="[^"]*"', "", svg)
+    svg = re.sub(r' (?:aria-[a-z]+|role|class|pointer-events)="[^"]*"', "", svg)
+    svg = re.sub(r' (?:(?:stroke-width|opacity)="1"|[xy]2="0")', "", svg)  # what is so by default
     svg = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(?<=\d)\.(\d{2})\d+", r".\1", tag[0]), svg)
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)
+    svg = _shared_shapes(svg, prefix)
     return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(str(spec["description"]))}" ', 1)
+
+
+def _shared_shapes(svg: str, prefix: str) -> str:
+    """Paths that are drawn five times or more, written once and used by reference."""
+    drawn = Counter(re.findall(r'<path transform="[^"]*" d="([^"]+)"', svg))
+    names = {d: f"{prefix}-shape{i}" for i, (d, n) in enumerate(drawn.items()) if n >= 5}
+    if not names:
+        return svg
+
+    def refer(found: re.Match[str]) -> str:
+        place, d = found[1], found[2]
+        return f'<use {place} href="#{names[d]}"' if d in names else found[0]
+
+    svg = re.sub(r'<path (transform="[^"]*") d="([^"]+)"', refer, svg)
+    shapes = "".join(f'<path id="{name}" d="{d}"/>' for d, name in names.items())
+    return re.sub(r"(<svg [^>]*>)", lambda start: f"{start[0]}<defs>{shapes}</defs>", svg, count=1)
 
 
 def runtime_script() -> str:
