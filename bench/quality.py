@@ -84,6 +84,7 @@ def agreement(board: Leaderboard, metrics: pd.DataFrame, *, generator: np.random
     """How far ordering by headroom gain changes the order by accuracy, for each class split.
 
     Complete entries but the baseline, on the datasets where all of them have both numbers; datasets are resampled.
+    Nothing is said of a split on which all entries tie.
     """
     known = _by_run(metrics)
     baseline = next((entry for entry in board.entries if entry.key == board.baseline), None)
@@ -97,7 +98,9 @@ def agreement(board: Leaderboard, metrics: pd.DataFrame, *, generator: np.random
         shared = [d for d in board.averaged if all(d in table[c] for table in tables for c in ("accuracy", HEADROOM))]
         if shared:
             both = np.array([[[np.mean(t[c][d]) for d in shared] for t in tables] for c in ("accuracy", HEADROOM)])
-            found.append(_agreement(split, both, generator))
+            item = _agreement(split, both, generator)
+            if np.isfinite(item.tau):
+                found.append(item)
     return tuple(found)
 
 
@@ -110,7 +113,9 @@ def _agreement(split: str, both: np.ndarray, generator: np.random.Generator) -> 
         weights = generator.multinomial(n_datasets, np.full(n_datasets, 1 / n_datasets), size=REPLICATES) / n_datasets
         drawn = np.einsum("red,ld->rle", both, weights)
         taus = kendall_tau(drawn[0], drawn[1])
-        low, high = (float(end) for end in np.nanquantile(taus, [0.025, 0.975]))
+        taus = taus[np.isfinite(taus)]  # a resample in which all entries tie has no order to agree with
+        if len(taus):
+            low, high = (float(end) for end in np.quantile(taus, [0.025, 0.975]))
     return Agreement(split, tau, low, high, n_entries, n_datasets)
 
 

@@ -7,7 +7,7 @@ from worlds import make_world
 
 from bench.leaderboard import leaderboard, settings
 from bench.posthoc import metrics_frame
-from bench.quality import agreement, kendall_tau, quality
+from bench.quality import _agreement, agreement, kendall_tau, quality
 from bench.store import fresh_store
 from datasets_registry._types import EvalProtocol
 
@@ -118,3 +118,14 @@ def test_agreement_compares_complete_entries_and_has_an_interval_over_datasets(b
 def test_agreement_needs_a_baseline_and_three_entries(tmp_path):
     found, metrics, _ = board_of(tmp_path, {name: WORLD[name] for name in ("zero_shot", "coop", "vpt")})
     assert agreement(found, metrics, generator=np.random.default_rng(0)) == ()
+
+
+def test_a_resample_in_which_all_tie_does_not_count_and_a_split_of_ties_says_nothing():
+    tied = np.full((2, 3, 4), 0.5)
+    generator = np.random.default_rng(0)
+    assert np.isnan(_agreement("base", tied, generator).tau)
+    assert _agreement("base", tied, generator).low is None
+    ordered = tied.copy()
+    ordered[:, :, 0] = [[0.1, 0.2, 0.3]] * 2
+    found = _agreement("base", ordered, generator)
+    assert (found.tau, found.low, found.high) == (1.0, 1.0, 1.0)
