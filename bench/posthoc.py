@@ -30,10 +30,15 @@ def metrics_frame(outcomes: pd.DataFrame) -> pd.DataFrame:
     """
     import pandas as pd
 
+    groups = outcomes.groupby(["run_id", "split"], sort=True, observed=True)
+    place = groups.ngroup().to_numpy()
+    order = np.argsort(place, kind="stable")
+    ends = np.cumsum(np.bincount(place)) if len(place) else np.zeros(0, dtype=int)
+    columns = {name: outcomes[name].to_numpy()[order] for name in _NEEDED}
     rows = []
-    for (run_id, split), part in outcomes.groupby(["run_id", "split"], sort=True, observed=True):
-        columns = {name: part[name].to_numpy() for name in _NEEDED}
-        rows.append({"run_id": run_id, "split": split, "n": len(part)} | metrics_of(columns))
+    for (run_id, split), start, end in zip(groups.size().index, [0, *ends], ends, strict=False):
+        part = {name: column[start:end] for name, column in columns.items()}
+        rows.append({"run_id": run_id, "split": split, "n": end - start} | metrics_of(part))
     return pd.DataFrame(rows, columns=["run_id", "split", "n", *METRICS])
 
 

@@ -50,7 +50,7 @@ def _cell(cell: CellEvidence) -> dict[str, Any]:
 
 
 def _run(run: RunEvidence) -> dict[str, Any]:
-    tops = [[[label, round(_PERMILLE * share)] for label, share in top] for top in run.tops]
+    tops = [[part for label, share in _worth(top) for part in (label, round(_PERMILLE * share))] for top in run.tops]
     return {
         "id": run.run_id,
         "seed": run.seed,
@@ -59,6 +59,11 @@ def _run(run: RunEvidence) -> dict[str, Any]:
         "pairs": _pairs(run.pairs),
         "tops": tops,
     }
+
+
+def _worth(top: tuple[tuple[int, float], ...]) -> list[tuple[int, float]]:
+    """The best class, and what is more than nothing when it is rounded."""
+    return [item for rank, item in enumerate(top) if rank == 0 or round(_PERMILLE * item[1])]
 
 
 def _pairs(pairs: tuple[PairView, ...]) -> list[list[int]]:

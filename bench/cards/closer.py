@@ -21,9 +21,9 @@ from reports.views import CellEvidence, ClassListView, EvidenceView, HardImageVi
 PAIRS = 8
 """Confused pairs of an entry over all seeds, and of a class list over all runs."""
 RUN_PAIRS = 5
-CLASSES = 40
+CLASSES = 24
 """Classes of an entry that the page holds, worst first."""
-IMAGES = 8
+IMAGES = 6
 """Hard images of a class list."""
 
 

@@ -61,8 +61,7 @@ def _point_row(point: PointView, name: str, dataset: str, block: BlockView) -> d
             row |= {"gain_low": round(gain - 100 * half, 4), "gain_high": round(gain + 100 * half, 4)}
     for axis in block.axes:
         if axis.name in point.difficulty:
-            row[axis.name] = point.difficulty[axis.name]
-            row[f"{axis.name}_shown"] = f"{point.difficulty[axis.name]:.4g}"
+            row[axis.name] = float(f"{point.difficulty[axis.name]:.6g}")
     return row
 
 
@@ -110,7 +109,7 @@ def difficulty_chart(
         {"field": "panel", "title": "classes"},
         {"field": "shown", "title": "accuracy, %"},
         {"field": "gain_shown", "title": "gain over zero-shot"},
-        {"field": f"{axis.name}_shown", "title": axis.title},
+        {"field": axis.name, "title": axis.title, "type": "quantitative", "format": ".4~g"},
         {"field": "n", "title": "seeds"},
         {"field": "runs", "title": "runs"},
     ]

@@ -112,7 +112,7 @@ def test_from_method_to_class_to_image(page):
     assert "of 1200 answers on 400 images" in everything
     choose(page, "Seed", "2")
     assert "of 400 answers on 400 images" in out(page)
-    assert page.run("document.querySelectorAll('.closer-out img').length") == 8
+    assert page.run("document.querySelectorAll('.closer-out img').length") == 6
     page.run("document.querySelector('.closer-out tbody th button').click()")
     name = page.run("document.querySelector('.closer-out h4').innerText")
     assert name in ("ant", "bee", "cat", "dog")
@@ -174,7 +174,7 @@ def test_without_script_mistakes_and_hard_images_are_there(tab, site):
     try:
         tab.open((site / "alone.html").as_uri())
         tab.run("document.querySelectorAll('details').forEach((card) => { card.open = true; })")
-        assert tab.run("document.querySelectorAll('#evidence .examples.hard img').length") == 4 * 8
+        assert tab.run("document.querySelectorAll('#evidence .examples.hard img').length") == 4 * 6
         assert tab.run("getComputedStyle(document.getElementById('closer')).display") == "none"
         assert tab.run("document.querySelector('#cost .static svg').getBoundingClientRect().height") > 100
         assert tab.run("document.querySelectorAll('#quality tbody tr').length") == 6

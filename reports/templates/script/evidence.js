@@ -70,8 +70,10 @@ if (closer) {
     runs.forEach((run) => {
       const best = run.tops[index] || [];
       const line = make("ol", null, { class: "top" });
-      best.forEach(([label, permille]) => line.append(make("li", nameIn(list)(label) + " " + (permille / 10).toFixed(1) + " %",
-        { class: label === image.label ? "truth" : "" })));
+      for (let rank = 0; rank < best.length; rank += 2) {  // class and permille, one after the other
+        line.append(make("li", nameIn(list)(best[rank]) + " " + (best[rank + 1] / 10).toFixed(1) + " %",
+          { class: best[rank] === image.label ? "truth" : "" }));
+      }
       if (runs.length > 1) caption.append(make("span", "seed " + run.seed, { class: "seed" }));
       caption.append(line);
     });
@@ -122,7 +124,7 @@ if (closer) {
       : make("p", "None of the commonest mistakes.", { class: "note" }));
     const images = list.images.map((image, index) => [image, index]).filter(([image]) => wanted === null || image.label === wanted);
     if (images.length) {
-      parts.push(make("p", "What it says of the images that most runs get wrong; best five classes, the true one marked.", { class: "note" }));
+      parts.push(make("p", "What it says of the images that most runs get wrong; up to five best classes of at least 0.05 %, the true one marked.", { class: "note" }));
       const row = make("div", null, { class: "examples hard" });
       images.forEach(([image, index]) => row.append(imageCard(list, cell.list, image, index, runs)));
       parts.push(row);
