@@ -51,6 +51,7 @@ SCRIPTS = (
     "whole_run",
     "evidence",
     "links",
+    "search",
     "charts",
     "live",
 )

@@ -131,6 +131,34 @@ def test_the_address_leads_back_to_what_was_chosen(page, site):
     assert out(page) == shown
 
 
+def test_a_table_leads_to_the_evidence_of_its_row(page):
+    page.run("document.querySelector('#methods details.card').open = true")
+    link = "[...document.querySelectorAll('#methods a.look')].find((a) => a.href.includes('eurosat'))"
+    wanted = page.run(f"decodeURIComponent({link}.hash)").split("/")[1:]
+    page.run(f"{link}.click()")
+    page.wait("document.querySelectorAll('#closer select')[1].value === 'eurosat'")
+    assert [page.run("document.querySelectorAll('#closer select')[0].value"), "eurosat"] == wanted
+
+
+def test_search_finds_datasets_and_runs_and_opens_what_holds_them(page):
+    def found(text):
+        page.run(
+            f"(() => {{ const box = document.getElementById('search'); box.value = {text!r};"
+            " document.getElementById('found').replaceChildren();"  # what was found before
+            " box.dispatchEvent(new Event('input')); })()"
+        )
+        page.wait("document.querySelectorAll('#found li').length > 0")
+        return page.run("[...document.querySelectorAll('#found li')].map((item) => item.innerText)")
+
+    assert any("EuroSAT" in line for line in found("eurosat"))
+    run = page.run("document.querySelector('#datasets details.runs code').textContent.split(' ')[0]")
+    assert len(found(run)) > 0
+    page.run("document.querySelector('#found button').click()")
+    assert page.run("document.activeElement.closest('details').open")
+    assert page.run("document.querySelectorAll('#found li').length") == 0
+    assert found("no such words") == ["Nothing on this page."]
+
+
 def test_tables_that_scripts_make_can_be_sorted(page):
     column = (
         "[...document.querySelectorAll('.closer-out table')[0].tBodies[0].rows].map((r) => r.children[2].dataset.v)"
