@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bench.leaderboard import ALL, Entry, H, Leaderboard
 from bench.posthoc import METRICS, headroom_gain
-from bench.stats import Estimate, student_t
+from bench.statistics import Estimate, student_t
 
 if TYPE_CHECKING:
     import pandas as pd

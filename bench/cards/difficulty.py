@@ -12,7 +12,7 @@ import numpy as np
 from bench.cards.values import value_view
 from bench.difficulty_trend import fit_trend
 from bench.leaderboard import H, Leaderboard
-from bench.stats import spearman
+from bench.statistics import spearman
 from reports.views import AxisView, PointView, TrendView
 
 if TYPE_CHECKING:

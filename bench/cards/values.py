@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.stats import Estimate
+from bench.statistics import Estimate
 from reports.views import Value
 
 

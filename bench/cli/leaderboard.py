@@ -10,7 +10,7 @@ from bench.cli import _options as opt
 
 if TYPE_CHECKING:
     from bench.leaderboard import Entry, Leaderboard
-    from bench.stats import Estimate
+    from bench.statistics import Estimate
 
 INCOMPLETE = 3
 """Exit code of `--strict`."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bench.figures.material import PANELS, SHOTS, Material, estimate_point, over_seeds
 from bench.leaderboard import Leaderboard
-from bench.stats import Estimate, student_t
+from bench.statistics import Estimate, student_t
 from reports.views import FigurePoint, FigureView
 
 PROMPTS = ("deep_text_prompts", "ivlp", "vpt")

@@ -14,7 +14,7 @@ import numpy as np
 from bench.figures.material import Material, estimate_point, over_seeds
 from bench.reblend import BETAS, FIXED, SIDES, Floats, adaptive_weight, blended_accuracy, fixed_weight
 from bench.record import Branches, Predictions
-from bench.stats import Estimate, student_t
+from bench.statistics import Estimate, student_t
 from reports.views import FigurePoint, FigureView
 
 AVERAGE = "Average"

@@ -12,7 +12,7 @@ from bench.cards.catalogue import Catalogue
 from bench.difficulty_trend import difficulty_groups
 from bench.leaderboard import Entry, Leaderboard, leaderboard, settings
 from bench.record import Predictions
-from bench.stats import Estimate, student_t
+from bench.statistics import Estimate, student_t
 from reports.views import FigurePoint
 
 if TYPE_CHECKING:

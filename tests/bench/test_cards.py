@@ -5,7 +5,7 @@ from _sample import BACKBONE, DATASETS, METHODS, catalogue, difficulty_frame, ru
 
 from bench.cards import Catalogue, DatasetFacts, registered, site_view
 from bench.leaderboard import HConvention
-from bench.stats import spearman
+from bench.statistics import spearman
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,142 @@
+"""One entry from its runs: cells, averages over datasets, what is missing, and what it cost."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from bench.leaderboard._board import Cell, CostSummary, Entry, MissingCell
+from bench.leaderboard._measures import H, HConvention, harmonic_mean
+from bench.leaderboard._runs import COSTS, Run
+from bench.statistics import Estimate, student_t
+
+
+def make_entry(
+    identity: tuple[str, str, str],
+    key: str,
+    runs: Sequence[Run],
+    datasets: Sequence[str],
+    seeds: Sequence[int],
+    splits: Sequence[str],
+    *,
+    source: str = "",
+) -> Entry:
+    """The entry of one identity, without gains and rank.
+
+    Args:
+        identity: method, config and recipe.
+        key: what it is called on the board.
+        runs: those of this identity that count, and the failed ones.
+        datasets: all of the board.
+        seeds: all of the board; runs without shots are expected once.
+        splits: which a run must have scored to fill its cell.
+        source: the dataset trained on where others are scored; averages leave it out.
+    """
+    method, config, recipe = identity
+    wanted = seeds if any(run.shots > 0 for run in runs) or not runs else sorted({run.seed for run in runs})[:1]
+    scored: dict[tuple[str, int], Run] = {}
+    errors: dict[tuple[str, int], Run] = {}
+    for run in runs:
+        place = (run.dataset, run.seed)
+        if run.error is not None:
+            errors[place] = run
+        elif all(split in run.scores for split in splits):
+            scored[place] = run
+    cells = {}
+    for dataset in datasets:
+        here = [run for (name, _), run in sorted(scored.items()) if name == dataset]
+        if here:
+            cells[dataset] = Cell(
+                dataset, _scores(here, splits), len(here), len(wanted), tuple(run.run_id for run in here)
+            )
+    missing = []
+    for dataset in datasets:
+        for seed in wanted:
+            if (dataset, seed) not in scored:
+                error = errors.get((dataset, seed))
+                missing.append(
+                    MissingCell(key, dataset, seed, error.error if error else None, error.run_id if error else None)
+                )
+    counted = [scored[place] for place in sorted(scored)]
+    return Entry(
+        key=key,
+        method=method,
+        label=key.removeprefix(method).strip().removeprefix("[").removesuffix("]"),
+        config=json.loads(config),
+        recipe=json.loads(recipe),
+        recipe_name=next((run.recipe_name for run in runs), None),
+        cells=cells,
+        averages=_averages(
+            {dataset: cell for dataset, cell in cells.items() if dataset != source},
+            scored,
+            splits,
+            complete=not missing,
+            seeds=wanted,
+        ),
+        n=len(counted),
+        expected=len(datasets) * len(wanted),
+        missing=tuple(missing),
+        cost=_cost(list({run.run_id: run for run in counted}.values())),
+        run_ids=tuple(dict.fromkeys(run.run_id for run in counted)),
+    )
+
+
+def _scores(runs: Sequence[Run], splits: Sequence[str]) -> dict[str, Estimate]:
+    scores = {split: student_t([run.scores[split] for run in runs]) for split in splits}
+    if "new" in splits:
+        per_seed = [harmonic_mean(run.scores["base"], run.scores["new"]) for run in runs]
+        scores[H] = student_t(per_seed, mean=harmonic_mean(scores["base"].mean, scores["new"].mean))
+    return scores
+
+
+def _averages(
+    cells: Mapping[str, Cell],
+    scored: Mapping[tuple[str, int], Run],
+    splits: Sequence[str],
+    *,
+    complete: bool,
+    seeds: Sequence[int],
+) -> dict[str, Estimate]:
+    if not cells:
+        return {}
+    datasets = list(cells)
+    centre = {split: _mean(cells[dataset].scores[split].mean for dataset in datasets) for split in splits}
+    if "new" in splits:
+        centre[HConvention.H_OF_MEANS] = harmonic_mean(centre["base"], centre["new"])
+        centre[HConvention.MEAN_OF_H] = _mean(cells[dataset].scores[H].mean for dataset in datasets)
+    if not complete:  # seeds over different datasets are no repetitions of one another
+        return {str(name): Estimate(value, max(cell.n for cell in cells.values())) for name, value in centre.items()}
+    per_seed: dict[str, list[float]] = defaultdict(list)
+    for seed in seeds:
+        here = [scored[dataset, seed].scores for dataset in datasets]
+        for split in splits:
+            per_seed[split].append(_mean(scores[split] for scores in here))
+        if "new" in splits:
+            per_seed[HConvention.H_OF_MEANS].append(harmonic_mean(per_seed["base"][-1], per_seed["new"][-1]))
+            per_seed[HConvention.MEAN_OF_H].append(_mean(harmonic_mean(s["base"], s["new"]) for s in here))
+    return {str(name): student_t(per_seed[name], mean=value) for name, value in centre.items()}
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = list(values)
+    return sum(listed) / len(listed)
+
+
+def _cost(runs: Sequence[Run]) -> CostSummary | None:
+    costs = [run.cost for run in runs if all(name in run.cost for name in COSTS)]
+    if not costs:
+        return None
+    mean = {name: _mean(cost[name] for cost in costs) for name in COSTS}
+    return CostSummary(
+        parameters_low=int(min(cost["trainable_parameters"] for cost in costs)),
+        parameters_high=int(max(cost["trainable_parameters"] for cost in costs)),
+        prepare_seconds=mean["prepare_seconds"],
+        train_seconds=mean["train_seconds"],
+        eval_seconds=mean["eval_seconds"],
+        steps=mean["steps"],
+        image_passes=mean["image_passes"],
+        prompted_image_passes=mean["prompted_image_passes"],
+        text_passes=mean["text_passes"],
+        peak_memory_bytes=int(max(cost["peak_memory_bytes"] for cost in costs)),
+    )

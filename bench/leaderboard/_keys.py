@@ -1,0 +1,51 @@
+"""What entries are called: the method, and the settings that tell its entries apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bench.leaderboard._runs import Run
+
+ORACLE = "oracle"
+"""Value of a setting that chooses with test labels, in every method that has one."""
+
+
+def entry_keys(runs: Sequence[Run]) -> dict[tuple[str, str, str], str]:
+    """A unique key for each method x config x recipe, naming only what differs between entries of one method.
+
+    A setting that chooses with test labels is named in any case.
+    """
+    names: dict[tuple[str, str, str], str | None] = {run.identity: run.recipe_name for run in runs}
+    labels: dict[tuple[str, str, str], str] = {}
+    for method in sorted({identity[0] for identity in names}):
+        siblings = sorted(identity for identity in names if identity[0] == method)
+        flat = {identity: _flat(json.loads(identity[1])) for identity in siblings}
+        recipes = {identity[2] for identity in siblings}
+        if len(recipes) > 1:
+            named = {identity[2]: names[identity] for identity in siblings}
+            by_name = None not in named.values() and len(set(named.values())) == len(recipes)
+            for identity in siblings:
+                flat[identity] |= (
+                    {"recipe": str(names[identity])} if by_name else _flat(json.loads(identity[2]) or {}, "recipe.")
+                )
+        keys = sorted({key for values in flat.values() for key in values})
+        if any("class_text" in values for values in flat.values()):
+            flat = {identity: {"class_text": "template"} | values for identity, values in flat.items()}
+        found = {key: {flat[identity].get(key, "unset") for identity in siblings} for key in keys}
+        telling = [key for key in keys if len(found[key]) > 1 or ORACLE in found[key]]
+        for identity in siblings:
+            text = ", ".join(f"{key}={flat[identity].get(key, 'unset')}" for key in telling)
+            labels[identity] = f"{method} [{text}]" if telling else method
+    return labels
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value)
+    return flat

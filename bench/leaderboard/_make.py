@@ -1,0 +1,95 @@
+"""The leaderboard of one setting, made from runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bench.leaderboard._board import Entry, Leaderboard, Setting
+from bench.leaderboard._counted import one_task_each
+from bench.leaderboard._entry import make_entry
+from bench.leaderboard._keys import entry_keys
+from bench.leaderboard._measures import BASELINE, H, HConvention
+from bench.leaderboard._runs import collect
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def leaderboard(
+    runs: pd.DataFrame, setting: Setting, *, convention: HConvention = HConvention.H_OF_MEANS
+) -> Leaderboard:
+    """The leaderboard of one setting.
+
+    Each method x config x recipe is one entry; nothing is averaged across them. Runs of one dataset and seed that were
+    made on another task (test list or fingerprint) than the newest are set aside by name. A run with shots 0 does not
+    depend on the support set: it stands for all seeds (n = 1, no interval).
+
+    Args:
+        runs: the store's `runs_frame()`: one row per run and split.
+        setting: one of `settings(runs)`.
+        convention: how H enters the average row.
+    """
+    measures = ("base", "new", H) if setting.protocol == "base-to-new" else ("all",)
+    splits = tuple(measure for measure in measures if measure != H)
+    collected = collect(runs, setting)
+    trained = [run for run in collected if run.shots > 0]
+    grid = trained or collected
+    datasets = tuple(sorted({run.dataset for run in grid}, key=lambda name: (name == setting.source, name)))
+    seeds = tuple(sorted({run.seed for run in grid}))
+    collected = [run for run in collected if run.dataset in datasets]
+    labels = entry_keys(collected)
+    counted, set_aside = one_task_each(collected, setting, labels)
+
+    entries = [
+        make_entry(
+            identity,
+            labels[identity],
+            [run for run in counted if run.identity == identity],
+            datasets,
+            seeds,
+            splits,
+            source=setting.source,
+        )
+        for identity in sorted(labels)
+    ]
+    baseline = min(
+        (entry for entry in entries if entry.method == BASELINE),
+        key=lambda e: ("class_text" in e.config, -e.n, e.key),
+        default=None,
+    )
+    if baseline is not None:
+        entries = [_with_gains(entry, baseline) for entry in entries]
+    return Leaderboard(
+        setting=setting,
+        convention=convention,
+        measures=measures,
+        datasets=datasets,
+        seeds=seeds,
+        entries=_ranked(entries, measures[-1], convention),
+        baseline=baseline.key if baseline else None,
+        set_aside=tuple(set_aside),
+    )
+
+
+def _with_gains(entry: Entry, baseline: Entry) -> Entry:
+    if entry.key == baseline.key:
+        return entry
+    cells = {}
+    for dataset, cell in entry.cells.items():
+        base = baseline.cells.get(dataset)
+        gains = {name: score.mean - base.scores[name].mean for name, score in cell.scores.items()} if base else {}
+        cells[dataset] = replace(cell, gains=gains)
+    return replace(entry, cells=cells)
+
+
+def _ranked(entries: Sequence[Entry], measure: str, convention: HConvention) -> tuple[Entry, ...]:
+    def order(entry: Entry) -> tuple[bool, float, str]:
+        average = entry.average(measure, convention)
+        return (not entry.complete, -average.mean if average else 1.0, entry.key)
+
+    ordered = sorted(entries, key=order)
+    return tuple(
+        replace(entry, rank=position if entry.complete else None) for position, entry in enumerate(ordered, start=1)
+    )

@@ -1,0 +1,172 @@
+"""The runs of one setting, read from the frame; a transfer run becomes one run for each of its targets."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from bench.leaderboard._board import Setting
+from bench.leaderboard._measures import ALL, TRANSFER
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# names of a run's costs, as the frame has them
+COSTS = (
+    "trainable_parameters",
+    "prepare_seconds",
+    "train_seconds",
+    "eval_seconds",
+    "steps",
+    "image_passes",
+    "prompted_image_passes",
+    "text_passes",
+    "peak_memory_bytes",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a board reads of one run, on one dataset.
+
+    Args:
+        config: as canonical JSON, class texts other than the template among it.
+        recipe: as canonical JSON, `null` without one.
+        fingerprint: of the images trained on; see `_trained_on`.
+        error: why it has no scores; None where it has.
+        scores: accuracy by split, a fraction.
+        sizes: test images and classes by split.
+        targets: datasets that a transfer run scores or should have scored.
+    """
+
+    run_id: str
+    method: str
+    config: str
+    recipe: str
+    recipe_name: str | None
+    dataset: str
+    fingerprint: str
+    draw: str
+    shots: int
+    seed: int
+    error: str | None
+    scores: Mapping[str, float]
+    sizes: Mapping[str, tuple[int, int]]
+    cost: Mapping[str, float]
+    created_at: Any
+    targets: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Method, config and recipe: what makes an entry."""
+        return (self.method, self.config, self.recipe)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The run on this dataset; a transfer run has several."""
+        return (self.run_id, self.dataset)
+
+    @property
+    def age(self) -> tuple[Any, str]:
+        """Orders runs from old to new, equal times by id."""
+        return (self.created_at, self.run_id)
+
+
+def collect(runs: pd.DataFrame, setting: Setting) -> list[Run]:
+    """The runs of that setting by id, zero-shot ones among them.
+
+    Args:
+        runs: one row per run and split.
+        setting: whose.
+    """
+    chosen = runs[
+        (runs["backbone"] == setting.backbone)
+        & (runs["protocol"] == setting.protocol)
+        & (runs["precision"] == setting.precision)
+        & ((runs["shots"] == 0) | ((runs["shots"] == setting.shots) & (runs["draw"].map(kind_of_draw) == setting.draw)))
+    ]
+    if setting.source:
+        chosen = chosen[chosen["dataset"] == setting.source]
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in chosen.to_dict("records"):
+        rows[str(row["run_id"])].append({str(key): value for key, value in row.items()})
+    collected = [_run(run_id, rows[run_id]) for run_id in sorted(rows)]
+    return [part for run in collected for part in _by_target(run)] if setting.source else collected
+
+
+def _by_target(run: Run) -> list[Run]:
+    """One run for each dataset that a transfer run scored, or should have, so that each is a cell of its own."""
+    splits = run.scores if run.error is None else {ALL, *run.targets}
+    return [
+        replace(
+            run,
+            dataset=run.dataset if split == ALL else split,
+            scores={ALL: run.scores[split]} if split in run.scores else {},
+            sizes={ALL: run.sizes[split]} if split in run.sizes else {},
+        )
+        for split in sorted(splits)
+    ]
+
+
+def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
+    first = rows[0]
+    failed = first["status"] != "ok"
+    scored = [] if failed else [row for row in rows if _present(row["split"])]
+    error = (str(first["error_message"]) if _present(first["error_message"]) else "no message") if failed else None
+    broken = [str(row["split"]) for row in scored if not _present(row["accuracy"])]
+    if broken:  # a mean over what is left would pass for the whole
+        error, scored = f"its accuracy on {', '.join(sorted(broken))} is not a number", []
+    return Run(
+        run_id=run_id,
+        method=str(first["method"]),
+        config=_config(first),
+        recipe=first["recipe"] if _present(first["recipe"]) else "null",
+        recipe_name=str(first["recipe_name"]) if _present(first["recipe_name"]) else None,
+        dataset=str(first["dataset"]),
+        fingerprint=_trained_on(first),
+        draw=str(first["draw"]),
+        shots=int(first["shots"]),
+        seed=int(first["seed"]),
+        error=error,
+        scores={row["split"]: float(row["accuracy"]) for row in scored},
+        sizes={row["split"]: (int(row["n"]), int(row["n_classes"])) for row in scored},
+        cost={name: float(first[name]) for name in COSTS if name in first and _present(first[name])},
+        created_at=first["created_at"],
+        targets=tuple(json.loads(first["targets"])) if _present(first.get("targets")) else (),
+    )
+
+
+def _config(row: Mapping[str, Any]) -> str:
+    """The config as it tells entries apart; class texts other than the template count as a setting."""
+    config: str = row["config"] if _present(row["config"]) else "{}"
+    if not _present(row.get("class_text")):
+        return config
+    return json.dumps(json.loads(config) | {"class_text": row["class_text"]}, sort_keys=True)
+
+
+def _trained_on(row: Mapping[str, Any]) -> str:
+    """What two runs of one dataset and seed must agree in.
+
+    The fingerprint of a task covers its targets; runs that trained on the same images agree about each target that both
+    have, so for transfer runs it is the images themselves, where they are known.
+    """
+    if row["protocol"] in TRANSFER and _present(row.get("provenance")):
+        digests = json.loads(row["provenance"]).get("support_digests")
+        if digests:
+            return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+    return str(row["task_fingerprint"])
+
+
+def _present(value: object) -> bool:
+    import pandas as pd
+
+    return not pd.isna(value)  # type: ignore[call-overload]  # None, NaN, NaT and NA are absent
+
+
+def kind_of_draw(draw: str) -> str:
+    """The draw without the order of its files: `coop` for `coop-sorted`."""
+    return draw.removesuffix("-sorted")

@@ -1,0 +1,117 @@
+"""Intervals over repeated numbers: examples worked by hand, and each against an oracle written another way."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats as reference
+
+from bench.statistics.intervals import grouped_t, student_t, two_way_bootstrap
+
+
+def test_the_interval_of_three_seeds_by_hand():
+    estimate = student_t([0.70, 0.80, 0.90])
+    assert estimate.mean == pytest.approx(0.80)
+    assert estimate.std == pytest.approx(0.10)
+    assert estimate.half_width == pytest.approx(4.302653 * 0.10 / math.sqrt(3), abs=1e-6)
+    assert estimate.low is not None
+    assert estimate.high == pytest.approx(2 * estimate.mean - estimate.low)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 20])
+def test_the_interval_equals_scipy(n):
+    values = np.random.default_rng(n).normal(size=n)
+    low, high = reference.t.interval(0.95, n - 1, loc=values.mean(), scale=reference.sem(values))
+    estimate = student_t(list(values))
+    assert (estimate.low, estimate.high) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_one_value_has_no_interval():
+    estimate = student_t([0.5])
+    assert (estimate.n, estimate.std, estimate.half_width, estimate.low, estimate.high) == (1, None, None, None, None)
+
+
+def test_no_value_is_an_error():
+    with pytest.raises(ValueError, match="at least one value"):
+        student_t([])
+
+
+def test_three_seeds_cover_95_percent():
+    """The reason for Student-t: the formula common in the field covers 75 % with three seeds."""
+    draws = np.random.default_rng(0).normal(size=(2000, 3))
+    estimates = [student_t(list(row)) for row in draws]
+    assert 0.93 <= np.mean([abs(e.mean) <= e.half_width for e in estimates]) <= 0.97
+
+
+def test_one_group_is_the_t_test_of_scipy():
+    values = np.random.default_rng(1).normal(0.3, 1, 6)
+    found, wanted = grouped_t([values]), reference.ttest_1samp(values, 0)
+    low, high = wanted.confidence_interval(0.95)
+    assert (found.mean, found.p, found.low, found.high) == pytest.approx((values.mean(), wanted.pvalue, low, high))
+    assert found.df == pytest.approx(5)
+
+
+def test_two_groups_are_welchs_test():
+    """The mean of two group means is half of a difference when one of them changes sign."""
+    draw = np.random.default_rng(2)
+    a, b = draw.normal(1, 1, 4), draw.normal(0, 3, 7)
+    found, wanted = grouped_t([a, -b]), reference.ttest_ind(a, b, equal_var=False)
+    assert (found.p, found.df) == pytest.approx((wanted.pvalue, wanted.df))
+    assert found.mean == pytest.approx((a.mean() - b.mean()) / 2)
+
+
+def test_differences_between_datasets_are_no_noise():
+    found = grouped_t([[0.1, 0.1], [0.3, 0.3]])
+    assert (found.mean, found.low, found.high, found.p) == (pytest.approx(0.2), found.mean, found.mean, 0.0)
+
+
+def test_a_group_with_one_seed_leaves_no_interval():
+    found = grouped_t([[0.1, 0.2], [0.3]])
+    assert (found.mean, found.n, found.p, found.low) == (pytest.approx(0.225), 3, None, None)
+
+
+def test_an_empty_group_is_refused():
+    with pytest.raises(ValueError, match="every group needs a value"):
+        grouped_t([[0.1], []])
+
+
+def test_the_bootstrap_of_one_seed_is_that_of_the_images():
+    right = np.random.default_rng(3).random((1, 400)) < 0.7
+    found = two_way_bootstrap(right, generator=np.random.default_rng(0), replicates=20_000)
+    error = right.std(ddof=1) / math.sqrt(400)
+    assert found.standard_error == pytest.approx(error)
+    assert (found.low, found.high) == pytest.approx(
+        (right.mean() - 1.96 * error, right.mean() + 1.96 * error), abs=2e-3
+    )
+    assert (found.n_seeds, found.n_images, found.seed_share) == (1, 400, None)
+
+
+def test_seeds_that_agree_image_by_image_add_nothing():
+    right = np.tile(np.random.default_rng(3).random(300) < 0.6, (3, 1))
+    found = two_way_bootstrap(right, generator=np.random.default_rng(0))
+    assert found.seed_share == pytest.approx(0, abs=1e-9)
+    assert found.standard_error == pytest.approx(right[0].std(ddof=1) / math.sqrt(300))
+
+
+def test_seeds_that_shift_everything_give_students_interval():
+    values = np.array([[0.1], [0.2], [0.6]]) + np.zeros(50)
+    found = two_way_bootstrap(values, generator=np.random.default_rng(0), replicates=200_000)
+    low, high = reference.t.interval(0.95, 2, loc=0.3, scale=reference.sem([0.1, 0.2, 0.6]))
+    assert (found.low, found.high) == pytest.approx((low, high), rel=0.03)
+    assert found.seed_share == pytest.approx(1)
+
+
+def test_the_variance_is_that_of_the_two_way_table_written_out():
+    table = np.random.default_rng(4).normal(size=(3, 40)) + np.random.default_rng(5).normal(size=(3, 1))
+    s, n = table.shape
+    centred = table - table.mean(0) - table.mean(1)[:, None] + table.mean()
+    residual = (centred**2).sum() / ((s - 1) * (n - 1))
+    seeds = (n * table.mean(1).var(ddof=1) - residual) / n
+    wanted = seeds / s + table.mean(0).var(ddof=1) / n
+    found = two_way_bootstrap(table, generator=np.random.default_rng(0))
+    assert found.standard_error**2 == pytest.approx(wanted)
+
+
+def test_a_table_of_the_wrong_shape_is_refused():
+    with pytest.raises(ValueError, match="seeds x images"):
+        two_way_bootstrap([1.0, 2.0], generator=np.random.default_rng(0))

@@ -1,0 +1,129 @@
+"""Tests over several datasets: examples worked by hand, and each against an oracle written another way."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import stats as reference
+
+from bench.statistics.ranks import critical_difference, friedman, nemenyi_constant, nemenyi_p, wilcoxon
+
+
+@pytest.mark.parametrize("n", [5, 11, 20])
+def test_wilcoxon_is_scipys_exact_test(n):
+    values = np.random.default_rng(n).normal(0.4, 1, n)
+    found, wanted = wilcoxon(values), reference.wilcoxon(values, method="exact")
+    assert found is not None
+    assert found.p == pytest.approx(wanted.pvalue)
+    assert min(found.positive, found.negative) == wanted.statistic
+
+
+def test_wilcoxon_with_ties_counts_all_signs():
+    values = [1.0, 1.0, -1.0, 2.0, 2.0, 0.0, -3.0, 4.0]
+    kept = [value for value in values if value]
+    order = reference.rankdata(np.abs(kept))
+    sums = [
+        sum(r for r, sign in zip(order, signs, strict=True) if sign) for signs in itertools.product((0, 1), repeat=7)
+    ]
+    seen = sum(r for r, value in zip(order, kept, strict=True) if value > 0)
+    centre = sum(order) / 2
+    found = wilcoxon(values)
+    assert found is not None
+    assert found.n == 7
+    assert found.p == pytest.approx(np.mean([abs(s - centre) >= abs(seen - centre) for s in sums]))
+
+
+def test_the_smallest_p_of_eleven_and_of_five_datasets():
+    eleven, five = wilcoxon(np.arange(1, 12)), wilcoxon(np.arange(1, 6))
+    assert eleven is not None
+    assert five is not None
+    assert (eleven.p, five.p) == (pytest.approx(0.00098, abs=5e-6), 0.0625)
+    assert wilcoxon([0.0, 0.0]) is None
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_friedman_is_scipys(ties):
+    scores = np.random.default_rng(6).normal(size=(11, 4)) + np.array([0, 0.5, 1, 1])
+    scores = np.round(scores) if ties else scores
+    found, wanted = friedman(scores), reference.friedmanchisquare(*scores.T)
+    assert (found.chi_square, found.p) == pytest.approx((wanted.statistic, wanted.pvalue))
+
+
+def test_demsars_example_of_four_methods_on_fourteen_datasets():
+    """Average ranks 3.143, 2.000, 2.893, 1.964; chi-square 9.28 without the correction for ties, which raises it."""
+    found = friedman(DEMSAR)
+    assert found.ranks == pytest.approx((3.143, 2.000, 2.893, 1.964), abs=1e-3)
+    plain = 12 * 14 / 20 * (sum(rank**2 for rank in found.ranks) - 25)
+    assert plain == pytest.approx(9.28, abs=0.01)
+    assert found.chi_square == pytest.approx(reference.friedmanchisquare(*DEMSAR.T).statistic)
+    assert found.chi_square > plain
+    shown = critical_difference(["C4.5", "C4.5+m", "C4.5+cf", "C4.5+m+cf"], DEMSAR)
+    assert shown.difference == pytest.approx(1.25, abs=0.01)  # 2.569 sqrt(4 * 5 / (6 * 14))
+
+
+# AUC of C4.5, +m, +cf, +m+cf: Demšar 2006, Table 6
+DEMSAR = np.array(
+    [
+        [0.763, 0.768, 0.771, 0.798], [0.599, 0.591, 0.590, 0.569], [0.954, 0.971, 0.968, 0.967],
+        [0.628, 0.661, 0.654, 0.657], [0.882, 0.888, 0.886, 0.898], [0.936, 0.931, 0.916, 0.931],
+        [0.661, 0.668, 0.609, 0.685], [0.583, 0.583, 0.563, 0.625], [0.775, 0.838, 0.866, 0.875],
+        [1.000, 1.000, 1.000, 1.000], [0.940, 0.962, 0.965, 0.962], [0.619, 0.666, 0.614, 0.669],
+        [0.972, 0.981, 0.9751, 0.975], [0.957, 0.978, 0.946, 0.970],
+    ]
+)  # fmt: skip
+
+
+def test_nemenyi_constants_are_demsars_table():
+    table = {2: 1.960, 3: 2.343, 4: 2.569, 5: 2.728, 6: 2.850, 7: 2.949, 8: 3.031, 9: 3.102, 10: 3.164}
+    for k, q in table.items():  # the table is printed with three digits, some of them cut and not rounded
+        assert nemenyi_constant(k) == pytest.approx(q, abs=1.5e-3)
+    assert nemenyi_constant(10, level=0.1) == pytest.approx(2.920, abs=1e-3)
+    assert nemenyi_constant(7) == pytest.approx(
+        reference.studentized_range.ppf(0.95, 7, np.inf) / math.sqrt(2), abs=1e-4
+    )
+    with pytest.raises(ValueError, match="cannot be compared"):
+        nemenyi_constant(1)
+
+
+@pytest.mark.parametrize(("k", "wanted"), [(3, 1.00), (5, 1.84), (8, 3.17), (10, 4.08), (13, 5.50)])
+def test_the_critical_difference_over_eleven_datasets_is_divided_by_root_two(k, wanted):
+    shown = critical_difference([str(i) for i in range(k)], np.random.default_rng(k).normal(size=(11, k)))
+    assert shown.difference == pytest.approx(wanted, abs=0.005)
+    assert shown.low_power is (shown.difference > (k - 1) / 3)
+
+
+def test_nemenyi_p_is_the_studentised_range():
+    wanted = reference.studentized_range.sf(1.5 * math.sqrt(2) / math.sqrt(4 * 5 / (6 * 14)), 4, np.inf)
+    assert nemenyi_p(3.5, 2.0, k=4, n=14) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_cliques_equal_brute_force_on_200_random_tables():
+    for seed in range(200):
+        draw = np.random.default_rng(seed)
+        k, n = int(draw.integers(2, 9)), int(draw.integers(3, 30))
+        names = [f"m{i}" for i in range(k)]
+        shown = critical_difference(names, draw.normal(size=(n, k)) + draw.normal(size=k))
+        rank = dict(zip(shown.names, shown.ranks, strict=True))
+        alike = [
+            set(group)
+            for size in range(2, k + 1)
+            for group in itertools.combinations(names, size)
+            if max(rank[m] for m in group) - min(rank[m] for m in group) < shown.difference
+        ]
+        maximal = {frozenset(group) for group in alike if not any(group < other for other in alike)}
+        assert {frozenset(clique) for clique in shown.cliques} == maximal
+
+
+def test_tables_with_gaps_or_too_small_are_refused():
+    with pytest.raises(ValueError, match="with gaps"):
+        friedman([[1.0, math.nan], [1.0, 2.0]])
+    with pytest.raises(ValueError, match="at least 2 datasets x 2 methods"):
+        friedman([[1.0, 2.0]])
+    with pytest.raises(ValueError, match="2 names for 3 columns"):
+        critical_difference(["a", "b"], np.zeros((4, 3)))
+
+
+def test_methods_that_always_tie_share_the_middle_rank():
+    found = friedman(np.ones((4, 3)))
+    assert (found.ranks, found.p, found.p_f) == ((2.0, 2.0, 2.0), 1.0, 1.0)
