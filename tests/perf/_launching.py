@@ -1,0 +1,110 @@
+"""What a launcher adds to a run, and what loading results costs: measured with runs that do nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from _measure import Row
+
+ROOT = Path(__file__).resolve().parents[2]
+FIXTURES = ROOT / "tests" / "fixtures"
+FEW, MANY = 20, 140
+INGESTED = 100_000
+
+
+def launcher_row(name: str, goal: str) -> Row:
+    """Seconds that each further run costs with one worker: start-up and shut-down fall out of the difference."""
+    if name == "ray" and importlib.util.find_spec("ray") is None:
+        return Row(f"{name} launcher, for each run beyond start-up", goal, None, None, note="ray is not installed")
+    sys.path[:0] = [str(FIXTURES)]
+    paths = os.pathsep.join([str(ROOT), str(FIXTURES)])
+    os.environ["PYTHONPATH"] = paths  # workers import the runner of the tests
+    _timed(name, 2)
+    seconds = (_timed(name, MANY) - _timed(name, FEW)) / (MANY - FEW)
+    return Row(f"{name} launcher, for each run beyond start-up", goal, seconds, None, note=f"{1000 * seconds:.0f} ms")
+
+
+def _timed(name: str, runs: int) -> float:
+    from fake_runner import make_spec
+
+    from bench.context import RunContext
+    from bench.launch._protocol import RunTask, Surroundings
+
+    with tempfile.TemporaryDirectory() as folder:
+        surroundings = Surroundings(Path(folder), RunContext(), runner="fake_runner")
+        launcher = _launcher(name)(surroundings)
+        start = time.perf_counter()
+        summary = launcher.launch([RunTask(make_spec(seed=seed)) for seed in range(runs)], on_finished=lambda _: None)
+        seconds = time.perf_counter() - start
+    if len(summary.finished) != runs or summary.failures:
+        raise RuntimeError(f"{len(summary.finished)} of {runs} runs finished, {len(summary.failures)} failed")
+    return seconds
+
+
+def _launcher(name: str) -> Callable[..., object]:
+    if name == "local":
+        from bench.launch.local import LocalLauncher
+
+        return lambda surroundings: LocalLauncher(surroundings, 1)
+    from bench.launch._ray_cluster import Share
+    from bench.launch.ray import RayLauncher
+
+    return lambda surroundings: RayLauncher(surroundings, address="local", share=Share(1, 0), jobs=1)
+
+
+def ingest_row(runs: int = INGESTED) -> Row:
+    """Loading run records and 200 predictions each into a new database, and the leaderboard over them."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(FIXTURES)])}
+        command = [sys.executable, __file__, folder, str(runs)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    found = json.loads(done.stdout.splitlines()[-1])
+    note = (
+        f"{found['predictions'] / 1e6:.0f} million predictions, peak {found['bytes'] / 2**30:.2f} GiB; "
+        f"the leaderboard's query after it {found['query']:.2f} s"
+    )
+    goal = "< 60 s, < 2 GiB, query < 1 s"
+    return Row(f"loading {runs:,} runs into the database", goal, found["seconds"], None, note=note)
+
+
+def _ingest_alone(folder: Path, runs: int) -> None:
+    from _measure import memory, start_peak
+    from fake_runner import make_predictions, make_record, make_spec
+
+    from bench.shards import SHARD_VERSION, Shards, _seal, _sha256, pack_predictions
+    from bench.store import Store
+
+    shards, store = Shards(folder), Store(folder)
+    packed = pack_predictions([make_predictions(split, n=100, classes=10) for split in ("base", "new")])
+    about = {"shard_version": SHARD_VERSION, "predictions_bytes": len(packed), "predictions_sha256": _sha256(packed)}
+    for i in range(runs):  # written plainly: making the folder is not what is measured
+        spec = make_spec(seed=i % 5, dataset=f"d{i // 5 % 11}", method=f"m{i // 55 % 20}", shots=1 + i // 1100)
+        record = make_record(spec)
+        path = shards.runs / "shards" / spec.run_id[:2] / f"{spec.run_id}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_name(f"{spec.run_id}.predictions.safetensors").write_bytes(packed)
+        path.write_bytes(_seal(about, record.model_dump(mode="json")))
+    start_peak()
+    start = time.perf_counter()
+    loaded = store.ingest(shards).loaded
+    seconds = time.perf_counter() - start
+    peak = memory("VmHWM")
+    start = time.perf_counter()
+    rows = len(store.runs_frame())
+    query = time.perf_counter() - start
+    if (loaded, rows) != (runs, 2 * runs):
+        raise RuntimeError(f"{loaded} runs and {rows} rows were loaded instead of {runs} and {2 * runs}")
+    found = {"seconds": seconds, "bytes": peak, "query": query, "predictions": 200 * runs}
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+if __name__ == "__main__":
+    _ingest_alone(Path(sys.argv[1]), int(sys.argv[2]))

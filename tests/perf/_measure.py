@@ -1,0 +1,104 @@
+"""Seconds, memory and FLOPs of two ways of doing the same work, taken within one process."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+
+@dataclass
+class Side:
+    """One way of doing a piece of work. `run` returns tensors to compare with the other way's."""
+
+    run: Callable[[], list[Tensor]]
+
+
+@dataclass
+class Row:
+    """One line of the table."""
+
+    work: str
+    goal: str
+    ours: float | None
+    plain: float | None
+    difference: float | None = None
+    note: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        return None if self.ours is None or self.plain is None else self.plain / self.ours
+
+
+def measure(ours: Side, plain: Side, repeats: int) -> tuple[float, float, float]:
+    """Median seconds of both, interleaved, and the largest relative difference of what they return."""
+    a, b = ours.run(), plain.run()
+    worst = max((float((x - y).norm() / y.norm()) for x, y in zip(a, b, strict=True)), default=0.0)
+    seconds: dict[str, list[float]] = {"ours": [], "plain": []}
+    for _ in range(repeats):
+        for side, name in ((ours, "ours"), (plain, "plain")):
+            start = time.perf_counter()
+            side.run()
+            seconds[name].append(time.perf_counter() - start)
+    return statistics.median(seconds["ours"]), statistics.median(seconds["plain"]), worst
+
+
+def compared(work: str, goal: str, sides: tuple[Side, Side], repeats: int, note: str = "") -> Row:
+    ours, plain, worst = measure(*sides, repeats)
+    return Row(work, goal, ours, plain, worst, note)
+
+
+def matmul_rate() -> float:
+    """FLOP/s of plain products with the shapes of a block's MLP on a few hundred positions."""
+    rates = []
+    for width in (512, 768):
+        x, w = torch.randn(512, width), torch.randn(width, 4 * width)
+        x @ w
+        start = time.perf_counter()
+        for _ in range(20):
+            x @ w
+        rates.append(20 * 2 * 512 * width * 4 * width / (time.perf_counter() - start))
+    return statistics.mean(rates)
+
+
+def efficiency(side: Side, repeats: int) -> tuple[float, float]:
+    """GFLOP of one run, and its rate as a share of the machine's; the machine is measured before and after."""
+    side.run()
+    with FlopCounterMode(display=False) as counter:
+        side.run()
+    flops, shares = counter.get_total_flops(), []
+    for _ in range(repeats):
+        before = matmul_rate()
+        start = time.perf_counter()
+        side.run()
+        seconds = time.perf_counter() - start
+        shares.append(flops / seconds / ((before + matmul_rate()) / 2))
+    return flops / 1e9, statistics.median(shares)
+
+
+def memory(field: str) -> int:
+    """Bytes of a field of Linux's process status: VmRSS now, VmHWM at the peak since `start_peak`."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) * 1024
+
+
+def start_peak() -> int:
+    """Forget the peak so far (loading a model holds it twice for a moment); returns what is held now."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return memory("VmRSS")
+
+
+def table(rows: list[Row]) -> str:
+    lines = ["| work | to reach | ours, s | plain, s | plain / ours | difference | |", "|---|---|---|---|---|---|---|"]
+    for r in rows:
+        ours, plain = ("" if x is None else f"{x:.3g}" for x in (r.ours, r.plain))
+        ratio = "" if r.ratio is None else f"{r.ratio:.2f}"
+        difference = "" if r.difference is None else f"{r.difference:.0e}"
+        lines.append(f"| {r.work} | {r.goal} | {ours} | {plain} | {ratio} | {difference} | {r.note} |")
+    return "\n".join(lines)
