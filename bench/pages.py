@@ -18,8 +18,8 @@ from bench.leaderboard import HConvention
 from bench.ledger import published_settings
 from bench.published import published_difficulty, published_frame
 from bench.record import Predictions
+from bench.results.shards import Shards
 from bench.run_files import write_run_files
-from bench.shards import Shards
 from bench.store import Store, fresh_store
 from reports.charts import FORMATS, figure_file
 from reports.render import render_site

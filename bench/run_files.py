@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.atomic import write_atomically
-from bench.shards import slug
+from bench.file_names import slug
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -28,7 +28,7 @@ from bench.launch._rounds import Rounds
 from bench.leases import Leases
 from bench.presence import Presence, clear_away
 from bench.record import RunStatus
-from bench.shards import Shards
+from bench.results.shards import Shards
 from bench.staleness import Staleness
 from bench.sweep import Axes, Plan, RerunPolicy, expand, local_weights, named_files, plan, shared_features
 
@@ -162,7 +162,7 @@ def scripts(made: Plan, place: Place) -> list[str]:
 
 
 def _tasks(made: Plan, shards: Shards) -> list[Task]:
-    tasks: list[Task] = [DifficultyTask(*pair, seen=shards.difficulty_stamp(*pair)) for pair in made.difficulties]
+    tasks: list[Task] = [DifficultyTask(*pair, seen=shards.difficulties.stamp(*pair)) for pair in made.difficulties]
     return tasks + [RunTask(spec, made.seen[spec.run_id]) for spec in made.pending]
 
 

@@ -9,7 +9,7 @@ import typer
 from bench.cli import _options as opt
 
 if TYPE_CHECKING:
-    from bench.shards import Shard, Shards
+    from bench.results.shards import Shard, Shards
 
 
 def diff(
@@ -20,8 +20,8 @@ def diff(
 ) -> None:
     """Show what two runs differ in (config, recipe, task, text, data, code, environment), and the flipped images."""
     from bench.cli._print import print_json, print_line, print_rows, remark
-    from bench.run_diff import diff_runs
-    from bench.shards import Shards
+    from bench.results.run_diff import diff_runs
+    from bench.results.shards import Shards
 
     shards = Shards(runs)
     found = diff_runs(_read(shards, a), _read(shards, b))

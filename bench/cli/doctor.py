@@ -68,7 +68,7 @@ def _writable(folder: Path) -> tuple[bool, str]:
 
 def _database(runs: Path) -> _Finding:
     from bench.errors import StoreError
-    from bench.shards import Shards
+    from bench.results.shards import Shards
     from bench.store import Store
 
     count = len(Shards(runs).scan())

@@ -123,8 +123,8 @@ def _write(request: PageRequest) -> SiteView:
 def _serve(request: PageRequest, port: int) -> None:
     from bench.cli._print import print_line, remark
     from bench.errors import StoreLockedError
+    from bench.results.shards import Shards
     from bench.serving import follow, served
-    from bench.shards import Shards
 
     def rebuild() -> None:
         try:

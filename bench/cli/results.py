@@ -40,10 +40,10 @@ def export_runs(
     ] = None,
 ) -> None:
     """Write runs with their predictions, difficulties and digests into one file to give away."""
-    from bench.bundle import export_bundle
     from bench.cli._print import print_line
     from bench.errors import BundleError
-    from bench.shards import Shards
+    from bench.results.bundle import export_bundle
+    from bench.results.shards import Shards
     from bench.store import fresh_store
 
     condition = "true" if where is None else where
@@ -61,9 +61,9 @@ def import_runs(
     runs: opt.Runs = opt.DEFAULT_RUNS,
 ) -> None:
     """Check a bundle, score its predictions again and add its runs; edited or torn, nothing of it is taken."""
-    from bench.bundle import import_bundle
     from bench.cli._print import print_line, remark
-    from bench.shards import Shards
+    from bench.results.bundle import import_bundle
+    from bench.results.shards import Shards
     from bench.store import fresh_store
 
     done = import_bundle(Shards(runs), bundle)
@@ -77,7 +77,7 @@ def import_runs(
 def rebuild(runs: opt.Runs = opt.DEFAULT_RUNS) -> None:
     """Build the database anew from the run shards, which are the truth; a newer or damaged one is replaced."""
     from bench.cli._print import print_line
-    from bench.shards import Shards
+    from bench.results.shards import Shards
     from bench.store import Store
 
     store = Store(runs)

@@ -15,10 +15,10 @@ def show(
     as_json: opt.AsJson = False,
 ) -> None:
     """Show everything about one run: what was asked, scores, cost, provenance, and the trace if it failed."""
-    from bench.bundle import origin
     from bench.cli._print import print_facts, print_json, print_line, print_rows
     from bench.errors import ShardError
-    from bench.shards import Shards
+    from bench.results.bundle import origin
+    from bench.results.shards import Shards
 
     shards = Shards(runs)
     run_id = shards.find(run)

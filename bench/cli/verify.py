@@ -9,8 +9,8 @@ import typer
 from bench.cli import _options as opt
 
 if TYPE_CHECKING:
-    from bench.run_diff import Difference
-    from bench.verification import Verdict
+    from bench.results.run_diff import Difference
+    from bench.results.verification import Verdict
 
 
 def verify(
@@ -40,10 +40,10 @@ def verify(
     from bench.cli._sweep import check_device
     from bench.context import RunContext
     from bench.errors import ShardError
+    from bench.results.shards import Shards
+    from bench.results.verification import Outcome, check_verifiable, verdict
     from bench.runner import run_experiment
-    from bench.shards import Shards
     from bench.sweep import files_by_digest, local_weights
-    from bench.verification import Outcome, check_verifiable, verdict
     from datasets_registry._manifest import read_support_list
     from methods._class_text import parse_class_text
 

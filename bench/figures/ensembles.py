@@ -12,8 +12,8 @@ from functools import cached_property
 import numpy as np
 
 from bench.figures.material import Material, estimate_point, over_seeds
-from bench.reblend import BETAS, FIXED, SIDES, Floats, adaptive_weight, blended_accuracy, fixed_weight
 from bench.record import Branches, Predictions
+from bench.results.reblend import BETAS, FIXED, SIDES, Floats, adaptive_weight, blended_accuracy, fixed_weight
 from bench.statistics import Estimate, student_t
 from reports.views import FigurePoint, FigureView
 

@@ -10,7 +10,7 @@ from bench.context import RunContext
 from bench.errors import RunExitError, WorkerKilledError
 from bench.launch._protocol import DifficultyTask, Finished, Outcome, Runner, RunTask, Surroundings, Task
 from bench.record import DifficultyRecord, Predictions, RunRecord
-from bench.shards import Shards
+from bench.results.shards import Shards
 
 _NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|cannot allocate memory", re.IGNORECASE)
 
@@ -81,7 +81,7 @@ def commit(given: Answer, shards: Shards) -> Finished:
     task, problem = given.task, given.problem
     if isinstance(task, DifficultyTask):
         if problem is None:
-            shards.write_difficulty(task.backbone, task.dataset, given.difficulties)
+            shards.difficulties.write(task.backbone, task.dataset, given.difficulties)
     elif given.record is not None and not shards.write(given.record, given.predictions):
         return Finished(task, Outcome.OK, given.seconds, f"an earlier success is kept, this time: {problem}")
     if problem is None:

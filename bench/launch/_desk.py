@@ -15,7 +15,7 @@ from bench.launch._protocol import Finished, Outcome, Runner, RunTask, Surroundi
 from bench.leases import Leases
 from bench.presence import Presence
 from bench.record import RunStatus
-from bench.shards import Shards
+from bench.results.shards import Shards
 
 LOGS = "logs"
 """Folder, below the runs, of what runs and workers print."""
@@ -108,8 +108,8 @@ def answered(task: Task, shards: Shards) -> Finished | None:
             return None
         failed = status is RunStatus.FAILED
         return Finished(task, Outcome.FAILED if failed else Outcome.OK, 0.0, _BY_OTHERS if failed else "", here=False)
-    stamp = shards.difficulty_stamp(task.backbone, task.dataset)
-    if stamp in (None, task.seen) or not shards.has_difficulty(task.backbone, task.dataset):
+    stamp = shards.difficulties.stamp(task.backbone, task.dataset)
+    if stamp in (None, task.seen) or not shards.difficulties.has(task.backbone, task.dataset):
         return None
     return Finished(task, Outcome.OK, 0.0, here=False)
 

@@ -11,8 +11,8 @@ from typing import Any, Protocol, Self, cast
 
 from bench.context import RunContext
 from bench.errors import LaunchError
+from bench.file_names import slug
 from bench.record import DifficultyRecord, Predictions, RunRecord
-from bench.shards import slug
 from bench.spec import ExperimentSpec
 
 DEFAULT_RUNNER = "bench.runner"

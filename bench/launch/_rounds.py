@@ -10,7 +10,7 @@ from bench.launch._desk import answered
 from bench.launch._interrupt import counted_interrupts
 from bench.launch._protocol import Finished, Launcher, LaunchSummary, Outcome, RunTask, Task
 from bench.leases import Leases
-from bench.shards import Shards
+from bench.results.shards import Shards
 
 SMALLER_BATCHES = (32, 8)
 """Evaluation batches for the second and third attempt of a run that ran out of memory."""

@@ -20,7 +20,7 @@ import pandas as pd
 from bench.errors import QueryError, StoreError, StoreLockedError
 from bench.prefetch import ahead
 from bench.published import PUBLISHED_COLUMNS
-from bench.shards import Shard, ShardEntry, Shards
+from bench.results.shards import Shard, ShardEntry, Shards
 from bench.store._loading import (
     PREDICTION_COLUMNS,
     SCORE_COLUMNS,
@@ -77,7 +77,7 @@ class Store:
             StoreVersionError: a newer release wrote it.
         """
         entries = shards.scan()
-        difficulties = shards.difficulties()
+        difficulties = shards.difficulties.all()
         with self._writing() as connection:
             loaded = dict(connection.execute("SELECT run_id, shard_stamp FROM runs").fetchall())
             known = {entry.run_id for entry in entries}

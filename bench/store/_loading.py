@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.published import PUBLISHED_COLUMNS, published_digest, published_frame
 from bench.record import DifficultyRecord, Predictions, RunRecord
-from bench.shards import Shard, ShardEntry
+from bench.results.shards import Shard, ShardEntry
 from bench.store._values import canonical, utc
 
 TOP = 5

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bench.record import RunRecord, RunStatus
-from bench.shards import Shards
+from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
 from bench.staleness import Staleness
 from bench.sweep._expand import Expansion
@@ -95,7 +95,7 @@ def plan(
         stale=stale,
         seen=seen,
         refused=expansion.refused,
-        difficulties=tuple(place for place in places if again or not shards.has_difficulty(*place)),
+        difficulties=tuple(place for place in places if again or not shards.difficulties.has(*place)),
     )
 
 

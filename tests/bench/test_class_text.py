@@ -12,8 +12,8 @@ from small_datasets import draw_dataset
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError, StaleSpecError, UsageError
 from bench.leaderboard import leaderboard, settings
+from bench.results.shards import Shards
 from bench.runner import run_experiment
-from bench.shards import Shards
 from bench.spec import ExperimentSpec
 from bench.store import Store
 from bench.sweep import Axes, expand, named_files

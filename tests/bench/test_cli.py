@@ -16,7 +16,7 @@ from bench.cli._print import as_text
 from bench.cli.app import main
 from bench.context import DEFAULT_LIMIT
 from bench.errors import UsageError
-from bench.shards import Shards
+from bench.results.shards import Shards
 from bench.store import Store
 from bench.sweep import RerunPolicy
 from datasets_registry import DATASETS, DrawRule

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from bench.cli.app import app
 from bench.examples import LIMIT, example_images
-from bench.shards import Shards
+from bench.results.shards import Shards
 
 
 def test_one_small_square_of_each_of_eight_classes(tmp_path: Path):

@@ -23,7 +23,7 @@ from bench.launch._protocol import Limits, Outcome, RunTask, Surroundings
 from bench.launch.inline import InlineLauncher
 from bench.launch.local import LocalLauncher
 from bench.record import RunStatus
-from bench.shards import Shards
+from bench.results.shards import Shards
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from bench.errors import UsageError
 from bench.figures import apex_figures, gather
 from bench.figures.material import over_seeds
 from bench.pages import figures_of, write_figures
-from bench.reblend import adaptive_weight, blended_accuracy, fixed_weight
 from bench.record import Branches
-from bench.shards import Shards
+from bench.results.reblend import adaptive_weight, blended_accuracy, fixed_weight
+from bench.results.shards import Shards
 from bench.store import fresh_store
 
 DATASETS = [f"d{i}" for i in range(6)]

@@ -28,7 +28,7 @@ from bench.launch._protocol import (
 from bench.launch.inline import InlineLauncher
 from bench.launch.local import LocalLauncher
 from bench.record import RunStatus
-from bench.shards import Shards
+from bench.results.shards import Shards
 from bench.store import Store
 
 BACKBONE = "ViT-demo.drawn"
@@ -75,7 +75,7 @@ def test_every_task_ends_as_a_shard(launch, surroundings: Surroundings):
     assert (len(summary.finished), summary.failures, summary.interrupted) == (5, [], False)
     assert len(seen) == 5
     assert statuses(surroundings.runs, todo) == [RunStatus.OK] * 4
-    assert Shards(surroundings.runs).has_difficulty(BACKBONE, "spectrum_a")
+    assert Shards(surroundings.runs).difficulties.has(BACKBONE, "spectrum_a")
 
 
 def test_a_failure_is_a_shard_and_the_sweep_goes_on(launch, surroundings: Surroundings, behave):
@@ -218,7 +218,7 @@ from bench.context import RunContext
 from bench.launch._protocol import DifficultyTask, RunTask, Surroundings
 from bench.launch.inline import InlineLauncher
 from bench.launch.local import LocalLauncher
-from bench.shards import Shards
+from bench.results.shards import Shards
 from fake_runner import make_spec
 runs, jobs, seeds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 specs = [make_spec(seed=seed, dataset=f"d{seed % 3}") for seed in range(seeds)]

@@ -21,7 +21,7 @@ from bench.launch import _ray_cluster as cluster  # noqa: E402
 from bench.launch._protocol import RunTask  # noqa: E402
 from bench.launch._ray_cluster import Share, last_words, read_runtime_env  # noqa: E402
 from bench.record import RunStatus  # noqa: E402
-from bench.shards import Shards  # noqa: E402
+from bench.results.shards import Shards  # noqa: E402
 
 # the driver is a process of its own: Ray's threads and sockets stay out of this one
 DRIVER = """

@@ -23,7 +23,7 @@ from bench.launch._slurm_queue import JobSettings, SlurmQueue  # noqa: E402
 from bench.launch._submission import chunks  # noqa: E402
 from bench.launch.slurm import SlurmLauncher  # noqa: E402
 from bench.record import RunStatus  # noqa: E402
-from bench.shards import Shards  # noqa: E402
+from bench.results.shards import Shards  # noqa: E402
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Slurm runs on POSIX systems")
 
@@ -81,7 +81,7 @@ def test_jobs_do_chunks_and_report_as_they_go(surroundings: Surroundings, queue,
     assert (len(summary.finished), summary.interrupted, list(summary.finished)) == (6, False, seen)
     assert [item.message for item in summary.failures] == ["loss became nan at step 3. Use a smaller recipe.lr."]
     assert status(surroundings, todo).count(RunStatus.OK) == 4
-    assert Shards(surroundings.runs).has_difficulty("ViT-demo.drawn", "d0")
+    assert Shards(surroundings.runs).difficulties.has("ViT-demo.drawn", "d0")
     assert re.fullmatch(r"Submitted 6 tasks as 2 jobs, from \d+ on\.", notices[0])
 
 

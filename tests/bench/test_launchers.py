@@ -126,7 +126,7 @@ def by_submitit(runs: Path) -> None:
     from bench.context import RunContext
     from bench.launch._protocol import DifficultyTask, RunTask, Surroundings
     from bench.launch.slurm import SlurmLauncher
-    from bench.shards import Shards
+    from bench.results.shards import Shards
     from bench.sweep import Axes, expand, plan
     from datasets_registry import EvalProtocol
 
@@ -150,7 +150,8 @@ def by_submitit(runs: Path) -> None:
 
 def results(runs: Path) -> dict[str, object]:
     """All that the shards hold but when it was, how long it took and how much memory the process had."""
-    from bench.shards import Shards, pack_predictions
+    from bench.results.prediction_files import pack_predictions
+    from bench.results.shards import Shards
 
     shards, found = Shards(runs), {}
     for entry in shards.scan():
@@ -165,7 +166,7 @@ def results(runs: Path) -> dict[str, object]:
             cost and (cost.trainable_parameters, cost.steps),
             pack_predictions(shard.predictions),
         )
-    found["difficulty"] = [item.model_dump(mode="json", exclude={"created_at"}) for item in shards.difficulties()]
+    found["difficulty"] = [item.model_dump(mode="json", exclude={"created_at"}) for item in shards.difficulties.all()]
     return found
 
 

@@ -13,7 +13,7 @@ from bench import metrics, posthoc
 from bench.metrics import MetricInputError
 from bench.posthoc import METRICS, aurc, headroom_gain, metrics_frame, metrics_of
 from bench.record import Predictions, Score
-from bench.shards import Shards
+from bench.results.shards import Shards
 from bench.store import fresh_store
 
 

@@ -12,7 +12,7 @@ from bench.cli.app import main
 from bench.errors import UsageError
 from bench.published import DATASETS, published_difficulty, published_frame, select
 from bench.published import _load as load
-from bench.shards import Shards
+from bench.results.shards import Shards
 from bench.store import fresh_store
 
 SKIP_TUNING = "base-to-new table (DePT column = KgCoOp+DePT; CoPrompt re-run by the authors)"

@@ -18,7 +18,7 @@ from bench.cli.leaderboard import leaderboard
 from bench.cli.report import report
 from bench.errors import UsageError
 from bench.record import Cost, DifficultyRecord, Provenance, RunError, RunRecord, RunStatus, Score
-from bench.shards import Shards
+from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -86,7 +86,7 @@ def runs(tmp_path):
             shards.write(record("coop", dataset, seed, base))
             shards.write(record("clip_adapter", dataset, seed, 0.9, failed=(dataset, seed) == ("dtd", 2)))
         measures = {"relative_transfer_difficulty": 0.4, "zero_shot_margin": None}
-        shards.write_difficulty(
+        shards.difficulties.write(
             "ViT-demo.drawn",
             dataset,
             [

@@ -17,7 +17,7 @@ from bench.launch._rounds import Rounds
 from bench.leases import Leases
 from bench.presence import Presence
 from bench.record import RunError, RunStatus
-from bench.shards import Shards
+from bench.results.shards import Shards
 
 
 @dataclass
@@ -190,8 +190,8 @@ def test_a_difficulty_measured_by_another_sweep_is_seen(tmp_path: Path):
     shards = Shards(tmp_path)
     task = DifficultyTask("b", "d")
     assert answered(task, shards) is None
-    shards.write_difficulty("b", "d", make_difficulty("b", "d"))
+    shards.difficulties.write("b", "d", make_difficulty("b", "d"))
     done = answered(task, shards)
     assert done is not None
     assert not done.here
-    assert answered(DifficultyTask("b", "d", seen=shards.difficulty_stamp("b", "d")), shards) is None
+    assert answered(DifficultyTask("b", "d", seen=shards.difficulties.stamp("b", "d")), shards) is None

@@ -7,7 +7,7 @@ from fake_runner import make_record, make_spec
 
 import bench.source_digest as digests
 from bench.record import RunStatus
-from bench.shards import Shards
+from bench.results.shards import Shards
 from bench.source_digest import code_alone, machinery_digest, source_digest
 from bench.staleness import Staleness
 from bench.sweep import Expansion, RerunPolicy, plan

@@ -11,7 +11,7 @@ from fake_runner import make_difficulty, make_predictions, make_record, make_sco
 import bench
 from bench.errors import QueryError, StoreError, StoreLockedError, StoreVersionError
 from bench.record import RunError, RunStatus
-from bench.shards import Shards
+from bench.results.shards import Shards
 from bench.store import Store, _database, fresh_store, migrations
 
 PROMISED = """run_id method config recipe_name recipe backbone dataset task_fingerprint draw protocol shots seed
@@ -132,7 +132,7 @@ def test_predictions_of_several_runs(store: Store, shards: Shards):
 
 
 def test_difficulty_is_one_row_a_measure(store: Store, shards: Shards):
-    shards.write_difficulty("ViT-demo.drawn", "spectrum_a", make_difficulty())
+    shards.difficulties.write("ViT-demo.drawn", "spectrum_a", make_difficulty())
     store.ingest(shards)
     store.ingest(shards)
     frame = store.difficulty_frame()
@@ -161,7 +161,7 @@ def test_a_database_rebuilt_from_shards_equals_the_old_one(store: Store, shards:
     for seed in (3, 4):
         fail(shards, seed=seed)
         store.ingest(shards)
-    shards.write_difficulty("ViT-demo.drawn", "spectrum_a", make_difficulty())
+    shards.difficulties.write("ViT-demo.drawn", "spectrum_a", make_difficulty())
     store.ingest(shards)
     before = [frame.to_csv() for frame in (store.runs_frame(), store.difficulty_frame(), _all_predictions(store))]
     store.path.unlink()

@@ -8,7 +8,7 @@ from small_datasets import draw_dataset
 
 from bench.errors import ImpossibleCombinationError, OverrideError, UsageError
 from bench.record import RunError, RunStatus
-from bench.shards import Shards
+from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
 from bench.sweep import Axes, RecipeChoice, RerunPolicy, expand, local_weights, plan
 from datasets_registry import DrawRule, EvalProtocol, UnknownNameError
@@ -234,7 +234,7 @@ def test_the_plan_subtracts_what_is_on_disk(data: Path, tmp_path: Path):
     made = plan(expansion, shards)
     assert (made.done, made.pending, made.retried) == ((ok,), (bad, new), 1)
     assert made.difficulties == (("ViT-tiny.random", "eurosat"),)
-    shards.write_difficulty("ViT-tiny.random", "eurosat", make_difficulty("ViT-tiny.random", "eurosat"))
+    shards.difficulties.write("ViT-tiny.random", "eurosat", make_difficulty("ViT-tiny.random", "eurosat"))
     made = plan(expansion, shards, RerunPolicy.MISSING)
     assert (made.pending, made.retried, made.difficulties) == ((new,), 0, ())
     made = plan(expansion, shards, RerunPolicy.ALL)

@@ -15,8 +15,8 @@ from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError, UsageError
 from bench.leaderboard import Leaderboard, leaderboard, settings
 from bench.record import RunError, RunStatus
+from bench.results.shards import Shards
 from bench.runner import run_experiment
-from bench.shards import Shards
 from bench.spec import ExperimentSpec
 from bench.store import Store
 from bench.sweep import Axes, expand, plan

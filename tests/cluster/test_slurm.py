@@ -21,7 +21,7 @@ from bench.launch._protocol import RunTask, Surroundings, Task
 from bench.launch._slurm_queue import JobSettings, SlurmQueue
 from bench.launch.slurm import SlurmLauncher
 from bench.record import RunStatus
-from bench.shards import Shards
+from bench.results.shards import Shards
 
 SCRIPT = Path(__file__).with_name("one_node_slurm.sh")
 COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol")

@@ -79,19 +79,21 @@ def _ingest_alone(folder: Path, runs: int) -> None:
     from _measure import memory, start_peak
     from fake_runner import make_predictions, make_record, make_spec
 
-    from bench.shards import SHARD_VERSION, Shards, _seal, _sha256, pack_predictions
+    from bench.results._sealed import SHARD_VERSION, seal, sha256
+    from bench.results.prediction_files import pack_predictions
+    from bench.results.shards import Shards
     from bench.store import Store
 
     shards, store = Shards(folder), Store(folder)
     packed = pack_predictions([make_predictions(split, n=100, classes=10) for split in ("base", "new")])
-    about = {"shard_version": SHARD_VERSION, "predictions_bytes": len(packed), "predictions_sha256": _sha256(packed)}
+    about = {"shard_version": SHARD_VERSION, "predictions_bytes": len(packed), "predictions_sha256": sha256(packed)}
     for i in range(runs):  # written plainly: making the folder is not what is measured
         spec = make_spec(seed=i % 5, dataset=f"d{i // 5 % 11}", method=f"m{i // 55 % 20}", shots=1 + i // 1100)
         record = make_record(spec)
         path = shards.runs / "shards" / spec.run_id[:2] / f"{spec.run_id}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_name(f"{spec.run_id}.predictions.safetensors").write_bytes(packed)
-        path.write_bytes(_seal(about, record.model_dump(mode="json")))
+        path.write_bytes(seal(about, record.model_dump(mode="json")))
     start_peak()
     start = time.perf_counter()
     loaded = store.ingest(shards).loaded

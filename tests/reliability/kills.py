@@ -37,7 +37,7 @@ from bench.launch.local import LocalLauncher  # noqa: E402
 from bench.leases import Leases  # noqa: E402
 from bench.presence import Presence, clear_away, sightings  # noqa: E402
 from bench.record import RunStatus  # noqa: E402
-from bench.shards import Shards  # noqa: E402
+from bench.results.shards import Shards  # noqa: E402
 from bench.spec import ExperimentSpec  # noqa: E402
 from bench.store import Store  # noqa: E402
 

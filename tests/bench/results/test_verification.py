@@ -15,11 +15,11 @@ from bench.cli.app import main
 from bench.context import RunContext
 from bench.errors import VerificationError
 from bench.record import RunError, RunStatus
-from bench.run_diff import Cause
+from bench.results.run_diff import Cause
+from bench.results.shards import Shard, Shards
+from bench.results.verification import Outcome, verdict
 from bench.runner import run_experiment
-from bench.shards import Shard, Shards
 from bench.sweep import Axes, expand
-from bench.verification import Outcome, verdict
 
 SPLITS = ("base", "new")
 

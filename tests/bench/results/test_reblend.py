@@ -9,9 +9,10 @@ import pytest
 
 from bench import runner
 from bench.context import RunContext
-from bench.reblend import adaptive_weight, blended_accuracy, blended_logits, fixed_weight
 from bench.record import Predictions, RunRecord
-from bench.shards import Shards, pack_predictions, unpack_predictions
+from bench.results.prediction_files import pack_predictions, unpack_predictions
+from bench.results.reblend import adaptive_weight, blended_accuracy, blended_logits, fixed_weight
+from bench.results.shards import Shards
 from bench.sweep import Axes, expand
 
 

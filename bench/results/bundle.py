@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.atomic import write_atomically
-from bench.bundle_file import DIFFICULTY_FILE, RUN_FILE, OpenBundle, open_bundle, refusal, write_bundle
 from bench.errors import BundleError, ShardError
 from bench.record import RunRecord, RunStatus
-from bench.rescoring import contradictions
-from bench.shards import Shard, Shards, parse_shard
+from bench.results.bundle_file import DIFFICULTY_FILE, RUN_FILE, OpenBundle, open_bundle, refusal, write_bundle
+from bench.results.rescoring import contradictions
+from bench.results.shards import Shard, Shards, parse_shard
 
 _SHOWN = 5
 
@@ -65,7 +65,7 @@ def export_bundle(shards: Shards, run_ids: Sequence[str], out: Path) -> Exported
         spec = shard.record.spec
         places |= {(spec.backbone, name) for name in (spec.dataset, *spec.targets)}
         paths += shards.files(run_id)
-    measured = [path for place in sorted(places) if (path := shards.difficulty_file(*place)).is_file()]
+    measured = [path for place in sorted(places) if (path := shards.difficulties.file(*place)).is_file()]
     root = write_bundle({path.relative_to(shards.runs).as_posix(): path for path in [*paths, *measured]}, out)
     return Exported(len(run_ids), len(measured), out.stat().st_size, root)
 

@@ -8,8 +8,8 @@ import pytest
 from fake_runner import PROVENANCE, make_predictions, make_record, make_spec
 
 from bench.cli.app import main
-from bench.run_diff import Cause, diff_runs
-from bench.shards import Shard, Shards
+from bench.results.run_diff import Cause, diff_runs
+from bench.results.shards import Shard, Shards
 
 
 def shard(predictions=None, provenance=None, **changes) -> Shard:

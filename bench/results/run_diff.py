@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bench.record import Predictions, RunRecord
-from bench.shards import Shard
+from bench.results.shards import Shard
 
 
 class Cause(StrEnum):

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from fake_runner import make_difficulty, make_predictions, make_record, make_score, make_spec
 
-from bench.bundle import export_bundle, import_bundle, origin
-from bench.bundle_file import LIST, _root
 from bench.cli.app import main
 from bench.errors import BundleError
 from bench.record import RunError, RunRecord, RunStatus, Score
-from bench.rescoring import EXACT, ROUNDED, contradictions, rescore
-from bench.shards import Shards
+from bench.results.bundle import export_bundle, import_bundle, origin
+from bench.results.bundle_file import LIST, _root
+from bench.results.rescoring import EXACT, ROUNDED, contradictions, rescore
+from bench.results.shards import Shards
 
 
 def answered(seed: int = 1, **changes) -> tuple[RunRecord, list]:
@@ -41,8 +41,8 @@ def theirs(tmp_path: Path) -> Shards:
     shards = Shards(tmp_path / "theirs")
     for seed in (1, 2, 3):
         shards.write(*answered(seed))
-    shards.write_difficulty("ViT-demo.drawn", "spectrum_a", make_difficulty())
-    shards.write_difficulty("ViT-demo.drawn", "spectrum_z", make_difficulty(dataset="spectrum_z"))
+    shards.difficulties.write("ViT-demo.drawn", "spectrum_a", make_difficulty())
+    shards.difficulties.write("ViT-demo.drawn", "spectrum_z", make_difficulty(dataset="spectrum_z"))
     return shards
 
 

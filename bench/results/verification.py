@@ -10,8 +10,9 @@ import numpy as np
 
 from bench.errors import VerificationError
 from bench.record import Predictions, RunRecord, RunStatus
-from bench.run_diff import Cause, Difference, diff_runs
-from bench.shards import Shard, pack_predictions
+from bench.results.prediction_files import pack_predictions
+from bench.results.run_diff import Cause, Difference, diff_runs
+from bench.results.shards import Shard
 
 
 class Outcome(StrEnum):

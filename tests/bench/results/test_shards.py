@@ -10,8 +10,11 @@ import pytest
 from fake_runner import make_difficulty, make_predictions, make_record, make_spec
 
 from bench.errors import ShardError, UnknownRunError
+from bench.file_names import slug
 from bench.record import RunError, RunStatus
-from bench.shards import Shards, _seal, pack_predictions, slug, unpack_predictions
+from bench.results._sealed import seal
+from bench.results.prediction_files import pack_predictions, unpack_predictions
+from bench.results.shards import Shards
 
 
 @pytest.fixture
@@ -46,7 +49,7 @@ def test_nothing_is_there_before_the_first_write(shards: Shards):
     assert shards.read("0" * 16) is None
     assert shards.status("0" * 16) is None
     assert shards.scan() == []
-    assert shards.difficulties() == []
+    assert shards.difficulties.all() == []
 
 
 def test_equal_predictions_give_equal_bytes():
@@ -159,7 +162,7 @@ def test_an_intact_shard_of_another_schema_is_refused_and_kept(shards: Shards):
     path = files(shards, spec)[0]
     document = json.loads(path.read_text())
     record = document.pop("record") | {"mood": "good"}
-    path.write_bytes(_seal({k: v for k, v in document.items() if k != "record_sha256"}, record))
+    path.write_bytes(seal({k: v for k, v in document.items() if k != "record_sha256"}, record))
     with pytest.raises(ShardError, match=r"intact but not a record of this etl-bench .mood"):
         shards.read(spec.run_id)
     assert path.exists()
@@ -202,14 +205,14 @@ def test_a_replaced_shard_has_another_stamp(shards: Shards):
 
 
 def test_difficulty_is_read_back_and_damage_is_set_aside(shards: Shards):
-    shards.write_difficulty("ViT-demo.drawn", "dial:shift=0.5", make_difficulty(dataset="dial:shift=0.5"))
-    assert shards.has_difficulty("ViT-demo.drawn", "dial:shift=0.5")
-    assert not shards.has_difficulty("ViT-demo.drawn", "dial:shift=0.6")
-    assert shards.difficulties() == make_difficulty(dataset="dial:shift=0.5")
+    shards.difficulties.write("ViT-demo.drawn", "dial:shift=0.5", make_difficulty(dataset="dial:shift=0.5"))
+    assert shards.difficulties.has("ViT-demo.drawn", "dial:shift=0.5")
+    assert not shards.difficulties.has("ViT-demo.drawn", "dial:shift=0.6")
+    assert shards.difficulties.all() == make_difficulty(dataset="dial:shift=0.5")
     (path,) = (shards.runs / "difficulty" / "ViT-demo.drawn").iterdir()
     path.write_bytes(path.read_bytes()[:50])
-    assert shards.difficulties() == []
-    assert not shards.has_difficulty("ViT-demo.drawn", "dial:shift=0.5")
+    assert shards.difficulties.all() == []
+    assert not shards.difficulties.has("ViT-demo.drawn", "dial:shift=0.5")
     assert "torn" in shards.quarantined[0].reason
 
 
@@ -234,7 +237,7 @@ def test_left_over_temporaries_are_cleared_by_the_next_write(shards: Shards):
 HAMMER = """
 import sys
 from fake_runner import make_predictions, make_record, make_spec
-from bench.shards import Shards
+from bench.results.shards import Shards
 from pathlib import Path
 shards = Shards(Path(sys.argv[1]))
 for i in range(30):

@@ -1,0 +1,118 @@
+"""JSON files that carry the digest of what they hold, so that damage shows; damaged ones are set aside."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from bench.errors import ShardError
+
+SHARD_VERSION = 1
+_LOG = logging.getLogger("bench.results.shards")
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A damaged file that was set aside under another name; what it described counts as missing."""
+
+    path: Path
+    reason: str
+
+
+class DamagedError(Exception):
+    """A file whose content does not match its checksum."""
+
+
+def seal(document: dict[str, Any], record: object) -> bytes:
+    """The bytes of a file that holds `record`, its digest, and what `document` says beside it."""
+    sealed = document | {"record": record, "record_sha256": sha256(_canonical(record))}
+    return json.dumps(sealed, sort_keys=True, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def unseal(path: Path) -> dict[str, Any] | None:
+    """The document in that file with its record verified; None if the file does not exist."""
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    return checked_document(text, str(path))
+
+
+def checked_document(text: bytes, where: str) -> dict[str, Any]:
+    """The document in those bytes, its record verified.
+
+    Raises:
+        DamagedError: torn, or not what its digest says.
+        ShardError: written by a newer release.
+    """
+    try:
+        document = json.loads(text)
+        version, record, expected = document["shard_version"], document["record"], document["record_sha256"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise DamagedError(f"torn or not a shard: {error}") from error
+    if version > SHARD_VERSION:
+        raise ShardError(
+            f"{where} has shard version {version}, and this etl-bench knows versions up to {SHARD_VERSION}; upgrade it."
+        )
+    if sha256(_canonical(record)) != expected:
+        raise DamagedError("the record does not match its checksum")
+    assert isinstance(document, dict)
+    return document
+
+
+def sha256(data: bytes) -> str:
+    """Hex digest."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _canonical(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def file_stamp(path: Path) -> str | None:
+    """What changes whenever a file is replaced; None if there is none."""
+    try:
+        return stamp_of(path.stat())
+    except FileNotFoundError:
+        return None
+
+
+def stamp_of(stat: os.stat_result) -> str:
+    """The stamp of a file whose state is known already."""
+    return f"{stat.st_mtime_ns}:{stat.st_size}:{stat.st_ino}"
+
+
+def unreadable(path: Path, error: ValidationError) -> str:
+    """The message for a file that is whole but holds something else than a record of this release."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return (
+        f"{path} is intact but not a record of this etl-bench ({place}: {first['msg']}). "
+        "Read it with the release that wrote it, or move it away to compute the run again."
+    )
+
+
+def rename_aside(path: Path) -> Path | None:
+    """Give a file a name that no reader looks for; None if it is not there (another reader may be faster)."""
+    number = 1
+    while (target := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    try:
+        return path.rename(target)
+    except FileNotFoundError:
+        return None
+
+
+def set_aside(path: Path, reason: str, quarantined: list[Quarantined]) -> None:
+    """Rename a damaged file, note it in `quarantined`, and warn."""
+    target = rename_aside(path)
+    if target is not None:
+        quarantined.append(Quarantined(target, reason))
+        _LOG.warning("Damaged: %s (%s). Kept as %s; what it held counts as missing.", path, reason, target.name)

@@ -1,0 +1,78 @@
+"""Measured difficulties on disk: one sealed file for each backbone and dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from bench.atomic import write_atomically
+from bench.errors import ShardError
+from bench.file_names import slug
+from bench.locking import locked
+from bench.record import DifficultyRecord
+from bench.results._sealed import (
+    SHARD_VERSION,
+    DamagedError,
+    Quarantined,
+    file_stamp,
+    seal,
+    set_aside,
+    unreadable,
+    unseal,
+)
+
+
+@dataclass(frozen=True)
+class DifficultyFiles:
+    """The difficulties below one runs folder.
+
+    Args:
+        runs: the folder; it need not exist before the first write.
+        quarantined: damaged files that are set aside are noted here.
+    """
+
+    runs: Path
+    quarantined: list[Quarantined]
+
+    def write(self, backbone: str, dataset: str, records: Sequence[DifficultyRecord]) -> None:
+        """Commit the difficulty of one dataset for one backbone, one record per class half, atomically."""
+        path = self.file(backbone, dataset)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        document = {"shard_version": SHARD_VERSION, "backbone": backbone, "dataset": dataset}
+        with locked(path.parent, exclusive=True):
+            write_atomically(path, seal(document, [record.model_dump(mode="json") for record in records]))
+
+    def file(self, backbone: str, dataset: str) -> Path:
+        """Where the difficulty of a dataset for a backbone is, or would be."""
+        return self.runs / "difficulty" / slug(backbone) / f"{slug(dataset)}.json"
+
+    def stamp(self, backbone: str, dataset: str) -> str | None:
+        """What changes whenever that measurement is replaced; None if there is none."""
+        return file_stamp(self.file(backbone, dataset))
+
+    def has(self, backbone: str, dataset: str) -> bool:
+        """Whether an intact measurement exists."""
+        return self._read(self.file(backbone, dataset)) is not None
+
+    def all(self) -> list[DifficultyRecord]:
+        """All difficulty records, by backbone and dataset; damaged files are set aside."""
+        records: list[DifficultyRecord] = []
+        for path in sorted((self.runs / "difficulty").glob("*/*.json")):
+            records += self._read(path) or []
+        return records
+
+    def _read(self, path: Path) -> list[DifficultyRecord] | None:
+        try:
+            document = unseal(path)
+        except DamagedError as error:
+            set_aside(path, str(error), self.quarantined)
+            return None
+        if document is None:
+            return None
+        try:
+            return [DifficultyRecord.model_validate(item) for item in document["record"]]
+        except ValidationError as error:
+            raise ShardError(unreadable(path, error)) from error

@@ -1,0 +1,67 @@
+"""Predictions as bytes: one safetensors blob a run, equal for equal predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+import numpy as np
+import safetensors.numpy
+from safetensors import SafetensorError
+
+from bench.errors import ShardError
+from bench.record import Branches, Predictions
+from bench.results._sealed import DamagedError
+
+_COLUMNS = ("label", "predicted", "rank", "true_logit", "log_sum_exp", "sum_p2", "top_labels", "top_logits")
+_FLOATS = frozenset({"true_logit", "log_sum_exp", "sum_p2", "top_logits"})
+_BRANCHES = tuple(column.name for column in fields(Branches))
+_BRANCH = "branch."
+
+
+def pack_predictions(predictions: Sequence[Predictions]) -> bytes:
+    """Predictions as one safetensors blob; equal predictions give equal bytes.
+
+    Columns are stored as `<split>/<column>` (int32 and float32), image keys as newline-joined UTF-8 bytes, the sides of
+    an ensemble, where they were kept, as `<split>/branch.<name>`.
+    """
+    tensors: dict[str, np.ndarray] = {}
+    for item in predictions:
+        if any("\n" in image for image in item.images):
+            raise ShardError(f"An image key of split {item.split!r} contains a line break; rename that file.")
+        lengths = {name: len(getattr(item, name)) for name in _COLUMNS} | {"images": len(item.images)}
+        if len(set(lengths.values())) != 1:
+            raise ShardError(f"Columns of split {item.split!r} differ in length: {lengths}.")
+        tensors[f"{item.split}/images"] = np.frombuffer("\n".join(item.images).encode(), dtype=np.uint8)
+        for name in _COLUMNS:
+            dtype = np.float32 if name in _FLOATS else np.int32
+            tensors[f"{item.split}/{name}"] = np.ascontiguousarray(getattr(item, name), dtype=dtype)
+        if item.branches is not None:
+            for name in _BRANCHES:
+                column = np.ascontiguousarray(getattr(item.branches, name), dtype=np.float32)
+                tensors[f"{item.split}/{_BRANCH}{name}"] = column
+    return safetensors.numpy.save(tensors)
+
+
+def unpack_predictions(packed: bytes) -> tuple[Predictions, ...]:
+    """The inverse of `pack_predictions`; splits by name."""
+    try:
+        tensors = safetensors.numpy.load(packed)
+    except SafetensorError as error:
+        raise DamagedError(f"the predictions file is not safetensors: {error}") from error
+    unpacked = []
+    for split in sorted({name.partition("/")[0] for name in tensors}):
+        images = tensors[f"{split}/images"].tobytes().decode()
+        columns = {name: tensors[f"{split}/{name}"] for name in _COLUMNS}
+        kept = {
+            name: tensors[f"{split}/{_BRANCH}{name}"] for name in _BRANCHES if f"{split}/{_BRANCH}{name}" in tensors
+        }
+        unpacked.append(
+            Predictions(
+                split=split,
+                images=tuple(images.split("\n")) if images else (),
+                **columns,
+                branches=Branches(**kept) if kept else None,
+            )
+        )
+    return tuple(unpacked)

@@ -1,0 +1,249 @@
+"""Immutable run shards on disk, the truth of all results: a record and its predictions, kill-safe and checked.
+
+One run is two files below `<runs>/shards/<first two digits of the id>/`: `<run_id>.predictions.safetensors`, written
+first, and `<run_id>.json`, which holds the record and the digests of both. The rename of the JSON file is the commit
+point: before it the run does not exist, after it the run is complete. Writers and readers of a folder take turns by an
+advisory lock on the folder itself, which the system drops when a process dies, so nothing stale can remain.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from bench.atomic import write_atomically
+from bench.errors import ShardError, UnknownRunError
+from bench.locking import locked
+from bench.record import Predictions, RunRecord, RunStatus
+from bench.results._sealed import (
+    SHARD_VERSION,
+    DamagedError,
+    Quarantined,
+    checked_document,
+    file_stamp,
+    rename_aside,
+    seal,
+    set_aside,
+    sha256,
+    stamp_of,
+    unreadable,
+    unseal,
+)
+from bench.results.difficulty_files import DifficultyFiles
+from bench.results.prediction_files import pack_predictions, unpack_predictions
+
+_RUN_ID = re.compile(r"[0-9a-f]{16}")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One run as read from disk, checksums verified."""
+
+    record: RunRecord
+    predictions: tuple[Predictions, ...]
+
+
+@dataclass(frozen=True, order=True)
+class ShardEntry:
+    """A committed shard that a scan saw. `stamp` changes whenever the shard is replaced."""
+
+    run_id: str
+    stamp: str
+
+
+@dataclass
+class Shards:
+    """The shards of one runs folder.
+
+    Args:
+        runs: the folder; it need not exist before the first write.
+        quarantined: damaged files that were set aside since.
+    """
+
+    runs: Path
+    quarantined: list[Quarantined] = field(default_factory=list)
+
+    @property
+    def difficulties(self) -> DifficultyFiles:
+        """The measured difficulties of the same folder."""
+        return DifficultyFiles(self.runs, self.quarantined)
+
+    def write(self, record: RunRecord, predictions: Sequence[Predictions] = ()) -> bool:
+        """Commit one run, atomically.
+
+        Args:
+            record: the answer; a failed one is a shard like any other.
+            predictions: one entry per evaluation split.
+
+        Returns:
+            False if nothing was written, because a failure may not replace a success.
+        """
+        folder = self._folder(record.run_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder, exclusive=True):
+            if record.status is RunStatus.FAILED and self._status(record.run_id) is RunStatus.OK:
+                return False
+            for stale in folder.glob(f".{record.run_id}.*.tmp"):  # left behind by a writer that was killed
+                stale.unlink(missing_ok=True)
+            packed = pack_predictions(predictions) if predictions else b""
+            if packed:
+                write_atomically(self._predictions_path(record.run_id), packed)
+            document = {
+                "shard_version": SHARD_VERSION,
+                "predictions_bytes": len(packed),
+                "predictions_sha256": sha256(packed) if packed else None,
+            }
+            write_atomically(self._record_path(record.run_id), seal(document, record.model_dump(mode="json")))
+            if not packed:
+                self._predictions_path(record.run_id).unlink(missing_ok=True)
+        return True
+
+    def read(self, run_id: str) -> Shard | None:
+        """The whole run, both checksums verified; None if there is none, or if it was damaged and set aside."""
+        folder = self._folder(run_id)
+        if not folder.is_dir():
+            return None
+        with locked(folder, exclusive=False):
+            try:
+                document = unseal(self._record_path(run_id))
+                if document is None:
+                    return None
+                packed = self._packed(run_id, document, content=True)
+                predictions = unpack_predictions(packed) if packed else ()
+            except DamagedError as error:
+                self._quarantine(run_id, str(error))
+                return None
+        return Shard(_record(document["record"], self._record_path(run_id)), predictions)
+
+    def files(self, run_id: str) -> list[Path]:
+        """The files of a committed run, its record first."""
+        paths = [self._record_path(run_id), self._predictions_path(run_id)]
+        return [path for path in paths if path.is_file()]
+
+    def status(self, run_id: str) -> RunStatus | None:
+        """Whether the run succeeded, without reading its predictions; None if there is no intact shard."""
+        folder = self._folder(run_id)
+        if not folder.is_dir():
+            return None
+        with locked(folder, exclusive=False):
+            return self._status(run_id)
+
+    def record(self, run_id: str) -> RunRecord | None:
+        """The run's record without its predictions; None if there is no intact shard."""
+        folder = self._folder(run_id)
+        if not folder.is_dir():
+            return None
+        with locked(folder, exclusive=False):
+            document = self._document(run_id)
+        return None if document is None else _record(document["record"], self._record_path(run_id))
+
+    def stamp(self, run_id: str) -> str | None:
+        """What changes whenever the run's shard is replaced; None if there is none."""
+        return file_stamp(self._record_path(run_id))
+
+    def scan(self) -> list[ShardEntry]:
+        """All committed shards by run id, without opening them."""
+        root = self.runs / "shards"
+        entries = []
+        for folder in root.iterdir() if root.is_dir() else ():
+            for item in os.scandir(folder) if folder.is_dir() else ():
+                run_id, _, suffix = item.name.partition(".")
+                if suffix == "json" and _RUN_ID.fullmatch(run_id):
+                    entries.append(ShardEntry(run_id, stamp_of(item.stat())))
+        return sorted(entries)
+
+    def find(self, prefix: str) -> str:
+        """The one run id that begins with `prefix`; raises UnknownRunError if none or several do."""
+        known = [entry.run_id for entry in self.scan()]
+        found = [run_id for run_id in known if run_id.startswith(prefix.lower())]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise UnknownRunError(
+                f"No run in {self.runs} begins with {prefix!r}; it holds {len(known)} runs. "
+                "`etl-bench results sql 'select run_id, method, dataset, seed from runs'` lists them."
+            )
+        listed = ", ".join(found[:5]) + (" ..." if len(found) > 5 else "")
+        raise UnknownRunError(f"{len(found)} runs begin with {prefix!r}: {listed}. Give more digits.")
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _folder(self, run_id: str) -> Path:
+        return self.runs / "shards" / run_id[:2]
+
+    def _record_path(self, run_id: str) -> Path:
+        return self._folder(run_id) / f"{run_id}.json"
+
+    def _predictions_path(self, run_id: str) -> Path:
+        return self._folder(run_id) / f"{run_id}.predictions.safetensors"
+
+    def _status(self, run_id: str) -> RunStatus | None:
+        document = self._document(run_id)
+        return None if document is None else RunStatus(document["record"]["status"])
+
+    def _document(self, run_id: str) -> dict[str, Any] | None:
+        """The sealed record, with the predictions there in their full size; None, and set aside, if not."""
+        try:
+            document = unseal(self._record_path(run_id))
+            if document is not None:
+                self._packed(run_id, document, content=False)
+            return document
+        except DamagedError as error:
+            self._quarantine(run_id, str(error))
+            return None
+
+    def _packed(self, run_id: str, document: dict[str, Any], *, content: bool) -> bytes:
+        """The predictions file as bytes (empty if the run has none, or if only its size was to be checked)."""
+        expected = document["predictions_sha256"]
+        if expected is None:
+            return b""
+        path = self._predictions_path(run_id)
+        if not path.is_file():
+            raise DamagedError("the predictions file is missing")
+        if path.stat().st_size != document["predictions_bytes"]:
+            raise DamagedError(
+                f"the predictions file has {path.stat().st_size} bytes, not {document['predictions_bytes']}"
+            )
+        if not content:
+            return b""
+        packed = path.read_bytes()
+        if sha256(packed) != expected:
+            raise DamagedError("the predictions file does not match its checksum")
+        return packed
+
+    def _quarantine(self, run_id: str, reason: str) -> None:
+        rename_aside(self._predictions_path(run_id))
+        set_aside(self._record_path(run_id), reason, self.quarantined)
+
+
+def parse_shard(record: bytes, packed: bytes | None) -> Shard:
+    """A shard from the bytes of its files, from wherever they come.
+
+    Args:
+        record: of the record's file.
+        packed: of the predictions' file, None where there is none.
+
+    Raises:
+        ShardError: not a shard, a checksum that does not fit, or predictions that are missing or not of this record.
+    """
+    try:
+        document = checked_document(record, "the record")
+        expected = document.get("predictions_sha256")
+        if (None if packed is None else sha256(packed)) != expected:
+            raise DamagedError("the predictions do not match the record's checksum")
+        return Shard(_record(document["record"], Path("record")), unpack_predictions(packed) if packed else ())
+    except DamagedError as error:
+        raise ShardError(str(error)) from error
+
+
+def _record(value: object, path: Path) -> RunRecord:
+    try:
+        return RunRecord.model_validate(value)
+    except ValidationError as error:
+        raise ShardError(unreadable(path, error)) from error
