@@ -18,21 +18,21 @@ import torch
 from torch import Tensor
 
 from bench import difficulty, provenance
-from bench.cache import Budget
 from bench.checkpoint import Checkpoint
 from bench.context import RunContext
 from bench.evaluation import evaluate
-from bench.features import FeatureStore
-from bench.frozen_texts import FrozenTexts
-from bench.hidden_states import HiddenStates
-from bench.inputs import Inputs
+from bench.features.cache import Budget
+from bench.features.frozen_texts import FrozenTexts
+from bench.features.hidden_states import HiddenStates
+from bench.features.image_features import FeatureStore
+from bench.features.inputs import Inputs
+from bench.features.views import CENTER_VIEW, views_for_epoch
 from bench.record import Cost, DifficultyRecord, Predictions, RunError, RunRecord, RunStatus, Score
 from bench.run_task import read_splits, task_of
 from bench.seeding import stream
 from bench.source_digest import machinery_digest, source_digest
 from bench.spec import ExperimentSpec
 from bench.training import FitResult, fit
-from bench.views import CENTER_VIEW, views_for_epoch
 from datasets_registry import get_dataset
 from datasets_registry._build import eval_fingerprint
 from datasets_registry._doctor import last_fingerprint

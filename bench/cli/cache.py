@@ -16,8 +16,8 @@ cache_app = typer.Typer(
 @cache_app.command("info")
 def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
     """List the features kept, by backbone."""
-    from bench import cache as store
     from bench.cli._print import print_rows, remark
+    from bench.features import cache as store
 
     folder = opt.cache_folder(cache)
     rows = [
@@ -38,8 +38,8 @@ def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
 @cache_app.command("verify")
 def verify(cache: opt.Cache = None) -> None:
     """Read everything and delete what is torn or altered; exit 1 if there was any."""
-    from bench import cache as store
     from bench.cli._print import remark
+    from bench.features import cache as store
 
     bad = store.damaged(opt.cache_folder(cache))
     store.remove(bad)
@@ -56,9 +56,9 @@ def clear(
     cache: opt.Cache = None,
 ) -> None:
     """Delete all features, those of one backbone, or the least recently used."""
-    from bench import cache as store
     from bench.cli._print import remark
     from bench.errors import UsageError
+    from bench.features import cache as store
 
     folder = opt.cache_folder(cache)
     if keep is not None and backbone is not None:

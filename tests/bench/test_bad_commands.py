@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from bench.shards import Shards
 from fake_runner import make_difficulty, make_predictions, make_record, make_spec
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bench.cli.app import main
 from bench.record import RunError, RunStatus
+from bench.results.shards import Shards
 from bench.store import fresh_store
 
 DEMO = ("-m", "zero_shot", "-d", "spectrum_basic")

@@ -13,12 +13,12 @@ import torch
 from bench import runner
 from bench.context import RunContext
 from bench.errors import NonFiniteLossError, StaleSpecError
-from bench.inputs import Inputs
+from bench.features.inputs import Inputs
+from bench.features.views import View
 from bench.record import Predictions, RunRecord, RunStatus
 from bench.run_task import read_splits
 from bench.spec import ExperimentSpec
 from bench.sweep import Axes, expand
-from bench.views import View
 from datasets_registry._types import EvalProtocol, Images, Sample
 
 BACKBONE = "ViT-tiny.random"

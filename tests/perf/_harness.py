@@ -11,15 +11,15 @@ import torch
 from _measure import Row
 from _steps import backbones
 
-from bench.features import FeatureStore
+from bench.features.image_features import FeatureStore
 
 
 def extraction() -> Row:
     """Features of JPEG files through the store, against the tower on ready tensors."""
     from PIL import Image
 
-    from bench.inputs import Inputs
-    from bench.views import CENTER_VIEW
+    from bench.features.inputs import Inputs
+    from bench.features.views import CENTER_VIEW
     from datasets_registry._files import ImageFiles
     from datasets_registry._types import Sample
 

@@ -6,10 +6,8 @@ a feature may depend on its neighbours. So a run's numbers never depend on which
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,12 +16,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bench.atomic import write_atomically
-from bench.errors import CacheError
-from bench.features import address, pack_shard, read_shard
+from bench.features.shard_files import address, mark_used, pack_shard, read_shard, write_shard
 
 if TYPE_CHECKING:
-    from bench.cache import Budget
+    from bench.features.cache import Budget
 
 HELD = 64
 """Lists kept in memory; the least recently used go first. One of 1,000 texts and 512 numbers takes 2 MB."""
@@ -66,19 +62,8 @@ class FrozenTexts:
         addresses = [address(text, f"{name}|{i}") for i, text in enumerate(texts)]
         shard = read_shard(path)
         if shard is not None and set(shard) == set(addresses):
-            with contextlib.suppress(OSError):  # a cache that cannot be written is still good to read
-                os.utime(path)
+            mark_used(path)
             return torch.stack([shard[a] for a in addresses])
         features = compute()
-        content = pack_shard(addresses, features.cpu())
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, content)
-        except OSError as error:
-            raise CacheError(
-                f"The feature cache {self.folder} cannot be written ({error.strerror}); free space or give another "
-                "--cache."
-            ) from error
-        if self._budget is not None:
-            self._budget.written(len(content))
+        write_shard(path, pack_shard(addresses, features.cpu()), self._budget)
         return features

@@ -8,41 +8,33 @@ folder. A torn or altered shard is left out and its features are computed again.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, save
 from torch import Tensor
 
 from bench.atomic import write_atomically
 from bench.errors import CacheError
+from bench.features.shard_files import (
+    NAME_FILE,
+    mark_used,
+    pack_shard,
+    read_shard,
+    shard_addresses,
+    write_shard,
+)
 from bench.prefetch import ahead
 from methods._backbone import Backbone
 
 if TYPE_CHECKING:
-    from bench.cache import Budget
+    from bench.features.cache import Budget
 
 ENCODE_BATCH = 32
 """Images per pass. Always this many, the last ones padded, so that a feature's bits do not depend on its neighbours."""
-
-NAME_FILE = "backbone.txt"
-"""In a backbone's folder: its slug."""
-
-_ADDRESS_BYTES = 16
-
-
-def address(image_digest: str, view_key: str) -> bytes:
-    """Where the feature of one view of one image is kept, within the folder of its backbone."""
-    return hashlib.sha256(f"{image_digest}|{view_key}".encode()).digest()[:_ADDRESS_BYTES]
 
 
 def padded(pixels: Tensor) -> Tensor:
@@ -150,68 +142,19 @@ class FeatureStore:
                 self._on_disk = {a: p for a, p in self._on_disk.items() if p != path}
                 continue
             self._rows.update(shard)
-            with contextlib.suppress(OSError):  # a cache that cannot be written is still good to read
-                os.utime(path)
+            mark_used(path)
 
     def _write_shard(self, addresses: Sequence[bytes], features: Tensor) -> None:
         assert self.folder is not None
         name = hashlib.sha256(b"".join(addresses)).hexdigest()[:32] + ".safetensors"
         self._seen.add(name)
-        content = pack_shard(addresses, features)
-        try:
-            write_atomically(self.folder / name, content)
-        except OSError as error:
-            raise CacheError(
-                f"The feature cache {self.folder} cannot be written ({error.strerror}); free space or give another "
-                "--cache."
-            ) from error
-        if self._budget is not None:
-            self._budget.written(len(content))
+        write_shard(self.folder / name, pack_shard(addresses, features), self._budget)
 
 
 def _name_folder(folder: Path, slug: str) -> None:
     """Say in the folder, whose name is a digest, which backbone it is for people."""
     if not (folder / NAME_FILE).exists():
         write_atomically(folder / NAME_FILE, f"{slug}\n".encode())
-
-
-def pack_shard(addresses: Sequence[bytes], features: Tensor) -> bytes:
-    """The bytes of a shard."""
-    keys: NDArray[np.uint8] = np.frombuffer(b"".join(addresses), dtype=np.uint8).reshape(len(addresses), _ADDRESS_BYTES)
-    tensors = {"addresses": torch.from_numpy(keys.copy()), "features": features.contiguous()}
-    return save(tensors, metadata={"sha256": _checksum(tensors)})
-
-
-def shard_addresses(path: Path) -> list[bytes]:
-    """Addresses in a shard, without reading its features; none if it is no shard of ours."""
-    try:
-        with safe_open(str(path), framework="np") as file:
-            keys = file.get_tensor("addresses").tobytes()
-    except (OSError, SafetensorError):
-        return []
-    return [keys[i : i + _ADDRESS_BYTES] for i in range(0, len(keys), _ADDRESS_BYTES)]
-
-
-def read_shard(path: Path) -> dict[bytes, Tensor] | None:
-    """Features by address, or None for a shard that is torn, altered or not ours."""
-    try:
-        content = path.read_bytes()
-        header_size = int.from_bytes(content[:8], "little")
-        stated = json.loads(content[8 : 8 + header_size])["__metadata__"]["sha256"]
-        tensors = load(content)
-        if stated != _checksum(tensors):
-            return None
-        keys = tensors["addresses"].numpy().tobytes()
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
-        return None
-    return {keys[i * _ADDRESS_BYTES : (i + 1) * _ADDRESS_BYTES]: row for i, row in enumerate(tensors["features"])}
-
-
-def _checksum(tensors: dict[str, Tensor]) -> str:
-    sha = hashlib.sha256()
-    for name in ("addresses", "features"):
-        sha.update(tensors[name].numpy().tobytes())
-    return sha.hexdigest()
 
 
 def _chunks(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:

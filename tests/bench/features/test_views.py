@@ -16,8 +16,18 @@ from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tvf
 
-from bench import views
-from bench.views import CENTER_VIEW, Crop, View, ViewKind, ViewParams, render, to_pixels, view_params, views_for_epoch
+from bench.features import views
+from bench.features.views import (
+    CENTER_VIEW,
+    Crop,
+    View,
+    ViewKind,
+    ViewParams,
+    render,
+    to_pixels,
+    view_params,
+    views_for_epoch,
+)
 from methods._recipe import Recipe
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -84,8 +94,11 @@ class TestParams:
         assert torch.equal(torch.get_rng_state(), before)
 
     def test_another_process_with_another_hash_seed_agrees(self):
-        code = "from bench.views import *; print(view_params('x', View(ViewKind.CROP, (0.08, 1.0), 1, 2), (80, 60)))"
-        root = Path(__file__).resolve().parents[2]
+        code = (
+            "from bench.features.views import *; "
+            "print(view_params('x', View(ViewKind.CROP, (0.08, 1.0), 1, 2), (80, 60)))"
+        )
+        root = Path(__file__).resolve().parents[3]
         env = os.environ | {"PYTHONHASHSEED": "7"}
         shown = subprocess.run(
             [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=root, env=env

@@ -10,13 +10,14 @@ import torch
 from parity_kit import tiny_backbone
 from typer.testing import CliRunner
 
-from bench import cache
 from bench.atomic import write_atomically
 from bench.cli.app import app
 from bench.context import RunContext
 from bench.errors import CacheError, UsageError
-from bench.features import FeatureStore, address, pack_shard
-from bench.frozen_texts import FrozenTexts
+from bench.features import cache
+from bench.features.frozen_texts import FrozenTexts
+from bench.features.image_features import FeatureStore
+from bench.features.shard_files import address, pack_shard
 from bench.runner import shared_inputs
 from bench.sweep import Axes, expand, shared_features
 

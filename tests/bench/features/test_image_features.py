@@ -8,26 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from counting_pixels import ADDRESSES, CountingPixels
 from parity_kit import images, tiny_backbone
 from torch import Tensor
 
 from bench.atomic import write_atomically
 from bench.errors import CacheError
-from bench.features import FeatureStore, address, pack_shard, read_shard
+from bench.features.image_features import FeatureStore
+from bench.features.shard_files import address, pack_shard, read_shard
 from methods._backbone import Backbone
-
-ADDRESSES = [address(f"image{i}", "center") for i in range(20)]
-
-
-class CountingPixels:
-    """Pixels of the recorded images, and which were asked for."""
-
-    def __init__(self) -> None:
-        self.asked: list[int] = []
-
-    def __call__(self, positions: Sequence[int]) -> Tensor:
-        self.asked += positions
-        return images("test")[list(positions)]
 
 
 def plain(positions: Sequence[int] = range(20)) -> Tensor:
@@ -140,7 +129,7 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         raise OSError(28, "No space left on device")
 
     store = FeatureStore(tiny_backbone(), tmp_path)
-    monkeypatch.setattr("bench.features.write_atomically", full)
+    monkeypatch.setattr("bench.features.shard_files.write_atomically", full)
     with pytest.raises(CacheError, match="No space left on device.*free space"):
         store.get(ADDRESSES[:1], CountingPixels())
 

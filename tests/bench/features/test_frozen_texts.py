@@ -9,11 +9,11 @@ import pytest
 import torch
 from parity_kit import tiny_backbone
 
-from bench import cache
-from bench.cache import Budget
 from bench.context import RunContext
 from bench.errors import CacheError
-from bench.frozen_texts import HELD, FrozenTexts
+from bench.features import cache
+from bench.features.cache import Budget
+from bench.features.frozen_texts import HELD, FrozenTexts
 from bench.runner import shared_inputs
 from methods._backbone import Backbone, Passes
 

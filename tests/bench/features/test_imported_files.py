@@ -14,7 +14,8 @@ from bench import runner
 from bench.compatibility import why_apart, why_not
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError
-from bench.feature_import import class_names, read_arrays, take
+from bench.features.imported_files import class_names, read_arrays, take
+from bench.run_task import read_splits
 from bench.sweep import Axes, expand
 from datasets_registry import DATASETS, DataError, EvalProtocol, UnknownNameError, get_dataset
 from datasets_registry._extern import load_feature_bundles
@@ -50,7 +51,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ETL_BENCH_DATASETS", str(tmp_path))
     yield tmp_path
     runner._inputs.cache_clear()
-    runner._read_splits.cache_clear()
+    read_splits.cache_clear()
     if "toy_features" in DATASETS:
         DATASETS.remove("toy_features")
 

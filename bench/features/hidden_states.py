@@ -1,8 +1,8 @@
 """The store of hidden states: what the untouched image tower gives before a block, kept on disk where that pays.
 
 A method that changes the tower from block k on only runs the blocks from k; what is before them comes from here, with
-the addresses of `bench.features` in a folder per block. A hidden state is large (197 tokens of 768 numbers are 0.6 MB a
-view on ViT-B/16), so that other rules hold than for features:
+the addresses of `bench.features.shard_files` in a folder per block. A hidden state is large (197 tokens of 768 numbers
+are 0.6 MB a view on ViT-B/16), so that other rules hold than for features:
 
 - Kept are views that are asked for again: the centre views of evaluation (by every seed, setting and method that
   starts at this block) and training views that a recipe cycles. A fresh view an epoch goes through the blocks at once.
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cached_property
@@ -27,17 +26,21 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from bench.atomic import write_atomically
-from bench.errors import CacheError
-from bench.features import ENCODE_BATCH, pack_shard, padded, read_shard, shard_addresses
+from bench.features.image_features import ENCODE_BATCH, padded
+from bench.features.shard_files import mark_used, pack_shard, read_shard, shard_addresses, write_shard
 from methods._backbone import Backbone
 from methods._vision import hidden_states
 
 if TYPE_CHECKING:
-    from bench.cache import Budget
+    from bench.features.cache import Budget
 
 Pixels = Callable[[Sequence[int]], Tensor]
 """Positions in a list of addresses -> their preprocessed images `(n, 3, h, w)`."""
+
+_UNWRITABLE = (
+    "The cache of hidden states {folder} cannot be written ({reason}); free space, give another --cache, "
+    "or keep none of them with ETL_BENCH_HIDDEN_LIMIT=0."
+)
 
 
 class HiddenStates:
@@ -75,7 +78,7 @@ class HiddenStates:
         Bits are the same whether they come from disk or not.
 
         Args:
-            addresses: see `bench.features.address`; not more than fit into memory at once.
+            addresses: see `bench.features.shard_files.address`; not more than fit into memory at once.
             pixels: asked only for what is nowhere kept.
         """
         computed = self._compute_missing(addresses, pixels)
@@ -145,8 +148,7 @@ class HiddenStates:
             if read_shard(path) is None or not self._map(path):
                 self._on_disk = {a: p for a, p in self._on_disk.items() if p != path}
                 continue
-            with contextlib.suppress(OSError):  # a cache that cannot be written is still good to read
-                os.utime(path)
+            mark_used(path)
 
     def _map(self, path: Path) -> bool:
         """Take a shard's rows as views of the file; False if it has gone."""
@@ -160,17 +162,7 @@ class HiddenStates:
         assert self.folder is not None
         name = hashlib.sha256(b"".join(addresses)).hexdigest()[:32] + ".safetensors"
         self._seen.add(name)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            content = pack_shard(addresses, states)
-            write_atomically(self.folder / name, content)
-        except OSError as error:
-            raise CacheError(
-                f"The cache of hidden states {self.folder} cannot be written ({error.strerror}); free space, give "
-                "another --cache, or keep none of them with ETL_BENCH_HIDDEN_LIMIT=0."
-            ) from error
-        if self._budget is not None:
-            self._budget.written(len(content))
+        write_shard(self.folder / name, pack_shard(addresses, states), self._budget, unwritable=_UNWRITABLE)
         self._map(self.folder / name)
 
 

@@ -9,20 +9,20 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from counting_pixels import ADDRESSES, CountingPixels
 from parity_kit import class_set, images, support_view, tiny_backbone
-from test_features import ADDRESSES, CountingPixels
 from test_runner import fresh, outcome, spec_of
 from torch import Tensor
 
 from bench import runner
 from bench.context import HIDDEN_LIMIT, RunContext
 from bench.errors import CacheError
-from bench.features import FeatureStore
-from bench.hidden_states import HiddenStates
-from bench.inputs import Inputs
+from bench.features.hidden_states import HiddenStates
+from bench.features.image_features import FeatureStore
+from bench.features.inputs import Inputs
+from bench.features.views import CENTER_VIEW, View, ViewKind
 from bench.record import Cost
 from bench.spec import ExperimentSpec
-from bench.views import CENTER_VIEW, View, ViewKind
 from datasets_registry import get_dataset
 from methods._base import Batch, cosine_logits
 from methods.mma import MMA, MMAConfig
