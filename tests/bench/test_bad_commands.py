@@ -28,7 +28,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shards.write(make_record(make_spec(seed=seed)), [make_predictions("base"), make_predictions("new")])
     error = RunError(kind="E", message="m", traceback="t")
     shards.write(make_record(make_spec(seed=3), status=RunStatus.FAILED, scores=[], cost=None, error=error))
-    shards.write_difficulty("ViT-demo.drawn", "spectrum_a", make_difficulty())
+    shards.difficulties.write("ViT-demo.drawn", "spectrum_a", make_difficulty())
     fresh_store(folder)
     return folder
 
