@@ -8,14 +8,14 @@ from functools import partial
 from pathlib import Path
 
 import bench
+from bench.analysis.claims import load_claims
+from bench.analysis.ledger import published_settings
 from bench.cards import published_site, registered, site_view
-from bench.claims import load_claims
 from bench.errors import UsageError
 from bench.examples import example_images
 from bench.figures import FIGURE_SETS, gather
 from bench.gallery import Gallery
 from bench.leaderboard import HConvention
-from bench.ledger import published_settings
 from bench.published import published_difficulty, published_frame
 from bench.record import Predictions
 from bench.results.shards import Shards

@@ -48,7 +48,7 @@ def block_view(
         catalogue: facts of methods and datasets.
         anchor: unique on the page.
         examples: small pictures of a dataset by its name.
-        metrics: `bench.posthoc.metrics_frame` of the board's runs; without it there is no calibration section.
+        metrics: `bench.analysis.posthoc.metrics_frame` of the board's runs; without it there is no calibration section.
     """
     measured = measured_datasets(difficulty, board.setting.backbone)
     cells = {(entry.key, dataset): _cell(entry, dataset) for entry in board.entries for dataset in board.datasets}

@@ -12,10 +12,10 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
+from bench.analysis.evidence import Confusion, HardImage, class_results, confusions, hard_images, probabilities
+from bench.analysis.posthoc import metrics_frame
 from bench.cards.catalogue import Catalogue
-from bench.evidence import Confusion, HardImage, class_results, confusions, hard_images, probabilities
 from bench.leaderboard import ALL, H, Leaderboard
-from bench.posthoc import metrics_frame
 from reports.views import CellEvidence, ClassListView, EvidenceView, HardImageView, PairView, RunEvidence
 
 PAIRS = 8
@@ -93,7 +93,7 @@ def evidence_view(
     *,
     folder: str | None = None,
 ) -> tuple[EvidenceView, pd.DataFrame]:
-    """The evidence behind the boards of a page, and the metrics of all their runs (`bench.posthoc.metrics_frame`).
+    """The evidence behind the boards of a page, and all their runs' metrics (`bench.analysis.posthoc.metrics_frame`).
 
     Predictions are read once, a class list at a time.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from bench.analysis.claims import Claim, ClaimResult, check_claims, difficulty_by_backbone
+from bench.analysis.ledger import MARGIN, Defaults, LedgerRow, ledger, verdicts
 from bench.cards.catalogue import Catalogue
-from bench.claims import Claim, ClaimResult, check_claims, difficulty_by_backbone
 from bench.leaderboard import Leaderboard, Setting
-from bench.ledger import MARGIN, Defaults, LedgerRow, ledger, verdicts
 from reports.views import ClaimResultView, ClaimView, LedgerRowView, LedgerView
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from bench.analysis.contrasts import PUBLISHED_CONTRASTS
+from bench.analysis.difficulty_trend import FEWEST, covariates
 from bench.cards.catalogue import Catalogue
 from bench.cards.provenance import minute
 from bench.cards.site import anchor_of
 from bench.cards.trends import trends_view
-from bench.contrasts import PUBLISHED_CONTRASTS
-from bench.difficulty_trend import FEWEST, covariates
 from bench.leaderboard import BASELINE, H, harmonic_mean
 from bench.published import DATASETS
 from reports.views import (

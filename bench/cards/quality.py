@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.analysis.pareto import front_probability, pareto_front
+from bench.analysis.quality import agreement, quality
 from bench.cards.values import value_view
 from bench.leaderboard import Entry, H, Leaderboard
-from bench.pareto import front_probability, pareto_front
-from bench.quality import agreement, quality
 from reports.views import AgreementView, CostPointView, QualityView
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ SEED = 20240
 
 
 def quality_views(board: Leaderboard, metrics: pd.DataFrame) -> tuple[QualityView, ...]:
-    """Every entry on every class split, from `bench.posthoc.metrics_frame`."""
+    """Every entry on every class split, from `bench.analysis.posthoc.metrics_frame`."""
     return tuple(
         QualityView(
             row.entry,

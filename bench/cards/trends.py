@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.analysis.contrasts import CONTRASTS, ContrastTrend, contrast_trends
+from bench.analysis.difficulty_trend import LOGARITHMIC, MethodTrend, Trend, difficulty_groups, method_trends, scaled
 from bench.cards.difficulty import SPLIT_OF, Measured
-from bench.contrasts import CONTRASTS, ContrastTrend, contrast_trends
-from bench.difficulty_trend import LOGARITHMIC, MethodTrend, Trend, difficulty_groups, method_trends, scaled
 from bench.leaderboard import Leaderboard
 from reports.views import ContrastView, CovariateView, MethodTrendView, PanelView, SlopeView, TrendsView
 

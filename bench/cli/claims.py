@@ -20,7 +20,7 @@ def claims(
     The shipped claims are the observations and the headline of the APEX paper. Effects are differences over datasets,
     tested with the spread between seeds; p is against the claim's threshold and not adjusted for how many are tested.
     """
-    from bench.claims import check_claims, difficulty_by_backbone, load_claims
+    from bench.analysis.claims import check_claims, difficulty_by_backbone, load_claims
     from bench.cli._print import print_json, print_rows
     from bench.leaderboard import leaderboard, settings
     from bench.store import fresh_store

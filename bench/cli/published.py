@@ -12,7 +12,7 @@ from bench.cli import _options as opt
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.ledger import LedgerRow
+    from bench.analysis.ledger import LedgerRow
 
 _LISTED = ("method", "dataset", "protocol", "backbone", "split", "reported_in")
 
@@ -86,8 +86,8 @@ def published(
 
 
 def _ledger(runs: Path, published: pd.DataFrame, margin: float) -> list[LedgerRow]:
+    from bench.analysis.ledger import ledger, published_settings
     from bench.leaderboard import leaderboard, settings
-    from bench.ledger import ledger, published_settings
     from bench.store import fresh_store
 
     frame = fresh_store(runs).runs_frame()
@@ -96,8 +96,8 @@ def _ledger(runs: Path, published: pd.DataFrame, margin: float) -> list[LedgerRo
 
 
 def _print_ledger(rows: list[LedgerRow], *, as_json: bool) -> None:
+    from bench.analysis.ledger import verdicts
     from bench.cli._print import print_json, print_rows, remark
-    from bench.ledger import verdicts
 
     if as_json:
         print_json([vars(row) for row in rows])

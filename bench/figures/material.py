@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from bench.analysis.difficulty_trend import difficulty_groups
 from bench.cards.catalogue import Catalogue
-from bench.difficulty_trend import difficulty_groups
 from bench.leaderboard import Entry, Leaderboard, leaderboard, settings
 from bench.record import Predictions
 from bench.statistics import Estimate, student_t

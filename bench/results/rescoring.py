@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.posthoc import metrics_of
+from bench.analysis.posthoc import metrics_of
 from bench.record import Predictions, RunRecord, RunStatus, Score
 
 EXACT = ("accuracy", "macro_accuracy", "macro_precision")

@@ -160,7 +160,7 @@ class Store:
         )
 
     def outcomes_frame(self, run_ids: Sequence[str] | None = None) -> pd.DataFrame:
-        """What `bench.posthoc` and `bench.paired` need of every image, without the top-5 lists; all runs if None."""
+        """What `bench.analysis` needs of every image, without the top-5 lists; all runs if None."""
         return self._frame(
             "SELECT run_id, split, position, image, label, predicted, true_logit, top_logits[1] AS top_logit, "
             "log_sum_exp, sum_p2 FROM predictions WHERE ? OR run_id IN (SELECT unnest(?)) "

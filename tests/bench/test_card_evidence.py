@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from _sample import BACKBONE, catalogue, difficulty_frame, runs_frame
 
+from bench.analysis.claims import Claim, check_claims, difficulty_by_backbone
+from bench.analysis.ledger import ledger, published_settings
 from bench.cards import site_view
-from bench.claims import Claim, check_claims, difficulty_by_backbone
 from bench.leaderboard import leaderboard, settings
-from bench.ledger import ledger, published_settings
 from bench.published import published_frame
 from reports.render import render_site
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from _sample import catalogue
 
+from bench.analysis.difficulty_trend import covariates, published_values
 from bench.cards import published_site
 from bench.cli.report import report
-from bench.difficulty_trend import covariates, published_values
 from bench.errors import UsageError
 from bench.published import published_difficulty, published_frame
 from bench.statistics import spearman

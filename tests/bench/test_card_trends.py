@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from _sample import catalogue, difficulty_frame, runs_frame
 
+from bench.analysis.contrasts import contrast_trends
 from bench.cards import site_view
-from bench.contrasts import contrast_trends
 
 
 @pytest.fixture(scope="module")

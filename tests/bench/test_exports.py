@@ -11,11 +11,11 @@ import duckdb
 import pytest
 from worlds import make_world
 
+from bench.analysis.standings import board_ranks
 from bench.cli.app import main
 from bench.cli.report import report
 from bench.exports import Mark, dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
 from bench.leaderboard import leaderboard, settings
-from bench.standings import board_ranks
 from bench.store import fresh_store
 from reports._format import percent
 

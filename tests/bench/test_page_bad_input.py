@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from _sample import catalogue, difficulty_frame, runs_frame
 
+from bench.analysis.claims import load_claims
 from bench.cards import site_view
-from bench.claims import load_claims
 from bench.published import published_frame
 from reports.render import render_site
 

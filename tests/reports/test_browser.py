@@ -135,7 +135,7 @@ def test_one_setting_is_shown_at_a_time_and_a_link_chooses_its_own(page):
 
 
 def test_leaving_out_a_dataset_computes_its_trends_as_python_does(page):
-    """The page's own statistics against `bench.contrasts`, for each of the three properties."""
+    """The page's own statistics against `bench.analysis.contrasts`, for each of the three properties."""
     runs = runs_frame(protocols=("base-to-new",))
     fewer = site_view(
         runs[~runs["dataset"].isin(["eurosat", "dtd"])], difficulty_frame(), catalogue(), package_version="0"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from worlds import make_world
 
-from bench.claims import Claim, ClaimVerdict, check_claims, load_claims
+from bench.analysis.claims import Claim, ClaimVerdict, check_claims, load_claims
 from bench.cli.app import main
 from bench.errors import UsageError
 from bench.leaderboard import leaderboard, settings

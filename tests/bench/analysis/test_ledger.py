@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from worlds import make_world
 
+from bench.analysis.ledger import LedgerRow, Verdict, ledger, verdicts
 from bench.cli.app import main
 from bench.leaderboard import leaderboard, settings
-from bench.ledger import LedgerRow, Verdict, ledger, verdicts
 from bench.published import published_frame
 from bench.store import fresh_store
 

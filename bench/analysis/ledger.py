@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from bench.analysis.paired import Scores, seed_scores
 from bench.leaderboard import Entry, H, Leaderboard
-from bench.paired import Scores, seed_scores
 from bench.statistics import equivalence, seeds_needed
 
 if TYPE_CHECKING:

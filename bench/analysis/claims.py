@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.special import stdtr, stdtrit
 
-from bench.difficulty_trend import difficulty_groups
+from bench.analysis.difficulty_trend import difficulty_groups
+from bench.analysis.paired import Scores, seed_scores
 from bench.errors import UsageError
 from bench.leaderboard import Leaderboard, Setting
-from bench.paired import Scores, seed_scores
 from bench.statistics import MeanTest, grouped_t
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def load_claims(path: Path | None = None) -> list[Claim]:
     """
     name = str(path or "claims.toml")
     try:
-        text = path.read_text("utf-8") if path else (resources.files("bench") / "claims.toml").read_text("utf-8")
+        text = (path or resources.files("bench.analysis") / "claims.toml").read_text("utf-8")
         claims = [Claim.model_validate(item) for item in tomllib.loads(text).get("claim", [])]
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{name} cannot be read as TOML: {error}. Give a file of [[claim]] tables.") from error

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from worlds import make_world
 
+from bench.analysis.paired import Comparison, compare, find_entry, seed_scores
+from bench.analysis.standings import board_ranks
 from bench.cli.app import main
 from bench.errors import UsageError
 from bench.leaderboard import H, Leaderboard, leaderboard, settings
-from bench.paired import Comparison, compare, find_entry, seed_scores
-from bench.standings import board_ranks
 from bench.statistics import mcnemar
 from bench.store import Store, fresh_store
 

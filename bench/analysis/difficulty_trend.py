@@ -1,4 +1,4 @@
-"""Does difficulty explain who gains? Slopes per method with their error. Pure; see `bench.contrasts` for the parts.
+"""Does difficulty explain who gains? Slopes per method with their error. Pure; `bench.analysis.contrasts` has parts.
 
 Input is a long frame with one row per `method` and `dataset` and the column `value` (a fraction), whether measured here
 or published, and one with the covariates per dataset.

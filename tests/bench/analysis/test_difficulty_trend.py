@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 from scipy import stats as reference
 
-from bench.contrasts import PUBLISHED_CONTRASTS, contrast_trends
-from bench.difficulty_trend import (
+from bench.analysis.contrasts import PUBLISHED_CONTRASTS, contrast_trends
+from bench.analysis.difficulty_trend import (
     covariates,
     fit_trend,
     method_trends,

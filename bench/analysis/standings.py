@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.analysis.paired import board_average, seed_scores
 from bench.leaderboard import Leaderboard
-from bench.paired import board_average, seed_scores
 from bench.statistics import (
     CriticalDifference,
     MeanTest,
@@ -39,7 +39,7 @@ class PairTest:
     """One entry against another over the board's datasets.
 
     Args:
-        test: of the mean difference, first minus second; see `bench.paired.paired_average`.
+        test: of the mean difference, first minus second; see `bench.analysis.paired.paired_average`.
         p_holm: adjusted within all pairs of the board; None with one seed.
     """
 

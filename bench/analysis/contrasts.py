@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.difficulty_trend import Trend, fit_trend, scaled, value_table
+from bench.analysis.difficulty_trend import Trend, fit_trend, scaled, value_table
 from bench.statistics import Correlation, holm, random_orders, spearman
 
 if TYPE_CHECKING:

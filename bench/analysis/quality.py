@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bench.analysis.posthoc import METRICS, headroom_gain
 from bench.leaderboard import ALL, Entry, H, Leaderboard
-from bench.posthoc import METRICS, headroom_gain
 from bench.statistics import Estimate, student_t
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def quality(board: Leaderboard, metrics: pd.DataFrame) -> tuple[QualityRow, ...]
 
     Args:
         board: says which runs count.
-        metrics: `bench.posthoc.metrics_frame` of those runs; runs without stored predictions are left out.
+        metrics: `bench.analysis.posthoc.metrics_frame` of those runs; runs without stored predictions are left out.
     """
     known = _by_run(metrics)
     rows = []
