@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -24,7 +24,13 @@ class TwoTowerMethod(TrainableMethod[ConfigT]):
     """Base of the methods whose logits are the scaled cosine of an image feature and one text feature a class.
 
     Both are unnormalised, so that they can be blended with those of the pretrained model (`apex_on`).
+
+    Attributes:
+        one_pair: whether these two decide the logits alone; False where others enter too, so that no wrapper may take
+            the pair for the method.
     """
+
+    one_pair: ClassVar[bool] = True
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)

@@ -71,9 +71,9 @@ def info_on(host: MethodInfo, name: str) -> MethodInfo:
 
 def why_not(host: type[Method[Any]]) -> str | None:
     """Why a method cannot be blended, as the end of a sentence about it."""
-    if issubclass(host, TwoTowerMethod) and host.info.family is not Family.ENSEMBLE:
-        return None
-    return "has no pair of text and image features of its own"
+    if not issubclass(host, TwoTowerMethod) or host.info.family is Family.ENSEMBLE:
+        return "has no pair of text and image features of its own"
+    return None if host.one_pair else "compares more than one pair of features"
 
 
 @register_method

@@ -85,6 +85,8 @@ def why_not(host: type[Method[Any]]) -> str | None:
         or issubclass(host, Decoupled)
     ):
         return "has no pair of text and image features of its own"
+    if issubclass(host, TwoTowerMethod) and not host.one_pair:
+        return "compares more than one pair of features"
     if host.backward is not TrainableMethod.backward:
         return "changes the gradients of its own loss"
     if host.stages is not TrainableMethod.stages:

@@ -78,6 +78,7 @@ TRANSFER = RECIPE.model_copy(
 class MMRL(TwoTowerMethod[MMRLConfig]):
     """Cross-entropy of two image features with the same texts, and both kinds of feature kept near the frozen ones."""
 
+    one_pair: ClassVar[bool] = False
     info: ClassVar[MethodInfo] = MethodInfo(
         name="mmrl",
         title="MMRL",

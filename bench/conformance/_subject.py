@@ -105,6 +105,11 @@ class _Watched(Batch):
         self._subject.read.add(need)
         return super()._get(need)
 
+    def load(self, need: Needs) -> Batch:
+        """Loading ahead of use is the harness's doing, not the method's."""
+        super()._get(need)
+        return self
+
     def hidden(self, first: int) -> Tensor:
         self._subject.read.add(Needs.HIDDEN)
         self._subject.read_before.add(first)

@@ -16,6 +16,7 @@ CLIPAdapter: Any = METHODS.get("clip_adapter")
 CoOp: Any = METHODS.get("coop")
 GDA: Any = METHODS.get("gda")
 LinearProbe: Any = METHODS.get("linear_probe")
+MMA: Any = METHODS.get("mma")
 TaskRes: Any = METHODS.get("task_res")
 TipAdapter: Any = METHODS.get("tip_adapter")
 TipAdapterF: Any = METHODS.get("tip_adapter_f")
@@ -326,6 +327,13 @@ class TouchesMoreThanItDeclares(CLIPAdapter):
 @caught_by("images_are_not_needed_in_vain")
 class DeclaresPixelsInVain(TaskRes):
     info: ClassVar[MethodInfo] = replace(TaskRes.info, needs=frozenset({Needs.FEATURES, Needs.PIXELS}))
+
+
+@caught_by("the_declared_hidden_state_is_read")
+class DeclaresOneBlockTooFew(MMA):
+    info: ClassVar[MethodInfo] = replace(
+        MMA.info, frozen_blocks=lambda b, c: b.vision_depth - c.blocks_on(b.text_depth, b.vision_depth) - 1
+    )
 
 
 @caught_by("the_support_set_matters")

@@ -87,6 +87,11 @@ def test_methods_without_features_of_their_own_are_refused(host: str) -> None:
         get_method(f"apex_on:{host}")
 
 
+def test_a_method_that_compares_several_pairs_is_refused() -> None:
+    with pytest.raises(BenchError, match="apex_on cannot be put around 'mmrl', which compares more than one pair"):
+        get_method("apex_on:mmrl")
+
+
 def test_unknown_wrappers_and_hosts_list_near_misses() -> None:
     with pytest.raises(UnknownNameError, match="apex_on"):
         get_method("apex:coop")

@@ -163,6 +163,7 @@ def test_another_optimiser_keeps_its_settings() -> None:
         ("apex", "has no pair of text and image features"),
         ("rpo", "has no pair of text and image features"),
         ("dept", "has no pair of text and image features"),
+        ("mmrl", "compares more than one pair of features"),
         ("prograd", "changes the gradients of its own loss"),
         ("two_stage", "trains in stages of its own"),
     ],

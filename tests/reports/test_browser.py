@@ -83,9 +83,14 @@ def test_a_point_tells_its_runs_when_pointed_at(page):
             return [box.x + box.width / 2, box.y + box.height / 2];
         })()"""
     )
-    page.move(place[0] - 40, place[1])
-    page.move(*place)
-    tooltip = page.wait("document.querySelector('#vg-tooltip-element.visible')?.innerText")
+
+    def pointed_at() -> str | None:
+        """Come to the point from the side again, until a busy browser has noticed."""
+        page.move(place[0] - 40, place[1])
+        page.move(*place)
+        return page.run("document.querySelector('#vg-tooltip-element.visible')?.innerText")
+
+    tooltip = page.wait(pointed_at)
     for word in ("method", "dataset", "accuracy", "±", "runs"):
         assert word in tooltip
 
