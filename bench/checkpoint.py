@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from bench.atomic import write_atomically
 from methods._base import TrainableMethod
+from methods._selection import Snapshots
 
 _LOG = logging.getLogger("bench.checkpoint")
 
@@ -43,17 +44,21 @@ class TrainingState:
         method: its `trainable`, its generator, and what `training_state` gives.
         optimizer: its state; rates are set anew at every step.
         generator: draws the order of the images.
+        copies: of earlier epochs, to choose from; None where the epoch is no choice.
     """
 
     method: TrainableMethod[Any]
     optimizer: torch.optim.Optimizer
     generator: torch.Generator
+    copies: Snapshots | None = None
 
     def tensors(self) -> dict[str, Tensor]:
         """A copy of everything, by name."""
         found = {f"trainable.{name}": value for name, value in self.method.trainable.state_dict().items()}
         found |= {f"gradient.{name}": p.grad for name, p in self._left_alone() if p.grad is not None}
         found |= {f"method.{name}": value for name, value in self.method.training_state().items()}
+        if self.copies:
+            found |= {f"copy.{name}": value for name, value in self.copies.dump().items()}
         for index, values in self.optimizer.state_dict()["state"].items():
             found |= {f"optimizer.{index}.{name}": torch.as_tensor(v) for name, v in values.items() if v is not None}
         found |= {"generator.order": self.generator.get_state(), "generator.method": self.method.generator.get_state()}
@@ -66,6 +71,8 @@ class TrainingState:
         for name, parameter in self._left_alone():
             parameter.grad = gradients[name].to(parameter.device) if name in gradients else None
         self.method.restore_training_state(_below("method.", tensors))
+        if self.copies:
+            self.copies.load(_below("copy.", tensors))
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in _below("optimizer.", tensors).items():
             index, _, key = name.partition(".")

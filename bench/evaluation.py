@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,23 @@ from torch import Tensor
 
 from bench.metrics import accuracy, all_metrics
 from bench.record import Branches, Predictions, Score
+from bench.selection import EpochChoice
 from datasets_registry._types import EvalSplit
 from methods._adaptive import Blend
 from methods._base import Batch, Classifier, Method
+from methods._selection import Averaged
 
 TOP = 5
 """Classes kept with their logits for each image."""
 
 
 def evaluate(
-    method: Method[Any], split: EvalSplit, batches: Callable[[], Iterable[Batch]], *, keep_branches: bool = False
+    method: Method[Any],
+    split: EvalSplit,
+    batches: Callable[[], Iterable[Batch]],
+    *,
+    keep_branches: bool = False,
+    epochs: EpochChoice | None = None,
 ) -> tuple[Score, Predictions]:
     """Score a method on one split.
 
@@ -31,27 +39,46 @@ def evaluate(
         batches: gives the split's images in order, without labels.
         keep_branches: whether the two sides of an ensemble go with the predictions. The same scores come out; it costs
             the features of the pretrained tower where an ensemble gives them no weight.
+        epochs: candidates of an oracle over epochs; the method is left at one of them.
     """
-    branches = None
+    branches = pick = None
     with torch.no_grad():
-        candidates = method.oracle_classifiers(split.classes)
-        if candidates:
-            chosen, logits = _best_on_test(candidates, split, batches)
+        if epochs is not None:
+            candidates = epochs.classifiers(lambda: method.classifier(split.classes))
+            pick, logits = _best_on_test(method, candidates, split, batches)
+        elif offered := method.oracle_classifiers(split.classes):
+            plain = _logits(method.classifier(split.classes), batches())
+            pick, logits = _best_on_test(method, offered.items(), split, batches, without=plain)
         else:
-            chosen, classifier = None, method.classifier(split.classes)
+            classifier = method.classifier(split.classes)
+            if isinstance(classifier, Averaged):
+                method.tuning.evaluations += len(classifier.candidates)
             if keep_branches and isinstance(classifier, Blend):
                 branches, logits = _both_sides(classifier, batches())
             else:
                 logits = _logits(classifier, batches())
     kept = replace(predictions(split, logits), branches=branches)
-    return score(split, logits, selected_on_test=chosen), kept
+    return score(split, logits, pick), kept
 
 
-def score(split: EvalSplit, logits: Tensor, *, selected_on_test: str | None = None) -> Score:
+@dataclass(frozen=True)
+class Pick:
+    """What an oracle picked on one split, and how much accuracy that is above the same run without test labels."""
+
+    name: str
+    optimism: float
+
+
+def score(split: EvalSplit, logits: Tensor, pick: Pick | None = None) -> Score:
     """All metrics of logits `(n, n_cls)` on a split."""
     metrics = all_metrics(logits.numpy(), _labels(split))
     return Score(
-        split=split.name, **metrics, n=len(split), n_classes=len(split.classes), selected_on_test=selected_on_test
+        split=split.name,
+        **metrics,
+        n=len(split),
+        n_classes=len(split.classes),
+        selected_on_test=pick.name if pick else None,
+        optimism=pick.optimism if pick else None,
     )
 
 
@@ -79,11 +106,29 @@ def predictions(split: EvalSplit, logits: Tensor) -> Predictions:
 
 
 def _best_on_test(
-    candidates: Mapping[str, Classifier], split: EvalSplit, batches: Callable[[], Iterable[Batch]]
-) -> tuple[str, Tensor]:
-    scored = {name: _logits(classifier, batches()) for name, classifier in candidates.items()}
-    best = max(scored, key=lambda name: accuracy(scored[name].numpy(), _labels(split)))
-    return best, scored[best]
+    method: Method[Any],
+    candidates: Iterable[tuple[str, Classifier]],
+    split: EvalSplit,
+    batches: Callable[[], Iterable[Batch]],
+    *,
+    without: Tensor | None = None,
+) -> tuple[Pick, Tensor]:
+    """The first of the candidates with the highest accuracy; each is used up before the next is asked for.
+
+    `without` are the logits that the run has without test labels; None: those of the first candidate.
+    """
+    begin, labels = time.perf_counter(), _labels(split)
+    best: tuple[float, str, Tensor] | None = None
+    for name, classifier in candidates:
+        logits = _logits(classifier, batches())
+        without = logits if without is None else without
+        if best is None or accuracy(logits.numpy(), labels) > best[0]:
+            best = (accuracy(logits.numpy(), labels), name, logits)
+        method.tuning.evaluations += 1
+    assert best is not None  # asked only where there are candidates
+    assert without is not None  # the first candidate's at least
+    method.tuning.seconds += time.perf_counter() - begin
+    return Pick(best[1], best[0] - accuracy(without.numpy(), labels)), best[2]
 
 
 def _both_sides(blend: Blend, batches: Iterable[Batch]) -> tuple[Branches, Tensor]:

@@ -11,10 +11,11 @@ import torch
 from bench.compatibility import why_not
 from bench.errors import ImpossibleCombinationError
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods import Method, MethodInfo, SupportView, TrainableMethod
+from methods import Method, MethodConfig, MethodInfo, SupportView, TrainableMethod
 from methods._backbone import Backbone, load_backbone
 from methods._backbone_names import BackboneSpec
 from methods._parity import parity_record
+from methods._selection import ways_of
 
 FORMULA = "formula test: no numbers of the official code are recorded"
 
@@ -79,7 +80,7 @@ def method_card(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes:
         "backbone": "a vision transformer" if info.vision_transformer else "any",
         "vocabulary": _vocabulary(info),
         "validation images": "min(shots, 4) a class" if info.needs_validation else "none",
-        "selection": sorted(str(way) for way in info.selections()),
+        "selection": _selections(info, config),
         "measured on": f"{backbone.slug}, {n_classes} classes of {shots} shots",
         "trained tensors": {t.name: f"{' x '.join(map(str, t.shape)) or 1} = {t.parameters}" for t in trained}
         or "nothing by gradient steps",
@@ -100,6 +101,12 @@ def _vocabulary(info: MethodInfo) -> str:
     if not info.open_vocabulary:
         return "tied to the classes it is trained on"
     return "any classes" if info.closed_when is None else "any classes; with some settings only those trained on"
+
+
+def _selections(info: MethodInfo, config: MethodConfig) -> list[str]:
+    """The values of `--selection` that work with these settings."""
+    barred = info.bars_epochs(config) is not None
+    return [str(way) for way, how in ways_of(info).items() if not (how.by_epoch and barred)]
 
 
 def _notes(method: type[Method[Any]]) -> str:

@@ -40,6 +40,11 @@ class Score(_Frozen):
     n: int = Field(ge=1, description="test images")
     n_classes: int = Field(ge=1)
     selected_on_test: str | None = Field(None, description="what a labelled oracle picked with test labels; else None")
+    optimism: float | None = Field(
+        None,
+        description="accuracy of an oracle's pick above the same run without test labels (its last epoch, its "
+        "values as they are); None where nothing was picked, and in records that are older than this",
+    )
 
 
 class Cost(_Frozen):
@@ -56,6 +61,20 @@ class Cost(_Frozen):
     )
     prompted_image_passes: float = Field(description="images pushed through a changed image tower, or a share of it")
     text_passes: float = Field(description="class texts pushed through the text tower, or a share of it")
+    fits: int | None = Field(
+        None,
+        description="trainings and regressions, those only tried included; 0 for closed forms, None in older records",
+    )
+    candidate_evaluations: int | None = Field(
+        None,
+        description="candidates judged by validation or test images, or averaged, over all splits; None in older "
+        "records",
+    )
+    tuning_seconds: float | None = Field(
+        None,
+        description="seconds spent on choosing with labels; part of train_seconds (validation images) or eval_seconds "
+        "(an oracle), without the fits themselves where training is shared; None in older records",
+    )
 
 
 class Provenance(_Frozen):
@@ -98,6 +117,7 @@ class RunRecord(_Frozen):
     status: RunStatus
     scores: list[Score] = Field(default_factory=list)
     final_loss: float | None = None
+    selected_epoch: int | None = Field(None, description="from 1, chosen by the few validation images; None: the last")
     cost: Cost | None = None
     provenance: Provenance
     error: RunError | None = None

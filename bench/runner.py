@@ -30,6 +30,7 @@ from bench.features.views import CENTER_VIEW, views_for_epoch
 from bench.record import Cost, DifficultyRecord, Predictions, RunError, RunRecord, RunStatus, Score
 from bench.run_task import read_splits, task_of
 from bench.seeding import stream
+from bench.selection import EpochChoice
 from bench.source_digest import machinery_digest, source_digest
 from bench.spec import ExperimentSpec
 from bench.training import FitResult, fit
@@ -66,10 +67,13 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
     method = method_class(backbone, config, stream(spec.seed, "init"))
     clock.time("prepare", lambda: method.prepare(_support_view(task, inputs)))
     checkpoint = _checkpoint(method, spec, context, backbone)
-    trained = clock.time("train", lambda: _train(method, spec, task, inputs, checkpoint))
-    if method.info.needs_validation:
-        clock.time("calibrate", lambda: method.calibrate(_support_view(task, inputs, task.validation)))
-    scored = clock.time("eval", lambda: [_evaluate(method, task, name, inputs, context) for name in _split_names(task)])
+    choice = EpochChoice(method) if spec.epoch_selection and isinstance(method, TrainableMethod) else None
+    trained = clock.time("train", lambda: _train(method, spec, task, inputs, checkpoint, choice))
+    selected = clock.time("select", lambda: _select(method, spec, task, inputs, context, choice))
+    oracle = choice if spec.epoch_selection == "oracle" else None
+    scored = clock.time(
+        "eval", lambda: [_evaluate(method, task, name, inputs, context, oracle) for name in _split_names(task)]
+    )
 
     after = _passes(backbone)
     earlier = _Spent(*checkpoint.earlier) if checkpoint else _Spent()
@@ -79,16 +83,20 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
         status=RunStatus.OK,
         scores=[score for score, _ in scored],
         final_loss=trained.final_loss if trained else None,
+        selected_epoch=selected,
         cost=Cost(
             trainable_parameters=method.learned_parameters(),
             prepare_seconds=clock.seconds["prepare"],
-            train_seconds=earlier.seconds + clock.seconds["train"] + clock.seconds.get("calibrate", 0.0),
+            train_seconds=earlier.seconds + clock.seconds["train"] + clock.seconds["select"],
             eval_seconds=clock.seconds["eval"],
             steps=trained.steps if trained else 0,
             peak_memory_bytes=_peak_memory(backbone),
             image_passes=float(earlier.image_passes + after[0] - before[0]),
             prompted_image_passes=float(earlier.prompted_image_passes + after[1] - before[1]),
             text_passes=float(earlier.text_passes + after[2] - before[2]),
+            fits=method.tuning.fits + (trained is not None),
+            candidate_evaluations=method.tuning.evaluations,
+            tuning_seconds=method.tuning.seconds + clock.seconds["select"],
         ),
         provenance=provenance.collect(
             method=spec.method,
@@ -194,7 +202,12 @@ def _support_view(task: FewShotTask, inputs: Inputs, images: SupportSet | None =
 
 
 def _train(
-    method: Method[Any], spec: ExperimentSpec, task: FewShotTask, inputs: Inputs, checkpoint: Checkpoint | None
+    method: Method[Any],
+    spec: ExperimentSpec,
+    task: FewShotTask,
+    inputs: Inputs,
+    checkpoint: Checkpoint | None,
+    choice: EpochChoice | None,
 ) -> FitResult | None:
     if not isinstance(method, TrainableMethod):
         return None
@@ -214,11 +227,37 @@ def _train(
         batches_of=batches_of,
         generator=stream(spec.seed, "shuffle"),
         checkpoint=checkpoint,
+        choice=choice,
+    )
+
+
+def _select(
+    method: Method[Any],
+    spec: ExperimentSpec,
+    task: FewShotTask,
+    inputs: Inputs,
+    context: RunContext,
+    choice: EpochChoice | None,
+) -> int | None:
+    """Let the few validation images choose what the method leaves open, or the epoch; gives the epoch chosen."""
+    if method.info.needs_validation:
+        method.calibrate(_support_view(task, inputs, task.validation))
+    if choice is None or spec.epoch_selection != "validation":
+        return None
+    few, needs = task.validation, method.info.needs
+    return choice.keep_best(
+        lambda: inputs.evaluation_batches(few.images, few.samples, needs, context.eval_batch),
+        torch.tensor(few.labels, dtype=torch.long),
     )
 
 
 def _evaluate(
-    method: Method[Any], task: FewShotTask, name: str, inputs: Inputs, context: RunContext
+    method: Method[Any],
+    task: FewShotTask,
+    name: str,
+    inputs: Inputs,
+    context: RunContext,
+    epochs: EpochChoice | None,
 ) -> tuple[Score, Predictions]:
     split = task.eval(name)
     needs = method.info.needs
@@ -227,6 +266,7 @@ def _evaluate(
         split,
         lambda: inputs.evaluation_batches(split.images, split.samples, needs, context.eval_batch),
         keep_branches=context.keep_branches,
+        epochs=epochs,
     )
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from datasets_registry._types import DrawRule, EvalProtocol
 
 SPEC_VERSION = 1
-_ADDED: dict[str, object] = {"targets": [], "support": None, "class_text": None}
+_ADDED: dict[str, object] = {"targets": [], "support": None, "class_text": None, "epoch_selection": None}
 """Fields that came after the first release, with their defaults as JSON."""
 
 
@@ -35,6 +35,9 @@ class ExperimentSpec(BaseModel):
     targets: tuple[str, ...] = Field((), description="datasets scored besides the source, sorted")
     support: str | None = Field(None, description="digest of an imported support list, for draw `file`")
     class_text: str | None = Field(None, description="class texts in place of the template; ends with their digest")
+    epoch_selection: Literal["validation", "oracle"] | None = Field(
+        None, description="images that choose the epoch in a method that searches nothing itself; None keeps the last"
+    )
 
     @property
     def run_id(self) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from bench.checkpoint import Checkpoint, Progress, TrainingState
 from bench.errors import NonFiniteLossError
 from bench.prefetch import ahead
+from bench.selection import EpochChoice
 from methods._base import Batch, Needs, TrainableMethod
 from methods._recipe import Optimizer, Recipe, Schedule, Warmup
 
@@ -160,9 +161,14 @@ class _Stages:
     """The stages of one training, each begun when it is its turn."""
 
     def __init__(
-        self, method: TrainableMethod[Any], recipe: Recipe, spans: Sequence[Span], generator: torch.Generator
+        self,
+        method: TrainableMethod[Any],
+        recipe: Recipe,
+        spans: Sequence[Span],
+        generator: torch.Generator,
+        choice: EpochChoice | None,
     ) -> None:
-        self.method, self.recipe, self.spans, self.generator = method, recipe, spans, generator
+        self.method, self.recipe, self.spans, self.generator, self.choice = method, recipe, spans, generator, choice
         self.epochs = spans[-1].first_epoch + spans[-1].epochs
         self._begun: tuple[Span, TrainingState] | None = None
 
@@ -173,7 +179,8 @@ class _Stages:
             self.method.begin_stage(span.stage)
             self.method.trainable.zero_grad()  # what the stage before it trained keeps no gradient
             optimizer = make_optimizer(self.recipe, self.method.parameter_groups())
-            self._begun = (span, TrainingState(self.method, optimizer, self.generator))
+            copies = self.choice.copies if self.choice else None
+            self._begun = (span, TrainingState(self.method, optimizer, self.generator, copies))
         return self._begun
 
     def behind(self, epochs: int) -> TrainingState:
@@ -190,6 +197,7 @@ def fit(
     batches_of: Callable[[int], Callable[[Tensor], Batch]],
     generator: torch.Generator,
     checkpoint: Checkpoint | None = None,
+    choice: EpochChoice | None = None,
 ) -> FitResult:
     """Train by minibatch epochs, stage by stage.
 
@@ -201,8 +209,11 @@ def fit(
         batches_of: `batches_of(epoch)` gives a function from indices to the batch of that epoch's views.
         generator: draws the order of the images.
         checkpoint: where an earlier part of this training left its state, and where this one does.
+        choice: collects the epochs that can be chosen; None keeps the last without a choice.
     """
-    stages = _Stages(method, recipe, stage_spans(recipe, method.stages(), n, shots), generator)
+    stages = _Stages(method, recipe, stage_spans(recipe, method.stages(), n, shots), generator, choice)
+    if choice:
+        choice.plan(stages.spans[-1].first_epoch, stages.spans[-1].epochs)
     before = checkpoint.load(stages.behind) if checkpoint else None
     first, steps, loss = (before.epochs, before.steps, before.loss) if before else (0, 0, math.nan)
     for epoch in range(first, stages.epochs):
@@ -215,6 +226,8 @@ def fit(
                 loss = train_step(method, batch, state.optimizer)
             steps += 1
         method.on_epoch_end(epoch, stages.epochs)
+        if choice:
+            choice.end_of_epoch(epoch + 1)
         if checkpoint:
             checkpoint.keep(state, Progress(epoch + 1, steps, loss))
     method.finalise()

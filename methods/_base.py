@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Generic, TypeVar, get_args
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from datasets_registry._errors import BenchError
 from datasets_registry._types import ClassSet, EvalProtocol
 from methods._backbone import Backbone
 from methods._recipe import Recipe
+from methods._selection import Tuning
 
 
 class Family(StrEnum):
@@ -42,15 +43,6 @@ class Needs(StrEnum):
     HIDDEN = "hidden"
     PIXELS = "pixels"
     OTHER_VIEW = "other_view"
-
-
-class Selection(StrEnum):
-    """What decides about hyper-parameters or the epoch. `oracle` looks at test labels and is marked so everywhere."""
-
-    LAST = "last"
-    FIXED = "fixed"
-    VALIDATION = "validation"
-    ORACLE = "oracle"
 
 
 class ClosedVocabularyError(BenchError, ValueError):
@@ -204,7 +196,7 @@ class MethodInfo:
         closed_when: which configs give up the open vocabulary (class-specific prompts), if some do.
         config_by_protocol: published settings of a protocol that differ from the config's defaults.
         oracle_settings: settings that make the scorer choose with test labels, for methods without a setting
-            `selection=oracle`; always a labelled oracle.
+            `selection=oracle`; always a labelled oracle, in place of one over epochs.
         needs_validation: whether `calibrate` has to be called with the few validation images.
         learns_text: whether it runs the text tower on anything but plain class texts.
         text_teacher: whether class texts given in place of the template guide what it learns, although it learns texts.
@@ -212,6 +204,7 @@ class MethodInfo:
             `Batch.hidden` of the next; None where it does not.
         zero_shot_start: settings with which it is, before any step, exactly a zero-shot classifier; None: none are.
         refuses: why a config makes no sense in this method, None where it does; for the plan to refuse it.
+        bars_epochs: why, with a config, no single epoch can stand for the training, and what to set; None where it can.
     """
 
     name: str
@@ -235,6 +228,7 @@ class MethodInfo:
     frozen_blocks: Callable[[Backbone, Any], int] | None = None
     zero_shot_start: Mapping[str, Any] | None = None
     refuses: Callable[[Any], str | None] = lambda config: None  # noqa: ARG005
+    bars_epochs: Callable[[Any], str | None] = lambda config: None  # noqa: ARG005
 
     def parameters(self, backbone: Backbone, config: Any, n_classes: int, shots: int) -> int:
         """Trainable parameters of a run."""
@@ -263,22 +257,6 @@ class MethodInfo:
             return next((p for p in (EvalProtocol.BASE_TO_NEW, EvalProtocol.FEW_SHOT) if p in self.recipes), protocol)
         return protocol
 
-    def selections(self) -> dict[Selection, Mapping[str, Any]]:
-        """How it can settle what training leaves open, each way with the settings that ask for it.
-
-        A method with a setting `selection` offers that setting's values. One without searches nothing: a trained one
-        keeps its last epoch, and the published values of all others are fixed.
-        """
-        if (own := self.config.model_fields.get("selection")) is not None:
-            offered: dict[Selection, Mapping[str, Any]] = {
-                Selection(value): {"selection": value} for value in get_args(own.annotation)
-            }
-        else:
-            offered = {way: {} for way in (Selection.FIXED, *([Selection.LAST] if self.recipes else []))}
-        if self.oracle_settings:
-            offered[Selection.ORACLE] = self.oracle_settings
-        return offered
-
     def is_open(self, config: MethodConfig) -> bool:
         """Whether this configuration can classify classes it was not trained on."""
         return self.open_vocabulary and not (self.closed_when is not None and self.closed_when(config))
@@ -299,6 +277,7 @@ class Method(ABC, Generic[ConfigT]):
         self.backbone = backbone
         self.config = config
         self.generator = generator
+        self.tuning = Tuning()
 
     def prepare(self, support: SupportView) -> None:
         """See the support set once, without gradients: class texts, caches, closed forms. Default: keep its classes."""
@@ -378,7 +357,10 @@ class TrainableMethod(Method[ConfigT]):
         """The inverse of `training_state`; called on a freshly prepared method."""
 
     def finalise(self) -> None:
-        """Called once behind the last epoch, before evaluation."""
+        """Called behind the last epoch, before evaluation.
+
+        Where the epoch is chosen, it is called for each that is considered, with `trainable` put back to its end.
+        """
 
     def train_classifier(self) -> Classifier:
         """The classifier that training differentiates; rebuilt every step. Default: the one used in evaluation."""

@@ -29,9 +29,11 @@ from methods._cache import grid, support_keys
 from methods._composed import mean_of_normalised
 from methods._feature_space import TextConfig, accuracy, template_features
 from methods._registry import register_method
+from methods._selection import Averaged
 
-ORACLE_STEPS = (5, 5, 3)
-"""Values of beta, alpha and gamma that the oracle chooses from; the official 200 x 20 x 5 would only cost time."""
+COARSE_STEPS = (5, 5, 3)
+"""Values of beta, alpha and gamma that the oracle chooses from and the ensemble averages; the official 200 x 20 x 5
+would only cost time."""
 
 
 class APEConfig(TextConfig):
@@ -40,8 +42,10 @@ class APEConfig(TextConfig):
     alpha: float = Field(2.0, ge=0, description="weight of the cache; init_alpha 2, imagenet.yaml")
     beta: float = Field(1.0, gt=0, description="sharpness of the cache; init_beta 1, all configs")
     gamma: float = Field(0.1, ge=0, description="how much a key's divergence counts; init_gamma 0.1, all configs")
-    selection: Literal["validation", "fixed", "oracle"] = Field(
-        "validation", description="the three: searched on the few validation images, as they are, or best on test"
+    selection: Literal["validation", "fixed", "ensemble", "oracle"] = Field(
+        "validation",
+        description="the three: searched on the few validation images, as they are, all of a coarse grid averaged, or "
+        "best on test",
     )
     search_scale: tuple[float, float, float] = Field(
         (7.0, 7.0, 0.5), description="largest beta, alpha and gamma searched; imagenet.yaml, set by hand per dataset"
@@ -119,6 +123,7 @@ class APE(Method[APEConfig]):
         affinity = self.refined(features) @ self.keys.T
         found: dict[tuple[float, float], Tensor] = {}
         for beta, alpha, gamma in self.candidates(self.config.search_step):
+            self.tuning.evaluations += 1
             if (beta, gamma) not in found:
                 found = {pair: logits for pair, logits in found.items() if pair[0] == beta}
                 found[beta, gamma] = self.look_up(affinity, beta, gamma)
@@ -127,13 +132,19 @@ class APE(Method[APEConfig]):
 
     def classifier(self, classes: ClassSet) -> Classifier:
         require_known_classes("ape", self.support_classes, classes)
+        if self.config.selection == "ensemble":
+            return Averaged(self.coarse_grid().values())
         return self.weighted(*self.chosen)
 
     def oracle_classifiers(self, classes: ClassSet) -> Mapping[str, Classifier]:
         if self.config.selection != "oracle":
             return {}
         require_known_classes("ape", self.support_classes, classes)
-        triples = self.candidates(ORACLE_STEPS)
+        return self.coarse_grid()
+
+    def coarse_grid(self) -> dict[str, Classifier]:
+        """A classifier for each triple of a coarse grid over the searched range."""
+        triples = self.candidates(COARSE_STEPS)
         return {f"alpha {a:.2f}, beta {b:.2f}, gamma {g:.2f}": self.weighted(b, a, g) for b, a, g in triples}
 
     def weighted(self, beta: float, alpha: float, gamma: float) -> Classifier:

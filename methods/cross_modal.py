@@ -30,10 +30,11 @@ from methods._base import (
     TrainableMethod,
     require_known_classes,
 )
-from methods._feature_space import Snapshots, TextConfig, accuracy, linear_uniform, template_features
+from methods._feature_space import TextConfig, accuracy, linear_uniform, template_features
 from methods._parts import BottleneckAdapter
 from methods._recipe import Optimizer, Recipe, Schedule
 from methods._registry import register_method
+from methods._selection import Snapshots
 
 EVAL_EVERY = 100
 """Steps between candidates of the choice on validation; official train.py."""
@@ -162,7 +163,9 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
     def calibrate(self, validation: SupportView) -> None:
         features = validation.features()
         with torch.no_grad():
-            self.candidates.put_back_best(lambda: accuracy(self.trainable(features), validation.labels))
+            self.tuning.evaluations += self.candidates.put_back_best(
+                lambda: accuracy(self.trainable(features), validation.labels)
+            )
 
     def weight_line(self) -> tuple[()]:
         return ()  # trained_share averages

@@ -29,6 +29,7 @@ from methods._base import Batch, Classifier, Family, Method, MethodInfo, Needs, 
 from methods._composed import mean_of_normalised
 from methods._feature_space import TextConfig, accuracy, template_features
 from methods._registry import register_method
+from methods._selection import Averaged
 
 ALPHAS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
 """Searched in this order; of equal ones the first wins. Both official files."""
@@ -38,8 +39,9 @@ class GDAConfig(TextConfig):
     """How the Gaussians are estimated and how much they count."""
 
     alpha: float = Field(0.1, ge=0, description="weight of the Gaussians; 0.1, where the official search starts")
-    selection: Literal["validation", "fixed", "oracle"] = Field(
-        "validation", description="alpha searched on the few validation images, as it is, or best on test (an oracle)"
+    selection: Literal["validation", "fixed", "ensemble", "oracle"] = Field(
+        "validation",
+        description="alpha searched on the few validation images, as it is, all values averaged, or best on test",
     )
     covariance: Literal["shrunk", "class_mean"] = Field(
         "shrunk",
@@ -97,14 +99,19 @@ class GDA(Method[GDAConfig]):
             return
         image = F.normalize(validation.features(), dim=-1)
         zero_shot, gaussian = self.scale * image @ self.text(validation.classes).T, image @ self.weight.T + self.bias
+        self.tuning.evaluations += len(ALPHAS)
         self.alpha = max(ALPHAS, key=lambda alpha: accuracy(zero_shot + alpha * gaussian, validation.labels))
 
     def classifier(self, classes: ClassSet) -> Classifier:
+        if self.config.selection == "ensemble":
+            return Averaged(self.by_alpha(classes).values())
         return self.weighted(classes, self.alpha)
 
     def oracle_classifiers(self, classes: ClassSet) -> Mapping[str, Classifier]:
-        if self.config.selection != "oracle":
-            return {}
+        return self.by_alpha(classes) if self.config.selection == "oracle" else {}
+
+    def by_alpha(self, classes: ClassSet) -> dict[str, Classifier]:
+        """A classifier for each weight that is searched."""
         return {f"alpha {alpha:g}": self.weighted(classes, alpha) for alpha in ALPHAS}
 
     def weighted(self, classes: ClassSet, alpha: float) -> Classifier:

@@ -10,15 +10,13 @@ scikit-learn's stopping rule and starting point:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from pydantic import Field
-from scipy.optimize import minimize
 from torch import Tensor
 
 from datasets_registry._types import ClassSet
@@ -33,7 +31,9 @@ from methods._base import (
     require_known_classes,
 )
 from methods._feature_space import accuracy
+from methods._logistic import LinearClassifier, logistic_regression
 from methods._registry import register_method
+from methods._selection import Averaged
 
 GRID = (1e6, 1e4, 1e2, 1.0, 1e-2, 1e-4, 1e-6)
 """Values of C tried first, in this order; of equal ones the first wins (lpclip)."""
@@ -42,24 +42,15 @@ GRID = (1e6, 1e4, 1e2, 1.0, 1e-2, 1e-4, 1e-6)
 class LinearProbeConfig(MethodConfig):
     """Inverse regularisation and how it is chosen."""
 
-    selection: Literal["validation", "fixed"] = Field(
-        "validation", description="C searched on the few validation images (CoOp's lpclip), or as it is (CLIP's README)"
+    selection: Literal["validation", "fixed", "ensemble", "oracle"] = Field(
+        "validation",
+        description="C searched on the few validation images (CoOp's lpclip), as it is (CLIP's README), the powers of "
+        "ten averaged, or the best of them on test",
     )
-    c: float = Field(0.316, gt=0, description="inverse regularisation for selection=fixed; 0.316, CLIP's README")
+    c: float = Field(0.316, gt=0, description="inverse regularisation where none is searched; 0.316, CLIP's README")
     steps: int = Field(8, ge=0, description="halvings of the interval around the best power of ten; 8, lpclip")
     normalise: bool = Field(False, description="whether features are normalised first; not in either official file")
     max_iter: int = Field(1000, ge=1, description="most L-BFGS iterations; 1000 in both official files")
-
-
-@dataclass(frozen=True)
-class LinearClassifier:
-    """`W f + b` in double precision."""
-
-    weight: Float[Tensor, "n_cls dim"]
-    bias: Float[Tensor, " n_cls"]
-
-    def __call__(self, features: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch n_cls"]:
-        return features.double() @ self.weight.T + self.bias
 
 
 @register_method
@@ -80,7 +71,7 @@ class LinearProbe(Method[LinearProbeConfig]):
         config=LinearProbeConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
-        parameter_count=lambda b, c, n: n * (b.embed_dim + 1),
+        parameter_count=lambda b, c, n: n * (b.embed_dim + 1) * (len(GRID) if c.selection == "ensemble" else 1),
         needs_validation=True,
     )
 
@@ -88,8 +79,10 @@ class LinearProbe(Method[LinearProbeConfig]):
         super().prepare(support)
         self.features, self.labels = self.inputs(support.features()), support.labels
         self.fits: dict[float, LinearClassifier] = {}
-        if self.config.selection == "fixed":
+        if self.config.selection in ("fixed", "oracle"):
             self.chosen = self.fit(self.config.c)
+        if self.config.selection in ("ensemble", "oracle"):
+            self.by_c()  # the fits are work of this phase, not of evaluation
 
     def calibrate(self, validation: SupportView) -> None:
         if self.config.selection == "validation":
@@ -97,10 +90,27 @@ class LinearProbe(Method[LinearProbeConfig]):
 
     def classifier(self, classes: ClassSet) -> Classifier:
         require_known_classes("linear_probe", self.support_classes, classes)
-        return lambda batch: self.chosen(self.inputs(batch.features)).float()
+        if self.config.selection == "ensemble":
+            return Averaged(self.by_c().values())
+        return self.fitted(self.chosen)
+
+    def oracle_classifiers(self, classes: ClassSet) -> Mapping[str, Classifier]:
+        if self.config.selection != "oracle":
+            return {}
+        require_known_classes("linear_probe", self.support_classes, classes)
+        return self.by_c()
+
+    def by_c(self) -> dict[str, Classifier]:
+        """A classifier for each power of ten that is searched first."""
+        return {f"C {c:g}": self.fitted(self.fit(c)) for c in GRID}
+
+    def fitted(self, found: LinearClassifier) -> Classifier:
+        """A regression as a classifier of batches."""
+        return lambda batch: found(self.inputs(batch.features)).float()
 
     def learned_parameters(self) -> int:
-        return self.chosen.weight.numel() + self.chosen.bias.numel()
+        used = self.fits.values() if self.config.selection == "ensemble" else [self.chosen]
+        return sum(found.weight.numel() + found.bias.numel() for found in used)
 
     def inputs(self, features: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
         """Features as the regression sees them."""
@@ -109,6 +119,7 @@ class LinearProbe(Method[LinearProbeConfig]):
     def fit(self, c: float) -> LinearClassifier:
         """The regression for one C; a repeated C is not fitted again."""
         if c not in self.fits:
+            self.tuning.fits += 1
             self.fits[c] = logistic_regression(
                 self.features, self.labels, len(self.support_classes), c=c, max_iter=self.config.max_iter
             )
@@ -118,6 +129,7 @@ class LinearProbe(Method[LinearProbeConfig]):
         """Search C as lpclip does: the best power of ten, then the better end of an interval halved in log C."""
 
         def score(exponent: float) -> float:
+            self.tuning.evaluations += 1
             return accuracy(self.fit(10**exponent)(features), labels)
 
         peak = max((float(np.log10(c)) for c in GRID), key=score)
@@ -129,34 +141,3 @@ class LinearProbe(Method[LinearProbeConfig]):
             else:
                 best, right = left, middle
         return self.fit(10**best)
-
-
-def logistic_regression(
-    features: Float[Tensor, "n dim"], labels: Int[Tensor, " n"], n_classes: int, *, c: float, max_iter: int
-) -> LinearClassifier:
-    """Multinomial logistic regression with an L2 penalty on the weights, from zero, in double precision."""
-    x, n, dim = features.double(), len(labels), features.shape[1]
-    one_hot = F.one_hot(labels, n_classes).double()
-    penalty = 1 / (c * n)
-
-    def unpack(flat: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[Tensor, Tensor]:
-        table = torch.from_numpy(flat).to(x.device).view(n_classes, dim + 1)
-        return table[:, :dim], table[:, dim]
-
-    def value_and_gradient(flat: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[float, object]:
-        weight, bias = unpack(flat)
-        log_p = (x @ weight.T + bias).log_softmax(dim=1)
-        value = -(one_hot * log_p).sum() / n + 0.5 * penalty * weight.square().sum()
-        error = (log_p.exp() - one_hot) / n
-        gradient = torch.cat([error.T @ x + penalty * weight, error.sum(dim=0)[:, None]], dim=1)
-        return float(value), gradient.flatten().cpu().numpy()
-
-    found = minimize(
-        value_and_gradient,
-        np.zeros(n_classes * (dim + 1)),
-        method="L-BFGS-B",
-        jac=True,
-        options={"maxiter": max_iter, "maxls": 50, "gtol": 1e-4, "ftol": 64 * np.finfo(float).eps},
-    )
-    weight, bias = unpack(found.x)
-    return LinearClassifier(weight, bias)

@@ -25,9 +25,10 @@ from torch import Tensor, nn
 from datasets_registry._types import ClassSet, EvalProtocol
 from methods._base import Classifier, Family, MethodInfo, Needs, SupportView, TrainableMethod, require_known_classes
 from methods._composed import mean_of_normalised
-from methods._feature_space import Snapshots, TextConfig, accuracy, linear_uniform, template_features
+from methods._feature_space import TextConfig, accuracy, linear_uniform, template_features
 from methods._recipe import Recipe, Schedule, Warmup
 from methods._registry import register_method
+from methods._selection import Snapshots
 
 
 class LPPlusPlusConfig(TextConfig):
@@ -136,7 +137,7 @@ class LPPlusPlus(TrainableMethod[LPPlusPlusConfig]):
     def calibrate(self, validation: SupportView) -> None:
         image = F.normalize(validation.features(), dim=-1)
         with torch.no_grad():
-            self.epochs.put_back_best(
+            self.tuning.evaluations += self.epochs.put_back_best(
                 lambda: accuracy(self.trainable(image, self.text), validation.labels), last_of_equals=True
             )
 

@@ -86,6 +86,12 @@ class PromptSRC(ComposedMethod[PromptSRCConfig]):
             EvalProtocol.CROSS_DATASET: RECIPE,
             EvalProtocol.DOMAIN_GENERALIZATION: RECIPE,
         },
+        bars_epochs=lambda c: (
+            "it ends with an average over all epochs, beside which none of them is a candidate; set average=false to "
+            "choose one."
+            if c.average
+            else None
+        ),
         config_by_protocol={
             EvalProtocol.FEW_SHOT: {"average_mean": 30.0, "average_std": 30.0},
             EvalProtocol.CROSS_DATASET: TRANSFER,

@@ -13,8 +13,9 @@ from typing import ClassVar
 
 from datasets_registry._types import ClassSet
 from methods._base import Classifier, Family, Method, MethodInfo, Needs, SupportView, require_known_classes
-from methods._cache import CacheConfig, build_cache, cache_classifier, oracle_grid
+from methods._cache import CacheConfig, build_cache, cache_classifier, coarse_grid
 from methods._registry import register_method
+from methods._selection import Averaged
 
 
 class TipAdapterConfig(CacheConfig):
@@ -49,14 +50,16 @@ class TipAdapter(Method[TipAdapterConfig]):
 
     def calibrate(self, validation: SupportView) -> None:
         if self.config.selection == "validation":
-            self.cache.search(validation.features(), validation.labels, self.config)
+            self.tuning.evaluations += self.cache.search(validation.features(), validation.labels, self.config)
 
     def classifier(self, classes: ClassSet) -> Classifier:
         require_known_classes("tip_adapter", self.support_classes, classes)
+        if self.config.selection == "ensemble":
+            return Averaged(coarse_grid(self.cache, self.config).values())
         return cache_classifier(self.cache)
 
     def oracle_classifiers(self, classes: ClassSet) -> Mapping[str, Classifier]:
         if self.config.selection != "oracle":
             return {}
         require_known_classes("tip_adapter", self.support_classes, classes)
-        return oracle_grid(self.cache, self.config)
+        return coarse_grid(self.cache, self.config)

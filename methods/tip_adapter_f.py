@@ -16,9 +16,10 @@ from torch import Tensor
 
 from datasets_registry._types import ClassSet, EvalProtocol
 from methods._base import Classifier, Family, MethodInfo, Needs, SupportView, TrainableMethod, require_known_classes
-from methods._cache import Cache, CacheConfig, build_cache, cache_classifier, oracle_grid
+from methods._cache import Cache, CacheConfig, build_cache, cache_classifier, coarse_grid
 from methods._recipe import Optimizer, Recipe, Schedule
 from methods._registry import register_method
+from methods._selection import Averaged
 
 
 class TipAdapterFConfig(CacheConfig):
@@ -84,10 +85,15 @@ class TipAdapterF(TrainableMethod[TipAdapterFConfig]):
 
     def calibrate(self, validation: SupportView) -> None:
         if self.config.selection == "validation":
-            self.trainable.search(validation.features(), validation.labels, self.config)
+            self.tuning.evaluations += self.trainable.search(validation.features(), validation.labels, self.config)
 
     def classifier(self, classes: ClassSet) -> Classifier:
         require_known_classes("tip_adapter_f", self.support_classes, classes)
+        if self.config.selection == "ensemble":
+            return Averaged(coarse_grid(self.trainable, self.config).values())
+        return cache_classifier(self.trainable)
+
+    def train_classifier(self) -> Classifier:
         return cache_classifier(self.trainable)
 
     def oracle_classifiers(self, classes: ClassSet) -> Mapping[str, Classifier]:
@@ -95,4 +101,4 @@ class TipAdapterF(TrainableMethod[TipAdapterFConfig]):
             return {}
         require_known_classes("tip_adapter_f", self.support_classes, classes)
         by_epoch = {name: cache_classifier(cache) for name, cache in self.epochs.items()}
-        return by_epoch | oracle_grid(self.trainable, self.config)
+        return by_epoch | coarse_grid(self.trainable, self.config)

@@ -58,8 +58,8 @@ Selection = Annotated[
     str | None,
     typer.Option(
         "--selection",
-        help="What decides about hyper-parameters or the epoch: last, fixed, validation (the few validation images) or "
-        "oracle (test labels, marked so). Default: each method's own.",
+        help="What decides about hyper-parameters or the epoch: last, fixed, validation (the few validation images), "
+        "ensemble (all candidates averaged) or oracle (test labels, marked so). Default: each method's own.",
     ),
 ]
 Overrides = Annotated[

@@ -33,6 +33,8 @@ def show(
     config = {f"config.{key}": value for key, value in spec.pop("config").items()}
     recipe = {f"recipe.{key}": value for key, value in (spec.pop("recipe") or {}).items()}
     facts = {"run_id": record.run_id, "status": str(record.status)} | spec | config | recipe
+    if record.selected_epoch is not None:
+        facts["selected_epoch"] = record.selected_epoch
     if record.cost is not None:
         facts |= record.cost.model_dump(mode="json")
     provenance = record.provenance.model_dump(mode="json")

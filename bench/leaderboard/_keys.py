@@ -6,16 +6,20 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.leaderboard._runs import Run
+from bench.leaderboard._runs import EPOCH, Run
 
 ORACLE = "oracle"
 """Value of a setting that chooses with test labels, in every method that has one."""
+ENSEMBLE = "ensemble"
+"""Value of a setting that averages all candidates in place of choosing, in every method that has one."""
+_LEFT_OUT = {"class_text": "template", EPOCH: "last"}
+"""What entries have that say nothing about it, where another entry of the method does."""
 
 
 def entry_keys(runs: Sequence[Run]) -> dict[tuple[str, str, str], str]:
     """A unique key for each method x config x recipe, naming only what differs between entries of one method.
 
-    A setting that chooses with test labels is named in any case.
+    A setting that chooses with test labels or averages candidates, and a chosen epoch, are named in any case.
     """
     names: dict[tuple[str, str, str], str | None] = {run.identity: run.recipe_name for run in runs}
     labels: dict[tuple[str, str, str], str] = {}
@@ -31,10 +35,11 @@ def entry_keys(runs: Sequence[Run]) -> dict[tuple[str, str, str], str]:
                     {"recipe": str(names[identity])} if by_name else _flat(json.loads(identity[2]) or {}, "recipe.")
                 )
         keys = sorted({key for values in flat.values() for key in values})
-        if any("class_text" in values for values in flat.values()):
-            flat = {identity: {"class_text": "template"} | values for identity, values in flat.items()}
+        for name, default in _LEFT_OUT.items():
+            if any(name in values for values in flat.values()):
+                flat = {identity: {name: default} | values for identity, values in flat.items()}
         found = {key: {flat[identity].get(key, "unset") for identity in siblings} for key in keys}
-        telling = [key for key in keys if len(found[key]) > 1 or ORACLE in found[key]]
+        telling = [key for key in keys if len(found[key]) > 1 or key == EPOCH or found[key] & {ORACLE, ENSEMBLE}]
         for identity in siblings:
             text = ", ".join(f"{key}={flat[identity].get(key, 'unset')}" for key in telling)
             labels[identity] = f"{method} [{text}]" if telling else method

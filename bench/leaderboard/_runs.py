@@ -27,6 +27,9 @@ COSTS = (
     "text_passes",
     "peak_memory_bytes",
 )
+EPOCH = "epoch"
+# what a run was asked beyond its method's settings and counts as one: the name in keys, the frame's column
+_MORE_SETTINGS = {"class_text": "class_text", EPOCH: "epoch_selection"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Run:
     """What a board reads of one run, on one dataset.
 
     Args:
-        config: as canonical JSON, class texts other than the template among it.
+        config: as canonical JSON, class texts other than the template and a chosen epoch among it.
         recipe: as canonical JSON, `null` without one.
         fingerprint: of the images trained on; see `_trained_on`.
         error: why it has no scores; None where it has.
@@ -141,11 +144,10 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
 
 
 def _config(row: Mapping[str, Any]) -> str:
-    """The config as it tells entries apart; class texts other than the template count as a setting."""
+    """The config as it tells entries apart; other class texts and a chosen epoch count as settings."""
     config: str = row["config"] if _present(row["config"]) else "{}"
-    if not _present(row.get("class_text")):
-        return config
-    return json.dumps(json.loads(config) | {"class_text": row["class_text"]}, sort_keys=True)
+    more = {name: row[column] for name, column in _MORE_SETTINGS.items() if _present(row.get(column))}
+    return json.dumps(json.loads(config) | more, sort_keys=True) if more else config
 
 
 def _trained_on(row: Mapping[str, Any]) -> str:

@@ -133,7 +133,8 @@ class Store:
                     protocol, shots, seed, "precision", status, error_message, split, {SCORE_COLUMNS},
                     trainable_parameters, prepare_seconds, train_seconds, eval_seconds, steps, peak_memory_bytes,
                     image_passes, prompted_image_passes, text_passes, final_loss, error_kind, provenance, created_at,
-                    targets, support, class_text
+                    targets, support, class_text, epoch_selection, selected_epoch, fits, candidate_evaluations,
+                    tuning_seconds
                 FROM runs LEFT JOIN scores ON runs.run_id = scores.run_id
                 ORDER BY backbone, protocol, dataset, method, shots, seed, runs.run_id, split"""
         )

@@ -15,11 +15,12 @@ from bench.store._values import canonical, utc
 
 TOP = 5
 """Classes kept with their logits for each image."""
-SCORE_COLUMNS = "accuracy, macro_accuracy, macro_precision, nll, brier, ece, n, n_classes, selected_on_test"
+SCORE_COLUMNS = "accuracy, macro_accuracy, macro_precision, nll, brier, ece, n, n_classes, selected_on_test, optimism"
 _RUN_COLUMNS = """run_id, shard_stamp, method, config, recipe_name, recipe, backbone, dataset, task_fingerprint, draw,
     protocol, shots, seed, "precision", status, error_kind, error_message, final_loss, trainable_parameters,
     prepare_seconds, train_seconds, eval_seconds, steps, peak_memory_bytes, image_passes, prompted_image_passes,
-    text_passes, provenance, created_at, targets, support, class_text"""
+    text_passes, provenance, created_at, targets, support, class_text, epoch_selection, selected_epoch, fits,
+    candidate_evaluations, tuning_seconds"""
 PREDICTION_COLUMNS = """run_id, split, position, image, label, predicted, rank, true_logit, log_sum_exp, sum_p2,
     top_labels, top_logits"""
 _DIFFICULTY_COLUMNS = """backbone, backbone_digest, dataset, data_fingerprint, split, n_classes, n_images, measure,
@@ -34,6 +35,9 @@ _COST_FIELDS = (
     "image_passes",
     "prompted_image_passes",
     "text_passes",
+    "fits",
+    "candidate_evaluations",
+    "tuning_seconds",
 )
 
 
@@ -176,6 +180,8 @@ def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:
         "targets": canonical(list(spec.targets)) if spec.targets else None,
         "support": spec.support,
         "class_text": spec.class_text,
+        "epoch_selection": spec.epoch_selection,
+        "selected_epoch": record.selected_epoch,
     }
     for name in _COST_FIELDS:
         row[name] = getattr(record.cost, name) if record.cost else None

@@ -134,6 +134,14 @@ class _Expander:
             return
         axes = self.axes
         for asked, fingerprint in fingerprints.items():
+            if item.epoch_selection == "validation" and not self.tasks.has_validation(dataset, asked):
+                self.refusals.add(
+                    f"{item.info.name} on {dataset}",
+                    "there are no validation images of the training classes to choose an epoch with; use --selection "
+                    "last, or a support list that names some.",
+                    named=item.named,
+                )
+                return
             if item.zero_shot == (asked is NOTHING):
                 yield ExperimentSpec(
                     method=item.info.name,
@@ -150,4 +158,5 @@ class _Expander:
                     targets=tuple(targets),
                     support=asked.support.digest if asked.support else None,
                     class_text=self.class_text.identity if self.class_text else None,
+                    epoch_selection=item.epoch_selection,
                 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench._overrides import Override, apply_overrides, check_overrides, parse_overrides
 from bench.errors import UsageError
@@ -13,7 +13,7 @@ from datasets_registry import DatasetInfo
 
 if TYPE_CHECKING:
     from methods import MethodConfig, MethodInfo, Recipe
-    from methods._base import Selection
+    from methods._selection import Selection, Way
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Chosen:
         recipe: None where it is not trained.
         named: whether it was asked for by name, not caught by a pattern.
         unselectable: why it cannot select as it was asked to; None if it can.
+        epoch_selection: images that choose the epoch, `validation` or `oracle`; None: the epoch is no choice.
     """
 
     info: MethodInfo
@@ -33,6 +34,7 @@ class Chosen:
     recipe: Recipe | None
     named: bool
     unselectable: str | None = None
+    epoch_selection: Literal["validation", "oracle"] | None = None
 
     @property
     def zero_shot(self) -> bool:
@@ -60,36 +62,59 @@ def choose_methods(axes: Axes) -> list[Chosen]:
         {name: list(info.config.model_fields) for name, info in infos.items()},
         {name: list(type(recipe).model_fields) for name, recipe in recipes.items() if recipe is not None},
     )
-    return [
-        Chosen(
-            info=info,
-            config=apply_overrides(name, _selecting(info, axes), overrides, recipe=False),
-            recipe=_with_overrides(name, recipes[name], overrides),
-            named=names[name],
-            unselectable=_unselectable(info, axes.selection),
-        )
-        for name, info in infos.items()
-    ]
+    return [_chosen(info, recipes[name], overrides, axes, named=names[name]) for name, info in infos.items()]
 
 
-def _selecting(info: MethodInfo, axes: Axes) -> MethodConfig:
-    """The published settings with those that the axis `selection` asks for."""
-    config = info.default_config(axes.protocol)
-    asked = info.selections().get(_selection(axes.selection), {}) if axes.selection else {}
-    return config.model_copy(update=dict(asked))
+def _chosen(
+    info: MethodInfo, recipe: Recipe | None, overrides: Sequence[Override], axes: Axes, *, named: bool
+) -> Chosen:
+    way = _way(info, axes.selection)
+    published = info.default_config(axes.protocol)
+    if way is not None:
+        published = published.model_copy(update=dict(way.settings))
+    config = apply_overrides(info.name, published, overrides, recipe=False)
+    return Chosen(
+        info=info,
+        config=config,
+        recipe=_with_overrides(info.name, recipe, overrides),
+        named=named,
+        unselectable=_unselectable(info, axes.selection, way, config),
+        epoch_selection=_epoch_selection(axes.selection, way),
+    )
 
 
-def _unselectable(info: MethodInfo, asked: str | None) -> str | None:
+def _way(info: MethodInfo, asked: str | None) -> Way | None:
+    """What `--selection` means for a method; None where it is not given, means nothing or cannot be done."""
     from methods import Family
+    from methods._selection import ways_of
 
-    if asked is None or info.family is Family.ZERO_SHOT or _selection(asked) in info.selections():
+    if asked is None:
         return None
-    offered = ", ".join(info.selections())
-    return f"it cannot select by {asked}, only by: {offered}; give --selection one of these, or leave it out."
+    selection = _selection(asked)
+    return None if info.family is Family.ZERO_SHOT else ways_of(info).get(selection)
+
+
+def _unselectable(info: MethodInfo, asked: str | None, way: Way | None, config: MethodConfig) -> str | None:
+    from methods import Family
+    from methods._selection import ways_of
+
+    if asked is None or info.family is Family.ZERO_SHOT:
+        return None
+    if way is None:
+        offered = ", ".join(ways_of(info))
+        return f"it cannot select by {asked}, only by: {offered}; give --selection one of these, or leave it out."
+    barred = info.bars_epochs(config) if way.by_epoch else None
+    return barred and f"it cannot select an epoch by {asked}: {barred}"
+
+
+def _epoch_selection(asked: str | None, way: Way | None) -> Literal["validation", "oracle"] | None:
+    if way is None or not way.by_epoch:
+        return None
+    return "oracle" if asked == "oracle" else "validation"
 
 
 def _selection(asked: str) -> Selection:
-    from methods._base import Selection
+    from methods._selection import Selection
 
     if asked not in list(Selection):
         raise UsageError(f"--selection {asked!r} is unknown. Allowed: {', '.join(Selection)}.")

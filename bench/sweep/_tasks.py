@@ -49,6 +49,7 @@ class Tasks:
     lists: Sequence[SupportList]
     refusals: Refusals
     _read: dict[str, DatasetSplits | None] = field(default_factory=dict, init=False)
+    _unvalidated: set[tuple[str, Asked]] = field(default_factory=set, init=False)
 
     def targets(self, source: str) -> list[str]:
         """The targets of a source, sorted; those that a pattern asked for are left out where they cannot be scored."""
@@ -94,6 +95,10 @@ class Tasks:
                 found[asked] = text
         return found
 
+    def has_validation(self, dataset: str, asked: Asked) -> bool:
+        """Whether a task, whose fingerprint was asked for before, has validation images."""
+        return (dataset, asked) not in self._unvalidated
+
     def draw(self, info: DatasetInfo, asked: Asked) -> DrawRule:
         """The rule that picks the shots of that dataset."""
         return DrawRule.FILE if asked.support else settled_draw(info, self.axes.draw)
@@ -133,4 +138,6 @@ class Tasks:
         except (DataError, ClassTextError) as error:
             self.refusals.add(info.name, str(error), named=named)
             return None
+        if not len(task.validation):
+            self._unvalidated.add((info.name, asked))
         return task.fingerprint

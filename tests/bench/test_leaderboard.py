@@ -43,7 +43,8 @@ def run(method="coop", dataset="dtd", seed=1, shots=16, protocol="base-to-new", 
     } | changes
     row["run_id"] = changes.get(
         "run_id",
-        "/".join(str(row[k]) for k in ("method", "config", "dataset", "shots", "seed", "draw", "task_fingerprint")),
+        "/".join(str(row[k]) for k in ("method", "config", "dataset", "shots", "seed", "draw", "task_fingerprint"))
+        + str(row.get("epoch_selection") or ""),
     )
     if row["status"] == "failed":
         return [row | {"split": None, "accuracy": None, "n": None, "n_classes": None}]
@@ -215,3 +216,20 @@ def test_boards_of_two_precisions_do_not_mix():
 def test_a_row_that_chose_on_test_is_named_so_even_where_it_is_alone():
     board = leaderboard(frame(*grid("tip_adapter", config='{"beta": 1.0, "selection": "oracle"}'), *grid()), B2N)
     assert sorted(entry.key for entry in board.entries) == ["coop", "tip_adapter [selection=oracle]"]
+
+
+def test_an_ensemble_says_so_even_where_it_is_the_only_entry():
+    board = leaderboard(frame(*grid("gda", config='{"alpha": 0.1, "selection": "ensemble"}'), *grid()), B2N)
+    assert sorted(entry.key for entry in board.entries) == ["coop", "gda [selection=ensemble]"]
+
+
+def test_rows_with_a_chosen_epoch_are_rows_of_their_own():
+    chosen = [grid(epoch_selection=way) for way in ("validation", "oracle")]
+    board = leaderboard(frame(*grid(epoch_selection=None), *chosen[0], *chosen[1]), B2N)
+    assert sorted(entry.key for entry in board.entries) == [
+        "coop [epoch=last]",
+        "coop [epoch=oracle]",
+        "coop [epoch=validation]",
+    ]
+    alone = leaderboard(frame(*chosen[0]), B2N)
+    assert [entry.key for entry in alone.entries] == ["coop [epoch=validation]"]

@@ -33,3 +33,21 @@ def test_a_released_question_keeps_its_fingerprint_and_its_run_id(protocol: Eval
         precision="fp32",
     )
     assert (task.fingerprint, spec.run_id) == RELEASED[protocol]
+
+
+def test_only_a_chosen_epoch_changes_the_id() -> None:
+    spec = ExperimentSpec(
+        method="coop",
+        config={},
+        recipe=None,
+        backbone="ViT-demo.drawn",
+        dataset="spectrum_basic",
+        task_fingerprint="f",
+        draw=DrawRule.COOP,
+        protocol=EvalProtocol.FEW_SHOT,
+        shots=4,
+        seed=1,
+    )
+    ways = (None, "validation", "oracle")
+    assert len({spec.model_copy(update={"epoch_selection": way}).run_id for way in ways}) == 3
+    assert spec.model_copy(update={"epoch_selection": None}).run_id == spec.run_id

@@ -1,16 +1,22 @@
-"""The axis `selection`: settings that methods have, refused where there is nothing of the kind."""
+"""The axis `selection`: settings that methods have, or the epoch, refused where there is nothing of the kind."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
 from bench.errors import ImpossibleCombinationError, UsageError
+from bench.spec import ExperimentSpec
 from bench.sweep import Axes, expand
+from bench.sweep._tasks import Tasks
+from datasets_registry import get_dataset
 from datasets_registry._types import EvalProtocol
 from methods import METHODS
+from methods._selection import Selection, ways_of
 
 
-def specs(methods: str, selection: str | None, *overrides: str) -> dict[str, object]:
+def specs(methods: str, selection: str | None, *overrides: str) -> dict[str, ExperimentSpec]:
     axes = Axes(
         methods=methods.split(","),
         datasets=["spectrum_basic"],
@@ -41,21 +47,71 @@ def test_the_oracle_of_a_method_without_that_setting_is_its_own() -> None:
     assert specs("apex", "oracle") == specs("apex", None, "apex.ensemble_weight=oracle")
 
 
+@pytest.mark.parametrize("way", ["validation", "oracle"])
+def test_a_chosen_epoch_is_another_run_with_the_same_settings(way: str) -> None:
+    plain, chosen = specs("coop", None)["coop"], specs("coop", way)["coop"]
+    assert chosen == plain.model_copy(update={"epoch_selection": way})
+    assert len({plain.run_id, chosen.run_id, specs("coop", "last")["coop"].run_id}) == 2
+
+
+def test_a_method_that_searches_keeps_its_own_search() -> None:
+    for method in ("tip_adapter_f", "lp_plus_plus", "cross_modal"):
+        assert specs(method, "validation")[method] == specs(method, None)[method]
+    searched = specs("lp_plus_plus", "oracle")["lp_plus_plus"]
+    assert (searched.epoch_selection, searched.config["selection"]) == ("oracle", "last")
+
+
+@pytest.mark.parametrize("method", ["linear_probe", "gda", "tip_adapter", "tip_adapter_f", "ape"])
+def test_an_ensemble_is_a_setting_of_the_methods_with_a_grid(method: str) -> None:
+    assert specs(method, "ensemble") == specs(method, None, f"{method}.selection=ensemble")
+
+
 def test_a_way_that_a_method_lacks_is_refused_with_those_it_has() -> None:
-    with pytest.raises(ImpossibleCombinationError, match="coop: it cannot select by validation, only by: fixed, last"):
-        specs("coop,tip_adapter", "validation")
+    offered = "last, fixed, validation, oracle; give --selection one of these, or leave it out"
+    with pytest.raises(ImpossibleCombinationError, match=f"coop: it cannot select by ensemble, only by: {offered}"):
+        specs("coop,tip_adapter", "ensemble")
+    with pytest.raises(ImpossibleCombinationError, match="gda: it cannot select by last, only by: fixed, validation"):
+        specs("gda", "last")
     assert set(specs("tip_*", "oracle")) == {"tip_adapter", "tip_adapter_f"}
-    assert "coop" not in specs("co*,tip_*", "oracle"), "what a pattern caught is left out"
+    assert "coop" not in specs("co*,tip_*", "ensemble"), "what a pattern caught is left out"
+
+
+@pytest.mark.parametrize("way", ["validation", "oracle"])
+@pytest.mark.parametrize("method", ["promptsrc", "apex_on:promptsrc"])
+def test_an_average_over_epochs_has_no_epoch_to_choose(method: str, way: str) -> None:
+    told = "it cannot select an epoch by .*: it ends with an average over all epochs.*set average=false to choose one"
+    with pytest.raises(ImpossibleCombinationError, match=told):
+        specs(method, way)
+    assert specs(method, way, f"{method}.average=false")[method].epoch_selection == way
+    assert specs(method, "last")[method] == specs(method, None)[method]
+
+
+def test_a_task_without_validation_images_has_nothing_to_choose_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    info = get_dataset("spectrum_basic")
+    splits = replace(info.reader(None), val=())
+    monkeypatch.setattr(Tasks, "_splits", lambda *_, **__: splits)
+    with pytest.raises(ImpossibleCombinationError, match="coop on spectrum_basic: there are no validation images of"):
+        specs("coop", "validation")
+    assert specs("coop", "oracle")
 
 
 def test_an_unknown_way_is_refused_with_the_allowed_ones() -> None:
-    with pytest.raises(UsageError, match="--selection 'best' is unknown. Allowed: last, fixed, validation, oracle"):
+    allowed = "last, fixed, validation, ensemble, oracle"
+    with pytest.raises(UsageError, match=f"--selection 'best' is unknown. Allowed: {allowed}"):
         specs("coop", "best")
 
 
 @pytest.mark.parametrize("name", list(METHODS))
 def test_every_way_that_a_method_offers_is_a_valid_setting(name: str) -> None:
     info = METHODS.get(name).info
-    assert info.selections()
-    for settings in info.selections().values():
-        info.config(**{**info.default_config(EvalProtocol.FEW_SHOT).model_dump(), **settings})
+    assert ways_of(info)
+    for way in ways_of(info).values():
+        info.config(**{**info.default_config(EvalProtocol.FEW_SHOT).model_dump(), **way.settings})
+
+
+TRAINED = [name for name in METHODS if METHODS.get(name).info.recipes]
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_every_trained_method_can_be_asked_for_validation_and_for_an_oracle(name: str) -> None:
+    assert {Selection.VALIDATION, Selection.ORACLE} <= set(ways_of(METHODS.get(name).info))

@@ -313,3 +313,19 @@ def test_an_ingest_that_ends_in_the_middle_is_finished_by_the_next(tmp_path: Pat
     done = store.ingest(shards)
     assert (done.loaded, done.total, calls) == (3, 5, [2, 2, 2, 1])
     assert len(store.outcomes_frame()) == 5 * 12
+
+
+def test_what_choosing_cost_and_gained_is_in_the_frame_and_absent_in_older_runs(tmp_path: Path) -> None:
+    shards = Shards(tmp_path)
+    older, chosen = make_record(make_spec(seed=1)), make_record(make_spec(seed=2, epoch_selection="oracle"))
+    assert chosen.cost is not None
+    cost = chosen.cost.model_copy(update={"fits": 3, "candidate_evaluations": 20, "tuning_seconds": 0.5})
+    scores = [s.model_copy(update={"selected_on_test": "epoch 2", "optimism": 0.25}) for s in chosen.scores]
+    for record in (older, chosen.model_copy(update={"cost": cost, "scores": scores, "selected_epoch": 2})):
+        shards.write(record, [make_predictions("base"), make_predictions("new", classes=3)])
+    store = Store(tmp_path, patience=0)
+    store.ingest(shards)
+    frame = store.runs_frame().set_index("seed")
+    told = ["epoch_selection", "selected_epoch", "fits", "candidate_evaluations", "tuning_seconds", "optimism"]
+    assert frame.loc[2, told].iloc[0].tolist() == ["oracle", 2, 3, 20, 0.5, 0.25]
+    assert frame.loc[1, told].isna().to_numpy().all()

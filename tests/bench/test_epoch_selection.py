@@ -1,0 +1,289 @@
+"""The epoch chosen on validation or on test: what shorter trainings, one for each candidate, say about it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+
+from bench import runner
+from bench.cli.app import main
+from bench.context import RunContext
+from bench.record import Predictions, RunRecord
+from bench.results.shards import Shards
+from bench.selection import CANDIDATES, EpochChoice, spaced_epochs
+from bench.spec import ExperimentSpec
+from bench.sweep import Axes, expand
+from datasets_registry._types import ClassSet, EvalProtocol, FewShotTask
+from methods import Method, TrainableMethod
+from methods._base import Batch, MethodConfig
+
+EPOCHS, LEARNING_RATE = (
+    6,
+    {"clip_adapter": 2.0, "coop": 1.0, "lp_plus_plus": 1.0, "wise_ft_on:prolip": 0.05, "two_stage": 1e-4},
+)
+METHODS = ["clip_adapter", "coop"]
+
+
+def spec_of(
+    method: str, selection: str | None, *, epochs: int = EPOCHS, protocol: EvalProtocol = EvalProtocol.FEW_SHOT
+) -> ExperimentSpec:
+    """A constant rate, so that a training of n epochs is the beginning of any longer one."""
+    recipe = {"epochs": epochs, "views": 1, "schedule": "constant", "warmup": "none", "lr": LEARNING_RATE[method]}
+    (spec,) = expand(
+        Axes(
+            [method],
+            ["spectrum_basic"],
+            ["ViT-tiny.random"],
+            protocol=protocol,
+            shots=(2,),
+            seeds=(1,),
+            overrides=[f"{method}.recipe.{key}={value}" for key, value in recipe.items()],
+            selection=selection,
+        )
+    ).specs
+    return spec
+
+
+def run(spec: ExperimentSpec, **settings: Any) -> tuple[RunRecord, list[Predictions]]:
+    return runner.run_experiment(spec, RunContext(**settings))
+
+
+def accuracies(record: RunRecord) -> dict[str, float]:
+    return {score.split: score.accuracy for score in record.scores}
+
+
+@pytest.fixture
+def finished(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Method[Any], FewShotTask]]:
+    """Method and task of each split that was scored."""
+    seen: list[tuple[Method[Any], FewShotTask]] = []
+    evaluate = runner._evaluate
+
+    def spied(method: Method[Any], task: FewShotTask, *rest: Any) -> Any:
+        seen.append((method, task))
+        return evaluate(method, task, *rest)
+
+    monkeypatch.setattr(runner, "_evaluate", spied)
+    return seen
+
+
+def validation_accuracy(method: Method[Any], task: FewShotTask) -> float:
+    """Image by image, in plain Python."""
+    few, backbone = task.validation, method.backbone
+    inputs = runner.shared_inputs("ViT-tiny.random", RunContext())
+    right = 0
+    for sample in few.samples:
+        features = inputs.features(few.images, [sample], runner.CENTER_VIEW)
+        pixels = inputs.pixels(few.images, [sample], runner.CENTER_VIEW)
+        batch = Batch(
+            None,
+            features=lambda value=features: value,
+            pixels=lambda value=pixels: value,
+            needs=method.info.needs,
+        )
+        with torch.no_grad():
+            logits = method.classifier(few.classes)(batch)[0].tolist()
+        right += logits.index(max(logits)) == sample.label
+    assert backbone is inputs.backbone
+    return right / len(few.samples)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_validation_keeps_the_epoch_that_trainings_of_every_length_say_is_best(
+    method: str, finished: list[tuple[Method[Any], FewShotTask]]
+) -> None:
+    plain = {epochs: run(spec_of(method, None, epochs=epochs)) for epochs in range(1, EPOCHS + 1)}
+    judged = {epochs: validation_accuracy(*seen) for epochs, seen in zip(plain, finished, strict=True)}
+    best = max(judged, key=lambda epochs: (judged[epochs], epochs))
+    assert len(set(judged.values())) > 1, "a choice without a difference proves nothing"
+    record, predictions = run(spec_of(method, "validation"))
+    assert record.selected_epoch == best
+    assert accuracies(record) == accuracies(plain[best][0])
+    assert predictions[0].predicted.tolist() == plain[best][1][0].predicted.tolist()
+    assert all(score.selected_on_test is None and score.optimism is None for score in record.scores)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_oracle_scores_each_split_by_its_best_epoch_and_names_the_gain(method: str) -> None:
+    protocol = EvalProtocol.BASE_TO_NEW
+    plain = {n: accuracies(run(spec_of(method, None, epochs=n, protocol=protocol))[0]) for n in range(1, EPOCHS + 1)}
+    record, _ = run(spec_of(method, "oracle", protocol=protocol))
+    assert record.selected_epoch is None
+    for score in record.scores:
+        best = max(plain, key=lambda n: (plain[n][score.split], n))
+        assert score.selected_on_test == f"epoch {best}"
+        assert score.accuracy == plain[best][score.split]
+        assert score.optimism == score.accuracy - plain[EPOCHS][score.split] >= 0
+    assert len({tuple(scored.values()) for scored in plain.values()}) > 1, (
+        "a choice without a difference proves nothing"
+    )
+
+
+def test_weights_are_averaged_with_their_start_before_an_epoch_is_judged() -> None:
+    """WiSE-FT changes what was trained behind the last epoch: once for each candidate, from its own weights."""
+    method, plain = "wise_ft_on:prolip", {}
+    for epochs in range(1, EPOCHS + 1):
+        plain[epochs] = accuracies(run(spec_of(method, None, epochs=epochs))[0])["all"]
+    assert len(set(plain.values())) > 1
+    (score,) = run(spec_of(method, "oracle"))[0].scores
+    best = max(plain, key=lambda n: (plain[n], n))
+    assert (score.selected_on_test, score.accuracy) == (f"epoch {best}", plain[best])
+
+
+def test_a_method_that_searches_epochs_itself_has_an_oracle_over_them_too() -> None:
+    spec = spec_of("lp_plus_plus", "oracle")
+    assert spec.config["selection"] == "last"
+    (score,) = run(spec)[0].scores
+    assert score.selected_on_test is not None
+    assert score.selected_on_test.startswith("epoch ")
+
+
+@pytest.mark.parametrize(("selection", "splits"), [("validation", 1), ("oracle", 2)])
+def test_what_choosing_costs_is_counted(selection: str, splits: int) -> None:
+    protocol = EvalProtocol.BASE_TO_NEW
+    cost = run(spec_of("clip_adapter", selection, protocol=protocol, epochs=25))[0].cost
+    assert cost is not None
+    assert (cost.fits, cost.candidate_evaluations) == (1, CANDIDATES * splits)
+    assert cost.tuning_seconds is not None
+    assert 0 < cost.tuning_seconds < cost.train_seconds + cost.eval_seconds
+    plain = run(spec_of("clip_adapter", None, protocol=protocol))[0].cost
+    assert plain is not None
+    assert (plain.fits, plain.candidate_evaluations) == (1, 0)
+
+
+def test_labels_of_validation_and_test_are_out_of_reach_of_the_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only training batches have labels, nothing else is handed to the method, and wrong test labels change nothing."""
+    spec = spec_of("clip_adapter", "validation")
+    honest = run(spec)
+    handed: list[str] = []
+    monkeypatch.setattr(TrainableMethod, "calibrate", lambda *_: handed.append("validation labels"))
+    build = runner.task_of
+
+    def mislabelled(*args: Any) -> FewShotTask:
+        task = build(*args)
+        for split in task.evals:
+            n = len(split.classes)
+            object.__setattr__(split, "samples", tuple(type(s)(s.key, (s.label + 1) % n) for s in split.samples))
+        return task
+
+    monkeypatch.setattr(runner, "task_of", mislabelled)
+    fooled = run(spec)
+    assert handed == []
+    assert fooled[0].selected_epoch == honest[0].selected_epoch
+    assert fooled[1][0].predicted.tolist() == honest[1][0].predicted.tolist()
+    assert accuracies(fooled[0]) != accuracies(honest[0])
+
+
+@pytest.mark.parametrize("method", ["clip_adapter", "coop"])
+@pytest.mark.parametrize("selection", ["validation", "oracle"])
+def test_a_training_that_was_cut_off_chooses_the_same(
+    method: str, selection: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = spec_of(method, selection)
+    undisturbed, whole = run(spec)
+    end_of_epoch = EpochChoice.end_of_epoch
+
+    def dies(self: EpochChoice, epoch: int) -> None:
+        if epoch == 5:
+            raise KeyboardInterrupt
+        end_of_epoch(self, epoch)
+
+    monkeypatch.setattr(EpochChoice, "end_of_epoch", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run(spec, checkpoints=tmp_path, checkpoint_seconds=0)
+    taken: list[int] = []
+    monkeypatch.setattr(
+        EpochChoice, "end_of_epoch", lambda self, epoch: (taken.append(epoch), end_of_epoch(self, epoch))[1]
+    )
+    resumed, again = run(spec, checkpoints=tmp_path, checkpoint_seconds=0)
+    assert taken == [5, 6], "it went on behind epoch 4"
+    assert resumed.scores == undisturbed.scores
+    assert resumed.selected_epoch == undisturbed.selected_epoch
+    assert [p.top_logits.tolist() for p in again] == [p.top_logits.tolist() for p in whole]
+
+
+@pytest.mark.parametrize(
+    ("first", "epochs", "expected"),
+    [(0, 1, (1,)), (0, 3, (1, 2, 3)), (0, 20, tuple(range(2, 21, 2))), (12, 4, (13, 14, 15, 16))],
+)
+def test_candidates_are_evenly_spaced_and_end_with_the_last(first: int, epochs: int, expected: tuple[int, ...]) -> None:
+    assert spaced_epochs(first, epochs) == expected
+
+
+@pytest.mark.parametrize("epochs", range(1, 64))
+def test_there_are_at_most_ten_candidates_without_two_alike(epochs: int) -> None:
+    found = spaced_epochs(0, epochs)
+    assert len(set(found)) == len(found) == min(epochs, CANDIDATES)
+    assert found[-1] == epochs
+
+
+class Stepwise(TrainableMethod[Any]):
+    """Answers with what one number says: class 0 below 1, class 1 from there on."""
+
+    def classifier(self, classes: ClassSet) -> Any:
+        level = self.trainable.weight
+        return lambda batch: torch.stack([1 - level[0, 0], level[0, 0]]).expand(len(batch.features), 2)
+
+
+def stepwise(levels: list[float]) -> EpochChoice:
+    method = Stepwise(tiny_backbone(), MethodConfig(), torch.Generator())
+    method.prepare(support_view(tiny_backbone(), class_set("base")))
+    method.trainable = torch.nn.Linear(1, 1, bias=False)
+    choice = EpochChoice(method)
+    choice.plan(0, len(levels))
+    for epoch, level in enumerate(levels, start=1):
+        torch.nn.init.constant_(method.trainable.weight, level)
+        choice.end_of_epoch(epoch)
+    return choice
+
+
+def two_images() -> list[Batch]:
+    return [batch_of(tiny_backbone(), images("test")[:2], None)]
+
+
+@pytest.mark.parametrize(
+    ("levels", "best"), [([0.0, 1, 1, 0], 3), ([1.0, 1, 1], 3), ([0.0, 0, 0], 3), ([1.0, 0, 0], 1), ([0.0, 1], 2)]
+)
+def test_of_equal_epochs_the_latest_is_kept(levels: list[float], best: int) -> None:
+    choice = stepwise(levels)
+    assert choice.keep_best(two_images, torch.tensor([1, 1])) == best
+    assert choice.method.trainable.weight.item() == levels[best - 1]
+    assert choice.method.tuning.evaluations == len(levels)
+
+
+def test_stages_before_the_last_have_no_candidates() -> None:
+    """In the first stage of 2SFS its rows are untrained, so that no epoch of it is a classifier of its own."""
+    choice = stepwise([])
+    choice.plan(6, 4)
+    for epoch in range(1, 11):
+        choice.end_of_epoch(epoch)
+    named = [name for name, _ in choice.classifiers(lambda: choice.method.classifier(choice.method.support_classes))]
+    assert named == ["epoch 10", "epoch 9", "epoch 8", "epoch 7"]
+
+
+def test_a_method_in_stages_chooses_among_the_epochs_of_its_last() -> None:
+    spec = spec_of("two_stage", "oracle")
+    recipe = dict(spec.recipe or {}, steps_per_shot=0, epochs=5)
+    (score,) = run(spec.model_copy(update={"recipe": recipe}))[0].scores
+    assert score.selected_on_test in {"epoch 4", "epoch 5"}, "0.6 of the five are the first stage"
+
+
+def test_show_tells_the_epoch_and_what_choosing_it_cost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record, predictions = run(spec_of("clip_adapter", "validation"))
+    Shards(tmp_path).write(record, predictions)
+    monkeypatch.setattr("sys.argv", ["etl-bench", "show", record.run_id, "--runs", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    told = [tuple(re.split(r"\s{2,}", line.strip())) for line in capsys.readouterr().out.splitlines()]
+    assert ("epoch selection", "validation") in told
+    assert ("selected epoch", str(record.selected_epoch)) in told
+    assert ("fits", "1") in told
+    assert ("candidate evaluations", str(EPOCHS)) in told
+    assert "tuning seconds" in [line[0] for line in told]
