@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from bench.cli.app import main
 from bench.conformance import CHECKS, _trial
 from bench.conformance._trial import DATASETS, TrialRow, TrialTimeoutError, trial, verdict
 from bench.context import RunContext
 from methods import METHODS
 
 TaskRes: Any = METHODS.get("task_res")
-
-
-@pytest.fixture
-def etl(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
-    def etl(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["etl-bench", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        output = capsys.readouterr()
-        return int(ended.value.code or 0), output.out, output.err
-
-    return etl
 
 
 @pytest.fixture

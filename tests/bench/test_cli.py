@@ -32,20 +32,12 @@ def data(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def etl(capsys, monkeypatch, tmp_path: Path, data: Path):
-    """Run a command in this process, in an empty folder; gives exit code, stdout, stderr."""
+def etl(etl, monkeypatch, tmp_path: Path, data: Path):
+    """The command in an empty folder with data; gives exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ETL_BENCH_DATA", str(data))
     monkeypatch.setenv("ETL_BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "200")
-
-    def etl(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["etl-bench", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        output = capsys.readouterr()
-        return int(ended.value.code or 0), output.out, output.err
-
     return etl
 
 

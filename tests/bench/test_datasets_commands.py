@@ -19,7 +19,6 @@ import pytest
 from PIL import Image
 from small_datasets import draw_dataset
 
-from bench.cli.app import main
 from datasets_registry._own import read_own
 from datasets_registry._sources import Source
 
@@ -29,18 +28,10 @@ Etl = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def etl(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Etl:
-    """Run a command in this process, in an empty folder; gives exit code, stdout, stderr."""
+def etl(etl: Etl, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Etl:
+    """The command in an empty folder; gives exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-
-    def etl(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["etl-bench", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        output = capsys.readouterr()
-        return int(ended.value.code or 0), output.out, output.err
-
     return etl
 
 

@@ -3,7 +3,6 @@ import io
 import re
 import shutil
 import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import pytest
 from worlds import make_world
 
 from bench.analysis.standings import board_ranks
-from bench.cli.app import main
 from bench.cli.report import report
 from bench.exports import Mark, dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
 from bench.leaderboard import leaderboard, settings
@@ -162,23 +160,19 @@ def test_latex_compiles(world, tmp_path: Path):
     subprocess.run(["pdflatex", "-interaction=batchmode", "-halt-on-error", "t.tex"], cwd=tmp_path, check=True)
 
 
-def test_the_command(folder: Path, tmp_path: Path, capsys, monkeypatch):
-    def etl(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["etl-bench", "export", "--runs", str(folder), *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        output = capsys.readouterr()
-        return int(ended.value.code or 0), output.out, output.err
+def test_the_command(folder: Path, tmp_path: Path, etl):
+    def export(*arguments: str) -> tuple[int, str, str]:
+        return etl("export", "--runs", str(folder), *arguments)
 
-    assert "\\toprule" in etl("--format", "latex")[1]
-    assert etl("--format", "markdown", "--out", str(tmp_path / "t.md"))[0] == 0
+    assert "\\toprule" in export("--format", "latex")[1]
+    assert export("--format", "markdown", "--out", str(tmp_path / "t.md"))[0] == 0
     assert (tmp_path / "t.md").read_text().startswith("**ViT-demo.drawn")
-    assert etl("--format", "parquet", "--out", str(tmp_path / "t.parquet"))[0] == 0
+    assert export("--format", "parquet", "--out", str(tmp_path / "t.parquet"))[0] == 0
     stored = duckdb.read_parquet(str(tmp_path / "t.parquet")).df()
     assert len(stored) == 5
     assert set(stored["protocol"]) == {"base-to-new"}
-    assert "by dataset" in etl("--format", "markdown", "--by-dataset")[1]
-    assert etl("--by-dataset")[1].startswith("entry,method,label,dataset,measure,mean,")
-    assert etl("--format", "parquet")[2] == "error: --format parquet needs a file; name one with --out.\n"
-    assert "Allowed: csv, parquet, markdown, latex" in etl("--format", "word")[2]
-    assert "No runs to export" in etl("--shots", "3")[2]
+    assert "by dataset" in export("--format", "markdown", "--by-dataset")[1]
+    assert export("--by-dataset")[1].startswith("entry,method,label,dataset,measure,mean,")
+    assert export("--format", "parquet")[2] == "error: --format parquet needs a file; name one with --out.\n"
+    assert "Allowed: csv, parquet, markdown, latex" in export("--format", "word")[2]
+    assert "No runs to export" in export("--shots", "3")[2]

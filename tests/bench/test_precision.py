@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
 from bench import runner
-from bench.cli.app import main
 from bench.compatibility import why_not
 from bench.context import RunContext
 from bench.sweep import Axes, expand
@@ -52,13 +50,11 @@ def test_fp16_is_for_methods_without_gradients_through_a_tower():
         ("fp16", r"--precision fp16 is slower than fp32 on a CPU; use --precision bf16"),
     ],
 )
-def test_a_precision_that_cannot_work_is_refused(asked: str, said: str, tmp_path: Path, capsys, monkeypatch):
+def test_a_precision_that_cannot_work_is_refused(asked: str, said: str, tmp_path: Path, etl):
     command = ["run", "-m", "zero_shot", "-d", "spectrum_basic", "--precision", asked, "--runs", str(tmp_path / "runs")]
-    monkeypatch.setattr(sys, "argv", ["etl-bench", *command])
-    with pytest.raises(SystemExit) as caught:
-        main()
-    assert caught.value.code == 2
-    assert re.search(said, " ".join(capsys.readouterr().err.split()))
+    code, _, err = etl(*command)
+    assert code == 2
+    assert re.search(said, " ".join(err.split()))
 
 
 def test_imported_features_have_no_arithmetic():

@@ -1,6 +1,5 @@
 import csv
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,6 @@ import pandas as pd
 import pytest
 from fake_runner import make_record, make_spec
 
-from bench.cli.app import main
 from bench.errors import UsageError
 from bench.published import DATASETS, published_difficulty, published_frame, select
 from bench.published import _load as load
@@ -106,18 +104,6 @@ def test_a_new_release_replaces_them(tmp_path: Path, frame, monkeypatch):
     monkeypatch.setattr("bench.store._loading.published_frame", lambda: frame.head(3))
     fresh_store(tmp_path)
     assert len(store.published_frame()) == 3
-
-
-@pytest.fixture
-def etl(capsys, monkeypatch):
-    def etl(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["etl-bench", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        output = capsys.readouterr()
-        return int(ended.value.code or 0), output.out, output.err
-
-    return etl
 
 
 def test_the_command(etl):

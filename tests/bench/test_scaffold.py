@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib.util
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.cli.app import main
 from bench.conformance import Outcome, Subject, run_checks
 from bench.errors import UsageError
 from bench.scaffold import scaffold
@@ -94,19 +94,15 @@ def test_what_exists_is_never_written_over(checkout: Path) -> None:
 
 
 def test_the_command_says_what_it_wrote_and_what_comes_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, etl: Callable[..., tuple[int, str, str]]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["etl-bench", "methods", "new", "mine", "--family", "cache"])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert not ended.value.code
-    assert capsys.readouterr().out.splitlines()[-2:] == [
+    code, out, _ = etl("methods", "new", "mine", "--family", "cache")
+    assert code == 0
+    assert out.splitlines()[-2:] == [
         "next: pip install --editable etl-bench-mine",
         "next: edit what is marked EDIT, then `etl-bench check mine`",
     ]
-    monkeypatch.setattr(sys, "argv", ["etl-bench", "methods", "new", "other", "--family", "cash"])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 2
-    assert "--family 'cash' is unknown. Did you mean 'cache'?" in capsys.readouterr().err
+    code, _, err = etl("methods", "new", "other", "--family", "cash")
+    assert code == 2
+    assert "--family 'cash' is unknown. Did you mean 'cache'?" in err

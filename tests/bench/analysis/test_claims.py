@@ -1,12 +1,10 @@
 import json
-import sys
 from pathlib import Path
 
 import pytest
 from worlds import make_world
 
 from bench.analysis.claims import Claim, ClaimVerdict, check_claims, load_claims
-from bench.cli.app import main
 from bench.errors import UsageError
 from bench.leaderboard import leaderboard, settings
 from bench.store import fresh_store
@@ -104,17 +102,15 @@ def _toml() -> str:
     return "\n".join(f"{key} = {json.dumps(value)}" for key, value in claim().model_dump(exclude_none=True).items())
 
 
-def test_the_command(folder: Path, tmp_path: Path, capsys, monkeypatch):
+def test_the_command(folder: Path, tmp_path: Path, etl):
     (tmp_path / "c.toml").write_text(f"[[claim]]\n{_toml()}")
 
-    def etl(*arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["etl-bench", "claims", "--runs", str(folder), *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        assert not ended.value.code
-        return capsys.readouterr().out
+    def claims(*arguments: str) -> str:
+        code, out, _ = etl("claims", "--runs", str(folder), *arguments)
+        assert code == 0
+        return out
 
-    assert "supported" in etl("--file", str(tmp_path / "c.toml"))
-    answer = json.loads(etl("--json"))
+    assert "supported" in claims("--file", str(tmp_path / "c.toml"))
+    answer = json.loads(claims("--json"))
     assert len(answer) == len(load_claims())
     assert {row["verdict"] for row in answer} <= {"supported", "refuted", "inconclusive"}

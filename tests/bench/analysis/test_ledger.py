@@ -1,4 +1,3 @@
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +6,6 @@ import pytest
 from worlds import make_world
 
 from bench.analysis.ledger import LedgerRow, Verdict, ledger, verdicts
-from bench.cli.app import main
 from bench.leaderboard import leaderboard, settings
 from bench.published import published_frame
 from bench.store import fresh_store
@@ -130,12 +128,9 @@ def test_real_published_numbers_meet_our_names(tmp_path: Path):
     assert ours["reported_in"].nunique() >= 6
 
 
-def test_the_command(tmp_path: Path, capsys, monkeypatch):
+def test_the_command(tmp_path: Path, etl):
     make_world(tmp_path, {"coop": {"dtd": {"base": 0.8, "new": 0.4}}}, backbone="ViT-B-16.openai")
-    monkeypatch.setattr(sys, "argv", ["etl-bench", "published", "--ledger", "--runs", str(tmp_path)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert not ended.value.code
-    output = capsys.readouterr()
-    assert "verdict" in output.out
-    assert "not reproduced" in output.err
+    code, out, err = etl("published", "--ledger", "--runs", str(tmp_path))
+    assert code == 0
+    assert "verdict" in out
+    assert "not reproduced" in err

@@ -1,5 +1,4 @@
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,6 @@ from worlds import make_world
 
 from bench.analysis.paired import Comparison, compare, find_entry, seed_scores
 from bench.analysis.standings import board_ranks
-from bench.cli.app import main
 from bench.errors import UsageError
 from bench.leaderboard import H, Leaderboard, leaderboard, settings
 from bench.statistics import mcnemar
@@ -144,18 +142,6 @@ def test_the_same_entry_twice_is_refused(store: Store):
 
 
 # --- command ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def etl(capsys, monkeypatch):
-    def etl(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["etl-bench", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        output = capsys.readouterr()
-        return int(ended.value.code or 0), output.out, output.err
-
-    return etl
 
 
 def test_compare_prints_what_it_found(etl, store: Store):

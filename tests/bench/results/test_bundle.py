@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +13,6 @@ import numpy as np
 import pytest
 from fake_runner import make_difficulty, make_predictions, make_record, make_score, make_spec
 
-from bench.cli.app import main
 from bench.errors import BundleError
 from bench.record import RunError, RunRecord, RunStatus, Score
 from bench.results.bundle import export_bundle, import_bundle, origin
@@ -262,24 +260,22 @@ def test_contradictions_name_what_does_not_follow():
     assert contradictions(failed, []) == ["a failed run has scores or predictions"]
 
 
-def run_command(monkeypatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["etl-bench", *arguments])
-    with pytest.raises(SystemExit) as caught:
-        main()
-    return int(caught.value.code or 0)
-
-
-def test_the_commands(theirs: Shards, tmp_path: Path, monkeypatch, capsys):
+def test_the_commands(theirs: Shards, tmp_path: Path, etl):
     bundle, ours = str(tmp_path / "b.zip"), str(tmp_path / "ours")
-    assert run_command(monkeypatch, "results", "export", bundle, "--runs", str(theirs.runs), "--where", "seed < 3") == 0
-    assert "2 runs and 1 difficulties" in capsys.readouterr().out
-    assert run_command(monkeypatch, "results", "import", bundle, "--runs", ours) == 0
-    assert "2 runs added, 0 known already, 1 difficulties added" in capsys.readouterr().out
+    code, out, _ = etl("results", "export", bundle, "--runs", str(theirs.runs), "--where", "seed < 3")
+    assert code == 0
+    assert "2 runs and 1 difficulties" in out
+    code, out, _ = etl("results", "import", bundle, "--runs", ours)
+    assert code == 0
+    assert "2 runs added, 0 known already, 1 difficulties added" in out
     run_id = ids(Shards(Path(ours)))[0]
-    assert run_command(monkeypatch, "show", run_id, "--runs", ours) == 0
-    assert "imported from" in capsys.readouterr().out
-    assert run_command(monkeypatch, "results", "export", bundle, "--runs", ours, "--where", "seed > 7") == 2
-    assert "No run in" in capsys.readouterr().err
+    code, out, _ = etl("show", run_id, "--runs", ours)
+    assert code == 0
+    assert "imported from" in out
+    code, _, err = etl("results", "export", bundle, "--runs", ours, "--where", "seed > 7")
+    assert code == 2
+    assert "No run in" in err
     two = "true; drop table runs --"
-    assert run_command(monkeypatch, "results", "export", bundle, "--runs", ours, "--where", two) == 2
-    assert "2 SQL statements were given" in capsys.readouterr().err
+    code, _, err = etl("results", "export", bundle, "--runs", ours, "--where", two)
+    assert code == 2
+    assert "2 SQL statements were given" in err

@@ -1,13 +1,10 @@
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 from fake_runner import PROVENANCE, make_predictions, make_record, make_spec
 
-from bench.cli.app import main
 from bench.results.run_diff import Cause, diff_runs
 from bench.results.shards import Shard, Shards
 
@@ -103,21 +100,18 @@ def test_a_split_of_one_run_is_noted():
     assert found.notes == ("split base is in one of the two only", "split new is in one of the two only")
 
 
-def test_the_command(tmp_path: Path, capsys, monkeypatch):
+def test_the_command(tmp_path: Path, etl):
     base = make_predictions("base")
     a, b = shard((base,)), shard((flipped(base, 2),), config={"n_ctx": 16})
     for item in (a, b):
         Shards(tmp_path).write(item.record, item.predictions)
 
-    def etl(*more: str) -> str:
-        ids = [item.record.run_id for item in (a, b)]
-        monkeypatch.setattr(sys, "argv", ["etl-bench", "diff", *ids, "--runs", str(tmp_path), *more])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        assert not ended.value.code
-        return capsys.readouterr().out
+    def diff(*more: str) -> str:
+        code, out, _ = etl("diff", *(item.record.run_id for item in (a, b)), "--runs", str(tmp_path), *more)
+        assert code == 0
+        return out
 
-    assert "1 of 6 images are predicted differently" in etl()
-    answer = json.loads(etl("--json"))
+    assert "1 of 6 images are predicted differently" in diff()
+    answer = json.loads(diff("--json"))
     assert answer["differences"] == [{"what": "config", "name": "n_ctx", "A": 4, "B": 16}]
     assert [flip["image"] for flip in answer["flips"]] == [base.images[2]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 from fake_runner import make_predictions, make_record, make_spec
 
-from bench.cli.app import main
 from bench.context import RunContext
 from bench.errors import VerificationError
 from bench.record import RunError, RunStatus
@@ -91,40 +89,36 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "runs"
 
 
-def verify(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["etl-bench", "verify", *arguments])
-    with pytest.raises(SystemExit) as caught:
-        main()
-    return int(caught.value.code or 0)
-
-
-def test_real_runs_are_identical_without_the_cache(runs: Path, monkeypatch, capsys):
+def test_real_runs_are_identical_without_the_cache(runs: Path, etl):
     ids = [entry.run_id for entry in Shards(runs).scan()]
-    assert verify(monkeypatch, *ids, "--runs", str(runs), "--json") == 0
-    found = json.loads(capsys.readouterr().out)
+    code, out, _ = etl("verify", *ids, "--runs", str(runs), "--json")
+    assert code == 0
+    found = json.loads(out)
     assert [one["run_id"] for one in found] == ids
     assert {one["outcome"] for one in found} == {"identical"}
 
 
-def test_another_evaluation_batch_flips_no_image(runs: Path, monkeypatch, capsys):
+def test_another_evaluation_batch_flips_no_image(runs: Path, etl):
     ids = [entry.run_id for entry in Shards(runs).scan()]
-    verify(monkeypatch, *ids, "--runs", str(runs), "--eval-batch", "7", "--json")
-    found = json.loads(capsys.readouterr().out)
+    _, out, _ = etl("verify", *ids, "--runs", str(runs), "--eval-batch", "7", "--json")
+    found = json.loads(out)
     assert {one["outcome"] for one in found} <= {"identical", "rounding"}
     assert max(one["largest_logit_difference"] for one in found) < 1e-3
 
 
-def test_a_forged_answer_is_found(runs: Path, tmp_path: Path, monkeypatch, capsys):
+def test_a_forged_answer_is_found(runs: Path, tmp_path: Path, etl):
     """Predictions that somebody invented, with every checksum and every score made to fit, do not come out again."""
     shards = Shards(runs)
     one = shards.read(shards.scan()[0].run_id)
     assert one is not None
     forged = [replace(item, predicted=item.label) for item in one.predictions]
     Shards(tmp_path).write(one.record, forged)
-    assert verify(monkeypatch, one.record.run_id[:6], "--runs", str(tmp_path)) == 1
-    assert "different" in capsys.readouterr().out
+    code, out, _ = etl("verify", one.record.run_id[:6], "--runs", str(tmp_path))
+    assert code == 1
+    assert "different" in out
 
 
-def test_an_unknown_run_is_named(runs: Path, monkeypatch, capsys):
-    assert verify(monkeypatch, "zzz", "--runs", str(runs)) == 2
-    assert "begins with 'zzz'" in capsys.readouterr().err
+def test_an_unknown_run_is_named(runs: Path, etl):
+    code, _, err = etl("verify", "zzz", "--runs", str(runs))
+    assert code == 2
+    assert "begins with 'zzz'" in err
