@@ -19,14 +19,7 @@ from torch import Tensor
 
 from bench.atomic import write_atomically
 from bench.errors import CacheError
-from bench.features.shard_files import (
-    NAME_FILE,
-    mark_used,
-    pack_shard,
-    read_shard,
-    shard_addresses,
-    write_shard,
-)
+from bench.features.shard_files import NAME_FILE, mark_used, pack_shard, read_shard, shard_addresses, write_shard
 from bench.prefetch import ahead
 from methods._backbone import Backbone
 

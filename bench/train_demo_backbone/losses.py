@@ -1,0 +1,36 @@
+"""CLIP's loss where captions repeat, and the roll call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bench.train_demo_backbone.captions import RollCall
+from datasets_registry._drawn_world import Scene
+
+
+def clip_loss(image: Tensor, text: Tensor, caption_of: Tensor, scale: Tensor) -> Tensor:
+    """CLIP's symmetric loss over the distinct captions of a batch.
+
+    Args:
+        image: unit features, shape `(batch, dim)`.
+        text: unit features of the distinct captions, shape `(captions, dim)`.
+        caption_of: number of each picture's caption, shape `(batch,)`.
+        scale: the temperature's inverse.
+    """
+    logits = scale * image @ text.T
+    positive = F.one_hot(caption_of, len(text)).to(logits.dtype).T  # (captions, batch)
+    per_image = F.cross_entropy(logits, caption_of)
+    of_caption = -(F.log_softmax(logits.T, dim=-1) * positive).sum(dim=-1) / positive.sum(dim=-1)
+    weight = positive.sum(dim=-1) / len(image)
+    return (per_image + (weight * of_caption).sum()) / 2
+
+
+def roll_call_loss(image: Tensor, text: Tensor, call: RollCall, scenes: Sequence[Scene], scale: Tensor) -> Tensor:
+    """Cross-entropy of the true caption among all of a roll call's, over the scenes that it can be asked of."""
+    answers = [call.answer(scene) for scene in scenes]
+    asked = [i for i, answer in enumerate(answers) if answer is not None]
+    return F.cross_entropy(scale * image[asked] @ text.T, torch.tensor([answers[i] for i in asked]))

@@ -1,0 +1,76 @@
+"""What a training run follows from: its numbers, its learning rate and its order of pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from datasets_registry._drawing import generator
+from datasets_registry._drawn_world import Scene
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What a training run follows from.
+
+    Args:
+        steps: optimiser steps.
+        batch: pictures a step.
+        pool: how many pictures of the world are drawn before training; steps sample from them without replacement.
+        held_out: pictures beyond the pool on which progress is measured.
+        lr: peak learning rate; linear warm-up, then cosine to zero.
+        warmup: steps of warm-up.
+        first_lesson: share of the steps that only show lone large plain figures; shapes are learned faster from them.
+        weight_decay: on matrices only.
+        seed: of the initial weights, order, crops and captions.
+        bf16: autocast the towers to bfloat16.
+        report_every: steps between two lines of progress.
+    """
+
+    steps: int = 4000
+    batch: int = 128
+    pool: int = 100_000
+    held_out: int = 600
+    lr: float = 1.5e-3
+    warmup: int = 150
+    first_lesson: float = 0.2
+    weight_decay: float = 0.05
+    seed: int = 1
+    bf16: bool = True
+    report_every: int = 200
+
+
+def learning_rate(step: int, plan: TrainingPlan) -> float:
+    """Linear warm-up to `plan.lr`, then cosine to zero."""
+    if step < plan.warmup:
+        return plan.lr * (step + 1) / plan.warmup
+    done = (step - plan.warmup) / max(1, plan.steps - plan.warmup)
+    return plan.lr * 0.5 * (1 + math.cos(math.pi * done))
+
+
+class PictureOrder:
+    """Which pictures a step sees: shuffled passes over the lone large plain figures at first, over the pool later."""
+
+    def __init__(self, scenes: Sequence[Scene], plan: TrainingPlan) -> None:
+        self._plan = plan
+        self._everything = np.arange(len(scenes))
+        self._easy = np.array(
+            [i for i, s in enumerate(scenes) if s.count == 1 and s.size == "large" and s.surface == "plain"]
+        )
+        self._waiting: list[int] = []
+        self._passes = 0
+
+    def next_batch(self, step: int) -> list[int]:
+        """Indices of the pictures of this step; to be asked once a step, in order."""
+        first_full_step = int(self._plan.first_lesson * self._plan.steps)
+        if step == first_full_step:
+            self._waiting = []
+        while len(self._waiting) < self._plan.batch:
+            rng = generator("order", self._plan.seed, self._passes)
+            self._waiting += rng.permutation(self._easy if step < first_full_step else self._everything).tolist()
+            self._passes += 1
+        chosen, self._waiting = self._waiting[: self._plan.batch], self._waiting[self._plan.batch :]
+        return chosen
