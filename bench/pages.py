@@ -16,6 +16,7 @@ from bench.examples import example_images
 from bench.figures import FIGURE_SETS, gather
 from bench.gallery import Gallery
 from bench.leaderboard import HConvention
+from bench.kept import Kept
 from bench.published import published_difficulty, published_frame
 from bench.record import Predictions
 from bench.results.shards import Shards
@@ -43,6 +44,7 @@ class PageRequest:
         with_run_files: whether the predictions of every run go beside the page.
         live: whether the page looks for a newer version of itself.
         figures: name of a set of figures to show, None for none.
+        cache: folder where the parts of pages that seldom change are kept, None to make them anew.
     """
 
     runs: Path
@@ -54,50 +56,54 @@ class PageRequest:
     with_run_files: bool = False
     live: bool = False
     figures: str | None = None
+    cache: Path | None = None
 
 
 def write_page(request: PageRequest) -> SiteView:
     """Load new runs into the database, write the page and what goes beside it, and give what it shows."""
+    kept = Kept(request.cache)
     store = fresh_store(request.runs)
     runs = store.runs_frame()
     pictures = Gallery(request.data_root, pictures=request.images)
     view = site_view(
         runs,
         store.difficulty_frame(),
-        registered(),
+        registered(kept),
         package_version=bench.__version__,
         protocol=request.protocol,
         convention=request.convention,
         claims=load_claims(),
         published=published_frame(),
-        defaults=published_settings(runs),
+        defaults=published_settings(runs, kept),
         stored=store,
         pictures=pictures,
         folder=FOLDER if request.with_run_files else None,
         examples=partial(example_images, data_root=request.data_root) if request.images else lambda _: (),
     )
     if request.figures is not None:
-        view = replace(view, figures=figures_of(request.runs, request.figures))
+        view = replace(view, figures=figures_of(request.runs, request.figures, kept))
     if request.with_run_files:
         write_run_files(store, runs, pictures, request.out.parent / FOLDER)
-    render_site(view, request.out, live=request.live)
+    render_site(view, request.out, live=request.live, keep=kept.text)
     return view
 
 
-def write_published(out: Path, protocol: str | None = None) -> Path:
+def write_published(out: Path, protocol: str | None = None, cache: Path | None = None) -> Path:
     """Write the page of published numbers alone, which needs no runs, and give its path.
 
     Args:
         out: the file to write.
         protocol: only this one, or None for all.
+        cache: folder where the parts of pages that seldom change are kept, None to make them anew.
     """
+    kept = Kept(cache)
     view = published_site(
-        published_frame(), published_difficulty(), registered(), package_version=bench.__version__, protocol=protocol
+        published_frame(), published_difficulty(), registered(kept), package_version=bench.__version__, protocol=protocol
     )
-    return render_site(view, out)
+    return render_site(view, out, keep=kept.text)
 
 
-def figures_of(runs: Path, name: str) -> tuple[FigureView, ...]:
+def figures_of(runs: Path, name: str, kept: Kept | None = None) -> tuple[FigureView, ...]:
     """A set of figures from the runs in a folder, whose database is up to date.
 
     Raises:
@@ -107,11 +113,11 @@ def figures_of(runs: Path, name: str) -> tuple[FigureView, ...]:
         raise UsageError(f"--figures {name!r} is unknown. Allowed: {', '.join(FIGURE_SETS)}.")
     store, shards = Store(runs), Shards(runs)
 
-    def kept(run_id: str) -> tuple[Predictions, ...]:
+    def stored(run_id: str) -> tuple[Predictions, ...]:
         shard = shards.read(run_id)
         return shard.predictions if shard else ()
 
-    return FIGURE_SETS[name](gather(store.runs_frame(), store.difficulty_frame(), registered(), kept))
+    return FIGURE_SETS[name](gather(store.runs_frame(), store.difficulty_frame(), registered(kept), stored))
 
 
 def write_figures(figures: Sequence[FigureView], folder: Path) -> list[Path]:

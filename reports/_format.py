@@ -30,9 +30,11 @@ def count(number: float) -> str:
 
 
 def seconds(number: float) -> str:
-    """A duration: 0.12 s, 34 s, 5.2 min, 1.4 h."""
+    """A duration: 0.12 s, 34 s, 5.2 min, 1.4 h; below 5 ms it is 0 s."""
+    if number < 0.005:
+        return "0 s"
     if number < 10:
-        return f"{number:.2g} s" if number else "0 s"
+        return f"{number:.2g} s"
     if number < 120:
         return f"{number:.0f} s"
     return f"{number / 60:.1f} min" if number < 7200 else f"{number / 3600:.1f} h"

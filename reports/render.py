@@ -19,6 +19,7 @@ from reports._strip import Strip, strips
 from reports.charts import (
     COST_AXES,
     PANEL_TITLES,
+    Keep,
     cost_chart,
     cost_rows,
     cost_text,
@@ -28,6 +29,7 @@ from reports.charts import (
     figure_chart,
     figure_rows,
     front_text,
+    made_anew,
     panel_svg,
     runtime_script,
     static_svg,
@@ -56,6 +58,8 @@ SCRIPTS = (
     "live",
 )
 """Put together into one function; `page` says what the others share."""
+NAMED_TIES = 5
+"""Methods of a tie with the best that the answer names; the table has them all."""
 MEASURE_PHRASES = {"base": "base accuracy", "new": "new accuracy", "H": "H", "all": "accuracy"}
 H_TITLES = {"h_of_means": "H of the averages", "mean_of_h": "mean of per-dataset H"}
 
@@ -105,7 +109,7 @@ class _Board:
     trends: Markup
 
 
-def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
+def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = made_anew) -> Path:
     """Write the page of `site` to the file `out` and return it.
 
     The file is complete in itself and a content security policy inside it forbids any request; only a page with a
@@ -115,6 +119,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
         site: what it shows.
         out: the file.
         live: whether the page looks for a newer version of itself.
+        keep: keeps what takes long to make from one page to the next.
     """
     environment = Environment(
         loader=PackageLoader("reports"),
@@ -149,11 +154,12 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
         parts=_parts(site),
         style=_sources(environment, "style/{}.css", STYLES),
         script=_sources(environment, "script/{}.js", SCRIPTS),
-        runtime=_inside_script(runtime_script()) if has_charts else Markup(""),
+        runtime=_inside_script(runtime_script(keep)) if has_charts else Markup(""),
         measure_titles=MEASURE_TITLES,
         panel_titles=PANEL_TITLES,
         h_titles=H_TITLES,
         measure_phrases=MEASURE_PHRASES,
+        named_ties=NAMED_TIES,
         cost_axes=COST_AXES,
         cost_text=cost_text,
         front_text=front_text,

@@ -9,7 +9,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from bench.analysis.paired import Scores, seed_scores
+from bench.kept import Kept
 from bench.leaderboard import Entry, H, Leaderboard
+from bench.method_sheets import method_sheets
 from bench.statistics import equivalence, seeds_needed
 
 if TYPE_CHECKING:
@@ -124,22 +126,16 @@ def ledger(
     return sorted(rows, key=lambda row: (-abs(row.difference), row.entry, row.dataset, row.split, row.published))
 
 
-def published_settings(runs: pd.DataFrame) -> Defaults:
+def published_settings(runs: pd.DataFrame, kept: Kept | None = None) -> Defaults:
     """The published settings of every registered method and protocol that the runs have.
 
     Args:
         runs: the store's `runs_frame()`.
+        kept: where the settings are kept from one process to the next, None to import all methods.
     """
-    from datasets_registry._types import EvalProtocol
-    from methods import list_methods
-
     asked = {(str(method), str(protocol)) for method, protocol in runs[["method", "protocol"]].itertuples(index=False)}
-    known = {info.name: info for info in list_methods()}
-    return {
-        (method, protocol): known[method].default_config(EvalProtocol(protocol)).model_dump(mode="json")
-        for method, protocol in asked
-        if method in known
-    }
+    known = {sheet.name: sheet.published for sheet in method_sheets(kept)}
+    return {(method, protocol): known[method][protocol] for method, protocol in asked if method in known}
 
 
 def verdicts(rows: Iterable[LedgerRow]) -> dict[Verdict, int]:

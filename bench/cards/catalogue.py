@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bench.kept import Kept
+from bench.method_sheets import method_sheets
+
 
 @dataclass(frozen=True)
 class MethodFacts:
@@ -48,15 +51,18 @@ class Catalogue:
         return DatasetFacts(name, facts.summary, facts.domain, facts.licence, facts.homepage)
 
 
-def registered() -> Catalogue:
-    """The facts that the two registries hold."""
+def registered(kept: Kept | None = None) -> Catalogue:
+    """The facts that the two registries hold.
+
+    Args:
+        kept: where those of methods are kept from one process to the next, None to import all methods.
+    """
     from datasets_registry import list_datasets
-    from methods import list_methods
 
     return Catalogue(
         methods={
-            info.name: MethodFacts(info.title, str(info.family), info.summary, info.citation.strip())
-            for info in list_methods()
+            sheet.name: MethodFacts(sheet.title, sheet.family, sheet.summary, sheet.citation)
+            for sheet in method_sheets(kept)
         },
         datasets={
             info.name: DatasetFacts(info.title, info.summary, info.domain, info.licence, info.homepage)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from itertools import groupby
 from typing import Protocol
 
 import numpy as np
@@ -25,6 +25,11 @@ CLASSES = 24
 """Classes of an entry that the page holds, worst first."""
 IMAGES = 6
 """Hard images of a class list."""
+BATCH = 100
+"""Runs whose predictions are read together; bounds memory, and few readings are quicker than many."""
+
+_Best = tuple[tuple[int, float], ...]
+"""The best classes of an image with their probabilities."""
 
 
 class Predicted(Protocol):
@@ -95,7 +100,7 @@ def evidence_view(
 ) -> tuple[EvidenceView, pd.DataFrame]:
     """The evidence behind the boards of a page, and all their runs' metrics (`bench.analysis.posthoc.metrics_frame`).
 
-    Predictions are read once, a class list at a time.
+    Predictions are read once, some datasets at a time.
 
     Args:
         boards: by the anchor of their setting.
@@ -106,26 +111,48 @@ def evidence_view(
         folder: where the page finds whole runs, None where it stands alone.
     """
     lists: list[ClassListView] = []
-    read = lru_cache(maxsize=1)(stored.outcomes_frame)  # base and new classes of a dataset come one after the other
-    metrics = [metrics_frame(read(()))]
+    metrics = [metrics_frame(stored.outcomes_frame(()))]
     cells: dict[str, list[CellEvidence]] = {anchor: [] for anchor in boards}
-    for which, uses in _uses(boards).items():
-        run_ids = tuple(dict.fromkeys(run for use in uses for run in use.run_ids))
-        frame = read(run_ids)
-        frame = frame[frame["split"] == uses[0].stored]
-        if frame.empty:
-            continue
-        metrics.append(metrics_frame(frame))
-        hard = hard_images(frame, limit=IMAGES)
-        lists.append(_list_view(which, frame, hard, pictures, catalogue))
-        by_run = {str(run): part for run, part in frame.groupby("run_id", sort=False, observed=True)}
-        tops = _tops(stored.tops_frame(run_ids, [item.image for item in hard]), uses[0].stored)
-        for use in uses:
-            found = [(run, by_run[run]) for run in use.run_ids if run in by_run]
-            if found:
-                cells[use.anchor].append(_cell(use.entry, which.key, found, seeds, tops, [item.image for item in hard]))
+    for batch in _batches(_uses(boards)):
+        run_ids = _run_ids(use for uses in batch.values() for use in uses)
+        frame = stored.outcomes_frame(run_ids)
+        parts = {which: frame[_rows(frame, uses)] for which, uses in batch.items()}
+        hard = {which: hard_images(part, limit=IMAGES) for which, part in parts.items() if len(part)}
+        tops = _tops(stored.tops_frame(run_ids, sorted({item.image for items in hard.values() for item in items})))
+        for which, items in hard.items():
+            part, images = parts[which], [item.image for item in items]
+            metrics.append(metrics_frame(part))
+            lists.append(_list_view(which, part, items, pictures, catalogue))
+            by_run = {str(run): rows for run, rows in part.groupby("run_id", sort=False, observed=True)}
+            for use in batch[which]:
+                found = [(run, by_run[run]) for run in use.run_ids if run in by_run]
+                if found:
+                    best = {run: [tops.get((run, use.stored, image), ()) for image in images] for run, _ in found}
+                    cells[use.anchor].append(_cell(use.entry, which.key, found, seeds, best))
     view = EvidenceView(tuple(lists), {anchor: tuple(found) for anchor, found in cells.items()}, folder)
     return view, pd.concat(metrics, ignore_index=True)
+
+
+def _batches(lists: Mapping[_List, list[_Use]]) -> Iterator[dict[_List, list[_Use]]]:
+    """Class lists that are read together: all of a dataset, and further datasets up to `BATCH` runs."""
+    batch: dict[_List, list[_Use]] = {}
+    for _, group in groupby(lists.items(), key=lambda item: (item[0].backbone, item[0].dataset)):
+        more = dict(group)
+        if batch and len(_run_ids(use for uses in (batch | more).values() for use in uses)) > BATCH:
+            yield batch
+            batch = {}
+        batch |= more
+    if batch:
+        yield batch
+
+
+def _run_ids(uses: Iterable[_Use]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(run for use in uses for run in use.run_ids))
+
+
+def _rows(frame: pd.DataFrame, uses: Sequence[_Use]) -> pd.Series[bool]:
+    """Which rows are of a class list."""
+    return (frame["split"] == uses[0].stored) & frame["run_id"].isin(_run_ids(uses))
 
 
 def _uses(boards: Mapping[str, Leaderboard]) -> dict[_List, list[_Use]]:
@@ -186,8 +213,7 @@ def _cell(
     list_key: str,
     found: Sequence[tuple[str, pd.DataFrame]],
     seeds: Mapping[str, int],
-    tops: Mapping[tuple[str, str], tuple[tuple[int, float], ...]],
-    images: Sequence[str],
+    tops: Mapping[str, Sequence[_Best]],
 ) -> CellEvidence:
     columns = [(part["label"].to_numpy(), part["predicted"].to_numpy()) for _, part in found]
     label, predicted = (np.concatenate([column[i] for column in columns]) for i in (0, 1))
@@ -204,7 +230,7 @@ def _cell(
                 right=int(right.sum()),
                 right_by_class=tuple(int(right[value]) for value in labels),
                 pairs=_pairs(confusions(truth, guess, limit=RUN_PAIRS)),
-                tops=tuple(tops.get((run, image), ()) for image in images),
+                tops=tuple(tops[run]),
             )
         )
     sizes = tuple(result.n // len(found) for result in shown)
@@ -217,10 +243,11 @@ def _pairs(found: Sequence[Confusion]) -> tuple[PairView, ...]:
     return tuple(PairView(item.label, item.predicted, item.count, item.n) for item in found)
 
 
-def _tops(frame: pd.DataFrame, split: str) -> dict[tuple[str, str], tuple[tuple[int, float], ...]]:
+def _tops(frame: pd.DataFrame) -> dict[tuple[str, str, str], _Best]:
+    """By run, split and image."""
     found = {}
-    for row in frame[frame["split"] == split].to_dict("records"):
+    for row in frame.to_dict("records"):
         shares = probabilities(row["top_logits"], float(row["log_sum_exp"]))
         labels = (int(value) for value in row["top_labels"])
-        found[str(row["run_id"]), str(row["image"])] = tuple(zip(labels, shares, strict=True))
+        found[str(row["run_id"]), str(row["split"]), str(row["image"])] = tuple(zip(labels, shares, strict=True))
     return found

@@ -48,6 +48,7 @@ def report(
     figures_dir: Annotated[
         Path | None, typer.Option("--figures-dir", help="Folder for those figures as SVG, PDF and PNG files.")
     ] = None,
+    cache: opt.Cache = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of --watch; 0 takes a free one.")] = 8642,
 ) -> None:
     """Write leaderboards, difficulty, cost, calibration and evidence as one page that needs no network.
@@ -78,7 +79,7 @@ def report(
             raise UsageError(
                 "--figures are drawn from runs, which --source published has not; leave one of the two out."
             )
-        print_line(str(write_published(target, chosen)))
+        print_line(str(write_published(target, chosen, opt.cache_folder(cache))))
         return
     if watch and out is not None:
         raise UsageError("--watch serves a folder and --out names a file; give --site in place of --out.")
@@ -92,6 +93,7 @@ def report(
         with_run_files=out is None,
         live=watch,
         figures=figures or ("apex" if figures_dir is not None else None),
+        cache=opt.cache_folder(cache),
     )
     view = _write(request)
     print_line(str(request.out))

@@ -5,12 +5,13 @@ from reports.charts.critical import critical_svg
 from reports.charts.difficulty import PANEL_TITLES, difficulty_chart, difficulty_rows
 from reports.charts.figures import FORMATS, figure_chart, figure_file, figure_rows
 from reports.charts.trends import panel_svg, trends_data
-from reports.charts.vega import runtime_script, static_svg
+from reports.charts.vega import Keep, made_anew, runtime_script, static_svg
 
 __all__ = [
     "COST_AXES",
     "FORMATS",
     "PANEL_TITLES",
+    "Keep",
     "cost_chart",
     "cost_rows",
     "cost_text",
@@ -21,6 +22,7 @@ __all__ = [
     "figure_file",
     "figure_rows",
     "front_text",
+    "made_anew",
     "panel_svg",
     "runtime_script",
     "static_svg",

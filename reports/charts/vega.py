@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from typing import Any
 
 from markupsafe import escape
@@ -39,6 +40,7 @@ CONFIG: dict[str, Any] = {
         "columnPadding": 18,
         "offset": 14,
         "columns": 6,
+        "symbolLimit": 0,  # every method, however many
     },
     "header": {"labelColor": INK, "titleColor": INK},
 }
@@ -79,8 +81,27 @@ def _shared_shapes(svg: str, prefix: str) -> str:
     return re.sub(r"(<svg [^>]*>)", lambda start: f"{start[0]}<defs>{shapes}</defs>", svg, count=1)
 
 
-def runtime_script() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script that sets `window.vegaEmbed`; it is part of vl-convert."""
+Keep = Callable[[str, str, Callable[[], str]], str]
+"""Gives the text of that name and key, from where it is kept or by calling what makes it."""
+
+
+def made_anew(name: str, key: str, make: Callable[[], str]) -> str:  # noqa: ARG001
+    """Keeps nothing."""
+    return make()
+
+
+def runtime_script(keep: Keep = made_anew) -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script that sets `window.vegaEmbed`; it is part of vl-convert.
+
+    Putting it together takes seconds.
+
+    Args:
+        keep: keeps it for the next page.
+    """
+    return keep("runtime", f"vl-convert {version('vl-convert-python')}, Vega-Lite {VEGA_LITE}", _bundle)
+
+
+def _bundle() -> str:
     import vl_convert
 
     return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE))

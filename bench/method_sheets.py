@@ -1,0 +1,76 @@
+"""What pages and tables need of the registered methods, without the seconds that importing all methods takes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import bench
+from bench.kept import Kept
+from datasets_registry._extern import METHODS_GROUP
+from datasets_registry._types import EvalProtocol
+
+
+@dataclass(frozen=True)
+class MethodSheet:
+    """Plain facts of a method.
+
+    Args:
+        name: registry id.
+        title: as it is written in tables.
+        family: what kind of thing is learned.
+        summary: one sentence.
+        citation: BibTeX entry.
+        published: settings by protocol, as JSON values.
+    """
+
+    name: str
+    title: str
+    family: str
+    summary: str
+    citation: str
+    published: Mapping[str, Mapping[str, Any]]
+
+
+def method_sheets(kept: Kept | None = None) -> tuple[MethodSheet, ...]:
+    """Sheets of all registered methods, sorted as the registry lists them.
+
+    Args:
+        kept: where they are kept from one process to the next. Not used where the methods are imported already, nor
+            where other packages add methods, whose files may change unseen.
+    """
+    if kept is None or "methods" in sys.modules or entry_points(group=METHODS_GROUP):
+        return _imported()
+    text = kept.text("methods", _state(), lambda: json.dumps([asdict(sheet) for sheet in _imported()]))
+    return tuple(MethodSheet(**values) for values in json.loads(text))
+
+
+def _imported() -> tuple[MethodSheet, ...]:
+    from methods import list_methods
+
+    return tuple(
+        MethodSheet(
+            name=info.name,
+            title=info.title,
+            family=str(info.family),
+            summary=info.summary,
+            citation=info.citation.strip(),
+            published={str(p): info.default_config(p).model_dump(mode="json") for p in EvalProtocol},
+        )
+        for info in list_methods()
+    )
+
+
+def _state() -> str:
+    """Changes whenever a file of the methods, or of this module, does."""
+    spec = find_spec("methods")
+    folders = () if spec is None else spec.submodule_search_locations or ()
+    files = [Path(__file__), *(path for folder in folders for path in sorted(Path(folder).rglob("*.py")))]
+    states = [f"{path} {(found := path.stat()).st_mtime_ns} {found.st_size}" for path in files]
+    return "\n".join([bench.__version__, *states])

@@ -1,0 +1,48 @@
+"""Texts that pages keep from one process to the next."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.kept import Kept
+
+
+@pytest.fixture
+def made():
+    """Counts how often a text was made."""
+    calls = []
+
+    def make():
+        calls.append(1)
+        return f"text {len(calls)} – é"
+
+    make.calls = calls
+    return make
+
+
+def test_a_text_is_made_once(tmp_path, made):
+    assert [Kept(tmp_path).text("runtime", "1.0", made) for _ in range(2)] == ["text 1 – é"] * 2
+    assert len(made.calls) == 1
+
+
+def test_another_key_makes_it_anew_and_replaces_the_old_one(tmp_path, made):
+    kept = Kept(tmp_path)
+    kept.text("runtime", "1.0", made)
+    assert kept.text("runtime", "1.1", made) == "text 2 – é"
+    assert len(list((tmp_path / "pages").iterdir())) == 1
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-3], lambda data: data + b"x", lambda _: b"", lambda _: b"\xff"])
+def test_a_damaged_file_is_made_anew(tmp_path, made, damage):
+    kept = Kept(tmp_path)
+    kept.text("runtime", "1.0", made)
+    (file,) = (tmp_path / "pages").iterdir()
+    file.write_bytes(damage(file.read_bytes()))
+    assert kept.text("runtime", "1.0", made) == "text 2 – é"
+    assert kept.text("runtime", "1.0", made) == "text 2 – é"
+
+
+def test_without_a_usable_folder_nothing_is_kept(tmp_path, made):
+    (tmp_path / "file").write_text("")
+    for kept in (Kept(), Kept(tmp_path / "file")):
+        assert kept.text("runtime", "1.0", made) != kept.text("runtime", "1.0", made)
