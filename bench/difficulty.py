@@ -16,6 +16,10 @@ The paper leaves open, and we settle as follows:
   image pairs, so the second may be what it used. The caller picks the images; we use the test images.
 - *Text distance.* The method defines it from one class to the training classes. As a property of a dataset it is taken
   among the dataset's own classes, each class against all others but not itself.
+- *Domain distance.* The paper has none. A backbone's training images are not at hand, so the class texts stand for what
+  the backbone expects: `domain_distance` is the length of the vector from the centre of the texts to the centre of the
+  images, both of unit features: the modality gap of Liang et al. (NeurIPS 2022, section 2), per dataset. Part of it is
+  the same for all datasets of a backbone; only differences between datasets mean something.
 
 C is a large part of RTD: it mostly orders datasets by the number of classes. The other measures do not have that.
 """
@@ -25,7 +29,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.metrics import Floats, accuracy, macro_precision, nll
+from bench.metrics import Floats, accuracy, ece, macro_precision, nll
 
 
 def measure(
@@ -47,12 +51,14 @@ def measure(
         - `relative_transfer_difficulty`: chance / zero-shot accuracy; larger is harder; None at accuracy 0.
         - `relative_transfer_difficulty_macro_precision`: the same with macro precision.
         - `zero_shot_nll`: mean negative log-likelihood of the true class, nats.
+        - `zero_shot_ece`: expected calibration error of the zero-shot probabilities, bins of equal mass, 0..1.
         - `zero_shot_margin`: mean of the cosine with the true text minus that with the best other; None for one class.
         - `separability_pairwise`: `intra_cosine / inter_cosine`; larger is easier.
         - `intra_cosine`, `inter_cosine`: its two parts; None without a pair of that kind.
         - `separability_prototype`: the same ratio against class prototypes.
         - `text_distance_mean`: 1 - mean cosine to the other classes' texts, averaged over classes; None for one class.
         - `text_distance_nearest`: 1 - cosine to the nearest other class's text, averaged over classes.
+        - `domain_distance`: distance of the mean image from the mean text, 0..2.
 
         A separability is None as well where its inter-class mean is not positive: the ratio then says nothing.
     """
@@ -70,6 +76,7 @@ def measure(
         "relative_transfer_difficulty": _ratio(chance, zero_shot),
         "relative_transfer_difficulty_macro_precision": _ratio(chance, macro_precision(logits, truth)),
         "zero_shot_nll": nll(logits, truth),
+        "zero_shot_ece": ece(logits, truth),
         "zero_shot_margin": zero_shot_margin(cosines, truth),
         "separability_pairwise": _ratio(intra, inter),
         "intra_cosine": intra,
@@ -77,6 +84,7 @@ def measure(
         "separability_prototype": _ratio(*prototype_cosines(images, truth)),
         "text_distance_mean": text_mean,
         "text_distance_nearest": text_nearest,
+        "domain_distance": float(np.linalg.norm(images.mean(0) - texts.mean(0))),
     }
 
 

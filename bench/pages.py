@@ -15,8 +15,8 @@ from bench.errors import UsageError
 from bench.examples import example_images
 from bench.figures import FIGURE_SETS, gather
 from bench.gallery import Gallery
-from bench.leaderboard import HConvention
 from bench.kept import Kept
+from bench.leaderboard import HConvention
 from bench.published import published_difficulty, published_frame
 from bench.record import Predictions
 from bench.results.shards import Shards
@@ -98,7 +98,11 @@ def write_published(out: Path, protocol: str | None = None, cache: Path | None =
     """
     kept = Kept(cache)
     view = published_site(
-        published_frame(), published_difficulty(), registered(kept), package_version=bench.__version__, protocol=protocol
+        published_frame(),
+        published_difficulty(),
+        registered(kept),
+        package_version=bench.__version__,
+        protocol=protocol,
     )
     return render_site(view, out, keep=kept.text)
 

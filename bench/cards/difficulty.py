@@ -25,12 +25,14 @@ MEASURES = {
     "chance": "Chance accuracy",
     "zero_shot_margin": "Zero-shot margin",
     "zero_shot_nll": "Zero-shot negative log-likelihood",
+    "zero_shot_ece": "Zero-shot calibration error",
     "separability_pairwise": "Class separability, pairwise",
     "separability_prototype": "Class separability, prototypes",
     "intra_cosine": "Cosine within classes",
     "inter_cosine": "Cosine between classes",
     "text_distance_mean": "Class text distance, mean",
     "text_distance_nearest": "Class text distance, nearest",
+    "domain_distance": "Domain distance, images to texts",
 }
 AXES = (
     "relative_transfer_difficulty",
@@ -39,6 +41,8 @@ AXES = (
     "text_distance_mean",
     "text_distance_nearest",
     "zero_shot_margin",
+    "zero_shot_ece",
+    "domain_distance",
 )
 LOG_AXES = {"relative_transfer_difficulty"}
 SPLIT_OF = {"base": "base", "new": "new", H: "all", "all": "all"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -101,6 +102,7 @@ def runtime_script(keep: Keep = made_anew) -> str:
     return keep("runtime", f"vl-convert {version('vl-convert-python')}, Vega-Lite {VEGA_LITE}", _bundle)
 
 
+@cache
 def _bundle() -> str:
     import vl_convert
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bench import difficulty
 from bench.difficulty import measure, pairwise_cosines, prototype_cosines, text_distances
-from bench.metrics import MetricInputError
+from bench.metrics import MetricInputError, ece
 
 
 def random_case(seed: int, n: int = 30, n_cls: int = 4, dim: int = 6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -18,6 +18,11 @@ def random_case(seed: int, n: int = 30, n_cls: int = 4, dim: int = 6) -> tuple[n
     texts = rng.standard_normal((n_cls, dim)) + 1
     labels = np.concatenate([np.arange(n_cls), rng.integers(0, n_cls, n - n_cls)])
     return texts[labels] + rng.standard_normal((n, dim)), labels, texts
+
+
+def centre(rows):
+    """Mean of the rows, each scaled to length 1."""
+    return [mean(column) for column in zip(*([x / math.hypot(*row) for x in row] for row in rows), strict=True)]
 
 
 def cos(a: np.ndarray, b: np.ndarray) -> float:
@@ -87,6 +92,7 @@ def test_measure_equals_brute_force_key_by_key(seed):
         "zero_shot_nll": mean(
             math.log(sum(math.exp(x) for x in row)) - row[t] for row, t in zip(scaled, labels, strict=True)
         ),
+        "zero_shot_ece": ece(scaled, labels),
         "zero_shot_margin": mean(
             row[t] - max(x for c, x in enumerate(row) if c != t) for row, t in zip(cosines, labels, strict=True)
         ),
@@ -96,11 +102,20 @@ def test_measure_equals_brute_force_key_by_key(seed):
         "inter_cosine": inter,
         "text_distance_mean": text_distances(texts)[0],
         "text_distance_nearest": text_distances(texts)[1],
+        "domain_distance": math.dist(centre(features), centre(texts)),
     }
     assert measure(features, labels, texts, logit_scale=50) == pytest.approx(expected, abs=1e-9)
 
 
 class TestByHand:
+    def test_domain_distance_of_centres_at_a_right_angle(self):
+        values = measure([[3, 0], [1, 0]], [0, 1], [[0, 2], [0, 5]], logit_scale=100)
+        assert values["domain_distance"] == pytest.approx(math.sqrt(2))
+
+    def test_a_sure_and_wrong_zero_shot_has_the_largest_calibration_error(self):
+        assert measure(np.eye(2), [1, 0], np.eye(2), logit_scale=100)["zero_shot_ece"] == pytest.approx(1)
+        assert measure(np.eye(2), [0, 1], np.eye(2), logit_scale=100)["zero_shot_ece"] == pytest.approx(0)
+
     def test_two_orthogonal_classes_with_perfect_texts(self):
         values = measure(np.eye(2)[[0, 0, 1]], [0, 0, 1], np.eye(2), logit_scale=100)
         assert values["zero_shot_accuracy"] == 1

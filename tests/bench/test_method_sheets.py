@@ -66,5 +66,8 @@ def test_a_second_page_needs_no_torch(tmp_path):
         f"write_published(Path({str(tmp_path / 'a.html')!r}), None, Path({str(tmp_path)!r}));"
         "print('torch' in sys.modules)"
     )
-    said = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout for _ in "12"]
+    said = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
     assert said == ["True\n", "False\n"]

@@ -24,6 +24,14 @@ from bench.spec import ExperimentSpec
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def kept(tmp_path_factory):
+    """A cache folder for all tests here, so that what pages keep is made once, and nothing goes to the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 def record(method, dataset, seed, base, *, failed=False):
     """One answered base-to-new spec."""
     spec = ExperimentSpec(
