@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bench.kept import Kept
 from bench.method_sheets import method_sheets
+from bench.published import published_titles
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,15 @@ class DatasetFacts:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Facts by registry name; a name without facts is shown as it is."""
+    """Facts by registry name; a name without facts goes by its published title, or is shown as it is."""
 
     methods: Mapping[str, MethodFacts] = field(default_factory=dict)
     datasets: Mapping[str, DatasetFacts] = field(default_factory=dict)
+    published_titles: Mapping[str, str] = field(default_factory=dict)
 
     def method(self, name: str) -> MethodFacts:
         """Facts of a method."""
-        return self.methods.get(name, MethodFacts(name))
+        return self.methods.get(name) or MethodFacts(self.published_titles.get(name, name))
 
     def dataset(self, name: str) -> DatasetFacts:
         """Facts of a dataset; the setting of a dial (`name:option=value`) has those of the dial, titled by its name."""
@@ -68,4 +70,5 @@ def registered(kept: Kept | None = None) -> Catalogue:
             info.name: DatasetFacts(info.title, info.summary, info.domain, info.licence, info.homepage)
             for info in list_datasets()
         },
+        published_titles=published_titles(),
     )

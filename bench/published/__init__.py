@@ -2,7 +2,8 @@
 
 `tables.csv` has one line per table row as printed: accuracies in per cent, one column a dataset, `±` before a spread
 that the source prints. `sources.csv` says where a line was read, `errata.csv` which printed numbers contradict their
-own table. Baselines that later papers repeat are kept once per source: rows that copy one another are not independent.
+own table, `titles.csv` how methods are written that this project lacks. Baselines that later papers repeat are kept
+once per source: rows that copy one another are not independent.
 """
 
 from bench.published._load import (
@@ -11,6 +12,7 @@ from bench.published._load import (
     published_difficulty,
     published_digest,
     published_frame,
+    published_titles,
     select,
 )
 
@@ -20,5 +22,6 @@ __all__ = [
     "published_difficulty",
     "published_digest",
     "published_frame",
+    "published_titles",
     "select",
 ]

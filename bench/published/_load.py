@@ -73,6 +73,11 @@ def published_difficulty() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
+def published_titles() -> dict[str, str]:
+    """How methods that this project lacks are written in tables, by id; ids without a title stand for themselves."""
+    return {row["method"]: row["title"] for row in csv.DictReader(_text("titles.csv").splitlines())}
+
+
 @cache
 def published_digest() -> str:
     """Changes whenever a published number, citation or note does."""

@@ -140,3 +140,5 @@ def test_the_registries_give_facts():
     facts = registered()
     assert facts.method("zero_shot").family == "zero-shot"
     assert facts.dataset("eurosat").title
+    assert facts.method("promptkd_dpc").title == "PromptKD + DPC"
+    assert facts.method("apex").title == "APEX"

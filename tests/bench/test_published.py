@@ -8,7 +8,7 @@ import pytest
 from fake_runner import make_record, make_spec
 
 from bench.errors import UsageError
-from bench.published import DATASETS, published_difficulty, published_frame, select
+from bench.published import DATASETS, published_difficulty, published_frame, published_titles, select
 from bench.published import _load as load
 from bench.results.shards import Shards
 from bench.store import fresh_store
@@ -119,3 +119,9 @@ def test_the_command(etl):
     code, _, err = etl("published", "--list", "colour")
     assert code == 2
     assert "Allowed: method, dataset" in err
+
+
+def test_titles_are_of_methods_in_the_tables_and_not_twice():
+    titles = published_titles()
+    assert set(titles) <= set(published_frame()["method"])
+    assert len(set(titles.values())) == len(titles)
