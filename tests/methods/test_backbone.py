@@ -9,6 +9,7 @@ import pytest
 import torch
 from parity_kit import class_set, images, tiny_backbone
 from safetensors.torch import save_file
+from small_towers import SMALL_COCA, SMALL_EVA, backbone_of
 from torch import Tensor
 
 from datasets_registry._errors import BenchError, UnknownNameError
@@ -20,42 +21,12 @@ from methods._weights import build_model, load_state, read_weights
 
 TEXTS = ["a photo of a cat.", "a photo of a very long named steam locomotive.", "a photo of a dog."]
 
-SMALL_COCA = {
-    "embed_dim": 64,
-    "vision_cfg": {
-        "image_size": 32, "layers": 2, "width": 64, "head_width": 32, "patch_size": 8,
-        "attentional_pool": True, "attn_pooler_heads": 2, "output_tokens": True,
-    },
-    "text_cfg": {
-        "context_length": 20, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2,
-        "embed_cls": True, "output_tokens": True,
-    },
-    "multimodal_cfg": {
-        "context_length": 20, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 1, "attn_pooler_heads": 2,
-    },
-}  # fmt: skip
-SMALL_EVA = {
-    "embed_dim": 64,
-    "vision_cfg": {
-        "image_size": 224,
-        "timm_model_name": "eva02_tiny_patch14_224",
-        "timm_pool": "token",
-        "timm_proj": None,
-    },
-    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 2},
-    "custom_text": True,
-}
 SMALL_RESNET = {
     "embed_dim": 64,
     "quick_gelu": True,
     "vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 16, "patch_size": None},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 2},
 }
-
-
-def backbone_of(config: dict) -> Backbone:
-    torch.manual_seed(0)
-    return Backbone(BackboneSpec("ViT-tiny", "random"), build_model(config))
 
 
 def official_text(backbone: Backbone, texts: list[str]) -> Tensor:

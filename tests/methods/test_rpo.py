@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
-from test_tower_seams import SMALL_COCA, SMALL_EVA, backbone_of
+from small_towers import SMALL_COCA, SMALL_EVA, backbone_of
 from torch import Tensor
 
 from datasets_registry._errors import BenchError

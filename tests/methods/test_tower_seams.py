@@ -10,46 +10,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 from parity_kit import class_set, images, tiny_backbone
+from small_towers import SMALL_COCA, SMALL_EVA, backbone_of
 from torch import Tensor, nn
 
 from datasets_registry._errors import BenchError
 from methods._backbone import Backbone
-from methods._backbone_names import TINY_CONFIG, BackboneSpec
+from methods._backbone_names import TINY_CONFIG
 from methods._blocks import BlockView, is_standard
 from methods._prompts import TextPrompts, frozen_prompts, overwrite_leading
 from methods._vision import image_views, outer_norms, run_image_tower
-from methods._weights import build_model
-
-SMALL_COCA = {
-    "embed_dim": 64,
-    "vision_cfg": {
-        "image_size": 32, "layers": 2, "width": 64, "head_width": 32, "patch_size": 8,
-        "attentional_pool": True, "attn_pooler_heads": 2, "output_tokens": True,
-    },
-    "text_cfg": {
-        "context_length": 20, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2,
-        "embed_cls": True, "output_tokens": True,
-    },
-    "multimodal_cfg": {
-        "context_length": 20, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 1, "attn_pooler_heads": 2,
-    },
-}  # fmt: skip
-SMALL_EVA = {
-    "embed_dim": 64,
-    "vision_cfg": {
-        "image_size": 224,
-        "timm_model_name": "eva02_tiny_patch14_224",
-        "timm_pool": "token",
-        "timm_proj": None,
-    },
-    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 2},
-    "custom_text": True,
-}
-
-
-def backbone_of(config: dict) -> Backbone:
-    torch.manual_seed(0)
-    return Backbone(BackboneSpec("ViT-tiny", "random"), build_model(config))
 
 
 def worded(backbone: Backbone, ctx: Tensor) -> TextPrompts:
