@@ -134,13 +134,8 @@ class _Expander:
             return
         axes = self.axes
         for asked, fingerprint in fingerprints.items():
-            if item.epoch_selection == "validation" and not self.tasks.has_validation(dataset, asked):
-                self.refusals.add(
-                    f"{item.info.name} on {dataset}",
-                    "there are no validation images of the training classes to choose an epoch with; use --selection "
-                    "last, or a support list that names some.",
-                    named=item.named,
-                )
+            if item.chooses_by_validation and not self.tasks.has_validation(dataset, asked):
+                self.refusals.add(f"{item.info.name} on {dataset}", _without_validation(item), named=item.named)
                 return
             if item.zero_shot == (asked is NOTHING):
                 yield ExperimentSpec(
@@ -160,3 +155,15 @@ class _Expander:
                     class_text=self.class_text.identity if self.class_text else None,
                     epoch_selection=item.epoch_selection,
                 )
+
+
+def _without_validation(item: Chosen) -> str:
+    from methods._selection import Selection, ways_of
+
+    others = [str(way) for way in ways_of(item.info) if way not in (Selection.VALIDATION, Selection.ORACLE)]
+    what = "an epoch" if item.epoch_selection else "its settings"
+    remedy = f"use --selection {' or '.join(others)}, or " if others else "use "
+    return (
+        f"there are no validation images of the training classes to choose {what} with; {remedy}a support list that "
+        f"names some."
+    )

@@ -44,6 +44,12 @@ class Chosen:
         return self.info.family is Family.ZERO_SHOT
 
     @property
+    def chooses_by_validation(self) -> bool:
+        """Whether the few validation images decide about an epoch or a setting of it."""
+        own = self.info.needs_validation and getattr(self.config, "selection", "validation") == "validation"
+        return own or self.epoch_selection == "validation"
+
+    @property
     def lacks_recipe(self) -> bool:
         """Whether it is trained, but has no settings for this protocol."""
         return bool(self.info.recipes) and self.recipe is None

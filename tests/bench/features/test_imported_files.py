@@ -108,6 +108,31 @@ def test_methods_that_need_more_are_refused_before_anything_runs(
         expand(Axes([method], ["toy_features"], ["features.toy-clip"], shots=(4,), seeds=(1,)))
 
 
+@pytest.mark.parametrize(
+    ("method", "remedy"),
+    [
+        ("tip_adapter", "use --selection fixed or ensemble, or a support list"),
+        ("linear_probe", "use --selection fixed or ensemble, or a support list"),
+        ("cross_modal", "use --selection last, or a support list"),
+        ("lp_plus_plus", "use --selection last, or a support list"),
+    ],
+)
+def test_a_search_on_validation_images_that_do_not_exist_is_refused(home: Path, method: str, remedy: str) -> None:
+    arguments = bundle_arguments()
+    splits = {name: part for name, part in arguments["splits"].items() if name != "val"}  # type: ignore[attr-defined]
+    import_bundle(**(arguments | {"splits": splits}))  # type: ignore[arg-type]
+    load_feature_bundles()
+    axes = replace(AXES, methods=[method])
+    refused = f"no validation images of .* to choose its settings.*{remedy}"
+    with pytest.raises(ImpossibleCombinationError, match=refused):
+        ImpossibleCombinationError, match=f"no validation images of .* to choose its settings.*{remedy}"
+    ):
+        expand(axes)
+    chosen = "last" if "last" in remedy else "fixed"
+    (spec,) = expand(replace(axes, selection=chosen)).specs
+    assert runner.run_experiment(spec, RunContext())[0].scores[0].n == 40
+
+
 def test_a_bundle_lives_on_its_backbone_only(imported: FeatureBundle) -> None:
     with pytest.raises(ImpossibleCombinationError, match=r"made with features.toy-clip; use -b features.toy-clip"):
         expand(Axes(["zero_shot"], ["toy_features"], ["ViT-tiny.random"]))
