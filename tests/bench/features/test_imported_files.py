@@ -125,8 +125,6 @@ def test_a_search_on_validation_images_that_do_not_exist_is_refused(home: Path, 
     axes = replace(AXES, methods=[method])
     refused = f"no validation images of .* to choose its settings.*{remedy}"
     with pytest.raises(ImpossibleCombinationError, match=refused):
-        ImpossibleCombinationError, match=f"no validation images of .* to choose its settings.*{remedy}"
-    ):
         expand(axes)
     chosen = "last" if "last" in remedy else "fixed"
     (spec,) = expand(replace(axes, selection=chosen)).specs
