@@ -9,6 +9,7 @@ from pathlib import Path
 
 import bench
 from bench.analysis.claims import load_claims
+from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.ledger import published_settings
 from bench.cards import published_site, registered, site_view
 from bench.errors import UsageError
@@ -45,6 +46,7 @@ class PageRequest:
         live: whether the page looks for a newer version of itself.
         figures: name of a set of figures to show, None for none.
         cache: folder where the parts of pages that seldom change are kept, None to make them anew.
+        groups: which datasets are easy and which are hard.
     """
 
     runs: Path
@@ -57,6 +59,7 @@ class PageRequest:
     live: bool = False
     figures: str | None = None
     cache: Path | None = None
+    groups: Grouping = difficulty_groups
 
 
 def write_page(request: PageRequest) -> SiteView:
@@ -78,23 +81,27 @@ def write_page(request: PageRequest) -> SiteView:
         stored=store,
         pictures=pictures,
         folder=FOLDER if request.with_run_files else None,
+        groups=request.groups,
         examples=partial(example_images, data_root=request.data_root) if request.images else lambda _: (),
     )
     if request.figures is not None:
-        view = replace(view, figures=figures_of(request.runs, request.figures, kept))
+        view = replace(view, figures=figures_of(request.runs, request.figures, kept, request.groups))
     if request.with_run_files:
         write_run_files(store, runs, pictures, request.out.parent / FOLDER)
     render_site(view, request.out, live=request.live, keep=kept.text)
     return view
 
 
-def write_published(out: Path, protocol: str | None = None, cache: Path | None = None) -> Path:
+def write_published(
+    out: Path, protocol: str | None = None, cache: Path | None = None, groups: Grouping = difficulty_groups
+) -> Path:
     """Write the page of published numbers alone, which needs no runs, and give its path.
 
     Args:
         out: the file to write.
         protocol: only this one, or None for all.
         cache: folder where the parts of pages that seldom change are kept, None to make them anew.
+        groups: which datasets are easy and which are hard.
     """
     kept = Kept(cache)
     view = published_site(
@@ -103,11 +110,14 @@ def write_published(out: Path, protocol: str | None = None, cache: Path | None =
         registered(kept),
         package_version=bench.__version__,
         protocol=protocol,
+        groups=groups,
     )
     return render_site(view, out, keep=kept.text)
 
 
-def figures_of(runs: Path, name: str, kept: Kept | None = None) -> tuple[FigureView, ...]:
+def figures_of(
+    runs: Path, name: str, kept: Kept | None = None, groups: Grouping = difficulty_groups
+) -> tuple[FigureView, ...]:
     """A set of figures from the runs in a folder, whose database is up to date.
 
     Raises:
@@ -121,7 +131,7 @@ def figures_of(runs: Path, name: str, kept: Kept | None = None) -> tuple[FigureV
         shard = shards.read(run_id)
         return shard.predictions if shard else ()
 
-    return FIGURE_SETS[name](gather(store.runs_frame(), store.difficulty_frame(), registered(kept), stored))
+    return FIGURE_SETS[name](gather(store.runs_frame(), store.difficulty_frame(), registered(kept), stored, groups))
 
 
 def write_figures(figures: Sequence[FigureView], folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.special import stdtr, stdtrit
 
-from bench.analysis.difficulty_trend import difficulty_groups
+from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.paired import Scores, seed_scores
 from bench.errors import UsageError
 from bench.leaderboard import Leaderboard, Setting
@@ -113,6 +113,7 @@ def check_claims(
     boards: Sequence[Leaderboard],
     runs: pd.DataFrame,
     difficulty: Mapping[str, Mapping[str, float]],
+    groups: Grouping = difficulty_groups,
 ) -> list[ClaimResult]:
     """Every claim on every board that has its methods; a claim without such a board is inconclusive and says why.
 
@@ -121,12 +122,13 @@ def check_claims(
         boards: leaderboards made from the runs.
         runs: the store's `runs_frame()`.
         difficulty: relative transfer difficulty by backbone and dataset, for the groups of easy and hard datasets.
+        groups: which datasets are easy and which are hard.
     """
     scores = [seed_scores(board, runs) for board in boards]
     results: list[ClaimResult] = []
     for claim in claims:
         found = [
-            _check(claim, board, a, b, difficulty.get(board.setting.backbone, {}))
+            _check(claim, board, a, b, difficulty.get(board.setting.backbone, {}), groups)
             for board, known in zip(boards, scores, strict=True)
             if board.setting.protocol == claim.protocol
             and claim.shots in (None, board.setting.shots)
@@ -147,9 +149,11 @@ def _scores_of(board: Leaderboard, scores: Mapping[str, Scores], name: str) -> S
     return scores[keys[0]] if len(keys) == 1 else None
 
 
-def _check(claim: Claim, board: Leaderboard, a: Scores, b: Scores, difficulty: Mapping[str, float]) -> ClaimResult:
+def _check(
+    claim: Claim, board: Leaderboard, a: Scores, b: Scores, difficulty: Mapping[str, float], groups: Grouping
+) -> ClaimResult:
     shared = sorted(set(a) & set(b))
-    easy, hard = difficulty_groups([dataset for dataset in shared if dataset in difficulty], difficulty)
+    easy, hard = groups([dataset for dataset in shared if dataset in difficulty], difficulty)
     of_groups = claim.contrast == "difference-of-groups"
     chosen = {"all": shared, "easy": easy, "hard": hard}[claim.datasets]
     if of_groups:

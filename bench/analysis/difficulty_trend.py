@@ -98,15 +98,6 @@ def covariates(difficulty: pd.DataFrame) -> dict[str, dict[str, float]]:
     return found
 
 
-def difficulty_groups(datasets: Sequence[str], difficulty: Mapping[str, float]) -> tuple[list[str], list[str]]:
-    """The thirds of lowest and of highest difficulty, at most three each as in the paper; empty below six datasets."""
-    if len(datasets) < 6:
-        return [], []
-    ordered = sorted(datasets, key=lambda dataset: (difficulty[dataset], dataset))
-    size = min(3, len(ordered) // 3)
-    return ordered[:size], ordered[-size:]
-
-
 def fit_trend(x: ArrayLike, y: ArrayLike) -> Trend:
     """Least squares of y on x with a Student-t interval and the leave-one-dataset-out error.
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.cards.catalogue import Catalogue, MethodFacts
 from bench.cards.datasets import dataset_view
 from bench.cards.difficulty import AXES, LOG_AXES, MEASURES, measured_datasets, points_of, trends_of
@@ -38,6 +39,7 @@ def block_view(
     anchor: str,
     examples: Callable[[str], tuple[ExampleView, ...]] = lambda _: (),
     metrics: pd.DataFrame | None = None,
+    groups: Grouping = difficulty_groups,
 ) -> BlockView:
     """One leaderboard with its charts and sections.
 
@@ -49,6 +51,7 @@ def block_view(
         anchor: unique on the page.
         examples: small pictures of a dataset by its name.
         metrics: `bench.analysis.posthoc.metrics_frame` of the board's runs; without it there is no calibration section.
+        groups: which datasets are easy and which are hard.
     """
     measured = measured_datasets(difficulty, board.setting.backbone)
     cells = {(entry.key, dataset): _cell(entry, dataset) for entry in board.entries for dataset in board.datasets}
@@ -82,7 +85,7 @@ def block_view(
         trends=trends_of(points, axes),
         missing=tuple(MissingView(c.entry, c.dataset, c.seed, c.error, c.run_id) for c in board.missing),
         standings=standings_view(board, runs),
-        part_trends=board_trends(board, measured, {entry.key: entry.name for entry in entries}),
+        part_trends=board_trends(board, measured, {entry.key: entry.name for entry in entries}, groups),
         set_aside=tuple(SetAsideView(a.entry, a.dataset, a.seed, a.run_id, a.reason) for a in board.set_aside),
         quality=() if metrics is None else quality_views(board, metrics),
         agreement=() if metrics is None else agreement_views(board, metrics),

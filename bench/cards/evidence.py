@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bench.analysis.claims import Claim, ClaimResult, check_claims, difficulty_by_backbone
+from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.ledger import MARGIN, Defaults, LedgerRow, ledger, verdicts
 from bench.cards.catalogue import Catalogue
 from bench.leaderboard import Leaderboard, Setting
@@ -21,6 +22,7 @@ def claim_views(
     runs: pd.DataFrame,
     difficulty: pd.DataFrame,
     catalogue: Catalogue,
+    groups: Grouping = difficulty_groups,
 ) -> tuple[ClaimView, ...]:
     """Every claim with its results, in the order of the claims.
 
@@ -30,9 +32,10 @@ def claim_views(
         runs: the store's `runs_frame()`.
         difficulty: the store's `difficulty_frame()`.
         catalogue: titles of methods and datasets.
+        groups: which datasets are easy and which are hard.
     """
     found: dict[str, list[ClaimResult]] = {claim.id: [] for claim in claims}
-    for result in check_claims(claims, boards, runs, difficulty_by_backbone(difficulty)):
+    for result in check_claims(claims, boards, runs, difficulty_by_backbone(difficulty), groups):
         found[result.claim.id].append(result)
     return tuple(
         ClaimView(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bench.analysis.contrasts import PUBLISHED_CONTRASTS
+from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.difficulty_trend import FEWEST, covariates
 from bench.cards.catalogue import Catalogue
 from bench.cards.provenance import minute
@@ -54,6 +55,7 @@ def published_site(
     package_version: str,
     generated_at: datetime | None = None,
     protocol: str | None = None,
+    groups: Grouping = difficulty_groups,
 ) -> SiteView:
     """The page of the published numbers.
 
@@ -64,6 +66,7 @@ def published_site(
         package_version: printed in the header.
         generated_at: now, unless given.
         protocol: show this protocol only.
+        groups: which datasets are easy and which are hard.
     """
     rows = published[
         (published["metric"] == "accuracy") & (published["variant"] == "") & ~published["dataset"].isin(MEANS)
@@ -80,7 +83,7 @@ def published_site(
             continue
         anchor = anchor_of(f"published {backbone} {kind} {shots}", {board.anchor for board in boards})
         known = covariates(difficulty[difficulty["backbone"] == backbone])
-        boards.append(_board(anchor, backbone, kind, shots, found, datasets, known, catalogue))
+        boards.append(_board(anchor, backbone, kind, shots, found, datasets, known, catalogue, groups))
     return SiteView(
         title="Published results of CLIP transfer methods",
         package_version=package_version,
@@ -163,6 +166,7 @@ def _board(
     datasets: Sequence[str],
     known: Mapping[str, Mapping[str, float]],
     catalogue: Catalogue,
+    groups: Grouping,
 ) -> PublishedBoardView:
     measures = ("base", "new", H) if kind == "base-to-new" else ("all",)
     views = {row.key: _row(row, datasets, measures, catalogue) for row in rows}
@@ -182,7 +186,7 @@ def _board(
             )
         ),
         baseline=_with_numbers(baseline, catalogue) if baseline else None,
-        part_trends=_trends(rows, datasets, measures, known, catalogue, baseline),
+        part_trends=_trends(rows, datasets, measures, known, catalogue, baseline, groups),
     )
 
 
@@ -238,6 +242,7 @@ def _trends(
     known: Mapping[str, Mapping[str, float]],
     catalogue: Catalogue,
     baseline: _Row | None,
+    groups: Grouping,
 ) -> tuple[TrendsView, ...]:
     """Trends over the datasets whose difficulty is known; contrasts pair two rows of one table."""
     import pandas as pd
@@ -264,6 +269,7 @@ def _trends(
                 contrasts,
                 baseline=baseline.key if baseline is not None else "",
                 expected=len(datasets),
+                groups=groups,
             )
         )
     return tuple(views)

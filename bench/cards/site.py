@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bench.analysis.claims import Claim
+from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.ledger import Defaults
 from bench.cards.blocks import block_view
 from bench.cards.catalogue import Catalogue
@@ -37,6 +38,7 @@ def site_view(
     stored: Predicted | None = None,
     pictures: Pictures = NO_PICTURES,
     folder: str | None = None,
+    groups: Grouping = difficulty_groups,
 ) -> SiteView:
     """Everything that the page of a results database shows.
 
@@ -55,6 +57,7 @@ def site_view(
         stored: the predictions of the runs, usually the store; without them there is neither evidence nor calibration.
         pictures: class names and pictures for the evidence.
         folder: where the page finds whole runs, None where it stands alone.
+        groups: which datasets are easy and which are hard.
     """
     if protocol is not None:
         runs = runs[runs["protocol"] == protocol]
@@ -67,7 +70,7 @@ def site_view(
         seeds = dict(zip(runs["run_id"], runs["seed"], strict=True))
         evidence, metrics = evidence_view(boards, seeds, stored, pictures, catalogue, folder=folder)
     blocks = [
-        block_view(board, runs, difficulty, catalogue, anchor=anchor, examples=examples, metrics=metrics)
+        block_view(board, runs, difficulty, catalogue, anchor=anchor, examples=examples, metrics=metrics, groups=groups)
         for anchor, board in boards.items()
     ]
     once = runs.drop_duplicates("run_id")
@@ -80,7 +83,7 @@ def site_view(
         n_failed=int((once["status"] != "ok").sum()),
         blocks=tuple(blocks),
         facts=provenance(once),
-        claims=claim_views(claims, list(boards.values()), runs, difficulty, catalogue),
+        claims=claim_views(claims, list(boards.values()), runs, difficulty, catalogue, groups),
         ledger=None if published is None else ledger_view(list(boards.values()), runs, published, defaults, catalogue),
         evidence=evidence,
     )

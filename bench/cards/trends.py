@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.analysis.contrasts import CONTRASTS, ContrastTrend, contrast_trends
-from bench.analysis.difficulty_trend import LOGARITHMIC, MethodTrend, Trend, difficulty_groups, method_trends, scaled
+from bench.analysis.difficulty_groups import Grouping, difficulty_groups
+from bench.analysis.difficulty_trend import LOGARITHMIC, MethodTrend, Trend, method_trends, scaled
 from bench.cards.difficulty import SPLIT_OF, Measured
 from bench.leaderboard import Leaderboard
 from reports.views import ContrastView, CovariateView, MethodTrendView, PanelView, SlopeView, TrendsView
@@ -33,7 +34,10 @@ STEPS = {True: math.log(2), False: 0.1}
 
 
 def board_trends(
-    board: Leaderboard, measured: Mapping[str, Measured], titles: Mapping[str, str]
+    board: Leaderboard,
+    measured: Mapping[str, Measured],
+    titles: Mapping[str, str],
+    groups: Grouping = difficulty_groups,
 ) -> tuple[TrendsView, ...]:
     """Paired contrasts and method slopes of every measure of a board.
 
@@ -41,6 +45,7 @@ def board_trends(
         board: its complete and incomplete entries; each takes part with the datasets that it has.
         measured: difficulty by dataset.
         titles: by entry key.
+        groups: which datasets are easy and which are hard.
     """
     import pandas as pd
 
@@ -64,6 +69,7 @@ def board_trends(
                 contrasts,
                 baseline=names.get(board.baseline or "", ""),
                 expected=len(board.averaged),
+                groups=groups,
             )
         )
     return tuple(views)
@@ -93,6 +99,7 @@ def trends_view(
     *,
     baseline: str,
     expected: int,
+    groups: Grouping = difficulty_groups,
 ) -> TrendsView:
     """Contrasts and slopes of one table of numbers.
 
@@ -104,11 +111,12 @@ def trends_view(
         contrasts: (part, method with it, method without it).
         baseline: the method that gains refer to.
         expected: datasets that a method should have.
+        groups: which datasets are easy and which are hard.
     """
     rtd = difficulty["relative_transfer_difficulty"]
     left_out = "eurosat" if "eurosat" in rtd else max(rtd, key=lambda dataset: rtd[dataset], default=None)
     found = contrast_trends(values, difficulty, contrasts=contrasts, leave_out=left_out)
-    easy, hard = difficulty_groups(sorted(rtd), rtd)
+    easy, hard = groups(sorted(rtd), rtd)
     return TrendsView(
         measure=measure,
         covariates=COVARIATES,

@@ -85,6 +85,11 @@ PrecisionName = Annotated[
     str,
     typer.Option("--precision", help="Arithmetic of the frozen towers: fp32, bf16, or fp16 for stored features."),
 ]
+Easy = Annotated[
+    list[str],
+    typer.Option("--easy", help="Datasets that count as easy, with --hard. Default: thirds by difficulty."),
+]
+Hard = Annotated[list[str], typer.Option("--hard", help="Datasets that count as hard.")]
 Rerun = Annotated[
     str,
     typer.Option(

@@ -13,6 +13,8 @@ from bench.cli import _options as opt
 def claims(
     runs: opt.Runs = opt.DEFAULT_RUNS,
     file: Annotated[Path | None, typer.Option("--file", help="Claims as TOML; the shipped ones if absent.")] = None,
+    easy: opt.Easy = [],  # noqa: B006
+    hard: opt.Hard = [],  # noqa: B006
     as_json: opt.AsJson = False,
 ) -> None:
     """Test each claim on the runs: supported, refuted or inconclusive, with n, effect and 95 % interval.
@@ -21,15 +23,17 @@ def claims(
     tested with the spread between seeds; p is against the claim's threshold and not adjusted for how many are tested.
     """
     from bench.analysis.claims import check_claims, difficulty_by_backbone, load_claims
+    from bench.analysis.difficulty_groups import chosen_groups
     from bench.cli._print import print_json, print_rows
     from bench.leaderboard import leaderboard, settings
     from bench.store import fresh_store
 
+    groups = chosen_groups(opt.split_list(easy), opt.split_list(hard))
     asked = load_claims(file)
     store = fresh_store(runs)
     frame, difficulty = store.runs_frame(), difficulty_by_backbone(store.difficulty_frame())
     boards = [leaderboard(frame, setting) for setting in settings(frame)]
-    results = check_claims(asked, boards, frame, difficulty)
+    results = check_claims(asked, boards, frame, difficulty, groups)
     if as_json:
         print_json(
             [

@@ -48,6 +48,8 @@ def report(
     figures_dir: Annotated[
         Path | None, typer.Option("--figures-dir", help="Folder for those figures as SVG, PDF and PNG files.")
     ] = None,
+    easy: opt.Easy = [],  # noqa: B006
+    hard: opt.Hard = [],  # noqa: B006
     cache: opt.Cache = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of --watch; 0 takes a free one.")] = 8642,
 ) -> None:
@@ -64,6 +66,7 @@ def report(
 
     With --source published: boards and difficulty trends of the numbers that papers print, without any run of yours.
     """
+    from bench.analysis.difficulty_groups import chosen_groups
     from bench.cli._print import print_line
     from bench.errors import UsageError
     from bench.leaderboard import HConvention
@@ -71,6 +74,7 @@ def report(
     from datasets_registry._types import EvalProtocol
 
     chosen = None if protocol is None else str(opt.parse_choice(EvalProtocol, protocol, "--protocol"))
+    groups = chosen_groups(opt.split_list(easy), opt.split_list(hard))
     target = out if out is not None else site / "index.html"
     if opt.parse_choice(Source, source, "--source") is Source.PUBLISHED:
         if watch:
@@ -79,7 +83,7 @@ def report(
             raise UsageError(
                 "--figures are drawn from runs, which --source published has not; leave one of the two out."
             )
-        print_line(str(write_published(target, chosen, opt.cache_folder(cache))))
+        print_line(str(write_published(target, chosen, opt.cache_folder(cache), groups)))
         return
     if watch and out is not None:
         raise UsageError("--watch serves a folder and --out names a file; give --site in place of --out.")
@@ -94,6 +98,7 @@ def report(
         live=watch,
         figures=figures or ("apex" if figures_dir is not None else None),
         cache=opt.cache_folder(cache),
+        groups=groups,
     )
     view = _write(request)
     print_line(str(request.out))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from bench.analysis.difficulty_trend import difficulty_groups
+from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.cards.catalogue import Catalogue
 from bench.leaderboard import Entry, Leaderboard, leaderboard, settings
 from bench.record import Predictions
@@ -39,6 +39,7 @@ class Material:
         measures: difficulty by (dataset, split, measure).
         catalogue: titles.
         kept: gives a run's predictions.
+        grouping: which datasets are easy and which are hard.
     """
 
     backbone: str
@@ -47,6 +48,7 @@ class Material:
     measures: Mapping[tuple[str, str, str], float]
     catalogue: Catalogue
     kept: Kept
+    grouping: Grouping = difficulty_groups
 
     @cached_property
     def main(self) -> Leaderboard | None:
@@ -61,9 +63,9 @@ class Material:
 
     @property
     def groups(self) -> tuple[list[str], list[str]]:
-        """The easy and the hard third of the datasets, at most three each, as in the paper."""
+        """The easy and the hard datasets; by default the thirds, at most three each, as in the paper."""
         known = {name: value for name in self.datasets if (value := self.rtd(name)) is not None}
-        return difficulty_groups(sorted(known), known)
+        return self.grouping(sorted(known), known)
 
     def rtd(self, dataset: str) -> float | None:
         """Relative transfer difficulty over all classes."""
@@ -96,7 +98,13 @@ class Material:
         return f"{text} {options}".strip()
 
 
-def gather(runs: pd.DataFrame, difficulty: pd.DataFrame, catalogue: Catalogue, kept: Kept) -> Material:
+def gather(
+    runs: pd.DataFrame,
+    difficulty: pd.DataFrame,
+    catalogue: Catalogue,
+    kept: Kept,
+    groups: Grouping = difficulty_groups,
+) -> Material:
     """The material of the backbone with most base-to-new runs."""
     here = runs[runs["protocol"] == PROTOCOL]
     counts = Counter(map(str, here.drop_duplicates("run_id")["backbone"]))
@@ -115,7 +123,7 @@ def gather(runs: pd.DataFrame, difficulty: pd.DataFrame, catalogue: Catalogue, k
     scored = here.dropna(subset=["accuracy"])
     for run, split, accuracy in zip(scored["run_id"], scored["split"], scored["accuracy"], strict=True):
         scores.setdefault(str(run), {})[str(split)] = float(accuracy)
-    return Material(backbone, boards, scores, measures, catalogue, kept)
+    return Material(backbone, boards, scores, measures, catalogue, kept, groups)
 
 
 def estimate_point(
