@@ -55,7 +55,9 @@ class Cost(_Frozen):
     train_seconds: float
     eval_seconds: float
     steps: int = Field(description="optimiser steps")
-    peak_memory_bytes: int = Field(description="peak resident set of the process so far (CPU) or peak allocated (CUDA)")
+    peak_memory_bytes: int = Field(
+        description="peak during this run: resident set, with what the process held (CPU), or allocated (CUDA)"
+    )
     image_passes: float = Field(
         description="images pushed through the untouched image tower by this run; some of its blocks count by share"
     )

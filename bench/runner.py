@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -27,6 +25,7 @@ from bench.features.hidden_states import HiddenStates
 from bench.features.image_features import FeatureStore
 from bench.features.inputs import Inputs
 from bench.features.views import CENTER_VIEW, views_for_epoch
+from bench.peak_memory import forget_peak, peak_memory
 from bench.record import Cost, DifficultyRecord, Predictions, RunError, RunRecord, RunStatus, Score
 from bench.run_task import read_splits, task_of
 from bench.seeding import stream
@@ -61,6 +60,7 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
     backbone = inputs.backbone
     task = task_of(spec, context)
     before = _passes(backbone)
+    forget_peak(backbone.device)
 
     method_class = get_method(spec.method)
     config = method_class.info.config.model_validate(spec.config)
@@ -90,7 +90,7 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
             train_seconds=earlier.seconds + clock.seconds["train"] + clock.seconds["select"],
             eval_seconds=clock.seconds["eval"],
             steps=trained.steps if trained else 0,
-            peak_memory_bytes=_peak_memory(backbone),
+            peak_memory_bytes=peak_memory(backbone.device),
             image_passes=float(earlier.image_passes + after[0] - before[0]),
             prompted_image_passes=float(earlier.prompted_image_passes + after[1] - before[1]),
             text_passes=float(earlier.text_passes + after[2] - before[2]),
@@ -301,13 +301,6 @@ def _positions(samples: tuple[Sample, ...], labels: set[int]) -> list[int]:
 
 def _passes(backbone: Backbone) -> tuple[Fraction, Fraction, Fraction]:
     return backbone.passes.image, backbone.passes.prompted_image, backbone.passes.text
-
-
-def _peak_memory(backbone: Backbone) -> int:
-    if backbone.device.type == "cuda":
-        return torch.cuda.max_memory_allocated(backbone.device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 @dataclass(frozen=True)
