@@ -134,27 +134,28 @@ class _Expander:
             return
         axes = self.axes
         for asked, fingerprint in fingerprints.items():
+            if item.zero_shot != (asked is NOTHING):
+                continue
             if item.chooses_by_validation and not self.tasks.has_validation(dataset, asked):
                 self.refusals.add(f"{item.info.name} on {dataset}", _without_validation(item), named=item.named)
                 return
-            if item.zero_shot == (asked is NOTHING):
-                yield ExperimentSpec(
-                    method=item.info.name,
-                    config=item.config.model_dump(mode="json"),
-                    recipe=settled_recipe(item.recipe, asked.shots, info),
-                    backbone=backbone.slug,
-                    dataset=dataset,
-                    task_fingerprint=fingerprint,
-                    draw=self.tasks.draw(info, asked),
-                    protocol=axes.protocol,
-                    shots=asked.shots,
-                    seed=asked.seed,
-                    precision=axes.precision,
-                    targets=tuple(targets),
-                    support=asked.support.digest if asked.support else None,
-                    class_text=self.class_text.identity if self.class_text else None,
-                    epoch_selection=item.epoch_selection,
-                )
+            yield ExperimentSpec(
+                method=item.info.name,
+                config=item.config.model_dump(mode="json"),
+                recipe=settled_recipe(item.recipe, asked.shots, info),
+                backbone=backbone.slug,
+                dataset=dataset,
+                task_fingerprint=fingerprint,
+                draw=self.tasks.draw(info, asked),
+                protocol=axes.protocol,
+                shots=asked.shots,
+                seed=asked.seed,
+                precision=axes.precision,
+                targets=tuple(targets),
+                support=asked.support.digest if asked.support else None,
+                class_text=self.class_text.identity if self.class_text else None,
+                epoch_selection=item.epoch_selection,
+            )
 
 
 def _without_validation(item: Chosen) -> str:

@@ -136,9 +136,9 @@ def test_status_while_a_sweep_runs_in_another_process(tmp_path: Path):
         text=True,
     )
     assert sweep.stderr is not None
-    for line in sweep.stderr:
-        if json.loads(line)["event"] == "finished":
-            break
+    finished = (line for line in sweep.stderr if json.loads(line)["event"] == "finished")
+    next(finished)  # the difficulty
+    next(finished)
     asked = subprocess.run(
         [*command, "status", "--runs", str(tmp_path), "--json"],
         env=environment,
