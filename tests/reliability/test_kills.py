@@ -9,7 +9,7 @@ from kills import torment
 
 @pytest.mark.slow
 def test_a_sweep_under_kills_ends_like_an_undisturbed_one(tmp_path: Path, monkeypatch):
-    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"sleep": 0.1}))
+    monkeypatch.setenv("FAKE_RUNNER", json.dumps({"sleep": 0.3}))
     outcome = torment(tmp_path, runs=24, kills=10, seed=1)
-    assert sum(outcome.kills.values()) >= 2, "a busy machine may finish the runs before every kill has met somebody"
+    assert sum(outcome.kills.values()) >= 1, "a quick or a busy machine may finish before every kill has met somebody"
     assert outcome.passed, outcome
