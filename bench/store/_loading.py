@@ -82,7 +82,7 @@ def _insert_predictions(connection: duckdb.DuckDBPyConnection, shards: Sequence[
         "run_id": _repeat([run_id for run_id, _ in pieces], lengths),
         "split": _repeat([item.split for _, item in pieces], lengths),
         "position": np.concatenate([np.arange(n, dtype=np.int32) for n in lengths]),
-        "image": [image for _, item in pieces for image in item.images],
+        "image": _images([item.images for _, item in pieces]),
     }
     for name in ("label", "predicted", "rank", "true_logit", "log_sum_exp", "sum_p2"):
         columns[name] = np.concatenate([getattr(item, name) for _, item in pieces])
@@ -112,6 +112,18 @@ def _column(values: np.ndarray, rank: int, filler: float) -> np.ndarray:
     if rank < values.shape[1]:
         return np.asarray(values[:, rank])
     return np.full(len(values), filler, dtype=values.dtype)
+
+
+def _images(lists: Sequence[tuple[str, ...]]) -> pd.Categorical[str]:
+    """All names of some lists in order, each distinct one stored once: most runs have their list in common."""
+    place: dict[str, int] = {}
+    codes: dict[tuple[str, ...], np.ndarray] = {}
+    for names in lists:
+        if names not in codes:
+            codes[names] = np.array([place.setdefault(name, len(place)) for name in names], dtype=np.int32)
+    return pd.Categorical.from_codes(
+        np.concatenate([codes[names] for names in lists]), categories=pd.Index(list(place))
+    )
 
 
 def _repeat(values: list[str], lengths: list[int]) -> pd.Categorical[str]:
