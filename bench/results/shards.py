@@ -175,13 +175,13 @@ class Shards:
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _folder(self, run_id: str) -> Path:
-        return self.runs / "shards" / run_id[:2]
+        return Path(f"{self.runs}/shards/{run_id[:2]}")  # one step: millions of these are made
 
     def _record_path(self, run_id: str) -> Path:
-        return self._folder(run_id) / f"{run_id}.json"
+        return Path(f"{self.runs}/shards/{run_id[:2]}/{run_id}.json")
 
     def _predictions_path(self, run_id: str) -> Path:
-        return self._folder(run_id) / f"{run_id}.predictions.safetensors"
+        return Path(f"{self.runs}/shards/{run_id[:2]}/{run_id}.predictions.safetensors")
 
     def _status(self, run_id: str) -> RunStatus | None:
         document = self._document(run_id)
@@ -204,16 +204,14 @@ class Shards:
         if expected is None:
             return b""
         path = self._predictions_path(run_id)
-        if not path.is_file():
-            raise DamagedError("the predictions file is missing")
-        if path.stat().st_size != document["predictions_bytes"]:
-            raise DamagedError(
-                f"the predictions file has {path.stat().st_size} bytes, not {document['predictions_bytes']}"
-            )
-        if not content:
-            return b""
-        packed = path.read_bytes()
-        if sha256(packed) != expected:
+        try:
+            packed = path.read_bytes() if content else b""
+            size = len(packed) if content else path.stat().st_size
+        except FileNotFoundError as error:
+            raise DamagedError("the predictions file is missing") from error
+        if size != document["predictions_bytes"]:
+            raise DamagedError(f"the predictions file has {size} bytes, not {document['predictions_bytes']}")
+        if content and sha256(packed) != expected:
             raise DamagedError("the predictions file does not match its checksum")
         return packed
 
