@@ -71,6 +71,7 @@ class HiddenStates:
         self._on_disk: dict[bytes, Path] = {}
         self._seen: set[str] = set()
         self._mapped: dict[bytes, Tensor] = {}
+        self._held: int | None = None
 
     def get(self, addresses: Sequence[bytes], pixels: Pixels) -> Tensor:
         """Hidden states in the order of `addresses`, `(n, tokens, width)`, on the backbone's device.
@@ -131,11 +132,20 @@ class HiddenStates:
         """Whether hidden states of n more images stay within the limit."""
         if self._root is None:
             return False
+        if self._held is None:
+            self._held = self._bytes_kept()
+        return self._held + n * self._row_bytes <= self.limit
+
+    def _bytes_kept(self) -> int:
+        """What all hidden states take on disk; asked once, then counted, since a folder of many shards is slow to read.
+
+        Several processes, or stores of several blocks, may so exceed it together by what they write at the same time.
+        """
         held = 0
-        for path in self._root.glob("*-hidden*/*.safetensors"):
+        for path in self._root.glob("*-hidden*/*.safetensors") if self._root else ():
             with contextlib.suppress(FileNotFoundError):  # another process makes room
                 held += path.stat().st_size
-        return held + n * self._row_bytes <= self.limit
+        return held
 
     def _find(self, addresses: Sequence[bytes]) -> None:
         """Map the shards that hold these addresses, each verified once; damaged ones are left out."""
@@ -162,7 +172,9 @@ class HiddenStates:
         assert self.folder is not None
         name = hashlib.sha256(b"".join(addresses)).hexdigest()[:32] + ".safetensors"
         self._seen.add(name)
-        write_shard(self.folder / name, pack_shard(addresses, states), self._budget, unwritable=_UNWRITABLE)
+        content = pack_shard(addresses, states)
+        write_shard(self.folder / name, content, self._budget, unwritable=_UNWRITABLE)
+        self._held = (self._held or 0) + len(content)
         self._map(self.folder / name)
 
 

@@ -38,24 +38,29 @@ def test_a_lease_has_one_holder_until_it_is_given_back(two):
     a.release("never held")
 
 
-def test_of_many_at_once_one_gets_it(tmp_path: Path):
+def rush(folder: Path, many: int) -> list[int]:
+    """Who of many workers, all at the same moment, gets the lease."""
     got: list[int] = []
-    barrier = threading.Barrier(8)
+    barrier = threading.Barrier(many)
 
-    def rush(number: int) -> None:
-        with Presence(tmp_path, "worker") as presence:
-            leases = Leases(tmp_path, presence)
+    def worker(number: int) -> None:
+        with Presence(folder, "worker") as presence:
+            leases = Leases(folder, presence)
             barrier.wait()
             if leases.acquire("r"):
                 got.append(number)
             barrier.wait()
 
-    threads = [threading.Thread(target=rush, args=(i,)) for i in range(8)]
+    threads = [threading.Thread(target=worker, args=(i,)) for i in range(many)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(got) == 1
+    return got
+
+
+def test_of_many_at_once_one_gets_it(tmp_path: Path):
+    assert len(rush(tmp_path, 8)) == 1
     assert [path.name for path in (tmp_path / "leases").iterdir()] == ["r.json"], "no drafts stay"
 
 
@@ -71,23 +76,7 @@ def test_of_many_that_take_over_one_gets_it(tmp_path: Path):
     for _ in range(20):
         leave_a_lease(tmp_path, "r", "dead", gone := gone_process_once())
         assert gone.alive() is False
-        got: list[int] = []
-        barrier = threading.Barrier(4)
-
-        def rush(number: int, barrier: threading.Barrier = barrier, got: list[int] = got) -> None:
-            with Presence(tmp_path, "worker") as presence:
-                leases = Leases(tmp_path, presence)
-                barrier.wait()
-                if leases.acquire("r"):
-                    got.append(number)
-                barrier.wait()
-
-        threads = [threading.Thread(target=rush, args=(i,)) for i in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert len(got) == 1
+        assert len(rush(tmp_path, 4)) == 1
 
 
 _GONE: list[Process] = []
