@@ -16,11 +16,13 @@ def minute(moment: Any) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
-def provenance(once: pd.DataFrame) -> tuple[tuple[str, str], ...]:
-    """Where the runs were made, each distinct answer with how many runs gave it."""
-    if "provenance" not in once:
-        return ()
-    records = [json.loads(text) for text in once["provenance"].dropna()]
+def provenance(made: pd.DataFrame) -> tuple[tuple[str, str], ...]:
+    """Where the runs were made, each distinct answer with how many runs gave it.
+
+    Args:
+        made: the rows of the store's `provenance_frame()` that are shown.
+    """
+    records = [json.loads(text) for text in made["provenance"]]
     questions: dict[str, Callable[[Mapping[str, Any]], object]] = {
         "Package version of the runs": lambda r: r.get("package_version"),
         "Source": _source,

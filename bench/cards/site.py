@@ -39,6 +39,7 @@ def site_view(
     pictures: Pictures = NO_PICTURES,
     folder: str | None = None,
     groups: Grouping = difficulty_groups,
+    made: pd.DataFrame | None = None,
 ) -> SiteView:
     """Everything that the page of a results database shows.
 
@@ -58,6 +59,7 @@ def site_view(
         pictures: class names and pictures for the evidence.
         folder: where the page finds whole runs, None where it stands alone.
         groups: which datasets are easy and which are hard.
+        made: the store's `provenance_frame()`; None says nothing of where the runs were made.
     """
     if protocol is not None:
         runs = runs[runs["protocol"] == protocol]
@@ -82,7 +84,7 @@ def site_view(
         n_runs=len(once),
         n_failed=int((once["status"] != "ok").sum()),
         blocks=tuple(blocks),
-        facts=provenance(once),
+        facts=() if made is None else provenance(made[made["run_id"].isin(once["run_id"])]),
         claims=claim_views(claims, list(boards.values()), runs, difficulty, catalogue, groups),
         ledger=None if published is None else ledger_view(list(boards.values()), runs, published, defaults, catalogue),
         evidence=evidence,

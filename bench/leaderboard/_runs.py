@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -156,10 +155,8 @@ def _trained_on(row: Mapping[str, Any]) -> str:
     The fingerprint of a task covers its targets; runs that trained on the same images agree about each target that both
     have, so for transfer runs it is the images themselves, where they are known.
     """
-    if row["protocol"] in TRANSFER and _present(row.get("provenance")):
-        digests = json.loads(row["provenance"]).get("support_digests")
-        if digests:
-            return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+    if row["protocol"] in TRANSFER and _present(row.get("support_digest")):
+        return str(row["support_digest"])
     return str(row["task_fingerprint"])
 
 

@@ -125,6 +125,9 @@ class Store:
     def runs_frame(self) -> pd.DataFrame:
         """One row per run and split, ordered by what was asked; a failed run is one row without a split.
 
+        `support_digest` tells support sets apart by their images' contents, for runs that name targets. Where a run was
+        made is long and seldom asked for: `provenance_frame`.
+
         Whole numbers that can be absent (costs and counts of failed runs) have pandas' nullable Int64 type; times are
         UTC without a zone.
         """
@@ -132,12 +135,17 @@ class Store:
             f"""SELECT runs.run_id, method, config, recipe_name, recipe, backbone, dataset, task_fingerprint, draw,
                     protocol, shots, seed, "precision", status, error_message, split, {SCORE_COLUMNS},
                     trainable_parameters, prepare_seconds, train_seconds, eval_seconds, steps, peak_memory_bytes,
-                    image_passes, prompted_image_passes, text_passes, final_loss, error_kind, provenance, created_at,
+                    image_passes, prompted_image_passes, text_passes, final_loss, error_kind, created_at,
                     targets, support, class_text, epoch_selection, selected_epoch, fits, candidate_evaluations,
-                    tuning_seconds
+                    tuning_seconds, CASE WHEN targets IS NOT NULL THEN sha256(nullif(
+                        provenance ->> '$.support_digests', '[]')) END AS support_digest
                 FROM runs LEFT JOIN scores ON runs.run_id = scores.run_id
                 ORDER BY backbone, protocol, dataset, method, shots, seed, runs.run_id, split"""
         )
+
+    def provenance_frame(self) -> pd.DataFrame:
+        """One row per run: `run_id` and, as JSON, where and with what it was made."""
+        return self._frame("SELECT run_id, provenance FROM runs ORDER BY run_id")
 
     def difficulty_frame(self) -> pd.DataFrame:
         """One row per backbone, dataset, split and measure."""

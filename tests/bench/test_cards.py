@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from _sample import BACKBONE, DATASETS, METHODS, catalogue, difficulty_frame, runs_frame
+from _sample import BACKBONE, DATASETS, METHODS, catalogue, difficulty_frame, provenance_frame, runs_frame
 
 from bench.cards import Catalogue, DatasetFacts, registered, site_view
 from bench.leaderboard import HConvention
@@ -10,7 +10,9 @@ from bench.statistics import spearman
 
 @pytest.fixture(scope="module")
 def site():
-    return site_view(runs_frame(), difficulty_frame(), catalogue(), package_version="0.1.0")
+    runs = runs_frame()
+    made = provenance_frame(runs)
+    return site_view(runs, difficulty_frame(), catalogue(), package_version="0.1.0", made=made)
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +136,15 @@ def test_a_dial_setting_has_the_facts_of_its_dial():
 def test_provenance_names_unclean_sources(site):
     assert dict(site.facts)["Source"] == "314f623abc (330 runs); 314f623abc with uncommitted changes (152 runs)"
     assert dict(site.facts)["Python"] == "3.11.9"
+
+
+def test_provenance_is_that_of_the_runs_shown():
+    runs = runs_frame()
+    view = site_view(
+        runs, difficulty_frame(), catalogue(), package_version="0", protocol="few-shot", made=provenance_frame(runs)
+    )
+    assert dict(view.facts)["Source"] == "314f623abc (165 runs); 314f623abc with uncommitted changes (76 runs)"
+    assert site_view(runs, difficulty_frame(), catalogue(), package_version="0").facts == ()
 
 
 def test_the_registries_give_facts():

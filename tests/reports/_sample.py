@@ -71,6 +71,15 @@ def runs_frame(
     return pd.DataFrame(rows)
 
 
+def provenance_frame(runs: pd.DataFrame) -> pd.DataFrame:
+    """Where those runs were made; seed 3 from an unclean source."""
+    once = runs.drop_duplicates("run_id")
+    made = {"package_version": "0.1.0", "git_commit": "314f623abcdef", "python": "3.11.9"}
+    return pd.DataFrame(
+        {"run_id": once["run_id"], "provenance": [json.dumps(made | {"git_dirty": seed == 3}) for seed in once["seed"]]}
+    )
+
+
 def difficulty_frame() -> pd.DataFrame:
     """The store's `difficulty_frame()` for this database."""
     rows = []
@@ -145,9 +154,6 @@ def _run(method: str, dataset: str, protocol: str, shots: int, seed: int) -> lis
         "prompted_image_passes": None if failed else 50 * 16 * classes if method in ("vpt", "maple", "apex") else 0,
         "text_passes": None if failed else classes if method in ("clip_adapter", "tip_adapter") else 50 * classes,
         "created_at": START + timedelta(minutes=seed),
-        "provenance": json.dumps(
-            {"package_version": "0.1.0", "git_commit": "314f623abcdef", "git_dirty": seed == 3, "python": "3.11.9"}
-        ),
     }
     if failed:
         return [row | {"split": None, "accuracy": None, "n": None, "n_classes": None}]
