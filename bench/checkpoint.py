@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import safetensors.torch
 import torch
@@ -22,7 +22,6 @@ from torch import Tensor, nn
 
 from bench.atomic import write_atomically
 from methods._base import TrainableMethod
-from methods._selection import Snapshots
 
 _LOG = logging.getLogger("bench.checkpoint")
 
@@ -36,6 +35,18 @@ class Progress:
     loss: float
 
 
+class Gathered(Protocol):
+    """What is gathered while a method trains, as tensors by name."""
+
+    def dump(self) -> dict[str, Tensor]:
+        """Everything gathered so far."""
+        ...
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """The inverse of `dump`."""
+        ...
+
+
 @dataclass(frozen=True)
 class TrainingState:
     """All that changes while a method trains.
@@ -44,21 +55,21 @@ class TrainingState:
         method: its `trainable`, its generator, and what `training_state` gives.
         optimizer: its state; rates are set anew at every step.
         generator: draws the order of the images.
-        copies: of earlier epochs, to choose from; None where the epoch is no choice.
+        gathered: by name what else is kept of earlier epochs, such as copies to choose from.
     """
 
     method: TrainableMethod[Any]
     optimizer: torch.optim.Optimizer
     generator: torch.Generator
-    copies: Snapshots | None = None
+    gathered: Mapping[str, Gathered] = field(default_factory=dict)
 
     def tensors(self) -> dict[str, Tensor]:
         """A copy of everything, by name."""
         found = {f"trainable.{name}": value for name, value in self.method.trainable.state_dict().items()}
         found |= {f"gradient.{name}": p.grad for name, p in self._left_alone() if p.grad is not None}
         found |= {f"method.{name}": value for name, value in self.method.training_state().items()}
-        if self.copies:
-            found |= {f"copy.{name}": value for name, value in self.copies.dump().items()}
+        for part, gathered in self.gathered.items():
+            found |= {f"{part}.{name}": value for name, value in gathered.dump().items()}
         for index, values in self.optimizer.state_dict()["state"].items():
             found |= {f"optimizer.{index}.{name}": torch.as_tensor(v) for name, v in values.items() if v is not None}
         found |= {"generator.order": self.generator.get_state(), "generator.method": self.method.generator.get_state()}
@@ -71,8 +82,8 @@ class TrainingState:
         for name, parameter in self._left_alone():
             parameter.grad = gradients[name].to(parameter.device) if name in gradients else None
         self.method.restore_training_state(_below("method.", tensors))
-        if self.copies:
-            self.copies.load(_below("copy.", tensors))
+        for part, gathered in self.gathered.items():
+            gathered.load(_below(f"{part}.", tensors))
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in _below("optimizer.", tensors).items():
             index, _, key = name.partition(".")

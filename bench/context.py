@@ -25,6 +25,7 @@ class RunContext:
         files: files that specs name by their digest, such as support lists.
         cache_limit: bytes that `cache_dir` may take before what was used least recently makes room.
         keep_branches: whether the two sides of an ensemble are stored with its predictions.
+        curve: whether the accuracy along the training is recorded.
         hidden_limit: bytes of `cache_dir` that hidden states of the image tower may take; 0 keeps none. None:
             `HIDDEN_LIMIT` on the CPU, 0 on a GPU, which runs the blocks about as fast as it reads what they give.
         eval_batch: test images per batch; results do not depend on it beyond rounding.
@@ -40,6 +41,7 @@ class RunContext:
     files: dict[str, Path] = field(default_factory=dict)
     cache_limit: int = DEFAULT_LIMIT
     keep_branches: bool = False
+    curve: bool = False
     hidden_limit: int | None = None
     eval_batch: int = 128
     checkpoints: Path | None = None

@@ -61,6 +61,12 @@ def evaluate(
     return score(split, logits, pick), kept
 
 
+@torch.no_grad()
+def plain_accuracy(method: Method[Any], split: EvalSplit, batches: Iterable[Batch]) -> float:
+    """Top-1 accuracy on a split of the method as it is: nothing is picked, nothing is kept."""
+    return accuracy(_logits(method.classifier(split.classes), batches).numpy(), _labels(split))
+
+
 @dataclass(frozen=True)
 class Pick:
     """What an oracle picked on one split, and how much accuracy that is above the same run without test labels."""

@@ -83,6 +83,7 @@ def write_page(request: PageRequest) -> SiteView:
         folder=FOLDER if request.with_run_files else None,
         groups=request.groups,
         made=store.provenance_frame(),
+        curves=store.curves_frame(),
         examples=partial(example_images, data_root=request.data_root) if request.images else lambda _: (),
     )
     if request.figures is not None:

@@ -79,6 +79,16 @@ class Cost(_Frozen):
     )
 
 
+class CurvePoint(_Frozen):
+    """Accuracy that a run would have had if its training had ended earlier. Recorded on request; nothing is chosen."""
+
+    epoch: int = Field(ge=1, description="epochs done")
+    epochs: int = Field(ge=1, description="epochs of the whole training")
+    steps: int = Field(ge=0, description="optimiser steps done")
+    seconds: float = Field(ge=0, description="wall clock of the training so far, without preparation")
+    accuracy: dict[str, float] = Field(description="top-1, micro, by split")
+
+
 class Provenance(_Frozen):
     """Where and with what a run was made."""
 
@@ -121,6 +131,7 @@ class RunRecord(_Frozen):
     final_loss: float | None = None
     selected_epoch: int | None = Field(None, description="from 1, chosen by the few validation images; None: the last")
     cost: Cost | None = None
+    curve: list[CurvePoint] = Field(default_factory=list, description="accuracy along the training, if it was asked for")
     provenance: Provenance
     error: RunError | None = None
     created_at: datetime

@@ -18,7 +18,8 @@ from torch import Tensor
 from bench import difficulty, provenance
 from bench.checkpoint import Checkpoint
 from bench.context import RunContext
-from bench.evaluation import evaluate
+from bench.curve import TrainingCurve
+from bench.evaluation import evaluate, plain_accuracy
 from bench.features.cache import Budget
 from bench.features.frozen_texts import FrozenTexts
 from bench.features.hidden_states import HiddenStates
@@ -68,14 +69,16 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
     clock.time("prepare", lambda: method.prepare(_support_view(task, inputs)))
     checkpoint = _checkpoint(method, spec, context, backbone)
     choice = EpochChoice(method) if spec.epoch_selection and isinstance(method, TrainableMethod) else None
-    trained = clock.time("train", lambda: _train(method, spec, task, inputs, checkpoint, choice))
+    curve = TrainingCurve(method) if context.curve and isinstance(method, TrainableMethod) else None
+    trained = clock.time("train", lambda: _train(method, spec, task, inputs, checkpoint, choice, curve))
     selected = clock.time("select", lambda: _select(method, spec, task, inputs, context, choice))
     oracle = choice if spec.epoch_selection == "oracle" else None
     scored = clock.time(
         "eval", lambda: [_evaluate(method, task, name, inputs, context, oracle) for name in _split_names(task)]
     )
 
-    after = _passes(backbone)
+    after, peak = _passes(backbone), peak_memory(backbone.device)  # what a curve costs is no part of the run's cost
+    along = curve.points(lambda: _accuracies(method, task, inputs, context)) if curve else []
     earlier = _Spent(*checkpoint.earlier) if checkpoint else _Spent()
     record = RunRecord(
         run_id=spec.run_id,
@@ -84,13 +87,14 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
         scores=[score for score, _ in scored],
         final_loss=trained.final_loss if trained else None,
         selected_epoch=selected,
+        curve=along,
         cost=Cost(
             trainable_parameters=method.learned_parameters(),
             prepare_seconds=clock.seconds["prepare"],
             train_seconds=earlier.seconds + clock.seconds["train"] + clock.seconds["select"],
             eval_seconds=clock.seconds["eval"],
             steps=trained.steps if trained else 0,
-            peak_memory_bytes=peak_memory(backbone.device),
+            peak_memory_bytes=peak,
             image_passes=float(earlier.image_passes + after[0] - before[0]),
             prompted_image_passes=float(earlier.prompted_image_passes + after[1] - before[1]),
             text_passes=float(earlier.text_passes + after[2] - before[2]),
@@ -208,6 +212,7 @@ def _train(
     inputs: Inputs,
     checkpoint: Checkpoint | None,
     choice: EpochChoice | None,
+    curve: TrainingCurve | None,
 ) -> FitResult | None:
     if not isinstance(method, TrainableMethod):
         return None
@@ -228,6 +233,7 @@ def _train(
         generator=stream(spec.seed, "shuffle"),
         checkpoint=checkpoint,
         choice=choice,
+        curve=curve,
     )
 
 
@@ -270,6 +276,17 @@ def _evaluate(
     )
 
 
+def _accuracies(method: Method[Any], task: FewShotTask, inputs: Inputs, context: RunContext) -> dict[str, float]:
+    """Accuracy on every split of the method as it is."""
+    needs = method.info.needs
+    return {
+        split.name: plain_accuracy(
+            method, split, inputs.evaluation_batches(split.images, split.samples, needs, context.eval_batch)
+        )
+        for split in task.evals
+    }
+
+
 def _checkpoint(
     method: Method[Any], spec: ExperimentSpec, context: RunContext, backbone: Backbone
 ) -> Checkpoint | None:
@@ -282,6 +299,7 @@ def _checkpoint(
         "backbone": backbone.digest,
         "torch": torch.__version__,
         "device": backbone.device.type,
+        "curve": str(context.curve),
     }
     return Checkpoint(
         context.checkpoints / f"{spec.run_id}.safetensors",

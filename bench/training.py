@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate, islice
@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.checkpoint import Checkpoint, Progress, TrainingState
+from bench.checkpoint import Checkpoint, Gathered, Progress, TrainingState
+from bench.curve import TrainingCurve
 from bench.errors import NonFiniteLossError
 from bench.prefetch import ahead
 from bench.selection import EpochChoice
@@ -166,9 +167,9 @@ class _Stages:
         recipe: Recipe,
         spans: Sequence[Span],
         generator: torch.Generator,
-        choice: EpochChoice | None,
+        gathered: Mapping[str, Gathered],
     ) -> None:
-        self.method, self.recipe, self.spans, self.generator, self.choice = method, recipe, spans, generator, choice
+        self.method, self.recipe, self.spans, self.generator, self.gathered = method, recipe, spans, generator, gathered
         self.epochs = spans[-1].first_epoch + spans[-1].epochs
         self._begun: tuple[Span, TrainingState] | None = None
 
@@ -179,8 +180,7 @@ class _Stages:
             self.method.begin_stage(span.stage)
             self.method.trainable.zero_grad()  # what the stage before it trained keeps no gradient
             optimizer = make_optimizer(self.recipe, self.method.parameter_groups())
-            copies = self.choice.copies if self.choice else None
-            self._begun = (span, TrainingState(self.method, optimizer, self.generator, copies))
+            self._begun = (span, TrainingState(self.method, optimizer, self.generator, self.gathered))
         return self._begun
 
     def behind(self, epochs: int) -> TrainingState:
@@ -198,6 +198,7 @@ def fit(
     generator: torch.Generator,
     checkpoint: Checkpoint | None = None,
     choice: EpochChoice | None = None,
+    curve: TrainingCurve | None = None,
 ) -> FitResult:
     """Train by minibatch epochs, stage by stage.
 
@@ -210,10 +211,12 @@ def fit(
         generator: draws the order of the images.
         checkpoint: where an earlier part of this training left its state, and where this one does.
         choice: collects the epochs that can be chosen; None keeps the last without a choice.
+        curve: collects the epochs whose accuracy is to be recorded.
     """
-    stages = _Stages(method, recipe, stage_spans(recipe, method.stages(), n, shots), generator, choice)
-    if choice:
-        choice.plan(stages.spans[-1].first_epoch, stages.spans[-1].epochs)
+    gathered = ({"copy": choice.copies} if choice else {}) | ({"curve": curve} if curve else {})
+    stages = _Stages(method, recipe, stage_spans(recipe, method.stages(), n, shots), generator, gathered)
+    for watcher in filter(None, (choice, curve)):
+        watcher.plan(stages.spans[-1].first_epoch, stages.spans[-1].epochs)
     before = checkpoint.load(stages.behind) if checkpoint else None
     first, steps, loss = (before.epochs, before.steps, before.loss) if before else (0, 0, math.nan)
     for epoch in range(first, stages.epochs):
@@ -228,6 +231,8 @@ def fit(
         method.on_epoch_end(epoch, stages.epochs)
         if choice:
             choice.end_of_epoch(epoch + 1)
+        if curve:
+            curve.end_of_epoch(epoch + 1, steps)
         if checkpoint:
             checkpoint.keep(state, Progress(epoch + 1, steps, loss))
     method.finalise()

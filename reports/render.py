@@ -20,6 +20,9 @@ from reports.charts import (
     COST_AXES,
     PANEL_TITLES,
     Keep,
+    TIME_AXES,
+    anytime_chart,
+    anytime_rows,
     cost_chart,
     cost_rows,
     cost_text,
@@ -97,6 +100,7 @@ class _Block:
     panels: Mapping[tuple[str, int, int], Markup]
     trends: Markup
     costs: _Chart | None
+    anytime: _Chart | None
     evidence: Markup
 
 
@@ -143,7 +147,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = m
     boards = [_Board(view, _panels(view), _trends_island(view)) for view in site.published_boards]
     marks = assign_marks(entry for block in site.blocks for entry in block.entries)
     blocks = [_block(block, marks, site.evidence) for block in site.blocks]
-    has_charts = any(block.charts or block.costs for block in blocks)
+    has_charts = any(block.charts or block.costs or block.anytime for block in blocks)
     page = environment.get_template("page.html.j2").render(
         live=live,
         asks=live or site.evidence.folder is not None,
@@ -189,6 +193,7 @@ def _block(view: BlockView, marks: Mapping[str, Mark], evidence: EvidenceView) -
         strips=strips({entry.key: entry.values[shown] for entry in view.entries if shown in entry.values}),
         charts=tuple(_chart(view, marks, target, rows) for target in targets),
         costs=_cost_chart(view, marks) if view.costs else None,
+        anytime=_anytime_chart(view, marks) if view.anytime and view.anytime.curves else None,
         evidence=json_island(cell_rows(view, evidence)),
         rows=json_island(rows),
         correlations={(t.entry, t.panel, t.target): t for t in view.trends if t.measure == axis},
@@ -231,6 +236,14 @@ def _cost_chart(view: BlockView, marks: Mapping[str, Mark]) -> _Chart:
     options = [{"name": axis, "title": COST_AXES[axis], "spec": spec} for axis, spec in specs.items()]
     svg = static_svg(specs["parameters"], rows, prefix=anchor)
     return _Chart(anchor, "cost", Markup(svg), json_island(options), json_island(rows))
+
+
+def _anytime_chart(view: BlockView, marks: Mapping[str, Mark]) -> _Chart:
+    anchor, rows = f"{view.anchor}-anytime", anytime_rows(view)
+    specs = {axis: anytime_chart(view, axis, marks) for axis in TIME_AXES}
+    options = [{"name": axis, "title": TIME_AXES[axis], "spec": spec} for axis, spec in specs.items()]
+    svg = static_svg(specs["seconds"], rows, prefix=anchor)
+    return _Chart(anchor, "anytime", Markup(svg), json_island(options), json_island(rows))
 
 
 def _parts(site: SiteView) -> Sequence[Part]:

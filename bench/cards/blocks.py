@@ -10,6 +10,7 @@ from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.cards.catalogue import Catalogue, MethodFacts
 from bench.cards.datasets import dataset_view
 from bench.cards.difficulty import AXES, LOG_AXES, MEASURES, measured_datasets, points_of, trends_of
+from bench.cards.anytime import anytime_view
 from bench.cards.quality import agreement_views, cost_views, quality_views
 from bench.cards.standings import standings_view
 from bench.cards.trends import board_trends
@@ -40,6 +41,7 @@ def block_view(
     examples: Callable[[str], tuple[ExampleView, ...]] = lambda _: (),
     metrics: pd.DataFrame | None = None,
     groups: Grouping = difficulty_groups,
+    curves: pd.DataFrame | None = None,
 ) -> BlockView:
     """One leaderboard with its charts and sections.
 
@@ -52,6 +54,7 @@ def block_view(
         examples: small pictures of a dataset by its name.
         metrics: `bench.analysis.posthoc.metrics_frame` of the board's runs; without it there is no calibration section.
         groups: which datasets are easy and which are hard.
+        curves: the store's `curves_frame()`; without it there is no accuracy over training time.
     """
     measured = measured_datasets(difficulty, board.setting.backbone)
     cells = {(entry.key, dataset): _cell(entry, dataset) for entry in board.entries for dataset in board.datasets}
@@ -90,6 +93,7 @@ def block_view(
         quality=() if metrics is None else quality_views(board, metrics),
         agreement=() if metrics is None else agreement_views(board, metrics),
         costs=cost_views(board, runs),
+        anytime=None if curves is None else anytime_view(board, runs, curves),
     )
 
 

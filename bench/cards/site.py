@@ -40,6 +40,7 @@ def site_view(
     folder: str | None = None,
     groups: Grouping = difficulty_groups,
     made: pd.DataFrame | None = None,
+    curves: pd.DataFrame | None = None,
 ) -> SiteView:
     """Everything that the page of a results database shows.
 
@@ -60,6 +61,7 @@ def site_view(
         folder: where the page finds whole runs, None where it stands alone.
         groups: which datasets are easy and which are hard.
         made: the store's `provenance_frame()`; None says nothing of where the runs were made.
+        curves: the store's `curves_frame()`; None shows no accuracy over training time.
     """
     if protocol is not None:
         runs = runs[runs["protocol"] == protocol]
@@ -72,7 +74,17 @@ def site_view(
         seeds = dict(zip(runs["run_id"], runs["seed"], strict=True))
         evidence, metrics = evidence_view(boards, seeds, stored, pictures, catalogue, folder=folder)
     blocks = [
-        block_view(board, runs, difficulty, catalogue, anchor=anchor, examples=examples, metrics=metrics, groups=groups)
+        block_view(
+            board,
+            runs,
+            difficulty,
+            catalogue,
+            anchor=anchor,
+            examples=examples,
+            metrics=metrics,
+            groups=groups,
+            curves=curves,
+        )
         for anchor, board in boards.items()
     ]
     once = runs.drop_duplicates("run_id")

@@ -47,6 +47,7 @@ class Place:
         jobs: worker processes; 0 means this one; None means one per core, or one on a GPU.
         runner: module that runs one spec.
         keep_branches: whether the two sides of an ensemble are stored with its predictions.
+        curve: whether the accuracy along each training is recorded.
         limits: time and memory of one run.
         retries: how often a run that failed is tried again before the sweep ends.
         launcher: where runs are done.
@@ -59,6 +60,7 @@ class Place:
     jobs: int | None
     runner: str
     keep_branches: bool = False
+    curve: bool = False
     limits: Limits = NO_LIMITS
     retries: int = 0
     launcher: LauncherChoice = field(default_factory=LauncherChoice)
@@ -238,6 +240,7 @@ def _surroundings(place: Place, axes: Axes, sweep: str, tasks: int) -> Surroundi
         device=place.device,
         threads=max(1, cores() // max(place.workers(tasks), 1)) if place.launcher.here else place.launcher.threads(),
         keep_branches=place.keep_branches,
+        curve=place.curve,
     )
     return Surroundings(place.runs, context, place.runner, place.limits, sweep)
 

@@ -45,6 +45,14 @@ def run(
             "tried without training; 8 bytes per feature value and test image.",
         ),
     ] = False,
+    curve: Annotated[
+        bool,
+        typer.Option(
+            "--curve",
+            help="Record the accuracy after 1, 2, 4, ... epochs of each training, for the page's curves over training "
+            "time. Scores stay the same; it costs one more evaluation for each of these epochs.",
+        ),
+    ] = False,
     launcher: cluster.Name = "local",
     address: cluster.Address = None,
     cpus_per_run: cluster.CpusPerRun = None,
@@ -131,6 +139,7 @@ def run(
         jobs,
         runner,
         keep_branches,
+        curve,
         limits=Limits(timeout, None if memory is None else int(memory * 2**30)),
         retries=retries,
         launcher=chosen,

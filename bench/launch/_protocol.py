@@ -249,6 +249,7 @@ class Surroundings:
             "device": context.device,
             "threads": context.threads,
             "keep_branches": context.keep_branches,
+            "curve": context.curve,
             "limits": asdict(self.limits),
             "sweep": self.sweep,
         }
@@ -268,6 +269,7 @@ class Surroundings:
             device=str(value["device"]),
             threads=int(str(value["threads"])),
             keep_branches=bool(value["keep_branches"]),
+            curve=bool(value["curve"]),
         )
         return cls(
             runs=Path(str(value["runs"])),

@@ -22,6 +22,7 @@ from bench.prefetch import ahead
 from bench.published import PUBLISHED_COLUMNS
 from bench.results.shards import Shard, ShardEntry, Shards
 from bench.store._loading import (
+    CURVE_COLUMNS,
     PREDICTION_COLUMNS,
     SCORE_COLUMNS,
     forget,
@@ -142,6 +143,10 @@ class Store:
                 FROM runs LEFT JOIN scores ON runs.run_id = scores.run_id
                 ORDER BY backbone, protocol, dataset, method, shots, seed, runs.run_id, split"""
         )
+
+    def curves_frame(self) -> pd.DataFrame:
+        """One row per run, split and epoch of a recorded curve, in the order of training."""
+        return self._frame(f"SELECT {CURVE_COLUMNS} FROM curves ORDER BY run_id, split, epoch")
 
     def provenance_frame(self) -> pd.DataFrame:
         """One row per run: `run_id` and, as JSON, where and with what it was made."""

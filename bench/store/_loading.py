@@ -16,6 +16,7 @@ from bench.store._values import canonical, utc
 TOP = 5
 """Classes kept with their logits for each image."""
 SCORE_COLUMNS = "accuracy, macro_accuracy, macro_precision, nll, brier, ece, n, n_classes, selected_on_test, optimism"
+CURVE_COLUMNS = "run_id, split, epoch, epochs, steps, seconds, accuracy"
 _RUN_COLUMNS = """run_id, shard_stamp, method, config, recipe_name, recipe, backbone, dataset, task_fingerprint, draw,
     protocol, shots, seed, "precision", status, error_kind, error_message, final_loss, trainable_parameters,
     prepare_seconds, train_seconds, eval_seconds, steps, peak_memory_bytes, image_passes, prompted_image_passes,
@@ -45,6 +46,7 @@ def forget(connection: duckdb.DuckDBPyConnection, run_ids: list[str]) -> None:
     """Delete runs with everything of them."""
     if run_ids:
         connection.execute("DELETE FROM predictions WHERE run_id IN (SELECT unnest(?))", [run_ids])
+        connection.execute("DELETE FROM curves WHERE run_id IN (SELECT unnest(?))", [run_ids])
         connection.execute("DELETE FROM scores WHERE run_id IN (SELECT unnest(?))", [run_ids])
         connection.execute("DELETE FROM runs WHERE run_id IN (SELECT unnest(?))", [run_ids])
 
@@ -63,6 +65,14 @@ def insert_runs(connection: duckdb.DuckDBPyConnection, found: Sequence[tuple[Sha
     ]
     if scores:
         _insert(connection, "scores", f"run_id, split, {SCORE_COLUMNS}", pd.DataFrame(scores))
+    curves = [
+        {"run_id": shard.record.run_id, "split": split, "accuracy": accuracy} | point.model_dump(exclude={"accuracy"})
+        for _, shard in found
+        for point in shard.record.curve
+        for split, accuracy in point.accuracy.items()
+    ]
+    if curves:
+        _insert(connection, "curves", CURVE_COLUMNS, pd.DataFrame(curves))
     _insert_predictions(connection, [shard for _, shard in found])
 
 

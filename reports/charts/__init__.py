@@ -1,5 +1,6 @@
 """Charts as Vega-Lite specifications, and as static SVG for readers without script."""
 
+from reports.charts.anytime import TIME_AXES, anytime_chart, anytime_rows
 from reports.charts.costs import COST_AXES, cost_chart, cost_rows, cost_text, front_text
 from reports.charts.critical import critical_svg
 from reports.charts.difficulty import PANEL_TITLES, difficulty_chart, difficulty_rows
@@ -11,7 +12,10 @@ __all__ = [
     "COST_AXES",
     "FORMATS",
     "PANEL_TITLES",
+    "TIME_AXES",
     "Keep",
+    "anytime_chart",
+    "anytime_rows",
     "cost_chart",
     "cost_rows",
     "cost_text",

@@ -1,5 +1,6 @@
 """What a page shows: plain values and the ids of the runs behind each of them. Accuracies are fractions 0..1."""
 
+from reports.views.anytime import AnytimeCurveView, AnytimePointView, AnytimeView
 from reports.views.blocks import BlockView
 from reports.views.closer import (
     CellEvidence,
@@ -29,6 +30,9 @@ from reports.views.values import Cost, Value
 
 __all__ = [
     "AgreementView",
+    "AnytimeCurveView",
+    "AnytimePointView",
+    "AnytimeView",
     "AxisView",
     "BlockView",
     "CellEvidence",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from reports.views.anytime import AnytimeView
 from reports.views.difficulty import AxisView, PointView, TrendView
 from reports.views.entries import CellView, DatasetView, EntryView, MissingView, SetAsideView
 from reports.views.quality import AgreementView, CostPointView, QualityView
@@ -27,6 +28,7 @@ class BlockView:
         quality: calibration and headroom by entry and class split; empty without stored predictions.
         agreement: how far headroom orders the entries as accuracy does.
         costs: accuracy beside cost.
+        anytime: accuracy over training time; None where nothing trains or nobody asked.
     """
 
     anchor: str
@@ -54,6 +56,7 @@ class BlockView:
     quality: tuple[QualityView, ...] = ()
     agreement: tuple[AgreementView, ...] = ()
     costs: tuple[CostPointView, ...] = ()
+    anytime: AnytimeView | None = None
 
     @property
     def averaged(self) -> tuple[DatasetView, ...]:

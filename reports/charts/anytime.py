@@ -1,0 +1,115 @@
+"""Accuracy over training time: one stepped line for each method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reports._format import count, percent, seconds
+from reports._marks import Mark
+from reports.charts.difficulty import HEIGHT, PANEL_TITLES, STATIC_WIDTH
+from reports.charts.vega import CONFIG, SCHEMA
+from reports.views import BlockView
+
+TIME_AXES = {
+    "seconds": "Preparation and training, seconds",
+    "steps": "Optimiser steps",
+    "share": "Share of the training, %",
+}
+
+
+def anytime_rows(block: BlockView) -> list[dict[str, Any]]:
+    """One row per entry and point, and one for the level of the untrained model."""
+    assert block.anytime is not None
+    panel = PANEL_TITLES[block.measures[-1]]
+    rows: list[dict[str, Any]] = [
+        {
+            "kind": "point",
+            "entry": block.entry_name(curve.entry),
+            "panel": panel,
+            "y": round(100 * point.value, 4),
+            "shown": percent(point.value),
+            "seconds": round(point.seconds, 4),
+            "seconds_shown": seconds(point.seconds),
+            "steps": round(point.steps, 2),
+            "steps_shown": count(round(point.steps)),
+            "share": round(100 * point.share, 3),
+            "runs": f"{len(curve.run_ids)}: {' '.join(curve.run_ids[:6])}{' ...' if len(curve.run_ids) > 6 else ''}",
+        }
+        for curve in block.anytime.curves
+        for point in curve.points
+    ]
+    if block.anytime.baseline is not None:
+        rows.append({"kind": "baseline", "panel": panel, "y": round(100 * block.anytime.baseline, 4)})
+    return rows
+
+
+def anytime_chart(block: BlockView, axis: str, marks: Mapping[str, Mark]) -> dict[str, Any]:
+    """A specification; its data is the named source `rows` of `anytime_rows`."""
+    assert block.anytime is not None
+    shown = [curve.entry for curve in block.anytime.curves]
+    domain = [block.entry_name(key) for key in shown]
+    legend = {"title": None, "orient": "bottom", "symbolSize": 90, "labelLimit": 260}
+    colour = {
+        "field": "entry",
+        "type": "nominal",
+        "legend": legend,
+        "scale": {"domain": domain, "range": [marks[key].colour for key in shown]},
+    }
+    shape = colour | {"scale": {"domain": domain, "range": [marks[key].shape for key in shown]}}
+    x = {
+        "field": axis,
+        "type": "quantitative",
+        "title": TIME_AXES[axis],
+        "scale": {"type": "log", "nice": False, "padding": 14},
+        "axis": {"tickCount": 6, "format": "~s", "grid": False, "labelOverlap": True},
+    }
+    y = {"field": "y", "type": "quantitative", "title": "Accuracy, %", "scale": {"zero": False, "padding": 14}}
+    points = {"filter": "datum.kind === 'point'"}
+    return {
+        "$schema": SCHEMA,
+        "description": f"Each method's accuracy over {TIME_AXES[axis].lower()}",
+        "data": {"name": "rows"},
+        "facet": {
+            "field": "panel",
+            "type": "nominal",
+            "header": {"title": None, "labelFontSize": 13, "labelFontWeight": 600, "labelAnchor": "start"},
+        },
+        "columns": 1,
+        "spacing": 18,
+        "spec": {
+            "width": 2 * STATIC_WIDTH,
+            "height": HEIGHT,
+            "layer": [
+                {
+                    "transform": [{"filter": "datum.kind === 'baseline'"}],
+                    "mark": {"type": "rule", "strokeDash": [5, 4], "opacity": 0.55, "color": "currentColor"},
+                    "encoding": {"y": y},
+                },
+                {
+                    "transform": [points],
+                    "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "opacity": 0.8},
+                    "encoding": {"x": x, "y": y, "color": colour},
+                },
+                {
+                    "transform": [points],
+                    "mark": {"type": "point", "filled": True, "size": 60},
+                    "encoding": {
+                        "x": x,
+                        "y": y,
+                        "color": colour,
+                        "shape": shape,
+                        "tooltip": [
+                            {"field": "entry", "title": "method"},
+                            {"field": "shown", "title": "accuracy, %"},
+                            {"field": "seconds_shown", "title": "seconds"},
+                            {"field": "steps_shown", "title": "steps"},
+                            {"field": "share", "title": "share of the training, %"},
+                            {"field": "runs", "title": "runs"},
+                        ],
+                    },
+                },
+            ],
+        },
+        "config": CONFIG,
+    }

@@ -1,0 +1,180 @@
+"""Accuracy along a training: it changes nothing, and each point is what a shorter training says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from fake_runner import make_record, make_spec
+
+from bench import runner
+from bench.context import RunContext
+from bench.curve import TrainingCurve, curve_epochs
+from bench.record import CurvePoint
+from bench.results.shards import Shards
+from bench.spec import ExperimentSpec
+from bench.store import Store
+from bench.sweep import Axes, expand
+from datasets_registry._types import EvalProtocol
+
+RATES = {"coop": 1.0, "clip_adapter": 2.0, "vpt": 0.5, "promptsrc": 0.05}
+EPOCHS = 5
+
+
+def spec_of(method: str, epochs: int = EPOCHS, selection: str | None = None) -> ExperimentSpec:
+    """A constant rate, so that a training of n epochs is the beginning of any longer one."""
+    recipe = {"epochs": epochs, "schedule": "constant", "warmup": "none", "lr": RATES[method]}
+    (spec,) = expand(
+        Axes(
+            [method],
+            ["spectrum_basic"],
+            ["ViT-tiny.random"],
+            protocol=EvalProtocol.BASE_TO_NEW,
+            shots=(2,),
+            seeds=(1,),
+            overrides=[f"{method}.recipe.{key}={value}" for key, value in recipe.items()],
+            selection=selection,
+        )
+    ).specs
+    return spec
+
+
+@pytest.mark.parametrize(
+    ("first", "epochs", "shown"),
+    [(0, 1, (1,)), (0, 2, (1, 2)), (0, 5, (1, 2, 4, 5)), (0, 8, (1, 2, 4, 8)), (3, 6, (4, 5, 7, 9))],
+)
+def test_epochs_double_and_the_last_is_among_them(first: int, epochs: int, shown: tuple[int, ...]):
+    assert curve_epochs(first, epochs) == shown
+
+
+@pytest.mark.parametrize("method", RATES)
+def test_a_curve_changes_no_bit_and_no_pass_and_ends_in_the_score(method: str):
+    runner._inputs.cache_clear()
+    plain, plain_predictions = runner.run_experiment(spec_of(method), RunContext())
+    runner._inputs.cache_clear()  # frozen features and texts are paid for again
+    with_curve, predictions = runner.run_experiment(spec_of(method), RunContext(curve=True))
+    assert with_curve.scores == plain.scores
+    for ours, theirs in zip(predictions, plain_predictions, strict=True):
+        assert np.array_equal(ours.true_logit, theirs.true_logit)
+        assert np.array_equal(ours.top_logits, theirs.top_logits)
+    counted = ("steps", "prompted_image_passes", "text_passes", "fits", "candidate_evaluations")
+    assert [getattr(with_curve.cost, name) for name in counted] == [getattr(plain.cost, name) for name in counted]
+    assert plain.curve == []
+    assert [point.epoch for point in with_curve.curve] == [1, 2, 4, 5]
+    assert with_curve.curve[-1].accuracy == {score.split: score.accuracy for score in with_curve.scores}
+    seconds = [point.seconds for point in with_curve.curve]
+    assert seconds == sorted(seconds)
+    assert 0 < seconds[-1] <= with_curve.cost.train_seconds
+
+
+@pytest.mark.parametrize("method", ["coop", "clip_adapter"])
+def test_each_point_is_what_a_shorter_training_scores(method: str):
+    record, _ = runner.run_experiment(spec_of(method), RunContext(curve=True))
+    shorter = [runner.run_experiment(spec_of(method, point.epoch), RunContext())[0] for point in record.curve]
+    assert [point.accuracy for point in record.curve] == [
+        {score.split: score.accuracy for score in other.scores} for other in shorter
+    ]
+    assert [point.steps for point in record.curve] == [other.cost.steps for other in shorter if other.cost]
+    assert len({tuple(point.accuracy.values()) for point in record.curve}) > 1, "a flat curve proves nothing"
+
+
+@pytest.mark.parametrize("selection", ["validation", "oracle"])
+def test_a_curve_beside_a_choice_of_the_epoch_disturbs_neither(selection: str):
+    spec = spec_of("clip_adapter", selection=selection)
+    chosen, _ = runner.run_experiment(spec, RunContext())
+    both, _ = runner.run_experiment(spec, RunContext(curve=True))
+    assert both.scores == chosen.scores
+    assert both.selected_epoch == chosen.selected_epoch
+    assert both.cost.candidate_evaluations == chosen.cost.candidate_evaluations
+    last, _ = runner.run_experiment(spec_of("clip_adapter"), RunContext(curve=True))
+    assert [point.accuracy for point in both.curve] == [point.accuracy for point in last.curve]
+
+
+def test_methods_without_training_have_no_curve():
+    (spec,) = expand(Axes(["zero_shot"], ["spectrum_basic"], ["ViT-tiny.random"])).specs
+    assert runner.run_experiment(spec, RunContext(curve=True))[0].curve == []
+
+
+def test_a_training_that_was_cut_off_keeps_its_curve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    spec = spec_of("vpt")
+    context = RunContext(checkpoints=tmp_path, checkpoint_seconds=0.0, curve=True)
+    real = runner.views_for_epoch
+
+    def die(recipe: Any, seed: int, epoch: int) -> Any:
+        if epoch == 3:
+            raise KeyboardInterrupt
+        return real(recipe, seed, epoch)
+
+    monkeypatch.setattr(runner, "views_for_epoch", die)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run_experiment(spec, context)
+    monkeypatch.setattr(runner, "views_for_epoch", real)
+    resumed, _ = runner.run_experiment(spec, context)
+    whole, _ = runner.run_experiment(spec, RunContext(curve=True))
+    assert [(p.epoch, p.steps, p.accuracy) for p in resumed.curve] == [
+        (p.epoch, p.steps, p.accuracy) for p in whole.curve
+    ]
+
+
+def test_a_state_kept_without_a_curve_is_not_used_for_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    spec = spec_of("coop")
+    context = RunContext(checkpoints=tmp_path, checkpoint_seconds=0.0)
+    runner.run_experiment(spec, context)
+    assert list(tmp_path.iterdir()), "a state was kept"
+    record, _ = runner.run_experiment(spec, replace(context, curve=True))
+    assert [point.epoch for point in record.curve] == [1, 2, 4, 5]
+
+
+class TestSeconds:
+    """Of all parts of a training together, on a clock of our own."""
+
+    class Method:
+        def __init__(self) -> None:
+            self.trainable = torch.nn.Linear(1, 1)
+
+    def test_parts_are_added_up(self):
+        now = [100.0]
+        first = TrainingCurve(self.Method(), clock=lambda: now[0])  # type: ignore[arg-type]
+        first.plan(0, 4)
+        now[0] += 2
+        first.end_of_epoch(1, 10)
+        now[0] += 1
+        kept = first.dump()
+        now[0] = 5.0  # another process, another clock
+        second = TrainingCurve(self.Method(), clock=lambda: now[0])  # type: ignore[arg-type]
+        second.plan(0, 4)
+        second.load(kept)
+        now[0] += 4
+        second.end_of_epoch(2, 20)
+        second.end_of_epoch(3, 30)  # not shown
+        assert [(m.epoch, m.steps, m.seconds) for m in second.moments] == [(1, 10, 2.0), (2, 20, 7.0)]
+
+
+def test_curves_are_loaded_replaced_and_forgotten(tmp_path: Path):
+    shards, store = Shards(tmp_path), Store(tmp_path)
+    spec = make_spec()
+    points = [
+        CurvePoint(epoch=e, epochs=2, steps=10 * e, seconds=0.5 * e, accuracy={"base": 0.25 * e, "new": 0.5})
+        for e in (1, 2)
+    ]
+    shards.write(make_record(spec, curve=points))
+    store.ingest(shards)
+    frame = store.curves_frame()
+    assert frame[["split", "epoch", "steps", "accuracy"]].values.tolist() == [
+        ["base", 1, 10, 0.25],
+        ["base", 2, 20, 0.5],
+        ["new", 1, 10, 0.5],
+        ["new", 2, 20, 0.5],
+    ]
+    assert set(frame["run_id"]) == {spec.run_id}
+    assert set(frame["epochs"]) == {2}
+    shards.write(make_record(spec, curve=points[:1]))
+    store.ingest(shards)
+    assert len(store.curves_frame()) == 2
+    shards.write(make_record(spec))
+    store.ingest(shards)
+    assert store.curves_frame().empty
