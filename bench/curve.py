@@ -82,7 +82,7 @@ class TrainingCurve:
                 found.append(CurvePoint(**vars(moment), epochs=self._of, accuracy=dict(score())))
         return found
 
-    # --- over the parts of a training that was cut off ------------------------------------------------------------------
+    # --- over the parts of a training that was cut off ----------------------------------------------------------------
 
     def dump(self) -> dict[str, Tensor]:
         """Everything as tensors; seconds of the parts so far included."""

@@ -131,7 +131,9 @@ class RunRecord(_Frozen):
     final_loss: float | None = None
     selected_epoch: int | None = Field(None, description="from 1, chosen by the few validation images; None: the last")
     cost: Cost | None = None
-    curve: list[CurvePoint] = Field(default_factory=list, description="accuracy along the training, if it was asked for")
+    curve: list[CurvePoint] = Field(
+        default_factory=list, description="accuracy along the training, if it was asked for"
+    )
     provenance: Provenance
     error: RunError | None = None
     created_at: datetime

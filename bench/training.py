@@ -215,8 +215,11 @@ def fit(
     """
     gathered = ({"copy": choice.copies} if choice else {}) | ({"curve": curve} if curve else {})
     stages = _Stages(method, recipe, stage_spans(recipe, method.stages(), n, shots), generator, gathered)
-    for watcher in filter(None, (choice, curve)):
-        watcher.plan(stages.spans[-1].first_epoch, stages.spans[-1].epochs)
+    last = stages.spans[-1]
+    if choice:
+        choice.plan(last.first_epoch, last.epochs)
+    if curve:
+        curve.plan(last.first_epoch, last.epochs)
     before = checkpoint.load(stages.behind) if checkpoint else None
     first, steps, loss = (before.epochs, before.steps, before.loss) if before else (0, 0, math.nan)
     for epoch in range(first, stages.epochs):

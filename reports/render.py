@@ -19,8 +19,8 @@ from reports._strip import Strip, strips
 from reports.charts import (
     COST_AXES,
     PANEL_TITLES,
-    Keep,
     TIME_AXES,
+    Keep,
     anytime_chart,
     anytime_rows,
     cost_chart,

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
+from bench.cards.anytime import anytime_view
 from bench.cards.catalogue import Catalogue, MethodFacts
 from bench.cards.datasets import dataset_view
 from bench.cards.difficulty import AXES, LOG_AXES, MEASURES, measured_datasets, points_of, trends_of
-from bench.cards.anytime import anytime_view
 from bench.cards.quality import agreement_views, cost_views, quality_views
 from bench.cards.standings import standings_view
 from bench.cards.trends import board_trends

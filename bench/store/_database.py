@@ -33,7 +33,7 @@ from bench.store._loading import (
 from bench.store._migrations import check_current, migrate
 from bench.store._values import one
 
-CHUNK = 500
+CHUNK = 1000
 """Runs that are read and inserted together, each chunk a transaction: bounds memory, and a kill costs one chunk."""
 _HOLDER = re.compile(r"held in (.+?) \(PID (\d+)\)")
 _READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
@@ -88,7 +88,7 @@ class Store:
                 forget(connection, gone + [entry.run_id for entry in fresh if entry.run_id in loaded])
             count = 0
             chunks = [fresh[start : start + CHUNK] for start in range(0, len(fresh), CHUNK)]
-            for found in ahead(chunks, lambda chunk: _read(shards, chunk), depth=1):
+            for found in ahead(chunks, lambda chunk: _read(shards, chunk), depth=2):
                 with _transaction(connection):
                     insert_runs(connection, found)
                 count += len(found)

@@ -91,7 +91,7 @@ def _insert_predictions(connection: duckdb.DuckDBPyConnection, shards: Sequence[
     columns: dict[str, object] = {
         "run_id": _repeat([run_id for run_id, _ in pieces], lengths),
         "split": _repeat([item.split for _, item in pieces], lengths),
-        "position": np.concatenate([np.arange(n, dtype=np.int32) for n in lengths]),
+        "position": _positions(lengths),
         "image": _images([item.images for _, item in pieces]),
     }
     for name in ("label", "predicted", "rank", "true_logit", "log_sum_exp", "sum_p2"):
@@ -112,6 +112,14 @@ def _insert_predictions(connection: duckdb.DuckDBPyConnection, shards: Sequence[
             FROM incoming"""
     )
     connection.unregister("incoming")
+
+
+def _positions(lengths: Sequence[int]) -> np.ndarray:
+    """0, 1, ... n - 1 for each n, one after the other, without an array for each."""
+    ends = np.cumsum(lengths)
+    positions: np.ndarray = np.arange(ends[-1], dtype=np.int32)
+    positions -= np.repeat((ends - lengths).astype(np.int32), lengths)
+    return positions
 
 
 def _width(item: Predictions) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from _sample import catalogue, difficulty_frame, runs_frame
+from _sample import catalogue, curves_frame, difficulty_frame, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from _chromium import browser, find_chromium
@@ -18,7 +18,8 @@ pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
-    view = site_view(runs_frame(), difficulty_frame(), catalogue(), package_version="0.1.0")
+    runs = runs_frame()
+    view = site_view(runs, difficulty_frame(), catalogue(), package_version="0.1.0", curves=curves_frame(runs))
     return render_site(view, tmp_path_factory.mktemp("site") / "index.html").as_uri()
 
 

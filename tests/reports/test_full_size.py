@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 import pandas as pd
 import pytest
-from _sample import catalogue, difficulty_frame, runs_frame
+from _sample import catalogue, curves_frame, difficulty_frame, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from _chromium import browser, find_chromium
@@ -72,7 +72,15 @@ def file(tmp_path_factory):
     more["run_id"] = more["run_id"].str[::-1]
     runs = pd.concat([runs, more], ignore_index=True)
     drawn = Drawn()
-    view = site_view(runs, difficulty_frame(), catalogue(), package_version="0.1.0", stored=drawn, pictures=drawn)
+    view = site_view(
+        runs,
+        difficulty_frame(),
+        catalogue(),
+        package_version="0.1.0",
+        stored=drawn,
+        pictures=drawn,
+        curves=curves_frame(runs),
+    )
     return render_site(view, tmp_path_factory.mktemp("site") / "index.html")
 
 

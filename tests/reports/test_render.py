@@ -4,7 +4,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from _sample import catalogue, difficulty_frame, runs_frame
+from _sample import catalogue, curves_frame, difficulty_frame, runs_frame
 
 from bench.cards import Catalogue, DatasetFacts, MethodFacts, site_view
 from reports.charts import runtime_script
@@ -15,7 +15,8 @@ EVIL = "</script><script>alert('x')</script><b onmouseover=alert(1)>&\u2028"
 
 @pytest.fixture(scope="module")
 def view():
-    return site_view(runs_frame(), difficulty_frame(), catalogue(), package_version="0.1.0")
+    runs = runs_frame()
+    return site_view(runs, difficulty_frame(), catalogue(), package_version="0.1.0", curves=curves_frame(runs))
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +67,26 @@ def test_a_missing_seed_is_loud(page):
     assert re.search(r'class="num key gap"[^>]*>\s*<span class="mean">80', page)
     assert '32<span class="of">/33</span>' in page
     assert "CUDA out of memory" in page
+
+
+def test_training_time_is_shown_for_those_who_recorded_it_and_the_others_are_named(view, page):
+    times = view.blocks[0].anytime
+    assert times is not None
+    shown = [curve.entry for curve in times.curves]
+    assert "clip_adapter" in shown
+    assert "zero_shot" not in (*shown, *times.without)
+    assert "cocoop" in times.without
+    assert page.count("<h3>Over training time</h3>") == len(view.blocks)
+    assert "Without a curve of every run: " in page
+    end = next(entry for entry in view.blocks[0].entries if entry.key == shown[0]).values["H"].mean
+    assert times.curves[0].points[-1].value == pytest.approx(end)
+
+
+def test_without_any_recorded_curve_the_page_says_how_to_get_one(tmp_path):
+    runs = runs_frame()
+    none = curves_frame(runs).iloc[:0]
+    view = site_view(runs, difficulty_frame(), catalogue(), package_version="0", curves=none)
+    assert "No run here recorded its accuracy along the training" in render_site(view, tmp_path / "a.html").read_text()
 
 
 def test_a_complete_page_has_no_banner(tmp_path):
