@@ -22,6 +22,7 @@ def demo(
     quick: Annotated[bool, typer.Option("--quick", help="Three datasets, four methods, one seed: a minute.")] = False,
     runs: opt.Runs = Path("runs/demo"),
     site: Annotated[Path, typer.Option("--site", help="Folder of the report.")] = Path("site"),
+    curve: Annotated[bool, typer.Option("--curve", help="Also record the accuracy along each training.")] = False,
     cache: opt.Cache = None,
     jobs: opt.Jobs = None,
     runner: opt.RunnerName = "bench.runner",
@@ -39,7 +40,7 @@ def demo(
         seeds=SEEDS[:1] if quick else SEEDS,
         recipe=RecipeChoice.DEMO,
     )
-    place = _sweep.Place(runs, None, opt.cache_folder(cache), "cpu", jobs, runner, keep_branches=True)
+    place = _sweep.Place(runs, None, opt.cache_folder(cache), "cpu", jobs, runner, keep_branches=True, curve=curve)
     log = open_log(LogStyle.AUTO)
     made = _sweep.make_plan(axes, place, RerunPolicy.FAILED, log)
     _sweep.say_plan(made, place, log)

@@ -62,7 +62,7 @@ def anytime_chart(block: BlockView, axis: str, marks: Mapping[str, Mark]) -> dic
         "type": "quantitative",
         "title": TIME_AXES[axis],
         "scale": {"type": "log", "nice": False, "padding": 14},
-        "axis": {"tickCount": 6, "format": "~s", "grid": False, "labelOverlap": True},
+        "axis": {"tickCount": 6, "format": "~s" if axis == "steps" else "~g", "grid": False, "labelOverlap": True},
     }
     y = {"field": "y", "type": "quantitative", "title": "Accuracy, %", "scale": {"zero": False, "padding": 14}}
     points = {"filter": "datum.kind === 'point'"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -68,6 +69,14 @@ def front_text(on_front: bool | None, probability: float | None, *, spread: bool
     return f"{place}, probability {percent(probability, 0)} %" if spread else f"{place}; one seed, no probability"
 
 
+def _ticks(block: BlockView, axis: str) -> list[float]:
+    """0 and the powers of ten up to the largest cost; a symmetric logarithm has no ticks of its own between them."""
+    largest = max(point.costs[axis] / _SCALED.get(axis, 1.0) for point in block.costs)
+    first = round(math.log10(_SMALLEST[axis]))
+    last = max(first, math.ceil(math.log10(max(largest, _SMALLEST[axis]))))
+    return [0.0, *(10.0**power for power in range(first, last + 1))]
+
+
 def cost_chart(block: BlockView, axis: str, marks: Mapping[str, Mark]) -> dict[str, Any]:
     """A specification; its data is the named source `rows` of `cost_rows`."""
     shown = {point.entry for point in block.costs}
@@ -78,7 +87,7 @@ def cost_chart(block: BlockView, axis: str, marks: Mapping[str, Mark]) -> dict[s
     colours = {"domain": domain, "range": [marks[item.key].colour for item in entries]}
     shapes = {"domain": domain, "range": [marks[item.key].shape for item in entries]}
     scale = {"type": "symlog", "constant": _SMALLEST[axis], "nice": False, "padding": 14}
-    ticks = {"tickCount": 6, "labelExpr": _TICK, "grid": False, "labelOverlap": True}
+    ticks = {"values": _ticks(block, axis), "labelExpr": _TICK, "grid": False, "labelOverlap": True}
     x = {"field": axis, "type": "quantitative", "title": COST_AXES[axis], "scale": scale, "axis": ticks}
     y = {"field": "y", "type": "quantitative", "title": "Accuracy, %", "scale": {"zero": False, "padding": 14}}
     front = {
