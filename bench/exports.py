@@ -59,7 +59,7 @@ class ExportTable:
 def export_table(board: Leaderboard, runs: pd.DataFrame) -> ExportTable:
     """The board's averages over datasets, the best of each column and what cannot be told from it marked.
 
-    Incomplete entries have no rank and take no part in the marks; their coverage says so.
+    Incomplete entries and oracles have no rank and take no part in the marks.
 
     Args:
         board: made from the same runs.
@@ -71,7 +71,7 @@ def export_table(board: Leaderboard, runs: pd.DataFrame) -> ExportTable:
         means = {
             entry.key: estimate.mean
             for entry in board.entries
-            if entry.complete and (estimate := entry.average(measure, board.convention)) is not None
+            if entry.contends and (estimate := entry.average(measure, board.convention)) is not None
         }
         marks[measure] = _marks(means, partial(board_average, board, scores, measure=measure))
     ranges = {found.name: str(found) for found in board_ranks(board, runs)}
@@ -86,7 +86,8 @@ def export_table(board: Leaderboard, runs: pd.DataFrame) -> ExportTable:
     title = f"{_setting(board)}, average of {len(board.averaged)} datasets"
     note = (
         "Accuracy in per cent with 95 % Student-t intervals over seeds. Bold: highest; underlined: not separable from "
-        "it (paired over datasets and seeds, Holm). Rows short of their runs are unranked."
+        "it (paired over datasets and seeds, Holm). Rows short of their runs are unranked"
+        f"{', and so are oracles, which chose with test labels' if any(e.oracle for e in board.entries) else ''}."
     )
     return ExportTable(title, columns, tuple(rows), note)
 
@@ -108,7 +109,7 @@ def dataset_table(board: Leaderboard, runs: pd.DataFrame, measure: str) -> Expor
         means = {
             entry.key: cell.scores[measure].mean
             for entry in board.entries
-            if (cell := entry.cells.get(dataset)) is not None and cell.n == cell.expected
+            if not entry.oracle and (cell := entry.cells.get(dataset)) is not None and cell.n == cell.expected
         }
         marks[dataset] = _marks(means, partial(_on_dataset, scores, measure=measure, dataset=dataset))
     rows = []

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from bench.atomic import write_atomically
 
+PLACE = "pages"
+"""Folder of the texts within the cache folder."""
 _DIGITS = 64
 
 
@@ -35,12 +37,26 @@ class Kept:
         """
         if self.folder is None:
             return make()
-        path = self.folder / "pages" / f"{name}-{_digest(key)[:16]}"
+        path = self.folder / PLACE / f"{name}-{_digest(key)[:16]}"
         found = _read(path)
         if found is None:
             found = make()
             _write(path, name, found)
         return found
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each text that is kept, by file name."""
+        if self.folder is None or not (place := self.folder / PLACE).is_dir():
+            return {}
+        return {path.name: path.stat().st_size for path in sorted(place.iterdir()) if path.is_file()}
+
+    def clear(self) -> int:
+        """Delete all texts; returns how many bytes that freed."""
+        found = self.sizes()
+        for name in found:
+            assert self.folder is not None  # there is something in it
+            (self.folder / PLACE / name).unlink(missing_ok=True)
+        return sum(found.values())
 
 
 def _read(path: Path) -> str | None:

@@ -144,7 +144,7 @@ def check_claims(
 
 def _scores_of(board: Leaderboard, scores: Mapping[str, Scores], name: str) -> Scores | None:
     keys = [entry.key for entry in board.entries if entry.key == name] or [
-        entry.key for entry in board.entries if entry.method == name
+        entry.key for entry in board.entries if entry.method == name and not entry.oracle
     ]
     return scores[keys[0]] if len(keys) == 1 else None
 

@@ -88,7 +88,7 @@ def agreement(board: Leaderboard, metrics: pd.DataFrame, *, generator: np.random
     """
     known = _by_run(metrics)
     baseline = next((entry for entry in board.entries if entry.key == board.baseline), None)
-    others = [entry for entry in board.entries if entry.complete and entry is not baseline]
+    others = [entry for entry in board.entries if entry.contends and entry is not baseline]
     if baseline is None or len(others) < 3:
         return ()
     found = []

@@ -131,7 +131,7 @@ def board_ranks(board: Leaderboard, runs: pd.DataFrame, *, measure: str | None =
 
 
 def _complete(board: Leaderboard) -> list[str]:
-    return [entry.key for entry in board.entries if entry.complete and entry.cells]
+    return [entry.key for entry in board.entries if entry.contends and entry.cells]
 
 
 def _pairs(board: Leaderboard, runs: pd.DataFrame, measure: str, names: list[str]) -> dict[tuple[str, str], PairTest]:

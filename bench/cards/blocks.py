@@ -114,6 +114,8 @@ def _entry(entry: Entry, board: Leaderboard, facts: MethodFacts) -> EntryView:
         summary=facts.summary,
         citation=facts.citation,
         rank=entry.rank,
+        oracle=entry.oracle,
+        optimism=entry.optimism,
         values={measure: value_view(estimate) for measure, estimate in averages.items() if estimate},
         other_h=value_view(other_h) if other_h else None,
         n=entry.n,

@@ -43,7 +43,7 @@ def cost_views(board: Leaderboard, runs: pd.DataFrame) -> tuple[CostPointView, .
     """Every entry with a cost, and which of the complete ones are on the Pareto front of each axis."""
     shown = board.measures[-1]
     costed = [entry for entry in board.entries if entry.cost and entry.average(shown, board.convention)]
-    complete = [entry for entry in costed if entry.complete]
+    complete = [entry for entry in costed if entry.contends]
     scores = _scores(complete, board, runs) if complete else np.zeros((0, 1, 1, 1))
     fronts: dict[str, dict[str, bool]] = {}
     chances: dict[str, dict[str, float]] = {}

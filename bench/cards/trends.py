@@ -42,21 +42,22 @@ def board_trends(
     """Paired contrasts and method slopes of every measure of a board.
 
     Args:
-        board: its complete and incomplete entries; each takes part with the datasets that it has.
+        board: its complete and incomplete entries, but no oracles; each takes part with the datasets that it has.
         measured: difficulty by dataset.
         titles: by entry key.
         groups: which datasets are easy and which are hard.
     """
     import pandas as pd
 
-    alone = {method for method, n in Counter(entry.method for entry in board.entries).items() if n == 1}
-    names = {entry.key: entry.method if entry.method in alone else entry.key for entry in board.entries}
+    honest = [entry for entry in board.entries if not entry.oracle]
+    alone = {method for method, n in Counter(entry.method for entry in honest).items() if n == 1}
+    names = {entry.key: entry.method if entry.method in alone else entry.key for entry in honest}
     contrasts = [*CONTRASTS, *(("ensemble", m, m.partition(":")[2]) for m in sorted(alone) if m.startswith("apex_on:"))]
     views = []
     for measure in board.measures:
         rows = [
             {"method": names[entry.key], "dataset": dataset, "value": cell.scores[measure].mean}
-            for entry in board.entries
+            for entry in honest
             for dataset, cell in entry.cells.items()
             if dataset != board.setting.source
         ]
@@ -65,7 +66,7 @@ def board_trends(
                 pd.DataFrame(rows, columns=["method", "dataset", "value"]),
                 measured_covariates(measured, SPLIT_OF[measure], board.averaged),
                 measure,
-                {names[key]: title for key, title in titles.items()},
+                {names[key]: title for key, title in titles.items() if key in names},
                 contrasts,
                 baseline=names.get(board.baseline or "", ""),
                 expected=len(board.averaged),

@@ -9,15 +9,17 @@ import typer
 from bench.cli import _options as opt
 
 cache_app = typer.Typer(
-    help="The cache of frozen features. Deleting any of it costs time, never a number.", no_args_is_help=True
+    help="The cache: frozen features, and parts of pages. Deleting any of it costs time, never a number.",
+    no_args_is_help=True,
 )
 
 
 @cache_app.command("info")
 def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
-    """List the features kept, by backbone."""
+    """List the features kept, by backbone, and what pages keep."""
     from bench.cli._print import print_rows, remark
     from bench.features import cache as store
+    from bench.kept import PLACE, Kept
 
     folder = opt.cache_folder(cache)
     rows = [
@@ -31,7 +33,12 @@ def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
         }
         for c in store.info(folder)
     ]
-    remark(f"{folder}: {sum(c.bytes for c in store.info(folder)) / 2**20:.1f} MiB")
+    if pages := Kept(folder).sizes():
+        size = round(sum(pages.values()) / 2**20, 1)
+        more = {"backbone": "", "of": "pages", "precision": "", "folder": PLACE, "shards": len(pages), "MiB": size}
+        rows.append(more)
+    total = sum(c.bytes for c in store.info(folder)) + sum(pages.values())
+    remark(f"{folder}: {total / 2**20:.1f} MiB")
     print_rows(rows, ["backbone", "of", "precision", "folder", "shards", "MiB"], as_json=as_json)
 
 
@@ -55,13 +62,16 @@ def clear(
     keep: Annotated[str | None, typer.Option("--keep", help="Keep what was used last, up to a size as 5G.")] = None,
     cache: opt.Cache = None,
 ) -> None:
-    """Delete all features, those of one backbone, or the least recently used."""
+    """Delete everything, the features of one backbone, or those least recently used."""
     from bench.cli._print import remark
     from bench.errors import UsageError
     from bench.features import cache as store
+    from bench.kept import Kept
 
     folder = opt.cache_folder(cache)
     if keep is not None and backbone is not None:
         raise UsageError("Give a backbone or --keep, not both.")
     freed = store.clear(folder, backbone) if keep is None else store.make_room(folder, store.parse_size(keep))
+    if keep is None and backbone is None:
+        freed += Kept(folder).clear()
     remark(f"{freed / 2**20:.1f} MiB freed in {folder}")

@@ -68,6 +68,8 @@ def leaderboard(
                 failed = sum(cell.error is not None for cell in entry.missing)
                 note = f"incomplete: {entry.key}, {_title(board)}: {entry.n} of {entry.expected} cells, {failed} failed"
                 remark(note)
+            if entry.oracle:
+                remark(f"oracle: {entry.key}, {_title(board)}: {_gap(entry)}; not ranked")
         for aside in board.set_aside:
             remark(
                 f"not counted: run {aside.run_id} ({aside.entry}, {aside.dataset}, seed {aside.seed}): {aside.reason}"
@@ -81,6 +83,11 @@ def _title(board: Leaderboard) -> str:
     source = f" from {setting.source}" if setting.source else ""
     over = f"{len(board.averaged)} {'targets' if setting.source else 'datasets'}"
     return f"{setting.backbone}, {setting.protocol}{source}, {setting.shots} shots, {over}"
+
+
+def _gap(entry: Entry) -> str:
+    gaps = ", ".join(f"{split} {100 * value:+.2f}" for split, value in entry.optimism.items())
+    return f"test labels chose, points above the same runs without: {gaps or 'not recorded'}"
 
 
 def _row(board: Leaderboard, entry: Entry) -> dict[str, object]:

@@ -81,7 +81,7 @@ class Material:
 
     def entry(self, board: Leaderboard, method: str) -> Entry | None:
         """A method's entry; of several settings the one on most cells, the plainest name first."""
-        found = [entry for entry in board.entries if entry.method == method and entry.cells]
+        found = [entry for entry in board.entries if entry.method == method and entry.cells and not entry.oracle]
         return min(found, key=lambda entry: (-entry.n, bool(entry.label), entry.key), default=None)
 
     def command(

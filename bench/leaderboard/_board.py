@@ -74,7 +74,10 @@ class SetAside:
 
 @dataclass(frozen=True)
 class CostSummary:
-    """What the entry's runs cost: means per run, except the two ends of the parameter count and the memory peak."""
+    """What the entry's runs cost: means per run, except the two ends of the parameter count and the memory peak.
+
+    `fits`, `candidate_evaluations` and `tuning_seconds` are what choosing cost, None where some run does not say.
+    """
 
     parameters_low: int
     parameters_high: int
@@ -86,6 +89,9 @@ class CostSummary:
     prompted_image_passes: float
     text_passes: float
     peak_memory_bytes: int
+    fits: float | None = None
+    candidate_evaluations: float | None = None
+    tuning_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,10 @@ class Entry:
         label: what tells this entry from the method's other entries; empty where there is only one.
         averages: over datasets, by measure and, for H, by convention (`h_of_means`, `mean_of_h`). The interval is over
             seeds: each seed's average over datasets is one value. Incomplete entries have no interval.
-        rank: position by the shown mean among complete entries, None for incomplete ones.
+        rank: position by the shown mean among those that contend, None for the others.
+        oracle: whether test labels chose anything in it.
+        optimism: by split, how far that choice lies above the same runs without it, mean over runs; empty for honest
+            entries, and where it was not recorded.
         complete: whether every dataset x seed of the board is scored.
     """
 
@@ -115,11 +124,18 @@ class Entry:
     cost: CostSummary | None
     run_ids: tuple[str, ...]
     rank: int | None = None
+    oracle: bool = False
+    optimism: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
         """Whether every dataset x seed of the board is scored."""
         return self.n == self.expected
+
+    @property
+    def contends(self) -> bool:
+        """Whether it may be ranked: complete, and nothing in it was chosen with test labels."""
+        return self.complete and not self.oracle
 
     def average(self, measure: str, convention: HConvention) -> Estimate | None:
         """The average over datasets of a measure, H by that convention."""
@@ -128,7 +144,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """All entries of one setting, complete ones first, ordered by the shown mean.
+    """All entries of one setting, ordered by the shown mean: those that contend, then oracles, then incomplete ones.
 
     The order is an order of means. Differences inside the intervals are not separable.
 
@@ -195,7 +211,9 @@ class Leaderboard:
                 row[convention.value] = estimate.mean if estimate else None
         if self.setting.source:
             row["by_dataset"] = {name: cell.scores[ALL].mean for name, cell in entry.cells.items()}
-        row |= {"n": entry.n, "expected": entry.expected, "complete": entry.complete}
+        row |= {"n": entry.n, "expected": entry.expected, "complete": entry.complete, "oracle": entry.oracle}
+        if entry.oracle:
+            row["optimism"] = dict(entry.optimism)
         row["trainable_parameters"] = entry.cost.parameters_high if entry.cost else None
         row["train_seconds"] = entry.cost.train_seconds if entry.cost else None
         row["run_ids"] = list(entry.run_ids)

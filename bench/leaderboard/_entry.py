@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from bench.leaderboard._board import Cell, CostSummary, Entry, MissingCell
 from bench.leaderboard._measures import H, HConvention, harmonic_mean
-from bench.leaderboard._runs import COSTS, Run
+from bench.leaderboard._runs import COSTS, TUNING, Run
 from bench.statistics import Estimate, student_t
 
 
@@ -77,6 +78,8 @@ def make_entry(
         n=len(counted),
         expected=len(datasets) * len(wanted),
         missing=tuple(missing),
+        oracle=any(run.optimism for run in counted),
+        optimism=_optimism(counted, splits),
         cost=_cost(list({run.run_id: run for run in counted}.values())),
         run_ids=tuple(dict.fromkeys(run.run_id for run in counted)),
     )
@@ -118,6 +121,12 @@ def _averages(
     return {str(name): student_t(per_seed[name], mean=value) for name, value in centre.items()}
 
 
+def _optimism(runs: Sequence[Run], splits: Sequence[str]) -> dict[str, float]:
+    """What test labels added on average, by split, where every run recorded it."""
+    found = {split: _mean(run.optimism.get(split, math.nan) for run in runs) for split in splits if runs}
+    return {split: value for split, value in found.items() if not math.isnan(value)}
+
+
 def _mean(values: Iterable[float]) -> float:
     listed = list(values)
     return sum(listed) / len(listed)
@@ -128,7 +137,9 @@ def _cost(runs: Sequence[Run]) -> CostSummary | None:
     if not costs:
         return None
     mean = {name: _mean(cost[name] for cost in costs) for name in COSTS}
+    chosen = {name: _mean(cost[name] for cost in costs) for name in TUNING if all(name in cost for cost in costs)}
     return CostSummary(
+        **chosen,
         parameters_low=int(min(cost["trainable_parameters"] for cost in costs)),
         parameters_high=int(max(cost["trainable_parameters"] for cost in costs)),
         prepare_seconds=mean["prepare_seconds"],

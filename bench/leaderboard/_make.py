@@ -85,11 +85,11 @@ def _with_gains(entry: Entry, baseline: Entry) -> Entry:
 
 
 def _ranked(entries: Sequence[Entry], measure: str, convention: HConvention) -> tuple[Entry, ...]:
-    def order(entry: Entry) -> tuple[bool, float, str]:
+    def order(entry: Entry) -> tuple[bool, bool, float, str]:
         average = entry.average(measure, convention)
-        return (not entry.complete, -average.mean if average else 1.0, entry.key)
+        return (not entry.complete, entry.oracle, -average.mean if average else 1.0, entry.key)
 
     ordered = sorted(entries, key=order)
     return tuple(
-        replace(entry, rank=position if entry.complete else None) for position, entry in enumerate(ordered, start=1)
+        replace(entry, rank=position if entry.contends else None) for position, entry in enumerate(ordered, start=1)
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bench.leaderboard._board import Setting
@@ -26,6 +27,8 @@ COSTS = (
     "text_passes",
     "peak_memory_bytes",
 )
+TUNING = ("fits", "candidate_evaluations", "tuning_seconds")
+# what choosing cost, which runs of earlier releases do not say
 EPOCH = "epoch"
 # what a run was asked beyond its method's settings and counts as one: the name in keys, the frame's column
 _MORE_SETTINGS = {"class_text": "class_text", EPOCH: "epoch_selection"}
@@ -42,6 +45,8 @@ class Run:
         error: why it has no scores; None where it has.
         scores: accuracy by split, a fraction.
         sizes: test images and classes by split.
+        optimism: by split, what test labels added where they chose; NaN where that was not recorded. Empty for all
+            runs but those of a labelled oracle.
         targets: datasets that a transfer run scores or should have scored.
     """
 
@@ -60,6 +65,7 @@ class Run:
     sizes: Mapping[str, tuple[int, int]]
     cost: Mapping[str, float]
     created_at: Any
+    optimism: Mapping[str, float] = field(default_factory=dict)
     targets: tuple[str, ...] = ()
 
     @property
@@ -109,6 +115,7 @@ def _by_target(run: Run) -> list[Run]:
             dataset=run.dataset if split == ALL else split,
             scores={ALL: run.scores[split]} if split in run.scores else {},
             sizes={ALL: run.sizes[split]} if split in run.sizes else {},
+            optimism={ALL: run.optimism[split]} if split in run.optimism else {},
         )
         for split in sorted(splits)
     ]
@@ -136,8 +143,13 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
         error=error,
         scores={row["split"]: float(row["accuracy"]) for row in scored},
         sizes={row["split"]: (int(row["n"]), int(row["n_classes"])) for row in scored},
-        cost={name: float(first[name]) for name in COSTS if name in first and _present(first[name])},
+        cost={name: float(first[name]) for name in (*COSTS, *TUNING) if name in first and _present(first[name])},
         created_at=first["created_at"],
+        optimism={
+            row["split"]: float(row["optimism"]) if _present(row.get("optimism")) else math.nan
+            for row in scored
+            if _present(row.get("selected_on_test"))
+        },
         targets=tuple(json.loads(first["targets"])) if _present(first.get("targets")) else (),
     )
 

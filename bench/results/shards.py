@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -106,20 +108,18 @@ class Shards:
 
     def read(self, run_id: str) -> Shard | None:
         """The whole run, both checksums verified; None if there is none, or if it was damaged and set aside."""
-        folder = self._folder(run_id)
-        if not folder.is_dir():
-            return None
-        with locked(folder, exclusive=False):
-            try:
-                document = unseal(self._record_path(run_id))
-                if document is None:
-                    return None
-                packed = self._packed(run_id, document, content=True)
-                predictions = unpack_predictions(packed) if packed else ()
-            except DamagedError as error:
-                self._quarantine(run_id, str(error))
-                return None
-        return Shard(_record(document["record"], self._record_path(run_id)), predictions)
+        return next((shard for _, shard in self.read_many([run_id])), None)
+
+    def read_many(self, run_ids: Iterable[str]) -> Iterator[tuple[str, Shard]]:
+        """`read` of each in turn, those that give something; a folder is locked once for all its runs in a row."""
+        for _, inside in groupby(run_ids, key=itemgetter(slice(2))):
+            first, *others = inside
+            folder = self._folder(first)
+            if not folder.is_dir():
+                continue
+            with locked(folder, exclusive=False):
+                found = [(run_id, self._whole(run_id)) for run_id in (first, *others)]
+            yield from ((run_id, shard) for run_id, shard in found if shard is not None)
 
     def files(self, run_id: str) -> list[Path]:
         """The files of a committed run, its record first."""
@@ -182,6 +182,19 @@ class Shards:
 
     def _predictions_path(self, run_id: str) -> Path:
         return Path(f"{self.runs}/shards/{run_id[:2]}/{run_id}.predictions.safetensors")
+
+    def _whole(self, run_id: str) -> Shard | None:
+        """`read`, with the lock held."""
+        try:
+            document = unseal(self._record_path(run_id))
+            if document is None:
+                return None
+            packed = self._packed(run_id, document, content=True)
+            predictions = unpack_predictions(packed) if packed else ()
+        except DamagedError as error:
+            self._quarantine(run_id, str(error))
+            return None
+        return Shard(_record(document["record"], self._record_path(run_id)), predictions)
 
     def _status(self, run_id: str) -> RunStatus | None:
         document = self._document(run_id)

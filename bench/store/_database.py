@@ -272,7 +272,8 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 def _read(shards: Shards, entries: Sequence[ShardEntry]) -> list[tuple[ShardEntry, Shard]]:
     """Those of some shards that are whole."""
-    return [(entry, shard) for entry in entries if (shard := shards.read(entry.run_id)) is not None]
+    by_id = {entry.run_id: entry for entry in entries}
+    return [(by_id[run_id], shard) for run_id, shard in shards.read_many(by_id)]
 
 
 class _Draft(Store):

@@ -99,9 +99,10 @@ def _insert_predictions(connection: duckdb.DuckDBPyConnection, shards: Sequence[
     columns["top_count"] = np.concatenate(
         [np.full(n, _width(item)) for n, (_, item) in zip(lengths, pieces, strict=True)]
     )
+    best_labels = _first_columns([item.top_labels for _, item in pieces], TOP)
+    best_logits = _first_columns([item.top_logits for _, item in pieces], TOP)
     for rank in range(TOP):
-        columns[f"top_label_{rank}"] = np.concatenate([_column(item.top_labels, rank, 0) for _, item in pieces])
-        columns[f"top_logit_{rank}"] = np.concatenate([_column(item.top_logits, rank, 0.0) for _, item in pieces])
+        columns[f"top_label_{rank}"], columns[f"top_logit_{rank}"] = best_labels[rank], best_logits[rank]
     labels = ", ".join(f"top_label_{rank}" for rank in range(TOP))
     logits = ", ".join(f"top_logit_{rank}" for rank in range(TOP))
     connection.register("incoming", pd.DataFrame(columns))
@@ -126,10 +127,15 @@ def _width(item: Predictions) -> int:
     return min(TOP, int(item.top_labels.shape[1]))
 
 
-def _column(values: np.ndarray, rank: int, filler: float) -> np.ndarray:
-    if rank < values.shape[1]:
-        return np.asarray(values[:, rank])
-    return np.full(len(values), filler, dtype=values.dtype)
+def _first_columns(blocks: Sequence[np.ndarray], n: int) -> np.ndarray:
+    """The first n columns of some blocks of rows, one below the other: `(n, rows)`, 0 where a block is narrower."""
+    found = np.zeros((n, sum(len(block) for block in blocks)), dtype=blocks[0].dtype)
+    begin = 0
+    for block in blocks:
+        end, width = begin + len(block), min(n, block.shape[1])
+        found[:width, begin:end] = block[:, :width].T
+        begin = end
+    return found
 
 
 def _images(lists: Sequence[tuple[str, ...]]) -> pd.Categorical[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,12 +20,13 @@ _FILE_INK = "#1a1e24"
 
 
 def figure_rows(figure: FigureView) -> list[dict[str, Any]]:
-    """One row per point; intervals where there are some."""
+    """One row per point; intervals where there are some, those of percentages cut where the scale ends."""
+    least, most = (0.0, 100.0) if figure.y_title.endswith("%") else (-math.inf, math.inf)
     rows = []
     for point in figure.points:
         row: dict[str, Any] = {"panel": point.panel, "series": point.series, "x": point.x, "y": round(point.y, 5)}
         if point.low is not None and point.high is not None:
-            row |= {"low": round(point.low, 5), "high": round(point.high, 5)}
+            row |= {"low": round(max(point.low, least), 5), "high": round(min(point.high, most), 5)}
         rows.append(
             row | {"n": point.n, "runs": " ".join(point.run_ids[:6]) + (" ..." if len(point.run_ids) > 6 else "")}
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from reports.views.values import Cost, Value
 
@@ -18,7 +18,9 @@ class EntryView:
         label: what tells it from the method's other entries, or an empty string.
         values: averages over datasets by measure.
         other_h: H by the convention that is not shown.
-        rank: None where cells are missing.
+        rank: None where cells are missing, and for oracles.
+        oracle: whether test labels chose anything in it.
+        optimism: by split, what that added; empty where it was not recorded.
         details: config and recipe as (name, text) pairs.
     """
 
@@ -37,6 +39,8 @@ class EntryView:
     cost: Cost | None
     details: tuple[tuple[str, str], ...]
     run_ids: tuple[str, ...]
+    oracle: bool = False
+    optimism: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:

@@ -16,7 +16,10 @@ class Value:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run cost, on average; the parameter count has two ends where it depends on the dataset."""
+    """What one run cost, on average; the parameter count has two ends where it depends on the dataset.
+
+    `fits`, `candidate_evaluations` and `tuning_seconds` are what choosing cost, None where it is not known.
+    """
 
     parameters_low: int
     parameters_high: int
@@ -28,3 +31,6 @@ class Cost:
     prompted_image_passes: float
     text_passes: float
     peak_memory_bytes: int
+    fits: float | None = None
+    candidate_evaluations: float | None = None
+    tuning_seconds: float | None = None

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
+import pytest
+from typer.testing import CliRunner
+
+from bench.cli.app import app
 from bench.kept import Kept
 
 
@@ -18,6 +22,18 @@ def made():
 
     make.calls = calls
     return make
+
+
+def test_what_is_kept_is_listed_and_cleared(tmp_path):
+    kept = Kept(tmp_path)
+    assert (kept.sizes(), kept.clear(), Kept(None).sizes()) == ({}, 0, {})
+    kept.text("a", "k", lambda: "text")
+    (size,) = kept.sizes().values()
+    assert size == 64 + len("text")
+    listed = CliRunner().invoke(app, ["cache", "info", "--json", "--cache", str(tmp_path)])
+    assert [(row["of"], row["shards"]) for row in json.loads(listed.stdout)] == [("pages", 1)]
+    assert CliRunner().invoke(app, ["cache", "clear", "--cache", str(tmp_path)]).exit_code == 0
+    assert kept.sizes() == {}
 
 
 def test_a_text_is_made_once(tmp_path, made):

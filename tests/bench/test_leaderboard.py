@@ -233,3 +233,69 @@ def test_rows_with_a_chosen_epoch_are_rows_of_their_own():
     ]
     alone = leaderboard(frame(*chosen[0]), B2N)
     assert [entry.key for entry in alone.entries] == ["coop [epoch=validation]"]
+
+
+class TestOracles:
+    """Entries in which test labels chose something: shown with what that added, never ranked or compared."""
+
+    @staticmethod
+    def board():
+        picked = {
+            "config": '{"selection": "oracle"}',
+            "selected_on_test": "beta=2",
+            "scores": {"base": 0.9, "new": 0.9},
+        }
+        return leaderboard(
+            frame(*grid("tip_adapter_f", optimism=0.02, **picked), *grid(), *grid("vpt", seeds=(1, 2))), B2N
+        )
+
+    def test_the_best_by_test_labels_has_no_rank(self):
+        board = self.board()
+        assert [(entry.key, entry.rank) for entry in board.entries] == [
+            ("coop", 1),
+            ("tip_adapter_f [selection=oracle]", None),
+            ("vpt", None),
+        ]
+        oracle = board.entry("tip_adapter_f [selection=oracle]")
+        assert oracle.oracle
+        assert oracle.complete
+        assert not oracle.contends
+        assert not board.entry("coop").oracle
+
+    def test_its_gap_is_the_mean_over_runs(self):
+        gaps = [
+            run("clap", seed=seed, selected_on_test="x", optimism=gap)
+            for seed, gap in ((1, 0.01), (2, 0.03), (3, 0.05))
+        ]
+        (entry,) = leaderboard(frame(*gaps), B2N).entries
+        assert entry.optimism == pytest.approx({"base": 0.03, "new": 0.03})
+
+    def test_a_gap_that_nobody_recorded_is_not_made_up(self):
+        rows = [run("clap", seed=1, selected_on_test="x", optimism=0.1), run("clap", seed=2, selected_on_test="x")]
+        (entry,) = leaderboard(frame(*rows), B2N).entries
+        assert entry.oracle
+        assert entry.optimism == {}
+
+    def test_it_is_in_rows_for_machines(self):
+        rows = {row["entry"]: row for row in self.board().rows()}
+        assert rows["coop"]["oracle"] is False
+        assert "optimism" not in rows["coop"]
+        assert rows["tip_adapter_f [selection=oracle]"]["optimism"] == pytest.approx({"base": 0.02, "new": 0.02})
+
+    def test_it_is_compared_with_nobody(self):
+        from bench.analysis.standings import standings
+
+        rows = frame(
+            *grid("tip_adapter_f", config='{"selection": "oracle"}', selected_on_test="x", optimism=0.02), *grid()
+        )
+        found = standings(leaderboard(rows, B2N), rows)
+        assert [rank.name for rank in found.ranks] == ["coop"]
+        assert found.pairs == {}
+
+
+def test_what_choosing_cost_is_known_only_where_every_run_says_so():
+    known = grid("gda", fits=0, candidate_evaluations=12, tuning_seconds=0.5)
+    (entry,) = leaderboard(frame(*known), B2N).entries
+    assert (entry.cost.fits, entry.cost.candidate_evaluations, entry.cost.tuning_seconds) == (0, 12, 0.5)
+    (entry,) = leaderboard(frame(*known[:-1], *grid("gda")[-1:]), B2N).entries
+    assert entry.cost.candidate_evaluations is None

@@ -141,3 +141,17 @@ def test_runs_that_are_not_counted_are_listed(tmp_path):
         site_view(runs, difficulty_frame(), catalogue(), package_version="0"), tmp_path / "a.html"
     ).read_text()
     assert "made on task ffffffff" in text
+
+
+def test_an_oracle_says_what_test_labels_added(tmp_path):
+    runs = runs_frame(protocols=("base-to-new",))
+    chosen = runs["method"] == "tip_adapter"
+    runs.loc[chosen, "selected_on_test"] = "beta=2"
+    runs.loc[chosen, "optimism"] = 0.0125
+    view = site_view(runs, difficulty_frame(), catalogue(), package_version="0")
+    text = render_site(view, tmp_path / "a.html").read_text()
+    assert "oracle: test labels chose; +1.25 base, +1.25 new" in text
+    assert "neither ranked nor compared" in text
+    entry = next(entry for entry in view.blocks[0].entries if entry.method == "tip_adapter")
+    assert entry.rank is None
+    assert entry.key not in view.blocks[0].standings.ranks
