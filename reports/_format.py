@@ -29,6 +29,11 @@ def count(number: float) -> str:
     return f"{number:.0f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: 1 dataset, 3 datasets."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def seconds(number: float) -> str:
     """A duration: 0.12 s, 34 s, 5.2 min, 1.4 h; below 5 ms it is 0 s."""
     if number < 0.005:

@@ -136,6 +136,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = m
         "percent": _format.percent,
         "points": _format.points_of_percent,
         "count": _format.count,
+        "counted": _format.counted,
         "seconds": _format.seconds,
         "plain": _format.plain,
         "size": _format.size,

@@ -40,8 +40,18 @@ class Catalogue:
     published_titles: Mapping[str, str] = field(default_factory=dict)
 
     def method(self, name: str) -> MethodFacts:
-        """Facts of a method."""
-        return self.methods.get(name) or MethodFacts(self.published_titles.get(name, name))
+        """Facts of a method; those of a wrapper around a host (`wrapper:host`) are put together from the two."""
+        return self.methods.get(name) or self._wrapped(name) or MethodFacts(self.published_titles.get(name, name))
+
+    def _wrapped(self, name: str) -> MethodFacts | None:
+        wrapper, _, host = name.partition(":")
+        around = self.methods.get(wrapper) or self.methods.get(wrapper.removesuffix("_on"))
+        if not host or around is None:
+            return None
+        inner = self.method(host)
+        family = around.family if around.family == "ensemble" else inner.family
+        title = f"{inner.title} + {around.title.rpartition(' + ')[2]}"  # sheets have a wrapper around its first host
+        return MethodFacts(title, family, around.summary, around.citation)
 
     def dataset(self, name: str) -> DatasetFacts:
         """Facts of a dataset; the setting of a dial (`name:option=value`) has those of the dial, titled by its name."""

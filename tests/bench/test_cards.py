@@ -6,6 +6,7 @@ from _sample import BACKBONE, DATASETS, METHODS, catalogue, difficulty_frame, pr
 from bench.cards import Catalogue, DatasetFacts, registered, site_view
 from bench.leaderboard import HConvention
 from bench.statistics import spearman
+from methods import get_method
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +137,17 @@ def test_a_dial_setting_has_the_facts_of_its_dial():
 def test_provenance_names_unclean_sources(site):
     assert dict(site.facts)["Source"] == "314f623abc (330 runs); 314f623abc with uncommitted changes (152 runs)"
     assert dict(site.facts)["Python"] == "3.11.9"
+
+
+def test_a_wrapper_around_a_host_is_named_by_both():
+    facts = registered()
+    assert facts.method("apex_on:clip_adapter").title == "CLIP-Adapter + APEX ensemble"
+    assert facts.method("apex_on:clip_adapter").family == "ensemble"
+    assert (facts.method("dept_on:coop").title, facts.method("dept_on:coop").family) == ("CoOp + DePT", "text prompt")
+    assert facts.method("unheard_of:coop").title == "unheard_of:coop"
+    for name in ("apex_on:coop", "dept_on:coop", "wise_ft_on:prolip"):  # as the registry says that makes them
+        info = get_method(name).info
+        assert (facts.method(name).title, facts.method(name).family) == (info.title, info.family.value)
 
 
 def test_provenance_is_that_of_the_runs_shown():
