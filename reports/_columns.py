@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from reports._format import percent, plain, points_of_percent
+from reports._format import percent, points_of_percent
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,16 @@ def _share(value: float) -> str:
     return points_of_percent(value).removeprefix("+")
 
 
+def _fixed(digits: int) -> Callable[[float], str]:
+    return lambda value: f"{value:.{digits}f}"
+
+
 QUALITY_COLUMNS = (
     Column("accuracy", "Accuracy ↑", "Top-1, percent", percent),
     Column("headroom_gain", "Headroom ↑", "Part of what zero-shot left that is gained, percent", _share),
     Column("ece", "ECE ↓", "Expected calibration error, 15 bins of equal mass, percent", percent),
-    Column("brier", "Brier ↓", "Mean squared distance of the probabilities from the truth, 0 to 2", plain),
-    Column("nll", "NLL ↓", "Mean negative log-likelihood, nats", plain),
+    Column("brier", "Brier ↓", "Mean squared distance of the probabilities from the truth, 0 to 2", _fixed(4)),
+    Column("nll", "NLL ↓", "Mean negative log-likelihood, nats", _fixed(3)),
     Column("aurc", "AURC ↓", "Area under the risk-coverage curve, percent", percent),
     Column("worst_class_accuracy", "Worst class ↑", "Accuracy on the worst class, percent", percent),
 )
