@@ -47,7 +47,24 @@ def contradictions(record: RunRecord, predictions: Sequence[Predictions]) -> lis
     by_split = {item.split: item for item in predictions}
     for score in record.scores:
         found += [f"{score.split}: {text}" for text in _split_contradictions(score, by_split[score.split])]
-    return found
+    return found + _curve_contradictions(record)
+
+
+def _curve_contradictions(record: RunRecord) -> list[str]:
+    """Where a recorded curve does not fit the scores; of what lies before its end no predictions are kept."""
+    splits = {score.split: score.accuracy for score in record.scores}
+    epochs = [point.epoch for point in record.curve]
+    if not epochs:
+        return []
+    if any(set(point.accuracy) != set(splits) for point in record.curve):
+        return ["its curve is of other splits than its scores"]
+    if epochs != sorted(set(epochs)) or epochs[-1] != record.curve[-1].epochs:
+        return ["the epochs of its curve do not rise to the last one"]
+    chosen = record.spec.epoch_selection is not None or record.cost is None or record.cost.candidate_evaluations != 0
+    end = record.curve[-1].accuracy
+    if not chosen and any(abs(end[split] - splits[split]) > EXACT_TOLERANCE for split in splits):
+        return ["its curve does not end in its scores, though nothing was chosen afterwards"]
+    return []
 
 
 def _split_contradictions(score: Score, item: Predictions) -> list[str]:

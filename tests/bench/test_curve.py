@@ -15,11 +15,13 @@ from bench import runner
 from bench.context import RunContext
 from bench.curve import TrainingCurve, curve_epochs
 from bench.record import CurvePoint
+from bench.results.rescoring import contradictions
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
 from bench.store import Store
-from bench.sweep import Axes, expand
+from bench.sweep import Axes, RecipeChoice, expand
 from datasets_registry._types import EvalProtocol
+from methods import METHODS, TrainableMethod, get_method
 
 RATES = {"coop": 1.0, "clip_adapter": 2.0, "vpt": 0.5, "promptsrc": 0.05}
 EPOCHS = 5
@@ -80,6 +82,39 @@ def test_each_point_is_what_a_shorter_training_scores(method: str):
     ]
     assert [point.steps for point in record.curve] == [other.cost.steps for other in shorter if other.cost]
     assert len({tuple(point.accuracy.values()) for point in record.curve}) > 1, "a flat curve proves nothing"
+
+
+TRAINED = [name for name in METHODS if issubclass(METHODS.get(name), TrainableMethod)]
+
+
+@pytest.mark.parametrize("method", [*TRAINED, "apex_on:coop", "dept_on:coop", "wise_ft_on:prolip"])
+def test_every_trained_method_ends_its_curve_in_its_score(method: str):
+    """Unless something was chosen afterwards; `import` refuses a record that breaks this."""
+    protocol = EvalProtocol.BASE_TO_NEW
+    if EvalProtocol.BASE_TO_NEW not in get_method(method).info.recipes:
+        protocol = EvalProtocol.FEW_SHOT
+    axes = Axes([method], ["spectrum_basic"], ["ViT-tiny.random"], protocol=protocol, shots=(2,), seeds=(1,))
+    (spec,) = expand(replace(axes, recipe=RecipeChoice.DEMO)).specs
+    record, predictions = runner.run_experiment(spec, RunContext(curve=True))
+    assert record.curve
+    assert contradictions(record, predictions) == []
+    if record.cost.candidate_evaluations == 0:
+        assert record.curve[-1].accuracy == {score.split: score.accuracy for score in record.scores}
+
+
+def test_an_edited_curve_is_refused_where_it_can_be_seen():
+    record, predictions = runner.run_experiment(spec_of("coop"), RunContext(curve=True))
+    last = record.curve[-1]
+    better = last.model_copy(update={"accuracy": dict.fromkeys(last.accuracy, 1.0)})
+    other = last.model_copy(update={"accuracy": {"all": 0.5}})
+    for curve, reason in (
+        ([*record.curve[:-1], better], "does not end in its scores"),
+        ([*record.curve[:-1], other], "other splits"),
+        (record.curve[:-1], "do not rise to the last one"),
+        ([*record.curve, last], "do not rise to the last one"),
+    ):
+        (said,) = contradictions(record.model_copy(update={"curve": curve}), predictions)
+        assert reason in said
 
 
 @pytest.mark.parametrize("selection", ["validation", "oracle"])

@@ -19,7 +19,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import torch
-from _harness import extraction, second_method
+from _harness import demo_and_one_more, extraction, second_method
 from _launching import ingest_row, launcher_row
 from _measure import Row, Side, compared, efficiency, table
 from _memory import CASES, alone, memory_row
@@ -60,6 +60,7 @@ def rows(repeats: int) -> dict[str, Callable[[], Row]]:
         **{name: (lambda name=name: memory_row(name)) for name in CASES},
         "extraction": extraction,
         "second": second_method,
+        "one_more": demo_and_one_more,
         "local": lambda: launcher_row("local", "<= 0.030 s"),
         "ray": lambda: launcher_row("ray", "<= 0.060 s"),
         "ingest": ingest_row,
