@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -15,6 +17,8 @@ from bench.errors import UsageError
 LOOPBACK = "127.0.0.1"
 PAUSE = 2.0
 """Seconds between two looks for something new."""
+_LOOK = 0.1
+"""Seconds between two looks whether to end."""
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -65,6 +69,15 @@ class _Handler(SimpleHTTPRequestHandler):
         return f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"'
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A reader that left before the end is no error."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
 @contextmanager
 def served(folder: Path, port: int) -> Iterator[str]:
     """Serve a folder from a thread; gives its address and ends with the block.
@@ -77,12 +90,11 @@ def served(folder: Path, port: int) -> Iterator[str]:
         UsageError: a port that cannot be had.
     """
     try:
-        server = ThreadingHTTPServer((LOOPBACK, port), partial(_Handler, directory=str(folder)))
+        server = _Server((LOOPBACK, port), partial(_Handler, directory=str(folder)))
     except (OSError, OverflowError) as error:
         raise UsageError(
             f"Port {port} cannot be had ({error}); give another one with --port, or 0 for any free one."
         ) from error
-    server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()
     try:
@@ -93,13 +105,28 @@ def served(folder: Path, port: int) -> Iterator[str]:
         server.server_close()
 
 
-def follow(state: Callable[[], object], rebuild: Callable[[], None], *, pause: float = PAUSE) -> None:
-    """Call `rebuild` whenever `state` gives something else than at the last call, until interrupted."""
+def follow(
+    state: Callable[[], object],
+    rebuild: Callable[[], None],
+    stopped: Callable[[], bool],
+    *,
+    pause: float = PAUSE,
+) -> None:
+    """Call `rebuild` whenever `state` gives something else than at the last call, until `stopped` says so.
+
+    Asking, not being interrupted: a KeyboardInterrupt that arrives while something is cleaned up is lost.
+    """
     known = state()
-    wait = threading.Event().wait
-    while True:
-        wait(pause)
+    while not _waited(pause, stopped):
         now = state()
         if now != known:
             known = now
             rebuild()
+
+
+def _waited(seconds: float, stopped: Callable[[], bool]) -> bool:
+    """Wait so long, or until `stopped`; whether it is."""
+    until = time.monotonic() + seconds
+    while not stopped() and (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, _LOOK))
+    return stopped()

@@ -173,7 +173,12 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = m
         evidence_lists=json_island(list_rows(site.evidence)),
     )
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page, encoding="utf-8")
+    draft = out.with_name(f".{out.name}.draft")
+    try:
+        draft.write_text(page, encoding="utf-8")
+        draft.replace(out)  # a page that is read while a new one is written is the old one, whole
+    finally:
+        draft.unlink(missing_ok=True)
     return out
 
 

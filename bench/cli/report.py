@@ -130,6 +130,7 @@ def _write(request: PageRequest) -> SiteView:
 def _serve(request: PageRequest, port: int) -> None:
     from bench.cli._print import print_line, remark
     from bench.errors import StoreLockedError
+    from bench.launch._interrupt import counted_interrupts
     from bench.results.shards import Shards
     from bench.serving import follow, served
 
@@ -143,7 +144,14 @@ def _serve(request: PageRequest, port: int) -> None:
 
     with served(request.out.parent, port) as address:
         print_line(f"{address} (Ctrl-C ends)")
-        try:
-            follow(Shards(request.runs).scan, rebuild)
-        except KeyboardInterrupt:
-            remark("ended")
+        asked = 0
+
+        def interrupted(times: int) -> None:
+            nonlocal asked
+            asked = times
+            if times > 1:
+                raise KeyboardInterrupt
+
+        with counted_interrupts(interrupted):  # once: behind the page that is being made; twice: now
+            follow(Shards(request.runs).scan, rebuild, lambda: asked > 0)
+        remark("ended")

@@ -1,6 +1,8 @@
 import http.client
 import socket
+import struct
 import threading
+import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -65,15 +67,31 @@ def test_the_server_ends_with_its_block(tmp_path):
 
 
 def test_a_change_and_only_a_change_rebuilds():
-    states = iter([1, 1, 2, 2, 3])
-    built = []
+    states, built = iter([1, 1, 2, 2, 3]), []
+    left = [4]
 
-    def state():
-        try:
-            return next(states)
-        except StopIteration:
-            raise KeyboardInterrupt from None
+    def stopped():
+        left[0] -= 1
+        return left[0] < -8
 
-    with pytest.raises(KeyboardInterrupt):
-        follow(state, lambda: built.append(True), pause=0.001)
+    follow(lambda: next(states, 3), lambda: built.append(True), stopped, pause=0.0)
     assert len(built) == 2
+
+
+def test_whoever_asks_to_end_does_not_wait_for_the_next_look():
+    begin = time.monotonic()
+    follow(lambda: 1, lambda: None, lambda: time.monotonic() - begin > 0.2, pause=60)
+    assert time.monotonic() - begin < 30
+
+
+def test_a_reader_that_leaves_early_is_not_reported(site, capfd):
+    folder, address = site
+    (folder / "large.bin").write_bytes(bytes(50_000_000))
+    for _ in range(3):
+        with socket.create_connection((address.hostname, address.port)) as connection:
+            connection.sendall(f"GET /large.bin HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
+            connection.recv(1000)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # leaves with a reset
+    assert ask(address)[0] == 200
+    time.sleep(0.3)
+    assert capfd.readouterr().err == ""
