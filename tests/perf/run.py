@@ -1,6 +1,6 @@
 """`make perf`: how much faster our way is than the plain way, as ratios within one run, each with its equality check.
 
-Seconds are medians over turns (ours, plain, ours, plain, ...) of a second or more in one process. Peak memory is measured
+Seconds are medians over turns (ours, plain, ours, ...) of a second or more in one process. Peak memory is measured
 in a process of its own for each side. FLOPs are torch's count of matrix products; the machine's rate is that of a plain
 product of the shapes that a transformer block uses.
 
