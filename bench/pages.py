@@ -133,7 +133,10 @@ def figures_of(
         shard = shards.read(run_id)
         return shard.predictions if shard else ()
 
-    return FIGURE_SETS[name](gather(store.runs_frame(), store.difficulty_frame(), registered(kept), stored, groups))
+    material = gather(
+        store.runs_frame(), store.difficulty_frame(), registered(kept), stored, groups, store.curves_frame()
+    )
+    return FIGURE_SETS[name](material)
 
 
 def write_figures(figures: Sequence[FigureView], folder: Path) -> list[Path]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from bench.figures.adapters import adapter_ranks
 from bench.figures.components import accuracy_over_shots, component_groups, gap_versus_shots
+from bench.figures.curves import accuracy_over_epochs
 from bench.figures.ensembles import (
     Blends,
     distance_versus_best_weight,
@@ -28,6 +29,7 @@ def apex_figures(material: Material) -> tuple[FigureView, ...]:
     return (
         gap_versus_shots(material),
         accuracy_over_shots(material),
+        accuracy_over_epochs(material),
         separability_with_difficulty(material),
         component_groups(material),
         distance_versus_best_weight(blends),

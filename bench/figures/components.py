@@ -67,7 +67,7 @@ def accuracy_over_shots(material: Material) -> FigureView:
         name="apex-fig3-learning-curves",
         title="Learning curves of base and new classes",
         source="APEX, Figure 3",
-        caption="Over shots. The paper draws them over epochs; runs keep no accuracy per epoch, so that is left out.",
+        caption="Over shots. The paper draws them over epochs, as the next figure does.",
         kind="line",
         x_title="Shots",
         y_title="Accuracy, %",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,7 @@ class Material:
         catalogue: titles.
         kept: gives a run's predictions.
         grouping: which datasets are easy and which are hard.
+        curves: accuracy by run id, epoch and split, of runs that recorded it along their training.
     """
 
     backbone: str
@@ -49,6 +50,7 @@ class Material:
     catalogue: Catalogue
     kept: Kept
     grouping: Grouping = difficulty_groups
+    curves: Mapping[str, Mapping[int, Mapping[str, float]]] = field(default_factory=dict)
 
     @cached_property
     def main(self) -> Leaderboard | None:
@@ -104,8 +106,18 @@ def gather(
     catalogue: Catalogue,
     kept: Kept,
     groups: Grouping = difficulty_groups,
+    curves: pd.DataFrame | None = None,
 ) -> Material:
-    """The material of the backbone with most base-to-new runs."""
+    """The material of the backbone with most base-to-new runs.
+
+    Args:
+        runs: the store's `runs_frame()`.
+        difficulty: the store's `difficulty_frame()`.
+        catalogue: titles.
+        kept: gives a run's predictions.
+        groups: which datasets are easy and which are hard.
+        curves: the store's `curves_frame()`.
+    """
     here = runs[runs["protocol"] == PROTOCOL]
     counts = Counter(map(str, here.drop_duplicates("run_id")["backbone"]))
     backbone = max(sorted(counts), key=lambda name: counts[name], default="")
@@ -123,7 +135,12 @@ def gather(
     scored = here.dropna(subset=["accuracy"])
     for run, split, accuracy in zip(scored["run_id"], scored["split"], scored["accuracy"], strict=True):
         scores.setdefault(str(run), {})[str(split)] = float(accuracy)
-    return Material(backbone, boards, scores, measures, catalogue, kept, groups)
+    along: dict[str, dict[int, dict[str, float]]] = {}
+    if curves is not None:
+        columns = zip(curves["run_id"], curves["epoch"], curves["split"], curves["accuracy"], strict=True)
+        for run, epoch, split, accuracy in columns:
+            along.setdefault(str(run), {}).setdefault(int(epoch), {})[str(split)] = float(accuracy)
+    return Material(backbone, boards, scores, measures, catalogue, kept, groups, along)
 
 
 def estimate_point(

@@ -126,7 +126,37 @@ def test_learning_curves_have_a_line_for_each_half(figures, world):
     figure, known = figures["apex-fig3-learning-curves"], scores(world)
     expected = 100 * np.mean([known["ivlp", 4, "d0", seed, "new"] for seed in (1, 2, 3)])
     assert figure.at("d0", "ivlp, new")[4].y == pytest.approx(expected)
-    assert "no accuracy per epoch" in figure.caption
+
+
+def test_curves_over_epochs_are_means_over_seeds_and_ask_for_what_is_missing(world, figures):
+    store, shards = fresh_store(world), Shards(world)
+    runs = store.runs_frame().query("shots == 16 and method in ['vpt', 'ivlp']")
+    rows = [
+        {"run_id": run, "epoch": epoch, "split": split, "accuracy": accuracy * epoch / 4}
+        for run, seed, method, split, accuracy in runs[["run_id", "seed", "method", "split", "accuracy"]].values
+        for epoch in ((1, 2, 4) if seed < 3 else (1, 4))
+        if method == "vpt" or seed < 3  # one seed of the other recorded nothing
+    ]
+    found = gather(
+        store.runs_frame(),
+        difficulty(),
+        Catalogue(),
+        lambda run: shards.read(run).predictions,
+        curves=pd.DataFrame(rows),
+    )
+    figure = next(f for f in apex_figures(found) if f.name == "apex-fig3-epochs")
+    known = scores(world)
+    points = figure.at("d0", "vpt, new")
+    assert set(points) == {1, 4}, "epochs that all seeds recorded"
+    for epoch in (1, 4):
+        expected = 100 * np.mean([known["vpt", 16, "d0", seed, "new"] * epoch / 4 for seed in (1, 2, 3)])
+        assert points[epoch].y == pytest.approx(expected)
+    assert figure.panels == tuple(reversed(DATASETS))
+    assert figure.at("d0", "ivlp, new") == {}
+    assert figure.missing == ("No accuracy along the training on some dataset: deep_text_prompts, ivlp.",)
+    assert "-m deep_text_prompts,ivlp " in figure.commands[0]
+    assert figure.commands[0].endswith("--curve --rerun all")
+    assert figures["apex-fig3-epochs"].points == ()
 
 
 def test_separability_bars_go_from_easy_to_hard(figures):
@@ -201,7 +231,7 @@ def test_an_adapter_sweep_is_drawn_by_its_settings(tmp_path):
 def test_an_empty_database_gives_figures_that_say_what_they_want(tmp_path):
     store = fresh_store(tmp_path)
     found = apex_figures(gather(store.runs_frame(), store.difficulty_frame(), Catalogue(), lambda run: ()))
-    assert len(found) == 11
+    assert len(found) == 12
     assert all(figure.points == () for figure in found)
 
 
