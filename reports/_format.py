@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from reports.views import Value
 
 
@@ -43,6 +45,11 @@ def seconds(number: float) -> str:
     if number < 120:
         return f"{number:.0f} s"
     return f"{number / 60:.1f} min" if number < 7200 else f"{number / 3600:.1f} h"
+
+
+def few_runs(run_ids: Sequence[str]) -> str:
+    """How many runs, and the first six of them."""
+    return f"{len(run_ids)}: {' '.join(run_ids[:6])}{' ...' if len(run_ids) > 6 else ''}"
 
 
 def plain(number: float) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.leaderboard import Entry, H, HConvention, Leaderboard, harmonic_mean
+from bench.leaderboard import Entry, H, Leaderboard, averages_over_datasets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,20 +118,16 @@ def _place(run: _Recorded, share: float) -> int:
 
 def _average(board: Leaderboard, entry: Entry, recorded: Mapping[str, _Recorded], share: float) -> float:
     """The shown measure as `bench.leaderboard` averages it: over seeds, then over datasets."""
-    source = board.setting.source
-    splits = [measure for measure in board.measures if measure != H]
+    shown = board.measures[-1]
 
     def seed_mean(dataset: str, split: str) -> float:
-        stored = dataset if source and dataset != source else split
         of = [recorded[run_id] for run_id in entry.cells[dataset].run_ids]
-        return float(np.mean([run.accuracy[stored][_place(run, share)] for run in of]))
+        return float(np.mean([run.accuracy[board.stored_as(split, dataset)][_place(run, share)] for run in of]))
 
-    by_split = {split: [seed_mean(dataset, split) for dataset in board.averaged] for split in splits}
-    if "new" not in by_split:
-        return float(np.mean(by_split[board.measures[-1]]))
-    if board.convention is HConvention.MEAN_OF_H:
-        return float(np.mean([harmonic_mean(*pair) for pair in zip(by_split["base"], by_split["new"], strict=True)]))
-    return harmonic_mean(float(np.mean(by_split["base"])), float(np.mean(by_split["new"])))
+    means = averages_over_datasets(
+        {split: [seed_mean(dataset, split) for dataset in board.averaged] for split in board.splits}
+    )
+    return means[board.convention.value if shown == H else shown]
 
 
 def without_curve(board: Leaderboard, found: Sequence[AnytimeCurve], runs: pd.DataFrame) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ class PairTest:
 
 @dataclass(frozen=True)
 class DatasetRanks:
-    """What the datasets alone say, each with one vote; only complete entries take part.
+    """What the datasets alone say, each with one vote; only entries that contend take part.
 
     Args:
         names: of the entries, the columns of `wins`.
@@ -72,9 +72,9 @@ class Standings:
     """The order of a board by one measure, with its evidence.
 
     Args:
-        ranks: per complete entry the ranks that it may hold, in the order of the board.
+        ranks: per contending entry the ranks that it may hold, in the order of the board.
         pairs: by (entry, entry), both ways round.
-        detectable: per complete entry the smallest difference from the leader that would be found with power 0.8 at
+        detectable: per contending entry the smallest difference from the leader that would be found with power 0.8 at
             the level of the strictest of Holm's steps.
         seeds_needed: seeds with which its difference from the leader would be found; None where it is already, or where
             it cannot be said.
@@ -90,12 +90,12 @@ class Standings:
 
     @property
     def leader(self) -> str | None:
-        """The complete entry with the highest mean."""
+        """The contending entry with the highest mean."""
         return self.ranks[0].name if self.ranks else None
 
 
 def standings(board: Leaderboard, runs: pd.DataFrame, *, measure: str | None = None) -> Standings:
-    """All pairs of complete entries tested over datasets and seeds, Holm within the board.
+    """All pairs of contending entries tested over datasets and seeds, Holm within the board.
 
     Args:
         board: made from the same runs.
@@ -103,7 +103,7 @@ def standings(board: Leaderboard, runs: pd.DataFrame, *, measure: str | None = N
         measure: what to compare by; the board's own if None.
     """
     chosen = measure or board.measures[-1]
-    names = _complete(board)
+    names = _contending(board)
     pairs = _pairs(board, runs, chosen, names)
     ranks = rank_ranges(names, {pair: found.separated and found.test.mean > 0 for pair, found in pairs.items()})
     strictest = LEVEL / max(1, len(pairs) // 2)
@@ -120,7 +120,7 @@ def standings(board: Leaderboard, runs: pd.DataFrame, *, measure: str | None = N
 
 
 def board_ranks(board: Leaderboard, runs: pd.DataFrame, *, measure: str | None = None) -> list[RankRange]:
-    """The ranks that each complete entry may hold, in the order of the board. With one seed nothing is separable.
+    """The ranks that each contending entry may hold, in the order of the board. With one seed nothing is separable.
 
     Args:
         board: made from the same runs.
@@ -130,7 +130,7 @@ def board_ranks(board: Leaderboard, runs: pd.DataFrame, *, measure: str | None =
     return list(standings(board, runs, measure=measure).ranks)
 
 
-def _complete(board: Leaderboard) -> list[str]:
+def _contending(board: Leaderboard) -> list[str]:
     return [entry.key for entry in board.entries if entry.contends and entry.cells]
 
 

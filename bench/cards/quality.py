@@ -40,18 +40,18 @@ def agreement_views(board: Leaderboard, metrics: pd.DataFrame) -> tuple[Agreemen
 
 
 def cost_views(board: Leaderboard, runs: pd.DataFrame) -> tuple[CostPointView, ...]:
-    """Every entry with a cost, and which of the complete ones are on the Pareto front of each axis."""
+    """Every entry with a cost, and which of those that contend are on the Pareto front of each axis."""
     shown = board.measures[-1]
     costed = [entry for entry in board.entries if entry.cost and entry.average(shown, board.convention)]
-    complete = [entry for entry in costed if entry.contends]
-    scores = _scores(complete, board, runs) if complete else np.zeros((0, 1, 1, 1))
+    contending = [entry for entry in costed if entry.contends]
+    scores = _scores(contending, board, runs) if contending else np.zeros((0, 1, 1, 1))
     fronts: dict[str, dict[str, bool]] = {}
     chances: dict[str, dict[str, float]] = {}
-    for axis in _costs(complete[0]) if complete else ():
-        cost = [_costs(entry)[axis] for entry in complete]
-        mean = [entry.averages[board.convention.value if shown == H else shown].mean for entry in complete]
+    for axis in _costs(contending[0]) if contending else ():
+        cost = [_costs(entry)[axis] for entry in contending]
+        mean = [entry.averages[board.convention.value if shown == H else shown].mean for entry in contending]
         chance = front_probability(cost, scores, generator=np.random.default_rng(SEED))
-        for entry, on, share in zip(complete, pareto_front(cost, mean), chance, strict=True):
+        for entry, on, share in zip(contending, pareto_front(cost, mean), chance, strict=True):
             fronts.setdefault(entry.key, {})[axis] = bool(on)
             chances.setdefault(entry.key, {})[axis] = float(share)
     spread = scores.shape[1] * scores.shape[2] > 1
@@ -87,13 +87,11 @@ def _costs(entry: Entry) -> dict[str, float]:
 
 def _scores(entries: list[Entry], board: Leaderboard, runs: pd.DataFrame) -> np.ndarray:
     """Accuracies `(entries, datasets, seeds, splits)`; a run that stands for all seeds is repeated."""
-    splits = [measure for measure in board.measures if measure != H]
-    source = board.setting.source
     columns = zip(runs["run_id"], runs["split"], runs["accuracy"], strict=True)
     known = {(str(run), str(split)): accuracy for run, split, accuracy in columns if split is not None}
-    table = np.empty((len(entries), len(board.averaged), len(board.seeds), len(splits)))
+    table = np.empty((len(entries), len(board.averaged), len(board.seeds), len(board.splits)))
     for i, entry in enumerate(entries):
         for j, dataset in enumerate(board.averaged):
-            stored = [dataset] if source and dataset != source else splits
+            stored = [board.stored_as(split, dataset) for split in board.splits]
             table[i, j] = [[known[run, split] for split in stored] for run in entry.cells[dataset].run_ids]
     return table

@@ -22,6 +22,7 @@ def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
     from bench.kept import PLACE, Kept
 
     folder = opt.cache_folder(cache)
+    kept, pages = store.info(folder), Kept(folder).sizes()
     rows = [
         {
             "backbone": c.slug,
@@ -31,13 +32,13 @@ def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
             "shards": c.shards,
             "MiB": round(c.bytes / 2**20, 1),
         }
-        for c in store.info(folder)
+        for c in kept
     ]
-    if pages := Kept(folder).sizes():
+    if pages:
         size = round(sum(pages.values()) / 2**20, 1)
         more = {"backbone": "", "of": "pages", "precision": "", "folder": PLACE, "shards": len(pages), "MiB": size}
         rows.append(more)
-    total = sum(c.bytes for c in store.info(folder)) + sum(pages.values())
+    total = sum(c.bytes for c in kept) + sum(pages.values())
     remark(f"{folder}: {total / 2**20:.1f} MiB")
     print_rows(rows, ["backbone", "of", "precision", "folder", "shards", "MiB"], as_json=as_json)
 

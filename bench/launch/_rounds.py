@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from bench.interrupts import counted_interrupts
 from bench.launch._desk import answered
-from bench.launch._interrupt import counted_interrupts
 from bench.launch._protocol import Finished, Launcher, LaunchSummary, Outcome, RunTask, Task
 from bench.leases import Leases
 from bench.results.shards import Shards

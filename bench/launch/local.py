@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import IO
 
 from bench.errors import LaunchError
+from bench.interrupts import counted_interrupts
 from bench.launch._answer import failure, settle
 from bench.launch._deaths import cause, why_it_died
 from bench.launch._desk import LOGS
 from bench.launch._handout import Handout
-from bench.launch._interrupt import counted_interrupts
 from bench.launch._limits import GRACE
 from bench.launch._protocol import Finished, LaunchSummary, Outcome, Surroundings, Task, dump_task, load_runner
 

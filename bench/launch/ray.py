@@ -20,10 +20,10 @@ import ray
 from ray.exceptions import RayError
 
 from bench.errors import LaunchError, RunTimeoutError, WorkerDiedError, WorkerKilledError
+from bench.interrupts import counted_interrupts
 from bench.launch._answer import Answer, failure, settle
 from bench.launch._desk import Desk
 from bench.launch._handout import Handout
-from bench.launch._interrupt import counted_interrupts
 from bench.launch._limits import GRACE, late
 from bench.launch._protocol import Finished, LaunchSummary, Outcome, Surroundings, Task, dump_task, load_runner
 from bench.launch._ray_cluster import (

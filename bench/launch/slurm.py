@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bench.errors import LaunchError, WorkerDiedError, WorkerKilledError
+from bench.interrupts import counted_interrupts
 from bench.launch._answer import failure, settle
-from bench.launch._interrupt import counted_interrupts
 from bench.launch._protocol import Finished, LaunchSummary, Outcome, Surroundings, Task, load_runner
 from bench.launch._slurm_queue import Queue
 from bench.launch._submission import Part, chunks, submissions_under_way, submit

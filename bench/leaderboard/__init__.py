@@ -2,7 +2,15 @@
 
 from bench.leaderboard._board import Cell, CostSummary, Entry, Leaderboard, MissingCell, SetAside, Setting
 from bench.leaderboard._make import leaderboard
-from bench.leaderboard._measures import ALL, BASELINE, TRANSFER, H, HConvention, harmonic_mean
+from bench.leaderboard._measures import (
+    ALL,
+    BASELINE,
+    TRANSFER,
+    H,
+    HConvention,
+    averages_over_datasets,
+    harmonic_mean,
+)
 from bench.leaderboard._settings import settings
 
 __all__ = [
@@ -18,6 +26,7 @@ __all__ = [
     "MissingCell",
     "SetAside",
     "Setting",
+    "averages_over_datasets",
     "harmonic_mean",
     "leaderboard",
     "settings",

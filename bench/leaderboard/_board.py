@@ -171,6 +171,15 @@ class Leaderboard:
         return tuple(dataset for dataset in self.datasets if dataset != self.setting.source)
 
     @property
+    def splits(self) -> tuple[str, ...]:
+        """The measures that runs store; H follows from them."""
+        return tuple(measure for measure in self.measures if measure != H)
+
+    def stored_as(self, split: str, dataset: str) -> str:
+        """The split under which a run has its accuracy on a dataset: a target's own name, else the split's."""
+        return dataset if self.setting.source and dataset != self.setting.source else split
+
+    @property
     def complete(self) -> bool:
         """Whether every entry is complete."""
         return all(entry.complete for entry in self.entries)

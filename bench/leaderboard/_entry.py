@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from bench.leaderboard._board import Cell, CostSummary, Entry, MissingCell
-from bench.leaderboard._measures import H, HConvention, harmonic_mean
+from bench.leaderboard._measures import H, averages_over_datasets, harmonic_mean
 from bench.leaderboard._runs import COSTS, TUNING, Run
 from bench.statistics import Estimate, student_t
 
@@ -104,21 +103,14 @@ def _averages(
     if not cells:
         return {}
     datasets = list(cells)
-    centre = {split: _mean(cells[dataset].scores[split].mean for dataset in datasets) for split in splits}
-    if "new" in splits:
-        centre[HConvention.H_OF_MEANS] = harmonic_mean(centre["base"], centre["new"])
-        centre[HConvention.MEAN_OF_H] = _mean(cells[dataset].scores[H].mean for dataset in datasets)
+    centre = averages_over_datasets({split: [cells[name].scores[split].mean for name in datasets] for split in splits})
     if not complete:  # seeds over different datasets are no repetitions of one another
-        return {str(name): Estimate(value, max(cell.n for cell in cells.values())) for name, value in centre.items()}
-    per_seed: dict[str, list[float]] = defaultdict(list)
-    for seed in seeds:
-        here = [scored[dataset, seed].scores for dataset in datasets]
-        for split in splits:
-            per_seed[split].append(_mean(scores[split] for scores in here))
-        if "new" in splits:
-            per_seed[HConvention.H_OF_MEANS].append(harmonic_mean(per_seed["base"][-1], per_seed["new"][-1]))
-            per_seed[HConvention.MEAN_OF_H].append(_mean(harmonic_mean(s["base"], s["new"]) for s in here))
-    return {str(name): student_t(per_seed[name], mean=value) for name, value in centre.items()}
+        return {name: Estimate(value, max(cell.n for cell in cells.values())) for name, value in centre.items()}
+    per_seed = [
+        averages_over_datasets({split: [scored[name, seed].scores[split] for name in datasets] for split in splits})
+        for seed in seeds
+    ]
+    return {name: student_t([seed[name] for seed in per_seed], mean=value) for name, value in centre.items()}
 
 
 def _optimism(runs: Sequence[Run], splits: Sequence[str]) -> dict[str, float]:

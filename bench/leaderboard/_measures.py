@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 BASELINE = "zero_shot"
@@ -30,3 +31,21 @@ def harmonic_mean(base: float, new: float) -> float:
         71.7
     """
     return 0.0 if base + new == 0 else 2 * base * new / (base + new)
+
+
+def averages_over_datasets(by_split: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """The mean of each split and, where there are base and new classes, H by both conventions.
+
+    Args:
+        by_split: for each split one accuracy a dataset, in the same order of datasets.
+
+    Example:
+        >>> averages_over_datasets({"base": [0.5, 1.0], "new": [0.5, 0.5]})["h_of_means"]
+        0.6
+    """
+    found = {split: sum(values) / len(values) for split, values in by_split.items()}
+    if "new" in by_split:
+        pairs = list(zip(by_split["base"], by_split["new"], strict=True))
+        found[HConvention.H_OF_MEANS.value] = harmonic_mean(found["base"], found["new"])
+        found[HConvention.MEAN_OF_H.value] = sum(harmonic_mean(base, new) for base, new in pairs) / len(pairs)
+    return found

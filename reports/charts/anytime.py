@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reports._format import count, percent, seconds
+from reports._format import count, few_runs, percent, seconds
 from reports._marks import Mark
 from reports.charts.difficulty import HEIGHT, PANEL_TITLES, STATIC_WIDTH
-from reports.charts.vega import CONFIG, SCHEMA
+from reports.charts.vega import CONFIG, PANELS, SCHEMA
 from reports.views import BlockView
 
 TIME_AXES = {
@@ -34,7 +34,7 @@ def anytime_rows(block: BlockView) -> list[dict[str, Any]]:
             "steps": round(point.steps, 2),
             "steps_shown": count(round(point.steps)),
             "share": round(100 * point.share, 3),
-            "runs": f"{len(curve.run_ids)}: {' '.join(curve.run_ids[:6])}{' ...' if len(curve.run_ids) > 6 else ''}",
+            "runs": few_runs(curve.run_ids),
         }
         for curve in block.anytime.curves
         for point in curve.points
@@ -70,11 +70,7 @@ def anytime_chart(block: BlockView, axis: str, marks: Mapping[str, Mark]) -> dic
         "$schema": SCHEMA,
         "description": f"Each method's accuracy over {TIME_AXES[axis].lower()}",
         "data": {"name": "rows"},
-        "facet": {
-            "field": "panel",
-            "type": "nominal",
-            "header": {"title": None, "labelFontSize": 13, "labelFontWeight": 600, "labelAnchor": "start"},
-        },
+        "facet": PANELS,
         "columns": 1,
         "spacing": 18,
         "spec": {

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from reports._format import count, percent, seconds, size, value_text
+from reports._format import count, few_runs, percent, seconds, size, value_text
 from reports._marks import Mark
 from reports.charts.difficulty import HEIGHT, PANEL_TITLES, STATIC_WIDTH
-from reports.charts.vega import CONFIG, SCHEMA
+from reports.charts.vega import CONFIG, PANELS, SCHEMA
 from reports.views import BlockView
 
 COST_AXES = {
@@ -44,7 +44,7 @@ def cost_rows(block: BlockView) -> list[dict[str, Any]]:
             "shown": value_text(point.value),
             "n": point.value.n,
             "complete": bool(point.front),
-            "runs": f"{len(point.run_ids)}: {' '.join(point.run_ids[:6])}{' ...' if len(point.run_ids) > 6 else ''}",
+            "runs": few_runs(point.run_ids),
         }
         for axis in COST_AXES:
             row[axis] = point.costs[axis] / _SCALED.get(axis, 1.0)
@@ -124,11 +124,7 @@ def cost_chart(block: BlockView, axis: str, marks: Mapping[str, Mark]) -> dict[s
         "$schema": SCHEMA,
         "description": f"{COST_AXES[axis]} of each method against its accuracy, with the Pareto front",
         "data": {"name": "rows"},
-        "facet": {
-            "field": "panel",
-            "type": "nominal",
-            "header": {"title": None, "labelFontSize": 13, "labelFontWeight": 600, "labelAnchor": "start"},
-        },
+        "facet": PANELS,
         "columns": 1,
         "spacing": 18,
         "spec": {"width": 2 * STATIC_WIDTH, "height": HEIGHT, "layer": [front, points]},

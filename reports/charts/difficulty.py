@@ -7,7 +7,7 @@ from typing import Any
 
 from reports._format import points_of_percent, value_text
 from reports._marks import Mark
-from reports.charts.vega import CONFIG, SCHEMA
+from reports.charts.vega import CONFIG, PANELS, SCHEMA
 from reports.views import AxisView, BlockView, PointView
 
 STATIC_WIDTH = 300
@@ -184,18 +184,7 @@ def difficulty_chart(
         "$schema": SCHEMA,
         "description": description,
         "data": {"name": "rows"},
-        "facet": {
-            "field": "panel",
-            "type": "nominal",
-            "sort": [PANEL_TITLES[measure] for measure in block.measures],
-            "header": {
-                "title": None,
-                "labelFontSize": 13,
-                "labelFontWeight": 600,
-                "labelPadding": 6,
-                "labelAnchor": "start",
-            },
-        },
+        "facet": PANELS | {"sort": [PANEL_TITLES[measure] for measure in block.measures]},
         "columns": len(block.measures),
         "spacing": 18,
         "spec": {"width": STATIC_WIDTH, "height": HEIGHT, "layer": layers},

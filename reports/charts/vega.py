@@ -47,6 +47,14 @@ CONFIG: dict[str, Any] = {
 }
 
 
+PANELS: dict[str, Any] = {
+    "field": "panel",
+    "type": "nominal",
+    "header": {"title": None, "labelFontSize": 13, "labelFontWeight": 600, "labelPadding": 6, "labelAnchor": "start"},
+}
+"""One panel for each value of `panel`, titled by it."""
+
+
 def static_svg(spec: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], *, prefix: str) -> str:
     """The chart as SVG text, its ids prefixed so that several can live in one page.
 

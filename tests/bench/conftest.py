@@ -1,13 +1,17 @@
-"""Commands as a person calls them, in this process."""
+"""Commands as a person calls them, in this process, and runs that are cut off."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from bench import runner
 from bench.cli.app import main
+from bench.context import RunContext
+from bench.spec import ExperimentSpec
 
 Etl = Callable[..., tuple[int, str, str]]
 
@@ -24,3 +28,22 @@ def etl(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         return int(ended.value.code or 0), output.out, output.err
 
     return etl
+
+
+@pytest.fixture
+def cut_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[ExperimentSpec, RunContext, int], None]:
+    """Carry out a spec until it asks for the views of an epoch (0-based), and die there."""
+    real = runner.views_for_epoch
+
+    def cut_off(spec: ExperimentSpec, context: RunContext, at: int) -> None:
+        def die(recipe: Any, seed: int, epoch: int) -> Any:
+            if epoch == at:
+                raise KeyboardInterrupt
+            return real(recipe, seed, epoch)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(runner, "views_for_epoch", die)
+            with pytest.raises(KeyboardInterrupt):
+                runner.run_experiment(spec, context)
+
+    return cut_off

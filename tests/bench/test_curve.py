@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -134,20 +133,10 @@ def test_methods_without_training_have_no_curve():
     assert runner.run_experiment(spec, RunContext(curve=True))[0].curve == []
 
 
-def test_a_training_that_was_cut_off_keeps_its_curve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_training_that_was_cut_off_keeps_its_curve(tmp_path: Path, cut_off):
     spec = spec_of("vpt")
     context = RunContext(checkpoints=tmp_path, checkpoint_seconds=0.0, curve=True)
-    real = runner.views_for_epoch
-
-    def die(recipe: Any, seed: int, epoch: int) -> Any:
-        if epoch == 3:
-            raise KeyboardInterrupt
-        return real(recipe, seed, epoch)
-
-    monkeypatch.setattr(runner, "views_for_epoch", die)
-    with pytest.raises(KeyboardInterrupt):
-        runner.run_experiment(spec, context)
-    monkeypatch.setattr(runner, "views_for_epoch", real)
+    cut_off(spec, context, 3)
     resumed, _ = runner.run_experiment(spec, context)
     whole, _ = runner.run_experiment(spec, RunContext(curve=True))
     assert [(p.epoch, p.steps, p.accuracy) for p in resumed.curve] == [
@@ -155,7 +144,7 @@ def test_a_training_that_was_cut_off_keeps_its_curve(tmp_path: Path, monkeypatch
     ]
 
 
-def test_a_state_kept_without_a_curve_is_not_used_for_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_state_kept_without_a_curve_is_not_used_for_one(tmp_path: Path):
     spec = spec_of("coop")
     context = RunContext(checkpoints=tmp_path, checkpoint_seconds=0.0)
     runner.run_experiment(spec, context)

@@ -9,7 +9,6 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -79,20 +78,10 @@ def test_a_run_killed_in_training_goes_on_and_ends_bit_for_bit_alike(method: str
     check_equal(resumed, runner.run_experiment(spec, RunContext()))
 
 
-def test_the_cost_of_a_resumed_run_is_that_of_all_its_parts(tmp_path: Path, monkeypatch):
+def test_the_cost_of_a_resumed_run_is_that_of_all_its_parts(tmp_path: Path, cut_off):
     spec = spec_of("vpt")
     context = RunContext(checkpoints=tmp_path, checkpoint_seconds=0.0)
-    real = runner.views_for_epoch
-
-    def die(recipe: Any, seed: int, epoch: int) -> Any:
-        if epoch == 4:
-            raise KeyboardInterrupt
-        return real(recipe, seed, epoch)
-
-    monkeypatch.setattr(runner, "views_for_epoch", die)
-    with pytest.raises(KeyboardInterrupt):
-        runner.run_experiment(spec, context)
-    monkeypatch.setattr(runner, "views_for_epoch", real)
+    cut_off(spec, context, 4)
     resumed, _ = runner.run_experiment(spec, context)
     whole, _ = runner.run_experiment(spec, RunContext())
     assert resumed.cost is not None
