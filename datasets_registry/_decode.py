@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from datasets_registry._errors import DataError
 
@@ -24,9 +24,11 @@ def decode_image(content: bytes, where: object) -> Image.Image:
             opaque = image.convert("RGBA") if "transparency" in image.info and image.mode == "P" else image
             return opaque.convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:
+        # Pillow's own words for this one hold nothing but the address of a buffer, another one in every run
+        why = "of no known format" if isinstance(error, UnidentifiedImageError) else f"{type(error).__name__}: {error}"
         raise DataError(
-            f"Image {where} cannot be decoded ({type(error).__name__}: {error}). "
-            f"The file is damaged or not an image; unpack it again from the dataset's archive."
+            f"Image {where} cannot be decoded ({why}). The file is damaged or not an image; unpack it again from the "
+            "dataset's archive, or replace it."
         ) from error
 
 
