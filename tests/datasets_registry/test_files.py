@@ -64,7 +64,9 @@ def test_a_git_lfs_pointer(files: ImageFiles):
 
 def test_text_instead_of_an_image(files: ImageFiles):
     (files.root / "t.jpg").write_text("<html>404</html>")
-    with pytest.raises(DataError, match=r"t.jpg cannot be decoded .* damaged or not an image; unpack it again") as raised:
+    with pytest.raises(
+        DataError, match=r"t.jpg cannot be decoded .* damaged or not an image; unpack it again"
+    ) as raised:
         files.load("t.jpg")
     assert " at 0x" not in str(raised.value), "the same failure has the same words in every run"
 
