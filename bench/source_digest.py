@@ -12,21 +12,22 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+_OWN_PACKAGES = frozenset({"bench", "methods", "datasets_registry", "reports"})
 _BOOKKEEPING = frozenset({"methods._registry"})
 """Machinery that finds methods and cannot change what they compute."""
 
 
 @cache
 def source_digest(cls: type) -> str:
-    """Hex SHA-256 of the text of the files that define a method; equal on every platform.
+    """Hex SHA-256 of the code in the files that define a method; equal on every platform.
 
-    These are the file of the class and those of the methods that it derives from: an ensemble around another method
-    changes with its host.
+    These are the file of the class and the files of the methods it derives from, so an ensemble around another method
+    changes with its host. Only code counts, see `code_alone`.
     """
     files = _own_files(cls)
     if not files:  # a class made in a notebook or a shell has no file; its name is all there is
         return _sha(f"{cls.__module__}.{cls.__qualname__}")
-    digests = [_sha(path.read_text(encoding="utf-8")) for path in files.values()]
+    digests = [_code_digest(path) for path in files.values()]
     return digests[0] if len(digests) == 1 else _sha("".join(digests))
 
 
@@ -34,7 +35,7 @@ def source_digest(cls: type) -> str:
 def machinery_digest(cls: type) -> str:
     """Hex SHA-256 of the code that a method's files import from their own package and from `methods`, at any depth.
 
-    Comments, docstrings and empty lines do not count: they change often, and no number with them.
+    Only code counts, see `code_alone`. The names of the modules do not: moving a file changes no number.
     """
     own = _own_files(cls)
     packages = {"methods"} | {name.partition(".")[0] for name in own}
@@ -48,26 +49,31 @@ def machinery_digest(cls: type) -> str:
                 if file is not None:
                     found[module] = file
                     waiting.append((module, file))
-    return _sha("".join(f"{name} {_code_digest(found[name])}\n" for name in sorted(found)))
+    return _sha("".join(f"{digest}\n" for digest in sorted(_code_digest(path) for path in found.values())))
 
 
 def code_alone(text: str) -> str:
-    """Python source without comments, docstrings and empty lines."""
+    """Python source without comments, docstrings, empty lines and imports of this project's own packages.
+
+    What is left decides the numbers. The code that an import names is followed and hashed by itself.
+    """
     lines = text.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
-    for docstring in _docstrings(ast.parse(text)):
-        for row in range(docstring.lineno, (docstring.end_lineno or docstring.lineno) + 1):
+    for statement in _silent(ast.parse(text)):
+        for row in range(statement.lineno, (statement.end_lineno or statement.lineno) + 1):
             lines[row - 1] = ""
     return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
-def _docstrings(tree: ast.Module) -> Iterator[ast.stmt]:
-    """Texts that stand alone as a statement: docstrings, and those below an attribute."""
+def _silent(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Statements that compute nothing: strings that stand alone, and imports from this project's packages."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in _OWN_PACKAGES:
             yield node
 
 

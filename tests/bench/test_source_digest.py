@@ -39,9 +39,31 @@ def touch(monkeypatch):
     forget()
 
 
-def test_the_digest_of_a_method_is_that_of_its_file():
+def test_the_digest_of_a_method_is_that_of_the_code_in_its_file():
     text = (ROOT / "methods" / "coop.py").read_text(encoding="utf-8")
-    assert source_digest(get_method("coop")) == hashlib.sha256(text.encode()).hexdigest()
+    assert source_digest(get_method("coop")) == hashlib.sha256(code_alone(text).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("more", ["\n# a remark\n", '\n"""Words."""\n', "\nfrom methods._base import Family\n"])
+def test_prose_and_imports_leave_the_digest_of_a_method_alone(more: str, touch):
+    before = source_digest(get_method("coop"))
+    touch("coop.py", more)
+    assert source_digest(get_method("coop")) == before
+    touch("coop.py", "\nA = 1\n")
+    assert source_digest(get_method("coop")) != before
+
+
+def test_the_machinery_digest_does_not_depend_on_where_modules_lie(monkeypatch):
+    """A module that is moved keeps its code, so the results of its users stay valid."""
+    coop = get_method("coop")
+    before = machinery_digest.__wrapped__(coop)
+    real = digests._file
+    moved = {"methods.moved_composed": "methods._composed"}
+    monkeypatch.setattr(digests, "_file", lambda name: real(moved.get(name, name)))
+    real_imports = digests._imports
+    back = {old: new for new, old in moved.items()}
+    monkeypatch.setattr(digests, "_imports", lambda path: tuple(back.get(m, m) for m in real_imports(path)))
+    assert machinery_digest.__wrapped__(coop) == before
 
 
 def test_a_class_without_a_file_is_known_by_its_name():
@@ -82,8 +104,8 @@ def test_remarks_bookkeeping_and_what_others_import_change_nothing(file: str, mo
 
 
 def test_code_alone():
-    text = '"""Doc."""\n\nA = "# no remark"  # a remark\n\n\ndef f():\n    """Doc\n\n    of f."""\n    return 1\n'
-    assert code_alone(text) == 'A = "# no remark"\ndef f():\n    return 1'
+    text = '"""Doc."""\nimport torch\nfrom methods import (\n    Method,\n)\n\nA = "# no remark"  # a remark\n\n\ndef f():\n    """Doc\n\n    of f."""\n    return 1\n'
+    assert code_alone(text) == 'import torch\nA = "# no remark"\ndef f():\n    return 1'
 
 
 # --- what is stale ----------------------------------------------------------------------------------------------------
