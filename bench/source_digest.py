@@ -71,10 +71,11 @@ def code_alone(text: str) -> str:
 def _silent(tree: ast.Module) -> Iterator[ast.stmt]:
     """Statements that compute nothing: strings that stand alone, and imports from this project's packages."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            yield node
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in _OWN_PACKAGES:
-            yield node
+        match node:
+            case ast.Expr(value=ast.Constant(value=str())):
+                yield node
+            case ast.ImportFrom(module=str(module)) if module.partition(".")[0] in _OWN_PACKAGES:
+                yield node
 
 
 def _own_files(cls: type) -> dict[str, Path]:

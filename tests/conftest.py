@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
 
+import parity_record
 import pytest
 import torch
-
-# helper modules beside the tests, such as methods/parity_kit.py
-sys.path.extend(str(path) for path in Path(__file__).parent.iterdir() if path.is_dir())
-import parity_record
 
 # the tests' matrices are small: a second thread only waits for the first
 torch.set_num_threads(1)

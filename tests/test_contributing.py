@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from places import ROOT
 
-ROOT = Path(__file__).parents[1]
 PACKAGES = ("bench", "methods", "datasets_registry", "reports")
 
 

@@ -14,8 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
+from places import ROOT
 
 DATASET = '''
 """Three flat colours."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from _sample import BACKBONE, catalogue, difficulty_frame, runs_frame
+from report_sample import BACKBONE, catalogue, difficulty_frame, runs_frame
 
 from bench.analysis.claims import Claim, check_claims, difficulty_by_backbone
 from bench.analysis.ledger import ledger, published_settings

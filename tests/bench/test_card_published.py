@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from _sample import catalogue
+from report_sample import catalogue
 
 from bench.analysis.difficulty_trend import covariates, published_values
 from bench.cards import published_site

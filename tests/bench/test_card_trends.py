@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from _sample import catalogue, difficulty_frame, runs_frame
+from report_sample import catalogue, difficulty_frame, runs_frame
 
 from bench.analysis.contrasts import contrast_trends
 from bench.cards import site_view

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from _sample import BACKBONE, DATASETS, METHODS, catalogue, difficulty_frame, provenance_frame, runs_frame
+from report_sample import BACKBONE, DATASETS, METHODS, catalogue, difficulty_frame, provenance_frame, runs_frame
 
 from bench.cards import Catalogue, DatasetFacts, registered, site_view
 from bench.leaderboard import HConvention

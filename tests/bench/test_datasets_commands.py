@@ -17,12 +17,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from places import ROOT
 from small_datasets import draw_dataset
 
 from datasets_registry._own import read_own
 from datasets_registry._sources import Source
-
-ROOT = Path(__file__).parents[2]
 
 Etl = Callable[..., tuple[int, str, str]]
 

@@ -1,20 +1,18 @@
 """Difficulty of real features: CLIP ViT-B/32 on the classes that ImageNet's class texts also name, where they are."""
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from places import SHARED
 
 from bench.difficulty import measure
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def features() -> Path:
-    folder = Path(os.environ.get("ETL_BENCH_SHARED", REPOSITORY.parent / "shared")) / "data/features/vitb32"
+    folder = SHARED / "data/features/vitb32"
     if not folder.is_dir():
         pytest.skip(f"needs the shared test data; {folder} does not exist and ETL_BENCH_SHARED names no other place")
     return folder

@@ -1,11 +1,10 @@
 import errno
-import json
 import os
 import threading
 from pathlib import Path
 
 import pytest
-from test_presence import ELSEWHERE, gone_process, leave_a_presence
+from left_behind import ELSEWHERE, gone_process, leave_a_lease, leave_a_presence
 
 from bench.leases import Leases
 from bench.presence import Presence, Watch
@@ -17,11 +16,6 @@ def two(tmp_path: Path):
     """Two holders in one folder."""
     with Presence(tmp_path, "worker") as a, Presence(tmp_path, "worker") as b:
         yield Leases(tmp_path, a), Leases(tmp_path, b)
-
-
-def leave_a_lease(runs: Path, key: str, holder: str, process: Process) -> None:
-    (runs / "leases").mkdir(parents=True, exist_ok=True)
-    (runs / "leases" / f"{key}.json").write_text(json.dumps({"holder": holder, "process": process.dump()}))
 
 
 def test_a_lease_has_one_holder_until_it_is_given_back(two):

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from _sample import catalogue, difficulty_frame, runs_frame
+from report_sample import catalogue, difficulty_frame, runs_frame
 
 from bench.analysis.claims import load_claims
 from bench.cards import site_view

@@ -1,5 +1,4 @@
 import json
-import os
 import subprocess
 import sys
 import time
@@ -7,25 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from left_behind import ELSEWHERE, gone_process, leave_a_presence
 
 from bench.presence import Presence, Watch, clear_away, read_sighting, sightings
 from bench.processes import Process
-
-ELSEWHERE = replace(Process.current(), boot="another machine")
-
-
-def gone_process() -> Process:
-    """A process of this machine that has ended."""
-    program = "import json; from bench.processes import Process; print(json.dumps(Process.current().dump()))"
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, env=environment).stdout
-    return Process.load(json.loads(said))
-
-
-def leave_a_presence(runs: Path, name: str, process: Process, beat: int = 1) -> None:
-    (runs / "live").mkdir(parents=True, exist_ok=True)
-    said = {"kind": "worker", "process": process.dump(), "beat": beat, "facts": {}}
-    (runs / "live" / f"{name}.json").write_text(json.dumps(said))
 
 
 def test_a_process_knows_itself_and_the_dead():

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from fake_runner import make_spec
+from left_behind import ELSEWHERE, gone_process, leave_a_presence
 from rich.console import Console
-from test_presence import ELSEWHERE, gone_process, leave_a_presence
 
 from bench.cli._live import LiveLog, view
 from bench.cli._progress import JsonLog, LogStyle, PlainLog, Tally, duration, open_log, outcome_line

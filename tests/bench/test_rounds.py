@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from fake_runner import make_record, make_spec
-from test_leases import leave_a_lease
-from test_presence import gone_process
+from left_behind import gone_process, leave_a_lease
 
 from bench.launch._desk import answered
 from bench.launch._protocol import DifficultyTask, Finished, LaunchSummary, Outcome, RunTask, Task

@@ -9,42 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tiny_runs import BACKBONE, DATASET, fresh, outcome, spec_of
 
 from bench import runner
 from bench.context import RunContext
 from bench.errors import NonFiniteLossError, StaleSpecError
 from bench.features.inputs import Inputs
 from bench.features.views import View
-from bench.record import Predictions, RunRecord, RunStatus
-from bench.run_task import read_splits
-from bench.spec import ExperimentSpec
-from bench.sweep import Axes, expand
+from bench.record import RunStatus
 from datasets_registry._types import EvalProtocol, Images, Sample
-
-BACKBONE = "ViT-tiny.random"
-DATASET = "spectrum_basic"
-
-
-def spec_of(
-    method: str, *, seed: int = 1, protocol: EvalProtocol = EvalProtocol.BASE_TO_NEW, **settings: object
-) -> ExperimentSpec:
-    overrides = [f"{method}.recipe.epochs=2", f"{method}.recipe.views=2"] if method != "zero_shot" else []
-    overrides += [f"{method}.{k}={v}" for k, v in settings.items()]
-    axes = Axes([method], [DATASET], [BACKBONE], protocol=protocol, shots=(2,), seeds=(seed,), overrides=overrides)
-    (spec,) = expand(axes).specs
-    return spec
-
-
-def fresh() -> None:
-    """Forget what this process has loaded, as a new process would."""
-    runner._inputs.cache_clear()
-    read_splits.cache_clear()
-
-
-def outcome(answer: tuple[RunRecord, list[Predictions]]) -> tuple[object, ...]:
-    record, predictions = answer
-    logits = [p.top_logits.tobytes() + p.true_logit.tobytes() for p in predictions]
-    return [s.model_dump() for s in record.scores], record.final_loss, logits
 
 
 @pytest.mark.parametrize("method", ["zero_shot", "coop", "clip_adapter", "vpt", "apex", "prolip", "coprompt"])

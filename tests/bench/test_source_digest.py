@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from fake_runner import make_record, make_spec
+from places import ROOT
 
 import bench.source_digest as digests
 from bench.record import RunStatus
@@ -12,8 +13,6 @@ from bench.source_digest import code_alone, machinery_digest, source_digest
 from bench.staleness import Staleness
 from bench.sweep import Expansion, RerunPolicy, plan
 from methods import get_method
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -104,7 +103,8 @@ def test_remarks_bookkeeping_and_what_others_import_change_nothing(file: str, mo
 
 
 def test_code_alone():
-    text = '"""Doc."""\nimport torch\nfrom methods import (\n    Method,\n)\n\nA = "# no remark"  # a remark\n\n\ndef f():\n    """Doc\n\n    of f."""\n    return 1\n'
+    imports = "import torch\nfrom methods import (\n    Method,\n)\n"
+    text = f'"""Doc."""\n{imports}\nA = "# no remark"  # a remark\n\n\ndef f():\n    """Doc\n\n    of f."""\n    return 1\n'
     assert code_alone(text) == 'import torch\nA = "# no remark"\ndef f():\n    return 1'
 
 

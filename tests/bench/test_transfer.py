@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fake_runner import make_record, make_score, make_spec
+from places import SHARED
 from small_datasets import draw_dataset, draw_imagenet
 
 from bench.cards import registered, site_view
@@ -239,7 +239,7 @@ def test_domain_generalization_with_the_demo_backbone_along_the_dial(tmp_path: P
 
 
 def test_cross_dataset_on_real_subsets(tmp_path: Path):
-    shared = Path(os.environ.get("ETL_BENCH_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "data" / "real"
+    shared = SHARED / "data" / "real"
     if not shared.is_dir():
         pytest.skip(f"needs the shared test data; {shared} does not exist")
     axes = Axes(

@@ -1,25 +1,21 @@
 """Tiny drawn datasets in CoOp's layout, and the folder of real test data where there is one."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from places import SHARED
 
 from datasets_registry._coop_split import CoopReader
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-FIXTURES = REPOSITORY / "tests" / "fixtures"
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real splits and images beside the repository, or where ETL_BENCH_SHARED points; the test is skipped without."""
-    shared = Path(os.environ.get("ETL_BENCH_SHARED", REPOSITORY.parent / "shared"))
-    data = shared / "data"
+    data = SHARED / "data"
     if not (data / "splits").is_dir():
         pytest.skip(f"needs the shared test data; {data} does not exist and ETL_BENCH_SHARED names no other place")
     return data

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from places import ROOT
 
 from datasets_registry import DatasetInfo, get_dataset
 from datasets_registry._add import AddRequest, add_dataset
@@ -536,11 +537,10 @@ def test_own_images_are_checked_as_well(tmp_path: Path) -> None:
 
 
 def test_every_code_is_in_the_documentation() -> None:
-    root = Path(__file__).parents[2]
-    rules = sorted((root / "datasets_registry" / "_layout_rules").glob("*.py"))
-    code = "".join(path.read_text() for path in (*rules, root / "datasets_registry" / "_doctor.py"))
+    rules = sorted((ROOT / "datasets_registry" / "_layout_rules").glob("*.py"))
+    code = "".join(path.read_text() for path in (*rules, ROOT / "datasets_registry" / "_doctor.py"))
     codes = set(re.findall(r'Finding\(\s*"([a-z-]+)"', code)) | set(
         re.findall(r'^    "([a-z-]+)": "', code, flags=re.M)
     )
-    text = (root / "docs" / "datasets.md").read_text()
+    text = (ROOT / "docs" / "datasets.md").read_text()
     assert {name for name in codes if f"`{name}`" not in text} == set()

@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
+from places import FIXTURES
 
 from datasets_registry._coop_split import read_coop_split
 from datasets_registry._splits import Draw, draw_coop
 from datasets_registry._types import Sample
 
-FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 SHOTS, SEEDS = (1, 2, 4, 8, 16), (1, 2, 3)
 SPLIT_FILES = {
     "caltech101": "split_zhou_Caltech101.json",

@@ -4,13 +4,13 @@ import hashlib
 import importlib
 import re
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from places import ROOT
 from safetensors.torch import load, save
 from scipy.stats import spearmanr
 
@@ -129,7 +129,7 @@ def test_it_names_the_figures_of_its_own_world(model: Any) -> None:
 
 def test_the_suite_spreads_as_its_decision_says(model: Any) -> None:
     """The table of decision 0002 is measured again; its thirds are filled, and both ends are reached."""
-    decision = Path(__file__).parents[2] / "docs" / "decisions" / "0002-spectrum-suite.md"
+    decision = ROOT / "docs" / "decisions" / "0002-spectrum-suite.md"
     rows = re.findall(r"^\| `(spectrum_\w+)` \|.*\| (\d+) \| [\d.]+ \| ([\d.]+) \|", decision.read_text(), re.MULTILINE)
     written = {name: float(percent) / 100 for name, _, percent in rows}
     classes = {name: int(count) for name, count, _ in rows}

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from parity_kit import tiny_backbone
+from places import SHARED
 from torch import Tensor
 
 from datasets_registry._types import ClassSet
 from methods import SupportView
 from methods.linear_probe import LinearProbe, LinearProbeConfig
 
-SHARED = Path(os.environ.get("ETL_BENCH_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 FEATURES = SHARED / "data" / "features" / "vitb32"
 SHOTS = 16
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from _measure import Row
 
 ROOT = Path(__file__).resolve().parents[2]
-FIXTURES = ROOT / "tests" / "fixtures"
+SUPPORT = ROOT / "tests" / "support"
 FEW, MANY = 20, 140
 INGESTED = 100_000
 
@@ -24,8 +24,8 @@ def launcher_row(name: str, goal: str) -> Row:
     """Seconds that each further run costs with one worker: start-up and shut-down fall out of the difference."""
     if name == "ray" and importlib.util.find_spec("ray") is None:
         return Row(f"{name} launcher, for each run beyond start-up", goal, None, None, note="ray is not installed")
-    sys.path[:0] = [str(FIXTURES)]
-    paths = os.pathsep.join([str(ROOT), str(FIXTURES)])
+    sys.path[:0] = [str(SUPPORT)]
+    paths = os.pathsep.join([str(ROOT), str(SUPPORT)])
     os.environ["PYTHONPATH"] = paths  # workers import the runner of the tests
     _timed(name, 2)
     seconds = (_timed(name, MANY) - _timed(name, FEW)) / (MANY - FEW)
@@ -63,7 +63,7 @@ def _launcher(name: str) -> Callable[..., object]:
 def ingest_row(runs: int = INGESTED) -> Row:
     """Loading run records and 200 predictions each into a new database, and the leaderboard over them."""
     with tempfile.TemporaryDirectory() as folder:
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(FIXTURES)])}
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(SUPPORT)])}
         command = [sys.executable, __file__, folder, str(runs)]
         done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     found = json.loads(done.stdout.splitlines()[-1])

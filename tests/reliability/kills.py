@@ -4,7 +4,7 @@
 
 Two sweeps with two workers each share one folder, and a third process loads the shards into the database all the time.
 At random moments one of these is killed by SIGKILL: a sweep with its workers, a sweep alone, a worker, the loader. What
-was killed is started again. Runs are `tests/fixtures/fake_runner.py`'s: short, and equal whenever they are done, so
+was killed is started again. Runs are `tests/support/fake_runner.py`'s: short, and equal whenever they are done, so
 that every byte must come out the same.
 """
 
@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "fixtures")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
 from fake_runner import make_spec  # noqa: E402
 

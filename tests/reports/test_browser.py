@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from _sample import catalogue, curves_frame, difficulty_frame, runs_frame
+from report_sample import catalogue, curves_frame, difficulty_frame, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
-from _chromium import browser, find_chromium
+from chromium import browser, find_chromium
 
 from bench.cards import site_view
 from reports.render import render_site

@@ -3,7 +3,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from _sample import catalogue, difficulty_frame, runs_frame
+from report_sample import catalogue, difficulty_frame, runs_frame
 
 from bench.cards import site_view
 from reports._marks import SHAPES, assign_marks

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-from _axe import find_axe
+from axe import find_axe
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
-from _chromium import browser, find_chromium
+from chromium import browser, find_chromium
+from worlds import make_world
 
 from bench.cards import Catalogue, DatasetFacts, MethodFacts, site_view
 from bench.run_files import write_run_files
 from bench.serving import served
 from bench.store import fresh_store
 from reports.render import render_site
-
-sys.path.append(str(Path(__file__).parents[1] / "fixtures"))
-from worlds import make_world
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 

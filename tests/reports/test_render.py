@@ -4,7 +4,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from _sample import catalogue, curves_frame, difficulty_frame, runs_frame
+from report_sample import catalogue, curves_frame, difficulty_frame, runs_frame
 
 from bench.cards import Catalogue, DatasetFacts, MethodFacts, site_view
 from reports.charts import runtime_script

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from _sample import catalogue, difficulty_frame, runs_frame
+from report_sample import catalogue, difficulty_frame, runs_frame
 from worlds import make_world
 
 from bench.analysis.paired import paired_average, seed_scores

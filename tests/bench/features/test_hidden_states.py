@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from counting_pixels import ADDRESSES, CountingPixels
 from parity_kit import class_set, images, support_view, tiny_backbone
-from test_runner import fresh, outcome, spec_of
+from tiny_runs import fresh, outcome, spec_of
 from torch import Tensor
 
 from bench import runner

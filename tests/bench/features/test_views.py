@@ -3,7 +3,6 @@ import math
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from places import ROOT
 from scipy import stats
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode
@@ -98,10 +98,9 @@ class TestParams:
             "from bench.features.views import *; "
             "print(view_params('x', View(ViewKind.CROP, (0.08, 1.0), 1, 2), (80, 60)))"
         )
-        root = Path(__file__).resolve().parents[3]
         env = os.environ | {"PYTHONHASHSEED": "7"}
         shown = subprocess.run(
-            [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=root, env=env
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT, env=env
         )
         assert shown.stdout.strip() == str(view_params("x", crop_view(2), (80, 60)))
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import parity_record
 import torch
+from places import FIXTURES
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -27,7 +27,7 @@ from methods._base import Batch, Method, Needs, SupportView, TrainableMethod
 from methods._recipe import Optimizer, Recipe
 from methods._weights import build_model, load_state
 
-FOLDER = Path(__file__).parents[1] / "fixtures" / "parity"
+FOLDER = FIXTURES / "parity"
 ALL_NEEDS = frozenset(Needs)
 
 

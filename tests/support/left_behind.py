@@ -1,0 +1,33 @@
+"""Traces that processes leave in a runs folder: the heartbeat and the leases of a process that is gone or elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from bench.processes import Process
+
+ELSEWHERE = replace(Process.current(), boot="another machine")
+
+
+def gone_process() -> Process:
+    """A process of this machine that has ended."""
+    program = "import json; from bench.processes import Process; print(json.dumps(Process.current().dump()))"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, env=environment).stdout
+    return Process.load(json.loads(said))
+
+
+def leave_a_presence(runs: Path, name: str, process: Process, beat: int = 1) -> None:
+    (runs / "live").mkdir(parents=True, exist_ok=True)
+    said = {"kind": "worker", "process": process.dump(), "beat": beat, "facts": {}}
+    (runs / "live" / f"{name}.json").write_text(json.dumps(said))
+
+
+def leave_a_lease(runs: Path, key: str, holder: str, process: Process) -> None:
+    (runs / "leases").mkdir(parents=True, exist_ok=True)
+    (runs / "leases" / f"{key}.json").write_text(json.dumps({"holder": holder, "process": process.dump()}))
