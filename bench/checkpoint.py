@@ -20,7 +20,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from bench.atomic import write_atomically
+from bench._util.atomic_write import write_atomically
 from methods._base import TrainableMethod
 
 _LOG = logging.getLogger("bench.checkpoint")

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.locking import locked
+from bench._util.locking import locked
 from bench.presence import Presence, Watch, read_sighting
 from bench.processes import Process
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import bench
-from bench.kept import Kept
+from bench._util.text_cache import Kept
 from datasets_registry._extern import METHODS_GROUP
 from datasets_registry._types import EvalProtocol
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import bench
+from bench._util.text_cache import Kept
 from bench.analysis.claims import load_claims
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.ledger import published_settings
@@ -16,7 +17,6 @@ from bench.errors import UsageError
 from bench.examples import example_images
 from bench.figures import FIGURE_SETS, gather
 from bench.gallery import Gallery
-from bench.kept import Kept
 from bench.leaderboard import HConvention
 from bench.published import published_difficulty, published_frame
 from bench.record import Predictions

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from bench.atomic import write_atomically
+from bench._util.atomic_write import write_atomically
 from bench.processes import Process
 
 BEAT = 5.0

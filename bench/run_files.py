@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.atomic import write_atomically
-from bench.file_names import slug
+from bench._util.atomic_write import write_atomically
+from bench._util.slugs import slug
 
 if TYPE_CHECKING:
     import pandas as pd

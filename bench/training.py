@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench._util.prefetch import ahead
 from bench.checkpoint import Checkpoint, Gathered, Progress, TrainingState
 from bench.curve import TrainingCurve
 from bench.errors import NonFiniteLossError
-from bench.prefetch import ahead
 from bench.selection import EpochChoice
 from methods._base import Batch, Needs, TrainableMethod
 from methods._recipe import Optimizer, Recipe, Schedule, Warmup

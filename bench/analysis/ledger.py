@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from bench._util.text_cache import Kept
 from bench.analysis.paired import Scores, seed_scores
-from bench.kept import Kept
 from bench.leaderboard import Entry, H, Leaderboard
 from bench.method_sheets import method_sheets
 from bench.statistics import equivalence, seeds_needed

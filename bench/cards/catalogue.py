@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bench.kept import Kept
+from bench._util.text_cache import Kept
 from bench.method_sheets import method_sheets
 from bench.published import published_titles
 

@@ -17,9 +17,9 @@ cache_app = typer.Typer(
 @cache_app.command("info")
 def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
     """List the features kept, by backbone, and what pages keep."""
+    from bench._util.text_cache import PLACE, Kept
     from bench.cli._print import print_rows, remark
     from bench.features import cache as store
-    from bench.kept import PLACE, Kept
 
     folder = opt.cache_folder(cache)
     kept, pages = store.info(folder), Kept(folder).sizes()
@@ -64,10 +64,10 @@ def clear(
     cache: opt.Cache = None,
 ) -> None:
     """Delete everything, the features of one backbone, or those least recently used."""
+    from bench._util.text_cache import Kept
     from bench.cli._print import remark
     from bench.errors import UsageError
     from bench.features import cache as store
-    from bench.kept import Kept
 
     folder = opt.cache_folder(cache)
     if keep is not None and backbone is not None:

@@ -128,9 +128,9 @@ def _write(request: PageRequest) -> SiteView:
 
 
 def _serve(request: PageRequest, port: int) -> None:
+    from bench._util.interrupts import counted_interrupts
     from bench.cli._print import print_line, remark
     from bench.errors import StoreLockedError
-    from bench.interrupts import counted_interrupts
     from bench.results.shards import Shards
     from bench.serving import follow, served
 

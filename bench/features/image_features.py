@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bench.atomic import write_atomically
+from bench._util.atomic_write import write_atomically
+from bench._util.prefetch import ahead
 from bench.errors import CacheError
 from bench.features.shard_files import NAME_FILE, mark_used, pack_shard, read_shard, shard_addresses, write_shard
-from bench.prefetch import ahead
 from methods._backbone import Backbone
 
 if TYPE_CHECKING:

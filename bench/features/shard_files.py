@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
-from bench.atomic import write_atomically
+from bench._util.atomic_write import write_atomically
 from bench.errors import CacheError
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, Self, cast
 
+from bench._util.slugs import slug
 from bench.context import RunContext
 from bench.errors import LaunchError
-from bench.file_names import slug
 from bench.record import DifficultyRecord, Predictions, RunRecord
 from bench.spec import ExperimentSpec
 

@@ -94,7 +94,7 @@ def _unpack(place: Path, parcel: Parcel) -> str:
     """Where the file of a parcel is on this node, with its tail; written unless it is there."""
     import ray
 
-    from bench.atomic import write_atomically
+    from bench._util.atomic_write import write_atomically
 
     path = place / "sent" / parcel.name
     if not path.is_file():

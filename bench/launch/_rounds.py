@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from bench.interrupts import counted_interrupts
+from bench._util.interrupts import counted_interrupts
 from bench.launch._desk import answered
 from bench.launch._protocol import Finished, Launcher, LaunchSummary, Outcome, RunTask, Task
 from bench.leases import Leases

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.atomic import write_atomically
+from bench._util.atomic_write import write_atomically
 from bench.errors import LaunchError
 from bench.launch._handout import Handout
 from bench.launch._protocol import Finished, Surroundings, Task

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 
-from bench.interrupts import counted_interrupts
+from bench._util.interrupts import counted_interrupts
 from bench.launch._desk import Desk
 from bench.launch._handout import Handout
 from bench.launch._protocol import Finished, LaunchSummary, Outcome, Surroundings, Task, load_runner

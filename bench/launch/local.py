@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from bench._util.interrupts import counted_interrupts
 from bench.errors import LaunchError
-from bench.interrupts import counted_interrupts
 from bench.launch._answer import failure, settle
 from bench.launch._deaths import cause, why_it_died
 from bench.launch._desk import LOGS

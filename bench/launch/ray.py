@@ -19,8 +19,8 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
+from bench._util.interrupts import counted_interrupts
 from bench.errors import LaunchError, RunTimeoutError, WorkerDiedError, WorkerKilledError
-from bench.interrupts import counted_interrupts
 from bench.launch._answer import Answer, failure, settle
 from bench.launch._desk import Desk
 from bench.launch._handout import Handout

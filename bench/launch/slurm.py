@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from bench._util.interrupts import counted_interrupts
 from bench.errors import LaunchError, WorkerDiedError, WorkerKilledError
-from bench.interrupts import counted_interrupts
 from bench.launch._answer import failure, settle
 from bench.launch._protocol import Finished, LaunchSummary, Outcome, Surroundings, Task, load_runner
 from bench.launch._slurm_queue import Queue

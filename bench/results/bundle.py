@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.atomic import write_atomically
+from bench._util.atomic_write import write_atomically
 from bench.errors import BundleError, ShardError
 from bench.record import RunRecord, RunStatus
 from bench.results.bundle_file import DIFFICULTY_FILE, RUN_FILE, OpenBundle, open_bundle, refusal, write_bundle

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bench.atomic import write_atomically
+from bench._util.atomic_write import write_atomically
+from bench._util.locking import locked
+from bench._util.slugs import slug
 from bench.errors import ShardError
-from bench.file_names import slug
-from bench.locking import locked
 from bench.record import DifficultyRecord
 from bench.results._sealed import (
     SHARD_VERSION,

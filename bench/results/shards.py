@@ -19,9 +19,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.atomic import write_atomically
+from bench._util.atomic_write import write_atomically
+from bench._util.locking import locked
 from bench.errors import ShardError, UnknownRunError
-from bench.locking import locked
 from bench.record import Predictions, RunRecord, RunStatus
 from bench.results._sealed import (
     SHARD_VERSION,

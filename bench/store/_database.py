@@ -17,8 +17,8 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
+from bench._util.prefetch import ahead
 from bench.errors import QueryError, StoreError, StoreLockedError
-from bench.prefetch import ahead
 from bench.published import PUBLISHED_COLUMNS
 from bench.results.shards import Shard, ShardEntry, Shards
 from bench.store._loading import (

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 import bench.method_sheets
+from bench._util.text_cache import Kept
 from bench.cards import registered
-from bench.kept import Kept
 from bench.method_sheets import method_sheets
 from datasets_registry import EvalProtocol
 from methods import get_method, list_methods

@@ -103,8 +103,9 @@ def test_remarks_bookkeeping_and_what_others_import_change_nothing(file: str, mo
 
 
 def test_code_alone():
-    head = "\"\"\"Doc.\"\"\"\nimport torch\nfrom methods import (\n    Method,\n)\n"
-    text = f'"""Doc."""\n{imports}\nA = "# no remark"  # a remark\n\n\ndef f():\n    """Doc\n\n    of f."""\n    return 1\n'
+    imports = "import torch\nfrom methods import (\n    Method,\n)\n"
+    code = 'A = "# no remark"  # a remark\n\n\ndef f():\n    """Doc\n\n    of f."""\n    return 1\n'
+    text = f'"""Doc."""\n{imports}\n{code}'
     assert code_alone(text) == 'import torch\nA = "# no remark"\ndef f():\n    return 1'
 
 

@@ -10,7 +10,7 @@ import torch
 from parity_kit import tiny_backbone
 from typer.testing import CliRunner
 
-from bench.atomic import write_atomically
+from bench._util.atomic_write import write_atomically
 from bench.cli.app import app
 from bench.context import RunContext
 from bench.errors import CacheError, UsageError

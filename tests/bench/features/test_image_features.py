@@ -12,7 +12,7 @@ from counting_pixels import ADDRESSES, CountingPixels
 from parity_kit import images, tiny_backbone
 from torch import Tensor
 
-from bench.atomic import write_atomically
+from bench._util.atomic_write import write_atomically
 from bench.errors import CacheError
 from bench.features.image_features import FeatureStore
 from bench.features.shard_files import address, pack_shard, read_shard

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from fake_runner import make_difficulty, make_predictions, make_record, make_spec
 
+from bench._util.slugs import slug
 from bench.errors import ShardError, UnknownRunError
-from bench.file_names import slug
 from bench.record import RunError, RunStatus
 from bench.results._sealed import seal
 from bench.results.prediction_files import pack_predictions, unpack_predictions

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.train_demo_backbone.captions import CompactVocabulary
 from datasets_registry._drawing import generator
 from methods._demo import DEMO_CONFIG, unread_token_rows
+from tools.train_demo_backbone.captions import CompactVocabulary
 
 
 def compact_config(vocabulary: CompactVocabulary, context: int) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from bench._util.text_cache import Kept
 from bench.cli.app import app
-from bench.kept import Kept
 
 
 @pytest.fixture

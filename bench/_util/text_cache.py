@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.atomic import write_atomically
+from bench._util.atomic_write import write_atomically
 
 PLACE = "pages"
 """Folder of the texts within the cache folder."""

@@ -13,7 +13,7 @@ try:
 except ImportError:  # no such locks on Windows: there one sweep at a time may write into a runs folder
     fcntl = None  # type: ignore[assignment]
 
-_LOG = logging.getLogger("bench.locking")
+_LOG = logging.getLogger("bench._util.locking")
 
 
 @contextmanager

@@ -12,15 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.train_demo_backbone.captions import LONGEST_CAPTION, CompactVocabulary, roll_calls
-from bench.train_demo_backbone.losses import clip_loss, roll_call_loss
-from bench.train_demo_backbone.pictures import augmented, drawn_pool, normalised
-from bench.train_demo_backbone.plan import PictureOrder, TrainingPlan, learning_rate
-from bench.train_demo_backbone.weights import compact_config, cosine_filters, full_state, sine_positions
 from datasets_registry._drawing import generator
 from datasets_registry._drawn_world import Scene, world_caption, world_scene
 from methods._demo import DEMO_CONFIG, packed, unread_token_rows
 from methods._weights import build_model
+from tools.train_demo_backbone.captions import LONGEST_CAPTION, CompactVocabulary, roll_calls
+from tools.train_demo_backbone.losses import clip_loss, roll_call_loss
+from tools.train_demo_backbone.pictures import augmented, drawn_pool, normalised
+from tools.train_demo_backbone.plan import PictureOrder, TrainingPlan, learning_rate
+from tools.train_demo_backbone.weights import compact_config, cosine_filters, full_state, sine_positions
 
 log = logging.getLogger("train_demo_backbone")
 

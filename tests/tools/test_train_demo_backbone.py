@@ -10,17 +10,17 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
-from bench.train_demo_backbone.__main__ import main
-from bench.train_demo_backbone.captions import LONGEST_CAPTION, CompactVocabulary, roll_calls
-from bench.train_demo_backbone.losses import clip_loss, roll_call_loss
-from bench.train_demo_backbone.pictures import augmented, drawn_pool, normalised
-from bench.train_demo_backbone.plan import PictureOrder, TrainingPlan, learning_rate
-from bench.train_demo_backbone.training import train
-from bench.train_demo_backbone.weights import cosine_filters, sine_positions
 from datasets_registry._drawn_world import world_caption, world_image, world_scene
 from methods._demo import DEMO_CONFIG, unpacked
 from methods._tokens import tokenize
 from methods._weights import build_model
+from tools.train_demo_backbone.__main__ import main
+from tools.train_demo_backbone.captions import LONGEST_CAPTION, CompactVocabulary, roll_calls
+from tools.train_demo_backbone.losses import clip_loss, roll_call_loss
+from tools.train_demo_backbone.pictures import augmented, drawn_pool, normalised
+from tools.train_demo_backbone.plan import PictureOrder, TrainingPlan, learning_rate
+from tools.train_demo_backbone.training import train
+from tools.train_demo_backbone.weights import cosine_filters, sine_positions
 
 TINY = TrainingPlan(steps=2, batch=8, pool=300, held_out=16, warmup=1, report_every=2, first_lesson=0.0)
 

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.train_demo_backbone.captions import RollCall
 from datasets_registry._drawn_world import Scene
+from tools.train_demo_backbone.captions import RollCall
 
 
 def clip_loss(image: Tensor, text: Tensor, caption_of: Tensor, scale: Tensor) -> Tensor:

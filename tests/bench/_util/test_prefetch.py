@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bench.prefetch import ahead, side_by_side
+from bench._util.prefetch import ahead, side_by_side
 
 
 def test_results_come_in_order_and_from_another_thread():

@@ -1,4 +1,4 @@
-"""Trains the demo backbone on the drawn world: `python -m bench.train_demo_backbone --out FILE`.
+"""Trains the demo backbone on the drawn world: `python -m tools.train_demo_backbone --out FILE`.
 
 The loss is CLIP's, where equal captions in a batch are positives of one another, plus a roll call: each step also asks
 which caption of a complete list (every shape with every colour, say) fits the picture, so that a batch never lacks the
@@ -16,14 +16,14 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from bench.train_demo_backbone.plan import TrainingPlan
-from bench.train_demo_backbone.training import log, train
+from tools.train_demo_backbone.plan import TrainingPlan
+from tools.train_demo_backbone.training import log, train
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse, train, write the asset and say its digest."""
     plan = TrainingPlan()
-    parser = argparse.ArgumentParser(prog="python -m bench.train_demo_backbone", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.train_demo_backbone", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="the safetensors file to write")
     parser.add_argument("--steps", type=int, default=plan.steps, help="optimiser steps (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=plan.batch, help="pictures a step (default: %(default)s)")

@@ -1,0 +1,1 @@
+"""Small tools without any knowledge of experiments: files, locks, interrupts, names."""
