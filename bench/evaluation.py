@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.metrics import accuracy, all_metrics
+from bench.metrics.scores import accuracy, all_metrics
 from bench.record import Branches, Predictions, Score
 from bench.selection import EpochChoice
 from datasets_registry._types import EvalSplit

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from bench import difficulty, provenance
+from bench import provenance
 from bench.checkpoint import Checkpoint
 from bench.context import RunContext
 from bench.curve import TrainingCurve
@@ -26,6 +26,7 @@ from bench.features.hidden_states import HiddenStates
 from bench.features.image_features import FeatureStore
 from bench.features.inputs import Inputs
 from bench.features.views import CENTER_VIEW, views_for_epoch
+from bench.metrics.scores import difficulty
 from bench.peak_memory import forget_peak, peak_memory
 from bench.record import Cost, DifficultyRecord, Predictions, RunError, RunRecord, RunStatus, Score
 from bench.run_task import read_splits, task_of

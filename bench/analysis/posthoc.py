@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bench.metrics import ECE_BINS, MetricInputError, calibration_error
+from bench.metrics.scores import ECE_BINS, MetricInputError, calibration_error
 
 if TYPE_CHECKING:
     import pandas as pd

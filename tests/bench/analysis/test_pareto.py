@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import norm, t
 
 from bench.analysis.pareto import front_probability, pareto_front
-from bench.metrics import MetricInputError
+from bench.metrics.scores import MetricInputError
 
 
 def generator(seed=0):

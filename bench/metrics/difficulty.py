@@ -29,7 +29,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.metrics import Floats, accuracy, ece, macro_precision, nll
+from bench.metrics.scores import Floats, accuracy, ece, macro_precision, nll
 
 
 def measure(

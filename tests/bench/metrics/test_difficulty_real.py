@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from places import SHARED
 
-from bench.difficulty import measure
+from bench.metrics.difficulty import measure
 
 
 @pytest.fixture(scope="module")
