@@ -12,6 +12,8 @@ from bench.cli._launchers import LauncherChoice, LauncherName
 from bench.cli._options import cache_limit, cores, hidden_limit
 from bench.cli._progress import SweepLog, Tally
 from bench.context import RunContext
+from bench.coordination.heartbeat import Presence, clear_away
+from bench.coordination.leases import Leases
 from bench.errors import RunsFolderError, StoreError, UsageError
 from bench.launch._protocol import (
     NO_LIMITS,
@@ -25,8 +27,6 @@ from bench.launch._protocol import (
     Task,
 )
 from bench.launch._rounds import Rounds
-from bench.leases import Leases
-from bench.presence import Presence, clear_away
 from bench.record import RunStatus
 from bench.results.shards import Shards
 from bench.staleness import Staleness

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from bench.cli._progress import duration
-from bench.presence import Sighting, sightings
+from bench.coordination.heartbeat import Sighting, sightings
 
 
 def worker_rows(runs: Path, sweep: str | None = None) -> list[dict[str, str]]:

@@ -33,7 +33,7 @@ def status(
 def _show(runs: Path, *, as_json: bool) -> None:
     from bench.cli._print import print_json, print_line, print_rows
     from bench.cli._workers import worker_rows
-    from bench.presence import sightings
+    from bench.coordination.heartbeat import sightings
     from bench.results.shards import Shards
 
     sweeps = [item for item in sightings(runs) if item.kind == "sweep"]

@@ -8,12 +8,12 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from bench.coordination.heartbeat import Presence
+from bench.coordination.leases import Leases
 from bench.launch._answer import answer, settle, unwritten
 from bench.launch._limits import deadline
 from bench.launch._output import captured
 from bench.launch._protocol import Finished, Outcome, Runner, RunTask, Surroundings, Task
-from bench.leases import Leases
-from bench.presence import Presence
 from bench.record import RunStatus
 from bench.results.shards import Shards
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from bench._util.interrupts import counted_interrupts
+from bench.coordination.leases import Leases
 from bench.launch._desk import answered
 from bench.launch._protocol import Finished, Launcher, LaunchSummary, Outcome, RunTask, Task
-from bench.leases import Leases
 from bench.results.shards import Shards
 
 SMALLER_BATCHES = (32, 8)

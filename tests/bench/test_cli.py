@@ -228,7 +228,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_done(etl,
     def read_only(*_args: object, **_kwargs: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("bench.presence.write_atomically", read_only)
+    monkeypatch.setattr("bench.coordination.heartbeat.write_atomically", read_only)
     code, _, err = etl(*RUN, *FAKE)
     assert code == 2
     assert err.splitlines()[-1] == (

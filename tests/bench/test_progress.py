@@ -17,8 +17,8 @@ from bench.cli._live import LiveLog, view
 from bench.cli._progress import JsonLog, LogStyle, PlainLog, Tally, duration, open_log, outcome_line
 from bench.cli._workers import worker_rows
 from bench.cli.status import status
+from bench.coordination.heartbeat import Presence
 from bench.launch._protocol import Finished, Outcome, RunTask
-from bench.presence import Presence
 
 TASK = RunTask(make_spec())
 OK = Finished(TASK, Outcome.OK, 1.25)

@@ -10,11 +10,11 @@ import pytest
 from fake_runner import make_record, make_spec
 from left_behind import gone_process, leave_a_lease
 
+from bench.coordination.heartbeat import Presence
+from bench.coordination.leases import Leases
 from bench.launch._desk import answered
 from bench.launch._protocol import DifficultyTask, Finished, LaunchSummary, Outcome, RunTask, Task
 from bench.launch._rounds import Rounds
-from bench.leases import Leases
-from bench.presence import Presence
 from bench.record import RunError, RunStatus
 from bench.results.shards import Shards
 

@@ -9,14 +9,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from bench.processes import Process
+from bench.coordination.process_identity import Process
 
 ELSEWHERE = replace(Process.current(), boot="another machine")
 
 
 def gone_process() -> Process:
     """A process of this machine that has ended."""
-    program = "import json; from bench.processes import Process; print(json.dumps(Process.current().dump()))"
+    program = "import json; from bench.coordination.process_identity import Process; print(json.dumps(Process.current().dump()))"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, env=environment).stdout
     return Process.load(json.loads(said))

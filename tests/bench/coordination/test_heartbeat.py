@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from left_behind import ELSEWHERE, gone_process, leave_a_presence
 
-from bench.presence import Presence, Watch, clear_away, read_sighting, sightings
-from bench.processes import Process
+from bench.coordination.heartbeat import Presence, Watch, clear_away, read_sighting, sightings
+from bench.coordination.process_identity import Process
 
 
 def test_a_process_knows_itself_and_the_dead():
@@ -73,7 +73,7 @@ def test_beats_that_cannot_be_written_do_not_end_the_work(tmp_path: Path, monkey
         raise OSError(28, "No space left on device")
 
     with Presence(tmp_path, "sweep") as presence:
-        monkeypatch.setattr("bench.presence.write_atomically", full)
+        monkeypatch.setattr("bench.coordination.heartbeat.write_atomically", full)
         presence.say(done=3)
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from left_behind import ELSEWHERE, gone_process, leave_a_lease, leave_a_presence
 
-from bench.leases import Leases
-from bench.presence import Presence, Watch
-from bench.processes import Process
+from bench.coordination.heartbeat import Presence, Watch
+from bench.coordination.leases import Leases
+from bench.coordination.process_identity import Process
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Processes that say that they are there: a small file each, written anew at every beat of a counter.
 
-`etl-bench status` and the live view read these files, and leases (`bench/leases.py`) tell by them whether their holder
+`etl-bench status` and the live view read these files, and leases (`bench/coordination/leases.py`) tell by them whether their holder
 is still at work. Nobody compares clocks: a process of this machine is looked up by its number, and one of another
 machine is gone when its counter has stood still while this process waited, by its own steady clock.
 """
@@ -19,13 +19,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from bench._util.atomic_write import write_atomically
-from bench.processes import Process
+from bench.coordination.process_identity import Process
 
 BEAT = 5.0
 """Seconds from one beat to the next."""
 PATIENCE = 60.0
 """Seconds without a beat after which a process of another machine counts as gone."""
-_LOG = logging.getLogger("bench.presence")
+_LOG = logging.getLogger("bench.coordination.heartbeat")
 
 
 @dataclass(frozen=True)

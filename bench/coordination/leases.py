@@ -1,7 +1,7 @@
 """Who does what, on disk: a lease on a piece of work belongs to one process at a time, and ends with it.
 
 A lease is a file that appears whole and at once (a hard link to a finished file, which fails if the name is taken). It
-names its holder; whether the holder still lives is told by its presence (`bench/presence.py`). A lease whose holder is
+names its holder; whether the holder still lives is told by its presence (`bench/coordination/heartbeat.py`). A lease whose holder is
 gone is taken away under the lock of the folder, so that of several observers one takes it over. Leases only save work:
 that a run counts once is the shards' business.
 """
@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench._util.locking import locked
-from bench.presence import Presence, Watch, read_sighting
-from bench.processes import Process
+from bench.coordination.heartbeat import Presence, Watch, read_sighting
+from bench.coordination.process_identity import Process
 
 
 @dataclass(frozen=True)
