@@ -6,7 +6,7 @@ own table, `titles.csv` how methods are written that this project lacks. Baselin
 once per source: rows that copy one another are not independent.
 """
 
-from bench.published._load import (
+from bench.published.load import (
     DATASETS,
     PUBLISHED_COLUMNS,
     published_difficulty,

@@ -8,8 +8,7 @@ import pytest
 from fake_runner import make_record, make_spec
 
 from bench.errors import UsageError
-from bench.published import DATASETS, published_difficulty, published_frame, published_titles, select
-from bench.published import _load as load
+from bench.published import DATASETS, load, published_difficulty, published_frame, published_titles, select
 from bench.results.shards import Shards
 from bench.store import fresh_store
 
