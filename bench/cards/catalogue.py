@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bench._util.text_cache import Kept
-from bench.method_sheets import method_sheets
+from bench.method_info.facts import method_sheets
 from bench.published import published_titles
 
 

@@ -1,0 +1,1 @@
+"""Facts of registered methods as plain values, without loading torch."""
