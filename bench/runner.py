@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from bench import provenance
 from bench.checkpoint import Checkpoint
 from bench.context import RunContext
 from bench.curve import TrainingCurve
@@ -28,11 +27,12 @@ from bench.features.inputs import Inputs
 from bench.features.views import CENTER_VIEW, views_for_epoch
 from bench.metrics.scores import difficulty
 from bench.peak_memory import forget_peak, peak_memory
+from bench.provenance.environment import environment as provenance
+from bench.provenance.source_digest import machinery_digest, source_digest
 from bench.record import Cost, DifficultyRecord, Predictions, RunError, RunRecord, RunStatus, Score
 from bench.run_task import read_splits, task_of
 from bench.seeding import stream
 from bench.selection import EpochChoice
-from bench.source_digest import machinery_digest, source_digest
 from bench.spec import ExperimentSpec
 from bench.training import FitResult, fit
 from datasets_registry import get_dataset

@@ -27,9 +27,9 @@ from bench.launch._protocol import (
     Task,
 )
 from bench.launch._rounds import Rounds
+from bench.provenance.staleness import Staleness
 from bench.record import RunStatus
 from bench.results.shards import Shards
-from bench.staleness import Staleness
 from bench.sweep import Axes, Plan, RerunPolicy, expand, local_weights, named_files, plan, shared_features
 
 INTERRUPTED = 130

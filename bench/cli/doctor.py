@@ -38,7 +38,7 @@ def doctor(
 def _software() -> Iterator[_Finding]:
     import torch
 
-    from bench.provenance import PACKAGES, package_versions
+    from bench.provenance.environment import PACKAGES, package_versions
 
     yield _Finding("python", True, f"{platform.python_version()} on {platform.platform()}")
     versions = package_versions()

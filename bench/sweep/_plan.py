@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bench.provenance.staleness import Staleness
 from bench.record import RunRecord, RunStatus
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
-from bench.staleness import Staleness
 from bench.sweep._expand import Expansion
 from bench.sweep._refusals import Refusal
 

@@ -229,7 +229,7 @@ def test_the_last_words_of_ray_are_short_and_plain():
 
 
 def test_the_code_that_is_sent_knows_its_commit(tmp_path: Path):
-    from bench.provenance import SourceState, source_state
+    from bench.provenance.environment import SourceState, source_state
 
     cluster._stage(tmp_path)
     here = source_state(Path(cluster.bench.__file__).resolve().parent.parent)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 import bench
-from bench.provenance import collect, package_versions, source_state
+from bench.provenance.environment import collect, package_versions, source_state
 from bench.record import Provenance
 
 
@@ -52,7 +52,7 @@ def test_a_folder_inside_a_foreign_checkout_is_none_of_it(checkout: Path):
 
 
 def test_packages_that_are_not_installed_are_left_out(monkeypatch):
-    monkeypatch.setattr("bench.provenance.PACKAGES", ("numpy", "no-such-package"))
+    monkeypatch.setattr("bench.provenance.environment.PACKAGES", ("numpy", "no-such-package"))
     package_versions.cache_clear()
     assert list(package_versions()) == ["numpy"]
     package_versions.cache_clear()

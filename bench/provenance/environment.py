@@ -11,8 +11,8 @@ from importlib import metadata
 from pathlib import Path
 
 import bench
+from bench.provenance.source_digest import machinery_digest, source_digest
 from bench.record import Provenance
-from bench.source_digest import machinery_digest, source_digest
 
 PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pillow", "safetensors", "scipy", "pydantic")
 """Distributions whose version can change a number."""

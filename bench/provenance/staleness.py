@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from bench.provenance.source_digest import machinery_digest, source_digest
 from bench.record import RunRecord
-from bench.source_digest import machinery_digest, source_digest
 from datasets_registry._doctor import last_fingerprint
 
 

@@ -6,11 +6,11 @@ import pytest
 from fake_runner import make_record, make_spec
 from places import ROOT
 
-import bench.source_digest as digests
+import bench.provenance.source_digest as digests
+from bench.provenance.source_digest import code_alone, machinery_digest, source_digest
+from bench.provenance.staleness import Staleness
 from bench.record import RunStatus
 from bench.results.shards import Shards
-from bench.source_digest import code_alone, machinery_digest, source_digest
-from bench.staleness import Staleness
 from bench.sweep import Expansion, RerunPolicy, plan
 from methods import get_method
 
@@ -136,7 +136,7 @@ def record(**provenance):
     ],
 )
 def test_why_a_record_is_stale(provenance: dict, reasons: tuple[str, ...], monkeypatch):
-    monkeypatch.setattr("bench.staleness.last_fingerprint", lambda name, root: "now")
+    monkeypatch.setattr("bench.provenance.staleness.last_fingerprint", lambda name, root: "now")
     assert Staleness(None, lambda slug: "b").reasons(record(**provenance)) == reasons
 
 
