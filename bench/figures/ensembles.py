@@ -13,7 +13,15 @@ import numpy as np
 
 from bench.figures.material import Material, estimate_point, over_seeds
 from bench.record import Branches, Predictions
-from bench.results.reblend import BETAS, FIXED, SIDES, Floats, adaptive_weight, blended_accuracy, fixed_weight
+from bench.results.ensemble_reweighting import (
+    BETAS,
+    FIXED,
+    SIDES,
+    Floats,
+    adaptive_weight,
+    blended_accuracy,
+    fixed_weight,
+)
 from bench.statistics import Estimate, student_t
 from reports.views import FigurePoint, FigureView
 

@@ -15,7 +15,7 @@ from bench._util.atomic_write import write_atomically
 from bench.errors import BundleError, ShardError
 from bench.record import RunRecord, RunStatus
 from bench.results.bundle_file import DIFFICULTY_FILE, RUN_FILE, OpenBundle, open_bundle, refusal, write_bundle
-from bench.results.rescoring import contradictions
+from bench.results.recomputed_scores import contradictions
 from bench.results.shards import Shard, Shards, parse_shard
 
 _SHOWN = 5

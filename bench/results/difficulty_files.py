@@ -13,7 +13,7 @@ from bench._util.locking import locked
 from bench._util.slugs import slug
 from bench.errors import ShardError
 from bench.record import DifficultyRecord
-from bench.results._sealed import (
+from bench.results.checksummed_json import (
     SHARD_VERSION,
     DamagedError,
     Quarantined,

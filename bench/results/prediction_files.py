@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 
 from bench.errors import ShardError
 from bench.record import Branches, Predictions
-from bench.results._sealed import DamagedError
+from bench.results.checksummed_json import DamagedError
 
 _COLUMNS = ("label", "predicted", "rank", "true_logit", "log_sum_exp", "sum_p2", "top_labels", "top_logits")
 _FLOATS = frozenset({"true_logit", "log_sum_exp", "sum_p2", "top_logits"})

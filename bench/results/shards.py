@@ -23,7 +23,7 @@ from bench._util.atomic_write import write_atomically
 from bench._util.locking import locked
 from bench.errors import ShardError, UnknownRunError
 from bench.record import Predictions, RunRecord, RunStatus
-from bench.results._sealed import (
+from bench.results.checksummed_json import (
     SHARD_VERSION,
     DamagedError,
     Quarantined,

@@ -14,7 +14,7 @@ from bench import runner
 from bench.context import RunContext
 from bench.curve import TrainingCurve, curve_epochs
 from bench.record import CurvePoint
-from bench.results.rescoring import contradictions
+from bench.results.recomputed_scores import contradictions
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
 from bench.store import Store

@@ -13,7 +13,7 @@ from bench.figures import apex_figures, gather
 from bench.figures.material import over_seeds
 from bench.pages import figures_of, write_figures
 from bench.record import Branches
-from bench.results.reblend import adaptive_weight, blended_accuracy, fixed_weight
+from bench.results.ensemble_reweighting import adaptive_weight, blended_accuracy, fixed_weight
 from bench.results.shards import Shards
 from bench.store import fresh_store
 

@@ -79,7 +79,7 @@ def _ingest_alone(folder: Path, runs: int) -> None:
     from _measure import memory, start_peak
     from fake_runner import make_predictions, make_record, make_spec
 
-    from bench.results._sealed import SHARD_VERSION, seal, sha256
+    from bench.results.checksummed_json import SHARD_VERSION, seal, sha256
     from bench.results.prediction_files import pack_predictions
     from bench.results.shards import Shards
     from bench.store import Store

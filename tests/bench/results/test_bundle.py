@@ -17,7 +17,7 @@ from bench.errors import BundleError
 from bench.record import RunError, RunRecord, RunStatus, Score
 from bench.results.bundle import export_bundle, import_bundle, origin
 from bench.results.bundle_file import LIST, _root
-from bench.results.rescoring import EXACT, ROUNDED, contradictions, rescore
+from bench.results.recomputed_scores import EXACT, ROUNDED, contradictions, rescore
 from bench.results.shards import Shards
 
 

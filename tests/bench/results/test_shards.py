@@ -12,7 +12,7 @@ from fake_runner import make_difficulty, make_predictions, make_record, make_spe
 from bench._util.slugs import slug
 from bench.errors import ShardError, UnknownRunError
 from bench.record import RunError, RunStatus
-from bench.results._sealed import seal
+from bench.results.checksummed_json import seal
 from bench.results.prediction_files import pack_predictions, unpack_predictions
 from bench.results.shards import Shards
 

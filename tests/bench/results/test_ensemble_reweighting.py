@@ -10,8 +10,8 @@ import pytest
 from bench import runner
 from bench.context import RunContext
 from bench.record import Predictions, RunRecord
+from bench.results.ensemble_reweighting import adaptive_weight, blended_accuracy, blended_logits, fixed_weight
 from bench.results.prediction_files import pack_predictions, unpack_predictions
-from bench.results.reblend import adaptive_weight, blended_accuracy, blended_logits, fixed_weight
 from bench.results.shards import Shards
 from bench.sweep import Axes, expand
 
