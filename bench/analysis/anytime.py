@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.leaderboard import Entry, H, Leaderboard, averages_over_datasets
+from bench.analysis.leaderboard import Entry, H, Leaderboard, averages_over_datasets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +117,7 @@ def _place(run: _Recorded, share: float) -> int:
 
 
 def _average(board: Leaderboard, entry: Entry, recorded: Mapping[str, _Recorded], share: float) -> float:
-    """The shown measure as `bench.leaderboard` averages it: over seeds, then over datasets."""
+    """The shown measure as `bench.analysis.leaderboard` averages it: over seeds, then over datasets."""
     shown = board.measures[-1]
 
     def seed_mean(dataset: str, split: str) -> float:

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.special import stdtr, stdtrit
 
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
+from bench.analysis.leaderboard import Leaderboard, Setting
 from bench.analysis.paired import Scores, seed_scores
 from bench.errors import UsageError
-from bench.leaderboard import Leaderboard, Setting
 from bench.statistics import MeanTest, grouped_t
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from bench._util.text_cache import Kept
+from bench.analysis.leaderboard import Entry, H, Leaderboard
 from bench.analysis.paired import Scores, seed_scores
-from bench.leaderboard import Entry, H, Leaderboard
 from bench.method_info.facts import method_sheets
 from bench.statistics import equivalence, seeds_needed
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bench.analysis.leaderboard import ALL, Entry, H, Leaderboard
 from bench.analysis.posthoc import METRICS, headroom_gain
-from bench.leaderboard import ALL, Entry, H, Leaderboard
 from bench.statistics import Estimate, student_t
 
 if TYPE_CHECKING:

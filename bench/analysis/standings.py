@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.paired import board_average, seed_scores
-from bench.leaderboard import Leaderboard
 from bench.statistics import (
     CriticalDifference,
     MeanTest,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.analysis.anytime import NEAR, anytime, without_curve
-from bench.leaderboard import Leaderboard
+from bench.analysis.leaderboard import Leaderboard
 from reports.views import AnytimeCurveView, AnytimePointView, AnytimeView
 
 if TYPE_CHECKING:

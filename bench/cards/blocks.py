@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
+from bench.analysis.leaderboard import Entry, H, HConvention, Leaderboard
 from bench.cards.anytime import anytime_view
 from bench.cards.catalogue import Catalogue, MethodFacts
 from bench.cards.datasets import dataset_view
@@ -15,7 +16,6 @@ from bench.cards.quality import agreement_views, cost_views, quality_views
 from bench.cards.standings import standings_view
 from bench.cards.trends import board_trends
 from bench.cards.values import value_view
-from bench.leaderboard import Entry, H, HConvention, Leaderboard
 from reports.views import (
     AxisView,
     BlockView,

@@ -12,10 +12,10 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from bench.analysis.evidence import Confusion, HardImage, class_results, confusions, hard_images, probabilities
+from bench.analysis.image_evidence import Confusion, HardImage, class_results, confusions, hard_images, probabilities
+from bench.analysis.leaderboard import ALL, H, Leaderboard
 from bench.analysis.posthoc import metrics_frame
 from bench.cards.catalogue import Catalogue
-from bench.leaderboard import ALL, H, Leaderboard
 from reports.views import CellEvidence, ClassListView, EvidenceView, HardImageView, PairView, RunEvidence
 
 PAIRS = 8

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.analysis.difficulty_trend import fit_trend
+from bench.analysis.leaderboard import H, Leaderboard
 from bench.cards.values import value_view
-from bench.leaderboard import H, Leaderboard
 from bench.statistics import spearman
 from reports.views import AxisView, PointView, TrendView
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from bench.analysis.contrasts import PUBLISHED_CONTRASTS
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.difficulty_trend import FEWEST, covariates
+from bench.analysis.leaderboard import BASELINE, H, harmonic_mean
 from bench.cards.catalogue import Catalogue
 from bench.cards.provenance import minute
 from bench.cards.site import anchor_of
 from bench.cards.trends import trends_view
-from bench.leaderboard import BASELINE, H, harmonic_mean
 from bench.published import DATASETS
 from reports.views import (
     PublishedBoardView,

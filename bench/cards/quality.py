@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.analysis.leaderboard import Entry, H, Leaderboard
 from bench.analysis.pareto import front_probability, pareto_front
 from bench.analysis.quality import agreement, quality
 from bench.cards.values import value_view
-from bench.leaderboard import Entry, H, Leaderboard
 from reports.views import AgreementView, CostPointView, QualityView
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.claims import Claim
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
+from bench.analysis.leaderboard import HConvention, Leaderboard, leaderboard, settings
 from bench.analysis.ledger import Defaults
 from bench.cards.blocks import block_view
 from bench.cards.catalogue import Catalogue
 from bench.cards.closer import NO_PICTURES, Pictures, Predicted, evidence_view
 from bench.cards.evidence import claim_views, ledger_view
 from bench.cards.provenance import minute, provenance
-from bench.leaderboard import HConvention, Leaderboard, leaderboard, settings
 from reports.views import EvidenceView, ExampleView, SiteView
 
 if TYPE_CHECKING:

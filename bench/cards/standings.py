@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.standings import FEWEST_DATASETS, PairTest, Standings, standings
-from bench.leaderboard import Leaderboard
 from reports.views import CriticalView, DifferenceView, RatingView, StandingsView
 
 if TYPE_CHECKING:

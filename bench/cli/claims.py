@@ -24,8 +24,8 @@ def claims(
     """
     from bench.analysis.claims import check_claims, difficulty_by_backbone, load_claims
     from bench.analysis.difficulty_groups import chosen_groups
+    from bench.analysis.leaderboard import leaderboard, settings
     from bench.cli._print import print_json, print_rows
-    from bench.leaderboard import leaderboard, settings
     from bench.store import fresh_store
 
     groups = chosen_groups(opt.split_list(easy), opt.split_list(hard))

@@ -9,8 +9,8 @@ import typer
 from bench.cli import _options as opt
 
 if TYPE_CHECKING:
+    from bench.analysis.leaderboard import Leaderboard
     from bench.analysis.paired import Comparison, PairedCell
-    from bench.leaderboard import Leaderboard
     from bench.statistics import MeanTest
 
 
@@ -32,11 +32,11 @@ def compare(
 
     Example: etl-bench compare apex coop --shots 16
     """
+    from bench.analysis.leaderboard import leaderboard, settings
     from bench.analysis.paired import compare as compare_entries
     from bench.analysis.paired import find_entry
     from bench.cli._print import print_json, print_line, print_rows, remark
     from bench.errors import UsageError
-    from bench.leaderboard import leaderboard, settings
     from bench.store import fresh_store
 
     counts = None if shots is None else opt.parse_numbers(shots, "--shots")

@@ -39,10 +39,10 @@ def export(
     """
     import pandas as pd
 
+    from bench.analysis.leaderboard import HConvention, leaderboard, settings
+    from bench.analysis.table_exports import dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
     from bench.cli._print import print_line
     from bench.errors import UsageError
-    from bench.exports import dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
-    from bench.leaderboard import HConvention, leaderboard, settings
     from bench.store import fresh_store, write_parquet
 
     kind = opt.parse_choice(Format, form, "--format")

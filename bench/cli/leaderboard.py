@@ -9,7 +9,7 @@ import typer
 from bench.cli import _options as opt
 
 if TYPE_CHECKING:
-    from bench.leaderboard import Entry, Leaderboard
+    from bench.analysis.leaderboard import Entry, Leaderboard
     from bench.statistics import Estimate
 
 INCOMPLETE = 3
@@ -33,10 +33,10 @@ def leaderboard(
     Rows are ordered by mean; differences inside the intervals are not separable. An incomplete row has no position, is
     marked with an asterisk, and is named on standard error.
     """
+    from bench.analysis.leaderboard import HConvention, settings
+    from bench.analysis.leaderboard import leaderboard as make_board
     from bench.cli._print import print_json, print_line, print_rows, remark
     from bench.errors import UsageError
-    from bench.leaderboard import HConvention, settings
-    from bench.leaderboard import leaderboard as make_board
     from bench.store import fresh_store
     from datasets_registry._types import EvalProtocol
 

@@ -86,8 +86,8 @@ def published(
 
 
 def _ledger(runs: Path, published: pd.DataFrame, margin: float) -> list[LedgerRow]:
+    from bench.analysis.leaderboard import leaderboard, settings
     from bench.analysis.ledger import ledger, published_settings
-    from bench.leaderboard import leaderboard, settings
     from bench.store import fresh_store
 
     frame = fresh_store(runs).runs_frame()

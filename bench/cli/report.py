@@ -67,9 +67,9 @@ def report(
     With --source published: boards and difficulty trends of the numbers that papers print, without any run of yours.
     """
     from bench.analysis.difficulty_groups import chosen_groups
+    from bench.analysis.leaderboard import HConvention
     from bench.cli._print import print_line
     from bench.errors import UsageError
-    from bench.leaderboard import HConvention
     from bench.pages import PageRequest, write_figures, write_published
     from datasets_registry._types import EvalProtocol
 

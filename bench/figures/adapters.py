@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bench.analysis.leaderboard import Entry
 from bench.figures.material import PANELS, Material, estimate_point
-from bench.leaderboard import Entry
 from reports.views import FigureView
 
 RANKS = (8, 16, 32, 64, 128, 256)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.analysis.leaderboard import Leaderboard
 from bench.figures.material import PANELS, SHOTS, Material, estimate_point, over_seeds
-from bench.leaderboard import Leaderboard
 from bench.statistics import Estimate, student_t
 from reports.views import FigurePoint, FigureView
 

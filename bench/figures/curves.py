@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from bench.analysis.leaderboard import Cell
 from bench.figures.components import PROMPTS
 from bench.figures.material import Material, estimate_point
-from bench.leaderboard import Cell
 from bench.statistics import student_t
 from reports.views import FigurePoint, FigureView
 

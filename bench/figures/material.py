@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
+from bench.analysis.leaderboard import Entry, Leaderboard, leaderboard, settings
 from bench.cards.catalogue import Catalogue
-from bench.leaderboard import Entry, Leaderboard, leaderboard, settings
 from bench.record import Predictions
 from bench.statistics import Estimate, student_t
 from reports.views import FigurePoint

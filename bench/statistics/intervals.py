@@ -16,7 +16,7 @@ class Estimate:
     """A mean with its evidence.
 
     Args:
-        mean: arithmetic mean (for H: see `bench.leaderboard`).
+        mean: arithmetic mean (for H: see `bench.analysis.leaderboard`).
         n: how many values are behind it.
         std: sample standard deviation (divisor n - 1), None for a single value.
         half_width: half of the two-sided Student-t interval, None for a single value.

@@ -6,9 +6,9 @@ import pytest
 from report_sample import BACKBONE, catalogue, difficulty_frame, runs_frame
 
 from bench.analysis.claims import Claim, check_claims, difficulty_by_backbone
+from bench.analysis.leaderboard import leaderboard, settings
 from bench.analysis.ledger import ledger, published_settings
 from bench.cards import site_view
-from bench.leaderboard import leaderboard, settings
 from bench.published import published_frame
 from reports.render import render_site
 

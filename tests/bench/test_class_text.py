@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from small_datasets import draw_dataset
 
+from bench.analysis.leaderboard import leaderboard, settings
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError, StaleSpecError, UsageError
-from bench.leaderboard import leaderboard, settings
 from bench.results.shards import Shards
 from bench.runner import run_experiment
 from bench.spec import ExperimentSpec

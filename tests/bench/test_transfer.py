@@ -10,10 +10,10 @@ from fake_runner import make_record, make_score, make_spec
 from places import SHARED
 from small_datasets import draw_dataset, draw_imagenet
 
+from bench.analysis.leaderboard import Leaderboard, leaderboard, settings
 from bench.cards import registered, site_view
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError, UsageError
-from bench.leaderboard import Leaderboard, leaderboard, settings
 from bench.record import RunError, RunStatus
 from bench.results.shards import Shards
 from bench.runner import run_experiment

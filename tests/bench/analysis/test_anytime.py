@@ -8,7 +8,7 @@ import pytest
 from fake_runner import make_record, make_score, make_spec
 
 from bench.analysis.anytime import AnytimeCurve, AnytimePoint, anytime, without_curve
-from bench.leaderboard import HConvention, Leaderboard, leaderboard, settings
+from bench.analysis.leaderboard import HConvention, Leaderboard, leaderboard, settings
 from bench.record import CurvePoint
 from bench.results.shards import Shards
 from bench.store import Store

@@ -5,8 +5,8 @@ import pytest
 from worlds import make_world
 
 from bench.analysis.claims import Claim, ClaimVerdict, check_claims, load_claims
+from bench.analysis.leaderboard import leaderboard, settings
 from bench.errors import UsageError
-from bench.leaderboard import leaderboard, settings
 from bench.store import fresh_store
 
 DATASETS = [f"d{i}" for i in range(9)]

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from worlds import make_world
 
+from bench.analysis.leaderboard import leaderboard, settings
 from bench.analysis.ledger import LedgerRow, Verdict, ledger, verdicts
-from bench.leaderboard import leaderboard, settings
 from bench.published import published_frame
 from bench.store import fresh_store
 

@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 from worlds import make_world
 
+from bench.analysis.leaderboard import H, Leaderboard, leaderboard, settings
 from bench.analysis.paired import Comparison, compare, find_entry, seed_scores
 from bench.analysis.standings import board_ranks
 from bench.errors import UsageError
-from bench.leaderboard import H, Leaderboard, leaderboard, settings
 from bench.statistics import mcnemar
 from bench.store import Store, fresh_store
 

@@ -6,9 +6,9 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from bench.leaderboard._board import Cell, CostSummary, Entry, MissingCell
-from bench.leaderboard._measures import H, averages_over_datasets, harmonic_mean
-from bench.leaderboard._runs import COSTS, TUNING, Run
+from bench.analysis.leaderboard.board import Cell, CostSummary, Entry, MissingCell
+from bench.analysis.leaderboard.measures import H, averages_over_datasets, harmonic_mean
+from bench.analysis.leaderboard.runs import COSTS, TUNING, Run
 from bench.statistics import Estimate, student_t
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bench.leaderboard._measures import ALL, H, HConvention
+from bench.analysis.leaderboard.measures import ALL, H, HConvention
 from bench.statistics import Estimate
 
 if TYPE_CHECKING:

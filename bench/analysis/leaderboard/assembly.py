@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench.leaderboard._board import Entry, Leaderboard, Setting
-from bench.leaderboard._counted import one_task_each
-from bench.leaderboard._entry import make_entry
-from bench.leaderboard._keys import entry_keys
-from bench.leaderboard._measures import BASELINE, H, HConvention
-from bench.leaderboard._runs import collect
+from bench.analysis.leaderboard.board import Entry, Leaderboard, Setting
+from bench.analysis.leaderboard.entry import make_entry
+from bench.analysis.leaderboard.keys import entry_keys
+from bench.analysis.leaderboard.measures import BASELINE, H, HConvention
+from bench.analysis.leaderboard.runs import collect
+from bench.analysis.leaderboard.selected_runs import one_task_each
 
 if TYPE_CHECKING:
     import pandas as pd

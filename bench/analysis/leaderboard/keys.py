@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.leaderboard._runs import EPOCH, Run
+from bench.analysis.leaderboard.runs import EPOCH, Run
 
 ORACLE = "oracle"
 """Value of a setting that chooses with test labels, in every method that has one."""

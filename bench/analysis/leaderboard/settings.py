@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.leaderboard._board import Setting
-from bench.leaderboard._measures import TRANSFER
-from bench.leaderboard._runs import kind_of_draw
+from bench.analysis.leaderboard.board import Setting
+from bench.analysis.leaderboard.measures import TRANSFER
+from bench.analysis.leaderboard.runs import kind_of_draw
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,10 +10,10 @@ import duckdb
 import pytest
 from worlds import make_world
 
+from bench.analysis.leaderboard import leaderboard, settings
 from bench.analysis.standings import board_ranks
+from bench.analysis.table_exports import Mark, dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
 from bench.cli.report import report
-from bench.exports import Mark, dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
-from bench.leaderboard import leaderboard, settings
 from bench.store import fresh_store
 from reports._format import percent
 

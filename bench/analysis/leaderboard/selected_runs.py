@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bench.leaderboard._board import SetAside, Setting
-from bench.leaderboard._runs import Run, kind_of_draw
+from bench.analysis.leaderboard.board import SetAside, Setting
+from bench.analysis.leaderboard.runs import Run, kind_of_draw
 
 
 def one_task_each(

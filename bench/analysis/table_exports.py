@@ -10,9 +10,9 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.paired import Scores, board_average, paired_average, seed_scores
 from bench.analysis.standings import board_ranks
-from bench.leaderboard import Leaderboard
 from bench.statistics import Estimate, MeanTest, holm
 from reports._format import percent
 

@@ -1,8 +1,8 @@
 """Who did how well, on what evidence: runs in, one leaderboard per setting out. Pure; nothing is averaged silently."""
 
-from bench.leaderboard._board import Cell, CostSummary, Entry, Leaderboard, MissingCell, SetAside, Setting
-from bench.leaderboard._make import leaderboard
-from bench.leaderboard._measures import (
+from bench.analysis.leaderboard.assembly import leaderboard
+from bench.analysis.leaderboard.board import Cell, CostSummary, Entry, Leaderboard, MissingCell, SetAside, Setting
+from bench.analysis.leaderboard.measures import (
     ALL,
     BASELINE,
     TRANSFER,
@@ -11,7 +11,7 @@ from bench.leaderboard._measures import (
     averages_over_datasets,
     harmonic_mean,
 )
-from bench.leaderboard._settings import settings
+from bench.analysis.leaderboard.settings import settings
 
 __all__ = [
     "ALL",

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from bench.leaderboard._board import Setting
-from bench.leaderboard._measures import ALL, TRANSFER
+from bench.analysis.leaderboard.board import Setting
+from bench.analysis.leaderboard.measures import ALL, TRANSFER
 
 if TYPE_CHECKING:
     import pandas as pd
