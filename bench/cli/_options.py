@@ -209,7 +209,7 @@ def hidden_limit() -> int | None:
 def _size_of(variable: str) -> int | None:
     """A size from the environment, None where it is not set; raises UsageError for one that is not understood."""
     from bench.errors import UsageError
-    from bench.features.cache import parse_size
+    from bench.experiment.features.cache import parse_size
 
     given = os.environ.get(variable)
     try:

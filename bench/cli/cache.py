@@ -19,7 +19,7 @@ def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
     """List the features kept, by backbone, and what pages keep."""
     from bench._util.text_cache import PLACE, Kept
     from bench.cli._print import print_rows, remark
-    from bench.features import cache as store
+    from bench.experiment.features import cache as store
 
     folder = opt.cache_folder(cache)
     kept, pages = store.info(folder), Kept(folder).sizes()
@@ -47,7 +47,7 @@ def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
 def verify(cache: opt.Cache = None) -> None:
     """Read everything and delete what is torn or altered; exit 1 if there was any."""
     from bench.cli._print import remark
-    from bench.features import cache as store
+    from bench.experiment.features import cache as store
 
     bad = store.damaged(opt.cache_folder(cache))
     store.remove(bad)
@@ -67,7 +67,7 @@ def clear(
     from bench._util.text_cache import Kept
     from bench.cli._print import remark
     from bench.errors import UsageError
-    from bench.features import cache as store
+    from bench.experiment.features import cache as store
 
     folder = opt.cache_folder(cache)
     if keep is not None and backbone is not None:

@@ -25,7 +25,7 @@ def demo(
     curve: Annotated[bool, typer.Option("--curve", help="Also record the accuracy along each training.")] = False,
     cache: opt.Cache = None,
     jobs: opt.Jobs = None,
-    runner: opt.RunnerName = "bench.runner",
+    runner: opt.RunnerName = "bench.experiment.runner",
 ) -> None:
     """Run methods on eleven drawn datasets with the embedded backbone and build the report; no download."""
     from bench.cli import _sweep

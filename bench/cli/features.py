@@ -33,7 +33,7 @@ def import_features(
     title: Annotated[str, typer.Option("--title", help="As it is written in tables.")] = "",
 ) -> None:
     """Check features, labels and class texts, and add them as a dataset on a backbone of that name."""
-    from bench.features.imported_files import class_names, read_arrays, take
+    from bench.experiment.features.imported_files import class_names, read_arrays, take
     from datasets_registry._feature_bundle import BACKBONE_PREFIX, import_bundle
 
     arrays = read_arrays(file)
@@ -60,7 +60,7 @@ def _splits(
     arrays: Mapping[str, NDArray[Any]], names: Mapping[str, str], file: Path
 ) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
     from bench.errors import UsageError
-    from bench.features.imported_files import take
+    from bench.experiment.features.imported_files import take
 
     found = {}
     for split, pair in names.items():

@@ -68,7 +68,7 @@ def run(
     no_wait: cluster.NoWait = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and write nothing.")] = False,
     as_json: opt.AsJson = False,
-    runner: opt.RunnerName = "bench.runner",
+    runner: opt.RunnerName = "bench.experiment.runner",
 ) -> None:
     """Run methods on datasets, over shots and seeds; what is answered already is not computed again.
 

@@ -40,9 +40,9 @@ def verify(
     from bench.cli._sweep import check_device
     from bench.context import RunContext
     from bench.errors import ShardError
+    from bench.experiment.runner import run_experiment
     from bench.results.shards import Shards
     from bench.results.verification import Outcome, check_verifiable, verdict
-    from bench.runner import run_experiment
     from bench.sweep import files_by_digest, local_weights
     from datasets_registry._manifest import read_support_list
     from methods._class_text import parse_class_text

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from bench.conformance._answers import ROUNDING
 from bench.conformance._check import check, ensure, ensure_equal, untrained
 from bench.conformance._subject import OTHERS, TURNED, WORLD, Subject
-from bench.training import train_step
+from bench.experiment.training_loop import train_step
 from methods._base import Family, TrainableMethod
 
 AMBIGUOUS = 0.5

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.training import fit, make_optimizer, train_step
+from bench.experiment.training_loop import fit, make_optimizer, train_step
 from datasets_registry._types import ClassSet, EvalProtocol
 from methods._backbone import Backbone, load_backbone
 from methods._backbone_names import BackboneSpec

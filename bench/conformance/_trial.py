@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from bench.context import RunContext
+from bench.experiment.runner import run_experiment
 from bench.record import RunRecord
-from bench.runner import run_experiment
 from bench.spec import ExperimentSpec
 from bench.sweep import Axes, RecipeChoice, expand
 from datasets_registry._types import EvalProtocol

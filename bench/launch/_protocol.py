@@ -15,7 +15,7 @@ from bench.errors import LaunchError
 from bench.record import DifficultyRecord, Predictions, RunRecord
 from bench.spec import ExperimentSpec
 
-DEFAULT_RUNNER = "bench.runner"
+DEFAULT_RUNNER = "bench.experiment.runner"
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class Launcher(Protocol):
 
 
 class Runner(Protocol):
-    """What a runner module offers; `bench.runner` is the one that runs experiments."""
+    """What a runner module offers; `bench.experiment.runner` is the one that runs experiments."""
 
     def run_experiment(self, spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
         """Answer one spec; raises on failure."""

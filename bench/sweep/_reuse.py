@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.features import cache
+from bench.experiment.features import cache
 from bench.spec import ExperimentSpec
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from bench import runner
 from bench.cli.app import main
 from bench.context import RunContext
+from bench.experiment import runner
 from bench.spec import ExperimentSpec
 
 Etl = Callable[..., tuple[int, str, str]]

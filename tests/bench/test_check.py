@@ -95,7 +95,7 @@ def test_the_verdict_asks_for_more_than_guessing_and_not_much_less_than_zero_sho
 
 
 def test_the_trial_runs_zero_shot_beside_the_method_in_the_protocol_that_it_can() -> None:
-    from bench.runner import run_experiment
+    from bench.experiment.runner import run_experiment
 
     asked = []
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import runner
 from bench.context import RunContext
+from bench.experiment import runner
 from bench.record import Predictions, RunRecord
 from bench.spec import ExperimentSpec
 from bench.sweep import Axes, expand

@@ -21,7 +21,7 @@ from parity_kit import (
 )
 from torch import nn
 
-from bench.training import learning_rate
+from bench.experiment.training_loop import learning_rate
 from methods._base import TrainableMethod
 from methods._prompts import frozen_prompts
 from methods._recipe import Recipe, Warmup

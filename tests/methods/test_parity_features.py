@@ -25,7 +25,7 @@ from parity_kit import (
 )
 from torch import Tensor
 
-from bench.training import make_optimizer, step_rate, train_step
+from bench.experiment.training_loop import make_optimizer, step_rate, train_step
 from datasets_registry._types import ClassSet
 from methods._base import SupportView
 from methods.ape import APE, APEConfig

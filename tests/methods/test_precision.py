@@ -9,7 +9,7 @@ import torch
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor
 
-from bench.training import make_optimizer, train_step
+from bench.experiment.training_loop import make_optimizer, train_step
 from datasets_registry._types import EvalProtocol
 from methods import METHODS, Method, TrainableMethod
 from methods._backbone import Backbone, no_memory

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor, nn
 
-from bench.training import fit, stage_spans
+from bench.experiment.training_loop import fit, stage_spans
 from methods import Batch, Needs
 from methods._backbone import tokenize
 from methods._recipe import Optimizer, Recipe, Schedule, Warmup

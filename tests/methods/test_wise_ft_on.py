@@ -9,7 +9,7 @@ import torch
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor
 
-from bench.training import fit
+from bench.experiment.training_loop import fit
 from datasets_registry._errors import BenchError
 from datasets_registry._types import EvalProtocol
 from methods import METHODS, get_method

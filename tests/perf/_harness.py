@@ -14,7 +14,7 @@ import torch
 from _measure import Row
 from _steps import backbones
 
-from bench.features.image_features import FeatureStore
+from bench.experiment.features.image_features import FeatureStore
 from bench.results.shards import Shards
 
 
@@ -22,8 +22,8 @@ def extraction() -> Row:
     """Features of JPEG files through the store, against the tower on ready tensors."""
     from PIL import Image
 
-    from bench.features.inputs import Inputs
-    from bench.features.views import CENTER_VIEW
+    from bench.experiment.features.inputs import Inputs
+    from bench.experiment.features.views import CENTER_VIEW
     from datasets_registry._files import ImageFiles
     from datasets_registry._types import Sample
 
@@ -87,8 +87,8 @@ def demo_and_one_more() -> Row:
 
 def second_method() -> Row:
     """A feature-space method on a dataset whose features another method has asked for, against the first."""
-    from bench import runner
     from bench.context import RunContext
+    from bench.experiment import runner
     from bench.sweep import Axes, expand
 
     with tempfile.TemporaryDirectory() as folder:

@@ -18,8 +18,8 @@ from places import FIXTURES
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from bench.features.views import to_pixels
-from bench.training import make_optimizer, train_step
+from bench.experiment.features.views import to_pixels
+from bench.experiment.training_loop import make_optimizer, train_step
 from datasets_registry._types import ClassSet
 from methods._backbone import Backbone
 from methods._backbone_names import TINY_CONFIG, BackboneSpec

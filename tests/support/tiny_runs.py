@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bench import runner
+from bench.experiment import runner
+from bench.experiment.task import read_splits
 from bench.record import Predictions, RunRecord
-from bench.run_task import read_splits
 from bench.spec import ExperimentSpec
 from bench.sweep import Axes, expand
 from datasets_registry._types import EvalProtocol

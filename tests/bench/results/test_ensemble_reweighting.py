@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from bench import runner
 from bench.context import RunContext
+from bench.experiment import runner
 from bench.record import Predictions, RunRecord
 from bench.results.ensemble_reweighting import adaptive_weight, blended_accuracy, blended_logits, fixed_weight
 from bench.results.prediction_files import pack_predictions, unpack_predictions

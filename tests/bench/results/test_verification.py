@@ -12,11 +12,11 @@ from fake_runner import make_predictions, make_record, make_spec
 
 from bench.context import RunContext
 from bench.errors import VerificationError
+from bench.experiment.runner import run_experiment
 from bench.record import RunError, RunStatus
 from bench.results.run_diff import Cause
 from bench.results.shards import Shard, Shards
 from bench.results.verification import Outcome, verdict
-from bench.runner import run_experiment
 from bench.sweep import Axes, expand
 
 SPLITS = ("base", "new")

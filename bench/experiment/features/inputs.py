@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench._util.prefetch import ahead, side_by_side
-from bench.features.hidden_states import HiddenStates
-from bench.features.image_features import FeatureStore
-from bench.features.shard_files import address
-from bench.features.views import CENTER_VIEW, View, render, to_pixels, view_params
+from bench.experiment.features.feature_blocks import address
+from bench.experiment.features.hidden_states import HiddenStates
+from bench.experiment.features.image_features import FeatureStore
+from bench.experiment.features.views import CENTER_VIEW, View, render, to_pixels, view_params
 from datasets_registry._feature_bundle import FeatureRows
 from datasets_registry._types import Images, Sample
 from methods._backbone import Backbone

@@ -21,7 +21,7 @@ from bench._util.atomic_write import write_atomically
 from bench.errors import CacheError
 
 if TYPE_CHECKING:
-    from bench.features.cache import Budget
+    from bench.experiment.features.cache import Budget
 
 NAME_FILE = "backbone.txt"
 """In a backbone's folder: its slug."""

@@ -9,7 +9,7 @@ import torch
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 
 from bench.errors import NonFiniteLossError
-from bench.training import (
+from bench.experiment.training_loop import (
     epoch_batches,
     epochs_and_steps,
     fit,

@@ -11,10 +11,10 @@ from parity_kit import tiny_backbone
 
 from bench.context import RunContext
 from bench.errors import CacheError
-from bench.features import cache
-from bench.features.cache import Budget
-from bench.features.frozen_texts import HELD, FrozenTexts
-from bench.runner import shared_inputs
+from bench.experiment.features import cache
+from bench.experiment.features.cache import Budget
+from bench.experiment.features.frozen_texts import HELD, FrozenTexts
+from bench.experiment.runner import shared_inputs
 from methods._backbone import Backbone, Passes
 
 TEXTS = ["a photo of a cat.", "a photo of a great grey owl.", "a dog"]

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from bench._util.atomic_write import write_atomically
 from bench.errors import CacheError
-from bench.features.image_features import FeatureStore
-from bench.features.shard_files import address, pack_shard, read_shard
+from bench.experiment.features.feature_blocks import address, pack_shard, read_shard
+from bench.experiment.features.image_features import FeatureStore
 from methods._backbone import Backbone
 
 
@@ -129,7 +129,7 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         raise OSError(28, "No space left on device")
 
     store = FeatureStore(tiny_backbone(), tmp_path)
-    monkeypatch.setattr("bench.features.shard_files.write_atomically", full)
+    monkeypatch.setattr("bench.experiment.features.feature_blocks.write_atomically", full)
     with pytest.raises(CacheError, match="No space left on device.*free space"):
         store.get(ADDRESSES[:1], CountingPixels())
 

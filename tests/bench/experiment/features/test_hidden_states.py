@@ -14,13 +14,13 @@ from parity_kit import class_set, images, support_view, tiny_backbone
 from tiny_runs import fresh, outcome, spec_of
 from torch import Tensor
 
-from bench import runner
 from bench.context import HIDDEN_LIMIT, RunContext
 from bench.errors import CacheError
-from bench.features.hidden_states import HiddenStates
-from bench.features.image_features import FeatureStore
-from bench.features.inputs import Inputs
-from bench.features.views import CENTER_VIEW, View, ViewKind
+from bench.experiment import runner
+from bench.experiment.features.hidden_states import HiddenStates
+from bench.experiment.features.image_features import FeatureStore
+from bench.experiment.features.inputs import Inputs
+from bench.experiment.features.views import CENTER_VIEW, View, ViewKind
 from bench.record import Cost
 from bench.spec import ExperimentSpec
 from datasets_registry import get_dataset

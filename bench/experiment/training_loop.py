@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from bench._util.prefetch import ahead
-from bench.checkpoint import Checkpoint, Gathered, Progress, TrainingState
-from bench.curve import TrainingCurve
 from bench.errors import NonFiniteLossError
-from bench.selection import EpochChoice
+from bench.experiment.checkpoints import Checkpoint, Gathered, Progress, TrainingState
+from bench.experiment.curve import TrainingCurve
+from bench.experiment.epoch_selection import EpochChoice
 from methods._base import Batch, Needs, TrainableMethod
 from methods._recipe import Optimizer, Recipe, Schedule, Warmup
 

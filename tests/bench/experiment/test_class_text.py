@@ -12,8 +12,8 @@ from small_datasets import draw_dataset
 from bench.analysis.leaderboard import leaderboard, settings
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError, StaleSpecError, UsageError
+from bench.experiment.runner import run_experiment
 from bench.results.shards import Shards
-from bench.runner import run_experiment
 from bench.spec import ExperimentSpec
 from bench.store import Store
 from bench.sweep import Axes, expand, named_files
@@ -104,7 +104,7 @@ FROZEN = [info.name for info in (METHODS.get(name).info for name in METHODS) if 
 @pytest.mark.parametrize("name", FROZEN)
 def test_no_frozen_method_speaks_a_template_when_sentences_are_given(name: str, data: Path, monkeypatch):
     """A method that ignored them would give the template's number under the sentences' name."""
-    from bench import runner
+    from bench.experiment import runner
 
     axes = replace(AXES, methods=[name], class_text="template:the {} it is.")
     info = METHODS.get(name).info

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from bench._util.atomic_write import write_atomically
 from methods._base import TrainableMethod
 
-_LOG = logging.getLogger("bench.checkpoint")
+_LOG = logging.getLogger("bench.experiment.checkpoints")
 
 
 @dataclass(frozen=True)

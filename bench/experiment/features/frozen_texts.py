@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bench.features.shard_files import address, mark_used, pack_shard, read_shard, write_shard
+from bench.experiment.features.feature_blocks import address, mark_used, pack_shard, read_shard, write_shard
 
 if TYPE_CHECKING:
-    from bench.features.cache import Budget
+    from bench.experiment.features.cache import Budget
 
 HELD = 64
 """Lists kept in memory; the least recently used go first. One of 1,000 texts and 512 numbers takes 2 MB."""

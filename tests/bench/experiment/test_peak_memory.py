@@ -7,8 +7,8 @@ import sys
 import pytest
 import torch
 
-from bench import peak_memory as module
-from bench.peak_memory import forget_peak, peak_memory
+from bench.experiment import peak_memory as module
+from bench.experiment.peak_memory import forget_peak, peak_memory
 
 CPU = torch.device("cpu")
 BIG = 200 * 2**20

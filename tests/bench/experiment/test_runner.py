@@ -11,11 +11,11 @@ import pytest
 import torch
 from tiny_runs import BACKBONE, DATASET, fresh, outcome, spec_of
 
-from bench import runner
 from bench.context import RunContext
 from bench.errors import NonFiniteLossError, StaleSpecError
-from bench.features.inputs import Inputs
-from bench.features.views import View
+from bench.experiment import runner
+from bench.experiment.features.inputs import Inputs
+from bench.experiment.features.views import View
 from bench.record import RunStatus
 from datasets_registry._types import EvalProtocol, Images, Sample
 

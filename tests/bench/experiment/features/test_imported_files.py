@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from bench import runner
 from bench.compatibility import why_apart, why_not
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError
-from bench.features.imported_files import class_names, read_arrays, take
-from bench.run_task import read_splits
+from bench.experiment import runner
+from bench.experiment.features.imported_files import class_names, read_arrays, take
+from bench.experiment.task import read_splits
 from bench.sweep import Axes, expand
 from datasets_registry import DATASETS, DataError, EvalProtocol, UnknownNameError, get_dataset
 from datasets_registry._extern import load_feature_bundles

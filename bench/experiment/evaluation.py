@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.experiment.epoch_selection import EpochChoice
 from bench.metrics.scores import accuracy, all_metrics
 from bench.record import Branches, Predictions, Score
-from bench.selection import EpochChoice
 from datasets_registry._types import EvalSplit
 from methods._adaptive import Blend
 from methods._base import Batch, Classifier, Method

@@ -10,9 +10,9 @@ import pytest
 import torch
 from fake_runner import make_record, make_spec
 
-from bench import runner
 from bench.context import RunContext
-from bench.curve import TrainingCurve, curve_epochs
+from bench.experiment import runner
+from bench.experiment.curve import TrainingCurve, curve_epochs
 from bench.record import CurvePoint
 from bench.results.recomputed_scores import contradictions
 from bench.results.shards import Shards

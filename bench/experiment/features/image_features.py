@@ -20,11 +20,18 @@ from torch import Tensor
 from bench._util.atomic_write import write_atomically
 from bench._util.prefetch import ahead
 from bench.errors import CacheError
-from bench.features.shard_files import NAME_FILE, mark_used, pack_shard, read_shard, shard_addresses, write_shard
+from bench.experiment.features.feature_blocks import (
+    NAME_FILE,
+    mark_used,
+    pack_shard,
+    read_shard,
+    shard_addresses,
+    write_shard,
+)
 from methods._backbone import Backbone
 
 if TYPE_CHECKING:
-    from bench.features.cache import Budget
+    from bench.experiment.features.cache import Budget
 
 ENCODE_BATCH = 32
 """Images per pass. Always this many, the last ones padded, so that a feature's bits do not depend on its neighbours."""

@@ -7,7 +7,7 @@ import pytest
 import torch
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 
-from bench.evaluation import evaluate, predictions, score
+from bench.experiment.evaluation import evaluate, predictions, score
 from datasets_registry._types import EvalSplit, Sample
 from methods.apex import APEX, ORACLE_GRID, APEXConfig
 from methods.zero_shot import ZeroShot, ZeroShotConfig

@@ -14,11 +14,11 @@ from bench._util.atomic_write import write_atomically
 from bench.cli.app import app
 from bench.context import RunContext
 from bench.errors import CacheError, UsageError
-from bench.features import cache
-from bench.features.frozen_texts import FrozenTexts
-from bench.features.image_features import FeatureStore
-from bench.features.shard_files import address, pack_shard
-from bench.runner import shared_inputs
+from bench.experiment.features import cache
+from bench.experiment.features.feature_blocks import address, pack_shard
+from bench.experiment.features.frozen_texts import FrozenTexts
+from bench.experiment.features.image_features import FeatureStore
+from bench.experiment.runner import shared_inputs
 from bench.sweep import Axes, expand, shared_features
 
 

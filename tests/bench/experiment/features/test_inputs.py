@@ -10,9 +10,9 @@ import torch
 from parity_kit import tiny_backbone
 from PIL import Image
 
-from bench.features.image_features import FeatureStore
-from bench.features.inputs import Inputs, RenderedViews
-from bench.features.views import CENTER_VIEW, View, ViewKind
+from bench.experiment.features.image_features import FeatureStore
+from bench.experiment.features.inputs import Inputs, RenderedViews
+from bench.experiment.features.views import CENTER_VIEW, View, ViewKind
 from datasets_registry._errors import DataError
 from datasets_registry._types import Sample
 from methods._base import Needs

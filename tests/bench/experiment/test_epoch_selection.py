@@ -10,12 +10,12 @@ import pytest
 import torch
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 
-from bench import runner
 from bench.cli.app import main
 from bench.context import RunContext
+from bench.experiment import runner
+from bench.experiment.epoch_selection import CANDIDATES, EpochChoice, spaced_epochs
 from bench.record import Predictions, RunRecord
 from bench.results.shards import Shards
-from bench.selection import CANDIDATES, EpochChoice, spaced_epochs
 from bench.spec import ExperimentSpec
 from bench.sweep import Axes, expand
 from datasets_registry._types import ClassSet, EvalProtocol, FewShotTask

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import CacheError, UsageError
-from bench.features.shard_files import NAME_FILE, read_shard
+from bench.experiment.features.feature_blocks import NAME_FILE, read_shard
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 

@@ -1,7 +1,7 @@
 """The store of hidden states: what the untouched image tower gives before a block, kept on disk where that pays.
 
 A method that changes the tower from block k on only runs the blocks from k; what is before them comes from here, with
-the addresses of `bench.features.shard_files` in a folder per block. A hidden state is large (197 tokens of 768 numbers
+the addresses of `bench.experiment.features.feature_blocks` in a folder per block. A hidden state is large (197 tokens of 768 numbers
 are 0.6 MB a view on ViT-B/16), so that other rules hold than for features:
 
 - Kept are views that are asked for again: the centre views of evaluation (by every seed, setting and method that
@@ -26,13 +26,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from bench.features.image_features import ENCODE_BATCH, padded
-from bench.features.shard_files import mark_used, pack_shard, read_shard, shard_addresses, write_shard
+from bench.experiment.features.feature_blocks import mark_used, pack_shard, read_shard, shard_addresses, write_shard
+from bench.experiment.features.image_features import ENCODE_BATCH, padded
 from methods._backbone import Backbone
 from methods._vision import hidden_states
 
 if TYPE_CHECKING:
-    from bench.features.cache import Budget
+    from bench.experiment.features.cache import Budget
 
 Pixels = Callable[[Sequence[int]], Tensor]
 """Positions in a list of addresses -> their preprocessed images `(n, 3, h, w)`."""
@@ -79,7 +79,7 @@ class HiddenStates:
         Bits are the same whether they come from disk or not.
 
         Args:
-            addresses: see `bench.features.shard_files.address`; not more than fit into memory at once.
+            addresses: see `bench.experiment.features.feature_blocks.address`; not more than fit into memory at once.
             pixels: asked only for what is nowhere kept.
         """
         computed = self._compute_missing(addresses, pixels)

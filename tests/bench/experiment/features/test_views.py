@@ -16,8 +16,8 @@ from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tvf
 
-from bench.features import views
-from bench.features.views import (
+from bench.experiment.features import views
+from bench.experiment.features.views import (
     CENTER_VIEW,
     Crop,
     View,
@@ -95,7 +95,7 @@ class TestParams:
 
     def test_another_process_with_another_hash_seed_agrees(self):
         code = (
-            "from bench.features.views import *; "
+            "from bench.experiment.features.views import *; "
             "print(view_params('x', View(ViewKind.CROP, (0.08, 1.0), 1, 2), (80, 60)))"
         )
         env = os.environ | {"PYTHONHASHSEED": "7"}

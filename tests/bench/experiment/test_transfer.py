@@ -14,9 +14,9 @@ from bench.analysis.leaderboard import Leaderboard, leaderboard, settings
 from bench.cards import registered, site_view
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError, UsageError
+from bench.experiment.runner import run_experiment
 from bench.record import RunError, RunStatus
 from bench.results.shards import Shards
-from bench.runner import run_experiment
 from bench.spec import ExperimentSpec
 from bench.store import Store
 from bench.sweep import Axes, expand, plan

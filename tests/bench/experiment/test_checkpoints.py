@@ -10,8 +10,8 @@ import torch
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor
 
-from bench.checkpoint import Checkpoint, Progress, TrainingState
-from bench.training import FitResult, fit, make_optimizer
+from bench.experiment.checkpoints import Checkpoint, Progress, TrainingState
+from bench.experiment.training_loop import FitResult, fit, make_optimizer
 from datasets_registry._types import EvalProtocol
 from methods import METHODS, Recipe, TrainableMethod
 from methods._recipe import Optimizer
@@ -176,6 +176,6 @@ def test_a_full_disk_costs_only_the_safety(tmp_path: Path, monkeypatch, caplog):
     def full(*_args: object, **_kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("bench.checkpoint.write_atomically", full)
+    monkeypatch.setattr("bench.experiment.checkpoints.write_atomically", full)
     assert train(prepared("coop"), recipe_of("coop"), at(tmp_path)).steps == EPOCHS * 2
     assert "No space left on device. Training goes on without" in caplog.text

@@ -15,26 +15,26 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from bench.checkpoint import Checkpoint
 from bench.context import RunContext
-from bench.curve import TrainingCurve
-from bench.evaluation import evaluate, plain_accuracy
-from bench.features.cache import Budget
-from bench.features.frozen_texts import FrozenTexts
-from bench.features.hidden_states import HiddenStates
-from bench.features.image_features import FeatureStore
-from bench.features.inputs import Inputs
-from bench.features.views import CENTER_VIEW, views_for_epoch
+from bench.experiment.checkpoints import Checkpoint
+from bench.experiment.curve import TrainingCurve
+from bench.experiment.epoch_selection import EpochChoice
+from bench.experiment.evaluation import evaluate, plain_accuracy
+from bench.experiment.features.cache import Budget
+from bench.experiment.features.frozen_texts import FrozenTexts
+from bench.experiment.features.hidden_states import HiddenStates
+from bench.experiment.features.image_features import FeatureStore
+from bench.experiment.features.inputs import Inputs
+from bench.experiment.features.views import CENTER_VIEW, views_for_epoch
+from bench.experiment.peak_memory import forget_peak, peak_memory
+from bench.experiment.seeding import stream
+from bench.experiment.task import read_splits, task_of
+from bench.experiment.training_loop import FitResult, fit
 from bench.metrics.scores import difficulty
-from bench.peak_memory import forget_peak, peak_memory
 from bench.provenance.environment import environment as provenance
 from bench.provenance.source_digest import machinery_digest, source_digest
 from bench.record import Cost, DifficultyRecord, Predictions, RunError, RunRecord, RunStatus, Score
-from bench.run_task import read_splits, task_of
-from bench.seeding import stream
-from bench.selection import EpochChoice
 from bench.spec import ExperimentSpec
-from bench.training import FitResult, fit
 from datasets_registry import get_dataset
 from datasets_registry._build import eval_fingerprint
 from datasets_registry._doctor import last_fingerprint
