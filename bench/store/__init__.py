@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.store._database import Ingested, Store, fresh_store, write_parquet
-from bench.store._migrations import migrations
+from bench.store.database import Ingested, Store, fresh_store, write_parquet
+from bench.store.migrations import migrations
 
 __all__ = ["Ingested", "Store", "fresh_store", "migrations", "write_parquet"]

@@ -99,8 +99,8 @@ def test_the_store_holds_them_as_a_table(tmp_path: Path, frame):
 
 def test_a_new_release_replaces_them(tmp_path: Path, frame, monkeypatch):
     store = fresh_store(tmp_path)
-    monkeypatch.setattr("bench.store._loading.published_digest", lambda: "other")
-    monkeypatch.setattr("bench.store._loading.published_frame", lambda: frame.head(3))
+    monkeypatch.setattr("bench.store.loading.published_digest", lambda: "other")
+    monkeypatch.setattr("bench.store.loading.published_frame", lambda: frame.head(3))
     fresh_store(tmp_path)
     assert len(store.published_frame()) == 3
 

@@ -21,7 +21,7 @@ from bench._util.prefetch import ahead
 from bench.errors import QueryError, StoreError, StoreLockedError
 from bench.published import PUBLISHED_COLUMNS
 from bench.results.shards import Shard, ShardEntry, Shards
-from bench.store._loading import (
+from bench.store.loading import (
     CURVE_COLUMNS,
     PREDICTION_COLUMNS,
     SCORE_COLUMNS,
@@ -30,8 +30,8 @@ from bench.store._loading import (
     insert_runs,
     refresh_published,
 )
-from bench.store._migrations import check_current, migrate
-from bench.store._values import one
+from bench.store.migrations import check_current, migrate
+from bench.store.values import one
 
 CHUNK = 1000
 """Runs that are read and inserted together, each chunk a transaction: bounds memory, and a kill costs one chunk."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from bench.errors import StoreError, StoreVersionError
-from bench.store._values import one, utc
+from bench.store.values import one, utc
 
 
 def migrations() -> list[str]:

@@ -12,7 +12,8 @@ import bench
 from bench.errors import QueryError, StoreError, StoreLockedError, StoreVersionError
 from bench.record import RunError, RunStatus
 from bench.results.shards import Shards
-from bench.store import Store, _database, fresh_store, migrations
+from bench.store import Store, fresh_store, migrations
+from bench.store import database as _database
 
 PROMISED = """run_id method config recipe_name recipe backbone dataset task_fingerprint draw protocol shots seed
     precision status error_message split accuracy macro_accuracy macro_precision nll brier ece n n_classes
@@ -269,7 +270,7 @@ def test_a_database_of_a_newer_release_is_left_alone(store: Store, shards: Shard
 def test_an_older_database_is_read_after_it_was_brought_up_to_date(store: Store, shards: Shards, monkeypatch):
     store.ingest(shards)
     newer = [*migrations(), "ALTER TABLE runs ADD COLUMN mood VARCHAR"]
-    monkeypatch.setattr("bench.store._migrations.migrations", lambda: newer)
+    monkeypatch.setattr("bench.store.migrations.migrations", lambda: newer)
     with pytest.raises(StoreError, match=f"has schema {len(newer) - 1}, and this etl-bench wants {len(newer)}"):
         store.runs_frame()
     store.ingest(shards)
@@ -297,7 +298,7 @@ def test_an_ingest_that_ends_in_the_middle_is_finished_by_the_next(tmp_path: Pat
     shards, store = Shards(tmp_path), Store(tmp_path)
     for seed in range(5):
         shards.write(make_record(make_spec(seed=seed)), [make_predictions("base"), make_predictions("new")])
-    monkeypatch.setattr("bench.store._database.CHUNK", 2)
+    monkeypatch.setattr("bench.store.database.CHUNK", 2)
     insert, calls = _database.insert_runs, []
 
     def dies_in_the_second_chunk(connection, found):
@@ -306,7 +307,7 @@ def test_an_ingest_that_ends_in_the_middle_is_finished_by_the_next(tmp_path: Pat
         if len(calls) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("bench.store._database.insert_runs", dies_in_the_second_chunk)
+    monkeypatch.setattr("bench.store.database.insert_runs", dies_in_the_second_chunk)
     with pytest.raises(KeyboardInterrupt):
         store.ingest(shards)
     assert len(store.runs_frame()["run_id"].unique()) == 2, "the chunk before is kept, the torn one is not"

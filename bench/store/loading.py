@@ -11,7 +11,7 @@ import pandas as pd
 from bench.published import PUBLISHED_COLUMNS, published_digest, published_frame
 from bench.record import DifficultyRecord, Predictions, RunRecord
 from bench.results.shards import Shard, ShardEntry
-from bench.store._values import canonical, utc
+from bench.store.values import canonical, utc
 
 TOP = 5
 """Classes kept with their logits for each image."""
