@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from bench.cli._cluster_options import HOURS, minutes, parse_slurm_set
 
 if TYPE_CHECKING:
-    from bench.launch._protocol import Launcher, Surroundings, Task
-    from bench.launch._slurm_queue import JobSettings, SlurmQueue
+    from bench.launch.protocol import Launcher, Surroundings, Task
+    from bench.launch.slurm_queue import JobSettings, SlurmQueue
 
 
 class LauncherName(StrEnum):
@@ -69,8 +69,8 @@ class LauncherChoice:
 
     def _ray(self, surroundings: Surroundings, jobs: int | None, on_notice: Callable[[str], None]) -> Launcher:
         _require("ray", "ray")
-        from bench.launch._ray_cluster import AUTO, Share, read_runtime_env
         from bench.launch.ray import RayLauncher
+        from bench.launch.ray_cluster import AUTO, Share, read_runtime_env
 
         gpus, file = self.ray["--gpus-per-run"], self.ray["--ray-env"]
         on_gpu = surroundings.context.device.startswith("cuda")
@@ -99,8 +99,8 @@ class LauncherChoice:
     def scripts(self, runs: Path, device: str, jobs: int | None, tasks: Sequence[Task]) -> list[str]:
         """The scripts that would be handed to sbatch for these tasks; raises like `launcher`."""
         queue = self.queue(device, jobs)
-        from bench.launch._submission import FOLDER, chunks
         from bench.launch.slurm import RUNS_PER_JOB, arrays
+        from bench.launch.slurm_submission import FOLDER, chunks
 
         portions = chunks(tasks, self.slurm["--runs-per-job"] or RUNS_PER_JOB)
         folder = runs.absolute() / FOLDER / "SUBMISSION"
@@ -109,12 +109,12 @@ class LauncherChoice:
     def queue(self, device: str, jobs: int | None) -> SlurmQueue:
         """Slurm with the settings of every job; raises like `launcher`."""
         _require("submitit", "slurm")
-        from bench.launch._slurm_queue import SlurmQueue
+        from bench.launch.slurm_queue import SlurmQueue
 
         return SlurmQueue(self._settings(device, jobs))
 
     def _settings(self, device: str, jobs: int | None) -> JobSettings:
-        from bench.launch._slurm_queue import JobSettings
+        from bench.launch.slurm_queue import JobSettings
 
         given = self.slurm
         gpus = given["--gpus"]

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from bench.cli._progress import Tally, outcome_line
 from bench.cli._workers import worker_rows
-from bench.launch._protocol import Finished, Outcome
+from bench.launch.protocol import Finished, Outcome
 
 _A_SECOND = 4
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench.cli._print import remark
-from bench.launch._protocol import Finished, Outcome, RunTask
+from bench.launch.protocol import Finished, Outcome, RunTask
 
 
 class LogStyle(StrEnum):

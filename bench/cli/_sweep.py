@@ -15,7 +15,7 @@ from bench.context import RunContext
 from bench.coordination.heartbeat import Presence, clear_away
 from bench.coordination.leases import Leases
 from bench.errors import RunsFolderError, StoreError, UsageError
-from bench.launch._protocol import (
+from bench.launch.protocol import (
     NO_LIMITS,
     DifficultyTask,
     Finished,
@@ -26,7 +26,7 @@ from bench.launch._protocol import (
     Surroundings,
     Task,
 )
-from bench.launch._rounds import Rounds
+from bench.launch.supervisor import Rounds
 from bench.provenance.staleness import Staleness
 from bench.record import RunStatus
 from bench.results.shards import Shards
@@ -262,7 +262,7 @@ def _launcher(surroundings: Surroundings, place: Place, tasks: int, log: SweepLo
         from bench.launch.inline import InlineLauncher
 
         return InlineLauncher(surroundings)
-    from bench.launch.local import LocalLauncher
+    from bench.launch.processes import LocalLauncher
 
     return LocalLauncher(surroundings, jobs, on_notice=log.notice)
 

@@ -107,7 +107,7 @@ def run(
     from bench.cli import _sweep
     from bench.cli._print import print_json, print_line, print_rows
     from bench.cli._progress import LogStyle, open_log
-    from bench.launch._protocol import Limits, Outcome
+    from bench.launch.protocol import Limits, Outcome
     from bench.sweep import Axes, RecipeChoice, RerunPolicy
     from datasets_registry._types import DrawRule, EvalProtocol
     from methods._precision import Precision

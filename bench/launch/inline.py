@@ -8,9 +8,9 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 
 from bench._util.interrupts import counted_interrupts
-from bench.launch._desk import Desk
-from bench.launch._handout import Handout
-from bench.launch._protocol import Finished, LaunchSummary, Outcome, Surroundings, Task, load_runner
+from bench.launch.affinity_queue import Handout
+from bench.launch.protocol import Finished, LaunchSummary, Outcome, Surroundings, Task, load_runner
+from bench.launch.task_executor import Desk
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,11 @@ from ray.exceptions import RayError
 
 from bench._util.interrupts import counted_interrupts
 from bench.errors import LaunchError, RunTimeoutError, WorkerDiedError, WorkerKilledError
-from bench.launch._answer import Answer, failure, settle
-from bench.launch._desk import Desk
-from bench.launch._handout import Handout
-from bench.launch._limits import GRACE, late
-from bench.launch._protocol import Finished, LaunchSummary, Outcome, Surroundings, Task, dump_task, load_runner
-from bench.launch._ray_cluster import (
+from bench.launch.affinity_queue import Handout
+from bench.launch.execute import Answer, failure, settle
+from bench.launch.limits import GRACE, late
+from bench.launch.protocol import Finished, LaunchSummary, Outcome, Surroundings, Task, dump_task, load_runner
+from bench.launch.ray_cluster import (
     AUTO,
     Share,
     capacity,
@@ -37,7 +36,8 @@ from bench.launch._ray_cluster import (
     parcels,
     ran_out_of_memory,
 )
-from bench.launch._ray_worker import RayWorker
+from bench.launch.ray_worker import RayWorker
+from bench.launch.task_executor import Desk
 
 TURN_SECONDS = 0.5
 """Ctrl-C is noticed within this time."""

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from bench._util.interrupts import counted_interrupts
 from bench.errors import LaunchError, WorkerDiedError, WorkerKilledError
-from bench.launch._answer import failure, settle
-from bench.launch._protocol import Finished, LaunchSummary, Outcome, Surroundings, Task, load_runner
-from bench.launch._slurm_queue import Queue
-from bench.launch._submission import Part, chunks, submissions_under_way, submit
+from bench.launch.execute import failure, settle
+from bench.launch.protocol import Finished, LaunchSummary, Outcome, Surroundings, Task, load_runner
+from bench.launch.slurm_queue import Queue
+from bench.launch.slurm_submission import Part, chunks, submissions_under_way, submit
 
 RUNS_PER_JOB = 20
 _BATCH = 1000

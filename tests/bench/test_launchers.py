@@ -82,7 +82,7 @@ def test_options_of_sbatch():
 @pytest.mark.parametrize(("name", "module"), [("ray", "ray"), ("slurm", "submitit")])
 def test_what_is_not_installed_is_said_with_the_command_that_installs_it(monkeypatch, name: str, module: str):
     from bench.context import RunContext
-    from bench.launch._protocol import Surroundings
+    from bench.launch.protocol import Surroundings
 
     monkeypatch.setattr("bench.cli._launchers.find_spec", lambda name: None)
     with pytest.raises(
@@ -124,7 +124,7 @@ def by_submitit(runs: Path) -> None:
     from local_queue import LocalQueue
 
     from bench.context import RunContext
-    from bench.launch._protocol import DifficultyTask, RunTask, Surroundings
+    from bench.launch.protocol import DifficultyTask, RunTask, Surroundings
     from bench.launch.slurm import SlurmLauncher
     from bench.results.shards import Shards
     from bench.sweep import Axes, expand, plan

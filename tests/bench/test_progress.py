@@ -18,7 +18,7 @@ from bench.cli._progress import JsonLog, LogStyle, PlainLog, Tally, duration, op
 from bench.cli._workers import worker_rows
 from bench.cli.status import status
 from bench.coordination.heartbeat import Presence
-from bench.launch._protocol import Finished, Outcome, RunTask
+from bench.launch.protocol import Finished, Outcome, RunTask
 
 TASK = RunTask(make_spec())
 OK = Finished(TASK, Outcome.OK, 1.25)

@@ -14,7 +14,7 @@ from bench.cli.app import app
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError, StaleSpecError, UsageError
 from bench.experiment.runner import run_experiment
-from bench.launch._protocol import Surroundings
+from bench.launch.protocol import Surroundings
 from bench.sweep import Axes, expand, named_files
 from datasets_registry import DataError, DrawRule, EvalProtocol
 

@@ -17,9 +17,9 @@ pytest.importorskip("submitit", reason="needs submitit, the extra [slurm]")
 
 from bench.context import RunContext
 from bench.errors import LaunchError
-from bench.launch._protocol import RunTask, Surroundings, Task
-from bench.launch._slurm_queue import JobSettings, SlurmQueue
+from bench.launch.protocol import RunTask, Surroundings, Task
 from bench.launch.slurm import SlurmLauncher
+from bench.launch.slurm_queue import JobSettings, SlurmQueue
 from bench.record import RunStatus
 from bench.results.shards import Shards
 

@@ -36,7 +36,7 @@ def _timed(name: str, runs: int) -> float:
     from fake_runner import make_spec
 
     from bench.context import RunContext
-    from bench.launch._protocol import RunTask, Surroundings
+    from bench.launch.protocol import RunTask, Surroundings
 
     with tempfile.TemporaryDirectory() as folder:
         surroundings = Surroundings(Path(folder), RunContext(), runner="fake_runner")
@@ -51,11 +51,11 @@ def _timed(name: str, runs: int) -> float:
 
 def _launcher(name: str) -> Callable[..., object]:
     if name == "local":
-        from bench.launch.local import LocalLauncher
+        from bench.launch.processes import LocalLauncher
 
         return lambda surroundings: LocalLauncher(surroundings, 1)
-    from bench.launch._ray_cluster import Share
     from bench.launch.ray import RayLauncher
+    from bench.launch.ray_cluster import Share
 
     return lambda surroundings: RayLauncher(surroundings, address="local", share=Share(1, 0), jobs=1)
 

@@ -33,9 +33,9 @@ from fake_runner import make_spec  # noqa: E402
 from bench.context import RunContext  # noqa: E402
 from bench.coordination.heartbeat import Presence, clear_away, sightings  # noqa: E402
 from bench.coordination.leases import Leases  # noqa: E402
-from bench.launch._protocol import RunTask, Surroundings  # noqa: E402
-from bench.launch._rounds import Rounds  # noqa: E402
-from bench.launch.local import LocalLauncher  # noqa: E402
+from bench.launch.processes import LocalLauncher  # noqa: E402
+from bench.launch.protocol import RunTask, Surroundings  # noqa: E402
+from bench.launch.supervisor import Rounds  # noqa: E402
 from bench.record import RunStatus  # noqa: E402
 from bench.results.shards import Shards  # noqa: E402
 from bench.spec import ExperimentSpec  # noqa: E402

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from bench._util.interrupts import counted_interrupts
 from bench.coordination.leases import Leases
-from bench.launch._desk import answered
-from bench.launch._protocol import Finished, Launcher, LaunchSummary, Outcome, RunTask, Task
+from bench.launch.protocol import Finished, Launcher, LaunchSummary, Outcome, RunTask, Task
+from bench.launch.task_executor import answered
 from bench.results.shards import Shards
 
 SMALLER_BATCHES = (32, 8)

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import IO
 
 from bench.errors import RunTimeoutError
-from bench.launch._protocol import Limits
+from bench.launch.protocol import Limits
 
 GRACE = 10.0
 """Seconds that a worker gets to end itself when a run's time is over, before it is killed."""

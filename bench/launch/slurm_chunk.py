@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from submitit.helpers import Checkpointable, DelayedSubmission
 
-from bench.launch._protocol import Finished, Outcome, Surroundings, Task, dump_task, load_task
+from bench.launch.protocol import Finished, Outcome, Surroundings, Task, dump_task, load_task
 
 if TYPE_CHECKING:
-    from bench.launch._desk import Desk
+    from bench.launch.task_executor import Desk
 
 STOP = "stop"
 _TURN = 0.2
@@ -106,9 +106,9 @@ class ChunkJob(Checkpointable):  # type: ignore[misc]  # submitit is not typed h
         The work is done in a second thread: before a job is put back into the queue, submitit leaves the main thread by
         SystemExit, which in the middle of a run would look as if the run had called `sys.exit`.
         """
-        from bench.launch._desk import Desk
-        from bench.launch._limits import limit_memory
-        from bench.launch._protocol import load_runner
+        from bench.launch.limits import limit_memory
+        from bench.launch.protocol import load_runner
+        from bench.launch.task_executor import Desk
 
         files = ChunkFiles(Path(self.folder), self.number)
         surroundings, tasks = files.read()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from bench.launch._protocol import DifficultyTask, Task
+from bench.launch.protocol import DifficultyTask, Task
 
 Group = tuple[str, str, int]
 

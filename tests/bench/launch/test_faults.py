@@ -14,14 +14,14 @@ import pytest
 from fake_runner import make_record, make_spec
 
 from bench.context import RunContext
-from bench.launch import _output
-from bench.launch._answer import out_of_memory
-from bench.launch._deaths import why_it_died
-from bench.launch._desk import LOGS
-from bench.launch._output import HEAD, TAIL, captured
-from bench.launch._protocol import Limits, Outcome, RunTask, Surroundings
+from bench.launch import log_capture as _output
+from bench.launch.execute import out_of_memory
 from bench.launch.inline import InlineLauncher
-from bench.launch.local import LocalLauncher
+from bench.launch.log_capture import HEAD, TAIL, captured
+from bench.launch.processes import LocalLauncher
+from bench.launch.protocol import Limits, Outcome, RunTask, Surroundings
+from bench.launch.task_executor import LOGS
+from bench.launch.worker_exit import why_it_died
 from bench.record import RunStatus
 from bench.results.shards import Shards
 
@@ -70,7 +70,7 @@ def test_a_run_that_hangs_inside_compiled_code_is_stopped(jobs: int, tmp_path: P
 
 def test_a_worker_that_cannot_even_end_itself_is_killed(tmp_path: Path, behave, monkeypatch):
     behave(hang=["seed 2"])
-    monkeypatch.setattr("bench.launch.local.GRACE", -1.0)  # the parent loses patience before the worker does
+    monkeypatch.setattr("bench.launch.processes.GRACE", -1.0)  # the parent loses patience before the worker does
     summary = run(LocalLauncher(around(tmp_path, seconds=2.0), 1), tasks())
     assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
 

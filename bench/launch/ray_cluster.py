@@ -19,7 +19,7 @@ import ray
 
 import bench
 from bench.errors import LaunchError, UsageError
-from bench.launch._ray_worker import Parcel
+from bench.launch.ray_worker import Parcel
 from bench.provenance.environment import SHIPPED_STATE, source_state
 from datasets_registry._own_places import FOLDER_VARIABLE
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from bench._util.atomic_write import write_atomically
 from bench.errors import LaunchError
-from bench.launch._handout import Handout
-from bench.launch._protocol import Finished, Surroundings, Task
-from bench.launch._slurm_chunk import STOP, ChunkFiles, ChunkJob, Progress
-from bench.launch._slurm_queue import Queue
+from bench.launch.affinity_queue import Handout
+from bench.launch.protocol import Finished, Surroundings, Task
+from bench.launch.slurm_chunk import STOP, ChunkFiles, ChunkJob, Progress
+from bench.launch.slurm_queue import Queue
 
 FOLDER = "slurm"
 """Folder of all submissions, below the runs."""

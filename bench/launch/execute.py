@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from bench.context import RunContext
 from bench.errors import RunExitError, WorkerKilledError
-from bench.launch._protocol import DifficultyTask, Finished, Outcome, Runner, RunTask, Surroundings, Task
+from bench.launch.protocol import DifficultyTask, Finished, Outcome, Runner, RunTask, Surroundings, Task
 from bench.record import DifficultyRecord, Predictions, RunRecord
 from bench.results.shards import Shards
 

@@ -6,8 +6,8 @@ import signal
 from pathlib import Path
 
 from bench.errors import RunTimeoutError, WorkerDiedError, WorkerKilledError
-from bench.launch._limits import late
-from bench.launch._protocol import Limits
+from bench.launch.limits import late
+from bench.launch.protocol import Limits
 from datasets_registry._errors import BenchError
 
 _KILLED = (-signal.SIGKILL.value if hasattr(signal, "SIGKILL") else -9, 137)

@@ -17,9 +17,9 @@ from fake_runner import make_spec  # noqa: E402
 from ray_nodes import RayNodes, free_port, kill_tree  # noqa: E402
 
 from bench.errors import LaunchError, UsageError  # noqa: E402
-from bench.launch import _ray_cluster as cluster  # noqa: E402
-from bench.launch._protocol import RunTask  # noqa: E402
-from bench.launch._ray_cluster import Share, last_words, read_runtime_env  # noqa: E402
+from bench.launch import ray_cluster as cluster
+from bench.launch.protocol import RunTask  # noqa: E402
+from bench.launch.ray_cluster import Share, last_words, read_runtime_env  # noqa: E402
 from bench.record import RunStatus  # noqa: E402
 from bench.results.shards import Shards  # noqa: E402
 
@@ -30,8 +30,8 @@ from dataclasses import replace
 from pathlib import Path
 from bench.context import RunContext
 from bench.errors import BenchError
-from bench.launch._protocol import RunTask, Surroundings
-from bench.launch._ray_cluster import Share
+from bench.launch.protocol import RunTask, Surroundings
+from bench.launch.ray_cluster import Share
 from bench.launch.ray import RayLauncher
 from fake_runner import make_spec
 options = json.loads(sys.argv[1])

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench.launch._answer import Answer
+    from bench.launch.execute import Answer
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class RayWorker:
     ) -> None:
         if Path(home).is_dir():
             os.chdir(home)
-        from bench.launch._limits import limit_memory
-        from bench.launch._protocol import Surroundings, load_runner
+        from bench.launch.limits import limit_memory
+        from bench.launch.protocol import Surroundings, load_runner
 
         cache, data = _own_folder(surroundings["cache_dir"]), _own_folder(surroundings["data_root"])
         place = cache or Path(tempfile.gettempdir()) / "clip-etl-bench"
@@ -77,9 +77,9 @@ class RayWorker:
 
     def answer(self, task: dict[str, object]) -> Answer:
         """The answer of one dumped task. What a method prints goes to the worker's log."""
-        from bench.launch._answer import answer
-        from bench.launch._limits import deadline
-        from bench.launch._protocol import load_task
+        from bench.launch.execute import answer
+        from bench.launch.limits import deadline
+        from bench.launch.protocol import load_task
 
         with redirect_stdout(sys.stderr), deadline(self.limits, end_process=None):
             return answer(load_task(task), self.runner, self.context)

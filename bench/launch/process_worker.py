@@ -17,10 +17,10 @@ import sys
 import threading
 from typing import IO
 
-from bench.launch._desk import Desk
-from bench.launch._limits import limit_memory
-from bench.launch._protocol import Surroundings, load_runner
-from bench.launch._protocol import load_task as _load_task
+from bench.launch.limits import limit_memory
+from bench.launch.protocol import Surroundings, load_runner
+from bench.launch.protocol import load_task as _load_task
+from bench.launch.task_executor import Desk
 
 _PR_SET_PDEATHSIG = 1
 ORPHANED = 3

@@ -13,8 +13,10 @@ from fake_runner import make_spec
 
 from bench.context import RunContext
 from bench.errors import LaunchError
-from bench.launch._handout import Handout
-from bench.launch._protocol import (
+from bench.launch.affinity_queue import Handout
+from bench.launch.inline import InlineLauncher
+from bench.launch.processes import LocalLauncher
+from bench.launch.protocol import (
     DifficultyTask,
     LaunchSummary,
     Outcome,
@@ -25,8 +27,6 @@ from bench.launch._protocol import (
     load_runner,
     load_task,
 )
-from bench.launch.inline import InlineLauncher
-from bench.launch.local import LocalLauncher
 from bench.record import RunStatus
 from bench.results.shards import Shards
 from bench.store import Store
@@ -215,9 +215,9 @@ SWEEP = """
 import json, sys
 from pathlib import Path
 from bench.context import RunContext
-from bench.launch._protocol import DifficultyTask, RunTask, Surroundings
+from bench.launch.protocol import DifficultyTask, RunTask, Surroundings
 from bench.launch.inline import InlineLauncher
-from bench.launch.local import LocalLauncher
+from bench.launch.processes import LocalLauncher
 from bench.results.shards import Shards
 from fake_runner import make_spec
 runs, jobs, seeds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])

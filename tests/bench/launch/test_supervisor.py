@@ -12,9 +12,9 @@ from left_behind import gone_process, leave_a_lease
 
 from bench.coordination.heartbeat import Presence
 from bench.coordination.leases import Leases
-from bench.launch._desk import answered
-from bench.launch._protocol import DifficultyTask, Finished, LaunchSummary, Outcome, RunTask, Task
-from bench.launch._rounds import Rounds
+from bench.launch.protocol import DifficultyTask, Finished, LaunchSummary, Outcome, RunTask, Task
+from bench.launch.supervisor import Rounds
+from bench.launch.task_executor import answered
 from bench.record import RunError, RunStatus
 from bench.results.shards import Shards
 
@@ -155,7 +155,7 @@ def test_what_another_sweep_is_at_is_waited_for_and_counts_once(sweep, tmp_path:
                 write(tmp_path, todo[0])
                 leases.release(todo[0].key)
 
-        monkeypatch.setattr("bench.launch._rounds.time.sleep", look)
+        monkeypatch.setattr("bench.launch.supervisor.time.sleep", look)
         summary, told = sweep(launcher, todo)
     assert len(looked) == 3
     assert len(launcher.rounds) == 1

@@ -179,8 +179,8 @@ NO_LIMITS = Limits()
 class Launcher(Protocol):
     """Runs tasks somewhere. Every finished task has its shard on disk before it is reported.
 
-    Trying again, and waiting for what other sweeps do, is not a launcher's business: see `bench.launch._rounds`. Tasks
-    go through a `bench.launch._desk.Desk`, which keeps processes from doing the same task twice.
+    Trying again, and waiting for what other sweeps do, is not a launcher's business: see `bench.launch.supervisor`. Tasks
+    go through a `bench.launch.task_executor.Desk`, which keeps processes from doing the same task twice.
     """
 
     def launch(self, tasks: Sequence[Task], *, on_finished: Callable[[Finished], None]) -> LaunchSummary:
@@ -219,7 +219,7 @@ def load_runner(name: str) -> Runner:
         raise LaunchError(f"The runner {name!r} cannot be imported: {error}.") from error
     missing = [part for part in ("run_experiment", "failed_record", "measure_difficulty") if part not in vars(module)]
     if missing:
-        raise LaunchError(f"The runner {name!r} lacks {', '.join(missing)}; see bench.launch._protocol.Runner.")
+        raise LaunchError(f"The runner {name!r} lacks {', '.join(missing)}; see bench.launch.protocol.Runner.")
     return cast(Runner, module)
 
 

@@ -18,15 +18,15 @@ from typing import IO
 
 from bench._util.interrupts import counted_interrupts
 from bench.errors import LaunchError
-from bench.launch._answer import failure, settle
-from bench.launch._deaths import cause, why_it_died
-from bench.launch._desk import LOGS
-from bench.launch._handout import Handout
-from bench.launch._limits import GRACE
-from bench.launch._protocol import Finished, LaunchSummary, Outcome, Surroundings, Task, dump_task, load_runner
+from bench.launch.affinity_queue import Handout
+from bench.launch.execute import failure, settle
+from bench.launch.limits import GRACE
+from bench.launch.protocol import Finished, LaunchSummary, Outcome, Surroundings, Task, dump_task, load_runner
+from bench.launch.task_executor import LOGS
+from bench.launch.worker_exit import cause, why_it_died
 
 # A child must see the very packages that this process sees, installed or not, so it gets this process's search path.
-_BOOT = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from bench.launch.worker import main; main()"
+_BOOT = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from bench.launch.process_worker import main; main()"
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 

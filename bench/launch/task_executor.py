@@ -10,10 +10,10 @@ from typing import Self
 
 from bench.coordination.heartbeat import Presence
 from bench.coordination.leases import Leases
-from bench.launch._answer import answer, settle, unwritten
-from bench.launch._limits import deadline
-from bench.launch._output import captured
-from bench.launch._protocol import Finished, Outcome, Runner, RunTask, Surroundings, Task
+from bench.launch.execute import answer, settle, unwritten
+from bench.launch.limits import deadline
+from bench.launch.log_capture import captured
+from bench.launch.protocol import Finished, Outcome, Runner, RunTask, Surroundings, Task
 from bench.record import RunStatus
 from bench.results.shards import Shards
 

@@ -16,7 +16,7 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 from submitit.slurm.slurm import _make_sbatch_string
 
 from bench.errors import LaunchError
-from bench.launch._slurm_chunk import ChunkJob
+from bench.launch.slurm_chunk import ChunkJob
 
 REQUEUES = 10
 """How often a job may reach the end of its allotted time and be put back into the queue."""
