@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from bench.compatibility import why_not
 from bench.errors import ImpossibleCombinationError
+from bench.sweep.compatibility import why_not
 from datasets_registry._types import ClassSet, EvalProtocol
 from methods import Method, MethodConfig, MethodInfo, SupportView, TrainableMethod
 from methods._backbone import Backbone, load_backbone

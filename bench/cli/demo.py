@@ -28,9 +28,9 @@ def demo(
     runner: opt.RunnerName = "bench.experiment.runner",
 ) -> None:
     """Run methods on eleven drawn datasets with the embedded backbone and build the report; no download."""
-    from bench.cli import _sweep
-    from bench.cli._progress import LogStyle, open_log
     from bench.sweep import Axes, RecipeChoice, RerunPolicy
+    from bench.sweep import driver as _sweep
+    from bench.sweep.progress import LogStyle, open_log
     from datasets_registry import DATASETS as REGISTERED
 
     axes = Axes(

@@ -104,11 +104,11 @@ def run(
         jobs=jobs,
         device=device,
     )
-    from bench.cli import _sweep
     from bench.cli._print import print_json, print_line, print_rows
-    from bench.cli._progress import LogStyle, open_log
     from bench.launch.protocol import Limits, Outcome
     from bench.sweep import Axes, RecipeChoice, RerunPolicy
+    from bench.sweep import driver as _sweep
+    from bench.sweep.progress import LogStyle, open_log
     from datasets_registry._types import DrawRule, EvalProtocol
     from methods._precision import Precision
 

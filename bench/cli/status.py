@@ -32,9 +32,9 @@ def status(
 
 def _show(runs: Path, *, as_json: bool) -> None:
     from bench.cli._print import print_json, print_line, print_rows
-    from bench.cli._workers import worker_rows
     from bench.coordination.heartbeat import sightings
     from bench.results.shards import Shards
+    from bench.sweep.worker_table import worker_rows
 
     sweeps = [item for item in sightings(runs) if item.kind == "sweep"]
     workers = worker_rows(runs)
@@ -55,7 +55,7 @@ def _show(runs: Path, *, as_json: bool) -> None:
 
 
 def _left(facts: dict[str, object]) -> str | None:
-    from bench.cli._progress import duration
+    from bench.sweep.progress import duration
 
     seconds = facts.get("seconds_left")
     return duration(float(seconds)) if isinstance(seconds, int | float) else None

@@ -37,13 +37,13 @@ def verify(
     Example: etl-bench verify 3f2a 91c0
     """
     from bench.cli._print import print_json, print_rows
-    from bench.cli._sweep import check_device
     from bench.context import RunContext
     from bench.errors import ShardError
     from bench.experiment.runner import run_experiment
     from bench.results.shards import Shards
     from bench.results.verification import Outcome, check_verifiable, verdict
     from bench.sweep import files_by_digest, local_weights
+    from bench.sweep.driver import check_device
     from datasets_registry._manifest import read_support_list
     from methods._class_text import parse_class_text
 

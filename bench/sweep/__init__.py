@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bench.sweep._axes import IMAGENET_VARIANTS, Axes, RecipeChoice
-from bench.sweep._expand import Expansion, expand
-from bench.sweep._inputs import files_by_digest, local_weights, named_files, support_lists
-from bench.sweep._plan import Plan, RerunPolicy, plan
-from bench.sweep._refusals import Refusal
-from bench.sweep._reuse import SharedFeatures, shared_features
+from bench.sweep.axes import IMAGENET_VARIANTS, Axes, RecipeChoice
+from bench.sweep.expansion import Expansion, expand
+from bench.sweep.feature_reuse import SharedFeatures, shared_features
+from bench.sweep.inputs import files_by_digest, local_weights, named_files, support_lists
+from bench.sweep.planning import Plan, RerunPolicy, plan
+from bench.sweep.rejections import Refusal
 
 __all__ = [
     "IMAGENET_VARIANTS",

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.compatibility import why_not
 from bench.context import RunContext
 from bench.experiment import runner
 from bench.sweep import Axes, expand
+from bench.sweep.compatibility import why_not
 from methods import METHODS
 from methods._backbone_names import parse_backbone
 

@@ -9,7 +9,7 @@ import pytest
 from bench.errors import ImpossibleCombinationError, UsageError
 from bench.spec import ExperimentSpec
 from bench.sweep import Axes, expand
-from bench.sweep._tasks import Tasks
+from bench.sweep.task_checks import Tasks
 from datasets_registry import get_dataset
 from datasets_registry._types import EvalProtocol
 from methods import METHODS

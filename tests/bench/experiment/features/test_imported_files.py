@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from bench.compatibility import why_apart, why_not
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError
 from bench.experiment import runner
 from bench.experiment.features.imported_files import class_names, read_arrays, take
 from bench.experiment.task import read_splits
 from bench.sweep import Axes, expand
+from bench.sweep.compatibility import why_apart, why_not
 from datasets_registry import DATASETS, DataError, EvalProtocol, UnknownNameError, get_dataset
 from datasets_registry._extern import load_feature_bundles
 from datasets_registry._feature_bundle import FeatureBundle, import_bundle

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
-from bench.sweep._axes import Axes, match_datasets, select, selected_datasets
+from bench.sweep.axes import Axes, match_datasets, select, selected_datasets
 from datasets_registry import get_dataset
 from datasets_registry._manifest import SupportList, read_support_list
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.sweep._axes import IMAGENET_VARIANTS, Axes, match_datasets, select
-from bench.sweep._refusals import Refusals
+from bench.sweep.axes import IMAGENET_VARIANTS, Axes, match_datasets, select
+from bench.sweep.rejections import Refusals
 from datasets_registry import DataError, DatasetInfo, ShotsError, build_task, get_dataset
 from datasets_registry._build import settled_draw
 from datasets_registry._manifest import SupportList

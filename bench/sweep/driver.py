@@ -10,7 +10,6 @@ from pathlib import Path
 
 from bench.cli._launchers import LauncherChoice, LauncherName
 from bench.cli._options import cache_limit, cores, hidden_limit
-from bench.cli._progress import SweepLog, Tally
 from bench.context import RunContext
 from bench.coordination.heartbeat import Presence, clear_away
 from bench.coordination.leases import Leases
@@ -31,6 +30,7 @@ from bench.provenance.staleness import Staleness
 from bench.record import RunStatus
 from bench.results.shards import Shards
 from bench.sweep import Axes, Plan, RerunPolicy, expand, local_weights, named_files, plan, shared_features
+from bench.sweep.progress import SweepLog, Tally
 
 INTERRUPTED = 130
 

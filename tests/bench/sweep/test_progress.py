@@ -13,12 +13,12 @@ from fake_runner import make_spec
 from left_behind import ELSEWHERE, gone_process, leave_a_presence
 from rich.console import Console
 
-from bench.cli._live import LiveLog, view
-from bench.cli._progress import JsonLog, LogStyle, PlainLog, Tally, duration, open_log, outcome_line
-from bench.cli._workers import worker_rows
 from bench.cli.status import status
 from bench.coordination.heartbeat import Presence
 from bench.launch.protocol import Finished, Outcome, RunTask
+from bench.sweep.live_view import LiveLog, view
+from bench.sweep.progress import JsonLog, LogStyle, PlainLog, Tally, duration, open_log, outcome_line
+from bench.sweep.worker_table import worker_rows
 
 TASK = RunTask(make_spec())
 OK = Finished(TASK, Outcome.OK, 1.25)

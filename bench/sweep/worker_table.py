@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from bench.cli._progress import duration
 from bench.coordination.heartbeat import Sighting, sightings
+from bench.sweep.progress import duration
 
 
 def worker_rows(runs: Path, sweep: str | None = None) -> list[dict[str, str]]:

@@ -11,8 +11,8 @@ from bench.provenance.staleness import Staleness
 from bench.record import RunRecord, RunStatus
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
-from bench.sweep._expand import Expansion
-from bench.sweep._refusals import Refusal
+from bench.sweep.expansion import Expansion
+from bench.sweep.rejections import Refusal
 
 
 class RerunPolicy(StrEnum):

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from bench._overrides import Override, apply_overrides, check_overrides, parse_overrides
 from bench.errors import UsageError
-from bench.sweep._axes import Axes, RecipeChoice, select
+from bench.sweep.axes import Axes, RecipeChoice, select
+from bench.sweep.overrides import Override, apply_overrides, check_overrides, parse_overrides
 from datasets_registry import DatasetInfo
 
 if TYPE_CHECKING:

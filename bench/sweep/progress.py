@@ -145,7 +145,7 @@ def open_log(style: LogStyle) -> SweepLog:
         return JsonLog()
     if style is LogStyle.PLAIN or (style is LogStyle.AUTO and not sys.stderr.isatty()):
         return PlainLog()
-    from bench.cli._live import LiveLog
+    from bench.sweep.live_view import LiveLog
 
     return LiveLog()
 

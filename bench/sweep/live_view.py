@@ -12,9 +12,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bench.cli._progress import Tally, outcome_line
-from bench.cli._workers import worker_rows
 from bench.launch.protocol import Finished, Outcome
+from bench.sweep.progress import Tally, outcome_line
+from bench.sweep.worker_table import worker_rows
 
 _A_SECOND = 4
 

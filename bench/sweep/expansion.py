@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.spec import ExperimentSpec
-from bench.sweep._axes import Axes, check_axes, selected_datasets
-from bench.sweep._inputs import backbones_of, class_text_of, support_lists
-from bench.sweep._methods import Chosen, choose_methods, settled_recipe
-from bench.sweep._refusals import Refusal, Refusals
-from bench.sweep._tasks import NOTHING, Asked, Tasks
+from bench.sweep.axes import Axes, check_axes, selected_datasets
+from bench.sweep.inputs import backbones_of, class_text_of, support_lists
+from bench.sweep.method_settings import Chosen, choose_methods, settled_recipe
+from bench.sweep.rejections import Refusal, Refusals
+from bench.sweep.task_checks import NOTHING, Asked, Tasks
 from datasets_registry import get_dataset
 from datasets_registry._types import EvalProtocol
 
@@ -117,7 +117,7 @@ class _Expander:
         """The specs of one method on one backbone and dataset, for the tasks that can be given."""
         if self.refusals.names(item.info.name):
             return
-        from bench.compatibility import why_apart, why_not
+        from bench.sweep.compatibility import why_apart, why_not
 
         info = get_dataset(dataset)
         if reason := why_apart(info, backbone):
