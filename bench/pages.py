@@ -13,11 +13,11 @@ from bench.analysis.claims import load_claims
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import HConvention
 from bench.analysis.ledger import published_settings
-from bench.cards import published_site, registered, site_view
 from bench.errors import UsageError
 from bench.examples import example_images
 from bench.figures import FIGURE_SETS, gather
 from bench.gallery import Gallery
+from bench.presenters import published_site, registered, site_view
 from bench.published import published_difficulty, published_frame
 from bench.record import Predictions
 from bench.results.shards import Shards

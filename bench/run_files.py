@@ -22,7 +22,7 @@ from bench._util.slugs import slug
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.cards.closer import Pictures
+    from bench.presenters.error_analysis import Pictures
     from bench.store import Store
 
 PICTURES = 400

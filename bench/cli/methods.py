@@ -41,7 +41,7 @@ def show(
         print_rows([_summary(info) for info in list_methods()], columns, as_json=as_json)
         return
     method = get_method(name)
-    from bench.method_card import method_card
+    from bench.presenters.method_card import method_card
     from methods._backbone_names import parse_backbone
 
     card = method_card(method, parse_backbone(backbone), n_classes=classes, shots=shots)

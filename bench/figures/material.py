@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import Entry, Leaderboard, leaderboard, settings
-from bench.cards.catalogue import Catalogue
+from bench.presenters.catalogue import Catalogue
 from bench.record import Predictions
 from bench.statistics import Estimate, student_t
 from reports.views import FigurePoint

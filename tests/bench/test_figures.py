@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from worlds import make_world
 
-from bench.cards import Catalogue
 from bench.errors import UsageError
 from bench.figures import apex_figures, gather
 from bench.figures.material import over_seeds
 from bench.pages import figures_of, write_figures
+from bench.presenters import Catalogue
 from bench.record import Branches
 from bench.results.ensemble_reweighting import adaptive_weight, blended_accuracy, fixed_weight
 from bench.results.shards import Shards

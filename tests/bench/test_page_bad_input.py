@@ -10,7 +10,7 @@ import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 from bench.analysis.claims import load_claims
-from bench.cards import site_view
+from bench.presenters import site_view
 from bench.published import published_frame
 from reports.render import render_site
 

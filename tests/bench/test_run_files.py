@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from fake_runner import make_predictions, make_record, make_spec
 
-from bench.cards.closer import NO_PICTURES
+from bench.presenters.error_analysis import NO_PICTURES
 from bench.results.shards import Shards
 from bench.run_files import write_run_files
 from bench.store import fresh_store

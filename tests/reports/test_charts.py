@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 
-from bench.cards import site_view
+from bench.presenters import site_view
 from reports._marks import SHAPES, assign_marks
 from reports.charts import difficulty_chart, difficulty_rows, static_svg
 

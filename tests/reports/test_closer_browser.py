@@ -9,7 +9,7 @@ pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import browser, find_chromium
 from worlds import make_world
 
-from bench.cards import Catalogue, DatasetFacts, MethodFacts, site_view
+from bench.presenters import Catalogue, DatasetFacts, MethodFacts, site_view
 from bench.run_files import write_run_files
 from bench.serving import served
 from bench.store import fresh_store

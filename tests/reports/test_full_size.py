@@ -12,7 +12,7 @@ from report_sample import catalogue, curves_frame, difficulty_frame, runs_frame
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import browser, find_chromium
 
-from bench.cards import site_view
+from bench.presenters import site_view
 from reports.render import render_site
 
 pytestmark = [

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from report_sample import catalogue, curves_frame, difficulty_frame, runs_frame
 
-from bench.cards import Catalogue, DatasetFacts, MethodFacts, site_view
+from bench.presenters import Catalogue, DatasetFacts, MethodFacts, site_view
 from reports.charts import runtime_script
 from reports.render import json_island, render_site
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from bench.cards import Catalogue, DatasetFacts, MethodFacts
+from bench.presenters import Catalogue, DatasetFacts, MethodFacts
 
 BACKBONE = "ViT-B-16.openai"
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)

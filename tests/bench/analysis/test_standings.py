@@ -10,7 +10,7 @@ from worlds import make_world
 from bench.analysis.leaderboard import Leaderboard, leaderboard, settings
 from bench.analysis.paired import paired_average, seed_scores
 from bench.analysis.standings import standings
-from bench.cards import site_view
+from bench.presenters import site_view
 from bench.statistics import grouped_detectable, grouped_power, grouped_seeds_needed, grouped_t
 from bench.store import fresh_store
 

@@ -11,10 +11,10 @@ from places import SHARED
 from small_datasets import draw_dataset, draw_imagenet
 
 from bench.analysis.leaderboard import Leaderboard, leaderboard, settings
-from bench.cards import registered, site_view
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError, UsageError
 from bench.experiment.runner import run_experiment
+from bench.presenters import registered, site_view
 from bench.record import RunError, RunStatus
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec

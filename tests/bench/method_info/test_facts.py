@@ -9,8 +9,8 @@ import pytest
 
 import bench.method_info.facts
 from bench._util.text_cache import Kept
-from bench.cards import registered
 from bench.method_info.facts import method_sheets
+from bench.presenters import registered
 from datasets_registry import EvalProtocol
 from methods import get_method, list_methods
 

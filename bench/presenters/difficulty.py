@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.analysis.difficulty_trend import fit_trend
 from bench.analysis.leaderboard import H, Leaderboard
-from bench.cards.values import value_view
+from bench.presenters.values import value_view
 from bench.statistics import spearman
 from reports.views import AxisView, PointView, TrendView
 

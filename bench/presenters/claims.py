@@ -9,7 +9,7 @@ from bench.analysis.claims import Claim, ClaimResult, check_claims, difficulty_b
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import Leaderboard, Setting
 from bench.analysis.ledger import MARGIN, Defaults, LedgerRow, ledger, verdicts
-from bench.cards.catalogue import Catalogue
+from bench.presenters.catalogue import Catalogue
 from reports.views import ClaimResultView, ClaimView, LedgerRowView, LedgerView
 
 if TYPE_CHECKING:

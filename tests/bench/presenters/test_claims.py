@@ -8,7 +8,7 @@ from report_sample import BACKBONE, catalogue, difficulty_frame, runs_frame
 from bench.analysis.claims import Claim, check_claims, difficulty_by_backbone
 from bench.analysis.leaderboard import leaderboard, settings
 from bench.analysis.ledger import ledger, published_settings
-from bench.cards import site_view
+from bench.presenters import site_view
 from bench.published import published_frame
 from reports.render import render_site
 

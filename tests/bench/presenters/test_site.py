@@ -4,7 +4,7 @@ import pytest
 from report_sample import BACKBONE, DATASETS, METHODS, catalogue, difficulty_frame, provenance_frame, runs_frame
 
 from bench.analysis.leaderboard import HConvention
-from bench.cards import Catalogue, DatasetFacts, registered, site_view
+from bench.presenters import Catalogue, DatasetFacts, registered, site_view
 from bench.statistics import spearman
 from methods import get_method
 

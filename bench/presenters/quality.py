@@ -9,7 +9,7 @@ import numpy as np
 from bench.analysis.leaderboard import Entry, H, Leaderboard
 from bench.analysis.pareto import front_probability, pareto_front
 from bench.analysis.quality import agreement, quality
-from bench.cards.values import value_view
+from bench.presenters.values import value_view
 from reports.views import AgreementView, CostPointView, QualityView
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from worlds import IMAGES, make_world
 
-from bench.cards import Catalogue, site_view
-from bench.cards.closer import CLASSES, RUN_PAIRS
+from bench.presenters import Catalogue, site_view
+from bench.presenters.error_analysis import CLASSES, RUN_PAIRS
 from bench.store import fresh_store
 from datasets_registry._types import EvalProtocol
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import Entry, H, HConvention, Leaderboard
-from bench.cards.anytime import anytime_view
-from bench.cards.catalogue import Catalogue, MethodFacts
-from bench.cards.datasets import dataset_view
-from bench.cards.difficulty import AXES, LOG_AXES, MEASURES, measured_datasets, points_of, trends_of
-from bench.cards.quality import agreement_views, cost_views, quality_views
-from bench.cards.standings import standings_view
-from bench.cards.trends import board_trends
-from bench.cards.values import value_view
+from bench.presenters.anytime import anytime_view
+from bench.presenters.catalogue import Catalogue, MethodFacts
+from bench.presenters.datasets import dataset_view
+from bench.presenters.difficulty import AXES, LOG_AXES, MEASURES, measured_datasets, points_of, trends_of
+from bench.presenters.quality import agreement_views, cost_views, quality_views
+from bench.presenters.standings import standings_view
+from bench.presenters.trends import board_trends
+from bench.presenters.values import value_view
 from reports.views import (
     AxisView,
     BlockView,

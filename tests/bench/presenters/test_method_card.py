@@ -7,7 +7,7 @@ import re
 import pytest
 
 from bench.errors import ImpossibleCombinationError
-from bench.method_card import FORMULA, backbone_for, learned_tensors, method_card, protocol_of
+from bench.presenters.method_card import FORMULA, backbone_for, learned_tensors, method_card, protocol_of
 from methods import METHODS
 from methods._backbone_names import parse_backbone
 from methods._parity import parity_record

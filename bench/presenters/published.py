@@ -12,10 +12,10 @@ from bench.analysis.contrasts import PUBLISHED_CONTRASTS
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.difficulty_trend import FEWEST, covariates
 from bench.analysis.leaderboard import BASELINE, H, harmonic_mean
-from bench.cards.catalogue import Catalogue
-from bench.cards.provenance import minute
-from bench.cards.site import anchor_of
-from bench.cards.trends import trends_view
+from bench.presenters.catalogue import Catalogue
+from bench.presenters.provenance import minute
+from bench.presenters.site import anchor_of
+from bench.presenters.trends import trends_view
 from bench.published import DATASETS
 from reports.views import (
     PublishedBoardView,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.cards.catalogue import DatasetFacts
-from bench.cards.difficulty import MEASURES, Measured
+from bench.presenters.catalogue import DatasetFacts
+from bench.presenters.difficulty import MEASURES, Measured
 from reports.views import DatasetView, ExampleView, MeasureView
 
 

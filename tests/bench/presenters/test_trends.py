@@ -8,7 +8,7 @@ import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 from bench.analysis.contrasts import contrast_trends
-from bench.cards import site_view
+from bench.presenters import site_view
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import pytest
 from report_sample import catalogue
 
 from bench.analysis.difficulty_trend import covariates, published_values
-from bench.cards import published_site
 from bench.cli.report import report
 from bench.errors import UsageError
+from bench.presenters import published_site
 from bench.published import published_difficulty, published_frame
 from bench.statistics import spearman
 

@@ -15,7 +15,7 @@ import pandas as pd
 from bench.analysis.image_evidence import Confusion, HardImage, class_results, confusions, hard_images, probabilities
 from bench.analysis.leaderboard import ALL, H, Leaderboard
 from bench.analysis.posthoc import metrics_frame
-from bench.cards.catalogue import Catalogue
+from bench.presenters.catalogue import Catalogue
 from reports.views import CellEvidence, ClassListView, EvidenceView, HardImageView, PairView, RunEvidence
 
 PAIRS = 8

@@ -11,11 +11,11 @@ from bench.analysis.claims import Claim
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import HConvention, Leaderboard, leaderboard, settings
 from bench.analysis.ledger import Defaults
-from bench.cards.blocks import block_view
-from bench.cards.catalogue import Catalogue
-from bench.cards.closer import NO_PICTURES, Pictures, Predicted, evidence_view
-from bench.cards.evidence import claim_views, ledger_view
-from bench.cards.provenance import minute, provenance
+from bench.presenters.boards import block_view
+from bench.presenters.catalogue import Catalogue
+from bench.presenters.claims import claim_views, ledger_view
+from bench.presenters.error_analysis import NO_PICTURES, Pictures, Predicted, evidence_view
+from bench.presenters.provenance import minute, provenance
 from reports.views import EvidenceView, ExampleView, SiteView
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from bench.analysis.contrasts import CONTRASTS, ContrastTrend, contrast_trends
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.difficulty_trend import LOGARITHMIC, MethodTrend, Trend, method_trends, scaled
 from bench.analysis.leaderboard import Leaderboard
-from bench.cards.difficulty import SPLIT_OF, Measured
+from bench.presenters.difficulty import SPLIT_OF, Measured
 from reports.views import ContrastView, CovariateView, MethodTrendView, PanelView, SlopeView, TrendsView
 
 if TYPE_CHECKING:
