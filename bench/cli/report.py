@@ -11,7 +11,7 @@ import typer
 from bench.cli import _options as opt
 
 if TYPE_CHECKING:
-    from bench.pages import PageRequest
+    from bench.site.build import PageRequest
     from reports.views import SiteView
 
 
@@ -70,7 +70,7 @@ def report(
     from bench.analysis.leaderboard import HConvention
     from bench.cli._print import print_line
     from bench.errors import UsageError
-    from bench.pages import PageRequest, write_figures, write_published
+    from bench.site.build import PageRequest, write_figures, write_published
     from datasets_registry._types import EvalProtocol
 
     chosen = None if protocol is None else str(opt.parse_choice(EvalProtocol, protocol, "--protocol"))
@@ -111,7 +111,7 @@ def report(
 
 def _write(request: PageRequest) -> SiteView:
     from bench.cli._print import remark
-    from bench.pages import write_page
+    from bench.site.build import write_page
 
     view = write_page(request)
     if not view.blocks:
@@ -132,7 +132,7 @@ def _serve(request: PageRequest, port: int) -> None:
     from bench.cli._print import print_line, remark
     from bench.errors import StoreLockedError
     from bench.results.shards import Shards
-    from bench.serving import follow, served
+    from bench.site.development_server import follow, served
 
     def rebuild() -> None:
         try:

@@ -45,7 +45,7 @@ class Predicted(Protocol):
 
 
 class Pictures(Protocol):
-    """Class names and pictures of datasets; a `bench.gallery.Gallery` is one."""
+    """Class names and pictures of datasets; a `bench.site.gallery.Gallery` is one."""
 
     def class_names(self, dataset: str, split: str) -> tuple[str, ...]:
         """Names in label order."""

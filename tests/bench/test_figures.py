@@ -10,11 +10,11 @@ from worlds import make_world
 from bench.errors import UsageError
 from bench.figures import apex_figures, gather
 from bench.figures.material import over_seeds
-from bench.pages import figures_of, write_figures
 from bench.presenters import Catalogue
 from bench.record import Branches
 from bench.results.ensemble_reweighting import adaptive_weight, blended_accuracy, fixed_weight
 from bench.results.shards import Shards
+from bench.site.build import figures_of, write_figures
 from bench.store import fresh_store
 
 DATASETS = [f"d{i}" for i in range(6)]

@@ -10,8 +10,8 @@ from chromium import browser, find_chromium
 from worlds import make_world
 
 from bench.presenters import Catalogue, DatasetFacts, MethodFacts, site_view
-from bench.run_files import write_run_files
-from bench.serving import served
+from bench.site.development_server import served
+from bench.site.run_browser_data import write_run_files
 from bench.store import fresh_store
 from reports.render import render_site
 

@@ -62,7 +62,7 @@ def test_packages_that_add_methods_are_always_asked(fresh, monkeypatch, tmp_path
 def test_a_second_page_needs_no_torch(tmp_path):
     code = (
         "import sys; from pathlib import Path; import bench.method_info.facts as m; m.entry_points = lambda **_: ();"
-        "from bench.pages import write_published;"
+        "from bench.site.build import write_published;"
         f"write_published(Path({str(tmp_path / 'a.html')!r}), None, Path({str(tmp_path)!r}));"
         "print('torch' in sys.modules)"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from bench.examples import picture_uri
+from bench.site.example_images import picture_uri
 from datasets_registry import BenchError, get_dataset
 from datasets_registry._splits import class_halves
 from datasets_registry._types import DatasetSplits

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bench.errors import UsageError
-from bench.serving import LOOPBACK, follow, served
+from bench.site.development_server import LOOPBACK, follow, served
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from fake_runner import make_predictions, make_record, make_spec
 
 from bench.presenters.error_analysis import NO_PICTURES
 from bench.results.shards import Shards
-from bench.run_files import write_run_files
+from bench.site.run_browser_data import write_run_files
 from bench.store import fresh_store
 
 

@@ -14,7 +14,7 @@ from small_datasets import draw_dataset
 from typer.testing import CliRunner
 
 from bench.cli.app import app
-from bench.examples import LIMIT, example_images
+from bench.site.example_images import LIMIT, example_images
 from bench.results.shards import Shards
 
 
