@@ -70,7 +70,7 @@ def _rows(results: Iterator[Result], trial: Iterator[dict[str, object]] | None) 
 
 def _trial(info: MethodInfo, cache_dir: Path) -> Iterator[dict[str, object]]:
     """The trial as a row of its own, with its numbers."""
-    from bench.conformance._trial import LIMIT_SECONDS, TrialRow, TrialTimeoutError, trial, verdict
+    from bench.conformance.trial import LIMIT_SECONDS, TrialRow, TrialTimeoutError, trial, verdict
     from bench.context import RunContext
 
     rows: list[TrialRow] = []

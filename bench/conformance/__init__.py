@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from bench.conformance import _answers, _facts, _learning, _randomness, _surroundings  # noqa: F401  they add the checks
-from bench.conformance._check import CHECKS, Check, Outcome, Result, run_check, run_checks
-from bench.conformance._subject import Subject
+from bench.conformance import answers as _answers
+from bench.conformance import facts as _facts
+from bench.conformance import learning as _learning
+from bench.conformance import randomness as _randomness
+from bench.conformance import surroundings as _surroundings
+from bench.conformance.check import CHECKS, Check, Outcome, Result, run_check, run_checks
+from bench.conformance.subject import Subject
 
 __all__ = ["CHECKS", "Check", "Outcome", "Result", "Subject", "run_check", "run_checks"]

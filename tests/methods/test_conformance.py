@@ -8,7 +8,7 @@ from functools import lru_cache
 import pytest
 
 from bench.conformance import CHECKS, Outcome, Subject, run_check
-from bench.conformance._subject import OTHERS
+from bench.conformance.subject import OTHERS
 from datasets_registry._types import EvalProtocol
 from methods import METHODS, ClosedVocabularyError, Recipe
 from methods._recipe import demo_recipe

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from torch import Tensor
 
-from bench.conformance._subject import Subject
+from bench.conformance.subject import Subject
 from datasets_registry._errors import BenchError
 
 

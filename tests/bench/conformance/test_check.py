@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from bench.conformance import CHECKS, _trial
-from bench.conformance._trial import DATASETS, TrialRow, TrialTimeoutError, trial, verdict
+from bench.conformance import CHECKS
+from bench.conformance import trial as _trial
+from bench.conformance.trial import DATASETS, TrialRow, TrialTimeoutError, trial, verdict
 from bench.context import RunContext
 from methods import METHODS
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import torch
 
-from bench.conformance._check import check, ensure, ensure_equal
-from bench.conformance._subject import OTHERS, TURNED, WORLD, Subject
+from bench.conformance.check import check, ensure, ensure_equal
+from bench.conformance.subject import OTHERS, TURNED, WORLD, Subject
 from datasets_registry._types import ClassSet
 from methods._base import ClosedVocabularyError, Family
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from bench.conformance._check import check, ensure, ensure_equal
-from bench.conformance._subject import ANOTHER, OTHERS, Subject, tiny_backbone
+from bench.conformance.check import check, ensure, ensure_equal
+from bench.conformance.subject import ANOTHER, OTHERS, Subject, tiny_backbone
 from methods._base import Needs
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from bench.conformance._answers import ROUNDING
-from bench.conformance._check import check, ensure, ensure_equal, untrained
-from bench.conformance._subject import OTHERS, TURNED, WORLD, Subject
+from bench.conformance.answers import ROUNDING
+from bench.conformance.check import check, ensure, ensure_equal, untrained
+from bench.conformance.subject import OTHERS, TURNED, WORLD, Subject
 from bench.experiment.training_loop import train_step
 from methods._base import Family, TrainableMethod
 

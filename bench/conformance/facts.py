@@ -8,9 +8,9 @@ import re
 import torch
 from pydantic import ValidationError
 
-from bench.conformance._answers import ROUNDING
-from bench.conformance._check import check, ensure, ensure_equal
-from bench.conformance._subject import ANOTHER, WORLD, Subject
+from bench.conformance.answers import ROUNDING
+from bench.conformance.check import check, ensure, ensure_equal
+from bench.conformance.subject import ANOTHER, WORLD, Subject
 from datasets_registry._registry import NAME_PATTERN
 from datasets_registry._types import EvalProtocol
 from methods._base import Family, MethodConfig, Needs, TrainableMethod, cosine_logits, count_parameters

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bench.conformance._check import check, ensure, ensure_equal
-from bench.conformance._subject import WORLD, Subject
+from bench.conformance.check import check, ensure, ensure_equal
+from bench.conformance.subject import WORLD, Subject
 from methods._base import TrainableMethod
 
 UNUSUAL = 7_368_787
