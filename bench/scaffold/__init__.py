@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from bench.scaffold._write import Scaffold, scaffold
+from bench.scaffold.write import Scaffold, scaffold
 
 __all__ = ["Scaffold", "scaffold"]
