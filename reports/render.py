@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from reports import _format
 from reports._columns import QUALITY_COLUMNS
-from reports._evidence import cell_rows, list_rows
+from reports._image_evidence import cell_rows, list_rows
 from reports._marks import Mark, assign_marks
 from reports._strip import Strip, strips
 from reports.charts import (

@@ -1,8 +1,11 @@
 """What a page shows: plain values and the ids of the runs behind each of them. Accuracies are fractions 0..1."""
 
 from reports.views.anytime import AnytimeCurveView, AnytimePointView, AnytimeView
-from reports.views.blocks import BlockView
-from reports.views.closer import (
+from reports.views.boards import BlockView
+from reports.views.claims import ClaimResultView, ClaimView, LedgerRowView, LedgerView
+from reports.views.difficulty import AxisView, PointView, TrendView
+from reports.views.entries import CellView, DatasetView, EntryView, ExampleView, MeasureView, MissingView, SetAsideView
+from reports.views.error_analysis import (
     CellEvidence,
     ClassListView,
     EvidenceView,
@@ -10,9 +13,6 @@ from reports.views.closer import (
     PairView,
     RunEvidence,
 )
-from reports.views.difficulty import AxisView, PointView, TrendView
-from reports.views.entries import CellView, DatasetView, EntryView, ExampleView, MeasureView, MissingView, SetAsideView
-from reports.views.evidence import ClaimResultView, ClaimView, LedgerRowView, LedgerView
 from reports.views.figures import FigurePoint, FigureView
 from reports.views.published import PublishedBoardView, PublishedDatasetView, PublishedRowView, SourceView
 from reports.views.quality import AgreementView, CostPointView, QualityView

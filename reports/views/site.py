@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from reports.views.blocks import BlockView
-from reports.views.closer import EvidenceView
-from reports.views.evidence import ClaimView, LedgerView
+from reports.views.boards import BlockView
+from reports.views.claims import ClaimView, LedgerView
+from reports.views.error_analysis import EvidenceView
 from reports.views.figures import FigureView
 from reports.views.published import PublishedBoardView, SourceView
 
