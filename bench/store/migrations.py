@@ -14,7 +14,7 @@ from bench.store.values import one, utc
 
 def migrations() -> list[str]:
     """The SQL of the numbered migrations, in order; the number of a migration is its place, from 1."""
-    files = [item for item in (resources.files("bench") / "schema").iterdir() if item.name.endswith(".sql")]
+    files = [item for item in (resources.files("bench.store") / "schema").iterdir() if item.name.endswith(".sql")]
     return [item.read_text(encoding="utf-8") for item in sorted(files, key=lambda item: item.name)]
 
 

@@ -278,7 +278,7 @@ def test_an_older_database_is_read_after_it_was_brought_up_to_date(store: Store,
 
 
 def test_migrations_are_numbered_without_gaps():
-    folder = Path(bench.__file__).parent / "schema"
+    folder = Path(bench.__file__).parent / "store" / "schema"
     numbers = [int(re.match(r"(\d{4})_\w+\.sql$", path.name)[1]) for path in sorted(folder.glob("*.sql"))]
     assert numbers == list(range(1, len(numbers) + 1))
 
