@@ -1,8 +1,8 @@
 """The catalogue of datasets. Importing it registers every entry and touches neither an image nor torch."""
 
-from datasets_registry._build import build_task, eval_fingerprint
+from datasets_registry._draws.task import build_task, eval_fingerprint
 from datasets_registry._errors import BenchError, DataError, RegistrationError, ShotsError, UnknownNameError
-from datasets_registry._extern import DATASETS_GROUP, load_entry_points, load_feature_bundles, load_own_datasets
+from datasets_registry._plugins import DATASETS_GROUP, load_entry_points, load_feature_bundles, load_own_datasets
 from datasets_registry._registry import (
     DATASETS,
     Registry,

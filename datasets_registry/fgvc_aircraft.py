@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datasets_registry._errors import DataError
-from datasets_registry._layouts import Place, Places, packaged_names, require_root
+from datasets_registry._readers.layouts import Place, Places, packaged_names, require_root
 from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
 

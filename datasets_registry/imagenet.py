@@ -5,8 +5,8 @@ the test images. The 1,000 names are those of CLIP's notebook, read from `classn
 the training list is the sorted folder listing and the draw `coop` is called `coop-sorted` (docs/protocols.md).
 """
 
-from datasets_registry._imagenet import ImageNetReader
-from datasets_registry._layouts import Place, Places
+from datasets_registry._readers.imagenet import ImageNetReader
+from datasets_registry._readers.layouts import Place, Places
 from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 

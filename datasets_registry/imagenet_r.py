@@ -4,8 +4,8 @@ Hendrycks et al., "The Many Faces of Robustness", ICCV 2021. Scored among its ow
 train on.
 """
 
-from datasets_registry._imagenet import VariantReader
-from datasets_registry._layouts import Place, Places
+from datasets_registry._readers.imagenet import VariantReader
+from datasets_registry._readers.layouts import Place, Places
 from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 

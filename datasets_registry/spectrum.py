@@ -10,8 +10,10 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
-from datasets_registry._drawing import finished, grain, mask, paint
-from datasets_registry._drawn_suite import (
+from datasets_registry._errors import BenchError
+from datasets_registry._registry import register_dataset
+from datasets_registry._synthetic.drawing import finished, grain, mask, paint
+from datasets_registry._synthetic.suite import (
     COLOURED_SHAPES,
     coloured_shape,
     drawn_dataset,
@@ -19,8 +21,6 @@ from datasets_registry._drawn_suite import (
     middle_figure,
     plain_ground,
 )
-from datasets_registry._errors import BenchError
-from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 from datasets_registry.spectrum_clutter import scrap
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from datasets_registry._drawing import finished, grain, mask, paint
-from datasets_registry._drawn_suite import any_colour, drawn_dataset, ink, middle_figure, plain_ground
 from datasets_registry._registry import register_dataset
+from datasets_registry._synthetic.drawing import finished, grain, mask, paint
+from datasets_registry._synthetic.suite import any_colour, drawn_dataset, ink, middle_figure, plain_ground
 
 CLASS_NAMES = (
     "zero", "fifteen", "thirty", "forty_five", "sixty", "seventy_five", "ninety", "one_hundred_and_five",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from datasets_registry._drawing import finished, grain, mask, paint, surface
-from datasets_registry._drawn_suite import (
+from datasets_registry._registry import register_dataset
+from datasets_registry._synthetic.drawing import finished, grain, mask, paint, surface
+from datasets_registry._synthetic.suite import (
     COLOURED_SHAPES,
     coloured_shape,
     drawn_dataset,
@@ -15,8 +16,7 @@ from datasets_registry._drawn_suite import (
     mostly_plain,
     plain_ground,
 )
-from datasets_registry._drawn_world import second_tone
-from datasets_registry._registry import register_dataset
+from datasets_registry._synthetic.world import second_tone
 
 
 def draw(label: int, rng: np.random.Generator) -> Image.Image:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from datasets_registry._drawing import finished, grain, mask, paint
-from datasets_registry._drawn_suite import any_colour, drawn_dataset, ink, middle_figure, plain_ground
-from datasets_registry._drawn_world import SHAPES
 from datasets_registry._registry import register_dataset
+from datasets_registry._synthetic.drawing import finished, grain, mask, paint
+from datasets_registry._synthetic.suite import any_colour, drawn_dataset, ink, middle_figure, plain_ground
+from datasets_registry._synthetic.world import SHAPES
 
 FOCUS = (1.5, 2.5)
 """Standard deviation of the blur, in pixels."""

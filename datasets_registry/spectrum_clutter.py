@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from datasets_registry._drawing import OUTLINES, SIZE, Array, Figure, finished, grain, mask, paint
-from datasets_registry._drawn_suite import (
+from datasets_registry._registry import register_dataset
+from datasets_registry._synthetic.drawing import OUTLINES, SIZE, Array, Figure, finished, grain, mask, paint
+from datasets_registry._synthetic.suite import (
     COLOURED_SHAPES,
     any_colour,
     coloured_shape,
@@ -15,7 +16,6 @@ from datasets_registry._drawn_suite import (
     middle_figure,
     plain_ground,
 )
-from datasets_registry._registry import register_dataset
 
 BEHIND, IN_FRONT = 5, 1
 """How many scraps."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from datasets_registry._drawing import Colour, finished, grain, jitter, mask, paint
-from datasets_registry._drawn_suite import drawn_dataset, middle_figure, plain_ground
-from datasets_registry._drawn_world import COLOURS
 from datasets_registry._registry import register_dataset
+from datasets_registry._synthetic.drawing import Colour, finished, grain, jitter, mask, paint
+from datasets_registry._synthetic.suite import drawn_dataset, middle_figure, plain_ground
+from datasets_registry._synthetic.world import COLOURS
 
 
 def plain_name(finer: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from datasets_registry._drawing import SIZE, Figure, finished, grain, mask, paint
-from datasets_registry._drawn_suite import any_colour, drawn_dataset, ink, plain_ground
-from datasets_registry._drawn_world import plural
 from datasets_registry._registry import register_dataset
+from datasets_registry._synthetic.drawing import SIZE, Figure, finished, grain, mask, paint
+from datasets_registry._synthetic.suite import any_colour, drawn_dataset, ink, plain_ground
+from datasets_registry._synthetic.world import plural
 
 NUMBERS = ("one", "two", "three", "four", "five", "six")
 FIGURES = ("circle", "star", "cross")

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from datasets_registry._drawing import (
+from datasets_registry._registry import register_dataset
+from datasets_registry._synthetic.drawing import (
     SIZE,
     Array,
     Colour,
@@ -23,8 +24,7 @@ from datasets_registry._drawing import (
     polyline_mask,
     surface,
 )
-from datasets_registry._drawn_suite import drawn_dataset
-from datasets_registry._registry import register_dataset
+from datasets_registry._synthetic.suite import drawn_dataset
 
 GRASS: Colour = (100, 155, 75)
 WOOD: Colour = (40, 80, 45)

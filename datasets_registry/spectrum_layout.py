@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from datasets_registry._drawing import SIZE, Figure, finished, grain, mask, paint
-from datasets_registry._drawn_suite import any_colour, drawn_dataset, ink, plain_ground
-from datasets_registry._drawn_world import PLACES
 from datasets_registry._registry import register_dataset
+from datasets_registry._synthetic.drawing import SIZE, Figure, finished, grain, mask, paint
+from datasets_registry._synthetic.suite import any_colour, drawn_dataset, ink, plain_ground
+from datasets_registry._synthetic.world import PLACES
 
 RADII = {"small": (6.0, 8.5), "large": (11.5, 14.0)}
 """In pixels; closer together than the world's, and the large ones have room to stand somewhere."""

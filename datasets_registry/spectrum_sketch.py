@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from datasets_registry._drawing import OVERSAMPLE, blank, finished, grain, jitter, mask, paint, polyline_mask
-from datasets_registry._drawn_suite import drawn_dataset, middle_figure
-from datasets_registry._drawn_world import SHAPES
 from datasets_registry._registry import register_dataset
+from datasets_registry._synthetic.drawing import OVERSAMPLE, blank, finished, grain, jitter, mask, paint, polyline_mask
+from datasets_registry._synthetic.suite import drawn_dataset, middle_figure
+from datasets_registry._synthetic.world import SHAPES
 
 PEN = (1.2, 2.2)
 """Width of the line, in pixels."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from datasets_registry._drawing import SURFACES, Figure, finished, grain, mask, paint, surface
-from datasets_registry._drawn_suite import drawn_dataset, ink, plain_ground
-from datasets_registry._drawn_world import second_tone
 from datasets_registry._registry import register_dataset
+from datasets_registry._synthetic.drawing import SURFACES, Figure, finished, grain, mask, paint, surface
+from datasets_registry._synthetic.suite import drawn_dataset, ink, plain_ground
+from datasets_registry._synthetic.world import second_tone
 
 KINDS = SURFACES[1:]
 TONES = ("red", "green", "blue", "yellow", "purple")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from datasets_registry._drawing import finished, grain, mask, paint
-from datasets_registry._drawn_suite import drawn_dataset, ink, middle_figure, plain_ground
 from datasets_registry._registry import register_dataset
+from datasets_registry._synthetic.drawing import finished, grain, mask, paint
+from datasets_registry._synthetic.suite import drawn_dataset, ink, middle_figure, plain_ground
 
 WORDS = {"disc": "circle", "star": "star", "tile": "square", "heart": "heart", "hoop": "ring", "moon": "moon"}
 """The word in a class's name, and the world's shape that it stands for; every second one is known."""

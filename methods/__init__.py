@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datasets_registry._extern import METHODS_GROUP, load_entry_points
+from datasets_registry._plugins import METHODS_GROUP, load_entry_points
 from datasets_registry._registry import import_catalogue
 from methods._base import (
     Batch,

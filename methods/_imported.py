@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from datasets_registry._custom.feature_bundle import FeatureBundle, find_bundles
 from datasets_registry._errors import BenchError, UnknownNameError
-from datasets_registry._feature_bundle import FeatureBundle, find_bundles
 from datasets_registry._types import ClassSet
 from methods._backbone import Backbone
 from methods._backbone_names import IMPORTED, BackboneSpec

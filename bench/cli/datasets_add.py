@@ -50,9 +50,9 @@ def add(
     Example: etl-bench datasets add birds --images ~/birds --template 'a photo of a {}, a type of bird.'
     """
     from bench.cli._print import print_facts, remark
-    from datasets_registry._add import AddRequest, add_dataset
-    from datasets_registry._own import ColumnNames, SplitRule
-    from datasets_registry._own_places import own_folders, user_folder
+    from datasets_registry._custom.add import AddRequest, add_dataset
+    from datasets_registry._custom.dataset import ColumnNames, SplitRule
+    from datasets_registry._custom.places import own_folders, user_folder
 
     request = AddRequest(
         name=name,

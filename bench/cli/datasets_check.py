@@ -9,7 +9,7 @@ import typer
 from bench.cli import _options as opt
 
 if TYPE_CHECKING:
-    from datasets_registry._doctor import Checkup
+    from datasets_registry._doctor.check import Checkup
 
 
 def check(
@@ -29,7 +29,7 @@ def check(
     """
     from bench.cli._print import print_json, print_line, remark
     from datasets_registry import DATASETS, get_dataset, list_datasets
-    from datasets_registry._doctor import check_dataset, present
+    from datasets_registry._doctor.check import check_dataset, present
 
     if names:
         infos = [get_dataset(found) for name in opt.split_list(names) for found in DATASETS.match(name)]

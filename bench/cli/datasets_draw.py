@@ -28,8 +28,8 @@ def draw(
 
     from bench.cli._print import print_line
     from datasets_registry import EvalProtocol, build_task, get_dataset
-    from datasets_registry._build import settled_draw
-    from datasets_registry._manifest import manifest
+    from datasets_registry._draws.manifest import manifest
+    from datasets_registry._draws.task import settled_draw
     from datasets_registry._types import DrawRule
 
     info = get_dataset(name)

@@ -14,8 +14,8 @@ from bench.cli import _options as opt
 
 if TYPE_CHECKING:
     from datasets_registry import DatasetInfo
-    from datasets_registry._fetch import FetchOptions
-    from datasets_registry._sources import Source
+    from datasets_registry._download.fetch import FetchOptions
+    from datasets_registry._download.sources import Source
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -39,8 +39,8 @@ def fetch(
     from bench.cli._print import print_line, remark
     from bench.errors import UsageError
     from datasets_registry import DATASETS, DataError
-    from datasets_registry._fetch import FetchOptions, Report, fetch_dataset, wanted_files
-    from datasets_registry._sources import sources
+    from datasets_registry._download.fetch import FetchOptions, Report, fetch_dataset, wanted_files
+    from datasets_registry._download.sources import sources
 
     if data_root is None:
         raise UsageError("No folder to fetch into was given; pass --data-root FOLDER or set ETL_BENCH_DATA.")
@@ -77,7 +77,7 @@ def fetch(
 
 
 def _introduction(info: DatasetInfo, source: Source, data_root: Path, options: FetchOptions) -> list[str]:
-    from datasets_registry._fetch import wanted_files
+    from datasets_registry._download.fetch import wanted_files
 
     todo, _ = wanted_files(info.name, source, data_root, options)
     files = ", ".join(f"{file.name}{f' ({_bytes(file.size)})' if file.size else ''}" for file in todo)

@@ -36,9 +36,9 @@ from bench.provenance.source_digest import machinery_digest, source_digest
 from bench.record import Cost, DifficultyRecord, Predictions, RunError, RunRecord, RunStatus, Score
 from bench.spec import ExperimentSpec
 from datasets_registry import get_dataset
-from datasets_registry._build import eval_fingerprint
-from datasets_registry._doctor import last_fingerprint
-from datasets_registry._splits import class_halves, keep_classes
+from datasets_registry._doctor.check import last_fingerprint
+from datasets_registry._draws.splits import class_halves, keep_classes
+from datasets_registry._draws.task import eval_fingerprint
 from datasets_registry._types import ClassSet, FewShotTask, Sample, SupportSet
 from methods import Method, Recipe, SupportView, TrainableMethod, get_method
 from methods._backbone import Backbone, load_backbone

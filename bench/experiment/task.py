@@ -9,7 +9,7 @@ from bench.context import RunContext
 from bench.errors import StaleSpecError
 from bench.spec import ExperimentSpec
 from datasets_registry import build_task, get_dataset
-from datasets_registry._manifest import SupportList, read_support_list
+from datasets_registry._draws.manifest import SupportList, read_support_list
 from datasets_registry._types import DatasetSplits, FewShotTask
 from methods._class_text import ClassText, parse_class_text
 

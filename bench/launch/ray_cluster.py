@@ -21,7 +21,7 @@ import bench
 from bench.errors import LaunchError, UsageError
 from bench.launch.ray_worker import Parcel
 from bench.provenance.environment import SHIPPED_STATE, source_state
-from datasets_registry._own_places import FOLDER_VARIABLE
+from datasets_registry._custom.places import FOLDER_VARIABLE
 
 AUTO, LOCAL = "auto", "local"
 PROBE_SECONDS = 5.0

@@ -13,7 +13,7 @@ from typing import Any
 
 import bench
 from bench._util.text_cache import Kept
-from datasets_registry._extern import METHODS_GROUP
+from datasets_registry._plugins import METHODS_GROUP
 from datasets_registry._types import EvalProtocol
 
 

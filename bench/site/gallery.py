@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.site.example_images import picture_uri
 from datasets_registry import BenchError, get_dataset
-from datasets_registry._splits import class_halves
+from datasets_registry._draws.splits import class_halves
 from datasets_registry._types import DatasetSplits
 
 SIDE = 64

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bench.errors import UsageError
 from bench.sweep.axes import Axes, match_datasets, select, selected_datasets
 from datasets_registry import get_dataset
-from datasets_registry._manifest import SupportList, read_support_list
+from datasets_registry._draws.manifest import SupportList, read_support_list
 
 if TYPE_CHECKING:
     from methods._backbone_names import BackboneSpec

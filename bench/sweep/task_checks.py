@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from bench.sweep.axes import IMAGENET_VARIANTS, Axes, match_datasets, select
 from bench.sweep.rejections import Refusals
 from datasets_registry import DataError, DatasetInfo, ShotsError, build_task, get_dataset
-from datasets_registry._build import settled_draw
-from datasets_registry._manifest import SupportList
+from datasets_registry._draws.manifest import SupportList
+from datasets_registry._draws.task import settled_draw
 from datasets_registry._types import DatasetSplits, DrawRule
 
 if TYPE_CHECKING:

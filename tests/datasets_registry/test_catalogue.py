@@ -10,8 +10,8 @@ import pytest
 
 import datasets_registry
 from datasets_registry import DATASETS, DatasetInfo, DrawRule, get_dataset, list_datasets
-from datasets_registry._build import settled_draw
-from datasets_registry._coop_split import read_coop_split
+from datasets_registry._draws.task import settled_draw
+from datasets_registry._readers.coop_split import read_coop_split
 
 FOLDER = Path(datasets_registry.__file__).parent
 MODULES = sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))

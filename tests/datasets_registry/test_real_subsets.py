@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from datasets_registry import DrawRule, EvalProtocol, build_task, get_dataset
-from datasets_registry._build import settled_draw
+from datasets_registry._draws.task import settled_draw
 
 SUBSETS = {
     "eurosat": (10, 200, 40, 200),

@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pytest
 
-from datasets_registry._drawing import DRAWING_VERSION, SIZE
 from datasets_registry._errors import BenchError, UnknownNameError
 from datasets_registry._registry import get_dataset
+from datasets_registry._synthetic.drawing import DRAWING_VERSION, SIZE
 from datasets_registry._types import DatasetInfo, DatasetSplits
 
 SUITE = (

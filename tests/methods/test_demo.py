@@ -14,9 +14,9 @@ from places import ROOT
 from safetensors.torch import load, save
 from scipy.stats import spearmanr
 
-from datasets_registry._drawn_world import COLOURS, SHAPES, world_image, world_scene
 from datasets_registry._errors import BenchError
 from datasets_registry._registry import get_dataset
+from datasets_registry._synthetic.world import COLOURS, SHAPES, world_image, world_scene
 from methods._backbone import CLIP_MEAN, CLIP_STD
 from methods._demo import DEMO_ASSET, DEMO_CONFIG, DEMO_SHA256, demo_state_dict, packed, unpacked, unread_token_rows
 from methods._tokens import tokenize

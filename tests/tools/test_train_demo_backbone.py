@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
-from datasets_registry._drawn_world import world_caption, world_image, world_scene
+from datasets_registry._synthetic.world import world_caption, world_image, world_scene
 from methods._demo import DEMO_CONFIG, unpacked
 from methods._tokens import tokenize
 from methods._weights import build_model

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datasets_registry._drawing import SURFACES
-from datasets_registry._drawn_world import (
+from datasets_registry._synthetic.drawing import SURFACES
+from datasets_registry._synthetic.world import (
     BACKGROUNDS,
     COLOURS,
     COUNTS,

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from datasets_registry._drawn_world import Scene
+from datasets_registry._synthetic.world import Scene
 from tools.train_demo_backbone.captions import RollCall
 
 

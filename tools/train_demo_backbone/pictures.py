@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datasets_registry._drawn_world import world_image
+from datasets_registry._synthetic.world import world_image
 from methods._backbone import CLIP_MEAN, CLIP_STD
 
 

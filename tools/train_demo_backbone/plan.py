@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datasets_registry._drawing import generator
-from datasets_registry._drawn_world import Scene
+from datasets_registry._synthetic.drawing import generator
+from datasets_registry._synthetic.world import Scene
 
 
 @dataclass(frozen=True)

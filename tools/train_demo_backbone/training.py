@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from datasets_registry._drawing import generator
-from datasets_registry._drawn_world import Scene, world_caption, world_scene
+from datasets_registry._synthetic.drawing import generator
+from datasets_registry._synthetic.world import Scene, world_caption, world_scene
 from methods._demo import DEMO_CONFIG, packed, unread_token_rows
 from methods._weights import build_model
 from tools.train_demo_backbone.captions import LONGEST_CAPTION, CompactVocabulary, roll_calls

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datasets_registry._drawing import generator
+from datasets_registry._synthetic.drawing import generator
 from methods._demo import DEMO_CONFIG, unread_token_rows
 from tools.train_demo_backbone.captions import CompactVocabulary
 

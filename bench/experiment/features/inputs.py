@@ -18,7 +18,7 @@ from bench.experiment.features.feature_blocks import address
 from bench.experiment.features.hidden_states import HiddenStates
 from bench.experiment.features.image_features import FeatureStore
 from bench.experiment.features.views import CENTER_VIEW, View, render, to_pixels, view_params
-from datasets_registry._feature_bundle import FeatureRows
+from datasets_registry._custom.feature_bundle import FeatureRows
 from datasets_registry._types import Images, Sample
 from methods._backbone import Backbone
 from methods._base import Batch, Needs

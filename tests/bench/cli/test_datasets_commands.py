@@ -20,8 +20,8 @@ from PIL import Image
 from places import ROOT
 from small_datasets import draw_dataset
 
-from datasets_registry._own import read_own
-from datasets_registry._sources import Source
+from datasets_registry._custom.dataset import read_own
+from datasets_registry._download.sources import Source
 
 Etl = Callable[..., tuple[int, str, str]]
 
@@ -143,8 +143,8 @@ def mirror(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     source = Source.model_validate(
         {"folder": "eurosat", "images": "2750", "files": [listed], "by_hand": "Dig {folder}."}
     )
-    monkeypatch.setattr("datasets_registry._sources.sources", lambda: {"eurosat": source})
-    monkeypatch.setattr("datasets_registry._download.time.sleep", lambda _seconds: None)
+    monkeypatch.setattr("datasets_registry._download.sources.sources", lambda: {"eurosat": source})
+    monkeypatch.setattr("datasets_registry._download.download.time.sleep", lambda _seconds: None)
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:

@@ -18,8 +18,8 @@ from bench.experiment.task import read_splits
 from bench.sweep import Axes, expand
 from bench.sweep.compatibility import why_apart, why_not
 from datasets_registry import DATASETS, DataError, EvalProtocol, UnknownNameError, get_dataset
-from datasets_registry._extern import load_feature_bundles
-from datasets_registry._feature_bundle import FeatureBundle, import_bundle
+from datasets_registry._custom.feature_bundle import FeatureBundle, import_bundle
+from datasets_registry._plugins import load_feature_bundles
 from methods import METHODS
 from methods._backbone import load_backbone
 from methods._backbone_names import BackboneSpec, parse_backbone

@@ -1,0 +1,149 @@
+"""Adding a person's own images: look, try out, and only then write the TOML file."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from datasets_registry._custom.dataset import ColumnNames, OwnDataset, SplitRule, describe_images, read_own, to_toml
+from datasets_registry._errors import BenchError, DataError, RegistrationError
+from datasets_registry._registry import DATASETS, NAME_PATTERN
+from datasets_registry._types import DatasetInfo, DatasetSplits
+
+USUAL_SHOTS = (16, 8, 4, 2, 1)
+
+
+@dataclass(frozen=True)
+class AddRequest:
+    """What a person says about their images.
+
+    Args:
+        name: of the dataset.
+        images: folder or table.
+        template: text around a class name.
+        title: as it is written in tables; the name if empty.
+        split: the rule, or None for a given split where there is one.
+        root: for a table, what its paths are relative to.
+        columns: columns that do not have a usual name.
+    """
+
+    name: str
+    images: Path
+    template: str
+    title: str
+    split: SplitRule | None
+    root: Path | None
+    columns: ColumnNames
+
+
+@dataclass(frozen=True)
+class Added:
+    """What came of it."""
+
+    info: DatasetInfo
+    config: OwnDataset
+    splits: DatasetSplits
+    file: Path
+
+    @property
+    def most_shots(self) -> int:
+        """The largest usual number of shots that every class can give; 0 if some class has no training image."""
+        smallest = min(self._train_sizes())
+        return next((shots for shots in USUAL_SHOTS if shots <= smallest), 0)
+
+    def facts(self) -> dict[str, object]:
+        """For a table or JSON."""
+        return {
+            "name": self.info.name,
+            "file": str(self.file),
+            "kind": str(self.config.kind),
+            "split": str(self.config.split),
+            "template": self.info.template,
+            "classes": len(self.splits.class_names),
+            "class_names": list(self.splits.class_names),
+            "train_images": len(self.splits.train),
+            "validation_images": len(self.splits.val),
+            "test_images": len(self.splits.test),
+            "smallest_class": min(self._train_sizes()),
+            "most_shots": self.most_shots,
+        }
+
+    def remarks(self) -> Iterator[str]:
+        """What a person should know before running anything, a line each."""
+        sizes = self._train_sizes()
+        smallest = min(sizes)
+        if smallest < USUAL_SHOTS[0]:
+            name = self.splits.class_names[sizes.index(smallest)]
+            yield f"note: class {name!r} has {smallest} training images; --shots can be {smallest} at most."
+        tested = {sample.label for sample in self.splits.test}
+        untested = [name for label, name in enumerate(self.splits.class_names) if label not in tested]
+        if untested:
+            yield f"note: {len(untested)} classes have no test image, for example {untested[0]!r}."
+        numbers = [name for name in self.splits.class_names if name.strip().isdecimal()]
+        if numbers:
+            yield (
+                f"note: {len(numbers)} class names are numbers, for example {numbers[0]!r}, which say nothing to CLIP. "
+                f'Write words into `names` in {self.file}, such as names = {{ "{numbers[0]}" = "robin" }}.'
+            )
+
+    def _train_sizes(self) -> list[int]:
+        counts = Counter(sample.label for sample in self.splits.train)
+        return [counts[label] for label in range(len(self.splits.class_names))]
+
+
+def add_dataset(request: AddRequest, folder: Path, *, replace: bool) -> Added:
+    """Look at the images, read them as a run would, decode one of each class, then write `folder/NAME.toml`.
+
+    Args:
+        request: what the person says.
+        folder: where the TOML file goes; made if it is not there.
+        replace: overwrite a file of that name.
+
+    Raises:
+        RegistrationError: the name is malformed or taken.
+        DataError: the images cannot be read, or the folder cannot be written.
+    """
+    file = folder / f"{request.name}.toml"
+    _check_name(request.name, file, replace=replace)
+    found = describe_images(request.images, columns=request.columns, root=request.root, split=request.split)
+    config = OwnDataset.model_validate(
+        found.model_dump() | {"template": _template(request.template), "title": request.title or request.name}
+    )
+    splits = config.info(request.name, folder).reader(None)
+    for sample in {sample.label: sample for sample in (*splits.test, *splits.train)}.values():
+        splits.images.load(sample.key)
+    _write(file, to_toml(config))
+    return Added(read_own(file), config, splits, file)
+
+
+def _check_name(name: str, file: Path, *, replace: bool) -> None:
+    if not NAME_PATTERN.fullmatch(name):
+        raise RegistrationError(
+            f"Dataset name {name!r} must match {NAME_PATTERN.pattern!r}: lower-case letters, digits and _, "
+            f"a letter first."
+        )
+    if file.exists() and not replace:
+        raise RegistrationError(f"{file} exists. Give --replace to overwrite it, or another name.")
+    if name in DATASETS and not file.exists():
+        raise RegistrationError(f"Dataset {name!r} is in the catalogue already. Give your images another name.")
+
+
+def _template(text: str) -> str:
+    if "{}" not in text:
+        raise BenchError(f"--template {text!r} has no '{{}}' to put the class name in; write 'a photo of a {{}}.'")
+    return text
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial = file.with_name(f".{file.name}.part{os.getpid()}")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(file)
+    except OSError as error:
+        raise DataError(
+            f"{file} cannot be written ({error}). Set ETL_BENCH_DATASETS to a folder that can, or give --user."
+        ) from error

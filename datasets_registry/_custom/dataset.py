@@ -1,0 +1,318 @@
+"""A person's own images: one TOML file per dataset, and from it an entry of the catalogue like any other."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from datasets_registry._custom.folder import is_split_into_parts, list_folder
+from datasets_registry._custom.hugging_face import is_hub_folder, list_hub_folder
+from datasets_registry._custom.listing import Found, Listing
+from datasets_registry._custom.table import SUFFIXES, Columns, guess_columns, list_table
+from datasets_registry._custom.tars import find_tars, list_tars
+from datasets_registry._errors import DataError, RegistrationError
+from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
+
+TRAIN_SHARE = 0.5
+VAL_SHARE = 0.2
+"""Shares of a split by content: CoOp's 50/20/30, where a dataset has no split of its own."""
+
+
+class Kind(StrEnum):
+    """How the images of a dataset lie on disk."""
+
+    FOLDER = "folder"
+    TABLE = "table"
+    HUGGING_FACE = "huggingface"
+    WEBDATASET = "webdataset"
+
+
+class SplitRule(StrEnum):
+    """Which images are train, val and test.
+
+    `given`: as folders, the split column, the tars or the splits of the dataset say. `hash`: by each image's content,
+    so that an image keeps its part whatever is added or renamed, and two copies of an image are never in two parts.
+    """
+
+    GIVEN = "given"
+    HASH = "hash"
+
+
+class ColumnNames(BaseModel):
+    """Columns that do not have a usual name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str | None = None
+    label: str | None = None
+    split: str | None = None
+
+    def named(self) -> dict[str, str]:
+        """Those that were given."""
+        return {name: value for name, value in self.model_dump().items() if value is not None}
+
+
+class OwnDataset(BaseModel):
+    """What the TOML file of a dataset says; the file's own name is the dataset's.
+
+    Args:
+        images: the folder, table, Hugging Face folder or folder of tars; relative to the TOML file, or absolute.
+        kind: which of the four it is.
+        split: where train, val and test come from.
+        classes: labels as they are on disk, in label order: the first half are the base classes. Images of labels
+            that are not listed are left out.
+        names: what a label is called in texts, where that is not the label itself.
+        template: the text around a class name.
+        title: as it is written in tables; the file's name unless given.
+        root: for a table, what its paths are relative to; the table's folder unless given.
+        columns: for a table or a Hugging Face folder, names of columns.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    images: Annotated[str, Field(min_length=1)]
+    kind: Kind = Kind.FOLDER
+    split: SplitRule = SplitRule.HASH
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    names: dict[str, str] = {}
+    template: str = "a photo of a {}."
+    title: str = ""
+    summary: str = "Own images."
+    domain: str = "own images"
+    licence: str = "not stated"
+    homepage: str = ""
+    citation: str = ""
+    root: str | None = None
+    columns: ColumnNames = ColumnNames()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> OwnDataset:
+        if "{}" not in self.template:
+            raise ValueError(f"template {self.template!r} has no '{{}}' to put the class name in")
+        repeated = [label for label, count in Counter(self.classes).items() if count > 1]
+        if repeated:
+            raise ValueError(f"classes lists {repeated[0]!r} twice")
+        unknown = sorted(set(self.names) - set(self.classes))
+        if unknown:
+            raise ValueError(f"names has {unknown[0]!r}, which is not one of the classes")
+        empty = [label for label in self.classes if not self.names.get(label, label).strip()]
+        if empty:
+            raise ValueError(f"the name of the class {empty[0]!r} is empty")
+        return self
+
+    def info(self, name: str, base: Path) -> DatasetInfo:
+        """The entry of the catalogue; `base` is the folder of the TOML file."""
+        class_names = tuple(self.names.get(label, label) for label in self.classes)
+        return DatasetInfo(
+            name=name,
+            title=self.title or name,
+            summary=self.summary,
+            domain=self.domain,
+            num_classes=len(class_names),
+            class_names=class_names,
+            template=self.template,
+            licence=self.licence,
+            homepage=self.homepage,
+            citation=self.citation,
+            reader=OwnReader(name, self, base),
+        )
+
+    def place(self, base: Path) -> Path:
+        """Where the images are."""
+        return base / Path(self.images).expanduser()
+
+    def listing(self, base: Path) -> Listing:
+        """All images as they are found; raises DataError, see the four kinds."""
+        place = self.place(base)
+        if self.kind is Kind.FOLDER:
+            return list_folder(place, given_split=self.split is SplitRule.GIVEN)
+        if self.kind is Kind.TABLE:
+            root = base / Path(self.root).expanduser() if self.root is not None else place.parent
+            return list_table(place, guess_columns(place, self.columns.named()), root=root)
+        if self.kind is Kind.HUGGING_FACE:
+            return list_hub_folder(place, image=self.columns.path, label=self.columns.label)
+        return list_tars(place)
+
+
+@dataclass(frozen=True)
+class OwnReader:
+    """Reads a person's own images; the data root plays no part, since the TOML file says where they are."""
+
+    name: str
+    config: OwnDataset
+    base: Path
+
+    def __call__(self, data_root: Path | None) -> DatasetSplits:
+        """The splits as they lie on disk.
+
+        Without a test part, the val part is what is scored. Raises DataError where images, a class or the split that
+        the TOML file speaks of are not there.
+        """
+        del data_root
+        listing = self.config.listing(self.base)
+        position = {label: i for i, label in enumerate(self.config.classes)}
+        found = [item for item in listing.found if item.label in position]
+        present = {item.label for item in found}
+        absent = [label for label in self.config.classes if label not in present]
+        if absent:
+            raise DataError(
+                f"Dataset {self.name!r} lists {len(self.config.classes)} classes, but {len(absent)} have no image in "
+                f"{self.config.place(self.base)}, for example {absent[0]!r}; found are {_few(listing.labels)}. "
+                f"Mend `classes` in its TOML file, or run `etl-bench datasets add {self.name} --replace` with --images."
+            )
+        parts: dict[str, list[Sample]] = {"train": [], "val": [], "test": []}
+        for item in found:
+            parts[self._part(item, listing)].append(Sample(item.key, position[item.label]))
+        if not parts["test"]:
+            parts["test"], parts["val"] = parts["val"], []
+        empty = [part for part in ("train", "test") if not parts[part]]
+        if empty:
+            raise DataError(
+                f'Dataset {self.name!r} has no {empty[0]} image under split = "{self.config.split}". '
+                f"Give more images, or a split with train and test."
+            )
+        train, val, test = (tuple(parts[part]) for part in ("train", "val", "test"))
+        names = tuple(self.config.names.get(label, label) for label in self.config.classes)
+        return DatasetSplits(listing.images, names, train, val, test)
+
+    def _part(self, item: Found, listing: Listing) -> str:
+        if self.config.split is SplitRule.HASH:
+            return part_by_content(listing.images.digest(item.key))
+        if item.part is None:
+            raise DataError(
+                f'Dataset {self.name!r} has split = "given", but {self.config.place(self.base)} gives none. '
+                f'Write split = "hash" in its TOML file.'
+            )
+        return item.part
+
+
+def part_by_content(digest: str) -> str:
+    """The part of the image with that SHA-256.
+
+    Example:
+        >>> part_by_content("00" * 32), part_by_content("80" * 32), part_by_content("ff" * 32)
+        ('train', 'val', 'test')
+    """
+    place = int(digest[:8], 16) / 16**8
+    if place < TRAIN_SHARE:
+        return "train"
+    return "val" if place < TRAIN_SHARE + VAL_SHARE else "test"
+
+
+def read_own(path: Path) -> DatasetInfo:
+    """The entry that a TOML file describes. Raises RegistrationError, naming the file and the line or field."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RegistrationError(f"{path} cannot be read as TOML ({error}). Mend or remove that file.") from error
+    try:
+        config = OwnDataset.model_validate(content)
+    except ValidationError as error:
+        raise RegistrationError(f"{path} does not describe a dataset: {_complaints(error)}. Mend that file.") from error
+    return config.info(path.stem, path.parent)
+
+
+def describe_images(
+    place: Path, *, columns: ColumnNames, root: Path | None = None, split: SplitRule | None = None
+) -> OwnDataset:
+    """Look at images and write down what they are: kind, split, classes.
+
+    Args:
+        place: folder of class folders, table, Hugging Face folder or folder of tars.
+        columns: columns that do not have a usual name.
+        root: for a table, what its paths are relative to.
+        split: the rule, or None to use a given split where there is one.
+
+    Raises:
+        DataError: nothing readable is there, or there are fewer than two classes.
+    """
+    kind = _kind(place)
+    rule = split
+    if kind is Kind.TABLE:
+        guessed: Columns = guess_columns(place, columns.named())
+        columns = ColumnNames(path=guessed.path, label=guessed.label, split=guessed.split)
+    if kind is Kind.FOLDER and rule is None:
+        rule = SplitRule.GIVEN if is_split_into_parts(place) else SplitRule.HASH
+    draft = OwnDataset.model_construct(  # unchecked, since the classes come from its own listing
+        images=str(place.absolute()),
+        kind=kind,
+        split=rule or SplitRule.HASH,
+        classes=(),
+        root=str(root.absolute()) if root is not None else None,
+        columns=columns,
+    )
+    listing = draft.listing(place.parent)
+    if rule is None:
+        rule = SplitRule.GIVEN if listing.has_parts else SplitRule.HASH
+    labels = listing.labels
+    if len(labels) < 2:
+        raise DataError(
+            f"{place} has {len(labels)} class, {_few(labels)}; a benchmark needs at least 2. Give the folder that "
+            f"holds one folder per class, or a table with more labels."
+        )
+    return OwnDataset.model_validate(draft.model_dump() | {"split": rule, "classes": labels})
+
+
+def to_toml(config: OwnDataset) -> str:
+    """The file that `read_own` reads: a dozen lines at most, one setting each."""
+    lines = ["# own images for etl-bench; docs/datasets.md explains every line"]
+    for name in ("title", "images", "kind", "split", "root", "template"):
+        value = getattr(config, name)
+        if value is not None:
+            lines.append(f"{name} = {_toml(str(value))}")
+    columns = config.columns.named()
+    if columns:
+        lines.append(f"columns = {_inline(columns)}")
+    lines.append(f"classes = [{', '.join(_toml(label) for label in config.classes)}]")
+    lines.append(f"names = {_inline(config.names)}  # what a class is called in texts, where that is not its label")
+    lines += [f"{name} = {_toml(getattr(config, name))}" for name in ("domain", "licence")]
+    return "\n".join(lines) + "\n"
+
+
+def _kind(place: Path) -> Kind:
+    if place.is_file():
+        if place.suffix.lower() in SUFFIXES:
+            return Kind.TABLE
+        raise DataError(f"{place} is a file, but no table. Give a folder of images, or one of {', '.join(SUFFIXES)}.")
+    if not place.is_dir():
+        raise DataError(f"No images at {place}. Give a folder or a table that exists with --images.")
+    if is_hub_folder(place):
+        return Kind.HUGGING_FACE
+    return Kind.WEBDATASET if find_tars(place) else Kind.FOLDER
+
+
+def _complaints(error: ValidationError) -> str:
+    found: list[str] = []
+    for item in error.errors():
+        field = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            allowed = ", ".join(ColumnNames.model_fields if "." in field else OwnDataset.model_fields)
+            found.append(f"{field} is no setting; allowed are {allowed}")
+        elif item["type"] == "missing":
+            found.append(f"{field} is missing")
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            found.append(f"{field}: {message}" if field else message)
+    return "; ".join(found)
+
+
+def _few(labels: Sequence[str], most: int = 8) -> str:
+    shown = ", ".join(repr(label) for label in labels[:most])
+    return f"{shown} and {len(labels) - most} more" if len(labels) > most else shown
+
+
+def _toml(text: str) -> str:
+    """A TOML basic string; JSON's escapes are TOML's but for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _inline(pairs: dict[str, str]) -> str:
+    return "{ " + ", ".join(f"{_toml(key)} = {_toml(value)}" for key, value in pairs.items()) + " }" if pairs else "{}"

@@ -1,0 +1,117 @@
+"""Own images in a Hugging Face `datasets` folder on disk, as `save_to_disk` writes it; never the network."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from datasets_registry._custom.listing import Found, Listing, check_unicode, part_named
+from datasets_registry._errors import DataError
+from datasets_registry._readers.decode import check_content, decode_image
+
+MARKS = ("dataset_dict.json", "state.json")
+"""What `save_to_disk` leaves at the top: the first for a dictionary of splits, the second for one split."""
+
+
+class HubImages:
+    """An `Images` source whose keys are `split/row`.
+
+    Args:
+        root: the folder, for messages.
+        tables: the rows of each split with undecoded images.
+        column: the column of the images.
+    """
+
+    def __init__(self, root: Path, tables: dict[str, Any], column: str) -> None:
+        self.root = root
+        self._tables = tables
+        self._column = column
+
+    def load(self, key: str) -> Image.Image:
+        """The image as RGB. Raises DataError where it is gone or cannot be decoded."""
+        return decode_image(self._read(key), f"{self.root}/{key}")
+
+    def digest(self, key: str) -> str:
+        """Hex SHA-256 of the encoded image."""
+        content = self._read(key)
+        check_content(content, f"{self.root}/{key}")
+        return hashlib.sha256(content).hexdigest()
+
+    def _read(self, key: str) -> bytes:
+        split, _, row = key.rpartition("/")
+        cell = self._tables[split][int(row)][self._column]
+        if cell["bytes"] is not None:
+            return bytes(cell["bytes"])
+        try:
+            return Path(cell["path"]).read_bytes()
+        except (OSError, TypeError) as error:
+            raise DataError(
+                f"Row {key} of {self.root} names the file {cell['path']!r}, which cannot be read ({error}). "
+                f"Save the dataset again with the images embedded."
+            ) from error
+
+
+def is_hub_folder(root: Path) -> bool:
+    """Whether a folder is one that `save_to_disk` wrote."""
+    return any((root / name).is_file() for name in MARKS)
+
+
+def list_hub_folder(root: Path, *, image: str | None = None, label: str | None = None) -> Listing:
+    """All images of a folder on disk; its splits, where it has several, are a given split.
+
+    Args:
+        root: the folder.
+        image: column of the images; None for the only one of that type.
+        label: column of the labels; None for the only class label, or the column `label`.
+
+    Raises:
+        DataError: `datasets` is not installed, the folder cannot be read, a column cannot be told, a label is
+            missing, or a split has an unknown name.
+    """
+    try:
+        import datasets as hub
+    except ImportError:
+        raise DataError(
+            f"{root} is a Hugging Face dataset, and the package that reads it is not installed. "
+            f"Run `pip install 'clip-etl-bench[hf]'`."
+        ) from None
+    try:
+        loaded = hub.load_from_disk(str(root))
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f"{root} cannot be read as a Hugging Face dataset ({error}). Write it again with `save_to_disk`."
+        ) from error
+    several = isinstance(loaded, hub.DatasetDict)
+    tables = dict(loaded) if several else {"all": loaded}
+    features = next(iter(tables.values())).features
+    image = _column(root, features, image, "image", [n for n, f in features.items() if isinstance(f, hub.Image)])
+    class_labels = [n for n, f in features.items() if isinstance(f, hub.ClassLabel)]
+    label = _column(root, features, label, "label", class_labels or [n for n in ("label",) if n in features])
+    words = features[label].names if isinstance(features[label], hub.ClassLabel) else None
+
+    found: list[Found] = []
+    for split, table in tables.items():
+        part = part_named(split, f"Dataset {root}") if several else None
+        for row, value in enumerate(table[label]):
+            if value is None or (words is not None and value < 0):
+                raise DataError(f"Row {split}/{row} of {root} has no label. Remove it, or give it one.")
+            text = words[value] if words is not None else str(value)
+            found.append(Found(f"{split}/{row}", check_unicode(text, str(root)), part))
+    undecoded = {split: table.cast_column(image, hub.Image(decode=False)) for split, table in tables.items()}
+    return Listing(HubImages(root, undecoded, image), tuple(found))
+
+
+def _column(root: Path, features: Any, named: str | None, what: str, candidates: list[str]) -> str:
+    if named is not None and named in features:
+        return named
+    if named is None and len(candidates) == 1:
+        return candidates[0]
+    raise DataError(
+        f"{root} has no column {named!r}; it has {', '.join(features)}."
+        if named is not None
+        else f"{root} has {len(candidates)} columns that could be the {what}, of {', '.join(features)}. "
+        f"Say which one it is with --{'path' if what == 'image' else what}-column."
+    )

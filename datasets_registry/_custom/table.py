@@ -1,0 +1,135 @@
+"""Own images named in a table: a CSV, TSV or parquet file with a path and a label per row, and perhaps a split."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from datasets_registry._custom.listing import Found, Listing, check_distinct, check_unicode, part_named
+from datasets_registry._errors import DataError
+from datasets_registry._readers.files import ImageFiles
+
+SUFFIXES = (".csv", ".tsv", ".parquet")
+GUESSES = {
+    "path": ("path", "image_path", "file_path", "filepath", "file_name", "filename", "file", "image"),
+    "label": ("label", "class", "class_name", "category", "label_name", "target"),
+    "split": ("split", "part", "fold", "subset", "partition"),
+}
+"""Column names that are understood without being told, the likeliest first."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column holds what; None for `split` where the table has none."""
+
+    path: str
+    label: str
+    split: str | None = None
+
+
+def guess_columns(table: Path, named: Mapping[str, str]) -> Columns:
+    """The columns of a table: those named, and otherwise those with a usual name.
+
+    Raises DataError, listing the table's columns, for a name it does not have or where no column has a usual one.
+    """
+    header, _ = _read(table)
+    chosen: dict[str, str | None] = {}
+    for what, usual in GUESSES.items():
+        if what in named:
+            if named[what] not in header:
+                raise DataError(f"{table} has no column {named[what]!r}; it has {', '.join(header)}.")
+            chosen[what] = named[what]
+            continue
+        by_lower_case = {name.lower(): name for name in header}
+        chosen[what] = next((by_lower_case[name] for name in usual if name in by_lower_case), None)
+        if chosen[what] is None and what != "split":
+            raise DataError(
+                f"{table} has no column with a usual name for the {what} ({', '.join(usual)}); it has "
+                f"{', '.join(header)}. Say which one it is with --{what}-column."
+            )
+    return Columns(str(chosen["path"]), str(chosen["label"]), chosen["split"])
+
+
+def list_table(table: Path, columns: Columns, *, root: Path) -> Listing:
+    """All images of a table, in the order of its rows.
+
+    Args:
+        table: a .csv (comma), .tsv (tab) or .parquet file with a header.
+        columns: which columns hold path, label and split.
+        root: what the paths are relative to.
+
+    Raises:
+        DataError: the table or a column is missing, a path is empty, leaves the root or occurs twice, a label is
+            empty, a split has an unknown name, or a listed file does not exist.
+    """
+    header, rows = _read(table)
+    wanted = [columns.path, columns.label, *([columns.split] if columns.split else [])]
+    absent = [name for name in wanted if name not in header]
+    if absent:
+        raise DataError(f"{table} has no column {absent[0]!r}; it has {', '.join(header)}.")
+    at = [header.index(name) for name in wanted]
+    found: list[Found] = []
+    for number, row in enumerate(rows, start=2):
+        where = f"{table}, row {number},"
+        if len(row) != len(header):
+            raise DataError(f"{where} has {len(row)} fields, but the header {len(header)}. Mend that row.")
+        key, label, *split = (row[i].strip() for i in at)
+        key = _plain_path(key, where, root)
+        if not label:
+            raise DataError(f"{where} has no label in column {columns.label!r}. Give it one, or remove the row.")
+        found.append(Found(key, check_unicode(label, where), part_named(split[0], where) if split else None))
+    if not found:
+        raise DataError(f"{table} has a header but no row. Write one row per image.")
+    check_distinct((item.key for item in found), str(table))
+    images = ImageFiles(root)
+    missing = images.missing(item.key for item in found)
+    if missing:
+        raise DataError(
+            f"{len(missing)} of the {len(found)} images of {table} are not below {root}, for example {missing[0]}. "
+            f'Say what the paths are relative to with --root (root = "..." in the file of the dataset).'
+        )
+    return Listing(images, tuple(found))
+
+
+def _plain_path(text: str, where: str, root: Path) -> str:
+    path = PurePosixPath(text.replace("\\", "/"))
+    if path.is_absolute() and path.is_relative_to(root.as_posix()):
+        path = path.relative_to(root.as_posix())
+    if not text or path.is_absolute() or ".." in path.parts or str(path) == ".":
+        raise DataError(f"{where} has the path {text!r}, which is not a path below {root}. Use paths below --root.")
+    return check_unicode(str(path), where)
+
+
+def _read(table: Path) -> tuple[list[str], list[Sequence[str]]]:
+    if not table.is_file():
+        raise DataError(f"No table {table}. Give a .csv, .tsv or .parquet file with a path and a label per row.")
+    if table.suffix.lower() == ".parquet":
+        return _read_parquet(table)
+    delimiter = "\t" if table.suffix.lower() == ".tsv" else ","
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            rows = [row for row in csv.reader(file, delimiter=delimiter, strict=True) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"Table {table} cannot be read ({error}). Save it as UTF-8 with a header line.") from error
+    if not rows:
+        raise DataError(f"Table {table} is empty. Write a header line, then one row per image.")
+    return [name.strip() for name in rows[0]], list(rows[1:])
+
+
+def _read_parquet(table: Path) -> tuple[list[str], list[Sequence[str]]]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise DataError(
+            f"{table} is a parquet file, and pyarrow, which reads it, is not installed. "
+            f"Run `pip install 'clip-etl-bench[hf]'`, or save the table as CSV."
+        ) from None
+    try:
+        content = pyarrow.parquet.read_table(table)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(f"Table {table} cannot be read ({error}). Write it again.") from error
+    texts = [["" if value is None else str(value) for value in column.to_pylist()] for column in content.columns]
+    return list(content.column_names), list(zip(*texts, strict=True))

@@ -1,0 +1,121 @@
+"""One dataset on this machine as rules look at it: names and folders, no pixels."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from datasets_registry._doctor.findings import quoted
+from datasets_registry._download.sources import Source
+from datasets_registry._errors import DataError
+from datasets_registry._readers.coop_split import read_coop_split
+from datasets_registry._readers.files import ImageFiles
+from datasets_registry._readers.layouts import IMAGE_SUFFIXES
+from datasets_registry._types import DatasetInfo
+
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".rar", ".7z")
+DEPTH = 4
+TRIED = 20
+"""How deep folders are looked for below a dataset's, and how many of its images are tried in each."""
+
+
+@dataclass(frozen=True)
+class Patient:
+    """One dataset on this machine, as far as can be told without reading an image."""
+
+    info: DatasetInfo
+    source: Source
+    data_root: Path
+
+    @property
+    def name(self) -> str:
+        return self.info.name
+
+    @property
+    def top(self) -> Path:
+        """The dataset's folder in CoOp's layout."""
+        return self.data_root / self.source.folder
+
+    @property
+    def images(self) -> Path:
+        """Where the images belong."""
+        return self.source.image_folder(self.data_root)
+
+    @cached_property
+    def split_file(self) -> Path | None:
+        """The split file, at either place where the reader looks, or None."""
+        if self.info.split_file is None:
+            return None
+        places = [self.top / self.info.split_file, self.data_root / self.info.split_file]
+        return next((place for place in places if place.is_file()), None)
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """Images that the split file lists; none without a readable one."""
+        if self.split_file is None:
+            return []
+        try:
+            split = read_coop_split(self.split_file)
+        except DataError:
+            return []
+        return [sample.key for part in (split.train, split.val, split.test) for sample in part]
+
+    @cached_property
+    def missing(self) -> list[str]:
+        """Those of them that are not where they belong."""
+        return ImageFiles(self.images).missing(self.keys) if self.images.is_dir() else self.keys
+
+    @cached_property
+    def tried(self) -> list[str]:
+        """A spread of the missing ones."""
+        step = max(1, len(self.missing) // TRIED)
+        return self.missing[::step][:TRIED]
+
+    @cached_property
+    def folders(self) -> list[Path]:
+        """Folders below the dataset's, shallow ones first."""
+        return list(folders_below(self.top, DEPTH))
+
+    def fetch(self, *options: str) -> str:
+        """The command that fetches it."""
+        return quoted("etl-bench", "datasets", "fetch", self.name, *options, "--data-root", self.data_root)
+
+    def archives(self, *places: Path) -> list[Path]:
+        """Archives that lie in those folders."""
+        found = [path for place in places if place.is_dir() for path in sorted(place.iterdir())]
+        return [path for path in found if path.name.lower().endswith(ARCHIVE_SUFFIXES) and path.is_file()]
+
+
+def plain(name: str) -> str:
+    """A name without case and signs, so that `Oxford-Pets` and `oxford_pets` are alike."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def folders_below(top: Path, depth: int) -> Iterator[Path]:
+    """Folders to a depth, shallow ones first; links are not followed and what cannot be read is passed over."""
+    level = [top]
+    for _ in range(depth):
+        below: list[Path] = []
+        for folder in level:
+            try:
+                with os.scandir(folder) as entries:
+                    below += [folder / e.name for e in entries if e.is_dir(follow_symlinks=False)]
+            except OSError:
+                continue
+        below.sort()
+        yield from below
+        level = below[:2000]
+
+
+def image_count(folder: Path, *, enough: int) -> int:
+    """How many images lie below a folder, counting no further than `enough`."""
+    n = 0
+    for _, _, names in os.walk(folder):
+        n += sum(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names)
+        if n >= enough:
+            break
+    return n

@@ -1,0 +1,71 @@
+"""What is to be said of single datasets: Oxford Flowers and the ImageNets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from datasets_registry._doctor.findings import Finding, Level, quoted
+from datasets_registry._doctor.layout_rules.packed import still_packed
+from datasets_registry._doctor.layout_rules.patient import Patient, folders_below, image_count
+
+
+def flower_names(patient: Patient) -> Iterator[Finding]:
+    """Flowers without cat_to_name.json, which CoOp's own code needs."""
+    if patient.name == "oxford_flowers" and not (patient.top / "cat_to_name.json").is_file():
+        yield Finding(
+            "no-cat-to-name",
+            f"There is no {patient.top / 'cat_to_name.json'}; the names are known here, but CoOp's own code needs it.",
+            patient.fetch("--splits-only"),
+            Level.NOTE,
+        )
+
+
+def imagenet(patient: Patient) -> Iterator[Finding]:
+    """ImageNet: archives of classes inside the archive, val as one flat folder, no classnames.txt."""
+    if not patient.name.startswith("imagenet"):
+        return
+    if not any(
+        (place / "classnames.txt").is_file()
+        for place in (patient.top, patient.data_root / "imagenet", patient.data_root)
+    ):
+        yield Finding("no-classnames", f"There is no {patient.top / 'classnames.txt'}.", patient.fetch("--splits-only"))
+    if patient.name != "imagenet":
+        if not patient.images.is_dir():
+            wnids = [f for f in (patient.top, *patient.folders) if _holds_class_folders(f)]
+            yield from (
+                [_moved_whole(patient, wnids[0])]
+                if wnids
+                else list(still_packed(patient))
+                or [Finding("no-images", f"There is no folder {patient.images}.", patient.fetch())]
+            )
+        return
+    for base in (patient.images, patient.top):
+        train, val = base / "train", base / "val"
+        if train.is_dir() and patient.archives(train):
+            loop = 'for f in n*.tar; do mkdir -p "${f%.tar}" && tar -xf "$f" -C "${f%.tar}"; done'
+            command = f"cd {quoted(train)} && {loop}"
+            yield Finding("class-archives", f"{train} holds one archive a class, not one folder a class.", command)
+        if val.is_dir() and not any(folders_below(val, 1)) and image_count(val, enough=1):
+            yield Finding(
+                "val-not-sorted",
+                f"{val} holds all images in one folder; they must be in one folder a class, as in train.",
+                f"cd {quoted(val)} && bash valprep.sh  # from "
+                "https://raw.githubusercontent.com/soumith/imagenetloader.torch/master/valprep.sh",
+            )
+
+
+def _holds_class_folders(folder: Path) -> bool:
+    return any(re.fullmatch(r"n\d{8}|\d{1,3}", entry.name) for entry in folders_below(folder, 1))
+
+
+def _moved_whole(patient: Patient, folder: Path) -> Finding:
+    images = patient.images
+    text = f"The images are below {folder}; they belong below {images}."
+    if folder != patient.top:
+        return Finding("misplaced-images", text, quoted("mv", folder, images), layout=True)
+    move = quoted(
+        "find", folder, "-mindepth", "1", "-maxdepth", "1", "-name", "[n0-9]*", "-exec", "mv", "{}", f"{images}/", ";"
+    )
+    return Finding("misplaced-images", text, f"{quoted('mkdir', images)} && {move}", layout=True)

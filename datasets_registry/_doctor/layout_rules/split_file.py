@@ -1,0 +1,63 @@
+"""The split file: missing, elsewhere, malformed, or not the published one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from datasets_registry._doctor.findings import Finding, Level, quoted
+from datasets_registry._doctor.layout_rules.patient import Patient
+from datasets_registry._errors import DataError
+from datasets_registry._readers.coop_split import read_coop_split
+
+
+def split_file_rule(patient: Patient) -> Iterator[Finding]:
+    """The split file is missing, elsewhere, malformed, or not the published one."""
+    name = patient.info.split_file
+    if name is None:
+        return
+    fetch = patient.fetch("--splits-only")
+    if patient.split_file is None:
+        stem = Path(name).stem.lower()
+        elsewhere = [
+            path
+            for folder in (patient.top, patient.data_root, *patient.folders)
+            for path in sorted(folder.glob("*.json"))
+            if path.stem.lower().startswith(stem)
+        ]
+        if elsewhere:
+            move = quoted("mv", elsewhere[0], patient.top / name)
+            yield Finding("split-misplaced", f"The split file is at {elsewhere[0]}.", move)
+            return
+        yield Finding(
+            "no-split-file",
+            f"There is no {name}, which says what is train, val and test; CoOp would make one up that fits nobody "
+            f"else's numbers.",
+            fetch,
+        )
+        return
+    try:
+        split = read_coop_split(patient.split_file)
+    except DataError as error:
+        yield Finding("split-malformed", str(error), fetch)
+        return
+    published = next((file.checksum for file in patient.source.files if file.to == name), None)
+    digest = f"sha256:{hashlib.sha256(patient.split_file.read_bytes()).hexdigest()}"
+    counts = {"train": len(split.train), "val": len(split.val), "test": len(split.test)}
+    expected = dict(patient.info.expected)
+    if counts != expected:
+        yield Finding(
+            "subset",
+            f"The split file lists {sum(counts.values())} images of the {sum(expected.values())} of the full dataset, "
+            f"so its numbers do not compare with published ones.",
+            f"for the full dataset: {patient.fetch()}",
+            Level.NOTE,
+        )
+    elif published is not None and digest != published:
+        yield Finding(
+            "split-not-published",
+            f"{patient.split_file} has the right counts, but is not CoOp's file ({digest[:19]}... in place of "
+            f"{published[:19]}...); CoOp makes such a file up when the real one is missing.",
+            f"{quoted('mv', patient.split_file, f'{patient.split_file}.own')} && {fetch}",
+        )

@@ -1,0 +1,1 @@
+"""Fetching datasets: sources, mirrors, checksums, resuming and unpacking."""

@@ -1,0 +1,209 @@
+"""Support sets as data: the images of a draw written down, and somebody else's list read and held against the dataset.
+
+Two formats are read. Ours is one JSON object with dataset, draw, shots, seed, class names, and for every image its key,
+label and content digest. The other is JSON lines as published with 2SFS: one object an image, with `path` or
+`impath` and `label`; folders in front of a known key are ignored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from datasets_registry._draws.splits import Draw
+from datasets_registry._errors import DataError
+from datasets_registry._types import DatasetInfo, DatasetSplits, FewShotTask, Images, Sample, SupportSet
+
+FORMAT = "clip-etl-bench support list 1"
+_PATH_KEYS = ("impath", "path", "image", "key")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One image of a list: where it lies, its label, and what else the list says about it."""
+
+    path: str
+    label: int
+    name: str | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True)
+class SupportList:
+    """A list of support images as it was read.
+
+    Args:
+        source: the file, for messages.
+        digest: hex SHA-256 of the file (first 32 digits); the list's identity.
+        dataset: which it is for; None where the list does not say.
+        shots: the largest number of images of a class.
+        seed: of the draw, if the list says.
+        train: the support images, in the order of the list.
+        val: the few validation images; often empty.
+    """
+
+    source: Path
+    digest: str
+    dataset: str | None
+    shots: int
+    seed: int | None
+    train: tuple[Listed, ...]
+    val: tuple[Listed, ...]
+
+
+def manifest(task: FewShotTask) -> dict[str, Any]:
+    """A drawn few-shot task as plain values, ready to be written as JSON."""
+    return {
+        "format": FORMAT,
+        "dataset": task.dataset,
+        "draw": task.draw.value,
+        "shots": task.shots,
+        "seed": task.seed,
+        "class_names": list(task.support.classes.names),
+        "fingerprint": task.fingerprint,
+        "train": _rows(task.support),
+        "val": _rows(task.validation),
+    }
+
+
+def _rows(support: SupportSet) -> list[dict[str, Any]]:
+    return [{"key": s.key, "label": s.label, "digest": support.images.digest(s.key)} for s in support.samples]
+
+
+def read_support_list(path: Path) -> SupportList:
+    """Read a list of either format.
+
+    Raises DataError, naming the file and the line or entry, if it cannot be read or is not such a list.
+    """
+    try:
+        content = path.read_bytes()
+        text = content.decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"Support list {path} cannot be read ({error}). Give a JSON or JSON-lines file.") from error
+    digest = hashlib.sha256(content).hexdigest()[:32]
+    try:
+        whole = json.loads(text)
+    except json.JSONDecodeError:
+        whole = None
+    if isinstance(whole, dict) and whole.get("format") == FORMAT:
+        return _own(path, digest, whole)
+    rows = [line for line in text.splitlines() if line.strip()]
+    train = tuple(_listed(path, f"line {number}", _parsed(path, number, row)) for number, row in enumerate(rows, 1))
+    if not train:
+        raise _malformed(path, "it lists no image")
+    return SupportList(path, digest, None, _shots(train), None, train, ())
+
+
+def resolve(listed: SupportList, info: DatasetInfo, splits: DatasetSplits) -> Draw:
+    """The listed images as samples of the dataset.
+
+    Raises:
+        DataError: if an image is not in the dataset's train or val list, is a test image, occurs twice, has another
+            label, class name or content there, or if a class has no image.
+    """
+    if listed.dataset not in (None, info.name):
+        raise DataError(
+            f"Support list {listed.source} is for dataset {listed.dataset!r}, not {info.name!r}; "
+            f"run it with -d {listed.dataset}."
+        )
+    known = {sample.key: sample for sample in (*splits.train, *splits.val)}
+    test = {sample.key for sample in splits.test}
+    train, val = (_resolved(part, listed, info, splits, known, test) for part in (listed.train, listed.val))
+    again = [key for key, n in Counter(sample.key for sample in (*train, *val)).items() if n > 1]
+    if again:
+        raise DataError(f"Support list {listed.source} holds the image {again[0]!r} twice; list every image once.")
+    counts = Counter(sample.label for sample in train)
+    without = [name for label, name in enumerate(splits.class_names) if not counts[label]]
+    if without:
+        raise DataError(
+            f"Support list {listed.source} has no image of class {without[0]!r} ({len(without)} such) of dataset "
+            f"{info.name!r}; it must cover all {len(splits.class_names)} classes."
+        )
+    return Draw(train, val)
+
+
+def _resolved(
+    part: Sequence[Listed],
+    listed: SupportList,
+    info: DatasetInfo,
+    splits: DatasetSplits,
+    known: Mapping[str, Sample],
+    test: set[str],
+) -> tuple[Sample, ...]:
+    samples = []
+    for item in part:
+        key = _key(item.path, known)
+        if key is None:
+            is_test = _key(item.path, dict.fromkeys(test))
+            what = "is a test image of" if is_test else "is not in"
+            raise DataError(
+                f"Image {item.path!r} of support list {listed.source} {what} dataset {info.name!r}. "
+                f"Lists hold images of the training or validation part, by their path in the split file."
+            )
+        sample = known[key]
+        name = splits.class_names[sample.label]
+        if item.label != sample.label or item.name not in (None, name, name.replace("_", " ")):
+            raise DataError(
+                f"Image {item.path!r} of support list {listed.source} has label {item.label}"
+                f"{f' ({item.name})' if item.name else ''}, but {sample.label} ({name}) in dataset {info.name!r}. "
+                f"The list belongs to other labels; renumber it."
+            )
+        _check_content(item, key, listed, splits.images)
+        samples.append(sample)
+    return tuple(samples)
+
+
+def _key(path: str, known: Mapping[str, object]) -> str | None:
+    """The longest end of a path that is a key."""
+    parts = PurePosixPath(path.replace("\\", "/")).parts
+    return next((key for i in range(len(parts)) if (key := "/".join(parts[i:])) in known), None)
+
+
+def _check_content(item: Listed, key: str, listed: SupportList, images: Images) -> None:
+    if item.digest is not None and (found := images.digest(key)) != item.digest:
+        raise DataError(
+            f"Image {key!r} has digest {found[:12]} here, but {item.digest[:12]} in support list {listed.source}: its "
+            f"content differs. Get the same copy of the dataset, or draw again."
+        )
+
+
+def _own(path: Path, digest: str, content: Mapping[str, Any]) -> SupportList:
+    for name, kind in {"dataset": str, "shots": int, "seed": int, "train": list, "val": list}.items():
+        if type(content.get(name)) is not kind:
+            raise _malformed(path, f"{name!r} must be {kind.__name__}, but is {content.get(name)!r:.60}")
+    train, val = (
+        tuple(_listed(path, f"{part}[{i}]", row) for i, row in enumerate(content[part])) for part in ("train", "val")
+    )
+    return SupportList(path, digest, content["dataset"], content["shots"], content["seed"], train, val)
+
+
+def _parsed(path: Path, number: int, row: str) -> Any:
+    try:
+        return json.loads(row)
+    except json.JSONDecodeError as error:
+        raise _malformed(path, f"line {number} is not JSON ({error})") from error
+
+
+def _listed(path: Path, where: str, row: Any) -> Listed:
+    image = next((row[key] for key in _PATH_KEYS if key in row), None) if isinstance(row, dict) else None
+    if not isinstance(image, str) or not image or type(row.get("label")) is not int:
+        raise _malformed(path, f"{where} must be an object with path and whole label, but is {json.dumps(row)[:80]}")
+    name = row.get("classname") or row.get("class_name")
+    digest = row.get("digest")
+    return Listed(image, row["label"], str(name) if name else None, str(digest) if digest else None)
+
+
+def _shots(train: Sequence[Listed]) -> int:
+    return max(Counter(item.label for item in train).values())
+
+
+def _malformed(path: Path, problem: str) -> DataError:
+    return DataError(
+        f"Support list {path} is malformed: {problem}. Write one with `etl-bench datasets draw`, or one JSON object a "
+        f"line with `path` and `label`."
+    )

@@ -1,0 +1,206 @@
+"""From a dataset's splits to one materialised few-shot task, and the digests that prove what was in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from datasets_registry._draws.manifest import SupportList, resolve
+from datasets_registry._draws.splits import Draw, class_halves, draw_coop, draw_nested, keep_classes
+from datasets_registry._errors import DataError, ShotsError
+from datasets_registry._types import (
+    ClassSet,
+    DatasetInfo,
+    DatasetSplits,
+    DrawRule,
+    EvalProtocol,
+    EvalSplit,
+    FewShotTask,
+    Sample,
+    Sentences,
+    SupportSet,
+    fingerprint,
+)
+
+ClassTexts = Callable[[DatasetInfo, Sequence[str]], Sentences]
+"""Sentences for the classes of a dataset."""
+Target = tuple[DatasetInfo, DatasetSplits]
+"""A dataset to score on, as its reader found it."""
+
+
+def build_task(
+    info: DatasetInfo,
+    splits: DatasetSplits,
+    *,
+    protocol: EvalProtocol,
+    shots: int,
+    seed: int,
+    draw: DrawRule,
+    targets: Sequence[Target] = (),
+    listed: SupportList | None = None,
+    texts: ClassTexts | None = None,
+) -> FewShotTask:
+    """Draw the support set and lay out what is scored.
+
+    The draw is over all classes and comes first; base-to-new then keeps the base classes of it. So the base run's
+    images are exactly the few-shot run's images of those classes. With `shots=0` the support set holds no image, but
+    still the classes that a zero-shot classifier is asked about.
+
+    Args:
+        info: facts of the dataset; its name and template go into the fingerprint.
+        splits: what its reader found.
+        protocol: `few-shot` scores one split "all"; `base-to-new` scores "base" and "new", each among its own names
+            with labels from 0; `cross-dataset` and `domain-generalization` score "all" of the source and one split
+            for each target, named by it, over all its classes in its own template.
+        shots: images a class.
+        seed: of the draw.
+        draw: which rule picks the images.
+        targets: other datasets to score on, for the two protocols that do.
+        listed: the images themselves, for the rule `file`.
+        texts: gives the sentences of classes, where they are not the dataset's own template.
+
+    Returns:
+        The task. Its fingerprint covers dataset name, class names, template, protocol, draw rule, keys and labels of
+        every list, and the content of the support images.
+
+    Raises:
+        ShotsError: if a class cannot give that many images.
+        DataError: if there are too few classes, a scored split is empty, a support image cannot be read, or a target
+            of domain generalization has a class that the source has not.
+    """
+    n_classes = len(splits.class_names)
+    if n_classes < 2:
+        raise DataError(
+            f"The split of dataset {info.name!r} has {n_classes} of the at least 2 classes that {protocol} needs. "
+            f"Use a split file that lists more classes."
+        )
+    if info.test_only and shots > 0:
+        raise ShotsError(
+            f"Dataset {info.name!r} is test-only and has no images to train on. Score on it with --protocol "
+            f"domain-generalization or cross-dataset and --targets {info.name}, or run zero_shot on it."
+        )
+    if (draw is DrawRule.FILE) != (listed is not None):
+        raise DataError(f"Draw {draw} and a support list do not go together; use --draw file:PATH or --support PATH.")
+    if listed is not None:
+        drawn = resolve(listed, info, splits)
+    else:
+        drawn = _draw(info, splits, shots=shots, seed=seed, rule=draw)
+    everything = range(n_classes)
+    if protocol is EvalProtocol.BASE_TO_NEW:
+        base, new = class_halves(n_classes)
+        trained, scored = base, {"base": base, "new": new}
+    else:
+        trained, scored = everything, {"all": everything}
+    _check_targets(info, splits, protocol, targets)
+
+    classes = _class_set(info, splits, trained, texts)
+    support = SupportSet(splits.images, keep_classes(drawn.train, trained), classes)
+    validation = SupportSet(splits.images, keep_classes(drawn.val, trained), classes)
+    evals = tuple(_eval_split(name, info, splits, labels, texts) for name, labels in scored.items()) + tuple(
+        replace(_eval_split("all", other, found, range(len(found.class_names)), texts), name=other.name)
+        for other, found in targets
+    )
+    return FewShotTask(
+        dataset=info.name,
+        protocol=protocol,
+        shots=shots,
+        seed=seed,
+        draw=draw,
+        support=support,
+        validation=validation,
+        evals=evals,
+        fingerprint=_task_fingerprint(info, protocol, draw, support=support, validation=validation, evals=evals),
+    )
+
+
+def _check_targets(info: DatasetInfo, splits: DatasetSplits, protocol: EvalProtocol, targets: Sequence[Target]) -> None:
+    if protocol.transfers != bool(targets):
+        needed = "at least one target dataset" if protocol.transfers else "no target dataset"
+        raise DataError(f"Protocol {protocol} takes {needed}, but {len(targets)} were given; see --targets.")
+    if protocol is EvalProtocol.DOMAIN_GENERALIZATION:
+        for other, found in targets:
+            strange = [name for name in found.class_names if name not in splits.class_names]
+            if strange:
+                raise DataError(
+                    f"Target {other.name!r} has the class {strange[0]!r} ({len(strange)} such), which the source "
+                    f"{info.name!r} has not; {protocol} keeps to the source's classes. Use --protocol "
+                    f"{EvalProtocol.CROSS_DATASET}."
+                )
+
+
+def settled_draw(info: DatasetInfo, rule: DrawRule) -> DrawRule:
+    """The rule as it is recorded for a dataset: CoOp's draw over a sorted listing has a name of its own.
+
+    Raises DataError where `coop-sorted` is asked of a dataset whose list is published.
+    """
+    if rule is DrawRule.COOP and info.listed:
+        return DrawRule.COOP_SORTED
+    if rule is DrawRule.COOP_SORTED and not info.listed:
+        raise DataError(
+            f"Dataset {info.name!r} has published lists, so its draw is --draw {DrawRule.COOP}; {DrawRule.COOP_SORTED} "
+            f"is what the draw is called where only a folder listing exists."
+        )
+    return rule
+
+
+def eval_fingerprint(splits: DatasetSplits, info: DatasetInfo) -> str:
+    """Digest of what zero-shot numbers and difficulty measures rest on: test list, class names and template."""
+    return fingerprint([info.name, list(splits.class_names), info.template, _rows(splits.test)])
+
+
+def _draw(info: DatasetInfo, splits: DatasetSplits, *, shots: int, seed: int, rule: DrawRule) -> Draw:
+    names = splits.class_names
+    if rule in (DrawRule.COOP, DrawRule.COOP_SORTED):
+        return draw_coop(splits.train, splits.val, shots=shots, seed=seed, class_names=names)
+    return draw_nested(splits.train, splits.val, dataset=info.name, shots=shots, seed=seed, class_names=names)
+
+
+def _class_set(info: DatasetInfo, splits: DatasetSplits, labels: Sequence[int], texts: ClassTexts | None) -> ClassSet:
+    names = tuple(splits.class_names[label] for label in labels)
+    return ClassSet(names, info.template, texts(info, names) if texts else None)
+
+
+def _eval_split(
+    name: str, info: DatasetInfo, splits: DatasetSplits, labels: Sequence[int], texts: ClassTexts | None
+) -> EvalSplit:
+    samples = keep_classes(splits.test, labels)
+    if not samples:
+        raise DataError(
+            f"Dataset {info.name!r} has no test image of the {name} classes, so nothing can be scored. "
+            f"Check the 'test' list of its split file."
+        )
+    return EvalSplit(name, splits.images, samples, _class_set(info, splits, labels, texts))
+
+
+def _rows(samples: Sequence[Sample]) -> list[list[object]]:
+    return [[sample.key, sample.label] for sample in samples]
+
+
+def _task_fingerprint(
+    info: DatasetInfo,
+    protocol: EvalProtocol,
+    draw: DrawRule,
+    *,
+    support: SupportSet,
+    validation: SupportSet,
+    evals: Sequence[EvalSplit],
+) -> str:
+    digests = [support.images.digest(sample.key) for sample in support.samples]
+    # the templates of targets are their own; tasks without targets, or without sentences, keep the fingerprints they
+    # always had
+    own_templates = [[split.classes.template for split in evals]] if protocol.transfers else []
+    class_sets = [support.classes, *(split.classes for split in evals)]
+    sentences = [["sentences", *(one.sentences for one in class_sets)]] if support.classes.sentences else []
+    return fingerprint(
+        [
+            info.name,
+            info.template,
+            protocol.value,
+            draw.value,
+            [list(support.classes.names), _rows(support.samples), digests],
+            _rows(validation.samples),
+            [[split.name, list(split.classes.names), _rows(split.samples)] for split in evals],
+            *own_templates,
+            *sentences,
+        ]
+    )

@@ -1,0 +1,1 @@
+"""Readers of published layouts: split files, class folders and image decoding."""

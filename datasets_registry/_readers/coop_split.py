@@ -1,0 +1,178 @@
+"""Datasets on disk in CoOp's layout: a `split_zhou_*.json` beside the folder of images. The split is never invented."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from datasets_registry._errors import DataError
+from datasets_registry._readers.files import ImageFiles
+from datasets_registry._readers.layouts import Place, Places, require_root
+from datasets_registry._types import DatasetSplits, Sample
+
+_PARTS = ("train", "val", "test")
+_FIRST_FEW = 3
+
+
+@dataclass(frozen=True)
+class CoopSplit:
+    """What a split file says: class names in label order, and three lists in file order."""
+
+    class_names: tuple[str, ...]
+    train: tuple[Sample, ...]
+    val: tuple[Sample, ...]
+    test: tuple[Sample, ...]
+
+
+@dataclass(frozen=True)
+class CoopReader:
+    """Reads `<data_root>/<folder>/<split_file>` and the images below `<data_root>/<folder>/<image_folder>`.
+
+    Class names and labels are those of the split file, so a file that lists only some of the classes, or some of the
+    images, is a dataset in its own right.
+
+    The split file may also lie in the data folder itself. Where CoOp's image folder is not there, the places in `also`
+    and then a search by file name find the images (`_layouts.py`).
+
+    Args:
+        dataset: registry id, for messages.
+        folder: CoOp's name of the dataset's folder.
+        split_file: its `split_zhou_*.json`.
+        image_folder: what the paths in the split file are relative to, below `folder`.
+        split_url: where the split file can be obtained.
+        images_url: where the images can be obtained.
+        also: other places of the images below the data folder, by whose layout it is.
+        called: other names of a folder that the split file's paths begin with.
+    """
+
+    dataset: str
+    folder: str
+    split_file: str
+    image_folder: str
+    split_url: str
+    images_url: str
+    also: Mapping[str, str] = field(default_factory=dict)
+    called: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def places(self) -> Places:
+        """Where the images may lie."""
+        coop = Place(f"{self.folder}/{self.image_folder}" if self.image_folder else self.folder, "CoOp")
+        others = [Place(path, layout) for layout, path in self.also.items()]
+        return Places(self.dataset, [coop, *others], self.called)
+
+    def __call__(self, data_root: Path | None) -> DatasetSplits:
+        """The splits as they lie on disk.
+
+        Raises DataError, saying where it looked, if the folder, the split file or an image is missing, or if the split
+        file is not what it should be.
+        """
+        layout = f"{self.folder}/{self.split_file} and {self.folder}/{self.image_folder}/"
+        root = require_root(self.dataset, data_root, [layout])
+        path = self._split_path(root, layout)
+        places = self.places
+        split = read_coop_split(path)
+        keys = [sample.key for part in (split.train, split.val, split.test) for sample in part]
+        found = places.images(root, keys)
+        if found is None:
+            raise self._lacking(root, path, keys)
+        images, known_as = found
+        return DatasetSplits(images, split.class_names, split.train, split.val, split.test, known_as)
+
+    def _split_path(self, root: Path, layout: str) -> Path:
+        tops = self.places.tops(root)
+        if tops:
+            for folder in (*tops, root):
+                if (folder / self.split_file).is_file():
+                    return folder / self.split_file
+            raise DataError(
+                f"No split file of {self.dataset!r} at {tops[0] / self.split_file}. It decides which images are train, "
+                f"val and test, and is never made up here. Get it from {self.split_url} and put it there."
+            )
+        if (root / self.split_file).is_file():
+            raise DataError(
+                f"The data folder {root} is the dataset {self.dataset!r} itself. Give the folder around it, which "
+                f"must hold {layout}, as --data-root or ETL_BENCH_DATA."
+            )
+        others = f" (or {', '.join(self.also.values())})" if self.also else ""
+        raise DataError(
+            f"No folder {root / self.folder} for dataset {self.dataset!r}. --data-root (or ETL_BENCH_DATA) is {root}; "
+            f"it must hold {layout}{others}. Images: {self.images_url}; split file: {self.split_url}."
+        )
+
+    def _lacking(self, root: Path, path: Path, keys: Sequence[str]) -> DataError:
+        place = self.places.first(root)
+        if place is None:
+            return DataError(
+                f"No images of {self.dataset!r} at {root / self.places.known[0].path}. "
+                f"Get them from {self.images_url} and unpack them there."
+            )
+        absent = ImageFiles(root / place.path).missing(keys)
+        return DataError(
+            f"{len(absent)} of the {len(keys)} images that {path} lists are not below {root / place.path}, for example "
+            f"{', '.join(absent[:_FIRST_FEW])}. Unpack the archive from {self.images_url} again, or use the split "
+            f"file that belongs to these images."
+        )
+
+
+def read_coop_split(path: Path) -> CoopSplit:
+    """Read and check one split file: three lists of `[image path, label, class name]`.
+
+    Raises DataError, naming the file and the offending entry, if a list is missing, an entry has another shape, a path
+    leaves the image folder, a path occurs twice, a label has two names, or labels do not run from 0 without gaps.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"Split file {path} cannot be read as JSON ({error}). Get it again from its source.") from error
+    if not isinstance(content, dict) or set(content) != set(_PARTS):
+        found = sorted(content) if isinstance(content, dict) else type(content).__name__
+        raise _malformed(path, f"it must be one object with the keys train, val and test, but has {found}")
+
+    names: dict[int, str] = {}
+    first_seen: dict[str, str] = {}
+    parts: dict[str, tuple[Sample, ...]] = {}
+    for part in _PARTS:
+        if not isinstance(content[part], list):
+            raise _malformed(path, f"{part!r} must be a list, but is {type(content[part]).__name__}")
+        samples: list[Sample] = []
+        for i, entry in enumerate(content[part]):
+            where = f"{part}[{i}]"
+            key, label, name = _entry(path, where, entry)
+            if key in first_seen:
+                raise _malformed(path, f"{where} repeats the image {key!r} of {first_seen[key]}")
+            first_seen[key] = where
+            if names.setdefault(label, name) != name:
+                raise _malformed(path, f"{where} calls label {label} {name!r}, but an earlier entry {names[label]!r}")
+            samples.append(Sample(key, label))
+        parts[part] = tuple(samples)
+    if not names:
+        raise _malformed(path, "it lists no image")
+    gaps = sorted(set(range(max(names) + 1)) - set(names))
+    if gaps:
+        raise _malformed(path, f"labels must run from 0 to {max(names)} without gaps, but {gaps[0]} is missing")
+    class_names = tuple(names[label] for label in range(len(names)))
+    return CoopSplit(class_names, parts["train"], parts["val"], parts["test"])
+
+
+def _entry(path: Path, where: str, entry: Any) -> tuple[str, int, str]:
+    is_triple = isinstance(entry, Sequence) and not isinstance(entry, str) and len(entry) == 3
+    # bool is an int to Python, but `true` is no label.
+    if not (is_triple and isinstance(entry[0], str) and type(entry[1]) is int and isinstance(entry[2], str)):
+        raise _malformed(path, f"{where} must be [image path, label, class name], but is {json.dumps(entry)[:80]}")
+    key, label, name = entry
+    if label < 0:
+        raise _malformed(path, f"{where} has the negative label {label}")
+    pure = PurePosixPath(key)
+    if not key or pure.is_absolute() or ".." in pure.parts or "\\" in key:
+        raise _malformed(path, f"{where} has the path {key!r}, which is not a plain path below the image folder")
+    if not name.strip():
+        raise _malformed(path, f"{where} has an empty class name")
+    return key, label, name
+
+
+def _malformed(path: Path, problem: str) -> DataError:
+    return DataError(f"Split file {path} is malformed: {problem}. Get the file again from its source.")

@@ -1,0 +1,155 @@
+"""ImageNet and its variants on disk: `classnames.txt` and one folder a class. There is no split file.
+
+CoOp enumerates the sorted class folders and lists each folder as the file system gives it, so its few-shot images
+differ from machine to machine. Here file names are sorted, and the draw over that list is called `coop-sorted`.
+
+A label is the position of a folder among those that are there, so the 200 folders of ImageNet-A make a 200-way problem,
+and a handful of folders a small one. Of the 1,000 names two occur twice ("missile" and "sunglasses"): they stay as they
+are, their texts are equal, and the first of two equal logits wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from datasets_registry._errors import DataError
+from datasets_registry._readers.files import ImageFiles
+from datasets_registry._readers.layouts import Place, Places, class_folders, image_names, require_root
+from datasets_registry._types import DatasetSplits, Sample
+
+CLASSNAMES = "classnames.txt"
+CLASSNAMES_URL = "https://drive.google.com/file/d/1-61f_ol79pViBFDG_IDlUQSwoLcn2XXF"
+IMAGENET_FOLDER = "imagenet"
+
+
+@dataclass(frozen=True)
+class ImageNetReader:
+    """Reads the training folders and, as test images, the validation folders.
+
+    Args:
+        places: folders that hold `train/` and `val/`.
+    """
+
+    places: Places
+
+    def __call__(self, data_root: Path | None) -> DatasetSplits:
+        """The splits as they lie on disk; val is empty, since CoOp's is the test list.
+
+        Raises DataError if a folder or `classnames.txt` is missing or not what it should be.
+        """
+        root, place = _located(self.places, data_root)
+        folder = root / place.path
+        names = read_classnames(self.places, root)
+        for part in ("train", "val"):
+            if not (folder / part).is_dir():
+                raise DataError(
+                    f"No folder {folder / part} for dataset {self.places.dataset!r}. Both train/ and val/ must be "
+                    f"there, each with one folder a class (n01440764, ...)."
+                )
+        wnids = class_folders(folder / "train")
+        tested = class_folders(folder / "val")
+        if not tested and image_names(folder / "val"):
+            raise DataError(
+                f"{folder / 'val'} holds images, but no class folders. Sort them into one folder a class first, as the "
+                f"validation preparation script of the PyTorch examples does."
+            )
+        if wnids != tested:
+            different = sorted(set(wnids) ^ set(tested))
+            raise DataError(
+                f"{folder} has other class folders in train/ than in val/: {', '.join(different[:3])} "
+                f"({len(different)} in all) are in one only. Unpack the archives again."
+            )
+        class_names = _names_of(wnids, names, folder / "train")
+        train, test = (_samples(folder, part, wnids) for part in ("train", "val"))
+        return DatasetSplits(ImageFiles(folder), class_names, train, (), test, place.layout)
+
+
+@dataclass(frozen=True)
+class VariantReader:
+    """Reads a test-only variant: one folder a class and nothing to train on.
+
+    Args:
+        places: folders that hold the class folders.
+        indexed: folders are named by label ("0" to "999") in place of WordNet ids.
+    """
+
+    places: Places
+    indexed: bool = False
+
+    def __call__(self, data_root: Path | None) -> DatasetSplits:
+        """The test images as they lie on disk; train and val are empty."""
+        root, place = _located(self.places, data_root)
+        folder = root / place.path
+        names = read_classnames(self.places, root)
+        folders = class_folders(folder)
+        if self.indexed:
+            folders = _by_number(folders, folder, len(names))
+            in_order = list(names.values())
+            class_names = tuple(in_order[int(name)] for name in folders)
+        else:
+            class_names = _names_of(folders, names, folder)
+        test = _samples(folder, "", folders)
+        return DatasetSplits(ImageFiles(folder), class_names, (), (), test, place.layout)
+
+
+def read_classnames(places: Places, root: Path) -> dict[str, str]:
+    """Names by WordNet id, in label order; the file may lie with the dataset, with ImageNet or in the data folder."""
+    candidates = [*places.tops(root), root / IMAGENET_FOLDER, root]
+    path = next((folder / CLASSNAMES for folder in candidates if (folder / CLASSNAMES).is_file()), None)
+    if path is None:
+        raise DataError(
+            f"No {CLASSNAMES} for dataset {places.dataset!r} in {candidates[0]} or {root / IMAGENET_FOLDER}. It holds "
+            f"one line `<WordNet id> <name>` a class; get CoOp's from {CLASSNAMES_URL}."
+        )
+    names: dict[str, str] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        wnid, _, name = line.strip().partition(" ")
+        if not wnid:
+            continue
+        if not name.strip() or wnid in names:
+            raise DataError(
+                f"Line {number} of {path} is {line!r}; it must be a new WordNet id and a name. "
+                f"Get CoOp's file from {CLASSNAMES_URL}."
+            )
+        names[wnid] = name.strip()
+    return names
+
+
+def _located(places: Places, data_root: Path | None) -> tuple[Path, Place]:
+    where = [place.path for place in places.known]
+    root = require_root(places.dataset, data_root, where)
+    place = places.first(root)
+    if place is None:
+        raise DataError(f"No images of {places.dataset!r} below {root}: it must hold {' or '.join(where)}.")
+    return root, place
+
+
+def _names_of(wnids: Sequence[str], names: dict[str, str], folder: Path) -> tuple[str, ...]:
+    if not wnids:
+        raise DataError(f"{folder} holds no class folder; it must hold one a class (n01440764, ...).")
+    unknown = [wnid for wnid in wnids if wnid not in names]
+    if unknown:
+        raise DataError(
+            f"{folder} holds the folder {unknown[0]!r} ({len(unknown)} such), which {CLASSNAMES} does not name. "
+            f"Class folders are WordNet ids (n01440764, ...); take other folders away."
+        )
+    return tuple(names[wnid] for wnid in wnids)
+
+
+def _by_number(folders: Sequence[str], folder: Path, n_classes: int) -> list[str]:
+    wrong = [name for name in folders if not name.isdecimal() or int(name) >= n_classes]
+    if wrong or not folders:
+        given = f"the folder {wrong[0]!r}" if wrong else "no class folder"
+        raise DataError(f"{folder} holds {given}; class folders are the labels 0 to {n_classes - 1} there.")
+    return sorted(folders, key=int)
+
+
+def _samples(folder: Path, part: str, classes: Sequence[str]) -> tuple[Sample, ...]:
+    stem = f"{part}/" if part else ""
+    return tuple(
+        Sample(f"{stem}{name}/{image}", label)
+        for label, name in enumerate(classes)
+        for image in image_names(folder / part / name)
+    )

@@ -1,0 +1,1 @@
+"""Drawn images of controlled difficulty: the world, the drawing and the suite."""

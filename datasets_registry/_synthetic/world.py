@@ -1,0 +1,202 @@
+"""The world that the demo backbone knows: pictures of simple figures with captions, each a pure function of an index.
+
+One scene holds one to four equal figures of one shape, colour and surface before a plain background. Captions come in
+several forms, leave attributes out at random, and always name the shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from datasets_registry._synthetic.drawing import (
+    SIZE,
+    SURFACES,
+    Colour,
+    Figure,
+    blank,
+    finished,
+    generator,
+    grain,
+    jitter,
+    mask,
+    paint,
+    surface,
+)
+
+WORLD_VERSION = 1
+SHAPES = (
+    "circle", "square", "triangle", "star", "cross", "heart", "ring", "arrow", "moon", "flower", "diamond", "bolt",
+)  # fmt: skip
+COLOURS: dict[str, Colour] = {
+    "red": (215, 40, 40),
+    "orange": (245, 140, 25),
+    "yellow": (240, 220, 50),
+    "green": (45, 160, 65),
+    "blue": (45, 85, 205),
+    "purple": (135, 55, 170),
+    "pink": (245, 150, 190),
+    "brown": (120, 75, 40),
+    "black": (22, 22, 24),
+    "white": (246, 246, 246),
+}
+BACKGROUNDS: dict[str, Colour] = {
+    "white": (238, 238, 238),
+    "black": (28, 28, 30),
+    "gray": (140, 140, 142),
+    "green": (150, 200, 150),
+    "blue": (160, 190, 230),
+    "yellow": (238, 228, 170),
+}
+SIZES: dict[str, tuple[float, float]] = {"small": (6.0, 8.0), "medium": (10.0, 13.0), "large": (16.0, 20.0)}
+"""Radius of a lone figure, in pixels."""
+COUNTS = ("one", "two", "three", "four")
+PLACES: dict[str, tuple[float, float]] = {
+    "in the middle": (0.0, 0.0),
+    "on the left": (-1.0, 0.0),
+    "on the right": (1.0, 0.0),
+    "at the top": (0.0, -1.0),
+    "at the bottom": (0.0, 1.0),
+}
+TEMPLATES = (
+    "a photo of a {}.", "a photo of a {}.", "a photo of a {}.", "a drawing of a {}.", "a picture of a {}.", "a {}.",
+    "{}", "this is a {}.",
+)  # fmt: skip
+PLURAL_TEMPLATES = ("a photo of {}.", "a photo of {}.", "a drawing of {}.", "a picture of {}.", "{}")
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a picture of the world shows, in the world's own words."""
+
+    shape: str
+    colour: str
+    surface: str
+    background: str
+    size: str
+    count: int
+    place: str
+
+    def mirrored(self) -> Scene:
+        """The scene that the mirrored picture shows."""
+        swap = {"on the left": "on the right", "on the right": "on the left"}
+        return Scene(
+            self.shape, self.colour, self.surface, self.background, self.size, self.count,
+            swap.get(self.place, self.place),
+        )  # fmt: skip
+
+
+def pick(rng: np.random.Generator, items: tuple[str, ...] | dict[str, Colour]) -> str:
+    """One of the items, each equally likely."""
+    names = tuple(items)
+    return names[int(rng.integers(len(names)))]
+
+
+def contrasting_background(rng: np.random.Generator, colour: str) -> str:
+    """A background that does not bear the figure's colour name and is not close to it."""
+    close = {"pink": "yellow", "yellow": "white", "white": "yellow"}
+    names = tuple(name for name in BACKGROUNDS if name not in (colour, close.get(colour)))
+    return names[int(rng.integers(len(names)))]
+
+
+def random_scene(rng: np.random.Generator) -> Scene:
+    """A scene with every attribute drawn independently; a lone figure in three of four."""
+    colour = pick(rng, COLOURS)
+    alone = rng.random() < 0.75
+    plain = rng.random() < 0.45
+    return Scene(
+        shape=pick(rng, SHAPES),
+        colour=colour,
+        surface="plain" if plain else pick(rng, SURFACES[1:]),
+        background=contrasting_background(rng, colour),
+        size=("small", "medium", "large")[int(rng.choice(3, p=(0.2, 0.4, 0.4)))] if alone else "small",
+        count=1 if alone else int(rng.integers(2, 5)),
+        place=pick(rng, tuple(PLACES)) if alone else "in the middle",
+    )
+
+
+def figures(scene: Scene, rng: np.random.Generator) -> list[Figure]:
+    """Where the scene's figures stand, and how large and how turned they are."""
+    turn, stretch = float(rng.uniform(-20, 20)), float(rng.uniform(0.85, 1.18))
+    if scene.count == 1:
+        radius = float(rng.uniform(*SIZES[scene.size]))
+        room = SIZE / 2 - radius
+        across, down = PLACES[scene.place]
+        x = SIZE / 2 + room * (across * float(rng.uniform(0.6, 1)) + (across == 0) * float(rng.uniform(-0.25, 0.25)))
+        y = SIZE / 2 + room * (down * float(rng.uniform(0.6, 1)) + (down == 0) * float(rng.uniform(-0.25, 0.25)))
+        return [Figure(scene.shape, x, y, radius, turn, stretch)]
+    cells = rng.permutation(4)[: scene.count]
+    radius = float(rng.uniform(7, 10))
+    return [
+        Figure(
+            scene.shape,
+            SIZE * (0.25 + 0.5 * (cell % 2)) + float(rng.uniform(-2, 2)),
+            SIZE * (0.25 + 0.5 * (cell // 2)) + float(rng.uniform(-2, 2)),
+            radius,
+            turn,
+            stretch,
+        )
+        for cell in cells.tolist()
+    ]
+
+
+def second_tone(ink: Colour, rng: np.random.Generator) -> Colour:
+    """The other tone of a patterned surface: the ink made clearly lighter, or darker where it is light already."""
+    goal = 30.0 if sum(ink) > 330 else 240.0
+    share = float(rng.uniform(0.4, 0.65))
+    r, g, b = (channel + share * (goal - channel) for channel in ink)
+    return r, g, b
+
+
+def draw_scene(scene: Scene, rng: np.random.Generator) -> Image.Image:
+    """The scene as the world draws it."""
+    canvas = blank(jitter(BACKGROUNDS[scene.background], rng, 14))
+    period, turn = float(rng.uniform(4.5, 7)), float(rng.uniform(0, 180))
+    tone = surface(scene.surface, rng, period=period, turn=turn)
+    cover = mask(*figures(scene, rng))
+    ink = jitter(COLOURS[scene.colour], rng, 16)
+    paint(canvas, cover, ink, second_tone(ink, rng), tone)
+    grain(canvas, rng, float(rng.uniform(1, 7)))
+    return finished(canvas, blur=float(rng.uniform(0.2, 0.6)) if rng.random() < 0.3 else 0.0)
+
+
+def plural(shape: str) -> str:
+    """More than one of the shape."""
+    return f"{shape}es" if shape == "cross" else f"{shape}s"
+
+
+def scene_caption(scene: Scene, rng: np.random.Generator) -> str:
+    """A true caption of the scene; the shape is always named, each further attribute about every second time."""
+    keep = rng.random(5) < (0.25, 0.4, 0.7, 0.25, 0.25)
+    words = [scene.size] if keep[0] and scene.count == 1 else []
+    words += [scene.surface] if keep[1] else []
+    words += [scene.colour] if keep[2] else []
+    several = scene.count > 1 and rng.random() < 0.75
+    text = " ".join([*words, plural(scene.shape) if scene.count > 1 else scene.shape])
+    if keep[3]:
+        text += f" on a {scene.background} background"
+    elif keep[4] and scene.count == 1:
+        text += f" {scene.place}"
+    if several:
+        text = f"{COUNTS[scene.count - 1]} {text}"
+    templates = PLURAL_TEMPLATES if scene.count > 1 else TEMPLATES
+    return templates[int(rng.integers(len(templates)))].replace("{}", text)
+
+
+def world_scene(index: int) -> Scene:
+    """What picture `index` of the world shows."""
+    return random_scene(generator("world", WORLD_VERSION, "scene", index))
+
+
+def world_image(index: int) -> Image.Image:
+    """Picture `index` of the world."""
+    return draw_scene(world_scene(index), generator("world", WORLD_VERSION, "image", index))
+
+
+def world_caption(index: int, telling: int = 0, *, mirrored: bool = False) -> str:
+    """Caption number `telling` of picture `index`, or of its mirror image."""
+    scene = world_scene(index)
+    rng = generator("world", WORLD_VERSION, "caption", index, telling)
+    return scene_caption(scene.mirrored() if mirrored else scene, rng)

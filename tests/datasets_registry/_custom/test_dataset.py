@@ -1,0 +1,539 @@
+"""Own images, in each of the four forms, from the files on disk to an entry that can be drawn from."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datasets_registry import DATASETS, BenchError, DatasetInfo, DrawRule, EvalProtocol, RegistrationError
+from datasets_registry._custom.add import Added, AddRequest, add_dataset
+from datasets_registry._custom.dataset import ColumnNames, SplitRule, part_by_content, read_own, to_toml
+from datasets_registry._custom.places import own_folders, user_folder
+from datasets_registry._draws.task import build_task
+from datasets_registry._errors import DataError, ShotsError
+from datasets_registry._plugins import load_own_datasets
+
+CLASSES = ("crow", "gull", "jay's", 'the "wren"')
+
+
+def picture(seed: int) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "PNG")
+    return content.getvalue()
+
+
+def draw_tree(root: Path, classes: tuple[str, ...] = CLASSES, n: int = 12, first: int = 0) -> Path:
+    for label, name in enumerate(classes):
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for i in range(first, first + n):
+            (root / name / f"{i}.png").write_bytes(picture(1000 * label + i))
+    return root
+
+
+def ask(images: Path, **changes: object) -> AddRequest:
+    fields: dict[str, object] = {
+        "name": "birds",
+        "template": "a photo of a {}.",
+        "title": "",
+        "split": None,
+        "root": None,
+        "columns": ColumnNames(),
+    }
+    return AddRequest(images=images, **(fields | changes))  # type: ignore[arg-type]
+
+
+def add(tmp_path: Path, images: Path, *, replace: bool = False, **changes: object) -> Added:
+    return add_dataset(ask(images, **changes), tmp_path / "own", replace=replace)
+
+
+def count(added: Added) -> tuple[int, int, int]:
+    return len(added.splits.train), len(added.splits.val), len(added.splits.test)
+
+
+# --- a tree of class folders ------------------------------------------------------------------------------------------
+
+
+def test_a_tree_of_class_folders_becomes_a_dataset_of_a_dozen_lines(tmp_path: Path) -> None:
+    added = add(tmp_path, draw_tree(tmp_path / "birds"), title="My birds")
+    assert added.file == tmp_path / "own" / "birds.toml"
+    assert len(added.file.read_text().splitlines()) <= 12
+    info = read_own(added.file)
+    assert (info.title, info.num_classes, info.class_names) == ("My birds", 4, tuple(sorted(CLASSES)))
+    splits = info.reader(None)
+    assert splits == info.reader(tmp_path) or splits.train == info.reader(tmp_path).train
+    assert sum(count(added)) == 48
+    assert splits.images.load(splits.train[0].key).size == (8, 8)
+
+
+@pytest.mark.parametrize("protocol", list(EvalProtocol))
+@pytest.mark.parametrize("draw", [rule for rule in DrawRule if rule is not DrawRule.FILE])
+def test_it_is_drawn_from_under_every_protocol(tmp_path: Path, protocol: EvalProtocol, draw: DrawRule) -> None:
+    if protocol not in {EvalProtocol.FEW_SHOT, EvalProtocol.BASE_TO_NEW}:
+        pytest.skip("trains on one dataset and tests on others")
+    info = add(tmp_path, draw_tree(tmp_path / "birds", n=16)).info
+    task = build_task(info, info.reader(None), protocol=protocol, shots=2, seed=1, draw=draw)
+    assert len(task.support) == 2 * len(task.support.classes)
+
+
+def test_images_that_are_added_move_no_other_image(tmp_path: Path) -> None:
+    before = add(tmp_path, draw_tree(tmp_path / "birds")).splits
+    draw_tree(tmp_path / "birds", n=9, first=100)
+    after = read_own(tmp_path / "own" / "birds.toml").reader(None)
+    for part in ("train", "val", "test"):
+        assert set(getattr(before, part)) < set(getattr(after, part))
+
+
+def test_a_copy_or_a_new_name_of_an_image_stays_in_its_part(tmp_path: Path) -> None:
+    root = draw_tree(tmp_path / "birds")
+    splits = add(tmp_path, root).splits
+    key = splits.test[0].key
+    shutil.copy(root / key, root / "gull" / "copy.png")
+    again = read_own(tmp_path / "own" / "birds.toml").reader(None)
+    assert "gull/copy.png" in {sample.key for sample in again.test}
+
+
+def test_the_split_by_content_has_coops_shares() -> None:
+    parts = [part_by_content(f"{(2 * i + 1) * 2**32 // 2000:08x}") for i in range(1000)]
+    assert [parts.count(part) for part in ("train", "val", "test")] == [500, 200, 300]
+
+
+def test_folders_named_train_and_test_are_a_given_split(tmp_path: Path) -> None:
+    for part, n in (("train", 5), ("Validation", 2), ("test", 3)):
+        draw_tree(tmp_path / "birds" / part, n=n)
+    added = add(tmp_path, tmp_path / "birds")
+    assert (added.config.split, count(added)) == (SplitRule.GIVEN, (20, 8, 12))
+    assert added.splits.train[0].key == "train/crow/0.png"
+
+
+def test_without_a_test_part_the_val_part_is_scored(tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        draw_tree(tmp_path / "birds" / part, n=3)
+    assert count(add(tmp_path, tmp_path / "birds")) == (12, 0, 12)
+
+
+def test_a_lone_train_folder_is_refused(tmp_path: Path) -> None:
+    draw_tree(tmp_path / "birds" / "train")
+    with pytest.raises(
+        DataError, match=r"holds only the folder 'train'. Give .*birds/train to have it split by content"
+    ):
+        add(tmp_path, tmp_path / "birds")
+
+
+def test_numbered_classes_come_by_value_and_are_remarked_upon(tmp_path: Path) -> None:
+    added = add(tmp_path, draw_tree(tmp_path / "birds", ("10", "9", "1"), n=40))
+    assert added.splits.class_names == ("1", "9", "10")
+    assert any("say nothing to CLIP. Write words into `names`" in line for line in added.remarks())
+
+
+def test_names_and_order_of_the_toml_file_count(tmp_path: Path) -> None:
+    added = add(tmp_path, draw_tree(tmp_path / "birds"))
+    text = added.file.read_text()
+    text = text.replace('["crow", "gull"', '["gull", "crow"').replace(
+        "names = {}", 'names = { "crow" = "black/white crow" }'
+    )
+    added.file.write_text(text)
+    assert read_own(added.file).reader(None).class_names[:2] == ("gull", "black/white crow")
+
+
+def test_classes_that_are_not_listed_are_left_out(tmp_path: Path) -> None:
+    added = add(tmp_path, draw_tree(tmp_path / "birds"))
+    draw_tree(tmp_path / "birds", ("later",))
+    assert read_own(added.file).reader(None).class_names == added.splits.class_names
+
+
+def test_a_class_without_any_image_is_refused(tmp_path: Path) -> None:
+    added = add(tmp_path, draw_tree(tmp_path / "birds"))
+    shutil.rmtree(tmp_path / "birds" / "crow")
+    with pytest.raises(DataError, match=r"lists 4 classes, but 1 have no image .* example 'crow'; found are 'gull'"):
+        added.info.reader(None)
+
+
+def test_a_class_with_too_few_images_is_told_when_adding_and_refused_when_drawing(tmp_path: Path) -> None:
+    root = draw_tree(tmp_path / "birds")
+    draw_tree(root, ("rare",), n=1)
+    added = add(tmp_path, root)
+    assert added.most_shots <= 1
+    assert any("class 'rare' has" in line and "at most" in line for line in added.remarks())
+    with pytest.raises(ShotsError, match="class 'rare' has only"):
+        build_task(added.info, added.splits, protocol=EvalProtocol.FEW_SHOT, shots=2, seed=1, draw=DrawRule.COOP)
+
+
+def test_links_to_folders_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+    root = draw_tree(tmp_path / "birds", ("crow", "gull"))
+    draw_tree(tmp_path / "elsewhere", ("jay",))
+    (root / "jay").symlink_to(tmp_path / "elsewhere" / "jay")
+    assert add(tmp_path, root).splits.class_names == ("crow", "gull", "jay")
+    (root / "crow" / "again").symlink_to(root / "crow")
+    with pytest.raises(
+        DataError, match=r"The link .*crow/again leads back to a folder that holds it. Remove that link"
+    ):
+        add(tmp_path, root, replace=True)
+
+
+def test_a_link_to_itself_is_named(tmp_path: Path) -> None:
+    root = draw_tree(tmp_path / "birds", ("crow", "gull"))
+    (root / "loop").symlink_to(root / "loop")
+    with pytest.raises(DataError, match="loop cannot be read .* Remove it if it is a link that leads nowhere"):
+        add(tmp_path, root)
+
+
+def test_a_name_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    root = draw_tree(tmp_path / "birds", ("crow", "gull"))
+    (root / os.fsdecode(b"m\xf6we")).mkdir()
+    with pytest.raises(DataError, match=r"holds the name b'm\\xf6we', which is not UTF-8. Rename it, for .* `convmv"):
+        add(tmp_path, root)
+
+
+def test_an_empty_folder_and_a_single_class_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DataError, match=r"No image below .*none. It must hold CLASS/\*.jpg"):
+        add(tmp_path, tmp_path / "none")
+    with pytest.raises(DataError, match="has 1 class, 'crow'; a benchmark needs at least 2"):
+        add(tmp_path, draw_tree(tmp_path / "one", ("crow",)))
+    with pytest.raises(DataError, match="No images at .*absent. Give a folder or a table that exists"):
+        add(tmp_path, tmp_path / "absent")
+
+
+def test_an_image_that_cannot_be_decoded_stops_before_anything_is_written(tmp_path: Path) -> None:
+    root = draw_tree(tmp_path / "birds", ("crow", "gull"), n=1)
+    (root / "gull" / "0.png").write_bytes(b"no image")
+    draw_tree(root, n=8, first=5)
+    for path in (root / "gull").iterdir():
+        path.write_bytes(f"no image {path}".encode())
+    with pytest.raises(DataError, match="cannot be decoded"):
+        add(tmp_path, root)
+    assert not (tmp_path / "own").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads and writes everything")
+def test_folders_that_cannot_be_read_or_written(tmp_path: Path) -> None:
+    root = draw_tree(tmp_path / "birds")
+    (tmp_path / "own").mkdir(mode=0o500)
+    with pytest.raises(DataError, match="birds.toml cannot be written"):
+        add(tmp_path, root)
+    (root / "crow").chmod(0)
+    try:
+        with pytest.raises(DataError, match="crow cannot be read .* Check its permissions"):
+            add(tmp_path, root)
+    finally:
+        (root / "crow").chmod(0o700)
+
+
+def test_a_target_that_cannot_be_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "own").write_text("a file")
+    with pytest.raises(DataError, match="birds.toml cannot be written .* Set ETL_BENCH_DATASETS to a folder that can"):
+        add(tmp_path, draw_tree(tmp_path / "birds"))
+
+
+# --- a table ----------------------------------------------------------------------------------------------------------
+
+
+def write_table(path: Path, rows: list[list[str]], header: tuple[str, ...] = ("path", "label", "split")) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, delimiter="\t" if path.suffix == ".tsv" else ",").writerows([list(header), *rows])
+    return path
+
+
+def rows_of(root: Path) -> list[list[str]]:
+    parts = ("train", "train", "val", "test")
+    files = sorted(root.rglob("*.png"))
+    return [[f"{f.parent.name}/{f.name}", f.parent.name, parts[i % 4]] for i, f in enumerate(files)]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_a_table_with_a_split_column(tmp_path: Path, suffix: str) -> None:
+    rows = rows_of(draw_tree(tmp_path / "birds"))
+    added = add(tmp_path, write_table(tmp_path / "birds" / f"list.{suffix}", rows))
+    assert (added.config.split, count(added)) == (SplitRule.GIVEN, (24, 12, 12))
+    assert len(added.file.read_text().splitlines()) <= 12
+    assert [s.key for s in read_own(added.file).reader(None).train] == [row[0] for row in rows if row[2] == "train"]
+
+
+def test_a_table_without_split_of_columns_with_other_names(tmp_path: Path) -> None:
+    rows = [row[:2] for row in rows_of(draw_tree(tmp_path / "birds"))]
+    table = write_table(tmp_path / "list.csv", rows, ("where", "species"))
+    with pytest.raises(
+        DataError, match="no column with a usual name for the path .* Say which one it is with --path-col"
+    ):
+        add(tmp_path, table)
+    columns = ColumnNames(path="where", label="species")
+    with pytest.raises(DataError, match=r"48 of the 48 images of .* Say what the paths are relative to with --root"):
+        add(tmp_path, table, columns=columns)
+    added = add(tmp_path, table, columns=columns, root=tmp_path / "birds")
+    assert added.config.split is SplitRule.HASH
+    assert read_own(added.file).reader(None).train == added.splits.train
+
+
+def test_a_parquet_table(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rows = rows_of(draw_tree(tmp_path / "birds"))
+    columns = dict(zip(("file_name", "label", "split"), map(list, zip(*rows, strict=True)), strict=True))
+    parquet.write_table(pyarrow.table(columns), tmp_path / "birds" / "list.parquet")
+    assert count(add(tmp_path, tmp_path / "birds" / "list.parquet")) == (24, 12, 12)
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(DataError, match="bad.parquet cannot be read"):
+        add(tmp_path, tmp_path / "bad.parquet", replace=True)
+
+
+def test_labels_with_gaps_are_labels_like_any_other(tmp_path: Path) -> None:
+    draw_tree(tmp_path / "birds")
+    numbers = dict(zip(sorted(CLASSES), ("0", "2", "7", "11"), strict=True))
+    rows = [[path, numbers[label], part] for path, label, part in rows_of(tmp_path / "birds")]
+    assert add(tmp_path, write_table(tmp_path / "birds" / "list.csv", rows)).splits.class_names == ("0", "2", "7", "11")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (["crow/0.png", "crow", "train"], r"lists the image 'crow/0.png' twice. Remove one"),
+        (["../x.png", "crow", "train"], r"row 50, has the path '../x.png', which is not a path below"),
+        (["/etc/x.png", "crow", "train"], r"has the path '/etc/x.png', which is not a path below"),
+        (["", "crow", "train"], r"has the path '', which is not a path"),
+        (["crow/new.png", "", "train"], r"row 50, has no label in column 'label'. Give it one, or remove the row"),
+        (["crow/new.png", "crow", "fold1"], r"has the split 'fold1'; allowed: train, .* or set split = \"hash\""),
+        (["crow/new.png", "crow"], r"row 50, has 2 fields, but the header 3. Mend that row"),
+        (["crow/new.png", "crow", "train"], r"1 of the 49 images of .* are not below .*, for example crow/new.png"),
+    ],
+)
+def test_a_bad_row_is_named(tmp_path: Path, row: list[str], message: str) -> None:
+    rows = rows_of(draw_tree(tmp_path / "birds"))
+    with pytest.raises(DataError, match=message):
+        add(tmp_path, write_table(tmp_path / "birds" / "list.csv", [*rows, row]))
+
+
+def test_tables_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "header.csv").write_text("path,label\n")
+    (tmp_path / "latin.csv").write_bytes("path,label\nm\xf6we.png,m\xf6we\n".encode("latin1"))
+    (tmp_path / "pictures.zip").touch()
+    with pytest.raises(DataError, match="empty.csv is empty. Write a header line"):
+        add(tmp_path, tmp_path / "empty.csv")
+    with pytest.raises(DataError, match="has a header but no row"):
+        add(tmp_path, tmp_path / "header.csv")
+    with pytest.raises(DataError, match="latin.csv cannot be read .* Save it as UTF-8"):
+        add(tmp_path, tmp_path / "latin.csv")
+    with pytest.raises(DataError, match="pictures.zip is a file, but no table"):
+        add(tmp_path, tmp_path / "pictures.zip")
+    with pytest.raises(DataError, match=r"header.csv has no column 'kind'; it has path, label"):
+        add(tmp_path, tmp_path / "header.csv", columns=ColumnNames(label="kind"))
+
+
+# --- webdataset -------------------------------------------------------------------------------------------------------
+
+
+def write_tar(path: Path, members: dict[str, bytes], mode: str = "w") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, mode) as tar:  # type: ignore[call-overload]
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+def samples(n: int, first: int = 0) -> dict[str, bytes]:
+    members: dict[str, bytes] = {}
+    for i in range(first, first + n):
+        members |= {f"s/{i:04}.png": picture(i), f"s/{i:04}.cls": str(i % 3).encode()}
+    return members
+
+
+def test_webdataset_tars_with_parts_and_class_names(tmp_path: Path) -> None:
+    write_tar(tmp_path / "wds" / "train-000.tar", samples(9))
+    write_tar(tmp_path / "wds" / "train-001.tar", samples(6, 9))
+    write_tar(tmp_path / "wds" / "test-000.tar", samples(6, 20))
+    (tmp_path / "wds" / "classnames.txt").write_text("crow\ngull\njay\n")
+    added = add(tmp_path, tmp_path / "wds")
+    assert (added.splits.class_names, count(added)) == (("crow", "gull", "jay"), (15, 0, 6))
+    first = added.splits.train[0]
+    assert first.key == "train-000.tar!s/0000.png"
+    assert np.array_equal(np.array(added.splits.images.load(first.key)), np.array(Image.open(io.BytesIO(picture(0)))))
+    assert len({added.splits.images.digest(sample.key) for sample in added.splits.train}) == 15
+
+
+def test_clip_benchmarks_folders_of_tars_and_json_labels(tmp_path: Path) -> None:
+    members = {name.replace(".cls", ".json"): content for name, content in samples(9).items()}
+    members = {
+        n: json.dumps({"label": f"bird {c.decode()}"}).encode() if n.endswith("json") else c for n, c in members.items()
+    }
+    write_tar(tmp_path / "wds" / "train" / "0.tar", members)
+    write_tar(tmp_path / "wds" / "test" / "0.tar", members)
+    added = add(tmp_path, tmp_path / "wds")
+    assert (added.splits.class_names, count(added)) == (("bird 0", "bird 1", "bird 2"), (9, 0, 9))
+
+
+def test_tars_without_parts_are_split_by_content(tmp_path: Path) -> None:
+    write_tar(tmp_path / "wds" / "0.tar", samples(30))
+    assert add(tmp_path, tmp_path / "wds").config.split is SplitRule.HASH
+
+
+def test_tars_that_cannot_be_read(tmp_path: Path) -> None:
+    write_tar(tmp_path / "gz" / "a.tar", samples(9), "w:gz")
+    with pytest.raises(DataError, match="a.tar cannot be read .* damaged or compressed; get it again or gunzip it"):
+        add(tmp_path, tmp_path / "gz")
+    whole = write_tar(tmp_path / "cut" / "a.tar", samples(9))
+    added = add(tmp_path, tmp_path / "cut")
+    last = max(s.key for s in (*added.splits.train, *added.splits.val, *added.splits.test))
+    whole.write_bytes(whole.read_bytes()[:900])
+    with pytest.raises(DataError, match=r"a.tar ends in the middle of 'a.tar!s/0008.png'. Get that file again"):
+        added.splits.images.load(last)
+    write_tar(tmp_path / "bare" / "a.tar", {"x.png": picture(0)})
+    with pytest.raises(DataError, match=r"a.tar!x.png has no label. Put a member of the same name with one of the end"):
+        add(tmp_path, tmp_path / "bare", replace=True)
+    write_tar(tmp_path / "twice" / "a.tar", {"x.png": picture(0), "x.jpg": picture(1), "x.cls": b"1"})
+    with pytest.raises(DataError, match="has two images of the sample 'x'. Keep one image per sample"):
+        add(tmp_path, tmp_path / "twice", replace=True)
+
+
+# --- Hugging Face -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    return pytest.importorskip("datasets", reason="needs the extra [hf]")
+
+
+def test_a_hugging_face_folder_with_splits(tmp_path: Path, hub: object) -> None:
+    import datasets
+
+    def table(n: int, first: int) -> datasets.Dataset:
+        features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["crow", "gull"])})
+        rows = {
+            "image": [{"bytes": picture(first + i), "path": None} for i in range(n)],
+            "label": [i % 2 for i in range(n)],
+        }
+        return datasets.Dataset.from_dict(rows, features=features)
+
+    saved = tmp_path / "saved"
+    datasets.DatasetDict({"train": table(8, 0), "test": table(4, 50)}).save_to_disk(str(saved))
+    added = add(tmp_path, saved)
+    assert (added.splits.class_names, count(added)) == (("crow", "gull"), (8, 0, 4))
+    assert added.splits.train[0].key == "train/0"
+    assert added.splits.images.load("train/0").size == (8, 8)
+    table(60, 0).save_to_disk(str(tmp_path / "one"))
+    one = add(tmp_path, tmp_path / "one", replace=True)
+    assert (one.config.split, sum(count(one))) == (SplitRule.HASH, 60)
+    with pytest.raises(DataError, match="has no column 'species'; it has image, label"):
+        add(tmp_path, tmp_path / "one", replace=True, columns=ColumnNames(label="species"))
+
+
+def test_without_the_package_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "state.json").write_text("{}")
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(DataError, match=r"is not installed. Run `pip install 'clip-etl-bench\[hf\]'`"):
+        add(tmp_path, tmp_path / "saved")
+
+
+# --- the TOML file ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of TOML files; what a test registers is taken out again."""
+    before = set(DATASETS)
+    monkeypatch.setenv("ETL_BENCH_DATASETS", str(tmp_path / "own"))
+    (tmp_path / "own").mkdir()
+    yield tmp_path / "own"
+    for name in set(DATASETS) - before:
+        DATASETS.remove(name)
+
+
+SMALL = 'images = "../birds"\nclasses = ["crow", "gull"]\n'
+
+
+def test_two_lines_are_enough_and_paths_are_relative_to_the_file(own: Path, tmp_path: Path) -> None:
+    draw_tree(tmp_path / "birds")
+    (own / "small.toml").write_text(SMALL)
+    load_own_datasets()
+    info: DatasetInfo = DATASETS.get("small")
+    assert info.title == "small"
+    assert info.reader(None).class_names == ("crow", "gull")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("classes = [", "bad.toml cannot be read as TOML"),
+        ('classes = ["a", "b"]', "images is missing"),
+        (SMALL + "templte = 'x'", "templte is no setting; allowed are images, kind, split, classes"),
+        (SMALL + "template = 'x'", "template 'x' has no '{}' to put the class name in"),
+        (SMALL + 'kind = "zip"', "kind: Input should be 'folder', 'table', 'huggingface' or 'webdataset'"),
+        (SMALL + 'split = "random"', "split: Input should be 'given' or 'hash'"),
+        (SMALL + 'names = { "owl" = "x" }', "names has 'owl', which is not one of the classes"),
+        (SMALL + 'names = { "crow" = " " }', "the name of the class 'crow' is empty"),
+        ('images = "x"\nclasses = ["a", "a"]', "classes lists 'a' twice"),
+        ('images = "x"\nclasses = ["a"]', "classes: Tuple should have at least 2 items"),
+        (SMALL + 'columns = { paths = "x" }', "columns.paths is no setting; allowed are path, label, split"),
+    ],
+)
+def test_a_broken_file_is_one_line_and_breaks_nothing_else(
+    own: Path, caplog: pytest.LogCaptureFixture, text: str, message: str
+) -> None:
+    (own / "bad.toml").write_text(text)
+    (own / "good.toml").write_text(SMALL)
+    load_own_datasets()
+    assert "good" in DATASETS
+    assert "bad" not in DATASETS
+    assert len(caplog.messages) == 1
+    assert message in caplog.messages[0]
+    assert "\n" not in caplog.messages[0]
+    with pytest.raises(RegistrationError, match=r"Dataset 'bad' is left out: .*bad.toml .*(Mend|remove) that file"):
+        DATASETS.get("bad")
+
+
+@pytest.mark.parametrize(("name", "message"), [("eurosat", "is registered twice"), ("My-Birds", "must match")])
+def test_a_name_that_cannot_be_is_left_out(
+    own: Path, caplog: pytest.LogCaptureFixture, name: str, message: str
+) -> None:
+    (own / f"{name}.toml").write_text(SMALL)
+    before = set(DATASETS)
+    load_own_datasets()
+    assert set(DATASETS) == before
+    assert message in caplog.text
+    assert f"{name}.toml" in caplog.text
+
+
+def test_adding_refuses_names_that_are_taken_or_malformed(tmp_path: Path) -> None:
+    root = draw_tree(tmp_path / "birds")
+    with pytest.raises(
+        RegistrationError, match="Dataset 'eurosat' is in the catalogue already. Give your images another"
+    ):
+        add(tmp_path, root, name="eurosat")
+    with pytest.raises(
+        RegistrationError, match="Dataset name 'My birds' must match .* lower-case letters, digits and _"
+    ):
+        add(tmp_path, root, name="My birds")
+    add(tmp_path, root)
+    with pytest.raises(RegistrationError, match="birds.toml exists. Give --replace to overwrite it"):
+        add(tmp_path, root)
+    with pytest.raises(BenchError, match="--template 'a bird' has no '{}'"):
+        add(tmp_path, root, replace=True, template="a bird")
+
+
+def test_any_text_survives_the_toml_file(tmp_path: Path) -> None:
+    awkward = ('a "quoted" \\ name', "colt's foot", "Ünï 🐦", "tab\there", "del\x7f")
+    config = add(tmp_path, draw_tree(tmp_path / "birds", awkward)).config
+    (tmp_path / "again.toml").write_text(to_toml(config), encoding="utf-8")
+    assert read_own(tmp_path / "again.toml").class_names == config.classes
+
+
+def test_where_toml_files_are_looked_for(tmp_path: Path) -> None:
+    assert own_folders({"ETL_BENCH_DATASETS": "/a"}) == [Path("/a")]
+    environment = {"XDG_CONFIG_HOME": str(tmp_path)}
+    assert own_folders(environment) == [Path("etl-bench-datasets"), user_folder(environment)]

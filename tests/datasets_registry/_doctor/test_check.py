@@ -1,0 +1,546 @@
+"""Known-broken layouts: each is recognised, and the command that the doctor names mends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from places import ROOT
+
+from datasets_registry import DatasetInfo, get_dataset
+from datasets_registry._custom.add import AddRequest, add_dataset
+from datasets_registry._custom.dataset import ColumnNames
+from datasets_registry._doctor.check import Checkup, check_dataset, present
+from datasets_registry._doctor.findings import Finding, Level
+from datasets_registry._download.sources import sources
+from datasets_registry._errors import DataError
+
+KEYS = {
+    "caltech101": ["accordion/image_{:04}.jpg", "airplanes/image_{:04}.jpg", "Faces/image_{:04}.jpg"],
+    "dtd": ["banded/banded_{:04}.jpg", "blotchy/blotchy_{:04}.jpg"],
+    "eurosat": ["AnnualCrop/AnnualCrop_{}.jpg", "SeaLake/SeaLake_{}.jpg"],
+    "oxford_flowers": ["image_0{:04}.jpg", "image_1{:04}.jpg"],
+    "oxford_pets": ["Abyssinian_{}.jpg", "beagle_{}.jpg"],
+    "stanford_cars": ["cars_train/{:05}.jpg", "cars_test/{:05}.jpg"],
+    "sun397": ["a/abbey/sun_aaa{}.jpg", "c/church/indoor/sun_bbb{}.jpg"],
+}
+"""How the split files of CoOp name images, a pattern a class."""
+
+
+def picture(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path, "JPEG")
+
+
+@dataclass(frozen=True)
+class Ward:
+    """One dataset, drawn whole in CoOp's layout, to be broken."""
+
+    info: DatasetInfo
+    root: Path
+
+    @property
+    def top(self) -> Path:
+        return self.root / sources()[self.info.name].folder
+
+    @property
+    def images(self) -> Path:
+        return sources()[self.info.name].image_folder(self.root)
+
+    def check(self, **options: int) -> Checkup:
+        return check_dataset(self.info, self.root, **options)
+
+    def finding(self, code: str) -> Finding:
+        found = {item.code: item for item in self.check().findings}
+        assert code in found, f"{code} is not among {found}"
+        return found[code]
+
+    def first(self, part: str = "train") -> Path:
+        return self.images / json.loads((self.top / str(self.info.split_file)).read_text())[part][0][0]
+
+    def mend(self, code: str) -> None:
+        """Run the command that is named, and see that the layout is CoOp's then."""
+        command = self.finding(code).fix
+        subprocess.run(["bash", "-euc", command], check=True, capture_output=True, text=True)
+        after = self.check()
+        assert code not in {item.code for item in after.findings}
+        assert after.problems == []
+        assert after.layout == "CoOp"
+
+
+Draw = Callable[[str], Ward]
+
+
+@pytest.fixture
+def ward(tmp_path: Path) -> Draw:
+    def draw(name: str) -> Ward:
+        info = get_dataset(name)
+        sick = Ward(info, tmp_path / "data")
+        split: dict[str, list[list[object]]] = {"train": [], "val": [], "test": []}
+        seed = 0
+        for label, pattern in enumerate(KEYS[name]):
+            for part, n in (("train", 4), ("val", 2), ("test", 3)):
+                for _ in range(n):
+                    seed += 1
+                    key = pattern.format(seed)
+                    picture(sick.images / key, seed)
+                    split[part].append([key, label, f"class {label}"])
+        (sick.top / str(info.split_file)).write_text(json.dumps(split))
+        if name == "oxford_flowers":
+            (sick.top / "cat_to_name.json").write_text("{}")
+        counts = {part: len(rows) for part, rows in split.items()}
+        return replace(sick, info=replace(info, expected=counts))  # what is drawn is the full dataset
+
+    return draw
+
+
+@pytest.fixture(autouse=True)
+def published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The drawn split files count as published, except where a test says otherwise."""
+    table = sources()
+
+    def undigested() -> dict[str, object]:
+        return {
+            name: entry.model_copy(
+                update={"files": tuple(f.model_copy(update={"checksum": None}) for f in entry.files)}
+            )
+            for name, entry in table.items()
+        }
+
+    monkeypatch.setattr("datasets_registry._doctor.check.sources", undigested)
+
+
+@pytest.mark.parametrize("name", list(KEYS))
+def test_coops_layout_is_fine_and_leaves_a_fingerprint(ward: Draw, name: str) -> None:
+    healthy = ward(name)
+    found = healthy.check()
+    assert [item.code for item in found.findings] == ["small-class"]
+    assert (found.layout, found.checked) == ("CoOp", 9 * len(KEYS[name]))
+    assert found.file == healthy.root / ".etl-bench" / f"{name}.json"
+    written = json.loads(found.file.read_text())
+    assert written == dict(found.fingerprint)
+    assert healthy.check().fingerprint == found.fingerprint
+    picture(healthy.first(), 99)
+    changed = healthy.check().fingerprint
+    assert {key for key in written if written[key] != changed[key]} == {"contents"}
+
+
+# --- broken layouts, each with the command that mends it --------------------------------------------------------------
+
+
+def test_no_split_file(ward: Draw) -> None:
+    sick = ward("eurosat")
+    (sick.top / "split_zhou_EuroSAT.json").unlink()
+    found = sick.finding("no-split-file")
+    assert re.search(r"There is no split_zhou_EuroSAT.json, which says what is train, val and test", found.text)
+    assert found.fix == f"etl-bench datasets fetch eurosat --splits-only --data-root {sick.root}"
+
+
+def test_a_split_file_in_the_wrong_place(ward: Draw) -> None:
+    sick = ward("eurosat")
+    (sick.top / "split_zhou_EuroSAT.json").rename(sick.images / "split_zhou_EuroSAT (1).json")
+    assert "The split file is at" in sick.finding("split-misplaced").text
+    sick.mend("split-misplaced")
+
+
+def test_a_split_file_that_coop_made_up(ward: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
+    sick = ward("dtd")
+    monkeypatch.setattr("datasets_registry._doctor.check.sources", sources)
+    found = sick.finding("split-not-published")
+    assert "has the right counts, but is not CoOp's file" in found.text
+    assert "datasets fetch dtd --splits-only" in found.fix
+    assert sick.check().problems == [found]
+
+
+def test_a_split_file_of_a_part_is_noted(ward: Draw) -> None:
+    sick = ward("dtd")
+    sick = replace(sick, info=get_dataset("dtd"))
+    found = sick.finding("subset")
+    assert "lists 18 images of the 5640 of the full dataset" in found.text
+    assert (found.level, sick.check().problems) == (Level.NOTE, [])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "cannot be read as JSON"),
+        ('{"train": [["a.jpg", 0, "x"], ["a.jpg", 0, "x"]], "val": [], "test": []}', "repeats the image 'a.jpg'"),
+        ('{"train": [["a.jpg", 0, "x"], ["b.jpg", 2, "y"]], "val": [], "test": []}', "without gaps, but 1 is missing"),
+    ],
+)
+def test_a_malformed_split_file(ward: Draw, content: str, message: str) -> None:
+    sick = ward("dtd")
+    (sick.top / "split_zhou_DescribableTextures.json").write_text(content)
+    found = sick.finding("split-malformed")
+    assert message in found.text
+    assert "datasets fetch dtd --splits-only" in found.fix
+
+
+def test_cars_nested_as_on_kaggle(ward: Draw) -> None:
+    sick = ward("stanford_cars")
+    for part in ("train", "test"):
+        shutil.move(sick.top / f"cars_{part}", sick.top / "moved")
+        (sick.top / f"cars_{part}").mkdir()
+        shutil.move(sick.top / "moved", sick.top / f"cars_{part}" / f"cars_{part}")
+    assert "as in a Kaggle copy" in sick.finding("kaggle-cars").text
+    sick.mend("kaggle-cars")
+
+
+def test_cars_in_a_folder_per_class_as_on_kaggle(ward: Draw) -> None:
+    sick = ward("stanford_cars")
+    for part in ("train", "test"):
+        for path in sorted((sick.top / f"cars_{part}").iterdir()):
+            target = sick.top / "car_data" / "car_data" / part / "AM General Hummer SUV 2000" / path.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(target)
+        (sick.top / f"cars_{part}").rmdir()
+    sick.mend("kaggle-cars")
+
+
+def test_cars_under_six_digits(ward: Draw) -> None:
+    sick = ward("stanford_cars")
+    shutil.rmtree(sick.top / "cars_train")
+    shutil.rmtree(sick.top / "cars_test")
+    picture(sick.top / "car_ims" / "000001.jpg", 1)
+    assert "six-digit numbers, which the split file does not know" in sick.finding("kaggle-cars-renumbered").text
+
+
+def test_sun_sorted_into_train_and_test(ward: Draw) -> None:
+    sick = ward("sun397")
+    for i, path in enumerate(sorted(sick.images.rglob("*.jpg"))):
+        target = sick.images / ("train", "test")[i % 2] / path.relative_to(sick.images)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
+    found = sick.finding("partitioned")
+    assert "sorted into train and test, which the split file does not know: it lists a/abbey/sun_aaa" in found.text
+    sick.mend("partitioned")
+
+
+def test_sun_nested_once_more(ward: Draw) -> None:
+    sick = ward("sun397")
+    sick.images.rename(sick.top / "inner")
+    sick.images.mkdir()
+    (sick.top / "inner").rename(sick.images / "SUN397")
+    sick.mend("nested")
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("dtd", "dtd/dtd/images"),
+        ("caltech101", "caltech-101/caltech-101/101_ObjectCategories"),
+        ("caltech101", "101_ObjectCategories"),
+        ("oxford_flowers", "oxford_flowers/102flowers/jpg"),
+        ("oxford_flowers", "jpg"),
+        ("eurosat", "eurosat/2750/2750"),
+    ],
+)
+def test_the_folder_of_the_archive_is_one_too_many_or_one_too_few(ward: Draw, name: str, place: str) -> None:
+    sick = ward(name)
+    sick.images.rename(sick.root / "away")
+    (sick.root / place).parent.mkdir(parents=True, exist_ok=True)
+    (sick.root / "away").rename(sick.root / place)
+    found = sick.finding("nested")
+    assert found.text == f"The images are below {sick.root / place}; they belong below {sick.images}."
+    sick.mend("nested")
+
+
+@pytest.mark.parametrize("place", ["EuroSAT_RGB", "EuroSAT", "ds/images/remote_sensing/otherDatasets"])
+def test_eurosat_under_another_name(ward: Draw, place: str) -> None:
+    sick = ward("eurosat")
+    (sick.top / place).parent.mkdir(parents=True, exist_ok=True)
+    sick.images.rename(sick.top / place)
+    assert place in sick.finding("misplaced-images").text
+    sick.mend("misplaced-images")
+
+
+def test_flowers_without_their_folder(ward: Draw) -> None:
+    sick = ward("oxford_flowers")
+    for path in sick.images.iterdir():
+        path.rename(sick.top / path.name)
+    sick.images.rmdir()
+    sick.mend("misplaced-images")
+
+
+def test_flowers_without_names(ward: Draw) -> None:
+    sick = ward("oxford_flowers")
+    (sick.top / "cat_to_name.json").unlink()
+    found = sick.finding("no-cat-to-name")
+    assert "CoOp's own code needs it" in found.text
+    assert "datasets fetch oxford_flowers --splits-only" in found.fix
+    assert sick.check().problems == []
+
+
+def test_dogs_in_place_of_pets(ward: Draw) -> None:
+    sick = ward("oxford_pets")
+    shutil.rmtree(sick.images)
+    picture(sick.images / "n02085620-Chihuahua" / "n02085620_10074.jpg", 1)
+    found = sick.finding("stanford-dogs")
+    assert "holds Stanford Dogs (n02085620-Chihuahua, ...), which is another dataset than Oxford Pets" in found.text
+    assert "datasets fetch oxford_pets" in found.fix
+
+
+def test_images_that_the_split_file_does_not_know(ward: Draw) -> None:
+    sick = ward("oxford_pets")
+    for i, path in enumerate(sick.images.iterdir()):
+        path.rename(path.with_name(f"other_{i}.jpg"))
+    assert "the split file does not fit these images" in sick.finding("wrong-images").text
+
+
+def test_a_few_images_are_missing(ward: Draw) -> None:
+    sick = ward("oxford_pets")
+    sick.first("test").unlink()
+    assert "1 of the 18 images that the split file lists are not below" in sick.finding("images-missing").text
+
+
+def test_archives_that_are_not_unpacked(ward: Draw) -> None:
+    sick = ward("eurosat")
+    with zipfile.ZipFile(sick.top / "EuroSAT.zip", "w") as archive:
+        for path in sick.images.rglob("*.jpg"):
+            archive.write(path, path.relative_to(sick.top))
+    shutil.rmtree(sick.images)
+    assert "EuroSAT.zip is not unpacked" in sick.finding("not-unpacked").text
+    if shutil.which("unzip"):
+        sick.mend("not-unpacked")
+
+
+def test_an_archive_alone_in_the_data_root(ward: Draw) -> None:
+    sick = ward("oxford_pets")
+    with tarfile.open(sick.root / "images.tar.gz", "w:gz") as archive:
+        archive.add(sick.images, "images")
+    (sick.top / "split_zhou_OxfordPets.json").rename(sick.root / "split_zhou_OxfordPets.json")
+    shutil.rmtree(sick.top)
+    sick.mend("not-unpacked")
+
+
+def test_a_folder_with_other_capitals(ward: Draw) -> None:
+    sick = ward("eurosat")
+    (sick.images / "SeaLake").rename(sick.images / "sealake")
+    assert (
+        "sealake differs in capitals from the SeaLake of the split file; 9 images" in sick.finding("case-renamed").text
+    )
+    sick.mend("case-renamed")
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [("eurosat", "EuroSAT"), ("oxford_pets", "OxfordPets"), ("caltech101", "caltech_101")]
+)
+def test_a_dataset_folder_of_another_name(ward: Draw, name: str, other: str) -> None:
+    sick = ward(name)
+    sick.top.rename(sick.root / other)
+    assert f"The folder is called {other}; it should be" in sick.finding("renamed-folder").text
+    sick.mend("renamed-folder")
+
+
+def test_the_dataset_given_as_the_data_root(ward: Draw) -> None:
+    sick = ward("eurosat")
+    inside = replace(sick, root=sick.top)
+    found = inside.finding("root-is-dataset")
+    assert found.fix == f"etl-bench datasets check eurosat --data-root {sick.root}"
+
+
+def test_nothing_there(ward: Draw, tmp_path: Path) -> None:
+    sick = replace(ward("eurosat"), root=tmp_path / "empty")
+    assert "empty is no folder" in sick.finding("no-data-root").text
+    (tmp_path / "empty").mkdir()
+    assert sick.finding("no-folder").fix == f"etl-bench datasets fetch eurosat --data-root {tmp_path / 'empty'}"
+    assert not present(sick.info, tmp_path / "empty")
+    with pytest.raises(
+        DataError, match="no data folder was given to check. Pass --data-root FOLDER or set ETL_BENCH_DATA"
+    ):
+        check_dataset(sick.info, None)
+
+
+# --- ImageNet ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def imagenet(tmp_path: Path) -> Ward:
+    sick = Ward(replace(get_dataset("imagenet"), expected={"train": 8, "val": 0, "test": 4}, num_classes=2), tmp_path)
+    for wnid in ("n01440764", "n01443537"):
+        for i in range(4):
+            picture(sick.images / "train" / wnid / f"{wnid}_{i}.JPEG", i)
+        for i in range(2):
+            picture(sick.images / "val" / wnid / f"ILSVRC2012_val_{wnid}{i}.JPEG", 9 + i)
+    (sick.top / "classnames.txt").write_text("n01440764 tench\nn01443537 goldfish\n")
+    return sick
+
+
+def test_imagenet_is_fine_and_a_lost_image_is_a_problem(imagenet: Ward) -> None:
+    assert imagenet.check().problems == []
+    (imagenet.images / "train" / "n01440764" / "n01440764_0.JPEG").unlink()
+    assert (
+        "Found 7 train / 0 val / 4 test images of 2 classes; the full dataset has 8"
+        in imagenet.finding("wrong-count").text
+    )
+
+
+def test_imagenet_val_in_one_folder(imagenet: Ward) -> None:
+    val = imagenet.images / "val"
+    for path in sorted(val.rglob("*.JPEG")):
+        path.rename(val / path.name)
+    for folder in [path for path in val.iterdir() if path.is_dir()]:
+        folder.rmdir()
+    found = imagenet.finding("val-not-sorted")
+    assert "holds all images in one folder; they must be in one folder a class" in found.text
+    assert "bash valprep.sh" in found.fix
+
+
+def test_imagenet_train_as_class_archives(imagenet: Ward) -> None:
+    train = imagenet.images / "train"
+    for folder in [path for path in train.iterdir() if path.is_dir()]:
+        with tarfile.open(f"{folder}.tar", "w") as archive:
+            for path in folder.iterdir():
+                archive.add(path, path.name)
+        shutil.rmtree(folder)
+    command = imagenet.finding("class-archives").fix
+    subprocess.run(["bash", "-euc", f"{command}; rm -f n*.tar"], check=True)
+    assert imagenet.check().problems == []
+
+
+def test_imagenet_without_names(imagenet: Ward) -> None:
+    (imagenet.top / "classnames.txt").unlink()
+    assert "datasets fetch imagenet --splits-only" in imagenet.finding("no-classnames").fix
+
+
+def test_a_variant_one_folder_off(tmp_path: Path) -> None:
+    sick = Ward(replace(get_dataset("imagenet_a"), expected={"test": 4}, num_classes=2), tmp_path)
+    for wnid in ("n01440764", "n01443537"):
+        for i in range(2):
+            picture(sick.top / wnid / f"{i}.jpg", i)
+    (sick.top / "classnames.txt").write_text("n01440764 tench\nn01443537 goldfish\n")
+    sick.mend("misplaced-images")
+
+
+# --- images -----------------------------------------------------------------------------------------------------------
+
+
+def test_git_lfs_pointers(ward: Draw) -> None:
+    sick = ward("oxford_flowers")
+    for path in sick.images.iterdir():
+        path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    found = sick.finding("lfs-pointers")
+    assert found.text.startswith("18 of 18 images looked at are Git LFS pointers, not images")
+    assert found.fix == f"cd {sick.images} && git lfs pull"
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "empty-images"),
+        (b"<!DOCTYPE html><title>404</title>", "web-pages"),
+        (b"\xff\xd8\xff\xe0 and no more", "damaged-images"),
+    ],
+)
+def test_images_that_are_none(ward: Draw, content: bytes, code: str) -> None:
+    sick = ward("dtd")
+    path = sick.first("test")
+    path.write_bytes(content)
+    found = sick.finding(code)
+    assert found.text.startswith("1 of 18 images looked at")
+    assert path.name in found.text
+    assert "datasets fetch dtd --again" in found.fix
+
+
+def test_an_image_that_is_cut_short(ward: Draw) -> None:
+    sick = ward("dtd")
+    path = sick.first()
+    path.write_bytes(path.read_bytes()[:-150])
+    assert "cannot be decoded" in sick.finding("damaged-images").text
+
+
+def test_a_sample_opens_that_many_spread_over_the_lists(ward: Draw) -> None:
+    healthy = ward("dtd")
+    found = healthy.check(sample=4)
+    assert (found.checked, found.fingerprint["checked_images"]) == (4, 4)
+    assert healthy.check(sample=1000).fingerprint["checked_images"] == "all"
+
+
+def test_copies_of_an_image_are_noted(ward: Draw) -> None:
+    sick = ward("dtd")
+    shutil.copy(sick.first("train"), sick.first("test"))
+    found = sick.finding("duplicates")
+    assert (
+        "1 images occur more than once with the same bytes; 1 of them in two parts of the split, 0 in two" in found.text
+    )
+
+
+def test_links_and_names_that_cannot_be_walked(ward: Draw) -> None:
+    sick = ward("dtd")
+    (sick.images / "nowhere").symlink_to(sick.images / "gone")
+    (sick.images / "self").symlink_to(sick.images / "self")
+    (sick.images / "up").symlink_to(sick.top)
+    texts = [item.text for item in sick.check().problems]
+    assert len([text for text in texts if "is a link that leads nowhere or to itself" in text]) == 2
+    assert len([text for text in texts if "up is a link to a folder that holds it" in text]) == 1
+    for name in ("nowhere", "self", "up"):
+        (sick.images / name).unlink()
+    (sick.images / os.fsdecode(b"caf\xe9.jpg")).touch()
+    assert r"caf\xe9.jpg' is not UTF-8" in sick.finding("name-not-utf8").text
+    assert "convmv -f latin1 -t utf8" in sick.finding("name-not-utf8").fix
+
+
+def test_a_fingerprint_that_cannot_be_written_is_noted(ward: Draw) -> None:
+    healthy = ward("dtd")
+    (healthy.root / ".etl-bench").write_text("in the way")
+    found = healthy.check()
+    assert (found.file, found.problems) == (None, [])
+    assert "The fingerprint could not be written to" in healthy.finding("read-only").text
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads and writes everything")
+def test_a_read_only_data_root_and_a_locked_folder(ward: Draw) -> None:
+    sick = ward("dtd")
+    sick.root.chmod(0o500)
+    (sick.images / "banded").chmod(0)
+    try:
+        assert "cannot be read" in sick.finding("cannot-be-read").text
+    finally:
+        (sick.images / "banded").chmod(0o700)
+    assert sick.finding("read-only").level is Level.NOTE
+    sick.root.chmod(0o700)
+
+
+# --- drawn and own datasets -------------------------------------------------------------------------------------------
+
+
+def test_a_drawn_dataset_has_nothing_to_check() -> None:
+    found = check_dataset(get_dataset("spectrum_basic"), None)
+    assert [item.code for item in found.findings] == ["drawn"]
+
+
+def test_own_images_are_checked_as_well(tmp_path: Path) -> None:
+    for label, name in enumerate(("crow", "gull")):
+        for i in range(20):
+            picture(tmp_path / "birds" / name / f"{i}.jpg", 100 * label + i)
+    request = AddRequest("birds", tmp_path / "birds", "a {}.", "", None, None, ColumnNames())
+    info = add_dataset(request, tmp_path / "own", replace=False).info
+    assert check_dataset(info, None).problems == []
+    assert present(info, None)
+    (tmp_path / "birds" / "gull" / "3.jpg").write_bytes(b"<html>")
+    assert [item.code for item in check_dataset(info, None).problems] == ["web-pages"]
+    (tmp_path / "birds" / "gull" / "3.jpg").unlink()
+    (tmp_path / "birds" / "crow" / "back").symlink_to(tmp_path / "birds")
+    assert {item.code for item in check_dataset(info, None).problems} == {"link-loop"}
+
+
+def test_every_code_is_in_the_documentation() -> None:
+    rules = sorted((ROOT / "datasets_registry" / "_layout_rules").glob("*.py"))
+    code = "".join(path.read_text() for path in (*rules, ROOT / "datasets_registry" / "_doctor.py"))
+    codes = set(re.findall(r'Finding\(\s*"([a-z-]+)"', code)) | set(
+        re.findall(r'^    "([a-z-]+)": "', code, flags=re.M)
+    )
+    text = (ROOT / "docs" / "datasets.md").read_text()
+    assert {name for name in codes if f"`{name}`" not in text} == set()

@@ -1,0 +1,581 @@
+"""Fetching against a server on this machine that cuts, corrupts, redirects, stalls and refuses."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import json
+import os
+import shutil
+import tarfile
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datasets_registry import DatasetInfo, get_dataset
+from datasets_registry._download.download import Patience, download
+from datasets_registry._download.download import fetch as fetch_module
+from datasets_registry._download.fetch import Fetched, FetchOptions, fetch_dataset, wanted_files
+from datasets_registry._download.sources import Source, SourceFile, sources
+from datasets_registry._download.unpack import unpack
+from datasets_registry._errors import DataError
+
+QUICK = Patience(connect=2, read=0.3, tries=3, pause=0.01)
+CONTENT = bytes(range(256)) * 4096  # 1 MiB
+
+
+class Server:
+    """Serves files with ranges and tags; `plan[path]` is what it does to the next requests, the last one stays.
+
+    Words of a plan: `ok`, `cut N` (closes after N bytes), `corrupt`, `stall N` (is silent after N bytes), `html`,
+    `redirect PATH`, `whole` (knows no ranges), or a status such as `404`.
+    """
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.plan: dict[str, list[str]] = {}
+        self.asked: list[tuple[str, str | None]] = []
+        self.released = threading.Event()
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server.answer(self)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01})
+        self.thread.start()
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.http.server_address[1]}{path}"
+
+    def close(self) -> None:
+        self.released.set()
+        self.http.shutdown()
+        self.http.server_close()
+        self.thread.join()
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        path, wanted = request.path, request.headers.get("Range")
+        self.asked.append((path, wanted))
+        plan = self.plan.get(path, ["ok"])
+        word, _, argument = (plan.pop(0) if len(plan) > 1 else plan[0]).partition(" ")
+        if word.isdecimal() or path not in self.files:
+            return self._head(request, int(word) if word.isdecimal() else 404, {"Content-Length": "0"})
+        if word == "redirect":
+            return self._head(request, 302, {"Location": argument, "Content-Length": "0"})
+        content = self.files[path]
+        if word == "html":
+            page = b"<!DOCTYPE html><title>Virus scan warning</title>"
+            self._head(request, 200, {"Content-Type": "text/html; charset=utf-8", "Content-Length": str(len(page))})
+            request.wfile.write(page)
+            return None
+        tag = f'"{hashlib.md5(content).hexdigest()}"'
+        start = 0
+        if wanted and word != "whole" and request.headers.get("If-Range", tag) == tag:
+            start = int(wanted.removeprefix("bytes=").rstrip("-"))
+            if start >= len(content):
+                return self._head(request, 416, {"Content-Range": f"bytes */{len(content)}", "Content-Length": "0"})
+        body = content[start:]
+        headers = {"Content-Length": str(len(body)), "ETag": tag, "Content-Type": "application/octet-stream"}
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        self._head(request, 206 if start else 200, headers)
+        if word == "corrupt":
+            body = body[:100] + b"X" + body[101:]
+        if word in {"cut", "stall"}:
+            body = body[: int(argument)]
+        request.wfile.write(body)
+        request.wfile.flush()
+        if word == "stall":
+            self.released.wait(5)
+        request.close_connection = True
+        return None
+
+    def _head(self, request: BaseHTTPRequestHandler, status: int, headers: dict[str, str]) -> None:
+        request.send_response(status)
+        for name, value in headers.items():
+            request.send_header(name, value)
+        request.end_headers()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    running = Server()
+    running.files["/a.bin"] = running.files["/b.bin"] = CONTENT
+    yield running
+    running.close()
+
+
+def sha256(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+FILE = SourceFile(name="a.bin", urls=("http://elsewhere/a.bin",), checksum=sha256(CONTENT), to="a.bin")
+
+
+def get(server: Server, target: Path, *paths: str, file: SourceFile = FILE) -> list[tuple[int, int | None]]:
+    seen: list[tuple[int, int | None]] = []
+    mirrors = [server.url(path) for path in paths]
+    download(file, target, mirrors=mirrors, progress=lambda *n: seen.append(n), patience=QUICK)
+    assert [path.name for path in target.parent.iterdir()] == [target.name], "nothing is left beside the file"
+    return seen
+
+
+# --- one file ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_fetched_with_progress(server: Server, tmp_path: Path) -> None:
+    seen = get(server, tmp_path / "a.bin", "/a.bin")
+    assert (tmp_path / "a.bin").read_bytes() == CONTENT
+    assert (seen[0], seen[-1]) == ((0, len(CONTENT)), (len(CONTENT), len(CONTENT)))
+
+
+def test_a_cut_connection_goes_on_where_it_stopped(server: Server, tmp_path: Path) -> None:
+    server.plan["/a.bin"] = ["cut 327680", "cut 327680", "ok"]
+    get(server, tmp_path / "a.bin", "/a.bin")
+    assert (tmp_path / "a.bin").read_bytes() == CONTENT
+    assert [wanted for _, wanted in server.asked] == [None, "bytes=327680-", "bytes=655360-"]
+
+
+def test_the_next_call_goes_on_where_the_last_one_stopped(server: Server, tmp_path: Path) -> None:
+    server.plan["/a.bin"] = ["cut 491520", "404"]
+    with pytest.raises(DataError, match="404"):
+        get(server, tmp_path / "a.bin", "/a.bin")
+    assert not (tmp_path / "a.bin").exists()
+    assert (tmp_path / "a.bin.part").stat().st_size == 491520
+    server.plan["/a.bin"] = ["ok"]
+    get(server, tmp_path / "a.bin", "/a.bin")
+    assert server.asked[-1] == ("/a.bin", "bytes=491520-")
+
+
+def test_with_a_checksum_another_mirror_goes_on_with_the_part(server: Server, tmp_path: Path) -> None:
+    server.plan["/a.bin"] = ["cut 491520", "404"]
+    get(server, tmp_path / "a.bin", "/a.bin", "/b.bin")
+    assert server.asked[-1] == ("/b.bin", "bytes=491520-")
+
+
+def test_without_a_checksum_another_mirror_starts_anew(server: Server, tmp_path: Path) -> None:
+    server.plan["/a.bin"] = ["cut 491520", "404"]
+    get(server, tmp_path / "a.bin", "/a.bin", "/b.bin", file=FILE.model_copy(update={"checksum": None}))
+    assert server.asked[-1] == ("/b.bin", None)
+
+
+def test_a_file_that_changed_at_its_source_is_fetched_anew(server: Server, tmp_path: Path) -> None:
+    plain = FILE.model_copy(update={"checksum": None})
+    server.plan["/a.bin"] = ["cut 491520", "404"]
+    with pytest.raises(DataError):
+        get(server, tmp_path / "a.bin", "/a.bin", file=plain)
+    server.files["/a.bin"], server.plan["/a.bin"] = CONTENT[::-1], ["ok"]
+    get(server, tmp_path / "a.bin", "/a.bin", file=plain)
+    assert (tmp_path / "a.bin").read_bytes() == CONTENT[::-1]
+
+
+def test_a_server_without_ranges_starts_anew(server: Server, tmp_path: Path) -> None:
+    server.plan["/a.bin"] = ["cut 300000", "whole"]
+    get(server, tmp_path / "a.bin", "/a.bin")
+    assert (tmp_path / "a.bin").read_bytes() == CONTENT
+
+
+def test_a_part_that_is_whole_already_is_taken(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "a.bin.part").write_bytes(CONTENT)
+    get(server, tmp_path / "a.bin", "/a.bin")
+    assert (tmp_path / "a.bin").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("rubbish", [b"x" * 1000, CONTENT + b"more"])
+def test_a_part_of_something_else_is_thrown_away(server: Server, tmp_path: Path, rubbish: bytes) -> None:
+    (tmp_path / "a.bin.part").write_bytes(rubbish)
+    get(server, tmp_path / "a.bin", "/a.bin")
+    assert (tmp_path / "a.bin").read_bytes() == CONTENT
+
+
+def test_redirects_are_followed(server: Server, tmp_path: Path) -> None:
+    server.files["/old"] = b""
+    server.plan["/old"] = ["redirect /a.bin"]
+    get(server, tmp_path / "a.bin", "/old")
+    assert (tmp_path / "a.bin").read_bytes() == CONTENT
+
+
+def test_a_stalled_connection_is_given_up_and_resumed(server: Server, tmp_path: Path) -> None:
+    server.plan["/a.bin"] = ["stall 327680", "ok"]
+    get(server, tmp_path / "a.bin", "/a.bin")
+    assert server.asked[1] == ("/a.bin", "bytes=327680-")
+
+
+def test_a_mirror_that_stays_silent_is_left_for_the_next(server: Server, tmp_path: Path) -> None:
+    server.plan["/a.bin"] = ["stall 0"]
+    get(server, tmp_path / "a.bin", "/a.bin", "/b.bin")
+    assert [path for path, _ in server.asked] == ["/a.bin"] * 3 + ["/b.bin"]
+
+
+@pytest.mark.parametrize("trouble", ["404", "403", "html", "corrupt"])
+def test_the_second_mirror_helps(server: Server, tmp_path: Path, trouble: str) -> None:
+    server.plan["/a.bin"] = [trouble]
+    get(server, tmp_path / "a.bin", "/a.bin", "/b.bin")
+    assert (tmp_path / "a.bin").read_bytes() == CONTENT
+    assert server.asked == [("/a.bin", None), ("/b.bin", None)]
+
+
+def test_a_busy_server_is_asked_again(server: Server, tmp_path: Path) -> None:
+    server.plan["/a.bin"] = ["503", "429", "ok"]
+    get(server, tmp_path / "a.bin", "/a.bin")
+    assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        ("404", "it answers 404 Not Found"),
+        ("503", "it answers 503"),
+        ("html", r"it answers with a web page in place of the file \(a login, a quota, a warning\)"),
+        ("corrupt", r"gives another file than the published one \(its checksum is not sha256:"),
+        ("stall 0", "it stopped answering"),
+    ],
+)
+def test_when_no_mirror_helps_each_is_named_with_its_reason(
+    server: Server, tmp_path: Path, trouble: str, reason: str
+) -> None:
+    server.plan["/a.bin"] = [trouble]
+    closed = "http://127.0.0.1:9/a.bin"
+    with pytest.raises(
+        DataError, match=rf"a.bin could not be fetched. .*/a.bin: {reason}.*; {closed}: it refuses"
+    ) as told:
+        download(FILE, tmp_path / "a.bin", mirrors=[server.url("/a.bin"), closed], patience=QUICK)
+    assert "or open http://elsewhere/a.bin in a browser and put the file at" in str(told.value)
+    assert not (tmp_path / "a.bin").exists()
+
+
+def test_a_file_of_another_size_is_not_fetched_at_all(server: Server, tmp_path: Path) -> None:
+    seen: list[int] = []
+    with pytest.raises(DataError, match="its file has 1048576 bytes, where the published one has 7"):
+        download(
+            FILE.model_copy(update={"size": 7}),
+            tmp_path / "a.bin",
+            mirrors=[server.url("/a.bin")],
+            progress=lambda done, _: seen.append(done),
+            patience=QUICK,
+        )
+    assert seen == []
+
+
+def test_a_file_put_there_by_hand_needs_no_network(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(CONTENT)
+    download(FILE, tmp_path / "a.bin", mirrors=["http://127.0.0.1:9/a.bin"], patience=QUICK)
+
+
+def test_a_full_disk_keeps_the_part(server: Server, tmp_path: Path) -> None:
+    def full(done: int, _total: int | None) -> None:
+        if done > 400000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(
+        DataError, match=r"The disk of .* is full \(.* GB free\) while writing a.bin. Make room and run"
+    ):
+        download(FILE, tmp_path / "a.bin", mirrors=[server.url("/a.bin")], progress=full, patience=QUICK)
+    assert not (tmp_path / "a.bin").exists()
+    assert (tmp_path / "a.bin.part").stat().st_size > 400000
+    get(server, tmp_path / "a.bin", "/a.bin")
+
+
+def test_a_place_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DataError, match="a.bin cannot be written .* Give a --data-root that can be written"):
+        download(FILE, tmp_path / "file" / "a.bin", mirrors=[server.url("/a.bin")], patience=QUICK)
+
+
+# --- archives ---------------------------------------------------------------------------------------------------------
+
+
+def tar_of(members: dict[str, bytes], mode: str = "w:gz") -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=mode) as tar:  # type: ignore[call-overload]
+        for name, content in members.items():
+            item = tarfile.TarInfo(name)
+            item.size = len(content)
+            tar.addfile(item, io.BytesIO(content))
+    return out.getvalue()
+
+
+def zip_of(members: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("pack", [zip_of, tar_of, lambda members: tar_of(members, "w"), lambda m: tar_of(m, "w:xz")])
+def test_what_is_asked_for_comes_out_and_nothing_else(
+    tmp_path: Path, pack: Callable[[dict[str, bytes]], bytes]
+) -> None:
+    (tmp_path / "a").write_bytes(pack({"./top/images/x/1.jpg": b"1", "top/README": b"r", "top/list.txt": b"l"}))
+    unpack(tmp_path / "a", {"top/images/": "images/", "top/list.txt": "lists/l.txt"}, tmp_path / "out")
+    assert files_below(tmp_path / "out") == {"images/x/1.jpg": b"1", "lists/l.txt": b"l"}
+
+
+@pytest.mark.parametrize("name", ["../evil", "top/../../evil", "/evil", "C:/evil", "..\\evil"])
+@pytest.mark.parametrize("pack", [zip_of, tar_of])
+def test_members_that_would_land_outside_are_refused(
+    tmp_path: Path, name: str, pack: Callable[[dict[str, bytes]], bytes]
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a").write_bytes(pack({name: b"evil"}))
+    with pytest.raises(DataError, match="which would be written outside its folder. Nothing of it is used"):
+        unpack(tmp_path / "in" / "a", {"": ""}, tmp_path / "in" / "out")
+    assert not list(tmp_path.rglob("evil"))
+
+
+def test_links_in_an_archive_are_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        item = tarfile.TarInfo("top/link")
+        item.type, item.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(item)
+    with pytest.raises(DataError, match="holds the link 'top/link' in place of a file"):
+        unpack(tmp_path / "a.tar", {"top/": ""}, tmp_path / "out")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        linked = zipfile.ZipInfo("top/link")
+        linked.external_attr = 0o120777 << 16
+        archive.writestr(linked, "/etc/passwd")
+    with pytest.raises(DataError, match="holds the link"):
+        unpack(tmp_path / "a.zip", {"top/": ""}, tmp_path / "out")
+
+
+def test_damaged_and_wrong_archives(tmp_path: Path) -> None:
+    (tmp_path / "cut.tgz").write_bytes(tar_of({"top/a": os.urandom(9999)})[:5000])
+    (tmp_path / "no.zip").write_bytes(b"PK no")
+    (tmp_path / "other.zip").write_bytes(zip_of({"x": b""}))
+    for name in ("cut.tgz", "no.zip"):
+        with pytest.raises(DataError, match="is damaged or no archive .* Remove it and fetch it again"):
+            unpack(tmp_path / name, {"top/": ""}, tmp_path / "out")
+    with pytest.raises(DataError, match="does not hold top/. It is not the archive that was expected"):
+        unpack(tmp_path / "other.zip", {"top/": ""}, tmp_path / "out")
+
+
+def test_a_disk_that_fills_up_while_unpacking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.zip").write_bytes(zip_of({"top/1": b"1", "top/2": b"2"}))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("datasets_registry._download.unpack.shutil.copyfileobj", full)
+    with pytest.raises(
+        DataError, match="The disk of .* is full after 0 files of a.zip. Make room and run the command again"
+    ):
+        unpack(tmp_path / "a.zip", {"top/": ""}, tmp_path / "out")
+
+
+# --- a dataset --------------------------------------------------------------------------------------------------------
+
+SPLIT = json.dumps({"train": [["A/1.jpg", 0, "a"]], "val": [], "test": [["B/1.jpg", 1, "b"]]}).encode()
+INFO: DatasetInfo = replace(get_dataset("eurosat"), expected={"train": 1, "val": 0, "test": 1})
+OPTIONS = FetchOptions(patience=QUICK)
+
+
+def source_of(server: Server, archive: bytes, split: bytes = SPLIT, **archive_changes: object) -> Source:
+    server.files |= {"/EuroSAT.zip": archive, "/split.json": split}
+    packed: dict[str, object] = {
+        "name": "EuroSAT.zip",
+        "urls": [server.url("/EuroSAT.zip")],
+        "checksum": sha256(archive),
+        "size": len(archive),
+        "unpack": {"2750/": "2750/"},
+    }
+    listed = {"name": "split_zhou_EuroSAT.json", "urls": [server.url("/split.json")], "to": "split_zhou_EuroSAT.json"}
+    return Source.model_validate({"folder": "eurosat", "images": "2750", "files": [packed | archive_changes, listed]})
+
+
+ARCHIVE = zip_of({"2750/A/1.jpg": b"A1", "2750/B/1.jpg": b"B1"})
+WHOLE = {"eurosat/2750/A/1.jpg": b"A1", "eurosat/2750/B/1.jpg": b"B1", "eurosat/split_zhou_EuroSAT.json": SPLIT}
+
+
+def test_a_dataset_lands_in_coops_layout(server: Server, tmp_path: Path) -> None:
+    done = fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path, OPTIONS)
+    assert done == Fetched("eurosat", ("EuroSAT.zip", "split_zhou_EuroSAT.json"))
+    assert files_below(tmp_path) == WHOLE
+    asked = len(server.asked)
+    again = fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path, OPTIONS)
+    assert again == Fetched("eurosat", (), ("EuroSAT.zip", "split_zhou_EuroSAT.json"))
+    assert len(server.asked) == asked
+
+
+def test_again_replaces_what_is_there(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "eurosat" / "2750" / "A").mkdir(parents=True)
+    (tmp_path / "eurosat" / "2750" / "A" / "stale.jpg").touch()
+    source = source_of(server, ARCHIVE)
+    assert fetch_dataset(INFO, source, tmp_path, OPTIONS).kept == ("EuroSAT.zip",)
+    fetch_dataset(INFO, source, tmp_path, replace(OPTIONS, again=True))
+    assert files_below(tmp_path) == WHOLE
+
+
+def test_splits_only_and_a_mirror_of_ones_own(server: Server, tmp_path: Path) -> None:
+    source = source_of(server, ARCHIVE)
+    server.files["/mine/split_zhou_EuroSAT.json"] = SPLIT
+    options = replace(OPTIONS, splits_only=True, mirror=server.url("/mine/"))
+    assert fetch_dataset(INFO, source, tmp_path, options).fetched == ("split_zhou_EuroSAT.json",)
+    assert [path for path, _ in server.asked] == ["/mine/split_zhou_EuroSAT.json"]
+    assert list(files_below(tmp_path)) == ["eurosat/split_zhou_EuroSAT.json"]
+
+
+@pytest.mark.parametrize("moment", ["unpack", "_put", "_check_kind"])
+def test_killed_at_any_moment_nothing_half_is_taken_for_whole(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    source = source_of(server, ARCHIVE)
+    with monkeypatch.context() as patch:
+
+        def killed(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(fetch_module, moment, killed)
+        with pytest.raises(KeyboardInterrupt):
+            fetch_dataset(INFO, source, tmp_path, OPTIONS)
+    assert not (tmp_path / "eurosat" / "2750").exists()
+    fetch_dataset(INFO, source, tmp_path, OPTIONS)
+    assert files_below(tmp_path) == WHOLE
+    assert sum(path == "/EuroSAT.zip" for path, _ in server.asked) == 1, "what has come is not fetched twice"
+
+
+def test_an_archive_that_was_placed_by_half_is_placed_whole(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FGVC Aircraft's archive holds lists beside the images, and the images alone look like all of it."""
+    archive = zip_of({"v/data/2750/A/1.jpg": b"A1", "v/data/variants.txt": b"707"})
+    source = source_of(server, archive, unpack={"v/data/": ""})
+    put = fetch_module._put
+    with monkeypatch.context() as patch:
+
+        def first_only(entry: Path, target: Path, staging: Path) -> None:
+            put(entry, target, staging)
+            raise KeyboardInterrupt
+
+        patch.setattr(fetch_module, "_put", first_only)
+        with pytest.raises(KeyboardInterrupt):
+            fetch_dataset(INFO, source, tmp_path, OPTIONS)
+    assert not (tmp_path / "eurosat" / "variants.txt").exists()
+    assert next(file.name for file in wanted_files("eurosat", source, tmp_path, OPTIONS)[0]) == "EuroSAT.zip"
+    fetch_dataset(INFO, source, tmp_path, OPTIONS)
+    assert (tmp_path / "eurosat" / "variants.txt").read_bytes() == b"707"
+
+
+def test_archives_in_an_archive(server: Server, tmp_path: Path) -> None:
+    archive = zip_of({"c/in.tar.gz": tar_of({"2750/A/1.jpg": b"A1", "2750/B/1.jpg": b"B1"}), "__MACOSX/x": b""})
+    source = source_of(server, archive, unpack={"c/in.tar.gz": "in.tar.gz"}, inner={"in.tar.gz": {"2750/": "2750/"}})
+    fetch_dataset(INFO, source, tmp_path, OPTIONS)
+    assert files_below(tmp_path) == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("split", "reason"),
+    [
+        (b"{}", "is malformed"),
+        (
+            SPLIT.replace(b"B/1.jpg", b"C/1.jpg").replace(b'"test": [', b'"test": [["D/1.jpg", 1, "b"], '),
+            "lists {'train': 1",
+        ),
+    ],
+)
+def test_without_a_checksum_the_content_is_looked_at(server: Server, tmp_path: Path, split: bytes, reason: str) -> None:
+    with pytest.raises(DataError, match=f"What came as split_zhou_EuroSAT.json is something else .*{reason}"):
+        fetch_dataset(INFO, source_of(server, ARCHIVE, split), tmp_path, OPTIONS)
+    assert not (tmp_path / "eurosat" / "split_zhou_EuroSAT.json").exists()
+    with pytest.raises(DataError, match="What came as EuroSAT.zip is something else .EuroSAT.zip is no archive"):
+        fetch_dataset(INFO, source_of(server, b"rubbish", checksum=None), tmp_path / "other", OPTIONS)
+
+
+def test_too_little_room_is_told_before_anything_is_fetched(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(fetch_module.shutil, "disk_usage", lambda _: usage._replace(free=len(ARCHIVE) * 2))
+    with pytest.raises(DataError, match="EuroSAT.zip needs .* GB with what comes out of it, but .* GB free. Make room"):
+        fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path, OPTIONS)
+    assert server.asked == []
+
+
+def test_a_data_root_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "root").write_text("a file")
+    with pytest.raises(DataError, match="root cannot be written .* Give another --data-root"):
+        fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path / "root", OPTIONS)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_read_only_data_root(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir(mode=0o500)
+    with pytest.raises(DataError, match="root cannot be written .* Give another --data-root"):
+        fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path / "root", OPTIONS)
+
+
+def test_a_dataset_folder_on_another_disk(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename = Path.replace
+
+    def across(self: Path, target: Path) -> Path:
+        if "fetch" in self.parts and "fetch" not in Path(target).parts:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", across)
+    fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path, OPTIONS)
+    assert files_below(tmp_path) == WHOLE
+
+
+def test_two_processes_do_not_fetch_the_same(server: Server, tmp_path: Path) -> None:
+    staging = tmp_path / fetch_module.PLACE / "eurosat"
+    staging.mkdir(parents=True)
+    with (
+        fetch_module._alone(staging, "eurosat"),
+        pytest.raises(DataError, match="Another process is fetching 'eurosat'"),
+    ):
+        fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path, OPTIONS)
+
+
+# --- the table of sources ---------------------------------------------------------------------------------------------
+
+
+def test_every_published_dataset_has_a_source_that_fits_its_reader() -> None:
+    for name, source in sources().items():
+        info = get_dataset(name)
+        assert source.files, name
+        assert source.archives or source.by_hand, name
+        if info.split_file is not None:
+            assert [file.to for file in source.files if file.to == info.split_file] == [info.split_file]
+            assert (info.reader.folder, info.reader.image_folder) == (source.folder, source.images)  # type: ignore[attr-defined]
+        for file in source.files:
+            assert (file.to is None) != (file.unpack is None), file.name
+            assert all(url.startswith(("https://", "http://")) for url in file.addresses())
+
+
+def test_what_has_no_living_source_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch_module, "download", lambda file, target, **_: target.write_bytes(b"n01440764 tench\n"))
+    done = fetch_dataset(get_dataset("imagenet"), sources()["imagenet"], tmp_path, OPTIONS)
+    assert done.fetched == ("classnames.txt",)
+    assert "need an account: log in at https://image-net.org" in str(done.by_hand)
+    assert f"{tmp_path}/imagenet/images/train/<wnid>/" in str(done.by_hand)
+    for name in ("stanford_cars", "sun397"):
+        assert "The host of the images is gone" in str(sources()[name].by_hand)
+
+
+def test_a_file_of_google_drive_has_two_addresses_and_a_page() -> None:
+    file = SourceFile(name="x", urls=("drive:ID",), to="x")
+    assert file.addresses() == [
+        "https://drive.usercontent.google.com/download?id=ID&export=download&confirm=t",
+        "https://drive.google.com/uc?export=download&id=ID",
+    ]
+    assert file.page() == "https://drive.google.com/file/d/ID"

@@ -1,0 +1,174 @@
+"""A list of support images is written, read and held against the dataset; whatever does not fit is refused by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from datasets_registry import DataError, DatasetInfo, DatasetSplits, EvalProtocol, build_task, get_dataset
+from datasets_registry._draws.manifest import manifest, read_support_list, resolve
+from datasets_registry._readers.coop_split import CoopReader
+from datasets_registry._types import DrawRule
+
+FEW_SHOT = {"protocol": EvalProtocol.FEW_SHOT, "shots": 2, "seed": 1}
+
+
+@pytest.fixture
+def toy(coop_reader: CoopReader, coop_layout: Callable[..., Path]) -> tuple[DatasetInfo, DatasetSplits, Path]:
+    info = replace(get_dataset("dtd"), name="toy", reader=coop_reader)
+    root = coop_layout(coop_reader, ["big_owl", "cat"])
+    return info, coop_reader(root), root
+
+
+@pytest.fixture
+def written(tmp_path: Path):
+    def write(content: object, *, lines: bool = False) -> Path:
+        path = tmp_path / ("list.jsonl" if lines else "list.json")
+        text = "\n".join(json.dumps(row) for row in content) if lines else json.dumps(content)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def exported(toy, written) -> Callable[..., Path]:
+    info, splits, _ = toy
+
+    def export(**changes: object) -> Path:
+        return written(manifest(build_task(info, splits, draw=DrawRule.COOP, **FEW_SHOT)) | changes)
+
+    return export
+
+
+def test_what_is_written_gives_the_same_images_again(toy, exported):
+    info, splits, _ = toy
+    listed = read_support_list(exported())
+    assert (listed.dataset, listed.shots, listed.seed) == ("toy", 2, 1)
+    drawn = build_task(info, splits, draw=DrawRule.COOP, **FEW_SHOT)
+    again = build_task(info, splits, draw=DrawRule.FILE, listed=listed, **FEW_SHOT)
+    assert again.support.samples == drawn.support.samples
+    assert again.validation.samples == drawn.validation.samples
+    base = build_task(
+        info, splits, draw=DrawRule.FILE, listed=listed, **FEW_SHOT | {"protocol": EvalProtocol.BASE_TO_NEW}
+    )
+    assert base.support.samples == drawn.support.samples[:2]
+
+
+def test_the_manifest_names_content_and_origin(toy):
+    info, splits, _ = toy
+    task = build_task(info, splits, draw=DrawRule.COOP, **FEW_SHOT)
+    content = manifest(task)
+    assert content["fingerprint"] == task.fingerprint
+    assert (content["draw"], content["class_names"]) == ("coop", ["big_owl", "cat"])
+    assert content["train"][0]["digest"] == splits.images.digest(content["train"][0]["key"])
+
+
+def test_json_lines_with_folders_in_front_of_the_keys(toy, written):
+    info, splits, _ = toy
+    rows = [
+        {"impath": "/home/somebody/data/toy/pictures/class0/train_1.jpg", "label": 0, "classname": "big owl"},
+        {"path": "class1/train_0.jpg", "label": 1},
+        {"path": "class1/val_2.jpg", "label": 1, "domain": 0},
+    ]
+    listed = read_support_list(written(rows, lines=True))
+    assert (listed.dataset, listed.seed, listed.shots) == (None, None, 2)
+    assert [s.key for s in resolve(listed, info, splits).train] == [
+        "class0/train_1.jpg",
+        "class1/train_0.jpg",
+        "class1/val_2.jpg",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"path": "class0/none.jpg", "label": 0},
+            r"'class0/none.jpg' .* is not in dataset 'toy'. Lists hold images of",
+        ),
+        ({"path": "class0/test_0.jpg", "label": 0}, r"'class0/test_0.jpg' .* is a test image of dataset 'toy'"),
+        (
+            {"path": "class0/train_1.jpg", "label": 1},
+            r"has label 1, but 0 \(big_owl\) in dataset 'toy'. .* renumber it",
+        ),
+        ({"path": "class0/train_1.jpg", "label": 0, "classname": "dog"}, r"has label 0 \(dog\), but 0 \(big_owl\)"),
+        (
+            {"path": "class1/train_0.jpg", "label": 1},
+            r"holds the image 'class1/train_0.jpg' twice; list every image once",
+        ),
+        (
+            {"path": "class1/train_1.jpg", "label": 1},
+            r"has no image of class 'big_owl' \(1 such\) .* cover all 2 classes",
+        ),
+        (
+            {"path": "class0/train_1.jpg", "label": 0, "digest": "ab" * 32},
+            r"digest .* here, but abababababab in support",
+        ),
+    ],
+)
+def test_a_list_that_does_not_fit_the_dataset_is_refused(toy, written, change, message: str):
+    info, splits, _ = toy
+    listed = read_support_list(written([{"path": "class1/train_0.jpg", "label": 1}, change], lines=True))
+    with pytest.raises(DataError, match=message):
+        resolve(listed, info, splits)
+
+
+def test_an_image_that_changed_since_is_refused(toy, exported):
+    info, _, root = toy
+    listed = read_support_list(exported())
+    Image.new("RGB", (9, 9)).save(root / "toy_folder/pictures" / listed.train[0].path)
+    with pytest.raises(DataError, match=r"its content differs. Get the same copy of the dataset, or draw again"):
+        resolve(listed, info, info.reader(root))
+
+
+def test_a_list_of_another_dataset_is_refused(toy, exported):
+    info, splits, _ = toy
+    with pytest.raises(DataError, match=r"is for dataset 'other', not 'toy'; run it with -d other"):
+        resolve(read_support_list(exported(dataset="other")), info, splits)
+
+
+def test_a_draw_and_a_list_go_together_only_as_file(toy, exported):
+    info, splits, _ = toy
+    with pytest.raises(DataError, match=r"Draw file and a support list do not go together; use --draw file:PATH"):
+        build_task(info, splits, draw=DrawRule.FILE, **FEW_SHOT)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([{"label": 0}], "line 1 must be an object with path and whole label"),
+        ([{"path": "a.jpg", "label": "0"}], "line 1 must be an object with path and whole label"),
+        ([["a.jpg", 0]], "line 1 must be an object"),
+        ([], "it lists no image"),
+    ],
+)
+def test_malformed_lines_are_named(written, content, message: str):
+    with pytest.raises(DataError, match=rf"list.jsonl is malformed: {message}.*etl-bench datasets draw"):
+        read_support_list(written(content, lines=True))
+
+
+def test_malformed_lists_of_ours_are_named(exported, tmp_path: Path):
+    with pytest.raises(DataError, match=r"'shots' must be int, but is 'two'"):
+        read_support_list(exported(shots="two"))
+    with pytest.raises(DataError, match=r"train\[0\] must be an object with path and whole label"):
+        read_support_list(exported(train=[{"key": "a"}]))
+    (tmp_path / "x.jsonl").write_text('{"path": "a", "label": 0}\n{"path"')
+    with pytest.raises(DataError, match=r"line 2 is not JSON"):
+        read_support_list(tmp_path / "x.jsonl")
+    with pytest.raises(DataError, match=r"none.json cannot be read"):
+        read_support_list(tmp_path / "none.json")
+
+
+def test_published_lists_fit_the_real_splits(shared_data: Path, written):
+    """A real subset holds CoOp's seed-1 16-shot images of its classes, so the published list of them resolves."""
+    info = get_dataset("caltech101")
+    splits = info.reader(shared_data / "real")
+    task = build_task(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=4, seed=1, draw=DrawRule.COOP)
+    rows = [{"path": f"caltech-101/101_ObjectCategories/{s.key}", "label": s.label} for s in task.support.samples]
+    assert resolve(read_support_list(written(rows, lines=True)), info, splits).train == task.support.samples

@@ -1,0 +1,190 @@
+import doctest
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datasets_registry._draws import splits as _splits
+from datasets_registry._draws.splits import class_halves, draw_coop, draw_nested, keep_classes
+from datasets_registry._errors import ShotsError
+from datasets_registry._types import Sample
+
+NAMES = [f"class {i}" for i in range(8)]
+
+
+def samples(sizes: list[int], *, split: str = "train", shuffled_by: int | None = None) -> list[Sample]:
+    made = [Sample(f"{split}/{label}_{i}.png", label) for label, n in enumerate(sizes) for i in range(n)]
+    if shuffled_by is not None:
+        random.Random(shuffled_by).shuffle(made)
+    return made
+
+
+def drawn_by_the_recipe(items: list[Sample], k: int, rng: random.Random) -> list[Sample]:
+    """CoOp's recipe in the plainest words: objects, a dict in insertion order, CPython's sample."""
+    tracker: dict[int, list[Sample]] = {}
+    for item in items:
+        tracker.setdefault(item.label, []).append(item)
+    chosen: list[Sample] = []
+    for members in tracker.values():
+        chosen.extend(rng.sample(members, k) if len(members) >= k else members)
+    return chosen
+
+
+sizes_with_enough = st.lists(st.integers(16, 24), min_size=1, max_size=8)
+
+
+class TestCoop:
+    @given(sizes_with_enough, st.integers(0, 1000), st.sampled_from([1, 2, 4, 8, 16]), st.integers(0, 5))
+    def test_equals_random_sample_on_objects_train_first_then_val(self, sizes, seed, shots, shuffle):
+        train = samples(sizes, shuffled_by=shuffle)
+        val = samples([5] * len(sizes), split="val", shuffled_by=shuffle)
+        rng = random.Random(seed)
+        expected_train = drawn_by_the_recipe(train, shots, rng)
+        expected_val = drawn_by_the_recipe(val, min(shots, 4), rng)
+        draw = draw_coop(train, val, shots=shots, seed=seed, class_names=NAMES[: len(sizes)])
+        assert list(draw.train) == expected_train
+        assert list(draw.val) == expected_val
+
+    def test_labels_come_in_order_of_first_appearance_not_sorted(self):
+        train = [Sample("a", 2), Sample("b", 0), Sample("c", 1), Sample("d", 0)]
+        draw = draw_coop(train, [], shots=1, seed=3, class_names=NAMES[:3])
+        assert [s.label for s in draw.train] == [2, 0, 1]
+
+    def test_a_short_class_gives_all_in_list_order_and_leaves_the_generator_alone(self):
+        """As CoOp does; the classes after it must get what they would get without it."""
+        train = samples([3, 9])
+        draw = draw_coop(train, [], shots=4, seed=1, class_names=NAMES[:2], allow_short=True)
+        assert list(draw.train[:3]) == train[:3]
+        assert list(draw.train[3:]) == random.Random(1).sample(train[3:], 4)
+
+    def test_the_global_generator_plays_no_part(self):
+        random.seed(5)
+        before = random.getstate()
+        first = draw_coop(samples([9, 9]), [], shots=2, seed=1, class_names=NAMES[:2])
+        assert random.getstate() == before
+        random.seed(6)
+        assert draw_coop(samples([9, 9]), [], shots=2, seed=1, class_names=NAMES[:2]) == first
+
+    def test_draws_at_two_shots_are_not_nested(self):
+        """The reason why the nested draw exists."""
+        train = samples([50])
+        small, large = (draw_coop(train, [], shots=k, seed=1, class_names=NAMES[:1]).train for k in (4, 8))
+        assert not set(small) <= set(large)
+
+
+class TestNested:
+    @given(sizes_with_enough, st.integers(0, 1000))
+    def test_fewer_shots_are_the_beginning_of_more(self, sizes, seed):
+        train, val, names = samples(sizes), samples([5] * len(sizes), split="val"), NAMES[: len(sizes)]
+        draws = {
+            k: draw_nested(train, val, dataset="toy", shots=k, seed=seed, class_names=names) for k in (1, 2, 4, 8, 16)
+        }
+        for small, large in ((1, 2), (2, 4), (4, 8), (8, 16)):
+            assert set(draws[small].train) <= set(draws[large].train)
+            assert set(draws[small].val) <= set(draws[large].val)
+        for k, draw in draws.items():
+            for label in range(len(sizes)):
+                assert sum(s.label == label for s in draw.train) == k
+                assert sum(s.label == label for s in draw.val) == min(k, 4)
+
+    @given(st.integers(0, 1000), st.integers(1, 100))
+    def test_neither_list_order_nor_other_classes_matter(self, seed, shuffle):
+        options = {"dataset": "toy", "shots": 3, "seed": seed}
+        whole = draw_nested(samples([9, 9, 9]), [], class_names=["a", "b", "c"], **options)
+        shuffled = draw_nested(samples([9, 9, 9], shuffled_by=shuffle), [], class_names=["a", "b", "c"], **options)
+        assert shuffled == whole
+        alone = draw_nested([s for s in samples([9, 9, 9]) if s.label == 0], [], class_names=["a"], **options)
+        assert alone.train == tuple(s for s in whole.train if s.label == 0)
+
+    def test_a_class_keeps_its_shots_under_another_label(self):
+        """A subset of the classes is renumbered; its images must stay the same."""
+        options = {"dataset": "toy", "shots": 3, "seed": 1}
+        whole = draw_nested(samples([9, 9]), [], class_names=["a", "b"], **options)
+        only_b = draw_nested(keep_classes(samples([9, 9]), [1]), [], class_names=["b"], **options)
+        assert [s.key for s in only_b.train] == [s.key for s in whole.train if s.label == 1]
+
+    def test_an_image_that_was_not_drawn_can_go(self):
+        options = {"dataset": "toy", "shots": 3, "seed": 1, "class_names": ["a"]}
+        whole = draw_nested(samples([9]), [], **options)
+        unused = next(s for s in samples([9]) if s not in whole.train)
+        assert draw_nested([s for s in samples([9]) if s != unused], [], **options) == whole
+
+    @pytest.mark.parametrize("other", [{"dataset": "tox"}, {"seed": 2}, {"class_names": ["b"]}])
+    def test_dataset_seed_and_class_each_change_the_draw(self, other):
+        options = {"dataset": "toy", "shots": 8, "seed": 1, "class_names": ["a"]}
+        assert draw_nested(samples([40]), [], **options) != draw_nested(samples([40]), [], **(options | other))
+
+    def test_every_image_is_drawn_about_equally_often(self):
+        """1-shot draws of 600 seeds over 6 images: 100 each, give or take four standard deviations."""
+        drawn = [
+            draw_nested(samples([6]), [], dataset="toy", shots=1, seed=seed, class_names=["a"]).train[0].key
+            for seed in range(600)
+        ]
+        counts = [drawn.count(s.key) for s in samples([6])]
+        assert all(abs(n - 100) < 4 * (600 / 6 * 5 / 6) ** 0.5 for n in counts)
+
+    def test_the_draw_is_pinned(self):
+        """A change of the rule would move every stored result; it must not happen unseen."""
+        draw = draw_nested(samples([6, 6]), [], dataset="toy", shots=2, seed=1, class_names=["a", "b"])
+        assert [s.key for s in draw.train] == ["train/0_0.png", "train/0_5.png", "train/1_0.png", "train/1_2.png"]
+
+
+@pytest.mark.parametrize("draw", [draw_coop, lambda *a, **k: draw_nested(*a, dataset="toy", **k)])
+class TestBoth:
+    def test_too_many_shots_name_the_class_its_size_and_the_remedy(self, draw):
+        with pytest.raises(
+            ShotsError,
+            match=r"8 shots were asked for, but class 'owl' has only 5 training images \(2 of 3 .*at most 5 shots",
+        ):
+            draw(samples([9, 7, 5]), [], shots=8, seed=1, class_names=["cat", "dog", "owl"])
+
+    def test_a_class_without_training_images_is_short_too(self, draw):
+        with pytest.raises(ShotsError, match="class 'dog' has only 0"):
+            draw(samples([9]), [], shots=1, seed=1, class_names=["cat", "dog"])
+
+    def test_short_classes_can_be_allowed(self, draw):
+        drawn = draw(samples([9, 5]), [], shots=8, seed=1, class_names=["cat", "dog"], allow_short=True)
+        assert [sum(s.label == label for s in drawn.train) for label in (0, 1)] == [8, 5]
+
+    def test_negative_shots_are_refused(self, draw):
+        with pytest.raises(ShotsError, match=r"Shots is -1; give 0 \(zero-shot\) or a positive"):
+            draw(samples([9]), [], shots=-1, seed=1, class_names=["cat"])
+
+    def test_zero_shots_draw_nothing(self, draw):
+        drawn = draw(samples([9]), samples([9], split="val"), shots=0, seed=1, class_names=["cat"])
+        assert drawn.train == drawn.val == ()
+
+    def test_a_missing_or_small_validation_split_is_taken_as_it_is(self, draw):
+        drawn = draw(samples([9, 9]), samples([2, 0], split="val"), shots=8, seed=1, class_names=["cat", "dog"])
+        assert sorted(s.key for s in drawn.val) == ["val/0_0.png", "val/0_1.png"]
+
+
+class TestHalves:
+    @pytest.mark.parametrize(("n", "base", "new"), [(37, 19, 18), (397, 199, 198), (10, 5, 5), (47, 24, 23), (2, 1, 1)])
+    def test_base_is_the_first_half_rounded_up(self, n, base, new):
+        halves = class_halves(n)
+        assert (len(halves[0]), len(halves[1])) == (base, new)
+
+    @given(st.lists(st.integers(1, 4), min_size=2, max_size=9), st.integers(0, 100))
+    def test_base_and_new_are_disjoint_and_complete_and_numbered_from_zero(self, sizes, shuffle):
+        everything = samples(sizes, shuffled_by=shuffle)
+        base, new = class_halves(len(sizes))
+        base_kept, new_kept = keep_classes(everything, base), keep_classes(everything, new)
+        assert {s.key for s in base_kept}.isdisjoint(s.key for s in new_kept)
+        assert {s.key for s in (*base_kept, *new_kept)} == {s.key for s in everything}
+        label_of = {s.key: s.label for s in everything}
+        assert all(s.label == label_of[s.key] for s in base_kept)
+        assert all(s.label == label_of[s.key] - len(base) for s in new_kept)
+        assert {s.label for s in new_kept} == set(range(len(new)))
+
+    def test_order_within_the_list_is_kept(self):
+        everything = samples([3, 3, 3], shuffled_by=1)
+        assert [s.key for s in keep_classes(everything, [2, 0])] == [s.key for s in everything if s.label != 1]
+        assert {s.label for s in keep_classes(everything, [2, 0]) if s.key.startswith("train/2")} == {0}
+
+
+def test_the_examples_in_the_docstrings_run():
+    outcome = doctest.testmod(_splits)
+    assert outcome.attempted > 0
+    assert outcome.failed == 0

@@ -1,0 +1,102 @@
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datasets_registry._errors import DataError
+from datasets_registry._readers.files import ImageFiles
+
+PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> ImageFiles:
+    Image.fromarray(PIXELS).save(tmp_path / "a.png")
+    return ImageFiles(tmp_path)
+
+
+def test_an_image_is_decoded_as_it_is(files: ImageFiles):
+    assert np.array_equal(np.array(files.load("a.png")), PIXELS)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "CMYK", "P", "1", "I;16"])
+def test_every_mode_becomes_rgb(files: ImageFiles, mode: str):
+    suffix = "tiff" if mode == "CMYK" else "png"
+    image = Image.new(mode, (5, 4)) if mode == "I;16" else Image.fromarray(PIXELS).convert(mode)
+    image.save(files.root / f"x.{suffix}")
+    assert files.load(f"x.{suffix}").mode == "RGB"
+
+
+def test_a_palette_with_transparency_makes_no_noise(files: ImageFiles):
+    """PIL warns on the straight way to RGB, and warnings are errors here."""
+    Image.fromarray(PIXELS).convert("P").save(files.root / "p.png", transparency=bytes([0, 128, 255]))
+    assert files.load("p.png").mode == "RGB"
+
+
+def test_the_content_decides_not_the_file_name(files: ImageFiles):
+    (files.root / "a.jpg").write_bytes((files.root / "a.png").read_bytes())
+    assert np.array_equal(np.array(files.load("a.jpg")), PIXELS)
+
+
+def test_a_missing_file_names_its_path_and_the_remedy(files: ImageFiles):
+    for ask in (files.load, files.digest):
+        with pytest.raises(DataError, match=r"sub/none.jpg does not exist. Check that .* unpacked completely"):
+            ask("sub/none.jpg")
+
+
+def test_an_empty_file(files: ImageFiles):
+    (files.root / "e.jpg").touch()
+    for ask in (files.load, files.digest):
+        with pytest.raises(DataError, match=r"e.jpg has zero bytes; unpack it again"):
+            ask("e.jpg")
+
+
+def test_a_git_lfs_pointer(files: ImageFiles):
+    """A public mirror of the flowers holds 8,189 of these."""
+    (files.root / "l.jpg").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    for ask in (files.load, files.digest):
+        with pytest.raises(DataError, match=r"l.jpg is a Git LFS pointer, .* Run `git lfs pull`"):
+            ask("l.jpg")
+
+
+def test_text_instead_of_an_image(files: ImageFiles):
+    (files.root / "t.jpg").write_text("<html>404</html>")
+    with pytest.raises(
+        DataError, match=r"t.jpg cannot be decoded .* damaged or not an image; unpack it again"
+    ) as raised:
+        files.load("t.jpg")
+    assert " at 0x" not in str(raised.value), "the same failure has the same words in every run"
+
+
+def test_a_truncated_image(files: ImageFiles):
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(buffer, "JPEG")
+    (files.root / "cut.jpg").write_bytes(buffer.getvalue()[:1000])
+    with pytest.raises(DataError, match=r"cut.jpg cannot be decoded"):
+        files.load("cut.jpg")
+
+
+def test_a_folder_in_place_of_a_file(files: ImageFiles):
+    (files.root / "d.jpg").mkdir()
+    with pytest.raises(DataError, match=r"d.jpg cannot be read .* Check its permissions"):
+        files.load("d.jpg")
+
+
+def test_the_digest_is_that_of_the_bytes_and_follows_a_change(files: ImageFiles):
+    path = files.root / "a.png"
+    before = files.digest("a.png")
+    assert before == files.digest("a.png") == ImageFiles(files.root).digest("a.png")
+    assert len(before) == 64
+    changed = bytearray(path.read_bytes())
+    changed[-1] ^= 1
+    stat = path.stat()
+    path.write_bytes(changed)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    assert files.digest("a.png") != before
+
+
+def test_missing_lists_what_is_not_there(files: ImageFiles):
+    assert files.missing(["a.png", "b.png", "no/folder.png"]) == ["b.png", "no/folder.png"]

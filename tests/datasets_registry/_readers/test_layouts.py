@@ -1,0 +1,275 @@
+"""Every dataset on disk is read from the layouts that people have, always with the same keys; all images are drawn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from datasets_registry import DataError, DatasetInfo, EvalProtocol, ShotsError, build_task, get_dataset, list_datasets
+from datasets_registry._readers.coop_split import CoopReader
+from datasets_registry._types import DatasetSplits, DrawRule
+
+ON_DISK = [info for info in list_datasets() if not info.drawn]
+WITH_SPLIT = [info for info in ON_DISK if info.split_file]
+KEYS = {  # what the split file's paths look like, with {} for a number
+    "caltech101": "accordion/image_{:04}.jpg",
+    "dtd": "banded/banded_{:04}.jpg",
+    "eurosat": "AnnualCrop/AnnualCrop_{}.jpg",
+    "food101": "apple_pie/{}.jpg",
+    "oxford_flowers": "image_{:05}.jpg",
+    "oxford_pets": "Abyssinian_{}.jpg",
+    "stanford_cars": "cars_train/{:05}.jpg",
+    "sun397": "a/abbey/sun_{:016}.jpg",
+    "ucf101": "Archery/v_Archery_g{:02}_c01.jpg",
+}
+IMAGENET_NAMES = {"n01440764": "tench", "n04008634": "missile", "n03773504": "missile", "n04355933": "sunglasses"}
+
+
+def picture(path: Path, shade: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8), (shade % 256, 90, 120)).save(path)
+
+
+def split_for(info: DatasetInfo) -> dict[str, list[tuple[str, int, str]]]:
+    """Two classes, of two training, one validation and one test image each."""
+    shape = KEYS[info.name]
+    rows = [(shape.format(i), i % 2, ("left", "right")[i % 2]) for i in range(8)]
+    if info.name == "stanford_cars":  # one number in both folders
+        rows[6:] = [(f"cars_test/{i:05}.jpg", i, ("left", "right")[i]) for i in range(2)]
+    return {"train": rows[:4], "val": rows[4:6], "test": rows[6:]}
+
+
+def written(info: DatasetInfo, root: Path, place: Callable[[str], str]) -> DatasetSplits:
+    """Draw the images where `place` puts a key, the split file in the data folder, and read it."""
+    split = split_for(info)
+    for i, (key, _, _) in enumerate(row for part in split.values() for row in part):
+        picture(root / place(key), 20 * i)
+    assert info.split_file
+    (root / info.split_file).write_text(json.dumps(split))
+    return info.reader(root)
+
+
+def keys(splits: DatasetSplits) -> list[str]:
+    return [sample.key for part in (splits.train, splits.val, splits.test) for sample in part]
+
+
+def coop_folder(info: DatasetInfo) -> str:
+    assert isinstance(info.reader, CoopReader)
+    return info.reader.places.known[0].path
+
+
+@pytest.mark.parametrize("info", WITH_SPLIT, ids=lambda info: info.name)
+def test_every_known_place_gives_the_same_keys_and_digests(info: DatasetInfo, tmp_path: Path):
+    assert isinstance(info.reader, CoopReader)
+    seen = []
+    for i, known in enumerate(info.reader.places.known):
+        splits = written(info, tmp_path / str(i), lambda key, known=known: f"{known.path}/{key}")
+        assert splits.layout == known.layout
+        seen.append([(key, splits.images.digest(key)) for key in keys(splits)])
+    assert all(other == seen[0] for other in seen)
+
+
+@pytest.mark.parametrize("info", WITH_SPLIT, ids=lambda info: info.name)
+def test_files_that_kept_their_names_are_found_wherever_they_lie(info: DatasetInfo, tmp_path: Path):
+    """A Hugging Face export sorts images into train/<class>/; the split file is still what decides."""
+    top = coop_folder(info).split("/")[0]
+    splits = written(info, tmp_path, lambda key: f"{top}/export/train/deep/{key}")
+    assert splits.layout == f"files of these names below {top}/"
+    assert keys(splits) == [key for part in split_for(info).values() for key, _, _ in part]
+    assert splits.images.load(splits.test[0].key).size == (8, 8)
+
+
+def test_the_two_kaggle_copies_of_cars(tmp_path: Path):
+    info = get_dataset("stanford_cars")
+    nested = written(info, tmp_path / "a", lambda key: f"stanford_cars/{key.split('/')[0]}/{key}")
+    by_class = written(
+        info,
+        tmp_path / "b",
+        lambda key: f"stanford_cars/car_data/{key.split('/')[0].removeprefix('cars_')}/Acura {key[-5]}/{key[-9:]}",
+    )
+    assert keys(nested) == keys(by_class)
+    assert nested.images.digest("cars_test/00000.jpg") == by_class.images.digest("cars_test/00000.jpg")
+    assert nested.images.digest("cars_test/00000.jpg") != nested.images.digest("cars_train/00000.jpg")
+
+
+def test_one_missing_image_is_still_refused(tmp_path: Path):
+    info = get_dataset("dtd")
+    written(info, tmp_path, lambda key: f"dtd/images/{key}")
+    (tmp_path / "dtd/images/banded/banded_0003.jpg").unlink()
+    with pytest.raises(DataError, match=r"1 of the 8 images .* for example banded/banded_0003.jpg"):
+        info.reader(tmp_path)
+
+
+def test_a_name_that_two_files_bear_is_not_guessed(tmp_path: Path):
+    info = get_dataset("oxford_pets")
+    written(info, tmp_path, lambda key: f"oxford_pets/a/{key}")
+    picture(tmp_path / "oxford_pets/b/Abyssinian_1.jpg")
+    with pytest.raises(DataError, match=r"No images of 'oxford_pets' at .*oxford_pets/images. Get them from"):
+        info.reader(tmp_path)
+
+
+def test_a_loop_of_links_ends(tmp_path: Path):
+    info = get_dataset("oxford_pets")
+    (tmp_path / "oxford_pets").mkdir()
+    (tmp_path / "oxford_pets" / "again").symlink_to(tmp_path / "oxford_pets", target_is_directory=True)
+    assert len(written(info, tmp_path, lambda key: f"oxford_pets/x/{key}").test) == 2
+
+
+class TestAircraft:
+    @pytest.fixture
+    def draw(self, tmp_path: Path) -> Callable[[str], DatasetSplits]:
+        def draw(place: str) -> DatasetSplits:
+            folder = (tmp_path / place).parent
+            names = ["707-320", "F-16A/B", "Boeing 717 x"]
+            lists = {
+                "train": [(3, 1), (1, 0), (2, 1), (4, 2), (8, 0), (9, 2)],
+                "val": [(5, 0)],
+                "test": [(6, 2), (7, 1)],
+            }
+            for part, rows in lists.items():
+                for image, _ in rows:
+                    picture(tmp_path / place / f"{image:07}.jpg", image)
+                text = "".join(f"{image:07} {names[label]}\n" for image, label in rows)
+                (folder / f"images_variant_{part}.txt").write_text(text)
+            (folder / "variants.txt").write_text("\n".join(names) + "\n")
+            return get_dataset("fgvc_aircraft").reader(tmp_path)
+
+        return draw
+
+    @pytest.mark.parametrize("place", ["fgvc_aircraft/images", "fgvc-aircraft-2013b/data/images"])
+    def test_labels_are_lines_of_variants_and_lists_keep_their_order(self, draw, place: str):
+        splits = draw(place)
+        assert splits.class_names == ("707-320", "F-16A/B", "Boeing 717 x")
+        assert [(s.key, s.label) for s in splits.train][:2] == [("0000003.jpg", 1), ("0000001.jpg", 0)]
+        task = build_task(
+            get_dataset("fgvc_aircraft"), splits, protocol=EvalProtocol.FEW_SHOT, shots=2, seed=1, draw=DrawRule.COOP
+        )
+        assert task.support.labels == (1, 1, 0, 0, 2, 2), "labels come in the order of their first appearance"
+
+    def test_a_line_that_names_no_variant_is_refused(self, draw, tmp_path: Path):
+        draw("fgvc_aircraft/images")
+        (tmp_path / "fgvc_aircraft/images_variant_val.txt").write_text("0000005 737-99\n")
+        with pytest.raises(DataError, match=r"Line 1 of .*images_variant_val.txt is '0000005 737-99'.* Get the lists"):
+            get_dataset("fgvc_aircraft").reader(tmp_path)
+
+    def test_a_missing_list_or_image_is_refused(self, draw, tmp_path: Path):
+        draw("fgvc_aircraft/images")
+        (tmp_path / "fgvc_aircraft/images/0000005.jpg").unlink()
+        with pytest.raises(DataError, match=r"Images of 'fgvc_aircraft' .* Unpack the archive"):
+            get_dataset("fgvc_aircraft").reader(tmp_path)
+        (tmp_path / "fgvc_aircraft/variants.txt").unlink()
+        with pytest.raises(DataError, match=r"variants.txt of 'fgvc_aircraft' cannot be read"):
+            get_dataset("fgvc_aircraft").reader(tmp_path)
+
+
+class TestImageNet:
+    @pytest.fixture
+    def names(self, tmp_path: Path) -> Path:
+        (tmp_path / "imagenet").mkdir()
+        wnids = sorted(IMAGENET_NAMES)
+        text = "".join(f"{wnid} {IMAGENET_NAMES[wnid]}\n" for wnid in wnids)
+        (tmp_path / "imagenet" / "classnames.txt").write_text(text)
+        return tmp_path
+
+    def draw(self, folder: Path, classes: list[str], n: int = 2) -> None:
+        for name in classes:
+            for i in range(n):
+                picture(folder / name / f"{name}_{i}.JPEG", i)
+        (folder / "README.txt").write_text("not a class")
+
+    @pytest.mark.parametrize(("place", "layout"), [("imagenet/images", "CoOp"), ("imagenet", "torchvision")])
+    def test_sorted_folders_are_labels_and_names_may_repeat(self, names: Path, place: str, layout: str):
+        for part in ("train", "val"):
+            self.draw(names / place / part, list(IMAGENET_NAMES))
+        splits = get_dataset("imagenet").reader(names)
+        assert splits.class_names == ("tench", "missile", "missile", "sunglasses")
+        assert [s.key for s in splits.train][:2] == [f"train/n01440764/n01440764_{i}.JPEG" for i in range(2)]
+        assert (len(splits.train), splits.val, len(splits.test), splits.layout) == (8, (), 8, layout)
+
+    def test_validation_images_without_folders_are_refused(self, names: Path):
+        self.draw(names / "imagenet/images/train", ["n01440764"])
+        picture(names / "imagenet/images/val/ILSVRC2012_val_00000001.JPEG")
+        with pytest.raises(
+            DataError, match=r"val holds images, but no class folders. Sort them into one folder a class"
+        ):
+            get_dataset("imagenet").reader(names)
+
+    def test_other_folders_in_train_than_in_val_are_refused(self, names: Path):
+        self.draw(names / "imagenet/images/train", ["n01440764", "n04008634"])
+        self.draw(names / "imagenet/images/val", ["n01440764"])
+        with pytest.raises(DataError, match=r"n04008634 .1 in all. are in one only. Unpack the archives again"):
+            get_dataset("imagenet").reader(names)
+
+    def test_a_missing_part_is_refused(self, names: Path):
+        self.draw(names / "imagenet/images/train", ["n01440764"])
+        with pytest.raises(DataError, match=r"No folder .*images/val .* Both train/ and val/ must be there"):
+            get_dataset("imagenet").reader(names)
+
+    @pytest.mark.parametrize(
+        ("name", "place"),
+        [
+            ("imagenet_a", "imagenet-adversarial/imagenet-a"),
+            ("imagenet_a", "imagenet-a"),
+            ("imagenet_r", "imagenet-rendition/imagenet-r"),
+            ("imagenet_sketch", "imagenet-sketch/images"),
+            ("imagenet_sketch", "imagenet-sketch/sketch"),
+        ],
+    )
+    def test_a_variant_has_labels_of_its_own(self, names: Path, name: str, place: str):
+        self.draw(names / place, ["n04355933", "n03773504"])
+        splits = get_dataset(name).reader(names)
+        assert splits.class_names == ("missile", "sunglasses")
+        assert [s.label for s in splits.test] == [0, 0, 1, 1]
+        assert (splits.train, splits.val) == ((), ())
+
+    def test_the_folders_of_v2_are_labels_in_numeric_order(self, names: Path):
+        more = "".join(f"n9{i:07} name {i}\n" for i in range(8))
+        with (names / "imagenet/classnames.txt").open("a") as file:
+            file.write(more)
+        place = names / "imagenetv2/imagenetv2-matched-frequency-format-val"
+        self.draw(place, ["0", "2", "10"])
+        splits = get_dataset("imagenet_v2").reader(names)
+        assert splits.class_names == ("tench", "missile", "name 6")
+        assert [s.key.split("/")[0] for s in splits.test] == ["0", "0", "2", "2", "10", "10"]
+        (place / "n01440764").mkdir()
+        with pytest.raises(
+            DataError, match=r"holds the folder 'n01440764'; class folders are the labels 0 to 11 there"
+        ):
+            get_dataset("imagenet_v2").reader(names)
+
+    def test_a_folder_that_is_no_class_is_refused(self, names: Path):
+        self.draw(names / "imagenet-a", ["n01440764", "extra"])
+        with pytest.raises(DataError, match=r"holds the folder 'extra' .1 such., which classnames.txt does not name"):
+            get_dataset("imagenet_a").reader(names)
+
+    def test_an_empty_folder_is_refused(self, names: Path):
+        (names / "imagenet-a").mkdir()
+        with pytest.raises(DataError, match=r"holds no class folder; it must hold one a class"):
+            get_dataset("imagenet_a").reader(names)
+
+    def test_classnames_are_needed_and_checked(self, names: Path):
+        self.draw(names / "imagenet-a", ["n01440764"])
+        path = names / "imagenet/classnames.txt"
+        path.write_text("n01440764\n")
+        with pytest.raises(DataError, match=r"Line 1 of .*classnames.txt is 'n01440764'; it must be a new WordNet id"):
+            get_dataset("imagenet_a").reader(names)
+        path.unlink()
+        with pytest.raises(DataError, match=r"No classnames.txt for dataset 'imagenet_a' in .* get CoOp's from https"):
+            get_dataset("imagenet_a").reader(names)
+
+    def test_no_images_at_all(self, names: Path):
+        with pytest.raises(DataError, match=r"No images of 'imagenet_r' below .*imagenet-rendition/imagenet-r or"):
+            get_dataset("imagenet_r").reader(names)
+
+    def test_a_variant_has_nothing_to_train_on(self, names: Path):
+        self.draw(names / "imagenet-a", ["n01440764", "n04355933"])
+        info = get_dataset("imagenet_a")
+        splits = info.reader(names)
+        with pytest.raises(ShotsError, match=r"'imagenet_a' is test-only.* --targets imagenet_a"):
+            build_task(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=1, seed=1, draw=DrawRule.COOP)
+        task = build_task(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=0, seed=0, draw=DrawRule.COOP)
+        assert len(task.eval("all")) == 4
