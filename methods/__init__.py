@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datasets_registry._plugins import METHODS_GROUP, load_entry_points
 from datasets_registry._registry import import_catalogue
-from methods._base import (
+from methods._base.method import (
     Batch,
     Classifier,
     ClosedVocabularyError,
@@ -18,8 +18,8 @@ from methods._base import (
     cosine_logits,
     require_known_classes,
 )
-from methods._recipe import Optimizer, Recipe, Warmup
-from methods._registry import METHODS, get_method, list_methods, register_method
+from methods._base.recipe import Optimizer, Recipe, Warmup
+from methods._base.registry import METHODS, get_method, list_methods, register_method
 
 __all__ = [
     "METHODS",

@@ -24,12 +24,21 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry._types import ClassSet
-from methods._base import Batch, Classifier, Family, Method, MethodInfo, Needs, SupportView, require_known_classes
-from methods._cache import grid, support_keys
-from methods._composed import mean_of_normalised
-from methods._feature_space import TextConfig, accuracy, template_features
-from methods._registry import register_method
-from methods._selection import Averaged
+from methods._base.method import (
+    Batch,
+    Classifier,
+    Family,
+    Method,
+    MethodInfo,
+    Needs,
+    SupportView,
+    require_known_classes,
+)
+from methods._base.registry import register_method
+from methods._base.selection import Averaged
+from methods._parts.cache_model import grid, support_keys
+from methods._parts.composed import mean_of_normalised
+from methods._parts.feature_space import TextConfig, accuracy, template_features
 
 COARSE_STEPS = (5, 5, 3)
 """Values of beta, alpha and gamma that the oracle chooses from and the ensemble averages; the official 200 x 20 x 5

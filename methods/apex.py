@@ -25,13 +25,21 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods._adaptive import Blend, class_distances, ensemble_weight
-from methods._apex_recipe import APEX_CITATION, APEX_RECIPES, TRANSFER_DEPTH
-from methods._base import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs
-from methods._composed import GENERIC_TEMPLATE, ComposedMethod
-from methods._parts import AdapterKind, Parts, TextContext, VisualPrompts, adapter_size, make_adapter, resolve_depth
-from methods._registry import register_method
-from methods._templates import GENERIC60
+from methods._base.method import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs
+from methods._base.registry import register_method
+from methods._parts.adaptive_ensemble import Blend, class_distances, ensemble_weight
+from methods._parts.apex_recipe import APEX_CITATION, APEX_RECIPES, TRANSFER_DEPTH
+from methods._parts.composed import GENERIC_TEMPLATE, ComposedMethod
+from methods._parts.parts import (
+    AdapterKind,
+    Parts,
+    TextContext,
+    VisualPrompts,
+    adapter_size,
+    make_adapter,
+    resolve_depth,
+)
+from methods._text.templates import GENERIC60
 
 ORACLE_GRID = tuple(i / 10 for i in range(11))
 """Fixed weights that the oracle chooses from: the grid of the paper's Table 13."""

@@ -17,12 +17,12 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from datasets_registry._types import ClassSet
-from methods._adaptive import Blend, class_distances, ensemble_weight
-from methods._apex_recipe import APEX_CITATION
-from methods._base import Classifier, Family, Method, MethodInfo, Needs
-from methods._composed import GENERIC_TEMPLATE, TwoTowerMethod
-from methods._registry import register_method
-from methods._wrapper import register_wrapper, wrapped_info
+from methods._base.method import Classifier, Family, Method, MethodInfo, Needs
+from methods._base.registry import register_method
+from methods._base.wrapper import register_wrapper, wrapped_info
+from methods._parts.adaptive_ensemble import Blend, class_distances, ensemble_weight
+from methods._parts.apex_recipe import APEX_CITATION
+from methods._parts.composed import GENERIC_TEMPLATE, TwoTowerMethod
 from methods.coop import CoOp
 
 

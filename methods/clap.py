@@ -20,10 +20,10 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry._types import EvalProtocol
-from methods._base import Batch, Family, MethodInfo, Needs, SupportView, cosine_logits
-from methods._prototypes import PrototypeConfig, PrototypeMethod
-from methods._recipe import Recipe
-from methods._registry import register_method
+from methods._base.method import Batch, Family, MethodInfo, Needs, SupportView, cosine_logits
+from methods._base.recipe import Recipe
+from methods._base.registry import register_method
+from methods._parts.prototypes import PrototypeConfig, PrototypeMethod
 
 
 class CLAPConfig(PrototypeConfig):

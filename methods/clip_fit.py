@@ -16,15 +16,15 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods._backbone import Backbone
-from methods._base import Batch, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
-from methods._composed import TwoTowerMethod
-from methods._prompts import frozen_prompts
-from methods._recipe import Recipe
-from methods._registry import register_method
-from methods._templates import KGCOOP_WORDING
-from methods._tuned import TunedBiases, TunedNorms
-from methods._vision import image_views, outer_norms
+from methods._backbones.backbone import Backbone
+from methods._base.method import Batch, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
+from methods._base.recipe import Recipe
+from methods._base.registry import register_method
+from methods._parts.composed import TwoTowerMethod
+from methods._text.prompts import frozen_prompts
+from methods._text.templates import KGCOOP_WORDING
+from methods._towers.tuned_weights import TunedBiases, TunedNorms
+from methods._towers.vision import image_views, outer_norms
 
 
 class CLIPFitConfig(MethodConfig):

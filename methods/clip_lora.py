@@ -18,14 +18,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods._backbone import Backbone
-from methods._base import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
-from methods._composed import GENERIC_TEMPLATE, TwoTowerMethod
-from methods._low_rank import LowRankTower
-from methods._prompts import frozen_prompts
-from methods._recipe import Optimizer, Recipe, Schedule, Warmup
-from methods._registry import register_method
-from methods._vision import image_views
+from methods._backbones.backbone import Backbone
+from methods._base.method import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
+from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup
+from methods._base.registry import register_method
+from methods._parts.composed import GENERIC_TEMPLATE, TwoTowerMethod
+from methods._text.prompts import frozen_prompts
+from methods._towers.low_rank import LowRankTower
+from methods._towers.vision import image_views
 
 
 class CLIPLoRAConfig(MethodConfig):

@@ -17,12 +17,21 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods._backbone import Backbone
-from methods._base import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs, SupportView, TrainableMethod
-from methods._parts import Context, linear, normal, word_vectors
-from methods._prompts import TextPrompts
-from methods._recipe import Recipe
-from methods._registry import register_method
+from methods._backbones.backbone import Backbone
+from methods._base.method import (
+    Batch,
+    Classifier,
+    Family,
+    MethodConfig,
+    MethodInfo,
+    Needs,
+    SupportView,
+    TrainableMethod,
+)
+from methods._base.recipe import Recipe
+from methods._base.registry import register_method
+from methods._parts.parts import Context, linear, normal, word_vectors
+from methods._text.prompts import TextPrompts
 
 
 class CoCoOpConfig(MethodConfig):

@@ -13,12 +13,12 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods._base import Family, MethodConfig, MethodInfo, Needs, SupportView, require_known_classes
-from methods._composed import TwoTowerMethod
-from methods._parts import Context, normal, word_vectors
-from methods._prompts import Position
-from methods._recipe import Recipe
-from methods._registry import register_method
+from methods._base.method import Family, MethodConfig, MethodInfo, Needs, SupportView, require_known_classes
+from methods._base.recipe import Recipe
+from methods._base.registry import register_method
+from methods._parts.composed import TwoTowerMethod
+from methods._parts.parts import Context, normal, word_vectors
+from methods._text.prompts import Position
 
 
 class CoOpConfig(MethodConfig):

@@ -25,13 +25,13 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods._backbone import Backbone
-from methods._base import Batch, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
-from methods._composed import GENERIC_TEMPLATE, ComposedMethod
-from methods._parts import BottleneckAdapter, Coupling, Parts, TextContext
-from methods._recipe import Recipe
-from methods._registry import register_method
-from methods._templates import KGCOOP_WORDING
+from methods._backbones.backbone import Backbone
+from methods._base.method import Batch, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
+from methods._base.recipe import Recipe
+from methods._base.registry import register_method
+from methods._parts.composed import GENERIC_TEMPLATE, ComposedMethod
+from methods._parts.parts import BottleneckAdapter, Coupling, Parts, TextContext
+from methods._text.templates import KGCOOP_WORDING
 
 
 class CoPromptConfig(MethodConfig):

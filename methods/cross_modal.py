@@ -20,7 +20,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods._base import (
+from methods._base.method import (
     Batch,
     Classifier,
     Family,
@@ -30,11 +30,11 @@ from methods._base import (
     TrainableMethod,
     require_known_classes,
 )
-from methods._feature_space import TextConfig, accuracy, linear_uniform, template_features
-from methods._parts import BottleneckAdapter
-from methods._recipe import Optimizer, Recipe, Schedule
-from methods._registry import register_method
-from methods._selection import Snapshots
+from methods._base.recipe import Optimizer, Recipe, Schedule
+from methods._base.registry import register_method
+from methods._base.selection import Snapshots
+from methods._parts.feature_space import TextConfig, accuracy, linear_uniform, template_features
+from methods._parts.parts import BottleneckAdapter
 
 EVAL_EVERY = 100
 """Steps between candidates of the choice on validation; official train.py."""

@@ -20,13 +20,13 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from methods._backbone import Backbone
-from methods._base import Family, Method, MethodInfo, TrainableMethod
-from methods._composed import TwoTowerMethod
-from methods._recipe import Optimizer, Recipe
-from methods._registry import register_method
-from methods._second_head import Decoupled
-from methods._wrapper import register_wrapper, wrapped_info
+from methods._backbones.backbone import Backbone
+from methods._base.method import Family, Method, MethodInfo, TrainableMethod
+from methods._base.recipe import Optimizer, Recipe
+from methods._base.registry import register_method
+from methods._base.wrapper import register_wrapper, wrapped_info
+from methods._parts.composed import TwoTowerMethod
+from methods._parts.second_head import Decoupled
 from methods.cocoop import CoCoOp
 from methods.kgcoop import KgCoOp
 

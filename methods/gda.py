@@ -25,11 +25,11 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods._base import Batch, Classifier, Family, Method, MethodInfo, Needs, SupportView
-from methods._composed import mean_of_normalised
-from methods._feature_space import TextConfig, accuracy, template_features
-from methods._registry import register_method
-from methods._selection import Averaged
+from methods._base.method import Batch, Classifier, Family, Method, MethodInfo, Needs, SupportView
+from methods._base.registry import register_method
+from methods._base.selection import Averaged
+from methods._parts.composed import mean_of_normalised
+from methods._parts.feature_space import TextConfig, accuracy, template_features
 
 ALPHAS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
 """Searched in this order; of equal ones the first wins. Both official files."""

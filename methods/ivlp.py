@@ -11,11 +11,11 @@ from typing import ClassVar
 from pydantic import Field
 
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods._base import Family, MethodConfig, MethodInfo, Needs
-from methods._composed import GENERIC_TEMPLATE, ComposedMethod
-from methods._parts import Parts, TextContext, VisualPrompts, resolve_depth
-from methods._recipe import Recipe
-from methods._registry import register_method
+from methods._base.method import Family, MethodConfig, MethodInfo, Needs
+from methods._base.recipe import Recipe
+from methods._base.registry import register_method
+from methods._parts.composed import GENERIC_TEMPLATE, ComposedMethod
+from methods._parts.parts import Parts, TextContext, VisualPrompts, resolve_depth
 
 
 class IVLPConfig(MethodConfig):

@@ -16,12 +16,12 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods._base import Batch, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
-from methods._composed import TwoTowerMethod
-from methods._parts import Context, normal, word_vectors
-from methods._recipe import Recipe
-from methods._registry import register_method
-from methods._templates import KGCOOP_WORDING
+from methods._base.method import Batch, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
+from methods._base.recipe import Recipe
+from methods._base.registry import register_method
+from methods._parts.composed import TwoTowerMethod
+from methods._parts.parts import Context, normal, word_vectors
+from methods._text.templates import KGCOOP_WORDING
 
 
 class KgCoOpConfig(MethodConfig):

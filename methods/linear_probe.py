@@ -20,7 +20,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry._types import ClassSet
-from methods._base import (
+from methods._base.method import (
     Classifier,
     Family,
     Method,
@@ -30,10 +30,10 @@ from methods._base import (
     SupportView,
     require_known_classes,
 )
-from methods._feature_space import accuracy
-from methods._logistic import LinearClassifier, logistic_regression
-from methods._registry import register_method
-from methods._selection import Averaged
+from methods._base.registry import register_method
+from methods._base.selection import Averaged
+from methods._parts.feature_space import accuracy
+from methods._parts.logistic import LinearClassifier, logistic_regression
 
 GRID = (1e6, 1e4, 1e2, 1.0, 1e-2, 1e-4, 1e-6)
 """Values of C tried first, in this order; of equal ones the first wins (lpclip)."""

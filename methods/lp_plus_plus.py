@@ -23,12 +23,20 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods._base import Classifier, Family, MethodInfo, Needs, SupportView, TrainableMethod, require_known_classes
-from methods._composed import mean_of_normalised
-from methods._feature_space import TextConfig, accuracy, linear_uniform, template_features
-from methods._recipe import Recipe, Schedule, Warmup
-from methods._registry import register_method
-from methods._selection import Snapshots
+from methods._base.method import (
+    Classifier,
+    Family,
+    MethodInfo,
+    Needs,
+    SupportView,
+    TrainableMethod,
+    require_known_classes,
+)
+from methods._base.recipe import Recipe, Schedule, Warmup
+from methods._base.registry import register_method
+from methods._base.selection import Snapshots
+from methods._parts.composed import mean_of_normalised
+from methods._parts.feature_space import TextConfig, accuracy, linear_uniform, template_features
 
 
 class LPPlusPlusConfig(TextConfig):

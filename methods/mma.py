@@ -22,13 +22,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods._base import Batch, Family, MethodConfig, MethodInfo, Needs, SupportView
-from methods._blocks import BlockView
-from methods._composed import GENERIC_TEMPLATE, TwoTowerMethod
-from methods._parts import Scaled, kaiming_linear
-from methods._recipe import Recipe, Warmup
-from methods._registry import register_method
-from methods._vision import image_views
+from methods._base.method import Batch, Family, MethodConfig, MethodInfo, Needs, SupportView
+from methods._base.recipe import Recipe, Warmup
+from methods._base.registry import register_method
+from methods._parts.composed import GENERIC_TEMPLATE, TwoTowerMethod
+from methods._parts.parts import Scaled, kaiming_linear
+from methods._towers.blocks import BlockView
+from methods._towers.vision import image_views
 
 
 class MMAConfig(MethodConfig):

@@ -24,12 +24,12 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods._backbone import Backbone
-from methods._base import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
-from methods._composed import TwoTowerMethod
-from methods._recipe import Optimizer, Recipe, Warmup
-from methods._registry import register_method
-from methods._representation import Representation
+from methods._backbones.backbone import Backbone
+from methods._base.method import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
+from methods._base.recipe import Optimizer, Recipe, Warmup
+from methods._base.registry import register_method
+from methods._parts.composed import TwoTowerMethod
+from methods._parts.representation_tokens import Representation
 
 
 class MMRLConfig(MethodConfig):

@@ -25,7 +25,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods._base import (
+from methods._base.method import (
     Batch,
     Classifier,
     Family,
@@ -36,13 +36,13 @@ from methods._base import (
     TrainableMethod,
     cosine_logits,
 )
-from methods._composed import GENERIC_TEMPLATE
-from methods._parts import normal, word_vectors
-from methods._prompts import overwrite_leading
-from methods._recipe import Recipe
-from methods._registry import register_method
-from methods._templates import PLOT_WORDINGS
-from methods._transport import transported_cosine
+from methods._base.recipe import Recipe
+from methods._base.registry import register_method
+from methods._parts.composed import GENERIC_TEMPLATE
+from methods._parts.optimal_transport import transported_cosine
+from methods._parts.parts import normal, word_vectors
+from methods._text.prompts import overwrite_leading
+from methods._text.templates import PLOT_WORDINGS
 
 
 class PLOTPPConfig(MethodConfig):

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from datasets_registry._errors import BenchError
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods._base import (
+from methods._base.method import (
     Batch,
     Family,
     MethodConfig,
@@ -30,11 +30,11 @@ from methods._base import (
     cosine_logits,
     require_known_classes,
 )
-from methods._composed import TwoTowerMethod
-from methods._parts import Context, normal, word_vectors
-from methods._recipe import Recipe
-from methods._registry import register_method
-from methods._templates import PROGRAD_WORDING
+from methods._base.recipe import Recipe
+from methods._base.registry import register_method
+from methods._parts.composed import TwoTowerMethod
+from methods._parts.parts import Context, normal, word_vectors
+from methods._text.templates import PROGRAD_WORDING
 
 
 class ProGradConfig(MethodConfig):

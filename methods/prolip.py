@@ -21,11 +21,20 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods._base import Batch, Classifier, Family, MethodInfo, Needs, SupportView, TrainableMethod, cosine_logits
-from methods._composed import mean_of_normalised
-from methods._feature_space import TextConfig, template_features
-from methods._recipe import Optimizer, Recipe, Schedule
-from methods._registry import register_method
+from methods._base.method import (
+    Batch,
+    Classifier,
+    Family,
+    MethodInfo,
+    Needs,
+    SupportView,
+    TrainableMethod,
+    cosine_logits,
+)
+from methods._base.recipe import Optimizer, Recipe, Schedule
+from methods._base.registry import register_method
+from methods._parts.composed import mean_of_normalised
+from methods._parts.feature_space import TextConfig, template_features
 
 
 class ProLIPConfig(TextConfig):

@@ -22,12 +22,21 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods._base import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs, SupportView, TrainableMethod
-from methods._composed import GENERIC_TEMPLATE
-from methods._prompts import frozen_prompts
-from methods._recipe import Recipe
-from methods._registry import register_method
-from methods._vision import image_views
+from methods._base.method import (
+    Batch,
+    Classifier,
+    Family,
+    MethodConfig,
+    MethodInfo,
+    Needs,
+    SupportView,
+    TrainableMethod,
+)
+from methods._base.recipe import Recipe
+from methods._base.registry import register_method
+from methods._parts.composed import GENERIC_TEMPLATE
+from methods._text.prompts import frozen_prompts
+from methods._towers.vision import image_views
 
 
 class RPOConfig(MethodConfig):

@@ -15,10 +15,10 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry._types import EvalProtocol
-from methods._base import Family, MethodInfo, Needs
-from methods._prototypes import PrototypeConfig, PrototypeMethod
-from methods._recipe import Optimizer, Recipe
-from methods._registry import register_method
+from methods._base.method import Family, MethodInfo, Needs
+from methods._base.recipe import Optimizer, Recipe
+from methods._base.registry import register_method
+from methods._parts.prototypes import PrototypeConfig, PrototypeMethod
 
 
 class TaskResConfig(PrototypeConfig):

@@ -18,14 +18,14 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods._backbone import Backbone
-from methods._base import Batch, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
-from methods._composed import TwoTowerMethod
-from methods._parts import Context, linear, normal
-from methods._prompts import TextPrompts, overwrite_leading
-from methods._recipe import Optimizer, Recipe
-from methods._registry import register_method
-from methods._templates import TCP_WORDING
+from methods._backbones.backbone import Backbone
+from methods._base.method import Batch, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
+from methods._base.recipe import Optimizer, Recipe
+from methods._base.registry import register_method
+from methods._parts.composed import TwoTowerMethod
+from methods._parts.parts import Context, linear, normal
+from methods._text.prompts import TextPrompts, overwrite_leading
+from methods._text.templates import TCP_WORDING
 
 
 class TCPConfig(MethodConfig):

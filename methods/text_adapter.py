@@ -10,11 +10,11 @@ from typing import ClassVar
 from pydantic import Field
 
 from datasets_registry._types import ClassSet
-from methods._apex_recipe import APEX_CITATION, PART_RECIPES
-from methods._base import Family, MethodConfig, MethodInfo, Needs
-from methods._composed import GENERIC_TEMPLATE, ComposedMethod
-from methods._parts import AdapterKind, Parts, adapter_size, make_adapter
-from methods._registry import register_method
+from methods._base.method import Family, MethodConfig, MethodInfo, Needs
+from methods._base.registry import register_method
+from methods._parts.apex_recipe import APEX_CITATION, PART_RECIPES
+from methods._parts.composed import GENERIC_TEMPLATE, ComposedMethod
+from methods._parts.parts import AdapterKind, Parts, adapter_size, make_adapter
 
 
 class TextAdapterConfig(MethodConfig):

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from datasets_registry._types import ClassSet
-from methods._base import Classifier, Family, Method, MethodInfo, Needs, SupportView, require_known_classes
-from methods._cache import CacheConfig, build_cache, cache_classifier, coarse_grid
-from methods._registry import register_method
-from methods._selection import Averaged
+from methods._base.method import Classifier, Family, Method, MethodInfo, Needs, SupportView, require_known_classes
+from methods._base.registry import register_method
+from methods._base.selection import Averaged
+from methods._parts.cache_model import CacheConfig, build_cache, cache_classifier, coarse_grid
 
 
 class TipAdapterConfig(CacheConfig):

@@ -15,11 +15,19 @@ from typing import ClassVar
 from torch import Tensor
 
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods._base import Classifier, Family, MethodInfo, Needs, SupportView, TrainableMethod, require_known_classes
-from methods._cache import Cache, CacheConfig, build_cache, cache_classifier, coarse_grid
-from methods._recipe import Optimizer, Recipe, Schedule
-from methods._registry import register_method
-from methods._selection import Averaged
+from methods._base.method import (
+    Classifier,
+    Family,
+    MethodInfo,
+    Needs,
+    SupportView,
+    TrainableMethod,
+    require_known_classes,
+)
+from methods._base.recipe import Optimizer, Recipe, Schedule
+from methods._base.registry import register_method
+from methods._base.selection import Averaged
+from methods._parts.cache_model import Cache, CacheConfig, build_cache, cache_classifier, coarse_grid
 
 
 class TipAdapterFConfig(CacheConfig):

@@ -21,9 +21,9 @@ import torch
 from pydantic import Field
 
 from datasets_registry._errors import BenchError
-from methods._base import Family, Method, MethodInfo, SupportView, TrainableMethod
-from methods._registry import register_method
-from methods._wrapper import register_wrapper, wrapped_info
+from methods._base.method import Family, Method, MethodInfo, SupportView, TrainableMethod
+from methods._base.registry import register_method
+from methods._base.wrapper import register_wrapper, wrapped_info
 from methods.clip_fit import CLIPFit
 
 CITATION = """@inproceedings{wortsman2022wiseft,

@@ -11,10 +11,10 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from datasets_registry._types import ClassSet
-from methods._base import Classifier, Family, Method, MethodConfig, MethodInfo, Needs, cosine_logits
-from methods._class_text import TEMPLATE_LISTS
-from methods._composed import mean_of_normalised
-from methods._registry import register_method
+from methods._base.method import Classifier, Family, Method, MethodConfig, MethodInfo, Needs, cosine_logits
+from methods._base.registry import register_method
+from methods._parts.composed import mean_of_normalised
+from methods._text.class_text import TEMPLATE_LISTS
 
 ENSEMBLES: dict[str, tuple[str, ...]] = {"none": (), **TEMPLATE_LISTS}
 

@@ -17,10 +17,10 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods._base import Classifier, Family, MethodInfo, Needs, cosine_logits, require_known_classes
-from methods._prototypes import PrototypeConfig, PrototypeMethod, random_rows
-from methods._recipe import Recipe
-from methods._registry import register_method
+from methods._base.method import Classifier, Family, MethodInfo, Needs, cosine_logits, require_known_classes
+from methods._base.recipe import Recipe
+from methods._base.registry import register_method
+from methods._parts.prototypes import PrototypeConfig, PrototypeMethod, random_rows
 
 
 class ZSLPConfig(PrototypeConfig):

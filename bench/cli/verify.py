@@ -45,7 +45,7 @@ def verify(
     from bench.sweep import files_by_digest, local_weights
     from bench.sweep.driver import check_device
     from datasets_registry._draws.manifest import read_support_list
-    from methods._class_text import parse_class_text
+    from methods._text.class_text import parse_class_text
 
     shards = Shards(runs)
     found = []

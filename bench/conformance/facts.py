@@ -13,7 +13,7 @@ from bench.conformance.check import check, ensure, ensure_equal
 from bench.conformance.subject import ANOTHER, WORLD, Subject
 from datasets_registry._registry import NAME_PATTERN
 from datasets_registry._types import EvalProtocol
-from methods._base import Family, MethodConfig, Needs, TrainableMethod, cosine_logits, count_parameters
+from methods._base.method import Family, MethodConfig, Needs, TrainableMethod, cosine_logits, count_parameters
 
 CITATION_KEYS = {"title", "author", "year"}
 

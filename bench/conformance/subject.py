@@ -13,10 +13,10 @@ from torch import Tensor
 
 from bench.experiment.training_loop import fit, make_optimizer, train_step
 from datasets_registry._types import ClassSet, EvalProtocol
-from methods._backbone import Backbone, load_backbone
-from methods._backbone_names import BackboneSpec
-from methods._base import Batch, Method, MethodConfig, Needs, SupportView, TrainableMethod
-from methods._recipe import Recipe
+from methods._backbones.backbone import Backbone, load_backbone
+from methods._backbones.names import BackboneSpec
+from methods._base.method import Batch, Method, MethodConfig, Needs, SupportView, TrainableMethod
+from methods._base.recipe import Recipe
 
 TEMPLATE = "a photo of a {}."
 EPOCHS, BATCH, FULL_STEPS, GENTLE = 4, 8, 30, 0.2

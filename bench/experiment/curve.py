@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from bench.record import CurvePoint
-from methods._base import TrainableMethod
-from methods._selection import Snapshots
+from methods._base.method import TrainableMethod
+from methods._base.selection import Snapshots
 
 
 def curve_epochs(first: int, epochs: int) -> tuple[int, ...]:

@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from methods._base import Batch, Classifier, TrainableMethod
-from methods._feature_space import accuracy
-from methods._selection import Snapshots
+from methods._base.method import Batch, Classifier, TrainableMethod
+from methods._base.selection import Snapshots
+from methods._parts.feature_space import accuracy
 
 CANDIDATES = 10
 """Most epochs that are considered, which bounds memory and the passes of choosing."""

@@ -41,10 +41,10 @@ from datasets_registry._draws.splits import class_halves, keep_classes
 from datasets_registry._draws.task import eval_fingerprint
 from datasets_registry._types import ClassSet, FewShotTask, Sample, SupportSet
 from methods import Method, Recipe, SupportView, TrainableMethod, get_method
-from methods._backbone import Backbone, load_backbone
-from methods._backbone_names import BackboneSpec, parse_backbone
-from methods._base import Batch
-from methods._precision import Precision
+from methods._backbones.backbone import Backbone, load_backbone
+from methods._backbones.names import BackboneSpec, parse_backbone
+from methods._backbones.precision import Precision
+from methods._base.method import Batch
 
 T = TypeVar("T")
 

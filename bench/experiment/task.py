@@ -11,7 +11,7 @@ from bench.spec import ExperimentSpec
 from datasets_registry import build_task, get_dataset
 from datasets_registry._draws.manifest import SupportList, read_support_list
 from datasets_registry._types import DatasetSplits, FewShotTask
-from methods._class_text import ClassText, parse_class_text
+from methods._text.class_text import ClassText, parse_class_text
 
 
 @lru_cache(maxsize=32)

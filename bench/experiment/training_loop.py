@@ -17,8 +17,8 @@ from bench.errors import NonFiniteLossError
 from bench.experiment.checkpoints import Checkpoint, Gathered, Progress, TrainingState
 from bench.experiment.curve import TrainingCurve
 from bench.experiment.epoch_selection import EpochChoice
-from methods._base import Batch, Needs, TrainableMethod
-from methods._recipe import Optimizer, Recipe, Schedule, Warmup
+from methods._base.method import Batch, Needs, TrainableMethod
+from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup
 
 ParameterGroups = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
 

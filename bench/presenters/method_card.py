@@ -12,10 +12,10 @@ from bench.errors import ImpossibleCombinationError
 from bench.sweep.compatibility import why_not
 from datasets_registry._types import ClassSet, EvalProtocol
 from methods import Method, MethodConfig, MethodInfo, SupportView, TrainableMethod
-from methods._backbone import Backbone, load_backbone
-from methods._backbone_names import BackboneSpec
-from methods._parity import parity_record
-from methods._selection import ways_of
+from methods._backbones.backbone import Backbone, load_backbone
+from methods._backbones.names import BackboneSpec
+from methods._base.parity_record import parity_record
+from methods._base.selection import ways_of
 
 FORMULA = "formula test: no numbers of the official code are recorded"
 

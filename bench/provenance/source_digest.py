@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 _OWN_PACKAGES = frozenset({"bench", "methods", "datasets_registry", "reports"})
-_BOOKKEEPING = frozenset({"methods._registry"})
+_BOOKKEEPING = frozenset({"methods._base.registry"})
 """Machinery that finds methods and cannot change what they compute."""
 
 

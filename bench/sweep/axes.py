@@ -40,11 +40,11 @@ class Axes:
             source itself is left out. Domain generalization without any takes ImageNet's four variants.
         supports: support lists (`datasets_registry/_draws/manifest.py`) in place of a draw. One that names its dataset and
             seed is run for them; others need a single dataset and are run with each of `seeds`. Shots are the list's.
-        class_text: where class texts come from (`methods/_class_text.py`); None for the datasets' own templates.
-        selection: what decides about hyper-parameters or the epoch (`methods._selection.Selection`); None leaves each
+        class_text: where class texts come from (`methods/_text/class_text.py`); None for the datasets' own templates.
+        selection: what decides about hyper-parameters or the epoch (`methods._base.selection.Selection`); None leaves each
             method its own. Where a method has a setting for it, a run asked for in both ways is one run. Zero-shot has
             nothing to select.
-        precision: arithmetic of the frozen towers (`methods/_precision.py`).
+        precision: arithmetic of the frozen towers (`methods/_backbones/precision.py`).
     """
 
     methods: Sequence[str]

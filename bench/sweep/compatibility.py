@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datasets_registry import DatasetInfo
 from methods import MethodInfo, Needs
-from methods._backbone_names import BackboneSpec
-from methods._precision import Precision
+from methods._backbones.names import BackboneSpec
+from methods._backbones.precision import Precision
 
 
 def why_not(method: MethodInfo, backbone: BackboneSpec, precision: str = Precision.FP32) -> str | None:

@@ -17,8 +17,8 @@ from datasets_registry import get_dataset
 from datasets_registry._types import EvalProtocol
 
 if TYPE_CHECKING:
-    from methods._backbone_names import BackboneSpec
-    from methods._class_text import ClassText
+    from methods._backbones.names import BackboneSpec
+    from methods._text.class_text import ClassText
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class _Expander:
 
 
 def _without_validation(item: Chosen) -> str:
-    from methods._selection import Selection, ways_of
+    from methods._base.selection import Selection, ways_of
 
     others = [str(way) for way in ways_of(item.info) if way not in (Selection.VALIDATION, Selection.ORACLE)]
     what = "an epoch" if item.epoch_selection else "its settings"

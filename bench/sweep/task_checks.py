@@ -15,7 +15,7 @@ from datasets_registry._draws.task import settled_draw
 from datasets_registry._types import DatasetSplits, DrawRule
 
 if TYPE_CHECKING:
-    from methods._class_text import ClassText
+    from methods._text.class_text import ClassText
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Tasks:
     def _fingerprint(
         self, info: DatasetInfo, splits: DatasetSplits, targets: Sequence[str], asked: Asked, *, named: bool
     ) -> str | None:
-        from methods._class_text import ClassTextError
+        from methods._text.class_text import ClassTextError
 
         axes = self.axes
         others = [(get_dataset(name), found) for name in targets if (found := self._read[name]) is not None]

@@ -11,7 +11,7 @@ from bench.conformance import CHECKS, Outcome, Subject, run_check
 from bench.conformance.subject import OTHERS
 from datasets_registry._types import EvalProtocol
 from methods import METHODS, ClosedVocabularyError, Recipe
-from methods._recipe import demo_recipe
+from methods._base.recipe import demo_recipe
 
 
 @lru_cache(maxsize=1)

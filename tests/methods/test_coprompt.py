@@ -12,8 +12,8 @@ from plain import encode_image, encode_text
 from torch import Tensor
 
 from datasets_registry._types import ClassSet, Sentences
-from methods._base import UndeclaredNeedError
-from methods._tokens import tokenize
+from methods._base.method import UndeclaredNeedError
+from methods._text.tokens import tokenize
 from methods.coprompt import CoPrompt, CoPromptConfig
 
 INDEX = torch.tensor([0, 3, 5, 8])

@@ -13,7 +13,7 @@ from torch import Tensor
 from datasets_registry._errors import BenchError
 from datasets_registry._types import ClassSet, EvalProtocol
 from methods import METHODS, get_method
-from methods._recipe import Optimizer
+from methods._base.recipe import Optimizer
 
 PAPER_HOSTS = ("coop", "cocoop", "kgcoop", "maple", "promptsrc", "vpt", "clip_adapter")
 HOSTS = (*PAPER_HOSTS, "tcp", "ivlp", "mma", "coprompt", "clip_fit", "clip_lora")

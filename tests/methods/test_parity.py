@@ -22,9 +22,9 @@ from parity_kit import (
 from torch import nn
 
 from bench.experiment.training_loop import learning_rate
-from methods._base import TrainableMethod
-from methods._prompts import frozen_prompts
-from methods._recipe import Recipe, Warmup
+from methods._base.method import TrainableMethod
+from methods._base.recipe import Recipe, Warmup
+from methods._text.prompts import frozen_prompts
 from methods.apex import APEX, APEXConfig
 from methods.clip_adapter import CLIPAdapter, CLIPAdapterConfig
 from methods.coop import CoOp, CoOpConfig

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from bench.experiment.training_loop import make_optimizer, step_rate, train_step
 from datasets_registry._types import ClassSet
-from methods._base import SupportView
+from methods._base.method import SupportView
 from methods.ape import APE, APEConfig
 from methods.clap import CLAP, CLAPConfig
 from methods.cross_modal import RECIPE as CROSS_MODAL_RECIPE

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from datasets_registry._types import EvalProtocol
-from methods._backbone import tokenize
-from methods._templates import PLOT_WORDINGS
-from methods._transport import sinkhorn, transported_cosine
+from methods._backbones.backbone import tokenize
+from methods._parts.optimal_transport import sinkhorn, transported_cosine
+from methods._text.templates import PLOT_WORDINGS
 from methods.plot_pp import PLOTPP, PLOTPPConfig
 
 SCALE = tiny_backbone().logit_scale

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from datasets_registry._errors import BenchError
 from datasets_registry._types import ClassSet
-from methods._prompts import frozen_prompts
-from methods._readers import read_texts
-from methods._tokens import tokenize
+from methods._text.prompts import frozen_prompts
+from methods._text.tokens import tokenize
+from methods._towers.readers import read_texts
 from methods.rpo import RPO, RPOConfig
 
 K = 3

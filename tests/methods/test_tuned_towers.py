@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from bench.experiment.training_loop import fit, stage_spans
 from methods import Batch, Needs
-from methods._backbone import tokenize
-from methods._recipe import Optimizer, Recipe, Schedule, Warmup
+from methods._backbones.backbone import tokenize
+from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup
 from methods.clip_fit import CLIPFit, CLIPFitConfig
 from methods.two_stage import TwoStage, TwoStageConfig
 

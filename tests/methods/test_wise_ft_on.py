@@ -13,8 +13,8 @@ from bench.experiment.training_loop import fit
 from datasets_registry._errors import BenchError
 from datasets_registry._types import EvalProtocol
 from methods import METHODS, get_method
-from methods._blocks import BlockView
-from methods._recipe import Optimizer, Recipe
+from methods._base.recipe import Optimizer, Recipe
+from methods._towers.blocks import BlockView
 
 HOSTS = ("clip_fit", "two_stage", "prolip", "coop", "kgcoop", "text_adapter", "visual_adapter", "task_res", "clap")
 RECIPE = Recipe(optimizer=Optimizer.ADAM, lr=0.01, epochs=2, batch_size=0)

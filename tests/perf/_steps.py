@@ -14,8 +14,8 @@ from torch import Tensor
 
 from datasets_registry._types import ClassSet, EvalProtocol
 from methods import METHODS, Batch, MethodConfig, Needs, SupportView
-from methods._backbone import Backbone, load_backbone
-from methods._backbone_names import BackboneSpec
+from methods._backbones.backbone import Backbone, load_backbone
+from methods._backbones.names import BackboneSpec
 from methods.coop import CoOpConfig
 
 NAMES = [line.strip() for line in (Path(__file__).parent / "class_names.txt").read_text().splitlines() if line.strip()]

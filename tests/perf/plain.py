@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from datasets_registry._types import ClassSet
-from methods._backbone import Backbone
-from methods._blocks import BlockView, split_heads
-from methods._prompts import TextPrompts
-from methods._text_prefix import TextHidden, text_hidden
+from methods._backbones.backbone import Backbone
+from methods._text.prompts import TextPrompts
+from methods._towers.blocks import BlockView, split_heads
+from methods._towers.text_prefix import TextHidden, text_hidden
 
 
 def encode_text(model, embedded: Tensor, eot: Tensor, deep: Sequence[Tensor] = ()) -> Tensor:

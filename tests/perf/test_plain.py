@@ -12,7 +12,7 @@ from torch import Tensor
 
 from datasets_registry._types import EvalProtocol
 from methods import METHODS, TrainableMethod
-from methods._backbone import Backbone
+from methods._backbones.backbone import Backbone
 
 CLASSES = class_set("base")
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from datasets_registry._synthetic.drawing import generator
 from datasets_registry._synthetic.world import Scene, world_caption, world_scene
-from methods._demo import DEMO_CONFIG, packed, unread_token_rows
-from methods._weights import build_model
+from methods._backbones.demo import DEMO_CONFIG, packed, unread_token_rows
+from methods._backbones.weights import build_model
 from tools.train_demo_backbone.captions import LONGEST_CAPTION, CompactVocabulary, roll_calls
 from tools.train_demo_backbone.losses import clip_loss, roll_call_loss
 from tools.train_demo_backbone.pictures import augmented, drawn_pool, normalised

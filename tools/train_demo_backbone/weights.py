@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from datasets_registry._synthetic.drawing import generator
-from methods._demo import DEMO_CONFIG, unread_token_rows
+from methods._backbones.demo import DEMO_CONFIG, unread_token_rows
 from tools.train_demo_backbone.captions import CompactVocabulary
 
 

@@ -28,8 +28,8 @@ from torch import Tensor
 
 from bench.experiment.features.feature_blocks import mark_used, pack_shard, read_shard, shard_addresses, write_shard
 from bench.experiment.features.image_features import ENCODE_BATCH, padded
-from methods._backbone import Backbone
-from methods._vision import hidden_states
+from methods._backbones.backbone import Backbone
+from methods._towers.vision import hidden_states
 
 if TYPE_CHECKING:
     from bench.experiment.features.cache import Budget

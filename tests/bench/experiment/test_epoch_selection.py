@@ -20,7 +20,7 @@ from bench.spec import ExperimentSpec
 from bench.sweep import Axes, expand
 from datasets_registry._types import ClassSet, EvalProtocol, FewShotTask
 from methods import Method, TrainableMethod
-from methods._base import Batch, MethodConfig
+from methods._base.method import Batch, MethodConfig
 
 EPOCHS, LEARNING_RATE = (
     6,

@@ -13,7 +13,7 @@ from bench.sweep.task_checks import Tasks
 from datasets_registry import get_dataset
 from datasets_registry._types import EvalProtocol
 from methods import METHODS
-from methods._selection import Selection, ways_of
+from methods._base.selection import Selection, ways_of
 
 
 def specs(methods: str, selection: str | None, *overrides: str) -> dict[str, ExperimentSpec]:

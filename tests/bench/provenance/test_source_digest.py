@@ -43,7 +43,7 @@ def test_the_digest_of_a_method_is_that_of_the_code_in_its_file():
     assert source_digest(get_method("coop")) == hashlib.sha256(code_alone(text).encode()).hexdigest()
 
 
-@pytest.mark.parametrize("more", ["\n# a remark\n", '\n"""Words."""\n', "\nfrom methods._base import Family\n"])
+@pytest.mark.parametrize("more", ["\n# a remark\n", '\n"""Words."""\n', "\nfrom methods._base.method import Family\n"])
 def test_prose_and_imports_leave_the_digest_of_a_method_alone(more: str, touch):
     before = source_digest(get_method("coop"))
     touch("coop.py", more)
@@ -57,7 +57,7 @@ def test_the_machinery_digest_does_not_depend_on_where_modules_lie(monkeypatch):
     coop = get_method("coop")
     before = machinery_digest.__wrapped__(coop)
     real = digests._file
-    moved = {"methods.moved_composed": "methods._composed"}
+    moved = {"methods.moved_composed": "methods._parts.composed"}
     monkeypatch.setattr(digests, "_file", lambda name: real(moved.get(name, name)))
     real_imports = digests._imports
     back = {old: new for new, old in moved.items()}

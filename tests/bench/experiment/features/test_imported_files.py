@@ -21,8 +21,8 @@ from datasets_registry import DATASETS, DataError, EvalProtocol, UnknownNameErro
 from datasets_registry._custom.feature_bundle import FeatureBundle, import_bundle
 from datasets_registry._plugins import load_feature_bundles
 from methods import METHODS
-from methods._backbone import load_backbone
-from methods._backbone_names import BackboneSpec, parse_backbone
+from methods._backbones.backbone import load_backbone
+from methods._backbones.names import BackboneSpec, parse_backbone
 
 NAMES = ["ant", "bee", "cat", "dog"]
 

@@ -15,7 +15,7 @@ from bench.experiment.features.inputs import Inputs, RenderedViews
 from bench.experiment.features.views import CENTER_VIEW, View, ViewKind
 from datasets_registry._errors import DataError
 from datasets_registry._types import Sample
-from methods._base import Needs
+from methods._base.method import Needs
 
 CROP = View(ViewKind.CROP, (0.2, 1.0), seed=1, index=3)
 

@@ -1,0 +1,1 @@
+"""Frozen backbones: names, weights, preprocessing; the only room that imports open_clip."""

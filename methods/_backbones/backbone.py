@@ -1,0 +1,304 @@
+"""The frozen CLIP that every method stands on: the only view of its two towers that a method has."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property, wraps
+from typing import Any, Concatenate, ParamSpec
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from datasets_registry._types import ClassSet
+from methods._backbones.demo import DEMO_ARCH, DEMO_TAG, demo_state_dict
+from methods._backbones.names import BackboneSpec
+from methods._backbones.precision import Precision
+from methods._backbones.weights import build_model, load_pretrained, load_state, read_weights
+from methods._text.prompts import TextPrompts, TokenizedTexts, frozen_prompts
+from methods._text.tokens import tokenize
+from methods._towers.blocks import BlockView
+from methods._towers.image_architectures import wrap_image_tower
+from methods._towers.readers import read_image, read_texts
+from methods._towers.text import TextHook, TextTower
+from methods._towers.text_prefix import TextHidden, continue_text_tower, text_hidden
+from methods._towers.vision import BlockHook, continue_image_tower, hidden_states, run_image_tower
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+TEXT_CHUNK = 1024
+"""Sentences encoded at a time; results do not depend on it beyond rounding."""
+
+
+TextMemory = Callable[[Sequence[str], Callable[[], Tensor]], Tensor]
+"""`memory(texts, compute)` gives the features of plain texts, from an earlier time or from `compute()`."""
+
+
+def no_memory(texts: Sequence[str], compute: Callable[[], Tensor]) -> Tensor:  # noqa: ARG001
+    """Compute every time."""
+    return compute()
+
+
+P = ParamSpec("P")
+
+
+def in_precision(forward: Callable[Concatenate[Backbone, P], Tensor]) -> Callable[Concatenate[Backbone, P], Tensor]:
+    """A forward of the towers in the backbone's precision, its result in fp32."""
+
+    @wraps(forward)
+    def run(self: Backbone, /, *args: P.args, **kwargs: P.kwargs) -> Tensor:
+        with self.precision.arithmetic(self.device):
+            return forward(self, *args, **kwargs).float()
+
+    return run
+
+
+@dataclass
+class Passes:
+    """How often the towers ran; the runner reads differences. A part of a tower counts by its share of the blocks."""
+
+    image: Fraction = Fraction(0)
+    prompted_image: Fraction = Fraction(0)
+    text: Fraction = Fraction(0)
+
+
+@dataclass
+class Backbone:
+    """A frozen CLIP. Its parameters have no gradients and no method ever writes to them.
+
+    Args:
+        spec: what was asked for.
+        model: the open_clip module.
+        mean: per-channel mean of the preprocessing.
+        std: per-channel standard deviation of the preprocessing.
+        passes: how often the towers ran.
+        text_memory: where features of plain texts are kept.
+        precision: arithmetic inside the towers; what comes out is fp32 always.
+    """
+
+    spec: BackboneSpec
+    model: Any
+    mean: tuple[float, float, float] = CLIP_MEAN
+    std: tuple[float, float, float] = CLIP_STD
+    passes: Passes = field(default_factory=Passes)
+    text_memory: TextMemory = no_memory
+    precision: Precision = Precision.FP32
+
+    def __post_init__(self) -> None:
+        self.model.requires_grad_(False).eval()
+        visual = self.model.visual
+        self.image_tower = wrap_image_tower(visual)
+        self.text_tower = TextTower(getattr(self.model, "text", self.model))
+        size = visual.image_size
+        self.image_size: int = size[0] if isinstance(size, tuple) else size
+        self.logit_scale = float(self.model.logit_scale.detach().exp())
+
+    @property
+    def slug(self) -> str:
+        """`arch.tag`."""
+        return self.spec.slug
+
+    @property
+    def embed_dim(self) -> int:
+        """Width of the joint space."""
+        projection = self.text_tower.modules.text_projection
+        return int(projection.shape[1]) if isinstance(projection, Tensor) else int(self.text_tower.width)
+
+    @property
+    def text_width(self) -> int:
+        """Width of the text tower."""
+        return self.text_tower.width
+
+    @property
+    def text_depth(self) -> int:
+        """Blocks of the text tower."""
+        return len(self.text_tower.blocks)
+
+    @property
+    def vision_width(self) -> int:
+        """Width of the image tower; 0 for a ResNet."""
+        return self.image_tower.width
+
+    @property
+    def vision_depth(self) -> int:
+        """Blocks of the image tower; 0 for a ResNet."""
+        return self.image_tower.depth
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        device: torch.device = self.model.logit_scale.device
+        return device
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex SHA-256 (32 digits) of all weights, the activation and the preprocessing."""
+        sha = hashlib.sha256(repr((self.spec.config["quick_gelu"], self.mean, self.std, self.image_size)).encode())
+        for name, tensor in sorted(self.model.state_dict().items()):
+            sha.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+            sha.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return sha.hexdigest()[:32]
+
+    @in_precision
+    def encode_image(
+        self,
+        pixels: Float[Tensor, "batch 3 h w"],
+        *,
+        prompts: Sequence[Tensor] = (),
+        before_block: BlockHook | None = None,
+        blocks: Sequence[BlockView] = (),
+        norms: tuple[nn.Module, nn.Module] | None = None,
+        project: bool = True,
+    ) -> Float[Tensor, "batch dim"]:
+        """Image features, unnormalised; see `run_image_tower` for prompts, hooks, exchanged blocks and norms."""
+        if prompts or blocks or norms or before_block is not None:
+            self.passes.prompted_image += len(pixels)
+        else:
+            self.passes.image += len(pixels)
+        changes: dict[str, Any] = {"prompts": prompts, "before_block": before_block, "blocks": blocks, "norms": norms}
+        return run_image_tower(self.image_tower, pixels, **changes, project=project)
+
+    @in_precision
+    def image_hidden(self, pixels: Float[Tensor, "batch 3 h w"], first: int) -> Float[Tensor, "batch tokens width"]:
+        """Tokens in front of block `first` (from 0) of the untouched tower, without gradients."""
+        self.passes.image += Fraction(first, self.vision_depth or 1) * len(pixels)
+        with torch.no_grad():
+            return hidden_states(self.image_tower, pixels, first)
+
+    @in_precision
+    def continue_image(
+        self,
+        hidden: Float[Tensor, "batch tokens width"],
+        first: int,
+        *,
+        prompts: Sequence[Tensor] = (),
+        blocks: Sequence[BlockView] = (),
+    ) -> Float[Tensor, "batch all_tokens width"]:
+        """Tokens behind the last block, from those before block `first`; see `continue_image_tower`."""
+        self.passes.prompted_image += Fraction(self.vision_depth - first, self.vision_depth) * len(hidden)
+        return continue_image_tower(self.image_tower, hidden, first, prompts=prompts, blocks=blocks)
+
+    def tokenized(self, texts: Sequence[str]) -> TokenizedTexts:
+        """Texts as tokens and embeddings, cut behind the longest one."""
+        tokens = tokenize(texts, self.text_tower.context_length).to(self.device)
+        eot = tokens.argmax(dim=1)
+        tokens = tokens[:, : int(eot.max()) + 1]
+        return TokenizedTexts(tokens, self.text_tower.embed(tokens), eot)
+
+    @in_precision
+    def encode_prompts(
+        self,
+        prompts: TextPrompts,
+        *,
+        deep: Sequence[Tensor] = (),
+        blocks: Sequence[BlockView] = (),
+        before_block: TextHook | None = None,
+        norm: nn.Module | None = None,
+        project: bool = True,
+    ) -> Float[Tensor, "n_cls dim"]:
+        """Text features of prompts, unnormalised; see `TextTower.encode`. `norm` takes the place of the last one."""
+        self.passes.text += len(prompts)
+        tower = self.text_tower if norm is None else self.text_tower.with_final_norm(norm)
+        return tower.encode(prompts, deep=deep, blocks=blocks, before_block=before_block, project=project)
+
+    def text_hidden(self, prompts: TextPrompts, first: int) -> TextHidden:
+        """Hidden states of plain texts in front of block `first`, without gradients; see `_text_prefix.text_hidden`."""
+        with self.precision.arithmetic(self.device):
+            hidden = text_hidden(self.text_tower, prompts, first)
+        self.passes.text += Fraction(hidden.first, self.text_depth) * len(prompts)
+        return hidden
+
+    @in_precision
+    def continue_text(
+        self, hidden: TextHidden, *, tokens: Sequence[Tensor] = (), blocks: Sequence[BlockView] = ()
+    ) -> Float[Tensor, "n_cls dim"]:
+        """Text features from hidden states on, unnormalised; see `continue_text_tower`."""
+        self.passes.text += Fraction(self.text_depth - hidden.first, self.text_depth) * len(hidden.prompts)
+        return continue_text_tower(self.text_tower, hidden, tokens=tokens, blocks=blocks)
+
+    @in_precision
+    def encode_prompts_each(
+        self, prompts: TextPrompts, prefixes: Float[Tensor, "batch n_prefix width"]
+    ) -> Float[Tensor, "batch n_cls dim"]:
+        """Text features of every class behind every image's own prefix; see `TextTower.encode_each`."""
+        self.passes.text += len(prompts) * len(prefixes)
+        return self.text_tower.encode_each(prompts, prefixes)
+
+    @in_precision
+    def read_image(
+        self, pixels: Float[Tensor, "batch 3 h w"], readers: Float[Tensor, "n width"]
+    ) -> Float[Tensor, "batch n dim"]:
+        """What read-only tokens make of each image, unnormalised; see `_readers.read_image`."""
+        self.passes.prompted_image += len(pixels)
+        return read_image(self.image_tower, pixels, readers)
+
+    @in_precision
+    def read_prompts(self, prompts: TextPrompts, readers: Float[Tensor, "n width"]) -> Float[Tensor, "n_cls n dim"]:
+        """What read-only tokens make of each text, unnormalised; see `_readers.read_texts`."""
+        self.passes.text += len(prompts)
+        return read_texts(self.text_tower, prompts, readers)
+
+    def encode_texts(self, texts: Sequence[str]) -> Float[Tensor, "n dim"]:
+        """Features of plain texts, unnormalised, without gradients."""
+
+        def compute() -> Tensor:
+            with torch.no_grad():
+                return self.encode_prompts(frozen_prompts(self.tokenized(texts)))
+
+        return self.text_memory(texts, compute).to(self.device)
+
+    def class_texts(self, classes: ClassSet, template: str) -> Float[Tensor, "n_cls dim"]:
+        """Features of the filled template, one a class, unnormalised, without gradients.
+
+        Where the classes have sentences of their own, these take the template's place: their normalised features are
+        averaged, at the length that a sentence's feature has on average.
+        """
+        if classes.sentences is None:
+            return self.encode_texts(classes.texts(template))
+        return torch.stack([_mean_of(part) for part in self.class_sentences(classes, template)])
+
+    def class_sentences(self, classes: ClassSet, template: str) -> list[Float[Tensor, "n_sentences dim"]]:
+        """Features of each class's sentences one by one, unnormalised, without gradients.
+
+        Without sentences of their own the classes have one each, the filled template.
+        """
+        sentences = classes.sentences or tuple((text,) for text in classes.texts(template))
+        flat = [sentence for some in sentences for sentence in some]
+        chunks = [self.encode_texts(flat[i : i + TEXT_CHUNK]) for i in range(0, len(flat), TEXT_CHUNK)]
+        return list(torch.split(torch.cat(chunks), [len(some) for some in sentences]))
+
+
+def _mean_of(features: Float[Tensor, "n dim"]) -> Float[Tensor, " dim"]:
+    """The mean direction of some features, at their mean length; one feature stays as it is."""
+    if len(features) == 1:
+        return features[0]
+    lengths = features.norm(dim=-1, keepdim=True)
+    mean = (features / lengths).mean(dim=0)
+    return mean / mean.norm() * lengths.mean()
+
+
+def load_backbone(spec: BackboneSpec, *, device: str = "cpu", precision: Precision = Precision.FP32) -> Backbone:
+    """Load a backbone; open_clip fetches named weights into its own cache the first time.
+
+    Raises:
+        WeightsError: if weights do not fit, cannot be read, or cannot be fetched.
+    """
+    if spec.imported:
+        from methods._backbones.imported_features import ImportedBackbone, find_imported
+
+        return ImportedBackbone(spec, find_imported(spec.tag), device)
+    mean, std = CLIP_MEAN, CLIP_STD
+    config = spec.config
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = build_model(config)
+    if spec.path is not None:
+        load_state(model, read_weights(spec.path), str(spec.path))
+    elif spec.arch == DEMO_ARCH and spec.tag == DEMO_TAG:
+        load_state(model, demo_state_dict(), "the demo weights")
+    elif spec.tag != "random":
+        mean, std = load_pretrained(model, spec, mean, std)
+    return Backbone(spec, model.to(device), mean, std, precision=precision)

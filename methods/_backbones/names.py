@@ -1,0 +1,160 @@
+"""Naming a backbone: an architecture, where its weights come from, and what a text may say about both."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from datasets_registry._errors import BenchError, UnknownNameError
+from methods._backbones.demo import DEMO_ARCH, DEMO_CONFIG, DEMO_TAG
+from methods._backbones.open_clip_import import open_clip
+
+TINY_CONFIG: dict[str, Any] = {
+    "embed_dim": 64,
+    "quick_gelu": True,
+    "vision_cfg": {"image_size": 32, "layers": 3, "width": 128, "head_width": 64, "patch_size": 8},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 3},
+}
+OWN_CONFIGS: dict[str, dict[str, Any]] = {DEMO_ARCH: DEMO_CONFIG, "ViT-tiny": TINY_CONFIG}
+
+SUGGESTED = {
+    f"{DEMO_ARCH}.{DEMO_TAG}": "small CLIP trained on drawn images, ships with the package",
+    "ViT-B-16.openai": "the field's standard",
+    "ViT-B-32.openai": "smaller and faster",
+    "ViT-L-14.openai": "larger",
+    "RN50.openai": "ResNet; no visual prompts",
+    "EVA02-B-16.merged2b_s8b_b131k": "EVA-02, used in APEX Table 15",
+    "coca_ViT-B-32.laion2b_s13b_b90k": "CoCa, used in APEX Table 15",
+}
+
+Activation = Literal["quickgelu", "gelu"]
+IMPORTED = "features"
+"""Architecture of backbones that exist only as imported features: `features.<name>`."""
+
+
+class WeightsError(BenchError, ValueError):
+    """Weights that are missing, of the wrong shape, or whose activation cannot be told."""
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """Which backbone: an architecture and where its weights come from.
+
+    Args:
+        arch: open_clip architecture name, or one of ours (`ViT-demo`, `ViT-tiny`).
+        tag: open_clip's pretrained tag, `random` (seeded weights, for speed tests), or `local-<digest>`.
+        path: the local weights file, for a local tag.
+        activation: what a local file was trained with; None where the architecture or tag says so.
+    """
+
+    arch: str
+    tag: str
+    path: Path | None = None
+    activation: Activation | None = None
+
+    @property
+    def slug(self) -> str:
+        """`arch.tag`, fit for file names."""
+        return f"{self.arch}.{self.tag}"
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """open_clip's model configuration, `quick_gelu` as the weights were trained; empty for imported features."""
+        if self.imported:
+            return {}
+        if self.arch in OWN_CONFIGS:
+            return json.loads(json.dumps(OWN_CONFIGS[self.arch]))
+        config = open_clip().get_model_config(self.arch)
+        if config is None:
+            raise UnknownNameError("architecture", self.arch, [*open_clip().list_models(), *OWN_CONFIGS])
+        for key in ("hf_model_name", "hf_tokenizer_name"):
+            if key in config["text_cfg"]:
+                raise BenchError(
+                    f"Architecture {self.arch!r} has a Hugging Face text tower; choose one with CLIP's own."
+                )
+        config["quick_gelu"] = self._quick_gelu(config)
+        return config
+
+    def _quick_gelu(self, config: dict[str, Any]) -> bool:
+        """Whether the weights were trained with QuickGELU; raises WeightsError where nothing says so."""
+        named = bool(config.get("quick_gelu", False))
+        if self.tag == "random":
+            return named
+        if self.path is not None:
+            if self.activation is None and not named and "timm_model_name" not in config["vision_cfg"]:
+                raise WeightsError(
+                    f"Nothing says whether {self.path} was trained with QuickGELU; write "
+                    f"{self.arch}={self.path},quickgelu (OpenAI's weights) or ...,gelu."
+                )
+            if named and self.activation == "gelu":
+                raise WeightsError(f"{self.arch} is a QuickGELU architecture, but {self.path} was given as gelu.")
+            return named or self.activation == "quickgelu"
+        trained = bool(open_clip().get_pretrained_cfg(self.arch, self.tag).get("quick_gelu", False))
+        if named and not trained:
+            raise WeightsError(f"{self.arch} means QuickGELU, but {self.tag!r} was trained without; drop '-quickgelu'.")
+        return trained
+
+    @property
+    def imported(self) -> bool:
+        """Whether there are only features that somebody else computed, and no towers."""
+        return self.arch == IMPORTED
+
+    @property
+    def is_vision_transformer(self) -> bool:
+        """Whether the image tower has tokens, so that visual prompts are possible."""
+        if self.imported:
+            return False
+        vision = self.config["vision_cfg"]
+        timm_name = vision.get("timm_model_name")
+        return timm_name.startswith("eva02") if timm_name else not isinstance(vision.get("layers"), list)
+
+
+def parse_backbone(text: str) -> BackboneSpec:
+    """Read `arch.tag`, or `ARCH=FILE[,quickgelu|,gelu]` for a local weights file.
+
+    Raises:
+        UnknownNameError: for an architecture or tag that open_clip does not know; near misses are listed.
+        WeightsError: for a weights file that does not exist.
+    """
+    arch, equals, rest = text.partition("=")
+    if equals:
+        match = re.fullmatch(r"(.+?)(?:,(quickgelu|gelu))?", rest)
+        path = Path(match.group(1)) if match else Path(rest)
+        activation: Any = match.group(2) if match else None
+        if not path.is_file():
+            raise WeightsError(
+                f"No weights file at {path}. Give ARCH=FILE, such as ViT-B-32=weights.safetensors,quickgelu."
+            )
+        digest = hashlib.sha256(path.read_bytes() + (activation or "").encode()).hexdigest()[:8]
+        spec = BackboneSpec(arch, f"local-{digest}", path, activation)
+        _ = spec.config
+        return spec
+    arch, dot, tag = text.partition(".")
+    if not dot:
+        raise UnknownNameError("backbone", text, SUGGESTED)
+    if arch == IMPORTED:
+        from methods._backbones.imported_features import find_imported
+
+        find_imported(tag)
+        return BackboneSpec(arch, tag)
+    if arch in OWN_CONFIGS:
+        tags = ["random", DEMO_TAG] if arch == DEMO_ARCH else ["random"]
+    elif arch in open_clip().list_models():
+        tags = ["random", *open_clip().list_pretrained_tags_by_model(arch)]
+    else:
+        raise UnknownNameError("architecture", arch, [*open_clip().list_models(), *OWN_CONFIGS])
+    if tag not in tags:
+        raise UnknownNameError(f"weights of {arch}", tag, tags)
+    spec = BackboneSpec(arch, tag)
+    _ = spec.config
+    return spec
+
+
+def list_backbones() -> dict[str, str]:
+    """Slugs worth naming, each with a line; every other `arch.tag` of open_clip works as well."""
+    return dict(SUGGESTED)

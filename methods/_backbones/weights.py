@@ -1,0 +1,102 @@
+"""Weights of a backbone: building the open_clip module and filling it, every key fitting, nothing unpickled."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from methods._backbones.names import BackboneSpec, WeightsError
+from methods._backbones.open_clip_import import open_clip
+
+
+def build_model(config: dict[str, Any]) -> nn.Module:
+    """An open_clip model with random weights from a model configuration."""
+    config = json.loads(json.dumps(config))
+    custom_text = config.pop("custom_text", False)
+    if "multimodal_cfg" in config:
+        model: nn.Module = open_clip().CoCa(**config)
+    elif custom_text:
+        model = open_clip().CustomTextCLIP(**config)
+    else:
+        model = open_clip().CLIP(**config)
+    return model.float().eval()
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """A state dict from safetensors or from a checkpoint, never unpickling code.
+
+    Raises:
+        WeightsError: if the file cannot be read as tensors alone.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            state: Any = load_file(str(path))
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, ValueError, EOFError, OSError, safetensors.SafetensorError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(
+            f"{path} cannot be read as plain tensors ({first}). Save the state dict as safetensors and give that file; "
+            "TorchScript archives and pickled models are not opened."
+        ) from error
+    for key in ("state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise WeightsError(f"{path} holds no state dict of tensors.")
+    state = {re.sub(r"^module\.", "", k): v.float() if v.is_floating_point() else v for k, v in state.items()}
+    for key in ("input_resolution", "context_length", "vocab_size", "attn_mask"):
+        state.pop(key, None)
+    return state
+
+
+def load_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
+    """Load a state dict into an open_clip model, every key and shape fitting.
+
+    Raises:
+        WeightsError: naming the first few keys that are missing, left over, or of another shape.
+    """
+    own = model.state_dict()
+    if "text.positional_embedding" in own and "positional_embedding" in state:
+        state = open_clip().factory.convert_to_custom_text_state_dict(state)
+    wrong = [
+        f"{k} is {tuple(state[k].shape)}, needs {tuple(own[k].shape)}"
+        for k in own
+        if k in state and own[k].shape != state[k].shape
+    ]
+    missing = [f"{k} is missing" for k in own if k not in state]
+    extra = [f"{k} is left over" for k in state if k not in own]
+    if problems := wrong + missing + extra:
+        more = f" (and {len(problems) - 4} more)" if len(problems) > 4 else ""
+        raise WeightsError(
+            f"{where} does not fit the architecture: {'; '.join(problems[:4])}{more}. "
+            "Name the architecture it was trained with."
+        )
+    model.load_state_dict(state)
+
+
+def load_pretrained(
+    model: nn.Module, spec: BackboneSpec, mean: tuple[float, ...], std: tuple[float, ...]
+) -> tuple[Any, Any]:
+    """Fetch open_clip's weights for the tag and load them; returns the preprocessing they were trained with."""
+    facts = open_clip().get_pretrained_cfg(spec.arch, spec.tag)
+    try:
+        path = open_clip().download_pretrained(facts)
+    except Exception as error:  # open_clip, urllib and the hub client share no base class
+        raise WeightsError(
+            f"The weights {spec.slug} could not be fetched ({type(error).__name__}: {error}). "
+            f"With a copy on disk, give -b '{spec.arch}=FILE,{'quickgelu' if spec.config['quick_gelu'] else 'gelu'}'."
+        ) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        open_clip().load_checkpoint(model, path, weights_only=True)
+    return tuple(facts.get("mean") or mean), tuple(facts.get("std") or std)

@@ -1,0 +1,1 @@
+"""What a method is: its interface, facts, recipe, registry and wrappers."""

@@ -1,0 +1,57 @@
+"""The registry of methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from datasets_registry._errors import RegistrationError, UnknownNameError
+from datasets_registry._registry import Registry
+from methods._base.method import Method, MethodInfo
+
+
+class MethodRegistry(Registry[type[Method[Any]]]):
+    """Names to methods; `wrapper:host` is a wrapper (an entry of its own, such as `apex_on`) around another method."""
+
+    def __init__(self) -> None:
+        super().__init__("method")
+        self._wrappers: dict[str, Callable[[type[Method[Any]]], type[Method[Any]]]] = {}
+
+    def add_wrapper(self, name: str, around: Callable[[type[Method[Any]]], type[Method[Any]]]) -> None:
+        """Let `name:host` stand for `around(host)`."""
+        self._wrappers[name] = around
+
+    def get(self, name: str) -> type[Method[Any]]:
+        """The method of that name, or `wrapper:host`; raises UnknownNameError with near misses."""
+        wrapper, colon, host = name.partition(":")
+        if not colon:
+            return super().get(name)
+        if wrapper not in self._wrappers:
+            raise UnknownNameError("wrapper method", wrapper, self._wrappers)
+        return self._wrappers[wrapper](super().get(host))
+
+
+METHODS = MethodRegistry()
+MethodT = TypeVar("MethodT", bound=type[Method[Any]])
+
+
+def register_method(cls: MethodT) -> MethodT:
+    """Class decorator: put a method into the catalogue under `cls.info.name`.
+
+    Raises RegistrationError for a class without `info`, or a name that is malformed or taken.
+    """
+    info = cls.__dict__.get("info")
+    if not isinstance(info, MethodInfo):
+        raise RegistrationError(f"{cls.__name__} needs a class attribute `info: MethodInfo` of its own.")
+    METHODS.add(info.name, cls)
+    return cls
+
+
+def get_method(name: str) -> type[Method[Any]]:
+    """The method class of that name; raises UnknownNameError with near misses."""
+    return METHODS.get(name)
+
+
+def list_methods() -> list[MethodInfo]:
+    """Facts of all registered methods, by name."""
+    return [METHODS.get(name).info for name in METHODS]

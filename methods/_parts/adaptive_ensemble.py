@@ -1,0 +1,83 @@
+"""APEX's ensemble: its weight for a class, from how far the name is from the training classes, and the blend itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from methods._base.method import Batch, cosine_logits
+
+
+def class_distances(
+    candidates: Float[Tensor, "n_cls dim"], trained: Float[Tensor, "n_trained dim"], nearest: Literal["max", "min"]
+) -> tuple[Float[Tensor, " n_cls"], Float[Tensor, " n_cls"]]:
+    """Mean and nearest cosine distance of each candidate's text to the trained ones'.
+
+    Args:
+        candidates: frozen text features, of any length.
+        trained: those of the training classes.
+        nearest: cosine of the nearest class: the largest, or the smallest as the paper's equation reads.
+    """
+    cosine = F.normalize(candidates, dim=-1) @ F.normalize(trained, dim=-1).T
+    closest = cosine.amax(dim=1) if nearest == "max" else cosine.amin(dim=1)
+    return 1 - cosine.mean(dim=1), 1 - closest
+
+
+def ensemble_weight(
+    mean_distance: Float[Tensor, " n_cls"], nearest_distance: Float[Tensor, " n_cls"], *, beta: float, eps: float
+) -> Float[Tensor, " n_cls"]:
+    """`exp(-beta * mean * [nearest > eps])`: 1 = all adapted, for classes that were trained on."""
+    return torch.exp(-beta * mean_distance * (nearest_distance > eps))
+
+
+@dataclass(frozen=True)
+class Blend:
+    """A classifier that mixes two models, with both of its sides in reach; all features are unnormalised.
+
+    The blend is linear on either side, so any other weight can be tried later on what the sides give, without the
+    towers and without training.
+
+    Args:
+        adapted_text: class texts of the adapted model.
+        plain_text: class texts of the other one.
+        text_weight: share of the adapted text, by class.
+        adapted_image: image features of the adapted model; not asked where its share is 0.
+        plain_image: those of the other one; not asked where the adapted share is 1.
+        image_weight: share of the adapted image feature.
+        mean_distance: of each class to the training classes, see `class_distances`.
+        nearest_distance: the same to the nearest of them.
+        scale: of the cosine.
+    """
+
+    adapted_text: Float[Tensor, "n_cls dim"]
+    plain_text: Float[Tensor, "n_cls dim"]
+    text_weight: Float[Tensor, " n_cls"]
+    adapted_image: Callable[[Batch], Tensor]
+    plain_image: Callable[[Batch], Tensor]
+    image_weight: float
+    mean_distance: Float[Tensor, " n_cls"]
+    nearest_distance: Float[Tensor, " n_cls"]
+    scale: float
+
+    def __call__(self, batch: Batch) -> Float[Tensor, "batch n_cls"]:
+        """Logits of a batch; a tower with no share is not run."""
+        adapted = self.adapted_image(batch) if self.image_weight > 0 else None
+        return self.logits(adapted, self.plain_image(batch) if self.image_weight < 1 else None)
+
+    def logits(self, adapted: Tensor | None, plain: Tensor | None) -> Float[Tensor, "batch n_cls"]:
+        """Logits from image features of the two models, `(batch, dim)` each; one with no share may be None."""
+        image: Tensor | float = 0.0
+        if adapted is not None and self.image_weight > 0:
+            image = self.image_weight * adapted
+        if plain is not None and self.image_weight < 1:
+            image = image + (1 - self.image_weight) * plain
+        weight = self.text_weight[:, None]
+        text = weight * self.adapted_text + (1 - weight) * self.plain_text
+        assert isinstance(image, Tensor)
+        return cosine_logits(image, text, self.scale)

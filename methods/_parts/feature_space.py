@@ -1,0 +1,60 @@
+"""What feature-space methods share: class texts by template, choosing on validation, random rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor
+
+from datasets_registry._types import ClassSet
+from methods._backbones.backbone import Backbone
+from methods._base.method import MethodConfig
+from methods._text.templates import IMAGENET80, SELECT7
+
+TEMPLATE_LISTS = {"select7": SELECT7, "imagenet80": IMAGENET80}
+
+Template = Annotated[str, Field(pattern=r"\{\}|^(own|select7|imagenet80)$")]
+
+
+class TextConfig(MethodConfig):
+    """Which class texts a method starts from."""
+
+    templates: tuple[Template, ...] = Field(
+        ("own",),
+        min_length=1,
+        description="texts to average: `own` (the dataset's), `select7` or `imagenet80` (lists), or a text with {}; "
+        "published: own, for ImageNet the list select7",
+    )
+
+
+def template_features(
+    backbone: Backbone, classes: ClassSet, templates: Sequence[str], *, keep_underscores: bool = False
+) -> Float[Tensor, "n_templates n_cls dim"]:
+    """Unnormalised features of the class texts under each template; names of lists stand for their templates.
+
+    Classes that have sentences of their own get those as the only row.
+    """
+    if classes.sentences is not None:
+        return backbone.class_texts(classes, classes.template)[None]
+    named = {"own": (classes.template,), **TEMPLATE_LISTS}
+    filled = [template for entry in templates for template in named.get(entry, (entry,))]
+    if keep_underscores:
+        texts = [[template.replace("{}", name) for name in classes.names] for template in filled]
+    else:
+        texts = [classes.texts(template) for template in filled]
+    return torch.stack([backbone.encode_texts(one) for one in texts])
+
+
+def accuracy(logits: Float[Tensor, "n n_cls"], labels: Int[Tensor, " n"]) -> float:
+    """Share of rows whose largest logit is the label's."""
+    return float((logits.argmax(dim=1) == labels).double().mean())
+
+
+def linear_uniform(shape: tuple[int, ...], fan_in: int, generator: torch.Generator) -> Tensor:
+    """Torch's default for a linear layer's weight and bias: uniform in +-1/sqrt(fan_in)."""
+    bound = fan_in**-0.5
+    return torch.empty(shape).uniform_(-bound, bound, generator=generator)

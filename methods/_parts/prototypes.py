@@ -1,0 +1,72 @@
+"""Methods that train one vector a class on frozen features, starting from the class texts (ZS-LP, CLAP, TaskRes)."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import TypeVar
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from datasets_registry._types import ClassSet
+from methods._base.method import Classifier, SupportView, TrainableMethod, cosine_logits, require_known_classes
+from methods._parts.feature_space import TextConfig, template_features
+
+
+class PrototypeConfig(TextConfig):
+    """Which class texts the vectors start from."""
+
+    keep_underscores: bool = Field(
+        True,
+        description="leave underscores in class names; the official code does, and it touches 0 to 76 % of a "
+        "dataset's names",
+    )
+
+
+ConfigT = TypeVar("ConfigT", bound=PrototypeConfig)
+
+
+class ClassVectors(nn.Module):
+    """One learned vector a class, `(n_cls, dim)`."""
+
+    def __init__(self, start: Float[Tensor, "n_cls dim"]) -> None:
+        super().__init__()
+        self.vectors = nn.Parameter(start.clone())
+
+
+class PrototypeMethod(TrainableMethod[ConfigT]):
+    """`scale * cos(f, w_c)`, with `w` made of learned vectors and the base: the mean of *unnormalised* class texts."""
+
+    trainable: ClassVectors
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        texts = template_features(
+            self.backbone,
+            support.classes,
+            self.config.templates,
+            keep_underscores=self.config.keep_underscores,
+        )
+        self.base = texts.mean(dim=0)
+        self.trainable = ClassVectors(self.start()).to(self.backbone.device)
+
+    def start(self) -> Float[Tensor, "n_cls dim"]:
+        """Where the vectors start."""
+        return self.base
+
+    @abstractmethod
+    def weights(self) -> Float[Tensor, "n_cls dim"]:
+        """The classifier's rows, unnormalised."""
+
+    def classifier(self, classes: ClassSet) -> Classifier:
+        require_known_classes(self.info.name, self.support_classes, classes)
+        rows = self.weights()
+        return lambda batch: cosine_logits(batch.features, rows, self.backbone.logit_scale)
+
+
+def random_rows(shape: torch.Size, generator: torch.Generator) -> Tensor:
+    """He initialisation: normal with variance 2 / dim."""
+    return torch.randn(shape, generator=generator) * math.sqrt(2 / shape[-1])

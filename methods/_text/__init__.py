@@ -1,0 +1,1 @@
+"""Words and tokens: class texts, templates, tokenised prompts."""

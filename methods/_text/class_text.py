@@ -1,0 +1,131 @@
+"""Where the texts of classes come from: a template, a paper's variant of it, a list of templates, or descriptions.
+
+Whatever the source, a class ends up with one or more sentences. Frozen class features are then the sentences'
+features, normalised and averaged as CLIP's ensembles are (`Backbone.class_texts`). Methods that learn their text input
+have no use for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from datasets_registry._errors import BenchError, UnknownNameError
+from datasets_registry._types import DatasetInfo, Sentences
+from methods._text.templates import GENERIC60, IMAGENET80, SELECT7
+
+TEMPLATE_LISTS = {"select7": SELECT7, "imagenet80": IMAGENET80, "generic60": GENERIC60}
+KINDS = ("template", "variant", "ensemble", "descriptions")
+_MISSING_SHOWN = 3
+
+
+class ClassTextError(BenchError, ValueError):
+    """A source of class texts that cannot be understood or does not cover the classes."""
+
+
+@dataclass(frozen=True)
+class ClassText:
+    """One source of class texts.
+
+    Args:
+        kind: one of `KINDS`.
+        value: the template, the variant's name, the list's name, or the digest of the descriptions file.
+        source: the descriptions file, else None.
+        described: sentences by class name, for descriptions.
+    """
+
+    kind: str
+    value: str
+    source: Path | None = None
+    described: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+
+    @property
+    def identity(self) -> str:
+        """How a run names it; for descriptions the file's digest takes the place of its path."""
+        return f"{self.kind}:{self.value}"
+
+    def __call__(self, info: DatasetInfo, names: Sequence[str]) -> Sentences:
+        """The sentences of each class; raises ClassTextError where a class is not described."""
+        if self.kind == "descriptions":
+            return self._descriptions(info, names)
+        if self.kind == "ensemble":
+            templates = TEMPLATE_LISTS[self.value]
+        elif self.kind == "variant":
+            templates = (info.template_variants.get(self.value, info.template),)
+        else:
+            templates = (self.value,)
+        spoken = [name.replace("_", " ") for name in names]
+        return tuple(tuple(template.replace("{}", name) for template in templates) for name in spoken)
+
+    def _descriptions(self, info: DatasetInfo, names: Sequence[str]) -> Sentences:
+        found = [self.described.get(_plain(name)) for name in names]
+        absent = [name for name, sentences in zip(names, found, strict=True) if not sentences]
+        if absent:
+            raise ClassTextError(
+                f"Descriptions {self.source} have no sentence for {len(absent)} of the {len(names)} classes of "
+                f"{info.name!r}, for example {', '.join(map(repr, absent[:_MISSING_SHOWN]))}. Add them; a key is the "
+                f"class name, in any case, with spaces or underscores."
+            )
+        return tuple(sentences for sentences in found if sentences)
+
+
+def parse_class_text(text: str | None) -> ClassText | None:
+    """The source that a text names, None for the datasets' own templates.
+
+    `template` is the own template; `template:TEXT` another one with {}; `variant:NAME` the one that a paper uses, where
+    a dataset has one of that name, else the own; `ensemble:NAME` a list of templates; `descriptions:FILE` a JSON object
+    of class names and lists of sentences.
+
+    Raises:
+        ClassTextError: anything else, or a file that is no such object.
+        UnknownNameError: a list of templates that does not exist.
+    """
+    if text is None or text == "template":
+        return None
+    kind, _, value = text.partition(":")
+    if kind not in KINDS or not value:
+        raise ClassTextError(
+            f"Class text {text!r} is unknown. Allowed: template, template:TEXT with {{}}, variant:NAME, "
+            f"ensemble:{'|'.join(TEMPLATE_LISTS)}, descriptions:FILE.json."
+        )
+    if kind == "template" and "{}" not in value:
+        raise ClassTextError(f"Class text {text!r} has no '{{}}' to put the class name in; write one.")
+    if kind == "ensemble" and value not in TEMPLATE_LISTS:
+        raise UnknownNameError("list of templates", value, TEMPLATE_LISTS)
+    if kind == "descriptions":
+        return _read(Path(value))
+    return ClassText(kind, value)
+
+
+def _read(path: Path) -> ClassText:
+    try:
+        content = path.read_bytes()
+        described = json.loads(content.decode("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ClassTextError(
+            f"Descriptions {path} cannot be read as JSON ({error}). Give one object of class names and lists of "
+            f"sentences."
+        ) from error
+    if not isinstance(described, dict) or not described:
+        raise ClassTextError(f"Descriptions {path} must be one object of class names and lists of sentences.")
+    sentences: dict[str, tuple[str, ...]] = {}
+    for name, value in described.items():
+        listed = [value] if isinstance(value, str) else value
+        if not isinstance(listed, list) or not all(isinstance(one, str) and one.strip() for one in listed):
+            raise ClassTextError(f"Descriptions {path}: class {name!r} must have a list of sentences; mend that entry.")
+        if _plain(name) in sentences:
+            raise ClassTextError(f"Descriptions {path} hold class {name!r} twice; keep one entry of it.")
+        sentences[_plain(name)] = tuple(listed)
+    return ClassText("descriptions", hashlib.sha256(content).hexdigest()[:32], path, sentences)
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ").strip().lower()
+
+
+def known_variants(infos: Sequence[DatasetInfo]) -> list[str]:
+    """Names of the template variants that some of these datasets have."""
+    return sorted({name for info in infos for name in info.template_variants})

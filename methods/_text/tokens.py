@@ -1,0 +1,35 @@
+"""Texts to CLIP's tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from datasets_registry._errors import BenchError
+from methods._backbones.open_clip_import import open_clip
+
+
+@lru_cache(maxsize=1)
+def _tokenizer() -> Any:
+    return open_clip().tokenizer.SimpleTokenizer()
+
+
+def tokenize(texts: Sequence[str], context_length: int = 77) -> Int[Tensor, "n context"]:
+    """CLIP's byte-pair tokens, padded with 0.
+
+    Raises:
+        BenchError: for a text longer than the context, which open_clip would cut in silence.
+    """
+    tokenizer = _tokenizer()
+    rows = torch.zeros(len(texts), context_length, dtype=torch.long)
+    for row, text in zip(rows, texts, strict=True):
+        ids = [tokenizer.sot_token_id, *tokenizer.encode(text), tokenizer.eot_token_id]
+        if len(ids) > context_length:
+            raise BenchError(f"Text of {len(ids)} tokens does not fit the context of {context_length}: {text!r}.")
+        row[: len(ids)] = torch.tensor(ids)
+    return rows

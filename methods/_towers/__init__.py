@@ -1,0 +1,1 @@
+"""Forward passes through the two towers with prompts and hooks, exact and without repeated work."""

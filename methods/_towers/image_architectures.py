@@ -1,0 +1,190 @@
+"""The image towers as pieces over open_clip's modules: embed, a block, pool, project.
+
+Three kinds: open_clip's vision transformer (CLIP, CoCa), timm's EVA-02, and the ResNet, which has no tokens to prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from datasets_registry._errors import BenchError
+from methods._towers.blocks import BlockView, is_standard, run_block, view_block
+
+
+@runtime_checkable
+class ImageTower(Protocol):
+    """What the backbone asks of an image tower."""
+
+    width: int
+    depth: int
+    transformer: bool
+    views: Sequence[BlockView]
+    """The blocks as their pieces; empty where they cannot be taken apart."""
+    class_token: Tensor | None
+    """The class token `(width,)` without its position; None where there is none."""
+
+    def embed(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
+        """Tokens in front of block 0, `prompts` `(n, width)` appended behind the patches, without positions."""
+        ...
+
+    def block(self, i: int, tokens: Tensor) -> Tensor:
+        """Block i."""
+        ...
+
+    def pool(self, tokens: Tensor, n_prompts: int) -> Tensor:
+        """Pooled features before the projection."""
+        ...
+
+    def project(self, pooled: Tensor) -> Tensor:
+        """Projection to the joint space."""
+        ...
+
+    def prompt_states(self, tokens: Tensor, n_prompts: int) -> Tensor:
+        """States of the prompts behind the last block, `(batch, n_prompts, width)`, normed as what is pooled."""
+        ...
+
+
+class ViTTower:
+    """open_clip's `VisionTransformer`.
+
+    Prompts join after the positional embedding and before the norm that precedes block 0 (a norm per token, so it is
+    applied to them on their own). Mean pooling leaves prompts out; an attentional pooler (CoCa) sees them.
+    """
+
+    transformer = True
+
+    def __init__(self, visual: Any) -> None:
+        self.visual = visual
+        self.blocks = list(visual.transformer.resblocks)
+        self.depth = len(self.blocks)
+        self.class_token: Tensor | None = visual.class_embedding
+        self.width: int = visual.class_embedding.shape[0]
+        standard = all(is_standard(block) for block in self.blocks)
+        self.views: Sequence[BlockView] = [view_block(block) for block in self.blocks] if standard else []
+
+    def embed(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
+        tokens = self.visual._embeds(pixels)
+        if prompts is None:
+            return tokens
+        return torch.cat([tokens, self.visual.ln_pre(prompts).expand(len(tokens), -1, -1)], dim=1)
+
+    def block(self, i: int, tokens: Tensor) -> Tensor:
+        return run_block(self.views[i], tokens) if self.views else self.blocks[i](tokens)
+
+    def pool(self, tokens: Tensor, n_prompts: int) -> Tensor:
+        if n_prompts and self.visual.attn_pool is None:
+            tokens = tokens[:, :-n_prompts]
+        if self.visual.attn_pool is None and self.visual.pool_type == "tok":
+            # the class token alone is read: norm that one
+            return self.visual.ln_post(tokens[:, 0])
+        pooled, _ = self.visual._pool(tokens)
+        return pooled
+
+    def project(self, pooled: Tensor) -> Tensor:
+        return pooled if self.visual.proj is None else pooled @ self.visual.proj
+
+    def prompt_states(self, tokens: Tensor, n_prompts: int) -> Tensor:
+        if self.visual.attn_pool is not None:
+            raise BenchError("This image tower pools by attention, so its prompts cannot be read; choose a CLIP.")
+        return self.visual.ln_post(tokens[:, -n_prompts:])
+
+
+class EvaTower:
+    """timm's EVA-02 with rotary positions, as open_clip wraps it.
+
+    Prompts have no place on the image grid, so their rotary embedding is the identity rotation (sine 0, cosine 1).
+    """
+
+    transformer = True
+
+    def __init__(self, visual: Any) -> None:
+        self.trunk, self.head = visual.trunk, visual.head
+        self.blocks = list(self.trunk.blocks)
+        self.depth = len(self.blocks)
+        self.class_token: Tensor | None = None if self.trunk.cls_token is None else self.trunk.cls_token[0, 0]
+        self.width: int = self.trunk.embed_dim
+        self.views: Sequence[BlockView] = []
+        if getattr(self.trunk, "rope_mixed", False) or self.trunk.dynamic_img_size:
+            raise BenchError("This EVA variant has per-block or resizable rotary positions, which are not supported.")
+
+    @cached_property
+    def _grid_rope(self) -> Tensor | None:
+        """Rotary positions of the patches, the same for every image."""
+        weight = self.trunk.patch_embed.proj.weight
+        empty = weight.new_zeros(1, weight.shape[1], *self.trunk.patch_embed.img_size)
+        with torch.no_grad():
+            rope: Tensor | None = self.trunk._pos_embed(self.trunk.patch_embed(empty))[1]
+        return rope
+
+    def _rope(self, n_tokens: int) -> Tensor | None:
+        """Rotary positions of that many tokens: what is not on the grid, behind it, is not rotated."""
+        rope = self._grid_rope
+        if rope is None:
+            return None
+        extra, half = n_tokens - self.trunk.num_prefix_tokens - len(rope), rope.shape[1] // 2
+        return torch.cat([rope, torch.cat([rope.new_zeros(extra, half), rope.new_ones(extra, half)], dim=1)])
+
+    def embed(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
+        tokens, _ = self.trunk._pos_embed(self.trunk.patch_embed(pixels))
+        if prompts is not None:
+            tokens = torch.cat([tokens, prompts.expand(len(tokens), -1, -1)], dim=1)
+        return self.trunk.norm_pre(tokens)
+
+    def block(self, i: int, tokens: Tensor) -> Tensor:
+        return self.blocks[i](tokens, rope=self._rope(tokens.shape[1]))
+
+    def pool(self, tokens: Tensor, n_prompts: int) -> Tensor:
+        tokens = self.trunk.norm(tokens[:, :-n_prompts] if n_prompts else tokens)
+        return self.trunk.fc_norm(self.trunk.pool(tokens))
+
+    def project(self, pooled: Tensor) -> Tensor:
+        return self.head(self.trunk.head(pooled))
+
+    def prompt_states(self, tokens: Tensor, n_prompts: int) -> Tensor:
+        return self.trunk.fc_norm(self.trunk.norm(tokens[:, -n_prompts:]))
+
+
+class WholeTower:
+    """A tower that is only ever run whole (ResNet): no tokens, so no prompts and no hooks."""
+
+    transformer = False
+    depth = 0
+    width = 0
+    class_token: Tensor | None = None
+
+    def __init__(self, visual: Any) -> None:
+        self.visual = visual
+        self.views: Sequence[BlockView] = []
+
+    def embed(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
+        if prompts is not None:
+            raise BenchError(
+                "This image tower has no tokens; visual prompts need a vision transformer such as ViT-B-16."
+            )
+        return pixels
+
+    def block(self, i: int, tokens: Tensor) -> Tensor:  # noqa: ARG002
+        raise IndexError(i)
+
+    def pool(self, tokens: Tensor, n_prompts: int) -> Tensor:  # noqa: ARG002
+        return tokens
+
+    def project(self, pooled: Tensor) -> Tensor:
+        return self.visual(pooled)
+
+    def prompt_states(self, tokens: Tensor, n_prompts: int) -> Tensor:
+        raise NotImplementedError("a tower without tokens has no prompts")
+
+
+def wrap_image_tower(visual: Any) -> ImageTower:
+    """The functional view that fits an open_clip image tower."""
+    if hasattr(visual, "transformer") and hasattr(visual, "class_embedding"):
+        return ViTTower(visual)
+    if hasattr(visual, "trunk") and type(visual.trunk).__name__ == "Eva":
+        return EvaTower(visual)
+    return WholeTower(visual)

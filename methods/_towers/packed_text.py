@@ -1,0 +1,137 @@
+"""Class suffixes packed without padding: the positions that texts really have, side by side in rows of bounded length.
+
+A row holds the suffixes of several classes. A position attends to the shared prefix and to the earlier positions of
+its own class, which a mask says; everything else in the tower works position by position and does not notice. Compared
+with one padded row a class, no padding is computed, and the matrix products are few and large.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from methods._towers.blocks import BlockView, finish_block, join_heads, split_heads
+
+ROW = 128
+"""Positions of a row. Longer rows waste attention on other classes, shorter ones leave more of a row empty."""
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Where the positions of a class list lie in rows.
+
+    Args:
+        source: `(rows, length)`, index into the flattened `(n_cls * n_suffix)` positions; padding repeats index 0.
+        sees: `(rows, length, length)`, whether a position may attend to another of its row.
+        ends: `(n_cls, 2)`, row and place of each class's end-of-text.
+    """
+
+    source: Int[Tensor, "rows length"]
+    sees: Bool[Tensor, "rows length length"]
+    ends: Int[Tensor, "n_cls 2"]
+
+
+def pack(lengths: Int[Tensor, " n_cls"], n_suffix: int, row: int = ROW) -> Packing:
+    """Spread whole classes over rows of nearly equal length.
+
+    Args:
+        lengths: valid suffix positions of each class.
+        n_suffix: positions that a class has in the padded layout.
+        row: positions a row should hold.
+    """
+    return _pack(tuple(lengths.tolist()), n_suffix, row, lengths.device)
+
+
+@lru_cache(maxsize=64)
+def _pack(lengths: tuple[int, ...], n_suffix: int, row: int, device: torch.device) -> Packing:
+    rows: list[list[int]] = [[] for _ in range(min(len(lengths), -(-sum(lengths) // row)))]
+    filled = [(0, r) for r in range(len(rows))]
+    for c in sorted(range(len(lengths)), key=lambda c: -lengths[c]):
+        used, r = heapq.heappop(filled)
+        rows[r].append(c)
+        heapq.heappush(filled, (used + lengths[c], r))
+    size = max(used for used, _ in filled)
+    source = np.zeros((len(rows), size), np.int64)
+    owner = np.full((len(rows), size), -1)
+    place = np.zeros((len(rows), size), np.int64)
+    ends = np.zeros((len(lengths), 2), np.int64)
+    for r, classes in enumerate(rows):
+        at = 0
+        for c in classes:
+            span, steps = slice(at, at + lengths[c]), np.arange(lengths[c])
+            source[r, span], owner[r, span], place[r, span] = c * n_suffix + steps, c, steps
+            at += lengths[c]
+            ends[c] = r, at - 1
+    sees = (owner[:, :, None] == owner[:, None, :]) & (place[:, :, None] >= place[:, None, :])
+    sees &= (owner >= 0)[:, :, None]
+    # padding sees itself, so that no softmax runs over nothing
+    sees |= np.eye(size, dtype=bool) & (owner < 0)[:, :, None]
+    return Packing(*(torch.from_numpy(array).to(device) for array in (source, sees, ends)))
+
+
+def prefix_states(
+    prefix: Float[Tensor, "n_each n_prefix width"], blocks: Sequence[BlockView], deep: Sequence[Tensor]
+) -> list[tuple[Tensor, Tensor]]:
+    """Keys and values of one or several prefixes in front of each block, `(n_each, heads, n_prefix, width / heads)`."""
+    states = []
+    for i, block in enumerate(blocks):
+        if 1 <= i <= len(deep):
+            ctx = deep[i - 1]
+            prefix = torch.cat([prefix[:, :1], ctx.expand(len(prefix), -1, -1), prefix[:, 1 + ctx.shape[0] :]], dim=1)
+        q, k, v = (split_heads(x, block.heads) for x in block.qkv(block.norm_1(prefix)))
+        states.append((k, v))
+        if i + 1 < len(blocks):
+            prefix = finish_block(block, prefix, join_heads(F.scaled_dot_product_attention(q, k, v, is_causal=True)))
+    return states
+
+
+def packed_rows(suffix: Float[Tensor, "n_cls n_suffix width"], packing: Packing) -> Float[Tensor, "rows length width"]:
+    """Suffixes from the padded layout in rows."""
+    return suffix.flatten(0, 1)[packing.source]
+
+
+def run_packed(
+    x: Float[Tensor, "rows length width"],
+    packing: Packing,
+    states: Sequence[tuple[Tensor, Tensor]],
+    blocks: Sequence[BlockView],
+    *,
+    pooled: bool = True,
+) -> Tensor:
+    """Hidden states of each class's end-of-text behind the last block, for each prefix: `(n_each, n_cls, width)`.
+
+    Suffixes enter the first block once, whatever the number of prefixes: up to there none has seen its prefix.
+
+    Args:
+        x: embedded suffixes with positions, or hidden states of them, in rows.
+        packing: of the suffixes' lengths.
+        states: keys and values of the prefixes by block.
+        blocks: of the tower, as many as `states`; at least one.
+        pooled: False gives all positions behind the last of these blocks, `(n_each * rows, length, width)`.
+    """
+    n_rows, length = packing.source.shape
+    n_each, _, n_prefix, _ = states[0][0].shape
+    sees = torch.cat([packing.sees.new_ones(n_rows, length, n_prefix), packing.sees], dim=2)[:, None]
+    sees = sees.repeat(n_each, 1, 1, 1)
+    row, place = packing.ends.T
+    row = row + n_rows * torch.arange(n_each, device=row.device)[:, None]
+    for i, (block, (prefix_k, prefix_v)) in enumerate(zip(blocks, states, strict=True)):
+        q, k, v = (split_heads(part, block.heads) for part in block.qkv(block.norm_1(x)))
+        if i == 0:
+            x, q, k, v = (each.repeat(n_each, *(1 for _ in each.shape[1:])) for each in (x, q, k, v))
+        k = torch.cat([prefix_k.repeat_interleave(n_rows, dim=0), k], dim=2)
+        v = torch.cat([prefix_v.repeat_interleave(n_rows, dim=0), v], dim=2)
+        attended = join_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=sees))
+        if pooled and i + 1 == len(blocks):
+            # only the end-of-text positions of the last block are ever read
+            return finish_block(block, x[row, place], attended[row, place])
+        x = finish_block(block, x, attended)
+    return x

@@ -1,0 +1,101 @@
+"""Read-only tokens: they attend to a frozen tower's own tokens and nothing attends to them.
+
+So the tower's tokens are what they are without them: they run as ever, without gradients, and each block's keys and
+values are all that the read-only tokens need. The official way, one sequence under an attention mask, computes the same
+and drags the frozen tokens through the backward pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from datasets_registry._errors import BenchError
+from methods._text.prompts import TextPrompts
+from methods._towers.blocks import BlockView, causal_mask, finish_block, join_heads, split_heads
+from methods._towers.image_architectures import ImageTower
+from methods._towers.packed_text import prefix_states
+from methods._towers.text import TextTower
+from methods._towers.vision import image_views
+
+AT_ONCE = 4096
+"""Read-only tokens of texts whose activations are held at once. More of them run in chunks, and again in backward: that
+bounds memory (1.6 GB on ViT-B/16) and changes nothing else beyond rounding."""
+
+
+def read_image(
+    tower: ImageTower, pixels: Float[Tensor, "batch 3 h w"], readers: Float[Tensor, "n width"]
+) -> Float[Tensor, "batch n dim"]:
+    """What read-only tokens make of each image, unnormalised.
+
+    They pass the norm in front of block 0, as visual prompts do, and are pooled and projected each on its own, as the
+    class token is. Raises BenchError for a tower whose blocks cannot be taken apart.
+    """
+    n, views = len(readers), image_views(tower)
+    joined = tower.embed(pixels, readers)
+    # the tower's own tokens do not depend on the readers, which autograd cannot see behind the concatenation
+    tokens, x = joined[:, :-n].detach(), joined[:, -n:]
+    for i, view in enumerate(views):
+        q, k, v = (split_heads(part, view.heads) for part in view.qkv(view.norm_1(tokens)))
+        x = _read(view, x, k, v)
+        if i + 1 < len(views):
+            tokens = finish_block(view, tokens, join_heads(F.scaled_dot_product_attention(q, k, v)))
+    features = tower.project(tower.pool(x.flatten(0, 1)[:, None], 0))
+    return features.reshape(len(pixels), n, -1)
+
+
+def read_texts(
+    tower: TextTower, prompts: TextPrompts, readers: Float[Tensor, "n width"], *, at_once: int = AT_ONCE
+) -> Float[Tensor, "n_cls n dim"]:
+    """What read-only tokens make of each text, unnormalised.
+
+    They have no positions, see the whole text of their class up to end-of-text, and not one another; `at_once` of them
+    run at a time. Raises BenchError for a tower that ends with a class token, or a text that does not fit.
+    """
+    if tower.cls_embedding is not None:
+        raise BenchError("This text tower ends with a class token, which nothing can read behind; choose a CLIP.")
+    tower.check_length(prompts)
+    positions = tower.modules.positional_embedding[: prompts.prefix.shape[0]]
+    states = prefix_states((prompts.prefix + positions)[None], tower.views, ())
+    size = max(1, at_once // len(readers))
+    if len(prompts) <= size:
+        return _read_texts(tower, prompts, states, readers)
+    chunks = [prompts.classes(start, start + size) for start in range(0, len(prompts), size)]
+    # no random numbers are drawn inside: the tower's own blocks have no dropout
+    parts = [
+        checkpoint(_read_texts, tower, chunk, states, readers, use_reentrant=False, preserve_rng_state=False)
+        for chunk in chunks
+    ]
+    return torch.cat(parts)
+
+
+def _read_texts(
+    tower: TextTower, prompts: TextPrompts, states: Sequence[tuple[Tensor, Tensor]], readers: Tensor
+) -> Tensor:
+    """`read_texts`, given the keys and values of the shared prefix in front of each block."""
+    n_cls, n_prefix, n_suffix = len(prompts), prompts.prefix.shape[0], prompts.suffix.shape[1]
+    suffix = prompts.suffix + tower.modules.positional_embedding[n_prefix : prompts.longest]
+    x = readers.expand(n_cls, -1, -1)
+    causal = causal_mask(n_suffix, prompts.longest, device=suffix.device, dtype=suffix.dtype)
+    place = torch.arange(prompts.longest, device=suffix.device) - n_prefix
+    text = (place < prompts.lengths[:, None])[:, None, None]
+    for i, (view, (prefix_k, prefix_v)) in enumerate(zip(tower.views, states, strict=True)):
+        q, own_k, own_v = (split_heads(part, view.heads) for part in view.qkv(view.norm_1(suffix)))
+        k = torch.cat([prefix_k.expand(n_cls, -1, -1, -1), own_k], dim=2)
+        v = torch.cat([prefix_v.expand(n_cls, -1, -1, -1), own_v], dim=2)
+        x = _read(view, x, k, v, text)
+        if i + 1 < len(states):
+            suffix = finish_block(view, suffix, join_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=causal)))
+    return tower.project(tower.modules.ln_final(x))
+
+
+def _read(view: BlockView, readers: Tensor, k: Tensor, v: Tensor, sees: Tensor | None = None) -> Tensor:
+    """One block for tokens that attend to these keys and values only; `sees` says to which, all if None."""
+    q, _, _ = view.qkv(view.norm_1(readers))
+    attended = F.scaled_dot_product_attention(split_heads(q, view.heads), k, v, attn_mask=sees)
+    return finish_block(view, readers, join_heads(attended))

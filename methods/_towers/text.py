@@ -1,0 +1,333 @@
+"""The text tower as functions over open_clip's modules: exact shared-prefix forward, and the plain one beside it.
+
+`encode` runs the prefix of `TextPrompts` once and the suffixes per class, packed without padding, and in the last block
+computes only the positions that are pooled. `encode_plain` pads every class to the full context and runs every
+position of every class, as the official implementations do; it is the reference that tests compare to. `encode_each`
+is for prefixes that depend on the image (CoCoOp).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from datasets_registry._errors import BenchError
+from methods._text.prompts import TextPrompts
+from methods._towers.blocks import (
+    BlockView,
+    causal_mask,
+    finish_block,
+    is_standard,
+    join_heads,
+    run_block,
+    split_heads,
+    view_block,
+    with_modules,
+)
+from methods._towers.packed_text import pack, packed_rows, prefix_states, run_packed
+
+TextHook = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""`hook(i, prefix, suffix)` is called before block i and returns what the block gets of both, all `(n, tokens, width)`.
+
+It may move tokens from the end of the prefix to the front of the suffix and insert or exchange some there; the end of
+the suffix stays. The prefix has one row for all classes, or one a class in the plain forward.
+"""
+
+ROWS = 1024
+"""Suffixes whose activations are held at once. More of them run in chunks, and again in backward: that bounds memory
+and changes nothing else beyond rounding."""
+
+
+class TextTower:
+    """Functional view of an open_clip text tower (CLIP's, or CoCa's with its appended class token).
+
+    Args:
+        modules: the module that owns `token_embedding`, `positional_embedding`, `transformer`, `ln_final` and
+            `text_projection`: a `CLIP`, or the `text` part of a model with its own text tower.
+
+    Raises:
+        BenchError: if the tower is not causal, or made of blocks that cannot be taken apart.
+    """
+
+    def __init__(self, modules: Any) -> None:
+        self.modules = modules
+        self.blocks: Sequence[Any] = list(modules.transformer.resblocks)
+        self.width: int = modules.positional_embedding.shape[1]
+        self.positions: int = modules.positional_embedding.shape[0]
+        self.cls_embedding: Tensor | None = getattr(modules, "cls_emb", None)
+        self.context_length: int = self.positions - (self.cls_embedding is not None)
+        self.legacy_cls_mask = not getattr(modules, "correct_cls_mask", False)
+        pool = getattr(modules, "text_pool_type", None) or getattr(modules, "pool_type", "argmax")
+        if modules.attn_mask is None or not all(is_standard(block) for block in self.blocks):
+            raise BenchError(
+                "This text tower is not a causal CLIP transformer; choose a CLIP, EVA-CLIP or CoCa backbone."
+            )
+        if self.cls_embedding is None and pool != "argmax":
+            raise BenchError(
+                f"This text tower pools at {pool!r}, not at the end-of-text token; choose another backbone."
+            )
+        self.views: Sequence[BlockView] = [view_block(block) for block in self.blocks]
+
+    @property
+    def final_norm(self) -> nn.Module:
+        """The norm behind the last block."""
+        return self.modules.ln_final
+
+    def with_final_norm(self, norm: nn.Module) -> TextTower:
+        """This tower with another norm behind its last block."""
+        return TextTower(with_modules(self.modules, ln_final=norm))
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """Token embeddings without positions."""
+        return self.modules.token_embedding(tokens)
+
+    def project(self, pooled: Tensor) -> Tensor:
+        """Pooled hidden state after the final norm to the joint space."""
+        projection = self.modules.text_projection
+        if projection is None:
+            return pooled
+        return projection(pooled) if isinstance(projection, nn.Linear) else pooled @ projection
+
+    def encode(
+        self,
+        prompts: TextPrompts,
+        *,
+        deep: Sequence[Float[Tensor, "n_ctx width"]] = (),
+        blocks: Sequence[BlockView] = (),
+        before_block: TextHook | None = None,
+        project: bool = True,
+        rows: int = ROWS,
+    ) -> Float[Tensor, "n_cls dim"]:
+        """Text features, unnormalised, one a class.
+
+        Args:
+            prompts: embedded texts.
+            deep: fresh context for blocks 1, 2, ...: before block j+1 the positions 1..n_ctx become `deep[j]`.
+            blocks: run instead of the tower's own blocks; made from `views`.
+            before_block: may change both parts of the text before each block, behind `deep`.
+            project: False returns the state after the final norm, before the projection.
+            rows: suffixes that run at once, where the blocks are the tower's own. Others may draw random numbers, which
+                running them again in backward would draw anew.
+        """
+        self.check(prompts, deep, before_block)
+        at_once = len(prompts) if blocks else rows
+        n_prefix, blocks = prompts.prefix.shape[0], blocks or self.views
+        prefix = (prompts.prefix + self.modules.positional_embedding[:n_prefix])[None]
+        if before_block is None and self.cls_embedding is None:
+            states = prefix_states(prefix, blocks, deep)
+            pooled = self.modules.ln_final(self._in_chunks(prompts, states, blocks, at_once)[0])
+        else:
+            pooled = self._run(prompts, prefix, deep=deep, blocks=blocks, before_block=before_block)
+        return self.project(pooled) if project else pooled
+
+    def encode_each(
+        self, prompts: TextPrompts, prefixes: Float[Tensor, "batch n_prefix width"], *, rows: int = ROWS
+    ) -> Float[Tensor, "batch n_cls dim"]:
+        """Text features, unnormalised, of every class behind every image's own prefix (in place of the shared one).
+
+        A prefix runs once an image and the suffixes enter block 0 once a class; `rows` (image, class) pairs at a time.
+        """
+        self.check(prompts)
+        prefixes = prefixes + self.modules.positional_embedding[: prefixes.shape[1]]
+        n_images = max(1, rows // len(prompts))
+        features = []
+        for some in torch.split(prefixes, n_images):
+            states = prefix_states(some, self.views, ()) if self.cls_embedding is None else []
+            if self.cls_embedding is None:
+                alone = len(some) == len(prefixes)
+                features.append(self.modules.ln_final(self._in_chunks(prompts, states, self.views, rows, alone=alone)))
+                continue
+            parts = []
+            for start in range(0, len(prompts), rows):
+                whole = self._run(
+                    prompts.classes(start, start + rows), some, deep=(), blocks=self.views, before_block=None
+                )
+                parts.append(whole.reshape(len(some), -1, whole.shape[1]))
+            features.append(torch.cat(parts, dim=1))
+        return self.project(torch.cat(features))
+
+    def _in_chunks(
+        self,
+        prompts: TextPrompts,
+        states: Sequence[tuple[Tensor, Tensor]],
+        blocks: Sequence[BlockView],
+        rows: int,
+        *,
+        alone: bool = True,
+    ) -> Float[Tensor, "n_each n_cls width"]:
+        """`_packed`, at most `rows` suffixes at a time; what runs in several chunks is not held but run again.
+
+        `alone` says that nothing else is held beside these prompts.
+        """
+        size = max(1, rows // len(states[0][0]))
+        if alone and len(prompts) <= size:
+            return self._packed(prompts, states, blocks)
+        chunks = [prompts.classes(start, start + size) for start in range(0, len(prompts), size)]
+        # no random numbers are drawn inside: the tower's own blocks have no dropout
+        parts = [
+            checkpoint(self._packed, chunk, states, blocks, use_reentrant=False, preserve_rng_state=False)
+            for chunk in chunks
+        ]
+        return torch.cat(parts, dim=1)
+
+    def _packed(
+        self, prompts: TextPrompts, states: Sequence[tuple[Tensor, Tensor]], blocks: Sequence[BlockView]
+    ) -> Float[Tensor, "n_each n_cls width"]:
+        """States of the pooled positions behind the last block, from the keys and values of the prefixes."""
+        positions = self.modules.positional_embedding[prompts.prefix.shape[0] : prompts.longest]
+        packing = pack(prompts.lengths, prompts.suffix.shape[1])
+        return run_packed(packed_rows(prompts.suffix + positions, packing), packing, states, blocks)
+
+    def _run(
+        self,
+        prompts: TextPrompts,
+        prefix: Tensor,
+        *,
+        deep: Sequence[Tensor],
+        blocks: Sequence[BlockView],
+        before_block: TextHook | None,
+    ) -> Tensor:
+        """States of the pooled positions behind the final norm; `prefix` `(n, n_prefix, width)` has its positions.
+
+        With n prefixes there are `n * n_cls` rows, those of one prefix together.
+        """
+        n_cls, n_prefix, n_each = len(prompts), prefix.shape[1], len(prefix)
+        suffix = prompts.suffix + self.modules.positional_embedding[n_prefix : n_prefix + prompts.suffix.shape[1]]
+        pooled_at = prompts.lengths - 1
+        if self.cls_embedding is None:
+            mask = causal_mask(suffix.shape[1], prompts.longest, device=suffix.device, dtype=suffix.dtype)
+        else:
+            suffix, mask, pooled_at = self._append_cls(prompts, suffix)
+            mask = mask.repeat(n_each, 1, 1, 1) if n_each > 1 else mask
+        pooled_at = pooled_at.repeat(n_each)
+        rows = torch.arange(n_each * n_cls, device=suffix.device)
+        last = len(blocks) - 1
+        for i, block in enumerate(blocks):
+            if 1 <= i <= len(deep):
+                ctx = deep[i - 1]
+                prefix = torch.cat([prefix[:, :1], ctx[None], prefix[:, 1 + ctx.shape[0] :]], dim=1)
+            if before_block is not None:
+                length, total = suffix.shape[1], prefix.shape[1] + suffix.shape[1]
+                prefix, suffix = before_block(i, prefix, suffix)
+                if (suffix.shape[1], prefix.shape[1] + suffix.shape[1]) != (length, total):
+                    pooled_at = pooled_at + (suffix.shape[1] - length)
+                    total = prefix.shape[1] + suffix.shape[1]
+                    mask = causal_mask(suffix.shape[1], total, device=suffix.device, dtype=suffix.dtype)
+            qp, kp, vp = (split_heads(x, block.heads) for x in block.qkv(block.norm_1(prefix)))
+            qs, ks, vs = block.qkv(block.norm_1(suffix))
+            if n_each > 1 and i == 0:
+                # up to here no suffix has seen its prefix
+                suffix, qs, ks, vs = (x.repeat(n_each, 1, 1) for x in (suffix, qs, ks, vs))
+            # every class attends to the one set of prefix keys and values
+            k = torch.cat([_each_row(kp, n_cls), split_heads(ks, block.heads)], dim=2)
+            v = torch.cat([_each_row(vp, n_cls), split_heads(vs, block.heads)], dim=2)
+            if i == last:
+                # only the pooled position of the last block is ever read
+                q = split_heads(qs[rows, pooled_at][:, None], block.heads)
+                row_mask = (
+                    mask[pooled_at][:, None, None] if mask.dim() == 2 else mask[rows, 0, pooled_at][:, None, None]
+                )
+                attended = join_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=row_mask))
+                pooled = finish_block(block, suffix[rows, pooled_at][:, None], attended)[:, 0]
+                break
+            attended = join_heads(F.scaled_dot_product_attention(split_heads(qs, block.heads), k, v, attn_mask=mask))
+            suffix = finish_block(block, suffix, attended)
+            if prefix.shape[1]:
+                own = join_heads(F.scaled_dot_product_attention(qp, kp, vp, is_causal=True))
+                prefix = finish_block(block, prefix, own)
+        return self.modules.ln_final(pooled)
+
+    def encode_plain(
+        self,
+        prompts: TextPrompts,
+        *,
+        deep: Sequence[Float[Tensor, "n_ctx width"]] = (),
+        blocks: Sequence[BlockView] = (),
+        before_block: TextHook | None = None,
+    ) -> Float[Tensor, "n_cls dim"]:
+        """The same features the long way: every class padded to the full context, every position in every block."""
+        self.check(prompts, deep, before_block)
+        n_cls, n_prefix = len(prompts), prompts.prefix.shape[0]
+        x = torch.cat([prompts.prefix.expand(n_cls, -1, -1), prompts.suffix], dim=1)
+        pad = self.modules.token_embedding.weight[0]
+        missing = self.context_length - x.shape[1]
+        x = torch.cat([x, pad.expand(n_cls, missing, -1)], dim=1)
+        eot = n_prefix + prompts.lengths - 1
+        mask = causal_mask(self.positions, self.positions, device=x.device, dtype=x.dtype)
+        pooled_at = eot
+        if self.cls_embedding is not None:
+            x = torch.cat([x, self.cls_embedding.expand(n_cls, 1, -1)], dim=1)
+            mask = mask + self._key_mask(eot, x.dtype)[:, None, None, :]
+            pooled_at = torch.full_like(eot, self.positions - 1)
+        x = x + self.modules.positional_embedding
+        for i, block in enumerate(blocks or self.views):
+            if 1 <= i <= len(deep):
+                ctx = deep[i - 1].expand(n_cls, -1, -1)
+                x = torch.cat([x[:, :1], ctx, x[:, 1 + ctx.shape[1] :]], dim=1)
+            if before_block is not None:
+                prefix, suffix = before_block(i, x[:, :n_prefix], x[:, n_prefix:])
+                n_prefix, before = prefix.shape[1], x.shape[1]
+                x = torch.cat([prefix, suffix], dim=1)
+                pooled_at = pooled_at + x.shape[1] - before
+                mask = causal_mask(x.shape[1], x.shape[1], device=x.device, dtype=x.dtype)
+            x = run_block(block, x, mask)
+        pooled = x[torch.arange(n_cls, device=x.device), pooled_at]
+        return self.project(self.modules.ln_final(pooled))
+
+    def check(self, prompts: TextPrompts, deep: Sequence[Tensor] = (), before_block: TextHook | None = None) -> None:
+        """Raise BenchError for prompts that do not fit the context, or changes that do not fit the tower."""
+        if before_block is not None and self.cls_embedding is not None:
+            raise BenchError(
+                "This text tower ends with a class token, so no tokens can be exchanged inside it; choose a CLIP."
+            )
+        self.check_length(prompts)
+        if len(deep) >= len(self.blocks):
+            raise BenchError(f"Text prompts for depth {len(deep) + 1} on a tower of {len(self.blocks)} blocks.")
+        if deep and prompts.prefix.shape[0] < 1 + deep[0].shape[0]:
+            raise BenchError("Deep text prompts need a context that all classes share.")
+
+    def check_length(self, prompts: TextPrompts) -> None:
+        """Raise BenchError for a text that does not fit the context."""
+        if prompts.longest > self.context_length:
+            raise BenchError(
+                f"A prompt of {prompts.longest} tokens does not fit the context of {self.context_length}; "
+                "use fewer ctx vectors or shorter class names."
+            )
+
+    def _key_mask(self, eot: Tensor, dtype: torch.dtype) -> Tensor:
+        """CoCa's padding mask over keys, `(n_cls, positions)`.
+
+        The released CoCa weights were trained with the class token's validity put in front instead of behind, so
+        that everything is shifted by one: position eot + 1 is seen, the class token itself is not.
+        """
+        key = torch.arange(self.positions, device=eot.device)
+        valid = (
+            key <= (eot + 1)[:, None] if self.legacy_cls_mask else (key <= eot[:, None]) | (key == self.positions - 1)
+        )
+        return torch.zeros(valid.shape, device=eot.device, dtype=dtype).masked_fill_(~valid, float("-inf"))
+
+    def _append_cls(self, prompts: TextPrompts, suffix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Suffix with the padding token behind end-of-text and CoCa's class token, its mask, and where to pool."""
+        n_cls, n_prefix = len(prompts), prompts.prefix.shape[0]
+        if n_prefix + suffix.shape[1] < self.context_length:
+            pad = self.modules.token_embedding.weight[0] + self.modules.positional_embedding[n_prefix + suffix.shape[1]]
+            suffix = torch.cat([suffix, pad.expand(n_cls, 1, -1)], dim=1)
+        n_text = n_prefix + suffix.shape[1]
+        cls = self.cls_embedding + self.modules.positional_embedding[self.positions - 1]
+        suffix = torch.cat([suffix, cls.expand(n_cls, 1, -1)], dim=1)
+        keys = self._key_mask(n_prefix + prompts.lengths - 1, suffix.dtype)
+        keys = torch.cat([keys[:, :n_text], keys[:, -1:]], dim=1)
+        mask = causal_mask(suffix.shape[1], n_text + 1, device=suffix.device, dtype=suffix.dtype)
+        pooled_at = torch.full_like(prompts.lengths, suffix.shape[1] - 1)
+        return suffix, mask + keys[:, None, None, :], pooled_at
+
+
+def _each_row(x: Tensor, n_cls: int) -> Tensor:
+    """Keys or values `(n, heads, tokens, width)` of n prefixes, one row for each of their classes."""
+    return x.expand(n_cls, -1, -1, -1) if len(x) == 1 else x.repeat_interleave(n_cls, dim=0)

@@ -1,0 +1,92 @@
+"""The text tower in two parts: plain class texts up to a block, once a class list, and from there on every step.
+
+A method that starts to change the text tower at some block, and leaves its input alone, need not run the blocks before
+it again: what they give depends on the class list only. Both parts together equal `TextTower.encode`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from datasets_registry._errors import BenchError
+from methods._text.prompts import TextPrompts
+from methods._towers.blocks import BlockView, causal_mask, run_block
+from methods._towers.packed_text import Packing, pack, packed_rows, prefix_states, run_packed
+from methods._towers.text import TextTower
+
+
+@dataclass(frozen=True)
+class TextHidden:
+    """Hidden states of plain class texts in front of a block.
+
+    Args:
+        prompts: the texts.
+        first: the block that runs next.
+        prefix: `(1, n_prefix, width)`, what all classes share.
+        rows: `(rows, length, width)`, the suffixes.
+        packing: where they lie in the rows.
+    """
+
+    prompts: TextPrompts
+    first: int
+    prefix: Float[Tensor, "1 n_prefix width"]
+    rows: Float[Tensor, "rows length width"]
+    packing: Packing
+
+
+def text_hidden(tower: TextTower, prompts: TextPrompts, first: int) -> TextHidden:
+    """Run plain class texts through the blocks before `first`, without gradients.
+
+    A tower with an appended class token (CoCa) is not taken apart: there the next block is always block 0.
+    """
+    tower.check(prompts)
+    first = 0 if tower.cls_embedding is not None else first
+    n_prefix, blocks = prompts.prefix.shape[0], tower.views[:first]
+    with torch.no_grad():
+        positions = tower.modules.positional_embedding
+        packing = pack(prompts.lengths, prompts.suffix.shape[1])
+        prefix = (prompts.prefix + positions[:n_prefix])[None]
+        rows = packed_rows(prompts.suffix + positions[n_prefix : prompts.longest], packing)
+        if blocks:
+            rows = run_packed(rows, packing, prefix_states(prefix, blocks, ()), blocks, pooled=False)
+        mask = causal_mask(n_prefix, n_prefix, device=prefix.device, dtype=prefix.dtype)
+        for block in blocks:
+            prefix = run_block(block, prefix, mask)
+    return TextHidden(prompts, first, prefix, rows, packing)
+
+
+def continue_text_tower(
+    tower: TextTower,
+    hidden: TextHidden,
+    *,
+    tokens: Sequence[Float[Tensor, "n width"]] = (),
+    blocks: Sequence[BlockView] = (),
+) -> Float[Tensor, "n_cls dim"]:
+    """Text features, unnormalised, from the hidden states on.
+
+    Args:
+        tower: the frozen tower.
+        hidden: of `text_hidden`.
+        tokens: by block from `hidden.first` on: `tokens[0]` are inserted behind the start token, without positions,
+            `tokens[j]` replace them before block `first + j`.
+        blocks: of the whole tower, run instead of its own; those before `first` are left out.
+    """
+    if tower.cls_embedding is not None:
+        if tokens:
+            raise BenchError(
+                "This text tower ends with a class token, so no tokens can be inserted inside it; choose a CLIP."
+            )
+        return tower.encode(hidden.prompts, blocks=blocks)
+    blocks, prefix = (blocks or tower.views)[hidden.first :], hidden.prefix
+    if len(tokens) > len(blocks):
+        raise BenchError(f"Text tokens for {len(tokens)} blocks where {len(blocks)} are left; lower the depth.")
+    if tokens:
+        prefix = torch.cat([prefix[:, :1], tokens[0][None], prefix[:, 1:]], dim=1)
+    states = prefix_states(prefix, blocks, tokens[1:])
+    pooled = run_packed(hidden.rows, hidden.packing, states, blocks)[0]
+    return tower.project(tower.modules.ln_final(pooled))

@@ -1,0 +1,135 @@
+"""Forwards of the image towers, whole or in two parts, with prompts, hooks and exchanged blocks.
+
+A method that starts to change a tower at some block continues from the hidden state before it, which is the untouched
+tower's: `hidden_states` gives it and `continue_image_tower` goes on. Together they equal `run_image_tower`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from datasets_registry._errors import BenchError
+from methods._towers.blocks import BlockView, run_block, with_modules
+from methods._towers.image_architectures import ImageTower, ViTTower
+
+BlockHook = Callable[[int, Tensor], Tensor]
+"""`hook(i, tokens)` is called before block i with `(batch, tokens, width)` and returns what the block gets."""
+
+
+def image_views(tower: ImageTower) -> Sequence[BlockView]:
+    """The blocks as their pieces, for methods that change some. Raises BenchError where they cannot be taken apart."""
+    if not tower.views:
+        raise BenchError(
+            "The blocks of this image tower cannot be taken apart; choose a CLIP with a plain ViT such as ViT-B-16."
+        )
+    return tower.views
+
+
+def outer_norms(tower: ImageTower) -> tuple[nn.Module, nn.Module]:
+    """The norms in front of the first block and behind the last; raises BenchError as `image_views` does."""
+    image_views(tower)
+    visual = tower.visual  # type: ignore[attr-defined]
+    return visual.ln_pre, visual.ln_post
+
+
+def with_outer_norms(tower: ImageTower, norms: tuple[nn.Module, nn.Module]) -> ImageTower:
+    """The tower with other such norms; raises BenchError as `image_views` does."""
+    image_views(tower)
+    return ViTTower(with_modules(tower.visual, ln_pre=norms[0], ln_post=norms[1]))  # type: ignore[attr-defined]
+
+
+def run_image_tower(
+    tower: ImageTower,
+    pixels: Tensor,
+    *,
+    prompts: Sequence[Float[Tensor, "n width"]] = (),
+    before_block: BlockHook | None = None,
+    blocks: Sequence[BlockView] = (),
+    norms: tuple[nn.Module, nn.Module] | None = None,
+    project: bool = True,
+) -> Tensor:
+    """Image features, unnormalised.
+
+    Args:
+        tower: the frozen tower.
+        pixels: `(batch, 3, h, w)`, preprocessed.
+        prompts: prompts by block: `prompts[0]` enters before block 0, `prompts[i]` replaces them before block i; behind
+            the last given one they flow on.
+        before_block: called with `(i, tokens)` before each block, after prompts were placed.
+        blocks: run instead of the tower's own blocks; made from `image_views`.
+        norms: in place of the tower's own in front of the first block and behind the last.
+        project: False returns pooled features before the projection.
+    """
+    _check(tower, 0, prompts)
+    if before_block is not None and not tower.transformer:
+        raise BenchError("This image tower has no blocks to hook into; use a vision transformer such as ViT-B-16.")
+    if norms is not None:
+        tower = with_outer_norms(tower, norms)
+    tokens = tower.embed(pixels, prompts[0] if prompts else None)
+    tokens = _run_blocks(tower, tokens, 0, prompts, before_block, blocks)
+    pooled = tower.pool(tokens, len(prompts[0]) if prompts else 0)
+    return tower.project(pooled) if project else pooled
+
+
+def hidden_states(tower: ImageTower, pixels: Tensor, first: int) -> Float[Tensor, "batch tokens width"]:
+    """Tokens in front of block `first` of the untouched tower; 0 gives the embedded image."""
+    if not tower.transformer or first > tower.depth:
+        raise BenchError(f"A hidden state before block {first} was asked of an image tower of {tower.depth} blocks.")
+    tokens = tower.embed(pixels, None)
+    for i in range(first):
+        tokens = tower.block(i, tokens)
+    return tokens
+
+
+def continue_image_tower(
+    tower: ImageTower,
+    hidden: Float[Tensor, "batch tokens width"],
+    first: int,
+    *,
+    prompts: Sequence[Float[Tensor, "n width"]] = (),
+    blocks: Sequence[BlockView] = (),
+) -> Float[Tensor, "batch all_tokens width"]:
+    """Tokens behind the last block, from those before block `first`.
+
+    Args:
+        tower: the frozen tower.
+        hidden: of `hidden_states`.
+        first: the block that runs next.
+        prompts: `prompts[0]` joins at the end of the tokens before block `first`, `prompts[j]` replaces them before
+            block `first + j`. A norm that precedes block 0 does not apply to them.
+        blocks: of the whole tower; those before `first` are left out.
+    """
+    _check(tower, first, prompts)
+    if prompts:
+        hidden = torch.cat([hidden, prompts[0].expand(len(hidden), -1, -1)], dim=1)
+    return _run_blocks(tower, hidden, first, prompts, None, blocks)
+
+
+def _check(tower: ImageTower, first: int, prompts: Sequence[Tensor]) -> None:
+    if prompts and tower.transformer and first + len(prompts) > tower.depth:
+        raise BenchError(
+            f"Visual prompts for {first + len(prompts)} blocks on a tower of {tower.depth}; lower the depth."
+        )
+
+
+def _run_blocks(
+    tower: ImageTower,
+    tokens: Tensor,
+    first: int,
+    prompts: Sequence[Tensor],
+    before_block: BlockHook | None,
+    blocks: Sequence[BlockView],
+) -> Tensor:
+    """All blocks from `first` on; `prompts[0]` is in place, at the end of the tokens."""
+    for i in range(first, tower.depth):
+        if 1 <= i - first < len(prompts):
+            fresh = prompts[i - first]
+            tokens = torch.cat([tokens[:, : -len(fresh)], fresh.expand(len(tokens), -1, -1)], dim=1)
+        if before_block is not None:
+            tokens = before_block(i, tokens)
+        tokens = run_block(blocks[i], tokens) if blocks else tower.block(i, tokens)
+    return tokens

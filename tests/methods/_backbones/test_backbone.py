@@ -1,0 +1,322 @@
+"""The functional forwards equal open_clip's own, and every shortcut equals the plain path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import open_clip
+import pytest
+import torch
+from parity_kit import class_set, images, tiny_backbone
+from safetensors.torch import save_file
+from small_towers import SMALL_COCA, SMALL_EVA, backbone_of
+from torch import Tensor
+
+from datasets_registry._errors import BenchError, UnknownNameError
+from methods._backbones.backbone import Backbone, load_backbone
+from methods._backbones.names import TINY_CONFIG, BackboneSpec, WeightsError, parse_backbone
+from methods._backbones.weights import build_model, load_state, read_weights
+from methods._text.prompts import TextPrompts, frozen_prompts, overwrite_leading, place_ctx
+from methods._text.tokens import tokenize
+
+TEXTS = ["a photo of a cat.", "a photo of a very long named steam locomotive.", "a photo of a dog."]
+
+SMALL_RESNET = {
+    "embed_dim": 64,
+    "quick_gelu": True,
+    "vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 16, "patch_size": None},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 2},
+}
+
+
+def official_text(backbone: Backbone, texts: list[str]) -> Tensor:
+    tokens = tokenize(texts, backbone.text_tower.context_length)
+    with torch.no_grad():
+        return backbone.model.encode_text(tokens, normalize=False)
+
+
+@pytest.mark.parametrize(
+    "config", [TINY_CONFIG, SMALL_COCA, SMALL_EVA, SMALL_RESNET], ids=["vit", "coca", "eva", "resnet"]
+)
+def test_without_prompts_features_equal_open_clip(config: dict) -> None:
+    backbone = backbone_of(config)
+    pixels = torch.randn(3, 3, backbone.image_size, backbone.image_size)
+    with torch.no_grad():
+        official = backbone.model.encode_image(pixels, normalize=False)
+        assert_equal_features(backbone.encode_image(pixels), official)
+    official = official_text(backbone, TEXTS)
+    assert_equal_features(backbone.encode_texts(TEXTS), official)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", ["ViT-B-32", "coca_ViT-B-32", "EVA02-B-16"])
+def test_real_architectures_equal_open_clip(arch: str) -> None:
+    """No further from open_clip in double precision than 1e-6, or twice open_clip's own rounding in single."""
+    backbone = load_backbone(BackboneSpec(arch, "random"))
+    model, pixels = backbone.model, torch.randn(1, 3, 224, 224)
+    with torch.no_grad():
+        prompts = [torch.zeros(2, backbone.vision_width)] * 2
+        assert backbone.encode_image(pixels, prompts=prompts).shape == (1, 512)
+        ours = backbone.encode_image(pixels), backbone.encode_texts(TEXTS)
+        single = model.encode_image(pixels, normalize=False), official_text(backbone, TEXTS)
+        model.double()
+        exact = model.encode_image(pixels.double(), normalize=False), official_text(backbone, TEXTS)
+    for our, official, truth in zip(ours, single, exact, strict=True):
+        assert relative_difference(our, truth) <= max(1e-6, 2 * relative_difference(official, truth))
+
+
+def relative_difference(ours: Tensor, exact: Tensor) -> float:
+    """Largest distance of a row, as a share of its length."""
+    return float(((ours - exact).norm(dim=-1) / exact.norm(dim=-1)).max())
+
+
+def assert_equal_features(ours: Tensor, official: Tensor) -> None:
+    assert relative_difference(ours, official) <= 1e-6
+
+
+def coca_with_fixed_mask() -> Backbone:
+    torch.manual_seed(0)
+    model = build_model(SMALL_COCA)
+    model.text.correct_cls_mask = True
+    return Backbone(BackboneSpec("ViT-tiny", "random"), model)
+
+
+def test_coca_with_the_corrected_class_mask_equals_open_clip() -> None:
+    backbone = coca_with_fixed_mask()
+    assert_equal_features(backbone.encode_texts(TEXTS), official_text(backbone, TEXTS))
+
+
+def test_coca_text_that_fills_the_context_equals_open_clip() -> None:
+    backbone = backbone_of(SMALL_COCA)
+    full = ["a " * 17 + "cat", "a cat"]
+    assert tokenize(full, 20)[0, -1] != 0
+    assert_equal_features(backbone.encode_texts(full), official_text(backbone, full))
+
+
+def prompt_variants(backbone: Backbone) -> dict[str, TextPrompts]:
+    torch.manual_seed(1)
+    classes = class_set("base")
+    width = backbone.text_width
+    placeholder = backbone.tokenized(classes.texts("X X X X {}."))
+    lengths = backbone.tokenized(classes.spoken_names).eot - 1
+    shared, each = torch.randn(4, width, requires_grad=True), torch.randn(5, 4, width, requires_grad=True)
+    worded = backbone.tokenized(classes.texts("a photo of a {}."))
+    return {
+        "frozen": frozen_prompts(worded),
+        "one class": frozen_prompts(backbone.tokenized(["a photo of a cat."])),
+        "overwritten": overwrite_leading(worded, shared),
+        **{p: place_ctx(placeholder, shared, p, lengths) for p in ("end", "middle", "front")},
+        **{f"{p} each": place_ctx(placeholder, each, p, lengths) for p in ("end", "middle", "front")},
+    }
+
+
+@pytest.mark.parametrize("config", [TINY_CONFIG, SMALL_COCA], ids=["vit", "coca"])
+@pytest.mark.parametrize("kind", prompt_variants(tiny_backbone()))
+def test_the_shared_prefix_forward_equals_the_plain_one(kind: str, config: dict) -> None:
+    backbone = backbone_of(config)
+    prompts = prompt_variants(backbone)[kind]
+    torch.testing.assert_close(
+        backbone.text_tower.encode(prompts), backbone.text_tower.encode_plain(prompts), atol=2e-6, rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("kind", ["overwritten", "end"])
+def test_deep_prompts_and_their_gradients_equal_the_plain_path(kind: str) -> None:
+    backbone = tiny_backbone()
+    grads = []
+    for encode in (backbone.text_tower.encode, backbone.text_tower.encode_plain):
+        prompts = prompt_variants(backbone)[kind]
+        torch.manual_seed(2)
+        deep = [torch.randn(4, 64, requires_grad=True) for _ in range(2)]
+        features = encode(prompts, deep=deep)
+        (features.square().sum()).backward()
+        grads.append([features.detach(), *(d.grad for d in deep)])
+    for ours, plain in zip(*grads, strict=True):
+        torch.testing.assert_close(ours, plain, atol=1e-5, rtol=1e-5)
+
+
+def test_a_text_longer_than_the_context_is_refused() -> None:
+    with pytest.raises(BenchError, match="does not fit the context of 77"):
+        tiny_backbone().tokenized(["word " * 100])
+
+
+def test_features_before_the_projection_are_projected_to_the_features() -> None:
+    backbone = tiny_backbone()
+    pixels = images("test")[:2]
+    with torch.no_grad():
+        pooled = backbone.encode_image(pixels, project=False)
+        assert pooled.shape == (2, backbone.vision_width)
+        torch.testing.assert_close(backbone.image_tower.project(pooled), backbone.encode_image(pixels))
+        prompts = frozen_prompts(backbone.tokenized(TEXTS))
+        states = backbone.encode_prompts(prompts, project=False)
+        torch.testing.assert_close(backbone.text_tower.project(states), backbone.encode_prompts(prompts))
+
+
+def test_a_block_hook_sees_every_block_and_can_change_it() -> None:
+    backbone = tiny_backbone()
+    seen: list[tuple[int, torch.Size]] = []
+
+    def hook(i: int, tokens: Tensor) -> Tensor:
+        seen.append((i, tokens.shape))
+        return tokens * (2 if i == 1 else 1)
+
+    with torch.no_grad():
+        changed = backbone.encode_image(images("test")[:2], before_block=hook)
+        plain = backbone.encode_image(images("test")[:2])
+    assert seen == [(i, torch.Size([2, 17, 128])) for i in range(3)]
+    assert not torch.allclose(changed, plain)
+
+
+def test_where_visual_prompts_sit_in_the_sequence_does_not_matter_for_eva() -> None:
+    """A zero-rotation prompt token changes nothing but attention: with its keys masked out it would not exist."""
+    backbone = backbone_of(SMALL_EVA)
+    pixels = torch.randn(2, 3, 224, 224)
+    a, b = torch.randn(2, backbone.vision_width), torch.randn(2, backbone.vision_width)
+    with torch.no_grad():
+        first = backbone.encode_image(pixels, prompts=[torch.cat([a, b])])
+        second = backbone.encode_image(pixels, prompts=[torch.cat([b, a])])
+    torch.testing.assert_close(first, second, atol=1e-5, rtol=1e-5)
+
+
+def test_visual_prompts_on_a_resnet_are_refused() -> None:
+    backbone = backbone_of(SMALL_RESNET)
+    with pytest.raises(BenchError, match="visual prompts need a vision transformer"):
+        backbone.encode_image(torch.randn(1, 3, 64, 64), prompts=[torch.zeros(1, 64)])
+
+
+def test_prompts_deeper_than_the_tower_are_refused() -> None:
+    backbone = tiny_backbone()
+    with pytest.raises(BenchError, match="for 4 blocks on a tower of 3"):
+        backbone.encode_image(images("test")[:1], prompts=[torch.zeros(1, 128)] * 4)
+
+
+def test_passes_are_counted() -> None:
+    backbone = backbone_of(TINY_CONFIG)
+    with torch.no_grad():
+        backbone.encode_image(images("test")[:3])
+        backbone.encode_image(images("test")[:2], prompts=[torch.zeros(1, 128)])
+        backbone.encode_texts(TEXTS)
+    assert (backbone.passes.image, backbone.passes.prompted_image, backbone.passes.text) == (3, 2, 3)
+
+
+def test_the_digest_follows_weights_and_activation() -> None:
+    backbone = backbone_of(TINY_CONFIG)
+    other = backbone_of(TINY_CONFIG)
+    assert backbone.digest == other.digest
+    with torch.no_grad():
+        other.model.visual.proj[0, 0] += 1
+    changed = Backbone(other.spec, other.model)
+    assert changed.digest != backbone.digest
+    assert Backbone(other.spec, other.model, mean=(0.5, 0.5, 0.5)).digest != changed.digest
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        "slug",
+        ["ViT-B-16.openai", "ViT-B-32.openai", "ViT-L-14.openai", "RN50.openai", "EVA02-B-16.merged2b_s8b_b131k",
+         "coca_ViT-B-32.laion2b_s13b_b90k", "ViT-demo.drawn"],
+    )  # fmt: skip
+    def test_the_backbones_of_the_field_are_known(self, slug: str) -> None:
+        assert parse_backbone(slug).slug == slug
+
+    @pytest.mark.parametrize(
+        ("slug", "quick"),
+        [
+            ("ViT-B-16.openai", True),
+            ("ViT-B-16.laion2b_s34b_b88k", False),
+            ("RN50.openai", True),
+            ("ViT-B-32.laion400m_e32", True),
+        ],
+    )
+    def test_the_activation_is_the_one_the_weights_were_trained_with(self, slug: str, quick: bool) -> None:
+        assert parse_backbone(slug).config["quick_gelu"] is quick
+        arch, _, tag = slug.partition(".")
+        assert bool(open_clip.get_pretrained_cfg(arch, tag).get("quick_gelu", False)) is quick
+
+    def test_transformers_and_resnets_are_told_apart(self) -> None:
+        assert parse_backbone("ViT-B-16.openai").is_vision_transformer
+        assert parse_backbone("EVA02-B-16.merged2b_s8b_b131k").is_vision_transformer
+        assert not parse_backbone("RN50.openai").is_vision_transformer
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("ViT-B-61.openai", "Did you mean.*ViT-B-16"),
+            ("ViT-B-16.opnai", "Did you mean 'openai'"),
+            ("ViT-B-16", "Did you mean.*'ViT-B-16.openai'"),
+        ],
+    )
+    def test_an_unknown_name_lists_near_misses(self, text: str, message: str) -> None:
+        with pytest.raises(UnknownNameError, match=message):
+            parse_backbone(text)
+
+    def test_a_quickgelu_architecture_with_other_weights_is_refused(self) -> None:
+        spec = BackboneSpec("ViT-B-16-quickgelu", "laion2b_s34b_b88k")
+        with pytest.raises(WeightsError, match="was trained without"):
+            _ = spec.config
+
+
+class TestLocalFiles:
+    @pytest.fixture
+    def weights(self, tmp_path: Path) -> Path:
+        path = tmp_path / "tiny.safetensors"
+        save_file({k: v.contiguous() for k, v in tiny_backbone().model.state_dict().items()}, str(path))
+        return path
+
+    def test_a_safetensors_file_gives_its_features(self, weights: Path) -> None:
+        spec = parse_backbone(f"ViT-tiny={weights}")
+        assert spec.slug.startswith("ViT-tiny.local-")
+        loaded, pixels = load_backbone(spec), images("test")[:2]
+        with torch.no_grad():
+            assert torch.equal(loaded.encode_image(pixels), tiny_backbone().encode_image(pixels))
+
+    def test_a_checkpoint_with_prefixed_keys_is_read(self, tmp_path: Path) -> None:
+        path = tmp_path / "epoch_1.pt"
+        state = {f"module.{k}": v for k, v in tiny_backbone().model.state_dict().items()}
+        torch.save({"epoch": 1, "state_dict": state}, path)
+        assert set(read_weights(path)) == set(tiny_backbone().model.state_dict())
+
+    def test_a_pickled_model_is_not_opened(self, tmp_path: Path) -> None:
+        path = tmp_path / "model.pt"
+        torch.save({"model": build_model}, path)
+        with pytest.raises(WeightsError, match="cannot be read as plain tensors.*safetensors"):
+            read_weights(path)
+
+    def test_bytes_that_are_no_weights_are_named(self, tmp_path: Path) -> None:
+        path = tmp_path / "weights.safetensors"
+        path.write_text("<html>not found</html>")
+        with pytest.raises(WeightsError, match="cannot be read as plain tensors"):
+            read_weights(path)
+
+    def test_a_missing_file_is_named(self) -> None:
+        with pytest.raises(WeightsError, match="No weights file at nowhere.safetensors"):
+            parse_backbone("ViT-B-32=nowhere.safetensors")
+
+    def test_the_activation_of_a_local_file_has_to_be_said(self, weights: Path) -> None:
+        with pytest.raises(WeightsError, match="Nothing says whether .* was trained with QuickGELU"):
+            parse_backbone(f"ViT-B-32={weights}")
+        assert parse_backbone(f"ViT-B-32={weights},quickgelu").config["quick_gelu"]
+        assert not parse_backbone(f"ViT-B-32={weights},gelu").config["quick_gelu"]
+
+    def test_one_file_under_two_activations_is_two_backbones(self, weights: Path) -> None:
+        slugs = {parse_backbone(f"ViT-B-32={weights},{a}").slug for a in ("gelu", "quickgelu")}
+        assert len(slugs) == 2
+
+    def test_a_file_of_another_architecture_names_what_does_not_fit(self, weights: Path) -> None:
+        with pytest.raises(WeightsError, match="does not fit the architecture: .* needs"):
+            load_backbone(parse_backbone(f"ViT-B-32={weights},quickgelu"))
+
+    def test_a_missing_key_is_named(self) -> None:
+        state = dict(tiny_backbone().model.state_dict())
+        del state["ln_final.weight"]
+        with pytest.raises(WeightsError, match="ln_final.weight is missing"):
+            load_state(build_model(TINY_CONFIG), state, "the file")
+
+    def test_weights_that_cannot_be_fetched_say_how_to_give_a_copy(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def no_network(*_: object, **__: object) -> str:
+            raise ConnectionError("no route to host")
+
+        monkeypatch.setattr(open_clip, "download_pretrained", no_network)
+        monkeypatch.setattr("methods._backbones.backbone.build_model", lambda _: build_model(TINY_CONFIG))
+        with pytest.raises(WeightsError, match="could not be fetched .*-b 'ViT-B-32=FILE,quickgelu'"):
+            load_backbone(parse_backbone("ViT-B-32.openai"))

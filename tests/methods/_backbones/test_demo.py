@@ -1,0 +1,158 @@
+"""The packaged backbone: small, whole, loadable as an ordinary CLIP, and good at its own world."""
+
+import hashlib
+import importlib
+import re
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from places import ROOT
+from safetensors.torch import load, save
+from scipy.stats import spearmanr
+
+from datasets_registry._errors import BenchError
+from datasets_registry._registry import get_dataset
+from datasets_registry._synthetic.world import COLOURS, SHAPES, world_image, world_scene
+from methods._backbones.backbone import CLIP_MEAN, CLIP_STD
+from methods._backbones.demo import (
+    DEMO_ASSET,
+    DEMO_CONFIG,
+    DEMO_SHA256,
+    demo_state_dict,
+    packed,
+    unpacked,
+    unread_token_rows,
+)
+from methods._backbones.weights import build_model
+from methods._text.tokens import tokenize
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, torch.Tensor]:
+    return demo_state_dict()
+
+
+@pytest.fixture(scope="module")
+def model(state: dict[str, torch.Tensor]) -> Any:
+    model = build_model(DEMO_CONFIG)
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def normalised(pictures: list[Image.Image]) -> torch.Tensor:
+    pixels = torch.from_numpy(np.stack([np.asarray(picture) for picture in pictures])).permute(0, 3, 1, 2) / 255
+    return (pixels - torch.tensor(CLIP_MEAN).view(3, 1, 1)) / torch.tensor(CLIP_STD).view(3, 1, 1)
+
+
+def zero_shot_accuracy(model: Any, name: str, every: int = 1) -> float:
+    """Over all classes, on each `every`-th test picture."""
+    importlib.import_module(f"datasets_registry.{name.partition(':')[0]}")
+    info = get_dataset(name)
+    splits = info.reader(None)
+    texts = [info.template.replace("{}", class_name.replace("_", " ")) for class_name in splits.class_names]
+    samples = splits.test[::every]
+    with torch.no_grad():
+        text = model.encode_text(tokenize(texts), normalize=True)
+        pixels = normalised([splits.images.load(sample.key) for sample in samples])
+        image = torch.cat([model.encode_image(block, normalize=True) for block in pixels.split(128)])
+    guesses = (image @ text.T).argmax(dim=-1).tolist()
+    return float(np.mean([guess == sample.label for guess, sample in zip(guesses, samples, strict=True)]))
+
+
+@pytest.fixture(scope="module")
+def asset() -> bytes:
+    return resources.files("methods").joinpath("_assets", DEMO_ASSET).read_bytes()
+
+
+def test_the_asset_is_a_few_megabytes(asset: bytes) -> None:
+    assert len(asset) < 4_000_000
+
+
+def test_other_weights_than_the_released_ones_are_refused(asset: bytes) -> None:
+    with pytest.raises(BenchError, match="Install the package again"):
+        unpacked(asset + b" ", expected_sha256=DEMO_SHA256)
+
+
+def test_the_weights_load_strictly_into_open_clip(state: dict[str, torch.Tensor]) -> None:
+    model = build_model(DEMO_CONFIG)
+    model.load_state_dict(state, strict=True)
+    assert all(tensor.dtype == torch.float32 and torch.isfinite(tensor).all() for tensor in state.values())
+
+
+def test_sizes_are_those_that_openai_code_infers(state: dict[str, torch.Tensor]) -> None:
+    """OpenAI's loader reads every size off the weights: heads are width / 64, the grid is the root of the positions."""
+    assert state["visual.conv1.weight"].shape == (128, 3, 8, 8)
+    assert state["visual.positional_embedding"].shape == (1 + 6 * 6, 128)
+    assert state["positional_embedding"].shape == (77, 128)
+    assert state["token_embedding.weight"].shape == (49408, 128)
+    assert state["text_projection"].shape == (128, 128)
+    assert state["ln_final.weight"].shape[0] // 64 == DEMO_CONFIG["text_cfg"]["heads"]
+    depth = len({name.split(".")[3] for name in state if name.startswith("visual.transformer.resblocks")})
+    assert depth == DEMO_CONFIG["vision_cfg"]["layers"]
+    assert DEMO_CONFIG["quick_gelu"]
+
+
+def test_the_temperature_is_sensible(state: dict[str, torch.Tensor]) -> None:
+    assert 20 < state["logit_scale"].exp() <= 100
+
+
+def test_words_that_training_never_read_are_distinct_and_the_same_everywhere(
+    state: dict[str, torch.Tensor], asset: bytes
+) -> None:
+    table = state["token_embedding.weight"]
+    read = load(asset)["token_ids"].long()
+    unread = torch.ones(len(table), dtype=torch.bool)
+    unread[read] = False
+    assert torch.equal(table[unread], unread_token_rows(49408, 128)[unread])
+    assert table[unread].std().item() == pytest.approx(0.02, rel=0.01)
+    assert unread_token_rows(2, 3).tolist() == unread_token_rows(49408, 3)[:2].tolist()
+    assert len(torch.unique(table[unread][:2000], dim=0)) == 2000
+
+
+def test_packing_keeps_what_was_trained(state: dict[str, torch.Tensor], asset: bytes) -> None:
+    tensors = packed(state, load(asset)["token_ids"].long())
+    content = save(tensors)
+    again = unpacked(content, expected_sha256=hashlib.sha256(content).hexdigest())
+    assert again.keys() == state.keys()
+    assert all(torch.equal(again[name], state[name]) for name in state)
+
+
+def test_it_names_the_figures_of_its_own_world(model: Any) -> None:
+    """Pictures far beyond the training pool; every colour with every shape, chance 1 in 120."""
+    scenes = {i: world_scene(i) for i in range(900_000, 900_400)}
+    shown = [i for i, scene in scenes.items() if scene.count == 1 and scene.size != "small"]
+    pixels = normalised([world_image(i) for i in shown])
+    names = [(colour, shape) for colour in COLOURS for shape in SHAPES]
+    with torch.no_grad():
+        image = model.encode_image(pixels, normalize=True)
+        text = model.encode_text(tokenize([f"a photo of a {c} {s}." for c, s in names]), normalize=True)
+    guesses = [names[i] for i in (image @ text.T).argmax(dim=-1).tolist()]
+    right = [guess == (scenes[i].colour, scenes[i].shape) for guess, i in zip(guesses, shown, strict=True)]
+    assert np.mean(right) > 0.8
+
+
+def test_the_suite_spreads_as_its_decision_says(model: Any) -> None:
+    """The table of decision 0002 is measured again; its thirds are filled, and both ends are reached."""
+    decision = ROOT / "docs" / "decisions" / "0002-spectrum-suite.md"
+    rows = re.findall(r"^\| `(spectrum_\w+)` \|.*\| (\d+) \| [\d.]+ \| ([\d.]+) \|", decision.read_text(), re.MULTILINE)
+    written = {name: float(percent) / 100 for name, _, percent in rows}
+    classes = {name: int(count) for name, count, _ in rows}
+    measured = {name: zero_shot_accuracy(model, name) for name in written}
+    assert len(measured) == 11
+    assert measured == pytest.approx(written, abs=0.006)
+    assert max(measured.values()) > 0.9
+    assert any(measured[name] < 2 / classes[name] for name in measured)
+    for low, high in ((0.15, 0.4), (0.4, 0.65), (0.65, 0.9)):
+        assert sum(low <= accuracy <= high for accuracy in measured.values()) >= 3
+
+
+def test_accuracy_falls_along_the_dial(model: Any) -> None:
+    shifts = np.linspace(0, 1, 9).tolist()
+    accuracies = [zero_shot_accuracy(model, f"spectrum:shift={shift}", every=6) for shift in shifts]
+    assert spearmanr(shifts, accuracies).statistic < -0.98
+    assert accuracies[0] > 0.95
+    assert accuracies[-1] < 2 / 24

@@ -1,0 +1,64 @@
+"""Towers in half precision: every method trains and answers on them, in fp32 outside and near what fp32 gives."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from torch import Tensor
+
+from bench.experiment.training_loop import make_optimizer, train_step
+from datasets_registry._types import EvalProtocol
+from methods import METHODS, Method, TrainableMethod
+from methods._backbones.backbone import Backbone, no_memory
+from methods._backbones.precision import Precision
+
+CLASSES = class_set("base")
+LABELS = torch.arange(2 * len(CLASSES)) // 2
+
+
+def backbone_in(precision: Precision) -> Backbone:
+    return replace(tiny_backbone(), precision=precision, text_memory=no_memory)
+
+
+def answer(name: str, precision: Precision) -> tuple[Method, Tensor]:
+    """A method after one training step, and its logits on test images."""
+    backbone, info = backbone_in(precision), METHODS.get(name).info
+    config = info.default_config(EvalProtocol.BASE_TO_NEW)
+    method = METHODS.get(name)(backbone, config, torch.Generator().manual_seed(0))
+    method.prepare(support_view(backbone, CLASSES))
+    if isinstance(method, TrainableMethod):
+        recipe = info.recipes.get(EvalProtocol.BASE_TO_NEW) or info.recipes[EvalProtocol.FEW_SHOT]
+        batch = batch_of(backbone, images("train")[: len(LABELS)], LABELS, info.needs)
+        train_step(method, batch, make_optimizer(recipe, method.parameter_groups()))
+        method.on_epoch_end(0, 1)
+        method.finalise()
+    if info.needs_validation:
+        method.calibrate(support_view(backbone, CLASSES, mirrored=True))
+    with torch.no_grad():
+        return method, method.classifier(CLASSES)(batch_of(backbone, images("test"), None, info.needs))
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_every_method_works_on_towers_in_bf16(name: str) -> None:
+    method, logits = answer(name, Precision.BF16)
+    assert logits.dtype is torch.float32
+    assert torch.isfinite(logits).all()
+    if isinstance(method, TrainableMethod):
+        assert {p.dtype for p in method.trainable.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("name", ["zero_shot", "coop", "cocoop", "maple", "clip_lora", "mma", "vpt", "apex"])
+@pytest.mark.parametrize("precision", [Precision.BF16, Precision.FP16])
+def test_logits_are_near_those_of_fp32(name: str, precision: Precision) -> None:
+    exact, near = answer(name, Precision.FP32)[1], answer(name, precision)[1]
+    assert not torch.equal(exact, near), "the towers ran in fp32"
+    scale = tiny_backbone().logit_scale
+    torch.testing.assert_close(near / scale, exact / scale, atol=0.02, rtol=0)
+
+
+def test_fp32_is_the_plain_arithmetic() -> None:
+    features = backbone_in(Precision.FP32).encode_image(images("test"))
+    assert torch.equal(features, tiny_backbone().encode_image(images("test")))

@@ -1,0 +1,28 @@
+"""The parity that cards speak of is measured, and a method that drifts away from its record is found."""
+
+from __future__ import annotations
+
+import parity_record as measured
+import pytest
+import torch
+
+from methods import METHODS
+from methods._base.parity_record import parity_record
+
+
+def test_every_record_is_of_a_registered_method_and_is_rounding_noise() -> None:
+    assert set(parity_record()) <= set(METHODS)
+    assert len(parity_record()) > 15
+    stops_early = {"linear_probe"}  # an optimiser that stops at its own tolerance
+    assert all(0 < value < 1e-4 for name, value in parity_record().items() if name not in stops_early)
+
+
+def test_a_method_that_drifts_from_its_record_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measured, "recording", False)
+    monkeypatch.setattr(measured, "seen", {})
+    official = torch.tensor([[10.0, -20.0]])
+    measured.note("coop", official, official)
+    with pytest.raises(AssertionError, match=r"coop differs by 5\.0e-04 .* --record-parity"):
+        measured.note("coop", official + 0.01, official)
+    with pytest.raises(AssertionError, match="no_such_method has no parity record"):
+        measured.note("no_such_method", official, official)

@@ -1,0 +1,61 @@
+"""Packing suffixes into rows loses no position, mixes no classes, and leaves rows nearly full."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from parity_kit import class_set, tiny_backbone
+
+from methods._text.prompts import TextPrompts, frozen_prompts
+from methods._towers.packed_text import pack
+
+lengths_of_classes = st.lists(st.integers(1, 30), min_size=1, max_size=60)
+
+
+@given(lengths=lengths_of_classes, row=st.sampled_from([4, 32, 128]))
+@settings(max_examples=60, deadline=None)
+def test_every_position_lies_in_one_row_and_sees_its_own_past_only(lengths: list[int], row: int) -> None:
+    n_suffix = max(lengths)
+    packing = pack(torch.tensor(lengths), n_suffix, row)
+    flat, (n_rows, size) = packing.source.flatten(), packing.source.shape
+    ends = packing.ends[:, 0] * size + packing.ends[:, 1]
+    found = []
+    for c, (end, length) in enumerate(zip(ends.tolist(), lengths, strict=True)):
+        span = torch.arange(end - length + 1, end + 1)
+        assert flat[span].tolist() == [c * n_suffix + s for s in range(length)]
+        found += span.tolist()
+        row_of, place = end // size, end % size
+        seen = packing.sees[row_of, place].nonzero()[:, 0].tolist()
+        assert seen == list(range(place - length + 1, place + 1)), "end-of-text sees its whole class and nothing else"
+    assert len(set(found)) == sum(lengths)
+    padding = sorted(set(range(n_rows * size)) - set(found))
+    for p in padding:
+        assert packing.sees[p // size, p % size].nonzero()[:, 0].tolist() == [p % size]
+    assert size <= sum(lengths) / n_rows + max(lengths)
+
+
+def test_rows_are_nearly_full_for_ordinary_names() -> None:
+    lengths = torch.randint(3, 9, (200,), generator=torch.Generator().manual_seed(0))
+    packing = pack(lengths, 8)
+    assert packing.source.numel() <= 1.02 * int(lengths.sum())
+
+
+@pytest.mark.parametrize("row", [8, 16, 1000])
+def test_features_do_not_depend_on_the_rows(row: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone = tiny_backbone()
+    prompts = frozen_prompts(backbone.tokenized(class_set("all").texts("a photo of a {}, of some kind.")))
+    plain = backbone.text_tower.encode_plain(prompts)
+    monkeypatch.setattr("methods._towers.packed_text.ROW", row)
+    monkeypatch.setattr("methods._towers.text.pack", lambda lengths, n_suffix: pack(lengths, n_suffix, row))
+    torch.testing.assert_close(backbone.text_tower.encode(prompts), plain, atol=2e-6, rtol=1e-5)
+
+
+def test_a_prefix_of_the_start_token_alone_works() -> None:
+    backbone = tiny_backbone()
+    texts = backbone.tokenized(["forest", "a river and a highway"])
+    prompts: TextPrompts = texts.split(1)
+    torch.testing.assert_close(
+        backbone.text_tower.encode(prompts), backbone.text_tower.encode_plain(prompts), atol=2e-6, rtol=1e-5
+    )
