@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from bench.conformance import answers as _answers
-from bench.conformance import facts as _facts
-from bench.conformance import learning as _learning
-from bench.conformance import randomness as _randomness
-from bench.conformance import surroundings as _surroundings
+from bench.conformance import answers, facts, learning, randomness, surroundings  # noqa: F401  each registers its checks
 from bench.conformance.check import CHECKS, Check, Outcome, Result, run_check, run_checks
 from bench.conformance.subject import Subject
 

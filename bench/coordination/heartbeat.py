@@ -1,8 +1,8 @@
 """Processes that say that they are there: a small file each, written anew at every beat of a counter.
 
-`etl-bench status` and the live view read these files, and leases (`bench/coordination/leases.py`) tell by them whether their holder
-is still at work. Nobody compares clocks: a process of this machine is looked up by its number, and one of another
-machine is gone when its counter has stood still while this process waited, by its own steady clock.
+`etl-bench status` and the live view read these files, and leases (`bench/coordination/leases.py`) tell by them whether
+their holder is still at work. Nobody compares clocks: a process of this machine is looked up by its number, and one of
+another machine is gone when its counter has stood still while this process waited, by its own steady clock.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Who does what, on disk: a lease on a piece of work belongs to one process at a time, and ends with it.
 
 A lease is a file that appears whole and at once (a hard link to a finished file, which fails if the name is taken). It
-names its holder; whether the holder still lives is told by its presence (`bench/coordination/heartbeat.py`). A lease whose holder is
-gone is taken away under the lock of the folder, so that of several observers one takes it over. Leases only save work:
-that a run counts once is the shards' business.
+names its holder; whether the holder still lives is told by its presence (`bench/coordination/heartbeat.py`). A lease
+whose holder is gone is taken away under the lock of the folder, so that of several observers one takes it over. Leases
+only save work: that a run counts once is the shards' business.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ from bench.experiment.peak_memory import forget_peak, peak_memory
 from bench.experiment.seeding import stream
 from bench.experiment.task import read_splits, task_of
 from bench.experiment.training_loop import FitResult, fit
-from bench.metrics.scores import difficulty
-from bench.provenance.environment import environment as provenance
+from bench.metrics import difficulty
+from bench.provenance import environment as provenance
 from bench.provenance.source_digest import machinery_digest, source_digest
 from bench.record import Cost, DifficultyRecord, Predictions, RunError, RunRecord, RunStatus, Score
 from bench.spec import ExperimentSpec

@@ -179,8 +179,8 @@ NO_LIMITS = Limits()
 class Launcher(Protocol):
     """Runs tasks somewhere. Every finished task has its shard on disk before it is reported.
 
-    Trying again, and waiting for what other sweeps do, is not a launcher's business: see `bench.launch.supervisor`. Tasks
-    go through a `bench.launch.task_executor.Desk`, which keeps processes from doing the same task twice.
+    Trying again, and waiting for what other sweeps do, is not a launcher's business: see `bench.launch.supervisor`.
+    Tasks go through a `bench.launch.task_executor.Desk`, which keeps processes from doing the same task twice.
     """
 
     def launch(self, tasks: Sequence[Task], *, on_finished: Callable[[Finished], None]) -> LaunchSummary:

@@ -82,7 +82,7 @@ def _own_files(cls: type) -> dict[str, Path]:
     """The modules of a class and of the methods it derives from, with their files; shared machinery is none of them."""
     found: dict[str, Path] = {}
     for base in cls.__mro__:
-        shared = base.__module__.rpartition(".")[2].startswith("_") or base.__module__ in ("builtins", "abc", "typing")
+        shared = "._" in base.__module__ or base.__module__ in ("builtins", "abc", "typing")
         if base is not cls and shared:
             continue
         file = _file(base.__module__) or _defining_file(base)

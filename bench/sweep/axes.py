@@ -38,12 +38,13 @@ class Axes:
         overrides: `method.key=value` texts.
         targets: datasets to score on, for the protocols that train on a source; `datasets` are the sources then. The
             source itself is left out. Domain generalization without any takes ImageNet's four variants.
-        supports: support lists (`datasets_registry/_draws/manifest.py`) in place of a draw. One that names its dataset and
-            seed is run for them; others need a single dataset and are run with each of `seeds`. Shots are the list's.
+        supports: support lists (`datasets_registry/_draws/manifest.py`) in place of a draw. One that names its dataset
+            and seed is run for them; others need a single dataset and are run with each of `seeds`. Shots are the
+            list's.
         class_text: where class texts come from (`methods/_text/class_text.py`); None for the datasets' own templates.
-        selection: what decides about hyper-parameters or the epoch (`methods._base.selection.Selection`); None leaves each
-            method its own. Where a method has a setting for it, a run asked for in both ways is one run. Zero-shot has
-            nothing to select.
+        selection: what decides about hyper-parameters or the epoch (`methods._base.selection.Selection`); None leaves
+            each method its own. Where a method has a setting for it, a run asked for in both ways is one run. Zero-shot
+            has nothing to select.
         precision: arithmetic of the frozen towers (`methods/_backbones/precision.py`).
     """
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cache
+from importlib import resources
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -89,6 +90,6 @@ class Source(BaseModel):
 @cache
 def sources() -> dict[str, Source]:
     """The sources of all published datasets, by registry id."""
-    path = Path(__file__).parent / "data" / "sources.json"
+    path = resources.files("datasets_registry") / "data" / "sources.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     return {name: Source.model_validate(entry) for name, entry in content.items()}

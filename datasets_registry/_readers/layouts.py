@@ -10,6 +10,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path, PurePosixPath
 
 from datasets_registry._errors import DataError
@@ -129,5 +130,5 @@ def require_root(dataset: str, data_root: Path | None, layouts: Iterable[str]) -
 
 def packaged_names(dataset: str) -> tuple[str, ...]:
     """The class names of `data/<dataset>.txt`, in label order."""
-    path = Path(__file__).parent / "data" / f"{dataset}.txt"
+    path = resources.files("datasets_registry") / "data" / f"{dataset}.txt"
     return tuple(path.read_text(encoding="utf-8").splitlines())

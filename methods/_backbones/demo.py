@@ -1,8 +1,8 @@
 """The demo backbone: an ordinary small CLIP whose weights travel with the package.
 
-`python -m tools.train_demo_backbone` trains it on the drawn world of `datasets_registry._synthetic.world`. The asset keeps
-half-precision weights and only those token rows that training used; every other row is filled from a counter-based
-generator, so that words the backbone never read are meaningless but distinct.
+`python -m tools.train_demo_backbone` trains it on the drawn world of `datasets_registry._synthetic.world`. The asset
+keeps half-precision weights and only those token rows that training used; every other row is filled from a
+counter-based generator, so that words the backbone never read are meaningless but distinct.
 """
 
 from __future__ import annotations

@@ -16,7 +16,11 @@ ELSEWHERE = replace(Process.current(), boot="another machine")
 
 def gone_process() -> Process:
     """A process of this machine that has ended."""
-    program = "import json; from bench.coordination.process_identity import Process; print(json.dumps(Process.current().dump()))"
+    program = """
+import json
+from bench.coordination.process_identity import Process
+print(json.dumps(Process.current().dump()))
+"""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, env=environment).stdout
     return Process.load(json.loads(said))

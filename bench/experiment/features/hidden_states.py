@@ -1,8 +1,8 @@
 """The store of hidden states: what the untouched image tower gives before a block, kept on disk where that pays.
 
 A method that changes the tower from block k on only runs the blocks from k; what is before them comes from here, with
-the addresses of `bench.experiment.features.feature_blocks` in a folder per block. A hidden state is large (197 tokens of 768 numbers
-are 0.6 MB a view on ViT-B/16), so that other rules hold than for features:
+the addresses of `bench.experiment.features.feature_blocks` in a folder per block. A hidden state is large (197 tokens
+of 768 numbers are 0.6 MB a view on ViT-B/16), so that other rules hold than for features:
 
 - Kept are views that are asked for again: the centre views of evaluation (by every seed, setting and method that
   starts at this block) and training views that a recipe cycles. A fresh view an epoch goes through the blocks at once.

@@ -11,8 +11,8 @@ from fake_runner import make_predictions, make_record, make_spec
 
 from bench.analysis import posthoc
 from bench.analysis.posthoc import METRICS, aurc, headroom_gain, metrics_frame, metrics_of
+from bench.metrics import scores as metrics
 from bench.metrics.scores import MetricInputError
-from bench.metrics.scores import scores as metrics
 from bench.record import Predictions, Score
 from bench.results.shards import Shards
 from bench.store import fresh_store

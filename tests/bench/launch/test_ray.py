@@ -17,7 +17,7 @@ from fake_runner import make_spec  # noqa: E402
 from ray_nodes import RayNodes, free_port, kill_tree  # noqa: E402
 
 from bench.errors import LaunchError, UsageError  # noqa: E402
-from bench.launch import ray_cluster as cluster
+from bench.launch import ray_cluster as cluster  # noqa: E402
 from bench.launch.protocol import RunTask  # noqa: E402
 from bench.launch.ray_cluster import Share, last_words, read_runtime_env  # noqa: E402
 from bench.record import RunStatus  # noqa: E402

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.metrics import difficulty
 from bench.metrics.difficulty import measure, pairwise_cosines, prototype_cosines, text_distances
-from bench.metrics.scores import MetricInputError, difficulty, ece
+from bench.metrics.scores import MetricInputError, ece
 
 
 def random_case(seed: int, n: int = 30, n_cls: int = 4, dim: int = 6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
+from bench.metrics import scores as metrics
 from bench.metrics.scores import MetricInputError, calibration_error, h_of_means, harmonic_mean, mean_of_h
-from bench.metrics.scores import scores as metrics
 from bench.record import Score
 
 # Four images, three classes. Predictions: 0, 1, 1, 0; truth: 0, 1, 2, 1.

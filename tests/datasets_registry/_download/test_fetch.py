@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from datasets_registry import DatasetInfo, get_dataset
+from datasets_registry._download import fetch as fetch_module
 from datasets_registry._download.download import Patience, download
-from datasets_registry._download.download import fetch as fetch_module
 from datasets_registry._download.fetch import Fetched, FetchOptions, fetch_dataset, wanted_files
 from datasets_registry._download.sources import Source, SourceFile, sources
 from datasets_registry._download.unpack import unpack
