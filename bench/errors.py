@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datasets_registry._errors import BenchError
+from datasets_registry import BenchError
 
 
 class UsageError(BenchError, ValueError):

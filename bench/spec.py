@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from datasets_registry._types import DrawRule, EvalProtocol
+from datasets_registry import DrawRule, EvalProtocol
 
 SPEC_VERSION = 1
 _ADDED: dict[str, object] = {"targets": [], "support": None, "class_text": None, "epoch_selection": None}

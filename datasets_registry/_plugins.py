@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from datasets_registry._custom.places import own_folders
+from datasets_registry._custom.places import custom_folders
 from datasets_registry._errors import BenchError
 from datasets_registry._registry import DATASETS, Registry
 
@@ -34,10 +34,10 @@ def load_entry_points(group: str, registry: Registry[Any]) -> None:
             _leave_out(registry, point.name, _plug_in_line(point, error))
 
 
-def load_own_datasets() -> None:
-    """Register every `NAME.toml` in the folders of `own_folders`; of one name in two folders, the first counts."""
+def load_custom_datasets() -> None:
+    """Register every `NAME.toml` in the folders of `custom_folders`; of one name in two folders, the first counts."""
     files: dict[str, Path] = {}
-    for folder in own_folders(os.environ):
+    for folder in custom_folders(os.environ):
         try:
             found = sorted(folder.glob("*.toml")) if folder.is_dir() else []
         except OSError as error:
@@ -48,12 +48,12 @@ def load_own_datasets() -> None:
     if not files:
         return
     from datasets_registry._custom.dataset import (
-        read_own,  # pydantic and the readers, which nobody without such files needs
+        read_custom,  # pydantic and the readers, which nobody without such files needs
     )
 
     for name, path in files.items():
         try:
-            DATASETS.add(name, read_own(path))
+            DATASETS.add(name, read_custom(path))
         except BenchError as error:
             text = str(error)
             _leave_out(DATASETS, name, text if str(path) in text else f"{path}: {text}")
@@ -61,7 +61,7 @@ def load_own_datasets() -> None:
 
 def load_feature_bundles() -> None:
     """Register every imported feature bundle, `NAME/bundle.json` in the same folders."""
-    for folder in own_folders(os.environ):
+    for folder in custom_folders(os.environ):
         for path in sorted(folder.glob("*/bundle.json")) if folder.is_dir() else []:
             name = path.parent.name
             if name.startswith(".") or name in DATASETS:

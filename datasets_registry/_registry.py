@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Generic, TypeVar
@@ -31,12 +31,31 @@ NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class Registry(Generic[T]):
-    """Names to entries. A malformed or repeated name raises at import; an unknown one lists near misses."""
+    """Names to entries. A malformed or repeated name raises at import; an unknown one lists near misses.
 
-    def __init__(self, kind: str) -> None:
+    Args:
+        kind: what an entry is called in messages.
+        load: imports the modules that register the entries; called once, when the registry is first read. None for a
+            registry whose package imports its entries itself.
+    """
+
+    def __init__(self, kind: str, load: Callable[[], None] | None = None) -> None:
         self.kind = kind
         self._entries: dict[str, T] = {}
         self._left_out: dict[str, str] = {}
+        self._load = load
+
+    @property
+    def entries(self) -> dict[str, T]:
+        """All entries by name."""
+        if self._load is not None:
+            load, self._load = self._load, None  # the entries read the registry while they are loaded
+            try:
+                load()
+            except BaseException:
+                self._load = load
+                raise
+        return self._entries
 
     def add(self, name: str, entry: T) -> T:
         """Register `entry` under `name`; raises RegistrationError if the name is malformed or taken."""
@@ -53,13 +72,13 @@ class Registry(Generic[T]):
         Raises RegistrationError, with the reason, for one that was left out because it could not be loaded.
         """
         try:
-            return self._entries[name]
+            return self.entries[name]
         except KeyError:
             if name in self._left_out:
                 raise RegistrationError(
                     f"{self.kind.capitalize()} {name!r} is left out: {self._left_out[name]}"
                 ) from None
-            raise UnknownNameError(self.kind, name, self._entries) from None
+            raise UnknownNameError(self.kind, name, self.entries) from None
 
     def leave_out(self, name: str, reason: str) -> None:
         """Note why an entry from outside the package is missing, for whoever asks for it."""
@@ -68,27 +87,27 @@ class Registry(Generic[T]):
     def match(self, pattern: str) -> list[str]:
         """Names that a shell-style pattern selects, sorted; a plain name must exist."""
         if pattern == "all":
-            return sorted(self._entries)
+            return sorted(self.entries)
         if not any(c in pattern for c in "*?["):
             self.get(pattern)
             return [pattern]
-        found = sorted(name for name in self._entries if fnmatchcase(name, pattern))
+        found = sorted(name for name in self.entries if fnmatchcase(name, pattern))
         if not found:
-            raise UnknownNameError(self.kind, pattern, self._entries)
+            raise UnknownNameError(self.kind, pattern, self.entries)
         return found
 
     def remove(self, name: str) -> None:
         """Take an entry out again (tests that register a toy use it)."""
-        del self._entries[name]
+        del self.entries[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._entries))
+        return iter(sorted(self.entries))
 
     def __contains__(self, name: str) -> bool:
-        return name in self._entries
+        return name in self.entries
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.entries)
 
 
 DATASETS: Registry[DatasetInfo] = Registry("dataset")

@@ -1,47 +1,14 @@
-"""The catalogue of ETL methods. Files without a leading underscore are the methods, one each."""
+"""The catalogue of ETL methods. Files without a leading underscore are the methods, one each.
 
-from __future__ import annotations
+`__init__.pyi` lists the public names. Each is loaded on first use, and the catalogue when the registry is first read,
+so that importing this package loads no torch.
 
-from datasets_registry._plugins import METHODS_GROUP, load_entry_points
-from datasets_registry._registry import import_catalogue
-from methods._base.method import (
-    Batch,
-    Classifier,
-    ClosedVocabularyError,
-    Family,
-    Method,
-    MethodConfig,
-    MethodInfo,
-    Needs,
-    SupportView,
-    TrainableMethod,
-    cosine_logits,
-    require_known_classes,
-)
-from methods._base.recipe import Optimizer, Recipe, Warmup
-from methods._base.registry import METHODS, get_method, list_methods, register_method
+Example:
+    >>> from methods import get_method
+    >>> get_method("coop").info.title
+    'CoOp'
+"""
 
-__all__ = [
-    "METHODS",
-    "Batch",
-    "Classifier",
-    "ClosedVocabularyError",
-    "Family",
-    "Method",
-    "MethodConfig",
-    "MethodInfo",
-    "Needs",
-    "Optimizer",
-    "Recipe",
-    "SupportView",
-    "TrainableMethod",
-    "Warmup",
-    "cosine_logits",
-    "get_method",
-    "list_methods",
-    "register_method",
-    "require_known_classes",
-]
+import lazy_loader
 
-import_catalogue(__name__, __path__)
-load_entry_points(METHODS_GROUP, METHODS)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -23,7 +23,7 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry._types import ClassSet
+from datasets_registry import ClassSet
 from methods._base.method import (
     Batch,
     Classifier,
@@ -38,7 +38,7 @@ from methods._base.registry import register_method
 from methods._base.selection import Averaged
 from methods._parts.cache_model import grid, support_keys
 from methods._parts.composed import mean_of_normalised
-from methods._parts.feature_space import TextConfig, accuracy, template_features
+from methods._parts.feature_space import TextConfig, logits_accuracy, template_features
 
 COARSE_STEPS = (5, 5, 3)
 """Values of beta, alpha and gamma that the oracle chooses from and the ensemble averages; the official 200 x 20 x 5
@@ -136,7 +136,7 @@ class APE(Method[APEConfig]):
             if (beta, gamma) not in found:
                 found = {pair: logits for pair, logits in found.items() if pair[0] == beta}
                 found[beta, gamma] = self.look_up(affinity, beta, gamma)
-            if (score := accuracy(zero_shot + alpha * found[beta, gamma], validation.labels)) > best:
+            if (score := logits_accuracy(zero_shot + alpha * found[beta, gamma], validation.labels)) > best:
                 best, self.chosen = score, (beta, alpha, gamma)
 
     def classifier(self, classes: ClassSet) -> Classifier:

@@ -24,7 +24,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry._types import ClassSet, EvalProtocol
+from datasets_registry import ClassSet, EvalProtocol
 from methods._base.method import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs
 from methods._base.registry import register_method
 from methods._parts.adaptive_ensemble import Blend, class_distances, ensemble_weight

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from datasets_registry._types import ClassSet
+from datasets_registry import ClassSet
 from methods._base.method import Classifier, Family, Method, MethodInfo, Needs
 from methods._base.registry import register_method
 from methods._base.wrapper import register_wrapper, wrapped_info

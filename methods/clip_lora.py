@@ -17,7 +17,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from datasets_registry._types import ClassSet, EvalProtocol
+from datasets_registry import ClassSet, EvalProtocol
 from methods._backbones.backbone import Backbone
 from methods._base.method import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
 from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup

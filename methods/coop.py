@@ -12,7 +12,7 @@ from typing import ClassVar
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from datasets_registry._types import ClassSet, EvalProtocol
+from datasets_registry import ClassSet, EvalProtocol
 from methods._base.method import Family, MethodConfig, MethodInfo, Needs, SupportView, require_known_classes
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
-from datasets_registry._types import ClassSet, EvalProtocol
+from datasets_registry import ClassSet, EvalProtocol
 from methods._base.method import (
     Batch,
     Classifier,
@@ -33,7 +33,7 @@ from methods._base.method import (
 from methods._base.recipe import Optimizer, Recipe, Schedule
 from methods._base.registry import register_method
 from methods._base.selection import Snapshots
-from methods._parts.feature_space import TextConfig, accuracy, linear_uniform, template_features
+from methods._parts.feature_space import TextConfig, linear_uniform, logits_accuracy, template_features
 from methods._parts.parts import BottleneckAdapter
 
 EVAL_EVERY = 100
@@ -164,7 +164,7 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
         features = validation.features()
         with torch.no_grad():
             self.tuning.evaluations += self.candidates.put_back_best(
-                lambda: accuracy(self.trainable(features), validation.labels)
+                lambda: logits_accuracy(self.trainable(features), validation.labels)
             )
 
     def weight_line(self) -> tuple[()]:

@@ -24,12 +24,12 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry._types import ClassSet, EvalProtocol
+from datasets_registry import ClassSet, EvalProtocol
 from methods._base.method import Batch, Classifier, Family, Method, MethodInfo, Needs, SupportView
 from methods._base.registry import register_method
 from methods._base.selection import Averaged
 from methods._parts.composed import mean_of_normalised
-from methods._parts.feature_space import TextConfig, accuracy, template_features
+from methods._parts.feature_space import TextConfig, logits_accuracy, template_features
 
 ALPHAS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
 """Searched in this order; of equal ones the first wins. Both official files."""
@@ -100,7 +100,7 @@ class GDA(Method[GDAConfig]):
         image = F.normalize(validation.features(), dim=-1)
         zero_shot, gaussian = self.scale * image @ self.text(validation.classes).T, image @ self.weight.T + self.bias
         self.tuning.evaluations += len(ALPHAS)
-        self.alpha = max(ALPHAS, key=lambda alpha: accuracy(zero_shot + alpha * gaussian, validation.labels))
+        self.alpha = max(ALPHAS, key=lambda alpha: logits_accuracy(zero_shot + alpha * gaussian, validation.labels))
 
     def classifier(self, classes: ClassSet) -> Classifier:
         if self.config.selection == "ensemble":

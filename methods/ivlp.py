@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from datasets_registry._types import ClassSet, EvalProtocol
+from datasets_registry import ClassSet, EvalProtocol
 from methods._base.method import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry._types import ClassSet, EvalProtocol
+from datasets_registry import ClassSet, EvalProtocol
 from methods._base.method import Batch, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry._types import ClassSet
+from datasets_registry import ClassSet
 from methods._base.method import (
     Classifier,
     Family,
@@ -32,7 +32,7 @@ from methods._base.method import (
 )
 from methods._base.registry import register_method
 from methods._base.selection import Averaged
-from methods._parts.feature_space import accuracy
+from methods._parts.feature_space import logits_accuracy
 from methods._parts.logistic import LinearClassifier, logistic_regression
 
 GRID = (1e6, 1e4, 1e2, 1.0, 1e-2, 1e-4, 1e-6)
@@ -130,7 +130,7 @@ class LinearProbe(Method[LinearProbeConfig]):
 
         def score(exponent: float) -> float:
             self.tuning.evaluations += 1
-            return accuracy(self.fit(10**exponent)(features), labels)
+            return logits_accuracy(self.fit(10**exponent)(features), labels)
 
         peak = max((float(np.log10(c)) for c in GRID), key=score)
         left, right, best = peak - 1, peak + 1, peak

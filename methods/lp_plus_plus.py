@@ -22,7 +22,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from datasets_registry._types import ClassSet, EvalProtocol
+from datasets_registry import ClassSet, EvalProtocol
 from methods._base.method import (
     Classifier,
     Family,
@@ -36,7 +36,7 @@ from methods._base.recipe import Recipe, Schedule, Warmup
 from methods._base.registry import register_method
 from methods._base.selection import Snapshots
 from methods._parts.composed import mean_of_normalised
-from methods._parts.feature_space import TextConfig, accuracy, linear_uniform, template_features
+from methods._parts.feature_space import TextConfig, linear_uniform, logits_accuracy, template_features
 
 
 class LPPlusPlusConfig(TextConfig):
@@ -146,7 +146,7 @@ class LPPlusPlus(TrainableMethod[LPPlusPlusConfig]):
         image = F.normalize(validation.features(), dim=-1)
         with torch.no_grad():
             self.tuning.evaluations += self.epochs.put_back_best(
-                lambda: accuracy(self.trainable(image, self.text), validation.labels), last_of_equals=True
+                lambda: logits_accuracy(self.trainable(image, self.text), validation.labels), last_of_equals=True
             )
 
     def classifier(self, classes: ClassSet) -> Classifier:

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from datasets_registry._types import ClassSet, EvalProtocol
+from datasets_registry import ClassSet, EvalProtocol
 from methods._backbones.backbone import Backbone
 from methods._base.method import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import Recipe

@@ -21,7 +21,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from datasets_registry._types import ClassSet, EvalProtocol
+from datasets_registry import ClassSet, EvalProtocol
 from methods._base.method import Batch, Family, MethodConfig, MethodInfo, Needs, SupportView
 from methods._base.recipe import Recipe, Warmup
 from methods._base.registry import register_method

@@ -18,8 +18,7 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from datasets_registry._errors import BenchError
-from datasets_registry._types import ClassSet, EvalProtocol
+from datasets_registry import BenchError, ClassSet, EvalProtocol
 from methods._base.method import (
     Batch,
     Family,

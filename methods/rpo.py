@@ -21,7 +21,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from datasets_registry._types import ClassSet, EvalProtocol
+from datasets_registry import ClassSet, EvalProtocol
 from methods._base.method import (
     Batch,
     Classifier,

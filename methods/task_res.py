@@ -14,7 +14,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry._types import EvalProtocol
+from datasets_registry import EvalProtocol
 from methods._base.method import Family, MethodInfo, Needs
 from methods._base.recipe import Optimizer, Recipe
 from methods._base.registry import register_method

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from datasets_registry._types import ClassSet
+from datasets_registry import ClassSet
 from methods._base.method import Classifier, Family, Method, MethodInfo, Needs, SupportView, require_known_classes
 from methods._base.registry import register_method
 from methods._base.selection import Averaged

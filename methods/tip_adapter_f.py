@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from datasets_registry._types import ClassSet, EvalProtocol
+from datasets_registry import ClassSet, EvalProtocol
 from methods._base.method import (
     Classifier,
     Family,

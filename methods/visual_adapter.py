@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from datasets_registry._types import ClassSet
+from datasets_registry import ClassSet
 from methods._base.method import Family, MethodConfig, MethodInfo, Needs
 from methods._base.registry import register_method
 from methods._parts.apex_recipe import APEX_CITATION, PART_RECIPES

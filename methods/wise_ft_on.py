@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import torch
 from pydantic import Field
 
-from datasets_registry._errors import BenchError
+from datasets_registry import BenchError
 from methods._base.method import Family, Method, MethodInfo, SupportView, TrainableMethod
 from methods._base.registry import register_method
 from methods._base.wrapper import register_wrapper, wrapped_info

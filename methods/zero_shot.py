@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from datasets_registry._types import ClassSet
+from datasets_registry import ClassSet
 from methods._base.method import Classifier, Family, Method, MethodConfig, MethodInfo, Needs, cosine_logits
 from methods._base.registry import register_method
 from methods._parts.composed import mean_of_normalised

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry._types import ClassSet, EvalProtocol
+from datasets_registry import ClassSet, EvalProtocol
 from methods._base.method import Classifier, Family, MethodInfo, Needs, cosine_logits, require_known_classes
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method

@@ -1,1 +1,8 @@
-"""Pages from plain values: `reports.views` says what a page shows, `reports.render.render_site` writes it."""
+"""Pages from plain values: `reports.views` says what a page shows, `render_site` writes it.
+
+`__init__.pyi` lists the public names. Each is loaded on first use.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,7 +14,7 @@ from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.paired import Scores, board_average, paired_average, seed_scores
 from bench.analysis.standings import board_ranks
 from bench.statistics import Estimate, MeanTest, holm
-from reports._format import percent
+from reports import percent
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -82,7 +82,7 @@ app.add_typer(cache_app, name="cache")
 
 def _refusals() -> type[Exception]:
     """Our root error. Looked up when something was raised, since --help should not load the dataset catalogue."""
-    from datasets_registry._errors import BenchError
+    from datasets_registry import BenchError
 
     return BenchError
 

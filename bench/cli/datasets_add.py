@@ -50,9 +50,7 @@ def add(
     Example: etl-bench datasets add birds --images ~/birds --template 'a photo of a {}, a type of bird.'
     """
     from bench.cli._print import print_facts, remark
-    from datasets_registry._custom.add import AddRequest, add_dataset
-    from datasets_registry._custom.dataset import ColumnNames, SplitRule
-    from datasets_registry._custom.places import own_folders, user_folder
+    from datasets_registry import AddRequest, ColumnNames, SplitRule, add_dataset, custom_folder, custom_folders
 
     request = AddRequest(
         name=name,
@@ -63,7 +61,7 @@ def add(
         root=root.expanduser() if root is not None else None,
         columns=ColumnNames(path=path_column, label=label_column, split=split_column),
     )
-    folder = user_folder(os.environ) if user else own_folders(os.environ)[0]
+    folder = custom_folder(os.environ) if user else custom_folders(os.environ)[0]
     added = add_dataset(request, folder, replace=replace)
     print_facts(added.facts(), as_json=as_json)
     for line in added.remarks():

@@ -9,7 +9,7 @@ import typer
 from bench.cli import _options as opt
 
 if TYPE_CHECKING:
-    from datasets_registry._doctor.check import Checkup
+    from datasets_registry import Checkup
 
 
 def check(
@@ -28,13 +28,12 @@ def check(
     What was seen is written to DATA-ROOT/.etl-bench/NAME.json, by digests. Exit code: 0 fine, 1 problems, 2 usage.
     """
     from bench.cli._print import print_json, print_line, remark
-    from datasets_registry import DATASETS, get_dataset, list_datasets
-    from datasets_registry._doctor.check import check_dataset, present
+    from datasets_registry import DATASETS, check_dataset, get_dataset, is_present, list_datasets
 
     if names:
         infos = [get_dataset(found) for name in opt.split_list(names) for found in DATASETS.match(name)]
     else:
-        infos = [info for info in list_datasets() if present(info, data_root)]
+        infos = [info for info in list_datasets() if is_present(info, data_root)]
         absent = [info.name for info in list_datasets() if not info.drawn and info not in infos]
         if absent:
             remark(f"not here: {', '.join(absent)}")

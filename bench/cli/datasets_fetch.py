@@ -13,9 +13,7 @@ import typer
 from bench.cli import _options as opt
 
 if TYPE_CHECKING:
-    from datasets_registry import DatasetInfo
-    from datasets_registry._download.fetch import FetchOptions
-    from datasets_registry._download.sources import Source
+    from datasets_registry import DatasetInfo, DatasetSource, FetchOptions
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -38,29 +36,37 @@ def fetch(
     """
     from bench.cli._print import print_line, remark
     from bench.errors import UsageError
-    from datasets_registry import DATASETS, DataError
-    from datasets_registry._download.fetch import FetchOptions, Report, fetch_dataset, wanted_files
-    from datasets_registry._download.sources import sources
+    from datasets_registry import (
+        DATASETS,
+        DataError,
+        FetchOptions,
+        FetchReport,
+        dataset_sources,
+        fetch_dataset,
+        wanted_files,
+    )
 
     if data_root is None:
         raise UsageError("No folder to fetch into was given; pass --data-root FOLDER or set ETL_BENCH_DATA.")
     infos = [DATASETS.get(found) for name in opt.split_list(names) for found in DATASETS.match(name)]
     for info in infos:
-        if info.name not in sources():
+        if info.name not in dataset_sources():
             why = "is drawn, not downloaded" if info.drawn else "is not one of the published datasets"
-            raise UsageError(f"Dataset {info.name!r} {why}; `datasets fetch` knows {', '.join(sorted(sources()))}.")
+            raise UsageError(
+                f"Dataset {info.name!r} {why}; `datasets fetch` knows {', '.join(sorted(dataset_sources()))}."
+            )
     options = FetchOptions(splits_only=splits_only, again=again, mirror=mirror)
     for info in infos:
-        for line in _introduction(info, sources()[info.name], data_root, options):
+        for line in _introduction(info, dataset_sources()[info.name], data_root, options):
             remark(line)
-    needed = any(wanted_files(info.name, sources()[info.name], data_root, options)[0] for info in infos)
+    needed = any(wanted_files(info.name, dataset_sources()[info.name], data_root, options)[0] for info in infos)
     if needed and not yes:
         _ask()
-    report = Report(line=remark, progress=_Display)
+    report = FetchReport(line=remark, progress=_Display)
     incomplete = False
     for info in infos:
         try:
-            done = fetch_dataset(info, sources()[info.name], data_root, options, report)
+            done = fetch_dataset(info, dataset_sources()[info.name], data_root, options, report)
         except DataError as error:
             incomplete = True
             remark(f"error: {info.name}: {' '.join(str(error).split())}")
@@ -76,8 +82,8 @@ def fetch(
     raise typer.Exit(1 if incomplete else 0)
 
 
-def _introduction(info: DatasetInfo, source: Source, data_root: Path, options: FetchOptions) -> list[str]:
-    from datasets_registry._download.fetch import wanted_files
+def _introduction(info: DatasetInfo, source: DatasetSource, data_root: Path, options: FetchOptions) -> list[str]:
+    from datasets_registry import wanted_files
 
     todo, _ = wanted_files(info.name, source, data_root, options)
     files = ", ".join(f"{file.name}{f' ({_bytes(file.size)})' if file.size else ''}" for file in todo)

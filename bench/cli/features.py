@@ -34,7 +34,7 @@ def import_features(
 ) -> None:
     """Check features, labels and class texts, and add them as a dataset on a backbone of that name."""
     from bench.experiment.features.imported_files import class_names, read_arrays, take
-    from datasets_registry._custom.feature_bundle import BACKBONE_PREFIX, import_bundle
+    from datasets_registry import BACKBONE_PREFIX, import_bundle
 
     arrays = read_arrays(file)
     texts_of, _, array = text.rpartition(":")

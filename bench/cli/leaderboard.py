@@ -38,7 +38,7 @@ def leaderboard(
     from bench.cli._print import print_json, print_line, print_rows, remark
     from bench.errors import UsageError
     from bench.store import fresh_store
-    from datasets_registry._types import EvalProtocol
+    from datasets_registry import EvalProtocol
 
     how = opt.parse_choice(HConvention, convention, "--h")
     chosen = None if protocol is None else str(opt.parse_choice(EvalProtocol, protocol, "--protocol"))

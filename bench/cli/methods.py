@@ -42,7 +42,7 @@ def show(
         return
     method = get_method(name)
     from bench.presenters.method_card import method_card
-    from methods._backbones.names import parse_backbone
+    from methods import parse_backbone
 
     card = method_card(method, parse_backbone(backbone), n_classes=classes, shots=shots)
     print_facts(_summary(method.info) | card, as_json=as_json)

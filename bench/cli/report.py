@@ -71,7 +71,7 @@ def report(
     from bench.cli._print import print_line
     from bench.errors import UsageError
     from bench.site.build import PageRequest, write_figures, write_published
-    from datasets_registry._types import EvalProtocol
+    from datasets_registry import EvalProtocol
 
     chosen = None if protocol is None else str(opt.parse_choice(EvalProtocol, protocol, "--protocol"))
     groups = chosen_groups(opt.split_list(easy), opt.split_list(hard))

@@ -109,8 +109,8 @@ def run(
     from bench.sweep import Axes, RecipeChoice, RerunPolicy
     from bench.sweep import driver as _sweep
     from bench.sweep.progress import LogStyle, open_log
-    from datasets_registry._types import DrawRule, EvalProtocol
-    from methods._backbones.precision import Precision
+    from datasets_registry import DrawRule, EvalProtocol
+    from methods import Precision
 
     # a list is no rule: what zero-shot runs record is the default's name
     listed = [Path(draw.removeprefix("file:"))] if draw.startswith("file:") else []

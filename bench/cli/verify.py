@@ -44,8 +44,8 @@ def verify(
     from bench.results.verification import Outcome, check_verifiable, verdict
     from bench.sweep import files_by_digest, local_weights
     from bench.sweep.driver import check_device
-    from datasets_registry._draws.manifest import read_support_list
-    from methods._text.class_text import parse_class_text
+    from datasets_registry import read_support_list
+    from methods import parse_class_text
 
     shards = Shards(runs)
     found = []

@@ -8,8 +8,8 @@ import torch
 
 from bench.conformance.check import check, ensure, ensure_equal
 from bench.conformance.subject import OTHERS, TURNED, WORLD, Subject
-from datasets_registry._types import ClassSet
-from methods._base.method import ClosedVocabularyError, Family
+from datasets_registry import ClassSet
+from methods import ClosedVocabularyError, Family
 
 ROUNDING = 1e-5
 """Relative difference that another batch size or order may make in single precision."""

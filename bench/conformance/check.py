@@ -11,7 +11,7 @@ from enum import StrEnum
 from torch import Tensor
 
 from bench.conformance.subject import Subject
-from datasets_registry._errors import BenchError
+from datasets_registry import BenchError
 
 
 class CheckFailedError(BenchError, AssertionError):

@@ -11,9 +11,8 @@ from pydantic import ValidationError
 from bench.conformance.answers import ROUNDING
 from bench.conformance.check import check, ensure, ensure_equal
 from bench.conformance.subject import ANOTHER, WORLD, Subject
-from datasets_registry._registry import NAME_PATTERN
-from datasets_registry._types import EvalProtocol
-from methods._base.method import Family, MethodConfig, Needs, TrainableMethod, cosine_logits, count_parameters
+from datasets_registry import NAME_PATTERN, EvalProtocol
+from methods import Family, MethodConfig, Needs, TrainableMethod, cosine_logits, count_parameters
 
 CITATION_KEYS = {"title", "author", "year"}
 

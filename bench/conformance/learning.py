@@ -12,7 +12,7 @@ from bench.conformance.answers import ROUNDING
 from bench.conformance.check import check, ensure, ensure_equal, untrained
 from bench.conformance.subject import OTHERS, TURNED, WORLD, Subject
 from bench.experiment.training_loop import train_step
-from methods._base.method import Family, TrainableMethod
+from methods import Family, TrainableMethod
 
 AMBIGUOUS = 0.5
 """By which share another order may gain more; one learned vector for all classes can only turn them together."""

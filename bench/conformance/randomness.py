@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.conformance.check import check, ensure, ensure_equal
 from bench.conformance.subject import WORLD, Subject
-from methods._base.method import TrainableMethod
+from methods import TrainableMethod
 
 UNUSUAL = 7_368_787
 """A seed that no method is likely to set by itself."""

@@ -12,11 +12,19 @@ import torch
 from torch import Tensor
 
 from bench.experiment.training_loop import fit, make_optimizer, train_step
-from datasets_registry._types import ClassSet, EvalProtocol
-from methods._backbones.backbone import Backbone, load_backbone
-from methods._backbones.names import BackboneSpec
-from methods._base.method import Batch, Method, MethodConfig, Needs, SupportView, TrainableMethod
-from methods._base.recipe import Recipe
+from datasets_registry import ClassSet, EvalProtocol
+from methods import (
+    Backbone,
+    BackboneSpec,
+    Batch,
+    Method,
+    MethodConfig,
+    Needs,
+    Recipe,
+    SupportView,
+    TrainableMethod,
+    load_backbone,
+)
 
 TEMPLATE = "a photo of a {}."
 EPOCHS, BATCH, FULL_STEPS, GENTLE = 4, 8, 30, 0.2

@@ -6,7 +6,7 @@ import torch
 
 from bench.conformance.check import check, ensure, ensure_equal
 from bench.conformance.subject import ANOTHER, OTHERS, Subject, tiny_backbone
-from methods._base.method import Needs
+from methods import Needs
 
 
 @check("Never write to the backbone; learn tensors of your own and give them to `encode_image` or `encode_prompts`.")

@@ -11,7 +11,7 @@ from bench.experiment.runner import run_experiment
 from bench.record import RunRecord
 from bench.spec import ExperimentSpec
 from bench.sweep import Axes, RecipeChoice, expand
-from datasets_registry._types import EvalProtocol
+from datasets_registry import EvalProtocol
 from methods import MethodInfo
 
 BACKBONE = "ViT-demo.drawn"

@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from bench._util.atomic_write import write_atomically
-from methods._base.method import TrainableMethod
+from methods import TrainableMethod
 
 _LOG = logging.getLogger("bench.experiment.checkpoints")
 

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 
 from bench.record import CurvePoint
-from methods._base.method import TrainableMethod
-from methods._base.selection import Snapshots
+from methods import Snapshots, TrainableMethod
 
 
 def curve_epochs(first: int, epochs: int) -> tuple[int, ...]:

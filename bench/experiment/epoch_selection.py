@@ -12,9 +12,7 @@ from typing import Any
 
 import torch
 
-from methods._base.method import Batch, Classifier, TrainableMethod
-from methods._base.selection import Snapshots
-from methods._parts.feature_space import accuracy
+from methods import Batch, Classifier, Snapshots, TrainableMethod, logits_accuracy
 
 CANDIDATES = 10
 """Most epochs that are considered, which bounds memory and the passes of choosing."""
@@ -66,7 +64,10 @@ class EpochChoice:
         scores = {}
         for epoch, index in self._put_back():
             classify = self.method.classifier(self.method.support_classes)
-            scores[index] = (accuracy(torch.cat([classify(b).float().cpu() for b in batches()]), labels.cpu()), epoch)
+            scores[index] = (
+                logits_accuracy(torch.cat([classify(b).float().cpu() for b in batches()]), labels.cpu()),
+                epoch,
+            )
             self.method.tuning.evaluations += 1
         best = max(scores, key=lambda index: scores[index])
         self._put_back_one(best)

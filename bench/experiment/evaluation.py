@@ -14,10 +14,8 @@ from torch import Tensor
 from bench.experiment.epoch_selection import EpochChoice
 from bench.metrics.scores import accuracy, all_metrics
 from bench.record import Branches, Predictions, Score
-from datasets_registry._types import EvalSplit
-from methods._base.method import Batch, Classifier, Method
-from methods._base.selection import Averaged
-from methods._parts.adaptive_ensemble import Blend
+from datasets_registry import EvalSplit
+from methods import Averaged, Batch, Blend, Classifier, Method
 
 TOP = 5
 """Classes kept with their logits for each image."""

@@ -35,16 +35,30 @@ from bench.provenance import environment as provenance
 from bench.provenance.source_digest import machinery_digest, source_digest
 from bench.record import Cost, DifficultyRecord, Predictions, RunError, RunRecord, RunStatus, Score
 from bench.spec import ExperimentSpec
-from datasets_registry import get_dataset
-from datasets_registry._doctor.check import last_fingerprint
-from datasets_registry._draws.splits import class_halves, keep_classes
-from datasets_registry._draws.task import eval_fingerprint
-from datasets_registry._types import ClassSet, FewShotTask, Sample, SupportSet
-from methods import Method, Recipe, SupportView, TrainableMethod, get_method
-from methods._backbones.backbone import Backbone, load_backbone
-from methods._backbones.names import BackboneSpec, parse_backbone
-from methods._backbones.precision import Precision
-from methods._base.method import Batch
+from datasets_registry import (
+    ClassSet,
+    FewShotTask,
+    Sample,
+    SupportSet,
+    class_halves,
+    eval_fingerprint,
+    get_dataset,
+    keep_classes,
+    last_fingerprint,
+)
+from methods import (
+    Backbone,
+    BackboneSpec,
+    Batch,
+    Method,
+    Precision,
+    Recipe,
+    SupportView,
+    TrainableMethod,
+    get_method,
+    load_backbone,
+    parse_backbone,
+)
 
 T = TypeVar("T")
 

@@ -8,10 +8,8 @@ from pathlib import Path
 from bench.context import RunContext
 from bench.errors import StaleSpecError
 from bench.spec import ExperimentSpec
-from datasets_registry import build_task, get_dataset
-from datasets_registry._draws.manifest import SupportList, read_support_list
-from datasets_registry._types import DatasetSplits, FewShotTask
-from methods._text.class_text import ClassText, parse_class_text
+from datasets_registry import DatasetSplits, FewShotTask, SupportList, build_task, get_dataset, read_support_list
+from methods import ClassText, parse_class_text
 
 
 @lru_cache(maxsize=32)

@@ -17,8 +17,7 @@ from bench.errors import NonFiniteLossError
 from bench.experiment.checkpoints import Checkpoint, Gathered, Progress, TrainingState
 from bench.experiment.curve import TrainingCurve
 from bench.experiment.epoch_selection import EpochChoice
-from methods._base.method import Batch, Needs, TrainableMethod
-from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup
+from methods import Batch, Needs, Optimizer, Recipe, Schedule, TrainableMethod, Warmup
 
 ParameterGroups = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
 

@@ -21,7 +21,7 @@ import bench
 from bench.errors import LaunchError, UsageError
 from bench.launch.ray_worker import Parcel
 from bench.provenance.environment import SHIPPED_STATE, source_state
-from datasets_registry._custom.places import FOLDER_VARIABLE
+from datasets_registry import CUSTOM_FOLDERS_VARIABLE
 
 AUTO, LOCAL = "auto", "local"
 PROBE_SECONDS = 5.0
@@ -193,7 +193,9 @@ def _stage(folder: Path) -> None:
 
 
 def _environment(code: Path, given: Mapping[str, Any]) -> dict[str, Any]:
-    variables = {FOLDER_VARIABLE: os.environ[FOLDER_VARIABLE]} if FOLDER_VARIABLE in os.environ else {}
+    variables = (
+        {CUSTOM_FOLDERS_VARIABLE: os.environ[CUSTOM_FOLDERS_VARIABLE]} if CUSTOM_FOLDERS_VARIABLE in os.environ else {}
+    )
     return {**given, "working_dir": str(code), "env_vars": variables | given.get("env_vars", {})}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.errors import RunTimeoutError, WorkerDiedError, WorkerKilledError
 from bench.launch.limits import late
 from bench.launch.protocol import Limits
-from datasets_registry._errors import BenchError
+from datasets_registry import BenchError
 
 _KILLED = (-signal.SIGKILL.value if hasattr(signal, "SIGKILL") else -9, 137)
 """Exit codes of a killed process: as Python reports them, and as shells and containers do."""

@@ -13,8 +13,7 @@ from typing import Any
 
 import bench
 from bench._util.text_cache import Kept
-from datasets_registry._plugins import METHODS_GROUP
-from datasets_registry._types import EvalProtocol
+from datasets_registry import METHODS_GROUP, EvalProtocol
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def method_sheets(kept: Kept | None = None) -> tuple[MethodSheet, ...]:
         kept: where they are kept from one process to the next. Not used where the methods are imported already, nor
             where other packages add methods, whose files may change unseen.
     """
-    if kept is None or "methods" in sys.modules or entry_points(group=METHODS_GROUP):
+    if kept is None or "methods._base.registry" in sys.modules or entry_points(group=METHODS_GROUP):
         return _imported()
     text = kept.text("methods", _state(), lambda: json.dumps([asdict(sheet) for sheet in _imported()]))
     return tuple(MethodSheet(**values) for values in json.loads(text))

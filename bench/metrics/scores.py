@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from datasets_registry._errors import BenchError
+from datasets_registry import BenchError
 
 ECE_BINS = 15
 

@@ -10,12 +10,19 @@ import torch
 
 from bench.errors import ImpossibleCombinationError
 from bench.sweep.compatibility import why_not
-from datasets_registry._types import ClassSet, EvalProtocol
-from methods import Method, MethodConfig, MethodInfo, SupportView, TrainableMethod
-from methods._backbones.backbone import Backbone, load_backbone
-from methods._backbones.names import BackboneSpec
-from methods._base.parity_record import parity_record
-from methods._base.selection import ways_of
+from datasets_registry import ClassSet, EvalProtocol
+from methods import (
+    Backbone,
+    BackboneSpec,
+    Method,
+    MethodConfig,
+    MethodInfo,
+    SupportView,
+    TrainableMethod,
+    load_backbone,
+    parity_record,
+    ways_of,
+)
 
 FORMULA = "formula test: no numbers of the official code are recorded"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.provenance.source_digest import machinery_digest, source_digest
 from bench.record import RunRecord
-from datasets_registry._doctor.check import last_fingerprint
+from datasets_registry import last_fingerprint
 
 
 class Staleness:

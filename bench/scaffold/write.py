@@ -8,8 +8,7 @@ from pathlib import Path
 
 from bench.errors import UsageError
 from bench.scaffold.templates import CHANGE, METHOD, PROJECT, TEST, TRAINED, TRAINING_FREE
-from datasets_registry._plugins import METHODS_GROUP
-from datasets_registry._registry import NAME_PATTERN
+from datasets_registry import METHODS_GROUP, NAME_PATTERN
 from methods import METHODS, Family
 
 TRAINING_FREE_FAMILIES = frozenset({Family.ZERO_SHOT, Family.CACHE, Family.CLASSIFIER})

@@ -23,8 +23,8 @@ from bench.record import Predictions
 from bench.results.shards import Shards
 from bench.site.run_browser_data import write_run_files
 from bench.store import Store, fresh_store
-from reports.charts import FORMATS, figure_file
-from reports.render import render_site
+from reports import FORMATS, figure_file
+from reports import render_site
 from reports.views import FigureView, SiteView
 
 FOLDER = "data"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from bench.site.example_images import picture_uri
 from datasets_registry import BenchError, get_dataset
-from datasets_registry._draws.splits import class_halves
-from datasets_registry._types import DatasetSplits
+from datasets_registry import class_halves
+from datasets_registry import DatasetSplits
 
 SIDE = 64
 """Pixels of a picture; cut to a square and never enlarged."""

@@ -8,8 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from bench.errors import UsageError
-from datasets_registry import DATASETS, get_dataset
-from datasets_registry._types import DrawRule, EvalProtocol
+from datasets_registry import DATASETS, DrawRule, EvalProtocol, get_dataset
 
 IMAGENET_VARIANTS = ("imagenet_v2", "imagenet_sketch", "imagenet_a", "imagenet_r")
 """What domain generalization scores on, unless told otherwise."""

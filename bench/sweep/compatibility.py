@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from datasets_registry import DatasetInfo
-from methods import MethodInfo, Needs
-from methods._backbones.names import BackboneSpec
-from methods._backbones.precision import Precision
+from methods import BackboneSpec, MethodInfo, Needs, Precision
 
 
 def why_not(method: MethodInfo, backbone: BackboneSpec, precision: str = Precision.FP32) -> str | None:

@@ -247,8 +247,7 @@ def _surroundings(place: Place, axes: Axes, sweep: str, tasks: int) -> Surroundi
 
 def _backbone_digest(axes: Axes, slug: str) -> str:
     """The digest of a backbone's weights as they are now, which have to be loaded for it."""
-    from methods._backbones.backbone import load_backbone
-    from methods._backbones.names import parse_backbone
+    from methods import load_backbone, parse_backbone
 
     path = local_weights(axes.backbones).get(slug)
     return load_backbone(parse_backbone(slug if path is None else f"{slug.partition('.')[0]}={path}")).digest

@@ -13,12 +13,10 @@ from bench.sweep.inputs import backbones_of, class_text_of, support_lists
 from bench.sweep.method_settings import Chosen, choose_methods, settled_recipe
 from bench.sweep.rejections import Refusal, Refusals
 from bench.sweep.task_checks import NOTHING, Asked, Tasks
-from datasets_registry import get_dataset
-from datasets_registry._types import EvalProtocol
+from datasets_registry import EvalProtocol, get_dataset
 
 if TYPE_CHECKING:
-    from methods._backbones.names import BackboneSpec
-    from methods._text.class_text import ClassText
+    from methods import BackboneSpec, ClassText
 
 
 @dataclass(frozen=True)
@@ -159,7 +157,7 @@ class _Expander:
 
 
 def _without_validation(item: Chosen) -> str:
-    from methods._base.selection import Selection, ways_of
+    from methods import Selection, ways_of
 
     others = [str(way) for way in ways_of(item.info) if way not in (Selection.VALIDATION, Selection.ORACLE)]
     what = "an epoch" if item.epoch_selection else "its settings"

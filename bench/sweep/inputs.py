@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
 from bench.sweep.axes import Axes, match_datasets, select, selected_datasets
-from datasets_registry import get_dataset
-from datasets_registry._draws.manifest import SupportList, read_support_list
+from datasets_registry import SupportList, get_dataset, read_support_list
 
 if TYPE_CHECKING:
-    from methods._backbones.names import BackboneSpec
-    from methods._text.class_text import ClassText
+    from methods import BackboneSpec, ClassText
 
 
 def support_lists(axes: Axes) -> list[SupportList]:
@@ -48,7 +46,7 @@ def files_by_digest(lists: Sequence[SupportList], text: ClassText | None) -> dic
 
 def class_text_of(axes: Axes) -> ClassText | None:
     """The class texts of a sweep, None for the datasets' own; raises UsageError for a variant that no dataset has."""
-    from methods._text.class_text import known_variants, parse_class_text
+    from methods import known_variants, parse_class_text
 
     text = parse_class_text(axes.class_text)
     if text is not None and text.kind == "variant":
@@ -78,6 +76,6 @@ def local_weights(backbones: Sequence[str]) -> dict[str, Path]:
 
 def backbones_of(texts: Sequence[str]) -> list[BackboneSpec]:
     """The backbones that the texts describe."""
-    from methods._backbones.names import parse_backbone
+    from methods import parse_backbone
 
     return [parse_backbone(text) for text in texts]

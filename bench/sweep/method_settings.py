@@ -12,8 +12,7 @@ from bench.sweep.overrides import Override, apply_overrides, check_overrides, pa
 from datasets_registry import DatasetInfo
 
 if TYPE_CHECKING:
-    from methods import MethodConfig, MethodInfo, Recipe
-    from methods._base.selection import Selection, Way
+    from methods import MethodConfig, MethodInfo, Recipe, Selection, Way
 
 
 @dataclass(frozen=True)
@@ -91,8 +90,7 @@ def _chosen(
 
 def _way(info: MethodInfo, asked: str | None) -> Way | None:
     """What `--selection` means for a method; None where it is not given, means nothing or cannot be done."""
-    from methods import Family
-    from methods._base.selection import ways_of
+    from methods import Family, ways_of
 
     if asked is None:
         return None
@@ -101,8 +99,7 @@ def _way(info: MethodInfo, asked: str | None) -> Way | None:
 
 
 def _unselectable(info: MethodInfo, asked: str | None, way: Way | None, config: MethodConfig) -> str | None:
-    from methods import Family
-    from methods._base.selection import ways_of
+    from methods import Family, ways_of
 
     if asked is None or info.family is Family.ZERO_SHOT:
         return None
@@ -120,7 +117,7 @@ def _epoch_selection(asked: str | None, way: Way | None) -> Literal["validation"
 
 
 def _selection(asked: str) -> Selection:
-    from methods._base.selection import Selection
+    from methods import Selection
 
     if asked not in list(Selection):
         raise UsageError(f"--selection {asked!r} is unknown. Allowed: {', '.join(Selection)}.")
@@ -139,7 +136,7 @@ def _recipe(info: MethodInfo, axes: Axes) -> Recipe | None:
     published = info.recipe_for(axes.protocol)
     if published is None or axes.recipe is RecipeChoice.PUBLISHED:
         return published
-    from methods._base.recipe import demo_recipe
+    from methods import demo_recipe
 
     return demo_recipe(published)
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bench.errors import OverrideError
-from datasets_registry._errors import UnknownNameError
+from datasets_registry import UnknownNameError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 

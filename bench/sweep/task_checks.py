@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING
 
 from bench.sweep.axes import IMAGENET_VARIANTS, Axes, match_datasets, select
 from bench.sweep.rejections import Refusals
-from datasets_registry import DataError, DatasetInfo, ShotsError, build_task, get_dataset
-from datasets_registry._draws.manifest import SupportList
-from datasets_registry._draws.task import settled_draw
-from datasets_registry._types import DatasetSplits, DrawRule
+from datasets_registry import (
+    DataError,
+    DatasetInfo,
+    DatasetSplits,
+    DrawRule,
+    ShotsError,
+    SupportList,
+    build_task,
+    get_dataset,
+    settled_draw,
+)
 
 if TYPE_CHECKING:
-    from methods._text.class_text import ClassText
+    from methods import ClassText
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ class Tasks:
     def _fingerprint(
         self, info: DatasetInfo, splits: DatasetSplits, targets: Sequence[str], asked: Asked, *, named: bool
     ) -> str | None:
-        from methods._text.class_text import ClassTextError
+        from methods import ClassTextError
 
         axes = self.axes
         others = [(get_dataset(name), found) for name in targets if (found := self._read[name]) is not None]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasets_registry._custom.dataset import ColumnNames, OwnDataset, SplitRule, describe_images, read_own, to_toml
+from datasets_registry._custom.dataset import ColumnNames, OwnDataset, SplitRule, describe_images, read_custom, to_toml
 from datasets_registry._errors import BenchError, DataError, RegistrationError
 from datasets_registry._registry import DATASETS, NAME_PATTERN
 from datasets_registry._types import DatasetInfo, DatasetSplits
@@ -116,7 +116,7 @@ def add_dataset(request: AddRequest, folder: Path, *, replace: bool) -> Added:
     for sample in {sample.label: sample for sample in (*splits.test, *splits.train)}.values():
         splits.images.load(sample.key)
     _write(file, to_toml(config))
-    return Added(read_own(file), config, splits, file)
+    return Added(read_custom(file), config, splits, file)
 
 
 def _check_name(name: str, file: Path, *, replace: bool) -> None:

@@ -207,7 +207,7 @@ def part_by_content(digest: str) -> str:
     return "val" if place < TRAIN_SHARE + VAL_SHARE else "test"
 
 
-def read_own(path: Path) -> DatasetInfo:
+def read_custom(path: Path) -> DatasetInfo:
     """The entry that a TOML file describes. Raises RegistrationError, naming the file and the line or field."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -262,7 +262,7 @@ def describe_images(
 
 
 def to_toml(config: OwnDataset) -> str:
-    """The file that `read_own` reads: a dozen lines at most, one setting each."""
+    """The file that `read_custom` reads: a dozen lines at most, one setting each."""
     lines = ["# own images for etl-bench; docs/datasets.md explains every line"]
     for name in ("title", "images", "kind", "split", "root", "template"):
         value = getattr(config, name)

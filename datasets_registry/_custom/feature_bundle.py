@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from datasets_registry._custom.places import own_folders
+from datasets_registry._custom.places import custom_folders
 from datasets_registry._errors import DataError
 from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
 
@@ -150,7 +150,7 @@ class FeatureBundle:
 def find_bundles() -> list[FeatureBundle]:
     """All imported bundles in the folders of own datasets; of one name in two folders, the first counts."""
     found: dict[str, Path] = {}
-    for folder in own_folders(os.environ):
+    for folder in custom_folders(os.environ):
         for path in sorted(folder.glob("*/bundle.json")) if folder.is_dir() else []:
             if not path.parent.name.startswith("."):
                 found.setdefault(path.parent.name, path.parent)
@@ -180,7 +180,7 @@ def import_bundle(
         title: as it is written in tables.
         logit_scale: factor on cosines.
         source: where the arrays came from, for the record.
-        home: folder of own datasets to write into; the first of `own_folders` unless given.
+        home: folder of own datasets to write into; the first of `custom_folders` unless given.
 
     Raises:
         DataError: for arrays that do not fit one another, hold NaN, or labels out of range; each is named.
@@ -201,7 +201,7 @@ def import_bundle(
         if not len(arrays[f"{split}_labels"]):
             raise DataError(f"The {split} split is empty; give features and labels for train and test.")
     names = _distinct(class_names, repeated)
-    home = home or own_folders(os.environ)[0]
+    home = home or custom_folders(os.environ)[0]
     target = home / name
     if target.exists():
         raise DataError(f"{target} exists already; give another --name or remove the folder first.")

@@ -6,23 +6,23 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-FOLDER_VARIABLE = "ETL_BENCH_DATASETS"
+CUSTOM_FOLDERS_VARIABLE = "ETL_BENCH_DATASETS"
 PROJECT_FOLDER = "etl-bench-datasets"
 
 
-def own_folders(environment: Mapping[str, str]) -> list[Path]:
+def custom_folders(environment: Mapping[str, str]) -> list[Path]:
     """Where TOML files of own datasets are looked for.
 
     The folder that ETL_BENCH_DATASETS names, alone; otherwise `./etl-bench-datasets`, then the user's own folder.
     Read when the catalogue is imported, so that worker processes, which inherit both, see the same datasets.
     """
-    named = environment.get(FOLDER_VARIABLE)
+    named = environment.get(CUSTOM_FOLDERS_VARIABLE)
     if named:
         return [Path(named).expanduser()]
-    return [Path(PROJECT_FOLDER), user_folder(environment)]
+    return [Path(PROJECT_FOLDER), custom_folder(environment)]
 
 
-def user_folder(environment: Mapping[str, str]) -> Path:
+def custom_folder(environment: Mapping[str, str]) -> Path:
     """The user's own folder of TOML files, which counts in whatever folder a command is given."""
     if sys.platform == "darwin":
         base = Path.home() / "Library" / "Application Support"

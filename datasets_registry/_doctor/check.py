@@ -18,7 +18,7 @@ from typing import Any
 from datasets_registry._custom.dataset import OwnReader
 from datasets_registry._doctor.findings import Finding, Level, quoted, some
 from datasets_registry._doctor.layout_rules import Patient, broken_entries, examine
-from datasets_registry._download.sources import Source, sources
+from datasets_registry._download.sources import DatasetSource, dataset_sources
 from datasets_registry._errors import BenchError, DataError
 from datasets_registry._readers.decode import LFS_POINTER
 from datasets_registry._readers.files import ImageFiles
@@ -87,7 +87,7 @@ def check_dataset(info: DatasetInfo, data_root: Path | None, *, sample: int | No
     if info.drawn:
         note = Finding("drawn", "This dataset is drawn, so there is nothing on disk to check.", level=Level.NOTE)
         return Checkup(info.name, (note,))
-    source = sources().get(info.name)
+    source = dataset_sources().get(info.name)
     findings = _structure(info, source, data_root)
     try:
         splits = info.reader(data_root)
@@ -106,23 +106,23 @@ def check_dataset(info: DatasetInfo, data_root: Path | None, *, sample: int | No
     return Checkup(info.name, (*findings, *trouble), splits.layout, counts, len(looked), found, file)
 
 
-def present(info: DatasetInfo, data_root: Path | None) -> bool:
+def is_present(info: DatasetInfo, data_root: Path | None) -> bool:
     """Whether there is anything of a dataset to check, for a check of all."""
     if isinstance(info.reader, OwnReader):
         return True
-    source = sources().get(info.name)
+    source = dataset_sources().get(info.name)
     if info.drawn or source is None or data_root is None:
         return False
     return not any(item.code == "no-folder" for item in examine_folder(info, source, data_root))
 
 
-def examine_folder(info: DatasetInfo, source: Source, data_root: Path) -> list[Finding]:
+def examine_folder(info: DatasetInfo, source: DatasetSource, data_root: Path) -> list[Finding]:
     """The rules about layout alone, where the dataset's folder is missing; nothing where it is there."""
     patient = Patient(info, source, data_root)
     return [] if patient.top.is_dir() else examine(patient)
 
 
-def _structure(info: DatasetInfo, source: Source | None, data_root: Path | None) -> list[Finding]:
+def _structure(info: DatasetInfo, source: DatasetSource | None, data_root: Path | None) -> list[Finding]:
     if source is None:
         if isinstance(info.reader, OwnReader):
             place = info.reader.config.place(info.reader.base)
@@ -276,7 +276,7 @@ def _common(paths: Sequence[Path]) -> str:
 def _fingerprint(
     info: DatasetInfo,
     splits: DatasetSplits,
-    source: Source | None,
+    source: DatasetSource | None,
     data_root: Path | None,
     looked: Sequence[_Look],
 ) -> dict[str, object]:

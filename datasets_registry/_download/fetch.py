@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from datasets_registry._download.download import Patience, Progress, download
-from datasets_registry._download.sources import Source, SourceFile
+from datasets_registry._download.sources import DatasetSource, SourceFile
 from datasets_registry._download.unpack import unpack
 from datasets_registry._errors import DataError
 from datasets_registry._readers.coop_split import read_coop_split
@@ -56,7 +56,7 @@ class Fetched:
 
 
 @dataclass(frozen=True)
-class Report:
+class FetchReport:
     """Where what is going on is told.
 
     Args:
@@ -69,7 +69,7 @@ class Report:
 
 
 def wanted_files(
-    name: str, source: Source, data_root: Path, options: FetchOptions
+    name: str, source: DatasetSource, data_root: Path, options: FetchOptions
 ) -> tuple[list[SourceFile], list[SourceFile]]:
     """Which files of the dataset `name` are to be fetched, and which are left alone since they are there."""
     todo: list[SourceFile] = []
@@ -84,7 +84,7 @@ def wanted_files(
 
 
 def fetch_dataset(
-    info: DatasetInfo, source: Source, data_root: Path, options: FetchOptions, report: Report | None = None
+    info: DatasetInfo, source: DatasetSource, data_root: Path, options: FetchOptions, report: FetchReport | None = None
 ) -> Fetched:
     """Fetch what is missing of a dataset.
 
@@ -98,7 +98,7 @@ def fetch_dataset(
     Raises:
         DataError: a file cannot be had, checked, unpacked or written; or another process fetches the same dataset.
     """
-    report = report or Report()
+    report = report or FetchReport()
     todo, kept = wanted_files(info.name, source, data_root, options)
     staging = data_root / PLACE / info.name
     if todo:
@@ -120,11 +120,11 @@ def fetch_dataset(
 def _fetch_file(
     file: SourceFile,
     info: DatasetInfo,
-    source: Source,
+    source: DatasetSource,
     data_root: Path,
     staging: Path,
     options: FetchOptions,
-    report: Report,
+    report: FetchReport,
 ) -> None:
     target = staging / file.name
     folder = data_root / source.folder
@@ -229,13 +229,13 @@ def _require_room(file: SourceFile, staging: Path) -> None:
         )
 
 
-def _is_there(file: SourceFile, source: Source, data_root: Path) -> bool:
+def _is_there(file: SourceFile, source: DatasetSource, data_root: Path) -> bool:
     if file.unpack is None:
         return (data_root / source.folder / str(file.to)).is_file()
     return _has_images(source, data_root)
 
 
-def _has_images(source: Source, data_root: Path) -> bool:
+def _has_images(source: DatasetSource, data_root: Path) -> bool:
     folder = source.image_folder(data_root)
     if not source.images:  # the images are beside the split file, in folders of their own
         return folder.is_dir() and any(path.is_dir() for path in folder.iterdir())

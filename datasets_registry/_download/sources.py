@@ -60,7 +60,7 @@ class SourceFile(BaseModel):
         return f"https://drive.google.com/file/d/{first.removeprefix(_DRIVE)}" if first.startswith(_DRIVE) else first
 
 
-class Source(BaseModel):
+class DatasetSource(BaseModel):
     """All that one dataset needs, in CoOp's layout.
 
     Args:
@@ -88,8 +88,8 @@ class Source(BaseModel):
 
 
 @cache
-def sources() -> dict[str, Source]:
+def dataset_sources() -> dict[str, DatasetSource]:
     """The sources of all published datasets, by registry id."""
     path = resources.files("datasets_registry") / "data" / "sources.json"
     content = json.loads(path.read_text(encoding="utf-8"))
-    return {name: Source.model_validate(entry) for name, entry in content.items()}
+    return {name: DatasetSource.model_validate(entry) for name, entry in content.items()}

@@ -56,7 +56,7 @@ class SupportList:
     val: tuple[Listed, ...]
 
 
-def manifest(task: FewShotTask) -> dict[str, Any]:
+def support_manifest(task: FewShotTask) -> dict[str, Any]:
     """A drawn few-shot task as plain values, ready to be written as JSON."""
     return {
         "format": FORMAT,

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from datasets_registry._types import ClassSet
+from datasets_registry import ClassSet
 from methods._backbones.demo import DEMO_ARCH, DEMO_TAG, demo_state_dict
 from methods._backbones.names import BackboneSpec
 from methods._backbones.precision import Precision
@@ -25,7 +25,7 @@ from methods._towers.image_architectures import wrap_image_tower
 from methods._towers.readers import read_image, read_texts
 from methods._towers.text import TextHook, TextTower
 from methods._towers.text_prefix import TextHidden, continue_text_tower, text_hidden
-from methods._towers.vision import BlockHook, continue_image_tower, hidden_states, run_image_tower
+from methods._towers.vision import BlockHook, continue_image_tower, image_hidden_states, run_image_tower
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -166,7 +166,7 @@ class Backbone:
         """Tokens in front of block `first` (from 0) of the untouched tower, without gradients."""
         self.passes.image += Fraction(first, self.vision_depth or 1) * len(pixels)
         with torch.no_grad():
-            return hidden_states(self.image_tower, pixels, first)
+            return image_hidden_states(self.image_tower, pixels, first)
 
     @in_precision
     def continue_image(

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
-from datasets_registry._errors import BenchError
+from datasets_registry import BenchError
 
 DEMO_ARCH = "ViT-demo"
 DEMO_TAG = "drawn"

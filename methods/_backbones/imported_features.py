@@ -12,9 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from datasets_registry._custom.feature_bundle import FeatureBundle, find_bundles
-from datasets_registry._errors import BenchError, UnknownNameError
-from datasets_registry._types import ClassSet
+from datasets_registry import BenchError, ClassSet, FeatureBundle, UnknownNameError, find_bundles
 from methods._backbones.backbone import Backbone
 from methods._backbones.names import IMPORTED, BackboneSpec
 

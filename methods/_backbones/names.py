@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from datasets_registry._errors import BenchError, UnknownNameError
+from datasets_registry import BenchError, UnknownNameError
 from methods._backbones.demo import DEMO_ARCH, DEMO_CONFIG, DEMO_TAG
 from methods._backbones.open_clip_import import open_clip
 

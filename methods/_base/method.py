@@ -14,8 +14,7 @@ from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from datasets_registry._errors import BenchError
-from datasets_registry._types import ClassSet, EvalProtocol
+from datasets_registry import BenchError, ClassSet, EvalProtocol
 from methods._backbones.backbone import Backbone
 from methods._base.recipe import Recipe
 from methods._base.selection import Tuning

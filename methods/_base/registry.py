@@ -5,16 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from datasets_registry._errors import RegistrationError, UnknownNameError
-from datasets_registry._registry import Registry
+from datasets_registry import (
+    METHODS_GROUP,
+    RegistrationError,
+    Registry,
+    UnknownNameError,
+    import_catalogue,
+    load_entry_points,
+)
 from methods._base.method import Method, MethodInfo
+
+
+def _load_catalogue() -> None:
+    import methods
+
+    import_catalogue(methods.__name__, methods.__path__)
+    load_entry_points(METHODS_GROUP, METHODS)
 
 
 class MethodRegistry(Registry[type[Method[Any]]]):
     """Names to methods; `wrapper:host` is a wrapper (an entry of its own, such as `apex_on`) around another method."""
 
     def __init__(self) -> None:
-        super().__init__("method")
+        super().__init__("method", _load_catalogue)
         self._wrappers: dict[str, Callable[[type[Method[Any]]], type[Method[Any]]]] = {}
 
     def add_wrapper(self, name: str, around: Callable[[type[Method[Any]]], type[Method[Any]]]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import create_model
 
-from datasets_registry._errors import BenchError
+from datasets_registry import BenchError
 from methods._base.method import Family, Method, MethodInfo
 from methods._base.registry import METHODS
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datasets_registry._types import EvalProtocol
+from datasets_registry import EvalProtocol
 from methods._base.recipe import Optimizer, Recipe, Warmup
 
 _SETTINGS = Recipe(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from methods._backbones.backbone import Backbone
 from methods._base.method import Batch, Classifier, SupportView
 from methods._parts.composed import mean_of_normalised
-from methods._parts.feature_space import TextConfig, accuracy, template_features
+from methods._parts.feature_space import TextConfig, logits_accuracy, template_features
 
 COARSE_STEPS = (10, 10)
 """Values of beta and alpha that the oracle chooses from and the ensemble averages; they are among the 200 x 20 that are
@@ -115,7 +115,7 @@ class Cache(nn.Module):
             found = self.look_up(affinity, beta)
             for alpha in grid(config.search_scale[1], config.search_step[1]):
                 tried += 1
-                if (score := accuracy(zero_shot + alpha * found, labels)) > best:
+                if (score := logits_accuracy(zero_shot + alpha * found, labels)) > best:
                     best = score
                     self.alpha.fill_(alpha)
                     self.beta.fill_(beta)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from datasets_registry._types import ClassSet
+from datasets_registry import ClassSet
 from methods._base.method import Batch, Classifier, MethodConfig, SupportView, TrainableMethod, cosine_logits
 from methods._parts.parts import Parts
 from methods._text.prompts import frozen_prompts

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry._types import ClassSet
+from datasets_registry import ClassSet
 from methods._backbones.backbone import Backbone
 from methods._base.method import MethodConfig
 from methods._text.templates import IMAGENET80, SELECT7
@@ -49,7 +49,7 @@ def template_features(
     return torch.stack([backbone.encode_texts(one) for one in texts])
 
 
-def accuracy(logits: Float[Tensor, "n n_cls"], labels: Int[Tensor, " n"]) -> float:
+def logits_accuracy(logits: Float[Tensor, "n n_cls"], labels: Int[Tensor, " n"]) -> float:
     """Share of rows whose largest logit is the label's."""
     return float((logits.argmax(dim=1) == labels).double().mean())
 

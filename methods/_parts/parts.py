@@ -14,8 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from datasets_registry._errors import BenchError
-from datasets_registry._types import ClassSet
+from datasets_registry import BenchError, ClassSet
 from methods._backbones.backbone import Backbone
 from methods._text.prompts import Position, TextPrompts, overwrite_leading, place_ctx
 

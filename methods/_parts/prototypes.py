@@ -11,7 +11,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from datasets_registry._types import ClassSet
+from datasets_registry import ClassSet
 from methods._base.method import Classifier, SupportView, TrainableMethod, cosine_logits, require_known_classes
 from methods._parts.feature_space import TextConfig, template_features
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from datasets_registry._types import ClassSet
+from datasets_registry import ClassSet
 from methods._base.method import Batch, Classifier, SupportView, TrainableMethod
 from methods._parts.parts import linear
 

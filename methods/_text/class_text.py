@@ -13,8 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from datasets_registry._errors import BenchError, UnknownNameError
-from datasets_registry._types import DatasetInfo, Sentences
+from datasets_registry import BenchError, DatasetInfo, Sentences, UnknownNameError
 from methods._text.templates import GENERIC60, IMAGENET80, SELECT7
 
 TEMPLATE_LISTS = {"select7": SELECT7, "imagenet80": IMAGENET80, "generic60": GENERIC60}

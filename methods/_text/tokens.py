@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from datasets_registry._errors import BenchError
+from datasets_registry import BenchError
 from methods._backbones.open_clip_import import open_clip
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from datasets_registry._errors import BenchError
+from datasets_registry import BenchError
 from methods._towers.blocks import BlockView, is_standard, run_block, view_block
 
 

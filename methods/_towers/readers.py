@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from datasets_registry._errors import BenchError
+from datasets_registry import BenchError
 from methods._text.prompts import TextPrompts
 from methods._towers.blocks import BlockView, causal_mask, finish_block, join_heads, split_heads
 from methods._towers.image_architectures import ImageTower

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from datasets_registry._errors import BenchError
+from datasets_registry import BenchError
 from methods._text.prompts import TextPrompts
 from methods._towers.blocks import (
     BlockView,

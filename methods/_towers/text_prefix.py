@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from datasets_registry._errors import BenchError
+from datasets_registry import BenchError
 from methods._text.prompts import TextPrompts
 from methods._towers.blocks import BlockView, causal_mask, run_block
 from methods._towers.packed_text import Packing, pack, packed_rows, prefix_states, run_packed

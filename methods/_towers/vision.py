@@ -1,7 +1,7 @@
 """Forwards of the image towers, whole or in two parts, with prompts, hooks and exchanged blocks.
 
 A method that starts to change a tower at some block continues from the hidden state before it, which is the untouched
-tower's: `hidden_states` gives it and `continue_image_tower` goes on. Together they equal `run_image_tower`.
+tower's: `image_hidden_states` gives it and `continue_image_tower` goes on. Together they equal `run_image_tower`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from datasets_registry._errors import BenchError
+from datasets_registry import BenchError
 from methods._towers.blocks import BlockView, run_block, with_modules
 from methods._towers.image_architectures import ImageTower, ViTTower
 
@@ -75,7 +75,7 @@ def run_image_tower(
     return tower.project(pooled) if project else pooled
 
 
-def hidden_states(tower: ImageTower, pixels: Tensor, first: int) -> Float[Tensor, "batch tokens width"]:
+def image_hidden_states(tower: ImageTower, pixels: Tensor, first: int) -> Float[Tensor, "batch tokens width"]:
     """Tokens in front of block `first` of the untouched tower; 0 gives the embedded image."""
     if not tower.transformer or first > tower.depth:
         raise BenchError(f"A hidden state before block {first} was asked of an image tower of {tower.depth} blocks.")
@@ -97,7 +97,7 @@ def continue_image_tower(
 
     Args:
         tower: the frozen tower.
-        hidden: of `hidden_states`.
+        hidden: of `image_hidden_states`.
         first: the block that runs next.
         prompts: `prompts[0]` joins at the end of the tokens before block `first`, `prompts[j]` replaces them before
             block `first + j`. A norm that precedes block 0 does not apply to them.

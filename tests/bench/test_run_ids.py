@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.spec import ExperimentSpec
-from datasets_registry import build_task, get_dataset
-from datasets_registry._types import DrawRule, EvalProtocol
+from datasets_registry import DrawRule, EvalProtocol, build_task, get_dataset
 
 # Task fingerprints and run ids as they were first released.
 RELEASED = {

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from places import SHARED
 
-from datasets_registry._readers.coop_split import CoopReader
+from datasets_registry import CoopReader
 
 
 @pytest.fixture(scope="session")

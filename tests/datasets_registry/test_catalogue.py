@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 import datasets_registry
-from datasets_registry import DATASETS, DatasetInfo, DrawRule, get_dataset, list_datasets
-from datasets_registry._draws.task import settled_draw
+from datasets_registry import DATASETS, DatasetInfo, DrawRule, get_dataset, list_datasets, settled_draw
 from datasets_registry._readers.coop_split import read_coop_split
 
 FOLDER = Path(datasets_registry.__file__).parent

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets_registry import DrawRule, EvalProtocol, build_task, get_dataset
-from datasets_registry._draws.task import settled_draw
+from datasets_registry import DrawRule, EvalProtocol, build_task, get_dataset, settled_draw
 
 SUBSETS = {
     "eurosat": (10, 200, 40, 200),

@@ -7,10 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from datasets_registry._errors import BenchError, UnknownNameError
-from datasets_registry._registry import get_dataset
+from datasets_registry import BenchError, DatasetInfo, DatasetSplits, UnknownNameError, get_dataset
 from datasets_registry._synthetic.drawing import DRAWING_VERSION, SIZE
-from datasets_registry._types import DatasetInfo, DatasetSplits
 
 SUITE = (
     "spectrum_angles", "spectrum_basic", "spectrum_blur", "spectrum_clutter", "spectrum_colours", "spectrum_counting",

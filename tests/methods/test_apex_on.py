@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor
 
-from datasets_registry._errors import BenchError, UnknownNameError
-from datasets_registry._types import EvalProtocol
+from datasets_registry import BenchError, EvalProtocol, UnknownNameError
 from methods import METHODS, Needs, get_method
 from methods.apex import APEX, APEXConfig
 

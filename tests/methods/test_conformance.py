@@ -9,9 +9,8 @@ import pytest
 
 from bench.conformance import CHECKS, Outcome, Subject, run_check
 from bench.conformance.subject import OTHERS
-from datasets_registry._types import EvalProtocol
-from methods import METHODS, ClosedVocabularyError, Recipe
-from methods._base.recipe import demo_recipe
+from datasets_registry import EvalProtocol
+from methods import METHODS, ClosedVocabularyError, Recipe, demo_recipe
 
 
 @lru_cache(maxsize=1)

@@ -11,9 +11,8 @@ from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from plain import encode_image, encode_text
 from torch import Tensor
 
-from datasets_registry._types import ClassSet, Sentences
-from methods._base.method import UndeclaredNeedError
-from methods._text.tokens import tokenize
+from datasets_registry import ClassSet, Sentences
+from methods import UndeclaredNeedError, tokenize
 from methods.coprompt import CoPrompt, CoPromptConfig
 
 INDEX = torch.tensor([0, 3, 5, 8])

@@ -10,10 +10,8 @@ import torch.nn.functional as F
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor
 
-from datasets_registry._errors import BenchError
-from datasets_registry._types import ClassSet, EvalProtocol
-from methods import METHODS, get_method
-from methods._base.recipe import Optimizer
+from datasets_registry import BenchError, ClassSet, EvalProtocol
+from methods import METHODS, Optimizer, get_method
 
 PAPER_HOSTS = ("coop", "cocoop", "kgcoop", "maple", "promptsrc", "vpt", "clip_adapter")
 HOSTS = (*PAPER_HOSTS, "tcp", "ivlp", "mma", "coprompt", "clip_fit", "clip_lora")

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor
 
-from datasets_registry._types import ClassSet, EvalProtocol
-from methods._text.tokens import tokenize
+from datasets_registry import ClassSet, EvalProtocol
+from methods import tokenize
 from methods.mmrl import MMRL, MMRLConfig
 
 TEMPLATE = "a photo of a {}, a type of pet."

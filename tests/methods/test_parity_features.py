@@ -26,8 +26,8 @@ from parity_kit import (
 from torch import Tensor
 
 from bench.experiment.training_loop import make_optimizer, step_rate, train_step
-from datasets_registry._types import ClassSet
-from methods._base.method import SupportView
+from datasets_registry import ClassSet
+from methods import SupportView
 from methods.ape import APE, APEConfig
 from methods.clap import CLAP, CLAPConfig
 from methods.cross_modal import RECIPE as CROSS_MODAL_RECIPE

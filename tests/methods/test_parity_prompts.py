@@ -10,7 +10,7 @@ import torch
 from parity_kit import Case, batch_of, case_names, class_set, images, replay, support_view, tiny_backbone
 from torch import Tensor, nn
 
-from methods._base.method import TrainableMethod
+from methods import TrainableMethod
 from methods.clip_lora import CLIPLoRA, CLIPLoRAConfig
 from methods.cocoop import CoCoOp, CoCoOpConfig
 from methods.kgcoop import KgCoOp, KgCoOpConfig

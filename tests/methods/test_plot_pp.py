@@ -13,7 +13,7 @@ from plain import encode_image
 from pydantic import ValidationError
 from torch import Tensor
 
-from datasets_registry._types import EvalProtocol
+from datasets_registry import EvalProtocol
 from methods._backbones.backbone import tokenize
 from methods._parts.optimal_transport import sinkhorn, transported_cosine
 from methods._text.templates import PLOT_WORDINGS

@@ -9,7 +9,7 @@ from parity_kit import tiny_backbone
 from places import SHARED
 from torch import Tensor
 
-from datasets_registry._types import ClassSet
+from datasets_registry import ClassSet
 from methods import SupportView
 from methods.linear_probe import LinearProbe, LinearProbeConfig
 

@@ -11,10 +11,9 @@ from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from small_towers import SMALL_COCA, SMALL_EVA, backbone_of
 from torch import Tensor
 
-from datasets_registry._errors import BenchError
-from datasets_registry._types import ClassSet
+from datasets_registry import BenchError, ClassSet
+from methods import tokenize
 from methods._text.prompts import frozen_prompts
-from methods._text.tokens import tokenize
 from methods._towers.readers import read_texts
 from methods.rpo import RPO, RPOConfig
 

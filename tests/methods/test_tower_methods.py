@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor
 
-from methods._text.tokens import tokenize
+from methods import tokenize
 from methods.mma import MMA, MMAConfig
 from methods.tcp import TCP, TCPConfig
 

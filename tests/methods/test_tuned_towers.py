@@ -13,9 +13,8 @@ from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor, nn
 
 from bench.experiment.training_loop import fit, stage_spans
-from methods import Batch, Needs
+from methods import Batch, Needs, Optimizer, Recipe, Schedule, Warmup
 from methods._backbones.backbone import tokenize
-from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup
 from methods.clip_fit import CLIPFit, CLIPFitConfig
 from methods.two_stage import TwoStage, TwoStageConfig
 
@@ -117,7 +116,7 @@ def test_clip_fit_equals_a_model_with_those_biases_and_norms(template: str, word
 
 
 def test_clip_fit_holds_the_texts_less_firmly_in_few_shot() -> None:
-    from datasets_registry._types import EvalProtocol
+    from datasets_registry import EvalProtocol
 
     weights = {p: CLIPFit.info.default_config(p).model_dump()["weight"] for p in EvalProtocol}
     assert weights[EvalProtocol.FEW_SHOT] == 2

@@ -10,10 +10,8 @@ from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor
 
 from bench.experiment.training_loop import fit
-from datasets_registry._errors import BenchError
-from datasets_registry._types import EvalProtocol
-from methods import METHODS, get_method
-from methods._base.recipe import Optimizer, Recipe
+from datasets_registry import BenchError, EvalProtocol
+from methods import METHODS, Optimizer, Recipe, get_method
 from methods._towers.blocks import BlockView
 
 HOSTS = ("clip_fit", "two_stage", "prolip", "coop", "kgcoop", "text_adapter", "visual_adapter", "task_res", "clap")

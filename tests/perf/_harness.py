@@ -24,8 +24,7 @@ def extraction() -> Row:
 
     from bench.experiment.features.inputs import Inputs
     from bench.experiment.features.views import CENTER_VIEW
-    from datasets_registry._readers.files import ImageFiles
-    from datasets_registry._types import Sample
+    from datasets_registry import ImageFiles, Sample
 
     backbone, _ = backbones()
     with tempfile.TemporaryDirectory() as folder:

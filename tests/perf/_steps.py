@@ -12,10 +12,8 @@ from _measure import Side
 from plain import PlainBackbone, without_memory
 from torch import Tensor
 
-from datasets_registry._types import ClassSet, EvalProtocol
-from methods import METHODS, Batch, MethodConfig, Needs, SupportView
-from methods._backbones.backbone import Backbone, load_backbone
-from methods._backbones.names import BackboneSpec
+from datasets_registry import ClassSet, EvalProtocol
+from methods import METHODS, Backbone, BackboneSpec, Batch, MethodConfig, Needs, SupportView, load_backbone
 from methods.coop import CoOpConfig
 
 NAMES = [line.strip() for line in (Path(__file__).parent / "class_names.txt").read_text().splitlines() if line.strip()]

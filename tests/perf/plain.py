@@ -13,8 +13,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from datasets_registry._types import ClassSet
-from methods._backbones.backbone import Backbone
+from datasets_registry import ClassSet
+from methods import Backbone
 from methods._text.prompts import TextPrompts
 from methods._towers.blocks import BlockView, split_heads
 from methods._towers.text_prefix import TextHidden, text_hidden

@@ -10,9 +10,8 @@ from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from plain import ChangedBlocksError, PlainBackbone
 from torch import Tensor
 
-from datasets_registry._types import EvalProtocol
-from methods import METHODS, TrainableMethod
-from methods._backbones.backbone import Backbone
+from datasets_registry import EvalProtocol
+from methods import METHODS, Backbone, TrainableMethod
 
 CLASSES = class_set("base")
 

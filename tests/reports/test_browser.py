@@ -11,7 +11,7 @@ pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import browser, find_chromium
 
 from bench.presenters import site_view
-from reports.render import render_site
+from reports import render_site
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 

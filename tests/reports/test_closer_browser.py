@@ -13,7 +13,7 @@ from bench.presenters import Catalogue, DatasetFacts, MethodFacts, site_view
 from bench.site.development_server import served
 from bench.site.run_browser_data import write_run_files
 from bench.store import fresh_store
-from reports.render import render_site
+from reports import render_site
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 

@@ -1,6 +1,7 @@
 import pytest
 
-from reports._format import count, percent, plain, points_of_percent, seconds, size, value_text
+from reports import percent
+from reports._format import count, plain, points_of_percent, seconds, size, value_text
 from reports._strip import strips
 from reports.views import Value
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from datasets_registry._types import ClassSet
+from datasets_registry import ClassSet
 from methods import METHODS, Batch, Classifier, Method, MethodInfo, Needs, SupportView
 
 CLIPAdapter: Any = METHODS.get("clip_adapter")

@@ -20,12 +20,10 @@ from torch import Tensor, nn
 
 from bench.experiment.features.views import to_pixels
 from bench.experiment.training_loop import make_optimizer, train_step
-from datasets_registry._types import ClassSet
-from methods._backbones.backbone import Backbone
-from methods._backbones.names import TINY_CONFIG, BackboneSpec
+from datasets_registry import ClassSet
+from methods import Backbone, BackboneSpec, Batch, Method, Needs, Optimizer, Recipe, SupportView, TrainableMethod
+from methods._backbones.names import TINY_CONFIG
 from methods._backbones.weights import build_model, load_state
-from methods._base.method import Batch, Method, Needs, SupportView, TrainableMethod
-from methods._base.recipe import Optimizer, Recipe
 
 FOLDER = FIXTURES / "parity"
 ALL_NEEDS = frozenset(Needs)

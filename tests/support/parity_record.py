@@ -19,9 +19,7 @@ recording = False
 
 def note(method: str, ours: Tensor, theirs: Tensor) -> None:
     """Measure a method's logits against the official ones; fail if they are further apart than the record says."""
-    from methods._base.parity_record import (
-        parity_record,  # not above: `methods` has to be imported behind jaxtyping's hook
-    )
+    from methods import parity_record
 
     found = float((ours.detach() - theirs).abs().max() / theirs.abs().max())
     seen[method] = max(seen.get(method, 0.0), found)
@@ -37,7 +35,8 @@ def note(method: str, ours: Tensor, theirs: Tensor) -> None:
 
 def write() -> None:
     """Put this session's measurements into the file that the package ships; methods not measured keep theirs."""
-    from methods._base.parity_record import PARITY_FILE, parity_record
+    from methods import parity_record
+    from methods._base.parity_record import PARITY_FILE
 
     path = Path(str(resources.files("methods").joinpath("_assets", PARITY_FILE)))
     merged = {**parity_record(), **{method: float(f"{value:.1e}") for method, value in seen.items()}}

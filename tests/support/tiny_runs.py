@@ -7,7 +7,7 @@ from bench.experiment.task import read_splits
 from bench.record import Predictions, RunRecord
 from bench.spec import ExperimentSpec
 from bench.sweep import Axes, expand
-from datasets_registry._types import EvalProtocol
+from datasets_registry import EvalProtocol
 
 BACKBONE = "ViT-tiny.random"
 DATASET = "spectrum_basic"

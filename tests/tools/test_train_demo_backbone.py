@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from datasets_registry._synthetic.world import world_caption, world_image, world_scene
+from methods import tokenize
 from methods._backbones.demo import DEMO_CONFIG, unpacked
 from methods._backbones.weights import build_model
-from methods._text.tokens import tokenize
 from tools.train_demo_backbone.__main__ import main
 from tools.train_demo_backbone.captions import LONGEST_CAPTION, CompactVocabulary, roll_calls
 from tools.train_demo_backbone.losses import clip_loss, roll_call_loss

@@ -23,7 +23,7 @@ from datasets_registry._synthetic.world import (
     Scene,
     plural,
 )
-from methods._text.tokens import tokenize
+from methods import tokenize
 
 LONGEST_CAPTION = 20
 """Tokens, start and end included, that a caption of the world has at most."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datasets_registry._synthetic.world import world_image
-from methods._backbones.backbone import CLIP_MEAN, CLIP_STD
+from methods import CLIP_MEAN, CLIP_STD
 
 
 def _draw_block(start: int, stop: int) -> NDArray[np.uint8]:

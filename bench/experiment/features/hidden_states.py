@@ -28,8 +28,7 @@ from torch import Tensor
 
 from bench.experiment.features.feature_blocks import mark_used, pack_shard, read_shard, shard_addresses, write_shard
 from bench.experiment.features.image_features import ENCODE_BATCH, padded
-from methods._backbones.backbone import Backbone
-from methods._towers.vision import hidden_states
+from methods import Backbone, image_hidden_states
 
 if TYPE_CHECKING:
     from bench.experiment.features.cache import Budget
@@ -125,7 +124,7 @@ class HiddenStates:
     def _row_bytes(self) -> int:
         """What one image takes, told by an embedded image."""
         b = self.backbone
-        empty = hidden_states(b.image_tower, torch.zeros(1, 3, b.image_size, b.image_size, device=b.device), 0)
+        empty = image_hidden_states(b.image_tower, torch.zeros(1, 3, b.image_size, b.image_size, device=b.device), 0)
         return empty.numel() * 4
 
     def _fits(self, n: int) -> bool:

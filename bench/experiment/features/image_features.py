@@ -28,7 +28,7 @@ from bench.experiment.features.feature_blocks import (
     shard_addresses,
     write_shard,
 )
-from methods._backbones.backbone import Backbone
+from methods import Backbone
 
 if TYPE_CHECKING:
     from bench.experiment.features.cache import Budget

@@ -18,10 +18,8 @@ from bench.experiment.features.feature_blocks import address
 from bench.experiment.features.hidden_states import HiddenStates
 from bench.experiment.features.image_features import FeatureStore
 from bench.experiment.features.views import CENTER_VIEW, View, render, to_pixels, view_params
-from datasets_registry._custom.feature_bundle import FeatureRows
-from datasets_registry._types import Images, Sample
-from methods._backbones.backbone import Backbone
-from methods._base.method import Batch, Needs
+from datasets_registry import FeatureRows, Images, Sample
+from methods import Backbone, Batch, Needs
 
 RENDERED_BYTES = 256 * 2**20
 """Memory for rendered views, as bytes of pixels; the least recently used go first."""

@@ -18,7 +18,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from methods._base.recipe import Recipe
+from methods import Recipe
 
 _ASPECT_RATIO = (3 / 4, 4 / 3)
 _CROP_TRIES = 10

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from datasets_registry._doctor.findings import quoted
-from datasets_registry._download.sources import Source
+from datasets_registry._download.sources import DatasetSource
 from datasets_registry._errors import DataError
 from datasets_registry._readers.coop_split import read_coop_split
 from datasets_registry._readers.files import ImageFiles
@@ -28,7 +28,7 @@ class Patient:
     """One dataset on this machine, as far as can be told without reading an image."""
 
     info: DatasetInfo
-    source: Source
+    source: DatasetSource
     data_root: Path
 
     @property

@@ -96,7 +96,7 @@ def test_largest_gaps_come_first_and_copies_are_one_row(tmp_path: Path):
 
 
 def test_zero_shot_is_exact_and_meets_the_published_zero_shot(tmp_path: Path):
-    from datasets_registry._types import EvalProtocol
+    from datasets_registry import EvalProtocol
 
     rows = made(
         tmp_path,

@@ -9,7 +9,7 @@ from bench.analysis.leaderboard import leaderboard, settings
 from bench.analysis.posthoc import metrics_frame
 from bench.analysis.quality import _agreement, agreement, kendall_tau, quality
 from bench.store import fresh_store
-from datasets_registry._types import EvalProtocol
+from datasets_registry import EvalProtocol
 
 WORLD = {
     "zero_shot": {"a": {"base": 0.6, "new": 0.7}, "b": {"base": 0.8, "new": 0.5}},

@@ -15,7 +15,7 @@ from bench.analysis.standings import board_ranks
 from bench.analysis.table_exports import Mark, dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
 from bench.cli.report import report
 from bench.store import fresh_store
-from reports._format import percent
+from reports import percent
 
 
 @pytest.fixture(scope="module")

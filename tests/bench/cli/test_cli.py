@@ -432,7 +432,7 @@ def test_the_demo_ends_with_a_page_and_a_second_one_runs_nothing(etl, tmp_path: 
 
 
 def test_the_demo_backbone_is_the_registered_one():
-    from methods._backbones.names import list_backbones
+    from methods import list_backbones
 
     assert opt.DEMO_BACKBONE in list_backbones()
 

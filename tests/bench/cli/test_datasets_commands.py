@@ -20,8 +20,8 @@ from PIL import Image
 from places import ROOT
 from small_datasets import draw_dataset
 
-from datasets_registry._custom.dataset import read_own
-from datasets_registry._download.sources import Source
+from datasets_registry import DatasetSource
+from datasets_registry._custom.dataset import read_custom
 
 Etl = Callable[..., tuple[int, str, str]]
 
@@ -140,10 +140,10 @@ def mirror(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     digest = hashlib.sha256((folder / "split_zhou_EuroSAT.json").read_bytes()).hexdigest()
     listed = {"name": "split_zhou_EuroSAT.json", "urls": ["http://127.0.0.1:9/x"], "to": "split_zhou_EuroSAT.json"}
     listed["checksum"] = f"sha256:{digest}"
-    source = Source.model_validate(
+    source = DatasetSource.model_validate(
         {"folder": "eurosat", "images": "2750", "files": [listed], "by_hand": "Dig {folder}."}
     )
-    monkeypatch.setattr("datasets_registry._download.sources.sources", lambda: {"eurosat": source})
+    monkeypatch.setattr("datasets_registry._download.sources.dataset_sources", lambda: {"eurosat": source})
     monkeypatch.setattr("datasets_registry._download.download.time.sleep", lambda _seconds: None)
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -205,5 +205,5 @@ def test_the_readmes_five_lines_work_as_printed(etl: Etl, own: Path, tmp_path: P
     code, _, err = etl(*shlex.split(command[1]))
     assert code == 0, err
     (own / "by_hand.toml").write_text(written[1])
-    info = read_own(own / "by_hand.toml")
+    info = read_custom(own / "by_hand.toml")
     assert (info.title, info.reader(None).class_names) == ("Birds", ("crow", "sea gull"))

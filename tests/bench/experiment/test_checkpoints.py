@@ -12,9 +12,8 @@ from torch import Tensor
 
 from bench.experiment.checkpoints import Checkpoint, Progress, TrainingState
 from bench.experiment.training_loop import FitResult, fit, make_optimizer
-from datasets_registry._types import EvalProtocol
-from methods import METHODS, Recipe, TrainableMethod
-from methods._base.recipe import Optimizer
+from datasets_registry import EvalProtocol
+from methods import METHODS, Optimizer, Recipe, TrainableMethod
 
 EPOCHS = 4
 TRAINABLE = [name for name in METHODS if issubclass(METHODS.get(name), TrainableMethod)]

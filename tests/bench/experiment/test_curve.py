@@ -19,7 +19,7 @@ from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
 from bench.store import Store
 from bench.sweep import Axes, RecipeChoice, expand
-from datasets_registry._types import EvalProtocol
+from datasets_registry import EvalProtocol
 from methods import METHODS, TrainableMethod, get_method
 
 RATES = {"coop": 1.0, "clip_adapter": 2.0, "vpt": 0.5, "promptsrc": 0.05}

@@ -18,9 +18,8 @@ from bench.record import Predictions, RunRecord
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
 from bench.sweep import Axes, expand
-from datasets_registry._types import ClassSet, EvalProtocol, FewShotTask
-from methods import Method, TrainableMethod
-from methods._base.method import Batch, MethodConfig
+from datasets_registry import ClassSet, EvalProtocol, FewShotTask
+from methods import Batch, Method, MethodConfig, TrainableMethod
 
 EPOCHS, LEARNING_RATE = (
     6,

@@ -8,7 +8,7 @@ import torch
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 
 from bench.experiment.evaluation import evaluate, predictions, score
-from datasets_registry._types import EvalSplit, Sample
+from datasets_registry import EvalSplit, Sample
 from methods.apex import APEX, ORACLE_GRID, APEXConfig
 from methods.zero_shot import ZeroShot, ZeroShotConfig
 

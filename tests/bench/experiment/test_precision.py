@@ -11,8 +11,7 @@ from bench.context import RunContext
 from bench.experiment import runner
 from bench.sweep import Axes, expand
 from bench.sweep.compatibility import why_not
-from methods import METHODS
-from methods._backbones.names import parse_backbone
+from methods import METHODS, parse_backbone
 
 
 def spec_in(precision: str, method: str = "clip_adapter"):

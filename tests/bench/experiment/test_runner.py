@@ -17,7 +17,7 @@ from bench.experiment import runner
 from bench.experiment.features.inputs import Inputs
 from bench.experiment.features.views import View
 from bench.record import RunStatus
-from datasets_registry._types import EvalProtocol, Images, Sample
+from datasets_registry import EvalProtocol, Images, Sample
 
 
 @pytest.mark.parametrize("method", ["zero_shot", "coop", "clip_adapter", "vpt", "apex", "prolip", "coprompt"])

@@ -10,10 +10,8 @@ from bench.errors import ImpossibleCombinationError, UsageError
 from bench.spec import ExperimentSpec
 from bench.sweep import Axes, expand
 from bench.sweep.task_checks import Tasks
-from datasets_registry import get_dataset
-from datasets_registry._types import EvalProtocol
-from methods import METHODS
-from methods._base.selection import Selection, ways_of
+from datasets_registry import EvalProtocol, get_dataset
+from methods import METHODS, Selection, ways_of
 
 
 def specs(methods: str, selection: str | None, *overrides: str) -> dict[str, ExperimentSpec]:

@@ -18,7 +18,7 @@ from bench.experiment.training_loop import (
     stage_spans,
     step_rate,
 )
-from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup
+from methods import Optimizer, Recipe, Schedule, Warmup
 from methods.text_adapter import TextAdapter, TextAdapterConfig
 
 

@@ -22,7 +22,7 @@ from bench.store import Store
 from bench.sweep import Axes, expand, plan
 from datasets_registry import DrawRule, EvalProtocol
 from methods import METHODS
-from reports.render import render_site
+from reports import render_site
 
 CROSS, DOMAIN = EvalProtocol.CROSS_DATASET, EvalProtocol.DOMAIN_GENERALIZATION
 TINY = "ViT-tiny.random"

@@ -18,7 +18,7 @@ from bench.experiment import runner
 from bench.record import Predictions, RunRecord
 from bench.spec import ExperimentSpec
 from bench.sweep import Axes, expand
-from datasets_registry._types import EvalProtocol
+from datasets_registry import EvalProtocol
 
 METHODS = ("coop", "promptsrc", "clip_adapter")
 """Momentum in SGD; an average over epochs, finalised at the end; features alone. All others: `test_checkpoint.py`."""

@@ -10,7 +10,7 @@ from bench.analysis.leaderboard import leaderboard, settings
 from bench.analysis.ledger import ledger, published_settings
 from bench.presenters import site_view
 from bench.published import published_frame
-from reports.render import render_site
+from reports import render_site
 
 
 def claim(name, sentence, a, b, **more):

@@ -7,7 +7,7 @@ from worlds import IMAGES, make_world
 from bench.presenters import Catalogue, site_view
 from bench.presenters.error_analysis import CLASSES, RUN_PAIRS
 from bench.store import fresh_store
-from datasets_registry._types import EvalProtocol
+from datasets_registry import EvalProtocol
 
 WORLD = {
     "zero_shot": {"a": {"base": 0.6, "new": 0.7}, "b": {"base": 0.8, "new": 0.5}},

@@ -8,9 +8,7 @@ import pytest
 
 from bench.errors import ImpossibleCombinationError
 from bench.presenters.method_card import FORMULA, backbone_for, learned_tensors, method_card, protocol_of
-from methods import METHODS
-from methods._backbones.names import parse_backbone
-from methods._base.parity_record import parity_record
+from methods import METHODS, parity_record, parse_backbone
 
 TINY = parse_backbone("ViT-tiny.random")
 

@@ -12,7 +12,7 @@ from report_sample import catalogue, difficulty_frame, runs_frame
 from bench.analysis.claims import load_claims
 from bench.presenters import site_view
 from bench.published import published_frame
-from reports.render import render_site
+from reports import render_site
 
 ODD = "</script><b onmouseover=alert(1)>\"'&" + "x" * 300
 

@@ -15,13 +15,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets_registry import DATASETS, BenchError, DatasetInfo, DrawRule, EvalProtocol, RegistrationError
-from datasets_registry._custom.add import Added, AddRequest, add_dataset
-from datasets_registry._custom.dataset import ColumnNames, SplitRule, part_by_content, read_own, to_toml
-from datasets_registry._custom.places import own_folders, user_folder
-from datasets_registry._draws.task import build_task
-from datasets_registry._errors import DataError, ShotsError
-from datasets_registry._plugins import load_own_datasets
+from datasets_registry import (
+    DATASETS,
+    AddRequest,
+    BenchError,
+    ColumnNames,
+    DataError,
+    DatasetInfo,
+    DrawRule,
+    EvalProtocol,
+    RegistrationError,
+    ShotsError,
+    SplitRule,
+    add_dataset,
+    build_task,
+    custom_folder,
+    custom_folders,
+)
+from datasets_registry._custom.add import Added
+from datasets_registry._custom.dataset import part_by_content, read_custom, to_toml
+from datasets_registry._plugins import load_custom_datasets
 
 CLASSES = ("crow", "gull", "jay's", 'the "wren"')
 
@@ -68,7 +81,7 @@ def test_a_tree_of_class_folders_becomes_a_dataset_of_a_dozen_lines(tmp_path: Pa
     added = add(tmp_path, draw_tree(tmp_path / "birds"), title="My birds")
     assert added.file == tmp_path / "own" / "birds.toml"
     assert len(added.file.read_text().splitlines()) <= 12
-    info = read_own(added.file)
+    info = read_custom(added.file)
     assert (info.title, info.num_classes, info.class_names) == ("My birds", 4, tuple(sorted(CLASSES)))
     splits = info.reader(None)
     assert splits == info.reader(tmp_path) or splits.train == info.reader(tmp_path).train
@@ -89,7 +102,7 @@ def test_it_is_drawn_from_under_every_protocol(tmp_path: Path, protocol: EvalPro
 def test_images_that_are_added_move_no_other_image(tmp_path: Path) -> None:
     before = add(tmp_path, draw_tree(tmp_path / "birds")).splits
     draw_tree(tmp_path / "birds", n=9, first=100)
-    after = read_own(tmp_path / "own" / "birds.toml").reader(None)
+    after = read_custom(tmp_path / "own" / "birds.toml").reader(None)
     for part in ("train", "val", "test"):
         assert set(getattr(before, part)) < set(getattr(after, part))
 
@@ -99,7 +112,7 @@ def test_a_copy_or_a_new_name_of_an_image_stays_in_its_part(tmp_path: Path) -> N
     splits = add(tmp_path, root).splits
     key = splits.test[0].key
     shutil.copy(root / key, root / "gull" / "copy.png")
-    again = read_own(tmp_path / "own" / "birds.toml").reader(None)
+    again = read_custom(tmp_path / "own" / "birds.toml").reader(None)
     assert "gull/copy.png" in {sample.key for sample in again.test}
 
 
@@ -143,13 +156,13 @@ def test_names_and_order_of_the_toml_file_count(tmp_path: Path) -> None:
         "names = {}", 'names = { "crow" = "black/white crow" }'
     )
     added.file.write_text(text)
-    assert read_own(added.file).reader(None).class_names[:2] == ("gull", "black/white crow")
+    assert read_custom(added.file).reader(None).class_names[:2] == ("gull", "black/white crow")
 
 
 def test_classes_that_are_not_listed_are_left_out(tmp_path: Path) -> None:
     added = add(tmp_path, draw_tree(tmp_path / "birds"))
     draw_tree(tmp_path / "birds", ("later",))
-    assert read_own(added.file).reader(None).class_names == added.splits.class_names
+    assert read_custom(added.file).reader(None).class_names == added.splits.class_names
 
 
 def test_a_class_without_any_image_is_refused(tmp_path: Path) -> None:
@@ -257,7 +270,7 @@ def test_a_table_with_a_split_column(tmp_path: Path, suffix: str) -> None:
     added = add(tmp_path, write_table(tmp_path / "birds" / f"list.{suffix}", rows))
     assert (added.config.split, count(added)) == (SplitRule.GIVEN, (24, 12, 12))
     assert len(added.file.read_text().splitlines()) <= 12
-    assert [s.key for s in read_own(added.file).reader(None).train] == [row[0] for row in rows if row[2] == "train"]
+    assert [s.key for s in read_custom(added.file).reader(None).train] == [row[0] for row in rows if row[2] == "train"]
 
 
 def test_a_table_without_split_of_columns_with_other_names(tmp_path: Path) -> None:
@@ -272,7 +285,7 @@ def test_a_table_without_split_of_columns_with_other_names(tmp_path: Path) -> No
         add(tmp_path, table, columns=columns)
     added = add(tmp_path, table, columns=columns, root=tmp_path / "birds")
     assert added.config.split is SplitRule.HASH
-    assert read_own(added.file).reader(None).train == added.splits.train
+    assert read_custom(added.file).reader(None).train == added.splits.train
 
 
 def test_a_parquet_table(tmp_path: Path) -> None:
@@ -460,7 +473,7 @@ SMALL = 'images = "../birds"\nclasses = ["crow", "gull"]\n'
 def test_two_lines_are_enough_and_paths_are_relative_to_the_file(own: Path, tmp_path: Path) -> None:
     draw_tree(tmp_path / "birds")
     (own / "small.toml").write_text(SMALL)
-    load_own_datasets()
+    load_custom_datasets()
     info: DatasetInfo = DATASETS.get("small")
     assert info.title == "small"
     assert info.reader(None).class_names == ("crow", "gull")
@@ -487,7 +500,7 @@ def test_a_broken_file_is_one_line_and_breaks_nothing_else(
 ) -> None:
     (own / "bad.toml").write_text(text)
     (own / "good.toml").write_text(SMALL)
-    load_own_datasets()
+    load_custom_datasets()
     assert "good" in DATASETS
     assert "bad" not in DATASETS
     assert len(caplog.messages) == 1
@@ -503,7 +516,7 @@ def test_a_name_that_cannot_be_is_left_out(
 ) -> None:
     (own / f"{name}.toml").write_text(SMALL)
     before = set(DATASETS)
-    load_own_datasets()
+    load_custom_datasets()
     assert set(DATASETS) == before
     assert message in caplog.text
     assert f"{name}.toml" in caplog.text
@@ -530,10 +543,10 @@ def test_any_text_survives_the_toml_file(tmp_path: Path) -> None:
     awkward = ('a "quoted" \\ name', "colt's foot", "Ünï 🐦", "tab\there", "del\x7f")
     config = add(tmp_path, draw_tree(tmp_path / "birds", awkward)).config
     (tmp_path / "again.toml").write_text(to_toml(config), encoding="utf-8")
-    assert read_own(tmp_path / "again.toml").class_names == config.classes
+    assert read_custom(tmp_path / "again.toml").class_names == config.classes
 
 
 def test_where_toml_files_are_looked_for(tmp_path: Path) -> None:
-    assert own_folders({"ETL_BENCH_DATASETS": "/a"}) == [Path("/a")]
+    assert custom_folders({"ETL_BENCH_DATASETS": "/a"}) == [Path("/a")]
     environment = {"XDG_CONFIG_HOME": str(tmp_path)}
-    assert own_folders(environment) == [Path("etl-bench-datasets"), user_folder(environment)]
+    assert custom_folders(environment) == [Path("etl-bench-datasets"), custom_folder(environment)]

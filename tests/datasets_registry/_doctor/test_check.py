@@ -18,13 +18,19 @@ import pytest
 from PIL import Image
 from places import ROOT
 
-from datasets_registry import DatasetInfo, get_dataset
-from datasets_registry._custom.add import AddRequest, add_dataset
-from datasets_registry._custom.dataset import ColumnNames
-from datasets_registry._doctor.check import Checkup, check_dataset, present
+from datasets_registry import (
+    AddRequest,
+    Checkup,
+    ColumnNames,
+    DataError,
+    DatasetInfo,
+    add_dataset,
+    check_dataset,
+    dataset_sources,
+    get_dataset,
+    is_present,
+)
 from datasets_registry._doctor.findings import Finding, Level
-from datasets_registry._download.sources import sources
-from datasets_registry._errors import DataError
 
 KEYS = {
     "caltech101": ["accordion/image_{:04}.jpg", "airplanes/image_{:04}.jpg", "Faces/image_{:04}.jpg"],
@@ -53,11 +59,11 @@ class Ward:
 
     @property
     def top(self) -> Path:
-        return self.root / sources()[self.info.name].folder
+        return self.root / dataset_sources()[self.info.name].folder
 
     @property
     def images(self) -> Path:
-        return sources()[self.info.name].image_folder(self.root)
+        return dataset_sources()[self.info.name].image_folder(self.root)
 
     def check(self, **options: int) -> Checkup:
         return check_dataset(self.info, self.root, **options)
@@ -109,7 +115,7 @@ def ward(tmp_path: Path) -> Draw:
 @pytest.fixture(autouse=True)
 def published(monkeypatch: pytest.MonkeyPatch) -> None:
     """The drawn split files count as published, except where a test says otherwise."""
-    table = sources()
+    table = dataset_sources()
 
     def undigested() -> dict[str, object]:
         return {
@@ -157,7 +163,7 @@ def test_a_split_file_in_the_wrong_place(ward: Draw) -> None:
 
 def test_a_split_file_that_coop_made_up(ward: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
     sick = ward("dtd")
-    monkeypatch.setattr("datasets_registry._doctor.check.sources", sources)
+    monkeypatch.setattr("datasets_registry._doctor.check.sources", dataset_sources)
     found = sick.finding("split-not-published")
     assert "has the right counts, but is not CoOp's file" in found.text
     assert "datasets fetch dtd --splits-only" in found.fix
@@ -356,7 +362,7 @@ def test_nothing_there(ward: Draw, tmp_path: Path) -> None:
     assert "empty is no folder" in sick.finding("no-data-root").text
     (tmp_path / "empty").mkdir()
     assert sick.finding("no-folder").fix == f"etl-bench datasets fetch eurosat --data-root {tmp_path / 'empty'}"
-    assert not present(sick.info, tmp_path / "empty")
+    assert not is_present(sick.info, tmp_path / "empty")
     with pytest.raises(
         DataError, match="no data folder was given to check. Pass --data-root FOLDER or set ETL_BENCH_DATA"
     ):
@@ -528,7 +534,7 @@ def test_own_images_are_checked_as_well(tmp_path: Path) -> None:
     request = AddRequest("birds", tmp_path / "birds", "a {}.", "", None, None, ColumnNames())
     info = add_dataset(request, tmp_path / "own", replace=False).info
     assert check_dataset(info, None).problems == []
-    assert present(info, None)
+    assert is_present(info, None)
     (tmp_path / "birds" / "gull" / "3.jpg").write_bytes(b"<html>")
     assert [item.code for item in check_dataset(info, None).problems] == ["web-pages"]
     (tmp_path / "birds" / "gull" / "3.jpg").unlink()

@@ -19,13 +19,21 @@ from typing import Any
 
 import pytest
 
-from datasets_registry import DatasetInfo, get_dataset
+from datasets_registry import (
+    DataError,
+    DatasetInfo,
+    DatasetSource,
+    FetchOptions,
+    dataset_sources,
+    fetch_dataset,
+    get_dataset,
+    wanted_files,
+)
 from datasets_registry._download import fetch as fetch_module
 from datasets_registry._download.download import Patience, download
-from datasets_registry._download.fetch import Fetched, FetchOptions, fetch_dataset, wanted_files
-from datasets_registry._download.sources import Source, SourceFile, sources
+from datasets_registry._download.fetch import Fetched
+from datasets_registry._download.sources import SourceFile
 from datasets_registry._download.unpack import unpack
-from datasets_registry._errors import DataError
 
 QUICK = Patience(connect=2, read=0.3, tries=3, pause=0.01)
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
@@ -389,7 +397,7 @@ INFO: DatasetInfo = replace(get_dataset("eurosat"), expected={"train": 1, "val":
 OPTIONS = FetchOptions(patience=QUICK)
 
 
-def source_of(server: Server, archive: bytes, split: bytes = SPLIT, **archive_changes: object) -> Source:
+def source_of(server: Server, archive: bytes, split: bytes = SPLIT, **archive_changes: object) -> DatasetSource:
     server.files |= {"/EuroSAT.zip": archive, "/split.json": split}
     packed: dict[str, object] = {
         "name": "EuroSAT.zip",
@@ -399,7 +407,9 @@ def source_of(server: Server, archive: bytes, split: bytes = SPLIT, **archive_ch
         "unpack": {"2750/": "2750/"},
     }
     listed = {"name": "split_zhou_EuroSAT.json", "urls": [server.url("/split.json")], "to": "split_zhou_EuroSAT.json"}
-    return Source.model_validate({"folder": "eurosat", "images": "2750", "files": [packed | archive_changes, listed]})
+    return DatasetSource.model_validate(
+        {"folder": "eurosat", "images": "2750", "files": [packed | archive_changes, listed]}
+    )
 
 
 ARCHIVE = zip_of({"2750/A/1.jpg": b"A1", "2750/B/1.jpg": b"B1"})
@@ -550,7 +560,7 @@ def test_two_processes_do_not_fetch_the_same(server: Server, tmp_path: Path) -> 
 
 
 def test_every_published_dataset_has_a_source_that_fits_its_reader() -> None:
-    for name, source in sources().items():
+    for name, source in dataset_sources().items():
         info = get_dataset(name)
         assert source.files, name
         assert source.archives or source.by_hand, name
@@ -564,12 +574,12 @@ def test_every_published_dataset_has_a_source_that_fits_its_reader() -> None:
 
 def test_what_has_no_living_source_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch_module, "download", lambda file, target, **_: target.write_bytes(b"n01440764 tench\n"))
-    done = fetch_dataset(get_dataset("imagenet"), sources()["imagenet"], tmp_path, OPTIONS)
+    done = fetch_dataset(get_dataset("imagenet"), dataset_sources()["imagenet"], tmp_path, OPTIONS)
     assert done.fetched == ("classnames.txt",)
     assert "need an account: log in at https://image-net.org" in str(done.by_hand)
     assert f"{tmp_path}/imagenet/images/train/<wnid>/" in str(done.by_hand)
     for name in ("stanford_cars", "sun397"):
-        assert "The host of the images is gone" in str(sources()[name].by_hand)
+        assert "The host of the images is gone" in str(dataset_sources()[name].by_hand)
 
 
 def test_a_file_of_google_drive_has_two_addresses_and_a_page() -> None:

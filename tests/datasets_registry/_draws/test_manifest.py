@@ -10,10 +10,19 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from datasets_registry import DataError, DatasetInfo, DatasetSplits, EvalProtocol, build_task, get_dataset
-from datasets_registry._draws.manifest import manifest, read_support_list, resolve
-from datasets_registry._readers.coop_split import CoopReader
-from datasets_registry._types import DrawRule
+from datasets_registry import (
+    CoopReader,
+    DataError,
+    DatasetInfo,
+    DatasetSplits,
+    DrawRule,
+    EvalProtocol,
+    build_task,
+    get_dataset,
+    read_support_list,
+    support_manifest,
+)
+from datasets_registry._draws.manifest import resolve
 
 FEW_SHOT = {"protocol": EvalProtocol.FEW_SHOT, "shots": 2, "seed": 1}
 
@@ -41,7 +50,7 @@ def exported(toy, written) -> Callable[..., Path]:
     info, splits, _ = toy
 
     def export(**changes: object) -> Path:
-        return written(manifest(build_task(info, splits, draw=DrawRule.COOP, **FEW_SHOT)) | changes)
+        return written(support_manifest(build_task(info, splits, draw=DrawRule.COOP, **FEW_SHOT)) | changes)
 
     return export
 
@@ -63,7 +72,7 @@ def test_what_is_written_gives_the_same_images_again(toy, exported):
 def test_the_manifest_names_content_and_origin(toy):
     info, splits, _ = toy
     task = build_task(info, splits, draw=DrawRule.COOP, **FEW_SHOT)
-    content = manifest(task)
+    content = support_manifest(task)
     assert content["fingerprint"] == task.fingerprint
     assert (content["draw"], content["class_names"]) == ("coop", ["big_owl", "cat"])
     assert content["train"][0]["digest"] == splits.images.digest(content["train"][0]["key"])

@@ -5,10 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datasets_registry import Sample, ShotsError, class_halves, draw_coop, draw_nested, keep_classes
 from datasets_registry._draws import splits as _splits
-from datasets_registry._draws.splits import class_halves, draw_coop, draw_nested, keep_classes
-from datasets_registry._errors import ShotsError
-from datasets_registry._types import Sample
 
 NAMES = [f"class {i}" for i in range(8)]
 

@@ -6,10 +6,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets_registry._draws.task import build_task, eval_fingerprint
-from datasets_registry._errors import DataError, ShotsError
-from datasets_registry._readers.coop_split import CoopReader
-from datasets_registry._types import DatasetInfo, DatasetSplits, DrawRule, EvalProtocol, FewShotTask, Sample
+from datasets_registry import (
+    CoopReader,
+    DataError,
+    DatasetInfo,
+    DatasetSplits,
+    DrawRule,
+    EvalProtocol,
+    FewShotTask,
+    Sample,
+    ShotsError,
+    build_task,
+    eval_fingerprint,
+)
 
 
 class NamedImages:

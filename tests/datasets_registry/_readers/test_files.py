@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets_registry._errors import DataError
-from datasets_registry._readers.files import ImageFiles
+from datasets_registry import DataError, ImageFiles
 
 PIXELS = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 

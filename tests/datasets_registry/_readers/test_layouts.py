@@ -9,9 +9,18 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from datasets_registry import DataError, DatasetInfo, EvalProtocol, ShotsError, build_task, get_dataset, list_datasets
-from datasets_registry._readers.coop_split import CoopReader
-from datasets_registry._types import DatasetSplits, DrawRule
+from datasets_registry import (
+    CoopReader,
+    DataError,
+    DatasetInfo,
+    DatasetSplits,
+    DrawRule,
+    EvalProtocol,
+    ShotsError,
+    build_task,
+    get_dataset,
+    list_datasets,
+)
 
 ON_DISK = [info for info in list_datasets() if not info.drawn]
 WITH_SPLIT = [info for info in ON_DISK if info.split_file]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets_registry._errors import DataError
+from datasets_registry import DataError
 from datasets_registry._synthetic.drawing import (
     DRAWING_VERSION,
     OUTLINES,

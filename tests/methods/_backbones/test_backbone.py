@@ -12,12 +12,11 @@ from safetensors.torch import save_file
 from small_towers import SMALL_COCA, SMALL_EVA, backbone_of
 from torch import Tensor
 
-from datasets_registry._errors import BenchError, UnknownNameError
-from methods._backbones.backbone import Backbone, load_backbone
-from methods._backbones.names import TINY_CONFIG, BackboneSpec, WeightsError, parse_backbone
+from datasets_registry import BenchError, UnknownNameError
+from methods import Backbone, BackboneSpec, load_backbone, parse_backbone, tokenize
+from methods._backbones.names import TINY_CONFIG, WeightsError
 from methods._backbones.weights import build_model, load_state, read_weights
 from methods._text.prompts import TextPrompts, frozen_prompts, overwrite_leading, place_ctx
-from methods._text.tokens import tokenize
 
 TEXTS = ["a photo of a cat.", "a photo of a very long named steam locomotive.", "a photo of a dog."]
 

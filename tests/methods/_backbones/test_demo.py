@@ -14,10 +14,9 @@ from places import ROOT
 from safetensors.torch import load, save
 from scipy.stats import spearmanr
 
-from datasets_registry._errors import BenchError
-from datasets_registry._registry import get_dataset
+from datasets_registry import BenchError, get_dataset
 from datasets_registry._synthetic.world import COLOURS, SHAPES, world_image, world_scene
-from methods._backbones.backbone import CLIP_MEAN, CLIP_STD
+from methods import CLIP_MEAN, CLIP_STD, tokenize
 from methods._backbones.demo import (
     DEMO_ASSET,
     DEMO_CONFIG,
@@ -28,7 +27,6 @@ from methods._backbones.demo import (
     unread_token_rows,
 )
 from methods._backbones.weights import build_model
-from methods._text.tokens import tokenize
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,9 @@ from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor
 
 from bench.experiment.training_loop import make_optimizer, train_step
-from datasets_registry._types import EvalProtocol
-from methods import METHODS, Method, TrainableMethod
-from methods._backbones.backbone import Backbone, no_memory
-from methods._backbones.precision import Precision
+from datasets_registry import EvalProtocol
+from methods import METHODS, Backbone, Method, Precision, TrainableMethod
+from methods._backbones.backbone import no_memory
 
 CLASSES = class_set("base")
 LABELS = torch.arange(2 * len(CLASSES)) // 2

@@ -6,8 +6,7 @@ import parity_record as measured
 import pytest
 import torch
 
-from methods import METHODS
-from methods._base.parity_record import parity_record
+from methods import METHODS, parity_record
 
 
 def test_every_record_is_of_a_registered_method_and_is_rounding_noise() -> None:

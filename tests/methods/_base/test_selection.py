@@ -10,9 +10,8 @@ import torch
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor
 
-from datasets_registry._types import EvalProtocol
-from methods import METHODS, Method
-from methods._base.method import SupportView
+from datasets_registry import EvalProtocol
+from methods import METHODS, Method, SupportView
 from methods._parts.cache_model import COARSE_STEPS
 from methods.ape import COARSE_STEPS as APE_STEPS
 from methods.gda import ALPHAS

@@ -10,11 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from datasets_registry import ClassSet, UnknownNameError, get_dataset
-from methods import METHODS
-from methods._backbones.backbone import load_backbone
-from methods._backbones.names import parse_backbone
+from methods import METHODS, ClassTextError, known_variants, load_backbone, parse_backbone, parse_class_text
 from methods._parts.feature_space import template_features
-from methods._text.class_text import ClassTextError, known_variants, parse_class_text
 from methods._text.templates import GENERIC60
 from methods.zero_shot import ZeroShot, ZeroShotConfig
 

@@ -13,8 +13,8 @@ from parity_kit import class_set, images, tiny_backbone
 from small_towers import SMALL_COCA, SMALL_EVA, backbone_of
 from torch import Tensor, nn
 
-from datasets_registry._errors import BenchError
-from methods._backbones.backbone import Backbone
+from datasets_registry import BenchError
+from methods import Backbone
 from methods._backbones.names import TINY_CONFIG
 from methods._text.prompts import TextPrompts, frozen_prompts, overwrite_leading
 from methods._towers.blocks import BlockView, is_standard

@@ -15,7 +15,8 @@ from bench.experiment.features import cache
 from bench.experiment.features.cache import Budget
 from bench.experiment.features.frozen_texts import HELD, FrozenTexts
 from bench.experiment.runner import shared_inputs
-from methods._backbones.backbone import Backbone, Passes
+from methods import Backbone
+from methods._backbones.backbone import Passes
 
 TEXTS = ["a photo of a cat.", "a photo of a great grey owl.", "a dog"]
 

@@ -24,7 +24,7 @@ from bench.experiment.features.views import CENTER_VIEW, View, ViewKind
 from bench.record import Cost
 from bench.spec import ExperimentSpec
 from datasets_registry import get_dataset
-from methods._base.method import Batch, cosine_logits
+from methods import Batch, cosine_logits
 from methods.mma import MMA, MMAConfig
 
 ROW = 17 * 128 * 4

@@ -16,7 +16,7 @@ from bench._util.atomic_write import write_atomically
 from bench.errors import CacheError
 from bench.experiment.features.feature_blocks import address, pack_shard, read_shard
 from bench.experiment.features.image_features import FeatureStore
-from methods._backbones.backbone import Backbone
+from methods import Backbone
 
 
 def plain(positions: Sequence[int] = range(20)) -> Tensor:

@@ -17,12 +17,17 @@ from bench.experiment.features.imported_files import class_names, read_arrays, t
 from bench.experiment.task import read_splits
 from bench.sweep import Axes, expand
 from bench.sweep.compatibility import why_apart, why_not
-from datasets_registry import DATASETS, DataError, EvalProtocol, UnknownNameError, get_dataset
-from datasets_registry._custom.feature_bundle import FeatureBundle, import_bundle
+from datasets_registry import (
+    DATASETS,
+    DataError,
+    EvalProtocol,
+    FeatureBundle,
+    UnknownNameError,
+    get_dataset,
+    import_bundle,
+)
 from datasets_registry._plugins import load_feature_bundles
-from methods import METHODS
-from methods._backbones.backbone import load_backbone
-from methods._backbones.names import BackboneSpec, parse_backbone
+from methods import METHODS, BackboneSpec, load_backbone, parse_backbone
 
 NAMES = ["ant", "bee", "cat", "dog"]
 

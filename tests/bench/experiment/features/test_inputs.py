@@ -13,9 +13,8 @@ from PIL import Image
 from bench.experiment.features.image_features import FeatureStore
 from bench.experiment.features.inputs import Inputs, RenderedViews
 from bench.experiment.features.views import CENTER_VIEW, View, ViewKind
-from datasets_registry._errors import DataError
-from datasets_registry._types import Sample
-from methods._base.method import Needs
+from datasets_registry import DataError, Sample
+from methods import Needs
 
 CROP = View(ViewKind.CROP, (0.2, 1.0), seed=1, index=3)
 

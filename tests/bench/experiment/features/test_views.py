@@ -28,7 +28,7 @@ from bench.experiment.features.views import (
     view_params,
     views_for_epoch,
 )
-from methods._base.recipe import Recipe
+from methods import Recipe
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 SIZES = [(64, 64), (97, 61), (40, 133), (32, 500), (501, 17), (48, 48), (33, 47), (47, 33)]
