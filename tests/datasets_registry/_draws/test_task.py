@@ -119,7 +119,7 @@ class TestFingerprint:
             {"info": replace(INFO, name="other")},
             {"info": replace(INFO, template="{} texture.")},
         ],
-        ids=str,
+        ids=["seed", "shots", "draw", "protocol", "name", "template"],
     )
     def test_it_changes_with_the_question(self, changes):
         assert build(**changes).fingerprint != build().fingerprint
