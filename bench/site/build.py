@@ -14,17 +14,16 @@ from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import HConvention
 from bench.analysis.ledger import published_settings
 from bench.errors import UsageError
-from bench.site.example_images import example_images
 from bench.figures import FIGURE_SETS, gather
-from bench.site.gallery import Gallery
 from bench.presenters import published_site, registered, site_view
 from bench.published import published_difficulty, published_frame
 from bench.record import Predictions
 from bench.results.shards import Shards
+from bench.site.example_images import example_images
+from bench.site.gallery import Gallery
 from bench.site.run_browser_data import write_run_files
 from bench.store import Store, fresh_store
-from reports import FORMATS, figure_file
-from reports import render_site
+from reports import FORMATS, figure_file, render_site
 from reports.views import FigureView, SiteView
 
 FOLDER = "data"

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from datasets_registry import BenchError, get_dataset
-from datasets_registry import DatasetSplits
+from datasets_registry import BenchError, DatasetSplits, get_dataset
 from reports.views import ExampleView
 
 COUNT = 8

@@ -6,9 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from bench.site.example_images import picture_uri
-from datasets_registry import BenchError, get_dataset
-from datasets_registry import class_halves
-from datasets_registry import DatasetSplits
+from datasets_registry import BenchError, DatasetSplits, class_halves, get_dataset
 
 SIDE = 64
 """Pixels of a picture; cut to a square and never enlarged."""

@@ -14,8 +14,8 @@ from small_datasets import draw_dataset
 from typer.testing import CliRunner
 
 from bench.cli.app import app
-from bench.site.example_images import LIMIT, example_images
 from bench.results.shards import Shards
+from bench.site.example_images import LIMIT, example_images
 
 
 def test_one_small_square_of_each_of_eight_classes(tmp_path: Path):
