@@ -191,13 +191,14 @@ def test_fetch_refuses_what_it_cannot(etl: Etl, tmp_path: Path) -> None:
     assert (code, "Dataset 'spectrum_basic' is drawn, not downloaded; `datasets fetch` knows" in err) == (2, True)
 
 
-# --- the README -------------------------------------------------------------------------------------------------------
+# --- the README and the tutorial --------------------------------------------------------------------------------------
 
 
-def test_the_readmes_five_lines_work_as_printed(etl: Etl, own: Path, tmp_path: Path) -> None:
-    text = (ROOT / "README.md").read_text().partition("## Your own images in five lines")[2]
+def test_the_readmes_command_and_the_tutorials_file_work_as_printed(etl: Etl, own: Path, tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text().partition("## Use your own images")[2]
     command = re.search(r"^etl-bench (datasets add .*)$", text, flags=re.M)
-    written = re.search(r"```toml\n(.*?)```", text, flags=re.S)
+    tutorial = (ROOT / "docs" / "tutorials" / "own-images.md").read_text()
+    written = re.search(r"```toml\n(.*?)```", tutorial, flags=re.S)
     assert command
     assert written
     assert len(written[1].splitlines()) == 5
