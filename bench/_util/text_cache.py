@@ -15,7 +15,7 @@ _DIGITS = 64
 
 
 @dataclass(frozen=True)
-class Kept:
+class TextCache:
     """One file a text, `pages/NAME-KEY`, which begins with the digest of what follows.
 
     A file that is torn, altered or cannot be read counts as absent, and a folder that cannot be written keeps nothing:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from bench._util.text_cache import Kept
+from bench._util.text_cache import TextCache
 from bench.analysis.leaderboard import Entry, H, Leaderboard
 from bench.analysis.paired import Scores, seed_scores
 from bench.method_info.facts import method_sheets
@@ -126,7 +126,7 @@ def ledger(
     return sorted(rows, key=lambda row: (-abs(row.difference), row.entry, row.dataset, row.split, row.published))
 
 
-def published_settings(runs: pd.DataFrame, kept: Kept | None = None) -> Defaults:
+def published_settings(runs: pd.DataFrame, kept: TextCache | None = None) -> Defaults:
     """The published settings of every registered method and protocol that the runs have.
 
     Args:

@@ -17,19 +17,19 @@ cache_app = typer.Typer(
 @cache_app.command("info")
 def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
     """List the features kept, by backbone, and what pages keep."""
-    from bench._util.text_cache import PLACE, Kept
+    from bench._util.text_cache import PLACE, TextCache
     from bench.cli._print import print_rows, remark
     from bench.experiment.features import cache as store
 
     folder = opt.cache_folder(cache)
-    kept, pages = store.info(folder), Kept(folder).sizes()
+    kept, pages = store.info(folder), TextCache(folder).sizes()
     rows = [
         {
             "backbone": c.slug,
             "of": c.kind,
             "precision": c.precision,
             "folder": c.name,
-            "shards": c.shards,
+            "shards": c.blocks,
             "MiB": round(c.bytes / 2**20, 1),
         }
         for c in kept
@@ -48,9 +48,10 @@ def verify(cache: opt.Cache = None) -> None:
     """Read everything and delete what is torn or altered; exit 1 if there was any."""
     from bench.cli._print import remark
     from bench.experiment.features import cache as store
+    from bench.experiment.features.budget import remove
 
     bad = store.damaged(opt.cache_folder(cache))
-    store.remove(bad)
+    remove(bad)
     for path in bad:
         remark(f"deleted {path}: torn or altered; its features are computed again when needed")
     remark(f"{len(bad)} damaged shards")
@@ -64,15 +65,16 @@ def clear(
     cache: opt.Cache = None,
 ) -> None:
     """Delete everything, the features of one backbone, or those least recently used."""
-    from bench._util.text_cache import Kept
+    from bench._util.text_cache import TextCache
     from bench.cli._print import remark
     from bench.errors import UsageError
     from bench.experiment.features import cache as store
+    from bench.experiment.features.budget import make_room
 
     folder = opt.cache_folder(cache)
     if keep is not None and backbone is not None:
         raise UsageError("Give a backbone or --keep, not both.")
-    freed = store.clear(folder, backbone) if keep is None else store.make_room(folder, store.parse_size(keep))
+    freed = store.clear(folder, backbone) if keep is None else make_room(folder, store.parse_size(keep))
     if keep is None and backbone is None:
-        freed += Kept(folder).clear()
+        freed += TextCache(folder).clear()
     remark(f"{freed / 2**20:.1f} MiB freed in {folder}")

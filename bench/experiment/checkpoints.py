@@ -35,7 +35,7 @@ class Progress:
     loss: float
 
 
-class Gathered(Protocol):
+class Stateful(Protocol):
     """What is gathered while a method trains, as tensors by name."""
 
     def dump(self) -> dict[str, Tensor]:
@@ -61,7 +61,7 @@ class TrainingState:
     method: TrainableMethod[Any]
     optimizer: torch.optim.Optimizer
     generator: torch.Generator
-    gathered: Mapping[str, Gathered] = field(default_factory=dict)
+    gathered: Mapping[str, Stateful] = field(default_factory=dict)
 
     def tensors(self) -> dict[str, Tensor]:
         """A copy of everything, by name."""
@@ -122,11 +122,11 @@ class Checkpoint:
         self._begin = self.meter()
         self._last = self.clock()
 
-    def load(self, state_behind: Callable[[int], TrainingState]) -> Progress | None:
+    def load(self, state_after: Callable[[int], TrainingState]) -> Progress | None:
         """Restore what was kept; None, with nothing changed, if there is nothing that fits.
 
         Args:
-            state_behind: what changes in a training that has come so many epochs far; the optimiser is its stage's.
+            state_after: what changes in a training that has come so many epochs far; the optimiser is its stage's.
         """
         try:
             with safe_open(self.path, "pt") as file:
@@ -142,7 +142,7 @@ class Checkpoint:
         if header["digest"] != _digest(tensors):
             _LOG.warning("The checkpoint %s does not match its checksum; training begins anew.", self.path)
             return None
-        state_behind(header["epochs"]).restore(tensors)
+        state_after(header["epochs"]).restore(tensors)
         self.earlier = tuple(header["spent"])
         return Progress(header["epochs"], header["steps"], header["loss"])
 

@@ -32,7 +32,7 @@ def curve_epochs(first: int, epochs: int) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class Moment:
+class TrainingPoint:
     """Where a training was when a copy was taken."""
 
     epoch: int
@@ -50,7 +50,7 @@ class TrainingCurve:
 
     def __init__(self, method: TrainableMethod[Any], clock: Callable[[], float] = time.perf_counter) -> None:
         self.method = method
-        self.moments: list[Moment] = []
+        self.moments: list[TrainingPoint] = []
         self._copies = Snapshots(method.trainable)
         self._epochs: tuple[int, ...] = ()
         self._clock = clock
@@ -64,7 +64,7 @@ class TrainingCurve:
     def end_of_epoch(self, epoch: int, steps: int) -> None:
         """Take a copy if the curve shows this epoch (from 1), behind so many steps."""
         if epoch in self._epochs:
-            self.moments.append(Moment(epoch, steps, self._spent()))
+            self.moments.append(TrainingPoint(epoch, steps, self._spent()))
             self._copies.take()
 
     def points(self, score: Callable[[], Mapping[str, float]]) -> list[CurvePoint]:
@@ -94,7 +94,9 @@ class TrainingCurve:
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """The inverse of `dump`."""
         self._begin = self._clock() - float(tensors["spent"])
-        self.moments = [Moment(int(epoch), int(steps), float(s)) for epoch, steps, s in tensors["moments"].tolist()]
+        self.moments = [
+            TrainingPoint(int(epoch), int(steps), float(s)) for epoch, steps, s in tensors["moments"].tolist()
+        ]
         copies = {name: value for name, value in tensors.items() if name.startswith("copy.")}
         self._copies.load({name.removeprefix("copy."): value for name, value in copies.items()})
 

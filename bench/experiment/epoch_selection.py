@@ -24,7 +24,7 @@ def spaced_epochs(first: int, epochs: int) -> tuple[int, ...]:
     return tuple(first + (i + 1) * epochs // n for i in range(n))
 
 
-class EpochChoice:
+class EpochCandidates:
     """The candidates of one training.
 
     Args:

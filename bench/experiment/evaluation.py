@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.experiment.epoch_selection import EpochChoice
+from bench.experiment.epoch_selection import EpochCandidates
 from bench.metrics.scores import accuracy, all_metrics
 from bench.record import Branches, Predictions, Score
 from datasets_registry import EvalSplit
@@ -27,7 +27,7 @@ def evaluate(
     batches: Callable[[], Iterable[Batch]],
     *,
     keep_branches: bool = False,
-    epochs: EpochChoice | None = None,
+    epochs: EpochCandidates | None = None,
 ) -> tuple[Score, Predictions]:
     """Score a method on one split.
 
@@ -66,14 +66,14 @@ def plain_accuracy(method: Method[Any], split: EvalSplit, batches: Iterable[Batc
 
 
 @dataclass(frozen=True)
-class Pick:
+class OracleChoice:
     """What an oracle picked on one split, and how much accuracy that is above the same run without test labels."""
 
     name: str
     optimism: float
 
 
-def score(split: EvalSplit, logits: Tensor, pick: Pick | None = None) -> Score:
+def score(split: EvalSplit, logits: Tensor, pick: OracleChoice | None = None) -> Score:
     """All metrics of logits `(n, n_cls)` on a split."""
     metrics = all_metrics(logits.numpy(), _labels(split))
     return Score(
@@ -116,7 +116,7 @@ def _best_on_test(
     batches: Callable[[], Iterable[Batch]],
     *,
     without: Tensor | None = None,
-) -> tuple[Pick, Tensor]:
+) -> tuple[OracleChoice, Tensor]:
     """The first of the candidates with the highest accuracy; each is used up before the next is asked for.
 
     `without` are the logits that the run has without test labels; None: those of the first candidate.
@@ -132,7 +132,7 @@ def _best_on_test(
     assert best is not None  # asked only where there are candidates
     assert without is not None  # the first candidate's at least
     method.tuning.seconds += time.perf_counter() - begin
-    return Pick(best[1], best[0] - accuracy(without.numpy(), labels)), best[2]
+    return OracleChoice(best[1], best[0] - accuracy(without.numpy(), labels)), best[2]
 
 
 def _both_sides(blend: Blend, batches: Iterable[Batch]) -> tuple[Branches, Tensor]:

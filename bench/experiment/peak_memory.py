@@ -11,7 +11,7 @@ import torch
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
-def forget_peak(device: torch.device) -> None:
+def reset_peak_memory(device: torch.device) -> None:
     """Begin anew with what is held now: on CUDA, and on Linux; elsewhere a process has one peak for all of its runs."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

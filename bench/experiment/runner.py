@@ -18,17 +18,17 @@ from torch import Tensor
 from bench.context import RunContext
 from bench.experiment.checkpoints import Checkpoint
 from bench.experiment.curve import TrainingCurve
-from bench.experiment.epoch_selection import EpochChoice
+from bench.experiment.epoch_selection import EpochCandidates
 from bench.experiment.evaluation import evaluate, plain_accuracy
-from bench.experiment.features.cache import Budget
+from bench.experiment.features.budget import Budget
 from bench.experiment.features.frozen_texts import FrozenTexts
 from bench.experiment.features.hidden_states import HiddenStates
 from bench.experiment.features.image_features import FeatureStore
 from bench.experiment.features.inputs import Inputs
 from bench.experiment.features.views import CENTER_VIEW, views_for_epoch
-from bench.experiment.peak_memory import forget_peak, peak_memory
+from bench.experiment.peak_memory import peak_memory, reset_peak_memory
 from bench.experiment.seeding import stream
-from bench.experiment.task import read_splits, task_of
+from bench.experiment.task import load_task, read_splits
 from bench.experiment.training_loop import FitResult, fit
 from bench.metrics import difficulty
 from bench.provenance import environment as provenance
@@ -74,16 +74,16 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
     clock = _Clock()
     inputs = shared_inputs(spec.backbone, context, Precision(spec.precision))
     backbone = inputs.backbone
-    task = task_of(spec, context)
+    task = load_task(spec, context)
     before = _passes(backbone)
-    forget_peak(backbone.device)
+    reset_peak_memory(backbone.device)
 
     method_class = get_method(spec.method)
     config = method_class.info.config.model_validate(spec.config)
     method = method_class(backbone, config, stream(spec.seed, "init"))
     clock.time("prepare", lambda: method.prepare(_support_view(task, inputs)))
     checkpoint = _checkpoint(method, spec, context, backbone)
-    choice = EpochChoice(method) if spec.epoch_selection and isinstance(method, TrainableMethod) else None
+    choice = EpochCandidates(method) if spec.epoch_selection and isinstance(method, TrainableMethod) else None
     curve = TrainingCurve(method) if context.curve and isinstance(method, TrainableMethod) else None
     trained = clock.time("train", lambda: _train(method, spec, task, inputs, checkpoint, choice, curve))
     selected = clock.time("select", lambda: _select(method, spec, task, inputs, context, choice))
@@ -226,7 +226,7 @@ def _train(
     task: FewShotTask,
     inputs: Inputs,
     checkpoint: Checkpoint | None,
-    choice: EpochChoice | None,
+    choice: EpochCandidates | None,
     curve: TrainingCurve | None,
 ) -> FitResult | None:
     if not isinstance(method, TrainableMethod):
@@ -258,7 +258,7 @@ def _select(
     task: FewShotTask,
     inputs: Inputs,
     context: RunContext,
-    choice: EpochChoice | None,
+    choice: EpochCandidates | None,
 ) -> int | None:
     """Let the few validation images choose what the method leaves open, or the epoch; gives the epoch chosen."""
     if method.info.needs_validation:
@@ -278,7 +278,7 @@ def _evaluate(
     name: str,
     inputs: Inputs,
     context: RunContext,
-    epochs: EpochChoice | None,
+    epochs: EpochCandidates | None,
 ) -> tuple[Score, Predictions]:
     split = task.eval(name)
     needs = method.info.needs

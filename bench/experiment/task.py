@@ -18,7 +18,7 @@ def read_splits(dataset: str, data_root: Path | None) -> DatasetSplits:
     return get_dataset(dataset).reader(data_root)
 
 
-def task_of(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
+def load_task(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
     """The task of a spec, made of what is on disk now.
 
     Raises:

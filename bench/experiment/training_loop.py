@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from bench._util.prefetch import ahead
 from bench.errors import NonFiniteLossError
-from bench.experiment.checkpoints import Checkpoint, Gathered, Progress, TrainingState
+from bench.experiment.checkpoints import Checkpoint, Progress, Stateful, TrainingState
 from bench.experiment.curve import TrainingCurve
-from bench.experiment.epoch_selection import EpochChoice
+from bench.experiment.epoch_selection import EpochCandidates
 from methods import Batch, Needs, Optimizer, Recipe, Schedule, TrainableMethod, Warmup
 
 ParameterGroups = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
@@ -166,7 +166,7 @@ class _Stages:
         recipe: Recipe,
         spans: Sequence[Span],
         generator: torch.Generator,
-        gathered: Mapping[str, Gathered],
+        gathered: Mapping[str, Stateful],
     ) -> None:
         self.method, self.recipe, self.spans, self.generator, self.gathered = method, recipe, spans, generator, gathered
         self.epochs = spans[-1].first_epoch + spans[-1].epochs
@@ -182,7 +182,7 @@ class _Stages:
             self._begun = (span, TrainingState(self.method, optimizer, self.generator, self.gathered))
         return self._begun
 
-    def behind(self, epochs: int) -> TrainingState:
+    def state_after(self, epochs: int) -> TrainingState:
         """What changes in the stage of the last of so many epochs."""
         return self.at(epochs - 1)[1]
 
@@ -196,7 +196,7 @@ def fit(
     batches_of: Callable[[int], Callable[[Tensor], Batch]],
     generator: torch.Generator,
     checkpoint: Checkpoint | None = None,
-    choice: EpochChoice | None = None,
+    choice: EpochCandidates | None = None,
     curve: TrainingCurve | None = None,
 ) -> FitResult:
     """Train by minibatch epochs, stage by stage.
@@ -219,7 +219,7 @@ def fit(
         choice.plan(last.first_epoch, last.epochs)
     if curve:
         curve.plan(last.first_epoch, last.epochs)
-    before = checkpoint.load(stages.behind) if checkpoint else None
+    before = checkpoint.load(stages.state_after) if checkpoint else None
     first, steps, loss = (before.epochs, before.steps, before.loss) if before else (0, 0, math.nan)
     for epoch in range(first, stages.epochs):
         span, state = stages.at(epoch)

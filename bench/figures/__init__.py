@@ -17,10 +17,10 @@ from bench.figures.ensembles import (
     sides_by_group,
 )
 from bench.figures.hardness import separability_with_difficulty
-from bench.figures.material import Kept, Material, gather
+from bench.figures.material import LoadPredictions, Material, gather
 from reports.views import FigureView
 
-__all__ = ["FIGURE_SETS", "Kept", "Material", "apex_figures", "gather"]
+__all__ = ["FIGURE_SETS", "LoadPredictions", "Material", "apex_figures", "gather"]
 
 
 def apex_figures(material: Material) -> tuple[FigureView, ...]:

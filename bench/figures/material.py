@@ -24,7 +24,7 @@ SHOTS = (1, 2, 4, 8, 16)
 RTD = "relative_transfer_difficulty"
 PANELS = {"base": "Base classes", "new": "New classes", "H": "Harmonic mean H"}
 
-Kept = Callable[[str], Sequence[Predictions]]
+LoadPredictions = Callable[[str], Sequence[Predictions]]
 """Predictions of a run with what its ensemble kept, by run id."""
 
 
@@ -48,7 +48,7 @@ class Material:
     scores: Mapping[str, Mapping[str, float]]
     measures: Mapping[tuple[str, str, str], float]
     catalogue: Catalogue
-    kept: Kept
+    kept: LoadPredictions
     grouping: Grouping = difficulty_groups
     curves: Mapping[str, Mapping[int, Mapping[str, float]]] = field(default_factory=dict)
 
@@ -104,7 +104,7 @@ def gather(
     runs: pd.DataFrame,
     difficulty: pd.DataFrame,
     catalogue: Catalogue,
-    kept: Kept,
+    kept: LoadPredictions,
     groups: Grouping = difficulty_groups,
     curves: pd.DataFrame | None = None,
 ) -> Material:

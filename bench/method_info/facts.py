@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import bench
-from bench._util.text_cache import Kept
+from bench._util.text_cache import TextCache
 from datasets_registry import METHODS_GROUP, EvalProtocol
 
 
@@ -37,7 +37,7 @@ class MethodSheet:
     published: Mapping[str, Mapping[str, Any]]
 
 
-def method_sheets(kept: Kept | None = None) -> tuple[MethodSheet, ...]:
+def method_sheets(kept: TextCache | None = None) -> tuple[MethodSheet, ...]:
     """Sheets of all registered methods, sorted as the registry lists them.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bench._util.text_cache import Kept
+from bench._util.text_cache import TextCache
 from bench.method_info.facts import method_sheets
 from bench.published import published_titles
 
@@ -63,7 +63,7 @@ class Catalogue:
         return DatasetFacts(name, facts.summary, facts.domain, facts.licence, facts.homepage)
 
 
-def registered(kept: Kept | None = None) -> Catalogue:
+def registered(kept: TextCache | None = None) -> Catalogue:
     """The facts that the two registries hold.
 
     Args:

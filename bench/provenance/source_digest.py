@@ -22,7 +22,7 @@ def source_digest(cls: type) -> str:
     """Hex SHA-256 of the code in the files that define a method; equal on every platform.
 
     These are the file of the class and the files of the methods it derives from, so an ensemble around another method
-    changes with its host. Only code counts, see `code_alone`.
+    changes with its host. Only code counts, see `code_only`.
     """
     files = _own_files(cls)
     if not files:  # a class made in a notebook or a shell has no file; its name is all there is
@@ -35,7 +35,7 @@ def source_digest(cls: type) -> str:
 def machinery_digest(cls: type) -> str:
     """Hex SHA-256 of the code that a method's files import from their own package and from `methods`, at any depth.
 
-    Only code counts, see `code_alone`. The names of the modules do not: moving a file changes no number.
+    Only code counts, see `code_only`. The names of the modules do not: moving a file changes no number.
     """
     own = _own_files(cls)
     packages = {"methods"} | {name.partition(".")[0] for name in own}
@@ -52,7 +52,7 @@ def machinery_digest(cls: type) -> str:
     return _sha("".join(f"{digest}\n" for digest in sorted(_code_digest(path) for path in found.values())))
 
 
-def code_alone(text: str) -> str:
+def code_only(text: str) -> str:
     """Python source without comments, docstrings, empty lines and imports of this project's own packages.
 
     What is left decides the numbers. The code that an import names is followed and hashed by itself.
@@ -93,7 +93,7 @@ def _own_files(cls: type) -> dict[str, Path]:
 
 @cache
 def _code_digest(path: Path) -> str:
-    return _sha(code_alone(path.read_text(encoding="utf-8")))
+    return _sha(code_only(path.read_text(encoding="utf-8")))
 
 
 @cache

@@ -30,22 +30,22 @@ class DamagedError(Exception):
     """A file whose content does not match its checksum."""
 
 
-def seal(document: dict[str, Any], record: object) -> bytes:
+def encode_document(document: dict[str, Any], record: object) -> bytes:
     """The bytes of a file that holds `record`, its digest, and what `document` says beside it."""
-    sealed = document | {"record": record, "record_sha256": sha256(_canonical(record))}
-    return json.dumps(sealed, sort_keys=True, indent=1, ensure_ascii=False).encode() + b"\n"
+    checked = document | {"record": record, "record_sha256": sha256(_canonical(record))}
+    return json.dumps(checked, sort_keys=True, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
-def unseal(path: Path) -> dict[str, Any] | None:
+def read_document(path: Path) -> dict[str, Any] | None:
     """The document in that file with its record verified; None if the file does not exist."""
     try:
         text = path.read_bytes()
     except FileNotFoundError:
         return None
-    return checked_document(text, str(path))
+    return parse_document(text, str(path))
 
 
-def checked_document(text: bytes, where: str) -> dict[str, Any]:
+def parse_document(text: bytes, where: str) -> dict[str, Any]:
     """The document in those bytes, its record verified.
 
     Raises:
@@ -110,7 +110,7 @@ def rename_aside(path: Path) -> Path | None:
         return None
 
 
-def set_aside(path: Path, reason: str, quarantined: list[Quarantined]) -> None:
+def quarantine(path: Path, reason: str, quarantined: list[Quarantined]) -> None:
     """Rename a damaged file, note it in `quarantined`, and warn."""
     target = rename_aside(path)
     if target is not None:

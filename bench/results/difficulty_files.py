@@ -17,11 +17,11 @@ from bench.results.checksummed_json import (
     SHARD_VERSION,
     DamagedError,
     Quarantined,
+    encode_document,
     file_stamp,
-    seal,
-    set_aside,
+    quarantine,
+    read_document,
     unreadable,
-    unseal,
 )
 
 
@@ -43,7 +43,7 @@ class DifficultyFiles:
         path.parent.mkdir(parents=True, exist_ok=True)
         document = {"shard_version": SHARD_VERSION, "backbone": backbone, "dataset": dataset}
         with locked(path.parent, exclusive=True):
-            write_atomically(path, seal(document, [record.model_dump(mode="json") for record in records]))
+            write_atomically(path, encode_document(document, [record.model_dump(mode="json") for record in records]))
 
     def file(self, backbone: str, dataset: str) -> Path:
         """Where the difficulty of a dataset for a backbone is, or would be."""
@@ -66,9 +66,9 @@ class DifficultyFiles:
 
     def _read(self, path: Path) -> list[DifficultyRecord] | None:
         try:
-            document = unseal(path)
+            document = read_document(path)
         except DamagedError as error:
-            set_aside(path, str(error), self.quarantined)
+            quarantine(path, str(error), self.quarantined)
             return None
         if document is None:
             return None

@@ -19,7 +19,7 @@ ROUNDING = 2e-4
 """Largest difference of a mean that float32 columns explain; ECE, a mean over bins, is the least stable."""
 
 
-def rescore(item: Predictions, n_classes: int) -> dict[str, float]:
+def recompute_scores(item: Predictions, n_classes: int) -> dict[str, float]:
     """The metrics of one split from its predictions.
 
     Args:
@@ -78,7 +78,7 @@ def _split_contradictions(score: Score, item: Predictions) -> list[str]:
         found.append("the predicted classes are not the ones with the highest logit")
     if not np.array_equal(item.rank == 0, item.predicted == item.label):
         found.append("the ranks of the truth do not fit the predicted classes")
-    again = rescore(item, score.n_classes)
+    again = recompute_scores(item, score.n_classes)
     for name in (*EXACT, *ROUNDED):
         claimed = float(getattr(score, name))
         tolerance = EXACT_TOLERANCE if name in EXACT else ROUNDING * max(1.0, abs(again[name]))

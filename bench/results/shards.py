@@ -27,15 +27,15 @@ from bench.results.checksummed_json import (
     SHARD_VERSION,
     DamagedError,
     Quarantined,
-    checked_document,
+    encode_document,
     file_stamp,
+    parse_document,
+    quarantine,
+    read_document,
     rename_aside,
-    seal,
-    set_aside,
     sha256,
     stamp_of,
     unreadable,
-    unseal,
 )
 from bench.results.difficulty_files import DifficultyFiles
 from bench.results.prediction_files import pack_predictions, unpack_predictions
@@ -101,7 +101,9 @@ class Shards:
                 "predictions_bytes": len(packed),
                 "predictions_sha256": sha256(packed) if packed else None,
             }
-            write_atomically(self._record_path(record.run_id), seal(document, record.model_dump(mode="json")))
+            write_atomically(
+                self._record_path(record.run_id), encode_document(document, record.model_dump(mode="json"))
+            )
             if not packed:
                 self._predictions_path(record.run_id).unlink(missing_ok=True)
         return True
@@ -186,7 +188,7 @@ class Shards:
     def _whole(self, run_id: str) -> Shard | None:
         """`read`, with the lock held."""
         try:
-            document = unseal(self._record_path(run_id))
+            document = read_document(self._record_path(run_id))
             if document is None:
                 return None
             packed = self._packed(run_id, document, content=True)
@@ -203,7 +205,7 @@ class Shards:
     def _document(self, run_id: str) -> dict[str, Any] | None:
         """The sealed record, with the predictions there in their full size; None, and set aside, if not."""
         try:
-            document = unseal(self._record_path(run_id))
+            document = read_document(self._record_path(run_id))
             if document is not None:
                 self._packed(run_id, document, content=False)
             return document
@@ -230,7 +232,7 @@ class Shards:
 
     def _quarantine(self, run_id: str, reason: str) -> None:
         rename_aside(self._predictions_path(run_id))
-        set_aside(self._record_path(run_id), reason, self.quarantined)
+        quarantine(self._record_path(run_id), reason, self.quarantined)
 
 
 def parse_shard(record: bytes, packed: bytes | None) -> Shard:
@@ -244,7 +246,7 @@ def parse_shard(record: bytes, packed: bytes | None) -> Shard:
         ShardError: not a shard, a checksum that does not fit, or predictions that are missing or not of this record.
     """
     try:
-        document = checked_document(record, "the record")
+        document = parse_document(record, "the record")
         expected = document.get("predictions_sha256")
         if (None if packed is None else sha256(packed)) != expected:
             raise DamagedError("the predictions do not match the record's checksum")

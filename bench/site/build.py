@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import bench
-from bench._util.text_cache import Kept
+from bench._util.text_cache import TextCache
 from bench.analysis.claims import load_claims
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import HConvention
@@ -63,7 +63,7 @@ class PageRequest:
 
 def write_page(request: PageRequest) -> SiteView:
     """Load new runs into the database, write the page and what goes beside it, and give what it shows."""
-    kept = Kept(request.cache)
+    kept = TextCache(request.cache)
     store = fresh_store(request.runs)
     runs = store.runs_frame()
     pictures = Gallery(request.data_root, pictures=request.images)
@@ -104,7 +104,7 @@ def write_published(
         cache: folder where the parts of pages that seldom change are kept, None to make them anew.
         groups: which datasets are easy and which are hard.
     """
-    kept = Kept(cache)
+    kept = TextCache(cache)
     view = published_site(
         published_frame(),
         published_difficulty(),
@@ -117,7 +117,7 @@ def write_published(
 
 
 def figures_of(
-    runs: Path, name: str, kept: Kept | None = None, groups: Grouping = difficulty_groups
+    runs: Path, name: str, kept: TextCache | None = None, groups: Grouping = difficulty_groups
 ) -> tuple[FigureView, ...]:
     """A set of figures from the runs in a folder, whose database is up to date.
 

@@ -79,7 +79,7 @@ def _ingest_alone(folder: Path, runs: int) -> None:
     from _measure import memory, start_peak
     from fake_runner import make_predictions, make_record, make_spec
 
-    from bench.results.checksummed_json import SHARD_VERSION, seal, sha256
+    from bench.results.checksummed_json import SHARD_VERSION, encode_document, sha256
     from bench.results.prediction_files import pack_predictions
     from bench.results.shards import Shards
     from bench.store import Store
@@ -93,7 +93,7 @@ def _ingest_alone(folder: Path, runs: int) -> None:
         path = shards.runs / "shards" / spec.run_id[:2] / f"{spec.run_id}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_name(f"{spec.run_id}.predictions.safetensors").write_bytes(packed)
-        path.write_bytes(seal(about, record.model_dump(mode="json")))
+        path.write_bytes(encode_document(about, record.model_dump(mode="json")))
     start_peak()
     start = time.perf_counter()
     loaded = store.ingest(shards).loaded

@@ -23,7 +23,7 @@ def spec_of(
     return spec
 
 
-def fresh() -> None:
+def forget_loaded() -> None:
     """Forget what this process has loaded, as a new process would."""
     runner._inputs.cache_clear()
     read_splits.cache_clear()

@@ -6,12 +6,12 @@ The cache only ever saves time. Anything in it may be deleted at any moment; wha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import CacheError, UsageError
-from bench.experiment.features.feature_blocks import NAME_FILE, read_shard
+from bench.experiment.features.budget import block_files, remove
+from bench.experiment.features.feature_blocks import NAME_FILE, read_block
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -23,13 +23,13 @@ class BackboneCache:
     Args:
         name: of the folder: digest, precision, and what is kept if it is not image features.
         slug: the backbone's name, empty where the folder does not say it.
-        shards: how many files.
+        blocks: how many files.
         bytes: how large they are together.
     """
 
     name: str
     slug: str
-    shards: int
+    blocks: int
     bytes: int
 
     @property
@@ -78,22 +78,7 @@ def _slug(place: Path) -> str:
 
 def damaged(folder: Path) -> list[Path]:
     """Shards that are torn or altered; every byte of the cache is read."""
-    return [path for path in _shards(folder) if read_shard(path) is None]
-
-
-def remove(paths: list[Path]) -> int:
-    """Delete shards; returns the bytes freed. Raises CacheError for a folder that cannot be written."""
-    freed = 0
-    for path in paths:
-        try:
-            size = path.stat().st_size
-            path.unlink()
-        except FileNotFoundError:
-            continue  # another process was quicker
-        except OSError as error:
-            raise CacheError(f"{path} cannot be deleted ({error.strerror}); check the folder's permissions.") from error
-        freed += size
-    return freed
+    return [path for path in block_files(folder) if read_block(path) is None]
 
 
 def clear(folder: Path, backbone: str | None = None) -> int:
@@ -105,52 +90,4 @@ def clear(folder: Path, backbone: str | None = None) -> int:
     if backbone is not None and not any(place.name.startswith(backbone) for place in info(folder)):
         known = ", ".join(place.name for place in info(folder)) or "nothing"
         raise CacheError(f"The cache holds no backbone that begins with {backbone!r}; it holds {known}.")
-    return remove([p for p in _shards(folder) if backbone is None or p.parent.name.startswith(backbone)])
-
-
-def make_room(folder: Path, limit: int) -> int:
-    """Delete the least recently used shards until at most `limit` bytes are left; returns the bytes freed."""
-    shards = []
-    for path in _shards(folder):
-        try:
-            found = path.stat()
-        except FileNotFoundError:
-            continue
-        shards.append((found.st_mtime_ns, path, found.st_size))
-    excess = sum(size for _, _, size in shards) - limit
-    leaving = []
-    for _, path, size in sorted(shards):
-        if excess <= 0:
-            break
-        leaving.append(path)
-        excess -= size
-    return remove(leaving)
-
-
-class Budget:
-    """Keeps a cache folder below a size while runs write to it.
-
-    The folder is looked at now and whenever this process has written another twentieth of the limit, so that several
-    processes together stay near it without watching one another.
-
-    Args:
-        folder: cache folder.
-        limit: bytes.
-    """
-
-    def __init__(self, folder: Path, limit: int) -> None:
-        self._folder = folder
-        self._limit = limit
-        self._since = 0
-        make_room(folder, limit)
-
-    def written(self, size: int) -> None:
-        """Count `size` bytes just written; raises CacheError where what is too much cannot be deleted."""
-        self._since += size
-        if self._since >= self._limit // 20:
-            self._since = 0
-            make_room(self._folder, self._limit)
-
-
-def _shards(folder: Path) -> Iterator[Path]:
-    return (folder / "features").glob("*/*.safetensors")
+    return remove([p for p in block_files(folder) if backbone is None or p.parent.name.startswith(backbone)])

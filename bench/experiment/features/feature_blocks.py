@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,9 +18,7 @@ from torch import Tensor
 
 from bench._util.atomic_write import write_atomically
 from bench.errors import CacheError
-
-if TYPE_CHECKING:
-    from bench.experiment.features.cache import Budget
+from bench.experiment.features.budget import Budget
 
 NAME_FILE = "backbone.txt"
 """In a backbone's folder: its slug."""
@@ -35,14 +32,14 @@ def address(image_digest: str, view_key: str) -> bytes:
     return hashlib.sha256(f"{image_digest}|{view_key}".encode()).digest()[:_ADDRESS_BYTES]
 
 
-def pack_shard(addresses: Sequence[bytes], features: Tensor) -> bytes:
+def pack_block(addresses: Sequence[bytes], features: Tensor) -> bytes:
     """The bytes of a shard."""
     keys: NDArray[np.uint8] = np.frombuffer(b"".join(addresses), dtype=np.uint8).reshape(len(addresses), _ADDRESS_BYTES)
     tensors = {"addresses": torch.from_numpy(keys.copy()), "features": features.contiguous()}
     return save(tensors, metadata={"sha256": _checksum(tensors)})
 
 
-def shard_addresses(path: Path) -> list[bytes]:
+def block_addresses(path: Path) -> list[bytes]:
     """Addresses in a shard, without reading its features; none if it is no shard of ours."""
     try:
         with safe_open(str(path), framework="np") as file:
@@ -52,7 +49,7 @@ def shard_addresses(path: Path) -> list[bytes]:
     return [keys[i : i + _ADDRESS_BYTES] for i in range(0, len(keys), _ADDRESS_BYTES)]
 
 
-def read_shard(path: Path) -> dict[bytes, Tensor] | None:
+def read_block(path: Path) -> dict[bytes, Tensor] | None:
     """Features by address, or None for a shard that is torn, altered or not ours."""
     try:
         content = path.read_bytes()
@@ -67,12 +64,12 @@ def read_shard(path: Path) -> dict[bytes, Tensor] | None:
     return {keys[i * _ADDRESS_BYTES : (i + 1) * _ADDRESS_BYTES]: row for i, row in enumerate(tensors["features"])}
 
 
-def write_shard(path: Path, content: bytes, budget: Budget | None, *, unwritable: str = UNWRITABLE) -> None:
+def write_block(path: Path, content: bytes, budget: Budget | None, *, unwritable: str = UNWRITABLE) -> None:
     """Write a shard, its folder first, and tell the budget.
 
     Args:
         path: the file.
-        content: of `pack_shard`.
+        content: of `pack_block`.
         budget: what keeps the cache below its limit, None without one.
         unwritable: the message where it cannot be written, with `{folder}` and `{reason}`.
 

@@ -11,15 +11,12 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from bench.experiment.features.feature_blocks import address, mark_used, pack_shard, read_shard, write_shard
-
-if TYPE_CHECKING:
-    from bench.experiment.features.cache import Budget
+from bench.experiment.features.budget import Budget
+from bench.experiment.features.feature_blocks import address, mark_used, pack_block, read_block, write_block
 
 HELD = 64
 """Lists kept in memory; the least recently used go first. One of 1,000 texts and 512 numbers takes 2 MB."""
@@ -60,10 +57,10 @@ class FrozenTexts:
             return compute()
         path = self.folder / f"{name}.safetensors"
         addresses = [address(text, f"{name}|{i}") for i, text in enumerate(texts)]
-        shard = read_shard(path)
+        shard = read_block(path)
         if shard is not None and set(shard) == set(addresses):
             mark_used(path)
             return torch.stack([shard[a] for a in addresses])
         features = compute()
-        write_shard(path, pack_shard(addresses, features.cpu()), self._budget)
+        write_block(path, pack_block(addresses, features.cpu()), self._budget)
         return features

@@ -19,19 +19,16 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from bench.experiment.features.feature_blocks import mark_used, pack_shard, read_shard, shard_addresses, write_shard
+from bench.experiment.features.budget import Budget
+from bench.experiment.features.feature_blocks import block_addresses, mark_used, pack_block, read_block, write_block
 from bench.experiment.features.image_features import ENCODE_BATCH, padded
 from methods import Backbone, image_hidden_states
-
-if TYPE_CHECKING:
-    from bench.experiment.features.cache import Budget
 
 Pixels = Callable[[Sequence[int]], Tensor]
 """Positions in a list of addresses -> their preprocessed images `(n, 3, h, w)`."""
@@ -152,9 +149,9 @@ class HiddenStates:
         for path in sorted(self.folder.glob("*.safetensors")):
             if path.name not in self._seen:
                 self._seen.add(path.name)
-                self._on_disk.update(dict.fromkeys(shard_addresses(path), path))
+                self._on_disk.update(dict.fromkeys(block_addresses(path), path))
         for path in dict.fromkeys(self._on_disk[a] for a in addresses if a in self._on_disk):
-            if read_shard(path) is None or not self._map(path):
+            if read_block(path) is None or not self._map(path):
                 self._on_disk = {a: p for a, p in self._on_disk.items() if p != path}
                 continue
             mark_used(path)
@@ -162,7 +159,7 @@ class HiddenStates:
     def _map(self, path: Path) -> bool:
         """Take a shard's rows as views of the file; False if it has gone."""
         try:
-            self._mapped.update(zip(shard_addresses(path), load_file(path)["features"], strict=True))
+            self._mapped.update(zip(block_addresses(path), load_file(path)["features"], strict=True))
         except (OSError, SafetensorError):
             return False
         return True
@@ -171,8 +168,8 @@ class HiddenStates:
         assert self.folder is not None
         name = hashlib.sha256(b"".join(addresses)).hexdigest()[:32] + ".safetensors"
         self._seen.add(name)
-        content = pack_shard(addresses, states)
-        write_shard(self.folder / name, content, self._budget, unwritable=_UNWRITABLE)
+        content = pack_block(addresses, states)
+        write_block(self.folder / name, content, self._budget, unwritable=_UNWRITABLE)
         self._held = (self._held or 0) + len(content)
         self._map(self.folder / name)
 

@@ -12,7 +12,6 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -20,18 +19,16 @@ from torch import Tensor
 from bench._util.atomic_write import write_atomically
 from bench._util.prefetch import ahead
 from bench.errors import CacheError
+from bench.experiment.features.budget import Budget
 from bench.experiment.features.feature_blocks import (
     NAME_FILE,
+    block_addresses,
     mark_used,
-    pack_shard,
-    read_shard,
-    shard_addresses,
-    write_shard,
+    pack_block,
+    read_block,
+    write_block,
 )
 from methods import Backbone
-
-if TYPE_CHECKING:
-    from bench.experiment.features.cache import Budget
 
 ENCODE_BATCH = 32
 """Images per pass. Always this many, the last ones padded, so that a feature's bits do not depend on its neighbours."""
@@ -98,7 +95,7 @@ class FeatureStore:
         """
         missing = self._missing(addresses)
         if missing and self.folder is not None:
-            self._index_new_shards()
+            self._index_new_blocks()
             self._read([addresses[i] for i in missing])
             missing = self._missing(addresses)
         if missing:
@@ -106,7 +103,7 @@ class FeatureStore:
             fresh = [addresses[i] for i in missing]
             self._rows.update(zip(fresh, computed, strict=True))
             if self.folder is not None:
-                self._write_shard(fresh, computed)
+                self._write_block(fresh, computed)
         return torch.stack([self._rows[a] for a in addresses])
 
     def _missing(self, addresses: Sequence[bytes]) -> list[int]:
@@ -123,7 +120,7 @@ class FeatureStore:
         self.backbone.passes.image -= ENCODE_BATCH - n  # padding is no image
         return features.float().cpu()
 
-    def _index_new_shards(self) -> None:
+    def _index_new_blocks(self) -> None:
         """Learn which addresses lie in shards that were not there before; values are read when they are wanted."""
         assert self.folder is not None
         with os.scandir(self.folder) as entries:
@@ -132,23 +129,23 @@ class FeatureStore:
             if name not in self._seen:
                 self._seen.add(name)
                 path = self.folder / name
-                self._on_disk.update(dict.fromkeys(shard_addresses(path), path))
+                self._on_disk.update(dict.fromkeys(block_addresses(path), path))
 
     def _read(self, addresses: Sequence[bytes]) -> None:
         """Take the shards that hold these addresses into memory, each verified and marked as used."""
         for path in dict.fromkeys(self._on_disk[a] for a in addresses if a in self._on_disk):
-            shard = read_shard(path)
+            shard = read_block(path)
             if shard is None:
                 self._on_disk = {a: p for a, p in self._on_disk.items() if p != path}
                 continue
             self._rows.update(shard)
             mark_used(path)
 
-    def _write_shard(self, addresses: Sequence[bytes], features: Tensor) -> None:
+    def _write_block(self, addresses: Sequence[bytes], features: Tensor) -> None:
         assert self.folder is not None
         name = hashlib.sha256(b"".join(addresses)).hexdigest()[:32] + ".safetensors"
         self._seen.add(name)
-        write_shard(self.folder / name, pack_shard(addresses, features), self._budget)
+        write_block(self.folder / name, pack_block(addresses, features), self._budget)
 
 
 def _name_folder(folder: Path, slug: str) -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from bench._util.text_cache import Kept
+from bench._util.text_cache import TextCache
 from bench.cli.app import app
 
 
@@ -25,8 +25,8 @@ def made():
 
 
 def test_what_is_kept_is_listed_and_cleared(tmp_path):
-    kept = Kept(tmp_path)
-    assert (kept.sizes(), kept.clear(), Kept(None).sizes()) == ({}, 0, {})
+    kept = TextCache(tmp_path)
+    assert (kept.sizes(), kept.clear(), TextCache(None).sizes()) == ({}, 0, {})
     kept.text("a", "k", lambda: "text")
     (size,) = kept.sizes().values()
     assert size == 64 + len("text")
@@ -37,12 +37,12 @@ def test_what_is_kept_is_listed_and_cleared(tmp_path):
 
 
 def test_a_text_is_made_once(tmp_path, made):
-    assert [Kept(tmp_path).text("runtime", "1.0", made) for _ in range(2)] == ["text 1 – é"] * 2
+    assert [TextCache(tmp_path).text("runtime", "1.0", made) for _ in range(2)] == ["text 1 – é"] * 2
     assert len(made.calls) == 1
 
 
 def test_another_key_makes_it_anew_and_replaces_the_old_one(tmp_path, made):
-    kept = Kept(tmp_path)
+    kept = TextCache(tmp_path)
     kept.text("runtime", "1.0", made)
     assert kept.text("runtime", "1.1", made) == "text 2 – é"
     assert len(list((tmp_path / "pages").iterdir())) == 1
@@ -50,7 +50,7 @@ def test_another_key_makes_it_anew_and_replaces_the_old_one(tmp_path, made):
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-3], lambda data: data + b"x", lambda _: b"", lambda _: b"\xff"])
 def test_a_damaged_file_is_made_anew(tmp_path, made, damage):
-    kept = Kept(tmp_path)
+    kept = TextCache(tmp_path)
     kept.text("runtime", "1.0", made)
     (file,) = (tmp_path / "pages").iterdir()
     file.write_bytes(damage(file.read_bytes()))
@@ -60,5 +60,5 @@ def test_a_damaged_file_is_made_anew(tmp_path, made, damage):
 
 def test_without_a_usable_folder_nothing_is_kept(tmp_path, made):
     (tmp_path / "file").write_text("")
-    for kept in (Kept(), Kept(tmp_path / "file")):
+    for kept in (TextCache(), TextCache(tmp_path / "file")):
         assert kept.text("runtime", "1.0", made) != kept.text("runtime", "1.0", made)

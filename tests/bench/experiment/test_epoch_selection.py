@@ -13,7 +13,7 @@ from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from bench.cli.app import main
 from bench.context import RunContext
 from bench.experiment import runner
-from bench.experiment.epoch_selection import CANDIDATES, EpochChoice, spaced_epochs
+from bench.experiment.epoch_selection import CANDIDATES, EpochCandidates, spaced_epochs
 from bench.record import Predictions, RunRecord
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
@@ -160,7 +160,7 @@ def test_labels_of_validation_and_test_are_out_of_reach_of_the_method(monkeypatc
     honest = run(spec)
     handed: list[str] = []
     monkeypatch.setattr(TrainableMethod, "calibrate", lambda *_: handed.append("validation labels"))
-    build = runner.task_of
+    build = runner.load_task
 
     def mislabelled(*args: Any) -> FewShotTask:
         task = build(*args)
@@ -169,7 +169,7 @@ def test_labels_of_validation_and_test_are_out_of_reach_of_the_method(monkeypatc
             object.__setattr__(split, "samples", tuple(type(s)(s.key, (s.label + 1) % n) for s in split.samples))
         return task
 
-    monkeypatch.setattr(runner, "task_of", mislabelled)
+    monkeypatch.setattr(runner, "load_task", mislabelled)
     fooled = run(spec)
     assert handed == []
     assert fooled[0].selected_epoch == honest[0].selected_epoch
@@ -184,19 +184,19 @@ def test_a_training_that_was_cut_off_chooses_the_same(
 ) -> None:
     spec = spec_of(method, selection)
     undisturbed, whole = run(spec)
-    end_of_epoch = EpochChoice.end_of_epoch
+    end_of_epoch = EpochCandidates.end_of_epoch
 
-    def dies(self: EpochChoice, epoch: int) -> None:
+    def dies(self: EpochCandidates, epoch: int) -> None:
         if epoch == 5:
             raise KeyboardInterrupt
         end_of_epoch(self, epoch)
 
-    monkeypatch.setattr(EpochChoice, "end_of_epoch", dies)
+    monkeypatch.setattr(EpochCandidates, "end_of_epoch", dies)
     with pytest.raises(KeyboardInterrupt):
         run(spec, checkpoints=tmp_path, checkpoint_seconds=0)
     taken: list[int] = []
     monkeypatch.setattr(
-        EpochChoice, "end_of_epoch", lambda self, epoch: (taken.append(epoch), end_of_epoch(self, epoch))[1]
+        EpochCandidates, "end_of_epoch", lambda self, epoch: (taken.append(epoch), end_of_epoch(self, epoch))[1]
     )
     resumed, again = run(spec, checkpoints=tmp_path, checkpoint_seconds=0)
     assert taken == [5, 6], "it went on behind epoch 4"
@@ -228,11 +228,11 @@ class Stepwise(TrainableMethod[Any]):
         return lambda batch: torch.stack([1 - level[0, 0], level[0, 0]]).expand(len(batch.features), 2)
 
 
-def stepwise(levels: list[float]) -> EpochChoice:
+def stepwise(levels: list[float]) -> EpochCandidates:
     method = Stepwise(tiny_backbone(), MethodConfig(), torch.Generator())
     method.prepare(support_view(tiny_backbone(), class_set("base")))
     method.trainable = torch.nn.Linear(1, 1, bias=False)
-    choice = EpochChoice(method)
+    choice = EpochCandidates(method)
     choice.plan(0, len(levels))
     for epoch, level in enumerate(levels, start=1):
         torch.nn.init.constant_(method.trainable.weight, level)

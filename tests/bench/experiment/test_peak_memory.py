@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench.experiment import peak_memory as module
-from bench.experiment.peak_memory import forget_peak, peak_memory
+from bench.experiment.peak_memory import peak_memory, reset_peak_memory
 
 CPU = torch.device("cpu")
 BIG = 200 * 2**20
@@ -16,7 +16,7 @@ BIG = 200 * 2**20
 
 def held(size: int) -> int:
     """The peak after holding that many bytes for a moment."""
-    forget_peak(CPU)
+    reset_peak_memory(CPU)
     block = torch.ones(size, dtype=torch.uint8)
     del block
     return peak_memory(CPU)
@@ -31,5 +31,5 @@ def test_a_small_run_after_a_large_one_has_a_small_peak():
 def test_without_a_proc_file_system_the_peak_of_the_process_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "_STATUS", tmp_path / "absent")
     monkeypatch.setattr(module, "_CLEAR", tmp_path / "no" / "folder")
-    forget_peak(CPU)
+    reset_peak_memory(CPU)
     assert peak_memory(CPU) > 2**20

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_runs import BACKBONE, DATASET, fresh, outcome, spec_of
+from tiny_runs import BACKBONE, DATASET, forget_loaded, outcome, spec_of
 
 from bench.context import RunContext
 from bench.errors import NonFiniteLossError, StaleSpecError
@@ -24,19 +24,19 @@ from datasets_registry import EvalProtocol, Images, Sample
 def test_the_same_spec_gives_the_same_bits(method: str, tmp_path: Path) -> None:
     """In a fresh process state, after other runs, with a cold and with a warm feature cache."""
     spec, cached = spec_of(method), RunContext(cache_dir=tmp_path)
-    fresh()
+    forget_loaded()
     alone = outcome(runner.run_experiment(spec, RunContext()))
-    fresh()
+    forget_loaded()
     runner.run_experiment(spec_of("ivlp", seed=2), cached)
     runner.run_experiment(spec_of("coop", protocol=EvalProtocol.FEW_SHOT), cached)
     after_others = outcome(runner.run_experiment(spec, cached))
-    fresh()
+    forget_loaded()
     warm = outcome(runner.run_experiment(spec, cached))
     assert alone == after_others == warm
 
 
 def test_a_record_says_what_was_asked_and_what_it_cost() -> None:
-    fresh()
+    forget_loaded()
     spec = spec_of("apex")
     record, predictions = runner.run_experiment(spec, RunContext())
     assert record.run_id == spec.run_id
@@ -55,7 +55,7 @@ def test_a_record_says_what_was_asked_and_what_it_cost() -> None:
 
 
 def test_the_second_feature_method_on_a_dataset_makes_no_image_pass() -> None:
-    fresh()
+    forget_loaded()
     first, _ = runner.run_experiment(spec_of("clip_adapter"), RunContext())
     second, _ = runner.run_experiment(spec_of("coop"), RunContext())
     assert first.cost is not None
@@ -114,7 +114,7 @@ def test_a_diverging_run_fails_and_its_record_says_why() -> None:
 
 
 def test_difficulty_is_measured_for_all_base_and_new_classes() -> None:
-    fresh()
+    forget_loaded()
     records = runner.measure_difficulty(BACKBONE, DATASET, RunContext())
     assert [r.split for r in records] == ["all", "base", "new"]
     whole, base, new = records

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import bench.method_info.facts
-from bench._util.text_cache import Kept
+from bench._util.text_cache import TextCache
 from bench.method_info.facts import method_sheets
 from bench.presenters import registered
 from datasets_registry import EvalProtocol
@@ -33,7 +33,7 @@ def test_a_sheet_has_the_published_settings():
 
 def test_kept_sheets_equal_the_registered_ones(fresh, monkeypatch, tmp_path):
     imported = method_sheets()
-    kept = Kept(tmp_path)
+    kept = TextCache(tmp_path)
     monkeypatch.delitem(sys.modules, "methods", raising=False)
     assert method_sheets(kept) == imported
     monkeypatch.setattr(bench.method_info.facts, "_imported", lambda: pytest.fail("imported again"))
@@ -45,17 +45,17 @@ def test_kept_sheets_equal_the_registered_ones(fresh, monkeypatch, tmp_path):
 def test_a_changed_file_is_noticed(fresh, monkeypatch, tmp_path):
     monkeypatch.setattr(bench.method_info.facts, "_imported", lambda: ())
     monkeypatch.setattr(bench.method_info.facts, "_state", lambda: "before")
-    assert method_sheets(Kept(tmp_path)) == ()
+    assert method_sheets(TextCache(tmp_path)) == ()
     monkeypatch.setattr(bench.method_info.facts, "_imported", lambda: pytest.fail("as it should"))
     monkeypatch.setattr(bench.method_info.facts, "_state", lambda: "after")
     with pytest.raises(pytest.fail.Exception, match="as it should"):
-        method_sheets(Kept(tmp_path))
+        method_sheets(TextCache(tmp_path))
 
 
 def test_packages_that_add_methods_are_always_asked(fresh, monkeypatch, tmp_path):
     monkeypatch.setattr(bench.method_info.facts, "entry_points", lambda **_: ("one",))
     monkeypatch.setattr(bench.method_info.facts, "_imported", lambda: ())
-    assert method_sheets(Kept(tmp_path)) == ()
+    assert method_sheets(TextCache(tmp_path)) == ()
     assert not list(tmp_path.iterdir())
 
 

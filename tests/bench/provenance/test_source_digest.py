@@ -7,7 +7,7 @@ from fake_runner import make_record, make_spec
 from places import ROOT
 
 import bench.provenance.source_digest as digests
-from bench.provenance.source_digest import code_alone, machinery_digest, source_digest
+from bench.provenance.source_digest import code_only, machinery_digest, source_digest
 from bench.provenance.staleness import Staleness
 from bench.record import RunStatus
 from bench.results.shards import Shards
@@ -40,7 +40,7 @@ def touch(monkeypatch):
 
 def test_the_digest_of_a_method_is_that_of_the_code_in_its_file():
     text = (ROOT / "methods" / "coop.py").read_text(encoding="utf-8")
-    assert source_digest(get_method("coop")) == hashlib.sha256(code_alone(text).encode()).hexdigest()
+    assert source_digest(get_method("coop")) == hashlib.sha256(code_only(text).encode()).hexdigest()
 
 
 @pytest.mark.parametrize("more", ["\n# a remark\n", '\n"""Words."""\n', "\nfrom methods._base.method import Family\n"])
@@ -106,7 +106,7 @@ def test_code_alone():
     imports = "import torch\nfrom methods import (\n    Method,\n)\n"
     code = 'A = "# no remark"  # a remark\n\n\ndef f():\n    """Doc\n\n    of f."""\n    return 1\n'
     text = f'"""Doc."""\n{imports}\n{code}'
-    assert code_alone(text) == 'import torch\nA = "# no remark"\ndef f():\n    return 1'
+    assert code_only(text) == 'import torch\nA = "# no remark"\ndef f():\n    return 1'
 
 
 # --- what is stale ----------------------------------------------------------------------------------------------------

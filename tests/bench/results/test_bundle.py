@@ -17,7 +17,7 @@ from bench.errors import BundleError
 from bench.record import RunError, RunRecord, RunStatus, Score
 from bench.results.bundle import export_bundle, import_bundle, origin
 from bench.results.bundle_file import LIST, _root
-from bench.results.recomputed_scores import EXACT, ROUNDED, contradictions, rescore
+from bench.results.recomputed_scores import EXACT, ROUNDED, contradictions, recompute_scores
 from bench.results.shards import Shards
 
 
@@ -26,7 +26,7 @@ def answered(seed: int = 1, **changes) -> tuple[RunRecord, list]:
     predictions = [make_predictions("base", seed=seed), make_predictions("new", n=9, classes=3, seed=seed + 50)]
     scores = []
     for item, n_classes in zip(predictions, (7, 3), strict=True):
-        values = rescore(item, n_classes)
+        values = recompute_scores(item, n_classes)
         fields = {
             name: values[name] for name in ("accuracy", "macro_accuracy", "macro_precision", "nll", "brier", "ece")
         }

@@ -12,7 +12,7 @@ from fake_runner import make_difficulty, make_predictions, make_record, make_spe
 from bench._util.slugs import slug
 from bench.errors import ShardError, UnknownRunError
 from bench.record import RunError, RunStatus
-from bench.results.checksummed_json import seal
+from bench.results.checksummed_json import encode_document
 from bench.results.prediction_files import pack_predictions, unpack_predictions
 from bench.results.shards import Shards
 
@@ -162,7 +162,7 @@ def test_an_intact_shard_of_another_schema_is_refused_and_kept(shards: Shards):
     path = files(shards, spec)[0]
     document = json.loads(path.read_text())
     record = document.pop("record") | {"mood": "good"}
-    path.write_bytes(seal({k: v for k, v in document.items() if k != "record_sha256"}, record))
+    path.write_bytes(encode_document({k: v for k, v in document.items() if k != "record_sha256"}, record))
     with pytest.raises(ShardError, match=r"intact but not a record of this etl-bench .mood"):
         shards.read(spec.run_id)
     assert path.exists()

@@ -15,7 +15,8 @@ from bench.cli.app import app
 from bench.context import RunContext
 from bench.errors import CacheError, UsageError
 from bench.experiment.features import cache
-from bench.experiment.features.feature_blocks import address, pack_shard
+from bench.experiment.features.budget import make_room
+from bench.experiment.features.feature_blocks import address, pack_block
 from bench.experiment.features.frozen_texts import FrozenTexts
 from bench.experiment.features.image_features import FeatureStore
 from bench.experiment.runner import shared_inputs
@@ -28,7 +29,7 @@ def fill(folder: Path, backbone: str, shards: int, rows: int = 8) -> list[Path]:
     paths = []
     for i in range(shards):
         path = place / f"{i:032x}.safetensors"
-        write_atomically(path, pack_shard([address(f"{i}-{j}", "c") for j in range(rows)], torch.ones(rows, 4)))
+        write_atomically(path, pack_block([address(f"{i}-{j}", "c") for j in range(rows)], torch.ones(rows, 4)))
         os.utime(path, (i, i))
         paths.append(path)
     return paths
@@ -39,17 +40,17 @@ def test_info_counts_by_backbone(tmp_path: Path) -> None:
     fill(tmp_path, "aa-fp32", 3)
     one = fill(tmp_path, "bb-fp32", 1)[0]
     first, second = cache.info(tmp_path)
-    assert (first.name, first.shards) == ("aa-fp32", 3)
-    assert (second.shards, second.bytes) == (1, one.stat().st_size)
+    assert (first.name, first.blocks) == ("aa-fp32", 3)
+    assert (second.blocks, second.bytes) == (1, one.stat().st_size)
 
 
 def test_the_least_recently_used_make_room_first(tmp_path: Path) -> None:
     paths = fill(tmp_path, "aa-fp32", 4)
     size = paths[0].stat().st_size
     os.utime(paths[0], (99, 99))
-    assert cache.make_room(tmp_path, limit=2 * size + 1) == 2 * size
+    assert make_room(tmp_path, limit=2 * size + 1) == 2 * size
     assert [p.exists() for p in paths] == [True, False, False, True]
-    assert cache.make_room(tmp_path, limit=2 * size) == 0
+    assert make_room(tmp_path, limit=2 * size) == 0
 
 
 def test_reading_features_marks_their_shard_as_used(tmp_path: Path) -> None:
@@ -78,7 +79,7 @@ def test_clear_takes_one_backbone_or_all(tmp_path: Path) -> None:
     fill(tmp_path, "aa-fp32", 2)
     fill(tmp_path, "bb-fp32", 2)
     assert cache.clear(tmp_path, "aa") > 0
-    assert [c.shards for c in cache.info(tmp_path)] == [0, 2]
+    assert [c.blocks for c in cache.info(tmp_path)] == [0, 2]
     with pytest.raises(CacheError, match="no backbone that begins with 'zz'; it holds aa-fp32, bb-fp32"):
         cache.clear(tmp_path, "zz")
     cleared = CliRunner().invoke(app, ["cache", "clear", "--cache", str(tmp_path)])

@@ -12,7 +12,7 @@ from parity_kit import tiny_backbone
 from bench.context import RunContext
 from bench.errors import CacheError
 from bench.experiment.features import cache
-from bench.experiment.features.cache import Budget
+from bench.experiment.features.budget import Budget
 from bench.experiment.features.frozen_texts import HELD, FrozenTexts
 from bench.experiment.runner import shared_inputs
 from methods import Backbone

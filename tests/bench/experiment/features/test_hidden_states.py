@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from counting_pixels import ADDRESSES, CountingPixels
 from parity_kit import class_set, images, support_view, tiny_backbone
-from tiny_runs import fresh, outcome, spec_of
+from tiny_runs import forget_loaded, outcome, spec_of
 from torch import Tensor
 
 from bench.context import HIDDEN_LIMIT, RunContext
@@ -171,7 +171,7 @@ def test_training_and_evaluation_from_the_store_equal_those_from_pixels(tmp_path
 
 def cost(spec: ExperimentSpec, context: RunContext) -> tuple[Cost, int]:
     """What a run cost as a new process, and how many test images it scored."""
-    fresh()
+    forget_loaded()
     record, _ = runner.run_experiment(spec, context)
     assert record.cost is not None
     return record.cost, sum(score.n for score in record.scores)
@@ -203,6 +203,6 @@ def test_no_bit_of_a_run_depends_on_what_is_kept(views: int, tmp_path: Path) -> 
     spec, outcomes = late(views=views), []
     roomy, tight = RunContext(cache_dir=tmp_path), RunContext(cache_dir=tmp_path / "tight", hidden_limit=50 * ROW)
     for context in (RunContext(), roomy, roomy, tight):
-        fresh()
+        forget_loaded()
         outcomes.append(outcome(runner.run_experiment(spec, context)))
     assert outcomes[0] == outcomes[1] == outcomes[2] == outcomes[3]

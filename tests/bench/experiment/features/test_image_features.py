@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bench._util.atomic_write import write_atomically
 from bench.errors import CacheError
-from bench.experiment.features.feature_blocks import address, pack_shard, read_shard
+from bench.experiment.features.feature_blocks import address, pack_block, read_block
 from bench.experiment.features.image_features import FeatureStore
 from methods import Backbone
 
@@ -101,11 +101,11 @@ def test_a_damaged_shard_is_computed_again(tmp_path: Path, damage: str) -> None:
     content = path.read_bytes()
     flipped = content[:-9] + bytes([content[-9] ^ 1]) + content[-8:]
     path.write_bytes({"cut": content[:-100], "flipped": flipped, "empty": b"", "foreign": b"<html>"}[damage])
-    assert read_shard(path) is None
+    assert read_block(path) is None
     pixels = CountingPixels()
     assert torch.equal(FeatureStore(tiny_backbone(), tmp_path).get(ADDRESSES, pixels), cold)
     assert len(pixels.asked) == 20
-    assert read_shard(path) is not None, "the damaged shard was replaced"
+    assert read_block(path) is not None, "the damaged shard was replaced"
 
 
 def test_a_writer_that_dies_leaves_no_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +114,7 @@ def test_a_writer_that_dies_leaves_no_shard(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(os, "fsync", crash)
     with pytest.raises(KeyboardInterrupt):
-        write_atomically(tmp_path / "a.safetensors", pack_shard(ADDRESSES[:1], plain([0])))
+        write_atomically(tmp_path / "a.safetensors", pack_block(ADDRESSES[:1], plain([0])))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,0 +1,72 @@
+"""The size of the feature cache on disk: which files count, and which are deleted first when it grows too large."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from bench.errors import CacheError
+
+
+def block_files(folder: Path) -> Iterator[Path]:
+    """All feature blocks below a cache folder."""
+    return (folder / "features").glob("*/*.safetensors")
+
+
+def remove(paths: Iterable[Path]) -> int:
+    """Delete files and return the bytes freed; raises CacheError where a file cannot be deleted."""
+    freed = 0
+    for path in paths:
+        try:
+            size = path.stat().st_size
+            path.unlink()
+        except FileNotFoundError:
+            continue  # another process deleted it first
+        except OSError as error:
+            raise CacheError(f"{path} cannot be deleted ({error.strerror}); check the folder's permissions.") from error
+        freed += size
+    return freed
+
+
+def make_room(folder: Path, limit: int) -> int:
+    """Delete the least recently used blocks until at most `limit` bytes are left; returns the bytes freed."""
+    blocks = []
+    for path in block_files(folder):
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            continue
+        blocks.append((found.st_mtime_ns, path, found.st_size))
+    excess = sum(size for _, _, size in blocks) - limit
+    surplus = []
+    for _, path, size in sorted(blocks):
+        if excess <= 0:
+            break
+        surplus.append(path)
+        excess -= size
+    return remove(surplus)
+
+
+class Budget:
+    """Keeps a cache folder below a size while runs write to it.
+
+    The folder is measured at the start and again whenever this process has written another twentieth of the limit, so
+    several processes together stay near the limit without coordinating.
+
+    Args:
+        folder: cache folder.
+        limit: bytes.
+    """
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self._folder = folder
+        self._limit = limit
+        self._written = 0
+        make_room(folder, limit)
+
+    def written(self, size: int) -> None:
+        """Count `size` bytes just written; raises CacheError where surplus files cannot be deleted."""
+        self._written += size
+        if self._written >= self._limit // 20:
+            self._written = 0
+            make_room(self._folder, self._limit)
