@@ -1,55 +1,65 @@
-"""Where a run finds its inputs: folders, weights and device. Never part of a run's identity."""
+"""How a run is carried out: device, threads, caches, folders. Nothing here may change a result or a run id."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
-DEFAULT_LIMIT = 20 * 2**30
-"""Bytes of features kept before the least recently used make room."""
+from pydantic import BaseModel, ConfigDict, Field
+
+CACHE_LIMIT = 20 * 2**30
+"""Default size of the feature cache in bytes. Beyond it, the least recently used features are deleted."""
 
 HIDDEN_LIMIT = 8 * 2**30
-"""Bytes of that which hidden states may take: some fourteen thousand images on ViT-B/16, each a third of its cost."""
+"""Default share of the cache for hidden states on the CPU: about fourteen thousand images on ViT-B/16."""
 
 
-@dataclass(frozen=True)
-class RunContext:
-    """The surroundings of a run.
+class RunContext(BaseModel):
+    """Everything about a run that its spec does not decide.
 
-    Args:
-        data_root: folder that holds the datasets in CoOp's layout, or None if only drawn datasets are used.
-        cache_dir: folder of the frozen-feature store, or None to keep features in memory only.
-        weights: local weight files by backbone slug.
-        device: `cpu` or `cuda[:i]`.
-        threads: torch's intra-op threads in this process.
-        files: files that specs name by their digest, such as support lists.
-        cache_limit: bytes that `cache_dir` may take before what was used least recently makes room.
-        keep_branches: whether the two sides of an ensemble are stored with its predictions.
-        curve: whether the accuracy along the training is recorded.
-        hidden_limit: bytes of `cache_dir` that hidden states of the image tower may take; 0 keeps none. None:
-            `HIDDEN_LIMIT` on the CPU, 0 on a GPU, which runs the blocks about as fast as it reads what they give.
-        eval_batch: test images per batch; results do not depend on it beyond rounding.
-        checkpoints: folder of states from which a training that was cut off goes on; None to keep none.
-        checkpoint_seconds: how much training may be lost, in seconds between two such states.
+    The command line builds it once. Workers on any machine receive it as JSON (`model_dump_json`), so a new field
+    reaches them without further code.
+
+    Example:
+        >>> context = RunContext(device="cpu", threads=2)
+        >>> RunContext.model_validate_json(context.model_dump_json()) == context
+        True
     """
 
-    data_root: Path | None = None
-    cache_dir: Path | None = None
-    weights: dict[str, Path] = field(default_factory=dict)
-    device: str = "cpu"
-    threads: int = 1
-    files: dict[str, Path] = field(default_factory=dict)
-    cache_limit: int = DEFAULT_LIMIT
-    keep_branches: bool = False
-    curve: bool = False
-    hidden_limit: int | None = None
-    eval_batch: int = 128
-    checkpoints: Path | None = None
-    checkpoint_seconds: float = 60.0
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data_root: Path | None = Field(None, description="folder of the datasets; None if only synthetic ones are used")
+    cache_dir: Path | None = Field(None, description="folder of the feature cache; None keeps features in memory")
+    weights: dict[str, Path] = Field({}, description="local weight files by backbone slug")
+    device: str = Field("cpu", description="`cpu`, `cuda` or `cuda:N`")
+    threads: int = Field(1, ge=1, description="torch's intra-op threads per process")
+    files: dict[str, Path] = Field({}, description="files that specs name by digest, such as support lists")
+    cache_limit: int = Field(CACHE_LIMIT, ge=0, description="size limit of `cache_dir` in bytes")
+    keep_branches: bool = Field(False, description="store both branches of an ensemble with its predictions")
+    curve: bool = Field(False, description="record the accuracy along the training")
+    hidden_limit: int | None = Field(
+        None, ge=0, description="bytes of the cache for hidden states; None: `HIDDEN_LIMIT` on the CPU, 0 on a GPU"
+    )
+    eval_batch: int = Field(128, ge=1, description="test images per batch; results depend on it by rounding only")
+    checkpoints: Path | None = Field(
+        None, description="folder of checkpoints of unfinished trainings; None writes none"
+    )
+    checkpoint_seconds: float = Field(60.0, ge=0, description="seconds of training between two checkpoints")
 
     @property
     def hidden_bytes(self) -> int:
-        """`hidden_limit`, settled for the device."""
+        """Bytes of the cache for hidden states. A GPU recomputes them about as fast as it reads them."""
         if self.hidden_limit is not None:
             return self.hidden_limit
         return HIDDEN_LIMIT if self.device == "cpu" else 0
+
+    def absolute(self) -> RunContext:
+        """The same context with absolute paths, for processes that start in another folder."""
+        return self.model_copy(update={name: _absolute(value) for name, value in self})
+
+
+def _absolute(value: object) -> object:
+    if isinstance(value, Path):
+        return value.absolute()
+    if isinstance(value, dict):
+        return {key: _absolute(item) for key, item in value.items()}
+    return value

@@ -195,10 +195,10 @@ def cache_folder(given: Path | None) -> Path:
 
 def cache_limit() -> int:
     """Bytes that the cache may take: `ETL_BENCH_CACHE_LIMIT`, such as 500M or 20G, or the default."""
-    from bench.context import DEFAULT_LIMIT
+    from bench.context import CACHE_LIMIT
 
     given = _size_of("ETL_BENCH_CACHE_LIMIT")
-    return DEFAULT_LIMIT if given is None else given
+    return CACHE_LIMIT if given is None else given
 
 
 def hidden_limit() -> int | None:

@@ -68,8 +68,9 @@ def verify(
             files=files,
             device=device,
             threads=threads or made.threads,
-            eval_batch=eval_batch or made.eval_batch or RunContext.eval_batch,
         )
+        batch = eval_batch or made.eval_batch
+        context = context if batch is None else context.model_copy(update={"eval_batch": batch})
         verdicts.append(verdict(stored, *run_experiment(stored.record.spec, context)))
         if not as_json:
             _say(verdicts[-1])

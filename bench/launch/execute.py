@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bench.context import RunContext
 from bench.errors import RunExitError, WorkerKilledError
@@ -45,7 +45,7 @@ def answer(task: Task, runner: Runner, context: RunContext) -> Answer:
         if isinstance(task, DifficultyTask):
             measured = runner.measure_difficulty(task.backbone, task.dataset, context)
             return Answer(task, _since(start), difficulties=tuple(measured))
-        chosen = context if task.eval_batch is None else replace(context, eval_batch=task.eval_batch)
+        chosen = context if task.eval_batch is None else context.model_copy(update={"eval_batch": task.eval_batch})
         record, predictions = runner.run_experiment(task.spec, chosen)
         return Answer(task, _since(start), record, tuple(predictions))
     except SystemExit as left:

@@ -37,7 +37,7 @@ def main() -> None:
     first = sys.stdin.readline()
     if not first:
         return
-    surroundings = Surroundings.load(json.loads(first))
+    surroundings = Surroundings.model_validate_json(first)
     busy = threading.Event()
     threading.Thread(target=_listen, args=(tasks, busy), daemon=True).start()
     runner = load_runner(surroundings.runner)

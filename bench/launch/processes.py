@@ -117,7 +117,7 @@ class LocalLauncher:
             )
         worker = _Worker(number, process, log)
         threading.Thread(target=self._listen, args=(number, process.stdout), daemon=True).start()
-        worker.send(self.surroundings.dump())
+        worker.send(self.surroundings.model_dump(mode="json"))
         return worker
 
     def next_message(self, seconds: float | None) -> _Message | None:

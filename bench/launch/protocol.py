@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol, Self, cast
+from typing import Annotated, Any, Literal, Protocol, Self, cast
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from bench._util.slugs import slug
 from bench.context import RunContext
@@ -16,6 +18,7 @@ from bench.record import DifficultyRecord, Predictions, RunRecord
 from bench.spec import ExperimentSpec
 
 DEFAULT_RUNNER = "bench.experiment.runner"
+_FORMER_NAMES = {"bench.runner": DEFAULT_RUNNER}
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class RunTask:
     seen: str | None = None
     attempt: int = 1
     eval_batch: int | None = None
+    kind: Literal["run"] = "run"
 
     @property
     def key(self) -> str:
@@ -63,6 +67,7 @@ class DifficultyTask:
     dataset: str
     seen: str | None = None
     attempt: int = 1
+    kind: Literal["difficulty"] = "difficulty"
 
     @property
     def key(self) -> str:
@@ -121,25 +126,15 @@ class Finished:
 
     def dump(self) -> dict[str, object]:
         """Plain values, without the task."""
-        return {
-            "outcome": self.outcome,
-            "seconds": self.seconds,
-            "message": self.message,
-            "memory": self.memory,
-            "here": self.here,
-        }
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if name != "task"}
 
     @classmethod
-    def load(cls, task: Task, value: dict[str, object]) -> Self:
-        """The inverse of `dump`."""
-        return cls(
-            task,
-            Outcome(str(value["outcome"])),
-            float(str(value["seconds"])),
-            str(value["message"]),
-            memory=bool(value["memory"]),
-            here=bool(value["here"]),
-        )
+    def load(cls, task: Task, value: Mapping[str, Any]) -> Self:
+        """The inverse of `dump`; other keys are left out."""
+        names = {field.name for field in fields(cls)} - {"task"}
+        given = {name: item for name, item in value.items() if name in names}
+        return cls(task, **given | {"outcome": Outcome(given["outcome"])})
 
 
 @dataclass(frozen=True)
@@ -214,7 +209,7 @@ def load_runner(name: str) -> Runner:
     from importlib import import_module
 
     try:
-        module: ModuleType = import_module(name)
+        module: ModuleType = import_module(_FORMER_NAMES.get(name, name))
     except ImportError as error:
         raise LaunchError(f"The runner {name!r} cannot be imported: {error}.") from error
     missing = [part for part in ("run_experiment", "failed_record", "measure_difficulty") if part not in vars(module)]
@@ -223,74 +218,34 @@ def load_runner(name: str) -> Runner:
     return cast(Runner, module)
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """What a worker needs besides its tasks; travels as plain JSON values."""
+class Surroundings(BaseModel):
+    """What a worker needs besides its tasks. It reaches workers as JSON.
+
+    Args:
+        runs: the runs folder.
+        context: how runs are carried out.
+        runner: module that computes runs.
+        limits: of one run.
+        sweep: name of the sweep's heartbeat.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     runs: Path
     context: RunContext
     runner: str = DEFAULT_RUNNER
     limits: Limits = NO_LIMITS
     sweep: str = ""
-    """Name of the sweep's presence."""
 
-    def dump(self) -> dict[str, object]:
-        """Plain values."""
-        context = self.context
-        return {
-            "runs": str(self.runs),
-            "runner": self.runner,
-            "data_root": None if context.data_root is None else str(context.data_root),
-            "cache_dir": None if context.cache_dir is None else str(context.cache_dir),
-            "cache_limit": context.cache_limit,
-            "hidden_limit": context.hidden_limit,
-            "weights": {name: str(path) for name, path in context.weights.items()},
-            "files": {digest: str(path) for digest, path in context.files.items()},
-            "device": context.device,
-            "threads": context.threads,
-            "keep_branches": context.keep_branches,
-            "curve": context.curve,
-            "limits": asdict(self.limits),
-            "sweep": self.sweep,
-        }
 
-    @classmethod
-    def load(cls, value: dict[str, object]) -> Self:
-        """The inverse of `dump`."""
-        weights = cast(dict[str, str], value["weights"])
-        files = cast(dict[str, str], value["files"])
-        context = RunContext(
-            data_root=None if value["data_root"] is None else Path(str(value["data_root"])),
-            cache_dir=None if value["cache_dir"] is None else Path(str(value["cache_dir"])),
-            cache_limit=int(str(value["cache_limit"])),
-            hidden_limit=None if value["hidden_limit"] is None else int(str(value["hidden_limit"])),
-            weights={name: Path(path) for name, path in weights.items()},
-            files={digest: Path(path) for digest, path in files.items()},
-            device=str(value["device"]),
-            threads=int(str(value["threads"])),
-            keep_branches=bool(value["keep_branches"]),
-            curve=bool(value["curve"]),
-        )
-        return cls(
-            runs=Path(str(value["runs"])),
-            context=context,
-            runner=str(value["runner"]),
-            limits=Limits(**cast(dict[str, Any], value["limits"])),
-            sweep=str(value["sweep"]),
-        )
+_TASK: TypeAdapter[Task] = TypeAdapter(Annotated[Task, Field(discriminator="kind")])
 
 
 def dump_task(task: Task) -> dict[str, object]:
     """A task as plain JSON values."""
-    if isinstance(task, RunTask):
-        again = {"seen": task.seen, "attempt": task.attempt, "eval_batch": task.eval_batch}
-        return {"kind": "run", "spec": task.spec.model_dump(mode="json"), **again}
-    return {"kind": "difficulty", **asdict(task)}
+    return cast(dict[str, object], _TASK.dump_python(task, mode="json"))
 
 
-def load_task(value: dict[str, object]) -> Task:
+def load_task(value: Mapping[str, object]) -> Task:
     """The inverse of `dump_task`."""
-    given: dict[str, Any] = {name: item for name, item in value.items() if name != "kind"}
-    if value["kind"] == "run":
-        return RunTask(**given | {"spec": ExperimentSpec.model_validate(value["spec"])})
-    return DifficultyTask(**given)
+    return _TASK.validate_python(value)

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -292,7 +292,12 @@ def _actor(launcher: RayLauncher) -> tuple[Any, tuple[Any, ...]]:
     """The actor class with what one takes of a node, and the arguments of each."""
     share, surroundings = launcher.share, launcher.surroundings
     context = surroundings.context
-    bare = replace(surroundings, context=replace(context, files={}, weights={}))
+    bare = context.model_copy(update={"files": {}, "weights": {}})
     options = {"num_cpus": share.cpus, "num_gpus": share.gpus, "scheduling_strategy": "SPREAD"}
-    luggage = (str(Path.cwd()), bare.dump(), parcels(context.files), parcels(context.weights))
+    luggage = (
+        str(Path.cwd()),
+        surroundings.model_copy(update={"context": bare}).model_dump_json(),
+        parcels(context.files),
+        parcels(context.weights),
+    )
     return ray.remote(**options)(RayWorker), luggage

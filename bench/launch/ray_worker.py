@@ -39,7 +39,7 @@ class RayWorker:
 
     Args:
         home: the folder of the command; entered where the node has it too.
-        surroundings: `Surroundings.dump()`; the folders of cache and data may begin with `~`.
+        surroundings: as JSON; the folders of cache and data may begin with `~`.
         files: files that specs name, by digest.
         weights: local weights, by backbone slug.
     """
@@ -47,7 +47,7 @@ class RayWorker:
     def __init__(
         self,
         home: str,
-        surroundings: dict[str, Any],
+        surroundings: str,
         files: Mapping[str, Parcel],
         weights: Mapping[str, Parcel],
     ) -> None:
@@ -56,16 +56,18 @@ class RayWorker:
         from bench.launch.limits import limit_memory
         from bench.launch.protocol import Surroundings, load_runner
 
-        cache, data = _own_folder(surroundings["cache_dir"]), _own_folder(surroundings["data_root"])
+        around = Surroundings.model_validate_json(surroundings)
+        cache, data = _own_folder(around.context.cache_dir), _own_folder(around.context.data_root)
         place = cache or Path(tempfile.gettempdir()) / "clip-etl-bench"
-        here: dict[str, object] = {
-            "cache_dir": str(cache) if cache else None,
-            "data_root": str(data) if data else None,
-            "files": {digest: _unpack(place, parcel) for digest, parcel in files.items()},
-            "weights": {slug: _unpack(place, parcel) for slug, parcel in weights.items()},
-        }
-        around = Surroundings.load(surroundings | here)
-        self.context, self.limits = around.context, around.limits
+        self.context = around.context.model_copy(
+            update={
+                "cache_dir": cache,
+                "data_root": data,
+                "files": {digest: _unpack(place, parcel) for digest, parcel in files.items()},
+                "weights": {slug: _unpack(place, parcel) for slug, parcel in weights.items()},
+            }
+        )
+        self.limits = around.limits
         limit_memory(around.limits)
         self.runner = load_runner(around.runner)
 
@@ -85,12 +87,12 @@ class RayWorker:
             return answer(load_task(task), self.runner, self.context)
 
 
-def _own_folder(text: str | None) -> Path | None:
+def _own_folder(path: Path | None) -> Path | None:
     """A folder on this node: `~` is the home folder here, not that of the driver."""
-    return Path(text).expanduser() if text else None
+    return path.expanduser() if path else None
 
 
-def _unpack(place: Path, parcel: Parcel) -> str:
+def _unpack(place: Path, parcel: Parcel) -> Path:
     """Where the file of a parcel is on this node, with its tail; written unless it is there."""
     import ray
 
@@ -100,4 +102,4 @@ def _unpack(place: Path, parcel: Parcel) -> str:
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, ray.get(parcel.content))
-    return f"{path}{parcel.tail}"
+    return Path(f"{path}{parcel.tail}")

@@ -34,14 +34,14 @@ class ChunkFiles:
 
     def write(self, surroundings: Surroundings, tasks: Sequence[Task]) -> None:
         """Say what the job has to do, and begin an empty journal, so that no reader ever remembers its absence."""
-        document = {"surroundings": surroundings.dump(), "tasks": [dump_task(task) for task in tasks]}
+        document = {"surroundings": surroundings.model_dump(mode="json"), "tasks": [dump_task(task) for task in tasks]}
         self._plan.write_text(json.dumps(document))
         self._journal.touch()
 
     def read(self) -> tuple[Surroundings, list[Task]]:
         """The inverse of `write`."""
         document = json.loads(self._plan.read_text())
-        return Surroundings.load(document["surroundings"]), [load_task(item) for item in document["tasks"]]
+        return Surroundings.model_validate(document["surroundings"]), [load_task(item) for item in document["tasks"]]
 
     def note(self, **line: object) -> None:
         """Add a line to the journal, on the disk before this returns."""

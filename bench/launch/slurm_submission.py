@@ -7,7 +7,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -96,7 +96,12 @@ def submit(surroundings: Surroundings, queue: Queue, portions: Sequence[Sequence
     folder.mkdir(parents=True)
     files = [ChunkFiles(folder, number) for number in range(len(portions))]
     for item, tasks in zip(files, portions, strict=True):
-        item.write(_absolute(surroundings), tasks)
+        item.write(
+            surroundings.model_copy(
+                update={"runs": surroundings.runs.absolute(), "context": surroundings.context.absolute()}
+            ),
+            tasks,
+        )
     try:
         jobs = queue.submit(folder, [ChunkJob(str(folder), item.number) for item in files])
     except LaunchError:
@@ -134,18 +139,3 @@ def submissions_under_way(runs: Path, queue: Queue, tasks: Sequence[Task]) -> li
             if wanted:
                 found.append(Part(job, files, planned, wanted, progressed=bool(ended)))
     return found
-
-
-def _absolute(surroundings: Surroundings) -> Surroundings:
-    """The same with paths that hold wherever a job finds itself."""
-    context = surroundings.context
-    return replace(
-        surroundings,
-        runs=surroundings.runs.absolute(),
-        context=replace(
-            context,
-            data_root=context.data_root and context.data_root.absolute(),
-            cache_dir=context.cache_dir and context.cache_dir.absolute(),
-            files={digest: path.absolute() for digest, path in context.files.items()},
-        ),
-    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -85,7 +84,7 @@ class Desk:
         around = self.surroundings
         log = around.runs / LOGS / f"{task.key}.log"
         checkpoints = around.runs / CHECKPOINTS
-        context = replace(around.context, checkpoints=checkpoints)
+        context = around.context.model_copy(update={"checkpoints": checkpoints})
         with ExitStack() as stack:
             try:
                 output = stack.enter_context(captured(log, again=task.attempt > 1)) if self.own_process else None

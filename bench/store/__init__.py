@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from bench.store.database import Ingested, Store, fresh_store, write_parquet
-from bench.store.migrations import migrations
+from bench.store.schema_upgrade import migrations
 
 __all__ = ["Ingested", "Store", "fresh_store", "migrations", "write_parquet"]

@@ -30,7 +30,7 @@ from bench.store.loading import (
     insert_runs,
     refresh_published,
 )
-from bench.store.migrations import check_current, migrate
+from bench.store.schema_upgrade import check_current, migrate
 from bench.store.values import one
 
 CHUNK = 1000

@@ -242,7 +242,7 @@ def _surroundings(place: Place, axes: Axes, sweep: str, tasks: int) -> Surroundi
         keep_branches=place.keep_branches,
         curve=place.curve,
     )
-    return Surroundings(place.runs, context, place.runner, place.limits, sweep)
+    return Surroundings(runs=place.runs, context=context, runner=place.runner, limits=place.limits, sweep=sweep)
 
 
 def _backbone_digest(axes: Axes, slug: str) -> str:

@@ -66,7 +66,7 @@ def tasks(seeds: int) -> list[Task]:
 
 
 def launcher(runs: Path, *, notices: list[str] | None = None, gpus: int = 0, **options) -> SlurmLauncher:
-    surroundings = Surroundings(runs, RunContext(), runner="fake_runner")
+    surroundings = Surroundings(runs=runs, context=RunContext(), runner="fake_runner")
     queue = SlurmQueue(JobSettings(minutes=10, gpus=gpus, extra={"requeue": True}))
     queue.check()
     say = (notices if notices is not None else []).append

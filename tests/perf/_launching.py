@@ -39,7 +39,7 @@ def _timed(name: str, runs: int) -> float:
     from bench.launch.protocol import RunTask, Surroundings
 
     with tempfile.TemporaryDirectory() as folder:
-        surroundings = Surroundings(Path(folder), RunContext(), runner="fake_runner")
+        surroundings = Surroundings(runs=Path(folder), context=RunContext(), runner="fake_runner")
         launcher = _launcher(name)(surroundings)
         start = time.perf_counter()
         summary = launcher.launch([RunTask(make_spec(seed=seed)) for seed in range(runs)], on_finished=lambda _: None)

@@ -70,7 +70,7 @@ def sweep(runs: Path, n: int, jobs: int) -> None:
     seen = {spec.run_id: shards.stamp(spec.run_id) for spec in specs(n)}
     tasks = [RunTask(s, seen[s.run_id]) for s in specs(n) if shards.status(s.run_id) is not RunStatus.OK]
     with Presence(runs, "sweep") as presence:
-        around = Surroundings(runs, RunContext(), runner="fake_runner", sweep=presence.name)
+        around = Surroundings(runs=runs, context=RunContext(), runner="fake_runner", sweep=presence.name)
         rounds = Rounds(
             LocalLauncher(around, jobs),
             shards,

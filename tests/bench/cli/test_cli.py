@@ -14,7 +14,7 @@ from bench.cli import _options as opt
 from bench.cli import demo as demo_module
 from bench.cli._print import as_text
 from bench.cli.app import main
-from bench.context import DEFAULT_LIMIT
+from bench.context import CACHE_LIMIT
 from bench.errors import UsageError
 from bench.results.shards import Shards
 from bench.store import Store
@@ -480,7 +480,7 @@ def test_choices():
 
 def test_the_cache_limit_comes_from_the_environment(monkeypatch):
     monkeypatch.delenv("ETL_BENCH_CACHE_LIMIT", raising=False)
-    assert opt.cache_limit() == DEFAULT_LIMIT
+    assert opt.cache_limit() == CACHE_LIMIT
     monkeypatch.setenv("ETL_BENCH_CACHE_LIMIT", "1.5G")
     assert opt.cache_limit() == 3 * 2**29
     monkeypatch.setenv("ETL_BENCH_CACHE_LIMIT", "much")

@@ -88,7 +88,7 @@ def test_what_is_not_installed_is_said_with_the_command_that_installs_it(monkeyp
     with pytest.raises(
         LaunchError, match=rf"needs {module}, which is not installed; run `pip install 'clip-etl-bench\[{name}\]'`"
     ):
-        chosen(name).launcher(Surroundings(Path("runs"), RunContext()), None, lambda text: None)
+        chosen(name).launcher(Surroundings(runs=Path("runs"), context=RunContext()), None, lambda text: None)
 
 
 def test_a_ray_node_has_its_own_cache_unless_one_is_named():
@@ -142,9 +142,9 @@ def by_submitit(runs: Path) -> None:
     made = plan(expand(axes), Shards(runs))
     tasks = [*(DifficultyTask(*pair) for pair in made.difficulties), *(RunTask(spec) for spec in made.pending)]
     queue = LocalQueue()
-    SlurmLauncher(Surroundings(runs, RunContext(cache_dir=runs / "cache")), queue, look_seconds=0.2).launch(
-        tasks, on_finished=lambda item: None
-    )
+    SlurmLauncher(
+        Surroundings(runs=runs, context=RunContext(cache_dir=runs / "cache")), queue, look_seconds=0.2
+    ).launch(tasks, on_finished=lambda item: None)
     queue.close()
 
 

@@ -35,7 +35,7 @@ def behave(monkeypatch):
 
 
 def around(runs: Path, **limits) -> Surroundings:
-    return Surroundings(runs, RunContext(), runner="fake_runner", limits=Limits(**limits))
+    return Surroundings(runs=runs, context=RunContext(), runner="fake_runner", limits=Limits(**limits))
 
 
 def tasks(n: int = 3) -> list[RunTask]:

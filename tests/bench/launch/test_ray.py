@@ -40,7 +40,7 @@ context = RunContext(
     files={"digest": Path(options["file"])} if "file" in options else {},
     weights={"a.local-1": Path(options["weights"])} if "weights" in options else {},
 )
-around = Surroundings(Path(options["runs"]), context, runner=options.get("runner", "fake_runner"))
+around = Surroundings(runs=Path(options["runs"]), context=context, runner=options.get("runner", "fake_runner"))
 tasks = [RunTask(make_spec(seed=seed, dataset=f"d{seed % 3}")) for seed in range(1, options["seeds"] + 1)]
 say = lambda text: print(text, flush=True)
 launcher = RayLauncher(

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,7 @@ METHODS = ("coop", "promptsrc", "clip_adapter")
 PROGRAM = """
 import sys
 from pathlib import Path
-from bench import runner
+from bench.experiment import runner
 from bench.context import RunContext
 from bench.spec import ExperimentSpec
 spec = ExperimentSpec.model_validate_json(Path(sys.argv[1]).read_text())
@@ -96,7 +95,7 @@ def test_answers_do_not_depend_on_the_evaluation_batch(method: str):
         if method != "zero_shot"
         else spec_of("coop").model_copy(update={"method": "zero_shot", "config": {}, "recipe": None})
     )
-    answers = [runner.run_experiment(spec, replace(RunContext(), eval_batch=size)) for size in (128, 32, 8, 3)]
+    answers = [runner.run_experiment(spec, RunContext(eval_batch=size)) for size in (128, 32, 8, 3)]
     (whole, columns), *others = answers
     assert whole.provenance.eval_batch == 128
     for record, predictions in others:

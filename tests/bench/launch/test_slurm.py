@@ -50,7 +50,7 @@ def behave(monkeypatch):
 
 @pytest.fixture
 def surroundings(tmp_path: Path) -> Surroundings:
-    return Surroundings(tmp_path / "runs", RunContext(cache_dir=tmp_path / "cache"), runner="fake_runner")
+    return Surroundings(runs=tmp_path / "runs", context=RunContext(cache_dir=tmp_path / "cache"), runner="fake_runner")
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_a_job_that_dies_costs_the_run_it_was_at_and_the_rest_is_submitted_again
 
 
 def test_a_job_that_cannot_start_ends_the_sweep_with_its_last_words(surroundings: Surroundings, queue):
-    broken = Surroundings(surroundings.runs, surroundings.context, runner="no_such_runner")
+    broken = Surroundings(runs=surroundings.runs, context=surroundings.context, runner="no_such_runner")
     with pytest.raises(
         LaunchError, match=r"before its first run\. Its last words: .*'no_such_runner' cannot be imported"
     ):

@@ -78,7 +78,7 @@ def test_an_ensemble_changes_with_its_host(touch):
     assert source_digest(get_method("apex_on:maple")) == other
 
 
-@pytest.mark.parametrize("machinery", ["_composed.py", "_parts.py", "_base.py", "_text.py"])
+@pytest.mark.parametrize("machinery", ["composed.py", "parts.py", "method.py", "text.py"])
 def test_a_method_changes_with_the_shared_code_below_it(machinery: str, touch):
     before, own = machinery_digest(get_method("coop")), source_digest(get_method("coop"))
     touch(machinery, "\nA = 1\n")
@@ -89,10 +89,10 @@ def test_a_method_changes_with_the_shared_code_below_it(machinery: str, touch):
 @pytest.mark.parametrize(
     ("file", "more"),
     [
-        ("_parts.py", "\n# a remark\n"),
-        ("_parts.py", '\n"""Words."""\n'),
-        ("_registry.py", "\nA = 1\n"),
-        ("_cache.py", "\nA = 1\n"),
+        ("parts.py", "\n# a remark\n"),
+        ("parts.py", '\n"""Words."""\n'),
+        ("registry.py", "\nA = 1\n"),
+        ("cache_model.py", "\nA = 1\n"),
         ("tip_adapter.py", "\nA = 1\n"),
     ],
 )

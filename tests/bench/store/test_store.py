@@ -270,7 +270,7 @@ def test_a_database_of_a_newer_release_is_left_alone(store: Store, shards: Shard
 def test_an_older_database_is_read_after_it_was_brought_up_to_date(store: Store, shards: Shards, monkeypatch):
     store.ingest(shards)
     newer = [*migrations(), "ALTER TABLE runs ADD COLUMN mood VARCHAR"]
-    monkeypatch.setattr("bench.store.migrations.migrations", lambda: newer)
+    monkeypatch.setattr("bench.store.schema_upgrade.migrations", lambda: newer)
     with pytest.raises(StoreError, match=f"has schema {len(newer) - 1}, and this etl-bench wants {len(newer)}"):
         store.runs_frame()
     store.ingest(shards)

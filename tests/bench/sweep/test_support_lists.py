@@ -14,7 +14,6 @@ from bench.cli.app import app
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError, StaleSpecError, UsageError
 from bench.experiment.runner import run_experiment
-from bench.launch.protocol import Surroundings
 from bench.sweep import Axes, expand, named_files
 from datasets_registry import DataError, DrawRule, EvalProtocol
 
@@ -104,11 +103,6 @@ def test_a_run_whose_list_is_gone_or_changed_is_refused(data: Path, tmp_path: Pa
     path.write_text(path.read_text() + "\n")
     with pytest.raises(StaleSpecError, match=r"l.json changed since this run was planned; plan it again"):
         run_experiment(spec, RunContext(data_root=data, files=files))
-
-
-def test_files_travel_to_workers(tmp_path: Path):
-    there = Surroundings(tmp_path, RunContext(files={"ab": tmp_path / "l.json"}))
-    assert Surroundings.load(json.loads(json.dumps(there.dump()))) == there
 
 
 def test_both_options_of_run_plan_the_same(data: Path, tmp_path: Path):

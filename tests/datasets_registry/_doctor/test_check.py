@@ -125,7 +125,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> None:
             for name, entry in table.items()
         }
 
-    monkeypatch.setattr("datasets_registry._doctor.check.sources", undigested)
+    monkeypatch.setattr("datasets_registry._doctor.check.dataset_sources", undigested)
 
 
 @pytest.mark.parametrize("name", list(KEYS))
@@ -163,7 +163,7 @@ def test_a_split_file_in_the_wrong_place(ward: Draw) -> None:
 
 def test_a_split_file_that_coop_made_up(ward: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
     sick = ward("dtd")
-    monkeypatch.setattr("datasets_registry._doctor.check.sources", dataset_sources)
+    monkeypatch.setattr("datasets_registry._doctor.check.dataset_sources", dataset_sources)
     found = sick.finding("split-not-published")
     assert "has the right counts, but is not CoOp's file" in found.text
     assert "datasets fetch dtd --splits-only" in found.fix
