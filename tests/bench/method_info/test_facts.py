@@ -19,7 +19,7 @@ from methods import get_method, list_methods
 def fresh(monkeypatch):
     """A process that has not imported the methods, nor any package that adds some."""
     monkeypatch.setattr(bench.method_info.facts, "entry_points", lambda **_: ())
-    monkeypatch.delitem(sys.modules, "methods")
+    monkeypatch.delitem(sys.modules, "methods._base.registry", raising=False)
 
 
 def test_a_sheet_has_the_published_settings():
@@ -34,10 +34,10 @@ def test_a_sheet_has_the_published_settings():
 def test_kept_sheets_equal_the_registered_ones(fresh, monkeypatch, tmp_path):
     imported = method_sheets()
     kept = TextCache(tmp_path)
-    monkeypatch.delitem(sys.modules, "methods", raising=False)
+    monkeypatch.delitem(sys.modules, "methods._base.registry", raising=False)
     assert method_sheets(kept) == imported
     monkeypatch.setattr(bench.method_info.facts, "_imported", lambda: pytest.fail("imported again"))
-    monkeypatch.delitem(sys.modules, "methods", raising=False)
+    monkeypatch.delitem(sys.modules, "methods._base.registry", raising=False)
     assert method_sheets(kept) == imported
     assert registered(kept).method("apex").title == "APEX"
 
