@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from datasets_registry._custom.places import custom_folders
+from datasets_registry._custom.folders import custom_folders
 from datasets_registry._errors import BenchError
 from datasets_registry._registry import DATASETS, Registry
 
@@ -31,7 +31,7 @@ def load_entry_points(group: str, registry: Registry[Any]) -> None:
         try:
             point.load()
         except (Exception, SystemExit) as error:  # foreign code at import: whatever it raises must stay its own problem
-            _leave_out(registry, point.name, _plug_in_line(point, error))
+            _skip(registry, point.name, _plug_in_line(point, error))
 
 
 def load_custom_datasets() -> None:
@@ -56,7 +56,7 @@ def load_custom_datasets() -> None:
             DATASETS.add(name, read_custom(path))
         except BenchError as error:
             text = str(error)
-            _leave_out(DATASETS, name, text if str(path) in text else f"{path}: {text}")
+            _skip(DATASETS, name, text if str(path) in text else f"{path}: {text}")
 
 
 def load_feature_bundles() -> None:
@@ -71,12 +71,12 @@ def load_feature_bundles() -> None:
             try:
                 DATASETS.add(name, FeatureBundle(path.parent).info())
             except BenchError as error:
-                _leave_out(DATASETS, name, str(error))
+                _skip(DATASETS, name, str(error))
 
 
-def _leave_out(registry: Registry[Any], name: str, reason: str) -> None:
+def _skip(registry: Registry[Any], name: str, reason: str) -> None:
     line = " ".join(reason.split())
-    registry.leave_out(name, line)
+    registry.mark_unavailable(name, line)
     _log.warning("warning: %s %r is left out: %s", registry.kind, name, line)
 
 

@@ -42,7 +42,7 @@ class Registry(Generic[T]):
     def __init__(self, kind: str, load: Callable[[], None] | None = None) -> None:
         self.kind = kind
         self._entries: dict[str, T] = {}
-        self._left_out: dict[str, str] = {}
+        self._unavailable: dict[str, str] = {}
         self._load = load
 
     @property
@@ -74,15 +74,15 @@ class Registry(Generic[T]):
         try:
             return self.entries[name]
         except KeyError:
-            if name in self._left_out:
+            if name in self._unavailable:
                 raise RegistrationError(
-                    f"{self.kind.capitalize()} {name!r} is left out: {self._left_out[name]}"
+                    f"{self.kind.capitalize()} {name!r} is left out: {self._unavailable[name]}"
                 ) from None
             raise UnknownNameError(self.kind, name, self.entries) from None
 
-    def leave_out(self, name: str, reason: str) -> None:
+    def mark_unavailable(self, name: str, reason: str) -> None:
         """Note why an entry from outside the package is missing, for whoever asks for it."""
-        self._left_out[name] = reason
+        self._unavailable[name] = reason
 
     def match(self, pattern: str) -> list[str]:
         """Names that a shell-style pattern selects, sorted; a plain name must exist."""

@@ -91,13 +91,13 @@ class ClassSet:
         return len(self.names)
 
     @property
-    def spoken_names(self) -> tuple[str, ...]:
+    def prompt_names(self) -> tuple[str, ...]:
         """Names as they enter a text: underscores become spaces, nothing else changes (CoOp's rule)."""
         return tuple(name.replace("_", " ") for name in self.names)
 
     def texts(self, template: str | None = None) -> list[str]:
         """The filled template, one text a class; the dataset's own template unless another is given."""
-        return [(template or self.template).replace("{}", name) for name in self.spoken_names]
+        return [(template or self.template).replace("{}", name) for name in self.prompt_names]
 
 
 @dataclass(frozen=True)
@@ -135,12 +135,12 @@ class DatasetInfo:
         citation: BibTeX entry, or an empty string for drawn datasets.
         reader: `reader(data_root)` gives the splits; `data_root` is the folder that holds all datasets.
         split_file: name of the split file in CoOp's layout, if the dataset has one.
-        drawn: True where the images are drawn by this project and nothing is read from disk.
+        synthetic: True where the images are drawn by this project and nothing is read from disk.
         template_variants: templates that other papers use for this dataset, by a short name of the paper.
         expected: images of the full dataset by split (`train`, `val`, `test`); a subset on disk may have fewer.
         known_problems: what a reader of numbers on this dataset should know.
         test_only: True where there are no training images, so that the dataset can only be scored on.
-        listed: True where the training list is a sorted folder listing and no published split file.
+        sorted_listing: True where the training list is a sorted folder listing and no published split file.
         options: for a dial, its option names with one line each.
         with_options: for a dial, turns option texts into the DatasetInfo of that setting.
         backbone: for imported features, the slug of the one backbone they were made with.
@@ -158,12 +158,12 @@ class DatasetInfo:
     reader: Reader
     class_names: tuple[str, ...] = ()
     split_file: str | None = None
-    drawn: bool = False
+    synthetic: bool = False
     template_variants: Mapping[str, str] = field(default_factory=dict)
     expected: Mapping[str, int] = field(default_factory=dict)
     known_problems: tuple[str, ...] = ()
     test_only: bool = False
-    listed: bool = False
+    sorted_listing: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     with_options: Callable[[Mapping[str, str]], DatasetInfo] | None = None
     backbone: str | None = None

@@ -43,7 +43,7 @@ register_dataset(
             image_folder="101_ObjectCategories",
             split_url="https://drive.google.com/file/d/1hyarUivQE36mY6jSomru6Fjd-JzwcCzN",
             images_url="https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip",
-            also={"torchvision": "caltech101/101_ObjectCategories"},
+            other_folders={"torchvision": "caltech101/101_ObjectCategories"},
         ),
     )
 )

@@ -48,7 +48,7 @@ register_dataset(
             image_folder="images",
             split_url="https://drive.google.com/file/d/1u3_QfB467jqHgNXC00UIzbLZRQCg2S7x",
             images_url="https://www.robots.ox.ac.uk/~vgg/data/dtd/",
-            also={"torchvision": "dtd/dtd/images"},
+            other_folders={"torchvision": "dtd/dtd/images"},
         ),
     )
 )

@@ -54,7 +54,7 @@ register_dataset(
             image_folder="2750",
             split_url="https://drive.google.com/file/d/1Ip7yaCWFi0eaOFUGga0lUdVi_DDQth1o",
             images_url="https://zenodo.org/records/7711810",
-            also={"EuroSAT_RGB": "EuroSAT_RGB", "EuroSAT_RGB inside": "eurosat/EuroSAT_RGB"},
+            other_folders={"EuroSAT_RGB": "EuroSAT_RGB", "EuroSAT_RGB inside": "eurosat/EuroSAT_RGB"},
         ),
     )
 )

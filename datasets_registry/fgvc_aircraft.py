@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datasets_registry._errors import DataError
-from datasets_registry._readers.layouts import Place, Places, packaged_names, require_root
+from datasets_registry._readers.layouts import ImageFolder, ImageFolders, packaged_names, require_root
 from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
 
@@ -20,12 +20,12 @@ _URL = "https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/"
 class _OfficialLists:
     """Reads `variants.txt` and `images_variant_{train,val,test}.txt` beside the folder of images."""
 
-    places: Places
+    image_folders: ImageFolders
 
     def __call__(self, data_root: Path | None) -> DatasetSplits:
-        dataset, where = self.places.dataset, [place.path for place in self.places.known]
+        dataset, where = self.image_folders.dataset, [place.path for place in self.image_folders.candidates]
         root = require_root(dataset, data_root, where)
-        place = self.places.first(root)
+        place = self.image_folders.first_existing(root)
         if place is None:
             raise DataError(
                 f"No images of {dataset!r} below {root}: it must hold {' or '.join(where)}. "
@@ -38,7 +38,7 @@ class _OfficialLists:
             _samples(folder / f"images_variant_{part}.txt", label_of) for part in ("train", "val", "test")
         )
         keys = [sample.key for sample in (*train, *val, *test)]
-        found = self.places.images(root, keys)
+        found = self.image_folders.find_images(root, keys)
         if found is None:
             raise DataError(
                 f"Images of {dataset!r} that the lists in {folder} name are not below {root / place.path}. "
@@ -95,12 +95,12 @@ register_dataset(
   year = {2013}
 }""",
         reader=_OfficialLists(
-            Places(
+            ImageFolders(
                 "fgvc_aircraft",
                 [
-                    Place("fgvc_aircraft/images", "CoOp"),
-                    Place("fgvc-aircraft-2013b/data/images", "torchvision"),
-                    Place("fgvc_aircraft/fgvc-aircraft-2013b/data/images", "the archive as it unpacks"),
+                    ImageFolder("fgvc_aircraft/images", "CoOp"),
+                    ImageFolder("fgvc-aircraft-2013b/data/images", "torchvision"),
+                    ImageFolder("fgvc_aircraft/fgvc-aircraft-2013b/data/images", "the archive as it unpacks"),
                 ],
             )
         ),

@@ -6,7 +6,7 @@ the training list is the sorted folder listing and the draw `coop` is called `co
 """
 
 from datasets_registry._readers.imagenet import ImageNetReader
-from datasets_registry._readers.layouts import Place, Places
+from datasets_registry._readers.layouts import ImageFolder, ImageFolders
 from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
@@ -32,15 +32,15 @@ register_dataset(
   journal = {International Journal of Computer Vision},
   year = {2015}
 }""",
-        listed=True,
+        sorted_listing=True,
         reader=ImageNetReader(
-            Places(
+            ImageFolders(
                 "imagenet",
                 [
-                    Place("imagenet/images", "CoOp"),
-                    Place("imagenet", "torchvision"),
-                    Place("ILSVRC/Data/CLS-LOC", "Kaggle"),
-                    Place("imagenet/ILSVRC/Data/CLS-LOC", "Kaggle"),
+                    ImageFolder("imagenet/images", "CoOp"),
+                    ImageFolder("imagenet", "torchvision"),
+                    ImageFolder("ILSVRC/Data/CLS-LOC", "Kaggle"),
+                    ImageFolder("imagenet/ILSVRC/Data/CLS-LOC", "Kaggle"),
                 ],
             )
         ),

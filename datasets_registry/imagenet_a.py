@@ -5,7 +5,7 @@ train on.
 """
 
 from datasets_registry._readers.imagenet import VariantReader
-from datasets_registry._readers.layouts import Place, Places
+from datasets_registry._readers.layouts import ImageFolder, ImageFolders
 from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
@@ -29,11 +29,11 @@ register_dataset(
 }""",
         test_only=True,
         reader=VariantReader(
-            Places(
+            ImageFolders(
                 "imagenet_a",
                 [
-                    Place("imagenet-adversarial/imagenet-a", "CoOp"),
-                    Place("imagenet-a", "the archive as it unpacks"),
+                    ImageFolder("imagenet-adversarial/imagenet-a", "CoOp"),
+                    ImageFolder("imagenet-a", "the archive as it unpacks"),
                 ],
             )
         ),

@@ -5,7 +5,7 @@ train on.
 """
 
 from datasets_registry._readers.imagenet import VariantReader
-from datasets_registry._readers.layouts import Place, Places
+from datasets_registry._readers.layouts import ImageFolder, ImageFolders
 from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
@@ -29,11 +29,11 @@ register_dataset(
 }""",
         test_only=True,
         reader=VariantReader(
-            Places(
+            ImageFolders(
                 "imagenet_r",
                 [
-                    Place("imagenet-rendition/imagenet-r", "CoOp"),
-                    Place("imagenet-r", "the archive as it unpacks"),
+                    ImageFolder("imagenet-rendition/imagenet-r", "CoOp"),
+                    ImageFolder("imagenet-r", "the archive as it unpacks"),
                 ],
             )
         ),

@@ -5,7 +5,7 @@ classes. Flipped and turned copies fill small classes. Nothing to train on.
 """
 
 from datasets_registry._readers.imagenet import VariantReader
-from datasets_registry._readers.layouts import Place, Places
+from datasets_registry._readers.layouts import ImageFolder, ImageFolders
 from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
@@ -29,12 +29,12 @@ register_dataset(
 }""",
         test_only=True,
         reader=VariantReader(
-            Places(
+            ImageFolders(
                 "imagenet_sketch",
                 [
-                    Place("imagenet-sketch/images", "CoOp"),
-                    Place("imagenet-sketch/sketch", "the archive as it unpacks"),
-                    Place("sketch", "the archive as it unpacks"),
+                    ImageFolder("imagenet-sketch/images", "CoOp"),
+                    ImageFolder("imagenet-sketch/sketch", "the archive as it unpacks"),
+                    ImageFolder("sketch", "the archive as it unpacks"),
                 ],
             )
         ),

@@ -5,7 +5,7 @@ it. Folders are named by label, so label i is line i of `classnames.txt`. Nothin
 """
 
 from datasets_registry._readers.imagenet import VariantReader
-from datasets_registry._readers.layouts import Place, Places
+from datasets_registry._readers.layouts import ImageFolder, ImageFolders
 from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
@@ -29,14 +29,14 @@ register_dataset(
 }""",
         test_only=True,
         reader=VariantReader(
-            Places(
+            ImageFolders(
                 "imagenet_v2",
                 [
-                    Place("imagenetv2/imagenetv2-matched-frequency-format-val", "CoOp"),
-                    Place("imagenetv2-matched-frequency-format-val", "the archive as it unpacks"),
+                    ImageFolder("imagenetv2/imagenetv2-matched-frequency-format-val", "CoOp"),
+                    ImageFolder("imagenetv2-matched-frequency-format-val", "the archive as it unpacks"),
                 ],
             ),
-            indexed=True,
+            folders_are_labels=True,
         ),
     )
 )

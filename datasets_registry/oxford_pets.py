@@ -45,7 +45,7 @@ register_dataset(
             image_folder="images",
             split_url="https://drive.google.com/file/d/1501r8Ber4nNKvmlFVQZ8SeUHTcdTTEqs",
             images_url="https://www.robots.ox.ac.uk/~vgg/data/pets/",
-            also={"torchvision": "oxford-iiit-pet/images"},
+            other_folders={"torchvision": "oxford-iiit-pet/images"},
         ),
     )
 )

@@ -12,17 +12,17 @@ from PIL import Image
 
 from datasets_registry._errors import BenchError
 from datasets_registry._registry import register_dataset
-from datasets_registry._synthetic.drawing import finished, grain, mask, paint
+from datasets_registry._synthetic.drawing import add_noise, mask, paint, to_image
 from datasets_registry._synthetic.suite import (
     COLOURED_SHAPES,
+    centred_figure,
     coloured_shape,
-    drawn_dataset,
-    ink,
-    middle_figure,
-    plain_ground,
+    plain_background,
+    synthetic_dataset,
+    varied_colour,
 )
 from datasets_registry._types import DatasetInfo
-from datasets_registry.spectrum_clutter import scrap
+from datasets_registry.spectrum_clutter import paint_scrap
 
 DEFAULT_SHIFT = 0.5
 MOST_SCRAPS = 14
@@ -38,19 +38,19 @@ def draw(label: int, rng: np.random.Generator, *, shift: float) -> Image.Image:
     The chances are taken in the same order at every setting, so that one key is one scene seen through worse glass.
     """
     colour, shape = coloured_shape(COLOURED_SHAPES[label])
-    canvas = plain_ground(rng, colour)
-    paint(canvas, mask(middle_figure(shape, rng)), ink(colour, rng))
-    grain(canvas, rng, 4 + MOST_NOISE * shift)
+    canvas = plain_background(rng, colour)
+    paint(canvas, mask(centred_figure(shape, rng)), varied_colour(colour, rng))
+    add_noise(canvas, rng, 4 + MOST_NOISE * shift)
     for _ in range(round(MOST_SCRAPS * shift)):
-        scrap(canvas, rng, (2.0, 2.0 + 5.0 * shift))
+        paint_scrap(canvas, rng, (2.0, 2.0 + 5.0 * shift))
     grey = canvas.mean(axis=2, keepdims=True)
     canvas = grey + np.float32(1 - (1 - LEAST_SATURATION) * shift) * (canvas - grey)
-    return finished(canvas, blur=MOST_BLUR * shift, contrast=1 - (1 - LEAST_CONTRAST) * shift)
+    return to_image(canvas, blur=MOST_BLUR * shift, contrast=1 - (1 - LEAST_CONTRAST) * shift)
 
 
 def at_shift(shift: float) -> DatasetInfo:
     """The dataset at one setting of the dial."""
-    return drawn_dataset(
+    return synthetic_dataset(
         "spectrum",
         title=f"Spectrum, shift {shift:g}",
         summary="Coloured figures behind clutter, noise, blur and haze that all grow with the dial.",

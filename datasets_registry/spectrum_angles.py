@@ -8,8 +8,14 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._registry import register_dataset
-from datasets_registry._synthetic.drawing import finished, grain, mask, paint
-from datasets_registry._synthetic.suite import any_colour, drawn_dataset, ink, middle_figure, plain_ground
+from datasets_registry._synthetic.drawing import add_noise, mask, paint, to_image
+from datasets_registry._synthetic.suite import (
+    centred_figure,
+    plain_background,
+    random_colour,
+    synthetic_dataset,
+    varied_colour,
+)
 
 CLASS_NAMES = (
     "zero", "fifteen", "thirty", "forty_five", "sixty", "seventy_five", "ninety", "one_hundred_and_five",
@@ -24,18 +30,18 @@ UNSTEADY = 3.0
 
 def draw(label: int, rng: np.random.Generator) -> Image.Image:
     """An arrow of any colour, leant to the left or right by the class's angle, so that mirroring keeps the class."""
-    colour = any_colour(rng)
-    canvas = plain_ground(rng, colour)
-    figure = middle_figure("arrow", rng, turn=UNSTEADY)
-    lean = figure.turn + STEP * label
-    turned = replace(figure, turn=lean if rng.random() < 0.5 else -lean, stretch=1.0)
-    paint(canvas, mask(turned), ink(colour, rng))
-    grain(canvas, rng, 4)
-    return finished(canvas)
+    colour = random_colour(rng)
+    canvas = plain_background(rng, colour)
+    figure = centred_figure("arrow", rng, rotation=UNSTEADY)
+    lean = figure.rotation + STEP * label
+    turned = replace(figure, rotation=lean if rng.random() < 0.5 else -lean, stretch=1.0)
+    paint(canvas, mask(turned), varied_colour(colour, rng))
+    add_noise(canvas, rng, 4)
+    return to_image(canvas)
 
 
 register_dataset(
-    drawn_dataset(
+    synthetic_dataset(
         "spectrum_angles",
         title="Spectrum Angles",
         summary="One arrow at thirteen angles: no caption ever spoke of angles, nor used most of these words.",

@@ -6,15 +6,15 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._registry import register_dataset
-from datasets_registry._synthetic.drawing import finished, grain, mask, paint, surface
+from datasets_registry._synthetic.drawing import add_noise, mask, paint, surface, to_image
 from datasets_registry._synthetic.suite import (
     COLOURED_SHAPES,
+    centred_figure,
     coloured_shape,
-    drawn_dataset,
-    ink,
-    middle_figure,
-    mostly_plain,
-    plain_ground,
+    mostly_plain_surface,
+    plain_background,
+    synthetic_dataset,
+    varied_colour,
 )
 from datasets_registry._synthetic.world import second_tone
 
@@ -22,16 +22,18 @@ from datasets_registry._synthetic.world import second_tone
 def draw(label: int, rng: np.random.Generator) -> Image.Image:
     """A figure of the class's colour and shape, mostly plain."""
     colour, shape = coloured_shape(COLOURED_SHAPES[label])
-    canvas = plain_ground(rng, colour)
-    tone_a = ink(colour, rng)
-    tone = surface(mostly_plain(rng), rng, period=float(rng.uniform(4.5, 7)), turn=float(rng.uniform(0, 180)))
-    paint(canvas, mask(middle_figure(shape, rng)), tone_a, second_tone(tone_a, rng), tone)
-    grain(canvas, rng, 4)
-    return finished(canvas)
+    canvas = plain_background(rng, colour)
+    tone_a = varied_colour(colour, rng)
+    tone = surface(
+        mostly_plain_surface(rng), rng, period=float(rng.uniform(4.5, 7)), rotation=float(rng.uniform(0, 180))
+    )
+    paint(canvas, mask(centred_figure(shape, rng)), tone_a, second_tone(tone_a, rng), tone)
+    add_noise(canvas, rng, 4)
+    return to_image(canvas)
 
 
 register_dataset(
-    drawn_dataset(
+    synthetic_dataset(
         "spectrum_basic",
         title="Spectrum Basic",
         summary="Coloured figures as in the backbone's training world: no shift, the easy end of the spectrum.",

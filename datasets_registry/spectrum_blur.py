@@ -6,8 +6,14 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._registry import register_dataset
-from datasets_registry._synthetic.drawing import finished, grain, mask, paint
-from datasets_registry._synthetic.suite import any_colour, drawn_dataset, ink, middle_figure, plain_ground
+from datasets_registry._synthetic.drawing import add_noise, mask, paint, to_image
+from datasets_registry._synthetic.suite import (
+    centred_figure,
+    plain_background,
+    random_colour,
+    synthetic_dataset,
+    varied_colour,
+)
 from datasets_registry._synthetic.world import SHAPES
 
 FOCUS = (1.5, 2.5)
@@ -19,15 +25,15 @@ NOISE = 25.0
 
 def draw(label: int, rng: np.random.Generator) -> Image.Image:
     """The class's shape in any colour, degraded."""
-    colour = any_colour(rng)
-    canvas = plain_ground(rng, colour)
-    paint(canvas, mask(middle_figure(SHAPES[label], rng)), ink(colour, rng))
-    grain(canvas, rng, NOISE)
-    return finished(canvas, blur=float(rng.uniform(*FOCUS)), contrast=float(rng.uniform(*CONTRAST)))
+    colour = random_colour(rng)
+    canvas = plain_background(rng, colour)
+    paint(canvas, mask(centred_figure(SHAPES[label], rng)), varied_colour(colour, rng))
+    add_noise(canvas, rng, NOISE)
+    return to_image(canvas, blur=float(rng.uniform(*FOCUS)), contrast=float(rng.uniform(*CONTRAST)))
 
 
 register_dataset(
-    drawn_dataset(
+    synthetic_dataset(
         "spectrum_blur",
         title="Spectrum Blur",
         summary="Known figures out of focus, pale and noisy: the backbone only ever saw sharp, full contrast.",

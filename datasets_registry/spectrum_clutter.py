@@ -6,15 +6,15 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._registry import register_dataset
-from datasets_registry._synthetic.drawing import OUTLINES, SIZE, Array, Figure, finished, grain, mask, paint
+from datasets_registry._synthetic.drawing import OUTLINES, SIZE, Array, Figure, add_noise, mask, paint, to_image
 from datasets_registry._synthetic.suite import (
     COLOURED_SHAPES,
-    any_colour,
+    centred_figure,
     coloured_shape,
-    drawn_dataset,
-    ink,
-    middle_figure,
-    plain_ground,
+    plain_background,
+    random_colour,
+    synthetic_dataset,
+    varied_colour,
 )
 
 BEHIND, IN_FRONT = 5, 1
@@ -23,29 +23,29 @@ SCRAP_RADIUS = (2.0, 4.0)
 """In pixels."""
 
 
-def scrap(canvas: Array, rng: np.random.Generator, radius: tuple[float, float]) -> None:
+def paint_scrap(canvas: Array, rng: np.random.Generator, radius: tuple[float, float]) -> None:
     """Paint one small figure of any outline and colour anywhere."""
     outline = sorted(OUTLINES)[int(rng.integers(len(OUTLINES)))]
     x, y = rng.uniform(0, SIZE, 2).tolist()
     figure = Figure(outline, x, y, float(rng.uniform(*radius)), float(rng.uniform(0, 360)))
-    paint(canvas, mask(figure), ink(any_colour(rng), rng))
+    paint(canvas, mask(figure), varied_colour(random_colour(rng), rng))
 
 
 def draw(label: int, rng: np.random.Generator) -> Image.Image:
     """The class's figure with scraps behind and in front."""
     colour, shape = coloured_shape(COLOURED_SHAPES[label])
-    canvas = plain_ground(rng, colour)
+    canvas = plain_background(rng, colour)
     for _ in range(BEHIND):
-        scrap(canvas, rng, SCRAP_RADIUS)
-    paint(canvas, mask(middle_figure(shape, rng)), ink(colour, rng))
+        paint_scrap(canvas, rng, SCRAP_RADIUS)
+    paint(canvas, mask(centred_figure(shape, rng)), varied_colour(colour, rng))
     for _ in range(IN_FRONT):
-        scrap(canvas, rng, SCRAP_RADIUS)
-    grain(canvas, rng, 4)
-    return finished(canvas)
+        paint_scrap(canvas, rng, SCRAP_RADIUS)
+    add_noise(canvas, rng, 4)
+    return to_image(canvas)
 
 
 register_dataset(
-    drawn_dataset(
+    synthetic_dataset(
         "spectrum_clutter",
         title="Spectrum Clutter",
         summary="Known figures among scraps of other colours: the backbone only ever saw plain backgrounds.",

@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._registry import register_dataset
-from datasets_registry._synthetic.drawing import Colour, finished, grain, jitter, mask, paint
-from datasets_registry._synthetic.suite import drawn_dataset, middle_figure, plain_ground
+from datasets_registry._synthetic.drawing import Colour, add_noise, jitter, mask, paint, to_image
+from datasets_registry._synthetic.suite import centred_figure, plain_background, synthetic_dataset
 from datasets_registry._synthetic.world import COLOURS
 
 
@@ -39,14 +39,14 @@ SPREAD = 10.0
 def draw(label: int, rng: np.random.Generator) -> Image.Image:
     """A circle in the class's colour."""
     name = tuple(TONES)[label]
-    canvas = plain_ground(rng, plain_name(name))
-    paint(canvas, mask(middle_figure("circle", rng)), jitter(TONES[name], rng, SPREAD))
-    grain(canvas, rng, 4)
-    return finished(canvas)
+    canvas = plain_background(rng, plain_name(name))
+    paint(canvas, mask(centred_figure("circle", rng)), jitter(TONES[name], rng, SPREAD))
+    add_noise(canvas, rng, 4)
+    return to_image(canvas)
 
 
 register_dataset(
-    drawn_dataset(
+    synthetic_dataset(
         "spectrum_colours",
         title="Spectrum Colours",
         summary="Each known colour beside a finer one with a half-known name, such as brick red beside red.",

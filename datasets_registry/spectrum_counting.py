@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._registry import register_dataset
-from datasets_registry._synthetic.drawing import SIZE, Figure, finished, grain, mask, paint
-from datasets_registry._synthetic.suite import any_colour, drawn_dataset, ink, plain_ground
+from datasets_registry._synthetic.drawing import SIZE, Figure, add_noise, mask, paint, to_image
+from datasets_registry._synthetic.suite import plain_background, random_colour, synthetic_dataset, varied_colour
 from datasets_registry._synthetic.world import plural
 
 NUMBERS = ("one", "two", "three", "four", "five", "six")
@@ -22,8 +22,8 @@ ROWS, COLUMNS = 2, 3
 def draw(label: int, rng: np.random.Generator) -> Image.Image:
     """The class's number of the class's figure, all of one colour and nearly one size."""
     shape, number = FIGURES[label // len(NUMBERS)], label % len(NUMBERS) + 1
-    colour = any_colour(rng)
-    canvas = plain_ground(rng, colour)
+    colour = random_colour(rng)
+    canvas = plain_background(rng, colour)
     figures = [
         Figure(
             shape,
@@ -34,13 +34,13 @@ def draw(label: int, rng: np.random.Generator) -> Image.Image:
         )
         for spot in rng.permutation(ROWS * COLUMNS)[:number].tolist()
     ]
-    paint(canvas, mask(*figures), ink(colour, rng))
-    grain(canvas, rng, 4)
-    return finished(canvas)
+    paint(canvas, mask(*figures), varied_colour(colour, rng))
+    add_noise(canvas, rng, 4)
+    return to_image(canvas)
 
 
 register_dataset(
-    drawn_dataset(
+    synthetic_dataset(
         "spectrum_counting",
         title="Spectrum Counting",
         summary="One to six scattered figures: five and six are new words, and the known counts stood in other places.",

@@ -14,17 +14,17 @@ from datasets_registry._synthetic.drawing import (
     Array,
     Colour,
     Figure,
+    add_noise,
     blank,
-    cloud,
-    finished,
-    grain,
     jitter,
     mask,
     paint,
     polyline_mask,
+    smooth_noise,
     surface,
+    to_image,
 )
-from datasets_registry._synthetic.suite import drawn_dataset
+from datasets_registry._synthetic.suite import synthetic_dataset
 
 GRASS: Colour = (100, 155, 75)
 WOOD: Colour = (40, 80, 45)
@@ -41,7 +41,7 @@ HAZE = 1.0
 def _land(colour: Colour, rng: np.random.Generator, unevenness: float = 0.25) -> Array:
     """Ground of one colour with smooth darker patches."""
     canvas = blank(jitter(colour, rng, 12))
-    canvas *= 1 - np.float32(unevenness) * cloud(rng, 7)[..., None]
+    canvas *= 1 - np.float32(unevenness) * smooth_noise(rng, 7)[..., None]
     return canvas
 
 
@@ -107,14 +107,14 @@ def _farmland(rng: np.random.Generator) -> Array:
 
 def _vineyard(rng: np.random.Generator) -> Array:
     canvas = _land(SOIL, rng)
-    rows = surface("striped", rng, period=float(rng.uniform(4, 6)), turn=float(rng.uniform(0, 180)))
+    rows = surface("striped", rng, period=float(rng.uniform(4, 6)), rotation=float(rng.uniform(0, 180)))
     paint(canvas, rows, jitter(WOOD, rng, 15))
     return canvas
 
 
 def _orchard(rng: np.random.Generator) -> Array:
     canvas = _land(GRASS, rng, 0.15)
-    trees = surface("dotted", rng, period=float(rng.uniform(6, 8)), turn=float(rng.uniform(0, 90)))
+    trees = surface("dotted", rng, period=float(rng.uniform(6, 8)), rotation=float(rng.uniform(0, 90)))
     paint(canvas, trees, jitter(WOOD, rng, 15))
     return canvas
 
@@ -194,12 +194,12 @@ COVERS: dict[str, Callable[[np.random.Generator], Array]] = {
 def draw(label: int, rng: np.random.Generator) -> Image.Image:
     """The land of the class, slightly hazy."""
     canvas = tuple(COVERS.values())[label](rng)
-    grain(canvas, rng, 6)
-    return finished(canvas, contrast=HAZE)
+    add_noise(canvas, rng, 6)
+    return to_image(canvas, contrast=HAZE)
 
 
 register_dataset(
-    drawn_dataset(
+    synthetic_dataset(
         "spectrum_landcover",
         title="Spectrum Land Cover",
         summary="Plan views of land cover: nothing looks like a figure on a ground, and few names hold a known word.",

@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._registry import register_dataset
-from datasets_registry._synthetic.drawing import SIZE, Figure, finished, grain, mask, paint
-from datasets_registry._synthetic.suite import any_colour, drawn_dataset, ink, plain_ground
+from datasets_registry._synthetic.drawing import SIZE, Figure, add_noise, mask, paint, to_image
+from datasets_registry._synthetic.suite import plain_background, random_colour, synthetic_dataset, varied_colour
 from datasets_registry._synthetic.world import PLACES
 
 RADII = {"small": (6.0, 8.5), "large": (11.5, 14.0)}
@@ -30,15 +30,15 @@ def draw(label: int, rng: np.random.Generator) -> Image.Image:
     room = SIZE / 2 - radius
     x = SIZE / 2 + room * float(rng.uniform(-0.5, 0.5))
     y = SIZE / 2 + room * (down * float(rng.uniform(*OFF_CENTRE)) + (down == 0) * float(rng.uniform(-0.2, 0.2)))
-    colour = any_colour(rng)
-    canvas = plain_ground(rng, colour)
-    paint(canvas, mask(Figure(shape, x, y, radius, float(rng.uniform(-20, 20)))), ink(colour, rng))
-    grain(canvas, rng, 4)
-    return finished(canvas)
+    colour = random_colour(rng)
+    canvas = plain_background(rng, colour)
+    paint(canvas, mask(Figure(shape, x, y, radius, float(rng.uniform(-20, 20)))), varied_colour(colour, rng))
+    add_noise(canvas, rng, 4)
+    return to_image(canvas)
 
 
 register_dataset(
-    drawn_dataset(
+    synthetic_dataset(
         "spectrum_layout",
         title="Spectrum Layout",
         summary="Classes differ by size and height: the words are known, but captions seldom used two at once.",

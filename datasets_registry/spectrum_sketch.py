@@ -7,8 +7,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from datasets_registry._registry import register_dataset
-from datasets_registry._synthetic.drawing import OVERSAMPLE, blank, finished, grain, jitter, mask, paint, polyline_mask
-from datasets_registry._synthetic.suite import drawn_dataset, middle_figure
+from datasets_registry._synthetic.drawing import (
+    OVERSAMPLE,
+    add_noise,
+    blank,
+    jitter,
+    mask,
+    paint,
+    polyline_mask,
+    to_image,
+)
+from datasets_registry._synthetic.suite import centred_figure, synthetic_dataset
 from datasets_registry._synthetic.world import SHAPES
 
 PEN = (1.2, 2.2)
@@ -31,17 +40,17 @@ def draw(label: int, rng: np.random.Generator) -> Image.Image:
     canvas = blank(jitter((240, 238, 230), rng, 8))
     pen = float(rng.uniform(*PEN))
     lead = jitter((60, 60, 70), rng, 30)
-    figure = middle_figure(SHAPES[label], rng)
+    figure = centred_figure(SHAPES[label], rng)
     paint(canvas, WASH * mask(figure), lead)
     for loop in figure.loops():
         corners = shaken(loop / OVERSAMPLE, rng)
         paint(canvas, polyline_mask(np.concatenate([corners, corners[:2]]), pen), lead)
-    grain(canvas, rng, 5)
-    return finished(canvas)
+    add_noise(canvas, rng, 5)
+    return to_image(canvas)
 
 
 register_dataset(
-    drawn_dataset(
+    synthetic_dataset(
         "spectrum_sketch",
         title="Spectrum Sketch",
         summary="Shaky pen outlines with a faint wash: the backbone only ever saw figures without a contour.",

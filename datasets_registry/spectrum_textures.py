@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._registry import register_dataset
-from datasets_registry._synthetic.drawing import SURFACES, Figure, finished, grain, mask, paint, surface
-from datasets_registry._synthetic.suite import drawn_dataset, ink, plain_ground
+from datasets_registry._synthetic.drawing import SURFACES, Figure, add_noise, mask, paint, surface, to_image
+from datasets_registry._synthetic.suite import plain_background, synthetic_dataset, varied_colour
 from datasets_registry._synthetic.world import second_tone
 
 KINDS = SURFACES[1:]
@@ -23,17 +23,17 @@ CLASS_NAMES = tuple(f"{kind}_{tone}" for kind in KINDS for tone in TONES)
 def draw(label: int, rng: np.random.Generator) -> Image.Image:
     """The class's surface on a patch that nearly fills the picture."""
     kind, _, name = CLASS_NAMES[label].partition("_")
-    first = ink(name, rng)
-    canvas = plain_ground(rng, name)
+    first = varied_colour(name, rng)
+    canvas = plain_background(rng, name)
     patch = Figure("square", 24, 24, float(rng.uniform(*RADIUS)), float(rng.uniform(-20, 20)))
-    tone = surface(kind, rng, period=float(rng.uniform(*PERIOD)), turn=float(rng.uniform(0, 180)))
+    tone = surface(kind, rng, period=float(rng.uniform(*PERIOD)), rotation=float(rng.uniform(0, 180)))
     paint(canvas, mask(patch), first, second_tone(first, rng), tone)
-    grain(canvas, rng, 5)
-    return finished(canvas)
+    add_noise(canvas, rng, 5)
+    return to_image(canvas)
 
 
 register_dataset(
-    drawn_dataset(
+    synthetic_dataset(
         "spectrum_textures",
         title="Spectrum Textures",
         summary="Large swatches told apart by surface as much as by colour: the backbone knows surfaces least.",

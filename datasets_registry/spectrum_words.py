@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._registry import register_dataset
-from datasets_registry._synthetic.drawing import finished, grain, mask, paint
-from datasets_registry._synthetic.suite import drawn_dataset, ink, middle_figure, plain_ground
+from datasets_registry._synthetic.drawing import add_noise, mask, paint, to_image
+from datasets_registry._synthetic.suite import centred_figure, plain_background, synthetic_dataset, varied_colour
 
 WORDS = {"disc": "circle", "star": "star", "tile": "square", "heart": "heart", "hoop": "ring", "moon": "moon"}
 """The word in a class's name, and the world's shape that it stands for; every second one is known."""
@@ -18,14 +18,14 @@ CLASS_NAMES = tuple(f"{tone}_{word}" for word in WORDS for tone in TONES)
 def draw(label: int, rng: np.random.Generator) -> Image.Image:
     """The shape behind the class's word, in the class's colour."""
     colour, _, word = CLASS_NAMES[label].partition("_")
-    canvas = plain_ground(rng, colour)
-    paint(canvas, mask(middle_figure(WORDS[word], rng)), ink(colour, rng))
-    grain(canvas, rng, 4)
-    return finished(canvas)
+    canvas = plain_background(rng, colour)
+    paint(canvas, mask(centred_figure(WORDS[word], rng)), varied_colour(colour, rng))
+    add_noise(canvas, rng, 4)
+    return to_image(canvas)
 
 
 register_dataset(
-    drawn_dataset(
+    synthetic_dataset(
         "spectrum_words",
         title="Spectrum Words",
         summary="Known figures, half of them under a new word such as hoop for ring: only the names are unfamiliar.",

@@ -42,8 +42,8 @@ register_dataset(
             image_folder="",
             split_url="https://drive.google.com/file/d/1ObCFbaAgVu0I-k_Au-gIUcefirdAuizT",
             images_url="https://github.com/pytorch/vision/issues/7545",
-            also={"Kaggle": "stanford-cars-dataset"},
-            called={"cars_train": ("train",), "cars_test": ("test",)},
+            other_folders={"Kaggle": "stanford-cars-dataset"},
+            folder_aliases={"cars_train": ("train",), "cars_test": ("test",)},
         ),
     )
 )

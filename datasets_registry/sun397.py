@@ -41,7 +41,7 @@ register_dataset(
             image_folder="SUN397",
             split_url="https://drive.google.com/file/d/1y2RD81BYuiyvebdN-JymPfyWYcd8_MUq",
             images_url="https://github.com/pytorch/vision/issues/9348",
-            also={"torchvision": "SUN397"},
+            other_folders={"torchvision": "SUN397"},
         ),
     )
 )

@@ -117,7 +117,7 @@ class RPO(TrainableMethod[RPOConfig]):
 
     def text_features(self, classes: ClassSet) -> Float[Tensor, "n_cls n_pairs dim"]:
         """Text features of each token, unnormalised."""
-        names = classes.names if self.config.keep_underscores else classes.spoken_names
+        names = classes.names if self.config.keep_underscores else classes.prompt_names
         texts = self.backbone.tokenized([GENERIC_TEMPLATE.replace("{}", name) for name in names])
         return self.backbone.read_prompts(frozen_prompts(texts), self.trainable.text)
 

@@ -36,7 +36,7 @@ def show(
             "title": info.title,
             "classes": info.num_classes,
             "domain": info.domain,
-            "drawn": info.drawn,
+            "drawn": info.synthetic,
             "licence": info.licence,
         }
 
@@ -57,7 +57,7 @@ def show(
         "images_of_the_full_dataset": dict(info.expected),
         "layout_found": splits.layout,
         "split_file": info.split_file,
-        "draw": str(DrawRule.COOP_SORTED if info.listed else DrawRule.COOP),
+        "draw": str(DrawRule.COOP_SORTED if info.sorted_listing else DrawRule.COOP),
         "test_only": info.test_only,
         "known_problems": list(info.known_problems),
         "options": dict(info.options),

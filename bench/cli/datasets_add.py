@@ -64,6 +64,6 @@ def add(
     folder = custom_folder(os.environ) if user else custom_folders(os.environ)[0]
     added = add_dataset(request, folder, replace=replace)
     print_facts(added.facts(), as_json=as_json)
-    for line in added.remarks():
+    for line in added.notes():
         remark(line)
-    remark(f"Next: etl-bench run -m zero_shot,clip_adapter -d {name} --shots {added.most_shots or 1} --seeds 3")
+    remark(f"Next: etl-bench run -m zero_shot,clip_adapter -d {name} --shots {added.max_shots or 1} --seeds 3")

@@ -9,7 +9,7 @@ import typer
 from bench.cli import _options as opt
 
 if TYPE_CHECKING:
-    from datasets_registry import Checkup
+    from datasets_registry import CheckResult
 
 
 def check(
@@ -34,12 +34,12 @@ def check(
         infos = [get_dataset(found) for name in opt.split_list(names) for found in DATASETS.match(name)]
     else:
         infos = [info for info in list_datasets() if is_present(info, data_root)]
-        absent = [info.name for info in list_datasets() if not info.drawn and info not in infos]
+        absent = [info.name for info in list_datasets() if not info.synthetic and info not in infos]
         if absent:
             remark(f"not here: {', '.join(absent)}")
         if not infos:
             remark("nothing to check: give --data-root or ETL_BENCH_DATA, or a name")
-    checkups: list[Checkup] = []
+    checkups: list[CheckResult] = []
     for info in infos:
         checkup = check_dataset(info, data_root, sample=sample, jobs=opt.cores())
         checkups.append(checkup)
@@ -51,7 +51,7 @@ def check(
     raise typer.Exit(1 if any(checkup.problems for checkup in checkups) else 0)
 
 
-def _lines(checkup: Checkup) -> list[str]:
+def _lines(checkup: CheckResult) -> list[str]:
     problems = len(checkup.problems)
     state = f"{problems} problem{'s' if problems > 1 else ''}" if problems else "fine"
     lines = [f"{checkup.name}: {state}"]

@@ -27,10 +27,10 @@ def draw(
     import json
 
     from bench.cli._print import print_line
-    from datasets_registry import DrawRule, EvalProtocol, build_task, get_dataset, settled_draw, support_manifest
+    from datasets_registry import DrawRule, EvalProtocol, build_task, get_dataset, recorded_draw, support_manifest
 
     info = get_dataset(name)
-    how = settled_draw(info, opt.parse_choice(DrawRule, rule, "--draw"))
+    how = recorded_draw(info, opt.parse_choice(DrawRule, rule, "--draw"))
     splits = info.reader(data_root)
     task = build_task(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=seed, draw=how)
     text = json.dumps(support_manifest(task), indent=1, ensure_ascii=False)

@@ -40,10 +40,10 @@ def fetch(
         DATASETS,
         DataError,
         FetchOptions,
-        FetchReport,
+        FetchProgress,
         dataset_sources,
         fetch_dataset,
-        wanted_files,
+        files_to_fetch,
     )
 
     if data_root is None:
@@ -51,7 +51,7 @@ def fetch(
     infos = [DATASETS.get(found) for name in opt.split_list(names) for found in DATASETS.match(name)]
     for info in infos:
         if info.name not in dataset_sources():
-            why = "is drawn, not downloaded" if info.drawn else "is not one of the published datasets"
+            why = "is drawn, not downloaded" if info.synthetic else "is not one of the published datasets"
             raise UsageError(
                 f"Dataset {info.name!r} {why}; `datasets fetch` knows {', '.join(sorted(dataset_sources()))}."
             )
@@ -59,10 +59,10 @@ def fetch(
     for info in infos:
         for line in _introduction(info, dataset_sources()[info.name], data_root, options):
             remark(line)
-    needed = any(wanted_files(info.name, dataset_sources()[info.name], data_root, options)[0] for info in infos)
+    needed = any(files_to_fetch(info.name, dataset_sources()[info.name], data_root, options)[0] for info in infos)
     if needed and not yes:
         _ask()
-    report = FetchReport(line=remark, progress=_Display)
+    report = FetchProgress(line=remark, progress=_Display)
     incomplete = False
     for info in infos:
         try:
@@ -83,9 +83,9 @@ def fetch(
 
 
 def _introduction(info: DatasetInfo, source: DatasetSource, data_root: Path, options: FetchOptions) -> list[str]:
-    from datasets_registry import wanted_files
+    from datasets_registry import files_to_fetch
 
-    todo, _ = wanted_files(info.name, source, data_root, options)
+    todo, _ = files_to_fetch(info.name, source, data_root, options)
     files = ", ".join(f"{file.name}{f' ({_bytes(file.size)})' if file.size else ''}" for file in todo)
     return [
         f"{info.title} ({info.name})",

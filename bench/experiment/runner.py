@@ -43,8 +43,8 @@ from datasets_registry import (
     class_halves,
     eval_fingerprint,
     get_dataset,
-    keep_classes,
     last_fingerprint,
+    select_classes,
 )
 from methods import (
     Backbone,
@@ -161,7 +161,7 @@ def measure_difficulty(backbone: str, dataset: str, context: RunContext) -> list
     records = []
     for name, labels in {"all": range(n), "base": base, "new": new}.items():
         classes = ClassSet(tuple(splits.class_names[label] for label in labels), info.template)
-        kept = keep_classes(splits.test, labels)
+        kept = select_classes(splits.test, labels)
         rows = _positions(splits.test, set(labels))
         measures = difficulty.measure(
             features[rows].cpu().numpy(),

@@ -33,7 +33,7 @@ def load_task(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
         seed=spec.seed,
         draw=spec.draw,
         targets=[(get_dataset(name), read_splits(name, context.data_root)) for name in spec.targets],
-        listed=_support_list(spec, context),
+        support_list=_support_list(spec, context),
         texts=_class_text(spec, context),
     )
     if task.fingerprint != spec.task_fingerprint:

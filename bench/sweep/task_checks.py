@@ -18,7 +18,7 @@ from datasets_registry import (
     SupportList,
     build_task,
     get_dataset,
-    settled_draw,
+    recorded_draw,
 )
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Tasks:
 
     def draw(self, info: DatasetInfo, asked: Asked) -> DrawRule:
         """The rule that picks the shots of that dataset."""
-        return DrawRule.FILE if asked.support else settled_draw(info, self.axes.draw)
+        return DrawRule.FILE if asked.support else recorded_draw(info, self.axes.draw)
 
     def _splits(self, name: str, *, named: bool) -> DatasetSplits | None:
         """What the dataset's reader finds; None, with a refusal, where it finds nothing usable."""
@@ -136,7 +136,7 @@ class Tasks:
                 seed=asked.seed,
                 draw=self.draw(info, asked),
                 targets=others,
-                listed=asked.support,
+                support_list=asked.support,
                 texts=self.class_text,
             )
         except ShotsError as error:

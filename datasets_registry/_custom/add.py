@@ -8,7 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasets_registry._custom.dataset import ColumnNames, OwnDataset, SplitRule, describe_images, read_custom, to_toml
+from datasets_registry._custom.dataset import (
+    ColumnNames,
+    CustomDataset,
+    SplitRule,
+    describe_images,
+    read_custom,
+    to_toml,
+)
 from datasets_registry._errors import BenchError, DataError, RegistrationError
 from datasets_registry._registry import DATASETS, NAME_PATTERN
 from datasets_registry._types import DatasetInfo, DatasetSplits
@@ -40,16 +47,16 @@ class AddRequest:
 
 
 @dataclass(frozen=True)
-class Added:
+class AddedDataset:
     """What came of it."""
 
     info: DatasetInfo
-    config: OwnDataset
+    config: CustomDataset
     splits: DatasetSplits
     file: Path
 
     @property
-    def most_shots(self) -> int:
+    def max_shots(self) -> int:
         """The largest usual number of shots that every class can give; 0 if some class has no training image."""
         smallest = min(self._train_sizes())
         return next((shots for shots in USUAL_SHOTS if shots <= smallest), 0)
@@ -68,10 +75,10 @@ class Added:
             "validation_images": len(self.splits.val),
             "test_images": len(self.splits.test),
             "smallest_class": min(self._train_sizes()),
-            "most_shots": self.most_shots,
+            "most_shots": self.max_shots,
         }
 
-    def remarks(self) -> Iterator[str]:
+    def notes(self) -> Iterator[str]:
         """What a person should know before running anything, a line each."""
         sizes = self._train_sizes()
         smallest = min(sizes)
@@ -94,7 +101,7 @@ class Added:
         return [counts[label] for label in range(len(self.splits.class_names))]
 
 
-def add_dataset(request: AddRequest, folder: Path, *, replace: bool) -> Added:
+def add_dataset(request: AddRequest, folder: Path, *, replace: bool) -> AddedDataset:
     """Look at the images, read them as a run would, decode one of each class, then write `folder/NAME.toml`.
 
     Args:
@@ -109,14 +116,14 @@ def add_dataset(request: AddRequest, folder: Path, *, replace: bool) -> Added:
     file = folder / f"{request.name}.toml"
     _check_name(request.name, file, replace=replace)
     found = describe_images(request.images, columns=request.columns, root=request.root, split=request.split)
-    config = OwnDataset.model_validate(
+    config = CustomDataset.model_validate(
         found.model_dump() | {"template": _template(request.template), "title": request.title or request.name}
     )
     splits = config.info(request.name, folder).reader(None)
     for sample in {sample.label: sample for sample in (*splits.test, *splits.train)}.values():
         splits.images.load(sample.key)
     _write(file, to_toml(config))
-    return Added(read_custom(file), config, splits, file)
+    return AddedDataset(read_custom(file), config, splits, file)
 
 
 def _check_name(name: str, file: Path, *, replace: bool) -> None:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from datasets_registry._custom.folder import is_split_into_parts, list_folder
 from datasets_registry._custom.hugging_face import is_hub_folder, list_hub_folder
-from datasets_registry._custom.listing import Found, Listing
+from datasets_registry._custom.listing import FoundImage, Listing
 from datasets_registry._custom.table import SUFFIXES, Columns, guess_columns, list_table
 from datasets_registry._custom.tars import find_tars, list_tars
 from datasets_registry._errors import DataError, RegistrationError
@@ -60,7 +60,7 @@ class ColumnNames(BaseModel):
         return {name: value for name, value in self.model_dump().items() if value is not None}
 
 
-class OwnDataset(BaseModel):
+class CustomDataset(BaseModel):
     """What the TOML file of a dataset says; the file's own name is the dataset's.
 
     Args:
@@ -94,7 +94,7 @@ class OwnDataset(BaseModel):
     columns: ColumnNames = ColumnNames()
 
     @model_validator(mode="after")
-    def _consistent(self) -> OwnDataset:
+    def _consistent(self) -> CustomDataset:
         if "{}" not in self.template:
             raise ValueError(f"template {self.template!r} has no '{{}}' to put the class name in")
         repeated = [label for label, count in Counter(self.classes).items() if count > 1]
@@ -122,7 +122,7 @@ class OwnDataset(BaseModel):
             licence=self.licence,
             homepage=self.homepage,
             citation=self.citation,
-            reader=OwnReader(name, self, base),
+            reader=CustomReader(name, self, base),
         )
 
     def place(self, base: Path) -> Path:
@@ -143,11 +143,11 @@ class OwnDataset(BaseModel):
 
 
 @dataclass(frozen=True)
-class OwnReader:
+class CustomReader:
     """Reads a person's own images; the data root plays no part, since the TOML file says where they are."""
 
     name: str
-    config: OwnDataset
+    config: CustomDataset
     base: Path
 
     def __call__(self, data_root: Path | None) -> DatasetSplits:
@@ -183,7 +183,7 @@ class OwnReader:
         names = tuple(self.config.names.get(label, label) for label in self.config.classes)
         return DatasetSplits(listing.images, names, train, val, test)
 
-    def _part(self, item: Found, listing: Listing) -> str:
+    def _part(self, item: FoundImage, listing: Listing) -> str:
         if self.config.split is SplitRule.HASH:
             return part_by_content(listing.images.digest(item.key))
         if item.part is None:
@@ -214,7 +214,7 @@ def read_custom(path: Path) -> DatasetInfo:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise RegistrationError(f"{path} cannot be read as TOML ({error}). Mend or remove that file.") from error
     try:
-        config = OwnDataset.model_validate(content)
+        config = CustomDataset.model_validate(content)
     except ValidationError as error:
         raise RegistrationError(f"{path} does not describe a dataset: {_complaints(error)}. Mend that file.") from error
     return config.info(path.stem, path.parent)
@@ -222,7 +222,7 @@ def read_custom(path: Path) -> DatasetInfo:
 
 def describe_images(
     place: Path, *, columns: ColumnNames, root: Path | None = None, split: SplitRule | None = None
-) -> OwnDataset:
+) -> CustomDataset:
     """Look at images and write down what they are: kind, split, classes.
 
     Args:
@@ -241,7 +241,7 @@ def describe_images(
         columns = ColumnNames(path=guessed.path, label=guessed.label, split=guessed.split)
     if kind is Kind.FOLDER and rule is None:
         rule = SplitRule.GIVEN if is_split_into_parts(place) else SplitRule.HASH
-    draft = OwnDataset.model_construct(  # unchecked, since the classes come from its own listing
+    draft = CustomDataset.model_construct(  # unchecked, since the classes come from its own listing
         images=str(place.absolute()),
         kind=kind,
         split=rule or SplitRule.HASH,
@@ -258,10 +258,10 @@ def describe_images(
             f"{place} has {len(labels)} class, {_few(labels)}; a benchmark needs at least 2. Give the folder that "
             f"holds one folder per class, or a table with more labels."
         )
-    return OwnDataset.model_validate(draft.model_dump() | {"split": rule, "classes": labels})
+    return CustomDataset.model_validate(draft.model_dump() | {"split": rule, "classes": labels})
 
 
-def to_toml(config: OwnDataset) -> str:
+def to_toml(config: CustomDataset) -> str:
     """The file that `read_custom` reads: a dozen lines at most, one setting each."""
     lines = ["# own images for etl-bench; docs/datasets.md explains every line"]
     for name in ("title", "images", "kind", "split", "root", "template"):
@@ -294,7 +294,7 @@ def _complaints(error: ValidationError) -> str:
     for item in error.errors():
         field = ".".join(str(part) for part in item["loc"])
         if item["type"] == "extra_forbidden":
-            allowed = ", ".join(ColumnNames.model_fields if "." in field else OwnDataset.model_fields)
+            allowed = ", ".join(ColumnNames.model_fields if "." in field else CustomDataset.model_fields)
             found.append(f"{field} is no setting; allowed are {allowed}")
         elif item["type"] == "missing":
             found.append(f"{field} is missing")

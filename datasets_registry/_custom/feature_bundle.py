@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from datasets_registry._custom.places import custom_folders
+from datasets_registry._custom.folders import custom_folders
 from datasets_registry._errors import DataError
 from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
 

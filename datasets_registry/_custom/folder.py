@@ -6,7 +6,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from datasets_registry._custom.listing import IMAGE_SUFFIXES, PARTS, Found, Listing, check_unicode, natural
+from datasets_registry._custom.listing import (
+    IMAGE_SUFFIXES,
+    PARTS,
+    FoundImage,
+    Listing,
+    check_unicode,
+    natural_sort_key,
+)
 from datasets_registry._errors import DataError
 from datasets_registry._readers.files import ImageFiles
 
@@ -26,16 +33,16 @@ def list_folder(root: Path, *, given_split: bool) -> Listing:
     """
     if not root.is_dir():
         raise DataError(f"No folder {root}. Give the folder that holds one folder of images per class.")
-    found: list[Found] = []
+    found: list[FoundImage] = []
     for name in _folders(root):
         if given_split:
             part = PARTS.get(name.lower())
             if part is None:
                 continue
             for label in _folders(root / name):
-                found += [Found(f"{name}/{label}/{rest}", label, part) for rest in _images(root / name / label)]
+                found += [FoundImage(f"{name}/{label}/{rest}", label, part) for rest in _images(root / name / label)]
         else:
-            found += [Found(f"{name}/{rest}", name) for rest in _images(root / name)]
+            found += [FoundImage(f"{name}/{rest}", name) for rest in _images(root / name)]
     if not found:
         layout = "train/CLASS/*.jpg, test/CLASS/*.jpg" if given_split else "CLASS/*.jpg"
         raise DataError(
@@ -67,7 +74,7 @@ def _folders(root: Path) -> list[str]:
             names = [entry.name for entry in entries if not entry.name.startswith(".") and _is_dir(entry)]
     except OSError as error:
         raise DataError(f"Folder {root} cannot be read ({error}). Check its permissions.") from error
-    return sorted((check_unicode(name, f"Folder {root}") for name in names), key=natural)
+    return sorted((check_unicode(name, f"Folder {root}") for name in names), key=natural_sort_key)
 
 
 def _is_dir(entry: os.DirEntry[str]) -> bool:
@@ -88,7 +95,7 @@ def _images(root: Path) -> Iterator[str]:
         if here in above:
             raise DataError(f"The link {folder} leads back to a folder that holds it. Remove that link.")
         try:
-            entries = sorted(os.scandir(folder), key=lambda entry: natural(entry.name))
+            entries = sorted(os.scandir(folder), key=lambda entry: natural_sort_key(entry.name))
         except OSError as error:
             raise DataError(f"Folder {folder} cannot be read ({error}). Check its permissions.") from error
         for entry in entries:

@@ -8,11 +8,11 @@ from typing import Any
 
 from PIL import Image
 
-from datasets_registry._custom.listing import Found, Listing, check_unicode, part_named
+from datasets_registry._custom.listing import FoundImage, Listing, check_unicode, parse_part
 from datasets_registry._errors import DataError
 from datasets_registry._readers.decode import check_content, decode_image
 
-MARKS = ("dataset_dict.json", "state.json")
+MARKER_FILES = ("dataset_dict.json", "state.json")
 """What `save_to_disk` leaves at the top: the first for a dictionary of splits, the second for one split."""
 
 
@@ -56,7 +56,7 @@ class HubImages:
 
 def is_hub_folder(root: Path) -> bool:
     """Whether a folder is one that `save_to_disk` wrote."""
-    return any((root / name).is_file() for name in MARKS)
+    return any((root / name).is_file() for name in MARKER_FILES)
 
 
 def list_hub_folder(root: Path, *, image: str | None = None, label: str | None = None) -> Listing:
@@ -92,14 +92,14 @@ def list_hub_folder(root: Path, *, image: str | None = None, label: str | None =
     label = _column(root, features, label, "label", class_labels or [n for n in ("label",) if n in features])
     words = features[label].names if isinstance(features[label], hub.ClassLabel) else None
 
-    found: list[Found] = []
+    found: list[FoundImage] = []
     for split, table in tables.items():
-        part = part_named(split, f"Dataset {root}") if several else None
+        part = parse_part(split, f"Dataset {root}") if several else None
         for row, value in enumerate(table[label]):
             if value is None or (words is not None and value < 0):
                 raise DataError(f"Row {split}/{row} of {root} has no label. Remove it, or give it one.")
             text = words[value] if words is not None else str(value)
-            found.append(Found(f"{split}/{row}", check_unicode(text, str(root)), part))
+            found.append(FoundImage(f"{split}/{row}", check_unicode(text, str(root)), part))
     undecoded = {split: table.cast_column(image, hub.Image(decode=False)) for split, table in tables.items()}
     return Listing(HubImages(root, undecoded, image), tuple(found))
 

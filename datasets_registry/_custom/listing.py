@@ -19,7 +19,7 @@ PARTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundImage:
     """One image: its key, the label of its class, and its part of a given split (train, val, test) if it has one."""
 
     key: str
@@ -32,24 +32,24 @@ class Listing:
     """All images of a source, in a fixed order, and where their pixels come from."""
 
     images: Images
-    found: tuple[Found, ...]
+    found: tuple[FoundImage, ...]
 
     @property
     def labels(self) -> list[str]:
         """The labels that occur, numbers by value and before words."""
-        return sorted({item.label for item in self.found}, key=natural)
+        return sorted({item.label for item in self.found}, key=natural_sort_key)
 
     @property
     def has_parts(self) -> bool:
         return any(item.part for item in self.found)
 
 
-def natural(text: str) -> tuple[tuple[int, int, str], ...]:
+def natural_sort_key(text: str) -> tuple[tuple[int, int, str], ...]:
     """A key that sorts digits by value, so that class 10 comes behind class 9."""
     return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in re.findall(r"\d+|\D+", text))
 
 
-def part_named(text: str, where: str) -> str:
+def parse_part(text: str, where: str) -> str:
     """The part that a folder's or column's text means. Raises DataError, naming `where`, for any other text."""
     try:
         return PARTS[text.strip().lower()]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from datasets_registry._custom.listing import Found, Listing, check_distinct, check_unicode, part_named
+from datasets_registry._custom.listing import FoundImage, Listing, check_distinct, check_unicode, parse_part
 from datasets_registry._errors import DataError
 from datasets_registry._readers.files import ImageFiles
 
@@ -70,7 +70,7 @@ def list_table(table: Path, columns: Columns, *, root: Path) -> Listing:
     if absent:
         raise DataError(f"{table} has no column {absent[0]!r}; it has {', '.join(header)}.")
     at = [header.index(name) for name in wanted]
-    found: list[Found] = []
+    found: list[FoundImage] = []
     for number, row in enumerate(rows, start=2):
         where = f"{table}, row {number},"
         if len(row) != len(header):
@@ -79,7 +79,7 @@ def list_table(table: Path, columns: Columns, *, root: Path) -> Listing:
         key = _plain_path(key, where, root)
         if not label:
             raise DataError(f"{where} has no label in column {columns.label!r}. Give it one, or remove the row.")
-        found.append(Found(key, check_unicode(label, where), part_named(split[0], where) if split else None))
+        found.append(FoundImage(key, check_unicode(label, where), parse_part(split[0], where) if split else None))
     if not found:
         raise DataError(f"{table} has a header but no row. Write one row per image.")
     check_distinct((item.key for item in found), str(table))

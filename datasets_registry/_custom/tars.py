@@ -14,11 +14,11 @@ from PIL import Image
 from datasets_registry._custom.listing import (
     IMAGE_SUFFIXES,
     PARTS,
-    Found,
+    FoundImage,
     Listing,
     check_distinct,
     check_unicode,
-    natural,
+    natural_sort_key,
 )
 from datasets_registry._errors import DataError
 from datasets_registry._readers.decode import check_content, decode_image
@@ -87,7 +87,7 @@ def list_tars(root: Path) -> Listing:
     if not shards:
         raise DataError(f"No .tar file in {root} or one folder below. Unpack .tar.gz files to .tar first.")
     words = _class_names(root)
-    found: list[Found] = []
+    found: list[FoundImage] = []
     places: dict[str, _Place] = {}
     for shard in shards:
         name = check_unicode(shard.relative_to(root).as_posix(), f"Folder {root}")
@@ -95,17 +95,17 @@ def list_tars(root: Path) -> Listing:
         for member, place, label in _samples(shard, stat.st_size, stat.st_mtime_ns):
             key = f"{name}!{member}"
             text = words[int(label)] if words and label.isdecimal() and int(label) < len(words) else label
-            found.append(Found(key, text, _part(name)))
+            found.append(FoundImage(key, text, _part(name)))
             places[key] = place
     check_distinct((item.key for item in found), str(root))
     if not all(item.part for item in found):
-        found = [Found(item.key, item.label) for item in found]
+        found = [FoundImage(item.key, item.label) for item in found]
     return Listing(TarImages(root, places), tuple(found))
 
 
 def find_tars(root: Path) -> list[Path]:
     """The tar files of a folder and of the folders in it, in natural order."""
-    return sorted((*root.glob("*.tar"), *root.glob("*/*.tar")), key=lambda path: natural(str(path)))
+    return sorted((*root.glob("*.tar"), *root.glob("*/*.tar")), key=lambda path: natural_sort_key(str(path)))
 
 
 @lru_cache(maxsize=4096)

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from datasets_registry._custom.dataset import OwnReader
+from datasets_registry._custom.dataset import CustomReader
 from datasets_registry._doctor.findings import Finding, Level, quoted, some
-from datasets_registry._doctor.layout_rules import Patient, broken_entries, examine
+from datasets_registry._doctor.layout_rules import DatasetOnDisk, broken_entries, examine
 from datasets_registry._download.sources import DatasetSource, dataset_sources
 from datasets_registry._errors import BenchError, DataError
 from datasets_registry._readers.decode import LFS_POINTER
@@ -30,7 +30,7 @@ FINGERPRINT_VERSION = 1
 
 
 @dataclass(frozen=True)
-class Checkup:
+class CheckResult:
     """What was found out about one dataset.
 
     Args:
@@ -72,7 +72,9 @@ class Checkup:
         }
 
 
-def check_dataset(info: DatasetInfo, data_root: Path | None, *, sample: int | None = None, jobs: int = 2) -> Checkup:
+def check_dataset(
+    info: DatasetInfo, data_root: Path | None, *, sample: int | None = None, jobs: int = 2
+) -> CheckResult:
     """Look at layout, split, counts and images of one dataset.
 
     Args:
@@ -84,9 +86,9 @@ def check_dataset(info: DatasetInfo, data_root: Path | None, *, sample: int | No
     Raises:
         DataError: the dataset lies below a data root and none was given.
     """
-    if info.drawn:
+    if info.synthetic:
         note = Finding("drawn", "This dataset is drawn, so there is nothing on disk to check.", level=Level.NOTE)
-        return Checkup(info.name, (note,))
+        return CheckResult(info.name, (note,))
     source = dataset_sources().get(info.name)
     findings = _structure(info, source, data_root)
     try:
@@ -94,7 +96,7 @@ def check_dataset(info: DatasetInfo, data_root: Path | None, *, sample: int | No
     except BenchError as error:
         if not any(item.level is Level.PROBLEM for item in findings):
             findings.append(Finding("refused", str(error), _fetch(info, data_root) if source else ""))
-        return Checkup(info.name, tuple(findings))
+        return CheckResult(info.name, tuple(findings))
     # what is wrong with the places of files did not keep the reader from finding them
     findings = [replace(item, level=Level.NOTE) if item.layout else item for item in findings]
     findings += _counts(info, splits, data_root)
@@ -103,28 +105,28 @@ def check_dataset(info: DatasetInfo, data_root: Path | None, *, sample: int | No
     found = _fingerprint(info, splits, source, data_root, looked)
     file, trouble = _write(info.name, found, data_root)
     counts = {"train": len(splits.train), "val": len(splits.val), "test": len(splits.test)}
-    return Checkup(info.name, (*findings, *trouble), splits.layout, counts, len(looked), found, file)
+    return CheckResult(info.name, (*findings, *trouble), splits.layout, counts, len(looked), found, file)
 
 
 def is_present(info: DatasetInfo, data_root: Path | None) -> bool:
     """Whether there is anything of a dataset to check, for a check of all."""
-    if isinstance(info.reader, OwnReader):
+    if isinstance(info.reader, CustomReader):
         return True
     source = dataset_sources().get(info.name)
-    if info.drawn or source is None or data_root is None:
+    if info.synthetic or source is None or data_root is None:
         return False
     return not any(item.code == "no-folder" for item in examine_folder(info, source, data_root))
 
 
 def examine_folder(info: DatasetInfo, source: DatasetSource, data_root: Path) -> list[Finding]:
     """The rules about layout alone, where the dataset's folder is missing; nothing where it is there."""
-    patient = Patient(info, source, data_root)
-    return [] if patient.top.is_dir() else examine(patient)
+    dataset = DatasetOnDisk(info, source, data_root)
+    return [] if dataset.folder.is_dir() else examine(dataset)
 
 
 def _structure(info: DatasetInfo, source: DatasetSource | None, data_root: Path | None) -> list[Finding]:
     if source is None:
-        if isinstance(info.reader, OwnReader):
+        if isinstance(info.reader, CustomReader):
             place = info.reader.config.place(info.reader.base)
             return list(broken_entries(place)) if place.is_dir() else []
         return []
@@ -133,7 +135,7 @@ def _structure(info: DatasetInfo, source: DatasetSource | None, data_root: Path 
             f"Dataset {info.name!r} lies on disk, but no data folder was given to check. "
             f"Pass --data-root FOLDER or set ETL_BENCH_DATA."
         )
-    return examine(Patient(info, source, data_root))
+    return examine(DatasetOnDisk(info, source, data_root))
 
 
 def _counts(info: DatasetInfo, splits: DatasetSplits, data_root: Path | None) -> Iterator[Finding]:
@@ -293,7 +295,7 @@ def _fingerprint(
         "contents": fingerprint(sorted([look.sample.key, look.digest or look.kind] for look in looked)),
     }
     if info.split_file is not None and source is not None and data_root is not None:
-        file = Patient(info, source, data_root).split_file
+        file = DatasetOnDisk(info, source, data_root).split_file
         if file is not None:
             found["split_file_sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
     return found

@@ -24,7 +24,7 @@ TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long to wait, and how often to try.
 
     Args:
@@ -54,7 +54,7 @@ def download(
     *,
     mirrors: list[str],
     progress: Progress = lambda _done, _total: None,
-    patience: Patience | None = None,
+    retry_policy: RetryPolicy | None = None,
 ) -> None:
     """Get a file to `target`, from the first of `mirrors` that gives it.
 
@@ -69,10 +69,10 @@ def download(
     import requests
 
     pooch.get_logger().setLevel(logging.ERROR)  # what is to be said is said here
-    patience = patience or Patience()
+    retry_policy = retry_policy or RetryPolicy()
     reasons: list[str] = []
     for url in mirrors:
-        fetcher = _Resuming(file, target, progress, patience)
+        fetcher = _Resuming(file, target, progress, retry_policy)
         failures = 0
         while True:
             before = fetcher.part_size
@@ -95,10 +95,10 @@ def download(
                 fetcher.forget()
             except requests.RequestException as error:
                 failures = 1 if fetcher.part_size > before else failures + 1
-                if failures >= patience.tries:
+                if failures >= retry_policy.tries:
                     reasons.append(f"{url}: {_short(error)}")
                     break
-                time.sleep(patience.pause * 2 ** (failures - 1))
+                time.sleep(retry_policy.pause * 2 ** (failures - 1))
             except OSError as error:
                 raise _cannot_write(target, error) from error
     raise DataError(
@@ -114,7 +114,7 @@ class _Resuming:
     file: SourceFile
     target: Path
     progress: Progress
-    patience: Patience
+    retry_policy: RetryPolicy
     resumed: bool = field(default=False, init=False)
 
     @property
@@ -143,7 +143,7 @@ class _Resuming:
             raise ValueError("pooch's check_only is not offered here; ask the server with a HEAD request instead.")
         headers = {"Accept-Encoding": "identity"}  # ranges and sizes are of the file itself
         offset = self._resumable(url, headers)
-        timeout = (self.patience.connect, self.patience.read)
+        timeout = (self.retry_policy.connect, self.retry_policy.read)
         with requests.get(url, headers=headers, stream=True, timeout=timeout) as answer:
             if answer.status_code == 416 and offset and _whole_size(answer) == offset:
                 self._finish(output_file)

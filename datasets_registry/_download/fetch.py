@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from datasets_registry._download.download import Patience, Progress, download
+from datasets_registry._download.download import Progress, RetryPolicy, download
 from datasets_registry._download.sources import DatasetSource, SourceFile
 from datasets_registry._download.unpack import unpack
 from datasets_registry._errors import DataError
@@ -36,13 +36,13 @@ class FetchOptions:
         splits_only: no archives of images.
         again: fetch what is there already, and replace it.
         mirror: a server to ask first, at `mirror/FILE-NAME`.
-        patience: see `Patience`.
+        retry_policy: see `RetryPolicy`.
     """
 
     splits_only: bool = False
     again: bool = False
     mirror: str | None = None
-    patience: Patience = field(default_factory=Patience)
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Fetched:
 
 
 @dataclass(frozen=True)
-class FetchReport:
+class FetchProgress:
     """Where what is going on is told.
 
     Args:
@@ -68,7 +68,7 @@ class FetchReport:
     progress: Callable[[str], Progress] = lambda _name: lambda _done, _total: None
 
 
-def wanted_files(
+def files_to_fetch(
     name: str, source: DatasetSource, data_root: Path, options: FetchOptions
 ) -> tuple[list[SourceFile], list[SourceFile]]:
     """Which files of the dataset `name` are to be fetched, and which are left alone since they are there."""
@@ -84,7 +84,11 @@ def wanted_files(
 
 
 def fetch_dataset(
-    info: DatasetInfo, source: DatasetSource, data_root: Path, options: FetchOptions, report: FetchReport | None = None
+    info: DatasetInfo,
+    source: DatasetSource,
+    data_root: Path,
+    options: FetchOptions,
+    report: FetchProgress | None = None,
 ) -> Fetched:
     """Fetch what is missing of a dataset.
 
@@ -98,8 +102,8 @@ def fetch_dataset(
     Raises:
         DataError: a file cannot be had, checked, unpacked or written; or another process fetches the same dataset.
     """
-    report = report or FetchReport()
-    todo, kept = wanted_files(info.name, source, data_root, options)
+    report = report or FetchProgress()
+    todo, kept = files_to_fetch(info.name, source, data_root, options)
     staging = data_root / PLACE / info.name
     if todo:
         try:
@@ -124,7 +128,7 @@ def _fetch_file(
     data_root: Path,
     staging: Path,
     options: FetchOptions,
-    report: FetchReport,
+    report: FetchProgress,
 ) -> None:
     target = staging / file.name
     folder = data_root / source.folder
@@ -134,7 +138,7 @@ def _fetch_file(
         mirrors = file.addresses()
         if options.mirror is not None:
             mirrors = [f"{options.mirror.rstrip('/')}/{file.name}", *mirrors]
-        download(file, target, mirrors=mirrors, progress=report.progress(file.name), patience=options.patience)
+        download(file, target, mirrors=mirrors, progress=report.progress(file.name), retry_policy=options.retry_policy)
         _check_kind(file, info, target)
         unfinished = staging / f"{file.name}.unpacking"
         shutil.rmtree(unfinished, ignore_errors=True)

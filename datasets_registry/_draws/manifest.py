@@ -24,7 +24,7 @@ _PATH_KEYS = ("impath", "path", "image", "key")
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedImage:
     """One image of a list: where it lies, its label, and what else the list says about it."""
 
     path: str
@@ -52,8 +52,8 @@ class SupportList:
     dataset: str | None
     shots: int
     seed: int | None
-    train: tuple[Listed, ...]
-    val: tuple[Listed, ...]
+    train: tuple[ListedImage, ...]
+    val: tuple[ListedImage, ...]
 
 
 def support_manifest(task: FewShotTask) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def read_support_list(path: Path) -> SupportList:
     except json.JSONDecodeError:
         whole = None
     if isinstance(whole, dict) and whole.get("format") == FORMAT:
-        return _own(path, digest, whole)
+        return _parse_manifest(path, digest, whole)
     rows = [line for line in text.splitlines() if line.strip()]
     train = tuple(_listed(path, f"line {number}", _parsed(path, number, row)) for number, row in enumerate(rows, 1))
     if not train:
@@ -99,37 +99,41 @@ def read_support_list(path: Path) -> SupportList:
     return SupportList(path, digest, None, _shots(train), None, train, ())
 
 
-def resolve(listed: SupportList, info: DatasetInfo, splits: DatasetSplits) -> Draw:
+def resolve(support_list: SupportList, info: DatasetInfo, splits: DatasetSplits) -> Draw:
     """The listed images as samples of the dataset.
 
     Raises:
         DataError: if an image is not in the dataset's train or val list, is a test image, occurs twice, has another
             label, class name or content there, or if a class has no image.
     """
-    if listed.dataset not in (None, info.name):
+    if support_list.dataset not in (None, info.name):
         raise DataError(
-            f"Support list {listed.source} is for dataset {listed.dataset!r}, not {info.name!r}; "
-            f"run it with -d {listed.dataset}."
+            f"Support list {support_list.source} is for dataset {support_list.dataset!r}, not {info.name!r}; "
+            f"run it with -d {support_list.dataset}."
         )
     known = {sample.key: sample for sample in (*splits.train, *splits.val)}
     test = {sample.key for sample in splits.test}
-    train, val = (_resolved(part, listed, info, splits, known, test) for part in (listed.train, listed.val))
+    train, val = (
+        _resolved(part, support_list, info, splits, known, test) for part in (support_list.train, support_list.val)
+    )
     again = [key for key, n in Counter(sample.key for sample in (*train, *val)).items() if n > 1]
     if again:
-        raise DataError(f"Support list {listed.source} holds the image {again[0]!r} twice; list every image once.")
+        raise DataError(
+            f"Support list {support_list.source} holds the image {again[0]!r} twice; list every image once."
+        )
     counts = Counter(sample.label for sample in train)
     without = [name for label, name in enumerate(splits.class_names) if not counts[label]]
     if without:
         raise DataError(
-            f"Support list {listed.source} has no image of class {without[0]!r} ({len(without)} such) of dataset "
+            f"Support list {support_list.source} has no image of class {without[0]!r} ({len(without)} such) of dataset "
             f"{info.name!r}; it must cover all {len(splits.class_names)} classes."
         )
     return Draw(train, val)
 
 
 def _resolved(
-    part: Sequence[Listed],
-    listed: SupportList,
+    part: Sequence[ListedImage],
+    support_list: SupportList,
     info: DatasetInfo,
     splits: DatasetSplits,
     known: Mapping[str, Sample],
@@ -142,18 +146,18 @@ def _resolved(
             is_test = _key(item.path, dict.fromkeys(test))
             what = "is a test image of" if is_test else "is not in"
             raise DataError(
-                f"Image {item.path!r} of support list {listed.source} {what} dataset {info.name!r}. "
+                f"Image {item.path!r} of support list {support_list.source} {what} dataset {info.name!r}. "
                 f"Lists hold images of the training or validation part, by their path in the split file."
             )
         sample = known[key]
         name = splits.class_names[sample.label]
         if item.label != sample.label or item.name not in (None, name, name.replace("_", " ")):
             raise DataError(
-                f"Image {item.path!r} of support list {listed.source} has label {item.label}"
+                f"Image {item.path!r} of support list {support_list.source} has label {item.label}"
                 f"{f' ({item.name})' if item.name else ''}, but {sample.label} ({name}) in dataset {info.name!r}. "
                 f"The list belongs to other labels; renumber it."
             )
-        _check_content(item, key, listed, splits.images)
+        _check_content(item, key, support_list, splits.images)
         samples.append(sample)
     return tuple(samples)
 
@@ -164,15 +168,15 @@ def _key(path: str, known: Mapping[str, object]) -> str | None:
     return next((key for i in range(len(parts)) if (key := "/".join(parts[i:])) in known), None)
 
 
-def _check_content(item: Listed, key: str, listed: SupportList, images: Images) -> None:
+def _check_content(item: ListedImage, key: str, support_list: SupportList, images: Images) -> None:
     if item.digest is not None and (found := images.digest(key)) != item.digest:
         raise DataError(
-            f"Image {key!r} has digest {found[:12]} here, but {item.digest[:12]} in support list {listed.source}: its "
-            f"content differs. Get the same copy of the dataset, or draw again."
+            f"Image {key!r} has digest {found[:12]} here, but {item.digest[:12]} in support list "
+            f"{support_list.source}: its content differs. Get the same copy of the dataset, or draw again."
         )
 
 
-def _own(path: Path, digest: str, content: Mapping[str, Any]) -> SupportList:
+def _parse_manifest(path: Path, digest: str, content: Mapping[str, Any]) -> SupportList:
     for name, kind in {"dataset": str, "shots": int, "seed": int, "train": list, "val": list}.items():
         if type(content.get(name)) is not kind:
             raise _malformed(path, f"{name!r} must be {kind.__name__}, but is {content.get(name)!r:.60}")
@@ -189,16 +193,16 @@ def _parsed(path: Path, number: int, row: str) -> Any:
         raise _malformed(path, f"line {number} is not JSON ({error})") from error
 
 
-def _listed(path: Path, where: str, row: Any) -> Listed:
+def _listed(path: Path, where: str, row: Any) -> ListedImage:
     image = next((row[key] for key in _PATH_KEYS if key in row), None) if isinstance(row, dict) else None
     if not isinstance(image, str) or not image or type(row.get("label")) is not int:
         raise _malformed(path, f"{where} must be an object with path and whole label, but is {json.dumps(row)[:80]}")
     name = row.get("classname") or row.get("class_name")
     digest = row.get("digest")
-    return Listed(image, row["label"], str(name) if name else None, str(digest) if digest else None)
+    return ListedImage(image, row["label"], str(name) if name else None, str(digest) if digest else None)
 
 
-def _shots(train: Sequence[Listed]) -> int:
+def _shots(train: Sequence[ListedImage]) -> int:
     return max(Counter(item.label for item in train).values())
 
 

@@ -118,7 +118,7 @@ def class_halves(n_classes: int) -> tuple[range, range]:
     return range(n_base), range(n_base, n_classes)
 
 
-def keep_classes(samples: Sequence[Sample], labels: Sequence[int]) -> tuple[Sample, ...]:
+def select_classes(samples: Sequence[Sample], labels: Sequence[int]) -> tuple[Sample, ...]:
     """The samples of those labels, in their order, renumbered from 0 by the position of their label in `labels`."""
     position = {label: i for i, label in enumerate(labels)}
     return tuple(Sample(s.key, position[s.label]) for s in samples if s.label in position)

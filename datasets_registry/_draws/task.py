@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from datasets_registry._draws.manifest import SupportList, resolve
-from datasets_registry._draws.splits import Draw, class_halves, draw_coop, draw_nested, keep_classes
+from datasets_registry._draws.splits import Draw, class_halves, draw_coop, draw_nested, select_classes
 from datasets_registry._errors import DataError, ShotsError
 from datasets_registry._types import (
     ClassSet,
@@ -37,7 +37,7 @@ def build_task(
     seed: int,
     draw: DrawRule,
     targets: Sequence[Target] = (),
-    listed: SupportList | None = None,
+    support_list: SupportList | None = None,
     texts: ClassTexts | None = None,
 ) -> FewShotTask:
     """Draw the support set and lay out what is scored.
@@ -56,7 +56,7 @@ def build_task(
         seed: of the draw.
         draw: which rule picks the images.
         targets: other datasets to score on, for the two protocols that do.
-        listed: the images themselves, for the rule `file`.
+        support_list: the images themselves, for the rule `file`.
         texts: gives the sentences of classes, where they are not the dataset's own template.
 
     Returns:
@@ -79,10 +79,10 @@ def build_task(
             f"Dataset {info.name!r} is test-only and has no images to train on. Score on it with --protocol "
             f"domain-generalization or cross-dataset and --targets {info.name}, or run zero_shot on it."
         )
-    if (draw is DrawRule.FILE) != (listed is not None):
+    if (draw is DrawRule.FILE) != (support_list is not None):
         raise DataError(f"Draw {draw} and a support list do not go together; use --draw file:PATH or --support PATH.")
-    if listed is not None:
-        drawn = resolve(listed, info, splits)
+    if support_list is not None:
+        drawn = resolve(support_list, info, splits)
     else:
         drawn = _draw(info, splits, shots=shots, seed=seed, rule=draw)
     everything = range(n_classes)
@@ -94,8 +94,8 @@ def build_task(
     _check_targets(info, splits, protocol, targets)
 
     classes = _class_set(info, splits, trained, texts)
-    support = SupportSet(splits.images, keep_classes(drawn.train, trained), classes)
-    validation = SupportSet(splits.images, keep_classes(drawn.val, trained), classes)
+    support = SupportSet(splits.images, select_classes(drawn.train, trained), classes)
+    validation = SupportSet(splits.images, select_classes(drawn.val, trained), classes)
     evals = tuple(_eval_split(name, info, splits, labels, texts) for name, labels in scored.items()) + tuple(
         replace(_eval_split("all", other, found, range(len(found.class_names)), texts), name=other.name)
         for other, found in targets
@@ -128,14 +128,14 @@ def _check_targets(info: DatasetInfo, splits: DatasetSplits, protocol: EvalProto
                 )
 
 
-def settled_draw(info: DatasetInfo, rule: DrawRule) -> DrawRule:
+def recorded_draw(info: DatasetInfo, rule: DrawRule) -> DrawRule:
     """The rule as it is recorded for a dataset: CoOp's draw over a sorted listing has a name of its own.
 
     Raises DataError where `coop-sorted` is asked of a dataset whose list is published.
     """
-    if rule is DrawRule.COOP and info.listed:
+    if rule is DrawRule.COOP and info.sorted_listing:
         return DrawRule.COOP_SORTED
-    if rule is DrawRule.COOP_SORTED and not info.listed:
+    if rule is DrawRule.COOP_SORTED and not info.sorted_listing:
         raise DataError(
             f"Dataset {info.name!r} has published lists, so its draw is --draw {DrawRule.COOP}; {DrawRule.COOP_SORTED} "
             f"is what the draw is called where only a folder listing exists."
@@ -163,7 +163,7 @@ def _class_set(info: DatasetInfo, splits: DatasetSplits, labels: Sequence[int], 
 def _eval_split(
     name: str, info: DatasetInfo, splits: DatasetSplits, labels: Sequence[int], texts: ClassTexts | None
 ) -> EvalSplit:
-    samples = keep_classes(splits.test, labels)
+    samples = select_classes(splits.test, labels)
     if not samples:
         raise DataError(
             f"Dataset {info.name!r} has no test image of the {name} classes, so nothing can be scored. "

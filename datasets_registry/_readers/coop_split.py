@@ -10,7 +10,7 @@ from typing import Any
 
 from datasets_registry._errors import DataError
 from datasets_registry._readers.files import ImageFiles
-from datasets_registry._readers.layouts import Place, Places, require_root
+from datasets_registry._readers.layouts import ImageFolder, ImageFolders, require_root
 from datasets_registry._types import DatasetSplits, Sample
 
 _PARTS = ("train", "val", "test")
@@ -34,8 +34,8 @@ class CoopReader:
     Class names and labels are those of the split file, so a file that lists only some of the classes, or some of the
     images, is a dataset in its own right.
 
-    The split file may also lie in the data folder itself. Where CoOp's image folder is not there, the places in `also`
-    and then a search by file name find the images (`_layouts.py`).
+    The split file may also lie in the data folder itself. If CoOp's image folder does not exist, `other_folders` are
+    tried, and then the images are searched by file name.
 
     Args:
         dataset: registry id, for messages.
@@ -44,8 +44,8 @@ class CoopReader:
         image_folder: what the paths in the split file are relative to, below `folder`.
         split_url: where the split file can be obtained.
         images_url: where the images can be obtained.
-        also: other places of the images below the data folder, by whose layout it is.
-        called: other names of a folder that the split file's paths begin with.
+        other_folders: other folders of the images below the data folder, by whose layout it is.
+        folder_aliases: other names of a folder that the split file's paths begin with.
     """
 
     dataset: str
@@ -54,15 +54,15 @@ class CoopReader:
     image_folder: str
     split_url: str
     images_url: str
-    also: Mapping[str, str] = field(default_factory=dict)
-    called: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    other_folders: Mapping[str, str] = field(default_factory=dict)
+    folder_aliases: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
-    def places(self) -> Places:
+    def image_folders(self) -> ImageFolders:
         """Where the images may lie."""
-        coop = Place(f"{self.folder}/{self.image_folder}" if self.image_folder else self.folder, "CoOp")
-        others = [Place(path, layout) for layout, path in self.also.items()]
-        return Places(self.dataset, [coop, *others], self.called)
+        coop = ImageFolder(f"{self.folder}/{self.image_folder}" if self.image_folder else self.folder, "CoOp")
+        others = [ImageFolder(path, layout) for layout, path in self.other_folders.items()]
+        return ImageFolders(self.dataset, [coop, *others], self.folder_aliases)
 
     def __call__(self, data_root: Path | None) -> DatasetSplits:
         """The splits as they lie on disk.
@@ -73,17 +73,17 @@ class CoopReader:
         layout = f"{self.folder}/{self.split_file} and {self.folder}/{self.image_folder}/"
         root = require_root(self.dataset, data_root, [layout])
         path = self._split_path(root, layout)
-        places = self.places
+        image_folders = self.image_folders
         split = read_coop_split(path)
         keys = [sample.key for part in (split.train, split.val, split.test) for sample in part]
-        found = places.images(root, keys)
+        found = image_folders.find_images(root, keys)
         if found is None:
             raise self._lacking(root, path, keys)
         images, known_as = found
         return DatasetSplits(images, split.class_names, split.train, split.val, split.test, known_as)
 
     def _split_path(self, root: Path, layout: str) -> Path:
-        tops = self.places.tops(root)
+        tops = self.image_folders.dataset_folders(root)
         if tops:
             for folder in (*tops, root):
                 if (folder / self.split_file).is_file():
@@ -97,17 +97,17 @@ class CoopReader:
                 f"The data folder {root} is the dataset {self.dataset!r} itself. Give the folder around it, which "
                 f"must hold {layout}, as --data-root or ETL_BENCH_DATA."
             )
-        others = f" (or {', '.join(self.also.values())})" if self.also else ""
+        others = f" (or {', '.join(self.other_folders.values())})" if self.other_folders else ""
         raise DataError(
             f"No folder {root / self.folder} for dataset {self.dataset!r}. --data-root (or ETL_BENCH_DATA) is {root}; "
             f"it must hold {layout}{others}. Images: {self.images_url}; split file: {self.split_url}."
         )
 
     def _lacking(self, root: Path, path: Path, keys: Sequence[str]) -> DataError:
-        place = self.places.first(root)
+        place = self.image_folders.first_existing(root)
         if place is None:
             return DataError(
-                f"No images of {self.dataset!r} at {root / self.places.known[0].path}. "
+                f"No images of {self.dataset!r} at {root / self.image_folders.candidates[0].path}. "
                 f"Get them from {self.images_url} and unpack them there."
             )
         absent = ImageFiles(root / place.path).missing(keys)

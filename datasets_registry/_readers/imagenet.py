@@ -16,7 +16,7 @@ from pathlib import Path
 
 from datasets_registry._errors import DataError
 from datasets_registry._readers.files import ImageFiles
-from datasets_registry._readers.layouts import Place, Places, class_folders, image_names, require_root
+from datasets_registry._readers.layouts import ImageFolder, ImageFolders, class_folders, image_names, require_root
 from datasets_registry._types import DatasetSplits, Sample
 
 CLASSNAMES = "classnames.txt"
@@ -29,24 +29,24 @@ class ImageNetReader:
     """Reads the training folders and, as test images, the validation folders.
 
     Args:
-        places: folders that hold `train/` and `val/`.
+        image_folders: folders that hold `train/` and `val/`.
     """
 
-    places: Places
+    image_folders: ImageFolders
 
     def __call__(self, data_root: Path | None) -> DatasetSplits:
         """The splits as they lie on disk; val is empty, since CoOp's is the test list.
 
         Raises DataError if a folder or `classnames.txt` is missing or not what it should be.
         """
-        root, place = _located(self.places, data_root)
+        root, place = _located(self.image_folders, data_root)
         folder = root / place.path
-        names = read_classnames(self.places, root)
+        names = read_classnames(self.image_folders, root)
         for part in ("train", "val"):
             if not (folder / part).is_dir():
                 raise DataError(
-                    f"No folder {folder / part} for dataset {self.places.dataset!r}. Both train/ and val/ must be "
-                    f"there, each with one folder a class (n01440764, ...)."
+                    f"No folder {folder / part} for dataset {self.image_folders.dataset!r}. Both train/ and val/ must "
+                    f"exist, each with one folder a class (n01440764, ...)."
                 )
         wnids = class_folders(folder / "train")
         tested = class_folders(folder / "val")
@@ -71,20 +71,20 @@ class VariantReader:
     """Reads a test-only variant: one folder a class and nothing to train on.
 
     Args:
-        places: folders that hold the class folders.
-        indexed: folders are named by label ("0" to "999") in place of WordNet ids.
+        image_folders: folders that hold the class folders.
+        folders_are_labels: folders are named by label ("0" to "999") in place of WordNet ids.
     """
 
-    places: Places
-    indexed: bool = False
+    image_folders: ImageFolders
+    folders_are_labels: bool = False
 
     def __call__(self, data_root: Path | None) -> DatasetSplits:
         """The test images as they lie on disk; train and val are empty."""
-        root, place = _located(self.places, data_root)
+        root, place = _located(self.image_folders, data_root)
         folder = root / place.path
-        names = read_classnames(self.places, root)
+        names = read_classnames(self.image_folders, root)
         folders = class_folders(folder)
-        if self.indexed:
+        if self.folders_are_labels:
             folders = _by_number(folders, folder, len(names))
             in_order = list(names.values())
             class_names = tuple(in_order[int(name)] for name in folders)
@@ -94,14 +94,14 @@ class VariantReader:
         return DatasetSplits(ImageFiles(folder), class_names, (), (), test, place.layout)
 
 
-def read_classnames(places: Places, root: Path) -> dict[str, str]:
+def read_classnames(image_folders: ImageFolders, root: Path) -> dict[str, str]:
     """Names by WordNet id, in label order; the file may lie with the dataset, with ImageNet or in the data folder."""
-    candidates = [*places.tops(root), root / IMAGENET_FOLDER, root]
+    candidates = [*image_folders.dataset_folders(root), root / IMAGENET_FOLDER, root]
     path = next((folder / CLASSNAMES for folder in candidates if (folder / CLASSNAMES).is_file()), None)
     if path is None:
         raise DataError(
-            f"No {CLASSNAMES} for dataset {places.dataset!r} in {candidates[0]} or {root / IMAGENET_FOLDER}. It holds "
-            f"one line `<WordNet id> <name>` a class; get CoOp's from {CLASSNAMES_URL}."
+            f"No {CLASSNAMES} for dataset {image_folders.dataset!r} in {candidates[0]} or {root / IMAGENET_FOLDER}. "
+            f"It holds one line `<WordNet id> <name>` a class; get CoOp's from {CLASSNAMES_URL}."
         )
     names: dict[str, str] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
@@ -117,12 +117,12 @@ def read_classnames(places: Places, root: Path) -> dict[str, str]:
     return names
 
 
-def _located(places: Places, data_root: Path | None) -> tuple[Path, Place]:
-    where = [place.path for place in places.known]
-    root = require_root(places.dataset, data_root, where)
-    place = places.first(root)
+def _located(image_folders: ImageFolders, data_root: Path | None) -> tuple[Path, ImageFolder]:
+    where = [place.path for place in image_folders.candidates]
+    root = require_root(image_folders.dataset, data_root, where)
+    place = image_folders.first_existing(root)
     if place is None:
-        raise DataError(f"No images of {places.dataset!r} below {root}: it must hold {' or '.join(where)}.")
+        raise DataError(f"No images of {image_folders.dataset!r} below {root}: it must hold {' or '.join(where)}.")
     return root, place
 
 

@@ -1,4 +1,4 @@
-"""Where a dataset's images lie: the places that people have them in, and a search by file name for all others.
+"""Where a dataset's images lie: the usual folders, and a search by file name for all others.
 
 Keys stay those of the split file whatever the layout, so that draws, fingerprints and cached features agree between a
 person with CoOp's folders and one with torchvision's.
@@ -21,7 +21,7 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".webp", ".
 
 
 @dataclass(frozen=True)
-class Place:
+class ImageFolder:
     """One place below the data folder, and whose layout it is."""
 
     path: str
@@ -34,46 +34,47 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Places:
-    """The known places of one dataset's images, CoOp's first, relative to the data folder.
+class ImageFolders:
+    """The candidate folders of one dataset's images, CoOp's first, relative to the data folder.
 
     Args:
         dataset: registry id, for messages.
-        known: in the order of preference.
-        called: other names of a folder that keys begin with, for the search by file name (`cars_train` -> `train`).
+        candidates: in the order of preference.
+        folder_aliases: other names of a folder that keys begin with (`cars_train` -> `train`), for the search by file
+            name.
     """
 
     dataset: str
-    known: Sequence[Place]
-    called: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    candidates: Sequence[ImageFolder]
+    folder_aliases: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-    def tops(self, data_root: Path) -> list[Path]:
+    def dataset_folders(self, data_root: Path) -> list[Path]:
         """The dataset's folders that exist, without repetition."""
-        names = dict.fromkeys(place.top for place in self.known)
+        names = dict.fromkeys(place.top for place in self.candidates)
         return [data_root / name for name in names if (data_root / name).is_dir()]
 
-    def first(self, data_root: Path) -> Place | None:
-        """The first known place that exists."""
-        return next((place for place in self.known if (data_root / place.path).is_dir()), None)
+    def first_existing(self, data_root: Path) -> ImageFolder | None:
+        """The first candidate that exists."""
+        return next((place for place in self.candidates if (data_root / place.path).is_dir()), None)
 
-    def images(self, data_root: Path, keys: Sequence[str]) -> tuple[ImageFiles, str] | None:
+    def find_images(self, data_root: Path, keys: Sequence[str]) -> tuple[ImageFiles, str] | None:
         """The source of these images and the layout it was found in; None where some image is in no place.
 
-        A known place that holds every image wins. Otherwise the dataset's folders are searched for files of the same
+        A candidate that holds every image wins. Otherwise the dataset's folders are searched for files of the same
         name; where one name stands for several keys, a folder above the file must bear the name of the key's folder.
         """
-        for place in self.known:
+        for place in self.candidates:
             images = ImageFiles(data_root / place.path)
             if images.root.is_dir() and not images.missing(keys):
                 return images, place.layout
-        for top in self.tops(data_root):
-            found = _by_file_name(top, keys, self.called)
+        for top in self.dataset_folders(data_root):
+            found = _by_file_name(top, keys, self.folder_aliases)
             if found is not None:
                 return ImageFiles(top, found), f"files of these names below {top.name}/"
         return None
 
 
-def _by_file_name(top: Path, keys: Sequence[str], called: Mapping[str, Sequence[str]]) -> dict[str, str] | None:
+def _by_file_name(top: Path, keys: Sequence[str], folder_aliases: Mapping[str, Sequence[str]]) -> dict[str, str] | None:
     """Where below `top` each key lies, or None unless every one is found exactly once."""
     wanted: defaultdict[str, list[PurePosixPath]] = defaultdict(list)
     for key in keys:
@@ -93,7 +94,7 @@ def _by_file_name(top: Path, keys: Sequence[str], called: Mapping[str, Sequence[
             candidates = files[name]
             if len(paths) > 1 or len(candidates) > 1:
                 parent = path.parent.name
-                candidates = _inside(files[name], [parent]) or _inside(files[name], called.get(parent, ()))
+                candidates = _inside(files[name], [parent]) or _inside(files[name], folder_aliases.get(parent, ()))
             if len(candidates) != 1:
                 return None
             found[str(path)] = str(candidates[0])

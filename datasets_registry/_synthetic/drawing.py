@@ -120,7 +120,7 @@ class Figure:
         x: centre in pixels from the left.
         y: centre in pixels from the top.
         radius: half of the unit square's side, in pixels.
-        turn: clockwise rotation in degrees.
+        rotation: clockwise rotation in degrees.
         stretch: width over height after the rotation is undone; 1 leaves the outline as it is.
     """
 
@@ -128,12 +128,12 @@ class Figure:
     x: float
     y: float
     radius: float
-    turn: float = 0.0
+    rotation: float = 0.0
     stretch: float = 1.0
 
     def loops(self) -> list[NDArray[np.float64]]:
         """The outline's loops in oversampled pixel coordinates."""
-        angle = math.radians(self.turn)
+        angle = math.radians(self.rotation)
         wide, high = math.sqrt(self.stretch), 1 / math.sqrt(self.stretch)
         cos, sin = math.cos(angle), math.sin(angle)
         matrix = np.array([[wide * cos, wide * sin], [-high * sin, high * cos]])
@@ -171,16 +171,16 @@ _Y, _X = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) + np.float32(0.5)
 SURFACES = ("plain", "striped", "dotted", "checkered", "speckled")
 
 
-def surface(kind: str, rng: np.random.Generator, *, period: float = 6.0, turn: float = 0.0) -> Array:
+def surface(kind: str, rng: np.random.Generator, *, period: float = 6.0, rotation: float = 0.0) -> Array:
     """The texture `kind` over the whole canvas.
 
     Args:
         kind: one of `SURFACES`.
         rng: phases and speckles come from here.
         period: of the pattern, in pixels.
-        turn: clockwise rotation of the pattern, in degrees.
+        rotation: clockwise rotation of the pattern, in degrees.
     """
-    angle = np.float32(math.radians(turn))
+    angle = np.float32(math.radians(rotation))
     phase_u, phase_v = rng.random(2, dtype=np.float32)
     u = (np.cos(angle) * _X + np.sin(angle) * _Y) / np.float32(period) + phase_u
     v = (np.cos(angle) * _Y - np.sin(angle) * _X) / np.float32(period) + phase_v
@@ -199,7 +199,7 @@ def surface(kind: str, rng: np.random.Generator, *, period: float = 6.0, turn: f
     raise ValueError(f"Unknown surface {kind!r}.")
 
 
-def cloud(rng: np.random.Generator, cells: int) -> Array:
+def smooth_noise(rng: np.random.Generator, cells: int) -> Array:
     """Smooth noise 0..1: random values on a `cells` x `cells` lattice, enlarged."""
     lattice = Image.fromarray(rng.integers(0, 256, (cells, cells), dtype=np.uint8))
     return np.asarray(lattice.resize((SIZE, SIZE), Image.Resampling.BICUBIC), dtype=np.float32) / np.float32(255)
@@ -238,12 +238,12 @@ def jitter(colour: Colour, rng: np.random.Generator, amount: float) -> Colour:
     return r, g, b
 
 
-def grain(canvas: Array, rng: np.random.Generator, sigma: float) -> None:
+def add_noise(canvas: Array, rng: np.random.Generator, sigma: float) -> None:
     """Add Gaussian pixel noise."""
     canvas += rng.standard_normal((SIZE, SIZE, 1), dtype=np.float32) * np.float32(sigma)
 
 
-def finished(canvas: Array, *, blur: float = 0.0, contrast: float = 1.0) -> Image.Image:
+def to_image(canvas: Array, *, blur: float = 0.0, contrast: float = 1.0) -> Image.Image:
     """The canvas as an RGB picture, blurred with a Gaussian of `blur` pixels and its contrast scaled about mid grey."""
     toned = (canvas - np.float32(128)) * np.float32(contrast) + np.float32(128)
     picture = Image.fromarray(np.clip(toned + np.float32(0.5), 0, 255).astype(np.uint8))
@@ -259,7 +259,7 @@ Painter: TypeAlias = Callable[[int, np.random.Generator], Image.Image]
 
 
 @dataclass(frozen=True)
-class DrawnImages:
+class SyntheticImages:
     """Pictures that exist as recipes: the key `label/index` names one, and `load` draws it.
 
     The generator depends on version, dataset and key alone, so two settings of one dataset's parameters draw the same

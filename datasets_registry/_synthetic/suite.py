@@ -12,9 +12,9 @@ from datasets_registry._synthetic.drawing import (
     SURFACES,
     Array,
     Colour,
-    DrawnImages,
     Figure,
     Painter,
+    SyntheticImages,
     blank,
     jitter,
 )
@@ -33,7 +33,7 @@ COLOURED_SHAPES = (
 """Every shape of the world in two of its colours, each colour two or three times."""
 
 
-def drawn_dataset(
+def synthetic_dataset(
     name: str,
     *,
     title: str,
@@ -46,7 +46,7 @@ def drawn_dataset(
 ) -> DatasetInfo:
     """The entry of a drawn dataset: equal splits of every class, in label order, read from nowhere."""
     names = tuple(class_names)
-    images = DrawnImages(name, {"classes": list(names), **parameters}, painter, len(names))
+    images = SyntheticImages(name, {"classes": list(names), **parameters}, painter, len(names))
 
     def split(start: int, count: int) -> tuple[Sample, ...]:
         return tuple(Sample(f"{label}/{start + i}", label) for label in range(len(names)) for i in range(count))
@@ -62,29 +62,29 @@ def drawn_dataset(
 
     return DatasetInfo(
         name=name, title=title, summary=summary, domain=domain, num_classes=len(names), class_names=names,
-        template=template, licence=LICENCE, homepage="", citation="", reader=read, drawn=True,
+        template=template, licence=LICENCE, homepage="", citation="", reader=read, synthetic=True,
     )  # fmt: skip
 
 
-def middle_figure(
-    shape: str, rng: np.random.Generator, radius: tuple[float, float] = (12, 18), turn: float = 20
+def centred_figure(
+    shape: str, rng: np.random.Generator, radius: tuple[float, float] = (12, 18), rotation: float = 20
 ) -> Figure:
-    """One figure near the middle, turned by at most `turn` degrees either way."""
+    """One figure near the middle, turned by at most `rotation` degrees either way."""
     size = float(rng.uniform(*radius))
     shift = rng.uniform(-0.35, 0.35, 2) * (SIZE / 2 - size)
     return Figure(
-        shape, SIZE / 2 + float(shift[0]), SIZE / 2 + float(shift[1]), size, float(rng.uniform(-turn, turn)),
+        shape, SIZE / 2 + float(shift[0]), SIZE / 2 + float(shift[1]), size, float(rng.uniform(-rotation, rotation)),
         float(rng.uniform(0.88, 1.14)),
     )  # fmt: skip
 
 
-def plain_ground(rng: np.random.Generator, *avoided: str) -> Array:
+def plain_background(rng: np.random.Generator, *avoided: str) -> Array:
     """A canvas in one of the world's background colours that contrasts with the first colour name avoided."""
     name = contrasting_background(rng, avoided[0]) if avoided else pick(rng, BACKGROUNDS)
     return blank(jitter(BACKGROUNDS[name], rng, 14))
 
 
-def ink(name: str, rng: np.random.Generator) -> Colour:
+def varied_colour(name: str, rng: np.random.Generator) -> Colour:
     """The world's colour of that name, slightly varied."""
     return jitter(COLOURS[name], rng, 16)
 
@@ -95,11 +95,11 @@ def coloured_shape(class_name: str) -> tuple[str, str]:
     return colour, shape
 
 
-def any_colour(rng: np.random.Generator) -> str:
+def random_colour(rng: np.random.Generator) -> str:
     """A colour name of the world."""
     return pick(rng, COLOURS)
 
 
-def mostly_plain(rng: np.random.Generator) -> str:
+def mostly_plain_surface(rng: np.random.Generator) -> str:
     """A surface, plain in two of three cases."""
     return "plain" if rng.random() < 2 / 3 else pick(rng, SURFACES[1:])

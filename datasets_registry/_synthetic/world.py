@@ -16,14 +16,14 @@ from datasets_registry._synthetic.drawing import (
     SURFACES,
     Colour,
     Figure,
+    add_noise,
     blank,
-    finished,
     generator,
-    grain,
     jitter,
     mask,
     paint,
     surface,
+    to_image,
 )
 
 WORLD_VERSION = 1
@@ -119,14 +119,14 @@ def random_scene(rng: np.random.Generator) -> Scene:
 
 def figures(scene: Scene, rng: np.random.Generator) -> list[Figure]:
     """Where the scene's figures stand, and how large and how turned they are."""
-    turn, stretch = float(rng.uniform(-20, 20)), float(rng.uniform(0.85, 1.18))
+    rotation, stretch = float(rng.uniform(-20, 20)), float(rng.uniform(0.85, 1.18))
     if scene.count == 1:
         radius = float(rng.uniform(*SIZES[scene.size]))
         room = SIZE / 2 - radius
         across, down = PLACES[scene.place]
         x = SIZE / 2 + room * (across * float(rng.uniform(0.6, 1)) + (across == 0) * float(rng.uniform(-0.25, 0.25)))
         y = SIZE / 2 + room * (down * float(rng.uniform(0.6, 1)) + (down == 0) * float(rng.uniform(-0.25, 0.25)))
-        return [Figure(scene.shape, x, y, radius, turn, stretch)]
+        return [Figure(scene.shape, x, y, radius, rotation, stretch)]
     cells = rng.permutation(4)[: scene.count]
     radius = float(rng.uniform(7, 10))
     return [
@@ -135,7 +135,7 @@ def figures(scene: Scene, rng: np.random.Generator) -> list[Figure]:
             SIZE * (0.25 + 0.5 * (cell % 2)) + float(rng.uniform(-2, 2)),
             SIZE * (0.25 + 0.5 * (cell // 2)) + float(rng.uniform(-2, 2)),
             radius,
-            turn,
+            rotation,
             stretch,
         )
         for cell in cells.tolist()
@@ -153,13 +153,13 @@ def second_tone(ink: Colour, rng: np.random.Generator) -> Colour:
 def draw_scene(scene: Scene, rng: np.random.Generator) -> Image.Image:
     """The scene as the world draws it."""
     canvas = blank(jitter(BACKGROUNDS[scene.background], rng, 14))
-    period, turn = float(rng.uniform(4.5, 7)), float(rng.uniform(0, 180))
-    tone = surface(scene.surface, rng, period=period, turn=turn)
+    period, rotation = float(rng.uniform(4.5, 7)), float(rng.uniform(0, 180))
+    tone = surface(scene.surface, rng, period=period, rotation=rotation)
     cover = mask(*figures(scene, rng))
     ink = jitter(COLOURS[scene.colour], rng, 16)
     paint(canvas, cover, ink, second_tone(ink, rng), tone)
-    grain(canvas, rng, float(rng.uniform(1, 7)))
-    return finished(canvas, blur=float(rng.uniform(0.2, 0.6)) if rng.random() < 0.3 else 0.0)
+    add_noise(canvas, rng, float(rng.uniform(1, 7)))
+    return to_image(canvas, blur=float(rng.uniform(0.2, 0.6)) if rng.random() < 0.3 else 0.0)
 
 
 def plural(shape: str) -> str:

@@ -93,7 +93,7 @@ class Context(nn.Module):
     def prompts(self, classes: ClassSet, backbone: Backbone) -> TextPrompts:
         """The class texts with the learned vectors in place."""
         texts = backbone.tokenized(classes.texts(self.placeholders + " {}."))
-        name_lengths = backbone.tokenized(classes.spoken_names).eot - 1
+        name_lengths = backbone.tokenized(classes.prompt_names).eot - 1
         return place_ctx(texts, self.ctx, self.position, name_lengths)
 
 

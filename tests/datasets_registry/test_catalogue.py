@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 import datasets_registry
-from datasets_registry import DATASETS, DatasetInfo, DrawRule, get_dataset, list_datasets, settled_draw
+from datasets_registry import DATASETS, DatasetInfo, DrawRule, get_dataset, list_datasets, recorded_draw
 from datasets_registry._readers.coop_split import read_coop_split
 
 FOLDER = Path(datasets_registry.__file__).parent
 MODULES = sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
-ON_DISK = [info for info in list_datasets() if not info.drawn]
+ON_DISK = [info for info in list_datasets() if not info.synthetic]
 
 
 def bibtex_fields(entry: str) -> dict[str, str]:
@@ -124,11 +124,11 @@ def test_the_fifteen_are_all_there():
 
 def test_coops_draw_over_a_listing_has_its_own_name():
     imagenet, dtd = get_dataset("imagenet"), get_dataset("dtd")
-    assert settled_draw(imagenet, DrawRule.COOP) is DrawRule.COOP_SORTED
-    assert settled_draw(imagenet, DrawRule.NESTED) is DrawRule.NESTED
-    assert settled_draw(dtd, DrawRule.COOP) is DrawRule.COOP
+    assert recorded_draw(imagenet, DrawRule.COOP) is DrawRule.COOP_SORTED
+    assert recorded_draw(imagenet, DrawRule.NESTED) is DrawRule.NESTED
+    assert recorded_draw(dtd, DrawRule.COOP) is DrawRule.COOP
     with pytest.raises(datasets_registry.DataError, match=r"'dtd' has published lists, so its draw is --draw coop"):
-        settled_draw(dtd, DrawRule.COOP_SORTED)
+        recorded_draw(dtd, DrawRule.COOP_SORTED)
 
 
 def test_importing_the_catalogue_imports_no_torch():

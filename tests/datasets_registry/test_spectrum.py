@@ -51,7 +51,7 @@ def pixels_digest(name: str) -> str:
 def test_the_entry_states_its_facts(name: str) -> None:
     info = info_of(name)
     assert info.name == name
-    assert info.drawn
+    assert info.synthetic
     assert 10 <= info.num_classes <= 24
     assert info.num_classes == len(info.class_names) == len(set(info.class_names))
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", class_name) for class_name in info.class_names)

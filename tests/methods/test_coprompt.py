@@ -37,7 +37,7 @@ def reference(method: Any, classes: ClassSet, pixels: Tensor) -> tuple[Tensor, T
     """Text and image features of MaPLe's forward behind the adapters."""
     model, parts = tiny_backbone().model, method.trainable
     context, maps = parts.text_context, parts.coupling.maps
-    tokens = tokenize([f"a photo of a {name}." for name in classes.spoken_names])
+    tokens = tokenize([f"a photo of a {name}." for name in classes.prompt_names])
     x = model.token_embedding(tokens)
     x = torch.cat([x[:, :1], context.ctx.expand(len(x), -1, -1), x[:, 3:]], dim=1)
     text = encode_text(model, x, tokens.argmax(dim=1), list(context.deeper))
@@ -90,7 +90,7 @@ def described(counts: tuple[int, ...]) -> tuple[ClassSet, Sentences]:
     )
     plain = class_set("base")
     sentences = tuple(
-        tuple(t.replace("{}", name) for t in templates[:n]) for name, n in zip(plain.spoken_names, counts, strict=True)
+        tuple(t.replace("{}", name) for t in templates[:n]) for name, n in zip(plain.prompt_names, counts, strict=True)
     )
     return ClassSet(plain.names, plain.template, sentences), sentences
 

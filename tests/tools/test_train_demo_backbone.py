@@ -15,9 +15,9 @@ from methods import tokenize
 from methods._backbones.demo import DEMO_CONFIG, unpacked
 from methods._backbones.weights import build_model
 from tools.train_demo_backbone.__main__ import main
-from tools.train_demo_backbone.captions import LONGEST_CAPTION, CompactVocabulary, roll_calls
-from tools.train_demo_backbone.losses import clip_loss, roll_call_loss
-from tools.train_demo_backbone.pictures import augmented, drawn_pool, normalised
+from tools.train_demo_backbone.captions import LONGEST_CAPTION, CompactVocabulary, caption_tasks
+from tools.train_demo_backbone.losses import caption_task_loss, clip_loss
+from tools.train_demo_backbone.pictures import augmented, normalised, render_pool
 from tools.train_demo_backbone.plan import PictureOrder, TrainingPlan, learning_rate
 from tools.train_demo_backbone.training import train
 from tools.train_demo_backbone.weights import cosine_filters, sine_positions
@@ -55,7 +55,7 @@ def test_the_compact_vocabulary_reads_every_caption() -> None:
     assert rows.shape[1] <= LONGEST_CAPTION
     assert torch.equal(vocabulary.token_ids[rows], tokenize(captions)[:, : rows.shape[1]])
     assert torch.equal(rows.argmax(dim=-1), tokenize(captions).argmax(dim=-1))
-    for call in roll_calls():
+    for call in caption_tasks():
         assert vocabulary.encode(call.captions).shape[1] <= LONGEST_CAPTION
 
 
@@ -76,7 +76,7 @@ def test_cutting_the_text_is_exact() -> None:
 
 
 def test_roll_calls_answer_with_the_true_caption() -> None:
-    for call in roll_calls():
+    for call in caption_tasks():
         for scene in map(world_scene, range(60)):
             answer = call.answer(scene)
             if answer is None:
@@ -105,15 +105,15 @@ def test_equal_captions_share_their_pictures() -> None:
 
 
 def test_a_roll_call_leaves_out_scenes_that_it_cannot_be_asked_of() -> None:
-    place = roll_calls()[-1]
+    place = caption_tasks()[-1]
     scenes = [world_scene(i) for i in range(40)]
     lone = [i for i, scene in enumerate(scenes) if scene.count == 1]
     rng = torch.Generator().manual_seed(0)
     image, text = torch.randn(40, 8, generator=rng), torch.randn(len(place.captions), 8, generator=rng)
     scale = torch.tensor(1.0)
     torch.testing.assert_close(
-        roll_call_loss(image, text, place, scenes, scale),
-        roll_call_loss(image[lone], text, place, [scenes[i] for i in lone], scale),
+        caption_task_loss(image, text, place, scenes, scale),
+        caption_task_loss(image[lone], text, place, [scenes[i] for i in lone], scale),
     )
 
 
@@ -147,7 +147,7 @@ def test_augmentation_mirrors_and_keeps_the_size() -> None:
 
 
 def test_drawing_in_processes_changes_nothing() -> None:
-    pool = drawn_pool(3)
+    pool = render_pool(3)
     assert pool.dtype == torch.uint8
     assert all(np.array_equal(pool[i].numpy(), np.asarray(world_image(i))) for i in range(3))
     assert normalised(pool).shape == (3, 3, 48, 48)

@@ -30,14 +30,14 @@ LONGEST_CAPTION = 20
 
 
 @dataclass(frozen=True)
-class RollCall:
+class CaptionTask:
     """A complete list of captions and, for a scene, the number of the one that is true of it (None: none is)."""
 
     captions: tuple[str, ...]
     answer: Callable[[Scene], int | None]
 
 
-def roll_calls() -> list[RollCall]:
+def caption_tasks() -> list[CaptionTask]:
     """For each attribute, all its values with all shapes; and the shapes alone."""
     colours, backgrounds, sizes, places = tuple(COLOURS), tuple(BACKGROUNDS), tuple(SIZES), tuple(PLACES)
 
@@ -48,22 +48,24 @@ def roll_calls() -> list[RollCall]:
         return values.index(value) * len(SHAPES) + SHAPES.index(shape)
 
     counted = tuple(f"a photo of {n} {s if n == 'one' else plural(s)}." for n in COUNTS for s in SHAPES)
-    by_shape = RollCall(crossed(("",), "a photo of a {shape}."), lambda s: SHAPES.index(s.shape))
-    by_colour = RollCall(crossed(colours, "a photo of a {value} {shape}."), lambda s: place(colours, s.colour, s.shape))
+    by_shape = CaptionTask(crossed(("",), "a photo of a {shape}."), lambda s: SHAPES.index(s.shape))
+    by_colour = CaptionTask(
+        crossed(colours, "a photo of a {value} {shape}."), lambda s: place(colours, s.colour, s.shape)
+    )
     return [
         by_shape,
         by_colour,
-        RollCall(crossed(SURFACES, "a photo of a {value} {shape}."), lambda s: place(SURFACES, s.surface, s.shape)),
-        RollCall(counted, lambda s: (s.count - 1) * len(SHAPES) + SHAPES.index(s.shape)),
-        RollCall(
+        CaptionTask(crossed(SURFACES, "a photo of a {value} {shape}."), lambda s: place(SURFACES, s.surface, s.shape)),
+        CaptionTask(counted, lambda s: (s.count - 1) * len(SHAPES) + SHAPES.index(s.shape)),
+        CaptionTask(
             crossed(sizes, "a photo of a {value} {shape}."),
             lambda s: place(sizes, s.size, s.shape) if s.count == 1 else None,
         ),
-        RollCall(
+        CaptionTask(
             crossed(backgrounds, "a photo of a {shape} on a {value} background."),
             lambda s: place(backgrounds, s.background, s.shape),
         ),
-        RollCall(
+        CaptionTask(
             crossed(places, "a photo of a {shape} {value}."),
             lambda s: place(places, s.place, s.shape) if s.count == 1 else None,
         ),

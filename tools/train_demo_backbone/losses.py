@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from datasets_registry._synthetic.world import Scene
-from tools.train_demo_backbone.captions import RollCall
+from tools.train_demo_backbone.captions import CaptionTask
 
 
 def clip_loss(image: Tensor, text: Tensor, caption_of: Tensor, scale: Tensor) -> Tensor:
@@ -29,7 +29,7 @@ def clip_loss(image: Tensor, text: Tensor, caption_of: Tensor, scale: Tensor) ->
     return (per_image + (weight * of_caption).sum()) / 2
 
 
-def roll_call_loss(image: Tensor, text: Tensor, call: RollCall, scenes: Sequence[Scene], scale: Tensor) -> Tensor:
+def caption_task_loss(image: Tensor, text: Tensor, call: CaptionTask, scenes: Sequence[Scene], scale: Tensor) -> Tensor:
     """Cross-entropy of the true caption among all of a roll call's, over the scenes that it can be asked of."""
     answers = [call.answer(scene) for scene in scenes]
     asked = [i for i, answer in enumerate(answers) if answer is not None]

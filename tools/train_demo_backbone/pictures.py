@@ -18,7 +18,7 @@ def _draw_block(start: int, stop: int) -> NDArray[np.uint8]:
     return np.stack([np.asarray(world_image(index)) for index in range(start, stop)])
 
 
-def drawn_pool(count: int, processes: int = 2) -> Tensor:
+def render_pool(count: int, processes: int = 2) -> Tensor:
     """Pictures 0..count of the world as uint8, shape `(count, 48, 48, 3)`."""
     edges = [*range(0, count, 1000), count]
     with ProcessPoolExecutor(processes) as workers:

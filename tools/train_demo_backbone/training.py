@@ -16,9 +16,9 @@ from datasets_registry._synthetic.drawing import generator
 from datasets_registry._synthetic.world import Scene, world_caption, world_scene
 from methods._backbones.demo import DEMO_CONFIG, packed, unread_token_rows
 from methods._backbones.weights import build_model
-from tools.train_demo_backbone.captions import LONGEST_CAPTION, CompactVocabulary, roll_calls
-from tools.train_demo_backbone.losses import clip_loss, roll_call_loss
-from tools.train_demo_backbone.pictures import augmented, drawn_pool, normalised
+from tools.train_demo_backbone.captions import LONGEST_CAPTION, CompactVocabulary, caption_tasks
+from tools.train_demo_backbone.losses import caption_task_loss, clip_loss
+from tools.train_demo_backbone.pictures import augmented, normalised, render_pool
 from tools.train_demo_backbone.plan import PictureOrder, TrainingPlan, learning_rate
 from tools.train_demo_backbone.weights import compact_config, cosine_filters, full_state, sine_positions
 
@@ -47,7 +47,7 @@ def held_out_accuracy(
     names = ("shape", "colour+shape", "surface+shape", "count+shape", "size+shape", "ground+shape", "place+shape")
     image = encode_image(model, pixels)
     found: dict[str, float] = {}
-    for name, call in zip(names, roll_calls(), strict=True):
+    for name, call in zip(names, caption_tasks(), strict=True):
         text = encode_text(model, vocabulary.encode(call.captions), context)
         guesses = (image @ text.T).argmax(dim=-1).tolist()
         asked = [(guess, call.answer(scene)) for guess, scene in zip(guesses, scenes, strict=True)]
@@ -59,10 +59,10 @@ def held_out_accuracy(
 def train(plan: TrainingPlan, keep: Callable[[dict[str, Tensor]], None]) -> None:
     """Train by the plan; `keep` receives the packed asset's tensors at every report and at the end."""
     vocabulary = CompactVocabulary()
-    shape_call, *other_calls = roll_calls()
+    shape_call, *other_calls = caption_tasks()
     context = LONGEST_CAPTION
     started = time.perf_counter()
-    pictures = drawn_pool(plan.pool + plan.held_out)
+    pictures = render_pool(plan.pool + plan.held_out)
     scenes = [world_scene(index) for index in range(plan.pool + plan.held_out)]
     log.info("drew %d pictures in %.0f s", len(pictures), time.perf_counter() - started)
     held_out, held_out_scenes = normalised(pictures[plan.pool :]), scenes[plan.pool :]
@@ -105,7 +105,7 @@ def train(plan: TrainingPlan, keep: Callable[[dict[str, Tensor]], None]) -> None
         caption_of = torch.tensor([distinct[caption] for caption in captions])
         contrast = clip_loss(image, text[: len(distinct)], caption_of, scale)
         named = torch.split(text[len(distinct) :], [len(call.captions) for call in asked])
-        called = [roll_call_loss(image, among, call, seen, scale) for among, call in zip(named, asked, strict=True)]
+        called = [caption_task_loss(image, among, call, seen, scale) for among, call in zip(named, asked, strict=True)]
         loss = contrast + called[0] + called[1]
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)

@@ -8,25 +8,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from datasets_registry._doctor.findings import Finding
-from datasets_registry._doctor.layout_rules.folder import no_folder
-from datasets_registry._doctor.layout_rules.images import images_rule
-from datasets_registry._doctor.layout_rules.patient import Patient
-from datasets_registry._doctor.layout_rules.single import flower_names, imagenet
+from datasets_registry._doctor.layout_rules.broken_entries import broken_entries, broken_entries_rule
+from datasets_registry._doctor.layout_rules.dataset_on_disk import DatasetOnDisk
+from datasets_registry._doctor.layout_rules.dataset_specific import flower_names_rule, imagenet_rule
+from datasets_registry._doctor.layout_rules.misplaced_images import misplaced_images_rule
+from datasets_registry._doctor.layout_rules.missing_folder import missing_folder_rule
 from datasets_registry._doctor.layout_rules.split_file import split_file_rule
-from datasets_registry._doctor.layout_rules.tree import broken_entries, tree
 
-__all__ = ["Patient", "broken_entries", "examine"]
+__all__ = ["DatasetOnDisk", "broken_entries", "examine"]
 
-Rule = Callable[[Patient], Iterator[Finding]]
+Rule = Callable[[DatasetOnDisk], Iterator[Finding]]
 
-RULES: tuple[Rule, ...] = (split_file_rule, images_rule, flower_names, imagenet, tree)
+RULES: tuple[Rule, ...] = (
+    split_file_rule,
+    misplaced_images_rule,
+    flower_names_rule,
+    imagenet_rule,
+    broken_entries_rule,
+)
 
 
-def examine(patient: Patient) -> list[Finding]:
+def examine(dataset: DatasetOnDisk) -> list[Finding]:
     """What the rules find; without the dataset's folder, only what is to be said about that."""
-    if not patient.top.is_dir():
-        return list(no_folder(patient))
+    if not dataset.folder.is_dir():
+        return list(missing_folder_rule(dataset))
     found: list[Finding] = []
     for rule in RULES:
-        found += rule(patient)
+        found += rule(dataset)
     return found

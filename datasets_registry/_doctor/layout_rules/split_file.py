@@ -7,27 +7,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from datasets_registry._doctor.findings import Finding, Level, quoted
-from datasets_registry._doctor.layout_rules.patient import Patient
+from datasets_registry._doctor.layout_rules.dataset_on_disk import DatasetOnDisk
 from datasets_registry._errors import DataError
 from datasets_registry._readers.coop_split import read_coop_split
 
 
-def split_file_rule(patient: Patient) -> Iterator[Finding]:
+def split_file_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
     """The split file is missing, elsewhere, malformed, or not the published one."""
-    name = patient.info.split_file
+    name = dataset.info.split_file
     if name is None:
         return
-    fetch = patient.fetch("--splits-only")
-    if patient.split_file is None:
+    fetch = dataset.fetch_command("--splits-only")
+    if dataset.split_file is None:
         stem = Path(name).stem.lower()
         elsewhere = [
             path
-            for folder in (patient.top, patient.data_root, *patient.folders)
+            for folder in (dataset.folder, dataset.data_root, *dataset.subfolders)
             for path in sorted(folder.glob("*.json"))
             if path.stem.lower().startswith(stem)
         ]
         if elsewhere:
-            move = quoted("mv", elsewhere[0], patient.top / name)
+            move = quoted("mv", elsewhere[0], dataset.folder / name)
             yield Finding("split-misplaced", f"The split file is at {elsewhere[0]}.", move)
             return
         yield Finding(
@@ -38,26 +38,26 @@ def split_file_rule(patient: Patient) -> Iterator[Finding]:
         )
         return
     try:
-        split = read_coop_split(patient.split_file)
+        split = read_coop_split(dataset.split_file)
     except DataError as error:
         yield Finding("split-malformed", str(error), fetch)
         return
-    published = next((file.checksum for file in patient.source.files if file.to == name), None)
-    digest = f"sha256:{hashlib.sha256(patient.split_file.read_bytes()).hexdigest()}"
+    published = next((file.checksum for file in dataset.source.files if file.to == name), None)
+    digest = f"sha256:{hashlib.sha256(dataset.split_file.read_bytes()).hexdigest()}"
     counts = {"train": len(split.train), "val": len(split.val), "test": len(split.test)}
-    expected = dict(patient.info.expected)
+    expected = dict(dataset.info.expected)
     if counts != expected:
         yield Finding(
             "subset",
             f"The split file lists {sum(counts.values())} images of the {sum(expected.values())} of the full dataset, "
             f"so its numbers do not compare with published ones.",
-            f"for the full dataset: {patient.fetch()}",
+            f"for the full dataset: {dataset.fetch_command()}",
             Level.NOTE,
         )
     elif published is not None and digest != published:
         yield Finding(
             "split-not-published",
-            f"{patient.split_file} has the right counts, but is not CoOp's file ({digest[:19]}... in place of "
+            f"{dataset.split_file} has the right counts, but is not CoOp's file ({digest[:19]}... in place of "
             f"{published[:19]}...); CoOp makes such a file up when the real one is missing.",
-            f"{quoted('mv', patient.split_file, f'{patient.split_file}.own')} && {fetch}",
+            f"{quoted('mv', dataset.split_file, f'{dataset.split_file}.own')} && {fetch}",
         )

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_datasets import draw_dataset
+from small_datasets import write_dataset
 
 import bench
 from bench.cli import _options as opt
@@ -27,7 +27,7 @@ HEAVY = ("torch", "pandas", "duckdb", "altair", "methods", "datasets_registry", 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("data")
-    draw_dataset(root, "eurosat", train=3)
+    write_dataset(root, "eurosat", train=3)
     return root
 
 

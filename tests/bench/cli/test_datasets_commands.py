@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from places import ROOT
-from small_datasets import draw_dataset
+from small_datasets import write_dataset
 
 from datasets_registry import DatasetSource
 from datasets_registry._custom.dataset import read_custom
@@ -38,7 +38,7 @@ def etl(etl: Etl, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Etl:
 
 
 def test_the_bare_command_and_a_name_mean_show(etl: Etl, tmp_path: Path) -> None:
-    draw_dataset(tmp_path, "eurosat")
+    write_dataset(tmp_path, "eurosat")
     assert etl("datasets") == etl("datasets", "show")
     assert etl("datasets", "--json") == etl("datasets", "show", "--json")
     shown = etl("datasets", "show", "eurosat", "--data-root", str(tmp_path), "--json")
@@ -106,7 +106,7 @@ def test_own_images_run_in_worker_processes_and_stand_in_the_catalogue(tmp_path:
 
 
 def test_check_names_problems_and_commands_and_ends_with_1(etl: Etl, tmp_path: Path) -> None:
-    draw_dataset(tmp_path, "eurosat")
+    write_dataset(tmp_path, "eurosat")
     code, out, err = etl("datasets", "check", "--data-root", str(tmp_path))
     assert (code, out.splitlines()[0]) == (0, "eurosat: fine")
     assert "fingerprint" in out
@@ -143,7 +143,7 @@ def mirror(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     source = DatasetSource.model_validate(
         {"folder": "eurosat", "images": "2750", "files": [listed], "by_hand": "Dig {folder}."}
     )
-    monkeypatch.setattr("datasets_registry._download.sources.dataset_sources", lambda: {"eurosat": source})
+    monkeypatch.setattr("datasets_registry.dataset_sources", lambda: {"eurosat": source})
     monkeypatch.setattr("datasets_registry._download.download.time.sleep", lambda _seconds: None)
 
     class Quiet(http.server.SimpleHTTPRequestHandler):

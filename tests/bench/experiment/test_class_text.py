@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from small_datasets import draw_dataset
+from small_datasets import write_dataset
 
 from bench.analysis.leaderboard import leaderboard, settings
 from bench.context import RunContext
@@ -27,7 +27,7 @@ SENTENCES = {f"class {i}": [f"Number {i}.", f"It is the {i}th."] for i in range(
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("data")
-    draw_dataset(root, "eurosat")
+    write_dataset(root, "eurosat")
     (root / "d.json").write_text(json.dumps(SENTENCES))
     return root
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fake_runner import make_record, make_score, make_spec
 from places import SHARED
-from small_datasets import draw_dataset, draw_imagenet
+from small_datasets import write_dataset, write_imagenet
 
 from bench.analysis.leaderboard import Leaderboard, leaderboard, settings
 from bench.context import RunContext
@@ -32,9 +32,9 @@ AXES = Axes(["coop"], ["eurosat"], [TINY], protocol=CROSS, shots=(2,), seeds=(1,
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("data")
-    draw_dataset(root, "eurosat")
-    draw_dataset(root, "dtd")
-    draw_imagenet(root)
+    write_dataset(root, "eurosat")
+    write_dataset(root, "dtd")
+    write_imagenet(root)
     return root
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from fake_runner import make_record, make_spec
 from PIL import Image
-from small_datasets import draw_dataset
+from small_datasets import write_dataset
 from typer.testing import CliRunner
 
 from bench.cli.app import app
@@ -28,7 +28,7 @@ def test_one_small_square_of_each_of_eight_classes(tmp_path: Path):
 
 
 def test_noise_of_any_size_stays_below_the_limit(tmp_path: Path):
-    draw_dataset(tmp_path, "dtd", classes=9, train=1, test=1)
+    write_dataset(tmp_path, "dtd", classes=9, train=1, test=1)
     noise = np.random.default_rng(0)
     for path in (tmp_path / "dtd/images").rglob("*.png"):
         Image.fromarray(noise.integers(0, 256, (300, 500, 3), dtype=np.uint8)).save(path)
@@ -40,7 +40,7 @@ def test_noise_of_any_size_stays_below_the_limit(tmp_path: Path):
 def test_nothing_is_shown_of_what_is_not_at_hand(tmp_path: Path):
     assert example_images("dtd", None) == ()
     assert example_images("no_such_dataset", None) == ()
-    draw_dataset(tmp_path, "eurosat")
+    write_dataset(tmp_path, "eurosat")
     (tmp_path / "eurosat/2750/class0/test_0.png").write_bytes(b"broken")
     assert example_images("eurosat", tmp_path) == ()
 
@@ -59,7 +59,7 @@ def test_the_report_embeds_them_unless_told_not_to(tmp_path: Path):
 
 
 def test_the_card_of_a_dataset_shows_all_facts(tmp_path: Path):
-    draw_dataset(tmp_path, "dtd")
+    write_dataset(tmp_path, "dtd")
     made = CliRunner().invoke(app, ["datasets", "dtd", "--data-root", str(tmp_path), "--json"])
     facts = json.loads(made.stdout)
     assert facts["images_of_the_full_dataset"] == {"train": 2820, "val": 1128, "test": 1692}

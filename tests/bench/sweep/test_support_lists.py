@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from small_datasets import draw_dataset
+from small_datasets import write_dataset
 from typer.testing import CliRunner
 
 from bench.cli.app import app
@@ -25,8 +25,8 @@ AXES = Axes(
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("data")
-    draw_dataset(root, "eurosat")
-    draw_dataset(root, "dtd")
+    write_dataset(root, "eurosat")
+    write_dataset(root, "dtd")
     return root
 
 

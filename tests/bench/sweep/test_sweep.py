@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from fake_runner import make_difficulty, make_record
-from small_datasets import draw_dataset
+from small_datasets import write_dataset
 
 from bench.errors import ImpossibleCombinationError, OverrideError, UsageError
 from bench.record import RunError, RunStatus
@@ -20,8 +20,8 @@ AXES = Axes(methods=["coop"], datasets=["eurosat"], backbones=["ViT-tiny.random"
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("data")
-    draw_dataset(root, "eurosat", train=3)
-    draw_dataset(root, "dtd", train=2)
+    write_dataset(root, "eurosat", train=3)
+    write_dataset(root, "dtd", train=2)
     return root
 
 

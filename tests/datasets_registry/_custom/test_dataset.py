@@ -32,7 +32,7 @@ from datasets_registry import (
     custom_folder,
     custom_folders,
 )
-from datasets_registry._custom.add import Added
+from datasets_registry._custom.add import AddedDataset
 from datasets_registry._custom.dataset import part_by_content, read_custom, to_toml
 from datasets_registry._plugins import load_custom_datasets
 
@@ -66,11 +66,11 @@ def ask(images: Path, **changes: object) -> AddRequest:
     return AddRequest(images=images, **(fields | changes))  # type: ignore[arg-type]
 
 
-def add(tmp_path: Path, images: Path, *, replace: bool = False, **changes: object) -> Added:
+def add(tmp_path: Path, images: Path, *, replace: bool = False, **changes: object) -> AddedDataset:
     return add_dataset(ask(images, **changes), tmp_path / "own", replace=replace)
 
 
-def count(added: Added) -> tuple[int, int, int]:
+def count(added: AddedDataset) -> tuple[int, int, int]:
     return len(added.splits.train), len(added.splits.val), len(added.splits.test)
 
 
@@ -146,7 +146,7 @@ def test_a_lone_train_folder_is_refused(tmp_path: Path) -> None:
 def test_numbered_classes_come_by_value_and_are_remarked_upon(tmp_path: Path) -> None:
     added = add(tmp_path, draw_tree(tmp_path / "birds", ("10", "9", "1"), n=40))
     assert added.splits.class_names == ("1", "9", "10")
-    assert any("say nothing to CLIP. Write words into `names`" in line for line in added.remarks())
+    assert any("say nothing to CLIP. Write words into `names`" in line for line in added.notes())
 
 
 def test_names_and_order_of_the_toml_file_count(tmp_path: Path) -> None:
@@ -176,8 +176,8 @@ def test_a_class_with_too_few_images_is_told_when_adding_and_refused_when_drawin
     root = draw_tree(tmp_path / "birds")
     draw_tree(root, ("rare",), n=1)
     added = add(tmp_path, root)
-    assert added.most_shots <= 1
-    assert any("class 'rare' has" in line and "at most" in line for line in added.remarks())
+    assert added.max_shots <= 1
+    assert any("class 'rare' has" in line and "at most" in line for line in added.notes())
     with pytest.raises(ShotsError, match="class 'rare' has only"):
         build_task(added.info, added.splits, protocol=EvalProtocol.FEW_SHOT, shots=2, seed=1, draw=DrawRule.COOP)
 

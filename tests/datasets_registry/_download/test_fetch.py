@@ -26,16 +26,16 @@ from datasets_registry import (
     FetchOptions,
     dataset_sources,
     fetch_dataset,
+    files_to_fetch,
     get_dataset,
-    wanted_files,
 )
 from datasets_registry._download import fetch as fetch_module
-from datasets_registry._download.download import Patience, download
+from datasets_registry._download.download import RetryPolicy, download
 from datasets_registry._download.fetch import Fetched
 from datasets_registry._download.sources import SourceFile
 from datasets_registry._download.unpack import unpack
 
-QUICK = Patience(connect=2, read=0.3, tries=3, pause=0.01)
+QUICK = RetryPolicy(connect=2, read=0.3, tries=3, pause=0.01)
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
 
 
@@ -138,7 +138,7 @@ FILE = SourceFile(name="a.bin", urls=("http://elsewhere/a.bin",), checksum=sha25
 def get(server: Server, target: Path, *paths: str, file: SourceFile = FILE) -> list[tuple[int, int | None]]:
     seen: list[tuple[int, int | None]] = []
     mirrors = [server.url(path) for path in paths]
-    download(file, target, mirrors=mirrors, progress=lambda *n: seen.append(n), patience=QUICK)
+    download(file, target, mirrors=mirrors, progress=lambda *n: seen.append(n), retry_policy=QUICK)
     assert [path.name for path in target.parent.iterdir()] == [target.name], "nothing is left beside the file"
     return seen
 
@@ -262,7 +262,7 @@ def test_when_no_mirror_helps_each_is_named_with_its_reason(
     with pytest.raises(
         DataError, match=rf"a.bin could not be fetched. .*/a.bin: {reason}.*; {closed}: it refuses"
     ) as told:
-        download(FILE, tmp_path / "a.bin", mirrors=[server.url("/a.bin"), closed], patience=QUICK)
+        download(FILE, tmp_path / "a.bin", mirrors=[server.url("/a.bin"), closed], retry_policy=QUICK)
     assert "or open http://elsewhere/a.bin in a browser and put the file at" in str(told.value)
     assert not (tmp_path / "a.bin").exists()
 
@@ -275,14 +275,14 @@ def test_a_file_of_another_size_is_not_fetched_at_all(server: Server, tmp_path: 
             tmp_path / "a.bin",
             mirrors=[server.url("/a.bin")],
             progress=lambda done, _: seen.append(done),
-            patience=QUICK,
+            retry_policy=QUICK,
         )
     assert seen == []
 
 
 def test_a_file_put_there_by_hand_needs_no_network(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(CONTENT)
-    download(FILE, tmp_path / "a.bin", mirrors=["http://127.0.0.1:9/a.bin"], patience=QUICK)
+    download(FILE, tmp_path / "a.bin", mirrors=["http://127.0.0.1:9/a.bin"], retry_policy=QUICK)
 
 
 def test_a_full_disk_keeps_the_part(server: Server, tmp_path: Path) -> None:
@@ -293,7 +293,7 @@ def test_a_full_disk_keeps_the_part(server: Server, tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"The disk of .* is full \(.* GB free\) while writing a.bin. Make room and run"
     ):
-        download(FILE, tmp_path / "a.bin", mirrors=[server.url("/a.bin")], progress=full, patience=QUICK)
+        download(FILE, tmp_path / "a.bin", mirrors=[server.url("/a.bin")], progress=full, retry_policy=QUICK)
     assert not (tmp_path / "a.bin").exists()
     assert (tmp_path / "a.bin.part").stat().st_size > 400000
     get(server, tmp_path / "a.bin", "/a.bin")
@@ -302,7 +302,7 @@ def test_a_full_disk_keeps_the_part(server: Server, tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match="a.bin cannot be written .* Give a --data-root that can be written"):
-        download(FILE, tmp_path / "file" / "a.bin", mirrors=[server.url("/a.bin")], patience=QUICK)
+        download(FILE, tmp_path / "file" / "a.bin", mirrors=[server.url("/a.bin")], retry_policy=QUICK)
 
 
 # --- archives ---------------------------------------------------------------------------------------------------------
@@ -394,7 +394,7 @@ def test_a_disk_that_fills_up_while_unpacking(tmp_path: Path, monkeypatch: pytes
 
 SPLIT = json.dumps({"train": [["A/1.jpg", 0, "a"]], "val": [], "test": [["B/1.jpg", 1, "b"]]}).encode()
 INFO: DatasetInfo = replace(get_dataset("eurosat"), expected={"train": 1, "val": 0, "test": 1})
-OPTIONS = FetchOptions(patience=QUICK)
+OPTIONS = FetchOptions(retry_policy=QUICK)
 
 
 def source_of(server: Server, archive: bytes, split: bytes = SPLIT, **archive_changes: object) -> DatasetSource:
@@ -480,7 +480,7 @@ def test_an_archive_that_was_placed_by_half_is_placed_whole(
         with pytest.raises(KeyboardInterrupt):
             fetch_dataset(INFO, source, tmp_path, OPTIONS)
     assert not (tmp_path / "eurosat" / "variants.txt").exists()
-    assert next(file.name for file in wanted_files("eurosat", source, tmp_path, OPTIONS)[0]) == "EuroSAT.zip"
+    assert next(file.name for file in files_to_fetch("eurosat", source, tmp_path, OPTIONS)[0]) == "EuroSAT.zip"
     fetch_dataset(INFO, source, tmp_path, OPTIONS)
     assert (tmp_path / "eurosat" / "variants.txt").read_bytes() == b"707"
 

@@ -60,11 +60,11 @@ def test_what_is_written_gives_the_same_images_again(toy, exported):
     listed = read_support_list(exported())
     assert (listed.dataset, listed.shots, listed.seed) == ("toy", 2, 1)
     drawn = build_task(info, splits, draw=DrawRule.COOP, **FEW_SHOT)
-    again = build_task(info, splits, draw=DrawRule.FILE, listed=listed, **FEW_SHOT)
+    again = build_task(info, splits, draw=DrawRule.FILE, support_list=listed, **FEW_SHOT)
     assert again.support.samples == drawn.support.samples
     assert again.validation.samples == drawn.validation.samples
     base = build_task(
-        info, splits, draw=DrawRule.FILE, listed=listed, **FEW_SHOT | {"protocol": EvalProtocol.BASE_TO_NEW}
+        info, splits, draw=DrawRule.FILE, support_list=listed, **FEW_SHOT | {"protocol": EvalProtocol.BASE_TO_NEW}
     )
     assert base.support.samples == drawn.support.samples[:2]
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets_registry import Sample, ShotsError, class_halves, draw_coop, draw_nested, keep_classes
+from datasets_registry import Sample, ShotsError, class_halves, draw_coop, draw_nested, select_classes
 from datasets_registry._draws import splits as _splits
 
 NAMES = [f"class {i}" for i in range(8)]
@@ -99,7 +99,7 @@ class TestNested:
         """A subset of the classes is renumbered; its images must stay the same."""
         options = {"dataset": "toy", "shots": 3, "seed": 1}
         whole = draw_nested(samples([9, 9]), [], class_names=["a", "b"], **options)
-        only_b = draw_nested(keep_classes(samples([9, 9]), [1]), [], class_names=["b"], **options)
+        only_b = draw_nested(select_classes(samples([9, 9]), [1]), [], class_names=["b"], **options)
         assert [s.key for s in only_b.train] == [s.key for s in whole.train if s.label == 1]
 
     def test_an_image_that_was_not_drawn_can_go(self):
@@ -168,7 +168,7 @@ class TestHalves:
     def test_base_and_new_are_disjoint_and_complete_and_numbered_from_zero(self, sizes, shuffle):
         everything = samples(sizes, shuffled_by=shuffle)
         base, new = class_halves(len(sizes))
-        base_kept, new_kept = keep_classes(everything, base), keep_classes(everything, new)
+        base_kept, new_kept = select_classes(everything, base), select_classes(everything, new)
         assert {s.key for s in base_kept}.isdisjoint(s.key for s in new_kept)
         assert {s.key for s in (*base_kept, *new_kept)} == {s.key for s in everything}
         label_of = {s.key: s.label for s in everything}
@@ -178,8 +178,8 @@ class TestHalves:
 
     def test_order_within_the_list_is_kept(self):
         everything = samples([3, 3, 3], shuffled_by=1)
-        assert [s.key for s in keep_classes(everything, [2, 0])] == [s.key for s in everything if s.label != 1]
-        assert {s.label for s in keep_classes(everything, [2, 0]) if s.key.startswith("train/2")} == {0}
+        assert [s.key for s in select_classes(everything, [2, 0])] == [s.key for s in everything if s.label != 1]
+        assert {s.label for s in select_classes(everything, [2, 0]) if s.key.startswith("train/2")} == {0}
 
 
 def test_the_examples_in_the_docstrings_run():

@@ -22,7 +22,7 @@ from datasets_registry import (
     list_datasets,
 )
 
-ON_DISK = [info for info in list_datasets() if not info.drawn]
+ON_DISK = [info for info in list_datasets() if not info.synthetic]
 WITH_SPLIT = [info for info in ON_DISK if info.split_file]
 KEYS = {  # what the split file's paths look like, with {} for a number
     "caltech101": "accordion/image_{:04}.jpg",
@@ -68,14 +68,14 @@ def keys(splits: DatasetSplits) -> list[str]:
 
 def coop_folder(info: DatasetInfo) -> str:
     assert isinstance(info.reader, CoopReader)
-    return info.reader.places.known[0].path
+    return info.reader.image_folders.candidates[0].path
 
 
 @pytest.mark.parametrize("info", WITH_SPLIT, ids=lambda info: info.name)
 def test_every_known_place_gives_the_same_keys_and_digests(info: DatasetInfo, tmp_path: Path):
     assert isinstance(info.reader, CoopReader)
     seen = []
-    for i, known in enumerate(info.reader.places.known):
+    for i, known in enumerate(info.reader.image_folders.candidates):
         splits = written(info, tmp_path / str(i), lambda key, known=known: f"{known.path}/{key}")
         assert splits.layout == known.layout
         seen.append([(key, splits.images.digest(key)) for key in keys(splits)])
@@ -215,7 +215,7 @@ class TestImageNet:
 
     def test_a_missing_part_is_refused(self, names: Path):
         self.draw(names / "imagenet/images/train", ["n01440764"])
-        with pytest.raises(DataError, match=r"No folder .*images/val .* Both train/ and val/ must be there"):
+        with pytest.raises(DataError, match=r"No folder .*images/val .* Both train/ and val/ must exist"):
             get_dataset("imagenet").reader(names)
 
     @pytest.mark.parametrize(

@@ -14,16 +14,16 @@ from datasets_registry._synthetic.drawing import (
     OVERSAMPLE,
     SIZE,
     SURFACES,
-    DrawnImages,
     Figure,
+    SyntheticImages,
+    add_noise,
     blank,
-    finished,
     generator,
-    grain,
     mask,
     paint,
     polyline_mask,
     surface,
+    to_image,
 )
 from datasets_registry._synthetic.world import (
     COLOURS,
@@ -41,13 +41,13 @@ PINNED_WORLD = ["57480bcbfbaca431", "a9eabeb2949c8f44", "3a10e3592e0c9a1a", "d3e
 
 def dots(label: int, rng: np.random.Generator) -> Image.Image:
     canvas = blank((20.0 * label, 0, 0))
-    grain(canvas, rng, 20)
-    return finished(canvas)
+    add_noise(canvas, rng, 20)
+    return to_image(canvas)
 
 
 @pytest.fixture
-def images() -> DrawnImages:
-    return DrawnImages("dots", {"noise": 20}, dots, 3)
+def images() -> SyntheticImages:
+    return SyntheticImages("dots", {"noise": 20}, dots, 3)
 
 
 def pixel_digest(picture: Image.Image) -> str:
@@ -60,32 +60,32 @@ def test_equal_parts_give_equal_streams_and_others_do_not() -> None:
     assert generator("a", 12).random() != generator("a1", 2).random()
 
 
-def test_a_picture_does_not_depend_on_what_was_drawn_before(images: DrawnImages) -> None:
+def test_a_picture_does_not_depend_on_what_was_drawn_before(images: SyntheticImages) -> None:
     alone = images.load("2/5").tobytes()
-    other = DrawnImages("dots", {"noise": 20}, dots, 3)
+    other = SyntheticImages("dots", {"noise": 20}, dots, 3)
     for key in ("0/0", "2/4", "1/5"):
         other.load(key)
     assert other.load("2/5").tobytes() == alone
 
 
-def test_changing_a_loaded_picture_leaves_the_next_load_alone(images: DrawnImages) -> None:
+def test_changing_a_loaded_picture_leaves_the_next_load_alone(images: SyntheticImages) -> None:
     first = images.load("0/0")
     before = first.tobytes()
     first.paste((255, 255, 255), (0, 0, SIZE, SIZE))
     assert images.load("0/0").tobytes() == before
 
 
-def test_digests_follow_key_and_parameters(images: DrawnImages) -> None:
-    assert images.digest("1/1") == DrawnImages("dots", {"noise": 20}, dots, 3).digest("1/1")
+def test_digests_follow_key_and_parameters(images: SyntheticImages) -> None:
+    assert images.digest("1/1") == SyntheticImages("dots", {"noise": 20}, dots, 3).digest("1/1")
     assert images.digest("1/1") != images.digest("1/2")
-    assert images.digest("1/1") != DrawnImages("dots", {"noise": 21}, dots, 3).digest("1/1")
-    assert images.digest("1/1") != DrawnImages("spots", {"noise": 20}, dots, 3).digest("1/1")
+    assert images.digest("1/1") != SyntheticImages("dots", {"noise": 21}, dots, 3).digest("1/1")
+    assert images.digest("1/1") != SyntheticImages("spots", {"noise": 20}, dots, 3).digest("1/1")
     text = json.dumps([DRAWING_VERSION, "dots", {"noise": 20}, "1/1"], sort_keys=True)
     assert images.digest("1/1") == hashlib.sha256(text.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("key", ["3/0", "x/1", "1", "1/", "-1/2", "1/2/3"])
-def test_a_key_that_names_no_picture_is_refused(images: DrawnImages, key: str) -> None:
+def test_a_key_that_names_no_picture_is_refused(images: SyntheticImages, key: str) -> None:
     with pytest.raises(DataError, match="names no image of 'dots'"):
         images.load(key)
     with pytest.raises(DataError, match="label below 3"):
@@ -116,7 +116,7 @@ def test_outlines_stay_near_their_unit_square(shape: str) -> None:
 
 @pytest.mark.parametrize("kind", SURFACES)
 def test_surfaces_are_shares(kind: str) -> None:
-    tone = surface(kind, generator(kind), period=6, turn=30)
+    tone = surface(kind, generator(kind), period=6, rotation=30)
     assert tone.shape == (SIZE, SIZE)
     assert tone.dtype == np.float32
     assert 0 <= tone.min() <= tone.max() <= 1

@@ -97,7 +97,7 @@ def prompt_variants(backbone: Backbone) -> dict[str, TextPrompts]:
     classes = class_set("base")
     width = backbone.text_width
     placeholder = backbone.tokenized(classes.texts("X X X X {}."))
-    lengths = backbone.tokenized(classes.spoken_names).eot - 1
+    lengths = backbone.tokenized(classes.prompt_names).eot - 1
     shared, each = torch.randn(4, width, requires_grad=True), torch.randn(5, 4, width, requires_grad=True)
     worded = backbone.tokenized(classes.texts("a photo of a {}."))
     return {

@@ -7,43 +7,45 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from datasets_registry._doctor.findings import Finding, Level, quoted
-from datasets_registry._doctor.layout_rules.packed import still_packed
-from datasets_registry._doctor.layout_rules.patient import Patient, folders_below, image_count
+from datasets_registry._doctor.layout_rules.archives import packed_archives
+from datasets_registry._doctor.layout_rules.dataset_on_disk import DatasetOnDisk, folders_below, image_count
 
 
-def flower_names(patient: Patient) -> Iterator[Finding]:
+def flower_names_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
     """Flowers without cat_to_name.json, which CoOp's own code needs."""
-    if patient.name == "oxford_flowers" and not (patient.top / "cat_to_name.json").is_file():
+    if dataset.name == "oxford_flowers" and not (dataset.folder / "cat_to_name.json").is_file():
         yield Finding(
             "no-cat-to-name",
-            f"There is no {patient.top / 'cat_to_name.json'}; the names are known here, but CoOp's own code needs it.",
-            patient.fetch("--splits-only"),
+            f"There is no {dataset.folder / 'cat_to_name.json'}. The names are known here, but CoOp's code needs it.",
+            dataset.fetch_command("--splits-only"),
             Level.NOTE,
         )
 
 
-def imagenet(patient: Patient) -> Iterator[Finding]:
+def imagenet_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
     """ImageNet: archives of classes inside the archive, val as one flat folder, no classnames.txt."""
-    if not patient.name.startswith("imagenet"):
+    if not dataset.name.startswith("imagenet"):
         return
     if not any(
         (place / "classnames.txt").is_file()
-        for place in (patient.top, patient.data_root / "imagenet", patient.data_root)
+        for place in (dataset.folder, dataset.data_root / "imagenet", dataset.data_root)
     ):
-        yield Finding("no-classnames", f"There is no {patient.top / 'classnames.txt'}.", patient.fetch("--splits-only"))
-    if patient.name != "imagenet":
-        if not patient.images.is_dir():
-            wnids = [f for f in (patient.top, *patient.folders) if _holds_class_folders(f)]
+        yield Finding(
+            "no-classnames", f"There is no {dataset.folder / 'classnames.txt'}.", dataset.fetch_command("--splits-only")
+        )
+    if dataset.name != "imagenet":
+        if not dataset.image_folder.is_dir():
+            wnids = [f for f in (dataset.folder, *dataset.subfolders) if _holds_class_folders(f)]
             yield from (
-                [_moved_whole(patient, wnids[0])]
+                [_moved_whole(dataset, wnids[0])]
                 if wnids
-                else list(still_packed(patient))
-                or [Finding("no-images", f"There is no folder {patient.images}.", patient.fetch())]
+                else list(packed_archives(dataset))
+                or [Finding("no-images", f"There is no folder {dataset.image_folder}.", dataset.fetch_command())]
             )
         return
-    for base in (patient.images, patient.top):
+    for base in (dataset.image_folder, dataset.folder):
         train, val = base / "train", base / "val"
-        if train.is_dir() and patient.archives(train):
+        if train.is_dir() and dataset.archives(train):
             loop = 'for f in n*.tar; do mkdir -p "${f%.tar}" && tar -xf "$f" -C "${f%.tar}"; done'
             command = f"cd {quoted(train)} && {loop}"
             yield Finding("class-archives", f"{train} holds one archive a class, not one folder a class.", command)
@@ -60,10 +62,10 @@ def _holds_class_folders(folder: Path) -> bool:
     return any(re.fullmatch(r"n\d{8}|\d{1,3}", entry.name) for entry in folders_below(folder, 1))
 
 
-def _moved_whole(patient: Patient, folder: Path) -> Finding:
-    images = patient.images
+def _moved_whole(dataset: DatasetOnDisk, folder: Path) -> Finding:
+    images = dataset.image_folder
     text = f"The images are below {folder}; they belong below {images}."
-    if folder != patient.top:
+    if folder != dataset.folder:
         return Finding("misplaced-images", text, quoted("mv", folder, images), layout=True)
     move = quoted(
         "find", folder, "-mindepth", "1", "-maxdepth", "1", "-name", "[n0-9]*", "-exec", "mv", "{}", f"{images}/", ";"

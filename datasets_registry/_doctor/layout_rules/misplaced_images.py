@@ -7,75 +7,76 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from datasets_registry._doctor.findings import Finding, quoted, some
-from datasets_registry._doctor.layout_rules.packed import still_packed
-from datasets_registry._doctor.layout_rules.patient import Patient, folders_below, image_count
+from datasets_registry._doctor.layout_rules.archives import packed_archives
+from datasets_registry._doctor.layout_rules.dataset_on_disk import DatasetOnDisk, folders_below, image_count
 
 PARTITIONS = ("train", "val", "valid", "validation", "test")
 
 
-def images_rule(patient: Patient) -> Iterator[Finding]:
+def misplaced_images_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
     """Images are not where the split file says: the first explanation that fits is given."""
-    if patient.info.split_file is None or (patient.keys and not patient.missing):
+    if dataset.info.split_file is None or (dataset.listed_keys and not dataset.missing_keys):
         return
-    if not patient.keys:
-        yield from _image_folder_by_name(patient)
+    if not dataset.listed_keys:
+        yield from _image_folder_by_name(dataset)
         return
-    for rule in (_another_dataset, _kaggle_cars, _partitioned, _elsewhere, _other_case, still_packed):
-        found = list(rule(patient))
+    for rule in (_another_dataset, _kaggle_cars, _partitioned, _elsewhere, _other_case, packed_archives):
+        found = list(rule(dataset))
         if found:
             yield from found
             return
-    total = len(patient.keys)
-    text = f"{len(patient.missing)} of the {total} images that the split file lists are not below {patient.images}"
-    there = image_count(patient.images, enough=50)
-    if len(patient.missing) > total / 2 and there:
+    total = len(dataset.listed_keys)
+    missing = len(dataset.missing_keys)
+    text = f"{missing} of the {total} images that the split file lists are not below {dataset.image_folder}"
+    there = image_count(dataset.image_folder, enough=50)
+    if missing > total / 2 and there:
         yield Finding(
             "wrong-images",
             f"{text}, though other images are: the split file does not fit these images.",
-            f"{quoted('mv', patient.images, f'{patient.images}.other')} && {patient.fetch()}",
+            f"{quoted('mv', dataset.image_folder, f'{dataset.image_folder}.other')} && {dataset.fetch_command()}",
         )
         return
-    yield Finding("images-missing", f"{text}, for example {some(patient.missing)}.", patient.fetch())
+    yield Finding("images-missing", f"{text}, for example {some(dataset.missing_keys)}.", dataset.fetch_command())
 
 
-def _image_folder_by_name(patient: Patient) -> Iterator[Finding]:
+def _image_folder_by_name(dataset: DatasetOnDisk) -> Iterator[Finding]:
     """Without a split file only the folder's name can be looked for."""
-    if patient.images.is_dir():
+    if dataset.image_folder.is_dir():
         return
-    wanted = Path(patient.source.images).name.lower()
-    alike = [folder for folder in patient.folders if folder.name.lower() == wanted]
+    wanted = Path(dataset.source.images).name.lower()
+    alike = [folder for folder in dataset.subfolders if folder.name.lower() == wanted]
     if alike:
-        yield _moved(patient, alike[0])
+        yield _moved(dataset, alike[0])
     else:
-        yield from list(still_packed(patient)) or [
-            Finding("no-images", f"There is no folder {patient.images}.", patient.fetch())
+        yield from list(packed_archives(dataset)) or [
+            Finding("no-images", f"There is no folder {dataset.image_folder}.", dataset.fetch_command())
         ]
 
 
-def _another_dataset(patient: Patient) -> Iterator[Finding]:
+def _another_dataset(dataset: DatasetOnDisk) -> Iterator[Finding]:
     """Stanford Dogs in place of Oxford Pets: folders such as n02085620-Chihuahua."""
-    if patient.name != "oxford_pets":
+    if dataset.name != "oxford_pets":
         return
-    dogs = [folder for folder in patient.folders if re.fullmatch(r"n\d{8}-.+", folder.name)]
+    dogs = [folder for folder in dataset.subfolders if re.fullmatch(r"n\d{8}-.+", folder.name)]
     if dogs:
         yield Finding(
             "stanford-dogs",
             f"{dogs[0].parent} holds Stanford Dogs ({dogs[0].name}, ...), which is another dataset than Oxford Pets.",
-            f"{quoted('mv', dogs[0].parent, patient.data_root / 'stanford_dogs')} && {patient.fetch()}",
+            f"{quoted('mv', dogs[0].parent, dataset.data_root / 'stanford_dogs')} && {dataset.fetch_command()}",
         )
 
 
-def _kaggle_cars(patient: Patient) -> Iterator[Finding]:
+def _kaggle_cars(dataset: DatasetOnDisk) -> Iterator[Finding]:
     """Kaggle's copies of the Cars: nested once more, in one folder a class, or all in one folder under new numbers."""
-    if patient.name != "stanford_cars":
+    if dataset.name != "stanford_cars":
         return
     commands: list[str] = []
     where: Path | None = None
     for part in ("train", "test"):
-        target = patient.top / f"cars_{part}"
+        target = dataset.folder / f"cars_{part}"
         inner = [
             folder
-            for folder in patient.folders
+            for folder in dataset.subfolders
             if folder.name in {f"cars_{part}", part} and folder != target and image_count(folder, enough=1)
         ]
         if inner:
@@ -93,51 +94,51 @@ def _kaggle_cars(patient: Patient) -> Iterator[Finding]:
             layout=True,
         )
         return
-    renamed = [folder for folder in (patient.top, *patient.folders) if (folder / "000001.jpg").is_file()]
+    renamed = [folder for folder in (dataset.folder, *dataset.subfolders) if (folder / "000001.jpg").is_file()]
     if renamed:
         yield Finding(
             "kaggle-cars-renumbered",
             f"{renamed[0]} holds all cars under six-digit numbers, which the split file does not know; they cannot be "
             f"told apart by name.",
-            f"get a copy with cars_train/ and cars_test/: {patient.fetch()}",
+            f"get a copy with cars_train/ and cars_test/: {dataset.fetch_command()}",
         )
 
 
-def _partitioned(patient: Patient) -> Iterator[Finding]:
+def _partitioned(dataset: DatasetOnDisk) -> Iterator[Finding]:
     """The images were sorted into train and test folders, as of SUN397's official partition."""
-    for base in (patient.images, patient.top, *patient.folders):
+    for base in (dataset.image_folder, dataset.folder, *dataset.subfolders):
         parts = [base / part for part in PARTITIONS if (base / part).is_dir()]
-        if len(parts) < 2 or any(key.startswith(PARTITIONS) for key in patient.tried):
+        if len(parts) < 2 or any(key.startswith(PARTITIONS) for key in dataset.missing_sample):
             continue
-        found = sum(any((part / key).is_file() for part in parts) for key in patient.tried)
+        found = sum(any((part / key).is_file() for part in parts) for key in dataset.missing_sample)
         by_class = [path for part in parts for path in folders_below(part, 1)]
         if found or by_class:
-            merge = quoted("cp", "-R", *(f"{part}/." for part in parts), f"{patient.images}/")
+            merge = quoted("cp", "-R", *(f"{part}/." for part in parts), f"{dataset.image_folder}/")
             flat = "" if found else " Class folders there may lack the parts of their path, such as a/ in a/abbey."
             yield Finding(
                 "partitioned",
                 f"{base} is sorted into {' and '.join(part.name for part in parts)}, which the split file does not "
-                f"know: it lists {patient.tried[0]}.{flat}",
-                f"{quoted('mkdir', '-p', patient.images)} && {merge}",
+                f"know: it lists {dataset.missing_sample[0]}.{flat}",
+                f"{quoted('mkdir', '-p', dataset.image_folder)} && {merge}",
                 layout=True,
             )
             return
 
 
-def _elsewhere(patient: Patient) -> Iterator[Finding]:
+def _elsewhere(dataset: DatasetOnDisk) -> Iterator[Finding]:
     """All images are there, but below another folder: nested once more, unpacked one level off, or renamed."""
-    beside = [folder for folder in folders_below(patient.data_root, 2) if folder != patient.top]
-    for folder in (patient.top, *patient.folders, patient.data_root, *beside):
-        if folder != patient.images and all((folder / key).is_file() for key in patient.tried):
-            yield _moved(patient, folder)
+    beside = [folder for folder in folders_below(dataset.data_root, 2) if folder != dataset.folder]
+    for folder in (dataset.folder, *dataset.subfolders, dataset.data_root, *beside):
+        if folder != dataset.image_folder and all((folder / key).is_file() for key in dataset.missing_sample):
+            yield _moved(dataset, folder)
             return
 
 
-def _moved(patient: Patient, folder: Path) -> Finding:
-    images = patient.images
-    if images.exists() or folder == patient.top:
-        tops = sorted({PurePosixPath(key).parts[0] for key in patient.keys})
-        if folder == patient.top and len(tops) <= 200:
+def _moved(dataset: DatasetOnDisk, folder: Path) -> Finding:
+    images = dataset.image_folder
+    if images.exists() or folder == dataset.folder:
+        tops = sorted({PurePosixPath(key).parts[0] for key in dataset.listed_keys})
+        if folder == dataset.folder and len(tops) <= 200:
             command = (
                 f"{quoted('mkdir', '-p', images)} && {quoted('mv', *(folder / top for top in tops), f'{images}/')}"
             )
@@ -156,11 +157,11 @@ def _moved(patient: Patient, folder: Path) -> Finding:
     )
 
 
-def _other_case(patient: Patient) -> Iterator[Finding]:
+def _other_case(dataset: DatasetOnDisk) -> Iterator[Finding]:
     """Folders whose names differ in capitals only, as after a copy by way of another system."""
-    for key in patient.tried:
-        folder = patient.data_root
-        parts = [*patient.images.relative_to(patient.data_root).parts, *PurePosixPath(key).parts]
+    for key in dataset.missing_sample:
+        folder = dataset.data_root
+        parts = [*dataset.image_folder.relative_to(dataset.data_root).parts, *PurePosixPath(key).parts]
         for part in parts[:-1]:
             if (folder / part).is_dir():
                 folder = folder / part
@@ -168,7 +169,9 @@ def _other_case(patient: Patient) -> Iterator[Finding]:
             alike = [entry for entry in folders_below(folder, 1) if entry.name.lower() == part.lower()]
             if not alike:
                 break
-            n = sum(1 for other in patient.missing if part in PurePosixPath(other).parts) or len(patient.missing)
+            n = sum(1 for other in dataset.missing_keys if part in PurePosixPath(other).parts) or len(
+                dataset.missing_keys
+            )
             yield Finding(
                 "case-renamed",
                 f"{alike[0]} differs in capitals from the {part} of the split file; {n} images are missed for it. "

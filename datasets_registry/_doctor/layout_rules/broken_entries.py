@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from datasets_registry._doctor.findings import Finding, quoted, some
-from datasets_registry._doctor.layout_rules.patient import Patient
+from datasets_registry._doctor.layout_rules.dataset_on_disk import DatasetOnDisk
 
 
-def tree(patient: Patient) -> Iterator[Finding]:
+def broken_entries_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
     """Names that are not UTF-8, links that go in circles or nowhere, folders that cannot be read."""
-    yield from broken_entries(patient.top)
+    yield from broken_entries(dataset.folder)
 
 
 def broken_entries(top: Path) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ TRIED = 20
 
 
 @dataclass(frozen=True)
-class Patient:
+class DatasetOnDisk:
     """One dataset on this machine, as far as can be told without reading an image."""
 
     info: DatasetInfo
@@ -36,12 +36,12 @@ class Patient:
         return self.info.name
 
     @property
-    def top(self) -> Path:
+    def folder(self) -> Path:
         """The dataset's folder in CoOp's layout."""
         return self.data_root / self.source.folder
 
     @property
-    def images(self) -> Path:
+    def image_folder(self) -> Path:
         """Where the images belong."""
         return self.source.image_folder(self.data_root)
 
@@ -50,11 +50,11 @@ class Patient:
         """The split file, at either place where the reader looks, or None."""
         if self.info.split_file is None:
             return None
-        places = [self.top / self.info.split_file, self.data_root / self.info.split_file]
+        places = [self.folder / self.info.split_file, self.data_root / self.info.split_file]
         return next((place for place in places if place.is_file()), None)
 
     @cached_property
-    def keys(self) -> list[str]:
+    def listed_keys(self) -> list[str]:
         """Images that the split file lists; none without a readable one."""
         if self.split_file is None:
             return []
@@ -65,22 +65,24 @@ class Patient:
         return [sample.key for part in (split.train, split.val, split.test) for sample in part]
 
     @cached_property
-    def missing(self) -> list[str]:
+    def missing_keys(self) -> list[str]:
         """Those of them that are not where they belong."""
-        return ImageFiles(self.images).missing(self.keys) if self.images.is_dir() else self.keys
+        return (
+            ImageFiles(self.image_folder).missing(self.listed_keys) if self.image_folder.is_dir() else self.listed_keys
+        )
 
     @cached_property
-    def tried(self) -> list[str]:
+    def missing_sample(self) -> list[str]:
         """A spread of the missing ones."""
-        step = max(1, len(self.missing) // TRIED)
-        return self.missing[::step][:TRIED]
+        step = max(1, len(self.missing_keys) // TRIED)
+        return self.missing_keys[::step][:TRIED]
 
     @cached_property
-    def folders(self) -> list[Path]:
+    def subfolders(self) -> list[Path]:
         """Folders below the dataset's, shallow ones first."""
-        return list(folders_below(self.top, DEPTH))
+        return list(folders_below(self.folder, DEPTH))
 
-    def fetch(self, *options: str) -> str:
+    def fetch_command(self, *options: str) -> str:
         """The command that fetches it."""
         return quoted("etl-bench", "datasets", "fetch", self.name, *options, "--data-root", self.data_root)
 
@@ -90,7 +92,7 @@ class Patient:
         return [path for path in found if path.name.lower().endswith(ARCHIVE_SUFFIXES) and path.is_file()]
 
 
-def plain(name: str) -> str:
+def normalised(name: str) -> str:
     """A name without case and signs, so that `Oxford-Pets` and `oxford_pets` are alike."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
