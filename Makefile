@@ -1,46 +1,74 @@
-# Every target sets up .venv first; `make demo` and `make test` are all a stranger needs.
+# Each target creates .venv when it is missing and installs the versions of constraints.txt into it.
 PYTHON ?= python3
+WORKERS ?= logical
 VENV := .venv
-BIN := $(VENV)/bin
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+PIP = $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint typecheck check perf reliability format clean help
+.PHONY: demo test test-all check lint format-check imports typecheck doctest docs format perf reliability lock clean help
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-$(VENV)/.installed: pyproject.toml
+$(VENV)/.created:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python {v.major}.{v.minor} is too old: 3.11 or newer is needed. Try: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
-demo: $(VENV)/.installed ## run the demo benchmark and build its report (no download)
+$(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/.created
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.created
+	$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.core
+
+demo: $(VENV)/.core ## run the demo benchmark and build its report (no download)
 	$(BIN)/etl-bench demo
 
-test: $(VENV)/.installed ## run the test suite
-	$(BIN)/python -m pytest
+test: $(VENV)/.dev ## run the tests, one process per CPU (WORKERS=0: in one process)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
-lint: $(VENV)/.installed ## style, import rules
+check: lint format-check imports typecheck doctest $(if $(wildcard mkdocs.yml),docs) test ## everything a change must pass, quickest first
+
+lint: $(VENV)/.dev ## style of the code
 	$(BIN)/ruff check .
+
+format-check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
+
+imports: $(VENV)/.dev ## import contracts between packages and rooms
 	$(BIN)/lint-imports
 
-format: $(VENV)/.installed ## apply the style
+typecheck: $(VENV)/.dev ## static types
+	$(BIN)/mypy
+
+doctest: $(VENV)/.dev ## examples in docstrings
+	$(BIN)/python -m pytest --quiet --doctest-modules bench methods datasets_registry reports
+
+docs: $(VENV)/.dev ## build the documentation into build/docs
+	$(BIN)/mkdocs build --quiet --strict --site-dir build/docs
+
+format: $(VENV)/.dev ## apply the style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-typecheck: $(VENV)/.installed ## static types
-	$(BIN)/mypy
-
-perf: $(VENV)/.installed ## ratios of our way to the plain way, within one run
+perf: $(VENV)/.dev ## compare our implementation's time with a plain one's
 	PYTHONPATH=. $(BIN)/python tests/perf/run.py
 
-reliability: $(VENV)/.installed ## kill a sweep 200 times and compare the result, byte for byte
+reliability: $(VENV)/.dev ## kill a sweep 200 times and compare the results byte by byte
 	$(BIN)/python tests/reliability/kills.py
 
-check: lint typecheck test ## everything a change must pass
+test-all: test reliability ## the tests and the long reliability run
 
-clean: ## remove the environment and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+lock: ## write the newest versions of all dependencies to constraints.txt; run it with the oldest supported Python
+	$(PYTHON) -m venv --clear $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet --editable '.[dev]'
+	{ grep '^#' constraints.txt; $(VENV)-lock/bin/python -m pip freeze --exclude-editable \
+		| sed -E 's/\+[^ ]*$$//' | grep -viE '^(nvidia|cuda|triton)'; } > $(VENV)-lock/constraints.txt
+	mv $(VENV)-lock/constraints.txt constraints.txt
+	rm -r $(VENV)-lock
+
+clean: ## remove the environment, caches and built documentation
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
