@@ -18,7 +18,7 @@ DEPTH = 2
 """Results that may wait to be used, each a batch of pixels; more only takes memory."""
 
 
-def ahead(items: Iterable[ItemT], work: Callable[[ItemT], ResultT], *, depth: int = DEPTH) -> Iterator[ResultT]:
+def prefetch(items: Iterable[ItemT], work: Callable[[ItemT], ResultT], *, depth: int = DEPTH) -> Iterator[ResultT]:
     """`work` on each item in order, in one background thread, at most `depth` results before they are asked for.
 
     What `work` raises is raised where its result is asked for. Closing the iterator drops what has not begun.
@@ -42,7 +42,7 @@ def ahead(items: Iterable[ItemT], work: Callable[[ItemT], ResultT], *, depth: in
                 future.cancel()
 
 
-def side_by_side(
+def parallel_map(
     items: Sequence[ItemT], work: Callable[[ItemT], ResultT], pool: ThreadPoolExecutor | None
 ) -> list[ResultT]:
     """`work` on all items by the pool's threads, results in order; one after the other without a pool."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench._util.atomic_write import write_atomically
 
-PLACE = "pages"
+FOLDER = "pages"
 """Folder of the texts within the cache folder."""
 _DIGITS = 64
 
@@ -37,7 +37,7 @@ class TextCache:
         """
         if self.folder is None:
             return make()
-        path = self.folder / PLACE / f"{name}-{_digest(key)[:16]}"
+        path = self.folder / FOLDER / f"{name}-{_digest(key)[:16]}"
         found = _read(path)
         if found is None:
             found = make()
@@ -46,7 +46,7 @@ class TextCache:
 
     def sizes(self) -> dict[str, int]:
         """Bytes of each text that is kept, by file name."""
-        if self.folder is None or not (place := self.folder / PLACE).is_dir():
+        if self.folder is None or not (place := self.folder / FOLDER).is_dir():
             return {}
         return {path.name: path.stat().st_size for path in sorted(place.iterdir()) if path.is_file()}
 
@@ -55,7 +55,7 @@ class TextCache:
         found = self.sizes()
         for name in found:
             assert self.folder is not None  # there is something in it
-            (self.folder / PLACE / name).unlink(missing_ok=True)
+            (self.folder / FOLDER / name).unlink(missing_ok=True)
         return sum(found.values())
 
 

@@ -70,14 +70,14 @@ class LauncherChoice:
     def _ray(self, surroundings: Surroundings, jobs: int | None, on_notice: Callable[[str], None]) -> Launcher:
         _require("ray", "ray")
         from bench.launch.ray import RayLauncher
-        from bench.launch.ray_cluster import AUTO, Share, read_runtime_env
+        from bench.launch.ray_cluster import AUTO, RunResources, read_runtime_env
 
         gpus, file = self.ray["--gpus-per-run"], self.ray["--ray-env"]
         on_gpu = surroundings.context.device.startswith("cuda")
         return RayLauncher(
             surroundings,
             self.ray["--address"] or AUTO,
-            Share(self.threads(), gpus if gpus is not None else float(on_gpu)),
+            RunResources(self.threads(), gpus if gpus is not None else float(on_gpu)),
             jobs,
             {} if file is None else read_runtime_env(file),
             on_notice=on_notice,

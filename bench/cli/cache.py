@@ -17,7 +17,7 @@ cache_app = typer.Typer(
 @cache_app.command("info")
 def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
     """List the features kept, by backbone, and what pages keep."""
-    from bench._util.text_cache import PLACE, TextCache
+    from bench._util.text_cache import FOLDER, TextCache
     from bench.cli._print import print_rows, remark
     from bench.experiment.features import cache as store
 
@@ -36,7 +36,7 @@ def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
     ]
     if pages:
         size = round(sum(pages.values()) / 2**20, 1)
-        more = {"backbone": "", "of": "pages", "precision": "", "folder": PLACE, "shards": len(pages), "MiB": size}
+        more = {"backbone": "", "of": "pages", "precision": "", "folder": FOLDER, "shards": len(pages), "MiB": size}
         rows.append(more)
     total = sum(c.bytes for c in kept) + sum(pages.values())
     remark(f"{folder}: {total / 2**20:.1f} MiB")

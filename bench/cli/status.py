@@ -32,11 +32,11 @@ def status(
 
 def _show(runs: Path, *, as_json: bool) -> None:
     from bench.cli._print import print_json, print_line, print_rows
-    from bench.coordination.heartbeat import sightings
+    from bench.coordination.heartbeat import read_heartbeats
     from bench.results.shards import Shards
     from bench.sweep.worker_table import worker_rows
 
-    sweeps = [item for item in sightings(runs) if item.kind == "sweep"]
+    sweeps = [item for item in read_heartbeats(runs) if item.kind == "sweep"]
     workers = worker_rows(runs)
     on_disk = len(Shards(runs).scan())
     if as_json:

@@ -21,19 +21,19 @@ from typing import Any, Self
 from bench._util.atomic_write import write_atomically
 from bench.coordination.process_identity import Process
 
-BEAT = 5.0
+BEAT_SECONDS = 5.0
 """Seconds from one beat to the next."""
-PATIENCE = 60.0
+TIMEOUT_SECONDS = 60.0
 """Seconds without a beat after which a process of another machine counts as gone."""
 _LOG = logging.getLogger("bench.coordination.heartbeat")
 
 
 @dataclass(frozen=True)
-class Sighting:
-    """What one presence file says.
+class HeartbeatState:
+    """What one heartbeat file says.
 
     Args:
-        name: of the presence, unlike any other.
+        name: of the heartbeat, unlike any other.
         kind: `sweep` or `worker`.
         process: whose file it is.
         beat: the counter.
@@ -47,8 +47,8 @@ class Sighting:
     facts: dict[str, Any]
 
 
-class Presence:
-    """This process's own presence in a runs folder; a context manager.
+class Heartbeat:
+    """This process's own heartbeat in a runs folder; a context manager.
 
     Args:
         runs: the runs folder.
@@ -57,7 +57,9 @@ class Presence:
         beat: seconds from one beat to the next.
     """
 
-    def __init__(self, runs: Path, kind: str, facts: dict[str, Any] | None = None, *, beat: float = BEAT) -> None:
+    def __init__(
+        self, runs: Path, kind: str, facts: dict[str, Any] | None = None, *, beat: float = BEAT_SECONDS
+    ) -> None:
         self.name = uuid.uuid4().hex[:16]
         self.kind = kind
         self.process = Process.current()
@@ -83,7 +85,7 @@ class Presence:
         self._thread.join()
         self._path.unlink(missing_ok=True)
 
-    def say(self, **facts: object) -> None:
+    def update(self, **facts: object) -> None:
         """Change what is said about this process, at once."""
         with self._lock:
             self._facts |= facts
@@ -107,55 +109,55 @@ class Presence:
             write_atomically(self._path, json.dumps(said, ensure_ascii=False).encode(), durable=False)
 
 
-def sightings(runs: Path) -> list[Sighting]:
-    """What the presence files of a runs folder say, by name; those of processes known to be gone are left out."""
-    found = [read_sighting(runs, path.stem) for path in sorted(_folder(runs).glob("*.json"))]
-    return [sighting for sighting in found if sighting is not None and sighting.process.alive() is not False]
+def read_heartbeats(runs: Path) -> list[HeartbeatState]:
+    """What the heartbeat files of a runs folder say, by name; those of processes known to be gone are left out."""
+    found = [read_heartbeat(runs, path.stem) for path in sorted(_folder(runs).glob("*.json"))]
+    return [state for state in found if state is not None and state.process.alive() is not False]
 
 
-def read_sighting(runs: Path, name: str) -> Sighting | None:
-    """What that presence says now; None if it said goodbye."""
+def read_heartbeat(runs: Path, name: str) -> HeartbeatState | None:
+    """What that heartbeat says now; None if it said goodbye."""
     try:
         said = json.loads((_folder(runs) / f"{name}.json").read_bytes())
-        return Sighting(name, said["kind"], Process.load(said["process"]), said["beat"], said["facts"])
+        return HeartbeatState(name, said["kind"], Process.load(said["process"]), said["beat"], said["facts"])
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
-        _LOG.debug("Not a presence: %s", name)
+        _LOG.debug("Not a heartbeat: %s", name)
         return None
 
 
-def clear_away(runs: Path) -> None:
+def remove_dead_heartbeats(runs: Path) -> None:
     """Remove what processes left behind that died without a goodbye; drafts only where nobody can be writing one."""
     for path in _folder(runs).glob("*.json"):
-        sighting = read_sighting(runs, path.stem)
-        if sighting is not None and sighting.process.alive() is False:
+        state = read_heartbeat(runs, path.stem)
+        if state is not None and state.process.alive() is False:
             path.unlink(missing_ok=True)
-    if not sightings(runs):
+    if not read_heartbeats(runs):
         for draft in _folder(runs).glob(".*.tmp"):
             draft.unlink(missing_ok=True)
 
 
 @dataclass
-class Watch:
+class LivenessMonitor:
     """Tells which processes are gone, by what it has seen of them itself.
 
     Args:
-        patience: seconds without a beat, by `clock`, after which a process of another machine counts as gone.
+        timeout: seconds without a beat, by `clock`, after which a process of another machine counts as gone.
         clock: a steady clock; never the time of day, which can jump.
     """
 
-    patience: float = PATIENCE
+    timeout: float = TIMEOUT_SECONDS
     clock: Callable[[], float] = time.monotonic
     _since: dict[str, tuple[object, float]] = field(default_factory=dict)
 
-    def gone(self, name: str, process: Process | None, beat: object) -> bool:
+    def is_dead(self, name: str, process: Process | None, beat: object) -> bool:
         """Whether a process is gone for certain.
 
         Args:
             name: what it is remembered by.
             process: who it is; None if that is not known.
-            beat: what it shows now; it is gone if it shows the very same for longer than the patience.
+            beat: what it shows now; it is gone if it shows the very same for longer than the timeout.
         """
         alive = None if process is None else process.alive()
         if alive is not None:
@@ -164,7 +166,7 @@ class Watch:
         if before is None or before[0] != beat:
             self._since[name] = (beat, self.clock())
             return False
-        return self.clock() - before[1] > self.patience
+        return self.clock() - before[1] > self.timeout
 
 
 def _folder(runs: Path) -> Path:

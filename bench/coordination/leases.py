@@ -1,7 +1,7 @@
 """Who does what, on disk: a lease on a piece of work belongs to one process at a time, and ends with it.
 
 A lease is a file that appears whole and at once (a hard link to a finished file, which fails if the name is taken). It
-names its holder; whether the holder still lives is told by its presence (`bench/coordination/heartbeat.py`). A lease
+names its holder; whether the holder still lives is told by its heartbeat (`bench/coordination/heartbeat.py`). A lease
 whose holder is gone is taken away under the lock of the folder, so that of several observers one takes it over. Leases
 only save work: that a run counts once is the shards' business.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench._util.locking import locked
-from bench.coordination.heartbeat import Presence, Watch, read_sighting
+from bench.coordination.heartbeat import Heartbeat, LivenessMonitor, read_heartbeat
 from bench.coordination.process_identity import Process
 
 
@@ -35,13 +35,13 @@ class Leases:
 
     Args:
         runs: the runs folder.
-        presence: this process's, already begun.
-        watch: decides which holders are gone.
+        heartbeat: this process's, already begun.
+        monitor: decides which holders are gone.
     """
 
     runs: Path
-    presence: Presence
-    watch: Watch = field(default_factory=Watch)
+    heartbeat: Heartbeat
+    monitor: LivenessMonitor = field(default_factory=LivenessMonitor)
 
     def acquire(self, key: str) -> bool:
         """Take the lease on `key`, from a holder that is gone if need be; False if somebody else is at it.
@@ -53,9 +53,9 @@ class Leases:
             holder = self._read(key)
             if holder is None:
                 continue
-            if holder.name == self.presence.name:
+            if holder.name == self.heartbeat.name:
                 return True
-            if not self._gone(key, holder):
+            if not self._holder_is_dead(key, holder):
                 return False
             self._remove(key, holder.raw)
         return True
@@ -63,33 +63,33 @@ class Leases:
     def release(self, key: str) -> None:
         """Give the lease back, if it is still this process's."""
         holder = self._read(key)
-        if holder is not None and holder.name == self.presence.name:
+        if holder is not None and holder.name == self.heartbeat.name:
             self._remove(key, holder.raw)
 
-    def busy(self, key: str) -> bool:
+    def held_by_other(self, key: str) -> bool:
         """Whether a process other than this one, and not known to be gone, holds the lease."""
         holder = self._read(key)
-        return holder is not None and holder.name != self.presence.name and not self._gone(key, holder)
+        return holder is not None and holder.name != self.heartbeat.name and not self._holder_is_dead(key, holder)
 
-    def break_if_gone(self, key: str) -> bool:
+    def break_if_dead(self, key: str) -> bool:
         """Take the lease away from a holder that is gone; whether the way is free now."""
         holder = self._read(key)
         if holder is None:
             return True
-        if self._gone(key, holder):
+        if self._holder_is_dead(key, holder):
             self._remove(key, holder.raw)
             return True
         return False
 
-    def _gone(self, key: str, holder: Holder) -> bool:
-        sighting = read_sighting(self.runs, holder.name) if holder.name else None
-        beat = holder.raw if sighting is None else sighting.beat
-        return self.watch.gone(holder.name or key, holder.process, beat)
+    def _holder_is_dead(self, key: str, holder: Holder) -> bool:
+        state = read_heartbeat(self.runs, holder.name) if holder.name else None
+        beat = holder.raw if state is None else state.beat
+        return self.monitor.is_dead(holder.name or key, holder.process, beat)
 
     def _create(self, key: str) -> bool:
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = json.dumps({"holder": self.presence.name, "process": self.presence.process.dump()}).encode()
+        content = json.dumps({"holder": self.heartbeat.name, "process": self.heartbeat.process.dump()}).encode()
         draft = path.with_name(f".{key}.{os.getpid()}-{threading.get_ident()}.tmp")
         try:
             draft.write_bytes(content)

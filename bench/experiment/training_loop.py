@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench._util.prefetch import ahead
+from bench._util.prefetch import prefetch
 from bench.errors import NonFiniteLossError
 from bench.experiment.checkpoints import Checkpoint, Progress, Stateful, TrainingState
 from bench.experiment.curve import TrainingCurve
@@ -247,7 +247,7 @@ def _batches(
     """The batches of an epoch; pixels are decoded while earlier batches are trained on."""
     if Needs.PIXELS not in needs:
         return map(make_batch, order)
-    return ahead(order, lambda indices: make_batch(indices).load(Needs.PIXELS))
+    return prefetch(order, lambda indices: make_batch(indices).load(Needs.PIXELS))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from bench.launch.protocol import DifficultyTask, Task
 Group = tuple[str, str, int]
 
 
-class Handout:
+class AffinityQueue:
     """Tasks waiting for workers, grouped by (backbone, dataset, seed).
 
     A worker stays with its group, then moves to another seed of the same dataset, then to a dataset nobody else works
@@ -23,10 +23,10 @@ class Handout:
         first: dict[tuple[str, str], Group] = {}
         for task in ordered:
             if not isinstance(task, DifficultyTask):
-                first.setdefault(task.place, task.group)
+                first.setdefault(task.pair, task.group)
         for task in ordered:
             if isinstance(task, DifficultyTask):
-                self._waiting.setdefault(first.get(task.place, task.group), deque()).appendleft(task)
+                self._waiting.setdefault(first.get(task.pair, task.group), deque()).appendleft(task)
             else:
                 self._waiting.setdefault(task.group, deque()).append(task)
         self._at: dict[int, Group] = {}
@@ -47,11 +47,11 @@ class Handout:
             del self._waiting[group]
         return task
 
-    def give_back(self, task: Task) -> None:
+    def put_back(self, task: Task) -> None:
         """A task whose worker was lost waits again, first in its group."""
         self._waiting.setdefault(task.group, deque()).appendleft(task)
 
-    def leave(self, worker: int) -> None:
+    def remove_worker(self, worker: int) -> None:
         """Forget a worker that died, so that its group counts as free."""
         self._at.pop(worker, None)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bench.context import RunContext
 from bench.errors import RunExitError, WorkerKilledError
-from bench.launch.protocol import DifficultyTask, Finished, Outcome, Runner, RunTask, Surroundings, Task
+from bench.launch.protocol import DifficultyTask, FinishedTask, Outcome, Runner, RunTask, Surroundings, Task
 from bench.record import DifficultyRecord, Predictions, RunRecord
 from bench.results.shards import Shards
 
@@ -16,7 +16,7 @@ _NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|
 
 
 @dataclass(frozen=True)
-class Answer:
+class ComputedResult:
     """What came of a task, not on disk yet. Plain values, so that it can travel between machines.
 
     Args:
@@ -38,27 +38,29 @@ class Answer:
     memory: bool = False
 
 
-def answer(task: Task, runner: Runner, context: RunContext) -> Answer:
+def execute(task: Task, runner: Runner, context: RunContext) -> ComputedResult:
     """Do one task. The one place that catches whatever a run raises; the failure is an answer like any other."""
     start = time.monotonic()
     try:
         if isinstance(task, DifficultyTask):
             measured = runner.measure_difficulty(task.backbone, task.dataset, context)
-            return Answer(task, _since(start), difficulties=tuple(measured))
+            return ComputedResult(task, _since(start), difficulties=tuple(measured))
         chosen = context if task.eval_batch is None else context.model_copy(update={"eval_batch": task.eval_batch})
         record, predictions = runner.run_experiment(task.spec, chosen)
-        return Answer(task, _since(start), record, tuple(predictions))
+        return ComputedResult(task, _since(start), record, tuple(predictions))
     except SystemExit as left:
         error = RunExitError(f"the run called sys.exit({left.code!r}), which would end its process; it has to raise.")
-        return failure(task, error.with_traceback(left.__traceback__), runner, context, seconds=_since(start))
+        return failed_result(task, error.with_traceback(left.__traceback__), runner, context, seconds=_since(start))
     except Exception as error:
-        return failure(task, error, runner, context, seconds=_since(start))
+        return failed_result(task, error, runner, context, seconds=_since(start))
 
 
-def failure(task: Task, error: Exception, runner: Runner, context: RunContext, *, seconds: float) -> Answer:
+def failed_result(
+    task: Task, error: Exception, runner: Runner, context: RunContext, *, seconds: float
+) -> ComputedResult:
     """The answer of a task that raised `error`, or during which something died."""
     record = runner.failed_record(task.spec, error, context) if isinstance(task, RunTask) else None
-    return Answer(task, seconds, record, problem=_line(error), memory=out_of_memory(error))
+    return ComputedResult(task, seconds, record, problem=_line(error), memory=out_of_memory(error))
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -69,7 +71,7 @@ def out_of_memory(error: BaseException) -> bool:
     return "OutOfMemoryError" in named or (isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error))))
 
 
-def commit(given: Answer, shards: Shards) -> Finished:
+def _write_result(given: ComputedResult, shards: Shards) -> FinishedTask:
     """Write the shard of an answer, unless it is a failure and a success of the same run is already there.
 
     A difficulty that cannot be measured leaves no file and is tried again by the next sweep.
@@ -83,30 +85,32 @@ def commit(given: Answer, shards: Shards) -> Finished:
         if problem is None:
             shards.difficulties.write(task.backbone, task.dataset, given.difficulties)
     elif given.record is not None and not shards.write(given.record, given.predictions):
-        return Finished(task, Outcome.OK, given.seconds, f"an earlier success is kept, this time: {problem}")
+        return FinishedTask(task, Outcome.OK, given.seconds, f"an earlier success is kept, this time: {problem}")
     if problem is None:
-        return Finished(task, Outcome.OK, given.seconds)
-    return Finished(task, Outcome.FAILED, given.seconds, problem, memory=given.memory)
+        return FinishedTask(task, Outcome.OK, given.seconds)
+    return FinishedTask(task, Outcome.FAILED, given.seconds, problem, memory=given.memory)
 
 
-def settle(given: Answer, runner: Runner, surroundings: Surroundings) -> Finished:
+def store_result(given: ComputedResult, runner: Runner, surroundings: Surroundings) -> FinishedTask:
     """Commit an answer; one that does not fit into a shard becomes the failure of its run."""
     shards = Shards(surroundings.runs)
     try:
         try:
-            return commit(given, shards)
+            return _write_result(given, shards)
         except OSError:
             raise
         except Exception as error:
-            return commit(failure(given.task, error, runner, surroundings.context, seconds=given.seconds), shards)
+            return _write_result(
+                failed_result(given.task, error, runner, surroundings.context, seconds=given.seconds), shards
+            )
     except OSError as error:
-        return unwritten(given.task, surroundings, error, seconds=given.seconds)
+        return write_failure(given.task, surroundings, error, seconds=given.seconds)
 
 
-def unwritten(task: Task, surroundings: Surroundings, error: OSError, *, seconds: float = 0.0) -> Finished:
+def write_failure(task: Task, surroundings: Surroundings, error: OSError, *, seconds: float = 0.0) -> FinishedTask:
     """A task whose answer could not be kept."""
     reason = f"{surroundings.runs} cannot be written: {error.strerror or _line(error)}"
-    return Finished(task, Outcome.UNWRITTEN, seconds, reason)
+    return FinishedTask(task, Outcome.UNWRITTEN, seconds, reason)
 
 
 def _since(start: float) -> float:

@@ -8,9 +8,9 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 
 from bench._util.interrupts import counted_interrupts
-from bench.launch.affinity_queue import Handout
-from bench.launch.protocol import Finished, LaunchSummary, Outcome, Surroundings, Task, load_runner
-from bench.launch.task_executor import Desk
+from bench.launch.affinity_queue import AffinityQueue
+from bench.launch.protocol import FinishedTask, LaunchSummary, Outcome, Surroundings, Task, load_runner
+from bench.launch.task_executor import TaskExecutor
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class InlineLauncher:
 
     surroundings: Surroundings
 
-    def launch(self, tasks: Sequence[Task], *, on_finished: Callable[[Finished], None]) -> LaunchSummary:
+    def launch(self, tasks: Sequence[Task], *, on_finished: Callable[[FinishedTask], None]) -> LaunchSummary:
         """Run all tasks here; the first Ctrl-C stops after the current one, the second in the middle of it."""
         runner = load_runner(self.surroundings.runner)
-        handout = Handout(tasks)
-        finished: list[Finished] = []
+        waiting = AffinityQueue(tasks)
+        finished: list[FinishedTask] = []
         interrupted = False
 
         def on_interrupt(count: int) -> None:
@@ -32,9 +32,9 @@ class InlineLauncher:
             if count > 1:
                 raise KeyboardInterrupt
 
-        with counted_interrupts(on_interrupt), Desk(self.surroundings, runner, own_process=False) as desk:
+        with counted_interrupts(on_interrupt), TaskExecutor(self.surroundings, runner, own_process=False) as desk:
             try:
-                while not interrupted and (task := handout.take(0)) is not None:
+                while not interrupted and (task := waiting.take(0)) is not None:
                     with redirect_stdout(sys.stderr):  # standard output is for results, whatever a method prints
                         finished.append(desk.perform(task))
                     on_finished(finished[-1])

@@ -48,7 +48,7 @@ def _alarm(seconds: float) -> Iterator[None]:
         return
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        raise RunTimeoutError(late(seconds))
+        raise RunTimeoutError(timeout_message(seconds))
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -59,7 +59,7 @@ def _alarm(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def late(seconds: float) -> str:
+def timeout_message(seconds: float) -> str:
     """What a run is told whose time is over."""
     return f"it took longer than the {seconds:g} s of --timeout and was stopped."
 

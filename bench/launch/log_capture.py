@@ -69,7 +69,7 @@ class CappedLog(io.TextIOBase):
 
 
 @contextmanager
-def captured(path: Path, *, again: bool) -> Iterator[IO[bytes]]:
+def capture_output(path: Path, *, append: bool) -> Iterator[IO[bytes]]:
     """Send all that this process prints to a file while inside; yields the file. One that stays empty is removed.
 
     Python's prints are cut to a head and a tail. What compiled code prints past Python goes to the same file, and to
@@ -77,13 +77,13 @@ def captured(path: Path, *, again: bool) -> Iterator[IO[bytes]]:
 
     Args:
         path: the file.
-        again: keep what an earlier attempt printed.
+        append: keep what an earlier attempt printed.
 
     Raises:
         OSError: if the file cannot be opened.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not again:
+    if not append:
         path.unlink(missing_ok=True)
     before = sys.stdout, sys.stderr
     for stream in before:

@@ -20,7 +20,7 @@ from typing import IO
 from bench.launch.limits import limit_memory
 from bench.launch.protocol import Surroundings, load_runner
 from bench.launch.protocol import load_task as _load_task
-from bench.launch.task_executor import Desk
+from bench.launch.task_executor import TaskExecutor
 
 _PR_SET_PDEATHSIG = 1
 ORPHANED = 3
@@ -42,7 +42,7 @@ def main() -> None:
     threading.Thread(target=_listen, args=(tasks, busy), daemon=True).start()
     runner = load_runner(surroundings.runner)
     limit_memory(surroundings.limits)
-    with Desk(surroundings, runner, own_process=True) as desk:
+    with TaskExecutor(surroundings, runner, own_process=True) as desk:
         _say(answers, {"kind": "ready"})
         while (line := tasks.get()) is not None:
             done = desk.perform(_load_task(json.loads(line)))

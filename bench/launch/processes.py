@@ -18,12 +18,12 @@ from typing import IO
 
 from bench._util.interrupts import counted_interrupts
 from bench.errors import LaunchError
-from bench.launch.affinity_queue import Handout
-from bench.launch.execute import failure, settle
+from bench.launch.affinity_queue import AffinityQueue
+from bench.launch.execute import failed_result, store_result
 from bench.launch.limits import GRACE
-from bench.launch.protocol import Finished, LaunchSummary, Outcome, Surroundings, Task, dump_task, load_runner
+from bench.launch.protocol import FinishedTask, LaunchSummary, Outcome, Surroundings, Task, dump_task, load_runner
 from bench.launch.task_executor import LOGS
-from bench.launch.worker_exit import cause, why_it_died
+from bench.launch.worker_exit import describe_exit, exit_error
 
 # A child must see the very packages that this process sees, installed or not, so it gets this process's search path.
 _BOOT = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from bench.launch.process_worker import main; main()"
@@ -82,7 +82,7 @@ class LocalLauncher:
     _tag: str = field(default_factory=lambda: uuid.uuid4().hex[:8], init=False)
     _messages: queue.SimpleQueue[_Message] = field(default_factory=queue.SimpleQueue, init=False)
 
-    def launch(self, tasks: Sequence[Task], *, on_finished: Callable[[Finished], None]) -> LaunchSummary:
+    def launch(self, tasks: Sequence[Task], *, on_finished: Callable[[FinishedTask], None]) -> LaunchSummary:
         """Run all tasks in the workers.
 
         The first Ctrl-C lets current runs finish; the second kills them, and they count as not done.
@@ -90,7 +90,7 @@ class LocalLauncher:
         Raises:
             LaunchError: a worker ended before it could take a task.
         """
-        sweep = _Sweep(self, Handout(tasks), on_finished)
+        sweep = _Sweep(self, AffinityQueue(tasks), on_finished)
         with counted_interrupts(lambda _count: self._messages.put(_Message(-1, None))):
             try:
                 sweep.run()
@@ -137,18 +137,20 @@ class LocalLauncher:
 class _Sweep:
     """The state of one `launch`: who does what, what is done, and whether to stop."""
 
-    def __init__(self, launcher: LocalLauncher, handout: Handout, on_finished: Callable[[Finished], None]) -> None:
+    def __init__(
+        self, launcher: LocalLauncher, waiting: AffinityQueue, on_finished: Callable[[FinishedTask], None]
+    ) -> None:
         self.launcher = launcher
-        self.handout = handout
+        self.waiting = waiting
         self.on_finished = on_finished
-        self.finished: list[Finished] = []
+        self.finished: list[FinishedTask] = []
         self.interrupts = 0
         self.unwritten = False
         self.workers: dict[int, _Worker] = {}
         self.started = 0
 
     def run(self) -> None:
-        for _ in range(min(self.launcher.jobs, len(self.handout))):
+        for _ in range(min(self.launcher.jobs, len(self.waiting))):
             self._hire()
         while self.workers:
             message = self.launcher.next_message(self._patience())
@@ -187,12 +189,12 @@ class _Sweep:
     def _hear(self, worker: _Worker, answer: dict[str, object]) -> None:
         if answer["kind"] == "finished":
             assert worker.task is not None
-            self._report(Finished.load(worker.task, answer))
+            self._report(FinishedTask.load(worker.task, answer))
             worker.task = None
             if answer["leaving"]:
                 return
         worker.ready = True
-        task = None if self.stopping else self.handout.take(worker.number)
+        task = None if self.stopping else self.waiting.take(worker.number)
         if task is None:
             worker.dismiss()
             return
@@ -222,7 +224,7 @@ class _Sweep:
     def _bury(self, worker: _Worker) -> None:
         code = worker.process.wait()
         worker.dismiss()
-        self.handout.leave(worker.number)
+        self.waiting.remove_worker(worker.number)
         if worker.task is not None:
             self._blame(worker, worker.task, code)
         elif not worker.ready and not self.interrupts:
@@ -230,7 +232,7 @@ class _Sweep:
             return
         elif worker.log.stat().st_size == 0:
             worker.log.unlink()
-        if len(self.handout) and not self.stopping:
+        if len(self.waiting) and not self.stopping:
             self._hire()
 
     def _blame(self, worker: _Worker, task: Task, code: int) -> None:
@@ -238,23 +240,23 @@ class _Sweep:
         surroundings = self.launcher.surroundings
         seconds = time.monotonic() - worker.since
         log = surroundings.runs / LOGS / f"{task.key}.log"
-        error = why_it_died(code, seconds=seconds, limits=surroundings.limits, log=log)
-        self.launcher.on_notice(f"A worker {cause(code)} during {task.label}.")
+        error = exit_error(code, seconds=seconds, limits=surroundings.limits, log=log)
+        self.launcher.on_notice(f"A worker {describe_exit(code)} during {task.label}.")
         runner = load_runner(surroundings.runner)
-        died = failure(task, error, runner, surroundings.context, seconds=seconds)
-        self._report(settle(died, runner, surroundings))
+        died = failed_result(task, error, runner, surroundings.context, seconds=seconds)
+        self._report(store_result(died, runner, surroundings))
 
     def _lose(self, worker: _Worker, code: int) -> None:
         """A worker that never started is not replaced; without any worker left the sweep cannot go on."""
         problem = (
-            f"A worker could not start ({cause(code)}). Its last words: {_tail(worker.log)} "
+            f"A worker could not start ({describe_exit(code)}). Its last words: {_tail(worker.log)} "
             f"(all of them: {worker.log}). --jobs 0 runs in this process and shows more."
         )
-        if not self.workers and len(self.handout):
+        if not self.workers and len(self.waiting):
             raise LaunchError(problem)
         self.launcher.on_notice(problem)
 
-    def _report(self, item: Finished) -> None:
+    def _report(self, item: FinishedTask) -> None:
         self.finished.append(item)
         self.unwritten = self.unwritten or item.outcome is Outcome.UNWRITTEN
         self.on_finished(item)

@@ -23,7 +23,7 @@ _FORMER_NAMES = {"bench.runner": DEFAULT_RUNNER}
 
 @dataclass(frozen=True)
 class RunTask:
-    """Answer one spec and write its shard.
+    """ComputedResult one spec and write its shard.
 
     Args:
         spec: the question.
@@ -33,7 +33,7 @@ class RunTask:
     """
 
     spec: ExperimentSpec
-    seen: str | None = None
+    known_stamp: str | None = None
     attempt: int = 1
     eval_batch: int | None = None
     kind: Literal["run"] = "run"
@@ -49,14 +49,14 @@ class RunTask:
         return self.spec.label()
 
     @property
-    def place(self) -> tuple[str, str]:
+    def pair(self) -> tuple[str, str]:
         """Backbone and dataset: tasks of one place share frozen features."""
         return self.spec.backbone, self.spec.dataset
 
     @property
     def group(self) -> tuple[str, str, int]:
         """Tasks of one group share features, support set and views, and are best done one after the other."""
-        return *self.place, self.spec.seed
+        return *self.pair, self.spec.seed
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class DifficultyTask:
 
     backbone: str
     dataset: str
-    seen: str | None = None
+    known_stamp: str | None = None
     attempt: int = 1
     kind: Literal["difficulty"] = "difficulty"
 
@@ -80,14 +80,14 @@ class DifficultyTask:
         return f"difficulty of {self.dataset} for {self.backbone}"
 
     @property
-    def place(self) -> tuple[str, str]:
+    def pair(self) -> tuple[str, str]:
         """Backbone and dataset."""
         return self.backbone, self.dataset
 
     @property
     def group(self) -> tuple[str, str, int]:
         """Comes first in its place: the test features it computes serve every run there."""
-        return *self.place, -1
+        return *self.pair, -1
 
 
 Task = RunTask | DifficultyTask
@@ -105,7 +105,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedTask:
     """A task that ended, with its shard on disk if it is ok or failed.
 
     Args:
@@ -141,16 +141,16 @@ class Finished:
 class LaunchSummary:
     """What became of a list of tasks. Tasks that are neither finished nor failed were never completed."""
 
-    finished: tuple[Finished, ...]
+    finished: tuple[FinishedTask, ...]
     interrupted: bool
 
     @property
-    def failures(self) -> list[Finished]:
+    def failures(self) -> list[FinishedTask]:
         """The tasks that failed, in the order in which they did."""
         return [item for item in self.finished if item.outcome is Outcome.FAILED]
 
     @property
-    def unwritten(self) -> Finished | None:
+    def unwritten(self) -> FinishedTask | None:
         """The first task whose answer could not be written, if there is one."""
         return next((item for item in self.finished if item.outcome is Outcome.UNWRITTEN), None)
 
@@ -175,10 +175,10 @@ class Launcher(Protocol):
     """Runs tasks somewhere. Every finished task has its shard on disk before it is reported.
 
     Trying again, and waiting for what other sweeps do, is not a launcher's business: see `bench.launch.supervisor`.
-    Tasks go through a `bench.launch.task_executor.Desk`, which keeps processes from doing the same task twice.
+    Tasks go through a `bench.launch.task_executor.TaskExecutor`, which keeps processes from doing the same task twice.
     """
 
-    def launch(self, tasks: Sequence[Task], *, on_finished: Callable[[Finished], None]) -> LaunchSummary:
+    def launch(self, tasks: Sequence[Task], *, on_finished: Callable[[FinishedTask], None]) -> LaunchSummary:
         """Run all tasks, in whatever order shares most work; returns early only if interrupted.
 
         Args:
@@ -192,7 +192,7 @@ class Runner(Protocol):
     """What a runner module offers; `bench.experiment.runner` is the one that runs experiments."""
 
     def run_experiment(self, spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
-        """Answer one spec; raises on failure."""
+        """ComputedResult one spec; raises on failure."""
         ...
 
     def failed_record(self, spec: ExperimentSpec, error: BaseException, context: RunContext) -> RunRecord:

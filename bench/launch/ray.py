@@ -21,23 +21,23 @@ from ray.exceptions import RayError
 
 from bench._util.interrupts import counted_interrupts
 from bench.errors import LaunchError, RunTimeoutError, WorkerDiedError, WorkerKilledError
-from bench.launch.affinity_queue import Handout
-from bench.launch.execute import Answer, failure, settle
-from bench.launch.limits import GRACE, late
-from bench.launch.protocol import Finished, LaunchSummary, Outcome, Surroundings, Task, dump_task, load_runner
+from bench.launch.affinity_queue import AffinityQueue
+from bench.launch.execute import ComputedResult, failed_result, store_result
+from bench.launch.limits import GRACE, timeout_message
+from bench.launch.protocol import FinishedTask, LaunchSummary, Outcome, Surroundings, Task, dump_task, load_runner
 from bench.launch.ray_cluster import (
     AUTO,
-    Share,
+    RunResources,
     capacity,
     connected,
-    last_words,
-    no_room,
+    no_capacity,
     node_is_gone,
-    parcels,
     ran_out_of_memory,
+    send_files,
+    short_error,
 )
 from bench.launch.ray_worker import RayWorker
-from bench.launch.task_executor import Desk
+from bench.launch.task_executor import TaskExecutor
 
 TURN_SECONDS = 0.5
 """Ctrl-C is noticed within this time."""
@@ -64,13 +64,13 @@ class RayLauncher:
 
     surroundings: Surroundings
     address: str = AUTO
-    share: Share = field(default_factory=Share)
+    share: RunResources = field(default_factory=RunResources)
     jobs: int | None = None
     runtime_env: Mapping[str, Any] = field(default_factory=dict)
     node_losses: int = 3
     on_notice: Callable[[str], None] = lambda _text: None
 
-    def launch(self, tasks: Sequence[Task], *, on_finished: Callable[[Finished], None]) -> LaunchSummary:
+    def launch(self, tasks: Sequence[Task], *, on_finished: Callable[[FinishedTask], None]) -> LaunchSummary:
         """Run all tasks on the cluster.
 
         The first Ctrl-C lets current runs finish; the second ends them, and they count as not done.
@@ -83,7 +83,7 @@ class RayLauncher:
             return LaunchSummary((), interrupted=False)
         # Ray prints remarks of its own; standard output is for results
         with redirect_stdout(sys.stderr), connected(self.address, self.runtime_env):
-            sweep = _Sweep(self, Handout(tasks), on_finished)
+            sweep = _Sweep(self, AffinityQueue(tasks), on_finished)
             with counted_interrupts(sweep.interrupt):
                 try:
                     sweep.run()
@@ -102,7 +102,7 @@ class _Worker:
     number: int
     actor: Any
     asked: Any
-    desk: Desk
+    desk: TaskExecutor
     node: str | None = None
     task: Task | None = None
     since: float = 0.0
@@ -111,12 +111,14 @@ class _Worker:
 class _Sweep:
     """The state of one `launch`: who does what, what is done, and whether to stop."""
 
-    def __init__(self, launcher: RayLauncher, handout: Handout, on_finished: Callable[[Finished], None]) -> None:
+    def __init__(
+        self, launcher: RayLauncher, waiting: AffinityQueue, on_finished: Callable[[FinishedTask], None]
+    ) -> None:
         self.launcher = launcher
-        self.handout = handout
+        self.waiting = waiting
         self.on_finished = on_finished
         self.runner = load_runner(launcher.surroundings.runner)
-        self.finished: list[Finished] = []
+        self.finished: list[FinishedTask] = []
         self.interrupts = 0
         self.unwritten = False
         self.workers: list[_Worker] = []
@@ -131,7 +133,7 @@ class _Sweep:
 
     def run(self) -> None:
         if self.launcher.jobs is None and not capacity(self.launcher.share):
-            raise LaunchError(no_room(self.launcher.share))
+            raise LaunchError(no_capacity(self.launcher.share))
         self._census()
         while self.workers:
             self._turn()
@@ -168,7 +170,7 @@ class _Sweep:
         jobs = self.launcher.jobs
         room = capacity(self.launcher.share)
         idle = sum(worker.task is None for worker in self.workers)
-        wanted = min(len(self.handout) - idle, (room if jobs is None else jobs) - len(self.workers))
+        wanted = min(len(self.waiting) - idle, (room if jobs is None else jobs) - len(self.workers))
         for _ in range(wanted):
             self._hire()
         self._tell_waiting(room)
@@ -177,11 +179,11 @@ class _Sweep:
         """Say once that the cluster has to grow before anything can run."""
         if not room and not self._told_waiting and time.monotonic() - self._begin > CENSUS_SECONDS:
             self._told_waiting = True
-            self.launcher.on_notice(f"Waiting for a node. {no_room(self.launcher.share)} Ctrl-C gives up.")
+            self.launcher.on_notice(f"Waiting for a node. {no_capacity(self.launcher.share)} Ctrl-C gives up.")
 
     def _hire(self) -> None:
         actor = self._actor.remote(*self._luggage)
-        desk = Desk(self.launcher.surroundings, self.runner, own_process=False)
+        desk = TaskExecutor(self.launcher.surroundings, self.runner, own_process=False)
         self.workers.append(_Worker(next(self._numbers), actor, actor.ready.remote(), desk))
 
     def _stop_handing_out(self) -> None:
@@ -205,24 +207,24 @@ class _Sweep:
             if limit is not None and worker.task is not None and time.monotonic() > worker.since + limit + GRACE:
                 ray.kill(worker.actor)
 
-    def _hear(self, worker: _Worker, said: Answer | str) -> None:
+    def _hear(self, worker: _Worker, said: ComputedResult | str) -> None:
         """A worker is ready, or has an answer."""
         if isinstance(said, str):
             worker.node, self._failed_starts = said, 0
             worker.desk.__enter__()
         else:
             self._settle(worker, said)
-        while not self.stopping and (task := self.handout.take(worker.number)) is not None:
+        while not self.stopping and (task := self.waiting.take(worker.number)) is not None:
             if (other := worker.desk.begin(task)) is None:
                 worker.task, worker.since = task, time.monotonic()
-                worker.asked = worker.actor.answer.remote(dump_task(task))
+                worker.asked = worker.actor.execute.remote(dump_task(task))
                 return
             self._report(other)
         self._dismiss(worker)
 
-    def _settle(self, worker: _Worker, given: Answer) -> None:
+    def _settle(self, worker: _Worker, given: ComputedResult) -> None:
         """Write what a worker answered and give its task back."""
-        done = settle(given, self.runner, self.launcher.surroundings)
+        done = store_result(given, self.runner, self.launcher.surroundings)
         worker.desk.end(given.task)
         worker.task = None
         self._report(done)
@@ -240,20 +242,20 @@ class _Sweep:
         self._losses[task.key] += gone
         if gone and self._losses[task.key] <= self.launcher.node_losses:
             self.launcher.on_notice(f"A Ray node went away during {task.label}; the run is done again elsewhere.")
-            self.handout.give_back(task)
+            self.waiting.put_back(task)
         else:
             died = self._why(worker, error, losses=self._losses[task.key] if gone else 0)
-            self.launcher.on_notice(f"A Ray worker ended during {task.label}: {last_words(error)}")
+            self.launcher.on_notice(f"A Ray worker ended during {task.label}: {short_error(error)}")
             seconds = time.monotonic() - worker.since
             context = self.launcher.surroundings.context
-            self._settle(worker, failure(task, died, self.runner, context, seconds=seconds))
+            self._settle(worker, failed_result(task, died, self.runner, context, seconds=seconds))
         self._dismiss(worker)
 
     def _why(self, worker: _Worker, error: RayError, *, losses: int) -> Exception:
         """The error of the run in the middle of which a worker ended."""
         limit = self.launcher.surroundings.limits.seconds
         if limit is not None and time.monotonic() - worker.since >= limit:
-            return RunTimeoutError(late(limit))
+            return RunTimeoutError(timeout_message(limit))
         if losses:
             return WorkerDiedError(f"its Ray node was lost {losses} times during this run.")
         if ran_out_of_memory(error):
@@ -262,27 +264,27 @@ class _Sweep:
                 "with --cpus-per-run."
             )
         return WorkerDiedError(
-            f"worker died ({last_words(error)}) during this run. `ray logs` on the cluster has what it printed."
+            f"worker died ({short_error(error)}) during this run. `ray logs` on the cluster has what it printed."
         )
 
     def _lose(self, error: RayError) -> None:
         """A worker that never started is tried again a few times; without any worker left the sweep cannot go on."""
         self._failed_starts += 1
-        problem = f"A Ray worker could not start: {last_words(error)}"
-        if self._failed_starts >= FAILED_STARTS and not self.workers and len(self.handout):
+        problem = f"A Ray worker could not start: {short_error(error)}"
+        if self._failed_starts >= FAILED_STARTS and not self.workers and len(self.waiting):
             raise LaunchError(problem) from error
         self.launcher.on_notice(problem)
 
     def _dismiss(self, worker: _Worker) -> None:
         self.workers.remove(worker)
-        self.handout.leave(worker.number)
+        self.waiting.remove_worker(worker.number)
         if worker.task is not None:
             worker.desk.end(worker.task)
         if worker.node is not None:
             worker.desk.__exit__(None, None, None)
         ray.kill(worker.actor)
 
-    def _report(self, item: Finished) -> None:
+    def _report(self, item: FinishedTask) -> None:
         self.finished.append(item)
         self.unwritten = self.unwritten or item.outcome is Outcome.UNWRITTEN
         self.on_finished(item)
@@ -297,7 +299,7 @@ def _actor(launcher: RayLauncher) -> tuple[Any, tuple[Any, ...]]:
     luggage = (
         str(Path.cwd()),
         surroundings.model_copy(update={"context": bare}).model_dump_json(),
-        parcels(context.files),
-        parcels(context.weights),
+        send_files(context.files),
+        send_files(context.weights),
     )
     return ray.remote(**options)(RayWorker), luggage

@@ -19,7 +19,7 @@ import ray
 
 import bench
 from bench.errors import LaunchError, UsageError
-from bench.launch.ray_worker import Parcel
+from bench.launch.ray_worker import SentFile
 from bench.provenance.environment import SHIPPED_STATE, source_state
 from datasets_registry import CUSTOM_FOLDERS_VARIABLE
 
@@ -30,7 +30,7 @@ _CODE = ("bench", *bench.SIBLINGS)
 
 
 @dataclass(frozen=True)
-class Share:
+class RunResources:
     """What one run takes of a node: cores, and GPUs, of which several runs may share one."""
 
     cpus: float = 1
@@ -71,7 +71,7 @@ def connected(address: str, runtime_env: Mapping[str, Any]) -> Iterator[None]:
         ray.shutdown()
 
 
-def capacity(share: Share) -> int:
+def capacity(share: RunResources) -> int:
     """How many runs the nodes that are alive can hold at a time, whatever else they do."""
     return sum(share.fits(node["Resources"]) for node in ray.nodes() if node["Alive"])
 
@@ -90,7 +90,7 @@ def ran_out_of_memory(error: ray.exceptions.RayError) -> bool:
     return isinstance(error, ray.exceptions.OutOfMemoryError) or "running low on memory" in str(error)
 
 
-def last_words(error: BaseException) -> str:
+def short_error(error: BaseException) -> str:
     """The part of one of Ray's long messages that says what happened, without colours and guesses."""
     lines = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()
     line = lines[-1].strip() if lines else type(error).__name__
@@ -98,7 +98,7 @@ def last_words(error: BaseException) -> str:
     return words if len(words) <= _WORDS else f"{words[:_WORDS]} ..."
 
 
-def no_room(share: Share) -> str:
+def no_capacity(share: RunResources) -> str:
     """The refusal where not a single run fits."""
     held = [_room(node["Resources"]) for node in ray.nodes() if node["Alive"]]
     return (
@@ -107,7 +107,7 @@ def no_room(share: Share) -> str:
     )
 
 
-def parcels(files: Mapping[str, Path]) -> dict[str, Parcel]:
+def send_files(files: Mapping[str, Path]) -> dict[str, SentFile]:
     """Files of this machine, put into Ray's object store once, for every node that lacks them.
 
     Args:
@@ -126,7 +126,7 @@ def parcels(files: Mapping[str, Path]) -> dict[str, Parcel]:
         except OSError as error:
             raise LaunchError(f"{path} cannot be read to be sent to the Ray nodes: {error.strerror}.") from error
         name = f"{hashlib.sha256(content).hexdigest()[:32]}{path.suffix}"
-        found[key] = Parcel(name, ray.put(content), match.group(2))
+        found[key] = SentFile(name, ray.put(content), match.group(2))
     return found
 
 
@@ -175,13 +175,13 @@ def _init(address: str, runtime_env: dict[str, Any]) -> None:
         ray.init(address=address, **options)
     except ConnectionError as error:
         if address != AUTO:
-            raise LaunchError(f"--address {address!r}: {last_words(error)}") from error
+            raise LaunchError(f"--address {address!r}: {short_error(error)}") from error
         raise LaunchError(
             "--address auto: no Ray cluster runs on this machine. Start one with `ray start --head`, give "
             "ray://HOST:PORT of another, or use --address local."
         ) from error
     except (RuntimeError, ValueError, TypeError, ray.exceptions.RayError) as error:
-        raise LaunchError(f"The Ray cluster at {address!r} cannot be used: {last_words(error)}") from error
+        raise LaunchError(f"The Ray cluster at {address!r} cannot be used: {short_error(error)}") from error
 
 
 def _stage(folder: Path) -> None:

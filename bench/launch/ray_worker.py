@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench.launch.execute import Answer
+    from bench.launch.execute import ComputedResult
 
 
 @dataclass(frozen=True)
-class Parcel:
+class SentFile:
     """A file of the driver's machine on its way to the nodes.
 
     Args:
@@ -48,8 +48,8 @@ class RayWorker:
         self,
         home: str,
         surroundings: str,
-        files: Mapping[str, Parcel],
-        weights: Mapping[str, Parcel],
+        files: Mapping[str, SentFile],
+        weights: Mapping[str, SentFile],
     ) -> None:
         if Path(home).is_dir():
             os.chdir(home)
@@ -63,8 +63,8 @@ class RayWorker:
             update={
                 "cache_dir": cache,
                 "data_root": data,
-                "files": {digest: _unpack(place, parcel) for digest, parcel in files.items()},
-                "weights": {slug: _unpack(place, parcel) for slug, parcel in weights.items()},
+                "files": {digest: _unpack(place, sent) for digest, sent in files.items()},
+                "weights": {slug: _unpack(place, sent) for slug, sent in weights.items()},
             }
         )
         self.limits = around.limits
@@ -77,14 +77,14 @@ class RayWorker:
 
         return str(ray.get_runtime_context().get_node_id())
 
-    def answer(self, task: dict[str, object]) -> Answer:
+    def execute(self, task: dict[str, object]) -> ComputedResult:
         """The answer of one dumped task. What a method prints goes to the worker's log."""
-        from bench.launch.execute import answer
+        from bench.launch.execute import execute
         from bench.launch.limits import deadline
         from bench.launch.protocol import load_task
 
         with redirect_stdout(sys.stderr), deadline(self.limits, end_process=None):
-            return answer(load_task(task), self.runner, self.context)
+            return execute(load_task(task), self.runner, self.context)
 
 
 def _own_folder(path: Path | None) -> Path | None:
@@ -92,14 +92,14 @@ def _own_folder(path: Path | None) -> Path | None:
     return path.expanduser() if path else None
 
 
-def _unpack(place: Path, parcel: Parcel) -> Path:
-    """Where the file of a parcel is on this node, with its tail; written unless it is there."""
+def _unpack(place: Path, sent: SentFile) -> Path:
+    """Where the file of a sent is on this node, with its tail; written unless it is there."""
     import ray
 
     from bench._util.atomic_write import write_atomically
 
-    path = place / "sent" / parcel.name
+    path = place / "sent" / sent.name
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, ray.get(parcel.content))
-    return Path(f"{path}{parcel.tail}")
+        write_atomically(path, ray.get(sent.content))
+    return Path(f"{path}{sent.tail}")

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from bench._util.interrupts import counted_interrupts
 from bench.errors import LaunchError, WorkerDiedError, WorkerKilledError
-from bench.launch.execute import failure, settle
-from bench.launch.protocol import Finished, LaunchSummary, Outcome, Surroundings, Task, load_runner
+from bench.launch.execute import failed_result, store_result
+from bench.launch.protocol import FinishedTask, LaunchSummary, Outcome, Surroundings, Task, load_runner
 from bench.launch.slurm_queue import Queue
-from bench.launch.slurm_submission import Part, chunks, submissions_under_way, submit
+from bench.launch.slurm_submission import WatchedJob, active_jobs, chunks, submit
 
 RUNS_PER_JOB = 20
 _BATCH = 1000
@@ -42,7 +42,7 @@ class SlurmLauncher:
     look_seconds: float = 5.0
     on_notice: Callable[[str], None] = lambda _text: None
 
-    def launch(self, tasks: Sequence[Task], *, on_finished: Callable[[Finished], None]) -> LaunchSummary:
+    def launch(self, tasks: Sequence[Task], *, on_finished: Callable[[FinishedTask], None]) -> LaunchSummary:
         """Submit what no job under way does already, then watch until all has ended.
 
         The first Ctrl-C takes waiting jobs out of the queue and lets current runs finish; the second ends the jobs, and
@@ -67,13 +67,15 @@ def arrays(portions: Sequence[Sequence[Task]]) -> list[Sequence[Sequence[Task]]]
 class _Sweep:
     """The state of one `launch`: the jobs that are watched, what is done, and whether to stop."""
 
-    def __init__(self, launcher: SlurmLauncher, tasks: Sequence[Task], on_finished: Callable[[Finished], None]) -> None:
+    def __init__(
+        self, launcher: SlurmLauncher, tasks: Sequence[Task], on_finished: Callable[[FinishedTask], None]
+    ) -> None:
         self.launcher = launcher
         self.on_finished = on_finished
-        self.finished: list[Finished] = []
+        self.finished: list[FinishedTask] = []
         self.interrupts = 0
         self._acted = 0
-        self.parts = submissions_under_way(launcher.surroundings.runs, launcher.queue, tasks)
+        self.parts = active_jobs(launcher.surroundings.runs, launcher.queue, tasks)
         adopted = {id(task) for part in self.parts for task in part.wanted.values()}
         if adopted:
             launcher.on_notice(f"{len(adopted)} tasks are with Slurm already; they are not submitted again.")
@@ -111,13 +113,13 @@ class _Sweep:
                 self.on_finished(done)
         self.parts = [part for part in self.parts if part.wanted]
 
-    def _bury(self, part: Part) -> None:
+    def _bury(self, part: WatchedJob) -> None:
         """A job ended before its tasks did. What it was at has failed; what it had not begun is submitted again."""
         fate = self.launcher.queue.fate(part.job)
         ended = f"Slurm job {part.job} ended{f' ({fate})' if fate else ''}"
         current = part.current()
         if current is None and not part.progressed:
-            problem = f"{ended} before its first run. Its last words: {part.last_words()} (all of them: {part.log})."
+            problem = f"{ended} before its first run. Its last words: {part.log_tail()} (all of them: {part.log})."
             if not self.parts:
                 raise LaunchError(problem)
             self.launcher.on_notice(problem)
@@ -130,8 +132,8 @@ class _Sweep:
             died = kind(
                 f"{ended} during this run; OUT_OF_MEMORY asks for more --mem, TIMEOUT for more --time. Log: {part.log}"
             )
-            given = failure(current, died, runner, surroundings.context, seconds=part.seconds())
-            self.finished.append(settle(given, runner, surroundings))
+            given = failed_result(current, died, runner, surroundings.context, seconds=part.seconds())
+            self.finished.append(store_result(given, runner, surroundings))
             self.on_finished(self.finished[-1])
         if any(item.outcome is Outcome.UNWRITTEN for item in self.finished):
             return

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from submitit.helpers import Checkpointable, DelayedSubmission
 
-from bench.launch.protocol import Finished, Outcome, Surroundings, Task, dump_task, load_task
+from bench.launch.protocol import FinishedTask, Outcome, Surroundings, Task, dump_task, load_task
 
 if TYPE_CHECKING:
-    from bench.launch.task_executor import Desk
+    from bench.launch.task_executor import TaskExecutor
 
 STOP = "stop"
 _TURN = 0.2
@@ -73,7 +73,7 @@ class ChunkFiles:
 class Progress:
     """What a journal says about the tasks of its chunk."""
 
-    ended: dict[int, Finished] = field(default_factory=dict)
+    ended: dict[int, FinishedTask] = field(default_factory=dict)
     begun: set[int] = field(default_factory=set)
 
     @classmethod
@@ -84,7 +84,7 @@ class Progress:
             number = line["task"]
             progress.begun.add(number)
             if "outcome" in line:
-                progress.ended[number] = Finished.load(tasks[number], line)
+                progress.ended[number] = FinishedTask.load(tasks[number], line)
         return progress
 
 
@@ -108,12 +108,12 @@ class ChunkJob(Checkpointable):  # type: ignore[misc]  # submitit is not typed h
         """
         from bench.launch.limits import limit_memory
         from bench.launch.protocol import load_runner
-        from bench.launch.task_executor import Desk
+        from bench.launch.task_executor import TaskExecutor
 
         files = ChunkFiles(Path(self.folder), self.number)
         surroundings, tasks = files.read()
         limit_memory(surroundings.limits)
-        with Desk(surroundings, load_runner(surroundings.runner), own_process=True) as desk:
+        with TaskExecutor(surroundings, load_runner(surroundings.runner), own_process=True) as desk:
             work = _Work(files, tasks, desk)
             work.start()
             try:
@@ -132,7 +132,7 @@ class ChunkJob(Checkpointable):  # type: ignore[misc]  # submitit is not typed h
 class _Work(threading.Thread):
     """The tasks of a chunk, one after the other; ends with the process, in the middle of a run if need be."""
 
-    def __init__(self, files: ChunkFiles, tasks: Sequence[Task], desk: Desk) -> None:
+    def __init__(self, files: ChunkFiles, tasks: Sequence[Task], desk: TaskExecutor) -> None:
         super().__init__(daemon=True)
         self.problem: Exception | None = None
         self._files, self._tasks, self._desk = files, tasks, desk

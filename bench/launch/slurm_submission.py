@@ -13,8 +13,8 @@ from pathlib import Path
 
 from bench._util.atomic_write import write_atomically
 from bench.errors import LaunchError
-from bench.launch.affinity_queue import Handout
-from bench.launch.protocol import Finished, Surroundings, Task
+from bench.launch.affinity_queue import AffinityQueue
+from bench.launch.protocol import FinishedTask, Surroundings, Task
 from bench.launch.slurm_chunk import STOP, ChunkFiles, ChunkJob, Progress
 from bench.launch.slurm_queue import Queue
 
@@ -24,7 +24,7 @@ _JOBS = "jobs.json"
 
 
 @dataclass
-class Part:
+class WatchedJob:
     """A job that is watched.
 
     Args:
@@ -41,7 +41,7 @@ class Part:
     progressed: bool = False
     _seen: float = field(default_factory=time.monotonic)
 
-    def news(self) -> list[Finished]:
+    def news(self) -> list[FinishedTask]:
         """The tasks that have ended since the last call."""
         ended = Progress.of(self.files, self.tasks).ended
         fresh = [ended[number] for number in list(self.wanted) if number in ended]
@@ -68,7 +68,7 @@ class Part:
         """Where the job's standard error goes."""
         return self.files.folder / f"{self.job}_0_log.err"
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         """The last line of the log, or `none`."""
         if not self.log.is_file():
             return "none"
@@ -78,14 +78,14 @@ class Part:
 
 def chunks(tasks: Sequence[Task], size: int) -> list[list[Task]]:
     """Tasks in portions of at most `size`; those that share features stay together where they can."""
-    handout = Handout(tasks)
+    waiting = AffinityQueue(tasks)
     ordered = []
-    while (task := handout.take(0)) is not None:
+    while (task := waiting.take(0)) is not None:
         ordered.append(task)
     return [ordered[begin : begin + size] for begin in range(0, len(ordered), size)]
 
 
-def submit(surroundings: Surroundings, queue: Queue, portions: Sequence[Sequence[Task]]) -> list[Part]:
+def submit(surroundings: Surroundings, queue: Queue, portions: Sequence[Sequence[Task]]) -> list[WatchedJob]:
     """Write a submission and hand it to the queue, one job a portion.
 
     Raises:
@@ -109,12 +109,12 @@ def submit(surroundings: Surroundings, queue: Queue, portions: Sequence[Sequence
         raise
     write_atomically(folder / _JOBS, json.dumps(jobs).encode())
     return [
-        Part(job, item, list(tasks), dict(enumerate(tasks)))
+        WatchedJob(job, item, list(tasks), dict(enumerate(tasks)))
         for job, item, tasks in zip(jobs, files, portions, strict=True)
     ]
 
 
-def submissions_under_way(runs: Path, queue: Queue, tasks: Sequence[Task]) -> list[Part]:
+def active_jobs(runs: Path, queue: Queue, tasks: Sequence[Task]) -> list[WatchedJob]:
     """The jobs of earlier submissions that still wait or run and have some of these tasks to do.
 
     Args:
@@ -137,5 +137,5 @@ def submissions_under_way(runs: Path, queue: Queue, tasks: Sequence[Task]) -> li
             ended = Progress.of(files, planned).ended
             wanted = {n: asked.pop(task.key) for n, task in enumerate(planned) if n not in ended and task.key in asked}
             if wanted:
-                found.append(Part(job, files, planned, wanted, progressed=bool(ended)))
+                found.append(WatchedJob(job, files, planned, wanted, progressed=bool(ended)))
     return found

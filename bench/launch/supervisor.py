@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from bench._util.interrupts import counted_interrupts
 from bench.coordination.leases import Leases
-from bench.launch.protocol import Finished, Launcher, LaunchSummary, Outcome, RunTask, Task
-from bench.launch.task_executor import answered
+from bench.launch.protocol import FinishedTask, Launcher, LaunchSummary, Outcome, RunTask, Task
+from bench.launch.task_executor import existing_result
 from bench.results.shards import Shards
 
 SMALLER_BATCHES = (32, 8)
@@ -17,7 +17,7 @@ SMALLER_BATCHES = (32, 8)
 _LOOK = 0.5
 
 
-class Rounds:
+class Supervisor:
     """Launches again and again until every task has ended.
 
     Args:
@@ -37,7 +37,7 @@ class Rounds:
         leases: Leases,
         *,
         retries: int,
-        on_finished: Callable[[Finished, bool], None],
+        on_finished: Callable[[FinishedTask, bool], None],
         on_notice: Callable[[str], None],
     ) -> None:
         self.launcher = launcher
@@ -46,7 +46,7 @@ class Rounds:
         self.retries = retries
         self.on_finished = on_finished
         self.on_notice = on_notice
-        self._finished: list[Finished] = []
+        self._finished: list[FinishedTask] = []
         self._again: list[Task] = []
         self._elsewhere: list[Task] = []
 
@@ -65,12 +65,12 @@ class Rounds:
                     return self._result(interrupted=True)
         return self._result(interrupted=False)
 
-    def _note(self, item: Finished) -> None:
+    def _note(self, item: FinishedTask) -> None:
         if item.outcome is Outcome.ELSEWHERE:
             self._elsewhere.append(item.task)
             return
         if item.outcome is Outcome.FAILED:
-            self.leases.break_if_gone(item.task.key)  # of a worker that died
+            self.leases.break_if_dead(item.task.key)  # of a worker that died
         following = self._following(item) if item.outcome is Outcome.FAILED and item.here else None
         if following is None:
             self._finished.append(item)
@@ -78,16 +78,16 @@ class Rounds:
             self._again.append(following)
         self.on_finished(item, following is not None)
 
-    def _following(self, item: Finished) -> Task | None:
+    def _following(self, item: FinishedTask) -> Task | None:
         """The task of the next attempt, or None if that was the last."""
         task = item.task
         if isinstance(task, RunTask):
-            seen = self.shards.stamp(task.spec.run_id)
+            stamp = self.shards.stamp(task.spec.run_id)
             smaller = next((n for n in SMALLER_BATCHES if task.eval_batch is None or n < task.eval_batch), None)
             if item.memory and smaller is not None:
-                return replace(task, seen=seen, attempt=task.attempt + 1, eval_batch=smaller)
+                return replace(task, known_stamp=stamp, attempt=task.attempt + 1, eval_batch=smaller)
             if task.attempt - self._for_memory(task) <= self.retries:
-                return replace(task, seen=seen, attempt=task.attempt + 1)
+                return replace(task, known_stamp=stamp, attempt=task.attempt + 1)
             return None
         return replace(task, attempt=task.attempt + 1) if task.attempt <= self.retries else None
 
@@ -99,9 +99,9 @@ class Rounds:
         """The tasks that others have let go of without an answer; those that they answered are reported."""
         free, held = [], []
         for task in self._elsewhere:
-            if (done := answered(task, self.shards)) is not None:
+            if (done := existing_result(task, self.shards)) is not None:
                 self._note(done)
-            elif self.leases.break_if_gone(task.key):
+            elif self.leases.break_if_dead(task.key):
                 free.append(task)
             else:
                 held.append(task)

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 from bench.errors import RunTimeoutError, WorkerDiedError, WorkerKilledError
-from bench.launch.limits import late
+from bench.launch.limits import timeout_message
 from bench.launch.protocol import Limits
 from datasets_registry import BenchError
 
@@ -14,7 +14,7 @@ _KILLED = (-signal.SIGKILL.value if hasattr(signal, "SIGKILL") else -9, 137)
 """Exit codes of a killed process: as Python reports them, and as shells and containers do."""
 
 
-def why_it_died(code: int, *, seconds: float, limits: Limits, log: Path) -> BenchError:
+def exit_error(code: int, *, seconds: float, limits: Limits, log: Path) -> BenchError:
     """The error of a run whose worker ended.
 
     Args:
@@ -25,15 +25,16 @@ def why_it_died(code: int, *, seconds: float, limits: Limits, log: Path) -> Benc
     """
     where = f"What it printed: {log}"
     if limits.seconds is not None and seconds >= limits.seconds:
-        return RunTimeoutError(f"{late(limits.seconds)} Where it was then: {log}")
+        return RunTimeoutError(f"{timeout_message(limits.seconds)} Where it was then: {log}")
     if code in _KILLED:
         return WorkerKilledError(
-            f"worker {cause(code)} during this run, which is often for a lack of memory; then use fewer --jobs. {where}"
+            f"worker {describe_exit(code)} during this run. The usual reason is a lack of memory; if so, use "
+            f"fewer --jobs. {where}"
         )
-    return WorkerDiedError(f"worker {cause(code)} during this run. {where}")
+    return WorkerDiedError(f"worker {describe_exit(code)} during this run. {where}")
 
 
-def cause(code: int) -> str:
+def describe_exit(code: int) -> str:
     """An exit code in words."""
     if code >= 0:
         return f"ended with exit code {code}"

@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
-from bench._util.prefetch import ahead
+from bench._util.prefetch import prefetch
 from bench.errors import QueryError, StoreError, StoreLockedError
 from bench.published import PUBLISHED_COLUMNS
 from bench.results.shards import Shard, ShardEntry, Shards
@@ -88,7 +88,7 @@ class Store:
                 forget(connection, gone + [entry.run_id for entry in fresh if entry.run_id in loaded])
             count = 0
             chunks = [fresh[start : start + CHUNK] for start in range(0, len(fresh), CHUNK)]
-            for found in ahead(chunks, lambda chunk: _read(shards, chunk), depth=2):
+            for found in prefetch(chunks, lambda chunk: _read(shards, chunk), depth=2):
                 with _transaction(connection):
                     insert_runs(connection, found)
                 count += len(found)

@@ -11,13 +11,13 @@ from pathlib import Path
 from bench.cli._launchers import LauncherChoice, LauncherName
 from bench.cli._options import cache_limit, cores, hidden_limit
 from bench.context import RunContext
-from bench.coordination.heartbeat import Presence, clear_away
+from bench.coordination.heartbeat import Heartbeat, remove_dead_heartbeats
 from bench.coordination.leases import Leases
 from bench.errors import RunsFolderError, StoreError, UsageError
 from bench.launch.protocol import (
     NO_LIMITS,
     DifficultyTask,
-    Finished,
+    FinishedTask,
     Launcher,
     LaunchSummary,
     Limits,
@@ -25,7 +25,7 @@ from bench.launch.protocol import (
     Surroundings,
     Task,
 )
-from bench.launch.supervisor import Rounds
+from bench.launch.supervisor import Supervisor
 from bench.provenance.staleness import Staleness
 from bench.record import RunStatus
 from bench.results.shards import Shards
@@ -133,19 +133,19 @@ def carry_out(made: Plan, place: Place, axes: Axes, log: SweepLog) -> LaunchSumm
         return LaunchSummary((), interrupted=False)
     tally = Tally(len(tasks))
     with ExitStack() as stack:
-        presence = stack.enter_context(_at_work(place.runs, tally))
-        stack.enter_context(log.during(tally, place.runs, presence.name))
+        heartbeat = stack.enter_context(_at_work(place.runs, tally))
+        stack.enter_context(log.during(tally, place.runs, heartbeat.name))
 
-        def on_finished(item: Finished, again: bool) -> None:
+        def on_finished(item: FinishedTask, again: bool) -> None:
             tally.count(item, again=again)
-            presence.say(**tally.facts())
+            heartbeat.update(**tally.facts())
             log.finished(item, tally, again=again)
 
-        launcher = _launcher(_surroundings(place, axes, presence.name, len(tasks)), place, len(tasks), log)
-        rounds = Rounds(
+        launcher = _launcher(_surroundings(place, axes, heartbeat.name, len(tasks)), place, len(tasks), log)
+        rounds = Supervisor(
             launcher,
             shards,
-            Leases(place.runs, presence),
+            Leases(place.runs, heartbeat),
             retries=place.retries,
             on_finished=on_finished,
             on_notice=log.notice,
@@ -164,22 +164,24 @@ def scripts(made: Plan, place: Place) -> list[str]:
 
 
 def _tasks(made: Plan, shards: Shards) -> list[Task]:
-    tasks: list[Task] = [DifficultyTask(*pair, seen=shards.difficulties.stamp(*pair)) for pair in made.difficulties]
+    tasks: list[Task] = [
+        DifficultyTask(*pair, known_stamp=shards.difficulties.stamp(*pair)) for pair in made.difficulties
+    ]
     return tasks + [RunTask(spec, made.seen[spec.run_id]) for spec in made.pending]
 
 
 @contextmanager
-def _at_work(runs: Path, tally: Tally) -> Iterator[Presence]:
-    """This sweep's presence in the runs folder; raises RunsFolderError if that cannot be written."""
+def _at_work(runs: Path, tally: Tally) -> Iterator[Heartbeat]:
+    """This sweep's heartbeat in the runs folder; raises RunsFolderError if that cannot be written."""
     with ExitStack() as stack:
         try:
-            clear_away(runs)
-            presence = stack.enter_context(Presence(runs, "sweep", tally.facts()))
+            remove_dead_heartbeats(runs)
+            heartbeat = stack.enter_context(Heartbeat(runs, "sweep", tally.facts()))
         except OSError as error:
             raise RunsFolderError(
                 f"The runs folder {runs} cannot be written: {error.strerror or error}. Give another one with --runs."
             ) from error
-        yield presence
+        yield heartbeat
 
 
 def load_results(runs: Path, log: SweepLog) -> None:
@@ -224,7 +226,7 @@ def say_failures(failed: list[dict[str, object]], summary: LaunchSummary, log: S
         log.notice(f"  {item['run_id'] or '-':<16}  {item['what']}: {item['message']}")
 
 
-def _failure(item: Finished) -> dict[str, object]:
+def _failure(item: FinishedTask) -> dict[str, object]:
     run_id = item.task.spec.run_id if isinstance(item.task, RunTask) else None
     return {"run_id": run_id, "what": item.task.label, "message": item.message}
 

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bench.launch.protocol import Finished, Outcome
+from bench.launch.protocol import FinishedTask, Outcome
 from bench.sweep.progress import Tally, outcome_line
 from bench.sweep.worker_table import worker_rows
 
@@ -29,7 +29,7 @@ class LiveLog:
         """A remark that does not tear the view."""
         self._console.print(text, markup=False, highlight=False)
 
-    def finished(self, item: Finished, tally: Tally, *, again: bool) -> None:  # noqa: ARG002
+    def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:  # noqa: ARG002
         """Only failures leave a line; the view shows the rest."""
         if item.outcome is not Outcome.OK:
             self.notice(outcome_line(item, again=again))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench.cli._print import remark
-from bench.launch.protocol import Finished, Outcome, RunTask
+from bench.launch.protocol import FinishedTask, Outcome, RunTask
 
 
 class LogStyle(StrEnum):
@@ -37,7 +37,7 @@ class Tally:
     elsewhere: int = 0
     _begin: float = field(default_factory=time.monotonic)
 
-    def count(self, item: Finished, *, again: bool) -> None:
+    def count(self, item: FinishedTask, *, again: bool) -> None:
         """Take note of one attempt that ended."""
         if not again:
             self.done += 1
@@ -79,7 +79,7 @@ class SweepLog(Protocol):
         """A remark in one line."""
         ...
 
-    def finished(self, item: Finished, tally: Tally, *, again: bool) -> None:
+    def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
         """An attempt ended; `again` if the task is tried once more."""
         ...
 
@@ -95,7 +95,7 @@ class PlainLog:
         """As it is."""
         remark(text)
 
-    def finished(self, item: Finished, tally: Tally, *, again: bool) -> None:
+    def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
         """What ended, how long it took, and the pace."""
         remark(f"[{tally.done}/{tally.total}] {outcome_line(item, again=again)} ({item.seconds:.1f} s; {tally.pace()})")
 
@@ -112,7 +112,7 @@ class JsonLog:
         """Event `notice`."""
         self._event("notice", text=text)
 
-    def finished(self, item: Finished, tally: Tally, *, again: bool) -> None:
+    def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
         """Event `finished`, with the counts so far."""
         task = item.task
         self._event(
@@ -150,7 +150,7 @@ def open_log(style: LogStyle) -> SweepLog:
     return LiveLog()
 
 
-def outcome_line(item: Finished, *, again: bool) -> str:
+def outcome_line(item: FinishedTask, *, again: bool) -> str:
     """What ended, and how."""
     if item.outcome is Outcome.OK:
         return f"ok      {item.task.label}{'' if item.here else ', by another sweep'}"

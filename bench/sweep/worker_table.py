@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from bench.coordination.heartbeat import Sighting, sightings
+from bench.coordination.heartbeat import HeartbeatState, read_heartbeats
 from bench.sweep.progress import duration
 
 
 def worker_rows(runs: Path, sweep: str | None = None) -> list[dict[str, str]]:
     """One row a worker, of one sweep or of all: where it is, what it does and for how long."""
-    found = [item for item in sightings(runs) if item.kind == "worker" and sweep in (None, item.facts.get("sweep"))]
+    found = [
+        item for item in read_heartbeats(runs) if item.kind == "worker" and sweep in (None, item.facts.get("sweep"))
+    ]
     found.sort(key=lambda item: (item.process.host, item.process.pid, item.name))
     return [
         {"worker": f"{item.process.host}:{item.process.pid}", "doing": doing(item), "for": _elapsed(item)}
@@ -19,14 +21,14 @@ def worker_rows(runs: Path, sweep: str | None = None) -> list[dict[str, str]]:
     ]
 
 
-def doing(item: Sighting) -> str:
+def doing(item: HeartbeatState) -> str:
     """Its task, with the attempt if it is not the first."""
     attempt = item.facts.get("attempt") or 1
     task = item.facts.get("task") or "-"
     return f"{task}, attempt {attempt}" if attempt > 1 else str(task)
 
 
-def _elapsed(item: Sighting) -> str:
+def _elapsed(item: HeartbeatState) -> str:
     """How long already; unknown for another machine, whose steady clock is another one."""
     since = item.facts.get("since")
     if since is None or item.facts.get("task") is None or item.process.alive() is None:

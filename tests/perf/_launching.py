@@ -55,9 +55,9 @@ def _launcher(name: str) -> Callable[..., object]:
 
         return lambda surroundings: LocalLauncher(surroundings, 1)
     from bench.launch.ray import RayLauncher
-    from bench.launch.ray_cluster import Share
+    from bench.launch.ray_cluster import RunResources
 
-    return lambda surroundings: RayLauncher(surroundings, address="local", share=Share(1, 0), jobs=1)
+    return lambda surroundings: RayLauncher(surroundings, address="local", share=RunResources(1, 0), jobs=1)
 
 
 def ingest_row(runs: int = INGESTED) -> Row:

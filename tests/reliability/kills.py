@@ -31,11 +31,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 from fake_runner import make_spec  # noqa: E402
 
 from bench.context import RunContext  # noqa: E402
-from bench.coordination.heartbeat import Presence, clear_away, sightings  # noqa: E402
+from bench.coordination.heartbeat import Heartbeat, read_heartbeats, remove_dead_heartbeats  # noqa: E402
 from bench.coordination.leases import Leases  # noqa: E402
 from bench.launch.processes import LocalLauncher  # noqa: E402
 from bench.launch.protocol import RunTask, Surroundings  # noqa: E402
-from bench.launch.supervisor import Rounds  # noqa: E402
+from bench.launch.supervisor import Supervisor  # noqa: E402
 from bench.record import RunStatus  # noqa: E402
 from bench.results.shards import Shards  # noqa: E402
 from bench.spec import ExperimentSpec  # noqa: E402
@@ -66,15 +66,15 @@ def specs(n: int) -> list[ExperimentSpec]:
 def sweep(runs: Path, n: int, jobs: int) -> None:
     """What `etl-bench run` does behind its planning: every run that is not done yet, with retries."""
     shards = Shards(runs)
-    clear_away(runs)
+    remove_dead_heartbeats(runs)
     seen = {spec.run_id: shards.stamp(spec.run_id) for spec in specs(n)}
     tasks = [RunTask(s, seen[s.run_id]) for s in specs(n) if shards.status(s.run_id) is not RunStatus.OK]
-    with Presence(runs, "sweep") as presence:
-        around = Surroundings(runs=runs, context=RunContext(), runner="fake_runner", sweep=presence.name)
-        rounds = Rounds(
+    with Heartbeat(runs, "sweep") as heartbeat:
+        around = Surroundings(runs=runs, context=RunContext(), runner="fake_runner", sweep=heartbeat.name)
+        rounds = Supervisor(
             LocalLauncher(around, jobs),
             shards,
-            Leases(runs, presence),
+            Leases(runs, heartbeat),
             retries=3,
             on_finished=lambda _item, _again: None,
             on_notice=lambda _text: None,
@@ -196,7 +196,7 @@ def _kill_one(kind: str, runs: Path, victims: list[Process], chance: random.Rand
     """One SIGKILL; 0 if there was nobody of that kind."""
     sweeps = [victim for victim in victims if victim.role == "sweep" and victim.pid is not None]
     if kind == "worker":
-        workers = [item.process.pid for item in sightings(runs) if item.kind == "worker"]
+        workers = [item.process.pid for item in read_heartbeats(runs) if item.kind == "worker"]
         if not workers:
             return 0
         try:

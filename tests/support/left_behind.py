@@ -26,7 +26,7 @@ print(json.dumps(Process.current().dump()))
     return Process.load(json.loads(said))
 
 
-def leave_a_presence(runs: Path, name: str, process: Process, beat: int = 1) -> None:
+def leave_a_heartbeat(runs: Path, name: str, process: Process, beat: int = 1) -> None:
     (runs / "live").mkdir(parents=True, exist_ok=True)
     said = {"kind": "worker", "process": process.dump(), "beat": beat, "facts": {}}
     (runs / "live" / f"{name}.json").write_text(json.dumps(said))

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from bench._util.atomic_write import write_atomically
-from bench._util.prefetch import ahead
+from bench._util.prefetch import prefetch
 from bench.errors import CacheError
 from bench.experiment.features.budget import Budget
 from bench.experiment.features.feature_blocks import (
@@ -99,7 +99,7 @@ class FeatureStore:
             self._read([addresses[i] for i in missing])
             missing = self._missing(addresses)
         if missing:
-            computed = torch.cat([self._encode(some) for some in ahead(_chunks(missing, ENCODE_BATCH), pixels)])
+            computed = torch.cat([self._encode(some) for some in prefetch(_chunks(missing, ENCODE_BATCH), pixels)])
             fresh = [addresses[i] for i in missing]
             self._rows.update(zip(fresh, computed, strict=True))
             if self.folder is not None:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench._util.prefetch import ahead, side_by_side
+from bench._util.prefetch import parallel_map, prefetch
 from bench.experiment.features.feature_blocks import address
 from bench.experiment.features.hidden_states import HiddenStates
 from bench.experiment.features.image_features import FeatureStore
@@ -74,7 +74,7 @@ class Inputs:
     def pixels(self, images: Images, samples: Sequence[Sample], view: View) -> Tensor:
         """Preprocessed pixels `(n, 3, size, size)` on the backbone's device."""
         size = self.backbone.image_size
-        stack = np.stack(side_by_side(samples, lambda s: self._rendered.get(images, s.key, view, size), self._decoders))
+        stack = np.stack(parallel_map(samples, lambda s: self._rendered.get(images, s.key, view, size), self._decoders))
         pixels = to_pixels(stack, self.backbone.mean, self.backbone.std)
         if self.backbone.device.type == "cuda":
             return pixels.pin_memory().to(self.backbone.device, non_blocking=True)
@@ -184,6 +184,6 @@ class Inputs:
 
         starts = range(0, len(samples), size)
         if Needs.PIXELS in needs:
-            yield from ahead(starts, lambda start: batch(start).load(Needs.PIXELS))
+            yield from prefetch(starts, lambda start: batch(start).load(Needs.PIXELS))
         else:
             yield from map(batch, starts)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bench._util.prefetch import ahead, side_by_side
+from bench._util.prefetch import parallel_map, prefetch
 
 
 def test_results_come_in_order_and_from_another_thread():
@@ -17,10 +17,10 @@ def test_results_come_in_order_and_from_another_thread():
         threads.add(threading.get_ident())
         return item * item
 
-    assert list(ahead(range(20), work)) == [i * i for i in range(20)]
+    assert list(prefetch(range(20), work)) == [i * i for i in range(20)]
     assert threading.get_ident() not in threads
     assert len(threads) == 1
-    assert list(ahead([], work)) == []
+    assert list(prefetch([], work)) == []
 
 
 @pytest.mark.parametrize("depth", [1, 3])
@@ -34,7 +34,7 @@ def test_the_next_items_are_worked_on_while_one_is_used_but_no_more(depth: int):
             reached.notify_all()
         return item
 
-    for used in ahead(range(30), work, depth=depth):
+    for used in prefetch(range(30), work, depth=depth):
         hoped = min(used + depth, 29)
         with reached:
             assert reached.wait_for(lambda hoped=hoped: hoped in done, timeout=10), "nobody works ahead"
@@ -48,7 +48,7 @@ def test_an_error_is_raised_where_its_result_is_asked_for():
             raise ValueError("image 2 is torn")
         return item
 
-    results = ahead(range(9), work)
+    results = prefetch(range(9), work)
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(ValueError, match="image 2 is torn"):
         next(results)
@@ -57,7 +57,7 @@ def test_an_error_is_raised_where_its_result_is_asked_for():
 
 def test_closing_early_begins_nothing_more():
     done = []
-    results = ahead(range(100), lambda item: done.append(item) or item, depth=2)
+    results = prefetch(range(100), lambda item: done.append(item) or item, depth=2)
     next(results)
     results.close()
     begun = len(done)
@@ -65,7 +65,7 @@ def test_closing_early_begins_nothing_more():
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("prefetch")] == []
 
 
-def test_side_by_side_keeps_the_order():
+def test_parallel_map_keeps_the_order():
     with ThreadPoolExecutor(4) as pool:
-        assert side_by_side(range(50), lambda i: -i, pool) == [-i for i in range(50)]
-    assert side_by_side(range(3), lambda i: -i, None) == [0, -1, -2]
+        assert parallel_map(range(50), lambda i: -i, pool) == [-i for i in range(50)]
+    assert parallel_map(range(3), lambda i: -i, None) == [0, -1, -2]

@@ -6,9 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from left_behind import ELSEWHERE, gone_process, leave_a_presence
+from left_behind import ELSEWHERE, gone_process, leave_a_heartbeat
 
-from bench.coordination.heartbeat import Presence, Watch, clear_away, read_sighting, sightings
+from bench.coordination.heartbeat import (
+    Heartbeat,
+    LivenessMonitor,
+    read_heartbeat,
+    read_heartbeats,
+    remove_dead_heartbeats,
+)
 from bench.coordination.process_identity import Process
 
 
@@ -45,9 +51,9 @@ def test_nobody_can_say_from_here_whether_a_process_of_another_machine_lives(cha
 
 
 def test_a_presence_says_what_it_does_beats_and_says_goodbye(tmp_path: Path):
-    with Presence(tmp_path, "worker", {"task": None}, beat=0.01) as presence:
-        presence.say(task="coop on eurosat")
-        first = read_sighting(tmp_path, presence.name)
+    with Heartbeat(tmp_path, "worker", {"task": None}, beat=0.01) as heartbeat:
+        heartbeat.update(task="coop on eurosat")
+        first = read_heartbeat(tmp_path, heartbeat.name)
         assert first is not None
         assert (first.kind, first.process, first.facts) == (
             "worker",
@@ -55,16 +61,16 @@ def test_a_presence_says_what_it_does_beats_and_says_goodbye(tmp_path: Path):
             {"task": "coop on eurosat"},
         )
         deadline = time.monotonic() + 20
-        while (now := read_sighting(tmp_path, presence.name)) == first and time.monotonic() < deadline:
+        while (now := read_heartbeat(tmp_path, heartbeat.name)) == first and time.monotonic() < deadline:
             time.sleep(0.01)
         assert now is not None
         assert now.beat > first.beat
-    assert sightings(tmp_path) == []
+    assert read_heartbeats(tmp_path) == []
 
 
 def test_a_presence_in_a_folder_that_cannot_be_written_is_an_error_at_once(tmp_path: Path):
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match="live"), Presence(tmp_path / "file", "sweep"):
+    with pytest.raises(OSError, match="live"), Heartbeat(tmp_path / "file", "sweep"):
         pass
 
 
@@ -72,50 +78,50 @@ def test_beats_that_cannot_be_written_do_not_end_the_work(tmp_path: Path, monkey
     def full(*_args: object, **_kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
-    with Presence(tmp_path, "sweep") as presence:
+    with Heartbeat(tmp_path, "sweep") as heartbeat:
         monkeypatch.setattr("bench.coordination.heartbeat.write_atomically", full)
-        presence.say(done=3)
+        heartbeat.update(done=3)
 
 
 def test_the_dead_are_not_sighted_and_are_cleared_away(tmp_path: Path):
-    leave_a_presence(tmp_path, "dead", gone_process())
-    leave_a_presence(tmp_path, "far", ELSEWHERE)
+    leave_a_heartbeat(tmp_path, "dead", gone_process())
+    leave_a_heartbeat(tmp_path, "far", ELSEWHERE)
     (tmp_path / "live" / "torn.json").write_text('{"kind": "wor')
     draft = tmp_path / "live" / ".dead.1-1.tmp"
     draft.touch()
-    assert [sighting.name for sighting in sightings(tmp_path)] == ["far"]
-    clear_away(tmp_path)
+    assert [state.name for state in read_heartbeats(tmp_path)] == ["far"]
+    remove_dead_heartbeats(tmp_path)
     assert draft.exists(), "the far one may be writing it"
     assert sorted(path.stem for path in (tmp_path / "live").glob("*.json")) == ["far", "torn"]
     (tmp_path / "live" / "far.json").unlink()
-    clear_away(tmp_path)
+    remove_dead_heartbeats(tmp_path)
     assert not draft.exists()
 
 
 def test_a_process_of_another_machine_is_gone_when_its_counter_stands_still():
     now = 0.0
-    watch = Watch(patience=60, clock=lambda: now)
-    assert not watch.gone("a", ELSEWHERE, 1)
+    monitor = LivenessMonitor(timeout=60, clock=lambda: now)
+    assert not monitor.is_dead("a", ELSEWHERE, 1)
     now = 59.0
-    assert not watch.gone("a", ELSEWHERE, 1)
-    assert not watch.gone("a", ELSEWHERE, 2), "it has moved"
+    assert not monitor.is_dead("a", ELSEWHERE, 1)
+    assert not monitor.is_dead("a", ELSEWHERE, 2), "it has moved"
     now = 118.0
-    assert not watch.gone("a", ELSEWHERE, 2)
+    assert not monitor.is_dead("a", ELSEWHERE, 2)
     now = 120.0
-    assert watch.gone("a", ELSEWHERE, 2)
+    assert monitor.is_dead("a", ELSEWHERE, 2)
 
 
 @pytest.mark.parametrize("jump", [-1e7, 1e7])
 def test_a_jump_of_the_clock_makes_nobody_gone(jump: float, monkeypatch):
-    watch = Watch(patience=60)
-    assert not watch.gone("a", ELSEWHERE, 1)
+    monitor = LivenessMonitor(timeout=60)
+    assert not monitor.is_dead("a", ELSEWHERE, 1)
     before = time.time()
     monkeypatch.setattr(time, "time", lambda: before + jump)
-    assert not watch.gone("a", ELSEWHERE, 1)
-    assert not watch.gone("b", Process.current(), 1)
+    assert not monitor.is_dead("a", ELSEWHERE, 1)
+    assert not monitor.is_dead("b", Process.current(), 1)
 
 
 def test_a_process_of_this_machine_is_looked_up_at_once():
-    watch = Watch(patience=1e9)
-    assert watch.gone("a", gone_process(), 1)
-    assert not watch.gone("b", Process.current(), 1)
+    monitor = LivenessMonitor(timeout=1e9)
+    assert monitor.is_dead("a", gone_process(), 1)
+    assert not monitor.is_dead("b", Process.current(), 1)

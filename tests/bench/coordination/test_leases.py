@@ -4,9 +4,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from left_behind import ELSEWHERE, gone_process, leave_a_lease, leave_a_presence
+from left_behind import ELSEWHERE, gone_process, leave_a_heartbeat, leave_a_lease
 
-from bench.coordination.heartbeat import Presence, Watch
+from bench.coordination.heartbeat import Heartbeat, LivenessMonitor
 from bench.coordination.leases import Leases
 from bench.coordination.process_identity import Process
 
@@ -14,7 +14,7 @@ from bench.coordination.process_identity import Process
 @pytest.fixture
 def two(tmp_path: Path):
     """Two holders in one folder."""
-    with Presence(tmp_path, "worker") as a, Presence(tmp_path, "worker") as b:
+    with Heartbeat(tmp_path, "worker") as a, Heartbeat(tmp_path, "worker") as b:
         yield Leases(tmp_path, a), Leases(tmp_path, b)
 
 
@@ -23,8 +23,8 @@ def test_a_lease_has_one_holder_until_it_is_given_back(two):
     assert a.acquire("r")
     assert a.acquire("r"), "it is mine already"
     assert not b.acquire("r")
-    assert b.busy("r")
-    assert not a.busy("r")
+    assert b.held_by_other("r")
+    assert not a.held_by_other("r")
     b.release("r")
     assert not b.acquire("r"), "only its holder gives it back"
     a.release("r")
@@ -38,8 +38,8 @@ def rush(folder: Path, many: int) -> list[int]:
     barrier = threading.Barrier(many)
 
     def worker(number: int) -> None:
-        with Presence(folder, "worker") as presence:
-            leases = Leases(folder, presence)
+        with Heartbeat(folder, "worker") as heartbeat:
+            leases = Leases(folder, heartbeat)
             barrier.wait()
             if leases.acquire("r"):
                 got.append(number)
@@ -60,7 +60,7 @@ def test_of_many_at_once_one_gets_it(tmp_path: Path):
 
 def test_the_lease_of_a_process_that_died_here_is_taken_over_at_once(two, tmp_path: Path):
     leave_a_lease(tmp_path, "r", "dead", gone_process())
-    assert not two[0].busy("r")
+    assert not two[0].held_by_other("r")
     assert two[0].acquire("r")
     assert not two[1].acquire("r")
 
@@ -84,26 +84,26 @@ def gone_process_once() -> Process:
 
 def test_the_lease_of_another_machine_is_taken_over_when_its_beat_stands_still(tmp_path: Path):
     now = 0.0
-    with Presence(tmp_path, "worker") as presence:
-        leases = Leases(tmp_path, presence, Watch(patience=60, clock=lambda: now))
-        leave_a_presence(tmp_path, "far", ELSEWHERE, beat=1)
+    with Heartbeat(tmp_path, "worker") as heartbeat:
+        leases = Leases(tmp_path, heartbeat, LivenessMonitor(timeout=60, clock=lambda: now))
+        leave_a_heartbeat(tmp_path, "far", ELSEWHERE, beat=1)
         leave_a_lease(tmp_path, "r", "far", ELSEWHERE)
         assert not leases.acquire("r")
         now = 50.0
-        leave_a_presence(tmp_path, "far", ELSEWHERE, beat=2)
+        leave_a_heartbeat(tmp_path, "far", ELSEWHERE, beat=2)
         assert not leases.acquire("r")
         now = 100.0
-        assert leases.busy("r")
-        assert not leases.break_if_gone("r")
+        assert leases.held_by_other("r")
+        assert not leases.break_if_dead("r")
         now = 111.0
-        assert leases.break_if_gone("r")
+        assert leases.break_if_dead("r")
         assert leases.acquire("r")
 
 
 def test_a_torn_lease_is_somebodys_until_it_has_stood_still(tmp_path: Path):
     now = 0.0
-    with Presence(tmp_path, "worker") as presence:
-        leases = Leases(tmp_path, presence, Watch(patience=60, clock=lambda: now))
+    with Heartbeat(tmp_path, "worker") as heartbeat:
+        leases = Leases(tmp_path, heartbeat, LivenessMonitor(timeout=60, clock=lambda: now))
         (tmp_path / "leases").mkdir()
         (tmp_path / "leases" / "r.json").write_text('{"hol')
         assert not leases.acquire("r")

@@ -17,11 +17,11 @@ from bench.context import RunContext
 from bench.launch import log_capture as _output
 from bench.launch.execute import out_of_memory
 from bench.launch.inline import InlineLauncher
-from bench.launch.log_capture import HEAD, TAIL, captured
+from bench.launch.log_capture import HEAD, TAIL, capture_output
 from bench.launch.processes import LocalLauncher
 from bench.launch.protocol import Limits, Outcome, RunTask, Surroundings
 from bench.launch.task_executor import LOGS
-from bench.launch.worker_exit import why_it_died
+from bench.launch.worker_exit import exit_error
 from bench.record import RunStatus
 from bench.results.shards import Shards
 
@@ -70,7 +70,7 @@ def test_a_run_that_hangs_inside_compiled_code_is_stopped(jobs: int, tmp_path: P
 
 def test_a_worker_that_cannot_even_end_itself_is_killed(tmp_path: Path, behave, monkeypatch):
     behave(hang=["seed 2"])
-    monkeypatch.setattr("bench.launch.processes.GRACE", -1.0)  # the parent loses patience before the worker does
+    monkeypatch.setattr("bench.launch.processes.GRACE", -1.0)  # the parent loses timeout before the worker does
     summary = run(LocalLauncher(around(tmp_path, seconds=2.0), 1), tasks())
     assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
 
@@ -111,7 +111,7 @@ def test_a_run_that_prints_a_million_lines_keeps_a_head_and_a_tail(tmp_path: Pat
 
 def test_what_is_printed_past_python_goes_nowhere_once_there_is_too_much(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(_output, "_LOOK", 0.005)
-    with captured(tmp_path / "log", again=False):
+    with capture_output(tmp_path / "log", append=False):
         for _ in range(400):
             subprocess.run(["head", "-c", "65536", "/dev/zero"], check=True)
             if (tmp_path / "log").stat().st_size > HEAD + TAIL:
@@ -122,10 +122,10 @@ def test_what_is_printed_past_python_goes_nowhere_once_there_is_too_much(tmp_pat
 
 def test_a_later_attempt_adds_to_the_log_and_silence_leaves_none(tmp_path: Path):
     for attempt in (1, 2):
-        with captured(tmp_path / "log", again=attempt > 1):
+        with capture_output(tmp_path / "log", append=attempt > 1):
             sys.stdout.write(f"attempt {attempt}\n")
     assert (tmp_path / "log").read_text() == "attempt 1\nattempt 2\n"
-    with captured(tmp_path / "other", again=False):
+    with capture_output(tmp_path / "other", append=False):
         pass
     assert not (tmp_path / "other").exists()
 
@@ -253,7 +253,7 @@ def test_want_of_memory_is_told_from_other_failures():
     ],
 )
 def test_why_a_worker_died(code: int, seconds: float, kind: str, words: str):
-    error = why_it_died(code, seconds=seconds, limits=Limits(30.0), log=Path("x.log"))
+    error = exit_error(code, seconds=seconds, limits=Limits(30.0), log=Path("x.log"))
     assert type(error).__name__ == kind
     with pytest.raises(type(error), match=words):
         raise error

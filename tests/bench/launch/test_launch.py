@@ -13,7 +13,7 @@ from fake_runner import make_spec
 
 from bench.context import RunContext
 from bench.errors import LaunchError
-from bench.launch.affinity_queue import Handout
+from bench.launch.affinity_queue import AffinityQueue
 from bench.launch.inline import InlineLauncher
 from bench.launch.processes import LocalLauncher
 from bench.launch.protocol import (
@@ -162,40 +162,40 @@ def grid(datasets: int, seeds: int, methods: int = 2) -> list[Task]:
 
 
 def test_a_worker_stays_with_its_features():
-    handout = Handout(grid(2, 2))
-    groups = [task.group for _ in range(8) if (task := handout.take(0)) is not None]
+    waiting = AffinityQueue(grid(2, 2))
+    groups = [task.group for _ in range(8) if (task := waiting.take(0)) is not None]
     assert [group[1:] for group in groups] == [("d0", 0)] * 2 + [("d0", 1)] * 2 + [("d1", 0)] * 2 + [("d1", 1)] * 2
-    assert handout.take(0) is None
+    assert waiting.take(0) is None
 
 
 def test_workers_begin_on_different_datasets():
-    handout = Handout(grid(2, 2))
-    first, second = handout.take(0), handout.take(1)
+    waiting = AffinityQueue(grid(2, 2))
+    first, second = waiting.take(0), waiting.take(1)
     assert first is not None
     assert second is not None
-    assert first.place != second.place
+    assert first.pair != second.pair
 
 
 def test_nobody_idles_while_a_group_has_tasks():
-    handout = Handout(grid(1, 1, methods=5))
-    assert [handout.take(worker) is not None for worker in (0, 1, 2, 0, 1)] == [True] * 5
-    assert len(handout) == 0
+    waiting = AffinityQueue(grid(1, 1, methods=5))
+    assert [waiting.take(worker) is not None for worker in (0, 1, 2, 0, 1)] == [True] * 5
+    assert len(waiting) == 0
 
 
 def test_a_difficulty_comes_first_in_its_place():
     todo = [*grid(2, 1), DifficultyTask(BACKBONE, "d1"), DifficultyTask(BACKBONE, "d9")]
-    handout = Handout(todo)
-    order = [task.label for _ in range(6) if (task := handout.take(0)) is not None]
+    waiting = AffinityQueue(todo)
+    order = [task.label for _ in range(6) if (task := waiting.take(0)) is not None]
     assert order.index(f"difficulty of d1 for {BACKBONE}") == 2
     assert order[-1] == f"difficulty of d9 for {BACKBONE}"
 
 
 def test_all_tasks_are_handed_out_exactly_once():
     todo = [*grid(3, 2, methods=3), *(DifficultyTask(BACKBONE, f"d{d}") for d in range(3))]
-    handout = Handout(todo)
+    waiting = AffinityQueue(todo)
     taken = []
     worker = 0
-    while (task := handout.take(worker)) is not None:
+    while (task := waiting.take(worker)) is not None:
         taken.append(task)
         worker = (worker * 7 + 3) % 4
     assert sorted(task.label for task in taken) == sorted(task.label for task in todo)

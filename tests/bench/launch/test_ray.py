@@ -19,7 +19,7 @@ from ray_nodes import RayNodes, free_port, kill_tree  # noqa: E402
 from bench.errors import LaunchError, UsageError  # noqa: E402
 from bench.launch import ray_cluster as cluster  # noqa: E402
 from bench.launch.protocol import RunTask  # noqa: E402
-from bench.launch.ray_cluster import Share, last_words, read_runtime_env  # noqa: E402
+from bench.launch.ray_cluster import RunResources, read_runtime_env, short_error  # noqa: E402
 from bench.record import RunStatus  # noqa: E402
 from bench.results.shards import Shards  # noqa: E402
 
@@ -31,7 +31,7 @@ from pathlib import Path
 from bench.context import RunContext
 from bench.errors import BenchError
 from bench.launch.protocol import RunTask, Surroundings
-from bench.launch.ray_cluster import Share
+from bench.launch.ray_cluster import RunResources
 from bench.launch.ray import RayLauncher
 from fake_runner import make_spec
 options = json.loads(sys.argv[1])
@@ -44,7 +44,7 @@ around = Surroundings(runs=Path(options["runs"]), context=context, runner=option
 tasks = [RunTask(make_spec(seed=seed, dataset=f"d{seed % 3}")) for seed in range(1, options["seeds"] + 1)]
 say = lambda text: print(text, flush=True)
 launcher = RayLauncher(
-    around, options["address"], Share(*options.get("share", [1, 0])), options.get("jobs"),
+    around, options["address"], RunResources(*options.get("share", [1, 0])), options.get("jobs"),
     {"env_vars": {"FAKE_RUNNER": json.dumps(options.get("behaviour", {}))}}, on_notice=say,
 )
 try:
@@ -175,11 +175,11 @@ def test_a_node_killed_in_the_middle_costs_no_run(nodes: RayNodes, tmp_path: Pat
 
 def test_how_many_runs_fit_into_a_node():
     node = {"CPU": 8.0, "GPU": 2.0, "memory": 1e9}
-    assert Share(2, 0).fits(node) == 4
-    assert Share(1, 0.5).fits(node) == 4
-    assert Share(1, 0.1).fits(node) == 8
-    assert Share(1, 3).fits(node) == 0
-    assert Share(1, 1).fits({"CPU": 4.0}) == 0
+    assert RunResources(2, 0).fits(node) == 4
+    assert RunResources(1, 0.5).fits(node) == 4
+    assert RunResources(1, 0.1).fits(node) == 8
+    assert RunResources(1, 3).fits(node) == 0
+    assert RunResources(1, 1).fits({"CPU": 4.0}) == 0
 
 
 def test_nobody_there_is_said_within_seconds():
@@ -222,10 +222,10 @@ def test_a_runtime_environment_is_yaml_or_json(tmp_path: Path):
 
 def test_the_last_words_of_ray_are_short_and_plain():
     long = "\x1b[36mThe actor died\x1b[39m\nWorker exit detail: End of file. Some common causes include: (1)"
-    assert last_words(RuntimeError(long)) == "End of file."
-    assert last_words(RuntimeError("a\n\x1b[31mValueError: b\x1b[0m\n")) == "ValueError: b"
-    assert last_words(RuntimeError("")) == "RuntimeError"
-    assert last_words(RuntimeError("x" * 400)) == "x" * 300 + " ..."
+    assert short_error(RuntimeError(long)) == "End of file."
+    assert short_error(RuntimeError("a\n\x1b[31mValueError: b\x1b[0m\n")) == "ValueError: b"
+    assert short_error(RuntimeError("")) == "RuntimeError"
+    assert short_error(RuntimeError("x" * 400)) == "x" * 300 + " ..."
 
 
 def test_the_code_that_is_sent_knows_its_commit(tmp_path: Path):

@@ -25,8 +25,8 @@ METHODS = ("coop", "promptsrc", "clip_adapter")
 PROGRAM = """
 import sys
 from pathlib import Path
-from bench.experiment import runner
 from bench.context import RunContext
+from bench.experiment import runner
 from bench.spec import ExperimentSpec
 spec = ExperimentSpec.model_validate_json(Path(sys.argv[1]).read_text())
 runner.run_experiment(spec, RunContext(checkpoints=Path(sys.argv[2]), checkpoint_seconds=0.0))

@@ -17,7 +17,7 @@ from local_queue import LocalQueue  # noqa: E402
 
 from bench.context import RunContext  # noqa: E402
 from bench.errors import LaunchError  # noqa: E402
-from bench.launch.protocol import DifficultyTask, Finished, LaunchSummary, Outcome, RunTask, Surroundings, Task  # noqa: E402
+from bench.launch.protocol import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask, Surroundings, Task  # noqa: E402
 from bench.launch.slurm import SlurmLauncher  # noqa: E402
 from bench.launch.slurm_chunk import ChunkFiles, ChunkJob, Progress  # noqa: E402
 from bench.launch.slurm_queue import JobSettings, SlurmQueue  # noqa: E402
@@ -62,8 +62,8 @@ def queue():
 
 def launch(
     surroundings: Surroundings, todo: list[Task], queue: LocalQueue, **options
-) -> tuple[LaunchSummary, list[Finished], list[str]]:
-    seen: list[Finished] = []
+) -> tuple[LaunchSummary, list[FinishedTask], list[str]]:
+    seen: list[FinishedTask] = []
     notices: list[str] = []
     launcher = SlurmLauncher(surroundings, queue, look_seconds=0.05, on_notice=notices.append, **options)
     return launcher.launch(todo, on_finished=seen.append), seen, notices
@@ -126,7 +126,7 @@ def test_a_job_that_starts_again_skips_what_its_journal_says_is_done(surrounding
     todo = tasks(3)
     files = ChunkFiles(tmp_path, 0)
     files.write(surroundings, todo)
-    files.note(task=0, **Finished(todo[0], Outcome.OK, 1.0).dump())
+    files.note(task=0, **FinishedTask(todo[0], Outcome.OK, 1.0).dump())
     files.note(task=1)
     with (tmp_path / "chunk-0.jsonl").open("a") as journal:
         journal.write('{"task": 2, "outc')  # torn: the machine went down
@@ -179,7 +179,7 @@ def _journals(runs: Path) -> list[str]:
 def test_chunks_keep_what_shares_features_together():
     portions = chunks([*tasks(6), DifficultyTask("ViT-demo.drawn", "d1")], 3)
     assert [len(portion) for portion in portions] == [3, 3, 1]
-    assert [task.place[1] for portion in portions for task in portion].count("d1") == 4
+    assert [task.pair[1] for portion in portions for task in portion].count("d1") == 4
     first = [task.label for task in portions[0]]
     assert first[0] == "difficulty of d1 for ViT-demo.drawn"
 

@@ -10,11 +10,11 @@ import pytest
 from fake_runner import make_record, make_spec
 from left_behind import gone_process, leave_a_lease
 
-from bench.coordination.heartbeat import Presence
+from bench.coordination.heartbeat import Heartbeat
 from bench.coordination.leases import Leases
-from bench.launch.protocol import DifficultyTask, Finished, LaunchSummary, Outcome, RunTask, Task
-from bench.launch.supervisor import Rounds
-from bench.launch.task_executor import answered
+from bench.launch.protocol import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask, Task
+from bench.launch.supervisor import Supervisor
+from bench.launch.task_executor import existing_result
 from bench.record import RunError, RunStatus
 from bench.results.shards import Shards
 
@@ -29,7 +29,7 @@ class Played:
     rounds: list[list[Task]] = field(default_factory=list)
     interrupted: bool = False
 
-    def launch(self, tasks: Sequence[Task], *, on_finished: Callable[[Finished], None]) -> LaunchSummary:
+    def launch(self, tasks: Sequence[Task], *, on_finished: Callable[[FinishedTask], None]) -> LaunchSummary:
         self.rounds.append(list(tasks))
         ended = []
         for task in tasks:
@@ -37,7 +37,7 @@ class Played:
             outcome = outcomes.pop(0) if len(outcomes) > 1 else outcomes[0]
             if isinstance(task, RunTask) and outcome in (Outcome.OK, Outcome.FAILED):
                 write(self.runs, task, failed=outcome is Outcome.FAILED)
-            ended.append(Finished(task, outcome, 1.0, memory=self.memory and outcome is Outcome.FAILED))
+            ended.append(FinishedTask(task, outcome, 1.0, memory=self.memory and outcome is Outcome.FAILED))
             on_finished(ended[-1])
         return LaunchSummary(tuple(ended), self.interrupted)
 
@@ -55,14 +55,14 @@ def tasks(n: int) -> list[RunTask]:
 @pytest.fixture
 def sweep(tmp_path: Path):
     """Run a played sweep; gives its summary, and what was told of each attempt."""
-    with Presence(tmp_path, "sweep") as presence:
+    with Heartbeat(tmp_path, "sweep") as heartbeat:
 
         def sweep(launcher: Played, todo: Sequence[Task], retries: int = 0):
             told: list[tuple[str, Outcome, bool]] = []
-            rounds = Rounds(
+            rounds = Supervisor(
                 launcher,
                 Shards(tmp_path),
-                Leases(tmp_path, presence),
+                Leases(tmp_path, heartbeat),
                 retries=retries,
                 on_finished=lambda item, again: told.append((item.task.key, item.outcome, again)),
                 on_notice=notices.append,
@@ -112,9 +112,9 @@ def test_the_shard_of_an_own_failure_is_not_taken_for_the_answer_of_another_swee
     launcher = Played(tmp_path, {todo[0].key: [Outcome.FAILED, Outcome.OK]})
     sweep(launcher, todo, retries=1)
     again = launcher.rounds[1][0]
-    assert again.seen is not None
+    assert again.known_stamp is not None
     write(tmp_path, todo[0], failed=True)
-    assert answered(again, Shards(tmp_path)) is not None, "but a later one is"
+    assert existing_result(again, Shards(tmp_path)) is not None, "but a later one is"
 
 
 def test_what_ran_out_of_memory_is_tried_with_smaller_batches_which_does_not_count(sweep, tmp_path: Path):
@@ -144,7 +144,7 @@ def test_an_interruption_ends_the_sweep(sweep, tmp_path: Path):
 def test_what_another_sweep_is_at_is_waited_for_and_counts_once(sweep, tmp_path: Path, monkeypatch):
     todo = tasks(2)
     launcher = Played(tmp_path, {todo[0].key: [Outcome.ELSEWHERE]})
-    with Presence(tmp_path, "worker") as other:
+    with Heartbeat(tmp_path, "worker") as other:
         leases = Leases(tmp_path, other)
         leases.acquire(todo[0].key)
         looked: list[float] = []
@@ -188,9 +188,9 @@ def test_a_difficulty_measured_by_another_sweep_is_seen(tmp_path: Path):
 
     shards = Shards(tmp_path)
     task = DifficultyTask("b", "d")
-    assert answered(task, shards) is None
+    assert existing_result(task, shards) is None
     shards.difficulties.write("b", "d", make_difficulty("b", "d"))
-    done = answered(task, shards)
+    done = existing_result(task, shards)
     assert done is not None
     assert not done.here
-    assert answered(DifficultyTask("b", "d", seen=shards.difficulties.stamp("b", "d")), shards) is None
+    assert existing_result(DifficultyTask("b", "d", known_stamp=shards.difficulties.stamp("b", "d")), shards) is None

@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pytest
 from fake_runner import make_spec
-from left_behind import ELSEWHERE, gone_process, leave_a_presence
+from left_behind import ELSEWHERE, gone_process, leave_a_heartbeat
 from rich.console import Console
 
 from bench.cli.status import status
-from bench.coordination.heartbeat import Presence
-from bench.launch.protocol import Finished, Outcome, RunTask
+from bench.coordination.heartbeat import Heartbeat
+from bench.launch.protocol import FinishedTask, Outcome, RunTask
 from bench.sweep.live_view import LiveLog, view
 from bench.sweep.progress import JsonLog, LogStyle, PlainLog, Tally, duration, open_log, outcome_line
 from bench.sweep.worker_table import worker_rows
 
 TASK = RunTask(make_spec())
-OK = Finished(TASK, Outcome.OK, 1.25)
-FAILED = Finished(TASK, Outcome.FAILED, 2.0, "loss became nan")
+OK = FinishedTask(TASK, Outcome.OK, 1.25)
+FAILED = FinishedTask(TASK, Outcome.FAILED, 2.0, "loss became nan")
 
 
 def test_an_attempt_that_is_tried_again_does_not_count():
@@ -30,7 +30,7 @@ def test_an_attempt_that_is_tried_again_does_not_count():
     assert tally.seconds_left is None
     tally.count(FAILED, again=True)
     tally.count(FAILED, again=False)
-    tally.count(Finished(TASK, Outcome.OK, 0.0, here=False), again=False)
+    tally.count(FinishedTask(TASK, Outcome.OK, 0.0, here=False), again=False)
     assert (tally.done, tally.failed, tally.elsewhere) == (2, 1, 1)
     assert tally.seconds_left is not None
     assert "1 failed, " in tally.pace()
@@ -51,7 +51,7 @@ def test_lines(capsys, tmp_path: Path):
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith(f"[1/2] ok      {TASK.label} (1.2 s; ")
     assert f"failed  {TASK.label}: loss became nan; tried again" in second
-    assert outcome_line(Finished(TASK, Outcome.OK, 0.0, here=False), again=False).endswith("by another sweep")
+    assert outcome_line(FinishedTask(TASK, Outcome.OK, 0.0, here=False), again=False).endswith("by another sweep")
 
 
 def test_events_are_one_json_object_a_line(capsys, tmp_path: Path):
@@ -70,8 +70,8 @@ def test_events_are_one_json_object_a_line(capsys, tmp_path: Path):
 def test_the_live_view_has_counts_and_a_line_for_each_worker(tmp_path: Path):
     tally = Tally(10)
     tally.count(OK, again=False)
-    with Presence(tmp_path, "worker", {"sweep": "s", "task": None}) as idle, Presence(tmp_path, "worker") as busy:
-        busy.say(sweep="s", task="coop on [red]eurosat", attempt=2, since=time.monotonic() - 65)
+    with Heartbeat(tmp_path, "worker", {"sweep": "s", "task": None}) as idle, Heartbeat(tmp_path, "worker") as busy:
+        busy.update(sweep="s", task="coop on [red]eurosat", attempt=2, since=time.monotonic() - 65)
         rows = worker_rows(tmp_path, "s")
         assert worker_rows(tmp_path, "other") == []
         assert len({idle.name, busy.name}) == 2
@@ -114,9 +114,9 @@ def test_status_without_a_sweep(tmp_path: Path, capsys):
 
 
 def test_status_shows_the_living_here_and_elsewhere_but_not_the_dead(tmp_path: Path, capsys):
-    leave_a_presence(tmp_path, "dead", gone_process())
-    leave_a_presence(tmp_path, "far", ELSEWHERE)
-    with Presence(tmp_path, "sweep", Tally(7).facts()):
+    leave_a_heartbeat(tmp_path, "dead", gone_process())
+    leave_a_heartbeat(tmp_path, "far", ELSEWHERE)
+    with Heartbeat(tmp_path, "sweep", Tally(7).facts()):
         status(runs=tmp_path, as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert [sweep["total"] for sweep in told["sweeps"]] == [7]
