@@ -21,7 +21,7 @@ class Part:
 
 PARTS = (
     Part("overview", "Overview", "Which method is better here, by how much, and how sure is that?"),
-    Part("difficulty", "Difficulty", "Does it depend on how hard a dataset is for the backbone who gains?"),
+    Part("difficulty", "Difficulty", "Which methods benefit on datasets that are hard for the backbone?"),
     Part("methods", "Methods", "Where does each method gain and where does it lose, and with which settings?"),
     Part("datasets", "Datasets", "How does every method do on one kind of task, and how hard is that task?"),
     Part("claims", "Claims", "Do these runs support what the APEX paper says?"),
@@ -35,7 +35,9 @@ PARTS = (
 
 PUBLISHED_PARTS = (
     Part("published_boards", "Boards", "Which numbers do papers print, for the same protocol, backbone and shots?"),
-    Part("published_difficulty", "Difficulty", "Do printed numbers say that difficulty decides who gains?"),
+    Part(
+        "published_difficulty", "Difficulty", "Do published numbers show that difficulty decides which methods benefit?"
+    ),
     Part("published_sources", "Sources", "Where was each number read, and what is known to be wrong in it?"),
 )
 """The page of published numbers alone."""

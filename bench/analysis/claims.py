@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.special import stdtr, stdtrit
 
+from bench.analysis.comparison import Scores, seed_scores
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import Leaderboard, Setting
-from bench.analysis.paired import Scores, seed_scores
 from bench.errors import UsageError
 from bench.statistics import MeanTest, grouped_t
 

@@ -1,4 +1,4 @@
-"""Does difficulty explain who gains? Slopes per method with their error. Pure; `bench.analysis.contrasts` has parts.
+"""Which methods benefit on difficult datasets: slopes of gain on difficulty, with their errors. Pure.
 
 Input is a long frame with one row per `method` and `dataset` and the column `value` (a fraction), whether measured here
 or published, and one with the covariates per dataset.

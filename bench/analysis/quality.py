@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bench.analysis.leaderboard import ALL, Entry, H, Leaderboard
-from bench.analysis.posthoc import METRICS, headroom_gain
+from bench.analysis.prediction_metrics import METRICS, headroom_gain
 from bench.statistics import Estimate, student_t
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def quality(board: Leaderboard, metrics: pd.DataFrame) -> tuple[QualityRow, ...]
 
     Args:
         board: says which runs count.
-        metrics: `bench.analysis.posthoc.metrics_frame` of those runs; runs without stored predictions are left out.
+        metrics: `prediction_metrics.metrics_frame` of those runs; runs without stored predictions are left out.
     """
     known = _by_run(metrics)
     rows = []
@@ -88,7 +88,7 @@ def agreement(board: Leaderboard, metrics: pd.DataFrame, *, generator: np.random
     """
     known = _by_run(metrics)
     baseline = next((entry for entry in board.entries if entry.key == board.baseline), None)
-    others = [entry for entry in board.entries if entry.contends and entry is not baseline]
+    others = [entry for entry in board.entries if entry.rankable and entry is not baseline]
     if baseline is None or len(others) < 3:
         return ()
     found = []

@@ -10,9 +10,9 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from bench.analysis.comparison import Scores, board_average, paired_average, seed_scores
 from bench.analysis.leaderboard import Leaderboard
-from bench.analysis.paired import Scores, board_average, paired_average, seed_scores
-from bench.analysis.standings import board_ranks
+from bench.analysis.ranking import rank_entries
 from bench.statistics import Estimate, MeanTest, holm
 from reports import percent
 
@@ -71,10 +71,10 @@ def export_table(board: Leaderboard, runs: pd.DataFrame) -> ExportTable:
         means = {
             entry.key: estimate.mean
             for entry in board.entries
-            if entry.contends and (estimate := entry.average(measure, board.convention)) is not None
+            if entry.rankable and (estimate := entry.average(measure, board.convention)) is not None
         }
         marks[measure] = _marks(means, partial(board_average, board, scores, measure=measure))
-    ranges = {found.name: str(found) for found in board_ranks(board, runs)}
+    ranges = {found.name: str(found) for found in rank_entries(board, runs).ranks}
     rows = []
     for entry in board.entries:
         cells = []
@@ -103,7 +103,7 @@ def dataset_table(board: Leaderboard, runs: pd.DataFrame, measure: str) -> Expor
         measure: one of the board's.
     """
     scores = seed_scores(board, runs)
-    ranges = {found.name: str(found) for found in board_ranks(board, runs)}
+    ranges = {found.name: str(found) for found in rank_entries(board, runs).ranks}
     marks = {}
     for dataset in board.datasets:
         means = {

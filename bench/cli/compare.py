@@ -9,8 +9,8 @@ import typer
 from bench.cli import _options as opt
 
 if TYPE_CHECKING:
+    from bench.analysis.comparison import Comparison, PairedCell
     from bench.analysis.leaderboard import Leaderboard
-    from bench.analysis.paired import Comparison, PairedCell
     from bench.statistics import MeanTest
 
 
@@ -32,9 +32,9 @@ def compare(
 
     Example: etl-bench compare apex coop --shots 16
     """
+    from bench.analysis.comparison import compare as compare_entries
+    from bench.analysis.comparison import find_entry
     from bench.analysis.leaderboard import leaderboard, settings
-    from bench.analysis.paired import compare as compare_entries
-    from bench.analysis.paired import find_entry
     from bench.cli._print import print_json, print_line, print_rows, remark
     from bench.errors import UsageError
     from bench.store import fresh_store
@@ -96,7 +96,7 @@ def _row(cell: PairedCell) -> dict[str, object]:
         "B": f"{100 * cell.accuracy_b:.2f}",
         "A - B": f"{100 * interval.mean:+.2f}",
         "95 %": reach if interval.n_seeds > 1 else f"{reach} (images alone)",
-        "verdict": "open" if not interval.excludes() else "A" if interval.mean > 0 else "B",
+        "verdict": "inconclusive" if not interval.excludes() else "A" if interval.mean > 0 else "B",
         "only A right": only_a,
         "only B right": only_b,
         "seeds": len(cell.seeds),
@@ -112,7 +112,7 @@ def _average(board: Leaderboard, measure: str, test: MeanTest) -> dict[str, obje
         "split": measure,
         "A - B": f"{100 * test.mean:+.2f}",
         "95 %": f"{100 * (test.low or 0):+.2f} to {100 * (test.high or 0):+.2f}" if known else "needs two seeds",
-        "verdict": "open" if test.p is None or test.p > 0.05 else "A" if test.mean > 0 else "B",
+        "verdict": "inconclusive" if test.p is None or test.p > 0.05 else "A" if test.mean > 0 else "B",
         "seeds": f"{test.n} of {len(board.averaged) * len(board.seeds)} runs",
     }
 

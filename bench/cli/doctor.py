@@ -72,7 +72,7 @@ def _database(runs: Path) -> _Finding:
     from bench.store import Store
 
     count = len(Shards(runs).scan())
-    store = Store(runs, patience=0)
+    store = Store(runs, lock_timeout=0)
     if not store.path.is_file():
         return _Finding("database", True, f"none yet; {count} runs on disk")
     try:

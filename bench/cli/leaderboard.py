@@ -70,7 +70,7 @@ def leaderboard(
                 remark(note)
             if entry.oracle:
                 remark(f"oracle: {entry.key}, {_title(board)}: {_gap(entry)}; not ranked")
-        for aside in board.set_aside:
+        for aside in board.excluded:
             remark(
                 f"not counted: run {aside.run_id} ({aside.entry}, {aside.dataset}, seed {aside.seed}): {aside.reason}"
             )
@@ -125,5 +125,5 @@ def _plain(board: Leaderboard) -> dict[str, object]:
         "complete": board.complete,
         "rows": board.rows(),
         "missing": [vars(cell) for cell in board.missing],
-        "set_aside": [vars(aside) for aside in board.set_aside],
+        "set_aside": [vars(aside) for aside in board.excluded],
     }

@@ -12,7 +12,7 @@ from bench.cli import _options as opt
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.analysis.ledger import LedgerRow
+    from bench.analysis.reproduction import ReproductionRow
 
 _LISTED = ("method", "dataset", "protocol", "backbone", "split", "reported_in")
 
@@ -85,18 +85,18 @@ def published(
     remark(f"{len(rows)} published numbers; those that copy one another are not independent")
 
 
-def _ledger(runs: Path, published: pd.DataFrame, margin: float) -> list[LedgerRow]:
+def _ledger(runs: Path, published: pd.DataFrame, margin: float) -> list[ReproductionRow]:
     from bench.analysis.leaderboard import leaderboard, settings
-    from bench.analysis.ledger import ledger, published_settings
+    from bench.analysis.reproduction import compare_with_published, published_settings
     from bench.store import fresh_store
 
     frame = fresh_store(runs).runs_frame()
     boards = [leaderboard(frame, setting) for setting in settings(frame)]
-    return ledger(boards, frame, published, defaults=published_settings(frame), margin=margin / 100)
+    return compare_with_published(boards, frame, published, defaults=published_settings(frame), margin=margin / 100)
 
 
-def _print_ledger(rows: list[LedgerRow], *, as_json: bool) -> None:
-    from bench.analysis.ledger import verdicts
+def _print_ledger(rows: list[ReproductionRow], *, as_json: bool) -> None:
+    from bench.analysis.reproduction import count_verdicts
     from bench.cli._print import print_json, print_rows, remark
 
     if as_json:
@@ -124,7 +124,7 @@ def _print_ledger(rows: list[LedgerRow], *, as_json: bool) -> None:
     ]
     if table:
         print_rows(table, list(table[0]), as_json=False)
-        remark(", ".join(f"{count} {verdict}" for verdict, count in verdicts(rows).items()))
+        remark(", ".join(f"{count} {verdict}" for verdict, count in count_verdicts(rows).items()))
     else:
         remark("none of our runs asks what a published number answers: same method, protocol, backbone, shots, dataset")
 

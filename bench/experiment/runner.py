@@ -163,7 +163,7 @@ def measure_difficulty(backbone: str, dataset: str, context: RunContext) -> list
         classes = ClassSet(tuple(splits.class_names[label] for label in labels), info.template)
         kept = select_classes(splits.test, labels)
         rows = _positions(splits.test, set(labels))
-        measures = difficulty.measure(
+        measures = difficulty.difficulty_measures(
             features[rows].cpu().numpy(),
             [sample.label for sample in kept],
             inputs.backbone.class_texts(classes, info.template).cpu().numpy(),

@@ -32,7 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 from bench.metrics.scores import Floats, accuracy, ece, macro_precision, nll
 
 
-def measure(
+def difficulty_measures(
     features: ArrayLike, labels: ArrayLike, text_features: ArrayLike, logit_scale: float
 ) -> dict[str, float | None]:
     """All measures of one class list.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.analysis.anytime import NEAR, anytime, without_curve
 from bench.analysis.leaderboard import Leaderboard
+from bench.analysis.learning_curves import CONVERGENCE_MARGIN, entries_without_curve, learning_curves
 from reports.views import AnytimeCurveView, AnytimePointView, AnytimeView
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ def anytime_view(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame) -
         runs: the store's `runs_frame()`.
         curves: the store's `curves_frame()`.
     """
-    found = anytime(board, runs, curves)
-    without = without_curve(board, found, runs)
+    found = learning_curves(board, runs, curves)
+    without = entries_without_curve(board, found, runs)
     if not found and not without:
         return None
     start = next((entry for entry in board.entries if entry.key == board.baseline and entry.complete), None)
@@ -31,12 +31,12 @@ def anytime_view(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame) -
             AnytimeCurveView(
                 curve.entry,
                 tuple(AnytimePointView(**vars(point)) for point in curve.points),
-                AnytimePointView(**vars(curve.arrives)),
+                AnytimePointView(**vars(curve.converged_at)),
                 curve.run_ids,
             )
             for curve in found
         ),
         without=without,
         baseline=None if level is None else level.mean,
-        near=NEAR,
+        near=CONVERGENCE_MARGIN,
     )

@@ -52,7 +52,7 @@ def block_view(
         catalogue: facts of methods and datasets.
         anchor: unique on the page.
         examples: small pictures of a dataset by its name.
-        metrics: `bench.analysis.posthoc.metrics_frame` of the board's runs; without it there is no calibration section.
+        metrics: `prediction_metrics.metrics_frame` of the board's runs; without it there is no calibration section.
         groups: which datasets are easy and which are hard.
         curves: the store's `curves_frame()`; without it there is no accuracy over training time.
     """
@@ -89,7 +89,7 @@ def block_view(
         missing=tuple(MissingView(c.entry, c.dataset, c.seed, c.error, c.run_id) for c in board.missing),
         standings=standings_view(board, runs),
         part_trends=board_trends(board, measured, {entry.key: entry.name for entry in entries}, groups),
-        set_aside=tuple(SetAsideView(a.entry, a.dataset, a.seed, a.run_id, a.reason) for a in board.set_aside),
+        set_aside=tuple(SetAsideView(a.entry, a.dataset, a.seed, a.run_id, a.reason) for a in board.excluded),
         quality=() if metrics is None else quality_views(board, metrics),
         agreement=() if metrics is None else agreement_views(board, metrics),
         costs=cost_views(board, runs),

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 from bench.analysis.claims import Claim, ClaimResult, check_claims, difficulty_by_backbone
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import Leaderboard, Setting
-from bench.analysis.ledger import MARGIN, Defaults, LedgerRow, ledger, verdicts
+from bench.analysis.reproduction import (
+    MARGIN,
+    PublishedSettings,
+    ReproductionRow,
+    compare_with_published,
+    count_verdicts,
+)
 from bench.presenters.catalogue import Catalogue
 from reports.views import ClaimResultView, ClaimView, LedgerRowView, LedgerView
 
@@ -88,7 +94,7 @@ def ledger_view(
     boards: Sequence[Leaderboard],
     runs: pd.DataFrame,
     published: pd.DataFrame,
-    defaults: Defaults | None,
+    defaults: PublishedSettings | None,
     catalogue: Catalogue,
 ) -> LedgerView:
     """Every published number that we have run, and the entries that none speaks of.
@@ -100,12 +106,12 @@ def ledger_view(
         defaults: published settings by method and protocol.
         catalogue: titles of methods and datasets.
     """
-    rows = ledger(boards, runs, published, defaults=defaults)
+    rows = compare_with_published(boards, runs, published, defaults=defaults)
     matched = {row.entry for row in rows}
     ours = {entry.key: entry.method for board in boards for entry in board.entries}
     return LedgerView(
         rows=tuple(_row(row, ours, catalogue) for row in rows),
-        counts={str(verdict): count for verdict, count in verdicts(rows).items()},
+        counts={str(verdict): count for verdict, count in count_verdicts(rows).items()},
         margin=MARGIN,
         unmatched=tuple(_titles({key: m for key, m in ours.items() if key not in matched}, catalogue)),
     )
@@ -120,7 +126,7 @@ def _title(key: str, method: str, catalogue: Catalogue) -> str:
     return f"{catalogue.method(method).title} {label}".strip()
 
 
-def _row(row: LedgerRow, methods: Mapping[str, str], catalogue: Catalogue) -> LedgerRowView:
+def _row(row: ReproductionRow, methods: Mapping[str, str], catalogue: Catalogue) -> LedgerRowView:
     return LedgerRowView(
         entry=_title(row.entry, methods[row.entry], catalogue),
         where=f"{row.protocol}, {row.shots} shots, {row.backbone}",

@@ -12,9 +12,9 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from bench.analysis.image_evidence import Confusion, HardImage, class_results, confusions, hard_images, probabilities
+from bench.analysis.error_analysis import Confusion, HardImage, class_results, confusions, hard_images, probabilities
 from bench.analysis.leaderboard import ALL, H, Leaderboard
-from bench.analysis.posthoc import metrics_frame
+from bench.analysis.prediction_metrics import metrics_frame
 from bench.presenters.catalogue import Catalogue
 from reports.views import CellEvidence, ClassListView, EvidenceView, HardImageView, PairView, RunEvidence
 
@@ -39,7 +39,7 @@ class Predicted(Protocol):
         """One row per run, split and image."""
         ...
 
-    def tops_frame(self, run_ids: Sequence[str], images: Sequence[str]) -> pd.DataFrame:
+    def top_classes_frame(self, run_ids: Sequence[str], images: Sequence[str]) -> pd.DataFrame:
         """The best classes of some images."""
         ...
 
@@ -98,7 +98,7 @@ def evidence_view(
     *,
     folder: str | None = None,
 ) -> tuple[EvidenceView, pd.DataFrame]:
-    """The evidence behind the boards of a page, and all their runs' metrics (`bench.analysis.posthoc.metrics_frame`).
+    """The evidence behind the boards of a page, and all their runs' metrics (`prediction_metrics.metrics_frame`).
 
     Predictions are read once, some datasets at a time.
 
@@ -118,7 +118,9 @@ def evidence_view(
         frame = stored.outcomes_frame(run_ids)
         parts = {which: frame[_rows(frame, uses)] for which, uses in batch.items()}
         hard = {which: hard_images(part, limit=IMAGES) for which, part in parts.items() if len(part)}
-        tops = _tops(stored.tops_frame(run_ids, sorted({item.image for items in hard.values() for item in items})))
+        tops = _tops(
+            stored.top_classes_frame(run_ids, sorted({item.image for items in hard.values() for item in items}))
+        )
         for which, items in hard.items():
             part, images = parts[which], [item.image for item in items]
             metrics.append(metrics_frame(part))

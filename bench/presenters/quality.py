@@ -20,7 +20,7 @@ SEED = 20240
 
 
 def quality_views(board: Leaderboard, metrics: pd.DataFrame) -> tuple[QualityView, ...]:
-    """Every entry on every class split, from `bench.analysis.posthoc.metrics_frame`."""
+    """Every entry on every class split, from `bench.analysis.prediction_metrics.metrics_frame`."""
     return tuple(
         QualityView(
             row.entry,
@@ -43,7 +43,7 @@ def cost_views(board: Leaderboard, runs: pd.DataFrame) -> tuple[CostPointView, .
     """Every entry with a cost, and which of those that contend are on the Pareto front of each axis."""
     shown = board.measures[-1]
     costed = [entry for entry in board.entries if entry.cost and entry.average(shown, board.convention)]
-    contending = [entry for entry in costed if entry.contends]
+    contending = [entry for entry in costed if entry.rankable]
     scores = _scores(contending, board, runs) if contending else np.zeros((0, 1, 1, 1))
     fronts: dict[str, dict[str, bool]] = {}
     chances: dict[str, dict[str, float]] = {}
@@ -92,6 +92,6 @@ def _scores(entries: list[Entry], board: Leaderboard, runs: pd.DataFrame) -> np.
     table = np.empty((len(entries), len(board.averaged), len(board.seeds), len(board.splits)))
     for i, entry in enumerate(entries):
         for j, dataset in enumerate(board.averaged):
-            stored = [board.stored_as(split, dataset) for split in board.splits]
+            stored = [board.stored_split(split, dataset) for split in board.splits]
             table[i, j] = [[known[run, split] for split in stored] for run in entry.cells[dataset].run_ids]
     return table

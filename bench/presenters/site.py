@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench.analysis.claims import Claim
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import HConvention, Leaderboard, leaderboard, settings
-from bench.analysis.ledger import Defaults
+from bench.analysis.reproduction import PublishedSettings
 from bench.presenters.boards import block_view
 from bench.presenters.catalogue import Catalogue
 from bench.presenters.claims import claim_views, ledger_view
@@ -34,7 +34,7 @@ def site_view(
     examples: Callable[[str], tuple[ExampleView, ...]] = lambda _: (),
     claims: Sequence[Claim] = (),
     published: pd.DataFrame | None = None,
-    defaults: Defaults | None = None,
+    defaults: PublishedSettings | None = None,
     stored: Predicted | None = None,
     pictures: Pictures = NO_PICTURES,
     folder: str | None = None,

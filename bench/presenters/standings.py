@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.analysis.leaderboard import Leaderboard
-from bench.analysis.standings import FEWEST_DATASETS, PairTest, Standings, standings
+from bench.analysis.ranking import FEWEST_DATASETS, PairTest, Ranking, rank_entries
 from reports.views import CriticalView, DifferenceView, RatingView, StandingsView
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def standings_view(board: Leaderboard, runs: pd.DataFrame) -> StandingsView:
         board: made from the same runs.
         runs: the store's `runs_frame()`.
     """
-    found = standings(board, runs)
+    found = rank_entries(board, runs)
     ranks = found.by_dataset
     return StandingsView(
         measure=found.measure,
@@ -54,7 +54,7 @@ def _difference(found: PairTest) -> DifferenceView:
     return DifferenceView(test.mean, test.low, test.high, found.p_holm, found.separated)
 
 
-def _notes(board: Leaderboard, found: Standings) -> tuple[str, ...]:
+def _notes(board: Leaderboard, found: Ranking) -> tuple[str, ...]:
     notes = []
     complete = len(found.ranks)
     if complete < 2:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.analysis.posthoc import metrics_of
+from bench.analysis.prediction_metrics import run_metrics
 from bench.record import Predictions, RunRecord, RunStatus, Score
 
 EXACT = ("accuracy", "macro_accuracy", "macro_precision")
@@ -27,7 +27,7 @@ def recompute_scores(item: Predictions, n_classes: int) -> dict[str, float]:
         n_classes: of the split; classes that nobody predicts count in macro precision.
     """
     columns = {name: getattr(item, name) for name in ("label", "predicted", "true_logit", "log_sum_exp", "sum_p2")}
-    metrics = metrics_of(columns | {"top_logit": item.top_logits[:, 0]})
+    metrics = run_metrics(columns | {"top_logit": item.top_logits[:, 0]})
     right = item.predicted[item.predicted == item.label]
     hits = np.bincount(right, minlength=n_classes)
     predicted = np.bincount(item.predicted, minlength=n_classes)

@@ -12,7 +12,7 @@ from bench._util.text_cache import TextCache
 from bench.analysis.claims import load_claims
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import HConvention
-from bench.analysis.ledger import published_settings
+from bench.analysis.reproduction import published_settings
 from bench.errors import UsageError
 from bench.figures import FIGURE_SETS, gather
 from bench.presenters import published_site, registered, site_view

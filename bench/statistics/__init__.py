@@ -1,15 +1,15 @@
 """What repeated numbers support: intervals, paired tests, ranks, ratings and families of tests. Pure."""
 
 from bench.statistics.correlation import EXACT_LIMIT, Correlation, mid_ranks, random_orders, spearman
-from bench.statistics.families import RankRange, benjamini_hochberg, holm, rank_ranges
 from bench.statistics.intervals import Estimate, Interval, MeanTest, grouped_t, student_t, two_way_bootstrap
-from bench.statistics.paired import (
+from bench.statistics.multiple_testing import RankRange, benjamini_hochberg, holm, rank_ranges
+from bench.statistics.paired_tests import (
     Equivalence,
     McNemar,
     detectable_between_classifiers,
+    detectable_difference,
     detectable_effect,
     equivalence,
-    grouped_detectable,
     grouped_power,
     grouped_seeds_needed,
     mcnemar,
@@ -47,11 +47,11 @@ __all__ = [
     "bradley_terry",
     "critical_difference",
     "detectable_between_classifiers",
+    "detectable_difference",
     "detectable_effect",
     "elo_ratings",
     "equivalence",
     "friedman",
-    "grouped_detectable",
     "grouped_power",
     "grouped_seeds_needed",
     "grouped_t",

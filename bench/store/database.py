@@ -55,11 +55,11 @@ class Store:
 
     Args:
         runs: the runs folder; the database is `results.duckdb` in it.
-        patience: seconds to wait for another process that holds the file.
+        lock_timeout: seconds to wait for another process that holds the file.
     """
 
     runs: Path
-    patience: float = 3.0
+    lock_timeout: float = 3.0
 
     @property
     def path(self) -> Path:
@@ -113,7 +113,7 @@ class Store:
             except StoreError:
                 pass  # damaged, or no DuckDB file at all: about to be replaced
         self.runs.mkdir(parents=True, exist_ok=True)
-        draft = _Draft(self.runs, self.patience)
+        draft = _Draft(self.runs, self.lock_timeout)
         draft.remove()
         result = draft.ingest(shards)
         self.path.with_name(self.path.name + ".wal").unlink(missing_ok=True)
@@ -182,7 +182,7 @@ class Store:
             [run_ids is None, list(run_ids or [""])],
         )
 
-    def tops_frame(self, run_ids: Sequence[str], images: Sequence[str]) -> pd.DataFrame:
+    def top_classes_frame(self, run_ids: Sequence[str], images: Sequence[str]) -> pd.DataFrame:
         """The best classes and their logits of some images: `run_id`, `split`, `image`, `log_sum_exp` and the lists."""
         return self._frame(
             "SELECT run_id, split, image, log_sum_exp, top_labels, top_logits FROM predictions "
@@ -241,7 +241,7 @@ class Store:
             connection.close()
 
     def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-        deadline = time.monotonic() + self.patience
+        deadline = time.monotonic() + self.lock_timeout
         while True:
             try:
                 config: dict[str, str | bool | int | float | list[str]] = dict(_SEALED) if read_only else {}

@@ -33,7 +33,7 @@ class Drawn:
         parts = [self._one(run, split) for run in run_ids or () for split in ("base", "new")]
         return pd.concat(parts, ignore_index=True) if parts else self._one("none", "base").iloc[:0]
 
-    def tops_frame(self, run_ids, images):
+    def top_classes_frame(self, run_ids, images):
         rows = [
             {"run_id": run, "split": split, "image": image, "log_sum_exp": 5.0}
             | {"top_labels": [1, 2, 3, 4, 5], "top_logits": [4.0, 3.0, 2.0, 1.0, 0.5]}

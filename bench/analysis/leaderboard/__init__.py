@@ -1,7 +1,7 @@
 """Who did how well, on what evidence: runs in, one leaderboard per setting out. Pure; nothing is averaged silently."""
 
-from bench.analysis.leaderboard.assembly import leaderboard
-from bench.analysis.leaderboard.board import Cell, CostSummary, Entry, Leaderboard, MissingCell, SetAside, Setting
+from bench.analysis.leaderboard.board import Cell, CostSummary, Entry, ExcludedRun, Leaderboard, MissingCell, Setting
+from bench.analysis.leaderboard.build import leaderboard
 from bench.analysis.leaderboard.measures import (
     ALL,
     BASELINE,
@@ -20,11 +20,11 @@ __all__ = [
     "Cell",
     "CostSummary",
     "Entry",
+    "ExcludedRun",
     "H",
     "HConvention",
     "Leaderboard",
     "MissingCell",
-    "SetAside",
     "Setting",
     "averages_over_datasets",
     "harmonic_mean",

@@ -62,7 +62,7 @@ class MissingCell:
 
 
 @dataclass(frozen=True)
-class SetAside:
+class ExcludedRun:
     """A run that exists but is not counted, and why."""
 
     run_id: str
@@ -133,7 +133,7 @@ class Entry:
         return self.n == self.expected
 
     @property
-    def contends(self) -> bool:
+    def rankable(self) -> bool:
         """Whether it may be ranked: complete, and nothing in it was chosen with test labels."""
         return self.complete and not self.oracle
 
@@ -153,7 +153,7 @@ class Leaderboard:
         datasets: seen for any method at this setting; targets first and the source last where there is one.
         seeds: seen for any method at this setting.
         baseline: key of the zero-shot entry that gains refer to, None without one.
-        set_aside: runs that exist but are not counted.
+        excluded: runs that exist but are not counted.
     """
 
     setting: Setting
@@ -163,7 +163,7 @@ class Leaderboard:
     seeds: tuple[int, ...]
     entries: tuple[Entry, ...]
     baseline: str | None
-    set_aside: tuple[SetAside, ...]
+    excluded: tuple[ExcludedRun, ...]
 
     @property
     def averaged(self) -> tuple[str, ...]:
@@ -175,7 +175,7 @@ class Leaderboard:
         """The measures that runs store; H follows from them."""
         return tuple(measure for measure in self.measures if measure != H)
 
-    def stored_as(self, split: str, dataset: str) -> str:
+    def stored_split(self, split: str, dataset: str) -> str:
         """The split under which a run has its accuracy on a dataset: a target's own name, else the split's."""
         return dataset if self.setting.source and dataset != self.setting.source else split
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bench.analysis.leaderboard.board import SetAside, Setting
+from bench.analysis.leaderboard.board import ExcludedRun, Setting
 from bench.analysis.leaderboard.runs import Run, kind_of_draw
 
 
-def one_task_each(
+def select_runs(
     runs: Sequence[Run], setting: Setting, labels: Mapping[tuple[str, str, str], str]
-) -> tuple[list[Run], list[SetAside]]:
+) -> tuple[list[Run], list[ExcludedRun]]:
     """Keep, per dataset, the newest test lists; per dataset and seed the newest task; per entry one run of it."""
     reasons: dict[tuple[str, str], str] = {}
     scored = sorted((run for run in runs if run.error is None), key=lambda run: run.age, reverse=True)
@@ -45,9 +45,9 @@ def one_task_each(
             if taken.setdefault(place, run.run_id) != run.run_id:
                 reasons[run.place] = f"repeats run {taken[place]}"
 
-    set_aside = [
-        SetAside(run.run_id, labels[run.identity], run.dataset, run.seed, reasons[run.place])
+    excluded = [
+        ExcludedRun(run.run_id, labels[run.identity], run.dataset, run.seed, reasons[run.place])
         for run in runs
         if run.place in reasons
     ]
-    return [run for run in runs if run.place not in reasons], set_aside
+    return [run for run in runs if run.place not in reasons], excluded

@@ -6,7 +6,7 @@ from scipy.stats import kendalltau, t
 from worlds import make_world
 
 from bench.analysis.leaderboard import leaderboard, settings
-from bench.analysis.posthoc import metrics_frame
+from bench.analysis.prediction_metrics import metrics_frame
 from bench.analysis.quality import _agreement, agreement, kendall_tau, quality
 from bench.store import fresh_store
 from datasets_registry import EvalProtocol

@@ -11,7 +11,7 @@ import pytest
 from worlds import make_world
 
 from bench.analysis.leaderboard import leaderboard, settings
-from bench.analysis.standings import board_ranks
+from bench.analysis.ranking import rank_entries
 from bench.analysis.table_exports import Mark, dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
 from bench.cli.report import report
 from bench.store import fresh_store
@@ -35,7 +35,7 @@ def world(folder: Path):
 def test_numbers_are_those_of_the_page(world):
     board, runs = world
     table = export_table(board, runs)
-    ranges = {found.name: str(found) for found in board_ranks(board, runs)}
+    ranges = {found.name: str(found) for found in rank_entries(board, runs).ranks}
     for entry, (name, rank, cells, coverage) in zip(board.entries, table.rows, strict=True):
         assert (name, rank, coverage) == (entry.key, ranges[entry.key], f"{entry.n}/{entry.expected}")
         for measure, cell in zip(board.measures, cells, strict=True):

@@ -182,7 +182,7 @@ class TestBoard:
         other = make_record(more.model_copy(update={"task_fingerprint": "g"}), scores=scores)
         Shards(tmp_path).write(other.model_copy(update={"provenance": digests}))
         (board,) = boards_of(tmp_path)
-        assert board.set_aside == ()
+        assert board.excluded == ()
         assert [(cell.entry, cell.dataset) for cell in board.missing] == [("coop", "food101")]
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.metrics import difficulty
-from bench.metrics.difficulty import measure, pairwise_cosines, prototype_cosines, text_distances
+from bench.metrics.difficulty import difficulty_measures, pairwise_cosines, prototype_cosines, text_distances
 from bench.metrics.scores import MetricInputError, ece
 
 
@@ -104,20 +104,20 @@ def test_measure_equals_brute_force_key_by_key(seed):
         "text_distance_nearest": text_distances(texts)[1],
         "domain_distance": math.dist(centre(features), centre(texts)),
     }
-    assert measure(features, labels, texts, logit_scale=50) == pytest.approx(expected, abs=1e-9)
+    assert difficulty_measures(features, labels, texts, logit_scale=50) == pytest.approx(expected, abs=1e-9)
 
 
 class TestByHand:
     def test_domain_distance_of_centres_at_a_right_angle(self):
-        values = measure([[3, 0], [1, 0]], [0, 1], [[0, 2], [0, 5]], logit_scale=100)
+        values = difficulty_measures([[3, 0], [1, 0]], [0, 1], [[0, 2], [0, 5]], logit_scale=100)
         assert values["domain_distance"] == pytest.approx(math.sqrt(2))
 
     def test_a_sure_and_wrong_zero_shot_has_the_largest_calibration_error(self):
-        assert measure(np.eye(2), [1, 0], np.eye(2), logit_scale=100)["zero_shot_ece"] == pytest.approx(1)
-        assert measure(np.eye(2), [0, 1], np.eye(2), logit_scale=100)["zero_shot_ece"] == pytest.approx(0)
+        assert difficulty_measures(np.eye(2), [1, 0], np.eye(2), logit_scale=100)["zero_shot_ece"] == pytest.approx(1)
+        assert difficulty_measures(np.eye(2), [0, 1], np.eye(2), logit_scale=100)["zero_shot_ece"] == pytest.approx(0)
 
     def test_two_orthogonal_classes_with_perfect_texts(self):
-        values = measure(np.eye(2)[[0, 0, 1]], [0, 0, 1], np.eye(2), logit_scale=100)
+        values = difficulty_measures(np.eye(2)[[0, 0, 1]], [0, 0, 1], np.eye(2), logit_scale=100)
         assert values["zero_shot_accuracy"] == 1
         assert values["relative_transfer_difficulty"] == 0.5
         assert values["intra_cosine"] == 1
@@ -133,25 +133,26 @@ class TestByHand:
         features, labels, texts = random_case(1)
         rng = np.random.default_rng(2)
         scaled = features * rng.uniform(0.1, 10, (len(features), 1))
-        again = measure(scaled, labels, 3 * texts, logit_scale=100)
-        assert again == pytest.approx(measure(features, labels, texts, logit_scale=100), abs=1e-9)
+        again = difficulty_measures(scaled, labels, 3 * texts, logit_scale=100)
+        assert again == pytest.approx(difficulty_measures(features, labels, texts, logit_scale=100), abs=1e-9)
 
     def test_half_precision_features_are_summed_in_double(self):
         features, labels, texts = random_case(3, n=2000)
-        exact = measure(features.astype(np.float16).astype(np.float64), labels, texts, logit_scale=100)
-        assert measure(features.astype(np.float16), labels, texts, logit_scale=100) == pytest.approx(exact, abs=1e-12)
+        exact = difficulty_measures(features.astype(np.float16).astype(np.float64), labels, texts, logit_scale=100)
+        rounded = difficulty_measures(features.astype(np.float16), labels, texts, logit_scale=100)
+        assert rounded == pytest.approx(exact, abs=1e-12)
 
 
 class TestUndefined:
     def test_zero_accuracy_has_no_difficulty(self):
-        values = measure(np.eye(2), [1, 0], np.eye(2), logit_scale=100)
+        values = difficulty_measures(np.eye(2), [1, 0], np.eye(2), logit_scale=100)
         assert values["zero_shot_accuracy"] == 0
         assert values["relative_transfer_difficulty"] is None
         assert values["relative_transfer_difficulty_macro_precision"] is None
 
     def test_one_class_has_nothing_to_be_told_from(self):
         """The new half of three classes is one class."""
-        values = measure(np.ones((3, 2)), [0, 0, 0], np.ones((1, 2)), logit_scale=100)
+        values = difficulty_measures(np.ones((3, 2)), [0, 0, 0], np.ones((1, 2)), logit_scale=100)
         undefined = {name for name, value in values.items() if value is None}
         assert undefined == {
             "zero_shot_margin",
@@ -164,17 +165,17 @@ class TestUndefined:
 
     def test_one_image_a_class_has_no_intra_class_pair(self):
         features, _, texts = random_case(0, n=4)
-        values = measure(features, np.arange(4), texts, logit_scale=100)
+        values = difficulty_measures(features, np.arange(4), texts, logit_scale=100)
         assert values["intra_cosine"] is None
         assert values["separability_pairwise"] is None
         assert values["inter_cosine"] is not None
 
     def test_a_ratio_to_a_mean_that_is_not_positive_says_nothing(self):
-        values = measure([[1.0, 0], [1, 0], [-1, 0], [-1, 0]], [0, 0, 1, 1], np.eye(2), logit_scale=100)
+        values = difficulty_measures([[1.0, 0], [1, 0], [-1, 0], [-1, 0]], [0, 0, 1, 1], np.eye(2), logit_scale=100)
         assert values["inter_cosine"] == -1
         assert values["separability_pairwise"] is None
         assert values["separability_prototype"] is None
 
     def test_labels_outside_the_class_list_are_refused(self):
         with pytest.raises(MetricInputError, match=r"integers in 0\.\.1, but are int64 from 0 to 2"):
-            measure(np.ones((2, 2)), [0, 2], np.eye(2), logit_scale=100)
+            difficulty_measures(np.ones((2, 2)), [0, 2], np.eye(2), logit_scale=100)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from places import SHARED
 
-from bench.metrics.difficulty import measure
+from bench.metrics.difficulty import difficulty_measures
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_zero_shot_accuracy_of_real_features(
         y = np.array([position[int(label)] for label in images["test_l"][shown]])
         texts = imagenet["text_b"][[entry["imagenet_index"] for entry in overlap]]
     assert (len(x), len(texts)) == (n_images, n_classes)
-    values = measure(x, y, texts, logit_scale=100)
+    values = difficulty_measures(x, y, texts, logit_scale=100)
     assert values["zero_shot_accuracy"] == pytest.approx(zero_shot, abs=5e-4)
     assert values["relative_transfer_difficulty"] == pytest.approx(1 / n_classes / zero_shot, rel=1e-3)
     assert values["separability_pairwise"] > 1

@@ -7,7 +7,7 @@ from report_sample import BACKBONE, catalogue, difficulty_frame, runs_frame
 
 from bench.analysis.claims import Claim, check_claims, difficulty_by_backbone
 from bench.analysis.leaderboard import leaderboard, settings
-from bench.analysis.ledger import ledger, published_settings
+from bench.analysis.reproduction import compare_with_published, published_settings
 from bench.presenters import site_view
 from bench.published import published_frame
 from reports import render_site
@@ -60,7 +60,7 @@ def test_every_claim_is_there_with_effect_interval_and_n(site, frame, page):
 
 def test_published_rows_are_those_of_the_ledger_largest_gap_first(site, frame, page):
     boards = [leaderboard(frame, setting) for setting in settings(frame)]
-    rows = ledger(boards, frame, published_frame())
+    rows = compare_with_published(boards, frame, published_frame())
     assert [(row.published, row.difference) for row in site.ledger.rows] == [(r.published, r.difference) for r in rows]
     gaps = [abs(row.difference) for row in site.ledger.rows]
     assert gaps == sorted(gaps, reverse=True)

@@ -31,7 +31,7 @@ def shards(tmp_path: Path) -> Shards:
 
 @pytest.fixture
 def store(shards: Shards) -> Store:
-    return Store(shards.runs, patience=0)
+    return Store(shards.runs, lock_timeout=0)
 
 
 def fail(shards: Shards, **changes) -> str:
@@ -252,7 +252,7 @@ def test_a_database_held_by_another_process_is_one_line_with_its_id(store: Store
             assert "\n" not in str(caught.value)
         holder.stdin.close()
         holder.wait()
-    assert len(Store(store.runs, patience=5).runs_frame()) == 4
+    assert len(Store(store.runs, lock_timeout=5).runs_frame()) == 4
 
 
 def test_a_database_of_a_newer_release_is_left_alone(store: Store, shards: Shards):
@@ -324,7 +324,7 @@ def test_what_choosing_cost_and_gained_is_in_the_frame_and_absent_in_older_runs(
     scores = [s.model_copy(update={"selected_on_test": "epoch 2", "optimism": 0.25}) for s in chosen.scores]
     for record in (older, chosen.model_copy(update={"cost": cost, "scores": scores, "selected_epoch": 2})):
         shards.write(record, [make_predictions("base"), make_predictions("new", classes=3)])
-    store = Store(tmp_path, patience=0)
+    store = Store(tmp_path, lock_timeout=0)
     store.ingest(shards)
     frame = store.runs_frame().set_index("seed")
     told = ["epoch_selection", "selected_epoch", "fits", "candidate_evaluations", "tuning_seconds", "optimism"]

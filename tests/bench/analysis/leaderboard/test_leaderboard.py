@@ -186,15 +186,15 @@ def test_runs_on_an_older_task_are_set_aside_by_name():
         frame(run(run_id="old", task_fingerprint="aaaa"), run("apex", run_id="new", task_fingerprint="bbbb", day=1)),
         B2N,
     )
-    assert [(aside.run_id, aside.entry) for aside in board.set_aside] == [("old", "coop")]
-    assert "task aaaa" in board.set_aside[0].reason
+    assert [(aside.run_id, aside.entry) for aside in board.excluded] == [("old", "coop")]
+    assert "task aaaa" in board.excluded[0].reason
     assert board.entry("coop").n == 0
 
 
 def test_zero_shot_on_another_test_list_is_no_baseline():
     board = leaderboard(frame(run("zero_shot", shots=0, seed=0, n=50), run(day=1)), B2N)
-    assert [aside.entry for aside in board.set_aside] == ["zero_shot"]
-    assert "50 test images" in board.set_aside[0].reason
+    assert [aside.entry for aside in board.excluded] == ["zero_shot"]
+    assert "50 test images" in board.excluded[0].reason
     assert board.entry("coop").cells["dtd"].gains == {}
 
 
@@ -259,7 +259,7 @@ class TestOracles:
         oracle = board.entry("tip_adapter_f [selection=oracle]")
         assert oracle.oracle
         assert oracle.complete
-        assert not oracle.contends
+        assert not oracle.rankable
         assert not board.entry("coop").oracle
 
     def test_its_gap_is_the_mean_over_runs(self):
@@ -283,12 +283,12 @@ class TestOracles:
         assert rows["tip_adapter_f [selection=oracle]"]["optimism"] == pytest.approx({"base": 0.02, "new": 0.02})
 
     def test_it_is_compared_with_nobody(self):
-        from bench.analysis.standings import standings
+        from bench.analysis.ranking import rank_entries
 
         rows = frame(
             *grid("tip_adapter_f", config='{"selection": "oracle"}', selected_on_test="x", optimism=0.02), *grid()
         )
-        found = standings(leaderboard(rows, B2N), rows)
+        found = rank_entries(leaderboard(rows, B2N), rows)
         assert [rank.name for rank in found.ranks] == ["coop"]
         assert found.pairs == {}
 

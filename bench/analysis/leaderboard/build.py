@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.leaderboard.board import Entry, Leaderboard, Setting
 from bench.analysis.leaderboard.entry import make_entry
-from bench.analysis.leaderboard.keys import entry_keys
+from bench.analysis.leaderboard.entry_keys import entry_keys
 from bench.analysis.leaderboard.measures import BASELINE, H, HConvention
 from bench.analysis.leaderboard.runs import collect
-from bench.analysis.leaderboard.selected_runs import one_task_each
+from bench.analysis.leaderboard.selected_runs import select_runs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +40,7 @@ def leaderboard(
     seeds = tuple(sorted({run.seed for run in grid}))
     collected = [run for run in collected if run.dataset in datasets]
     labels = entry_keys(collected)
-    counted, set_aside = one_task_each(collected, setting, labels)
+    counted, excluded = select_runs(collected, setting, labels)
 
     entries = [
         make_entry(
@@ -69,7 +69,7 @@ def leaderboard(
         seeds=seeds,
         entries=_ranked(entries, measures[-1], convention),
         baseline=baseline.key if baseline else None,
-        set_aside=tuple(set_aside),
+        excluded=tuple(excluded),
     )
 
 
@@ -91,5 +91,5 @@ def _ranked(entries: Sequence[Entry], measure: str, convention: HConvention) -> 
 
     ordered = sorted(entries, key=order)
     return tuple(
-        replace(entry, rank=position if entry.contends else None) for position, entry in enumerate(ordered, start=1)
+        replace(entry, rank=position if entry.rankable else None) for position, entry in enumerate(ordered, start=1)
     )

@@ -6,7 +6,7 @@ import pytest
 from worlds import make_world
 
 from bench.analysis.leaderboard import leaderboard, settings
-from bench.analysis.ledger import LedgerRow, Verdict, ledger, verdicts
+from bench.analysis.reproduction import ReproductionRow, Verdict, compare_with_published, count_verdicts
 from bench.published import published_frame
 from bench.store import fresh_store
 
@@ -22,16 +22,16 @@ def table(*rows: dict[str, object]) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"shots": "Int64"})
 
 
-def made(folder: Path, published: pd.DataFrame, rates=None, **options) -> list[LedgerRow]:
+def made(folder: Path, published: pd.DataFrame, rates=None, **options) -> list[ReproductionRow]:
     """Ours: exact accuracies (no image noise between seeds) around a true rate."""
     defaults = options.pop("defaults", None)
     make_world(folder, rates or {"coop": {"dtd": {"base": 0.8, "new": 0.6}}}, backbone="ViT-B-16.openai", **options)
     runs = fresh_store(folder).runs_frame()
     boards = [leaderboard(runs, setting) for setting in settings(runs)]
-    return ledger(boards, runs, published, defaults=defaults)
+    return compare_with_published(boards, runs, published, defaults=defaults)
 
 
-def with_scores(folder: Path, values: list[float], published: float, **options) -> LedgerRow:
+def with_scores(folder: Path, values: list[float], published: float, **options) -> ReproductionRow:
     """One row with chosen accuracies of our seeds."""
     make_world(folder, {"coop": {"dtd": {"base": 0.8, "new": 0.6}}}, backbone="ViT-B-16.openai",
                seeds=range(1, len(values) + 1), images=20)  # fmt: skip
@@ -39,7 +39,7 @@ def with_scores(folder: Path, values: list[float], published: float, **options) 
     runs.loc[runs["split"] == "base", "accuracy"] = values
     runs = runs.assign(**options)
     boards = [leaderboard(runs, setting) for setting in settings(runs)]
-    (row,) = ledger(boards, runs, table(printed(value=published)))
+    (row,) = compare_with_published(boards, runs, table(printed(value=published)))
     return row
 
 
@@ -92,7 +92,7 @@ def test_largest_gaps_come_first_and_copies_are_one_row(tmp_path: Path):
     by_split = {row.split: row for row in rows}
     assert by_split["base"].sources == ("a paper, Table 1", "a paper, Table 2")
     assert by_split["H"].note == "Likely 68.6."
-    assert sum(verdicts(rows).values()) == 3
+    assert sum(count_verdicts(rows).values()) == 3
 
 
 def test_zero_shot_is_exact_and_meets_the_published_zero_shot(tmp_path: Path):

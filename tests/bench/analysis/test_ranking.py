@@ -7,11 +7,11 @@ import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 from worlds import make_world
 
+from bench.analysis.comparison import paired_average, seed_scores
 from bench.analysis.leaderboard import Leaderboard, leaderboard, settings
-from bench.analysis.paired import paired_average, seed_scores
-from bench.analysis.standings import standings
+from bench.analysis.ranking import rank_entries
 from bench.presenters import site_view
-from bench.statistics import grouped_detectable, grouped_power, grouped_seeds_needed, grouped_t
+from bench.statistics import detectable_difference, grouped_power, grouped_seeds_needed, grouped_t
 from bench.store import fresh_store
 
 
@@ -22,7 +22,7 @@ def board_of(frame, index=0) -> Leaderboard:
 @pytest.fixture(scope="module")
 def found():
     frame = runs_frame(protocols=("base-to-new",))
-    return standings(board_of(frame), frame), frame
+    return rank_entries(board_of(frame), frame), frame
 
 
 def test_pairs_are_the_paired_averages_both_ways_round(found):
@@ -57,7 +57,7 @@ def test_a_transfer_board_compares_targets_and_not_the_source(tmp_path):
     make_world(tmp_path, rates, protocol="cross-dataset", targets=("dtd", "eurosat"))
     frame = fresh_store(tmp_path).runs_frame()
     board = board_of(frame)
-    order = standings(board, frame)
+    order = rank_entries(board, frame)
     assert order.leader == "apex"
     test = order.pairs["apex", "coop"].test
     assert test.groups == 2
@@ -78,11 +78,11 @@ def test_the_power_of_the_grouped_test_is_what_simulation_finds():
 
 def test_detectable_effect_and_seeds_are_the_inverse_of_power():
     test = grouped_t(_with_spread(5, 3, 0.02, mean=0.008))
-    assert grouped_power(test, grouped_detectable(test)) == pytest.approx(0.8)
+    assert grouped_power(test, detectable_difference(test)) == pytest.approx(0.8)
     seeds = grouped_seeds_needed(test)
     assert grouped_power(test, test.mean, seeds / 3) >= 0.8 > grouped_power(test, test.mean, (seeds - 1) / 3)
     assert grouped_seeds_needed(grouped_t([[0.1], [0.2]])) is None
-    assert grouped_detectable(grouped_t([[0.1, 0.1], [0.2, 0.2]])) == 0.0
+    assert detectable_difference(grouped_t([[0.1, 0.1], [0.2, 0.2]])) == 0.0
 
 
 def test_the_page_names_tie_groups_and_what_is_missing():

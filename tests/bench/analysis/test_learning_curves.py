@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from fake_runner import make_record, make_score, make_spec
 
-from bench.analysis.anytime import AnytimeCurve, AnytimePoint, anytime, without_curve
 from bench.analysis.leaderboard import HConvention, Leaderboard, leaderboard, settings
+from bench.analysis.learning_curves import LearningCurve, LearningCurvePoint, entries_without_curve, learning_curves
 from bench.record import CurvePoint
 from bench.results.shards import Shards
 from bench.store import Store
@@ -55,7 +55,7 @@ def board_of(folder: Path, convention: HConvention = HConvention.H_OF_MEANS) -> 
 def test_a_curve_ends_in_the_average_of_the_board(convention: HConvention, tmp_path: Path):
     write(tmp_path, "coop")
     board, store = board_of(tmp_path, convention)
-    (found,) = anytime(board, store.runs_frame(), store.curves_frame())
+    (found,) = learning_curves(board, store.runs_frame(), store.curves_frame())
     average = board.entries[0].average("H", convention)
     assert average is not None
     assert found.points[-1].value == pytest.approx(average.mean, abs=1e-12)
@@ -66,7 +66,7 @@ def test_a_curve_ends_in_the_average_of_the_board(convention: HConvention, tmp_p
 def test_averages_written_out(tmp_path: Path):
     write(tmp_path, "coop")
     board, store = board_of(tmp_path)
-    (found,) = anytime(board, store.runs_frame(), store.curves_frame())
+    (found,) = learning_curves(board, store.runs_frame(), store.curves_frame())
     base, new = sum(BASE.values()) / 4 - 0.1 * 0.75, sum(NEW.values()) / 4
     assert found.points[0].value == pytest.approx(2 * base * new / (base + new))
     runs = store.runs_frame().drop_duplicates("run_id")
@@ -78,7 +78,7 @@ def test_runs_of_other_lengths_meet_by_share(tmp_path: Path):
     """At each share a run is where its last recorded epoch left it; before its first there is nothing to show."""
     write(tmp_path, "coop", epochs={"b": (1, 2, 4, 8, 10)})
     board, store = board_of(tmp_path)
-    (found,) = anytime(board, store.runs_frame(), store.curves_frame())
+    (found,) = learning_curves(board, store.runs_frame(), store.curves_frame())
     assert [point.share for point in found.points] == [0.25, 0.4, 0.5, 0.8, 1.0]
     assert [point.steps for point in found.points] == [(10 + 20) / 2, (10 + 40) / 2, 30, (20 + 80) / 2, 70]
 
@@ -87,9 +87,9 @@ def test_an_entry_without_a_curve_of_every_run_has_none_and_is_named(tmp_path: P
     write(tmp_path, "coop")
     write(tmp_path, "vpt", drop=True)
     board, store = board_of(tmp_path)
-    found = anytime(board, store.runs_frame(), store.curves_frame())
+    found = learning_curves(board, store.runs_frame(), store.curves_frame())
     assert [item.entry for item in found] == ["coop"]
-    assert without_curve(board, found, store.runs_frame()) == ("vpt",)
+    assert entries_without_curve(board, found, store.runs_frame()) == ("vpt",)
 
 
 def test_incomplete_entries_have_none(tmp_path: Path):
@@ -98,7 +98,7 @@ def test_incomplete_entries_have_none(tmp_path: Path):
     board, store = board_of(tmp_path)
     runs = store.runs_frame().query("not (method == 'coop' and dataset == 'a' and seed == 1)")
     other = leaderboard(runs, board.setting)
-    assert [found.entry for found in anytime(other, runs, store.curves_frame())] == ["vpt"]
+    assert [found.entry for found in learning_curves(other, runs, store.curves_frame())] == ["vpt"]
 
 
 @pytest.mark.parametrize(
@@ -112,5 +112,5 @@ def test_incomplete_entries_have_none(tmp_path: Path):
     ],
 )
 def test_a_curve_has_arrived_where_it_stays(values: list[float], arrives: int):
-    points = tuple(AnytimePoint((i + 1) / 3, float(i), float(i), value) for i, value in enumerate(values))
-    assert AnytimeCurve("x", points, ("r",)).arrives is points[arrives]
+    points = tuple(LearningCurvePoint((i + 1) / 3, float(i), float(i), value) for i, value in enumerate(values))
+    assert LearningCurve("x", points, ("r",)).converged_at is points[arrives]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as reference
 
-from bench.statistics.families import benjamini_hochberg, holm, rank_ranges
+from bench.statistics.multiple_testing import benjamini_hochberg, holm, rank_ranges
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from bench.statistics.paired import (
+from bench.statistics.paired_tests import (
     detectable_between_classifiers,
     detectable_effect,
     equivalence,

@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from bench._util.text_cache import TextCache
+from bench.analysis.comparison import Scores, seed_scores
 from bench.analysis.leaderboard import Entry, H, Leaderboard
-from bench.analysis.paired import Scores, seed_scores
 from bench.method_info.facts import method_sheets
 from bench.statistics import equivalence, seeds_needed
 
@@ -21,7 +21,7 @@ MARGIN = 0.01
 """What counts as equal: one percentage point."""
 
 
-Defaults = Mapping[tuple[str, str], Mapping[str, Any]]
+PublishedSettings = Mapping[tuple[str, str], Mapping[str, Any]]
 """Published settings by (method, protocol)."""
 
 
@@ -39,7 +39,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class LedgerRow:
+class ReproductionRow:
     """One published number and ours.
 
     Args:
@@ -78,14 +78,14 @@ class LedgerRow:
     run_ids: tuple[str, ...]
 
 
-def ledger(
+def compare_with_published(
     boards: Iterable[Leaderboard],
     runs: pd.DataFrame,
     published: pd.DataFrame,
     *,
-    defaults: Defaults | None = None,
+    defaults: PublishedSettings | None = None,
     margin: float = MARGIN,
-) -> list[LedgerRow]:
+) -> list[ReproductionRow]:
     """Every published number that we have run, largest gaps first.
 
     Only plain published rows take part (no ablation variants). Printed numbers count as exact, since almost no source
@@ -126,7 +126,7 @@ def ledger(
     return sorted(rows, key=lambda row: (-abs(row.difference), row.entry, row.dataset, row.split, row.published))
 
 
-def published_settings(runs: pd.DataFrame, kept: TextCache | None = None) -> Defaults:
+def published_settings(runs: pd.DataFrame, kept: TextCache | None = None) -> PublishedSettings:
     """The published settings of every registered method and protocol that the runs have.
 
     Args:
@@ -138,7 +138,7 @@ def published_settings(runs: pd.DataFrame, kept: TextCache | None = None) -> Def
     return {(method, protocol): known[method][protocol] for method, protocol in asked if method in known}
 
 
-def verdicts(rows: Iterable[LedgerRow]) -> dict[Verdict, int]:
+def count_verdicts(rows: Iterable[ReproductionRow]) -> dict[Verdict, int]:
     """How many rows have each verdict."""
     counts = dict.fromkeys(Verdict, 0)
     for row in rows:
@@ -202,8 +202,8 @@ def _row(
     ours: list[float],
     run_ids: tuple[str, ...],
     margin: float,
-    defaults: Defaults | None,
-) -> LedgerRow:
+    defaults: PublishedSettings | None,
+) -> ReproductionRow:
     test = equivalence(ours, margin=margin, reference=printed)
     # H of the seed means is what both report; its test uses the H of each seed
     mean = entry.cells[dataset].scores[split].mean if split == H else sum(ours) / len(ours)
@@ -222,7 +222,7 @@ def _row(
         else:
             spread = entry.cells[dataset].scores[split].std or 0.0
             needed = seeds_needed(margin - abs(difference), spread)
-    return LedgerRow(
+    return ReproductionRow(
         entry=entry.key,
         method=entry.method,
         backbone=board.setting.backbone,
@@ -245,7 +245,7 @@ def _row(
     )
 
 
-def _unlike(board: Leaderboard, entry: Entry, defaults: Defaults | None) -> list[str]:
+def _unlike(board: Leaderboard, entry: Entry, defaults: PublishedSettings | None) -> list[str]:
     """Why an entry of ours does not ask the published question."""
     reasons = []
     if entry.recipe_name not in (None, "published"):

@@ -19,12 +19,12 @@ from bench.analysis.leaderboard import Entry, H, Leaderboard, averages_over_data
 if TYPE_CHECKING:
     import pandas as pd
 
-NEAR = 0.01
+CONVERGENCE_MARGIN = 0.01
 """How far below its end a curve counts as having arrived, as a fraction of 1."""
 
 
 @dataclass(frozen=True)
-class AnytimePoint:
+class LearningCurvePoint:
     """Where an entry's runs are, on average, at one share of their training.
 
     Args:
@@ -41,18 +41,18 @@ class AnytimePoint:
 
 
 @dataclass(frozen=True)
-class AnytimeCurve:
+class LearningCurve:
     """The points of one entry, by rising share; `run_ids` are all its counted runs."""
 
     entry: str
-    points: tuple[AnytimePoint, ...]
+    points: tuple[LearningCurvePoint, ...]
     run_ids: tuple[str, ...]
 
     @property
-    def arrives(self) -> AnytimePoint:
-        """The first point from which on the curve stays within `NEAR` below its end, or above it."""
+    def converged_at(self) -> LearningCurvePoint:
+        """The first point from which on the curve stays within `CONVERGENCE_MARGIN` below its end, or above it."""
         end = self.points[-1].value
-        late = [i for i, point in enumerate(self.points) if point.value < end - NEAR]
+        late = [i for i, point in enumerate(self.points) if point.value < end - CONVERGENCE_MARGIN]
         return self.points[late[-1] + 1 if late else 0]
 
 
@@ -66,7 +66,7 @@ class _Recorded:
     accuracy: Mapping[str, tuple[float, ...]]
 
 
-def anytime(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame) -> tuple[AnytimeCurve, ...]:
+def learning_curves(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame) -> tuple[LearningCurve, ...]:
     """The curves of those complete entries of which every run has recorded one, in the order of the board.
 
     Args:
@@ -82,7 +82,7 @@ def anytime(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame) -> tup
     found = []
     for entry in board.entries:
         if entry.complete and entry.cells and all(run_id in recorded for run_id in entry.run_ids):
-            found.append(AnytimeCurve(entry.key, _points(board, entry, recorded), entry.run_ids))
+            found.append(LearningCurve(entry.key, _points(board, entry, recorded), entry.run_ids))
     return tuple(found)
 
 
@@ -97,12 +97,12 @@ def _recorded(rows: pd.DataFrame, prepare_seconds: float) -> _Recorded:
     )
 
 
-def _points(board: Leaderboard, entry: Entry, recorded: Mapping[str, _Recorded]) -> tuple[AnytimePoint, ...]:
+def _points(board: Leaderboard, entry: Entry, recorded: Mapping[str, _Recorded]) -> tuple[LearningCurvePoint, ...]:
     of = [recorded[run_id] for run_id in entry.run_ids]
     begin = max(run.shares[0] for run in of)  # before it some run has nothing to show
     shares = sorted({share for run in of for share in run.shares if share >= begin})
     return tuple(
-        AnytimePoint(
+        LearningCurvePoint(
             share,
             float(np.mean([run.seconds[_place(run, share)] for run in of])),
             float(np.mean([run.steps[_place(run, share)] for run in of])),
@@ -122,7 +122,7 @@ def _average(board: Leaderboard, entry: Entry, recorded: Mapping[str, _Recorded]
 
     def seed_mean(dataset: str, split: str) -> float:
         of = [recorded[run_id] for run_id in entry.cells[dataset].run_ids]
-        return float(np.mean([run.accuracy[board.stored_as(split, dataset)][_place(run, share)] for run in of]))
+        return float(np.mean([run.accuracy[board.stored_split(split, dataset)][_place(run, share)] for run in of]))
 
     means = averages_over_datasets(
         {split: [seed_mean(dataset, split) for dataset in board.averaged] for split in board.splits}
@@ -130,7 +130,7 @@ def _average(board: Leaderboard, entry: Entry, recorded: Mapping[str, _Recorded]
     return means[board.convention.value if shown == H else shown]
 
 
-def without_curve(board: Leaderboard, found: Sequence[AnytimeCurve], runs: pd.DataFrame) -> tuple[str, ...]:
+def entries_without_curve(board: Leaderboard, found: Sequence[LearningCurve], runs: pd.DataFrame) -> tuple[str, ...]:
     """Entries that train and are not among the curves, in the order of the board."""
     shown = {curve.entry for curve in found}
     trained = set(runs.loc[runs["steps"] > 0, "run_id"])

@@ -228,7 +228,7 @@ def grouped_power(test: MeanTest, effect: float, factor: float = 1.0, *, level: 
     return 1 - float(nctdtr(df, shift, critical))
 
 
-def grouped_detectable(test: MeanTest, *, power: float = 0.8, level: float = 0.05) -> float | None:
+def detectable_difference(test: MeanTest, *, power: float = 0.8, level: float = 0.05) -> float | None:
     """Smallest mean that the grouped t test would find with the values there are; None where the spread is unknown."""
     if test.standard_error is None:
         return None

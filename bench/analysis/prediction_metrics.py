@@ -38,14 +38,14 @@ def metrics_frame(outcomes: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (run_id, split), start, end in zip(groups.size().index, [0, *ends], ends, strict=False):
         part = {name: column[start:end] for name, column in columns.items()}
-        rows.append({"run_id": run_id, "split": split, "n": end - start} | metrics_of(part))
+        rows.append({"run_id": run_id, "split": split, "n": end - start} | run_metrics(part))
     return pd.DataFrame(rows, columns=["run_id", "split", "n", *METRICS])
 
 
 _NEEDED = ("label", "predicted", "true_logit", "top_logit", "log_sum_exp", "sum_p2")
 
 
-def metrics_of(columns: Mapping[str, ArrayLike]) -> dict[str, float]:
+def run_metrics(columns: Mapping[str, ArrayLike]) -> dict[str, float]:
     """Every metric of one run on one split.
 
     Args:

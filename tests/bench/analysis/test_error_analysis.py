@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.analysis.image_evidence import class_results, confusions, hard_images, probabilities
+from bench.analysis.error_analysis import class_results, confusions, hard_images, probabilities
 
 
 def drawn(n=400, classes=6, seed=0):

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from fake_runner import make_predictions, make_record, make_spec
 
-from bench.analysis import posthoc
-from bench.analysis.posthoc import METRICS, aurc, headroom_gain, metrics_frame, metrics_of
+from bench.analysis import prediction_metrics
+from bench.analysis.prediction_metrics import METRICS, aurc, headroom_gain, metrics_frame, run_metrics
 from bench.metrics import scores as metrics
 from bench.metrics.scores import MetricInputError
 from bench.record import Predictions, Score
@@ -28,7 +28,7 @@ def scored(split: str, n: int, classes: int, seed: int) -> tuple[Score, Predicti
 
 
 def test_the_examples_run():
-    assert doctest.testmod(posthoc).failed == 0
+    assert doctest.testmod(prediction_metrics).failed == 0
 
 
 def test_recomputed_metrics_equal_the_stored_scores(tmp_path: Path):
@@ -70,7 +70,7 @@ def test_confidence_that_says_nothing_gives_the_error_rate():
 
 
 def test_the_worst_class_by_hand():
-    found = metrics_of(
+    found = run_metrics(
         {
             "label": [0, 0, 1, 1],
             "predicted": [0, 1, 1, 1],
@@ -92,7 +92,7 @@ def test_nothing_is_refused():
     with pytest.raises(MetricInputError, match="at least one"):
         aurc([], [])
     with pytest.raises(MetricInputError, match="at least one"):
-        metrics_of({name: [] for name in ("label", "predicted", "true_logit", "top_logit", "log_sum_exp", "sum_p2")})
+        run_metrics({name: [] for name in ("label", "predicted", "true_logit", "top_logit", "log_sum_exp", "sum_p2")})
 
 
 def test_300_runs_take_seconds():

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.analysis.comparison import board_average, seed_scores
 from bench.analysis.leaderboard import Leaderboard
-from bench.analysis.paired import board_average, seed_scores
 from bench.statistics import (
     CriticalDifference,
     MeanTest,
     RankRange,
     Rating,
     critical_difference,
+    detectable_difference,
     elo_ratings,
-    grouped_detectable,
     grouped_seeds_needed,
     holm,
     rank_ranges,
@@ -39,7 +39,7 @@ class PairTest:
     """One entry against another over the board's datasets.
 
     Args:
-        test: of the mean difference, first minus second; see `bench.analysis.paired.paired_average`.
+        test: of the mean difference, first minus second; see `bench.analysis.comparison.paired_average`.
         p_holm: adjusted within all pairs of the board; None with one seed.
     """
 
@@ -68,7 +68,7 @@ class DatasetRanks:
 
 
 @dataclass(frozen=True)
-class Standings:
+class Ranking:
     """The order of a board by one measure, with its evidence.
 
     Args:
@@ -94,7 +94,7 @@ class Standings:
         return self.ranks[0].name if self.ranks else None
 
 
-def standings(board: Leaderboard, runs: pd.DataFrame, *, measure: str | None = None) -> Standings:
+def rank_entries(board: Leaderboard, runs: pd.DataFrame, *, measure: str | None = None) -> Ranking:
     """All pairs of contending entries tested over datasets and seeds, Holm within the board.
 
     Args:
@@ -103,7 +103,7 @@ def standings(board: Leaderboard, runs: pd.DataFrame, *, measure: str | None = N
         measure: what to compare by; the board's own if None.
     """
     chosen = measure or board.measures[-1]
-    names = _contending(board)
+    names = _rankable(board)
     pairs = _pairs(board, runs, chosen, names)
     ranks = rank_ranges(names, {pair: found.separated and found.test.mean > 0 for pair, found in pairs.items()})
     strictest = LEVEL / max(1, len(pairs) // 2)
@@ -112,26 +112,15 @@ def standings(board: Leaderboard, runs: pd.DataFrame, *, measure: str | None = N
         found = pairs.get((names[0], name))
         if found is None:
             continue
-        smallest = grouped_detectable(found.test, level=strictest)
+        smallest = detectable_difference(found.test, level=strictest)
         if smallest is not None:
             detectable[name] = smallest
             needed[name] = None if found.separated else grouped_seeds_needed(found.test, level=strictest)
-    return Standings(chosen, tuple(ranks), pairs, detectable, needed, _by_dataset(board, chosen, names))
+    return Ranking(chosen, tuple(ranks), pairs, detectable, needed, _by_dataset(board, chosen, names))
 
 
-def board_ranks(board: Leaderboard, runs: pd.DataFrame, *, measure: str | None = None) -> list[RankRange]:
-    """The ranks that each contending entry may hold, in the order of the board. With one seed nothing is separable.
-
-    Args:
-        board: made from the same runs.
-        runs: the store's `runs_frame()`.
-        measure: what to compare by; the board's own if None.
-    """
-    return list(standings(board, runs, measure=measure).ranks)
-
-
-def _contending(board: Leaderboard) -> list[str]:
-    return [entry.key for entry in board.entries if entry.contends and entry.cells]
+def _rankable(board: Leaderboard) -> list[str]:
+    return [entry.key for entry in board.entries if entry.rankable and entry.cells]
 
 
 def _pairs(board: Leaderboard, runs: pd.DataFrame, measure: str, names: list[str]) -> dict[tuple[str, str], PairTest]:

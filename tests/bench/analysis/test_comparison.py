@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from worlds import make_world
 
+from bench.analysis.comparison import Comparison, compare, find_entry, seed_scores
 from bench.analysis.leaderboard import H, Leaderboard, leaderboard, settings
-from bench.analysis.paired import Comparison, compare, find_entry, seed_scores
-from bench.analysis.standings import board_ranks
+from bench.analysis.ranking import rank_entries
 from bench.errors import UsageError
 from bench.statistics import mcnemar
 from bench.store import Store, fresh_store
@@ -75,7 +75,7 @@ def test_equal_methods_stay_open(store: Store):
 
 
 def test_ranks_are_ranges(store: Store):
-    ranks = {str(found.name): str(found) for found in board_ranks(board_of(store), store.runs_frame())}
+    ranks = {str(found.name): str(found) for found in rank_entries(board_of(store), store.runs_frame()).ranks}
     assert ranks == {"apex": "1", "coop": "2–3", "maple": "2–3", "zero_shot": "4"}
 
 
@@ -85,7 +85,7 @@ def test_one_seed_separates_nothing(tmp_path: Path):
     found = compared(store, "apex", "coop")
     assert all(cell.difference.n_seeds == 1 for cell in found.cells)
     assert found.averages["base"].p is None
-    assert [str(r) for r in board_ranks(board_of(store), store.runs_frame())] == ["1–2", "1–2"]
+    assert [str(r) for r in rank_entries(board_of(store), store.runs_frame()).ranks] == ["1–2", "1–2"]
 
 
 def test_seed_scores_repeat_zero_shot_and_compute_h_per_seed(store: Store):
