@@ -1,12 +1,23 @@
-"""The examples in the docstrings."""
+"""The examples in the docstrings of statistics and metrics hold."""
+
+from __future__ import annotations
 
 import doctest
+import importlib
+import pkgutil
 
 import pytest
 
-from bench.statistics import correlation, families, intervals, paired, ranks, ratings
+import bench.metrics
+import bench.statistics
+
+MODULES = [
+    name
+    for room in (bench.statistics, bench.metrics)
+    for name in (room.__name__, *(found.name for found in pkgutil.iter_modules(room.__path__, f"{room.__name__}.")))
+]
 
 
-@pytest.mark.parametrize("module", [correlation, families, intervals, paired, ranks, ratings])
-def test_the_examples_in_the_docs_run(module):
-    assert doctest.testmod(module).failed == 0
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_hold(name: str):
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
