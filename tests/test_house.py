@@ -1,0 +1,263 @@
+"""Checks of the source tree itself: layout, imports, declared dependencies, package data, vocabulary."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from places import ROOT
+
+PACKAGES = ("bench", "methods", "datasets_registry", "reports")
+IMPORTED_BY_OTHERS = {"torchvision"}  # core dependencies that only another dependency imports
+PRIVATE_NAMES_IN_TESTS = 137
+KNOWN_UNIX_ONLY = {"bench/experiment/peak_memory.py", "datasets_registry/_download/fetch.py"}
+KNOWN_CIRCLES = {
+    *(f"bench.sweep.{module}" for module in ("live_view", "progress", "worker_table")),
+    *(f"methods._backbones.{module}" for module in ("backbone", "imported_features", "names", "weights")),
+}
+BANNED = {
+    "anew": 47,
+    "asked nothing": 2,
+    "at hand": 17,
+    "behind its last": 3,
+    "behind the installation": 1,
+    "buried": 2,
+    "cannot be had": 4,
+    "is told": 6,
+    "kept are": 2,
+    "last words": 3,
+    "told of": 6,
+    "who gains": 4,
+}
+"""Phrases that are not standard English of the field, with the number of times each may still occur."""
+
+
+# Reading the tree
+
+
+@lru_cache
+def python_files(top: str) -> tuple[Path, ...]:
+    return tuple(path for path in sorted((ROOT / top).rglob("*.py")) if "__pycache__" not in path.parts)
+
+
+def sources() -> tuple[Path, ...]:
+    return tuple(path for package in PACKAGES for path in python_files(package))
+
+
+@lru_cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def shown(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports(node: ast.AST, *, inside_functions: bool = True) -> Iterator[tuple[str, str | None]]:
+    """Each absolute import as (module, name or None), without those for type checkers only."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
+            for statement in child.orelse:
+                yield from imports(ast.Module([statement], []), inside_functions=inside_functions)
+        elif isinstance(child, ast.Import):
+            yield from ((alias.name, None) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom) and child.module and not child.level:
+            yield from ((child.module, alias.name) for alias in child.names)
+        elif inside_functions or not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield from imports(child, inside_functions=inside_functions)
+
+
+def private_imports(path: Path, package: str) -> list[str]:
+    """Names that a file of `package` imports from private modules of another of our packages."""
+    found = []
+    for module, name in imports(parsed(path)):
+        parts = [*module.split("."), *([name] if name else [])]
+        if parts[0] in PACKAGES and parts[0] != package:
+            private = any(part.startswith("_") and not part.startswith("__") for part in parts[1:])
+            found += [f"{shown(path)}: {'.'.join(parts)}"] if private else []
+    return found
+
+
+@lru_cache
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def declared(extra: str | None = None) -> dict[str, Requirement]:
+    """Distributions that pyproject declares, as core dependencies or for an extra."""
+    lines = project()["dependencies"] if extra is None else project()["optional-dependencies"][extra]
+    requirements = {canonicalize_name(r.name): r for r in map(Requirement, lines)}
+    return {name: r for name, r in requirements.items() if name != canonicalize_name(project()["name"])}
+
+
+# Layout
+
+
+def test_few_modules_lie_loose_in_bench() -> None:
+    loose = {path.name for path in (ROOT / "bench").glob("*.py")}
+    assert loose <= {"__init__.py", "__main__.py", "spec.py", "record.py", "context.py", "errors.py"}
+
+
+def test_every_package_and_room_has_a_docstring() -> None:
+    inits = [path for path in [*sources(), *python_files("tools")] if path.name == "__init__.py"]
+    assert [shown(path) for path in inits if not ast.get_docstring(parsed(path))] == []
+    folders = {path.parent for path in sources()}
+    assert [shown(folder) for folder in folders if not (folder / "__init__.py").is_file()] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_test_folders_mirror_source_folders(package: str) -> None:
+    test_folders = {path.parent.relative_to(ROOT / "tests") for path in python_files(f"tests/{package}")}
+    source_folders = {path.parent.relative_to(ROOT) for path in python_files(package)}
+    assert test_folders <= source_folders
+    assert package in {folder.parts[0] for folder in test_folders}
+
+
+def test_every_room_of_bench_has_tests() -> None:
+    rooms = [path.parent.name for path in (ROOT / "bench").glob("*/__init__.py")]
+    tests = ROOT / "tests" / "bench"
+    assert [room for room in rooms if not list((tests / room).rglob("test_*.py"))] == []
+
+
+# Imports
+
+
+def test_no_package_imports_a_private_module_of_another() -> None:
+    found = [line for path in sources() for line in private_imports(path, path.relative_to(ROOT).parts[0])]
+    assert found == [], "import these names from the package itself (see its __init__.pyi)"
+
+
+def test_few_tests_import_private_modules() -> None:
+    found = [line for path in python_files("tests") for line in private_imports(path, "tests")]
+    assert len(found) <= PRIVATE_NAMES_IN_TESTS, "\n".join(found)
+
+
+def test_no_test_module_imports_another() -> None:
+    found = [
+        f"{shown(path)}: {module}"
+        for path in python_files("tests")
+        for module, name in imports(parsed(path))
+        if module.split(".")[0] in ("tests", "conftest")
+        or any(part.startswith("test_") for part in module.split("."))
+        or (module.split(".")[0] in PACKAGES and (name or "").startswith("test_"))
+    ]
+    assert found == [], "move what they share to tests/support"
+
+
+def test_no_modules_import_each_other() -> None:
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sources()}
+    modules = {name.removesuffix(".__init__"): path for name, path in modules.items()}
+    graph: dict[str, set[str]] = {}
+    for name, path in modules.items():
+        targets = {f"{m}.{n}" if f"{m}.{n}" in modules else m for m, n in imports(parsed(path))}
+        graph[name] = targets & modules.keys() - {name}
+    for _ in range(len(graph)):  # what imports nothing, or is imported by nothing, is in no circle
+        imported = set().union(*graph.values())
+        graph = {name: targets & graph.keys() for name, targets in graph.items() if targets and name in imported}
+    assert graph.keys() <= KNOWN_CIRCLES, "modules in a circle of imports, or between two circles"
+
+
+def test_modules_that_windows_lacks_are_imported_only_where_they_are_used() -> None:
+    found = {
+        shown(path)
+        for path in sources()
+        for statement in parsed(path).body
+        if isinstance(statement, ast.Import | ast.ImportFrom)
+        for module, _ in imports(ast.Module([statement], []))
+        if module in ("fcntl", "grp", "pwd", "resource", "termios")
+    }
+    assert found <= KNOWN_UNIX_ONLY
+
+
+# Dependencies
+
+
+@lru_cache
+def third_party(*, inside_functions: bool = True) -> dict[str, set[str]]:
+    """Distributions that the four packages import, with the files that import each."""
+    owners = packages_distributions()
+    found = defaultdict(set)
+    for path in sources():
+        for module, _ in imports(parsed(path), inside_functions=inside_functions):
+            top = module.split(".")[0]
+            if top not in sys.stdlib_module_names and top not in PACKAGES:
+                found[canonicalize_name(owners[top][0]) if top in owners else top].add(shown(path))
+    return dict(found)
+
+
+def test_every_import_is_a_declared_dependency() -> None:
+    allowed = declared() | declared("hf") | declared("ray") | declared("slurm")
+    assert {name: files for name, files in third_party().items() if name not in allowed} == {}
+
+
+def test_an_optional_dependency_is_imported_when_it_is_used() -> None:
+    """Only the launcher that needs it may import an extra's package at the top of a file."""
+    early = third_party(inside_functions=False)
+    for extra in ("hf", "ray", "slurm"):
+        files = {file for name in declared(extra).keys() - declared().keys() for file in early.get(name, ())}
+        assert [file for file in files if not file.startswith(f"bench/launch/{extra}")] == []
+
+
+def test_every_declared_dependency_is_imported() -> None:
+    by_name = (ROOT / "methods" / "_backbones" / "open_clip_import.py").read_text(encoding="utf-8")
+    assert 'import_module("open_clip")' in by_name
+    used = third_party().keys() | IMPORTED_BY_OTHERS | {"open-clip-torch"}
+    assert set().union(*map(declared, (None, "hf", "ray", "slurm"))) - used == set()
+
+
+@pytest.mark.parametrize("extra", [None, *project()["optional-dependencies"]])
+def test_constraints_pin_an_allowed_version_of_every_dependency(extra: str | None) -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if not line.startswith("#"))
+    pins = {canonicalize_name(name): version for name, version in pins.items()}
+    wrong = {n: pins.get(n) for n, r in declared(extra).items() if n not in pins or not r.specifier.contains(pins[n])}
+    assert wrong == {}, "run `make lock`, or add the installed version to constraints.txt"
+
+
+# Package data
+
+
+def test_the_wheel_contains_every_file_of_the_packages(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling", reason="needs hatchling to build the wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        members = set(wheel.namelist())
+    files = {
+        path.relative_to(ROOT).as_posix()
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert files - members == set()
+    assert {f"{package}/py.typed" for package in PACKAGES} <= files
+    assert {member for member in members - files if ".dist-info/" not in member} == set()
+
+
+# Words
+
+
+@pytest.mark.parametrize("phrase", BANNED)
+def test_plain_english(phrase: str) -> None:
+    pattern = re.compile(rf"\b{phrase}\b".replace(" ", r"\s+"), flags=re.IGNORECASE)
+    files = [path for top in (*PACKAGES, "tests", "tools", "docs") for path in (ROOT / top).rglob("*")]
+    found = [
+        f"{shown(path)}:{number}: {line.strip()}"
+        for path in [*files, *ROOT.glob("*.md")]
+        if path.suffix in (".py", ".pyi", ".md", ".j2", ".js") and path != Path(__file__)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if pattern.search(line)
+    ]
+    assert len(found) <= BANNED[phrase], "\n".join(found)
