@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.leaderboard import ALL, Entry, H, Leaderboard, harmonic_mean
+from bench.analysis.leaderboard import ALL, Entry, H, Leaderboard
 from bench.errors import UsageError
+from bench.metrics import harmonic_mean
 from bench.statistics import (
     Interval,
     McNemar,

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.metrics.scores import MetricInputError
+from bench.metrics import MetricInputError
 
 REPLICATES = 2000
 """Resamples behind a probability; its standard error is then at most 1.1 points."""

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bench.analysis.leaderboard import ALL, Entry, H, Leaderboard
-from bench.analysis.prediction_metrics import METRICS, headroom_gain
+from bench.analysis.prediction_metrics import METRICS
+from bench.metrics import headroom_gain
 from bench.statistics import Estimate, student_t
 
 if TYPE_CHECKING:

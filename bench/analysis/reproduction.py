@@ -217,7 +217,7 @@ def _row(
     elif test is not None:
         if test.equal():
             verdict = Verdict.REPRODUCED
-        elif test.apart:
+        elif test.different:
             verdict = Verdict.NOT_REPRODUCED
         else:
             spread = entry.cells[dataset].scores[split].std or 0.0

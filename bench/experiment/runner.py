@@ -30,7 +30,7 @@ from bench.experiment.peak_memory import peak_memory, reset_peak_memory
 from bench.experiment.seeding import stream
 from bench.experiment.task import load_task, read_splits
 from bench.experiment.training_loop import FitResult, fit
-from bench.metrics import difficulty
+from bench.metrics import difficulty_measures
 from bench.provenance import environment as provenance
 from bench.provenance.source_digest import machinery_digest, source_digest
 from bench.record import Cost, DifficultyRecord, Predictions, RunError, RunRecord, RunStatus, Score
@@ -163,7 +163,7 @@ def measure_difficulty(backbone: str, dataset: str, context: RunContext) -> list
         classes = ClassSet(tuple(splits.class_names[label] for label in labels), info.template)
         kept = select_classes(splits.test, labels)
         rows = _positions(splits.test, set(labels))
-        measures = difficulty.difficulty_measures(
+        measures = difficulty_measures(
             features[rows].cpu().numpy(),
             [sample.label for sample in kept],
             inputs.backbone.class_texts(classes, info.template).cpu().numpy(),

@@ -1,36 +1,47 @@
-"""How good predictions are: pure functions of logits and labels, in numpy.
+"""Metrics of predictions: pure functions of logits and labels, in NumPy.
 
-`logits` is `(n, n_cls)`, `labels` `(n,)` with integers in 0..n_cls-1. Fractions are 0..1. A tie goes to the class with
-the lower index, as argmax gives it.
+`logits` is `(n, n_cls)`; `labels` is `(n,)` with integers in 0..n_cls-1. Fractions are 0..1. On equal logits the class
+with the lower index is predicted, as in `argmax`. Functions of logits raise `MetricInputError` if shapes do not fit, a
+label is out of range, or a logit is not finite.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import log_softmax
 
 from datasets_registry import BenchError
 
 ECE_BINS = 15
+"""Number of bins of the calibration error, as in Guo et al., ICML 2017."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
 class MetricInputError(BenchError, ValueError):
-    """Logits and labels that no metric can be computed from."""
+    """No metric can be computed from these logits and labels."""
 
 
 def accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
-    """Share of images whose highest logit is the true class (top-1, micro)."""
+    """Top-1 accuracy: share of images whose highest logit is that of the true class.
+
+    Example:
+        >>> accuracy([[2, 1], [1, 2], [3, 1]], [0, 1, 1])
+        0.6666666666666666
+    """
     scores, truth = _checked(logits, labels)
     return float(np.mean(scores.argmax(1) == truth))
 
 
 def macro_accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
-    """Mean over classes of the accuracy on a class's images (mean recall); classes without an image are left out."""
+    """Mean over classes of the accuracy on their images (macro recall). Classes without an image are left out.
+
+    Example:
+        >>> macro_accuracy([[2, 1], [1, 2], [3, 1]], [0, 1, 1])  # 1 of 1 and 1 of 2
+        0.75
+    """
     scores, truth = _checked(logits, labels)
     hits, total, _ = _class_counts(scores, truth)
     present = total > 0
@@ -38,44 +49,71 @@ def macro_accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
 
 
 def macro_precision(logits: ArrayLike, labels: ArrayLike) -> float:
-    """Mean over all classes of the share of right ones among a class's predictions; never predicted counts 0."""
+    """Mean over all classes of the share of their predictions that are correct. A class never predicted counts 0.
+
+    Example:
+        >>> macro_precision([[2, 1], [1, 2], [3, 1]], [0, 1, 1])  # 1 of 2 and 1 of 1
+        0.75
+    """
     scores, truth = _checked(logits, labels)
     hits, _, predicted = _class_counts(scores, truth)
     return float(np.mean(hits / np.maximum(predicted, 1)))
 
 
 def nll(logits: ArrayLike, labels: ArrayLike) -> float:
-    """Mean negative log-likelihood of the true class, in nats."""
+    """Mean negative log-likelihood of the true class, in nats.
+
+    Example:
+        >>> round(nll(np.log([[0.5, 0.5], [0.2, 0.8]]), [0, 1]), 4)  # -(ln 0.5 + ln 0.8) / 2
+        0.4581
+    """
     scores, truth = _checked(logits, labels)
-    return float(-np.mean(_log_softmax(scores)[np.arange(len(truth)), truth]))
+    return float(-np.mean(log_softmax(scores, axis=1)[np.arange(len(truth)), truth]))
 
 
 def brier(logits: ArrayLike, labels: ArrayLike) -> float:
-    """Mean squared distance between the probabilities and the one-hot truth, summed over classes: 0 to 2."""
+    """Brier score: mean squared distance of the probabilities from the one-hot labels, summed over classes, 0..2.
+
+    Example:
+        >>> round(brier(np.log([[0.5, 0.5], [0.2, 0.8]]), [0, 1]), 4)  # (0.5 + 0.08) / 2
+        0.29
+    """
     scores, truth = _checked(logits, labels)
-    distance = np.exp(_log_softmax(scores))
+    distance = np.exp(log_softmax(scores, axis=1))
     distance[np.arange(len(truth)), truth] -= 1
     return float(np.mean(np.sum(distance**2, axis=1)))
 
 
 def ece(logits: ArrayLike, labels: ArrayLike, *, bins: int = ECE_BINS) -> float:
-    """Expected calibration error of the top prediction, with bins of equal mass; see `calibration_error`."""
+    """Expected calibration error of the predicted class, with bins of equal mass; see `calibration_error`.
+
+    Example:
+        >>> round(ece(np.log([[0.6, 0.4], [0.2, 0.8]]), [1, 1], bins=2), 4)  # gaps 0.6 and 0.2
+        0.4
+    """
     scores, truth = _checked(logits, labels)
-    confidence = np.exp(_log_softmax(scores).max(1))
+    confidence = np.exp(log_softmax(scores, axis=1).max(1))
     return calibration_error(confidence, scores.argmax(1) == truth, bins=bins)
 
 
 def calibration_error(confidence: ArrayLike, correct: ArrayLike, *, bins: int = ECE_BINS) -> float:
-    """Mean gap between confidence and accuracy over bins that hold equally many images.
+    """Mean gap between confidence and accuracy over bins of equal size.
 
-    Images are sorted by confidence and cut into `bins` runs whose lengths differ by at most one (fewer runs where there
-    are fewer images). Where a cut falls among equal confidences, each of them counts with their mean correctness, so
-    the result does not depend on the order of the images.
+    Images are sorted by confidence and cut into `bins` parts whose sizes differ by at most one (fewer parts if there
+    are fewer images). Images with equal confidence each count with their mean correctness, so the result does not
+    depend on the order of the images.
 
     Args:
-        confidence: `(n,)` probability of the predicted class.
-        correct: `(n,)` whether the prediction was right.
-        bins: number of bins; 15 as in Guo et al. 2017, who cut by equal width instead of equal mass.
+        confidence: `(n,)`: probability of the predicted class.
+        correct: `(n,)`: whether the prediction is correct.
+        bins: number of bins; 15 as in Guo et al. 2017, whose bins have equal width instead of equal size.
+
+    Raises:
+        MetricInputError: if there is no prediction.
+
+    Example:
+        >>> round(calibration_error([0.5, 0.6, 0.7, 0.8], [0, 0, 1, 1], bins=2), 4)  # gaps 0.55 and 0.25
+        0.4
     """
     sure, right = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=np.float64)
     if not sure.size:
@@ -84,12 +122,12 @@ def calibration_error(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 
     mean_right = np.bincount(group, weights=right) / size
     order = np.sort(group)
     gaps = (mean_right - values)[order]
-    runs = np.array_split(gaps, min(bins, len(gaps)))
-    return float(sum(abs(run.sum()) for run in runs) / len(gaps))
+    parts = np.array_split(gaps, min(bins, len(gaps)))
+    return float(sum(abs(part.sum()) for part in parts) / len(gaps))
 
 
 def all_metrics(logits: ArrayLike, labels: ArrayLike) -> dict[str, float]:
-    """Every metric of a `Score`, under its field's name."""
+    """Every metric of a `bench.record.Score`, under the name of its field."""
     return {
         "accuracy": accuracy(logits, labels),
         "macro_accuracy": macro_accuracy(logits, labels),
@@ -100,39 +138,68 @@ def all_metrics(logits: ArrayLike, labels: ArrayLike) -> dict[str, float]:
     }
 
 
-def harmonic_mean(base: float, new: float) -> float:
-    """H of two accuracies, `2 base new / (base + new)`; 0 if both are 0."""
-    return 2 * base * new / (base + new) if base + new > 0 else 0.0
-
-
-def h_of_means(base: Sequence[float], new: Sequence[float]) -> float:
-    """The average row of the CoOp line: H of the mean base and the mean new accuracy over datasets.
+def class_accuracies(label: ArrayLike, correct: ArrayLike) -> np.ndarray:
+    """Accuracy on each class that has an image, in label order, `(classes with an image,)`.
 
     Example:
-        >>> round(h_of_means([0.9, 0.5], [0.5, 0.5]), 4), round(mean_of_h([0.9, 0.5], [0.5, 0.5]), 4)
-        (0.5833, 0.5714)
+        >>> class_accuracies([0, 0, 2], [1, 0, 1]).tolist()
+        [0.5, 1.0]
     """
-    _check_pairs(base, new)
-    return harmonic_mean(float(np.mean(base)), float(np.mean(new)))
+    _, group, size = np.unique(np.asarray(label), return_inverse=True, return_counts=True)
+    return np.bincount(group, weights=np.asarray(correct, dtype=np.float64)) / size
 
 
-def mean_of_h(base: Sequence[float], new: Sequence[float]) -> float:
-    """The average row of APEX's trained methods: mean over datasets of each dataset's H. Never above `h_of_means`."""
-    _check_pairs(base, new)
-    return float(np.mean([harmonic_mean(b, n) for b, n in zip(base, new, strict=True)]))
+def aurc(confidence: ArrayLike, correct: ArrayLike) -> float:
+    """Area under the risk-coverage curve: mean error rate among the k most confident images, averaged over k = 1..n.
+
+    0 for a perfect classifier; the error rate for one with uninformative confidences. Images with equal confidence
+    count with their mean error, so the order of the images does not matter (Geifman and El-Yaniv, NeurIPS 2017).
+
+    Args:
+        confidence: `(n,)`: probability of the predicted class.
+        correct: `(n,)`: whether the prediction is correct.
+
+    Raises:
+        MetricInputError: if there is no prediction.
+
+    Example:
+        >>> aurc([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 0])  # error rates 0, 0, 1/3, 2/4
+        0.20833333333333331
+    """
+    sure, right = np.asarray(confidence, dtype=np.float64), np.asarray(correct, dtype=np.float64)
+    if not sure.size:
+        raise MetricInputError("No prediction was given, and a risk-coverage curve needs at least one.")
+    _, group, size = np.unique(-sure, return_inverse=True, return_counts=True)
+    mean_error = np.bincount(group, weights=1 - right) / size
+    errors = np.cumsum(mean_error[np.sort(group)])
+    return float(np.mean(errors / np.arange(1, len(sure) + 1)))
+
+
+def headroom_gain(accuracy: float, zero_shot: float) -> float | None:
+    """Share of zero-shot's errors that a method removes, (acc - zs) / (1 - zs). None if zero-shot makes no error.
+
+    Example:
+        >>> round(headroom_gain(0.95, 0.90), 6)
+        0.5
+    """
+    return None if zero_shot >= 1 else (accuracy - zero_shot) / (1 - zero_shot)
+
+
+def harmonic_mean(base: float, new: float) -> float:
+    """H of base and new accuracy, `2 base new / (base + new)`; 0 if both are 0.
+
+    Example:
+        >>> round(harmonic_mean(69.34, 74.22), 2)  # zero-shot CLIP in CoCoOp's Table 1
+        71.7
+    """
+    return 0.0 if base + new == 0 else 2 * base * new / (base + new)
 
 
 def _class_counts(scores: Floats, truth: Ints) -> tuple[Ints, Ints, Ints]:
-    """Per class: right predictions, images, predictions."""
+    """Per class: correct predictions, images, predictions."""
     n_cls, guess = scores.shape[1], scores.argmax(1)
     hits = np.bincount(truth[guess == truth], minlength=n_cls)
     return hits, np.bincount(truth, minlength=n_cls), np.bincount(guess, minlength=n_cls)
-
-
-def _log_softmax(scores: Floats) -> Floats:
-    shifted = scores - scores.max(1, keepdims=True)
-    log_probabilities: Floats = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
-    return log_probabilities
 
 
 def _checked(logits: ArrayLike, labels: ArrayLike) -> tuple[Floats, Ints]:
@@ -154,10 +221,3 @@ def _checked(logits: ArrayLike, labels: ArrayLike) -> tuple[Floats, Ints]:
             f"{bad} of {scores.size} logits are not finite: training diverged. Lower the learning rate or use fp32."
         )
     return scores, truth.astype(np.int64)
-
-
-def _check_pairs(base: Sequence[float], new: Sequence[float]) -> None:
-    if len(base) != len(new) or not len(base):
-        raise MetricInputError(
-            f"{len(base)} base and {len(new)} new accuracies cannot be paired; give one of each for every dataset."
-        )

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from bench.analysis.contrasts import PUBLISHED_CONTRASTS
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.difficulty_trend import FEWEST, covariates
-from bench.analysis.leaderboard import BASELINE, H, harmonic_mean
+from bench.analysis.leaderboard import BASELINE, H
+from bench.metrics import harmonic_mean
 from bench.presenters.catalogue import Catalogue
 from bench.presenters.provenance import minute
 from bench.presenters.site import anchor_of

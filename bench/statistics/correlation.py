@@ -1,4 +1,4 @@
-"""Spearman's rank correlation, with a p value that is exact, approximate or from random orders."""
+"""Spearman's rank correlation with a permutation p value. The p value is exact for up to eight pairs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtr
 
 EXACT_LIMIT = 8
-"""Up to this many pairs all n! orders are enumerated (40,320 for 8); above it the t approximation is close enough."""
+"""Up to this number of pairs, the p value enumerates all n! orders (40,320 for 8 pairs)."""
 
 _TOLERANCE = 1e-12
 
@@ -24,9 +24,9 @@ class Correlation:
 
     Args:
         rho: -1..1.
-        n: pairs.
-        p: two-sided p value against no association; exact (all orders counted) for n <= 8, above it from random orders
-            where a generator was given and from the t approximation otherwise.
+        n: number of pairs.
+        p: two-sided p value against no association. For n <= 8 it is exact (all orders are enumerated). For more pairs
+            it comes from random orders if they were given, otherwise from the t approximation.
     """
 
     rho: float
@@ -34,22 +34,25 @@ class Correlation:
     p: float
 
     def beyond_chance(self, level: float = 0.05) -> bool:
-        """Whether |rho| reaches the two-sided critical value of that level (equivalently p <= level)."""
+        """Whether the correlation is significant at that level."""
         return self.p <= level
 
 
 def spearman(x: Sequence[float], y: Sequence[float], *, orders: NDArray[np.intp] | None = None) -> Correlation | None:
-    """Spearman's rho with average ranks for ties, or None for fewer than 3 pairs or a constant side.
+    """Spearman's rho with average ranks for ties. None for fewer than 3 pairs, or if all x or all y are equal.
 
     Args:
-        x: one side.
-        y: the other side, of the same length.
-        orders: random orders of the pairs for the p value of more than 8 of them, see `random_orders`; the observed
-            order counts as one of them, so that p is never 0. Without them the t approximation.
+        x: first value of each pair.
+        y: second value of each pair.
+        orders: random orders of the pairs, see `random_orders`. They give the p value for more than 8 pairs; the
+            observed order counts as one of them, so that p is never 0. If None, the t approximation is used.
+
+    Raises:
+        ValueError: if x and y differ in length.
 
     Example:
-        >>> spearman([1, 2, 3, 4], [10, 20, 30, 40]).rho
-        1.0
+        >>> spearman([1, 2, 3, 4], [10, 20, 40, 30])  # rho = 1 - 6 (0 + 0 + 1 + 1) / (4 * 15)
+        Correlation(rho=0.8, n=4, p=0.3333333333333333)
     """
     if len(x) != len(y):
         raise ValueError(f"spearman needs pairs, got {len(x)} and {len(y)} values.")
@@ -62,7 +65,7 @@ def spearman(x: Sequence[float], y: Sequence[float], *, orders: NDArray[np.intp]
         return None
     rho = max(-1.0, min(1.0, float(a @ b) / norm))
     if n <= EXACT_LIMIT:
-        null = b[_orders(n)] @ a / norm
+        null = b[_all_orders(n)] @ a / norm
         p = float((np.abs(null) >= abs(rho) - _TOLERANCE).mean())
     elif orders is not None:
         null = b[orders] @ a / norm
@@ -76,13 +79,20 @@ def spearman(x: Sequence[float], y: Sequence[float], *, orders: NDArray[np.intp]
 
 @cache
 def random_orders(n: int, *, count: int = 20_000, seed: int = 20240615) -> NDArray[np.intp]:
-    """`(count, n)`: orders of n things, the same ones each time, shared by all tests of that size."""
+    """Random permutations of `range(n)`, shape `(count, n)`. The seed is fixed: equal data give equal p values.
+
+    Example:
+        >>> sorted(random_orders(3, count=2)[0].tolist())
+        [0, 1, 2]
+    """
     generator = np.random.default_rng(seed)
     return generator.permuted(np.broadcast_to(np.arange(n), (count, n)), axis=1)
 
 
 def mid_ranks(values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
     """Ranks from 1, smallest first; equal values share the mean of their ranks.
+
+    Equals `scipy.stats.rankdata`, but importing `scipy.stats` would slow down every command.
 
     Example:
         >>> mid_ranks([3, 1, 3]).tolist()
@@ -100,5 +110,5 @@ def _centred_ranks(values: Sequence[float]) -> NDArray[np.float64]:
 
 
 @cache
-def _orders(n: int) -> NDArray[np.int8]:
+def _all_orders(n: int) -> NDArray[np.int8]:
     return np.array(list(itertools.permutations(range(n))), dtype=np.int8)

@@ -1,10 +1,10 @@
-"""How far a mean can be trusted: over seeds, over seeds within datasets, and over test images and seeds together."""
+"""Confidence intervals of a mean: over seeds, over seeds within datasets, and over test images and seeds."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,13 +13,13 @@ from scipy.special import stdtr, stdtrit
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its evidence.
+    """A mean with its Student-t interval.
 
     Args:
-        mean: arithmetic mean (for H: see `bench.analysis.leaderboard`).
-        n: how many values are behind it.
+        mean: arithmetic mean; for H see `bench.analysis.leaderboard.Cell`.
+        n: number of values.
         std: sample standard deviation (divisor n - 1), None for a single value.
-        half_width: half of the two-sided Student-t interval, None for a single value.
+        half_width: half of the two-sided interval, None for a single value.
     """
 
     mean: float
@@ -40,16 +40,16 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over test images and seeds with an interval that need not be symmetric.
+    """A mean over test images and seeds with an interval that may be asymmetric.
 
     Args:
-        mean: of all values.
+        mean: over all values.
         low: lower end.
         high: upper end.
-        n_seeds: 1 means that the interval speaks of the images alone: what another seed would change is not in it.
-        n_images: test images.
+        n_seeds: number of seeds. With 1, the interval covers the choice of test images but not the choice of the seed.
+        n_images: number of test images.
         standard_error: of the mean, from both sources.
-        seed_share: part of the variance that comes from the seeds, 0..1; None for one seed.
+        seed_share: share of the variance that is due to the seeds, 0..1; None for one seed.
     """
 
     mean: float
@@ -61,7 +61,7 @@ class Interval:
     seed_share: float | None
 
     def excludes(self, value: float = 0.0) -> bool:
-        """Whether that value lies outside the interval."""
+        """Whether the value lies outside the interval."""
         return not self.low <= value <= self.high
 
 
@@ -71,11 +71,11 @@ class MeanTest:
 
     Args:
         mean: mean of the group means.
-        n: values.
-        groups: groups they fall into, such as datasets.
-        standard_error: of the mean; None where some group has a single value and its spread is unknown.
-        df: degrees of freedom (Satterthwaite's), None without a standard error.
-        low: lower end of the interval, None without one.
+        n: number of values.
+        groups: number of groups, such as datasets.
+        standard_error: of the mean; None if some group has a single value, whose spread is unknown.
+        df: degrees of freedom (Satterthwaite), None without a standard error.
+        low: lower end of the interval, None without a standard error.
         high: upper end.
         p: two-sided p value against a mean of zero, None without a standard error.
     """
@@ -89,24 +89,45 @@ class MeanTest:
     high: float | None = None
     p: float | None = None
 
+    @classmethod
+    def from_error(cls, mean: float, n: int, groups: int, error: float, df: float, level: float = 0.95) -> MeanTest:
+        """The test of a mean with this standard error and these degrees of freedom; `level` is that of the interval."""
+        reach = float(stdtrit(df, 1 - (1 - level) / 2)) * error
+        found = cls(mean, n, groups, error, df, mean - reach, mean + reach)
+        return replace(found, p=found.p_against(0.0))
+
+    def p_against(self, value: float) -> float | None:
+        """Two-sided p value against that mean, None without a standard error."""
+        if self.standard_error is None or self.df is None:
+            return None
+        if self.standard_error == 0:
+            return 1.0 if self.mean == value else 0.0
+        return float(2 * stdtr(self.df, -abs(self.mean - value) / self.standard_error))
+
+    def negated(self) -> MeanTest:
+        """The test of B - A, where this is the test of A - B."""
+        low, high = self.low, self.high
+        return replace(self, mean=-self.mean, low=None if high is None else -high, high=None if low is None else -low)
+
 
 def student_t(values: Sequence[float], *, level: float = 0.95, mean: float | None = None) -> Estimate:
     """Mean, sample standard deviation and two-sided Student-t interval of independent values.
 
-    The half-width is t(1 - (1 - level) / 2, n - 1) * s / sqrt(n): with three seeds 2.48 s, where the normal formula
-    with the population standard deviation would give 0.92 s and cover about 75 % of the time.
+    The half-width is t(1 - (1 - level) / 2, n - 1) * s / sqrt(n). With three seeds that is 2.48 s. The normal formula
+    with the population standard deviation would give 0.92 s and cover the mean only about 75 % of the time.
 
     Args:
         values: at least one finite number.
-        level: confidence, 0..1.
-        mean: a centre to report in place of the arithmetic mean, for statistics that are no mean of the values.
+        level: confidence level, 0..1.
+        mean: value to report as the mean, for a statistic that is not the arithmetic mean of the values (such as H).
 
     Raises:
-        ValueError: where there is no value.
+        ValueError: if there is no value.
 
     Example:
-        >>> student_t([0.7, 0.8, 0.9]).n
-        3
+        >>> found = student_t([0.7, 0.8, 0.9])  # s = 0.1, t = 4.303 with 2 degrees of freedom
+        >>> round(found.mean, 3), round(found.half_width, 3)
+        (0.8, 0.248)
     """
     if not values:
         raise ValueError("An interval needs at least one value, got none. Drop the empty cell instead.")
@@ -121,23 +142,24 @@ def student_t(values: Sequence[float], *, level: float = 0.95, mean: float | Non
 
 
 def grouped_t(groups: Sequence[Sequence[float]], *, level: float = 0.95) -> MeanTest:
-    """The mean of group means, tested against zero with the spread *within* the groups alone.
+    """The mean of the group means, tested against zero with the spread *within* the groups alone.
 
-    For the difference of two methods over the datasets of a board: the datasets are the ones asked about and not a
-    sample, so how the difference varies between them is no noise. With G groups of n_g values and variances s_g^2 the
-    standard error is sqrt(sum_g s_g^2 / n_g) / G, its degrees of freedom Satterthwaite's. Eleven datasets with three
-    seeds each give about 20 degrees of freedom, where the three seed means would leave two.
+    This tests the difference of two methods over the datasets of a board. The datasets are fixed, not a sample, so the
+    variation of the difference between them is not noise. With G groups of n_g values and variances s_g^2, the standard
+    error is sqrt(sum_g s_g^2 / n_g) / G and its degrees of freedom are Satterthwaite's. Eleven datasets with three
+    seeds each give about 20 degrees of freedom; averaging over datasets first would leave two.
 
     Args:
-        groups: one sequence per dataset with a value per seed, none of them empty.
-        level: confidence, 0..1.
+        groups: for each dataset one value per seed; no group may be empty.
+        level: confidence level of the interval, 0..1.
 
     Raises:
-        ValueError: no group, or an empty one.
+        ValueError: if there is no group, or a group is empty.
 
     Example:
-        >>> grouped_t([[0.01, 0.03], [0.02, 0.04]]).mean
-        0.025
+        >>> found = grouped_t([[0.01, 0.03], [0.02, 0.04]])  # s_g^2 = 0.0002 in both groups
+        >>> found.mean, round(found.standard_error, 6), round(found.df, 6)  # sqrt(2 * 0.0002 / 2) / 2
+        (0.025, 0.007071, 2.0)
     """
     if not groups or any(len(group) == 0 for group in groups):
         raise ValueError(f"Sizes {[len(group) for group in groups]}: every group needs a value. Drop the empty ones.")
@@ -148,46 +170,46 @@ def grouped_t(groups: Sequence[Sequence[float]], *, level: float = 0.95) -> Mean
     parts = np.array([array.var(ddof=1) / len(array) for array in arrays]) / len(arrays) ** 2
     freedom = np.array([len(array) - 1 for array in arrays])
     variance = float(parts.sum())
-    error = math.sqrt(variance)
-    if variance == 0:
-        return MeanTest(mean, n, len(arrays), 0.0, float(freedom.sum()), mean, mean, 1.0 if mean == 0 else 0.0)
-    df = variance**2 / float((parts**2 / freedom).sum())
-    reach = float(stdtrit(df, 1 - (1 - level) / 2)) * error
-    return MeanTest(
-        mean, n, len(arrays), error, df, mean - reach, mean + reach, p=float(2 * stdtr(df, -abs(mean) / error))
-    )
+    df = variance**2 / float((parts**2 / freedom).sum()) if variance else float(freedom.sum())
+    return MeanTest.from_error(mean, n, len(arrays), math.sqrt(variance), df, level)
 
 
 def two_way_bootstrap(
     values: ArrayLike, *, generator: np.random.Generator, level: float = 0.95, replicates: int = 4000
 ) -> Interval:
-    """Mean of a seeds x images table with an interval that holds for other seeds *and* other test images.
+    """Mean of a seeds x images table with an interval that covers other seeds *and* other test images.
 
-    Images are resampled with replacement, each with its outcomes under all seeds. Seeds cannot be: three of them have
-    only ten different resamples, and the resampled variance is a third too small. Their part is drawn from Student's t
-    with S - 1 degrees of freedom instead, scaled by the variance between seeds that the images do not explain,
-    `(MS_seeds - MS_residual) / N`. Simulated coverage of 95 % intervals is 93-97 % from three seeds on.
+    Images are resampled with replacement, each with its outcomes under all seeds. Seeds are not resampled: three seeds
+    have only ten different resamples, and their resampled variance is a third too small. The seeds' contribution is
+    drawn from Student's t with S - 1 degrees of freedom, scaled by the variance between seeds that the images do not
+    explain, `(MS_seeds - MS_residual) / N`. In simulations, 95 % intervals cover the mean 93-97 % of the time from
+    three seeds on.
 
-    For a paired difference give the difference of the two tables: `correct_a - correct_b`.
+    For a paired difference, pass the difference of the two tables: `correct_a - correct_b`.
 
     Args:
         values: `(seeds, images)`, such as 0/1 for wrong and right, or -1/0/1 for a difference.
         generator: source of the resampling.
-        level: confidence, 0..1.
-        replicates: resamples.
+        level: confidence level, 0..1.
+        replicates: number of resamples.
 
     Raises:
-        ValueError: a table that is not two-dimensional or is empty.
+        ValueError: if the table is empty or not two-dimensional.
+
+    Example:
+        >>> found = two_way_bootstrap([[1, 1, 1, 0]], generator=np.random.default_rng(0))
+        >>> found.mean, found.standard_error  # sqrt(variance / n) = sqrt(0.25 / 4)
+        (0.75, 0.25)
     """
     table = np.asarray(values, dtype=float)
     if table.ndim != 2 or not table.size:
         raise ValueError(f"A bootstrap needs a table of seeds x images, got shape {table.shape}.")
     n_seeds, n_images = table.shape
     mean, by_image = float(table.mean()), table.mean(0)
-    outcomes, counts = np.unique(by_image, return_counts=True)  # few: resampling them is resampling images
+    outcomes, counts = np.unique(by_image, return_counts=True)  # images with equal outcomes are resampled together
     drawn = generator.multinomial(n_images, counts / n_images, size=replicates) @ (outcomes - mean) / n_images
     images_variance = float(by_image.var(ddof=1)) / n_images if n_images > 1 else 0.0
-    drawn *= math.sqrt(n_images / max(n_images - 1, 1))  # resampled variance has the divisor n, not n - 1
+    drawn *= math.sqrt(n_images / max(n_images - 1, 1))  # the resampled variance has the divisor n instead of n - 1
     seeds_variance = 0.0
     if n_seeds > 1:
         seeds_variance = _between_seeds(table, by_image, mean) / n_seeds
@@ -199,7 +221,7 @@ def two_way_bootstrap(
 
 
 def _between_seeds(table: NDArray[np.float64], by_image: NDArray[np.float64], mean: float) -> float:
-    """Variance between seeds beyond what resampled images explain, from the two-way analysis of variance; >= 0."""
+    """Variance between seeds that the images do not explain, from a two-way analysis of variance; >= 0."""
     n_seeds, n_images = table.shape
     by_seed = table.mean(1)
     seeds = n_images * float(((by_seed - mean) ** 2).sum()) / (n_seeds - 1)

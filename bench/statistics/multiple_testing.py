@@ -1,4 +1,4 @@
-"""Many tests at once: adjusted p values within the family that is shown, and tie groups in place of ranks."""
+"""Several tests at once: adjusted p values, and the ranks that significant differences leave open."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 @dataclass(frozen=True)
 class RankRange:
-    """The positions a method may hold: from 1 + how many are shown better, to k - how many are shown worse.
+    """The ranks that a method may hold among k methods.
 
-    Four methods that cannot be told apart are 1-4, all of them.
+    `best` is 1 + the number of methods that are significantly better, `worst` is k - the number that are significantly
+    worse. Four methods without any significant difference all have the range 1-4.
     """
 
     name: str
@@ -25,65 +26,46 @@ class RankRange:
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Holm's adjusted p values: rejecting those up to the level keeps the chance of any false one below it.
+    """Holm's adjusted p values. Rejecting those up to a level keeps the family-wise error rate at that level.
 
     Args:
-        p_values: one family along the last axis; several families at once.
+        p_values: `(..., m)`: one family of m tests along the last axis.
+
+    Raises:
+        ValueError: if a p value is outside 0..1 or NaN.
 
     Example:
-        >>> holm([0.01, 0.04, 0.03]).tolist()
+        >>> holm([0.01, 0.04, 0.03]).tolist()  # 3 * 0.01, 2 * 0.03, and never below the previous one
         [0.03, 0.06, 0.06]
     """
-    p = _checked(p_values)
+    p = np.asarray(p_values, dtype=float)
+    if p.size and not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"p values are 0..1, got {p.min()} to {p.max()}; leave out tests that were not made.")
     m, order = p.shape[-1], np.argsort(p, axis=-1, kind="stable")
     stepped = np.maximum.accumulate(np.take_along_axis(p, order, -1) * np.arange(m, 0, -1), axis=-1)
-    return _restored(np.minimum(stepped, 1.0), order)
-
-
-def benjamini_hochberg(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Benjamini and Hochberg's adjusted p values: the expected share of false ones among those rejected.
-
-    Args:
-        p_values: one family along the last axis; several families at once.
-
-    Example:
-        >>> benjamini_hochberg([0.01, 0.04, 0.03]).tolist()
-        [0.03, 0.04, 0.04]
-    """
-    p = _checked(p_values)
-    m, order = p.shape[-1], np.argsort(p, axis=-1, kind="stable")
-    scaled = np.take_along_axis(p, order, -1) * (m / np.arange(1, m + 1))
-    stepped = np.minimum.accumulate(scaled[..., ::-1], axis=-1)[..., ::-1]
-    return _restored(np.minimum(stepped, 1.0), order)
+    adjusted = np.empty_like(p)
+    np.put_along_axis(adjusted, order, np.minimum(stepped, 1.0), -1)
+    return adjusted
 
 
 def rank_ranges(names: Sequence[str], better: Mapping[tuple[str, str], bool]) -> list[RankRange]:
-    """Ranges of ranks from what has been shown.
+    """The range of ranks of each method.
 
     Args:
-        names: all methods, in the order in which they are listed.
-        better: (a, b) true where a has been shown better than b; absent pairs are not separated.
+        names: all methods; the result has the same order.
+        better: true for (a, b) if a is significantly better than b. Missing pairs count as not significant.
+
+    Example:
+        >>> [str(found) for found in rank_ranges(["a", "b", "c"], {("a", "b"): True, ("a", "c"): True})]
+        ['1', '2–3', '2–3']
     """
-    shown = {pair for pair, holds in better.items() if holds}
+    significant = {pair for pair, holds in better.items() if holds}
     k = len(names)
     return [
         RankRange(
             name,
-            1 + sum((other, name) in shown for other in names),
-            k - sum((name, other) in shown for other in names),
+            1 + sum((other, name) in significant for other in names),
+            k - sum((name, other) in significant for other in names),
         )
         for name in names
     ]
-
-
-def _checked(p_values: ArrayLike) -> NDArray[np.float64]:
-    p = np.asarray(p_values, dtype=float)
-    if p.size and not ((p >= 0) & (p <= 1)).all():
-        raise ValueError(f"p values are 0..1, got {p.min()} to {p.max()}; leave out tests that were not made.")
-    return p
-
-
-def _restored(values: NDArray[np.float64], order: NDArray[np.intp]) -> NDArray[np.float64]:
-    restored = np.empty_like(values)
-    np.put_along_axis(restored, order, values, -1)
-    return restored

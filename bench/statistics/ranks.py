@@ -1,4 +1,4 @@
-"""Methods compared over several datasets by their ranks: Wilcoxon, Friedman, Nemenyi and the critical difference.
+"""Comparison of methods over several datasets by their ranks: Friedman, Nemenyi and the critical difference.
 
 After Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 2006.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import chdtrc, fdtrc, ndtr
 
@@ -21,33 +21,16 @@ _TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
-class Wilcoxon:
-    """The signed-rank test of paired differences.
-
-    Args:
-        positive: sum of the ranks of positive differences.
-        negative: sum of the ranks of negative ones.
-        n: differences that are not zero.
-        p: exact two-sided p value; ties share mean ranks.
-    """
-
-    positive: float
-    negative: float
-    n: int
-    p: float
-
-
-@dataclass(frozen=True)
 class Friedman:
-    """Whether any method differs over the datasets.
+    """Friedman's test of whether any method differs over the datasets.
 
     Args:
         ranks: average rank of each method, 1 is best.
-        n: datasets.
+        n: number of datasets.
         chi_square: Friedman's statistic, corrected for ties.
-        p: of it, from chi-square with k - 1 degrees of freedom.
-        f: Iman and Davenport's less conservative statistic; infinite where all datasets agree.
-        p_f: of it.
+        p: its p value, from chi-square with k - 1 degrees of freedom.
+        f: Iman and Davenport's less conservative statistic; infinite if all datasets agree.
+        p_f: its p value.
     """
 
     ranks: tuple[float, ...]
@@ -63,13 +46,13 @@ class CriticalDifference:
     """What a critical-difference diagram shows.
 
     Args:
-        names: best average rank first.
-        ranks: average ranks in that order.
-        n: datasets.
-        difference: average ranks closer than this are not separable (Nemenyi).
-        cliques: maximal runs of inseparable methods, as names; methods outside every clique stand alone.
-        friedman: the test that comes first; without it the diagram claims nothing.
-        low_power: the critical difference is above a third of the range of ranks, so that neighbours cannot be ordered.
+        names: methods, best average rank first.
+        ranks: average ranks in the same order.
+        n: number of datasets.
+        difference: critical difference (Nemenyi); average ranks that are closer do not differ significantly.
+        cliques: maximal groups of methods without significant differences. A method in no clique differs from all.
+        friedman: the test that has to reject before the diagram may be read.
+        low_power: whether the critical difference exceeds a third of the range of ranks.
     """
 
     names: tuple[str, ...]
@@ -81,42 +64,19 @@ class CriticalDifference:
     low_power: bool
 
 
-def wilcoxon(differences: Sequence[float]) -> Wilcoxon | None:
-    """Exact signed-rank test that paired differences are symmetric about zero; None where all are zero.
-
-    Zero differences are left out, as Wilcoxon did. The null distribution is counted, not approximated, also with ties:
-    with eleven datasets the smallest p is 0.00098, with five 0.0625.
-
-    Example:
-        >>> wilcoxon([1, 2, 3, 4, 5]).p
-        0.0625
-    """
-    values = np.asarray([difference for difference in differences if difference != 0], dtype=float)
-    if not len(values):
-        return None
-    ranks = mid_ranks(_merged(np.abs(values)))
-    doubled = np.rint(2 * ranks).astype(int)  # mean ranks are halves
-    total = int(doubled.sum())
-    ways = np.zeros(total + 1)
-    ways[0] = 1.0
-    for rank in doubled:  # each rank is positive or negative with probability 1/2
-        shifted = np.zeros_like(ways)
-        shifted[rank:] = ways[: total + 1 - rank]
-        ways = (ways + shifted) / 2
-    positive = int(doubled[values > 0].sum())
-    distance = np.abs(2 * np.arange(total + 1) - total)
-    p = float(ways[distance >= abs(2 * positive - total)].sum())
-    return Wilcoxon(positive / 2, (total - positive) / 2, len(values), min(1.0, p))
-
-
 def friedman(scores: ArrayLike) -> Friedman:
-    """Friedman's test that all methods are alike.
+    """Friedman's test of the hypothesis that all methods perform equally.
 
     Args:
         scores: `(datasets, methods)`, larger is better; at least two of each.
 
     Raises:
-        ValueError: a table that is too small or has gaps.
+        ValueError: if the table is too small or has missing values.
+
+    Example:
+        >>> found = friedman([[0.9, 0.8, 0.7], [0.6, 0.5, 0.4]])  # 12 * 2 / (3 * 4) * (1 + 4 + 9 - 3 * 16 / 4)
+        >>> found.ranks, found.chi_square
+        ((1.0, 2.0, 3.0), 4.0)
     """
     table = np.asarray(scores, dtype=float)
     if table.ndim != 2 or min(table.shape) < 2 or not np.isfinite(table).all():
@@ -140,19 +100,24 @@ def friedman(scores: ArrayLike) -> Friedman:
 
 
 def critical_difference(names: Sequence[str], scores: ArrayLike, *, level: float = 0.05) -> CriticalDifference:
-    """Average ranks, Nemenyi's critical difference and the groups that it cannot separate.
+    """Average ranks, Nemenyi's critical difference, and the groups of methods that do not differ significantly.
 
-    Two methods differ where their average ranks differ by at least `q sqrt(k (k + 1) / (6 n))`, q the upper quantile
-    of the studentised range of k normals *divided by sqrt 2*. With eleven datasets and ten methods that is 4.08 of at
-    most 9 ranks.
+    Two methods differ if their average ranks differ by at least `q sqrt(k (k + 1) / (6 n))`, where q is the upper
+    quantile of the studentised range of k normals *divided by sqrt 2*. With eleven datasets and ten methods that is
+    4.08 of at most 9 ranks.
 
     Args:
         names: one per column of the scores.
         scores: `(datasets, methods)`, larger is better.
-        level: family-wise, 0..1.
+        level: family-wise error rate, 0..1.
 
     Raises:
-        ValueError: see `friedman`; or a name too many or too few.
+        ValueError: see `friedman`; or if names and columns differ in number.
+
+    Example:
+        >>> shown = critical_difference(["a", "b"], [[0.9, 0.8], [0.7, 0.6]])
+        >>> round(shown.difference, 3), shown.cliques  # 1.960 sqrt(2 * 3 / (6 * 2)); the ranks differ by 1
+        (1.386, (('a', 'b'),))
     """
     found = friedman(scores)
     if len(names) != len(found.ranks):
@@ -178,8 +143,11 @@ def critical_difference(names: Sequence[str], scores: ArrayLike, *, level: float
 def nemenyi_constant(k: int, *, level: float = 0.05) -> float:
     """Demšar's q for k methods: the upper quantile of the studentised range (infinite df), divided by sqrt 2.
 
+    Raises:
+        ValueError: if k is below 2.
+
     Example:
-        >>> round(nemenyi_constant(10), 3)
+        >>> round(nemenyi_constant(10), 3)  # Demšar's Table 5
         3.164
     """
     if k < 2:
@@ -187,21 +155,16 @@ def nemenyi_constant(k: int, *, level: float = 0.05) -> float:
     return float(brentq(lambda q: _range_below(q, k) - (1 - level), 0.0, 20.0)) / math.sqrt(2)
 
 
-def nemenyi_p(first: float, second: float, *, k: int, n: int) -> float:
-    """Nemenyi p value of the difference of two average ranks among k methods on n datasets, adjusted for all pairs."""
-    return max(0.0, 1 - _range_below(abs(first - second) * math.sqrt(12 * n / (k * (k + 1))), k))
-
-
 def _range_below(q: float, k: int) -> float:
-    """P(range of k standard normals < q) = k times the integral of phi(z) [Phi(z + q) - Phi(z)]^(k-1)."""
-    z = np.linspace(-9.0, 9.0, 3601)  # z is the smallest of them
+    """P(range of k standard normals < q) = k times the integral over z of phi(z) [Phi(z + q) - Phi(z)]^(k-1)."""
+    z = np.linspace(-9.0, 9.0, 3601)  # the smallest of the k normals
     density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
     heights = k * density * (ndtr(z + q) - ndtr(z)) ** (k - 1)
     return float(np.trapezoid(heights, z))
 
 
 def _cliques(ranks: Sequence[float], difference: float) -> list[tuple[int, int]]:
-    """Maximal [first, last) of sorted ranks whose ends are closer than `difference`, two members or more."""
+    """Maximal ranges [first, last) of two or more sorted ranks that lie closer together than `difference`."""
     found: list[tuple[int, int]] = []
     for first in range(len(ranks)):
         last = first + 1
@@ -210,8 +173,3 @@ def _cliques(ranks: Sequence[float], difference: float) -> list[tuple[int, int]]
         if last - first > 1 and (not found or last > found[-1][1]):
             found.append((first, last))
     return found
-
-
-def _merged(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values that differ by rounding alone made equal, so that 0.3 - 0.2 and 0.2 - 0.1 tie."""
-    return np.round(values, 12)

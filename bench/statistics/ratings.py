@@ -1,4 +1,4 @@
-"""Bradley-Terry strengths on the Elo scale: who wins against whom how often, with a bootstrap over datasets."""
+"""Bradley-Terry strengths on the Elo scale, from pairwise wins over datasets, with a bootstrap interval."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 ELO = 400 / math.log(10)
-"""Elo points per natural unit of strength: 400 points are odds of ten to one."""
+"""Elo points per unit of (natural) log odds: 400 points are odds of ten to one."""
 
-_STEPS = 200
-_FARTHEST = 15.0
+_MOST_STEPS = 200
+_LARGEST_STRENGTH = 15.0
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class Rating:
     """A method's Elo rating; the mean over methods is 1000.
 
     Args:
-        elo: from all datasets.
+        elo: over all datasets.
         low: lower end of the bootstrap interval over datasets, None for one dataset.
         high: upper end.
-        win_rate: share of comparisons won, ties half.
+        win_rate: share of comparisons won, 0..1; a tie counts one half.
     """
 
     name: str
@@ -43,18 +43,23 @@ def elo_ratings(
     level: float = 0.95,
     replicates: int = 1000,
 ) -> list[Rating]:
-    """Elo ratings of methods from every pairwise comparison on every dataset, best first.
+    """Elo ratings from every pairwise comparison on every dataset, best first.
 
     Args:
         names: one per column.
-        scores: `(datasets, methods)`, larger is better; equal scores are half a win for each.
+        scores: `(datasets, methods)`, larger is better; equal scores count half a win for each.
         generator: of the bootstrap, which resamples datasets.
-        prior: wins added in both directions of each pair; without them a method that always wins has no finite rating.
-        level: of the interval.
-        replicates: resamples.
+        prior: wins added to both sides of each pair. Without them, a method that always wins has no finite rating.
+        level: confidence level of the interval, 0..1.
+        replicates: number of resamples.
 
     Raises:
-        ValueError: a table that is too small or has gaps.
+        ValueError: if the table is too small or has missing values.
+
+    Example:
+        >>> found = elo_ratings(["a", "b"], [[0.9, 0.8]], generator=np.random.default_rng(0))
+        >>> [(rating.name, round(rating.elo, 1)) for rating in found]  # 1.5 wins to 0.5: 400 log10(3) = 190.8 apart
+        [('a', 1095.4), ('b', 904.6)]
     """
     table = np.asarray(scores, dtype=float)
     if table.ndim != 2 or table.shape[1] < 2 or table.shape[1] != len(names) or not np.isfinite(table).all():
@@ -86,33 +91,42 @@ def elo_ratings(
 
 
 def win_rates(scores: ArrayLike) -> NDArray[np.float64]:
-    """`(methods, methods)`: share of datasets on which the row's method beats the column's, ties half; diagonal 1/2."""
+    """Share of datasets on which the row's method beats the column's, `(methods, methods)`. Ties and diagonal are 1/2.
+
+    Example:
+        >>> win_rates([[0.9, 0.8], [0.7, 0.7]]).tolist()
+        [[0.5, 0.75], [0.25, 0.5]]
+    """
     rates: NDArray[np.float64] = _outcomes(np.asarray(scores, dtype=float)).mean(0)
     np.fill_diagonal(rates, 0.5)
     return rates
 
 
 def bradley_terry(wins: ArrayLike, *, prior: float = 0.5) -> NDArray[np.float64]:
-    """Maximum-likelihood strengths theta with P(i beats j) = 1 / (1 + exp(theta_j - theta_i)), mean zero.
+    """Maximum-likelihood strengths theta with P(i beats j) = 1 / (1 + exp(theta_j - theta_i)) and mean zero.
 
     Args:
         wins: `(..., k, k)`: how often the row's method beat the column's; several tables at once.
         prior: added to every off-diagonal entry.
 
     Raises:
-        ValueError: strengths that do not converge, as where a method won or lost everything and `prior` is 0.
+        ValueError: if the strengths do not converge, as when a method won or lost every comparison and `prior` is 0.
+
+    Example:
+        >>> (math.e ** bradley_terry([[0, 3], [1, 0]], prior=0)).round(4).tolist()  # odds 3 to 1: sqrt 3 and 1 / sqrt 3
+        [1.7321, 0.5774]
     """
     table = np.asarray(wins, dtype=float)
     k = table.shape[-1]
     table = np.where(np.eye(k, dtype=bool), 0.0, table + prior)
     games, won = table + np.swapaxes(table, -1, -2), table.sum(-1)
     theta = np.zeros(table.shape[:-1])
-    for _ in range(_STEPS):
+    for _ in range(_MOST_STEPS):
         chance = 1 / (1 + np.exp(theta[..., None, :] - theta[..., :, None]))
         slope = won - (games * chance).sum(-1)
         weight = games * chance * (1 - chance)
-        curvature = np.eye(k) * weight.sum(-1)[..., None] - weight + 1 / k  # 1/k holds the mean at zero
-        if np.abs(theta).max() > _FARTHEST:
+        curvature = np.eye(k) * weight.sum(-1)[..., None] - weight + 1 / k  # 1/k fixes the mean at zero
+        if np.abs(theta).max() > _LARGEST_STRENGTH:
             break
         step = np.clip(np.linalg.solve(curvature, slope[..., None])[..., 0], -1, 1)
         theta = theta + step
@@ -124,6 +138,6 @@ def bradley_terry(wins: ArrayLike, *, prior: float = 0.5) -> NDArray[np.float64]
 
 
 def _outcomes(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`(datasets, k, k)`: 1 where the row's method scored higher, 1/2 where equal."""
+    """`(datasets, k, k)`: 1 if the row's method scored higher, 1/2 if equal, 0 otherwise and on the diagonal."""
     difference = table[:, :, None] - table[:, None, :]
     return (np.sign(difference) + 1) / 2 * ~np.eye(table.shape[1], dtype=bool)

@@ -9,7 +9,6 @@ from bench.analysis.leaderboard.measures import (
     H,
     HConvention,
     averages_over_datasets,
-    harmonic_mean,
 )
 from bench.analysis.leaderboard.settings import settings
 
@@ -27,7 +26,6 @@ __all__ = [
     "MissingCell",
     "Setting",
     "averages_over_datasets",
-    "harmonic_mean",
     "leaderboard",
     "settings",
 ]

@@ -7,8 +7,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from bench.analysis.leaderboard.board import Cell, CostSummary, Entry, MissingCell
-from bench.analysis.leaderboard.measures import H, averages_over_datasets, harmonic_mean
+from bench.analysis.leaderboard.measures import H, averages_over_datasets
 from bench.analysis.leaderboard.runs import COSTS, TUNING, Run
+from bench.metrics import harmonic_mean
 from bench.statistics import Estimate, student_t
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
+from bench.metrics import harmonic_mean
+
 BASELINE = "zero_shot"
 H = "H"
 TRANSFER = ("cross-dataset", "domain-generalization")
@@ -21,16 +23,6 @@ class HConvention(StrEnum):
 
     H_OF_MEANS = "h_of_means"
     MEAN_OF_H = "mean_of_h"
-
-
-def harmonic_mean(base: float, new: float) -> float:
-    """H = 2ab / (a + b), 0 where both are 0.
-
-    Example:
-        >>> round(harmonic_mean(69.34, 74.22), 2)
-        71.7
-    """
-    return 0.0 if base + new == 0 else 2 * base * new / (base + new)
 
 
 def averages_over_datasets(by_split: Mapping[str, Sequence[float]]) -> dict[str, float]:

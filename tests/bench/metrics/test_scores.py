@@ -1,14 +1,15 @@
-import doctest
+import itertools
 import math
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import special, stats
+from scipy import special
+from sklearn import metrics as reference
 
 from bench.metrics import scores as metrics
-from bench.metrics.scores import MetricInputError, calibration_error, h_of_means, harmonic_mean, mean_of_h
+from bench.metrics.scores import MetricInputError, aurc, calibration_error, harmonic_mean, headroom_gain
 from bench.record import Score
 
 # Four images, three classes. Predictions: 0, 1, 1, 0; truth: 0, 1, 2, 1.
@@ -61,32 +62,20 @@ class TestByHand:
         assert harmonic_mean(0, 0) == 0
         assert harmonic_mean(0, 1) == 0
 
-    def test_the_two_conventions_of_the_average_differ(self):
-        assert h_of_means([0.9, 0.5], [0.5, 0.5]) == pytest.approx(2 * 0.7 * 0.5 / 1.2)
-        assert mean_of_h([0.9, 0.5], [0.5, 0.5]) == pytest.approx((2 * 0.9 * 0.5 / 1.4 + 0.5) / 2)
-
 
 @pytest.mark.parametrize("seed", range(5))
 class TestReferences:
-    def test_likelihood_and_brier_against_scipy(self, seed):
-        logits, labels = random_case(seed)
-        p, one_hot = special.softmax(logits, axis=1), np.eye(7)[labels]
-        assert metrics.nll(logits, labels) == pytest.approx(stats.multinomial.logpmf(one_hot, 1, p).mean() * -1)
-        assert metrics.brier(logits, labels) == pytest.approx(
-            np.mean([((a - b) ** 2).sum() for a, b in zip(p, one_hot, strict=True)])
-        )
-
-    def test_macro_scores_against_loops(self, seed):
-        logits, labels = random_case(seed, n=40, n_cls=12)
-        guess = [max(range(12), key=lambda c: row[c]) for row in logits]
-        recalls, precisions = [], []
-        for c in range(12):
-            right = sum(g == c == t for g, t in zip(guess, labels, strict=True))
-            if c in labels:
-                recalls.append(right / list(labels).count(c))
-            precisions.append(right / guess.count(c) if c in guess else 0)
-        assert metrics.macro_accuracy(logits, labels) == pytest.approx(sum(recalls) / len(recalls))
-        assert metrics.macro_precision(logits, labels) == pytest.approx(sum(precisions) / 12)
+    def test_scores_against_scikit_learn(self, seed):
+        logits, labels = random_case(seed, n=60, n_cls=7)
+        p, guess, classes = special.softmax(logits, axis=1), logits.argmax(1), range(7)
+        assert set(labels) == set(classes)
+        assert metrics.accuracy(logits, labels) == reference.accuracy_score(labels, guess)
+        assert metrics.macro_accuracy(logits, labels) == pytest.approx(reference.balanced_accuracy_score(labels, guess))
+        precision = reference.precision_score(labels, guess, labels=classes, average="macro", zero_division=0)
+        assert metrics.macro_precision(logits, labels) == pytest.approx(precision)
+        assert metrics.nll(logits, labels) == pytest.approx(reference.log_loss(labels, p, labels=classes))
+        brier = reference.brier_score_loss(labels, p, labels=classes, scale_by_half=False)
+        assert metrics.brier(logits, labels) == pytest.approx(brier)
 
     def test_calibration_against_a_loop_over_bins(self, seed):
         logits, labels = random_case(seed)
@@ -130,10 +119,8 @@ class TestProperties:
         assert values["nll"] >= 0
 
     @given(st.lists(st.tuples(st.floats(0.01, 1), st.floats(0.01, 1)), min_size=1, max_size=9))
-    def test_h_is_below_the_plain_mean_and_mean_of_h_below_h_of_means(self, pairs):
-        base, new = zip(*pairs, strict=True)
+    def test_h_is_between_the_smaller_one_and_the_mean(self, pairs):
         assert all(min(b, n) - 1e-12 <= harmonic_mean(b, n) <= (b + n) / 2 + 1e-12 for b, n in pairs)
-        assert mean_of_h(base, new) <= h_of_means(base, new) + 1e-12
 
     def test_perfect_confident_predictions(self):
         logits = 1000 * np.eye(4)
@@ -169,18 +156,29 @@ class TestRefusals:
         with pytest.raises(MetricInputError, match=message):
             call(logits, labels)
 
-    @pytest.mark.parametrize("average", [h_of_means, mean_of_h])
-    @pytest.mark.parametrize(("base", "new"), [([], []), ([0.5], [0.5, 0.6])])
-    def test_averages_need_pairs(self, average, base, new):
-        with pytest.raises(MetricInputError, match=r"base and \d new accuracies cannot be paired; give one of each"):
-            average(base, new)
-
     def test_calibration_of_nothing(self):
         with pytest.raises(MetricInputError, match="No prediction was given"):
             calibration_error([], [])
 
+    def test_a_risk_coverage_curve_of_nothing(self):
+        with pytest.raises(MetricInputError, match="at least one"):
+            aurc([], [])
 
-def test_the_examples_in_the_docstrings_run():
-    outcome = doctest.testmod(metrics)
-    assert outcome.attempted > 0
-    assert outcome.failed == 0
+
+def test_risk_coverage_with_ties_is_the_mean_over_their_orders():
+    confidence, correct = [0.9, 0.9, 0.9, 0.5], [1, 0, 0, 1]
+    orders = [
+        np.mean(np.cumsum([1 - c for c in (*order, 1)]) / np.arange(1, 5))
+        for order in itertools.permutations(correct[:3])
+    ]
+    assert aurc(confidence, correct) == pytest.approx(np.mean(orders))
+
+
+def test_confidence_that_says_nothing_gives_the_error_rate():
+    assert aurc([0.5] * 10, [1] * 7 + [0] * 3) == pytest.approx(0.3)
+    assert aurc([0.9, 0.1], [1, 1]) == 0
+
+
+def test_headroom():
+    assert headroom_gain(0.4, 0.5) == pytest.approx(-0.2)
+    assert headroom_gain(1.0, 1.0) is None

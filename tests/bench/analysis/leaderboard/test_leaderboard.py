@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from bench.analysis.leaderboard import H, HConvention, Setting, harmonic_mean, leaderboard, settings
+from bench.analysis.leaderboard import H, HConvention, Setting, leaderboard, settings
+from bench.metrics import harmonic_mean
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 B2N = Setting("ViT-B-16.openai", "base-to-new", 16, "coop", "fp32")
