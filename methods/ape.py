@@ -24,21 +24,13 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods._base.method import (
-    Batch,
-    Classifier,
-    Family,
-    Method,
-    MethodInfo,
-    Needs,
-    SupportView,
-    require_known_classes,
-)
+from methods._base.batch import Batch, Classifier, SupportView
+from methods._base.info import Family, MethodInfo, Needs
+from methods._base.method import Method, require_known_classes
+from methods._base.probability_ensemble import ProbabilityEnsemble
 from methods._base.registry import register_method
-from methods._base.selection import Averaged
 from methods._parts.cache_model import grid, support_keys
-from methods._parts.composed import mean_of_normalised
-from methods._parts.feature_space import TextConfig, logits_accuracy, template_features
+from methods._parts.feature_space import TextConfig, logits_accuracy, mean_of_normalised, template_features
 
 COARSE_STEPS = (5, 5, 3)
 """Values of beta, alpha and gamma that the oracle chooses from and the ensemble averages; the official 200 x 20 x 5
@@ -87,8 +79,6 @@ class APE(Method[APEConfig]):
         config=APEConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
-        parameter_count=lambda b, c, n: 0,
-        needs_validation=True,
     )
 
     def prepare(self, support: SupportView) -> None:
@@ -142,7 +132,7 @@ class APE(Method[APEConfig]):
     def classifier(self, classes: ClassSet) -> Classifier:
         require_known_classes("ape", self.support_classes, classes)
         if self.config.selection == "ensemble":
-            return Averaged(self.coarse_grid().values())
+            return ProbabilityEnsemble(self.coarse_grid().values())
         return self.weighted(*self.chosen)
 
     def oracle_classifiers(self, classes: ClassSet) -> Mapping[str, Classifier]:

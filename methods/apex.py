@@ -25,21 +25,15 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._base.method import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs
+from methods._base.batch import Batch, Classifier, SupportView
+from methods._base.info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.registry import register_method
+from methods._parts.adapters import AdapterKind
 from methods._parts.adaptive_ensemble import Blend, class_distances, ensemble_weight
 from methods._parts.apex_recipe import APEX_CITATION, APEX_RECIPES, TRANSFER_DEPTH
-from methods._parts.composed import GENERIC_TEMPLATE, ComposedMethod
-from methods._parts.parts import (
-    AdapterKind,
-    Parts,
-    TextContext,
-    VisualPrompts,
-    adapter_size,
-    make_adapter,
-    resolve_depth,
-)
-from methods._text.templates import GENERIC60
+from methods._parts.composed import ComposedMethod, composed_info
+from methods._parts.parts import adapter, text_context, visual_prompts
+from methods._text.templates import GENERIC60, GENERIC_TEMPLATE
 
 ORACLE_GRID = tuple(i / 10 for i in range(11))
 """Fixed weights that the oracle chooses from: the grid of the paper's Table 13."""
@@ -84,7 +78,13 @@ class APEXConfig(MethodConfig):
 class APEX(ComposedMethod[APEXConfig]):
     """Visual prompts + text prompt + text adapter; an adaptive ensemble with the pretrained model at inference."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    parts = (
+        visual_prompts(),
+        text_context(when="template == 'learned'"),
+        adapter("text"),
+    )
+    info: ClassVar[MethodInfo] = composed_info(
+        parts,
         name="apex",
         title="APEX",
         family=Family.ENSEMBLE,
@@ -92,39 +92,20 @@ class APEX(ComposedMethod[APEXConfig]):
         citation=APEX_CITATION,
         config=APEXConfig,
         needs=frozenset({Needs.FEATURES, Needs.PIXELS}),
-        open_vocabulary=True,
-        learns_text=True,
-        vision_transformer=True,
-        parameter_count=lambda b, c, n: (
-            c.n_visual * b.vision_width * resolve_depth(c.visual_depth, b.vision_depth, "")
-            + (
-                c.n_text * b.text_width * resolve_depth(c.text_depth, b.text_depth, "")
-                if c.template == "learned"
-                else 0
-            )
-            + adapter_size(c.adapter, b.embed_dim, c.rank)
-        ),
         recipes=APEX_RECIPES,
-        oracle_settings={"ensemble_weight": "oracle"},
         config_by_protocol={
             EvalProtocol.CROSS_DATASET: {"visual_depth": TRANSFER_DEPTH},
             EvalProtocol.DOMAIN_GENERALIZATION: {"visual_depth": TRANSFER_DEPTH},
         },
     )
 
-    def make_parts(self, classes: ClassSet) -> Parts:
-        c, b, g = self.config, self.backbone, self.generator
-        learned = c.template == "learned"
-        parts = Parts(
-            visual_prompts=VisualPrompts(c.n_visual, c.visual_depth, b, g),
-            text_context=TextContext(c.n_text, c.text_depth, GENERIC_TEMPLATE, 4, b, g) if learned else None,
-            text_adapter=make_adapter(c.adapter, b.embed_dim, c.rank, g),
-        )
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
         self.reference_prompts: list[Tensor] = []
-        if c.reference_visual == "random_prompts":
-            untrained = VisualPrompts(c.n_visual, c.visual_depth, b, g)
-            self.reference_prompts = [p.detach().to(b.device) for p in untrained()]
-        return parts
+        if self.config.reference_visual == "random_prompts":
+            untrained = visual_prompts().build(self.config, self.backbone, self.generator)
+            assert untrained is not None  # it depends on no setting
+            self.reference_prompts = [p.detach().to(self.backbone.device) for p in untrained()]
 
     def prompted_text(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
         match self.config.template:

@@ -20,7 +20,9 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
-from methods._base.method import Batch, Family, MethodInfo, Needs, SupportView, cosine_logits
+from methods._base.batch import Batch, SupportView
+from methods._base.info import Family, MethodInfo, Needs
+from methods._base.method import cosine_logits
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
 from methods._parts.prototypes import PrototypeConfig, PrototypeMethod
@@ -61,9 +63,9 @@ class CLAP(PrototypeMethod[CLAPConfig]):
         config=CLAPConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
-        parameter_count=lambda b, c, n: n * b.embed_dim,
+        parameter_formula="n_classes * embed_dim",
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
-        zero_shot_start={},
+        starts_as_zero_shot={},
     )
 
     def prepare(self, support: SupportView) -> None:

@@ -11,12 +11,12 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from datasets_registry import ClassSet, EvalProtocol
-from methods._base.method import Family, MethodConfig, MethodInfo, Needs
+from datasets_registry import EvalProtocol
+from methods._base.info import Family, MethodConfig, MethodInfo
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
-from methods._parts.composed import ComposedMethod
-from methods._parts.parts import BottleneckAdapter, Parts
+from methods._parts.composed import ComposedMethod, composed_info
+from methods._parts.parts import bottleneck
 
 
 class CLIPAdapterConfig(MethodConfig):
@@ -34,7 +34,9 @@ RECIPE = Recipe(source=SOURCE, epochs=200, epochs_by_shots={1: 50, 2: 100, 4: 10
 class CLIPAdapter(ComposedMethod[CLIPAdapterConfig]):
     """`cos(r A(f) + (1 - r) f, text)` with frozen class texts of the dataset's template."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    parts = (bottleneck("visual", ratio="ratio"),)
+    info: ClassVar[MethodInfo] = composed_info(
+        parts,
         name="clip_adapter",
         title="CLIP-Adapter",
         family=Family.FEATURE_ADAPTER,
@@ -46,13 +48,5 @@ class CLIPAdapter(ComposedMethod[CLIPAdapterConfig]):
   year = {2024}
 }""",
         config=CLIPAdapterConfig,
-        needs=frozenset({Needs.FEATURES}),
-        open_vocabulary=True,
-        parameter_count=lambda b, c, n: 2 * b.embed_dim * (b.embed_dim // c.reduction),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
     )
-
-    def make_parts(self, classes: ClassSet) -> Parts:
-        dim = self.backbone.embed_dim
-        hidden = dim // self.config.reduction
-        return Parts(visual_adapter=BottleneckAdapter(dim, hidden, self.config.ratio, self.generator))

@@ -17,10 +17,12 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods._backbones.backbone import Backbone
-from methods._base.method import Batch, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
+from methods._base.batch import Batch, SupportView
+from methods._base.info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method import cosine_logits
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
-from methods._parts.composed import TwoTowerMethod
+from methods._parts.two_tower import TwoTowerMethod
 from methods._text.prompts import frozen_prompts
 from methods._text.templates import KGCOOP_WORDING
 from methods._towers.tuned_weights import TunedBiases, TunedNorms
@@ -70,10 +72,10 @@ class CLIPFit(TwoTowerMethod[CLIPFitConfig]):
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        parameter_count=lambda b, c, n: b.text_width * b.text_depth + 4 * b.vision_width * (b.vision_depth + 1),
+        parameter_formula="text_width * text_blocks + 4 * image_width * (image_blocks + 1)",
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
         config_by_protocol={EvalProtocol.FEW_SHOT: {"weight": 2.0}},
-        zero_shot_start={},
+        starts_as_zero_shot={},
     )
 
     trainable: BiasesAndNorms

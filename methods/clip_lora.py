@@ -19,11 +19,14 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods._backbones.backbone import Backbone
-from methods._base.method import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
+from methods._base.batch import Batch, Classifier, SupportView
+from methods._base.info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method import cosine_logits
 from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup
 from methods._base.registry import register_method
-from methods._parts.composed import GENERIC_TEMPLATE, TwoTowerMethod
+from methods._parts.two_tower import TwoTowerMethod
 from methods._text.prompts import frozen_prompts
+from methods._text.templates import GENERIC_TEMPLATE
 from methods._towers.low_rank import LowRankTower
 from methods._towers.vision import image_views
 
@@ -89,17 +92,12 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        parameter_count=lambda b, c, n: (
-            2
-            * c.rank
-            * len(set(c.targets))
-            * (
-                b.text_width * b.text_depth * (c.encoder != "vision")
-                + b.vision_width * b.vision_depth * (c.encoder != "text")
-            )
+        parameter_formula=(
+            "2 * rank * len(set(targets)) * (text_width * text_blocks * (encoder != 'vision')"
+            " + image_width * image_blocks * (encoder != 'text'))"
         ),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
-        zero_shot_start={},
+        starts_as_zero_shot={},
     )
 
     trainable: Changes

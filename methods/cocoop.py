@@ -17,20 +17,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._backbones.backbone import Backbone
-from methods._base.method import (
-    Batch,
-    Classifier,
-    Family,
-    MethodConfig,
-    MethodInfo,
-    Needs,
-    SupportView,
-    TrainableMethod,
-)
+from methods._base.batch import Batch, Classifier, SupportView
+from methods._base.info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method import TrainableMethod
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
-from methods._parts.parts import Context, linear, normal, word_vectors
+from methods._parts.initialisers import linear, normal, word_vectors
+from methods._parts.prompts import Context
 from methods._text.prompts import TextPrompts
 
 
@@ -45,12 +38,6 @@ class CoCoOpConfig(MethodConfig):
     def length(self) -> int:
         """Context vectors in effect."""
         return len(self.ctx_init.replace("_", " ").split(" ")) if self.ctx_init else self.n_ctx
-
-
-def parameter_count(backbone: Backbone, config: CoCoOpConfig, n_classes: int) -> int:  # noqa: ARG001
-    """Context, and both layers with their biases."""
-    hidden, width = backbone.embed_dim // config.reduction, backbone.text_width
-    return config.length * width + hidden * (backbone.embed_dim + 1) + width * (hidden + 1)
 
 
 RECIPE = Recipe(
@@ -95,7 +82,7 @@ class CoCoOp(TrainableMethod[CoCoOpConfig]):
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=True,
         learns_text=True,
-        parameter_count=parameter_count,
+        parameter_formula="length * text_width + (embed_dim // reduction) * (embed_dim + 1 + text_width) + text_width",
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
     )
 

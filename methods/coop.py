@@ -13,11 +13,14 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._base.method import Family, MethodConfig, MethodInfo, Needs, SupportView, require_known_classes
+from methods._base.batch import SupportView
+from methods._base.info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method import require_known_classes
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
-from methods._parts.composed import TwoTowerMethod
-from methods._parts.parts import Context, normal, word_vectors
+from methods._parts.initialisers import normal, word_vectors
+from methods._parts.prompts import Context
+from methods._parts.two_tower import TwoTowerMethod
 from methods._text.prompts import Position
 
 
@@ -36,6 +39,9 @@ class CoOpConfig(MethodConfig):
         if self.class_specific and self.ctx_init:
             raise ValueError("class_specific contexts start at random in CoOp; drop ctx_init or class_specific.")
         return self
+
+    def closed_vocabulary(self) -> bool:
+        return self.class_specific
 
     @property
     def length(self) -> int:
@@ -69,8 +75,7 @@ class CoOp(TwoTowerMethod[CoOpConfig]):
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=True,
         learns_text=True,
-        closed_when=lambda config: config.class_specific,
-        parameter_count=lambda b, c, n: c.length * b.text_width * (n if c.class_specific else 1),
+        parameter_formula="length * text_width * (n_classes if class_specific else 1)",
         recipes={
             EvalProtocol.FEW_SHOT: Recipe(**RECIPE),
             EvalProtocol.BASE_TO_NEW: Recipe(
@@ -87,7 +92,7 @@ class CoOp(TwoTowerMethod[CoOpConfig]):
             EvalProtocol.BASE_TO_NEW: {"ctx_init": "a photo of a"},
             EvalProtocol.CROSS_DATASET: {"ctx_init": "a photo of a"},
         },
-        zero_shot_start={"ctx_init": "a photo of a"},
+        starts_as_zero_shot={"ctx_init": "a photo of a"},
     )
 
     trainable: Context

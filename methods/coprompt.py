@@ -24,13 +24,14 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry import ClassSet, EvalProtocol
-from methods._backbones.backbone import Backbone
-from methods._base.method import Batch, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
+from datasets_registry import EvalProtocol
+from methods._base.batch import Batch, SupportView
+from methods._base.info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method import cosine_logits
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
-from methods._parts.composed import GENERIC_TEMPLATE, ComposedMethod
-from methods._parts.parts import BottleneckAdapter, Coupling, Parts, TextContext
+from methods._parts.composed import ComposedMethod, composed_info
+from methods._parts.parts import bottleneck, coupling, text_context
 from methods._text.templates import KGCOOP_WORDING
 
 
@@ -45,13 +46,7 @@ class CoPromptConfig(MethodConfig):
     weight: float = Field(1.0, ge=0, description="of the consistency; 1, CoPrompt configs (by dataset: 0.1 to 8)")
 
 
-def parameter_count(backbone: Backbone, config: CoPromptConfig, n_classes: int) -> int:  # noqa: ARG001
-    """MaPLe's prompts and maps, and two adapters without biases."""
-    text, image, dim = backbone.text_width, backbone.vision_width, backbone.embed_dim
-    depth = min(config.depth, backbone.text_depth, backbone.vision_depth)
-    return depth * (config.n_ctx * text + (text + 1) * image) + 4 * dim * (dim // config.reduction)
-
-
+DEPTH = "min(depth, text_blocks, image_blocks)"
 RECIPE = Recipe(
     source="CoPrompt configs/trainers/vit_b16_c2_ep5_batch4_2ctx_randaug.yaml, 8 epochs in spite of its name "
     "(Food: 5); printed for base-to-new, reused for few-shot",
@@ -65,7 +60,14 @@ RECIPE = Recipe(
 class CoPrompt(ComposedMethod[CoPromptConfig]):
     """Cross-entropy of coupled prompts behind adapters, plus the distance to the frozen model's other look."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    parts = (
+        text_context("n_ctx", DEPTH),
+        coupling(DEPTH),
+        bottleneck("text", ratio="text_ratio"),
+        bottleneck("visual", ratio="image_ratio"),
+    )
+    info: ClassVar[MethodInfo] = composed_info(
+        parts,
         name="coprompt",
         title="CoPrompt",
         family=Family.MULTIMODAL_PROMPT,
@@ -78,23 +80,9 @@ class CoPrompt(ComposedMethod[CoPromptConfig]):
 }""",
         config=CoPromptConfig,
         needs=frozenset({Needs.PIXELS, Needs.OTHER_VIEW}),
-        open_vocabulary=True,
-        learns_text=True,
-        text_teacher=True,
-        vision_transformer=True,
-        parameter_count=parameter_count,
+        class_text_teacher=True,
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
     )
-
-    def make_parts(self, classes: ClassSet) -> Parts:
-        c, b, g = self.config, self.backbone, self.generator
-        depth, hidden = min(c.depth, b.text_depth, b.vision_depth), b.embed_dim // c.reduction
-        return Parts(
-            text_context=TextContext(c.n_ctx, depth, GENERIC_TEMPLATE, 4, b, g),
-            coupling=Coupling(depth, b, g),
-            text_adapter=BottleneckAdapter(b.embed_dim, hidden, c.text_ratio, g),
-            visual_adapter=BottleneckAdapter(b.embed_dim, hidden, c.image_ratio, g),
-        )
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)

@@ -20,21 +20,15 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._base.method import (
-    Batch,
-    Classifier,
-    Family,
-    MethodInfo,
-    Needs,
-    SupportView,
-    TrainableMethod,
-    require_known_classes,
-)
+from methods._base.batch import Batch, Classifier, SupportView
+from methods._base.info import Family, MethodInfo, Needs
+from methods._base.method import TrainableMethod, require_known_classes
 from methods._base.recipe import Optimizer, Recipe, Schedule
 from methods._base.registry import register_method
-from methods._base.selection import Snapshots
-from methods._parts.feature_space import TextConfig, linear_uniform, logits_accuracy, template_features
-from methods._parts.parts import BottleneckAdapter
+from methods._base.snapshots import Snapshots
+from methods._parts.adapters import BottleneckAdapter
+from methods._parts.feature_space import TextConfig, logits_accuracy, template_features
+from methods._parts.initialisers import linear_uniform
 
 EVAL_EVERY = 100
 """Steps between candidates of the choice on validation; official train.py."""
@@ -106,12 +100,9 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
         config=CrossModalConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
-        parameter_count=lambda b, c, n: (
-            n * b.embed_dim + (2 * b.embed_dim * (b.embed_dim // c.reduction) if c.head == "adapter" else 0)
-        ),
+        parameter_formula="n_classes * embed_dim + (head == 'adapter') * 2 * embed_dim * (embed_dim // reduction)",
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
-        needs_validation=True,
-        zero_shot_start={"init": "zero_shot", "head": "linear"},
+        starts_as_zero_shot={"init": "zero_shot", "head": "linear"},
     )
 
     def prepare(self, support: SupportView) -> None:
@@ -163,7 +154,7 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
     def calibrate(self, validation: SupportView) -> None:
         features = validation.features()
         with torch.no_grad():
-            self.tuning.evaluations += self.candidates.put_back_best(
+            self.tuning.evaluations += self.candidates.restore_best(
                 lambda: logits_accuracy(self.trainable(features), validation.labels)
             )
 

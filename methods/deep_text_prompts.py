@@ -10,12 +10,12 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from datasets_registry import ClassSet, EvalProtocol
-from methods._base.method import Family, MethodConfig, MethodInfo, Needs
+from datasets_registry import EvalProtocol
+from methods._base.info import Family, MethodConfig, MethodInfo
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
-from methods._parts.composed import GENERIC_TEMPLATE, ComposedMethod
-from methods._parts.parts import Parts, TextContext, resolve_depth
+from methods._parts.composed import ComposedMethod, composed_info
+from methods._parts.parts import text_context
 
 
 class DeepTextPromptsConfig(MethodConfig):
@@ -38,7 +38,9 @@ RECIPE = Recipe(
 class DeepTextPrompts(ComposedMethod[DeepTextPromptsConfig]):
     """Cross-entropy on `scale * cos(frozen image, prompted text)`."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    parts = (text_context(depth="depth", words="4 * worded_init"),)
+    info: ClassVar[MethodInfo] = composed_info(
+        parts,
         name="deep_text_prompts",
         title="Deep text prompts",
         family=Family.TEXT_PROMPT,
@@ -50,15 +52,5 @@ class DeepTextPrompts(ComposedMethod[DeepTextPromptsConfig]):
   year = {2023}
 }""",
         config=DeepTextPromptsConfig,
-        needs=frozenset({Needs.FEATURES}),
-        open_vocabulary=True,
-        learns_text=True,
-        parameter_count=lambda b, c, n: c.n_text * b.text_width * resolve_depth(c.depth, b.text_depth, ""),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
     )
-
-    def make_parts(self, classes: ClassSet) -> Parts:
-        c, words = self.config, 4 if self.config.worded_init else 0
-        return Parts(
-            text_context=TextContext(c.n_text, c.depth, GENERIC_TEMPLATE, words, self.backbone, self.generator)
-        )

@@ -20,13 +20,13 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from methods._backbones.backbone import Backbone
-from methods._base.method import Family, Method, MethodInfo, TrainableMethod
+from methods._base.info import Family, MethodInfo
+from methods._base.method import Method, TrainableMethod
 from methods._base.recipe import Optimizer, Recipe
 from methods._base.registry import register_method
 from methods._base.wrapper import register_wrapper, wrapped_info
-from methods._parts.composed import TwoTowerMethod
 from methods._parts.second_head import Decoupled
+from methods._parts.two_tower import TwoTowerMethod
 from methods.cocoop import CoCoOp
 from methods.kgcoop import KgCoOp
 
@@ -55,11 +55,6 @@ def recipe_on(host: Recipe, title: str) -> Recipe:
 
 def info_on(host: MethodInfo, name: str) -> MethodInfo:
     """The facts of DePT around that host: the host's, with the head's parameters and two more settings."""
-
-    def parameter_count(backbone: Backbone, config: Any, n_classes: int) -> int:
-        dim = backbone.embed_dim
-        return host.parameter_count(backbone, config, n_classes) + 4 * dim + n_classes * (dim + 1)
-
     return wrapped_info(
         host,
         name,
@@ -71,9 +66,9 @@ def info_on(host: MethodInfo, name: str) -> MethodInfo:
             "head_rate": (float, Field(6.5, gt=0, description="the head's learning rate over the host's; 6.5")),
         },
         family=host.family,
-        parameter_count=parameter_count,
+        parameter_formula=f"{host.parameter_formula} + 4 * embed_dim + n_classes * (embed_dim + 1)",
         recipes={protocol: recipe_on(recipe, host.title) for protocol, recipe in host.recipes.items()},
-        zero_shot_start=None,
+        starts_as_zero_shot=None,
     )
 
 

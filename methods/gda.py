@@ -25,11 +25,12 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._base.method import Batch, Classifier, Family, Method, MethodInfo, Needs, SupportView
+from methods._base.batch import Batch, Classifier, SupportView
+from methods._base.info import Family, MethodInfo, Needs
+from methods._base.method import Method
+from methods._base.probability_ensemble import ProbabilityEnsemble
 from methods._base.registry import register_method
-from methods._base.selection import Averaged
-from methods._parts.composed import mean_of_normalised
-from methods._parts.feature_space import TextConfig, logits_accuracy, template_features
+from methods._parts.feature_space import TextConfig, logits_accuracy, mean_of_normalised, template_features
 
 ALPHAS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
 """Searched in this order; of equal ones the first wins. Both official files."""
@@ -74,9 +75,7 @@ class GDA(Method[GDAConfig]):
         config=GDAConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=True,
-        parameter_count=lambda b, c, n: 0,
         config_by_protocol={EvalProtocol.BASE_TO_NEW: {"covariance": "class_mean"}},
-        needs_validation=True,
     )
 
     def prepare(self, support: SupportView) -> None:
@@ -104,7 +103,7 @@ class GDA(Method[GDAConfig]):
 
     def classifier(self, classes: ClassSet) -> Classifier:
         if self.config.selection == "ensemble":
-            return Averaged(self.by_alpha(classes).values())
+            return ProbabilityEnsemble(self.by_alpha(classes).values())
         return self.weighted(classes, self.alpha)
 
     def oracle_classifiers(self, classes: ClassSet) -> Mapping[str, Classifier]:

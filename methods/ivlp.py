@@ -10,12 +10,12 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from datasets_registry import ClassSet, EvalProtocol
-from methods._base.method import Family, MethodConfig, MethodInfo, Needs
+from datasets_registry import EvalProtocol
+from methods._base.info import Family, MethodConfig, MethodInfo
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
-from methods._parts.composed import GENERIC_TEMPLATE, ComposedMethod
-from methods._parts.parts import Parts, TextContext, VisualPrompts, resolve_depth
+from methods._parts.composed import ComposedMethod, composed_info
+from methods._parts.parts import text_context, visual_prompts
 
 
 class IVLPConfig(MethodConfig):
@@ -40,7 +40,9 @@ RECIPE = Recipe(
 class IVLP(ComposedMethod[IVLPConfig]):
     """Cross-entropy on `scale * cos(prompted image, prompted text)`."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    parts = (text_context(words="4 * worded_init"), visual_prompts())
+    info: ClassVar[MethodInfo] = composed_info(
+        parts,
         name="ivlp",
         title="IVLP",
         family=Family.MULTIMODAL_PROMPT,
@@ -52,20 +54,5 @@ class IVLP(ComposedMethod[IVLPConfig]):
   year = {2023}
 }""",
         config=IVLPConfig,
-        needs=frozenset({Needs.PIXELS}),
-        open_vocabulary=True,
-        learns_text=True,
-        vision_transformer=True,
-        parameter_count=lambda b, c, n: (
-            c.n_text * b.text_width * resolve_depth(c.text_depth, b.text_depth, "")
-            + c.n_visual * b.vision_width * resolve_depth(c.visual_depth, b.vision_depth, "")
-        ),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
     )
-
-    def make_parts(self, classes: ClassSet) -> Parts:
-        c, words = self.config, 4 if self.config.worded_init else 0
-        return Parts(
-            text_context=TextContext(c.n_text, c.text_depth, GENERIC_TEMPLATE, words, self.backbone, self.generator),
-            visual_prompts=VisualPrompts(c.n_visual, c.visual_depth, self.backbone, self.generator),
-        )

@@ -16,11 +16,14 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._base.method import Batch, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
+from methods._base.batch import Batch, SupportView
+from methods._base.info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method import cosine_logits
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
-from methods._parts.composed import TwoTowerMethod
-from methods._parts.parts import Context, normal, word_vectors
+from methods._parts.initialisers import normal, word_vectors
+from methods._parts.prompts import Context
+from methods._parts.two_tower import TwoTowerMethod
 from methods._text.templates import KGCOOP_WORDING
 
 
@@ -63,9 +66,9 @@ class KgCoOp(TwoTowerMethod[KgCoOpConfig]):
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=True,
         learns_text=True,
-        parameter_count=lambda b, c, n: c.length * b.text_width,
+        parameter_formula="length * text_width",
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
-        zero_shot_start={"worded_init": True},
+        starts_as_zero_shot={"worded_init": True},
     )
 
     trainable: Context

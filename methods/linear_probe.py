@@ -20,18 +20,11 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods._base.method import (
-    Classifier,
-    Family,
-    Method,
-    MethodConfig,
-    MethodInfo,
-    Needs,
-    SupportView,
-    require_known_classes,
-)
+from methods._base.batch import Classifier, SupportView
+from methods._base.info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method import Method, require_known_classes
+from methods._base.probability_ensemble import ProbabilityEnsemble
 from methods._base.registry import register_method
-from methods._base.selection import Averaged
 from methods._parts.feature_space import logits_accuracy
 from methods._parts.logistic import LinearClassifier, logistic_regression
 
@@ -71,8 +64,7 @@ class LinearProbe(Method[LinearProbeConfig]):
         config=LinearProbeConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
-        parameter_count=lambda b, c, n: n * (b.embed_dim + 1) * (len(GRID) if c.selection == "ensemble" else 1),
-        needs_validation=True,
+        parameter_formula=f"n_classes * (embed_dim + 1) * ({len(GRID)} if selection == 'ensemble' else 1)",
     )
 
     def prepare(self, support: SupportView) -> None:
@@ -91,7 +83,7 @@ class LinearProbe(Method[LinearProbeConfig]):
     def classifier(self, classes: ClassSet) -> Classifier:
         require_known_classes("linear_probe", self.support_classes, classes)
         if self.config.selection == "ensemble":
-            return Averaged(self.by_c().values())
+            return ProbabilityEnsemble(self.by_c().values())
         return self.fitted(self.chosen)
 
     def oracle_classifiers(self, classes: ClassSet) -> Mapping[str, Classifier]:

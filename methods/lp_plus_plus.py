@@ -23,20 +23,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._base.method import (
-    Classifier,
-    Family,
-    MethodInfo,
-    Needs,
-    SupportView,
-    TrainableMethod,
-    require_known_classes,
-)
+from methods._base.batch import Classifier, SupportView
+from methods._base.info import Family, MethodInfo, Needs
+from methods._base.method import TrainableMethod, require_known_classes
 from methods._base.recipe import Recipe, Schedule, Warmup
 from methods._base.registry import register_method
-from methods._base.selection import Snapshots
-from methods._parts.composed import mean_of_normalised
-from methods._parts.feature_space import TextConfig, linear_uniform, logits_accuracy, template_features
+from methods._base.snapshots import Snapshots
+from methods._parts.feature_space import TextConfig, logits_accuracy, mean_of_normalised, template_features
+from methods._parts.initialisers import linear_uniform
 
 
 class LPPlusPlusConfig(TextConfig):
@@ -102,9 +96,8 @@ class LPPlusPlus(TrainableMethod[LPPlusPlusConfig]):
         config=LPPlusPlusConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
-        parameter_count=lambda b, c, n: n * b.embed_dim + 2 * n,
+        parameter_formula="n_classes * (embed_dim + 2)",
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
-        needs_validation=True,
     )
 
     def prepare(self, support: SupportView) -> None:
@@ -145,7 +138,7 @@ class LPPlusPlus(TrainableMethod[LPPlusPlusConfig]):
     def calibrate(self, validation: SupportView) -> None:
         image = F.normalize(validation.features(), dim=-1)
         with torch.no_grad():
-            self.tuning.evaluations += self.epochs.put_back_best(
+            self.tuning.evaluations += self.epochs.restore_best(
                 lambda: logits_accuracy(self.trainable(image, self.text), validation.labels), last_of_equals=True
             )
 

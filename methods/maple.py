@@ -11,13 +11,12 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from datasets_registry import ClassSet, EvalProtocol
-from methods._backbones.backbone import Backbone
-from methods._base.method import Family, MethodConfig, MethodInfo, Needs
+from datasets_registry import EvalProtocol
+from methods._base.info import Family, MethodConfig, MethodInfo
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
-from methods._parts.composed import GENERIC_TEMPLATE, ComposedMethod
-from methods._parts.parts import Coupling, Parts, TextContext
+from methods._parts.composed import ComposedMethod, composed_info
+from methods._parts.parts import coupling, text_context
 
 
 class MaPLeConfig(MethodConfig):
@@ -27,17 +26,8 @@ class MaPLeConfig(MethodConfig):
     depth: int = Field(9, ge=1, description="prompted blocks of both towers, at most all; 9 of 12, 3 cross-dataset")
     worded_init: bool = Field(True, description="start the input context at the words `a photo of a`, if they suffice")
 
-    def depth_on(self, text_blocks: int, image_blocks: int) -> int:
-        """Prompted blocks on towers of that many."""
-        return min(self.depth, text_blocks, image_blocks)
 
-
-def parameter_count(backbone: Backbone, config: MaPLeConfig, n_classes: int) -> int:  # noqa: ARG001
-    """Text prompts, and the maps with their biases."""
-    text, image = backbone.text_width, backbone.vision_width
-    return config.depth_on(backbone.text_depth, backbone.vision_depth) * (config.n_ctx * text + (text + 1) * image)
-
-
+DEPTH = "min(depth, text_blocks, image_blocks)"
 RECIPE = Recipe(
     source="MaPLe configs/trainers/MaPLe/vit_b16_c2_ep5_batch4_2ctx.yaml; printed for base-to-new, reused for few-shot",
     lr=0.0035,
@@ -56,7 +46,9 @@ TRANSFER = Recipe(
 class MaPLe(ComposedMethod[MaPLeConfig]):
     """Cross-entropy on `scale * cos(prompted image, prompted text)`, the visual prompts mapped from the text's."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    parts = (text_context("n_ctx", DEPTH, words="4 * worded_init"), coupling(DEPTH))
+    info: ClassVar[MethodInfo] = composed_info(
+        parts,
         name="maple",
         title="MaPLe",
         family=Family.MULTIMODAL_PROMPT,
@@ -68,11 +60,6 @@ class MaPLe(ComposedMethod[MaPLeConfig]):
   year = {2023}
 }""",
         config=MaPLeConfig,
-        needs=frozenset({Needs.PIXELS}),
-        open_vocabulary=True,
-        learns_text=True,
-        vision_transformer=True,
-        parameter_count=parameter_count,
         recipes={
             EvalProtocol.FEW_SHOT: RECIPE,
             EvalProtocol.BASE_TO_NEW: RECIPE,
@@ -84,11 +71,3 @@ class MaPLe(ComposedMethod[MaPLeConfig]):
             EvalProtocol.DOMAIN_GENERALIZATION: {"depth": 3},
         },
     )
-
-    def make_parts(self, classes: ClassSet) -> Parts:
-        c, b, words = self.config, self.backbone, 4 if self.config.worded_init else 0
-        depth = c.depth_on(b.text_depth, b.vision_depth)
-        return Parts(
-            text_context=TextContext(c.n_ctx, depth, GENERIC_TEMPLATE, words, b, self.generator),
-            coupling=Coupling(depth, b, self.generator),
-        )

@@ -22,11 +22,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._base.method import Batch, Family, MethodConfig, MethodInfo, Needs, SupportView
+from methods._base.batch import Batch, SupportView
+from methods._base.formula import BackboneSizes
+from methods._base.info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import Recipe, Warmup
 from methods._base.registry import register_method
-from methods._parts.composed import GENERIC_TEMPLATE, TwoTowerMethod
-from methods._parts.parts import Scaled, kaiming_linear
+from methods._parts.initialisers import kaiming_linear
+from methods._parts.two_tower import TwoTowerMethod
+from methods._text.templates import GENERIC_TEMPLATE
 from methods._towers.blocks import BlockView
 from methods._towers.vision import image_views
 
@@ -40,9 +43,27 @@ class MMAConfig(MethodConfig):
     hidden: int = Field(32, ge=1, description="inner width; 32, MMA scripts")
     scale: float = Field(0.001, gt=0, description="of what an adapter adds; 0.001, MMA scripts")
 
-    def blocks_on(self, text_blocks: int, image_blocks: int) -> int:
-        """Adapted blocks of towers of that many."""
-        return min(self.blocks, text_blocks, image_blocks)
+    def blocks_on(self, backbone: BackboneSizes) -> int:
+        """Last blocks of each tower that change."""
+        return min(self.blocks, backbone.text_depth, backbone.vision_depth)
+
+    def frozen_blocks(self, backbone: BackboneSizes) -> int:
+        return backbone.vision_depth - self.blocks_on(backbone)
+
+
+class Scaled(torch.autograd.Function):
+    """`forward` times the value, `backward` times the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, forward: float, backward: float) -> Tensor:
+        """The scaled value."""
+        ctx.backward_scale = backward
+        return x * forward
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        """The gradient, scaled on its own."""
+        return gradient * ctx.backward_scale, None, None
 
 
 class Adapters(nn.Module):
@@ -107,15 +128,9 @@ class MMA(TwoTowerMethod[MMAConfig]):
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        frozen_blocks=lambda b, c: b.vision_depth - c.blocks_on(b.text_depth, b.vision_depth),
-        parameter_count=lambda b, c, n: (
-            c.blocks_on(b.text_depth, b.vision_depth)
-            * (
-                2 * c.hidden * (b.text_width + b.vision_width)
-                + b.text_width
-                + b.vision_width
-                + c.hidden * (c.hidden + 3)
-            )
+        parameter_formula=(
+            "min(blocks, text_blocks, image_blocks)"
+            " * ((2 * hidden + 1) * (text_width + image_width) + hidden * (hidden + 3))"
         ),
         recipes={
             EvalProtocol.FEW_SHOT: RECIPE,
@@ -135,9 +150,9 @@ class MMA(TwoTowerMethod[MMAConfig]):
         super().prepare(support)
         b = self.backbone
         image_views(b.image_tower)  # refuse a tower without such blocks before any training
-        n = self.config.blocks_on(b.text_depth, b.vision_depth)
+        n = self.config.blocks_on(b)
         self.trainable = Adapters(n, b.text_width, b.vision_width, self.config, self.generator).to(b.device)
-        self.first_text, self.first_image = b.text_depth - n, b.vision_depth - n
+        self.first_text, self.first_image = b.text_depth - n, self.config.frozen_blocks(b)
 
     def text_features(self, classes: ClassSet) -> Tensor:
         part, views = self.trainable, self.backbone.text_tower.views

@@ -24,12 +24,14 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._backbones.backbone import Backbone
-from methods._base.method import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
+from methods._base.batch import Batch, Classifier, SupportView
+from methods._base.formula import BackboneSizes
+from methods._base.info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method import cosine_logits
 from methods._base.recipe import Optimizer, Recipe, Warmup
 from methods._base.registry import register_method
-from methods._parts.composed import TwoTowerMethod
 from methods._parts.representation_tokens import Representation
+from methods._parts.two_tower import TwoTowerMethod
 
 
 class MMRLConfig(MethodConfig):
@@ -42,15 +44,12 @@ class MMRLConfig(MethodConfig):
     weight: float = Field(1.0, ge=0, description="of staying near the frozen features; 1, MMRL vit_b16.yaml")
     fused: bool = Field(True, description="test the trained classes with both logits; off for domain generalisation")
 
-    def blocks_on(self, text_blocks: int, image_blocks: int) -> int:
-        """Blocks with tokens of towers of that many."""
-        return min(self.blocks, text_blocks, image_blocks)
+    def blocks_on(self, backbone: BackboneSizes) -> int:
+        """Last blocks of each tower that change."""
+        return min(self.blocks, backbone.text_depth, backbone.vision_depth)
 
-
-def parameter_count(b: Backbone, c: MMRLConfig, n_classes: int) -> int:  # noqa: ARG001
-    """Tokens, maps with their biases, and the projection."""
-    maps = c.blocks_on(b.text_depth, b.vision_depth) * (c.dim + 1) * (b.text_width + b.vision_width)
-    return c.n_tokens * c.dim + maps + b.vision_width * b.embed_dim
+    def frozen_blocks(self, backbone: BackboneSizes) -> int:
+        return backbone.vision_depth - self.blocks_on(backbone)
 
 
 RECIPE = Recipe(
@@ -95,8 +94,10 @@ class MMRL(TwoTowerMethod[MMRLConfig]):
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        frozen_blocks=lambda b, c: b.vision_depth - c.blocks_on(b.text_depth, b.vision_depth),
-        parameter_count=parameter_count,
+        parameter_formula=(
+            "n_tokens * dim + min(blocks, text_blocks, image_blocks) * (dim + 1) * (text_width + image_width)"
+            " + image_width * embed_dim"
+        ),
         recipes={
             EvalProtocol.FEW_SHOT: FEW_SHOT,
             EvalProtocol.BASE_TO_NEW: RECIPE,
@@ -115,8 +116,8 @@ class MMRL(TwoTowerMethod[MMRLConfig]):
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         b, c = self.backbone, self.config
-        n = c.blocks_on(b.text_depth, b.vision_depth)
-        self.first_text, self.first_image = b.text_depth - n, b.vision_depth - n
+        n = c.blocks_on(b)
+        self.first_text, self.first_image = b.text_depth - n, self.config.frozen_blocks(b)
         self.trainable = Representation(c.n_tokens, c.dim, n, b, self.generator).to(b.device)
 
     def text_features(self, classes: ClassSet) -> Tensor:

@@ -25,24 +25,15 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._base.method import (
-    Batch,
-    Classifier,
-    Family,
-    MethodConfig,
-    MethodInfo,
-    Needs,
-    SupportView,
-    TrainableMethod,
-    cosine_logits,
-)
+from methods._base.batch import Batch, Classifier, SupportView
+from methods._base.info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method import TrainableMethod, cosine_logits
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
-from methods._parts.composed import GENERIC_TEMPLATE
+from methods._parts.initialisers import normal, word_vectors
 from methods._parts.optimal_transport import transported_cosine
-from methods._parts.parts import normal, word_vectors
 from methods._text.prompts import overwrite_leading
-from methods._text.templates import PLOT_WORDINGS
+from methods._text.templates import GENERIC_TEMPLATE, PLOT_WORDINGS
 
 
 class PLOTPPConfig(MethodConfig):
@@ -101,7 +92,7 @@ class PLOTPP(TrainableMethod[PLOTPPConfig]):
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        parameter_count=lambda b, c, n: c.n_text * c.n_ctx * b.text_width + c.n_image * c.n_visual * b.vision_width,
+        parameter_formula="n_text * n_ctx * text_width + n_image * n_visual * image_width",
         recipes={
             EvalProtocol.FEW_SHOT: RECIPE,
             EvalProtocol.BASE_TO_NEW: RECIPE,

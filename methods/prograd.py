@@ -19,20 +19,14 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from datasets_registry import BenchError, ClassSet, EvalProtocol
-from methods._base.method import (
-    Batch,
-    Family,
-    MethodConfig,
-    MethodInfo,
-    Needs,
-    SupportView,
-    cosine_logits,
-    require_known_classes,
-)
+from methods._base.batch import Batch, SupportView
+from methods._base.info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method import cosine_logits, require_known_classes
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
-from methods._parts.composed import TwoTowerMethod
-from methods._parts.parts import Context, normal, word_vectors
+from methods._parts.initialisers import normal, word_vectors
+from methods._parts.prompts import Context
+from methods._parts.two_tower import TwoTowerMethod
 from methods._text.templates import PROGRAD_WORDING
 
 
@@ -44,6 +38,9 @@ class ProGradConfig(MethodConfig):
     class_specific: bool = Field(False, description="a context for each class; ties the method to its classes")
     weight: float = Field(1.0, ge=0, description="lambda; 1, and 0.8 for Flowers, DTD, EuroSAT at 8 and 16 shots")
     temperature: float = Field(1.0, gt=0, description="of the divergence; 1, paper section 4")
+
+    def closed_vocabulary(self) -> bool:
+        return self.class_specific
 
     @model_validator(mode="after")
     def _words_are_shared(self) -> ProGradConfig:
@@ -74,8 +71,7 @@ class ProGrad(TwoTowerMethod[ProGradConfig]):
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=True,
         learns_text=True,
-        closed_when=lambda config: config.class_specific,
-        parameter_count=lambda b, c, n: c.n_ctx * b.text_width * (n if c.class_specific else 1),
+        parameter_formula="n_ctx * text_width * (n_classes if class_specific else 1)",
         recipes={
             EvalProtocol.FEW_SHOT: Recipe(**RECIPE, epochs_by_shots={1: 50, 2: 100, 4: 100, 8: 200, 16: 200}),
             EvalProtocol.BASE_TO_NEW: Recipe(**RECIPE),

@@ -21,20 +21,12 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._base.method import (
-    Batch,
-    Classifier,
-    Family,
-    MethodInfo,
-    Needs,
-    SupportView,
-    TrainableMethod,
-    cosine_logits,
-)
+from methods._base.batch import Batch, Classifier, SupportView
+from methods._base.info import Family, MethodInfo, Needs
+from methods._base.method import TrainableMethod, cosine_logits
 from methods._base.recipe import Optimizer, Recipe, Schedule
 from methods._base.registry import register_method
-from methods._parts.composed import mean_of_normalised
-from methods._parts.feature_space import TextConfig, template_features
+from methods._parts.feature_space import TextConfig, mean_of_normalised, template_features
 
 
 class ProLIPConfig(TextConfig):
@@ -102,9 +94,9 @@ class ProLIP(TrainableMethod[ProLIPConfig]):
         needs=frozenset({Needs.POOLED}),
         open_vocabulary=True,
         vision_transformer=True,
-        parameter_count=lambda b, c, n: b.vision_width * b.embed_dim,
+        parameter_formula="image_width * embed_dim",
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
-        zero_shot_start={},
+        starts_as_zero_shot={},
     )
 
     def prepare(self, support: SupportView) -> None:

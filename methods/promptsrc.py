@@ -20,12 +20,14 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry import ClassSet, EvalProtocol
-from methods._base.method import Batch, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
+from datasets_registry import EvalProtocol
+from methods._base.batch import Batch, SupportView
+from methods._base.info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method import cosine_logits
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
-from methods._parts.composed import GENERIC_TEMPLATE, ComposedMethod
-from methods._parts.parts import Parts, TextContext, VisualPrompts
+from methods._parts.composed import ComposedMethod, composed_info
+from methods._parts.parts import text_context, visual_prompts
 from methods._text.templates import GENERIC60
 
 
@@ -41,6 +43,14 @@ class PromptSRCConfig(MethodConfig):
     average: bool = Field(True, description="end with the Gaussian average over epochs; False: with the last epoch")
     average_mean: float = Field(15.0, description="its mean in epochs from 1; 15 of 20 base-to-new, 30 of 50 few-shot")
     average_std: float = Field(1.0, gt=0, description="its deviation in epochs; 1 base-to-new, 30 few-shot")
+
+    def epoch_selection_error(self) -> str | None:
+        if not self.average:
+            return None
+        return (
+            "it ends with an average over all epochs, beside which none of them is a candidate; set average=false to "
+            "choose one."
+        )
 
 
 RECIPE = Recipe(
@@ -60,7 +70,12 @@ TRANSFER = {"text_depth": 3, "visual_depth": 3, "average_mean": 6.0, "average_st
 class PromptSRC(ComposedMethod[PromptSRCConfig]):
     """IVLP with self-regularisation."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    parts = (
+        text_context(depth="min(text_depth, text_blocks)"),
+        visual_prompts(depth="min(visual_depth, image_blocks)"),
+    )
+    info: ClassVar[MethodInfo] = composed_info(
+        parts,
         name="promptsrc",
         title="PromptSRC",
         family=Family.MULTIMODAL_PROMPT,
@@ -73,38 +88,18 @@ class PromptSRC(ComposedMethod[PromptSRCConfig]):
 }""",
         config=PromptSRCConfig,
         needs=frozenset({Needs.FEATURES, Needs.PIXELS}),
-        open_vocabulary=True,
-        learns_text=True,
-        vision_transformer=True,
-        parameter_count=lambda b, c, n: (
-            c.n_text * b.text_width * min(c.text_depth, b.text_depth)
-            + c.n_visual * b.vision_width * min(c.visual_depth, b.vision_depth)
-        ),
         recipes={
             EvalProtocol.FEW_SHOT: FEW_SHOT,
             EvalProtocol.BASE_TO_NEW: RECIPE,
             EvalProtocol.CROSS_DATASET: RECIPE,
             EvalProtocol.DOMAIN_GENERALIZATION: RECIPE,
         },
-        bars_epochs=lambda c: (
-            "it ends with an average over all epochs, beside which none of them is a candidate; set average=false to "
-            "choose one."
-            if c.average
-            else None
-        ),
         config_by_protocol={
             EvalProtocol.FEW_SHOT: {"average_mean": 30.0, "average_std": 30.0},
             EvalProtocol.CROSS_DATASET: TRANSFER,
             EvalProtocol.DOMAIN_GENERALIZATION: TRANSFER,
         },
     )
-
-    def make_parts(self, classes: ClassSet) -> Parts:
-        c, b, g = self.config, self.backbone, self.generator
-        return Parts(
-            text_context=TextContext(c.n_text, min(c.text_depth, b.text_depth), GENERIC_TEMPLATE, 4, b, g),
-            visual_prompts=VisualPrompts(c.n_visual, min(c.visual_depth, b.vision_depth), b, g),
-        )
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)

@@ -22,20 +22,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._base.method import (
-    Batch,
-    Classifier,
-    Family,
-    MethodConfig,
-    MethodInfo,
-    Needs,
-    SupportView,
-    TrainableMethod,
-)
+from methods._base.batch import Batch, Classifier, SupportView
+from methods._base.info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method import TrainableMethod
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
-from methods._parts.composed import GENERIC_TEMPLATE
 from methods._text.prompts import frozen_prompts
+from methods._text.templates import GENERIC_TEMPLATE
 from methods._towers.vision import image_views
 
 
@@ -95,7 +88,7 @@ class RPO(TrainableMethod[RPOConfig]):
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        parameter_count=lambda b, c, n: c.n_pairs * (b.text_width + b.vision_width),
+        parameter_formula="n_pairs * (text_width + image_width)",
         recipes={
             EvalProtocol.FEW_SHOT: RECIPE,
             EvalProtocol.BASE_TO_NEW: RECIPE,

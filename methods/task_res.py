@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
-from methods._base.method import Family, MethodInfo, Needs
+from methods._base.info import Family, MethodInfo, Needs
 from methods._base.recipe import Optimizer, Recipe
 from methods._base.registry import register_method
 from methods._parts.prototypes import PrototypeConfig, PrototypeMethod
@@ -55,9 +55,9 @@ class TaskRes(PrototypeMethod[TaskResConfig]):
         config=TaskResConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
-        parameter_count=lambda b, c, n: n * b.embed_dim,
+        parameter_formula="n_classes * embed_dim",
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
-        zero_shot_start={},
+        starts_as_zero_shot={},
     )
 
     def start(self) -> Float[Tensor, "n_cls dim"]:

@@ -19,11 +19,14 @@ from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods._backbones.backbone import Backbone
-from methods._base.method import Batch, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
+from methods._base.batch import Batch, SupportView
+from methods._base.info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method import cosine_logits
 from methods._base.recipe import Optimizer, Recipe
 from methods._base.registry import register_method
-from methods._parts.composed import TwoTowerMethod
-from methods._parts.parts import Context, linear, normal
+from methods._parts.initialisers import linear, normal
+from methods._parts.prompts import Context
+from methods._parts.two_tower import TwoTowerMethod
 from methods._text.prompts import TextPrompts, overwrite_leading
 from methods._text.templates import TCP_WORDING
 
@@ -37,12 +40,6 @@ class TCPConfig(MethodConfig):
         8, ge=1, description="0-based text block that the tokens enter before, at most the last; 8 of 12"
     )
     weight: float = Field(8.0, ge=0, description="of the distance to the frozen texts; 8, fixed in the code")
-
-
-def parameter_count(backbone: Backbone, config: TCPConfig, n_classes: int) -> int:  # noqa: ARG001
-    """Context, and both layers with their biases."""
-    hidden, tokens = backbone.embed_dim // config.reduction, config.n_ctx * backbone.text_width
-    return tokens + hidden * (backbone.embed_dim + 1) + tokens * (hidden + 1)
 
 
 class ClassAwareContext(Context):
@@ -96,7 +93,7 @@ class TCP(TwoTowerMethod[TCPConfig]):
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=True,
         learns_text=True,
-        parameter_count=parameter_count,
+        parameter_formula="(embed_dim // reduction) * (embed_dim + 1 + n_ctx * text_width) + 2 * n_ctx * text_width",
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
     )
 

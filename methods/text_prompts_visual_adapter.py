@@ -9,12 +9,12 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from datasets_registry import ClassSet
-from methods._base.method import Family, MethodConfig, MethodInfo, Needs
+from methods._base.info import Family, MethodConfig, MethodInfo
 from methods._base.registry import register_method
+from methods._parts.adapters import AdapterSetting, RankSetting
 from methods._parts.apex_recipe import APEX_CITATION, PART_RECIPES
-from methods._parts.composed import GENERIC_TEMPLATE, ComposedMethod
-from methods._parts.parts import AdapterKind, Parts, TextContext, adapter_size, make_adapter, resolve_depth
+from methods._parts.composed import ComposedMethod, composed_info
+from methods._parts.parts import adapter, text_context
 
 
 class TextPromptsVisualAdapterConfig(MethodConfig):
@@ -22,36 +22,22 @@ class TextPromptsVisualAdapterConfig(MethodConfig):
 
     n_text: int = Field(2, ge=1, le=70, description="text tokens a block; 2, APEX")
     text_depth: int = Field(0, ge=0, description="prompted text blocks, 0 = every one")
-    adapter: AdapterKind = Field(
-        "linear", description="linear from the identity (APEX), low_rank or bottleneck (its Fig 10)"
-    )
-    rank: int = Field(64, ge=1, description="inner width of a low_rank or bottleneck adapter")
+    adapter: AdapterSetting = "linear"
+    rank: RankSetting = 64
 
 
 @register_method
 class TextPromptsVisualAdapter(ComposedMethod[TextPromptsVisualAdapterConfig]):
     """Cross-entropy on `scale * cos(A(frozen image), prompted text)`."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    parts = (text_context(), adapter("visual"))
+    info: ClassVar[MethodInfo] = composed_info(
+        parts,
         name="text_prompts_visual_adapter",
         title="Text prompts + visual adapter",
         family=Family.MULTIMODAL_PROMPT,
         summary="Deep text prompts together with an adapter on the frozen image feature.",
         citation=APEX_CITATION,
         config=TextPromptsVisualAdapterConfig,
-        needs=frozenset({Needs.FEATURES}),
-        open_vocabulary=True,
-        learns_text=True,
-        parameter_count=lambda b, c, n: (
-            c.n_text * b.text_width * resolve_depth(c.text_depth, b.text_depth, "")
-            + adapter_size(c.adapter, b.embed_dim, c.rank)
-        ),
         recipes=PART_RECIPES,
     )
-
-    def make_parts(self, classes: ClassSet) -> Parts:
-        c = self.config
-        return Parts(
-            text_context=TextContext(c.n_text, c.text_depth, GENERIC_TEMPLATE, 4, self.backbone, self.generator),
-            visual_adapter=make_adapter(c.adapter, self.backbone.embed_dim, c.rank, self.generator),
-        )

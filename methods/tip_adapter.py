@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from datasets_registry import ClassSet
-from methods._base.method import Classifier, Family, Method, MethodInfo, Needs, SupportView, require_known_classes
+from methods._base.batch import Classifier, SupportView
+from methods._base.info import Family, MethodInfo, Needs
+from methods._base.method import Method, require_known_classes
+from methods._base.probability_ensemble import ProbabilityEnsemble
 from methods._base.registry import register_method
-from methods._base.selection import Averaged
 from methods._parts.cache_model import CacheConfig, build_cache, cache_classifier, coarse_grid
 
 
@@ -40,8 +42,6 @@ class TipAdapter(Method[TipAdapterConfig]):
         config=TipAdapterConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
-        parameter_count=lambda b, c, n: 0,
-        needs_validation=True,
     )
 
     def prepare(self, support: SupportView) -> None:
@@ -55,7 +55,7 @@ class TipAdapter(Method[TipAdapterConfig]):
     def classifier(self, classes: ClassSet) -> Classifier:
         require_known_classes("tip_adapter", self.support_classes, classes)
         if self.config.selection == "ensemble":
-            return Averaged(coarse_grid(self.cache, self.config).values())
+            return ProbabilityEnsemble(coarse_grid(self.cache, self.config).values())
         return cache_classifier(self.cache)
 
     def oracle_classifiers(self, classes: ClassSet) -> Mapping[str, Classifier]:

@@ -15,18 +15,12 @@ from typing import ClassVar
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._base.method import (
-    Classifier,
-    Family,
-    MethodInfo,
-    Needs,
-    SupportView,
-    TrainableMethod,
-    require_known_classes,
-)
+from methods._base.batch import Classifier, SupportView
+from methods._base.info import Family, MethodInfo, Needs
+from methods._base.method import TrainableMethod, require_known_classes
+from methods._base.probability_ensemble import ProbabilityEnsemble
 from methods._base.recipe import Optimizer, Recipe, Schedule
 from methods._base.registry import register_method
-from methods._base.selection import Averaged
 from methods._parts.cache_model import Cache, CacheConfig, build_cache, cache_classifier, coarse_grid
 
 
@@ -68,10 +62,8 @@ class TipAdapterF(TrainableMethod[TipAdapterFConfig]):
         config=TipAdapterFConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
-        parameter_count=lambda b, c, n: 0,
-        parameters_per_shot=lambda b, c, n: n * b.embed_dim,
+        parameter_formula="shots * n_classes * embed_dim",
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
-        needs_validation=True,
     )
 
     def prepare(self, support: SupportView) -> None:
@@ -98,7 +90,7 @@ class TipAdapterF(TrainableMethod[TipAdapterFConfig]):
     def classifier(self, classes: ClassSet) -> Classifier:
         require_known_classes("tip_adapter_f", self.support_classes, classes)
         if self.config.selection == "ensemble":
-            return Averaged(coarse_grid(self.trainable, self.config).values())
+            return ProbabilityEnsemble(coarse_grid(self.trainable, self.config).values())
         return cache_classifier(self.trainable)
 
     def train_classifier(self) -> Classifier:

@@ -22,11 +22,14 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods._backbones.backbone import Backbone
-from methods._base.method import Batch, Family, MethodConfig, MethodInfo, Needs, SupportView, cosine_logits
+from methods._base.batch import Batch, SupportView
+from methods._base.info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method import cosine_logits
 from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup
 from methods._base.registry import register_method
-from methods._parts.composed import GENERIC_TEMPLATE, TwoTowerMethod
+from methods._parts.two_tower import TwoTowerMethod
 from methods._text.prompts import frozen_prompts
+from methods._text.templates import GENERIC_TEMPLATE
 from methods._towers.tuned_weights import TunedNorms
 from methods._towers.vision import image_views, outer_norms
 
@@ -87,13 +90,12 @@ class TwoStage(TwoTowerMethod[TwoStageConfig]):
         open_vocabulary=True,
         learns_text=True,
         vision_transformer=True,
-        parameter_count=lambda b, c, n: (
-            4 * (b.text_width * b.text_depth + b.vision_width * b.vision_depth)
-            + (c.norms == "all") * (2 * b.text_width + 4 * b.vision_width)
-            + n * b.embed_dim
+        parameter_formula=(
+            "4 * (text_width * text_blocks + image_width * image_blocks)"
+            " + (norms == 'all') * (2 * text_width + 4 * image_width) + n_classes * embed_dim"
         ),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
-        zero_shot_start={},
+        starts_as_zero_shot={},
     )
 
     trainable: NormsAndRows

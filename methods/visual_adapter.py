@@ -7,46 +7,36 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
-
-from datasets_registry import ClassSet
-from methods._base.method import Family, MethodConfig, MethodInfo, Needs
+from methods._base.info import Family, MethodConfig, MethodInfo
 from methods._base.registry import register_method
+from methods._parts.adapters import AdapterSetting, RankSetting
 from methods._parts.apex_recipe import APEX_CITATION, PART_RECIPES
-from methods._parts.composed import GENERIC_TEMPLATE, ComposedMethod
-from methods._parts.parts import AdapterKind, Parts, adapter_size, make_adapter
+from methods._parts.composed import ComposedMethod, composed_info
+from methods._parts.parts import adapter
+from methods._text.templates import GENERIC_TEMPLATE
 
 
 class VisualAdapterConfig(MethodConfig):
     """Kind of the adapter."""
 
-    adapter: AdapterKind = Field(
-        "linear", description="linear from the identity (APEX), low_rank or bottleneck (its Fig 10)"
-    )
-    rank: int = Field(64, ge=1, description="inner width of a low_rank or bottleneck adapter")
+    adapter: AdapterSetting = "linear"
+    rank: RankSetting = 64
 
 
 @register_method
 class VisualAdapter(ComposedMethod[VisualAdapterConfig]):
     """Cross-entropy on `scale * cos(A(frozen image), frozen text)`."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    parts = (adapter("visual"),)
+    template = GENERIC_TEMPLATE
+    info: ClassVar[MethodInfo] = composed_info(
+        parts,
         name="visual_adapter",
         title="Visual adapter",
         family=Family.FEATURE_ADAPTER,
         summary="An adapter on the frozen image feature; class texts stay as they are.",
         citation=APEX_CITATION,
         config=VisualAdapterConfig,
-        needs=frozenset({Needs.FEATURES}),
-        open_vocabulary=True,
-        parameter_count=lambda b, c, n: adapter_size(c.adapter, b.embed_dim, c.rank),
         recipes=PART_RECIPES,
-        zero_shot_start={"adapter": "linear"},
+        starts_as_zero_shot={"adapter": "linear"},
     )
-
-    def frozen_template(self, classes: ClassSet) -> str:
-        return GENERIC_TEMPLATE
-
-    def make_parts(self, classes: ClassSet) -> Parts:
-        c = self.config
-        return Parts(visual_adapter=make_adapter(c.adapter, self.backbone.embed_dim, c.rank, self.generator))

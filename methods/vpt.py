@@ -11,12 +11,13 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from datasets_registry import ClassSet, EvalProtocol
-from methods._base.method import Family, MethodConfig, MethodInfo, Needs
+from datasets_registry import EvalProtocol
+from methods._base.info import Family, MethodConfig, MethodInfo
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
-from methods._parts.composed import GENERIC_TEMPLATE, ComposedMethod
-from methods._parts.parts import Parts, VisualPrompts, resolve_depth
+from methods._parts.composed import ComposedMethod, composed_info
+from methods._parts.parts import visual_prompts
+from methods._text.templates import GENERIC_TEMPLATE
 
 
 class VPTConfig(MethodConfig):
@@ -40,7 +41,10 @@ RECIPE = Recipe(
 class VPT(ComposedMethod[VPTConfig]):
     """Cross-entropy on `scale * cos(prompted image, frozen text)`."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    parts = (visual_prompts(depth="depth"),)
+    template = GENERIC_TEMPLATE
+    info: ClassVar[MethodInfo] = composed_info(
+        parts,
         name="vpt",
         title="VPT",
         family=Family.VISUAL_PROMPT,
@@ -52,16 +56,5 @@ class VPT(ComposedMethod[VPTConfig]):
   year = {2022}
 }""",
         config=VPTConfig,
-        needs=frozenset({Needs.PIXELS}),
-        open_vocabulary=True,
-        vision_transformer=True,
-        parameter_count=lambda b, c, n: c.n_visual * b.vision_width * resolve_depth(c.depth, b.vision_depth, ""),
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
     )
-
-    def frozen_template(self, classes: ClassSet) -> str:
-        return GENERIC_TEMPLATE
-
-    def make_parts(self, classes: ClassSet) -> Parts:
-        prompts = VisualPrompts(self.config.n_visual, self.config.depth, self.backbone, self.generator)
-        return Parts(visual_prompts=prompts)

@@ -14,14 +14,15 @@ around them it is that setting, with the wrapper's default.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
 
 from datasets_registry import BenchError
-from methods._base.method import Family, Method, MethodInfo, SupportView, TrainableMethod
+from methods._base.batch import SupportView
+from methods._base.info import Family, MethodInfo
+from methods._base.method import Method, TrainableMethod
 from methods._base.registry import register_method
 from methods._base.wrapper import register_wrapper, wrapped_info
 from methods.clip_fit import CLIPFit
@@ -40,7 +41,7 @@ class Interpolated(TrainableMethod[Any]):
     """Stands in front of a host in a class's bases and moves what it learned back towards its start."""
 
     def prepare(self, support: SupportView) -> None:
-        if reason := self.info.refuses(self.config):
+        if reason := self.config.config_error():
             raise BenchError(f"{self.info.name}: {reason}")
         super().prepare(support)
         self._start = [(parameter, parameter.detach().clone()) for parameter in self.weight_line()]
@@ -54,7 +55,7 @@ class Interpolated(TrainableMethod[Any]):
 
 def refusal(host: MethodInfo, config: Any) -> str | None:
     """Why the host with these settings does not begin at the zero-shot model, and what to set."""
-    start = host.zero_shot_start or {}
+    start = host.starts_as_zero_shot or {}
     wrong = {key: value for key, value in start.items() if getattr(config, key) != value}
     if not wrong:
         return None
@@ -64,8 +65,13 @@ def refusal(host: MethodInfo, config: Any) -> str | None:
 
 def info_on(host: MethodInfo, name: str) -> MethodInfo:
     """The facts of the average with that host's start: the host's, with one setting more."""
+
+    class StartsAsZeroShot:
+        def config_error(self) -> str | None:
+            return refusal(host, self)
+
     share = Field(0.5, ge=0, le=1, description="share of the trained weights, the rest initial; 0.5, WiSE-FT section 4")
-    start = host.zero_shot_start or {}
+    start = host.starts_as_zero_shot or {}
     protocols = {*host.recipes, *host.config_by_protocol}
     return wrapped_info(
         host,
@@ -75,7 +81,7 @@ def info_on(host: MethodInfo, name: str) -> MethodInfo:
         citation=CITATION,
         settings={SETTING: (float, share)},
         config_by_protocol={key: {**host.config_by_protocol.get(key, {}), **start} for key in protocols},
-        refuses=partial(refusal, host),
+        config_mixin=StartsAsZeroShot,
     )
 
 
@@ -85,7 +91,7 @@ def why_not(host: type[Method[Any]]) -> str | None:
         return "trains no weights"
     if host.info.family is Family.ENSEMBLE:
         return "is an ensemble already"
-    if host.info.zero_shot_start is None:
+    if host.info.starts_as_zero_shot is None:
         return "does not start as the zero-shot model, so that there is nothing to average its weights with"
     return None
 

@@ -11,9 +11,11 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from datasets_registry import ClassSet
-from methods._base.method import Classifier, Family, Method, MethodConfig, MethodInfo, Needs, cosine_logits
+from methods._base.batch import Classifier
+from methods._base.info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method import Method, cosine_logits
 from methods._base.registry import register_method
-from methods._parts.composed import mean_of_normalised
+from methods._parts.feature_space import mean_of_normalised
 from methods._text.class_text import TEMPLATE_LISTS
 
 ENSEMBLES: dict[str, tuple[str, ...]] = {"none": (), **TEMPLATE_LISTS}
@@ -51,7 +53,6 @@ class ZeroShot(Method[ZeroShotConfig]):
         config=ZeroShotConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=True,
-        parameter_count=lambda backbone, config, n_classes: 0,
     )
 
     def classifier(self, classes: ClassSet) -> Classifier:

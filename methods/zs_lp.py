@@ -17,7 +17,9 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._base.method import Classifier, Family, MethodInfo, Needs, cosine_logits, require_known_classes
+from methods._base.batch import Classifier
+from methods._base.info import Family, MethodInfo, Needs
+from methods._base.method import cosine_logits, require_known_classes
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
 from methods._parts.prototypes import PrototypeConfig, PrototypeMethod, random_rows
@@ -63,9 +65,9 @@ class ZSLP(PrototypeMethod[ZSLPConfig]):
         config=ZSLPConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
-        parameter_count=lambda b, c, n: n * b.embed_dim,
+        parameter_formula="n_classes * embed_dim",
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
-        zero_shot_start={"init": "zero_shot"},
+        starts_as_zero_shot={"init": "zero_shot"},
     )
 
     def start(self) -> Float[Tensor, "n_cls dim"]:

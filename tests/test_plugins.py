@@ -63,7 +63,6 @@ class Foreign(Method[Config]):
     info: ClassVar[MethodInfo] = MethodInfo(
         name="foreign_method", title="Foreign", family=Family.CLASSIFIER, summary="Zero-shot under another name.",
         citation="", config=Config, needs=ZeroShot.info.needs, open_vocabulary=True,
-        parameter_count=lambda backbone, config, n_classes: 0,
     )
 
     def prepare(self, support):

@@ -72,11 +72,13 @@ def recipes_have_sources(subject: Subject) -> None:
         ensure(info.open_vocabulary, f"it is tied to its classes, so a recipe for {others[0]} cannot be used")
 
 
-@check("Correct `parameter_count` and `parameters_per_shot`, and let `trainable` hold all that is learned.")
+@check("Correct `parameter_formula`, and let `trainable` hold all that is learned.")
 def parameters_are_counted(subject: Subject) -> None:
     """The stated number of learned values is the real one, for other classes and shots as well."""
     for world in (WORLD, ANOTHER):
-        stated = subject.info.parameters(subject.backbone, subject.config, len(world.classes), world.shots)
+        stated = subject.info.parameter_count(
+            subject.backbone, subject.config, n_classes=len(world.classes), shots=world.shots
+        )
         method = subject.finished if world is WORLD else subject.trained(world)
         case = f"{len(world.classes)} classes of {world.shots} shots"
         ensure(method.learned_parameters() == stated, f"{method.learned_parameters()}, stated {stated}, at {case}")
@@ -86,12 +88,12 @@ def parameters_are_counted(subject: Subject) -> None:
 
 
 @check(
-    "Correct `zero_shot_start`: WiSE-FT averages with what these settings start from.",
-    exempt=lambda s: None if s.info.zero_shot_start is not None else "it names no settings that start as zero-shot",
+    "Correct `starts_as_zero_shot`: WiSE-FT averages with what these settings start from.",
+    exempt=lambda s: None if s.info.starts_as_zero_shot is not None else "it names no settings that start as zero-shot",
 )
 def it_starts_as_the_zero_shot_model(subject: Subject) -> None:
-    """With the settings of `zero_shot_start` it is a zero-shot classifier until it is trained."""
-    config = subject.config.model_copy(update=dict(subject.info.zero_shot_start or {}))
+    """With the settings of `starts_as_zero_shot` it is a zero-shot classifier until it is trained."""
+    config = subject.config.model_copy(update=dict(subject.info.starts_as_zero_shot or {}))
     method = subject.method(subject.backbone, config, torch.Generator().manual_seed(0))
     method.prepare(subject.support())
     image, text = WORLD.values[Needs.FEATURES], subject.backbone.encode_texts(WORLD.classes.texts())

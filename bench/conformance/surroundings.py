@@ -51,13 +51,13 @@ def images_are_not_needed_in_vain(subject: Subject) -> None:
     ensure(not idle, f"never read: {', '.join(idle)}")
 
 
-@check("Declare `Needs.HIDDEN` and `frozen_blocks` together, and read `batch.hidden(k)` for the k that it gives.")
+@check("Declare `Needs.HIDDEN`, give `frozen_blocks` in the config, and read `batch.hidden(k)` for the k it returns.")
 def the_declared_hidden_state_is_read(subject: Subject) -> None:
     """Of hidden states, the one behind the declared frozen blocks is read, and no other."""
-    frozen = subject.info.frozen_blocks
+    frozen = subject.config.frozen_blocks(subject.backbone)
     ensure(
         (frozen is None) != (Needs.HIDDEN in subject.info.needs), "one of `Needs.HIDDEN` and `frozen_blocks` is missing"
     )
     subject.logits(subject.finished)
-    wanted = set() if frozen is None else {frozen(subject.backbone, subject.config)}
+    wanted = set() if frozen is None else {frozen}
     ensure(subject.read_before == wanted, f"read before blocks {subject.read_before}, declared {wanted}")

@@ -75,7 +75,7 @@ class TrainingCurve:
         """
         found = []
         for index, moment in enumerate(self.moments):
-            self._copies.put_back(index)
+            self._copies.restore(index)
             with torch.no_grad():
                 self.method.finalise()
                 found.append(CurvePoint(**vars(moment), epochs=self._of, accuracy=dict(score())))

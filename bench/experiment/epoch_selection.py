@@ -79,5 +79,5 @@ class EpochCandidates:
             yield self._epochs[index], index
 
     def _put_back_one(self, index: int) -> None:
-        self.copies.put_back(index)
+        self.copies.restore(index)
         self.method.finalise()

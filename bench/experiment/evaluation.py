@@ -15,7 +15,7 @@ from bench.experiment.epoch_selection import EpochCandidates
 from bench.metrics.scores import accuracy, all_metrics
 from bench.record import Branches, Predictions, Score
 from datasets_registry import EvalSplit
-from methods import Averaged, Batch, Blend, Classifier, Method
+from methods import Batch, Blend, Classifier, Method, ProbabilityEnsemble
 
 TOP = 5
 """Classes kept with their logits for each image."""
@@ -49,7 +49,7 @@ def evaluate(
             pick, logits = _best_on_test(method, offered.items(), split, batches, without=plain)
         else:
             classifier = method.classifier(split.classes)
-            if isinstance(classifier, Averaged):
+            if isinstance(classifier, ProbabilityEnsemble):
                 method.tuning.evaluations += len(classifier.candidates)
             if keep_branches and isinstance(classifier, Blend):
                 branches, logits = _both_sides(classifier, batches())

@@ -21,7 +21,7 @@ from methods import (
     TrainableMethod,
     load_backbone,
     parity_record,
-    ways_of,
+    selection_rules,
 )
 
 FORMULA = "formula test: no numbers of the official code are recorded"
@@ -91,7 +91,7 @@ def method_card(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes:
         "measured on": f"{backbone.slug}, {n_classes} classes of {shots} shots",
         "trained tensors": {t.name: f"{' x '.join(map(str, t.shape)) or 1} = {t.parameters}" for t in trained}
         or "nothing by gradient steps",
-        "learned parameters": info.parameters(model, config, n_classes, shots),
+        "learned parameters": info.parameter_count(model, config, n_classes=n_classes, shots=shots),
     }
     for key, field in info.config.model_fields.items():
         default = repr(field.get_default(call_default_factory=True))
@@ -107,13 +107,14 @@ def method_card(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes:
 def _vocabulary(info: MethodInfo) -> str:
     if not info.open_vocabulary:
         return "tied to the classes it is trained on"
-    return "any classes" if info.closed_when is None else "any classes; with some settings only those trained on"
+    sometimes_closed = info.config.closed_vocabulary is not MethodConfig.closed_vocabulary
+    return "any classes; with some settings only those trained on" if sometimes_closed else "any classes"
 
 
 def _selections(info: MethodInfo, config: MethodConfig) -> list[str]:
     """The values of `--selection` that work with these settings."""
-    barred = info.bars_epochs(config) is not None
-    return [str(way) for way, how in ways_of(info).items() if not (how.by_epoch and barred)]
+    barred = config.epoch_selection_error() is not None
+    return [str(way) for way, how in selection_rules(info).items() if not (how.by_epoch and barred)]
 
 
 def _notes(method: type[Method[Any]]) -> str:

@@ -48,7 +48,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from datasets_registry._types import ClassSet, EvalProtocol
+from datasets_registry import ClassSet, EvalProtocol
 from methods import (
     Batch,
     Classifier,
@@ -72,7 +72,7 @@ RECIPE = Recipe(source="EDIT: where these values are printed", lr=0.002, epochs=
     "formula": "`scale * cos(W f, text)` with W from the identity",
     "summary": "EDIT: a linear map of the frozen image feature.",
     "facts": """        open_vocabulary=True,
-        parameter_count=lambda backbone, config, n_classes: backbone.embed_dim**2,  # EDIT
+        parameter_formula="embed_dim**2",  # EDIT
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},""",
     "body": """    def prepare(self, support: SupportView) -> None:
         super().prepare(support)
@@ -94,7 +94,7 @@ TRAINING_FREE = {
     "imports": """import torch.nn.functional as F
 from pydantic import Field
 
-from datasets_registry._types import ClassSet
+from datasets_registry import ClassSet
 from methods import (
     Classifier,
     Family,
@@ -112,8 +112,7 @@ from methods import (
     "base": "Method",
     "formula": "`scale * cos(f, mean feature of the class)`",
     "summary": "EDIT: the mean feature of each class's few images.",
-    "facts": """        open_vocabulary=False,  # EDIT: True if it can answer for classes without images
-        parameter_count=lambda backbone, config, n_classes: 0,""",
+    "facts": """        open_vocabulary=False,  # EDIT: True if it can answer for classes without images""",
     "body": """    def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         # EDIT: what is computed from the few images, once and without gradients
@@ -151,8 +150,7 @@ def test_the_parameter_count_is_the_published_one() -> None:
     """EDIT: the count printed in the paper, on ViT-B/16 with 50 classes of 16 shots."""
     vit_b16 = SimpleNamespace(embed_dim=512, text_width=512, text_depth=12, vision_width=768, vision_depth=12)
     config = $cls.info.config()
-    assert $cls.info.parameter_count(vit_b16, config, 50) == $counted
-    assert $cls.info.parameters_per_shot(vit_b16, config, 50) == 0
+    assert $cls.info.parameter_count(vit_b16, config, n_classes=50, shots=16) == $counted
 
 
 # EDIT: its numbers beside those of the official code on the same weights, or its formula written independently

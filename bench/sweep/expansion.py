@@ -89,9 +89,9 @@ class _Expander:
                 f"use --protocol {EvalProtocol.FEW_SHOT}.",
                 named=item.named,
             )
-        if reason := item.info.refuses(item.config):
+        if reason := item.config.config_error():
             self.refusals.add(item.info.name, reason, named=item.named)
-        if self.class_text is not None and item.info.learns_text and not item.info.text_teacher:
+        if self.class_text is not None and item.info.learns_text and not item.info.class_text_teacher:
             self.refusals.add(
                 item.info.name,
                 f"it learns its own text input, so --class-text {self.class_text.identity} means nothing for it; run "
@@ -157,9 +157,9 @@ class _Expander:
 
 
 def _without_validation(item: Chosen) -> str:
-    from methods import Selection, ways_of
+    from methods import Selection, selection_rules
 
-    others = [str(way) for way in ways_of(item.info) if way not in (Selection.VALIDATION, Selection.ORACLE)]
+    others = [str(way) for way in selection_rules(item.info) if way not in (Selection.VALIDATION, Selection.ORACLE)]
     what = "an epoch" if item.epoch_selection else "its settings"
     remedy = f"use --selection {' or '.join(others)}, or " if others else "use "
     return (

@@ -12,7 +12,7 @@ from bench.sweep.overrides import Override, apply_overrides, check_overrides, pa
 from datasets_registry import DatasetInfo
 
 if TYPE_CHECKING:
-    from methods import MethodConfig, MethodInfo, Recipe, Selection, Way
+    from methods import MethodConfig, MethodInfo, Recipe, Selection, SelectionRule
 
 
 @dataclass(frozen=True)
@@ -88,29 +88,29 @@ def _chosen(
     )
 
 
-def _way(info: MethodInfo, asked: str | None) -> Way | None:
+def _way(info: MethodInfo, asked: str | None) -> SelectionRule | None:
     """What `--selection` means for a method; None where it is not given, means nothing or cannot be done."""
-    from methods import Family, ways_of
+    from methods import Family, selection_rules
 
     if asked is None:
         return None
     selection = _selection(asked)
-    return None if info.family is Family.ZERO_SHOT else ways_of(info).get(selection)
+    return None if info.family is Family.ZERO_SHOT else selection_rules(info).get(selection)
 
 
-def _unselectable(info: MethodInfo, asked: str | None, way: Way | None, config: MethodConfig) -> str | None:
-    from methods import Family, ways_of
+def _unselectable(info: MethodInfo, asked: str | None, way: SelectionRule | None, config: MethodConfig) -> str | None:
+    from methods import Family, selection_rules
 
     if asked is None or info.family is Family.ZERO_SHOT:
         return None
     if way is None:
-        offered = ", ".join(ways_of(info))
+        offered = ", ".join(selection_rules(info))
         return f"it cannot select by {asked}, only by: {offered}; give --selection one of these, or leave it out."
-    barred = info.bars_epochs(config) if way.by_epoch else None
+    barred = config.epoch_selection_error() if way.by_epoch else None
     return barred and f"it cannot select an epoch by {asked}: {barred}"
 
 
-def _epoch_selection(asked: str | None, way: Way | None) -> Literal["validation", "oracle"] | None:
+def _epoch_selection(asked: str | None, way: SelectionRule | None) -> Literal["validation", "oracle"] | None:
     if way is None or not way.by_epoch:
         return None
     return "oracle" if asked == "oracle" else "validation"

@@ -14,10 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet
-from methods._backbones.demo import DEMO_ARCH, DEMO_TAG, demo_state_dict
 from methods._backbones.names import BackboneSpec
 from methods._backbones.precision import Precision
-from methods._backbones.weights import build_model, load_pretrained, load_state, read_weights
 from methods._text.prompts import TextPrompts, TokenizedTexts, frozen_prompts
 from methods._text.tokens import tokenize
 from methods._towers.blocks import BlockView
@@ -278,27 +276,3 @@ def _mean_of(features: Float[Tensor, "n dim"]) -> Float[Tensor, " dim"]:
     lengths = features.norm(dim=-1, keepdim=True)
     mean = (features / lengths).mean(dim=0)
     return mean / mean.norm() * lengths.mean()
-
-
-def load_backbone(spec: BackboneSpec, *, device: str = "cpu", precision: Precision = Precision.FP32) -> Backbone:
-    """Load a backbone; open_clip fetches named weights into its own cache the first time.
-
-    Raises:
-        WeightsError: if weights do not fit, cannot be read, or cannot be fetched.
-    """
-    if spec.imported:
-        from methods._backbones.imported_features import ImportedBackbone, find_imported
-
-        return ImportedBackbone(spec, find_imported(spec.tag), device)
-    mean, std = CLIP_MEAN, CLIP_STD
-    config = spec.config
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = build_model(config)
-    if spec.path is not None:
-        load_state(model, read_weights(spec.path), str(spec.path))
-    elif spec.arch == DEMO_ARCH and spec.tag == DEMO_TAG:
-        load_state(model, demo_state_dict(), "the demo weights")
-    elif spec.tag != "random":
-        mean, std = load_pretrained(model, spec, mean, std)
-    return Backbone(spec, model.to(device), mean, std, precision=precision)

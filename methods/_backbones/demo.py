@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from importlib import resources
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,23 +16,7 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
 from datasets_registry import BenchError
-
-DEMO_ARCH = "ViT-demo"
-DEMO_TAG = "drawn"
-DEMO_CONFIG: dict[str, Any] = {
-    "embed_dim": 128,
-    "quick_gelu": True,
-    "vision_cfg": {
-        "image_size": 48,
-        "patch_size": 8,
-        "width": 128,
-        "head_width": 64,
-        "layers": 4,
-        "mlp_ratio": 4.0,
-    },
-    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 128, "heads": 2, "layers": 3},
-}
-"""open_clip's model configuration; head width 64 and QuickGELU keep it loadable by OpenAI's own code."""
+from methods._backbones.names import DEMO_CONFIG
 
 DEMO_ASSET = "vit_demo.safetensors"
 DEMO_SHA256 = "7391f1445d65217b6b96c872f855d4ad41d0663b0cafcb8280871d673f839de5"

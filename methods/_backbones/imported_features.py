@@ -12,23 +12,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from datasets_registry import BenchError, ClassSet, FeatureBundle, UnknownNameError, find_bundles
+from datasets_registry import BenchError, ClassSet, FeatureBundle, UnknownNameError
 from methods._backbones.backbone import Backbone
-from methods._backbones.names import IMPORTED, BackboneSpec
+from methods._backbones.names import BackboneSpec
 
 
 class NoTowerError(BenchError, RuntimeError):
     """A tower was asked of a backbone that has none."""
-
-
-def find_imported(tag: str) -> list[FeatureBundle]:
-    """The bundles made with the backbone `features.<tag>`; raises UnknownNameError if there are none."""
-    bundles = find_bundles()
-    mine = [bundle for bundle in bundles if bundle.facts.backbone == tag]
-    if not mine:
-        known = {bundle.facts.backbone for bundle in bundles}
-        raise UnknownNameError(f"backbone of imported features ({IMPORTED}.NAME)", tag, known)
-    return mine
 
 
 class ImportedBackbone(Backbone):

@@ -10,9 +10,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from datasets_registry import BenchError, UnknownNameError
-from methods._backbones.demo import DEMO_ARCH, DEMO_CONFIG, DEMO_TAG
+from datasets_registry import BenchError, FeatureBundle, UnknownNameError, find_bundles
 from methods._backbones.open_clip_import import open_clip
+
+DEMO_ARCH = "ViT-demo"
+DEMO_TAG = "drawn"
+DEMO_CONFIG: dict[str, Any] = {
+    "embed_dim": 128,
+    "quick_gelu": True,
+    "vision_cfg": {
+        "image_size": 48,
+        "patch_size": 8,
+        "width": 128,
+        "head_width": 64,
+        "layers": 4,
+        "mlp_ratio": 4.0,
+    },
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 128, "heads": 2, "layers": 3},
+}
+"""open_clip's model configuration; head width 64 and QuickGELU keep it loadable by OpenAI's own code."""
 
 TINY_CONFIG: dict[str, Any] = {
     "embed_dim": 64,
@@ -138,8 +154,6 @@ def parse_backbone(text: str) -> BackboneSpec:
     if not dot:
         raise UnknownNameError("backbone", text, SUGGESTED)
     if arch == IMPORTED:
-        from methods._backbones.imported_features import find_imported
-
         find_imported(tag)
         return BackboneSpec(arch, tag)
     if arch in OWN_CONFIGS:
@@ -153,6 +167,16 @@ def parse_backbone(text: str) -> BackboneSpec:
     spec = BackboneSpec(arch, tag)
     _ = spec.config
     return spec
+
+
+def find_imported(tag: str) -> list[FeatureBundle]:
+    """The bundles made with the backbone `features.<tag>`; raises UnknownNameError if there are none."""
+    bundles = find_bundles()
+    mine = [bundle for bundle in bundles if bundle.facts.backbone == tag]
+    if not mine:
+        known = {bundle.facts.backbone for bundle in bundles}
+        raise UnknownNameError(f"backbone of imported features ({IMPORTED}.NAME)", tag, known)
+    return mine
 
 
 def list_backbones() -> dict[str, str]:

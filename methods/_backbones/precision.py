@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
 class Precision(StrEnum):
@@ -23,5 +25,7 @@ class Precision(StrEnum):
         """A context in which matrix products and attention run in this precision (torch's autocast)."""
         if self is Precision.FP32:
             return nullcontext()
+        import torch
+
         dtype = torch.bfloat16 if self is Precision.BF16 else torch.float16
         return torch.autocast(device.type, dtype=dtype)

@@ -10,12 +10,21 @@ from typing import Any
 from pydantic import create_model
 
 from datasets_registry import BenchError
-from methods._base.method import Family, Method, MethodInfo
+from methods._base.info import Family, MethodInfo
+from methods._base.method import Method
 from methods._base.registry import METHODS
 
 
 def wrapped_info(
-    host: MethodInfo, name: str, *, title: str, summary: str, citation: str, settings: Mapping[str, Any], **facts: Any
+    host: MethodInfo,
+    name: str,
+    *,
+    title: str,
+    summary: str,
+    citation: str,
+    settings: Mapping[str, Any],
+    config_mixin: type[Any] | None = None,
+    **facts: Any,
 ) -> MethodInfo:
     """The facts of a wrapper around a host: the host's, with some settings more.
 
@@ -26,6 +35,7 @@ def wrapped_info(
         summary: one sentence.
         citation: BibTeX entry of the wrapper.
         settings: pydantic fields `{name: (type, Field)}`; one that the host has already gets the wrapper's default.
+        config_mixin: overrides methods of the host's configuration.
         facts: any others that differ from the host's; unless they say else, it is an ensemble and trained as the host.
     """
     prefix = "".join(part.capitalize() for part in name.partition(":")[0].split("_"))
@@ -33,13 +43,14 @@ def wrapped_info(
         protocol: recipe.model_copy(update={"source": f"{host.title}'s: {recipe.source}"})
         for protocol, recipe in host.recipes.items()
     }
+    bases = host.config if config_mixin is None else (config_mixin, host.config)
     return replace(
         host,
         name=name,
         title=title,
         summary=summary,
         citation=citation,
-        config=create_model(f"{prefix}{host.config.__name__}", __base__=host.config, **settings),
+        config=create_model(f"{prefix}{host.config.__name__}", __base__=bases, **settings),
         **({"family": Family.ENSEMBLE, "recipes": recipes} | facts),
     )
 

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from methods._base.method import Batch, cosine_logits
+from methods._base.batch import Batch
+from methods._base.method import cosine_logits
 
 
 def class_distances(

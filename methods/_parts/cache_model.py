@@ -12,9 +12,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from methods._backbones.backbone import Backbone
-from methods._base.method import Batch, Classifier, SupportView
-from methods._parts.composed import mean_of_normalised
-from methods._parts.feature_space import TextConfig, logits_accuracy, template_features
+from methods._base.batch import Batch, Classifier, SupportView
+from methods._parts.feature_space import TextConfig, logits_accuracy, mean_of_normalised, template_features
 
 COARSE_STEPS = (10, 10)
 """Values of beta and alpha that the oracle chooses from and the ensemble averages; they are among the 200 x 20 that are

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet
 from methods._backbones.backbone import Backbone
-from methods._base.method import MethodConfig
+from methods._base.info import MethodConfig
 from methods._text.templates import IMAGENET80, SELECT7
 
 TEMPLATE_LISTS = {"select7": SELECT7, "imagenet80": IMAGENET80}
@@ -54,7 +55,7 @@ def logits_accuracy(logits: Float[Tensor, "n n_cls"], labels: Int[Tensor, " n"])
     return float((logits.argmax(dim=1) == labels).double().mean())
 
 
-def linear_uniform(shape: tuple[int, ...], fan_in: int, generator: torch.Generator) -> Tensor:
-    """Torch's default for a linear layer's weight and bias: uniform in +-1/sqrt(fan_in)."""
-    bound = fan_in**-0.5
-    return torch.empty(shape).uniform_(-bound, bound, generator=generator)
+def mean_of_normalised(features: list[Tensor]) -> Tensor:
+    """Template ensemble as CLIP does it: normalise each template's features, average, normalise again."""
+    stacked = torch.stack([F.normalize(f, dim=-1) for f in features])
+    return F.normalize(stacked.mean(dim=0), dim=-1)

@@ -12,7 +12,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet
-from methods._base.method import Classifier, SupportView, TrainableMethod, cosine_logits, require_known_classes
+from methods._base.batch import Classifier, SupportView
+from methods._base.method import TrainableMethod, cosine_logits, require_known_classes
 from methods._parts.feature_space import TextConfig, template_features
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from methods._backbones.backbone import Backbone
-from methods._parts.parts import linear, normal
+from methods._parts.initialisers import linear, normal
 
 
 class Representation(nn.Module):

@@ -10,8 +10,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet
-from methods._base.method import Batch, Classifier, SupportView, TrainableMethod
-from methods._parts.parts import linear
+from methods._base.batch import Batch, Classifier, SupportView
+from methods._base.method import TrainableMethod
+from methods._parts.initialisers import linear
 
 
 class Head(nn.Module):

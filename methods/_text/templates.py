@@ -1,5 +1,7 @@
 """Generic template lists that published methods average over; facts, in the order of their sources."""
 
+GENERIC_TEMPLATE = "a photo of a {}."
+
 SELECT7 = (
     "itap of a {}.",
     "a bad photo of the {}.",
@@ -95,8 +97,7 @@ IMAGENET80 = (
 )
 """CLIP's eighty ImageNet templates (prompt-engineering notebook)."""
 
-_PLAIN = "a photo of a {}."
-GENERIC60 = (_PLAIN, *(template for template in IMAGENET80[:60] if template != _PLAIN))
+GENERIC60 = (GENERIC_TEMPLATE, *(template for template in IMAGENET80[:60] if template != GENERIC_TEMPLATE))
 """The sixty that PromptSRC's teacher averages and APEX Table 8 compares with.
 
 They are the first sixty of CLIP's, the plain one before the others.

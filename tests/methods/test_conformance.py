@@ -193,5 +193,4 @@ class ViTB16:
 def test_parameter_formulas_give_the_published_counts(name: str) -> None:
     info = METHODS.get(name).info
     config = info.default_config(EvalProtocol.BASE_TO_NEW)
-    count = inspect.unwrap(info.parameter_count)(ViTB16(), config, 50)
-    assert count + 16 * inspect.unwrap(info.parameters_per_shot)(ViTB16(), config, 50) == CARD_COUNTS[name]
+    assert info.parameter_count(ViTB16(), config, n_classes=50, shots=16) == CARD_COUNTS[name]

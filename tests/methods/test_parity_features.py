@@ -258,7 +258,7 @@ def test_lp_plus_plus_keeps_the_last_of_the_best_epochs() -> None:
             method.on_epoch_end(0, 4)
     scores = []
     for i in range(4):
-        method.epochs.put_back(i)
+        method.epochs.restore(i)
         logits = method.trainable(image, method.text)
         scores.append(float((logits.argmax(dim=1) == support.labels).float().mean()))
     method.calibrate(support)
@@ -320,7 +320,7 @@ def test_cross_modal_keeps_the_first_of_the_best_hundredth_steps() -> None:
     assert len(method.candidates.states) == 3, "behind 1, 101 and 201 updates"
     scores = []
     for i in range(3):
-        method.candidates.put_back(i)
+        method.candidates.restore(i)
         scores.append(float((method.trainable(support.features()).argmax(dim=1) == support.labels).double().mean()))
     method.calibrate(support)
     assert torch.equal(method.trainable.rows, method.candidates.states[scores.index(max(scores))]["rows"])

@@ -123,7 +123,7 @@ def test_hosts_whose_average_means_nothing_are_refused(host: str, reason: str) -
 def test_settings_that_start_elsewhere_are_refused() -> None:
     method = get_method("wise_ft_on:coop")
     config = method.info.config(ctx_init="")
-    reason = method.info.refuses(config)
+    reason = config.config_error()
     assert reason is not None
     assert "CoOp begins at the zero-shot model only with ctx_init='a photo of a'" in reason
     with pytest.raises(BenchError, match=r"wise_ft_on:coop: CoOp begins .* nothing to average with"):

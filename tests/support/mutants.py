@@ -51,7 +51,7 @@ class LeavesTheBackboneInTrainingMode(TaskRes):
 @caught_by("only_its_own_is_trained")
 class TrainsABackboneParameter(CoOp):
     info: ClassVar[MethodInfo] = replace(
-        CoOp.info, parameter_count=lambda b, c, n: CoOp.info.parameter_count(b, c, n) + b.text_width * b.embed_dim
+        CoOp.info, parameter_formula=CoOp.info.parameter_formula + " + text_width * embed_dim"
     )
 
     def prepare(self, support: SupportView) -> None:
@@ -163,12 +163,12 @@ class SeedsTheWorld(TaskRes):
 
 @caught_by("parameters_are_counted")
 class CountsWrongly(TaskRes):
-    info: ClassVar[MethodInfo] = replace(TaskRes.info, parameter_count=lambda b, c, n: 3 * b.embed_dim)
+    info: ClassVar[MethodInfo] = replace(TaskRes.info, parameter_formula="3 * embed_dim")
 
 
 @caught_by("parameters_are_counted")
 class ForgetsTheShots(TipAdapterF):
-    info: ClassVar[MethodInfo] = replace(TipAdapterF.info, parameters_per_shot=lambda b, c, n: 0)
+    info: ClassVar[MethodInfo] = replace(TipAdapterF.info, parameter_formula="n_classes * embed_dim")
 
 
 @caught_by("logits_are_finite")
@@ -264,7 +264,7 @@ class ClassifiesWithTheStart(TaskRes):
 
 @caught_by("all_of_it_gets_gradients")
 class HasAnIdleParameter(TaskRes):
-    info: ClassVar[MethodInfo] = replace(TaskRes.info, parameter_count=lambda b, c, n: n * b.embed_dim + 1)
+    info: ClassVar[MethodInfo] = replace(TaskRes.info, parameter_formula="n_classes * embed_dim + 1")
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
@@ -331,9 +331,11 @@ class DeclaresPixelsInVain(TaskRes):
 
 @caught_by("the_declared_hidden_state_is_read")
 class DeclaresOneBlockTooFew(MMA):
-    info: ClassVar[MethodInfo] = replace(
-        MMA.info, frozen_blocks=lambda b, c: b.vision_depth - c.blocks_on(b.text_depth, b.vision_depth) - 1
-    )
+    class Config(MMA.info.config):
+        def frozen_blocks(self, backbone: Any) -> int:
+            return super().frozen_blocks(backbone) - 1
+
+    info: ClassVar[MethodInfo] = replace(MMA.info, config=Config)
 
 
 @caught_by("the_support_set_matters")

@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 
 from datasets_registry._synthetic.world import world_caption, world_image, world_scene
 from methods import tokenize
-from methods._backbones.demo import DEMO_CONFIG, unpacked
+from methods._backbones.demo import unpacked
+from methods._backbones.names import DEMO_CONFIG
 from methods._backbones.weights import build_model
 from tools.train_demo_backbone.__main__ import main
 from tools.train_demo_backbone.captions import LONGEST_CAPTION, CompactVocabulary, caption_tasks

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from datasets_registry._synthetic.drawing import generator
-from methods._backbones.demo import DEMO_CONFIG, unread_token_rows
+from methods._backbones.demo import unread_token_rows
+from methods._backbones.names import DEMO_CONFIG
 from tools.train_demo_backbone.captions import CompactVocabulary
 
 

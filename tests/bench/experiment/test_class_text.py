@@ -84,7 +84,9 @@ def test_methods_that_learn_their_text_are_refused(grow):
     left = {spec.method for spec in grow("ensemble:select7", methods=["*"])}
     assert "zero_shot" in left
     assert "coprompt" in left, "its learned texts are held near class texts"
-    assert not any(info.learns_text and not info.text_teacher for info in (METHODS.get(name).info for name in left))
+    assert not any(
+        info.learns_text and not info.class_text_teacher for info in (METHODS.get(name).info for name in left)
+    )
 
 
 def test_a_class_without_a_description_is_refused(grow, tmp_path: Path):

@@ -11,7 +11,7 @@ from bench.spec import ExperimentSpec
 from bench.sweep import Axes, expand
 from bench.sweep.task_checks import Tasks
 from datasets_registry import EvalProtocol, get_dataset
-from methods import METHODS, Selection, ways_of
+from methods import METHODS, Selection, selection_rules
 
 
 def specs(methods: str, selection: str | None, *overrides: str) -> dict[str, ExperimentSpec]:
@@ -102,8 +102,8 @@ def test_an_unknown_way_is_refused_with_the_allowed_ones() -> None:
 @pytest.mark.parametrize("name", list(METHODS))
 def test_every_way_that_a_method_offers_is_a_valid_setting(name: str) -> None:
     info = METHODS.get(name).info
-    assert ways_of(info)
-    for way in ways_of(info).values():
+    assert selection_rules(info)
+    for way in selection_rules(info).values():
         info.config(**{**info.default_config(EvalProtocol.FEW_SHOT).model_dump(), **way.settings})
 
 
@@ -112,4 +112,4 @@ TRAINED = [name for name in METHODS if METHODS.get(name).info.recipes]
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_every_trained_method_can_be_asked_for_validation_and_for_an_oracle(name: str) -> None:
-    assert {Selection.VALIDATION, Selection.ORACLE} <= set(ways_of(METHODS.get(name).info))
+    assert {Selection.VALIDATION, Selection.ORACLE} <= set(selection_rules(METHODS.get(name).info))

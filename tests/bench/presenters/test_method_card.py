@@ -20,7 +20,7 @@ def test_the_tensors_of_a_card_are_those_that_the_formula_counts(name: str) -> N
     tensors = learned_tensors(method, model, n_classes=3, shots=2)
     config = method.info.default_config(protocol_of(method.info))
     if method.info.recipes:
-        assert sum(t.parameters for t in tensors) == method.info.parameters(model, config, 3, 2)
+        assert sum(t.parameters for t in tensors) == method.info.parameter_count(model, config, n_classes=3, shots=2)
     else:
         assert tensors == []
 

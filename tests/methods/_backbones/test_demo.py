@@ -17,15 +17,8 @@ from scipy.stats import spearmanr
 from datasets_registry import BenchError, get_dataset
 from datasets_registry._synthetic.world import COLOURS, SHAPES, world_image, world_scene
 from methods import CLIP_MEAN, CLIP_STD, tokenize
-from methods._backbones.demo import (
-    DEMO_ASSET,
-    DEMO_CONFIG,
-    DEMO_SHA256,
-    demo_state_dict,
-    packed,
-    unpacked,
-    unread_token_rows,
-)
+from methods._backbones.demo import DEMO_ASSET, DEMO_SHA256, demo_state_dict, packed, unpacked, unread_token_rows
+from methods._backbones.names import DEMO_CONFIG
 from methods._backbones.weights import build_model
 
 

@@ -1,0 +1,34 @@
+"""Loading a backbone from its spec."""
+
+from __future__ import annotations
+
+import torch
+
+from methods._backbones.backbone import CLIP_MEAN, CLIP_STD, Backbone
+from methods._backbones.demo import demo_state_dict
+from methods._backbones.imported_features import ImportedBackbone
+from methods._backbones.names import DEMO_ARCH, DEMO_TAG, BackboneSpec, find_imported
+from methods._backbones.precision import Precision
+from methods._backbones.weights import build_model, load_pretrained, load_state, read_weights
+
+
+def load_backbone(spec: BackboneSpec, *, device: str = "cpu", precision: Precision = Precision.FP32) -> Backbone:
+    """Load a backbone; open_clip fetches named weights into its own cache the first time.
+
+    Raises:
+        WeightsError: if weights do not fit, cannot be read, or cannot be fetched.
+    """
+    if spec.imported:
+        return ImportedBackbone(spec, find_imported(spec.tag), device)
+    mean, std = CLIP_MEAN, CLIP_STD
+    config = spec.config
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = build_model(config)
+    if spec.path is not None:
+        load_state(model, read_weights(spec.path), str(spec.path))
+    elif spec.arch == DEMO_ARCH and spec.tag == DEMO_TAG:
+        load_state(model, demo_state_dict(), "the demo weights")
+    elif spec.tag != "random":
+        mean, std = load_pretrained(model, spec, mean, std)
+    return Backbone(spec, model.to(device), mean, std, precision=precision)

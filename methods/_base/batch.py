@@ -1,0 +1,130 @@
+"""What a method sees of images: a training or evaluation batch, and the support set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from datasets_registry import BenchError, ClassSet
+from methods._base.info import Needs
+
+
+class UndeclaredNeedError(BenchError, RuntimeError):
+    """A method touched something of a batch that its `needs` does not declare."""
+
+
+class Batch:
+    """Images of one step, with only what the method declared it needs. Everything is computed on first use.
+
+    Args:
+        labels: class indices `(batch,)`, or None at evaluation: test labels are out of a method's reach.
+        features: gives the frozen tower's features `(batch, dim)`, unnormalised, of these very views.
+        pooled: gives what the frozen tower projects to those features, `(batch, width)`; None where nobody can ask.
+        pixels: gives the preprocessed images `(batch, 3, h, w)` of these very views.
+        other_view: gives the frozen tower's features of another view of the same images; None outside training.
+        hidden: gives the frozen tower's tokens before a block, `(batch, tokens, width)`; None where nobody can ask.
+        needs: what the method declared.
+    """
+
+    def __init__(
+        self,
+        labels: Int[Tensor, " batch"] | None,
+        *,
+        features: Callable[[], Tensor],
+        pixels: Callable[[], Tensor],
+        pooled: Callable[[], Tensor] | None = None,
+        other_view: Callable[[], Tensor] | None = None,
+        hidden: Callable[[int], Tensor] | None = None,
+        needs: frozenset[Needs],
+    ) -> None:
+        self._labels = labels
+        self._sources: dict[Needs, Callable[[], Tensor]] = {Needs.FEATURES: features, Needs.PIXELS: pixels}
+        if pooled is not None:
+            self._sources[Needs.POOLED] = pooled
+        if other_view is not None:
+            self._sources[Needs.OTHER_VIEW] = other_view
+        self._hidden = hidden
+        self._needs = needs
+        self._values: dict[Needs | int, Tensor] = {}
+
+    def _declared(self, need: Needs) -> None:
+        if need not in self._needs:
+            allowed = ", ".join(sorted(self._needs)) or "nothing"
+            raise UndeclaredNeedError(
+                f"Batch.{need} was read, but the method declares needs: {allowed}. Add it to info.needs."
+            )
+
+    def _get(self, need: Needs) -> Tensor:
+        self._declared(need)
+        if need not in self._sources:
+            raise UndeclaredNeedError(f"Batch.{need} was read where images have none, such as at evaluation.")
+        if need not in self._values:
+            self._values[need] = self._sources[need]()
+        return self._values[need]
+
+    def load(self, need: Needs) -> Batch:
+        """Compute one of the things declared now rather than on first use, and give the batch itself."""
+        self._get(need)
+        return self
+
+    @property
+    def labels(self) -> Int[Tensor, " batch"]:
+        """Class indices within the support classes. Raises UndeclaredNeedError at evaluation."""
+        if self._labels is None:
+            raise UndeclaredNeedError("Batch.labels was read at evaluation; test labels are out of a method's reach.")
+        return self._labels
+
+    @property
+    def features(self) -> Float[Tensor, "batch dim"]:
+        """Features of the frozen tower for these views, unnormalised."""
+        return self._get(Needs.FEATURES)
+
+    @property
+    def pooled(self) -> Float[Tensor, "batch width"]:
+        """What the frozen tower's last layer projects to `features`, for these views."""
+        return self._get(Needs.POOLED)
+
+    def hidden(self, first: int) -> Float[Tensor, "batch tokens width"]:
+        """Tokens of these views in front of block `first` (from 0) of the frozen tower; 0 gives the embedded image."""
+        self._declared(Needs.HIDDEN)
+        if first not in self._values:
+            if self._hidden is None:
+                raise UndeclaredNeedError("Batch.hidden was read where images have none.")
+            self._values[first] = self._hidden(first)
+        return self._values[first]
+
+    @property
+    def pixels(self) -> Float[Tensor, "batch 3 h w"]:
+        """Preprocessed pixels of these views."""
+        return self._get(Needs.PIXELS)
+
+    @property
+    def other_view(self) -> Float[Tensor, "batch dim"]:
+        """Features of the frozen tower for another view of the same images, unnormalised; in training only."""
+        return self._get(Needs.OTHER_VIEW)
+
+
+Classifier = Callable[[Batch], Tensor]
+"""Batch -> logits `(batch, n_cls)`."""
+
+
+@dataclass(frozen=True)
+class SupportView:
+    """What `prepare` gets to see: the support classes, the labels, and the frozen features of the centre views.
+
+    Args:
+        classes: the training classes.
+        labels: `(n,)`.
+        shots: images per class asked for.
+        features: gives `(n, dim)`, unnormalised, computed on first use.
+        views: `views(k, crop_scale)` gives the features of k augmented views of each image, `(k, n, dim)`.
+    """
+
+    classes: ClassSet
+    labels: Int[Tensor, " n"]
+    shots: int
+    features: Callable[[], Tensor]
+    views: Callable[[int, tuple[float, float]], Tensor]

@@ -1,0 +1,150 @@
+"""The facts of a method as plain data, from which listings, plans, checks and docs are made. Loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+from datasets_registry import EvalProtocol
+from methods._base.formula import BackboneSizes, evaluate
+from methods._base.recipe import Recipe
+
+
+class Family(StrEnum):
+    """What kind of thing a method learns."""
+
+    ZERO_SHOT = "zero-shot"
+    TEXT_PROMPT = "text prompt"
+    VISUAL_PROMPT = "visual prompt"
+    MULTIMODAL_PROMPT = "multimodal prompt"
+    FEATURE_ADAPTER = "feature adapter"
+    CACHE = "cache"
+    WEIGHT_ADAPTER = "weight adapter"
+    CLASSIFIER = "classifier"
+    ENSEMBLE = "ensemble"
+
+
+class Needs(StrEnum):
+    """What a method reads of an image. Reading anything else raises UndeclaredNeedError."""
+
+    FEATURES = "features"
+    POOLED = "pooled"
+    HIDDEN = "hidden"
+    PIXELS = "pixels"
+    OTHER_VIEW = "other_view"
+
+
+class MethodConfig(BaseModel):
+    """Base of all method configurations: frozen, and an unknown key is an error.
+
+    The methods below are facts that depend on the settings; a configuration overrides those that differ for it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def config_error(self) -> str | None:
+        """Why these settings cannot be run, and what to set instead; None if they can."""
+        return None
+
+    def closed_vocabulary(self) -> bool:
+        """Whether these settings tie an open-vocabulary method to its training classes (class-specific prompts)."""
+        return False
+
+    def epoch_selection_error(self) -> str | None:
+        """Why no single epoch can be selected with these settings, and what to set instead; None if one can."""
+        return None
+
+    def frozen_blocks(self, backbone: BackboneSizes) -> int | None:  # noqa: ARG002
+        """Leading image blocks that stay as they are, for a method that reads `Batch.hidden` of the next block."""
+        return None
+
+
+def offered_values(config: type[MethodConfig], setting: str) -> tuple[Any, ...]:
+    """The values of a setting that is a choice; empty if there is no such setting or it is no choice."""
+    found = config.model_fields.get(setting)
+    return get_args(found.annotation) if found else ()
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """The facts of a method.
+
+    Args:
+        name: registry id, equal to the module's name.
+        title: name in tables.
+        family: what kind of thing is learned.
+        summary: one sentence.
+        citation: BibTeX entry.
+        config: the configuration class; its defaults are the published setting.
+        needs: the least of an image that it reads.
+        open_vocabulary: whether `classifier` works for classes it was not trained on.
+        parameter_formula: number of trainable parameters, as text; see `methods._base.formula.evaluate`. It may also
+            use `n_classes` and `shots`. The conformance kit compares it with the built module.
+        recipes: published training settings by protocol; empty for training-free methods.
+        config_by_protocol: published settings of a protocol that differ from the config's defaults.
+        vision_transformer: whether the image tower must be a transformer.
+        learns_text: whether the text tower runs on anything but plain class texts.
+        class_text_teacher: whether class texts given in place of the template guide training although it learns texts.
+        starts_as_zero_shot: settings with which it equals a zero-shot classifier before training; None if none do.
+    """
+
+    name: str
+    title: str
+    family: Family
+    summary: str
+    citation: str
+    config: type[MethodConfig]
+    needs: frozenset[Needs]
+    open_vocabulary: bool
+    parameter_formula: str = "0"
+    recipes: Mapping[EvalProtocol, Recipe] = field(default_factory=dict)
+    config_by_protocol: Mapping[EvalProtocol, Mapping[str, Any]] = field(default_factory=dict)
+    vision_transformer: bool = False
+    learns_text: bool = False
+    class_text_teacher: bool = False
+    starts_as_zero_shot: Mapping[str, Any] | None = None
+
+    @property
+    def needs_validation(self) -> bool:
+        """Whether `calibrate` needs the few validation images: whether `selection` can be `validation`."""
+        return "validation" in offered_values(self.config, "selection")
+
+    @property
+    def oracle_settings(self) -> Mapping[str, Any]:
+        """Settings that choose with test labels, for a method whose choice is not called `selection`; else empty."""
+        choices = [key for key in self.config.model_fields if "oracle" in offered_values(self.config, key)]
+        return {key: "oracle" for key in choices if key != "selection"}
+
+    def parameter_count(self, backbone: BackboneSizes, config: MethodConfig, *, n_classes: int, shots: int) -> int:
+        """Trainable parameters of a run; the backbone's weights need not be loaded."""
+        return int(evaluate(self.parameter_formula, backbone, config, n_classes=n_classes, shots=shots))
+
+    def default_config(self, protocol: EvalProtocol) -> MethodConfig:
+        """The published setting for that protocol, or the one that belongs to the reused recipe."""
+        return self.config(**self.config_by_protocol.get(self._printed(protocol), {}))
+
+    def recipe_for(self, protocol: EvalProtocol) -> Recipe | None:
+        """The published training settings for that protocol; None if there are none.
+
+        Most papers print none for training on a source dataset. Then those of base-to-new, or of few-shot, are reused
+        and the source says so.
+        """
+        printed = self._printed(protocol)
+        recipe = self.recipes.get(printed)
+        if recipe is None or printed is protocol:
+            return recipe
+        return recipe.model_copy(update={"source": f"{recipe.source}; printed for {printed}, reused for {protocol}"})
+
+    def _printed(self, protocol: EvalProtocol) -> EvalProtocol:
+        """The protocol whose published settings are used for this one."""
+        if protocol.transfers and protocol not in self.recipes and protocol not in self.config_by_protocol:
+            return next((p for p in (EvalProtocol.BASE_TO_NEW, EvalProtocol.FEW_SHOT) if p in self.recipes), protocol)
+        return protocol
+
+    def is_open(self, config: MethodConfig) -> bool:
+        """Whether this configuration can classify classes it was not trained on."""
+        return self.open_vocabulary and not config.closed_vocabulary()

@@ -1,0 +1,79 @@
+"""Adapters: small trained maps of a feature."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from methods._parts.initialisers import linear_uniform
+
+
+class LinearAdapter(nn.Module):
+    """`x A + b` on a feature, starting at the identity (APEX)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.matrix = nn.Parameter(torch.eye(dim))
+        self.bias = nn.Parameter(torch.zeros(1, dim))
+
+    def forward(self, x: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
+        return x @ self.matrix + self.bias
+
+
+class LowRankAdapter(nn.Module):
+    """`x U V + b` with inner width `rank`.
+
+    It cannot start at the identity below full rank. The paper does not print an initialisation; U has orthonormal
+    columns and V is its transpose, so that it starts as the projection to a random subspace.
+    """
+
+    def __init__(self, dim: int, rank: int, generator: torch.Generator) -> None:
+        super().__init__()
+        basis, _ = torch.linalg.qr(torch.randn(dim, rank, generator=generator))
+        self.down = nn.Parameter(basis.clone())
+        self.up = nn.Parameter(basis.T.clone())
+        self.bias = nn.Parameter(torch.zeros(1, dim))
+
+    def forward(self, x: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
+        return x @ self.down @ self.up + self.bias
+
+
+class BottleneckAdapter(nn.Module):
+    """CLIP-Adapter's two bias-free layers, a ReLU behind each, blended with the feature: `r * A(x) + (1 - r) * x`.
+
+    Args:
+        dim: feature width.
+        hidden: inner width.
+        ratio: share r of the adapter's output.
+        generator: draws torch's default uniform initialisation of a linear layer.
+    """
+
+    def __init__(self, dim: int, hidden: int, ratio: float, generator: torch.Generator) -> None:
+        super().__init__()
+        self.ratio = ratio
+        self.down = nn.Parameter(linear_uniform((hidden, dim), dim, generator))
+        self.up = nn.Parameter(linear_uniform((dim, hidden), hidden, generator))
+
+    def forward(self, x: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
+        adapted = torch.relu(torch.relu(x @ self.down.T) @ self.up.T)
+        return self.ratio * adapted + (1 - self.ratio) * x
+
+
+AdapterKind = Literal["linear", "low_rank", "bottleneck"]
+AdapterSetting = Annotated[
+    AdapterKind, Field(description="linear from the identity (APEX), low_rank or bottleneck (its Fig 10)")
+]
+RankSetting = Annotated[int, Field(ge=1, description="inner width of a low_rank or bottleneck adapter")]
+
+
+def make_adapter(kind: AdapterKind, dim: int, rank: int, generator: torch.Generator) -> nn.Module:
+    """An adapter on features of that width; `rank` is the inner width of the two narrow kinds."""
+    if kind == "linear":
+        return LinearAdapter(dim)
+    if kind == "low_rank":
+        return LowRankAdapter(dim, rank, generator)
+    return BottleneckAdapter(dim, rank, ratio=0.2, generator=generator)

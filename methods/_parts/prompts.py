@@ -1,0 +1,123 @@
+"""Learned prompts of either tower: context around the class name, and tokens that enter at several blocks."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from datasets_registry import BenchError, ClassSet
+from methods._backbones.backbone import Backbone
+from methods._parts.initialisers import linear, normal
+from methods._text.prompts import Position, TextPrompts, overwrite_leading, place_ctx
+
+
+def resolve_depth(depth: int, blocks: int, what: str) -> int:
+    """Number of prompted blocks; 0 means every block. Raises BenchError if the tower has fewer."""
+    if depth > blocks:
+        raise BenchError(f"{what} depth {depth} on a tower of {blocks} blocks; use 1..{blocks}, or 0 for every block.")
+    return depth or blocks
+
+
+class Context(nn.Module):
+    """Learned vectors around the class name: `[ctx] name.` (CoOp and what follows it).
+
+    Args:
+        ctx: `(n_ctx, width)`, or `(n_cls, n_ctx, width)` for one a class.
+        position: of the class name.
+        placeholders: the text that makes room for the vectors; as many `X` as vectors unless a method differs.
+    """
+
+    def __init__(self, ctx: Tensor, position: Position = "end", placeholders: str = "") -> None:
+        super().__init__()
+        self.ctx = nn.Parameter(ctx)
+        self.position = position
+        self.placeholders = placeholders or " ".join(["X"] * ctx.shape[-2])
+
+    def prompts(self, classes: ClassSet, backbone: Backbone) -> TextPrompts:
+        """The class texts with the learned vectors in place."""
+        texts = backbone.tokenized(classes.texts(self.placeholders + " {}."))
+        name_lengths = backbone.tokenized(classes.prompt_names).eot - 1
+        return place_ctx(texts, self.ctx, self.position, name_lengths)
+
+
+class VisualPrompts(nn.Module):
+    """Learned tokens behind the patches: fresh ones before each of the first `depth` blocks (1 = shallow).
+
+    Args:
+        n: tokens a block.
+        depth: prompted blocks, 0 for all.
+        backbone: gives width and number of blocks.
+        generator: draws N(0, 0.02).
+    """
+
+    def __init__(self, n: int, depth: int, backbone: Backbone, generator: torch.Generator) -> None:
+        super().__init__()
+        depth = resolve_depth(depth, backbone.vision_depth, "Visual prompt")
+        self.layers = nn.ParameterList([normal((n, backbone.vision_width), generator) for _ in range(depth)])
+
+    def forward(self) -> list[Tensor]:
+        """Prompts by block, each `(n, width)`."""
+        return list(self.layers)
+
+
+class TextContext(nn.Module):
+    """Learned tokens at positions 1..n of a worded template; deeper ones replace them before later blocks.
+
+    The words of the template behind the first n stay in the text, frozen. With no words, or more tokens than words,
+    placeholders `X` make room and the tokens start at N(0, 0.02).
+
+    Args:
+        n: tokens a block.
+        depth: prompted blocks, 0 for all, 1 = input only.
+        template: text with `{}`; its first n tokens initialise the input context. Must begin with words for that.
+        words: how many tokens of the template may initialise; with n > words the context is random.
+        backbone: frozen.
+        generator: draws N(0, 0.02).
+    """
+
+    def __init__(
+        self, n: int, depth: int, template: str, words: int, backbone: Backbone, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        depth = resolve_depth(depth, backbone.text_depth, "Text prompt")
+        if n <= words:
+            self.template = template
+            self.ctx = nn.Parameter(backbone.tokenized([template.replace("{}", "X")]).embedded[0, 1 : 1 + n].clone())
+        else:
+            self.template = " ".join(["X"] * n) + " {}."
+            self.ctx = normal((n, backbone.text_width), generator)
+        self.deeper = nn.ParameterList([normal((n, backbone.text_width), generator) for _ in range(depth - 1)])
+
+    def layers(self) -> list[Tensor]:
+        """Tokens by block, each `(n, width)`."""
+        return [self.ctx, *self.deeper]
+
+    def prompts(self, classes: ClassSet, backbone: Backbone) -> TextPrompts:
+        """The class texts with the learned context in place."""
+        return overwrite_leading(backbone.tokenized(classes.texts(self.template)), self.ctx)
+
+    def forward(self, classes: ClassSet, backbone: Backbone) -> Float[Tensor, "n_cls dim"]:
+        """Text features, unnormalised."""
+        return backbone.encode_prompts(self.prompts(classes, backbone), deep=list(self.deeper))
+
+
+class Coupling(nn.Module):
+    """Visual prompts as linear maps of the text prompts, one map a block (MaPLe).
+
+    The maps of the deeper blocks start equal, as the official code copies one layer.
+    """
+
+    def __init__(self, depth: int, backbone: Backbone, generator: torch.Generator) -> None:
+        super().__init__()
+        width, visual = backbone.text_width, backbone.vision_width
+        self.maps = nn.ModuleList([linear(width, visual, generator) for _ in range(min(depth, 2))])
+        for _ in range(depth - 2):
+            self.maps.append(copy.deepcopy(self.maps[1]))
+
+    def forward(self, text: Sequence[Tensor]) -> list[Tensor]:
+        """Visual prompts by block, each `(n, width)`."""
+        return [into(tokens) for into, tokens in zip(self.maps, text, strict=True)]

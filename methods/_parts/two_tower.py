@@ -1,0 +1,63 @@
+"""Methods whose logits are the scaled cosine of one image feature and one text feature a class."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, TypeVar
+
+from jaxtyping import Float
+from torch import Tensor
+
+from datasets_registry import ClassSet
+from methods._base.batch import Batch, Classifier, SupportView
+from methods._base.info import MethodConfig
+from methods._base.method import TrainableMethod, cosine_logits
+from methods._text.prompts import frozen_prompts
+from methods._towers.text_prefix import TextHidden
+
+ConfigT = TypeVar("ConfigT", bound=MethodConfig)
+
+
+class TwoTowerMethod(TrainableMethod[ConfigT]):
+    """Base of the methods whose logits are the scaled cosine of an image feature and one text feature a class.
+
+    Both are unnormalised, so that they can be blended with those of the pretrained model (`apex_on`).
+
+    Attributes:
+        one_pair: whether these two decide the logits alone; False where others enter too, so that no wrapper may take
+            the pair for the method.
+    """
+
+    one_pair: ClassVar[bool] = True
+
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        self._frozen: dict[tuple[ClassSet, str], Tensor] = {}
+        self._hidden: dict[tuple[ClassSet, str, int], TextHidden] = {}
+
+    @abstractmethod
+    def text_features(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
+        """Text features that training and plain evaluation use, unnormalised."""
+
+    def image_features(self, batch: Batch) -> Float[Tensor, "batch dim"]:
+        """Image features that training and plain evaluation use, unnormalised; the frozen tower's by default."""
+        return batch.features
+
+    def frozen_text(self, classes: ClassSet, template: str) -> Float[Tensor, "n_cls dim"]:
+        """Features of plain class texts, unnormalised; computed once per class list and template."""
+        key = (classes, template)
+        if key not in self._frozen:
+            self._frozen[key] = self.backbone.class_texts(classes, template)
+        return self._frozen[key]
+
+    def frozen_text_hidden(self, classes: ClassSet, template: str, first: int) -> TextHidden:
+        """Hidden states of plain class texts before text block `first`; computed once per class list and template."""
+        key = (classes, template, first)
+        if key not in self._hidden:
+            prompts = frozen_prompts(self.backbone.tokenized(classes.texts(template)))
+            self._hidden[key] = self.backbone.text_hidden(prompts, first)
+        return self._hidden[key]
+
+    def classifier(self, classes: ClassSet) -> Classifier:
+        text = self.text_features(classes)
+        return lambda batch: cosine_logits(self.image_features(batch), text, self.backbone.logit_scale)
