@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from datasets_registry import BenchError
 
@@ -17,6 +17,7 @@ FORMULA_SIZES = {
 """Names of a backbone's sizes in a formula, with the attribute that each reads."""
 
 
+@runtime_checkable
 class BackboneSizes(Protocol):
     """What a formula needs of a backbone; its weights need not be loaded."""
 
