@@ -84,7 +84,7 @@ def _check_name(name: str) -> None:
 
 
 def _is_checkout(folder: Path) -> bool:
-    return all((folder / path).exists() for path in ("methods/_base/method.py", "tests/methods", "CHANGELOG.md"))
+    return all((folder / path).exists() for path in ("methods/__init__.pyi", "tests/methods", "CHANGELOG.md"))
 
 
 def _write_new(files: dict[Path, str]) -> None:

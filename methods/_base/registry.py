@@ -40,9 +40,10 @@ class MethodRegistry(Registry[type[Method[Any]]]):
         wrapper, colon, host = name.partition(":")
         if not colon:
             return super().get(name)
+        inner = super().get(host)  # loads the catalogue, and the wrappers with it
         if wrapper not in self._wrappers:
             raise UnknownNameError("wrapper method", wrapper, self._wrappers)
-        return self._wrappers[wrapper](super().get(host))
+        return self._wrappers[wrapper](inner)
 
 
 METHODS = MethodRegistry()

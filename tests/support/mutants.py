@@ -330,12 +330,10 @@ class DeclaresPixelsInVain(TaskRes):
 
 
 @caught_by("the_declared_hidden_state_is_read")
-class DeclaresOneBlockTooFew(MMA):
-    class Config(MMA.info.config):
-        def frozen_blocks(self, backbone: Any) -> int:
-            return super().frozen_blocks(backbone) - 1
-
-    info: ClassVar[MethodInfo] = replace(MMA.info, config=Config)
+class ReadsOneBlockTooEarly(MMA):
+    def prepare(self, support: SupportView) -> None:
+        super().prepare(support)
+        self.first_image -= 1
 
 
 @caught_by("the_support_set_matters")

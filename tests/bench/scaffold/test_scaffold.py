@@ -21,9 +21,9 @@ CHANGELOG = "# Changelog\n\n## Unreleased\n\n### Added\n\n- Something.\n"
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    for folder in ("methods/_base", "tests/methods"):
+    for folder in ("methods", "tests/methods"):
         (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "methods" / "_base" / "method.py").touch()
+    (tmp_path / "methods" / "__init__.pyi").touch()
     (tmp_path / "CHANGELOG.md").write_text(CHANGELOG)
     return tmp_path
 

@@ -316,6 +316,6 @@ class TestLocalFiles:
             raise ConnectionError("no route to host")
 
         monkeypatch.setattr(open_clip, "download_pretrained", no_network)
-        monkeypatch.setattr("methods._backbones.backbone.build_model", lambda _: build_model(TINY_CONFIG))
+        monkeypatch.setattr("methods._backbones.loading.build_model", lambda _: build_model(TINY_CONFIG))
         with pytest.raises(WeightsError, match="could not be fetched .*-b 'ViT-B-32=FILE,quickgelu'"):
             load_backbone(parse_backbone("ViT-B-32.openai"))
