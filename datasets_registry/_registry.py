@@ -35,8 +35,7 @@ class Registry(Generic[T]):
 
     Args:
         kind: what an entry is called in messages.
-        load: imports the modules that register the entries; called once, when the registry is first read. None for a
-            registry whose package imports its entries itself.
+        load: imports the modules that register the entries; called once, when the registry is first read.
     """
 
     def __init__(self, kind: str, load: Callable[[], None] | None = None) -> None:
@@ -110,7 +109,18 @@ class Registry(Generic[T]):
         return len(self.entries)
 
 
-DATASETS: Registry[DatasetInfo] = Registry("dataset")
+def _load_catalogue() -> None:
+    """This package's datasets, those of installed packages, the user's own images and imported features."""
+    import datasets_registry
+    from datasets_registry import _plugins
+
+    import_catalogue(datasets_registry.__name__, datasets_registry.__path__)
+    _plugins.load_entry_points(_plugins.DATASETS_GROUP, DATASETS)
+    _plugins.load_custom_datasets()
+    _plugins.load_feature_bundles()
+
+
+DATASETS: Registry[DatasetInfo] = Registry("dataset", _load_catalogue)
 
 
 def register_dataset(info: DatasetInfo) -> DatasetInfo:

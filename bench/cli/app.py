@@ -29,6 +29,7 @@ from bench.cli.run import run
 from bench.cli.show import show
 from bench.cli.status import status
 from bench.cli.verify import verify
+from datasets_registry import BenchError
 
 app = typer.Typer(
     name="etl-bench",
@@ -80,13 +81,6 @@ app.add_typer(features_app, name="features")
 app.add_typer(cache_app, name="cache")
 
 
-def _refusals() -> type[Exception]:
-    """Our root error. Looked up when something was raised, since --help should not load the dataset catalogue."""
-    from datasets_registry import BenchError
-
-    return BenchError
-
-
 def main() -> None:
     """Entry point of `etl-bench`. A refusal is one line on standard error and exit code 2."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
@@ -94,9 +88,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
         app(arguments, prog_name="etl-bench")
-    except SystemExit:  # before the next line, which loads what --help should not
-        raise
-    except _refusals() as error:
+    except BenchError as error:
         if debug:
             raise
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")

@@ -1,4 +1,4 @@
-"""`etl-bench demo`: the whole benchmark on a small backbone and drawn datasets, without a download."""
+"""`etl-bench demo`: the whole benchmark on a small backbone and synthetic datasets, without a download."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.cli import _options as opt
 
 METHODS = ("zero_shot", "coop", "clip_adapter", "text_adapter", "vpt", "vpt_text_adapter", "ivlp", "apex")
 """What the demo compares: prompts and adapters on either side, both together, and no training at all."""
-DATASETS = "spectrum_*"
+DATASETS = ("spectrum_*",)
 SEEDS = (1, 2, 3)
 QUICK_METHODS = ("zero_shot", "coop", "clip_adapter", "vpt")
 QUICK_DATASETS = ("spectrum_basic", "spectrum_blur", "spectrum_words")
@@ -27,28 +27,37 @@ def demo(
     jobs: opt.Jobs = None,
     runner: opt.RunnerName = "bench.experiment.runner",
 ) -> None:
-    """Run methods on eleven drawn datasets with the embedded backbone and build the report; no download."""
-    from bench.sweep import Axes, RecipeChoice, RerunPolicy
-    from bench.sweep import driver as _sweep
-    from bench.sweep.progress import LogStyle, open_log
-    from datasets_registry import DATASETS as REGISTERED
+    """Run methods on eleven synthetic datasets with the embedded backbone and build the report; no download."""
+    from bench.sweep import (
+        LogStyle,
+        RecipeChoice,
+        SweepRequest,
+        carry_out,
+        make_plan,
+        open_log,
+        report_failures,
+        report_plan,
+    )
 
-    axes = Axes(
+    request = SweepRequest.build(
         methods=QUICK_METHODS if quick else METHODS,
-        datasets=QUICK_DATASETS if quick else REGISTERED.match(DATASETS),
-        backbones=[opt.DEMO_BACKBONE],
+        datasets=QUICK_DATASETS if quick else DATASETS,
         seeds=SEEDS[:1] if quick else SEEDS,
         recipe=RecipeChoice.DEMO,
+        keep_branches=True,
+        curve=curve,
+        runs=runs,
+        cache=cache,
+        jobs=jobs,
+        runner=runner,
     )
-    place = _sweep.Place(runs, None, opt.cache_folder(cache), "cpu", jobs, runner, keep_branches=True, curve=curve)
     log = open_log(LogStyle.AUTO)
-    made = _sweep.make_plan(axes, place, RerunPolicy.FAILED, log)
-    _sweep.say_plan(made, place, log)
-    summary = _sweep.carry_out(made, place, axes, log)
-    failed = _sweep.failures(made, summary, runs)
-    _sweep.say_failures(failed, summary, log)
-    if not summary.interrupted:
+    made = make_plan(request, log)
+    report_plan(made, request, log)
+    outcome = carry_out(made, request, log)
+    report_failures(outcome, log)
+    if not outcome.summary.interrupted:
         from bench.cli.report import report
 
         report(runs=runs, site=site)
-    raise typer.Exit(_sweep.exit_code(failed, summary))
+    raise typer.Exit(outcome.exit_code)

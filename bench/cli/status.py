@@ -55,7 +55,7 @@ def _show(runs: Path, *, as_json: bool) -> None:
 
 
 def _left(facts: dict[str, object]) -> str | None:
-    from bench.sweep.progress import duration
+    from bench.sweep.tally import duration
 
     seconds = facts.get("seconds_left")
     return duration(float(seconds)) if isinstance(seconds, int | float) else None

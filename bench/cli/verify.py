@@ -42,8 +42,7 @@ def verify(
     from bench.experiment.runner import run_experiment
     from bench.results.shards import Shards
     from bench.results.verification import Outcome, check_verifiable, verdict
-    from bench.sweep import files_by_digest, local_weights
-    from bench.sweep.driver import check_device
+    from bench.sweep import check_device, files_by_digest, local_weights
     from datasets_registry import read_support_list
     from methods import parse_class_text
 

@@ -1,28 +1,9 @@
-"""From axes to what a sweep has to do: `expand` makes the specs, `plan` subtracts what is on disk."""
+"""From a request to finished runs: expand it into specs, subtract what is on disk, launch the rest.
 
-from __future__ import annotations
+`__init__.pyi` lists the names that other rooms use. Each is loaded on first use, since the command line reads the
+request's options for every `--help`.
+"""
 
-from bench.sweep.axes import IMAGENET_VARIANTS, Axes, RecipeChoice
-from bench.sweep.expansion import Expansion, expand
-from bench.sweep.feature_reuse import SharedFeatures, shared_features
-from bench.sweep.inputs import files_by_digest, local_weights, named_files, support_lists
-from bench.sweep.planning import Plan, RerunPolicy, plan
-from bench.sweep.rejections import Refusal
+import lazy_loader
 
-__all__ = [
-    "IMAGENET_VARIANTS",
-    "Axes",
-    "Expansion",
-    "Plan",
-    "RecipeChoice",
-    "Refusal",
-    "RerunPolicy",
-    "SharedFeatures",
-    "expand",
-    "files_by_digest",
-    "local_weights",
-    "named_files",
-    "plan",
-    "shared_features",
-    "support_lists",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from bench.errors import UsageError
+from bench.sweep.request import RecipeChoice
 from datasets_registry import DATASETS, DrawRule, EvalProtocol, get_dataset
 
 IMAGENET_VARIANTS = ("imagenet_v2", "imagenet_sketch", "imagenet_a", "imagenet_r")
 """What domain generalization scores on, unless told otherwise."""
-
-
-class RecipeChoice(StrEnum):
-    """Where training settings come from: the papers, or the short ones made for the demo backbone."""
-
-    PUBLISHED = "published"
-    DEMO = "demo"
 
 
 @dataclass(frozen=True)

@@ -1,177 +1,191 @@
-"""Plan, launch, load into the database, say what came of it: the part that `run` and `demo` share."""
+"""Carries out a sweep request: plan, launch, load the results into the database."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, fields
 from pathlib import Path
 
-from bench.cli._launchers import LauncherChoice, LauncherName
-from bench.cli._options import cache_limit, cores, hidden_limit
+from bench._util.atomic_write import write_atomically
 from bench.context import RunContext
 from bench.coordination.heartbeat import Heartbeat, remove_dead_heartbeats
 from bench.coordination.leases import Leases
 from bench.errors import RunsFolderError, StoreError, UsageError
-from bench.launch.protocol import (
-    NO_LIMITS,
-    DifficultyTask,
-    FinishedTask,
-    Launcher,
-    LaunchSummary,
-    Limits,
-    RunTask,
-    Surroundings,
-    Task,
-)
+from bench.launch.protocol import DifficultyTask, FinishedTask, LaunchSummary, Limits, RunTask, Surroundings, Task
 from bench.launch.supervisor import Supervisor
 from bench.provenance.staleness import Staleness
 from bench.record import RunStatus
 from bench.results.shards import Shards
-from bench.sweep import Axes, Plan, RerunPolicy, expand, local_weights, named_files, plan, shared_features
-from bench.sweep.progress import SweepLog, Tally
+from bench.sweep.axes import Axes
+from bench.sweep.expansion import expand
+from bench.sweep.inputs import local_weights, named_files
+from bench.sweep.launchers import feature_cache, job_scripts, make_launcher, threads_per_run
+from bench.sweep.machine import cache_limit, hidden_limit
+from bench.sweep.planning import Plan, plan
+from bench.sweep.progress import SweepLog
+from bench.sweep.request import PLAN_TABLE, RerunPolicy, SweepRequest
+from bench.sweep.tally import Tally
 
-INTERRUPTED = 130
+SWEEPS = "sweeps"
+"""Folder, below the runs, of the sweep files that were carried out."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a sweep reads and writes, and with how many processes.
+class SweepOutcome:
+    """What a sweep did.
 
     Args:
-        runs: folder of shards and database.
-        data_root: folder of the datasets.
-        cache_dir: folder of frozen features.
-        device: `cpu` or `cuda[:i]`.
-        jobs: worker processes; 0 means this one; None means one per core, or one on a GPU.
-        runner: module that runs one spec.
-        keep_branches: whether the two sides of an ensemble are stored with its predictions.
-        curve: whether the accuracy along each training is recorded.
-        limits: time and memory of one run.
-        retries: how often a run that failed is tried again before the sweep ends.
-        launcher: where runs are done.
+        plan: what it had to do.
+        summary: what became of the tasks.
+        failed: run id (None for a difficulty), label and message of what has failed, now or earlier.
     """
 
-    runs: Path
-    data_root: Path | None
-    cache_dir: Path
-    device: str
-    jobs: int | None
-    runner: str
-    keep_branches: bool = False
-    curve: bool = False
-    limits: Limits = NO_LIMITS
-    retries: int = 0
-    launcher: LauncherChoice = field(default_factory=LauncherChoice)
+    plan: Plan
+    summary: LaunchSummary
+    failed: list[dict[str, object]]
 
-    def workers(self, tasks: int) -> int:
-        """How many processes here that many tasks are worth."""
-        if self.launcher.name is LauncherName.INLINE:
-            return 0
-        jobs = self.jobs if self.jobs is not None else (1 if self.device.startswith("cuda") else cores())
-        return min(jobs, max(tasks, 1))
+    @property
+    def exit_code(self) -> int:
+        """0 all done, 1 something failed or could not be written, 130 interrupted."""
+        if self.summary.interrupted:
+            return 130
+        return 1 if self.failed or self.summary.unwritten else 0
 
 
-def make_plan(axes: Axes, place: Place, policy: RerunPolicy, log: SweepLog) -> Plan:
-    """Expand the axes and subtract what is on disk; what is left out is said."""
-    check_device(place.device, axes.precision, here=place.launcher.here)
-    if place.jobs == 0 and place.limits.memory_bytes is not None:
-        raise UsageError("--memory limits worker processes, and --jobs 0 has none; use --jobs 1.")
-    if place.runs.exists() and not place.runs.is_dir():
-        raise RunsFolderError(f"The runs folder {place.runs} is a file. Give another one with --runs.")
-    digest = partial(_backbone_digest, axes) if policy is RerunPolicy.STALE else None
-    made = plan(expand(axes, data_root=place.data_root), Shards(place.runs), policy, Staleness(place.data_root, digest))
-    for refusal in made.refused:
-        log.notice(f"left out: {refusal.what}: {refusal.reason}")
+def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
+    """Expand the request, subtract what is on disk, and report what is left out."""
+    check_device(request.device, request.precision, here=request.here)
+    if request.runs.exists() and not request.runs.is_dir():
+        raise RunsFolderError(f"The runs folder {request.runs} is a file. Give another one with --runs.")
+
+    def weights_digest(slug: str) -> str:
+        return _backbone_digest(request.backbones, slug)
+
+    digest = weights_digest if request.rerun is RerunPolicy.STALE else None
+    expansion = expand(axes_of(request), data_root=request.data_root)
+    made = plan(expansion, Shards(request.runs), request.rerun, Staleness(request.data_root, digest))
+    for rejection in made.refused:
+        log.notice(f"left out: {rejection.what}: {rejection.reason}")
     if made.stale:
-        again = "they run again" if policy in (RerunPolicy.STALE, RerunPolicy.ALL) else "--rerun stale runs them again"
+        repeats = request.rerun in (RerunPolicy.STALE, RerunPolicy.ALL)
+        advice = "they run again" if repeats else "--rerun stale runs them again"
         reasons = ", ".join(f"{count} because {reason}" for reason, count in made.stale_reasons.items())
-        log.notice(f"{len(made.stale)} runs are stale: {reasons}; {again}")
+        log.notice(f"{len(made.stale)} runs are stale: {reasons}; {advice}")
     return made
 
 
-def describe(made: Plan) -> str:
-    """The plan in one line."""
-    retried = f", {made.retried} of them failed before" if made.retried else ""
-    measured = f", {len(made.difficulties)} difficulties to measure" if made.difficulties else ""
-    left_out = f", {len(made.refused)} combinations left out" if made.refused else ""
-    return f"{len(made.specs)} runs: {len(made.done)} done, {len(made.pending)} to do{retried}{measured}{left_out}"
-
-
-def say_plan(made: Plan, place: Place, log: SweepLog) -> None:
-    """The plan, and what its runs share."""
-    nothing = not made.pending and not made.difficulties
-    log.notice(f"{describe(made)}{'; nothing to do' if nothing else ''}")
-    for line in describe_reuse(made, place):
-        log.notice(line)
-
-
-def describe_reuse(made: Plan, place: Place) -> list[str]:
-    """What the runs to do share, a line a backbone; nothing where only one run reads frozen features."""
-    lines = []
-    for one in shared_features(made.pending, place.cache_dir):
-        if one.readers > 1:
-            precision = "" if one.precision == "fp32" else f" in {one.precision}"
-            kept = f"; {one.kept_bytes / 2**20:.1f} MiB of them are kept from before" if one.kept_bytes else ""
-            lines.append(
-                f"{one.backbone}{precision}: frozen features of {one.datasets} datasets, computed once for "
-                f"{one.readers} of {one.runs} runs{kept}"
-            )
-    return lines
-
-
-def carry_out(made: Plan, place: Place, axes: Axes, log: SweepLog) -> LaunchSummary:
+def carry_out(made: Plan, request: SweepRequest, log: SweepLog) -> SweepOutcome:
     """Run what is pending, then load the shards into the database.
 
     Raises:
         RunsFolderError: the runs folder cannot be written.
     """
-    shards = Shards(place.runs)
-    tasks = _tasks(made, shards)
+    tasks = plan_tasks(made, request.runs)
     if not tasks:
-        return LaunchSummary((), interrupted=False)
+        summary = LaunchSummary((), interrupted=False)
+    else:
+        summary = _launch(tasks, made, request, log)
+        if summary.unwritten is None:
+            load_into_database(request.runs, log)
+    return SweepOutcome(made, summary, _failures(made, summary, request.runs))
+
+
+def plan_tasks(made: Plan, runs: Path) -> list[Task]:
+    """The tasks of a plan, difficulties first."""
+    stamps = Shards(runs).difficulties
+    tasks: list[Task] = [DifficultyTask(*pair, known_stamp=stamps.stamp(*pair)) for pair in made.difficulties]
+    return tasks + [RunTask(spec, made.seen[spec.run_id]) for spec in made.pending]
+
+
+def planned_scripts(made: Plan, request: SweepRequest) -> list[str]:
+    """The Slurm scripts that a plan would submit; none for other launchers."""
+    return job_scripts(request, plan_tasks(made, request.runs))
+
+
+def axes_of(request: SweepRequest) -> Axes:
+    """The part of a request that decides which runs there are."""
+    same = {field.name: getattr(request, field.name) for field in fields(Axes)}
+    return Axes(**same | {"draw": request.draw_rule})
+
+
+def context_of(request: SweepRequest, tasks: int) -> RunContext:
+    """The part of a request that decides how runs are carried out; fields of the same name are taken over."""
+    shared = RunContext.model_fields.keys() & SweepRequest.model_fields.keys()
+    return RunContext(
+        **{name: getattr(request, name) for name in shared},
+        cache_dir=feature_cache(request),
+        cache_limit=cache_limit(),
+        hidden_limit=hidden_limit(),
+        weights=local_weights(request.backbones),
+        files=named_files(axes_of(request)),
+        threads=threads_per_run(request, tasks),
+    )
+
+
+def check_device(device: str, precision: str, *, here: bool = True) -> None:
+    """Raise UsageError for a device that does not exist, or cannot compute in that precision.
+
+    Args:
+        device: `cpu` or `cuda[:i]`.
+        precision: of the frozen towers.
+        here: whether it is a device of this machine rather than of a cluster.
+    """
+    kind, _, index = device.partition(":")
+    if kind not in {"cpu", "cuda"} or (index and not index.isdecimal()):
+        raise UsageError(f"--device {device!r} is unknown; use cpu, cuda or cuda:N.")
+    if kind == "cpu" and precision == "fp16":
+        raise UsageError("--precision fp16 is slower than fp32 on a CPU; use --precision bf16, or a GPU by --device.")
+    if kind == "cuda" and here:
+        import torch
+
+        if not torch.cuda.is_available():
+            raise UsageError(f"--device {device!r}: torch sees no CUDA device here; use --device cpu.")
+
+
+def load_into_database(runs: Path, log: SweepLog) -> None:
+    """Bring the database up to date. If it is locked now, the next command does it."""
+    from bench.store import Store
+
+    try:
+        Store(runs).ingest(Shards(runs))
+    except StoreError as error:
+        log.notice(f"note: {error} The next command loads these runs.")
+
+
+def _launch(tasks: list[Task], made: Plan, request: SweepRequest, log: SweepLog) -> LaunchSummary:
     tally = Tally(len(tasks))
     with ExitStack() as stack:
-        heartbeat = stack.enter_context(_at_work(place.runs, tally))
-        stack.enter_context(log.during(tally, place.runs, heartbeat.name))
+        heartbeat = stack.enter_context(_heartbeat(request.runs, tally))
+        stack.enter_context(log.during(tally, request.runs, heartbeat.name))
+        _keep_sweep_file(made, request)
 
         def on_finished(item: FinishedTask, again: bool) -> None:
             tally.count(item, again=again)
             heartbeat.update(**tally.facts())
             log.finished(item, tally, again=again)
 
-        launcher = _launcher(_surroundings(place, axes, heartbeat.name, len(tasks)), place, len(tasks), log)
-        rounds = Supervisor(
-            launcher,
-            shards,
-            Leases(place.runs, heartbeat),
-            retries=place.retries,
+        surroundings = Surroundings(
+            runs=request.runs,
+            context=context_of(request, len(tasks)),
+            runner=request.runner,
+            limits=Limits(request.timeout, None if request.memory is None else int(request.memory * 2**30)),
+            sweep=heartbeat.name,
+        )
+        supervisor = Supervisor(
+            make_launcher(request, surroundings, len(tasks), log.notice),
+            Shards(request.runs),
+            Leases(request.runs, heartbeat),
+            retries=request.retries,
             on_finished=on_finished,
             on_notice=log.notice,
         )
-        summary = rounds.run(tasks)
-    if summary.unwritten is None:
-        load_results(place.runs, log)
-    return summary
-
-
-def scripts(made: Plan, place: Place) -> list[str]:
-    """The scripts that would be submitted; none unless the launcher is Slurm's."""
-    if place.launcher.name is not LauncherName.SLURM:
-        return []
-    return place.launcher.scripts(place.runs, place.device, place.jobs, _tasks(made, Shards(place.runs)))
-
-
-def _tasks(made: Plan, shards: Shards) -> list[Task]:
-    tasks: list[Task] = [
-        DifficultyTask(*pair, known_stamp=shards.difficulties.stamp(*pair)) for pair in made.difficulties
-    ]
-    return tasks + [RunTask(spec, made.seen[spec.run_id]) for spec in made.pending]
+        return supervisor.run(tasks)
 
 
 @contextmanager
-def _at_work(runs: Path, tally: Tally) -> Iterator[Heartbeat]:
+def _heartbeat(runs: Path, tally: Tally) -> Iterator[Heartbeat]:
     """This sweep's heartbeat in the runs folder; raises RunsFolderError if that cannot be written."""
     with ExitStack() as stack:
         try:
@@ -184,19 +198,21 @@ def _at_work(runs: Path, tally: Tally) -> Iterator[Heartbeat]:
         yield heartbeat
 
 
-def load_results(runs: Path, log: SweepLog) -> None:
-    """Bring the database up to date; if that cannot be done now, say so and leave it to the next command."""
-    from bench.store import Store
+def _keep_sweep_file(made: Plan, request: SweepRequest) -> None:
+    """Write the request, with the ids of all its runs, to `sweeps/<digest>.toml`; the same request is kept once."""
+    text = request.to_toml()
+    path = request.runs / SWEEPS / f"{hashlib.sha256(text.encode()).hexdigest()[:12]}.toml"
+    run_ids = ",\n".join(f'  "{spec.run_id}"' for spec in made.specs)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, f"{text}\n[{PLAN_TABLE}]\nrun_ids = [\n{run_ids}\n]\n".encode())
 
-    try:
-        Store(runs).ingest(Shards(runs))
-    except StoreError as error:
-        log.notice(f"note: {error} The next command loads these runs.")
 
-
-def failures(made: Plan, summary: LaunchSummary, runs: Path) -> list[dict[str, object]]:
-    """What has failed, now or earlier and not again since: label, message and run id of each."""
-    found: list[dict[str, object]] = [_failure(item) for item in summary.failures]
+def _failures(made: Plan, summary: LaunchSummary, runs: Path) -> list[dict[str, object]]:
+    """What has failed in this sweep, or in an earlier one and was not repeated."""
+    found: list[dict[str, object]] = []
+    for item in summary.failures:
+        run_id = item.task.spec.run_id if isinstance(item.task, RunTask) else None
+        found.append({"run_id": run_id, "what": item.task.label, "message": item.message})
     shards = Shards(runs)
     for spec in made.done:
         if shards.status(spec.run_id) is RunStatus.FAILED:
@@ -206,83 +222,9 @@ def failures(made: Plan, summary: LaunchSummary, runs: Path) -> list[dict[str, o
     return found
 
 
-def exit_code(failed: list[dict[str, object]], summary: LaunchSummary) -> int:
-    """0 all done, 1 something failed or could not be written, 130 interrupted."""
-    if summary.interrupted:
-        return INTERRUPTED
-    return 1 if failed or summary.unwritten else 0
-
-
-def say_failures(failed: list[dict[str, object]], summary: LaunchSummary, log: SweepLog) -> None:
-    """What went wrong, each with how to see more or what to do."""
-    if summary.unwritten is not None:
-        log.notice(
-            f"stopped: {summary.unwritten.message}. What is finished is safe; make room, or make the folder writable, "
-            "and repeat the command."
-        )
-    if failed:
-        log.notice(f"{len(failed)} failed; `etl-bench show RUN` has the trace:")
-    for item in failed:
-        log.notice(f"  {item['run_id'] or '-':<16}  {item['what']}: {item['message']}")
-
-
-def _failure(item: FinishedTask) -> dict[str, object]:
-    run_id = item.task.spec.run_id if isinstance(item.task, RunTask) else None
-    return {"run_id": run_id, "what": item.task.label, "message": item.message}
-
-
-def _surroundings(place: Place, axes: Axes, sweep: str, tasks: int) -> Surroundings:
-    context = RunContext(
-        data_root=place.data_root,
-        cache_dir=place.cache_dir,
-        cache_limit=cache_limit(),
-        hidden_limit=hidden_limit(),
-        weights=local_weights(axes.backbones),
-        files=named_files(axes),
-        device=place.device,
-        threads=max(1, cores() // max(place.workers(tasks), 1)) if place.launcher.here else place.launcher.threads(),
-        keep_branches=place.keep_branches,
-        curve=place.curve,
-    )
-    return Surroundings(runs=place.runs, context=context, runner=place.runner, limits=place.limits, sweep=sweep)
-
-
-def _backbone_digest(axes: Axes, slug: str) -> str:
-    """The digest of a backbone's weights as they are now, which have to be loaded for it."""
+def _backbone_digest(backbones: list[str], slug: str) -> str:
+    """The digest of a backbone's weights as they are now. Loads them."""
     from methods import load_backbone, parse_backbone
 
-    path = local_weights(axes.backbones).get(slug)
+    path = local_weights(backbones).get(slug)
     return load_backbone(parse_backbone(slug if path is None else f"{slug.partition('.')[0]}={path}")).digest
-
-
-def _launcher(surroundings: Surroundings, place: Place, tasks: int, log: SweepLog) -> Launcher:
-    if not place.launcher.here:
-        return place.launcher.launcher(surroundings, place.jobs, log.notice)
-    jobs = place.workers(tasks)
-    if jobs == 0:
-        from bench.launch.inline import InlineLauncher
-
-        return InlineLauncher(surroundings)
-    from bench.launch.processes import LocalLauncher
-
-    return LocalLauncher(surroundings, jobs, on_notice=log.notice)
-
-
-def check_device(device: str, precision: str, *, here: bool = True) -> None:
-    """Raise UsageError for a device that does not exist, or cannot compute in that precision.
-
-    Args:
-        device: `cpu` or `cuda[:i]`.
-        precision: of the frozen towers.
-        here: whether it is a device of this machine, and not of a cluster's.
-    """
-    kind, _, index = device.partition(":")
-    if kind not in {"cpu", "cuda"} or (index and not index.isdecimal()):
-        raise UsageError(f"--device {device!r} is unknown; use cpu, cuda or cuda:N.")
-    if kind == "cpu" and precision == "fp16":
-        raise UsageError("--precision fp16 is slower than fp32 on a CPU; use --precision bf16, or a GPU by --device.")
-    if kind == "cuda" and here:
-        import torch
-
-        if not torch.cuda.is_available():
-            raise UsageError(f"--device {device!r}: torch sees no CUDA device here; use --device cpu.")

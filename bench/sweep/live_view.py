@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.launch.protocol import FinishedTask, Outcome
-from bench.sweep.progress import Tally, outcome_line
+from bench.sweep.tally import Tally, outcome_line
 from bench.sweep.worker_table import worker_rows
 
 _A_SECOND = 4

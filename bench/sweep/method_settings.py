@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.errors import UsageError
-from bench.sweep.axes import Axes, RecipeChoice, select
+from bench.sweep.axes import Axes, select
 from bench.sweep.overrides import Override, apply_overrides, check_overrides, parse_overrides
+from bench.sweep.request import RecipeChoice
 from datasets_registry import DatasetInfo
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from bench.provenance.staleness import Staleness
 from bench.record import RunRecord, RunStatus
@@ -13,19 +12,7 @@ from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
 from bench.sweep.expansion import Expansion
 from bench.sweep.rejections import Refusal
-
-
-class RerunPolicy(StrEnum):
-    """Which of the runs asked for are computed although a shard of them exists; each policy adds to the one before."""
-
-    MISSING = "missing"
-    """Only runs without a shard: a failed run counts as answered."""
-    FAILED = "failed"
-    """Also runs whose shard says that they failed. The command line's default: a failure is worth a second try."""
-    STALE = "stale"
-    """Also runs whose code, weights or data have changed since."""
-    ALL = "all"
-    """Everything again. A failure never replaces an earlier success."""
+from bench.sweep.request import RerunPolicy
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench.cli._print import remark
-from bench.launch.protocol import FinishedTask, Outcome, RunTask
+from bench.launch.protocol import FinishedTask, RunTask
+from bench.sweep.tally import Tally, outcome_line
 
 
 class LogStyle(StrEnum):
@@ -25,51 +23,6 @@ class LogStyle(StrEnum):
     LIVE = "live"
     PLAIN = "plain"
     JSON = "json"
-
-
-@dataclass
-class Tally:
-    """Counts what has ended, and tells the pace. An attempt that is followed by another one does not count."""
-
-    total: int
-    done: int = 0
-    failed: int = 0
-    elsewhere: int = 0
-    _begin: float = field(default_factory=time.monotonic)
-
-    def count(self, item: FinishedTask, *, again: bool) -> None:
-        """Take note of one attempt that ended."""
-        if not again:
-            self.done += 1
-            self.failed += item.outcome is not Outcome.OK
-            self.elsewhere += not item.here
-
-    @property
-    def rate(self) -> float:
-        """Tasks a minute, so far."""
-        return 60 * self.done / max(time.monotonic() - self._begin, 1e-6)
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Time to go at the mean pace so far; None before there is one."""
-        return 60 * (self.total - self.done) / self.rate if self.done else None
-
-    def pace(self) -> str:
-        """Failures, tasks a minute and time to go."""
-        failures = f"{self.failed} failed, " if self.failed else ""
-        left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} to go"
-        return f"{failures}{self.rate:.1f} a minute{left}"
-
-    def facts(self) -> dict[str, Any]:
-        """Plain values, for events and for `etl-bench status`."""
-        return {
-            "total": self.total,
-            "done": self.done,
-            "failed": self.failed,
-            "elsewhere": self.elsewhere,
-            "a_minute": round(self.rate, 2),
-            "seconds_left": None if self.seconds_left is None else round(self.seconds_left),
-        }
 
 
 class SweepLog(Protocol):
@@ -93,11 +46,13 @@ class PlainLog:
 
     def notice(self, text: str) -> None:
         """As it is."""
-        remark(text)
+        _write_line(text)
 
     def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
         """What ended, how long it took, and the pace."""
-        remark(f"[{tally.done}/{tally.total}] {outcome_line(item, again=again)} ({item.seconds:.1f} s; {tally.pace()})")
+        _write_line(
+            f"[{tally.done}/{tally.total}] {outcome_line(item, again=again)} ({item.seconds:.1f} s; {tally.pace()})"
+        )
 
     @contextmanager
     def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:  # noqa: ARG002
@@ -136,7 +91,7 @@ class JsonLog:
 
     def _event(self, event: str, **values: object) -> None:
         moment = datetime.now(UTC).isoformat(timespec="milliseconds")
-        remark(json.dumps({"event": event, "time": moment, **values}, ensure_ascii=False))
+        _write_line(json.dumps({"event": event, "time": moment, **values}, ensure_ascii=False))
 
 
 def open_log(style: LogStyle) -> SweepLog:
@@ -150,19 +105,5 @@ def open_log(style: LogStyle) -> SweepLog:
     return LiveLog()
 
 
-def outcome_line(item: FinishedTask, *, again: bool) -> str:
-    """What ended, and how."""
-    if item.outcome is Outcome.OK:
-        return f"ok      {item.task.label}{'' if item.here else ', by another sweep'}"
-    following = "; tried again" if again else ""
-    return f"failed  {item.task.label}: {item.message}{following}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+def _write_line(text: str) -> None:
+    sys.stderr.write(text + "\n")

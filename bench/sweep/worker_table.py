@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from bench.coordination.heartbeat import HeartbeatState, read_heartbeats
-from bench.sweep.progress import duration
+from bench.sweep.tally import duration
 
 
 def worker_rows(runs: Path, sweep: str | None = None) -> list[dict[str, str]]:

@@ -8,28 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli._cluster_options import minutes, parse_slurm_set
-from bench.cli._launchers import LauncherName, choose
+from bench.context import RunContext
 from bench.errors import LaunchError, UsageError
-
-RAY = {"--address": None, "--cpus-per-run": None, "--gpus-per-run": None, "--ray-env": None}
-SLURM = {
-    "--partition": None,
-    "--time": None,
-    "--gpus": None,
-    "--cpus": None,
-    "--mem": None,
-    "--slurm-set": [],
-    "--runs-per-job": None,
-    "--no-wait": False,
-}
+from bench.launch.protocol import Surroundings
+from bench.sweep import SweepRequest
+from bench.sweep.launchers import feature_cache, make_launcher
 
 
-def chosen(name: str, *, jobs: int | None = None, device: str = "cpu", **given):
-    options = {f"--{key.replace('_', '-')}": value for key, value in given.items()}
-    ray = RAY | {key: value for key, value in options.items() if key in RAY}
-    slurm = SLURM | {key: value for key, value in options.items() if key in SLURM}
-    return choose(name, ray, slurm, jobs=jobs, device=device)
+def request_for(name: str, **given) -> SweepRequest:
+    return SweepRequest.build(methods="coop", datasets="spectrum_basic", launcher=name, **given)
 
 
 @pytest.mark.parametrize(
@@ -55,46 +42,32 @@ def chosen(name: str, *, jobs: int | None = None, device: str = "cpu", **given):
 )
 def test_what_does_not_go_together_is_refused(given: dict, message: str):
     with pytest.raises(UsageError, match=message):
-        chosen(**given)
-
-
-def test_rays_own_variable_is_no_wish_to_use_ray(monkeypatch):
-    monkeypatch.setenv("RAY_ADDRESS", "auto")
-    assert chosen("local", address="auto").name is LauncherName.LOCAL
-
-
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [("90", 90), ("1:30", 2), ("8:00:00", 480), ("1-12", 2160), ("1-0:30", 1470), ("2-0:0:1", 2881), ("0:01", 1)],
-)
-def test_spans_of_time_as_slurm_writes_them(text: str, wanted: int):
-    assert minutes(text, "--time") == wanted
-
-
-def test_options_of_sbatch():
-    assert parse_slurm_set(["account=me", "--mail_type=END", "exclusive"]) == {
-        "account": "me",
-        "mail-type": "END",
-        "exclusive": True,
-    }
+        request_for(**given)
 
 
 @pytest.mark.parametrize(("name", "module"), [("ray", "ray"), ("slurm", "submitit")])
-def test_what_is_not_installed_is_said_with_the_command_that_installs_it(monkeypatch, name: str, module: str):
-    from bench.context import RunContext
-    from bench.launch.protocol import Surroundings
-
-    monkeypatch.setattr("bench.cli._launchers.find_spec", lambda name: None)
+def test_a_missing_package_is_reported_with_the_command_that_installs_it(monkeypatch, name: str, module: str):
+    monkeypatch.setattr("bench.sweep.launchers.find_spec", lambda name: None)
     with pytest.raises(
         LaunchError, match=rf"needs {module}, which is not installed; run `pip install 'clip-etl-bench\[{name}\]'`"
     ):
-        chosen(name).launcher(Surroundings(runs=Path("runs"), context=RunContext()), None, lambda text: None)
+        make_launcher(
+            request_for(name), Surroundings(runs=Path("runs"), context=RunContext()), 1, on_notice=lambda text: None
+        )
 
 
-def test_a_ray_node_has_its_own_cache_unless_one_is_named():
-    assert chosen("ray").cache_folder(None, Path("/here")) == Path("~/.cache/clip-etl-bench")
-    assert chosen("ray").cache_folder(Path("/named"), Path("/named")) == Path("/named")
-    assert chosen("slurm").cache_folder(None, Path("/here")) == Path("/here")
+def test_a_ray_node_has_its_own_cache_unless_one_is_named(monkeypatch, tmp_path: Path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert feature_cache(request_for("ray")) == Path("~/.cache/clip-etl-bench")
+    assert feature_cache(request_for("ray", cache=Path("/named"))) == Path("/named")
+    if sys.platform == "linux":
+        assert feature_cache(request_for("slurm")) == tmp_path / "clip-etl-bench"
+
+
+def test_rays_own_variable_is_no_wish_to_use_ray(monkeypatch, etl, tmp_path: Path):
+    monkeypatch.setenv("RAY_ADDRESS", "ray://somewhere:10001")
+    command = ["run", "-m", "coop", "-d", "spectrum_basic", "--dry-run", "--runs", str(tmp_path)]
+    assert etl(*command)[0] == 0
 
 
 # --- the same results everywhere --------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ from bench.cli.status import status
 from bench.coordination.heartbeat import Heartbeat
 from bench.launch.protocol import FinishedTask, Outcome, RunTask
 from bench.sweep.live_view import LiveLog, view
-from bench.sweep.progress import JsonLog, LogStyle, PlainLog, Tally, duration, open_log, outcome_line
+from bench.sweep.progress import JsonLog, LogStyle, PlainLog, open_log
+from bench.sweep.tally import Tally, duration, outcome_line
 from bench.sweep.worker_table import worker_rows
 
 TASK = RunTask(make_spec())

@@ -1,0 +1,130 @@
+"""The launcher that a sweep request describes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import LaunchError
+from bench.sweep.machine import cache_folder, cores
+from bench.sweep.option_texts import minutes, parse_slurm_set
+from bench.sweep.request import RUNS_PER_JOB, SLURM_TIME, LauncherName, SweepRequest
+
+if TYPE_CHECKING:
+    from bench.launch.protocol import Launcher, Surroundings, Task
+    from bench.launch.slurm_queue import SlurmQueue
+
+
+def local_workers(request: SweepRequest, tasks: int) -> int:
+    """How many worker processes here that many tasks are worth; 0 runs them in this process."""
+    if request.launcher is LauncherName.INLINE:
+        return 0
+    default = 1 if request.device.startswith("cuda") else cores()
+    return min(default if request.jobs is None else request.jobs, max(tasks, 1))
+
+
+def threads_per_run(request: SweepRequest, tasks: int) -> int:
+    """Threads of one run: an equal share of the cores here, what was asked for on a cluster."""
+    if request.here:
+        return max(1, cores() // max(local_workers(request, tasks), 1))
+    given = request.cpus_per_run if request.launcher is LauncherName.RAY else request.cpus
+    return given or 1
+
+
+def feature_cache(request: SweepRequest) -> Path:
+    """The folder of frozen features. By default the user's cache folder; on a Ray node, the one of that node."""
+    if request.cache is None and request.launcher is LauncherName.RAY:
+        return Path("~/.cache/clip-etl-bench")
+    return cache_folder(request.cache)
+
+
+def make_launcher(
+    request: SweepRequest, surroundings: Surroundings, tasks: int, on_notice: Callable[[str], None]
+) -> Launcher:
+    """The launcher for that many tasks.
+
+    Raises:
+        LaunchError: what it needs is not installed or not available here.
+        UsageError: a setting that it does not take.
+    """
+    if request.launcher is LauncherName.RAY:
+        return _ray(request, surroundings, on_notice)
+    if request.launcher is LauncherName.SLURM:
+        return _slurm(request, surroundings, on_notice)
+    jobs = local_workers(request, tasks)
+    if jobs == 0:
+        from bench.launch.inline import InlineLauncher
+
+        return InlineLauncher(surroundings)
+    from bench.launch.processes import LocalLauncher
+
+    return LocalLauncher(surroundings, jobs, on_notice=on_notice)
+
+
+def job_scripts(request: SweepRequest, tasks: Sequence[Task]) -> list[str]:
+    """The scripts that would be submitted for these tasks; none unless the launcher is Slurm."""
+    if request.launcher is not LauncherName.SLURM:
+        return []
+    queue = slurm_queue(request)
+    from bench.launch.slurm import arrays
+    from bench.launch.slurm_submission import FOLDER, chunks
+
+    portions = chunks(tasks, request.runs_per_job or RUNS_PER_JOB)
+    folder = request.runs.absolute() / FOLDER / "SUBMISSION"
+    return [queue.script(folder, len(batch)) for batch in arrays(portions)]
+
+
+def slurm_queue(request: SweepRequest) -> SlurmQueue:
+    """Slurm with the settings of every job; raises LaunchError if submitit is not installed."""
+    _require("submitit", "slurm")
+    from bench.launch.slurm_queue import JobSettings, SlurmQueue
+
+    return SlurmQueue(
+        JobSettings(
+            minutes=minutes(request.time or SLURM_TIME, "--time"),
+            cpus=threads_per_run(request, 1),
+            gpus=request.gpus if request.gpus is not None else int(request.device.startswith("cuda")),
+            partition=request.partition,
+            memory=request.mem,
+            parallel=request.jobs,
+            extra=parse_slurm_set(request.slurm_set),
+        )
+    )
+
+
+def _ray(request: SweepRequest, surroundings: Surroundings, on_notice: Callable[[str], None]) -> Launcher:
+    _require("ray", "ray")
+    from bench.launch.ray import RayLauncher
+    from bench.launch.ray_cluster import AUTO, RunResources, read_runtime_env
+
+    default_gpus = float(request.device.startswith("cuda"))
+    return RayLauncher(
+        surroundings,
+        request.address or os.environ.get("RAY_ADDRESS") or AUTO,
+        RunResources(
+            threads_per_run(request, 1), default_gpus if request.gpus_per_run is None else request.gpus_per_run
+        ),
+        request.jobs,
+        {} if request.ray_env is None else read_runtime_env(request.ray_env),
+        on_notice=on_notice,
+    )
+
+
+def _slurm(request: SweepRequest, surroundings: Surroundings, on_notice: Callable[[str], None]) -> Launcher:
+    queue = slurm_queue(request)
+    queue.check()
+    from bench.launch.slurm import SlurmLauncher
+
+    return SlurmLauncher(
+        surroundings, queue, request.runs_per_job or RUNS_PER_JOB, wait=not request.no_wait, on_notice=on_notice
+    )
+
+
+def _require(module: str, extra: str) -> None:
+    if find_spec(module) is None:
+        raise LaunchError(
+            f"--launcher {extra} needs {module}, which is not installed; run `pip install 'clip-etl-bench[{extra}]'`."
+        )

@@ -1,0 +1,109 @@
+"""How texts of options become values: lists, numbers, choices, spans of time."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TypeVar
+
+from bench.errors import UsageError
+
+EnumT = TypeVar("EnumT", bound=StrEnum)
+
+
+def split_list(texts: Sequence[str]) -> list[str]:
+    """Comma-separated texts as one list.
+
+    A part that only goes on with the one before stays with it: options of a dial (`name:a=1,b=2`) and the activation
+    of local weights (`ARCH=FILE,quickgelu`).
+    """
+    found: list[str] = []
+    for text in texts:
+        whole = ""
+        for part in (part.strip() for part in text.split(",")):
+            option_of_dial = ":" in whole and "=" in part and ":" not in part
+            if whole and (option_of_dial or part in {"quickgelu", "gelu"}):
+                whole = f"{whole},{part}"
+                continue
+            found += [whole] if whole else []
+            whole = part
+        found += [whole] if whole else []
+    return found
+
+
+def parse_numbers(text: str, option: str, *, lone_is_count: bool = False) -> list[int]:
+    """Numbers and ranges; `lone_is_count` reads a single number N as 1 to N.
+
+    Raises:
+        UsageError: anything else.
+    """
+    wrong = UsageError(f"{option} {text!r} is not a list of whole numbers; write 16, 1,2,4 or 1-3.")
+    if lone_is_count and text.strip().isdecimal():
+        if int(text) < 1:
+            raise UsageError(
+                f"{option} {text!r} means no seed at all; write a count of at least 1, or '0,' for seed 0."
+            )
+        return list(range(1, int(text) + 1))
+    found: list[int] = []
+    for part in (part.strip() for part in text.split(",")):
+        first, dash, last = part.partition("-")
+        if not part:
+            continue
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise wrong
+        found += range(int(first), int(last) + 1) if dash else [int(first)]
+    if not found:
+        raise wrong
+    return found
+
+
+def parse_choice(kind: type[EnumT], text: str, option: str) -> EnumT:
+    """One value of an enumeration; raises UsageError with near misses and all values."""
+    values = [str(item) for item in kind]
+    if text in values:
+        return kind(text)
+    close = difflib.get_close_matches(text, values, n=1, cutoff=0.5)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise UsageError(f"{option} {text!r} is unknown.{hint} Allowed: {', '.join(values)}.")
+
+
+def parse_slurm_set(texts: Sequence[str]) -> dict[str, str | bool]:
+    """Options of sbatch by long name; raises UsageError for what is none, or has an option of its own here."""
+    own = {"partition": "--partition", "time": "--time", "mem": "--mem", "cpus-per-task": "--cpus", "array": "--jobs"}
+    found: dict[str, str | bool] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        key = key.strip().lstrip("-").replace("_", "-")
+        if not re.fullmatch(r"[a-z][a-z-]*", key) or "\n" in value:
+            raise UsageError(f"--slurm-set {text!r} is no key=value with the long name of an sbatch option.")
+        if key in own:
+            raise UsageError(f"--slurm-set {text!r}: use {own[key]} for that.")
+        found[key] = value if equals else True
+    return found
+
+
+def minutes(text: str, option: str) -> int:
+    """A span of time in Slurm's notation as whole minutes, rounded up.
+
+    Args:
+        text: `MINUTES`, `MM:SS`, `HH:MM:SS`, `D-HH`, `D-HH:MM` or `D-HH:MM:SS`.
+        option: for the message.
+
+    Raises:
+        UsageError: anything else, or no time at all.
+    """
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
+    parts = [int(part or 0) for part in match.groups()] if match else [0]
+    if match is None or not any(parts):
+        raise UsageError(f"{option} {text!r} is no span of time; write minutes, HH:MM:SS or DAYS-HH:MM:SS.")
+    days, first, second, third = parts
+    if match.group(1) is not None:
+        seconds = ((days * 24 + first) * 60 + second) * 60 + third
+    elif match.group(4) is not None:
+        seconds = (first * 60 + second) * 60 + third
+    else:
+        seconds = first * 60 + second
+    return math.ceil(seconds / 60)

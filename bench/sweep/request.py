@@ -1,0 +1,391 @@
+"""What a sweep is asked to do, as one model: the command line, a TOML file and `bench.run` all build it.
+
+A new option of `etl-bench run` is one field here. Its `Option` says how the command line shows it.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from bench.errors import UsageError
+from bench.sweep.option_texts import minutes, parse_choice, parse_numbers, parse_slurm_set, split_list
+from datasets_registry import DrawRule, EvalProtocol
+
+DEMO_BACKBONE = "ViT-demo.drawn"
+SLURM_TIME = "4:00:00"
+RUNS_PER_JOB = 20
+PLAN_TABLE = "plan"
+"""Table of a kept sweep file that lists its runs. Reading a sweep file ignores it."""
+_NAMES = "Names or shell-style patterns, comma-separated or repeated; 'all' selects everything."
+
+
+class Panel(StrEnum):
+    """Groups of options in `etl-bench run --help`."""
+
+    WHAT = "What to run"
+    HOW = "How to run it"
+    WHERE = "Where to read and write"
+    ADVANCED = "Advanced"
+    RAY = "Ray"
+    SLURM = "Slurm"
+
+
+@dataclass(frozen=True)
+class Option:
+    """How the command line shows a field.
+
+    Args:
+        panel: the group it is listed in.
+        short: one-letter name.
+        name: long name where it differs from the field's.
+        env: environment variable that sets it.
+        hidden: left out of `--help`.
+    """
+
+    panel: Panel = Panel.ADVANCED
+    short: str | None = None
+    name: str | None = None
+    env: str | None = None
+    hidden: bool = False
+
+
+class RecipeChoice(StrEnum):
+    """Where training settings come from: the papers, or the short ones made for the demo backbone."""
+
+    PUBLISHED = "published"
+    DEMO = "demo"
+
+
+class RerunPolicy(StrEnum):
+    """Which existing runs are computed again. Each policy includes the one before."""
+
+    MISSING = "missing"
+    """Only runs without a shard. A failed run is not repeated."""
+    FAILED = "failed"
+    """Also failed runs."""
+    STALE = "stale"
+    """Also runs whose code, weights or data have changed since."""
+    ALL = "all"
+    """Every run. A failure never replaces an earlier success."""
+
+
+class LauncherName(StrEnum):
+    """Where runs are computed."""
+
+    LOCAL = "local"
+    INLINE = "inline"
+    RAY = "ray"
+    SLURM = "slurm"
+
+
+class SweepRequest(BaseModel):
+    """A sweep: which runs, how they are carried out, and where.
+
+    Texts are accepted as the command line takes them (`"coop,apex"`, `"1,2,4"`), and so are lists.
+
+    Example:
+        >>> request = SweepRequest.build(methods="coop,zero_shot", datasets=["spectrum_basic"], seeds=2)
+        >>> request.methods, request.seeds
+        (['coop', 'zero_shot'], [1, 2])
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    methods: Annotated[list[str], Option(Panel.WHAT, "m")] = Field(description=f"Methods to run. {_NAMES}")
+    datasets: Annotated[list[str], Option(Panel.WHAT, "d")] = Field(description=f"Datasets. {_NAMES}")
+    backbones: Annotated[list[str], Option(Panel.WHAT, "b")] = Field(
+        [DEMO_BACKBONE], description="Backbones as arch.tag, or ARCH=FILE[,quickgelu|,gelu] for local weights."
+    )
+    protocol: Annotated[EvalProtocol, Option(Panel.WHAT)] = Field(
+        EvalProtocol.BASE_TO_NEW, description="base-to-new, few-shot, cross-dataset or domain-generalization."
+    )
+    shots: Annotated[list[int], Option(Panel.WHAT)] = Field(
+        [16], description="Images per class: one number or several, such as 1,2,4,8,16."
+    )
+    seeds: Annotated[list[int], Option(Panel.WHAT)] = Field(
+        [1, 2, 3], description="A number N means seeds 1 to N; lists 1,2,3 and ranges 4-6 work too; '7,' is seed 7."
+    )
+    targets: Annotated[list[str], Option(Panel.WHAT)] = Field(
+        [], description=f"Test datasets of cross-dataset and domain-generalization; -d is the source then. {_NAMES}"
+    )
+    overrides: Annotated[list[str], Option(Panel.WHAT, name="set")] = Field(
+        [], description="method.key=value or method.recipe.key=value; the method may be a pattern. Repeatable."
+    )
+
+    device: Annotated[str, Option(Panel.HOW)] = Field("cpu", description="cpu, cuda or cuda:N.")
+    jobs: Annotated[int | None, Option(Panel.HOW)] = Field(
+        None, ge=0, description="Worker processes; 0 runs in this process. Default: one per core, one on a GPU."
+    )
+    launcher: Annotated[LauncherName, Option(Panel.HOW)] = Field(
+        LauncherName.LOCAL,
+        description="local (processes here), inline (this process), ray or slurm: docs/clusters.md.",
+    )
+    rerun: Annotated[RerunPolicy, Option(Panel.HOW)] = Field(
+        RerunPolicy.FAILED,
+        description="What runs again: missing (only runs without a result), failed (also failed runs), stale (also "
+        "runs made with other code, weights or data), all.",
+    )
+
+    runs: Annotated[Path, Option(Panel.WHERE)] = Field(
+        Path("runs"), description="Folder of the runs and their database."
+    )
+    data_root: Annotated[Path | None, Option(Panel.WHERE, env="ETL_BENCH_DATA")] = Field(
+        None, description="Folder that holds the datasets; synthetic ones need none."
+    )
+    cache: Annotated[Path | None, Option(Panel.WHERE, env="ETL_BENCH_CACHE")] = Field(
+        None, description="Folder of frozen features. Default: a user cache folder."
+    )
+
+    draw: Annotated[str, Option()] = Field(
+        "coop", description="coop (CoOp's images), nested (1 in 2 in 4 ...) or file:PATH."
+    )
+    support: Annotated[list[Path], Option()] = Field(
+        [],
+        description="Support list in place of a draw: from `datasets draw`, or JSON lines of path and label. "
+        "Repeatable.",
+    )
+    class_text: Annotated[str, Option()] = Field(
+        "template",
+        description="Frozen class texts: template (the dataset's), template:TEXT with {}, variant:NAME (a paper's), "
+        "ensemble:select7|imagenet80|generic60, or descriptions:FILE.json.",
+    )
+    selection: Annotated[str | None, Option()] = Field(
+        None,
+        description="How hyper-parameters or the epoch are chosen: last, fixed, validation (the few validation "
+        "images), ensemble (all candidates averaged) or oracle (test labels, marked so). Default: each method's own.",
+    )
+    recipe: Annotated[RecipeChoice, Option()] = Field(
+        RecipeChoice.PUBLISHED, description="published settings, or the demo's short ones."
+    )
+    precision: Annotated[str, Option()] = Field(
+        "fp32", description="Arithmetic of the frozen towers: fp32, bf16, or fp16 for stored features."
+    )
+    retries: Annotated[int, Option()] = Field(
+        0,
+        ge=0,
+        description="How often a failed run is tried again at the end of the sweep. A run that exceeded the memory is "
+        "tried with smaller evaluation batches in any case.",
+    )
+    timeout: Annotated[float | None, Option()] = Field(
+        None, ge=0.1, description="Seconds that a run may take; a longer run is stopped and marked as failed."
+    )
+    memory: Annotated[float | None, Option()] = Field(
+        None, ge=0.1, description="GiB of memory of a worker process; further allocations fail (Linux)."
+    )
+    keep_branches: Annotated[bool, Option()] = Field(
+        False,
+        description="Store both branches of an ensemble (apex, apex_on) with its predictions, so that other weights "
+        "can be tried without training; 8 bytes per feature value and test image.",
+    )
+    curve: Annotated[bool, Option()] = Field(
+        False,
+        description="Record the accuracy after 1, 2, 4, ... epochs of each training, for the page's curves over "
+        "training time. Scores stay the same; each recorded epoch costs one more evaluation.",
+    )
+    runner: Annotated[str, Option(hidden=True)] = Field(
+        "bench.experiment.runner", description="Module that computes one run."
+    )
+
+    address: Annotated[str | None, Option(Panel.RAY)] = Field(
+        None,
+        description="auto (the cluster of this machine), local (a new one here), ray://HOST:PORT or HOST:PORT. "
+        "Default: $RAY_ADDRESS, or auto.",
+    )
+    cpus_per_run: Annotated[int | None, Option(Panel.RAY)] = Field(
+        None, ge=1, description="Cores, and threads, of a run."
+    )
+    gpus_per_run: Annotated[float | None, Option(Panel.RAY)] = Field(
+        None, ge=0, description="GPUs of a run; 0.5 lets two share one."
+    )
+    ray_env: Annotated[Path | None, Option(Panel.RAY)] = Field(
+        None, description="YAML file: Ray's runtime environment of the workers."
+    )
+
+    partition: Annotated[str | None, Option(Panel.SLURM)] = Field(None, description="Partition of the jobs.")
+    time: Annotated[str | None, Option(Panel.SLURM)] = Field(
+        None, description=f"Time limit of a job; an unfinished job is queued again. Default: {SLURM_TIME}."
+    )
+    gpus: Annotated[int | None, Option(Panel.SLURM)] = Field(None, ge=0, description="GPUs of a job.")
+    cpus: Annotated[int | None, Option(Panel.SLURM)] = Field(None, ge=1, description="Cores, and threads, of a job.")
+    mem: Annotated[str | None, Option(Panel.SLURM)] = Field(None, description="Memory of a job, such as 16G.")
+    slurm_set: Annotated[list[str], Option(Panel.SLURM)] = Field(
+        [], description="Any other option of sbatch, as key=value. Repeatable."
+    )
+    runs_per_job: Annotated[int | None, Option(Panel.SLURM)] = Field(
+        None, ge=1, description=f"Runs of a job. Default: {RUNS_PER_JOB}."
+    )
+    no_wait: Annotated[bool, Option(Panel.SLURM)] = Field(False, description="Submit and return.")
+
+    @classmethod
+    def build(cls, **values: Any) -> Self:
+        """Validate values by field name.
+
+        Raises:
+            UsageError: a value that its option does not take, or options that exclude each other.
+        """
+        try:
+            request = cls.model_validate(values)
+        except ValidationError as error:
+            raise _usage_error(error) from None
+        request._check_launcher()
+        return request
+
+    @classmethod
+    def read(cls, path: Path, **given: Any) -> Self:
+        """A sweep file with the options' names; `given` values replace those of the file.
+
+        Raises:
+            UsageError: the file cannot be read, or holds something that is no option.
+        """
+        return cls.build(**(read_sweep_file(path) | given))
+
+    def to_toml(self) -> str:
+        """The options that differ from their defaults, as a sweep file."""
+        lines = []
+        for name, value in self.model_dump(mode="json", exclude_defaults=True).items():
+            lines.append(f"{option_name(name)} = {json.dumps(value, ensure_ascii=False)}")
+        return "\n".join(lines) + "\n"
+
+    @property
+    def here(self) -> bool:
+        """Whether runs are computed on this machine, so that its cores and devices count."""
+        return self.launcher in (LauncherName.LOCAL, LauncherName.INLINE)
+
+    @property
+    def supports(self) -> list[Path]:
+        """All support lists, whichever option named them."""
+        listed = [Path(self.draw.removeprefix("file:"))] if self.draw.startswith("file:") else []
+        return [*self.support, *listed]
+
+    @property
+    def draw_rule(self) -> DrawRule:
+        """The rule that draws the shots. With a support list it is the default: zero-shot runs record its name."""
+        return parse_choice(DrawRule, "coop" if self.draw.startswith("file:") else self.draw, "--draw")
+
+    def _check_launcher(self) -> None:
+        """Raise UsageError for options that do not go with the launcher."""
+        for panel, launcher in ((Panel.RAY, LauncherName.RAY), (Panel.SLURM, LauncherName.SLURM)):
+            given = [
+                f"--{option_name(name)}"
+                for name in type(self).model_fields
+                if option_of(name).panel is panel
+                and getattr(self, name) not in (None, False, [])
+                and name in self.model_fields_set
+            ]
+            if given and self.launcher is not launcher:
+                raise UsageError(
+                    f"{', '.join(given)}: only for --launcher {launcher}, and this is --launcher {self.launcher}."
+                )
+        if self.launcher is LauncherName.INLINE and self.jobs:
+            raise UsageError(f"--jobs {self.jobs}: --launcher inline has no worker processes; use --launcher local.")
+        if not self.here and self.jobs == 0:
+            raise UsageError(
+                f"--jobs 0 runs in this process; with --launcher {self.launcher} give a number or nothing."
+            )
+        if not self.here and self.device.partition(":")[2]:
+            raise UsageError(
+                f"--device {self.device!r}: with --launcher {self.launcher} the cluster picks; use --device cuda."
+            )
+        if self.launcher is LauncherName.SLURM:
+            minutes(self.time or SLURM_TIME, "--time")
+            parse_slurm_set(self.slurm_set)
+        if self.jobs == 0 and self.memory is not None:
+            raise UsageError("--memory limits worker processes, and --jobs 0 has none; use --jobs 1.")
+
+    @field_validator("methods", "datasets", "backbones", "targets", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        names = [value] if isinstance(value, str) else value
+        return split_list(names) if isinstance(names, list | tuple) else value
+
+    @field_validator("overrides", "support", "slurm_set", mode="before")
+    @classmethod
+    def _list(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str | Path) else value
+
+    @field_validator("shots", mode="before")
+    @classmethod
+    def _shots(cls, value: Any) -> Any:
+        return (
+            parse_numbers(value, "--shots") if isinstance(value, str) else [value] if isinstance(value, int) else value
+        )
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _seeds(cls, value: Any) -> Any:
+        return parse_numbers(str(value), "--seeds", lone_is_count=True) if isinstance(value, str | int) else value
+
+    @field_validator("protocol", "recipe", "rerun", "launcher", mode="before")
+    @classmethod
+    def _choice(cls, value: Any, info: Any) -> Any:
+        kind: Any = cls.model_fields[info.field_name].annotation
+        return parse_choice(kind, value, f"--{info.field_name}") if isinstance(value, str) else value
+
+    @field_validator("precision", "draw")
+    @classmethod
+    def _known(cls, value: str, info: Any) -> str:
+        from methods import Precision
+
+        if info.field_name == "precision":
+            parse_choice(Precision, value, "--precision")
+        elif not value.startswith("file:"):
+            parse_choice(DrawRule, value, "--draw")
+        return value
+
+
+def option_of(field: str) -> Option:
+    """How the command line shows a field of SweepRequest."""
+    return next(item for item in SweepRequest.model_fields[field].metadata if isinstance(item, Option))
+
+
+def option_name(field: str) -> str:
+    """Long name of a field's option, without dashes in front."""
+    return option_of(field).name or field.replace("_", "-")
+
+
+def read_sweep_file(path: Path) -> dict[str, Any]:
+    """The values of a sweep file by field name; raises UsageError if it cannot be read or names no option."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"The sweep file {path} cannot be read: {error.strerror or error}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"The sweep file {path} is not valid TOML: {error}.") from None
+    values.pop(PLAN_TABLE, None)
+    fields = {option_name(field): field for field in SweepRequest.model_fields}
+    unknown = [name for name in values if name.replace("_", "-") not in fields]
+    if unknown:
+        raise UsageError(
+            f"The sweep file {path} sets {unknown[0]!r}, which is no option. Allowed: {', '.join(fields)}."
+        )
+    return {fields[name.replace("_", "-")]: value for name, value in values.items()}
+
+
+def _usage_error(error: ValidationError) -> UsageError:
+    """The first problem as one line in the command line's words."""
+    first = error.errors()[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, UsageError):
+        return cause
+    field = str(first["loc"][0])
+    if field not in SweepRequest.model_fields:
+        allowed = ", ".join(SweepRequest.model_fields)
+        return UsageError(f"{field!r} is no option of a sweep. Allowed: {allowed}.")
+    option = f"--{option_name(field)}"
+    if first["type"] == "missing":
+        return UsageError(f"Missing option {option}. Give it on the command line or in the sweep file.")
+    return UsageError(f"{option} {first['input']!r}: {first['msg']}.")
+
+
+def given_options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by field name, for arguments named like the options (`set` for `overrides`)."""
+    fields = {option_name(field).replace("-", "_"): field for field in SweepRequest.model_fields}
+    return {fields.get(name, name): value for name, value in values.items()}

@@ -1,0 +1,64 @@
+"""Texts of options become values, or one clear line."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.errors import UsageError
+from bench.sweep import RerunPolicy, parse_choice, parse_numbers, split_list
+from bench.sweep.option_texts import minutes, parse_slurm_set
+from datasets_registry import DrawRule
+
+
+@pytest.mark.parametrize(
+    ("texts", "wanted"),
+    [
+        (["a,b", "c"], ["a", "b", "c"]),
+        ([" a , ,b,"], ["a", "b"]),
+        (["dial:x=1,y=2,coop"], ["dial:x=1,y=2", "coop"]),
+        (["dial:x=1,dial:x=2"], ["dial:x=1", "dial:x=2"]),
+        (["ViT-B-32=w.pt,quickgelu,ViT-demo.drawn"], ["ViT-B-32=w.pt,quickgelu", "ViT-demo.drawn"]),
+        (["ViT-B-32=a.pt,ViT-B-16=b.pt,gelu"], ["ViT-B-32=a.pt", "ViT-B-16=b.pt,gelu"]),
+    ],
+)
+def test_lists_are_split_at_commas_that_separate(texts: list[str], wanted: list[str]):
+    assert split_list(texts) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("3", [1, 2, 3]), ("1,2,3", [1, 2, 3]), ("7,", [7]), ("0,", [0]), ("4-6", [4, 5, 6]), ("1,5-6", [1, 5, 6])],
+)
+def test_seeds(text: str, wanted: list[int]):
+    assert parse_numbers(text, "--seeds", lone_is_count=True) == wanted
+
+
+@pytest.mark.parametrize("text", ["", ",", "a", "1-", "-1", "1.5", "1,x"])
+def test_what_is_no_list_of_numbers(text: str):
+    with pytest.raises(UsageError, match=r"--shots .* is not a list of whole numbers"):
+        parse_numbers(text, "--shots")
+
+
+def test_one_number_of_shots_is_that_number():
+    assert parse_numbers("16", "--shots") == [16]
+
+
+def test_choices():
+    assert parse_choice(DrawRule, "nested", "--draw") is DrawRule.NESTED
+    assert [str(policy) for policy in RerunPolicy] == ["missing", "failed", "stale", "all"]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("90", 90), ("1:30", 2), ("8:00:00", 480), ("1-12", 2160), ("1-0:30", 1470), ("2-0:0:1", 2881), ("0:01", 1)],
+)
+def test_spans_of_time_as_slurm_writes_them(text: str, wanted: int):
+    assert minutes(text, "--time") == wanted
+
+
+def test_options_of_sbatch():
+    assert parse_slurm_set(["account=me", "--mail_type=END", "exclusive"]) == {
+        "account": "me",
+        "mail-type": "END",
+        "exclusive": True,
+    }

@@ -1,0 +1,107 @@
+"""A sweep request: what it accepts, what it refuses, and sweep files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.errors import UsageError
+from bench.sweep import LogStyle, RerunPolicy, SweepRequest, carry_out, make_plan, open_log
+from bench.sweep.driver import SWEEPS
+from bench.sweep.request import Panel, option_of
+from datasets_registry import DrawRule, EvalProtocol
+
+
+def build(**values) -> SweepRequest:
+    return SweepRequest.build(**{"methods": "coop", "datasets": "spectrum_basic"} | values)
+
+
+def test_texts_and_lists_mean_the_same():
+    texts = build(
+        methods="coop,apex", shots="1,2", seeds="2", protocol="few-shot", rerun="all", overrides="coop.n_ctx=4"
+    )
+    values = build(
+        methods=["coop", "apex"],
+        shots=[1, 2],
+        seeds=[1, 2],
+        protocol=EvalProtocol.FEW_SHOT,
+        rerun=RerunPolicy.ALL,
+        overrides=["coop.n_ctx=4"],
+    )
+    assert texts == values
+    assert build(shots=4, seeds=3) == build(shots=[4], seeds=[1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"protocol": "zero"}, r"--protocol 'zero' is unknown\..* Allowed: few-shot, base-to-new"),
+        ({"seeds": 0}, "--seeds '0' means no seed at all"),
+        ({"shots": "x"}, "--shots 'x' is not a list of whole numbers"),
+        ({"jobs": -1}, "--jobs -1: Input should be greater than or equal to 0"),
+        ({"precision": "fp8"}, r"--precision 'fp8' is unknown\..* Allowed: fp32"),
+        ({"draw": "nest"}, r"--draw 'nest' is unknown\. Did you mean 'nested'\?"),
+        ({"n_shots": 3}, "'n_shots' is no option of a sweep. Allowed: methods, datasets"),
+        ({"jobs": 0, "memory": 2.0}, "--memory limits worker processes, and --jobs 0 has none; use --jobs 1"),
+    ],
+)
+def test_a_wrong_value_is_one_line(values: dict, message: str):
+    with pytest.raises(UsageError, match=message):
+        build(**values)
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(UsageError, match="Missing option --datasets. Give it on the command line or in the sweep file"):
+        SweepRequest.build(methods="coop")
+
+
+def test_a_support_list_is_given_in_two_ways():
+    assert build(draw="file:l.json").supports == build(support=[Path("l.json")]).supports == [Path("l.json")]
+    assert build(draw="file:l.json").draw_rule is DrawRule.COOP
+
+
+def test_the_first_two_panels_hold_at_most_a_dozen_options():
+    shown = [name for name in SweepRequest.model_fields if option_of(name).panel in (Panel.WHAT, Panel.HOW)]
+    assert len(shown) <= 12
+
+
+def test_a_sweep_file_gives_the_request_back(tmp_path: Path):
+    request = build(seeds=2, overrides=["coop.ctx_init='a photo of a'"], data_root=tmp_path / "ü", keep_branches=True)
+    path = tmp_path / "sweep.toml"
+    path.write_text(request.to_toml(), encoding="utf-8")
+    assert SweepRequest.read(path) == request
+    assert SweepRequest.read(path, seeds=[7]).seeds == [7]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("methods = [", "is not valid TOML"),
+        ('method = "coop"', "sets 'method', which is no option. Allowed: methods, datasets"),
+        ('methods = "coop"', "Missing option --datasets"),
+        ('methods = 3\ndatasets = "a"', "--methods 3"),
+    ],
+)
+def test_a_bad_sweep_file_is_one_line(text: str, message: str, tmp_path: Path):
+    path = tmp_path / "sweep.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        SweepRequest.read(path)
+
+
+def test_a_missing_sweep_file_is_one_line(tmp_path: Path):
+    with pytest.raises(UsageError, match="none.toml cannot be read: No such file"):
+        SweepRequest.read(tmp_path / "none.toml")
+
+
+def test_a_sweep_is_kept_with_its_runs_and_can_be_repeated_from_there(tmp_path: Path):
+    request = build(seeds=2, shots=1, runs=tmp_path, runner="fake_runner", jobs=0)
+    log = open_log(LogStyle.PLAIN)
+    made = make_plan(request, log)
+    assert carry_out(made, request, log).exit_code == 0
+    (kept,) = (tmp_path / SWEEPS).glob("*.toml")
+    assert all(spec.run_id in kept.read_text() for spec in made.specs)
+    again = SweepRequest.read(kept)
+    assert again == request
+    assert make_plan(again, log).pending == ()
