@@ -15,9 +15,12 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from places import ROOT
+
+import bench
 
 PACKAGES = ("bench", "methods", "datasets_registry", "reports")
 IMPORTED_BY_OTHERS = {"torchvision"}  # core dependencies that only another dependency imports
@@ -244,6 +247,29 @@ def test_the_wheel_contains_every_file_of_the_packages(tmp_path: Path) -> None:
     assert files - members == set()
     assert {f"{package}/py.typed" for package in PACKAGES} <= files
     assert {member for member in members - files if ".dist-info/" not in member} == set()
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert bench.__version__ == project()["version"] == citation["version"]
+
+
+# Automation
+
+
+def test_workflows_pin_actions_by_major_version_and_call_targets_that_exist() -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    files = list((ROOT / ".github" / "workflows").glob("*.yml"))
+    steps = [
+        step
+        for file in files
+        for job in yaml.safe_load(file.read_text(encoding="utf-8"))["jobs"].values()
+        for step in job["steps"]
+    ]
+    assert [s["uses"] for s in steps if "uses" in s and not re.fullmatch(r"[\w-]+/[\w-]+@v\d+", s["uses"])] == []
+    called = [name for s in steps if s.get("run", "").startswith("make ") for name in s["run"].split()[1:]]
+    assert called
+    assert set(called) <= set(targets)
 
 
 # Words
