@@ -1,9 +1,10 @@
-"""Sentences that the data can support or refute: each a query, a test and a threshold."""
+"""Claims that runs can support or refute. Each names two methods, a measure and a threshold."""
 
 from __future__ import annotations
 
 import math
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from scipy.special import stdtr, stdtrit
 
 from bench.analysis.comparison import Scores, seed_scores
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class ClaimVerdict(StrEnum):
-    """What the runs say about a sentence."""
+    """Result of a claim's test."""
 
     SUPPORTED = "supported"
     REFUTED = "refuted"
@@ -33,17 +33,17 @@ class ClaimVerdict(StrEnum):
 
 
 class Claim(BaseModel):
-    """A sentence and how it is tested."""
+    """A sentence and the test that decides it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(min_length=1)
     sentence: str = Field(min_length=1)
     source: str
-    a: str = Field(description="method, or entry key, that should be ahead")
+    a: str = Field(description="method, or entry key, that should score higher")
     b: str
     protocol: str
-    shots: int | None = Field(None, description="only boards with these shots; all if absent")
+    shots: int | None = Field(None, description="only boards with these shots; all boards if absent")
     measure: Literal["base", "new", "H", "all", "gap"]
     datasets: Literal["all", "easy", "hard"] = "all"
     contrast: Literal["difference", "difference-of-groups"] = "difference"
@@ -55,11 +55,11 @@ class ClaimResult:
     """One claim on one board.
 
     Args:
-        setting: of the board, None where no board has both methods.
-        test: effect with n, interval and p against zero; None where nothing could be tested.
+        setting: of the board, None if no board has both methods.
+        test: effect with n, interval and p value against zero; None if there was nothing to test.
         p: two-sided p value against the claim's threshold.
-        datasets: that the test used.
-        reason: what is missing, empty where nothing is.
+        datasets: used by the test.
+        reason: what is missing, empty if nothing is.
     """
 
     claim: Claim
@@ -72,10 +72,10 @@ class ClaimResult:
 
 
 def load_claims(path: Path | None = None) -> list[Claim]:
-    """Claims of a TOML file; the shipped ones if None.
+    """Read the claims of a TOML file, or those of the package if `path` is None.
 
     Raises:
-        UsageError: a file that is no TOML, a claim that is not understood, or an id given twice.
+        UsageError: if the file is not TOML, a claim has an unknown, missing or malformed field, or an id repeats.
     """
     name = str(path or "claims.toml")
     try:
@@ -85,13 +85,13 @@ def load_claims(path: Path | None = None) -> list[Claim]:
         raise UsageError(f"{name} cannot be read as TOML: {error}. Give a file of [[claim]] tables.") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
+        field = ".".join(str(part) for part in first["loc"])
         raise UsageError(
-            f"A claim in {name} is not understood: {place}: {first['msg']}. Fields: {', '.join(Claim.model_fields)}."
+            f"A claim in {name} is invalid: {field}: {first['msg']}. Fields: {', '.join(Claim.model_fields)}."
         ) from error
-    twice = sorted({claim.id for claim in claims if sum(other.id == claim.id for other in claims) > 1})
-    if twice:
-        raise UsageError(f"{name} has several claims with the id {', '.join(twice)}; give each its own.")
+    counts = Counter(claim.id for claim in claims)
+    if repeated := sorted(name for name, count in counts.items() if count > 1):
+        raise UsageError(f"{path or 'claims.toml'} repeats the id {', '.join(repeated)}; give each claim its own id.")
     return claims
 
 
@@ -101,9 +101,9 @@ def difficulty_by_backbone(difficulty: pd.DataFrame) -> dict[str, dict[str, floa
     Args:
         difficulty: the store's `difficulty_frame()`.
     """
-    whole = difficulty[(difficulty["measure"] == "relative_transfer_difficulty") & (difficulty["split"] == "all")]
+    rows = difficulty[(difficulty["measure"] == "relative_transfer_difficulty") & (difficulty["split"] == "all")]
     found: dict[str, dict[str, float]] = {}
-    for row in whole.dropna(subset=["value"]).to_dict("records"):
+    for row in rows.dropna(subset=["value"]).to_dict("records"):
         found.setdefault(str(row["backbone"]), {})[str(row["dataset"])] = float(row["value"])
     return found
 
@@ -115,13 +115,13 @@ def check_claims(
     difficulty: Mapping[str, Mapping[str, float]],
     groups: Grouping = difficulty_groups,
 ) -> list[ClaimResult]:
-    """Every claim on every board that has its methods; a claim without such a board is inconclusive and says why.
+    """Test every claim on every board that has both of its methods; without such a board it is inconclusive.
 
     Args:
         claims: see `load_claims`.
         boards: leaderboards made from the runs.
         runs: the store's `runs_frame()`.
-        difficulty: relative transfer difficulty by backbone and dataset, for the groups of easy and hard datasets.
+        difficulty: relative transfer difficulty by backbone and dataset; it decides which datasets are easy or hard.
         groups: which datasets are easy and which are hard.
     """
     scores = [seed_scores(board, runs) for board in boards]
@@ -155,21 +155,23 @@ def _check(
     shared = sorted(set(a) & set(b))
     easy, hard = groups([dataset for dataset in shared if dataset in difficulty], difficulty)
     of_groups = claim.contrast == "difference-of-groups"
-    chosen = {"all": shared, "easy": easy, "hard": hard}[claim.datasets]
-    if of_groups:
-        chosen = [*easy, *hard]
+    needed = [easy, hard] if of_groups else [{"all": shared, "easy": easy, "hard": hard}[claim.datasets]]
+    chosen = [dataset for group in needed for dataset in group]
     values = {dataset: _differences(a[dataset], b[dataset], claim.measure) for dataset in chosen}
-    if not chosen or not all(values.values()):
-        reason = (
-            "needs difficulties of at least six datasets" if of_groups or claim.datasets != "all" else "no common runs"
-        )
+    if not all(needed) or not all(values.values()):
+        if claim.datasets == "all" and not of_groups:
+            reason = "no common runs"
+        elif groups is difficulty_groups:
+            reason = "needs difficulties of at least six datasets"
+        else:
+            reason = "needs common runs on the easy and the hard datasets"
         return ClaimResult(claim, board.setting, ClaimVerdict.INCONCLUSIVE, None, None, tuple(chosen), reason)
     test = grouped_t(list(values.values()))
     if of_groups:
         test = _difference_of_means(grouped_t([values[d] for d in hard]), grouped_t([values[d] for d in easy]))
-    verdict, p = _verdict(test, claim.above)
     reason = "" if test.standard_error is not None else "needs at least two seeds"
-    return ClaimResult(claim, board.setting, verdict, test, p, tuple(chosen), reason)
+    p = test.p_against(claim.above)
+    return ClaimResult(claim, board.setting, _verdict(test, claim.above), test, p, tuple(chosen), reason)
 
 
 def _differences(
@@ -183,27 +185,19 @@ def _value(scores: Mapping[str, float], measure: str) -> float:
 
 
 def _difference_of_means(hard: MeanTest, easy: MeanTest) -> MeanTest:
-    """Hard minus easy with Welch's degrees of freedom."""
+    """The mean on hard minus that on easy datasets, with Welch's degrees of freedom."""
     mean, n, groups = hard.mean - easy.mean, hard.n + easy.n, hard.groups + easy.groups
     if hard.standard_error is None or easy.standard_error is None or hard.df is None or easy.df is None:
         return MeanTest(mean, n, groups)
     parts = hard.standard_error**2, easy.standard_error**2
     variance = sum(parts)
-    if variance == 0:
-        return MeanTest(mean, n, groups, 0.0, hard.df + easy.df, mean, mean, 1.0 if mean == 0 else 0.0)
-    df = variance**2 / (parts[0] ** 2 / hard.df + parts[1] ** 2 / easy.df)
-    error = math.sqrt(variance)
-    reach = float(stdtrit(df, 0.975)) * error
-    return MeanTest(mean, n, groups, error, df, mean - reach, mean + reach, float(2 * stdtr(df, -abs(mean) / error)))
+    df = variance**2 / (parts[0] ** 2 / hard.df + parts[1] ** 2 / easy.df) if variance else hard.df + easy.df
+    return MeanTest.from_error(mean, n, groups, math.sqrt(variance), df)
 
 
-def _verdict(test: MeanTest, above: float) -> tuple[ClaimVerdict, float | None]:
-    if test.standard_error is None or test.df is None or test.low is None or test.high is None:
-        return ClaimVerdict.INCONCLUSIVE, None
-    if test.standard_error == 0:
-        p = 1.0 if test.mean == above else 0.0
-    else:
-        p = float(2 * stdtr(test.df, -abs(test.mean - above) / test.standard_error))
-    if test.low > above:
-        return ClaimVerdict.SUPPORTED, p
-    return (ClaimVerdict.REFUTED if test.high < above else ClaimVerdict.INCONCLUSIVE), p
+def _verdict(test: MeanTest, above: float) -> ClaimVerdict:
+    if test.low is not None and test.low > above:
+        return ClaimVerdict.SUPPORTED
+    if test.high is not None and test.high < above:
+        return ClaimVerdict.REFUTED
+    return ClaimVerdict.INCONCLUSIVE

@@ -1,4 +1,4 @@
-"""Two entries of one leaderboard, image by image: differences with intervals, exact tests, flipped images. Pure."""
+"""Comparison of two entries of one board on the same images: differences, exact tests, discordant images. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BOOTSTRAP_SEED = 20240614
-"""Resampling is part of the result: the same runs give the same interval."""
+"""Fixed, so that the same runs always give the same interval."""
 
 Scores = Mapping[str, Mapping[int, Mapping[str, float]]]
 """Accuracies (and H) of one entry: by dataset, seed and measure."""
@@ -39,9 +39,9 @@ class SeedTest:
 
     Args:
         test: exact McNemar test.
-        p_holm: its p value, adjusted within all tests of the comparison.
-        only_a: images that A alone gets right.
-        only_b: images that B alone gets right.
+        p_holm: its p value, adjusted over all tests of the comparison.
+        only_a: images that only A classifies correctly.
+        only_b: images that only B classifies correctly.
     """
 
     seed: int
@@ -58,8 +58,8 @@ class PairedCell:
     """A against B on one dataset and split.
 
     Args:
-        accuracy_a: mean over the seeds that both have.
-        accuracy_b: the same of B.
+        accuracy_a: mean over the seeds that both have, a fraction.
+        accuracy_b: the same for B.
         difference: A minus B over seeds and images, with its 95 % interval.
         seeds: one test per seed.
     """
@@ -73,7 +73,7 @@ class PairedCell:
 
     @property
     def flipped(self) -> tuple[int, int]:
-        """Images that A alone, and that B alone gets right, summed over seeds."""
+        """Number of images that only A, and that only B classifies correctly, summed over seeds."""
         return sum(seed.test.only_a for seed in self.seeds), sum(seed.test.only_b for seed in self.seeds)
 
 
@@ -83,8 +83,8 @@ class Comparison:
 
     Args:
         cells: by dataset and split.
-        averages: mean difference over the datasets by measure, H among them, tested with the spread between seeds.
-        skipped: dataset and why it cannot be paired.
+        averages: mean difference over the datasets by measure (H included), tested with the spread between seeds.
+        skipped: (dataset, why it cannot be compared).
     """
 
     a: str
@@ -98,7 +98,7 @@ def find_entry(board: Leaderboard, name: str) -> Entry:
     """The entry with that key, or the only entry of that method.
 
     Raises:
-        UsageError: no such entry, or several of that method.
+        UsageError: if there is no such entry, or several of that method.
     """
     keys = [entry.key for entry in board.entries]
     exact = [entry for entry in board.entries if entry.key == name]
@@ -112,9 +112,9 @@ def find_entry(board: Leaderboard, name: str) -> Entry:
 
 
 def seed_scores(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Scores]:
-    """Scores of every entry's counted runs by dataset, seed and measure, H computed per seed.
+    """Scores of the counted runs of every entry by dataset, seed and measure, with H per seed.
 
-    A run without shots stands for all seeds of the board; it is listed under each.
+    A run without shots does not depend on the seed; it is listed under every seed of the board.
 
     Args:
         board: made from the same runs.
@@ -135,18 +135,13 @@ def seed_scores(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Scores]:
                 seed, shots = about[run_id]
                 scores = dict(known[run_id])
                 if board.setting.source:
-                    scores = {ALL: scores[_stored_split(board, dataset, ALL)]}
+                    scores = {ALL: scores[board.stored_split(ALL, dataset)]}
                 if H in board.measures:
                     scores[H] = harmonic_mean(scores["base"], scores["new"])
-                for place in board.seeds if shots == 0 else (seed,):
-                    by_dataset[dataset][place] = scores
+                for listed in board.seeds if shots == 0 else (seed,):
+                    by_dataset[dataset][listed] = scores
         found[entry.key] = by_dataset
     return found
-
-
-def _stored_split(board: Leaderboard, dataset: str, split: str) -> str:
-    """What a run calls that split: a transfer run scores each target under the target's name."""
-    return dataset if board.setting.source and dataset != board.setting.source else split
 
 
 def paired_average(a: Scores, b: Scores, measure: str, *, datasets: Sequence[str] | None = None) -> MeanTest | None:
@@ -159,7 +154,7 @@ def paired_average(a: Scores, b: Scores, measure: str, *, datasets: Sequence[str
         datasets: only these; None for all common ones.
 
     Returns:
-        None where nothing is common.
+        None if A and B have no dataset and seed in common.
     """
     groups = []
     for dataset in sorted(set(a) & set(b)) if datasets is None else datasets:
@@ -171,7 +166,7 @@ def paired_average(a: Scores, b: Scores, measure: str, *, datasets: Sequence[str
 
 
 def board_average(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str, measure: str) -> MeanTest | None:
-    """`paired_average` of two entries over the datasets that the board averages: all but the source."""
+    """`paired_average` of two entries over the datasets that the board averages (all but the source)."""
     shared = [d for d in board.averaged if d in scores[a] and d in scores[b]]
     return paired_average(scores[a], scores[b], measure, datasets=shared)
 
@@ -182,12 +177,12 @@ def compare(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFrame, a: s
     Args:
         board: made from the same runs.
         runs: the store's `runs_frame()`.
-        outcomes: the store's `outcomes_frame` of at least the two entries' runs.
+        outcomes: the store's `outcomes_frame()`, at least of the two entries' runs.
         a: entry key, or a method with one entry.
         b: the other.
 
     Raises:
-        UsageError: an entry that is not on the board, or the same one twice.
+        UsageError: if an entry is not on the board, or both are the same.
     """
     first, second = find_entry(board, a), find_entry(board, b)
     if first.key == second.key:
@@ -200,7 +195,6 @@ def compare(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFrame, a: s
         (str(run_id), str(split)): part
         for (run_id, split), part in outcomes.groupby(["run_id", "split"], observed=True)
     }
-    splits = [measure for measure in board.measures if measure != H]
     found: list[tuple[str, str, list[_Pair]]] = []
     skipped: list[tuple[str, str]] = []
     for dataset in board.datasets:
@@ -209,19 +203,14 @@ def compare(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFrame, a: s
         )
         seeds = _common_seeds(runs_a, runs_b, about)
         if not seeds:
-            skipped.append((dataset, "no seed that both have"))
+            skipped.append((dataset, "no common seed"))
             continue
-        for split in splits:
-            stored = _stored_split(board, dataset, split)
+        shared = [(seed, runs_a[seed], runs_b[seed]) for seed in seeds]
+        for split in board.splits:
+            stored = board.stored_split(split, dataset)
             pairs = [
-                _pair(
-                    seed,
-                    runs_a[seed],
-                    runs_b[seed],
-                    by_run.get((runs_a[seed], stored)),
-                    by_run.get((runs_b[seed], stored)),
-                )
-                for seed in seeds
+                _pair(seed, run_a, run_b, by_run.get((run_a, stored)), by_run.get((run_b, stored)))
+                for seed, run_a, run_b in shared
             ]
             kept = [pair for pair in pairs if pair is not None]
             if len(kept) < len(pairs) or len({len(pair.images) for pair in kept}) > 1:
@@ -254,7 +243,7 @@ class _Pair:
 
 
 def _by_seed(entry: Entry, dataset: str, about: Mapping[str, tuple[int, int]], seeds: Sequence[int]) -> dict[int, str]:
-    """The entry's run of each seed; a run without shots stands for all of them."""
+    """The entry's run of each seed; a run without shots counts for every seed."""
     found: dict[int, str] = {}
     for run_id in entry.cells[dataset].run_ids:
         seed, shots = about[run_id]
@@ -263,7 +252,7 @@ def _by_seed(entry: Entry, dataset: str, about: Mapping[str, tuple[int, int]], s
 
 
 def _common_seeds(a: Mapping[int, str], b: Mapping[int, str], about: Mapping[str, tuple[int, int]]) -> list[int]:
-    """Seeds that both have; one of them where neither depends on the seed, since repeating it would be no evidence."""
+    """Seeds that both have; only one of them if neither entry depends on the seed, since repeats add no evidence."""
     seeds = sorted(set(a) & set(b))
     if seeds and all(about[run_id][1] == 0 for run_id in (*a.values(), *b.values())):
         return seeds[:1]
@@ -271,7 +260,7 @@ def _common_seeds(a: Mapping[int, str], b: Mapping[int, str], about: Mapping[str
 
 
 def _pair(seed: int, run_a: str, run_b: str, a: pd.DataFrame | None, b: pd.DataFrame | None) -> _Pair | None:
-    """Both runs' outcomes on the same images in the same order; None where images or labels differ."""
+    """Outcomes of both runs on the same images in the same order; None if images or labels differ."""
     columns_a, columns_b = _columns(a), _columns(b)
     if columns_a is None or columns_b is None:
         return None
@@ -305,8 +294,8 @@ def _cell(dataset: str, split: str, pairs: Sequence[_Pair], adjusted: Sequence[f
             pair.run_b,
             pair.test,
             p,
-            tuple(image for image, a, b in zip(pair.images, pair.right_a, pair.right_b, strict=True) if a and not b),
-            tuple(image for image, a, b in zip(pair.images, pair.right_a, pair.right_b, strict=True) if b and not a),
+            tuple(np.array(pair.images, dtype=object)[pair.right_a & ~pair.right_b]),
+            tuple(np.array(pair.images, dtype=object)[pair.right_b & ~pair.right_a]),
         )
         for pair, p in zip(pairs, adjusted, strict=True)
     )

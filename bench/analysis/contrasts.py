@@ -1,10 +1,10 @@
-"""What a part adds to the same host, dataset by dataset, against difficulty: paired contrasts. Pure."""
+"""Contrasts of a method with and without one component, dataset by dataset, against dataset difficulty. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,7 +27,7 @@ CONTRASTS: tuple[tuple[str, str, str], ...] = (
     ("visual adapter", "visual_adapter", "zero_shot"),
     ("ensemble", "apex", "vpt_text_adapter"),
 )
-"""Part, method with it, the same host without it."""
+"""Component, method with it, the same method without it."""
 
 PUBLISHED_CONTRASTS: tuple[tuple[str, str, str], ...] = (
     ("visual prompts", "vpt", "coop"),
@@ -40,21 +40,21 @@ PUBLISHED_CONTRASTS: tuple[tuple[str, str, str], ...] = (
     ("pull towards the pretrained model", "prograd", "coop"),
     ("pull towards the pretrained model", "coprompt", "maple"),
 )
-"""The nearest that published tables have; most of these pairs differ in more than the part."""
+"""The closest pairs in published tables; most of them differ in more than the component."""
 
 
 @dataclass(frozen=True)
 class ContrastTrend:
-    """The difference that a part makes, ranked against a covariate.
+    """The difference that a component makes, as a function of a difficulty covariate.
 
     Args:
-        part: what the first method has and the second lacks.
+        part: the component, which the first method has and the second lacks.
         differences: by dataset.
-        found: Spearman's correlation with a permutation p, None with fewer than three datasets.
-        p_holm: adjusted within all contrasts and covariates shown.
-        left_out: the same without the named dataset; None where it is not among them.
-        left_out_name: that dataset.
-        trend: the line, inconclusive where the data do not carry one.
+        found: Spearman's correlation with a permutation p value, None with fewer than three datasets.
+        p_holm: adjusted over all contrasts and covariates of the table.
+        left_out: the correlation without the dataset `left_out_name`; None if that dataset is not among them.
+        left_out_name: dataset left out for comparison.
+        trend: the regression line, None with fewer than three datasets or if the covariate is constant.
     """
 
     part: str
@@ -70,7 +70,7 @@ class ContrastTrend:
 
     @property
     def verdict(self) -> str:
-        """`rises` or `falls` with difficulty where the line predicts unseen datasets and the corrected p holds up."""
+        """`rises` or `falls` with difficulty, `not beyond chance`, or `inconclusive` if the line does not predict."""
         if self.trend is None or not self.trend.conclusive or self.found is None or self.p_holm is None:
             return "inconclusive"
         if self.p_holm > LEVEL:
@@ -85,19 +85,19 @@ def contrast_trends(
     contrasts: Sequence[tuple[str, str, str]] = CONTRASTS,
     leave_out: str | None = "eurosat",
 ) -> list[ContrastTrend]:
-    """What a part adds to the same host, against every covariate, with and without one dataset.
+    """What each component adds to the same method, against every covariate, with and without one dataset.
 
-    p values come from random (up to eight datasets: all) orders and are adjusted by Holm for all that is returned.
-    Datasets without a value of the covariate take no part in its trend.
+    p values come from random orders (up to eight datasets: from all orders) and are adjusted by Holm over all returned
+    trends. Datasets without a value of the covariate are left out of its trend.
 
     Args:
-        values: `method`, `dataset`, `value`; one row each, from one table where they are published.
-        measured: see `covariates`.
-        contrasts: (part, method with it, method without it); pairs that are not there are left out.
-        leave_out: the dataset to leave out for comparison; EuroSAT alone makes many correlations.
+        values: `method`, `dataset`, `value` (a fraction), one row each; published values must be from one table.
+        measured: see `bench.analysis.difficulty_trend.covariates`.
+        contrasts: (component, method with it, method without it); pairs that have not been run are left out.
+        leave_out: dataset left out for comparison; EuroSAT alone causes many correlations.
     """
     table = value_table(values)
-    rows: list[tuple[Any, ...]] = []
+    rows: list[ContrastTrend] = []
     for part, method, without in contrasts:
         if method not in table or without not in table:
             continue
@@ -108,29 +108,17 @@ def contrast_trends(
             datasets = [d for d in differences if d in by_dataset]
             x, y = [by_dataset[d] for d in datasets], [differences[d] for d in datasets]
             found = _correlation(x, y)
-            kept = [i for i, d in enumerate(datasets) if d != leave_out]
             fewer = None
             if leave_out in datasets:
-                fewer = _correlation([x[i] for i in kept], [y[i] for i in kept])
+                others = [(a, b) for d, a, b in zip(datasets, x, y, strict=True) if d != leave_out]
+                fewer = _correlation([a for a, _ in others], [b for _, b in others])
             along = scaled(covariate, x)
             trend = fit_trend(along, y) if len(datasets) >= 3 and np.ptp(along) > 0 else None
-            rows.append((part, method, without, covariate, differences, found, fewer, trend))
-    adjusted = iter(holm([row[5].p for row in rows if row[5] is not None]).tolist())
-    return [
-        ContrastTrend(
-            part,
-            method,
-            without,
-            covariate,
-            differences,
-            found,
-            None if found is None else next(adjusted),
-            fewer,
-            leave_out,
-            trend,
-        )
-        for part, method, without, covariate, differences, found, fewer, trend in rows
-    ]
+            rows.append(
+                ContrastTrend(part, method, without, covariate, differences, found, None, fewer, leave_out, trend)
+            )
+    adjusted = iter(holm([row.found.p for row in rows if row.found is not None]).tolist())
+    return [row if row.found is None else replace(row, p_holm=next(adjusted)) for row in rows]
 
 
 def _correlation(x: Sequence[float], y: Sequence[float]) -> Correlation | None:

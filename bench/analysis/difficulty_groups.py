@@ -1,4 +1,4 @@
-"""Which datasets count as easy and which as hard: the thirds of a measured difficulty, or the ones a reader names."""
+"""Easy and hard datasets: the thirds of lowest and highest measured difficulty, or datasets named by the user."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from bench.errors import UsageError
 
 Grouping = Callable[[Sequence[str], Mapping[str, float]], tuple[list[str], list[str]]]
-"""(datasets, their difficulty) -> the easy and the hard ones among them."""
+"""Function of datasets and their difficulty that returns the easy and the hard ones among them."""
 
 FEWEST = 6
-"""Datasets below which thirds say nothing."""
+"""Fewest datasets that are divided into thirds."""
 
 
 def difficulty_groups(datasets: Sequence[str], difficulty: Mapping[str, float]) -> tuple[list[str], list[str]]:
-    """The thirds of lowest and of highest difficulty, at most three each as in the paper; empty below six datasets."""
+    """The thirds of lowest and highest difficulty, at most three datasets each as in APEX; empty below six datasets.
+
+    Example:
+        >>> difficulty_groups(list("abcdef"), dict(zip("abcdef", range(6))))
+        (['a', 'b'], ['e', 'f'])
+    """
     if len(datasets) < FEWEST:
         return [], []
     ordered = sorted(datasets, key=lambda dataset: (difficulty[dataset], dataset))
@@ -25,10 +30,10 @@ def difficulty_groups(datasets: Sequence[str], difficulty: Mapping[str, float]) 
 
 @dataclass(frozen=True)
 class NamedGroups:
-    """Groups that a reader chose; of each, the datasets that are there.
+    """Groups named by the user. Datasets that have not been run are ignored.
 
     Raises:
-        UsageError: a group without a dataset, or a dataset in both.
+        UsageError: if a group is empty, or a dataset is in both.
     """
 
     easy: tuple[str, ...]
@@ -41,10 +46,10 @@ class NamedGroups:
             raise UsageError(f"{', '.join(both)} cannot be both --easy and --hard; name it in one of them.")
 
     def __call__(self, datasets: Sequence[str], difficulty: Mapping[str, float]) -> tuple[list[str], list[str]]:  # noqa: ARG002
-        """The named ones among those datasets, in the order in which they were named."""
+        """The named datasets among `datasets`, in the order in which they were named."""
         return [name for name in self.easy if name in datasets], [name for name in self.hard if name in datasets]
 
 
 def chosen_groups(easy: Sequence[str], hard: Sequence[str]) -> Grouping:
-    """The groups that two lists name, or the thirds where both are empty; raises UsageError for one list alone."""
+    """The two named groups, or thirds by difficulty if both lists are empty. UsageError if only one list is empty."""
     return NamedGroups(tuple(easy), tuple(hard)) if easy or hard else difficulty_groups

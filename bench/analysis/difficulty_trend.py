@@ -1,7 +1,7 @@
-"""Which methods benefit on difficult datasets: slopes of gain on difficulty, with their errors. Pure.
+"""Which methods benefit on difficult datasets: regression of the gain over zero-shot on dataset difficulty. Pure.
 
-Input is a long frame with one row per `method` and `dataset` and the column `value` (a fraction), whether measured here
-or published, and one with the covariates per dataset.
+The input is a long frame with the columns `method`, `dataset` and `value` (a fraction), measured or published, and the
+covariates of each dataset. `bench.analysis.contrasts` does the same for components of methods.
 """
 
 from __future__ import annotations
@@ -19,26 +19,28 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEWEST = 6
-"""Fewest datasets for which a slope is claimed or a line drawn."""
+"""Fewest datasets for which a trend can be conclusive."""
 
 COVARIATES = ("relative_transfer_difficulty", "chance", "zero_shot_error")
-"""Shown side by side: relative transfer difficulty is mostly the class count, gains mostly the room that is left."""
+"""Relative transfer difficulty mostly reflects the number of classes, and gains the zero-shot error: all are shown."""
 
 LOGARITHMIC = frozenset({"relative_transfer_difficulty", "chance"})
+"""Covariates that enter a line by their natural logarithm."""
 
 
 @dataclass(frozen=True)
 class Trend:
-    """A straight line of y on difficulty over datasets, with what it is worth.
+    """Least-squares line of y on difficulty over datasets.
 
     Args:
-        slope: per unit of the covariate as it is used (natural logarithm for those in `LOGARITHMIC`).
+        slope: per unit of the covariate as it enters the line (natural logarithm for those in `LOGARITHMIC`).
         low: lower end of the 95 % interval of the slope, None with fewer than three datasets.
         high: upper end.
         intercept: at covariate 0.
-        n: datasets.
-        error: root mean squared error of predicting a dataset from the others, None with fewer than three.
-        r2: 1 - that error squared over the error of predicting the mean of the others; 0 or less: no better than that.
+        n: number of datasets.
+        error: root mean squared leave-one-dataset-out error, None with fewer than three datasets.
+        r2: 1 - squared error / squared error of predicting the mean of the other datasets. At 0 or below, the line
+            predicts no better than that mean.
     """
 
     slope: float
@@ -51,12 +53,12 @@ class Trend:
 
     @property
     def conclusive(self) -> bool:
-        """Whether a line may be drawn: enough datasets, and it predicts datasets it has not seen."""
+        """Whether there are enough datasets, and the line predicts held-out datasets better than the mean."""
         return self.n >= FEWEST and self.r2 is not None and self.r2 > 0
 
     @property
     def verdict(self) -> str:
-        """`rises` or `falls` with difficulty, `flat` where the interval holds 0, or `inconclusive`."""
+        """`rises` or `falls` with difficulty, `flat` if the interval contains 0, or `inconclusive`."""
         if not self.conclusive or self.low is None or self.high is None:
             return "inconclusive"
         return "rises" if self.low > 0 else "falls" if self.high < 0 else "flat"
@@ -67,10 +69,10 @@ class MethodTrend:
     """One method's gain over zero-shot as a function of difficulty.
 
     Args:
-        trend: its own line.
-        shrunk: slope drawn towards the mean slope of all methods by how well each is known.
-        gain: mean gain.
-        worst_third: mean of the lowest third of its gains; beside the mean a score that no easy dataset can lift.
+        trend: the method's own line.
+        shrunk: slope shrunk towards the mean slope of all methods, the more the less precise it is.
+        gain: mean gain over datasets.
+        worst_third: mean of the lowest third of its gains, which a high gain on one dataset cannot raise.
     """
 
     method: str
@@ -85,9 +87,9 @@ def covariates(difficulty: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Covariates by name and dataset.
 
     Args:
-        difficulty: one row per dataset with `dataset`, `n_classes`, `zero_shot_accuracy` and
-            `relative_transfer_difficulty`, for one backbone: `bench.published.published_difficulty`, or the store's
-            difficulty frame pivoted by measure.
+        difficulty: for one backbone, one row per dataset with `dataset`, `n_classes`, `zero_shot_accuracy` and
+            `relative_transfer_difficulty`: `bench.published.published_difficulty`, or the store's `difficulty_frame()`
+            pivoted by measure.
     """
     found: dict[str, dict[str, float]] = {name: {} for name in COVARIATES}
     for row in difficulty.to_dict("records"):
@@ -102,7 +104,12 @@ def fit_trend(x: ArrayLike, y: ArrayLike) -> Trend:
     """Least squares of y on x with a Student-t interval and the leave-one-dataset-out error.
 
     Raises:
-        ValueError: fewer than two pairs, or x all alike.
+        ValueError: if there are fewer than two pairs, or all x are equal.
+
+    Example:
+        >>> found = fit_trend([0, 1, 2], [0, 1, 3])
+        >>> found.slope, round(found.intercept, 4)  # slope (3 - 0) / 2, through the means (1, 4/3)
+        (1.5, -0.1667)
     """
     a, b = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     n = len(a)
@@ -117,7 +124,7 @@ def fit_trend(x: ArrayLike, y: ArrayLike) -> Trend:
     residual = b - intercept - slope * a
     reach = float(stdtrit(n - 2, 0.975)) * math.sqrt(float(residual @ residual) / (n - 2) / squares)
     leverage = 1 / n + centred**2 / squares
-    unseen = leverage < 1 - 1e-9  # without the only dataset of its difficulty there is no slope to predict it from
+    unseen = leverage < 1 - 1e-9  # at leverage 1, the other datasets all have equal x and determine no slope
     out = residual[unseen] / (1 - leverage[unseen])
     plain = ((b - b.mean()) * n / (n - 1))[unseen]
     total = float(plain @ plain)
@@ -131,8 +138,8 @@ def method_trends(
 ) -> list[MethodTrend]:
     """Gain over zero-shot against every covariate, one trend per method.
 
-    Methods share datasets, so what is odd about a dataset moves all of them: the mean slope is that of the mean gain,
-    and a method's slope is drawn to it by its own error against the spread between methods (empirical Bayes).
+    Methods share datasets, so a peculiarity of a dataset affects all of them. A method's slope is therefore also given
+    shrunk towards the mean slope, by its own error relative to the spread between methods (empirical Bayes).
 
     Args:
         values: `method`, `dataset`, `value`; one row each.
@@ -143,9 +150,7 @@ def method_trends(
     if baseline not in table:
         return []
     gains = {
-        method: {
-            dataset: value - table[baseline][dataset] for dataset, value in row.items() if dataset in table[baseline]
-        }
+        method: {d: value - table[baseline][d] for d, value in row.items() if d in table[baseline]}
         for method, row in table.items()
         if method != baseline
     }
@@ -159,10 +164,10 @@ def method_trends(
                 fits[method] = fit_trend(x, [row[d] for d in datasets])
         shrunk = _shrunk(fits)
         for method, trend in fits.items():
-            row_values = np.sort(list(gains[method].values()))
-            third = row_values[: max(1, len(row_values) // 3)]
+            ordered = np.sort(list(gains[method].values()))
+            third = ordered[: max(1, len(ordered) // 3)]
             found.append(
-                MethodTrend(method, covariate, trend, shrunk[method], float(row_values.mean()), float(third.mean()))
+                MethodTrend(method, covariate, trend, shrunk[method], float(ordered.mean()), float(third.mean()))
             )
     return found
 
@@ -192,12 +197,13 @@ def value_table(values: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Values by method and dataset.
 
     Raises:
-        ValueError: a method with several values on one dataset.
+        ValueError: if a method has several values on one dataset.
     """
-    if values.duplicated(["method", "dataset"]).any():
-        twice = values[values.duplicated(["method", "dataset"])].iloc[0]
+    repeated = values[values.duplicated(["method", "dataset"])]
+    if len(repeated):
+        first = repeated.iloc[0]
         raise ValueError(
-            f"{twice['method']} has several values on {twice['dataset']}; give one, such as the mean over seeds."
+            f"{first['method']} has several values on {first['dataset']}; give one, such as the mean over seeds."
         )
     table: dict[str, dict[str, float]] = {}
     for method, dataset, value in values[["method", "dataset", "value"]].itertuples(index=False, name=None):
@@ -206,13 +212,13 @@ def value_table(values: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 
 def scaled(covariate: str, values: Sequence[float]) -> NDArray[np.float64]:
-    """The covariate as lines use it: its natural logarithm for those in `LOGARITHMIC`."""
+    """The covariate as it enters a line: its natural logarithm for those in `LOGARITHMIC`."""
     array = np.asarray(values, dtype=float)
     return np.log(array) if covariate in LOGARITHMIC else array
 
 
 def _shrunk(fits: Mapping[str, Trend]) -> dict[str, float]:
-    """Slopes drawn to their mean by DerSimonian and Laird's variance between methods."""
+    """Slopes shrunk towards their mean, with DerSimonian and Laird's variance between methods."""
     if len(fits) < 3:
         return {method: trend.slope for method, trend in fits.items()}
     slopes = np.array([trend.slope for trend in fits.values()])

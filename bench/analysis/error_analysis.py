@@ -1,4 +1,4 @@
-"""What went wrong where, from saved predictions: classes, confused pairs, and the images most runs get wrong. Pure."""
+"""Errors in saved predictions: accuracy by class, confused classes, and images that most runs misclassify. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClassResult:
-    """One true class: its images over all runs given, how many were right, and what the wrong ones were taken for."""
+    """A true class: images over all runs, how many were classified correctly, and the most frequent wrong class."""
 
     label: int
     n: int
@@ -25,7 +25,7 @@ class ClassResult:
 
 @dataclass(frozen=True)
 class Confusion:
-    """`count` of the `n` images of class `label` were taken for class `predicted`, over all runs given."""
+    """`count` of the `n` images of class `label` were classified as `predicted`, over all runs."""
 
     label: int
     predicted: int
@@ -34,13 +34,13 @@ class Confusion:
 
     @property
     def share(self) -> float:
-        """Part of the class's images, 0..1."""
+        """Share of the class's images, 0..1."""
         return self.count / self.n
 
 
 @dataclass(frozen=True)
 class HardImage:
-    """An image and how many of the `runs` that saw it got it wrong; `taken_for` is the commonest wrong answer."""
+    """An image, how many of the `runs` misclassify it, and their most frequent prediction (`taken_for`)."""
 
     image: str
     label: int
@@ -50,11 +50,15 @@ class HardImage:
 
 
 def class_results(label: ArrayLike, predicted: ArrayLike) -> tuple[ClassResult, ...]:
-    """One result for each class that has an image, in label order; equal mistakes go to the lower class.
+    """One result for each class that has an image, in label order. Ties between mistakes go to the lower class.
 
     Args:
-        label: `(n,)` true classes, of one run or of several runs one after the other.
+        label: `(n,)`: true classes, of one run or of several runs concatenated.
         predicted: `(n,)`.
+
+    Example:
+        >>> class_results([0, 0, 0], [0, 2, 2])
+        (ClassResult(label=0, n=3, right=1, taken_for=2),)
     """
     truth, guess = np.asarray(label), np.asarray(predicted)
     found = []
@@ -67,7 +71,7 @@ def class_results(label: ArrayLike, predicted: ArrayLike) -> tuple[ClassResult, 
 
 
 def confusions(label: ArrayLike, predicted: ArrayLike, *, limit: int) -> tuple[Confusion, ...]:
-    """The `limit` commonest mistakes, most images first; equal ones by class.
+    """The `limit` most frequent confusions, most images first; ties in class order.
 
     Example:
         >>> [(c.label, c.predicted, c.count) for c in confusions([0, 0, 0, 1], [1, 1, 0, 0], limit=5)]
@@ -81,11 +85,11 @@ def confusions(label: ArrayLike, predicted: ArrayLike, *, limit: int) -> tuple[C
 
 
 def hard_images(outcomes: pd.DataFrame, *, limit: int) -> tuple[HardImage, ...]:
-    """The `limit` images that the largest share of runs gets wrong; none that every run gets right.
+    """The `limit` images that the largest share of runs misclassifies. Images that no run misclassifies are left out.
 
     Args:
-        outcomes: rows with `image`, `label` and `predicted`, each image once a run; one dataset and class split.
-        limit: most images to give.
+        outcomes: rows with `image`, `label` and `predicted` of one dataset and split; each image once per run.
+        limit: maximum number of images.
     """
     import pandas as pd
 
@@ -107,6 +111,11 @@ def hard_images(outcomes: pd.DataFrame, *, limit: int) -> tuple[HardImage, ...]:
 
 
 def probabilities(top_logits: Sequence[float], log_sum_exp: float) -> tuple[float, ...]:
-    """Softmax probabilities of the best classes of an image, from their logits and the log-sum over all classes."""
+    """Softmax probabilities of the top classes of an image, from their logits and the log-sum-exp over all classes.
+
+    Example:
+        >>> probabilities([0.0, 0.0], np.log(4))  # 1 / 4 each
+        (0.25, 0.25)
+    """
     values = np.exp(np.asarray(top_logits, dtype=np.float64) - log_sum_exp)
     return tuple(float(value) for value in np.minimum(values, 1.0))

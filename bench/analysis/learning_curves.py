@@ -1,8 +1,8 @@
-"""Accuracy over training time: what a board's entries would score, had every run stopped at some share of its training.
+"""Accuracy over training time: what the entries of a board would score if every run stopped earlier. Pure.
 
-Runs of one entry differ in length, so they are set side by side by the share of their epochs: a run's accuracy at a
-share is that of its last recorded epoch up to there. Averages are formed as on the board, so that a curve ends in the
-entry's own average unless an epoch or candidate was chosen afterwards. Pure.
+Runs of one entry may differ in length, so they are aligned by the share of their epochs: a run's accuracy at a share is
+that of its last recorded epoch up to that share. Averages are formed as on the board, so a curve ends at the entry's
+average on the board unless an epoch or candidate was selected afterwards.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CONVERGENCE_MARGIN = 0.01
-"""How far below its end a curve counts as having arrived, as a fraction of 1."""
+"""A curve has converged once it stays at most this far below its end, as a fraction of 1."""
 
 
 @dataclass(frozen=True)
 class LearningCurvePoint:
-    """Where an entry's runs are, on average, at one share of their training.
+    """An entry at one share of its training, averaged over its runs.
 
     Args:
         share: of the epochs, in (0, 1].
-        seconds: of preparation and training up to there, mean over runs.
-        steps: optimiser steps up to there, mean over runs.
-        value: the board's shown measure, averaged as on the board.
+        seconds: preparation and training up to this point, mean over runs.
+        steps: optimiser steps up to this point, mean over runs.
+        value: the measure that the board is ordered by, averaged as on the board.
     """
 
     share: float
@@ -42,7 +42,7 @@ class LearningCurvePoint:
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """The points of one entry, by rising share; `run_ids` are all its counted runs."""
+    """The points of one entry, by increasing share; `run_ids` are all its counted runs."""
 
     entry: str
     points: tuple[LearningCurvePoint, ...]
@@ -50,89 +50,90 @@ class LearningCurve:
 
     @property
     def converged_at(self) -> LearningCurvePoint:
-        """The first point from which on the curve stays within `CONVERGENCE_MARGIN` below its end, or above it."""
+        """The first point from which on the curve stays above its end minus `CONVERGENCE_MARGIN`."""
         end = self.points[-1].value
-        late = [i for i, point in enumerate(self.points) if point.value < end - CONVERGENCE_MARGIN]
-        return self.points[late[-1] + 1 if late else 0]
+        below = [i for i, point in enumerate(self.points) if point.value < end - CONVERGENCE_MARGIN]
+        return self.points[below[-1] + 1 if below else 0]
 
 
 @dataclass(frozen=True)
-class _Recorded:
-    """One run's curve by rising share."""
+class _RunCurve:
+    """One run's curve, by increasing share."""
 
     shares: tuple[float, ...]
     seconds: tuple[float, ...]
     steps: tuple[int, ...]
     accuracy: Mapping[str, tuple[float, ...]]
 
+    def index(self, share: float) -> int:
+        """The last recorded epoch up to that share."""
+        return bisect_right(self.shares, share) - 1
+
 
 def learning_curves(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame) -> tuple[LearningCurve, ...]:
-    """The curves of those complete entries of which every run has recorded one, in the order of the board.
+    """The curves of all complete entries whose runs have all recorded one, in the order of the board.
 
     Args:
         board: made from the same runs.
         runs: the store's `runs_frame()`.
         curves: the store's `curves_frame()`.
     """
-    prepared = dict(zip(runs["run_id"], runs["prepare_seconds"], strict=True))
+    prepare_seconds = dict(zip(runs["run_id"], runs["prepare_seconds"], strict=True))
     recorded = {
-        str(run_id): _recorded(rows, float(prepared[run_id]))
+        str(run_id): _run_curve(rows, float(prepare_seconds[run_id]))
         for run_id, rows in curves[curves["run_id"].isin(runs["run_id"])].groupby("run_id")
     }
-    found = []
-    for entry in board.entries:
-        if entry.complete and entry.cells and all(run_id in recorded for run_id in entry.run_ids):
-            found.append(LearningCurve(entry.key, _points(board, entry, recorded), entry.run_ids))
-    return tuple(found)
-
-
-def _recorded(rows: pd.DataFrame, prepare_seconds: float) -> _Recorded:
-    by_split = {str(split): of.sort_values("epoch") for split, of in rows.groupby("split")}
-    first = next(iter(by_split.values()))
-    return _Recorded(
-        shares=tuple((first["epoch"] / first["epochs"]).tolist()),
-        seconds=tuple((first["seconds"] + prepare_seconds).tolist()),
-        steps=tuple(first["steps"].tolist()),
-        accuracy={split: tuple(of["accuracy"].tolist()) for split, of in by_split.items()},
+    return tuple(
+        LearningCurve(entry.key, _points(board, entry, recorded), entry.run_ids)
+        for entry in board.entries
+        if entry.complete and entry.cells and all(run_id in recorded for run_id in entry.run_ids)
     )
 
 
-def _points(board: Leaderboard, entry: Entry, recorded: Mapping[str, _Recorded]) -> tuple[LearningCurvePoint, ...]:
-    of = [recorded[run_id] for run_id in entry.run_ids]
-    begin = max(run.shares[0] for run in of)  # before it some run has nothing to show
-    shares = sorted({share for run in of for share in run.shares if share >= begin})
+def _run_curve(rows: pd.DataFrame, prepare_seconds: float) -> _RunCurve:
+    by_split = {str(split): part.sort_values("epoch") for split, part in rows.groupby("split")}
+    first = next(iter(by_split.values()))
+    return _RunCurve(
+        shares=tuple((first["epoch"] / first["epochs"]).tolist()),
+        seconds=tuple((first["seconds"] + prepare_seconds).tolist()),
+        steps=tuple(first["steps"].tolist()),
+        accuracy={split: tuple(part["accuracy"].tolist()) for split, part in by_split.items()},
+    )
+
+
+def _points(board: Leaderboard, entry: Entry, recorded: Mapping[str, _RunCurve]) -> tuple[LearningCurvePoint, ...]:
+    curves = [recorded[run_id] for run_id in entry.run_ids]
+    start = max(curve.shares[0] for curve in curves)  # before it, some run has no recorded epoch
+    shares = sorted({share for curve in curves for share in curve.shares if share >= start})
     return tuple(
         LearningCurvePoint(
             share,
-            float(np.mean([run.seconds[_place(run, share)] for run in of])),
-            float(np.mean([run.steps[_place(run, share)] for run in of])),
+            float(np.mean([curve.seconds[curve.index(share)] for curve in curves])),
+            float(np.mean([curve.steps[curve.index(share)] for curve in curves])),
             _average(board, entry, recorded, share),
         )
         for share in shares
     )
 
 
-def _place(run: _Recorded, share: float) -> int:
-    return bisect_right(run.shares, share) - 1
-
-
-def _average(board: Leaderboard, entry: Entry, recorded: Mapping[str, _Recorded], share: float) -> float:
-    """The shown measure as `bench.analysis.leaderboard` averages it: over seeds, then over datasets."""
-    shown = board.measures[-1]
+def _average(board: Leaderboard, entry: Entry, recorded: Mapping[str, _RunCurve], share: float) -> float:
+    """The measure that the board is ordered by, averaged over seeds and then over datasets as on the board."""
+    measure = board.measures[-1]
 
     def seed_mean(dataset: str, split: str) -> float:
-        of = [recorded[run_id] for run_id in entry.cells[dataset].run_ids]
-        return float(np.mean([run.accuracy[board.stored_split(split, dataset)][_place(run, share)] for run in of]))
+        curves = [recorded[run_id] for run_id in entry.cells[dataset].run_ids]
+        stored = board.stored_split(split, dataset)
+        return float(np.mean([curve.accuracy[stored][curve.index(share)] for curve in curves]))
 
     means = averages_over_datasets(
         {split: [seed_mean(dataset, split) for dataset in board.averaged] for split in board.splits}
     )
-    return means[board.convention.value if shown == H else shown]
+    return means[board.convention.value if measure == H else measure]
 
 
-def entries_without_curve(board: Leaderboard, found: Sequence[LearningCurve], runs: pd.DataFrame) -> tuple[str, ...]:
-    """Entries that train and are not among the curves, in the order of the board."""
-    shown = {curve.entry for curve in found}
+def entries_without_curve(board: Leaderboard, curves: Sequence[LearningCurve], runs: pd.DataFrame) -> tuple[str, ...]:
+    """Keys of the entries that train and have no curve, in the order of the board."""
+    shown = {curve.entry for curve in curves}
     trained = set(runs.loc[runs["steps"] > 0, "run_id"])
     return tuple(
         entry.key for entry in board.entries if entry.key not in shown and any(r in trained for r in entry.run_ids)

@@ -1,4 +1,4 @@
-"""Accuracy against what it costs: who is on the Pareto front, and how surely. Pure."""
+"""Pareto front of accuracy against cost, and the probability that an entry is on it. Pure."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from numpy.typing import ArrayLike, NDArray
 from bench.metrics import MetricInputError
 
 REPLICATES = 2000
-"""Resamples behind a probability; its standard error is then at most 1.1 points."""
+"""Resamples per probability; its standard error is then at most 1.1 points."""
 
 
 def pareto_front(cost: ArrayLike, score: ArrayLike) -> NDArray[np.bool_]:
-    """Whether each entry is on the front: no other costs at most as much and scores at least as high, one of it better.
+    """Whether each entry is on the front, `(m,)` or `(replicates, m)`.
 
-    Entries that are equal in both are on the front together.
+    An entry is on the front if no other one costs at most as much and scores at least as high while being strictly
+    better in one of the two. Entries that are equal in both are on the front together.
 
     Args:
         cost: `(m,)`, lower is better.
         score: `(m,)`, or `(replicates, m)` for one front per row; higher is better.
 
     Raises:
-        MetricInputError: sizes that do not fit, or a value that is not finite.
+        MetricInputError: if the shapes do not fit, or a value is not finite.
 
     Example:
         >>> pareto_front([1, 2, 3], [0.5, 0.7, 0.6]).tolist()
@@ -35,12 +36,11 @@ def pareto_front(cost: ArrayLike, score: ArrayLike) -> NDArray[np.bool_]:
             f"Costs of shape {costs.shape} and scores of shape {scores.shape} do not fit; give (m,) and (m,) or (r, m)."
         )
     if not (np.isfinite(costs).all() and np.isfinite(scores).all()):
-        raise MetricInputError("A cost or score is not a finite number; leave entries without one out.")
+        raise MetricInputError("A cost or score is not a finite number; leave such entries out.")
     front = np.empty(scores.shape, dtype=bool)
     for i in range(len(costs)):
-        mine, cheaper = scores[..., i, None], costs < costs[i]
-        no_dearer = costs <= costs[i]
-        dominated = (no_dearer & (scores > mine)) | (cheaper & (scores >= mine))
+        own = scores[..., i, None]
+        dominated = ((costs <= costs[i]) & (scores > own)) | ((costs < costs[i]) & (scores >= own))
         front[..., i] = ~dominated.any(axis=-1)
     return front
 
@@ -48,22 +48,22 @@ def pareto_front(cost: ArrayLike, score: ArrayLike) -> NDArray[np.bool_]:
 def front_probability(
     cost: ArrayLike, scores: ArrayLike, *, generator: np.random.Generator, replicates: int = REPLICATES
 ) -> NDArray[np.float64]:
-    """Probability of being on the front, `(m,)`, when datasets and seeds are drawn anew. Costs are taken as they are.
+    """Probability of being on the front, `(m,)`, over resampled datasets and seeds. Costs are fixed.
 
-    Datasets are resampled with replacement, the same ones for all entries. Seeds cannot be: three of them have ten
-    different resamples and too small a spread. Their part is drawn as Student's t with S - 1 degrees of freedom along
-    the residuals of the seeds, the same draw for all entries of a dataset, so that what a draw of images does to all
-    methods alike stays paired, and so do base and new accuracy of one run.
+    Datasets are resampled with replacement, the same ones for all entries. Seeds are not resampled: three seeds have
+    only ten different resamples and too small a spread. Their contribution is drawn from Student's t with S - 1 degrees
+    of freedom along the residuals of the seeds, with the same draw for all entries of a dataset. The effect of a
+    support set on all methods therefore stays paired, and so do base and new accuracy of one run.
 
     Args:
         cost: `(m,)`.
-        scores: `(m, datasets, seeds)`, or `(m, datasets, seeds, 2)` for base and new accuracy; those enter as the
+        scores: `(m, datasets, seeds)`, or `(m, datasets, seeds, 2)` for base and new accuracy, whose score is the
             harmonic mean of the two resampled averages.
         generator: source of the resampling.
-        replicates: resamples.
+        replicates: number of resamples.
 
     Raises:
-        MetricInputError: sizes that do not fit, or a value that is not finite.
+        MetricInputError: if the shapes do not fit, or a value is not finite.
     """
     table = np.asarray(scores, dtype=float)
     if table.ndim == 3:
@@ -80,7 +80,7 @@ def front_probability(
 
 
 def _resampled(table: NDArray[np.float64], generator: np.random.Generator, replicates: int) -> NDArray[np.float64]:
-    """Averages over datasets and seeds drawn anew, `(replicates, m, k)`."""
+    """Averages over resampled datasets and seeds, `(replicates, m, k)`."""
     _, n_datasets, n_seeds, _ = table.shape
     by_dataset = table.mean(axis=2)
     weights = generator.multinomial(n_datasets, np.full(n_datasets, 1 / n_datasets), size=replicates) / n_datasets

@@ -1,4 +1,4 @@
-"""How trustworthy and how even a method's answers are, and what share of the room above zero-shot it takes. Pure."""
+"""Beyond accuracy: calibration, risk-coverage, the worst class, and the share of zero-shot errors removed. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bench.analysis.leaderboard import ALL, Entry, H, Leaderboard
+from bench.analysis.leaderboard import Entry, Leaderboard
 from bench.analysis.prediction_metrics import METRICS
 from bench.metrics import headroom_gain
 from bench.statistics import Estimate, student_t
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 HEADROOM = "headroom_gain"
 COLUMNS = ("accuracy", HEADROOM, "ece", "brier", "nll", "aurc", "worst_class_accuracy")
-LOWER_IS_BETTER = frozenset({"ece", "brier", "nll", "aurc"})
 REPLICATES = 2000
 
 
@@ -30,10 +29,10 @@ class QualityRow:
     Args:
         entry: key on the board.
         split: `base`, `new` or `all`.
-        values: estimates over seeds by column; a column that is defined nowhere is left out. Entries that lack runs
+        values: estimates over seeds by column, without columns that are undefined on every dataset. Incomplete entries
             have no intervals.
-        datasets: how many datasets each value is over.
-        run_ids: the runs behind the row.
+        datasets: number of datasets of each value.
+        run_ids: the entry's runs.
     """
 
     entry: str
@@ -45,9 +44,9 @@ class QualityRow:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Kendall's tau-b between the order of entries by accuracy and by headroom gain, with its interval over datasets.
+    """Kendall's tau-b between the order of entries by accuracy and by headroom gain, with a bootstrap interval.
 
-    `low` and `high` are None where fewer than two datasets can be drawn anew.
+    `low` and `high` are None with fewer than two datasets to resample.
     """
 
     split: str
@@ -58,20 +57,20 @@ class Agreement:
     datasets: int
 
 
-Cells = dict[str, dict[str, list[float]]]
-"""By column and dataset: a value for each seed, in the order of the entry's runs."""
+_Cells = dict[str, dict[str, list[float]]]
+"""By column and dataset: one value per seed, in the order of the entry's runs."""
 
 
 def quality(board: Leaderboard, metrics: pd.DataFrame) -> tuple[QualityRow, ...]:
-    """Every entry on every class split.
+    """One row per class split and entry.
 
     Args:
-        board: says which runs count.
+        board: its counted runs are used.
         metrics: `prediction_metrics.metrics_frame` of those runs; runs without stored predictions are left out.
     """
     known = _by_run(metrics)
     rows = []
-    for split in _splits(board):
+    for split in board.splits:
         baseline = next((entry for entry in board.entries if entry.key == board.baseline), None)
         floor = _accuracies(baseline, board, split, known) if baseline else {}
         for entry in board.entries:
@@ -82,10 +81,10 @@ def quality(board: Leaderboard, metrics: pd.DataFrame) -> tuple[QualityRow, ...]
 
 
 def agreement(board: Leaderboard, metrics: pd.DataFrame, *, generator: np.random.Generator) -> tuple[Agreement, ...]:
-    """How far ordering by headroom gain changes the order by accuracy, for each class split.
+    """Agreement of the order by headroom gain with the order by accuracy, for each class split.
 
-    Complete entries but the baseline, on the datasets where all of them have both numbers; datasets are resampled.
-    Nothing is said of a split on which all entries tie.
+    It covers the complete entries other than the baseline, on the datasets where all of them have both numbers. Splits
+    on which all entries tie are left out.
     """
     known = _by_run(metrics)
     baseline = next((entry for entry in board.entries if entry.key == board.baseline), None)
@@ -93,7 +92,7 @@ def agreement(board: Leaderboard, metrics: pd.DataFrame, *, generator: np.random
     if baseline is None or len(others) < 3:
         return ()
     found = []
-    for split in _splits(board):
+    for split in board.splits:
         floor = _accuracies(baseline, board, split, known)
         tables = [_cells(entry, board, split, known, floor) for entry in others]
         shared = [d for d in board.averaged if all(d in table[c] for table in tables for c in ("accuracy", HEADROOM))]
@@ -106,7 +105,7 @@ def agreement(board: Leaderboard, metrics: pd.DataFrame, *, generator: np.random
 
 
 def _agreement(split: str, both: np.ndarray, generator: np.random.Generator) -> Agreement:
-    """From means `(2, entries, datasets)`."""
+    """From mean accuracies and headroom gains, `(2, entries, datasets)`."""
     _, n_entries, n_datasets = both.shape
     tau = float(kendall_tau(*both.mean(axis=2)))
     low = high = None
@@ -114,17 +113,17 @@ def _agreement(split: str, both: np.ndarray, generator: np.random.Generator) -> 
         weights = generator.multinomial(n_datasets, np.full(n_datasets, 1 / n_datasets), size=REPLICATES) / n_datasets
         drawn = np.einsum("red,ld->rle", both, weights)
         taus = kendall_tau(drawn[0], drawn[1])
-        taus = taus[np.isfinite(taus)]  # a resample in which all entries tie has no order to agree with
+        taus = taus[np.isfinite(taus)]  # undefined where all entries of a resample tie
         if len(taus):
             low, high = (float(end) for end in np.quantile(taus, [0.025, 0.975]))
     return Agreement(split, tau, low, high, n_entries, n_datasets)
 
 
 def kendall_tau(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
-    """Kendall's tau-b along the last axis, NaN where one side is all ties.
+    """Kendall's tau-b along the last axis, NaN where all values of one side are equal.
 
     Example:
-        >>> float(kendall_tau([1, 2, 3], [1, 3, 2]))
+        >>> float(kendall_tau([1, 2, 3], [1, 3, 2]))  # two concordant pairs, one discordant: (2 - 1) / 3
         0.3333333333333333
     """
     signs = [np.sign(x[..., :, None] - x[..., None, :]) for x in (np.asarray(first, float), np.asarray(second, float))]
@@ -132,10 +131,6 @@ def kendall_tau(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
     scale = np.sqrt(ours * theirs)
     tau: NDArray[np.float64] = np.divide(both, scale, out=np.full(np.shape(scale), np.nan), where=scale > 0)
     return tau
-
-
-def _splits(board: Leaderboard) -> tuple[str, ...]:
-    return tuple(measure for measure in board.measures if measure != H)
 
 
 def _by_run(metrics: pd.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
@@ -146,17 +141,12 @@ def _by_run(metrics: pd.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
     }
 
 
-def _stored_split(board: Leaderboard, split: str, dataset: str) -> str:
-    """Under which name a run stored it: targets of a transfer run go by their own."""
-    return dataset if split == ALL and board.setting.source and dataset != board.setting.source else split
-
-
 def _accuracies(
     entry: Entry, board: Leaderboard, split: str, known: Mapping[tuple[str, str], Mapping[str, float]]
 ) -> dict[str, float]:
     found = {}
     for dataset, cell in entry.cells.items():
-        stored = _stored_split(board, split, dataset)
+        stored = board.stored_split(split, dataset)
         values = [known[run, stored]["accuracy"] for run in cell.run_ids if (run, stored) in known]
         if values:
             found[dataset] = float(np.mean(values))
@@ -169,12 +159,12 @@ def _cells(
     split: str,
     known: Mapping[tuple[str, str], Mapping[str, float]],
     floor: Mapping[str, float],
-) -> Cells:
-    cells: Cells = {column: {} for column in COLUMNS}
+) -> _Cells:
+    cells: _Cells = {column: {} for column in COLUMNS}
     for dataset, cell in entry.cells.items():
         if dataset == board.setting.source:
             continue
-        stored = _stored_split(board, split, dataset)
+        stored = board.stored_split(split, dataset)
         found = [known[run, stored] for run in cell.run_ids if (run, stored) in known]
         for values in found:
             for column in COLUMNS:
@@ -186,14 +176,14 @@ def _cells(
     return cells
 
 
-def _row(entry: Entry, split: str, cells: Cells) -> QualityRow:
+def _row(entry: Entry, split: str, cells: _Cells) -> QualityRow:
     values = {column: _average(list(by_dataset.values()), entry) for column, by_dataset in cells.items() if by_dataset}
     counts = {column: len(by_dataset) for column, by_dataset in cells.items() if by_dataset}
     return QualityRow(entry.key, split, values, counts, entry.run_ids)
 
 
 def _average(columns: Sequence[Sequence[float]], entry: Entry) -> Estimate:
-    """Over datasets within a seed, then over seeds; without an interval where runs are missing."""
+    """Mean over datasets within a seed, then over seeds; without an interval if runs are missing."""
     lengths = {len(column) for column in columns}
     if entry.complete and len(lengths) == 1:
         return student_t([float(np.mean(seed)) for seed in zip(*columns, strict=True)])

@@ -1,4 +1,4 @@
-"""Who is ahead of whom on one board, and what it would take to tell the rest apart. Pure."""
+"""Ranking of the entries of one board: significant differences, ranges of ranks, and the seeds needed. Pure."""
 
 from __future__ import annotations
 
@@ -28,37 +28,38 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEVEL = 0.05
+"""Family-wise level of the pairwise tests of a board."""
 FEWEST_DATASETS = 3
-"""Fewest datasets over which average ranks and ratings are shown."""
+"""Fewest datasets for average ranks and ratings."""
 
 _RATINGS_SEED = 20240616
 
 
 @dataclass(frozen=True)
 class PairTest:
-    """One entry against another over the board's datasets.
+    """One entry against another, over the datasets of the board.
 
     Args:
         test: of the mean difference, first minus second; see `bench.analysis.comparison.paired_average`.
-        p_holm: adjusted within all pairs of the board; None with one seed.
+        p_holm: p value, adjusted over all pairs of the board; None with one seed.
     """
 
     test: MeanTest
     p_holm: float | None
 
     @property
-    def separated(self) -> bool:
-        """Whether the two are shown to differ."""
+    def significant(self) -> bool:
+        """Whether the two differ significantly."""
         return self.p_holm is not None and self.p_holm <= LEVEL
 
 
 @dataclass(frozen=True)
 class DatasetRanks:
-    """What the datasets alone say, each with one vote; only entries that contend take part.
+    """Ranks and ratings in which every dataset counts once; only rankable entries take part.
 
     Args:
-        names: of the entries, the columns of `wins`.
-        wins: `wins[i][j]`: share of datasets on which entry i beats entry j.
+        names: of the entries, in the order of the rows and columns of `wins`.
+        wins: `wins[i][j]` is the share of datasets on which entry i beats entry j, 0..1.
     """
 
     critical: CriticalDifference
@@ -69,15 +70,16 @@ class DatasetRanks:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The order of a board by one measure, with its evidence.
+    """The entries of a board ranked by one measure.
 
     Args:
-        ranks: per contending entry the ranks that it may hold, in the order of the board.
-        pairs: by (entry, entry), both ways round.
-        detectable: per contending entry the smallest difference from the leader that would be found with power 0.8 at
-            the level of the strictest of Holm's steps.
-        seeds_needed: seeds with which its difference from the leader would be found; None where it is already, or where
-            it cannot be said.
+        measure: base, new, H or all.
+        ranks: for each rankable entry the ranks that it may hold, in the order of the board.
+        pairs: by (entry, entry), in both directions.
+        detectable: for each rankable entry the smallest difference from the leader that the test finds with power 0.8,
+            at the level of the strictest of Holm's steps.
+        seeds_needed: seeds needed to find its difference from the leader; None if it is significant already, or if the
+            number cannot be computed.
         by_dataset: None with too few datasets or entries.
     """
 
@@ -90,22 +92,24 @@ class Ranking:
 
     @property
     def leader(self) -> str | None:
-        """The contending entry with the highest mean."""
+        """The rankable entry with the highest mean, None without one."""
         return self.ranks[0].name if self.ranks else None
 
 
 def rank_entries(board: Leaderboard, runs: pd.DataFrame, *, measure: str | None = None) -> Ranking:
-    """All pairs of contending entries tested over datasets and seeds, Holm within the board.
+    """Test all pairs of rankable entries over datasets and seeds, with Holm's adjustment over the board.
+
+    With one seed no difference is significant.
 
     Args:
         board: made from the same runs.
         runs: the store's `runs_frame()`.
-        measure: what to compare by; the board's own if None.
+        measure: base, new, H or all; the measure that orders the board if None.
     """
     chosen = measure or board.measures[-1]
-    names = _rankable(board)
+    names = [entry.key for entry in board.entries if entry.rankable and entry.cells]
     pairs = _pairs(board, runs, chosen, names)
-    ranks = rank_ranges(names, {pair: found.separated and found.test.mean > 0 for pair, found in pairs.items()})
+    ranks = rank_ranges(names, {pair: found.significant and found.test.mean > 0 for pair, found in pairs.items()})
     strictest = LEVEL / max(1, len(pairs) // 2)
     detectable, needed = {}, {}
     for name in names[1:]:
@@ -115,12 +119,8 @@ def rank_entries(board: Leaderboard, runs: pd.DataFrame, *, measure: str | None 
         smallest = detectable_difference(found.test, level=strictest)
         if smallest is not None:
             detectable[name] = smallest
-            needed[name] = None if found.separated else grouped_seeds_needed(found.test, level=strictest)
+            needed[name] = None if found.significant else grouped_seeds_needed(found.test, level=strictest)
     return Ranking(chosen, tuple(ranks), pairs, detectable, needed, _by_dataset(board, chosen, names))
-
-
-def _rankable(board: Leaderboard) -> list[str]:
-    return [entry.key for entry in board.entries if entry.rankable and entry.cells]
 
 
 def _pairs(board: Leaderboard, runs: pd.DataFrame, measure: str, names: list[str]) -> dict[tuple[str, str], PairTest]:
@@ -135,22 +135,8 @@ def _pairs(board: Leaderboard, runs: pd.DataFrame, measure: str, names: list[str
     found = {}
     for (a, b), test in tests.items():
         p = None if test.p is None else next(adjusted)
-        found[a, b], found[b, a] = PairTest(test, p), PairTest(_turned(test), p)
+        found[a, b], found[b, a] = PairTest(test, p), PairTest(test.negated(), p)
     return found
-
-
-def _turned(test: MeanTest) -> MeanTest:
-    low, high = test.low, test.high
-    return MeanTest(
-        mean=-test.mean,
-        n=test.n,
-        groups=test.groups,
-        standard_error=test.standard_error,
-        df=test.df,
-        low=None if high is None else -high,
-        high=None if low is None else -low,
-        p=test.p,
-    )
 
 
 def _by_dataset(board: Leaderboard, measure: str, names: list[str]) -> DatasetRanks | None:

@@ -1,10 +1,10 @@
-"""Published numbers beside ours for equal protocol, backbone, shots, dataset and split, with verdicts. Pure."""
+"""Published numbers and ours for the same protocol, backbone, shots, dataset and split, with a verdict each. Pure."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -18,24 +18,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MARGIN = 0.01
-"""What counts as equal: one percentage point."""
-
+"""Largest difference that counts as equal: one percentage point."""
 
 PublishedSettings = Mapping[tuple[str, str], Mapping[str, Any]]
-"""Published settings by (method, protocol)."""
+"""Published configs by (method, protocol)."""
 
 
 class Verdict(StrEnum):
-    """What our runs say about a published number."""
+    """Whether our runs reproduce a published number."""
 
     NOT_REPRODUCED = "not reproduced"
-    """The whole 95 % interval of our mean lies further away than the margin."""
+    """The whole 95 % interval of the difference lies outside the margin."""
     UNDER_POWERED = "under-powered"
-    """Neither: more seeds would tell."""
+    """Neither reproduced nor not reproduced; more seeds are needed."""
     REPRODUCED = "reproduced"
-    """Two one-sided tests (5 %) put our mean within the margin."""
+    """Two one-sided tests (5 %) show that the difference is within the margin."""
     PROTOCOL_DIFFERS = "protocol differs"
-    """Ours was not made with the published recipe or draw, so that the two need not agree."""
+    """Our runs use another recipe, config or draw, so the two numbers need not agree."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +47,12 @@ class ReproductionRow:
         difference: ours minus published.
         low: lower end of the 95 % interval of the difference, None for one seed.
         high: upper end.
-        p: of the equivalence test, None for one seed.
-        n: our seeds.
-        seeds_needed: seeds with which the difference from the nearer margin would be found with power 0.8; None where
-            that is settled or cannot be said.
-        sources: everywhere that prints this number; copies of one another are not independent.
-        note: known errors of the printed number, and why the protocol differs.
+        p: p value of the equivalence test, None for one seed.
+        n: number of our seeds.
+        seeds_needed: seeds needed to detect the difference from the nearer margin with power 0.8; None if the verdict
+            is settled or the number cannot be computed.
+        sources: all sources that print this number; they may be copies of one another.
+        note: known errors of the printed number, and how our protocol differs.
         run_ids: our runs.
     """
 
@@ -86,97 +85,81 @@ def compare_with_published(
     defaults: PublishedSettings | None = None,
     margin: float = MARGIN,
 ) -> list[ReproductionRow]:
-    """Every published number that we have run, largest gaps first.
+    """Every published number for which we have runs, largest difference first.
 
-    Only plain published rows take part (no ablation variants). Printed numbers count as exact, since almost no source
-    prints a spread. A method without shots has no seeds; its accuracy is exact, and the margin alone decides.
+    Only rows of unmodified methods take part (no ablation variants). Printed numbers count as exact, since almost no
+    source prints a spread. Zero-shot accuracy has no seeds and counts as exact; the margin alone decides.
 
     Args:
         boards: leaderboards made from the runs.
         runs: the store's `runs_frame()`.
         published: the store's `published_frame()`.
-        defaults: published settings by method and protocol; an entry with others is said to differ. Without them every
-            entry that shares its method with another one is.
-        margin: what counts as equal, as a fraction.
+        defaults: published settings; an entry with other settings has the verdict `protocol differs`. If None, every
+            entry whose settings are part of its label has.
+        margin: largest difference that counts as equal, a fraction.
     """
     known = _printed(published)
     rows = []
     for board in boards:
         scores = seed_scores(board, runs)
         for entry in board.entries:
-            for dataset, cell in entry.cells.items():
+            for dataset in entry.cells:
                 for split in board.measures:
-                    for printed, (sources, note) in known.get(_key(board, entry, dataset, split), {}).items():
-                        ours = _ours(entry, scores[entry.key], dataset, split)
-                        rows.append(
-                            _row(
-                                board,
-                                entry,
-                                dataset,
-                                split,
-                                printed,
-                                sources,
-                                note,
-                                ours,
-                                cell.run_ids,
-                                margin,
-                                defaults,
-                            )
-                        )
+                    ours = _ours(entry, scores[entry.key], dataset, split)
+                    for printed in known.get(_key(board, entry, dataset, split), {}).values():
+                        rows.append(_row(board, entry, dataset, split, printed, ours, margin, defaults))
     return sorted(rows, key=lambda row: (-abs(row.difference), row.entry, row.dataset, row.split, row.published))
 
 
 def published_settings(runs: pd.DataFrame, kept: TextCache | None = None) -> PublishedSettings:
-    """The published settings of every registered method and protocol that the runs have.
+    """The published settings of every registered method and protocol in the runs.
 
     Args:
         runs: the store's `runs_frame()`.
-        kept: where the settings are kept from one process to the next, None to import all methods.
+        kept: cache of the settings; None imports all methods.
     """
-    asked = {(str(method), str(protocol)) for method, protocol in runs[["method", "protocol"]].itertuples(index=False)}
+    pairs = {(str(method), str(protocol)) for method, protocol in runs[["method", "protocol"]].itertuples(index=False)}
     known = {sheet.name: sheet.published for sheet in method_sheets(kept)}
-    return {(method, protocol): known[method][protocol] for method, protocol in asked if method in known}
+    return {(method, protocol): known[method][protocol] for method, protocol in pairs if method in known}
 
 
 def count_verdicts(rows: Iterable[ReproductionRow]) -> dict[Verdict, int]:
-    """How many rows have each verdict."""
-    counts = dict.fromkeys(Verdict, 0)
-    for row in rows:
-        counts[row.verdict] += 1
-    return counts
+    """Number of rows with each verdict."""
+    counts = Counter(row.verdict for row in rows)
+    return {verdict: counts[verdict] for verdict in Verdict}
 
 
 _Key = tuple[str, str, str, int, str, str]
+_KEY_COLUMNS = ["method", "protocol", "backbone", "shots", "dataset", "split"]
 
 
-def _printed(published: pd.DataFrame) -> Mapping[_Key, Mapping[float, tuple[list[str], str]]]:
-    """Distinct printed values of each question, with all of their sources."""
+@dataclass
+class _Printed:
+    """One printed value with all of its sources."""
+
+    value: float
+    sources: list[str] = field(default_factory=list)
+    note: str = ""
+
+
+def _printed(published: pd.DataFrame) -> Mapping[_Key, Mapping[float, _Printed]]:
+    """Distinct printed values by key."""
     plain = published[(published["metric"] == "accuracy") & (published["variant"] == "") & published["shots"].notna()]
-    found: dict[_Key, dict[float, tuple[list[str], str]]] = defaultdict(dict)
-    columns = [
-        "method",
-        "protocol",
-        "backbone",
-        "shots",
-        "dataset",
-        "split",
-        "value",
-        "reported_in",
-        "source_table",
-        "note",
-    ]
-    for method, protocol, backbone, shots, dataset, split, value, where, table, note in plain[columns].itertuples(
+    found: dict[_Key, dict[float, _Printed]] = defaultdict(dict)
+    columns = [*_KEY_COLUMNS, "value", "reported_in", "source_table", "note"]
+    for method, protocol, backbone, shots, dataset, split, number, where, table, note in plain[columns].itertuples(
         index=False, name=None
     ):
-        # zero-shot accuracy over all classes is the same question in every protocol that scores all classes
-        asked = "few-shot" if protocol == "zero-shot" else protocol
-        place = found[method, asked, backbone, 0 if method == "zero_shot" else int(shots), dataset, split]
-        sources, before = place.setdefault(round(float(value), 6), ([], ""))
+        # zero-shot accuracy over all classes is the same in every protocol that scores all classes
+        scored = "few-shot" if protocol == "zero-shot" else protocol
+        value = round(float(number), 6)
+        values = found[method, scored, backbone, 0 if method == "zero_shot" else int(shots), dataset, split]
+        printed = values.setdefault(value, _Printed(value))
         source = f"{where}, {table}" if table else str(where)
-        if source not in sources:
-            sources.append(source)
-        if note and note not in before:
-            place[round(float(value), 6)] = (sources, f"{before} {note}".strip())
+        if source not in printed.sources:
+            printed.sources.append(source)
+        if note and note not in printed.note:
+            printed.note = f"{printed.note} {note}".strip()
     return found
 
 
@@ -196,20 +179,18 @@ def _row(
     entry: Entry,
     dataset: str,
     split: str,
-    printed: float,
-    sources: list[str],
-    note: str,
+    printed: _Printed,
     ours: list[float],
-    run_ids: tuple[str, ...],
     margin: float,
     defaults: PublishedSettings | None,
 ) -> ReproductionRow:
-    test = equivalence(ours, margin=margin, reference=printed)
-    # H of the seed means is what both report; its test uses the H of each seed
-    mean = entry.cells[dataset].scores[split].mean if split == H else sum(ours) / len(ours)
-    difference = mean - printed
+    cell = entry.cells[dataset]
+    test = equivalence(ours, margin=margin, reference=printed.value)
+    # papers report the H of the seed means, as we do; its test uses the H of each seed
+    mean = cell.scores[split].mean if split == H else sum(ours) / len(ours)
+    difference = mean - printed.value
     verdict, needed = Verdict.UNDER_POWERED, None
-    reasons = _unlike(board, entry, defaults)
+    reasons = _protocol_differences(board, entry, defaults)
     if reasons:
         verdict = Verdict.PROTOCOL_DIFFERS
     elif entry.method == "zero_shot":
@@ -220,8 +201,7 @@ def _row(
         elif test.different:
             verdict = Verdict.NOT_REPRODUCED
         else:
-            spread = entry.cells[dataset].scores[split].std or 0.0
-            needed = seeds_needed(margin - abs(difference), spread)
+            needed = seeds_needed(margin - abs(difference), cell.scores[split].std or 0.0)
     return ReproductionRow(
         entry=entry.key,
         method=entry.method,
@@ -230,7 +210,7 @@ def _row(
         shots=board.setting.shots,
         dataset=dataset,
         split=split,
-        published=printed,
+        published=printed.value,
         ours=mean,
         difference=difference,
         low=test.low if test else None,
@@ -239,25 +219,25 @@ def _row(
         n=len(ours),
         verdict=verdict,
         seeds_needed=needed,
-        sources=tuple(sources),
-        note=" ".join([note, *reasons]).strip(),
-        run_ids=run_ids,
+        sources=tuple(printed.sources),
+        note=" ".join([printed.note, *reasons]).strip(),
+        run_ids=cell.run_ids,
     )
 
 
-def _unlike(board: Leaderboard, entry: Entry, defaults: PublishedSettings | None) -> list[str]:
-    """Why an entry of ours does not ask the published question."""
+def _protocol_differences(board: Leaderboard, entry: Entry, defaults: PublishedSettings | None) -> list[str]:
+    """How our runs of an entry differ from the published protocol, one sentence each."""
     reasons = []
     if entry.recipe_name not in (None, "published"):
-        reasons.append(f"Ours was trained with the recipe {entry.recipe_name!r}.")
+        reasons.append(f"Our runs use the recipe {entry.recipe_name!r}.")
     if entry.recipe is not None and not board.setting.draw.startswith("coop"):
-        reasons.append(f"Ours saw the images of the draw {board.setting.draw!r}.")
+        reasons.append(f"Our runs use the draw {board.setting.draw!r}.")
     published = (defaults or {}).get((entry.method, board.setting.protocol))
     if published is None:
         if entry.label:
-            reasons.append(f"Ours has the settings {entry.label}.")
+            reasons.append(f"Our runs have the settings {entry.label}.")
     else:
         changed = sorted(key for key in entry.config if entry.config[key] != published.get(key, entry.config[key]))
         if changed:
-            reasons.append(f"Ours has {', '.join(f'{key}={entry.config[key]}' for key in changed)}.")
+            reasons.append(f"Our runs have {', '.join(f'{key}={entry.config[key]}' for key in changed)}.")
     return reasons

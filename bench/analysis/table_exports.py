@@ -1,17 +1,17 @@
-"""A leaderboard as CSV, Markdown or LaTeX with the numbers of the page; the best and its ties are marked. Pure."""
+"""Leaderboards as CSV, Markdown or LaTeX, with the numbers of the page; the best and its ties are marked. Pure."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bench.analysis.comparison import Scores, board_average, paired_average, seed_scores
-from bench.analysis.leaderboard import Leaderboard
+from bench.analysis.leaderboard import Entry, Leaderboard
 from bench.analysis.ranking import rank_entries
 from bench.statistics import Estimate, MeanTest, holm
 from reports import percent
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 
 class Mark(StrEnum):
-    """What an export says of a number besides its value."""
+    """How a number compares with the best one of its column."""
 
     BEST = "best"
     TIES = "ties"
-    """Not separable from the best: paired over datasets and seeds, Holm within the column."""
+    """Not significantly different from the best: paired over datasets and seeds, Holm's adjustment over the column."""
     NONE = ""
 
 
 @dataclass(frozen=True)
 class ExportCell:
-    """One number: text in per cent as the page shows it, its mark, and `n/N` where seeds of it are missing."""
+    """One number in per cent as on the page, its mark, and its coverage `n/N` if seeds are missing."""
 
     mean: str
     half_width: str | None
@@ -39,27 +39,30 @@ class ExportCell:
     coverage: str | None = None
 
 
+ExportRow = tuple[str, str, tuple[ExportCell | None, ...], str]
+
+
 @dataclass(frozen=True)
 class ExportTable:
-    """A leaderboard ready to be written.
+    """A leaderboard as a table of texts.
 
     Args:
-        title: what the board holds fixed.
-        columns: titles of the numbers: the averages.
-        rows: per entry its name, range of ranks, cells (None where nothing is scored), and coverage `n/N`.
-        note: what the marks and ± mean.
+        title: setting of the board.
+        columns: titles of the numbers.
+        rows: for each entry its name, range of ranks, cells (None if nothing is scored), and coverage `n/N`.
+        note: explains the marks and ±.
     """
 
     title: str
     columns: tuple[str, ...]
-    rows: tuple[tuple[str, str, tuple[ExportCell | None, ...], str], ...]
+    rows: tuple[ExportRow, ...]
     note: str
 
 
 def export_table(board: Leaderboard, runs: pd.DataFrame) -> ExportTable:
-    """The board's averages over datasets, the best of each column and what cannot be told from it marked.
+    """Averages over the datasets of a board, with marks on the best of each column and on its ties.
 
-    Incomplete entries and oracles have no rank and take no part in the marks.
+    Incomplete entries and oracles have neither ranks nor marks.
 
     Args:
         board: made from the same runs.
@@ -77,25 +80,26 @@ def export_table(board: Leaderboard, runs: pd.DataFrame) -> ExportTable:
     ranges = {found.name: str(found) for found in rank_entries(board, runs).ranks}
     rows = []
     for entry in board.entries:
-        cells = []
-        for measure in board.measures:
-            estimate = entry.average(measure, board.convention)
-            cells.append(None if estimate is None else _cell(estimate, marks[measure].get(entry.key, Mark.NONE)))
-        rows.append((entry.key, ranges.get(entry.key, "–"), tuple(cells), f"{entry.n}/{entry.expected}"))
+        estimates = [(measure, entry.average(measure, board.convention)) for measure in board.measures]
+        cells = [
+            None if found is None else _cell(found, marks[measure].get(entry.key, Mark.NONE))
+            for measure, found in estimates
+        ]
+        rows.append(_row(entry, ranges, cells))
     columns = tuple(f"H ({board.convention})" if measure == "H" else measure for measure in board.measures)
     title = f"{_setting(board)}, average of {len(board.averaged)} datasets"
     note = (
-        "Accuracy in per cent with 95 % Student-t intervals over seeds. Bold: highest; underlined: not separable from "
-        "it (paired over datasets and seeds, Holm). Rows short of their runs are unranked"
-        f"{', and so are oracles, which chose with test labels' if any(e.oracle for e in board.entries) else ''}."
+        "Accuracy in per cent with 95 % Student-t intervals over seeds. Bold: highest; underlined: not significantly "
+        "different from it (paired over datasets and seeds, Holm). Incomplete rows are unranked"
+        f"{', and so are oracles, which select with test labels' if any(e.oracle for e in board.entries) else ''}."
     )
     return ExportTable(title, columns, tuple(rows), note)
 
 
 def dataset_table(board: Leaderboard, runs: pd.DataFrame, measure: str) -> ExportTable:
-    """One measure dataset by dataset; in each column the best and what cannot be told from it are marked.
+    """One measure on each dataset, with marks on the best of each column and on its ties.
 
-    A number that lacks seeds carries its `n/N` and takes no part in the marks.
+    A number whose seeds are incomplete has its coverage `n/N` and no mark.
 
     Args:
         board: made from the same runs.
@@ -112,26 +116,24 @@ def dataset_table(board: Leaderboard, runs: pd.DataFrame, measure: str) -> Expor
             if not entry.oracle and (cell := entry.cells.get(dataset)) is not None and cell.n == cell.expected
         }
         marks[dataset] = _marks(means, partial(_on_dataset, scores, measure=measure, dataset=dataset))
-    rows = []
-    for entry in board.entries:
-        cells: list[ExportCell | None] = []
-        for dataset in board.datasets:
-            held = entry.cells.get(dataset)
-            if held is None:
-                cells.append(None)
-                continue
-            found = _cell(held.scores[measure], marks[dataset].get(entry.key, Mark.NONE))
-            cells.append(found if held.n == held.expected else replace(found, coverage=f"{held.n}/{held.expected}"))
-        rows.append((entry.key, ranges.get(entry.key, "–"), tuple(cells), f"{entry.n}/{entry.expected}"))
+
+    def cell_of(entry: Entry, dataset: str) -> ExportCell | None:
+        cell = entry.cells.get(dataset)
+        if cell is None:
+            return None
+        found = _cell(cell.scores[measure], marks[dataset].get(entry.key, Mark.NONE))
+        return found if cell.n == cell.expected else replace(found, coverage=f"{cell.n}/{cell.expected}")
+
+    rows = [_row(entry, ranges, [cell_of(entry, dataset) for dataset in board.datasets]) for entry in board.entries]
     note = (
         "Accuracy in per cent with 95 % Student-t intervals over seeds. Bold: highest of the column; underlined: not "
-        "separable from it (paired over seeds, Holm). Numbers that lack seeds say how many they have."
+        "significantly different from it (paired over seeds, Holm). Numbers with missing seeds show their coverage."
     )
     return ExportTable(f"{_setting(board)}, {measure}, by dataset", board.datasets, tuple(rows), note)
 
 
 def dataset_rows(board: Leaderboard) -> list[dict[str, Any]]:
-    """One mapping per entry, dataset and measure: fractions at full precision, coverage and run ids."""
+    """One row per entry, dataset and measure: fractions at full precision, coverage and run ids."""
     return [
         {
             "entry": entry.key,
@@ -154,7 +156,7 @@ def dataset_rows(board: Leaderboard) -> list[dict[str, Any]]:
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows at full precision, run ids joined by spaces; of `Leaderboard.rows` or `dataset_rows`."""
+    """CSV of `Leaderboard.rows` or `dataset_rows`, at full precision, with run ids joined by spaces."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else ["entry"], lineterminator="\n")
     writer.writeheader()
@@ -163,7 +165,7 @@ def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def to_markdown(table: ExportTable) -> str:
-    """A Markdown table; the best in bold, what ties with it underlined."""
+    """A Markdown table, the best in bold and its ties underlined."""
     head = ["#", "method", *table.columns, "n/N"]
     lines = [f"**{_md(table.title)}**", "", _md_row(head), _md_row(["---"] * 2 + ["---:"] * (len(head) - 2))]
     for name, rank, cells, coverage in table.rows:
@@ -172,7 +174,7 @@ def to_markdown(table: ExportTable) -> str:
 
 
 def to_latex(table: ExportTable) -> str:
-    """A table for the package booktabs; the best in bold, what ties with it underlined."""
+    """A LaTeX table for the package booktabs, the best in bold and its ties underlined."""
     head = " & ".join(["", "Method", *(_tex(column) for column in table.columns), "$n/N$"])
     lines = [
         "% needs \\usepackage{booktabs}",
@@ -189,13 +191,17 @@ def to_latex(table: ExportTable) -> str:
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", "\\end{table}", ""])
 
 
+def _row(entry: Entry, ranges: Mapping[str, str], cells: Iterable[ExportCell | None]) -> ExportRow:
+    return entry.key, ranges.get(entry.key, "–"), tuple(cells), f"{entry.n}/{entry.expected}"
+
+
 def _cell(estimate: Estimate, mark: Mark) -> ExportCell:
     half_width = None if estimate.half_width is None else percent(estimate.half_width)
     return ExportCell(percent(estimate.mean), half_width, mark)
 
 
 def _marks(means: Mapping[str, float], compare: Callable[[str, str], MeanTest | None]) -> Mapping[str, Mark]:
-    """Marks of one column from its complete means and the test of two of them."""
+    """Marks of one column from its complete means and a test of two of them."""
     if not means:
         return {}
     top = max(means.values())

@@ -51,7 +51,7 @@ def standings_view(board: Leaderboard, runs: pd.DataFrame) -> StandingsView:
 
 def _difference(found: PairTest) -> DifferenceView:
     test = found.test
-    return DifferenceView(test.mean, test.low, test.high, found.p_holm, found.separated)
+    return DifferenceView(test.mean, test.low, test.high, found.p_holm, found.significant)
 
 
 def _notes(board: Leaderboard, found: Ranking) -> tuple[str, ...]:

@@ -1,9 +1,19 @@
-"""Numbers from papers and their repositories, each with where it was read; nothing here was measured by this project.
+"""Numbers from papers and their repositories, each with its source. Nothing here was measured by this project.
 
-`tables.csv` has one line per table row as printed: accuracies in per cent, one column a dataset, `±` before a spread
-that the source prints. `sources.csv` says where a line was read, `errata.csv` which printed numbers contradict their
-own table, `titles.csv` how methods are written that this project lacks. Baselines that later papers repeat are kept
-once per source: rows that copy one another are not independent.
+`tables.csv` has one line per printed table row: accuracies in per cent, one column per dataset, `±` before a printed
+spread. `sources.csv` lists where a line was printed, `errata.csv` printed numbers that contradict their own table, and
+`titles.csv` the titles of methods that this project lacks. Baselines that later papers repeat are kept once per source:
+rows that copy one another are not independent.
+
+`published_frame()` has all numbers, `select()` filters it, `published_difficulty()` has the difficulty of each dataset,
+and `published_titles()` the titles.
+
+Example:
+    >>> frame = published_frame()
+    >>> frame = frame[frame["source_table"] == "Table 10"]
+    >>> rows = select(frame, methods=["zero_shot"], datasets=["average"])
+    >>> dict(zip(rows["split"], rows["value"].round(4)))
+    {'base': 0.6934, 'new': 0.7422, 'H': 0.717}
 """
 
 from bench.published.load import (

@@ -1,4 +1,4 @@
-"""Reads the published tables into one long frame with a citation and a note on every row."""
+"""Reads the published tables into one long frame with a source and a note on every row."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DATASETS = (
     "imagenet", "caltech101", "oxford_pets", "stanford_cars", "oxford_flowers", "food101", "fgvc_aircraft", "sun397",
     "dtd", "eurosat", "ucf101",
 )  # fmt: skip
-"""The eleven datasets of the CoOp line, in its order."""
+"""The eleven datasets of CoOp and its successors, in their order."""
 
 PUBLISHED_COLUMNS = (
     "method", "variant", "label", "protocol", "backbone", "shots", "dataset", "split", "metric", "value", "printed",
@@ -31,18 +31,18 @@ _KEYS = ("source", "method", "variant", "label", "protocol", "backbone", "shots"
 
 
 def published_frame() -> pd.DataFrame:
-    """Every published number, one a row.
+    """Every published number, one per row.
 
     Columns:
-        - `method`: the registry name where there is one; `label` as printed where that differs.
-        - `variant`: what sets the row apart from the plain method (`beta=2.0`, `SGD`); empty for the plain method.
-        - `protocol`, `backbone`, `shots` (missing where the source does not say), `dataset`, `split`.
-        - `dataset`: also `average`, `easy` and `challenge` where a mean was printed.
+        - `method`: name in the registry, if it has one; `label` as printed, if that differs.
+        - `variant`: what distinguishes the row from the unmodified method (`beta=2.0`, `SGD`); empty for that method.
+        - `protocol`, `backbone`, `shots` (missing if the source does not state it), `dataset`, `split`.
+        - `dataset`: also `average`, `easy` and `challenge` for printed means.
         - `metric`: `accuracy` (for split `H` the harmonic mean), or a difficulty measure.
         - `value`: a fraction for accuracies; `printed` is the text in the source.
-        - `spread`: what stands behind ± in the source, as a fraction; missing almost everywhere.
-        - `paper`: of the method; `reported_in`, `source_table`, `url`: where the number was read.
-        - `note`: known error or peculiarity; empty where none is known.
+        - `spread`: number after ± in the source, as a fraction; missing almost everywhere.
+        - `paper`: of the method; `reported_in`, `source_table`, `url`: where the number was printed.
+        - `note`: known error or peculiarity; empty if none is known.
     """
     import pandas as pd
 
@@ -51,9 +51,9 @@ def published_frame() -> pd.DataFrame:
 
 
 def published_difficulty() -> pd.DataFrame:
-    """Class count, zero-shot accuracy (fraction) and relative transfer difficulty by dataset and backbone.
+    """Number of classes, zero-shot accuracy (fraction) and relative transfer difficulty by dataset and backbone.
 
-    Zero-shot accuracies are those of CoOp's templates for ViT-B/16 and RN50, open_clip's for ViT-B/32 and ViT-L/14.
+    Zero-shot accuracies use CoOp's templates for ViT-B/16 and RN50, and are open_clip's for ViT-B/32 and ViT-L/14.
     """
     import pandas as pd
 
@@ -74,13 +74,13 @@ def published_difficulty() -> pd.DataFrame:
 
 
 def published_titles() -> dict[str, str]:
-    """How methods that this project lacks are written in tables, by id; ids without a title stand for themselves."""
+    """Titles of methods that this project lacks, by id. A method without a title is shown by its id."""
     return {row["method"]: row["title"] for row in csv.DictReader(_text("titles.csv").splitlines())}
 
 
 @cache
 def published_digest() -> str:
-    """Changes whenever a published number, citation or note does."""
+    """Digest of all published numbers, sources and notes."""
     return hashlib.sha256("".join(_text(name) for name in _FILES).encode()).hexdigest()[:16]
 
 
@@ -94,10 +94,10 @@ def select(
     shots: Sequence[int] = (),
     splits: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Rows that match everything given; an empty choice takes all.
+    """Rows that match all given filters; an empty filter matches every row.
 
     Raises:
-        UsageError: a name that no published row has.
+        UsageError: if no published row has a given name.
     """
     kept = frame
     for column, wanted in (
@@ -150,14 +150,12 @@ def _rows() -> Iterator[tuple[object, ...]]:
                 source["reported_in"],
                 source["table"],
                 source["url"],
-                " ".join(_note(erratum) for erratum in errata if _concerns(erratum, source, line, dataset, printed)),
+                " ".join(_note(erratum) for erratum in errata if _applies(erratum, source, line, dataset, printed)),
             )
 
 
-def _concerns(
-    erratum: dict[str, str], source: dict[str, str], line: dict[str, str], dataset: str, printed: str
-) -> bool:
-    """Whether an erratum speaks of that cell; an empty field fits everything, table numbers fit whole."""
+def _applies(erratum: dict[str, str], source: dict[str, str], line: dict[str, str], dataset: str, printed: str) -> bool:
+    """Whether an erratum applies to that cell. Empty fields match everything, table numbers match whole."""
     return (
         erratum["reported_in"] in source["reported_in"]
         and f"{erratum['table']} " in f"{source['table']} "

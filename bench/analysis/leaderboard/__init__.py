@@ -1,4 +1,8 @@
-"""Who did how well, on what evidence: runs in, one leaderboard per setting out. Pure; nothing is averaged silently."""
+"""Leaderboards from runs, one per setting. Pure.
+
+`settings(runs)` lists the settings that have a leaderboard, and `leaderboard(runs, setting)` makes one. Incomplete rows
+are marked: no average silently leaves out a missing run.
+"""
 
 from bench.analysis.leaderboard.board import Cell, CostSummary, Entry, ExcludedRun, Leaderboard, MissingCell, Setting
 from bench.analysis.leaderboard.build import leaderboard

@@ -1,24 +1,21 @@
-"""A board and its parts: settings, entries, cells, and what is missing or not counted."""
+"""The parts of a leaderboard: settings, entries, cells, and what is missing or excluded."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.analysis.leaderboard.measures import ALL, H, HConvention
 from bench.statistics import Estimate
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 @dataclass(frozen=True, order=True)
 class Setting:
-    """What one leaderboard holds fixed; runs that differ in any of these are never on one board.
+    """What all runs of one leaderboard have in common.
 
-    `draw` is the kind of draw: `coop` holds `coop-sorted` as well, which is what it is called for ImageNet. `source` is
-    the dataset trained on where the protocol scores others, else empty.
+    `draw` is the kind of draw: `coop` includes `coop-sorted`, its name on ImageNet. `source` is the dataset trained on
+    if the protocol scores other datasets, otherwise empty.
     """
 
     backbone: str
@@ -34,12 +31,12 @@ class Cell:
     """One entry on one dataset.
 
     Args:
-        scores: by measure (`base`, `new`, `H`, or `all`), over seeds. H is the H of the seed means, as the field
-            reports it; its interval comes from the spread of the per-seed H.
-        n: seeds that are scored.
-        expected: seeds that should be.
-        run_ids: the runs behind the scores.
-        gains: score minus the baseline's on the same dataset; empty for the baseline and where it is missing.
+        scores: by measure (`base`, `new`, `H`, or `all`), over seeds. H is that of the seed means, as papers report it;
+            its interval comes from the spread of the per-seed H.
+        n: number of scored seeds.
+        expected: number of seeds that should be scored.
+        run_ids: the scored runs.
+        gains: score minus the baseline's on the same dataset; empty for the baseline and if the baseline is missing.
     """
 
     dataset: str
@@ -52,7 +49,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class MissingCell:
-    """A dataset and seed that others on the board have and this entry lacks; `error` where its run failed."""
+    """A dataset and seed that other entries of the board have and this one lacks; `error` is set if its run failed."""
 
     entry: str
     dataset: str
@@ -63,7 +60,7 @@ class MissingCell:
 
 @dataclass(frozen=True)
 class ExcludedRun:
-    """A run that exists but is not counted, and why."""
+    """A run that is not counted, and why."""
 
     run_id: str
     entry: str
@@ -74,9 +71,9 @@ class ExcludedRun:
 
 @dataclass(frozen=True)
 class CostSummary:
-    """What the entry's runs cost: means per run, except the two ends of the parameter count and the memory peak.
+    """Cost of the entry's runs: means per run, the range of the parameter count, and the maximum of the memory peak.
 
-    `fits`, `candidate_evaluations` and `tuning_seconds` are what choosing cost, None where some run does not say.
+    `fits`, `candidate_evaluations` and `tuning_seconds` are the cost of selection; None if some run lacks them.
     """
 
     parameters_low: int
@@ -100,14 +97,13 @@ class Entry:
 
     Args:
         key: unique on the board, such as `coop` or `coop [n_ctx=4]`.
-        label: what tells this entry from the method's other entries; empty where there is only one.
+        label: settings that distinguish this entry from the method's other entries; empty if there is only one.
         averages: over datasets, by measure and, for H, by convention (`h_of_means`, `mean_of_h`). The interval is over
             seeds: each seed's average over datasets is one value. Incomplete entries have no interval.
-        rank: position by the shown mean among those that contend, None for the others.
-        oracle: whether test labels chose anything in it.
-        optimism: by split, how far that choice lies above the same runs without it, mean over runs; empty for honest
-            entries, and where it was not recorded.
-        complete: whether every dataset x seed of the board is scored.
+        rank: position by the mean among the rankable entries, None for the others.
+        oracle: whether anything was selected with test labels.
+        optimism: by split, the accuracy gained by that selection, mean over runs; empty for other entries, and if it
+            was not recorded.
     """
 
     key: str
@@ -134,26 +130,26 @@ class Entry:
 
     @property
     def rankable(self) -> bool:
-        """Whether it may be ranked: complete, and nothing in it was chosen with test labels."""
+        """Whether the entry is complete and nothing in it was selected with test labels."""
         return self.complete and not self.oracle
 
     def average(self, measure: str, convention: HConvention) -> Estimate | None:
-        """The average over datasets of a measure, H by that convention."""
+        """The average of a measure over datasets, for H by that convention."""
         return self.averages.get(convention.value if measure == H else measure)
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """All entries of one setting, ordered by the shown mean: those that contend, then oracles, then incomplete ones.
+    """All entries of one setting, ordered by their mean: rankable entries first, then oracles, then incomplete ones.
 
-    The order is an order of means. Differences inside the intervals are not separable.
+    Differences within the intervals are not significant; see `bench.analysis.ranking`.
 
     Args:
-        measures: `("base", "new", "H")` or `("all",)`; the last is what entries are ordered by.
-        datasets: seen for any method at this setting; targets first and the source last where there is one.
-        seeds: seen for any method at this setting.
+        measures: `("base", "new", "H")` or `("all",)`; the last one orders the entries.
+        datasets: all datasets of any entry; targets first and the source last if there is one.
+        seeds: all seeds of any entry.
         baseline: key of the zero-shot entry that gains refer to, None without one.
-        excluded: runs that exist but are not counted.
+        excluded: runs that are not counted.
     """
 
     setting: Setting
@@ -167,16 +163,16 @@ class Leaderboard:
 
     @property
     def averaged(self) -> tuple[str, ...]:
-        """The datasets that averages are over: all but the source."""
+        """The datasets that enter averages: all but the source."""
         return tuple(dataset for dataset in self.datasets if dataset != self.setting.source)
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The measures that runs store; H follows from them."""
+        """The measures that runs store, which are all but H."""
         return tuple(measure for measure in self.measures if measure != H)
 
     def stored_split(self, split: str, dataset: str) -> str:
-        """The split under which a run has its accuracy on a dataset: a target's own name, else the split's."""
+        """Name of the split in a run's scores: runs with targets score each target under its dataset name."""
         return dataset if self.setting.source and dataset != self.setting.source else split
 
     @property
@@ -195,17 +191,11 @@ class Leaderboard:
         return tuple(cell for cell in self.missing if cell.error is not None)
 
     def entry(self, key: str) -> Entry:
-        """The entry of that key."""
+        """The entry with that key."""
         return next(entry for entry in self.entries if entry.key == key)
 
-    def frame(self) -> pd.DataFrame:
-        """One row per entry with means, intervals, coverage and cost; accuracies are fractions."""
-        import pandas as pd
-
-        return pd.DataFrame(self.rows())
-
     def rows(self) -> list[dict[str, Any]]:
-        """One mapping per entry with means, intervals, coverage and cost; accuracies are fractions."""
+        """One row per entry with means, intervals, coverage and cost; accuracies are fractions."""
         return [self._row(entry) for entry in self.entries]
 
     def _row(self, entry: Entry) -> dict[str, Any]:

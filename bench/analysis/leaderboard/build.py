@@ -1,4 +1,4 @@
-"""The leaderboard of one setting, made from runs."""
+"""Builds the leaderboard of one setting from runs."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def leaderboard(
 ) -> Leaderboard:
     """The leaderboard of one setting.
 
-    Each method x config x recipe is one entry; nothing is averaged across them. Runs of one dataset and seed that were
-    made on another task (test list or fingerprint) than the newest are set aside by name. A run with shots 0 does not
-    depend on the support set: it stands for all seeds (n = 1, no interval).
+    Each method x config x recipe is one entry; nothing is averaged across entries. Runs of a dataset and seed whose
+    task (test list or fingerprint) is not that of the newest run are excluded and listed. A run with shots 0 does not
+    depend on the support set and counts for all seeds (n = 1, no interval).
 
     Args:
         runs: the store's `runs_frame()`: one row per run and split.
         setting: one of `settings(runs)`.
-        convention: how H enters the average row.
+        convention: how H is averaged over datasets.
     """
     measures = ("base", "new", H) if setting.protocol == "base-to-new" else ("all",)
     splits = tuple(measure for measure in measures if measure != H)

@@ -1,4 +1,4 @@
-"""One entry from its runs: cells, averages over datasets, what is missing, and what it cost."""
+"""Builds one entry from its runs: cells, averages over datasets, missing cells, and cost."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from bench.analysis.leaderboard.measures import H, averages_over_datasets
 from bench.analysis.leaderboard.runs import COSTS, TUNING, Run
 from bench.metrics import harmonic_mean
 from bench.statistics import Estimate, student_t
+
+_NOT_MEANS = ("trainable_parameters", "peak_memory_bytes")
 
 
 def make_entry(
@@ -27,23 +29,21 @@ def make_entry(
 
     Args:
         identity: method, config and recipe.
-        key: what it is called on the board.
-        runs: those of this identity that count, and the failed ones.
-        datasets: all of the board.
-        seeds: all of the board; runs without shots are expected once.
-        splits: which a run must have scored to fill its cell.
-        source: the dataset trained on where others are scored; averages leave it out.
+        key: name of the entry on the board.
+        runs: the counted and the failed runs of this identity.
+        datasets: of the board.
+        seeds: of the board; runs without shots are expected once.
+        splits: splits that a run must have scored to fill its cell.
+        source: dataset trained on, if others are scored; averages leave it out.
     """
     method, config, recipe = identity
     wanted = seeds if any(run.shots > 0 for run in runs) or not runs else sorted({run.seed for run in runs})[:1]
-    scored: dict[tuple[str, int], Run] = {}
-    errors: dict[tuple[str, int], Run] = {}
-    for run in runs:
-        place = (run.dataset, run.seed)
-        if run.error is not None:
-            errors[place] = run
-        elif all(split in run.scores for split in splits):
-            scored[place] = run
+    failed = {(run.dataset, run.seed): (run.error, run.run_id) for run in runs if run.error is not None}
+    scored = {
+        (run.dataset, run.seed): run
+        for run in runs
+        if run.error is None and all(split in run.scores for split in splits)
+    }
     cells = {}
     for dataset in datasets:
         here = [run for (name, _), run in sorted(scored.items()) if name == dataset]
@@ -51,15 +51,13 @@ def make_entry(
             cells[dataset] = Cell(
                 dataset, _scores(here, splits), len(here), len(wanted), tuple(run.run_id for run in here)
             )
-    missing = []
-    for dataset in datasets:
-        for seed in wanted:
-            if (dataset, seed) not in scored:
-                error = errors.get((dataset, seed))
-                missing.append(
-                    MissingCell(key, dataset, seed, error.error if error else None, error.run_id if error else None)
-                )
-    counted = [scored[place] for place in sorted(scored)]
+    missing = [
+        MissingCell(key, dataset, seed, *failed.get((dataset, seed), ()))
+        for dataset in datasets
+        for seed in wanted
+        if (dataset, seed) not in scored
+    ]
+    counted = [run for _, run in sorted(scored.items())]
     return Entry(
         key=key,
         method=method,
@@ -105,7 +103,7 @@ def _averages(
         return {}
     datasets = list(cells)
     centre = averages_over_datasets({split: [cells[name].scores[split].mean for name in datasets] for split in splits})
-    if not complete:  # seeds over different datasets are no repetitions of one another
+    if not complete:  # averages over different datasets are not repetitions of one another
         return {name: Estimate(value, max(cell.n for cell in cells.values())) for name, value in centre.items()}
     per_seed = [
         averages_over_datasets({split: [scored[name, seed].scores[split] for name in datasets] for split in splits})
@@ -115,7 +113,7 @@ def _averages(
 
 
 def _optimism(runs: Sequence[Run], splits: Sequence[str]) -> dict[str, float]:
-    """What test labels added on average, by split, where every run recorded it."""
+    """Mean optimism by split, for splits on which every run recorded it."""
     found = {split: _mean(run.optimism.get(split, math.nan) for run in runs) for split in splits if runs}
     return {split: value for split, value in found.items() if not math.isnan(value)}
 
@@ -129,18 +127,14 @@ def _cost(runs: Sequence[Run]) -> CostSummary | None:
     costs = [run.cost for run in runs if all(name in run.cost for name in COSTS)]
     if not costs:
         return None
-    mean = {name: _mean(cost[name] for cost in costs) for name in COSTS}
-    chosen = {name: _mean(cost[name] for cost in costs) for name in TUNING if all(name in cost for cost in costs)}
+    means = {
+        name: _mean(cost[name] for cost in costs)
+        for name in (*COSTS, *TUNING)
+        if name not in _NOT_MEANS and all(name in cost for cost in costs)
+    }
     return CostSummary(
-        **chosen,
+        **means,
         parameters_low=int(min(cost["trainable_parameters"] for cost in costs)),
         parameters_high=int(max(cost["trainable_parameters"] for cost in costs)),
-        prepare_seconds=mean["prepare_seconds"],
-        train_seconds=mean["train_seconds"],
-        eval_seconds=mean["eval_seconds"],
-        steps=mean["steps"],
-        image_passes=mean["image_passes"],
-        prompted_image_passes=mean["prompted_image_passes"],
-        text_passes=mean["text_passes"],
         peak_memory_bytes=int(max(cost["peak_memory_bytes"] for cost in costs)),
     )

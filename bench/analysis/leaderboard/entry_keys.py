@@ -1,4 +1,4 @@
-"""What entries are called: the method, and the settings that tell its entries apart."""
+"""Names of entries: the method, and the settings that distinguish its entries."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from bench.analysis.leaderboard.runs import EPOCH, Run
 
 ORACLE = "oracle"
-"""Value of a setting that chooses with test labels, in every method that has one."""
+"""Value of a selection setting that uses test labels, in every method that has one."""
 ENSEMBLE = "ensemble"
-"""Value of a setting that averages all candidates in place of choosing, in every method that has one."""
-_LEFT_OUT = {"class_text": "template", EPOCH: "last"}
-"""What entries have that say nothing about it, where another entry of the method does."""
+"""Value of a selection setting that averages all candidates, in every method that has one."""
+_DEFAULTS = {"class_text": "template", EPOCH: "last"}
+"""Values of settings that a run only records if they differ from these."""
 
 
 def entry_keys(runs: Sequence[Run]) -> dict[tuple[str, str, str], str]:
-    """A unique key for each method x config x recipe, naming only what differs between entries of one method.
+    """A unique key for each method x config x recipe that names only settings that differ between a method's entries.
 
-    A setting that chooses with test labels or averages candidates, and a chosen epoch, are named in any case.
+    An oracle or ensemble setting and a selected epoch are always named.
     """
     names: dict[tuple[str, str, str], str | None] = {run.identity: run.recipe_name for run in runs}
     labels: dict[tuple[str, str, str], str] = {}
@@ -35,14 +35,14 @@ def entry_keys(runs: Sequence[Run]) -> dict[tuple[str, str, str], str]:
                     {"recipe": str(names[identity])} if by_name else _flat(json.loads(identity[2]) or {}, "recipe.")
                 )
         keys = sorted({key for values in flat.values() for key in values})
-        for name, default in _LEFT_OUT.items():
+        for name, default in _DEFAULTS.items():
             if any(name in values for values in flat.values()):
                 flat = {identity: {name: default} | values for identity, values in flat.items()}
         found = {key: {flat[identity].get(key, "unset") for identity in siblings} for key in keys}
-        telling = [key for key in keys if len(found[key]) > 1 or key == EPOCH or found[key] & {ORACLE, ENSEMBLE}]
+        naming = [key for key in keys if len(found[key]) > 1 or key == EPOCH or found[key] & {ORACLE, ENSEMBLE}]
         for identity in siblings:
-            text = ", ".join(f"{key}={flat[identity].get(key, 'unset')}" for key in telling)
-            labels[identity] = f"{method} [{text}]" if telling else method
+            text = ", ".join(f"{key}={flat[identity].get(key, 'unset')}" for key in naming)
+            labels[identity] = f"{method} [{text}]" if naming else method
     return labels
 
 

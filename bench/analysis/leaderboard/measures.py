@@ -1,4 +1,4 @@
-"""The words for what a board shows: its measures, the two ways of averaging H, and the protocols with targets."""
+"""Measures of a leaderboard, the two conventions of averaging H, and the protocols with targets."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from bench.metrics import harmonic_mean
 BASELINE = "zero_shot"
 H = "H"
 TRANSFER = ("cross-dataset", "domain-generalization")
-"""Protocols that train on a source; each of their targets is a dataset of the board."""
+"""Protocols that train on a source dataset; their targets are the other datasets of the board."""
 ALL = "all"
 
 
 class HConvention(StrEnum):
-    """How H enters the average row.
+    """How H is averaged over datasets.
 
     `h_of_means`: H of the average base and the average new accuracy (CoOp, CoCoOp, MaPLe ...: 69.34, 74.22 -> 71.70).
-    `mean_of_h`: the mean of the per-dataset H (APEX's trained rows). The two must not be compared with one another.
+    `mean_of_h`: mean of the per-dataset H (APEX's trained rows). Numbers of different conventions are not comparable.
     """
 
     H_OF_MEANS = "h_of_means"
@@ -26,14 +26,15 @@ class HConvention(StrEnum):
 
 
 def averages_over_datasets(by_split: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """The mean of each split and, where there are base and new classes, H by both conventions.
+    """The mean of each split and, for base and new classes, H by both conventions.
 
     Args:
-        by_split: for each split one accuracy a dataset, in the same order of datasets.
+        by_split: for each split one accuracy per dataset, in the same order of datasets.
 
     Example:
-        >>> averages_over_datasets({"base": [0.5, 1.0], "new": [0.5, 0.5]})["h_of_means"]
-        0.6
+        >>> found = averages_over_datasets({"base": [0.5, 1.0], "new": [0.5, 0.5]})
+        >>> found["h_of_means"], round(found["mean_of_h"], 4)  # H(0.75, 0.5); the mean of 1/2 and 2/3
+        (0.6, 0.5833)
     """
     found = {split: sum(values) / len(values) for split, values in by_split.items()}
     if "new" in by_split:

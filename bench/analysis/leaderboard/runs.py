@@ -1,4 +1,4 @@
-"""The runs of one setting, read from the frame; a transfer run becomes one run for each of its targets."""
+"""Reads the runs of one setting from the store's frame; a transfer run becomes one run per target."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from bench.analysis.leaderboard.measures import ALL, TRANSFER
 if TYPE_CHECKING:
     import pandas as pd
 
-# names of a run's costs, as the frame has them
 COSTS = (
     "trainable_parameters",
     "prepare_seconds",
@@ -27,27 +26,28 @@ COSTS = (
     "text_passes",
     "peak_memory_bytes",
 )
+"""Columns of the frame with the costs that every run has."""
 TUNING = ("fits", "candidate_evaluations", "tuning_seconds")
-# what choosing cost, which runs of earlier releases do not say
+"""Columns with the cost of selection, which runs of earlier releases lack."""
 EPOCH = "epoch"
-# what a run was asked beyond its method's settings and counts as one: the name in keys, the frame's column
+# options of a run that distinguish entries as settings of the method do: name in entry keys -> column of the frame
 _MORE_SETTINGS = {"class_text": "class_text", EPOCH: "epoch_selection"}
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a board reads of one run, on one dataset.
+    """A run on one dataset, as far as a leaderboard needs it.
 
     Args:
-        config: as canonical JSON, class texts other than the template and a chosen epoch among it.
-        recipe: as canonical JSON, `null` without one.
-        fingerprint: of the images trained on; see `_trained_on`.
-        error: why it has no scores; None where it has.
+        config: canonical JSON, with class texts other than the template and epoch selection as further settings.
+        recipe: canonical JSON, `null` without one.
+        fingerprint: of the task; see `_task_fingerprint`.
+        error: why the run has no scores, None if it has.
         scores: accuracy by split, a fraction.
-        sizes: test images and classes by split.
-        optimism: by split, what test labels added where they chose; NaN where that was not recorded. Empty for all
-            runs but those of a labelled oracle.
-        targets: datasets that a transfer run scores or should have scored.
+        sizes: number of test images and of classes by split.
+        optimism: by split, the accuracy gained by selection with test labels; NaN if it was not recorded. Empty for
+            runs that are not oracles.
+        targets: datasets that a transfer run scores, or should have scored.
     """
 
     run_id: str
@@ -70,26 +70,26 @@ class Run:
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """Method, config and recipe: what makes an entry."""
+        """Method, config and recipe, which define an entry."""
         return (self.method, self.config, self.recipe)
 
     @property
-    def place(self) -> tuple[str, str]:
-        """The run on this dataset; a transfer run has several."""
+    def key(self) -> tuple[str, str]:
+        """Run id and dataset; a transfer run has several datasets."""
         return (self.run_id, self.dataset)
 
     @property
     def age(self) -> tuple[Any, str]:
-        """Orders runs from old to new, equal times by id."""
+        """Sort key from old to new; equal times are ordered by id."""
         return (self.created_at, self.run_id)
 
 
 def collect(runs: pd.DataFrame, setting: Setting) -> list[Run]:
-    """The runs of that setting by id, zero-shot ones among them.
+    """The runs of a setting ordered by id, including its zero-shot runs.
 
     Args:
-        runs: one row per run and split.
-        setting: whose.
+        runs: the store's `runs_frame()`: one row per run and split.
+        setting: of the leaderboard.
     """
     chosen = runs[
         (runs["backbone"] == setting.backbone)
@@ -107,7 +107,7 @@ def collect(runs: pd.DataFrame, setting: Setting) -> list[Run]:
 
 
 def _by_target(run: Run) -> list[Run]:
-    """One run for each dataset that a transfer run scored, or should have, so that each is a cell of its own."""
+    """One run for each dataset that a transfer run scored or should have scored."""
     splits = run.scores if run.error is None else {ALL, *run.targets}
     return [
         replace(
@@ -127,7 +127,7 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
     scored = [] if failed else [row for row in rows if _present(row["split"])]
     error = (str(first["error_message"]) if _present(first["error_message"]) else "no message") if failed else None
     broken = [str(row["split"]) for row in scored if not _present(row["accuracy"])]
-    if broken:  # a mean over what is left would pass for the whole
+    if broken:  # the remaining splits must not pass for the whole run
         error, scored = f"its accuracy on {', '.join(sorted(broken))} is not a number", []
     return Run(
         run_id=run_id,
@@ -136,7 +136,7 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
         recipe=first["recipe"] if _present(first["recipe"]) else "null",
         recipe_name=str(first["recipe_name"]) if _present(first["recipe_name"]) else None,
         dataset=str(first["dataset"]),
-        fingerprint=_trained_on(first),
+        fingerprint=_task_fingerprint(first),
         draw=str(first["draw"]),
         shots=int(first["shots"]),
         seed=int(first["seed"]),
@@ -155,17 +155,17 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
 
 
 def _config(row: Mapping[str, Any]) -> str:
-    """The config as it tells entries apart; other class texts and a chosen epoch count as settings."""
+    """The config that defines the entry; class texts and epoch selection count as settings."""
     config: str = row["config"] if _present(row["config"]) else "{}"
     more = {name: row[column] for name, column in _MORE_SETTINGS.items() if _present(row.get(column))}
     return json.dumps(json.loads(config) | more, sort_keys=True) if more else config
 
 
-def _trained_on(row: Mapping[str, Any]) -> str:
-    """What two runs of one dataset and seed must agree in.
+def _task_fingerprint(row: Mapping[str, Any]) -> str:
+    """Fingerprint that runs of one dataset and seed must share to be compared.
 
-    The fingerprint of a task covers its targets; runs that trained on the same images agree about each target that both
-    have, so for transfer runs it is the images themselves, where they are known.
+    The task fingerprint covers all targets. Transfer runs with other targets are still comparable on the targets that
+    both have, so for them it is the digest of the support images, if known.
     """
     if row["protocol"] in TRANSFER and _present(row.get("support_digest")):
         return str(row["support_digest"])

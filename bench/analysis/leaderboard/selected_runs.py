@@ -1,4 +1,4 @@
-"""Which runs count: those of the newest test lists and tasks, one for each cell of an entry."""
+"""Selects the runs that count: of the newest test lists and tasks, one for each cell of an entry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.analysis.leaderboard.runs import Run, kind_of_draw
 def select_runs(
     runs: Sequence[Run], setting: Setting, labels: Mapping[tuple[str, str, str], str]
 ) -> tuple[list[Run], list[ExcludedRun]]:
-    """Keep, per dataset, the newest test lists; per dataset and seed the newest task; per entry one run of it."""
+    """Keep, per dataset, the newest test lists; per dataset and seed, the newest task; and per entry one run of it."""
     reasons: dict[tuple[str, str], str] = {}
     scored = sorted((run for run in runs if run.error is None), key=lambda run: run.age, reverse=True)
 
@@ -23,31 +23,31 @@ def select_runs(
         for split, size in run.sizes.items():
             newest = newest_size[run.dataset, split]
             if size != newest:
-                reasons[run.place] = (
+                reasons[run.key] = (
                     f"scored on {size[0]} test images of {size[1]} {split} classes; "
                     f"the newest runs have {newest[0]} of {newest[1]}"
                 )
 
     newest_task: dict[tuple[str, int, int], str] = {}
     for run in scored:
-        if run.place not in reasons:
+        if run.key not in reasons:
             newest_task.setdefault((run.dataset, run.shots, run.seed), run.fingerprint)
     for run in scored:
         newest_print = newest_task.get((run.dataset, run.shots, run.seed), run.fingerprint)
-        if run.place not in reasons and run.fingerprint != newest_print and run.shots > 0:
-            reasons[run.place] = f"made on task {run.fingerprint[:8]}, the newest runs on {newest_print[:8]}"
+        if run.key not in reasons and run.fingerprint != newest_print and run.shots > 0:
+            reasons[run.key] = f"made on task {run.fingerprint[:8]}, the newest runs on {newest_print[:8]}"
 
     taken: dict[tuple[tuple[str, str, str], str, int], str] = {}
     # the sort is stable: newest first within a draw
     for run in sorted(scored, key=lambda run: kind_of_draw(run.draw) != setting.draw):
-        if run.place not in reasons:
-            place = (run.identity, run.dataset, 0 if run.shots == 0 else run.seed)
-            if taken.setdefault(place, run.run_id) != run.run_id:
-                reasons[run.place] = f"repeats run {taken[place]}"
+        if run.key not in reasons:
+            cell = (run.identity, run.dataset, 0 if run.shots == 0 else run.seed)
+            if taken.setdefault(cell, run.run_id) != run.run_id:
+                reasons[run.key] = f"repeats run {taken[cell]}"
 
     excluded = [
-        ExcludedRun(run.run_id, labels[run.identity], run.dataset, run.seed, reasons[run.place])
+        ExcludedRun(run.run_id, labels[run.identity], run.dataset, run.seed, reasons[run.key])
         for run in runs
-        if run.place in reasons
+        if run.key in reasons
     ]
-    return [run for run in runs if run.place not in reasons], excluded
+    return [run for run in runs if run.key not in reasons], excluded

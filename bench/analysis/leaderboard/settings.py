@@ -1,4 +1,4 @@
-"""Which boards the runs make."""
+"""Lists the settings that have a leaderboard."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def settings(runs: pd.DataFrame) -> list[Setting]:
-    """The settings that have a board, in order.
+    """The settings that have a leaderboard, in order.
 
-    Zero-shot runs (shots 0) join every board of their backbone, protocol and precision; they make a board of their own
-    only where nothing else was run.
+    Zero-shot runs (shots 0) join every leaderboard of their backbone, protocol and precision. They have one of their
+    own only if nothing else was run.
     """
     columns = ["backbone", "protocol", "shots", "draw", "precision", "dataset"]
     found = {
@@ -31,12 +31,11 @@ def settings(runs: pd.DataFrame) -> list[Setting]:
         for backbone, protocol, shots, draw, precision, dataset in runs[columns].itertuples(index=False, name=None)
     }
 
-    def place(setting: Setting) -> tuple[str, str, str, str]:
+    def shared(setting: Setting) -> tuple[str, str, str, str]:
         return (setting.backbone, setting.protocol, setting.precision, setting.source)
 
     trained = {setting for setting in found if setting.shots > 0}
-    covered = {place(setting) for setting in trained}
-    alone = {
-        min(other for other in found if place(other) == key) for key in {place(setting) for setting in found} - covered
-    }
+    covered = {shared(setting) for setting in trained}
+    uncovered = {shared(setting) for setting in found} - covered
+    alone = {min(setting for setting in found if shared(setting) == key) for key in uncovered}
     return sorted(trained | alone)

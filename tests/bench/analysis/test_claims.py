@@ -5,6 +5,7 @@ import pytest
 from worlds import make_world
 
 from bench.analysis.claims import Claim, ClaimVerdict, check_claims, load_claims
+from bench.analysis.difficulty_groups import chosen_groups
 from bench.analysis.leaderboard import leaderboard, settings
 from bench.errors import UsageError
 from bench.store import fresh_store
@@ -64,7 +65,7 @@ def test_groups_are_thirds_by_difficulty(world):
     assert (easy.datasets, hard.datasets) == (("d0", "d1", "d2"), ("d6", "d7", "d8"))
 
 
-def test_what_is_missing_is_said(world):
+def test_the_reason_names_what_is_missing(world):
     (no_board,) = check_claims([claim(b="maple")], *world, DIFFICULTY)
     assert no_board.reason == "no base-to-new board has one entry each of apex and maple"
     (no_groups,) = check_claims([claim(datasets="easy")], *world, {})
@@ -72,7 +73,14 @@ def test_what_is_missing_is_said(world):
     assert {no_board.verdict, no_groups.verdict} == {ClaimVerdict.INCONCLUSIVE}
 
 
-def test_one_seed_decides_nothing(tmp_path: Path):
+def test_a_named_group_without_runs_is_inconclusive(world):
+    groups = chosen_groups(["d0"], ["elsewhere"])
+    (found,) = check_claims([claim(contrast="difference-of-groups")], *world, DIFFICULTY, groups)
+    assert found.verdict is ClaimVerdict.INCONCLUSIVE
+    assert found.reason == "needs common runs on the easy and the hard datasets"
+
+
+def test_one_seed_is_inconclusive(tmp_path: Path):
     make_world(tmp_path, {m: {"d": {"base": r, "new": r}} for m, r in {"apex": 0.9, "vpt": 0.5}.items()}, seeds=(1,))
     runs = fresh_store(tmp_path).runs_frame()
     (found,) = check_claims([claim()], [leaderboard(runs, settings(runs)[0])], runs, {})
@@ -85,16 +93,16 @@ def test_the_shipped_claims_are_the_papers():
     assert "headline" in ids
 
 
-def test_files_that_are_not_understood(tmp_path: Path):
+def test_invalid_files(tmp_path: Path):
     path = tmp_path / "c.toml"
     path.write_text("[[claim")
     with pytest.raises(UsageError, match="cannot be read as TOML"):
         load_claims(path)
     path.write_text('[[claim]]\nid = "a"\nmeasure = "speed"')
-    with pytest.raises(UsageError, match=r"is not understood.*Fields: id, sentence"):
+    with pytest.raises(UsageError, match=r"is invalid.*Fields: id, sentence"):
         load_claims(path)
     path.write_text("\n".join(f"[[claim]]\n{_toml()}" for _ in range(2)))
-    with pytest.raises(UsageError, match="several claims with the id x"):
+    with pytest.raises(UsageError, match="repeats the id x"):
         load_claims(path)
 
 

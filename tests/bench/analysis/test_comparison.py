@@ -99,7 +99,7 @@ def test_a_dataset_that_one_lacks_is_named(tmp_path: Path):
     rates = world(coop=0.6, apex=0.7)
     del rates["apex"]["c"]
     make_world(tmp_path, rates)
-    assert compared(fresh_store(tmp_path), "apex", "coop").skipped == (("c", "no seed that both have"),)
+    assert compared(fresh_store(tmp_path), "apex", "coop").skipped == (("c", "no common seed"),)
 
 
 def test_other_images_are_not_paired(tmp_path: Path):

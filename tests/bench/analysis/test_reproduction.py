@@ -71,9 +71,9 @@ def test_verdicts_on_worlds_of_known_truth():
     at = [equivalence(list(row), margin=0.01, reference=0.80) for row in seeds]
     edge = [equivalence(list(row), margin=0.01, reference=0.81) for row in seeds]
     far = [equivalence(list(row), margin=0.01, reference=0.86) for row in seeds]
-    assert np.mean([test.apart for test in at]) <= 0.01
+    assert np.mean([test.different for test in at]) <= 0.01
     assert np.mean([test.equal() for test in edge]) <= 0.055
-    assert np.mean([test.apart for test in far]) >= 0.9
+    assert np.mean([test.different for test in far]) >= 0.9
 
 
 def test_largest_gaps_come_first_and_copies_are_one_row(tmp_path: Path):
@@ -112,7 +112,7 @@ def test_other_settings_than_the_published_are_named(tmp_path: Path):
     published = table(printed())
     (row,) = made(tmp_path, published, config={"n_ctx": 8}, defaults={("coop", "base-to-new"): {"n_ctx": 16}})
     assert row.verdict is Verdict.PROTOCOL_DIFFERS
-    assert row.note == "Ours has n_ctx=8."
+    assert row.note == "Our runs have n_ctx=8."
 
 
 def test_real_published_numbers_meet_our_names(tmp_path: Path):

@@ -124,7 +124,7 @@ def test_a_missing_seed_is_flagged_and_has_no_rank_and_no_interval():
     assert apex.average(H, board.convention).half_width is None
     assert not board.complete
     assert [entry.key for entry in board.entries] == ["coop", "apex"], "incomplete entries come last"
-    assert list(board.frame()["complete"]) == [True, False]
+    assert [row["complete"] for row in board.rows()] == [True, False]
 
 
 def test_the_seed_that_died_of_memory_is_listed_with_its_message():
