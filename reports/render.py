@@ -12,10 +12,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports import _format
-from reports._columns import QUALITY_COLUMNS
-from reports._image_evidence import cell_rows, list_rows
-from reports._marks import Mark, assign_marks
-from reports._strip import Strip, strips
+from reports._calibration_columns import QUALITY_COLUMNS
+from reports._error_analysis_data import cell_rows, list_rows
+from reports._interval_bars import IntervalBar, interval_bars
+from reports._symbols import Symbol, assign_symbols
 from reports.charts import (
     COST_AXES,
     PANEL_TITLES,
@@ -39,26 +39,26 @@ from reports.charts import (
     trends_data,
 )
 from reports.sections import PARTS, PUBLISHED_PARTS, Part
-from reports.views import BlockView, EvidenceView, FigureView, PublishedBoardView, SiteView, TrendView
+from reports.views import BoardView, ErrorAnalysisView, FigureView, PublishedBoardView, SiteView, TrendView
 
 MEASURE_TITLES = {"base": "Base", "new": "New", "H": "H", "all": "Accuracy"}
-STYLES = ("page", "tables", "charts", "trends", "cards", "evidence", "media")
+STYLES = ("page", "tables", "charts", "difficulty_trends", "cards", "error_analysis", "media")
 """In order: later rules win; `media` changes the others for narrow screens and paper."""
 SCRIPTS = (
     "page",
     "theme",
-    "tables",
-    "rows",
-    "chips",
+    "sortable_tables",
+    "long_tables",
+    "row_filters",
     "settings",
     "statistics",
-    "trends",
-    "whole_run",
-    "evidence",
+    "difficulty_trends",
+    "run_browser",
+    "error_analysis",
     "links",
     "search",
     "charts",
-    "live",
+    "live_reload",
 )
 """Put together into one function; `page` says what the others share."""
 NAMED_TIES = 5
@@ -87,12 +87,12 @@ class _Figure:
 
 
 @dataclass(frozen=True)
-class _Block:
+class _Board:
     """A view with what only drawing it needs."""
 
-    view: BlockView
-    marks: Mapping[str, Mark]
-    strips: Mapping[str, Strip]
+    view: BoardView
+    symbols: Mapping[str, Symbol]
+    interval_bars: Mapping[str, IntervalBar]
     charts: tuple[_Chart, ...]
     rows: Markup
     correlations: Mapping[tuple[str, str, str], TrendView]
@@ -101,11 +101,11 @@ class _Block:
     trends: Markup
     costs: _Chart | None
     anytime: _Chart | None
-    evidence: Markup
+    errors: Markup
 
 
 @dataclass(frozen=True)
-class _Board:
+class _PublishedBoard:
     """A published board with its pictures."""
 
     view: PublishedBoardView
@@ -145,17 +145,17 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = m
         "signed": _format.signed,
         "shorten": _format.shorten,
     }
-    boards = [_Board(view, _panels(view), _trends_island(view)) for view in site.published_boards]
-    marks = assign_marks(entry for block in site.blocks for entry in block.entries)
-    blocks = [_block(block, marks, site.evidence) for block in site.blocks]
-    has_charts = any(block.charts or block.costs or block.anytime for block in blocks)
+    published_boards = [_PublishedBoard(view, _panels(view), _trends_island(view)) for view in site.published_boards]
+    symbols = assign_symbols(entry for board in site.boards for entry in board.entries)
+    boards = [_board(board, symbols, site.error_analysis) for board in site.boards]
+    has_charts = any(board.charts or board.costs or board.anytime for board in boards)
     page = environment.get_template("page.html.j2").render(
         live=live,
-        asks=live or site.evidence.folder is not None,
+        asks=live or site.error_analysis.folder is not None,
         site=site,
-        blocks=blocks,
         boards=boards,
-        settings=[*site.blocks, *site.published_boards],
+        published_boards=published_boards,
+        settings=[*site.boards, *site.published_boards],
         parts=_parts(site),
         style=_sources(environment, "style/{}.css", STYLES),
         script=_sources(environment, "script/{}.js", SCRIPTS),
@@ -170,7 +170,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = m
         front_text=front_text,
         quality_columns=QUALITY_COLUMNS,
         figures=[_Figure(figure, _figure_svg(figure)) for figure in site.figures],
-        evidence_lists=json_island(list_rows(site.evidence)),
+        class_lists=json_island(list_rows(site.error_analysis)),
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = out.with_name(f".{out.name}.draft")
@@ -182,7 +182,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = m
     return out
 
 
-def _block(view: BlockView, marks: Mapping[str, Mark], evidence: EvidenceView) -> _Block:
+def _board(view: BoardView, symbols: Mapping[str, Symbol], errors: ErrorAnalysisView) -> _Board:
     shown = view.measures[-1]
     rows = difficulty_rows(view) if view.axes and view.points else []
     targets = ["value"] if rows else []
@@ -190,27 +190,29 @@ def _block(view: BlockView, marks: Mapping[str, Mark], evidence: EvidenceView) -
         targets.append("gain")
     axis = view.axes[0].name if view.axes else None
     ranks = view.standings.critical
-    return _Block(
+    return _Board(
         view=view,
         panels=_panels(view),
         trends=_trends_island(view),
         critical=Markup("") if ranks is None else critical_svg(ranks, {e.key: e.name for e in view.entries}),
-        marks=marks,
-        strips=strips({entry.key: entry.values[shown] for entry in view.entries if shown in entry.values}),
-        charts=tuple(_chart(view, marks, target, rows) for target in targets),
-        costs=_cost_chart(view, marks) if view.costs else None,
-        anytime=_anytime_chart(view, marks) if view.anytime and view.anytime.curves else None,
-        evidence=json_island(cell_rows(view, evidence)),
+        symbols=symbols,
+        interval_bars=interval_bars(
+            {entry.key: entry.values[shown] for entry in view.entries if shown in entry.values}
+        ),
+        charts=tuple(_chart(view, symbols, target, rows) for target in targets),
+        costs=_cost_chart(view, symbols) if view.costs else None,
+        anytime=_anytime_chart(view, symbols) if view.anytime and view.anytime.curves else None,
+        errors=json_island(cell_rows(view, errors)),
         rows=json_island(rows),
         correlations={(t.entry, t.panel, t.target): t for t in view.trends if t.measure == axis},
     )
 
 
-def _trends_island(view: BlockView | PublishedBoardView) -> Markup:
+def _trends_island(view: BoardView | PublishedBoardView) -> Markup:
     return json_island([trends_data(trends) for trends in view.part_trends])
 
 
-def _panels(view: BlockView | PublishedBoardView) -> dict[tuple[str, int, int], Markup]:
+def _panels(view: BoardView | PublishedBoardView) -> dict[tuple[str, int, int], Markup]:
     """Small pictures by measure, contrast and covariate."""
     titles = {dataset.name: dataset.title for dataset in view.datasets}
     return {
@@ -221,12 +223,12 @@ def _panels(view: BlockView | PublishedBoardView) -> dict[tuple[str, int, int], 
     }
 
 
-def _chart(view: BlockView, marks: Mapping[str, Mark], target: str, rows: list[dict[str, Any]]) -> _Chart:
+def _chart(view: BoardView, symbols: Mapping[str, Symbol], target: str, rows: list[dict[str, Any]]) -> _Chart:
     anchor = f"{view.anchor}-{target}"
     what = "accuracy" if target == "value" else "gain over zero-shot"
     specs = [
         difficulty_chart(
-            view, axis, target, marks, description=f"{axis.title} of each dataset against each method's {what}"
+            view, axis, target, symbols, description=f"{axis.title} of each dataset against each method's {what}"
         )
         for axis in view.axes
     ]
@@ -236,17 +238,17 @@ def _chart(view: BlockView, marks: Mapping[str, Mark], target: str, rows: list[d
     return _Chart(anchor, target, Markup(static_svg(specs[0], rows, prefix=anchor)), json_island(options))
 
 
-def _cost_chart(view: BlockView, marks: Mapping[str, Mark]) -> _Chart:
+def _cost_chart(view: BoardView, symbols: Mapping[str, Symbol]) -> _Chart:
     anchor, rows = f"{view.anchor}-costs", cost_rows(view)
-    specs = {axis: cost_chart(view, axis, marks) for axis in COST_AXES}
+    specs = {axis: cost_chart(view, axis, symbols) for axis in COST_AXES}
     options = [{"name": axis, "title": COST_AXES[axis], "spec": spec} for axis, spec in specs.items()]
     svg = static_svg(specs["parameters"], rows, prefix=anchor)
     return _Chart(anchor, "cost", Markup(svg), json_island(options), json_island(rows))
 
 
-def _anytime_chart(view: BlockView, marks: Mapping[str, Mark]) -> _Chart:
+def _anytime_chart(view: BoardView, symbols: Mapping[str, Symbol]) -> _Chart:
     anchor, rows = f"{view.anchor}-anytime", anytime_rows(view)
-    specs = {axis: anytime_chart(view, axis, marks) for axis in TIME_AXES}
+    specs = {axis: anytime_chart(view, axis, symbols) for axis in TIME_AXES}
     options = [{"name": axis, "title": TIME_AXES[axis], "spec": spec} for axis, spec in specs.items()]
     svg = static_svg(specs["seconds"], rows, prefix=anchor)
     return _Chart(anchor, "anytime", Markup(svg), json_island(options), json_island(rows))
@@ -256,7 +258,7 @@ def _parts(site: SiteView) -> Sequence[Part]:
     """The sections that have something to show or to say."""
     if site.published_boards:
         return PUBLISHED_PARTS
-    return [part for part in PARTS if part.name != "figures" or site.figures] if site.blocks else ()
+    return [part for part in PARTS if part.name != "figures" or site.figures] if site.boards else ()
 
 
 def _figure_svg(figure: FigureView) -> Markup:

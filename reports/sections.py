@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Part:
-    """One section of the page; its template is `_sec_NAME.html.j2`."""
+    """One section of the page; its template is `sections/NAME.html.j2`."""
 
     name: str
     title: str
@@ -16,7 +16,7 @@ class Part:
     @property
     def template(self) -> str:
         """Name of the template."""
-        return f"_sec_{self.name}.html.j2"
+        return f"sections/{self.name}.html.j2"
 
 
 PARTS = (
@@ -29,7 +29,7 @@ PARTS = (
     Part("figures", "Figures of the paper", "What do the APEX paper’s figures look like on these runs?"),
     Part("cost", "Cost", "What does the accuracy cost, and who gives the most for it?"),
     Part("quality", "Calibration and headroom", "Can its confidence be believed, and does every class gain?"),
-    Part("evidence", "Look closer", "Which classes and which images does a method get wrong?"),
+    Part("error_analysis", "Look closer", "Which classes and which images does a method get wrong?"),
     Part("runs", "Runs", "What is missing, what failed, and where were the runs made?"),
 )
 

@@ -114,13 +114,13 @@ def _write(request: PageRequest) -> SiteView:
     from bench.site.build import write_page
 
     view = write_page(request)
-    if not view.blocks:
+    if not view.boards:
         which = f" with protocol {request.protocol}" if request.protocol else ""
         remark(f"no runs in {request.runs}{which}; the page says so")
-    for block in view.blocks:
-        if not block.complete:
-            what = f"{block.backbone}, {block.heading}"
-            remark(f"incomplete: {what}: {len(block.missing)} cells missing, {block.n_failed} of them failed")
+    for board in view.boards:
+        if not board.complete:
+            what = f"{board.backbone}, {board.heading}"
+            remark(f"incomplete: {what}: {len(board.missing)} cells missing, {board.n_failed} of them failed")
     for figure in view.figures:
         if figure.missing:
             remark(f"{figure.name}: {' '.join(figure.missing)}")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from bench.figures.adapters import adapter_ranks
-from bench.figures.components import accuracy_over_shots, component_groups, gap_versus_shots
-from bench.figures.curves import accuracy_over_epochs
+from bench.figures.adapter_ranks import adapter_ranks
 from bench.figures.ensembles import (
     Blends,
     distance_versus_best_weight,
@@ -16,14 +14,16 @@ from bench.figures.ensembles import (
     sides_by_dataset,
     sides_by_group,
 )
-from bench.figures.hardness import separability_with_difficulty
-from bench.figures.material import LoadPredictions, Material, gather
+from bench.figures.epoch_curves import accuracy_over_epochs
+from bench.figures.figure_data import FigureData, LoadPredictions, gather
+from bench.figures.prompts_and_adapters import accuracy_over_shots, component_groups, gap_versus_shots
+from bench.figures.separability import separability_with_difficulty
 from reports.views import FigureView
 
-__all__ = ["FIGURE_SETS", "LoadPredictions", "Material", "apex_figures", "gather"]
+__all__ = ["FIGURE_SETS", "FigureData", "LoadPredictions", "apex_figures", "gather"]
 
 
-def apex_figures(material: Material) -> tuple[FigureView, ...]:
+def apex_figures(material: FigureData) -> tuple[FigureView, ...]:
     """The figures and ensemble tables of the APEX paper (EMNLP 2024)."""
     blends = Blends(material)
     return (
@@ -42,5 +42,5 @@ def apex_figures(material: Material) -> tuple[FigureView, ...]:
     )
 
 
-FIGURE_SETS: Mapping[str, Callable[[Material], tuple[FigureView, ...]]] = {"apex": apex_figures}
+FIGURE_SETS: Mapping[str, Callable[[FigureData], tuple[FigureView, ...]]] = {"apex": apex_figures}
 """Sets of figures by the name that `etl-bench report --figures` takes."""

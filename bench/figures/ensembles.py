@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from bench.figures.material import Material, estimate_point, over_seeds
+from bench.figures.figure_data import FigureData, estimate_point, over_seeds
 from bench.record import Branches, Predictions
 from bench.results.ensemble_reweighting import (
     BETAS,
@@ -34,7 +34,7 @@ Weight = Callable[[Branches], Floats]
 class Blends:
     """APEX's runs that kept both sides, by dataset, and whatever accuracy another weight gives them."""
 
-    material: Material
+    material: FigureData
 
     @cached_property
     def kept(self) -> Mapping[str, tuple[tuple[str, Predictions], ...]]:

@@ -18,7 +18,7 @@ from bench.presenters.trends import board_trends
 from bench.presenters.values import value_view
 from reports.views import (
     AxisView,
-    BlockView,
+    BoardView,
     CellView,
     Cost,
     EntryView,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def block_view(
+def board_view(
     board: Leaderboard,
     runs: pd.DataFrame,
     difficulty: pd.DataFrame,
@@ -42,7 +42,7 @@ def block_view(
     metrics: pd.DataFrame | None = None,
     groups: Grouping = difficulty_groups,
     curves: pd.DataFrame | None = None,
-) -> BlockView:
+) -> BoardView:
     """One leaderboard with its charts and sections.
 
     Args:
@@ -65,7 +65,7 @@ def block_view(
     )
     entries = tuple(_entry(entry, board, catalogue.method(entry.method)) for entry in board.entries)
     points = points_of(board, measured, axes)
-    return BlockView(
+    return BoardView(
         anchor=anchor,
         backbone=board.setting.backbone,
         protocol=board.setting.protocol,

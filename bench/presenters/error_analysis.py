@@ -16,7 +16,7 @@ from bench.analysis.error_analysis import Confusion, HardImage, class_results, c
 from bench.analysis.leaderboard import ALL, H, Leaderboard
 from bench.analysis.prediction_metrics import metrics_frame
 from bench.presenters.catalogue import Catalogue
-from reports.views import CellEvidence, ClassListView, EvidenceView, HardImageView, PairView, RunEvidence
+from reports.views import ClassListView, EntryErrorsView, ErrorAnalysisView, HardImageView, PairView, RunErrorsView
 
 PAIRS = 8
 """Confused pairs of an entry over all seeds, and of a class list over all runs."""
@@ -89,7 +89,7 @@ class _List:
         return re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{self.backbone}-{self.dataset}-{self.split}")
 
 
-def evidence_view(
+def error_analysis_view(
     boards: Mapping[str, Leaderboard],
     seeds: Mapping[str, int],
     stored: Predicted,
@@ -97,8 +97,8 @@ def evidence_view(
     catalogue: Catalogue,
     *,
     folder: str | None = None,
-) -> tuple[EvidenceView, pd.DataFrame]:
-    """The evidence behind the boards of a page, and all their runs' metrics (`prediction_metrics.metrics_frame`).
+) -> tuple[ErrorAnalysisView, pd.DataFrame]:
+    """The evidence behind the boards of a page, and all their runs' metrics (`bench.analysis.prediction_metrics.metrics_frame`).
 
     Predictions are read once, some datasets at a time.
 
@@ -112,7 +112,7 @@ def evidence_view(
     """
     lists: list[ClassListView] = []
     metrics = [metrics_frame(stored.outcomes_frame(()))]
-    cells: dict[str, list[CellEvidence]] = {anchor: [] for anchor in boards}
+    cells: dict[str, list[EntryErrorsView]] = {anchor: [] for anchor in boards}
     for batch in _batches(_uses(boards)):
         run_ids = _run_ids(use for uses in batch.values() for use in uses)
         frame = stored.outcomes_frame(run_ids)
@@ -131,7 +131,7 @@ def evidence_view(
                 if found:
                     best = {run: [tops.get((run, use.stored, image), ()) for image in images] for run, _ in found}
                     cells[use.anchor].append(_cell(use.entry, which.key, found, seeds, best))
-    view = EvidenceView(tuple(lists), {anchor: tuple(found) for anchor, found in cells.items()}, folder)
+    view = ErrorAnalysisView(tuple(lists), {anchor: tuple(found) for anchor, found in cells.items()}, folder)
     return view, pd.concat(metrics, ignore_index=True)
 
 
@@ -216,7 +216,7 @@ def _cell(
     found: Sequence[tuple[str, pd.DataFrame]],
     seeds: Mapping[str, int],
     tops: Mapping[str, Sequence[_Best]],
-) -> CellEvidence:
+) -> EntryErrorsView:
     columns = [(part["label"].to_numpy(), part["predicted"].to_numpy()) for _, part in found]
     label, predicted = (np.concatenate([column[i] for column in columns]) for i in (0, 1))
     classes = class_results(label, predicted)
@@ -226,7 +226,7 @@ def _cell(
     for (run, _), (truth, guess) in zip(found, columns, strict=True):
         right = np.bincount(truth[truth == guess], minlength=int(truth.max()) + 1)
         runs.append(
-            RunEvidence(
+            RunErrorsView(
                 run_id=run,
                 seed=seeds[run],
                 right=int(right.sum()),
@@ -238,7 +238,7 @@ def _cell(
     sizes = tuple(result.n // len(found) for result in shown)
     taken_for = tuple(result.taken_for for result in shown)
     pairs = _pairs(confusions(label, predicted, limit=PAIRS))
-    return CellEvidence(entry, list_key, labels, sizes, taken_for, len(classes), pairs, tuple(runs))
+    return EntryErrorsView(entry, list_key, labels, sizes, taken_for, len(classes), pairs, tuple(runs))
 
 
 def _pairs(found: Sequence[Confusion]) -> tuple[PairView, ...]:

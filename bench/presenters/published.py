@@ -92,7 +92,7 @@ def published_site(
         newest_run=None,
         n_runs=0,
         n_failed=0,
-        blocks=(),
+        boards=(),
         facts=(),
         published_boards=tuple(boards),
         sources=_sources(rows, numbers),

@@ -11,12 +11,12 @@ from bench.analysis.claims import Claim
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import HConvention, Leaderboard, leaderboard, settings
 from bench.analysis.reproduction import PublishedSettings
-from bench.presenters.boards import block_view
+from bench.presenters.boards import board_view
 from bench.presenters.catalogue import Catalogue
 from bench.presenters.claims import claim_views, ledger_view
-from bench.presenters.error_analysis import NO_PICTURES, Pictures, Predicted, evidence_view
+from bench.presenters.error_analysis import NO_PICTURES, Pictures, Predicted, error_analysis_view
 from bench.presenters.provenance import minute, provenance
-from reports.views import EvidenceView, ExampleView, SiteView
+from reports.views import ErrorAnalysisView, ExampleView, SiteView
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,12 +69,12 @@ def site_view(
     for setting in settings(runs):
         what = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots} shots"
         boards[anchor_of(what, set(boards))] = leaderboard(runs, setting, convention=convention)
-    evidence, metrics = (EvidenceView(), None)
+    errors, metrics = (ErrorAnalysisView(), None)
     if stored is not None:
         seeds = dict(zip(runs["run_id"], runs["seed"], strict=True))
-        evidence, metrics = evidence_view(boards, seeds, stored, pictures, catalogue, folder=folder)
-    blocks = [
-        block_view(
+        errors, metrics = error_analysis_view(boards, seeds, stored, pictures, catalogue, folder=folder)
+    views = [
+        board_view(
             board,
             runs,
             difficulty,
@@ -95,11 +95,11 @@ def site_view(
         newest_run=minute(once["created_at"].max()) if len(once) else None,
         n_runs=len(once),
         n_failed=int((once["status"] != "ok").sum()),
-        blocks=tuple(blocks),
+        boards=tuple(views),
         facts=() if made is None else provenance(made[made["run_id"].isin(once["run_id"])]),
         claims=claim_views(claims, list(boards.values()), runs, difficulty, catalogue, groups),
         ledger=None if published is None else ledger_view(list(boards.values()), runs, published, defaults, catalogue),
-        evidence=evidence,
+        error_analysis=errors,
     )
 
 

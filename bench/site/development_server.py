@@ -80,7 +80,7 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def served(folder: Path, port: int) -> Iterator[str]:
-    """Serve a folder from a thread; gives its address and ends with the block.
+    """Serve a folder from a thread; gives its address and ends with the board.
 
     Args:
         folder: what is served.

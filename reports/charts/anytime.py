@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from reports._format import count, few_runs, percent, seconds
-from reports._marks import Mark
+from reports._symbols import Symbol
 from reports.charts.difficulty import HEIGHT, PANEL_TITLES, STATIC_WIDTH
 from reports.charts.vega import CONFIG, PANELS, SCHEMA
-from reports.views import BlockView
+from reports.views import BoardView
 
 TIME_AXES = {
     "seconds": "Preparation and training, seconds",
@@ -18,14 +18,14 @@ TIME_AXES = {
 }
 
 
-def anytime_rows(block: BlockView) -> list[dict[str, Any]]:
+def anytime_rows(board: BoardView) -> list[dict[str, Any]]:
     """One row per entry and point, and one for the level of the untrained model."""
-    assert block.anytime is not None
-    panel = PANEL_TITLES[block.measures[-1]]
+    assert board.anytime is not None
+    panel = PANEL_TITLES[board.measures[-1]]
     rows: list[dict[str, Any]] = [
         {
             "kind": "point",
-            "entry": block.entry_name(curve.entry),
+            "entry": board.entry_name(curve.entry),
             "panel": panel,
             "y": round(100 * point.value, 4),
             "shown": percent(point.value),
@@ -36,27 +36,27 @@ def anytime_rows(block: BlockView) -> list[dict[str, Any]]:
             "share": round(100 * point.share, 3),
             "runs": few_runs(curve.run_ids),
         }
-        for curve in block.anytime.curves
+        for curve in board.anytime.curves
         for point in curve.points
     ]
-    if block.anytime.baseline is not None:
-        rows.append({"kind": "baseline", "panel": panel, "y": round(100 * block.anytime.baseline, 4)})
+    if board.anytime.baseline is not None:
+        rows.append({"kind": "baseline", "panel": panel, "y": round(100 * board.anytime.baseline, 4)})
     return rows
 
 
-def anytime_chart(block: BlockView, axis: str, marks: Mapping[str, Mark]) -> dict[str, Any]:
+def anytime_chart(board: BoardView, axis: str, symbols: Mapping[str, Symbol]) -> dict[str, Any]:
     """A specification; its data is the named source `rows` of `anytime_rows`."""
-    assert block.anytime is not None
-    shown = [curve.entry for curve in block.anytime.curves]
-    domain = [block.entry_name(key) for key in shown]
+    assert board.anytime is not None
+    shown = [curve.entry for curve in board.anytime.curves]
+    domain = [board.entry_name(key) for key in shown]
     legend = {"title": None, "orient": "bottom", "symbolSize": 90, "labelLimit": 260}
     colour = {
         "field": "entry",
         "type": "nominal",
         "legend": legend,
-        "scale": {"domain": domain, "range": [marks[key].colour for key in shown]},
+        "scale": {"domain": domain, "range": [symbols[key].colour for key in shown]},
     }
-    shape = colour | {"scale": {"domain": domain, "range": [marks[key].shape for key in shown]}}
+    shape = colour | {"scale": {"domain": domain, "range": [symbols[key].shape for key in shown]}}
     x = {
         "field": axis,
         "type": "quantitative",

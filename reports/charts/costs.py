@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from reports._format import count, few_runs, percent, seconds, size, value_text
-from reports._marks import Mark
+from reports._symbols import Symbol
 from reports.charts.difficulty import HEIGHT, PANEL_TITLES, STATIC_WIDTH
 from reports.charts.vega import CONFIG, PANELS, SCHEMA
-from reports.views import BlockView
+from reports.views import BoardView
 
 COST_AXES = {
     "parameters": "Trainable parameters",
@@ -30,12 +30,12 @@ def cost_text(axis: str, cost: float) -> str:
     return _TEXT[axis](cost)
 
 
-def cost_rows(block: BlockView) -> list[dict[str, Any]]:
+def cost_rows(board: BoardView) -> list[dict[str, Any]]:
     """One row per entry, and for each axis the corners of its front from cheap to dear."""
-    names = {entry.key: entry.name for entry in block.entries}
-    panel = PANEL_TITLES[block.measures[-1]]
+    names = {entry.key: entry.name for entry in board.entries}
+    panel = PANEL_TITLES[board.measures[-1]]
     rows: list[dict[str, Any]] = []
-    for point in block.costs:
+    for point in board.costs:
         row: dict[str, Any] = {
             "kind": "point",
             "entry": names[point.entry],
@@ -54,7 +54,7 @@ def cost_rows(block: BlockView) -> list[dict[str, Any]]:
     for axis in COST_AXES:
         corners = sorted(
             (point.costs[axis] / _SCALED.get(axis, 1.0), round(100 * point.value.mean, 4))
-            for point in block.costs
+            for point in board.costs
             if point.front.get(axis)
         )
         rows += [{"kind": f"front {axis}", "panel": panel, "x": x, "y": y} for x, y in corners]
@@ -69,25 +69,25 @@ def front_text(on_front: bool | None, probability: float | None, *, spread: bool
     return f"{place}, probability {percent(probability, 0)} %" if spread else f"{place}; one seed, no probability"
 
 
-def _ticks(block: BlockView, axis: str) -> list[float]:
+def _ticks(board: BoardView, axis: str) -> list[float]:
     """0 and the powers of ten up to the largest cost; a symmetric logarithm has no ticks of its own between them."""
-    largest = max(point.costs[axis] / _SCALED.get(axis, 1.0) for point in block.costs)
+    largest = max(point.costs[axis] / _SCALED.get(axis, 1.0) for point in board.costs)
     first = round(math.log10(_SMALLEST[axis]))
     last = max(first, math.ceil(math.log10(max(largest, _SMALLEST[axis]))))
     return [0.0, *(10.0**power for power in range(first, last + 1))]
 
 
-def cost_chart(block: BlockView, axis: str, marks: Mapping[str, Mark]) -> dict[str, Any]:
+def cost_chart(board: BoardView, axis: str, symbols: Mapping[str, Symbol]) -> dict[str, Any]:
     """A specification; its data is the named source `rows` of `cost_rows`."""
-    shown = {point.entry for point in block.costs}
-    entries = [entry for entry in block.entries if entry.key in shown]
+    shown = {point.entry for point in board.costs}
+    entries = [entry for entry in board.entries if entry.key in shown]
     domain = [entry.name for entry in entries]
     legend = {"title": None, "orient": "bottom", "symbolSize": 90, "labelLimit": 260}
     entry = {"field": "entry", "type": "nominal", "legend": legend}
-    colours = {"domain": domain, "range": [marks[item.key].colour for item in entries]}
-    shapes = {"domain": domain, "range": [marks[item.key].shape for item in entries]}
+    colours = {"domain": domain, "range": [symbols[item.key].colour for item in entries]}
+    shapes = {"domain": domain, "range": [symbols[item.key].shape for item in entries]}
     scale = {"type": "symlog", "constant": _SMALLEST[axis], "nice": False, "padding": 14}
-    ticks = {"values": _ticks(block, axis), "labelExpr": _TICK, "grid": False, "labelOverlap": True}
+    ticks = {"values": _ticks(board, axis), "labelExpr": _TICK, "grid": False, "labelOverlap": True}
     x = {"field": axis, "type": "quantitative", "title": COST_AXES[axis], "scale": scale, "axis": ticks}
     y = {"field": "y", "type": "quantitative", "title": "Accuracy, %", "scale": {"zero": False, "padding": 14}}
     front = {

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from reports._format import points_of_percent, value_text
-from reports._marks import Mark
+from reports._symbols import Symbol
 from reports.charts.vega import CONFIG, PANELS, SCHEMA
-from reports.views import AxisView, BlockView, PointView
+from reports.views import AxisView, BoardView, PointView
 
 STATIC_WIDTH = 300
 HEIGHT = 300
@@ -16,11 +16,11 @@ PANEL_TITLES = {"base": "Base classes", "new": "New classes", "H": "Harmonic mea
 TARGETS = {"value": "Accuracy, %", "gain": "Gain over zero-shot, points"}
 
 
-def difficulty_rows(block: BlockView) -> list[dict[str, Any]]:
-    """The data of all difficulty charts of a block: one row per point, and one per trend line."""
-    names = {entry.key: entry.name for entry in block.entries}
-    rows = [_point_row(point, names[point.entry], block.dataset_title(point.dataset), block) for point in block.points]
-    for trend in block.trends:
+def difficulty_rows(board: BoardView) -> list[dict[str, Any]]:
+    """The data of all difficulty charts of a board: one row per point, and one per trend line."""
+    names = {entry.key: entry.name for entry in board.entries}
+    rows = [_point_row(point, names[point.entry], board.dataset_title(point.dataset), board) for point in board.points]
+    for trend in board.trends:
         if trend.ends is None:
             continue
         (x, y), (x2, y2) = trend.ends
@@ -40,7 +40,7 @@ def difficulty_rows(block: BlockView) -> list[dict[str, Any]]:
     return rows
 
 
-def _point_row(point: PointView, name: str, dataset: str, block: BlockView) -> dict[str, Any]:
+def _point_row(point: PointView, name: str, dataset: str, board: BoardView) -> dict[str, Any]:
     mean, half = 100 * point.value.mean, point.value.half_width
     row: dict[str, Any] = {
         "kind": "point",
@@ -54,52 +54,52 @@ def _point_row(point: PointView, name: str, dataset: str, block: BlockView) -> d
     }
     if half is not None:
         row |= {"value_low": round(mean - 100 * half, 4), "value_high": round(mean + 100 * half, 4)}
-    if point.gain is not None and point.entry != block.baseline:
+    if point.gain is not None and point.entry != board.baseline:
         gain = 100 * point.gain
         row |= {"gain": round(gain, 4), "gain_shown": points_of_percent(point.gain)}
         if half is not None:
             row |= {"gain_low": round(gain - 100 * half, 4), "gain_high": round(gain + 100 * half, 4)}
-    for axis in block.axes:
+    for axis in board.axes:
         if axis.name in point.difficulty:
             row[axis.name] = float(f"{point.difficulty[axis.name]:.6g}")
     return row
 
 
 def difficulty_chart(
-    block: BlockView, axis: AxisView, target: str, marks: Mapping[str, Mark], *, description: str
+    board: BoardView, axis: AxisView, target: str, symbols: Mapping[str, Symbol], *, description: str
 ) -> dict[str, Any]:
     """A specification with one panel per measure; its data is the named source `rows`.
 
     Args:
-        block: what is drawn.
+        board: what is drawn.
         axis: the difficulty measure on x.
         target: `value` (accuracy) or `gain` (over the zero-shot baseline).
-        marks: by entry key.
+        symbols: by entry key.
         description: read out by screen readers.
     """
-    entries = [entry for entry in block.entries if any(point.entry == entry.key for point in block.points)]
+    entries = [entry for entry in board.entries if any(point.entry == entry.key for point in board.points)]
     if target == "gain":
-        entries = [entry for entry in entries if entry.key != block.baseline]
+        entries = [entry for entry in entries if entry.key != board.baseline]
     domain = [entry.name for entry in entries]
     encode_entry = {
         "field": "entry",
         "type": "nominal",
         "legend": {"title": None, "orient": "bottom", "symbolSize": 90, "labelLimit": 260},
     }
-    colour = encode_entry | {"scale": {"domain": domain, "range": [marks[entry.key].colour for entry in entries]}}
-    shape = encode_entry | {"scale": {"domain": domain, "range": [marks[entry.key].shape for entry in entries]}}
+    colour = encode_entry | {"scale": {"domain": domain, "range": [symbols[entry.key].colour for entry in entries]}}
+    shape = encode_entry | {"scale": {"domain": domain, "range": [symbols[entry.key].shape for entry in entries]}}
     x = {
         "field": axis.name,
         "type": "quantitative",
         "title": axis.title + (" (log scale)" if axis.log else ""),
-        "scale": _x_scale(block, axis),
+        "scale": _x_scale(board, axis),
         "axis": {"tickCount": 5, "format": "~g", "grid": False},
     }
     y = {
         "field": target,
         "type": "quantitative",
         "title": TARGETS[target],
-        "scale": {"domain": _y_domain(block, target), "nice": False},
+        "scale": {"domain": _y_domain(board, target), "nice": False},
     }
     picked = {"or": [{"param": "pick", "empty": False}, {"param": "hover", "empty": False}]}
     unchosen = {"and": [{"param": "pick"}, {"param": "hover"}]}  # an empty selection counts as all
@@ -184,29 +184,29 @@ def difficulty_chart(
         "$schema": SCHEMA,
         "description": description,
         "data": {"name": "rows"},
-        "facet": PANELS | {"sort": [PANEL_TITLES[measure] for measure in block.measures]},
-        "columns": len(block.measures),
+        "facet": PANELS | {"sort": [PANEL_TITLES[measure] for measure in board.measures]},
+        "columns": len(board.measures),
         "spacing": 18,
         "spec": {"width": STATIC_WIDTH, "height": HEIGHT, "layer": layers},
         "config": CONFIG,
     }
 
 
-def _x_scale(block: BlockView, axis: AxisView) -> dict[str, Any]:
+def _x_scale(board: BoardView, axis: AxisView) -> dict[str, Any]:
     """The data and a margin; a logarithmic axis would else run on to the next powers of ten."""
-    values = [point.difficulty[axis.name] for point in block.points if axis.name in point.difficulty]
+    values = [point.difficulty[axis.name] for point in board.points if axis.name in point.difficulty]
     if not axis.log or not values:
         return {"zero": False, "nice": False, "padding": 14}
     margin = max((max(values) / min(values)) ** 0.06, 1.05)
     return {"type": "log", "nice": False, "domain": [min(values) / margin, max(values) * margin]}
 
 
-def _y_domain(block: BlockView, target: str) -> list[float]:
+def _y_domain(board: BoardView, target: str) -> list[float]:
     """All means with a small margin; the wide intervals of three seeds are clipped, or they would flatten it all."""
     if target == "value":
-        means = [100 * point.value.mean for point in block.points]
+        means = [100 * point.value.mean for point in board.points]
     else:
-        means = [100 * point.gain for point in block.points if point.gain is not None]
+        means = [100 * point.gain for point in board.points if point.gain is not None]
     if not means:
         return [0, 100]
     margin = max(1.0, 0.06 * (max(means) - min(means)))

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from reports._marks import COLOURS
+from reports._symbols import COLOURS
 from reports.charts.vega import CONFIG, INK, SCHEMA, VEGA_LITE
 from reports.views import FigureView
 
@@ -56,12 +56,12 @@ def figure_chart(figure: FigureView) -> dict[str, Any]:
         "mark": {"type": "rule", "strokeWidth": 1.2, "opacity": 0.55},
         "encoding": {**encoding, "y": y | {"field": "low"}, "y2": {"field": "high"}},
     }
-    marks = {
+    points = {
         "mark": {"type": "point", "filled": True, "size": 60},
         "encoding": {**encoding, "shape": series | {"scale": shapes}, "tooltip": tooltip},
     }
     line = {"mark": {"type": "line", "strokeWidth": 1.5}, "encoding": encoding}
-    layers = [line, interval, marks] if figure.kind == "line" else [interval, marks]
+    layers = [line, interval, points] if figure.kind == "line" else [interval, points]
     wide = len(panels) == 1
     return {
         "$schema": SCHEMA,

@@ -1,17 +1,17 @@
 """What a page shows: plain values and the ids of the runs behind each of them. Accuracies are fractions 0..1."""
 
 from reports.views.anytime import AnytimeCurveView, AnytimePointView, AnytimeView
-from reports.views.boards import BlockView
+from reports.views.boards import BoardView
 from reports.views.claims import ClaimResultView, ClaimView, LedgerRowView, LedgerView
 from reports.views.difficulty import AxisView, PointView, TrendView
 from reports.views.entries import CellView, DatasetView, EntryView, ExampleView, MeasureView, MissingView, SetAsideView
 from reports.views.error_analysis import (
-    CellEvidence,
     ClassListView,
-    EvidenceView,
+    EntryErrorsView,
+    ErrorAnalysisView,
     HardImageView,
     PairView,
-    RunEvidence,
+    RunErrorsView,
 )
 from reports.views.figures import FigurePoint, FigureView
 from reports.views.published import PublishedBoardView, PublishedDatasetView, PublishedRowView, SourceView
@@ -34,8 +34,7 @@ __all__ = [
     "AnytimePointView",
     "AnytimeView",
     "AxisView",
-    "BlockView",
-    "CellEvidence",
+    "BoardView",
     "CellView",
     "ClaimResultView",
     "ClaimView",
@@ -47,8 +46,9 @@ __all__ = [
     "CriticalView",
     "DatasetView",
     "DifferenceView",
+    "EntryErrorsView",
     "EntryView",
-    "EvidenceView",
+    "ErrorAnalysisView",
     "ExampleView",
     "FigurePoint",
     "FigureView",
@@ -66,7 +66,7 @@ __all__ = [
     "PublishedRowView",
     "QualityView",
     "RatingView",
-    "RunEvidence",
+    "RunErrorsView",
     "SetAsideView",
     "SiteView",
     "SlopeView",

@@ -14,7 +14,7 @@ from reports.views.trends import TrendsView
 
 
 @dataclass(frozen=True)
-class BlockView:
+class BoardView:
     """Everything about one backbone x protocol x shots (x draw x precision).
 
     Args:
@@ -86,7 +86,7 @@ class BlockView:
 
     @property
     def has_intervals(self) -> bool:
-        """Whether any value of the block has an interval, which takes two seeds."""
+        """Whether any value of the board has an interval, which takes two seeds."""
         return any(value.half_width is not None for cell in self.cells.values() for value in cell.values.values())
 
     @property

@@ -61,14 +61,14 @@ class ClassListView:
 
 
 @dataclass(frozen=True)
-class RunEvidence:
+class RunErrorsView:
     """One run on one class list.
 
     Args:
         run_id: of the run.
         seed: of the run.
         right: correct images.
-        right_by_class: correct images of each class in `CellEvidence.labels`.
+        right_by_class: correct images of each class in `EntryErrorsView.labels`.
         pairs: its commonest mistakes.
         tops: for each of the list's hard images, up to five classes, best first, with their probabilities.
     """
@@ -82,7 +82,7 @@ class RunEvidence:
 
 
 @dataclass(frozen=True)
-class CellEvidence:
+class EntryErrorsView:
     """One entry on one class list.
 
     Args:
@@ -101,16 +101,16 @@ class CellEvidence:
     taken_for: tuple[int | None, ...]
     n_classes: int
     pairs: tuple[PairView, ...]
-    runs: tuple[RunEvidence, ...]
+    runs: tuple[RunErrorsView, ...]
 
 
 @dataclass(frozen=True)
-class EvidenceView:
+class ErrorAnalysisView:
     """All of it: class lists of the whole page, and cells by the anchor of their setting.
 
     `folder` names where the page finds the predictions of whole runs, None where it stands alone.
     """
 
     lists: tuple[ClassListView, ...] = ()
-    cells: Mapping[str, tuple[CellEvidence, ...]] | None = None
+    cells: Mapping[str, tuple[EntryErrorsView, ...]] | None = None
     folder: str | None = None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from reports.views.boards import BlockView
+from reports.views.boards import BoardView
 from reports.views.claims import ClaimView, LedgerView
-from reports.views.error_analysis import EvidenceView
+from reports.views.error_analysis import ErrorAnalysisView
 from reports.views.figures import FigureView
 from reports.views.published import PublishedBoardView, SourceView
 
@@ -22,8 +22,8 @@ class SiteView:
         claims: sentences with what the runs say about them.
         ledger: published numbers beside ours, None where they were not asked for.
         figures: a paper's figures, redrawn; empty unless they were asked for.
-        evidence: what went wrong where; empty without stored predictions.
-        published_boards: printed numbers alone; a page has these or blocks.
+        error_analysis: what runs get wrong; empty without stored predictions.
+        published_boards: printed numbers alone; a page has these or boards.
         sources: where they were read.
     """
 
@@ -33,11 +33,11 @@ class SiteView:
     newest_run: str | None
     n_runs: int
     n_failed: int
-    blocks: tuple[BlockView, ...]
+    boards: tuple[BoardView, ...]
     facts: tuple[tuple[str, str], ...]
     claims: tuple[ClaimView, ...] = ()
     ledger: LedgerView | None = None
     figures: tuple[FigureView, ...] = ()
-    evidence: EvidenceView = field(default_factory=EvidenceView)
+    error_analysis: ErrorAnalysisView = field(default_factory=ErrorAnalysisView)
     published_boards: tuple[PublishedBoardView, ...] = ()
     sources: tuple[SourceView, ...] = ()

@@ -146,7 +146,7 @@ def test_leaving_out_a_dataset_computes_its_trends_as_python_does(page):
     fewer = site_view(
         runs[~runs["dataset"].isin(["eurosat", "dtd"])], difficulty_frame(), catalogue(), package_version="0"
     )
-    wanted = next(trends for trends in fewer.blocks[0].part_trends if trends.measure == "H").contrasts[0]
+    wanted = next(trends for trends in fewer.boards[0].part_trends if trends.measure == "H").contrasts[0]
     pane = "document.querySelector('.setting.chosen .trends div.pane.chosen')"
     verdicts = f"[...{pane}.querySelectorAll('.verdict')].map(v => v.textContent)"
     lines = f"[...{pane}.querySelectorAll('.trend-line')].map(v => v.getAttribute('d'))"

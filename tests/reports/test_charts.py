@@ -6,28 +6,28 @@ import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 from bench.presenters import site_view
-from reports._marks import SHAPES, assign_marks
+from reports._symbols import SHAPES, assign_symbols
 from reports.charts import difficulty_chart, difficulty_rows, static_svg
 
 
 @pytest.fixture(scope="module")
-def block():
+def board():
     return site_view(
         runs_frame(protocols=("base-to-new",)), difficulty_frame(), catalogue(), package_version="0"
-    ).blocks[0]
+    ).boards[0]
 
 
-def test_specifications_are_valid_vega_lite(block):
+def test_specifications_are_valid_vega_lite(board):
     altair = pytest.importorskip("altair", reason="only used to validate")
     for target in ("value", "gain"):
-        for axis in block.axes:
-            spec = difficulty_chart(block, axis, target, assign_marks(block.entries), description="x")
+        for axis in board.axes:
+            spec = difficulty_chart(board, axis, target, assign_symbols(board.entries), description="x")
             altair.Chart.from_dict(json.loads(json.dumps(spec)), validate=True)
 
 
-def test_rows_hold_percent_and_run_ids(block):
-    rows = [row for row in difficulty_rows(block) if row["kind"] == "point"]
-    assert len(rows) == len(block.points) == 8 * 11 * 3
+def test_rows_hold_percent_and_run_ids(board):
+    rows = [row for row in difficulty_rows(board) if row["kind"] == "point"]
+    assert len(rows) == len(board.points) == 8 * 11 * 3
     row = next(
         r for r in rows if (r["entry"], r["dataset"], r["panel"]) == ("Zero-shot CLIP", "EuroSAT", "Base classes")
     )
@@ -36,15 +36,15 @@ def test_rows_hold_percent_and_run_ids(block):
     assert all(len(r["runs"].split()) == r["n"] for r in rows)
 
 
-def test_lines_below_the_critical_value_say_so(block):
-    trend = replace(block.trends[0], rho=-0.2, beyond_chance=False, ends=((0.01, 0.5), (0.1, 0.4)))
-    row = next(r for r in difficulty_rows(replace(block, trends=(trend,))) if r["kind"] != "point")
+def test_lines_below_the_critical_value_say_so(board):
+    trend = replace(board.trends[0], rho=-0.2, beyond_chance=False, ends=((0.01, 0.5), (0.1, 0.4)))
+    row = next(r for r in difficulty_rows(replace(board, trends=(trend,))) if r["kind"] != "point")
     assert row["rho"] == "-0.20 over 11 datasets, not claimed as significant"
 
 
-def test_the_static_picture_follows_the_theme_and_its_ids_are_its_own(block):
-    spec = difficulty_chart(block, block.axes[0], "value", assign_marks(block.entries), description="x")
-    svg = static_svg(spec, difficulty_rows(block), prefix="one")
+def test_the_static_picture_follows_the_theme_and_its_ids_are_its_own(board):
+    spec = difficulty_chart(board, board.axes[0], "value", assign_symbols(board.entries), description="x")
+    svg = static_svg(spec, difficulty_rows(board), prefix="one")
     assert 'fill="currentColor"' in svg
     assert "Harmonic mean H" in svg
     assert ">0.002<" in svg, "digits are dropped from coordinates, never from labels"
@@ -52,9 +52,9 @@ def test_the_static_picture_follows_the_theme_and_its_ids_are_its_own(block):
     assert set(re.findall(r"url\(#([^)]+)\)", svg)) <= set(re.findall(r'\bid="([^"]+)"', svg))
 
 
-def test_entries_of_one_family_differ_in_colour_and_families_in_shape(block):
-    entry = block.entries[0]
+def test_entries_of_one_family_differ_in_colour_and_families_in_shape(board):
+    entry = board.entries[0]
     crowd = [replace(entry, key=f"{family}{i}", method=f"m{i}", family=family) for family in SHAPES for i in range(8)]
-    marks = assign_marks(crowd)
+    marks = assign_symbols(crowd)
     assert len({(mark.colour, mark.shape) for mark in marks.values()}) == len(crowd)
-    assert assign_marks(reversed(crowd)) == marks
+    assert assign_symbols(reversed(crowd)) == marks

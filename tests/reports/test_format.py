@@ -2,7 +2,7 @@ import pytest
 
 from reports import percent
 from reports._format import count, plain, points_of_percent, seconds, size, value_text
-from reports._strip import strips
+from reports._interval_bars import interval_bars
 from reports.views import Value
 
 
@@ -26,9 +26,9 @@ def test_numbers_as_text():
 
 
 def test_strips_share_a_scale_and_are_cut_at_its_ends():
-    found = strips({"a": Value(0.5, 3, 0.5), "b": Value(0.6, 3, 0.01), "c": Value(0.7, 1)})
+    found = interval_bars({"a": Value(0.5, 3, 0.5), "b": Value(0.6, 3, 0.01), "c": Value(0.7, 1)})
     assert found["a"].mean < found["b"].mean < found["c"].mean
     assert found["b"].mean == pytest.approx(50)
     assert (found["a"].low, found["a"].high) == (0, 100)
     assert found["c"].low is None
-    assert strips({}) == {}
+    assert interval_bars({}) == {}

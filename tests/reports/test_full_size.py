@@ -92,10 +92,10 @@ INTERACTIONS = {
     "sort": "document.querySelectorAll('.chosen table.board thead button')[{i} % 4 + 1].click()",
     "family": "document.querySelectorAll('.chosen .chip')[{i} % 3].click()",
     "setting": "choose(document.querySelector('#chooser select'), {i})",
-    "method": "choose(document.querySelectorAll('#closer select')[0], {i})",
-    "dataset": "choose(document.querySelectorAll('#closer select')[1], {i})",
-    "seed": "choose(document.querySelectorAll('#closer select')[3], {i})",
-    "class": "document.querySelector('.closer-out button').click()",
+    "method": "choose(document.querySelectorAll('#errors select')[0], {i})",
+    "dataset": "choose(document.querySelectorAll('#errors select')[1], {i})",
+    "seed": "choose(document.querySelectorAll('#errors select')[3], {i})",
+    "class": "document.querySelector('.errors-out button').click()",
 }
 
 
@@ -105,8 +105,8 @@ def test_the_slowest_twentieth_of_interactions_stays_below_a_fifth_of_a_second(f
         page.size(1400, 1000)
         page.open(file.as_uri())
         page.run("document.documentElement.style.scrollBehavior = 'auto'")
-        page.run("document.getElementById('evidence').scrollIntoView()")
-        page.wait("document.querySelector('.closer-out table') !== null", seconds=60)
+        page.run("document.getElementById('error_analysis').scrollIntoView()")
+        page.wait("document.querySelector('.errors-out table') !== null", seconds=60)
         page.run(
             "window.choose = (select, i) => { select.selectedIndex = i % select.options.length;"
             " select.dispatchEvent(new Event('change')); }"

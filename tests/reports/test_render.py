@@ -71,15 +71,15 @@ def test_a_missing_seed_is_loud(page):
 
 
 def test_training_time_is_shown_for_those_who_recorded_it_and_the_others_are_named(view, page):
-    times = view.blocks[0].anytime
+    times = view.boards[0].anytime
     assert times is not None
     shown = [curve.entry for curve in times.curves]
     assert "clip_adapter" in shown
     assert "zero_shot" not in (*shown, *times.without)
     assert "cocoop" in times.without
-    assert page.count("<h3>Over training time</h3>") == len(view.blocks)
+    assert page.count("<h3>Over training time</h3>") == len(view.boards)
     assert "Without a curve of every run: " in page
-    end = next(entry for entry in view.blocks[0].entries if entry.key == shown[0]).values["H"].mean
+    end = next(entry for entry in view.boards[0].entries if entry.key == shown[0]).values["H"].mean
     assert times.curves[0].points[-1].value == pytest.approx(end)
 
 
@@ -128,7 +128,7 @@ def test_json_islands_cannot_end_their_element():
 
 
 def test_an_empty_database_gives_a_page_that_says_so(view, tmp_path):
-    text = render_site(replace(view, blocks=(), n_runs=0, n_failed=0, newest_run=None), tmp_path / "a.html").read_text()
+    text = render_site(replace(view, boards=(), n_runs=0, n_failed=0, newest_run=None), tmp_path / "a.html").read_text()
     assert "holds no runs yet" in text
     assert "vega-runtime" not in text
 
@@ -153,6 +153,6 @@ def test_an_oracle_says_what_test_labels_added(tmp_path):
     text = render_site(view, tmp_path / "a.html").read_text()
     assert "oracle: test labels chose; +1.25 base, +1.25 new" in text
     assert "neither ranked nor compared" in text
-    entry = next(entry for entry in view.blocks[0].entries if entry.method == "tip_adapter")
+    entry = next(entry for entry in view.boards[0].entries if entry.method == "tip_adapter")
     assert entry.rank is None
-    assert entry.key not in view.blocks[0].standings.ranks
+    assert entry.key not in view.boards[0].standings.ranks

@@ -10,7 +10,7 @@ if (searchBox) {
       node,
       text: (node.querySelector("b") || node).textContent.trim().replace(/\s+/g, " "),
       whole: node.textContent.toLowerCase(),
-      where: [part && part.querySelector("h2").textContent, setting && setting.querySelector(".which").textContent.trim()]
+      where: [part && part.querySelector("h2").textContent, setting && setting.querySelector(".setting-name").textContent.trim()]
         .filter(Boolean).join(", ").replace(/\s+/g, " "),
     };
   });

@@ -8,7 +8,7 @@ import pytest
 
 from bench.analysis.difficulty_groups import NamedGroups, chosen_groups, difficulty_groups
 from bench.errors import UsageError
-from bench.figures.material import Material
+from bench.figures.figure_data import FigureData
 
 DIFFICULTY = {name: float(place) for place, name in enumerate("fbdaec")}
 
@@ -41,7 +41,7 @@ def test_groups_that_make_no_sense_are_refused(easy: list[str], hard: list[str],
 
 def test_figures_take_the_named_groups():
     measures = {(name, "all", "relative_transfer_difficulty"): value for name, value in DIFFICULTY.items()}
-    material = Material("b", {}, {}, measures, None, None, NamedGroups(("a",), ("b",)))  # type: ignore[arg-type]
+    material = FigureData("b", {}, {}, measures, None, None, NamedGroups(("a",), ("b",)))  # type: ignore[arg-type]
     assert material.groups == ([], []), "no board, no datasets"
 
 

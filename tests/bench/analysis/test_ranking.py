@@ -88,12 +88,12 @@ def test_detectable_effect_and_seeds_are_the_inverse_of_power():
 def test_the_page_names_tie_groups_and_what_is_missing():
     frame = runs_frame(protocols=("few-shot",))
     one_seed = frame[frame["seed"].isin([0, 1])]
-    order = site_view(one_seed, difficulty_frame(), catalogue(), package_version="0").blocks[0].standings
+    order = site_view(one_seed, difficulty_frame(), catalogue(), package_version="0").boards[0].standings
     assert set(order.ranks.values()) == {"1–8"}
     assert order.tied == tuple(name for name in order.ranks if name != order.leader)
     assert "no method can be told from another" in order.notes[0]
     lone = frame[(frame["method"] == "coop") & (frame["dataset"] == "dtd")]
-    order = site_view(lone, difficulty_frame(), catalogue(), package_version="0").blocks[0].standings
+    order = site_view(lone, difficulty_frame(), catalogue(), package_version="0").boards[0].standings
     assert order.critical is None
     assert "nothing can be compared" in order.notes[0]
 

@@ -9,7 +9,7 @@ from worlds import make_world
 
 from bench.errors import UsageError
 from bench.figures import apex_figures, gather
-from bench.figures.material import over_seeds
+from bench.figures.figure_data import over_seeds
 from bench.presenters import Catalogue
 from bench.record import Branches
 from bench.results.ensemble_reweighting import adaptive_weight, blended_accuracy, fixed_weight

@@ -38,15 +38,15 @@ def site(tmp_path_factory):
 
 
 def test_every_cell_of_the_board_has_its_evidence_and_it_adds_up_to_the_score(site):
-    (block,) = site.blocks
-    cells = {(cell.entry, cell.list_key): cell for cell in site.evidence.cells[block.anchor]}
+    (board,) = site.boards
+    cells = {(cell.entry, cell.list_key): cell for cell in site.error_analysis.cells[board.anchor]}
     assert len(cells) == 3 * 2 * 2
-    for listed in site.evidence.lists:
-        for entry in block.entries:
+    for listed in site.error_analysis.lists:
+        for entry in board.entries:
             cell = cells[entry.key, listed.key]
             right = np.mean([run.right for run in cell.runs]) / listed.n_images
-            assert right == pytest.approx(block.cells[entry.key, listed.dataset].values[listed.split].mean)
-            assert {run.run_id for run in cell.runs} == set(block.cells[entry.key, listed.dataset].run_ids)
+            assert right == pytest.approx(board.cells[entry.key, listed.dataset].values[listed.split].mean)
+            assert {run.run_id for run in cell.runs} == set(board.cells[entry.key, listed.dataset].run_ids)
             for run in cell.runs:
                 assert sum(run.right_by_class) == run.right, "all four classes are shown"
                 assert len(run.pairs) <= RUN_PAIRS
@@ -56,7 +56,7 @@ def test_every_cell_of_the_board_has_its_evidence_and_it_adds_up_to_the_score(si
 
 
 def test_class_lists_carry_names_pictures_and_the_images_most_runs_get_wrong(site):
-    first = site.evidence.lists[0]
+    first = site.error_analysis.lists[0]
     assert first.name(1) == "bee"
     assert first.n_runs == 1 + 3 + 3
     assert [image.wrong for image in first.images] == sorted((image.wrong for image in first.images), reverse=True)
@@ -64,8 +64,8 @@ def test_class_lists_carry_names_pictures_and_the_images_most_runs_get_wrong(sit
 
 
 def test_pairs_are_counted_over_all_seeds(site):
-    (block,) = site.blocks
-    cell = next(cell for cell in site.evidence.cells[block.anchor] if cell.entry == "coop")
+    (board,) = site.boards
+    cell = next(cell for cell in site.error_analysis.cells[board.anchor] if cell.entry == "coop")
     for pair in cell.pairs:
         by_run = [
             sum(p.count for p in run.pairs if (p.label, p.predicted) == (pair.label, pair.predicted))
@@ -78,41 +78,41 @@ def test_pairs_are_counted_over_all_seeds(site):
 def test_targets_of_a_transfer_run_are_class_lists_of_their_own(tmp_path):
     world = {"coop": {"src": {"all": 0.8, "one": 0.5, "two": 0.7}}}
     site = page(tmp_path, world, protocol=EvalProtocol.CROSS_DATASET, targets=("one", "two"))
-    assert [(item.dataset, item.split) for item in site.evidence.lists] == [
+    assert [(item.dataset, item.split) for item in site.error_analysis.lists] == [
         ("one", "all"),
         ("two", "all"),
         ("src", "all"),
     ]
-    (block,) = site.blocks
-    for cell, listed in zip(site.evidence.cells[block.anchor], site.evidence.lists, strict=True):
+    (board,) = site.boards
+    for cell, listed in zip(site.error_analysis.cells[board.anchor], site.error_analysis.lists, strict=True):
         right = np.mean([run.right for run in cell.runs]) / listed.n_images
-        assert right == pytest.approx(block.cells["coop", listed.dataset].values["all"].mean)
+        assert right == pytest.approx(board.cells["coop", listed.dataset].values["all"].mean)
 
 
 def test_without_predictions_there_is_no_evidence_and_no_calibration(tmp_path):
     make_world(tmp_path, WORLD)
     store = fresh_store(tmp_path)
     site = site_view(store.runs_frame(), store.difficulty_frame(), Catalogue(), package_version="0")
-    assert site.evidence.lists == ()
-    assert site.blocks[0].quality == ()
-    assert site.blocks[0].costs
+    assert site.error_analysis.lists == ()
+    assert site.boards[0].quality == ()
+    assert site.boards[0].costs
 
 
 def test_calibration_of_every_entry_on_both_halves(site):
-    (block,) = site.blocks
-    assert {(row.entry, row.split) for row in block.quality} == {
-        (e.key, s) for e in block.entries for s in ("base", "new")
+    (board,) = site.boards
+    assert {(row.entry, row.split) for row in board.quality} == {
+        (e.key, s) for e in board.entries for s in ("base", "new")
     }
 
 
 def test_cost_points_agree_with_the_board_and_the_cheapest_is_surely_on_the_front(site):
-    (block,) = site.blocks
-    for point in block.costs:
-        entry = next(entry for entry in block.entries if entry.key == point.entry)
+    (board,) = site.boards
+    for point in board.costs:
+        entry = next(entry for entry in board.entries if entry.key == point.entry)
         assert point.value == entry.values["H"]
         assert point.costs["parameters"] == entry.cost.parameters_high
         assert set(point.front) == set(point.probability) == set(point.costs)
-    best = max(block.costs, key=lambda point: point.value.mean)
+    best = max(board.costs, key=lambda point: point.value.mean)
     assert best.front["parameters"]
 
 
@@ -122,6 +122,6 @@ def test_an_entry_that_lacks_runs_is_not_on_any_front(tmp_path):
     runs = store.runs_frame()
     runs = runs[~((runs["method"] == "apex") & (runs["dataset"] == "a") & (runs["seed"] == 2))]
     site = site_view(runs, store.difficulty_frame(), Catalogue(), package_version="0")
-    point = next(point for point in site.blocks[0].costs if point.entry == "apex")
+    point = next(point for point in site.boards[0].costs if point.entry == "apex")
     assert point.front == {}
     assert point.probability == {}

@@ -17,25 +17,25 @@ def site():
 
 
 @pytest.fixture(scope="module")
-def block(site):
-    return next(block for block in site.blocks if block.protocol == "base-to-new")
+def board(site):
+    return next(board for board in site.boards if board.protocol == "base-to-new")
 
 
-def entry_of(block, key):
-    return next(entry for entry in block.entries if entry.key == key)
+def entry_of(board, key):
+    return next(entry for entry in board.entries if entry.key == key)
 
 
 def test_one_block_per_setting(site):
-    assert [(block.backbone, block.protocol, block.shots) for block in site.blocks] == [
+    assert [(board.backbone, board.protocol, board.shots) for board in site.boards] == [
         (BACKBONE, "base-to-new", 16),
         (BACKBONE, "few-shot", 16),
     ]
-    assert len({block.anchor for block in site.blocks}) == 2
+    assert len({board.anchor for board in site.boards}) == 2
 
 
-def test_the_published_zero_shot_line(block):
+def test_the_published_zero_shot_line(board):
     """CoCoOp's table: 69.34, 74.22, H 71.70; the mean of the per-dataset H is another number."""
-    zero = entry_of(block, "zero_shot")
+    zero = entry_of(board, "zero_shot")
     assert [round(100 * zero.values[m].mean, 2) for m in ("base", "new", "H")] == [69.34, 74.22, 71.70]
     assert zero.values["H"].half_width is None
     per_dataset = [2 * base * new / (base + new) for _, _, _, base, new in DATASETS.values()]
@@ -50,46 +50,46 @@ def test_the_other_convention_can_be_shown():
         package_version="0",
         convention=HConvention.MEAN_OF_H,
     )
-    zero = entry_of(site.blocks[0], "zero_shot")
-    assert site.blocks[0].h_convention == "mean_of_h"
+    zero = entry_of(site.boards[0], "zero_shot")
+    assert site.boards[0].h_convention == "mean_of_h"
     assert round(100 * zero.other_h.mean, 2) == 71.70
 
 
-def test_every_number_knows_its_runs(block):
-    for (key, dataset), cell in block.cells.items():
+def test_every_number_knows_its_runs(board):
+    for (key, dataset), cell in board.cells.items():
         assert len(cell.run_ids) == cell.n, (key, dataset)
         assert bool(cell.values) == (cell.n > 0)
     known = set(runs_frame()["run_id"])
-    assert {run_id for entry in block.entries for run_id in entry.run_ids} <= known
-    assert all(point.run_ids for point in block.points)
+    assert {run_id for entry in board.entries for run_id in entry.run_ids} <= known
+    assert all(point.run_ids for point in board.points)
 
 
-def test_gaps_are_carried_over(site, block):
-    assert {(gap.entry, gap.dataset, gap.seed, gap.error is None) for gap in block.missing} == {
+def test_gaps_are_carried_over(site, board):
+    assert {(gap.entry, gap.dataset, gap.seed, gap.error is None) for gap in board.missing} == {
         ("cocoop", "imagenet", 3, True),
         ("maple", "sun397", 2, False),
     }
-    assert (entry_of(block, "maple").n, entry_of(block, "maple").rank) == (32, None)
-    assert (site.n_failed, block.n_failed, block.complete) == (2, 1, False)
+    assert (entry_of(board, "maple").n, entry_of(board, "maple").rank) == (32, None)
+    assert (site.n_failed, board.n_failed, board.complete) == (2, 1, False)
 
 
-def test_points_and_gains_lie_where_the_frames_say(block):
-    point = next(p for p in block.points if (p.entry, p.dataset, p.panel) == ("coop", "eurosat", "new"))
+def test_points_and_gains_lie_where_the_frames_say(board):
+    point = next(p for p in board.points if (p.entry, p.dataset, p.panel) == ("coop", "eurosat", "new"))
     assert point.difficulty["relative_transfer_difficulty"] == pytest.approx(1 / 5 / 0.6405)
     assert point.gain == pytest.approx(point.value.mean - 0.6405)
-    whole = next(p for p in block.points if (p.entry, p.dataset, p.panel) == ("coop", "eurosat", "H"))
+    whole = next(p for p in board.points if (p.entry, p.dataset, p.panel) == ("coop", "eurosat", "H"))
     assert whole.difficulty["relative_transfer_difficulty"] == pytest.approx(1 / 10 / ((0.5648 + 0.6405) / 2 * 0.93))
 
 
-def test_lines_are_least_squares_in_log_difficulty(block):
+def test_lines_are_least_squares_in_log_difficulty(board):
     trend = next(
         t
-        for t in block.trends
+        for t in board.trends
         if (t.entry, t.panel, t.target) == ("zero_shot", "base", "value")
         and "macro" not in t.measure
         and "relative" in t.measure
     )
-    points = [p for p in block.points if (p.entry, p.panel) == ("zero_shot", "base")]
+    points = [p for p in board.points if (p.entry, p.panel) == ("zero_shot", "base")]
     x = [p.difficulty[trend.measure] for p in points]
     y = [p.value.mean for p in points]
     slope, intercept = np.polyfit(np.log(x), y, 1)
@@ -104,19 +104,19 @@ def test_no_line_is_drawn_over_five_datasets():
     runs = runs_frame(protocols=("base-to-new",))
     runs = runs[runs["dataset"].isin(list(DATASETS)[:5])]
     site = site_view(runs, difficulty_frame(), catalogue(), package_version="0")
-    assert site.blocks[0].trends
-    assert all(trend.ends is None for trend in site.blocks[0].trends)
+    assert site.boards[0].trends
+    assert all(trend.ends is None for trend in site.boards[0].trends)
 
 
 def test_without_difficulty_there_are_no_charts_and_no_crash():
     site = site_view(runs_frame(), difficulty_frame().iloc[:0], Catalogue(), package_version="0")
-    assert all(block.points == () and block.axes == () for block in site.blocks)
-    assert site.blocks[0].entries[0].title in METHODS, "a name without facts is shown as it is"
+    assert all(board.points == () and board.axes == () for board in site.boards)
+    assert site.boards[0].entries[0].title in METHODS, "a name without facts is shown as it is"
 
 
 def test_an_empty_database_is_an_empty_page():
     site = site_view(runs_frame().iloc[:0], difficulty_frame(), Catalogue(), package_version="0")
-    assert (site.blocks, site.n_runs, site.newest_run) == ((), 0, None)
+    assert (site.boards, site.n_runs, site.newest_run) == ((), 0, None)
 
 
 def test_the_newest_measurement_of_a_dataset_wins():
@@ -124,7 +124,7 @@ def test_the_newest_measurement_of_a_dataset_wins():
     old["created_at"], new["created_at"] = pd.Timestamp("2026-01-01"), pd.Timestamp("2026-02-01")
     new["value"] = 0.5
     site = site_view(runs_frame(), pd.concat([new, old]), catalogue(), package_version="0")
-    assert {value for dataset in site.blocks[0].datasets for m in dataset.measures for value in m.values.values()} == {
+    assert {value for dataset in site.boards[0].datasets for m in dataset.measures for value in m.values.values()} == {
         0.5
     }
 

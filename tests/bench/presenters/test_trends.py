@@ -12,24 +12,24 @@ from bench.presenters import site_view
 
 
 @pytest.fixture(scope="module")
-def block():
+def board():
     return site_view(
         runs_frame(protocols=("base-to-new",)), difficulty_frame(), catalogue(), package_version="0"
-    ).blocks[0]
+    ).boards[0]
 
 
-def trends_of(block, measure):
-    return next(trends for trends in block.part_trends if trends.measure == measure)
+def trends_of(board, measure):
+    return next(trends for trends in board.part_trends if trends.measure == measure)
 
 
-def test_each_contrast_is_paired_and_set_against_three_properties(block):
-    trends = trends_of(block, "new")
+def test_each_contrast_is_paired_and_set_against_three_properties(board):
+    trends = trends_of(board, "new")
     (contrast,) = trends.contrasts
     assert (contrast.part, contrast.method, contrast.without) == ("visual prompts", "VPT", "Zero-shot CLIP")
     assert [panel.covariate for panel in contrast.panels] == [covariate.name for covariate in trends.covariates]
     rows = [
         {"method": key, "dataset": dataset, "value": cell.values["new"].mean}
-        for (key, dataset), cell in block.cells.items()
+        for (key, dataset), cell in board.cells.items()
         if cell.values
     ]
     found = contrast_trends(pd.DataFrame(rows), trends.difficulty)
@@ -38,24 +38,24 @@ def test_each_contrast_is_paired_and_set_against_three_properties(block):
     assert trends.tests == 3
 
 
-def test_properties_are_those_of_the_measures_own_classes(block):
-    base, new = (trends_of(block, measure).difficulty["chance"]["eurosat"] for measure in ("base", "new"))
+def test_properties_are_those_of_the_measures_own_classes(board):
+    base, new = (trends_of(board, measure).difficulty["chance"]["eurosat"] for measure in ("base", "new"))
     assert (base, new) == (1 / 5, 1 / 5)
-    assert trends_of(block, "H").difficulty["chance"]["eurosat"] == 1 / 10
+    assert trends_of(board, "H").difficulty["chance"]["eurosat"] == 1 / 10
 
 
-def test_a_line_is_there_exactly_where_it_predicts(block):
-    for trends in block.part_trends:
+def test_a_line_is_there_exactly_where_it_predicts(board):
+    for trends in board.part_trends:
         for contrast in trends.contrasts:
             for panel in contrast.panels:
                 assert (panel.ends is None) == (panel.verdict == "inconclusive")
 
 
-def test_the_score_that_easy_datasets_cannot_lift(block):
-    method = next(m for m in trends_of(block, "H").methods if m.entry == "APEX")
+def test_the_score_that_easy_datasets_cannot_lift(board):
+    method = next(m for m in trends_of(board, "H").methods if m.entry == "APEX")
     gains = np.sort(list(method.gains.values()))
     assert (method.gain, method.worst_third) == (pytest.approx(gains.mean()), pytest.approx(gains[:3].mean()))
-    trends = trends_of(block, "H")
+    trends = trends_of(board, "H")
     assert set(trends.easy) == {"imagenet", "sun397", "stanford_cars"}
     assert method.easy == pytest.approx(np.mean([method.gains[dataset] for dataset in trends.easy]))
 
@@ -63,8 +63,8 @@ def test_the_score_that_easy_datasets_cannot_lift(block):
 def test_a_group_mean_over_part_of_the_group_is_not_shown():
     runs = runs_frame(protocols=("base-to-new",))
     runs = runs[(runs["method"] != "coop") | (runs["dataset"] != "imagenet")]
-    block = site_view(runs, difficulty_frame(), catalogue(), package_version="0").blocks[0]
-    method = next(m for m in trends_of(block, "H").methods if m.entry == "CoOp")
+    board = site_view(runs, difficulty_frame(), catalogue(), package_version="0").boards[0]
+    method = next(m for m in trends_of(board, "H").methods if m.entry == "CoOp")
     assert (method.n, method.expected, method.easy) == (10, 11, None)
     assert method.hard is not None
 
@@ -72,8 +72,8 @@ def test_a_group_mean_over_part_of_the_group_is_not_shown():
 def test_five_datasets_carry_no_line():
     runs = runs_frame(protocols=("base-to-new",))
     runs = runs[runs["dataset"].isin(["dtd", "eurosat", "food101", "ucf101", "sun397"])]
-    block = site_view(runs, difficulty_frame(), catalogue(), package_version="0").blocks[0]
-    panels = [panel for trends in block.part_trends for c in trends.contrasts for panel in c.panels]
+    board = site_view(runs, difficulty_frame(), catalogue(), package_version="0").boards[0]
+    panels = [panel for trends in board.part_trends for c in trends.contrasts for panel in c.panels]
     assert panels
     assert {(panel.verdict, panel.ends) for panel in panels} == {("inconclusive", None)}
-    assert trends_of(block, "H").easy == ()
+    assert trends_of(board, "H").easy == ()

@@ -39,7 +39,7 @@ def write(tmp_path):
 
 def test_an_empty_database(write, runs):
     site, page = write(runs.iloc[:0], difficulty_frame().iloc[:0])
-    assert site.blocks == ()
+    assert site.boards == ()
     assert "The results database holds no runs yet." in page
 
 
@@ -52,13 +52,13 @@ def test_one_run(write, runs):
 def test_one_seed(write, runs):
     site, page = write(runs[runs["seed"].isin([0, 1])])
     assert "no method can be told from another" in page
-    assert not any(pair.separated for pair in site.blocks[0].standings.pairs.values())
+    assert not any(pair.separated for pair in site.boards[0].standings.pairs.values())
 
 
 def test_one_dataset(write, runs):
     site, page = write(runs[runs["dataset"] == "dtd"])
     assert "Average ranks and ratings need 3 datasets, and here are 1." in page
-    panels = [panel for trends in site.blocks[0].part_trends for c in trends.contrasts for panel in c.panels]
+    panels = [panel for trends in site.boards[0].part_trends for c in trends.contrasts for panel in c.panels]
     assert {panel.verdict for panel in panels} == {"inconclusive"}
 
 
@@ -67,7 +67,7 @@ def test_all_failed(write, runs):
     site, page = write(failed)
     assert "No entry has a score" in page
     assert "<b>failed:</b> boom" in page
-    assert all(not entry.values for entry in site.blocks[0].entries)
+    assert all(not entry.values for entry in site.boards[0].entries)
 
 
 def test_a_mean_over_part_of_the_grid_is_hatched_and_carries_n_of_n(write, runs):
@@ -77,7 +77,7 @@ def test_a_mean_over_part_of_the_grid_is_hatched_and_carries_n_of_n(write, runs)
     assert row.count(" gap") == 4, "three means and the count of cells"
     assert '30<span class="of">/33</span>' in row
     assert "±" not in row
-    assert "coop" not in site.blocks[0].standings.ranks
+    assert "coop" not in site.boards[0].standings.ranks
 
 
 def test_scores_that_are_not_numbers_are_missing_and_named(write, runs):
@@ -85,7 +85,7 @@ def test_scores_that_are_not_numbers_are_missing_and_named(write, runs):
     one = (odd["method"] == "coop") & (odd["dataset"] == "dtd") & (odd["seed"] == 1) & (odd["split"] == "new")
     odd.loc[one, "accuracy"] = np.nan
     site, page = write(odd)
-    entry = next(entry for entry in site.blocks[0].entries if entry.key == "coop")
+    entry = next(entry for entry in site.boards[0].entries if entry.key == "coop")
     assert (entry.n, entry.expected, entry.rank) == (32, 33, None)
     assert "its accuracy on new is not a number" in page
     assert "not a number" in write(runs.assign(accuracy=np.nan))[1]
@@ -94,8 +94,8 @@ def test_scores_that_are_not_numbers_are_missing_and_named(write, runs):
 def test_two_backbones_are_never_on_one_board(write, runs):
     other = runs.assign(backbone="RN50.openai", run_id=runs["run_id"].str[::-1])
     site, page = write(pd.concat([runs, other]))
-    assert [block.backbone for block in site.blocks] == ["RN50.openai", "ViT-B-16.openai"]
-    assert all(block.n_runs == site.blocks[0].n_runs for block in site.blocks)
+    assert [board.backbone for board in site.boards] == ["RN50.openai", "ViT-B-16.openai"]
+    assert all(board.n_runs == site.boards[0].n_runs for board in site.boards)
     assert "No difficulty is known for these datasets and this backbone" in page
 
 
@@ -114,4 +114,4 @@ def test_difficulties_that_are_missing_or_zero(write, runs):
         measured = difficulty_frame()
         measured.loc[measured["dataset"] == "dtd", "value"] = value
         site, _ = write(runs, measured)
-        assert "dtd" not in site.blocks[0].part_trends[-1].difficulty["relative_transfer_difficulty"]
+        assert "dtd" not in site.boards[0].part_trends[-1].difficulty["relative_transfer_difficulty"]

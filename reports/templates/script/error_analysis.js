@@ -1,13 +1,13 @@
-// Look closer: method, dataset, classes, seed, class, image. What is chosen stands in the address.
-const closer = document.getElementById("closer");
-if (closer) {
-  const lists = JSON.parse(document.getElementById("evidence-lists").textContent);
-  const bar = closer.querySelector(".tools");
-  const out = closer.querySelector(".closer-out");
-  const islands = new Map();
-  const island = (anchor) => {
-    if (!islands.has(anchor)) islands.set(anchor, JSON.parse(document.getElementById(anchor + "-evidence").textContent));
-    return islands.get(anchor);
+// Look errorsBox: method, dataset, classes, seed, class, image. What is chosen stands in the address.
+const errorsBox = document.getElementById("errors");
+if (errorsBox) {
+  const lists = JSON.parse(document.getElementById("class-lists").textContent);
+  const bar = errorsBox.querySelector(".tools");
+  const out = errorsBox.querySelector(".errors-out");
+  const parsed = new Map();
+  const boardErrors = (anchor) => {
+    if (!parsed.has(anchor)) parsed.set(anchor, JSON.parse(document.getElementById(anchor + "-errors").textContent));
+    return parsed.get(anchor);
   };
   const FIELDS = [["entry", "Method"], ["dataset", "Dataset"], ["split", "Classes"], ["seed", "Seed"]];
   const SPLITS = { base: "Base classes", new: "New classes", all: "All classes" };
@@ -82,7 +82,7 @@ if (closer) {
     return figure;
   };
   const show = (chosen) => {
-    const data = island(state.setting);
+    const data = boardErrors(state.setting);
     const known = data.cells.map((cell) => ({ cell, list: lists[cell.list] }));
     fill("entry", distinct(known.map(({ cell }) => [cell.entry, data.entries[cell.entry]])));
     const mine = known.filter(({ cell }) => cell.entry === state.entry);
@@ -129,17 +129,17 @@ if (closer) {
       images.forEach(([image, index]) => row.append(imageCard(list, cell.list, image, index, runs)));
       parts.push(row);
     }
-    if (closer.dataset.folder) parts.push(wholeRun(closer.dataset.folder, runs, list, wanted));
+    if (errorsBox.dataset.folder) parts.push(runBrowser(errorsBox.dataset.folder, runs, list, wanted));
     out.replaceChildren(...parts);
     if (chosen) history.replaceState(null, "", "#" + address());
   };
   const follow = () => {
     const parts = location.hash.startsWith("#look=") ? location.hash.slice(6).split("/").map(decodeURIComponent) : null;
-    if (!parts || !document.getElementById(parts[0] + "-evidence")) return false;
+    if (!parts || !document.getElementById(parts[0] + "-errors")) return false;
     ["setting", "entry", "dataset", "split", "seed", "label"].forEach((field, index) => { state[field] = parts[index] || ""; });
     chooseSetting(state.setting);
     show(false);
-    document.getElementById("evidence").scrollIntoView();
+    document.getElementById("error_analysis").scrollIntoView();
     return true;
   };
   settingListeners.push((anchor) => { if (anchor !== state.setting) { state.setting = anchor; if (started) show(false); } });
@@ -151,6 +151,6 @@ if (closer) {
     observer.disconnect();
     started = true;
     show(false);
-  }, { rootMargin: "600px" }).observe(closer);
+  }, { rootMargin: "600px" }).observe(errorsBox);
   if (location.hash.startsWith("#look=")) { started = true; follow(); }
 }

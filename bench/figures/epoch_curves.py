@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bench.analysis.leaderboard import Cell
-from bench.figures.components import PROMPTS
-from bench.figures.material import Material, estimate_point
+from bench.figures.figure_data import FigureData, estimate_point
+from bench.figures.prompts_and_adapters import PROMPTS
 from bench.statistics import student_t
 from reports.views import FigurePoint, FigureView
 
 
-def accuracy_over_epochs(material: Material) -> FigureView:
+def accuracy_over_epochs(material: FigureData) -> FigureView:
     """Base and new accuracy over epochs, a panel for each dataset; epochs that all seeds recorded."""
     points: list[FigurePoint] = []
     lacking: list[str] = []
@@ -37,7 +37,7 @@ def accuracy_over_epochs(material: Material) -> FigureView:
     )
 
 
-def _points(material: Material, method: str, cell: Cell) -> list[FigurePoint]:
+def _points(material: FigureData, method: str, cell: Cell) -> list[FigurePoint]:
     curves = [material.curves.get(run_id, {}) for run_id in cell.run_ids]
     shared = sorted(set.intersection(*(set(curve) for curve in curves))) if curves else []
     return [

@@ -9,7 +9,7 @@ from reports.views import Value
 
 
 @dataclass(frozen=True)
-class Strip:
+class IntervalBar:
     """Positions 0..100; `low` and `high` are cut at the ends of the strip, None without an interval."""
 
     mean: float
@@ -17,7 +17,7 @@ class Strip:
     high: float | None
 
 
-def strips(values: Mapping[str, Value]) -> dict[str, Strip]:
+def interval_bars(values: Mapping[str, Value]) -> dict[str, IntervalBar]:
     """A strip by entry key, on a scale that spans all means and most of the intervals."""
     if not values:
         return {}
@@ -29,7 +29,7 @@ def strips(values: Mapping[str, Value]) -> dict[str, Strip]:
         return round(min(max(100 * (number - low) / (high - low), 0.0), 100.0), 2)
 
     return {
-        key: Strip(
+        key: IntervalBar(
             place(value.mean),
             None if value.half_width is None else place(value.mean - value.half_width),
             None if value.half_width is None else place(value.mean + value.half_width),

@@ -73,15 +73,15 @@ def page(tab, site):
     tab.size(1400, 1000)
     tab.open((site / "alone.html").as_uri())
     tab.run("document.documentElement.style.scrollBehavior = 'auto'")
-    tab.run("document.getElementById('evidence').scrollIntoView()")
-    tab.wait("document.querySelector('.closer-out table') !== null")
+    tab.run("document.getElementById('error_analysis').scrollIntoView()")
+    tab.wait("document.querySelector('.errors-out table') !== null")
     return tab
 
 
 def choose(page, title, text):
     page.run(
         f"""(() => {{
-            const labels = [...document.querySelectorAll('#closer label')];
+            const labels = [...document.querySelectorAll('#errors label')];
             const label = labels.find((l) => l.innerText.startsWith({title!r}));
             const select = label.querySelector('select');
             select.value = [...select.options].find((o) => o.text === {text!r}).value;
@@ -91,7 +91,7 @@ def choose(page, title, text):
 
 
 def out(page):
-    return page.run("document.querySelector('.closer-out').innerText")
+    return page.run("document.querySelector('.errors-out').innerText")
 
 
 def complaints(page):
@@ -107,9 +107,9 @@ def test_from_method_to_class_to_image(page):
     assert "of 1200 answers on 400 images" in everything
     choose(page, "Seed", "2")
     assert "of 400 answers on 400 images" in out(page)
-    assert page.run("document.querySelectorAll('.closer-out img').length") == 6
-    page.run("document.querySelector('.closer-out tbody th button').click()")
-    name = page.run("document.querySelector('.closer-out h4').innerText")
+    assert page.run("document.querySelectorAll('.errors-out img').length") == 6
+    page.run("document.querySelector('.errors-out tbody th button').click()")
+    name = page.run("document.querySelector('.errors-out h4').innerText")
     assert name in ("ant", "bee", "cat", "dog")
     assert page.run("location.hash").count("/") == 5
     assert complaints(page) == []
@@ -122,17 +122,17 @@ def test_the_address_leads_back_to_what_was_chosen(page, site):
     address, shown = page.run("location.href"), out(page)
     page.open("about:blank")
     page.open(address)
-    page.wait("document.querySelector('.closer-out table') !== null")
+    page.wait("document.querySelector('.errors-out table') !== null")
     assert out(page) == shown
 
 
 def test_a_table_leads_to_the_evidence_of_its_row(page):
     page.run("document.querySelector('#methods details.card').open = true")
-    link = "[...document.querySelectorAll('#methods a.look')].find((a) => a.href.includes('eurosat'))"
+    link = "[...document.querySelectorAll('#methods a.error-link')].find((a) => a.href.includes('eurosat'))"
     wanted = page.run(f"decodeURIComponent({link}.hash)").split("/")[1:]
     page.run(f"{link}.click()")
-    page.wait("document.querySelectorAll('#closer select')[1].value === 'eurosat'")
-    assert [page.run("document.querySelectorAll('#closer select')[0].value"), "eurosat"] == wanted
+    page.wait("document.querySelectorAll('#errors select')[1].value === 'eurosat'")
+    assert [page.run("document.querySelectorAll('#errors select')[0].value"), "eurosat"] == wanted
 
 
 def test_search_finds_datasets_and_runs_and_opens_what_holds_them(page):
@@ -156,20 +156,20 @@ def test_search_finds_datasets_and_runs_and_opens_what_holds_them(page):
 
 def test_tables_that_scripts_make_can_be_sorted(page):
     column = (
-        "[...document.querySelectorAll('.closer-out table')[0].tBodies[0].rows].map((r) => r.children[2].dataset.v)"
+        "[...document.querySelectorAll('.errors-out table')[0].tBodies[0].rows].map((r) => r.children[2].dataset.v)"
     )
     worst_first = page.run(column)
-    page.run("document.querySelectorAll('.closer-out table')[0].querySelectorAll('thead button')[2].click()")
+    page.run("document.querySelectorAll('.errors-out table')[0].querySelectorAll('thead button')[2].click()")
     assert page.run(column) == sorted(worst_first, key=float, reverse=True)
 
 
 def test_a_lone_file_offers_no_whole_runs_and_one_from_disk_says_how_to_get_them(page, site):
-    assert page.run("document.querySelector('.closer-out details') === null")
+    assert page.run("document.querySelector('.errors-out details') === null")
     page.open((site / "index.html").as_uri())
-    page.run("document.getElementById('evidence').scrollIntoView()")
-    page.wait("document.querySelector('.closer-out details') !== null")
-    page.run("document.querySelector('.closer-out details').open = true")
-    page.wait("document.querySelector('.closer-out details').innerText.includes('--watch')")
+    page.run("document.getElementById('error_analysis').scrollIntoView()")
+    page.wait("document.querySelector('.errors-out details') !== null")
+    page.run("document.querySelector('.errors-out details').open = true")
+    page.wait("document.querySelector('.errors-out details').innerText.includes('--watch')")
     assert complaints(page) == []
 
 
@@ -177,14 +177,14 @@ def test_a_served_folder_shows_every_image_of_a_run(tab, site):
     with served(site, 0) as address:
         tab.open(address)
         tab.run("document.documentElement.style.scrollBehavior = 'auto'")
-        tab.run("document.getElementById('evidence').scrollIntoView()")
-        tab.wait("document.querySelector('.closer-out details') !== null")
+        tab.run("document.getElementById('error_analysis').scrollIntoView()")
+        tab.wait("document.querySelector('.errors-out details') !== null")
         choose(tab, "Method", "APEX")
         choose(tab, "Seed", "1")
-        tab.run("document.querySelector('.closer-out details').open = true")
+        tab.run("document.querySelector('.errors-out details').open = true")
         tab.wait("document.querySelectorAll('.image-row').length === 50")
-        tab.run("document.querySelector('.closer-out details input').click()")
-        assert "400 images, page 1 of 8" in tab.run("document.querySelector('.closer-out details').innerText")
+        tab.run("document.querySelector('.errors-out details input').click()")
+        assert "400 images, page 1 of 8" in tab.run("document.querySelector('.errors-out details').innerText")
         row = tab.run("document.querySelector('.image-row').innerText")
         assert "%" in row
         asked = {e["params"]["request"]["url"] for e in tab.events if e["method"] == "Network.requestWillBeSent"}
@@ -197,8 +197,8 @@ def test_without_script_mistakes_and_hard_images_are_there(tab, site):
     try:
         tab.open((site / "alone.html").as_uri())
         tab.run("document.querySelectorAll('details').forEach((card) => { card.open = true; })")
-        assert tab.run("document.querySelectorAll('#evidence .examples.hard img').length") == 4 * 6
-        assert tab.run("getComputedStyle(document.getElementById('closer')).display") == "none"
+        assert tab.run("document.querySelectorAll('#error_analysis .examples.hard img').length") == 4 * 6
+        assert tab.run("getComputedStyle(document.getElementById('errors')).display") == "none"
         assert tab.run("document.querySelector('#cost .static svg').getBoundingClientRect().height") > 100
         assert tab.run("document.querySelectorAll('#quality tbody tr').length") == 6
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.analysis.leaderboard import Leaderboard
-from bench.figures.material import PANELS, SHOTS, Material, estimate_point, over_seeds
+from bench.figures.figure_data import PANELS, SHOTS, FigureData, estimate_point, over_seeds
 from bench.statistics import Estimate, student_t
 from reports.views import FigurePoint, FigureView
 
@@ -21,7 +21,7 @@ COMPONENTS = (
 )
 
 
-def gap_versus_shots(material: Material) -> FigureView:
+def gap_versus_shots(material: FigureData) -> FigureView:
     """Base minus new accuracy over shots, a panel for each dataset."""
     points = []
     for dataset in material.datasets:
@@ -48,7 +48,7 @@ def gap_versus_shots(material: Material) -> FigureView:
     )
 
 
-def accuracy_over_shots(material: Material) -> FigureView:
+def accuracy_over_shots(material: FigureData) -> FigureView:
     """Base and new accuracy over shots, a panel for each dataset."""
     points = []
     for dataset in material.datasets:
@@ -78,7 +78,7 @@ def accuracy_over_shots(material: Material) -> FigureView:
     )
 
 
-def component_groups(material: Material) -> FigureView:
+def component_groups(material: FigureData) -> FigureView:
     """Prompts and adapters, alone and together, on the easy and on the hard datasets."""
     points: list[FigurePoint] = []
     missing: list[str] = []
@@ -120,7 +120,7 @@ def component_groups(material: Material) -> FigureView:
 
 
 def _pairs(
-    material: Material, board: Leaderboard, method: str, dataset: str
+    material: FigureData, board: Leaderboard, method: str, dataset: str
 ) -> tuple[list[tuple[float, float]], tuple[str, ...]]:
     """Base and new accuracy of each seed."""
     entry = material.entry(board, method)
@@ -131,7 +131,7 @@ def _pairs(
 
 
 def _group(
-    material: Material, board: Leaderboard, method: str, group: Sequence[str], split: str
+    material: FigureData, board: Leaderboard, method: str, group: Sequence[str], split: str
 ) -> tuple[Estimate, tuple[str, ...]] | None:
     entry = material.entry(board, method)
     if entry is None or not set(group) <= set(entry.cells):
@@ -142,7 +142,7 @@ def _group(
     )
 
 
-def _missing_shots(material: Material, methods: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _missing_shots(material: FigureData, methods: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Which methods lack which shots on some dataset, and the commands for them."""
     missing, commands = [], []
     for method in methods:

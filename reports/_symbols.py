@@ -28,20 +28,20 @@ BASELINE_COLOUR = "#7a7f87"
 
 
 @dataclass(frozen=True)
-class Mark:
+class Symbol:
     """Colour and shape of one entry, the same in every chart and table of a page."""
 
     colour: str
     shape: str
 
 
-def assign_marks(entries: Iterable[EntryView]) -> dict[str, Mark]:
+def assign_symbols(entries: Iterable[EntryView]) -> dict[str, Symbol]:
     """A mark by entry key; two entries of one family share a colour only where the colours run out."""
-    marks: dict[str, Mark] = {}
+    symbols: dict[str, Symbol] = {}
     used: dict[str, set[str]] = {}
     turn = 0
     for entry in sorted(entries, key=lambda e: (e.method, e.key)):
-        if entry.key in marks:
+        if entry.key in symbols:
             continue
         shape = SHAPES.get(entry.family, OTHER_SHAPE)
         if entry.family == "zero-shot" and not used.get(entry.family):
@@ -51,5 +51,5 @@ def assign_marks(entries: Iterable[EntryView]) -> dict[str, Mark]:
             colour = next((c for c in order if c not in used.get(entry.family, set())), order[0])
             turn += 1
         used.setdefault(entry.family, set()).add(colour)
-        marks[entry.key] = Mark(colour, shape)
-    return marks
+        symbols[entry.key] = Symbol(colour, shape)
+    return symbols

@@ -29,7 +29,7 @@ LoadPredictions = Callable[[str], Sequence[Predictions]]
 
 
 @dataclass(frozen=True)
-class Material:
+class FigureData:
     """Everything the figures may use.
 
     Args:
@@ -107,7 +107,7 @@ def gather(
     kept: LoadPredictions,
     groups: Grouping = difficulty_groups,
     curves: pd.DataFrame | None = None,
-) -> Material:
+) -> FigureData:
     """The material of the backbone with most base-to-new runs.
 
     Args:
@@ -140,7 +140,7 @@ def gather(
         columns = zip(curves["run_id"], curves["epoch"], curves["split"], curves["accuracy"], strict=True)
         for run, epoch, split, accuracy in columns:
             along.setdefault(str(run), {}).setdefault(int(epoch), {})[str(split)] = float(accuracy)
-    return Material(backbone, boards, scores, measures, catalogue, kept, groups, along)
+    return FigureData(backbone, boards, scores, measures, catalogue, kept, groups, along)
 
 
 def estimate_point(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.analysis.leaderboard import Entry
-from bench.figures.material import PANELS, Material, estimate_point
+from bench.figures.figure_data import PANELS, FigureData, estimate_point
 from reports.views import FigureView
 
 RANKS = (8, 16, 32, 64, 128, 256)
@@ -11,7 +11,7 @@ KINDS = {"low_rank": "linear, low rank", "bottleneck": "non-linear bottleneck"}
 FULL = "linear, full rank"
 
 
-def adapter_ranks(material: Material) -> FigureView:
+def adapter_ranks(material: FigureData) -> FigureView:
     """APEX with a low-rank linear and with a bottleneck adapter over their inner width."""
     board = material.main
     entries = [entry for entry in board.entries if entry.method == "apex" and entry.complete] if board else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.figures.material import RTD, Material
+from bench.figures.figure_data import RTD, FigureData
 from reports.views import FigurePoint, FigureView
 
 SEPARABILITY = {
@@ -11,7 +11,7 @@ SEPARABILITY = {
 }
 
 
-def separability_with_difficulty(material: Material) -> FigureView:
+def separability_with_difficulty(material: FigureData) -> FigureView:
     """Separability of the image features of each dataset, from low to high transfer difficulty."""
     panels = {**SEPARABILITY, RTD: "Relative transfer difficulty"}
     points = [

@@ -1,6 +1,6 @@
 // A whole run, image by image, from the files beside the page; a page opened from a disk cannot ask for them.
 const PER_PAGE = 50;
-const wholeRun = (folder, runs, list, wanted) => {
+const runBrowser = (folder, runs, list, wanted) => {
   const box = document.createElement("details");
   const summary = document.createElement("summary");
   const body = document.createElement("div");

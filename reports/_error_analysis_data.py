@@ -1,15 +1,15 @@
-"""The evidence as the page's script takes it: short lists instead of named fields, since there are many."""
+"""The error analysis as the page's script takes it: short lists instead of named fields, since there are many."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from reports.views import BlockView, CellEvidence, EvidenceView, PairView, RunEvidence
+from reports.views import BoardView, EntryErrorsView, ErrorAnalysisView, PairView, RunErrorsView
 
 _PERMILLE = 1000
 
 
-def list_rows(evidence: EvidenceView) -> dict[str, dict[str, Any]]:
+def list_rows(errors: ErrorAnalysisView) -> dict[str, dict[str, Any]]:
     """Class lists by key."""
     return {
         item.key: {
@@ -23,20 +23,20 @@ def list_rows(evidence: EvidenceView) -> dict[str, dict[str, Any]]:
                 for image in item.images
             ],
         }
-        for item in evidence.lists
+        for item in errors.lists
     }
 
 
-def cell_rows(block: BlockView, evidence: EvidenceView) -> dict[str, Any]:
+def cell_rows(board: BoardView, errors: ErrorAnalysisView) -> dict[str, Any]:
     """One setting: names of its entries, and for each of them and class list what its runs did."""
-    cells = (evidence.cells or {}).get(block.anchor, ())
+    cells = (errors.cells or {}).get(board.anchor, ())
     return {
-        "entries": {entry.key: entry.name for entry in block.entries},
+        "entries": {entry.key: entry.name for entry in board.entries},
         "cells": [_cell(cell) for cell in cells],
     }
 
 
-def _cell(cell: CellEvidence) -> dict[str, Any]:
+def _cell(cell: EntryErrorsView) -> dict[str, Any]:
     return {
         "entry": cell.entry,
         "list": cell.list_key,
@@ -49,7 +49,7 @@ def _cell(cell: CellEvidence) -> dict[str, Any]:
     }
 
 
-def _run(run: RunEvidence) -> dict[str, Any]:
+def _run(run: RunErrorsView) -> dict[str, Any]:
     tops = [[part for label, share in _worth(top) for part in (label, round(_PERMILLE * share))] for top in run.tops]
     return {
         "id": run.run_id,
