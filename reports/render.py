@@ -32,11 +32,12 @@ from reports.charts import (
     figure_chart,
     figure_rows,
     front_text,
+    leave_one_out_data,
     made_anew,
     panel_svg,
+    result_text,
     runtime_script,
     static_svg,
-    trends_data,
 )
 from reports.sections import PARTS, PUBLISHED_PARTS, Part
 from reports.views import BoardView, ErrorAnalysisView, FigureView, PublishedBoardView, SiteView, TrendView
@@ -51,7 +52,6 @@ SCRIPTS = (
     "long_tables",
     "row_filters",
     "settings",
-    "statistics",
     "difficulty_trends",
     "run_browser",
     "error_analysis",
@@ -144,6 +144,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = m
         "p_value": _format.p_value,
         "signed": _format.signed,
         "shorten": _format.shorten,
+        "result_text": result_text,
     }
     published_boards = [_PublishedBoard(view, _panels(view), _trends_island(view)) for view in site.published_boards]
     symbols = assign_symbols(entry for board in site.boards for entry in board.entries)
@@ -209,7 +210,7 @@ def _board(view: BoardView, symbols: Mapping[str, Symbol], errors: ErrorAnalysis
 
 
 def _trends_island(view: BoardView | PublishedBoardView) -> Markup:
-    return json_island([trends_data(trends) for trends in view.part_trends])
+    return json_island([leave_one_out_data(trends) for trends in view.part_trends])
 
 
 def _panels(view: BoardView | PublishedBoardView) -> dict[tuple[str, int, int], Markup]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,15 @@ from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.difficulty_trend import LOGARITHMIC, MethodTrend, Trend, method_trends, scaled
 from bench.analysis.leaderboard import Leaderboard
 from bench.presenters.difficulty import SPLIT_OF, Measured
-from reports.views import ContrastView, CovariateView, MethodTrendView, PanelView, SlopeView, TrendsView
+from reports.views import (
+    ContrastView,
+    CovariateView,
+    MethodTrendView,
+    PanelView,
+    SlopeView,
+    TrendResultView,
+    TrendsView,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,13 +124,17 @@ def trends_view(
     """
     rtd = difficulty["relative_transfer_difficulty"]
     left_out = "eurosat" if "eurosat" in rtd else max(rtd, key=lambda dataset: rtd[dataset], default=None)
-    found = contrast_trends(values, difficulty, contrasts=contrasts, leave_out=left_out)
+    found = contrast_trends(values, difficulty, contrasts=contrasts, leave_out=None)
+    leaving_out = {
+        dataset: contrast_trends(values[values["dataset"] != dataset], difficulty, contrasts=contrasts, leave_out=None)
+        for dataset in sorted({dataset for row in found for dataset in row.differences})
+    }
     easy, hard = groups(sorted(rtd), rtd)
     return TrendsView(
         measure=measure,
         covariates=COVARIATES,
         difficulty=difficulty,
-        contrasts=_contrasts(found, difficulty, titles),
+        contrasts=_contrasts(found, leaving_out, difficulty, titles),
         methods=_methods(values, difficulty, titles, baseline, (easy, hard), expected),
         left_out=left_out,
         easy=tuple(easy),
@@ -131,38 +143,54 @@ def trends_view(
 
 
 def _contrasts(
-    found: Sequence[ContrastTrend], difficulty: Mapping[str, Mapping[str, float]], titles: Mapping[str, str]
+    found: Sequence[ContrastTrend],
+    leaving_out: Mapping[str, Sequence[ContrastTrend]],
+    difficulty: Mapping[str, Mapping[str, float]],
+    titles: Mapping[str, str],
 ) -> tuple[ContrastView, ...]:
-    groups: dict[tuple[str, str, str], list[ContrastTrend]] = {}
+    results: defaultdict[tuple[str, ...], dict[str, TrendResultView]] = defaultdict(dict)
+    for dataset, rows in leaving_out.items():
+        for row in rows:
+            results[_key(row)][dataset] = _result(row, difficulty[row.covariate])
+    groups: dict[tuple[str, ...], list[ContrastTrend]] = {}
     for row in found:
         if row.differences:
-            groups.setdefault((row.part, row.method, row.without), []).append(row)
+            groups.setdefault(_key(row)[:3], []).append(row)
     return tuple(
         ContrastView(
             part,
             titles.get(method, method),
             titles.get(without, without),
             float(np.mean(list(rows[0].differences.values()))),
-            tuple(_panel(row, difficulty[row.covariate]) for row in rows),
+            tuple(_panel(row, difficulty[row.covariate], results[_key(row)]) for row in rows),
         )
         for (part, method, without), rows in groups.items()
     )
 
 
-def _panel(row: ContrastTrend, along: Mapping[str, float]) -> PanelView:
-    points = {dataset: (along[dataset], y) for dataset, y in row.differences.items() if dataset in along}
+def _key(row: ContrastTrend) -> tuple[str, str, str, str]:
+    return row.part, row.method, row.without, row.covariate
+
+
+def _panel(row: ContrastTrend, along: Mapping[str, float], leaving_out: Mapping[str, TrendResultView]) -> PanelView:
+    return PanelView(row.covariate, _points(row, along), _result(row, along), leaving_out)
+
+
+def _points(row: ContrastTrend, along: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    return {dataset: (along[dataset], y) for dataset, y in row.differences.items() if dataset in along}
+
+
+def _result(row: ContrastTrend, along: Mapping[str, float]) -> TrendResultView:
+    points = _points(row, along)
     ends = None
     if row.trend is not None and row.trend.conclusive:
         low, high = min(points.values())[0], max(points.values())[0]
         ends = ((low, _at(row.trend, row.covariate, low)), (high, _at(row.trend, row.covariate, high)))
-    return PanelView(
-        covariate=row.covariate,
-        points=points,
+    return TrendResultView(
         rho=row.found.rho if row.found else None,
         n=len(points),
         p=row.found.p if row.found else None,
         p_corrected=row.p_holm,
-        without=row.left_out.rho if row.left_out else None,
         ends=ends,
         verdict=row.verdict,
     )

@@ -5,7 +5,7 @@ from reports.charts.costs import COST_AXES, cost_chart, cost_rows, cost_text, fr
 from reports.charts.critical import critical_svg
 from reports.charts.difficulty import PANEL_TITLES, difficulty_chart, difficulty_rows
 from reports.charts.figures import FORMATS, figure_chart, figure_file, figure_rows
-from reports.charts.trends import panel_svg, trends_data
+from reports.charts.trends import leave_one_out_data, panel_svg, result_text
 from reports.charts.vega import Keep, made_anew, runtime_script, static_svg
 
 __all__ = [
@@ -26,9 +26,10 @@ __all__ = [
     "figure_file",
     "figure_rows",
     "front_text",
+    "leave_one_out_data",
     "made_anew",
     "panel_svg",
+    "result_text",
     "runtime_script",
     "static_svg",
-    "trends_data",
 ]

@@ -24,6 +24,7 @@ from reports.views.trends import (
     MethodTrendView,
     PanelView,
     SlopeView,
+    TrendResultView,
     TrendsView,
 )
 from reports.views.values import Cost, Value
@@ -72,6 +73,7 @@ __all__ = [
     "SlopeView",
     "SourceView",
     "StandingsView",
+    "TrendResultView",
     "TrendView",
     "TrendsView",
     "Value",

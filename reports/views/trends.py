@@ -17,27 +17,39 @@ class CovariateView:
 
 
 @dataclass(frozen=True)
-class PanelView:
-    """One contrast against one covariate.
+class TrendResultView:
+    """The association of a contrast with one dataset property.
 
     Args:
-        points: by dataset the covariate and the difference, a fraction.
-        rho: Spearman's correlation over `n` datasets, None where there are too few.
-        p: from random orders; `p_corrected` for all panels of the same measure.
-        without: the correlation without the dataset that is left out for comparison, None where it is not among them.
-        ends: two points of the line, None where the data carry none.
+        rho: Spearman's correlation over `n` datasets, None with fewer than three.
+        p: permutation p value.
+        p_corrected: Holm-corrected over all trends of the measure.
+        ends: two points (x, y) of the regression line, None unless it predicts left-out datasets.
         verdict: `rises`, `falls`, `not beyond chance` or `inconclusive`.
     """
 
-    covariate: str
-    points: Mapping[str, tuple[float, float]]
     rho: float | None
     n: int
     p: float | None
     p_corrected: float | None
-    without: float | None
     ends: tuple[tuple[float, float], tuple[float, float]] | None
     verdict: str
+
+
+@dataclass(frozen=True)
+class PanelView:
+    """One contrast against one covariate.
+
+    Args:
+        points: covariate and difference (a fraction) by dataset.
+        result: over all datasets.
+        leaving_out: the same without one dataset, by that dataset.
+    """
+
+    covariate: str
+    points: Mapping[str, tuple[float, float]]
+    result: TrendResultView
+    leaving_out: Mapping[str, TrendResultView]
 
 
 @dataclass(frozen=True)
@@ -109,4 +121,4 @@ class TrendsView:
     @property
     def tests(self) -> int:
         """How many correlations are corrected together."""
-        return sum(panel.rho is not None for contrast in self.contrasts for panel in contrast.panels)
+        return sum(panel.result.rho is not None for contrast in self.contrasts for panel in contrast.panels)

@@ -61,7 +61,7 @@ def test_contrasts_are_within_one_table_and_copies_are_left_out(site, board):
     difference = (table["vpt"] - table["coop"]).dropna()
     along = covariates(published_difficulty().query("backbone == 'ViT-B-16.openai'"))["relative_transfer_difficulty"]
     wanted = spearman([along[d] for d in difference.index], difference.to_list())
-    assert dept.panels[0].rho == pytest.approx(wanted.rho) == pytest.approx(0.83, abs=0.01)
+    assert dept.panels[0].result.rho == pytest.approx(wanted.rho) == pytest.approx(0.83, abs=0.01)
     means = [(c.part, c.method.split(" [")[0], c.without.split(" [")[0], round(c.mean, 6)) for c in contrasts]
     assert len(set(means)) == len(means)
 

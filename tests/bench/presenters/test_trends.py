@@ -33,8 +33,8 @@ def test_each_contrast_is_paired_and_set_against_three_properties(board):
         if cell.values
     ]
     found = contrast_trends(pd.DataFrame(rows), trends.difficulty)
-    assert [panel.rho for panel in contrast.panels] == [row.found.rho for row in found]
-    assert [panel.p_corrected for panel in contrast.panels] == [row.p_holm for row in found]
+    assert [panel.result.rho for panel in contrast.panels] == [row.found.rho for row in found]
+    assert [panel.result.p_corrected for panel in contrast.panels] == [row.p_holm for row in found]
     assert trends.tests == 3
 
 
@@ -48,7 +48,7 @@ def test_a_line_is_there_exactly_where_it_predicts(board):
     for trends in board.part_trends:
         for contrast in trends.contrasts:
             for panel in contrast.panels:
-                assert (panel.ends is None) == (panel.verdict == "inconclusive")
+                assert (panel.result.ends is None) == (panel.result.verdict == "inconclusive")
 
 
 def test_the_score_that_easy_datasets_cannot_lift(board):
@@ -75,5 +75,5 @@ def test_five_datasets_carry_no_line():
     board = site_view(runs, difficulty_frame(), catalogue(), package_version="0").boards[0]
     panels = [panel for trends in board.part_trends for c in trends.contrasts for panel in c.panels]
     assert panels
-    assert {(panel.verdict, panel.ends) for panel in panels} == {("inconclusive", None)}
+    assert {(panel.result.verdict, panel.result.ends) for panel in panels} == {("inconclusive", None)}
     assert trends_of(board, "H").easy == ()

@@ -59,7 +59,7 @@ def test_one_dataset(write, runs):
     site, page = write(runs[runs["dataset"] == "dtd"])
     assert "Average ranks and ratings need 3 datasets, and here are 1." in page
     panels = [panel for trends in site.boards[0].part_trends for c in trends.contrasts for panel in c.panels]
-    assert {panel.verdict for panel in panels} == {"inconclusive"}
+    assert {panel.result.verdict for panel in panels} == {"inconclusive"}
 
 
 def test_all_failed(write, runs):
