@@ -10,7 +10,7 @@ from reports._format import percent, points_of_percent
 
 @dataclass(frozen=True)
 class Column:
-    """Title with the better direction, explanation, and how a value is written."""
+    """One measure: title with the better direction, explanation, and formatting of a value."""
 
     name: str
     title: str
@@ -28,9 +28,9 @@ def _fixed(digits: int) -> Callable[[float], str]:
 
 QUALITY_COLUMNS = (
     Column("accuracy", "Accuracy ↑", "Top-1, percent", percent),
-    Column("headroom_gain", "Headroom ↑", "Part of what zero-shot left that is gained, percent", _share),
+    Column("headroom_gain", "Headroom ↑", "Gain as a share of what zero-shot leaves, percent", _share),
     Column("ece", "ECE ↓", "Expected calibration error, 15 bins of equal mass, percent", percent),
-    Column("brier", "Brier ↓", "Mean squared distance of the probabilities from the truth, 0 to 2", _fixed(4)),
+    Column("brier", "Brier ↓", "Mean squared error of the probabilities, 0 to 2", _fixed(4)),
     Column("nll", "NLL ↓", "Mean negative log-likelihood, nats", _fixed(3)),
     Column("aurc", "AURC ↓", "Area under the risk-coverage curve, percent", percent),
     Column("worst_class_accuracy", "Worst class ↑", "Accuracy on the worst class, percent", percent),

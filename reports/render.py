@@ -64,7 +64,7 @@ SCRIPTS = (
 NAMED_TIES = 5
 """Methods of a tie with the best that the answer names; the table has them all."""
 MEASURE_PHRASES = {"base": "base accuracy", "new": "new accuracy", "H": "H", "all": "accuracy"}
-H_TITLES = {"h_of_means": "H of the averages", "mean_of_h": "mean of per-dataset H"}
+H_TITLES = {"h_of_means": "harmonic mean of the average base and new accuracy", "mean_of_h": "mean of per-dataset H"}
 
 
 @dataclass(frozen=True)

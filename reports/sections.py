@@ -1,4 +1,4 @@
-"""The parts of the page in order, each with the question that it answers."""
+"""The sections of the page in order, each with the question that it answers."""
 
 from __future__ import annotations
 
@@ -20,24 +20,22 @@ class Part:
 
 
 PARTS = (
-    Part("overview", "Overview", "Which method is better here, by how much, and how sure is that?"),
+    Part("overview", "Overview", "Which method is best, by how much, and with what confidence?"),
     Part("difficulty", "Difficulty", "Which methods benefit on datasets that are hard for the backbone?"),
-    Part("methods", "Methods", "Where does each method gain and where does it lose, and with which settings?"),
-    Part("datasets", "Datasets", "How does every method do on one kind of task, and how hard is that task?"),
-    Part("claims", "Claims", "Do these runs support what the APEX paper says?"),
-    Part("published", "Published and ours", "Do these runs agree with the numbers that papers print?"),
-    Part("figures", "Figures of the paper", "What do the APEX paper’s figures look like on these runs?"),
-    Part("cost", "Cost", "What does the accuracy cost, and who gives the most for it?"),
-    Part("quality", "Calibration and headroom", "Can its confidence be believed, and does every class gain?"),
-    Part("error_analysis", "Look closer", "Which classes and which images does a method get wrong?"),
-    Part("runs", "Runs", "What is missing, what failed, and where were the runs made?"),
+    Part("methods", "Methods", "On which datasets does each method gain or lose, and with which settings?"),
+    Part("datasets", "Datasets", "How well does every method perform on each dataset, and how hard is the dataset?"),
+    Part("claims", "Claims", "Do these runs support the claims of the APEX paper?"),
+    Part("published", "Published and ours", "Do these runs agree with published numbers?"),
+    Part("figures", "Figures of the paper", "What do the figures of the APEX paper look like on these runs?"),
+    Part("cost", "Cost", "What does the accuracy cost?"),
+    Part("quality", "Calibration and headroom", "Are predicted probabilities reliable, and does the worst class gain too?"),
+    Part("error_analysis", "Error analysis", "Which classes and images does each method misclassify?"),
+    Part("runs", "Runs", "Which runs are missing, which failed, and where were they made?"),
 )
 
 PUBLISHED_PARTS = (
-    Part("published_boards", "Boards", "Which numbers do papers print, for the same protocol, backbone and shots?"),
-    Part(
-        "published_difficulty", "Difficulty", "Do published numbers show that difficulty decides which methods benefit?"
-    ),
-    Part("published_sources", "Sources", "Where was each number read, and what is known to be wrong in it?"),
+    Part("published_boards", "Boards", "Which numbers do papers report for the same protocol, backbone and shots?"),
+    Part("published_difficulty", "Difficulty", "Do published gains depend on difficulty?"),
+    Part("published_sources", "Sources", "Where was each number published, and which errors are known?"),
 )
-"""The page of published numbers alone."""
+"""Sections of the page of published numbers."""

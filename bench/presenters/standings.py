@@ -58,16 +58,16 @@ def _notes(board: Leaderboard, found: Ranking) -> tuple[str, ...]:
     notes = []
     complete = len(found.ranks)
     if complete < 2:
-        left = "No entry has" if complete == 0 else "One entry alone has"
-        notes.append(f"{left} a score for every dataset and seed, so nothing can be compared; run what is missing.")
+        which = "No method has" if complete == 0 else "Only one method has"
+        notes.append(f"{which} a score for every dataset and seed, so there is no comparison yet; run what is missing.")
     if complete > 1 and all(test.p_holm is None for test in found.pairs.values()):
         notes.append(
-            f"With {'one seed' if len(board.seeds) == 1 else 'these seeds'} the spread between seeds is unknown and no "
-            "method can be told from another: repeat with --seeds 3 or more."
+            f"With {'one seed' if len(board.seeds) == 1 else 'these seeds'} the variation between seeds is unknown, so no "
+            "difference can be tested; repeat with --seeds 3 or more."
         )
     if complete > 1 and found.by_dataset is None:
-        notes.append(f"Average ranks and ratings need {FEWEST_DATASETS} datasets, and here are {len(board.averaged)}.")
+        notes.append(f"Average ranks and ratings need {FEWEST_DATASETS} datasets; this board has {len(board.averaged)}.")
     short = len(board.entries) - complete
     if short:
-        notes.append(f"Not compared, since runs of theirs are missing: {short} of {len(board.entries)} methods.")
+        notes.append(f"{short} of {len(board.entries)} methods have missing runs and are not ranked.")
     return tuple(notes)

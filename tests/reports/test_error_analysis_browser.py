@@ -1,4 +1,4 @@
-"""Looking closer, choosing costs and accessibility, in a real browser without a network."""
+"""Error analysis, the choice of costs and accessibility, in a real browser without a network."""
 
 from __future__ import annotations
 
@@ -104,9 +104,9 @@ def test_from_method_to_class_to_image(page):
     choose(page, "Dataset", "EuroSAT")
     choose(page, "Classes", "New classes")
     everything = out(page)
-    assert "of 1200 answers on 400 images" in everything
+    assert "of 1200 predictions on 400 images" in everything
     choose(page, "Seed", "2")
-    assert "of 400 answers on 400 images" in out(page)
+    assert "of 400 predictions on 400 images" in out(page)
     assert page.run("document.querySelectorAll('.errors-out img').length") == 6
     page.run("document.querySelector('.errors-out tbody th button').click()")
     name = page.run("document.querySelector('.errors-out h4').innerText")
@@ -126,7 +126,7 @@ def test_the_address_leads_back_to_what_was_chosen(page, site):
     assert out(page) == shown
 
 
-def test_a_table_leads_to_the_evidence_of_its_row(page):
+def test_a_table_links_to_the_errors_of_its_row(page):
     page.run("document.querySelector('#methods details.card').open = true")
     link = "[...document.querySelectorAll('#methods a.error-link')].find((a) => a.href.includes('eurosat'))"
     wanted = page.run(f"decodeURIComponent({link}.hash)").split("/")[1:]
@@ -151,7 +151,7 @@ def test_search_finds_datasets_and_runs_and_opens_what_holds_them(page):
     page.run("document.querySelector('#found button').click()")
     assert page.run("document.activeElement.closest('details').open")
     assert page.run("document.querySelectorAll('#found li').length") == 0
-    assert found("no such words") == ["Nothing on this page."]
+    assert found("no such words") == ["No results on this page."]
 
 
 def test_tables_that_scripts_make_can_be_sorted(page):

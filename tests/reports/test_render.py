@@ -59,7 +59,7 @@ def test_ids_are_unique_and_links_have_targets(page):
 
 
 def test_the_convention_of_h_is_named_and_the_other_one_is_in_reach(page):
-    assert "H is the <b>H of the averages</b>" in page
+    assert "H is the <b>harmonic mean of the average base and new accuracy</b>" in page
     assert "mean of per-dataset H: " in page
 
 
@@ -77,8 +77,8 @@ def test_training_time_is_shown_for_those_who_recorded_it_and_the_others_are_nam
     assert "clip_adapter" in shown
     assert "zero_shot" not in (*shown, *times.without)
     assert "cocoop" in times.without
-    assert page.count("<h3>Over training time</h3>") == len(view.boards)
-    assert "Without a curve of every run: " in page
+    assert page.count("<h3>Accuracy over training time</h3>") == len(view.boards)
+    assert "Methods with runs that lack a curve: " in page
     end = next(entry for entry in view.boards[0].entries if entry.key == shown[0]).values["H"].mean
     assert times.curves[0].points[-1].value == pytest.approx(end)
 
@@ -87,7 +87,7 @@ def test_without_any_recorded_curve_the_page_says_how_to_get_one(tmp_path):
     runs = runs_frame()
     none = curves_frame(runs).iloc[:0]
     view = site_view(runs, difficulty_frame(), catalogue(), package_version="0", curves=none)
-    assert "No run here recorded its accuracy along the training" in render_site(view, tmp_path / "a.html").read_text()
+    assert "No run recorded its accuracy during training" in render_site(view, tmp_path / "a.html").read_text()
 
 
 def test_a_complete_page_has_no_banner(tmp_path):
@@ -151,7 +151,7 @@ def test_an_oracle_says_what_test_labels_added(tmp_path):
     runs.loc[chosen, "optimism"] = 0.0125
     view = site_view(runs, difficulty_frame(), catalogue(), package_version="0")
     text = render_site(view, tmp_path / "a.html").read_text()
-    assert "oracle: test labels chose; +1.25 base, +1.25 new" in text
+    assert "oracle: selected on test labels; +1.25 base, +1.25 new" in text
     assert "neither ranked nor compared" in text
     entry = next(entry for entry in view.boards[0].entries if entry.method == "tip_adapter")
     assert entry.rank is None

@@ -1,4 +1,4 @@
-// Charts: the static picture stays until the live one is there, and for good if that fails.
+// Charts: an interactive chart replaces the static picture once it has been drawn.
 const parse = (id) => JSON.parse(document.getElementById(id).textContent);
 const fitted = (spec, rows, width) => {
   const copy = JSON.parse(JSON.stringify(spec));

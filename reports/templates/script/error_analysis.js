@@ -1,4 +1,4 @@
-// Look errorsBox: method, dataset, classes, seed, class, image. What is chosen stands in the address.
+// Error analysis: from method, dataset, classes and seed to one class and its images. The address keeps the choice.
 const errorsBox = document.getElementById("errors");
 if (errorsBox) {
   const lists = JSON.parse(document.getElementById("class-lists").textContent);
@@ -98,14 +98,14 @@ if (errorsBox) {
     const name = nameIn(list);
     const wanted = state.label === "" ? null : Number(state.label);
     const summary = make("p", make("b", share(right, runs.length * list.n) + " %"), { class: "facts" });
-    summary.append(" right: " + right + " of " + runs.length * list.n + " answers on " + list.n + " images. Run" + (runs.length > 1 ? "s " : " "));
+    summary.append(" correct: " + right + " of " + runs.length * list.n + " predictions on " + list.n + " images. Run" + (runs.length > 1 ? "s " : " "));
     runs.forEach((run) => summary.append(make("code", run.id), " "));
     const parts = [summary];
     const classes = cell.classes.map(([label, size, taken], index) => [label, size, taken, runs.reduce((sum, run) => sum + run.classes[index], 0)]);
     if (wanted === null) {
       parts.push(table(
         classes.length < cell.of ? "The " + classes.length + " worst of " + cell.of + " classes." : "All " + cell.of + " classes, worst first.",
-        [["Class", "text"], ["Images", "num"], ["Accuracy", "num"], ["Most often taken for", "text"]],
+        [["Class", "text"], ["Images", "num"], ["Accuracy", "num"], ["Most often predicted", "text"]],
         classes.map(([label, size, taken, hits]) => [[name(label), classButton(list, label)], [size], percent(hits, size * runs.length),
           [taken === null ? "" : name(taken), taken === null ? "–" : name(taken)]])));
     } else {
@@ -114,17 +114,17 @@ if (errorsBox) {
       const back = make("button", "All classes", { type: "button", class: "chip" });
       back.addEventListener("click", () => { state.label = ""; show(true); });
       parts.push(heading, back);
-      if (entry) parts.push(make("p", share(entry[3], entry[1] * runs.length) + " % of its " + entry[1] + " images right" +
-        (entry[2] === null ? "." : "; most often taken for " + name(entry[2]) + "."), { class: "facts" }));
+      if (entry) parts.push(make("p", share(entry[3], entry[1] * runs.length) + " % of its " + entry[1] + " images correct" +
+        (entry[2] === null ? "." : "; most often predicted as " + name(entry[2]) + "."), { class: "facts" }));
     }
     const pairs = (state.seed === "" ? cell.pairs : runs[0].pairs).filter(([label, other]) => wanted === null || label === wanted || other === wanted);
-    parts.push(pairs.length ? table("Hardest pairs: the commonest mistakes" + (wanted === null ? "." : " that this class is part of."),
-      [["Class", "text"], ["Taken for", "text"], ["Times", "num"], ["Of its images", "num"]],
+    parts.push(pairs.length ? table("Most frequent confusions" + (wanted === null ? "." : " of this class."),
+      [["Class", "text"], ["Predicted", "text"], ["Count", "num"], ["Share of the class", "num"]],
       pairs.map(([label, other, count, n]) => [[name(label), classButton(list, label)], [name(other)], [count], percent(count, n)]))
-      : make("p", "None of the commonest mistakes.", { class: "note" }));
+      : make("p", "This class is in none of the most frequent confusions.", { class: "note" }));
     const images = list.images.map((image, index) => [image, index]).filter(([image]) => wanted === null || image.label === wanted);
     if (images.length) {
-      parts.push(make("p", "What it says of the images that most runs get wrong; up to five best classes of at least 0.05 %, the true one marked.", { class: "note" }));
+      parts.push(make("p", "Predictions for the images that most runs misclassify: up to five classes with at least 0.05 % probability, the true class marked.", { class: "note" }));
       const row = make("div", null, { class: "examples hard" });
       images.forEach(([image, index]) => row.append(imageCard(list, cell.list, image, index, runs)));
       parts.push(row);

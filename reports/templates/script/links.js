@@ -1,4 +1,4 @@
-// A link into another setting chooses it, one to a closed card opens it; printing opens all.
+// Following a link chooses the setting of its target and opens its card; printing opens all cards.
 const open = () => {
   const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
   for (let node = target; node; node = node.parentElement) {

@@ -1,4 +1,4 @@
-// A page that is being watched looks for a newer version of itself.
+// A page served by --watch reloads when it has changed.
 if (root.dataset.live !== undefined) {
   let known = null;
   const timer = setInterval(() => {

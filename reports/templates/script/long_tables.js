@@ -1,4 +1,4 @@
-// Long tables show their first rows; a button shows all. Sorting and filtering look at all rows and show the first again.
+// Long tables show their first rows and a button for the rest. Sorting and filtering use all rows.
 all("table[data-first]").forEach((table) => {
   const first = Number(table.dataset.first);
   if (table.tBodies[0].rows.length <= first) return;

@@ -1,4 +1,4 @@
-// Family chips: none pressed shows all.
+// Buttons that filter the rows of a table; if none is pressed, all rows are shown.
 all(".chips[data-table]").forEach((group) => {
   const table = document.getElementById(group.dataset.table);
   const rows = all("tbody tr", table);

@@ -1,4 +1,4 @@
-// A whole run, image by image, from the files beside the page; a page opened from a disk cannot ask for them.
+// All predictions of a run, image by image, from files next to the page; browsers block them for pages opened from disk.
 const PER_PAGE = 50;
 const runBrowser = (folder, runs, list, wanted) => {
   const box = document.createElement("details");
@@ -12,7 +12,7 @@ const runBrowser = (folder, runs, list, wanted) => {
   });
   const load = () => {
     if (location.protocol === "file:") {
-      body.textContent = "A page opened from the disk may not load other files. Serve the folder: etl-bench report --watch, or any static host.";
+      body.textContent = "Browsers do not let a page opened from disk load other files. Serve the folder with etl-bench report --watch or any static web server.";
       return;
     }
     body.textContent = "Loading …";
@@ -21,7 +21,7 @@ const runBrowser = (folder, runs, list, wanted) => {
       const parts = files.map((file) => file.splits[list.dataset] || file.splits[split]);
       return Promise.all([get("lists/" + parts[0].list + ".json"), get("pictures/" + parts[0].pictures + ".json").catch(() => ({}))])
         .then(([images, pictures]) => draw(images, pictures, parts));
-    }).catch((error) => { body.textContent = "These files could not be loaded (" + error.message + "); write them with etl-bench report --site."; });
+    }).catch((error) => { body.textContent = "The files could not be loaded (" + error.message + "); create them with etl-bench report --site."; });
   };
   const draw = (images, pictures, parts) => {
     const name = (label) => list.names[label] || "class " + label;
@@ -33,9 +33,9 @@ const runBrowser = (folder, runs, list, wanted) => {
     tools.className = "tools";
     const choice = document.createElement("label");
     const tick = Object.assign(document.createElement("input"), { type: "checkbox", checked: true });
-    choice.append(tick, " only wrong ones");
-    const before = Object.assign(document.createElement("button"), { type: "button", className: "chip", textContent: "Back" });
-    const after = Object.assign(document.createElement("button"), { type: "button", className: "chip", textContent: "On" });
+    choice.append(tick, " errors only");
+    const before = Object.assign(document.createElement("button"), { type: "button", className: "chip", textContent: "Previous" });
+    const after = Object.assign(document.createElement("button"), { type: "button", className: "chip", textContent: "Next" });
     const place = document.createElement("span");
     tools.append(choice, before, after, place);
     const rows = document.createElement("div");

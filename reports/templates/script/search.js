@@ -1,4 +1,4 @@
-// Search: headings, cards and run ids; what is chosen is opened as by a link.
+// Search in headings, cards and run ids; choosing a result opens it.
 const searchBox = document.getElementById("search");
 if (searchBox) {
   const found = document.getElementById("found");
@@ -42,7 +42,7 @@ if (searchBox) {
       item.append(button);
       return item;
     }));
-    if (!hits.length) found.replaceChildren(Object.assign(document.createElement("li"), { textContent: "Nothing on this page." }));
+    if (!hits.length) found.replaceChildren(Object.assign(document.createElement("li"), { textContent: "No results on this page." }));
   };
   let timer = 0;
   searchBox.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(look, 120); });

@@ -1,4 +1,4 @@
-// Settings: one is shown at a time, chosen by what it holds fixed; every section follows.
+// Settings: every section shows one setting at a time, chosen by backbone, protocol, shots and draw.
 const FACETS = [["backbone", "Backbone"], ["protocol", "Protocol"], ["shots", "Shots"], ["draw", "Draw"]];
 const settings = all(".setting[data-backbone]");
 const pickers = new Map();
@@ -10,7 +10,7 @@ const chooseSetting = (name) => {
   pickers.forEach((select, facet) => { select.value = chosen.dataset[facet]; });
   settingListeners.forEach((listen) => listen(name));
 };
-// The setting with that value which shares most of the other facets with the chosen one.
+// Among the settings with that value, the most similar to the current one.
 const nearest = (facet, value) => {
   const now = facetsOf(settings.find((node) => node.classList.contains("chosen")));
   const likeness = (node) => facetsOf(node).filter((text, index) => text === now[index]).length;

@@ -1,4 +1,4 @@
-// Tables: a click sorts, the next one turns the order round; empty cells stay at the end.
+// Clicking a heading sorts the table, clicking again reverses the order; empty cells stay at the end.
 const sortBy = (table, heading) => {
   const column = Array.from(heading.parentNode.children).indexOf(heading);
   const numeric = heading.classList.contains("num");

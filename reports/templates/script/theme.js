@@ -1,4 +1,4 @@
-// Light and dark: the system decides until the reader does. Storage may be refused to a local file.
+// Light and dark: the system preference applies until the reader chooses. Local files may have no storage.
 const stored = () => { try { return localStorage.getItem("theme"); } catch (error) { return null; } };
 const keep = (value) => { try { localStorage.setItem("theme", value); } catch (error) { /* this visit only */ } };
 if (stored()) root.dataset.theme = stored();

@@ -91,11 +91,11 @@ def test_the_page_names_tie_groups_and_what_is_missing():
     order = site_view(one_seed, difficulty_frame(), catalogue(), package_version="0").boards[0].standings
     assert set(order.ranks.values()) == {"1–8"}
     assert order.tied == tuple(name for name in order.ranks if name != order.leader)
-    assert "no method can be told from another" in order.notes[0]
+    assert "no difference can be tested" in order.notes[0]
     lone = frame[(frame["method"] == "coop") & (frame["dataset"] == "dtd")]
     order = site_view(lone, difficulty_frame(), catalogue(), package_version="0").boards[0].standings
     assert order.critical is None
-    assert "nothing can be compared" in order.notes[0]
+    assert "there is no comparison yet" in order.notes[0]
 
 
 def _with_spread(groups, seeds, spread, mean=0.0):

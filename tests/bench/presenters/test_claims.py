@@ -79,7 +79,7 @@ def test_runs_without_a_published_counterpart_say_so(frame, tmp_path):
     site = site_view(other, difficulty_frame(), catalogue(), package_version="0", published=published_frame())
     assert site.ledger.rows == ()
     assert "CoOp" in site.ledger.unmatched
-    assert "No published number answers the same question" in render_site(site, tmp_path / "a.html").read_text("utf-8")
+    assert "No published number matches these runs" in render_site(site, tmp_path / "a.html").read_text("utf-8")
 
 
 def test_published_settings_are_of_registered_methods_only(frame):

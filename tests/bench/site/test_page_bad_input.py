@@ -45,19 +45,19 @@ def test_an_empty_database(write, runs):
 
 def test_one_run(write, runs):
     _, page = write(runs[(runs["method"] == "coop") & (runs["dataset"] == "dtd") & (runs["seed"] == 1)])
-    assert "One entry alone has a score for every dataset and seed, so nothing can be compared" in page
-    assert "No two methods that differ in one part were run here." in page
+    assert "Only one method has a score for every dataset and seed, so there is no comparison yet" in page
+    assert "No two methods that differ in one component were run here." in page
 
 
 def test_one_seed(write, runs):
     site, page = write(runs[runs["seed"].isin([0, 1])])
-    assert "no method can be told from another" in page
+    assert "no difference can be tested" in page
     assert not any(pair.separated for pair in site.boards[0].standings.pairs.values())
 
 
 def test_one_dataset(write, runs):
     site, page = write(runs[runs["dataset"] == "dtd"])
-    assert "Average ranks and ratings need 3 datasets, and here are 1." in page
+    assert "Average ranks and ratings need 3 datasets; this board has 1." in page
     panels = [panel for trends in site.boards[0].part_trends for c in trends.contrasts for panel in c.panels]
     assert {panel.result.verdict for panel in panels} == {"inconclusive"}
 
@@ -65,7 +65,7 @@ def test_one_dataset(write, runs):
 def test_all_failed(write, runs):
     failed = runs.drop_duplicates("run_id").assign(status="failed", error_message="boom", split=None, accuracy=None)
     site, page = write(failed)
-    assert "No entry has a score" in page
+    assert "No method has a score" in page
     assert "<b>failed:</b> boom" in page
     assert all(not entry.values for entry in site.boards[0].entries)
 
