@@ -1,6 +1,6 @@
 """Public names of `reports`; `__init__.py` loads each on first use."""
 
 from ._format import percent as percent
-from .charts import FORMATS as FORMATS
-from .charts import figure_file as figure_file
+from .charts.figures import FORMATS as FORMATS
+from .charts.figures import figure_file as figure_file
 from .render import render_site as render_site

@@ -1,4 +1,4 @@
-"""Views to one HTML file that needs no network: styles, scripts, data and static pictures are all inside it."""
+"""Renders views to one HTML file that needs no network: styles, scripts, data and static pictures are inside it."""
 
 from __future__ import annotations
 
@@ -16,35 +16,23 @@ from reports._calibration_columns import QUALITY_COLUMNS
 from reports._error_analysis_data import cell_rows, list_rows
 from reports._interval_bars import IntervalBar, interval_bars
 from reports._symbols import Symbol, assign_symbols
-from reports.charts import (
-    COST_AXES,
-    PANEL_TITLES,
-    TIME_AXES,
-    Keep,
-    anytime_chart,
-    anytime_rows,
-    cost_chart,
-    cost_rows,
-    cost_text,
-    critical_svg,
-    difficulty_chart,
-    difficulty_rows,
-    figure_chart,
-    figure_rows,
-    front_text,
-    leave_one_out_data,
-    made_anew,
-    panel_svg,
-    result_text,
-    runtime_script,
-    static_svg,
-)
+from reports.charts.anytime import TIME_AXES, anytime_chart, anytime_rows
+from reports.charts.costs import COST_AXES, cost_chart, cost_rows, cost_text, front_text
+from reports.charts.critical import critical_svg
+from reports.charts.difficulty import TARGETS, difficulty_chart, difficulty_rows
+from reports.charts.figures import figure_chart, figure_rows
+from reports.charts.trends import leave_one_out_data, panel_svg, result_text
+from reports.charts.vega import PANEL_TITLES, Keep, Spec, no_cache, runtime_script, static_svg
 from reports.sections import PARTS, PUBLISHED_PARTS, Part
 from reports.views import BoardView, ErrorAnalysisView, FigureView, PublishedBoardView, SiteView, TrendView
 
 MEASURE_TITLES = {"base": "Base", "new": "New", "H": "H", "all": "Accuracy"}
+MEASURE_PHRASES = {"base": "base accuracy", "new": "new accuracy", "H": "H", "all": "accuracy"}
+H_TITLES = {"h_of_means": "harmonic mean of the average base and new accuracy", "mean_of_h": "mean of per-dataset H"}
+NAMED_TIES = 5
+"""Methods tied with the best that the answer names; the table names all."""
 STYLES = ("page", "tables", "charts", "difficulty_trends", "cards", "error_analysis", "media")
-"""In order: later rules win; `media` changes the others for narrow screens and paper."""
+"""In order: later rules win; `media` adapts the others to narrow screens and paper."""
 SCRIPTS = (
     "page",
     "theme",
@@ -60,41 +48,27 @@ SCRIPTS = (
     "charts",
     "live_reload",
 )
-"""Put together into one function; `page` says what the others share."""
-NAMED_TIES = 5
-"""Methods of a tie with the best that the answer names; the table has them all."""
-MEASURE_PHRASES = {"base": "base accuracy", "new": "new accuracy", "H": "H", "all": "accuracy"}
-H_TITLES = {"h_of_means": "harmonic mean of the average base and new accuracy", "mean_of_h": "mean of per-dataset H"}
+"""Concatenated into one function; `page` defines what the others share."""
 
 
 @dataclass(frozen=True)
 class _Chart:
-    """A difficulty chart: the static picture of the first axis, and a specification for each axis."""
+    """A static picture of the first choice of x axis, a specification for each choice, and the data."""
 
     anchor: str
-    target: str
     svg: Markup
     options: Markup
-    rows: Markup | None = None
-
-
-@dataclass(frozen=True)
-class _Figure:
-    """A paper's figure with its picture."""
-
-    view: FigureView
-    svg: Markup
+    rows: Markup
 
 
 @dataclass(frozen=True)
 class _Board:
-    """A view with what only drawing it needs."""
+    """A board with its pictures and data for scripts; `panels` by measure, contrast and covariate."""
 
     view: BoardView
     symbols: Mapping[str, Symbol]
     interval_bars: Mapping[str, IntervalBar]
-    charts: tuple[_Chart, ...]
-    rows: Markup
+    charts: Mapping[str, _Chart]
     correlations: Mapping[tuple[str, str, str], TrendView]
     critical: Markup
     panels: Mapping[tuple[str, int, int], Markup]
@@ -106,24 +80,36 @@ class _Board:
 
 @dataclass(frozen=True)
 class _PublishedBoard:
-    """A published board with its pictures."""
-
     view: PublishedBoardView
     panels: Mapping[tuple[str, int, int], Markup]
     trends: Markup
 
 
-def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = made_anew) -> Path:
-    """Write the page of `site` to the file `out` and return it.
+@dataclass(frozen=True)
+class _Figure:
+    view: FigureView
+    svg: Markup
 
-    The file is complete in itself and a content security policy inside it forbids any request; only a page with a
-    folder beside it, or a live one, may ask its own server. Folders are made.
+
+def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = no_cache) -> Path:
+    """Write the page of `site` to the file `out` and return its path; missing folders are created.
+
+    The file is self-contained, and its content security policy forbids requests. Only a page with a data folder next
+    to it, or a live page, may request files from its own server.
 
     Args:
-        site: what it shows.
-        out: the file.
-        live: whether the page looks for a newer version of itself.
-        keep: keeps what takes long to make from one page to the next.
+        site: what the page shows.
+        out: the file; a reader sees either the old or the new page, never a partial one.
+        live: whether the page reloads when it has changed.
+        keep: caches slow parts for the next page.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from reports.views import SiteView
+        >>> site = SiteView("My runs", "0.1.0", "2026-11-25 12:00 UTC", None, n_runs=0, n_failed=0, boards=(), facts=())
+        >>> page = render_site(site, Path(mkdtemp()) / "index.html")
+        >>> "The results database holds no runs yet." in page.read_text("utf-8")
+        True
     """
     environment = Environment(
         loader=PackageLoader("reports"),
@@ -146,16 +132,15 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = m
         "shorten": _format.shorten,
         "result_text": result_text,
     }
-    published_boards = [_PublishedBoard(view, _panels(view), _trends_island(view)) for view in site.published_boards]
     symbols = assign_symbols(entry for board in site.boards for entry in board.entries)
     boards = [_board(board, symbols, site.error_analysis) for board in site.boards]
     has_charts = any(board.charts or board.costs or board.anytime for board in boards)
     page = environment.get_template("page.html.j2").render(
         live=live,
-        asks=live or site.error_analysis.folder is not None,
+        makes_requests=live or site.error_analysis.folder is not None,
         site=site,
         boards=boards,
-        published_boards=published_boards,
+        published_boards=[_PublishedBoard(view, _panels(view), _trends(view)) for view in site.published_boards],
         settings=[*site.boards, *site.published_boards],
         parts=_parts(site),
         style=_sources(environment, "style/{}.css", STYLES),
@@ -177,7 +162,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = m
     draft = out.with_name(f".{out.name}.draft")
     try:
         draft.write_text(page, encoding="utf-8")
-        draft.replace(out)  # a page that is read while a new one is written is the old one, whole
+        draft.replace(out)
     finally:
         draft.unlink(missing_ok=True)
     return out
@@ -185,36 +170,49 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = m
 
 def _board(view: BoardView, symbols: Mapping[str, Symbol], errors: ErrorAnalysisView) -> _Board:
     shown = view.measures[-1]
-    rows = difficulty_rows(view) if view.axes and view.points else []
-    targets = ["value"] if rows else []
-    if any("gain" in row for row in rows):
-        targets.append("gain")
     axis = view.axes[0].name if view.axes else None
     ranks = view.standings.critical
+    costs = {title: cost_chart(view, axis, symbols) for axis, title in COST_AXES.items()} if view.costs else {}
+    has_curves = view.anytime is not None and view.anytime.curves
+    times = {title: anytime_chart(view, axis, symbols) for axis, title in TIME_AXES.items()} if has_curves else {}
     return _Board(
         view=view,
-        panels=_panels(view),
-        trends=_trends_island(view),
-        critical=Markup("") if ranks is None else critical_svg(ranks, {e.key: e.name for e in view.entries}),
         symbols=symbols,
-        interval_bars=interval_bars(
-            {entry.key: entry.values[shown] for entry in view.entries if shown in entry.values}
-        ),
-        charts=tuple(_chart(view, symbols, target, rows) for target in targets),
-        costs=_cost_chart(view, symbols) if view.costs else None,
-        anytime=_anytime_chart(view, symbols) if view.anytime and view.anytime.curves else None,
-        errors=json_island(cell_rows(view, errors)),
-        rows=json_island(rows),
+        interval_bars=interval_bars({e.key: e.values[shown] for e in view.entries if shown in e.values}),
+        charts=_difficulty_charts(view, symbols),
         correlations={(t.entry, t.panel, t.target): t for t in view.trends if t.measure == axis},
+        critical=Markup("") if ranks is None else critical_svg(ranks, {e.key: e.name for e in view.entries}),
+        panels=_panels(view),
+        trends=_trends(view),
+        costs=_chart(f"{view.anchor}-costs", costs, cost_rows(view)) if costs else None,
+        anytime=_chart(f"{view.anchor}-anytime", times, anytime_rows(view)) if times else None,
+        errors=json_island(cell_rows(view, errors)),
     )
 
 
-def _trends_island(view: BoardView | PublishedBoardView) -> Markup:
+def _difficulty_charts(view: BoardView, symbols: Mapping[str, Symbol]) -> dict[str, _Chart]:
+    """Charts by target; no chart of gains without a baseline."""
+    rows = difficulty_rows(view) if view.axes and view.points else []
+    charts = {}
+    for target in TARGETS:
+        if any(target in row for row in rows):
+            specs = {axis.title: difficulty_chart(view, axis, target, symbols) for axis in view.axes}
+            charts[target] = _chart(f"{view.anchor}-{target}", specs, rows)
+    return charts
+
+
+def _chart(anchor: str, specs: Mapping[str, Spec], rows: Sequence[Mapping[str, Any]]) -> _Chart:
+    """A chart with a specification by the title of the choice."""
+    svg = static_svg(next(iter(specs.values())), rows, prefix=anchor)
+    options = [{"title": title, "spec": spec} for title, spec in specs.items()]
+    return _Chart(anchor, Markup(svg), json_island(options), json_island(rows))
+
+
+def _trends(view: BoardView | PublishedBoardView) -> Markup:
     return json_island([leave_one_out_data(trends) for trends in view.part_trends])
 
 
 def _panels(view: BoardView | PublishedBoardView) -> dict[tuple[str, int, int], Markup]:
-    """Small pictures by measure, contrast and covariate."""
     titles = {dataset.name: dataset.title for dataset in view.datasets}
     return {
         (trends.measure, number, place): panel_svg(contrast, panel, trends.covariates[place], titles)
@@ -224,39 +222,8 @@ def _panels(view: BoardView | PublishedBoardView) -> dict[tuple[str, int, int], 
     }
 
 
-def _chart(view: BoardView, symbols: Mapping[str, Symbol], target: str, rows: list[dict[str, Any]]) -> _Chart:
-    anchor = f"{view.anchor}-{target}"
-    what = "accuracy" if target == "value" else "gain over zero-shot"
-    specs = [
-        difficulty_chart(
-            view, axis, target, symbols, description=f"{axis.title} of each dataset against each method's {what}"
-        )
-        for axis in view.axes
-    ]
-    options = [
-        {"name": axis.name, "title": axis.title, "spec": spec} for axis, spec in zip(view.axes, specs, strict=True)
-    ]
-    return _Chart(anchor, target, Markup(static_svg(specs[0], rows, prefix=anchor)), json_island(options))
-
-
-def _cost_chart(view: BoardView, symbols: Mapping[str, Symbol]) -> _Chart:
-    anchor, rows = f"{view.anchor}-costs", cost_rows(view)
-    specs = {axis: cost_chart(view, axis, symbols) for axis in COST_AXES}
-    options = [{"name": axis, "title": COST_AXES[axis], "spec": spec} for axis, spec in specs.items()]
-    svg = static_svg(specs["parameters"], rows, prefix=anchor)
-    return _Chart(anchor, "cost", Markup(svg), json_island(options), json_island(rows))
-
-
-def _anytime_chart(view: BoardView, symbols: Mapping[str, Symbol]) -> _Chart:
-    anchor, rows = f"{view.anchor}-anytime", anytime_rows(view)
-    specs = {axis: anytime_chart(view, axis, symbols) for axis in TIME_AXES}
-    options = [{"name": axis, "title": TIME_AXES[axis], "spec": spec} for axis, spec in specs.items()]
-    svg = static_svg(specs["seconds"], rows, prefix=anchor)
-    return _Chart(anchor, "anytime", Markup(svg), json_island(options), json_island(rows))
-
-
 def _parts(site: SiteView) -> Sequence[Part]:
-    """The sections that have something to show or to say."""
+    """The sections that apply to the page."""
     if site.published_boards:
         return PUBLISHED_PARTS
     return [part for part in PARTS if part.name != "figures" or site.figures] if site.boards else ()
@@ -269,7 +236,7 @@ def _figure_svg(figure: FigureView) -> Markup:
 
 
 def json_island(value: object) -> Markup:
-    """JSON for a script element: no character in it can end the element or open another one."""
+    """JSON for a script element, with every character escaped that could end the element or open another one."""
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 
@@ -279,9 +246,8 @@ def _inside_script(source: str) -> Markup:
 
 
 def _sources(environment: Environment, pattern: str, names: Sequence[str]) -> Markup:
-    """Files of the template folder, one after the other."""
-    if environment.loader is None:
-        raise ValueError("The template environment has no loader.")
+    """The concatenated text of files in the template folder."""
+    assert environment.loader is not None
     return Markup("\n").join(
         Markup(environment.loader.get_source(environment, pattern.format(name))[0]) for name in names
     )

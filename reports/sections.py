@@ -28,7 +28,11 @@ PARTS = (
     Part("published", "Published and ours", "Do these runs agree with published numbers?"),
     Part("figures", "Figures of the paper", "What do the figures of the APEX paper look like on these runs?"),
     Part("cost", "Cost", "What does the accuracy cost?"),
-    Part("quality", "Calibration and headroom", "Are predicted probabilities reliable, and does the worst class gain too?"),
+    Part(
+        "quality",
+        "Calibration and headroom",
+        "Are predicted probabilities reliable, and does every class gain?",
+    ),
     Part("error_analysis", "Error analysis", "Which classes and images does each method misclassify?"),
     Part("runs", "Runs", "Which runs are missing, which failed, and where were they made?"),
 )

@@ -62,11 +62,13 @@ def _notes(board: Leaderboard, found: Ranking) -> tuple[str, ...]:
         notes.append(f"{which} a score for every dataset and seed, so there is no comparison yet; run what is missing.")
     if complete > 1 and all(test.p_holm is None for test in found.pairs.values()):
         notes.append(
-            f"With {'one seed' if len(board.seeds) == 1 else 'these seeds'} the variation between seeds is unknown, so no "
-            "difference can be tested; repeat with --seeds 3 or more."
+            f"With {'one seed' if len(board.seeds) == 1 else 'these seeds'} the variation between seeds is unknown, so "
+            "no difference can be tested; repeat with --seeds 3 or more."
         )
     if complete > 1 and found.by_dataset is None:
-        notes.append(f"Average ranks and ratings need {FEWEST_DATASETS} datasets; this board has {len(board.averaged)}.")
+        notes.append(
+            f"Average ranks and ratings need {FEWEST_DATASETS} datasets; this board has {len(board.averaged)}."
+        )
     short = len(board.entries) - complete
     if short:
         notes.append(f"{short} of {len(board.entries)} methods have missing runs and are not ranked.")

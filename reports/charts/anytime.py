@@ -7,8 +7,7 @@ from typing import Any
 
 from reports._format import count, few_runs, percent, seconds
 from reports._symbols import Symbol
-from reports.charts.difficulty import HEIGHT, PANEL_TITLES, STATIC_WIDTH
-from reports.charts.vega import CONFIG, PANELS, SCHEMA
+from reports.charts.vega import INK, PANEL_TITLES, Spec, entry_encodings, panel_chart, tooltip
 from reports.views import BoardView
 
 TIME_AXES = {
@@ -19,7 +18,7 @@ TIME_AXES = {
 
 
 def anytime_rows(board: BoardView) -> list[dict[str, Any]]:
-    """One row per entry and point, and one for the level of the untrained model."""
+    """One row per entry and recorded point, and one for the zero-shot model."""
     assert board.anytime is not None
     panel = PANEL_TITLES[board.measures[-1]]
     rows: list[dict[str, Any]] = [
@@ -44,19 +43,11 @@ def anytime_rows(board: BoardView) -> list[dict[str, Any]]:
     return rows
 
 
-def anytime_chart(board: BoardView, axis: str, symbols: Mapping[str, Symbol]) -> dict[str, Any]:
-    """A specification; its data is the named source `rows` of `anytime_rows`."""
+def anytime_chart(board: BoardView, axis: str, symbols: Mapping[str, Symbol]) -> Spec:
+    """A specification for the rows of `anytime_rows`."""
     assert board.anytime is not None
-    shown = [curve.entry for curve in board.anytime.curves]
-    domain = [board.entry_name(key) for key in shown]
-    legend = {"title": None, "orient": "bottom", "symbolSize": 90, "labelLimit": 260}
-    colour = {
-        "field": "entry",
-        "type": "nominal",
-        "legend": legend,
-        "scale": {"domain": domain, "range": [symbols[key].colour for key in shown]},
-    }
-    shape = colour | {"scale": {"domain": domain, "range": [symbols[key].shape for key in shown]}}
+    names = {curve.entry: board.entry_name(curve.entry) for curve in board.anytime.curves}
+    colour, shape = entry_encodings(names, symbols)
     x = {
         "field": axis,
         "type": "quantitative",
@@ -65,47 +56,32 @@ def anytime_chart(board: BoardView, axis: str, symbols: Mapping[str, Symbol]) ->
         "axis": {"tickCount": 6, "format": "~s" if axis == "steps" else "~g", "grid": False, "labelOverlap": True},
     }
     y = {"field": "y", "type": "quantitative", "title": "Accuracy, %", "scale": {"zero": False, "padding": 14}}
-    points = {"filter": "datum.kind === 'point'"}
-    return {
-        "$schema": SCHEMA,
-        "description": f"Each method's accuracy over {TIME_AXES[axis].lower()}",
-        "data": {"name": "rows"},
-        "facet": PANELS,
-        "columns": 1,
-        "spacing": 18,
-        "spec": {
-            "width": 2 * STATIC_WIDTH,
-            "height": HEIGHT,
-            "layer": [
-                {
-                    "transform": [{"filter": "datum.kind === 'baseline'"}],
-                    "mark": {"type": "rule", "strokeDash": [5, 4], "opacity": 0.55, "color": "currentColor"},
-                    "encoding": {"y": y},
-                },
-                {
-                    "transform": [points],
-                    "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "opacity": 0.8},
-                    "encoding": {"x": x, "y": y, "color": colour},
-                },
-                {
-                    "transform": [points],
-                    "mark": {"type": "point", "filled": True, "size": 60},
-                    "encoding": {
-                        "x": x,
-                        "y": y,
-                        "color": colour,
-                        "shape": shape,
-                        "tooltip": [
-                            {"field": "entry", "title": "method"},
-                            {"field": "shown", "title": "accuracy, %"},
-                            {"field": "seconds_shown", "title": "seconds"},
-                            {"field": "steps_shown", "title": "steps"},
-                            {"field": "share", "title": "share of the training, %"},
-                            {"field": "runs", "title": "runs"},
-                        ],
-                    },
-                },
-            ],
+    points = [{"filter": "datum.kind === 'point'"}]
+    layers = [
+        {
+            "transform": [{"filter": "datum.kind === 'baseline'"}],
+            "mark": {"type": "rule", "strokeDash": [5, 4], "opacity": 0.55, "color": INK},
+            "encoding": {"y": y},
         },
-        "config": CONFIG,
-    }
+        {
+            "transform": points,
+            "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "opacity": 0.8},
+            "encoding": {"x": x, "y": y, "color": colour},
+        },
+        {
+            "transform": points,
+            "mark": {"type": "point", "filled": True, "size": 60},
+            "encoding": {"x": x, "y": y, "color": colour, "shape": shape, "tooltip": _TOOLTIP},
+        },
+    ]
+    return panel_chart(f"Each method's accuracy over {TIME_AXES[axis].lower()}", layers)
+
+
+_TOOLTIP = tooltip(
+    entry="method",
+    shown="accuracy, %",
+    seconds_shown="seconds",
+    steps_shown="steps",
+    share="share of the training, %",
+    runs="runs",
+)

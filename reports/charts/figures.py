@@ -7,8 +7,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from reports._format import few_runs
 from reports._symbols import COLOURS
-from reports.charts.vega import CONFIG, INK, SCHEMA, VEGA_LITE
+from reports.charts.vega import CONFIG, INK, SCHEMA, VEGA_LITE, tooltip
 from reports.views import FigureView
 
 _COLUMNS = 3
@@ -20,21 +21,19 @@ _FILE_INK = "#1a1e24"
 
 
 def figure_rows(figure: FigureView) -> list[dict[str, Any]]:
-    """One row per point; intervals where there are some, those of percentages cut where the scale ends."""
+    """One row per point; intervals of percentages are clipped to 0 to 100."""
     least, most = (0.0, 100.0) if figure.y_title.endswith("%") else (-math.inf, math.inf)
     rows = []
     for point in figure.points:
         row: dict[str, Any] = {"panel": point.panel, "series": point.series, "x": point.x, "y": round(point.y, 5)}
         if point.low is not None and point.high is not None:
             row |= {"low": round(max(point.low, least), 5), "high": round(min(point.high, most), 5)}
-        rows.append(
-            row | {"n": point.n, "runs": " ".join(point.run_ids[:6]) + (" ..." if len(point.run_ids) > 6 else "")}
-        )
+        rows.append(row | {"n": point.n, "runs": few_runs(point.run_ids)})
     return rows
 
 
 def figure_chart(figure: FigureView) -> dict[str, Any]:
-    """A specification with a small chart for each panel; its data is the named source `rows`."""
+    """A specification with one small chart per panel; its data is the named source `rows`."""
     panels = figure.panels
     colours = {"domain": list(figure.series), "range": _cycled(COLOURS, len(figure.series))}
     shapes = {"domain": list(figure.series), "range": _cycled(_SHAPES, len(figure.series))}
@@ -50,7 +49,6 @@ def figure_chart(figure: FigureView) -> dict[str, Any]:
         x |= {"scale": {**scale, "padding": 12}, "axis": {"grid": False, **_ticks(figure)}}
     y = {"field": "y", "type": "quantitative", "title": figure.y_title, "scale": {"zero": False, "padding": 8}}
     encoding = {"x": x, "y": y, "color": series | {"scale": colours}}
-    tooltip = [{"field": field, "title": title} for field, title in _TOOLTIP]
     interval = {
         "transform": [{"filter": "isValid(datum.low)"}],
         "mark": {"type": "rule", "strokeWidth": 1.2, "opacity": 0.55},
@@ -58,7 +56,7 @@ def figure_chart(figure: FigureView) -> dict[str, Any]:
     }
     points = {
         "mark": {"type": "point", "filled": True, "size": 60},
-        "encoding": {**encoding, "shape": series | {"scale": shapes}, "tooltip": tooltip},
+        "encoding": {**encoding, "shape": series | {"scale": shapes}, "tooltip": _TOOLTIP},
     }
     line = {"mark": {"type": "line", "strokeWidth": 1.5}, "encoding": encoding}
     layers = [line, interval, points] if figure.kind == "line" else [interval, points]
@@ -81,11 +79,11 @@ def figure_chart(figure: FigureView) -> dict[str, Any]:
     }
 
 
-_TOOLTIP = (("series", "series"), ("x", "at"), ("y", "value"), ("n", "seeds"), ("runs", "runs"))
+_TOOLTIP = tooltip(series="series", x="x", y="value", n="seeds", runs="runs")
 
 
 def figure_file(figure: FigureView, kind: str) -> bytes:
-    """The figure for a paper: black on white, one of `FORMATS`; PNG at twice the size."""
+    """The figure for a paper, black on white, in one of `FORMATS`; PNG at twice the size."""
     import vl_convert
 
     text = json.dumps({**figure_chart(figure), "datasets": {"rows": figure_rows(figure)}}).replace(INK, _FILE_INK)
@@ -100,7 +98,7 @@ def figure_file(figure: FigureView, kind: str) -> bytes:
 
 
 def _ticks(figure: FigureView) -> dict[str, Any]:
-    """Ticks where there are values, if they are few."""
+    """Ticks at the values of a logarithmic axis if there are at most eight."""
     values = figure.x_values
     return {"values": list(values)} if figure.x_log and len(values) <= 8 else {"tickCount": 6}
 

@@ -1,4 +1,4 @@
-"""What all charts share: the look, the static picture, and the script that makes them live."""
+"""Shared by all charts: style, encodings, the static picture, and the script that makes them interactive."""
 
 from __future__ import annotations
 
@@ -11,9 +11,14 @@ from typing import Any
 
 from markupsafe import escape
 
+from reports._symbols import Symbol
+
 VEGA_LITE = "6.4"
-SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name; nothing is fetched from it
-INK = "currentColor"  # text and rules follow the page's theme, in the static picture as well
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # an identifier; nothing is downloaded
+INK = "currentColor"  # text and rules follow the page's theme, also in the static picture
+WIDTH, HEIGHT = 300, 300
+"""Of one panel of a static picture, in pixels."""
+PANEL_TITLES = {"base": "Base classes", "new": "New classes", "H": "Harmonic mean H", "all": "All classes"}
 
 CONFIG: dict[str, Any] = {
     "background": "transparent",
@@ -41,32 +46,73 @@ CONFIG: dict[str, Any] = {
         "columnPadding": 18,
         "offset": 14,
         "columns": 6,
-        "symbolLimit": 0,  # every method, however many
+        "symbolLimit": 0,  # no limit
     },
     "header": {"labelColor": INK, "titleColor": INK},
 }
 
 
-PANELS: dict[str, Any] = {
+_PANELS: dict[str, Any] = {
     "field": "panel",
     "type": "nominal",
     "header": {"title": None, "labelFontSize": 13, "labelFontWeight": 600, "labelPadding": 6, "labelAnchor": "start"},
 }
-"""One panel for each value of `panel`, titled by it."""
+
+Spec = dict[str, Any]
+"""A Vega-Lite specification or a part of one."""
+
+
+def entry_encodings(names: Mapping[str, str], symbols: Mapping[str, Symbol]) -> tuple[Spec, Spec]:
+    """Encodings of the field `entry` by colour and by shape, with one legend for both.
+
+    Args:
+        names: name by entry key, in the order of the legend.
+        symbols: colour and shape by entry key.
+    """
+    legend = {"title": None, "orient": "bottom", "symbolSize": 90, "labelLimit": 260}
+    entry = {"field": "entry", "type": "nominal", "legend": legend}
+    domain = list(names.values())
+    colour = entry | {"scale": {"domain": domain, "range": [symbols[key].colour for key in names]}}
+    return colour, entry | {"scale": {"domain": domain, "range": [symbols[key].shape for key in names]}}
+
+
+def tooltip(**titles: str) -> list[Spec]:
+    """Tooltip lines: a title for each field."""
+    return [{"field": field, "title": title} for field, title in titles.items()]
+
+
+def panel_chart(description: str, layers: Sequence[Spec], *, panels: Sequence[str] | None = None) -> Spec:
+    """A specification whose data is the named source `rows`.
+
+    Args:
+        description: read out by screen readers.
+        layers: drawn in each panel.
+        panels: titles of several panels side by side; None for one panel of twice the width.
+    """
+    return {
+        "$schema": SCHEMA,
+        "description": description,
+        "data": {"name": "rows"},
+        "facet": _PANELS if panels is None else _PANELS | {"sort": list(panels)},
+        "columns": len(panels or "1"),
+        "spacing": 18,
+        "spec": {"width": 2 * WIDTH if panels is None else WIDTH, "height": HEIGHT, "layer": list(layers)},
+        "config": CONFIG,
+    }
 
 
 def static_svg(spec: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], *, prefix: str) -> str:
-    """The chart as SVG text, its ids prefixed so that several can live in one page.
+    """The chart as SVG text, its ids prefixed so that a page can contain several.
 
-    Per-mark labels, classes and digits below a hundredth of a pixel make up most of the text and are left out, and a
-    shape that is drawn many times is written once; the tables hold the same numbers for screen readers.
+    Omits per-mark labels, classes and digits below a hundredth of a pixel, which make up most of the text, and writes
+    repeated shapes once. Screen readers find the same numbers in the tables.
     """
     import vl_convert
 
     complete = {**spec, "datasets": {"rows": list(rows)}}
     svg = str(vl_convert.vegalite_to_svg(complete, vl_version=VEGA_LITE, allowed_base_urls=[]))
     svg = re.sub(r' (?:aria-[a-z]+|role|class|pointer-events)="[^"]*"', "", svg)
-    svg = re.sub(r' (?:(?:stroke-width|opacity)="1"|[xy]2="0")', "", svg)  # what is so by default
+    svg = re.sub(r' (?:(?:stroke-width|opacity)="1"|[xy]2="0")', "", svg)  # defaults
     svg = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(?<=\d)\.(\d{2})\d+", r".\1", tag[0]), svg)
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)
@@ -75,7 +121,7 @@ def static_svg(spec: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], *, pr
 
 
 def _shared_shapes(svg: str, prefix: str) -> str:
-    """Paths that are drawn five times or more, written once and used by reference."""
+    """The picture with each path that occurs five times or more written once and referenced."""
     drawn = Counter(re.findall(r'<path transform="[^"]*" d="([^"]+)"', svg))
     names = {d: f"{prefix}-shape{i}" for i, (d, n) in enumerate(drawn.items()) if n >= 5}
     if not names:
@@ -91,21 +137,19 @@ def _shared_shapes(svg: str, prefix: str) -> str:
 
 
 Keep = Callable[[str, str, Callable[[], str]], str]
-"""Gives the text of that name and key, from where it is kept or by calling what makes it."""
+"""Returns the cached text of a name and key, or calls the function that makes it."""
 
 
-def made_anew(name: str, key: str, make: Callable[[], str]) -> str:  # noqa: ARG001
-    """Keeps nothing."""
+def no_cache(name: str, key: str, make: Callable[[], str]) -> str:  # noqa: ARG001
+    """A `Keep` that stores nothing."""
     return make()
 
 
-def runtime_script(keep: Keep = made_anew) -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script that sets `window.vegaEmbed`; it is part of vl-convert.
-
-    Putting it together takes seconds.
+def runtime_script(keep: Keep = no_cache) -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script that sets `window.vegaEmbed`; vl-convert takes seconds to bundle it.
 
     Args:
-        keep: keeps it for the next page.
+        keep: caches the script for the next page.
     """
     return keep("runtime", f"vl-convert {version('vl-convert-python')}, Vega-Lite {VEGA_LITE}", _bundle)
 

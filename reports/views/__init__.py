@@ -1,80 +1,49 @@
-"""What a page shows: plain values and the ids of the runs behind each of them. Accuracies are fractions 0..1."""
+"""What a page shows: plain values, and the ids of the runs behind them. Accuracies are fractions from 0 to 1."""
 
-from reports.views.anytime import AnytimeCurveView, AnytimePointView, AnytimeView
-from reports.views.boards import BoardView
-from reports.views.claims import ClaimResultView, ClaimView, LedgerRowView, LedgerView
-from reports.views.difficulty import AxisView, PointView, TrendView
-from reports.views.entries import CellView, DatasetView, EntryView, ExampleView, MeasureView, MissingView, SetAsideView
-from reports.views.error_analysis import (
-    ClassListView,
-    EntryErrorsView,
-    ErrorAnalysisView,
-    HardImageView,
-    PairView,
-    RunErrorsView,
-)
-from reports.views.figures import FigurePoint, FigureView
-from reports.views.published import PublishedBoardView, PublishedDatasetView, PublishedRowView, SourceView
-from reports.views.quality import AgreementView, CostPointView, QualityView
-from reports.views.site import SiteView
-from reports.views.standings import CriticalView, DifferenceView, RatingView, StandingsView
-from reports.views.trends import (
-    ContrastView,
-    CovariateView,
-    MethodTrendView,
-    PanelView,
-    SlopeView,
-    TrendResultView,
-    TrendsView,
-)
-from reports.views.values import Cost, Value
-
-__all__ = [
-    "AgreementView",
-    "AnytimeCurveView",
-    "AnytimePointView",
-    "AnytimeView",
-    "AxisView",
-    "BoardView",
-    "CellView",
-    "ClaimResultView",
-    "ClaimView",
-    "ClassListView",
-    "ContrastView",
-    "Cost",
-    "CostPointView",
-    "CovariateView",
-    "CriticalView",
-    "DatasetView",
-    "DifferenceView",
-    "EntryErrorsView",
-    "EntryView",
-    "ErrorAnalysisView",
-    "ExampleView",
-    "FigurePoint",
-    "FigureView",
-    "HardImageView",
-    "LedgerRowView",
-    "LedgerView",
-    "MeasureView",
-    "MethodTrendView",
-    "MissingView",
-    "PairView",
-    "PanelView",
-    "PointView",
-    "PublishedBoardView",
-    "PublishedDatasetView",
-    "PublishedRowView",
-    "QualityView",
-    "RatingView",
-    "RunErrorsView",
-    "SetAsideView",
-    "SiteView",
-    "SlopeView",
-    "SourceView",
-    "StandingsView",
-    "TrendResultView",
-    "TrendView",
-    "TrendsView",
-    "Value",
-]
+from reports.views.anytime import AnytimeCurveView as AnytimeCurveView
+from reports.views.anytime import AnytimePointView as AnytimePointView
+from reports.views.anytime import AnytimeView as AnytimeView
+from reports.views.boards import BoardView as BoardView
+from reports.views.claims import ClaimResultView as ClaimResultView
+from reports.views.claims import ClaimView as ClaimView
+from reports.views.claims import LedgerRowView as LedgerRowView
+from reports.views.claims import LedgerView as LedgerView
+from reports.views.difficulty import AxisView as AxisView
+from reports.views.difficulty import PointView as PointView
+from reports.views.difficulty import TrendView as TrendView
+from reports.views.entries import CellView as CellView
+from reports.views.entries import DatasetView as DatasetView
+from reports.views.entries import EntryView as EntryView
+from reports.views.entries import ExampleView as ExampleView
+from reports.views.entries import MeasureView as MeasureView
+from reports.views.entries import MissingView as MissingView
+from reports.views.entries import SetAsideView as SetAsideView
+from reports.views.error_analysis import ClassListView as ClassListView
+from reports.views.error_analysis import EntryErrorsView as EntryErrorsView
+from reports.views.error_analysis import ErrorAnalysisView as ErrorAnalysisView
+from reports.views.error_analysis import HardImageView as HardImageView
+from reports.views.error_analysis import PairView as PairView
+from reports.views.error_analysis import RunErrorsView as RunErrorsView
+from reports.views.figures import FigurePoint as FigurePoint
+from reports.views.figures import FigureView as FigureView
+from reports.views.published import PublishedBoardView as PublishedBoardView
+from reports.views.published import PublishedDatasetView as PublishedDatasetView
+from reports.views.published import PublishedRowView as PublishedRowView
+from reports.views.published import SourceView as SourceView
+from reports.views.quality import AgreementView as AgreementView
+from reports.views.quality import CostPointView as CostPointView
+from reports.views.quality import QualityView as QualityView
+from reports.views.site import SiteView as SiteView
+from reports.views.standings import CriticalView as CriticalView
+from reports.views.standings import DifferenceView as DifferenceView
+from reports.views.standings import RatingView as RatingView
+from reports.views.standings import StandingsView as StandingsView
+from reports.views.trends import ContrastView as ContrastView
+from reports.views.trends import CovariateView as CovariateView
+from reports.views.trends import MethodTrendView as MethodTrendView
+from reports.views.trends import PanelView as PanelView
+from reports.views.trends import SlopeView as SlopeView
+from reports.views.trends import TrendResultView as TrendResultView
+from reports.views.trends import TrendsView as TrendsView
+from reports.views.values import Cost as Cost
+from reports.views.values import Value as Value

@@ -7,7 +7,8 @@ from report_sample import catalogue, difficulty_frame, runs_frame
 
 from bench.presenters import site_view
 from reports._symbols import SHAPES, assign_symbols
-from reports.charts import difficulty_chart, difficulty_rows, static_svg
+from reports.charts.difficulty import difficulty_chart, difficulty_rows
+from reports.charts.vega import static_svg
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def test_specifications_are_valid_vega_lite(board):
     altair = pytest.importorskip("altair", reason="only used to validate")
     for target in ("value", "gain"):
         for axis in board.axes:
-            spec = difficulty_chart(board, axis, target, assign_symbols(board.entries), description="x")
+            spec = difficulty_chart(board, axis, target, assign_symbols(board.entries))
             altair.Chart.from_dict(json.loads(json.dumps(spec)), validate=True)
 
 
@@ -39,11 +40,11 @@ def test_rows_hold_percent_and_run_ids(board):
 def test_lines_below_the_critical_value_say_so(board):
     trend = replace(board.trends[0], rho=-0.2, beyond_chance=False, ends=((0.01, 0.5), (0.1, 0.4)))
     row = next(r for r in difficulty_rows(replace(board, trends=(trend,))) if r["kind"] != "point")
-    assert row["rho"] == "-0.20 over 11 datasets, not claimed as significant"
+    assert row["rho"] == "-0.20 over 11 datasets, not significant"
 
 
 def test_the_static_picture_follows_the_theme_and_its_ids_are_its_own(board):
-    spec = difficulty_chart(board, board.axes[0], "value", assign_symbols(board.entries), description="x")
+    spec = difficulty_chart(board, board.axes[0], "value", assign_symbols(board.entries))
     svg = static_svg(spec, difficulty_rows(board), prefix="one")
     assert 'fill="currentColor"' in svg
     assert "Harmonic mean H" in svg

@@ -8,7 +8,7 @@ from report_sample import catalogue, curves_frame, difficulty_frame, runs_frame
 
 from bench.presenters import Catalogue, DatasetFacts, MethodFacts, site_view
 from reports import render_site
-from reports.charts import runtime_script
+from reports.charts.vega import runtime_script
 from reports.render import json_island
 
 EVIL = "</script><script>alert('x')</script><b onmouseover=alert(1)>&\u2028"
