@@ -135,7 +135,7 @@ def difficulty_chart(board: BoardView, axis: AxisView, target: str, symbols: Map
         },
     }
     what = "accuracy" if target == "value" else "gain over zero-shot"
-    layers = [*([zero] if target == "gain" else []), line, interval, marks]
+    layers: list[Spec] = [*([zero] if target == "gain" else []), line, interval, marks]
     panels = [PANEL_TITLES[measure] for measure in board.measures]
     return panel_chart(f"{axis.title} of each dataset against each method's {what}", layers, panels=panels)
 
