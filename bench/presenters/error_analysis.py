@@ -98,7 +98,7 @@ def error_analysis_view(
     *,
     folder: str | None = None,
 ) -> tuple[ErrorAnalysisView, pd.DataFrame]:
-    """The evidence behind the boards of a page, and all their runs' metrics (`bench.analysis.prediction_metrics.metrics_frame`).
+    """The errors behind the boards of a page, and the metrics of all runs (`prediction_metrics.metrics_frame`).
 
     Predictions are read once, some datasets at a time.
 
