@@ -1,8 +1,19 @@
-"""The results database, and the only rooms that write SQL: questions, loading, migrations."""
+"""The results database. It loads run shards into DuckDB; it is the only room that writes SQL.
 
-from __future__ import annotations
+`fresh_store(folder)` loads all new shards of a runs folder and returns its `Store`, whose methods return frames.
 
-from bench.store.database import Ingested, Store, fresh_store, write_parquet
+Example:
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> store = fresh_store(Path(tempfile.mkdtemp()))  # no runs yet, but the published numbers
+    >>> len(store.runs_frame())
+    0
+    >>> store.query("SELECT printed FROM published WHERE method = 'zero_shot' AND dataset = 'average' LIMIT 1")
+      printed
+    0   69.34
+"""
+
+from bench.store.database import IngestResult, Store, fresh_store, write_parquet
 from bench.store.schema_upgrade import migrations
 
-__all__ = ["Ingested", "Store", "fresh_store", "migrations", "write_parquet"]
+__all__ = ["IngestResult", "Store", "fresh_store", "migrations", "write_parquet"]

@@ -1,8 +1,8 @@
-"""The results database: run shards loaded into DuckDB, and questions answered with frames.
+"""The results database: run shards loaded into DuckDB, and queries that return frames.
 
-The shards are the truth and the database is a view of them that can be thrown away. While a process has a DuckDB file
-open for writing, no other process can open it at all, so workers never touch it, and every function here opens the
-connection late and closes it early.
+The shards are the primary data; the database can be deleted and rebuilt from them at any time. While a process has a
+DuckDB file open for writing, no other process can open it at all. Workers therefore never open it, and every method
+here opens the connection as late and closes it as early as possible.
 """
 
 from __future__ import annotations
@@ -25,24 +25,27 @@ from bench.store.loading import (
     CURVE_COLUMNS,
     PREDICTION_COLUMNS,
     SCORE_COLUMNS,
-    forget,
+    delete_runs,
     insert_difficulties,
     insert_runs,
     refresh_published,
 )
 from bench.store.schema_upgrade import check_current, migrate
-from bench.store.values import one
+from bench.store.values import query_int
 
 CHUNK = 1000
-"""Runs that are read and inserted together, each chunk a transaction: bounds memory, and a kill costs one chunk."""
+"""Runs per transaction. This bounds the memory, and the work that is lost if the process is killed."""
 _HOLDER = re.compile(r"held in (.+?) \(PID (\d+)\)")
-_READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
-_SEALED = {"enable_external_access": "false", "python_enable_replacements": "false"}
+_READ_STATEMENTS = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
+_READ_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": "false",
+    "python_enable_replacements": "false",
+}
 
 
 @dataclass(frozen=True)
-class Ingested:
-    """What one `ingest` changed: runs loaded for the first time or again, and runs whose shard has gone."""
+class IngestResult:
+    """What one `ingest` changed: loaded runs (new or replaced), dropped runs (without a shard), and the new total."""
 
     loaded: int
     dropped: int
@@ -51,11 +54,11 @@ class Ingested:
 
 @dataclass(frozen=True)
 class Store:
-    """The results database of one runs folder. Needs no closing: every method opens and closes the file.
+    """The results database of one runs folder. Every method opens and closes the file.
 
     Args:
         runs: the runs folder; the database is `results.duckdb` in it.
-        lock_timeout: seconds to wait for another process that holds the file.
+        lock_timeout: seconds to wait while another process holds the file.
     """
 
     runs: Path
@@ -68,26 +71,26 @@ class Store:
 
     # --- loading ------------------------------------------------------------------------------------------------------
 
-    def ingest(self, shards: Shards) -> Ingested:
-        """Make the database equal to what is on disk, opening only shards that are new.
+    def ingest(self, shards: Shards) -> IngestResult:
+        """Load new and changed shards and drop runs whose shard is gone.
 
-        Chunks of runs are committed one by one: killed in the middle, the next call loads what is left.
+        Each chunk of runs is committed on its own: if the process is killed, the next call loads the remaining ones.
 
         Raises:
-            StoreLockedError: another process holds the database.
-            StoreVersionError: a newer release wrote it.
+            StoreLockedError: if another process holds the database.
+            StoreVersionError: if a newer release wrote it.
         """
         entries = shards.scan()
         difficulties = shards.difficulties.all()
         with self._writing() as connection:
             loaded = dict(connection.execute("SELECT run_id, shard_stamp FROM runs").fetchall())
             known = {entry.run_id for entry in entries}
-            fresh = [entry for entry in entries if loaded.get(entry.run_id) != entry.stamp]
+            changed = [entry for entry in entries if loaded.get(entry.run_id) != entry.stamp]
             gone = [run_id for run_id in loaded if run_id not in known]
             with _transaction(connection):
-                forget(connection, gone + [entry.run_id for entry in fresh if entry.run_id in loaded])
+                delete_runs(connection, gone + [entry.run_id for entry in changed if entry.run_id in loaded])
             count = 0
-            chunks = [fresh[start : start + CHUNK] for start in range(0, len(fresh), CHUNK)]
+            chunks = [changed[start : start + CHUNK] for start in range(0, len(changed), CHUNK)]
             for found in prefetch(chunks, lambda chunk: _read(shards, chunk), depth=2):
                 with _transaction(connection):
                     insert_runs(connection, found)
@@ -96,14 +99,14 @@ class Store:
                 connection.execute("DELETE FROM difficulty")
                 insert_difficulties(connection, difficulties)
                 refresh_published(connection)
-            total = one(connection, "SELECT count(*) FROM runs")
-        return Ingested(loaded=count, dropped=len(gone), total=total)
+            total = query_int(connection, "SELECT count(*) FROM runs")
+        return IngestResult(loaded=count, dropped=len(gone), total=total)
 
-    def rebuild(self, shards: Shards) -> Ingested:
-        """Write a new database from the shards alone and put it in the place of the old one, whatever that was.
+    def rebuild(self, shards: Shards) -> IngestResult:
+        """Write a new database from the shards and replace the old one, which may be damaged.
 
         Raises:
-            StoreLockedError: another process holds the old database.
+            StoreLockedError: if another process holds the old database.
         """
         if self.path.is_file():
             try:
@@ -111,7 +114,7 @@ class Store:
             except StoreLockedError:
                 raise
             except StoreError:
-                pass  # damaged, or no DuckDB file at all: about to be replaced
+                pass  # damaged, or not a DuckDB file; it is replaced below
         self.runs.mkdir(parents=True, exist_ok=True)
         draft = _Draft(self.runs, self.lock_timeout)
         draft.remove()
@@ -121,16 +124,16 @@ class Store:
         draft.remove()
         return result
 
-    # --- asking -------------------------------------------------------------------------------------------------------
+    # --- queries ------------------------------------------------------------------------------------------------------
 
     def runs_frame(self) -> pd.DataFrame:
-        """One row per run and split, ordered by what was asked; a failed run is one row without a split.
+        """One row per run and split, ordered by spec. A failed run is one row without a split.
 
-        `support_digest` tells support sets apart by their images' contents, for runs that name targets. Where a run was
-        made is long and seldom asked for: `provenance_frame`.
+        `support_digest` is the digest of the support images' contents, for runs with targets. Provenance, which is long
+        and rarely needed, is in `provenance_frame`.
 
-        Whole numbers that can be absent (costs and counts of failed runs) have pandas' nullable Int64 type; times are
-        UTC without a zone.
+        Whole numbers that may be missing (costs and counts of failed runs) have pandas' nullable type Int64. Times are
+        UTC without a time zone.
         """
         return self._frame(
             f"""SELECT runs.run_id, method, config, recipe_name, recipe, backbone, dataset, task_fingerprint, draw,
@@ -149,7 +152,7 @@ class Store:
         return self._frame(f"SELECT {CURVE_COLUMNS} FROM curves ORDER BY run_id, split, epoch")
 
     def provenance_frame(self) -> pd.DataFrame:
-        """One row per run: `run_id` and, as JSON, where and with what it was made."""
+        """One row per run: `run_id` and its provenance as JSON."""
         return self._frame("SELECT run_id, provenance FROM runs ORDER BY run_id")
 
     def difficulty_frame(self) -> pd.DataFrame:
@@ -165,16 +168,16 @@ class Store:
         return self._frame(f"SELECT {columns} FROM published ORDER BY {columns}").astype({"shots": "Int64"})
 
     def predictions_frame(self, run_ids: str | Sequence[str]) -> pd.DataFrame:
-        """One row per image of those runs, in the order of the evaluation lists."""
-        asked = [run_ids] if isinstance(run_ids, str) else list(run_ids)
+        """One row per image of those runs, in the order of the test lists."""
+        ids = [run_ids] if isinstance(run_ids, str) else list(run_ids)
         return self._frame(
             f"SELECT {PREDICTION_COLUMNS} FROM predictions WHERE run_id IN (SELECT unnest(?)) "
             "ORDER BY run_id, split, position",
-            [asked],
+            [ids],
         )
 
     def outcomes_frame(self, run_ids: Sequence[str] | None = None) -> pd.DataFrame:
-        """What `bench.analysis` needs of every image, without the top-5 lists; all runs if None."""
+        """One row per run, split and image with the columns that `bench.analysis` uses; all runs if None."""
         return self._frame(
             "SELECT run_id, split, position, image, label, predicted, true_logit, top_logits[1] AS top_logit, "
             "log_sum_exp, sum_p2 FROM predictions WHERE ? OR run_id IN (SELECT unnest(?)) "
@@ -183,7 +186,7 @@ class Store:
         )
 
     def top_classes_frame(self, run_ids: Sequence[str], images: Sequence[str]) -> pd.DataFrame:
-        """The best classes and their logits of some images: `run_id`, `split`, `image`, `log_sum_exp` and the lists."""
+        """The top classes of some images and their logits: `run_id`, `split`, `image`, `log_sum_exp` and two lists."""
         return self._frame(
             "SELECT run_id, split, image, log_sum_exp, top_labels, top_logits FROM predictions "
             "WHERE run_id IN (SELECT unnest(?)) AND image IN (SELECT unnest(?)) ORDER BY run_id, split, position",
@@ -191,17 +194,17 @@ class Store:
         )
 
     def query(self, sql: str) -> pd.DataFrame:
-        """The answer to one reading SQL statement; it can neither write nor see anything outside the database.
+        """The result of one SQL statement that only reads. It has no access to anything outside the database.
 
         Raises:
-            QueryError: more or less than one statement, a statement that writes, or one that DuckDB refuses.
+            QueryError: if there is not exactly one statement, it writes, or DuckDB rejects it.
         """
         with self._reading() as connection:
             try:
                 statements = connection.extract_statements(sql)
                 if len(statements) != 1:
                     raise QueryError(f"{len(statements)} SQL statements were given; give exactly one.")
-                if statements[0].type not in _READING:
+                if statements[0].type not in _READ_STATEMENTS:
                     raise QueryError(
                         f"{statements[0].type.name} is not a reading statement, and this command only reads; "
                         "use SELECT, WITH, DESCRIBE, SHOW or SUMMARIZE. Runs are changed by running them again."
@@ -210,7 +213,7 @@ class Store:
             except duckdb.Error as error:
                 raise QueryError(f"DuckDB refuses the query: {' '.join(str(error).split())}") from error
 
-    # --- inside -------------------------------------------------------------------------------------------------------
+    # --- internal -----------------------------------------------------------------------------------------------------
 
     def _frame(self, sql: str, values: list[object] | None = None) -> pd.DataFrame:
         with self._reading() as connection:
@@ -244,14 +247,14 @@ class Store:
         deadline = time.monotonic() + self.lock_timeout
         while True:
             try:
-                config: dict[str, str | bool | int | float | list[str]] = dict(_SEALED) if read_only else {}
+                config = _READ_CONFIG if read_only else {}
                 return duckdb.connect(str(self.path), read_only=read_only, config=config)
             except duckdb.Error as error:
                 holder = _HOLDER.search(str(error))
                 if holder is None and "lock" not in str(error):
                     raise StoreError(
                         f"{self.path} cannot be opened: {' '.join(str(error).split())}. "
-                        "The runs are safe in their shards; build it anew with `etl-bench results rebuild`."
+                        "The runs are safe in their shards; rebuild it with `etl-bench results rebuild`."
                     ) from error
                 if time.monotonic() < deadline:
                     time.sleep(0.05)
@@ -271,13 +274,13 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def _read(shards: Shards, entries: Sequence[ShardEntry]) -> list[tuple[ShardEntry, Shard]]:
-    """Those of some shards that are whole."""
+    """Read the shards of some entries, without damaged ones."""
     by_id = {entry.run_id: entry for entry in entries}
     return [(by_id[run_id], shard) for run_id, shard in shards.read_many(by_id)]
 
 
 class _Draft(Store):
-    """A database under construction, beside the one it will replace."""
+    """A database under construction, next to the one that it will replace."""
 
     @property
     def path(self) -> Path:
@@ -289,7 +292,7 @@ class _Draft(Store):
 
 
 def fresh_store(runs: Path) -> Store:
-    """The database of that runs folder with every committed shard loaded."""
+    """The database of a runs folder, after loading all new shards."""
     store = Store(runs)
     store.ingest(Shards(runs))
     return store

@@ -1,4 +1,4 @@
-"""From shards to tables: frames of many runs at a time, since single rows are slow."""
+"""Loads shards into tables, as frames of many runs at a time, since inserting single rows is slow."""
 
 from __future__ import annotations
 
@@ -8,97 +8,72 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from bench.published import PUBLISHED_COLUMNS, published_digest, published_frame
-from bench.record import DifficultyRecord, Predictions, RunRecord
+from bench.published import published_digest, published_frame
+from bench.record import Cost, DifficultyRecord, RunRecord
 from bench.results.shards import Shard, ShardEntry
 from bench.store.values import canonical, utc
 
 TOP = 5
-"""Classes kept with their logits for each image."""
+"""Top classes stored with their logits for each image."""
 SCORE_COLUMNS = "accuracy, macro_accuracy, macro_precision, nll, brier, ece, n, n_classes, selected_on_test, optimism"
 CURVE_COLUMNS = "run_id, split, epoch, epochs, steps, seconds, accuracy"
-_RUN_COLUMNS = """run_id, shard_stamp, method, config, recipe_name, recipe, backbone, dataset, task_fingerprint, draw,
-    protocol, shots, seed, "precision", status, error_kind, error_message, final_loss, trainable_parameters,
-    prepare_seconds, train_seconds, eval_seconds, steps, peak_memory_bytes, image_passes, prompted_image_passes,
-    text_passes, provenance, created_at, targets, support, class_text, epoch_selection, selected_epoch, fits,
-    candidate_evaluations, tuning_seconds"""
 PREDICTION_COLUMNS = """run_id, split, position, image, label, predicted, rank, true_logit, log_sum_exp, sum_p2,
     top_labels, top_logits"""
-_DIFFICULTY_COLUMNS = """backbone, backbone_digest, dataset, data_fingerprint, split, n_classes, n_images, measure,
-    value, created_at"""
-_COST_FIELDS = (
-    "trainable_parameters",
-    "prepare_seconds",
-    "train_seconds",
-    "eval_seconds",
-    "steps",
-    "peak_memory_bytes",
-    "image_passes",
-    "prompted_image_passes",
-    "text_passes",
-    "fits",
-    "candidate_evaluations",
-    "tuning_seconds",
-)
 
 
-def forget(connection: duckdb.DuckDBPyConnection, run_ids: list[str]) -> None:
-    """Delete runs with everything of them."""
+def delete_runs(connection: duckdb.DuckDBPyConnection, run_ids: list[str]) -> None:
+    """Delete runs with their scores, curves and predictions."""
     if run_ids:
-        connection.execute("DELETE FROM predictions WHERE run_id IN (SELECT unnest(?))", [run_ids])
-        connection.execute("DELETE FROM curves WHERE run_id IN (SELECT unnest(?))", [run_ids])
-        connection.execute("DELETE FROM scores WHERE run_id IN (SELECT unnest(?))", [run_ids])
-        connection.execute("DELETE FROM runs WHERE run_id IN (SELECT unnest(?))", [run_ids])
+        for table in ("predictions", "curves", "scores", "runs"):
+            connection.execute(f"DELETE FROM {table} WHERE run_id IN (SELECT unnest(?))", [run_ids])
 
 
 def insert_runs(connection: duckdb.DuckDBPyConnection, found: Sequence[tuple[ShardEntry, Shard]]) -> None:
-    """Insert runs with their scores and predictions."""
+    """Insert runs with their scores, curves and predictions."""
     if not found:
         return
-    _insert(
-        connection, "runs", _RUN_COLUMNS, pd.DataFrame([_run_row(shard.record, entry.stamp) for entry, shard in found])
-    )
+    _insert(connection, "runs", [_run_row(shard.record, entry.stamp) for entry, shard in found])
     scores = [
         {"run_id": shard.record.run_id} | score.model_dump(mode="json")
         for _, shard in found
         for score in shard.record.scores
     ]
-    if scores:
-        _insert(connection, "scores", f"run_id, split, {SCORE_COLUMNS}", pd.DataFrame(scores))
+    _insert(connection, "scores", scores)
     curves = [
         {"run_id": shard.record.run_id, "split": split, "accuracy": accuracy} | point.model_dump(exclude={"accuracy"})
         for _, shard in found
         for point in shard.record.curve
         for split, accuracy in point.accuracy.items()
     ]
-    if curves:
-        _insert(connection, "curves", CURVE_COLUMNS, pd.DataFrame(curves))
+    _insert(connection, "curves", curves)
     _insert_predictions(connection, [shard for _, shard in found])
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, table: str, columns: str, frame: pd.DataFrame) -> None:
-    connection.register("incoming", frame)
-    connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM incoming")
+def _insert(
+    connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[dict[str, object]] | pd.DataFrame
+) -> None:
+    if not len(rows):
+        return
+    connection.register("incoming", pd.DataFrame(rows))
+    connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM incoming")
     connection.unregister("incoming")
 
 
 def _insert_predictions(connection: duckdb.DuckDBPyConnection, shards: Sequence[Shard]) -> None:
-    """All predictions of some runs in one statement: lists are put together inside DuckDB, column by column."""
+    """Insert all predictions of some runs in one statement. DuckDB assembles the lists from columns, which is fast."""
     pieces = [(shard.record.run_id, item) for shard in shards for item in shard.predictions]
     if not pieces:
         return
     lengths = [len(item.images) for _, item in pieces]
     columns: dict[str, object] = {
-        "run_id": _repeat([run_id for run_id, _ in pieces], lengths),
-        "split": _repeat([item.split for _, item in pieces], lengths),
-        "position": _positions(lengths),
+        "run_id": pd.Categorical([run_id for run_id, _ in pieces]).repeat(lengths),
+        "split": pd.Categorical([item.split for _, item in pieces]).repeat(lengths),
+        "position": np.concatenate([np.arange(n, dtype=np.int32) for n in lengths]),
         "image": _images([item.images for _, item in pieces]),
     }
     for name in ("label", "predicted", "rank", "true_logit", "log_sum_exp", "sum_p2"):
         columns[name] = np.concatenate([getattr(item, name) for _, item in pieces])
-    columns["top_count"] = np.concatenate(
-        [np.full(n, _width(item)) for n, (_, item) in zip(lengths, pieces, strict=True)]
-    )
+    columns["top_count"] = np.repeat([min(TOP, item.top_labels.shape[1]) for _, item in pieces], lengths)
     best_labels = _first_columns([item.top_labels for _, item in pieces], TOP)
     best_logits = _first_columns([item.top_logits for _, item in pieces], TOP)
     for rank in range(TOP):
@@ -115,20 +90,8 @@ def _insert_predictions(connection: duckdb.DuckDBPyConnection, shards: Sequence[
     connection.unregister("incoming")
 
 
-def _positions(lengths: Sequence[int]) -> np.ndarray:
-    """0, 1, ... n - 1 for each n, one after the other, without an array for each."""
-    ends = np.cumsum(lengths)
-    positions: np.ndarray = np.arange(ends[-1], dtype=np.int32)
-    positions -= np.repeat((ends - lengths).astype(np.int32), lengths)
-    return positions
-
-
-def _width(item: Predictions) -> int:
-    return min(TOP, int(item.top_labels.shape[1]))
-
-
 def _first_columns(blocks: Sequence[np.ndarray], n: int) -> np.ndarray:
-    """The first n columns of some blocks of rows, one below the other: `(n, rows)`, 0 where a block is narrower."""
+    """The first n columns of stacked blocks, transposed to `(n, rows)`; 0 where a block has fewer columns."""
     found = np.zeros((n, sum(len(block) for block in blocks)), dtype=blocks[0].dtype)
     begin = 0
     for block in blocks:
@@ -139,27 +102,19 @@ def _first_columns(blocks: Sequence[np.ndarray], n: int) -> np.ndarray:
 
 
 def _images(lists: Sequence[tuple[str, ...]]) -> pd.Categorical[str]:
-    """All names of some lists in order, each distinct one stored once: most runs have their list in common."""
-    place: dict[str, int] = {}
+    """The concatenated names of some lists as a categorical. Most runs share a list, so each list is encoded once."""
+    code_of: dict[str, int] = {}
     codes: dict[tuple[str, ...], np.ndarray] = {}
     for names in lists:
         if names not in codes:
-            codes[names] = np.array([place.setdefault(name, len(place)) for name in names], dtype=np.int32)
+            codes[names] = np.array([code_of.setdefault(name, len(code_of)) for name in names], dtype=np.int32)
     return pd.Categorical.from_codes(
-        np.concatenate([codes[names] for names in lists]), categories=pd.Index(list(place))
+        np.concatenate([codes[names] for names in lists]), categories=pd.Index(list(code_of))
     )
 
 
-def _repeat(values: list[str], lengths: list[int]) -> pd.Categorical[str]:
-    """A column that holds `values[i]` `lengths[i]` times, each distinct text stored once."""
-    categories = sorted(set(values))
-    place = {value: code for code, value in enumerate(categories)}
-    codes = np.repeat(np.array([place[value] for value in values], dtype=np.int32), lengths)
-    return pd.Categorical.from_codes(codes, categories=pd.Index(categories))
-
-
 def insert_difficulties(connection: duckdb.DuckDBPyConnection, records: Sequence[DifficultyRecord]) -> None:
-    """Insert difficulties, a row a measure."""
+    """Insert difficulty records, one row per measure."""
     rows = [
         {
             "backbone": record.backbone,
@@ -176,16 +131,16 @@ def insert_difficulties(connection: duckdb.DuckDBPyConnection, records: Sequence
         for record in records
         for measure, value in record.measures.items()
     ]
-    if rows:
-        _insert(connection, "difficulty", _DIFFICULTY_COLUMNS, pd.DataFrame(rows).astype({"value": "float64"}))
+    if rows:  # a column of None alone would be of type object
+        _insert(connection, "difficulty", pd.DataFrame(rows).astype({"value": float}))
 
 
 def refresh_published(connection: duckdb.DuckDBPyConnection) -> None:
-    """Replace the published numbers if this release ships others."""
+    """Replace the published numbers if those of this release differ."""
     known = connection.execute("SELECT digest FROM published_digest").fetchall()
     if known != [(published_digest(),)]:
         connection.execute("DELETE FROM published")
-        _insert(connection, "published", ", ".join(PUBLISHED_COLUMNS), published_frame())
+        _insert(connection, "published", published_frame())
         connection.execute("DELETE FROM published_digest")
         connection.execute("INSERT INTO published_digest VALUES (?)", [published_digest()])
 
@@ -219,6 +174,5 @@ def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:
         "epoch_selection": spec.epoch_selection,
         "selected_epoch": record.selected_epoch,
     }
-    for name in _COST_FIELDS:
-        row[name] = getattr(record.cost, name) if record.cost else None
+    row |= record.cost.model_dump() if record.cost else dict.fromkeys(Cost.model_fields)
     return row

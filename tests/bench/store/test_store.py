@@ -271,7 +271,7 @@ def test_an_older_database_is_read_after_it_was_brought_up_to_date(store: Store,
     store.ingest(shards)
     newer = [*migrations(), "ALTER TABLE runs ADD COLUMN mood VARCHAR"]
     monkeypatch.setattr("bench.store.schema_upgrade.migrations", lambda: newer)
-    with pytest.raises(StoreError, match=f"has schema {len(newer) - 1}, and this etl-bench wants {len(newer)}"):
+    with pytest.raises(StoreError, match=f"has schema {len(newer) - 1}, and this etl-bench needs {len(newer)}"):
         store.runs_frame()
     store.ingest(shards)
     assert store.query("select mood from runs")["mood"].isna().all()
