@@ -1,0 +1,351 @@
+"""Write the generated reference pages of the documentation: methods, datasets, protocols and commands.
+
+    python -m tools.generate_docs            # rewrite docs/reference/*.md
+    python -m tools.generate_docs --check    # exit code 1 and the names of the pages that are out of date
+
+The pages list what ships with the repository. Plug-ins and datasets of the user are left out, so that the pages do not
+depend on the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from bench.cli.app import app
+from datasets_registry import DatasetInfo, DrawRule, EvalProtocol, dataset_sources, list_datasets
+from methods import MethodInfo, Needs, Selection, get_method, list_methods, parity_record, selection_rules
+
+ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+COMMAND = "python -m tools.generate_docs"
+NOTE = f"<!-- Written by `{COMMAND}`; edit the code, not this page. -->\n"
+
+NEEDS = {
+    Needs.FEATURES: "frozen image features",
+    Needs.POOLED: "frozen image features before the last projection",
+    Needs.HIDDEN: "frozen hidden states of the image tower",
+    Needs.PIXELS: "pixels",
+    Needs.OTHER_VIEW: "frozen features of a second view",
+}
+PROTOCOLS = {
+    EvalProtocol.FEW_SHOT: ("the shots of every class", "all test images, among all classes", "`all`"),
+    EvalProtocol.BASE_TO_NEW: (
+        "the shots of the base classes, the first half in label order",
+        "base test images among base classes, new test images among new classes; H is their harmonic mean",
+        "`base`, `new`",
+    ),
+    EvalProtocol.CROSS_DATASET: (
+        "the shots of every class of a source dataset",
+        "the source, and each target dataset among its own classes",
+        "`all`, one per target",
+    ),
+    EvalProtocol.DOMAIN_GENERALIZATION: (
+        "the shots of every class of a source dataset",
+        "the source, and targets that show the source's classes in another way (ImageNetV2, -Sketch, -A, -R)",
+        "`all`, one per target",
+    ),
+}
+DRAWS = {
+    DrawRule.COOP: "The draw of CoOp and Dassl, image for image. The default.",
+    DrawRule.COOP_SORTED: "The same draw over a sorted folder listing. Used on ImageNet, which has no split file.",
+    DrawRule.NESTED: "1 shot is part of 2 shots, of 4, and so on.",
+    DrawRule.FILE: "A given list of images: `--support FILE`.",
+}
+SELECTIONS = {
+    Selection.LAST: "The last epoch. Nothing is chosen.",
+    Selection.FIXED: "The published values. Nothing is chosen.",
+    Selection.VALIDATION: "Chosen on min(shots, 4) validation images per class.",
+    Selection.ENSEMBLE: "The class probabilities of all candidates are averaged. Nothing is chosen.",
+    Selection.ORACLE: "Chosen with test labels. Labelled as an oracle, never ranked, shown with its optimism.",
+}
+INTRO_METHODS = """
+Every method runs with its published settings unless `--set` changes them. `etl-bench methods NAME` prints the same
+facts on a backbone of your choice, with the learned tensors. `NAME_on:HOST` and `dept_on:HOST` wrap another method, for
+example `apex_on:coop`.
+
+*New classes* tells whether a method can classify classes that it was not trained on. *Parity* is the largest difference
+of its logits from those of the official implementation, relative to the largest logit; `formula` means that a test
+compares it with the published formula instead. The tests are in `tests/methods/`.
+"""
+INTRO_DATASETS = """
+`etl-bench datasets NAME` shows these facts for your copy. How to get and check datasets, and how to add your own:
+[Datasets](../datasets.md). *Images* are counted in the published split: train / validation / test.
+"""
+INTRO_DRAWN = """
+These need no download and no data folder. `spectrum:shift=0.5` is a dial from 0 (the training world of the backbone) to
+1 (nothing recognisable).
+"""
+RECIPES_NOTE = """*Published recipes* counts methods whose authors printed training settings for that protocol. Other
+methods reuse those of a related protocol, and the `source` of the recipe says so.
+"""
+
+
+def shipped_methods() -> list[MethodInfo]:
+    """The methods that have a file in `methods/`."""
+    return [info for info in list_methods() if (ROOT / "methods" / f"{info.name}.py").is_file()]
+
+
+def shipped_datasets() -> list[DatasetInfo]:
+    """The datasets that have a file in `datasets_registry/`."""
+    return [info for info in list_datasets() if (ROOT / "datasets_registry" / f"{info.name}.py").is_file()]
+
+
+def methods_page() -> str:
+    """One table of all methods, then a section for each with its settings, recipes and notes."""
+    infos = shipped_methods()
+    rows = [
+        (f"[`{i.name}`](#{i.name})", i.title, i.family, _venue(i.citation), _yes(i.recipes), _yes(i.open_vocabulary))
+        for i in infos
+    ]
+    head = _table(("name", "title", "family", "paper", "trained", "new classes"), rows)
+    sections = "".join(_method_section(info) for info in infos)
+    return f"{NOTE}# Methods\n{INTRO_METHODS}\n{head}\n{sections}"
+
+
+def _method_section(info: MethodInfo) -> str:
+    measured = parity_record().get(info.name)
+    facts = [
+        ("family", info.family),
+        ("reads", ", ".join(NEEDS[need] for need in Needs if need in info.needs)),
+        ("new classes", _yes(info.open_vocabulary)),
+        ("image tower", "vision transformer only" if info.vision_transformer else "any"),
+        ("selection", ", ".join(f"`{rule}`" for rule in selection_rules(info))),
+        ("parity", "formula" if measured is None else f"{measured:.1e}"),
+    ]
+    settings = [
+        (f"`{info.name}.{key}`", f"`{field.get_default(call_default_factory=True)!r}`", field.description or "")
+        for key, field in info.config.model_fields.items()
+    ]
+    changed = [
+        f"- {protocol}: " + ", ".join(f"`{key}={value!r}`" for key, value in values.items())
+        for protocol, values in info.config_by_protocol.items()
+        if values
+    ]
+    recipes = [
+        (protocol, recipe.optimizer, f"{recipe.lr:g}", _length(recipe), recipe.batch_size or "all", recipe.source)
+        for protocol in EvalProtocol
+        if (recipe := info.recipes.get(protocol)) is not None
+    ]
+    parts = [f"## `{info.name}`", f"**{info.title}.** {info.summary}", _table(("", ""), facts)]
+    if settings:
+        parts.append(_table(("setting", "default", "meaning"), settings))
+    if changed:
+        parts.append("Published settings that differ by protocol:\n\n" + "\n".join(changed))
+    if recipes:
+        parts.append(_table(("protocol", "optimiser", "rate", "length", "batch", "source"), recipes))
+    notes = inspect.getdoc(inspect.getmodule(get_method(info.name))) or ""
+    parts.append(notes.partition("\n")[2].strip() or notes)
+    return "\n" + "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def _length(recipe: Any) -> str:
+    if recipe.steps:
+        return f"{recipe.steps} steps"
+    if recipe.steps_per_shot:
+        return f"{recipe.steps_per_shot} steps per shot"
+    by_shots = ", ".join(f"{epochs} at {shots} shots" for shots, epochs in recipe.epochs_by_shots.items())
+    return f"{recipe.epochs} epochs" + (f" ({by_shots})" if by_shots else "")
+
+
+def datasets_page() -> str:
+    """Published datasets with their facts, then the drawn ones."""
+    infos = shipped_datasets()
+    published = [info for info in infos if not info.synthetic]
+    rows = [
+        (f"[`{i.name}`](#{i.name})", i.title, i.domain, i.num_classes, _counts(i), _source(i), i.licence)
+        for i in published
+    ]
+    head = _table(("name", "title", "domain", "classes", "images", "fetched", "licence"), rows)
+    drawn = _table(
+        ("name", "classes", "template", "how it differs from the backbone's training data"),
+        [(f"`{i.name}`", i.num_classes, f"`{i.template}`", i.summary) for i in infos if i.synthetic],
+    )
+    sections = "".join(_dataset_section(info) for info in published)
+    return (
+        f"{NOTE}# Datasets\n{INTRO_DATASETS}\n## Published datasets\n\n{head}\n"
+        f"## Drawn datasets\n{INTRO_DRAWN}\n{drawn}{sections}"
+    )
+
+
+def _dataset_section(info: DatasetInfo) -> str:
+    variants = ", ".join(f"`{text}` ({paper})" for paper, text in info.template_variants.items())
+    facts = [
+        ("template", f"`{info.template}`"),
+        ("other templates", variants or "–"),
+        ("split file", f"`{info.split_file}`" if info.split_file else "none"),
+        ("home page", f"<{info.homepage}>"),
+    ]
+    known = "".join(f"- {problem}\n" for problem in info.known_problems)
+    return f"\n## `{info.name}`\n\n**{info.title}.** {info.summary}\n\n{_table(('', ''), facts)}" + (
+        f"\nKnown problems:\n\n{known}" if known else ""
+    )
+
+
+def _counts(info: DatasetInfo) -> str:
+    return " / ".join(f"{info.expected.get(part, 0):,}" for part in ("train", "val", "test"))
+
+
+def _source(info: DatasetInfo) -> str:
+    source = dataset_sources().get(info.name)
+    return "by hand" if source is None or source.by_hand else "`datasets fetch`"
+
+
+def protocols_page() -> str:
+    """Protocols, draws and selection rules, with how many methods each of them allows."""
+    infos = shipped_methods()
+    protocols = [
+        (f"`{p}`", *PROTOCOLS[p], sum(p in info.recipes for info in infos), _allowed(p, infos)) for p in EvalProtocol
+    ]
+    selections = [
+        (
+            f"`{rule}`",
+            SELECTIONS[rule],
+            _names([i.name for i in infos if rule in selection_rules(i)], [i.name for i in infos]),
+        )
+        for rule in Selection
+    ]
+    return "\n".join(
+        (
+            f"{NOTE}# Protocols in short\n",
+            "What each number means in detail: [Protocols and conventions](../protocols.md).\n",
+            "## `--protocol`\n",
+            _table(("protocol", "trained on", "scored on", "splits", "published recipes", "methods"), protocols),
+            RECIPES_NOTE,
+            "## `--draw`\n",
+            _table(("draw", "which images"), [(f"`{rule}`", DRAWS[rule]) for rule in DrawRule]),
+            "## `--selection`\n",
+            _table(("selection", "what decides", "methods"), selections),
+        )
+    )
+
+
+def _names(some: Sequence[str], everything: Sequence[str]) -> str:
+    """Some of the names, or what is missing if they are most of them."""
+    most = len(some) > len(everything) / 2
+    shown = ", ".join(f"`{name}`" for name in everything if (name in some) is not most)
+    return f"all but {shown}" if most else shown
+
+
+def _allowed(protocol: EvalProtocol, infos: Sequence[MethodInfo]) -> str:
+    allowed = [info for info in infos if info.open_vocabulary or protocol is EvalProtocol.FEW_SHOT]
+    return f"all {len(infos)}" if len(allowed) == len(infos) else f"{len(allowed)} of {len(infos)}"
+
+
+def commands_page() -> str:
+    """Every command of `etl-bench` with its arguments and options."""
+    group: Any = typer.main.get_command(app)
+    sections = list(_commands(group, "etl-bench"))
+    contents = _table(
+        ("command", "what it does"),
+        [(f"[`{name}`](#{name.replace(' ', '-')})", _first(command)) for name, command in sections],
+    )
+    pages = "".join(_command_section(name, command) for name, command in sections)
+    intro = "`etl-bench COMMAND --help` prints the same. Exit codes and `--json` are described with each command."
+    return f"{NOTE}# Commands\n\n{intro}\n\n{contents}{pages}"
+
+
+def _commands(command: Any, name: str) -> Iterable[tuple[str, Any]]:
+    children = getattr(command, "commands", None)
+    if not children:
+        yield name, command
+    for child, inner in (children or {}).items():
+        yield from _commands(inner, f"{name} {child}")
+
+
+def _command_section(name: str, command: Any) -> str:
+    paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
+    examples = [p.removeprefix("Example: ").replace("\n", " ") for p in paragraphs if p.startswith("Example: ")]
+    prose = [p for p in paragraphs if not p.startswith("Example: ")]
+    rows = [
+        (_spelling(p), _default(p), (p.help or "").replace("\n", " "))
+        for p in command.params
+        if not p.hidden and p.name != "help"
+    ]
+    parts = [f"\n## `{name}`", *prose]
+    if examples:
+        parts.append("```bash\n" + "\n".join(examples) + "\n```")
+    if rows:
+        parts.append(_table(("argument or option", "default", "meaning"), rows).rstrip("\n"))
+    return "\n\n".join(parts) + "\n"
+
+
+def _spelling(parameter: Any) -> str:
+    if not parameter.opts[0].startswith("-"):
+        return f"`{parameter.name.upper()}`" + (" ..." if parameter.nargs == -1 else "")
+    return ", ".join(f"`{option}`" for option in (*parameter.opts, *parameter.secondary_opts))
+
+
+def _default(parameter: Any) -> str:
+    if parameter.required:
+        return "required"
+    value = parameter.default
+    if isinstance(value, bool):
+        text = (
+            "" if not parameter.secondary_opts else f"`{parameter.opts[0] if value else parameter.secondary_opts[0]}`"
+        )
+    elif isinstance(value, list | tuple):
+        text = ", ".join(f"`{item}`" for item in value)
+    else:
+        text = "" if value is None else f"`{value}`"
+    return " ".join(part for part in (text, f"(`{parameter.envvar}`)" if parameter.envvar else "") if part)
+
+
+def _first(command: Any) -> str:
+    return inspect.cleandoc(command.help or "").partition("\n\n")[0].replace("\n", " ")
+
+
+def _venue(citation: str) -> str:
+    """Venue and year of a BibTeX entry."""
+    fields = dict(re.findall(r"(\w+)\s*=\s*\{(.*)\}", citation))
+    venue = fields.get("booktitle") or fields.get("journal") or fields.get("note", "")
+    return f"{venue.replace('International Journal of Computer Vision', 'IJCV')} {fields.get('year', '')}".strip()
+
+
+def _yes(value: object) -> str:
+    return "yes" if value else "no"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table; pipes inside cells are escaped."""
+    lines = [header, ["---"] * len(header), *([str(cell).replace("|", "\\|") for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "methods.md": methods_page,
+    "datasets.md": datasets_page,
+    "protocols.md": protocols_page,
+    "commands.md": commands_page,
+}
+
+
+def outdated() -> list[Path]:
+    """The pages on disk that differ from what the code says now."""
+    paths = {REFERENCE / name: page() for name, page in PAGES.items()}
+    return [path for path, text in paths.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+
+
+def main() -> None:
+    """Write the pages, or with --check compare them."""
+    parser = argparse.ArgumentParser(prog=COMMAND, description="Write the generated reference pages.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if a page is out of date")
+    if parser.parse_args().check:
+        if stale := outdated():
+            names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
+            sys.exit(f"Out of date: {names}. Run `{COMMAND}` and commit the result.")
+        return
+    REFERENCE.mkdir(parents=True, exist_ok=True)
+    for name, page in PAGES.items():
+        (REFERENCE / name).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
