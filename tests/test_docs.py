@@ -1,0 +1,114 @@
+"""The documentation agrees with the code: generated pages, links, public names, and tutorials that run as printed."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from places import ROOT
+
+from tools import generate_docs
+
+DOCS = ROOT / "docs"
+PACKAGES = ("bench", "methods", "datasets_registry", "reports")
+NOT_RUN = "not run by the tests: "
+BLOCK = re.compile(r"(?:<!-- (?P<marker>[^\n]*?) -->\n)?```(?P<language>\w+)\n(?P<code>.*?)```", flags=re.S)
+
+
+def test_the_generated_pages_are_up_to_date() -> None:
+    assert generate_docs.outdated() == [], f"run `{generate_docs.COMMAND}` and commit the result"
+
+
+def test_a_missing_or_edited_page_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(generate_docs, "REFERENCE", tmp_path)
+    monkeypatch.setattr(generate_docs, "PAGES", {"a.md": lambda: "a\n", "b.md": lambda: "b\n", "c.md": lambda: "c\n"})
+    (tmp_path / "a.md").write_text("a\n")
+    (tmp_path / "b.md").write_text("edited\n")
+    assert generate_docs.outdated() == [tmp_path / "b.md", tmp_path / "c.md"]
+
+
+def test_the_tables_list_every_method_and_dataset_file() -> None:
+    for page, folder in (("methods.md", "methods"), ("datasets.md", "datasets_registry")):
+        names = {path.stem for path in (ROOT / folder).glob("*.py") if not path.name.startswith("_")}
+        listed = set(re.findall(r"^\| \[?`(\w+)`", (DOCS / "reference" / page).read_text(encoding="utf-8"), flags=re.M))
+        assert names <= listed, page
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 150
+    for link in re.findall(r"\]\((?!http)([^)#]+)", text):
+        assert (ROOT / link).exists(), link
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_name_of_a_stub_can_be_imported(package: str) -> None:
+    door = importlib.import_module(package)
+    for name in dir(door):
+        getattr(door, name)
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs")
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path / "site")]
+    built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    assert "def run_experiment" not in (tmp_path / "site" / "reference" / "api" / "methods.html").read_text()
+    assert 'id="methods.Method"' in (tmp_path / "site" / "reference" / "api" / "methods.html").read_text()
+
+
+def script(page: Path) -> str:
+    """The code of a page as one shell script. Blocks marked as not run, and those of other languages, are left out."""
+    lines = ["set -euo pipefail"]
+    for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
+        marker = block["marker"] or ""
+        if marker.startswith(NOT_RUN):
+            continue
+        if marker.startswith("file: "):
+            lines.append(f"cat > {marker.removeprefix('file: ')} <<'END_OF_FILE'\n{block['code']}END_OF_FILE")
+        elif block["language"] == "python":
+            lines.append(f"python - <<'END_OF_FILE'\n{block['code']}END_OF_FILE")
+        elif block["language"] == "bash":
+            lines.append(block["code"])
+    return "\n".join(lines)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One feature cache for all tutorials, which use the same drawn datasets."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(path.stem for path in (DOCS / "tutorials").glob("*.md")))
+def test_a_tutorial_runs_as_printed_in_an_empty_folder(name: str, cache: Path, tmp_path: Path) -> None:
+    """Blocks that download data or weights, or take longer than a minute, carry a marker and are not run."""
+    folder, programs, source = tmp_path / "work", tmp_path / "bin", ROOT
+    folder.mkdir()
+    programs.mkdir()
+    if name == "add-a-method":  # it writes into a clone
+        source = folder
+        for package in PACKAGES:
+            shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for program, command in (("python", sys.executable), ("etl-bench", f"{sys.executable} -m bench")):
+        (programs / program).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        (programs / program).chmod(0o755)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("ETL_BENCH_", "XDG_"))}
+    environment |= {
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(source),
+        "ETL_BENCH_CACHE": str(cache),
+        "HOME": str(tmp_path),
+    }
+    command = ["bash", "-c", script(DOCS / "tutorials" / f"{name}.md")]
+    ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
+    assert (folder / "runs" / "results.duckdb").is_file()
