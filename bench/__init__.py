@@ -1,9 +1,19 @@
-"""The harness: plans, runs, stores and ranks few-shot experiments. Importing it loads no torch."""
+"""The harness: plans, runs, stores, ranks and reports few-shot experiments. Importing it loads no torch.
+
+`__init__.pyi` lists the public names. Each is loaded on first use.
+
+Example:
+    >>> import bench
+    >>> bench.SweepRequest.build(methods="coop", datasets="dtd", shots=4).shots
+    [4]
+"""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+
+import lazy_loader
 
 __version__ = "0.1.0"
 
@@ -37,3 +47,5 @@ def check_siblings(parent: Path, names: tuple[str, ...] = SIBLINGS) -> None:
 
 
 check_siblings(Path(__file__).resolve().parent.parent)
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -28,16 +28,8 @@ def demo(
     runner: opt.RunnerName = "bench.experiment.runner",
 ) -> None:
     """Run methods on eleven synthetic datasets with the embedded backbone and build the report; no download."""
-    from bench.sweep import (
-        LogStyle,
-        RecipeChoice,
-        SweepRequest,
-        carry_out,
-        make_plan,
-        open_log,
-        report_failures,
-        report_plan,
-    )
+    from bench.api.running import run_request
+    from bench.sweep import LogStyle, RecipeChoice, SweepRequest, open_log
 
     request = SweepRequest.build(
         methods=QUICK_METHODS if quick else METHODS,
@@ -51,11 +43,7 @@ def demo(
         jobs=jobs,
         runner=runner,
     )
-    log = open_log(LogStyle.AUTO)
-    made = make_plan(request, log)
-    report_plan(made, request, log)
-    outcome = carry_out(made, request, log)
-    report_failures(outcome, log)
+    outcome = run_request(request, open_log(LogStyle.AUTO))
     if not outcome.summary.interrupted:
         from bench.cli.report import report
 

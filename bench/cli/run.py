@@ -33,7 +33,7 @@ def run(
         str,
         typer.Option(
             "--log",
-            help="Progress on standard error: auto (live on a terminal, lines elsewhere), live, plain, json.",
+            help="Progress on standard error: auto (live on a terminal, lines elsewhere), live, plain, json, none.",
             rich_help_panel="Output",
         ),
     ] = "auto",

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench.launch.protocol import FinishedTask, RunTask
+from bench.launch.protocol import FinishedTask, Outcome, RunTask
 from bench.sweep.tally import Tally, outcome_line
 
 
@@ -23,6 +23,7 @@ class LogStyle(StrEnum):
     LIVE = "live"
     PLAIN = "plain"
     JSON = "json"
+    NONE = "none"
 
 
 class SweepLog(Protocol):
@@ -58,6 +59,42 @@ class PlainLog:
     def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:  # noqa: ARG002
         """Nothing to set up."""
         yield
+
+
+class SilentLog:
+    """Reports nothing."""
+
+    def notice(self, text: str) -> None:
+        """Dropped."""
+
+    def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
+        """Dropped."""
+
+    @contextmanager
+    def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:  # noqa: ARG002
+        """Nothing to set up."""
+        yield
+
+
+class NotebookLog(PlainLog):
+    """A progress bar in a notebook; notices and failures are lines above it."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
+        """Move the bar; a failure leaves a line."""
+        self._bar.update(tally.done - self._bar.n)
+        if item.outcome is not Outcome.OK:
+            self.notice(outcome_line(item, again=again))
+
+    @contextmanager
+    def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:  # noqa: ARG002
+        """Show the bar."""
+        from tqdm.auto import tqdm
+
+        with tqdm(total=tally.total, unit="run") as self._bar:
+            yield
 
 
 class JsonLog:
@@ -98,6 +135,10 @@ def open_log(style: LogStyle) -> SweepLog:
     """The log of that style."""
     if style is LogStyle.JSON:
         return JsonLog()
+    if style is LogStyle.NONE:
+        return SilentLog()
+    if style is LogStyle.AUTO and "ipykernel" in sys.modules:
+        return NotebookLog()
     if style is LogStyle.PLAIN or (style is LogStyle.AUTO and not sys.stderr.isatty()):
         return PlainLog()
     from bench.sweep.live_view import LiveLog

@@ -1,0 +1,140 @@
+"""A paired comparison as a table: for terminals, notebooks, JSON and pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from bench.api.html_table import html_table
+from bench.api.leaderboard_table import setting_title
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.analysis.comparison import Comparison, PairedCell
+    from bench.analysis.leaderboard import Leaderboard
+    from bench.statistics import MeanTest
+
+    Pair = tuple[Leaderboard, Comparison]
+
+
+class ComparisonTable:
+    """Two entries on the same images with the same seeds, one comparison per setting. A notebook shows them as tables.
+
+    Args:
+        pairs: the board of a setting, and the comparison on it.
+    """
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        self.pairs = tuple(pairs)
+
+    def title(self, pair: Pair) -> str:
+        """The setting, and which entry is A and which is B."""
+        board, found = pair
+        return f"{setting_title(board)}: {found.a} (A) against {found.b} (B), percentage points"
+
+    def rows(self, pair: Pair) -> list[dict[str, object]]:
+        """One row per dataset and split, then the averages, in percentage points as they are printed."""
+        board, found = pair
+        averages = [_average(board, measure, test) for measure, test in found.averages.items()]
+        return [_row(cell) for cell in found.cells] + averages
+
+    def to_frame(self) -> pd.DataFrame:
+        """The rows of all settings."""
+        import pandas as pd
+
+        frames = [pd.DataFrame(self.rows(pair)).assign(**vars(pair[0].setting)) for pair in self.pairs]
+        return pd.concat(frames, ignore_index=True)
+
+    def flipped(self, pair: Pair) -> Iterator[str]:
+        """A line for every image that only one of the two classifies correctly."""
+        for cell in pair[1].cells:
+            for seed in cell.seeds:
+                for who, names in (("A", seed.only_a), ("B", seed.only_b)):
+                    for name in names:
+                        yield f"only {who} is right: {cell.dataset} {cell.split} seed {seed.seed} {name}"
+
+    def notes(self) -> list[str]:
+        """Datasets that could not be compared, with the reason."""
+        return [f"not compared: {dataset}: {reason}" for _, found in self.pairs for dataset, reason in found.skipped]
+
+    def to_json(self) -> list[dict[str, object]]:
+        """Plain values of every comparison."""
+        return [_plain(board, found) for board, found in self.pairs]
+
+    def _repr_html_(self) -> str:
+        return "".join(html_table(self.title(pair), self.rows(pair)) for pair in self.pairs)
+
+    def __str__(self) -> str:
+        import pandas as pd
+
+        parts = [f"{self.title(pair)}\n{pd.DataFrame(self.rows(pair)).to_string(index=False)}" for pair in self.pairs]
+        return "\n\n".join([*parts, *self.notes()])
+
+    __repr__ = __str__
+
+
+def _row(cell: PairedCell) -> dict[str, object]:
+    only_a, only_b = cell.flipped
+    interval = cell.difference
+    reach = f"{100 * interval.low:+.2f} to {100 * interval.high:+.2f}"
+    return {
+        "dataset": cell.dataset,
+        "split": cell.split,
+        "A": f"{100 * cell.accuracy_a:.2f}",
+        "B": f"{100 * cell.accuracy_b:.2f}",
+        "A - B": f"{100 * interval.mean:+.2f}",
+        "95 %": reach if interval.n_seeds > 1 else f"{reach} (images alone)",
+        "verdict": "inconclusive" if not interval.excludes() else "A" if interval.mean > 0 else "B",
+        "only A right": only_a,
+        "only B right": only_b,
+        "seeds": len(cell.seeds),
+        "McNemar p, Holm": ", ".join(f"{seed.p_holm:.2g}" for seed in cell.seeds),
+    }
+
+
+def _average(board: Leaderboard, measure: str, test: MeanTest) -> dict[str, object]:
+    """The row of an average, with the n of N datasets and pairs of runs that it is over."""
+    known = test.low is not None and test.high is not None
+    return {
+        "dataset": f"average of {test.groups} of {len(board.averaged)}",
+        "split": measure,
+        "A - B": f"{100 * test.mean:+.2f}",
+        "95 %": f"{100 * (test.low or 0):+.2f} to {100 * (test.high or 0):+.2f}" if known else "needs two seeds",
+        "verdict": "inconclusive" if test.p is None or test.p > 0.05 else "A" if test.mean > 0 else "B",
+        "seeds": f"{test.n} of {len(board.averaged) * len(board.seeds)} runs",
+    }
+
+
+def _plain(board: Leaderboard, found: Comparison) -> dict[str, object]:
+    return {
+        "setting": vars(board.setting),
+        "a": found.a,
+        "b": found.b,
+        "cells": [
+            {
+                "dataset": cell.dataset,
+                "split": cell.split,
+                "accuracy_a": cell.accuracy_a,
+                "accuracy_b": cell.accuracy_b,
+                "difference": vars(cell.difference),
+                "seeds": [
+                    {
+                        "seed": seed.seed,
+                        "run_a": seed.run_a,
+                        "run_b": seed.run_b,
+                        "p": seed.test.p,
+                        "p_holm": seed.p_holm,
+                        "only_a": seed.only_a,
+                        "only_b": seed.only_b,
+                    }
+                    for seed in cell.seeds
+                ],
+            }
+            for cell in found.cells
+        ],
+        "expected_datasets": len(board.averaged),
+        "expected_runs": len(board.averaged) * len(board.seeds),
+        "averages": {measure: vars(test) for measure, test in found.averages.items()},
+        "skipped": [{"dataset": dataset, "reason": reason} for dataset, reason in found.skipped],
+    }

@@ -1,0 +1,132 @@
+"""A leaderboard as a table: for terminals, notebooks, JSON and pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bench.api.html_table import html_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.analysis.leaderboard import Entry, Leaderboard
+    from bench.statistics import Estimate
+
+
+class LeaderboardTable:
+    """Leaderboards, one per setting. A notebook shows them as tables.
+
+    Args:
+        boards: one per backbone, protocol, shots and draw.
+    """
+
+    def __init__(self, boards: Sequence[Leaderboard]) -> None:
+        self.boards = tuple(boards)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every entry has every run that its board has."""
+        return all(board.complete for board in self.boards)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per entry, measure and setting; values are fractions 0..1 with their interval and n."""
+        import pandas as pd
+
+        frames = [pd.DataFrame(board.rows()).assign(**vars(board.setting)) for board in self.boards]
+        return pd.concat(frames, ignore_index=True)
+
+    def rows(self, board: Leaderboard) -> list[dict[str, object]]:
+        """The rows of one board, in percent with 95 % intervals, as they are printed."""
+        return [_row(board, entry) for entry in board.entries]
+
+    def notes(self) -> list[str]:
+        """What a reader has to know: incomplete entries, oracles, runs that do not count."""
+        notes = []
+        for board in self.boards:
+            title = board_title(board)
+            for entry in board.entries:
+                if not entry.complete:
+                    failed = sum(cell.error is not None for cell in entry.missing)
+                    cells = f"{entry.n} of {entry.expected} cells, {failed} failed"
+                    notes.append(f"incomplete: {entry.key}, {title}: {cells}")
+                if entry.oracle:
+                    notes.append(f"oracle: {entry.key}, {title}: {_optimism(entry)}; not ranked")
+            for run in board.excluded:
+                what = f"run {run.run_id} ({run.entry}, {run.dataset}, seed {run.seed})"
+                notes.append(f"not counted: {what}: {run.reason}")
+        return notes
+
+    def to_json(self) -> list[dict[str, object]]:
+        """Plain values of every board."""
+        return [
+            {
+                "setting": vars(board.setting),
+                "h_convention": str(board.convention),
+                "datasets": list(board.datasets),
+                "averaged": list(board.averaged),
+                "seeds": list(board.seeds),
+                "complete": board.complete,
+                "rows": board.rows(),
+                "missing": [vars(cell) for cell in board.missing],
+                "set_aside": [vars(run) for run in board.excluded],
+            }
+            for board in self.boards
+        ]
+
+    def _repr_html_(self) -> str:
+        return "".join(html_table(board_title(board), self.rows(board)) for board in self.boards)
+
+    def __str__(self) -> str:
+        import pandas as pd
+
+        parts = [
+            f"{board_title(board)}\n{pd.DataFrame(self.rows(board)).to_string(index=False)}" for board in self.boards
+        ]
+        return "\n\n".join([*parts, *self.notes()])
+
+    __repr__ = __str__
+
+
+def setting_title(board: Leaderboard) -> str:
+    """Backbone, protocol and shots of a board."""
+    setting = board.setting
+    return f"{setting.backbone}, {setting.protocol}, {setting.shots} shots"
+
+
+def board_title(board: Leaderboard) -> str:
+    """Backbone, protocol, shots and the number of datasets of a board."""
+    setting = board.setting
+    source = f" from {setting.source}" if setting.source else ""
+    over = f"{len(board.averaged)} {'targets' if setting.source else 'datasets'}"
+    return f"{setting.backbone}, {setting.protocol}{source}, {setting.shots} shots, {over}"
+
+
+def _row(board: Leaderboard, entry: Entry) -> dict[str, object]:
+    row: dict[str, object] = {"#": entry.rank if entry.rank is not None else "", "method": entry.key}
+    if board.setting.source:
+        for dataset in (board.setting.source, *board.averaged):
+            cell = entry.cells.get(dataset)
+            title = f"{dataset} (source)" if dataset == board.setting.source else dataset
+            row[title] = _percent(cell.scores["all"] if cell else None)
+    for measure in board.measures:
+        name = f"H ({board.convention})" if measure == "H" else measure
+        if board.setting.source:
+            name = "average of targets"
+        row[name] = _percent(entry.average(measure, board.convention))
+    row["n/N"] = f"{entry.n}/{entry.expected}{'' if entry.complete else ' *'}"
+    row["parameters"] = entry.cost.parameters_high if entry.cost else "–"
+    row["train s"] = f"{entry.cost.train_seconds:.1f}" if entry.cost else "–"
+    return row
+
+
+def _percent(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "–"
+    interval = "" if estimate.half_width is None else f" ± {100 * estimate.half_width:.2f}"
+    return f"{100 * estimate.mean:.2f}{interval}"
+
+
+def _optimism(entry: Entry) -> str:
+    gaps = ", ".join(f"{split} {100 * value:+.2f}" for split, value in entry.optimism.items())
+    return f"chosen with test labels; points above the same runs without: {gaps or 'not recorded'}"

@@ -1,0 +1,223 @@
+"""Results of finished runs: as a frame, a leaderboard, a comparison or a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.api.comparison_table import ComparisonTable
+from bench.api.leaderboard_table import LeaderboardTable, setting_title
+from bench.errors import UsageError
+from bench.sweep import cache_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.analysis.leaderboard import HConvention, Leaderboard
+    from bench.store import Store
+
+_DEFAULT_RUNS = "runs"
+
+
+class Results:
+    """The runs in a folder, or some of them.
+
+    Args:
+        folder: the runs folder.
+        run_ids: the runs that count; None for all in the folder.
+        failed: run id, label and message of the runs that failed in the sweep that made these results.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        run_ids: frozenset[str] | None = None,
+        failed: Sequence[Mapping[str, object]] = (),
+    ) -> None:
+        self.folder = folder
+        self.run_ids = run_ids
+        self.failed = list(failed)
+
+    def __len__(self) -> int:
+        """How many runs have scores."""
+        frame = self.to_frame()
+        return int(frame.loc[frame["split"].notna(), "run_id"].nunique())
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per run and split; accuracies are fractions 0..1. A failed run has one row and no split."""
+        frame = self._store().runs_frame()
+        if self.run_ids is None:
+            return frame
+        return frame[frame["run_id"].isin(self.run_ids)].reset_index(drop=True)
+
+    def leaderboard(
+        self,
+        *,
+        protocol: str | None = None,
+        shots: int | Sequence[int] | None = None,
+        backbone: str | None = None,
+        convention: str | HConvention = "h_of_means",
+    ) -> LeaderboardTable:
+        """One ranking per backbone, protocol and shots: averages over datasets with 95 % intervals over seeds.
+
+        Args:
+            protocol: only this one.
+            shots: only these numbers of images per class.
+            backbone: only this one, as `arch.tag`.
+            convention: the H of average rows: `"h_of_means"` (CoOp's tables) or `"mean_of_h"` (APEX's).
+
+        Raises:
+            UsageError: no run fits.
+        """
+        return LeaderboardTable(self._boards(protocol, shots, backbone, convention))
+
+    def compare(
+        self,
+        a: str,
+        b: str,
+        *,
+        protocol: str | None = None,
+        shots: int | Sequence[int] | None = None,
+        backbone: str | None = None,
+    ) -> ComparisonTable:
+        """Compare two methods on the same images with the same seeds.
+
+        Args:
+            a: a method, or an entry as the leaderboard names it, such as `"coop [n_ctx=4]"`.
+            b: the other one.
+            protocol: only this one.
+            shots: only these numbers of images per class.
+            backbone: only this one, as `arch.tag`.
+
+        Returns:
+            The difference `a - b` per dataset and on average, with 95 % intervals, and the images that only one of the
+            two classifies correctly.
+
+        Raises:
+            UsageError: no setting has both.
+        """
+        from bench.analysis.comparison import compare, find_entry
+
+        boards = self._boards(protocol, shots, backbone, "h_of_means")
+        both = [board for board in boards if _has(board, a) and _has(board, b)]
+        if not both:
+            found = "; ".join(
+                f"{setting_title(board)}: {', '.join(entry.key for entry in board.entries)}" for board in boards
+            )
+            raise UsageError(
+                f"No board in {self.folder} has both {a!r} and {b!r}. There are: {found or 'no runs that fit'}."
+            )
+        store, frame, pairs = self._store(), self.to_frame(), []
+        for board in both:
+            wanted = [*find_entry(board, a).run_ids, *find_entry(board, b).run_ids]
+            pairs.append((board, compare(board, frame, store.outcomes_frame(wanted), a, b)))
+        return ComparisonTable(pairs)
+
+    def difficulty(self) -> pd.DataFrame:
+        """Transfer difficulty and related measures, one row per backbone, dataset, split and measure."""
+        return self._store().difficulty_frame()
+
+    def report(self, path: str | Path = "site", **options: Any) -> Path:
+        """Write the HTML report of the whole runs folder; see `build_report` for the options."""
+        return build_report(path, runs=self.folder, **options)
+
+    def _repr_html_(self) -> str:
+        """The leaderboard, for notebooks."""
+        import html
+
+        failed = "".join(
+            f"<li>{html.escape(str(item['what']))}: {html.escape(str(item['message']))}</li>" for item in self.failed
+        )
+        note = f"<p>{len(self.failed)} failed:</p><ul>{failed}</ul>" if failed else ""
+        try:
+            return self.leaderboard()._repr_html_() + note
+        except UsageError:
+            return f"<p>No finished runs in {html.escape(str(self.folder))}.</p>{note}"
+
+    def __repr__(self) -> str:
+        return f"Results({len(self)} runs in {str(self.folder)!r}, {len(self.failed)} failed)"
+
+    def _store(self) -> Store:
+        from bench.store import fresh_store
+
+        return fresh_store(self.folder)
+
+    def _boards(
+        self,
+        protocol: str | None,
+        shots: int | Sequence[int] | None,
+        backbone: str | None,
+        convention: str | HConvention,
+    ) -> list[Leaderboard]:
+        from bench.analysis.leaderboard import HConvention, leaderboard, settings
+
+        counts = [shots] if isinstance(shots, int) else shots
+        frame = self.to_frame()
+        known = settings(frame)
+        wanted = [
+            setting
+            for setting in known
+            if (protocol is None or setting.protocol == protocol)
+            and (counts is None or setting.shots in counts)
+            and (backbone is None or setting.backbone == backbone)
+        ]
+        if not wanted:
+            found = sorted({f"{setting.protocol} with {setting.shots} shots" for setting in known})
+            raise UsageError(
+                f"No runs to show in {self.folder}. It holds: {', '.join(found) or 'nothing yet; see etl-bench run'}."
+            )
+        return [leaderboard(frame, setting, convention=HConvention(convention)) for setting in wanted]
+
+
+def load_results(runs: str | Path = _DEFAULT_RUNS) -> Results:
+    """The results in a runs folder.
+
+    Raises:
+        StoreError: there are no runs, or another process holds the database.
+    """
+    results = Results(Path(runs).expanduser())
+    results._store()
+    return results
+
+
+def leaderboard(runs: str | Path = _DEFAULT_RUNS, **options: Any) -> LeaderboardTable:
+    """The leaderboard of a runs folder; options as of `Results.leaderboard`."""
+    return load_results(runs).leaderboard(**options)
+
+
+def compare(a: str, b: str, runs: str | Path = _DEFAULT_RUNS, **options: Any) -> ComparisonTable:
+    """Two methods of a runs folder on the same images; options as of `Results.compare`."""
+    return load_results(runs).compare(a, b, **options)
+
+
+def difficulty(runs: str | Path = _DEFAULT_RUNS) -> pd.DataFrame:
+    """The transfer difficulty of every dataset in a runs folder, see `Results.difficulty`."""
+    return load_results(runs).difficulty()
+
+
+def build_report(path: str | Path = "site", *, runs: str | Path = _DEFAULT_RUNS, **options: Any) -> Path:
+    """Write the HTML report and return the page's file.
+
+    Args:
+        path: a folder for `index.html` with the predictions of every run beside it, or one `.html` file.
+        runs: the runs folder.
+        options: fields of `bench.site.build.PageRequest`, such as `protocol`, `images` or `figures="apex"`.
+    """
+    from bench.site.build import PageRequest, write_page
+
+    target = Path(path).expanduser()
+    one_file = target.suffix == ".html"
+    request = PageRequest(
+        runs=Path(runs).expanduser(),
+        out=target if one_file else target / "index.html",
+        with_run_files=not one_file,
+        cache=cache_folder(None),
+    )
+    write_page(replace(request, **options))
+    return request.out
+
+
+def _has(board: Leaderboard, name: str) -> bool:
+    return any(name in (entry.key, entry.method) for entry in board.entries)

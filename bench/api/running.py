@@ -1,0 +1,131 @@
+"""Running a sweep from Python, with the options of `etl-bench run`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.api.results import Results
+from bench.sweep import (
+    LogStyle,
+    Plan,
+    SweepLog,
+    SweepOutcome,
+    SweepRequest,
+    carry_out,
+    make_plan,
+    open_log,
+    report_plan,
+)
+from bench.sweep.messages import report_failures
+
+Names = str | Sequence[str]
+Numbers = int | str | Sequence[int]
+
+
+def run(
+    methods: Names,
+    datasets: Names,
+    *,
+    backbone: Names = "ViT-demo.drawn",
+    protocol: str = "base-to-new",
+    shots: Numbers = 16,
+    seeds: Numbers = 3,
+    settings: Mapping[str, object] | None = None,
+    runs: str | Path = "runs",
+    progress: str = "auto",
+    **options: Any,
+) -> Results:
+    """Run methods on datasets and give the results. Finished runs are skipped, and an interrupted call can be repeated.
+
+    Args:
+        methods: names, shell-style patterns such as `"vpt*"`, or `"all"`.
+        datasets: names, patterns or `"all"`.
+        backbone: `arch.tag` of open_clip, or `ARCH=FILE` for local weights; several for a sweep over backbones.
+        protocol: `"base-to-new"`, `"few-shot"`, `"cross-dataset"` or `"domain-generalization"`.
+        shots: labelled images per class; several for a sweep over shots.
+        seeds: a number N means seeds 1 to N; a list names them.
+        settings: method settings by name, such as `{"coop.n_ctx": 4, "*.recipe.epochs": 20}`. Default: published ones.
+        runs: folder of the runs and their database.
+        progress: `"auto"` (a bar in a notebook and on a terminal, lines elsewhere), `"live"`, `"plain"`, `"json"` or
+            `"none"`.
+        options: any other option of `etl-bench run`, such as `device="cuda"`, `data_root="~/data"` or `selection`.
+
+    Returns:
+        The results of the requested runs. `Results.failed` lists runs that failed.
+
+    Raises:
+        UsageError: an unknown option, or a value that an option does not take.
+        ImpossibleCombinationError: a method that cannot be run in this protocol or on this backbone.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from bench import run
+        >>> results = run("zero_shot", "spectrum_basic", runs=mkdtemp(), jobs=0, progress="none")
+        >>> len(results), results.failed
+        (1, [])
+    """
+    request = _request(methods, datasets, backbone, protocol, shots, seeds, settings, runs, options)
+    outcome = run_request(request, open_log(LogStyle(progress)))
+    return Results(request.runs, frozenset(spec.run_id for spec in outcome.plan.specs), outcome.failed)
+
+
+def plan(
+    methods: Names,
+    datasets: Names,
+    *,
+    backbone: Names = "ViT-demo.drawn",
+    protocol: str = "base-to-new",
+    shots: Numbers = 16,
+    seeds: Numbers = 3,
+    settings: Mapping[str, object] | None = None,
+    runs: str | Path = "runs",
+    **options: Any,
+) -> Plan:
+    """What `run` with the same arguments would do, without doing it.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from bench import plan
+        >>> planned = plan(["zero_shot", "coop"], "spectrum_basic", seeds=2, runs=mkdtemp())
+        >>> [spec.label() for spec in planned.pending][1]
+        'coop on spectrum_basic, base-to-new, 16 shots, seed 1'
+    """
+    request = _request(methods, datasets, backbone, protocol, shots, seeds, settings, runs, options)
+    return make_plan(request, open_log(LogStyle.NONE))
+
+
+def run_request(request: SweepRequest, log: SweepLog) -> SweepOutcome:
+    """Plan and carry out a request, reporting to the log."""
+    made = make_plan(request, log)
+    report_plan(made, request, log)
+    outcome = carry_out(made, request, log)
+    report_failures(outcome, log)
+    return outcome
+
+
+def _request(
+    methods: Names,
+    datasets: Names,
+    backbone: Names,
+    protocol: str,
+    shots: Numbers,
+    seeds: Numbers,
+    settings: Mapping[str, object] | None,
+    runs: str | Path,
+    options: Mapping[str, Any],
+) -> SweepRequest:
+    overrides = [f"{name}={value}" for name, value in (settings or {}).items()]
+    folders = {name: Path(options[name]).expanduser() for name in ("data_root", "cache") if options.get(name)}
+    return SweepRequest.build(
+        methods=methods,
+        datasets=datasets,
+        backbones=backbone,
+        protocol=protocol,
+        shots=shots,
+        seeds=seeds,
+        overrides=overrides,
+        runs=Path(runs).expanduser(),
+        **{**options, **folders},
+    )
