@@ -52,8 +52,7 @@ class ContrastTrend:
         differences: by dataset.
         found: Spearman's correlation with a permutation p value, None with fewer than three datasets.
         p_holm: adjusted over all contrasts and covariates of the table.
-        left_out: the correlation without the dataset `left_out_name`; None if that dataset is not among them.
-        left_out_name: dataset left out for comparison.
+        left_out: the correlation without the dataset that is left out for comparison; None if it is not among them.
         trend: the regression line, None with fewer than three datasets or if the covariate is constant.
     """
 
@@ -65,7 +64,6 @@ class ContrastTrend:
     found: Correlation | None
     p_holm: float | None
     left_out: Correlation | None
-    left_out_name: str | None
     trend: Trend | None
 
     @property
@@ -114,9 +112,7 @@ def contrast_trends(
                 fewer = _correlation([a for a, _ in others], [b for _, b in others])
             along = scaled(covariate, x)
             trend = fit_trend(along, y) if len(datasets) >= 3 and np.ptp(along) > 0 else None
-            rows.append(
-                ContrastTrend(part, method, without, covariate, differences, found, None, fewer, leave_out, trend)
-            )
+            rows.append(ContrastTrend(part, method, without, covariate, differences, found, None, fewer, trend))
     adjusted = iter(holm([row.found.p for row in rows if row.found is not None]).tolist())
     return [row if row.found is None else replace(row, p_holm=next(adjusted)) for row in rows]
 

@@ -70,7 +70,6 @@ class MethodTrend:
 
     Args:
         trend: the method's own line.
-        shrunk: slope shrunk towards the mean slope of all methods, the more the less precise it is.
         gain: mean gain over datasets.
         worst_third: mean of the lowest third of its gains, which a high gain on one dataset cannot raise.
     """
@@ -78,7 +77,6 @@ class MethodTrend:
     method: str
     covariate: str
     trend: Trend
-    shrunk: float
     gain: float
     worst_third: float
 
@@ -138,9 +136,6 @@ def method_trends(
 ) -> list[MethodTrend]:
     """Gain over zero-shot against every covariate, one trend per method.
 
-    Methods share datasets, so a peculiarity of a dataset affects all of them. A method's slope is therefore also given
-    shrunk towards the mean slope, by its own error relative to the spread between methods (empirical Bayes).
-
     Args:
         values: `method`, `dataset`, `value`; one row each.
         measured: see `covariates`.
@@ -156,41 +151,16 @@ def method_trends(
     }
     found = []
     for covariate, by_dataset in measured.items():
-        fits: dict[str, Trend] = {}
         for method, row in sorted(gains.items()):
             datasets = sorted(set(row) & set(by_dataset))
             x = scaled(covariate, [by_dataset[d] for d in datasets])
-            if len(datasets) >= 3 and np.ptp(x) > 0:
-                fits[method] = fit_trend(x, [row[d] for d in datasets])
-        shrunk = _shrunk(fits)
-        for method, trend in fits.items():
-            ordered = np.sort(list(gains[method].values()))
+            if len(datasets) < 3 or np.ptp(x) == 0:
+                continue
+            trend = fit_trend(x, [row[d] for d in datasets])
+            ordered = np.sort(list(row.values()))
             third = ordered[: max(1, len(ordered) // 3)]
-            found.append(
-                MethodTrend(method, covariate, trend, shrunk[method], float(ordered.mean()), float(third.mean()))
-            )
+            found.append(MethodTrend(method, covariate, trend, float(ordered.mean()), float(third.mean())))
     return found
-
-
-def published_values(
-    published: pd.DataFrame, *, source: str, split: str, backbone: str = "ViT-B-16.openai"
-) -> pd.DataFrame:
-    """One published table as `method`, `dataset`, `value`, for the functions above.
-
-    Args:
-        published: `bench.published.published_frame()`.
-        source: part of `reported_in`, such as `DePT`.
-        split: base, new, H or all.
-        backbone: as arch.tag.
-    """
-    rows = published[
-        published["reported_in"].str.contains(source, regex=False)
-        & (published["split"] == split)
-        & (published["backbone"] == backbone)
-        & (published["metric"] == "accuracy")
-        & (published["variant"] == "")
-    ]
-    return rows.drop_duplicates(["method", "dataset"])[["method", "dataset", "value"]].reset_index(drop=True)
 
 
 def value_table(values: pd.DataFrame) -> dict[str, dict[str, float]]:
@@ -215,19 +185,3 @@ def scaled(covariate: str, values: Sequence[float]) -> NDArray[np.float64]:
     """The covariate as it enters a line: its natural logarithm for those in `LOGARITHMIC`."""
     array = np.asarray(values, dtype=float)
     return np.log(array) if covariate in LOGARITHMIC else array
-
-
-def _shrunk(fits: Mapping[str, Trend]) -> dict[str, float]:
-    """Slopes shrunk towards their mean, with DerSimonian and Laird's variance between methods."""
-    if len(fits) < 3:
-        return {method: trend.slope for method, trend in fits.items()}
-    slopes = np.array([trend.slope for trend in fits.values()])
-    reaches = np.array([(trend.high or 0.0) - (trend.low or 0.0) for trend in fits.values()])
-    freedom = np.array([trend.n - 2 for trend in fits.values()])
-    variances = np.maximum((reaches / 2 / stdtrit(freedom, 0.975)) ** 2, 1e-12)
-    weights = 1 / variances
-    centre = float(weights @ slopes / weights.sum())
-    excess = float(weights @ (slopes - centre) ** 2) - (len(slopes) - 1)
-    between = max(0.0, excess / float(weights.sum() - (weights**2).sum() / weights.sum()))
-    kept = between / (between + variances)
-    return dict(zip(fits, (kept * slopes + (1 - kept) * centre).tolist(), strict=True))

@@ -5,6 +5,7 @@
 - `difficulty_measures`: how difficult a dataset is for a backbone.
 
 Example:
+    >>> from bench.metrics import accuracy, harmonic_mean, macro_accuracy
     >>> logits, labels = [[2, 1, 0], [0, 2, 1], [0, 2, 1], [2, 1, 0]], [0, 1, 2, 1]
     >>> accuracy(logits, labels), macro_accuracy(logits, labels)  # 2 of 4; the mean of 1 of 1, 1 of 2 and 0 of 1
     (0.5, 0.5)
@@ -12,38 +13,6 @@ Example:
     0.6666666666666666
 """
 
-from bench.metrics.difficulty import difficulty_measures
-from bench.metrics.scores import (
-    ECE_BINS,
-    MetricInputError,
-    accuracy,
-    all_metrics,
-    aurc,
-    brier,
-    calibration_error,
-    class_accuracies,
-    ece,
-    harmonic_mean,
-    headroom_gain,
-    macro_accuracy,
-    macro_precision,
-    nll,
-)
+import lazy_loader
 
-__all__ = [
-    "ECE_BINS",
-    "MetricInputError",
-    "accuracy",
-    "all_metrics",
-    "aurc",
-    "brier",
-    "calibration_error",
-    "class_accuracies",
-    "difficulty_measures",
-    "ece",
-    "harmonic_mean",
-    "headroom_gain",
-    "macro_accuracy",
-    "macro_precision",
-    "nll",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

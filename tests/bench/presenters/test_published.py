@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from published_tables import published_values
 from report_sample import catalogue
 
-from bench.analysis.difficulty_trend import covariates, published_values
+from bench.analysis.difficulty_trend import covariates
 from bench.cli.report import report
 from bench.errors import UsageError
 from bench.presenters import published_site
@@ -56,7 +57,7 @@ def test_contrasts_are_within_one_table_and_copies_are_left_out(site, board):
     contrasts = next(trends for trends in board.part_trends if trends.measure == "base").contrasts
     vpt = [c for c in contrasts if (c.method.split(" [")[0], c.without.split(" [")[0]) == ("VPT", "CoOp")]
     dept = next(c for c in vpt if "DePT" in numbers[int(c.method.split("[")[1].strip("]").split(",")[0])].reported_in)
-    values = published_values(published_frame(), source="DePT", split="base")
+    values = published_values("DePT", split="base")
     table = values.pivot(index="dataset", columns="method", values="value")
     difference = (table["vpt"] - table["coop"]).dropna()
     along = covariates(published_difficulty().query("backbone == 'ViT-B-16.openai'"))["relative_transfer_difficulty"]

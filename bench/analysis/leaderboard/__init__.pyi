@@ -1,0 +1,17 @@
+"""Public names of `bench.analysis.leaderboard`; `__init__.py` loads each on first use."""
+
+from .board import Cell as Cell
+from .board import CostSummary as CostSummary
+from .board import Entry as Entry
+from .board import ExcludedRun as ExcludedRun
+from .board import Leaderboard as Leaderboard
+from .board import MissingCell as MissingCell
+from .board import Setting as Setting
+from .build import leaderboard as leaderboard
+from .measures import ALL as ALL
+from .measures import BASELINE as BASELINE
+from .measures import TRANSFER as TRANSFER
+from .measures import H as H
+from .measures import HConvention as HConvention
+from .measures import averages_over_datasets as averages_over_datasets
+from .settings import settings as settings

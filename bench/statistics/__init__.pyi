@@ -1,0 +1,29 @@
+"""Public names of `bench.statistics`; `__init__.py` loads each on first use."""
+
+from .correlation import Correlation as Correlation
+from .correlation import random_orders as random_orders
+from .correlation import spearman as spearman
+from .intervals import Estimate as Estimate
+from .intervals import Interval as Interval
+from .intervals import MeanTest as MeanTest
+from .intervals import grouped_t as grouped_t
+from .intervals import student_t as student_t
+from .intervals import two_way_bootstrap as two_way_bootstrap
+from .multiple_testing import RankRange as RankRange
+from .multiple_testing import holm as holm
+from .multiple_testing import rank_ranges as rank_ranges
+from .paired_tests import Equivalence as Equivalence
+from .paired_tests import McNemar as McNemar
+from .paired_tests import equivalence as equivalence
+from .paired_tests import mcnemar as mcnemar
+from .power import detectable_difference as detectable_difference
+from .power import grouped_power as grouped_power
+from .power import grouped_seeds_needed as grouped_seeds_needed
+from .power import seeds_needed as seeds_needed
+from .ranks import CriticalDifference as CriticalDifference
+from .ranks import Friedman as Friedman
+from .ranks import critical_difference as critical_difference
+from .ranks import friedman as friedman
+from .ratings import Rating as Rating
+from .ratings import elo_ratings as elo_ratings
+from .ratings import win_rates as win_rates
