@@ -1,1 +1,17 @@
-"""What boards and predictions say: pairs, standings, quality, difficulty, claims and published numbers. All pure."""
+"""Analysis of runs: pure functions of the store's frames.
+
+- `leaderboard`: one board per setting, with intervals, coverage and cost. `table_exports`: as CSV, Markdown or LaTeX.
+- `ranking`: significant differences and ranks on a board. `comparison`: two entries on the same images.
+- `pareto`: accuracy against cost. `learning_curves`: accuracy over training time.
+- `quality`: calibration and other metrics, which `prediction_metrics` recomputes from stored predictions.
+  `error_analysis`: confused classes and hard images.
+- `difficulty_trend`, `contrasts`, `difficulty_groups`: which methods and components benefit on difficult datasets.
+- `claims`: sentences tested on runs. `reproduction`: published numbers against ours.
+
+Importers name the module, so that a command loads only what it uses.
+
+Example:
+    >>> from bench.analysis.pareto import pareto_front
+    >>> pareto_front(cost=[1, 2, 3], score=[0.5, 0.7, 0.6]).tolist()  # the third costs more than the second, for less
+    [True, True, False]
+"""

@@ -19,6 +19,10 @@ SCORE_COLUMNS = "accuracy, macro_accuracy, macro_precision, nll, brier, ece, n, 
 CURVE_COLUMNS = "run_id, split, epoch, epochs, steps, seconds, accuracy"
 PREDICTION_COLUMNS = """run_id, split, position, image, label, predicted, rank, true_logit, log_sum_exp, sum_p2,
     top_labels, top_logits"""
+_SPEC_COLUMNS = {
+    "method", "backbone", "dataset", "task_fingerprint", "draw", "protocol", "shots", "seed", "precision", "support",
+    "class_text", "epoch_selection",
+}  # fmt: skip
 
 
 def delete_runs(connection: duckdb.DuckDBPyConnection, run_ids: list[str]) -> None:
@@ -147,21 +151,12 @@ def refresh_published(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:
     spec = record.spec
-    row: dict[str, object] = {
+    row = spec.model_dump(mode="json", include=_SPEC_COLUMNS) | {
         "run_id": record.run_id,
         "shard_stamp": stamp,
-        "method": spec.method,
         "config": canonical(spec.config),
         "recipe_name": None if spec.recipe is None else str(spec.recipe.get("name")),
         "recipe": None if spec.recipe is None else canonical(spec.recipe),
-        "backbone": spec.backbone,
-        "dataset": spec.dataset,
-        "task_fingerprint": spec.task_fingerprint,
-        "draw": str(spec.draw),
-        "protocol": str(spec.protocol),
-        "shots": spec.shots,
-        "seed": spec.seed,
-        "precision": spec.precision,
         "status": str(record.status),
         "error_kind": record.error.kind if record.error else None,
         "error_message": record.error.message if record.error else None,
@@ -169,9 +164,6 @@ def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:
         "provenance": canonical(record.provenance.model_dump(mode="json")),
         "created_at": utc(record.created_at),
         "targets": canonical(list(spec.targets)) if spec.targets else None,
-        "support": spec.support,
-        "class_text": spec.class_text,
-        "epoch_selection": spec.epoch_selection,
         "selected_epoch": record.selected_epoch,
     }
     row |= record.cost.model_dump() if record.cost else dict.fromkeys(Cost.model_fields)

@@ -8,10 +8,10 @@ from .board import Leaderboard as Leaderboard
 from .board import MissingCell as MissingCell
 from .board import Setting as Setting
 from .build import leaderboard as leaderboard
+from .build import settings as settings
 from .measures import ALL as ALL
 from .measures import BASELINE as BASELINE
 from .measures import TRANSFER as TRANSFER
 from .measures import H as H
 from .measures import HConvention as HConvention
 from .measures import averages_over_datasets as averages_over_datasets
-from .settings import settings as settings

@@ -1,4 +1,4 @@
-"""Builds the leaderboard of one setting from runs."""
+"""Lists the settings that have a leaderboard, and builds the leaderboard of one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,41 @@ from typing import TYPE_CHECKING
 from bench.analysis.leaderboard.board import Entry, Leaderboard, Setting
 from bench.analysis.leaderboard.entry import make_entry
 from bench.analysis.leaderboard.entry_keys import entry_keys
-from bench.analysis.leaderboard.measures import BASELINE, H, HConvention
-from bench.analysis.leaderboard.runs import collect
+from bench.analysis.leaderboard.measures import BASELINE, TRANSFER, H, HConvention
+from bench.analysis.leaderboard.runs import collect, kind_of_draw
 from bench.analysis.leaderboard.selected_runs import select_runs
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def settings(runs: pd.DataFrame) -> list[Setting]:
+    """The settings that have a leaderboard, in order.
+
+    Zero-shot runs (shots 0) join every leaderboard of their backbone, protocol and precision. They have one of their
+    own only if nothing else was run.
+    """
+    columns = ["backbone", "protocol", "shots", "draw", "precision", "dataset"]
+    found = {
+        Setting(
+            str(backbone),
+            str(protocol),
+            int(shots),
+            kind_of_draw(str(draw)),
+            str(precision),
+            str(dataset) if protocol in TRANSFER else "",
+        )
+        for backbone, protocol, shots, draw, precision, dataset in runs[columns].itertuples(index=False, name=None)
+    }
+
+    def shared(setting: Setting) -> tuple[str, str, str, str]:
+        return (setting.backbone, setting.protocol, setting.precision, setting.source)
+
+    trained = {setting for setting in found if setting.shots > 0}
+    covered = {shared(setting) for setting in trained}
+    uncovered = {shared(setting) for setting in found} - covered
+    alone = {min(setting for setting in found if shared(setting) == key) for key in uncovered}
+    return sorted(trained | alone)
 
 
 def leaderboard(
