@@ -14,7 +14,6 @@ ImageNet on test); here ImageNet's range is searched on the few validation image
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
@@ -26,11 +25,16 @@ from torch import Tensor
 from datasets_registry import ClassSet
 from methods._base.batch import Batch, Classifier, SupportView
 from methods._base.info import Family, MethodInfo, Needs
-from methods._base.method import Method, require_known_classes
-from methods._base.probability_ensemble import ProbabilityEnsemble
 from methods._base.registry import register_method
 from methods._parts.cache_model import grid, support_keys
-from methods._parts.feature_space import TextConfig, logits_accuracy, mean_of_normalised, template_features
+from methods._parts.feature_space import (
+    LogitScaleSetting,
+    TextConfig,
+    logits_accuracy,
+    mean_of_normalised,
+    template_features,
+)
+from methods._parts.grid_search import GridSearchMethod
 
 COARSE_STEPS = (5, 5, 3)
 """Values of beta, alpha and gamma that the oracle chooses from and the ensemble averages; the official 200 x 20 x 5
@@ -56,13 +60,11 @@ class APEConfig(TextConfig):
     weights: tuple[float, float] = Field((0.7, 0.3), description="w1, w2 of the criterion; w_training_free")
     augment_epochs: int = Field(10, ge=1, description="augmented views averaged into a key; 10 in all configs")
     crop_scale: tuple[float, float] = Field((0.5, 1.0), description="area range of their crops; official transform")
-    logit_scale: float | None = Field(
-        None, gt=0, description="factor on the cosine to the text; null: the backbone's, 100 for OpenAI's (hard coded)"
-    )
+    logit_scale: LogitScaleSetting = None
 
 
 @register_method
-class APE(Method[APEConfig]):
+class APE(GridSearchMethod[APEConfig]):
     """`scale f t' + alpha exp(-beta (1 - f~ K~')) (V exp(gamma d))`."""
 
     info: ClassVar[MethodInfo] = MethodInfo(
@@ -103,7 +105,7 @@ class APE(Method[APEConfig]):
         """What the cache answers to cosines with its keys."""
         return torch.exp(-beta * (1 - affinity)) @ (self.values * torch.exp(gamma * self.divergence))
 
-    def candidates(self, steps: tuple[int, int, int]) -> list[tuple[float, float, float]]:
+    def grid(self, steps: tuple[int, int, int]) -> list[tuple[float, float, float]]:
         """Beta, alpha and gamma in the official order: beta slowest, gamma fastest and from 0."""
         largest_beta, largest_alpha, largest_gamma = self.config.search_scale
         return [
@@ -121,7 +123,7 @@ class APE(Method[APEConfig]):
         zero_shot = self.scale * F.normalize(features, dim=-1) @ self.text.T
         affinity = self.refined(features) @ self.keys.T
         found: dict[tuple[float, float], Tensor] = {}
-        for beta, alpha, gamma in self.candidates(self.config.search_step):
+        for beta, alpha, gamma in self.grid(self.config.search_step):
             self.tuning.evaluations += 1
             if (beta, gamma) not in found:
                 found = {pair: logits for pair, logits in found.items() if pair[0] == beta}
@@ -129,21 +131,12 @@ class APE(Method[APEConfig]):
             if (score := logits_accuracy(zero_shot + alpha * found[beta, gamma], validation.labels)) > best:
                 best, self.chosen = score, (beta, alpha, gamma)
 
-    def classifier(self, classes: ClassSet) -> Classifier:
-        require_known_classes("ape", self.support_classes, classes)
-        if self.config.selection == "ensemble":
-            return ProbabilityEnsemble(self.coarse_grid().values())
+    def selected(self, classes: ClassSet) -> Classifier:
         return self.weighted(*self.chosen)
 
-    def oracle_classifiers(self, classes: ClassSet) -> Mapping[str, Classifier]:
-        if self.config.selection != "oracle":
-            return {}
-        require_known_classes("ape", self.support_classes, classes)
-        return self.coarse_grid()
-
-    def coarse_grid(self) -> dict[str, Classifier]:
+    def candidates(self, classes: ClassSet) -> dict[str, Classifier]:
         """A classifier for each triple of a coarse grid over the searched range."""
-        triples = self.candidates(COARSE_STEPS)
+        triples = self.grid(COARSE_STEPS)
         return {f"alpha {a:.2f}, beta {b:.2f}, gamma {g:.2f}": self.weighted(b, a, g) for b, a, g in triples}
 
     def weighted(self, beta: float, alpha: float, gamma: float) -> Classifier:

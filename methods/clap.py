@@ -23,9 +23,9 @@ from datasets_registry import EvalProtocol
 from methods._base.batch import Batch, SupportView
 from methods._base.info import Family, MethodInfo, Needs
 from methods._base.method import cosine_logits
-from methods._base.recipe import Recipe
 from methods._base.registry import register_method
-from methods._parts.prototypes import PrototypeConfig, PrototypeMethod
+from methods._parts.citations import CLAP_PAPER
+from methods._parts.prototypes import POOLED_VIEWS_RECIPE, PrototypeConfig, PrototypeMethod
 
 
 class CLAPConfig(PrototypeConfig):
@@ -33,16 +33,6 @@ class CLAPConfig(PrototypeConfig):
 
     views: int = Field(20, ge=1, description="augmented views behind alpha; the 20 of training")
     crop_scale: tuple[float, float] = Field((0.08, 1.0), description="area range of their crops; Dassl's default")
-
-
-RECIPE = Recipe(
-    source="CLAP configs/trainers/SGD_lr1e-1_B256_ep300 and its feature extraction of 20 augmented passes",
-    lr=0.1,
-    weight_decay=0.0,
-    batch_size=256,
-    epochs=300,
-    views=20,
-)
 
 
 @register_method
@@ -54,17 +44,12 @@ class CLAP(PrototypeMethod[CLAPConfig]):
         title="CLAP",
         family=Family.CLASSIFIER,
         summary="A cosine classifier held near the class texts, each class as firmly as zero-shot knows it.",
-        citation="""@inproceedings{silva2024closer,
-  title = {A Closer Look at the Few-Shot Adaptation of Large Vision-Language Models},
-  author = {Silva-Rodriguez, Julio and Hajimiri, Sina and Ben Ayed, Ismail and Dolz, Jose},
-  booktitle = {CVPR},
-  year = {2024}
-}""",
+        citation=CLAP_PAPER,
         config=CLAPConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
         parameter_formula="n_classes * embed_dim",
-        recipes={EvalProtocol.FEW_SHOT: RECIPE},
+        recipes={EvalProtocol.FEW_SHOT: POOLED_VIEWS_RECIPE},
         starts_as_zero_shot={},
     )
 

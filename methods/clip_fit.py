@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -19,7 +18,6 @@ from datasets_registry import ClassSet, EvalProtocol
 from methods._backbones.backbone import Backbone
 from methods._base.batch import Batch, SupportView
 from methods._base.info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.method import cosine_logits
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
 from methods._parts.two_tower import TwoTowerMethod
@@ -98,8 +96,6 @@ class CLIPFit(TwoTowerMethod[CLIPFitConfig]):
         return KGCOOP_WORDING.get(classes.template, classes.template)
 
     def loss(self, batch: Batch) -> Tensor:
-        text = self.text_features(self.support_classes)
-        frozen = self.frozen_text(self.support_classes, self.template(self.support_classes))
-        logits = cosine_logits(self.image_features(batch), text, self.backbone.logit_scale)
-        distance = 1 - F.cosine_similarity(text, frozen).mean()
-        return F.cross_entropy(logits, batch.labels) + self.config.weight * distance
+        return self.loss_near_texts(
+            batch, self.frozen_text(self.support_classes, self.template(self.support_classes)), self.config.weight
+        )

@@ -10,17 +10,15 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pydantic import Field, model_validator
-from torch import Tensor
 
-from datasets_registry import ClassSet, EvalProtocol
+from datasets_registry import EvalProtocol
 from methods._base.batch import SupportView
 from methods._base.info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.method import require_known_classes
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
+from methods._parts.context_method import ContextMethod
 from methods._parts.initialisers import normal, word_vectors
 from methods._parts.prompts import Context
-from methods._parts.two_tower import TwoTowerMethod
 from methods._text.prompts import Position
 
 
@@ -57,7 +55,7 @@ RECIPE = {
 
 
 @register_method
-class CoOp(TwoTowerMethod[CoOpConfig]):
+class CoOp(ContextMethod[CoOpConfig]):
     """Cross-entropy on `scale * cos(frozen image feature, text of [ctx] name.)`."""
 
     info: ClassVar[MethodInfo] = MethodInfo(
@@ -95,8 +93,6 @@ class CoOp(TwoTowerMethod[CoOpConfig]):
         starts_as_zero_shot={"ctx_init": "a photo of a"},
     )
 
-    trainable: Context
-
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         c, width = self.config, self.backbone.text_width
@@ -106,8 +102,3 @@ class CoOp(TwoTowerMethod[CoOpConfig]):
             shape = (len(support.classes), c.length, width) if c.class_specific else (c.length, width)
             ctx = normal(shape, self.generator)
         self.trainable = Context(ctx, c.class_position).to(self.backbone.device)
-
-    def text_features(self, classes: ClassSet) -> Tensor:
-        if self.config.class_specific:
-            require_known_classes("coop with class_specific contexts", self.support_classes, classes)
-        return self.backbone.encode_prompts(self.trainable.prompts(classes, self.backbone))

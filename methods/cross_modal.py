@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet, EvalProtocol
 from methods._base.batch import Batch, Classifier, SupportView
 from methods._base.info import Family, MethodInfo, Needs
-from methods._base.method import TrainableMethod, require_known_classes
+from methods._base.method import TrainableMethod
 from methods._base.recipe import Optimizer, Recipe, Schedule
 from methods._base.registry import register_method
 from methods._base.snapshots import Snapshots
@@ -162,7 +162,7 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
         return ()  # trained_share averages
 
     def classifier(self, classes: ClassSet) -> Classifier:
-        require_known_classes("cross_modal", self.support_classes, classes)
+        self.check_classes(classes)
         share = self.config.trained_share
         rows = None if share == 1 else share * self.trainable.rows + (1 - share) * self.zero_shot
         return lambda batch: self.scale * self.trainable(batch.features, rows)

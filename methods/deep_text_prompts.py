@@ -14,6 +14,7 @@ from datasets_registry import EvalProtocol
 from methods._base.info import Family, MethodConfig, MethodInfo
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
+from methods._parts.citations import MAPLE_PAPER
 from methods._parts.composed import ComposedMethod, composed_info
 from methods._parts.parts import text_context
 
@@ -45,12 +46,7 @@ class DeepTextPrompts(ComposedMethod[DeepTextPromptsConfig]):
         title="Deep text prompts",
         family=Family.TEXT_PROMPT,
         summary="Learned tokens before every block of the text tower; images stay frozen.",
-        citation="""@inproceedings{khattak2023maple,
-  title = {MaPLe: Multi-modal Prompt Learning},
-  author = {Khattak, Muhammad Uzair and Rasheed, Hanoona and Maaz, Muhammad and others},
-  booktitle = {CVPR},
-  year = {2023}
-}""",
+        citation=MAPLE_PAPER,
         config=DeepTextPromptsConfig,
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
     )

@@ -15,7 +15,6 @@ on the full validation split (for ImageNet on test); here on the few validation 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
@@ -27,10 +26,15 @@ from torch import Tensor
 from datasets_registry import ClassSet, EvalProtocol
 from methods._base.batch import Batch, Classifier, SupportView
 from methods._base.info import Family, MethodInfo, Needs
-from methods._base.method import Method
-from methods._base.probability_ensemble import ProbabilityEnsemble
 from methods._base.registry import register_method
-from methods._parts.feature_space import TextConfig, logits_accuracy, mean_of_normalised, template_features
+from methods._parts.feature_space import (
+    LogitScaleSetting,
+    TextConfig,
+    logits_accuracy,
+    mean_of_normalised,
+    template_features,
+)
+from methods._parts.grid_search import GridSearchMethod
 
 ALPHAS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
 """Searched in this order; of equal ones the first wins. Both official files."""
@@ -52,13 +56,11 @@ class GDAConfig(TextConfig):
     crop_scale: tuple[float, float] = Field((0.5, 1.0), description="area range of their crops; official transform")
     neighbours: int = Field(64, ge=2, description="support vectors that a new class borrows; 64, base-to-new file")
     text_copies: int = Field(16, ge=0, description="copies of the text in a new class's mean; 16, base-to-new file")
-    logit_scale: float | None = Field(
-        None, gt=0, description="factor on the cosine to the text; null: the backbone's, 100 for OpenAI's (hard coded)"
-    )
+    logit_scale: LogitScaleSetting = None
 
 
 @register_method
-class GDA(Method[GDAConfig]):
+class GDA(GridSearchMethod[GDAConfig]):
     """`scale f t' + alpha (W f + b)`."""
 
     info: ClassVar[MethodInfo] = MethodInfo(
@@ -101,15 +103,10 @@ class GDA(Method[GDAConfig]):
         self.tuning.evaluations += len(ALPHAS)
         self.alpha = max(ALPHAS, key=lambda alpha: logits_accuracy(zero_shot + alpha * gaussian, validation.labels))
 
-    def classifier(self, classes: ClassSet) -> Classifier:
-        if self.config.selection == "ensemble":
-            return ProbabilityEnsemble(self.by_alpha(classes).values())
+    def selected(self, classes: ClassSet) -> Classifier:
         return self.weighted(classes, self.alpha)
 
-    def oracle_classifiers(self, classes: ClassSet) -> Mapping[str, Classifier]:
-        return self.by_alpha(classes) if self.config.selection == "oracle" else {}
-
-    def by_alpha(self, classes: ClassSet) -> dict[str, Classifier]:
+    def candidates(self, classes: ClassSet) -> dict[str, Classifier]:
         """A classifier for each weight that is searched."""
         return {f"alpha {alpha:g}": self.weighted(classes, alpha) for alpha in ALPHAS}
 

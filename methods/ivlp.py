@@ -14,6 +14,7 @@ from datasets_registry import EvalProtocol
 from methods._base.info import Family, MethodConfig, MethodInfo
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
+from methods._parts.citations import MAPLE_PAPER
 from methods._parts.composed import ComposedMethod, composed_info
 from methods._parts.parts import text_context, visual_prompts
 
@@ -47,12 +48,7 @@ class IVLP(ComposedMethod[IVLPConfig]):
         title="IVLP",
         family=Family.MULTIMODAL_PROMPT,
         summary="Independent deep prompts in the text and in the image tower.",
-        citation="""@inproceedings{khattak2023maple,
-  title = {MaPLe: Multi-modal Prompt Learning},
-  author = {Khattak, Muhammad Uzair and Rasheed, Hanoona and Maaz, Muhammad and others},
-  booktitle = {CVPR},
-  year = {2023}
-}""",
+        citation=MAPLE_PAPER,
         config=IVLPConfig,
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
     )

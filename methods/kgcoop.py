@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch.nn.functional as F
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
@@ -18,12 +17,11 @@ from torch import Tensor
 from datasets_registry import ClassSet, EvalProtocol
 from methods._base.batch import Batch, SupportView
 from methods._base.info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.method import cosine_logits
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
+from methods._parts.context_method import ContextMethod
 from methods._parts.initialisers import normal, word_vectors
 from methods._parts.prompts import Context
-from methods._parts.two_tower import TwoTowerMethod
 from methods._text.templates import KGCOOP_WORDING
 
 
@@ -48,7 +46,7 @@ RECIPE = Recipe(
 
 
 @register_method
-class KgCoOp(TwoTowerMethod[KgCoOpConfig]):
+class KgCoOp(ContextMethod[KgCoOpConfig]):
     """CoOp's cross-entropy plus the distance between learned and frozen class texts."""
 
     info: ClassVar[MethodInfo] = MethodInfo(
@@ -71,8 +69,6 @@ class KgCoOp(TwoTowerMethod[KgCoOpConfig]):
         starts_as_zero_shot={"worded_init": True},
     )
 
-    trainable: Context
-
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         if self.config.worded_init:
@@ -81,15 +77,9 @@ class KgCoOp(TwoTowerMethod[KgCoOpConfig]):
             ctx = normal((self.config.n_ctx, self.backbone.text_width), self.generator)
         self.trainable = Context(ctx).to(self.backbone.device)
 
-    def text_features(self, classes: ClassSet) -> Tensor:
-        return self.backbone.encode_prompts(self.trainable.prompts(classes, self.backbone))
-
     def teacher(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
         """The frozen texts, unnormalised."""
         return self.frozen_text(classes, KGCOOP_WORDING.get(classes.template, classes.template))
 
     def loss(self, batch: Batch) -> Tensor:
-        text = self.text_features(self.support_classes)
-        logits = cosine_logits(self.image_features(batch), text, self.backbone.logit_scale)
-        distance = 1 - F.cosine_similarity(text, self.teacher(self.support_classes)).mean()
-        return F.cross_entropy(logits, batch.labels) + self.config.weight * distance
+        return self.loss_near_texts(batch, self.teacher(self.support_classes), self.config.weight)

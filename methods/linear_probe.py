@@ -10,7 +10,6 @@ scikit-learn's stopping rule and starting point:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -22,10 +21,10 @@ from torch import Tensor
 from datasets_registry import ClassSet
 from methods._base.batch import Classifier, SupportView
 from methods._base.info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.method import Method, require_known_classes
-from methods._base.probability_ensemble import ProbabilityEnsemble
 from methods._base.registry import register_method
+from methods._parts.citations import CLIP_PAPER
 from methods._parts.feature_space import logits_accuracy
+from methods._parts.grid_search import GridSearchMethod
 from methods._parts.logistic import LinearClassifier, logistic_regression
 
 GRID = (1e6, 1e4, 1e2, 1.0, 1e-2, 1e-4, 1e-6)
@@ -47,7 +46,7 @@ class LinearProbeConfig(MethodConfig):
 
 
 @register_method
-class LinearProbe(Method[LinearProbeConfig]):
+class LinearProbe(GridSearchMethod[LinearProbeConfig]):
     """Logistic regression on frozen features."""
 
     info: ClassVar[MethodInfo] = MethodInfo(
@@ -55,12 +54,7 @@ class LinearProbe(Method[LinearProbeConfig]):
         title="Linear probe",
         family=Family.CLASSIFIER,
         summary="Logistic regression on frozen image features, blind to the class names.",
-        citation="""@inproceedings{radford2021clip,
-  title = {Learning Transferable Visual Models From Natural Language Supervision},
-  author = {Radford, Alec and Kim, Jong Wook and Hallacy, Chris and others},
-  booktitle = {ICML},
-  year = {2021}
-}""",
+        citation=CLIP_PAPER,
         config=LinearProbeConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
@@ -74,25 +68,16 @@ class LinearProbe(Method[LinearProbeConfig]):
         if self.config.selection in ("fixed", "oracle"):
             self.chosen = self.fit(self.config.c)
         if self.config.selection in ("ensemble", "oracle"):
-            self.by_c()  # the fits are work of this phase, not of evaluation
+            self.candidates(support.classes)  # fits now, so that the time does not count as evaluation
 
     def calibrate(self, validation: SupportView) -> None:
         if self.config.selection == "validation":
             self.chosen = self.search(self.inputs(validation.features()), validation.labels)
 
-    def classifier(self, classes: ClassSet) -> Classifier:
-        require_known_classes("linear_probe", self.support_classes, classes)
-        if self.config.selection == "ensemble":
-            return ProbabilityEnsemble(self.by_c().values())
+    def selected(self, classes: ClassSet) -> Classifier:
         return self.fitted(self.chosen)
 
-    def oracle_classifiers(self, classes: ClassSet) -> Mapping[str, Classifier]:
-        if self.config.selection != "oracle":
-            return {}
-        require_known_classes("linear_probe", self.support_classes, classes)
-        return self.by_c()
-
-    def by_c(self) -> dict[str, Classifier]:
+    def candidates(self, classes: ClassSet) -> dict[str, Classifier]:
         """A classifier for each power of ten that is searched first."""
         return {f"C {c:g}": self.fitted(self.fit(c)) for c in GRID}
 

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet, EvalProtocol
 from methods._base.batch import Classifier, SupportView
 from methods._base.info import Family, MethodInfo, Needs
-from methods._base.method import TrainableMethod, require_known_classes
+from methods._base.method import TrainableMethod
 from methods._base.recipe import Recipe, Schedule, Warmup
 from methods._base.registry import register_method
 from methods._base.snapshots import Snapshots
@@ -143,5 +143,5 @@ class LPPlusPlus(TrainableMethod[LPPlusPlusConfig]):
             )
 
     def classifier(self, classes: ClassSet) -> Classifier:
-        require_known_classes("lp_plus_plus", self.support_classes, classes)
+        self.check_classes(classes)
         return lambda batch: self.trainable(F.normalize(batch.features, dim=-1), self.text)

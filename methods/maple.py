@@ -15,6 +15,7 @@ from datasets_registry import EvalProtocol
 from methods._base.info import Family, MethodConfig, MethodInfo
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
+from methods._parts.citations import MAPLE_PAPER
 from methods._parts.composed import ComposedMethod, composed_info
 from methods._parts.parts import coupling, text_context
 
@@ -53,12 +54,7 @@ class MaPLe(ComposedMethod[MaPLeConfig]):
         title="MaPLe",
         family=Family.MULTIMODAL_PROMPT,
         summary="Deep text prompts, and visual prompts that are linear maps of them.",
-        citation="""@inproceedings{khattak2023maple,
-  title = {MaPLe: Multi-modal Prompt Learning},
-  author = {Khattak, Muhammad Uzair and Rasheed, Hanoona and Maaz, Muhammad and others},
-  booktitle = {CVPR},
-  year = {2023}
-}""",
+        citation=MAPLE_PAPER,
         config=MaPLeConfig,
         recipes={
             EvalProtocol.FEW_SHOT: RECIPE,

@@ -21,12 +21,12 @@ from torch import Tensor
 from datasets_registry import BenchError, ClassSet, EvalProtocol
 from methods._base.batch import Batch, SupportView
 from methods._base.info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.method import cosine_logits, require_known_classes
+from methods._base.method import cosine_logits
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
+from methods._parts.context_method import ContextMethod
 from methods._parts.initialisers import normal, word_vectors
 from methods._parts.prompts import Context
-from methods._parts.two_tower import TwoTowerMethod
 from methods._text.templates import PROGRAD_WORDING
 
 
@@ -53,7 +53,7 @@ RECIPE = {"source": "ProGrad configs/trainers/ProGrad, scripts; trained on RN50 
 
 
 @register_method
-class ProGrad(TwoTowerMethod[ProGradConfig]):
+class ProGrad(ContextMethod[ProGradConfig]):
     """CoOp with gradient surgery."""
 
     info: ClassVar[MethodInfo] = MethodInfo(
@@ -78,8 +78,6 @@ class ProGrad(TwoTowerMethod[ProGradConfig]):
         },
     )
 
-    trainable: Context
-
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         c, width = self.config, self.backbone.text_width
@@ -99,11 +97,6 @@ class ProGrad(TwoTowerMethod[ProGradConfig]):
     def teacher_template(self, classes: ClassSet) -> str:
         """The dataset's template as ProGrad words it."""
         return PROGRAD_WORDING.get(classes.template, classes.template)
-
-    def text_features(self, classes: ClassSet) -> Tensor:
-        if self.config.class_specific:
-            require_known_classes("prograd with class_specific contexts", self.support_classes, classes)
-        return self.backbone.encode_prompts(self.trainable.prompts(classes, self.backbone))
 
     def backward(self, batch: Batch) -> Tensor:
         logits = self.train_classifier()(batch)

@@ -26,7 +26,7 @@ from methods._base.info import Family, MethodInfo, Needs
 from methods._base.method import TrainableMethod, cosine_logits
 from methods._base.recipe import Optimizer, Recipe, Schedule
 from methods._base.registry import register_method
-from methods._parts.feature_space import TextConfig, mean_of_normalised, template_features
+from methods._parts.feature_space import LogitScaleSetting, TextConfig, mean_of_normalised, template_features
 
 
 class ProLIPConfig(TextConfig):
@@ -35,9 +35,7 @@ class ProLIPConfig(TextConfig):
     penalty: Literal["per_shot", "per_shot_squared"] | float = Field(
         "per_shot", description="lambda: 1/shots (headline), 1/shots^2, or a number"
     )
-    logit_scale: float | None = Field(
-        None, gt=0, description="factor on the cosine to the text; null: the backbone's, 100 for OpenAI's (hard coded)"
-    )
+    logit_scale: LogitScaleSetting = None
 
 
 RECIPE = Recipe(

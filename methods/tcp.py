@@ -21,7 +21,6 @@ from datasets_registry import ClassSet, EvalProtocol
 from methods._backbones.backbone import Backbone
 from methods._base.batch import Batch, SupportView
 from methods._base.info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.method import cosine_logits
 from methods._base.recipe import Optimizer, Recipe
 from methods._base.registry import register_method
 from methods._parts.initialisers import linear, normal
@@ -123,7 +122,4 @@ class TCP(TwoTowerMethod[TCPConfig]):
         return self.backbone.encode_prompts(self.trainable.prompts(classes, self.backbone), before_block=enter)
 
     def loss(self, batch: Batch) -> Tensor:
-        text = self.text_features(self.support_classes)
-        logits = cosine_logits(self.image_features(batch), text, self.backbone.logit_scale)
-        distance = 1 - F.cosine_similarity(text, self.teacher(self.support_classes)).mean()
-        return F.cross_entropy(logits, batch.labels) + self.config.weight * distance
+        return self.loss_near_texts(batch, self.teacher(self.support_classes), self.config.weight)

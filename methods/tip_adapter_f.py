@@ -17,11 +17,11 @@ from torch import Tensor
 from datasets_registry import ClassSet, EvalProtocol
 from methods._base.batch import Classifier, SupportView
 from methods._base.info import Family, MethodInfo, Needs
-from methods._base.method import TrainableMethod, require_known_classes
-from methods._base.probability_ensemble import ProbabilityEnsemble
+from methods._base.method import TrainableMethod
 from methods._base.recipe import Optimizer, Recipe, Schedule
 from methods._base.registry import register_method
-from methods._parts.cache_model import Cache, CacheConfig, build_cache, cache_classifier, coarse_grid
+from methods._parts.cache_model import Cache, CacheConfig, CacheMethod, build_cache, cache_classifier
+from methods._parts.citations import TIP_ADAPTER_PAPER
 
 
 class TipAdapterFConfig(CacheConfig):
@@ -43,7 +43,7 @@ RECIPE = Recipe(
 
 
 @register_method
-class TipAdapterF(TrainableMethod[TipAdapterFConfig]):
+class TipAdapterF(CacheMethod[TipAdapterFConfig], TrainableMethod[TipAdapterFConfig]):
     """`scale f t' + alpha exp(-beta (1 - f K')) V` with trained K."""
 
     trainable: Cache
@@ -53,12 +53,7 @@ class TipAdapterF(TrainableMethod[TipAdapterFConfig]):
         title="Tip-Adapter-F",
         family=Family.CACHE,
         summary="Tip-Adapter with the keys of its cache trained.",
-        citation="""@inproceedings{zhang2022tip,
-  title = {Tip-Adapter: Training-free Adaption of CLIP for Few-shot Classification},
-  author = {Zhang, Renrui and Zhang, Wei and Fang, Rongyao and others},
-  booktitle = {ECCV},
-  year = {2022}
-}""",
+        citation=TIP_ADAPTER_PAPER,
         config=TipAdapterFConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
@@ -68,7 +63,7 @@ class TipAdapterF(TrainableMethod[TipAdapterFConfig]):
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        self.trainable = build_cache(self.backbone, support, self.config, learn_keys=True)
+        self.cache = self.trainable = build_cache(self.backbone, support, self.config, learn_keys=True)
         self.epochs: dict[str, Cache] = {}
 
     def on_epoch_end(self, epoch: int, epochs: int) -> None:
@@ -83,22 +78,9 @@ class TipAdapterF(TrainableMethod[TipAdapterFConfig]):
             self.epochs[name] = deepcopy(self.trainable)
             self.epochs[name].load_state_dict({k: state[f"{name}.{k}"] for k in self.trainable.state_dict()})
 
-    def calibrate(self, validation: SupportView) -> None:
-        if self.config.selection == "validation":
-            self.tuning.evaluations += self.trainable.search(validation.features(), validation.labels, self.config)
-
-    def classifier(self, classes: ClassSet) -> Classifier:
-        require_known_classes("tip_adapter_f", self.support_classes, classes)
-        if self.config.selection == "ensemble":
-            return ProbabilityEnsemble(coarse_grid(self.trainable, self.config).values())
-        return cache_classifier(self.trainable)
-
     def train_classifier(self) -> Classifier:
         return cache_classifier(self.trainable)
 
     def oracle_classifiers(self, classes: ClassSet) -> Mapping[str, Classifier]:
-        if self.config.selection != "oracle":
-            return {}
-        require_known_classes("tip_adapter_f", self.support_classes, classes)
         by_epoch = {name: cache_classifier(cache) for name, cache in self.epochs.items()}
-        return by_epoch | coarse_grid(self.trainable, self.config)
+        return by_epoch | dict(super().oracle_classifiers(classes))

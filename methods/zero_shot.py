@@ -15,6 +15,7 @@ from methods._base.batch import Classifier
 from methods._base.info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.method import Method, cosine_logits
 from methods._base.registry import register_method
+from methods._parts.citations import CLIP_PAPER
 from methods._parts.feature_space import mean_of_normalised
 from methods._text.class_text import TEMPLATE_LISTS
 
@@ -44,12 +45,7 @@ class ZeroShot(Method[ZeroShotConfig]):
         title="Zero-shot CLIP",
         family=Family.ZERO_SHOT,
         summary="The frozen model with class texts as the classifier; the baseline of every gain.",
-        citation="""@inproceedings{radford2021clip,
-  title = {Learning Transferable Visual Models From Natural Language Supervision},
-  author = {Radford, Alec and Kim, Jong Wook and Hallacy, Chris and others},
-  booktitle = {ICML},
-  year = {2021}
-}""",
+        citation=CLIP_PAPER,
         config=ZeroShotConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=True,

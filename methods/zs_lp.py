@@ -19,10 +19,10 @@ from torch import Tensor
 from datasets_registry import ClassSet, EvalProtocol
 from methods._base.batch import Classifier
 from methods._base.info import Family, MethodInfo, Needs
-from methods._base.method import cosine_logits, require_known_classes
-from methods._base.recipe import Recipe
+from methods._base.method import cosine_logits
 from methods._base.registry import register_method
-from methods._parts.prototypes import PrototypeConfig, PrototypeMethod, random_rows
+from methods._parts.citations import CLAP_PAPER
+from methods._parts.prototypes import POOLED_VIEWS_RECIPE, PrototypeConfig, PrototypeMethod, random_rows
 
 
 class ZSLPConfig(PrototypeConfig):
@@ -36,22 +36,6 @@ class ZSLPConfig(PrototypeConfig):
     )
 
 
-RECIPE = Recipe(
-    source="CLAP configs/trainers/SGD_lr1e-1_B256_ep300 and its feature extraction of 20 augmented passes",
-    lr=0.1,
-    weight_decay=0.0,
-    batch_size=256,
-    epochs=300,
-    views=20,
-)
-CITATION = """@inproceedings{silva2024closer,
-  title = {A Closer Look at the Few-Shot Adaptation of Large Vision-Language Models},
-  author = {Silva-Rodriguez, Julio and Hajimiri, Sina and Ben Ayed, Ismail and Dolz, Jose},
-  booktitle = {CVPR},
-  year = {2024}
-}"""
-
-
 @register_method
 class ZSLP(PrototypeMethod[ZSLPConfig]):
     """`scale * cos(f, w)` with w from the class texts."""
@@ -61,12 +45,12 @@ class ZSLP(PrototypeMethod[ZSLPConfig]):
         title="ZS-LP",
         family=Family.CLASSIFIER,
         summary="A cosine classifier on frozen features, trained from the class texts.",
-        citation=CITATION,
+        citation=CLAP_PAPER,
         config=ZSLPConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
         parameter_formula="n_classes * embed_dim",
-        recipes={EvalProtocol.FEW_SHOT: RECIPE},
+        recipes={EvalProtocol.FEW_SHOT: POOLED_VIEWS_RECIPE},
         starts_as_zero_shot={"init": "zero_shot"},
     )
 
@@ -83,7 +67,7 @@ class ZSLP(PrototypeMethod[ZSLPConfig]):
         return ()  # trained_share averages
 
     def classifier(self, classes: ClassSet) -> Classifier:
-        require_known_classes("zs_lp", self.support_classes, classes)
+        self.check_classes(classes)
         share = self.config.trained_share
         rows = self.weights() if share == 1 else share * self.weights() + (1 - share) * self.base
         return lambda batch: cosine_logits(batch.features, rows, self.backbone.logit_scale)

@@ -45,6 +45,11 @@ class Method(ABC, Generic[ConfigT]):
         """See the support set once, without gradients: class texts, caches, closed forms. Default: keep its classes."""
         self.support_classes = support.classes
 
+    def check_classes(self, classes: ClassSet) -> None:
+        """Raise ClosedVocabularyError for classes other than those trained on, unless these settings allow others."""
+        if not self.info.is_open(self.config):
+            require_known_classes(self.info.name, self.support_classes, classes)
+
     def learned_parameters(self) -> int:
         """Number of values fitted to the support set; closed forms count 0."""
         return 0

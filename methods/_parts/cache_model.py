@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -11,9 +11,17 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
+from datasets_registry import ClassSet
 from methods._backbones.backbone import Backbone
 from methods._base.batch import Batch, Classifier, SupportView
-from methods._parts.feature_space import TextConfig, logits_accuracy, mean_of_normalised, template_features
+from methods._parts.feature_space import (
+    LogitScaleSetting,
+    TextConfig,
+    logits_accuracy,
+    mean_of_normalised,
+    template_features,
+)
+from methods._parts.grid_search import GridSearchMethod
 
 COARSE_STEPS = (10, 10)
 """Values of beta and alpha that the oracle chooses from and the ensemble averages; they are among the 200 x 20 that are
@@ -37,9 +45,10 @@ class CacheConfig(TextConfig):
     search_step: tuple[int, int] = Field((200, 20), description="values of beta and alpha searched; all configs")
     augment_epochs: int = Field(10, ge=1, description="augmented views averaged into a key; 10 in all configs")
     crop_scale: tuple[float, float] = Field((0.5, 1.0), description="area range of their crops; official transform")
-    logit_scale: float | None = Field(
-        None, gt=0, description="factor on the cosine to the text; null: the backbone's, 100 for OpenAI's (hard coded)"
-    )
+    logit_scale: LogitScaleSetting = None
+
+
+CacheConfigT = TypeVar("CacheConfigT", bound=CacheConfig)
 
 
 def support_keys(support: SupportView, views: int, crop_scale: tuple[float, float]) -> Float[Tensor, "n dim"]:
@@ -146,10 +155,23 @@ def cache_classifier(cache: Cache, alpha: float | None = None, beta: float | Non
     return classify
 
 
-def coarse_grid(cache: Cache, config: CacheConfig) -> dict[str, Classifier]:
-    """A classifier for each pair of a coarse grid over the searched range."""
-    return {
-        f"alpha {alpha:.2f}, beta {beta:.2f}": cache_classifier(cache, alpha, beta)
-        for beta in grid(config.search_scale[0], COARSE_STEPS[0])
-        for alpha in grid(config.search_scale[1], COARSE_STEPS[1])
-    }
+class CacheMethod(GridSearchMethod[CacheConfigT]):
+    """Base of Tip-Adapter and Tip-Adapter-F, which differ in whether the keys are trained."""
+
+    cache: Cache
+    """Of the support set; exists after `prepare`."""
+
+    def calibrate(self, validation: SupportView) -> None:
+        if self.config.selection == "validation":
+            self.tuning.evaluations += self.cache.search(validation.features(), validation.labels, self.config)
+
+    def selected(self, classes: ClassSet) -> Classifier:  # noqa: ARG002
+        return cache_classifier(self.cache)
+
+    def candidates(self, classes: ClassSet) -> dict[str, Classifier]:  # noqa: ARG002
+        """A classifier for each pair of a coarse grid over the searched range."""
+        return {
+            f"alpha {alpha:.2f}, beta {beta:.2f}": cache_classifier(self.cache, alpha, beta)
+            for beta in grid(self.config.search_scale[0], COARSE_STEPS[0])
+            for alpha in grid(self.config.search_scale[1], COARSE_STEPS[1])
+        }

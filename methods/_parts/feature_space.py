@@ -19,6 +19,10 @@ from methods._text.templates import IMAGENET80, SELECT7
 TEMPLATE_LISTS = {"select7": SELECT7, "imagenet80": IMAGENET80}
 
 Template = Annotated[str, Field(pattern=r"\{\}|^(own|select7|imagenet80)$")]
+LogitScaleSetting = Annotated[
+    float | None,
+    Field(gt=0, description="factor on the cosine to the text; null: the backbone's, 100 for OpenAI's (hard coded)"),
+]
 
 
 class TextConfig(MethodConfig):

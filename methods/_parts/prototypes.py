@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet
 from methods._base.batch import Classifier, SupportView
-from methods._base.method import TrainableMethod, cosine_logits, require_known_classes
+from methods._base.method import TrainableMethod, cosine_logits
+from methods._base.recipe import Recipe
 from methods._parts.feature_space import TextConfig, template_features
 
 
@@ -27,6 +28,15 @@ class PrototypeConfig(TextConfig):
     )
 
 
+POOLED_VIEWS_RECIPE = Recipe(
+    source="CLAP configs/trainers/SGD_lr1e-1_B256_ep300 and its feature extraction of 20 augmented passes",
+    lr=0.1,
+    weight_decay=0.0,
+    batch_size=256,
+    epochs=300,
+    views=20,
+)
+"""Shared by ZS-LP and CLAP, which one paper introduces."""
 ConfigT = TypeVar("ConfigT", bound=PrototypeConfig)
 
 
@@ -63,7 +73,7 @@ class PrototypeMethod(TrainableMethod[ConfigT]):
         """The classifier's rows, unnormalised."""
 
     def classifier(self, classes: ClassSet) -> Classifier:
-        require_known_classes(self.info.name, self.support_classes, classes)
+        self.check_classes(classes)
         rows = self.weights()
         return lambda batch: cosine_logits(batch.features, rows, self.backbone.logit_scale)
 

@@ -473,7 +473,7 @@ def test_ape_takes_the_first_of_the_best_triples_on_validation() -> None:
     method = APE(backbone, APEConfig(search_step=(4, 3, 2)), generator())
     method.prepare(support)
     batch = batch_of(backbone, images("test")[:10], None)
-    triples = method.candidates((4, 3, 2))
+    triples = method.grid((4, 3, 2))
     assert triples[0] == (0.1, 0.1, 0.0)
     assert len(triples) == 24
     scores = [float((method.weighted(*t)(batch).argmax(1) == validation.labels).double().mean()) for t in triples]
