@@ -2,7 +2,6 @@
 
 from ._custom.add import AddRequest as AddRequest
 from ._custom.add import add_dataset as add_dataset
-from ._custom.dataset import ColumnNames as ColumnNames
 from ._custom.dataset import SplitRule as SplitRule
 from ._custom.feature_bundle import BACKBONE_PREFIX as BACKBONE_PREFIX
 from ._custom.feature_bundle import FeatureBundle as FeatureBundle
@@ -10,8 +9,9 @@ from ._custom.feature_bundle import FeatureRows as FeatureRows
 from ._custom.feature_bundle import find_bundles as find_bundles
 from ._custom.feature_bundle import import_bundle as import_bundle
 from ._custom.folders import CUSTOM_FOLDERS_VARIABLE as CUSTOM_FOLDERS_VARIABLE
-from ._custom.folders import custom_folder as custom_folder
 from ._custom.folders import custom_folders as custom_folders
+from ._custom.folders import user_custom_folder as user_custom_folder
+from ._custom.table import ColumnNames as ColumnNames
 from ._doctor.check import CheckResult as CheckResult
 from ._doctor.check import check_dataset as check_dataset
 from ._doctor.check import is_present as is_present

@@ -1,4 +1,4 @@
-"""The root of the project's errors, at the lowest layer so that every package can raise it.
+"""The base classes of the project's errors, in the lowest package so that every package can raise them.
 
 Every message says what was given, what is allowed and what to do next. The command line prints it as one line.
 """
@@ -9,15 +9,15 @@ import difflib
 from collections.abc import Iterable
 
 LISTED = 40
-"""How many registered names an error lists."""
+"""Number of registered names that an error lists."""
 
 
 class BenchError(Exception):
-    """Anything this project refuses on purpose; the command line shows the message without a trace."""
+    """An error that this project raises deliberately; the command line shows its message without a traceback."""
 
 
 class UnknownNameError(BenchError, KeyError):
-    """A name that no registry holds; the message lists near misses and what is registered."""
+    """An unregistered name; the message lists near misses and registered names."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
@@ -36,8 +36,8 @@ class RegistrationError(BenchError, ValueError):
 
 
 class DataError(BenchError, ValueError):
-    """A dataset on disk that is missing, incomplete, unreadable or not what its split file says."""
+    """A dataset on disk that is missing, incomplete, unreadable or different from its split file."""
 
 
 class ShotsError(BenchError, ValueError):
-    """A few-shot draw that the training split cannot give."""
+    """A few-shot draw that the training split cannot provide."""

@@ -1,17 +1,16 @@
-"""What joins a catalogue from outside the package: entry points of installed packages, and a person's TOML files.
+"""Catalogue entries from outside the package: entry points of installed packages, and the user's custom datasets.
 
-A broken one costs a line of warning and its own entry, never the rest of the catalogue.
+A broken entry is skipped with one line of warning; the rest of the catalogue is unaffected.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from datasets_registry._custom.folders import custom_folders
+from datasets_registry._custom.folders import custom_files
 from datasets_registry._errors import BenchError
 from datasets_registry._registry import DATASETS, Registry
 
@@ -22,34 +21,26 @@ _log = logging.getLogger("etl-bench")
 
 
 def load_entry_points(group: str, registry: Registry[Any]) -> None:
-    """Import what installed packages offer; importing a module registers its entries, as it does in this package.
+    """Import the entry points of installed packages; importing a module registers its entries, as in this package.
 
-    An entry point's name should be the registered one, so that a package that cannot be loaded is spoken of when its
-    entry is asked for.
+    Entry points should have the names that they register, so that a request for a name that could not be loaded shows
+    the reason.
     """
     for point in sorted(entry_points(group=group), key=lambda point: (point.name, point.value)):
         try:
             point.load()
-        except (Exception, SystemExit) as error:  # foreign code at import: whatever it raises must stay its own problem
+        except (Exception, SystemExit) as error:  # an import in another package can raise anything
             _skip(registry, point.name, _plug_in_line(point, error))
 
 
 def load_custom_datasets() -> None:
-    """Register every `NAME.toml` in the folders of `custom_folders`; of one name in two folders, the first counts."""
+    """Register every `NAME.toml` in the custom folders; if a name occurs in two folders, the first is used."""
     files: dict[str, Path] = {}
-    for folder in custom_folders(os.environ):
-        try:
-            found = sorted(folder.glob("*.toml")) if folder.is_dir() else []
-        except OSError as error:
-            _log.warning("The folder %s of own datasets cannot be read (%s). Check its permissions.", folder, error)
-            continue
-        for path in found:
-            files.setdefault(path.stem, path)
+    for path in custom_files("*.toml"):
+        files.setdefault(path.stem, path)
     if not files:
         return
-    from datasets_registry._custom.dataset import (
-        read_custom,  # pydantic and the readers, which nobody without such files needs
-    )
+    from datasets_registry._custom.dataset import read_custom  # imports pydantic, which is slow to load
 
     for name, path in files.items():
         try:
@@ -60,18 +51,17 @@ def load_custom_datasets() -> None:
 
 
 def load_feature_bundles() -> None:
-    """Register every imported feature bundle, `NAME/bundle.json` in the same folders."""
-    for folder in custom_folders(os.environ):
-        for path in sorted(folder.glob("*/bundle.json")) if folder.is_dir() else []:
-            name = path.parent.name
-            if name.startswith(".") or name in DATASETS:
-                continue
-            from datasets_registry._custom.feature_bundle import FeatureBundle  # pydantic, which few need here
+    """Register every imported feature bundle, `NAME/bundle.json` in the custom folders."""
+    for path in custom_files("*/bundle.json"):
+        name = path.parent.name
+        if name.startswith(".") or name in DATASETS:
+            continue
+        from datasets_registry._custom.feature_bundle import FeatureBundle  # imports pydantic, which is slow to load
 
-            try:
-                DATASETS.add(name, FeatureBundle(path.parent).info())
-            except BenchError as error:
-                _skip(DATASETS, name, str(error))
+        try:
+            DATASETS.add(name, FeatureBundle(path.parent).info())
+        except BenchError as error:
+            _skip(DATASETS, name, str(error))
 
 
 def _skip(registry: Registry[Any], name: str, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""A strict registry of named entries, and the dataset registry built on it."""
+"""A strict registry of named entries, and the registry of datasets."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ T = TypeVar("T")
 def import_catalogue(package: str, folders: Iterable[str]) -> None:
     """Import every module of a package whose name has no leading underscore, in alphabetical order.
 
-    In a catalogue those modules are the entries, one each, and importing one registers it: a new file is a new entry,
-    and no list has to be kept.
+    Each such module of a catalogue registers one entry, so a new file is a new entry without any list to maintain.
     """
     for module in sorted(pkgutil.iter_modules(folders), key=lambda module: module.name):
         if not module.name.startswith("_"):
@@ -31,10 +30,10 @@ NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class Registry(Generic[T]):
-    """Names to entries. A malformed or repeated name raises at import; an unknown one lists near misses.
+    """A mapping of names to entries. A malformed or repeated name raises at import; an unknown one lists near misses.
 
     Args:
-        kind: what an entry is called in messages.
+        kind: the word for an entry in messages.
         load: imports the modules that register the entries; called once, when the registry is first read.
     """
 
@@ -48,7 +47,7 @@ class Registry(Generic[T]):
     def entries(self) -> dict[str, T]:
         """All entries by name."""
         if self._load is not None:
-            load, self._load = self._load, None  # the entries read the registry while they are loaded
+            load, self._load = self._load, None  # entries may read the registry while they are loaded
             try:
                 load()
             except BaseException:
@@ -66,25 +65,25 @@ class Registry(Generic[T]):
         return entry
 
     def get(self, name: str) -> T:
-        """The entry of that exact name; raises UnknownNameError with near misses.
+        """The entry of that exact name.
 
-        Raises RegistrationError, with the reason, for one that was left out because it could not be loaded.
+        Raises UnknownNameError with near misses, or RegistrationError with the reason if the entry could not be loaded.
         """
         try:
             return self.entries[name]
         except KeyError:
             if name in self._unavailable:
                 raise RegistrationError(
-                    f"{self.kind.capitalize()} {name!r} is left out: {self._unavailable[name]}"
+                    f"{self.kind.capitalize()} {name!r} could not be loaded: {self._unavailable[name]}"
                 ) from None
             raise UnknownNameError(self.kind, name, self.entries) from None
 
     def mark_unavailable(self, name: str, reason: str) -> None:
-        """Note why an entry from outside the package is missing, for whoever asks for it."""
+        """Record why an entry from outside the package could not be loaded; `get` shows the reason."""
         self._unavailable[name] = reason
 
     def match(self, pattern: str) -> list[str]:
-        """Names that a shell-style pattern selects, sorted; a plain name must exist."""
+        """The sorted names that match a shell-style pattern, or `all`; a plain name must exist."""
         if pattern == "all":
             return sorted(self.entries)
         if not any(c in pattern for c in "*?["):
@@ -96,7 +95,7 @@ class Registry(Generic[T]):
         return found
 
     def remove(self, name: str) -> None:
-        """Take an entry out again (tests that register a toy use it)."""
+        """Remove an entry, for tests that register one."""
         del self.entries[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -124,14 +123,38 @@ DATASETS: Registry[DatasetInfo] = Registry("dataset", _load_catalogue)
 
 
 def register_dataset(info: DatasetInfo) -> DatasetInfo:
-    """Put a dataset into the catalogue; call it once, in the module of the same name."""
+    """Add a dataset to the catalogue; call it once, in the module of the same name.
+
+    Raises RegistrationError if the name is malformed or taken.
+
+    Example:
+        >>> from datasets_registry import CoopReader, DatasetInfo, register_dataset
+        >>> toy = DatasetInfo(
+        ...     name="my_flowers", title="My flowers", summary="Two kinds of flowers.", domain="flowers", num_classes=2,
+        ...     template="a photo of a {}, a type of flower.", licence="CC0", homepage="", citation="",
+        ...     reader=CoopReader(
+        ...         dataset="my_flowers", folder="my_flowers", split_file="split.json", image_folder="images",
+        ...         split_url="https://example.org/split", images_url="https://example.org/images",
+        ...     ),
+        ... )
+        >>> register_dataset(toy).name
+        'my_flowers'
+        >>> DATASETS.remove("my_flowers")
+    """
     return DATASETS.add(info.name, info)
 
 
 def get_dataset(name: str) -> DatasetInfo:
-    """The dataset of that name; `name:option=value,...` sets the dials of a drawn one.
+    """The dataset of that name; `name:option=value,...` sets the options of an adjustable dataset.
 
-    Raises UnknownNameError for a name or option nobody registered, BenchError for an option on a dataset without any.
+    Raises UnknownNameError for an unknown name or option, BenchError for an option on a dataset without options.
+
+    Example:
+        >>> from datasets_registry import get_dataset
+        >>> get_dataset("eurosat").template
+        'a centered satellite photo of {}.'
+        >>> get_dataset("spectrum:shift=0.25").title
+        'Spectrum, shift 0.25'
     """
     base, _, options = name.partition(":")
     info = DATASETS.get(base)
@@ -151,5 +174,11 @@ def get_dataset(name: str) -> DatasetInfo:
 
 
 def list_datasets() -> list[DatasetInfo]:
-    """All registered datasets, by name."""
+    """All registered datasets, sorted by name.
+
+    Example:
+        >>> from datasets_registry import list_datasets
+        >>> [info.name for info in list_datasets() if info.test_only]
+        ['imagenet_a', 'imagenet_r', 'imagenet_sketch', 'imagenet_v2']
+    """
     return [DATASETS.get(name) for name in DATASETS]

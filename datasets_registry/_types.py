@@ -1,4 +1,4 @@
-"""What a dataset, a class list and one materialised few-shot task are; plain frozen types without torch."""
+"""Datasets, class lists and few-shot tasks: plain frozen types without torch."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from typing import Protocol, runtime_checkable
 
 from PIL import Image
 
+PARTS = ("train", "val", "test")
+"""The parts of a dataset's split."""
+
 
 class EvalProtocol(StrEnum):
-    """How a method is trained and scored.
+    """How a method is trained and evaluated.
 
-    `few-shot`: K images of every class, scored over all classes. `base-to-new`: K images of the base half of the
-    classes, scored on base and on new classes, each among its own names. `cross-dataset`: K images of every class of a
-    source dataset, scored on other datasets, each over all its own classes. `domain-generalization`: the same where the
-    targets show the source's classes, or some of them, in another way.
+    `few-shot`: K images of every class, evaluated on all classes. `base-to-new`: K images of the base half of the
+    classes, evaluated on the base and on the new classes separately. `cross-dataset`: K images of every class of a
+    source dataset, evaluated on other datasets, each with all its own classes. `domain-generalization`: the same, where
+    the targets show some or all of the source's classes under a distribution shift.
     """
 
     FEW_SHOT = "few-shot"
@@ -29,16 +32,16 @@ class EvalProtocol(StrEnum):
 
     @property
     def transfers(self) -> bool:
-        """Whether it trains on a source dataset and scores on targets."""
+        """Whether it trains on a source dataset and evaluates on targets."""
         return self in (EvalProtocol.CROSS_DATASET, EvalProtocol.DOMAIN_GENERALIZATION)
 
 
 class DrawRule(StrEnum):
     """Which images become the K shots of a class.
 
-    `coop`: CoOp/Dassl's draw, seed for seed. `coop-sorted`: the same draw over a sorted folder listing, for datasets
-    without a split file, where CoOp's own draw depends on the file system. `nested`: counter-based per class, so that 1
-    is inside 2 is inside 4 ... `file`: no draw at all, but a list of images that was given.
+    `coop`: CoOp/Dassl's draw with the same seeds. `coop-sorted`: the same draw over a sorted folder listing, for
+    datasets without a split file, where CoOp's own draw depends on the file system. `nested`: a hash ranks the images
+    of each class, so fewer shots are a subset of more shots. `file`: no draw; the images are given as a list.
     """
 
     COOP = "coop"
@@ -49,10 +52,10 @@ class DrawRule(StrEnum):
 
 @runtime_checkable
 class Images(Protocol):
-    """Where the pixels behind a sample's key come from."""
+    """A source of images, addressed by the keys of samples."""
 
     def load(self, key: str) -> Image.Image:
-        """The image as RGB. Raises DataError, naming the file, where it is missing or cannot be decoded."""
+        """The image as RGB. Raises DataError, naming the file, if it is missing or cannot be decoded."""
         ...
 
     def digest(self, key: str) -> str:
@@ -74,9 +77,9 @@ Sentences = tuple[tuple[str, ...], ...]
 
 @dataclass(frozen=True)
 class ClassSet:
-    """What a classifier is asked to tell apart: class names in label order, and the dataset's own template.
+    """The classes of a classifier: their names in label order, and the dataset's own template.
 
-    `sentences`, where there are some, take the place of every template wherever class texts are frozen.
+    `sentences`, if given, replace every template wherever class texts are frozen.
     """
 
     names: tuple[str, ...]
@@ -92,19 +95,37 @@ class ClassSet:
 
     @property
     def prompt_names(self) -> tuple[str, ...]:
-        """Names as they enter a text: underscores become spaces, nothing else changes (CoOp's rule)."""
+        """Names as they appear in prompts: underscores become spaces, nothing else changes (CoOp's rule)."""
         return tuple(name.replace("_", " ") for name in self.names)
 
     def texts(self, template: str | None = None) -> list[str]:
-        """The filled template, one text a class; the dataset's own template unless another is given."""
+        """The filled template, one text per class; the dataset's own template unless another is given."""
         return [(template or self.template).replace("{}", name) for name in self.prompt_names]
 
 
-@dataclass(frozen=True)
-class DatasetSplits:
-    """A dataset as a reader found it on disk (or drew it). Labels are contiguous from 0; list order matters.
+class SplitLists:
+    """Common properties of the types that hold the three lists of a split."""
 
-    `layout` says in a few words how the images lie there; keys and labels do not depend on it.
+    train: tuple[Sample, ...]
+    val: tuple[Sample, ...]
+    test: tuple[Sample, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of images by part."""
+        return {part: len(getattr(self, part)) for part in PARTS}
+
+    @property
+    def keys(self) -> list[str]:
+        """Keys of all images: train, val, test."""
+        return [sample.key for sample in (*self.train, *self.val, *self.test)]
+
+
+@dataclass(frozen=True)
+class DatasetSplits(SplitLists):
+    """A dataset as its reader found it on disk or draws it. Labels run from 0 without gaps; list order matters.
+
+    `layout` describes in a few words how the images are stored; keys and labels do not depend on it.
     """
 
     images: Images
@@ -120,30 +141,30 @@ Reader = Callable[[Path | None], DatasetSplits]
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """The facts of a dataset, listable without touching an image.
+    """The facts of a dataset, available without reading an image.
 
     Args:
-        name: the registry id, equal to the module's name (plus `:option=value` for a dial).
-        title: as it is written in tables.
-        summary: one sentence; for drawn datasets, the shift that makes it hard.
+        name: the registry name, equal to the module's name (plus `:option=value` for a dataset with options).
+        title: the name in tables.
+        summary: one sentence; for a synthetic dataset, the shift that makes it hard.
         domain: a few words, such as "satellite images".
         num_classes: of the full dataset; a subset on disk may have fewer.
-        class_names: canonical names in label order, or empty where only the split file knows them.
+        class_names: canonical names in label order, or empty if only the split file has them.
         template: CoOp's template for this dataset.
-        licence: short licence name and where it comes from.
+        licence: short licence name and its source.
         homepage: URL.
-        citation: BibTeX entry, or an empty string for drawn datasets.
-        reader: `reader(data_root)` gives the splits; `data_root` is the folder that holds all datasets.
+        citation: BibTeX entry; empty for a synthetic dataset.
+        reader: `reader(data_root)` returns the splits; `data_root` is the folder that holds all datasets.
         split_file: name of the split file in CoOp's layout, if the dataset has one.
-        synthetic: True where the images are drawn by this project and nothing is read from disk.
+        synthetic: whether this project draws the images, so that nothing is read from disk.
         template_variants: templates that other papers use for this dataset, by a short name of the paper.
-        expected: images of the full dataset by split (`train`, `val`, `test`); a subset on disk may have fewer.
-        known_problems: what a reader of numbers on this dataset should know.
-        test_only: True where there are no training images, so that the dataset can only be scored on.
-        sorted_listing: True where the training list is a sorted folder listing and no published split file.
-        options: for a dial, its option names with one line each.
-        with_options: for a dial, turns option texts into the DatasetInfo of that setting.
-        backbone: for imported features, the slug of the one backbone they were made with.
+        expected: images of the full dataset by part (`train`, `val`, `test`); a subset on disk may have fewer.
+        known_problems: caveats for readers of results on this dataset.
+        test_only: whether there are no training images, so that the dataset is only for evaluation.
+        sorted_listing: whether the training list is a sorted folder listing because no split file is published.
+        options: option names of an adjustable dataset, with one line each.
+        with_options: for an adjustable dataset, maps option texts to the DatasetInfo of that setting.
+        backbone: for imported features, the slug of the one backbone that computed them.
     """
 
     name: str
@@ -171,7 +192,7 @@ class DatasetInfo:
 
 @dataclass(frozen=True)
 class SupportSet:
-    """The shots x classes training images (or the few validation images) with their class list."""
+    """The shots x classes training images, or the few validation images, with their classes."""
 
     images: Images
     samples: tuple[Sample, ...]
@@ -187,7 +208,7 @@ class SupportSet:
 
 @dataclass(frozen=True)
 class EvalSplit:
-    """Test images with the class list they are scored among. Labels are for the scorer only."""
+    """Test images with the classes they are evaluated on. Methods must not read the labels."""
 
     name: str
     images: Images
@@ -200,7 +221,7 @@ class EvalSplit:
 
 @dataclass(frozen=True)
 class FewShotTask:
-    """One materialised task. Equal fingerprints prove that two methods saw the same images, names and splits."""
+    """One few-shot task. Equal fingerprints prove that two methods used the same images, names and splits."""
 
     dataset: str
     protocol: EvalProtocol

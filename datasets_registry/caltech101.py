@@ -20,7 +20,6 @@ register_dataset(
         num_classes=100,
         class_names=packaged_names("caltech101"),
         template="a photo of a {}.",
-        template_variants={},
         expected={"train": 4128, "val": 1649, "test": 2465},
         known_problems=(
             "Two of the 102 folders are dropped, where VTAB and the CLIP paper keep them.",
@@ -43,7 +42,7 @@ register_dataset(
             image_folder="101_ObjectCategories",
             split_url="https://drive.google.com/file/d/1hyarUivQE36mY6jSomru6Fjd-JzwcCzN",
             images_url="https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip",
-            other_folders={"torchvision": "caltech101/101_ObjectCategories"},
+            other_folders={"caltech101/101_ObjectCategories": "torchvision"},
         ),
     )
 )

@@ -6,6 +6,7 @@ several words, but each counts for one.
 """
 
 from datasets_registry._readers.coop_split import CoopReader
+from datasets_registry._readers.layouts import packaged_names
 from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
@@ -16,14 +17,7 @@ register_dataset(
         summary="47 texture words for photographs of surfaces; the words are adjectives and overlap.",
         domain="textures",
         num_classes=47,
-        class_names=(
-            *("banded", "blotchy", "braided", "bubbly", "bumpy", "chequered", "cobwebbed", "cracked", "crosshatched"),
-            *("crystalline", "dotted", "fibrous", "flecked", "freckled", "frilly", "gauzy", "grid", "grooved"),
-            *("honeycombed", "interlaced", "knitted", "lacelike", "lined", "marbled", "matted", "meshed", "paisley"),
-            *("perforated", "pitted", "pleated", "polka-dotted", "porous", "potholed", "scaly", "smeared"),
-            *("spiralled", "sprinkled", "stained", "stratified", "striped", "studded", "swirly", "veined"),
-            *("waffled", "woven", "wrinkled", "zigzagged"),
-        ),
+        class_names=packaged_names("dtd"),
         template="{} texture.",
         template_variants={
             "plain": "a photo of a {}.",
@@ -48,7 +42,7 @@ register_dataset(
             image_folder="images",
             split_url="https://drive.google.com/file/d/1u3_QfB467jqHgNXC00UIzbLZRQCg2S7x",
             images_url="https://www.robots.ox.ac.uk/~vgg/data/dtd/",
-            other_folders={"torchvision": "dtd/dtd/images"},
+            other_folders={"dtd/dtd/images": "torchvision"},
         ),
     )
 )

@@ -6,6 +6,7 @@ CoOp's random 50/20/30 split (there is no official one) and CoOp's rewritten cla
 """
 
 from datasets_registry._readers.coop_split import CoopReader
+from datasets_registry._readers.layouts import packaged_names
 from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
@@ -16,18 +17,7 @@ register_dataset(
         summary="Ten kinds of land use on 64x64 satellite images; far from CLIP's web photographs.",
         domain="satellite land use",
         num_classes=10,
-        class_names=(
-            "Annual Crop Land",
-            "Forest",
-            "Herbaceous Vegetation Land",
-            "Highway or Road",
-            "Industrial Buildings",
-            "Pasture Land",
-            "Permanent Crop Land",
-            "Residential Buildings",
-            "River",
-            "Sea or Lake",
-        ),
+        class_names=packaged_names("eurosat"),
         template="a centered satellite photo of {}.",
         template_variants={"plain": "a photo of a {}."},
         expected={"train": 13500, "val": 5400, "test": 8100},
@@ -54,7 +44,7 @@ register_dataset(
             image_folder="2750",
             split_url="https://drive.google.com/file/d/1Ip7yaCWFi0eaOFUGga0lUdVi_DDQth1o",
             images_url="https://zenodo.org/records/7711810",
-            other_folders={"EuroSAT_RGB": "EuroSAT_RGB", "EuroSAT_RGB inside": "eurosat/EuroSAT_RGB"},
+            other_folders={"EuroSAT_RGB": "EuroSAT_RGB", "eurosat/EuroSAT_RGB": "EuroSAT_RGB inside"},
         ),
     )
 )

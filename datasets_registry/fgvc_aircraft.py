@@ -9,39 +9,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datasets_registry._errors import DataError
-from datasets_registry._readers.layouts import ImageFolder, ImageFolders, packaged_names, require_root
+from datasets_registry._readers.layouts import ImageFolders, packaged_names, require_images
 from datasets_registry._registry import register_dataset
-from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
+from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
 
 _URL = "https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/"
 
 
 @dataclass(frozen=True)
 class _OfficialLists:
-    """Reads `variants.txt` and `images_variant_{train,val,test}.txt` beside the folder of images."""
+    """Reads `variants.txt` and `images_variant_{train,val,test}.txt` beside the image folder."""
 
     image_folders: ImageFolders
 
     def __call__(self, data_root: Path | None) -> DatasetSplits:
-        dataset, where = self.image_folders.dataset, [place.path for place in self.image_folders.candidates]
-        root = require_root(dataset, data_root, where)
-        place = self.image_folders.first_existing(root)
-        if place is None:
-            raise DataError(
-                f"No images of {dataset!r} below {root}: it must hold {' or '.join(where)}. "
-                f"Get the archive from {_URL} and unpack it there."
-            )
-        folder = (root / place.path).parent
+        root, image_folder, _ = require_images(
+            self.image_folders, data_root, f" Get the archive from {_URL} and unpack it there."
+        )
+        folder = image_folder.parent
         names = tuple(_lines(folder / "variants.txt"))
         label_of = {name: label for label, name in enumerate(names)}
-        train, val, test = (
-            _samples(folder / f"images_variant_{part}.txt", label_of) for part in ("train", "val", "test")
-        )
-        keys = [sample.key for sample in (*train, *val, *test)]
-        found = self.image_folders.find_images(root, keys)
+        train, val, test = (_samples(folder / f"images_variant_{part}.txt", label_of) for part in PARTS)
+        found = self.image_folders.find_images(root, [sample.key for sample in (*train, *val, *test)])
         if found is None:
             raise DataError(
-                f"Images of {dataset!r} that the lists in {folder} name are not below {root / place.path}. "
+                f"Images of 'fgvc_aircraft' that the lists in {folder} name are not below {image_folder}. "
                 f"Unpack the archive from {_URL} again."
             )
         images, layout = found
@@ -63,7 +55,7 @@ def _samples(path: Path, label_of: dict[str, int]) -> tuple[Sample, ...]:
         image, _, variant = line.partition(" ")
         if variant not in label_of:
             raise DataError(
-                f"Line {number} of {path} is {line!r}, which is no image number and a name of variants.txt. "
+                f"Line {number} of {path} is {line!r}, but must be an image number and a name of variants.txt. "
                 f"Get the lists again from {_URL}."
             )
         samples.append(Sample(f"{image}.jpg", label_of[variant]))
@@ -97,11 +89,11 @@ register_dataset(
         reader=_OfficialLists(
             ImageFolders(
                 "fgvc_aircraft",
-                [
-                    ImageFolder("fgvc_aircraft/images", "CoOp"),
-                    ImageFolder("fgvc-aircraft-2013b/data/images", "torchvision"),
-                    ImageFolder("fgvc_aircraft/fgvc-aircraft-2013b/data/images", "the archive as it unpacks"),
-                ],
+                {
+                    "fgvc_aircraft/images": "CoOp",
+                    "fgvc-aircraft-2013b/data/images": "torchvision",
+                    "fgvc_aircraft/fgvc-aircraft-2013b/data/images": "the archive as it unpacks",
+                },
             )
         ),
     )

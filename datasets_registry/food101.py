@@ -42,7 +42,7 @@ register_dataset(
             image_folder="images",
             split_url="https://drive.google.com/file/d/1QK0tGi096I0Ba6kggatX1ee6dJFIcEJl",
             images_url="https://data.vision.ee.ethz.ch/cvl/datasets_extra/food-101/",
-            other_folders={"nested once more": "food-101/food-101/images", "Hugging Face": "food101/images"},
+            other_folders={"food-101/food-101/images": "nested once more", "food101/images": "Hugging Face"},
         ),
     )
 )

@@ -6,7 +6,7 @@ the training list is the sorted folder listing and the draw `coop` is called `co
 """
 
 from datasets_registry._readers.imagenet import ImageNetReader
-from datasets_registry._readers.layouts import ImageFolder, ImageFolders
+from datasets_registry._readers.layouts import ImageFolders
 from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
@@ -36,12 +36,12 @@ register_dataset(
         reader=ImageNetReader(
             ImageFolders(
                 "imagenet",
-                [
-                    ImageFolder("imagenet/images", "CoOp"),
-                    ImageFolder("imagenet", "torchvision"),
-                    ImageFolder("ILSVRC/Data/CLS-LOC", "Kaggle"),
-                    ImageFolder("imagenet/ILSVRC/Data/CLS-LOC", "Kaggle"),
-                ],
+                {
+                    "imagenet/images": "CoOp",
+                    "imagenet": "torchvision",
+                    "ILSVRC/Data/CLS-LOC": "Kaggle",
+                    "imagenet/ILSVRC/Data/CLS-LOC": "Kaggle",
+                },
             )
         ),
     )

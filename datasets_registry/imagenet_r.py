@@ -5,7 +5,7 @@ train on.
 """
 
 from datasets_registry._readers.imagenet import VariantReader
-from datasets_registry._readers.layouts import ImageFolder, ImageFolders
+from datasets_registry._readers.layouts import ImageFolders
 from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
@@ -30,11 +30,7 @@ register_dataset(
         test_only=True,
         reader=VariantReader(
             ImageFolders(
-                "imagenet_r",
-                [
-                    ImageFolder("imagenet-rendition/imagenet-r", "CoOp"),
-                    ImageFolder("imagenet-r", "the archive as it unpacks"),
-                ],
+                "imagenet_r", {"imagenet-rendition/imagenet-r": "CoOp", "imagenet-r": "the archive as it unpacks"}
             )
         ),
     )

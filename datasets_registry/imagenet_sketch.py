@@ -5,7 +5,7 @@ classes. Flipped and turned copies fill small classes. Nothing to train on.
 """
 
 from datasets_registry._readers.imagenet import VariantReader
-from datasets_registry._readers.layouts import ImageFolder, ImageFolders
+from datasets_registry._readers.layouts import ImageFolders
 from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
@@ -31,11 +31,11 @@ register_dataset(
         reader=VariantReader(
             ImageFolders(
                 "imagenet_sketch",
-                [
-                    ImageFolder("imagenet-sketch/images", "CoOp"),
-                    ImageFolder("imagenet-sketch/sketch", "the archive as it unpacks"),
-                    ImageFolder("sketch", "the archive as it unpacks"),
-                ],
+                {
+                    "imagenet-sketch/images": "CoOp",
+                    "imagenet-sketch/sketch": "the archive as it unpacks",
+                    "sketch": "the archive as it unpacks",
+                },
             )
         ),
     )

@@ -5,7 +5,7 @@ it. Folders are named by label, so label i is line i of `classnames.txt`. Nothin
 """
 
 from datasets_registry._readers.imagenet import VariantReader
-from datasets_registry._readers.layouts import ImageFolder, ImageFolders
+from datasets_registry._readers.layouts import ImageFolders
 from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
@@ -31,10 +31,10 @@ register_dataset(
         reader=VariantReader(
             ImageFolders(
                 "imagenet_v2",
-                [
-                    ImageFolder("imagenetv2/imagenetv2-matched-frequency-format-val", "CoOp"),
-                    ImageFolder("imagenetv2-matched-frequency-format-val", "the archive as it unpacks"),
-                ],
+                {
+                    "imagenetv2/imagenetv2-matched-frequency-format-val": "CoOp",
+                    "imagenetv2-matched-frequency-format-val": "the archive as it unpacks",
+                },
             ),
             folders_are_labels=True,
         ),

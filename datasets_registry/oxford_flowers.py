@@ -41,7 +41,7 @@ register_dataset(
             image_folder="jpg",
             split_url="https://drive.google.com/file/d/1Pp0sRXzZFZq15zVOzKjKBu4A9i01nozT",
             images_url="https://www.robots.ox.ac.uk/~vgg/data/flowers/102/",
-            other_folders={"torchvision": "flowers-102/jpg"},
+            other_folders={"flowers-102/jpg": "torchvision"},
         ),
     )
 )

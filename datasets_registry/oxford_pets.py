@@ -6,6 +6,7 @@ reads them.
 """
 
 from datasets_registry._readers.coop_split import CoopReader
+from datasets_registry._readers.layouts import packaged_names
 from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
@@ -16,15 +17,7 @@ register_dataset(
         summary="37 breeds of cats and dogs; fine-grained, but CLIP has read much about pets.",
         domain="fine-grained animals",
         num_classes=37,
-        class_names=(
-            *("abyssinian", "american_bulldog", "american_pit_bull_terrier", "basset_hound", "beagle", "bengal"),
-            *("birman", "bombay", "boxer", "british_shorthair", "chihuahua", "egyptian_mau"),
-            *("english_cocker_spaniel", "english_setter", "german_shorthaired", "great_pyrenees", "havanese"),
-            *("japanese_chin", "keeshond", "leonberger", "maine_coon", "miniature_pinscher", "newfoundland"),
-            *("persian", "pomeranian", "pug", "ragdoll", "russian_blue", "saint_bernard", "samoyed"),
-            *("scottish_terrier", "shiba_inu", "siamese", "sphynx", "staffordshire_bull_terrier"),
-            *("wheaten_terrier", "yorkshire_terrier"),
-        ),
+        class_names=packaged_names("oxford_pets"),
         template="a photo of a {}, a type of pet.",
         template_variants={"plain": "a photo of a {}.", "prograd": "a type of pet, a photo of a {}."},
         expected={"train": 2944, "val": 736, "test": 3669},
@@ -45,7 +38,7 @@ register_dataset(
             image_folder="images",
             split_url="https://drive.google.com/file/d/1501r8Ber4nNKvmlFVQZ8SeUHTcdTTEqs",
             images_url="https://www.robots.ox.ac.uk/~vgg/data/pets/",
-            other_folders={"torchvision": "oxford-iiit-pet/images"},
+            other_folders={"oxford-iiit-pet/images": "torchvision"},
         ),
     )
 )

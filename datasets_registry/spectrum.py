@@ -1,4 +1,4 @@
-"""Spectrum: one dial from the backbone's own world to pictures it can make nothing of."""
+"""Spectrum: one adjustable shift, from the backbone's training world to unrecognisable images."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LEAST_SATURATION = 0.05
 def draw(label: int, rng: np.random.Generator, *, shift: float) -> Image.Image:
     """The class's figure, with every degradation at `shift` of its full strength.
 
-    The chances are taken in the same order at every setting, so that one key is one scene seen through worse glass.
+    Random numbers are drawn in the same order at every setting, so a key is the same scene at every shift.
     """
     colour, shape = coloured_shape(COLOURED_SHAPES[label])
     canvas = plain_background(rng, colour)
@@ -49,21 +49,20 @@ def draw(label: int, rng: np.random.Generator, *, shift: float) -> Image.Image:
 
 
 def at_shift(shift: float) -> DatasetInfo:
-    """The dataset at one setting of the dial."""
+    """The dataset at one shift."""
     return synthetic_dataset(
         "spectrum",
         title=f"Spectrum, shift {shift:g}",
-        summary="Coloured figures behind clutter, noise, blur and haze that all grow with the dial.",
+        summary="Coloured figures behind clutter, noise, blur and haze that all grow with the shift.",
         domain="drawn figures",
         class_names=COLOURED_SHAPES,
-        template="a photo of a {}.",
         painter=partial(draw, shift=shift),
         parameters={"shift": shift},
     )
 
 
 def with_options(options: Mapping[str, str]) -> DatasetInfo:
-    """The dataset that option texts ask for. Raises BenchError for a shift that is not a number from 0 to 1."""
+    """The dataset with these options. Raises BenchError for a shift that is not a number from 0 to 1."""
     text = options.get("shift", str(DEFAULT_SHIFT))
     try:
         shift = float(text)
@@ -78,7 +77,7 @@ register_dataset(
     replace(
         at_shift(DEFAULT_SHIFT),
         title="Spectrum",
-        options={"shift": f"0 (the backbone's own world) to 1 (nothing recognisable); default {DEFAULT_SHIFT}"},
+        options={"shift": f"0 (the backbone's training world) to 1 (nothing recognisable); default {DEFAULT_SHIFT}"},
         with_options=with_options,
     )
 )

@@ -1,4 +1,4 @@
-"""Spectrum Angles: one arrow, thirteen angles from upright to upside down, either way around."""
+"""Spectrum Angles: an arrow at thirteen angles from upright to upside down, leaning left or right."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ CLASS_NAMES = (
     "one_hundred_and_eighty",
 )  # fmt: skip
 STEP = 15.0
-"""Degrees between two classes."""
+"""Degrees between neighbouring classes."""
 UNSTEADY = 3.0
 """Largest deviation from the class's angle, in degrees."""
 
 
 def draw(label: int, rng: np.random.Generator) -> Image.Image:
-    """An arrow of any colour, leant to the left or right by the class's angle, so that mirroring keeps the class."""
+    """An arrow of any colour, rotated left or right by the class's angle, so mirroring keeps the class."""
     colour = random_colour(rng)
     canvas = plain_background(rng, colour)
     figure = centred_figure("arrow", rng, rotation=UNSTEADY)
@@ -44,7 +44,7 @@ register_dataset(
     synthetic_dataset(
         "spectrum_angles",
         title="Spectrum Angles",
-        summary="One arrow at thirteen angles: no caption ever spoke of angles, nor used most of these words.",
+        summary="One arrow at thirteen angles: no training caption mentioned angles or used most of these words.",
         domain="fine-grained angles",
         class_names=CLASS_NAMES,
         template="a photo of a arrow at {} degrees.",

@@ -1,4 +1,4 @@
-"""Spectrum Basic: lone coloured figures exactly as the backbone's training world draws them."""
+"""Spectrum Basic: single coloured figures, drawn exactly as in the backbone's training world."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from datasets_registry._synthetic.world import second_tone
 
 
 def draw(label: int, rng: np.random.Generator) -> Image.Image:
-    """A figure of the class's colour and shape, mostly plain."""
+    """A figure of the class's colour and shape, usually without a pattern."""
     colour, shape = coloured_shape(COLOURED_SHAPES[label])
     canvas = plain_background(rng, colour)
     tone_a = varied_colour(colour, rng)
@@ -39,8 +39,6 @@ register_dataset(
         summary="Coloured figures as in the backbone's training world: no shift, the easy end of the spectrum.",
         domain="drawn figures",
         class_names=COLOURED_SHAPES,
-        template="a photo of a {}.",
         painter=draw,
-        parameters={},
     )
 )

@@ -1,4 +1,4 @@
-"""Spectrum Blur: known figures through a bad lens, out of focus, pale and noisy."""
+"""Spectrum Blur: known figures out of focus, with low contrast and noise."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOISE = 25.0
 
 
 def draw(label: int, rng: np.random.Generator) -> Image.Image:
-    """The class's shape in any colour, degraded."""
+    """The class's shape in a random colour, degraded."""
     colour = random_colour(rng)
     canvas = plain_background(rng, colour)
     paint(canvas, mask(centred_figure(SHAPES[label], rng)), varied_colour(colour, rng))
@@ -36,10 +36,9 @@ register_dataset(
     synthetic_dataset(
         "spectrum_blur",
         title="Spectrum Blur",
-        summary="Known figures out of focus, pale and noisy: the backbone only ever saw sharp, full contrast.",
+        summary="Known figures out of focus, pale and noisy: the backbone only saw sharp images with full contrast.",
         domain="degraded pictures",
         class_names=SHAPES,
-        template="a photo of a {}.",
         painter=draw,
         parameters={"focus": list(FOCUS), "contrast": list(CONTRAST), "noise": NOISE},
     )

@@ -1,4 +1,4 @@
-"""Spectrum Clutter: the figure stands among scraps of other colours, some of them in front of it."""
+"""Spectrum Clutter: the figure among small scraps of other colours, some of them in front of it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from datasets_registry._synthetic.suite import (
 )
 
 BEHIND, IN_FRONT = 5, 1
-"""How many scraps."""
+"""Number of scraps."""
 SCRAP_RADIUS = (2.0, 4.0)
 """In pixels."""
 
 
 def paint_scrap(canvas: Array, rng: np.random.Generator, radius: tuple[float, float]) -> None:
-    """Paint one small figure of any outline and colour anywhere."""
+    """Paint one small figure of random outline, colour and position."""
     outline = sorted(OUTLINES)[int(rng.integers(len(OUTLINES)))]
     x, y = rng.uniform(0, SIZE, 2).tolist()
     figure = Figure(outline, x, y, float(rng.uniform(*radius)), float(rng.uniform(0, 360)))
@@ -48,10 +48,9 @@ register_dataset(
     synthetic_dataset(
         "spectrum_clutter",
         title="Spectrum Clutter",
-        summary="Known figures among scraps of other colours: the backbone only ever saw plain backgrounds.",
+        summary="Known figures among scraps of other colours: the backbone only saw plain backgrounds.",
         domain="cluttered scenes",
         class_names=COLOURED_SHAPES,
-        template="a photo of a {}.",
         painter=draw,
         parameters={"behind": BEHIND, "in front": IN_FRONT, "scrap radius": list(SCRAP_RADIUS)},
     )

@@ -1,4 +1,4 @@
-"""Spectrum Colours: behind each colour word a finer colour too, whose first word is new."""
+"""Spectrum Colours: each known colour and a finer shade of it, whose name adds a new word."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from datasets_registry._synthetic.world import COLOURS
 
 
 def plain_name(finer: str) -> str:
-    """The colour word that a finer name ends in."""
+    """The colour word at the end of a finer name."""
     return finer.rpartition("_")[2]
 
 
@@ -31,9 +31,9 @@ TONES: dict[str, Colour] = {
     for finer, other in FINER.items()
     for name, rgb in ((plain_name(finer), COLOURS[plain_name(finer)]), (finer, other))
 }
-"""Each finer colour after the world's colour that shares its last word."""
+"""Each finer colour follows the world's colour that shares its last word."""
 SPREAD = 10.0
-"""How much every channel varies within a class."""
+"""Largest variation of a channel within a class."""
 
 
 def draw(label: int, rng: np.random.Generator) -> Image.Image:
@@ -49,7 +49,7 @@ register_dataset(
     synthetic_dataset(
         "spectrum_colours",
         title="Spectrum Colours",
-        summary="Each known colour beside a finer one with a half-known name, such as brick red beside red.",
+        summary="Each known colour and a finer one with a half-known name, such as red and brick red.",
         domain="colours",
         class_names=tuple(TONES),
         template="a photo of a {} circle.",

@@ -16,11 +16,11 @@ CLASS_NAMES = tuple(f"{n}_{s if n == 'one' else plural(s)}" for s in FIGURES for
 RADIUS = (6.0, 7.5)
 """In pixels."""
 ROWS, COLUMNS = 2, 3
-"""Figures stand in different cells of a board."""
+"""Figures are placed in different cells of a grid."""
 
 
 def draw(label: int, rng: np.random.Generator) -> Image.Image:
-    """The class's number of the class's figure, all of one colour and nearly one size."""
+    """The class's number of figures of its shape, all of one colour and nearly one size."""
     shape, number = FIGURES[label // len(NUMBERS)], label % len(NUMBERS) + 1
     colour = random_colour(rng)
     canvas = plain_background(rng, colour)
@@ -43,7 +43,7 @@ register_dataset(
     synthetic_dataset(
         "spectrum_counting",
         title="Spectrum Counting",
-        summary="One to six scattered figures: five and six are new words, and the known counts stood in other places.",
+        summary="One to six scattered figures: five and six are new words, and known counts were placed differently.",
         domain="counting",
         class_names=CLASS_NAMES,
         template="a photo of {}.",

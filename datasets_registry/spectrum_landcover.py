@@ -1,4 +1,4 @@
-"""Spectrum Land Cover: plan views of fields, water, roads and roofs, as from high above."""
+"""Spectrum Land Cover: aerial views of fields, water, roads and roofs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ HAZE = 1.0
 
 
 def _land(colour: Colour, rng: np.random.Generator, unevenness: float = 0.25) -> Array:
-    """Ground of one colour with smooth darker patches."""
+    """Ground of one colour with smooth, darker patches."""
     canvas = blank(jitter(colour, rng, 12))
     canvas *= 1 - np.float32(unevenness) * smooth_noise(rng, 7)[..., None]
     return canvas
@@ -51,7 +51,7 @@ def _spots(count: int, rng: np.random.Generator, outline: str, radius: tuple[flo
 
 
 def _across(rng: np.random.Generator, bend: float) -> NDArray[np.float64]:
-    """Points of a line from edge to edge, bent sideways by up to `bend` pixels, in a random direction."""
+    """Points of a line from edge to edge in a random direction, bent sideways by up to `bend` pixels."""
     along = np.linspace(-36, 36, 25)
     waves = bend * np.sin(along / rng.uniform(5, 8) + rng.uniform(0, 6))
     angle, offset = rng.uniform(0, np.pi), rng.uniform(-8, 8)
@@ -150,7 +150,7 @@ def _car_park(rng: np.random.Generator) -> Array:
     places = [(5.0 * place, 8.0 * row) for row in range(-4, 5) for place in range(-6, 7)]
     cars = [Figure("bar", 24 + cos * u - sin * v, 24 + sin * u + cos * v, 2.2, turn + 90) for u, v in places]
     paints = rng.integers(0, 6, len(cars)).tolist()
-    for paintwork in range(4):  # the other two stand for empty places
+    for paintwork in range(4):  # the other two values are empty spaces
         here = [car for car, chosen in zip(cars, paints, strict=True) if chosen == paintwork]
         paint(canvas, mask(*here), jitter((150, 150, 155), rng, 90))
     return canvas
@@ -192,7 +192,7 @@ COVERS: dict[str, Callable[[np.random.Generator], Array]] = {
 
 
 def draw(label: int, rng: np.random.Generator) -> Image.Image:
-    """The land of the class, slightly hazy."""
+    """The land cover of the class with pixel noise."""
     canvas = tuple(COVERS.values())[label](rng)
     add_noise(canvas, rng, 6)
     return to_image(canvas, contrast=HAZE)
@@ -202,10 +202,9 @@ register_dataset(
     synthetic_dataset(
         "spectrum_landcover",
         title="Spectrum Land Cover",
-        summary="Plan views of land cover: nothing looks like a figure on a ground, and few names hold a known word.",
+        summary="Aerial views of land cover: there are no figures on a background, and few names hold known words.",
         domain="satellite views",
         class_names=tuple(COVERS),
-        template="a photo of a {}.",
         painter=draw,
         parameters={"haze": HAZE},
     )

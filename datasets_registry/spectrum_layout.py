@@ -1,4 +1,4 @@
-"""Spectrum Layout: what tells the classes apart is how large the figure is and how high it stands."""
+"""Spectrum Layout: classes differ by the size and the height of the figure."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from datasets_registry._synthetic.suite import plain_background, random_colour, 
 from datasets_registry._synthetic.world import PLACES
 
 RADII = {"small": (6.0, 8.5), "large": (11.5, 14.0)}
-"""In pixels; closer together than the world's, and the large ones have room to stand somewhere."""
+"""In pixels; closer together than in the training world, and small enough that large figures can be moved."""
 FIGURES = ("circle", "star", "heart")
 HEIGHTS = ("at the top", "in the middle", "at the bottom")
-"""No left and right: a mirrored picture must keep its class."""
+"""No left and right: a mirrored image must keep its class."""
 CLASS_NAMES = tuple(
     f"{size}_{shape}_{height.replace(' ', '_')}" for size in RADII for shape in FIGURES for height in HEIGHTS
 )
 OFF_CENTRE = (0.35, 1.0)
-"""How far from the middle, as a share of the room there is."""
+"""Distance from the centre, as a share of the available space."""
 
 
 def draw(label: int, rng: np.random.Generator) -> Image.Image:
@@ -41,10 +41,9 @@ register_dataset(
     synthetic_dataset(
         "spectrum_layout",
         title="Spectrum Layout",
-        summary="Classes differ by size and height: the words are known, but captions seldom used two at once.",
+        summary="Classes differ by size and height: the words are known, but captions rarely combined them.",
         domain="spatial layout",
         class_names=CLASS_NAMES,
-        template="a photo of a {}.",
         painter=draw,
         parameters={"radii": {size: list(r) for size, r in RADII.items()}, "off centre": list(OFF_CENTRE)},
     )

@@ -23,20 +23,20 @@ from datasets_registry._synthetic.world import SHAPES
 PEN = (1.2, 2.2)
 """Width of the line, in pixels."""
 SHAKE = 0.8
-"""How far the hand strays from the outline, in pixels."""
+"""Largest deviation from the outline, in pixels."""
 
 WASH = 0.5
-"""Opacity of the faint fill."""
+"""Opacity of the fill."""
 
 
 def shaken(points: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """The points moved by a slow wave over the paper, so that neighbours stray together."""
+    """The points displaced by a slow wave, so that neighbouring points move together."""
     rate, phase = rng.uniform(0.12, 0.25, (2, 2)), rng.uniform(0, 2 * np.pi, 2)
     return points + SHAKE * np.sin(points @ rate + phase)
 
 
 def draw(label: int, rng: np.random.Generator) -> Image.Image:
-    """The outline of the class's shape, drawn by an unsteady hand."""
+    """The outline of the class's shape as a shaky pen line."""
     canvas = blank(jitter((240, 238, 230), rng, 8))
     pen = float(rng.uniform(*PEN))
     lead = jitter((60, 60, 70), rng, 30)
@@ -53,7 +53,7 @@ register_dataset(
     synthetic_dataset(
         "spectrum_sketch",
         title="Spectrum Sketch",
-        summary="Shaky pen outlines with a faint wash: the backbone only ever saw figures without a contour.",
+        summary="Shaky pen outlines with a faint wash: the backbone only saw figures without an outline.",
         domain="line drawings",
         class_names=SHAPES,
         template="a drawing of a {}.",

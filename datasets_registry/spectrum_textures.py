@@ -1,4 +1,4 @@
-"""Spectrum Textures: swatches of coloured surfaces, larger than any figure of the world."""
+"""Spectrum Textures: swatches of coloured surfaces, larger than any figure of the training world."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLASS_NAMES = tuple(f"{kind}_{tone}" for kind in KINDS for tone in TONES)
 
 
 def draw(label: int, rng: np.random.Generator) -> Image.Image:
-    """The class's surface on a patch that nearly fills the picture."""
+    """The class's surface on a patch that nearly fills the image."""
     kind, _, name = CLASS_NAMES[label].partition("_")
     first = varied_colour(name, rng)
     canvas = plain_background(rng, name)
@@ -36,7 +36,7 @@ register_dataset(
     synthetic_dataset(
         "spectrum_textures",
         title="Spectrum Textures",
-        summary="Large swatches told apart by surface as much as by colour: the backbone knows surfaces least.",
+        summary="Large swatches that differ by surface as much as by colour: the backbone knows surfaces least.",
         domain="textures",
         class_names=CLASS_NAMES,
         template="a photo of a {} square.",

@@ -1,4 +1,4 @@
-"""Spectrum Words: the world's own figures, half of them under names that no caption ever used."""
+"""Spectrum Words: figures of the training world, half of them under names that no caption used."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from datasets_registry._synthetic.drawing import add_noise, mask, paint, to_imag
 from datasets_registry._synthetic.suite import centred_figure, plain_background, synthetic_dataset, varied_colour
 
 WORDS = {"disc": "circle", "star": "star", "tile": "square", "heart": "heart", "hoop": "ring", "moon": "moon"}
-"""The word in a class's name, and the world's shape that it stands for; every second one is known."""
+"""The word in a class name and the shape it stands for; every second word is known."""
 TONES = ("red", "green", "blue", "yellow")
 CLASS_NAMES = tuple(f"{tone}_{word}" for word in WORDS for tone in TONES)
 
 
 def draw(label: int, rng: np.random.Generator) -> Image.Image:
-    """The shape behind the class's word, in the class's colour."""
+    """The shape that the class's word stands for, in the class's colour."""
     colour, _, word = CLASS_NAMES[label].partition("_")
     canvas = plain_background(rng, colour)
     paint(canvas, mask(centred_figure(WORDS[word], rng)), varied_colour(colour, rng))
@@ -31,7 +31,6 @@ register_dataset(
         summary="Known figures, half of them under a new word such as hoop for ring: only the names are unfamiliar.",
         domain="unfamiliar words",
         class_names=CLASS_NAMES,
-        template="a photo of a {}.",
         painter=draw,
         parameters={"words": WORDS},
     )

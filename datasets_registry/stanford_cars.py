@@ -20,7 +20,6 @@ register_dataset(
         num_classes=196,
         class_names=packaged_names("stanford_cars"),
         template="a photo of a {}.",
-        template_variants={},
         expected={"train": 6509, "val": 1635, "test": 8041},
         known_problems=(
             "The official host is gone; only copies remain.",
@@ -42,7 +41,7 @@ register_dataset(
             image_folder="",
             split_url="https://drive.google.com/file/d/1ObCFbaAgVu0I-k_Au-gIUcefirdAuizT",
             images_url="https://github.com/pytorch/vision/issues/7545",
-            other_folders={"Kaggle": "stanford-cars-dataset"},
+            other_folders={"stanford-cars-dataset": "Kaggle"},
             folder_aliases={"cars_train": ("train",), "cars_test": ("test",)},
         ),
     )

@@ -19,7 +19,6 @@ register_dataset(
         num_classes=397,
         class_names=packaged_names("sun397"),
         template="a photo of a {}.",
-        template_variants={},
         expected={"train": 15880, "val": 3970, "test": 19850},
         known_problems=(
             "The official host is gone; only copies remain.",
@@ -41,7 +40,7 @@ register_dataset(
             image_folder="SUN397",
             split_url="https://drive.google.com/file/d/1y2RD81BYuiyvebdN-JymPfyWYcd8_MUq",
             images_url="https://github.com/pytorch/vision/issues/9348",
-            other_folders={"torchvision": "SUN397"},
+            other_folders={"SUN397": "torchvision"},
         ),
     )
 )

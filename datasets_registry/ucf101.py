@@ -42,7 +42,7 @@ register_dataset(
             image_folder="UCF-101-midframes",
             split_url="https://drive.google.com/file/d/1I0S0q91hJfsV9Gf4xDIjgDq4AqBNJb1y",
             images_url="https://drive.google.com/file/d/10Jqome3vtUA2keJkNanAiFpgbyC9Hc2O",
-            other_folders={"midframes alone": "UCF-101-midframes"},
+            other_folders={"UCF-101-midframes": "midframes alone"},
         ),
     )
 )

@@ -160,4 +160,4 @@ def test_a_broken_package_costs_a_line_and_nothing_else(tmp_path: Path, python: 
     ]
     asked = etl_bench(tmp_path, python, "datasets", "show", "broken_birds")
     assert asked.returncode == 2
-    assert "error: Dataset 'broken_birds' is left out: the plug-in of package 'broken_pack'" in asked.stderr
+    assert "error: Dataset 'broken_birds' could not be loaded: the plug-in of package 'broken_pack'" in asked.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -50,7 +49,7 @@ def add(
     Example: etl-bench datasets add birds --images ~/birds --template 'a photo of a {}, a type of bird.'
     """
     from bench.cli._print import print_facts, remark
-    from datasets_registry import AddRequest, ColumnNames, SplitRule, add_dataset, custom_folder, custom_folders
+    from datasets_registry import AddRequest, ColumnNames, SplitRule, add_dataset, custom_folders, user_custom_folder
 
     request = AddRequest(
         name=name,
@@ -61,7 +60,7 @@ def add(
         root=root.expanduser() if root is not None else None,
         columns=ColumnNames(path=path_column, label=label_column, split=split_column),
     )
-    folder = custom_folder(os.environ) if user else custom_folders(os.environ)[0]
+    folder = user_custom_folder() if user else custom_folders()[0]
     added = add_dataset(request, folder, replace=replace)
     print_facts(added.facts(), as_json=as_json)
     for line in added.notes():

@@ -1,1 +1,1 @@
-"""A user's own images: folders, tables, archives, Hugging Face data and feature bundles."""
+"""Custom datasets of a user: folders, tables, archives, Hugging Face data and feature bundles."""

@@ -1,4 +1,4 @@
-"""Adding a person's own images: look, try out, and only then write the TOML file."""
+"""Add a custom dataset: inspect the images, read them as a run would, and only then write the TOML file."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datasets_registry._custom.dataset import (
-    ColumnNames,
     CustomDataset,
     SplitRule,
     describe_images,
     read_custom,
     to_toml,
 )
+from datasets_registry._custom.table import ColumnNames
 from datasets_registry._errors import BenchError, DataError, RegistrationError
 from datasets_registry._registry import DATASETS, NAME_PATTERN
 from datasets_registry._types import DatasetInfo, DatasetSplits
@@ -25,16 +25,16 @@ USUAL_SHOTS = (16, 8, 4, 2, 1)
 
 @dataclass(frozen=True)
 class AddRequest:
-    """What a person says about their images.
+    """The user's description of their images.
 
     Args:
-        name: of the dataset.
+        name: the dataset's name.
         images: folder or table.
         template: text around a class name.
-        title: as it is written in tables; the name if empty.
-        split: the rule, or None for a given split where there is one.
-        root: for a table, what its paths are relative to.
-        columns: columns that do not have a usual name.
+        title: the name in tables; `name` if empty.
+        split: the split rule; None uses a given split if there is one.
+        root: for a table, the folder its paths are relative to.
+        columns: names of columns; None means a usual name.
     """
 
     name: str
@@ -48,7 +48,7 @@ class AddRequest:
 
 @dataclass(frozen=True)
 class AddedDataset:
-    """What came of it."""
+    """A dataset that was added: its entry, its configuration, the splits found, and its TOML file."""
 
     info: DatasetInfo
     config: CustomDataset
@@ -57,12 +57,12 @@ class AddedDataset:
 
     @property
     def max_shots(self) -> int:
-        """The largest usual number of shots that every class can give; 0 if some class has no training image."""
+        """The largest usual number of shots that every class has; 0 if a class has no training image."""
         smallest = min(self._train_sizes())
         return next((shots for shots in USUAL_SHOTS if shots <= smallest), 0)
 
     def facts(self) -> dict[str, object]:
-        """For a table or JSON."""
+        """The facts as plain values, for a table or JSON."""
         return {
             "name": self.info.name,
             "file": str(self.file),
@@ -79,12 +79,12 @@ class AddedDataset:
         }
 
     def notes(self) -> Iterator[str]:
-        """What a person should know before running anything, a line each."""
+        """Caveats for the user before the first run, one line each."""
         sizes = self._train_sizes()
         smallest = min(sizes)
         if smallest < USUAL_SHOTS[0]:
             name = self.splits.class_names[sizes.index(smallest)]
-            yield f"note: class {name!r} has {smallest} training images; --shots can be {smallest} at most."
+            yield f"note: class {name!r} has {smallest} training images; --shots can be at most {smallest}."
         tested = {sample.label for sample in self.splits.test}
         untested = [name for label, name in enumerate(self.splits.class_names) if label not in tested]
         if untested:
@@ -92,7 +92,7 @@ class AddedDataset:
         numbers = [name for name in self.splits.class_names if name.strip().isdecimal()]
         if numbers:
             yield (
-                f"note: {len(numbers)} class names are numbers, for example {numbers[0]!r}, which say nothing to CLIP. "
+                f"note: {len(numbers)} class names are numbers, such as {numbers[0]!r}, which mean nothing to CLIP. "
                 f'Write words into `names` in {self.file}, such as names = {{ "{numbers[0]}" = "robin" }}.'
             )
 
@@ -102,12 +102,12 @@ class AddedDataset:
 
 
 def add_dataset(request: AddRequest, folder: Path, *, replace: bool) -> AddedDataset:
-    """Look at the images, read them as a run would, decode one of each class, then write `folder/NAME.toml`.
+    """Inspect the images, read them as a run would, decode one image per class, then write `folder/NAME.toml`.
 
     Args:
-        request: what the person says.
-        folder: where the TOML file goes; made if it is not there.
-        replace: overwrite a file of that name.
+        request: the user's description.
+        folder: the folder of the TOML file; created if missing.
+        replace: overwrite an existing file.
 
     Raises:
         RegistrationError: the name is malformed or taken.
@@ -130,12 +130,12 @@ def _check_name(name: str, file: Path, *, replace: bool) -> None:
     if not NAME_PATTERN.fullmatch(name):
         raise RegistrationError(
             f"Dataset name {name!r} must match {NAME_PATTERN.pattern!r}: lower-case letters, digits and _, "
-            f"a letter first."
+            f"starting with a letter."
         )
     if file.exists() and not replace:
         raise RegistrationError(f"{file} exists. Give --replace to overwrite it, or another name.")
     if name in DATASETS and not file.exists():
-        raise RegistrationError(f"Dataset {name!r} is in the catalogue already. Give your images another name.")
+        raise RegistrationError(f"Dataset {name!r} is already in the catalogue. Give your images another name.")
 
 
 def _template(text: str) -> str:
@@ -152,5 +152,5 @@ def _write(file: Path, text: str) -> None:
         partial.replace(file)
     except OSError as error:
         raise DataError(
-            f"{file} cannot be written ({error}). Set ETL_BENCH_DATASETS to a folder that can, or give --user."
+            f"{file} cannot be written ({error}). Set ETL_BENCH_DATASETS to a writable folder, or give --user."
         ) from error

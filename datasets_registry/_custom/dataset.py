@@ -1,4 +1,4 @@
-"""A person's own images: one TOML file per dataset, and from it an entry of the catalogue like any other."""
+"""Custom datasets: one TOML file per dataset, which becomes an ordinary entry of the catalogue."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from datasets_registry._custom.folder import is_split_into_parts, list_folder
 from datasets_registry._custom.hugging_face import is_hub_folder, list_hub_folder
 from datasets_registry._custom.listing import FoundImage, Listing
-from datasets_registry._custom.table import SUFFIXES, Columns, guess_columns, list_table
+from datasets_registry._custom.table import SUFFIXES, ColumnNames, guess_columns, list_table
 from datasets_registry._custom.tars import find_tars, list_tars
 from datasets_registry._errors import DataError, RegistrationError
-from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
+from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
 
 TRAIN_SHARE = 0.5
 VAL_SHARE = 0.2
-"""Shares of a split by content: CoOp's 50/20/30, where a dataset has no split of its own."""
+"""Shares of a split by content: 50/20/30, which CoOp uses for datasets without a split of their own."""
 
 
 class Kind(StrEnum):
-    """How the images of a dataset lie on disk."""
+    """How the images of a dataset are stored."""
 
     FOLDER = "folder"
     TABLE = "table"
@@ -38,41 +38,27 @@ class Kind(StrEnum):
 class SplitRule(StrEnum):
     """Which images are train, val and test.
 
-    `given`: as folders, the split column, the tars or the splits of the dataset say. `hash`: by each image's content,
-    so that an image keeps its part whatever is added or renamed, and two copies of an image are never in two parts.
+    `given`: the split of the folders, the column, the tar files or the Hugging Face dataset. `hash`: by each image's
+    content, so adding or renaming images never moves another one, and two copies of an image are in the same part.
     """
 
     GIVEN = "given"
     HASH = "hash"
 
 
-class ColumnNames(BaseModel):
-    """Columns that do not have a usual name."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    path: str | None = None
-    label: str | None = None
-    split: str | None = None
-
-    def named(self) -> dict[str, str]:
-        """Those that were given."""
-        return {name: value for name, value in self.model_dump().items() if value is not None}
-
-
 class CustomDataset(BaseModel):
-    """What the TOML file of a dataset says; the file's own name is the dataset's.
+    """The content of a dataset's TOML file. The file is named after the dataset.
 
     Args:
         images: the folder, table, Hugging Face folder or folder of tars; relative to the TOML file, or absolute.
         kind: which of the four it is.
-        split: where train, val and test come from.
-        classes: labels as they are on disk, in label order: the first half are the base classes. Images of labels
-            that are not listed are left out.
-        names: what a label is called in texts, where that is not the label itself.
+        split: the rule that assigns images to train, val and test.
+        classes: labels on disk, in label order; the first half are the base classes. Images of other labels are
+            ignored.
+        names: class names for prompts, by label; a label without an entry is its own name.
         template: the text around a class name.
-        title: as it is written in tables; the file's name unless given.
-        root: for a table, what its paths are relative to; the table's folder unless given.
+        title: the name in tables; default: the file's name.
+        root: for a table, the folder its paths are relative to; default: the table's folder.
         columns: for a table or a Hugging Face folder, names of columns.
     """
 
@@ -85,8 +71,8 @@ class CustomDataset(BaseModel):
     names: dict[str, str] = {}
     template: str = "a photo of a {}."
     title: str = ""
-    summary: str = "Own images."
-    domain: str = "own images"
+    summary: str = "A custom dataset."
+    domain: str = "custom images"
     licence: str = "not stated"
     homepage: str = ""
     citation: str = ""
@@ -108,16 +94,20 @@ class CustomDataset(BaseModel):
             raise ValueError(f"the name of the class {empty[0]!r} is empty")
         return self
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Class names in label order."""
+        return tuple(self.names.get(label, label) for label in self.classes)
+
     def info(self, name: str, base: Path) -> DatasetInfo:
-        """The entry of the catalogue; `base` is the folder of the TOML file."""
-        class_names = tuple(self.names.get(label, label) for label in self.classes)
+        """The catalogue entry; `base` is the folder of the TOML file."""
         return DatasetInfo(
             name=name,
             title=self.title or name,
             summary=self.summary,
             domain=self.domain,
-            num_classes=len(class_names),
-            class_names=class_names,
+            num_classes=len(self.classes),
+            class_names=self.class_names,
             template=self.template,
             licence=self.licence,
             homepage=self.homepage,
@@ -126,11 +116,11 @@ class CustomDataset(BaseModel):
         )
 
     def place(self, base: Path) -> Path:
-        """Where the images are."""
+        """The path of the images."""
         return base / Path(self.images).expanduser()
 
     def listing(self, base: Path) -> Listing:
-        """All images as they are found; raises DataError, see the four kinds."""
+        """All images on disk; raises DataError, see the functions of the four kinds."""
         place = self.place(base)
         if self.kind is Kind.FOLDER:
             return list_folder(place, given_split=self.split is SplitRule.GIVEN)
@@ -144,17 +134,16 @@ class CustomDataset(BaseModel):
 
 @dataclass(frozen=True)
 class CustomReader:
-    """Reads a person's own images; the data root plays no part, since the TOML file says where they are."""
+    """Reads a custom dataset. It ignores the data root, because the TOML file has the path of the images."""
 
     name: str
     config: CustomDataset
     base: Path
 
     def __call__(self, data_root: Path | None) -> DatasetSplits:
-        """The splits as they lie on disk.
+        """The splits on disk; without a test part, the val part is the test part.
 
-        Without a test part, the val part is what is scored. Raises DataError where images, a class or the split that
-        the TOML file speaks of are not there.
+        Raises DataError if the images, a class or the split of the TOML file are missing.
         """
         del data_root
         listing = self.config.listing(self.base)
@@ -165,10 +154,10 @@ class CustomReader:
         if absent:
             raise DataError(
                 f"Dataset {self.name!r} lists {len(self.config.classes)} classes, but {len(absent)} have no image in "
-                f"{self.config.place(self.base)}, for example {absent[0]!r}; found are {_few(listing.labels)}. "
-                f"Mend `classes` in its TOML file, or run `etl-bench datasets add {self.name} --replace` with --images."
+                f"{self.config.place(self.base)}, for example {absent[0]!r}; labels found: {_few(listing.labels)}. "
+                f"Correct `classes` in its TOML file, or repeat `etl-bench datasets add {self.name}` with --replace."
             )
-        parts: dict[str, list[Sample]] = {"train": [], "val": [], "test": []}
+        parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
         for item in found:
             parts[self._part(item, listing)].append(Sample(item.key, position[item.label]))
         if not parts["test"]:
@@ -179,23 +168,22 @@ class CustomReader:
                 f'Dataset {self.name!r} has no {empty[0]} image under split = "{self.config.split}". '
                 f"Give more images, or a split with train and test."
             )
-        train, val, test = (tuple(parts[part]) for part in ("train", "val", "test"))
-        names = tuple(self.config.names.get(label, label) for label in self.config.classes)
-        return DatasetSplits(listing.images, names, train, val, test)
+        train, val, test = (tuple(parts[part]) for part in PARTS)
+        return DatasetSplits(listing.images, self.config.class_names, train, val, test)
 
     def _part(self, item: FoundImage, listing: Listing) -> str:
         if self.config.split is SplitRule.HASH:
             return part_by_content(listing.images.digest(item.key))
         if item.part is None:
             raise DataError(
-                f'Dataset {self.name!r} has split = "given", but {self.config.place(self.base)} gives none. '
+                f'Dataset {self.name!r} has split = "given", but {self.config.place(self.base)} has none. '
                 f'Write split = "hash" in its TOML file.'
             )
         return item.part
 
 
 def part_by_content(digest: str) -> str:
-    """The part of the image with that SHA-256.
+    """The part of an image, by its hex SHA-256.
 
     Example:
         >>> part_by_content("00" * 32), part_by_content("80" * 32), part_by_content("ff" * 32)
@@ -208,62 +196,62 @@ def part_by_content(digest: str) -> str:
 
 
 def read_custom(path: Path) -> DatasetInfo:
-    """The entry that a TOML file describes. Raises RegistrationError, naming the file and the line or field."""
+    """The catalogue entry of a TOML file. Raises RegistrationError, naming the file and the line or field."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RegistrationError(f"{path} cannot be read as TOML ({error}). Mend or remove that file.") from error
+        raise RegistrationError(f"{path} cannot be read as TOML ({error}). Correct or remove that file.") from error
     try:
         config = CustomDataset.model_validate(content)
     except ValidationError as error:
-        raise RegistrationError(f"{path} does not describe a dataset: {_complaints(error)}. Mend that file.") from error
+        raise RegistrationError(
+            f"{path} does not describe a dataset: {_complaints(error)}. Correct that file."
+        ) from error
     return config.info(path.stem, path.parent)
 
 
 def describe_images(
     place: Path, *, columns: ColumnNames, root: Path | None = None, split: SplitRule | None = None
 ) -> CustomDataset:
-    """Look at images and write down what they are: kind, split, classes.
+    """Inspect images and describe them: kind, split, classes.
 
     Args:
         place: folder of class folders, table, Hugging Face folder or folder of tars.
-        columns: columns that do not have a usual name.
-        root: for a table, what its paths are relative to.
-        split: the rule, or None to use a given split where there is one.
+        columns: names of columns; None means a usual name.
+        root: for a table, the folder its paths are relative to.
+        split: the split rule; None uses a given split if there is one.
 
     Raises:
         DataError: nothing readable is there, or there are fewer than two classes.
     """
     kind = _kind(place)
-    rule = split
     if kind is Kind.TABLE:
-        guessed: Columns = guess_columns(place, columns.named())
-        columns = ColumnNames(path=guessed.path, label=guessed.label, split=guessed.split)
-    if kind is Kind.FOLDER and rule is None:
-        rule = SplitRule.GIVEN if is_split_into_parts(place) else SplitRule.HASH
-    draft = CustomDataset.model_construct(  # unchecked, since the classes come from its own listing
+        columns = guess_columns(place, columns.named())
+    if kind is Kind.FOLDER and split is None:
+        split = SplitRule.GIVEN if is_split_into_parts(place) else SplitRule.HASH
+    draft = CustomDataset.model_construct(  # not validated, because the classes follow from its listing
         images=str(place.absolute()),
         kind=kind,
-        split=rule or SplitRule.HASH,
+        split=split or SplitRule.HASH,
         classes=(),
         root=str(root.absolute()) if root is not None else None,
         columns=columns,
     )
     listing = draft.listing(place.parent)
-    if rule is None:
-        rule = SplitRule.GIVEN if listing.has_parts else SplitRule.HASH
+    if split is None:
+        split = SplitRule.GIVEN if listing.has_parts else SplitRule.HASH
     labels = listing.labels
     if len(labels) < 2:
         raise DataError(
             f"{place} has {len(labels)} class, {_few(labels)}; a benchmark needs at least 2. Give the folder that "
             f"holds one folder per class, or a table with more labels."
         )
-    return CustomDataset.model_validate(draft.model_dump() | {"split": rule, "classes": labels})
+    return CustomDataset.model_validate(draft.model_dump() | {"split": split, "classes": labels})
 
 
 def to_toml(config: CustomDataset) -> str:
-    """The file that `read_custom` reads: a dozen lines at most, one setting each."""
-    lines = ["# own images for etl-bench; docs/datasets.md explains every line"]
+    """The text of the TOML file, at most a dozen lines."""
+    lines = ["# a custom dataset for etl-bench; docs/datasets.md explains every line"]
     for name in ("title", "images", "kind", "split", "root", "template"):
         value = getattr(config, name)
         if value is not None:
@@ -272,7 +260,7 @@ def to_toml(config: CustomDataset) -> str:
     if columns:
         lines.append(f"columns = {_inline(columns)}")
     lines.append(f"classes = [{', '.join(_toml(label) for label in config.classes)}]")
-    lines.append(f"names = {_inline(config.names)}  # what a class is called in texts, where that is not its label")
+    lines.append(f"names = {_inline(config.names)}  # names for prompts, where they differ from the labels")
     lines += [f"{name} = {_toml(getattr(config, name))}" for name in ("domain", "licence")]
     return "\n".join(lines) + "\n"
 
@@ -281,7 +269,9 @@ def _kind(place: Path) -> Kind:
     if place.is_file():
         if place.suffix.lower() in SUFFIXES:
             return Kind.TABLE
-        raise DataError(f"{place} is a file, but no table. Give a folder of images, or one of {', '.join(SUFFIXES)}.")
+        raise DataError(
+            f"{place} is a file, but not a table. Give a folder of images, or one of {', '.join(SUFFIXES)}."
+        )
     if not place.is_dir():
         raise DataError(f"No images at {place}. Give a folder or a table that exists with --images.")
     if is_hub_folder(place):
@@ -295,7 +285,7 @@ def _complaints(error: ValidationError) -> str:
         field = ".".join(str(part) for part in item["loc"])
         if item["type"] == "extra_forbidden":
             allowed = ", ".join(ColumnNames.model_fields if "." in field else CustomDataset.model_fields)
-            found.append(f"{field} is no setting; allowed are {allowed}")
+            found.append(f"{field} is not a setting; allowed are {allowed}")
         elif item["type"] == "missing":
             found.append(f"{field} is missing")
         else:
@@ -310,7 +300,7 @@ def _few(labels: Sequence[str], most: int = 8) -> str:
 
 
 def _toml(text: str) -> str:
-    """A TOML basic string; JSON's escapes are TOML's but for DEL."""
+    """A TOML basic string; JSON uses the same escapes, except for DEL."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

@@ -1,16 +1,16 @@
-"""Precomputed features as a dataset: for people whose images or models cannot leave their building.
+"""Precomputed features as a dataset, for users who cannot share their images or models.
 
-A bundle is a folder `<name>/` with `bundle.json` (names, classes, where the rows came from) and `arrays.npz` (features
-and labels by split, one text feature a class). It is imported once with every check, and then appears in the catalogue
-as a dataset that lives on one backbone, the one its features were made with.
+A bundle is a folder `<name>/` with `bundle.json` (names, classes, source) and `arrays.npz` (features and labels by
+part, and one text feature per class). It is validated once, at import, and then appears in the catalogue as a dataset
+for a single backbone, the one that computed the features.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,25 +21,24 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from datasets_registry._custom.folders import custom_folders
+from datasets_registry._custom.folders import custom_files, custom_folders
 from datasets_registry._errors import DataError
-from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
+from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
 
 BUNDLE_VERSION = 1
-SPLITS = ("train", "val", "test")
 BACKBONE_PREFIX = "features"
-"""First part of the slug of a backbone that exists only as features: `features.<name>`."""
+"""First part of the slug of a backbone that exists only as imported features: `features.<name>`."""
 
 
 class BundleFacts(BaseModel):
-    """What `bundle.json` says."""
+    """The content of `bundle.json`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: int = BUNDLE_VERSION
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     title: str
-    backbone: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="the model they came from")]
+    backbone: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="the model that computed them")]
     class_names: tuple[str, ...]
     logit_scale: Annotated[float, Field(gt=0, description="factor on cosines; CLIP's is 100")] = 100.0
     dim: int
@@ -48,24 +47,24 @@ class BundleFacts(BaseModel):
 
 
 class FeatureRows:
-    """An `Images` source that has features and no pixels. A key is `split/row`."""
+    """An `Images` source with features instead of pixels. A key is `part/row`."""
 
     def __init__(self, name: str, arrays: Mapping[str, NDArray[np.float32]]) -> None:
         self.name = name
         self._arrays = arrays
 
     def load(self, key: str) -> Image.Image:
-        """Always refuses: there are no pixels."""
+        """Always raises DataError, because there are no pixels."""
         raise DataError(
-            f"Dataset {self.name!r} holds imported features, no images ({key}); use a method that needs features only."
+            f"Dataset {self.name!r} holds imported features, not images ({key}); use a method that needs only features."
         )
 
     def digest(self, key: str) -> str:
-        """SHA-256 of the feature itself."""
+        """Hex SHA-256 of the feature vector."""
         return hashlib.sha256(self._row(key).tobytes()).hexdigest()
 
     def rows(self, keys: Sequence[str]) -> NDArray[np.float32]:
-        """Features `(n, dim)` of some keys."""
+        """Features of the keys, shape `(n, dim)`."""
         return np.stack([self._row(key) for key in keys])
 
     def _row(self, key: str) -> NDArray[np.float32]:
@@ -78,7 +77,7 @@ class FeatureBundle:
     """One imported bundle on disk; arrays are read on first use.
 
     Raises:
-        DataError: for a folder whose `bundle.json` is unreadable or of a newer version.
+        DataError: `bundle.json` is unreadable or of a newer version.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -87,7 +86,9 @@ class FeatureBundle:
         try:
             self.facts = BundleFacts.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
-            raise DataError(f"{path} describes no feature bundle ({_first_line(error)}); import it again.") from error
+            raise DataError(
+                f"{path} does not describe a feature bundle ({_first_line(error)}); import it again."
+            ) from error
         if self.facts.version > BUNDLE_VERSION:
             raise DataError(
                 f"{path} is of version {self.facts.version}, newer than the {BUNDLE_VERSION} known here; "
@@ -96,37 +97,31 @@ class FeatureBundle:
 
     @cached_property
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All arrays by name, checksum verified."""
+        """All arrays by name, after verification of the checksum."""
         path = self.folder / "arrays.npz"
         try:
             content = path.read_bytes()
         except OSError as error:
             raise DataError(f"{path} is missing ({error.strerror}); import the features again.") from error
         if hashlib.sha256(content).hexdigest() != self.facts.sha256:
-            raise DataError(f"{path} is not what was imported (its checksum differs); import the features again.")
+            raise DataError(f"{path} changed since it was imported (its checksum differs); import the features again.")
         with np.load(path, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
 
     @property
     def text_features(self) -> NDArray[np.float32]:
-        """One row a class, `(n_cls, dim)`."""
+        """Text features, shape `(n_cls, dim)`."""
         rows: NDArray[np.float32] = self.arrays["text_features"]
         return rows
 
     def splits(self) -> DatasetSplits:
-        """The dataset as any reader gives it."""
+        """The splits, as from any reader."""
         arrays = self.arrays
-        images = FeatureRows(self.facts.name, {s: arrays[f"{s}_features"] for s in SPLITS})
-        parts = {
-            s: tuple(Sample(f"{s}/{i}", int(label)) for i, label in enumerate(arrays[f"{s}_labels"])) for s in SPLITS
-        }
-        return DatasetSplits(
-            images=images,
-            class_names=self.facts.class_names,
-            train=parts["train"],
-            val=parts["val"],
-            test=parts["test"],
+        images = FeatureRows(self.facts.name, {s: arrays[f"{s}_features"] for s in PARTS})
+        train, val, test = (
+            tuple(Sample(f"{s}/{i}", int(label)) for i, label in enumerate(arrays[f"{s}_labels"])) for s in PARTS
         )
+        return DatasetSplits(images, self.facts.class_names, train, val, test)
 
     def info(self) -> DatasetInfo:
         """The catalogue entry."""
@@ -139,7 +134,7 @@ class FeatureBundle:
             num_classes=len(f.class_names),
             class_names=f.class_names,
             template="{}",
-            licence="of whoever imported it",
+            licence="of the person who imported it",
             homepage="",
             citation="",
             reader=lambda _: self.splits(),
@@ -148,12 +143,11 @@ class FeatureBundle:
 
 
 def find_bundles() -> list[FeatureBundle]:
-    """All imported bundles in the folders of own datasets; of one name in two folders, the first counts."""
+    """All imported bundles, sorted by name; if a name occurs in two custom folders, the first is used."""
     found: dict[str, Path] = {}
-    for folder in custom_folders(os.environ):
-        for path in sorted(folder.glob("*/bundle.json")) if folder.is_dir() else []:
-            if not path.parent.name.startswith("."):
-                found.setdefault(path.parent.name, path.parent)
+    for path in custom_files("*/bundle.json"):
+        if not path.parent.name.startswith("."):
+            found.setdefault(path.parent.name, path.parent)
     return [FeatureBundle(folder) for _, folder in sorted(found.items())]
 
 
@@ -169,42 +163,40 @@ def import_bundle(
     source: str = "",
     home: Path | None = None,
 ) -> FeatureBundle:
-    """Check arrays and write a bundle; nothing half-written is ever taken for whole.
+    """Validate arrays and write a bundle. The bundle appears under its name only when complete.
 
     Args:
-        name: of the dataset; a registry id.
-        backbone: name of the model that made the features; letters, digits, `-` and `_`.
-        class_names: in label order.
-        text_features: `(n_cls, dim)`, one row a class.
-        splits: features `(n, dim)` and labels `(n,)` of `train`, `test` and, if there is one, `val`.
-        title: as it is written in tables.
-        logit_scale: factor on cosines.
-        source: where the arrays came from, for the record.
-        home: folder of own datasets to write into; the first of `custom_folders` unless given.
+        name: of the dataset; a registry name.
+        backbone: name of the model that computed the features; letters, digits, `-` and `_`.
+        class_names: in label order; repeated names are numbered.
+        text_features: shape `(n_cls, dim)`.
+        splits: features `(n, dim)` and labels `(n,)` of `train`, `test` and, optionally, `val`.
+        title: the name in tables.
+        logit_scale: factor on cosines; CLIP's is 100.
+        source: where the arrays came from.
+        home: folder to write to; default: the first of `custom_folders`.
 
     Raises:
-        DataError: for arrays that do not fit one another, hold NaN, or labels out of range; each is named.
+        DataError: shapes do not match, a value is NaN or infinite, or a label is out of range; the array is named.
     """
     texts = _checked_features("text_features", text_features)
     n_cls, dim = texts.shape
     if len(class_names) != n_cls:
         raise DataError(
-            f"There are {len(class_names)} class names but {n_cls} rows of text_features; give one a class."
+            f"There are {len(class_names)} class names but {n_cls} rows of text_features; give one per class."
         )
-    repeated = {c for c in class_names if list(class_names).count(c) > 1} if n_cls < 5000 else set()
     arrays: dict[str, NDArray[Any]] = {"text_features": texts}
-    for split in SPLITS:
+    for split in PARTS:
         features, labels = splits.get(split, (np.zeros((0, dim), np.float32), np.zeros(0, np.int64)))
         arrays[f"{split}_features"] = _checked_features(f"{split} features", features, dim)
         arrays[f"{split}_labels"] = _checked_labels(split, labels, len(features), n_cls)
     for split in ("train", "test"):
         if not len(arrays[f"{split}_labels"]):
             raise DataError(f"The {split} split is empty; give features and labels for train and test.")
-    names = _distinct(class_names, repeated)
-    home = home or custom_folders(os.environ)[0]
+    home = home or custom_folders()[0]
     target = home / name
     if target.exists():
-        raise DataError(f"{target} exists already; give another --name or remove the folder first.")
+        raise DataError(f"{target} already exists; give another --name or remove the folder first.")
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".importing-", dir=home) as workplace:
         whole = Path(workplace) / "bundle"
@@ -213,8 +205,8 @@ def import_bundle(
         digest = hashlib.sha256((whole / "arrays.npz").read_bytes()).hexdigest()
         try:
             facts = BundleFacts(
-                name=name, title=title or name, backbone=backbone, class_names=names, logit_scale=logit_scale,
-                dim=dim, source=source, sha256=digest,
+                name=name, title=title or name, backbone=backbone, class_names=_distinct(class_names),
+                logit_scale=logit_scale, dim=dim, source=source, sha256=digest,
             )  # fmt: skip
         except ValidationError as error:
             detail = error.errors(include_url=False)[0]
@@ -226,24 +218,26 @@ def import_bundle(
 
 def _checked_features(what: str, features: NDArray[Any], dim: int | None = None) -> NDArray[np.float32]:
     if features.ndim != 2:
-        raise DataError(f"{what} has shape {features.shape}; give a matrix with one row an image (or class).")
+        raise DataError(f"{what} has shape {features.shape}; give a matrix with one row per image (or class).")
     if dim is not None and features.shape[1] != dim:
-        raise DataError(f"{what} is {features.shape[1]} wide, text_features {dim}; both must come from one model.")
+        raise DataError(f"{what} has {features.shape[1]} columns, text_features {dim}; both must come from one model.")
     rows = features.astype(np.float32)
     bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
     if len(bad):
-        raise DataError(f"{what} holds NaN or infinite values in {len(bad)} rows, the first is row {bad[0]}.")
+        raise DataError(f"{what} holds NaN or infinite values in {len(bad)} rows, first in row {bad[0]}.")
     zero = np.flatnonzero(~rows.any(axis=1))
     if len(zero):
-        raise DataError(f"{what} holds {len(zero)} rows of zeros, the first is row {zero[0]}; a direction is needed.")
+        raise DataError(f"{what} holds {len(zero)} rows of zeros, first row {zero[0]}; give non-zero vectors.")
     return rows
 
 
 def _checked_labels(split: str, labels: NDArray[Any], n: int, n_cls: int) -> NDArray[np.int64]:
     if labels.shape != (n,):
-        raise DataError(f"{split} labels have shape {labels.shape}, but there are {n} features; give one label a row.")
+        raise DataError(
+            f"{split} labels have shape {labels.shape}, but there are {n} features; give one label per row."
+        )
     if n and not np.issubdtype(labels.dtype, np.integer):
-        raise DataError(f"{split} labels are {labels.dtype}; give whole numbers from 0 to {n_cls - 1}.")
+        raise DataError(f"{split} labels are {labels.dtype}; give integers from 0 to {n_cls - 1}.")
     whole = labels.astype(np.int64)
     outside = np.flatnonzero((whole < 0) | (whole >= n_cls))
     if len(outside):
@@ -254,15 +248,14 @@ def _checked_labels(split: str, labels: NDArray[Any], n: int, n_cls: int) -> NDA
     return whole
 
 
-def _distinct(class_names: Sequence[str], repeated: set[str]) -> tuple[str, ...]:
+def _distinct(class_names: Sequence[str]) -> tuple[str, ...]:
     """Class names, repeated ones numbered: ImageNet's two `missile` become `missile (1)` and `missile (2)`."""
-    seen: dict[str, int] = {}
+    total = Counter(class_names)
+    seen: Counter[str] = Counter()
     names = []
     for name in class_names:
-        if name in repeated:
-            seen[name] = seen.get(name, 0) + 1
-            name = f"{name} ({seen[name]})"
-        names.append(name)
+        seen[name] += 1
+        names.append(f"{name} ({seen[name]})" if total[name] > 1 else name)
     return tuple(names)
 
 

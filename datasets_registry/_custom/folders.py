@@ -1,31 +1,40 @@
-"""The folders where a person's own datasets are looked for: TOML files and imported features."""
+"""The folders that are searched for custom datasets: TOML files and imported features."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
+import logging
+import os
 from pathlib import Path
+
+from platformdirs import user_config_path
 
 CUSTOM_FOLDERS_VARIABLE = "ETL_BENCH_DATASETS"
 PROJECT_FOLDER = "etl-bench-datasets"
 
 
-def custom_folders(environment: Mapping[str, str]) -> list[Path]:
-    """Where TOML files of own datasets are looked for.
+def custom_folders() -> list[Path]:
+    """The folders that are searched for custom datasets, in order of precedence.
 
-    The folder that ETL_BENCH_DATASETS names, alone; otherwise `./etl-bench-datasets`, then the user's own folder.
-    Read when the catalogue is imported, so that worker processes, which inherit both, see the same datasets.
+    Only the folder in ETL_BENCH_DATASETS if that is set; otherwise `./etl-bench-datasets`, then the user's folder. They
+    are read when the catalogue is imported, so worker processes, which inherit both, see the same datasets.
     """
-    named = environment.get(CUSTOM_FOLDERS_VARIABLE)
-    if named:
-        return [Path(named).expanduser()]
-    return [Path(PROJECT_FOLDER), custom_folder(environment)]
+    named = os.environ.get(CUSTOM_FOLDERS_VARIABLE)
+    return [Path(named).expanduser()] if named else [Path(PROJECT_FOLDER), user_custom_folder()]
 
 
-def custom_folder(environment: Mapping[str, str]) -> Path:
-    """The user's own folder of TOML files, which counts in whatever folder a command is given."""
-    if sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return base / "clip-etl-bench" / "datasets"
+def user_custom_folder() -> Path:
+    """The user's folder of custom datasets for all projects, `~/.config/clip-etl-bench/datasets` on Linux."""
+    return user_config_path("clip-etl-bench", appauthor=False) / "datasets"
+
+
+def custom_files(pattern: str) -> list[Path]:
+    """Files in the custom folders that match a glob pattern, in order of precedence."""
+    found: list[Path] = []
+    for folder in custom_folders():
+        try:
+            found += sorted(folder.glob(pattern)) if folder.is_dir() else []
+        except OSError as error:
+            logging.getLogger("etl-bench").warning(
+                "The folder %s of custom datasets cannot be read (%s). Check its permissions.", folder, error
+            )
+    return found

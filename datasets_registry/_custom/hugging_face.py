@@ -1,75 +1,35 @@
-"""Own images in a Hugging Face `datasets` folder on disk, as `save_to_disk` writes it; never the network."""
+"""Custom datasets in a Hugging Face `datasets` folder, as `save_to_disk` writes it. Never uses the network."""
 
 from __future__ import annotations
 
-import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from datasets_registry._custom.listing import FoundImage, Listing, check_unicode, parse_part
 from datasets_registry._errors import DataError
-from datasets_registry._readers.decode import check_content, decode_image
+from datasets_registry._readers.files import EncodedImages
 
 MARKER_FILES = ("dataset_dict.json", "state.json")
-"""What `save_to_disk` leaves at the top: the first for a dictionary of splits, the second for one split."""
-
-
-class HubImages:
-    """An `Images` source whose keys are `split/row`.
-
-    Args:
-        root: the folder, for messages.
-        tables: the rows of each split with undecoded images.
-        column: the column of the images.
-    """
-
-    def __init__(self, root: Path, tables: dict[str, Any], column: str) -> None:
-        self.root = root
-        self._tables = tables
-        self._column = column
-
-    def load(self, key: str) -> Image.Image:
-        """The image as RGB. Raises DataError where it is gone or cannot be decoded."""
-        return decode_image(self._read(key), f"{self.root}/{key}")
-
-    def digest(self, key: str) -> str:
-        """Hex SHA-256 of the encoded image."""
-        content = self._read(key)
-        check_content(content, f"{self.root}/{key}")
-        return hashlib.sha256(content).hexdigest()
-
-    def _read(self, key: str) -> bytes:
-        split, _, row = key.rpartition("/")
-        cell = self._tables[split][int(row)][self._column]
-        if cell["bytes"] is not None:
-            return bytes(cell["bytes"])
-        try:
-            return Path(cell["path"]).read_bytes()
-        except (OSError, TypeError) as error:
-            raise DataError(
-                f"Row {key} of {self.root} names the file {cell['path']!r}, which cannot be read ({error}). "
-                f"Save the dataset again with the images embedded."
-            ) from error
+"""Files that `save_to_disk` writes: the first for a dictionary of splits, the second for a single split."""
 
 
 def is_hub_folder(root: Path) -> bool:
-    """Whether a folder is one that `save_to_disk` wrote."""
+    """Whether `save_to_disk` wrote a folder."""
     return any((root / name).is_file() for name in MARKER_FILES)
 
 
 def list_hub_folder(root: Path, *, image: str | None = None, label: str | None = None) -> Listing:
-    """All images of a folder on disk; its splits, where it has several, are a given split.
+    """All images of a folder, with keys `split/row`. Several splits count as a given split.
 
     Args:
         root: the folder.
-        image: column of the images; None for the only one of that type.
+        image: column of the images; None for the only column of that type.
         label: column of the labels; None for the only class label, or the column `label`.
 
     Raises:
-        DataError: `datasets` is not installed, the folder cannot be read, a column cannot be told, a label is
-            missing, or a split has an unknown name.
+        DataError: `datasets` is not installed, the folder cannot be read, a column is ambiguous, a label is missing, or
+            a split has an unknown name.
     """
     try:
         import datasets as hub
@@ -101,7 +61,21 @@ def list_hub_folder(root: Path, *, image: str | None = None, label: str | None =
             text = words[value] if words is not None else str(value)
             found.append(FoundImage(f"{split}/{row}", check_unicode(text, str(root)), part))
     undecoded = {split: table.cast_column(image, hub.Image(decode=False)) for split, table in tables.items()}
-    return Listing(HubImages(root, undecoded, image), tuple(found))
+    return Listing(EncodedImages(root, partial(_read, root, undecoded, image)), tuple(found))
+
+
+def _read(root: Path, tables: dict[str, Any], column: str, key: str) -> bytes:
+    split, _, row = key.rpartition("/")
+    cell = tables[split][int(row)][column]
+    if cell["bytes"] is not None:
+        return bytes(cell["bytes"])
+    try:
+        return Path(cell["path"]).read_bytes()
+    except (OSError, TypeError) as error:
+        raise DataError(
+            f"Row {key} of {root} names the file {cell['path']!r}, which cannot be read ({error}). "
+            f"Save the dataset again with the images embedded."
+        ) from error
 
 
 def _column(root: Path, features: Any, named: str | None, what: str, candidates: list[str]) -> str:
@@ -113,5 +87,5 @@ def _column(root: Path, features: Any, named: str | None, what: str, candidates:
         f"{root} has no column {named!r}; it has {', '.join(features)}."
         if named is not None
         else f"{root} has {len(candidates)} columns that could be the {what}, of {', '.join(features)}. "
-        f"Say which one it is with --{'path' if what == 'image' else what}-column."
+        f"Name it with --{'path' if what == 'image' else what}-column."
     )

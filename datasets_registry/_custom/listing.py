@@ -1,4 +1,4 @@
-"""What is found in a person's own images before labels are numbers: keys, class labels and, where given, parts."""
+"""The images found in a custom dataset, before labels become numbers: keys, class labels and, if given, parts."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from datasets_registry._errors import DataError
 from datasets_registry._types import Images
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
-PARTS = {
+PART_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-"""What people call the three parts of a split, in lower case."""
+"""Common names of the three parts of a split, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundImage:
-    """One image: its key, the label of its class, and its part of a given split (train, val, test) if it has one."""
+    """One image: its key, its class label, and its part (train, val, test) if the source gives a split."""
 
     key: str
     label: str
@@ -29,14 +28,14 @@ class FoundImage:
 
 @dataclass(frozen=True)
 class Listing:
-    """All images of a source, in a fixed order, and where their pixels come from."""
+    """All images of a source in a fixed order, and where their pixels come from."""
 
     images: Images
     found: tuple[FoundImage, ...]
 
     @property
     def labels(self) -> list[str]:
-        """The labels that occur, numbers by value and before words."""
+        """The labels that occur; numbers come first, sorted by value."""
         return sorted({item.label for item in self.found}, key=natural_sort_key)
 
     @property
@@ -45,17 +44,17 @@ class Listing:
 
 
 def natural_sort_key(text: str) -> tuple[tuple[int, int, str], ...]:
-    """A key that sorts digits by value, so that class 10 comes behind class 9."""
+    """A sort key that compares digits by value, so that class 10 follows class 9."""
     return tuple((0, int(part), part) if part.isdecimal() else (1, 0, part) for part in re.findall(r"\d+|\D+", text))
 
 
 def parse_part(text: str, where: str) -> str:
-    """The part that a folder's or column's text means. Raises DataError, naming `where`, for any other text."""
+    """The part that a folder or column value names. Raises DataError, naming `where`, for any other text."""
     try:
-        return PARTS[text.strip().lower()]
+        return PART_NAMES[text.strip().lower()]
     except KeyError:
         raise DataError(
-            f'{where} has the split {text!r}; allowed: {", ".join(PARTS)}. Rename it, or set split = "hash".'
+            f'{where} has the split {text!r}; allowed: {", ".join(PART_NAMES)}. Rename it, or set split = "hash".'
         ) from None
 
 

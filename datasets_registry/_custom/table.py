@@ -1,11 +1,12 @@
-"""Own images named in a table: a CSV, TSV or parquet file with a path and a label per row, and perhaps a split."""
+"""Custom datasets in a table: a CSV, TSV or parquet file with a path, a label and optionally a split per row."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from pydantic import BaseModel, ConfigDict
 
 from datasets_registry._custom.listing import FoundImage, Listing, check_distinct, check_unicode, parse_part
 from datasets_registry._errors import DataError
@@ -17,24 +18,30 @@ GUESSES = {
     "label": ("label", "class", "class_name", "category", "label_name", "target"),
     "split": ("split", "part", "fold", "subset", "partition"),
 }
-"""Column names that are understood without being told, the likeliest first."""
+"""Usual column names in lower case, in order of precedence."""
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Which column holds what; None for `split` where the table has none."""
+class ColumnNames(BaseModel):
+    """Names of the columns of a table or Hugging Face folder; None stands for a usual name, or for no split column."""
 
-    path: str
-    label: str
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str | None = None
+    label: str | None = None
     split: str | None = None
 
+    def named(self) -> dict[str, str]:
+        """The given names."""
+        return self.model_dump(exclude_none=True)
 
-def guess_columns(table: Path, named: Mapping[str, str]) -> Columns:
-    """The columns of a table: those named, and otherwise those with a usual name.
 
-    Raises DataError, listing the table's columns, for a name it does not have or where no column has a usual one.
+def guess_columns(table: Path, named: Mapping[str, str]) -> ColumnNames:
+    """The columns of a table: the given ones, and for the others those with a usual name.
+
+    Raises DataError, listing the table's columns, if a given column does not exist or none has a usual name.
     """
     header, _ = _read(table)
+    by_lower_case = {name.lower(): name for name in header}
     chosen: dict[str, str | None] = {}
     for what, usual in GUESSES.items():
         if what in named:
@@ -42,30 +49,29 @@ def guess_columns(table: Path, named: Mapping[str, str]) -> Columns:
                 raise DataError(f"{table} has no column {named[what]!r}; it has {', '.join(header)}.")
             chosen[what] = named[what]
             continue
-        by_lower_case = {name.lower(): name for name in header}
         chosen[what] = next((by_lower_case[name] for name in usual if name in by_lower_case), None)
         if chosen[what] is None and what != "split":
             raise DataError(
                 f"{table} has no column with a usual name for the {what} ({', '.join(usual)}); it has "
-                f"{', '.join(header)}. Say which one it is with --{what}-column."
+                f"{', '.join(header)}. Name it with --{what}-column."
             )
-    return Columns(str(chosen["path"]), str(chosen["label"]), chosen["split"])
+    return ColumnNames(**chosen)
 
 
-def list_table(table: Path, columns: Columns, *, root: Path) -> Listing:
-    """All images of a table, in the order of its rows.
+def list_table(table: Path, columns: ColumnNames, *, root: Path) -> Listing:
+    """All images of a table, in row order.
 
     Args:
         table: a .csv (comma), .tsv (tab) or .parquet file with a header.
-        columns: which columns hold path, label and split.
-        root: what the paths are relative to.
+        columns: the columns that hold path, label and, optionally, split.
+        root: the folder that paths are relative to.
 
     Raises:
         DataError: the table or a column is missing, a path is empty, leaves the root or occurs twice, a label is
             empty, a split has an unknown name, or a listed file does not exist.
     """
     header, rows = _read(table)
-    wanted = [columns.path, columns.label, *([columns.split] if columns.split else [])]
+    wanted = [name for name in (columns.path, columns.label, columns.split) if name is not None]
     absent = [name for name in wanted if name not in header]
     if absent:
         raise DataError(f"{table} has no column {absent[0]!r}; it has {', '.join(header)}.")
@@ -74,7 +80,7 @@ def list_table(table: Path, columns: Columns, *, root: Path) -> Listing:
     for number, row in enumerate(rows, start=2):
         where = f"{table}, row {number},"
         if len(row) != len(header):
-            raise DataError(f"{where} has {len(row)} fields, but the header {len(header)}. Mend that row.")
+            raise DataError(f"{where} has {len(row)} fields, but the header {len(header)}. Correct that row.")
         key, label, *split = (row[i].strip() for i in at)
         key = _plain_path(key, where, root)
         if not label:
@@ -88,7 +94,7 @@ def list_table(table: Path, columns: Columns, *, root: Path) -> Listing:
     if missing:
         raise DataError(
             f"{len(missing)} of the {len(found)} images of {table} are not below {root}, for example {missing[0]}. "
-            f'Say what the paths are relative to with --root (root = "..." in the file of the dataset).'
+            f'Give the folder that the paths are relative to with --root (root = "..." in the dataset\'s file).'
         )
     return Listing(images, tuple(found))
 

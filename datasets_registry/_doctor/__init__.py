@@ -1,1 +1,1 @@
-"""Checks a dataset on disk and says what is wrong and how to repair it."""
+"""The doctor: checks of datasets on disk, with a command that fixes each problem."""

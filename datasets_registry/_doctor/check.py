@@ -1,6 +1,6 @@
-"""The doctor of datasets: whether what lies on disk is what a run needs, and a fingerprint of what was found.
+"""Check a dataset on disk: layout, split, counts and images, and a fingerprint of what was found.
 
-Works offline and changes nothing but its own file below `<data root>/.etl-bench/`.
+Works offline and writes only its own file below `<data root>/.etl-bench/`.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from datasets_registry._download.sources import DatasetSource, dataset_sources
 from datasets_registry._errors import BenchError, DataError
 from datasets_registry._readers.decode import LFS_POINTER
 from datasets_registry._readers.files import ImageFiles
-from datasets_registry._types import DatasetInfo, DatasetSplits, Images, Sample, fingerprint
+from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Images, Sample, fingerprint
 
-PLACE = ".etl-bench"
+CHECKS_FOLDER = ".etl-bench"
 MOST_SHOTS = 16
 FINGERPRINT_VERSION = 1
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What was found out about one dataset.
+    """The result of checking one dataset.
 
     Args:
         name: of the dataset.
         findings: problems and notes.
-        layout: how the images lie, as the reader says; empty where it refused.
-        counts: images by part; empty where the reader refused.
-        checked: how many images were opened.
-        fingerprint: what was seen, by digests; empty where the reader refused.
-        file: where the fingerprint was written, or None.
+        layout: how the images are stored, as the reader reports it; empty if the reader failed.
+        counts: images by part; empty if the reader failed.
+        checked: number of images that were opened.
+        fingerprint: digests of what was found; empty if the reader failed.
+        file: the file of the fingerprint, or None if none was written.
     """
 
     name: str
@@ -56,7 +56,7 @@ class CheckResult:
         return [finding for finding in self.findings if finding.level is Level.PROBLEM]
 
     def facts(self) -> dict[str, object]:
-        """For JSON."""
+        """The result as plain values for JSON."""
         return {
             "name": self.name,
             "fine": not self.problems,
@@ -75,56 +75,51 @@ class CheckResult:
 def check_dataset(
     info: DatasetInfo, data_root: Path | None, *, sample: int | None = None, jobs: int = 2
 ) -> CheckResult:
-    """Look at layout, split, counts and images of one dataset.
+    """Check layout, split, counts and images of one dataset.
 
     Args:
         info: the dataset.
-        data_root: the folder that holds all datasets; needed but for drawn ones and own images.
+        data_root: the folder that holds all datasets; not needed for synthetic and custom datasets.
         sample: open that many images, spread evenly over the lists; None opens all.
         jobs: threads that open images.
 
     Raises:
-        DataError: the dataset lies below a data root and none was given.
+        DataError: the dataset is below a data root and none was given.
     """
     if info.synthetic:
-        note = Finding("drawn", "This dataset is drawn, so there is nothing on disk to check.", level=Level.NOTE)
-        return CheckResult(info.name, (note,))
+        text = "This dataset is synthetic, so there is nothing on disk to check."
+        return CheckResult(info.name, (Finding("drawn", text, level=Level.NOTE),))
     source = dataset_sources().get(info.name)
-    findings = _structure(info, source, data_root)
+    findings = _layout_findings(info, source, data_root)
     try:
         splits = info.reader(data_root)
     except BenchError as error:
         if not any(item.level is Level.PROBLEM for item in findings):
-            findings.append(Finding("refused", str(error), _fetch(info, data_root) if source else ""))
+            findings.append(Finding("refused", str(error), _fetch_command(info, data_root) if source else ""))
         return CheckResult(info.name, tuple(findings))
-    # what is wrong with the places of files did not keep the reader from finding them
+    # the reader found all files, so findings about their location are harmless
     findings = [replace(item, level=Level.NOTE) if item.layout else item for item in findings]
-    findings += _counts(info, splits, data_root)
-    looked = _look_at_images(splits, sample=sample, jobs=jobs)
-    findings += _image_findings(info, splits, looked, data_root if source else None)
-    found = _fingerprint(info, splits, source, data_root, looked)
-    file, trouble = _write(info.name, found, data_root)
-    counts = {"train": len(splits.train), "val": len(splits.val), "test": len(splits.test)}
-    return CheckResult(info.name, (*findings, *trouble), splits.layout, counts, len(looked), found, file)
+    findings += _count_findings(info, splits, data_root)
+    opened = _open_images(splits, sample=sample, jobs=jobs)
+    findings += _image_findings(info, splits, opened, data_root if source else None)
+    digests = _fingerprint(info, splits, source, data_root, opened)
+    file, write_findings = _write(info.name, digests, data_root)
+    findings += write_findings
+    return CheckResult(info.name, tuple(findings), splits.layout, splits.counts, len(opened), digests, file)
 
 
 def is_present(info: DatasetInfo, data_root: Path | None) -> bool:
-    """Whether there is anything of a dataset to check, for a check of all."""
+    """Whether any part of a dataset is on disk, so that a check of all datasets should include it."""
     if isinstance(info.reader, CustomReader):
         return True
     source = dataset_sources().get(info.name)
     if info.synthetic or source is None or data_root is None:
         return False
-    return not any(item.code == "no-folder" for item in examine_folder(info, source, data_root))
-
-
-def examine_folder(info: DatasetInfo, source: DatasetSource, data_root: Path) -> list[Finding]:
-    """The rules about layout alone, where the dataset's folder is missing; nothing where it is there."""
     dataset = DatasetOnDisk(info, source, data_root)
-    return [] if dataset.folder.is_dir() else examine(dataset)
+    return dataset.folder.is_dir() or not any(item.code == "no-folder" for item in examine(dataset))
 
 
-def _structure(info: DatasetInfo, source: DatasetSource | None, data_root: Path | None) -> list[Finding]:
+def _layout_findings(info: DatasetInfo, source: DatasetSource | None, data_root: Path | None) -> list[Finding]:
     if source is None:
         if isinstance(info.reader, CustomReader):
             place = info.reader.config.place(info.reader.base)
@@ -132,23 +127,22 @@ def _structure(info: DatasetInfo, source: DatasetSource | None, data_root: Path 
         return []
     if data_root is None:
         raise DataError(
-            f"Dataset {info.name!r} lies on disk, but no data folder was given to check. "
+            f"Dataset {info.name!r} is read from disk, but no data folder was given to check. "
             f"Pass --data-root FOLDER or set ETL_BENCH_DATA."
         )
     return examine(DatasetOnDisk(info, source, data_root))
 
 
-def _counts(info: DatasetInfo, splits: DatasetSplits, data_root: Path | None) -> Iterator[Finding]:
-    counts = {"train": len(splits.train), "val": len(splits.val), "test": len(splits.test)}
-    if info.expected and info.split_file is None:  # without a split file the folders decide, so a loss goes unseen
-        expected = {part: info.expected.get(part, 0) for part in counts}
-        if counts != expected:
+def _count_findings(info: DatasetInfo, splits: DatasetSplits, data_root: Path | None) -> Iterator[Finding]:
+    if info.expected and info.split_file is None:  # without a split file, the reader cannot notice missing images
+        expected = {part: info.expected.get(part, 0) for part in PARTS}
+        if splits.counts != expected:
             full = len(splits.class_names) == info.num_classes
             yield Finding(
                 "wrong-count" if full else "subset",
-                f"Found {_as_text(counts)} images of {len(splits.class_names)} classes; the full dataset has "
+                f"Found {_as_text(splits.counts)} images of {len(splits.class_names)} classes; the full dataset has "
                 f"{_as_text(expected)} of {info.num_classes}.",
-                _fetch(info, data_root),
+                _fetch_command(info, data_root),
                 Level.PROBLEM if full else Level.NOTE,
             )
     sizes = Counter(sample.label for sample in splits.train)
@@ -157,57 +151,57 @@ def _counts(info: DatasetInfo, splits: DatasetSplits, data_root: Path | None) ->
         if sizes[smallest] < MOST_SHOTS:
             yield Finding(
                 "small-class",
-                f"Class {splits.class_names[smallest]!r} has {sizes[smallest]} training images, so --shots can be "
-                f"{sizes[smallest]} at most.",
+                f"Class {splits.class_names[smallest]!r} has {sizes[smallest]} training images, so --shots can be at "
+                f"most {sizes[smallest]}.",
                 level=Level.NOTE,
             )
     repeated = [name for name, n in Counter(splits.class_names).items() if n > 1]
     if repeated:
         yield Finding(
             "repeated-names",
-            f"{len(repeated)} class names occur twice ({some(repeated)}); their texts tie, and the first label wins.",
+            f"{len(repeated)} class names occur twice ({some(repeated)}). Their texts are equal, so the first label "
+            f"wins.",
             level=Level.NOTE,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """What opening one image gave: its digest, or what is wrong with it."""
+class _OpenedImage:
+    """The digest of an opened image, or the code of its problem."""
 
     part: str
     sample: Sample
     digest: str = ""
-    kind: str = ""
-    message: str = ""
+    code: str = ""
 
 
 _IMAGE_PROBLEMS = {
     "lfs-pointers": "are Git LFS pointers, not images",
     "empty-images": "have zero bytes",
     "web-pages": "are web pages, not images, as a failed download leaves them",
-    "missing-images": "are links that lead nowhere, or were taken away",
-    "unreadable-images": "may not be read",
-    "damaged-images": "cannot be decoded: they are cut short, damaged, or no images",
+    "missing-images": "are broken links, or were deleted",
+    "unreadable-images": "cannot be read because of their permissions",
+    "damaged-images": "cannot be decoded: they are truncated, damaged, or not images",
 }
 
 
-def _look_at_images(splits: DatasetSplits, *, sample: int | None, jobs: int) -> list[_Look]:
-    listed = [(part, item) for part in ("train", "val", "test") for item in getattr(splits, part)]
+def _open_images(splits: DatasetSplits, *, sample: int | None, jobs: int) -> list[_OpenedImage]:
+    listed = [(part, item) for part in PARTS for item in getattr(splits, part)]
     if sample is not None and sample < len(listed):
         listed = [listed[i * len(listed) // sample] for i in range(sample)]
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        return list(pool.map(lambda pair: _look(splits.images, *pair), listed))
+        return list(pool.map(lambda pair: _open(splits.images, *pair), listed))
 
 
-def _look(images: Images, part: str, sample: Sample) -> _Look:
+def _open(images: Images, part: str, sample: Sample) -> _OpenedImage:
     try:
         images.load(sample.key)
-        return _Look(part, sample, images.digest(sample.key))
-    except DataError as error:
-        return _Look(part, sample, kind=_kind_of_trouble(images, sample.key), message=str(error))
+        return _OpenedImage(part, sample, images.digest(sample.key))
+    except DataError:
+        return _OpenedImage(part, sample, code=_problem_code(images, sample.key))
 
 
-def _kind_of_trouble(images: Images, key: str) -> str:
+def _problem_code(images: Images, key: str) -> str:
     if not isinstance(images, ImageFiles):
         return "damaged-images"
     try:
@@ -225,54 +219,43 @@ def _kind_of_trouble(images: Images, key: str) -> str:
 
 
 def _image_findings(
-    info: DatasetInfo, splits: DatasetSplits, looked: Sequence[_Look], data_root: Path | None
+    info: DatasetInfo, splits: DatasetSplits, opened: Sequence[_OpenedImage], data_root: Path | None
 ) -> Iterator[Finding]:
-    by_kind: defaultdict[str, list[_Look]] = defaultdict(list)
-    for look in looked:
-        if look.kind:
-            by_kind[look.kind].append(look)
-    for kind, words in _IMAGE_PROBLEMS.items():
-        keys = [look.sample.key for look in by_kind[kind]]
+    for code, words in _IMAGE_PROBLEMS.items():
+        keys = [image.sample.key for image in opened if image.code == code]
         if keys:
             yield Finding(
-                kind,
-                f"{len(keys)} of {len(looked)} images looked at {words}, for example {some(keys)}.",
-                _mend_images(info, splits, kind, keys, data_root),
+                code,
+                f"{len(keys)} of {len(opened)} opened images {words}, for example {some(keys)}.",
+                _image_fix(info, splits, code, keys, data_root),
             )
-    parts_of: defaultdict[str, set[str]] = defaultdict(set)
-    keys_of: defaultdict[str, list[_Look]] = defaultdict(list)
-    for look in looked:
-        if look.digest:
-            parts_of[look.digest].add(look.part)
-            keys_of[look.digest].append(look)
-    twice = [group for group in keys_of.values() if len(group) > 1]
-    if twice:
-        leaking = [group for group in twice if len(parts_of[group[0].digest]) > 1]
-        torn = [group for group in twice if len({look.sample.label for look in group}) > 1]
-        first = (torn or leaking or twice)[0]
+    by_digest: defaultdict[str, list[_OpenedImage]] = defaultdict(list)
+    for image in opened:
+        if image.digest:
+            by_digest[image.digest].append(image)
+    copies = [group for group in by_digest.values() if len(group) > 1]
+    if copies:
+        across_parts = [group for group in copies if len({image.part for image in group}) > 1]
+        across_classes = [group for group in copies if len({image.sample.label for image in group}) > 1]
+        first = (across_classes or across_parts or copies)[0]
         yield Finding(
             "duplicates",
-            f"{len(twice)} images occur more than once with the same bytes; {len(leaking)} of them in two parts of the "
-            f"split, {len(torn)} in two classes. For example {first[0].sample.key} and {first[1].sample.key}.",
+            f"{len(copies)} images occur more than once with the same bytes; {len(across_parts)} of them in two parts "
+            f"of the split, {len(across_classes)} in two classes. For example {first[0].sample.key} and "
+            f"{first[1].sample.key}.",
             level=Level.NOTE,
         )
 
 
-def _mend_images(
-    info: DatasetInfo, splits: DatasetSplits, kind: str, keys: Sequence[str], data_root: Path | None
-) -> str:
+def _image_fix(info: DatasetInfo, splits: DatasetSplits, code: str, keys: Sequence[str], data_root: Path | None) -> str:
     paths = [splits.images.path(key) for key in keys] if isinstance(splits.images, ImageFiles) else []
-    if kind == "lfs-pointers" and paths:
+    if code == "lfs-pointers" and paths:
         return f"cd {quoted(paths[0].parent)} && git lfs pull"
-    if kind == "unreadable-images" and paths:
-        return quoted("chmod", "-R", "u+r", _common(paths))
+    if code == "unreadable-images" and paths:
+        return quoted("chmod", "-R", "u+r", os.path.commonpath([str(path.parent) for path in paths]))
     if data_root is not None:
-        return _fetch(info, data_root, "--again")
+        return _fetch_command(info, data_root, "--again")
     return f"replace or remove them: {quoted(*map(str, paths[:3]))}" if paths else "replace or remove them"
-
-
-def _common(paths: Sequence[Path]) -> str:
-    return os.path.commonpath([str(path.parent) for path in paths])
 
 
 def _fingerprint(
@@ -280,19 +263,17 @@ def _fingerprint(
     splits: DatasetSplits,
     source: DatasetSource | None,
     data_root: Path | None,
-    looked: Sequence[_Look],
+    opened: Sequence[_OpenedImage],
 ) -> dict[str, object]:
-    lists = {part: [[s.key, s.label] for s in getattr(splits, part)] for part in ("train", "val", "test")}
-    total = sum(map(len, lists.values()))
     found: dict[str, Any] = {
         "version": FINGERPRINT_VERSION,
         "name": info.name,
-        "images": {part: len(rows) for part, rows in lists.items()},
+        "images": splits.counts,
         "classes": len(splits.class_names),
         "class_names": fingerprint(list(splits.class_names)),
-        "lists": fingerprint([lists[part] for part in ("train", "val", "test")]),
-        "checked_images": "all" if len(looked) == total else len(looked),
-        "contents": fingerprint(sorted([look.sample.key, look.digest or look.kind] for look in looked)),
+        "lists": fingerprint([[[s.key, s.label] for s in getattr(splits, part)] for part in PARTS]),
+        "checked_images": "all" if len(opened) == len(splits.keys) else len(opened),
+        "contents": fingerprint(sorted([image.sample.key, image.digest or image.code] for image in opened)),
     }
     if info.split_file is not None and source is not None and data_root is not None:
         file = DatasetOnDisk(info, source, data_root).split_file
@@ -302,11 +283,11 @@ def _fingerprint(
 
 
 def last_fingerprint(name: str, data_root: Path | None) -> str | None:
-    """The contents digest that the last check of a dataset wrote; None if there is none that can be read."""
+    """The digest of the contents that the last check of a dataset wrote; None without a readable one."""
     if data_root is None:
         return None
     try:
-        found = json.loads((data_root / PLACE / f"{name}.json").read_text(encoding="utf-8"))
+        found = json.loads((data_root / CHECKS_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
         return str(found["contents"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -315,7 +296,7 @@ def last_fingerprint(name: str, data_root: Path | None) -> str | None:
 def _write(name: str, found: Mapping[str, object], data_root: Path | None) -> tuple[Path | None, list[Finding]]:
     if data_root is None:
         return None, []
-    file = data_root / PLACE / f"{name}.json"
+    file = data_root / CHECKS_FOLDER / f"{name}.json"
     partial = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(exist_ok=True)
@@ -327,7 +308,7 @@ def _write(name: str, found: Mapping[str, object], data_root: Path | None) -> tu
     return file, []
 
 
-def _fetch(info: DatasetInfo, data_root: Path | None, *options: str) -> str:
+def _fetch_command(info: DatasetInfo, data_root: Path | None, *options: str) -> str:
     where = ("--data-root", data_root) if data_root is not None else ()
     return quoted("etl-bench", "datasets", "fetch", info.name, *options, *where)
 

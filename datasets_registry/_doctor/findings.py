@@ -1,4 +1,4 @@
-"""What the doctor of datasets finds: one line on what is wrong, and the command that mends it."""
+"""Findings of the doctor: one sentence on what is wrong, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """`problem`: runs would fail or be wrong. `note`: runs work, but a person should know."""
+    """`problem`: runs would fail or give wrong results. `note`: runs work, but the user should know."""
 
     PROBLEM = "problem"
     NOTE = "note"
@@ -17,14 +17,14 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing found.
+    """One finding.
 
     Args:
         code: its name in docs/datasets.md.
         text: what is wrong, in one sentence.
-        fix: the command that mends it; empty where there is nothing to mend.
-        level: how bad it is.
-        layout: whether it is about where files lie, and so of no harm once the reader has found them.
+        fix: the command that fixes it; empty if there is nothing to fix.
+        level: its severity.
+        layout: whether it concerns the location of files, which is harmless once the reader finds them.
     """
 
     code: str
@@ -40,6 +40,6 @@ def quoted(*words: object) -> str:
 
 
 def some(items: Sequence[str], most: int = 3) -> str:
-    """The first few of a list, as a text."""
+    """The first few items of a list as text."""
     more = f" and {len(items) - most} more" if len(items) > most else ""
     return ", ".join(items[:most]) + more

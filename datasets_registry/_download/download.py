@@ -1,10 +1,10 @@
-"""One file from the first mirror that gives it whole: resumed where it was cut, checked, then put under its name."""
+"""Download one file: try its mirrors in order, resume interrupted transfers, verify the checksum, rename into place."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
-import logging
 import shutil
 import time
 from collections.abc import Callable
@@ -16,22 +16,23 @@ from datasets_registry._download.sources import SourceFile
 from datasets_registry._errors import DataError
 
 Progress = Callable[[int, int | None], None]
-"""Told of the bytes that are there, and of the whole number if it is known."""
+"""Called with the bytes downloaded so far and the total, which is None where the server does not report it."""
 
 CHUNK = 1 << 14
-"""Bytes written at a time; what is cut off within a chunk is lost, so it is small."""
+"""Bytes written at a time. An interruption loses at most one chunk, so it is small."""
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+"""HTTP status codes that are worth another attempt."""
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long to wait, and how often to try.
+    """Timeouts and retries.
 
     Args:
-        connect: seconds until a connection must stand.
-        read: seconds in which some byte must come.
-        tries: attempts at one mirror that bring not a single byte before the next mirror is asked.
-        pause: seconds before the second attempt; doubled for each further one.
+        connect: seconds to wait for a connection.
+        read: seconds to wait for the next byte.
+        tries: consecutive attempts at one mirror without a new byte before the next mirror is tried.
+        pause: seconds before the second attempt; doubled before each further one.
     """
 
     connect: float = 15.0
@@ -40,12 +41,12 @@ class RetryPolicy:
     pause: float = 1.0
 
 
-class _UselessMirrorError(Exception):
-    """A mirror that answers, but not with the file."""
+class _MirrorError(Exception):
+    """The mirror responded, but not with the file."""
 
 
-class _StartAgainError(Exception):
-    """The part on disk does not continue what the mirror has."""
+class _RestartError(Exception):
+    """The partial file does not match what the mirror has."""
 
 
 def download(
@@ -56,45 +57,47 @@ def download(
     progress: Progress = lambda _done, _total: None,
     retry_policy: RetryPolicy | None = None,
 ) -> None:
-    """Get a file to `target`, from the first of `mirrors` that gives it.
+    """Download a file to `target` from the first of `mirrors` that serves it.
 
-    What came before a cut stays in `target.name + ".part"`, for this call and for later ones. With a checksum a part
-    goes on at any mirror, since the whole is checked; without one only at the mirror it came from, if its tag is still
-    the same.
+    An interrupted transfer leaves `target.name + ".part"`, which this call and later ones resume. With a checksum, any
+    mirror may continue it, since the whole file is verified. Without one, only the mirror it came from may, and only
+    while the server's tag is unchanged. An existing `target` with the right checksum is kept without any request.
 
     Raises:
-        DataError: no mirror gave it (each is named with its reason), or it cannot be written.
+        DataError: no mirror served the file (each is listed with its reason), or the file cannot be written.
     """
-    import pooch
     import requests
 
-    pooch.get_logger().setLevel(logging.ERROR)  # what is to be said is said here
+    if target.is_file() and _matches(target, file.checksum):
+        return
     retry_policy = retry_policy or RetryPolicy()
     reasons: list[str] = []
     for url in mirrors:
-        fetcher = _Resuming(file, target, progress, retry_policy)
+        transfer = _Transfer(file, target, progress, retry_policy)
         failures = 0
         while True:
-            before = fetcher.part_size
+            before = transfer.part_size
             try:
-                pooch.retrieve(url, file.checksum, fname=target.name, path=target.parent, downloader=fetcher)
-                return
-            except _UselessMirrorError as error:
-                reasons.append(f"{url}: {error}")
-                break
-            except ValueError:  # pooch's word for a checksum that is not the known one
-                fetcher.forget()
-                if fetcher.resumed:  # the part may have been of another file; once more from the start
-                    fetcher.resumed = False
+                transfer.fetch(url)
+                if _matches(transfer.part, file.checksum):
+                    transfer.part.replace(target)
+                    transfer.notes.unlink(missing_ok=True)
+                    return
+                transfer.discard()
+                if transfer.resumed:  # the partial file may have belonged to another version; try once from the start
+                    transfer.resumed = False
                     continue
                 reasons.append(
-                    f"{url}: gives another file than the published one (its checksum is not {file.checksum})"
+                    f"{url}: serves a file that differs from the published one (its checksum is not {file.checksum})"
                 )
                 break
-            except _StartAgainError:
-                fetcher.forget()
+            except _MirrorError as error:
+                reasons.append(f"{url}: {error}")
+                break
+            except _RestartError:
+                transfer.discard()
             except requests.RequestException as error:
-                failures = 1 if fetcher.part_size > before else failures + 1
+                failures = 1 if transfer.part_size > before else failures + 1
                 if failures >= retry_policy.tries:
                     reasons.append(f"{url}: {_short(error)}")
                     break
@@ -103,13 +106,22 @@ def download(
                 raise _cannot_write(target, error) from error
     raise DataError(
         f"{file.name} could not be fetched. {'; '.join(reasons)}. Check the network and run the command again, which "
-        f"goes on where it stopped; or open {file.page()} in a browser and put the file at {target}."
+        f"resumes the download; or open {file.page()} in a browser and put the file at {target}."
     )
 
 
+def _matches(path: Path, checksum: str | None) -> bool:
+    """Whether a file has the published checksum, `algorithm:digest`; True where none is published."""
+    if checksum is None:
+        return True
+    algorithm, _, digest = checksum.partition(":")
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, algorithm).hexdigest() == digest
+
+
 @dataclass
-class _Resuming:
-    """A downloader for pooch that keeps what has come in a part file."""
+class _Transfer:
+    """The transfer of one file from one mirror into a partial file that can be resumed."""
 
     file: SourceFile
     target: Path
@@ -123,48 +135,46 @@ class _Resuming:
 
     @property
     def notes(self) -> Path:
-        """Where the part came from: URL and the server's tag of that version of the file."""
+        """Where the partial file came from: the URL and the server's tag of that version."""
         return self.target.with_name(f"{self.target.name}.part.json")
 
     @property
     def part_size(self) -> int:
         return self.part.stat().st_size if self.part.is_file() else 0
 
-    def forget(self) -> None:
-        """Throw the part away."""
+    def discard(self) -> None:
+        """Delete the partial file."""
         self.part.unlink(missing_ok=True)
         self.notes.unlink(missing_ok=True)
 
-    def __call__(self, url: str, output_file: str, _pooch: Any, check_only: bool = False) -> None:
-        """Fetch `url` to `output_file`, going on with the part where that is sound."""
+    def fetch(self, url: str) -> None:
+        """Bring the partial file to its full size, resuming it where that is safe."""
         import requests
 
-        if check_only:
-            raise ValueError("pooch's check_only is not offered here; ask the server with a HEAD request instead.")
-        headers = {"Accept-Encoding": "identity"}  # ranges and sizes are of the file itself
-        offset = self._resumable(url, headers)
+        headers = {"Accept-Encoding": "identity"}  # ranges and sizes must refer to the file itself
+        offset = self._resume_offset(url, headers)
         timeout = (self.retry_policy.connect, self.retry_policy.read)
-        with requests.get(url, headers=headers, stream=True, timeout=timeout) as answer:
-            if answer.status_code == 416 and offset and _whole_size(answer) == offset:
-                self._finish(output_file)
-                return
-            if answer.status_code == 416:
-                raise _StartAgainError
-            self._refuse(answer)
-            if answer.status_code != 206:
+        with requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
+            content_range = response.headers.get("Content-Range", "").removeprefix("bytes ")
+            if response.status_code == 416:
+                if offset and _number(content_range.rpartition("/")[2]) == offset:
+                    return
+                raise _RestartError
+            self._check_response(response)
+            if response.status_code != 206:
                 offset = 0
-            elif _range_start(answer) != offset:
-                raise _StartAgainError
+            elif _number(content_range.partition("-")[0]) != offset:
+                raise _RestartError
             self.resumed = self.resumed or offset > 0
-            total = _total_size(answer, offset)
+            length = _number(response.headers.get("Content-Length", ""))
+            total = None if length is None else length + offset
             if self.file.size is not None and total is not None and total != self.file.size:
-                raise _UselessMirrorError(f"its file has {total} bytes, where the published one has {self.file.size}")
-            self._receive(answer, offset, total, url)
+                raise _MirrorError(f"its file has {total} bytes, but the published one has {self.file.size}")
+            self._receive(response, offset, total, url)
         if total is not None and self.part_size < total:
-            raise requests.ConnectionError(f"it ended after {self.part_size} of {total} bytes")
-        self._finish(output_file)
+            raise requests.ConnectionError(f"the connection closed after {self.part_size} of {total} bytes")
 
-    def _resumable(self, url: str, headers: dict[str, str]) -> int:
+    def _resume_offset(self, url: str, headers: dict[str, str]) -> int:
         size = self.part_size
         if not size:
             return 0
@@ -180,58 +190,43 @@ class _Resuming:
             headers["If-Range"] = known["tag"]
         return size
 
-    def _refuse(self, answer: Any) -> None:
+    def _check_response(self, response: Any) -> None:
         import requests
 
-        status = answer.status_code
+        status = response.status_code
         if status in TRANSIENT:
-            raise requests.ConnectionError(f"it answers {status} {answer.reason}")
+            raise requests.ConnectionError(f"it responds with {status} {response.reason}")
         if status not in {200, 206}:
-            raise _UselessMirrorError(f"it answers {status} {answer.reason}")
-        kind = answer.headers.get("Content-Type", "")
+            raise _MirrorError(f"it responds with {status} {response.reason}")
+        kind = response.headers.get("Content-Type", "")
         if kind.startswith("text/html") and not self.file.name.endswith((".html", ".htm")):
-            raise _UselessMirrorError("it answers with a web page in place of the file (a login, a quota, a warning)")
+            raise _MirrorError("it responds with a web page instead of the file (a login, a quota, a warning)")
 
-    def _receive(self, answer: Any, offset: int, total: int | None, url: str) -> None:
-        tag = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
-        usable = "" if tag.startswith("W/") else tag  # a weak tag promises nothing about bytes
+    def _receive(self, response: Any, offset: int, total: int | None, url: str) -> None:
+        tag = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
+        usable = "" if tag.startswith("W/") else tag  # a weak tag does not promise equal bytes
         self.notes.write_text(json.dumps({"url": url, "tag": usable}), encoding="utf-8")
         with self.part.open("r+b" if offset else "wb") as out:
             out.seek(offset)
             out.truncate()
             self.progress(offset, total)
-            for chunk in answer.iter_content(CHUNK):
+            for chunk in response.iter_content(CHUNK):
                 out.write(chunk)
                 offset += len(chunk)
                 self.progress(offset, total)
 
-    def _finish(self, output_file: str) -> None:
-        self.part.replace(output_file)
-        self.notes.unlink(missing_ok=True)
 
-
-def _range_start(answer: Any) -> int | None:
-    text = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
+def _number(text: str) -> int | None:
     return int(text) if text.isdecimal() else None
-
-
-def _whole_size(answer: Any) -> int | None:
-    text = answer.headers.get("Content-Range", "").rpartition("/")[2]
-    return int(text) if text.isdecimal() else None
-
-
-def _total_size(answer: Any, offset: int) -> int | None:
-    length = answer.headers.get("Content-Length", "")
-    return int(length) + offset if length.isdecimal() else None
 
 
 def _short(error: Exception) -> str:
-    """A network error without the insides of the libraries."""
+    """A network error in plain words."""
     text = str(error)
     if "timed out" in text.lower():
-        return "it stopped answering"
+        return "it stopped responding"
     if "NameResolution" in text or "getaddrinfo" in text or "Name or service" in text:
-        return "its name cannot be found; is there a network?"
+        return "its host name cannot be resolved; is there a network?"
     if "refused" in text.lower():
         return "it refuses the connection"
     return " ".join(text.split())[:120]
@@ -241,7 +236,7 @@ def _cannot_write(target: Path, error: OSError) -> DataError:
     if error.errno == errno.ENOSPC:
         free = shutil.disk_usage(target.parent).free / 1e9
         return DataError(
-            f"The disk of {target.parent} is full ({free:.1f} GB free) while writing {target.name}. Make room and run "
-            f"the command again, which goes on where it stopped; or give another --data-root."
+            f"The disk of {target.parent} is full ({free:.1f} GB free) while writing {target.name}. Free some space "
+            f"and run the command again, which resumes the download; or give another --data-root."
         )
-    return DataError(f"{target} cannot be written ({error}). Give a --data-root that can be written.")
+    return DataError(f"{target} cannot be written ({error}). Give a --data-root that is writable.")

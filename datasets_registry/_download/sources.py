@@ -1,7 +1,7 @@
 """Where the files of the published datasets come from and where they go: `data/sources.json`, typed.
 
-Addresses and checksums are those of the datasets' own pages, of torchvision 0.28, of tensorflow/datasets' lists, and of
-CoOp's DATASETS.md; a file that nobody has published a checksum of has none here, and is checked by what is in it.
+Addresses and checksums come from the datasets' own pages, torchvision 0.28, tensorflow/datasets and CoOp's DATASETS.md.
+A file without a published checksum has none here; its content is checked instead.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ class SourceFile(BaseModel):
     """One file to fetch.
 
     Args:
-        name: as it is called at its source.
-        urls: mirrors in order; `drive:ID` is a file of Google Drive.
-        checksum: `md5:...` or `sha256:...`, if anybody has published one.
+        name: the file name at its source.
+        urls: mirrors in order; `drive:ID` is a file on Google Drive.
+        checksum: `md5:...` or `sha256:...`, if published.
         size: in bytes, if known.
-        to: for a file that is used as it is: its path below the dataset's folder.
-        unpack: for an archive: which of its paths go where below the folder; a path with a final slash is a folder,
-            and what no path covers is left out.
-        inner: for an archive that holds archives: the same again for each of them.
+        to: for a file that is not an archive: its path below the dataset's folder.
+        unpack: for an archive: maps its paths to paths below the dataset's folder. A final slash means a folder;
+            other members are skipped.
+        inner: for an archive of archives: the same mapping for each of them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,7 +47,7 @@ class SourceFile(BaseModel):
         for url in self.urls:
             if url.startswith(_DRIVE):
                 number = url.removeprefix(_DRIVE)
-                # the first answers for files too large for Google's virus scan, too; the second is the documented one
+                # the first also works for files too large for Google's virus scan; the second is the documented one
                 found.append(f"https://drive.usercontent.google.com/download?id={number}&export=download&confirm=t")
                 found.append(f"https://drive.google.com/uc?export=download&id={number}")
             else:
@@ -55,19 +55,19 @@ class SourceFile(BaseModel):
         return found
 
     def page(self) -> str:
-        """An address to open in a browser."""
+        """The address to open in a browser."""
         first = self.urls[0]
         return f"https://drive.google.com/file/d/{first.removeprefix(_DRIVE)}" if first.startswith(_DRIVE) else first
 
 
 class DatasetSource(BaseModel):
-    """All that one dataset needs, in CoOp's layout.
+    """The files of one dataset in CoOp's layout.
 
     Args:
-        folder: of the dataset, below the data folder.
-        images: folder of the images, below `folder`; empty if it is `folder` itself.
-        files: what can be fetched.
-        by_hand: what cannot, and what to do; `{folder}` stands for the dataset's folder.
+        folder: the dataset's folder, below the data folder.
+        images: the image folder below `folder`; empty if it is `folder` itself.
+        files: the files that can be fetched.
+        by_hand: instructions for what cannot be fetched; `{folder}` stands for the dataset's folder.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,11 +79,11 @@ class DatasetSource(BaseModel):
 
     @property
     def archives(self) -> list[SourceFile]:
-        """Files that are unpacked."""
+        """The files that are unpacked."""
         return [file for file in self.files if file.unpack is not None]
 
     def image_folder(self, data_root: Path) -> Path:
-        """Where the images belong."""
+        """The folder the images belong in."""
         return data_root / self.folder / self.images if self.images else data_root / self.folder
 
 

@@ -1,4 +1,4 @@
-"""Archives into folders: only what was asked for, never outside the folder, and refused when damaged."""
+"""Unpack selected members of an archive; nothing is written outside the target folder."""
 
 from __future__ import annotations
 
@@ -15,43 +15,37 @@ from typing import IO
 
 from datasets_registry._errors import DataError
 
-Opener = Callable[[], IO[bytes]]
+Opener = Callable[[], IO[bytes] | None]
 
 
-def unpack(
-    archive: Path, wanted: Mapping[str, str], into: Path, *, progress: Callable[[int], None] = lambda _n: None
-) -> None:
+def unpack(archive: Path, wanted: Mapping[str, str], into: Path) -> None:
     """Write the wanted members of a zip or tar archive below `into`.
 
     Args:
-        archive: a .zip or .tar, the latter compressed or not.
-        wanted: which path of the archive goes where below `into`; one with a final slash is a folder with all in it.
-        into: made if it is not there.
-        progress: told how many members have been written.
+        archive: a .zip, or a .tar with or without compression.
+        wanted: maps paths in the archive to paths below `into`; a final slash means a folder with everything in it.
+        into: created if missing.
 
     Raises:
-        DataError: the archive is damaged or not one, a member would land outside or is a link, nothing wanted is in it,
-            or the disk is full.
+        DataError: the archive is damaged or of another kind, a member leads outside `into` or is a link, no wanted
+            member exists, or the disk is full.
     """
     seen: set[str] = set()
     written = 0
     try:
-        for name, is_link, opener in _members(archive):
+        for name, is_link, opener in _members(archive, into):
             place = _destination(name, wanted, archive)
             if place is None:
                 continue
+            if is_link or (content := opener()) is None:
+                raise DataError(f"{archive} holds the link {name!r} instead of a file. Get the archive from its page.")
             source, below = place
-            if is_link:
-                raise DataError(
-                    f"{archive} holds the link {name!r} in place of a file. Get the archive from its own page."
-                )
             seen.add(source)
             target = into / below
             target.parent.mkdir(parents=True, exist_ok=True)
-            with opener() as content, target.open("wb") as out:
+            with content, target.open("wb") as out:
                 shutil.copyfileobj(content, out, 1 << 20)
             written += 1
-            progress(written)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, NotImplementedError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{archive} is damaged or no archive ({reason}). Remove it and fetch it again.") from error
@@ -59,7 +53,7 @@ def unpack(
         if error.errno == errno.ENOSPC:
             raise DataError(
                 f"The disk of {into} is full after {written} files of {archive.name}. "
-                f"Make room and run the command again."
+                f"Free some space and run the command again."
             ) from error
         raise DataError(f"{archive} cannot be unpacked into {into} ({error}).") from error
     absent = sorted(set(wanted) - seen)
@@ -67,8 +61,8 @@ def unpack(
         raise DataError(f"{archive} does not hold {', '.join(absent)}. It is not the archive that was expected.")
 
 
-def _members(archive: Path) -> Iterator[tuple[str, bool, Opener]]:
-    """Name, whether it is a link or device, and how to open it, for each member that is not a folder."""
+def _members(archive: Path, into: Path) -> Iterator[tuple[str, bool, Opener]]:
+    """Name, whether it is a link or a device, and how to open it, for each member that is not a folder."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed:
             for item in packed.infolist():
@@ -79,17 +73,17 @@ def _members(archive: Path) -> Iterator[tuple[str, bool, Opener]]:
     with tarfile.open(archive, mode="r:*") as tar:
         for member in tar:
             if not member.isdir():
-                yield member.name, not member.isfile(), lambda member=member: _tar_content(tar, member)  # type: ignore[misc]
+                yield member.name, not member.isfile(), lambda member=member: _open_member(tar, member, into)  # type: ignore[misc]
 
 
-def _tar_content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
-    content = tar.extractfile(member)
-    assert content is not None, "a regular file has content"
-    return content
+def _open_member(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> IO[bytes] | None:
+    # Python has had the filter since 3.11.4; names and links were checked before in any case
+    filtered = tarfile.data_filter(member, str(into)) if hasattr(tarfile, "data_filter") else member
+    return tar.extractfile(filtered)
 
 
 def _destination(name: str, wanted: Mapping[str, str], archive: Path) -> tuple[str, str] | None:
-    """Which wanted path covers a member, and where it goes; None for one that nobody asked for."""
+    """The wanted path that covers a member, and where the member goes; None for an unwanted one."""
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")):
         raise DataError(

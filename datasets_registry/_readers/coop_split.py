@@ -1,4 +1,4 @@
-"""Datasets on disk in CoOp's layout: a `split_zhou_*.json` beside the folder of images. The split is never invented."""
+"""Datasets in CoOp's layout: a `split_zhou_*.json` beside the image folder. A missing split file is never made up."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from typing import Any
 
 from datasets_registry._errors import DataError
 from datasets_registry._readers.files import ImageFiles
-from datasets_registry._readers.layouts import ImageFolder, ImageFolders, require_root
-from datasets_registry._types import DatasetSplits, Sample
-
-_PARTS = ("train", "val", "test")
-_FIRST_FEW = 3
+from datasets_registry._readers.layouts import ImageFolders, require_root
+from datasets_registry._types import PARTS, DatasetSplits, Sample, SplitLists
 
 
 @dataclass(frozen=True)
-class CoopSplit:
-    """What a split file says: class names in label order, and three lists in file order."""
+class CoopSplit(SplitLists):
+    """The content of a split file: class names in label order, and three lists in file order."""
 
     class_names: tuple[str, ...]
     train: tuple[Sample, ...]
@@ -31,20 +28,20 @@ class CoopSplit:
 class CoopReader:
     """Reads `<data_root>/<folder>/<split_file>` and the images below `<data_root>/<folder>/<image_folder>`.
 
-    Class names and labels are those of the split file, so a file that lists only some of the classes, or some of the
-    images, is a dataset in its own right.
+    Class names and labels are those of the split file, so a file that lists only some of the classes or images is a
+    dataset of its own.
 
-    The split file may also lie in the data folder itself. If CoOp's image folder does not exist, `other_folders` are
+    The split file may also be in the data folder itself. If CoOp's image folder does not exist, `other_folders` are
     tried, and then the images are searched by file name.
 
     Args:
-        dataset: registry id, for messages.
+        dataset: registry name, for messages.
         folder: CoOp's name of the dataset's folder.
         split_file: its `split_zhou_*.json`.
-        image_folder: what the paths in the split file are relative to, below `folder`.
-        split_url: where the split file can be obtained.
-        images_url: where the images can be obtained.
-        other_folders: other folders of the images below the data folder, by whose layout it is.
+        image_folder: the folder below `folder` that paths in the split file are relative to.
+        split_url: where the split file is available.
+        images_url: where the images are available.
+        other_folders: other image folders below the data folder, each with the name of its layout.
         folder_aliases: other names of a folder that the split file's paths begin with.
     """
 
@@ -59,62 +56,59 @@ class CoopReader:
 
     @property
     def image_folders(self) -> ImageFolders:
-        """Where the images may lie."""
-        coop = ImageFolder(f"{self.folder}/{self.image_folder}" if self.image_folder else self.folder, "CoOp")
-        others = [ImageFolder(path, layout) for layout, path in self.other_folders.items()]
-        return ImageFolders(self.dataset, [coop, *others], self.folder_aliases)
+        """The folders that may hold the images."""
+        coop = f"{self.folder}/{self.image_folder}" if self.image_folder else self.folder
+        return ImageFolders(self.dataset, {coop: "CoOp", **self.other_folders}, self.folder_aliases)
 
     def __call__(self, data_root: Path | None) -> DatasetSplits:
-        """The splits as they lie on disk.
+        """The splits on disk.
 
-        Raises DataError, saying where it looked, if the folder, the split file or an image is missing, or if the split
-        file is not what it should be.
+        Raises DataError, naming the folders it searched, if the folder, the split file or an image is missing, or if
+        the split file is malformed.
         """
         layout = f"{self.folder}/{self.split_file} and {self.folder}/{self.image_folder}/"
         root = require_root(self.dataset, data_root, [layout])
         path = self._split_path(root, layout)
-        image_folders = self.image_folders
         split = read_coop_split(path)
-        keys = [sample.key for part in (split.train, split.val, split.test) for sample in part]
-        found = image_folders.find_images(root, keys)
+        found = self.image_folders.find_images(root, split.keys)
         if found is None:
-            raise self._lacking(root, path, keys)
-        images, known_as = found
-        return DatasetSplits(images, split.class_names, split.train, split.val, split.test, known_as)
+            raise self._missing_images(root, path, split.keys)
+        images, layout_name = found
+        return DatasetSplits(images, split.class_names, split.train, split.val, split.test, layout_name)
 
     def _split_path(self, root: Path, layout: str) -> Path:
-        tops = self.image_folders.dataset_folders(root)
-        if tops:
-            for folder in (*tops, root):
+        folders = self.image_folders.dataset_folders(root)
+        if folders:
+            for folder in (*folders, root):
                 if (folder / self.split_file).is_file():
                     return folder / self.split_file
             raise DataError(
-                f"No split file of {self.dataset!r} at {tops[0] / self.split_file}. It decides which images are train, "
-                f"val and test, and is never made up here. Get it from {self.split_url} and put it there."
+                f"No split file of {self.dataset!r} at {folders[0] / self.split_file}. It decides which images are "
+                f"train, val and test, and is never made up here. Get it from {self.split_url} and put it there."
             )
         if (root / self.split_file).is_file():
             raise DataError(
-                f"The data folder {root} is the dataset {self.dataset!r} itself. Give the folder around it, which "
+                f"The data folder {root} is the dataset {self.dataset!r} itself. Give its parent folder, which "
                 f"must hold {layout}, as --data-root or ETL_BENCH_DATA."
             )
-        others = f" (or {', '.join(self.other_folders.values())})" if self.other_folders else ""
+        others = f" (or {', '.join(self.other_folders)})" if self.other_folders else ""
         raise DataError(
             f"No folder {root / self.folder} for dataset {self.dataset!r}. --data-root (or ETL_BENCH_DATA) is {root}; "
             f"it must hold {layout}{others}. Images: {self.images_url}; split file: {self.split_url}."
         )
 
-    def _lacking(self, root: Path, path: Path, keys: Sequence[str]) -> DataError:
-        place = self.image_folders.first_existing(root)
-        if place is None:
+    def _missing_images(self, root: Path, path: Path, keys: Sequence[str]) -> DataError:
+        existing = self.image_folders.first_existing(root)
+        if existing is None:
             return DataError(
-                f"No images of {self.dataset!r} at {root / self.image_folders.candidates[0].path}. "
+                f"No images of {self.dataset!r} at {root / next(iter(self.image_folders.candidates))}. "
                 f"Get them from {self.images_url} and unpack them there."
             )
-        absent = ImageFiles(root / place.path).missing(keys)
+        absent = ImageFiles(root / existing).missing(keys)
         return DataError(
-            f"{len(absent)} of the {len(keys)} images that {path} lists are not below {root / place.path}, for example "
-            f"{', '.join(absent[:_FIRST_FEW])}. Unpack the archive from {self.images_url} again, or use the split "
-            f"file that belongs to these images."
+            f"{len(absent)} of the {len(keys)} images that {path} lists are not below {root / existing}, for example "
+            f"{', '.join(absent[:3])}. Unpack the archive from {self.images_url} again, or use the split file that "
+            f"belongs to these images."
         )
 
 
@@ -128,14 +122,14 @@ def read_coop_split(path: Path) -> CoopSplit:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DataError(f"Split file {path} cannot be read as JSON ({error}). Get it again from its source.") from error
-    if not isinstance(content, dict) or set(content) != set(_PARTS):
+    if not isinstance(content, dict) or set(content) != set(PARTS):
         found = sorted(content) if isinstance(content, dict) else type(content).__name__
         raise _malformed(path, f"it must be one object with the keys train, val and test, but has {found}")
 
     names: dict[int, str] = {}
     first_seen: dict[str, str] = {}
     parts: dict[str, tuple[Sample, ...]] = {}
-    for part in _PARTS:
+    for part in PARTS:
         if not isinstance(content[part], list):
             raise _malformed(path, f"{part!r} must be a list, but is {type(content[part]).__name__}")
         samples: list[Sample] = []
@@ -154,13 +148,12 @@ def read_coop_split(path: Path) -> CoopSplit:
     gaps = sorted(set(range(max(names) + 1)) - set(names))
     if gaps:
         raise _malformed(path, f"labels must run from 0 to {max(names)} without gaps, but {gaps[0]} is missing")
-    class_names = tuple(names[label] for label in range(len(names)))
-    return CoopSplit(class_names, parts["train"], parts["val"], parts["test"])
+    return CoopSplit(tuple(names[label] for label in range(len(names))), **parts)
 
 
 def _entry(path: Path, where: str, entry: Any) -> tuple[str, int, str]:
     is_triple = isinstance(entry, Sequence) and not isinstance(entry, str) and len(entry) == 3
-    # bool is an int to Python, but `true` is no label.
+    # bool is a subclass of int, but `true` is not a label
     if not (is_triple and isinstance(entry[0], str) and type(entry[1]) is int and isinstance(entry[2], str)):
         raise _malformed(path, f"{where} must be [image path, label, class name], but is {json.dumps(entry)[:80]}")
     key, label, name = entry

@@ -1,4 +1,4 @@
-"""From an image's bytes to RGB pixels, wherever the bytes lie, and what is refused at first sight."""
+"""Decode image bytes to RGB, with error messages that say what is wrong with the file."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from PIL import Image, UnidentifiedImageError
 from datasets_registry._errors import DataError
 
 LFS_POINTER = b"version https://git-lfs"
-"""How a file begins that only stands for one in Git's large file storage."""
+"""First bytes of a Git LFS pointer, the placeholder of a file in large file storage."""
 
 
 def decode_image(content: bytes, where: object) -> Image.Image:
-    """The image as RGB, as PIL decodes it (EXIF rotation is not applied; CoOp does not either).
+    """The image as RGB, as PIL decodes it (EXIF rotation is not applied, as in CoOp).
 
-    Raises DataError, naming `where` and what to do, for no bytes, a Git LFS pointer, and what is no image.
+    Raises DataError, naming `where` and a remedy, for empty content, a Git LFS pointer or anything but an image.
     """
     check_content(content, where)
     try:
         with Image.open(io.BytesIO(content)) as image:
-            # A palette with transparency converts to RGB with a warning; by way of RGBA it is silent and the same.
+            # PIL warns when it converts a palette with transparency to RGB; by way of RGBA the result is the same.
             opaque = image.convert("RGBA") if "transparency" in image.info and image.mode == "P" else image
             return opaque.convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:
-        # Pillow's own words for this one hold nothing but the address of a buffer, another one in every run
+        # Pillow's message for an unknown format contains only a buffer address, which differs in every run
         why = "of no known format" if isinstance(error, UnidentifiedImageError) else f"{type(error).__name__}: {error}"
         raise DataError(
             f"Image {where} cannot be decoded ({why}). The file is damaged or not an image; unpack it again from the "
@@ -33,7 +33,7 @@ def decode_image(content: bytes, where: object) -> Image.Image:
 
 
 def check_content(content: bytes, where: object) -> None:
-    """Refuse what no image begins with. Raises DataError for no bytes at all and for a Git LFS pointer."""
+    """Raises DataError for empty content and for a Git LFS pointer."""
     if not content:
         raise DataError(f"Image {where} has zero bytes; unpack it again from the dataset's archive.")
     if content.startswith(LFS_POINTER):

@@ -1,10 +1,10 @@
-"""Images that lie in a folder: reading, decoding, and a digest of their content."""
+"""Sources of images: files in a folder, and encoded images that a function reads."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -18,9 +18,9 @@ class ImageFiles:
     """An `Images` source whose keys are paths below one folder, with forward slashes.
 
     Args:
-        root: folder the keys are relative to.
-        found: where a key's file lies below `root`, for keys that are not themselves the path. A foreign layout of the
-            same images thus keeps the keys, and with them draws and fingerprints.
+        root: the folder that keys are relative to.
+        found: paths below `root` for keys that are not themselves the path. This keeps keys, draws and fingerprints
+            equal for the same images in another layout.
     """
 
     def __init__(self, root: Path, found: Mapping[str, str] | None = None) -> None:
@@ -28,19 +28,16 @@ class ImageFiles:
         self._found = found or {}
 
     def path(self, key: str) -> Path:
-        """The file behind a key."""
+        """The file of a key."""
         return self.root / self._found.get(key, key)
 
     def load(self, key: str) -> Image.Image:
-        """The image as RGB, as PIL decodes it (EXIF rotation is not applied; CoOp does not either).
-
-        Raises DataError, naming the file and what to do, where it is missing, empty, a Git LFS pointer or no image.
-        """
+        """The image as RGB. Raises DataError, see `decode_image`, also for a missing or unreadable file."""
         path = self.path(key)
         return decode_image(_read(path), path)
 
     def digest(self, key: str) -> str:
-        """Hex SHA-256 of the file's bytes; remembered for as long as size and time of change stay the same."""
+        """Hex SHA-256 of the file's bytes, cached until the file's size or modification time changes."""
         path = self.path(key)
         try:
             stat = path.stat()
@@ -49,7 +46,7 @@ class ImageFiles:
         return _digest(path, stat.st_size, stat.st_mtime_ns)
 
     def missing(self, keys: Iterable[str]) -> list[str]:
-        """Those keys that have no file. Lists each folder once instead of asking for every file."""
+        """The keys without a file. Lists each folder once, which is faster than a check per file."""
         by_folder: defaultdict[str, list[str]] = defaultdict(list)
         for key in keys:
             by_folder[str(PurePosixPath(self._found.get(key, key)).parent)].append(key)
@@ -61,9 +58,32 @@ class ImageFiles:
         return absent
 
 
+class EncodedImages:
+    """An `Images` source that gets the encoded bytes of a key from a function.
+
+    Args:
+        root: the folder or file that holds the images, for messages.
+        read: returns the encoded image of a key; raises DataError if it cannot.
+    """
+
+    def __init__(self, root: Path, read: Callable[[str], bytes]) -> None:
+        self.root = root
+        self._read = read
+
+    def load(self, key: str) -> Image.Image:
+        """The image as RGB. Raises DataError, see `decode_image`."""
+        return decode_image(self._read(key), f"{self.root}/{key}")
+
+    def digest(self, key: str) -> str:
+        """Hex SHA-256 of the encoded image."""
+        content = self._read(key)
+        check_content(content, f"{self.root}/{key}")
+        return hashlib.sha256(content).hexdigest()
+
+
 @lru_cache(maxsize=1 << 18)
 def _digest(path: Path, _size: int, _mtime_ns: int) -> str:
-    """Shared by all sources of this process: many runs read the same dataset."""
+    """Shared by all sources of this process, since many runs read the same dataset."""
     return hashlib.sha256(_read(path)).hexdigest()
 
 

@@ -1,11 +1,11 @@
-"""ImageNet and its variants on disk: `classnames.txt` and one folder a class. There is no split file.
+"""ImageNet and its variants on disk: `classnames.txt` and one folder per class. There is no split file.
 
-CoOp enumerates the sorted class folders and lists each folder as the file system gives it, so its few-shot images
-differ from machine to machine. Here file names are sorted, and the draw over that list is called `coop-sorted`.
+CoOp sorts the class folders but lists the files of a folder in file-system order, so its few-shot images differ between
+machines. Here file names are sorted, and the draw over that list is called `coop-sorted`.
 
-A label is the position of a folder among those that are there, so the 200 folders of ImageNet-A make a 200-way problem,
-and a handful of folders a small one. Of the 1,000 names two occur twice ("missile" and "sunglasses"): they stay as they
-are, their texts are equal, and the first of two equal logits wins.
+A label is the position of a folder among the existing ones, so the 200 folders of ImageNet-A form a 200-way problem.
+Two of the 1,000 names occur twice ("missile" and "sunglasses"). They are kept: their texts are equal, and the first of
+two equal logits wins.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from datasets_registry._errors import DataError
 from datasets_registry._readers.files import ImageFiles
-from datasets_registry._readers.layouts import ImageFolder, ImageFolders, class_folders, image_names, require_root
+from datasets_registry._readers.layouts import ImageFolders, class_folders, image_names, require_images
 from datasets_registry._types import DatasetSplits, Sample
 
 CLASSNAMES = "classnames.txt"
@@ -35,53 +35,51 @@ class ImageNetReader:
     image_folders: ImageFolders
 
     def __call__(self, data_root: Path | None) -> DatasetSplits:
-        """The splits as they lie on disk; val is empty, since CoOp's is the test list.
+        """The splits on disk; val is empty, because CoOp tests on the official validation images.
 
-        Raises DataError if a folder or `classnames.txt` is missing or not what it should be.
+        Raises DataError if a folder or `classnames.txt` is missing or malformed.
         """
-        root, place = _located(self.image_folders, data_root)
-        folder = root / place.path
+        root, folder, layout = require_images(self.image_folders, data_root)
         names = read_classnames(self.image_folders, root)
         for part in ("train", "val"):
             if not (folder / part).is_dir():
                 raise DataError(
                     f"No folder {folder / part} for dataset {self.image_folders.dataset!r}. Both train/ and val/ must "
-                    f"exist, each with one folder a class (n01440764, ...)."
+                    f"exist, each with one folder per class (n01440764, ...)."
                 )
         wnids = class_folders(folder / "train")
         tested = class_folders(folder / "val")
         if not tested and image_names(folder / "val"):
             raise DataError(
-                f"{folder / 'val'} holds images, but no class folders. Sort them into one folder a class first, as the "
-                f"validation preparation script of the PyTorch examples does."
+                f"{folder / 'val'} holds images, but no class folders. Sort them into one folder per class first, as "
+                f"the validation preparation script of the PyTorch examples does."
             )
         if wnids != tested:
             different = sorted(set(wnids) ^ set(tested))
             raise DataError(
-                f"{folder} has other class folders in train/ than in val/: {', '.join(different[:3])} "
-                f"({len(different)} in all) are in one only. Unpack the archives again."
+                f"The class folders of train/ and val/ in {folder} differ: {', '.join(different[:3])} "
+                f"({len(different)} in all) are in only one of them. Unpack the archives again."
             )
         class_names = _names_of(wnids, names, folder / "train")
         train, test = (_samples(folder, part, wnids) for part in ("train", "val"))
-        return DatasetSplits(ImageFiles(folder), class_names, train, (), test, place.layout)
+        return DatasetSplits(ImageFiles(folder), class_names, train, (), test, layout)
 
 
 @dataclass(frozen=True)
 class VariantReader:
-    """Reads a test-only variant: one folder a class and nothing to train on.
+    """Reads a test-only variant: one folder per class and no training images.
 
     Args:
         image_folders: folders that hold the class folders.
-        folders_are_labels: folders are named by label ("0" to "999") in place of WordNet ids.
+        folders_are_labels: folders are named by label ("0" to "999") instead of WordNet id.
     """
 
     image_folders: ImageFolders
     folders_are_labels: bool = False
 
     def __call__(self, data_root: Path | None) -> DatasetSplits:
-        """The test images as they lie on disk; train and val are empty."""
-        root, place = _located(self.image_folders, data_root)
-        folder = root / place.path
+        """The test images on disk; train and val are empty."""
+        root, folder, layout = require_images(self.image_folders, data_root)
         names = read_classnames(self.image_folders, root)
         folders = class_folders(folder)
         if self.folders_are_labels:
@@ -90,18 +88,17 @@ class VariantReader:
             class_names = tuple(in_order[int(name)] for name in folders)
         else:
             class_names = _names_of(folders, names, folder)
-        test = _samples(folder, "", folders)
-        return DatasetSplits(ImageFiles(folder), class_names, (), (), test, place.layout)
+        return DatasetSplits(ImageFiles(folder), class_names, (), (), _samples(folder, "", folders), layout)
 
 
 def read_classnames(image_folders: ImageFolders, root: Path) -> dict[str, str]:
-    """Names by WordNet id, in label order; the file may lie with the dataset, with ImageNet or in the data folder."""
+    """Names by WordNet id, in label order; the file may be with the dataset, with ImageNet or in the data folder."""
     candidates = [*image_folders.dataset_folders(root), root / IMAGENET_FOLDER, root]
     path = next((folder / CLASSNAMES for folder in candidates if (folder / CLASSNAMES).is_file()), None)
     if path is None:
         raise DataError(
             f"No {CLASSNAMES} for dataset {image_folders.dataset!r} in {candidates[0]} or {root / IMAGENET_FOLDER}. "
-            f"It holds one line `<WordNet id> <name>` a class; get CoOp's from {CLASSNAMES_URL}."
+            f"It holds one line `<WordNet id> <name>` per class; get CoOp's from {CLASSNAMES_URL}."
         )
     names: dict[str, str] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
@@ -117,23 +114,14 @@ def read_classnames(image_folders: ImageFolders, root: Path) -> dict[str, str]:
     return names
 
 
-def _located(image_folders: ImageFolders, data_root: Path | None) -> tuple[Path, ImageFolder]:
-    where = [place.path for place in image_folders.candidates]
-    root = require_root(image_folders.dataset, data_root, where)
-    place = image_folders.first_existing(root)
-    if place is None:
-        raise DataError(f"No images of {image_folders.dataset!r} below {root}: it must hold {' or '.join(where)}.")
-    return root, place
-
-
 def _names_of(wnids: Sequence[str], names: dict[str, str], folder: Path) -> tuple[str, ...]:
     if not wnids:
-        raise DataError(f"{folder} holds no class folder; it must hold one a class (n01440764, ...).")
+        raise DataError(f"{folder} holds no class folder; it must hold one per class (n01440764, ...).")
     unknown = [wnid for wnid in wnids if wnid not in names]
     if unknown:
         raise DataError(
             f"{folder} holds the folder {unknown[0]!r} ({len(unknown)} such), which {CLASSNAMES} does not name. "
-            f"Class folders are WordNet ids (n01440764, ...); take other folders away."
+            f"Class folders are WordNet ids (n01440764, ...); move other folders away."
         )
     return tuple(names[wnid] for wnid in wnids)
 
@@ -142,7 +130,7 @@ def _by_number(folders: Sequence[str], folder: Path, n_classes: int) -> list[str
     wrong = [name for name in folders if not name.isdecimal() or int(name) >= n_classes]
     if wrong or not folders:
         given = f"the folder {wrong[0]!r}" if wrong else "no class folder"
-        raise DataError(f"{folder} holds {given}; class folders are the labels 0 to {n_classes - 1} there.")
+        raise DataError(f"{folder} holds {given}; its class folders must be the labels 0 to {n_classes - 1}.")
     return sorted(folders, key=int)
 
 

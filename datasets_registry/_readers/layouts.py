@@ -1,7 +1,7 @@
-"""Where a dataset's images lie: the usual folders, and a search by file name for all others.
+"""Where a dataset's images are: the usual folders, and a search by file name for all other layouts.
 
-Keys stay those of the split file whatever the layout, so that draws, fingerprints and cached features agree between a
-person with CoOp's folders and one with torchvision's.
+Keys are those of the split file in every layout, so draws, fingerprints and cached features agree between a user with
+CoOp's folders and one with torchvision's.
 """
 
 from __future__ import annotations
@@ -16,57 +16,44 @@ from pathlib import Path, PurePosixPath
 from datasets_registry._errors import DataError
 from datasets_registry._readers.files import ImageFiles
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".webp", ".tif", ".tiff"})
-"""File names that count as images, in lower case."""
-
-
-@dataclass(frozen=True)
-class ImageFolder:
-    """One place below the data folder, and whose layout it is."""
-
-    path: str
-    layout: str
-
-    @property
-    def top(self) -> str:
-        """The dataset's own folder: the first part of the path."""
-        return PurePosixPath(self.path).parts[0]
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
+"""Suffixes of image files, in lower case."""
 
 
 @dataclass(frozen=True)
 class ImageFolders:
-    """The candidate folders of one dataset's images, CoOp's first, relative to the data folder.
+    """The folders that may hold one dataset's images.
 
     Args:
-        dataset: registry id, for messages.
-        candidates: in the order of preference.
+        dataset: registry name, for messages.
+        candidates: folders relative to the data folder, each with the name of its layout; CoOp's folder first.
         folder_aliases: other names of a folder that keys begin with (`cars_train` -> `train`), for the search by file
             name.
     """
 
     dataset: str
-    candidates: Sequence[ImageFolder]
+    candidates: Mapping[str, str]
     folder_aliases: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def dataset_folders(self, data_root: Path) -> list[Path]:
-        """The dataset's folders that exist, without repetition."""
-        names = dict.fromkeys(place.top for place in self.candidates)
+        """The dataset's existing folders: the first parts of the candidates."""
+        names = dict.fromkeys(PurePosixPath(path).parts[0] for path in self.candidates)
         return [data_root / name for name in names if (data_root / name).is_dir()]
 
-    def first_existing(self, data_root: Path) -> ImageFolder | None:
+    def first_existing(self, data_root: Path) -> str | None:
         """The first candidate that exists."""
-        return next((place for place in self.candidates if (data_root / place.path).is_dir()), None)
+        return next((path for path in self.candidates if (data_root / path).is_dir()), None)
 
     def find_images(self, data_root: Path, keys: Sequence[str]) -> tuple[ImageFiles, str] | None:
-        """The source of these images and the layout it was found in; None where some image is in no place.
+        """The source of these images and the name of their layout; None if some image is not found.
 
-        A candidate that holds every image wins. Otherwise the dataset's folders are searched for files of the same
-        name; where one name stands for several keys, a folder above the file must bear the name of the key's folder.
+        A candidate that holds every image is used. Otherwise the dataset's folders are searched for files of the same
+        name; if several keys share one name, the key's folder must be among the folders of the file's path.
         """
-        for place in self.candidates:
-            images = ImageFiles(data_root / place.path)
+        for path, layout in self.candidates.items():
+            images = ImageFiles(data_root / path)
             if images.root.is_dir() and not images.missing(keys):
-                return images, place.layout
+                return images, layout
         for top in self.dataset_folders(data_root):
             found = _by_file_name(top, keys, self.folder_aliases)
             if found is not None:
@@ -75,13 +62,13 @@ class ImageFolders:
 
 
 def _by_file_name(top: Path, keys: Sequence[str], folder_aliases: Mapping[str, Sequence[str]]) -> dict[str, str] | None:
-    """Where below `top` each key lies, or None unless every one is found exactly once."""
+    """The path below `top` of each key, or None unless every key is found exactly once."""
     wanted: defaultdict[str, list[PurePosixPath]] = defaultdict(list)
     for key in keys:
         path = PurePosixPath(key)
         wanted[path.name].append(path)
     files: defaultdict[str, list[PurePosixPath]] = defaultdict(list)
-    for folder, _, names in os.walk(top):  # links are not followed, so a loop of them ends
+    for folder, _, names in os.walk(top):  # does not follow links, so circular links are harmless
         below = PurePosixPath(Path(folder).relative_to(top).as_posix())
         for name in names:
             if name in wanted:
@@ -91,13 +78,13 @@ def _by_file_name(top: Path, keys: Sequence[str], folder_aliases: Mapping[str, S
     found: dict[str, str] = {}
     for name, paths in wanted.items():
         for path in paths:
-            candidates = files[name]
-            if len(paths) > 1 or len(candidates) > 1:
+            matches = files[name]
+            if len(paths) > 1 or len(matches) > 1:
                 parent = path.parent.name
-                candidates = _inside(files[name], [parent]) or _inside(files[name], folder_aliases.get(parent, ()))
-            if len(candidates) != 1:
+                matches = _inside(files[name], [parent]) or _inside(files[name], folder_aliases.get(parent, ()))
+            if len(matches) != 1:
                 return None
-            found[str(path)] = str(candidates[0])
+            found[str(path)] = str(matches[0])
     return found
 
 
@@ -106,7 +93,7 @@ def _inside(files: Sequence[PurePosixPath], folders: Sequence[str]) -> list[Pure
 
 
 def image_names(folder: Path) -> list[str]:
-    """Image files of a folder, sorted by name; other files, such as a README, are passed over."""
+    """Image files of a folder, sorted by name; other files, such as a README, are ignored."""
     return sorted(
         entry.name
         for entry in os.scandir(folder)
@@ -120,13 +107,26 @@ def class_folders(folder: Path) -> list[str]:
 
 
 def require_root(dataset: str, data_root: Path | None, layouts: Iterable[str]) -> Path:
-    """The data folder; raises DataError where none was given, naming what it must hold."""
+    """The data folder; raises DataError, listing what it must hold, if none was given."""
     if data_root is None:
         raise DataError(
-            f"Dataset {dataset!r} lies on disk, but no data folder was given. "
+            f"Dataset {dataset!r} is read from disk, but no data folder was given. "
             f"Pass --data-root FOLDER or set ETL_BENCH_DATA; the folder must hold {' or '.join(layouts)}."
         )
     return data_root
+
+
+def require_images(image_folders: ImageFolders, data_root: Path | None, advice: str = "") -> tuple[Path, Path, str]:
+    """The data folder, the first candidate in it that exists, and the name of its layout.
+
+    Raises DataError, listing the candidates and ending with `advice`, if no data folder was given or none exists.
+    """
+    root = require_root(image_folders.dataset, data_root, image_folders.candidates)
+    path = image_folders.first_existing(root)
+    if path is None:
+        where = " or ".join(image_folders.candidates)
+        raise DataError(f"No images of {image_folders.dataset!r} below {root}: it must hold {where}.{advice}")
+    return root, root / path, image_folders.candidates[path]
 
 
 def packaged_names(dataset: str) -> tuple[str, ...]:

@@ -1,1 +1,1 @@
-"""Drawn images of controlled difficulty: the world, the drawing and the suite."""
+"""Synthetic datasets of controlled difficulty: the training world, the drawing functions and the suite."""

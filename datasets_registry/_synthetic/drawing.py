@@ -1,7 +1,7 @@
-"""Drawing with numbers instead of luck: counter-based generators, figures, surfaces and the image source behind them.
+"""Deterministic drawing: counter-based generators, figures, surfaces, and the image source that uses them.
 
-Every picture is a pure function of the recipe that names it. No generator is shared and none is global, so the order in
-which pictures are drawn, and by how many processes, never shows in the pixels.
+Every image is a pure function of its dataset, key and parameters. No random generator is shared or global, so the order
+of drawing and the number of processes never change a pixel.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from PIL import Image, ImageDraw, ImageFilter
 from datasets_registry._errors import DataError
 
 DRAWING_VERSION = 1
-"""Raise this with every change that moves a pixel; it is part of every digest, and a test pins pixels to it."""
+"""Increment this with every change of a pixel. It is part of every digest, and a test pins the pixels to it."""
 
 SIZE = 48
-"""Side of a picture in pixels."""
+"""Side of an image in pixels."""
 
 OVERSAMPLE = 4
-"""Figures are rasterised at SIZE x OVERSAMPLE and averaged down, which is what makes their edges smooth."""
+"""Figures are rasterised at SIZE x OVERSAMPLE and averaged down for smooth edges."""
 
 Array: TypeAlias = NDArray[np.float32]
 Colour: TypeAlias = tuple[float, float, float]
@@ -36,7 +36,7 @@ _RECENT_IMAGES = 512
 
 
 def generator(*parts: object) -> np.random.Generator:
-    """A Philox generator keyed by the SHA-256 of plain values: equal parts, equal stream, on every machine."""
+    """A Philox generator keyed by the SHA-256 of plain values: equal parts give the same stream on every machine."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return np.random.Generator(np.random.Philox(key=int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")))
 
@@ -67,7 +67,7 @@ def _heart() -> list[tuple[float, float]]:
 
 
 def _moon() -> list[tuple[float, float]]:
-    """The left crescent: an outer arc of the unit circle, closed by an arc of a circle shifted to the right."""
+    """A crescent: an outer arc of the unit circle, closed by an arc of a circle shifted to the right."""
     outer = [math.pi / 2 - 0.35 + (math.pi + 0.7) * i / 24 for i in range(25)]
     tip_x, tip_y = math.cos(outer[0]), math.sin(outer[0])
     radius = math.hypot(tip_x - 0.62, tip_y)
@@ -121,7 +121,7 @@ class Figure:
         y: centre in pixels from the top.
         radius: half of the unit square's side, in pixels.
         rotation: clockwise rotation in degrees.
-        stretch: width over height after the rotation is undone; 1 leaves the outline as it is.
+        stretch: ratio of width to height before the rotation; 1 leaves the outline unchanged.
     """
 
     shape: str
@@ -165,7 +165,7 @@ def _reduced(plate: Image.Image) -> Array:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Surfaces: a number 0..1 a pixel that says how much of the second tone shows.
+# Surfaces: a number 0..1 per pixel, the share of the second tone.
 
 _Y, _X = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32) + np.float32(0.5)
 SURFACES = ("plain", "striped", "dotted", "checkered", "speckled")
@@ -176,7 +176,7 @@ def surface(kind: str, rng: np.random.Generator, *, period: float = 6.0, rotatio
 
     Args:
         kind: one of `SURFACES`.
-        rng: phases and speckles come from here.
+        rng: source of phases and speckles.
         period: of the pattern, in pixels.
         rotation: clockwise rotation of the pattern, in degrees.
     """
@@ -226,14 +226,14 @@ def blank(colour: Colour) -> Array:
 
 
 def paint(canvas: Array, cover: Array, colour: Colour, second: Colour | None = None, tone: Array | None = None) -> None:
-    """Lay `colour` over the canvas where `cover` says, with `second` showing through where `tone` says."""
+    """Blend `colour` into the canvas with opacity `cover`; `tone` mixes in the colour `second`."""
     ink = np.array(colour, dtype=np.float32)
     layer = ink if second is None or tone is None else ink + tone[..., None] * (np.array(second, np.float32) - ink)
     canvas += cover[..., None] * (layer - canvas)
 
 
 def jitter(colour: Colour, rng: np.random.Generator, amount: float) -> Colour:
-    """The colour with every channel moved by at most `amount`."""
+    """The colour with every channel changed by at most `amount`."""
     r, g, b = (min(max(c + d, 0.0), 255.0) for c, d in zip(colour, rng.uniform(-amount, amount, 3), strict=True))
     return r, g, b
 
@@ -244,7 +244,7 @@ def add_noise(canvas: Array, rng: np.random.Generator, sigma: float) -> None:
 
 
 def to_image(canvas: Array, *, blur: float = 0.0, contrast: float = 1.0) -> Image.Image:
-    """The canvas as an RGB picture, blurred with a Gaussian of `blur` pixels and its contrast scaled about mid grey."""
+    """The canvas as an RGB image, with Gaussian blur of `blur` pixels and contrast scaled about mid grey."""
     toned = (canvas - np.float32(128)) * np.float32(contrast) + np.float32(128)
     picture = Image.fromarray(np.clip(toned + np.float32(0.5), 0, 255).astype(np.uint8))
     return picture.filter(ImageFilter.GaussianBlur(blur)) if blur else picture
@@ -255,21 +255,21 @@ def to_image(canvas: Array, *, blur: float = 0.0, contrast: float = 1.0) -> Imag
 
 
 Painter: TypeAlias = Callable[[int, np.random.Generator], Image.Image]
-"""Draws one picture of the class with that label, taking all its chances from the generator."""
+"""Draws one image of the class with that label; all randomness comes from the generator."""
 
 
 @dataclass(frozen=True)
 class SyntheticImages:
-    """Pictures that exist as recipes: the key `label/index` names one, and `load` draws it.
+    """An `Images` source that draws the image of the key `label/index` on request.
 
-    The generator depends on version, dataset and key alone, so two settings of one dataset's parameters draw the same
-    scenes and differ in nothing but what the parameters change.
+    The generator depends only on version, dataset and key, so two settings of one dataset draw the same scenes and
+    differ only by what the parameters change.
 
     Args:
-        dataset: the registry id, without options.
-        parameters: every plain value that the pictures depend on besides; part of every digest.
-        painter: what draws them.
-        num_classes: labels run from 0 to this, exclusive.
+        dataset: the registry name, without options.
+        parameters: all other plain values that the images depend on; part of every digest.
+        painter: draws the images.
+        num_classes: number of labels.
     """
 
     dataset: str
@@ -279,7 +279,7 @@ class SyntheticImages:
     _recent: OrderedDict[str, Image.Image] = field(default_factory=OrderedDict, repr=False, compare=False)
 
     def load(self, key: str) -> Image.Image:
-        """The picture as RGB. Raises DataError for a key that names none."""
+        """The image as RGB. Raises DataError for an unknown key."""
         label = self._label(key)
         picture = self._recent.pop(key, None) or self.painter(label, generator(DRAWING_VERSION, self.dataset, key))
         self._recent[key] = picture
@@ -288,7 +288,7 @@ class SyntheticImages:
         return picture.copy()
 
     def digest(self, key: str) -> str:
-        """SHA-256 of what the picture follows from: drawing version, dataset, parameters and key. Draws nothing."""
+        """SHA-256 of drawing version, dataset, parameters and key, which determine the image. Draws nothing."""
         self._label(key)
         text = json.dumps([DRAWING_VERSION, self.dataset, dict(self.parameters), key], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

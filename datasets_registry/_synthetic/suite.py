@@ -1,4 +1,4 @@
-"""What the drawn datasets share: how many pictures they have, and the common ways to place a figure before a ground."""
+"""Shared parts of the synthetic datasets: number of images, registration, and common ways to compose an image."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COLOURED_SHAPES = (
     "blue_arrow", "yellow_moon", "white_moon", "purple_flower", "yellow_flower", "green_diamond", "pink_diamond",
     "black_bolt", "orange_bolt",
 )  # fmt: skip
-"""Every shape of the world in two of its colours, each colour two or three times."""
+"""Every shape of the world in two of its colours; each colour occurs two or three times."""
 
 
 def synthetic_dataset(
@@ -40,13 +40,24 @@ def synthetic_dataset(
     summary: str,
     domain: str,
     class_names: Sequence[str],
-    template: str,
     painter: Painter,
-    parameters: Mapping[str, object],
+    template: str = "a photo of a {}.",
+    parameters: Mapping[str, object] | None = None,
 ) -> DatasetInfo:
-    """The entry of a drawn dataset: equal splits of every class, in label order, read from nowhere."""
+    """The catalogue entry of a synthetic dataset, with splits of equal size for every class, in label order.
+
+    Args:
+        name: the registry name.
+        title: the name in tables.
+        summary: one sentence on the shift that makes it hard.
+        domain: a few words.
+        class_names: in label order.
+        painter: draws an image of a class.
+        template: text around a class name.
+        parameters: values that the images depend on; part of every image digest.
+    """
     names = tuple(class_names)
-    images = SyntheticImages(name, {"classes": list(names), **parameters}, painter, len(names))
+    images = SyntheticImages(name, {"classes": list(names), **(parameters or {})}, painter, len(names))
 
     def split(start: int, count: int) -> tuple[Sample, ...]:
         return tuple(Sample(f"{label}/{start + i}", label) for label in range(len(names)) for i in range(count))
@@ -69,7 +80,7 @@ def synthetic_dataset(
 def centred_figure(
     shape: str, rng: np.random.Generator, radius: tuple[float, float] = (12, 18), rotation: float = 20
 ) -> Figure:
-    """One figure near the middle, turned by at most `rotation` degrees either way."""
+    """One figure near the centre, rotated by at most `rotation` degrees in either direction."""
     size = float(rng.uniform(*radius))
     shift = rng.uniform(-0.35, 0.35, 2) * (SIZE / 2 - size)
     return Figure(
@@ -79,27 +90,27 @@ def centred_figure(
 
 
 def plain_background(rng: np.random.Generator, *avoided: str) -> Array:
-    """A canvas in one of the world's background colours that contrasts with the first colour name avoided."""
+    """A canvas in one of the world's background colours; it contrasts with the colour name in `avoided`, if given."""
     name = contrasting_background(rng, avoided[0]) if avoided else pick(rng, BACKGROUNDS)
     return blank(jitter(BACKGROUNDS[name], rng, 14))
 
 
 def varied_colour(name: str, rng: np.random.Generator) -> Colour:
-    """The world's colour of that name, slightly varied."""
+    """The world's colour of that name with a small random variation."""
     return jitter(COLOURS[name], rng, 16)
 
 
 def coloured_shape(class_name: str) -> tuple[str, str]:
-    """`red_circle` as colour and shape."""
+    """Split `red_circle` into colour and shape."""
     colour, _, shape = class_name.partition("_")
     return colour, shape
 
 
 def random_colour(rng: np.random.Generator) -> str:
-    """A colour name of the world."""
+    """A random colour name of the world."""
     return pick(rng, COLOURS)
 
 
 def mostly_plain_surface(rng: np.random.Generator) -> str:
-    """A surface, plain in two of three cases."""
+    """A surface: plain with probability 2/3, otherwise any other."""
     return "plain" if rng.random() < 2 / 3 else pick(rng, SURFACES[1:])

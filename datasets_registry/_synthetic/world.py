@@ -1,7 +1,7 @@
-"""The world that the demo backbone knows: pictures of simple figures with captions, each a pure function of an index.
+"""The world that the demo backbone was trained on: captioned images of simple figures, each a function of an index.
 
-One scene holds one to four equal figures of one shape, colour and surface before a plain background. Captions come in
-several forms, leave attributes out at random, and always name the shape.
+A scene has one to four equal figures of one shape, colour and surface on a plain background. Captions have several
+forms, omit attributes at random, and always name the shape.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ BACKGROUNDS: dict[str, Colour] = {
     "yellow": (238, 228, 170),
 }
 SIZES: dict[str, tuple[float, float]] = {"small": (6.0, 8.0), "medium": (10.0, 13.0), "large": (16.0, 20.0)}
-"""Radius of a lone figure, in pixels."""
+"""Radius of a single figure, in pixels."""
 COUNTS = ("one", "two", "three", "four")
 PLACES: dict[str, tuple[float, float]] = {
     "in the middle": (0.0, 0.0),
@@ -69,7 +69,7 @@ PLURAL_TEMPLATES = ("a photo of {}.", "a photo of {}.", "a drawing of {}.", "a p
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a picture of the world shows, in the world's own words."""
+    """The attributes of an image, in the words of its captions."""
 
     shape: str
     colour: str
@@ -80,7 +80,7 @@ class Scene:
     place: str
 
     def mirrored(self) -> Scene:
-        """The scene that the mirrored picture shows."""
+        """The scene of the mirrored image."""
         swap = {"on the left": "on the right", "on the right": "on the left"}
         return Scene(
             self.shape, self.colour, self.surface, self.background, self.size, self.count,
@@ -89,20 +89,20 @@ class Scene:
 
 
 def pick(rng: np.random.Generator, items: tuple[str, ...] | dict[str, Colour]) -> str:
-    """One of the items, each equally likely."""
+    """One of the items, with equal probability."""
     names = tuple(items)
     return names[int(rng.integers(len(names)))]
 
 
 def contrasting_background(rng: np.random.Generator, colour: str) -> str:
-    """A background that does not bear the figure's colour name and is not close to it."""
+    """A background whose colour differs from the figure's and is not close to it."""
     close = {"pink": "yellow", "yellow": "white", "white": "yellow"}
     names = tuple(name for name in BACKGROUNDS if name not in (colour, close.get(colour)))
     return names[int(rng.integers(len(names)))]
 
 
 def random_scene(rng: np.random.Generator) -> Scene:
-    """A scene with every attribute drawn independently; a lone figure in three of four."""
+    """A scene with every attribute drawn independently; a single figure with probability 3/4."""
     colour = pick(rng, COLOURS)
     alone = rng.random() < 0.75
     plain = rng.random() < 0.45
@@ -118,7 +118,7 @@ def random_scene(rng: np.random.Generator) -> Scene:
 
 
 def figures(scene: Scene, rng: np.random.Generator) -> list[Figure]:
-    """Where the scene's figures stand, and how large and how turned they are."""
+    """The scene's figures with position, size and rotation."""
     rotation, stretch = float(rng.uniform(-20, 20)), float(rng.uniform(0.85, 1.18))
     if scene.count == 1:
         radius = float(rng.uniform(*SIZES[scene.size]))
@@ -143,7 +143,7 @@ def figures(scene: Scene, rng: np.random.Generator) -> list[Figure]:
 
 
 def second_tone(ink: Colour, rng: np.random.Generator) -> Colour:
-    """The other tone of a patterned surface: the ink made clearly lighter, or darker where it is light already."""
+    """The second tone of a patterned surface: clearly lighter than the first, or darker if that is light."""
     goal = 30.0 if sum(ink) > 330 else 240.0
     share = float(rng.uniform(0.4, 0.65))
     r, g, b = (channel + share * (goal - channel) for channel in ink)
@@ -151,7 +151,7 @@ def second_tone(ink: Colour, rng: np.random.Generator) -> Colour:
 
 
 def draw_scene(scene: Scene, rng: np.random.Generator) -> Image.Image:
-    """The scene as the world draws it."""
+    """The image of a scene."""
     canvas = blank(jitter(BACKGROUNDS[scene.background], rng, 14))
     period, rotation = float(rng.uniform(4.5, 7)), float(rng.uniform(0, 180))
     tone = surface(scene.surface, rng, period=period, rotation=rotation)
@@ -163,12 +163,12 @@ def draw_scene(scene: Scene, rng: np.random.Generator) -> Image.Image:
 
 
 def plural(shape: str) -> str:
-    """More than one of the shape."""
+    """The plural of a shape's name."""
     return f"{shape}es" if shape == "cross" else f"{shape}s"
 
 
 def scene_caption(scene: Scene, rng: np.random.Generator) -> str:
-    """A true caption of the scene; the shape is always named, each further attribute about every second time."""
+    """A true caption of the scene; it names the shape, and each further attribute with a fixed probability."""
     keep = rng.random(5) < (0.25, 0.4, 0.7, 0.25, 0.25)
     words = [scene.size] if keep[0] and scene.count == 1 else []
     words += [scene.surface] if keep[1] else []
@@ -186,17 +186,17 @@ def scene_caption(scene: Scene, rng: np.random.Generator) -> str:
 
 
 def world_scene(index: int) -> Scene:
-    """What picture `index` of the world shows."""
+    """The scene of image `index`."""
     return random_scene(generator("world", WORLD_VERSION, "scene", index))
 
 
 def world_image(index: int) -> Image.Image:
-    """Picture `index` of the world."""
+    """Image `index` of the world."""
     return draw_scene(world_scene(index), generator("world", WORLD_VERSION, "image", index))
 
 
-def world_caption(index: int, telling: int = 0, *, mirrored: bool = False) -> str:
-    """Caption number `telling` of picture `index`, or of its mirror image."""
+def world_caption(index: int, variant: int = 0, *, mirrored: bool = False) -> str:
+    """Caption number `variant` of image `index`, or of its mirror image."""
     scene = world_scene(index)
-    rng = generator("world", WORLD_VERSION, "caption", index, telling)
+    rng = generator("world", WORLD_VERSION, "caption", index, variant)
     return scene_caption(scene.mirrored() if mirrored else scene, rng)

@@ -66,7 +66,9 @@ def test_a_dataset_on_disk_is_cited_and_has_a_home(info: DatasetInfo):
 
 @pytest.mark.parametrize("info", ON_DISK, ids=lambda info: info.name)
 def test_without_a_data_folder_the_message_says_how_to_give_one(info: DatasetInfo):
-    with pytest.raises(datasets_registry.DataError, match=rf"'{info.name}' lies on disk.*--data-root.*ETL_BENCH_DATA"):
+    with pytest.raises(
+        datasets_registry.DataError, match=rf"'{info.name}' is read from disk.*--data-root.*ETL_BENCH_DATA"
+    ):
         info.reader(None)
 
 

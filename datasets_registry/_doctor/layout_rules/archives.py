@@ -1,4 +1,4 @@
-"""Archives that nothing has come out of."""
+"""Archives that were not unpacked."""
 
 from __future__ import annotations
 
@@ -10,22 +10,30 @@ from datasets_registry._doctor.layout_rules.dataset_on_disk import DatasetOnDisk
 
 
 def packed_archives(dataset: DatasetOnDisk) -> Iterator[Finding]:
-    """Archives are there and nothing has come out of them."""
-    packed = dataset.archives(dataset.folder, dataset.data_root)
+    """Archives in the dataset's folder, and its known archives in the data root; call it if images are missing."""
     known = {file.name.lower() for file in dataset.source.archives}
+    packed = dataset.archives(dataset.folder, dataset.data_root)
     packed = [path for path in packed if path.parent == dataset.folder or path.name.lower() in known]
     if packed:
         yield not_unpacked(dataset, packed)
 
 
+def no_images(dataset: DatasetOnDisk) -> list[Finding]:
+    """The findings for a missing image folder: archives that were not unpacked, or else nothing to unpack."""
+    return list(packed_archives(dataset)) or [
+        Finding("no-images", f"There is no folder {dataset.image_folder}.", dataset.fetch_command())
+    ]
+
+
 def not_unpacked(dataset: DatasetOnDisk, packed: Sequence[Path]) -> Finding:
-    """What to say of those archives, with the command for the first."""
+    """The finding for these archives, with the command for the first."""
     archive = packed[0]
     lower = archive.name.lower()
+    folder = dataset.folder
     if lower.endswith(".zip"):
-        command = quoted("unzip", "-q", archive, "-d", dataset.folder)
+        command = quoted("unzip", "-q", archive, "-d", folder)
     elif ".tar" in lower or lower.endswith(".tgz"):
-        command = f"{quoted('mkdir', '-p', dataset.folder)} && {quoted('tar', '-xf', archive, '-C', dataset.folder)}"
+        command = f"{quoted('mkdir', '-p', folder)} && {quoted('tar', '-xf', archive, '-C', folder)}"
     else:
-        command = f"unpack it into {dataset.folder} with a program for {archive.suffix} files"
+        command = f"unpack it into {folder} with a program for {archive.suffix} files"
     return Finding("not-unpacked", f"{some([str(path) for path in packed])} is not unpacked.", command)

@@ -1,4 +1,4 @@
-"""What cannot be walked: names that are not UTF-8, links that lead nowhere, folders that cannot be read."""
+"""File system entries that cannot be read: names that are not UTF-8, broken or circular links, denied folders."""
 
 from __future__ import annotations
 
@@ -7,16 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from datasets_registry._doctor.findings import Finding, quoted, some
-from datasets_registry._doctor.layout_rules.dataset_on_disk import DatasetOnDisk
-
-
-def broken_entries_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
-    """Names that are not UTF-8, links that go in circles or nowhere, folders that cannot be read."""
-    yield from broken_entries(dataset.folder)
 
 
 def broken_entries(top: Path) -> Iterator[Finding]:
-    """What cannot be walked below a folder, whatever dataset it is."""
+    """Names that are not UTF-8, broken or circular links, and unreadable folders below `top`."""
     denied: list[str] = []
     for folder, folders, files in os.walk(top, onerror=lambda error: denied.append(str(error.filename))):
         for name in (*folders, *files):
@@ -34,13 +28,13 @@ def broken_entries(top: Path) -> Iterator[Finding]:
 
 
 def _bad_links(folder: Path, names: Sequence[str]) -> Iterator[Finding]:
-    with os.scandir(folder) as entries:  # tells a link without asking for each of a million files
+    with os.scandir(folder) as entries:  # recognises links without a system call for each of a million files
         links = [Path(entry.path) for entry in entries if entry.is_symlink() and entry.name in names]
     for link in links:
         try:
             target = link.resolve(strict=True)
-        except (OSError, RuntimeError):  # RuntimeError: how Python before 3.13 speaks of a circle
-            yield Finding("broken-link", f"{link} is a link that leads nowhere or to itself.", quoted("rm", link))
+        except (OSError, RuntimeError):  # Python before 3.13 raises RuntimeError for a circular link
+            yield Finding("broken-link", f"{link} is a link to nothing or to itself.", quoted("rm", link))
             continue
         if link.parent.resolve().is_relative_to(target):
-            yield Finding("link-loop", f"{link} is a link to a folder that holds it.", quoted("rm", link))
+            yield Finding("link-loop", f"{link} is a link to a folder that contains it.", quoted("rm", link))

@@ -1,4 +1,4 @@
-"""One dataset on this machine as rules look at it: names and folders, no pixels."""
+"""One dataset on this machine as the rules see it: names and folders, no pixels."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from datasets_registry._types import DatasetInfo
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".rar", ".7z")
 DEPTH = 4
-TRIED = 20
-"""How deep folders are looked for below a dataset's, and how many of its images are tried in each."""
+"""Levels of folders below the dataset's folder that are searched."""
+SAMPLE_SIZE = 20
+"""Number of missing images that are looked up in each candidate folder."""
 
 
 @dataclass(frozen=True)
 class DatasetOnDisk:
-    """One dataset on this machine, as far as can be told without reading an image."""
+    """One dataset on this machine, as far as known without reading an image."""
 
     info: DatasetInfo
     source: DatasetSource
@@ -42,12 +43,12 @@ class DatasetOnDisk:
 
     @property
     def image_folder(self) -> Path:
-        """Where the images belong."""
+        """The folder the images belong in."""
         return self.source.image_folder(self.data_root)
 
     @cached_property
     def split_file(self) -> Path | None:
-        """The split file, at either place where the reader looks, or None."""
+        """The split file in either folder that the reader searches, or None."""
         if self.info.split_file is None:
             return None
         places = [self.folder / self.info.split_file, self.data_root / self.info.split_file]
@@ -55,50 +56,49 @@ class DatasetOnDisk:
 
     @cached_property
     def listed_keys(self) -> list[str]:
-        """Images that the split file lists; none without a readable one."""
+        """Images that the split file lists; empty without a readable split file."""
         if self.split_file is None:
             return []
         try:
-            split = read_coop_split(self.split_file)
+            return read_coop_split(self.split_file).keys
         except DataError:
             return []
-        return [sample.key for part in (split.train, split.val, split.test) for sample in part]
 
     @cached_property
     def missing_keys(self) -> list[str]:
-        """Those of them that are not where they belong."""
+        """The listed images that are not in the image folder."""
         return (
             ImageFiles(self.image_folder).missing(self.listed_keys) if self.image_folder.is_dir() else self.listed_keys
         )
 
     @cached_property
     def missing_sample(self) -> list[str]:
-        """A spread of the missing ones."""
-        step = max(1, len(self.missing_keys) // TRIED)
-        return self.missing_keys[::step][:TRIED]
+        """A sample of the missing images, spread evenly over the list."""
+        step = max(1, len(self.missing_keys) // SAMPLE_SIZE)
+        return self.missing_keys[::step][:SAMPLE_SIZE]
 
     @cached_property
     def subfolders(self) -> list[Path]:
-        """Folders below the dataset's, shallow ones first."""
+        """Folders below the dataset's folder, shallow ones first."""
         return list(folders_below(self.folder, DEPTH))
 
     def fetch_command(self, *options: str) -> str:
-        """The command that fetches it."""
+        """The command that fetches the dataset."""
         return quoted("etl-bench", "datasets", "fetch", self.name, *options, "--data-root", self.data_root)
 
     def archives(self, *places: Path) -> list[Path]:
-        """Archives that lie in those folders."""
+        """Archives in these folders."""
         found = [path for place in places if place.is_dir() for path in sorted(place.iterdir())]
         return [path for path in found if path.name.lower().endswith(ARCHIVE_SUFFIXES) and path.is_file()]
 
 
 def normalised(name: str) -> str:
-    """A name without case and signs, so that `Oxford-Pets` and `oxford_pets` are alike."""
+    """A name in lower case without punctuation, so that `Oxford-Pets` and `oxford_pets` are equal."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def folders_below(top: Path, depth: int) -> Iterator[Path]:
-    """Folders to a depth, shallow ones first; links are not followed and what cannot be read is passed over."""
+    """Folders to a depth, shallow ones first; does not follow links and skips unreadable folders."""
     level = [top]
     for _ in range(depth):
         below: list[Path] = []
@@ -114,7 +114,7 @@ def folders_below(top: Path, depth: int) -> Iterator[Path]:
 
 
 def image_count(folder: Path, *, enough: int) -> int:
-    """How many images lie below a folder, counting no further than `enough`."""
+    """Number of images below a folder; counting stops at `enough`."""
     n = 0
     for _, _, names in os.walk(folder):
         n += sum(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names)

@@ -1,4 +1,4 @@
-"""What is to be said of single datasets: Oxford Flowers and the ImageNets."""
+"""Rules for single datasets: Oxford Flowers, ImageNet and its variants."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from datasets_registry._doctor.findings import Finding, Level, quoted
-from datasets_registry._doctor.layout_rules.archives import packed_archives
+from datasets_registry._doctor.layout_rules.archives import no_images
 from datasets_registry._doctor.layout_rules.dataset_on_disk import DatasetOnDisk, folders_below, image_count
 
 
 def flower_names_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
-    """Flowers without cat_to_name.json, which CoOp's own code needs."""
+    """Flowers without cat_to_name.json, which CoOp's code needs."""
     if dataset.name == "oxford_flowers" and not (dataset.folder / "cat_to_name.json").is_file():
         yield Finding(
             "no-cat-to-name",
@@ -23,7 +23,7 @@ def flower_names_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
 
 
 def imagenet_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
-    """ImageNet: archives of classes inside the archive, val as one flat folder, no classnames.txt."""
+    """ImageNet: class archives inside the archive, val as one flat folder, no classnames.txt."""
     if not dataset.name.startswith("imagenet"):
         return
     if not any(
@@ -36,23 +36,18 @@ def imagenet_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
     if dataset.name != "imagenet":
         if not dataset.image_folder.is_dir():
             wnids = [f for f in (dataset.folder, *dataset.subfolders) if _holds_class_folders(f)]
-            yield from (
-                [_moved_whole(dataset, wnids[0])]
-                if wnids
-                else list(packed_archives(dataset))
-                or [Finding("no-images", f"There is no folder {dataset.image_folder}.", dataset.fetch_command())]
-            )
+            yield from [_moved_whole(dataset, wnids[0])] if wnids else no_images(dataset)
         return
     for base in (dataset.image_folder, dataset.folder):
         train, val = base / "train", base / "val"
         if train.is_dir() and dataset.archives(train):
             loop = 'for f in n*.tar; do mkdir -p "${f%.tar}" && tar -xf "$f" -C "${f%.tar}"; done'
             command = f"cd {quoted(train)} && {loop}"
-            yield Finding("class-archives", f"{train} holds one archive a class, not one folder a class.", command)
+            yield Finding("class-archives", f"{train} holds one archive per class, not one folder per class.", command)
         if val.is_dir() and not any(folders_below(val, 1)) and image_count(val, enough=1):
             yield Finding(
                 "val-not-sorted",
-                f"{val} holds all images in one folder; they must be in one folder a class, as in train.",
+                f"{val} holds all images in one folder; they must be in one folder per class, as in train.",
                 f"cd {quoted(val)} && bash valprep.sh  # from "
                 "https://raw.githubusercontent.com/soumith/imagenetloader.torch/master/valprep.sh",
             )

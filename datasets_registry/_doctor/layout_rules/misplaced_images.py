@@ -1,4 +1,4 @@
-"""Images that are not where the split file says."""
+"""Images that are not in the folders that the split file names."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from datasets_registry._doctor.findings import Finding, quoted, some
-from datasets_registry._doctor.layout_rules.archives import packed_archives
+from datasets_registry._doctor.layout_rules.archives import no_images, packed_archives
 from datasets_registry._doctor.layout_rules.dataset_on_disk import DatasetOnDisk, folders_below, image_count
 
 PARTITIONS = ("train", "val", "valid", "validation", "test")
 
 
 def misplaced_images_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
-    """Images are not where the split file says: the first explanation that fits is given."""
+    """Images are not where the split file expects them; yields the first explanation that fits."""
     if dataset.info.split_file is None or (dataset.listed_keys and not dataset.missing_keys):
         return
     if not dataset.listed_keys:
         yield from _image_folder_by_name(dataset)
         return
     for rule in (_another_dataset, _kaggle_cars, _partitioned, _elsewhere, _other_case, packed_archives):
-        found = list(rule(dataset))
-        if found:
+        if found := list(rule(dataset)):
             yield from found
             return
     total = len(dataset.listed_keys)
@@ -32,7 +31,7 @@ def misplaced_images_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
     if missing > total / 2 and there:
         yield Finding(
             "wrong-images",
-            f"{text}, though other images are: the split file does not fit these images.",
+            f"{text}, but other images are: the split file does not belong to these images.",
             f"{quoted('mv', dataset.image_folder, f'{dataset.image_folder}.other')} && {dataset.fetch_command()}",
         )
         return
@@ -40,7 +39,7 @@ def misplaced_images_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
 
 
 def _image_folder_by_name(dataset: DatasetOnDisk) -> Iterator[Finding]:
-    """Without a split file only the folder's name can be looked for."""
+    """Without a split file, only a folder of the right name can be found."""
     if dataset.image_folder.is_dir():
         return
     wanted = Path(dataset.source.images).name.lower()
@@ -48,26 +47,24 @@ def _image_folder_by_name(dataset: DatasetOnDisk) -> Iterator[Finding]:
     if alike:
         yield _moved(dataset, alike[0])
     else:
-        yield from list(packed_archives(dataset)) or [
-            Finding("no-images", f"There is no folder {dataset.image_folder}.", dataset.fetch_command())
-        ]
+        yield from no_images(dataset)
 
 
 def _another_dataset(dataset: DatasetOnDisk) -> Iterator[Finding]:
-    """Stanford Dogs in place of Oxford Pets: folders such as n02085620-Chihuahua."""
+    """Stanford Dogs instead of Oxford Pets: folders such as n02085620-Chihuahua."""
     if dataset.name != "oxford_pets":
         return
     dogs = [folder for folder in dataset.subfolders if re.fullmatch(r"n\d{8}-.+", folder.name)]
     if dogs:
         yield Finding(
             "stanford-dogs",
-            f"{dogs[0].parent} holds Stanford Dogs ({dogs[0].name}, ...), which is another dataset than Oxford Pets.",
+            f"{dogs[0].parent} holds Stanford Dogs ({dogs[0].name}, ...), a different dataset from Oxford Pets.",
             f"{quoted('mv', dogs[0].parent, dataset.data_root / 'stanford_dogs')} && {dataset.fetch_command()}",
         )
 
 
 def _kaggle_cars(dataset: DatasetOnDisk) -> Iterator[Finding]:
-    """Kaggle's copies of the Cars: nested once more, in one folder a class, or all in one folder under new numbers."""
+    """Kaggle's copies of Stanford Cars: nested, in one folder per class, or in one folder under new numbers."""
     if dataset.name != "stanford_cars":
         return
     commands: list[str] = []
@@ -89,7 +86,7 @@ def _kaggle_cars(dataset: DatasetOnDisk) -> Iterator[Finding]:
     if where is not None:
         yield Finding(
             "kaggle-cars",
-            f"The cars lie as in a Kaggle copy ({where}); CoOp's split file names cars_train/00001.jpg.",
+            f"The images have the layout of a Kaggle copy ({where}); CoOp's split file lists cars_train/00001.jpg.",
             " && ".join(commands),
             layout=True,
         )
@@ -98,14 +95,14 @@ def _kaggle_cars(dataset: DatasetOnDisk) -> Iterator[Finding]:
     if renamed:
         yield Finding(
             "kaggle-cars-renumbered",
-            f"{renamed[0]} holds all cars under six-digit numbers, which the split file does not know; they cannot be "
-            f"told apart by name.",
+            f"{renamed[0]} holds all images under six-digit numbers, which the split file does not use; the names do "
+            f"not identify the images.",
             f"get a copy with cars_train/ and cars_test/: {dataset.fetch_command()}",
         )
 
 
 def _partitioned(dataset: DatasetOnDisk) -> Iterator[Finding]:
-    """The images were sorted into train and test folders, as of SUN397's official partition."""
+    """The images are sorted into train and test folders, as in SUN397's official partition."""
     for base in (dataset.image_folder, dataset.folder, *dataset.subfolders):
         parts = [base / part for part in PARTITIONS if (base / part).is_dir()]
         if len(parts) < 2 or any(key.startswith(PARTITIONS) for key in dataset.missing_sample):
@@ -114,11 +111,11 @@ def _partitioned(dataset: DatasetOnDisk) -> Iterator[Finding]:
         by_class = [path for part in parts for path in folders_below(part, 1)]
         if found or by_class:
             merge = quoted("cp", "-R", *(f"{part}/." for part in parts), f"{dataset.image_folder}/")
-            flat = "" if found else " Class folders there may lack the parts of their path, such as a/ in a/abbey."
+            flat = "" if found else " Class folders may lack parts of their path, such as a/ in a/abbey."
             yield Finding(
                 "partitioned",
                 f"{base} is sorted into {' and '.join(part.name for part in parts)}, which the split file does not "
-                f"know: it lists {dataset.missing_sample[0]}.{flat}",
+                f"use: it lists {dataset.missing_sample[0]}.{flat}",
                 f"{quoted('mkdir', '-p', dataset.image_folder)} && {merge}",
                 layout=True,
             )
@@ -126,7 +123,7 @@ def _partitioned(dataset: DatasetOnDisk) -> Iterator[Finding]:
 
 
 def _elsewhere(dataset: DatasetOnDisk) -> Iterator[Finding]:
-    """All images are there, but below another folder: nested once more, unpacked one level off, or renamed."""
+    """All images exist, but below another folder: nested, unpacked at the wrong level, or renamed."""
     beside = [folder for folder in folders_below(dataset.data_root, 2) if folder != dataset.folder]
     for folder in (dataset.folder, *dataset.subfolders, dataset.data_root, *beside):
         if folder != dataset.image_folder and all((folder / key).is_file() for key in dataset.missing_sample):
@@ -158,7 +155,7 @@ def _moved(dataset: DatasetOnDisk, folder: Path) -> Finding:
 
 
 def _other_case(dataset: DatasetOnDisk) -> Iterator[Finding]:
-    """Folders whose names differ in capitals only, as after a copy by way of another system."""
+    """Folders whose names differ only in capitals, as after a copy from another system."""
     for key in dataset.missing_sample:
         folder = dataset.data_root
         parts = [*dataset.image_folder.relative_to(dataset.data_root).parts, *PurePosixPath(key).parts]
@@ -174,8 +171,8 @@ def _other_case(dataset: DatasetOnDisk) -> Iterator[Finding]:
             )
             yield Finding(
                 "case-renamed",
-                f"{alike[0]} differs in capitals from the {part} of the split file; {n} images are missed for it. "
-                f"Other folders may be affected as well; check again after the first.",
+                f"{alike[0]} differs only in capitals from {part} in the split file, so {n} images are not found. "
+                f"Other folders may be affected too; check again after this fix.",
                 quoted("mv", alike[0], folder / part),
             )
             return

@@ -1,4 +1,4 @@
-"""The dataset's own folder: elsewhere, under another name, or not there."""
+"""A missing dataset folder: it has another name, is not unpacked, or is the data root itself."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ def missing_folder_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
     """The folder has another name, is not unpacked, or is the data root itself."""
     root, folder = dataset.data_root, dataset.source.folder
     if not root.is_dir():
-        yield Finding("no-data-root", f"{root} is no folder.", "give the folder that holds the datasets: --data-root")
+        yield Finding(
+            "no-data-root", f"{root} is not a folder.", "give the folder that holds the datasets: --data-root"
+        )
         return
     named = {normalised(folder), normalised(dataset.name), normalised(dataset.info.title)}
     holds = [name for name in (dataset.info.split_file, dataset.source.images) if name]
     if any((root / name).exists() for name in holds) and normalised(root.name) in named:
         yield Finding(
             "root-is-dataset",
-            f"{root} is the dataset itself, not the folder around it.",
+            f"{root} is the dataset itself, not its parent folder.",
             quoted("etl-bench", "datasets", "check", dataset.name, "--data-root", root.absolute().parent),
         )
         return
@@ -28,7 +30,7 @@ def missing_folder_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
     if alike:
         yield Finding(
             "renamed-folder",
-            f"The folder is called {alike[0].name}; it should be {folder}.",
+            f"The folder is named {alike[0].name}; it should be {folder}.",
             quoted("mv", alike[0], root / folder),
             layout=True,
         )

@@ -1,4 +1,4 @@
-"""The split file: missing, elsewhere, malformed, or not the published one."""
+"""The split file: missing, misplaced, malformed, or not the published one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from datasets_registry._readers.coop_split import read_coop_split
 
 
 def split_file_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
-    """The split file is missing, elsewhere, malformed, or not the published one."""
+    """The split file is missing, misplaced, malformed, or not the published one."""
     name = dataset.info.split_file
     if name is None:
         return
@@ -32,8 +32,8 @@ def split_file_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
             return
         yield Finding(
             "no-split-file",
-            f"There is no {name}, which says what is train, val and test; CoOp would make one up that fits nobody "
-            f"else's numbers.",
+            f"There is no {name}, which defines train, val and test. CoOp would make one up, and results with it "
+            f"compare with nobody else's.",
             fetch,
         )
         return
@@ -44,20 +44,20 @@ def split_file_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
         return
     published = next((file.checksum for file in dataset.source.files if file.to == name), None)
     digest = f"sha256:{hashlib.sha256(dataset.split_file.read_bytes()).hexdigest()}"
-    counts = {"train": len(split.train), "val": len(split.val), "test": len(split.test)}
+    counts = split.counts
     expected = dict(dataset.info.expected)
     if counts != expected:
         yield Finding(
             "subset",
             f"The split file lists {sum(counts.values())} images of the {sum(expected.values())} of the full dataset, "
-            f"so its numbers do not compare with published ones.",
+            f"so its results do not compare with published ones.",
             f"for the full dataset: {dataset.fetch_command()}",
             Level.NOTE,
         )
     elif published is not None and digest != published:
         yield Finding(
             "split-not-published",
-            f"{dataset.split_file} has the right counts, but is not CoOp's file ({digest[:19]}... in place of "
-            f"{published[:19]}...); CoOp makes such a file up when the real one is missing.",
-            f"{quoted('mv', dataset.split_file, f'{dataset.split_file}.own')} && {fetch}",
+            f"{dataset.split_file} has the right counts, but is not CoOp's file ({digest[:19]}... instead of "
+            f"{published[:19]}...); CoOp makes such a file up if the original is missing.",
+            f"{quoted('mv', dataset.split_file, f'{dataset.split_file}.old')} && {fetch}",
         )

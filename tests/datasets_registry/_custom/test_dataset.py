@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,8 +30,8 @@ from datasets_registry import (
     SplitRule,
     add_dataset,
     build_task,
-    custom_folder,
     custom_folders,
+    user_custom_folder,
 )
 from datasets_registry._custom.add import AddedDataset
 from datasets_registry._custom.dataset import part_by_content, read_custom, to_toml
@@ -146,7 +147,7 @@ def test_a_lone_train_folder_is_refused(tmp_path: Path) -> None:
 def test_numbered_classes_come_by_value_and_are_remarked_upon(tmp_path: Path) -> None:
     added = add(tmp_path, draw_tree(tmp_path / "birds", ("10", "9", "1"), n=40))
     assert added.splits.class_names == ("1", "9", "10")
-    assert any("say nothing to CLIP. Write words into `names`" in line for line in added.notes())
+    assert any("mean nothing to CLIP. Write words into `names`" in line for line in added.notes())
 
 
 def test_names_and_order_of_the_toml_file_count(tmp_path: Path) -> None:
@@ -168,7 +169,9 @@ def test_classes_that_are_not_listed_are_left_out(tmp_path: Path) -> None:
 def test_a_class_without_any_image_is_refused(tmp_path: Path) -> None:
     added = add(tmp_path, draw_tree(tmp_path / "birds"))
     shutil.rmtree(tmp_path / "birds" / "crow")
-    with pytest.raises(DataError, match=r"lists 4 classes, but 1 have no image .* example 'crow'; found are 'gull'"):
+    with pytest.raises(
+        DataError, match=r"lists 4 classes, but 1 have no image .* example 'crow'; labels found: 'gull'"
+    ):
         added.info.reader(None)
 
 
@@ -188,16 +191,14 @@ def test_links_to_folders_are_followed_but_not_in_circles(tmp_path: Path) -> Non
     (root / "jay").symlink_to(tmp_path / "elsewhere" / "jay")
     assert add(tmp_path, root).splits.class_names == ("crow", "gull", "jay")
     (root / "crow" / "again").symlink_to(root / "crow")
-    with pytest.raises(
-        DataError, match=r"The link .*crow/again leads back to a folder that holds it. Remove that link"
-    ):
+    with pytest.raises(DataError, match=r"The link .*crow/again leads to a folder that contains it. Remove that link"):
         add(tmp_path, root, replace=True)
 
 
 def test_a_link_to_itself_is_named(tmp_path: Path) -> None:
     root = draw_tree(tmp_path / "birds", ("crow", "gull"))
     (root / "loop").symlink_to(root / "loop")
-    with pytest.raises(DataError, match="loop cannot be read .* Remove it if it is a link that leads nowhere"):
+    with pytest.raises(DataError, match="loop cannot be read .* Remove it if it is a broken link"):
         add(tmp_path, root)
 
 
@@ -245,7 +246,7 @@ def test_folders_that_cannot_be_read_or_written(tmp_path: Path) -> None:
 
 def test_a_target_that_cannot_be_a_folder(tmp_path: Path) -> None:
     (tmp_path / "own").write_text("a file")
-    with pytest.raises(DataError, match="birds.toml cannot be written .* Set ETL_BENCH_DATASETS to a folder that can"):
+    with pytest.raises(DataError, match="birds.toml cannot be written .* Set ETL_BENCH_DATASETS to a writable folder"):
         add(tmp_path, draw_tree(tmp_path / "birds"))
 
 
@@ -276,12 +277,12 @@ def test_a_table_with_a_split_column(tmp_path: Path, suffix: str) -> None:
 def test_a_table_without_split_of_columns_with_other_names(tmp_path: Path) -> None:
     rows = [row[:2] for row in rows_of(draw_tree(tmp_path / "birds"))]
     table = write_table(tmp_path / "list.csv", rows, ("where", "species"))
-    with pytest.raises(
-        DataError, match="no column with a usual name for the path .* Say which one it is with --path-col"
-    ):
+    with pytest.raises(DataError, match="no column with a usual name for the path .* Name it with --path-col"):
         add(tmp_path, table)
     columns = ColumnNames(path="where", label="species")
-    with pytest.raises(DataError, match=r"48 of the 48 images of .* Say what the paths are relative to with --root"):
+    with pytest.raises(
+        DataError, match=r"48 of the 48 images of .* Give the folder that the paths are relative to with --root"
+    ):
         add(tmp_path, table, columns=columns)
     added = add(tmp_path, table, columns=columns, root=tmp_path / "birds")
     assert added.config.split is SplitRule.HASH
@@ -316,7 +317,7 @@ def test_labels_with_gaps_are_labels_like_any_other(tmp_path: Path) -> None:
         (["", "crow", "train"], r"has the path '', which is not a path"),
         (["crow/new.png", "", "train"], r"row 50, has no label in column 'label'. Give it one, or remove the row"),
         (["crow/new.png", "crow", "fold1"], r"has the split 'fold1'; allowed: train, .* or set split = \"hash\""),
-        (["crow/new.png", "crow"], r"row 50, has 2 fields, but the header 3. Mend that row"),
+        (["crow/new.png", "crow"], r"row 50, has 2 fields, but the header 3. Correct that row"),
         (["crow/new.png", "crow", "train"], r"1 of the 49 images of .* are not below .*, for example crow/new.png"),
     ],
 )
@@ -337,7 +338,7 @@ def test_tables_that_cannot_be_read(tmp_path: Path) -> None:
         add(tmp_path, tmp_path / "header.csv")
     with pytest.raises(DataError, match="latin.csv cannot be read .* Save it as UTF-8"):
         add(tmp_path, tmp_path / "latin.csv")
-    with pytest.raises(DataError, match="pictures.zip is a file, but no table"):
+    with pytest.raises(DataError, match="pictures.zip is a file, but not a table"):
         add(tmp_path, tmp_path / "pictures.zip")
     with pytest.raises(DataError, match=r"header.csv has no column 'kind'; it has path, label"):
         add(tmp_path, tmp_path / "header.csv", columns=ColumnNames(label="kind"))
@@ -403,7 +404,7 @@ def test_tars_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a.tar ends in the middle of 'a.tar!s/0008.png'. Get that file again"):
         added.splits.images.load(last)
     write_tar(tmp_path / "bare" / "a.tar", {"x.png": picture(0)})
-    with pytest.raises(DataError, match=r"a.tar!x.png has no label. Put a member of the same name with one of the end"):
+    with pytest.raises(DataError, match=r"a.tar!x.png has no label. Add a member of the same name with one of the suf"):
         add(tmp_path, tmp_path / "bare", replace=True)
     write_tar(tmp_path / "twice" / "a.tar", {"x.png": picture(0), "x.jpg": picture(1), "x.cls": b"1"})
     with pytest.raises(DataError, match="has two images of the sample 'x'. Keep one image per sample"):
@@ -484,7 +485,7 @@ def test_two_lines_are_enough_and_paths_are_relative_to_the_file(own: Path, tmp_
     [
         ("classes = [", "bad.toml cannot be read as TOML"),
         ('classes = ["a", "b"]', "images is missing"),
-        (SMALL + "templte = 'x'", "templte is no setting; allowed are images, kind, split, classes"),
+        (SMALL + "templte = 'x'", "templte is not a setting; allowed are images, kind, split, classes"),
         (SMALL + "template = 'x'", "template 'x' has no '{}' to put the class name in"),
         (SMALL + 'kind = "zip"', "kind: Input should be 'folder', 'table', 'huggingface' or 'webdataset'"),
         (SMALL + 'split = "random"', "split: Input should be 'given' or 'hash'"),
@@ -492,7 +493,7 @@ def test_two_lines_are_enough_and_paths_are_relative_to_the_file(own: Path, tmp_
         (SMALL + 'names = { "crow" = " " }', "the name of the class 'crow' is empty"),
         ('images = "x"\nclasses = ["a", "a"]', "classes lists 'a' twice"),
         ('images = "x"\nclasses = ["a"]', "classes: Tuple should have at least 2 items"),
-        (SMALL + 'columns = { paths = "x" }', "columns.paths is no setting; allowed are path, label, split"),
+        (SMALL + 'columns = { paths = "x" }', "columns.paths is not a setting; allowed are path, label, split"),
     ],
 )
 def test_a_broken_file_is_one_line_and_breaks_nothing_else(
@@ -506,7 +507,9 @@ def test_a_broken_file_is_one_line_and_breaks_nothing_else(
     assert len(caplog.messages) == 1
     assert message in caplog.messages[0]
     assert "\n" not in caplog.messages[0]
-    with pytest.raises(RegistrationError, match=r"Dataset 'bad' is left out: .*bad.toml .*(Mend|remove) that file"):
+    with pytest.raises(
+        RegistrationError, match=r"Dataset 'bad' could not be loaded: .*bad.toml .*(Correct|remove) that file"
+    ):
         DATASETS.get("bad")
 
 
@@ -525,7 +528,7 @@ def test_a_name_that_cannot_be_is_left_out(
 def test_adding_refuses_names_that_are_taken_or_malformed(tmp_path: Path) -> None:
     root = draw_tree(tmp_path / "birds")
     with pytest.raises(
-        RegistrationError, match="Dataset 'eurosat' is in the catalogue already. Give your images another"
+        RegistrationError, match="Dataset 'eurosat' is already in the catalogue. Give your images another"
     ):
         add(tmp_path, root, name="eurosat")
     with pytest.raises(
@@ -546,7 +549,16 @@ def test_any_text_survives_the_toml_file(tmp_path: Path) -> None:
     assert read_custom(tmp_path / "again.toml").class_names == config.classes
 
 
-def test_where_toml_files_are_looked_for(tmp_path: Path) -> None:
-    assert custom_folders({"ETL_BENCH_DATASETS": "/a"}) == [Path("/a")]
-    environment = {"XDG_CONFIG_HOME": str(tmp_path)}
-    assert custom_folders(environment) == [Path("etl-bench-datasets"), custom_folder(environment)]
+def test_the_folders_that_are_searched_for_toml_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ETL_BENCH_DATASETS", "/a")
+    assert custom_folders() == [Path("/a")]
+    monkeypatch.delenv("ETL_BENCH_DATASETS")
+    assert custom_folders() == [Path("etl-bench-datasets"), user_custom_folder()]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the folders of Linux")
+def test_the_users_folder_is_where_earlier_versions_kept_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert user_custom_folder() == tmp_path / "clip-etl-bench" / "datasets"
+    monkeypatch.setenv("XDG_CONFIG_HOME", "")
+    assert user_custom_folder() == Path.home() / ".config" / "clip-etl-bench" / "datasets"

@@ -150,7 +150,7 @@ def test_no_split_file(ward: Draw) -> None:
     sick = ward("eurosat")
     (sick.top / "split_zhou_EuroSAT.json").unlink()
     found = sick.finding("no-split-file")
-    assert re.search(r"There is no split_zhou_EuroSAT.json, which says what is train, val and test", found.text)
+    assert re.search(r"There is no split_zhou_EuroSAT.json, which defines train, val and test", found.text)
     assert found.fix == f"etl-bench datasets fetch eurosat --splits-only --data-root {sick.root}"
 
 
@@ -200,7 +200,7 @@ def test_cars_nested_as_on_kaggle(ward: Draw) -> None:
         shutil.move(sick.top / f"cars_{part}", sick.top / "moved")
         (sick.top / f"cars_{part}").mkdir()
         shutil.move(sick.top / "moved", sick.top / f"cars_{part}" / f"cars_{part}")
-    assert "as in a Kaggle copy" in sick.finding("kaggle-cars").text
+    assert "the layout of a Kaggle copy" in sick.finding("kaggle-cars").text
     sick.mend("kaggle-cars")
 
 
@@ -220,7 +220,7 @@ def test_cars_under_six_digits(ward: Draw) -> None:
     shutil.rmtree(sick.top / "cars_train")
     shutil.rmtree(sick.top / "cars_test")
     picture(sick.top / "car_ims" / "000001.jpg", 1)
-    assert "six-digit numbers, which the split file does not know" in sick.finding("kaggle-cars-renumbered").text
+    assert "six-digit numbers, which the split file does not use" in sick.finding("kaggle-cars-renumbered").text
 
 
 def test_sun_sorted_into_train_and_test(ward: Draw) -> None:
@@ -230,7 +230,7 @@ def test_sun_sorted_into_train_and_test(ward: Draw) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         path.rename(target)
     found = sick.finding("partitioned")
-    assert "sorted into train and test, which the split file does not know: it lists a/abbey/sun_aaa" in found.text
+    assert "sorted into train and test, which the split file does not use: it lists a/abbey/sun_aaa" in found.text
     sick.mend("partitioned")
 
 
@@ -294,7 +294,7 @@ def test_dogs_in_place_of_pets(ward: Draw) -> None:
     shutil.rmtree(sick.images)
     picture(sick.images / "n02085620-Chihuahua" / "n02085620_10074.jpg", 1)
     found = sick.finding("stanford-dogs")
-    assert "holds Stanford Dogs (n02085620-Chihuahua, ...), which is another dataset than Oxford Pets" in found.text
+    assert "holds Stanford Dogs (n02085620-Chihuahua, ...), a different dataset from Oxford Pets" in found.text
     assert "datasets fetch oxford_pets" in found.fix
 
 
@@ -302,7 +302,7 @@ def test_images_that_the_split_file_does_not_know(ward: Draw) -> None:
     sick = ward("oxford_pets")
     for i, path in enumerate(sick.images.iterdir()):
         path.rename(path.with_name(f"other_{i}.jpg"))
-    assert "the split file does not fit these images" in sick.finding("wrong-images").text
+    assert "the split file does not belong to these images" in sick.finding("wrong-images").text
 
 
 def test_a_few_images_are_missing(ward: Draw) -> None:
@@ -335,7 +335,8 @@ def test_a_folder_with_other_capitals(ward: Draw) -> None:
     sick = ward("eurosat")
     (sick.images / "SeaLake").rename(sick.images / "sealake")
     assert (
-        "sealake differs in capitals from the SeaLake of the split file; 9 images" in sick.finding("case-renamed").text
+        "sealake differs only in capitals from SeaLake in the split file, so 9 images"
+        in sick.finding("case-renamed").text
     )
     sick.mend("case-renamed")
 
@@ -346,7 +347,7 @@ def test_a_folder_with_other_capitals(ward: Draw) -> None:
 def test_a_dataset_folder_of_another_name(ward: Draw, name: str, other: str) -> None:
     sick = ward(name)
     sick.top.rename(sick.root / other)
-    assert f"The folder is called {other}; it should be" in sick.finding("renamed-folder").text
+    assert f"The folder is named {other}; it should be" in sick.finding("renamed-folder").text
     sick.mend("renamed-folder")
 
 
@@ -359,7 +360,7 @@ def test_the_dataset_given_as_the_data_root(ward: Draw) -> None:
 
 def test_nothing_there(ward: Draw, tmp_path: Path) -> None:
     sick = replace(ward("eurosat"), root=tmp_path / "empty")
-    assert "empty is no folder" in sick.finding("no-data-root").text
+    assert "empty is not a folder" in sick.finding("no-data-root").text
     (tmp_path / "empty").mkdir()
     assert sick.finding("no-folder").fix == f"etl-bench datasets fetch eurosat --data-root {tmp_path / 'empty'}"
     assert not is_present(sick.info, tmp_path / "empty")
@@ -400,7 +401,7 @@ def test_imagenet_val_in_one_folder(imagenet: Ward) -> None:
     for folder in [path for path in val.iterdir() if path.is_dir()]:
         folder.rmdir()
     found = imagenet.finding("val-not-sorted")
-    assert "holds all images in one folder; they must be in one folder a class" in found.text
+    assert "holds all images in one folder; they must be in one folder per class" in found.text
     assert "bash valprep.sh" in found.fix
 
 
@@ -438,7 +439,7 @@ def test_git_lfs_pointers(ward: Draw) -> None:
     for path in sick.images.iterdir():
         path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
     found = sick.finding("lfs-pointers")
-    assert found.text.startswith("18 of 18 images looked at are Git LFS pointers, not images")
+    assert found.text.startswith("18 of 18 opened images are Git LFS pointers, not images")
     assert found.fix == f"cd {sick.images} && git lfs pull"
 
 
@@ -455,7 +456,7 @@ def test_images_that_are_none(ward: Draw, content: bytes, code: str) -> None:
     path = sick.first("test")
     path.write_bytes(content)
     found = sick.finding(code)
-    assert found.text.startswith("1 of 18 images looked at")
+    assert found.text.startswith("1 of 18 opened images")
     assert path.name in found.text
     assert "datasets fetch dtd --again" in found.fix
 
@@ -489,8 +490,8 @@ def test_links_and_names_that_cannot_be_walked(ward: Draw) -> None:
     (sick.images / "self").symlink_to(sick.images / "self")
     (sick.images / "up").symlink_to(sick.top)
     texts = [item.text for item in sick.check().problems]
-    assert len([text for text in texts if "is a link that leads nowhere or to itself" in text]) == 2
-    assert len([text for text in texts if "up is a link to a folder that holds it" in text]) == 1
+    assert len([text for text in texts if "is a link to nothing or to itself" in text]) == 2
+    assert len([text for text in texts if "up is a link to a folder that contains it" in text]) == 1
     for name in ("nowhere", "self", "up"):
         (sick.images / name).unlink()
     (sick.images / os.fsdecode(b"caf\xe9.jpg")).touch()

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from datasets_registry import (
     DataError,
@@ -247,11 +248,11 @@ def test_a_busy_server_is_asked_again(server: Server, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("trouble", "reason"),
     [
-        ("404", "it answers 404 Not Found"),
-        ("503", "it answers 503"),
-        ("html", r"it answers with a web page in place of the file \(a login, a quota, a warning\)"),
-        ("corrupt", r"gives another file than the published one \(its checksum is not sha256:"),
-        ("stall 0", "it stopped answering"),
+        ("404", "it responds with 404 Not Found"),
+        ("503", "it responds with 503"),
+        ("html", r"it responds with a web page instead of the file \(a login, a quota, a warning\)"),
+        ("corrupt", r"serves a file that differs from the published one \(its checksum is not sha256:"),
+        ("stall 0", "it stopped responding"),
     ],
 )
 def test_when_no_mirror_helps_each_is_named_with_its_reason(
@@ -269,7 +270,7 @@ def test_when_no_mirror_helps_each_is_named_with_its_reason(
 
 def test_a_file_of_another_size_is_not_fetched_at_all(server: Server, tmp_path: Path) -> None:
     seen: list[int] = []
-    with pytest.raises(DataError, match="its file has 1048576 bytes, where the published one has 7"):
+    with pytest.raises(DataError, match="its file has 1048576 bytes, but the published one has 7"):
         download(
             FILE.model_copy(update={"size": 7}),
             tmp_path / "a.bin",
@@ -291,7 +292,7 @@ def test_a_full_disk_keeps_the_part(server: Server, tmp_path: Path) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(
-        DataError, match=r"The disk of .* is full \(.* GB free\) while writing a.bin. Make room and run"
+        DataError, match=r"The disk of .* is full \(.* GB free\) while writing a.bin. Free some space and run"
     ):
         download(FILE, tmp_path / "a.bin", mirrors=[server.url("/a.bin")], progress=full, retry_policy=QUICK)
     assert not (tmp_path / "a.bin").exists()
@@ -301,7 +302,7 @@ def test_a_full_disk_keeps_the_part(server: Server, tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(DataError, match="a.bin cannot be written .* Give a --data-root that can be written"):
+    with pytest.raises(DataError, match="a.bin cannot be written .* Give a --data-root that is writable"):
         download(FILE, tmp_path / "file" / "a.bin", mirrors=[server.url("/a.bin")], retry_policy=QUICK)
 
 
@@ -356,7 +357,7 @@ def test_links_in_an_archive_are_refused(tmp_path: Path) -> None:
         item = tarfile.TarInfo("top/link")
         item.type, item.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(item)
-    with pytest.raises(DataError, match="holds the link 'top/link' in place of a file"):
+    with pytest.raises(DataError, match="holds the link 'top/link' instead of a file"):
         unpack(tmp_path / "a.tar", {"top/": ""}, tmp_path / "out")
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         linked = zipfile.ZipInfo("top/link")
@@ -385,7 +386,7 @@ def test_a_disk_that_fills_up_while_unpacking(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr("datasets_registry._download.unpack.shutil.copyfileobj", full)
     with pytest.raises(
-        DataError, match="The disk of .* is full after 0 files of a.zip. Make room and run the command again"
+        DataError, match="The disk of .* is full after 0 files of a.zip. Free some space and run the command again"
     ):
         unpack(tmp_path / "a.zip", {"top/": ""}, tmp_path / "out")
 
@@ -444,7 +445,7 @@ def test_splits_only_and_a_mirror_of_ones_own(server: Server, tmp_path: Path) ->
     assert list(files_below(tmp_path)) == ["eurosat/split_zhou_EuroSAT.json"]
 
 
-@pytest.mark.parametrize("moment", ["unpack", "_put", "_check_kind"])
+@pytest.mark.parametrize("moment", ["unpack", "_move_into_place", "_check_kind"])
 def test_killed_at_any_moment_nothing_half_is_taken_for_whole(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
@@ -469,14 +470,14 @@ def test_an_archive_that_was_placed_by_half_is_placed_whole(
     """FGVC Aircraft's archive holds lists beside the images, and the images alone look like all of it."""
     archive = zip_of({"v/data/2750/A/1.jpg": b"A1", "v/data/variants.txt": b"707"})
     source = source_of(server, archive, unpack={"v/data/": ""})
-    put = fetch_module._put
+    put = fetch_module._move_into_place
     with monkeypatch.context() as patch:
 
         def first_only(entry: Path, target: Path, staging: Path) -> None:
             put(entry, target, staging)
             raise KeyboardInterrupt
 
-        patch.setattr(fetch_module, "_put", first_only)
+        patch.setattr(fetch_module, "_move_into_place", first_only)
         with pytest.raises(KeyboardInterrupt):
             fetch_dataset(INFO, source, tmp_path, OPTIONS)
     assert not (tmp_path / "eurosat" / "variants.txt").exists()
@@ -503,10 +504,12 @@ def test_archives_in_an_archive(server: Server, tmp_path: Path) -> None:
     ],
 )
 def test_without_a_checksum_the_content_is_looked_at(server: Server, tmp_path: Path, split: bytes, reason: str) -> None:
-    with pytest.raises(DataError, match=f"What came as split_zhou_EuroSAT.json is something else .*{reason}"):
+    with pytest.raises(DataError, match=f"What was downloaded as split_zhou_EuroSAT.json is something else .*{reason}"):
         fetch_dataset(INFO, source_of(server, ARCHIVE, split), tmp_path, OPTIONS)
     assert not (tmp_path / "eurosat" / "split_zhou_EuroSAT.json").exists()
-    with pytest.raises(DataError, match="What came as EuroSAT.zip is something else .EuroSAT.zip is no archive"):
+    with pytest.raises(
+        DataError, match="What was downloaded as EuroSAT.zip is something else .EuroSAT.zip is no archive"
+    ):
         fetch_dataset(INFO, source_of(server, b"rubbish", checksum=None), tmp_path / "other", OPTIONS)
 
 
@@ -515,7 +518,7 @@ def test_too_little_room_is_told_before_anything_is_fetched(
 ) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(fetch_module.shutil, "disk_usage", lambda _: usage._replace(free=len(ARCHIVE) * 2))
-    with pytest.raises(DataError, match="EuroSAT.zip needs .* GB with what comes out of it, but .* GB free. Make room"):
+    with pytest.raises(DataError, match="EuroSAT.zip and its contents need .* GB, but .* GB free. Free some space"):
         fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path, OPTIONS)
     assert server.asked == []
 
@@ -547,10 +550,10 @@ def test_a_dataset_folder_on_another_disk(server: Server, tmp_path: Path, monkey
 
 
 def test_two_processes_do_not_fetch_the_same(server: Server, tmp_path: Path) -> None:
-    staging = tmp_path / fetch_module.PLACE / "eurosat"
+    staging = tmp_path / fetch_module.STAGING / "eurosat"
     staging.mkdir(parents=True)
     with (
-        fetch_module._alone(staging, "eurosat"),
+        FileLock(staging / "lock"),
         pytest.raises(DataError, match="Another process is fetching 'eurosat'"),
     ):
         fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path, OPTIONS)

@@ -80,7 +80,7 @@ class TestReader:
     def test_no_data_folder_at_all(self, coop_reader: CoopReader):
         with pytest.raises(
             DataError,
-            match=r"'toy' lies on disk.* Pass --data-root FOLDER or set ETL_BENCH_DATA; .* toy_folder/pict",
+            match=r"'toy' is read from disk.* Pass --data-root FOLDER or set ETL_BENCH_DATA; .* toy_folder/pict",
         ):
             coop_reader(None)
 
@@ -94,7 +94,7 @@ class TestReader:
 
     def test_the_dataset_itself_was_given(self, coop_reader: CoopReader, coop_layout: Callable[..., Path]):
         root = coop_layout(coop_reader, ["owl", "cat"])
-        with pytest.raises(DataError, match=r"is the dataset 'toy' itself. Give the folder around it"):
+        with pytest.raises(DataError, match=r"is the dataset 'toy' itself. Give its parent folder"):
             coop_reader(root / "toy_folder")
 
     def test_a_missing_split_file_is_never_made_up(self, coop_reader: CoopReader, coop_layout: Callable[..., Path]):

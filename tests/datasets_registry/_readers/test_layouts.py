@@ -68,16 +68,16 @@ def keys(splits: DatasetSplits) -> list[str]:
 
 def coop_folder(info: DatasetInfo) -> str:
     assert isinstance(info.reader, CoopReader)
-    return info.reader.image_folders.candidates[0].path
+    return next(iter(info.reader.image_folders.candidates))
 
 
 @pytest.mark.parametrize("info", WITH_SPLIT, ids=lambda info: info.name)
 def test_every_known_place_gives_the_same_keys_and_digests(info: DatasetInfo, tmp_path: Path):
     assert isinstance(info.reader, CoopReader)
     seen = []
-    for i, known in enumerate(info.reader.image_folders.candidates):
-        splits = written(info, tmp_path / str(i), lambda key, known=known: f"{known.path}/{key}")
-        assert splits.layout == known.layout
+    for i, (folder, layout) in enumerate(info.reader.image_folders.candidates.items()):
+        splits = written(info, tmp_path / str(i), lambda key, folder=folder: f"{folder}/{key}")
+        assert splits.layout == layout
         seen.append([(key, splits.images.digest(key)) for key in keys(splits)])
     assert all(other == seen[0] for other in seen)
 
@@ -203,14 +203,14 @@ class TestImageNet:
         self.draw(names / "imagenet/images/train", ["n01440764"])
         picture(names / "imagenet/images/val/ILSVRC2012_val_00000001.JPEG")
         with pytest.raises(
-            DataError, match=r"val holds images, but no class folders. Sort them into one folder a class"
+            DataError, match=r"val holds images, but no class folders. Sort them into one folder per class"
         ):
             get_dataset("imagenet").reader(names)
 
     def test_other_folders_in_train_than_in_val_are_refused(self, names: Path):
         self.draw(names / "imagenet/images/train", ["n01440764", "n04008634"])
         self.draw(names / "imagenet/images/val", ["n01440764"])
-        with pytest.raises(DataError, match=r"n04008634 .1 in all. are in one only. Unpack the archives again"):
+        with pytest.raises(DataError, match=r"n04008634 .1 in all. are in only one of them. Unpack the archives again"):
             get_dataset("imagenet").reader(names)
 
     def test_a_missing_part_is_refused(self, names: Path):
@@ -246,7 +246,7 @@ class TestImageNet:
         assert [s.key.split("/")[0] for s in splits.test] == ["0", "0", "2", "2", "10", "10"]
         (place / "n01440764").mkdir()
         with pytest.raises(
-            DataError, match=r"holds the folder 'n01440764'; class folders are the labels 0 to 11 there"
+            DataError, match=r"holds the folder 'n01440764'; its class folders must be the labels 0 to 11"
         ):
             get_dataset("imagenet_v2").reader(names)
 
@@ -257,7 +257,7 @@ class TestImageNet:
 
     def test_an_empty_folder_is_refused(self, names: Path):
         (names / "imagenet-a").mkdir()
-        with pytest.raises(DataError, match=r"holds no class folder; it must hold one a class"):
+        with pytest.raises(DataError, match=r"holds no class folder; it must hold one per class"):
             get_dataset("imagenet_a").reader(names)
 
     def test_classnames_are_needed_and_checked(self, names: Path):
