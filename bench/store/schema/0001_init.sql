@@ -1,9 +1,9 @@
--- Results of runs, loaded from their shards. Every table can be rebuilt from them, so nothing here is unique.
--- No primary keys: DuckDB would keep an index for each, and the ingester alone decides what is replaced.
+-- Results of runs, loaded from their shards. Every table can be rebuilt from them.
+-- No primary keys: DuckDB would keep an index for each, and loading itself replaces changed runs.
 
 CREATE TABLE runs (
     run_id VARCHAR NOT NULL,
-    shard_stamp VARCHAR NOT NULL,        -- changes whenever the shard is replaced; says whether it was loaded already
+    shard_stamp VARCHAR NOT NULL,        -- changes whenever the shard is replaced; shows whether it is loaded
     method VARCHAR NOT NULL,
     config VARCHAR NOT NULL,             -- canonical JSON
     recipe_name VARCHAR,                 -- NULL for training-free methods
@@ -44,7 +44,7 @@ CREATE TABLE scores (
     ece DOUBLE NOT NULL,
     n INTEGER NOT NULL,
     n_classes INTEGER NOT NULL,
-    selected_on_test VARCHAR             -- what a labelled oracle picked with test labels; NULL for honest methods
+    selected_on_test VARCHAR             -- what an oracle selected with test labels; NULL for other methods
 );
 
 CREATE TABLE predictions (
@@ -71,6 +71,6 @@ CREATE TABLE difficulty (
     n_classes INTEGER NOT NULL,
     n_images INTEGER NOT NULL,
     measure VARCHAR NOT NULL,
-    value DOUBLE,                        -- NULL where the measure is not defined
+    value DOUBLE,                        -- NULL if the measure is undefined
     created_at TIMESTAMP NOT NULL        -- UTC
 );

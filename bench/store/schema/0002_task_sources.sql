@@ -1,4 +1,4 @@
--- What a run was asked beyond one dataset and its template. NULL in runs that were asked nothing of the kind.
+-- Options of a run beyond one dataset and its template. NULL in runs without them.
 
 ALTER TABLE runs ADD COLUMN targets VARCHAR;      -- JSON list of the datasets scored besides the source
 ALTER TABLE runs ADD COLUMN support VARCHAR;      -- digest of an imported support list

@@ -1,4 +1,4 @@
--- A pass through some of a tower's blocks counts by their share, so that passes are no whole numbers.
+-- A pass through some of a tower's blocks counts by their share, so passes are fractional.
 
 ALTER TABLE runs ALTER COLUMN image_passes TYPE DOUBLE;
 ALTER TABLE runs ALTER COLUMN prompted_image_passes TYPE DOUBLE;

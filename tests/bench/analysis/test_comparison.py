@@ -68,7 +68,7 @@ def test_zero_shot_is_paired_with_every_seed(store: Store):
     assert len({seed.run_b for seed in cell.seeds}) == 1
 
 
-def test_equal_methods_stay_open(store: Store):
+def test_equal_methods_are_inconclusive(store: Store):
     found = compared(store, "coop", "maple")
     assert found.averages["base"].p > 0.01
     assert np.mean([cell.difference.excludes() for cell in found.cells]) < 0.5
@@ -79,7 +79,7 @@ def test_ranks_are_ranges(store: Store):
     assert ranks == {"apex": "1", "coop": "2–3", "maple": "2–3", "zero_shot": "4"}
 
 
-def test_one_seed_separates_nothing(tmp_path: Path):
+def test_one_seed_shows_no_difference(tmp_path: Path):
     make_world(tmp_path, world(coop=0.6, apex=0.9), seeds=(1,))
     store = fresh_store(tmp_path)
     found = compared(store, "apex", "coop")
@@ -95,15 +95,15 @@ def test_seed_scores_repeat_zero_shot_and_compute_h_per_seed(store: Store):
     assert one[H] == pytest.approx(2 * one["base"] * one["new"] / (one["base"] + one["new"]))
 
 
-def test_a_dataset_that_one_lacks_is_named(tmp_path: Path):
+def test_a_dataset_that_one_entry_lacks_is_named(tmp_path: Path):
     rates = world(coop=0.6, apex=0.7)
     del rates["apex"]["c"]
     make_world(tmp_path, rates)
     assert compared(fresh_store(tmp_path), "apex", "coop").skipped == (("c", "no common seed"),)
 
 
-def test_other_images_are_not_paired(tmp_path: Path):
-    """Lists of different lengths are set aside by the board already; here the predictions themselves differ."""
+def test_runs_on_different_images_are_not_paired(tmp_path: Path):
+    """Boards already exclude lists of different lengths; here the predictions differ."""
     make_world(tmp_path, world(coop=0.6, apex=0.7))
     store = fresh_store(tmp_path)
     frame, board = store.runs_frame(), board_of(store)
@@ -136,7 +136,7 @@ def test_entries_are_found_by_key_or_method(tmp_path: Path):
         find_entry(board, "cop")
 
 
-def test_the_same_entry_twice_is_refused(store: Store):
+def test_comparing_an_entry_with_itself_is_an_error(store: Store):
     with pytest.raises(UsageError, match="same entry, 'coop'; name two different ones"):
         compared(store, "coop", "coop")
 
@@ -156,7 +156,7 @@ def test_compare_prints_what_it_found(etl, store: Store):
     assert answer["cells"][0]["difference"]["low"] < answer["cells"][0]["difference"]["mean"]
 
 
-def test_compare_names_what_is_there(etl, store: Store):
+def test_compare_names_the_available_entries(etl, store: Store):
     code, _, err = etl("compare", "apex", "tcp", "--runs", str(store.runs))
     assert code == 2
     assert "No board in" in err

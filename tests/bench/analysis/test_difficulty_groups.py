@@ -1,4 +1,4 @@
-"""Easy and hard datasets: thirds by difficulty, or the ones a reader names, on the page and in claims."""
+"""Easy and hard datasets: thirds by difficulty or named by the user, on the page and in claims."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from bench.figures.figure_data import FigureData
 DIFFICULTY = {name: float(place) for place, name in enumerate("fbdaec")}
 
 
-def test_thirds_by_difficulty_and_nothing_below_six_datasets():
+def test_thirds_by_difficulty_and_no_groups_below_six_datasets():
     assert difficulty_groups("abcdef", DIFFICULTY) == (["f", "b"], ["e", "c"])
     assert difficulty_groups("abcde", DIFFICULTY) == ([], [])
     many = {f"d{i:02}": float(i) for i in range(30)}
     assert difficulty_groups(sorted(many), many)[0] == ["d00", "d01", "d02"], "at most three, as in the paper"
 
 
-def test_named_groups_are_what_is_there_of_them_whatever_the_difficulty():
+def test_named_groups_ignore_difficulty_and_datasets_without_runs():
     groups = chosen_groups(["c", "zz"], ["f", "b"])
     assert groups("abc", DIFFICULTY) == (["c"], ["b"])
     assert chosen_groups([], []) is difficulty_groups
 
 
 @pytest.mark.parametrize(
-    ("easy", "hard", "said"),
+    ("easy", "hard", "message"),
     [
         (["a"], [], "--easy and --hard go together"),
         ([], ["a"], "--easy and --hard go together"),
         (["a", "b"], ["b", "c"], "b cannot be both --easy and --hard"),
     ],
 )
-def test_groups_that_make_no_sense_are_refused(easy: list[str], hard: list[str], said: str):
-    with pytest.raises(UsageError, match=said):
+def test_empty_and_overlapping_groups_are_errors(easy: list[str], hard: list[str], message: str):
+    with pytest.raises(UsageError, match=message):
         chosen_groups(easy, hard)
 
 
-def test_figures_take_the_named_groups():
+def test_figures_use_the_named_groups():
     measures = {(name, "all", "relative_transfer_difficulty"): value for name, value in DIFFICULTY.items()}
     material = FigureData("b", {}, {}, measures, None, None, NamedGroups(("a",), ("b",)))  # type: ignore[arg-type]
     assert material.groups == ([], []), "no board, no datasets"
 
 
-def test_the_commands_refuse_one_group_alone(tmp_path: Path, etl):
+def test_the_commands_reject_a_single_group(tmp_path: Path, etl):
     for command in (["report", "--out", str(tmp_path / "p.html")], ["claims"]):
         code, _, error = etl(*command, "--runs", str(tmp_path), "--easy", "eurosat")
         assert code == 2

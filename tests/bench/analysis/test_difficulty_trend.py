@@ -19,7 +19,7 @@ def frame(**rows: list[float]) -> pd.DataFrame:
     )
 
 
-def test_the_line_is_scipys_and_the_unseen_error_is_refitting_by_hand():
+def test_the_line_equals_scipy_and_the_error_that_of_refitting_without_each_dataset():
     draw = np.random.default_rng(0)
     x = draw.normal(size=9)
     y = 2 * x + draw.normal(size=9)
@@ -36,7 +36,7 @@ def test_the_line_is_scipys_and_the_unseen_error_is_refitting_by_hand():
     assert found.r2 == pytest.approx(1 - np.sum(np.square(missed)) / np.sum(np.square(plain)))
 
 
-def test_the_true_slope_is_inside_the_band_in_93_percent_of_simulations():
+def test_the_interval_contains_the_true_slope_in_93_percent_of_simulations():
     """Eleven datasets with the published difficulties; noise of datasets and of methods."""
     table = published_difficulty().query("backbone == 'ViT-B-16.openai'")
     x = np.log(table["relative_transfer_difficulty"].to_numpy())
@@ -58,7 +58,7 @@ def test_nothing_is_concluded_from_noise_or_from_few_datasets():
         fit_trend([1, 1], [0.1, 0.2])
 
 
-def test_a_method_that_helps_where_it_is_hard():
+def test_a_method_whose_gain_rises_with_difficulty():
     hard = [0.01 * 2**i for i in range(8)]
     measured = {"relative_transfer_difficulty": {f"d{i}": value for i, value in enumerate(hard)}}
     zero_shot = [0.5] * 8
@@ -74,7 +74,7 @@ def test_a_method_that_helps_where_it_is_hard():
     assert method_trends(values, measured, baseline="none") == []
 
 
-def test_two_values_of_one_cell_are_refused():
+def test_two_values_for_one_method_and_dataset_are_an_error():
     twice = pd.concat([frame(a=[0.1]), frame(a=[0.2])])
     with pytest.raises(ValueError, match="a has several values on d0"):
         method_trends(twice, {})
@@ -99,8 +99,8 @@ def test_the_published_contrast_of_visual_prompts_on_base_classes():
     assert rtd.p_holm > rtd.found.p
 
 
-def test_published_gains_are_those_of_the_notes():
-    """Gains on base classes rise with difficulty for every kind of method: they follow the room that is left."""
+def test_published_gains_rise_with_difficulty():
+    """Gains on base classes rise with difficulty for every kind of method, since zero-shot leaves more errors."""
     measured = covariates(published_difficulty().query("backbone == 'ViT-B-16.openai'"))
     values = published_values("zhengli97/PromptKD", split="base")
     trends = method_trends(values, measured)

@@ -22,16 +22,16 @@ def test_confusions_are_the_cells_off_the_diagonal_of_the_confusion_matrix():
     assert all(c.n == matrix[c.label].sum() for c in found)
 
 
-def test_only_as_many_confusions_as_asked_for_and_their_share_is_of_the_true_class():
+def test_confusions_are_limited_and_their_share_is_of_the_true_class():
     found = confusions([0, 0, 0, 0, 1, 1], [1, 1, 1, 0, 0, 1], limit=1)
     assert [(c.label, c.predicted, c.share) for c in found] == [(0, 1, 0.75)]
 
 
-def test_no_mistake_no_confusion():
+def test_without_errors_there_is_no_confusion():
     assert confusions([0, 1], [0, 1], limit=3) == ()
 
 
-def test_class_results_count_images_and_right_ones_and_name_the_commonest_mistake():
+def test_class_results_count_images_and_name_the_most_frequent_error():
     first, second = class_results([0, 0, 0, 0, 3], [0, 2, 2, 1, 3])
     assert (first.label, first.n, first.right, first.taken_for) == (0, 4, 1, 2)
     assert (second.label, second.n, second.right, second.taken_for) == (3, 1, 1, None)
@@ -47,7 +47,7 @@ def outcomes(rows):
     return pd.DataFrame(rows, columns=["image", "label", "predicted"])
 
 
-def test_hard_images_are_ordered_by_the_share_of_runs_that_are_wrong():
+def test_hard_images_are_ordered_by_the_share_of_runs_that_misclassify_them():
     frame = outcomes(
         [("a", 0, 0), ("b", 1, 0), ("c", 2, 2), ("a", 0, 1), ("b", 1, 0), ("c", 2, 2), ("b", 1, 2), ("c", 2, 2)]
     )
@@ -65,7 +65,7 @@ def test_the_order_of_rows_does_not_matter():
     assert hard_images(frame, limit=20) == hard_images(frame.sample(frac=1, random_state=1), limit=20)
 
 
-def test_no_outcomes_no_hard_images():
+def test_without_outcomes_there_are_no_hard_images():
     assert hard_images(outcomes([]), limit=3) == ()
 
 

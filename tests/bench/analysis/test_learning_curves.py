@@ -1,4 +1,4 @@
-"""Curves over training time: they end in the board's averages, and runs of other lengths meet by share."""
+"""Learning curves end at the board's averages; runs of different lengths are aligned by share."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def board_of(folder: Path, convention: HConvention = HConvention.H_OF_MEANS) -> 
 
 
 @pytest.mark.parametrize("convention", HConvention)
-def test_a_curve_ends_in_the_average_of_the_board(convention: HConvention, tmp_path: Path):
+def test_a_curve_ends_at_the_average_of_the_board(convention: HConvention, tmp_path: Path):
     write(tmp_path, "coop")
     board, store = board_of(tmp_path, convention)
     (found,) = learning_curves(board, store.runs_frame(), store.curves_frame())
@@ -63,7 +63,7 @@ def test_a_curve_ends_in_the_average_of_the_board(convention: HConvention, tmp_p
     assert len(found.run_ids) == 4
 
 
-def test_averages_written_out(tmp_path: Path):
+def test_averages_by_hand(tmp_path: Path):
     write(tmp_path, "coop")
     board, store = board_of(tmp_path)
     (found,) = learning_curves(board, store.runs_frame(), store.curves_frame())
@@ -74,8 +74,8 @@ def test_averages_written_out(tmp_path: Path):
     assert [point.steps for point in found.points] == [10, 20, 40]
 
 
-def test_runs_of_other_lengths_meet_by_share(tmp_path: Path):
-    """At each share a run is where its last recorded epoch left it; before its first there is nothing to show."""
+def test_runs_of_different_lengths_are_aligned_by_share(tmp_path: Path):
+    """At each share, a run has the accuracy of its last recorded epoch; a curve starts at the latest first epoch."""
     write(tmp_path, "coop", epochs={"b": (1, 2, 4, 8, 10)})
     board, store = board_of(tmp_path)
     (found,) = learning_curves(board, store.runs_frame(), store.curves_frame())
@@ -83,7 +83,7 @@ def test_runs_of_other_lengths_meet_by_share(tmp_path: Path):
     assert [point.steps for point in found.points] == [(10 + 20) / 2, (10 + 40) / 2, 30, (20 + 80) / 2, 70]
 
 
-def test_an_entry_without_a_curve_of_every_run_has_none_and_is_named(tmp_path: Path):
+def test_an_entry_with_a_run_without_curve_has_none_and_is_listed(tmp_path: Path):
     write(tmp_path, "coop")
     write(tmp_path, "vpt", drop=True)
     board, store = board_of(tmp_path)
@@ -92,7 +92,7 @@ def test_an_entry_without_a_curve_of_every_run_has_none_and_is_named(tmp_path: P
     assert entries_without_curve(board, found, store.runs_frame()) == ("vpt",)
 
 
-def test_incomplete_entries_have_none(tmp_path: Path):
+def test_incomplete_entries_have_no_curve(tmp_path: Path):
     write(tmp_path, "coop")
     write(tmp_path, "vpt")
     board, store = board_of(tmp_path)
@@ -102,7 +102,7 @@ def test_incomplete_entries_have_none(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("values", "arrives"),
+    ("values", "converged"),
     [
         ([0.5, 0.6, 0.7], 2),
         ([0.5, 0.695, 0.7], 1),
@@ -111,6 +111,6 @@ def test_incomplete_entries_have_none(tmp_path: Path):
         ([0.9, 0.8, 0.7], 0),
     ],
 )
-def test_a_curve_has_arrived_where_it_stays(values: list[float], arrives: int):
+def test_a_curve_has_converged_where_it_stays_near_its_end(values: list[float], converged: int):
     points = tuple(LearningCurvePoint((i + 1) / 3, float(i), float(i), value) for i, value in enumerate(values))
-    assert LearningCurve("x", points, ("r",)).converged_at is points[arrives]
+    assert LearningCurve("x", points, ("r",)).converged_at is points[converged]

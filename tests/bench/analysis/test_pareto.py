@@ -16,11 +16,11 @@ def test_a_dominated_point_is_never_on_the_front():
     assert pareto_front([1, 2, 3, 3], [0.5, 0.7, 0.7, 0.8]).tolist() == [True, True, False, True]
 
 
-def test_entries_equal_in_both_are_on_the_front_together_and_the_dearer_of_equal_scores_is_not():
+def test_equal_entries_share_the_front_and_the_costlier_of_equal_scores_is_off_it():
     assert pareto_front([1, 1, 2], [0.5, 0.5, 0.5]).tolist() == [True, True, False]
 
 
-def test_the_front_against_its_definition_written_out():
+def test_the_front_equals_its_definition():
     draw = generator(3)
     cost, score = draw.integers(0, 6, 40), draw.integers(0, 6, 40)
     expected = [
@@ -33,7 +33,7 @@ def test_the_front_against_its_definition_written_out():
     assert pareto_front(cost, score).tolist() == expected
 
 
-def test_permuting_entries_permutes_the_front_and_along_it_cost_and_score_rise():
+def test_permuting_entries_permutes_the_front_and_scores_rise_with_cost_along_it():
     draw = generator(1)
     cost, score, order = draw.random(30), draw.random(30), draw.permutation(30)
     front = pareto_front(cost, score)
@@ -42,7 +42,7 @@ def test_permuting_entries_permutes_the_front_and_along_it_cost_and_score_rise()
     assert all(a[1] < b[1] for a, b in pairwise(along))
 
 
-def test_the_cheapest_is_always_on_the_front_and_one_that_is_always_worse_and_dearer_never():
+def test_the_cheapest_is_always_on_the_front_and_a_worse_and_costlier_entry_never():
     scores = generator().normal(0.6, 0.001, (3, 4, 3))
     scores[2] -= 0.3
     found = front_probability([1, 2, 3], scores, generator=generator())
@@ -51,7 +51,7 @@ def test_the_cheapest_is_always_on_the_front_and_one_that_is_always_worse_and_de
 
 
 def test_one_dataset_gives_the_t_probability_of_the_paired_difference():
-    """Known truth: the dearer of two is on the front where its resampled mean is above the other's."""
+    """The costlier of two entries is on the front if its resampled mean is above the other's."""
     scores = np.array([[[0.60, 0.62, 0.61]], [[0.61, 0.625, 0.625]]])
     difference = scores[1, 0] - scores[0, 0]
     expected = t.cdf(difference.mean() / (difference.std(ddof=1) / 3**0.5), df=2)
@@ -67,7 +67,7 @@ def test_many_datasets_without_seed_noise_give_the_normal_probability():
     assert found[1] == pytest.approx(expected, abs=0.01)
 
 
-def test_what_a_draw_of_images_does_to_all_methods_alike_does_not_blur_their_order():
+def test_seed_noise_shared_by_all_methods_does_not_blur_their_order():
     shared = generator(4).normal(0, 0.1, (1, 5, 3))
     scores = np.array([0.5, 0.51])[:, None, None] + shared
     assert front_probability([1, 2], scores, generator=generator()).tolist() == [1, 1]
@@ -86,11 +86,11 @@ def test_both_accuracies_zero_are_a_harmonic_mean_of_zero():
 
 
 @pytest.mark.parametrize("scores", [np.zeros((2, 3)), np.zeros((2, 1, 1, 3)), np.zeros((0, 1, 1))])
-def test_other_shapes_are_refused(scores):
+def test_other_shapes_are_errors(scores):
     with pytest.raises(MetricInputError, match="do not fit"):
         front_probability([1, 2], scores, generator=generator())
 
 
-def test_values_that_are_not_finite_are_refused():
+def test_values_that_are_not_finite_are_errors():
     with pytest.raises(MetricInputError, match="not a finite number"):
         pareto_front([1, 2], [0.5, float("nan")])

@@ -37,7 +37,7 @@ def test_recomputed_metrics_equal_the_stored_scores(tmp_path: Path):
         assert found[name].to_numpy() == pytest.approx(stored[name].to_numpy(dtype=float), abs=2e-6)
 
 
-def test_chosen_runs_alone(tmp_path: Path):
+def test_metrics_of_selected_runs(tmp_path: Path):
     shards = Shards(tmp_path)
     for seed in (1, 2):
         shards.write(make_record(make_spec(seed=seed)), [make_predictions("base"), make_predictions("new")])

@@ -1,4 +1,4 @@
-"""Calibration and headroom of a board, against the stored scores and against scipy."""
+"""Calibration and headroom of a board, compared with stored scores and with SciPy."""
 
 import numpy as np
 import pytest
@@ -65,7 +65,7 @@ def test_the_baseline_has_no_headroom_gain_and_no_interval(board):
     assert values["ece"].half_width is None
 
 
-def test_an_entry_that_lacks_runs_has_a_mean_and_no_interval(tmp_path):
+def test_an_incomplete_entry_has_a_mean_and_no_interval(tmp_path):
     found, metrics, runs = board_of(tmp_path, WORLD)
     gone = runs[(runs["method"] == "coop") & (runs["dataset"] == "a") & (runs["seed"] == 3)]["run_id"]
     left = runs[~runs["run_id"].isin(gone)]
@@ -75,12 +75,12 @@ def test_an_entry_that_lacks_runs_has_a_mean_and_no_interval(tmp_path):
     assert value.mean == pytest.approx(found.entry("coop").averages["base"].mean)
 
 
-def test_runs_without_predictions_leave_no_row(board):
+def test_runs_without_predictions_have_no_row(board):
     found, metrics, _ = board
     assert quality(found, metrics.iloc[:0]) == ()
 
 
-def test_where_zero_shot_is_perfect_there_is_no_headroom(tmp_path):
+def test_headroom_gain_is_undefined_where_zero_shot_is_perfect(tmp_path):
     found, metrics, _ = board_of(tmp_path, WORLD)
     perfect = metrics.copy()
     zero_shot = found.entry("zero_shot").cells["a"].run_ids
@@ -88,7 +88,7 @@ def test_where_zero_shot_is_perfect_there_is_no_headroom(tmp_path):
     assert row(quality(found, perfect), "coop", "base").datasets["headroom_gain"] == 1
 
 
-def test_targets_of_a_transfer_board_go_by_their_own_names(tmp_path):
+def test_targets_of_a_transfer_board_are_stored_under_their_names(tmp_path):
     world = {
         "coop": {"src": {"all": 0.8, "one": 0.5, "two": 0.7}},
         "zero_shot": {"src": {"all": 0.7, "one": 0.5, "two": 0.6}},
@@ -120,7 +120,7 @@ def test_agreement_needs_a_baseline_and_three_entries(tmp_path):
     assert agreement(found, metrics, generator=np.random.default_rng(0)) == ()
 
 
-def test_a_resample_in_which_all_tie_does_not_count_and_a_split_of_ties_says_nothing():
+def test_resamples_and_splits_in_which_all_entries_tie_are_left_out():
     tied = np.full((2, 3, 4), 0.5)
     generator = np.random.default_rng(0)
     assert np.isnan(_agreement("base", tied, generator).tau)

@@ -1,4 +1,4 @@
-"""Tie groups, pairs and what more seeds would tell; and that the page says them."""
+"""Ranges of ranks, pairwise tests and the seeds needed, and how the page shows them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def found():
     return rank_entries(board_of(frame), frame), frame
 
 
-def test_pairs_are_the_paired_averages_both_ways_round(found):
+def test_pairs_are_the_paired_averages_in_both_directions(found):
     order, frame = found
     scores = seed_scores(board_of(frame), frame)
     direct = paired_average(scores["apex"], scores["coop"], "H")
@@ -35,7 +35,7 @@ def test_pairs_are_the_paired_averages_both_ways_round(found):
     assert pair.p_holm == turned.p_holm >= direct.p
 
 
-def test_entries_with_gaps_take_no_part(found):
+def test_incomplete_entries_are_not_ranked(found):
     order, _ = found
     assert {held.name for held in order.ranks}.isdisjoint({"maple", "cocoop"})
     assert len(order.pairs) == 6 * 5
@@ -66,7 +66,7 @@ def test_a_transfer_board_compares_targets_and_not_the_source(tmp_path):
     )
 
 
-def test_the_power_of_the_grouped_test_is_what_simulation_finds():
+def test_the_power_of_the_grouped_test_equals_its_simulation():
     draw = np.random.default_rng(4)
     groups, seeds, effect, spread = 6, 3, 0.012, 0.02
     planned = grouped_t(_with_spread(groups, seeds, spread))
@@ -85,7 +85,7 @@ def test_detectable_effect_and_seeds_are_the_inverse_of_power():
     assert detectable_difference(grouped_t([[0.1, 0.1], [0.2, 0.2]])) == 0.0
 
 
-def test_the_page_names_tie_groups_and_what_is_missing():
+def test_the_page_shows_ranges_of_ranks_and_what_is_missing():
     frame = runs_frame(protocols=("few-shot",))
     one_seed = frame[frame["seed"].isin([0, 1])]
     order = site_view(one_seed, difficulty_frame(), catalogue(), package_version="0").boards[0].standings

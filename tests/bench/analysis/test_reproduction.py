@@ -63,7 +63,7 @@ def test_verdicts_by_hand(tmp_path: Path):
 
 
 def test_verdicts_on_worlds_of_known_truth():
-    """The rule itself: a number at the truth is hardly ever 'not reproduced', one at the margin hardly 'reproduced'."""
+    """A number at the truth is almost never 'not reproduced'; one at the margin is almost never 'reproduced'."""
     from bench.statistics import equivalence
 
     draw = np.random.default_rng(0)
@@ -95,7 +95,7 @@ def test_largest_gaps_come_first_and_copies_are_one_row(tmp_path: Path):
     assert sum(count_verdicts(rows).values()) == 3
 
 
-def test_zero_shot_is_exact_and_meets_the_published_zero_shot(tmp_path: Path):
+def test_zero_shot_is_exact_and_compared_with_published_zero_shot(tmp_path: Path):
     from datasets_registry import EvalProtocol
 
     rows = made(
@@ -108,15 +108,15 @@ def test_zero_shot_is_exact_and_meets_the_published_zero_shot(tmp_path: Path):
     assert (row.n, row.verdict) == (1, Verdict.NOT_REPRODUCED)
 
 
-def test_other_settings_than_the_published_are_named(tmp_path: Path):
+def test_settings_other_than_the_published_ones_are_named(tmp_path: Path):
     published = table(printed())
     (row,) = made(tmp_path, published, config={"n_ctx": 8}, defaults={("coop", "base-to-new"): {"n_ctx": 16}})
     assert row.verdict is Verdict.PROTOCOL_DIFFERS
     assert row.note == "Our runs have n_ctx=8."
 
 
-def test_real_published_numbers_meet_our_names(tmp_path: Path):
-    """At least 250 cells from 6 papers can be met by methods, datasets and backbones as this project spells them."""
+def test_published_numbers_match_our_names(tmp_path: Path):
+    """At least 250 numbers from 6 papers match the names of our methods, datasets and backbones."""
     frame = published_frame()
     ours = frame[
         (frame["variant"] == "")

@@ -94,7 +94,7 @@ def test_the_written_page_shows_the_numbers_of_every_export(folder: Path, world,
         assert [row[0].strip().replace("--", "–") for row in cells] == ranks
 
 
-def test_dataset_by_dataset(world):
+def test_the_table_of_one_measure_by_dataset(world):
     board, runs = world
     rows = dataset_rows(board)
     assert len(rows) == 5 * 3 * 3
@@ -111,7 +111,7 @@ def test_dataset_by_dataset(world):
         assert [cells[column].mark for _, _, cells, _ in table.rows].count(Mark.BEST) == 1
 
 
-def test_a_number_that_lacks_a_seed_says_so_and_is_never_the_best(world):
+def test_a_number_with_a_missing_seed_shows_its_coverage_and_is_never_the_best(world):
     _, runs = world
     lost = runs[~((runs["method"] == "apex") & (runs["dataset"] == "a") & (runs["seed"] == 2))].copy()
     lost.loc[(lost["method"] == "apex") & (lost["dataset"] == "a"), "accuracy"] = 0.99

@@ -1,4 +1,4 @@
-"""Closed forms against brute force over pairs, and small cases by hand."""
+"""Closed forms compared with brute force over pairs, and small cases by hand."""
 
 import itertools
 import math
@@ -74,13 +74,13 @@ def test_text_distances_equal_the_loop_over_classes(seed, n_cls):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_measure_equals_brute_force_key_by_key(seed):
+def test_every_measure_equals_brute_force(seed):
     features, labels, texts = random_case(seed)
     cosines = [[cos(z, t) for t in texts] for z in features]
     guess = [max(range(4), key=lambda c: row[c]) for row in cosines]
     accuracy = mean(g == t for g, t in zip(guess, labels, strict=True))
     hits = [(sum(g == t == c for g, t in zip(guess, labels, strict=True)), guess.count(c)) for c in range(4)]
-    precision = mean(right / asked if asked else 0 for right, asked in hits)
+    precision = mean(right / predicted if predicted else 0 for right, predicted in hits)
     intra, inter = brute_pairwise(features, labels)
     near, far = brute_prototype(features, labels)
     scaled = 50 * np.array(cosines)
@@ -112,7 +112,7 @@ class TestByHand:
         values = difficulty_measures([[3, 0], [1, 0]], [0, 1], [[0, 2], [0, 5]], logit_scale=100)
         assert values["domain_distance"] == pytest.approx(math.sqrt(2))
 
-    def test_a_sure_and_wrong_zero_shot_has_the_largest_calibration_error(self):
+    def test_confident_and_wrong_zero_shot_has_the_largest_calibration_error(self):
         assert difficulty_measures(np.eye(2), [1, 0], np.eye(2), logit_scale=100)["zero_shot_ece"] == pytest.approx(1)
         assert difficulty_measures(np.eye(2), [0, 1], np.eye(2), logit_scale=100)["zero_shot_ece"] == pytest.approx(0)
 
@@ -150,7 +150,7 @@ class TestUndefined:
         assert values["relative_transfer_difficulty"] is None
         assert values["relative_transfer_difficulty_macro_precision"] is None
 
-    def test_one_class_has_nothing_to_be_told_from(self):
+    def test_measures_between_classes_are_undefined_for_one_class(self):
         """The new half of three classes is one class."""
         values = difficulty_measures(np.ones((3, 2)), [0, 0, 0], np.ones((1, 2)), logit_scale=100)
         undefined = {name for name, value in values.items() if value is None}
@@ -163,19 +163,19 @@ class TestUndefined:
             "text_distance_nearest",
         }
 
-    def test_one_image_a_class_has_no_intra_class_pair(self):
+    def test_one_image_per_class_has_no_intra_class_pair(self):
         features, _, texts = random_case(0, n=4)
         values = difficulty_measures(features, np.arange(4), texts, logit_scale=100)
         assert values["intra_cosine"] is None
         assert values["separability_pairwise"] is None
         assert values["inter_cosine"] is not None
 
-    def test_a_ratio_to_a_mean_that_is_not_positive_says_nothing(self):
+    def test_a_ratio_to_a_mean_that_is_not_positive_is_undefined(self):
         values = difficulty_measures([[1.0, 0], [1, 0], [-1, 0], [-1, 0]], [0, 0, 1, 1], np.eye(2), logit_scale=100)
         assert values["inter_cosine"] == -1
         assert values["separability_pairwise"] is None
         assert values["separability_prototype"] is None
 
-    def test_labels_outside_the_class_list_are_refused(self):
+    def test_labels_outside_the_class_list_are_errors(self):
         with pytest.raises(MetricInputError, match=r"integers in 0\.\.1, but are int64 from 0 to 2"):
             difficulty_measures(np.ones((2, 2)), [0, 2], np.eye(2), logit_scale=100)

@@ -1,4 +1,4 @@
-"""Difficulty of real features: CLIP ViT-B/32 on the classes that ImageNet's class texts also name, where they are."""
+"""Difficulty of real CLIP ViT-B/32 features on classes that are also ImageNet classes, if the data is available."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ def features() -> Path:
 def test_zero_shot_accuracy_of_real_features(
     features: Path, name: str, n_images: int, n_classes: int, zero_shot: float
 ):
-    """The accuracies that came with the features, one decimal of a percent."""
+    """The accuracies published with the features, to one decimal in per cent."""
     overlap = json.loads((features / "text_overlap.json").read_text())[name]
     position = {entry["label"]: i for i, entry in enumerate(overlap)}
     with np.load(features / f"{name}.npz") as images, np.load(features / "imagenet.npz") as imagenet:

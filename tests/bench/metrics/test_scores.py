@@ -53,7 +53,7 @@ class TestByHand:
         assert metrics.accuracy([[1.0, 1.0]], [0]) == 1
         assert metrics.accuracy([[1.0, 1.0]], [1]) == 0
 
-    def test_a_class_without_images_is_left_out_of_the_recall(self):
+    def test_a_class_without_images_is_left_out_of_macro_accuracy(self):
         assert metrics.macro_accuracy([[1.0, 0.0, 0.0]], [0]) == 1
 
     def test_the_harmonic_mean_of_published_numbers(self):
@@ -131,7 +131,7 @@ class TestProperties:
         assert metrics.nll([[1e4, 0.0]], [1]) == 1e4
 
     def test_equal_confidences_count_with_their_mean(self):
-        """Sorting decides nothing among them: 15 bins over 30 equal confidences, half of them right."""
+        """Their order has no effect: 15 bins over 30 equal confidences, half of them correct."""
         right = np.arange(30) < 15
         assert calibration_error(np.full(30, 0.5), right) == pytest.approx(0)
         assert calibration_error(np.full(30, 0.7), right[::-1]) == pytest.approx(0.2)
@@ -152,7 +152,7 @@ class TestRefusals:
             ([[1.0, math.inf]], [0], "1 of 2 logits are not finite"),
         ],
     )
-    def test_input_that_cannot_be_scored(self, call, logits, labels, message):
+    def test_invalid_logits_and_labels(self, call, logits, labels, message):
         with pytest.raises(MetricInputError, match=message):
             call(logits, labels)
 
@@ -174,7 +174,7 @@ def test_risk_coverage_with_ties_is_the_mean_over_their_orders():
     assert aurc(confidence, correct) == pytest.approx(np.mean(orders))
 
 
-def test_confidence_that_says_nothing_gives_the_error_rate():
+def test_uninformative_confidence_gives_the_error_rate():
     assert aurc([0.5] * 10, [1] * 7 + [0] * 3) == pytest.approx(0.3)
     assert aurc([0.9, 0.1], [1, 1]) == 0
 

@@ -20,7 +20,7 @@ def frame() -> pd.DataFrame:
     return published_frame()
 
 
-def test_all_cells_are_there_with_their_citation(frame):
+def test_every_cell_is_present_with_its_source(frame):
     """7,427 cells of the literature, less 16 that repeat APEX's Table 1, and 1,530 of APEX's own tables."""
     assert len(frame) == 7427 - 16 + 1530
     assert (frame["reported_in"] != "").all()
@@ -28,7 +28,7 @@ def test_all_cells_are_there_with_their_citation(frame):
     assert frame.loc[frame["metric"] == "accuracy", "value"].between(0, 1).all()
 
 
-def test_nothing_is_said_twice_in_one_table(frame):
+def test_no_table_repeats_a_number(frame):
     place = ["method", "variant", "label", "protocol", "backbone", "shots", "dataset", "split", "metric", "paper"]
     assert not frame.duplicated([*place, "reported_in", "source_table"]).any()
 
@@ -56,7 +56,7 @@ def test_averages_of_apex_are_the_means_of_its_rows(frame):
         assert rows[list(DATASETS)].mean() == pytest.approx(rows["average"], abs=6e-5)
 
 
-def test_every_erratum_marks_something(frame):
+def test_every_erratum_matches_a_cell(frame):
     for erratum in csv.DictReader(load._text("errata.csv").splitlines()):
         marked = frame[
             frame["reported_in"].str.contains(erratum["reported_in"], regex=False)
@@ -120,7 +120,7 @@ def test_the_command(etl):
     assert "Allowed: method, dataset" in err
 
 
-def test_titles_are_of_methods_in_the_tables_and_not_twice():
+def test_titles_belong_to_methods_in_the_tables_and_are_unique():
     titles = published_titles()
     assert set(titles) <= set(published_frame()["method"])
     assert len(set(titles.values())) == len(titles)

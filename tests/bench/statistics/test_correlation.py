@@ -1,4 +1,4 @@
-"""Rank correlation: examples worked by hand, and each against an oracle written another way."""
+"""Rank correlation: examples computed by hand, and comparisons with SciPy."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def test_the_approximate_p_equals_scipy():
     assert found.beyond_chance()
 
 
-def test_nothing_is_claimed_of_a_constant_or_of_two_pairs():
+def test_a_constant_or_two_pairs_have_no_correlation():
     assert spearman([1, 2, 3], [5, 5, 5]) is None
     assert spearman([1, 2], [1, 2]) is None
     with pytest.raises(ValueError, match="pairs"):

@@ -1,4 +1,4 @@
-"""The examples in the docstrings of statistics and metrics hold."""
+"""Examples in the docstrings of statistics and metrics."""
 
 from __future__ import annotations
 

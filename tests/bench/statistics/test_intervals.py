@@ -1,4 +1,4 @@
-"""Intervals over repeated numbers: examples worked by hand, and each against an oracle written another way."""
+"""Intervals of a mean: examples computed by hand, and comparisons with SciPy."""
 
 import math
 
@@ -60,7 +60,7 @@ def test_two_groups_are_welchs_test():
     assert found.mean == pytest.approx((a.mean() - b.mean()) / 2)
 
 
-def test_differences_between_datasets_are_no_noise():
+def test_differences_between_datasets_are_not_noise():
     found = grouped_t([[0.1, 0.1], [0.3, 0.3]])
     assert (found.mean, found.low, found.high, found.p) == (pytest.approx(0.2), found.mean, found.mean, 0.0)
 
@@ -70,7 +70,7 @@ def test_a_group_with_one_seed_leaves_no_interval():
     assert (found.mean, found.n, found.p, found.low) == (pytest.approx(0.225), 3, None, None)
 
 
-def test_an_empty_group_is_refused():
+def test_an_empty_group_is_an_error():
     with pytest.raises(ValueError, match="every group needs a value"):
         grouped_t([[0.1], []])
 
@@ -101,7 +101,7 @@ def test_seeds_that_shift_everything_give_students_interval():
     assert found.seed_share == pytest.approx(1)
 
 
-def test_the_variance_is_that_of_the_two_way_table_written_out():
+def test_the_variance_equals_the_two_way_analysis_by_hand():
     table = np.random.default_rng(4).normal(size=(3, 40)) + np.random.default_rng(5).normal(size=(3, 1))
     s, n = table.shape
     centred = table - table.mean(0) - table.mean(1)[:, None] + table.mean()
@@ -112,6 +112,6 @@ def test_the_variance_is_that_of_the_two_way_table_written_out():
     assert found.standard_error**2 == pytest.approx(wanted)
 
 
-def test_a_table_of_the_wrong_shape_is_refused():
+def test_a_table_of_the_wrong_shape_is_an_error():
     with pytest.raises(ValueError, match="seeds x images"):
         two_way_bootstrap([1.0, 2.0], generator=np.random.default_rng(0))

@@ -25,7 +25,7 @@ def test_mcnemar_is_the_binomial_test():
         assert float(mcnemar_p(a, b)) == pytest.approx(wanted)
 
 
-def test_outcomes_of_different_images_are_refused():
+def test_outcomes_of_different_lengths_are_errors():
     with pytest.raises(ValueError, match="one outcome of each for every image"):
         mcnemar([1, 0], [1])
 

@@ -78,7 +78,7 @@ def test_cliques_equal_brute_force_on_200_random_tables():
         assert {frozenset(clique) for clique in shown.cliques} == maximal
 
 
-def test_tables_with_gaps_or_too_small_are_refused():
+def test_tables_with_gaps_or_too_few_rows_are_errors():
     with pytest.raises(ValueError, match="with gaps"):
         friedman([[1.0, math.nan], [1.0, 2.0]])
     with pytest.raises(ValueError, match="at least 2 datasets x 2 methods"):

@@ -1,4 +1,4 @@
-"""Ratings from wins: examples worked by hand, and each against an oracle written another way."""
+"""Ratings from wins: examples computed by hand, and the likelihood equations."""
 
 import math
 
@@ -26,7 +26,7 @@ def test_strengths_maximise_the_likelihood():
     assert bradley_terry(wins, prior=0.0) == pytest.approx(wanted - wanted.mean(), abs=1e-6)
 
 
-def test_many_tables_at_once_are_each_alone():
+def test_several_tables_at_once_equal_each_one_alone():
     wins = np.random.default_rng(8).integers(0, 6, (4, 3, 3)).astype(float)
     assert bradley_terry(wins) == pytest.approx(np.array([bradley_terry(table) for table in wins]), abs=1e-8)
 

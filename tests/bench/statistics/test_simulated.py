@@ -31,7 +31,7 @@ def test_students_interval_covers(n):
     ("seeds", "seed_effect"), [(3, 0.0), (3, 0.05), (3, 0.3), (5, 0.1), (10, 0.1), (1, 0.0)], ids=str
 )
 def test_the_two_way_bootstrap_covers(seeds, seed_effect):
-    """Right or wrong by a latent score: image difficulty + seed + noise. The truth averages over all three."""
+    """An image is correct by a latent score: image difficulty + seed + noise. The truth averages over all three."""
     draw = np.random.default_rng(seeds + int(100 * seed_effect))
     runs, images = 1200, 400
     latent = (
@@ -68,7 +68,7 @@ def test_grouped_t_covers_and_keeps_its_level():
 
 
 def test_mcnemar_with_holm_keeps_the_family_wise_error():
-    """2,000 null worlds: five equal methods on 800 shared images, all ten pairs compared."""
+    """2,000 simulations of five equal methods on 800 shared images, with all ten pairs compared."""
     draw = np.random.default_rng(2)
     difficulty = draw.normal(size=(2000, 1, 800))
     right = difficulty + 0.7 * draw.normal(size=(2000, 5, 800)) > -0.4

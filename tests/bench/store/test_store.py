@@ -15,7 +15,7 @@ from bench.results.shards import Shards
 from bench.store import Store, fresh_store, migrations
 from bench.store import database as _database
 
-PROMISED = """run_id method config recipe_name recipe backbone dataset task_fingerprint draw protocol shots seed
+DOCUMENTED = """run_id method config recipe_name recipe backbone dataset task_fingerprint draw protocol shots seed
     precision status error_message split accuracy macro_accuracy macro_precision nll brier ece n n_classes
     selected_on_test trainable_parameters prepare_seconds train_seconds eval_seconds steps peak_memory_bytes
     image_passes prompted_image_passes text_passes created_at"""
@@ -41,7 +41,7 @@ def fail(shards: Shards, **changes) -> str:
     return spec.run_id
 
 
-def test_one_row_a_run_and_split(store: Store, shards: Shards):
+def test_one_row_per_run_and_split(store: Store, shards: Shards):
     store.ingest(shards)
     frame = store.runs_frame()
     assert list(zip(frame["seed"], frame["split"], strict=True)) == [(1, "base"), (1, "new"), (2, "base"), (2, "new")]
@@ -53,9 +53,9 @@ def test_one_row_a_run_and_split(store: Store, shards: Shards):
     assert first["created_at"].isoformat() == "2026-01-02T03:04:05"
 
 
-def test_every_promised_column_is_there(store: Store, shards: Shards):
+def test_every_documented_column_exists(store: Store, shards: Shards):
     store.ingest(shards)
-    assert set(PROMISED.split()) <= set(store.runs_frame().columns)
+    assert set(DOCUMENTED.split()) <= set(store.runs_frame().columns)
 
 
 def test_a_failed_run_is_one_row_without_a_split(store: Store, shards: Shards):
@@ -95,7 +95,7 @@ def test_a_replaced_shard_replaces_its_rows(store: Store, shards: Shards):
     assert len(store.predictions_frame(run_id)) == 6
 
 
-def test_a_shard_that_is_gone_leaves_the_database(store: Store, shards: Shards):
+def test_a_run_without_shard_is_dropped(store: Store, shards: Shards):
     store.ingest(shards)
     run_id = make_spec(seed=1).run_id
     (shards.runs / "shards" / run_id[:2] / f"{run_id}.json").unlink()
@@ -104,7 +104,7 @@ def test_a_shard_that_is_gone_leaves_the_database(store: Store, shards: Shards):
     assert store.predictions_frame(run_id).empty
 
 
-def test_a_torn_shard_is_not_loaded(store: Store, shards: Shards):
+def test_a_damaged_shard_is_not_loaded(store: Store, shards: Shards):
     run_id = make_spec(seed=1).run_id
     (shards.runs / "shards" / run_id[:2] / f"{run_id}.json").write_text("torn")
     assert store.ingest(shards).total == 1
@@ -132,7 +132,7 @@ def test_predictions_of_several_runs(store: Store, shards: Shards):
     assert store.predictions_frame("nothing' or 1=1 --").empty
 
 
-def test_difficulty_is_one_row_a_measure(store: Store, shards: Shards):
+def test_difficulty_has_one_row_per_measure(store: Store, shards: Shards):
     shards.difficulties.write("ViT-demo.drawn", "spectrum_a", make_difficulty())
     store.ingest(shards)
     store.ingest(shards)
@@ -182,7 +182,7 @@ def _all_predictions(store: Store):
     return store.query("select * from predictions order by run_id, split, position")
 
 
-def test_two_hundred_runs_are_loaded_in_a_moment(tmp_path: Path):
+def test_two_hundred_runs_are_loaded_in_seconds(tmp_path: Path):
     shards = Shards(tmp_path)
     predictions = [make_predictions("base", n=300), make_predictions("new", n=300)]
     for seed in range(200):
@@ -196,13 +196,13 @@ def test_two_hundred_runs_are_loaded_in_a_moment(tmp_path: Path):
 @pytest.mark.parametrize(
     "sql", ["insert into runs select * from runs", "drop table runs", "copy runs to 'x.csv'", "delete from scores"]
 )
-def test_a_statement_that_writes_is_refused(store: Store, shards: Shards, sql: str):
+def test_a_statement_that_writes_is_rejected(store: Store, shards: Shards, sql: str):
     store.ingest(shards)
     with pytest.raises(QueryError, match="is not a reading statement, and this command only reads; use SELECT"):
         store.query(sql)
 
 
-def test_a_query_sees_nothing_outside_the_database(store: Store, shards: Shards, tmp_path: Path):
+def test_a_query_has_no_access_outside_the_database(store: Store, shards: Shards, tmp_path: Path):
     store.ingest(shards)
     (tmp_path / "secret.csv").write_text("a\n1\n")
     with pytest.raises(QueryError, match="disabled by configuration"):
@@ -224,12 +224,12 @@ def test_a_misspelt_column_is_duckdbs_message_in_one_line(store: Store, shards: 
 
 
 @pytest.mark.parametrize("sql", ["describe runs", "show tables", "with a as (select 1 as x) select x from a"])
-def test_reading_statements_are_answered(store: Store, shards: Shards, sql: str):
+def test_statements_that_read_return_rows(store: Store, shards: Shards, sql: str):
     store.ingest(shards)
     assert not store.query(sql).empty
 
 
-def test_a_missing_database_says_how_to_make_one(tmp_path: Path):
+def test_a_missing_database_is_an_error_with_the_next_step(tmp_path: Path):
     with pytest.raises(StoreError, match=r"no results database at .* results rebuild"):
         Store(tmp_path).runs_frame()
 
@@ -255,7 +255,7 @@ def test_a_database_held_by_another_process_is_one_line_with_its_id(store: Store
     assert len(Store(store.runs, lock_timeout=5).runs_frame()) == 4
 
 
-def test_a_database_of_a_newer_release_is_left_alone(store: Store, shards: Shards):
+def test_a_database_of_a_newer_release_is_not_changed(store: Store, shards: Shards):
     store.ingest(shards)
     with duckdb.connect(str(store.path)) as connection:
         connection.execute("INSERT INTO schema_version VALUES (99, now()::TIMESTAMP)")
@@ -267,7 +267,7 @@ def test_a_database_of_a_newer_release_is_left_alone(store: Store, shards: Shard
     assert len(store.runs_frame()) == 4
 
 
-def test_an_older_database_is_read_after_it_was_brought_up_to_date(store: Store, shards: Shards, monkeypatch):
+def test_an_older_database_is_read_after_its_migration(store: Store, shards: Shards, monkeypatch):
     store.ingest(shards)
     newer = [*migrations(), "ALTER TABLE runs ADD COLUMN mood VARCHAR"]
     monkeypatch.setattr("bench.store.schema_upgrade.migrations", lambda: newer)
@@ -294,7 +294,7 @@ def test_duckdb_is_imported_in_one_room_only():
     assert {Path(user).parent.as_posix() for user in users} == {"bench/store"}
 
 
-def test_an_ingest_that_ends_in_the_middle_is_finished_by_the_next(tmp_path: Path, monkeypatch):
+def test_an_interrupted_ingest_is_completed_by_the_next(tmp_path: Path, monkeypatch):
     shards, store = Shards(tmp_path), Store(tmp_path)
     for seed in range(5):
         shards.write(make_record(make_spec(seed=seed)), [make_predictions("base"), make_predictions("new")])
@@ -316,7 +316,7 @@ def test_an_ingest_that_ends_in_the_middle_is_finished_by_the_next(tmp_path: Pat
     assert len(store.outcomes_frame()) == 5 * 12
 
 
-def test_what_choosing_cost_and_gained_is_in_the_frame_and_absent_in_older_runs(tmp_path: Path) -> None:
+def test_the_cost_and_gain_of_selection_are_in_the_frame_and_missing_for_older_runs(tmp_path: Path) -> None:
     shards = Shards(tmp_path)
     older, chosen = make_record(make_spec(seed=1)), make_record(make_spec(seed=2, epoch_selection="oracle"))
     assert chosen.cost is not None
@@ -327,6 +327,6 @@ def test_what_choosing_cost_and_gained_is_in_the_frame_and_absent_in_older_runs(
     store = Store(tmp_path, lock_timeout=0)
     store.ingest(shards)
     frame = store.runs_frame().set_index("seed")
-    told = ["epoch_selection", "selected_epoch", "fits", "candidate_evaluations", "tuning_seconds", "optimism"]
-    assert frame.loc[2, told].iloc[0].tolist() == ["oracle", 2, 3, 20, 0.5, 0.25]
-    assert frame.loc[1, told].isna().to_numpy().all()
+    columns = ["epoch_selection", "selected_epoch", "fits", "candidate_evaluations", "tuning_seconds", "optimism"]
+    assert frame.loc[2, columns].iloc[0].tolist() == ["oracle", 2, 3, 20, 0.5, 0.25]
+    assert frame.loc[1, columns].isna().to_numpy().all()

@@ -81,7 +81,7 @@ def test_the_two_conventions_by_hand():
     assert entry.average(H, HConvention.MEAN_OF_H).mean == pytest.approx((0.18 + 0.5) / 2)
 
 
-def test_imagenets_sorted_draw_stands_beside_coops_draw_of_the_others():
+def test_coop_sorted_and_coop_share_a_board():
     runs = frame(run(dataset="dtd"), run(dataset="imagenet", draw="coop-sorted"))
     assert settings(runs) == [B2N]
     assert leaderboard(runs, B2N).datasets == ("dtd", "imagenet")
@@ -127,8 +127,8 @@ def test_a_missing_seed_is_flagged_and_has_no_rank_and_no_interval():
     assert [row["complete"] for row in board.rows()] == [True, False]
 
 
-def test_the_seed_that_died_of_memory_is_listed_with_its_message():
-    """CoOp's parser prints `91.50% +- 0.50%` over the two that are left."""
+def test_a_seed_that_ran_out_of_memory_is_listed_with_its_message():
+    """CoOp's parser prints `91.50% +- 0.50%` over the remaining two seeds."""
     board = leaderboard(
         frame(*grid(datasets=("dtd",), seeds=(1, 2)), run(seed=3, status="failed", error_message="out of memory")), B2N
     )
@@ -137,7 +137,7 @@ def test_the_seed_that_died_of_memory_is_listed_with_its_message():
     assert [(cell.seed, cell.error) for cell in board.failed] == [(3, "out of memory")]
 
 
-def test_an_entry_with_failed_runs_only_is_there_without_numbers():
+def test_an_entry_with_only_failed_runs_is_listed_without_numbers():
     board = leaderboard(frame(*grid("coop"), *grid("apex", status="failed", error_message="boom")), B2N)
     apex = board.entry("apex")
     assert (apex.n, apex.averages, apex.cost) == (0, {}, None)
@@ -182,7 +182,7 @@ def test_two_recipes_are_two_entries():
     assert sorted(entry.key for entry in unnamed.entries) == ["coop [recipe.epochs=50]", "coop [recipe.epochs=5]"]
 
 
-def test_runs_on_an_older_task_are_set_aside_by_name():
+def test_runs_on_an_older_task_are_excluded_and_listed():
     board = leaderboard(
         frame(run(run_id="old", task_fingerprint="aaaa"), run("apex", run_id="new", task_fingerprint="bbbb", day=1)),
         B2N,
@@ -214,17 +214,17 @@ def test_boards_of_two_precisions_do_not_mix():
     assert [leaderboard(rows, setting).seeds for setting in settings(rows)] == [(2,), (1,)]
 
 
-def test_a_row_that_chose_on_test_is_named_so_even_where_it_is_alone():
+def test_an_oracle_is_labelled_even_if_it_is_the_only_entry():
     board = leaderboard(frame(*grid("tip_adapter", config='{"beta": 1.0, "selection": "oracle"}'), *grid()), B2N)
     assert sorted(entry.key for entry in board.entries) == ["coop", "tip_adapter [selection=oracle]"]
 
 
-def test_an_ensemble_says_so_even_where_it_is_the_only_entry():
+def test_an_ensemble_is_labelled_even_if_it_is_the_only_entry():
     board = leaderboard(frame(*grid("gda", config='{"alpha": 0.1, "selection": "ensemble"}'), *grid()), B2N)
     assert sorted(entry.key for entry in board.entries) == ["coop", "gda [selection=ensemble]"]
 
 
-def test_rows_with_a_chosen_epoch_are_rows_of_their_own():
+def test_runs_with_epoch_selection_are_a_separate_entry():
     chosen = [grid(epoch_selection=way) for way in ("validation", "oracle")]
     board = leaderboard(frame(*grid(epoch_selection=None), *chosen[0], *chosen[1]), B2N)
     assert sorted(entry.key for entry in board.entries) == [
@@ -237,7 +237,7 @@ def test_rows_with_a_chosen_epoch_are_rows_of_their_own():
 
 
 class TestOracles:
-    """Entries in which test labels chose something: shown with what that added, never ranked or compared."""
+    """Entries with selection on test labels are shown with their optimism, and neither ranked nor compared."""
 
     @staticmethod
     def board():
@@ -250,7 +250,7 @@ class TestOracles:
             frame(*grid("tip_adapter_f", optimism=0.02, **picked), *grid(), *grid("vpt", seeds=(1, 2))), B2N
         )
 
-    def test_the_best_by_test_labels_has_no_rank(self):
+    def test_an_oracle_has_no_rank(self):
         board = self.board()
         assert [(entry.key, entry.rank) for entry in board.entries] == [
             ("coop", 1),
@@ -263,7 +263,7 @@ class TestOracles:
         assert not oracle.rankable
         assert not board.entry("coop").oracle
 
-    def test_its_gap_is_the_mean_over_runs(self):
+    def test_its_optimism_is_the_mean_over_runs(self):
         gaps = [
             run("clap", seed=seed, selected_on_test="x", optimism=gap)
             for seed, gap in ((1, 0.01), (2, 0.03), (3, 0.05))
@@ -271,19 +271,19 @@ class TestOracles:
         (entry,) = leaderboard(frame(*gaps), B2N).entries
         assert entry.optimism == pytest.approx({"base": 0.03, "new": 0.03})
 
-    def test_a_gap_that_nobody_recorded_is_not_made_up(self):
+    def test_optimism_is_missing_if_it_was_not_recorded(self):
         rows = [run("clap", seed=1, selected_on_test="x", optimism=0.1), run("clap", seed=2, selected_on_test="x")]
         (entry,) = leaderboard(frame(*rows), B2N).entries
         assert entry.oracle
         assert entry.optimism == {}
 
-    def test_it_is_in_rows_for_machines(self):
+    def test_it_is_marked_in_rows(self):
         rows = {row["entry"]: row for row in self.board().rows()}
         assert rows["coop"]["oracle"] is False
         assert "optimism" not in rows["coop"]
         assert rows["tip_adapter_f [selection=oracle]"]["optimism"] == pytest.approx({"base": 0.02, "new": 0.02})
 
-    def test_it_is_compared_with_nobody(self):
+    def test_it_takes_no_part_in_comparisons(self):
         from bench.analysis.ranking import rank_entries
 
         rows = frame(
@@ -294,7 +294,7 @@ class TestOracles:
         assert found.pairs == {}
 
 
-def test_what_choosing_cost_is_known_only_where_every_run_says_so():
+def test_the_cost_of_selection_is_known_only_if_every_run_recorded_it():
     known = grid("gda", fits=0, candidate_evaluations=12, tuning_seconds=0.5)
     (entry,) = leaderboard(frame(*known), B2N).entries
     assert (entry.cost.fits, entry.cost.candidate_evaluations, entry.cost.tuning_seconds) == (0, 12, 0.5)
