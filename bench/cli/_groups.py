@@ -1,4 +1,4 @@
-"""A group of commands that stands for one of them: bare it lists, with a name it shows."""
+"""Command groups whose default command is `show`: without a name it lists, with a name it shows one entry."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ShowsByDefault(TyperGroup):
     """`GROUP` and `GROUP NAME` mean `GROUP show` and `GROUP show NAME`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        # Any: typer's context is click's or, from 0.29 on, one of its own
+        # ctx is Any: click's context in older typer versions, typer's own from 0.29 on
         asks_for_help = bool(args) and args[0] in ctx.help_option_names
         if not asks_for_help and not (args and args[0] in self.commands):
             args = [SHOW, *args]

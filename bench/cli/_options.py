@@ -31,12 +31,14 @@ Supports = Annotated[
     list[Path],
     typer.Option(
         "--support",
-        help="Support list in place of a draw: from `datasets draw`, or JSON lines of path and label. Repeatable.",
+        help="Support list instead of a draw: from `datasets draw`, or JSON lines of path and label. Repeatable.",
     ),
 ]
 DataRoot = Annotated[
     Path | None,
-    typer.Option("--data-root", envvar="ETL_BENCH_DATA", help="Folder that holds the datasets; drawn ones need none."),
+    typer.Option(
+        "--data-root", envvar="ETL_BENCH_DATA", help="Folder that holds the datasets; synthetic ones need none."
+    ),
 ]
 Runs = Annotated[Path, typer.Option("--runs", help="Folder of the runs and their database.")]
 Cache = Annotated[
@@ -45,7 +47,9 @@ Cache = Annotated[
 ]
 Jobs = Annotated[
     int | None,
-    typer.Option("--jobs", min=0, help="Worker processes; 0 runs in this one. Default: one per core, one on a GPU."),
+    typer.Option(
+        "--jobs", min=0, help="Worker processes; 0 runs in this process. Default: one per core, one on a GPU."
+    ),
 ]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N.")]
 Easy = Annotated[

@@ -1,4 +1,4 @@
-"""Tables and JSON on standard output, remarks on standard error."""
+"""Tables and JSON on standard output, notes on standard error."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def print_rows(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool) ->
 
 
 def print_facts(facts: Row, *, as_json: bool) -> None:
-    """One thing's facts, a line each, or as a JSON object."""
+    """Named values, one per line, or as a JSON object."""
     if as_json:
         print_json(dict(facts))
         return
@@ -51,7 +51,7 @@ def print_facts(facts: Row, *, as_json: bool) -> None:
 
 
 def print_json(value: object) -> None:
-    """A value as JSON; numbers that are not finite become null, as JSON has none."""
+    """A value as JSON; non-finite numbers become null."""
     print_line(json.dumps(_plain(value), indent=1, ensure_ascii=False))
 
 
@@ -61,12 +61,12 @@ def print_line(text: str) -> None:
 
 
 def remark(text: str) -> None:
-    """One line for the person, not for the pipe."""
+    """One line on standard error, which pipes do not see."""
     sys.stderr.write(text + "\n")
 
 
 def as_text(value: object) -> str:
-    """A value as it stands in a table cell."""
+    """A value as text of a table cell."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, bool):

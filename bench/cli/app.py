@@ -1,4 +1,4 @@
-"""The `etl-bench` command: registers the commands and turns our errors into one line and an exit code."""
+"""The `etl-bench` command: registers the commands and turns expected errors into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error; may stand anywhere.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; may be given anywhere.")
+    ] = False,
 ) -> None:
     pass
 
@@ -82,7 +84,7 @@ app.add_typer(cache_app, name="cache")
 
 
 def main() -> None:
-    """Entry point of `etl-bench`. A refusal is one line on standard error and exit code 2."""
+    """Entry point of `etl-bench`. An expected error is one line on standard error and exit code 2."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)

@@ -1,4 +1,4 @@
-"""`etl-bench backbones`: backbones worth naming."""
+"""`etl-bench backbones`: the backbones that people use most."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bench.cli import _options as opt
 
 
 def backbones(as_json: opt.AsJson = False) -> None:
-    """List backbones; every other arch.tag of open_clip, and local weights as ARCH=FILE, work as well."""
+    """List common backbones. Any other arch.tag of open_clip and local weights (ARCH=FILE) work as well."""
     from bench.cli._print import print_rows
     from methods import list_backbones
 

@@ -1,4 +1,4 @@
-"""`etl-bench cache`: what the frozen features take, whether they are whole, and making room."""
+"""`etl-bench cache`: size, integrity and cleaning of the feature cache."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import typer
 from bench.cli import _options as opt
 
 cache_app = typer.Typer(
-    help="The cache: frozen features, and parts of pages. Deleting any of it costs time, never a number.",
+    help="The cache of frozen features and of page parts. Deleting it costs time but changes no result.",
     no_args_is_help=True,
 )
 
 
 @cache_app.command("info")
 def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
-    """List the features kept, by backbone, and what pages keep."""
+    """List the cached features by backbone, and the cached page parts."""
     from bench._util.text_cache import FOLDER, TextCache
     from bench.cli._print import print_rows, remark
     from bench.experiment.features import cache as store
@@ -45,7 +45,7 @@ def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
 
 @cache_app.command("verify")
 def verify(cache: opt.Cache = None) -> None:
-    """Read everything and delete what is torn or altered; exit 1 if there was any."""
+    """Read every file and delete damaged ones; exit code 1 if there were any."""
     from bench.cli._print import remark
     from bench.experiment.features import cache as store
     from bench.experiment.features.budget import remove
@@ -53,15 +53,17 @@ def verify(cache: opt.Cache = None) -> None:
     bad = store.damaged(opt.cache_folder(cache))
     remove(bad)
     for path in bad:
-        remark(f"deleted {path}: torn or altered; its features are computed again when needed")
+        remark(f"deleted {path}: damaged; its features are recomputed when needed")
     remark(f"{len(bad)} damaged shards")
     raise typer.Exit(1 if bad else 0)
 
 
 @cache_app.command("clear")
 def clear(
-    backbone: Annotated[str | None, typer.Argument(help="Only this backbone, by the beginning of its name.")] = None,
-    keep: Annotated[str | None, typer.Option("--keep", help="Keep what was used last, up to a size as 5G.")] = None,
+    backbone: Annotated[str | None, typer.Argument(help="Only this backbone, by a prefix of its name.")] = None,
+    keep: Annotated[
+        str | None, typer.Option("--keep", help="Keep the most recently used features up to this size, such as 5G.")
+    ] = None,
     cache: opt.Cache = None,
 ) -> None:
     """Delete everything, the features of one backbone, or those least recently used."""

@@ -1,4 +1,4 @@
-"""`etl-bench check`: does a method keep the promises that every method makes? For methods of any package."""
+"""`etl-bench check`: the conformance checks and a short trial for one method, from this or another package."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ def check(
     name: Annotated[str, typer.Argument(help="A registered method, of this package or of another one.")],
     with_trial: Annotated[
         bool,
-        typer.Option("--trial/--no-trial", help="Also run it beside zero-shot on three drawn datasets: 2 minutes."),
+        typer.Option(
+            "--trial/--no-trial",
+            help="Also train it on three synthetic datasets and compare with zero-shot: 2 minutes.",
+        ),
     ] = True,
     cache: opt.Cache = None,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Check a method: about twenty promises on a tiny backbone, then a short trial on drawn datasets; no download.
+    """Check a method: about twenty checks on a tiny backbone, then a short trial on synthetic datasets; no download.
 
     Exit code: 0 all passed, 1 something failed (each failure says what to do), 2 no such method.
 
@@ -46,7 +49,7 @@ def check(
     if as_json:
         print_json({"method": name, "passed": not failed, "checks": rows})
     else:
-        print_line(f"{name}: {len(rows) - len(failed)} of {len(rows)} passed or asked nothing, {len(failed)} failed")
+        print_line(f"{name}: {len(rows) - len(failed)} of {len(rows)} passed or did not apply, {len(failed)} failed")
     raise typer.Exit(1 if failed else 0)
 
 
@@ -69,7 +72,7 @@ def _rows(results: Iterator[Result], trial: Iterator[dict[str, object]] | None) 
 
 
 def _trial(info: MethodInfo, cache_dir: Path) -> Iterator[dict[str, object]]:
-    """The trial as a row of its own, with its numbers."""
+    """The trial as one row with its numbers."""
     from bench.conformance.trial import LIMIT_SECONDS, TrialRow, TrialTimeoutError, trial, verdict
     from bench.context import RunContext
 
@@ -79,7 +82,7 @@ def _trial(info: MethodInfo, cache_dir: Path) -> Iterator[dict[str, object]]:
         wrong = verdict(rows)
     except TrialTimeoutError as error:
         wrong = str(error)
-    except Exception as error:  # a method from anywhere may raise anything; the line says what
+    except Exception as error:  # a third-party method may raise anything
         wrong = f"{type(error).__name__}: {' '.join(str(error).split())}"
     numbers = "; ".join(
         f"{row.dataset} {row.classes} {100 * row.accuracy:.1f} (zero-shot {100 * row.zero_shot:.1f})" for row in rows
@@ -87,9 +90,9 @@ def _trial(info: MethodInfo, cache_dir: Path) -> Iterator[dict[str, object]]:
     yield {
         "check": TRIAL,
         "outcome": "FAIL" if wrong else "pass",
-        "promise": f"It learns three drawn datasets within {LIMIT_SECONDS:.0f} seconds, beside zero-shot.",
+        "promise": f"It trains on three synthetic datasets within {LIMIT_SECONDS:.0f} seconds, beside zero-shot.",
         "message": "; ".join(part for part in (wrong, numbers) if part),
-        "remedy": f"Look at it with `etl-bench run -m {info.name},zero_shot -d spectrum_basic --recipe demo`."
+        "remedy": f"Reproduce it with `etl-bench run -m {info.name},zero_shot -d spectrum_basic --recipe demo`."
         if wrong
         else "",
         "rows": [vars(row) for row in rows],

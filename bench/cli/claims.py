@@ -1,4 +1,4 @@
-"""`etl-bench claims`: sentences, and whether the runs support them."""
+"""`etl-bench claims`: statements about methods, tested on the runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.cli import _options as opt
 
 def claims(
     runs: opt.Runs = opt.DEFAULT_RUNS,
-    file: Annotated[Path | None, typer.Option("--file", help="Claims as TOML; the shipped ones if absent.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="Claims as TOML. Default: the shipped claims.")] = None,
     easy: opt.Easy = [],  # noqa: B006
     hard: opt.Hard = [],  # noqa: B006
     as_json: opt.AsJson = False,

@@ -11,7 +11,7 @@ from bench.cli import _options as opt
 
 def compare(
     a: Annotated[str, typer.Argument(help="A method, or an entry as the leaderboard names it: 'coop [n_ctx=4]'.")],
-    b: Annotated[str, typer.Argument(help="The other one.")],
+    b: Annotated[str, typer.Argument(help="The other method or entry.")],
     runs: opt.Runs = opt.DEFAULT_RUNS,
     protocol: Annotated[str | None, typer.Option("--protocol", help="Only this protocol.")] = None,
     shots: Annotated[str | None, typer.Option("--shots", help="Only these shots, such as 16 or 1,4,16.")] = None,
@@ -21,8 +21,8 @@ def compare(
 ) -> None:
     """Compare two methods: difference per dataset in percentage points with its 95 % interval, and flipped images.
 
-    Intervals resample test images and seeds together; with one seed they speak of the images alone. p values are exact
-    McNemar tests within a seed, adjusted (Holm) for all tests of the table. The average is tested over datasets with
+    Intervals resample test images and seeds together; with one seed they cover the images only. p values are exact
+    McNemar tests within a seed, adjusted (Holm) for all tests of the table. The average over datasets is tested with
     the spread between seeds.
 
     Example: etl-bench compare apex coop --shots 16

@@ -1,4 +1,4 @@
-"""`etl-bench datasets`: the group of commands about datasets; bare it lists them, with a name it shows one."""
+"""`etl-bench datasets`: lists the datasets, shows one, and groups the commands about datasets."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from bench.cli.datasets_fetch import fetch
 
 datasets_app = typer.Typer(
     cls=ShowsByDefault,
-    help="List the datasets, or read one (`etl-bench datasets NAME`) and show its facts.",
+    help="List the datasets, or show one (`etl-bench datasets NAME`).",
 )
 
 
 @datasets_app.command(SHOW)
 def show(
-    name: Annotated[str | None, typer.Argument(help="Read this dataset and show its facts.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Show this dataset.")] = None,
     data_root: opt.DataRoot = None,
     as_json: opt.AsJson = False,
 ) -> None:
-    """List the datasets, or read one and show its facts."""
+    """List the datasets, or read one from disk and show its properties."""
     from bench.cli._print import print_facts, print_rows
     from datasets_registry import DatasetInfo, DrawRule, get_dataset, list_datasets
 

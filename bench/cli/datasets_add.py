@@ -1,4 +1,4 @@
-"""`etl-bench datasets add`: a person's own images become a dataset of the catalogue."""
+"""`etl-bench datasets add`: registers your own images as a dataset."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PATH_HELP = "Column of the image paths, or of the images in a Hugging Face folde
 
 
 def add(
-    name: Annotated[str, typer.Argument(help="Its name from now on: lower-case letters, digits and _.")],
+    name: Annotated[str, typer.Argument(help="Name of the dataset: lower-case letters, digits and _.")],
     images: Annotated[
         Path,
         typer.Option(
@@ -22,8 +22,10 @@ def add(
             "of paths and labels, a Hugging Face folder from save_to_disk, or a folder of webdataset tars.",
         ),
     ],
-    template: Annotated[str, typer.Option("--template", help="Text around a class name.")] = "a photo of a {}.",
-    title: Annotated[str | None, typer.Option("--title", help="As it is written in tables.")] = None,
+    template: Annotated[
+        str, typer.Option("--template", help="Template for class names, with {}.")
+    ] = "a photo of a {}.",
+    title: Annotated[str | None, typer.Option("--title", help="Title in tables.")] = None,
     split: Annotated[
         str | None,
         typer.Option(
@@ -31,20 +33,20 @@ def add(
         ),
     ] = None,
     root: Annotated[
-        Path | None, typer.Option("--root", help="For a table: what its paths are relative to. Default: its folder.")
+        Path | None, typer.Option("--root", help="Base folder of the paths in a table. Default: the table's folder.")
     ] = None,
     path_column: Annotated[str | None, typer.Option("--path-column", help=PATH_HELP)] = None,
     label_column: Annotated[str | None, typer.Option("--label-column", help="Column of the labels.")] = None,
     split_column: Annotated[str | None, typer.Option("--split-column", help="Column of train, val and test.")] = None,
     user: Annotated[
-        bool, typer.Option("--user", help="Keep it in the user's own folder, for commands in any folder.")
+        bool, typer.Option("--user", help="Register it for all your projects instead of this folder only.")
     ] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Overwrite the file of a dataset added before.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Overwrite an existing dataset of this name.")] = False,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Look at your images, write down what they are in NAME.toml, and have them in the catalogue from then on.
+    """Inspect your images and register them as a dataset, described by NAME.toml.
 
-    The file goes into the folder that ETL_BENCH_DATASETS names, or else into ./etl-bench-datasets. Nothing is copied.
+    The file is written to the folder in ETL_BENCH_DATASETS, by default ./etl-bench-datasets. Images are not copied.
 
     Example: etl-bench datasets add birds --images ~/birds --template 'a photo of a {}, a type of bird.'
     """

@@ -1,4 +1,4 @@
-"""`etl-bench datasets check`: the doctor of datasets; says what is wrong and which command mends it."""
+"""`etl-bench datasets check`: finds problems of datasets on disk and names the command that fixes each."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ if TYPE_CHECKING:
 def check(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Datasets, names or patterns. Default: all that are there.", show_default=False),
+        typer.Argument(help="Datasets, names or patterns. Default: all that are on disk.", show_default=False),
     ] = None,
     data_root: opt.DataRoot = None,
     sample: Annotated[
-        int | None, typer.Option("--sample", min=0, help="Open only that many images of each, spread over the lists.")
+        int | None,
+        typer.Option("--sample", min=0, help="Open only this many images per dataset, spread over its splits."),
     ] = None,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Check layout, split, counts and every image; name the command that mends what is broken. Needs no network.
+    """Check layout, split, counts and every image, and name the command that fixes each problem. Needs no network.
 
-    What was seen is written to DATA-ROOT/.etl-bench/NAME.json, by digests. Exit code: 0 fine, 1 problems, 2 usage.
+    Digests of the files are written to DATA-ROOT/.etl-bench/NAME.json. Exit code: 0 fine, 1 problems, 2 wrong usage.
     """
     from bench.cli._print import print_json, print_line, remark
     from datasets_registry import DATASETS, check_dataset, get_dataset, is_present, list_datasets

@@ -1,4 +1,4 @@
-"""`etl-bench datasets draw`: a few-shot draw as a list that can be kept, published and run again."""
+"""`etl-bench datasets draw`: writes a few-shot draw to a file that can be published and run."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from bench.cli import _options as opt
 
 def draw(
     name: Annotated[str, typer.Argument(help="The dataset.")],
-    shots: Annotated[int, typer.Option("--shots", min=1, help="Images a class.")] = 16,
+    shots: Annotated[int, typer.Option("--shots", min=1, help="Images per class.")] = 16,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draw.")] = 1,
     rule: opt.Draw = "coop",
     out: Annotated[Path | None, typer.Option("--out", help="File to write; default: standard output.")] = None,
     data_root: opt.DataRoot = None,
 ) -> None:
-    """Write the images of a draw as JSON: keys, labels, content digests, class names and where they come from.
+    """Write the images of a draw as JSON: keys, labels, content digests, class names and their source.
 
-    `etl-bench run --support FILE` runs it, on this machine or another one that has the same images.
+    `etl-bench run --support FILE` uses it, on any machine that has the same images.
 
     Example: etl-bench datasets draw eurosat --shots 16 --seed 1 --out eurosat-16-1.json
     """

@@ -1,4 +1,4 @@
-"""`etl-bench datasets fetch`: the one command that goes to the network; licences first."""
+"""`etl-bench datasets fetch`: downloads datasets after their licences were accepted."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ SECONDS_BETWEEN_LINES = 10.0
 def fetch(
     names: Annotated[list[str], typer.Argument(help="Datasets: names or patterns.")],
     data_root: opt.DataRoot = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Accept the licences without being asked.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Accept the licences without a prompt.")] = False,
     splits_only: Annotated[
-        bool, typer.Option("--splits-only", help="The split file (and lists of names), but no images.")
+        bool, typer.Option("--splits-only", help="Only the split file and the lists of names, no images.")
     ] = False,
-    again: Annotated[bool, typer.Option("--again", help="Fetch what is there as well, and replace it.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also fetch files that exist, and replace them.")] = False,
     mirror: Annotated[
-        str | None, typer.Option("--mirror", help="Ask this server first, at URL/FILE-NAME; checksums stay the same.")
+        str | None,
+        typer.Option("--mirror", help="Try this server first, at URL/FILE-NAME. Checksums are checked as usual."),
     ] = None,
 ) -> None:
-    """Fetch datasets into --data-root, in CoOp's layout. An interrupted fetch goes on when the command is repeated.
+    """Fetch datasets into --data-root, in CoOp's layout. Repeat the command to resume an interrupted fetch.
 
-    Exit code: 0 all there, 1 something could not be fetched or is left to do by hand, 2 wrong usage.
+    Exit code: 0 complete, 1 something could not be fetched or needs a manual step, 2 wrong usage.
     """
     from bench.cli._print import print_line, remark
     from bench.errors import UsageError
@@ -51,7 +52,7 @@ def fetch(
     infos = [DATASETS.get(found) for name in opt.split_list(names) for found in DATASETS.match(name)]
     for info in infos:
         if info.name not in dataset_sources():
-            why = "is drawn, not downloaded" if info.synthetic else "is not one of the published datasets"
+            why = "is synthetic and needs no download" if info.synthetic else "is not one of the published datasets"
             raise UsageError(
                 f"Dataset {info.name!r} {why}; `datasets fetch` knows {', '.join(sorted(dataset_sources()))}."
             )
@@ -72,7 +73,7 @@ def fetch(
             remark(f"error: {info.name}: {' '.join(str(error).split())}")
             continue
         what = f"fetched {', '.join(done.fetched)}" if done.fetched else "nothing to fetch"
-        kept = f"; there already: {', '.join(done.kept)}" if done.kept else ""
+        kept = f"; already present: {', '.join(done.kept)}" if done.kept else ""
         print_line(f"{info.name}: {what}{kept}")
         if done.by_hand:
             incomplete = True
@@ -99,13 +100,13 @@ def _ask() -> None:
     from bench.errors import UsageError
 
     if not sys.stdin.isatty():
-        raise UsageError("The licences above have to be accepted; give --yes where nobody can be asked.")
+        raise UsageError("The licences above must be accepted; without a terminal, accept them with --yes.")
     if not typer.confirm("Accept the licences and fetch?", err=True):
         raise typer.Exit(1)
 
 
 class _Display:
-    """The progress of one file on standard error: one line that moves on a terminal, a line now and then elsewhere."""
+    """Progress of one file on standard error: an updating line on a terminal, occasional lines elsewhere."""
 
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.name = name

@@ -10,12 +10,12 @@ import typer
 from bench.cli import _options as opt
 
 METHODS = ("zero_shot", "coop", "clip_adapter", "text_adapter", "vpt", "vpt_text_adapter", "ivlp", "apex")
-"""What the demo compares: prompts and adapters on either side, both together, and no training at all."""
+"""Prompts and adapters for either encoder, both together, and no training."""
 DATASETS = ("spectrum_*",)
 SEEDS = (1, 2, 3)
 QUICK_METHODS = ("zero_shot", "coop", "clip_adapter", "vpt")
 QUICK_DATASETS = ("spectrum_basic", "spectrum_blur", "spectrum_words")
-"""From easy to hard."""
+"""Ordered from easy to hard."""
 
 
 def demo(

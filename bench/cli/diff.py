@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def diff(
-    a: Annotated[str, typer.Argument(help="Run id, or enough of its beginning.")],
+    a: Annotated[str, typer.Argument(help="Run id, or a unique prefix.")],
     b: Annotated[str, typer.Argument(help="The other run.")],
     runs: opt.Runs = opt.DEFAULT_RUNS,
     as_json: opt.AsJson = False,
@@ -54,7 +54,7 @@ def diff(
     if differences:
         print_rows(differences, ["what", "name", "A", "B"], as_json=False)
     else:
-        print_line("The two runs were asked the same and made in the same way.")
+        print_line("The two runs have the same spec, code and environment.")
     if found.scores:
         print_rows(
             [{"split": split, "accuracy A": pair[0], "accuracy B": pair[1]} for split, pair in found.scores.items()],
@@ -74,5 +74,5 @@ def _read(shards: Shards, run: str) -> Shard:
     run_id = shards.find(run)
     shard = shards.read(run_id)
     if shard is None:
-        raise ShardError(f"Run {run_id} was damaged and has been set aside; run its command again to compute it anew.")
+        raise ShardError(f"Run {run_id} was damaged and has been set aside; repeat its command to recompute it.")
     return shard

@@ -1,4 +1,4 @@
-"""`etl-bench doctor`: whether this machine is fit to run experiments."""
+"""`etl-bench doctor`: checks whether this machine can run experiments."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def _software() -> Iterator[_Finding]:
 
 def _folders(data_root: Path | None, runs: Path, cache: Path) -> Iterator[_Finding]:
     if data_root is None:
-        yield _Finding("data root", True, "none given; drawn datasets need none (--data-root or ETL_BENCH_DATA)")
+        yield _Finding("data root", True, "none given; synthetic datasets need none (--data-root or ETL_BENCH_DATA)")
     else:
         there = data_root.is_dir()
-        yield _Finding("data root", there, str(data_root) if there else f"{data_root} is no folder")
+        yield _Finding("data root", there, str(data_root) if there else f"{data_root} is not a folder")
     for what, folder in (("runs", runs), ("cache", cache)):
         yield _Finding(what, *_writable(folder))
 
@@ -63,7 +63,7 @@ def _writable(folder: Path) -> tuple[bool, str]:
     existing = next((place for place in (folder, *folder.absolute().parents) if place.exists()), folder)
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         return False, f"{folder} cannot be written"
-    return True, f"{folder}{'' if existing == folder else ' (will be made)'}"
+    return True, f"{folder}{'' if existing == folder else ' (will be created)'}"
 
 
 def _database(runs: Path) -> _Finding:

@@ -26,14 +26,14 @@ def export(
     runs: opt.Runs = opt.DEFAULT_RUNS,
     protocol: Annotated[str | None, typer.Option("--protocol", help="Only this protocol.")] = None,
     shots: Annotated[str | None, typer.Option("--shots", help="Only these shots, such as 16 or 1,4,16.")] = None,
-    by_dataset: Annotated[bool, typer.Option("--by-dataset", help="Dataset by dataset in place of averages.")] = False,
+    by_dataset: Annotated[bool, typer.Option("--by-dataset", help="One row per dataset instead of averages.")] = False,
     convention: Annotated[
         str, typer.Option("--h", help="H of average rows: h_of_means (CoOp's tables) or mean_of_h (APEX's).")
     ] = "h_of_means",
 ) -> None:
     """Write leaderboards; csv and parquet hold fractions and run ids, markdown and latex the numbers of the page.
 
-    Markdown and LaTeX mark the best of each column and what cannot be told from it.
+    Markdown and LaTeX mark the best value of each column and those that do not differ significantly from it.
 
     Example: etl-bench export --format latex --out table.tex
     """
@@ -55,7 +55,7 @@ def export(
         if (protocol is None or setting.protocol == protocol) and (counts is None or setting.shots in counts)
     ]
     if not boards:
-        raise UsageError(f"No runs to export in {runs} that fit; `etl-bench leaderboard` lists what is there.")
+        raise UsageError(f"No runs to export in {runs} that fit; `etl-bench leaderboard` lists what is available.")
     if kind is Format.PARQUET:
         if out is None:
             raise UsageError("--format parquet needs a file; name one with --out.")

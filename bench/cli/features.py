@@ -1,4 +1,4 @@
-"""`etl-bench features import`: precomputed features as a dataset, for images or models that cannot travel."""
+"""`etl-bench features import`: registers precomputed features as a dataset, for data that cannot be shared."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 features_app = typer.Typer(
-    help="Precomputed features as datasets: methods that need features only run on them.", no_args_is_help=True
+    help="Precomputed features as datasets, for methods that need only features.", no_args_is_help=True
 )
 
 
@@ -22,15 +22,17 @@ def import_features(
     file: Annotated[Path, typer.Argument(help="An .npz or .safetensors file of arrays.")],
     name: Annotated[str, typer.Option("--name", help="Name of the dataset.")],
     backbone: Annotated[str, typer.Option("--backbone", help="Name of the model that made the features.")],
-    classes: Annotated[Path, typer.Option("--classes", help="Class names in label order: one a line, or a JSON list.")],
+    classes: Annotated[
+        Path, typer.Option("--classes", help="Class names in label order: one per line, or a JSON list.")
+    ],
     text: Annotated[str, typer.Option("--text", help="Array of class-text features, or FILE:ARRAY.")] = "text_features",
     train: Annotated[
         str, typer.Option("--train", help="Arrays of features and labels, as FEATURES,LABELS.")
     ] = "train_features,train_labels",
     test: Annotated[str, typer.Option("--test", help="The same for test.")] = "test_features,test_labels",
-    val: Annotated[str | None, typer.Option("--val", help="The same for validation, if there is one.")] = None,
+    val: Annotated[str | None, typer.Option("--val", help="The same for validation, if available.")] = None,
     logit_scale: Annotated[float, typer.Option("--logit-scale", help="Factor on cosines; CLIP's is 100.")] = 100.0,
-    title: Annotated[str, typer.Option("--title", help="As it is written in tables.")] = "",
+    title: Annotated[str, typer.Option("--title", help="Title in tables.")] = "",
 ) -> None:
     """Check features, labels and class texts, and add them as a dataset on a backbone of that name."""
     from bench.experiment.features.imported_files import class_names, read_arrays, take

@@ -1,4 +1,4 @@
-"""`etl-bench leaderboard`: who did how well, in the terminal."""
+"""`etl-bench leaderboard`: the rankings in the terminal."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def leaderboard(
         str, typer.Option("--h", help="H of average rows: h_of_means (CoOp's tables) or mean_of_h (APEX's).")
     ] = "h_of_means",
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with code 3 if an average is over fewer runs than its board has.")
+        bool, typer.Option("--strict", help="Exit with code 3 if an average lacks runs that its board has.")
     ] = False,
     as_json: opt.AsJson = False,
 ) -> None:
     """Print one table per backbone, protocol and shots: averages over datasets in percent, with 95 % intervals.
 
-    Rows are ordered by mean; differences inside the intervals are not separable. An incomplete row has no position, is
-    marked with an asterisk, and is named on standard error.
+    Rows are ordered by mean. Overlapping intervals do not show a difference; see `etl-bench compare`. An incomplete
+    row has no rank, is marked with an asterisk, and is named on standard error.
     """
     from bench.analysis.leaderboard import HConvention
     from bench.api.leaderboard_table import board_title

@@ -1,4 +1,4 @@
-"""`etl-bench methods`: the catalogue of methods, the card of one, and the beginning of a new one."""
+"""`etl-bench methods`: lists the methods, shows one, and starts a new one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 methods_app = typer.Typer(
     cls=ShowsByDefault,
-    help="List the methods, show the card of one (`etl-bench methods NAME`), or begin a new one.",
+    help="List the methods, show the card of one (`etl-bench methods NAME`), or start a new one.",
 )
 
 
@@ -23,10 +23,10 @@ methods_app = typer.Typer(
 def show(
     name: Annotated[str | None, typer.Argument(help="Show this method's card.")] = None,
     backbone: Annotated[
-        str, typer.Option("-b", "--backbone", help="Backbone on which parameters are counted; no weights are needed.")
+        str, typer.Option("-b", "--backbone", help="Backbone for the parameter count; its weights are not needed.")
     ] = opt.DEMO_BACKBONE,
-    classes: Annotated[int, typer.Option("--classes", min=2, help="Classes for which they are counted.")] = 10,
-    shots: Annotated[int, typer.Option("--shots", min=1, help="Images a class for which they are counted.")] = 16,
+    classes: Annotated[int, typer.Option("--classes", min=2, help="Number of classes for the parameter count.")] = 10,
+    shots: Annotated[int, typer.Option("--shots", min=1, help="Images per class for the parameter count.")] = 16,
     as_json: opt.AsJson = False,
 ) -> None:
     """List the methods, or show one: what it trains, everything that --set can change, sources, parity, citation.
@@ -55,9 +55,9 @@ def new(
         str, typer.Option("--family", help="What it learns: 'text prompt', 'cache', 'classifier' ...; see `methods`.")
     ] = "feature adapter",
 ) -> None:
-    """Begin a method: its file, its test and a changelog line in a checkout; elsewhere a package of its own.
+    """Start a method: its file, test and changelog line in a checkout, or a package of its own elsewhere.
 
-    What is written passes `etl-bench check NAME` as it is; the places to edit are marked EDIT.
+    The generated method passes `etl-bench check NAME`. The places to edit are marked EDIT.
     """
     from bench.cli._print import print_line
     from bench.scaffold import scaffold

@@ -34,7 +34,7 @@ def published(
     runs: Annotated[Path, typer.Option("--runs", help="Folder of our runs, for --ledger.")] = opt.DEFAULT_RUNS,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Print published numbers in per cent as printed, with where each was read; nothing of them was measured here.
+    """Print published numbers in per cent as printed, with where each was read; none was measured here.
 
     With --ledger: ours beside theirs for equal protocol, backbone, shots, dataset and split, largest gaps first. A
     number is reproduced where two one-sided tests put our mean within the margin, not reproduced where our whole 95 %
@@ -126,7 +126,7 @@ def _print_ledger(rows: list[ReproductionRow], *, as_json: bool) -> None:
         print_rows(table, list(table[0]), as_json=False)
         remark(", ".join(f"{count} {verdict}" for verdict, count in count_verdicts(rows).items()))
     else:
-        remark("none of our runs asks what a published number answers: same method, protocol, backbone, shots, dataset")
+        remark("none of our runs matches a published number in method, protocol, backbone, shots and dataset")
 
 
 def _absent(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""`etl-bench report`: the results database as a page that works offline, or as a folder for any web server."""
+"""`etl-bench report`: results as one HTML page that works offline, or as a folder for any web server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Source(StrEnum):
-    """Whose numbers a page shows."""
+    """Which numbers a page shows."""
 
     RUNS = "runs"
     PUBLISHED = "published"
@@ -27,9 +27,9 @@ def report(
     site: Annotated[
         Path, typer.Option("--site", help="Folder to write: index.html, and the predictions of every run beside it.")
     ] = Path("site"),
-    out: Annotated[Path | None, typer.Option("--out", help="One file to write, in place of --site.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="One file to write instead of --site.")] = None,
     source: Annotated[
-        str, typer.Option("--source", help="runs: the results database. published: printed numbers alone.")
+        str, typer.Option("--source", help="runs: your results. published: numbers from papers only.")
     ] = "runs",
     protocol: Annotated[str | None, typer.Option("--protocol", help="Only this protocol.")] = None,
     convention: Annotated[
@@ -37,13 +37,13 @@ def report(
     ] = "h_of_means",
     data_root: opt.DataRoot = None,
     images: Annotated[
-        bool, typer.Option("--images/--no-images", help="Show a few images of each dataset that is at hand.")
+        bool, typer.Option("--images/--no-images", help="Show a few images of each available dataset.")
     ] = True,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Serve the folder to this machine and rebuild it as runs arrive.")
+        bool, typer.Option("--watch", help="Serve the folder on this machine and rebuild it when runs finish.")
     ] = False,
     figures: Annotated[
-        str | None, typer.Option("--figures", help="Also a paper's figures, redrawn from these runs: apex.")
+        str | None, typer.Option("--figures", help="Also draw a paper's figures from these runs: apex.")
     ] = None,
     figures_dir: Annotated[
         Path | None, typer.Option("--figures-dir", help="Folder for those figures as SVG, PDF and PNG files.")
@@ -53,10 +53,10 @@ def report(
     cache: opt.Cache = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of --watch; 0 takes a free one.")] = 8642,
 ) -> None:
-    """Write leaderboards, difficulty, cost, calibration and evidence as one page that needs no network.
+    """Write leaderboards, difficulty, cost, calibration and error analysis as one page that needs no network.
 
-    The page is complete without what is beside it. --site adds the predictions of every run, image by image, which the
-    page loads when it is served by a web server, such as --watch.
+    The page is complete by itself. --site also writes the predictions of every run, image by image, next to it; the
+    page loads them when a web server serves it, such as --watch.
 
     Example: etl-bench report --runs runs/demo --out demo.html
 
@@ -64,7 +64,7 @@ def report(
 
     Example: etl-bench report --runs runs/demo --figures apex --figures-dir figures
 
-    With --source published: boards and difficulty trends of the numbers that papers print, without any run of yours.
+    With --source published, the page shows boards and difficulty trends of published numbers and needs no runs.
     """
     from bench.analysis.difficulty_groups import chosen_groups
     from bench.analysis.leaderboard import HConvention
@@ -78,15 +78,15 @@ def report(
     target = out if out is not None else site / "index.html"
     if opt.parse_choice(Source, source, "--source") is Source.PUBLISHED:
         if watch:
-            raise UsageError("--source published has no runs to --watch; leave one of the two out.")
+            raise UsageError("--watch follows runs, and --source published shows none; leave one of the two out.")
         if figures is not None or figures_dir is not None:
             raise UsageError(
-                "--figures are drawn from runs, which --source published has not; leave one of the two out."
+                "--figures are drawn from runs, and --source published shows none; leave one of the two out."
             )
         print_line(str(write_published(target, chosen, opt.cache_folder(cache), groups)))
         return
     if watch and out is not None:
-        raise UsageError("--watch serves a folder and --out names a file; give --site in place of --out.")
+        raise UsageError("--watch serves a folder and --out names a file; use --site instead of --out.")
     request = PageRequest(
         runs=runs,
         out=target,
@@ -116,7 +116,7 @@ def _write(request: PageRequest) -> SiteView:
     view = write_page(request)
     if not view.boards:
         which = f" with protocol {request.protocol}" if request.protocol else ""
-        remark(f"no runs in {request.runs}{which}; the page says so")
+        remark(f"no runs found in {request.runs}{which}; the page is empty")
     for board in view.boards:
         if not board.complete:
             what = f"{board.backbone}, {board.heading}"
@@ -138,20 +138,20 @@ def _serve(request: PageRequest, port: int) -> None:
         try:
             _write(request)
         except StoreLockedError as error:
-            remark(f"not rebuilt, the next run will do it: {error}")
+            remark(f"not rebuilt, the next finished run triggers it again: {error}")
         else:
             remark("rebuilt")
 
     with served(request.out.parent, port) as address:
         print_line(f"{address} (Ctrl-C ends)")
-        asked = 0
+        interrupts = 0
 
         def interrupted(times: int) -> None:
-            nonlocal asked
-            asked = times
+            nonlocal interrupts
+            interrupts = times
             if times > 1:
                 raise KeyboardInterrupt
 
-        with counted_interrupts(interrupted):  # once: behind the page that is being made; twice: now
-            follow(Shards(request.runs).scan, rebuild, lambda: asked > 0)
+        with counted_interrupts(interrupted):  # once: after the page in progress; twice: at once
+            follow(Shards(request.runs).scan, rebuild, lambda: interrupts > 0)
         remark("ended")

@@ -1,4 +1,4 @@
-"""`etl-bench results`: questions to the database, and building it anew."""
+"""`etl-bench results`: SQL queries, bundles to share, and rebuilding the database."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from bench.cli import _options as opt
 
 results_app = typer.Typer(
     no_args_is_help=True,
-    help="Ask the results database, build it anew from the shards, give results away or take them in.",
+    help="Query the results database, rebuild it from the shards, export and import results.",
 )
 
 
 @results_app.command()
 def sql(
-    query: Annotated[str, typer.Argument(help="One reading statement, for example: select * from runs limit 5")],
+    query: Annotated[str, typer.Argument(help="One read-only statement, for example: select * from runs limit 5")],
     runs: opt.Runs = opt.DEFAULT_RUNS,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Answer one SQL statement over the tables runs, scores, predictions, difficulty and published; never writes."""
+    """Run one read-only SQL statement over the tables runs, scores, predictions, difficulty and published."""
     from bench.cli._print import print_rows
     from bench.store import fresh_store
 
@@ -36,10 +36,10 @@ def export_runs(
     out: Annotated[Path, typer.Argument(help="File to write, such as mine.zip.")],
     runs: opt.Runs = opt.DEFAULT_RUNS,
     where: Annotated[
-        str | None, typer.Option("--where", help="Only runs of which this SQL condition holds: \"method = 'coop'\".")
+        str | None, typer.Option("--where", help="Only runs that satisfy this SQL condition: \"method = 'coop'\".")
     ] = None,
 ) -> None:
-    """Write runs with their predictions, difficulties and digests into one file to give away."""
+    """Write runs with their predictions, difficulties and digests into one file to share."""
     from bench.cli._print import print_line
     from bench.errors import BundleError
     from bench.results.bundle import export_bundle
@@ -60,7 +60,7 @@ def import_runs(
     bundle: Annotated[Path, typer.Argument(help="A file that `results export` wrote.")],
     runs: opt.Runs = opt.DEFAULT_RUNS,
 ) -> None:
-    """Check a bundle, score its predictions again and add its runs; edited or torn, nothing of it is taken."""
+    """Check a bundle, recompute its scores from its predictions and add its runs. A damaged bundle is refused whole."""
     from bench.cli._print import print_line, remark
     from bench.results.bundle import import_bundle
     from bench.results.shards import Shards
@@ -68,14 +68,14 @@ def import_runs(
 
     done = import_bundle(Shards(runs), bundle)
     fresh_store(runs)
-    print_line(f"{len(done.added)} runs added, {len(done.known)} known already, {done.difficulties} difficulties added")
+    print_line(f"{len(done.added)} runs added, {len(done.known)} already known, {done.difficulties} difficulties added")
     for run_id in done.kept:
-        remark(f"run {run_id} was answered here already, with another record; ours was kept")
+        remark(f"run {run_id} exists here with another record; ours was kept")
 
 
 @results_app.command()
 def rebuild(runs: opt.Runs = opt.DEFAULT_RUNS) -> None:
-    """Build the database anew from the run shards, which are the truth; a newer or damaged one is replaced."""
+    """Rebuild the database from the run shards, which are the source of truth. Any existing database is replaced."""
     from bench.cli._print import print_line
     from bench.results.shards import Shards
     from bench.store import Store

@@ -1,4 +1,4 @@
-"""`etl-bench show`: one run, as its shard tells it."""
+"""`etl-bench show`: everything recorded about one run."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from bench.cli import _options as opt
 
 
 def show(
-    run: Annotated[str, typer.Argument(help="Run id, or enough of its beginning.")],
+    run: Annotated[str, typer.Argument(help="Run id, or a unique prefix.")],
     runs: opt.Runs = opt.DEFAULT_RUNS,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Show everything about one run: what was asked, scores, cost, provenance, and the trace if it failed."""
+    """Show one run: spec, scores, cost, provenance, and the traceback if it failed."""
     from bench.cli._print import print_facts, print_json, print_line, print_rows
     from bench.errors import ShardError
     from bench.results.bundle import origin
@@ -24,7 +24,7 @@ def show(
     run_id = shards.find(run)
     shard = shards.read(run_id)
     if shard is None:
-        raise ShardError(f"Run {run_id} was damaged and has been set aside; run its command again to compute it anew.")
+        raise ShardError(f"Run {run_id} was damaged and has been set aside; repeat its command to recompute it.")
     record = shard.record
     if as_json:
         print_json(record.model_dump(mode="json"))

@@ -1,4 +1,4 @@
-"""`etl-bench status`: what the sweeps of a folder do at this moment, from any shell."""
+"""`etl-bench status`: the current state of all sweeps in a folder, from any shell."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def status(
     runs: opt.Runs = opt.DEFAULT_RUNS,
     as_json: opt.AsJson = False,
     watch: Annotated[
-        float | None, typer.Option("--watch", min=0.2, help="Show it again every so many seconds, until Ctrl-C.")
+        float | None, typer.Option("--watch", min=0.2, help="Repeat every so many seconds, until Ctrl-C.")
     ] = None,
 ) -> None:
-    """Show the sweeps that run, what each worker does, and what is on disk; reads files only and locks nothing.
+    """Show running sweeps, what each worker does, and the number of runs on disk. Only reads files and takes no lock.
 
-    Sweeps and workers that died are not shown. Of those on other machines only their counter tells that they live.
+    Dead sweeps and workers are not shown. For other machines, only the heartbeat shows that they are alive.
     """
     import time
 
@@ -40,10 +40,10 @@ def _show(runs: Path, *, as_json: bool) -> None:
     workers = worker_rows(runs)
     on_disk = len(Shards(runs).scan())
     if as_json:
-        told = [{"process": item.process.dump(), "beat": item.beat, **item.facts} for item in sweeps]
-        print_json({"runs": str(runs), "on_disk": on_disk, "sweeps": told, "workers": workers})
+        running = [{"process": item.process.dump(), "beat": item.beat, **item.facts} for item in sweeps]
+        print_json({"runs": str(runs), "on_disk": on_disk, "sweeps": running, "workers": workers})
         return
-    print_line(f"{on_disk} runs on disk in {runs}; {len(sweeps)} sweeps at work")
+    print_line(f"{on_disk} runs on disk in {runs}; {len(sweeps)} running sweeps")
     if sweeps:
         rows = [
             {"sweep": f"{item.process.host}:{item.process.pid}", **item.facts, "to_go": _left(item.facts)}

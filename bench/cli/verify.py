@@ -1,4 +1,4 @@
-"""`etl-bench verify`: stored runs answered again from scratch and compared bit for bit."""
+"""`etl-bench verify`: recomputes stored runs and compares them bit for bit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def verify(
-    chosen: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run ids, or enough of their beginnings.")],
+    chosen: Annotated[list[str], typer.Argument(metavar="RUN...", help="Run ids, or unique prefixes.")],
     runs: opt.Runs = opt.DEFAULT_RUNS,
     backbones: opt.Backbones = [opt.DEMO_BACKBONE],  # noqa: B006
     data_root: opt.DataRoot = None,
@@ -22,17 +22,17 @@ def verify(
     class_text: opt.ClassText = "template",
     device: opt.Device = "cpu",
     threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="Threads of torch. Default: as many as the run had.")
+        int | None, typer.Option("--threads", min=1, help="Threads of torch. Default: as in the run.")
     ] = None,
     eval_batch: Annotated[
-        int | None, typer.Option("--eval-batch", min=1, help="Test images per batch. Default: as the run had.")
+        int | None, typer.Option("--eval-batch", min=1, help="Test images per batch. Default: as in the run.")
     ] = None,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Answer stored questions again, from the images on and without the cache, and compare bit for bit.
+    """Recompute stored runs from the images, without the cache, and compare bit for bit.
 
-    Local weights, support lists and descriptions are given as they were to `run` (-b ARCH=FILE, --support,
-    --class-text). Exit code: 0 all identical, 1 some answer differs, 2 wrong usage.
+    Give local weights, support lists and descriptions as they were given to `run` (-b ARCH=FILE, --support,
+    --class-text). Exit code: 0 all identical, 1 some run differs, 2 wrong usage.
 
     Example: etl-bench verify 3f2a 91c0
     """
@@ -52,7 +52,7 @@ def verify(
         run_id = shards.find(text)
         stored = shards.read(run_id)
         if stored is None:
-            raise ShardError(f"Run {run_id} was damaged and has been set aside; run its command again.")
+            raise ShardError(f"Run {run_id} was damaged and has been set aside; repeat its command.")
         check_verifiable(stored.record)
         check_device(device, stored.record.spec.precision)
         found.append(stored)

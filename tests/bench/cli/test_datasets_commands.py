@@ -164,7 +164,7 @@ def test_fetch_shows_the_licence_first_and_needs_a_yes(etl: Etl, mirror: str, tm
     code, out, err = etl("datasets", "fetch", "eurosat", "--data-root", root, "--mirror", mirror)
     assert (code, out) == (2, "")
     assert "  licence: MIT (its repository)" in err
-    assert "The licences above have to be accepted; give --yes where nobody can be asked." in err
+    assert "The licences above must be accepted; without a terminal, accept them with --yes." in err
     assert not Path(root).exists()
     code, out, err = etl("datasets", "fetch", "eurosat", "--data-root", root, "--mirror", mirror, "--yes")
     assert (code, out.splitlines()) == (
@@ -173,7 +173,7 @@ def test_fetch_shows_the_licence_first_and_needs_a_yes(etl: Etl, mirror: str, tm
     )
     assert "split_zhou_EuroSAT.json: 74 B of 74 B" in err
     code, out, _ = etl("datasets", "fetch", "eurosat", "--data-root", root, "--splits-only")
-    assert (code, out) == (0, "eurosat: nothing to fetch; there already: split_zhou_EuroSAT.json\n")
+    assert (code, out) == (0, "eurosat: nothing to fetch; already present: split_zhou_EuroSAT.json\n")
 
 
 def test_fetch_that_fails_is_one_line_and_exit_code_1(etl: Etl, mirror: str, tmp_path: Path) -> None:
@@ -188,7 +188,10 @@ def test_fetch_refuses_what_it_cannot(etl: Etl, tmp_path: Path) -> None:
     code, _, err = etl("datasets", "fetch", "eurosat")
     assert (code, "No folder to fetch into was given; pass --data-root FOLDER" in err) == (2, True)
     code, _, err = etl("datasets", "fetch", "spectrum_basic", "--data-root", str(tmp_path))
-    assert (code, "Dataset 'spectrum_basic' is drawn, not downloaded; `datasets fetch` knows" in err) == (2, True)
+    assert (code, "Dataset 'spectrum_basic' is synthetic and needs no download; `datasets fetch` knows" in err) == (
+        2,
+        True,
+    )
 
 
 # --- the README and the tutorial --------------------------------------------------------------------------------------

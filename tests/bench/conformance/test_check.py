@@ -41,7 +41,7 @@ def test_a_healthy_method_passes_every_check(etl: Any) -> None:
     lines = out.splitlines()
     assert len(lines) == len(CHECKS) + 1
     assert lines[0].startswith("pass  it_runs: It prepares, trains")
-    assert lines[-1] == f"task_res: {len(CHECKS)} of {len(CHECKS)} passed or asked nothing, 0 failed"
+    assert lines[-1] == f"task_res: {len(CHECKS)} of {len(CHECKS)} passed or did not apply, 0 failed"
 
 
 def test_a_failure_says_what_is_wrong_and_what_to_do(etl: Any, climbing: Any) -> None:

@@ -110,7 +110,7 @@ def test_styles(monkeypatch):
 
 def test_status_without_a_sweep(tmp_path: Path, capsys):
     status(runs=tmp_path)
-    assert capsys.readouterr().out == f"0 runs on disk in {tmp_path}; 0 sweeps at work\n"
+    assert capsys.readouterr().out == f"0 runs on disk in {tmp_path}; 0 running sweeps\n"
     assert list(tmp_path.iterdir()) == [], "it only reads"
 
 
