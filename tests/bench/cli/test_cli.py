@@ -402,7 +402,7 @@ def test_the_doctor_finds_what_is_wrong(etl, tmp_path: Path):
     assert code == 1
     wrong = {row["what"]: row["detail"] for row in json.loads(out) if not row["fine"]}
     assert set(wrong) == {"data root", "database"}
-    assert wrong["data root"] == "nowhere is no folder"
+    assert wrong["data root"] == "nowhere is not a folder"
 
 
 # --- demo -------------------------------------------------------------------------------------------------------------

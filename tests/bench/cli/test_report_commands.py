@@ -230,12 +230,12 @@ def test_an_unknown_set_of_figures_leaves_no_page(world):
 
 
 def test_figures_of_published_numbers_are_refused(tmp_path):
-    with pytest.raises(UsageError, match="--figures are drawn from runs, which --source published has not"):
+    with pytest.raises(UsageError, match="--figures are drawn from runs, and --source published shows none"):
         report(runs=tmp_path, out=tmp_path / "page.html", source="published", figures="apex")
 
 
 def test_watching_a_lone_file_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="--watch serves a folder and --out names a file; give --site"):
+    with pytest.raises(UsageError, match="--watch serves a folder and --out names a file; use --site"):
         report(runs=tmp_path, out=tmp_path / "page.html", watch=True)
 
 

@@ -66,7 +66,7 @@ def test_the_trial_is_a_line_with_its_numbers(etl: Any, monkeypatch: pytest.Monk
     monkeypatch.setattr(_trial, "trial", lambda info, context: iter([row(0.8), row(0.4, classes="new")]))
     code, out, _ = etl("check", "task_res")
     assert code == 0
-    assert "pass  trial: It learns three drawn datasets within 120 seconds, beside zero-shot." in out
+    assert "pass  trial: It trains on three synthetic datasets within 120 seconds, beside zero-shot." in out
     assert "[spectrum_basic base 80.0 (zero-shot 50.0); spectrum_basic new 40.0 (zero-shot 50.0)]" in out
 
 
@@ -83,7 +83,7 @@ def test_a_trial_that_stops_is_a_failure(
     code, out, _ = etl("check", "task_res")
     assert code == 1
     assert f"FAIL  trial: {text}" in out
-    assert "to do: Look at it with `etl-bench run -m task_res,zero_shot" in out
+    assert "to do: Reproduce it with `etl-bench run -m task_res,zero_shot" in out
 
 
 def test_the_verdict_asks_for_more_than_guessing_and_not_much_less_than_zero_shot() -> None:
