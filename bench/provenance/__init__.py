@@ -1,1 +1,1 @@
-"""With which code, packages, weights and data a run was made, and whether that still holds."""
+"""The code, packages, weights and data that a run was made with, and whether they have changed since."""

@@ -1,4 +1,4 @@
-"""Where and with what a run was made: source state, package versions, machine and the digests of what it read."""
+"""The provenance of a run: state of the source, package versions, machine, and digests of its inputs."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from bench.provenance.source_digest import machinery_digest, source_digest
 from bench.record import Provenance
 
 PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pillow", "safetensors", "scipy", "pydantic")
-"""Distributions whose version can change a number."""
+"""Distributions whose version can change a result."""
 
 SHIPPED_STATE = "source-state.json"
-"""In a copy of the packages that was sent to another machine: the state of the checkout they were copied from."""
+"""In packages that were copied to another machine: a file with the state of the checkout they came from."""
 
 
 @dataclass(frozen=True)
 class SourceState:
-    """Commit and cleanliness of the checkout that holds the packages; None where there is no checkout."""
+    """Commit of the checkout that holds the packages and whether it has changes; None without a checkout."""
 
     commit: str | None
     dirty: bool | None
@@ -39,17 +39,7 @@ def collect(
     dataset_check: str | None = None,
     eval_batch: int | None = None,
 ) -> Provenance:
-    """The provenance of one run in this process.
-
-    Args:
-        method: registry id of the method.
-        backbone_digest: digest of the backbone's weights.
-        support_digests: content digest of each support image, in order.
-        device: `cpu` or `cuda[:i]`.
-        threads: intra-op threads of torch.
-        dataset_check: contents digest of the last `datasets check`, if there was one.
-        eval_batch: test images per batch.
-    """
+    """The provenance of one run in this process; the arguments are described at `Provenance`."""
     from methods import get_method
 
     source = source_state(Path(bench.__file__).resolve().parent.parent)
@@ -73,10 +63,10 @@ def collect(
 
 @cache
 def source_state(root: Path) -> SourceState:
-    """The state of the git checkout at exactly `root`, asked once a process.
+    """The state of the git checkout at exactly `root`, read once per process.
 
-    A package installed below some other project's repository is not a checkout of it, so parents are not searched.
-    Files that git does not track do not make a checkout dirty.
+    Parent folders are not searched, since a package may be installed below the repository of another project.
+    Untracked files do not make a checkout dirty.
     """
     if (shipped := root / SHIPPED_STATE).is_file():
         return SourceState(**json.loads(shipped.read_text(encoding="utf-8")))
@@ -89,7 +79,7 @@ def source_state(root: Path) -> SourceState:
 
 @cache
 def package_versions() -> dict[str, str]:
-    """Installed versions of the packages that can change a number; a missing one is left out."""
+    """Installed versions of `PACKAGES`, without those that are missing."""
     found = {}
     for name in PACKAGES:
         try:
@@ -102,7 +92,6 @@ def package_versions() -> dict[str, str]:
 def _git(root: Path, *arguments: str) -> str | None:
     command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
-    return answer.stdout.strip()

@@ -1,4 +1,4 @@
-"""Digests of the code that a method's numbers come from: its own files, and the shared machinery that they import."""
+"""Digests of the code behind a method's numbers: the method's own files, and the shared code that they import."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from pathlib import Path
 
 _OWN_PACKAGES = frozenset({"bench", "methods", "datasets_registry", "reports"})
 _BOOKKEEPING = frozenset({"methods._base.registry"})
-"""Machinery that finds methods and cannot change what they compute."""
+"""Shared code that finds methods and cannot change what they compute."""
 
 
 @cache
 def source_digest(cls: type) -> str:
     """Hex SHA-256 of the code in the files that define a method; equal on every platform.
 
-    These are the file of the class and the files of the methods it derives from, so an ensemble around another method
-    changes with its host. Only code counts, see `code_only`.
+    These are the file of the class and the files of the methods that it derives from, so an ensemble around another
+    method changes with that method. Comments and docstrings do not count, see `code_only`.
     """
-    files = _own_files(cls)
-    if not files:  # a class made in a notebook or a shell has no file; its name is all there is
+    files = _method_files(cls)
+    if not files:  # a class defined in a notebook or a shell has no file; only its name identifies it
         return _sha(f"{cls.__module__}.{cls.__qualname__}")
     digests = [_code_digest(path) for path in files.values()]
     return digests[0] if len(digests) == 1 else _sha("".join(digests))
@@ -33,43 +33,43 @@ def source_digest(cls: type) -> str:
 
 @cache
 def machinery_digest(cls: type) -> str:
-    """Hex SHA-256 of the code that a method's files import from their own package and from `methods`, at any depth.
+    """Hex SHA-256 of the shared code that a method imports, directly or not, from its own package and from `methods`.
 
-    Only code counts, see `code_only`. The names of the modules do not: moving a file changes no number.
+    Comments and docstrings do not count, see `code_only`. Module names do not count either: moving a file changes no
+    number.
     """
-    own = _own_files(cls)
+    own = _method_files(cls)
     packages = {"methods"} | {name.partition(".")[0] for name in own}
     found: dict[str, Path] = {}
-    waiting = list(own.items())
-    while waiting:
-        _, path = waiting.pop()
-        for module in _imports(path):
+    pending = list(own.values())
+    while pending:
+        for module in _imports(pending.pop()):
             if module.partition(".")[0] in packages and module not in found | own and module not in _BOOKKEEPING:
                 file = _file(module)
                 if file is not None:
                     found[module] = file
-                    waiting.append((module, file))
+                    pending.append(file)
     return _sha("".join(f"{digest}\n" for digest in sorted(_code_digest(path) for path in found.values())))
 
 
 def code_only(text: str) -> str:
     """Python source without comments, docstrings, empty lines and imports of this project's own packages.
 
-    What is left decides the numbers. The code that an import names is followed and hashed by itself.
+    What is left decides the numbers. Code that an import names is hashed separately.
     """
     lines = text.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
-    for statement in _silent(ast.parse(text)):
+    for statement in _ignored_statements(ast.parse(text)):
         for row in range(statement.lineno, (statement.end_lineno or statement.lineno) + 1):
             lines[row - 1] = ""
     return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
-def _silent(tree: ast.Module) -> Iterator[ast.stmt]:
-    """Statements that compute nothing: strings that stand alone, and imports from this project's packages."""
+def _ignored_statements(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Statements that compute nothing: bare strings, and imports from this project's packages."""
     for node in ast.walk(tree):
         match node:
             case ast.Expr(value=ast.Constant(value=str())):
@@ -78,8 +78,8 @@ def _silent(tree: ast.Module) -> Iterator[ast.stmt]:
                 yield node
 
 
-def _own_files(cls: type) -> dict[str, Path]:
-    """The modules of a class and of the methods it derives from, with their files; shared machinery is none of them."""
+def _method_files(cls: type) -> dict[str, Path]:
+    """Files by module of a class and of the methods that it derives from, without shared code."""
     found: dict[str, Path] = {}
     for base in cls.__mro__:
         shared = "._" in base.__module__ or base.__module__ in ("builtins", "abc", "typing")
@@ -98,14 +98,30 @@ def _code_digest(path: Path) -> str:
 
 @cache
 def _imports(path: Path) -> tuple[str, ...]:
-    """The modules that a file names, wherever in it; relative imports are not used here."""
+    """The modules that a file imports; a name from a package that loads lazily stands for the module that defines it.
+
+    Relative imports are not followed, since this project does not use them.
+    """
     found: list[str] = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.append(node.module)
+            public = _public_names(node.module)
+            found += dict.fromkeys(public.get(alias.name, node.module) for alias in node.names)
         elif isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
     return tuple(found)
+
+
+@cache
+def _public_names(package: str) -> dict[str, str]:
+    """The defining module of each public name of a package, from its `__init__.pyi`; empty without such a stub."""
+    init = _file(package)
+    stub = init.with_suffix(".pyi") if init is not None and init.name == "__init__.py" else None
+    if stub is None or not stub.is_file():
+        return {}
+    tree = ast.parse(stub.read_text(encoding="utf-8"))
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.level == 1]
+    return {alias.name: f"{package}.{node.module}" for node in imports for alias in node.names}
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Answers that the code or the data of today would not give again, and why; what a record says is compared with now."""
+"""Which stored runs today's code or data would not reproduce, and why."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from datasets_registry import last_fingerprint
 
 
 class Staleness:
-    """What code, weights and data are now; every digest is taken once.
+    """The digests of today's code, weights and data, each computed once.
 
-    A changed draw, split file or class list makes another question and another run id, so it is not looked for here.
+    A changed draw, split file or class list changes the task and so the run id; it is not checked here.
 
     Args:
         data_root: folder of the datasets.
-        backbone_digest: gives the digest of a backbone's weights by its slug; None to leave weights out, since they
-            have to be loaded for it.
+        backbone_digest: returns the digest of a backbone's weights by its slug; None skips the check of weights, which
+            would have to be loaded.
     """
 
     def __init__(self, data_root: Path | None, backbone_digest: Callable[[str], str] | None = None) -> None:
@@ -28,7 +28,7 @@ class Staleness:
         self._dataset = cache(lambda name: last_fingerprint(name, self._data_root))
 
     def reasons(self, record: RunRecord) -> tuple[str, ...]:
-        """Why the record is stale, in a few words each; empty if it is not, as far as can be told."""
+        """Why the record is stale, a few words each; empty where no change was found."""
         from methods import get_method
 
         method, made = get_method(record.spec.method), record.provenance

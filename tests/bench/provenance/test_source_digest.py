@@ -65,6 +65,13 @@ def test_the_machinery_digest_does_not_depend_on_where_modules_lie(monkeypatch):
     assert machinery_digest.__wrapped__(coop) == before
 
 
+def test_code_behind_public_names_counts(tmp_path):
+    """A method of another package imports from `methods`, which loads its public names lazily."""
+    file = tmp_path / "other.py"
+    file.write_text("from methods import Batch, Recipe, cosine_logits\nimport methods._text.prompts\n")
+    assert digests._imports(file) == ("methods._base.method", "methods._base.recipe", "methods._text.prompts")
+
+
 def test_a_class_without_a_file_is_known_by_its_name():
     made = type("Made", (), {"__module__": "nowhere"})
     assert len(source_digest(made)) == 64
