@@ -1,7 +1,8 @@
-"""The state of a training that is not finished, so that one that was cut off goes on where it was and ends the same.
+"""Checkpoints: an interrupted training resumes from its last one and ends with the same bits.
 
-A file holds tensors (safetensors; nothing is unpickled) and, as text in its header, what they belong to. It is a spare
-part: one that is torn, or of other code or weights, is as good as none, and a full disk only costs the safety.
+A file holds tensors (safetensors, so nothing is unpickled) and, in its header, the run, code and weights that they
+belong to. A checkpoint that is damaged or belongs to other code or weights is ignored, and one that cannot be written
+does not stop the training.
 """
 
 from __future__ import annotations
@@ -28,18 +29,26 @@ _LOG = logging.getLogger("bench.experiment.checkpoints")
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a training is: epochs and steps done, the last step's loss."""
+    """How far a training has come: finished epochs and steps, and the loss of the last step."""
 
     epochs: int
     steps: int
     loss: float
 
 
-class Stateful(Protocol):
-    """What is gathered while a method trains, as tensors by name."""
+class EpochObserver(Protocol):
+    """Collects something at the ends of epochs, such as copies of what is learned."""
+
+    def plan(self, first: int, epochs: int) -> None:
+        """Called before training: the last stage has `epochs` epochs after the first `first`."""
+        ...
+
+    def end_of_epoch(self, epoch: int, steps: int) -> None:
+        """Called after each epoch (from 1), with the optimiser steps done."""
+        ...
 
     def dump(self) -> dict[str, Tensor]:
-        """Everything gathered so far."""
+        """Everything collected so far, as tensors by name."""
         ...
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
@@ -49,64 +58,64 @@ class Stateful(Protocol):
 
 @dataclass(frozen=True)
 class TrainingState:
-    """All that changes while a method trains.
+    """Everything that changes while a method trains.
 
     Args:
-        method: its `trainable`, its generator, and what `training_state` gives.
-        optimizer: its state; rates are set anew at every step.
+        method: contributes its `trainable`, its generator and its `training_state`.
+        optimizer: of the current stage; learning rates are not part of the state, they are set at every step.
         generator: draws the order of the images.
-        gathered: by name what else is kept of earlier epochs, such as copies to choose from.
+        observers: by the name under which a checkpoint keeps what they collected.
     """
 
     method: TrainableMethod[Any]
     optimizer: torch.optim.Optimizer
     generator: torch.Generator
-    gathered: Mapping[str, Stateful] = field(default_factory=dict)
+    observers: Mapping[str, EpochObserver] = field(default_factory=dict)
 
     def tensors(self) -> dict[str, Tensor]:
         """A copy of everything, by name."""
         found = {f"trainable.{name}": value for name, value in self.method.trainable.state_dict().items()}
-        found |= {f"gradient.{name}": p.grad for name, p in self._left_alone() if p.grad is not None}
+        found |= {f"gradient.{name}": p.grad for name, p in self._unoptimised() if p.grad is not None}
         found |= {f"method.{name}": value for name, value in self.method.training_state().items()}
-        for part, gathered in self.gathered.items():
-            found |= {f"{part}.{name}": value for name, value in gathered.dump().items()}
+        for part, observer in self.observers.items():
+            found |= {f"{part}.{name}": value for name, value in observer.dump().items()}
         for index, values in self.optimizer.state_dict()["state"].items():
             found |= {f"optimizer.{index}.{name}": torch.as_tensor(v) for name, v in values.items() if v is not None}
         found |= {"generator.order": self.generator.get_state(), "generator.method": self.method.generator.get_state()}
         return {name: value.detach().cpu().contiguous().clone() for name, value in found.items()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Make everything what it was."""
-        self.method.trainable.load_state_dict(_below("trainable.", tensors))
-        gradients = _below("gradient.", tensors)
-        for name, parameter in self._left_alone():
+        """The inverse of `tensors`."""
+        self.method.trainable.load_state_dict(_part("trainable.", tensors))
+        gradients = _part("gradient.", tensors)
+        for name, parameter in self._unoptimised():
             parameter.grad = gradients[name].to(parameter.device) if name in gradients else None
-        self.method.restore_training_state(_below("method.", tensors))
-        for part, gathered in self.gathered.items():
-            gathered.load(_below(f"{part}.", tensors))
+        self.method.restore_training_state(_part("method.", tensors))
+        for part, observer in self.observers.items():
+            observer.load(_part(f"{part}.", tensors))
         state: dict[int, dict[str, Tensor]] = {}
-        for name, value in _below("optimizer.", tensors).items():
+        for name, value in _part("optimizer.", tensors).items():
             index, _, key = name.partition(".")
             state.setdefault(int(index), {})[key] = value
         self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})
         self.generator.set_state(tensors["generator.order"])
         self.method.generator.set_state(tensors["generator.method"])
 
-    def _left_alone(self) -> list[tuple[str, nn.Parameter]]:
-        """Parameters that the optimiser does not have: nobody zeroes their gradients, which may last over epochs."""
+    def _unoptimised(self) -> list[tuple[str, nn.Parameter]]:
+        """Parameters outside the optimiser. Their gradients are never zeroed and may last over epochs."""
         taken = {id(parameter) for group in self.optimizer.param_groups for parameter in group["params"]}
         return [pair for pair in self.method.trainable.named_parameters() if id(pair[1]) not in taken]
 
 
 @dataclass
 class Checkpoint:
-    """Where one training keeps its state.
+    """The checkpoint file of one training.
 
     Args:
         path: the file.
-        identity: what the state belongs to; one of anything else is not used.
-        seconds: how much training may be lost; 0 keeps the state of every epoch.
-        meter: what the run has spent so far (seconds, passes), to be added up over the parts of a training.
+        identity: run, code and weights that the state belongs to; a file with another identity is ignored.
+        seconds: of training between two writes; 0 writes after every epoch.
+        meter: what the run has cost so far (seconds, passes), to be added up over the parts of a training.
         clock: a steady clock.
     """
 
@@ -116,17 +125,17 @@ class Checkpoint:
     meter: Callable[[], tuple[float, ...]] = tuple
     clock: Callable[[], float] = time.monotonic
     earlier: tuple[float, ...] = field(default=(), init=False)
-    """What the parts before this one have spent, in the order of `meter`."""
+    """What the parts before this one cost, in the order of `meter`."""
 
     def __post_init__(self) -> None:
-        self._begin = self.meter()
+        self._start = self.meter()
         self._last = self.clock()
 
     def load(self, state_after: Callable[[int], TrainingState]) -> Progress | None:
-        """Restore what was kept; None, with nothing changed, if there is nothing that fits.
+        """Restore the checkpoint; None, with nothing changed, if there is no file with this identity.
 
         Args:
-            state_after: what changes in a training that has come so many epochs far; the optimiser is its stage's.
+            state_after: returns the state to be restored, for the number of finished epochs.
         """
         try:
             with safe_open(self.path, "pt") as file:
@@ -135,19 +144,19 @@ class Checkpoint:
         except FileNotFoundError:
             return None
         except (SafetensorError, OSError, ValueError) as error:
-            _LOG.warning("The checkpoint %s is damaged (%s); training begins anew.", self.path, error)
+            _LOG.warning("The checkpoint %s is damaged (%s); training starts over.", self.path, error)
             return None
         if header.get("identity") != dict(self.identity):
             return None
         if header["digest"] != _digest(tensors):
-            _LOG.warning("The checkpoint %s does not match its checksum; training begins anew.", self.path)
+            _LOG.warning("The checkpoint %s does not match its checksum; training starts over.", self.path)
             return None
         state_after(header["epochs"]).restore(tensors)
         self.earlier = tuple(header["spent"])
         return Progress(header["epochs"], header["steps"], header["loss"])
 
-    def keep(self, state: TrainingState, progress: Progress) -> None:
-        """Write the state, if enough has been trained since the last time."""
+    def save_if_due(self, state: TrainingState, progress: Progress) -> None:
+        """Write the state if `seconds` have passed since the last write."""
         if self.clock() - self._last < self.seconds:
             return
         tensors = state.tensors()
@@ -163,17 +172,17 @@ class Checkpoint:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self.path, safetensors.torch.save(tensors, {"state": json.dumps(header)}))
         except OSError as error:
-            _LOG.warning("No checkpoint: %s. Training goes on without.", error)
+            _LOG.warning("The checkpoint cannot be written: %s. Training continues without it.", error)
         self._last = self.clock()
 
     def spent(self) -> tuple[float, ...]:
-        """What all parts of this training have spent together, as `meter` counts."""
-        since = tuple(now - begin for now, begin in zip(self.meter(), self._begin, strict=True))
-        earlier = self.earlier or (0.0,) * len(since)
-        return tuple(a + b for a, b in zip(earlier, since, strict=True))
+        """What all parts of this training cost together, in the order of `meter`."""
+        since = [now - start for now, start in zip(self.meter(), self._start, strict=True)]
+        return tuple(a + b for a, b in zip(self.earlier or [0.0] * len(since), since, strict=True))
 
 
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _part(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose name begins with `prefix`, without it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 

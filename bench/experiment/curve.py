@@ -1,9 +1,9 @@
-"""Accuracy along a training: what a run would have given, had it stopped after 1, 2, 4, 8, ... epochs.
+"""Accuracy along a training: what a run would have reached, had it stopped after 1, 2, 4, 8, ... epochs.
 
-Nothing is chosen by it. Copies of what is learned are taken while the method trains; they are judged when the run is
-scored and its cost is counted, so that asking for a curve changes neither. Each copy is judged as it would be scored:
-behind the method's own `finalise`, with whatever the validation images have settled for the last one. A method that
-trains in stages is complete only in its last one, where its curve begins.
+Nothing is chosen by it. Copies of what is learned are taken while the method trains and evaluated after the run is
+scored and its cost is counted, so recording a curve changes neither. Each copy is evaluated as it would be scored:
+after the method's own `finalise`, with whatever validation settled for the last one. A method that trains in stages is
+complete only in its last stage, where its curve begins.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from methods import Snapshots, TrainableMethod
 
 
 def curve_epochs(first: int, epochs: int) -> tuple[int, ...]:
-    """The epochs (from 1) that a curve shows: 1, 2, 4, ... behind the first `first`, and the last.
+    """The epochs (from 1) of a curve: 1, 2, 4, ... after the first `first`, and the last.
 
     Example:
         >>> curve_epochs(0, 10)
@@ -33,7 +33,7 @@ def curve_epochs(first: int, epochs: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class TrainingPoint:
-    """Where a training was when a copy was taken."""
+    """How far a training was when a copy was taken: epochs, optimiser steps, seconds."""
 
     epoch: int
     steps: int
@@ -44,61 +44,58 @@ class TrainingCurve:
     """The copies of one training.
 
     Args:
-        method: prepared; `trainable` is copied from it and put back into it.
+        method: prepared; its `trainable` is copied and restored.
         clock: a steady clock, seconds.
     """
 
     def __init__(self, method: TrainableMethod[Any], clock: Callable[[], float] = time.perf_counter) -> None:
         self.method = method
-        self.moments: list[TrainingPoint] = []
+        self.taken: list[TrainingPoint] = []
         self._copies = Snapshots(method.trainable)
         self._epochs: tuple[int, ...] = ()
         self._clock = clock
-        self._begin = clock()
-        self._of = 0
+        self._start = clock()
+        self._last_epoch = 0
 
     def plan(self, first: int, epochs: int) -> None:
-        """Say where the last stage begins and how long it is."""
-        self._epochs, self._of = curve_epochs(first, epochs), first + epochs
+        """Set the last stage: `epochs` epochs after the first `first`."""
+        self._epochs, self._last_epoch = curve_epochs(first, epochs), first + epochs
 
     def end_of_epoch(self, epoch: int, steps: int) -> None:
-        """Take a copy if the curve shows this epoch (from 1), behind so many steps."""
+        """Take a copy if the curve shows this epoch (from 1), which ends after `steps` steps."""
         if epoch in self._epochs:
-            self.moments.append(TrainingPoint(epoch, steps, self._spent()))
+            self.taken.append(TrainingPoint(epoch, steps, self._elapsed()))
             self._copies.take()
 
     def points(self, score: Callable[[], Mapping[str, float]]) -> list[CurvePoint]:
-        """Judge every copy; the method is left at the last.
+        """Evaluate every copy; the method is left at the last one.
 
         Args:
-            score: accuracy by split of the method as it is.
+            score: returns the accuracy of the method in its current state, by split.
         """
         found = []
-        for index, moment in enumerate(self.moments):
+        for index, point in enumerate(self.taken):
             self._copies.restore(index)
             with torch.no_grad():
                 self.method.finalise()
-                found.append(CurvePoint(**vars(moment), epochs=self._of, accuracy=dict(score())))
+                found.append(CurvePoint(**vars(point), epochs=self._last_epoch, accuracy=dict(score())))
         return found
 
-    # --- over the parts of a training that was cut off ----------------------------------------------------------------
-
     def dump(self) -> dict[str, Tensor]:
-        """Everything as tensors; seconds of the parts so far included."""
-        rows = [[moment.epoch, moment.steps, moment.seconds] for moment in self.moments]
+        """All copies as tensors, for a checkpoint, with the seconds so far."""
+        rows = [[point.epoch, point.steps, point.seconds] for point in self.taken]
         return {
-            "spent": torch.tensor(self._spent(), dtype=torch.float64),
+            "spent": torch.tensor(self._elapsed(), dtype=torch.float64),
             "moments": torch.tensor(rows, dtype=torch.float64).reshape(-1, 3),
         } | {f"copy.{name}": value for name, value in self._copies.dump().items()}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """The inverse of `dump`."""
-        self._begin = self._clock() - float(tensors["spent"])
-        self.moments = [
-            TrainingPoint(int(epoch), int(steps), float(s)) for epoch, steps, s in tensors["moments"].tolist()
-        ]
+        self._start = self._clock() - float(tensors["spent"])
+        rows = tensors["moments"].tolist()
+        self.taken = [TrainingPoint(int(epoch), int(steps), float(seconds)) for epoch, steps, seconds in rows]
         copies = {name: value for name, value in tensors.items() if name.startswith("copy.")}
         self._copies.load({name.removeprefix("copy."): value for name, value in copies.items()})
 
-    def _spent(self) -> float:
-        return self._clock() - self._begin
+    def _elapsed(self) -> float:
+        return self._clock() - self._start

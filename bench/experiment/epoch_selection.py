@@ -1,16 +1,17 @@
-"""The epoch as a choice: copies of what a method learns at the ends of a few epochs, one of which is kept.
+"""Choice of the epoch: copies of what a method learns at the ends of a few epochs, one of which is kept.
 
-Chosen on the few validation images, one copy answers for all splits; an oracle chooses split by split with test labels.
-Of equal copies the latest is kept. A method that trains in stages is complete only in its last one, so that earlier
-ones have no candidates. Each candidate is judged as it would be scored: behind the method's own `finalise`.
+On the few validation images, one copy is chosen for all splits; an oracle chooses per split with test labels. Of equal
+copies the latest wins. A method that trains in stages is complete only in its last stage, so only epochs of that stage
+are candidates. Post-processing after the last epoch (`finalise`) is applied to every candidate before it is evaluated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from methods import Batch, Classifier, Snapshots, TrainableMethod, logits_accuracy
 
@@ -19,65 +20,77 @@ CANDIDATES = 10
 
 
 def spaced_epochs(first: int, epochs: int) -> tuple[int, ...]:
-    """At most `CANDIDATES` epochs (from 1), evenly spaced over those behind the first `first`, the last among them."""
+    """At most `CANDIDATES` epochs (from 1), evenly spaced over the `epochs` after the first `first`, with the last.
+
+    Example:
+        >>> spaced_epochs(2, 3), spaced_epochs(0, 50)
+        ((3, 4, 5), (5, 10, 15, 20, 25, 30, 35, 40, 45, 50))
+    """
     n = min(epochs, CANDIDATES)
     return tuple(first + (i + 1) * epochs // n for i in range(n))
 
 
 class EpochCandidates:
-    """The candidates of one training.
+    """The candidate epochs of one training.
 
     Args:
-        method: prepared; `trainable` is copied from it and put back into it.
+        method: prepared; its `trainable` is copied and restored.
     """
 
     def __init__(self, method: TrainableMethod[Any]) -> None:
         self.method = method
-        self.copies = Snapshots(method.trainable)
+        self._copies = Snapshots(method.trainable)
         self._epochs: tuple[int, ...] = ()
 
     def plan(self, first: int, epochs: int) -> None:
-        """Say where the last stage begins and how long it is."""
+        """Set the last stage: `epochs` epochs after the first `first`."""
         self._epochs = spaced_epochs(first, epochs)
 
-    def end_of_epoch(self, epoch: int) -> None:
+    def end_of_epoch(self, epoch: int, steps: int) -> None:  # noqa: ARG002  an EpochObserver
         """Take a copy if this epoch (from 1) is a candidate."""
         if epoch in self._epochs:
-            self.copies.take()
+            self._copies.take()
 
     def classifiers(self, make: Callable[[], Classifier]) -> Iterator[tuple[str, Classifier]]:
-        """Name and classifier of each candidate, the latest epoch first; one holds until the next is asked for."""
-        for epoch, _ in self._put_back():
-            yield f"epoch {epoch}", make()
+        """Name and classifier of each candidate, the latest epoch first; each is valid until the next is requested."""
+        for index in self._restored_in_turn():
+            yield f"epoch {self._epochs[index]}", make()
 
     @torch.no_grad()
-    def keep_best(self, batches: Callable[[], Iterable[Batch]], labels: torch.Tensor) -> int:
+    def keep_best(self, batches: Callable[[], Iterable[Batch]], labels: Sequence[int]) -> int:
         """Leave the method at the epoch with the highest accuracy on these images, of equals the latest.
 
         Args:
-            batches: gives the images in order, without labels.
-            labels: their class indices `(n,)` within the support classes.
+            batches: returns the images in order, without labels.
+            labels: class index of each image within the support classes.
 
         Returns:
             The number of the epoch, from 1.
         """
+        truth = torch.tensor(labels, dtype=torch.long)
         scores = {}
-        for epoch, index in self._put_back():
+        for index in self._restored_in_turn():
             classify = self.method.classifier(self.method.support_classes)
-            scores[index] = (
-                logits_accuracy(torch.cat([classify(b).float().cpu() for b in batches()]), labels.cpu()),
-                epoch,
-            )
+            scores[index] = logits_accuracy(torch.cat([classify(b).float().cpu() for b in batches()]), truth)
             self.method.tuning.evaluations += 1
-        best = max(scores, key=lambda index: scores[index])
-        self._put_back_one(best)
+        best = max(scores, key=scores.__getitem__)  # the first of equals, which is the latest epoch
+        self._restore(best)
         return self._epochs[best]
 
-    def _put_back(self) -> Iterator[tuple[int, int]]:
-        for index in reversed(range(len(self._epochs))):
-            self._put_back_one(index)
-            yield self._epochs[index], index
+    def dump(self) -> dict[str, Tensor]:
+        """All copies as tensors, for a checkpoint."""
+        return self._copies.dump()
 
-    def _put_back_one(self, index: int) -> None:
-        self.copies.restore(index)
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """The inverse of `dump`."""
+        self._copies.load(tensors)
+
+    def _restored_in_turn(self) -> Iterator[int]:
+        """Restore one candidate after another, the latest first; yields its index."""
+        for index in reversed(range(len(self._epochs))):
+            self._restore(index)
+            yield index
+
+    def _restore(self, index: int) -> None:
+        self._copies.restore(index)
         self.method.finalise()

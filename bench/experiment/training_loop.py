@@ -1,4 +1,4 @@
-"""The minibatch loop: optimiser, Dassl's per-epoch schedule, and the steps. Knows nothing of images or files."""
+"""The minibatch loop: stages, epochs, steps, optimiser and learning-rate schedules. It reads no images or files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from torch import Tensor, nn
 
 from bench._util.prefetch import prefetch
 from bench.errors import NonFiniteLossError
-from bench.experiment.checkpoints import Checkpoint, Progress, Stateful, TrainingState
-from bench.experiment.curve import TrainingCurve
-from bench.experiment.epoch_selection import EpochCandidates
+from bench.experiment.checkpoints import Checkpoint, EpochObserver, Progress, TrainingState
 from methods import Batch, Needs, Optimizer, Recipe, Schedule, TrainableMethod, Warmup
 
 ParameterGroups = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
@@ -24,7 +22,7 @@ ParameterGroups = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
 
 @dataclass(frozen=True)
 class FitResult:
-    """What training reports: optimiser steps taken and the last step's loss."""
+    """Optimiser steps taken, and the loss of the last step."""
 
     steps: int
     final_loss: float
@@ -34,8 +32,13 @@ def learning_rate(recipe: Recipe, epoch: int, epochs: int) -> float:
     """Dassl's learning rate of an epoch (0-based).
 
     Warm-up epochs run at `warmup_lr` (constant), or at `warmup_lr` first and then at `lr * epoch / warmup_epochs`
-    (linear). Behind them the cosine starts anew at the full rate, with the whole number of epochs as its period, so
-    that the rate never reaches 0.
+    (linear). After them the cosine starts at the full rate, with the whole number of epochs as its period, so the rate
+    never reaches 0.
+
+    Example:
+        >>> recipe = Recipe(lr=0.002, warmup="constant", warmup_epochs=1, warmup_lr=1e-5)
+        >>> [round(learning_rate(recipe, epoch, 4), 6) for epoch in range(4)]
+        [1e-05, 0.002, 0.001707, 0.001]
     """
     warm = 0 if recipe.warmup is Warmup.NONE else recipe.warmup_epochs
     if epoch < warm:
@@ -48,7 +51,7 @@ def learning_rate(recipe: Recipe, epoch: int, epochs: int) -> float:
 def step_rate(recipe: Recipe, step: int, steps: int) -> float:
     """The learning rate of a step (0-based) under the per-step cosine: torch's CosineAnnealingLR over all steps.
 
-    Warm-up steps run at `warmup_lr` first and then at `lr * step / warmup_steps`; the cosine begins behind them, with
+    Warm-up steps run at `warmup_lr` first and then at `lr * step / warmup_steps`. The cosine starts after them, with
     the whole number of steps as its period.
     """
     warm = recipe.warmup_steps
@@ -58,7 +61,7 @@ def step_rate(recipe: Recipe, step: int, steps: int) -> float:
 
 
 def make_optimizer(recipe: Recipe, parameters: ParameterGroups) -> torch.optim.Optimizer:
-    """The recipe's optimiser; settings it does not name are torch's defaults, as in Dassl."""
+    """The recipe's optimiser; settings that a recipe does not have are torch's defaults, as in Dassl."""
     params: Any = list(parameters)
     eps: dict[str, Any] = {} if recipe.eps is None else {"eps": recipe.eps}
     match recipe.optimizer:
@@ -77,9 +80,9 @@ def epoch_batches(n: int, batch_size: int, generator: torch.Generator, *, drop_l
 
     Args:
         n: images.
-        batch_size: images a batch; 0 takes all at once.
+        batch_size: images per batch; 0 puts all into one batch.
         generator: draws the order.
-        drop_last: leave the incomplete last batch out, once n holds a whole one.
+        drop_last: leave out an incomplete last batch, unless it is the only one.
     """
     order = torch.randperm(n, generator=generator)
     size = min(batch_size or n, n)
@@ -89,13 +92,13 @@ def epoch_batches(n: int, batch_size: int, generator: torch.Generator, *, drop_l
 
 
 def steps_per_epoch(recipe: Recipe, n: int) -> int:
-    """Batches of an epoch over n images."""
+    """Batches of an epoch over `n` images."""
     size = min(recipe.batch_size or n, n)
     return n // size if recipe.drop_last else math.ceil(n / size)
 
 
 def epochs_and_steps(recipe: Recipe, n: int, shots: int) -> tuple[int, int]:
-    """How many epochs training begins, and how many steps it takes in all."""
+    """How many epochs a training begins, and how many steps it takes in total."""
     per_epoch = steps_per_epoch(recipe, n)
     if steps := recipe.steps or recipe.steps_per_shot * shots:
         return math.ceil(steps / per_epoch), steps
@@ -104,10 +107,10 @@ def epochs_and_steps(recipe: Recipe, n: int, shots: int) -> tuple[int, int]:
 
 
 def train_step(method: TrainableMethod[Any], batch: Batch, optimizer: torch.optim.Optimizer) -> float:
-    """One forward, backward and update; returns the loss before the update.
+    """One forward pass, backward pass and update; returns the loss before the update.
 
     Raises:
-        NonFiniteLossError: if the loss is NaN or infinite; the parameters are then left as they were.
+        NonFiniteLossError: if the loss is NaN or infinite; the parameters are not updated.
     """
     optimizer.zero_grad(set_to_none=True)
     value = float(method.backward(batch).detach())
@@ -119,15 +122,7 @@ def train_step(method: TrainableMethod[Any], batch: Batch, optimizer: torch.opti
 
 @dataclass(frozen=True)
 class Span:
-    """A stage's part of a training.
-
-    Args:
-        stage: 0-based.
-        first_epoch: of all epochs, where it begins.
-        epochs: its length.
-        first_step: of all steps, where it begins.
-        steps: its length; the last epoch may be cut.
-    """
+    """The epochs and steps of one stage, counted from 0 over the whole training; its last epoch may be incomplete."""
 
     stage: int
     first_epoch: int
@@ -139,17 +134,17 @@ class Span:
 def stage_spans(recipe: Recipe, shares: Sequence[float], n: int, shots: int) -> list[Span]:
     """Where each stage begins and how long it is.
 
-    Stages end at their cumulated shares of the recipe's steps, or of its epochs where it is given in epochs, rounded
-    down. A stage begins with an epoch of its own.
+    Stages end at their cumulative shares of the recipe's steps, or of its epochs where it is given in epochs, rounded
+    down. Each stage begins with a new epoch.
     """
     epochs, total = epochs_and_steps(recipe, n, shots)
     in_steps = bool(recipe.steps or recipe.steps_per_shot)
     per_epoch = steps_per_epoch(recipe, n)
     spans: list[Span] = []
     begin = first_epoch = first_step = 0
-    for stage, cumulated in enumerate(accumulate(shares)):
-        # a hair more, so that 0.6 + 0.4 is the whole
-        end = int((total if in_steps else epochs) * cumulated + 1e-9)
+    for stage, share in enumerate(accumulate(shares)):
+        # the small term makes 0.6 + 0.4 the whole in spite of rounding
+        end = int((total if in_steps else epochs) * share + 1e-9)
         length, begin = end - begin, end
         span = (math.ceil(length / per_epoch), length) if in_steps else (length, length * per_epoch)
         spans.append(Span(stage, first_epoch, span[0], first_step, span[1]))
@@ -158,7 +153,7 @@ def stage_spans(recipe: Recipe, shares: Sequence[float], n: int, shots: int) -> 
 
 
 class _Stages:
-    """The stages of one training, each begun when it is its turn."""
+    """The stages of one training; each begins when its first epoch is reached."""
 
     def __init__(
         self,
@@ -166,24 +161,25 @@ class _Stages:
         recipe: Recipe,
         spans: Sequence[Span],
         generator: torch.Generator,
-        gathered: Mapping[str, Stateful],
+        observers: Mapping[str, EpochObserver],
     ) -> None:
-        self.method, self.recipe, self.spans, self.generator, self.gathered = method, recipe, spans, generator, gathered
+        self.method, self.recipe, self.spans = method, recipe, spans
+        self._generator, self._observers = generator, observers
         self.epochs = spans[-1].first_epoch + spans[-1].epochs
-        self._begun: tuple[Span, TrainingState] | None = None
+        self._current: tuple[Span, TrainingState] | None = None
 
     def at(self, epoch: int) -> tuple[Span, TrainingState]:
-        """The stage of an epoch and what changes in it; begins the stage unless that is done."""
+        """The stage of an epoch and its training state; begins the stage if it is not the current one."""
         span = next(span for span in self.spans if epoch < span.first_epoch + span.epochs)
-        if self._begun is None or self._begun[0] != span:
+        if self._current is None or self._current[0] != span:
             self.method.begin_stage(span.stage)
-            self.method.trainable.zero_grad()  # what the stage before it trained keeps no gradient
+            self.method.trainable.zero_grad()  # parameters of the previous stage keep no gradient
             optimizer = make_optimizer(self.recipe, self.method.parameter_groups())
-            self._begun = (span, TrainingState(self.method, optimizer, self.generator, self.gathered))
-        return self._begun
+            self._current = (span, TrainingState(self.method, optimizer, self._generator, self._observers))
+        return self._current
 
     def state_after(self, epochs: int) -> TrainingState:
-        """What changes in the stage of the last of so many epochs."""
+        """The training state after that many epochs."""
         return self.at(epochs - 1)[1]
 
 
@@ -196,8 +192,7 @@ def fit(
     batches_of: Callable[[int], Callable[[Tensor], Batch]],
     generator: torch.Generator,
     checkpoint: Checkpoint | None = None,
-    choice: EpochCandidates | None = None,
-    curve: TrainingCurve | None = None,
+    observers: Mapping[str, EpochObserver] | None = None,
 ) -> FitResult:
     """Train by minibatch epochs, stage by stage.
 
@@ -206,19 +201,15 @@ def fit(
         recipe: training settings.
         n: images in the support set.
         shots: images per class, for recipes whose epochs depend on it.
-        batches_of: `batches_of(epoch)` gives a function from indices to the batch of that epoch's views.
+        batches_of: `batches_of(epoch)` returns a function from indices to the batch of that epoch's views.
         generator: draws the order of the images.
-        checkpoint: where an earlier part of this training left its state, and where this one does.
-        choice: collects the epochs that can be chosen; None keeps the last without a choice.
-        curve: collects the epochs whose accuracy is to be recorded.
+        checkpoint: is resumed from if it fits, and written to.
+        observers: are called at the end of each epoch; checkpoints keep what they collect under their names.
     """
-    gathered = ({"copy": choice.copies} if choice else {}) | ({"curve": curve} if curve else {})
-    stages = _Stages(method, recipe, stage_spans(recipe, method.stages(), n, shots), generator, gathered)
-    last = stages.spans[-1]
-    if choice:
-        choice.plan(last.first_epoch, last.epochs)
-    if curve:
-        curve.plan(last.first_epoch, last.epochs)
+    observers = observers or {}
+    stages = _Stages(method, recipe, stage_spans(recipe, method.stages(), n, shots), generator, observers)
+    for observer in observers.values():
+        observer.plan(stages.spans[-1].first_epoch, stages.spans[-1].epochs)
     before = checkpoint.load(stages.state_after) if checkpoint else None
     first, steps, loss = (before.epochs, before.steps, before.loss) if before else (0, 0, math.nan)
     for epoch in range(first, stages.epochs):
@@ -227,16 +218,14 @@ def fit(
         left = span.first_step + span.steps - steps
         for batch in _batches(batches_of(epoch), list(islice(order, left)), method.info.needs):
             _set_rate(state.optimizer, _rate(recipe, span, epoch, steps))
-            with _located(f"epoch {epoch + 1} of {stages.epochs}, step {steps + 1}"):
+            with _error_location(f"epoch {epoch + 1} of {stages.epochs}, step {steps + 1}"):
                 loss = train_step(method, batch, state.optimizer)
             steps += 1
         method.on_epoch_end(epoch, stages.epochs)
-        if choice:
-            choice.end_of_epoch(epoch + 1)
-        if curve:
-            curve.end_of_epoch(epoch + 1, steps)
+        for observer in observers.values():
+            observer.end_of_epoch(epoch + 1, steps)
         if checkpoint:
-            checkpoint.keep(state, Progress(epoch + 1, steps, loss))
+            checkpoint.save_if_due(state, Progress(epoch + 1, steps, loss))
     method.finalise()
     return FitResult(steps, loss)
 
@@ -251,8 +240,8 @@ def _batches(
 
 
 @contextmanager
-def _located(where: str) -> Iterator[None]:
-    """Say in which step a loss ceased to be finite."""
+def _error_location(where: str) -> Iterator[None]:
+    """Add to the error of a non-finite loss in which step it occurred."""
     try:
         yield
     except NonFiniteLossError as error:
@@ -260,7 +249,7 @@ def _located(where: str) -> Iterator[None]:
 
 
 def _rate(recipe: Recipe, span: Span, epoch: int, step: int) -> float:
-    """The learning rate of a step; a stage's schedule begins anew."""
+    """The learning rate of a step; every stage has the whole schedule."""
     match recipe.schedule:
         case Schedule.DASSL:
             return learning_rate(recipe, epoch - span.first_epoch, span.epochs)

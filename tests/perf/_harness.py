@@ -88,6 +88,7 @@ def second_method() -> Row:
     """A feature-space method on a dataset whose features another method has asked for, against the first."""
     from bench.context import RunContext
     from bench.experiment import runner
+    from bench.experiment.features.inputs import shared_inputs
     from bench.sweep import Axes, expand
 
     with tempfile.TemporaryDirectory() as folder:
@@ -100,7 +101,7 @@ def second_method() -> Row:
                 )
             ).specs
         }
-        runner.shared_inputs("ViT-demo.drawn", context)
+        shared_inputs("ViT-demo.drawn", context)
         start = time.perf_counter()
         runner.run_experiment(specs["clip_adapter"], context)
         first = time.perf_counter() - start

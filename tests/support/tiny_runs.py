@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.experiment import runner
+from bench.experiment.features.inputs import load_inputs
 from bench.experiment.task import read_splits
 from bench.record import Predictions, RunRecord
 from bench.spec import ExperimentSpec
@@ -25,7 +25,7 @@ def spec_of(
 
 def forget_loaded() -> None:
     """Forget what this process has loaded, as a new process would."""
-    runner._inputs.cache_clear()
+    load_inputs.cache_clear()
     read_splits.cache_clear()
 
 

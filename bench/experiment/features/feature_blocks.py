@@ -1,4 +1,4 @@
-"""The cache's files: rows of numbers by address, with a checksum; torn or altered ones read as none."""
+"""The files of the feature cache: blocks of rows by address, each with a checksum. Damaged blocks count as missing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,29 +28,87 @@ _ADDRESS_BYTES = 16
 
 
 def address(image_digest: str, view_key: str) -> bytes:
-    """Where the feature of one view of one image is kept, within the folder of its backbone."""
+    """The key of one view of one image, within the folder of its backbone."""
     return hashlib.sha256(f"{image_digest}|{view_key}".encode()).digest()[:_ADDRESS_BYTES]
 
 
+def missing(addresses: Sequence[bytes], known: Container[bytes]) -> list[int]:
+    """Positions of the addresses that are not known, each address once."""
+    first: dict[bytes, int] = {}
+    for i, a in enumerate(addresses):
+        if a not in known:
+            first.setdefault(a, i)
+    return list(first.values())
+
+
+class BlockFolder:
+    """The blocks of one folder, which any number of processes may read and add to.
+
+    Args:
+        folder: is created with the first block.
+        budget: counts what is written; None for a cache without a limit.
+        unwritable: message of the CacheError where a block cannot be written, with `{folder}` and `{reason}`.
+    """
+
+    def __init__(self, folder: Path, budget: Budget | None = None, *, unwritable: str = UNWRITABLE) -> None:
+        self.folder = folder
+        self._budget = budget
+        self._unwritable = unwritable
+        self._indexed: set[str] = set()
+        self._block_of: dict[bytes, Path] = {}
+
+    def read(self, addresses: Sequence[bytes]) -> Iterator[tuple[Path, dict[bytes, Tensor]]]:
+        """The blocks that hold some of these addresses, each verified and marked as used; damaged ones are skipped."""
+        self._index_new_blocks()
+        for path in dict.fromkeys(self._block_of[a] for a in addresses if a in self._block_of):
+            rows = read_block(path)
+            if rows is None:
+                self._block_of = {a: p for a, p in self._block_of.items() if p != path}
+                continue
+            mark_used(path)
+            yield path, rows
+
+    def add(self, addresses: Sequence[bytes], features: Tensor) -> tuple[Path, int]:
+        """Write a new block, named by the digest of its addresses; returns its path and size in bytes.
+
+        Raises:
+            CacheError: it cannot be written.
+        """
+        path = self.folder / (hashlib.sha256(b"".join(addresses)).hexdigest()[:32] + ".safetensors")
+        content = pack_block(addresses, features)
+        self._indexed.add(path.name)
+        write_block(path, content, self._budget, unwritable=self._unwritable)
+        return path, len(content)
+
+    def _index_new_blocks(self) -> None:
+        """Read the addresses of blocks that were added since the last time, without their features."""
+        if not self.folder.is_dir():
+            return
+        with os.scandir(self.folder) as entries:
+            names = sorted(e.name for e in entries if e.name.endswith(".safetensors") and e.name not in self._indexed)
+        for name in names:
+            self._indexed.add(name)
+            self._block_of.update(dict.fromkeys(block_addresses(self.folder / name), self.folder / name))
+
+
 def pack_block(addresses: Sequence[bytes], features: Tensor) -> bytes:
-    """The bytes of a shard."""
+    """The bytes of a block."""
     keys: NDArray[np.uint8] = np.frombuffer(b"".join(addresses), dtype=np.uint8).reshape(len(addresses), _ADDRESS_BYTES)
     tensors = {"addresses": torch.from_numpy(keys.copy()), "features": features.contiguous()}
     return save(tensors, metadata={"sha256": _checksum(tensors)})
 
 
 def block_addresses(path: Path) -> list[bytes]:
-    """Addresses in a shard, without reading its features; none if it is no shard of ours."""
+    """Addresses in a block, without reading its features; empty if the file is not a block."""
     try:
         with safe_open(str(path), framework="np") as file:
-            keys = file.get_tensor("addresses").tobytes()
+            return _split_keys(file.get_tensor("addresses").tobytes())
     except (OSError, SafetensorError):
         return []
-    return [keys[i : i + _ADDRESS_BYTES] for i in range(0, len(keys), _ADDRESS_BYTES)]
 
 
 def read_block(path: Path) -> dict[bytes, Tensor] | None:
-    """Features by address, or None for a shard that is torn, altered or not ours."""
+    """Features by address; None if the file is missing, damaged or not a block."""
     try:
         content = path.read_bytes()
         header_size = int.from_bytes(content[:8], "little")
@@ -58,24 +116,14 @@ def read_block(path: Path) -> dict[bytes, Tensor] | None:
         tensors = load(content)
         if stated != _checksum(tensors):
             return None
-        keys = tensors["addresses"].numpy().tobytes()
+        keys = _split_keys(tensors["addresses"].numpy().tobytes())
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None
-    return {keys[i * _ADDRESS_BYTES : (i + 1) * _ADDRESS_BYTES]: row for i, row in enumerate(tensors["features"])}
+    return dict(zip(keys, tensors["features"], strict=False))
 
 
 def write_block(path: Path, content: bytes, budget: Budget | None, *, unwritable: str = UNWRITABLE) -> None:
-    """Write a shard, its folder first, and tell the budget.
-
-    Args:
-        path: the file.
-        content: of `pack_block`.
-        budget: what keeps the cache below its limit, None without one.
-        unwritable: the message where it cannot be written, with `{folder}` and `{reason}`.
-
-    Raises:
-        CacheError: it cannot be written.
-    """
+    """Write what `pack_block` returned, and count it in the budget; raises CacheError if it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content)
@@ -86,9 +134,25 @@ def write_block(path: Path, content: bytes, budget: Budget | None, *, unwritable
 
 
 def mark_used(path: Path) -> None:
-    """Note that a shard was read, so that those unused for longest go first when room is made."""
-    with contextlib.suppress(OSError):  # a cache that cannot be written is still good to read
+    """Update the time of last use, by which the budget decides what is deleted first."""
+    with contextlib.suppress(OSError):  # a read-only cache can still be read
         os.utime(path)
+
+
+def name_folder(folder: Path, slug: str) -> None:
+    """Create the folder of a backbone, whose name is a digest, and write the backbone's slug into it for people."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / NAME_FILE).exists():
+            (folder / NAME_FILE).write_text(f"{slug}\n", encoding="utf-8")
+    except OSError as error:
+        raise CacheError(
+            f"The feature cache {folder} cannot be created ({error.strerror}); give another --cache."
+        ) from error
+
+
+def _split_keys(keys: bytes) -> list[bytes]:
+    return [keys[i : i + _ADDRESS_BYTES] for i in range(0, len(keys), _ADDRESS_BYTES)]
 
 
 def _checksum(tensors: dict[str, Tensor]) -> str:

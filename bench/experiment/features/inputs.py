@@ -1,11 +1,12 @@
-"""From samples to batches: pixels of a view, frozen features of a view, each made once and shared by all runs."""
+"""From samples to batches: pixels and frozen features of image views, each computed once and shared by all runs."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, cached_property, partial
+from functools import cache, cached_property, lru_cache, partial
+from pathlib import Path
 from threading import Lock
 
 import numpy as np
@@ -14,53 +15,66 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench._util.prefetch import parallel_map, prefetch
+from bench.context import RunContext
+from bench.experiment.features.budget import Budget
 from bench.experiment.features.feature_blocks import address
+from bench.experiment.features.frozen_texts import FrozenTexts
 from bench.experiment.features.hidden_states import HiddenStates
 from bench.experiment.features.image_features import FeatureStore
-from bench.experiment.features.views import CENTER_VIEW, View, render, to_pixels, view_params
-from datasets_registry import FeatureRows, Images, Sample
-from methods import Backbone, Batch, Needs
+from bench.experiment.features.views import CENTER_VIEW, View, render, to_pixels, view_params, views_for_epoch
+from datasets_registry import FeatureRows, Images, Sample, SupportSet
+from methods import (
+    Backbone,
+    BackboneSpec,
+    Batch,
+    Needs,
+    Precision,
+    Recipe,
+    SupportView,
+    load_backbone,
+    parse_backbone,
+)
 
 RENDERED_BYTES = 256 * 2**20
-"""Memory for rendered views, as bytes of pixels; the least recently used go first."""
+"""Memory for rendered views, in bytes of pixels; the least recently used view is dropped first."""
 
 
 class RenderedViews:
-    """Pixels of image views as bytes, kept while there is room; for any number of threads."""
+    """Pixels of image views as bytes, in memory up to a limit; safe for any number of threads."""
 
     def __init__(self, limit: int = RENDERED_BYTES) -> None:
         self._limit = limit
-        self._held = 0
-        self._turn = Lock()
+        self._bytes = 0
+        self._lock = Lock()
         self._views: OrderedDict[tuple[str, str, int], NDArray[np.uint8]] = OrderedDict()
 
     def get(self, images: Images, key: str, view: View, size: int) -> NDArray[np.uint8]:
         """One image under one view, `(size, size, 3)`."""
         digest = images.digest(key)
-        place = (digest, view.key, size)
-        with self._turn:
-            if place in self._views:
-                self._views.move_to_end(place)
-                return self._views[place]
+        name = (digest, view.key, size)
+        with self._lock:
+            if name in self._views:
+                self._views.move_to_end(name)
+                return self._views[name]
         image = images.load(key)
         rendered = render(image, view_params(digest, view, image.size), size)
-        with self._turn:
-            if place not in self._views:  # another thread may have been quicker
-                self._views[place] = rendered
-                self._held += rendered.nbytes
-            while self._held > self._limit and len(self._views) > 1:
+        with self._lock:
+            if name not in self._views:  # another thread may have rendered it meanwhile
+                self._views[name] = rendered
+                self._bytes += rendered.nbytes
+            while self._bytes > self._limit and len(self._views) > 1:
                 _, dropped = self._views.popitem(last=False)
-                self._held -= dropped.nbytes
+                self._bytes -= dropped.nbytes
         return rendered
 
 
 class Inputs:
-    """All that runs of one backbone share in one process: rendered views, frozen features and hidden states.
+    """What the runs of one backbone share in one process: rendered views, frozen features and hidden states.
 
     Args:
-        backbone: the untouched towers.
-        features: their store.
-        hidden: gives the store of hidden states before a block; None keeps none of them.
+        backbone: with its original weights.
+        features: the store of its features.
+        hidden: returns the store of hidden states before a block; None stores none of them.
     """
 
     def __init__(
@@ -82,28 +96,33 @@ class Inputs:
 
     @cached_property
     def _decoders(self) -> ThreadPoolExecutor | None:
-        """As many threads as this process may use; None where that is one."""
+        """As many threads as torch may use in this process; None for a single thread."""
         threads = torch.get_num_threads()
         return ThreadPoolExecutor(threads, thread_name_prefix="decode") if threads > 1 else None
 
     def features(self, images: Images, samples: Sequence[Sample], view: View) -> Tensor:
-        """Frozen features `(n, dim)`, unnormalised, on the backbone's device; imported ones have one view only."""
+        """Frozen features `(n, dim)`, unnormalised, on the backbone's device; imported features have only one view."""
         if isinstance(images, FeatureRows):
             return torch.from_numpy(images.rows([s.key for s in samples])).to(self.backbone.device)
         return self._stored(self._features, images, samples, view)
 
     def pooled(self, images: Images, samples: Sequence[Sample], view: View) -> Tensor:
-        """What the frozen tower projects to features, `(n, width)`, on the backbone's device."""
+        """Pooled states, which the frozen tower projects to features: `(n, width)`, on the backbone's device."""
         return self._stored(self._pooled, images, samples, view)
 
     def hidden(
-        self, images: Images, samples: Sequence[Sample], view: View, first: int, *, again: bool = True
+        self, images: Images, samples: Sequence[Sample], view: View, first: int, *, reused: bool = True
     ) -> Tensor:
         """Tokens before block `first` of the frozen image tower, `(n, tokens, width)`, on the backbone's device.
 
-        `again` says that these views are asked for more than once, and so worth keeping.
+        Args:
+            images: where the pixels are.
+            samples: which images.
+            view: the rendering of them.
+            first: a block of the tower, from 0.
+            reused: whether these views will be requested again, so that storing them saves time.
         """
-        if first == 0 or not again:
+        if first == 0 or not reused:
             return self.backbone.image_hidden(self.pixels(images, samples, view), first)
         return self._hidden(first).get(*self._addressed(images, samples, view))
 
@@ -117,9 +136,30 @@ class Inputs:
     def _addressed(
         self, images: Images, samples: Sequence[Sample], view: View
     ) -> tuple[list[bytes], Callable[[Sequence[int]], Tensor]]:
-        """Where the views are kept, and how to render some of them."""
+        """The addresses of the views, and a function that renders some of them."""
         addresses = [address(images.digest(s.key), view.key) for s in samples]
         return addresses, lambda some: self.pixels(images, [samples[i] for i in some], view)
+
+    def support_view(self, support: SupportSet, *, shots: int, seed: int) -> SupportView:
+        """What a method sees of a support set before training; features are computed when it reads them."""
+        labels = torch.tensor(support.labels, dtype=torch.long, device=self.backbone.device)
+        features = partial(self.features, support.images, support.samples)
+
+        def views(k: int, crop_scale: tuple[float, float]) -> Tensor:
+            cycled = Recipe(views=k, crop_scale=crop_scale)
+            return torch.stack([features(views_for_epoch(cycled, seed, i)) for i in range(k)])
+
+        return SupportView(support.classes, labels, shots, partial(features, CENTER_VIEW), views)
+
+    def epoch_batches(
+        self, support: SupportSet, needs: frozenset[Needs], recipe: Recipe, seed: int, epoch: int
+    ) -> Callable[[Tensor], Batch]:
+        """A function from indices to the labelled batches of one epoch (from 0) with the recipe's augmentation.
+
+        `Batch.other_view` shows the view of the next epoch: it is as random, and is needed anyway.
+        """
+        view, other = (views_for_epoch(recipe, seed, e) for e in (epoch, epoch + 1))
+        return self.training_batches(support.images, support.samples, needs, view, other, reused=recipe.repeats_views)
 
     def training_batches(
         self,
@@ -129,17 +169,17 @@ class Inputs:
         view: View,
         other: View,
         *,
-        again: bool,
+        reused: bool,
     ) -> Callable[[Tensor], Batch]:
-        """A function from indices to labelled batches of one epoch; features of the epoch are fetched at once.
+        """A function from indices to labelled batches; features are computed for the whole support set at once.
 
         Args:
             images: where the pixels are.
             samples: the support set.
-            needs: what the method declared.
-            view: that the epoch shows.
-            other: the view behind `Batch.other_view`.
-            again: whether a later epoch shows this view as well; only then are its hidden states kept.
+            needs: inputs that the method declared.
+            view: of `Batch.features`, `pooled`, `pixels` and `hidden`.
+            other: of `Batch.other_view`.
+            reused: whether a later epoch shows the same view; only then are its hidden states stored.
         """
         labels = torch.tensor([s.label for s in samples], device=self.backbone.device)
         features = cache(partial(self.features, images, samples, view))
@@ -148,9 +188,9 @@ class Inputs:
         fill = cache(lambda first: self._hidden(first).fill(*self._addressed(images, samples, view)))
 
         def hidden(chosen: Sequence[Sample], first: int) -> Tensor:
-            if again and first:
+            if reused and first:
                 fill(first)
-            return self.hidden(images, chosen, view, first, again=again)
+            return self.hidden(images, chosen, view, first, reused=reused)
 
         def batch(indices: Tensor) -> Batch:
             chosen = [samples[i] for i in indices.tolist()]
@@ -169,7 +209,7 @@ class Inputs:
     def evaluation_batches(
         self, images: Images, samples: Sequence[Sample], needs: frozenset[Needs], size: int
     ) -> Iterator[Batch]:
-        """Unlabelled centre views in order, `size` at a time; pixels are decoded while earlier batches are scored."""
+        """Unlabelled centre views in order, `size` per batch; pixels are decoded while earlier batches are scored."""
 
         def batch(start: int) -> Batch:
             chosen = samples[start : start + size]
@@ -187,3 +227,22 @@ class Inputs:
             yield from prefetch(starts, lambda start: batch(start).load(Needs.PIXELS))
         else:
             yield from map(batch, starts)
+
+
+def shared_inputs(slug: str, context: RunContext, precision: Precision = Precision.FP32) -> Inputs:
+    """The inputs of a backbone, loaded once per process."""
+    path = context.weights.get(slug)
+    spec = parse_backbone(slug if path is None else f"{slug.partition('.')[0]}={path}")
+    return load_inputs(spec, context.device, precision, context.cache_dir, context.cache_limit, context.hidden_bytes)
+
+
+@lru_cache(maxsize=2)
+def load_inputs(
+    spec: BackboneSpec, device: str, precision: Precision, cache_dir: Path | None, cache_limit: int, hidden_limit: int
+) -> Inputs:
+    """Load a backbone and open its stores; the last two are kept in memory."""
+    backbone = load_backbone(spec, device=device, precision=precision)
+    budget = None if cache_dir is None else Budget(cache_dir, cache_limit)
+    backbone.text_memory = FrozenTexts(backbone.digest, cache_dir, precision, budget=budget)
+    hidden = partial(HiddenStates, backbone, folder=cache_dir, limit=hidden_limit, precision=precision, budget=budget)
+    return Inputs(backbone, FeatureStore(backbone, cache_dir, precision, budget=budget), hidden)

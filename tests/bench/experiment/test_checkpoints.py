@@ -135,7 +135,7 @@ def test_what_the_parts_of_a_training_have_cost_is_added_up(tmp_path: Path):
         checkpoint = Checkpoint(tmp_path / "r.safetensors", {}, 0, meter=lambda: (spent[0],))
         assert (checkpoint.load(lambda _: state) is None) == (part == 1)
         spent[0] += 5
-        checkpoint.keep(state, Progress(part, part, 0.0))
+        checkpoint.save_if_due(state, Progress(part, part, 0.0))
     assert checkpoint.earlier == (5.0,)
     assert checkpoint.spent() == (10.0,)
 
@@ -167,7 +167,7 @@ def test_a_damaged_state_is_said_and_training_begins_anew(damage: str, tmp_path:
     path.write_bytes({"torn": content[:-9], "flipped": flipped, "pickled": b"\x80\x04K\x01.", "empty": b""}[damage])
     resumed, undisturbed = prepared("coop"), prepared("coop")
     assert train(resumed, recipe, at(tmp_path)) == train(undisturbed, recipe)
-    assert "training begins anew" in caplog.text
+    assert "training starts over" in caplog.text
     assert all(torch.equal(a, b) for a, b in zip(outcome(resumed), outcome(undisturbed), strict=True))
 
 
@@ -177,4 +177,4 @@ def test_a_full_disk_costs_only_the_safety(tmp_path: Path, monkeypatch, caplog):
 
     monkeypatch.setattr("bench.experiment.checkpoints.write_atomically", full)
     assert train(prepared("coop"), recipe_of("coop"), at(tmp_path)).steps == EPOCHS * 2
-    assert "No space left on device. Training goes on without" in caplog.text
+    assert "No space left on device. Training continues without it" in caplog.text

@@ -12,6 +12,7 @@ from small_datasets import write_dataset
 from bench.analysis.leaderboard import leaderboard, settings
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError, StaleSpecError, UsageError
+from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.runner import run_experiment
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
@@ -106,13 +107,11 @@ FROZEN = [info.name for info in (METHODS.get(name).info for name in METHODS) if 
 @pytest.mark.parametrize("name", FROZEN)
 def test_no_frozen_method_speaks_a_template_when_sentences_are_given(name: str, data: Path, monkeypatch):
     """A method that ignored them would give the template's number under the sentences' name."""
-    from bench.experiment import runner
-
     axes = replace(AXES, methods=[name], class_text="template:the {} it is.")
     info = METHODS.get(name).info
     short = [f"{name}.recipe.epochs=1"] if info.recipes else []
     (spec,) = expand(replace(axes, overrides=short), data_root=data).specs
-    backbone = runner.shared_inputs("ViT-tiny.random", RunContext()).backbone
+    backbone = shared_inputs("ViT-tiny.random", RunContext()).backbone
     said: list[str] = []
     plain = backbone.encode_texts
     monkeypatch.setattr(backbone, "encode_texts", lambda texts: (said.extend(texts), plain(texts))[1])

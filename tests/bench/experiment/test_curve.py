@@ -13,6 +13,7 @@ from fake_runner import make_record, make_spec
 from bench.context import RunContext
 from bench.experiment import runner
 from bench.experiment.curve import TrainingCurve, curve_epochs
+from bench.experiment.features.inputs import load_inputs
 from bench.record import CurvePoint
 from bench.results.recomputed_scores import contradictions
 from bench.results.shards import Shards
@@ -54,9 +55,9 @@ def test_epochs_double_and_the_last_is_among_them(first: int, epochs: int, shown
 
 @pytest.mark.parametrize("method", RATES)
 def test_a_curve_changes_no_bit_and_no_pass_and_ends_in_the_score(method: str):
-    runner._inputs.cache_clear()
+    load_inputs.cache_clear()
     plain, plain_predictions = runner.run_experiment(spec_of(method), RunContext())
-    runner._inputs.cache_clear()  # frozen features and texts are paid for again
+    load_inputs.cache_clear()  # frozen features and texts are paid for again
     with_curve, predictions = runner.run_experiment(spec_of(method), RunContext(curve=True))
     assert with_curve.scores == plain.scores
     for ours, theirs in zip(predictions, plain_predictions, strict=True):
@@ -175,7 +176,7 @@ class TestSeconds:
         now[0] += 4
         second.end_of_epoch(2, 20)
         second.end_of_epoch(3, 30)  # not shown
-        assert [(m.epoch, m.steps, m.seconds) for m in second.moments] == [(1, 10, 2.0), (2, 20, 7.0)]
+        assert [(m.epoch, m.steps, m.seconds) for m in second.taken] == [(1, 10, 2.0), (2, 20, 7.0)]
 
 
 def test_curves_are_loaded_replaced_and_forgotten(tmp_path: Path):

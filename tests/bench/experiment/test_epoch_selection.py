@@ -14,6 +14,8 @@ from bench.cli.app import main
 from bench.context import RunContext
 from bench.experiment import runner
 from bench.experiment.epoch_selection import CANDIDATES, EpochCandidates, spaced_epochs
+from bench.experiment.features.inputs import shared_inputs
+from bench.experiment.features.views import CENTER_VIEW
 from bench.record import Predictions, RunRecord
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
@@ -60,24 +62,30 @@ def accuracies(record: RunRecord) -> dict[str, float]:
 def finished(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Method[Any], FewShotTask]]:
     """Method and task of each split that was scored."""
     seen: list[tuple[Method[Any], FewShotTask]] = []
-    evaluate = runner._evaluate
+    tasks: list[FewShotTask] = []
+    load_task, evaluate = runner.load_task, runner.evaluate
 
-    def spied(method: Method[Any], task: FewShotTask, *rest: Any) -> Any:
-        seen.append((method, task))
-        return evaluate(method, task, *rest)
+    def loaded(*args: Any) -> FewShotTask:
+        tasks.append(load_task(*args))
+        return tasks[-1]
 
-    monkeypatch.setattr(runner, "_evaluate", spied)
+    def spied(method: Method[Any], *args: Any, **kwargs: Any) -> Any:
+        seen.append((method, tasks[-1]))
+        return evaluate(method, *args, **kwargs)
+
+    monkeypatch.setattr(runner, "load_task", loaded)
+    monkeypatch.setattr(runner, "evaluate", spied)
     return seen
 
 
 def validation_accuracy(method: Method[Any], task: FewShotTask) -> float:
     """Image by image, in plain Python."""
     few, backbone = task.validation, method.backbone
-    inputs = runner.shared_inputs("ViT-tiny.random", RunContext())
+    inputs = shared_inputs("ViT-tiny.random", RunContext())
     right = 0
     for sample in few.samples:
-        features = inputs.features(few.images, [sample], runner.CENTER_VIEW)
-        pixels = inputs.pixels(few.images, [sample], runner.CENTER_VIEW)
+        features = inputs.features(few.images, [sample], CENTER_VIEW)
+        pixels = inputs.pixels(few.images, [sample], CENTER_VIEW)
         batch = Batch(
             None,
             features=lambda value=features: value,
@@ -186,18 +194,21 @@ def test_a_training_that_was_cut_off_chooses_the_same(
     undisturbed, whole = run(spec)
     end_of_epoch = EpochCandidates.end_of_epoch
 
-    def dies(self: EpochCandidates, epoch: int) -> None:
+    def dies(self: EpochCandidates, epoch: int, steps: int) -> None:
         if epoch == 5:
             raise KeyboardInterrupt
-        end_of_epoch(self, epoch)
+        end_of_epoch(self, epoch, steps)
 
     monkeypatch.setattr(EpochCandidates, "end_of_epoch", dies)
     with pytest.raises(KeyboardInterrupt):
         run(spec, checkpoints=tmp_path, checkpoint_seconds=0)
     taken: list[int] = []
-    monkeypatch.setattr(
-        EpochCandidates, "end_of_epoch", lambda self, epoch: (taken.append(epoch), end_of_epoch(self, epoch))[1]
-    )
+
+    def noted(self: EpochCandidates, epoch: int, steps: int) -> None:
+        taken.append(epoch)
+        end_of_epoch(self, epoch, steps)
+
+    monkeypatch.setattr(EpochCandidates, "end_of_epoch", noted)
     resumed, again = run(spec, checkpoints=tmp_path, checkpoint_seconds=0)
     assert taken == [5, 6], "it went on behind epoch 4"
     assert resumed.scores == undisturbed.scores
@@ -236,7 +247,7 @@ def stepwise(levels: list[float]) -> EpochCandidates:
     choice.plan(0, len(levels))
     for epoch, level in enumerate(levels, start=1):
         torch.nn.init.constant_(method.trainable.weight, level)
-        choice.end_of_epoch(epoch)
+        choice.end_of_epoch(epoch, epoch)
     return choice
 
 
@@ -249,7 +260,7 @@ def two_images() -> list[Batch]:
 )
 def test_of_equal_epochs_the_latest_is_kept(levels: list[float], best: int) -> None:
     choice = stepwise(levels)
-    assert choice.keep_best(two_images, torch.tensor([1, 1])) == best
+    assert choice.keep_best(two_images, [1, 1]) == best
     assert choice.method.trainable.weight.item() == levels[best - 1]
     assert choice.method.tuning.evaluations == len(levels)
 
@@ -259,7 +270,7 @@ def test_stages_before_the_last_have_no_candidates() -> None:
     choice = stepwise([])
     choice.plan(6, 4)
     for epoch in range(1, 11):
-        choice.end_of_epoch(epoch)
+        choice.end_of_epoch(epoch, epoch)
     named = [name for name, _ in choice.classifiers(lambda: choice.method.classifier(choice.method.support_classes))]
     assert named == ["epoch 10", "epoch 9", "epoch 8", "epoch 7"]
 

@@ -9,6 +9,7 @@ import pytest
 
 from bench.context import RunContext
 from bench.experiment import runner
+from bench.experiment.features.inputs import load_inputs
 from bench.sweep import Axes, expand
 from bench.sweep.compatibility import why_not
 from methods import METHODS, parse_backbone
@@ -27,7 +28,7 @@ def spec_in(precision: str, method: str = "clip_adapter"):
 def test_runs_and_features_of_two_precisions_never_meet(tmp_path: Path):
     specs = [spec_in("fp32"), spec_in("bf16")]
     assert len({spec.run_id for spec in specs}) == 2
-    runner._inputs.cache_clear()
+    load_inputs.cache_clear()
     records = [runner.run_experiment(spec, RunContext(cache_dir=tmp_path))[0] for spec in specs]
     assert all(record.cost is not None and record.cost.image_passes > 0 for record in records)
     kinds = {folder.name.partition("-")[2] for folder in (tmp_path / "features").iterdir()}

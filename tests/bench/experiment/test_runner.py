@@ -69,13 +69,13 @@ def test_the_other_view_of_an_epoch_is_the_next_ones(monkeypatch: pytest.MonkeyP
     make = Inputs.training_batches
 
     def spied(
-        inputs: Inputs, images: Images, samples: Sequence[Sample], needs: Any, view: View, other: View, *, again: bool
+        inputs: Inputs, images: Images, samples: Sequence[Sample], needs: Any, view: View, other: View, *, reused: bool
     ) -> Any:
-        batch = make(inputs, images, samples, needs, view, other, again=again)(torch.tensor([3, 1]))
+        batch = make(inputs, images, samples, needs, view, other, reused=reused)(torch.tensor([3, 1]))
         expected = inputs.features(images, [samples[3], samples[1]], other)
         torch.testing.assert_close(batch.other_view, expected)
         shown.append((view, other, batch.other_view))
-        return make(inputs, images, samples, needs, view, other, again=again)
+        return make(inputs, images, samples, needs, view, other, reused=reused)
 
     monkeypatch.setattr(Inputs, "training_batches", spied)
     runner.run_experiment(spec_of("coprompt"), RunContext())

@@ -19,7 +19,7 @@ from bench.experiment.features.budget import make_room
 from bench.experiment.features.feature_blocks import address, pack_block
 from bench.experiment.features.frozen_texts import FrozenTexts
 from bench.experiment.features.image_features import FeatureStore
-from bench.experiment.runner import shared_inputs
+from bench.experiment.features.inputs import shared_inputs
 from bench.sweep import Axes, expand, shared_features
 
 

@@ -13,8 +13,8 @@ from bench.context import RunContext
 from bench.errors import CacheError
 from bench.experiment.features import cache
 from bench.experiment.features.budget import Budget
-from bench.experiment.features.frozen_texts import HELD, FrozenTexts
-from bench.experiment.runner import shared_inputs
+from bench.experiment.features.frozen_texts import MAX_LISTS, FrozenTexts
+from bench.experiment.features.inputs import shared_inputs
 from methods import Backbone
 from methods._backbones.backbone import Passes
 
@@ -72,10 +72,10 @@ def test_a_damaged_file_is_computed_again(tmp_path: Path, damage: bytes):
 
 def test_memory_is_bounded():
     texts = FrozenTexts("d", None)
-    for i in range(HELD + 1):
+    for i in range(MAX_LISTS + 1):
         texts([str(i)], lambda: torch.zeros(1, 2))
     asked = []
-    texts([str(HELD)], lambda: asked.append("last") or torch.zeros(1, 2))
+    texts([str(MAX_LISTS)], lambda: asked.append("last") or torch.zeros(1, 2))
     texts(["0"], lambda: asked.append("first") or torch.zeros(1, 2))
     assert asked == ["first"]
 

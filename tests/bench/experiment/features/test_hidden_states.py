@@ -19,7 +19,7 @@ from bench.errors import CacheError
 from bench.experiment import runner
 from bench.experiment.features.hidden_states import HiddenStates
 from bench.experiment.features.image_features import FeatureStore
-from bench.experiment.features.inputs import Inputs
+from bench.experiment.features.inputs import Inputs, shared_inputs
 from bench.experiment.features.views import CENTER_VIEW, View, ViewKind
 from bench.record import Cost
 from bench.spec import ExperimentSpec
@@ -116,13 +116,13 @@ def test_a_folder_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None
 
 
 def test_only_views_that_return_are_kept_and_never_those_before_block_0(tmp_path: Path) -> None:
-    backbone = runner.shared_inputs("ViT-tiny.random", RunContext()).backbone
+    backbone = shared_inputs("ViT-tiny.random", RunContext()).backbone
     inputs = Inputs(
         backbone, FeatureStore(backbone, None), lambda first: HiddenStates(backbone, first, tmp_path, ROOMY)
     )
     splits = get_dataset("spectrum_basic").reader(None)
     some, crop = splits.train[:3], View(ViewKind.CROP, (0.5, 1.0), seed=1, index=4)
-    fresh_view = inputs.hidden(splits.images, some, crop, 1, again=False)
+    fresh_view = inputs.hidden(splits.images, some, crop, 1, reused=False)
     inputs.hidden(splits.images, some, CENTER_VIEW, 0)
     assert not kept(tmp_path)
     returning = inputs.hidden(splits.images, some, crop, 1)

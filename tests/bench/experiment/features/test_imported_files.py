@@ -14,6 +14,7 @@ from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError
 from bench.experiment import runner
 from bench.experiment.features.imported_files import class_names, read_arrays, take
+from bench.experiment.features.inputs import load_inputs
 from bench.experiment.task import read_splits
 from bench.sweep import Axes, expand
 from bench.sweep.compatibility import why_apart, why_not
@@ -55,7 +56,7 @@ def bundle_arguments(**changes: object) -> dict[str, object]:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ETL_BENCH_DATASETS", str(tmp_path))
     yield tmp_path
-    runner._inputs.cache_clear()
+    load_inputs.cache_clear()
     read_splits.cache_clear()
     if "toy_features" in DATASETS:
         DATASETS.remove("toy_features")

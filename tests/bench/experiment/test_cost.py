@@ -7,8 +7,8 @@ import sys
 import pytest
 import torch
 
-from bench.experiment import peak_memory as module
-from bench.experiment.peak_memory import peak_memory, reset_peak_memory
+from bench.experiment import cost as module
+from bench.experiment.cost import peak_memory, reset_peak_memory
 
 CPU = torch.device("cpu")
 BIG = 200 * 2**20

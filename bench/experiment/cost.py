@@ -1,0 +1,111 @@
+"""What one run costs: seconds by phase, passes through the towers, peak memory."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.experiment.training_loop import FitResult
+from bench.record import Cost
+from methods import Backbone, Method
+
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+class CostMeter:
+    """Measures one run in a process that may do many; it starts where it is created.
+
+    Args:
+        backbone: the towers whose passes are counted.
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        self._backbone = backbone
+        self._seconds = dict.fromkeys(("prepare", "train", "select", "eval"), 0.0)
+        self._passes_before = self._passes()
+        reset_peak_memory(backbone.device)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Time one phase (`prepare`, `train`, `select` or `eval`); on CUDA it ends with a synchronisation."""
+        start = time.perf_counter()
+        yield
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        self._seconds[name] = time.perf_counter() - start
+
+    def reading(self) -> tuple[float, ...]:
+        """A steady clock in seconds and the passes of the process so far: image, prompted image, text."""
+        return time.perf_counter(), *map(float, self._passes())
+
+    def cost(self, method: Method[Any], trained: FitResult | None, earlier: Sequence[float] = ()) -> Cost:
+        """The cost so far.
+
+        Args:
+            method: counts its parameters and what it tuned itself.
+            trained: what training reports; None for a method that is not trained.
+            earlier: what earlier parts of an interrupted training cost, as differences of `reading`.
+        """
+        before_seconds, *before_passes = earlier or (0.0, 0, 0, 0)
+        image, prompted_image, text = (
+            float(before + now - start)
+            for before, now, start in zip(before_passes, self._passes(), self._passes_before, strict=True)
+        )
+        return Cost(
+            trainable_parameters=method.learned_parameters(),
+            prepare_seconds=self._seconds["prepare"],
+            train_seconds=before_seconds + self._seconds["train"] + self._seconds["select"],
+            eval_seconds=self._seconds["eval"],
+            steps=trained.steps if trained else 0,
+            peak_memory_bytes=peak_memory(self._backbone.device),
+            image_passes=image,
+            prompted_image_passes=prompted_image,
+            text_passes=text,
+            fits=method.tuning.fits + (trained is not None),
+            candidate_evaluations=method.tuning.evaluations,
+            tuning_seconds=method.tuning.seconds + self._seconds["select"],
+        )
+
+    def _passes(self) -> tuple[Fraction, Fraction, Fraction]:
+        passes = self._backbone.passes
+        return passes.image, passes.prompted_image, passes.text
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Start a new peak at what is held now, on CUDA and on Linux; elsewhere a process has one peak for all its runs."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    try:
+        _CLEAR.write_text("5")  # see proc(5): resets the peak resident set
+    except OSError:
+        return
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes since the last reset: the most allocated (CUDA), or the peak resident set of the process (CPU)."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        lines = _STATUS.read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024
+    except (OSError, StopIteration):
+        return _process_peak()
+
+
+def _process_peak() -> int:
+    if sys.platform == "win32":
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

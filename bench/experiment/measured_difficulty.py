@@ -1,0 +1,55 @@
+"""How hard a dataset is for a backbone, measured on its test split without any training."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import torch
+
+from bench.context import RunContext
+from bench.experiment.features.inputs import shared_inputs
+from bench.experiment.features.views import CENTER_VIEW
+from bench.experiment.task import read_splits
+from bench.metrics import difficulty_measures
+from bench.record import DifficultyRecord
+from datasets_registry import ClassSet, class_halves, eval_fingerprint, get_dataset, select_classes
+
+
+def measure_difficulty(backbone: str, dataset: str, context: RunContext) -> list[DifficultyRecord]:
+    """The difficulty over all classes, over the base classes and over the new classes.
+
+    Always computed in fp32, so that a difficulty does not depend on the runs that it explains.
+    """
+    torch.set_num_threads(context.threads)
+    inputs = shared_inputs(backbone, context)
+    info = get_dataset(dataset)
+    splits = read_splits(dataset, context.data_root)
+    features = inputs.features(splits.images, splits.test, CENTER_VIEW)
+    n = len(splits.class_names)
+    base, new = class_halves(n)
+    records = []
+    for name, labels in {"all": range(n), "base": base, "new": new}.items():
+        classes = ClassSet(tuple(splits.class_names[label] for label in labels), info.template)
+        samples = select_classes(splits.test, labels)
+        chosen = set(labels)
+        rows = [i for i, sample in enumerate(splits.test) if sample.label in chosen]
+        measures = difficulty_measures(
+            features[rows].cpu().numpy(),
+            [sample.label for sample in samples],
+            inputs.backbone.class_texts(classes, info.template).cpu().numpy(),
+            inputs.backbone.logit_scale,
+        )
+        records.append(
+            DifficultyRecord(
+                backbone=inputs.backbone.slug,
+                backbone_digest=inputs.backbone.digest,
+                dataset=dataset,
+                data_fingerprint=eval_fingerprint(splits, info),
+                split=name,
+                n_classes=len(classes),
+                n_images=len(samples),
+                measures=measures,
+                created_at=datetime.now(UTC),
+            )
+        )
+    return records
