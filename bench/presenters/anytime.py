@@ -38,5 +38,5 @@ def anytime_view(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame) -
         ),
         without=without,
         baseline=None if level is None else level.mean,
-        near=CONVERGENCE_MARGIN,
+        margin=CONVERGENCE_MARGIN,
     )

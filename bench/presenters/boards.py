@@ -23,8 +23,8 @@ from reports.views import (
     Cost,
     EntryView,
     ExampleView,
+    ExcludedRunView,
     MissingView,
-    SetAsideView,
 )
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def board_view(
         missing=tuple(MissingView(c.entry, c.dataset, c.seed, c.error, c.run_id) for c in board.missing),
         standings=standings_view(board, runs),
         part_trends=board_trends(board, measured, {entry.key: entry.name for entry in entries}, groups),
-        set_aside=tuple(SetAsideView(a.entry, a.dataset, a.seed, a.run_id, a.reason) for a in board.excluded),
+        excluded=tuple(ExcludedRunView(a.entry, a.dataset, a.seed, a.run_id, a.reason) for a in board.excluded),
         quality=() if metrics is None else quality_views(board, metrics),
         agreement=() if metrics is None else agreement_views(board, metrics),
         costs=cost_views(board, runs),

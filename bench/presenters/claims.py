@@ -16,7 +16,7 @@ from bench.analysis.reproduction import (
     count_verdicts,
 )
 from bench.presenters.catalogue import Catalogue
-from reports.views import ClaimResultView, ClaimView, LedgerRowView, LedgerView
+from reports.views import ClaimResultView, ClaimView, ReproductionRowView, ReproductionView
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,13 +90,13 @@ def setting_words(setting: Setting, catalogue: Catalogue) -> str:
     return f"{setting.protocol}{source}, {setting.shots} shots, {setting.backbone}"
 
 
-def ledger_view(
+def reproduction_view(
     boards: Sequence[Leaderboard],
     runs: pd.DataFrame,
     published: pd.DataFrame,
     defaults: PublishedSettings | None,
     catalogue: Catalogue,
-) -> LedgerView:
+) -> ReproductionView:
     """Every published number that we have run, and the entries that none speaks of.
 
     Args:
@@ -109,7 +109,7 @@ def ledger_view(
     rows = compare_with_published(boards, runs, published, defaults=defaults)
     matched = {row.entry for row in rows}
     ours = {entry.key: entry.method for board in boards for entry in board.entries}
-    return LedgerView(
+    return ReproductionView(
         rows=tuple(_row(row, ours, catalogue) for row in rows),
         counts={str(verdict): count for verdict, count in count_verdicts(rows).items()},
         margin=MARGIN,
@@ -126,8 +126,8 @@ def _title(key: str, method: str, catalogue: Catalogue) -> str:
     return f"{catalogue.method(method).title} {label}".strip()
 
 
-def _row(row: ReproductionRow, methods: Mapping[str, str], catalogue: Catalogue) -> LedgerRowView:
-    return LedgerRowView(
+def _row(row: ReproductionRow, methods: Mapping[str, str], catalogue: Catalogue) -> ReproductionRowView:
+    return ReproductionRowView(
         entry=_title(row.entry, methods[row.entry], catalogue),
         where=f"{row.protocol}, {row.shots} shots, {row.backbone}",
         dataset=catalogue.dataset(row.dataset).title,

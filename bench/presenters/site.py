@@ -13,7 +13,7 @@ from bench.analysis.leaderboard import HConvention, Leaderboard, leaderboard, se
 from bench.analysis.reproduction import PublishedSettings
 from bench.presenters.boards import board_view
 from bench.presenters.catalogue import Catalogue
-from bench.presenters.claims import claim_views, ledger_view
+from bench.presenters.claims import claim_views, reproduction_view
 from bench.presenters.error_analysis import NO_PICTURES, Pictures, Predicted, error_analysis_view
 from bench.presenters.provenance import minute, provenance
 from reports.views import ErrorAnalysisView, ExampleView, SiteView
@@ -98,7 +98,9 @@ def site_view(
         boards=tuple(views),
         facts=() if made is None else provenance(made[made["run_id"].isin(once["run_id"])]),
         claims=claim_views(claims, list(boards.values()), runs, difficulty, catalogue, groups),
-        ledger=None if published is None else ledger_view(list(boards.values()), runs, published, defaults, catalogue),
+        reproduction=None
+        if published is None
+        else reproduction_view(list(boards.values()), runs, published, defaults, catalogue),
         error_analysis=errors,
     )
 

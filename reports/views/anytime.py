@@ -1,4 +1,4 @@
-"""Accuracy over training time of the entries of one leaderboard."""
+"""Accuracy over training time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class AnytimePointView:
-    """Where an entry is at one share of its training; seconds include preparation."""
+    """Accuracy of an entry after a share of its training; `seconds` include preparation."""
 
     share: float
     seconds: float
@@ -17,17 +17,14 @@ class AnytimePointView:
 
 @dataclass(frozen=True)
 class AnytimeCurveView:
-    """One entry's curve.
+    """The curve of one entry, by rising share, averaged over `run_ids`.
 
-    Args:
-        points: by rising share.
-        arrives: the first point from which on the curve stays near its end.
-        run_ids: the runs that it averages.
+    `converged_at` is the first point from which the curve stays near its final value.
     """
 
     entry: str
     points: tuple[AnytimePointView, ...]
-    arrives: AnytimePointView
+    converged_at: AnytimePointView
     run_ids: tuple[str, ...]
 
 
@@ -37,12 +34,12 @@ class AnytimeView:
 
     Args:
         curves: in the order of the board.
-        without: trained entries that have none, or not of every run.
-        baseline: the shown measure of the model before any training, where a complete entry of it is on the board.
-        near: how far below its end a curve has arrived, as a fraction of 1.
+        without: trained entries with runs that lack a curve.
+        baseline: mean of the untrained model in the shown measure, None without a complete zero-shot entry.
+        margin: largest distance from the final value that counts as converged, a fraction.
     """
 
     curves: tuple[AnytimeCurveView, ...]
     without: tuple[str, ...]
     baseline: float | None
-    near: float
+    margin: float

@@ -1,4 +1,4 @@
-"""Everything about one setting."""
+"""One board: all results for one setting."""
 
 from __future__ import annotations
 
@@ -6,29 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reports.views.anytime import AnytimeView
-from reports.views.difficulty import AxisView, PointView, TrendView
-from reports.views.entries import CellView, DatasetView, EntryView, MissingView, SetAsideView
+from reports.views.difficulty import AxisView, PointView, TrendsView, TrendView
+from reports.views.entries import CellView, DatasetView, EntryView, ExcludedRunView, MissingView
 from reports.views.quality import AgreementView, CostPointView, QualityView
 from reports.views.standings import StandingsView
-from reports.views.trends import TrendsView
 
 
 @dataclass(frozen=True)
 class BoardView:
-    """Everything about one backbone x protocol x shots (x draw x precision).
+    """All results for one backbone, protocol, number of shots, draw and precision.
 
     Args:
         anchor: unique on the page, usable as an id.
         measures: `("base", "new", "H")` or `("all",)`.
-        source: the dataset trained on where the others are targets; it is shown and not averaged.
-        h_convention: `h_of_means` or `mean_of_h`, the one shown; None where there is no H.
-        n_runs: runs counted, the baseline's included.
+        source: the training dataset in transfer protocols; shown, but excluded from averages.
+        h_convention: `h_of_means` or `mean_of_h`; None without H.
+        n_runs: runs on the board, including the baseline.
         cells: by (entry key, dataset name).
-        part_trends: contrasts and slopes, one for each measure.
+        part_trends: contrasts and slopes by measure.
         quality: calibration and headroom by entry and class split; empty without stored predictions.
-        agreement: how far headroom orders the entries as accuracy does.
-        costs: accuracy beside cost.
-        anytime: accuracy over training time; None where nothing trains or nobody asked.
+        agreement: of the orders by headroom gain and by accuracy.
+        anytime: None if no entry trains or curves are not shown.
     """
 
     anchor: str
@@ -49,7 +47,7 @@ class BoardView:
     points: tuple[PointView, ...]
     trends: tuple[TrendView, ...]
     missing: tuple[MissingView, ...]
-    set_aside: tuple[SetAsideView, ...]
+    excluded: tuple[ExcludedRunView, ...]
     standings: StandingsView
     part_trends: tuple[TrendsView, ...]
     source: str | None = None
@@ -60,17 +58,17 @@ class BoardView:
 
     @property
     def averaged(self) -> tuple[DatasetView, ...]:
-        """The datasets that averages are over: all but the source."""
+        """The datasets that averages include: all but the source."""
         return tuple(dataset for dataset in self.datasets if dataset.name != self.source)
 
     @property
     def heading(self) -> str:
-        """Protocol, source and shots in a few words."""
-        return f"{self.protocol_title}, {self.shots} shots"
+        """Protocol, source and shots."""
+        return f"{self.protocol_title}, {self.shots} shot{'s' if self.shots != 1 else ''}"
 
     @property
     def protocol_title(self) -> str:
-        """Protocol and, where there is one, source."""
+        """Protocol and source, if any."""
         source = f" from {self.dataset_title(self.source)}" if self.source else ""
         return f"{self.protocol.capitalize()}{source}"
 
@@ -81,23 +79,23 @@ class BoardView:
 
     @property
     def n_failed(self) -> int:
-        """Cells whose run failed."""
+        """Number of cells whose run failed."""
         return sum(cell.error is not None for cell in self.missing)
 
     @property
     def has_intervals(self) -> bool:
-        """Whether any value of the board has an interval, which takes two seeds."""
+        """Whether any value has an interval, which needs two seeds."""
         return any(value.half_width is not None for cell in self.cells.values() for value in cell.values.values())
 
     @property
     def families(self) -> tuple[str, ...]:
-        """Families that occur, in order of appearance."""
+        """Method families in order of appearance."""
         return tuple(dict.fromkeys(entry.family for entry in self.entries))
 
     def entry_name(self, key: str) -> str:
-        """Title and label of an entry."""
+        """Name of an entry by its key."""
         return next((entry.name for entry in self.entries if entry.key == key), key)
 
     def dataset_title(self, name: str) -> str:
-        """Title of a dataset."""
+        """Title of a dataset by its name."""
         return next((dataset.title for dataset in self.datasets if dataset.name == name), name)

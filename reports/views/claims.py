@@ -1,4 +1,4 @@
-"""Sentences and published numbers, and what the runs say about them."""
+"""Claims and published numbers, compared with the runs."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ClaimResultView:
-    """One claim on one board.
+    """One claim in one setting.
 
     Args:
-        where: the setting in words, empty where no board has both methods.
+        where: the setting, empty where no board has both methods.
         verdict: `supported`, `refuted` or `inconclusive`.
         effect: a fraction, None where nothing could be tested.
         n: values over `groups` datasets.
-        p: against the claim's threshold, not adjusted.
-        reason: what is missing, empty where nothing is.
+        p: against the threshold of the claim, uncorrected.
+        reason: what is missing, or empty.
     """
 
     where: str
@@ -32,7 +32,7 @@ class ClaimResultView:
 
 @dataclass(frozen=True)
 class ClaimView:
-    """A sentence with how it is tested; `above` is the effect that must be exceeded, a fraction."""
+    """A claim and its test; `above` is the threshold of the effect, a fraction."""
 
     id: str
     sentence: str
@@ -43,8 +43,8 @@ class ClaimView:
 
 
 @dataclass(frozen=True)
-class LedgerRowView:
-    """A published number and ours; fractions. `low` and `high` bound the difference, None for one seed."""
+class ReproductionRowView:
+    """A published number and ours, fractions; `low` and `high` bound the difference, None with one seed."""
 
     entry: str
     where: str
@@ -64,16 +64,16 @@ class LedgerRowView:
 
 
 @dataclass(frozen=True)
-class LedgerView:
-    """All published numbers that these runs answer, largest gaps first.
+class ReproductionView:
+    """All published numbers that match these runs, largest differences first.
 
     Args:
-        counts: how many rows have each verdict.
-        margin: what counts as equal, a fraction.
-        unmatched: entries of ours that no published number speaks of.
+        counts: number of rows by verdict.
+        margin: difference that counts as equal, a fraction.
+        unmatched: entries without published numbers.
     """
 
-    rows: tuple[LedgerRowView, ...]
+    rows: tuple[ReproductionRowView, ...]
     counts: Mapping[str, int]
     margin: float
     unmatched: tuple[str, ...]

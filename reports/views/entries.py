@@ -1,4 +1,4 @@
-"""Methods and datasets of one leaderboard, and the cells between them."""
+"""Entries and datasets of one board, and the cells of its table."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from reports.views.values import Cost, Value
 
 @dataclass(frozen=True)
 class EntryView:
-    """One line of a leaderboard: a method with one config and recipe.
+    """One row of a leaderboard: a method with one config and recipe.
 
     Args:
         key: unique within its board.
-        title: of the method.
-        label: what tells it from the method's other entries, or an empty string.
+        label: settings that distinguish it from other entries of the method, or empty.
         values: averages over datasets by measure.
         other_h: H by the convention that is not shown.
-        rank: None where cells are missing, and for oracles.
-        oracle: whether test labels chose anything in it.
-        optimism: by split, what that added; empty where it was not recorded.
+        rank: None for incomplete entries and oracles.
+        oracle: whether test labels were used for selection.
+        optimism: gain from that by split; empty where it was not recorded.
         details: config and recipe as (name, text) pairs.
     """
 
@@ -44,7 +43,7 @@ class EntryView:
 
     @property
     def complete(self) -> bool:
-        """Whether every dataset x seed of the board is scored."""
+        """Whether every dataset x seed cell of the board is scored."""
         return self.n == self.expected
 
     @property
@@ -55,7 +54,7 @@ class EntryView:
 
 @dataclass(frozen=True)
 class CellView:
-    """One entry on one dataset; empty values where nothing is scored."""
+    """One entry on one dataset; without scores, `values` is empty."""
 
     entry: str
     dataset: str
@@ -77,7 +76,7 @@ class MeasureView:
 
 @dataclass(frozen=True)
 class ExampleView:
-    """One small picture of a dataset, as a data URI, and the name of its class."""
+    """One small image of a dataset, as a data URI, and its class name."""
 
     title: str
     uri: str
@@ -85,7 +84,7 @@ class ExampleView:
 
 @dataclass(frozen=True)
 class DatasetView:
-    """A dataset's facts, how hard it is for the backbone, and a few of its images."""
+    """Facts about a dataset, its difficulty for the backbone, and a few of its images."""
 
     name: str
     title: str
@@ -100,7 +99,7 @@ class DatasetView:
 
 @dataclass(frozen=True)
 class MissingView:
-    """A cell without a score; `error` where its run failed."""
+    """A cell without a score; `error` if its run failed."""
 
     entry: str
     dataset: str
@@ -110,8 +109,8 @@ class MissingView:
 
 
 @dataclass(frozen=True)
-class SetAsideView:
-    """A run that exists but is not counted, and why."""
+class ExcludedRunView:
+    """A run that is excluded from the board, and why."""
 
     entry: str
     dataset: str

@@ -1,4 +1,4 @@
-"""What went wrong where: classes, confused pairs and images, from one method's runs down to one image."""
+"""Errors by class, confused pair and image, for every method and run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PairView:
-    """`count` of the `n` images of class `label` were taken for class `predicted`; classes by number."""
+    """A confusion: `count` of the `n` images of class `label` were predicted as class `predicted`."""
 
     label: int
     predicted: int
@@ -18,7 +18,7 @@ class PairView:
 
 @dataclass(frozen=True)
 class HardImageView:
-    """An image that many runs get wrong; `uri` is a small picture of it, None where images are not at hand."""
+    """An image that many runs misclassify; `uri` is a thumbnail, None if the image is not available."""
 
     image: str
     label: int
@@ -30,7 +30,7 @@ class HardImageView:
 
 @dataclass(frozen=True)
 class ClassListView:
-    """One list of classes that images are told apart among, and what all runs on it have in common.
+    """The classes of one dataset and split, and the errors of all runs on it.
 
     Args:
         key: unique within its backbone; usable in an id.
@@ -40,8 +40,8 @@ class ClassListView:
         names: class names in label order.
         n_images: test images.
         n_runs: runs counted on them.
-        pairs: the commonest mistakes over all these runs.
-        images: the images most runs get wrong, hardest first.
+        pairs: most frequent confusions over all these runs.
+        images: the images that most runs misclassify, hardest first.
     """
 
     key: str
@@ -56,7 +56,7 @@ class ClassListView:
     images: tuple[HardImageView, ...]
 
     def name(self, label: int) -> str:
-        """Name of a class, or its number where names are not known."""
+        """Name of a class, or its number if names are unknown."""
         return self.names[label] if label < len(self.names) else f"class {label}"
 
 
@@ -65,12 +65,10 @@ class RunErrorsView:
     """One run on one class list.
 
     Args:
-        run_id: of the run.
-        seed: of the run.
-        right: correct images.
-        right_by_class: correct images of each class in `EntryErrorsView.labels`.
-        pairs: its commonest mistakes.
-        tops: for each of the list's hard images, up to five classes, best first, with their probabilities.
+        right: number of correct images.
+        right_by_class: the same for each class in `EntryErrorsView.labels`.
+        pairs: its most frequent confusions.
+        tops: for each hard image of the list, up to five classes with their probabilities, best first.
     """
 
     run_id: str
@@ -86,12 +84,12 @@ class EntryErrorsView:
     """One entry on one class list.
 
     Args:
-        labels: classes shown, worst first; the rest are left out where there are many.
+        labels: the worst classes, worst first.
         sizes: test images of each of them.
-        taken_for: the commonest mistake of each of them over all runs, None where there is none.
-        n_classes: how many classes the list has.
-        pairs: the commonest mistakes over all runs.
-        runs: one for each seed.
+        taken_for: most frequent wrong prediction for each of them, None without errors.
+        n_classes: number of classes of the list.
+        pairs: most frequent confusions over all runs.
+        runs: one per seed.
     """
 
     entry: str
@@ -106,9 +104,9 @@ class EntryErrorsView:
 
 @dataclass(frozen=True)
 class ErrorAnalysisView:
-    """All of it: class lists of the whole page, and cells by the anchor of their setting.
+    """Class lists of the page, and errors of entries by the anchor of their board.
 
-    `folder` names where the page finds the predictions of whole runs, None where it stands alone.
+    `folder` holds the predictions of complete runs, relative to the page; None for a page without them.
     """
 
     lists: tuple[ClassListView, ...] = ()

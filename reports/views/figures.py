@@ -1,4 +1,4 @@
-"""A paper's figure or table, redrawn from whatever runs there are."""
+"""A figure or table of a paper, redrawn from the available runs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ class FigurePoint:
     """One value of a figure.
 
     Args:
-        panel: which of the figure's small charts.
-        series: which line, colour or kind of mark.
-        x: a number, or a name on an axis of names.
-        y: in the unit of the figure's axis; percent for accuracies.
-        low: lower end of the 95 % interval over seeds, None without one.
+        panel: title of the small chart.
+        series: name of the line, colour or symbol.
+        x: a number, or a category.
+        y: in the unit of the axis; percent for accuracies.
+        low: lower end of the 95 % interval over seeds, None without an interval.
         high: upper end.
-        n: seeds behind it, 1 for a measurement.
-        run_ids: the runs behind it; empty for measurements of a dataset.
+        n: number of seeds, 1 for a measurement of a dataset.
+        run_ids: empty for measurements of a dataset.
     """
 
     panel: str
@@ -37,18 +37,15 @@ class FigureView:
 
     Args:
         name: unique, usable in a file name and an id.
-        title: what it shows.
         source: the figure or table of the paper.
-        caption: how it was made here, and where that differs from the paper.
+        caption: how it was made, and differences from the paper.
         kind: `line`, `bar` or `point`.
-        x_title: with unit.
-        y_title: with unit.
-        points: what is drawn; empty where no run serves.
-        order: names on the x axis from left to right; empty for an axis of numbers.
-        x_log: whether the x axis has a logarithmic scale.
-        missing: what else the figure wants, a line each.
-        commands: what makes the missing runs.
-        own_y: whether each panel has a scale of its own.
+        points: empty without suitable runs.
+        order: categories on the x axis from left to right; empty for a numeric axis.
+        x_log: whether the x axis is logarithmic.
+        missing: runs that the figure lacks, one line each.
+        commands: commands for the missing runs.
+        own_y: whether each panel has its own y scale.
     """
 
     name: str
@@ -56,9 +53,9 @@ class FigureView:
     source: str
     caption: str
     kind: str
-    x_title: str
-    y_title: str
     points: tuple[FigurePoint, ...]
+    x_title: str = ""
+    y_title: str = "Accuracy, %"
     order: tuple[str, ...] = ()
     x_log: bool = False
     missing: tuple[str, ...] = ()
@@ -77,12 +74,12 @@ class FigureView:
 
     @property
     def x_values(self) -> tuple[float | str, ...]:
-        """Places on the x axis from left to right."""
+        """Values on the x axis from left to right."""
         values = dict.fromkeys(point.x for point in self.points)
         if self.order:
             return tuple(name for name in self.order if name in values)
         return tuple(sorted(values, key=lambda value: (isinstance(value, str), value)))
 
     def at(self, panel: str, series: str) -> Mapping[float | str, FigurePoint]:
-        """Points of one line by x."""
+        """Points of one series by x."""
         return {point.x: point for point in self.points if (point.panel, point.series) == (panel, series)}

@@ -1,16 +1,16 @@
-"""Boards of printed numbers alone; nothing of them was measured here."""
+"""Boards of published numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reports.views.trends import TrendsView
+from reports.views.difficulty import TrendsView
 
 
 @dataclass(frozen=True)
 class SourceView:
-    """Where numbers were read; `number` is what rows refer to it by, `cells` how many of its numbers are shown."""
+    """A published table; rows refer to it by `number`, and `cells` of its numbers are shown."""
 
     number: int
     reported_in: str
@@ -22,14 +22,14 @@ class SourceView:
 
 @dataclass(frozen=True)
 class PublishedRowView:
-    """One method as one table prints it; fractions.
+    """One method in one published table; fractions.
 
     Args:
-        title: of the method, with the label of the table where it differs.
+        title: of the method, with the label in the table where it differs.
         values: by dataset and measure.
-        averages: by measure; empty for a measure that is not printed for every dataset that the row has.
-        n: datasets that it has, of `expected`.
-        sources: numbers of the tables that print exactly these values.
+        averages: by measure, if every dataset of the row has it.
+        n: datasets of the row, out of `expected`.
+        sources: numbers of the tables with exactly these values.
         notes: known errors.
     """
 
@@ -44,7 +44,7 @@ class PublishedRowView:
 
     @property
     def complete(self) -> bool:
-        """Whether every dataset of the board is printed."""
+        """Whether the row has every dataset of the board."""
         return self.n == self.expected
 
 
@@ -58,11 +58,11 @@ class PublishedDatasetView:
 
 @dataclass(frozen=True)
 class PublishedBoardView:
-    """All printed rows of one protocol, backbone and number of shots, complete ones first.
+    """All published rows of one protocol, backbone and number of shots, complete ones first.
 
     Args:
-        baseline: title of the zero-shot row that gains refer to, None without one.
-        part_trends: contrasts within one table and slopes, by measure; empty with fewer than six known datasets.
+        baseline: title of the zero-shot row that gains refer to, if any.
+        part_trends: contrasts and slopes by measure; empty below six datasets of known difficulty.
     """
 
     anchor: str
@@ -77,13 +77,13 @@ class PublishedBoardView:
 
     @property
     def averaged(self) -> tuple[PublishedDatasetView, ...]:
-        """The datasets that averages are over."""
+        """The datasets that averages include."""
         return self.datasets
 
     @property
     def heading(self) -> str:
-        """Protocol and shots in a few words."""
-        return f"{self.protocol_title}, {self.shots} shots"
+        """Protocol and shots."""
+        return f"{self.protocol_title}, {self.shots} shot{'s' if self.shots != 1 else ''}"
 
     @property
     def protocol_title(self) -> str:

@@ -1,4 +1,4 @@
-"""Calibration, headroom and cost of the entries of one leaderboard."""
+"""Calibration, headroom and cost of the entries of one board."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reports.views.values import Value
 
 @dataclass(frozen=True)
 class QualityView:
-    """One entry on one class split; `values` and how many `datasets` each is over, by column."""
+    """One entry on one class split: by measure its value and the number of `datasets` averaged over."""
 
     entry: str
     split: str
@@ -33,14 +33,14 @@ class AgreementView:
 
 @dataclass(frozen=True)
 class CostPointView:
-    """One entry's shown measure beside what it costs.
+    """The shown measure of one entry and its costs.
 
     Args:
         value: the shown measure.
         costs: mean per run, by axis.
-        front: whether it is on the Pareto front of an axis; only complete entries take part.
-        probability: of being on it when datasets and seeds are drawn anew; empty where the entry is incomplete.
-        spread: whether the runs let datasets or seeds be drawn anew at all.
+        front: whether the entry is on the Pareto front of an axis; empty for incomplete entries and oracles.
+        probability: bootstrap probability of being on it, likewise.
+        spread: whether there are datasets or seeds to resample.
     """
 
     entry: str

@@ -1,4 +1,4 @@
-"""Who is ahead of whom, and how sure that is."""
+"""The order of the methods on a board, and its confidence."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DifferenceView:
-    """A mean difference, a fraction, with its 95 % interval; `p` is adjusted for all that are shown with it.
+    """A mean difference, a fraction, with its 95 % interval; `p` is corrected for all pairs of the board.
 
-    `low`, `high` and `p` are None where the spread is unknown.
+    `low`, `high` and `p` are None if the variation between seeds is unknown.
     """
 
     mean: float
     low: float | None
     high: float | None
     p: float | None
-    separated: bool
+    significant: bool
 
 
 @dataclass(frozen=True)
 class RatingView:
-    """An entry's Elo rating with the interval over datasets, and the share of comparisons that it wins."""
+    """Elo rating of an entry with its interval over datasets, and the share of comparisons that it wins."""
 
     entry: str
     elo: float
@@ -38,11 +38,11 @@ class CriticalView:
     Args:
         entries: best average rank first.
         ranks: average ranks in that order.
-        n: datasets.
-        difference: ranks closer than this are not separable.
-        cliques: groups that are not separable.
-        p: Friedman's test, by Iman and Davenport.
-        low_power: the critical difference is above a third of the range of ranks.
+        n: number of datasets.
+        difference: the critical difference (Nemenyi).
+        cliques: groups of entries that do not differ significantly.
+        p: of Friedman's test in the form of Iman and Davenport.
+        low_power: whether the critical difference exceeds a third of the range of ranks.
     """
 
     entries: tuple[str, ...]
@@ -56,17 +56,17 @@ class CriticalView:
 
 @dataclass(frozen=True)
 class StandingsView:
-    """The order of a board by one measure, with its evidence; only complete entries take part.
+    """The order of the complete entries of a board by one measure.
 
     Args:
-        leader: the entry with the highest mean, None without a complete one.
-        ranks: by entry the ranks that it may hold, such as `2–4`.
-        pairs: by (entry, entry) the first minus the second.
-        detectable: by entry the smallest difference from the leader that these runs would show (power 0.8).
-        seeds_needed: by entry the seeds that would show its difference from the leader.
-        critical: None with too few datasets or entries, as are the ratings.
-        wins: by (entry, entry) the share of datasets on which the first is ahead.
-        notes: what cannot be said, and what it would take.
+        leader: the entry with the highest mean, None without complete entries.
+        ranks: range of ranks by entry, such as `2–4`.
+        pairs: first minus second, by (entry, entry).
+        detectable: smallest difference from the leader with 80 % power, by entry.
+        seeds_needed: seeds for 80 % power at the observed difference from the leader, by entry.
+        critical: None with too few datasets or entries; then there are no ratings either.
+        wins: share of datasets on which the first scores higher, by (entry, entry).
+        notes: limits of the comparison, and what would remove them.
     """
 
     measure: str
@@ -82,10 +82,10 @@ class StandingsView:
 
     @property
     def tied(self) -> tuple[str, ...]:
-        """Entries that are not shown to be behind the leader."""
+        """Entries that are not significantly lower than the leader."""
         return tuple(name for name in self.ranks if name != self.leader and not self.behind(name))
 
     def behind(self, entry: str) -> bool:
-        """Whether that entry is shown to be behind the leader."""
+        """Whether the entry is significantly lower than the leader."""
         found = self.pairs.get((self.leader or "", entry))
-        return found is not None and found.separated
+        return found is not None and found.significant

@@ -1,4 +1,4 @@
-"""Numbers with their evidence."""
+"""Means with their intervals, and costs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Value:
-    """A mean of `n` values; `half_width` is half of its 95 % interval, None where there is none."""
+    """A mean of `n` values; `half_width` is half of its 95 % interval, None without an interval."""
 
     mean: float
     n: int
@@ -16,9 +16,9 @@ class Value:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run cost, on average; the parameter count has two ends where it depends on the dataset.
+    """Mean cost of one run; the parameter count is a range where it depends on the dataset.
 
-    `fits`, `candidate_evaluations` and `tuning_seconds` are what choosing cost, None where it is not known.
+    `fits`, `candidate_evaluations` and `tuning_seconds` are the cost of selection, None where it was not recorded.
     """
 
     parameters_low: int

@@ -61,15 +61,17 @@ def test_every_claim_is_there_with_effect_interval_and_n(site, frame, page):
 def test_published_rows_are_those_of_the_ledger_largest_gap_first(site, frame, page):
     boards = [leaderboard(frame, setting) for setting in settings(frame)]
     rows = compare_with_published(boards, frame, published_frame())
-    assert [(row.published, row.difference) for row in site.ledger.rows] == [(r.published, r.difference) for r in rows]
-    gaps = [abs(row.difference) for row in site.ledger.rows]
+    assert [(row.published, row.difference) for row in site.reproduction.rows] == [
+        (r.published, r.difference) for r in rows
+    ]
+    gaps = [abs(row.difference) for row in site.reproduction.rows]
     assert gaps == sorted(gaps, reverse=True)
-    assert sum(site.ledger.counts.values()) == len(rows) > 100
-    assert page.count('<tr data-family="not reproduced">') == site.ledger.counts["not reproduced"]
+    assert sum(site.reproduction.counts.values()) == len(rows) > 100
+    assert page.count('<tr data-family="not reproduced">') == site.reproduction.counts["not reproduced"]
 
 
 def test_known_errors_of_printed_tables_are_said(site, page):
-    noted = [row for row in site.ledger.rows if "Likely" in row.note]
+    noted = [row for row in site.reproduction.rows if "Likely" in row.note]
     assert noted
     assert f'<span class="erratum">{noted[0].note[:20]}' in page
 
@@ -77,8 +79,8 @@ def test_known_errors_of_printed_tables_are_said(site, page):
 def test_runs_without_a_published_counterpart_say_so(frame, tmp_path):
     other = frame.assign(backbone="ViT-demo.drawn")
     site = site_view(other, difficulty_frame(), catalogue(), package_version="0", published=published_frame())
-    assert site.ledger.rows == ()
-    assert "CoOp" in site.ledger.unmatched
+    assert site.reproduction.rows == ()
+    assert "CoOp" in site.reproduction.unmatched
     assert "No published number matches these runs" in render_site(site, tmp_path / "a.html").read_text("utf-8")
 
 

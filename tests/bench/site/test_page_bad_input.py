@@ -52,7 +52,7 @@ def test_one_run(write, runs):
 def test_one_seed(write, runs):
     site, page = write(runs[runs["seed"].isin([0, 1])])
     assert "no difference can be tested" in page
-    assert not any(pair.separated for pair in site.boards[0].standings.pairs.values())
+    assert not any(pair.significant for pair in site.boards[0].standings.pairs.values())
 
 
 def test_one_dataset(write, runs):
