@@ -1,4 +1,4 @@
-"""Accuracy over training time of a board's entries, as views."""
+"""Accuracy over training time of the entries of a board, as views."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.learning_curves import CONVERGENCE_MARGIN, entries_without_curve, learning_curves
+from bench.presenters.values import view_of
 from reports.views import AnytimeCurveView, AnytimePointView, AnytimeView
 
 if TYPE_CHECKING:
@@ -13,26 +14,20 @@ if TYPE_CHECKING:
 
 
 def anytime_view(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame) -> AnytimeView | None:
-    """The curves of a board; None if no entry trains.
-
-    Args:
-        board: made from the same runs.
-        runs: the store's `runs_frame()`.
-        curves: the store's `curves_frame()`.
-    """
+    """The curves of a board, from the store's `runs_frame()` and `curves_frame()`; None if no entry trains."""
     found = learning_curves(board, runs, curves)
     without = entries_without_curve(board, found, runs)
     if not found and not without:
         return None
-    start = next((entry for entry in board.entries if entry.key == board.baseline and entry.complete), None)
-    level = None if start is None else start.average(board.measures[-1], board.convention)
+    zero_shot = next((entry for entry in board.entries if entry.key == board.baseline and entry.complete), None)
+    level = None if zero_shot is None else zero_shot.average(board.measures[-1], board.convention)
     return AnytimeView(
         curves=tuple(
-            AnytimeCurveView(
-                curve.entry,
-                tuple(AnytimePointView(**vars(point)) for point in curve.points),
-                AnytimePointView(**vars(curve.converged_at)),
-                curve.run_ids,
+            view_of(
+                AnytimeCurveView,
+                curve,
+                points=tuple(view_of(AnytimePointView, point) for point in curve.points),
+                converged_at=view_of(AnytimePointView, curve.converged_at),
             )
             for curve in found
         ),

@@ -1,31 +1,22 @@
-"""One leaderboard with its cells, gaps and sections."""
+"""One leaderboard with its cells, missing runs and sections."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import Entry, H, HConvention, Leaderboard
 from bench.presenters.anytime import anytime_view
-from bench.presenters.catalogue import Catalogue, MethodFacts
+from bench.presenters.catalogue import Catalogue
 from bench.presenters.datasets import dataset_view
 from bench.presenters.difficulty import AXES, LOG_AXES, MEASURES, measured_datasets, points_of, trends_of
 from bench.presenters.quality import agreement_views, cost_views, quality_views
 from bench.presenters.standings import standings_view
 from bench.presenters.trends import board_trends
-from bench.presenters.values import value_view
-from reports.views import (
-    AxisView,
-    BoardView,
-    CellView,
-    Cost,
-    EntryView,
-    ExampleView,
-    ExcludedRunView,
-    MissingView,
-)
+from bench.presenters.values import value_view, view_of
+from reports.views import AxisView, BoardView, CellView, Cost, EntryView, ExampleView, ExcludedRunView, MissingView
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,36 +34,36 @@ def board_view(
     groups: Grouping = difficulty_groups,
     curves: pd.DataFrame | None = None,
 ) -> BoardView:
-    """One leaderboard with its charts and sections.
+    """One leaderboard with its sections.
 
     Args:
-        board: made from the same runs.
+        board: computed from `runs`.
         runs: the store's `runs_frame()`.
         difficulty: the store's `difficulty_frame()`.
-        catalogue: facts of methods and datasets.
+        catalogue: facts about methods and datasets.
         anchor: unique on the page.
-        examples: small pictures of a dataset by its name.
-        metrics: `prediction_metrics.metrics_frame` of the board's runs; without it there is no calibration section.
-        groups: which datasets are easy and which are hard.
-        curves: the store's `curves_frame()`; without it there is no accuracy over training time.
+        examples: example images of a dataset by its name.
+        metrics: `prediction_metrics.metrics_frame` of the runs, None for no calibration section.
+        groups: easy and hard datasets.
+        curves: the store's `curves_frame()`, None for no accuracy over training time.
     """
-    measured = measured_datasets(difficulty, board.setting.backbone)
-    cells = {(entry.key, dataset): _cell(entry, dataset) for entry in board.entries for dataset in board.datasets}
+    setting = board.setting
+    measured = measured_datasets(difficulty, setting.backbone)
     axes = tuple(
         AxisView(name, MEASURES[name], name in LOG_AXES)
         for name in AXES
         if any(name == measure for dataset in board.datasets for measure, _ in measured[dataset].values)
     )
-    entries = tuple(_entry(entry, board, catalogue.method(entry.method)) for entry in board.entries)
+    entries = tuple(_entry(entry, board, catalogue) for entry in board.entries)
     points = points_of(board, measured, axes)
     return BoardView(
         anchor=anchor,
-        backbone=board.setting.backbone,
-        protocol=board.setting.protocol,
-        shots=board.setting.shots,
-        draw=board.setting.draw,
-        precision=board.setting.precision,
-        source=board.setting.source or None,
+        backbone=setting.backbone,
+        protocol=setting.protocol,
+        shots=setting.shots,
+        draw=setting.draw,
+        precision=setting.precision,
+        source=setting.source or None,
         seeds=board.seeds,
         measures=board.measures,
         h_convention=board.convention.value if H in board.measures else None,
@@ -82,14 +73,14 @@ def board_view(
         datasets=tuple(
             dataset_view(name, measured[name], catalogue.dataset(name), examples(name)) for name in board.datasets
         ),
-        cells=cells,
+        cells={(entry.key, dataset): _cell(entry, dataset) for entry in board.entries for dataset in board.datasets},
         axes=axes,
         points=points,
         trends=trends_of(points, axes),
-        missing=tuple(MissingView(c.entry, c.dataset, c.seed, c.error, c.run_id) for c in board.missing),
+        missing=tuple(view_of(MissingView, cell) for cell in board.missing),
         standings=standings_view(board, runs),
         part_trends=board_trends(board, measured, {entry.key: entry.name for entry in entries}, groups),
-        excluded=tuple(ExcludedRunView(a.entry, a.dataset, a.seed, a.run_id, a.reason) for a in board.excluded),
+        excluded=tuple(view_of(ExcludedRunView, run) for run in board.excluded),
         quality=() if metrics is None else quality_views(board, metrics),
         agreement=() if metrics is None else agreement_views(board, metrics),
         costs=cost_views(board, runs),
@@ -97,33 +88,28 @@ def board_view(
     )
 
 
-def _entry(entry: Entry, board: Leaderboard, facts: MethodFacts) -> EntryView:
+def _entry(entry: Entry, board: Leaderboard, catalogue: Catalogue) -> EntryView:
+    facts = catalogue.method(entry.method)
     averages = {measure: entry.average(measure, board.convention) for measure in board.measures}
     other = next(convention for convention in HConvention if convention is not board.convention)
     other_h = entry.average(H, other)
-    details = [("config." + key, _text(value)) for key, value in sorted(entry.config.items())]
-    if entry.recipe_name:
-        details.append(("recipe", entry.recipe_name))
-    details += [("recipe." + key, _text(value)) for key, value in sorted((entry.recipe or {}).items())]
-    return EntryView(
-        key=entry.key,
-        method=entry.method,
+    recipe = [("recipe", entry.recipe_name)] if entry.recipe_name else []
+    return view_of(
+        EntryView,
+        entry,
         title=facts.title,
-        label=entry.label,
         family=facts.family,
         summary=facts.summary,
         citation=facts.citation,
-        rank=entry.rank,
-        oracle=entry.oracle,
-        optimism=entry.optimism,
         values={measure: value_view(estimate) for measure, estimate in averages.items() if estimate},
         other_h=value_view(other_h) if other_h else None,
-        n=entry.n,
-        expected=entry.expected,
-        cost=Cost(**vars(entry.cost)) if entry.cost else None,
-        details=tuple(details),
-        run_ids=entry.run_ids,
+        cost=view_of(Cost, entry.cost) if entry.cost else None,
+        details=(*_settings("config.", entry.config), *recipe, *_settings("recipe.", entry.recipe or {})),
     )
+
+
+def _settings(prefix: str, values: Mapping[str, object]) -> list[tuple[str, str]]:
+    return [(prefix + k, v if isinstance(v, str) else json.dumps(v)) for k, v in sorted(values.items())]
 
 
 def _cell(entry: Entry, dataset: str) -> CellView:
@@ -131,8 +117,4 @@ def _cell(entry: Entry, dataset: str) -> CellView:
     if cell is None:
         return CellView(entry.key, dataset, {}, {}, 0, sum(m.dataset == dataset for m in entry.missing), ())
     values = {measure: value_view(estimate) for measure, estimate in cell.scores.items()}
-    return CellView(entry.key, dataset, values, cell.gains, cell.n, cell.expected, cell.run_ids)
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return view_of(CellView, cell, entry=entry.key, values=values)

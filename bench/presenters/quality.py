@@ -2,76 +2,66 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.analysis.leaderboard import Entry, H, Leaderboard
+from bench.analysis.leaderboard import Entry, Leaderboard
 from bench.analysis.pareto import front_probability, pareto_front
 from bench.analysis.quality import agreement, quality
-from bench.presenters.values import value_view
+from bench.presenters.values import value_view, view_of
 from reports.views import AgreementView, CostPointView, QualityView
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SEED = 20240
-"""Of the resampling, so that a page built twice from the same runs is the same."""
+"""Of the bootstrap, so that the same runs give the same page."""
 
 
 def quality_views(board: Leaderboard, metrics: pd.DataFrame) -> tuple[QualityView, ...]:
     """Every entry on every class split, from `bench.analysis.prediction_metrics.metrics_frame`."""
     return tuple(
-        QualityView(
-            row.entry,
-            row.split,
-            {column: value_view(estimate) for column, estimate in row.values.items()},
-            row.datasets,
-            row.run_ids,
-        )
+        view_of(QualityView, row, values={column: value_view(estimate) for column, estimate in row.values.items()})
         for row in quality(board, metrics)
     )
 
 
 def agreement_views(board: Leaderboard, metrics: pd.DataFrame) -> tuple[AgreementView, ...]:
-    """How far headroom gain orders the entries as accuracy does."""
+    """Agreement of the orders by headroom gain and by accuracy."""
     found = agreement(board, metrics, generator=np.random.default_rng(SEED))
-    return tuple(AgreementView(**vars(item)) for item in found)
+    return tuple(view_of(AgreementView, item) for item in found)
 
 
 def cost_views(board: Leaderboard, runs: pd.DataFrame) -> tuple[CostPointView, ...]:
-    """Every entry with a cost, and which of those that contend are on the Pareto front of each axis."""
+    """Every entry with a cost; the rankable ones with their place on the Pareto front of each cost axis."""
     shown = board.measures[-1]
-    costed = [entry for entry in board.entries if entry.cost and entry.average(shown, board.convention)]
-    contending = [entry for entry in costed if entry.rankable]
-    scores = _scores(contending, board, runs) if contending else np.zeros((0, 1, 1, 1))
-    fronts: dict[str, dict[str, bool]] = {}
-    chances: dict[str, dict[str, float]] = {}
-    for axis in _costs(contending[0]) if contending else ():
-        cost = [_costs(entry)[axis] for entry in contending]
-        mean = [entry.averages[board.convention.value if shown == H else shown].mean for entry in contending]
+    values = {entry.key: entry.average(shown, board.convention) for entry in board.entries if entry.cost}
+    rankable = [entry for entry in board.entries if entry.rankable and values.get(entry.key)]
+    scores = _scores(rankable, board, runs) if rankable else np.zeros((0, 1, 1, 1))
+    fronts: defaultdict[str, dict[str, bool]] = defaultdict(dict)
+    chances: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    means = [value.mean for entry in rankable if (value := values[entry.key])]
+    for axis in _costs(rankable[0]) if rankable else ():
+        cost = [_costs(entry)[axis] for entry in rankable]
         chance = front_probability(cost, scores, generator=np.random.default_rng(SEED))
-        for entry, on, share in zip(contending, pareto_front(cost, mean), chance, strict=True):
-            fronts.setdefault(entry.key, {})[axis] = bool(on)
-            chances.setdefault(entry.key, {})[axis] = float(share)
-    spread = scores.shape[1] * scores.shape[2] > 1
-    views = []
-    for entry in costed:
-        average = entry.average(shown, board.convention)
-        assert average is not None
-        key = entry.key
-        views.append(
-            CostPointView(
-                key,
-                value_view(average),
-                _costs(entry),
-                fronts.get(key, {}),
-                chances.get(key, {}),
-                spread,
-                entry.run_ids,
-            )
+        for entry, on_front, probability in zip(rankable, pareto_front(cost, means), chance, strict=True):
+            fronts[entry.key][axis] = bool(on_front)
+            chances[entry.key][axis] = float(probability)
+    return tuple(
+        CostPointView(
+            entry=entry.key,
+            value=value_view(value),
+            costs=_costs(entry),
+            front=fronts[entry.key],
+            probability=chances[entry.key],
+            spread=scores.shape[1] * scores.shape[2] > 1,
+            run_ids=entry.run_ids,
         )
-    return tuple(views)
+        for entry in board.entries
+        if (value := values.get(entry.key)) is not None
+    )
 
 
 def _costs(entry: Entry) -> dict[str, float]:
@@ -86,7 +76,7 @@ def _costs(entry: Entry) -> dict[str, float]:
 
 
 def _scores(entries: list[Entry], board: Leaderboard, runs: pd.DataFrame) -> np.ndarray:
-    """Accuracies `(entries, datasets, seeds, splits)`; a run that stands for all seeds is repeated."""
+    """Accuracies `(entries, datasets, seeds, splits)`; a run without a seed is repeated for every seed."""
     columns = zip(runs["run_id"], runs["split"], runs["accuracy"], strict=True)
     known = {(str(run), str(split)): accuracy for run, split, accuracy in columns if split is not None}
     table = np.empty((len(entries), len(board.averaged), len(board.seeds), len(board.splits)))

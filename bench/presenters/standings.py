@@ -1,11 +1,13 @@
-"""The order of a board with its evidence."""
+"""The order of the methods on a board, as a view."""
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 from bench.analysis.leaderboard import Leaderboard
-from bench.analysis.ranking import FEWEST_DATASETS, PairTest, Ranking, rank_entries
+from bench.analysis.ranking import FEWEST_DATASETS, Ranking, rank_entries
+from bench.presenters.values import view_of
 from reports.views import CriticalView, DifferenceView, RatingView, StandingsView
 
 if TYPE_CHECKING:
@@ -13,45 +15,31 @@ if TYPE_CHECKING:
 
 
 def standings_view(board: Leaderboard, runs: pd.DataFrame) -> StandingsView:
-    """Tie groups, paired differences, ranks over datasets and ratings of one board.
-
-    Args:
-        board: made from the same runs.
-        runs: the store's `runs_frame()`.
-    """
+    """Ranges of ranks, paired differences, average ranks and ratings of a board computed from `runs`."""
     found = rank_entries(board, runs)
     ranks = found.by_dataset
-    return StandingsView(
-        measure=found.measure,
-        leader=found.leader,
+    critical: CriticalView | None = None
+    ratings: tuple[RatingView, ...] = ()
+    wins: dict[tuple[str, str], float] = {}
+    if ranks is not None:
+        diagram = ranks.critical
+        critical = view_of(CriticalView, diagram, entries=diagram.names, p=diagram.friedman.p_f)
+        ratings = tuple(view_of(RatingView, rating, entry=rating.name) for rating in ranks.ratings)
+        pairs = permutations(enumerate(ranks.names), 2)
+        wins = {(a, b): ranks.wins[i][j] for (i, a), (j, b) in pairs}
+    return view_of(
+        StandingsView,
+        found,
         ranks={held.name: str(held) for held in found.ranks},
-        pairs={pair: _difference(test) for pair, test in found.pairs.items()},
-        detectable=found.detectable,
-        seeds_needed=found.seeds_needed,
-        critical=None
-        if ranks is None
-        else CriticalView(
-            entries=ranks.critical.names,
-            ranks=ranks.critical.ranks,
-            n=ranks.critical.n,
-            difference=ranks.critical.difference,
-            cliques=ranks.critical.cliques,
-            p=ranks.critical.friedman.p_f,
-            low_power=ranks.critical.low_power,
-        ),
-        ratings=()
-        if ranks is None
-        else tuple(RatingView(r.name, r.elo, r.low, r.high, r.win_rate) for r in ranks.ratings),
-        wins={}
-        if ranks is None
-        else {(a, b): ranks.wins[i][j] for i, a in enumerate(ranks.names) for j, b in enumerate(ranks.names) if i != j},
+        pairs={
+            pair: view_of(DifferenceView, tested.test, p=tested.p_holm, significant=tested.significant)
+            for pair, tested in found.pairs.items()
+        },
+        critical=critical,
+        ratings=ratings,
+        wins=wins,
         notes=_notes(board, found),
     )
-
-
-def _difference(found: PairTest) -> DifferenceView:
-    test = found.test
-    return DifferenceView(test.mean, test.low, test.high, found.p_holm, found.significant)
 
 
 def _notes(board: Leaderboard, found: Ranking) -> tuple[str, ...]:

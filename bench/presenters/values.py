@@ -1,11 +1,22 @@
-"""Estimates as the page takes them."""
+"""Analysis results as views: fields of the same name are copied."""
 
 from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, TypeVar
 
 from bench.statistics import Estimate
 from reports.views import Value
 
+V = TypeVar("V")
+
 
 def value_view(estimate: Estimate) -> Value:
-    """An estimate without what no page shows."""
+    """Mean, n and half width of an estimate."""
     return Value(estimate.mean, estimate.n, estimate.half_width)
+
+
+def view_of(view: type[V], source: object, **changed: Any) -> V:
+    """A view (a dataclass) with the attributes of the same name of `source`; `changed` gives the other fields."""
+    names = [field.name for field in fields(view) if field.name not in changed and hasattr(source, field.name)]  # type: ignore[arg-type]
+    return view(**{name: getattr(source, name) for name in names}, **changed)
