@@ -1,4 +1,4 @@
-"""From frames and registries to report views, a module per section: the one adapter between harness and pages."""
+"""Views of the page from results, one module per section; the only adapter between `bench` and `reports`."""
 
 from bench.presenters.catalogue import Catalogue, DatasetFacts, MethodFacts, registered
 from bench.presenters.published import published_site

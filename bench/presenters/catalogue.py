@@ -1,4 +1,4 @@
-"""What a page says about methods and datasets besides numbers."""
+"""Titles and other facts about methods and datasets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.published import published_titles
 
 @dataclass(frozen=True)
 class MethodFacts:
-    """What a page says about a method."""
+    """Facts about a method."""
 
     title: str
     family: str = "other"
@@ -22,7 +22,7 @@ class MethodFacts:
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """What a page says about a dataset."""
+    """Facts about a dataset."""
 
     title: str
     summary: str = ""
@@ -33,14 +33,14 @@ class DatasetFacts:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Facts by registry name; a name without facts goes by its published title, or is shown as it is."""
+    """Facts by registry name. Without facts, a method has its published title, and a dataset its name."""
 
     methods: Mapping[str, MethodFacts] = field(default_factory=dict)
     datasets: Mapping[str, DatasetFacts] = field(default_factory=dict)
     published_titles: Mapping[str, str] = field(default_factory=dict)
 
     def method(self, name: str) -> MethodFacts:
-        """Facts of a method; those of a wrapper around a host (`wrapper:host`) are put together from the two."""
+        """Facts of a method; those of a wrapped method (`wrapper:host`) are combined from both."""
         return self.methods.get(name) or self._wrapped(name) or MethodFacts(self.published_titles.get(name, name))
 
     def _wrapped(self, name: str) -> MethodFacts | None:
@@ -50,11 +50,11 @@ class Catalogue:
             return None
         inner = self.method(host)
         family = around.family if around.family == "ensemble" else inner.family
-        title = f"{inner.title} + {around.title.rpartition(' + ')[2]}"  # sheets have a wrapper around its first host
+        title = f"{inner.title} + {around.title.rpartition(' + ')[2]}"
         return MethodFacts(title, family, around.summary, around.citation)
 
     def dataset(self, name: str) -> DatasetFacts:
-        """Facts of a dataset; the setting of a dial (`name:option=value`) has those of the dial, titled by its name."""
+        """Facts of a dataset; a variant (`name:option=value`) has those of its base, but its own name as the title."""
         if name in self.datasets:
             return self.datasets[name]
         facts = self.datasets.get(name.partition(":")[0])

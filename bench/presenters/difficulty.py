@@ -1,4 +1,4 @@
-"""How hard each dataset is for the backbone, and what scores look like against that."""
+"""Difficulty of each dataset for the backbone, and scores against difficulty."""
 
 from __future__ import annotations
 
@@ -46,28 +46,23 @@ AXES = (
 )
 LOG_AXES = {"relative_transfer_difficulty"}
 SPLIT_OF = {"base": "base", "new": "new", H: "all", "all": "all"}
-"""Which class split's difficulty belongs to which measure; H is over both halves."""
+"""Class split whose difficulty belongs to a measure; H covers both halves."""
 
 
 @dataclass
 class Measured:
-    """What is known of a dataset for one backbone.
-
-    Args:
-        values: by (measure, split).
-        n_classes: by split.
-    """
+    """Difficulty of a dataset for one backbone: `values` by (measure, split), `n_classes` by split."""
 
     values: dict[tuple[str, str], float] = field(default_factory=dict)
     n_classes: dict[str, int] = field(default_factory=dict)
 
 
 def measured_datasets(difficulty: pd.DataFrame, backbone: str) -> defaultdict[str, Measured]:
-    """The newest measurement of every dataset; an empty one for datasets without."""
+    """The newest measurement of every dataset, empty for unmeasured datasets."""
     found: defaultdict[str, Measured] = defaultdict(Measured)
     rows = difficulty[difficulty["backbone"] == backbone]
     if "created_at" in rows:
-        rows = rows.sort_values("created_at", kind="stable")  # the newest measurement of a dataset wins
+        rows = rows.sort_values("created_at", kind="stable")
     for row in rows.dropna(subset=["value"]).to_dict("records"):
         measured = found[str(row["dataset"])]
         measured.values[str(row["measure"]), str(row["split"])] = float(row["value"])
@@ -76,11 +71,11 @@ def measured_datasets(difficulty: pd.DataFrame, backbone: str) -> defaultdict[st
 
 
 def points_of(board: Leaderboard, measured: Mapping[str, Measured], axes: Sequence[AxisView]) -> tuple[PointView, ...]:
-    """Every entry on every dataset that it was not trained on, where the panel's classes have a difficulty."""
+    """Every entry on every dataset but the source, where the difficulty of the panel's classes is known."""
     points = []
     for entry in board.entries:
         for dataset, cell in entry.cells.items():
-            if dataset == board.setting.source:  # trained on: no transfer
+            if dataset == board.setting.source:
                 continue
             for panel in board.measures:
                 values = measured[dataset].values
@@ -97,7 +92,7 @@ def points_of(board: Leaderboard, measured: Mapping[str, Measured], axes: Sequen
 
 
 def trends_of(points: Sequence[PointView], axes: Sequence[AxisView]) -> tuple[TrendView, ...]:
-    """Rank correlation and line of every entry against every axis."""
+    """Rank correlation and regression line of every entry against every axis."""
     groups: dict[tuple[str, str], list[PointView]] = defaultdict(list)
     for point in points:
         groups[point.entry, point.panel].append(point)

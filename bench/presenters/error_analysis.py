@@ -1,4 +1,4 @@
-"""From boards and stored predictions to the evidence of the page, a dataset at a time."""
+"""Errors by class, confused pair and image from stored predictions, as views."""
 
 from __future__ import annotations
 
@@ -16,36 +16,38 @@ from bench.analysis.error_analysis import Confusion, HardImage, class_results, c
 from bench.analysis.leaderboard import ALL, H, Leaderboard
 from bench.analysis.prediction_metrics import metrics_frame
 from bench.presenters.catalogue import Catalogue
+from bench.presenters.values import view_of
 from reports.views import ClassListView, EntryErrorsView, ErrorAnalysisView, HardImageView, PairView, RunErrorsView
 
 PAIRS = 8
-"""Confused pairs of an entry over all seeds, and of a class list over all runs."""
+"""Confusions listed for an entry over all seeds, and for a class list over all runs."""
 RUN_PAIRS = 5
+"""Confusions listed for one run."""
 CLASSES = 24
-"""Classes of an entry that the page holds, worst first."""
+"""Classes listed for an entry, worst first."""
 IMAGES = 6
-"""Hard images of a class list."""
+"""Hard images listed for a class list."""
 BATCH = 100
-"""Runs whose predictions are read together; bounds memory, and few readings are quicker than many."""
+"""Runs whose predictions are read together: limits memory, and few queries are faster than many."""
 
-_Best = tuple[tuple[int, float], ...]
-"""The best classes of an image with their probabilities."""
+_TopClasses = tuple[tuple[int, float], ...]
+"""The most probable classes of an image with their probabilities."""
 
 
-class Predicted(Protocol):
-    """What stored predictions answer; the store does."""
+class StoredPredictions(Protocol):
+    """Access to stored predictions, as the store provides it."""
 
     def outcomes_frame(self, run_ids: Sequence[str] | None = None) -> pd.DataFrame:
         """One row per run, split and image."""
         ...
 
     def top_classes_frame(self, run_ids: Sequence[str], images: Sequence[str]) -> pd.DataFrame:
-        """The best classes of some images."""
+        """The most probable classes of some images."""
         ...
 
 
 class Pictures(Protocol):
-    """Class names and pictures of datasets; a `bench.site.gallery.Gallery` is one."""
+    """Class names and thumbnails of datasets, as `bench.site.gallery.Gallery` provides them."""
 
     def class_names(self, dataset: str, split: str) -> tuple[str, ...]:
         """Names in label order."""
@@ -65,12 +67,12 @@ class _NoPictures:
 
 
 NO_PICTURES: Pictures = _NoPictures()
-"""Of datasets that nobody has at hand: classes go by their numbers."""
+"""For datasets that are not available: classes are shown by number."""
 
 
 @dataclass(frozen=True)
 class _Use:
-    """One entry of one board on one class list: where its runs are stored."""
+    """One entry of one board on one class list; its predictions are stored under the split name `stored`."""
 
     anchor: str
     entry: str
@@ -92,23 +94,23 @@ class _List:
 def error_analysis_view(
     boards: Mapping[str, Leaderboard],
     seeds: Mapping[str, int],
-    stored: Predicted,
+    stored: StoredPredictions,
     pictures: Pictures,
     catalogue: Catalogue,
     *,
     folder: str | None = None,
 ) -> tuple[ErrorAnalysisView, pd.DataFrame]:
-    """The errors behind the boards of a page, and the metrics of all runs (`prediction_metrics.metrics_frame`).
+    """The errors of all entries of a page, and the metrics of all runs (`prediction_metrics.metrics_frame`).
 
-    Predictions are read once, some datasets at a time.
+    Predictions are read once, in batches of datasets.
 
     Args:
-        boards: by the anchor of their setting.
+        boards: by anchor.
         seeds: by run id.
         stored: the predictions.
         pictures: of the datasets.
         catalogue: titles of the datasets.
-        folder: where the page finds whole runs, None where it stands alone.
+        folder: of the predictions of complete runs, relative to the page; None for a page without them.
     """
     lists: list[ClassListView] = []
     metrics = [metrics_frame(stored.outcomes_frame(()))]
@@ -136,7 +138,7 @@ def error_analysis_view(
 
 
 def _batches(lists: Mapping[_List, list[_Use]]) -> Iterator[dict[_List, list[_Use]]]:
-    """Class lists that are read together: all of a dataset, and further datasets up to `BATCH` runs."""
+    """Class lists that are read together: those of one dataset, and of further datasets up to `BATCH` runs."""
     batch: dict[_List, list[_Use]] = {}
     for _, group in groupby(lists.items(), key=lambda item: (item[0].backbone, item[0].dataset)):
         more = dict(group)
@@ -153,12 +155,12 @@ def _run_ids(uses: Iterable[_Use]) -> tuple[str, ...]:
 
 
 def _rows(frame: pd.DataFrame, uses: Sequence[_Use]) -> pd.Series[bool]:
-    """Which rows are of a class list."""
+    """Selects the rows of a class list."""
     return (frame["split"] == uses[0].stored) & frame["run_id"].isin(_run_ids(uses))
 
 
 def _uses(boards: Mapping[str, Leaderboard]) -> dict[_List, list[_Use]]:
-    """All entries by the class list that they were scored on."""
+    """All entries by the class list that they were evaluated on."""
     found: defaultdict[_List, list[_Use]] = defaultdict(list)
     for anchor, board in boards.items():
         setting = board.setting
@@ -174,7 +176,7 @@ def _uses(boards: Mapping[str, Leaderboard]) -> dict[_List, list[_Use]]:
 
 
 def _split_by_storage(found: Mapping[_List, list[_Use]]) -> Iterator[tuple[_List, list[_Use]]]:
-    """A class list that is trained on in one protocol and a target in another is stored under two names."""
+    """Splits class lists with two stored names: a dataset can be trained on in one protocol and a target in another."""
     for which, uses in found.items():
         names = dict.fromkeys(use.stored for use in uses)
         for name in names:
@@ -196,17 +198,7 @@ def _list_view(
         n_images=len(frame) // runs,
         n_runs=runs,
         pairs=_pairs(confusions(frame["label"], frame["predicted"], limit=PAIRS)),
-        images=tuple(
-            HardImageView(
-                image=item.image,
-                label=item.label,
-                taken_for=item.taken_for,
-                wrong=item.wrong,
-                runs=item.runs,
-                uri=pictures.picture(which.dataset, item.image),
-            )
-            for item in hard
-        ),
+        images=tuple(view_of(HardImageView, item, uri=pictures.picture(which.dataset, item.image)) for item in hard),
     )
 
 
@@ -215,7 +207,7 @@ def _cell(
     list_key: str,
     found: Sequence[tuple[str, pd.DataFrame]],
     seeds: Mapping[str, int],
-    tops: Mapping[str, Sequence[_Best]],
+    tops: Mapping[str, Sequence[_TopClasses]],
 ) -> EntryErrorsView:
     columns = [(part["label"].to_numpy(), part["predicted"].to_numpy()) for _, part in found]
     label, predicted = (np.concatenate([column[i] for column in columns]) for i in (0, 1))
@@ -242,10 +234,10 @@ def _cell(
 
 
 def _pairs(found: Sequence[Confusion]) -> tuple[PairView, ...]:
-    return tuple(PairView(item.label, item.predicted, item.count, item.n) for item in found)
+    return tuple(view_of(PairView, item) for item in found)
 
 
-def _tops(frame: pd.DataFrame) -> dict[tuple[str, str, str], _Best]:
+def _tops(frame: pd.DataFrame) -> dict[tuple[str, str, str], _TopClasses]:
     """By run, split and image."""
     found = {}
     for row in frame.to_dict("records"):

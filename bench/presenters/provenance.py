@@ -1,4 +1,4 @@
-"""When and where the runs were made."""
+"""Time and provenance of runs as text."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 
 def minute(moment: Any) -> str:
-    """A moment to the minute."""
+    """A time to the minute."""
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def provenance(made: pd.DataFrame) -> tuple[tuple[str, str], ...]:
-    """Where the runs were made, each distinct answer with how many runs gave it.
+    """Facts about the origin of the runs: every distinct value, with its number of runs if there are several.
 
     Args:
-        made: the rows of the store's `provenance_frame()` that are shown.
+        made: rows of the store's `provenance_frame()`.
     """
     records = [json.loads(text) for text in made["provenance"]]
-    questions: dict[str, Callable[[Mapping[str, Any]], object]] = {
+    columns: dict[str, Callable[[Mapping[str, Any]], object]] = {
         "Package version of the runs": lambda r: r.get("package_version"),
         "Source": _source,
         "Python": lambda r: r.get("python"),
@@ -34,13 +34,12 @@ def provenance(made: pd.DataFrame) -> tuple[tuple[str, str], ...]:
         "Backbone weights": lambda r: (r.get("backbone_digest") or "")[:16] or None,
     }
     facts = []
-    for title, ask in questions.items():
-        answers = Counter(str(answer) for record in records if (answer := ask(record)) is not None)
-        if answers:
-            text = "; ".join(
-                f"{answer} ({n} runs)" if len(answers) > 1 else answer for answer, n in sorted(answers.items())
-            )
-            facts.append((title, text))
+    for title, read in columns.items():
+        values = Counter(str(value) for record in records if (value := read(record)) is not None)
+        if len(values) == 1:
+            facts.append((title, next(iter(values))))
+        elif values:
+            facts.append((title, "; ".join(f"{value} ({n} runs)" for value, n in sorted(values.items()))))
     return tuple(facts)
 
 

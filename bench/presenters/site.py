@@ -1,4 +1,4 @@
-"""The whole page of a results database, section by section."""
+"""The page of a results database, as a view."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.analysis.reproduction import PublishedSettings
 from bench.presenters.boards import board_view
 from bench.presenters.catalogue import Catalogue
 from bench.presenters.claims import claim_views, reproduction_view
-from bench.presenters.error_analysis import NO_PICTURES, Pictures, Predicted, error_analysis_view
+from bench.presenters.error_analysis import NO_PICTURES, Pictures, StoredPredictions, error_analysis_view
 from bench.presenters.provenance import minute, provenance
 from reports.views import ErrorAnalysisView, ExampleView, SiteView
 
@@ -35,33 +35,33 @@ def site_view(
     claims: Sequence[Claim] = (),
     published: pd.DataFrame | None = None,
     defaults: PublishedSettings | None = None,
-    stored: Predicted | None = None,
+    stored: StoredPredictions | None = None,
     pictures: Pictures = NO_PICTURES,
     folder: str | None = None,
     groups: Grouping = difficulty_groups,
     made: pd.DataFrame | None = None,
     curves: pd.DataFrame | None = None,
 ) -> SiteView:
-    """Everything that the page of a results database shows.
+    """The page of a results database.
 
     Args:
         runs: the store's `runs_frame()`.
         difficulty: the store's `difficulty_frame()`.
-        catalogue: facts of methods and datasets.
+        catalogue: facts about methods and datasets.
         package_version: printed in the header.
-        generated_at: now, unless given.
-        protocol: show this protocol only.
-        convention: how H enters the average rows.
-        examples: small pictures of a dataset by its name; none unless given.
-        claims: sentences to test on the runs.
-        published: `bench.published.published_frame()`, to set ours beside.
-        defaults: published settings by method and protocol, to tell where ours differ.
-        stored: the predictions of the runs, usually the store; without them there is neither evidence nor calibration.
-        pictures: class names and pictures for the evidence.
-        folder: where the page finds whole runs, None where it stands alone.
-        groups: which datasets are easy and which are hard.
-        made: the store's `provenance_frame()`; None says nothing of where the runs were made.
-        curves: the store's `curves_frame()`; None shows no accuracy over training time.
+        generated_at: default now.
+        protocol: restricts the page to one protocol.
+        convention: how H is averaged over datasets.
+        examples: example images of a dataset by its name.
+        claims: to test on the runs.
+        published: `bench.published.published_frame()`, to compare with.
+        defaults: published settings by method and protocol, to find runs with other settings.
+        stored: predictions of the runs, usually the store; None for no error analysis and no calibration.
+        pictures: class names and thumbnails for the error analysis.
+        folder: of the predictions of complete runs, relative to the page; None for a page without them.
+        groups: easy and hard datasets.
+        made: the store's `provenance_frame()`; None for no provenance.
+        curves: the store's `curves_frame()`; None for no accuracy over training time.
     """
     if protocol is not None:
         runs = runs[runs["protocol"] == protocol]
@@ -106,7 +106,7 @@ def site_view(
 
 
 def anchor_of(text: str, taken: set[str]) -> str:
-    """An id made of that text which is not taken yet."""
+    """An id made from the text that is not in `taken`."""
     base = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
     anchor, number = base, 2
     while anchor in taken:

@@ -1,4 +1,4 @@
-"""Difficulty trends of one board or one published table, ready for the page."""
+"""Difficulty trends of one board or of published numbers, as views."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.difficulty_trend import LOGARITHMIC, MethodTrend, Trend, method_trends, scaled
 from bench.analysis.leaderboard import Leaderboard
 from bench.presenters.difficulty import SPLIT_OF, Measured
+from bench.presenters.values import view_of
 from reports.views import (
     ContrastView,
     CovariateView,
@@ -31,14 +32,14 @@ COVARIATES = (
     CovariateView(
         "relative_transfer_difficulty",
         "Relative transfer difficulty",
-        "chance accuracy over zero-shot accuracy; larger is harder",
+        "chance accuracy divided by zero-shot accuracy; larger is harder",
         log=True,
     ),
-    CovariateView("chance", "1 / number of classes", "chance accuracy; few classes lie to the right", log=True),
-    CovariateView("zero_shot_error", "Zero-shot error", "1 − zero-shot accuracy: the room that is left", log=False),
+    CovariateView("chance", "1 / number of classes", "chance accuracy; fewer classes are further right", log=True),
+    CovariateView("zero_shot_error", "Zero-shot error", "1 − zero-shot accuracy: the headroom", log=False),
 )
 STEPS = {True: math.log(2), False: 0.1}
-"""One step of a covariate: a doubling of the logarithmic ones, ten points of the others."""
+"""One step of a covariate, by whether it is logarithmic: a doubling, or ten points."""
 
 
 def board_trends(
@@ -47,35 +48,35 @@ def board_trends(
     titles: Mapping[str, str],
     groups: Grouping = difficulty_groups,
 ) -> tuple[TrendsView, ...]:
-    """Paired contrasts and method slopes of every measure of a board.
+    """Contrasts and slopes of every measure of a board, over all entries but oracles and the datasets that they have.
 
     Args:
-        board: its complete and incomplete entries, but no oracles; each takes part with the datasets that it has.
+        board: with complete and incomplete entries.
         measured: difficulty by dataset.
         titles: by entry key.
-        groups: which datasets are easy and which are hard.
+        groups: easy and hard datasets.
     """
     import pandas as pd
 
-    honest = [entry for entry in board.entries if not entry.oracle]
-    alone = {method for method, n in Counter(entry.method for entry in honest).items() if n == 1}
-    names = {entry.key: entry.method if entry.method in alone else entry.key for entry in honest}
-    contrasts = [*CONTRASTS, *(("ensemble", m, m.partition(":")[2]) for m in sorted(alone) if m.startswith("apex_on:"))]
+    entries = [entry for entry in board.entries if not entry.oracle]
+    unique = {method for method, n in Counter(entry.method for entry in entries).items() if n == 1}
+    names = {entry.key: entry.method if entry.method in unique else entry.key for entry in entries}
+    wrapped = [("ensemble", name, name.partition(":")[2]) for name in sorted(unique) if name.startswith("apex_on:")]
     views = []
     for measure in board.measures:
         rows = [
             {"method": names[entry.key], "dataset": dataset, "value": cell.scores[measure].mean}
-            for entry in honest
+            for entry in entries
             for dataset, cell in entry.cells.items()
             if dataset != board.setting.source
         ]
         views.append(
             trends_view(
                 pd.DataFrame(rows, columns=["method", "dataset", "value"]),
-                measured_covariates(measured, SPLIT_OF[measure], board.averaged),
+                _covariates(measured, SPLIT_OF[measure], board.averaged),
                 measure,
                 {names[key]: title for key, title in titles.items() if key in names},
-                contrasts,
+                [*CONTRASTS, *wrapped],
                 baseline=names.get(board.baseline or "", ""),
                 expected=len(board.averaged),
                 groups=groups,
@@ -84,10 +85,8 @@ def board_trends(
     return tuple(views)
 
 
-def measured_covariates(
-    measured: Mapping[str, Measured], split: str, datasets: Sequence[str]
-) -> dict[str, dict[str, float]]:
-    """The three covariates of those datasets that have them, for one class split."""
+def _covariates(measured: Mapping[str, Measured], split: str, datasets: Sequence[str]) -> dict[str, dict[str, float]]:
+    """The covariates of one class split by name and dataset, where they are known."""
     found: dict[str, dict[str, float]] = {covariate.name: {} for covariate in COVARIATES}
     for dataset in datasets:
         values = measured[dataset].values if dataset in measured else {}
@@ -110,17 +109,17 @@ def trends_view(
     expected: int,
     groups: Grouping = difficulty_groups,
 ) -> TrendsView:
-    """Contrasts and slopes of one table of numbers.
+    """Contrasts and slopes of one table of accuracies.
 
     Args:
         values: `method`, `dataset`, `value`; one row each.
         difficulty: by covariate and dataset.
-        measure: what the values are.
+        measure: of the values.
         titles: of the methods.
-        contrasts: (part, method with it, method without it).
+        contrasts: (component, method with it, method without it).
         baseline: the method that gains refer to.
-        expected: datasets that a method should have.
-        groups: which datasets are easy and which are hard.
+        expected: number of datasets of a complete method.
+        groups: easy and hard datasets.
     """
     rtd = difficulty["relative_transfer_difficulty"]
     left_out = "eurosat" if "eurosat" in rtd else max(rtd, key=lambda dataset: rtd[dataset], default=None)
@@ -181,14 +180,14 @@ def _points(row: ContrastTrend, along: Mapping[str, float]) -> dict[str, tuple[f
 
 
 def _result(row: ContrastTrend, along: Mapping[str, float]) -> TrendResultView:
-    points = _points(row, along)
+    xs = [x for x, _ in _points(row, along).values()]
     ends = None
     if row.trend is not None and row.trend.conclusive:
-        low, high = min(points.values())[0], max(points.values())[0]
-        ends = ((low, _at(row.trend, row.covariate, low)), (high, _at(row.trend, row.covariate, high)))
+        first, last = ((x, _at(row.trend, row.covariate, x)) for x in (min(xs), max(xs)))
+        ends = (first, last)
     return TrendResultView(
         rho=row.found.rho if row.found else None,
-        n=len(points),
+        n=len(xs),
         p=row.found.p if row.found else None,
         p_corrected=row.p_holm,
         ends=ends,
@@ -216,36 +215,30 @@ def _methods(
     for method, trends in by_method.items():
         difference = (table[method] - table[baseline]).dropna()
         gains = {str(dataset): float(gain) for dataset, gain in difference.items()}
-        first = next(iter(trends.values()))
-        easy, hard = (_mean_of(gains, group) for group in groups)
+        easy, hard = (_group_mean(gains, group) for group in groups)
         slopes = {name: _slope(found.trend, name) for name, found in trends.items()}
-        views.append(
-            MethodTrendView(
-                titles.get(method, method),
-                len(gains),
-                expected,
-                first.gain,
-                first.worst_third,
-                easy,
-                hard,
-                gains,
-                slopes,
-            )
+        first = next(iter(trends.values()))  # `gain` and `worst_third` are those of every covariate
+        view = view_of(
+            MethodTrendView,
+            first,
+            entry=titles.get(method, method),
+            n=len(gains),
+            expected=expected,
+            easy=easy,
+            hard=hard,
+            gains=gains,
+            slopes=slopes,
         )
+        views.append(view)
     return tuple(sorted(views, key=lambda view: -view.gain))
 
 
-def _mean_of(gains: Mapping[str, float], group: Sequence[str]) -> float | None:
-    """Mean over the group; None where one of it is missing, since a mean over fewer is of another group."""
+def _group_mean(gains: Mapping[str, float], group: Sequence[str]) -> float | None:
+    """Mean over a group of datasets, None if one of them is missing."""
     return float(np.mean([gains[dataset] for dataset in group])) if group and set(group) <= set(gains) else None
 
 
 def _slope(trend: Trend, covariate: str) -> SlopeView:
     step = STEPS[covariate in LOGARITHMIC]
-    return SlopeView(
-        slope=step * trend.slope,
-        low=None if trend.low is None else step * trend.low,
-        high=None if trend.high is None else step * trend.high,
-        error=trend.error,
-        verdict=trend.verdict,
-    )
+    slope, low, high = (None if value is None else step * value for value in (trend.slope, trend.low, trend.high))
+    return view_of(SlopeView, trend, slope=slope, low=low, high=high)
