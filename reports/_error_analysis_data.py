@@ -1,4 +1,4 @@
-"""The error analysis as the page's script takes it: short lists instead of named fields, since there are many."""
+"""The error analysis as JSON for the page's script, with lists instead of named fields to save space."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def list_rows(errors: ErrorAnalysisView) -> dict[str, dict[str, Any]]:
 
 
 def cell_rows(board: BoardView, errors: ErrorAnalysisView) -> dict[str, Any]:
-    """One setting: names of its entries, and for each of them and class list what its runs did."""
+    """One board: names of its entries, and the errors of each on every class list."""
     cells = (errors.cells or {}).get(board.anchor, ())
     return {
         "entries": {entry.key: entry.name for entry in board.entries},
@@ -62,7 +62,7 @@ def _run(run: RunErrorsView) -> dict[str, Any]:
 
 
 def _worth(top: tuple[tuple[int, float], ...]) -> list[tuple[int, float]]:
-    """The best class, and what is more than nothing when it is rounded."""
+    """The most probable class, and the others with at least one permille after rounding."""
     return [item for rank, item in enumerate(top) if rank == 0 or round(_PERMILLE * item[1])]
 
 

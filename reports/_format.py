@@ -1,4 +1,4 @@
-"""Numbers as text, the only place where fractions become percent."""
+"""Numbers as text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from reports.views import Value
 
 
 def percent(fraction: float, digits: int = 2) -> str:
-    """A fraction as percent without the sign: 0.717 -> 71.70."""
+    """A fraction in percent, without the sign: 0.717 -> 71.70."""
     return f"{100 * fraction:.{digits}f}"
 
 
@@ -19,12 +19,12 @@ def points_of_percent(difference: float) -> str:
 
 
 def value_text(value: Value) -> str:
-    """Mean and interval in percent: 71.70 ± 1.20, or the mean alone."""
+    """Mean and half width in percent: 71.70 ± 1.20; without an interval, the mean."""
     return percent(value.mean) if value.half_width is None else f"{percent(value.mean)} ± {percent(value.half_width)}"
 
 
 def count(number: float) -> str:
-    """A count in at most four characters and a unit: 8192 -> 8.19k; whole below a thousand."""
+    """A count with three digits and a unit: 8192 -> 8.19k."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= size:
             return f"{number / size:.3g}{unit}"
@@ -32,12 +32,12 @@ def count(number: float) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number of things: 1 dataset, 3 datasets."""
+    """A number with its noun: 1 dataset, 3 datasets."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def seconds(number: float) -> str:
-    """A duration: 0.12 s, 34 s, 5.2 min, 1.4 h; below 5 ms it is 0 s."""
+    """A duration: 0.12 s, 34 s, 5.2 min, 1.4 h; 0 s below 5 ms."""
     if number < 0.005:
         return "0 s"
     if number < 10:
@@ -48,17 +48,17 @@ def seconds(number: float) -> str:
 
 
 def few_runs(run_ids: Sequence[str]) -> str:
-    """How many runs, and the first six of them."""
+    """The number of runs, and the first six ids."""
     return f"{len(run_ids)}: {' '.join(run_ids[:6])}{' ...' if len(run_ids) > 6 else ''}"
 
 
 def plain(number: float) -> str:
-    """A measure that is no percentage, four significant digits."""
+    """A number with four significant digits."""
     return f"{number:.4g}"
 
 
 def size(number: float) -> str:
-    """Bytes as MiB or GiB."""
+    """Bytes in MiB or GiB."""
     return f"{number / 2**20:.0f} MiB" if number < 2**30 else f"{number / 2**30:.1f} GiB"
 
 
@@ -81,5 +81,5 @@ def signed(number: float) -> str:
 
 
 def shorten(text: str, longest: int) -> str:
-    """Text of at most that many characters, cut with an ellipsis."""
+    """Text of at most `longest` characters, cut with an ellipsis."""
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"

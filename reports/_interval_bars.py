@@ -1,4 +1,4 @@
-"""Where a mean and its interval lie on a scale that all entries of a table share, in percent of the strip's width."""
+"""Positions of means and intervals on a scale that all rows of a table share, in percent of its width."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reports.views import Value
 
 @dataclass(frozen=True)
 class IntervalBar:
-    """Positions 0..100; `low` and `high` are cut at the ends of the strip, None without an interval."""
+    """Positions from 0 to 100; `low` and `high` are clipped to the scale, None without an interval."""
 
     mean: float
     low: float | None
@@ -18,7 +18,7 @@ class IntervalBar:
 
 
 def interval_bars(values: Mapping[str, Value]) -> dict[str, IntervalBar]:
-    """A strip by entry key, on a scale that spans all means and most of the intervals."""
+    """Positions by entry key, on a scale that spans all means."""
     if not values:
         return {}
     means = [value.mean for value in values.values()]

@@ -1,4 +1,4 @@
-"""A mark for every entry: a shape for its family, a colour of its own, readable without telling colours apart."""
+"""A symbol for every entry: its shape shows the family, so that colour is not needed to read a chart."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reports.views import EntryView
 
 COLOURS = ("#0f7ac0", "#d95f02", "#12926b", "#c76aa5", "#c99400", "#52a9e0", "#9a6a3c", "#7a7f87")
-"""Okabe and Ito's palette, moved to middle lightness so that each is seen on white and on near-black."""
+"""Okabe and Ito's palette at medium lightness, visible on white and on near-black."""
 
 SHAPES = {
     "zero-shot": "M-1,-0.28H1V0.28H-1Z",
@@ -21,7 +21,7 @@ SHAPES = {
     "classifier": "M-0.6,-1L0,-0.4L0.6,-1L1,-0.6L0.4,0L1,0.6L0.6,1L0,0.4L-0.6,1L-1,0.6L-0.4,0L-1,-0.6Z",
     "ensemble": "M0,-1.2L.34,-.42L1.15,-.37L.53,.16L.73,.96L0,.52L-.73,.96L-.53,.16L-1.15,-.37L-.34,-.42Z",
 }
-"""SVG paths in a box from -1 to 1, the form in which both Vega and HTML take them."""
+"""SVG paths in a box from -1 to 1, for Vega and HTML."""
 
 OTHER_SHAPE = "M-1,-0.5L0,-1L1,-0.5V0.5L0,1L-1,0.5Z"
 BASELINE_COLOUR = "#7a7f87"
@@ -29,14 +29,14 @@ BASELINE_COLOUR = "#7a7f87"
 
 @dataclass(frozen=True)
 class Symbol:
-    """Colour and shape of one entry, the same in every chart and table of a page."""
+    """Colour and shape of one entry, the same throughout a page."""
 
     colour: str
     shape: str
 
 
 def assign_symbols(entries: Iterable[EntryView]) -> dict[str, Symbol]:
-    """A mark by entry key; two entries of one family share a colour only where the colours run out."""
+    """A symbol by entry key; entries of one family share a colour only when the colours run out."""
     symbols: dict[str, Symbol] = {}
     used: dict[str, set[str]] = {}
     turn = 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Part:
-    """One section of the page; its template is `sections/NAME.html.j2`."""
+    """A section of the page; its template is `sections/NAME.html.j2`."""
 
     name: str
     title: str

@@ -1,4 +1,4 @@
-"""Figures of papers as named views, redrawn from whatever runs are in the database."""
+"""Figures of papers, redrawn from the runs in the database."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from bench.figures.adapter_ranks import adapter_ranks
 from bench.figures.ensembles import (
-    Blends,
+    EnsembleRuns,
     distance_versus_best_weight,
     fixed_and_adaptive,
     fixed_weights,
@@ -15,30 +15,30 @@ from bench.figures.ensembles import (
     sides_by_group,
 )
 from bench.figures.epoch_curves import accuracy_over_epochs
-from bench.figures.figure_data import FigureData, LoadPredictions, gather
+from bench.figures.figure_data import FigureData, LoadPredictions, gather_figure_data
 from bench.figures.prompts_and_adapters import accuracy_over_shots, component_groups, gap_versus_shots
 from bench.figures.separability import separability_with_difficulty
 from reports.views import FigureView
 
-__all__ = ["FIGURE_SETS", "FigureData", "LoadPredictions", "apex_figures", "gather"]
+__all__ = ["FIGURE_SETS", "FigureData", "LoadPredictions", "apex_figures", "gather_figure_data"]
 
 
-def apex_figures(material: FigureData) -> tuple[FigureView, ...]:
+def apex_figures(data: FigureData) -> tuple[FigureView, ...]:
     """The figures and ensemble tables of the APEX paper (EMNLP 2024)."""
-    blends = Blends(material)
+    runs = EnsembleRuns(data)
     return (
-        gap_versus_shots(material),
-        accuracy_over_shots(material),
-        accuracy_over_epochs(material),
-        separability_with_difficulty(material),
-        component_groups(material),
-        distance_versus_best_weight(blends),
-        adapter_ranks(material),
-        fixed_and_adaptive(blends),
-        sides_by_group(blends),
-        sides_by_dataset(blends),
-        sharpness(blends),
-        fixed_weights(blends),
+        gap_versus_shots(data),
+        accuracy_over_shots(data),
+        accuracy_over_epochs(data),
+        separability_with_difficulty(data),
+        component_groups(data),
+        distance_versus_best_weight(runs),
+        adapter_ranks(data),
+        fixed_and_adaptive(runs),
+        sides_by_group(runs),
+        sides_by_dataset(runs),
+        sharpness(runs),
+        fixed_weights(runs),
     )
 
 

@@ -1,4 +1,4 @@
-"""How wide a text adapter has to be: APEX's Figures 10 and 11."""
+"""Width of the text adapter: APEX's Figures 10 and 11."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ KINDS = {"low_rank": "linear, low rank", "bottleneck": "non-linear bottleneck"}
 FULL = "linear, full rank"
 
 
-def adapter_ranks(material: FigureData) -> FigureView:
-    """APEX with a low-rank linear and with a bottleneck adapter over their inner width."""
-    board = material.main
+def adapter_ranks(data: FigureData) -> FigureView:
+    """APEX with low-rank linear and with bottleneck adapters, over their inner width."""
+    board = data.main
     entries = [entry for entry in board.entries if entry.method == "apex" and entry.complete] if board else []
     swept = [(entry, kind, rank) for entry in entries for kind, rank in [_adapter(entry)] if kind in KINDS]
     points = []
@@ -32,15 +32,14 @@ def adapter_ranks(material: FigureData) -> FigureView:
         name="apex-fig10-adapter-ranks",
         title="Inner width of the text adapter",
         source="APEX, Figures 10 and 11",
-        caption="Means over the datasets of the board. The level line is the full linear adapter.",
+        caption="Means over the datasets of the board. The horizontal line is the full-rank linear adapter.",
         kind="line",
         x_title="Rank or bottleneck width",
-        y_title="Accuracy, %",
         points=tuple(points),
         x_log=True,
         missing=tuple(f"{KINDS[kind]}: width {', '.join(map(str, some))}." for kind, some in lacking.items() if some),
         commands=tuple(
-            material.command(["apex"], material.datasets, options=f"--set apex.adapter={kind} --set apex.rank={rank}")
+            data.command(["apex"], data.datasets, options=f"--set apex.adapter={kind} --set apex.rank={rank}")
             for kind, some in lacking.items()
             for rank in some
         ),

@@ -1,13 +1,14 @@
-"""How pretrained and adapted models are mixed: APEX's Figure 8 and Tables 1, 5, 7, 12 and 13.
+"""Ensembles of pretrained and adapted encoders: APEX's Figure 8 and Tables 1, 5, 7, 12 and 13.
 
-Nothing is trained for these: runs of APEX that kept both sides of their ensemble give any other weight exactly.
+Nothing is trained: stored features of both branches of APEX's ensemble give the exact accuracy of any other weight.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,6 @@ from bench.results.ensemble_reweighting import (
     blended_accuracy,
     fixed_weight,
 )
-from bench.statistics import Estimate, student_t
 from reports.views import FigurePoint, FigureView
 
 AVERAGE = "Average"
@@ -31,232 +31,182 @@ Weight = Callable[[Branches], Floats]
 
 
 @dataclass(frozen=True)
-class Blends:
-    """APEX's runs that kept both sides, by dataset, and whatever accuracy another weight gives them."""
+class EnsembleRuns:
+    """APEX's runs with the stored features of both branches, and their accuracy with other ensemble weights."""
 
-    material: FigureData
+    data: FigureData
 
     @cached_property
-    def kept(self) -> Mapping[str, tuple[tuple[str, Predictions], ...]]:
-        """New-class predictions of each seed by dataset, with their run ids."""
-        board = self.material.main
-        entry = self.material.entry(board, "apex") if board else None
+    def predictions(self) -> Mapping[str, tuple[tuple[str, Predictions], ...]]:
+        """Run id and new-class predictions of each seed, by dataset."""
         found: dict[str, tuple[tuple[str, Predictions], ...]] = {}
-        for dataset in self.material.datasets if entry else ():
-            assert entry is not None
-            runs = entry.cells[dataset].run_ids if dataset in entry.cells else ()
-            some = [(run, item) for run in runs for item in self.material.kept(run) if item.split == NEW]
-            with_branches = tuple((run, item) for run, item in some if item.branches is not None)
-            if with_branches:
+        for dataset in self.data.datasets:
+            cell = self.data.cell(self.data.main, "apex", dataset)
+            runs = cell.run_ids if cell else ()
+            some = [(run, item) for run in runs for item in self.data.load_predictions(run) if item.split == NEW]
+            if with_branches := tuple((run, item) for run, item in some if item.branches is not None):
                 found[dataset] = with_branches
         return found
 
-    def accuracies(self, dataset: str, weight: Weight, sides: str = "both") -> list[float]:
-        """One for each seed."""
-        found = []
-        for _, item in self.kept[dataset]:
-            assert item.branches is not None
-            found.append(blended_accuracy(item, weight(item.branches), sides=sides))
-        return found
-
-    def run_ids(self, datasets: Sequence[str]) -> tuple[str, ...]:
-        """The runs of those datasets."""
-        return tuple(run for dataset in datasets for run, _ in self.kept[dataset])
-
     @cached_property
-    def fixed(self) -> Mapping[str, Mapping[float, list[float]]]:
-        """Accuracies of each seed by dataset and fixed weight."""
-        return {d: {w: self.accuracies(d, _fixed(w)) for w in FIXED} for d in self.kept}
+    def _known(self) -> dict[tuple[str, Weight, str], list[float]]:
+        return {}
+
+    def accuracies(self, dataset: str, weight: Weight, sides: str = "both") -> list[float]:
+        """Accuracy of each seed."""
+        key = dataset, weight, sides
+        if key not in self._known:
+            runs = [(item, item.branches) for _, item in self.predictions[dataset]]
+            self._known[key] = [
+                blended_accuracy(item, weight(kept), sides=sides) for item, kept in runs if kept is not None
+            ]
+        return self._known[key]
+
+    def run_ids(self, datasets: Iterable[str]) -> tuple[str, ...]:
+        """The runs on some datasets."""
+        return tuple(run for dataset in datasets for run, _ in self.predictions[dataset])
+
+    def point(
+        self, panel: str, datasets: Sequence[str], series: str, x: float | str, weight: Weight, sides: str = "both"
+    ) -> FigurePoint:
+        """Mean accuracy over some datasets."""
+        estimate = over_seeds([self.accuracies(dataset, weight, sides) for dataset in datasets])
+        return estimate_point(panel, series, x, estimate, self.run_ids(datasets))
 
     @property
-    def missing(self) -> tuple[str, ...]:
-        """What the figures lack."""
-        lacking = [dataset for dataset in self.material.datasets if dataset not in self.kept]
-        if not lacking:
-            return ()
-        return (f"APEX with both sides kept on {', '.join(map(self.material.title, lacking))}.",)
-
-    @property
-    def commands(self) -> tuple[str, ...]:
-        """What makes them."""
-        lacking = [dataset for dataset in self.material.datasets if dataset not in self.kept]
-        return (self.material.command(["apex"], lacking, options="--keep-branches --rerun all"),) if lacking else ()
+    def panels(self) -> list[tuple[str, list[str]]]:
+        """Title and datasets of a panel for each dataset, and of one for their average."""
+        panels = [(self.data.title(dataset), [dataset]) for dataset in self.predictions]
+        return [*panels, (AVERAGE, list(self.predictions))] if panels else []
 
     def view(
-        self,
-        name: str,
-        title: str,
-        source: str,
-        caption: str,
-        *,
-        kind: str,
-        points: Sequence[FigurePoint],
-        x_title: str = "",
-        y_title: str = "Accuracy on new classes, %",
-        order: tuple[str, ...] = (),
-        own_y: bool = False,
+        self, name: str, title: str, source: str, caption: str, *, points: Sequence[FigurePoint], **fields: Any
     ) -> FigureView:
-        """A figure of new classes with what it lacks."""
+        """A figure of new classes, with its missing runs; `fields` are other fields of `FigureView`."""
+        lacking = [dataset for dataset in self.data.datasets if dataset not in self.predictions]
+        titles = ", ".join(map(self.data.title, lacking))
         return FigureView(
             name=name,
             title=title,
             source=source,
             caption=caption,
-            kind=kind,
-            x_title=x_title,
-            y_title=y_title,
             points=tuple(points),
-            order=order,
-            missing=self.missing,
-            commands=self.commands,
-            own_y=own_y,
+            missing=(f"APEX with both sides kept on {titles}.",) if lacking else (),
+            commands=(self.data.command(["apex"], lacking, options="--keep-branches --rerun all"),) if lacking else (),
+            **({"y_title": "Accuracy on new classes, %"} | fields),
         )
 
 
+@cache
 def _fixed(weight: float) -> Weight:
     return lambda branches: fixed_weight(branches, weight)
 
 
-def distance_versus_best_weight(blends: Blends) -> FigureView:
-    """The fixed weight that does best on each dataset against how far its new classes are from the trained ones."""
+def distance_versus_best_weight(runs: EnsembleRuns) -> FigureView:
+    """The best fixed weight on each dataset against the distance of its new classes from the training classes."""
     points = []
-    for dataset, some in blends.kept.items():
-        means = {weight: float(np.mean(values)) for weight, values in blends.fixed[dataset].items()}
+    for dataset, some in runs.predictions.items():
+        means = {weight: float(np.mean(runs.accuracies(dataset, _fixed(weight)))) for weight in FIXED}
         best = max(means, key=lambda weight: (means[weight], -weight))
         branches = [item.branches for _, item in some if item.branches is not None]
         distance = float(np.mean([item.mean_distance.mean() for item in branches]))
-        title = blends.material.title(dataset)
-        points.append(
-            FigurePoint("New classes", title, distance, best, None, None, len(some), blends.run_ids([dataset]))
-        )
-    return blends.view(
+        title = runs.data.title(dataset)
+        points.append(FigurePoint("New classes", title, distance, best, None, None, len(some), runs.run_ids([dataset])))
+    return runs.view(
         "apex-fig8-distance-versus-weight",
         "Class distance and the best fixed ensemble weight",
         "APEX, Figure 8",
-        "The weight is chosen with test labels, as in the paper: it shows what could be had, and is no method. "
-        "Weight 1 is all adapted; of equally good weights the smallest.",
+        "The weight is chosen with test labels, as in the paper, so it is an upper bound and not a method. Weight 1 is "
+        "the adapted model alone; ties go to the smallest weight.",
         kind="point",
-        x_title="Mean text distance of new classes to the trained ones",
+        x_title="Mean text distance of new classes to the training classes",
         points=points,
         y_title="Best fixed weight",
     )
 
 
-def fixed_and_adaptive(blends: Blends) -> FigureView:
-    """Table 1: some fixed weights and the adaptive one on each dataset."""
+def fixed_and_adaptive(runs: EnsembleRuns) -> FigureView:
+    """Table 1: some fixed weights and the adaptive weight on each dataset."""
     shown: dict[str, Weight] = {f"fixed {w:g}": _fixed(w) for w in (0.0, 0.3, 0.5, 1.0)} | {"adaptive": adaptive_weight}
-    return blends.view(
+    return runs.view(
         "apex-table1-fixed-and-adaptive",
-        "Fixed weights and the adaptive one",
+        "Fixed weights and the adaptive weight",
         "APEX, Table 1",
-        "No fixed weight suits easy and hard datasets alike; the adaptive one needs no choice. The paper's table shows "
-        "the weight that is best for a dataset beside 0.4.",
+        "No fixed weight suits both easy and hard datasets; the adaptive weight needs no choice. The paper's table "
+        "shows the best weight of each dataset next to 0.4.",
         kind="bar",
-        points=_by_dataset(blends, {name: (weight, "both") for name, weight in shown.items()}),
+        points=[
+            runs.point(panel, datasets, name, name, weight)
+            for panel, datasets in runs.panels
+            for name, weight in shown.items()
+        ],
         order=tuple(shown),
         own_y=True,
     )
 
 
-def sides_by_group(blends: Blends) -> FigureView:
-    """Table 5: which side is blended, on the easy and on the hard datasets."""
-    points = []
-    for name, group in zip(("Easy", "Hard"), blends.material.groups, strict=True):
-        held = [dataset for dataset in group if dataset in blends.kept]
-        if held and len(held) == len(group):
-            for side in SIDES:
-                estimate = over_seeds([blends.accuracies(d, adaptive_weight, side) for d in held])
-                points.append(estimate_point(name, side, side, estimate, blends.run_ids(held)))
-    return blends.view(
-        "apex-table5-sides-by-group",
-        "Which side is blended, on easy and on hard datasets",
-        "APEX, Table 5",
-        "The adaptive weight on the text side, on the image side, on both or on none.",
-        kind="bar",
-        points=points,
-        order=SIDES,
-        own_y=True,
-    )
+def sides_by_group(runs: EnsembleRuns) -> FigureView:
+    """Table 5: the side that is blended, on the easy and on the hard datasets."""
+    groups = zip(("Easy", "Hard"), runs.data.groups, strict=True)
+    complete = [(name, group) for name, group in groups if group and set(group) <= set(runs.predictions)]
+    return _sides(runs, "apex-table5-sides-by-group", "on easy and on hard datasets", "APEX, Table 5", complete)
 
 
-def sides_by_dataset(blends: Blends) -> FigureView:
+def sides_by_dataset(runs: EnsembleRuns) -> FigureView:
     """Table 7: the same on each dataset."""
-    return blends.view(
-        "apex-table7-sides-by-dataset",
-        "Which side is blended, on each dataset",
-        "APEX, Table 7",
-        "The adaptive weight on the text side, on the image side, on both or on none.",
+    return _sides(runs, "apex-table7-sides-by-dataset", "on each dataset", "APEX, Table 7", runs.panels)
+
+
+def _sides(
+    runs: EnsembleRuns, name: str, where: str, source: str, panels: Iterable[tuple[str, Sequence[str]]]
+) -> FigureView:
+    return runs.view(
+        name,
+        f"Which side is blended, {where}",
+        source,
+        "The adaptive weight on the text side, the image side, both or neither.",
         kind="bar",
-        points=_by_dataset(blends, {side: (adaptive_weight, side) for side in SIDES}),
+        points=[
+            runs.point(panel, datasets, side, side, adaptive_weight, side)
+            for panel, datasets in panels
+            for side in SIDES
+        ],
         order=SIDES,
         own_y=True,
     )
 
 
-def sharpness(blends: Blends) -> FigureView:
-    """Table 12: how sharply the weight falls with the distance."""
-    points = []
-    for beta in BETAS if blends.kept else ():
-        estimate = over_seeds([blends.accuracies(d, _adaptive(beta)) for d in blends.kept])
-        points.append(estimate_point(AVERAGE, "adaptive", beta, estimate, blends.run_ids(list(blends.kept))))
-    return blends.view(
+def sharpness(runs: EnsembleRuns) -> FigureView:
+    """Table 12: how sharply the weight decreases with distance."""
+    datasets = list(runs.predictions)
+    return runs.view(
         "apex-table12-beta",
         "Sharpness of the adaptive weight",
         "APEX, Table 12",
-        f"Mean over {len(blends.kept)} datasets. The paper takes 4, chosen on the accuracy of new classes.",
+        f"Mean over {len(datasets)} datasets. The paper uses 4, chosen by accuracy on new classes.",
         kind="line",
         x_title="β",
-        points=points,
+        points=[
+            runs.point(AVERAGE, datasets, "adaptive", beta, partial(adaptive_weight, beta=beta))
+            for beta in (BETAS if datasets else ())
+        ],
     )
 
 
-def fixed_weights(blends: Blends) -> FigureView:
+def fixed_weights(runs: EnsembleRuns) -> FigureView:
     """Table 13: every fixed weight on every dataset, and on average."""
     points = []
-    for dataset, by_weight in blends.fixed.items():
-        for weight, values in by_weight.items():
-            title = blends.material.title(dataset)
-            points.append(estimate_point(title, "fixed", weight, student_t(values), blends.run_ids([dataset])))
-        own = student_t(blends.accuracies(dataset, adaptive_weight))
-        points += _level(blends.material.title(dataset), own, blends.run_ids([dataset]))
-    if blends.kept:
-        everyone = blends.run_ids(list(blends.kept))
-        for weight in FIXED:
-            mean = over_seeds([by_weight[weight] for by_weight in blends.fixed.values()])
-            points.append(estimate_point(AVERAGE, "fixed", weight, mean, everyone))
-        own = over_seeds([blends.accuracies(d, adaptive_weight) for d in blends.kept])
-        points += _level(AVERAGE, own, everyone)
-    return blends.view(
+    for panel, datasets in runs.panels:
+        points += [runs.point(panel, datasets, "fixed", weight, _fixed(weight)) for weight in FIXED]
+        points += [runs.point(panel, datasets, "adaptive", x, adaptive_weight) for x in (FIXED[0], FIXED[-1])]
+    return runs.view(
         "apex-table13-fixed-weights",
         "Every fixed weight",
         "APEX, Table 13",
-        "Weight 1 is no ensemble; weight 0 keeps the learned text prompt and is not zero-shot. The level line is the "
-        "adaptive weight.",
+        "Weight 1 is no ensemble; weight 0 keeps the learned text prompt and is not zero-shot. The horizontal line is "
+        "the adaptive weight.",
         kind="line",
         x_title="Fixed weight",
         points=points,
         own_y=True,
     )
-
-
-def _level(panel: str, estimate: Estimate, run_ids: tuple[str, ...]) -> list[FigurePoint]:
-    """A level line from end to end."""
-    return [estimate_point(panel, "adaptive", weight, estimate, run_ids) for weight in (FIXED[0], FIXED[-1])]
-
-
-def _adaptive(beta: float) -> Weight:
-    return lambda branches: adaptive_weight(branches, beta=beta)
-
-
-def _by_dataset(blends: Blends, ways: Mapping[str, tuple[Weight, str]]) -> tuple[FigurePoint, ...]:
-    """Each way on each dataset, and on average."""
-    points = []
-    table = {d: {name: blends.accuracies(d, *way) for name, way in ways.items()} for d in blends.kept}
-    for dataset, by_name in table.items():
-        for name, values in by_name.items():
-            title = blends.material.title(dataset)
-            points.append(estimate_point(title, name, name, student_t(values), blends.run_ids([dataset])))
-    for name in ways if table else ():
-        mean = over_seeds([by_name[name] for by_name in table.values()])
-        points.append(estimate_point(AVERAGE, name, name, mean, blends.run_ids(list(table))))
-    return tuple(points)

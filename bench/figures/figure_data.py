@@ -1,4 +1,4 @@
-"""What the figures are drawn from: base-to-new boards of one backbone, its difficulties, and what ensembles kept."""
+"""Data of the figures: base-to-new boards of one backbone, dataset difficulty, and stored ensemble features."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
-from bench.analysis.leaderboard import Entry, Leaderboard, leaderboard, settings
+from bench.analysis.leaderboard import Cell, Entry, Leaderboard, leaderboard, settings
 from bench.presenters.catalogue import Catalogue
 from bench.record import Predictions
 from bench.statistics import Estimate, student_t
@@ -25,22 +25,19 @@ RTD = "relative_transfer_difficulty"
 PANELS = {"base": "Base classes", "new": "New classes", "H": "Harmonic mean H"}
 
 LoadPredictions = Callable[[str], Sequence[Predictions]]
-"""Predictions of a run with what its ensemble kept, by run id."""
+"""Predictions of a run, with the stored features of its ensemble, by run id."""
 
 
 @dataclass(frozen=True)
 class FigureData:
-    """Everything the figures may use.
+    """The data of all figures.
 
     Args:
-        backbone: one, since nothing is averaged over backbones.
-        boards: its base-to-new boards by shots; of several draws the one with most runs.
+        backbone: the only one; nothing is averaged over backbones.
+        boards: base-to-new boards by shots; of several draws, the one with most runs.
         scores: accuracy by run id and split.
         measures: difficulty by (dataset, split, measure).
-        catalogue: titles.
-        kept: gives a run's predictions.
-        grouping: which datasets are easy and which are hard.
-        curves: accuracy by run id, epoch and split, of runs that recorded it along their training.
+        curves: accuracy by run id, epoch and split, where it was recorded during training.
     """
 
     backbone: str
@@ -48,24 +45,24 @@ class FigureData:
     scores: Mapping[str, Mapping[str, float]]
     measures: Mapping[tuple[str, str, str], float]
     catalogue: Catalogue
-    kept: LoadPredictions
+    load_predictions: LoadPredictions
     grouping: Grouping = difficulty_groups
     curves: Mapping[str, Mapping[int, Mapping[str, float]]] = field(default_factory=dict)
 
     @cached_property
     def main(self) -> Leaderboard | None:
-        """The board with 16 shots, or with the most there are."""
+        """The board with 16 shots, or else with the most."""
         return self.boards.get(16) or (self.boards[max(self.boards)] if self.boards else None)
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """Datasets of the main board from easy to hard, those without a measured difficulty last."""
+        """Datasets of the main board from easy to hard, unmeasured ones last."""
         names = self.main.datasets if self.main else ()
         return tuple(sorted(names, key=lambda name: (self.rtd(name) is None, self.rtd(name) or 0.0, name)))
 
     @property
     def groups(self) -> tuple[list[str], list[str]]:
-        """The easy and the hard datasets; by default the thirds, at most three each, as in the paper."""
+        """Easy and hard datasets; by default the outer thirds, at most three each, as in the paper."""
         known = {name: value for name in self.datasets if (value := self.rtd(name)) is not None}
         return self.grouping(sorted(known), known)
 
@@ -81,15 +78,21 @@ class FigureData:
         """A method's title."""
         return self.catalogue.method(name).title
 
-    def entry(self, board: Leaderboard, method: str) -> Entry | None:
-        """A method's entry; of several settings the one on most cells, the plainest name first."""
-        found = [entry for entry in board.entries if entry.method == method and entry.cells and not entry.oracle]
+    def entry(self, board: Leaderboard | None, method: str) -> Entry | None:
+        """A method's entry; of several configs the one with most cells, the default first."""
+        entries = board.entries if board else ()
+        found = [entry for entry in entries if entry.method == method and entry.cells and not entry.oracle]
         return min(found, key=lambda entry: (-entry.n, bool(entry.label), entry.key), default=None)
+
+    def cell(self, board: Leaderboard | None, method: str, dataset: str) -> Cell | None:
+        """A method's scores on a dataset."""
+        entry = self.entry(board, method)
+        return entry.cells.get(dataset) if entry else None
 
     def command(
         self, methods: Sequence[str], datasets: Sequence[str], shots: Sequence[int] | None = None, options: str = ""
     ) -> str:
-        """What makes runs of those methods on those datasets, with this backbone."""
+        """The command that runs some methods on some datasets with this backbone."""
         seeds = ",".join(map(str, self.main.seeds)) if self.main and len(self.main.seeds) > 1 else "1,2,3"
         wanted = ",".join(map(str, shots or (self.main.setting.shots if self.main else 16,)))
         quoted = [f"'{name}'" if set(name) & set("[]*? ") else name for name in datasets]
@@ -100,24 +103,15 @@ class FigureData:
         return f"{text} {options}".strip()
 
 
-def gather(
+def gather_figure_data(
     runs: pd.DataFrame,
     difficulty: pd.DataFrame,
     catalogue: Catalogue,
-    kept: LoadPredictions,
+    load_predictions: LoadPredictions,
     groups: Grouping = difficulty_groups,
     curves: pd.DataFrame | None = None,
 ) -> FigureData:
-    """The material of the backbone with most base-to-new runs.
-
-    Args:
-        runs: the store's `runs_frame()`.
-        difficulty: the store's `difficulty_frame()`.
-        catalogue: titles.
-        kept: gives a run's predictions.
-        groups: which datasets are easy and which are hard.
-        curves: the store's `curves_frame()`.
-    """
+    """The data of the backbone with most base-to-new runs, from frames of the store."""
     here = runs[runs["protocol"] == PROTOCOL]
     counts = Counter(map(str, here.drop_duplicates("run_id")["backbone"]))
     backbone = max(sorted(counts), key=lambda name: counts[name], default="")
@@ -140,7 +134,7 @@ def gather(
         columns = zip(curves["run_id"], curves["epoch"], curves["split"], curves["accuracy"], strict=True)
         for run, epoch, split, accuracy in columns:
             along.setdefault(str(run), {}).setdefault(int(epoch), {})[str(split)] = float(accuracy)
-    return FigureData(backbone, boards, scores, measures, catalogue, kept, groups, along)
+    return FigureData(backbone, boards, scores, measures, catalogue, load_predictions, groups, along)
 
 
 def estimate_point(
@@ -152,7 +146,7 @@ def estimate_point(
 
 
 def over_seeds(by_dataset: Sequence[Sequence[float]]) -> Estimate:
-    """Means over datasets within each seed, then over seeds; without an interval where seeds are missing."""
+    """Mean over datasets within each seed, then over seeds; no interval if seeds are missing."""
     if len({len(values) for values in by_dataset}) == 1:
         return student_t([sum(seed) / len(seed) for seed in zip(*by_dataset, strict=True)])
     means = [sum(values) / len(values) for values in by_dataset]

@@ -1,4 +1,4 @@
-"""How hard datasets are before any training: APEX's Figure 5 (Tables 16 and 17)."""
+"""Difficulty of datasets before any training: APEX's Figure 5 (Tables 16 and 17)."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ SEPARABILITY = {
 }
 
 
-def separability_with_difficulty(material: FigureData) -> FigureView:
-    """Separability of the image features of each dataset, from low to high transfer difficulty."""
+def separability_with_difficulty(data: FigureData) -> FigureView:
+    """Separability of the image features of each dataset, by rising transfer difficulty."""
     panels = {**SEPARABILITY, RTD: "Relative transfer difficulty"}
     points = [
-        FigurePoint(title, title, material.title(dataset), material.measures[dataset, "all", measure], None, None, 1)
+        FigurePoint(title, title, data.title(dataset), data.measures[dataset, "all", measure], None, None, 1)
         for measure, title in panels.items()
-        for dataset in material.datasets
-        if (dataset, "all", measure) in material.measures
+        for dataset in data.datasets
+        if (dataset, "all", measure) in data.measures
     ]
-    unknown = [dataset for dataset in material.datasets if material.rtd(dataset) is None]
+    unknown = [dataset for dataset in data.datasets if data.rtd(dataset) is None]
     return FigureView(
         name="apex-fig5-separability",
         title="Class separability of the datasets, from easy to hard",
         source="APEX, Figure 5, Tables 16 and 17",
-        caption="Cosine within classes over cosine between classes of the frozen image features, over all classes. The "
-        "paper prints no formula, so both readings are shown: all pairs of images, and images with class means.",
+        caption="Cosine within classes divided by cosine between classes of the frozen image features, over all "
+        "classes. The paper gives no formula, so both readings are shown: all pairs of images, and images with class "
+        "means.",
         kind="bar",
-        x_title="",
         y_title="Value",
         points=tuple(points),
-        order=tuple(material.title(dataset) for dataset in material.datasets),
-        missing=(f"Not measured: {', '.join(map(material.title, unknown))}.",) if unknown else (),
-        commands=(material.command(["zero_shot"], unknown),) if unknown else (),
+        order=tuple(data.title(dataset) for dataset in data.datasets),
+        missing=(f"Not measured: {', '.join(map(data.title, unknown))}.",) if unknown else (),
+        commands=(data.command(["zero_shot"], unknown),) if unknown else (),
         own_y=True,
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bench._util.text_cache import TextCache
 from bench.method_info.facts import method_sheets
+from bench.presenters.values import view_of
 from bench.published import published_titles
 
 
@@ -58,27 +59,15 @@ class Catalogue:
         if name in self.datasets:
             return self.datasets[name]
         facts = self.datasets.get(name.partition(":")[0])
-        if facts is None:
-            return DatasetFacts(name)
-        return DatasetFacts(name, facts.summary, facts.domain, facts.licence, facts.homepage)
+        return DatasetFacts(name) if facts is None else replace(facts, title=name)
 
 
-def registered(kept: TextCache | None = None) -> Catalogue:
-    """The facts that the two registries hold.
-
-    Args:
-        kept: where those of methods are kept from one process to the next, None to import all methods.
-    """
+def registered(cache: TextCache | None = None) -> Catalogue:
+    """The facts in the registries of methods and datasets; `cache` saves importing all methods."""
     from datasets_registry import list_datasets
 
     return Catalogue(
-        methods={
-            sheet.name: MethodFacts(sheet.title, sheet.family, sheet.summary, sheet.citation)
-            for sheet in method_sheets(kept)
-        },
-        datasets={
-            info.name: DatasetFacts(info.title, info.summary, info.domain, info.licence, info.homepage)
-            for info in list_datasets()
-        },
+        methods={sheet.name: view_of(MethodFacts, sheet) for sheet in method_sheets(cache)},
+        datasets={info.name: view_of(DatasetFacts, info) for info in list_datasets()},
         published_titles=published_titles(),
     )

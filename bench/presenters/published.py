@@ -1,4 +1,4 @@
-"""A page of published numbers alone: boards by setting, one row per method and table, and the difficulty trends."""
+"""The page of published numbers, as a view: one board per setting, one row per method and table, and trends."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MEANS = ("average", "easy", "challenge")
-"""Printed means; averages are taken anew from what a row prints for each dataset."""
+"""Published means; averages are recomputed from the datasets of a row."""
 
 
 @dataclass
@@ -65,9 +65,9 @@ def published_site(
         difficulty: `bench.published.published_difficulty()`.
         catalogue: titles of methods and datasets.
         package_version: printed in the header.
-        generated_at: now, unless given.
-        protocol: show this protocol only.
-        groups: which datasets are easy and which are hard.
+        generated_at: default now.
+        protocol: restricts the page to one protocol.
+        groups: easy and hard datasets.
     """
     rows = published[
         (published["metric"] == "accuracy") & (published["variant"] == "") & ~published["dataset"].isin(MEANS)
@@ -99,15 +99,13 @@ def published_site(
     )
 
 
-_Where = tuple[str, str]
-
-
-def _source_numbers(rows: pd.DataFrame) -> dict[_Where, int]:
+def _source_numbers(rows: pd.DataFrame) -> dict[tuple[str, str], int]:
+    """Numbers of the tables, by publication and table."""
     where = sorted({(str(a), str(b)) for a, b in rows[["reported_in", "source_table"]].itertuples(index=False)})
     return {place: number for number, place in enumerate(where, start=1)}
 
 
-def _sources(rows: pd.DataFrame, numbers: Mapping[_Where, int]) -> tuple[SourceView, ...]:
+def _sources(rows: pd.DataFrame, numbers: Mapping[tuple[str, str], int]) -> tuple[SourceView, ...]:
     found = []
     for (reported_in, table), part in rows.groupby(["reported_in", "source_table"], sort=True):
         notes = tuple(sorted({str(note) for note in part["note"] if note}))
@@ -117,7 +115,7 @@ def _sources(rows: pd.DataFrame, numbers: Mapping[_Where, int]) -> tuple[SourceV
 
 
 def _settings(rows: pd.DataFrame) -> list[tuple[str, str, int]]:
-    """Settings with the most numbers first; rows without shots join those of their backbone and protocol."""
+    """Settings, those with most numbers first; rows without shots join the others of their backbone and protocol."""
     counts = Counter(
         (str(b), str(p), int(s)) for b, p, s in rows[["backbone", "protocol", "shots"]].itertuples(index=False)
     )
@@ -126,14 +124,16 @@ def _settings(rows: pd.DataFrame) -> list[tuple[str, str, int]]:
     return sorted(shown, key=lambda key: (-counts[key], key))
 
 
-def _collect(rows: pd.DataFrame, backbone: str, kind: str, shots: int, numbers: Mapping[_Where, int]) -> list[_Row]:
-    """Rows as printed; those that print the same values for one method are one row with several sources."""
+def _collect(
+    rows: pd.DataFrame, backbone: str, kind: str, shots: int, numbers: Mapping[tuple[str, str], int]
+) -> list[_Row]:
+    """Rows as published, H computed if missing; equal rows of one method become one row with several sources."""
     here = rows[(rows["backbone"] == backbone) & (rows["protocol"] == kind) & rows["shots"].isin([0, shots])]
     found: dict[tuple[str, str, int], _Row] = {}
     columns = ["method", "label", "reported_in", "source_table", "dataset", "split", "value", "note"]
     for method, label, reported_in, table, dataset, split, value, note in here[columns].itertuples(index=False):
         if kind in ("cross-dataset", "domain-generalization") and split != "target":
-            continue  # the source, where the method was trained
+            continue  # the training dataset
         number = numbers[str(reported_in), str(table)]
         row = found.setdefault((method, label, number), _Row(str(method), str(label), number, sources=[number]))
         measure = "all" if split == "target" else str(split)
@@ -147,11 +147,14 @@ def _collect(rows: pd.DataFrame, backbone: str, kind: str, shots: int, numbers: 
         if first is not row:
             first.sources.append(row.source)
             first.notes |= row.notes
+    for cell in (cell for row in merged.values() for cell in row.values.values()):
+        if {"base", "new"} <= set(cell):
+            cell.setdefault(H, harmonic_mean(cell["base"], cell["new"]))
     return list(merged.values())
 
 
 def _datasets(rows: Sequence[_Row]) -> list[str]:
-    """Datasets of the board, CoOp's order first; one that few rows print would leave all other rows incomplete."""
+    """Datasets of the board in CoOp's order, without rare ones, which would make most rows incomplete."""
     counts = Counter(dataset for row in rows for dataset in row.values)
     most = max(counts.values(), default=0)
     kept = [dataset for dataset, n in counts.items() if 4 * n >= most]
@@ -192,7 +195,7 @@ def _board(
 
 
 def _row(row: _Row, datasets: Sequence[str], measures: Sequence[str], catalogue: Catalogue) -> PublishedRowView:
-    values = {dataset: _with_h(row.values[dataset], measures) for dataset in datasets if dataset in row.values}
+    values = {dataset: row.values[dataset] for dataset in datasets if dataset in row.values}
     averages = {
         measure: sum(cell[measure] for cell in values.values()) / len(values)
         for measure in measures
@@ -212,14 +215,6 @@ def _row(row: _Row, datasets: Sequence[str], measures: Sequence[str], catalogue:
     )
 
 
-def _with_h(printed: Mapping[str, float], measures: Sequence[str]) -> dict[str, float]:
-    """The printed values; H computed where it is not printed and can be."""
-    values = dict(printed)
-    if H in measures and H not in values and {"base", "new"} <= set(values):
-        values[H] = harmonic_mean(values["base"], values["new"])
-    return values
-
-
 def _title(row: _Row, catalogue: Catalogue) -> str:
     title = catalogue.method(row.method).title
     return f"{title} ({row.label})" if row.label and row.label != title else title
@@ -231,7 +226,7 @@ def _with_numbers(row: _Row, catalogue: Catalogue) -> str:
 
 
 def _baseline(rows: Sequence[_Row], datasets: Sequence[str]) -> _Row | None:
-    """The zero-shot row with every dataset that most tables print alike."""
+    """The complete zero-shot row that most tables agree on."""
     known = [row for row in rows if row.method == BASELINE and set(datasets) <= set(row.values)]
     return max(known, key=lambda row: (len(row.sources), -row.source), default=None)
 
@@ -245,7 +240,7 @@ def _trends(
     baseline: _Row | None,
     groups: Grouping,
 ) -> tuple[TrendsView, ...]:
-    """Trends over the datasets whose difficulty is known; contrasts pair two rows of one table."""
+    """Trends over the datasets of known difficulty; contrasts pair two rows of one table."""
     import pandas as pd
 
     along = {name: {d: x for d, x in by_dataset.items() if d in datasets} for name, by_dataset in known.items()}
@@ -257,8 +252,8 @@ def _trends(
         table = [
             {"method": row.key, "dataset": dataset, "value": cell[measure]}
             for row in rows
-            for dataset, printed in row.values.items()
-            if measure in (cell := _with_h(printed, measures)) and dataset in datasets
+            for dataset, cell in row.values.items()
+            if measure in cell and dataset in datasets
         ]
         values = pd.DataFrame(table, columns=["method", "dataset", "value"])
         views.append(
@@ -277,7 +272,7 @@ def _trends(
 
 
 def _pairs(rows: Sequence[_Row], measure: str) -> list[tuple[str, str, str]]:
-    """Contrasts of two plain rows of one table, without those that copy an earlier one but for a typo or two."""
+    """Contrasts of two rows of one table, without near copies of earlier ones."""
     by_method: dict[str, list[_Row]] = defaultdict(list)
     for row in rows:
         if not row.label:
@@ -296,12 +291,12 @@ def _pairs(rows: Sequence[_Row], measure: str) -> list[tuple[str, str, str]]:
 
 
 def _differences(first: _Row, second: _Row, measure: str) -> dict[str, float]:
-    a, b = ({d: _with_h(v, (measure,)) for d, v in row.values.items()} for row in (first, second))
+    a, b = first.values, second.values
     return {d: a[d][measure] - b[d][measure] for d in a if d in b and measure in a[d] and measure in b[d]}
 
 
 def _copies(differences: Mapping[str, float], earlier: Mapping[str, float]) -> bool:
-    """Whether all but two of the datasets have the same difference, to the digits that tables print."""
+    """Whether all but two of the datasets have the same difference, to the published digits."""
     shared = set(differences) & set(earlier)
     alike = sum(abs(differences[d] - earlier[d]) < 0.00015 for d in shared)
     return len(shared) > 2 and alike >= len(shared) - 2

@@ -1,4 +1,4 @@
-"""From a runs folder to a page on disk: everything that `etl-bench report` does, as one call."""
+"""Writes the page of a runs folder: the work of `etl-bench report`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import HConvention
 from bench.analysis.reproduction import published_settings
 from bench.errors import UsageError
-from bench.figures import FIGURE_SETS, gather
+from bench.figures import FIGURE_SETS, gather_figure_data
 from bench.presenters import published_site, registered, site_view
 from bench.published import published_difficulty, published_frame
 from bench.record import Predictions
@@ -27,25 +27,25 @@ from reports import FORMATS, figure_file, render_site
 from reports.views import FigureView, SiteView
 
 FOLDER = "data"
-"""Of the run files, beside the page."""
+"""Of the run files, next to the page."""
 
 
 @dataclass(frozen=True)
 class PageRequest:
-    """What page is made of which runs.
+    """A page to write.
 
     Args:
         runs: the runs folder.
         out: the file to write.
-        protocol: only this one, or None for all.
-        convention: how H enters the average rows.
-        data_root: folder of the datasets, for pictures.
-        images: whether pictures are shown.
-        with_run_files: whether the predictions of every run go beside the page.
-        live: whether the page looks for a newer version of itself.
-        figures: name of a set of figures to show, None for none.
-        cache: folder where the parts of pages that seldom change are kept, None to make them anew.
-        groups: which datasets are easy and which are hard.
+        protocol: restricts the page to one protocol.
+        convention: how H is averaged over datasets.
+        data_root: folder of the datasets, for images.
+        images: whether to show images.
+        with_run_files: whether to write the predictions of every run next to the page.
+        live: whether the page reloads when it has changed.
+        figures: name of a set of figures, None for none.
+        cache: folder for slow parts of the page, None for no cache.
+        groups: easy and hard datasets.
     """
 
     runs: Path
@@ -62,7 +62,7 @@ class PageRequest:
 
 
 def write_page(request: PageRequest) -> SiteView:
-    """Load new runs into the database, write the page and what goes beside it, and give what it shows."""
+    """Load new runs into the database, write the page and its run files, and return the view."""
     kept = TextCache(request.cache)
     store = fresh_store(request.runs)
     runs = store.runs_frame()
@@ -96,14 +96,7 @@ def write_page(request: PageRequest) -> SiteView:
 def write_published(
     out: Path, protocol: str | None = None, cache: Path | None = None, groups: Grouping = difficulty_groups
 ) -> Path:
-    """Write the page of published numbers alone, which needs no runs, and give its path.
-
-    Args:
-        out: the file to write.
-        protocol: only this one, or None for all.
-        cache: folder where the parts of pages that seldom change are kept, None to make them anew.
-        groups: which datasets are easy and which are hard.
-    """
+    """Write the page of published numbers, which needs no runs, and return its path; see `PageRequest`."""
     kept = TextCache(cache)
     view = published_site(
         published_frame(),
@@ -119,10 +112,10 @@ def write_published(
 def figures_of(
     runs: Path, name: str, kept: TextCache | None = None, groups: Grouping = difficulty_groups
 ) -> tuple[FigureView, ...]:
-    """A set of figures from the runs in a folder, whose database is up to date.
+    """A set of figures from a runs folder with an up-to-date database.
 
     Raises:
-        UsageError: a set that nobody knows.
+        UsageError: the set is unknown.
     """
     if name not in FIGURE_SETS:
         raise UsageError(f"--figures {name!r} is unknown. Allowed: {', '.join(FIGURE_SETS)}.")
@@ -132,14 +125,14 @@ def figures_of(
         shard = shards.read(run_id)
         return shard.predictions if shard else ()
 
-    material = gather(
+    data = gather_figure_data(
         store.runs_frame(), store.difficulty_frame(), registered(kept), stored, groups, store.curves_frame()
     )
-    return FIGURE_SETS[name](material)
+    return FIGURE_SETS[name](data)
 
 
 def write_figures(figures: Sequence[FigureView], folder: Path) -> list[Path]:
-    """Every figure that has something to show, as SVG, PDF and PNG files under its name."""
+    """Write every figure that has data as SVG, PDF and PNG files; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for figure in figures:

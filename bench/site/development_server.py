@@ -1,4 +1,4 @@
-"""A folder served to this machine alone, rebuilt whenever something changes."""
+"""Serves a folder on localhost and rebuilds it when something changes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from bench.errors import UsageError
 
 LOOPBACK = "127.0.0.1"
 PAUSE = 2.0
-"""Seconds between two looks for something new."""
-_LOOK = 0.1
-"""Seconds between two looks whether to end."""
+"""Seconds between two checks for changes."""
+_STOP_PAUSE = 0.1
+"""Seconds between two checks whether to stop."""
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """Files with entity tags, so that a page can ask cheaply whether it has changed."""
+    """Serves files with entity tags, so that a page can check cheaply whether it has changed."""
 
     def do_GET(self) -> None:
         if self._is_wanted():
@@ -40,16 +40,16 @@ class _Handler(SimpleHTTPRequestHandler):
         super().end_headers()
 
     def list_directory(self, path: object) -> None:  # noqa: ARG002
-        """No listing, only files."""
+        """Serves files only, no directory listings."""
         self.send_error(HTTPStatus.NOT_FOUND)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: a page that looks for changes would fill the screen."""
+        """Logs nothing: a page that checks for changes would flood the terminal."""
 
     def _is_wanted(self) -> bool:
-        """Whether to go on with the request; else it has been answered."""
+        """Whether to send the file; if not, another response has been sent."""
         host = (self.headers.get("Host") or "").rpartition(":")[0]
-        if host not in (LOOPBACK, "localhost"):  # another site's name that was made to point here
+        if host not in (LOOPBACK, "localhost"):  # DNS rebinding
             self.send_error(HTTPStatus.FORBIDDEN)
             return False
         tag = self._tag()
@@ -73,7 +73,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A reader that left before the end is no error."""
+        """Ignores clients that close the connection early."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
@@ -93,7 +93,7 @@ def served(folder: Path, port: int) -> Iterator[str]:
         server = _Server((LOOPBACK, port), partial(_Handler, directory=str(folder)))
     except (OSError, OverflowError) as error:
         raise UsageError(
-            f"Port {port} cannot be had ({error}); give another one with --port, or 0 for any free one."
+            f"Port {port} is not available ({error}); choose another with --port, or 0 for any free port."
         ) from error
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()
@@ -112,9 +112,9 @@ def follow(
     *,
     pause: float = PAUSE,
 ) -> None:
-    """Call `rebuild` whenever `state` gives something else than at the last call, until `stopped` says so.
+    """Call `rebuild` whenever the value of `state` changes, until `stopped` returns True.
 
-    Asking, not being interrupted: a KeyboardInterrupt that arrives while something is cleaned up is lost.
+    Polls `stopped`, because a KeyboardInterrupt during clean-up would be lost.
     """
     known = state()
     while not _waited(pause, stopped):
@@ -125,8 +125,8 @@ def follow(
 
 
 def _waited(seconds: float, stopped: Callable[[], bool]) -> bool:
-    """Wait so long, or until `stopped`; whether it is."""
+    """Wait, or until `stopped`; returns whether it is."""
     until = time.monotonic() + seconds
     while not stopped() and (left := until - time.monotonic()) > 0:
-        time.sleep(min(left, _LOOK))
+        time.sleep(min(left, _STOP_PAUSE))
     return stopped()

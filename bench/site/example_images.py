@@ -1,4 +1,4 @@
-"""A few small pictures of a dataset, as data URIs, so that a page can show what the numbers are about."""
+"""A few small example images of a dataset, as data URIs."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from reports.views import ExampleView
 
 COUNT = 8
 SIDE = 96
-"""Pixels; pictures are cut to squares and never enlarged."""
+"""Pixels; images are cropped to squares and never enlarged."""
 LIMIT = 60_000
-"""Bytes of data URIs a dataset may take."""
+"""Largest size of the data URIs of one dataset, in bytes."""
 _QUALITIES = (75, 50, 30)
 
 
 @lru_cache(maxsize=64)
 def example_images(name: str, data_root: Path | None) -> tuple[ExampleView, ...]:
-    """One test image of each of up to eight classes, evenly over the class list; none where images are not at hand."""
+    """One test image of each of up to eight classes, evenly over the class list; empty if not available."""
     try:
         splits = get_dataset(name).reader(data_root)
         pictures = [(splits.class_names[label], splits.images.load(key)) for label, key in _chosen(splits)]
@@ -48,7 +48,7 @@ def _chosen(splits: DatasetSplits) -> list[tuple[int, str]]:
 
 
 def picture_uri(image: Image.Image, *, side: int, quality: int) -> str:
-    """An image as a JPEG data URI, cut to a square of at most `side` pixels and never enlarged."""
+    """An image as a JPEG data URI, cropped to a square of at most `side` pixels."""
     side = min(side, *image.size)
     square = ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Names of a dataset's classes and small pictures of its test images, as far as the dataset is at hand."""
+"""Class names of datasets, and thumbnails of their test images, where available."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from bench.site.example_images import picture_uri
 from datasets_registry import BenchError, DatasetSplits, class_halves, get_dataset
 
 SIDE = 64
-"""Pixels of a picture; cut to a square and never enlarged."""
+"""Pixels of a thumbnail, which is cropped to a square and never enlarged."""
 QUALITY = 60
 
 
 class Gallery:
-    """Class names and pictures by dataset; empty answers for what is not at hand.
+    """Class names and thumbnails by dataset.
 
     Args:
-        data_root: folder of the datasets, or None if only drawn ones are at hand.
-        pictures: False gives names alone.
+        data_root: folder of the datasets, None for generated datasets only.
+        pictures: False for names only.
     """
 
     def __init__(self, data_root: Path | None, *, pictures: bool = True) -> None:
@@ -26,7 +26,7 @@ class Gallery:
         self._pictures = pictures
 
     def class_names(self, dataset: str, split: str) -> tuple[str, ...]:
-        """Names in label order of the base or new half, or of all classes; empty where they are not known."""
+        """Names in label order of the base or new half, or of all classes; empty if unknown."""
         names = self._all_names(dataset)
         base, new = class_halves(len(names)) if names else ((), ())
         return tuple(
@@ -34,7 +34,7 @@ class Gallery:
         )
 
     def picture(self, dataset: str, key: str) -> str | None:
-        """A test image as a small data URI; None where it is not at hand."""
+        """A test image as a small data URI, None if it is not available."""
         splits = _splits(dataset, self._data_root) if self._pictures else None
         if splits is None:
             return None

@@ -1,8 +1,8 @@
-"""The predictions of every run as small JSON files beside a page, which asks for them one by one.
+"""Predictions of every run as small JSON files next to a page, which loads them on demand.
 
-`runs/<run id>.json` holds the best classes of each image, `lists/<digest>.json` the images and labels that many runs
-share, `pictures/<dataset>.json` small pictures of the images that runs get wrong. A file that is there already and no
-older than its run is left as it is, so that building a site again costs only what is new.
+`runs/<run id>.json` has the most probable classes of each image, `lists/<digest>.json` the images and labels that runs
+share, and `pictures/<dataset>.json` thumbnails of misclassified images. Files that are as new as their run are kept, so
+a repeated build writes only new runs.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
     from bench.store import Store
 
 PICTURES = 400
-"""Most pictures of a dataset; those that most runs get wrong come first."""
+"""Largest number of thumbnails of a dataset; images that most runs misclassify come first."""
 _AT_ONCE = 20
-"""Runs read from the database at once."""
+"""Runs per database query."""
 
 
 _Facts = dict[str, Any]
 
 
 def write_run_files(store: Store, runs: pd.DataFrame, pictures: Pictures, folder: Path) -> int:
-    """Write what is missing or older than its run, and take away files of runs that are gone.
+    """Write files that are missing or older than their run, and delete files of deleted runs.
 
     Args:
         store: the predictions.
         runs: the store's `runs_frame()`.
         pictures: of the datasets.
-        folder: beside the page.
+        folder: next to the page.
 
     Returns:
         Number of runs written.
@@ -93,7 +93,7 @@ def _image_list(part: pd.DataFrame, folder: Path) -> str:
 
 
 def _write_pictures(store: Store, trained_on: Mapping[str, str], pictures: Pictures, folder: Path) -> None:
-    """Pictures of the images that those runs get wrong, by the dataset they were scored on."""
+    """Write thumbnails of the images that the runs misclassify, by dataset."""
     missed: defaultdict[str, Counter[str]] = defaultdict(Counter)
     outcomes = store.outcomes_frame(list(trained_on))
     wrong = outcomes[outcomes["label"] != outcomes["predicted"]]
@@ -109,7 +109,7 @@ def _write_pictures(store: Store, trained_on: Mapping[str, str], pictures: Pictu
 
 
 def _dataset_of(split: str, trained_on: str) -> str:
-    """Targets of a transfer run are stored under their own names."""
+    """The dataset of a split: targets of transfer runs are splits under their own name."""
     return trained_on if split in ("base", "new", "all") else split
 
 

@@ -1,4 +1,4 @@
-"""The critical-difference diagram as SVG: average ranks on a line, inseparable methods under one bar."""
+"""The critical-difference diagram as SVG: average ranks on a line, one bar per group without significant differences."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from markupsafe import Markup, escape
 
+from reports._format import shorten
 from reports.views import CriticalView
 
 WIDTH = 860
@@ -14,16 +15,11 @@ AXIS = 58
 STEP = 22
 BAR = 11
 LONGEST = 34
-"""Longer names are cut in the picture; the tables beside it have them whole."""
+"""Longest name in the picture; the tables show full names."""
 
 
 def critical_svg(view: CriticalView, names: Mapping[str, str]) -> Markup:
-    """Demšar's diagram.
-
-    Args:
-        view: what is drawn.
-        names: titles by entry key.
-    """
+    """Demšar's diagram, with names by entry key."""
     k = len(view.entries)
 
     def place(rank: float) -> float:
@@ -70,10 +66,9 @@ def _ruler(difference: float, place: Callable[[float], float]) -> list[str]:
 
 def _label(name: str, rank: float, x: float, y: int, *, on_left: bool) -> list[str]:
     end, anchor = (LEFT - 34, "end") if on_left else (RIGHT + 34, "start")
-    shown = name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
     title = f"<title>{escape(name)}: average rank {rank:.2f}</title>"
     text_x = end - 6 if on_left else end + 6
     return [
         f'<path d="M{x},{AXIS}V{y}H{end}" stroke="currentColor" stroke-opacity=".55"/>',
-        f'<text x="{text_x}" y="{y + 4}" text-anchor="{anchor}" fill="currentColor">{title}{escape(shown)}</text>',
+        f'<text x="{text_x}" y="{y + 4}" text-anchor="{anchor}" fill="currentColor">{title}{escape(shorten(name, LONGEST))}</text>',
     ]

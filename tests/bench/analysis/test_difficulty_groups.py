@@ -41,8 +41,8 @@ def test_empty_and_overlapping_groups_are_errors(easy: list[str], hard: list[str
 
 def test_figures_use_the_named_groups():
     measures = {(name, "all", "relative_transfer_difficulty"): value for name, value in DIFFICULTY.items()}
-    material = FigureData("b", {}, {}, measures, None, None, NamedGroups(("a",), ("b",)))  # type: ignore[arg-type]
-    assert material.groups == ([], []), "no board, no datasets"
+    data = FigureData("b", {}, {}, measures, None, None, NamedGroups(("a",), ("b",)))  # type: ignore[arg-type]
+    assert data.groups == ([], []), "no board, no datasets"
 
 
 def test_the_commands_reject_a_single_group(tmp_path: Path, etl):

@@ -8,7 +8,7 @@ import pytest
 from worlds import make_world
 
 from bench.errors import UsageError
-from bench.figures import apex_figures, gather
+from bench.figures import apex_figures, gather_figure_data
 from bench.figures.figure_data import over_seeds
 from bench.presenters import Catalogue
 from bench.record import Branches
@@ -87,14 +87,14 @@ def _with(predictions, kept):
 
 
 @pytest.fixture(scope="module")
-def material(world):
+def data(world):
     store, shards = fresh_store(world), Shards(world)
-    return gather(store.runs_frame(), difficulty(), Catalogue(), lambda run: shards.read(run).predictions)
+    return gather_figure_data(store.runs_frame(), difficulty(), Catalogue(), lambda run: shards.read(run).predictions)
 
 
 @pytest.fixture(scope="module")
-def figures(material):
-    return {figure.name: figure for figure in apex_figures(material)}
+def figures(data):
+    return {figure.name: figure for figure in apex_figures(data)}
 
 
 def scores(world):
@@ -137,7 +137,7 @@ def test_curves_over_epochs_are_means_over_seeds_and_ask_for_what_is_missing(wor
         for epoch in ((1, 2, 4) if seed < 3 else (1, 4))
         if method == "vpt" or seed < 3  # one seed of the other recorded nothing
     ]
-    found = gather(
+    found = gather_figure_data(
         store.runs_frame(),
         difficulty(),
         Catalogue(),
@@ -153,7 +153,7 @@ def test_curves_over_epochs_are_means_over_seeds_and_ask_for_what_is_missing(wor
         assert points[epoch].y == pytest.approx(expected)
     assert figure.panels == tuple(reversed(DATASETS))
     assert figure.at("d0", "ivlp, new") == {}
-    assert figure.missing == ("No accuracy along the training on some dataset: deep_text_prompts, ivlp.",)
+    assert figure.missing == ("No accuracy during training on some dataset: deep_text_prompts, ivlp.",)
     assert "-m deep_text_prompts,ivlp " in figure.commands[0]
     assert figure.commands[0].endswith("--curve --rerun all")
     assert figures["apex-fig3-epochs"].points == ()
@@ -173,13 +173,13 @@ def test_component_groups_are_means_over_the_easy_and_the_hard_third(figures, wo
     assert figure.missing == ()
 
 
-def test_ensemble_tables_are_recomputed_from_what_the_runs_kept(figures, material):
+def test_ensemble_tables_are_recomputed_from_what_the_runs_kept(figures, data):
     beta, fixed, sides = (
         figures[name] for name in ("apex-table12-beta", "apex-table13-fixed-weights", "apex-table7-sides-by-dataset")
     )
-    entry = material.entry(material.main, "apex")
+    entry = data.entry(data.main, "apex")
     kept = {
-        d: [item for run in entry.cells[d].run_ids for item in material.kept(run) if item.split == "new"]
+        d: [item for run in entry.cells[d].run_ids for item in data.load_predictions(run) if item.split == "new"]
         for d in DATASETS[:-1]
     }
     want = np.mean([[blended_accuracy(p, adaptive_weight(p.branches, beta=2.0)) for p in kept[d]] for d in kept])
@@ -220,8 +220,8 @@ def test_an_adapter_sweep_is_drawn_by_its_settings(tmp_path):
         config = {"adapter": kind, "rank": rank, "ensemble": "both", "ensemble_weight": "adaptive"}
         make_world(tmp_path, rates(["apex"]), images=60, config=config, backbone=BACKBONE)
     store = fresh_store(tmp_path)
-    material = gather(store.runs_frame(), difficulty(), Catalogue(), lambda run: ())
-    figure = next(f for f in apex_figures(material) if f.name == "apex-fig10-adapter-ranks")
+    data = gather_figure_data(store.runs_frame(), difficulty(), Catalogue(), lambda run: ())
+    figure = next(f for f in apex_figures(data) if f.name == "apex-fig10-adapter-ranks")
     assert set(figure.at("New classes", "linear, low rank")) == {16, 64}
     assert set(figure.at("New classes", "non-linear bottleneck")) == {16}
     level = figure.at("Harmonic mean H", "linear, full rank")
@@ -230,7 +230,7 @@ def test_an_adapter_sweep_is_drawn_by_its_settings(tmp_path):
 
 def test_an_empty_database_gives_figures_that_say_what_they_want(tmp_path):
     store = fresh_store(tmp_path)
-    found = apex_figures(gather(store.runs_frame(), store.difficulty_frame(), Catalogue(), lambda run: ()))
+    found = apex_figures(gather_figure_data(store.runs_frame(), store.difficulty_frame(), Catalogue(), lambda run: ()))
     assert len(found) == 12
     assert all(figure.points == () for figure in found)
 

@@ -51,7 +51,7 @@ def test_a_port_that_is_taken_is_refused_with_a_way_out(tmp_path):
         taken.bind((LOOPBACK, 0))
         taken.listen()
         with (
-            pytest.raises(UsageError, match=r"Port \d+ cannot be had.*--port, or 0"),
+            pytest.raises(UsageError, match=r"Port \d+ is not available.*--port, or 0"),
             served(tmp_path, taken.getsockname()[1]),
         ):
             pass
