@@ -18,10 +18,7 @@ def list_rows(errors: ErrorAnalysisView) -> dict[str, dict[str, Any]]:
             "split": item.split,
             "names": item.names,
             "n": item.n_images,
-            "images": [
-                {"id": image.image, "label": image.label, "wrong": image.wrong, "runs": image.runs}
-                for image in item.images
-            ],
+            "images": [{"id": image.image, "label": image.label} for image in item.images],
         }
         for item in errors.lists
     }

@@ -80,14 +80,14 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def served(folder: Path, port: int) -> Iterator[str]:
-    """Serve a folder from a thread; gives its address and ends with the board.
+    """Serve a folder from a thread until the context ends; yields the address.
 
     Args:
-        folder: what is served.
-        port: 0 takes a free one.
+        folder: to serve.
+        port: 0 for any free port.
 
     Raises:
-        UsageError: a port that cannot be had.
+        UsageError: the port is not available.
     """
     try:
         server = _Server((LOOPBACK, port), partial(_Handler, directory=str(folder)))

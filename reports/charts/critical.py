@@ -1,4 +1,4 @@
-"""The critical-difference diagram as SVG: average ranks on a line, one bar per group without significant differences."""
+"""The critical-difference diagram as SVG: average ranks on a line, bars for ties."""
 
 from __future__ import annotations
 
@@ -66,9 +66,10 @@ def _ruler(difference: float, place: Callable[[float], float]) -> list[str]:
 
 def _label(name: str, rank: float, x: float, y: int, *, on_left: bool) -> list[str]:
     end, anchor = (LEFT - 34, "end") if on_left else (RIGHT + 34, "start")
+    shown = escape(shorten(name, LONGEST))
     title = f"<title>{escape(name)}: average rank {rank:.2f}</title>"
     text_x = end - 6 if on_left else end + 6
     return [
         f'<path d="M{x},{AXIS}V{y}H{end}" stroke="currentColor" stroke-opacity=".55"/>',
-        f'<text x="{text_x}" y="{y + 4}" text-anchor="{anchor}" fill="currentColor">{title}{escape(shorten(name, LONGEST))}</text>',
+        f'<text x="{text_x}" y="{y + 4}" text-anchor="{anchor}" fill="currentColor">{title}{shown}</text>',
     ]
