@@ -43,7 +43,7 @@ def show(page, selector):
 
 
 def choose_setting_of(page, node):
-    """Pick in the bar what shows the setting that the node is in."""
+    """Choose the setting of a node."""
     page.run(
         f"""(() => {{
             const name = {node}.closest('.setting').dataset.setting;
@@ -86,7 +86,7 @@ def test_a_point_tells_its_runs_when_pointed_at(page):
     )
 
     def pointed_at() -> str | None:
-        """Come to the point from the side again, until a busy browser has noticed."""
+        """Move to the point from the side; a busy browser needs several attempts."""
         page.move(place[0] - 40, place[1])
         page.move(*place)
         return page.run("document.querySelector('#vg-tooltip-element.visible')?.innerText")
@@ -141,7 +141,7 @@ def test_one_setting_is_shown_at_a_time_and_a_link_chooses_its_own(page):
 
 
 def test_leaving_out_a_dataset_shows_the_trends_of_the_others(page):
-    """As a page made of the runs on the other datasets does, for each of the three properties."""
+    """They equal those of a page of the runs on the other datasets, for each of the three properties."""
     runs = runs_frame(protocols=("base-to-new",))
     pane = "document.querySelector('.setting.chosen .trends div.pane.chosen')"
     verdicts = f"[...{pane}.querySelectorAll('.verdict')].map(v => v.textContent)"

@@ -43,7 +43,7 @@ class Painted:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """One file on its own, and a folder with the runs beside it."""
+    """A single file, and a page with the run files next to it."""
     runs, folder = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("site")
     make_world(runs, WORLD)
     store = fresh_store(runs)
@@ -163,7 +163,7 @@ def test_tables_that_scripts_make_can_be_sorted(page):
     assert page.run(column) == sorted(worst_first, key=float, reverse=True)
 
 
-def test_a_lone_file_offers_no_whole_runs_and_one_from_disk_says_how_to_get_them(page, site):
+def test_a_single_file_has_no_run_browser_and_one_opened_from_disk_says_how_to_serve_it(page, site):
     assert page.run("document.querySelector('.errors-out details') === null")
     page.open((site / "index.html").as_uri())
     page.run("document.getElementById('error_analysis').scrollIntoView()")

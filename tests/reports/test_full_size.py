@@ -1,4 +1,4 @@
-"""A page of ten methods, eleven datasets, five shots and three seeds: small enough, and quick to use."""
+"""A page of ten methods, eleven datasets, five shots and three seeds: size and response times."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RENAMED = {"coop": "kgcoop", "maple": "promptsrc"}
 
 
 class Drawn:
-    """Predictions and pictures of every run, made up."""
+    """Synthetic predictions and thumbnails of every run."""
 
     def outcomes_frame(self, run_ids=None):
         parts = [self._one(run, split) for run in run_ids or () for split in ("base", "new")]
@@ -100,7 +100,7 @@ INTERACTIONS = {
 
 
 def test_the_slowest_twentieth_of_interactions_stays_below_a_fifth_of_a_second(file, tmp_path):
-    """Time of the page's main thread, script, style and layout together, so that a busy machine does not matter."""
+    """Measured as CPU time of the main thread (script, style and layout), which does not depend on other processes."""
     with browser(tmp_path / "profile") as page:
         page.size(1400, 1000)
         page.open(file.as_uri())

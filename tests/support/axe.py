@@ -1,4 +1,4 @@
-"""The axe-core accessibility rules, where npm has put them (`npm install --no-save axe-core` in or above this tree)."""
+"""Finds the axe-core accessibility rules (`npm install --no-save axe-core` in this folder or one above)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def find_axe() -> Path | None:
-    """Its script, looked for as Node does: in the `node_modules` of this folder and of every one above."""
+    """The script in `node_modules` of this folder or one above, as Node would find it; None if not installed."""
     for folder in Path(__file__).resolve().parents:
         path = folder / "node_modules" / "axe-core" / "axe.min.js"
         if path.is_file():

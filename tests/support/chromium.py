@@ -1,4 +1,4 @@
-"""A headless Chromium with no way to the network, driven over its own debugging protocol."""
+"""A headless Chromium without network access, controlled over its debugging protocol."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ FLAGS = (
 
 
 def find_chromium() -> str | None:
-    """The browser's path, None where there is none."""
+    """Path of the browser, None if it is not installed."""
     return next(
         (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
     )
 
 
 class Page:
-    """One tab. Keeps every event it was sent."""
+    """One tab; `events` has every event since the last `open`."""
 
     def __init__(self, address: str) -> None:
         self._socket = websocket.create_connection(address, timeout=30, suppress_origin=True)
@@ -58,14 +58,14 @@ class Page:
             self.events.append(message)
 
     def run(self, expression: str) -> Any:
-        """The value of a JavaScript expression; works with page scripts disabled as well."""
+        """The value of a JavaScript expression; also works with page scripts disabled."""
         result = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in result:
             raise RuntimeError(str(result["exceptionDetails"]))
         return result["result"].get("value")
 
     def wait(self, condition: str | Callable[[], Any], seconds: float = 15) -> Any:
-        """Ask until the answer is true; fails with the question."""
+        """Evaluate a condition until it is true; fails with the condition after some seconds."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             value = self.run(condition) if isinstance(condition, str) else condition()
@@ -91,13 +91,13 @@ class Page:
         self._socket.close()
 
     def _drained(self) -> list[dict[str, Any]]:
-        self.run("1")  # any answer brings the waiting events along
+        self.run("1")  # reading any response also reads pending events
         return self.events
 
 
 @contextmanager
 def browser(profile: Path) -> Iterator[Page]:
-    """A fresh browser with one tab; only the process started here is ended."""
+    """A new browser with one tab; stops only its own process."""
     executable = find_chromium()
     assert executable
     process = subprocess.Popen(

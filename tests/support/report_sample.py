@@ -1,4 +1,4 @@
-"""A made-up but realistic results database: eleven datasets, eight methods, three seeds, with gaps and failures."""
+"""A synthetic results database: eleven datasets, eight methods, three seeds, one missing and one failed run."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def runs_frame(
 
 
 def provenance_frame(runs: pd.DataFrame) -> pd.DataFrame:
-    """Where those runs were made; seed 3 from an unclean source."""
+    """The store's `provenance_frame()`; seed 3 has uncommitted changes."""
     once = runs.drop_duplicates("run_id")
     made = {"package_version": "0.1.0", "git_commit": "314f623abcdef", "python": "3.11.9"}
     return pd.DataFrame(
@@ -81,7 +81,7 @@ def provenance_frame(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def curves_frame(runs: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy after 1, 2, 4, ... 50 epochs of every trained run but those of `cocoop`, from half of the end on."""
+    """Accuracy after 1, 2, 4, ... 50 epochs of every trained run except `cocoop`, starting at half of the final one."""
     trained = runs[(runs["steps"] > 0) & (runs["method"] != "cocoop")]
     rows = [
         {
@@ -136,7 +136,7 @@ def difficulty_frame() -> pd.DataFrame:
 
 def _run(method: str, dataset: str, protocol: str, shots: int, seed: int) -> list[dict[str, object]]:
     if method == "cocoop" and dataset == "imagenet" and seed == 3:
-        return []  # never run
+        return []  # not run
     _, _, classes, base, new = DATASETS[dataset]
     _, _, closed, change, parameters = METHODS[method]
     draw = _generator(method, dataset, protocol, shots, seed)

@@ -1,4 +1,4 @@
-"""What the page shows of stored predictions: evidence, cost and calibration, in agreement with the board."""
+"""Error analysis, cost and calibration on the page agree with the board."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def site(tmp_path_factory):
     return page(tmp_path_factory.mktemp("runs"), WORLD)
 
 
-def test_every_cell_of_the_board_has_its_evidence_and_it_adds_up_to_the_score(site):
+def test_every_cell_of_the_board_has_its_errors_and_they_add_up_to_the_score(site):
     (board,) = site.boards
     cells = {(cell.entry, cell.list_key): cell for cell in site.error_analysis.cells[board.anchor]}
     assert len(cells) == 3 * 2 * 2
@@ -89,7 +89,7 @@ def test_targets_of_a_transfer_run_are_class_lists_of_their_own(tmp_path):
         assert right == pytest.approx(board.cells["coop", listed.dataset].values["all"].mean)
 
 
-def test_without_predictions_there_is_no_evidence_and_no_calibration(tmp_path):
+def test_without_predictions_there_is_no_error_analysis_and_no_calibration(tmp_path):
     make_world(tmp_path, WORLD)
     store = fresh_store(tmp_path)
     site = site_view(store.runs_frame(), store.difficulty_frame(), Catalogue(), package_version="0")

@@ -1,4 +1,4 @@
-"""A report shows a few small images of each dataset that is at hand, and none of the others."""
+"""A report shows a few small images of each available dataset."""
 
 from __future__ import annotations
 

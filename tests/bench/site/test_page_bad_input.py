@@ -1,4 +1,4 @@
-"""Whatever is in the database, the page is written and says what is missing; never a traceback, never a silent mean."""
+"""For any database, the page is written and names what is missing: no traceback, no mean without a warning."""
 
 from __future__ import annotations
 
