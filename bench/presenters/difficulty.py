@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -97,32 +98,27 @@ def trends_of(points: Sequence[PointView], axes: Sequence[AxisView]) -> tuple[Tr
     for point in points:
         groups[point.entry, point.panel].append(point)
     trends = []
-    for (entry, panel), group in groups.items():
-        for axis in axes:
-            for target in ("value", "gain"):
-                pairs = [
-                    (point.difficulty[axis.name], point.value.mean if target == "value" else point.gain)
-                    for point in group
-                    if axis.name in point.difficulty and (target == "value" or point.gain is not None)
-                ]
-                trend = _trend(entry, panel, axis, target, [(x, float(y)) for x, y in pairs if y is not None])
-                if trend is not None:
-                    trends.append(trend)
+    for ((entry, panel), group), axis, target in product(groups.items(), axes, ("value", "gain")):
+        pairs = [
+            (point.difficulty[axis.name], y)
+            for point in group
+            if axis.name in point.difficulty
+            and (y := point.value.mean if target == "value" else point.gain) is not None
+        ]
+        x, y_values = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        if (found := spearman(x, y_values)) is not None:
+            ends = _line_ends(x, y_values, log=axis.log)
+            trends.append(TrendView(entry, panel, axis.name, target, ends, found.rho, found.n, found.beyond_chance()))
     return tuple(trends)
 
 
-def _trend(
-    entry: str, panel: str, axis: AxisView, target: str, pairs: Sequence[tuple[float, float]]
-) -> TrendView | None:
-    x, y = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    found = spearman(x, y)
-    if found is None:
-        return None
-    ends = None
-    along = np.log(x) if axis.log else np.asarray(x)
+def _line_ends(
+    x: Sequence[float], y: Sequence[float], *, log: bool
+) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """The ends of the regression line, None unless it predicts left-out datasets."""
+    along = np.log(x) if log else np.asarray(x)
     line = fit_trend(along, y)
-    if line.conclusive:
-        low, high = int(np.argmin(along)), int(np.argmax(along))
-        at = [(x[i], float(line.intercept + line.slope * along[i])) for i in (low, high)]
-        ends = (at[0], at[1])
-    return TrendView(entry, panel, axis.name, target, ends, found.rho, found.n, found.beyond_chance())
+    if not line.conclusive:
+        return None
+    low, high = ((x[i], float(line.intercept + line.slope * along[i])) for i in (np.argmin(along), np.argmax(along)))
+    return low, high
