@@ -120,5 +120,5 @@ def _line_ends(
     line = fit_trend(along, y)
     if not line.conclusive:
         return None
-    low, high = ((x[i], float(line.intercept + line.slope * along[i])) for i in (np.argmin(along), np.argmax(along)))
-    return low, high
+    ends = [(x[i], float(line.intercept + line.slope * along[i])) for i in (int(along.argmin()), int(along.argmax()))]
+    return ends[0], ends[1]
