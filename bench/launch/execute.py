@@ -1,4 +1,4 @@
-"""Doing a task in two steps: its answer, computed wherever there is room, and the shard, written where the runs are."""
+"""Runs a task in two steps that may happen on two machines: compute its result, and write the shard."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|
 
 @dataclass(frozen=True)
 class ComputedResult:
-    """What came of a task, not on disk yet. Plain values, so that it can travel between machines.
+    """The result of a task before it is written. Plain values, so that it can be sent between machines.
 
     Args:
-        task: what was asked.
+        task: the task.
         seconds: how long it took.
-        record: the answer of a run, or the record of its failure; None for a difficulty.
-        predictions: of a run, one entry per evaluation split.
-        difficulties: of a difficulty, one record per class half.
+        record: the record of a run, also of a failed one; None for a difficulty.
+        predictions: one entry for each evaluation split of a run.
+        difficulties: one record for each class half, for a difficulty.
         problem: why it failed, in one line; None if it did not.
-        memory: whether it failed for want of memory.
+        memory: whether it failed because memory ran out.
     """
 
     task: Task
@@ -39,7 +39,7 @@ class ComputedResult:
 
 
 def execute(task: Task, runner: Runner, context: RunContext) -> ComputedResult:
-    """Do one task. The one place that catches whatever a run raises; the failure is an answer like any other."""
+    """Run one task. This is the only place that catches everything a run raises; the failure becomes its result."""
     start = time.monotonic()
     try:
         if isinstance(task, DifficultyTask):
@@ -49,7 +49,9 @@ def execute(task: Task, runner: Runner, context: RunContext) -> ComputedResult:
         record, predictions = runner.run_experiment(task.spec, chosen)
         return ComputedResult(task, _since(start), record, tuple(predictions))
     except SystemExit as left:
-        error = RunExitError(f"the run called sys.exit({left.code!r}), which would end its process; it has to raise.")
+        error = RunExitError(
+            f"the run called sys.exit({left.code!r}), which would end its process; it must raise an error."
+        )
         return failed_result(task, error.with_traceback(left.__traceback__), runner, context, seconds=_since(start))
     except Exception as error:
         return failed_result(task, error, runner, context, seconds=_since(start))
@@ -58,57 +60,57 @@ def execute(task: Task, runner: Runner, context: RunContext) -> ComputedResult:
 def failed_result(
     task: Task, error: Exception, runner: Runner, context: RunContext, *, seconds: float
 ) -> ComputedResult:
-    """The answer of a task that raised `error`, or during which something died."""
+    """The result of a task that raised `error`, or whose worker died."""
     record = runner.failed_record(task.spec, error, context) if isinstance(task, RunTask) else None
     return ComputedResult(task, seconds, record, problem=_line(error), memory=out_of_memory(error))
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether something failed for want of memory: Python's, torch's on any device, or the system's killing."""
+    """Whether memory ran out: a MemoryError, torch's errors on any device, or a worker killed by the system."""
     if isinstance(error, MemoryError | WorkerKilledError):
         return True
     named = {kind.__name__ for kind in type(error).__mro__}
     return "OutOfMemoryError" in named or (isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error))))
 
 
-def _write_result(given: ComputedResult, shards: Shards) -> FinishedTask:
-    """Write the shard of an answer, unless it is a failure and a success of the same run is already there.
+def _write_result(result: ComputedResult, shards: Shards) -> FinishedTask:
+    """Write the shard, except for a failure of a run that has succeeded before.
 
-    A difficulty that cannot be measured leaves no file and is tried again by the next sweep.
+    A difficulty that cannot be measured leaves no file, so the next sweep tries again.
 
     Raises:
         OSError: the folder cannot be written.
-        ShardError: the answer does not fit into a shard.
+        ShardError: the result does not fit into a shard.
     """
-    task, problem = given.task, given.problem
+    task, problem = result.task, result.problem
     if isinstance(task, DifficultyTask):
         if problem is None:
-            shards.difficulties.write(task.backbone, task.dataset, given.difficulties)
-    elif given.record is not None and not shards.write(given.record, given.predictions):
-        return FinishedTask(task, Outcome.OK, given.seconds, f"an earlier success is kept, this time: {problem}")
+            shards.difficulties.write(task.backbone, task.dataset, result.difficulties)
+    elif result.record is not None and not shards.write(result.record, result.predictions):
+        return FinishedTask(task, Outcome.OK, result.seconds, f"an earlier success is kept, this time: {problem}")
     if problem is None:
-        return FinishedTask(task, Outcome.OK, given.seconds)
-    return FinishedTask(task, Outcome.FAILED, given.seconds, problem, memory=given.memory)
+        return FinishedTask(task, Outcome.OK, result.seconds)
+    return FinishedTask(task, Outcome.FAILED, result.seconds, problem, memory=result.memory)
 
 
-def store_result(given: ComputedResult, runner: Runner, surroundings: Surroundings) -> FinishedTask:
-    """Commit an answer; one that does not fit into a shard becomes the failure of its run."""
+def store_result(result: ComputedResult, runner: Runner, surroundings: Surroundings) -> FinishedTask:
+    """Write a result. One that does not fit into a shard becomes a failure of its run."""
     shards = Shards(surroundings.runs)
     try:
         try:
-            return _write_result(given, shards)
+            return _write_result(result, shards)
         except OSError:
             raise
         except Exception as error:
             return _write_result(
-                failed_result(given.task, error, runner, surroundings.context, seconds=given.seconds), shards
+                failed_result(result.task, error, runner, surroundings.context, seconds=result.seconds), shards
             )
     except OSError as error:
-        return write_failure(given.task, surroundings, error, seconds=given.seconds)
+        return write_failure(result.task, surroundings, error, seconds=result.seconds)
 
 
 def write_failure(task: Task, surroundings: Surroundings, error: OSError, *, seconds: float = 0.0) -> FinishedTask:
-    """A task whose answer could not be kept."""
+    """A task whose result could not be written."""
     reason = f"{surroundings.runs} cannot be written: {error.strerror or _line(error)}"
     return FinishedTask(task, Outcome.UNWRITTEN, seconds, reason)
 

@@ -1,45 +1,61 @@
-"""Runs tasks one after the other in this process: for debugging, and for machines that spare no second process."""
+"""Runs tasks one after the other in this process: for debugging, and where a second process needs too much memory."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from typing import Self
 
-from bench._util.interrupts import counted_interrupts
-from bench.launch.affinity_queue import AffinityQueue
-from bench.launch.protocol import FinishedTask, LaunchSummary, Outcome, Surroundings, Task, load_runner
+from bench.launch.protocol import Surroundings, Task, load_runner
 from bench.launch.task_executor import TaskExecutor
+from bench.launch.transport import Done, Event, Exited, Ready, Transport
 
 
-@dataclass(frozen=True)
-class InlineLauncher:
-    """A launcher without workers. A run that kills its process kills the sweep; the finished shards stay."""
+class InlineTransport(Transport):
+    """This process as the only worker. A run that kills it ends the sweep; the shards of finished runs stay."""
 
-    surroundings: Surroundings
+    in_process = True
+    enforce_timeout = False
 
-    def launch(self, tasks: Sequence[Task], *, on_finished: Callable[[FinishedTask], None]) -> LaunchSummary:
-        """Run all tasks here; the first Ctrl-C stops after the current one, the second in the middle of it."""
-        runner = load_runner(self.surroundings.runner)
-        waiting = AffinityQueue(tasks)
-        finished: list[FinishedTask] = []
-        interrupted = False
+    def __init__(self, surroundings: Surroundings) -> None:
+        self.surroundings = surroundings
+        self._executor = TaskExecutor(surroundings, load_runner(surroundings.runner), own_process=False)
+        self._task: Task | None = None
+        self._events: list[Event] = []
 
-        def on_interrupt(count: int) -> None:
-            nonlocal interrupted
-            interrupted = True
-            if count > 1:
-                raise KeyboardInterrupt
+    def __enter__(self) -> Self:
+        self._executor.__enter__()
+        return self
 
-        with counted_interrupts(on_interrupt), TaskExecutor(self.surroundings, runner, own_process=False) as desk:
-            try:
-                while not interrupted and (task := waiting.take(0)) is not None:
-                    with redirect_stdout(sys.stderr):  # standard output is for results, whatever a method prints
-                        finished.append(desk.perform(task))
-                    on_finished(finished[-1])
-                    if finished[-1].outcome is Outcome.UNWRITTEN:
-                        break
-            except KeyboardInterrupt:
-                interrupted = True
-        return LaunchSummary(tuple(finished), interrupted)
+    def __exit__(self, *error: object) -> None:
+        self._executor.__exit__(*error)
+
+    def capacity(self) -> int:
+        """One."""
+        return 1
+
+    def start(self) -> int:
+        """Worker 0, which is ready at once."""
+        self._events.append(Ready(0))
+        return 0
+
+    def submit(self, worker: int, tasks: Sequence[Task]) -> None:  # noqa: ARG002
+        """Keep the task for the next `poll`."""
+        (self._task,) = tasks
+
+    def poll(self, seconds: float) -> list[Event]:  # noqa: ARG002
+        """Run the submitted task, if any."""
+        if self._task is not None:
+            task, self._task = self._task, None
+            with redirect_stdout(sys.stderr):  # standard output is for results, whatever a method prints
+                self._events.append(Done(0, self._executor.run(task)))
+        events, self._events = self._events, []
+        return events
+
+    def dismiss(self, worker: int) -> None:
+        """Report the exit."""
+        self._events.append(Exited(worker))
+
+    def kill(self, workers: Sequence[int]) -> None:
+        """Nothing: a second Ctrl-C has already interrupted the run."""

@@ -42,10 +42,10 @@ def main() -> None:
     threading.Thread(target=_listen, args=(tasks, busy), daemon=True).start()
     runner = load_runner(surroundings.runner)
     limit_memory(surroundings.limits)
-    with TaskExecutor(surroundings, runner, own_process=True) as desk:
+    with TaskExecutor(surroundings, runner, own_process=True) as executor:
         _say(answers, {"kind": "ready"})
         while (line := tasks.get()) is not None:
-            done = desk.perform(_load_task(json.loads(line)))
+            done = executor.run(_load_task(json.loads(line)))
             busy.clear()
             _say(answers, {"kind": "finished", "leaving": done.memory, **done.dump()})
             if done.memory:  # whatever fills this process's memory goes with it

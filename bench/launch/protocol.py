@@ -1,8 +1,8 @@
-"""What a launcher takes and reports: tasks, events and the summary, with no word about how they travel."""
+"""Tasks, their outcomes, and what a worker needs to run them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
@@ -23,13 +23,13 @@ _FORMER_NAMES = {"bench.runner": DEFAULT_RUNNER}
 
 @dataclass(frozen=True)
 class RunTask:
-    """ComputedResult one spec and write its shard.
+    """Run one spec and write its shard.
 
     Args:
-        spec: the question.
-        seen: stamp of the shard that was there at planning (`Shards.stamp`); one that came since is an answer.
-        attempt: 1, and one more each time it is tried again.
-        eval_batch: test images per batch; None for the runner's own choice.
+        spec: the spec.
+        known_stamp: stamp of the shard at planning (`Shards.stamp`). A shard with another stamp is a new result.
+        attempt: 1 for the first, and one more for each retry.
+        eval_batch: test images per batch; None for that of the context.
     """
 
     spec: ExperimentSpec
@@ -40,28 +40,28 @@ class RunTask:
 
     @property
     def key(self) -> str:
-        """What a lease on it is called."""
+        """Name of its lease and its log."""
         return self.spec.run_id
 
     @property
     def label(self) -> str:
-        """A short human name."""
+        """A short name for messages."""
         return self.spec.label()
 
     @property
     def pair(self) -> tuple[str, str]:
-        """Backbone and dataset: tasks of one place share frozen features."""
+        """Backbone and dataset. Tasks with the same pair share frozen features."""
         return self.spec.backbone, self.spec.dataset
 
     @property
     def group(self) -> tuple[str, str, int]:
-        """Tasks of one group share features, support set and views, and are best done one after the other."""
+        """Tasks of one group share features, support set and views, and are best run one after the other."""
         return *self.pair, self.spec.seed
 
 
 @dataclass(frozen=True)
 class DifficultyTask:
-    """Measure how hard one dataset is for one backbone; `seen` and `attempt` as for runs."""
+    """Measure how hard one dataset is for one backbone; `known_stamp` and `attempt` as for runs."""
 
     backbone: str
     dataset: str
@@ -71,12 +71,12 @@ class DifficultyTask:
 
     @property
     def key(self) -> str:
-        """What a lease on it is called."""
+        """Name of its lease and its log."""
         return f"difficulty.{slug(self.backbone)}.{slug(self.dataset)}"
 
     @property
     def label(self) -> str:
-        """A short human name."""
+        """A short name for messages."""
         return f"difficulty of {self.dataset} for {self.backbone}"
 
     @property
@@ -86,7 +86,7 @@ class DifficultyTask:
 
     @property
     def group(self) -> tuple[str, str, int]:
-        """Comes first in its place: the test features it computes serve every run there."""
+        """Its own group: the test features it computes serve every run of the same backbone and dataset."""
         return *self.pair, -1
 
 
@@ -98,23 +98,23 @@ class Outcome(StrEnum):
 
     OK = "ok"
     FAILED = "failed"
-    ELSEWHERE = "elsewhere"
-    """Another process is at it and nothing was done here; whoever launched it asks again later."""
+    HELD_BY_OTHER = "held by other"
+    """Another process holds its lease. The supervisor checks it again later."""
     UNWRITTEN = "unwritten"
-    """The answer could not be written. A launcher hands out nothing more, since more would be lost."""
+    """The result could not be written. No further task is handed out, since its result would be lost too."""
 
 
 @dataclass(frozen=True)
 class FinishedTask:
-    """A task that ended, with its shard on disk if it is ok or failed.
+    """A task that ended. If it is ok or failed, its shard is on disk.
 
     Args:
-        task: what was asked.
+        task: the task.
         outcome: how it ended.
         seconds: how long it took.
         message: why it failed, or a remark.
-        memory: whether it failed for want of memory.
-        here: False if another sweep did it.
+        memory: whether it failed because memory ran out.
+        here: False if another sweep ran it.
     """
 
     task: Task
@@ -125,13 +125,13 @@ class FinishedTask:
     here: bool = True
 
     def dump(self) -> dict[str, object]:
-        """Plain values, without the task."""
+        """JSON values, without the task."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if name != "task"}
 
     @classmethod
     def load(cls, task: Task, value: Mapping[str, Any]) -> Self:
-        """The inverse of `dump`; other keys are left out."""
+        """The inverse of `dump`; other keys are ignored."""
         names = {field.name for field in fields(cls)} - {"task"}
         given = {name: item for name, item in value.items() if name in names}
         return cls(task, **given | {"outcome": Outcome(given["outcome"])})
@@ -139,29 +139,29 @@ class FinishedTask:
 
 @dataclass(frozen=True)
 class LaunchSummary:
-    """What became of a list of tasks. Tasks that are neither finished nor failed were never completed."""
+    """The outcome of a sweep. Tasks that are missing from `finished` were never completed."""
 
     finished: tuple[FinishedTask, ...]
     interrupted: bool
 
     @property
     def failures(self) -> list[FinishedTask]:
-        """The tasks that failed, in the order in which they did."""
+        """The failed tasks, in the order of their failures."""
         return [item for item in self.finished if item.outcome is Outcome.FAILED]
 
     @property
     def unwritten(self) -> FinishedTask | None:
-        """The first task whose answer could not be written, if there is one."""
+        """The first task whose result could not be written, or None."""
         return next((item for item in self.finished if item.outcome is Outcome.UNWRITTEN), None)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one run may take.
+    """Limits of one run.
 
     Args:
-        seconds: wall clock, then it is stopped and has failed; None for no limit.
-        memory_bytes: private memory of a worker process, then allocating fails; None for no limit.
+        seconds: wall-clock time after which a run is stopped and fails; None for no limit.
+        memory_bytes: private memory of a worker process beyond which allocations fail; None for no limit.
     """
 
     seconds: float | None = None
@@ -171,28 +171,11 @@ class Limits:
 NO_LIMITS = Limits()
 
 
-class Launcher(Protocol):
-    """Runs tasks somewhere. Every finished task has its shard on disk before it is reported.
-
-    Trying again, and waiting for what other sweeps do, is not a launcher's business: see `bench.launch.supervisor`.
-    Tasks go through a `bench.launch.task_executor.TaskExecutor`, which keeps processes from doing the same task twice.
-    """
-
-    def launch(self, tasks: Sequence[Task], *, on_finished: Callable[[FinishedTask], None]) -> LaunchSummary:
-        """Run all tasks, in whatever order shares most work; returns early only if interrupted.
-
-        Args:
-            tasks: what to do; no two alike.
-            on_finished: called in the caller's thread after each task.
-        """
-        ...
-
-
 class Runner(Protocol):
-    """What a runner module offers; `bench.experiment.runner` is the one that runs experiments."""
+    """The functions of a runner module, such as `bench.experiment.runner`."""
 
     def run_experiment(self, spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
-        """ComputedResult one spec; raises on failure."""
+        """Run one spec; raises on failure."""
         ...
 
     def failed_record(self, spec: ExperimentSpec, error: BaseException, context: RunContext) -> RunRecord:
@@ -200,7 +183,7 @@ class Runner(Protocol):
         ...
 
     def measure_difficulty(self, backbone: str, dataset: str, context: RunContext) -> list[DifficultyRecord]:
-        """Difficulty of a dataset for a backbone, one record per class half."""
+        """Difficulty of a dataset for a backbone, one record for each class half."""
         ...
 
 
@@ -242,7 +225,7 @@ _TASK: TypeAdapter[Task] = TypeAdapter(Annotated[Task, Field(discriminator="kind
 
 
 def dump_task(task: Task) -> dict[str, object]:
-    """A task as plain JSON values."""
+    """A task as JSON values."""
     return cast(dict[str, object], _TASK.dump_python(task, mode="json"))
 
 

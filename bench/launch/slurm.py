@@ -1,164 +1,139 @@
-"""Runs tasks as Slurm array jobs that write their shards into the shared runs folder; the command watches, or leaves.
+"""Runs tasks as Slurm array jobs, which write their shards into the shared runs folder.
 
-A job does a chunk of tasks and keeps a journal. Whoever watches reads the journals, so a command that was ended, or
-that did not wait, can be given again: it finds the jobs that are still under way and adds only what nobody does.
+A job runs a chunk of tasks and keeps a journal, which the command reads. A command that ended, or did not wait, can be
+repeated: it watches the jobs that are still active and submits only runs that no job is already working on.
 """
 
 from __future__ import annotations
 
+import itertools
+import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from bench._util.interrupts import counted_interrupts
-from bench.errors import LaunchError, WorkerDiedError, WorkerKilledError
-from bench.launch.execute import failed_result, store_result
-from bench.launch.protocol import FinishedTask, LaunchSummary, Outcome, Surroundings, Task, load_runner
+from bench.errors import WorkerDiedError, WorkerKilledError
+from bench.launch.protocol import Surroundings, Task
 from bench.launch.slurm_queue import Queue
-from bench.launch.slurm_submission import WatchedJob, active_jobs, chunks, submit
+from bench.launch.slurm_submission import ARRAY_SIZE, WatchedJob, active_jobs, stop, submit
+from bench.launch.transport import Done, Event, Exited, Notice, Ready, Transport
+from bench.launch.worker_exit import log_tail
 
 RUNS_PER_JOB = 20
-_BATCH = 1000
-"""Jobs of one array; Slurm's usual limit, MaxArraySize, is 1001."""
 
 
-@dataclass(frozen=True)
-class SlurmLauncher:
-    """A launcher whose workers are Slurm jobs.
+class SlurmTransport(Transport):
+    """Slurm jobs.
 
     Args:
-        surroundings: its folders are those of every node, on a shared file system.
-        queue: where jobs go.
-        runs_per_job: tasks of one job, done one after the other.
-        wait: False returns once everything is submitted.
-        look_seconds: how often journals are read and the queue is asked.
-        on_notice: told in one line about submissions, Ctrl-C and jobs that died.
+        surroundings: its folders are on a file system that all nodes share.
+        queue: receives the jobs.
+        runs_per_job: tasks of one job, run one after the other.
+        wait: False ends the sweep once everything is submitted.
+        look_seconds: how often the queue and the journals are read.
     """
 
-    surroundings: Surroundings
-    queue: Queue
-    runs_per_job: int = RUNS_PER_JOB
-    wait: bool = True
-    look_seconds: float = 5.0
-    on_notice: Callable[[str], None] = lambda _text: None
-
-    def launch(self, tasks: Sequence[Task], *, on_finished: Callable[[FinishedTask], None]) -> LaunchSummary:
-        """Submit what no job under way does already, then watch until all has ended.
-
-        The first Ctrl-C takes waiting jobs out of the queue and lets current runs finish; the second ends the jobs, and
-        what they were at counts as not done.
-
-        Raises:
-            LaunchError: Slurm refuses a job, or no job could start.
-        """
-        sweep = _Sweep(self, tasks, on_finished)
-        if not self.wait:
-            return LaunchSummary((), interrupted=False)
-        with counted_interrupts(sweep.interrupt):
-            sweep.watch()
-        return LaunchSummary(tuple(sweep.finished), sweep.interrupts > 0)
-
-
-def arrays(portions: Sequence[Sequence[Task]]) -> list[Sequence[Sequence[Task]]]:
-    """The portions of single jobs in groups that Slurm takes as one array."""
-    return [portions[begin : begin + _BATCH] for begin in range(0, len(portions), _BATCH)]
-
-
-class _Sweep:
-    """The state of one `launch`: the jobs that are watched, what is done, and whether to stop."""
+    enforce_timeout = False  # a job may wait in the queue, and ends an overdue run itself
 
     def __init__(
-        self, launcher: SlurmLauncher, tasks: Sequence[Task], on_finished: Callable[[FinishedTask], None]
+        self,
+        surroundings: Surroundings,
+        queue: Queue,
+        runs_per_job: int = RUNS_PER_JOB,
+        *,
+        wait: bool = True,
+        look_seconds: float = 5.0,
     ) -> None:
-        self.launcher = launcher
-        self.on_finished = on_finished
-        self.finished: list[FinishedTask] = []
-        self.interrupts = 0
-        self._acted = 0
-        self.parts = active_jobs(launcher.surroundings.runs, launcher.queue, tasks)
-        adopted = {id(task) for part in self.parts for task in part.wanted.values()}
+        self.surroundings = surroundings
+        self.queue = queue
+        self.tasks_per_worker = runs_per_job
+        self.detached = not wait
+        self.look_seconds = look_seconds
+        self._numbers = itertools.count(1)
+        self._jobs: dict[int, WatchedJob] = {}
+        self._unsubmitted: dict[int, Sequence[Task]] = {}
+        self._events: list[Event] = []
+        self._next_look = 0.0
+
+    def adopt(self, tasks: Sequence[Task]) -> dict[int, list[Task]]:
+        """The active jobs of earlier submissions."""
+        jobs = {next(self._numbers): job for job in active_jobs(self.surroundings.runs, self.queue, tasks)}
+        self._jobs |= jobs
+        adopted = {number: list(job.unfinished.values()) for number, job in jobs.items()}
         if adopted:
-            launcher.on_notice(f"{len(adopted)} tasks are with Slurm already; they are not submitted again.")
-        self._submit([task for task in tasks if id(task) not in adopted])
+            total = sum(map(len, adopted.values()))
+            self._events.append(Notice(f"{total} tasks are already with Slurm and are not submitted again."))
+        return adopted
 
-    def interrupt(self, count: int) -> None:
-        """Take note of Ctrl-C; the next look acts on it."""
-        self.interrupts = count
+    def capacity(self) -> int:
+        """No limit: waiting is the queue's business."""
+        return sys.maxsize
 
-    def watch(self) -> None:
-        """Look at journals and queue until no part is left, or Ctrl-C came twice."""
-        while self.parts:
-            if self.interrupts > self._acted:
-                self._stop()
-            if self.interrupts > 1:
-                return
-            self._look()
-            if self.parts:
-                self._sleep()
+    def start(self) -> int:
+        """A job to be, which is submitted once it has tasks."""
+        number = next(self._numbers)
+        self._events.append(Ready(number))
+        return number
+
+    def submit(self, worker: int, tasks: Sequence[Task]) -> None:
+        """Keep the tasks for the next `poll`, which submits all new jobs as arrays."""
+        self._unsubmitted[worker] = tasks
+
+    def poll(self, seconds: float) -> list[Event]:
+        """What the journals and the queue report."""
+        self._submit_all()
+        if not self._events and not self.detached:
+            time.sleep(min(seconds, self.look_seconds))
+            if time.monotonic() >= self._next_look:
+                self._look()
+        events, self._events = self._events, []
+        return events
+
+    def _submit_all(self) -> None:
+        while self._unsubmitted:
+            numbers = list(self._unsubmitted)[:ARRAY_SIZE]
+            chunks = [self._unsubmitted.pop(number) for number in numbers]
+            jobs = submit(self.surroundings, self.queue, chunks)
+            self._jobs |= dict(zip(numbers, jobs, strict=True))
+            count = f"{len(jobs)} jobs" if len(jobs) > 1 else "one job"
+            text = f"Submitted {sum(map(len, chunks))} tasks as {count}, starting with {jobs[0].job}."
+            self._events.append(Notice(text))
 
     def _look(self) -> None:
-        alive = self.launcher.queue.alive()  # before the journals, so that what a job wrote last is seen
-        self._read()
-        if alive is None:
-            return
-        for part in [part for part in self.parts if part.job not in alive]:
-            self.parts.remove(part)
-            if part.wanted and not self.interrupts:
-                self._bury(part)
+        self._next_look = time.monotonic() + self.look_seconds
+        alive = self.queue.alive()  # before the journals, so that a job's last lines are not missed
+        for number, job in list(self._jobs.items()):
+            self._events += [Done(number, finished, last=True) for finished in job.read_journal()]
+            if not job.unfinished:
+                self._events.append(Exited(number))
+            elif alive is not None and job.job not in alive:
+                self._events.append(self._exited(number, job))
+            else:
+                continue
+            del self._jobs[number]
 
-    def _read(self) -> None:
-        for part in self.parts:
-            for done in part.news():
-                self.finished.append(done)
-                self.on_finished(done)
-        self.parts = [part for part in self.parts if part.wanted]
+    def _exited(self, number: int, job: WatchedJob) -> Exited:
+        """The exit of a job that left tasks unfinished."""
+        state = self.queue.final_state(job.job)
+        ended = f"Slurm job {job.job} ended{f' ({state})' if state else ''}"
+        if not job.started:
+            tail = f"Last line of its log: {log_tail(job.log)} (full log: {job.log})."
+            return Exited(number, f"{ended} before its first run. {tail}", started=False)
+        kind = WorkerKilledError if state == "OUT_OF_MEMORY" else WorkerDiedError
+        error = kind(f"{ended} during this run. OUT_OF_MEMORY needs more --mem, TIMEOUT more --time. Log: {job.log}")
+        return Exited(number, ended, running=job.running, error=error)
 
-    def _bury(self, part: WatchedJob) -> None:
-        """A job ended before its tasks did. What it was at has failed; what it had not begun is submitted again."""
-        fate = self.launcher.queue.fate(part.job)
-        ended = f"Slurm job {part.job} ended{f' ({fate})' if fate else ''}"
-        current = part.current()
-        if current is None and not part.progressed:
-            problem = f"{ended} before its first run. Its last words: {part.log_tail()} (all of them: {part.log})."
-            if not self.parts:
-                raise LaunchError(problem)
-            self.launcher.on_notice(problem)
-            return
-        if current is not None:
-            self.launcher.on_notice(f"{ended} during {current.label}.")
-            surroundings = self.launcher.surroundings
-            runner = load_runner(surroundings.runner)
-            kind = WorkerKilledError if fate == "OUT_OF_MEMORY" else WorkerDiedError
-            died = kind(
-                f"{ended} during this run; OUT_OF_MEMORY asks for more --mem, TIMEOUT for more --time. Log: {part.log}"
-            )
-            given = failed_result(current, died, runner, surroundings.context, seconds=part.seconds())
-            self.finished.append(store_result(given, runner, surroundings))
-            self.on_finished(self.finished[-1])
-        if any(item.outcome is Outcome.UNWRITTEN for item in self.finished):
-            return
-        self._submit([task for task in part.wanted.values() if task is not current])
+    def dismiss(self, worker: int) -> None:
+        """Forget a job that was never submitted."""
+        self._events.append(Exited(worker))
 
-    def _submit(self, tasks: Sequence[Task]) -> None:
-        launcher = self.launcher
-        for batch in arrays(chunks(tasks, launcher.runs_per_job)):
-            added = submit(launcher.surroundings, launcher.queue, batch)
-            self.parts += added
-            jobs = f"{len(batch)} jobs" if len(batch) > 1 else "one job"
-            launcher.on_notice(f"Submitted {sum(map(len, batch))} tasks as {jobs}, from {added[0].job} on.")
+    def drain(self) -> None:
+        """Cancel waiting jobs, and let the others stop after their current run."""
+        self._events += [Exited(number) for number in self._unsubmitted]
+        self._unsubmitted.clear()
+        stop(self._jobs.values())
+        self.queue.cancel([job.job for job in self._jobs.values()], waiting_only=True)
 
-    def _stop(self) -> None:
-        self._acted = self.interrupts
-        jobs = [part.job for part in self.parts]
-        if self.interrupts == 1:
-            for part in self.parts:
-                part.stop()
-            self.launcher.queue.cancel(jobs, waiting_only=True)
-            self.launcher.on_notice("Jobs stop after their current runs; Ctrl-C again to end them at once.")
-        else:
-            self.launcher.queue.cancel(jobs, waiting_only=False)
-
-    def _sleep(self) -> None:
-        end, asked = time.monotonic() + self.launcher.look_seconds, self.interrupts
-        while time.monotonic() < end and self.interrupts == asked:
-            time.sleep(min(0.2, self.launcher.look_seconds))
+    def kill(self, workers: Sequence[int]) -> None:
+        """Cancel the jobs."""
+        jobs = [self._jobs[number].job for number in workers if number in self._jobs]
+        self.queue.cancel(jobs, waiting_only=False)

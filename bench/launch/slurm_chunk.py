@@ -77,7 +77,7 @@ class Progress:
     begun: set[int] = field(default_factory=set)
 
     @classmethod
-    def of(cls, files: ChunkFiles, tasks: Sequence[Task]) -> Progress:
+    def read(cls, files: ChunkFiles, tasks: Sequence[Task]) -> Progress:
         """Read a journal."""
         progress = cls()
         for line in files.lines():
@@ -113,8 +113,8 @@ class ChunkJob(Checkpointable):  # type: ignore[misc]  # submitit is not typed h
         files = ChunkFiles(Path(self.folder), self.number)
         surroundings, tasks = files.read()
         limit_memory(surroundings.limits)
-        with TaskExecutor(surroundings, load_runner(surroundings.runner), own_process=True) as desk:
-            work = _Work(files, tasks, desk)
+        with TaskExecutor(surroundings, load_runner(surroundings.runner), own_process=True) as executor:
+            work = _Work(files, tasks, executor)
             work.start()
             try:
                 while work.is_alive():
@@ -132,10 +132,10 @@ class ChunkJob(Checkpointable):  # type: ignore[misc]  # submitit is not typed h
 class _Work(threading.Thread):
     """The tasks of a chunk, one after the other; ends with the process, in the middle of a run if need be."""
 
-    def __init__(self, files: ChunkFiles, tasks: Sequence[Task], desk: TaskExecutor) -> None:
+    def __init__(self, files: ChunkFiles, tasks: Sequence[Task], executor: TaskExecutor) -> None:
         super().__init__(daemon=True)
         self.problem: Exception | None = None
-        self._files, self._tasks, self._desk = files, tasks, desk
+        self._files, self._tasks, self._executor = files, tasks, executor
         self._current: Task | None = None
 
     def run(self) -> None:
@@ -148,10 +148,10 @@ class _Work(threading.Thread):
     def give_back(self) -> None:
         """Let somebody else have the task that this process will not finish."""
         if self._current is not None:
-            self._desk.end(self._current)
+            self._executor.release(self._current)
 
     def _go_on(self) -> None:
-        ended = Progress.of(self._files, self._tasks).ended
+        ended = Progress.read(self._files, self._tasks).ended
         for number, task in enumerate(self._tasks):
             if number in ended:
                 continue
@@ -159,7 +159,7 @@ class _Work(threading.Thread):
                 return
             self._files.note(task=number)
             self._current = task
-            done = self._desk.perform(task)
+            done = self._executor.run(task)
             self._current = None
             self._files.note(task=number, **done.dump())
             if done.outcome is Outcome.UNWRITTEN:

@@ -79,7 +79,7 @@ class Queue(Protocol):
         """Take jobs out of the queue; those that run too, unless only those that wait are meant."""
         ...
 
-    def fate(self, job: str) -> str:
+    def final_state(self, job: str) -> str:
         """How a job that is gone ended, in a word or two; empty if nobody knows."""
         ...
 
@@ -136,7 +136,7 @@ class SlurmQueue:
         if ids:
             _ask("scancel", *(["--state=PENDING"] if waiting_only else []), *ids)
 
-    def fate(self, job: str) -> str:
+    def final_state(self, job: str) -> str:
         """Slurm's name for the job's state, while it still remembers it."""
         listing = _ask("squeue", "--noheader", "--array", "--states=all", f"--jobs={job}", "--format=%T") or ""
         return listing.strip().splitlines()[-1] if listing.strip() else ""

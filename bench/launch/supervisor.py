@@ -1,126 +1,286 @@
-"""A sweep to its end: launches tasks, tries again what failed, waits for what other sweeps are at. For any launcher."""
+"""Runs a sweep to its end on any transport: hands out tasks, retries, records worker deaths, waits for other sweeps."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from bench._util.interrupts import counted_interrupts
 from bench.coordination.leases import Leases
-from bench.launch.protocol import FinishedTask, Launcher, LaunchSummary, Outcome, RunTask, Task
+from bench.errors import LaunchError
+from bench.launch.affinity_queue import AffinityQueue
+from bench.launch.execute import failed_result, store_result
+from bench.launch.limits import GRACE
+from bench.launch.protocol import FinishedTask, LaunchSummary, Outcome, Runner, RunTask, Task, load_runner
 from bench.launch.task_executor import existing_result
+from bench.launch.transport import Done, Event, Exited, Notice, Ready, Transport
+from bench.launch.worker_exit import run_error
 from bench.results.shards import Shards
 
 SMALLER_BATCHES = (32, 8)
-"""Evaluation batches for the second and third attempt of a run that ran out of memory."""
-_LOOK = 0.5
+"""Evaluation batch sizes for the second and third attempt of a run that ran out of memory."""
+NODE_LOSSES = 3
+"""How often a run may lose its node before it counts as failed."""
+POLL_SECONDS = 0.2
+"""Ctrl-C and overdue runs are noticed within this time."""
+_WAIT_SECONDS = 0.5
+
+
+@dataclass
+class _Worker:
+    """The tasks a worker has not finished yet, and when it received them or finished the one before."""
+
+    tasks: list[Task] = field(default_factory=list)
+    since: float = 0.0
+    dismissed: bool = False
+    overdue: bool = False
 
 
 class Supervisor:
-    """Launches again and again until every task has ended.
+    """Runs tasks until each has ended.
 
     Args:
-        launcher: does the tasks of one round.
-        shards: of the runs folder.
-        leases: this sweep's view of who is at what.
-        retries: how often a task that failed is tried again. One that ran out of memory is tried with smaller
-            evaluation batches first, which does not count.
-        on_finished: told of every attempt that ended, with whether the task is tried again.
-        on_notice: told in one line what the sweep waits for.
+        transport: runs the tasks.
+        leases: this sweep's view of the leases in the runs folder.
+        retries: how often a failed task is tried again, after all others. A run that ran out of memory is first tried
+            with smaller evaluation batches; these attempts do not count.
+        on_finished: called after every attempt, with whether the task will be tried again.
+        on_notice: called with one line about Ctrl-C, dead workers and waiting.
     """
 
     def __init__(
         self,
-        launcher: Launcher,
-        shards: Shards,
+        transport: Transport,
         leases: Leases,
         *,
-        retries: int,
-        on_finished: Callable[[FinishedTask, bool], None],
-        on_notice: Callable[[str], None],
+        retries: int = 0,
+        on_finished: Callable[[FinishedTask, bool], None] = lambda _item, _again: None,
+        on_notice: Callable[[str], None] = lambda _text: None,
     ) -> None:
-        self.launcher = launcher
-        self.shards = shards
+        self.transport = transport
+        self.surroundings = transport.surroundings
+        self.shards = Shards(self.surroundings.runs)
         self.leases = leases
         self.retries = retries
         self.on_finished = on_finished
         self.on_notice = on_notice
         self._finished: list[FinishedTask] = []
         self._again: list[Task] = []
-        self._elsewhere: list[Task] = []
+        self._held_by_others: list[Task] = []
+        self._queue = AffinityQueue(())
+        self._workers: dict[int, _Worker] = {}
+        self._node_losses: Counter[str] = Counter()
+        self._failed_starts = 0
+        self._start_problem = "No worker is left."
+        self._interrupts = 0
+        self._draining = False
 
     def run(self, tasks: Sequence[Task]) -> LaunchSummary:
-        """Run all tasks; returns early if interrupted, or if answers cannot be written."""
-        todo = list(tasks)
+        """Run all tasks.
+
+        The first Ctrl-C lets current runs finish; the second stops them, and they count as not done. The sweep also
+        ends early if a result cannot be written.
+
+        Raises:
+            LaunchError: no worker could start.
+        """
+        if tasks:
+            try:
+                with counted_interrupts(self._on_interrupt), self.transport:
+                    self._run_rounds(list(tasks))
+            except KeyboardInterrupt:  # from `_on_interrupt`
+                pass
+        return LaunchSummary(tuple(self._finished), self._interrupts > 0)
+
+    def _on_interrupt(self, count: int) -> None:
+        self._interrupts = count
+        if count > 1 and self.transport.in_process:
+            raise KeyboardInterrupt
+
+    @property
+    def _stopping(self) -> bool:
+        """Whether no further task is handed out."""
+        return self._interrupts > 0 or any(item.outcome is Outcome.UNWRITTEN for item in self._finished)
+
+    def _run_rounds(self, todo: list[Task]) -> None:
         while todo:
             self._again = []
-            summary = self.launcher.launch(todo, on_finished=self._note)
-            if summary.interrupted or self._result(interrupted=False).unwritten is not None:
-                return self._result(interrupted=summary.interrupted)
-            todo = self._again + self._free()
-            if not todo and self._elsewhere:
-                todo, interrupted = self._wait()
-                if interrupted:
-                    return self._result(interrupted=True)
-        return self._result(interrupted=False)
+            self._run_round(todo)
+            if self._stopping or self.transport.detached:
+                return
+            todo = self._again + self._released()
+            if not todo and self._held_by_others:
+                todo = self._wait_for_others()
 
-    def _note(self, item: FinishedTask) -> None:
-        if item.outcome is Outcome.ELSEWHERE:
-            self._elsewhere.append(item.task)
+    def _run_round(self, todo: Sequence[Task]) -> None:
+        """Every task once, unless another sweep works on it."""
+        adopted = self.transport.adopt(todo)
+        self._workers = {number: _Worker(tasks, time.monotonic()) for number, tasks in adopted.items()}
+        taken = {task.key for tasks in adopted.values() for task in tasks}
+        self._queue = AffinityQueue(task for task in todo if task.key not in taken)
+        while True:
+            self._start_workers()
+            if not self._workers:
+                break
+            submitted = not self._queue and all(worker.tasks for worker in self._workers.values())
+            for event in self.transport.poll(POLL_SECONDS):
+                self._handle(event)
+            if self._interrupts > 1:
+                self.transport.kill(list(self._workers))
+                return
+            if self._interrupts:
+                self._drain()
+            if submitted and self.transport.detached:
+                return
+            self._kill_overdue()
+        if self._queue and not self._stopping:
+            raise LaunchError(self._start_problem)
+
+    def _start_workers(self) -> None:
+        if self._stopping or self._failed_starts >= self.transport.start_attempts:
             return
+        starting = sum(not worker.tasks for worker in self._workers.values())
+        useful = -(-len(self._queue) // self.transport.tasks_per_worker) - starting
+        for _ in range(min(useful, self.transport.capacity() - len(self._workers))):
+            self._workers[self.transport.start()] = _Worker()
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case Notice(text):
+                self.on_notice(text)
+            case Ready(number):
+                self._failed_starts = 0
+                self._hand_out(number)
+            case Done(number, finished, last):
+                worker = self._workers[number]
+                worker.tasks = [task for task in worker.tasks if task.key != finished.task.key]
+                worker.since = time.monotonic()
+                self._report(finished)
+                if not worker.tasks and not last:
+                    self._hand_out(number)
+            case Exited():
+                self._on_exit(event)
+
+    def _hand_out(self, number: int) -> None:
+        worker = self._workers[number]
+        while not self._stopping and len(worker.tasks) < self.transport.tasks_per_worker:
+            if (task := self._queue.take(number)) is None:
+                break
+            worker.tasks.append(task)
+        worker.since = time.monotonic()
+        if worker.tasks:
+            self.transport.submit(number, list(worker.tasks))
+        else:
+            self._dismiss(number)
+
+    def _dismiss(self, number: int) -> None:
+        worker = self._workers[number]
+        if not worker.dismissed:
+            worker.dismissed = True
+            self.transport.dismiss(number)
+
+    def _drain(self) -> None:
+        """Let current runs finish and nothing else begin."""
+        if self._draining:
+            return
+        self._draining = True
+        busy = sum(bool(worker.tasks) for worker in self._workers.values())
+        self.on_notice(f"Stopping after the {busy} current runs. Press Ctrl-C again to stop now.")
+        self.transport.drain()
+        for number, worker in self._workers.items():
+            if not worker.tasks:
+                self._dismiss(number)
+
+    def _kill_overdue(self) -> None:
+        """Kill workers that did not end their run by themselves when its time was over."""
+        limit = self.surroundings.limits.seconds
+        if limit is not None and self.transport.enforce_timeout:
+            latest = time.monotonic() - limit - GRACE
+            for number, worker in self._workers.items():
+                if worker.tasks and worker.since < latest and not worker.overdue:
+                    worker.overdue = True
+                    self.transport.kill([number])
+
+    def _on_exit(self, exited: Exited) -> None:
+        worker = self._workers.pop(exited.worker)
+        self._queue.remove_worker(exited.worker)
+        if not exited.started and not self._stopping:
+            self._failed_starts += 1
+            self._start_problem = exited.reason
+            self.on_notice(exited.reason)
+        if worker.tasks and exited.running:
+            self._record_exit(worker, exited)
+        for task in reversed(worker.tasks):
+            self._queue.put_back(task)
+        self.transport.remove(exited.worker)
+
+    def _record_exit(self, worker: _Worker, exited: Exited) -> None:
+        """Record the failure of the run during which a worker ended, or run it again if its node was lost."""
+        task, seconds = worker.tasks.pop(0), time.monotonic() - worker.since
+        self._node_losses[task.key] += exited.node_lost
+        losses = self._node_losses[task.key] if exited.node_lost else 0
+        if 0 < losses <= NODE_LOSSES:
+            self.on_notice(f"{exited.reason} during {task.label}. The run starts again on another node.")
+            self._queue.put_back(task)
+            return
+        self.on_notice(f"{exited.reason} during {task.label}.")
+        limit = self.surroundings.limits.seconds if self.transport.enforce_timeout else None
+        late = limit is not None and (worker.overdue or seconds >= limit)
+        error = run_error(exited, timeout=limit if late else None, losses=losses)
+        failed = failed_result(task, error, self._runner, self.surroundings.context, seconds=seconds)
+        self._report(store_result(failed, self._runner, self.surroundings))
+
+    @cached_property
+    def _runner(self) -> Runner:
+        return load_runner(self.surroundings.runner)
+
+    def _report(self, item: FinishedTask) -> None:
+        if item.outcome is Outcome.HELD_BY_OTHER:
+            self._held_by_others.append(item.task)
+            return
+        following = None
         if item.outcome is Outcome.FAILED:
-            self.leases.break_if_dead(item.task.key)  # of a worker that died
-        following = self._following(item) if item.outcome is Outcome.FAILED and item.here else None
+            self.leases.break_if_dead(item.task.key)  # the worker may have died with it
+            following = self._next_attempt(item) if item.here else None
         if following is None:
             self._finished.append(item)
         else:
             self._again.append(following)
         self.on_finished(item, following is not None)
 
-    def _following(self, item: FinishedTask) -> Task | None:
-        """The task of the next attempt, or None if that was the last."""
+    def _next_attempt(self, item: FinishedTask) -> Task | None:
+        """The task to try again, or None if the attempts are used up."""
         task = item.task
         if isinstance(task, RunTask):
             stamp = self.shards.stamp(task.spec.run_id)
             smaller = next((n for n in SMALLER_BATCHES if task.eval_batch is None or n < task.eval_batch), None)
             if item.memory and smaller is not None:
                 return replace(task, known_stamp=stamp, attempt=task.attempt + 1, eval_batch=smaller)
-            if task.attempt - self._for_memory(task) <= self.retries:
+            for_memory = 0 if task.eval_batch is None else 1 + SMALLER_BATCHES.index(task.eval_batch)
+            if task.attempt - for_memory <= self.retries:
                 return replace(task, known_stamp=stamp, attempt=task.attempt + 1)
             return None
         return replace(task, attempt=task.attempt + 1) if task.attempt <= self.retries else None
 
-    def _for_memory(self, task: RunTask) -> int:
-        """How many attempts of a run were only for want of memory."""
-        return 0 if task.eval_batch is None else 1 + SMALLER_BATCHES.index(task.eval_batch)
-
-    def _free(self) -> list[Task]:
-        """The tasks that others have let go of without an answer; those that they answered are reported."""
-        free, held = [], []
-        for task in self._elsewhere:
+    def _released(self) -> list[Task]:
+        """The tasks whose leases other sweeps released without a result. Tasks with a result are reported."""
+        released, held = [], []
+        for task in self._held_by_others:
             if (done := existing_result(task, self.shards)) is not None:
-                self._note(done)
+                self._report(done)
             elif self.leases.break_if_dead(task.key):
-                free.append(task)
+                released.append(task)
             else:
                 held.append(task)
-        self._elsewhere = held
-        return free
+        self._held_by_others = held
+        return released
 
-    def _wait(self) -> tuple[list[Task], bool]:
-        """Look until something becomes free or all is answered; also whether Ctrl-C ended the waiting."""
-        interrupts = 0
-
-        def on_interrupt(count: int) -> None:
-            nonlocal interrupts
-            interrupts = count
-
-        self.on_notice(f"Waiting for {len(self._elsewhere)} runs that other sweeps are at.")
-        with counted_interrupts(on_interrupt):
-            while not (free := self._free()) and self._elsewhere and not interrupts:
-                time.sleep(_LOOK)
-        return free, interrupts > 0
-
-    def _result(self, *, interrupted: bool) -> LaunchSummary:
-        return LaunchSummary(tuple(self._finished), interrupted)
+    def _wait_for_others(self) -> list[Task]:
+        """Wait until other sweeps have finished their tasks or released some; returns the released ones."""
+        self.on_notice(f"Waiting for {len(self._held_by_others)} runs that other sweeps are working on.")
+        while not (released := self._released()) and self._held_by_others and not self._interrupts:
+            time.sleep(_WAIT_SECONDS)
+        return [] if self._interrupts else released

@@ -1,10 +1,9 @@
-"""One process at its work: it says that it is there, takes tasks that nobody else has, and gives them back."""
+"""Runs tasks in one process: takes their leases, runs them, writes their shards and reports by heartbeat."""
 
 from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Self
 
 from bench.coordination.heartbeat import Heartbeat
@@ -17,21 +16,19 @@ from bench.record import RunStatus
 from bench.results.shards import Shards
 
 LOGS = "logs"
-"""Folder, below the runs, of what runs and workers print."""
+"""Folder, below the runs folder, for the output of runs and workers."""
 CHECKPOINTS = "checkpoints"
-"""Folder, below the runs, of the states of trainings that are not finished."""
+"""Folder, below the runs folder, for the states of unfinished trainings."""
 
 
 class TaskExecutor:
-    """Where a process does tasks; a context manager.
-
-    A process that computes answers which another one writes only calls `begin` and `end` around them, at the writer's.
+    """A context manager. Where another process computes the results, only `claim` and `release` are used.
 
     Args:
         surroundings: runs folder, context, limits.
-        runner: does the experiments.
-        own_process: whether this process is for these tasks alone, so that a run may end it when its time is over, and
-            what it prints goes to a file of its own.
+        runner: runs the experiments.
+        own_process: whether this process exists for these tasks alone. If so, it ends when a run exceeds its time, and
+            the output of each run goes to a file.
     """
 
     def __init__(self, surroundings: Surroundings, runner: Runner, *, own_process: bool) -> None:
@@ -43,29 +40,27 @@ class TaskExecutor:
         self.shards = Shards(surroundings.runs)
 
     def __enter__(self) -> Self:
-        """Begin; raises OSError if the runs folder cannot be written."""
+        """Start the heartbeat; raises OSError if the runs folder cannot be written."""
         self.heartbeat.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.heartbeat.__exit__(kind, error, trace)
+    def __exit__(self, *error: object) -> None:
+        self.heartbeat.__exit__(*error)
 
-    def perform(self, task: Task) -> FinishedTask:
-        """Do one task here and commit its shard, unless another process has done it or is at it."""
-        if (other := self.begin(task)) is not None:
+    def run(self, task: Task) -> FinishedTask:
+        """Run a task and write its shard, unless another process has finished it or holds its lease."""
+        if (other := self.claim(task)) is not None:
             return other
         try:
-            return self._do(task)
+            return self._run(task)
         finally:
-            self.end(task)
+            self.release(task)
 
-    def begin(self, task: Task) -> FinishedTask | None:
-        """Take a task. None means that it is this process's now; otherwise what there is to report instead."""
+    def claim(self, task: Task) -> FinishedTask | None:
+        """Take the lease of a task. Returns None on success, otherwise what to report instead."""
         try:
             if not self.leases.acquire(task.key):
-                return FinishedTask(task, Outcome.ELSEWHERE, 0.0, here=False)
+                return FinishedTask(task, Outcome.HELD_BY_OTHER, 0.0, here=False)
         except OSError as error:
             return write_failure(task, self.surroundings, error)
         if (done := existing_result(task, self.shards)) is not None:
@@ -75,44 +70,39 @@ class TaskExecutor:
         self.heartbeat.update(task=task.label, run_id=run, attempt=task.attempt, since=time.monotonic())
         return None
 
-    def end(self, task: Task) -> None:
-        """Give a task back, done or not."""
+    def release(self, task: Task) -> None:
+        """Give the lease back, whether the task is finished or not."""
         self.heartbeat.update(task=None, run_id=None, attempt=None, since=time.monotonic())
         self.leases.release(task.key)
 
-    def _do(self, task: Task) -> FinishedTask:
-        around = self.surroundings
-        log = around.runs / LOGS / f"{task.key}.log"
-        checkpoints = around.runs / CHECKPOINTS
-        context = around.context.model_copy(update={"checkpoints": checkpoints})
+    def _run(self, task: Task) -> FinishedTask:
+        runs = self.surroundings.runs
+        context = self.surroundings.context.model_copy(update={"checkpoints": runs / CHECKPOINTS})
         with ExitStack() as stack:
-            try:
-                output = stack.enter_context(capture_output(log, append=task.attempt > 1)) if self.own_process else None
-            except OSError as error:
-                return write_failure(task, around, error)
-            with deadline(around.limits, end_process=output):
-                given = execute(task, self.runner, context)
-        done = store_result(given, self.runner, around)
+            log = None
+            if self.own_process:
+                try:
+                    path = runs / LOGS / f"{task.key}.log"
+                    log = stack.enter_context(capture_output(path, append=task.attempt > 1))
+                except OSError as error:
+                    return write_failure(task, self.surroundings, error)
+            with deadline(self.surroundings.limits, end_process=log):
+                result = execute(task, self.runner, context)
+        done = store_result(result, self.runner, self.surroundings)
         if done.outcome is Outcome.OK or (done.outcome is Outcome.FAILED and not done.memory):
-            (checkpoints / f"{task.key}.safetensors").unlink(missing_ok=True)
+            (runs / CHECKPOINTS / f"{task.key}.safetensors").unlink(missing_ok=True)
         return done
 
 
 def existing_result(task: Task, shards: Shards) -> FinishedTask | None:
-    """What somebody else made of a task since it was planned; None if nobody did."""
+    """The result that another process has written since the task was planned, or None."""
     if isinstance(task, RunTask):
         stamp = shards.stamp(task.spec.run_id)
         status = None if stamp in (None, task.known_stamp) else shards.status(task.spec.run_id)
-        if status is None:
-            return None
-        failed = status is RunStatus.FAILED
-        return FinishedTask(
-            task, Outcome.FAILED if failed else Outcome.OK, 0.0, _BY_OTHERS if failed else "", here=False
-        )
+        if status is RunStatus.FAILED:
+            return FinishedTask(task, Outcome.FAILED, 0.0, "it failed in another sweep", here=False)
+        return None if status is None else FinishedTask(task, Outcome.OK, 0.0, here=False)
     stamp = shards.difficulties.stamp(task.backbone, task.dataset)
     if stamp in (None, task.known_stamp) or not shards.difficulties.has(task.backbone, task.dataset):
         return None
     return FinishedTask(task, Outcome.OK, 0.0, here=False)
-
-
-_BY_OTHERS = "it failed in another sweep"

@@ -1,4 +1,4 @@
-"""Why a worker ended in the middle of a run: its time was over, the system killed it, or it went by itself."""
+"""Why a worker ended in the middle of a run: the time limit, the system's memory, a lost node, or the run itself."""
 
 from __future__ import annotations
 
@@ -7,31 +7,36 @@ from pathlib import Path
 
 from bench.errors import RunTimeoutError, WorkerDiedError, WorkerKilledError
 from bench.launch.limits import timeout_message
-from bench.launch.protocol import Limits
+from bench.launch.transport import Exited
 from datasets_registry import BenchError
 
-_KILLED = (-signal.SIGKILL.value if hasattr(signal, "SIGKILL") else -9, 137)
-"""Exit codes of a killed process: as Python reports them, and as shells and containers do."""
+_KILLED = (-9, 137)
+"""Exit codes after SIGKILL, as Python and as shells and containers report them."""
 
 
-def exit_error(code: int, *, seconds: float, limits: Limits, log: Path) -> BenchError:
-    """The error of a run whose worker ended.
+def run_error(exited: Exited, *, timeout: float | None = None, losses: int = 0) -> BenchError:
+    """The error of the run during which a worker exited.
 
     Args:
-        code: exit code; minus the number of a signal.
-        seconds: how long the run had taken.
-        limits: what it was allowed.
-        log: what it printed.
+        exited: how the worker ended.
+        timeout: its time limit in seconds if it exceeded it, otherwise None.
+        losses: how often the run has lost its node, this time included; 0 if the node is still there.
     """
-    where = f"What it printed: {log}"
-    if limits.seconds is not None and seconds >= limits.seconds:
-        return RunTimeoutError(f"{timeout_message(limits.seconds)} Where it was then: {log}")
+    if timeout is not None:
+        return RunTimeoutError(f"{timeout_message(timeout)} {exited.log}")
+    if losses:
+        return WorkerDiedError(f"its node was lost {losses} times during this run.")
+    return exited.error or WorkerDiedError(f"{exited.reason} during this run. {exited.log}")
+
+
+def exit_error(code: int, log: str) -> BenchError:
+    """The error of a run whose worker process exited with that code; minus the number of a signal."""
     if code in _KILLED:
         return WorkerKilledError(
-            f"worker {describe_exit(code)} during this run. The usual reason is a lack of memory; if so, use "
-            f"fewer --jobs. {where}"
+            f"worker {describe_exit(code)} during this run. The usual reason is a lack of memory; if so, use fewer "
+            f"--jobs. {log}"
         )
-    return WorkerDiedError(f"worker {describe_exit(code)} during this run. {where}")
+    return WorkerDiedError(f"worker {describe_exit(code)} during this run. {log}")
 
 
 def describe_exit(code: int) -> str:
@@ -42,3 +47,9 @@ def describe_exit(code: int) -> str:
         return f"died with signal {-code} ({signal.Signals(-code).name})"
     except ValueError:
         return f"died with signal {-code}"
+
+
+def log_tail(log: Path) -> str:
+    """The last line of a log, or `(empty)`."""
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.is_file() else []
+    return lines[-1] if lines else "(empty)"

@@ -21,7 +21,7 @@ from bench.results.shards import Shards
 from bench.sweep.axes import Axes
 from bench.sweep.expansion import expand
 from bench.sweep.inputs import local_weights, named_files
-from bench.sweep.launchers import feature_cache, job_scripts, make_launcher, threads_per_run
+from bench.sweep.launchers import feature_cache, job_scripts, make_transport, threads_per_run
 from bench.sweep.machine import cache_limit, hidden_limit
 from bench.sweep.planning import Plan, plan
 from bench.sweep.progress import SweepLog
@@ -101,7 +101,7 @@ def plan_tasks(made: Plan, runs: Path) -> list[Task]:
 
 def planned_scripts(made: Plan, request: SweepRequest) -> list[str]:
     """The Slurm scripts that a plan would submit; none for other launchers."""
-    return job_scripts(request, plan_tasks(made, request.runs))
+    return job_scripts(request, len(plan_tasks(made, request.runs)))
 
 
 def axes_of(request: SweepRequest) -> Axes:
@@ -174,8 +174,7 @@ def _launch(tasks: list[Task], made: Plan, request: SweepRequest, log: SweepLog)
             sweep=heartbeat.name,
         )
         supervisor = Supervisor(
-            make_launcher(request, surroundings, len(tasks), log.notice),
-            Shards(request.runs),
+            make_transport(request, surroundings, len(tasks)),
             Leases(request.runs, heartbeat),
             retries=request.retries,
             on_finished=on_finished,

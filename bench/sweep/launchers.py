@@ -1,9 +1,8 @@
-"""The launcher that a sweep request describes."""
+"""The transport that a sweep request describes: local processes, this process, Ray or Slurm."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +13,9 @@ from bench.sweep.option_texts import minutes, parse_slurm_set
 from bench.sweep.request import RUNS_PER_JOB, SLURM_TIME, LauncherName, SweepRequest
 
 if TYPE_CHECKING:
-    from bench.launch.protocol import Launcher, Surroundings, Task
+    from bench.launch.protocol import Surroundings
     from bench.launch.slurm_queue import SlurmQueue
+    from bench.launch.transport import Transport
 
 
 def local_workers(request: SweepRequest, tasks: int) -> int:
@@ -41,40 +41,36 @@ def feature_cache(request: SweepRequest) -> Path:
     return cache_folder(request.cache)
 
 
-def make_launcher(
-    request: SweepRequest, surroundings: Surroundings, tasks: int, on_notice: Callable[[str], None]
-) -> Launcher:
-    """The launcher for that many tasks.
+def make_transport(request: SweepRequest, surroundings: Surroundings, tasks: int) -> Transport:
+    """The transport for that many tasks.
 
     Raises:
         LaunchError: what it needs is not installed or not available here.
         UsageError: a setting that it does not take.
     """
     if request.launcher is LauncherName.RAY:
-        return _ray(request, surroundings, on_notice)
+        return _ray(request, surroundings)
     if request.launcher is LauncherName.SLURM:
-        return _slurm(request, surroundings, on_notice)
+        return _slurm(request, surroundings)
     jobs = local_workers(request, tasks)
     if jobs == 0:
-        from bench.launch.inline import InlineLauncher
+        from bench.launch.inline import InlineTransport
 
-        return InlineLauncher(surroundings)
-    from bench.launch.processes import LocalLauncher
+        return InlineTransport(surroundings)
+    from bench.launch.processes import LocalTransport
 
-    return LocalLauncher(surroundings, jobs, on_notice=on_notice)
+    return LocalTransport(surroundings, jobs)
 
 
-def job_scripts(request: SweepRequest, tasks: Sequence[Task]) -> list[str]:
-    """The scripts that would be submitted for these tasks; none unless the launcher is Slurm."""
+def job_scripts(request: SweepRequest, tasks: int) -> list[str]:
+    """The scripts that would be submitted for that many tasks; none unless the launcher is Slurm."""
     if request.launcher is not LauncherName.SLURM:
         return []
     queue = slurm_queue(request)
-    from bench.launch.slurm import arrays
-    from bench.launch.slurm_submission import FOLDER, chunks
+    from bench.launch.slurm_submission import FOLDER, arrays
 
-    portions = chunks(tasks, request.runs_per_job or RUNS_PER_JOB)
     folder = request.runs.absolute() / FOLDER / "SUBMISSION"
-    return [queue.script(folder, len(batch)) for batch in arrays(portions)]
+    return [queue.script(folder, jobs) for jobs in arrays(tasks, request.runs_per_job or RUNS_PER_JOB)]
 
 
 def slurm_queue(request: SweepRequest) -> SlurmQueue:
@@ -95,13 +91,13 @@ def slurm_queue(request: SweepRequest) -> SlurmQueue:
     )
 
 
-def _ray(request: SweepRequest, surroundings: Surroundings, on_notice: Callable[[str], None]) -> Launcher:
+def _ray(request: SweepRequest, surroundings: Surroundings) -> Transport:
     _require("ray", "ray")
-    from bench.launch.ray import RayLauncher
+    from bench.launch.ray import RayTransport
     from bench.launch.ray_cluster import AUTO, RunResources, read_runtime_env
 
     default_gpus = float(request.device.startswith("cuda"))
-    return RayLauncher(
+    return RayTransport(
         surroundings,
         request.address or os.environ.get("RAY_ADDRESS") or AUTO,
         RunResources(
@@ -109,18 +105,15 @@ def _ray(request: SweepRequest, surroundings: Surroundings, on_notice: Callable[
         ),
         request.jobs,
         {} if request.ray_env is None else read_runtime_env(request.ray_env),
-        on_notice=on_notice,
     )
 
 
-def _slurm(request: SweepRequest, surroundings: Surroundings, on_notice: Callable[[str], None]) -> Launcher:
+def _slurm(request: SweepRequest, surroundings: Surroundings) -> Transport:
     queue = slurm_queue(request)
     queue.check()
-    from bench.launch.slurm import SlurmLauncher
+    from bench.launch.slurm import SlurmTransport
 
-    return SlurmLauncher(
-        surroundings, queue, request.runs_per_job or RUNS_PER_JOB, wait=not request.no_wait, on_notice=on_notice
-    )
+    return SlurmTransport(surroundings, queue, request.runs_per_job or RUNS_PER_JOB, wait=not request.no_wait)
 
 
 def _require(module: str, extra: str) -> None:

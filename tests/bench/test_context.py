@@ -6,14 +6,15 @@ import os
 import sys
 from pathlib import Path
 
+import launching
 import pytest
 from fake_runner import make_spec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.context import RunContext
-from bench.launch.inline import InlineLauncher
-from bench.launch.processes import LocalLauncher
+from bench.launch.inline import InlineTransport
+from bench.launch.processes import LocalTransport
 from bench.launch.protocol import RunTask, Surroundings
 
 paths = st.text("abc/,.", min_size=1, max_size=8).map(Path)
@@ -63,21 +64,21 @@ def every_field_changed(folder: Path) -> RunContext:
 
 
 def by_inline(around: Surroundings, task: RunTask) -> None:
-    InlineLauncher(around).launch([task], on_finished=lambda item: None)
+    launching.launch(InlineTransport(around), [task])
 
 
 def by_processes(around: Surroundings, task: RunTask) -> None:
-    LocalLauncher(around, 1, on_notice=print).launch([task], on_finished=lambda item: None)
+    launching.launch(LocalTransport(around, 1), [task], on_notice=print)
 
 
 def by_slurm(around: Surroundings, task: RunTask) -> None:
     pytest.importorskip("submitit", reason="needs submitit, the extra [slurm]")
     from local_queue import LocalQueue
 
-    from bench.launch.slurm import SlurmLauncher
+    from bench.launch.slurm import SlurmTransport
 
     queue = LocalQueue()
-    SlurmLauncher(around, queue, look_seconds=0.1).launch([task], on_finished=lambda item: None)
+    launching.launch(SlurmTransport(around, queue, look_seconds=0.1), [task])
     queue.close()
 
 

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 from fake_runner import make_spec
+from launching import launch
 
 pytest.importorskip("submitit", reason="needs submitit, the extra [slurm]")
 
 from bench.context import RunContext
 from bench.errors import LaunchError
-from bench.launch.protocol import RunTask, Surroundings, Task
-from bench.launch.slurm import SlurmLauncher
+from bench.launch.protocol import LaunchSummary, RunTask, Surroundings, Task
+from bench.launch.slurm import SlurmTransport
 from bench.launch.slurm_queue import JobSettings, SlurmQueue
 from bench.record import RunStatus
 from bench.results.shards import Shards
@@ -65,12 +66,14 @@ def tasks(seeds: int) -> list[Task]:
     return [RunTask(make_spec(seed=seed)) for seed in range(1, seeds + 1)]
 
 
-def launcher(runs: Path, *, notices: list[str] | None = None, gpus: int = 0, **options) -> SlurmLauncher:
+def launch_on_slurm(
+    todo: list[Task], runs: Path, *, notices: list[str] | None = None, gpus: int = 0, **options
+) -> LaunchSummary:
     surroundings = Surroundings(runs=runs, context=RunContext(), runner="fake_runner")
     queue = SlurmQueue(JobSettings(minutes=10, gpus=gpus, extra={"requeue": True}))
     queue.check()
-    say = (notices if notices is not None else []).append
-    return SlurmLauncher(surroundings, queue, look_seconds=0.3, on_notice=say, **options)
+    transport = SlurmTransport(surroundings, queue, look_seconds=0.3, **options)
+    return launch(transport, todo, on_notice=(notices if notices is not None else []).append)
 
 
 def when(happened: Callable[[], bool], act: Callable[[], object]) -> threading.Thread:
@@ -105,7 +108,7 @@ def job_of(runs: Path) -> str:
 def test_an_array_of_jobs_does_all_runs(slurm: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setenv("FAKE_RUNNER", json.dumps({"fail": ["seed 2"]}))
     todo = tasks(7)
-    summary = launcher(tmp_path, runs_per_job=3).launch(todo, on_finished=lambda item: None)
+    summary = launch_on_slurm(todo, tmp_path, runs_per_job=3)
     assert [item.message for item in summary.failures] == ["loss became nan at step 3. Use a smaller recipe.lr."]
     assert len(summary.finished) == 7
     assert finished(tmp_path) == 7
@@ -122,7 +125,7 @@ def test_a_job_that_is_put_back_into_the_queue_goes_on_where_it_was(slurm: Path,
         subprocess.run(command, check=True)
 
     thread = when(lambda: finished(tmp_path) >= 1, put_back)
-    summary = launcher(tmp_path, runs_per_job=3).launch(tasks(3), on_finished=lambda item: None)
+    summary = launch_on_slurm(tasks(3), tmp_path, runs_per_job=3)
     thread.join()
     assert (len(summary.finished), summary.failures) == (3, [])
     order = begun(tmp_path)
@@ -136,7 +139,7 @@ def test_a_job_cancelled_by_somebody_costs_the_run_it_was_at(slurm: Path, tmp_pa
     thread = when(
         lambda: finished(tmp_path) >= 1, lambda: subprocess.run(["scancel", "--full", job_of(tmp_path)], check=True)
     )
-    summary = launcher(tmp_path, notices=notices, runs_per_job=3).launch(tasks(3), on_finished=lambda item: None)
+    summary = launch_on_slurm(tasks(3), tmp_path, notices=notices, runs_per_job=3)
     thread.join()
     assert len(summary.finished) == 3
     assert len(summary.failures) == 1
@@ -147,13 +150,13 @@ def test_a_job_cancelled_by_somebody_costs_the_run_it_was_at(slurm: Path, tmp_pa
 def test_not_waiting_and_asking_again(slurm: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setenv("FAKE_RUNNER", json.dumps({"sleep": 0.4}))
     todo, notices = tasks(4), []
-    assert launcher(tmp_path, wait=False).launch(todo, on_finished=lambda item: None).finished == ()
-    summary = launcher(tmp_path, notices=notices).launch(todo, on_finished=lambda item: None)
-    assert notices[0].startswith("4 tasks are with Slurm already")
+    assert launch_on_slurm(todo, tmp_path, wait=False).finished == ()
+    summary = launch_on_slurm(todo, tmp_path, notices=notices)
+    assert notices[0].startswith("4 tasks are already with Slurm")
     assert len(summary.finished) == 4
     assert len(list(tmp_path.glob("slurm/*"))) == 1
 
 
 def test_more_gpus_than_there_are_is_refused_in_slurms_words(slurm: Path, tmp_path: Path):
     with pytest.raises(LaunchError, match="sbatch refuses the jobs: sbatch: error: "):
-        launcher(tmp_path, gpus=4).launch(tasks(1), on_finished=lambda item: None)
+        launch_on_slurm(tasks(1), tmp_path, gpus=4)

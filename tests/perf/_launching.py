@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from _measure import Row
 
@@ -34,30 +35,31 @@ def launcher_row(name: str, goal: str) -> Row:
 
 def _timed(name: str, runs: int) -> float:
     from fake_runner import make_spec
+    from launching import launch
 
     from bench.context import RunContext
     from bench.launch.protocol import RunTask, Surroundings
 
     with tempfile.TemporaryDirectory() as folder:
         surroundings = Surroundings(runs=Path(folder), context=RunContext(), runner="fake_runner")
-        launcher = _launcher(name)(surroundings)
+        transport = _transport(name)(surroundings)
         start = time.perf_counter()
-        summary = launcher.launch([RunTask(make_spec(seed=seed)) for seed in range(runs)], on_finished=lambda _: None)
+        summary = launch(transport, [RunTask(make_spec(seed=seed)) for seed in range(runs)])
         seconds = time.perf_counter() - start
     if len(summary.finished) != runs or summary.failures:
         raise RuntimeError(f"{len(summary.finished)} of {runs} runs finished, {len(summary.failures)} failed")
     return seconds
 
 
-def _launcher(name: str) -> Callable[..., object]:
+def _transport(name: str) -> Callable[..., Any]:
     if name == "local":
-        from bench.launch.processes import LocalLauncher
+        from bench.launch.processes import LocalTransport
 
-        return lambda surroundings: LocalLauncher(surroundings, 1)
-    from bench.launch.ray import RayLauncher
+        return lambda surroundings: LocalTransport(surroundings, 1)
+    from bench.launch.ray import RayTransport
     from bench.launch.ray_cluster import RunResources
 
-    return lambda surroundings: RayLauncher(surroundings, address="local", share=RunResources(1, 0), jobs=1)
+    return lambda surroundings: RayTransport(surroundings, address="local", resources=RunResources(1, 0), jobs=1)
 
 
 def ingest_row(runs: int = INGESTED) -> Row:

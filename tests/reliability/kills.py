@@ -33,7 +33,7 @@ from fake_runner import make_spec  # noqa: E402
 from bench.context import RunContext  # noqa: E402
 from bench.coordination.heartbeat import Heartbeat, read_heartbeats, remove_dead_heartbeats  # noqa: E402
 from bench.coordination.leases import Leases  # noqa: E402
-from bench.launch.processes import LocalLauncher  # noqa: E402
+from bench.launch.processes import LocalTransport  # noqa: E402
 from bench.launch.protocol import RunTask, Surroundings  # noqa: E402
 from bench.launch.supervisor import Supervisor  # noqa: E402
 from bench.record import RunStatus  # noqa: E402
@@ -71,15 +71,7 @@ def sweep(runs: Path, n: int, jobs: int) -> None:
     tasks = [RunTask(s, seen[s.run_id]) for s in specs(n) if shards.status(s.run_id) is not RunStatus.OK]
     with Heartbeat(runs, "sweep") as heartbeat:
         around = Surroundings(runs=runs, context=RunContext(), runner="fake_runner", sweep=heartbeat.name)
-        rounds = Supervisor(
-            LocalLauncher(around, jobs),
-            shards,
-            Leases(runs, heartbeat),
-            retries=3,
-            on_finished=lambda _item, _again: None,
-            on_notice=lambda _text: None,
-        )
-        rounds.run(tasks)
+        Supervisor(LocalTransport(around, jobs), Leases(runs, heartbeat), retries=3).run(tasks)
 
 
 def load(runs: Path) -> None:

@@ -12,7 +12,7 @@ from bench.context import RunContext
 from bench.errors import LaunchError, UsageError
 from bench.launch.protocol import Surroundings
 from bench.sweep import SweepRequest
-from bench.sweep.launchers import feature_cache, make_launcher
+from bench.sweep.launchers import feature_cache, make_transport
 
 
 def request_for(name: str, **given) -> SweepRequest:
@@ -51,9 +51,7 @@ def test_a_missing_package_is_reported_with_the_command_that_installs_it(monkeyp
     with pytest.raises(
         LaunchError, match=rf"needs {module}, which is not installed; run `pip install 'clip-etl-bench\[{name}\]'`"
     ):
-        make_launcher(
-            request_for(name), Surroundings(runs=Path("runs"), context=RunContext()), 1, on_notice=lambda text: None
-        )
+        make_transport(request_for(name), Surroundings(runs=Path("runs"), context=RunContext()), 1)
 
 
 def test_a_ray_node_has_its_own_cache_unless_one_is_named(monkeypatch, tmp_path: Path):
@@ -94,11 +92,12 @@ def etl_bench(runs: Path, *arguments: str, cores: set[int] | None = None) -> Non
 
 
 def by_submitit(runs: Path) -> None:
+    from launching import launch
     from local_queue import LocalQueue
 
     from bench.context import RunContext
     from bench.launch.protocol import DifficultyTask, RunTask, Surroundings
-    from bench.launch.slurm import SlurmLauncher
+    from bench.launch.slurm import SlurmTransport
     from bench.results.shards import Shards
     from bench.sweep import Axes, expand, plan
     from datasets_registry import EvalProtocol
@@ -115,9 +114,8 @@ def by_submitit(runs: Path) -> None:
     made = plan(expand(axes), Shards(runs))
     tasks = [*(DifficultyTask(*pair) for pair in made.difficulties), *(RunTask(spec) for spec in made.pending)]
     queue = LocalQueue()
-    SlurmLauncher(
-        Surroundings(runs=runs, context=RunContext(cache_dir=runs / "cache")), queue, look_seconds=0.2
-    ).launch(tasks, on_finished=lambda item: None)
+    surroundings = Surroundings(runs=runs, context=RunContext(cache_dir=runs / "cache"))
+    launch(SlurmTransport(surroundings, queue, look_seconds=0.2), tasks)
     queue.close()
 
 

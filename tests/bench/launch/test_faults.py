@@ -12,16 +12,18 @@ from pathlib import Path
 
 import pytest
 from fake_runner import make_record, make_spec
+from launching import launch
 
 from bench.context import RunContext
 from bench.launch import log_capture as _output
 from bench.launch.execute import out_of_memory
-from bench.launch.inline import InlineLauncher
+from bench.launch.inline import InlineTransport
 from bench.launch.log_capture import HEAD, TAIL, capture_output
-from bench.launch.processes import LocalLauncher
+from bench.launch.processes import LocalTransport
 from bench.launch.protocol import Limits, Outcome, RunTask, Surroundings
 from bench.launch.task_executor import LOGS
-from bench.launch.worker_exit import exit_error
+from bench.launch.transport import Exited
+from bench.launch.worker_exit import exit_error, run_error
 from bench.record import RunStatus
 from bench.results.shards import Shards
 
@@ -42,10 +44,6 @@ def tasks(n: int = 3) -> list[RunTask]:
     return [RunTask(make_spec(seed=seed)) for seed in range(1, n + 1)]
 
 
-def run(launcher, todo: list[RunTask]):
-    return launcher.launch(todo, on_finished=lambda item: None)
-
-
 def error_of(runs: Path, task: RunTask) -> str:
     record = Shards(runs).record(task.spec.run_id)
     assert record is not None
@@ -57,9 +55,9 @@ def error_of(runs: Path, task: RunTask) -> str:
 def test_a_run_that_hangs_inside_compiled_code_is_stopped(jobs: int, tmp_path: Path, behave):
     behave(hang=["seed 2"])
     surroundings = around(tmp_path, seconds=1.0)
-    launcher = LocalLauncher(surroundings, jobs) if jobs else InlineLauncher(surroundings)
+    transport = LocalTransport(surroundings, jobs) if jobs else InlineTransport(surroundings)
     todo = tasks()
-    summary = run(launcher, todo)
+    summary = launch(transport, todo)
     assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
     assert "longer than the 1 s of --timeout" in summary.failures[0].message
     assert not summary.failures[0].memory
@@ -70,27 +68,29 @@ def test_a_run_that_hangs_inside_compiled_code_is_stopped(jobs: int, tmp_path: P
 
 def test_a_worker_that_cannot_even_end_itself_is_killed(tmp_path: Path, behave, monkeypatch):
     behave(hang=["seed 2"])
-    monkeypatch.setattr("bench.launch.processes.GRACE", -1.0)  # the parent loses timeout before the worker does
-    summary = run(LocalLauncher(around(tmp_path, seconds=2.0), 1), tasks())
+    monkeypatch.setattr("bench.launch.supervisor.GRACE", -1.0)  # the supervisor acts before the worker does
+    summary = launch(LocalTransport(around(tmp_path, seconds=2.0), 1), tasks())
     assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits on private memory are Linux's")
 def test_a_run_that_leaks_reaches_its_limit_and_its_worker_is_replaced(tmp_path: Path, behave):
     behave(leak=["seed 2"])
-    todo = tasks()
-    summary = run(LocalLauncher(around(tmp_path, memory_bytes=1 << 29), 1), todo)
-    assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
-    assert summary.failures[0].memory
+    todo, attempts = tasks(), []
+    summary = launch(LocalTransport(around(tmp_path, memory_bytes=1 << 29), 1), todo, on_finished=attempts.append)
+    assert [item.outcome for item in attempts[:3]] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
+    assert [item.task.eval_batch for item in attempts[3:]] == [32, 8]
+    assert [item.memory for item in attempts] == [False, True, False, True, True]
+    assert [item.task.spec for item in summary.failures] == [todo[1].spec]
     assert "MemoryError" in error_of(tmp_path, todo[1])
 
 
 @pytest.mark.parametrize("jobs", [0, 1])
 def test_a_run_that_calls_sys_exit_has_failed(jobs: int, tmp_path: Path, behave):
     behave(exit=["seed 2"])
-    launcher = LocalLauncher(around(tmp_path), jobs) if jobs else InlineLauncher(around(tmp_path))
+    transport = LocalTransport(around(tmp_path), jobs) if jobs else InlineTransport(around(tmp_path))
     todo = tasks()
-    summary = run(launcher, todo)
+    summary = launch(transport, todo)
     assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
     assert error_of(tmp_path, todo[1]).startswith("RunExitError: the run called sys.exit('a method that leaves')")
 
@@ -98,7 +98,7 @@ def test_a_run_that_calls_sys_exit_has_failed(jobs: int, tmp_path: Path, behave)
 def test_a_run_that_prints_a_million_lines_keeps_a_head_and_a_tail(tmp_path: Path, behave):
     behave(chatter=["seed 2"])
     todo = tasks()
-    summary = run(LocalLauncher(around(tmp_path), 1), todo)
+    summary = launch(LocalTransport(around(tmp_path), 1), todo)
     assert summary.failures == []
     log = tmp_path / LOGS / f"{todo[1].key}.log"
     text = log.read_text()
@@ -149,8 +149,8 @@ def small_disk(tmp_path: Path):
 def test_a_disk_that_is_really_full_stops_the_sweep_and_loses_nothing(jobs: int, small_disk: Path):
     todo = tasks(200)
     (small_disk / "ballast").write_bytes(bytes(150 * 1024))
-    launcher = LocalLauncher(around(small_disk), jobs) if jobs else InlineLauncher(around(small_disk))
-    summary = run(launcher, todo)
+    transport = LocalTransport(around(small_disk), jobs) if jobs else InlineTransport(around(small_disk))
+    summary = launch(transport, todo)
     assert summary.unwritten is not None
     assert "cannot be written: No space left on device" in summary.unwritten.message
     finished = [item.task for item in summary.finished if item.outcome is Outcome.OK]
@@ -159,8 +159,8 @@ def test_a_disk_that_is_really_full_stops_the_sweep_and_loses_nothing(jobs: int,
     assert all(shards.read(task.spec.run_id) is not None for task in finished)
     assert shards.quarantined == []
     (small_disk / "ballast").unlink()
-    launcher = InlineLauncher(around(small_disk))
-    following = run(launcher, [task for task in todo[:20] if shards.status(task.spec.run_id) is None])
+    transport = InlineTransport(around(small_disk))
+    following = launch(transport, [task for task in todo[:20] if shards.status(task.spec.run_id) is None])
     assert following.unwritten is None
 
 
@@ -177,7 +177,7 @@ def test_a_write_that_fails_stops_the_sweep(problem: int, tmp_path: Path, monkey
         return real(self, record, predictions)
 
     monkeypatch.setattr(Shards, "write", write)
-    summary = run(InlineLauncher(around(tmp_path)), tasks(5))
+    summary = launch(InlineTransport(around(tmp_path)), tasks(5))
     assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.OK, Outcome.UNWRITTEN]
     assert summary.unwritten is not None
     assert summary.unwritten.message == f"{tmp_path} cannot be written: the disk says no"
@@ -185,13 +185,13 @@ def test_a_write_that_fails_stops_the_sweep(problem: int, tmp_path: Path, monkey
 
 def test_a_torn_shard_is_done_again(tmp_path: Path):
     todo = tasks()
-    run(InlineLauncher(around(tmp_path)), todo)
+    launch(InlineTransport(around(tmp_path)), todo)
     shards = Shards(tmp_path)
     torn = tmp_path / "shards" / todo[1].key[:2] / f"{todo[1].key}.json"
     torn.write_bytes(torn.read_bytes()[:100])
     missing = [task for task in todo if shards.status(task.spec.run_id) is None]
     assert missing == [todo[1]]
-    run(InlineLauncher(around(tmp_path)), missing)
+    launch(InlineTransport(around(tmp_path)), missing)
     assert [shards.status(task.spec.run_id) for task in todo] == [RunStatus.OK] * 3
 
 
@@ -199,7 +199,7 @@ def test_a_torn_shard_is_done_again(tmp_path: Path):
 def test_a_clock_that_jumps_changes_nothing(jump: float, tmp_path: Path, monkeypatch):
     before = time.time()
     monkeypatch.setattr(time, "time", lambda: before + jump)
-    summary = run(LocalLauncher(around(tmp_path, seconds=100.0), 1), tasks())
+    summary = launch(LocalTransport(around(tmp_path, seconds=100.0), 1), tasks())
     assert [item.outcome for item in summary.finished] == [Outcome.OK] * 3
 
 
@@ -211,7 +211,7 @@ def test_two_sweeps_at_once_do_every_run_once(tmp_path: Path, behave):
     todo = tasks(24)
     summaries = []
     threads = [
-        threading.Thread(target=lambda: summaries.append(run(LocalLauncher(around(tmp_path / "runs"), 1), todo)))
+        threading.Thread(target=lambda: summaries.append(launch(LocalTransport(around(tmp_path / "runs"), 1), todo)))
         for _ in range(2)
     ]
     for thread in threads:
@@ -243,17 +243,18 @@ def test_want_of_memory_is_told_from_other_failures():
 
 
 @pytest.mark.parametrize(
-    ("code", "seconds", "kind", "words"),
+    ("code", "timeout", "kind", "words"),
     [
-        (-9, 1.0, "WorkerKilledError", r"died with signal 9 \(SIGKILL\).*fewer --jobs"),
-        (137, 1.0, "WorkerKilledError", "exit code 137"),
-        (-11, 1.0, "WorkerDiedError", r"died with signal 11 \(SIGSEGV\)"),
-        (-250, 1.0, "WorkerDiedError", "died with signal 250"),
+        (-9, None, "WorkerKilledError", r"died with signal 9 \(SIGKILL\).*fewer --jobs"),
+        (137, None, "WorkerKilledError", "exit code 137"),
+        (-11, None, "WorkerDiedError", r"died with signal 11 \(SIGSEGV\)"),
+        (-250, None, "WorkerDiedError", "died with signal 250"),
         (1, 30.0, "RunTimeoutError", "longer than the 30 s of --timeout"),
     ],
 )
-def test_why_a_worker_died(code: int, seconds: float, kind: str, words: str):
-    error = exit_error(code, seconds=seconds, limits=Limits(30.0), log=Path("x.log"))
+def test_why_a_worker_died(code: int, timeout: float | None, kind: str, words: str):
+    exited = Exited(1, running=True, error=exit_error(code, "Its output: x.log"))
+    error = run_error(exited, timeout=timeout)
     assert type(error).__name__ == kind
     with pytest.raises(type(error), match=words):
         raise error
@@ -266,7 +267,7 @@ def test_an_earlier_success_outlives_everything(tmp_path: Path, behave):
     shards.write(make_record(task.spec))
     again = RunTask(task.spec, shards.stamp(task.spec.run_id))
     behave(die=["seed"])
-    summary = run(LocalLauncher(around(tmp_path), 1), [again])
+    summary = launch(LocalTransport(around(tmp_path), 1), [again])
     assert [item.outcome for item in summary.finished] == [Outcome.OK]
     assert "an earlier success is kept" in summary.finished[0].message
     assert shards.status(task.spec.run_id) is RunStatus.OK

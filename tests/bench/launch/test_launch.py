@@ -8,14 +8,15 @@ import threading
 import time
 from pathlib import Path
 
+import launching
 import pytest
 from fake_runner import make_spec
 
 from bench.context import RunContext
 from bench.errors import LaunchError
 from bench.launch.affinity_queue import AffinityQueue
-from bench.launch.inline import InlineLauncher
-from bench.launch.processes import LocalLauncher
+from bench.launch.inline import InlineTransport
+from bench.launch.processes import LocalTransport
 from bench.launch.protocol import (
     DifficultyTask,
     LaunchSummary,
@@ -58,8 +59,8 @@ def launch(request, surroundings: Surroundings):
     """Both launchers, by one call."""
 
     def launch(todo: list[Task], seen: list | None = None) -> LaunchSummary:
-        launcher = InlineLauncher(surroundings) if request.param == "inline" else LocalLauncher(surroundings, 2)
-        return launcher.launch(todo, on_finished=(seen if seen is not None else []).append)
+        transport = InlineTransport(surroundings) if request.param == "inline" else LocalTransport(surroundings, 2)
+        return launching.launch(transport, todo, on_finished=(seen if seen is not None else []).append)
 
     return launch
 
@@ -114,12 +115,11 @@ def test_a_worker_that_dies_costs_only_its_run(surroundings: Surroundings, behav
     behave(**die)
     notices: list[str] = []
     todo = tasks(6)
-    launcher = LocalLauncher(surroundings, 1, on_notice=notices.append)
-    summary = launcher.launch(todo, on_finished=lambda item: None)
+    summary = launching.launch(LocalTransport(surroundings, 1), todo, on_notice=notices.append)
     assert [item.outcome for item in summary.finished].count(Outcome.OK) == 5
     assert statuses(surroundings.runs, todo).count(RunStatus.FAILED) == 1
     (failure,) = summary.failures
-    assert failure.task == todo[1]
+    assert failure.task.spec == todo[1].spec
     assert re.search(reason, failure.message)
     assert re.search(reason.removeprefix("worker "), notices[0])
     assert failure.memory == ("die" in die)
@@ -128,7 +128,7 @@ def test_a_worker_that_dies_costs_only_its_run(surroundings: Surroundings, behav
 def test_a_worker_that_cannot_start_ends_the_sweep_with_its_last_words(surroundings: Surroundings):
     broken = Surroundings(runs=surroundings.runs, context=surroundings.context, runner="no_such_runner")
     with pytest.raises(LaunchError, match=r"could not start.*'no_such_runner' cannot be imported.*--jobs 0"):
-        LocalLauncher(broken, 2).launch(tasks(), on_finished=lambda item: None)
+        launching.launch(LocalTransport(broken, 2), tasks())
 
 
 def test_a_runner_must_be_whole():
@@ -140,13 +140,15 @@ def test_a_runner_must_be_whole():
 
 def test_workers_get_their_number_of_threads(surroundings: Surroundings, tmp_path: Path):
     context = RunContext(threads=3)
-    launcher = LocalLauncher(Surroundings(runs=tmp_path, context=context, runner="fake_runner"), 1)
-    worker = launcher.start_worker(1)
-    environment = Path(f"/proc/{worker.process.pid}/environ")
+    transport = LocalTransport(Surroundings(runs=tmp_path, context=context, runner="fake_runner"), 1)
+    number = transport.start()
+    process = transport._workers[number].process
+    environment = Path(f"/proc/{process.pid}/environ")
     if environment.exists():
         assert b"OMP_NUM_THREADS=3" in environment.read_bytes()
-    worker.dismiss()
-    assert worker.process.wait(timeout=20) == 0
+    transport.dismiss(number)
+    assert process.wait(timeout=20) == 0
+    transport.remove(number)
 
 
 # --- who gets what ----------------------------------------------------------------------------------------------------
@@ -208,18 +210,19 @@ import json, sys
 from pathlib import Path
 from bench.context import RunContext
 from bench.launch.protocol import DifficultyTask, RunTask, Surroundings
-from bench.launch.inline import InlineLauncher
-from bench.launch.processes import LocalLauncher
+from bench.launch.inline import InlineTransport
+from bench.launch.processes import LocalTransport
 from bench.results.shards import Shards
 from fake_runner import make_spec
+from launching import launch
 runs, jobs, seeds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 specs = [make_spec(seed=seed, dataset=f"d{seed % 3}") for seed in range(seeds)]
 shards = Shards(runs)
 tasks = [RunTask(spec) for spec in specs if shards.status(spec.run_id) is None]
 around = Surroundings(runs=runs, context=RunContext(), runner="fake_runner")
 say = lambda text: print(text, flush=True)
-launcher = LocalLauncher(around, jobs, on_notice=say) if jobs else InlineLauncher(around)
-summary = launcher.launch(tasks, on_finished=lambda item: say("finished"))
+transport = LocalTransport(around, jobs) if jobs else InlineTransport(around)
+summary = launch(transport, tasks, on_finished=lambda item: say("finished"), on_notice=say)
 print("quarantined", len(shards.quarantined), "interrupted", summary.interrupted, "failed", len(summary.failures))
 """
 
@@ -317,8 +320,8 @@ def test_workers_leave_when_their_parent_is_killed(tmp_path: Path):
 def test_a_launch_outside_the_main_thread_works(surroundings: Surroundings):
     """Signal handlers cannot be set there, and need not."""
     done: list[LaunchSummary] = []
-    launcher = LocalLauncher(surroundings, 1)
-    thread = threading.Thread(target=lambda: done.append(launcher.launch(tasks(2), on_finished=lambda item: None)))
+    transport = LocalTransport(surroundings, 1)
+    thread = threading.Thread(target=lambda: done.append(launching.launch(transport, tasks(2))))
     thread.start()
     thread.join()
     assert len(done[0].finished) == 2

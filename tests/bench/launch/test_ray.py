@@ -32,8 +32,9 @@ from bench.context import RunContext
 from bench.errors import BenchError
 from bench.launch.protocol import RunTask, Surroundings
 from bench.launch.ray_cluster import RunResources
-from bench.launch.ray import RayLauncher
+from bench.launch.ray import RayTransport
 from fake_runner import make_spec
+from launching import launch
 options = json.loads(sys.argv[1])
 context = RunContext(
     cache_dir=Path(options.get("cache", "~/.cache/clip-etl-bench")),
@@ -43,12 +44,12 @@ context = RunContext(
 around = Surroundings(runs=Path(options["runs"]), context=context, runner=options.get("runner", "fake_runner"))
 tasks = [RunTask(make_spec(seed=seed, dataset=f"d{seed % 3}")) for seed in range(1, options["seeds"] + 1)]
 say = lambda text: print(text, flush=True)
-launcher = RayLauncher(
+transport = RayTransport(
     around, options["address"], RunResources(*options.get("share", [1, 0])), options.get("jobs"),
-    {"env_vars": {"FAKE_RUNNER": json.dumps(options.get("behaviour", {}))}}, on_notice=say,
+    {"env_vars": {"FAKE_RUNNER": json.dumps(options.get("behaviour", {}))}},
 )
 try:
-    summary = launcher.launch(tasks, on_finished=lambda item: say("finished"))
+    summary = launch(transport, tasks, on_finished=lambda item: say("finished"), on_notice=say)
 except BenchError as error:
     sys.exit(f"refused: {error}")
 say(json.dumps({"failures": [item.message for item in summary.failures], "interrupted": summary.interrupted}))

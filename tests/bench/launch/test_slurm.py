@@ -13,15 +13,16 @@ from fake_runner import make_spec
 
 submitit = pytest.importorskip("submitit", reason="needs submitit, the extra [slurm]")
 
+import launching  # noqa: E402
 from local_queue import LocalQueue  # noqa: E402
 
 from bench.context import RunContext  # noqa: E402
 from bench.errors import LaunchError  # noqa: E402
 from bench.launch.protocol import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask, Surroundings, Task  # noqa: E402
-from bench.launch.slurm import SlurmLauncher  # noqa: E402
+from bench.launch.slurm import SlurmTransport  # noqa: E402
 from bench.launch.slurm_chunk import ChunkFiles, ChunkJob, Progress  # noqa: E402
 from bench.launch.slurm_queue import JobSettings, SlurmQueue  # noqa: E402
-from bench.launch.slurm_submission import chunks  # noqa: E402
+from bench.launch.slurm_submission import arrays  # noqa: E402
 from bench.record import RunStatus  # noqa: E402
 from bench.results.shards import Shards  # noqa: E402
 
@@ -65,8 +66,8 @@ def launch(
 ) -> tuple[LaunchSummary, list[FinishedTask], list[str]]:
     seen: list[FinishedTask] = []
     notices: list[str] = []
-    launcher = SlurmLauncher(surroundings, queue, look_seconds=0.05, on_notice=notices.append, **options)
-    return launcher.launch(todo, on_finished=seen.append), seen, notices
+    transport = SlurmTransport(surroundings, queue, look_seconds=0.05, **options)
+    return launching.launch(transport, todo, on_finished=seen.append, on_notice=notices.append), seen, notices
 
 
 def status(surroundings: Surroundings, todo: list[Task]) -> list[RunStatus | None]:
@@ -82,7 +83,7 @@ def test_jobs_do_chunks_and_report_as_they_go(surroundings: Surroundings, queue,
     assert [item.message for item in summary.failures] == ["loss became nan at step 3. Use a smaller recipe.lr."]
     assert status(surroundings, todo).count(RunStatus.OK) == 4
     assert Shards(surroundings.runs).difficulties.has("ViT-demo.drawn", "d0")
-    assert re.fullmatch(r"Submitted 6 tasks as 2 jobs, from \d+ on\.", notices[0])
+    assert re.fullmatch(r"Submitted 6 tasks as 2 jobs, starting with \d+\.", notices[0])
 
 
 def test_a_job_that_dies_costs_the_run_it_was_at_and_the_rest_is_submitted_again(
@@ -95,7 +96,7 @@ def test_a_job_that_dies_costs_the_run_it_was_at_and_the_rest_is_submitted_again
     assert queue.arrays == [1, 1]
     (failure,) = summary.failures
     assert re.search(
-        r"Slurm job \d+ ended \(FAILED\) during this run; OUT_OF_MEMORY asks for more --mem", failure.message
+        r"Slurm job \d+ ended \(FAILED\) during this run\. OUT_OF_MEMORY needs more --mem", failure.message
     )
     assert re.search(r"ended \(FAILED\) during coop on d1", notices[1])
 
@@ -103,7 +104,7 @@ def test_a_job_that_dies_costs_the_run_it_was_at_and_the_rest_is_submitted_again
 def test_a_job_that_cannot_start_ends_the_sweep_with_its_last_words(surroundings: Surroundings, queue):
     broken = Surroundings(runs=surroundings.runs, context=surroundings.context, runner="no_such_runner")
     with pytest.raises(
-        LaunchError, match=r"before its first run\. Its last words: .*'no_such_runner' cannot be imported"
+        LaunchError, match=r"before its first run\. Last line of its log: .*'no_such_runner' cannot be imported"
     ):
         launch(broken, tasks(2), queue)
 
@@ -118,7 +119,7 @@ def test_not_waiting_returns_and_the_same_command_watches_instead_of_submitting_
     more = [*todo, *tasks(6)[4:]]
     summary, _, notices = launch(surroundings, more, queue, runs_per_job=2)
     assert queue.arrays == [2, 1]
-    assert notices[0] == "4 tasks are with Slurm already; they are not submitted again."
+    assert notices[0] == "4 tasks are already with Slurm and are not submitted again."
     assert sorted(item.task.label for item in summary.finished) == sorted(task.label for task in more)
 
 
@@ -132,7 +133,7 @@ def test_a_job_that_starts_again_skips_what_its_journal_says_is_done(surrounding
         journal.write('{"task": 2, "outc')  # torn: the machine went down
     ChunkJob(str(tmp_path), 0)()
     assert status(surroundings, todo) == [None, RunStatus.OK, RunStatus.OK]
-    assert len(Progress.of(files, todo).ended) == 3
+    assert len(Progress.read(files, todo).ended) == 3
 
 
 def test_what_runs_again_after_preemption_is_the_same_chunk(tmp_path: Path):
@@ -167,7 +168,7 @@ def test_ctrl_c(surroundings: Surroundings, queue, behave, times: int):
     assert summary.interrupted
     assert summary.failures == []
     assert queue.cancelled == [True, False][:times]
-    assert "Jobs stop after their current runs; Ctrl-C again to end them at once." in notices
+    assert "Stopping after the 1 current runs. Press Ctrl-C again to stop now." in notices
     assert len(summary.finished) < 6
     assert (times == 2) or len(summary.finished) >= 1
 
@@ -176,12 +177,21 @@ def _journals(runs: Path) -> list[str]:
     return [f"with {path.name}" for path in runs.glob("slurm/*/*.jsonl") if path.stat().st_size]
 
 
-def test_chunks_keep_what_shares_features_together():
-    portions = chunks([*tasks(6), DifficultyTask("ViT-demo.drawn", "d1")], 3)
+def test_chunks_keep_what_shares_features_together(surroundings: Surroundings, queue):
+    todo = [*tasks(6), DifficultyTask("ViT-demo.drawn", "d1")]
+    launch(surroundings, todo, queue, runs_per_job=3, wait=False)
+    (folder,) = (surroundings.runs / "slurm").iterdir()
+    portions = [ChunkFiles(folder, number).read()[1] for number in range(3)]
     assert [len(portion) for portion in portions] == [3, 3, 1]
     assert [task.pair[1] for portion in portions for task in portion].count("d1") == 4
-    first = [task.label for task in portions[0]]
-    assert first[0] == "difficulty of d1 for ViT-demo.drawn"
+    assert portions[0][0].label == "difficulty of d1 for ViT-demo.drawn"
+    assert {task.pair[1] for task in portions[0]} == {"d1"}
+
+
+def test_a_dry_run_knows_the_arrays():
+    assert arrays(0, 20) == []
+    assert arrays(41, 20) == [3]
+    assert arrays(2001, 1) == [1000, 1000, 1]
 
 
 def test_the_script_says_what_was_asked_for():
@@ -224,9 +234,9 @@ def test_the_words_of_sbatch_are_passed_on(tmp_path: Path, monkeypatch, surround
         tool.write_text("#!/bin/sh\necho 'sbatch: error: Requested node configuration is not available' >&2\nexit 1\n")
         tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    launcher = SlurmLauncher(surroundings, SlurmQueue(JobSettings(minutes=1, gpus=99)))
+    transport = SlurmTransport(surroundings, SlurmQueue(JobSettings(minutes=1, gpus=99)))
     with pytest.raises(
         LaunchError, match="sbatch refuses the jobs: sbatch: error: Requested node configuration is not"
     ):
-        launcher.launch(tasks(2), on_finished=lambda item: None)
+        launching.launch(transport, tasks(2))
     assert list((surroundings.runs / "slurm").iterdir()) == []

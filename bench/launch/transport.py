@@ -1,0 +1,124 @@
+"""What a launcher has to provide: workers that take tasks, and events that report what happened to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from bench.launch.protocol import FinishedTask, Surroundings, Task
+from datasets_registry import BenchError
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A worker has started and can take tasks."""
+
+    worker: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """A worker finished a task, and its shard is on disk. With `last`, the worker exits and takes no further task."""
+
+    worker: int
+    finished: FinishedTask
+    last: bool = False
+
+
+@dataclass(frozen=True)
+class Exited:
+    """A worker ended, whether asked to or not.
+
+    Args:
+        worker: its number.
+        reason: how it ended, such as "A worker died with signal 9 (SIGKILL)".
+        started: whether it could take tasks at all. If not, `reason` is a complete message.
+        running: whether it had begun the first of its unfinished tasks.
+        error: the error of that task.
+        log: a sentence that says where the task's output is.
+        node_lost: whether the machine is gone, so that the task is not to blame.
+    """
+
+    worker: int
+    reason: str = ""
+    started: bool = True
+    running: bool = False
+    error: BenchError | None = None
+    log: str = ""
+    node_lost: bool = False
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One line for the user."""
+
+    text: str
+
+
+Event = Ready | Done | Exited | Notice
+
+
+class Transport(Protocol):
+    """Starts workers somewhere, carries tasks to them and reports events. A context manager, entered once a sweep.
+
+    The supervisor (`bench.launch.supervisor`) does everything else: it hands out tasks, stops on Ctrl-C, enforces time
+    limits, records the failure of a run whose worker died, and retries. Implementations inherit from this class for
+    its defaults.
+    """
+
+    surroundings: Surroundings
+    tasks_per_worker: int = 1
+    """Tasks handed to a worker at a time. A worker with several runs them one after the other and then exits."""
+    start_attempts: int = 1
+    """Workers that may fail to start, one after another, before no more are started."""
+    enforce_timeout: bool = True
+    """Whether the supervisor kills a worker that exceeds the time limit. False if the time may pass in a queue."""
+    in_process: bool = False
+    """Whether tasks run in this process, so that a second Ctrl-C has to interrupt the code of the run."""
+    detached: bool = False
+    """Whether the sweep ends as soon as every task is submitted."""
+
+    def __enter__(self) -> Self:
+        """Connect; raises LaunchError if that is not possible."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Release everything. Workers that still run are killed if they depend on this process."""
+        return
+
+    def adopt(self, tasks: Sequence[Task]) -> dict[int, list[Task]]:  # noqa: ARG002
+        """Workers of an earlier sweep that still run some of these tasks, with the tasks."""
+        return {}
+
+    def capacity(self) -> int:
+        """How many workers may exist now."""
+        ...
+
+    def start(self) -> int:
+        """Start a worker and return its number. `Ready` or `Exited` follows."""
+        ...
+
+    def submit(self, worker: int, tasks: Sequence[Task]) -> None:
+        """Hand tasks to a worker that is ready or has finished its last one."""
+        ...
+
+    def poll(self, seconds: float) -> list[Event]:
+        """What has happened since the last call; waits up to `seconds` for something to happen."""
+        ...
+
+    def dismiss(self, worker: int) -> None:
+        """Let a worker without tasks exit. `Exited` follows."""
+        ...
+
+    def drain(self) -> None:
+        """After the first Ctrl-C: withdraw submitted tasks that have not begun."""
+        return
+
+    def kill(self, workers: Sequence[int]) -> None:
+        """End workers now, in the middle of a run. `Exited` follows."""
+        ...
+
+    def remove(self, worker: int) -> None:  # noqa: ARG002
+        """Free what belonged to a worker that has exited, after its last task was recorded."""
+        return

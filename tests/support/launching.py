@@ -1,0 +1,32 @@
+"""A sweep in one call: a transport with its supervisor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from bench.coordination.heartbeat import Heartbeat
+from bench.coordination.leases import Leases
+from bench.launch.protocol import FinishedTask, LaunchSummary, Task
+from bench.launch.supervisor import Supervisor
+from bench.launch.transport import Transport
+
+
+def launch(
+    transport: Transport,
+    tasks: Sequence[Task],
+    *,
+    on_finished: Callable[[FinishedTask], None] = lambda _item: None,
+    on_notice: Callable[[str], None] = lambda _text: None,
+    retries: int = 0,
+) -> LaunchSummary:
+    """Run tasks as `etl-bench run` does."""
+    runs = transport.surroundings.runs
+    with Heartbeat(runs, "sweep") as heartbeat:
+        supervisor = Supervisor(
+            transport,
+            Leases(runs, heartbeat),
+            retries=retries,
+            on_finished=lambda item, _again: on_finished(item),
+            on_notice=on_notice,
+        )
+        return supervisor.run(tasks)
