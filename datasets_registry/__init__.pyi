@@ -1,5 +1,9 @@
 """Public names of `datasets_registry`; `__init__.py` loads each on first use."""
 
+from ._catalogue import DATASETS as DATASETS
+from ._catalogue import get_dataset as get_dataset
+from ._catalogue import list_datasets as list_datasets
+from ._catalogue import register_dataset as register_dataset
 from ._custom.add import AddRequest as AddRequest
 from ._custom.add import add_dataset as add_dataset
 from ._custom.dataset import SplitRule as SplitRule
@@ -43,13 +47,9 @@ from ._plugins import load_entry_points as load_entry_points
 from ._readers.coop_split import CoopReader as CoopReader
 from ._readers.files import ImageFiles as ImageFiles
 from ._readers.layouts import IMAGE_SUFFIXES as IMAGE_SUFFIXES
-from ._registry import DATASETS as DATASETS
 from ._registry import NAME_PATTERN as NAME_PATTERN
 from ._registry import Registry as Registry
-from ._registry import get_dataset as get_dataset
 from ._registry import import_catalogue as import_catalogue
-from ._registry import list_datasets as list_datasets
-from ._registry import register_dataset as register_dataset
 from ._types import ClassSet as ClassSet
 from ._types import DatasetInfo as DatasetInfo
 from ._types import DatasetSplits as DatasetSplits

@@ -12,7 +12,8 @@ from typing import Any
 
 from datasets_registry._custom.folders import custom_files
 from datasets_registry._errors import BenchError
-from datasets_registry._registry import DATASETS, Registry
+from datasets_registry._registry import Registry
+from datasets_registry._types import DatasetInfo
 
 DATASETS_GROUP = "clip_etl_bench.datasets"
 METHODS_GROUP = "clip_etl_bench.methods"
@@ -33,7 +34,7 @@ def load_entry_points(group: str, registry: Registry[Any]) -> None:
             _skip(registry, point.name, _plug_in_line(point, error))
 
 
-def load_custom_datasets() -> None:
+def load_custom_datasets(registry: Registry[DatasetInfo]) -> None:
     """Register every `NAME.toml` in the custom folders; if a name occurs in two folders, the first is used."""
     files: dict[str, Path] = {}
     for path in custom_files("*.toml"):
@@ -44,24 +45,24 @@ def load_custom_datasets() -> None:
 
     for name, path in files.items():
         try:
-            DATASETS.add(name, read_custom(path))
+            registry.add(name, read_custom(path))
         except BenchError as error:
             text = str(error)
-            _skip(DATASETS, name, text if str(path) in text else f"{path}: {text}")
+            _skip(registry, name, text if str(path) in text else f"{path}: {text}")
 
 
-def load_feature_bundles() -> None:
+def load_feature_bundles(registry: Registry[DatasetInfo]) -> None:
     """Register every imported feature bundle, `NAME/bundle.json` in the custom folders."""
     for path in custom_files("*/bundle.json"):
         name = path.parent.name
-        if name.startswith(".") or name in DATASETS:
+        if name.startswith(".") or name in registry:
             continue
         from datasets_registry._custom.feature_bundle import FeatureBundle  # imports pydantic, which is slow to load
 
         try:
-            DATASETS.add(name, FeatureBundle(path.parent).info())
+            registry.add(name, FeatureBundle(path.parent).info())
         except BenchError as error:
-            _skip(DATASETS, name, str(error))
+            _skip(registry, name, str(error))
 
 
 def _skip(registry: Registry[Any], name: str, reason: str) -> None:

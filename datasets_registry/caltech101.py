@@ -6,9 +6,9 @@ drops the folders `BACKGROUND_Google` and `Faces_easy` and renames four others (
 VTAB and the CLIP paper keep 101 or 102 classes, so their numbers are of another task.
 """
 
+from datasets_registry._catalogue import register_dataset
 from datasets_registry._readers.coop_split import CoopReader
 from datasets_registry._readers.layouts import packaged_names
-from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
 register_dataset(

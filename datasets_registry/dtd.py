@@ -5,9 +5,9 @@ the ten official splits, so results do not compare with papers that use those. T
 several words, but each counts for one.
 """
 
+from datasets_registry._catalogue import register_dataset
 from datasets_registry._readers.coop_split import CoopReader
 from datasets_registry._readers.layouts import packaged_names
-from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
 register_dataset(

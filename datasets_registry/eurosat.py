@@ -5,9 +5,9 @@ CoOp's random 50/20/30 split (there is no official one) and CoOp's rewritten cla
 "Annual Crop Land". The split ignores spatial neighbourhood, so test tiles may touch training tiles.
 """
 
+from datasets_registry._catalogue import register_dataset
 from datasets_registry._readers.coop_split import CoopReader
 from datasets_registry._readers.layouts import packaged_names
-from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
 register_dataset(

@@ -8,9 +8,9 @@ of a list is `<seven digits> <variant>`. Two names hold a slash (F-16A/B and F/A
 from dataclasses import dataclass
 from pathlib import Path
 
+from datasets_registry._catalogue import register_dataset
 from datasets_registry._errors import DataError
 from datasets_registry._readers.layouts import ImageFolders, packaged_names, require_images
-from datasets_registry._registry import register_dataset
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
 
 _URL = "https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/"

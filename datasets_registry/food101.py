@@ -5,9 +5,9 @@ random 50/20/30 split of all 101,000 images ignores the official one, whose trai
 label noise is in val and test, too. The template has no article.
 """
 
+from datasets_registry._catalogue import register_dataset
 from datasets_registry._readers.coop_split import CoopReader
 from datasets_registry._readers.layouts import packaged_names
-from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
 register_dataset(

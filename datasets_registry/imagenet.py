@@ -5,9 +5,9 @@ the test images. The 1,000 names are those of CLIP's notebook, read from `classn
 the training list is the sorted folder listing and the draw `coop` is called `coop-sorted` (docs/protocols.md).
 """
 
+from datasets_registry._catalogue import register_dataset
 from datasets_registry._readers.imagenet import ImageNetReader
 from datasets_registry._readers.layouts import ImageFolders
-from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
 register_dataset(

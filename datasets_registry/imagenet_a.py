@@ -4,9 +4,9 @@ Hendrycks et al., "Natural Adversarial Examples", CVPR 2021. Scored among its ow
 train on.
 """
 
+from datasets_registry._catalogue import register_dataset
 from datasets_registry._readers.imagenet import VariantReader
 from datasets_registry._readers.layouts import ImageFolders
-from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
 register_dataset(

@@ -4,9 +4,9 @@ Wang et al., "Learning Robust Global Representations by Penalizing Local Predict
 classes. Flipped and turned copies fill small classes. Nothing to train on.
 """
 
+from datasets_registry._catalogue import register_dataset
 from datasets_registry._readers.imagenet import VariantReader
 from datasets_registry._readers.layouts import ImageFolders
-from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
 register_dataset(

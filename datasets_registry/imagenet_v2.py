@@ -4,9 +4,9 @@ Recht et al., "Do ImageNet Classifiers Generalize to ImageNet?", ICML 2019. The 
 it. Folders are named by label, so label i is line i of `classnames.txt`. Nothing to train on.
 """
 
+from datasets_registry._catalogue import register_dataset
 from datasets_registry._readers.imagenet import VariantReader
 from datasets_registry._readers.layouts import ImageFolders
-from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
 register_dataset(

@@ -5,9 +5,9 @@ Nilsback and Zisserman, "Automated Flower Classification over a Large Number of 
 use that. Names are those of `cat_to_name.json` (label = key - 1). The split file is not sorted by label.
 """
 
+from datasets_registry._catalogue import register_dataset
 from datasets_registry._readers.coop_split import CoopReader
 from datasets_registry._readers.layouts import packaged_names
-from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
 register_dataset(

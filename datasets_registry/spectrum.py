@@ -10,8 +10,8 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
+from datasets_registry._catalogue import register_dataset
 from datasets_registry._errors import BenchError
-from datasets_registry._registry import register_dataset
 from datasets_registry._synthetic.drawing import add_noise, mask, paint, to_image
 from datasets_registry._synthetic.suite import (
     COLOURED_SHAPES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from datasets_registry._registry import register_dataset
+from datasets_registry._catalogue import register_dataset
 from datasets_registry._synthetic.drawing import add_noise, mask, paint, surface, to_image
 from datasets_registry._synthetic.suite import (
     COLOURED_SHAPES,

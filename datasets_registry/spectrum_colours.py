@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from datasets_registry._registry import register_dataset
+from datasets_registry._catalogue import register_dataset
 from datasets_registry._synthetic.drawing import Colour, add_noise, jitter, mask, paint, to_image
 from datasets_registry._synthetic.suite import centred_figure, plain_background, synthetic_dataset
 from datasets_registry._synthetic.world import COLOURS

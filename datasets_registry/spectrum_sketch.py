@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from datasets_registry._registry import register_dataset
+from datasets_registry._catalogue import register_dataset
 from datasets_registry._synthetic.drawing import (
     OVERSAMPLE,
     add_noise,

@@ -6,9 +6,9 @@ file lists images in file order, not by class. The official host is gone; the co
 more, or sort the images into one folder a class: both are recognised.
 """
 
+from datasets_registry._catalogue import register_dataset
 from datasets_registry._readers.coop_split import CoopReader
 from datasets_registry._readers.layouts import packaged_names
-from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
 register_dataset(

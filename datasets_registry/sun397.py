@@ -5,9 +5,9 @@ Xiao et al., "SUN Database: Large-Scale Scene Recognition from Abbey to Zoo", CV
 letter, the parts reversed: `c/church/indoor` -> "indoor church". The official host is gone.
 """
 
+from datasets_registry._catalogue import register_dataset
 from datasets_registry._readers.coop_split import CoopReader
 from datasets_registry._readers.layouts import packaged_names
-from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
 register_dataset(

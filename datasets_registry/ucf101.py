@@ -5,9 +5,9 @@ frames; the first official list, its training part cut 80/20 at random. A name i
 (`ApplyEyeMakeup` -> `Apply_Eye_Makeup`), which is the folder's name as well; files keep the original spelling.
 """
 
+from datasets_registry._catalogue import register_dataset
 from datasets_registry._readers.coop_split import CoopReader
 from datasets_registry._readers.layouts import packaged_names
-from datasets_registry._registry import register_dataset
 from datasets_registry._types import DatasetInfo
 
 register_dataset(

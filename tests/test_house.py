@@ -25,7 +25,7 @@ import bench
 PACKAGES = ("bench", "methods", "datasets_registry", "reports")
 IMPORTED_BY_OTHERS = {"torchvision"}  # core dependencies that only another dependency imports
 PRIVATE_NAMES_IN_TESTS = 137
-KNOWN_UNIX_ONLY = {"bench/experiment/peak_memory.py", "datasets_registry/_download/fetch.py"}
+KNOWN_UNIX_ONLY = {"bench/experiment/peak_memory.py"}
 KNOWN_CIRCLES = {
     *(f"bench.sweep.{module}" for module in ("live_view", "progress", "worker_table")),
     *(f"methods._backbones.{module}" for module in ("backbone", "imported_features", "names", "weights")),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from datasets_registry._catalogue import DATASETS
 from datasets_registry._custom.dataset import (
     CustomDataset,
     SplitRule,
@@ -17,7 +18,7 @@ from datasets_registry._custom.dataset import (
 )
 from datasets_registry._custom.table import ColumnNames
 from datasets_registry._errors import BenchError, DataError, RegistrationError
-from datasets_registry._registry import DATASETS, NAME_PATTERN
+from datasets_registry._registry import NAME_PATTERN
 from datasets_registry._types import DatasetInfo, DatasetSplits
 
 USUAL_SHOTS = (16, 8, 4, 2, 1)

@@ -474,7 +474,7 @@ SMALL = 'images = "../birds"\nclasses = ["crow", "gull"]\n'
 def test_two_lines_are_enough_and_paths_are_relative_to_the_file(own: Path, tmp_path: Path) -> None:
     draw_tree(tmp_path / "birds")
     (own / "small.toml").write_text(SMALL)
-    load_custom_datasets()
+    load_custom_datasets(DATASETS)
     info: DatasetInfo = DATASETS.get("small")
     assert info.title == "small"
     assert info.reader(None).class_names == ("crow", "gull")
@@ -501,7 +501,7 @@ def test_a_broken_file_is_one_line_and_breaks_nothing_else(
 ) -> None:
     (own / "bad.toml").write_text(text)
     (own / "good.toml").write_text(SMALL)
-    load_custom_datasets()
+    load_custom_datasets(DATASETS)
     assert "good" in DATASETS
     assert "bad" not in DATASETS
     assert len(caplog.messages) == 1
@@ -519,7 +519,7 @@ def test_a_name_that_cannot_be_is_left_out(
 ) -> None:
     (own / f"{name}.toml").write_text(SMALL)
     before = set(DATASETS)
-    load_custom_datasets()
+    load_custom_datasets(DATASETS)
     assert set(DATASETS) == before
     assert message in caplog.text
     assert f"{name}.toml" in caplog.text

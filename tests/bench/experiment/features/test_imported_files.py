@@ -65,7 +65,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 @pytest.fixture
 def imported(home: Path) -> FeatureBundle:
     bundle = import_bundle(**bundle_arguments())  # type: ignore[arg-type]
-    load_feature_bundles()
+    load_feature_bundles(DATASETS)
     return bundle
 
 
@@ -127,7 +127,7 @@ def test_a_search_on_validation_images_that_do_not_exist_is_refused(home: Path, 
     arguments = bundle_arguments()
     splits = {name: part for name, part in arguments["splits"].items() if name != "val"}  # type: ignore[attr-defined]
     import_bundle(**(arguments | {"splits": splits}))  # type: ignore[arg-type]
-    load_feature_bundles()
+    load_feature_bundles(DATASETS)
     axes = replace(AXES, methods=[method])
     refused = f"no validation images of .* to choose its settings.*{remedy}"
     with pytest.raises(ImpossibleCombinationError, match=refused):
@@ -157,8 +157,8 @@ def test_changed_arrays_are_noticed(imported: FeatureBundle) -> None:
 def test_a_broken_bundle_leaves_the_rest_of_the_catalogue(home: Path) -> None:
     (home / "toy_features").mkdir()
     (home / "toy_features" / "bundle.json").write_text("{}")
-    load_feature_bundles()
-    with pytest.raises(Exception, match="describes no feature bundle"):
+    load_feature_bundles(DATASETS)
+    with pytest.raises(Exception, match="does not describe a feature bundle"):
         get_dataset("toy_features")
 
 
@@ -184,13 +184,13 @@ WITH_ZERO[2] = 0
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (broken("train", 0, WITH_NAN), "train features holds NaN or infinite values in 1 rows, the first is row 5"),
-        (broken("train", 0, WITH_ZERO), "1 rows of zeros, the first is row 2"),
-        (broken("train", 0, TRAIN[0][:, :8]), "is 8 wide, text_features 12; both must come from one model"),
+        (broken("train", 0, WITH_NAN), "train features holds NaN or infinite values in 1 rows, first in row 5"),
+        (broken("train", 0, WITH_ZERO), "1 rows of zeros, first row 2"),
+        (broken("train", 0, TRAIN[0][:, :8]), "has 8 columns, text_features 12; both must come from one model"),
         (broken("train", 0, TRAIN[0][0]), r"has shape \(12,\)"),
         (broken("train", 1, TRAIN[1] + 1), r"train label 4 of row 18 is not in 0\.\.3"),
-        (broken("train", 1, TRAIN[1][:3]), "there are 24 features; give one label a row"),
-        (broken("train", 1, TRAIN[1].astype(np.float32)), "labels are float32; give whole numbers"),
+        (broken("train", 1, TRAIN[1][:3]), "there are 24 features; give one label per row"),
+        (broken("train", 1, TRAIN[1].astype(np.float32)), "labels are float32; give integers"),
         ({"class_names": NAMES[:3]}, "3 class names but 4 rows"),
         ({"splits": {"train": TRAIN}}, "The test split is empty"),
         ({"name": "Toy Features"}, "name 'Toy Features'"),
@@ -205,7 +205,7 @@ def test_arrays_that_do_not_fit_are_named(home: Path, changes: dict[str, object]
 
 
 def test_an_existing_name_is_not_overwritten(imported: FeatureBundle) -> None:
-    with pytest.raises(DataError, match="exists already; give another --name"):
+    with pytest.raises(DataError, match="already exists; give another --name"):
         import_bundle(**bundle_arguments())  # type: ignore[arg-type]
 
 

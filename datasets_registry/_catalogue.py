@@ -1,0 +1,85 @@
+"""The registry of datasets and the functions that read it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from datasets_registry._errors import BenchError, UnknownNameError
+from datasets_registry._plugins import DATASETS_GROUP, load_custom_datasets, load_entry_points, load_feature_bundles
+from datasets_registry._registry import Registry, import_catalogue
+from datasets_registry._types import DatasetInfo
+
+
+def _load_catalogue() -> None:
+    """Register this package's datasets, those of installed packages, custom datasets and imported features."""
+    import datasets_registry
+
+    import_catalogue(datasets_registry.__name__, datasets_registry.__path__)
+    load_entry_points(DATASETS_GROUP, DATASETS)
+    load_custom_datasets(DATASETS)
+    load_feature_bundles(DATASETS)
+
+
+DATASETS: Registry[DatasetInfo] = Registry("dataset", _load_catalogue)
+
+
+def register_dataset(info: DatasetInfo) -> DatasetInfo:
+    """Add a dataset to the catalogue; call it once, in the module of the same name.
+
+    Raises RegistrationError if the name is malformed or taken.
+
+    Example:
+        >>> from datasets_registry import CoopReader, DatasetInfo, register_dataset
+        >>> toy = DatasetInfo(
+        ...     name="my_flowers", title="My flowers", summary="Two kinds of flowers.", domain="flowers", num_classes=2,
+        ...     template="a photo of a {}, a type of flower.", licence="CC0", homepage="", citation="",
+        ...     reader=CoopReader(
+        ...         dataset="my_flowers", folder="my_flowers", split_file="split.json", image_folder="images",
+        ...         split_url="https://example.org/split", images_url="https://example.org/images",
+        ...     ),
+        ... )
+        >>> register_dataset(toy).name
+        'my_flowers'
+        >>> DATASETS.remove("my_flowers")
+    """
+    return DATASETS.add(info.name, info)
+
+
+def get_dataset(name: str) -> DatasetInfo:
+    """The dataset of that name; `name:option=value,...` sets the options of an adjustable dataset.
+
+    Raises UnknownNameError for an unknown name or option, BenchError for an option on a dataset without options.
+
+    Example:
+        >>> from datasets_registry import get_dataset
+        >>> get_dataset("eurosat").template
+        'a centered satellite photo of {}.'
+        >>> get_dataset("spectrum:shift=0.25").title
+        'Spectrum, shift 0.25'
+    """
+    base, _, options = name.partition(":")
+    info = DATASETS.get(base)
+    if not options:
+        return info
+    if info.with_options is None:
+        raise BenchError(f"Dataset {base!r} has no options, but {options!r} was given; use {base!r} alone.")
+    pairs: dict[str, str] = {}
+    for item in options.split(","):
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise BenchError(f"Option {item!r} of dataset {base!r} is not of the form option=value.")
+        if key not in info.options:
+            raise UnknownNameError(f"option of dataset {base!r}", key, info.options)
+        pairs[key] = value
+    return replace(info.with_options(pairs), name=name)
+
+
+def list_datasets() -> list[DatasetInfo]:
+    """All registered datasets, sorted by name.
+
+    Example:
+        >>> from datasets_registry import list_datasets
+        >>> [info.name for info in list_datasets() if info.test_only]
+        ['imagenet_a', 'imagenet_r', 'imagenet_sketch', 'imagenet_v2']
+    """
+    return [DATASETS.get(name) for name in DATASETS]
