@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -213,11 +213,11 @@ def compare(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFrame, a: s
                 for seed, run_a, run_b in shared
             ]
             kept = [pair for pair in pairs if pair is not None]
-            if len(kept) < len(pairs) or len({len(pair.images) for pair in kept}) > 1:
+            if len(kept) < len(pairs) or len({len(pair.correct_a) for pair in kept}) > 1:
                 skipped.append((dataset, f"{split}: the two were not scored on the same images"))
             elif kept:
                 found.append((dataset, split, kept))
-    p_values = holm([pair.test.p for _, _, pairs in found for pair in pairs])
+    p_values = holm([pair.test.p_holm for _, _, pairs in found for pair in pairs])
     adjusted = iter(p_values.tolist())
     cells = tuple(_cell(dataset, split, pairs, [next(adjusted) for _ in pairs]) for dataset, split, pairs in found)
     scores = seed_scores(board, runs)
@@ -233,13 +233,11 @@ def compare(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFrame, a: s
 
 @dataclass(frozen=True)
 class _Pair:
-    seed: int
-    run_a: str
-    run_b: str
-    images: tuple[str, ...]
-    right_a: NDArray[np.bool_]
-    right_b: NDArray[np.bool_]
-    test: McNemar
+    """A test that is not yet adjusted, and whether A and B classify each image correctly."""
+
+    test: SeedTest
+    correct_a: NDArray[np.bool_]
+    correct_b: NDArray[np.bool_]
 
 
 def _by_seed(entry: Entry, dataset: str, about: Mapping[str, tuple[int, int]], seeds: Sequence[int]) -> dict[int, str]:
@@ -268,8 +266,10 @@ def _pair(seed: int, run_a: str, run_b: str, a: pd.DataFrame | None, b: pd.DataF
         columns_a, columns_b = _by_image(columns_a), _by_image(columns_b)
     if any(not np.array_equal(columns_a[name], columns_b[name]) for name in ("image", "label")):
         return None
-    right_a, right_b = (columns["label"] == columns["predicted"] for columns in (columns_a, columns_b))
-    return _Pair(seed, run_a, run_b, tuple(columns_a["image"]), right_a, right_b, mcnemar(right_a, right_b))
+    a_correct, b_correct = (columns["label"] == columns["predicted"] for columns in (columns_a, columns_b))
+    images, test = columns_a["image"], mcnemar(a_correct, b_correct)
+    only_a, only_b = tuple(images[a_correct & ~b_correct]), tuple(images[b_correct & ~a_correct])
+    return _Pair(SeedTest(seed, run_a, run_b, test, test.p, only_a, only_b), a_correct, b_correct)
 
 
 def _columns(frame: pd.DataFrame | None) -> dict[str, NDArray[Any]] | None:
@@ -284,19 +284,8 @@ def _by_image(columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
 
 
 def _cell(dataset: str, split: str, pairs: Sequence[_Pair], adjusted: Sequence[float]) -> PairedCell:
-    right_a = np.stack([pair.right_a for pair in pairs]).astype(float)
-    right_b = np.stack([pair.right_b for pair in pairs]).astype(float)
-    interval = two_way_bootstrap(right_a - right_b, generator=np.random.default_rng(BOOTSTRAP_SEED))
-    seeds = tuple(
-        SeedTest(
-            pair.seed,
-            pair.run_a,
-            pair.run_b,
-            pair.test,
-            p,
-            tuple(np.array(pair.images, dtype=object)[pair.right_a & ~pair.right_b]),
-            tuple(np.array(pair.images, dtype=object)[pair.right_b & ~pair.right_a]),
-        )
-        for pair, p in zip(pairs, adjusted, strict=True)
-    )
-    return PairedCell(dataset, split, float(right_a.mean()), float(right_b.mean()), interval, seeds)
+    correct_a = np.stack([pair.correct_a for pair in pairs]).astype(float)
+    correct_b = np.stack([pair.correct_b for pair in pairs]).astype(float)
+    interval = two_way_bootstrap(correct_a - correct_b, generator=np.random.default_rng(BOOTSTRAP_SEED))
+    seeds = tuple(replace(pair.test, p_holm=p) for pair, p in zip(pairs, adjusted, strict=True))
+    return PairedCell(dataset, split, float(correct_a.mean()), float(correct_b.mean()), interval, seeds)

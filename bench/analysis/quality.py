@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from bench.analysis.leaderboard import Entry, Leaderboard
 from bench.analysis.prediction_metrics import METRICS
 from bench.metrics import headroom_gain
-from bench.statistics import Estimate, student_t
+from bench.statistics import Estimate, kendall_tau, student_t
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,9 +71,9 @@ def quality(board: Leaderboard, metrics: pd.DataFrame) -> tuple[QualityRow, ...]
     rows = []
     for split in board.splits:
         baseline = next((entry for entry in board.entries if entry.key == board.baseline), None)
-        floor = _accuracies(baseline, board, split, known) if baseline else {}
+        zero_shot = _mean_accuracies(_cells(baseline, board, split, known, {})) if baseline else {}
         for entry in board.entries:
-            cells = _cells(entry, board, split, known, floor if entry is not baseline else {})
+            cells = _cells(entry, board, split, known, zero_shot if entry is not baseline else {})
             if cells["accuracy"]:
                 rows.append(_row(entry, split, cells))
     return tuple(rows)
@@ -93,8 +92,8 @@ def agreement(board: Leaderboard, metrics: pd.DataFrame, *, generator: np.random
         return ()
     found = []
     for split in board.splits:
-        floor = _accuracies(baseline, board, split, known)
-        tables = [_cells(entry, board, split, known, floor) for entry in others]
+        zero_shot = _mean_accuracies(_cells(baseline, board, split, known, {}))
+        tables = [_cells(entry, board, split, known, zero_shot) for entry in others]
         shared = [d for d in board.averaged if all(d in table[c] for table in tables for c in ("accuracy", HEADROOM))]
         if shared:
             both = np.array([[[np.mean(t[c][d]) for d in shared] for t in tables] for c in ("accuracy", HEADROOM)])
@@ -119,20 +118,6 @@ def _agreement(split: str, both: np.ndarray, generator: np.random.Generator) -> 
     return Agreement(split, tau, low, high, n_entries, n_datasets)
 
 
-def kendall_tau(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
-    """Kendall's tau-b along the last axis, NaN where all values of one side are equal.
-
-    Example:
-        >>> float(kendall_tau([1, 2, 3], [1, 3, 2]))  # two concordant pairs, one discordant: (2 - 1) / 3
-        0.3333333333333333
-    """
-    signs = [np.sign(x[..., :, None] - x[..., None, :]) for x in (np.asarray(first, float), np.asarray(second, float))]
-    both, ours, theirs = ((a * b).sum(axis=(-2, -1)) for a, b in (signs, (signs[0], signs[0]), (signs[1], signs[1])))
-    scale = np.sqrt(ours * theirs)
-    tau: NDArray[np.float64] = np.divide(both, scale, out=np.full(np.shape(scale), np.nan), where=scale > 0)
-    return tau
-
-
 def _by_run(metrics: pd.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
     columns = [metrics[name] for name in ("run_id", "split", *METRICS)]
     return {
@@ -141,24 +126,12 @@ def _by_run(metrics: pd.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
     }
 
 
-def _accuracies(
-    entry: Entry, board: Leaderboard, split: str, known: Mapping[tuple[str, str], Mapping[str, float]]
-) -> dict[str, float]:
-    found = {}
-    for dataset, cell in entry.cells.items():
-        stored = board.stored_split(split, dataset)
-        values = [known[run, stored]["accuracy"] for run in cell.run_ids if (run, stored) in known]
-        if values:
-            found[dataset] = float(np.mean(values))
-    return found
-
-
 def _cells(
     entry: Entry,
     board: Leaderboard,
     split: str,
     known: Mapping[tuple[str, str], Mapping[str, float]],
-    floor: Mapping[str, float],
+    zero_shot: Mapping[str, float],
 ) -> _Cells:
     cells: _Cells = {column: {} for column in COLUMNS}
     for dataset, cell in entry.cells.items():
@@ -169,11 +142,15 @@ def _cells(
         for values in found:
             for column in COLUMNS:
                 value = values.get(column)
-                if column == HEADROOM and dataset in floor:
-                    value = headroom_gain(values["accuracy"], floor[dataset])
+                if column == HEADROOM and dataset in zero_shot:
+                    value = headroom_gain(values["accuracy"], zero_shot[dataset])
                 if value is not None:
                     cells[column].setdefault(dataset, []).append(value)
     return cells
+
+
+def _mean_accuracies(cells: _Cells) -> dict[str, float]:
+    return {dataset: float(np.mean(values)) for dataset, values in cells["accuracy"].items()}
 
 
 def _row(entry: Entry, split: str, cells: _Cells) -> QualityRow:

@@ -1,6 +1,7 @@
 """Public names of `bench.statistics`; `__init__.py` loads each on first use."""
 
 from .correlation import Correlation as Correlation
+from .correlation import kendall_tau as kendall_tau
 from .correlation import random_orders as random_orders
 from .correlation import spearman as spearman
 from .intervals import Estimate as Estimate

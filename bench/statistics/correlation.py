@@ -1,4 +1,4 @@
-"""Spearman's rank correlation with a permutation p value. The p value is exact for up to eight pairs."""
+"""Rank correlation: Spearman's rho with a permutation p value, and Kendall's tau-b."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtr
 
 EXACT_LIMIT = 8
@@ -87,6 +87,20 @@ def random_orders(n: int, *, count: int = 20_000, seed: int = 20240615) -> NDArr
     """
     generator = np.random.default_rng(seed)
     return generator.permuted(np.broadcast_to(np.arange(n), (count, n)), axis=1)
+
+
+def kendall_tau(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
+    """Kendall's tau-b along the last axis, NaN where all values of one side are equal.
+
+    Example:
+        >>> float(kendall_tau([1, 2, 3], [1, 3, 2]))  # two concordant pairs, one discordant: (2 - 1) / 3
+        0.3333333333333333
+    """
+    signs = [np.sign(x[..., :, None] - x[..., None, :]) for x in (np.asarray(first, float), np.asarray(second, float))]
+    both, ours, theirs = ((a * b).sum(axis=(-2, -1)) for a, b in (signs, (signs[0], signs[0]), (signs[1], signs[1])))
+    scale = np.sqrt(ours * theirs)
+    tau: NDArray[np.float64] = np.divide(both, scale, out=np.full(np.shape(scale), np.nan), where=scale > 0)
+    return tau
 
 
 def mid_ranks(values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:

@@ -185,11 +185,6 @@ class Leaderboard:
         """Missing and failed cells of all entries."""
         return tuple(cell for entry in self.entries for cell in entry.missing)
 
-    @property
-    def failed(self) -> tuple[MissingCell, ...]:
-        """Cells whose run failed."""
-        return tuple(cell for cell in self.missing if cell.error is not None)
-
     def entry(self, key: str) -> Entry:
         """The entry with that key."""
         return next(entry for entry in self.entries if entry.key == key)

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from scipy.stats import kendalltau, t
+from scipy.stats import t
 from worlds import make_world
 
 from bench.analysis.leaderboard import leaderboard, settings
 from bench.analysis.prediction_metrics import metrics_frame
-from bench.analysis.quality import _agreement, agreement, kendall_tau, quality
+from bench.analysis.quality import _agreement, agreement, quality
 from bench.store import fresh_store
 from datasets_registry import EvalProtocol
 
@@ -97,14 +97,6 @@ def test_targets_of_a_transfer_board_are_stored_under_their_names(tmp_path):
     item = row(quality(found, metrics), "coop", "all")
     assert item.datasets["accuracy"] == 2, "the source is in no average"
     assert item.values["accuracy"].mean == pytest.approx(found.entry("coop").averages["all"].mean)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_kendall_tau_equals_scipy_with_and_without_ties(seed):
-    draw = np.random.default_rng(seed)
-    first, second = draw.integers(0, 4, (3, 12)), draw.normal(size=(3, 12))
-    expected = [kendalltau(a, b).statistic for a, b in zip(first, second, strict=True)]
-    np.testing.assert_allclose(kendall_tau(first, second), expected)
 
 
 def test_agreement_compares_complete_entries_and_has_an_interval_over_datasets(board):

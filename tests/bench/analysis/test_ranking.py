@@ -11,7 +11,6 @@ from bench.analysis.comparison import paired_average, seed_scores
 from bench.analysis.leaderboard import Leaderboard, leaderboard, settings
 from bench.analysis.ranking import rank_entries
 from bench.presenters import site_view
-from bench.statistics import detectable_difference, grouped_power, grouped_seeds_needed, grouped_t
 from bench.store import fresh_store
 
 
@@ -66,25 +65,6 @@ def test_a_transfer_board_compares_targets_and_not_the_source(tmp_path):
     )
 
 
-def test_the_power_of_the_grouped_test_equals_its_simulation():
-    draw = np.random.default_rng(4)
-    groups, seeds, effect, spread = 6, 3, 0.012, 0.02
-    planned = grouped_t(_with_spread(groups, seeds, spread))
-    tests = [grouped_t(draw.normal(effect, spread, (groups, seeds)).tolist()) for _ in range(4000)]
-    assert np.mean([test.p <= 0.05 and test.mean > 0 for test in tests]) == pytest.approx(
-        grouped_power(planned, effect), abs=0.07
-    ), "a sample's own degrees of freedom are fewer than the plan's, so that the plan is some points too high"
-
-
-def test_detectable_effect_and_seeds_are_the_inverse_of_power():
-    test = grouped_t(_with_spread(5, 3, 0.02, mean=0.008))
-    assert grouped_power(test, detectable_difference(test)) == pytest.approx(0.8)
-    seeds = grouped_seeds_needed(test)
-    assert grouped_power(test, test.mean, seeds / 3) >= 0.8 > grouped_power(test, test.mean, (seeds - 1) / 3)
-    assert grouped_seeds_needed(grouped_t([[0.1], [0.2]])) is None
-    assert detectable_difference(grouped_t([[0.1, 0.1], [0.2, 0.2]])) == 0.0
-
-
 def test_the_page_shows_ranges_of_ranks_and_what_is_missing():
     frame = runs_frame(protocols=("few-shot",))
     one_seed = frame[frame["seed"].isin([0, 1])]
@@ -96,9 +76,3 @@ def test_the_page_shows_ranges_of_ranks_and_what_is_missing():
     order = site_view(lone, difficulty_frame(), catalogue(), package_version="0").boards[0].standings
     assert order.critical is None
     assert "there is no comparison yet" in order.notes[0]
-
-
-def _with_spread(groups, seeds, spread, mean=0.0):
-    """Groups whose sample standard deviation is exactly that."""
-    offsets = np.linspace(-1, 1, seeds)
-    return [(mean + spread * offsets / offsets.std(ddof=1)).tolist() for _ in range(groups)]

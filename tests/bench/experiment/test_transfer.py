@@ -163,7 +163,7 @@ class TestBoard:
         failed = make_record(transfer_spec(seed=2), scores=[], status=RunStatus.FAILED, error=broken)
         Shards(tmp_path).write(failed)
         (board,) = boards_of(tmp_path)
-        assert {cell.dataset for cell in board.failed} == {"dtd", "eurosat", "imagenet"}
+        assert {cell.dataset for cell in board.missing if cell.error is not None} == {"dtd", "eurosat", "imagenet"}
         assert not board.complete
 
     def test_sources_are_boards_of_their_own(self, tmp_path: Path):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as reference
 
-from bench.statistics.correlation import mid_ranks, random_orders, spearman
+from bench.statistics.correlation import kendall_tau, mid_ranks, random_orders, spearman
 
 
 @pytest.mark.parametrize("n", [4, 6, 11, 30])
@@ -61,3 +61,11 @@ def test_random_orders_never_give_a_p_of_zero():
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=12))
 def test_mid_ranks_are_those_of_scipy(values):
     assert mid_ranks(values).tolist() == reference.rankdata(values).tolist()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_kendall_tau_equals_scipy_with_and_without_ties(seed):
+    draw = np.random.default_rng(seed)
+    first, second = draw.integers(0, 4, (3, 12)), draw.normal(size=(3, 12))
+    expected = [reference.kendalltau(a, b).statistic for a, b in zip(first, second, strict=True)]
+    np.testing.assert_allclose(kendall_tau(first, second), expected)

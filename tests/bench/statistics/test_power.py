@@ -2,10 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 from scipy import stats as reference
 
-from bench.statistics import detectable_difference, grouped_power, grouped_t
+from bench.statistics import detectable_difference, grouped_power, grouped_seeds_needed, grouped_t
 from bench.statistics.power import seeds_needed, t_power
 
 
@@ -26,10 +27,26 @@ def test_seeds_needed_is_the_first_count_with_the_power():
     assert seeds_needed(1e-6, 1.0) is None
 
 
-def test_the_detectable_difference_has_the_requested_power():
-    test = grouped_t([[0.01, 0.03, 0.04], [0.02, 0.05, 0.03]])
-    smallest = detectable_difference(test)
-    assert smallest is not None
-    assert grouped_power(test, smallest) == pytest.approx(0.8)
+def test_the_power_of_the_grouped_test_equals_its_simulation():
+    draw = np.random.default_rng(4)
+    groups, seeds, effect, spread = 6, 3, 0.012, 0.02
+    planned = grouped_t(_with_spread(groups, seeds, spread))
+    tests = [grouped_t(draw.normal(effect, spread, (groups, seeds)).tolist()) for _ in range(4000)]
+    assert np.mean([test.p <= 0.05 and test.mean > 0 for test in tests]) == pytest.approx(
+        grouped_power(planned, effect), abs=0.07
+    ), "a sample's own degrees of freedom are fewer than the plan's, so that the plan is some points too high"
+
+
+def test_detectable_effect_and_seeds_are_the_inverse_of_power():
+    test = grouped_t(_with_spread(5, 3, 0.02, mean=0.008))
+    assert grouped_power(test, detectable_difference(test)) == pytest.approx(0.8)
+    seeds = grouped_seeds_needed(test)
+    assert grouped_power(test, test.mean, seeds / 3) >= 0.8 > grouped_power(test, test.mean, (seeds - 1) / 3)
+    assert grouped_seeds_needed(grouped_t([[0.1], [0.2]])) is None
     assert detectable_difference(grouped_t([[0.1, 0.1], [0.2, 0.2]])) == 0.0
-    assert detectable_difference(grouped_t([[0.1]])) is None
+
+
+def _with_spread(groups, seeds, spread, mean=0.0):
+    """Groups whose sample standard deviation is exactly that."""
+    offsets = np.linspace(-1, 1, seeds)
+    return [(mean + spread * offsets / offsets.std(ddof=1)).tolist() for _ in range(groups)]
