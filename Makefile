@@ -30,7 +30,7 @@ demo: $(VENV)/.core ## run the demo benchmark and build its report (no download)
 test: $(VENV)/.dev ## run the tests, one process per CPU (WORKERS=0: in one process)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
-check: lint format-check imports typecheck doctest $(if $(wildcard mkdocs.yml),docs) test ## everything a change must pass, quickest first
+check: lint format-check imports typecheck doctest docs test ## everything a change must pass, quickest first
 
 lint: $(VENV)/.dev ## style of the code
 	$(BIN)/ruff check .
@@ -48,7 +48,7 @@ doctest: $(VENV)/.dev ## examples in docstrings
 	$(BIN)/python -m pytest --quiet --doctest-modules bench methods datasets_registry reports
 
 docs: $(VENV)/.dev ## build the documentation into build/docs
-	$(BIN)/mkdocs build --quiet --strict --site-dir build/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir build/docs
 
 format: $(VENV)/.dev ## apply the style
 	$(BIN)/ruff check --fix .

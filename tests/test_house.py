@@ -28,6 +28,7 @@ PRIVATE_NAMES_IN_TESTS = 137
 KNOWN_UNIX_ONLY = {"bench/experiment/peak_memory.py"}
 KNOWN_CIRCLES = {
     *(f"bench.sweep.{module}" for module in ("live_view", "progress", "worker_table")),
+    *(f"datasets_registry.{module}" for module in ("_plugins", "_registry")),
     *(f"methods._backbones.{module}" for module in ("backbone", "imported_features", "names", "weights")),
 }
 BANNED = {

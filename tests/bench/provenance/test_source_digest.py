@@ -85,7 +85,7 @@ def test_an_ensemble_changes_with_its_host(touch):
     assert source_digest(get_method("apex_on:maple")) == other
 
 
-@pytest.mark.parametrize("machinery", ["composed.py", "parts.py", "method.py", "text.py"])
+@pytest.mark.parametrize("machinery", ["two_tower.py", "prompts.py", "method.py", "text.py"])
 def test_a_method_changes_with_the_shared_code_below_it(machinery: str, touch):
     before, own = machinery_digest(get_method("coop")), source_digest(get_method("coop"))
     touch(machinery, "\nA = 1\n")
@@ -96,8 +96,8 @@ def test_a_method_changes_with_the_shared_code_below_it(machinery: str, touch):
 @pytest.mark.parametrize(
     ("file", "more"),
     [
-        ("parts.py", "\n# a remark\n"),
-        ("parts.py", '\n"""Words."""\n'),
+        ("prompts.py", "\n# a remark\n"),
+        ("prompts.py", '\n"""Words."""\n'),
         ("registry.py", "\nA = 1\n"),
         ("cache_model.py", "\nA = 1\n"),
         ("tip_adapter.py", "\nA = 1\n"),
