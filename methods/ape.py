@@ -1,15 +1,15 @@
-"""APE: Tip-Adapter's cache on the most telling feature channels, each key weighted by zero-shot's doubt; no training.
+"""APE: Tip-Adapter's cache on the most discriminative feature channels, with keys weighted by their divergence.
 
 Zhu et al., "Not All Features Matter: Enhancing Few-shot CLIP with Adaptive Prior Refinement", ICCV 2023. Official
-files: yangyangyang127/APE `main.py`, `utils.py`:
+files: yangyangyang127/APE `main.py`, `utils.py`. There is no training:
 
     logits = scale f t' + alpha exp(-beta (1 - f~ K~')) (V exp(gamma d))
 
-~ keeps the channels with the largest -w1 s + w2 v and normalises again; s is a channel's mean product over all pairs of
+~ keeps the channels with the largest -w1 s + w2 v and normalises again. s is a channel's mean product over all pairs of
 vectors of different classes (keys and text), v its variance over the class texts. d is the KL divergence, base 2, of a
 key's label from its softmax over the refined texts. The official texts are LLM sentences; here they are the templates.
 The published numbers searched alpha, beta and gamma on the full validation split, in ranges set per dataset (for
-ImageNet on test); here ImageNet's range is searched on the few validation images. The trained APE-T is left out.
+ImageNet on test). Here ImageNet's range is searched on the few validation images. The trained APE-T is left out.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from methods._parts.feature_space import (
 from methods._parts.grid_search import GridSearchMethod
 
 COARSE_STEPS = (5, 5, 3)
-"""Values of beta, alpha and gamma that the oracle chooses from and the ensemble averages; the official 200 x 20 x 5
-would only cost time."""
+"""Values of beta, alpha and gamma that the oracle chooses from and the ensemble averages; the official grid of
+200 x 20 x 5 would take longer."""
 
 
 class APEConfig(TextConfig):
@@ -71,7 +71,7 @@ class APE(GridSearchMethod[APEConfig]):
         name="ape",
         title="APE",
         family=Family.CACHE,
-        summary="A cache on the most telling channels, its keys weighted by zero-shot's doubt; without training.",
+        summary="A cache on the most discriminative channels, its keys weighted by their divergence; without training.",
         citation="""@inproceedings{zhu2023ape,
   title = {Not All Features Matter: Enhancing Few-shot CLIP with Adaptive Prior Refinement},
   author = {Zhu, Xiangyang and Zhang, Renrui and He, Bowei and others},
@@ -90,8 +90,8 @@ class APE(GridSearchMethod[APEConfig]):
         self.chosen = (c.beta, c.alpha, c.gamma)
         self.text = mean_of_normalised(list(template_features(self.backbone, support.classes, c.templates)))
         keys = support_keys(support, c.augment_epochs, c.crop_scale)
-        telling = channel_criterion(self.text, keys, support.labels, c.weights)
-        self.kept = telling.topk(max(1, round(c.channels * keys.shape[1]))).indices
+        criterion = channel_criterion(self.text, keys, support.labels, c.weights)
+        self.kept = criterion.topk(max(1, round(c.channels * keys.shape[1]))).indices
         self.keys = self.refined(keys)
         self.values = F.one_hot(support.labels, len(self.text)).to(keys.dtype)
         guess = (self.keys @ self.refined(self.text).T).softmax(dim=1)
@@ -102,7 +102,7 @@ class APE(GridSearchMethod[APEConfig]):
         return F.normalize(features[:, self.kept], dim=-1)
 
     def look_up(self, affinity: Float[Tensor, "batch n"], beta: float, gamma: float) -> Float[Tensor, "batch n_cls"]:
-        """What the cache answers to cosines with its keys."""
+        """Logits of the cache for cosines with its keys."""
         return torch.exp(-beta * (1 - affinity)) @ (self.values * torch.exp(gamma * self.divergence))
 
     def grid(self, steps: tuple[int, int, int]) -> list[tuple[float, float, float]]:
@@ -155,7 +155,7 @@ def channel_criterion(
     labels: Int[Tensor, " n"],
     weights: tuple[float, float],
 ) -> Float[Tensor, " dim"]:
-    """How telling each channel is; the sum over pairs of different classes is the whole sum less the classes' own."""
+    """APE's criterion of each channel; pairs of different classes are all pairs less those within a class."""
     members = F.one_hot(labels, len(text)).to(keys.dtype)
     sums, counts = text + members.T @ keys, 1 + members.sum(dim=0)
     pairs = counts.sum() ** 2 - counts.square().sum()

@@ -1,17 +1,17 @@
 """APEX: visual prompts, a shallow text prompt and a text adapter, blended with the pretrained model class by class.
 
 Yang, Ko and Yun, "Towards Difficulty-Agnostic Efficient Transfer Learning for Vision-Language Models", EMNLP 2024.
-Official file: YangYongJin/APEX `trainers/apex.py`. Training is plain (adapter output only). At inference each candidate
-class gets an ensemble weight from how far its name is from the training classes in the frozen text space:
+Official file: YangYongJin/APEX `trainers/apex.py`. Training uses the adapter output only. At inference each candidate
+class gets an ensemble weight from the distance of its name to the training classes in the frozen text space:
 
     weight(e) = exp(-beta * d_avg(e) * [d_nn(e) > eps])
     text(e)   = weight(e) * A(t(e)) + (1 - weight(e)) * t(e)            t: prompted text before the adapter
     image     = mean(weight) * z + (1 - mean(weight)) * z'              z: prompted, z': pretrained image feature
 
-`weight` is the paper's alpha; all blends act on unnormalised features. Where code and paper differ, the code that
+`weight` is the paper's alpha; all blends are of unnormalised features. Where code and paper differ, the code that
 produced the numbers is the default and the paper's reading is a switch: the nearest class (`nn_distance`), the side of
-the image weight (`vision_blend`). The official reference tower carries random untrained prompts by accident; ours is
-clean unless `reference_visual` asks for theirs.
+the image weight (`vision_blend`). The official reference tower has random untrained prompts by accident; ours has none
+unless `reference_visual` requests them.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""APEX's adaptive ensemble around another method: `apex_on:maple`, `apex_on:kgcoop`; `apex_on` alone is CoOp's.
+"""APEX's adaptive ensemble around another method: `apex_on:maple`, `apex_on:kgcoop`; `apex_on` alone wraps CoOp.
 
-Nobody has published it; it asks whether difficulty-aware blending helps other methods than APEX. The host is trained
-with its own settings. At inference each candidate class gets APEX's weight (Yang et al., EMNLP 2024, see `apex.py`) and
+This is unpublished. It tests whether difficulty-aware blending helps methods other than APEX. The host is trained with
+its own settings. At inference each candidate class gets APEX's weight (Yang et al., EMNLP 2024, see `apex.py`) and
 
     text(e) = weight(e) * t(e) + (1 - weight(e)) * t0(e)            t: the host's text, t0: the frozen one
     image   = mean(weight) * z + (1 - mean(weight)) * z0            z: the host's image feature, z0: the frozen one
 
-on unnormalised features. Trained classes have weight 1, where this is the host itself. APEX blends around its own
-adapter, whose input is a learned prompt; a host has no such middle, so the other side is the zero-shot model.
+on unnormalised features. Trained classes have weight 1, which gives the host itself. APEX blends the output of its
+adapter with the adapter's input, a learned prompt. A host has no such input, so it is blended with zero-shot CLIP.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from methods.coop import CoOp
 
 
 class Blended(TwoTowerMethod[Any]):
-    """Stands in front of a host in a class's bases and blends what the host gives."""
+    """Mixin before a host: blends the host's features with the frozen ones."""
 
     def classifier(self, classes: ClassSet) -> Classifier:
         if set(classes.names) <= set(self.support_classes.names):
@@ -55,7 +55,7 @@ class Blended(TwoTowerMethod[Any]):
 
 
 def info_on(host: MethodInfo, name: str) -> MethodInfo:
-    """The facts of the ensemble around that host: the host's, with two more settings."""
+    """The facts of the host with the ensemble: the host's, with two more settings."""
     settings: dict[str, Any] = {
         "blend_beta": (float, Field(4.0, ge=0, description="sharpness of the ensemble weight; 4, APEX Table 12")),
         "blend_eps": (float, Field(0.05, ge=0, description="a class nearer than this counts as trained; 0.05, APEX")),
@@ -73,7 +73,7 @@ def info_on(host: MethodInfo, name: str) -> MethodInfo:
 
 
 def why_not(host: type[Method[Any]]) -> str | None:
-    """Why a method cannot be blended, as the end of a sentence about it."""
+    """Why a method cannot be blended, as the end of a sentence about it; None if it can."""
     if not issubclass(host, TwoTowerMethod) or host.info.family is Family.ENSEMBLE:
         return "has no pair of text and image features of its own"
     return None if host.one_pair else "compares more than one pair of features"
@@ -81,7 +81,7 @@ def why_not(host: type[Method[Any]]) -> str | None:
 
 @register_method
 class APEXOn(Blended, CoOp):
-    """The ensemble around CoOp."""
+    """CoOp with APEX's ensemble."""
 
     info: ClassVar[MethodInfo] = info_on(CoOp.info, "apex_on")
 

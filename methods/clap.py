@@ -1,12 +1,12 @@
-"""CLAP: a linear probe that starts from the class texts and pays for leaving them, class by class.
+"""CLAP: a linear probe that starts from the class texts, with a penalty for leaving them that differs by class.
 
 Silva-Rodriguez et al., CVPR 2024 (see `zs_lp`). Official file: jusiro/CLAP `trainers/adapters.py`, CONSTRAINT=l2:
 
     loss = CE + mean_c alpha_c ||w_c - t_c||^2          alpha_c: mean zero-shot probability of c on its own images
 
-in the space of *unnormalised* features, alpha fixed. Class names keep their underscores. The official code samples each
-epoch from a pool of 20 augmented passes; here the same 20 views are cycled, so that each epoch sees every image once.
-No validation and no setting chosen by dataset, as published. The `adaptative` outer step is left out.
+Features are *unnormalised* and alpha is fixed. Class names keep their underscores. The official code samples each epoch
+from a pool of 20 augmented passes; here the same 20 views are cycled, so that each epoch shows every image once. As
+published, there is no validation and no setting chosen by dataset. The `adaptative` outer step is left out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from methods._parts.prototypes import POOLED_VIEWS_RECIPE, PrototypeConfig, Prot
 
 
 class CLAPConfig(PrototypeConfig):
-    """The views that the penalty's weights are measured on."""
+    """The views that alpha is measured on."""
 
     views: int = Field(20, ge=1, description="augmented views behind alpha; the 20 of training")
     crop_scale: tuple[float, float] = Field((0.08, 1.0), description="area range of their crops; Dassl's default")
@@ -37,13 +37,13 @@ class CLAPConfig(PrototypeConfig):
 
 @register_method
 class CLAP(PrototypeMethod[CLAPConfig]):
-    """`scale * cos(f, w)` with w held near the class texts."""
+    """`scale * cos(f, w)` with w kept near the class texts."""
 
     info: ClassVar[MethodInfo] = MethodInfo(
         name="clap",
         title="CLAP",
         family=Family.CLASSIFIER,
-        summary="A cosine classifier held near the class texts, each class as firmly as zero-shot knows it.",
+        summary="A cosine classifier kept near the class texts, the more so the better zero-shot knows a class.",
         citation=CLAP_PAPER,
         config=CLAPConfig,
         needs=frozenset({Needs.FEATURES}),

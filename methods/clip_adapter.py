@@ -1,8 +1,8 @@
 """CLIP-Adapter: a small bottleneck network on the image feature, blended with the feature itself.
 
 Gao et al., "CLIP-Adapter: Better Vision-Language Models with Feature Adapters", IJCV 2024 (arXiv 2110.04544). Official
-file: gaopengcuhk/CLIP-Adapter `clip_adapter.py`: no biases, a ReLU behind the second layer too, acts on the
-unnormalised feature, image side only.
+file: gaopengcuhk/CLIP-Adapter `clip_adapter.py`. It has no biases, a ReLU after the second layer too, acts on the
+unnormalised feature, and adapts the image side only.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""CLIPFit: some of the towers' own biases and norms are fine-tuned, the class texts held near the frozen ones.
+"""CLIPFit: fine-tunes some biases and norms of the towers, with a penalty on the distance to the frozen class texts.
 
 Li et al., "Vision-Language Model Fine-Tuning via Simple Parameter-Efficient Modification", EMNLP 2024. Official file:
-minglllli/CLIPFit `CLIPFit/trainers/ClipFit.py`. Trained are the bias behind the MLP's second layer in every text block,
-and every LayerNorm of the image tower, its outer two included. With w_c the tuned and t_c the frozen text of class c,
-the loss is `CE + weight * (1 - mean_c cos(w_c, t_c))`. The weight is a constant to be edited in the code: 8 for
-base-to-new, where it stands, and 2 for few-shot, except for DTD and SUN397 (8).
+minglllli/CLIPFit `CLIPFit/trainers/ClipFit.py`. It trains the bias of the MLP's second layer in every text block, and
+every LayerNorm of the image tower, including the outer two. With w_c the tuned and t_c the frozen text of class c, the
+loss is `CE + weight * (1 - mean_c cos(w_c, t_c))`. The weight is a constant to be edited in the code: it is 8 for
+base-to-new, and 2 for few-shot except for DTD and SUN397 (8).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from methods._towers.vision import image_views, outer_norms
 
 
 class CLIPFitConfig(MethodConfig):
-    """How firmly the texts are held."""
+    """Weight of the penalty."""
 
     weight: float = Field(
         8.0, ge=0, description="of the distance to the frozen texts; 8 base-to-new, 2 few-shot (DTD and SUN397: 8)"
@@ -92,7 +92,7 @@ class CLIPFit(TwoTowerMethod[CLIPFitConfig]):
         return self.backbone.encode_image(batch.pixels, blocks=blocks, norms=(norms.outer[0], norms.outer[1]))
 
     def template(self, classes: ClassSet) -> str:
-        """The dataset's wording as CLIPFit has it, of tuned and of frozen texts."""
+        """The dataset's template in CLIPFit's wording, for tuned and for frozen texts."""
         return KGCOOP_WORDING.get(classes.template, classes.template)
 
     def loss(self, batch: Batch) -> Tensor:

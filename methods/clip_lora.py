@@ -2,10 +2,10 @@
 
 Zanella and Ben Ayed, "Low-Rank Few-Shot Adaptation of Vision-Language Models", CVPR Workshops 2024. Official files:
 MaxZanella/CLIP-LoRA `lora.py`, `loralib/layers.py`. Each chosen projection becomes
-`W x + alpha / sqrt(rank) * B A dropout(x)`: the root of the rank, not the rank. A starts uniform, B at zero. One
-generic template for every dataset, the logit scale fixed at 100 (here the backbone's own, 100 for OpenAI's weights).
-In training every class's text has dropout masks of its own, so nothing is shared between texts; with dropout 0 and at
-test the texts share their prefix. With dropout exactly 0 the official code un-merges its weights before backward, which
+`W x + alpha / sqrt(rank) * B A dropout(x)`, with the root of the rank, not the rank. A starts uniform, B at zero. One
+generic template serves every dataset, and the logit scale is fixed at 100 (here the backbone's own, which is 100 for
+OpenAI's weights). In training, every class's text has its own dropout masks, so texts share nothing. With dropout 0 and
+at test, they share their prefix. With dropout exactly 0 the official code un-merges its weights before backward, which
 loses part of the gradient; that is not imitated.
 """
 
@@ -105,11 +105,11 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         if self.config.encoder != "text":
-            image_views(self.backbone.image_tower)  # refuse a tower without such blocks before any training
+            image_views(self.backbone.image_tower)  # raises for a tower without such blocks
         self.trainable = Changes(self.backbone, self.config, self.generator).to(self.backbone.device)
 
     def weight_line(self) -> list[nn.Parameter]:
-        # the changes are linear in the factor that starts at zero
+        # a change is linear in the factor that starts at zero
         return [parameter for name, parameter in self.trainable.named_parameters() if name.endswith("up")]
 
     def train_classifier(self) -> Classifier:

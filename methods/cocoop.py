@@ -2,8 +2,8 @@
 
 Zhou et al., "Conditional Prompt Learning for Vision-Language Models", CVPR 2022. Official file: KaiyangZhou/CoOp
 `trainers/cocoop.py`. With f the image's normalised frozen feature, every context vector gets the same shift
-`meta(f) = W2 relu(W1 f + b1) + b2`, so each image reads the class texts with a context of its own: images times classes
-texts a step, in training and at test. The prefix is run once an image and the class names behind it (`encode_each`).
+`meta(f) = W2 relu(W1 f + b1) + b2`. Each image therefore has its own class texts: images x classes texts per step, in
+training and at test. The prefix runs once per image, followed by the class names (`encode_each`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from methods._text.prompts import TextPrompts
 
 
 class CoCoOpConfig(MethodConfig):
-    """Context and the network that shifts it."""
+    """The context and the network that shifts it."""
 
     ctx_init: str = Field("a photo of a", description="words that start the context (published); empty: N(0, 0.02)")
     n_ctx: int = Field(4, ge=1, le=70, description="vectors of a random start; 4. With `ctx_init`: its words")
@@ -97,7 +97,7 @@ class CoCoOp(TrainableMethod[CoCoOpConfig]):
     def text_features(
         self, prompts: TextPrompts, images: Float[Tensor, "batch dim"]
     ) -> Float[Tensor, "batch n_cls dim"]:
-        """Text features of each class as each image reads them, unnormalised."""
+        """Text features of each class with each image's context, unnormalised."""
         return self.backbone.encode_prompts_each(prompts, self.trainable.prefixes(prompts.prefix, images))
 
     def image_features(self, batch: Batch) -> Float[Tensor, "batch dim"]:

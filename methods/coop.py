@@ -1,8 +1,8 @@
-"""CoOp: learned context vectors in front of (or around) the class name, everything else frozen.
+"""CoOp: learned context vectors before (or around) the class name; everything else is frozen.
 
 Zhou et al., "Learning to Prompt for Vision-Language Models", IJCV 2022. Official file: KaiyangZhou/CoOp
-`trainers/coop.py`. There a worded initialisation silently switches class-specific contexts off and overrides the number
-of vectors; here the first is refused and the second is what `ctx_init` means.
+`trainers/coop.py`. There, a worded initialisation silently switches class-specific contexts off and overrides the
+number of vectors. Here the combination is an error, and `ctx_init` always decides the number of vectors.
 """
 
 from __future__ import annotations

@@ -1,17 +1,18 @@
-"""CoPrompt: MaPLe with an adapter on either feature, held near the frozen model as it sees other views and sentences.
+"""CoPrompt: MaPLe with an adapter on each feature, kept consistent with the frozen model on other views and sentences.
 
 Roy and Etemad, "Consistency-guided Prompt Learning for Vision-Language Models", ICLR 2024. Official file:
 ShuvenduRoy/CoPrompt `trainers/coprompt.py`. With w, f the adapted text and image features,
 
     CE + weight * [(1 - mean_c cos(w_c, t_c)) + (1 - mean cos(f, f0))]
 
-where f0 is the frozen image feature of another view of the same image, and t_c the frozen feature of a sentence about
-class c, drawn anew each step: a language model's, if such are given (`--class-text descriptions:FILE`; the released
-`gpt_file/*.json` have that format), or another list's. Without any, t_c is the dataset's template, which does not vary.
-The official views are RandAugment's, ours the crops that all methods share; the other one is the next epoch's.
+f0 is the frozen image feature of another view of the same image. t_c is the frozen feature of a sentence about class c,
+drawn again in each step: a language model's if such sentences are given (`--class-text descriptions:FILE`; the released
+`gpt_file/*.json` have that format), or one of another list. Without any, t_c is the dataset's template and does not
+vary. The official views are RandAugment's; ours are the crops that all methods share, and the other view is that of the
+next epoch.
 
-The paper's rows have settings by dataset (`trainers/constants.py`): depth 9 or 12, 2 or 4 tokens, a weight from 0.1 to
-8, which is tuned. The default here is the one setting for all of the configuration file.
+The paper's rows have settings by dataset (`trainers/constants.py`): depth 9 or 12, 2 or 4 tokens, and a tuned weight
+from 0.1 to 8. The default here is the one setting for all datasets in the configuration file.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ RECIPE = Recipe(
 
 @register_method
 class CoPrompt(ComposedMethod[CoPromptConfig]):
-    """Cross-entropy of coupled prompts behind adapters, plus the distance to the frozen model's other look."""
+    """Cross-entropy of coupled prompts with adapters, plus the distance to the frozen model on another view."""
 
     parts = (
         text_context("n_ctx", DEPTH),
@@ -71,7 +72,7 @@ class CoPrompt(ComposedMethod[CoPromptConfig]):
         name="coprompt",
         title="CoPrompt",
         family=Family.MULTIMODAL_PROMPT,
-        summary="Coupled prompts and adapters, held near the frozen model's view of other crops and sentences.",
+        summary="Coupled prompts and adapters, kept consistent with the frozen model on other crops and sentences.",
         citation="""@inproceedings{roy2024coprompt,
   title = {Consistency-guided Prompt Learning for Vision-Language Models},
   author = {Roy, Shuvendu and Etemad, Ali},
@@ -90,7 +91,7 @@ class CoPrompt(ComposedMethod[CoPromptConfig]):
         self.sentences = self.backbone.class_sentences(support.classes, KGCOOP_WORDING.get(template, template))
 
     def teacher(self) -> Float[Tensor, "n_cls dim"]:
-        """A frozen sentence of each class, the same draw for all: the official lists are equally long."""
+        """A frozen sentence of each class, drawn once for all; the official lists are equally long."""
         place = float(torch.rand((), generator=self.generator))
         return torch.stack([some[int(place * len(some))] for some in self.sentences])
 

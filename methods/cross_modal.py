@@ -1,12 +1,12 @@
-"""Cross-modal adaptation: a linear head trained on image features and, as further samples, the class texts' features.
+"""Cross-modal adaptation: a linear head trained on image features and, as more samples, on features of class texts.
 
 Lin et al., "Multimodality Helps Unimodality: Cross-Modal Few-Shot Learning with Multimodal Models", CVPR 2023. Official
-file: linzhiqiu/cross_modal_adaptation `train.py`. Half of each batch is text; features are normalised in front of the
-head, its rows are not. The published numbers keep the best of every 100th step, of 12 settings (rate, decay, batch) and
-of two averages with the zero-shot weights, all on the few validation images. Here one setting of that grid is trained,
-the step is chosen as published, and the average is the switch `trained_share` (WiSE-FT, Wortsman et al., CVPR 2022).
-The official image features add the mirrored image; here the centre view is used alone. Training the last image layer
-(`partial`) is left out.
+file: linzhiqiu/cross_modal_adaptation `train.py`. Half of each batch is text. Features are normalised before the head;
+the rows of the head are not. The published numbers choose the best of every 100th step, of 12 settings (rate, decay,
+batch) and of two averages with the zero-shot weights, all on the few validation images. Here one setting of that grid
+is trained, the step is chosen as published, and the average is the setting `trained_share` (WiSE-FT, Wortsman et al.,
+CVPR 2022). The official image features add the mirrored image; here the centre view is used alone. Training the last
+image layer (`partial`) is left out.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ EVAL_EVERY = 100
 
 
 class CrossModalConfig(TextConfig):
-    """The head, what it sees and which of its states is kept."""
+    """The head, its training samples and the step that is kept."""
 
     modality: Literal["cross", "image"] = Field("cross", description="train on texts as well, or on images alone")
     head: Literal["linear", "adapter"] = Field("linear", description="linear, or a bottleneck adapter in front of it")
@@ -121,7 +121,7 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
         self.candidates = Snapshots(self.trainable)
 
     def draw_texts(self, n: int) -> Int[Tensor, " n"]:
-        """The next n texts of an endless shuffled pass; an incomplete end of a pass is left out."""
+        """Indices of the next n texts of repeated shuffled passes; the incomplete end of a pass is dropped."""
         n = min(n, len(self.texts))
         if len(self.order) < n:
             self.order = torch.randperm(len(self.texts), generator=self.generator).tolist()
@@ -137,7 +137,7 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
         return F.cross_entropy(self.scale * self.trainable(features), labels)
 
     def backward(self, batch: Batch) -> Tensor:
-        # candidates are the states behind 1, 101, ... updates, as in the official code
+        # candidates are the states after 1, 101, ... updates, as in the official code
         if self.config.selection == "validation" and self.steps % EVAL_EVERY == 1:
             self.candidates.take()
         self.steps += 1
@@ -159,7 +159,7 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
             )
 
     def weight_line(self) -> tuple[()]:
-        return ()  # trained_share averages
+        return ()  # `trained_share` already averages
 
     def classifier(self, classes: ClassSet) -> Classifier:
         self.check_classes(classes)

@@ -1,17 +1,17 @@
-"""DePT: a second head takes the knowledge of the trained classes, so that a prompt method need not hold it.
+"""DePT: a second head learns the trained classes, so that a prompt method keeps its knowledge of others.
 
 Zhang et al., "DePT: Decoupled Prompt Tuning", CVPR 2024. `dept` is DePT around KgCoOp; `dept_on:coop`,
 `dept_on:cocoop`, `dept_on:maple` and so on put it around others. With f an image's feature and w_y the host's text
-feature of its class, both as they come from the host, unnormalised,
+feature of its class, both unnormalised as the host computes them,
 
     head(f) = W (a_f * f + b_f) + c,    head(w_y) = W (a_w * w_y + b_w) + c
     loss = (1 - head_share) * host's loss + head_share * CE(head of every f and w_y of the batch)
 
-For trained classes the logits are `(1 - head_share) * host's + head_share * head(f)`, for some of them with the head's
-rows of those; for any others they are the host's. The paper writes this mixture on probabilities, the official code on
-logits, as here. Nothing of that code (GPL-2) was used: that the host's regularisers count as part of its loss, and
-that the channel-wise maps start at the identity, is our reading. A host that averages its weights (PromptSRC) averages
-the head with them.
+For trained classes the logits are `(1 - head_share) * host's + head_share * head(f)`; for a subset of them the head's
+rows of that subset are used; for all others they are the host's. The paper writes this mixture on probabilities, the
+official code on logits, as here. None of that code (GPL-2) was used. It is our reading that the host's regularisers
+count as part of its loss, and that the channel-wise maps start at the identity. A host that averages its weights
+(PromptSRC) averages the head with them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CITATION = """@inproceedings{zhang2024dept,
 
 
 def recipe_on(host: Recipe, title: str) -> Recipe:
-    """DePT's settings on a host trained by SGD, as all of the paper's are; another optimiser keeps the host's."""
+    """DePT's settings for a host trained by SGD, as all hosts of the paper are; otherwise the host's settings."""
     if host.optimizer is not Optimizer.SGD:
         return host.model_copy(update={"source": f"{title}'s (DePT prints none for its optimiser): {host.source}"})
     return host.model_copy(
@@ -54,12 +54,12 @@ def recipe_on(host: Recipe, title: str) -> Recipe:
 
 
 def info_on(host: MethodInfo, name: str) -> MethodInfo:
-    """The facts of DePT around that host: the host's, with the head's parameters and two more settings."""
+    """The facts of the host with DePT: the host's, with the head's parameters and two more settings."""
     return wrapped_info(
         host,
         name,
         title=f"{host.title} + DePT",
-        summary=f"{host.title}, relieved of the trained classes' knowledge by a head of their own.",
+        summary=f"{host.title} with a second head for the trained classes.",
         citation=CITATION,
         settings={
             "head_share": (float, Field(0.7, ge=0, le=1, description="lambda, of the head in loss and logits; 0.7")),
@@ -73,7 +73,7 @@ def info_on(host: MethodInfo, name: str) -> MethodInfo:
 
 
 def why_not(host: type[Method[Any]]) -> str | None:
-    """Why DePT cannot be put around a method, as the end of a sentence about it."""
+    """Why DePT cannot wrap a method, as the end of a sentence about it; None if it can."""
     if (
         not issubclass(host, TwoTowerMethod | CoCoOp)
         or host.info.family is Family.ENSEMBLE

@@ -6,10 +6,10 @@ mrflogs/ICLR24 `main_few_shots.py` and `main_base2new.py`. Classes are Gaussians
     logits = scale f t' + alpha (W f + b)           W_c = P mu_c,  b_c = log(1/C) - mu_c' P mu_c / 2
     P = D pinv((n - 1) S + tr(S) I)                 S: covariance of the n normalised vectors around their class means
 
-Base-to-new runs the other file, whose P for the trained classes is the plain pseudo-inverse of the mean of the classes'
-own covariances. A new class borrows the k support vectors nearest to its text: its mean is theirs with some copies of
-the text, its precision the shrunk one around the text, averaged over the new classes. The published alpha was searched
-on the full validation split (for ImageNet on test); here on the few validation images.
+Base-to-new uses the other file, in which P of the trained classes is the plain pseudo-inverse of the mean of their
+covariances. A new class borrows the k support vectors nearest to its text. Its mean is that of these vectors and some
+copies of the text; its precision is the shrunk one around the text, averaged over the new classes. The published alpha
+was searched on the full validation split (for ImageNet on test); here on the few validation images.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ALPHAS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
 
 
 class GDAConfig(TextConfig):
-    """How the Gaussians are estimated and how much they count."""
+    """Estimate and weight of the Gaussians."""
 
     alpha: float = Field(0.1, ge=0, description="weight of the Gaussians; 0.1, where the official search starts")
     selection: Literal["validation", "fixed", "ensemble", "oracle"] = Field(
@@ -67,7 +67,7 @@ class GDA(GridSearchMethod[GDAConfig]):
         name="gda",
         title="GDA",
         family=Family.CLASSIFIER,
-        summary="Gaussian discriminant analysis of the few images added to the zero-shot logits, in closed form.",
+        summary="Gaussian discriminant analysis of the support images added to the zero-shot logits, in closed form.",
         citation="""@inproceedings{wang2024gda,
   title = {A Hard-to-Beat Baseline for Training-free CLIP-based Adaptation},
   author = {Wang, Zhengbo and Liang, Jian and Sheng, Lijun and He, Ran and Wang, Zilei and Tan, Tieniu},
@@ -107,11 +107,11 @@ class GDA(GridSearchMethod[GDAConfig]):
         return self.weighted(classes, self.alpha)
 
     def candidates(self, classes: ClassSet) -> dict[str, Classifier]:
-        """A classifier for each weight that is searched."""
+        """A classifier for each alpha of the search."""
         return {f"alpha {alpha:g}": self.weighted(classes, alpha) for alpha in ALPHAS}
 
     def weighted(self, classes: ClassSet, alpha: float) -> Classifier:
-        """The classifier with that weight of the Gaussians, for trained or for new classes."""
+        """The classifier with that alpha, for trained or for new classes."""
         text = self.text(classes)
         trained = {name: i for i, name in enumerate(self.support_classes.names)}
         if set(classes.names) <= set(trained):

@@ -1,9 +1,9 @@
-"""KgCoOp: CoOp's context, held near the hand-written class texts by a penalty.
+"""KgCoOp: CoOp's context with a penalty on the distance to the hand-written class texts.
 
 Yao, Zhang and Xu, "Visual-Language Prompt Tuning with Knowledge-guided Context Optimization", CVPR 2023. Official file:
-htyao89/KgCoOp `trainers/kgcoop.py`, which also builds a meta network, a bias and an adapter that nothing uses; they are
-left out. Loss: `CE + weight * (1 - mean_c cos(w_c, t_c))`, t_c the frozen text of class c. Worded contexts always start
-at `a photo of a`; the teacher's wording for DTD differs from CoOp's.
+htyao89/KgCoOp `trainers/kgcoop.py`. The meta network, bias and adapter that it also builds but never uses are left out.
+Loss: `CE + weight * (1 - mean_c cos(w_c, t_c))`, with t_c the frozen text of class c. Worded contexts always start at
+`a photo of a`. The frozen texts' wording for DTD differs from CoOp's.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Linear probe: multinomial logistic regression on frozen image features; class names are never read.
+"""Linear probe: multinomial logistic regression on frozen image features; class names are not used.
 
 Radford et al., ICML 2021 (CLIP's README: L-BFGS, C = 0.316), and the row of the CoOp paper: KaiyangZhou/CoOp
 `lpclip/linear_probe.py`, which searches C on the few validation images, first on seven powers of ten, then by halving
-the interval around the best. Both call scikit-learn; the objective is the same here, minimised by scipy's L-BFGS with
+the interval around the best. Both call scikit-learn. The objective here is the same, minimised by scipy's L-BFGS with
 scikit-learn's stopping rule and starting point:
 
-    mean cross-entropy + ||W||^2 / (2 C n)          W on unnormalised features, the intercept free
+    mean cross-entropy + ||W||^2 / (2 C n)          W on unnormalised features, intercept without penalty
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ GRID = (1e6, 1e4, 1e2, 1.0, 1e-2, 1e-4, 1e-6)
 
 
 class LinearProbeConfig(MethodConfig):
-    """Inverse regularisation and how it is chosen."""
+    """Inverse regularisation, and how it is chosen."""
 
     selection: Literal["validation", "fixed", "ensemble", "oracle"] = Field(
         "validation",
@@ -53,7 +53,7 @@ class LinearProbe(GridSearchMethod[LinearProbeConfig]):
         name="linear_probe",
         title="Linear probe",
         family=Family.CLASSIFIER,
-        summary="Logistic regression on frozen image features, blind to the class names.",
+        summary="Logistic regression on frozen image features, without the class names.",
         citation=CLIP_PAPER,
         config=LinearProbeConfig,
         needs=frozenset({Needs.FEATURES}),
@@ -78,7 +78,7 @@ class LinearProbe(GridSearchMethod[LinearProbeConfig]):
         return self.fitted(self.chosen)
 
     def candidates(self, classes: ClassSet) -> dict[str, Classifier]:
-        """A classifier for each power of ten that is searched first."""
+        """A classifier for each power of ten in the search."""
         return {f"C {c:g}": self.fitted(self.fit(c)) for c in GRID}
 
     def fitted(self, found: LinearClassifier) -> Classifier:
@@ -90,7 +90,7 @@ class LinearProbe(GridSearchMethod[LinearProbeConfig]):
         return sum(found.weight.numel() + found.bias.numel() for found in used)
 
     def inputs(self, features: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
-        """Features as the regression sees them."""
+        """Features as the regression gets them."""
         return F.normalize(features, dim=-1) if self.config.normalise else features
 
     def fit(self, c: float) -> LinearClassifier:

@@ -1,15 +1,15 @@
-"""LP++: a linear probe whose logits add the text similarities, each class's with a learned weight.
+"""LP++: a linear probe whose logits add the text similarities, with a learned weight for each class.
 
 Huang et al., "LP++: A Surprisingly Strong Linear Probe for Few-Shot CLIP", CVPR 2024. Official file: FereshteShakeri/
 FewShot-CLIP-Strong-Baseline `methods/linear_probe_p2.py`:
 
     logits = W f + b + alpha_c (f . t_c)            f, t normalised, no temperature
 
-Full-batch descent with step sizes that follow from the data: 4 N / lambda_max(F'F) for W and b, with momentum, and
-N / (4 max_c sum_i (f_i . t_c)^2) for alpha, which moves every tenth epoch. W starts at the *sum* of a class's features,
-alpha at 250 times the mean similarity of an image to its own class, for all classes alike. The official code never
-zeroes alpha's gradient, so that each step follows the sum since the start; that is kept, with a switch. The published
-epoch is the best, of equals the last, on as many validation images as shots; here on min(shots, 4) of them.
+Full-batch gradient descent with step sizes that follow from the data: 4 N / lambda_max(F'F) for W and b, with momentum,
+and N / (4 max_c sum_i (f_i . t_c)^2) for alpha, which moves every tenth epoch. W starts at the *sum* of a class's
+features. Alpha starts, for all classes alike, at 250 times the mean similarity of an image to its own class. The
+official code never zeroes alpha's gradient, so each step follows the sum since the start; that is kept, with a switch.
+The published epoch is the best (of equal ones the last) on as many validation images as shots; here on min(shots, 4).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from methods._parts.initialisers import linear_uniform
 
 
 class LPPlusPlusConfig(TextConfig):
-    """How alpha moves and which epoch is kept."""
+    """Steps of alpha, and the epoch that is kept."""
 
     alpha_every: int = Field(10, ge=1, description="epochs between steps of alpha; 10, official code")
     alpha_gradient: Literal["since_start", "since_step"] = Field(
@@ -86,7 +86,7 @@ class LPPlusPlus(TrainableMethod[LPPlusPlusConfig]):
         name="lp_plus_plus",
         title="LP++",
         family=Family.CLASSIFIER,
-        summary="A linear probe plus the text similarities, each class's with a learned weight.",
+        summary="A linear probe plus the text similarities, with a learned weight for each class.",
         citation="""@inproceedings{huang2024lpp,
   title = {LP++: A Surprisingly Strong Linear Probe for Few-Shot CLIP},
   author = {Huang, Yunshi and Shakeri, Fereshteh and Dolz, Jose and others},

@@ -1,8 +1,8 @@
 """MaPLe: deep text prompts, and visual prompts that are linear maps of them.
 
 Khattak et al., "MaPLe: Multi-modal Prompt Learning", CVPR 2023. Official file: muzairkhattak/multimodal-prompt-learning
-`trainers/maple.py`. One map a prompted block; those of the deeper blocks start as copies of one layer. Almost all
-trained values are in the maps. More than four text tokens start at random, because the words are `a photo of a`.
+`trainers/maple.py`. There is one map for each prompted block; those of the deeper blocks start as copies of one layer.
+Almost all parameters are in the maps. More than four text tokens start at random, since the words are `a photo of a`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ TRANSFER = Recipe(
 
 @register_method
 class MaPLe(ComposedMethod[MaPLeConfig]):
-    """Cross-entropy on `scale * cos(prompted image, prompted text)`, the visual prompts mapped from the text's."""
+    """Cross-entropy on `scale * cos(prompted image, prompted text)`, with mapped visual prompts."""
 
     parts = (text_context("n_ctx", DEPTH, words="4 * worded_init"), coupling(DEPTH))
     info: ClassVar[MethodInfo] = composed_info(

@@ -1,14 +1,14 @@
-"""MMA: small adapters beside the last blocks of both towers, whose inner layer the towers share.
+"""MMA: small adapters beside the last blocks of both towers; the towers share the adapters' inner layer.
 
 Yang et al., "MMA: Multi-Modal Adapter for Vision-Language Models", CVPR 2024. Official files: ZjjConan/
 VLM-MultiModalAdapter `trainers/mmadapter.py`, `clip/gsl.py`. With x the input of a block and n its frozen first norm,
 
     x' = x + attention(n(x));   out = x' + mlp(n2(x')) + scale * up(relu(shared(relu(down(n(x))))))
 
-The scale of 0.001 holds in the forward pass and for what flows back into x; the adapters' own gradients are not scaled.
-All layers start kaiming-normal with zero biases, so the start is nearly, not exactly, the frozen model. One generic
-template for every dataset. Adapted blocks are counted from the end, so that the towers' blocks pair up. The blocks
-before them are the frozen model's: texts go through them once a class list, images by `Batch.hidden`.
+The scale of 0.001 applies to the forward pass and to the gradient of x, but not to the adapters' own gradients. All
+layers start kaiming-normal with zero biases, so the start is nearly, not exactly, the frozen model. One generic
+template serves every dataset. Adapted blocks are counted from the end, so that the towers' blocks form pairs. The
+blocks before them are the frozen model's: texts pass them once per class list, images are read by `Batch.hidden`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from methods._towers.vision import image_views
 
 
 class MMAConfig(MethodConfig):
-    """Where the adapters stand and how much they add."""
+    """Number, width and scale of the adapters."""
 
     blocks: int = Field(
         8, ge=1, description="adapted last blocks of both towers, at most all; 8 of 12, 4 cross-dataset"
@@ -67,7 +67,7 @@ class Scaled(torch.autograd.Function):
 
 
 class Adapters(nn.Module):
-    """One adapter a block and tower, and one inner layer a pair of blocks."""
+    """One adapter per block and tower, and one inner layer per pair of blocks."""
 
     def __init__(self, n: int, text: int, image: int, config: MMAConfig, generator: torch.Generator) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ class MMA(TwoTowerMethod[MMAConfig]):
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         b = self.backbone
-        image_views(b.image_tower)  # refuse a tower without such blocks before any training
+        image_views(b.image_tower)  # raises for a tower without such blocks
         n = self.config.blocks_on(b)
         self.trainable = Adapters(n, b.text_width, b.vision_width, self.config, self.generator).to(b.device)
         self.first_text, self.first_image = b.text_depth - n, self.config.frozen_blocks(b)

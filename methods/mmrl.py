@@ -1,17 +1,17 @@
 """MMRL: learned tokens of a space that both towers share, inserted before their last blocks.
 
 Guo and Gu, "MMRL: Multi-Modal Representation Learning for Vision-Language Models", CVPR 2025. Official files:
-yunncheng/MMRL `trainers/mmrl.py`, `trainers/config.py`, `clip/model_mmrl.py`. The tokens are mapped to a tower's width
-by a layer a block (`_representation.py`), inserted behind the class token and behind the start of texts before the
-first of these blocks, and replaced before the later ones. With z the class token's feature, r that of the image's
-tokens (mean of their normed states, a projection of its own), t the texts', z0 and t0 the frozen model's,
+yunncheng/MMRL `trainers/mmrl.py`, `trainers/config.py`, `clip/model_mmrl.py`. One layer per block maps the tokens to a
+tower's width (`representation_tokens.py`). Before the first of these blocks they are inserted after the class token and
+after the start of the text; before the later blocks they are replaced. With z the class token's feature, r that of the
+image's tokens (the mean of their normed states, with a projection of its own), t the texts', z0 and t0 the frozen ones,
 
     loss = a CE(z, t) + (1 - a) CE(r, t) + w [(1 - mean cos(z, z0)) + (1 - mean cos(t, t0))]
 
-The classes trained on get the logits `a z + (1 - a) r`; others are told by z alone. The official test code takes every
-target of domain generalisation for new, whatever its classes, so `fused` is off there. For CoOp's datasets that code
-sets w by name, except in transfer: Cars 7, Aircraft, SUN397 and DTD 6, Food 5, Flowers 4, UCF 3, ImageNet and Caltech
-0.5, Pets 0.2, EuroSAT 0.01 (and `dim` 2048). Those are tuned for each dataset and are left to be set by hand.
+Trained classes get the logits `a z + (1 - a) r`, others those of z alone. The official test code treats every target of
+domain generalisation as new, whatever its classes, so `fused` is off there. For CoOp's datasets that code sets w by
+name, except in transfer: Cars 7, Aircraft, SUN397 and DTD 6, Food 5, Flowers 4, UCF 3, ImageNet and Caltech 0.5, Pets
+0.2, EuroSAT 0.01 (and `dim` 2048). Those values are tuned for each dataset and must be set by hand.
 """
 
 from __future__ import annotations

@@ -2,17 +2,18 @@
 
 Chen et al., "PLOT: Prompt Learning with Optimal Transport for Vision-Language Models", ICLR 2023; its form for vision
 transformers. Official files: CHENGY12/PLOT `plot-pp/trainers/plotpp.py`, `plot-pp/clip/model.py`, `plot-pp/train.py`.
-Each of M visual prompts enters the image tower on its own and gives an image feature at the class token (no patch
-tokens are matched, unlike in PLOT on a ResNet); each of N text prompts gives a text feature a class. Logits are
-`scale * sum(T * cos)`, T the entropic plan between an image's M and a class's N features. Two stages, each a whole
-training of the recipe's length:
+Each of M visual prompts enters the image tower separately and gives an image feature at the class token. (No patch
+tokens are matched, unlike in PLOT on a ResNet.) Each of N text prompts gives a text feature per class. Logits are
+`scale * sum(T * cos)` with T the entropic plan between an image's M and a class's N features. There are two stages,
+each a whole training of the recipe's length:
 
     visual prompts alone, texts at their words:   logits + scale * cos(mean image feature, mean text feature)
     both together:                                logits, as at test
 
-The official first stage is that of seed 1 for all seeds; here every run trains its own. Its stopping rule looks at a
-whole batch, ours at each pair. For ImageNet it starts a four-vector prompt from the three words `this is a`, which
-overwrites the first token of each class name; here it starts from the words of the other general datasets.
+The official first stage is that of seed 1 for all seeds; here every run trains its own. The official stopping rule
+considers a whole batch, ours each pair. For ImageNet the official code starts a four-vector prompt from the three words
+`this is a`, which overwrites the first token of each class name; here it starts from the words of the other general
+datasets.
 """
 
 from __future__ import annotations
@@ -122,8 +123,8 @@ class PLOTPP(TrainableMethod[PLOTPPConfig]):
 
     def begin_stage(self, stage: int) -> None:
         self.stage = stage
-        with torch.no_grad():  # the first stage leaves the texts as they are: once is enough
-            self.words_alone = None if stage else self.text_sets(self.support_classes)
+        with torch.no_grad():  # constant in the first stage, so computed once
+            self.initial_texts = None if stage else self.text_sets(self.support_classes)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         part = self.trainable
@@ -144,7 +145,7 @@ class PLOTPP(TrainableMethod[PLOTPPConfig]):
         return lambda batch: self.transported(self.image_sets(batch), texts)
 
     def train_classifier(self) -> Classifier:
-        if (texts := self.words_alone) is None:
+        if (texts := self.initial_texts) is None:
             return self.classifier(self.support_classes)
         pooled = texts.mean(dim=0)
 

@@ -1,11 +1,11 @@
-"""ProGrad: CoOp whose steps never go against what the zero-shot model knows.
+"""ProGrad: CoOp whose gradient steps never oppose the zero-shot model.
 
 Zhu et al., "Prompt-aligned Gradient for Prompt Tuning", ICCV 2023. Official files: BeierZhu/Prompt-align
-`trainers/prograd.py` and the gradient surgery in its fork of Dassl. With g the gradient of the cross-entropy and h that
-of the divergence to the zero-shot predictions, over the whole context: where <g, h> < 0, the step follows
+`trainers/prograd.py` and the gradient surgery in its fork of Dassl. Let g be the gradient of the cross-entropy and h
+that of the divergence from the zero-shot predictions, over the whole context. Where <g, h> < 0, the step follows
 `g - weight * <g, h> h / |h|^2`, elsewhere g. The divergence is a soft cross-entropy times T^2, which has the same
-gradient. A worded start puts the dataset's words in the last slots; those in front start at zero. Words are counted by
-spaces, so a comma leaves the last word of the template outside the context, frozen, as it is there.
+gradient. A worded start fills the last slots with the dataset's words; the slots before them start at zero. Words are
+counted by spaces, so a template with a comma leaves its last word outside the context, frozen, as in the official code.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""ProLIP: the image tower's last projection is fine-tuned, held near what it was.
+"""ProLIP: the image tower's last projection, fine-tuned with a penalty on its distance from the initial one.
 
 Fahes et al., "CLIP's Visual Embedding Projector is a Few-shot Cornucopia", arXiv 2410.05270. Official file:
 astra-vision/ProLIP `methods/ProLIP.py`:
 
     logits = scale cos(h P, t),   loss = CE + lambda ||P - P0||_F^2          h: pooled, unprojected image features
 
-with lambda = 1 / shots. Class texts are the frozen ones, so that new classes work. This is the paper's
-validation-free setting: its rate 1e-5 and lambda are the same everywhere, the last epoch counts (the other one searches
-49 pairs on as many validation images as shots). Every epoch is one full-batch step on a new augmented view. Vision
-transformers only: a ResNet's projection is inside its attention pooling.
+with lambda = 1 / shots. Class texts are frozen, so new classes work. This is the paper's validation-free setting: the
+rate of 1e-5 and lambda are the same everywhere and the last epoch is used. (The other setting searches 49 pairs on as
+many validation images as shots.) Every epoch is one full-batch step on a new augmented view. It works on vision
+transformers only, since the projection of a ResNet is inside its attention pooling.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from methods._parts.feature_space import LogitScaleSetting, TextConfig, mean_of_
 
 
 class ProLIPConfig(TextConfig):
-    """How firmly the projection is held."""
+    """Weight of the penalty, and the class texts."""
 
     penalty: Literal["per_shot", "per_shot_squared"] | float = Field(
         "per_shot", description="lambda: 1/shots (headline), 1/shots^2, or a number"
@@ -81,7 +81,7 @@ class ProLIP(TrainableMethod[ProLIPConfig]):
         name="prolip",
         title="ProLIP",
         family=Family.WEIGHT_ADAPTER,
-        summary="The image tower's last projection, fine-tuned and held near where it was.",
+        summary="The image tower's last projection, fine-tuned and kept near its initial value.",
         citation="""@misc{fahes2024prolip,
   title = {CLIP's Visual Embedding Projector is a Few-shot Cornucopia},
   author = {Fahes, Mohammad and Vu, Tuan-Hung and Bursuc, Andrei and others},
@@ -102,7 +102,7 @@ class ProLIP(TrainableMethod[ProLIPConfig]):
         named = {"per_shot": 1 / support.shots, "per_shot_squared": 1 / support.shots**2}
         self.penalty = self.config.penalty if isinstance(self.config.penalty, float) else named[self.config.penalty]
         self.scale = self.config.logit_scale or self.backbone.logit_scale
-        # whatever kind of layer the tower ends in, these are its matrix and its bias
+        # reads matrix and bias of whatever layer the tower ends in
         project, width = self.backbone.image_tower.project, self.backbone.vision_width
         bias = project(torch.zeros(1, width, device=self.backbone.device))
         matrix = project(torch.eye(width, device=self.backbone.device)) - bias

@@ -1,4 +1,4 @@
-"""PromptSRC: independent deep prompts in both towers, held near the frozen model by three terms and an epoch average.
+"""PromptSRC: independent deep prompts in both towers, regularised towards the frozen model and averaged over epochs.
 
 Khattak et al., "Self-regulating Prompts: Foundational Model Adaptation without Forgetting", ICCV 2023. Official file:
 muzairkhattak/PromptSRC `trainers/promptsrc.py`. With w, f the normalised prompted text and image features, t the frozen
@@ -6,9 +6,9 @@ text (mean of unnormalised features over sixty templates) and f0 the frozen imag
 
     CE + text_weight * mean|w - t| + image_weight * mean|f - f0| + KL(zero-shot || prompted)
 
-Means run over all elements, so the KL is also divided by the number of classes. After training the prompts are the
-average of their values behind each epoch, with Gaussian weights. The official average covers the whole fp16 state,
-frozen weights included; ours only what is trained.
+Means run over all elements, so the KL is also divided by the number of classes. After training, the prompts are the
+average of their values after each epoch, with Gaussian weights. The official average covers the whole fp16 state,
+including frozen weights; ours covers only what is trained.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class PromptSRCConfig(MethodConfig):
         if not self.average:
             return None
         return (
-            "it ends with an average over all epochs, beside which none of them is a candidate; set average=false to "
-            "choose one."
+            "its final prompts are an average over all epochs, so no single one can be selected; set average=false to "
+            "select one."
         )
 
 
@@ -79,7 +79,7 @@ class PromptSRC(ComposedMethod[PromptSRCConfig]):
         name="promptsrc",
         title="PromptSRC",
         family=Family.MULTIMODAL_PROMPT,
-        summary="Independent deep prompts in both towers, held near the frozen model and averaged over epochs.",
+        summary="Independent deep prompts in both towers, kept near the frozen model and averaged over epochs.",
         citation="""@inproceedings{khattak2023promptsrc,
   title = {Self-regulating Prompts: Foundational Model Adaptation without Forgetting},
   author = {Khattak, Muhammad Uzair and Wasim, Syed Talal and Naseer, Muzammal and others},

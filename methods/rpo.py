@@ -1,14 +1,14 @@
-"""RPO: tokens in both towers that read the frozen representation and are read by nothing.
+"""RPO: tokens in both towers that attend to the frozen representation without changing it.
 
 Lee et al., "Read-only Prompt Optimization for Vision-Language Few-shot Learning", ICCV 2023. Official file: mlvlab/RPO
-`trainers/rpo.py`. K text tokens behind end-of-text and K image tokens behind the patches, without positions, attend to
-the tower's own tokens and neither to one another nor to themselves; so what the towers compute stays as it was. With
-w_k, f_k the k-th token's text and image feature,
+`trainers/rpo.py`. K text tokens after end-of-text and K image tokens after the patches, without positions, attend to
+the tower's own tokens, but neither to one another nor to themselves. So everything else in the towers stays as it was.
+With w_k, f_k the k-th token's text and image feature,
 
     logits = scale * mean_k cos(f_k, w_k)
 
 The tokens start at the end-of-text embedding and at the class token, plus a random vector of length `noise`. One
-generic template for every dataset; class names keep their underscores, as there.
+generic template serves every dataset; class names keep their underscores, as in the official code.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class RPO(TrainableMethod[RPOConfig]):
         name="rpo",
         title="RPO",
         family=Family.MULTIMODAL_PROMPT,
-        summary="Tokens in both towers that read the frozen representation and leave it as it is.",
+        summary="Tokens in both towers that read the frozen representation without changing it.",
         citation="""@inproceedings{lee2023rpo,
   title = {Read-only Prompt Optimization for Vision-Language Few-shot Learning},
   author = {Lee, Dongjun and Song, Seokwon and Suh, Jihee and others},
@@ -102,7 +102,7 @@ class RPO(TrainableMethod[RPOConfig]):
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         b = self.backbone
-        image_views(b.image_tower)  # refuse a tower without such blocks before any training
+        image_views(b.image_tower)  # raises for a tower without such blocks
         words = b.tokenized(["X"])
         end_of_text, class_token = words.embedded[0, words.eot[0]], b.image_tower.class_token
         assert class_token is not None, "a tower of such blocks has one"
@@ -119,7 +119,7 @@ class RPO(TrainableMethod[RPOConfig]):
         return self.backbone.read_image(batch.pixels, self.trainable.image)
 
     def classifier(self, classes: ClassSet) -> Classifier:
-        # the sum over pairs of dot products is one over all their values
+        # the sum of the pairs' dot products is one dot product of all their values
         text = F.normalize(self.text_features(classes), dim=-1).flatten(1)
         scale = self.backbone.logit_scale / self.config.n_pairs
         return lambda batch: scale * F.normalize(self.image_features(batch), dim=-1).flatten(1) @ text.T

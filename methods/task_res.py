@@ -1,8 +1,8 @@
-"""TaskRes: a learned residual is added to each class's frozen text feature.
+"""TaskRes: a learned residual added to each class's frozen text feature.
 
 Yu et al., "Task Residual for Tuning Vision-Language Models", CVPR 2023. Official file: geekyutao/TaskRes
 `trainers/taskres.py`. The residual is added to the *unnormalised* text feature, and class names keep their underscores;
-both are what produced the published numbers. The variant with an enhanced base needs weights that its authors have.
+both produced the published numbers. The variant with an enhanced base needs weights that were not released.
 """
 
 from __future__ import annotations

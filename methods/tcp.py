@@ -1,11 +1,11 @@
-"""TCP: CoOp's context, replaced inside the text tower by tokens made from each class's own frozen text.
+"""TCP: CoOp's context, replaced inside the text tower by tokens computed from each class's frozen text.
 
 Yao, Zhang and Xu, "TCP: Textual-based Class-aware Prompt Tuning for Visual-Language Model", CVPR 2024. Official files:
 htyao89/Textual-based_Class-aware_prompt_tuning `trainers/tcp.py`, `trainers/clip_text/model.py`. With t_c the
-normalised frozen text of class c, `W2 quickgelu(W1 t_c + b1) + b2` gives four tokens that take the context's place
-in front of the ninth block (a mixing weight is configurable, but the code replaces in full). Loss: cross-entropy
-plus `8 (1 - mean_c cos(w_c, t_c))`. New classes bring their own t_c. Behind the name stand the dataset's own words, as
-there, except for Cars, which gets `, a type of car` there.
+normalised frozen text of class c, `W2 quickgelu(W1 t_c + b1) + b2` gives four tokens that replace the context before
+the ninth block. (The official code has a mixing weight, but always replaces in full.) Loss: cross-entropy plus
+`8 (1 - mean_c cos(w_c, t_c))`. New classes use their own t_c. The class name is followed by the dataset's own words, as
+in the official code, except for Cars, where that code adds `, a type of car`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ClassAwareContext(Context):
         self.up = linear(hidden, ctx.numel(), generator)
 
     def prompts(self, classes: ClassSet, backbone: Backbone) -> TextPrompts:
-        """The dataset's class texts with the context in place of the words in front of the name."""
+        """The dataset's class texts with the context in place of the words before the name."""
         template, front = classes.template, "a photo of a "
         if not (template.startswith(front) and len(self.ctx) == 4):
             template = " ".join(["X"] * len(self.ctx)) + " {}" + template.partition("{}")[2]
@@ -111,12 +111,12 @@ class TCP(TwoTowerMethod[TCPConfig]):
     def text_features(self, classes: ClassSet) -> Tensor:
         layer = min(self.config.layer, self.backbone.text_depth - 1)
         tokens = self.trainable.tokens(self.teacher(classes))
-        behind = 1 + self.config.n_ctx
+        name_start = 1 + self.config.n_ctx
 
         def enter(i: int, prefix: Tensor, suffix: Tensor) -> tuple[Tensor, Tensor]:
             if i != layer:
                 return prefix, suffix
-            rest = prefix[:, behind:].expand(len(tokens), -1, -1)
+            rest = prefix[:, name_start:].expand(len(tokens), -1, -1)
             return prefix[:, :1], torch.cat([tokens, rest, suffix], dim=1)
 
         return self.backbone.encode_prompts(self.trainable.prompts(classes, self.backbone), before_block=enter)

@@ -1,6 +1,6 @@
-"""Text adapter alone (the APEX paper's TA): an adapter behind the text tower, both towers frozen.
+"""Text adapter alone (the APEX paper's TA): an adapter after the text tower; both towers are frozen.
 
-One of the parts that the paper's analysis compares; it prints no settings for it, so APEX's are used.
+One of the parts that the paper's analysis compares. It prints no settings for it, so APEX's are used.
 """
 
 from __future__ import annotations

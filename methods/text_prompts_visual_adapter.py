@@ -1,6 +1,6 @@
-"""Deep text prompts with a visual adapter (the APEX paper's TPT+VA): the mirror image of VPT with a text adapter.
+"""Deep text prompts with a visual adapter (the APEX paper's TPT+VA): the counterpart of VPT with a text adapter.
 
-One of the combinations that the paper's analysis compares; it prints no settings for it, so APEX's are used.
+One of the combinations that the paper's analysis compares. It prints no settings for it, so APEX's are used.
 """
 
 from __future__ import annotations

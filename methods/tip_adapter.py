@@ -1,9 +1,9 @@
-"""Tip-Adapter: the few images as a key-value cache beside the zero-shot classifier, without training.
+"""Tip-Adapter: the support images as a key-value cache beside the zero-shot classifier, without training.
 
 Zhang et al., "Tip-Adapter: Training-free Adaption of CLIP for Few-shot Classification", ECCV 2022 (arXiv 2207.09519).
 Official file: gaopengcuhk/Tip-Adapter `main.py`. The published alpha and beta were searched on the full validation
 split, in ranges set by hand for each dataset, and for ImageNet on the test images. Here the default searches one range
-on the few validation images; `selection=fixed` takes the values as they are, `selection=oracle` chooses on test.
+on the few validation images. `selection=fixed` uses the given values, `selection=oracle` chooses on test.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class TipAdapter(CacheMethod[TipAdapterConfig]):
         name="tip_adapter",
         title="Tip-Adapter",
         family=Family.CACHE,
-        summary="A key-value cache of the few images beside the zero-shot classifier, without training.",
+        summary="A key-value cache of the support images beside the zero-shot classifier, without training.",
         citation=TIP_ADAPTER_PAPER,
         config=TipAdapterConfig,
         needs=frozenset({Needs.FEATURES}),

@@ -1,8 +1,8 @@
-"""Tip-Adapter-F: Tip-Adapter's cache with its keys trained.
+"""Tip-Adapter-F: Tip-Adapter's cache with trained keys.
 
 Zhang et al., ECCV 2022 (see `tip_adapter`). Official file: gaopengcuhk/Tip-Adapter `main.py`, `run_tip_adapter_F`. The
 published numbers keep the epoch that is best on the *test* images and then search alpha and beta on the full validation
-split (for ImageNet on test). Here the last epoch is kept and the search runs on the few validation images;
+split (for ImageNet on test). Here the last epoch is kept and the search runs on the few validation images.
 `selection=oracle` chooses epoch, alpha and beta on test and is labelled so.
 """
 

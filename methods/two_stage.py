@@ -1,14 +1,14 @@
-"""2SFS: tune the norms of both towers first, then freeze them and train a classifier that starts from the tuned texts.
+"""2SFS: tunes the norms of both towers, then freezes them and trains a classifier that starts from the tuned texts.
 
 Farina et al., "Rethinking Few-Shot Adaptation of Vision-Language Models in Two Stages", CVPR 2025. Official file:
 FarinaMatteo/rethinking_fewshot_vlms `fs/twostage.py`. Both stages minimise a cross-entropy on scaled cosines:
 
     first 60 % of the iterations:   image(norms) against text(norms)
-    the rest:                       image(norms), frozen now, against one row a class, from the normalised texts
+    the rest:                       image(norms), now frozen, against one row per class, from the normalised texts
 
-each with its own AdamW and its own cosine. At test a class that was trained on is its row, any other its tuned text
+each with its own AdamW and its own cosine schedule. At test, a trained class uses its row, any other its tuned text
 (selective inference). The paper tunes every LayerNorm; the code switches the gradient of the three outer ones off
-again, so that those of the blocks are what the published numbers trained. One generic template for every dataset.
+again, so the published numbers trained those of the blocks. One generic template serves every dataset.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from methods._towers.vision import image_views, outer_norms
 
 
 class TwoStageConfig(MethodConfig):
-    """What the first stage tunes, and for how long."""
+    """Norms and length of the first stage."""
 
     first_share: float = Field(0.6, gt=0, lt=1, description="of the iterations, for the norms; 0.6, official code")
     norms: Literal["blocks", "all"] = Field(
@@ -47,7 +47,7 @@ class TwoStageConfig(MethodConfig):
 
 
 class NormsAndRows(nn.Module):
-    """Copies of the norms of both towers, and a classifier row a class."""
+    """Copies of the norms of both towers, and a classifier row per class."""
 
     def __init__(self, backbone: Backbone, rows: Tensor, *, outer: bool) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ RECIPE = Recipe(
 
 @register_method
 class TwoStage(TwoTowerMethod[TwoStageConfig]):
-    """Tuned norms, then rows."""
+    """Norms first, then a classifier row per class."""
 
     info: ClassVar[MethodInfo] = MethodInfo(
         name="two_stage",

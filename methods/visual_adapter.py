@@ -1,6 +1,6 @@
-"""Visual adapter alone (the APEX paper's VA): the text adapter's mirror image, behind the image tower.
+"""Visual adapter alone (the APEX paper's VA): an adapter after the image tower; both towers are frozen.
 
-One of the parts that the paper's analysis compares; it prints no settings for it, so APEX's are used.
+One of the parts that the paper's analysis compares. It prints no settings for it, so APEX's are used.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""VPT in CLIP: learned tokens in the image tower, shallow (input only) or deep (fresh ones in each block).
+"""VPT in CLIP: learned tokens in the image tower, shallow (input only) or deep (new ones in each block).
 
-Jia et al., "Visual Prompt Tuning", ECCV 2022, for the idea; the CLIP form and its numbers come from the MaPLe
-repository (muzairkhattak/multimodal-prompt-learning `trainers/vpt.py`): tokens behind the patches, one generic template
+Jia et al., "Visual Prompt Tuning", ECCV 2022, for the idea. The CLIP form and its numbers come from the MaPLe
+repository (muzairkhattak/multimodal-prompt-learning `trainers/vpt.py`): tokens after the patches, one generic template
 for every dataset.
 """
 

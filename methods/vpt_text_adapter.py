@@ -1,6 +1,6 @@
 """Deep visual prompts with a text adapter (the APEX paper's VPT+TA): APEX without its ensemble and its text prompt.
 
-The combination that the paper's analysis singles out for hard domains; settings are APEX's.
+The paper's analysis recommends this combination for hard domains. Settings are APEX's.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""WiSE-FT around another method: `wise_ft_on:clip_lora`, `wise_ft_on:prolip`; `wise_ft_on` alone is CLIPFit's.
+"""WiSE-FT around another method: `wise_ft_on:clip_lora`, `wise_ft_on:prolip`; `wise_ft_on` alone wraps CLIPFit.
 
 Wortsman et al., "Robust Fine-Tuning of Zero-Shot Models", CVPR 2022. The host is trained with its own settings. Then
-its tensors are moved back on the straight line to where they started:
+its parameters are interpolated with their initial values:
 
     trained_share * trained + (1 - trained_share) * initial
 
-with 0.5, which the paper recommends where nothing is known about the target. The line has to begin at the zero-shot
-model: a host that starts from random prompts or layers is refused, and one for which that is a matter of settings gets
-those (`wise_ft_on:coop` starts at `a photo of a`, few-shot too). Of a low-rank change one factor moves, so that the
-weights themselves lie on the line. ZS-LP and cross-modal adaptation have this average as a setting of the same name;
-around them it is that setting, with the wrapper's default.
+with 0.5, which the paper recommends if nothing is known about the target. The initial model must be zero-shot CLIP. So
+a host that starts from random prompts or layers is an error, and a host for which the start is a setting gets that
+setting (`wise_ft_on:coop` starts at `a photo of a`, for few-shot too). Only one factor of a low-rank change is
+interpolated, so that the weights themselves lie on the line. ZS-LP and cross-modal adaptation have this average as a
+setting of the same name; around them the wrapper only changes that setting's default.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ CITATION = """@inproceedings{wortsman2022wiseft,
   year = {2022}
 }"""
 SETTING = "trained_share"
-"""Here and in the hosts that average by themselves."""
+"""Name of the setting, here and in the hosts that have this average themselves."""
 
 
 class Interpolated(TrainableMethod[Any]):
-    """Stands in front of a host in a class's bases and moves what it learned back towards its start."""
+    """Mixin before a host: interpolates what the host learned with its initial values."""
 
     def prepare(self, support: SupportView) -> None:
         if reason := self.config.config_error():
@@ -53,22 +53,24 @@ class Interpolated(TrainableMethod[Any]):
                 parameter.lerp_(start, 1 - self.config.trained_share)
 
 
-def refusal(host: MethodInfo, config: Any) -> str | None:
-    """Why the host with these settings does not begin at the zero-shot model, and what to set."""
+def start_error(host: MethodInfo, config: Any) -> str | None:
+    """Why the host with these settings does not start as the zero-shot model, and what to set; None if it does."""
     start = host.starts_as_zero_shot or {}
     wrong = {key: value for key, value in start.items() if getattr(config, key) != value}
     if not wrong:
         return None
     needed = ", ".join(f"{key}={value!r}" for key, value in wrong.items())
-    return f"{host.title} begins at the zero-shot model only with {needed}; there is nothing to average with otherwise."
+    return (
+        f"{host.title} starts as the zero-shot model only with {needed}; without it there is nothing to average with."
+    )
 
 
 def info_on(host: MethodInfo, name: str) -> MethodInfo:
-    """The facts of the average with that host's start: the host's, with one setting more."""
+    """The facts of the host with WiSE-FT: the host's, with one more setting."""
 
     class StartsAsZeroShot:
         def config_error(self) -> str | None:
-            return refusal(host, self)
+            return start_error(host, self)
 
     share = Field(0.5, ge=0, le=1, description="share of the trained weights, the rest initial; 0.5, WiSE-FT section 4")
     start = host.starts_as_zero_shot or {}
@@ -86,19 +88,19 @@ def info_on(host: MethodInfo, name: str) -> MethodInfo:
 
 
 def why_not(host: type[Method[Any]]) -> str | None:
-    """Why a method cannot be averaged with its start, as the end of a sentence about it."""
+    """Why a method cannot be averaged with its initial weights, as the end of a sentence about it; None if it can."""
     if not issubclass(host, TrainableMethod):
         return "trains no weights"
     if host.info.family is Family.ENSEMBLE:
         return "is an ensemble already"
     if host.info.starts_as_zero_shot is None:
-        return "does not start as the zero-shot model, so that there is nothing to average its weights with"
+        return "does not start as the zero-shot model, so there is nothing to average its weights with"
     return None
 
 
 @register_method
 class WiSEFTOn(Interpolated, CLIPFit):
-    """The average around CLIPFit."""
+    """CLIPFit with WiSE-FT."""
 
     info: ClassVar[MethodInfo] = info_on(CLIPFit.info, "wise_ft_on")
 

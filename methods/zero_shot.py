@@ -1,7 +1,7 @@
-"""Zero-shot CLIP: class texts as the classifier, nothing learned.
+"""Zero-shot CLIP: class texts as the classifier; nothing is learned.
 
-Radford et al., ICML 2021. Official files: CoOp `trainers/zsclip.py` for the templates and the ensemble's arithmetic
-(each template's features normalised, averaged, normalised again).
+Radford et al., ICML 2021. Official files: CoOp `trainers/zsclip.py` for the templates and the arithmetic of the
+ensemble (each template's features are normalised, averaged, and normalised again).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ENSEMBLES: dict[str, tuple[str, ...]] = {"none": (), **TEMPLATE_LISTS}
 
 
 class ZeroShotConfig(MethodConfig):
-    """Which texts make the classifier."""
+    """The class texts of the classifier."""
 
     template: str | None = Field(
         None, description="instead of the dataset's own template (CoOp's table)", pattern=r"\{\}"

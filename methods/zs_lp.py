@@ -1,11 +1,12 @@
-"""ZS-LP: a linear probe on the sphere that starts from the class texts, with nothing to hold it there.
+"""ZS-LP: a cosine classifier that starts from the class texts and is trained without a penalty.
 
 Silva-Rodriguez et al., "A Closer Look at the Few-Shot Adaptation of Large Vision-Language Models", CVPR 2024. Official
-file: jusiro/CLAP `trainers/adapters.py`, INIT=ZS, CONSTRAINT=none. Prototypes start at unnormalised text features and
+file: jusiro/CLAP `trainers/adapters.py`, INIT=ZS, CONSTRAINT=none. Prototypes start at unnormalised text features, and
 class names keep their underscores. The official code samples each epoch from a pool of 20 augmented passes; here the
-same 20 views are cycled, so that each epoch sees every image once. No validation, last epoch, as published.
+same 20 views are cycled, so that each epoch shows every image once. As published, there is no validation and the last
+epoch is used.
 
-`trained_share` below 1 is WiSE-FT (Wortsman et al., CVPR 2022): trained and starting weights are averaged at the end.
+`trained_share` below 1 is WiSE-FT (Wortsman et al., CVPR 2022): trained and initial weights are averaged at the end.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from methods._parts.prototypes import POOLED_VIEWS_RECIPE, PrototypeConfig, Prot
 
 
 class ZSLPConfig(PrototypeConfig):
-    """Where the prototypes start and end."""
+    """Initial prototypes, and the share of the trained ones."""
 
     init: Literal["zero_shot", "random"] = Field(
         "zero_shot", description="class texts, or He-normal rows (the paper's plain probe, INIT=RANDOM)"
@@ -64,7 +65,7 @@ class ZSLP(PrototypeMethod[ZSLPConfig]):
         return super().classifier(self.support_classes)
 
     def weight_line(self) -> tuple[()]:
-        return ()  # trained_share averages
+        return ()  # `trained_share` already averages
 
     def classifier(self, classes: ClassSet) -> Classifier:
         self.check_classes(classes)

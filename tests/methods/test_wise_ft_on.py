@@ -125,6 +125,6 @@ def test_settings_that_start_elsewhere_are_refused() -> None:
     config = method.info.config(ctx_init="")
     reason = config.config_error()
     assert reason is not None
-    assert "CoOp begins at the zero-shot model only with ctx_init='a photo of a'" in reason
-    with pytest.raises(BenchError, match=r"wise_ft_on:coop: CoOp begins .* nothing to average with"):
+    assert "CoOp starts as the zero-shot model only with ctx_init='a photo of a'" in reason
+    with pytest.raises(BenchError, match=r"wise_ft_on:coop: CoOp starts .* nothing to average with"):
         method(tiny_backbone(), config, torch.Generator()).prepare(support_view(tiny_backbone(), class_set("base")))
