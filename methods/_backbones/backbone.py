@@ -1,4 +1,4 @@
-"""The frozen CLIP that every method stands on: the only view of its two towers that a method has."""
+"""The frozen CLIP that every method uses; methods reach its two towers only through this class."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TEXT_CHUNK = 1024
 
 
 TextMemory = Callable[[Sequence[str], Callable[[], Tensor]], Tensor]
-"""`memory(texts, compute)` gives the features of plain texts, from an earlier time or from `compute()`."""
+"""`memory(texts, compute)` gives the features of plain texts, stored ones or those of `compute()`."""
 
 
 def no_memory(texts: Sequence[str], compute: Callable[[], Tensor]) -> Tensor:  # noqa: ARG001
@@ -44,7 +44,7 @@ P = ParamSpec("P")
 
 
 def in_precision(forward: Callable[Concatenate[Backbone, P], Tensor]) -> Callable[Concatenate[Backbone, P], Tensor]:
-    """A forward of the towers in the backbone's precision, its result in fp32."""
+    """Run a forward pass in the backbone's precision and return its result in fp32."""
 
     @wraps(forward)
     def run(self: Backbone, /, *args: P.args, **kwargs: P.kwargs) -> Tensor:
@@ -56,7 +56,7 @@ def in_precision(forward: Callable[Concatenate[Backbone, P], Tensor]) -> Callabl
 
 @dataclass
 class Passes:
-    """How often the towers ran; the runner reads differences. A part of a tower counts by its share of the blocks."""
+    """How often the towers ran; the runner reads differences. Part of a tower counts as its share of the blocks."""
 
     image: Fraction = Fraction(0)
     prompted_image: Fraction = Fraction(0)
@@ -68,13 +68,13 @@ class Backbone:
     """A frozen CLIP. Its parameters have no gradients and no method ever writes to them.
 
     Args:
-        spec: what was asked for.
+        spec: the requested backbone.
         model: the open_clip module.
         mean: per-channel mean of the preprocessing.
         std: per-channel standard deviation of the preprocessing.
         passes: how often the towers ran.
-        text_memory: where features of plain texts are kept.
-        precision: arithmetic inside the towers; what comes out is fp32 always.
+        text_memory: stores features of plain texts.
+        precision: arithmetic inside the towers; results are always fp32.
     """
 
     spec: BackboneSpec
@@ -151,7 +151,7 @@ class Backbone:
         norms: tuple[nn.Module, nn.Module] | None = None,
         project: bool = True,
     ) -> Float[Tensor, "batch dim"]:
-        """Image features, unnormalised; see `run_image_tower` for prompts, hooks, exchanged blocks and norms."""
+        """Image features, unnormalised; see `run_image_tower` for prompts, hooks, replaced blocks and norms."""
         if prompts or blocks or norms or before_block is not None:
             self.passes.prompted_image += len(pixels)
         else:
@@ -161,7 +161,7 @@ class Backbone:
 
     @in_precision
     def image_hidden(self, pixels: Float[Tensor, "batch 3 h w"], first: int) -> Float[Tensor, "batch tokens width"]:
-        """Tokens in front of block `first` (from 0) of the untouched tower, without gradients."""
+        """Tokens of the frozen tower before block `first` (from 0), without gradients."""
         self.passes.image += Fraction(first, self.vision_depth or 1) * len(pixels)
         with torch.no_grad():
             return image_hidden_states(self.image_tower, pixels, first)
@@ -175,12 +175,12 @@ class Backbone:
         prompts: Sequence[Tensor] = (),
         blocks: Sequence[BlockView] = (),
     ) -> Float[Tensor, "batch all_tokens width"]:
-        """Tokens behind the last block, from those before block `first`; see `continue_image_tower`."""
+        """Tokens after the last block, from those before block `first`; see `continue_image_tower`."""
         self.passes.prompted_image += Fraction(self.vision_depth - first, self.vision_depth) * len(hidden)
         return continue_image_tower(self.image_tower, hidden, first, prompts=prompts, blocks=blocks)
 
     def tokenized(self, texts: Sequence[str]) -> TokenizedTexts:
-        """Texts as tokens and embeddings, cut behind the longest one."""
+        """Texts as tokens and embeddings, cut after the longest one."""
         tokens = tokenize(texts, self.text_tower.context_length).to(self.device)
         eot = tokens.argmax(dim=1)
         tokens = tokens[:, : int(eot.max()) + 1]
@@ -197,13 +197,13 @@ class Backbone:
         norm: nn.Module | None = None,
         project: bool = True,
     ) -> Float[Tensor, "n_cls dim"]:
-        """Text features of prompts, unnormalised; see `TextTower.encode`. `norm` takes the place of the last one."""
+        """Text features of prompts, unnormalised; see `TextTower.encode`. `norm` replaces the last norm."""
         self.passes.text += len(prompts)
         tower = self.text_tower if norm is None else self.text_tower.with_final_norm(norm)
         return tower.encode(prompts, deep=deep, blocks=blocks, before_block=before_block, project=project)
 
     def text_hidden(self, prompts: TextPrompts, first: int) -> TextHidden:
-        """Hidden states of plain texts in front of block `first`, without gradients; see `_text_prefix.text_hidden`."""
+        """Hidden states of plain texts before block `first`, without gradients; see `text_prefix.text_hidden`."""
         with self.precision.arithmetic(self.device):
             hidden = text_hidden(self.text_tower, prompts, first)
         self.passes.text += Fraction(hidden.first, self.text_depth) * len(prompts)
@@ -213,7 +213,7 @@ class Backbone:
     def continue_text(
         self, hidden: TextHidden, *, tokens: Sequence[Tensor] = (), blocks: Sequence[BlockView] = ()
     ) -> Float[Tensor, "n_cls dim"]:
-        """Text features from hidden states on, unnormalised; see `continue_text_tower`."""
+        """Text features from hidden states, unnormalised; see `continue_text_tower`."""
         self.passes.text += Fraction(self.text_depth - hidden.first, self.text_depth) * len(hidden.prompts)
         return continue_text_tower(self.text_tower, hidden, tokens=tokens, blocks=blocks)
 
@@ -221,7 +221,7 @@ class Backbone:
     def encode_prompts_each(
         self, prompts: TextPrompts, prefixes: Float[Tensor, "batch n_prefix width"]
     ) -> Float[Tensor, "batch n_cls dim"]:
-        """Text features of every class behind every image's own prefix; see `TextTower.encode_each`."""
+        """Text features of every class after every image's own prefix; see `TextTower.encode_each`."""
         self.passes.text += len(prompts) * len(prefixes)
         return self.text_tower.encode_each(prompts, prefixes)
 
@@ -229,13 +229,13 @@ class Backbone:
     def read_image(
         self, pixels: Float[Tensor, "batch 3 h w"], readers: Float[Tensor, "n width"]
     ) -> Float[Tensor, "batch n dim"]:
-        """What read-only tokens make of each image, unnormalised; see `_readers.read_image`."""
+        """Features of each image at the read-only tokens, unnormalised; see `readers.read_image`."""
         self.passes.prompted_image += len(pixels)
         return read_image(self.image_tower, pixels, readers)
 
     @in_precision
     def read_prompts(self, prompts: TextPrompts, readers: Float[Tensor, "n width"]) -> Float[Tensor, "n_cls n dim"]:
-        """What read-only tokens make of each text, unnormalised; see `_readers.read_texts`."""
+        """Features of each text at the read-only tokens, unnormalised; see `readers.read_texts`."""
         self.passes.text += len(prompts)
         return read_texts(self.text_tower, prompts, readers)
 
@@ -249,19 +249,19 @@ class Backbone:
         return self.text_memory(texts, compute).to(self.device)
 
     def class_texts(self, classes: ClassSet, template: str) -> Float[Tensor, "n_cls dim"]:
-        """Features of the filled template, one a class, unnormalised, without gradients.
+        """Features of the filled template, one per class, unnormalised, without gradients.
 
-        Where the classes have sentences of their own, these take the template's place: their normalised features are
-        averaged, at the length that a sentence's feature has on average.
+        If the classes have sentences of their own, these replace the template: their normalised features are averaged,
+        and the mean gets the average length of a sentence's feature.
         """
         if classes.sentences is None:
             return self.encode_texts(classes.texts(template))
         return torch.stack([_mean_of(part) for part in self.class_sentences(classes, template)])
 
     def class_sentences(self, classes: ClassSet, template: str) -> list[Float[Tensor, "n_sentences dim"]]:
-        """Features of each class's sentences one by one, unnormalised, without gradients.
+        """Features of each class's sentences, unnormalised, without gradients.
 
-        Without sentences of their own the classes have one each, the filled template.
+        A class without sentences of its own has one, the filled template.
         """
         sentences = classes.sentences or tuple((text,) for text in classes.texts(template))
         flat = [sentence for some in sentences for sentence in some]
@@ -270,7 +270,7 @@ class Backbone:
 
 
 def _mean_of(features: Float[Tensor, "n dim"]) -> Float[Tensor, " dim"]:
-    """The mean direction of some features, at their mean length; one feature stays as it is."""
+    """The mean direction of some features, at their mean length; a single feature is returned unchanged."""
     if len(features) == 1:
         return features[0]
     lengths = features.norm(dim=-1, keepdim=True)

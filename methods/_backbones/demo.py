@@ -1,8 +1,8 @@
-"""The demo backbone: an ordinary small CLIP whose weights travel with the package.
+"""The demo backbone: an ordinary small CLIP whose weights are part of the package.
 
-`python -m tools.train_demo_backbone` trains it on the drawn world of `datasets_registry._synthetic.world`. The asset
-keeps half-precision weights and only those token rows that training used; every other row is filled from a
-counter-based generator, so that words the backbone never read are meaningless but distinct.
+`python -m tools.train_demo_backbone` trains it on the images of `datasets_registry._synthetic.world`. The asset
+holds half-precision weights and only the token rows that training used. Every other row is filled from a counter-based
+generator, so that words the backbone has not been trained on are meaningless but distinct.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _UNREAD_TOKEN_KEY = 20_482
 
 
 def unread_token_rows(vocab_size: int, width: int) -> Tensor:
-    """Token rows as they are before training, N(0, 0.02²), equal on every machine; shape `(vocab_size, width)`."""
+    """Token rows before training, N(0, 0.02²), equal on every machine; shape `(vocab_size, width)`."""
     rng = np.random.Generator(np.random.Philox(key=_UNREAD_TOKEN_KEY))
     return torch.from_numpy(rng.standard_normal((vocab_size, width), dtype=np.float32) * np.float32(UNREAD_TOKEN_STD))
 
@@ -36,7 +36,7 @@ def demo_state_dict() -> dict[str, Tensor]:
     """The demo backbone's weights in float32 under open_clip's names.
 
     Raises:
-        BenchError: the packaged weights are not the ones this version was released with.
+        BenchError: if the packaged weights are not those of this version.
     """
     content = resources.files("methods").joinpath("_assets", DEMO_ASSET).read_bytes()
     return unpacked(content, expected_sha256=DEMO_SHA256)
@@ -59,7 +59,7 @@ def unpacked(content: bytes, *, expected_sha256: str) -> dict[str, Tensor]:
 
 
 def packed(state: dict[str, Tensor], token_ids: Tensor) -> dict[str, Tensor]:
-    """What goes into the asset: half precision, and of the token table only the rows `token_ids`."""
+    """The content of the asset: half precision, and only the rows `token_ids` of the token table."""
     small = {name: tensor.half().contiguous() for name, tensor in state.items() if name != "token_embedding.weight"}
     rows = state["token_embedding.weight"][token_ids].half().contiguous()
     return {**small, "token_rows": rows, "token_ids": token_ids.int().contiguous()}

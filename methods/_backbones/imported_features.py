@@ -1,4 +1,4 @@
-"""A backbone that exists only as features somebody else computed: no towers, one text feature a class."""
+"""A backbone that consists of imported features: no towers, one text feature per class."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from methods._backbones.names import BackboneSpec
 
 
 class NoTowerError(BenchError, RuntimeError):
-    """A tower was asked of a backbone that has none."""
+    """A method used a tower of a backbone that has none."""
 
 
 class ImportedBackbone(Backbone):
     """Text features by class name, from all bundles of one model.
 
-    A template makes no difference: the text of a class is whatever the bundle holds for it.
+    Templates are ignored: a class has the one text feature that the bundle holds for it.
     """
 
     def __init__(self, spec: BackboneSpec, bundles: Sequence[FeatureBundle], device: str = "cpu") -> None:
@@ -56,14 +56,14 @@ class ImportedBackbone(Backbone):
 
     @property
     def digest(self) -> str:
-        """Of the bundles' text features; image features are part of each task's fingerprint."""
+        """Digest of the bundles' text features; image features are part of each task's fingerprint."""
         sha = hashlib.sha256(repr((self._dim, self.logit_scale)).encode())
         for bundle in self._bundles:
             sha.update(bundle.text_features.tobytes())
         return sha.hexdigest()[:32]
 
     def class_texts(self, classes: ClassSet, template: str) -> Float[Tensor, "n_cls dim"]:  # noqa: ARG002
-        """Stored text features in the order of the classes, unnormalised; the template makes no difference."""
+        """Stored text features in the order of the classes, unnormalised; the template is ignored."""
         self.passes.text += len(classes)
         for bundle in self._bundles:
             row = {name.replace("_", " "): i for i, name in enumerate(bundle.facts.class_names)}
@@ -76,15 +76,15 @@ class ImportedBackbone(Backbone):
         raise UnknownNameError("class of imported text features", unknown, known)
 
     def encode_image(self, *_: object, **__: object) -> NoReturn:
-        """Always refuses."""
+        """Raises NoTowerError."""
         raise NoTowerError(f"{self.slug} has imported features only, no image tower; use a method that needs features.")
 
     def encode_prompts(self, *_: object, **__: object) -> NoReturn:
-        """Always refuses."""
+        """Raises NoTowerError."""
         raise NoTowerError(f"{self.slug} has imported features, no text tower; use a method with plain class texts.")
 
     tokenized = encode_prompts
 
     def encode_texts(self, texts: Sequence[str]) -> Float[Tensor, "n dim"]:
-        """Stored features of texts that are class names and nothing else; other texts are refused."""
+        """Stored features of texts that are class names; raises UnknownNameError for other texts."""
         return self.class_texts(ClassSet(tuple(texts), "{}"), "{}")

@@ -1,4 +1,4 @@
-"""Naming a backbone: an architecture, where its weights come from, and what a text may say about both."""
+"""Names of backbones: an architecture and the source of its weights. Loads no torch."""
 
 from __future__ import annotations
 
@@ -54,18 +54,18 @@ IMPORTED = "features"
 
 
 class WeightsError(BenchError, ValueError):
-    """Weights that are missing, of the wrong shape, or whose activation cannot be told."""
+    """Weights that are missing, of the wrong shape, or of unknown activation."""
 
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """Which backbone: an architecture and where its weights come from.
+    """A backbone: an architecture and the source of its weights.
 
     Args:
         arch: open_clip architecture name, or one of ours (`ViT-demo`, `ViT-tiny`).
         tag: open_clip's pretrained tag, `random` (seeded weights, for speed tests), or `local-<digest>`.
         path: the local weights file, for a local tag.
-        activation: what a local file was trained with; None where the architecture or tag says so.
+        activation: that a local file was trained with; None if the architecture or tag determines it.
     """
 
     arch: str
@@ -75,7 +75,7 @@ class BackboneSpec:
 
     @property
     def slug(self) -> str:
-        """`arch.tag`, fit for file names."""
+        """`arch.tag`, usable in file names."""
         return f"{self.arch}.{self.tag}"
 
     @cached_property
@@ -97,14 +97,14 @@ class BackboneSpec:
         return config
 
     def _quick_gelu(self, config: dict[str, Any]) -> bool:
-        """Whether the weights were trained with QuickGELU; raises WeightsError where nothing says so."""
+        """Whether the weights were trained with QuickGELU; raises WeightsError if this is unknown."""
         named = bool(config.get("quick_gelu", False))
         if self.tag == "random":
             return named
         if self.path is not None:
             if self.activation is None and not named and "timm_model_name" not in config["vision_cfg"]:
                 raise WeightsError(
-                    f"Nothing says whether {self.path} was trained with QuickGELU; write "
+                    f"It is unknown whether {self.path} was trained with QuickGELU; write "
                     f"{self.arch}={self.path},quickgelu (OpenAI's weights) or ...,gelu."
                 )
             if named and self.activation == "gelu":
@@ -117,7 +117,7 @@ class BackboneSpec:
 
     @property
     def imported(self) -> bool:
-        """Whether there are only features that somebody else computed, and no towers."""
+        """Whether there are only imported features and no towers."""
         return self.arch == IMPORTED
 
     @property
@@ -180,5 +180,5 @@ def find_imported(tag: str) -> list[FeatureBundle]:
 
 
 def list_backbones() -> dict[str, str]:
-    """Slugs worth naming, each with a line; every other `arch.tag` of open_clip works as well."""
+    """Suggested slugs with a description; every other `arch.tag` of open_clip works too."""
     return dict(SUGGESTED)

@@ -1,4 +1,4 @@
-"""The arithmetic of the frozen towers. What is learned, its gradients and everything behind the towers stay in fp32."""
+"""The arithmetic of the frozen towers. Learned tensors, gradients and everything after the towers are fp32."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class Precision(StrEnum):
-    """How the towers compute; part of what a run is. The official implementations mix fp32 and fp16.
+    """Precision of the towers, part of a run's identity. The official implementations mix fp32 and fp16.
 
-    bf16 has the range of fp32, so training needs no loss scaling. fp16 has not: gradients through a tower would need
-    it, so fp16 is for methods that only read features.
+    bf16 has the range of fp32, so training needs no loss scaling. Gradients through an fp16 tower would need it, so
+    fp16 is only for methods that read features.
     """
 
     FP32 = "fp32"

@@ -1,4 +1,4 @@
-"""Weights of a backbone: building the open_clip module and filling it, every key fitting, nothing unpickled."""
+"""Weights of a backbone: builds the open_clip module and loads weights strictly, without unpickling code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def build_model(config: dict[str, Any]) -> nn.Module:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """A state dict from safetensors or from a checkpoint, never unpickling code.
+    """A state dict from safetensors or from a checkpoint, without unpickling code.
 
     Raises:
         WeightsError: if the file cannot be read as tensors alone.
@@ -60,10 +60,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def load_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
-    """Load a state dict into an open_clip model, every key and shape fitting.
+    """Load a state dict into an open_clip model; every key and shape must match.
 
     Raises:
-        WeightsError: naming the first few keys that are missing, left over, or of another shape.
+        WeightsError: naming the first few keys that are missing, unexpected, or of another shape.
     """
     own = model.state_dict()
     if "text.positional_embedding" in own and "positional_embedding" in state:
@@ -74,7 +74,7 @@ def load_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
         if k in state and own[k].shape != state[k].shape
     ]
     missing = [f"{k} is missing" for k in own if k not in state]
-    extra = [f"{k} is left over" for k in state if k not in own]
+    extra = [f"{k} is unexpected" for k in state if k not in own]
     if problems := wrong + missing + extra:
         more = f" (and {len(problems) - 4} more)" if len(problems) > 4 else ""
         raise WeightsError(

@@ -1,8 +1,8 @@
-"""One transformer block, taken apart: the queries, keys and values that open_clip's modules hold, as plain functions.
+"""One transformer block as its parts: norms, queries, keys and values, and MLP of open_clip's modules, as functions.
 
-open_clip's own block runs whole sequences. The exact shortcuts of `_text.py` need the pieces: the keys and values of a
-shared prefix are computed once and every class attends to them. Methods that change a tower exchange pieces of a view
-and leave the frozen modules alone.
+open_clip's own block runs whole sequences. The shared prefix of `text.py` needs the parts: its keys and values are
+computed once, and every class attends to them. Methods that change a tower replace parts of a view and leave the frozen
+modules unchanged.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TensorMap = Callable[[Tensor], Tensor]
 
 
 def with_modules(module: Any, **others: nn.Module) -> Any:
-    """A copy of a module that shares everything with it but some direct submodules; the module stays as it is."""
+    """A copy of a module with some direct submodules replaced; it shares everything else with the original."""
     changed = copy.copy(module)
     changed._modules = {**module._modules, **others}
     return changed
@@ -50,18 +50,18 @@ def with_modules(module: Any, **others: nn.Module) -> Any:
 
 @dataclass(frozen=True)
 class BlockView:
-    """A pre-norm transformer block as its pieces; `dataclasses.replace` exchanges some.
+    """A pre-norm transformer block as its parts; `dataclasses.replace` replaces some.
 
     Args:
         heads: attention heads.
-        norm_1: norm in front of attention.
+        norm_1: norm before attention.
         qkv: normed input to queries, keys and values, each `(..., tokens, width)`, heads not yet split.
         out: output projection of attention.
-        scale_1: layer scale behind attention.
-        norm_2: norm in front of the MLP.
+        scale_1: layer scale after attention.
+        norm_2: norm before the MLP.
         mlp: the MLP.
-        scale_2: layer scale behind the MLP.
-        beside: on the normed input of the whole block; joins the residual stream together with the MLP (MMA).
+        scale_2: layer scale after the MLP.
+        beside: maps the normed input of the whole block; its output is added together with the MLP's (MMA).
     """
 
     heads: int
@@ -76,7 +76,7 @@ class BlockView:
 
 
 def view_block(block: Any) -> BlockView:
-    """The pieces of a standard open_clip block."""
+    """The parts of a standard open_clip block."""
     attention = block.attn
 
     def qkv(normed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -89,7 +89,7 @@ def view_block(block: Any) -> BlockView:
 
 
 def finish_block(view: BlockView, x: Tensor, attended: Tensor) -> Tensor:
-    """The residual stream behind the block whose input was `x`: attention's output, then the MLP."""
+    """The residual stream after the block with input `x` and the attention output `attended`."""
     middle = x + view.scale_1(view.out(attended))
     y = middle + view.scale_2(view.mlp(view.norm_2(middle)))
     return y if view.beside is None else y + view.beside(view.norm_1(x))
@@ -102,6 +102,6 @@ def run_block(view: BlockView, x: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def causal_mask(rows: int, columns: int, *, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Additive mask `(rows, columns)`: the last `rows` of `columns` positions, each seeing itself and what precedes."""
+    """Additive mask `(rows, columns)`: the last `rows` of `columns` positions attend to themselves and earlier ones."""
     mask = torch.zeros(rows, columns, device=device, dtype=dtype)
     return mask.masked_fill_(torch.ones_like(mask, dtype=torch.bool).triu(columns - rows + 1), float("-inf"))

@@ -1,4 +1,4 @@
-"""The image towers as pieces over open_clip's modules: embed, a block, pool, project.
+"""The image towers as functions over open_clip's modules: embed, one block, pool, project.
 
 Three kinds: open_clip's vision transformer (CLIP, CoCa), timm's EVA-02, and the ResNet, which has no tokens to prompt.
 """
@@ -18,18 +18,18 @@ from methods._towers.blocks import BlockView, is_standard, run_block, view_block
 
 @runtime_checkable
 class ImageTower(Protocol):
-    """What the backbone asks of an image tower."""
+    """What the backbone needs of an image tower."""
 
     width: int
     depth: int
     transformer: bool
     views: Sequence[BlockView]
-    """The blocks as their pieces; empty where they cannot be taken apart."""
+    """The blocks as their parts; empty where a block has another structure."""
     class_token: Tensor | None
-    """The class token `(width,)` without its position; None where there is none."""
+    """The class token `(width,)` without its position, if there is one."""
 
     def embed(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
-        """Tokens in front of block 0, `prompts` `(n, width)` appended behind the patches, without positions."""
+        """Tokens before block 0, with `prompts` `(n, width)` after the patches, without positions."""
         ...
 
     def block(self, i: int, tokens: Tensor) -> Tensor:
@@ -45,15 +45,15 @@ class ImageTower(Protocol):
         ...
 
     def prompt_states(self, tokens: Tensor, n_prompts: int) -> Tensor:
-        """States of the prompts behind the last block, `(batch, n_prompts, width)`, normed as what is pooled."""
+        """States of the prompts after the last block, `(batch, n_prompts, width)`, normed like the pooled state."""
         ...
 
 
 class ViTTower:
     """open_clip's `VisionTransformer`.
 
-    Prompts join after the positional embedding and before the norm that precedes block 0 (a norm per token, so it is
-    applied to them on their own). Mean pooling leaves prompts out; an attentional pooler (CoCa) sees them.
+    Prompts enter after the positional embedding and before the norm that precedes block 0 (a norm per token, so it is
+    applied to them separately). Mean pooling excludes prompts; an attentional pooler (CoCa) includes them.
     """
 
     transformer = True
@@ -80,7 +80,7 @@ class ViTTower:
         if n_prompts and self.visual.attn_pool is None:
             tokens = tokens[:, :-n_prompts]
         if self.visual.attn_pool is None and self.visual.pool_type == "tok":
-            # the class token alone is read: norm that one
+            # only the class token is needed, so only it is normed
             return self.visual.ln_post(tokens[:, 0])
         pooled, _ = self.visual._pool(tokens)
         return pooled
@@ -122,7 +122,7 @@ class EvaTower:
         return rope
 
     def _rope(self, n_tokens: int) -> Tensor | None:
-        """Rotary positions of that many tokens: what is not on the grid, behind it, is not rotated."""
+        """Rotary positions of that many tokens; tokens after the grid are not rotated."""
         rope = self._grid_rope
         if rope is None:
             return None
@@ -150,7 +150,7 @@ class EvaTower:
 
 
 class WholeTower:
-    """A tower that is only ever run whole (ResNet): no tokens, so no prompts and no hooks."""
+    """A tower that runs only as a whole (ResNet): it has no tokens, so no prompts and no hooks."""
 
     transformer = False
     depth = 0
@@ -182,7 +182,7 @@ class WholeTower:
 
 
 def wrap_image_tower(visual: Any) -> ImageTower:
-    """The functional view that fits an open_clip image tower."""
+    """The functional view of an open_clip image tower."""
     if hasattr(visual, "transformer") and hasattr(visual, "class_embedding"):
         return ViTTower(visual)
     if hasattr(visual, "trunk") and type(visual.trunk).__name__ == "Eva":

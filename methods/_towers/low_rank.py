@@ -17,8 +17,8 @@ class LowRank(nn.Module):
     Args:
         width: of x and of the change.
         rank: inner width.
-        alpha: scale in front of the root of the rank.
-        dropout: share of x that is left out where a generator is given.
+        alpha: the scale is this over the root of the rank.
+        dropout: share of x that is dropped when a generator is given.
         generator: draws A, uniform in +-1/sqrt(width) (torch's kaiming_uniform with a = sqrt 5); B starts at zero.
     """
 
@@ -30,7 +30,7 @@ class LowRank(nn.Module):
         self.scale, self.dropout = alpha / rank**0.5, dropout
 
     def forward(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        """The change of the projection of x `(..., width)`; a generator draws dropout, None leaves it out."""
+        """The change of the projection of x `(..., width)`; None as generator means no dropout."""
         if generator is not None and self.dropout:
             keep = torch.rand(x.shape, generator=generator).to(x.device) >= self.dropout
             x = x * keep / (1 - self.dropout)
@@ -42,7 +42,7 @@ class LowRankTower(nn.Module):
     """Changes of some projections in every block of a tower.
 
     Args:
-        depth: blocks; 0 leaves the tower as it is.
+        depth: number of blocks; 0 leaves the tower unchanged.
         targets: projections that change, of `q`, `k`, `v`, `o`.
         settings: width, rank, alpha, dropout and generator of each change.
     """
@@ -55,7 +55,7 @@ class LowRankTower(nn.Module):
         )
 
     def views(self, frozen: Sequence[BlockView], generator: torch.Generator | None) -> list[BlockView]:
-        """The tower's blocks with their projections changed; a generator draws dropout."""
+        """The tower's blocks with changed projections; None as generator means no dropout."""
         return [_changed(*pair, generator) for pair in zip(frozen, self.blocks, strict=True)]  # type: ignore[arg-type]
 
 

@@ -1,8 +1,8 @@
-"""Class suffixes packed without padding: the positions that texts really have, side by side in rows of bounded length.
+"""Class suffixes packed without padding, several in each row of bounded length.
 
-A row holds the suffixes of several classes. A position attends to the shared prefix and to the earlier positions of
-its own class, which a mask says; everything else in the tower works position by position and does not notice. Compared
-with one padded row a class, no padding is computed, and the matrix products are few and large.
+A mask lets a position attend to the shared prefix and to the earlier positions of its own class. Everything else in the
+tower works position by position. Compared with one padded row per class, no padding is computed, and the matrix
+products are few and large.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from torch import Tensor
 from methods._towers.blocks import BlockView, finish_block, join_heads, split_heads
 
 ROW = 128
-"""Positions of a row. Longer rows waste attention on other classes, shorter ones leave more of a row empty."""
+"""Positions per row. Longer rows waste attention on other classes, shorter ones leave more of a row empty."""
 
 
 @dataclass(frozen=True)
 class Packing:
-    """Where the positions of a class list lie in rows.
+    """Where the positions of a class list are in the rows.
 
     Args:
         source: `(rows, length)`, index into the flattened `(n_cls * n_suffix)` positions; padding repeats index 0.
@@ -72,7 +72,7 @@ def _pack(lengths: tuple[int, ...], n_suffix: int, row: int, device: torch.devic
             ends[c] = r, at - 1
     sees = (owner[:, :, None] == owner[:, None, :]) & (place[:, :, None] >= place[:, None, :])
     sees &= (owner >= 0)[:, :, None]
-    # padding sees itself, so that no softmax runs over nothing
+    # padding attends to itself, so that no softmax is empty
     sees |= np.eye(size, dtype=bool) & (owner < 0)[:, :, None]
     return Packing(*(torch.from_numpy(array).to(device) for array in (source, sees, ends)))
 
@@ -80,7 +80,7 @@ def _pack(lengths: tuple[int, ...], n_suffix: int, row: int, device: torch.devic
 def prefix_states(
     prefix: Float[Tensor, "n_each n_prefix width"], blocks: Sequence[BlockView], deep: Sequence[Tensor]
 ) -> list[tuple[Tensor, Tensor]]:
-    """Keys and values of one or several prefixes in front of each block, `(n_each, heads, n_prefix, width / heads)`."""
+    """Keys and values of one or several prefixes before each block, `(n_each, heads, n_prefix, width / heads)`."""
     states = []
     for i, block in enumerate(blocks):
         if 1 <= i <= len(deep):
@@ -94,7 +94,7 @@ def prefix_states(
 
 
 def packed_rows(suffix: Float[Tensor, "n_cls n_suffix width"], packing: Packing) -> Float[Tensor, "rows length width"]:
-    """Suffixes from the padded layout in rows."""
+    """Suffixes of the padded layout as rows."""
     return suffix.flatten(0, 1)[packing.source]
 
 
@@ -106,16 +106,16 @@ def run_packed(
     *,
     pooled: bool = True,
 ) -> Tensor:
-    """Hidden states of each class's end-of-text behind the last block, for each prefix: `(n_each, n_cls, width)`.
+    """Hidden states of each class's end-of-text after the last block, for each prefix: `(n_each, n_cls, width)`.
 
-    Suffixes enter the first block once, whatever the number of prefixes: up to there none has seen its prefix.
+    Suffixes enter the first block once for all prefixes, since none has attended to its prefix before.
 
     Args:
         x: embedded suffixes with positions, or hidden states of them, in rows.
         packing: of the suffixes' lengths.
         states: keys and values of the prefixes by block.
         blocks: of the tower, as many as `states`; at least one.
-        pooled: False gives all positions behind the last of these blocks, `(n_each * rows, length, width)`.
+        pooled: False gives all positions after the last of these blocks, `(n_each * rows, length, width)`.
     """
     n_rows, length = packing.source.shape
     n_each, _, n_prefix, _ = states[0][0].shape
@@ -131,7 +131,7 @@ def run_packed(
         v = torch.cat([prefix_v.repeat_interleave(n_rows, dim=0), v], dim=2)
         attended = join_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=sees))
         if pooled and i + 1 == len(blocks):
-            # only the end-of-text positions of the last block are ever read
+            # only the end-of-text positions of the last block are needed
             return finish_block(block, x[row, place], attended[row, place])
         x = finish_block(block, x, attended)
     return x

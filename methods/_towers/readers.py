@@ -1,8 +1,8 @@
 """Read-only tokens: they attend to a frozen tower's own tokens and nothing attends to them.
 
-So the tower's tokens are what they are without them: they run as ever, without gradients, and each block's keys and
-values are all that the read-only tokens need. The official way, one sequence under an attention mask, computes the same
-and drags the frozen tokens through the backward pass.
+So they do not change the tower's tokens. These run without gradients, and the read-only tokens only need each block's
+keys and values. The official code runs one sequence under an attention mask, which gives the same result but takes the
+frozen tokens through the backward pass.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from methods._towers.text import TextTower
 from methods._towers.vision import image_views
 
 AT_ONCE = 4096
-"""Read-only tokens of texts whose activations are held at once. More of them run in chunks, and again in backward: that
-bounds memory (1.6 GB on ViT-B/16) and changes nothing else beyond rounding."""
+"""Read-only text tokens whose activations are held at once. More of them run in chunks, recomputed in backward. This
+bounds memory (1.6 GB on ViT-B/16); results change by rounding at most."""
 
 
 def read_image(
     tower: ImageTower, pixels: Float[Tensor, "batch 3 h w"], readers: Float[Tensor, "n width"]
 ) -> Float[Tensor, "batch n dim"]:
-    """What read-only tokens make of each image, unnormalised.
+    """Features of each image at the read-only tokens, unnormalised.
 
-    They pass the norm in front of block 0, as visual prompts do, and are pooled and projected each on its own, as the
-    class token is. Raises BenchError for a tower whose blocks cannot be taken apart.
+    The tokens pass the norm before block 0, as visual prompts do. Each is pooled and projected like the class token.
+    Raises BenchError for a tower whose blocks cannot be taken apart.
     """
     n, views = len(readers), image_views(tower)
     joined = tower.embed(pixels, readers)
-    # the tower's own tokens do not depend on the readers, which autograd cannot see behind the concatenation
+    # the tower's own tokens do not depend on the readers, but autograd assumes so after the concatenation
     tokens, x = joined[:, :-n].detach(), joined[:, -n:]
     for i, view in enumerate(views):
         q, k, v = (split_heads(part, view.heads) for part in view.qkv(view.norm_1(tokens)))
@@ -52,13 +52,16 @@ def read_image(
 def read_texts(
     tower: TextTower, prompts: TextPrompts, readers: Float[Tensor, "n width"], *, at_once: int = AT_ONCE
 ) -> Float[Tensor, "n_cls n dim"]:
-    """What read-only tokens make of each text, unnormalised.
+    """Features of each text at the read-only tokens, unnormalised.
 
-    They have no positions, see the whole text of their class up to end-of-text, and not one another; `at_once` of them
-    run at a time. Raises BenchError for a tower that ends with a class token, or a text that does not fit.
+    The tokens have no positions and attend to the whole text of their class up to end-of-text, but not to one another.
+    `at_once` of them run at a time. Raises BenchError for a tower that ends with a class token, or a text that is too
+    long.
     """
     if tower.cls_embedding is not None:
-        raise BenchError("This text tower ends with a class token, which nothing can read behind; choose a CLIP.")
+        raise BenchError(
+            "This text tower ends with a class token, so read-only tokens cannot follow the text; choose a CLIP."
+        )
     tower.check_length(prompts)
     positions = tower.modules.positional_embedding[: prompts.prefix.shape[0]]
     states = prefix_states((prompts.prefix + positions)[None], tower.views, ())
@@ -77,7 +80,7 @@ def read_texts(
 def _read_texts(
     tower: TextTower, prompts: TextPrompts, states: Sequence[tuple[Tensor, Tensor]], readers: Tensor
 ) -> Tensor:
-    """`read_texts`, given the keys and values of the shared prefix in front of each block."""
+    """`read_texts`, given the keys and values of the shared prefix before each block."""
     n_cls, n_prefix, n_suffix = len(prompts), prompts.prefix.shape[0], prompts.suffix.shape[1]
     suffix = prompts.suffix + tower.modules.positional_embedding[n_prefix : prompts.longest]
     x = readers.expand(n_cls, -1, -1)
@@ -95,7 +98,7 @@ def _read_texts(
 
 
 def _read(view: BlockView, readers: Tensor, k: Tensor, v: Tensor, sees: Tensor | None = None) -> Tensor:
-    """One block for tokens that attend to these keys and values only; `sees` says to which, all if None."""
+    """One block for tokens that attend only to these keys and values; `sees` masks them, None allows all."""
     q, _, _ = view.qkv(view.norm_1(readers))
     attended = F.scaled_dot_product_attention(split_heads(q, view.heads), k, v, attn_mask=sees)
     return finish_block(view, readers, join_heads(attended))

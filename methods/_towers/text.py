@@ -1,9 +1,8 @@
-"""The text tower as functions over open_clip's modules: exact shared-prefix forward, and the plain one beside it.
+"""The text tower as functions over open_clip's modules, with an exact forward pass that shares the classes' prefix.
 
-`encode` runs the prefix of `TextPrompts` once and the suffixes per class, packed without padding, and in the last block
-computes only the positions that are pooled. `encode_plain` pads every class to the full context and runs every
-position of every class, as the official implementations do; it is the reference that tests compare to. `encode_each`
-is for prefixes that depend on the image (CoCoOp).
+`encode` runs the prefix of `TextPrompts` once and the suffixes per class, packed without padding. In the last block it
+computes only the pooled positions. `encode_each` is for prefixes that depend on the image (CoCoOp). The official
+implementations pad every class to the full context and run every position; tests compare with that.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from methods._towers.blocks import (
     finish_block,
     is_standard,
     join_heads,
-    run_block,
     split_heads,
     view_block,
     with_modules,
@@ -33,15 +31,16 @@ from methods._towers.blocks import (
 from methods._towers.packed_text import pack, packed_rows, prefix_states, run_packed
 
 TextHook = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
-"""`hook(i, prefix, suffix)` is called before block i and returns what the block gets of both, all `(n, tokens, width)`.
+"""`hook(i, prefix, suffix)` is called before block i and returns the prefix and suffix that enter the block, all
+`(n, tokens, width)`.
 
-It may move tokens from the end of the prefix to the front of the suffix and insert or exchange some there; the end of
-the suffix stays. The prefix has one row for all classes, or one a class in the plain forward.
+It may move tokens from the end of the prefix to the front of the suffix, and insert or replace some there. The end of
+the suffix must stay. The prefix has one row for all classes.
 """
 
 ROWS = 1024
-"""Suffixes whose activations are held at once. More of them run in chunks, and again in backward: that bounds memory
-and changes nothing else beyond rounding."""
+"""Suffixes whose activations are held at once. More of them run in chunks, recomputed in backward. This bounds memory;
+results change by rounding at most."""
 
 
 class TextTower:
@@ -76,11 +75,11 @@ class TextTower:
 
     @property
     def final_norm(self) -> nn.Module:
-        """The norm behind the last block."""
+        """The norm after the last block."""
         return self.modules.ln_final
 
     def with_final_norm(self, norm: nn.Module) -> TextTower:
-        """This tower with another norm behind its last block."""
+        """This tower with another norm after its last block."""
         return TextTower(with_modules(self.modules, ln_final=norm))
 
     def embed(self, tokens: Tensor) -> Tensor:
@@ -88,7 +87,7 @@ class TextTower:
         return self.modules.token_embedding(tokens)
 
     def project(self, pooled: Tensor) -> Tensor:
-        """Pooled hidden state after the final norm to the joint space."""
+        """Projection of the pooled state after the final norm to the joint space."""
         projection = self.modules.text_projection
         if projection is None:
             return pooled
@@ -104,16 +103,16 @@ class TextTower:
         project: bool = True,
         rows: int = ROWS,
     ) -> Float[Tensor, "n_cls dim"]:
-        """Text features, unnormalised, one a class.
+        """Text features, unnormalised, one per class.
 
         Args:
             prompts: embedded texts.
-            deep: fresh context for blocks 1, 2, ...: before block j+1 the positions 1..n_ctx become `deep[j]`.
+            deep: context of blocks 1, 2, ...: before block j+1, positions 1..n_ctx are replaced by `deep[j]`.
             blocks: run instead of the tower's own blocks; made from `views`.
-            before_block: may change both parts of the text before each block, behind `deep`.
+            before_block: may change both parts of the text before each block, after `deep` was placed.
             project: False returns the state after the final norm, before the projection.
-            rows: suffixes that run at once, where the blocks are the tower's own. Others may draw random numbers, which
-                running them again in backward would draw anew.
+            rows: suffixes that run at once with the tower's own blocks. Other blocks may draw random numbers, which
+                differ when they are recomputed in backward, so they run all at once.
         """
         self.check(prompts, deep, before_block)
         at_once = len(prompts) if blocks else rows
@@ -129,9 +128,9 @@ class TextTower:
     def encode_each(
         self, prompts: TextPrompts, prefixes: Float[Tensor, "batch n_prefix width"], *, rows: int = ROWS
     ) -> Float[Tensor, "batch n_cls dim"]:
-        """Text features, unnormalised, of every class behind every image's own prefix (in place of the shared one).
+        """Text features, unnormalised, of every class after every image's own prefix (in place of the shared one).
 
-        A prefix runs once an image and the suffixes enter block 0 once a class; `rows` (image, class) pairs at a time.
+        A prefix runs once per image, and suffixes enter block 0 once per class; `rows` (image, class) pairs at a time.
         """
         self.check(prompts)
         prefixes = prefixes + self.modules.positional_embedding[: prefixes.shape[1]]
@@ -161,9 +160,9 @@ class TextTower:
         *,
         alone: bool = True,
     ) -> Float[Tensor, "n_each n_cls width"]:
-        """`_packed`, at most `rows` suffixes at a time; what runs in several chunks is not held but run again.
+        """`_packed` for at most `rows` suffixes at a time; several chunks are recomputed in backward instead of held.
 
-        `alone` says that nothing else is held beside these prompts.
+        `alone`: whether no other prompts are held at the same time.
         """
         size = max(1, rows // len(states[0][0]))
         if alone and len(prompts) <= size:
@@ -179,7 +178,7 @@ class TextTower:
     def _packed(
         self, prompts: TextPrompts, states: Sequence[tuple[Tensor, Tensor]], blocks: Sequence[BlockView]
     ) -> Float[Tensor, "n_each n_cls width"]:
-        """States of the pooled positions behind the last block, from the keys and values of the prefixes."""
+        """States of the pooled positions after the last block, from the keys and values of the prefixes."""
         positions = self.modules.positional_embedding[prompts.prefix.shape[0] : prompts.longest]
         packing = pack(prompts.lengths, prompts.suffix.shape[1])
         return run_packed(packed_rows(prompts.suffix + positions, packing), packing, states, blocks)
@@ -193,9 +192,9 @@ class TextTower:
         blocks: Sequence[BlockView],
         before_block: TextHook | None,
     ) -> Tensor:
-        """States of the pooled positions behind the final norm; `prefix` `(n, n_prefix, width)` has its positions.
+        """States of the pooled positions after the final norm; `prefix` `(n, n_prefix, width)` includes its positions.
 
-        With n prefixes there are `n * n_cls` rows, those of one prefix together.
+        With n prefixes there are `n * n_cls` rows, grouped by prefix.
         """
         n_cls, n_prefix, n_each = len(prompts), prefix.shape[1], len(prefix)
         suffix = prompts.suffix + self.modules.positional_embedding[n_prefix : n_prefix + prompts.suffix.shape[1]]
@@ -222,13 +221,13 @@ class TextTower:
             qp, kp, vp = (split_heads(x, block.heads) for x in block.qkv(block.norm_1(prefix)))
             qs, ks, vs = block.qkv(block.norm_1(suffix))
             if n_each > 1 and i == 0:
-                # up to here no suffix has seen its prefix
+                # up to here no suffix has attended to its prefix
                 suffix, qs, ks, vs = (x.repeat(n_each, 1, 1) for x in (suffix, qs, ks, vs))
             # every class attends to the one set of prefix keys and values
             k = torch.cat([_each_row(kp, n_cls), split_heads(ks, block.heads)], dim=2)
             v = torch.cat([_each_row(vp, n_cls), split_heads(vs, block.heads)], dim=2)
             if i == last:
-                # only the pooled position of the last block is ever read
+                # only the pooled position of the last block is needed
                 q = split_heads(qs[rows, pooled_at][:, None], block.heads)
                 row_mask = (
                     mask[pooled_at][:, None, None] if mask.dim() == 2 else mask[rows, 0, pooled_at][:, None, None]
@@ -242,43 +241,6 @@ class TextTower:
                 own = join_heads(F.scaled_dot_product_attention(qp, kp, vp, is_causal=True))
                 prefix = finish_block(block, prefix, own)
         return self.modules.ln_final(pooled)
-
-    def encode_plain(
-        self,
-        prompts: TextPrompts,
-        *,
-        deep: Sequence[Float[Tensor, "n_ctx width"]] = (),
-        blocks: Sequence[BlockView] = (),
-        before_block: TextHook | None = None,
-    ) -> Float[Tensor, "n_cls dim"]:
-        """The same features the long way: every class padded to the full context, every position in every block."""
-        self.check(prompts, deep, before_block)
-        n_cls, n_prefix = len(prompts), prompts.prefix.shape[0]
-        x = torch.cat([prompts.prefix.expand(n_cls, -1, -1), prompts.suffix], dim=1)
-        pad = self.modules.token_embedding.weight[0]
-        missing = self.context_length - x.shape[1]
-        x = torch.cat([x, pad.expand(n_cls, missing, -1)], dim=1)
-        eot = n_prefix + prompts.lengths - 1
-        mask = causal_mask(self.positions, self.positions, device=x.device, dtype=x.dtype)
-        pooled_at = eot
-        if self.cls_embedding is not None:
-            x = torch.cat([x, self.cls_embedding.expand(n_cls, 1, -1)], dim=1)
-            mask = mask + self._key_mask(eot, x.dtype)[:, None, None, :]
-            pooled_at = torch.full_like(eot, self.positions - 1)
-        x = x + self.modules.positional_embedding
-        for i, block in enumerate(blocks or self.views):
-            if 1 <= i <= len(deep):
-                ctx = deep[i - 1].expand(n_cls, -1, -1)
-                x = torch.cat([x[:, :1], ctx, x[:, 1 + ctx.shape[1] :]], dim=1)
-            if before_block is not None:
-                prefix, suffix = before_block(i, x[:, :n_prefix], x[:, n_prefix:])
-                n_prefix, before = prefix.shape[1], x.shape[1]
-                x = torch.cat([prefix, suffix], dim=1)
-                pooled_at = pooled_at + x.shape[1] - before
-                mask = causal_mask(x.shape[1], x.shape[1], device=x.device, dtype=x.dtype)
-            x = run_block(block, x, mask)
-        pooled = x[torch.arange(n_cls, device=x.device), pooled_at]
-        return self.project(self.modules.ln_final(pooled))
 
     def check(self, prompts: TextPrompts, deep: Sequence[Tensor] = (), before_block: TextHook | None = None) -> None:
         """Raise BenchError for prompts that do not fit the context, or changes that do not fit the tower."""
@@ -303,8 +265,8 @@ class TextTower:
     def _key_mask(self, eot: Tensor, dtype: torch.dtype) -> Tensor:
         """CoCa's padding mask over keys, `(n_cls, positions)`.
 
-        The released CoCa weights were trained with the class token's validity put in front instead of behind, so
-        that everything is shifted by one: position eot + 1 is seen, the class token itself is not.
+        The released CoCa weights were trained with the class token's validity prepended instead of appended, so
+        everything is shifted by one: position eot + 1 is visible, the class token itself is not.
         """
         key = torch.arange(self.positions, device=eot.device)
         valid = (
@@ -313,7 +275,7 @@ class TextTower:
         return torch.zeros(valid.shape, device=eot.device, dtype=dtype).masked_fill_(~valid, float("-inf"))
 
     def _append_cls(self, prompts: TextPrompts, suffix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Suffix with the padding token behind end-of-text and CoCa's class token, its mask, and where to pool."""
+        """Suffix with the padding token after end-of-text and CoCa's class token, its mask, and the pooled place."""
         n_cls, n_prefix = len(prompts), prompts.prefix.shape[0]
         if n_prefix + suffix.shape[1] < self.context_length:
             pad = self.modules.token_embedding.weight[0] + self.modules.positional_embedding[n_prefix + suffix.shape[1]]

@@ -1,7 +1,7 @@
-"""The text tower in two parts: plain class texts up to a block, once a class list, and from there on every step.
+"""The text tower in two parts: plain class texts up to a block, once per class list, and the rest in every step.
 
-A method that starts to change the text tower at some block, and leaves its input alone, need not run the blocks before
-it again: what they give depends on the class list only. Both parts together equal `TextTower.encode`.
+A method that changes the text tower only from some block on need not run the earlier blocks again: their output depends
+on the class list only. Both parts together equal `TextTower.encode`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from methods._towers.text import TextTower
 
 @dataclass(frozen=True)
 class TextHidden:
-    """Hidden states of plain class texts in front of a block.
+    """Hidden states of plain class texts before a block.
 
     Args:
         prompts: the texts.
         first: the block that runs next.
-        prefix: `(1, n_prefix, width)`, what all classes share.
+        prefix: `(1, n_prefix, width)`, shared by all classes.
         rows: `(rows, length, width)`, the suffixes.
-        packing: where they lie in the rows.
+        packing: where they are in the rows.
     """
 
     prompts: TextPrompts
@@ -42,7 +42,7 @@ class TextHidden:
 def text_hidden(tower: TextTower, prompts: TextPrompts, first: int) -> TextHidden:
     """Run plain class texts through the blocks before `first`, without gradients.
 
-    A tower with an appended class token (CoCa) is not taken apart: there the next block is always block 0.
+    A tower with an appended class token (CoCa) is not split: there the next block is always block 0.
     """
     tower.check(prompts)
     first = 0 if tower.cls_embedding is not None else first
@@ -67,14 +67,14 @@ def continue_text_tower(
     tokens: Sequence[Float[Tensor, "n width"]] = (),
     blocks: Sequence[BlockView] = (),
 ) -> Float[Tensor, "n_cls dim"]:
-    """Text features, unnormalised, from the hidden states on.
+    """Text features, unnormalised, from the hidden states.
 
     Args:
         tower: the frozen tower.
         hidden: of `text_hidden`.
-        tokens: by block from `hidden.first` on: `tokens[0]` are inserted behind the start token, without positions,
+        tokens: by block from `hidden.first` on: `tokens[0]` are inserted after the start token, without positions;
             `tokens[j]` replace them before block `first + j`.
-        blocks: of the whole tower, run instead of its own; those before `first` are left out.
+        blocks: of the whole tower, run instead of its own; those before `first` are skipped.
     """
     if tower.cls_embedding is not None:
         if tokens:

@@ -1,4 +1,4 @@
-"""Trained copies of a tower's own norms and biases, run in place of the frozen ones, which stay as they are."""
+"""Trained copies of a tower's norms and biases that replace the frozen ones in the forward pass."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from methods._towers.blocks import BlockView
 
 
 class TunedNorms(nn.Module):
-    """Copies of both norms of every block of a tower, and of its outer ones if they are given.
+    """Copies of both norms of every block of a tower, and of its outer norms if they are given.
 
     Args:
         blocks: of the frozen tower.
-        outer: the norms in front of its first and behind its last block that are trained as well.
+        outer: the norms before its first and after its last block, if they are trained too.
     """
 
     def __init__(self, blocks: Sequence[BlockView], outer: Sequence[nn.Module] = ()) -> None:
@@ -40,7 +40,7 @@ def _copy(frozen: Any) -> nn.Module:
 
 
 class TunedBiases(nn.Module):
-    """Copies of the biases behind the second layer of every block's MLP."""
+    """Copies of the bias of the second layer of every block's MLP."""
 
     def __init__(self, blocks: Sequence[BlockView]) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class TunedBiases(nn.Module):
 
 
 class _Biased:
-    """An MLP with another last bias."""
+    """An MLP with another bias in its last layer."""
 
     def __init__(self, view: BlockView, bias: Float[Tensor, " width"]) -> None:
         self.hidden: Any = view.mlp[:-1]  # type: ignore[index]

@@ -1,7 +1,7 @@
-"""Forwards of the image towers, whole or in two parts, with prompts, hooks and exchanged blocks.
+"""Forward passes of the image towers, whole or in two parts, with prompts, hooks and replaced blocks.
 
-A method that starts to change a tower at some block continues from the hidden state before it, which is the untouched
-tower's: `image_hidden_states` gives it and `continue_image_tower` goes on. Together they equal `run_image_tower`.
+A method that changes a tower only from some block on continues from the frozen tower's hidden state before it:
+`image_hidden_states` computes it and `continue_image_tower` continues. Together they equal `run_image_tower`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from methods._towers.blocks import BlockView, run_block, with_modules
 from methods._towers.image_architectures import ImageTower, ViTTower
 
 BlockHook = Callable[[int, Tensor], Tensor]
-"""`hook(i, tokens)` is called before block i with `(batch, tokens, width)` and returns what the block gets."""
+"""`hook(i, tokens)` is called before block i with `(batch, tokens, width)` and returns the block's input."""
 
 
 def image_views(tower: ImageTower) -> Sequence[BlockView]:
-    """The blocks as their pieces, for methods that change some. Raises BenchError where they cannot be taken apart."""
+    """The blocks as `BlockView`s, for methods that change some. Raises BenchError for a tower without such views."""
     if not tower.views:
         raise BenchError(
             "The blocks of this image tower cannot be taken apart; choose a CLIP with a plain ViT such as ViT-B-16."
@@ -30,14 +30,14 @@ def image_views(tower: ImageTower) -> Sequence[BlockView]:
 
 
 def outer_norms(tower: ImageTower) -> tuple[nn.Module, nn.Module]:
-    """The norms in front of the first block and behind the last; raises BenchError as `image_views` does."""
+    """The norms before the first block and after the last; raises BenchError as `image_views` does."""
     image_views(tower)
     visual = tower.visual  # type: ignore[attr-defined]
     return visual.ln_pre, visual.ln_post
 
 
 def with_outer_norms(tower: ImageTower, norms: tuple[nn.Module, nn.Module]) -> ImageTower:
-    """The tower with other such norms; raises BenchError as `image_views` does."""
+    """The tower with other outer norms; raises BenchError as `image_views` does."""
     image_views(tower)
     return ViTTower(with_modules(tower.visual, ln_pre=norms[0], ln_post=norms[1]))  # type: ignore[attr-defined]
 
@@ -57,11 +57,11 @@ def run_image_tower(
     Args:
         tower: the frozen tower.
         pixels: `(batch, 3, h, w)`, preprocessed.
-        prompts: prompts by block: `prompts[0]` enters before block 0, `prompts[i]` replaces them before block i; behind
-            the last given one they flow on.
+        prompts: prompts by block: `prompts[0]` enters before block 0, `prompts[i]` replaces them before block i; after
+            the last given ones they pass through the remaining blocks.
         before_block: called with `(i, tokens)` before each block, after prompts were placed.
         blocks: run instead of the tower's own blocks; made from `image_views`.
-        norms: in place of the tower's own in front of the first block and behind the last.
+        norms: replace the tower's own before the first block and after the last.
         project: False returns pooled features before the projection.
     """
     _check(tower, 0, prompts)
@@ -76,9 +76,9 @@ def run_image_tower(
 
 
 def image_hidden_states(tower: ImageTower, pixels: Tensor, first: int) -> Float[Tensor, "batch tokens width"]:
-    """Tokens in front of block `first` of the untouched tower; 0 gives the embedded image."""
+    """Tokens of the frozen tower before block `first`; 0 gives the embedded image."""
     if not tower.transformer or first > tower.depth:
-        raise BenchError(f"A hidden state before block {first} was asked of an image tower of {tower.depth} blocks.")
+        raise BenchError(f"There is no hidden state before block {first} in an image tower of {tower.depth} blocks.")
     tokens = tower.embed(pixels, None)
     for i in range(first):
         tokens = tower.block(i, tokens)
@@ -93,7 +93,7 @@ def continue_image_tower(
     prompts: Sequence[Float[Tensor, "n width"]] = (),
     blocks: Sequence[BlockView] = (),
 ) -> Float[Tensor, "batch all_tokens width"]:
-    """Tokens behind the last block, from those before block `first`.
+    """Tokens after the last block, from those before block `first`.
 
     Args:
         tower: the frozen tower.
@@ -101,7 +101,7 @@ def continue_image_tower(
         first: the block that runs next.
         prompts: `prompts[0]` joins at the end of the tokens before block `first`, `prompts[j]` replaces them before
             block `first + j`. A norm that precedes block 0 does not apply to them.
-        blocks: of the whole tower; those before `first` are left out.
+        blocks: of the whole tower; those before `first` are skipped.
     """
     _check(tower, first, prompts)
     if prompts:
@@ -124,7 +124,7 @@ def _run_blocks(
     before_block: BlockHook | None,
     blocks: Sequence[BlockView],
 ) -> Tensor:
-    """All blocks from `first` on; `prompts[0]` is in place, at the end of the tokens."""
+    """All blocks from `first` on; `prompts[0]` is already at the end of the tokens."""
     for i in range(first, tower.depth):
         if 1 <= i - first < len(prompts):
             fresh = prompts[i - first]

@@ -109,7 +109,7 @@ def test_clip_fits_own_settings_of_a_protocol_stay() -> None:
     [
         ("zero_shot", "trains no weights"),
         ("gda", "trains no weights"),
-        ("vpt", "does not start as the zero-shot model, so that there is nothing"),
+        ("vpt", "does not start as the zero-shot model, so there is nothing"),
         ("plot_pp", "does not start as the zero-shot model"),
         ("tip_adapter_f", "does not start as the zero-shot model"),
         ("apex_on", "is an ensemble already"),

@@ -77,7 +77,7 @@ def test_a_way_that_a_method_lacks_is_refused_with_those_it_has() -> None:
 @pytest.mark.parametrize("way", ["validation", "oracle"])
 @pytest.mark.parametrize("method", ["promptsrc", "apex_on:promptsrc"])
 def test_an_average_over_epochs_has_no_epoch_to_choose(method: str, way: str) -> None:
-    told = "it cannot select an epoch by .*: its final prompts are an average over all epochs.*set average=false to select one"
+    told = "it cannot select an epoch by .*: its final prompts are an average over all epochs.*set average=false"
     with pytest.raises(ImpossibleCombinationError, match=told):
         specs(method, way)
     assert specs(method, way, f"{method}.average=false")[method].epoch_selection == way

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 import torch.nn.functional as F
 from parity_kit import class_set, images, tiny_backbone
+from plain_text_tower import encode_plain
 from small_towers import SMALL_COCA, SMALL_EVA, backbone_of
 from torch import Tensor, nn
 
@@ -130,7 +132,7 @@ def test_tokens_exchanged_inside_the_text_tower_equal_the_plain_path(kind: str) 
 
     hook = exchanged if kind == "tokens a class" else inserted
     results = []
-    for encode in (backbone.text_tower.encode, backbone.text_tower.encode_plain):
+    for encode in (backbone.text_tower.encode, partial(encode_plain, backbone.text_tower)):
         features = encode(worded(backbone, torch.full((4, 64), 0.1)), before_block=hook)
         results.append((features, torch.autograd.grad(features.square().sum(), each)[0]))
     for ours, plain in zip(*results, strict=True):
@@ -177,7 +179,10 @@ def test_exchanged_blocks_equal_a_model_with_those_weights() -> None:
             backbone.encode_prompts(prompts, blocks=text), merged.encode_prompts(prompts), atol=1e-5, rtol=1e-5
         )
         torch.testing.assert_close(
-            backbone.text_tower.encode_plain(prompts, blocks=text), merged.encode_prompts(prompts), atol=1e-5, rtol=1e-5
+            encode_plain(backbone.text_tower, prompts, blocks=text),
+            merged.encode_prompts(prompts),
+            atol=1e-5,
+            rtol=1e-5,
         )
 
 
@@ -265,7 +270,7 @@ def test_an_image_tower_in_two_parts_equals_the_whole(config: dict) -> None:
 
 def test_parts_that_do_not_fit_the_image_tower_are_refused() -> None:
     backbone = tiny_backbone()
-    with pytest.raises(BenchError, match="before block 4 was asked of an image tower of 3 blocks"):
+    with pytest.raises(BenchError, match="before block 4 in an image tower of 3 blocks"):
         backbone.image_hidden(images("test")[:1], 4)
     hidden = backbone.image_hidden(images("test")[:1], 2)
     with pytest.raises(BenchError, match="prompts for 4 blocks on a tower of 3; lower the depth"):
@@ -300,7 +305,7 @@ def test_tokens_inserted_behind_the_start_of_texts_equal_the_plain_forward() -> 
 
     found = backbone.continue_text(backbone.text_hidden(prompts, first), tokens=tokens)
     with torch.no_grad():
-        plain = backbone.text_tower.encode_plain(prompts, before_block=place)
+        plain = encode_plain(backbone.text_tower, prompts, before_block=place)
     torch.testing.assert_close(found, plain, atol=2e-6, rtol=1e-5)
 
 
