@@ -118,6 +118,7 @@ def _method_section(info: MethodInfo) -> str:
         ("new classes", _yes(info.open_vocabulary)),
         ("image tower", "vision transformer only" if info.vision_transformer else "any"),
         ("selection", ", ".join(f"`{rule}`" for rule in selection_rules(info))),
+        ("learned parameters", "none" if info.parameter_formula == "0" else f"`{info.parameter_formula}`"),
         ("parity", "formula" if measured is None else f"{measured:.1e}"),
     ]
     settings = [
