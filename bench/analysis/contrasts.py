@@ -36,9 +36,9 @@ PUBLISHED_CONTRASTS: tuple[tuple[str, str, str], ...] = (
     ("visual prompts", "maple", "cocoop"),
     ("visual prompts", "rvp", "rvp_wo_visual_prompt"),
     ("text adapter", "tcp", "kgcoop"),
-    ("pull towards the pretrained model", "kgcoop", "coop"),
-    ("pull towards the pretrained model", "prograd", "coop"),
-    ("pull towards the pretrained model", "coprompt", "maple"),
+    ("regularisation towards the pretrained model", "kgcoop", "coop"),
+    ("regularisation towards the pretrained model", "prograd", "coop"),
+    ("regularisation towards the pretrained model", "coprompt", "maple"),
 )
 """The closest pairs in published tables; most of them differ in more than the component."""
 

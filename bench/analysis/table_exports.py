@@ -87,7 +87,7 @@ def export_table(board: Leaderboard, runs: pd.DataFrame) -> ExportTable:
         ]
         rows.append(_row(entry, ranges, cells))
     columns = tuple(f"H ({board.convention})" if measure == "H" else measure for measure in board.measures)
-    title = f"{_setting(board)}, average of {len(board.averaged)} datasets"
+    title = f"{board.setting.title}, average of {len(board.averaged)} datasets"
     note = (
         "Accuracy in per cent with 95 % Student-t intervals over seeds. Bold: highest; underlined: not significantly "
         "different from it (paired over datasets and seeds, Holm). Incomplete rows are unranked"
@@ -129,7 +129,7 @@ def dataset_table(board: Leaderboard, runs: pd.DataFrame, measure: str) -> Expor
         "Accuracy in per cent with 95 % Student-t intervals over seeds. Bold: highest of the column; underlined: not "
         "significantly different from it (paired over seeds, Holm). Numbers with missing seeds show their coverage."
     )
-    return ExportTable(f"{_setting(board)}, {measure}, by dataset", board.datasets, tuple(rows), note)
+    return ExportTable(f"{board.setting.title}, {measure}, by dataset", board.datasets, tuple(rows), note)
 
 
 def dataset_rows(board: Leaderboard) -> list[dict[str, Any]]:
@@ -219,12 +219,6 @@ def _marks(means: Mapping[str, float], compare: Callable[[str, str], MeanTest | 
 
 def _on_dataset(scores: Mapping[str, Scores], a: str, b: str, *, measure: str, dataset: str) -> MeanTest | None:
     return paired_average(scores[a], scores[b], measure, datasets=[dataset])
-
-
-def _setting(board: Leaderboard) -> str:
-    setting = board.setting
-    source = f" from {setting.source}" if setting.source else ""
-    return f"{setting.backbone}, {setting.protocol}{source}, {setting.shots} shots"
 
 
 def _md(text: str) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bench.api.html_table import html_table
-from bench.api.leaderboard_table import setting_title
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +30,7 @@ class ComparisonTable:
     def title(self, pair: Pair) -> str:
         """The setting, and which entry is A and which is B."""
         board, found = pair
-        return f"{setting_title(board)}: {found.a} (A) against {found.b} (B), percentage points"
+        return f"{board.setting.title}: {found.a} (A) against {found.b} (B), percentage points"
 
     def rows(self, pair: Pair) -> list[dict[str, object]]:
         """One row per dataset and split, then the averages, in percentage points as they are printed."""

@@ -88,18 +88,10 @@ class LeaderboardTable:
     __repr__ = __str__
 
 
-def setting_title(board: Leaderboard) -> str:
-    """Backbone, protocol and shots of a board."""
-    setting = board.setting
-    return f"{setting.backbone}, {setting.protocol}, {setting.shots} shots"
-
-
 def board_title(board: Leaderboard) -> str:
     """Backbone, protocol, shots and the number of datasets of a board."""
-    setting = board.setting
-    source = f" from {setting.source}" if setting.source else ""
-    over = f"{len(board.averaged)} {'targets' if setting.source else 'datasets'}"
-    return f"{setting.backbone}, {setting.protocol}{source}, {setting.shots} shots, {over}"
+    over = f"{len(board.averaged)} {'targets' if board.setting.source else 'datasets'}"
+    return f"{board.setting.title}, {over}"
 
 
 def _row(board: Leaderboard, entry: Entry) -> dict[str, object]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.api.comparison_table import ComparisonTable
-from bench.api.leaderboard_table import LeaderboardTable, setting_title
+from bench.api.leaderboard_table import LeaderboardTable
 from bench.errors import UsageError
 from bench.sweep import cache_folder
 
@@ -104,7 +104,7 @@ class Results:
         both = [board for board in boards if _has(board, a) and _has(board, b)]
         if not both:
             found = "; ".join(
-                f"{setting_title(board)}: {', '.join(entry.key for entry in board.entries)}" for board in boards
+                f"{board.setting.title}: {', '.join(entry.key for entry in board.entries)}" for board in boards
             )
             raise UsageError(
                 f"No board in {self.folder} has both {a!r} and {b!r}. There are: {found or 'no runs that fit'}."

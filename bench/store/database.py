@@ -30,8 +30,7 @@ from bench.store.loading import (
     insert_runs,
     refresh_published,
 )
-from bench.store.schema_upgrade import check_current, migrate
-from bench.store.values import query_int
+from bench.store.schema_upgrade import check_current, migrate, query_int
 
 CHUNK = 1000
 """Runs per transaction. This bounds the memory, and the work that is lost if the process is killed."""

@@ -9,7 +9,6 @@ from pathlib import Path
 import duckdb
 
 from bench.errors import StoreError, StoreVersionError
-from bench.store.values import query_int, utc
 
 
 def migrations() -> list[str]:
@@ -61,5 +60,14 @@ def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     for number, sql in enumerate(migrations(), start=1):
         if number > found:
             connection.execute(sql)
-            connection.execute("INSERT INTO schema_version VALUES (?, ?)", [number, utc(datetime.now(UTC))])
+            connection.execute(
+                "INSERT INTO schema_version VALUES (?, ?)", [number, datetime.now(UTC).replace(tzinfo=None)]
+            )
     connection.execute("COMMIT")
+
+
+def query_int(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
+    """The integer in the first column of a query's first row."""
+    row = connection.execute(sql).fetchone()
+    assert row is not None
+    return int(row[0])

@@ -25,6 +25,12 @@ class Setting:
     precision: str
     source: str = ""
 
+    @property
+    def title(self) -> str:
+        """Backbone, protocol, source and shots as text."""
+        source = f" from {self.source}" if self.source else ""
+        return f"{self.backbone}, {self.protocol}{source}, {self.shots} shots"
+
 
 @dataclass(frozen=True)
 class Cell:
