@@ -8,7 +8,9 @@
 - `difficulty_trend`, `contrasts`, `difficulty_groups`: which methods and components benefit on difficult datasets.
 - `claims`: sentences tested on runs. `reproduction`: published numbers against ours.
 
-Importers name the module, so that a command loads only what it uses.
+Parameters named `runs`, `outcomes`, `curves`, `difficulty` and `published` are the frames of `bench.store.Store` with
+that name (`runs_frame()`, ...). A `board` must be made from the same `runs`. Importers name the module, so that a
+command loads only what it uses.
 
 Example:
     >>> from bench.analysis.pareto import pareto_front

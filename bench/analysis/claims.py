@@ -96,11 +96,7 @@ def load_claims(path: Path | None = None) -> list[Claim]:
 
 
 def difficulty_by_backbone(difficulty: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Relative transfer difficulty over all classes, by backbone and dataset.
-
-    Args:
-        difficulty: the store's `difficulty_frame()`.
-    """
+    """Relative transfer difficulty over all classes, by backbone and dataset."""
     rows = difficulty[(difficulty["measure"] == "relative_transfer_difficulty") & (difficulty["split"] == "all")]
     found: dict[str, dict[str, float]] = {}
     for row in rows.dropna(subset=["value"]).to_dict("records"):

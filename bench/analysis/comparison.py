@@ -115,10 +115,6 @@ def seed_scores(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Scores]:
     """Scores of the counted runs of every entry by dataset, seed and measure, with H per seed.
 
     A run without shots does not depend on the seed; it is listed under every seed of the board.
-
-    Args:
-        board: made from the same runs.
-        runs: the store's `runs_frame()`.
     """
     known: dict[str, dict[str, float]] = defaultdict(dict)
     about: dict[str, tuple[int, int]] = {}

@@ -71,13 +71,7 @@ class _RunCurve:
 
 
 def learning_curves(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame) -> tuple[LearningCurve, ...]:
-    """The curves of all complete entries whose runs have all recorded one, in the order of the board.
-
-    Args:
-        board: made from the same runs.
-        runs: the store's `runs_frame()`.
-        curves: the store's `curves_frame()`.
-    """
+    """The curves of all complete entries whose runs have all recorded one, in the order of the board."""
     prepare_seconds = dict(zip(runs["run_id"], runs["prepare_seconds"], strict=True))
     recorded = {
         str(run_id): _run_curve(rows, float(prepare_seconds[run_id]))

@@ -130,6 +130,7 @@ def count_verdicts(rows: Iterable[ReproductionRow]) -> dict[Verdict, int]:
 
 
 _Key = tuple[str, str, str, int, str, str]
+"""Method, protocol, backbone, shots, dataset and split."""
 _KEY_COLUMNS = ["method", "protocol", "backbone", "shots", "dataset", "split"]
 
 

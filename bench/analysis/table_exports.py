@@ -63,10 +63,6 @@ def export_table(board: Leaderboard, runs: pd.DataFrame) -> ExportTable:
     """Averages over the datasets of a board, with marks on the best of each column and on its ties.
 
     Incomplete entries and oracles have neither ranks nor marks.
-
-    Args:
-        board: made from the same runs.
-        runs: the store's `runs_frame()`.
     """
     scores = seed_scores(board, runs)
     marks = {}

@@ -64,7 +64,7 @@ def published_difficulty() -> pd.DataFrame:
         "ViT-L-14.openai": "zs_l14_openclip",
     }
     rows = []
-    for row in csv.DictReader(_text("difficulty.csv").splitlines()):
+    for row in _table("difficulty.csv"):
         for backbone, column in columns.items():
             if row[column]:
                 zero_shot, n_classes = float(row[column]) / 100, int(row["num_classes"])
@@ -75,7 +75,7 @@ def published_difficulty() -> pd.DataFrame:
 
 def published_titles() -> dict[str, str]:
     """Titles of methods that this project lacks, by id. A method without a title is shown by its id."""
-    return {row["method"]: row["title"] for row in csv.DictReader(_text("titles.csv").splitlines())}
+    return {row["method"]: row["title"] for row in _table("titles.csv")}
 
 
 @cache
@@ -122,10 +122,10 @@ def select(
     return kept
 
 
-def _rows() -> Iterator[tuple[object, ...]]:
-    sources = {row["source"]: row for row in csv.DictReader(_text("sources.csv").splitlines())}
-    errata = list(csv.DictReader(_text("errata.csv").splitlines()))
-    for line in csv.DictReader(_text("tables.csv").splitlines()):
+def _rows() -> Iterator[dict[str, object]]:
+    sources = {row["source"]: row for row in _table("sources.csv")}
+    errata = _table("errata.csv")
+    for line in _table("tables.csv"):
         source = sources[line["source"]]
         accuracy = line["metric"] == "accuracy"
         for dataset in (name for name in line if name not in _KEYS):
@@ -133,25 +133,17 @@ def _rows() -> Iterator[tuple[object, ...]]:
             if not cell:
                 continue
             printed, _, spread = cell.partition("±")
-            yield (
-                line["method"],
-                line["variant"],
-                line["label"],
-                line["protocol"],
-                line["backbone"],
-                int(line["shots"]) if line["shots"] else None,
-                dataset,
-                line["split"],
-                line["metric"],
-                float(printed) / 100 if accuracy else float(printed),
-                printed,
-                float(spread) / 100 if spread else None,
-                line["paper"],
-                source["reported_in"],
-                source["table"],
-                source["url"],
-                " ".join(_note(erratum) for erratum in errata if _applies(erratum, source, line, dataset, printed)),
-            )
+            yield line | {
+                "shots": int(line["shots"]) if line["shots"] else None,
+                "dataset": dataset,
+                "value": float(printed) / 100 if accuracy else float(printed),
+                "printed": printed,
+                "spread": float(spread) / 100 if spread else None,
+                "reported_in": source["reported_in"],
+                "source_table": source["table"],
+                "url": source["url"],
+                "note": " ".join(_note(item) for item in errata if _applies(item, source, line, dataset, printed)),
+            }
 
 
 def _applies(erratum: dict[str, str], source: dict[str, str], line: dict[str, str], dataset: str, printed: str) -> bool:
@@ -168,6 +160,10 @@ def _applies(erratum: dict[str, str], source: dict[str, str], line: dict[str, st
 
 def _note(erratum: dict[str, str]) -> str:
     return f"Likely {erratum['likely']}. {erratum['note']}" if erratum["likely"] else erratum["note"]
+
+
+def _table(name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(_text(name).splitlines()))
 
 
 @cache

@@ -85,12 +85,7 @@ class Run:
 
 
 def collect(runs: pd.DataFrame, setting: Setting) -> list[Run]:
-    """The runs of a setting ordered by id, including its zero-shot runs.
-
-    Args:
-        runs: the store's `runs_frame()`: one row per run and split.
-        setting: of the leaderboard.
-    """
+    """The runs of a setting ordered by id, including its zero-shot runs."""
     chosen = runs[
         (runs["backbone"] == setting.backbone)
         & (runs["protocol"] == setting.protocol)
