@@ -90,7 +90,7 @@ def finish(outcome: Any, runs: Path, say: Any, *, as_json: bool = False) -> None
                 "by_other_sweeps": others,
                 "failed": outcome.failed,
                 "stale": made.stale_reasons,
-                "refused": [{"what": item.what, "reason": item.reason} for item in made.refused],
+                "refused": [{"what": item.what, "reason": item.reason} for item in made.rejected],
                 "interrupted": summary.interrupted,
             }
         )

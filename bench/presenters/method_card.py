@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from bench.errors import ImpossibleCombinationError
-from bench.sweep.compatibility import why_not
+from bench.sweep.compatibility import backbone_conflict
 from datasets_registry import ClassSet, EvalProtocol
 from methods import (
     Backbone,
@@ -46,7 +46,7 @@ def backbone_for(info: MethodInfo, asked: BackboneSpec) -> Backbone:
     Raises:
         ImpossibleCombinationError: if the method cannot run on it.
     """
-    if reason := why_not(info, asked):
+    if reason := backbone_conflict(info, asked):
         raise ImpossibleCombinationError(f"{info.name} on {asked.slug}: {reason}")
     return load_backbone(asked if asked.imported else BackboneSpec(asked.arch, "random"))
 

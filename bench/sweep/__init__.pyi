@@ -29,7 +29,7 @@ from .planning import plan as plan
 from .progress import LogStyle as LogStyle
 from .progress import SweepLog as SweepLog
 from .progress import open_log as open_log
-from .rejections import Refusal as Refusal
+from .rejections import Rejection as Rejection
 from .request import RecipeChoice as RecipeChoice
 from .request import RerunPolicy as RerunPolicy
 from .request import SweepRequest as SweepRequest

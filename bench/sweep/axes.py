@@ -1,4 +1,4 @@
-"""What a sweep is asked to cover: the axes, what a selection on the command line means, and which axes are refused."""
+"""The axes of a sweep, the names that patterns select, and checks of the axes."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from bench.sweep.request import RecipeChoice
 from datasets_registry import DATASETS, DrawRule, EvalProtocol, get_dataset
 
 IMAGENET_VARIANTS = ("imagenet_v2", "imagenet_sketch", "imagenet_a", "imagenet_r")
-"""What domain generalization scores on, unless told otherwise."""
+"""Default targets of domain generalization."""
 
 
 @dataclass(frozen=True)
 class Axes:
-    """What a sweep is asked to cover; every combination of the axes is a run.
+    """The axes of a sweep. Every combination is a run.
 
     Args:
         methods: names, shell-style patterns or `all`.
-        datasets: names (with options for dials), patterns or `all`.
+        datasets: names (with options, such as `spectrum:shift=0.5`), patterns or `all`.
         backbones: slugs `arch.tag`, or `ARCH=FILE` for local weights.
-        protocol: how methods are trained and scored.
-        shots: images a class.
-        seeds: of draw and training.
-        draw: which rule picks the shots.
+        protocol: how methods are trained and evaluated.
+        shots: images per class.
+        seeds: seeds of draw and training.
+        draw: the rule that draws the shots.
         recipe: published settings, or the demo's.
         overrides: `method.key=value` texts.
-        targets: datasets to score on, for the protocols that train on a source; `datasets` are the sources then. The
-            source itself is left out. Domain generalization without any takes ImageNet's four variants.
-        supports: support lists (`datasets_registry/_draws/manifest.py`) in place of a draw. One that names its dataset
-            and seed is run for them; others need a single dataset and are run with each of `seeds`. Shots are the
-            list's.
-        class_text: where class texts come from (`methods/_text/class_text.py`); None for the datasets' own templates.
-        selection: what decides about hyper-parameters or the epoch (`methods._base.selection.Selection`); None leaves
-            each method its own. Where a method has a setting for it, a run asked for in both ways is one run. Zero-shot
-            has nothing to select.
+        targets: test datasets, for the protocols that train on a source; `datasets` are then the sources. The source
+            is never its own target. Default for domain generalization: ImageNet's four variants.
+        supports: support lists (`datasets_registry/_draws/manifest.py`) that replace the draw. A list that names its
+            dataset and seed is run for these; any other needs a single dataset and is run with each of `seeds`. The
+            list decides the shots.
+        class_text: source of the class texts (`methods/_text/class_text.py`); None for the datasets' own templates.
+        selection: how hyper-parameters or the epoch are chosen (`methods.Selection`); None for each method's default.
+            Where the selection rule is also a method setting, both spellings are the same run. Zero-shot selects
+            nothing.
         precision: arithmetic of the frozen towers (`methods/_backbones/precision.py`).
     """
 
@@ -57,7 +57,7 @@ class Axes:
 
 
 def check_axes(axes: Axes) -> None:
-    """Raise UsageError for axes that are empty, hold a value twice, or do not go together."""
+    """Raise UsageError for axes that are empty, repeat a value, or exclude each other."""
     for name in ("methods", "datasets", "backbones", "shots", "seeds"):
         values = list(getattr(axes, name))
         if not values:
@@ -70,13 +70,11 @@ def check_axes(axes: Axes) -> None:
         raise UsageError("--draw file needs the list: write --draw file:PATH, or --support PATH.")
     if axes.targets and not axes.protocol.transfers:
         raise UsageError(
-            f"--targets {','.join(axes.targets)} means nothing for {axes.protocol}, which scores the dataset it trains "
-            f"on; use --protocol {EvalProtocol.CROSS_DATASET} or {EvalProtocol.DOMAIN_GENERALIZATION}."
+            f"--targets {','.join(axes.targets)} has no effect with {axes.protocol}, which evaluates the dataset that "
+            f"it trains on; use --protocol {EvalProtocol.CROSS_DATASET} or {EvalProtocol.DOMAIN_GENERALIZATION}."
         )
     if axes.protocol is EvalProtocol.CROSS_DATASET and not axes.targets:
-        raise UsageError(
-            f"Protocol {axes.protocol} needs --targets: the datasets to score on, such as --targets eurosat,dtd."
-        )
+        raise UsageError(f"Protocol {axes.protocol} needs --targets, the test datasets, such as --targets eurosat,dtd.")
     if len(set(axes.targets)) != len(axes.targets):
         raise UsageError(f"--targets {','.join(axes.targets)} names one twice; give each once.")
     if min(axes.seeds) < 0:
@@ -84,7 +82,7 @@ def check_axes(axes: Axes) -> None:
 
 
 def select(patterns: Sequence[str], match: Callable[[str], Sequence[str]]) -> dict[str, bool]:
-    """Names that the patterns select, in order, each with whether some pattern was that very name."""
+    """Names that the patterns select, in order, each with whether a pattern was exactly this name."""
     found: dict[str, bool] = {}
     for pattern in patterns:
         for name in match(pattern):
@@ -93,10 +91,10 @@ def select(patterns: Sequence[str], match: Callable[[str], Sequence[str]]) -> di
 
 
 def match_datasets(pattern: str) -> list[str]:
-    """Names of the datasets that a pattern selects; a dial with options is itself."""
+    """Names of the datasets that a pattern selects. A name with options stands for itself."""
     return [get_dataset(pattern).name] if ":" in pattern else DATASETS.match(pattern)
 
 
 def selected_datasets(axes: Axes) -> dict[str, bool]:
-    """The datasets of the axes, in order, each with whether it was asked for by name."""
+    """The datasets of the axes, in order, each with whether it was requested by name."""
     return select(axes.datasets, match_datasets)

@@ -1,4 +1,4 @@
-"""Which method can run on which backbone and dataset, told from their facts before any weight is loaded."""
+"""Which methods run on which backbones and datasets, decided before any weights are loaded."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from datasets_registry import DatasetInfo
 from methods import BackboneSpec, MethodInfo, Needs, Precision
 
 
-def why_not(method: MethodInfo, backbone: BackboneSpec, precision: str = Precision.FP32) -> str | None:
+def backbone_conflict(method: MethodInfo, backbone: BackboneSpec, precision: str = Precision.FP32) -> str | None:
     """The reason why a method cannot run on a backbone, with the remedy; None if it can."""
     if precision == Precision.FP16 and (method.learns_text or method.needs & {Needs.PIXELS, Needs.HIDDEN}):
         return "gradients through a tower underflow in fp16; use --precision bf16, or fp32."
     if backbone.imported:
         if precision != Precision.FP32:
-            return f"imported features are given, not computed in {precision}; use --precision fp32."
+            return f"imported features are fixed and not computed in {precision}; use --precision fp32."
         if method.needs & {Needs.PIXELS, Needs.POOLED, Needs.HIDDEN}:
             return "it reads images, and imported features have none; use a method that needs features only."
         if method.learns_text:
-            return "it learns texts, and imported features bring no text tower; use a method with plain class texts."
+            return "it learns texts, and imported features have no text tower; use a method with plain class texts."
     if method.vision_transformer and not backbone.is_vision_transformer:
-        return "it adds tokens to the image tower, which is no transformer there; use a ViT backbone."
+        return "it adds tokens to the image tower, which is not a transformer in this backbone; use a ViT backbone."
     return None
 
 
-def why_apart(dataset: DatasetInfo, backbone: BackboneSpec) -> str | None:
+def dataset_conflict(dataset: DatasetInfo, backbone: BackboneSpec) -> str | None:
     """The reason why a dataset cannot be used with a backbone, with the remedy; None if it can."""
     if dataset.backbone is not None and dataset.backbone != backbone.slug:
         return f"its features were made with {dataset.backbone}; use -b {dataset.backbone}."

@@ -66,7 +66,7 @@ def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
     digest = weights_digest if request.rerun is RerunPolicy.STALE else None
     expansion = expand(axes_of(request), data_root=request.data_root)
     made = plan(expansion, Shards(request.runs), request.rerun, Staleness(request.data_root, digest))
-    for rejection in made.refused:
+    for rejection in made.rejected:
         log.notice(f"left out: {rejection.what}: {rejection.reason}")
     if made.stale:
         repeats = request.rerun in (RerunPolicy.STALE, RerunPolicy.ALL)

@@ -1,4 +1,4 @@
-"""What the runs of a plan share, told before it starts: frozen features are computed once, whoever asks for them."""
+"""Which frozen features the runs of a plan share. They are computed once."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class SharedFeatures:
     Args:
         backbone: slug.
         precision: arithmetic of the tower.
-        datasets: how many datasets' images go through it.
-        readers: runs that read its features of images or of plain class texts.
+        datasets: number of datasets whose images it encodes.
+        readers: runs that read its frozen image or text features.
         runs: all runs on it.
-        kept_bytes: of its features that the cache holds already.
+        kept_bytes: bytes of its features in the cache.
     """
 
     backbone: str
@@ -32,11 +32,11 @@ class SharedFeatures:
 
 
 def shared_features(specs: Sequence[ExperimentSpec], cache_dir: Path | None) -> list[SharedFeatures]:
-    """What runs share, by backbone and precision, in the order of the runs.
+    """Shared features by backbone and precision, in the order of the runs.
 
     Args:
-        specs: what is to run.
-        cache_dir: the cache, or None if nothing is kept.
+        specs: the planned runs.
+        cache_dir: the cache folder; None without a cache.
     """
     from methods import Needs, get_method
 

@@ -1,4 +1,4 @@
-"""What a sweep reads besides datasets: backbones and their weight files, support lists, class texts."""
+"""Inputs of a sweep besides datasets: backbones, weight files, support lists and class texts."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def support_lists(axes: Axes) -> list[SupportList]:
     """The support lists of a sweep, read.
 
     Raises:
-        DataError: a file that is no support list.
-        UsageError: a list without a dataset where several are asked for, or the same list twice.
+        DataError: a file that is not a support list.
+        UsageError: a list without a dataset in a sweep over several, or the same list twice.
     """
     lists = [read_support_list(path) for path in axes.supports]
     if len({item.digest for item in lists}) != len(lists):
@@ -34,12 +34,12 @@ def support_lists(axes: Axes) -> list[SupportList]:
 
 
 def named_files(axes: Axes) -> dict[str, Path]:
-    """The files that specs of this sweep name by digest; workers look them up there."""
+    """Paths of the files that specs name by digest, for workers."""
     return files_by_digest(support_lists(axes), class_text_of(axes))
 
 
 def files_by_digest(lists: Sequence[SupportList], text: ClassText | None) -> dict[str, Path]:
-    """Where support lists and descriptions are, by the digests under which specs name them."""
+    """Paths of support lists and descriptions by digest."""
     files = {item.digest: item.source.absolute() for item in lists}
     return files if text is None or text.source is None else files | {text.value: text.source.absolute()}
 
@@ -61,10 +61,9 @@ def class_text_of(axes: Axes) -> ClassText | None:
 
 
 def local_weights(backbones: Sequence[str]) -> dict[str, Path]:
-    """Where the weights of local backbones are, by slug.
+    """Weight files of local backbones by slug.
 
-    What follows the `=` is kept as it was given, absolute, with its `,quickgelu` if it has one: the text
-    `ARCH=<this path>` then describes the same backbone again.
+    The path is absolute and keeps its `,quickgelu` if given, so that `ARCH=<this path>` describes the same backbone.
     """
     found = {}
     for text, spec in zip(backbones, backbones_of(backbones), strict=True):

@@ -1,4 +1,4 @@
-"""The live view of a sweep on a terminal: counts, pace, and a line for each worker with what it does."""
+"""The live view of a sweep on a terminal: counts, pace, and one line per worker."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from bench.launch.protocol import FinishedTask, Outcome
 from bench.sweep.tally import Tally, outcome_line
 from bench.sweep.worker_table import worker_rows
 
-_A_SECOND = 4
+_REFRESHES_PER_SECOND = 4
 
 
 class LiveLog:
-    """Redraws itself; remarks and failures scroll by above."""
+    """A view that refreshes itself; notices and failures scroll above it."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
 
     def notice(self, text: str) -> None:
-        """A remark that does not tear the view."""
+        """Print one line above the view."""
         self._console.print(text, markup=False, highlight=False)
 
     def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:  # noqa: ARG002
-        """Only failures leave a line; the view shows the rest."""
+        """Print failures; the view shows everything else."""
         if item.outcome is not Outcome.OK:
             self.notice(outcome_line(item, again=again))
 
@@ -44,7 +44,7 @@ class LiveLog:
         def draw() -> Group:
             return view(tally, worker_rows(runs, sweep))
 
-        with Live(console=self._console, get_renderable=draw, refresh_per_second=_A_SECOND):
+        with Live(console=self._console, get_renderable=draw, refresh_per_second=_REFRESHES_PER_SECOND):
             yield
 
 

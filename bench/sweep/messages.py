@@ -1,4 +1,4 @@
-"""What a sweep reports about its plan and its failures."""
+"""Messages about the plan and the failures of a sweep."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def describe(made: Plan) -> str:
     """The plan in one line."""
     retried = f", {made.retried} of them failed before" if made.retried else ""
     measured = f", {len(made.difficulties)} difficulties to measure" if made.difficulties else ""
-    left_out = f", {len(made.refused)} combinations left out" if made.refused else ""
+    left_out = f", {len(made.rejected)} combinations left out" if made.rejected else ""
     return f"{len(made.specs)} runs: {len(made.done)} done, {len(made.pending)} to do{retried}{measured}{left_out}"
 
 

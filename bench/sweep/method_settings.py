@@ -1,4 +1,4 @@
-"""The methods of a sweep, each with its settings: published ones, the demo's, and what was set by hand."""
+"""The methods of a sweep with their settings: published or demo, with overrides."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SelectedMethod:
     """A selected method with its settings for this sweep.
 
     Args:
         info: its facts.
         config: its settings.
-        recipe: None where it is not trained.
-        named: whether it was asked for by name, not caught by a pattern.
-        unselectable: why it cannot select as it was asked to; None if it can.
-        epoch_selection: images that choose the epoch, `validation` or `oracle`; None: the epoch is no choice.
+        recipe: training settings; None for training-free methods.
+        named: whether it was requested by name rather than by a pattern.
+        unselectable: why it does not support the requested selection; None if it does.
+        epoch_selection: images that choose the epoch, `validation` or `oracle`; None if the last epoch is used.
     """
 
     info: MethodInfo
@@ -45,17 +45,17 @@ class Chosen:
 
     @property
     def chooses_by_validation(self) -> bool:
-        """Whether the few validation images decide about an epoch or a setting of it."""
+        """Whether the validation images choose an epoch or a setting."""
         own = self.info.needs_validation and getattr(self.config, "selection", "validation") == "validation"
         return own or self.epoch_selection == "validation"
 
     @property
     def lacks_recipe(self) -> bool:
-        """Whether it is trained, but has no settings for this protocol."""
+        """Whether it is trained but has no settings for this protocol."""
         return bool(self.info.recipes) and self.recipe is None
 
 
-def choose_methods(axes: Axes) -> list[Chosen]:
+def choose_methods(axes: Axes) -> list[SelectedMethod]:
     """The selected methods with their settings; raises OverrideError for a setting that does not exist."""
     from methods import METHODS
 
@@ -73,24 +73,24 @@ def choose_methods(axes: Axes) -> list[Chosen]:
 
 def _chosen(
     info: MethodInfo, recipe: Recipe | None, overrides: Sequence[Override], axes: Axes, *, named: bool
-) -> Chosen:
-    way = _way(info, axes.selection)
+) -> SelectedMethod:
+    rule = _selection_rule(info, axes.selection)
     published = info.default_config(axes.protocol)
-    if way is not None:
-        published = published.model_copy(update=dict(way.settings))
+    if rule is not None:
+        published = published.model_copy(update=dict(rule.settings))
     config = apply_overrides(info.name, published, overrides, recipe=False)
-    return Chosen(
+    return SelectedMethod(
         info=info,
         config=config,
         recipe=_with_overrides(info.name, recipe, overrides),
         named=named,
-        unselectable=_unselectable(info, axes.selection, way, config),
-        epoch_selection=_epoch_selection(axes.selection, way),
+        unselectable=_unselectable(info, axes.selection, rule, config),
+        epoch_selection=_epoch_selection(axes.selection, rule),
     )
 
 
-def _way(info: MethodInfo, asked: str | None) -> SelectionRule | None:
-    """What `--selection` means for a method; None where it is not given, means nothing or cannot be done."""
+def _selection_rule(info: MethodInfo, asked: str | None) -> SelectionRule | None:
+    """The selection rule of a method for `--selection`; None if not given, not applicable or not supported."""
     from methods import Family, selection_rules
 
     if asked is None:
@@ -99,20 +99,20 @@ def _way(info: MethodInfo, asked: str | None) -> SelectionRule | None:
     return None if info.family is Family.ZERO_SHOT else selection_rules(info).get(selection)
 
 
-def _unselectable(info: MethodInfo, asked: str | None, way: SelectionRule | None, config: MethodConfig) -> str | None:
+def _unselectable(info: MethodInfo, asked: str | None, rule: SelectionRule | None, config: MethodConfig) -> str | None:
     from methods import Family, selection_rules
 
     if asked is None or info.family is Family.ZERO_SHOT:
         return None
-    if way is None:
+    if rule is None:
         offered = ", ".join(selection_rules(info))
-        return f"it cannot select by {asked}, only by: {offered}; give --selection one of these, or leave it out."
-    barred = config.epoch_selection_error() if way.by_epoch else None
+        return f"it does not support --selection {asked}, only: {offered}; use one of these or leave the option out."
+    barred = config.epoch_selection_error() if rule.by_epoch else None
     return barred and f"it cannot select an epoch by {asked}: {barred}"
 
 
-def _epoch_selection(asked: str | None, way: SelectionRule | None) -> Literal["validation", "oracle"] | None:
-    if way is None or not way.by_epoch:
+def _epoch_selection(asked: str | None, rule: SelectionRule | None) -> Literal["validation", "oracle"] | None:
+    if rule is None or not rule.by_epoch:
         return None
     return "oracle" if asked == "oracle" else "validation"
 
@@ -126,7 +126,7 @@ def _selection(asked: str) -> Selection:
 
 
 def settled_recipe(recipe: Recipe | None, shots: int, dataset: DatasetInfo) -> dict[str, Any] | None:
-    """The recipe as it is written into a spec: epochs for that many shots, and no views where features are imported."""
+    """The recipe as a spec records it: epochs for these shots, and no views for imported features."""
     if recipe is None:
         return None
     settled = recipe.at(shots)
@@ -143,7 +143,7 @@ def _recipe(info: MethodInfo, axes: Axes) -> Recipe | None:
 
 
 def _with_overrides(method: str, recipe: Recipe | None, overrides: Sequence[Override]) -> Recipe | None:
-    """The recipe with what was set by hand; it is `custom` as soon as one value differs."""
+    """The recipe with overrides. Its name becomes `custom` if a value differs."""
     if recipe is None:
         return None
     changed = apply_overrides(method, recipe, overrides, recipe=True)

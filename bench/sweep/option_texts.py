@@ -1,4 +1,4 @@
-"""How texts of options become values: lists, numbers, choices, spans of time."""
+"""Parses the texts of options: lists, numbers, choices, durations."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ EnumT = TypeVar("EnumT", bound=StrEnum)
 def split_list(texts: Sequence[str]) -> list[str]:
     """Comma-separated texts as one list.
 
-    A part that only goes on with the one before stays with it: options of a dial (`name:a=1,b=2`) and the activation
-    of local weights (`ARCH=FILE,quickgelu`).
+    Commas inside one item do not split it: options of a dataset (`name:a=1,b=2`) and the activation of local weights
+    (`ARCH=FILE,quickgelu`).
     """
     found: list[str] = []
     for text in texts:
         whole = ""
         for part in (part.strip() for part in text.split(",")):
-            option_of_dial = ":" in whole and "=" in part and ":" not in part
-            if whole and (option_of_dial or part in {"quickgelu", "gelu"}):
+            is_dataset_option = ":" in whole and "=" in part and ":" not in part
+            if whole and (is_dataset_option or part in {"quickgelu", "gelu"}):
                 whole = f"{whole},{part}"
                 continue
             found += [whole] if whole else []
@@ -61,7 +61,7 @@ def parse_numbers(text: str, option: str, *, lone_is_count: bool = False) -> lis
 
 
 def parse_choice(kind: type[EnumT], text: str, option: str) -> EnumT:
-    """One value of an enumeration; raises UsageError with near misses and all values."""
+    """One value of an enumeration; raises UsageError that lists near misses and all values."""
     values = [str(item) for item in kind]
     if text in values:
         return kind(text)
@@ -71,34 +71,34 @@ def parse_choice(kind: type[EnumT], text: str, option: str) -> EnumT:
 
 
 def parse_slurm_set(texts: Sequence[str]) -> dict[str, str | bool]:
-    """Options of sbatch by long name; raises UsageError for what is none, or has an option of its own here."""
+    """Options of sbatch by long name; raises UsageError if malformed or if `run` has an own option for it."""
     own = {"partition": "--partition", "time": "--time", "mem": "--mem", "cpus-per-task": "--cpus", "array": "--jobs"}
     found: dict[str, str | bool] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         key = key.strip().lstrip("-").replace("_", "-")
         if not re.fullmatch(r"[a-z][a-z-]*", key) or "\n" in value:
-            raise UsageError(f"--slurm-set {text!r} is no key=value with the long name of an sbatch option.")
+            raise UsageError(f"--slurm-set {text!r} is not key=value with the long name of an sbatch option.")
         if key in own:
-            raise UsageError(f"--slurm-set {text!r}: use {own[key]} for that.")
+            raise UsageError(f"--slurm-set {text!r}: use {own[key]} instead.")
         found[key] = value if equals else True
     return found
 
 
 def minutes(text: str, option: str) -> int:
-    """A span of time in Slurm's notation as whole minutes, rounded up.
+    """A duration in Slurm's notation as whole minutes, rounded up.
 
     Args:
         text: `MINUTES`, `MM:SS`, `HH:MM:SS`, `D-HH`, `D-HH:MM` or `D-HH:MM:SS`.
         option: for the message.
 
     Raises:
-        UsageError: anything else, or no time at all.
+        UsageError: any other text, or zero.
     """
     match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
     parts = [int(part or 0) for part in match.groups()] if match else [0]
     if match is None or not any(parts):
-        raise UsageError(f"{option} {text!r} is no span of time; write minutes, HH:MM:SS or DAYS-HH:MM:SS.")
+        raise UsageError(f"{option} {text!r} is not a duration; write minutes, HH:MM:SS or DAYS-HH:MM:SS.")
     days, first, second, third = parts
     if match.group(1) is not None:
         seconds = ((days * 24 + first) * 60 + second) * 60 + third

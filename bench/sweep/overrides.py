@@ -1,4 +1,4 @@
-"""`--set method.key=value`: parsing, and applying to a method's config and recipe."""
+"""`--set method.key=value`: parses overrides and applies them to a method's config and recipe."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Override:
-    """One value set by hand.
+    """One override.
 
     Args:
         pattern: method name or shell-style pattern.
-        recipe: whether the key is one of the recipe's, not of the method's config.
+        recipe: whether the key belongs to the recipe rather than to the method's config.
         key: the setting.
-        value: parsed as JSON, or the text itself.
-        text: as it was typed.
+        value: parsed as JSON if possible, else the text.
+        text: the override as typed.
     """
 
     pattern: str
@@ -37,7 +37,7 @@ class Override:
 
     @property
     def broad(self) -> bool:
-        """Whether it is meant for whichever methods have such a setting."""
+        """Whether it applies to all methods that have this setting."""
         return any(c in self.pattern for c in "*?[")
 
     def concerns(self, method: str) -> bool:
@@ -49,7 +49,7 @@ def parse_overrides(texts: Iterable[str]) -> list[Override]:
     """Read `method.key=value` and `method.recipe.key=value`; the method may be a pattern.
 
     Raises:
-        OverrideError: a text of another form, or a key that is given twice.
+        OverrideError: a malformed text, or a key that is given twice.
     """
     found: dict[tuple[str, bool, str], Override] = {}
     for text in texts:
@@ -71,22 +71,22 @@ def parse_overrides(texts: Iterable[str]) -> list[Override]:
 def check_overrides(
     overrides: Sequence[Override], fields: Mapping[str, Iterable[str]], recipe_fields: Mapping[str, Iterable[str]]
 ) -> None:
-    """Refuse overrides that would change nothing.
+    """Reject overrides without effect.
 
     Args:
-        overrides: what was set.
+        overrides: all overrides.
         fields: config keys of each selected method.
         recipe_fields: recipe keys of each selected method that is trained.
 
     Raises:
-        OverrideError: no selected method is meant, or a training-free method is given a recipe setting.
-        UnknownNameError: the methods meant have no such key; near misses are listed.
+        OverrideError: no selected method matches, or a recipe setting is given for a training-free method.
+        UnknownNameError: the matching methods have no such key. The message lists near misses.
     """
     for item in overrides:
         meant = [method for method in fields if item.concerns(method)]
         if not meant:
             raise OverrideError(
-                f"--set {item.text!r} concerns no selected method; selected: {', '.join(sorted(fields)) or 'none'}."
+                f"--set {item.text!r} matches no selected method; selected: {', '.join(sorted(fields)) or 'none'}."
             )
         known = recipe_fields if item.recipe else fields
         having = [method for method in meant if item.key in set(known.get(method, ()))]
@@ -101,12 +101,12 @@ def check_overrides(
 
 
 def apply_overrides(method: str, model: ModelT, overrides: Sequence[Override], *, recipe: bool) -> ModelT:
-    """`model` with the values set for that method, validated again.
+    """`model` with the overrides for this method, validated again.
 
-    An exact method name wins over a pattern. A pattern passes over methods that have no such key.
+    An exact method name takes precedence over a pattern. A pattern skips methods without this key.
 
     Raises:
-        OverrideError: a value that the setting does not take.
+        OverrideError: a value that the setting does not accept.
     """
     values = model.model_dump()
     changed = set()
@@ -115,7 +115,7 @@ def apply_overrides(method: str, model: ModelT, overrides: Sequence[Override], *
             values[item.key] = item.value
             changed.add(item.key)
     if "epochs" in changed and "epochs_by_shots" not in changed:
-        values["epochs_by_shots"] = {}  # epochs set by hand hold for every number of shots
+        values["epochs_by_shots"] = {}  # an override of epochs applies to every number of shots
     try:
         return type(model).model_validate(values)
     except ValidationError as error:
@@ -127,7 +127,7 @@ def apply_overrides(method: str, model: ModelT, overrides: Sequence[Override], *
 
 
 def _problem(method: str, detail: ErrorDetails, overrides: Sequence[Override]) -> str:
-    """What is wrong with one value, after the text that gave it."""
+    """The problem of one value, after the override that set it."""
     key = str(detail["loc"][0]) if detail["loc"] else None
     typed = [item.text for item in overrides if key in (None, item.key)]
     where = f"--set {' '.join(repr(text) for text in typed)}" if typed else f"{method} {key}"

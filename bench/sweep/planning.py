@@ -1,4 +1,4 @@
-"""What a sweep still has to do: what is asked for, less what is on disk."""
+"""The plan of a sweep: the requested runs minus the runs on disk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.record import RunRecord, RunStatus
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
 from bench.sweep.expansion import Expansion
-from bench.sweep.rejections import Refusal
+from bench.sweep.rejections import Rejection
 from bench.sweep.request import RerunPolicy
 
 
@@ -20,13 +20,14 @@ class Plan:
     """What a sweep will do.
 
     Args:
-        specs: everything asked for.
-        pending: what has to run now.
-        retried: how many of the pending ones failed before.
-        stale: why, for each run id whose answer would not come out again today; run now only if the policy says so.
-        seen: stamp of the shard, for each run id that had one.
-        refused: combinations left out, with reasons.
-        difficulties: (backbone, dataset) whose difficulty is to be measured.
+        specs: all requested runs.
+        pending: runs to compute now.
+        retried: number of pending runs that failed before.
+        stale: reasons by run id, for runs whose code, weights or data changed. The policy decides whether they run
+            again.
+        seen: stamp of the existing shard, by run id.
+        rejected: impossible combinations, with reasons.
+        difficulties: pairs (backbone, dataset) whose difficulty has to be measured.
     """
 
     specs: tuple[ExperimentSpec, ...]
@@ -34,34 +35,35 @@ class Plan:
     retried: int
     stale: Mapping[str, tuple[str, ...]]
     seen: Mapping[str, str | None]
-    refused: tuple[Refusal, ...]
+    rejected: tuple[Rejection, ...]
     difficulties: tuple[tuple[str, str], ...]
 
     @property
     def done(self) -> tuple[ExperimentSpec, ...]:
-        """What is answered already."""
+        """Completed runs."""
         waiting = {spec.run_id for spec in self.pending}
         return tuple(spec for spec in self.specs if spec.run_id not in waiting)
 
     @property
     def stale_reasons(self) -> dict[str, int]:
-        """How many runs are stale for each reason, the commonest first."""
+        """Number of stale runs by reason, most frequent first."""
         return dict(Counter(reason for reasons in self.stale.values() for reason in reasons).most_common())
 
 
 def plan(
     expansion: Expansion, shards: Shards, policy: RerunPolicy = RerunPolicy.FAILED, staleness: Staleness | None = None
 ) -> Plan:
-    """Subtract what is on disk from what is asked for.
+    """Subtract the runs on disk from the requested runs.
 
     Args:
-        expansion: what is asked for.
-        shards: what is on disk.
-        policy: which answers do not count.
-        staleness: tells which answers are stale; None looks at code only.
+        expansion: the requested runs.
+        shards: the runs on disk.
+        policy: which existing runs are computed again.
+        staleness: finds stale runs; None checks code only.
     """
     staleness = staleness or Staleness(None)
-    seen = {spec.run_id: shards.stamp(spec.run_id) for spec in expansion.specs}  # before reading: later ones are news
+    # stamps before records: a shard written in between is noticed
+    seen = {spec.run_id: shards.stamp(spec.run_id) for spec in expansion.specs}
     records = {run_id: shards.record(run_id) for run_id, stamp in seen.items() if stamp is not None}
     stale = {
         run_id: reasons
@@ -81,7 +83,7 @@ def plan(
         retried=sum(_failed(records.get(spec.run_id)) for spec in pending),
         stale=stale,
         seen=seen,
-        refused=expansion.refused,
+        rejected=expansion.rejected,
         difficulties=tuple(place for place in places if again or not shards.difficulties.has(*place)),
     )
 

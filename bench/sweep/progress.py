@@ -1,4 +1,4 @@
-"""What a person or a program sees of a sweep while it runs: a live view, lines, or JSON events; on standard error."""
+"""Progress of a sweep on standard error: a live view, lines, JSON events, or a bar in a notebook."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from bench.sweep.tally import Tally, outcome_line
 
 
 class LogStyle(StrEnum):
-    """How a sweep tells what it does."""
+    """How a sweep reports its progress."""
 
     AUTO = "auto"
-    """The live view on a terminal, lines elsewhere."""
+    """The live view on a terminal, a bar in a notebook, lines elsewhere."""
     LIVE = "live"
     PLAIN = "plain"
     JSON = "json"
@@ -27,30 +27,30 @@ class LogStyle(StrEnum):
 
 
 class SweepLog(Protocol):
-    """Where a sweep says what happens."""
+    """Receives the events of a sweep."""
 
     def notice(self, text: str) -> None:
-        """A remark in one line."""
+        """A one-line message."""
         ...
 
     def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
-        """An attempt ended; `again` if the task is tried once more."""
+        """An attempt ended; `again` if the task will be retried."""
         ...
 
     def during(self, tally: Tally, runs: Path, sweep: str) -> Any:
-        """A context manager around the sweep of that presence in that runs folder."""
+        """A context manager around the sweep with this heartbeat name in this runs folder."""
         ...
 
 
 class PlainLog:
-    """A line for everything that happens."""
+    """One line per event."""
 
     def notice(self, text: str) -> None:
-        """As it is."""
+        """The text as one line."""
         _write_line(text)
 
     def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
-        """What ended, how long it took, and the pace."""
+        """The outcome, its duration and the pace."""
         _write_line(
             f"[{tally.done}/{tally.total}] {outcome_line(item, again=again)} ({item.seconds:.1f} s; {tally.pace()})"
         )
@@ -98,14 +98,14 @@ class NotebookLog(PlainLog):
 
 
 class JsonLog:
-    """One JSON object a line: `event` says which kind, `time` when, in UTC."""
+    """One JSON object per line, with the kind of `event` and the `time` in UTC."""
 
     def notice(self, text: str) -> None:
         """Event `notice`."""
         self._event("notice", text=text)
 
     def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
-        """Event `finished`, with the counts so far."""
+        """Event `finished` with the current counts."""
         task = item.task
         self._event(
             "finished",

@@ -1,4 +1,4 @@
-"""Combinations of a sweep that cannot work, and why."""
+"""Combinations of a sweep that cannot run, with reasons."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from bench.errors import ImpossibleCombinationError
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """A combination that cannot work, and why. `named`: it was asked for by name, not caught by a pattern."""
+class Rejection:
+    """A combination that cannot run, and why. `named`: it was requested by name rather than by a pattern."""
 
     what: str
     reason: str
@@ -18,32 +18,32 @@ class Refusal:
 
 
 @dataclass
-class Refusals:
-    """The refusals of one expansion, each said once."""
+class Rejections:
+    """The rejections of one expansion, without repetition."""
 
-    _found: dict[tuple[str, str], Refusal] = field(default_factory=dict)
+    _found: dict[tuple[str, str], Rejection] = field(default_factory=dict)
 
     def add(self, what: str, reason: str, *, named: bool) -> None:
-        """Note a combination that is left out."""
-        self._found.setdefault((what, reason), Refusal(what, reason, named))
+        """Add a combination that is left out."""
+        self._found.setdefault((what, reason), Rejection(what, reason, named))
 
-    def all(self) -> tuple[Refusal, ...]:
-        """All refusals, in the order in which they were found."""
+    def all(self) -> tuple[Rejection, ...]:
+        """All rejections, in the order found."""
         return tuple(self._found.values())
 
     def names(self, what: str) -> bool:
-        """Whether something was refused under that name."""
-        return any(refusal.what == what for refusal in self.all())
+        """Whether something was rejected under this name."""
+        return any(rejection.what == what for rejection in self.all())
 
     def check(self, *, nothing_left: bool) -> None:
-        """Raise ImpossibleCombinationError if something asked for by name was refused, or if nothing is left."""
-        insisted = [refusal for refusal in self.all() if refusal.named]
-        if insisted:
-            more = f" (and {len(insisted) - 3} more)" if len(insisted) > 3 else ""
-            raise ImpossibleCombinationError(f"Cannot run {_listed(insisted)}{more}")
+        """Raise ImpossibleCombinationError if something requested by name was rejected, or if nothing is left."""
+        requested = [rejection for rejection in self.all() if rejection.named]
+        if requested:
+            more = f" (and {len(requested) - 3} more)" if len(requested) > 3 else ""
+            raise ImpossibleCombinationError(f"Cannot run {_listed(requested)}{more}")
         if nothing_left:
-            raise ImpossibleCombinationError(f"Nothing of what was asked for can run. {_listed(self.all())}")
+            raise ImpossibleCombinationError(f"None of the requested combinations can run. {_listed(self.all())}")
 
 
-def _listed(refusals: Sequence[Refusal]) -> str:
-    return "; ".join(f"{refusal.what}: {refusal.reason}" for refusal in refusals[:3])
+def _listed(rejections: Sequence[Rejection]) -> str:
+    return "; ".join(f"{rejection.what}: {rejection.reason}" for rejection in rejections[:3])

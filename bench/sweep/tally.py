@@ -11,7 +11,7 @@ from bench.launch.protocol import FinishedTask, Outcome
 
 @dataclass
 class Tally:
-    """Counts what has ended, and tells the pace. An attempt that is followed by another one does not count."""
+    """Counts finished tasks and estimates the pace. An attempt that will be retried does not count."""
 
     total: int
     done: int = 0
@@ -20,7 +20,7 @@ class Tally:
     _begin: float = field(default_factory=time.monotonic)
 
     def count(self, item: FinishedTask, *, again: bool) -> None:
-        """Take note of one attempt that ended."""
+        """Count one finished attempt."""
         if not again:
             self.done += 1
             self.failed += item.outcome is not Outcome.OK
@@ -28,16 +28,16 @@ class Tally:
 
     @property
     def rate(self) -> float:
-        """Tasks a minute, so far."""
+        """Mean tasks per minute so far."""
         return 60 * self.done / max(time.monotonic() - self._begin, 1e-6)
 
     @property
     def seconds_left(self) -> float | None:
-        """Time to go at the mean pace so far; None before there is one."""
+        """Estimated remaining time at the mean pace; None before the first task ended."""
         return 60 * (self.total - self.done) / self.rate if self.done else None
 
     def pace(self) -> str:
-        """Failures, tasks a minute and time to go."""
+        """Failures, tasks per minute and remaining time."""
         failures = f"{self.failed} failed, " if self.failed else ""
         left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} to go"
         return f"{failures}{self.rate:.1f} a minute{left}"
@@ -55,7 +55,7 @@ class Tally:
 
 
 def outcome_line(item: FinishedTask, *, again: bool) -> str:
-    """What ended, and how."""
+    """One line about the outcome of a task."""
     if item.outcome is Outcome.OK:
         return f"ok      {item.task.label}{'' if item.here else ', by another sweep'}"
     following = "; tried again" if again else ""
@@ -63,7 +63,7 @@ def outcome_line(item: FinishedTask, *, again: bool) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them."""
+    """Seconds in a readable form, such as `2 min 05 s`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,4 +1,4 @@
-"""The tasks of a sweep: which support sets of which dataset can be given, and their fingerprints."""
+"""The tasks of a sweep: the support sets that each dataset can provide, and their fingerprints."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.sweep.axes import IMAGENET_VARIANTS, Axes, match_datasets, select
-from bench.sweep.rejections import Refusals
+from bench.sweep.rejections import Rejections
 from datasets_registry import (
     DataError,
     DatasetInfo,
@@ -26,40 +26,40 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One support set that is asked for: by shots and seed, or by a list."""
+class SupportChoice:
+    """One requested support set: by shots and seed, or by a list."""
 
     shots: int
     seed: int
     support: SupportList | None = None
 
 
-NOTHING = Asked(0, 0)
-"""What a zero-shot run is asked with."""
+NO_SUPPORT = SupportChoice(0, 0)
+"""The empty support set of zero-shot runs."""
 
 
 @dataclass
-class Tasks:
-    """Builds the tasks that the axes ask for; datasets are read once, and what cannot be given is refused.
+class TaskFactory:
+    """Builds the tasks of the axes. Each dataset is read once, and impossible tasks are rejected.
 
     Args:
-        axes: what to cover.
+        axes: the axes of the sweep.
         data_root: folder of the datasets that are read from disk.
-        class_text: class texts in place of the datasets' templates.
-        lists: support lists in place of a draw.
-        refusals: where refusals are noted.
+        class_text: class texts that replace the datasets' templates.
+        lists: support lists that replace the draw.
+        rejections: collects the rejections.
     """
 
     axes: Axes
     data_root: Path | None
     class_text: ClassText | None
     lists: Sequence[SupportList]
-    refusals: Refusals
+    rejections: Rejections
     _read: dict[str, DatasetSplits | None] = field(default_factory=dict, init=False)
-    _unvalidated: set[tuple[str, Asked]] = field(default_factory=set, init=False)
+    _unvalidated: set[tuple[str, SupportChoice]] = field(default_factory=set, init=False)
 
     def targets(self, source: str) -> list[str]:
-        """The targets of a source, sorted; those that a pattern asked for are left out where they cannot be scored."""
+        """The targets of a source, sorted. Targets without test images are rejected."""
         axes = self.axes
         if not axes.protocol.transfers:
             return []
@@ -69,59 +69,59 @@ class Tasks:
             if name == source or (splits := self._splits(name, named=named)) is None:
                 continue
             if not splits.test:
-                self.refusals.add(name, "it has no test image, so it cannot be a target.", named=named)
+                self.rejections.add(name, "it has no test images, so it cannot be a target.", named=named)
                 continue
             found.append(name)
         return sorted(found)
 
-    def asked(self, dataset: str, *, zero_shot: bool, trained: bool) -> list[Asked]:
-        """The support sets of a dataset for `trained` methods, and `NOTHING` for `zero_shot` ones."""
+    def support_choices(self, dataset: str, *, zero_shot: bool, trained: bool) -> list[SupportChoice]:
+        """The support sets of a dataset for trained methods, and `NO_SUPPORT` for zero-shot ones."""
         axes = self.axes
-        wanted = [Asked(shots, seed) for shots in axes.shots for seed in axes.seeds]
+        wanted = [SupportChoice(shots, seed) for shots in axes.shots for seed in axes.seeds]
         if self.lists:
             mine = [item for item in self.lists if item.dataset in (None, dataset)]
             seeds = {item.digest: axes.seeds if item.seed is None else [item.seed] for item in mine}
-            wanted = [Asked(item.shots, seed, item) for item in mine for seed in seeds[item.digest]]
+            wanted = [SupportChoice(item.shots, seed, item) for item in mine for seed in seeds[item.digest]]
             if not mine:
-                self.refusals.add(dataset, "no support list is for it; see --support.", named=True)
-        return [*(wanted if trained else []), *([NOTHING] if zero_shot else [])]
+                self.rejections.add(dataset, "no support list belongs to it; see --support.", named=True)
+        return [*(wanted if trained else []), *([NO_SUPPORT] if zero_shot else [])]
 
     def fingerprints(
-        self, info: DatasetInfo, targets: Sequence[str], wanted: Sequence[Asked], *, named: bool
-    ) -> dict[Asked, str]:
-        """Task fingerprints of what is asked, for those that the dataset can give."""
+        self, info: DatasetInfo, targets: Sequence[str], wanted: Sequence[SupportChoice], *, named: bool
+    ) -> dict[SupportChoice, str]:
+        """Task fingerprints by support set, for those that the dataset can provide."""
         splits = self._splits(info.name, named=named)
         if splits is None:
             return {}
         if self.axes.protocol.transfers and not targets:
-            self.refusals.add(info.name, "none of the targets can be scored; see --targets.", named=named)
+            self.rejections.add(info.name, "none of the targets can be evaluated; see --targets.", named=named)
             return {}
         found = {}
-        for asked in wanted:
-            if (text := self._fingerprint(info, splits, targets, asked, named=named)) is not None:
-                found[asked] = text
+        for choice in wanted:
+            if (text := self._fingerprint(info, splits, targets, choice, named=named)) is not None:
+                found[choice] = text
         return found
 
-    def has_validation(self, dataset: str, asked: Asked) -> bool:
-        """Whether a task, whose fingerprint was asked for before, has validation images."""
-        return (dataset, asked) not in self._unvalidated
+    def has_validation(self, dataset: str, choice: SupportChoice) -> bool:
+        """Whether a task has validation images. Call `fingerprints` first."""
+        return (dataset, choice) not in self._unvalidated
 
-    def draw(self, info: DatasetInfo, asked: Asked) -> DrawRule:
-        """The rule that picks the shots of that dataset."""
-        return DrawRule.FILE if asked.support else recorded_draw(info, self.axes.draw)
+    def draw(self, info: DatasetInfo, choice: SupportChoice) -> DrawRule:
+        """The rule that draws the shots of this dataset."""
+        return DrawRule.FILE if choice.support else recorded_draw(info, self.axes.draw)
 
     def _splits(self, name: str, *, named: bool) -> DatasetSplits | None:
-        """What the dataset's reader finds; None, with a refusal, where it finds nothing usable."""
+        """The dataset's splits; None, with a rejection, if they cannot be read."""
         if name not in self._read:
             try:
                 self._read[name] = get_dataset(name).reader(self.data_root)
             except DataError as error:
                 self._read[name] = None
-                self.refusals.add(name, str(error), named=named)
+                self.rejections.add(name, str(error), named=named)
         return self._read[name]
 
     def _fingerprint(
-        self, info: DatasetInfo, splits: DatasetSplits, targets: Sequence[str], asked: Asked, *, named: bool
+        self, info: DatasetInfo, splits: DatasetSplits, targets: Sequence[str], choice: SupportChoice, *, named: bool
     ) -> str | None:
         from methods import ClassTextError
 
@@ -132,19 +132,19 @@ class Tasks:
                 info,
                 splits,
                 protocol=axes.protocol,
-                shots=asked.shots,
-                seed=asked.seed,
-                draw=self.draw(info, asked),
+                shots=choice.shots,
+                seed=choice.seed,
+                draw=self.draw(info, choice),
                 targets=others,
-                support_list=asked.support,
+                support_list=choice.support,
                 texts=self.class_text,
             )
         except ShotsError as error:
-            self.refusals.add(f"{info.name} with {asked.shots} shots", str(error), named=named)
+            self.rejections.add(f"{info.name} with {choice.shots} shots", str(error), named=named)
             return None
         except (DataError, ClassTextError) as error:
-            self.refusals.add(info.name, str(error), named=named)
+            self.rejections.add(info.name, str(error), named=named)
             return None
         if not len(task.validation):
-            self._unvalidated.add((info.name, asked))
+            self._unvalidated.add((info.name, choice))
         return task.fingerprint

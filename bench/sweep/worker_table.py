@@ -1,4 +1,4 @@
-"""What the workers of sweeps do at this moment, from their files alone; works from any shell."""
+"""The current work of all workers, read from their heartbeat files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.sweep.tally import duration
 
 
 def worker_rows(runs: Path, sweep: str | None = None) -> list[dict[str, str]]:
-    """One row a worker, of one sweep or of all: where it is, what it does and for how long."""
+    """One row per worker of one sweep or of all: host and process, task, and elapsed time."""
     found = [
         item for item in read_heartbeats(runs) if item.kind == "worker" and sweep in (None, item.facts.get("sweep"))
     ]
@@ -22,14 +22,14 @@ def worker_rows(runs: Path, sweep: str | None = None) -> list[dict[str, str]]:
 
 
 def doing(item: HeartbeatState) -> str:
-    """Its task, with the attempt if it is not the first."""
+    """The current task, with the attempt number after the first."""
     attempt = item.facts.get("attempt") or 1
     task = item.facts.get("task") or "-"
     return f"{task}, attempt {attempt}" if attempt > 1 else str(task)
 
 
 def _elapsed(item: HeartbeatState) -> str:
-    """How long already; unknown for another machine, whose steady clock is another one."""
+    """Elapsed time of the task; empty for other machines, whose monotonic clocks cannot be compared."""
     since = item.facts.get("since")
     if since is None or item.facts.get("task") is None or item.process.alive() is None:
         return ""

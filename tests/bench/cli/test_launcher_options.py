@@ -33,11 +33,11 @@ def request_for(name: str, **given) -> SweepRequest:
         ({"name": "ray", "jobs": 0}, "--jobs 0 runs in this process; with --launcher ray give a number or nothing"),
         ({"name": "inline", "jobs": 3}, "--jobs 3: --launcher inline has no worker processes; use --launcher local"),
         ({"name": "slurm", "device": "cuda:1"}, "with --launcher slurm the cluster picks; use --device cuda"),
-        ({"name": "slurm", "time": "tomorrow"}, "--time 'tomorrow' is no span of time; write minutes, HH:MM:SS"),
-        ({"name": "slurm", "time": "0"}, "--time '0' is no span of time"),
-        ({"name": "slurm", "slurm_set": ["time=3"]}, "--slurm-set 'time=3': use --time for that"),
-        ({"name": "slurm", "slurm_set": ["a b=3"]}, "--slurm-set 'a b=3' is no key=value"),
-        ({"name": "slurm", "slurm_set": ["account=a\nrm"]}, "is no key=value"),
+        ({"name": "slurm", "time": "tomorrow"}, "--time 'tomorrow' is not a duration; write minutes, HH:MM:SS"),
+        ({"name": "slurm", "time": "0"}, "--time '0' is not a duration"),
+        ({"name": "slurm", "slurm_set": ["time=3"]}, "--slurm-set 'time=3': use --time instead"),
+        ({"name": "slurm", "slurm_set": ["a b=3"]}, "--slurm-set 'a b=3' is not key=value"),
+        ({"name": "slurm", "slurm_set": ["account=a\nrm"]}, "is not key=value"),
     ],
 )
 def test_what_does_not_go_together_is_refused(given: dict, message: str):

@@ -11,7 +11,7 @@ from bench.context import RunContext
 from bench.experiment import runner
 from bench.experiment.features.inputs import load_inputs
 from bench.sweep import Axes, expand
-from bench.sweep.compatibility import why_not
+from bench.sweep.compatibility import backbone_conflict
 from methods import METHODS, parse_backbone
 
 
@@ -37,10 +37,10 @@ def test_runs_and_features_of_two_precisions_never_meet(tmp_path: Path):
 
 def test_fp16_is_for_methods_without_gradients_through_a_tower():
     backbone = parse_backbone("ViT-tiny.random")
-    able = {name for name in METHODS if why_not(METHODS.get(name).info, backbone, "fp16") is None}
+    able = {name for name in METHODS if backbone_conflict(METHODS.get(name).info, backbone, "fp16") is None}
     assert {"zero_shot", "clip_adapter", "tip_adapter", "linear_probe"} <= able
     assert not able & {"coop", "vpt", "maple", "apex", "clip_lora"}
-    assert all(why_not(METHODS.get(name).info, backbone, "bf16") is None for name in METHODS)
+    assert all(backbone_conflict(METHODS.get(name).info, backbone, "bf16") is None for name in METHODS)
 
 
 @pytest.mark.parametrize(
@@ -61,4 +61,4 @@ def test_imported_features_have_no_arithmetic():
     info = METHODS.get("zero_shot").info
     spec = parse_backbone("ViT-tiny.random")
     imported = type(spec)("features", "mine")
-    assert "use --precision fp32" in str(why_not(info, imported, "bf16"))
+    assert "use --precision fp32" in str(backbone_conflict(info, imported, "bf16"))

@@ -66,9 +66,13 @@ def test_an_ensemble_is_a_setting_of_the_methods_with_a_grid(method: str) -> Non
 
 def test_a_way_that_a_method_lacks_is_refused_with_those_it_has() -> None:
     offered = "last, fixed, validation, oracle; give --selection one of these, or leave it out"
-    with pytest.raises(ImpossibleCombinationError, match=f"coop: it cannot select by ensemble, only by: {offered}"):
+    with pytest.raises(
+        ImpossibleCombinationError, match=f"coop: it does not support --selection ensemble, only: {offered}"
+    ):
         specs("coop,tip_adapter", "ensemble")
-    with pytest.raises(ImpossibleCombinationError, match="gda: it cannot select by last, only by: fixed, validation"):
+    with pytest.raises(
+        ImpossibleCombinationError, match="gda: it does not support --selection last, only: fixed, validation"
+    ):
         specs("gda", "last")
     assert set(specs("tip_*", "oracle")) == {"tip_adapter", "tip_adapter_f"}
     assert "coop" not in specs("co*,tip_*", "ensemble"), "what a pattern caught is left out"

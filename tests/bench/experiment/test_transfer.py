@@ -89,9 +89,9 @@ class TestPlanning:
         [
             (
                 {"protocol": EvalProtocol.FEW_SHOT},
-                "--targets dtd means nothing for few-shot.*use --protocol cross-dataset",
+                "--targets dtd has no effect with few-shot.*use --protocol cross-dataset",
             ),
-            ({"targets": ()}, "Protocol cross-dataset needs --targets: the datasets to score on"),
+            ({"targets": ()}, "Protocol cross-dataset needs --targets, the test datasets"),
             ({"targets": ("dtd", "dtd")}, "--targets dtd,dtd names one twice"),
         ],
     )
@@ -104,7 +104,7 @@ class TestPlanning:
             grow(targets=("dtd", "oxford_pets"))
         (spec,) = grow(targets=("d*", "ox*"))
         assert spec.targets == ("dtd",)
-        with pytest.raises(ImpossibleCombinationError, match="none of the targets can be scored; see --targets"):
+        with pytest.raises(ImpossibleCombinationError, match="none of the targets can be evaluated; see --targets"):
             grow(targets=("ox*",))
 
     def test_difficulty_is_measured_on_targets_too(self, data: Path, tmp_path: Path):

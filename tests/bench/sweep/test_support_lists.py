@@ -81,7 +81,7 @@ def test_zero_shot_beside_a_list_is_the_run_it_always_is(data: Path, tmp_path: P
 
 def test_lists_that_do_not_fit_the_sweep_are_refused(data: Path, tmp_path: Path):
     ours, theirs = drawn(data, tmp_path / "o.json"), lines(tmp_path / "l.jsonl", data)
-    with pytest.raises(ImpossibleCombinationError, match="dtd: no support list is for it; see --support"):
+    with pytest.raises(ImpossibleCombinationError, match="dtd: no support list belongs to it; see --support"):
         expand(replace(AXES, datasets=["eurosat", "dtd"], supports=[ours]), data_root=data)
     with pytest.raises(UsageError, match=r"l.jsonl does not name its dataset, but -d eurosat,dtd selects several"):
         expand(replace(AXES, datasets=["eurosat", "dtd"], supports=[theirs]), data_root=data)

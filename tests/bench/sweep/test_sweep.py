@@ -120,7 +120,7 @@ def test_the_demo_recipe_is_named_so(grow):
         ("coop.recipe.epochs=0", OverrideError, r"--set 'coop.recipe.epochs=0': Input should be greater than or equal"),
         ("coop.recipe.crop_scale=[1, 2]", OverrideError, r"--set .*crop_scale .* is not a range"),
         ("coop.class_specific=true", OverrideError, r"--set 'coop.class_specific=true': .* drop ctx_init"),
-        ("vpt.depth=1", OverrideError, "--set 'vpt.depth=1' concerns no selected method; selected: coop"),
+        ("vpt.depth=1", OverrideError, "--set 'vpt.depth=1' matches no selected method; selected: coop"),
         ("coop.n_ctx", OverrideError, "is not of the form method.key=value or method.recipe.key=value"),
         ("n_ctx=4", OverrideError, "is not of the form method.key=value"),
         ("coop.a.b.c=4", OverrideError, "is not of the form method.key=value"),
@@ -209,9 +209,9 @@ def test_what_only_a_pattern_asked_for_is_left_out_with_its_reason(data: Path):
     assert ("vpt", "ViT-tiny.random", "dtd", 2) in ran
     assert not any(method == "vpt" and backbone == RESNET for method, backbone, _, _ in ran)
     assert not any(dataset == "dtd" and shots == 3 for _, _, dataset, shots in ran)
-    left_out = {refusal.what for refusal in expansion.refused}
+    left_out = {rejection.what for rejection in expansion.rejected}
     assert {f"vpt on {RESNET}", "dtd with 3 shots", "oxford_pets"} <= left_out
-    assert not any(refusal.named for refusal in expansion.refused)
+    assert not any(rejection.named for rejection in expansion.rejected)
 
 
 def test_a_method_named_beside_a_pattern_counts_as_named(data: Path):
@@ -220,7 +220,7 @@ def test_a_method_named_beside_a_pattern_counts_as_named(data: Path):
 
 
 def test_nothing_left_is_an_error_that_says_why(data: Path):
-    with pytest.raises(ImpossibleCombinationError, match=r"Nothing of what was asked for can run. vpt"):
+    with pytest.raises(ImpossibleCombinationError, match=r"None of the requested combinations can run. vpt"):
         expand(replace(AXES, methods=["vp*"], backbones=[RESNET]), data_root=data)
 
 

@@ -17,7 +17,7 @@ from bench.experiment.features.imported_files import class_names, read_arrays, t
 from bench.experiment.features.inputs import load_inputs
 from bench.experiment.task import read_splits
 from bench.sweep import Axes, expand
-from bench.sweep.compatibility import why_apart, why_not
+from bench.sweep.compatibility import backbone_conflict, dataset_conflict
 from datasets_registry import (
     DATASETS,
     DataError,
@@ -90,7 +90,7 @@ def test_zero_shot_accuracy_is_that_of_the_arrays(imported: FeatureBundle) -> No
 @pytest.mark.parametrize("protocol", list(EvalProtocol)[:2])
 def test_every_feature_method_that_says_it_can_does(imported: FeatureBundle, protocol: EvalProtocol) -> None:
     spec_of = BackboneSpec("features", "toy-clip")
-    able = [n for n in METHODS if why_not(METHODS.get(n).info, spec_of) is None]
+    able = [n for n in METHODS if backbone_conflict(METHODS.get(n).info, spec_of) is None]
     assert {"zero_shot", "clip_adapter", "text_adapter", "visual_adapter"} <= set(able)
     axes = replace(AXES, methods=["all"], protocol=protocol, recipe="demo")
     specs = expand(axes).specs
@@ -140,7 +140,7 @@ def test_a_search_on_validation_images_that_do_not_exist_is_refused(home: Path, 
 def test_a_bundle_lives_on_its_backbone_only(imported: FeatureBundle) -> None:
     with pytest.raises(ImpossibleCombinationError, match=r"made with features.toy-clip; use -b features.toy-clip"):
         expand(Axes(["zero_shot"], ["toy_features"], ["ViT-tiny.random"]))
-    assert why_apart(get_dataset("spectrum_basic"), BackboneSpec("features", "toy-clip")) is not None
+    assert dataset_conflict(get_dataset("spectrum_basic"), BackboneSpec("features", "toy-clip")) is not None
     with pytest.raises(UnknownNameError, match="Did you mean 'toy-clip'"):
         parse_backbone("features.toy-clop")
 
