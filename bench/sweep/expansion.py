@@ -12,7 +12,7 @@ from bench.sweep.axes import Axes, check_axes, selected_datasets
 from bench.sweep.inputs import backbones_of, class_text_of, support_lists
 from bench.sweep.method_settings import SelectedMethod, choose_methods, settled_recipe
 from bench.sweep.rejections import Rejection, Rejections
-from bench.sweep.task_checks import NO_SUPPORT, SupportChoice, TaskFactory
+from bench.sweep.task_factory import NO_SUPPORT, SupportChoice, TaskFactory
 from datasets_registry import EvalProtocol, get_dataset
 
 if TYPE_CHECKING:

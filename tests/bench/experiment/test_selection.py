@@ -9,7 +9,7 @@ import pytest
 from bench.errors import ImpossibleCombinationError, UsageError
 from bench.spec import ExperimentSpec
 from bench.sweep import Axes, expand
-from bench.sweep.task_checks import Tasks
+from bench.sweep.task_factory import TaskFactory
 from datasets_registry import EvalProtocol, get_dataset
 from methods import METHODS, Selection, selection_rules
 
@@ -65,7 +65,7 @@ def test_an_ensemble_is_a_setting_of_the_methods_with_a_grid(method: str) -> Non
 
 
 def test_a_way_that_a_method_lacks_is_refused_with_those_it_has() -> None:
-    offered = "last, fixed, validation, oracle; give --selection one of these, or leave it out"
+    offered = "last, fixed, validation, oracle; use one of these or leave the option out"
     with pytest.raises(
         ImpossibleCombinationError, match=f"coop: it does not support --selection ensemble, only: {offered}"
     ):
@@ -91,7 +91,7 @@ def test_an_average_over_epochs_has_no_epoch_to_choose(method: str, way: str) ->
 def test_a_task_without_validation_images_has_nothing_to_choose_with(monkeypatch: pytest.MonkeyPatch) -> None:
     info = get_dataset("spectrum_basic")
     splits = replace(info.reader(None), val=())
-    monkeypatch.setattr(Tasks, "_splits", lambda *_, **__: splits)
+    monkeypatch.setattr(TaskFactory, "_splits", lambda *_, **__: splits)
     with pytest.raises(ImpossibleCombinationError, match="coop on spectrum_basic: there are no validation images of"):
         specs("coop", "validation")
     assert specs("coop", "oracle")
