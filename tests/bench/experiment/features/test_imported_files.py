@@ -104,9 +104,7 @@ def test_every_feature_method_that_says_it_can_does(imported: FeatureBundle, pro
             assert spec.recipe["augment"] is False
 
 
-@pytest.mark.parametrize(
-    ("method", "reason"), [("vpt", "imported features have none"), ("coop", "have no text tower")]
-)
+@pytest.mark.parametrize(("method", "reason"), [("vpt", "imported features have none"), ("coop", "have no text tower")])
 def test_methods_that_need_more_are_refused_before_anything_runs(
     imported: FeatureBundle, method: str, reason: str
 ) -> None:
