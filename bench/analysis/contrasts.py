@@ -68,11 +68,11 @@ class ContrastTrend:
 
     @property
     def verdict(self) -> str:
-        """`rises` or `falls` with difficulty, `not beyond chance`, or `inconclusive` if the line does not predict."""
+        """`rises` or `falls` with difficulty, `not significant`, or `inconclusive` if the line does not predict."""
         if self.trend is None or not self.trend.conclusive or self.found is None or self.p_holm is None:
             return "inconclusive"
         if self.p_holm > LEVEL:
-            return "not beyond chance"
+            return "not significant"
         return "rises" if self.found.rho > 0 else "falls"
 
 

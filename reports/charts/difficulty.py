@@ -20,7 +20,7 @@ def difficulty_rows(board: BoardView) -> list[dict[str, Any]]:
         if trend.ends is None:
             continue
         (x, y), (x2, y2) = trend.ends
-        note = "" if trend.beyond_chance else ", not significant"
+        note = "" if trend.significant else ", not significant"
         rows.append(
             {
                 "kind": f"trend {trend.target} {trend.measure}",

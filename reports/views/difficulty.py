@@ -29,7 +29,7 @@ class TrendView:
         target: `value` or `gain`.
         ends: two points (x, y) of the regression line, None unless it predicts left-out datasets.
         rho: Spearman's rank correlation over `n` datasets.
-        beyond_chance: whether |rho| reaches the two-sided 5 % critical value.
+        significant: at the two-sided 5 % level.
     """
 
     entry: str
@@ -39,7 +39,7 @@ class TrendView:
     ends: tuple[tuple[float, float], tuple[float, float]] | None
     rho: float
     n: int
-    beyond_chance: bool
+    significant: bool
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class TrendResultView:
         p: permutation p value.
         p_corrected: Holm-corrected over all trends of the measure.
         ends: two points (x, y) of the regression line, None unless it predicts left-out datasets.
-        verdict: `rises`, `falls`, `not beyond chance` or `inconclusive`.
+        verdict: `rises`, `falls`, `not significant` or `inconclusive`.
     """
 
     rho: float | None

@@ -38,7 +38,7 @@ def test_rows_hold_percent_and_run_ids(board):
 
 
 def test_lines_below_the_critical_value_say_so(board):
-    trend = replace(board.trends[0], rho=-0.2, beyond_chance=False, ends=((0.01, 0.5), (0.1, 0.4)))
+    trend = replace(board.trends[0], rho=-0.2, significant=False, ends=((0.01, 0.5), (0.1, 0.4)))
     row = next(r for r in difficulty_rows(replace(board, trends=(trend,))) if r["kind"] != "point")
     assert row["rho"] == "-0.20 over 11 datasets, not significant"
 

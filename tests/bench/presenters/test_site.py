@@ -97,7 +97,7 @@ def test_lines_are_least_squares_in_log_difficulty(board):
     assert (x1, x2) == (min(x), max(x))
     assert (y1, y2) == (pytest.approx(intercept + slope * np.log(x1)), pytest.approx(intercept + slope * np.log(x2)))
     found = spearman(x, y)
-    assert (trend.rho, trend.n, trend.beyond_chance) == (found.rho, 11, found.p <= 0.05)
+    assert (trend.rho, trend.n, trend.significant) == (found.rho, 11, found.p <= 0.05)
 
 
 def test_no_line_is_drawn_over_five_datasets():
