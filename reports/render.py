@@ -23,7 +23,7 @@ from reports.charts.difficulty import TARGETS, difficulty_chart, difficulty_rows
 from reports.charts.figures import figure_chart, figure_rows
 from reports.charts.trends import leave_one_out_data, panel_svg, result_text
 from reports.charts.vega import PANEL_TITLES, Keep, Spec, no_cache, runtime_script, static_svg
-from reports.sections import PARTS, PUBLISHED_PARTS, Part
+from reports.sections import PUBLISHED_SECTIONS, SECTIONS, Section
 from reports.views import BoardView, ErrorAnalysisView, FigureView, PublishedBoardView, SiteView, TrendView
 
 MEASURE_TITLES = {"base": "Base", "new": "New", "H": "H", "all": "Accuracy"}
@@ -142,7 +142,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = n
         boards=boards,
         published_boards=[_PublishedBoard(view, _panels(view), _trends(view)) for view in site.published_boards],
         settings=[*site.boards, *site.published_boards],
-        parts=_parts(site),
+        sections=_sections(site),
         style=_sources(environment, "style/{}.css", STYLES),
         script=_sources(environment, "script/{}.js", SCRIPTS),
         runtime=_inside_script(runtime_script(keep)) if has_charts else Markup(""),
@@ -222,11 +222,11 @@ def _panels(view: BoardView | PublishedBoardView) -> dict[tuple[str, int, int], 
     }
 
 
-def _parts(site: SiteView) -> Sequence[Part]:
+def _sections(site: SiteView) -> Sequence[Section]:
     """The sections that apply to the page."""
     if site.published_boards:
-        return PUBLISHED_PARTS
-    return [part for part in PARTS if part.name != "figures" or site.figures] if site.boards else ()
+        return PUBLISHED_SECTIONS
+    return [section for section in SECTIONS if section.name != "figures" or site.figures] if site.boards else ()
 
 
 def _figure_svg(figure: FigureView) -> Markup:

@@ -132,7 +132,7 @@ def _serve(request: PageRequest, port: int) -> None:
     from bench.cli._print import print_line, remark
     from bench.errors import StoreLockedError
     from bench.results.shards import Shards
-    from bench.site.development_server import follow, served
+    from bench.site.development_server import rebuild_on_change, serve_folder
 
     def rebuild() -> None:
         try:
@@ -142,7 +142,7 @@ def _serve(request: PageRequest, port: int) -> None:
         else:
             remark("rebuilt")
 
-    with served(request.out.parent, port) as address:
+    with serve_folder(request.out.parent, port) as address:
         print_line(f"{address} (Ctrl-C ends)")
         interrupts = 0
 
@@ -153,5 +153,5 @@ def _serve(request: PageRequest, port: int) -> None:
                 raise KeyboardInterrupt
 
         with counted_interrupts(interrupted):  # once: after the page in progress; twice: at once
-            follow(Shards(request.runs).scan, rebuild, lambda: interrupts > 0)
+            rebuild_on_change(Shards(request.runs).scan, rebuild, lambda: interrupts > 0)
         remark("ended")

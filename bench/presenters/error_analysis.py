@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
+from itertools import chain, groupby
 from typing import Protocol
 
 import numpy as np
@@ -71,7 +71,7 @@ NO_PICTURES: Pictures = _NoPictures()
 
 
 @dataclass(frozen=True)
-class _Use:
+class _Evaluation:
     """One entry of one board on one class list; its predictions are stored under the split name `stored`."""
 
     anchor: str
@@ -81,7 +81,7 @@ class _Use:
 
 
 @dataclass(frozen=True, order=True)
-class _List:
+class _ClassList:
     backbone: str
     dataset: str
     split: str
@@ -115,34 +115,36 @@ def error_analysis_view(
     lists: list[ClassListView] = []
     metrics = [metrics_frame(stored.outcomes_frame(()))]
     cells: dict[str, list[EntryErrorsView]] = {anchor: [] for anchor in boards}
-    for batch in _batches(_uses(boards)):
-        run_ids = _run_ids(use for uses in batch.values() for use in uses)
+    for batch in _batches(_evaluations(boards)):
+        run_ids = _run_ids(chain.from_iterable(batch.values()))
         frame = stored.outcomes_frame(run_ids)
-        parts = {which: frame[_rows(frame, uses)] for which, uses in batch.items()}
-        hard = {which: hard_images(part, limit=IMAGES) for which, part in parts.items() if len(part)}
+        parts = {class_list: frame[_rows(frame, evaluations)] for class_list, evaluations in batch.items()}
+        hard = {class_list: hard_images(part, limit=IMAGES) for class_list, part in parts.items() if len(part)}
         tops = _tops(
             stored.top_classes_frame(run_ids, sorted({item.image for items in hard.values() for item in items}))
         )
-        for which, items in hard.items():
-            part, images = parts[which], [item.image for item in items]
+        for class_list, items in hard.items():
+            part, images = parts[class_list], [item.image for item in items]
             metrics.append(metrics_frame(part))
-            lists.append(_list_view(which, part, items, pictures, catalogue))
+            lists.append(_list_view(class_list, part, items, pictures, catalogue))
             by_run = {str(run): rows for run, rows in part.groupby("run_id", sort=False, observed=True)}
-            for use in batch[which]:
-                found = [(run, by_run[run]) for run in use.run_ids if run in by_run]
+            for evaluation in batch[class_list]:
+                found = [(run, by_run[run]) for run in evaluation.run_ids if run in by_run]
                 if found:
-                    best = {run: [tops.get((run, use.stored, image), ()) for image in images] for run, _ in found}
-                    cells[use.anchor].append(_cell(use.entry, which.key, found, seeds, best))
+                    best = {
+                        run: [tops.get((run, evaluation.stored, image), ()) for image in images] for run, _ in found
+                    }
+                    cells[evaluation.anchor].append(_cell(evaluation.entry, class_list.key, found, seeds, best))
     view = ErrorAnalysisView(tuple(lists), {anchor: tuple(found) for anchor, found in cells.items()}, folder)
     return view, pd.concat(metrics, ignore_index=True)
 
 
-def _batches(lists: Mapping[_List, list[_Use]]) -> Iterator[dict[_List, list[_Use]]]:
+def _batches(lists: Mapping[_ClassList, list[_Evaluation]]) -> Iterator[dict[_ClassList, list[_Evaluation]]]:
     """Class lists that are read together: those of one dataset, and of further datasets up to `BATCH` runs."""
-    batch: dict[_List, list[_Use]] = {}
+    batch: dict[_ClassList, list[_Evaluation]] = {}
     for _, group in groupby(lists.items(), key=lambda item: (item[0].backbone, item[0].dataset)):
         more = dict(group)
-        if batch and len(_run_ids(use for uses in (batch | more).values() for use in uses)) > BATCH:
+        if batch and len(_run_ids(chain.from_iterable((batch | more).values()))) > BATCH:
             yield batch
             batch = {}
         batch |= more
@@ -150,18 +152,18 @@ def _batches(lists: Mapping[_List, list[_Use]]) -> Iterator[dict[_List, list[_Us
         yield batch
 
 
-def _run_ids(uses: Iterable[_Use]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(run for use in uses for run in use.run_ids))
+def _run_ids(evaluations: Iterable[_Evaluation]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(run for evaluation in evaluations for run in evaluation.run_ids))
 
 
-def _rows(frame: pd.DataFrame, uses: Sequence[_Use]) -> pd.Series[bool]:
+def _rows(frame: pd.DataFrame, evaluations: Sequence[_Evaluation]) -> pd.Series[bool]:
     """Selects the rows of a class list."""
-    return (frame["split"] == uses[0].stored) & frame["run_id"].isin(_run_ids(uses))
+    return (frame["split"] == evaluations[0].stored) & frame["run_id"].isin(_run_ids(evaluations))
 
 
-def _uses(boards: Mapping[str, Leaderboard]) -> dict[_List, list[_Use]]:
+def _evaluations(boards: Mapping[str, Leaderboard]) -> dict[_ClassList, list[_Evaluation]]:
     """All entries by the class list that they were evaluated on."""
-    found: defaultdict[_List, list[_Use]] = defaultdict(list)
+    found: defaultdict[_ClassList, list[_Evaluation]] = defaultdict(list)
     for anchor, board in boards.items():
         setting = board.setting
         for dataset in board.datasets:
@@ -170,35 +172,38 @@ def _uses(boards: Mapping[str, Leaderboard]) -> dict[_List, list[_Use]]:
                 stored = dataset if target else split
                 for entry in board.entries:
                     if dataset in entry.cells:
-                        use = _Use(anchor, entry.key, entry.cells[dataset].run_ids, stored)
-                        found[_List(setting.backbone, dataset, split)].append(use)
+                        evaluation = _Evaluation(anchor, entry.key, entry.cells[dataset].run_ids, stored)
+                        found[_ClassList(setting.backbone, dataset, split)].append(evaluation)
     return dict(_split_by_storage(found))
 
 
-def _split_by_storage(found: Mapping[_List, list[_Use]]) -> Iterator[tuple[_List, list[_Use]]]:
+def _split_by_storage(found: Mapping[_ClassList, list[_Evaluation]]) -> Iterator[tuple[_ClassList, list[_Evaluation]]]:
     """Splits class lists with two stored names: a dataset can be trained on in one protocol and a target in another."""
-    for which, uses in found.items():
-        names = dict.fromkeys(use.stored for use in uses)
+    for class_list, evaluations in found.items():
+        names = dict.fromkeys(item.stored for item in evaluations)
         for name in names:
-            split = which.split if len(names) == 1 or name == which.split else f"{which.split} (target)"
-            yield _List(which.backbone, which.dataset, split), [use for use in uses if use.stored == name]
+            is_target = len(names) > 1 and name != class_list.split
+            split = f"{class_list.split} (target)" if is_target else class_list.split
+            yield replace(class_list, split=split), [item for item in evaluations if item.stored == name]
 
 
 def _list_view(
-    which: _List, frame: pd.DataFrame, hard: Sequence[HardImage], pictures: Pictures, catalogue: Catalogue
+    class_list: _ClassList, frame: pd.DataFrame, hard: Sequence[HardImage], pictures: Pictures, catalogue: Catalogue
 ) -> ClassListView:
     runs = frame["run_id"].nunique()
     return ClassListView(
-        key=which.key,
-        backbone=which.backbone,
-        dataset=which.dataset,
-        title=catalogue.dataset(which.dataset).title,
-        split=which.split,
-        names=pictures.class_names(which.dataset, which.split.partition(" ")[0]),
+        key=class_list.key,
+        backbone=class_list.backbone,
+        dataset=class_list.dataset,
+        title=catalogue.dataset(class_list.dataset).title,
+        split=class_list.split,
+        names=pictures.class_names(class_list.dataset, class_list.split.partition(" ")[0]),
         n_images=len(frame) // runs,
         n_runs=runs,
         pairs=_pairs(confusions(frame["label"], frame["predicted"], limit=PAIRS)),
-        images=tuple(view_of(HardImageView, item, uri=pictures.picture(which.dataset, item.image)) for item in hard),
+        images=tuple(
+            view_of(HardImageView, item, uri=pictures.picture(class_list.dataset, item.image)) for item in hard
+        ),
     )
 
 

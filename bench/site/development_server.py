@@ -79,7 +79,7 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def served(folder: Path, port: int) -> Iterator[str]:
+def serve_folder(folder: Path, port: int) -> Iterator[str]:
     """Serve a folder from a thread until the context ends; yields the address.
 
     Args:
@@ -105,7 +105,7 @@ def served(folder: Path, port: int) -> Iterator[str]:
         server.server_close()
 
 
-def follow(
+def rebuild_on_change(
     state: Callable[[], object],
     rebuild: Callable[[], None],
     stopped: Callable[[], bool],

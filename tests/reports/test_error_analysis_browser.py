@@ -10,7 +10,7 @@ from chromium import browser, find_chromium
 from worlds import make_world
 
 from bench.presenters import Catalogue, DatasetFacts, MethodFacts, site_view
-from bench.site.development_server import served
+from bench.site.development_server import serve_folder
 from bench.site.run_browser_data import write_run_files
 from bench.store import fresh_store
 from reports import render_site
@@ -174,7 +174,7 @@ def test_a_single_file_has_no_run_browser_and_one_opened_from_disk_says_how_to_s
 
 
 def test_a_served_folder_shows_every_image_of_a_run(tab, site):
-    with served(site, 0) as address:
+    with serve_folder(site, 0) as address:
         tab.open(address)
         tab.run("document.documentElement.style.scrollBehavior = 'auto'")
         tab.run("document.getElementById('error_analysis').scrollIntoView()")

@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from bench.errors import UsageError
-from bench.site.development_server import LOOPBACK, follow, served
+from bench.site.development_server import LOOPBACK, rebuild_on_change, serve_folder
 
 
 @pytest.fixture
 def site(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "index.html").write_text("<p>one</p>")
-    with served(tmp_path, 0) as address:
+    with serve_folder(tmp_path, 0) as address:
         yield tmp_path, urlsplit(address)
 
 
@@ -52,14 +52,14 @@ def test_a_port_that_is_taken_is_refused_with_a_way_out(tmp_path):
         taken.listen()
         with (
             pytest.raises(UsageError, match=r"Port \d+ is not available.*--port, or 0"),
-            served(tmp_path, taken.getsockname()[1]),
+            serve_folder(tmp_path, taken.getsockname()[1]),
         ):
             pass
 
 
 def test_the_server_ends_with_its_block(tmp_path):
     before = threading.active_count()
-    with served(tmp_path, 0) as address:
+    with serve_folder(tmp_path, 0) as address:
         port = urlsplit(address).port
     assert threading.active_count() == before
     with pytest.raises(ConnectionRefusedError):
@@ -74,13 +74,13 @@ def test_a_change_and_only_a_change_rebuilds():
         left[0] -= 1
         return left[0] < -8
 
-    follow(lambda: next(states, 3), lambda: built.append(True), stopped, pause=0.0)
+    rebuild_on_change(lambda: next(states, 3), lambda: built.append(True), stopped, pause=0.0)
     assert len(built) == 2
 
 
 def test_whoever_asks_to_end_does_not_wait_for_the_next_look():
     begin = time.monotonic()
-    follow(lambda: 1, lambda: None, lambda: time.monotonic() - begin > 0.2, pause=60)
+    rebuild_on_change(lambda: 1, lambda: None, lambda: time.monotonic() - begin > 0.2, pause=60)
     assert time.monotonic() - begin < 30
 
 
