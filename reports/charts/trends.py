@@ -57,6 +57,7 @@ def leave_one_out_data(trends: TrendsView) -> list[list[dict[str, tuple[str, str
             {
                 dataset: (result.verdict, result_text(result), _line(result, *_axes(contrast, panel, covariate)))
                 for dataset, result in panel.leaving_out.items()
+                if dataset in panel.points
             }
             for panel, covariate in zip(contrast.panels, trends.covariates, strict=True)
         ]
