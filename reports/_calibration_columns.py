@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from reports._format import percent, points_of_percent
+from reports._format import percent, signed_points
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Column:
 
 
 def _share(value: float) -> str:
-    return points_of_percent(value).removeprefix("+")
+    return signed_points(value).removeprefix("+")
 
 
 def _fixed(digits: int) -> Callable[[float], str]:

@@ -12,7 +12,7 @@ def percent(fraction: float, digits: int = 2) -> str:
     return f"{100 * fraction:.{digits}f}"
 
 
-def points_of_percent(difference: float) -> str:
+def signed_points(difference: float) -> str:
     """A difference of fractions in signed percentage points: -0.012 -> −1.20."""
     text = f"{100 * difference:+.2f}"
     return "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "−")
@@ -83,3 +83,7 @@ def signed(number: float) -> str:
 def shorten(text: str, longest: int) -> str:
     """Text of at most `longest` characters, cut with an ellipsis."""
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
+
+
+FORMATS = (percent, signed_points, count, counted, seconds, plain, size, p_number, p_value, signed, shorten)
+"""Filters of the templates."""

@@ -11,9 +11,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports import _format
 from reports._calibration_columns import QUALITY_COLUMNS
 from reports._error_analysis_data import cell_rows, list_rows
+from reports._format import FORMATS
 from reports._interval_bars import IntervalBar, interval_bars
 from reports._symbols import Symbol, assign_symbols
 from reports.charts.anytime import TIME_AXES, anytime_chart, anytime_rows
@@ -78,19 +78,6 @@ class _Board:
     errors: Markup
 
 
-@dataclass(frozen=True)
-class _PublishedBoard:
-    view: PublishedBoardView
-    panels: Mapping[tuple[str, int, int], Markup]
-    trends: Markup
-
-
-@dataclass(frozen=True)
-class _Figure:
-    view: FigureView
-    svg: Markup
-
-
 def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = no_cache) -> Path:
     """Write the page of `site` to the file `out` and return its path; missing folders are created.
 
@@ -118,20 +105,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = n
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "percent": _format.percent,
-        "points": _format.points_of_percent,
-        "count": _format.count,
-        "counted": _format.counted,
-        "seconds": _format.seconds,
-        "plain": _format.plain,
-        "size": _format.size,
-        "p_number": _format.p_number,
-        "p_value": _format.p_value,
-        "signed": _format.signed,
-        "shorten": _format.shorten,
-        "result_text": result_text,
-    }
+    environment.filters |= {function.__name__: function for function in (*FORMATS, result_text)}
     symbols = assign_symbols(entry for board in site.boards for entry in board.entries)
     boards = [_board(board, symbols, site.error_analysis) for board in site.boards]
     has_charts = any(board.charts or board.costs or board.anytime for board in boards)
@@ -140,7 +114,9 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = n
         makes_requests=live or site.error_analysis.folder is not None,
         site=site,
         boards=boards,
-        published_boards=[_PublishedBoard(view, _panels(view), _trends(view)) for view in site.published_boards],
+        published_boards=[
+            {"view": view, "panels": _panels(view), "trends": _trends(view)} for view in site.published_boards
+        ],
         settings=[*site.boards, *site.published_boards],
         sections=_sections(site),
         style=_sources(environment, "style/{}.css", STYLES),
@@ -155,7 +131,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = n
         cost_text=cost_text,
         front_text=front_text,
         quality_columns=QUALITY_COLUMNS,
-        figures=[_Figure(figure, _figure_svg(figure)) for figure in site.figures],
+        figures=[{"view": figure, "svg": _figure_svg(figure)} for figure in site.figures],
         class_lists=json_island(list_rows(site.error_analysis)),
     )
     out.parent.mkdir(parents=True, exist_ok=True)

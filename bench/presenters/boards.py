@@ -56,13 +56,10 @@ def board_view(
     )
     entries = tuple(_entry(entry, board, catalogue) for entry in board.entries)
     points = points_of(board, measured, axes)
-    return BoardView(
+    return view_of(
+        BoardView,
+        setting,
         anchor=anchor,
-        backbone=setting.backbone,
-        protocol=setting.protocol,
-        shots=setting.shots,
-        draw=setting.draw,
-        precision=setting.precision,
         source=setting.source or None,
         seeds=board.seeds,
         measures=board.measures,

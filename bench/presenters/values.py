@@ -16,7 +16,7 @@ def value_view(estimate: Estimate) -> Value:
     return Value(estimate.mean, estimate.n, estimate.half_width)
 
 
-def view_of(view: type[V], source: object, **changed: Any) -> V:
+def view_of(view: type[V], source: object, /, **changed: Any) -> V:
     """A view (a dataclass) with the attributes of the same name of `source`; `changed` gives the other fields."""
     names = [field.name for field in fields(view) if field.name not in changed and hasattr(source, field.name)]  # type: ignore[arg-type]
     return view(**{name: getattr(source, name) for name in names}, **changed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reports._format import points_of_percent, value_text
+from reports._format import signed_points, value_text
 from reports._symbols import Symbol
 from reports.charts.vega import PANEL_TITLES, Spec, entry_encodings, panel_chart, tooltip
 from reports.views import AxisView, BoardView, PointView
@@ -52,7 +52,7 @@ def _point_row(point: PointView, board: BoardView) -> dict[str, Any]:
         row |= {"value_low": round(mean - 100 * half, 4), "value_high": round(mean + 100 * half, 4)}
     if point.gain is not None and point.entry != board.baseline:
         gain = 100 * point.gain
-        row |= {"gain": round(gain, 4), "gain_shown": points_of_percent(point.gain)}
+        row |= {"gain": round(gain, 4), "gain_shown": signed_points(point.gain)}
         if half is not None:
             row |= {"gain_low": round(gain - 100 * half, 4), "gain_high": round(gain + 100 * half, 4)}
     for axis in board.axes:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from markupsafe import Markup, escape
 
-from reports._format import p_number, p_value, percent, plain, points_of_percent, signed
+from reports._format import p_number, p_value, percent, plain, signed, signed_points
 from reports.views import ContrastView, CovariateView, PanelView, TrendResultView, TrendsView
 
 WIDTH, HEIGHT = 250, 138
@@ -30,7 +30,7 @@ def panel_svg(contrast: ContrastView, panel: PanelView, covariate: CovariateView
     to_x, to_y = _axes(contrast, panel, covariate)
     dots = "".join(
         f'<circle cx="{to_x(x)}" cy="{to_y(y)}" r="4" data-d="{escape(dataset)}"><title>'
-        f"{escape(titles.get(dataset, dataset))}: {points_of_percent(y)} points at {plain(x)}</title></circle>"
+        f"{escape(titles.get(dataset, dataset))}: {signed_points(y)} points at {plain(x)}</title></circle>"
         for dataset, (x, y) in panel.points.items()
     )
     labels = _y_labels(contrast, to_y) + _x_labels(panel, covariate)

@@ -1,14 +1,14 @@
 import pytest
 
 from reports import percent
-from reports._format import count, plain, points_of_percent, seconds, size, value_text
+from reports._format import count, plain, seconds, signed_points, size, value_text
 from reports._interval_bars import interval_bars
 from reports.views import Value
 
 
 def test_numbers_as_text():
     assert percent(0.717) == "71.70"
-    assert (points_of_percent(0.0123), points_of_percent(-0.012), points_of_percent(-1e-9)) == (
+    assert (signed_points(0.0123), signed_points(-0.012), signed_points(-1e-9)) == (
         "+1.23",
         "−1.20",
         "0.00",
