@@ -58,7 +58,7 @@ class EnsembleRuns:
         if key not in self._known:
             runs = [(item, item.branches) for _, item in self.predictions[dataset]]
             self._known[key] = [
-                blended_accuracy(item, weight(kept), sides=sides) for item, kept in runs if kept is not None
+                blended_accuracy(item, weight(both), sides=sides) for item, both in runs if both is not None
             ]
         return self._known[key]
 
@@ -91,7 +91,7 @@ class EnsembleRuns:
             source=source,
             caption=caption,
             points=tuple(points),
-            missing=(f"APEX with both sides kept on {titles}.",) if lacking else (),
+            missing=(f"APEX with stored branches on {titles}.",) if lacking else (),
             commands=(self.data.command(["apex"], lacking, options="--keep-branches --rerun all"),) if lacking else (),
             **({"y_title": "Accuracy on new classes, %"} | fields),
         )

@@ -157,8 +157,8 @@ def _datasets(rows: Sequence[_Row]) -> list[str]:
     """Datasets of the board in CoOp's order, without rare ones, which would make most rows incomplete."""
     counts = Counter(dataset for row in rows for dataset in row.values)
     most = max(counts.values(), default=0)
-    kept = [dataset for dataset, n in counts.items() if 4 * n >= most]
-    return sorted(kept, key=lambda d: (DATASETS.index(d) if d in DATASETS else len(DATASETS), d))
+    common = [dataset for dataset, n in counts.items() if 4 * n >= most]
+    return sorted(common, key=lambda d: (DATASETS.index(d) if d in DATASETS else len(DATASETS), d))
 
 
 def _board(

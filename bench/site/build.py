@@ -63,20 +63,20 @@ class PageRequest:
 
 def write_page(request: PageRequest) -> SiteView:
     """Load new runs into the database, write the page and its run files, and return the view."""
-    kept = TextCache(request.cache)
+    text_cache = TextCache(request.cache)
     store = fresh_store(request.runs)
     runs = store.runs_frame()
     pictures = Gallery(request.data_root, pictures=request.images)
     view = site_view(
         runs,
         store.difficulty_frame(),
-        registered(kept),
+        registered(text_cache),
         package_version=bench.__version__,
         protocol=request.protocol,
         convention=request.convention,
         claims=load_claims(),
         published=published_frame(),
-        defaults=published_settings(runs, kept),
+        defaults=published_settings(runs, text_cache),
         stored=store,
         pictures=pictures,
         folder=FOLDER if request.with_run_files else None,
@@ -86,10 +86,10 @@ def write_page(request: PageRequest) -> SiteView:
         examples=partial(example_images, data_root=request.data_root) if request.images else lambda _: (),
     )
     if request.figures is not None:
-        view = replace(view, figures=figures_of(request.runs, request.figures, kept, request.groups))
+        view = replace(view, figures=figures_of(request.runs, request.figures, text_cache, request.groups))
     if request.with_run_files:
         write_run_files(store, runs, pictures, request.out.parent / FOLDER)
-    render_site(view, request.out, live=request.live, keep=kept.text)
+    render_site(view, request.out, live=request.live, keep=text_cache.text)
     return view
 
 
@@ -97,20 +97,20 @@ def write_published(
     out: Path, protocol: str | None = None, cache: Path | None = None, groups: Grouping = difficulty_groups
 ) -> Path:
     """Write the page of published numbers, which needs no runs, and return its path; see `PageRequest`."""
-    kept = TextCache(cache)
+    text_cache = TextCache(cache)
     view = published_site(
         published_frame(),
         published_difficulty(),
-        registered(kept),
+        registered(text_cache),
         package_version=bench.__version__,
         protocol=protocol,
         groups=groups,
     )
-    return render_site(view, out, keep=kept.text)
+    return render_site(view, out, keep=text_cache.text)
 
 
 def figures_of(
-    runs: Path, name: str, kept: TextCache | None = None, groups: Grouping = difficulty_groups
+    runs: Path, name: str, text_cache: TextCache | None = None, groups: Grouping = difficulty_groups
 ) -> tuple[FigureView, ...]:
     """A set of figures from a runs folder with an up-to-date database.
 
@@ -126,7 +126,7 @@ def figures_of(
         return shard.predictions if shard else ()
 
     data = gather_figure_data(
-        store.runs_frame(), store.difficulty_frame(), registered(kept), stored, groups, store.curves_frame()
+        store.runs_frame(), store.difficulty_frame(), registered(text_cache), stored, groups, store.curves_frame()
     )
     return FIGURE_SETS[name](data)
 

@@ -39,7 +39,7 @@ def critical_svg(view: CriticalView, names: Mapping[str, str]) -> Markup:
         on_left = index < half
         y = first_label + STEP * (index if on_left else k - 1 - index)
         parts += _label(names[entry], rank, place(rank), y, on_left=on_left)
-    label = f"Critical-difference diagram of {k} methods over {view.n} datasets; the table beside it has the ranks."
+    label = f"Critical-difference diagram of {k} methods over {view.n} datasets; the table below has the ranks."
     return Markup(
         f'<svg role="img" aria-label="{label}" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
         f'fill="none" font-size="12.5">{"".join(parts)}</svg>'

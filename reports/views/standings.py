@@ -83,9 +83,9 @@ class StandingsView:
     @property
     def tied(self) -> tuple[str, ...]:
         """Entries that are not significantly lower than the leader."""
-        return tuple(name for name in self.ranks if name != self.leader and not self.behind(name))
+        return tuple(name for name in self.ranks if name != self.leader and not self.below_leader(name))
 
-    def behind(self, entry: str) -> bool:
+    def below_leader(self, entry: str) -> bool:
         """Whether the entry is significantly lower than the leader."""
         found = self.pairs.get((self.leader or "", entry))
         return found is not None and found.significant

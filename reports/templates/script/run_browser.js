@@ -6,9 +6,9 @@ const runBrowser = (folder, runs, list, wanted) => {
   const body = document.createElement("div");
   summary.textContent = "Every image of " + (runs.length > 1 ? "these runs" : "this run");
   box.append(summary, body);
-  const get = (name) => fetch(folder + "/" + name).then((answer) => {
-    if (!answer.ok) throw new Error(name + ": " + answer.status);
-    return answer.json();
+  const get = (name) => fetch(folder + "/" + name).then((response) => {
+    if (!response.ok) throw new Error(name + ": " + response.status);
+    return response.json();
   });
   const load = () => {
     if (location.protocol === "file:") {
@@ -58,10 +58,10 @@ const runBrowser = (folder, runs, list, wanted) => {
         id.textContent = image.id;
         text.append(truth, " ", id);
         parts.forEach((part, order) => {
-          const said = document.createElement("div");
-          said.textContent = (parts.length > 1 ? "seed " + runs[order].seed + ": " : "") +
+          const prediction = document.createElement("div");
+          prediction.textContent = (parts.length > 1 ? "seed " + runs[order].seed + ": " : "") +
             part.top[image.index].map((label, rank) => name(label) + " " + (part.share[image.index][rank] / 10).toFixed(1) + " %").join(", ");
-          text.append(said);
+          text.append(prediction);
         });
         line.append(text);
         return line;

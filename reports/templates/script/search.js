@@ -24,7 +24,7 @@ if (searchBox) {
     node.setAttribute("tabindex", "-1");
     node.focus({ preventScroll: true });
   };
-  const look = () => {
+  const search = () => {
     const wanted = searchBox.value.trim().toLowerCase();
     if (wanted.length < 2) { found.replaceChildren(); return; }
     index = index || entriesOf();
@@ -45,9 +45,9 @@ if (searchBox) {
     if (!hits.length) found.replaceChildren(Object.assign(document.createElement("li"), { textContent: "No results on this page." }));
   };
   let timer = 0;
-  searchBox.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(look, 120); });
+  searchBox.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(search, 120); });
   searchBox.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") { searchBox.value = ""; look(); }
-    if (event.key === "Enter") { look(); const first = found.querySelector("button"); if (first) first.click(); }
+    if (event.key === "Escape") { searchBox.value = ""; search(); }
+    if (event.key === "Enter") { search(); const first = found.querySelector("button"); if (first) first.click(); }
   });
 }

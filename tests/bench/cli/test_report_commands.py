@@ -212,7 +212,7 @@ def test_figures_are_on_the_page_in_files_and_their_gaps_are_said(world, capsys)
     report(runs=world / "runs", out=world / "page.html", figures_dir=world / "figs")
     said = capsys.readouterr()
     assert "apex-fig2-gap-versus-shots.pdf" in said.out
-    assert "apex-table12-beta: APEX with both sides kept on d0, d1." in said.err
+    assert "apex-table12-beta: APEX with stored branches on d0, d1." in said.err
     page = (world / "page.html").read_text()
     assert 'id="f-apex-table12-beta"' in page
     assert "--keep-branches" in page

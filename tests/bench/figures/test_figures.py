@@ -1,4 +1,4 @@
-"""The APEX paper's figures from a world of known numbers, and what is said where runs are missing."""
+"""The APEX paper's figures from known numbers, and the runs that they report as missing."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_the_best_fixed_weight_is_the_top_of_its_curve(figures):
 
 def test_datasets_whose_runs_kept_nothing_are_named_and_in_no_average(figures):
     figure = figures["apex-table12-beta"]
-    assert figure.missing == ("APEX with both sides kept on d5.",)
+    assert figure.missing == ("APEX with stored branches on d5.",)
     assert "-m apex -d d5 " in figure.commands[0]
     assert "--keep-branches" in figure.commands[0]
     assert "over 5 datasets" in figure.caption

@@ -1,4 +1,4 @@
-"""The page of published numbers alone."""
+"""The page of published numbers."""
 
 from __future__ import annotations
 
