@@ -93,7 +93,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = n
     Example:
         >>> from tempfile import mkdtemp
         >>> from reports.views import SiteView
-        >>> site = SiteView("My runs", "0.1.0", "2026-11-25 12:00 UTC", None, n_runs=0, n_failed=0, boards=(), facts=())
+        >>> site = SiteView(title="My runs", package_version="0.1.0", generated_at="2026-11-25 12:00 UTC")
         >>> page = render_site(site, Path(mkdtemp()) / "index.html")
         >>> "The results database holds no runs yet." in page.read_text("utf-8")
         True

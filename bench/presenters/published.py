@@ -75,10 +75,10 @@ def published_site(
     rows = rows.assign(protocol=rows["protocol"].replace("zero-shot", "few-shot"), shots=rows["shots"].fillna(0))
     if protocol is not None:
         rows = rows[rows["protocol"] == protocol]
-    numbers = _source_numbers(rows)
+    rows = rows.assign(number=rows.groupby(["reported_in", "source_table"]).ngroup() + 1)
     boards: list[PublishedBoardView] = []
     for backbone, kind, shots in _settings(rows):
-        found = _collect(rows, backbone, kind, shots, numbers)
+        found = _collect(rows, backbone, kind, shots)
         datasets = _datasets(found)
         if len(found) < 2 or len(datasets) < 2:
             continue
@@ -89,29 +89,18 @@ def published_site(
         title="Published results of CLIP transfer methods",
         package_version=package_version,
         generated_at=minute(generated_at or datetime.now(UTC)),
-        newest_run=None,
-        n_runs=0,
-        n_failed=0,
-        boards=(),
-        facts=(),
         published_boards=tuple(boards),
-        sources=_sources(rows, numbers),
+        sources=tuple(_source(int(number), part) for number, part in rows.groupby("number")),
     )
 
 
-def _source_numbers(rows: pd.DataFrame) -> dict[tuple[str, str], int]:
-    """Numbers of the tables, by publication and table."""
-    where = sorted({(str(a), str(b)) for a, b in rows[["reported_in", "source_table"]].itertuples(index=False)})
-    return {place: number for number, place in enumerate(where, start=1)}
-
-
-def _sources(rows: pd.DataFrame, numbers: Mapping[tuple[str, str], int]) -> tuple[SourceView, ...]:
-    found = []
-    for (reported_in, table), part in rows.groupby(["reported_in", "source_table"], sort=True):
-        notes = tuple(sorted({str(note) for note in part["note"] if note}))
-        number = numbers[str(reported_in), str(table)]
-        found.append(SourceView(number, str(reported_in), str(table), str(part["url"].iloc[0]), len(part), notes))
-    return tuple(sorted(found, key=lambda source: source.number))
+def _source(number: int, rows: pd.DataFrame) -> SourceView:
+    """The table that some rows come from."""
+    first = rows.iloc[0]
+    notes = tuple(sorted({str(note) for note in rows["note"] if note}))
+    return SourceView(
+        number, str(first["reported_in"]), str(first["source_table"]), str(first["url"]), len(rows), notes
+    )
 
 
 def _settings(rows: pd.DataFrame) -> list[tuple[str, str, int]]:
@@ -124,17 +113,14 @@ def _settings(rows: pd.DataFrame) -> list[tuple[str, str, int]]:
     return sorted(shown, key=lambda key: (-counts[key], key))
 
 
-def _collect(
-    rows: pd.DataFrame, backbone: str, kind: str, shots: int, numbers: Mapping[tuple[str, str], int]
-) -> list[_Row]:
+def _collect(rows: pd.DataFrame, backbone: str, kind: str, shots: int) -> list[_Row]:
     """Rows as published, H computed if missing; equal rows of one method become one row with several sources."""
     here = rows[(rows["backbone"] == backbone) & (rows["protocol"] == kind) & rows["shots"].isin([0, shots])]
     found: dict[tuple[str, str, int], _Row] = {}
-    columns = ["method", "label", "reported_in", "source_table", "dataset", "split", "value", "note"]
-    for method, label, reported_in, table, dataset, split, value, note in here[columns].itertuples(index=False):
+    columns = ["method", "label", "number", "dataset", "split", "value", "note"]
+    for method, label, number, dataset, split, value, note in here[columns].itertuples(index=False):
         if kind in ("cross-dataset", "domain-generalization") and split != "target":
             continue  # the training dataset
-        number = numbers[str(reported_in), str(table)]
         row = found.setdefault((method, label, number), _Row(str(method), str(label), number, sources=[number]))
         measure = "all" if split == "target" else str(split)
         row.values.setdefault(str(dataset), {}).setdefault(measure, float(value))

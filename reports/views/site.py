@@ -29,11 +29,11 @@ class SiteView:
     title: str
     package_version: str
     generated_at: str
-    newest_run: str | None
-    n_runs: int
-    n_failed: int
-    boards: tuple[BoardView, ...]
-    facts: tuple[tuple[str, str], ...]
+    newest_run: str | None = None
+    n_runs: int = 0
+    n_failed: int = 0
+    boards: tuple[BoardView, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
     claims: tuple[ClaimView, ...] = ()
     reproduction: ReproductionView | None = None
     figures: tuple[FigureView, ...] = ()
