@@ -6,8 +6,6 @@ from typing import Any
 
 from reports.views import BoardView, EntryErrorsView, ErrorAnalysisView, PairView, RunErrorsView
 
-_PERMILLE = 1000
-
 
 def list_rows(errors: ErrorAnalysisView) -> dict[str, dict[str, Any]]:
     """Class lists by key."""
@@ -37,9 +35,7 @@ def _cell(cell: EntryErrorsView) -> dict[str, Any]:
     return {
         "entry": cell.entry,
         "list": cell.list_key,
-        "classes": [
-            [label, size, taken] for label, size, taken in zip(cell.labels, cell.sizes, cell.taken_for, strict=True)
-        ],
+        "classes": list(zip(cell.labels, cell.sizes, cell.taken_for, strict=True)),
         "of": cell.n_classes,
         "pairs": _pairs(cell.pairs),
         "runs": [_run(run) for run in cell.runs],
@@ -47,20 +43,20 @@ def _cell(cell: EntryErrorsView) -> dict[str, Any]:
 
 
 def _run(run: RunErrorsView) -> dict[str, Any]:
-    tops = [[part for label, share in _worth(top) for part in (label, round(_PERMILLE * share))] for top in run.tops]
     return {
         "id": run.run_id,
         "seed": run.seed,
         "right": run.right,
         "classes": run.right_by_class,
         "pairs": _pairs(run.pairs),
-        "tops": tops,
+        "tops": [_permilles(top) for top in run.tops],
     }
 
 
-def _worth(top: tuple[tuple[int, float], ...]) -> list[tuple[int, float]]:
-    """The most probable class, and the others with at least one permille after rounding."""
-    return [item for rank, item in enumerate(top) if rank == 0 or round(_PERMILLE * item[1])]
+def _permilles(top: tuple[tuple[int, float], ...]) -> list[int]:
+    """Classes alternating with their probabilities in permille: the first, and the others with at least 1."""
+    shares = [(label, round(1000 * share)) for label, share in top]
+    return [part for rank, (label, share) in enumerate(shares) if rank == 0 or share for part in (label, share)]
 
 
 def _pairs(pairs: tuple[PairView, ...]) -> list[list[int]]:
