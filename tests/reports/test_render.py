@@ -58,12 +58,12 @@ def test_ids_are_unique_and_links_have_targets(page):
     assert {a["href"][1:] for tag, a in tags if tag == "a" and a["href"].startswith("#")} <= set(ids)
 
 
-def test_the_convention_of_h_is_named_and_the_other_one_is_in_reach(page):
+def test_the_convention_of_h_is_named_and_the_tooltip_shows_the_other(page):
     assert "H is the <b>harmonic mean of the average base and new accuracy</b>" in page
     assert "mean of per-dataset H: " in page
 
 
-def test_a_missing_seed_is_loud(page):
+def test_a_missing_seed_is_visible(page):
     assert "2 runs failed." in page
     assert re.search(r'class="num key gap"[^>]*>\s*<span class="mean">80', page)
     assert '32<span class="of">/33</span>' in page
