@@ -90,11 +90,11 @@ def published_site(
         package_version=package_version,
         generated_at=minute(generated_at or datetime.now(UTC)),
         published_boards=tuple(boards),
-        sources=tuple(_source(int(number), part) for number, part in rows.groupby("number")),
+        sources=tuple(_source(part) for _, part in rows.groupby("number")),
     )
 
 
-def _source(number: int, rows: pd.DataFrame) -> SourceView:
+def _source(rows: pd.DataFrame) -> SourceView:
     """The table that some rows come from."""
     first = rows.iloc[0]
     notes = tuple(sorted({str(note) for note in rows["note"] if note}))
