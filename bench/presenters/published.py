@@ -98,9 +98,8 @@ def _source(rows: pd.DataFrame) -> SourceView:
     """The table that some rows come from."""
     first = rows.iloc[0]
     notes = tuple(sorted({str(note) for note in rows["note"] if note}))
-    return SourceView(
-        number, str(first["reported_in"]), str(first["source_table"]), str(first["url"]), len(rows), notes
-    )
+    reported_in, table, url = (str(first[column]) for column in ("reported_in", "source_table", "url"))
+    return SourceView(int(first["number"]), reported_in, table, url, len(rows), notes)
 
 
 def _settings(rows: pd.DataFrame) -> list[tuple[str, str, int]]:
