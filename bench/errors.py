@@ -1,4 +1,4 @@
-"""What the harness refuses on purpose. Every message says what was given, what is allowed and what to do next."""
+"""Errors that the harness raises on purpose. Messages say what was given, what is allowed and what to do next."""
 
 from __future__ import annotations
 
@@ -6,42 +6,42 @@ from datasets_registry import BenchError
 
 
 class UsageError(BenchError, ValueError):
-    """An option of the command line, or an argument of a library call, that cannot be understood."""
+    """A command-line option or an argument of a library call is invalid."""
 
 
 class OverrideError(BenchError, ValueError):
-    """A `--set` that names no setting, or gives a value that the setting does not take."""
+    """A `--set` names an unknown setting, or gives it an invalid value."""
 
 
 class ImpossibleCombinationError(BenchError, ValueError):
-    """Combinations asked for by name that cannot work, found before any weight is loaded."""
+    """A combination that was requested by name cannot work; raised before any weights are loaded."""
 
 
 class ShardError(BenchError, ValueError):
-    """A run shard that this release cannot read although it is intact."""
+    """An undamaged run shard that this release cannot read."""
 
 
 class RunsFolderError(BenchError, OSError):
-    """A runs folder that cannot be written."""
+    """The runs folder cannot be written."""
 
 
 class UnknownRunError(BenchError, KeyError):
-    """A run id, or the beginning of one, that no shard or more than one shard has."""
+    """No run, or more than one run, has an id with the given beginning."""
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 class VerificationError(BenchError, ValueError):
-    """A run that cannot be compared with a second answer: it failed, or the answer is to another question."""
+    """A run cannot be compared with a repetition: it failed, or the specs differ."""
 
 
 class BundleError(BenchError, ValueError):
-    """A bundle of results that cannot be written, is none, was altered, or does not support its own numbers."""
+    """A bundle of results cannot be written, is not a bundle, was altered, or contradicts itself."""
 
 
 class StoreError(BenchError, RuntimeError):
-    """The results database cannot be used as asked."""
+    """The results database cannot be used."""
 
 
 class StoreLockedError(StoreError):
@@ -49,40 +49,40 @@ class StoreLockedError(StoreError):
 
 
 class StoreVersionError(StoreError):
-    """The results database was written by a newer release."""
+    """A newer release wrote the results database."""
 
 
 class QueryError(StoreError):
-    """A query that is not one reading SQL statement, or that DuckDB refuses."""
+    """A query is not a single reading SQL statement, or DuckDB rejects it."""
 
 
 class LaunchError(BenchError, RuntimeError):
-    """Workers that cannot be started, or a runner that cannot be imported."""
+    """Workers cannot be started, or the runner cannot be imported."""
 
 
 class WorkerDiedError(BenchError, RuntimeError):
-    """A worker process ended in the middle of a run."""
+    """A worker process ended during a run."""
 
 
 class WorkerKilledError(WorkerDiedError):
-    """A worker process was killed from outside, as the system does with the largest one when memory runs out."""
+    """A worker process was killed from outside, as the system does when memory runs out."""
 
 
 class RunTimeoutError(BenchError, TimeoutError):
-    """A run that took longer than it was allowed to."""
+    """A run exceeded its time limit."""
 
 
 class RunExitError(BenchError, RuntimeError):
-    """A run that tried to end the process it runs in."""
+    """A run tried to end its own process."""
 
 
 class NonFiniteLossError(BenchError, ArithmeticError):
-    """Training reached a loss that is not a finite number."""
+    """The training loss became NaN or infinite."""
 
 
 class CacheError(BenchError, OSError):
-    """A feature cache that cannot be created, read or written."""
+    """The feature cache cannot be created, read or written."""
 
 
 class StaleSpecError(BenchError, RuntimeError):
-    """A spec whose data changed between planning and running."""
+    """The data of a spec changed between planning and running."""

@@ -1,4 +1,4 @@
-"""The answer: what came out of one run, typed, versioned and immutable."""
+"""The record of one run: scores, cost, provenance and predictions; typed, versioned and immutable."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ class RunStatus(StrEnum):
 
 
 class Score(_Frozen):
-    """How well the classifier did on one evaluation split."""
+    """Metrics of the classifier on one evaluation split."""
 
     split: str = Field(description="base, new, all, or the name of a target dataset")
     accuracy: float = Field(ge=0, le=1, description="top-1, micro")
     macro_accuracy: float = Field(ge=0, le=1, description="mean of per-class accuracies (recall)")
     macro_precision: float = Field(
-        ge=0, le=1, description="mean of per-class precisions; a class never predicted counts 0"
+        ge=0, le=1, description="mean of per-class precisions; a class that is never predicted counts as 0"
     )
     nll: float = Field(description="mean negative log-likelihood, nats")
     brier: float = Field(description="mean Brier score, 0..2")
     ece: float = Field(ge=0, le=1, description="expected calibration error, 15 bins of equal mass")
     n: int = Field(ge=1, description="test images")
     n_classes: int = Field(ge=1)
-    selected_on_test: str | None = Field(None, description="what a labelled oracle picked with test labels; else None")
+    selected_on_test: str | None = Field(None, description="what an oracle chose with test labels; else None")
     optimism: float | None = Field(
         None,
-        description="accuracy of an oracle's pick above the same run without test labels (its last epoch, its "
-        "values as they are); None where nothing was picked, and in records that are older than this",
+        description="accuracy of an oracle's choice minus that of the same run without test labels (last epoch, "
+        "unchanged settings); None without an oracle, and in older records",
     )
 
 
 class Cost(_Frozen):
-    """What a run cost, by phase. Seconds are wall clock of this process and exclude imports and data reading."""
+    """Cost of a run by phase. Seconds are wall clock of this process, without imports and reading of data."""
 
     trainable_parameters: int
     prepare_seconds: float
@@ -56,46 +56,46 @@ class Cost(_Frozen):
     eval_seconds: float
     steps: int = Field(description="optimiser steps")
     peak_memory_bytes: int = Field(
-        description="peak during this run: resident set, with what the process held (CPU), or allocated (CUDA)"
+        description="peak during this run: resident set of the process (CPU), or allocated bytes (CUDA)"
     )
     image_passes: float = Field(
-        description="images pushed through the untouched image tower by this run; some of its blocks count by share"
+        description="images through the frozen image tower; a part of the tower counts as its share of the blocks"
     )
-    prompted_image_passes: float = Field(description="images pushed through a changed image tower, or a share of it")
-    text_passes: float = Field(description="class texts pushed through the text tower, or a share of it")
+    prompted_image_passes: float = Field(description="images through a changed image tower, or a share of it")
+    text_passes: float = Field(description="class texts through the text tower, or a share of it")
     fits: int | None = Field(
         None,
-        description="trainings and regressions, those only tried included; 0 for closed forms, None in older records",
+        description="trainings and regressions, including discarded ones; 0 for closed forms, None in older records",
     )
     candidate_evaluations: int | None = Field(
         None,
-        description="candidates judged by validation or test images, or averaged, over all splits; None in older "
+        description="candidates evaluated on validation or test images, or averaged, over all splits; None in older "
         "records",
     )
     tuning_seconds: float | None = Field(
         None,
-        description="seconds spent on choosing with labels; part of train_seconds (validation images) or eval_seconds "
-        "(an oracle), without the fits themselves where training is shared; None in older records",
+        description="seconds of choosing with labels; part of train_seconds (validation images) or eval_seconds (an "
+        "oracle), without the fits themselves where training is shared; None in older records",
     )
 
 
 class CurvePoint(_Frozen):
-    """Accuracy that a run would have had if its training had ended earlier. Recorded on request; nothing is chosen."""
+    """Accuracy that a run would have had, had its training ended earlier. Recorded on request; chooses nothing."""
 
-    epoch: int = Field(ge=1, description="epochs done")
+    epoch: int = Field(ge=1, description="finished epochs")
     epochs: int = Field(ge=1, description="epochs of the whole training")
-    steps: int = Field(ge=0, description="optimiser steps done")
+    steps: int = Field(ge=0, description="finished optimiser steps")
     seconds: float = Field(ge=0, description="wall clock of the training so far, without preparation")
     accuracy: dict[str, float] = Field(description="top-1, micro, by split")
 
 
 class Provenance(_Frozen):
-    """Where and with what a run was made."""
+    """The code, packages, machine, weights and data of a run."""
 
     package_version: str
-    method_digest: str = Field(description="digest of the method's source, with that of the methods it derives from")
+    method_digest: str = Field(description="digest of the method's source and of the methods that it derives from")
     machinery_digest: str | None = Field(
-        None, description="digest of the shared code that the method imports; None in records that are older than this"
+        None, description="digest of the shared code that the method imports; None in older records"
     )
     git_commit: str | None
     git_dirty: bool | None
@@ -107,13 +107,13 @@ class Provenance(_Frozen):
     backbone_digest: str = Field(description="digest of the backbone's weights")
     support_digests: list[str] = Field(description="content digest of each support image, in order")
     dataset_check: str | None = Field(
-        None, description="contents digest that `datasets check` last wrote for the data folder; None if never checked"
+        None, description="content digest by the last `datasets check` of the dataset; None if it was never checked"
     )
-    eval_batch: int | None = Field(None, description="test images per batch; None in records that are older than this")
+    eval_batch: int | None = Field(None, description="test images per batch; None in older records")
 
 
 class RunError(_Frozen):
-    """Why a run failed: the kind of exception, its message, and where it was raised."""
+    """Why a run failed: the class of the exception, its message and its traceback."""
 
     kind: str
     message: str
@@ -121,7 +121,7 @@ class RunError(_Frozen):
 
 
 class RunRecord(_Frozen):
-    """One answered spec."""
+    """A spec and what its run gave."""
 
     schema_version: int = SCHEMA_VERSION
     run_id: str
@@ -129,32 +129,30 @@ class RunRecord(_Frozen):
     status: RunStatus
     scores: list[Score] = Field(default_factory=list)
     final_loss: float | None = None
-    selected_epoch: int | None = Field(None, description="from 1, chosen by the few validation images; None: the last")
+    selected_epoch: int | None = Field(None, description="from 1, chosen on the validation images; None: the last")
     cost: Cost | None = None
-    curve: list[CurvePoint] = Field(
-        default_factory=list, description="accuracy along the training, if it was asked for"
-    )
+    curve: list[CurvePoint] = Field(default_factory=list, description="accuracy along the training, if requested")
     provenance: Provenance
     error: RunError | None = None
     created_at: datetime
 
     def score(self, split: str) -> Score | None:
-        """The score on that split, or None if there is none."""
+        """The score on that split; None if there is none."""
         return next((score for score in self.scores if score.split == split), None)
 
 
 @dataclass(frozen=True)
 class Branches:
-    """Both sides of an ensemble on one split, unnormalised; enough to try any other weight without the towers.
+    """Features of both models of an ensemble on one split, unnormalised; they give the logits of any other weight.
 
     Args:
-        adapted_text: `(n_cls, dim)` of the adapted model.
-        plain_text: `(n_cls, dim)` of the model it is blended with.
-        adapted_image: `(n, dim)`.
-        plain_image: `(n, dim)`.
-        mean_distance: `(n_cls,)` of each class to the training classes in the frozen text space.
-        nearest_distance: `(n_cls,)` to the nearest of them.
-        scale: `(1,)`, of the cosine.
+        adapted_text: class texts of the adapted model, `(n_cls, dim)`.
+        plain_text: class texts of the other model, `(n_cls, dim)`.
+        adapted_image: images of the adapted model, `(n, dim)`.
+        plain_image: images of the other model, `(n, dim)`.
+        mean_distance: mean distance of each class to the training classes in the frozen text space, `(n_cls,)`.
+        nearest_distance: distance of each class to the nearest training class, `(n_cls,)`.
+        scale: factor of the cosine, `(1,)`.
     """
 
     adapted_text: np.ndarray
@@ -168,10 +166,11 @@ class Branches:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Per-image outcomes of one run on one split; columns of equal length `n`, in the order of the split.
+    """Predictions of one run on one split; columns of equal length `n`, in the order of the split.
 
-    `top_labels`, `top_logits` are `(n, min(5, n_classes))`, best first. `log_sum_exp` and `sum_p2` (the sum of squared
-    probabilities) make likelihood and Brier score computable without the full logits. `branches` are kept on request.
+    `rank` is that of the true class, from 0. `top_labels` and `top_logits` are `(n, min(5, n_classes))`, best first.
+    `log_sum_exp` and `sum_p2` (the sum of squared probabilities) give likelihood and Brier score without the full
+    logits. `branches` are stored on request.
     """
 
     split: str
@@ -188,7 +187,7 @@ class Predictions:
 
 
 class DifficultyRecord(_Frozen):
-    """How hard a dataset is for a backbone: one number per measure and class half."""
+    """How difficult one split of a dataset is for a backbone: one number per measure."""
 
     schema_version: int = SCHEMA_VERSION
     backbone: str

@@ -1,4 +1,4 @@
-"""The question: what one run is asked to do. Its canonical JSON hashes to the run id."""
+"""The spec of one run: everything that decides its result. Its canonical JSON hashes to the run id."""
 
 from __future__ import annotations
 
@@ -12,18 +12,32 @@ from datasets_registry import DrawRule, EvalProtocol
 
 SPEC_VERSION = 1
 _ADDED: dict[str, object] = {"targets": [], "support": None, "class_text": None, "epoch_selection": None}
-"""Fields that came after the first release, with their defaults as JSON."""
+"""Fields that were added after the first release, with their defaults as JSON."""
 
 
 class ExperimentSpec(BaseModel):
-    """One run: a method with all its settings, on one backbone, one materialised task, one seed."""
+    """One run: a method with all its settings, on one backbone, one materialised task, one seed.
+
+    Specs are usually made by `bench.sweep.expand`, which fills in every default.
+
+    Example:
+        >>> spec = ExperimentSpec(
+        ...     method="zero_shot", config={}, recipe=None, backbone="ViT-demo.drawn", dataset="spectrum_basic",
+        ...     task_fingerprint="891d9ce6dd36bbd80c599b6daeb3d4b6", draw="coop", protocol="base-to-new", shots=0,
+        ...     seed=0,
+        ... )
+        >>> spec.run_id
+        '29424c85d2cff747'
+        >>> spec.label()
+        'zero_shot on spectrum_basic, base-to-new, 0 shots, seed 0'
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: int = SPEC_VERSION
     method: str
-    config: dict[str, Any] = Field(description="every setting of the method, defaults written out")
-    recipe: dict[str, Any] | None = Field(description="every training setting, or None for a training-free method")
+    config: dict[str, Any] = Field(description="every setting of the method, including defaults")
+    recipe: dict[str, Any] | None = Field(description="every training setting; None for a training-free method")
     backbone: str = Field(description="slug `arch.tag`")
     dataset: str
     task_fingerprint: str = Field(description="digest of support manifest, class names, template and evaluation lists")
@@ -36,15 +50,14 @@ class ExperimentSpec(BaseModel):
     support: str | None = Field(None, description="digest of an imported support list, for draw `file`")
     class_text: str | None = Field(None, description="class texts in place of the template; ends with their digest")
     epoch_selection: Literal["validation", "oracle"] | None = Field(
-        None, description="images that choose the epoch in a method that searches nothing itself; None keeps the last"
+        None, description="images that choose the epoch of a method without a search of its own; None keeps the last"
     )
 
     @property
     def run_id(self) -> str:
         """First 16 hex digits of the SHA-256 of the canonical JSON.
 
-        Fields of `_ADDED` are left out while they have their default, so that a question keeps the id it was first
-        asked under.
+        Fields in `_ADDED` are left out while they have their default, so that older specs keep their ids.
         """
         values = self.model_dump(mode="json")
         for name, default in _ADDED.items():
@@ -54,6 +67,6 @@ class ExperimentSpec(BaseModel):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def label(self) -> str:
-        """A short human name, for progress and messages."""
+        """A short description, for progress and messages."""
         targets = f" to {len(self.targets)} targets" if self.targets else ""
         return f"{self.method} on {self.dataset}{targets}, {self.protocol}, {self.shots} shots, seed {self.seed}"

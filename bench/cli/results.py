@@ -68,8 +68,10 @@ def import_runs(
 
     done = import_bundle(Shards(runs), bundle)
     fresh_store(runs)
-    print_line(f"{len(done.added)} runs added, {len(done.known)} already known, {done.difficulties} difficulties added")
-    for run_id in done.kept:
+    print_line(
+        f"{len(done.added)} runs added, {len(done.unchanged)} already known, {done.difficulties} difficulties added"
+    )
+    for run_id in done.conflicting:
         remark(f"run {run_id} exists here with another record; ours was kept")
 
 

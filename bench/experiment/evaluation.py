@@ -1,4 +1,4 @@
-"""From a classifier and an evaluation split to predictions and scores. The only place where test labels are read."""
+"""Predictions and scores of a classifier on an evaluation split. Test labels are read only here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from datasets_registry import EvalSplit
 from methods import Batch, Blend, Classifier, Method, ProbabilityEnsemble
 
 TOP = 5
-"""Classes kept with their logits for each image."""
+"""Classes stored with their logits per image."""
 
 
 def evaluate(
@@ -33,47 +33,46 @@ def evaluate(
 
     Args:
         method: prepared and trained.
-        split: its class list goes to the method, its labels stay here.
-        batches: gives the split's images in order, without labels.
-        keep_branches: whether the two sides of an ensemble go with the predictions. The same scores come out; it costs
-            the features of the pretrained tower where an ensemble gives them no weight.
+        split: the method receives its class list, but not its labels.
+        batches: returns the split's images in order, without labels.
+        keep_branches: whether the features of both models of an ensemble are stored with the predictions. Scores stay
+            the same, but features are computed even where an ensemble gives them no weight.
         epochs: candidates of an oracle over epochs; the method is left at one of them.
     """
-    branches = pick = None
+    branches = choice = None
     with torch.no_grad():
         if epochs is not None:
             candidates = epochs.classifiers(lambda: method.classifier(split.classes))
-            pick, logits = _best_on_test(method, candidates, split, batches)
-        elif offered := method.oracle_classifiers(split.classes):
-            plain = _logits(method.classifier(split.classes), batches())
-            pick, logits = _best_on_test(method, offered.items(), split, batches, without=plain)
+            choice, logits = _best_on_test(method, candidates, split, batches)
+        elif classifiers := method.oracle_classifiers(split.classes):
+            honest = _logits(method.classifier(split.classes), batches())
+            choice, logits = _best_on_test(method, classifiers.items(), split, batches, honest=honest)
         else:
             classifier = method.classifier(split.classes)
             if isinstance(classifier, ProbabilityEnsemble):
                 method.tuning.evaluations += len(classifier.candidates)
             if keep_branches and isinstance(classifier, Blend):
-                branches, logits = _both_sides(classifier, batches())
+                branches, logits = _with_branches(classifier, batches())
             else:
                 logits = _logits(classifier, batches())
-    kept = replace(predictions(split, logits), branches=branches)
-    return score(split, logits, pick), kept
+    return score(split, logits, choice), replace(predictions(split, logits), branches=branches)
 
 
 @torch.no_grad()
 def plain_accuracy(method: Method[Any], split: EvalSplit, batches: Iterable[Batch]) -> float:
-    """Top-1 accuracy on a split of the method as it is: nothing is picked, nothing is kept."""
+    """Top-1 accuracy of the method in its current state, without an oracle and without predictions."""
     return accuracy(_logits(method.classifier(split.classes), batches).numpy(), _labels(split))
 
 
 @dataclass(frozen=True)
 class OracleChoice:
-    """What an oracle picked on one split, and how much accuracy that is above the same run without test labels."""
+    """What an oracle chose on one split, and its accuracy minus that of the same run without test labels."""
 
     name: str
     optimism: float
 
 
-def score(split: EvalSplit, logits: Tensor, pick: OracleChoice | None = None) -> Score:
+def score(split: EvalSplit, logits: Tensor, choice: OracleChoice | None = None) -> Score:
     """All metrics of logits `(n, n_cls)` on a split."""
     metrics = all_metrics(logits.numpy(), _labels(split))
     return Score(
@@ -81,15 +80,15 @@ def score(split: EvalSplit, logits: Tensor, pick: OracleChoice | None = None) ->
         **metrics,
         n=len(split),
         n_classes=len(split.classes),
-        selected_on_test=pick.name if pick else None,
-        optimism=pick.optimism if pick else None,
+        selected_on_test=choice.name if choice else None,
+        optimism=choice.optimism if choice else None,
     )
 
 
 def predictions(split: EvalSplit, logits: Tensor) -> Predictions:
-    """What is kept of each image: enough for any later accuracy, likelihood, calibration or paired test.
+    """What is stored per image: enough for any later accuracy, likelihood, calibration or paired test.
 
-    Equal logits rank by class index, so that the rank of the truth is 0 exactly where the prediction is right.
+    Equal logits are ranked by class index, so the rank of the true class is 0 exactly where the prediction is right.
     """
     labels = torch.from_numpy(_labels(split))
     order = logits.argsort(dim=1, descending=True, stable=True)
@@ -115,27 +114,27 @@ def _best_on_test(
     split: EvalSplit,
     batches: Callable[[], Iterable[Batch]],
     *,
-    without: Tensor | None = None,
+    honest: Tensor | None = None,
 ) -> tuple[OracleChoice, Tensor]:
-    """The first of the candidates with the highest accuracy; each is used up before the next is asked for.
+    """The first candidate with the highest accuracy; each is evaluated before the next is requested.
 
-    `without` are the logits that the run has without test labels; None: those of the first candidate.
+    `honest` are the logits of the run without test labels; None: those of the first candidate.
     """
-    begin, labels = time.perf_counter(), _labels(split)
+    start, labels = time.perf_counter(), _labels(split)
     best: tuple[float, str, Tensor] | None = None
     for name, classifier in candidates:
         logits = _logits(classifier, batches())
-        without = logits if without is None else without
+        honest = logits if honest is None else honest
         if best is None or accuracy(logits.numpy(), labels) > best[0]:
             best = (accuracy(logits.numpy(), labels), name, logits)
         method.tuning.evaluations += 1
-    assert best is not None  # asked only where there are candidates
-    assert without is not None  # the first candidate's at least
-    method.tuning.seconds += time.perf_counter() - begin
-    return OracleChoice(best[1], best[0] - accuracy(without.numpy(), labels)), best[2]
+    assert best is not None  # there is at least one candidate
+    assert honest is not None
+    method.tuning.seconds += time.perf_counter() - start
+    return OracleChoice(best[1], best[0] - accuracy(honest.numpy(), labels)), best[2]
 
 
-def _both_sides(blend: Blend, batches: Iterable[Batch]) -> tuple[Branches, Tensor]:
+def _with_branches(blend: Blend, batches: Iterable[Batch]) -> tuple[Branches, Tensor]:
     sides = [(blend.adapted_image(batch), blend.plain_image(batch)) for batch in batches]
     logits = torch.cat([blend.logits(*side).float().cpu() for side in sides])
     adapted, plain = (torch.cat([side[i] for side in sides]) for i in (0, 1))

@@ -1,4 +1,4 @@
-"""The task that a run was planned for, made of what is on disk now; it has to be the very same."""
+"""The task of a run, built from the data on disk; it must equal the task that the run was planned for."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from methods import ClassText, parse_class_text
 
 @lru_cache(maxsize=32)
 def read_splits(dataset: str, data_root: Path | None) -> DatasetSplits:
-    """What a dataset's reader finds, read once in this process."""
+    """The splits of a dataset, read once per process."""
     return get_dataset(dataset).reader(data_root)
 
 
 def load_task(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
-    """The task of a spec, made of what is on disk now.
+    """Build the task of a spec.
 
     Raises:
-        StaleSpecError: it is not the one that the spec was planned for, or a file that the spec names is not at hand.
-        DataError: what the dataset's reader refuses.
+        StaleSpecError: if it differs from the planned task, or a file that the spec names is not available.
+        DataError: if the dataset cannot be read.
     """
     task = build_task(
         get_dataset(spec.dataset),

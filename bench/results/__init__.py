@@ -1,1 +1,1 @@
-"""The answers on disk, and what is done with them: kept, checked, compared, given away and taken in."""
+"""Results on disk: stored, verified, compared, exported and imported."""

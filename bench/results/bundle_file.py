@@ -1,7 +1,7 @@
-"""The file that results are given away in: a zip of a runs folder's files, with their digests and one root over all.
+"""The bundle file: a zip of files from a runs folder, with a list of their digests and a root digest over the list.
 
-Reading one trusts nothing: the names must be places of runs and difficulties, the files those of the list and no other,
-their sizes and digests those that it states. Nothing is unpacked to a path that the file chooses.
+Reading trusts nothing: names must be paths of runs or difficulties, the files must be exactly those of the list, and
+their sizes and digests must match it. Nothing is unpacked to a path that the bundle chooses.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bench.errors import BundleError
 BUNDLE_VERSION = 1
 LIST = "bundle.json"
 LARGEST_LIST = 256 * 2**20
-"""Bytes of the list beyond which nothing is read: one of a million files is smaller."""
+"""Largest list that is read, in bytes; the list of a million files is smaller."""
 RUN_FILE = re.compile(r"shards/(?P<head>[0-9a-f]{2})/(?P<run>(?P=head)[0-9a-f]{14})\.(json|predictions\.safetensors)")
 DIFFICULTY_FILE = re.compile(r"difficulty/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}\.json")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -36,7 +36,7 @@ class OpenBundle:
     Args:
         root: one digest over all files.
         names: of the files.
-        read: gives one file's bytes, their digest verified; raises BundleError where it does not fit.
+        read: returns the bytes of a file after checking its digest; raises BundleError if it does not match.
     """
 
     root: str
@@ -45,10 +45,10 @@ class OpenBundle:
 
 
 def write_bundle(files: Mapping[str, Path], out: Path) -> str:
-    """Write files under their names; equal files give equal bytes. Returns the root.
+    """Write files under their names and return the root; equal files give equal bytes.
 
     Raises:
-        BundleError: a place that cannot be written.
+        BundleError: if the bundle cannot be written.
     """
     listed = []
     partial = out.with_name(f".{out.name}.partial")
@@ -64,7 +64,7 @@ def write_bundle(files: Mapping[str, Path], out: Path) -> str:
             archive.writestr(_entry(LIST), json.dumps(facts | {"files": listed}, indent=1, sort_keys=True))
         partial.replace(out)
     except OSError as error:
-        raise BundleError(f"{out} cannot be written ({error.strerror}); give another place.") from error
+        raise BundleError(f"{out} cannot be written ({error.strerror}); give another path.") from error
     finally:
         partial.unlink(missing_ok=True)
     return root
@@ -72,10 +72,10 @@ def write_bundle(files: Mapping[str, Path], out: Path) -> str:
 
 @contextmanager
 def open_bundle(path: Path) -> Iterator[OpenBundle]:
-    """Open a bundle and check its list; files are read one by one, so its size does not matter.
+    """Open a bundle and check its list; files are read one by one, so a bundle may be larger than memory.
 
     Raises:
-        BundleError: a file that is no bundle, or was altered; the message names what.
+        BundleError: if the file is not a bundle or was altered.
     """
     try:
         archive = zipfile.ZipFile(path)
@@ -90,50 +90,50 @@ def open_bundle(path: Path) -> Iterator[OpenBundle]:
         yield OpenBundle(facts["root"], tuple(entries), lambda name: _content(archive, entries[name], path))
 
 
-def refusal(path: Path, what: str) -> BundleError:
-    """The error that says what is wrong with a bundle."""
-    return BundleError(f"{path}: {what}. Nothing was imported; ask for the bundle again.")
+def bundle_error(path: Path, what: str) -> BundleError:
+    """The error for a bundle with something wrong in it."""
+    return BundleError(f"{path}: {what}. Nothing was imported; obtain the bundle again.")
 
 
 def _facts(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
-    """The list, every name in it one that a run or a difficulty has, and every file of the zip in it, once."""
+    """The list, after checking that its names are allowed and that the zip holds exactly these files, each once."""
     held = [info.filename for info in archive.infolist()]
     if LIST not in held:
         raise BundleError(f"{path} has no {LIST}; give a file that `etl-bench results export` wrote.")
     if archive.getinfo(LIST).file_size > LARGEST_LIST:
-        raise refusal(path, f"{LIST} is larger than {LARGEST_LIST // 2**20} MiB, which no bundle needs")
+        raise bundle_error(path, f"{LIST} is larger than {LARGEST_LIST // 2**20} MiB, more than any bundle needs")
     try:
         facts: dict[str, Any] = json.loads(archive.read(LIST))
         version, stated = int(facts["bundle_version"]), str(facts["root"])
         names = [str(entry["path"]) for entry in facts["files"]]
         root = _root(facts["files"])
     except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise refusal(path, f"{LIST} is torn or altered ({error})") from error
+        raise bundle_error(path, f"{LIST} is damaged or altered ({error})") from error
     if version > BUNDLE_VERSION:
         raise BundleError(
-            f"{path} has bundle version {version}, and this etl-bench knows {BUNDLE_VERSION}; upgrade it."
+            f"{path} has bundle version {version}, and this etl-bench reads up to {BUNDLE_VERSION}; upgrade it."
         )
     for name in names:
         if not (RUN_FILE.fullmatch(name) or DIFFICULTY_FILE.fullmatch(name)):
-            raise refusal(path, f"{name!r} is no place of a run or a difficulty")
+            raise bundle_error(path, f"{name!r} is not the path of a run or a difficulty")
     if sorted(held) != sorted([*names, LIST]):
         odd = sorted(set(held) ^ {*names, LIST}) or sorted({name for name in held if held.count(name) > 1})
-        raise refusal(path, f"its files and their list disagree on {', '.join(map(repr, odd[:_SHOWN]))}")
+        raise bundle_error(path, f"its files and its list disagree on {', '.join(map(repr, odd[:_SHOWN]))}")
     if root != stated:
-        raise refusal(path, f"the digests in {LIST} do not give its root, so the list was altered")
+        raise bundle_error(path, f"the digests in {LIST} do not match its root, so the list was altered")
     return facts
 
 
 def _content(archive: zipfile.ZipFile, entry: Mapping[str, Any], path: Path) -> bytes:
-    """One file, of which no more is unpacked than its list says."""
+    """The bytes of one file; no more is unpacked than the list states."""
     name, size = str(entry["path"]), int(entry["bytes"])
     try:
         with archive.open(name) as file:
             content = file.read(size + 1)
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
-        raise refusal(path, f"{name} cannot be unpacked ({error})") from error
+        raise bundle_error(path, f"{name} cannot be unpacked ({error})") from error
     if len(content) != size or hashlib.sha256(content).hexdigest() != entry["sha256"]:
-        raise refusal(path, f"{name} is not what the list says, so it was altered or torn")
+        raise bundle_error(path, f"{name} does not match the list, so it was altered or damaged")
     return content
 
 
@@ -145,6 +145,6 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 
 def _root(listed: Sequence[Mapping[str, Any]]) -> str:
-    """One digest over all names and digests: two bundles with the same root hold the same files."""
+    """One digest over all names and digests; bundles with the same root hold the same files."""
     lines = sorted(f"{entry['path']} {int(entry['bytes'])} {entry['sha256']}\n" for entry in listed)
     return hashlib.sha256("".join(lines).encode()).hexdigest()

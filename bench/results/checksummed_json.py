@@ -1,4 +1,4 @@
-"""JSON files that carry the digest of what they hold, so that damage shows; damaged ones are set aside."""
+"""JSON documents with a checksum of their content. Damaged files are renamed, so that no reader uses them."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ _LOG = logging.getLogger("bench.results.shards")
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A damaged file that was set aside under another name; what it described counts as missing."""
+    """A damaged file after it was renamed to `path`; its content counts as missing."""
 
     path: Path
     reason: str
 
 
 class DamagedError(Exception):
-    """A file whose content does not match its checksum."""
+    """A file that is incomplete or does not match its checksum."""
 
 
 def encode_document(document: dict[str, Any], record: object) -> bytes:
-    """The bytes of a file that holds `record`, its digest, and what `document` says beside it."""
+    """The bytes of a file with `record`, its checksum, and the other entries of `document`."""
     checked = document | {"record": record, "record_sha256": sha256(_canonical(record))}
     return json.dumps(checked, sort_keys=True, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
 def read_document(path: Path) -> dict[str, Any] | None:
-    """The document in that file with its record verified; None if the file does not exist."""
+    """The document in a file, its checksum verified; None if the file does not exist."""
     try:
         text = path.read_bytes()
     except FileNotFoundError:
@@ -46,20 +46,20 @@ def read_document(path: Path) -> dict[str, Any] | None:
 
 
 def parse_document(text: bytes, where: str) -> dict[str, Any]:
-    """The document in those bytes, its record verified.
+    """The document in these bytes, its checksum verified.
 
     Raises:
-        DamagedError: torn, or not what its digest says.
-        ShardError: written by a newer release.
+        DamagedError: if it is incomplete or does not match its checksum.
+        ShardError: if a newer release wrote it.
     """
     try:
         document = json.loads(text)
         version, record, expected = document["shard_version"], document["record"], document["record_sha256"]
     except (ValueError, TypeError, KeyError) as error:
-        raise DamagedError(f"torn or not a shard: {error}") from error
+        raise DamagedError(f"incomplete or not a shard: {error}") from error
     if version > SHARD_VERSION:
         raise ShardError(
-            f"{where} has shard version {version}, and this etl-bench knows versions up to {SHARD_VERSION}; upgrade it."
+            f"{where} has shard version {version}, and this etl-bench reads versions up to {SHARD_VERSION}; upgrade it."
         )
     if sha256(_canonical(record)) != expected:
         raise DamagedError("the record does not match its checksum")
@@ -77,7 +77,7 @@ def _canonical(value: object) -> bytes:
 
 
 def file_stamp(path: Path) -> str | None:
-    """What changes whenever a file is replaced; None if there is none."""
+    """A text that changes whenever the file is replaced; None if it does not exist."""
     try:
         return stamp_of(path.stat())
     except FileNotFoundError:
@@ -85,12 +85,12 @@ def file_stamp(path: Path) -> str | None:
 
 
 def stamp_of(stat: os.stat_result) -> str:
-    """The stamp of a file whose state is known already."""
+    """`file_stamp` of a file whose state was read already."""
     return f"{stat.st_mtime_ns}:{stat.st_size}:{stat.st_ino}"
 
 
 def unreadable(path: Path, error: ValidationError) -> str:
-    """The message for a file that is whole but holds something else than a record of this release."""
+    """The message for an undamaged file whose content is not a record of this release."""
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     return (
@@ -100,7 +100,7 @@ def unreadable(path: Path, error: ValidationError) -> str:
 
 
 def rename_aside(path: Path) -> Path | None:
-    """Give a file a name that no reader looks for; None if it is not there (another reader may be faster)."""
+    """Rename a file so that no reader finds it; None if it does not exist, since another reader may have renamed it."""
     number = 1
     while (target := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1
@@ -111,8 +111,8 @@ def rename_aside(path: Path) -> Path | None:
 
 
 def quarantine(path: Path, reason: str, quarantined: list[Quarantined]) -> None:
-    """Rename a damaged file, note it in `quarantined`, and warn."""
+    """Rename a damaged file, add it to `quarantined`, and log a warning."""
     target = rename_aside(path)
     if target is not None:
         quarantined.append(Quarantined(target, reason))
-        _LOG.warning("Damaged: %s (%s). Kept as %s; what it held counts as missing.", path, reason, target.name)
+        _LOG.warning("Damaged: %s (%s). Renamed to %s; its content counts as missing.", path, reason, target.name)

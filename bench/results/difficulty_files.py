@@ -1,4 +1,4 @@
-"""Measured difficulties on disk: one sealed file for each backbone and dataset."""
+"""Measured difficulties on disk: one checksummed file per backbone and dataset."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class DifficultyFiles:
 
     Args:
         runs: the folder; it need not exist before the first write.
-        quarantined: damaged files that are set aside are noted here.
+        quarantined: receives the damaged files that are found.
     """
 
     runs: Path
     quarantined: list[Quarantined]
 
     def write(self, backbone: str, dataset: str, records: Sequence[DifficultyRecord]) -> None:
-        """Commit the difficulty of one dataset for one backbone, one record per class half, atomically."""
+        """Write the difficulty of a dataset for a backbone atomically, one record per split (`all`, `base`, `new`)."""
         path = self.file(backbone, dataset)
         path.parent.mkdir(parents=True, exist_ok=True)
         document = {"shard_version": SHARD_VERSION, "backbone": backbone, "dataset": dataset}
@@ -46,11 +46,11 @@ class DifficultyFiles:
             write_atomically(path, encode_document(document, [record.model_dump(mode="json") for record in records]))
 
     def file(self, backbone: str, dataset: str) -> Path:
-        """Where the difficulty of a dataset for a backbone is, or would be."""
+        """The path of the difficulty of a dataset for a backbone; it need not exist."""
         return self.runs / "difficulty" / slug(backbone) / f"{slug(dataset)}.json"
 
     def stamp(self, backbone: str, dataset: str) -> str | None:
-        """What changes whenever that measurement is replaced; None if there is none."""
+        """A text that changes whenever the measurement is replaced; None if there is none."""
         return file_stamp(self.file(backbone, dataset))
 
     def has(self, backbone: str, dataset: str) -> bool:
@@ -58,7 +58,7 @@ class DifficultyFiles:
         return self._read(self.file(backbone, dataset)) is not None
 
     def all(self) -> list[DifficultyRecord]:
-        """All difficulty records, by backbone and dataset; damaged files are set aside."""
+        """All difficulty records, by backbone and dataset; damaged files are renamed and skipped."""
         records: list[DifficultyRecord] = []
         for path in sorted((self.runs / "difficulty").glob("*/*.json")):
             records += self._read(path) or []

@@ -1,7 +1,7 @@
-"""Other ensemble weights on a finished run, from the two sides that it kept: no tower, no training. Pure.
+"""Other ensemble weights on a finished run, from the two branches that it stored: no tower, no training. Pure.
 
 Both blends of APEX are linear in unnormalised features (see `methods/apex.py`), so logits for any weight follow from
-the four feature tables. Agrees with a run that was made with those settings to float32 rounding.
+the four feature tables. They agree with a run with those settings up to float32 rounding.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from bench.record import Branches, Predictions
 BETAS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
 """Sharpness values of the paper's Table 12."""
 EPS = 0.05
-"""A class nearer than this counts as trained (APEX's default)."""
+"""A class at most this far from a training class counts as trained (APEX's default)."""
 FIXED = tuple(i / 10 for i in range(11))
 """Fixed weights of the paper's Table 13."""
 SIDES = ("none", "text", "visual", "both")
-"""Which side is blended, as in the paper's Table 7."""
+"""Which features are blended, as in the paper's Table 7."""
 
 Floats = NDArray[np.float64]
 
@@ -36,12 +36,20 @@ def fixed_weight(branches: Branches, weight: float) -> Floats:
 
 
 def blended_logits(branches: Branches, weight: Floats, *, sides: str = "both") -> Floats:
-    """Logits `(n, n_cls)` with that share of the adapted model for each class.
+    """Logits `(n, n_cls)` of the blended model.
 
     Args:
-        branches: what a run kept of one split.
-        weight: `(n_cls,)`, 0..1; the image side takes its mean.
-        sides: one of `SIDES`; a side that is not blended is all adapted.
+        branches: both models on one split.
+        weight: `(n_cls,)`, 0..1, share of the adapted model per class; the image features use its mean.
+        sides: one of `SIDES`; features that are not blended are those of the adapted model.
+
+    Example:
+        >>> classes, image, one = np.eye(2), np.array([[1.0, 0.0]]), np.ones(1)
+        >>> branches = Branches(classes, classes[::-1], image, image, np.ones(2), np.ones(2), one)
+        >>> blended_logits(branches, fixed_weight(branches, 1.0)).tolist()
+        [[1.0, 0.0]]
+        >>> blended_logits(branches, fixed_weight(branches, 0.0)).tolist()
+        [[0.0, 1.0]]
     """
     if sides not in SIDES:
         raise ValueError(f"Side {sides!r} is unknown; choose one of {', '.join(SIDES)}.")
@@ -54,9 +62,9 @@ def blended_logits(branches: Branches, weight: Floats, *, sides: str = "both") -
 
 
 def blended_accuracy(predictions: Predictions, weight: Floats, *, sides: str = "both") -> float:
-    """Share of right answers with that weight; the predictions must have kept their branches."""
+    """Accuracy with that weight; raises ValueError for predictions without branches."""
     if predictions.branches is None:
-        raise ValueError(f"Split {predictions.split!r} kept no branches; run it with --keep-branches.")
+        raise ValueError(f"Split {predictions.split!r} has no stored branches; run it with --keep-branches.")
     chosen = blended_logits(predictions.branches, weight, sides=sides).argmax(axis=1)
     return float(np.mean(chosen == predictions.label))
 

@@ -1,4 +1,4 @@
-"""Predictions as bytes: one safetensors blob a run, equal for equal predictions."""
+"""Predictions as bytes: one safetensors blob per run, equal for equal predictions."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ _BRANCH = "branch."
 def pack_predictions(predictions: Sequence[Predictions]) -> bytes:
     """Predictions as one safetensors blob; equal predictions give equal bytes.
 
-    Columns are stored as `<split>/<column>` (int32 and float32), image keys as newline-joined UTF-8 bytes, the sides of
-    an ensemble, where they were kept, as `<split>/branch.<name>`.
+    Columns are stored as `<split>/<column>` (int32 and float32), image keys as newline-joined UTF-8 bytes, and the
+    branches of an ensemble, if there are any, as `<split>/branch.<name>`.
+
+    Raises:
+        ShardError: if columns differ in length, or an image key contains a line break.
     """
     tensors: dict[str, np.ndarray] = {}
     for item in predictions:
@@ -44,7 +47,7 @@ def pack_predictions(predictions: Sequence[Predictions]) -> bytes:
 
 
 def unpack_predictions(packed: bytes) -> tuple[Predictions, ...]:
-    """The inverse of `pack_predictions`; splits by name."""
+    """The inverse of `pack_predictions`, with splits sorted by name; raises DamagedError for other bytes."""
     try:
         tensors = safetensors.numpy.load(packed)
     except SafetensorError as error:
@@ -53,7 +56,7 @@ def unpack_predictions(packed: bytes) -> tuple[Predictions, ...]:
     for split in sorted({name.partition("/")[0] for name in tensors}):
         images = tensors[f"{split}/images"].tobytes().decode()
         columns = {name: tensors[f"{split}/{name}"] for name in _COLUMNS}
-        kept = {
+        branches = {
             name: tensors[f"{split}/{_BRANCH}{name}"] for name in _BRANCHES if f"{split}/{_BRANCH}{name}" in tensors
         }
         unpacked.append(
@@ -61,7 +64,7 @@ def unpack_predictions(packed: bytes) -> tuple[Predictions, ...]:
                 split=split,
                 images=tuple(images.split("\n")) if images else (),
                 **columns,
-                branches=Branches(**kept) if kept else None,
+                branches=Branches(**branches) if branches else None,
             )
         )
     return tuple(unpacked)

@@ -1,4 +1,4 @@
-"""Scores computed again from stored predictions: what a record claims must follow from what it predicted."""
+"""Scores recomputed from stored predictions, to check that the scores of a record follow from them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from bench.analysis.prediction_metrics import run_metrics
 from bench.record import Predictions, RunRecord, RunStatus, Score
 
 EXACT = ("accuracy", "macro_accuracy", "macro_precision")
-"""Follow from the predicted classes alone."""
+"""Metrics of the predicted classes alone."""
 ROUNDED = ("nll", "brier", "ece")
-"""Follow from logits that are stored as float32, so they agree to rounding."""
+"""Metrics of logits, which are stored as float32, so they agree up to rounding."""
 EXACT_TOLERANCE = 1e-9
 ROUNDING = 2e-4
-"""Largest difference of a mean that float32 columns explain; ECE, a mean over bins, is the least stable."""
+"""Largest difference that float32 columns explain; ECE, a mean over bins, is the least stable metric."""
 
 
 def recompute_scores(item: Predictions, n_classes: int) -> dict[str, float]:
@@ -24,7 +24,7 @@ def recompute_scores(item: Predictions, n_classes: int) -> dict[str, float]:
 
     Args:
         item: predictions on one split.
-        n_classes: of the split; classes that nobody predicts count in macro precision.
+        n_classes: of the split; a class that is never predicted has precision 0.
     """
     columns = {name: getattr(item, name) for name in ("label", "predicted", "true_logit", "log_sum_exp", "sum_p2")}
     metrics = run_metrics(columns | {"top_logit": item.top_logits[:, 0]})
@@ -35,15 +35,15 @@ def recompute_scores(item: Predictions, n_classes: int) -> dict[str, float]:
 
 
 def contradictions(record: RunRecord, predictions: Sequence[Predictions]) -> list[str]:
-    """Where a record and its predictions do not fit together, a sentence each; none where all of it follows."""
+    """Where a record and its predictions contradict each other, one sentence each; empty for consistent ones."""
     if record.spec.run_id != record.run_id:
-        return [f"the record is named {record.run_id}, and its question has the id {record.spec.run_id}"]
+        return [f"the record has the id {record.run_id}, and its spec has the id {record.spec.run_id}"]
     if record.status is RunStatus.FAILED:
         return ["a failed run has scores or predictions"] if record.scores or predictions else []
     found = []
     scored, predicted = [score.split for score in record.scores], [item.split for item in predictions]
     if sorted(scored) != sorted(predicted):
-        return [f"scores are of {', '.join(scored) or 'nothing'}, predictions of {', '.join(predicted) or 'nothing'}"]
+        return [f"scores are of {', '.join(scored) or 'no split'}, predictions of {', '.join(predicted) or 'no split'}"]
     by_split = {item.split: item for item in predictions}
     for score in record.scores:
         found += [f"{score.split}: {text}" for text in _split_contradictions(score, by_split[score.split])]
@@ -51,37 +51,37 @@ def contradictions(record: RunRecord, predictions: Sequence[Predictions]) -> lis
 
 
 def _curve_contradictions(record: RunRecord) -> list[str]:
-    """Where a recorded curve does not fit the scores; of what lies before its end no predictions are kept."""
+    """Where a curve contradicts the scores; no predictions are stored for its earlier points."""
     splits = {score.split: score.accuracy for score in record.scores}
     epochs = [point.epoch for point in record.curve]
     if not epochs:
         return []
     if any(set(point.accuracy) != set(splits) for point in record.curve):
-        return ["its curve is of other splits than its scores"]
+        return ["its curve and its scores have different splits"]
     if epochs != sorted(set(epochs)) or epochs[-1] != record.curve[-1].epochs:
-        return ["the epochs of its curve do not rise to the last one"]
+        return ["the epochs of its curve do not increase to the last epoch"]
     chosen = record.spec.epoch_selection is not None or record.cost is None or record.cost.candidate_evaluations != 0
     end = record.curve[-1].accuracy
     if not chosen and any(abs(end[split] - splits[split]) > EXACT_TOLERANCE for split in splits):
-        return ["its curve does not end in its scores, though nothing was chosen afterwards"]
+        return ["its curve does not end at its scores, although nothing was selected afterwards"]
     return []
 
 
 def _split_contradictions(score: Score, item: Predictions) -> list[str]:
     if score.n != len(item.images):
-        return [f"n is {score.n}, and {len(item.images)} images were predicted"]
+        return [f"n is {score.n}, but there are predictions of {len(item.images)} images"]
     classes = np.concatenate([item.label, item.predicted, item.top_labels.ravel()])
     if not len(classes) or classes.min() < 0 or classes.max() >= score.n_classes:
         return [f"classes are not all in 0..{score.n_classes - 1}"]
     found = []
     if not np.array_equal(item.predicted, item.top_labels[:, 0]):
-        found.append("the predicted classes are not the ones with the highest logit")
+        found.append("the predicted classes are not those with the highest logit")
     if not np.array_equal(item.rank == 0, item.predicted == item.label):
-        found.append("the ranks of the truth do not fit the predicted classes")
-    again = recompute_scores(item, score.n_classes)
+        found.append("the ranks of the true classes contradict the predicted classes")
+    recomputed = recompute_scores(item, score.n_classes)
     for name in (*EXACT, *ROUNDED):
         claimed = float(getattr(score, name))
-        tolerance = EXACT_TOLERANCE if name in EXACT else ROUNDING * max(1.0, abs(again[name]))
-        if not math.isclose(claimed, again[name], rel_tol=0, abs_tol=tolerance):
-            found.append(f"{name} is given as {claimed:.6f}, and the predictions make it {again[name]:.6f}")
+        tolerance = EXACT_TOLERANCE if name in EXACT else ROUNDING * max(1.0, abs(recomputed[name]))
+        if not math.isclose(claimed, recomputed[name], rel_tol=0, abs_tol=tolerance):
+            found.append(f"{name} is stated as {claimed:.6f}, but the predictions give {recomputed[name]:.6f}")
     return found

@@ -1,4 +1,4 @@
-"""Two runs side by side: what was asked differently, causes first, and which images came out differently. Pure."""
+"""Differences of two runs: settings, data, code and environment, and images with different predictions. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.results.shards import Shard
 
 
 class Cause(StrEnum):
-    """Where two runs can differ, in the order in which a difference explains others."""
+    """Kinds of differences, ordered so that an earlier one may explain a later one."""
 
     METHOD = "method"
     CONFIG = "config"
@@ -29,7 +29,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing in which two runs differ; None where a run does not have it."""
+    """A property with different values in runs A and B; None where a run does not have it."""
 
     cause: Cause
     name: str
@@ -39,7 +39,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Flip:
-    """An image that one of two runs gets right and the other wrong, or that both get wrong in different ways."""
+    """An image that two runs classify differently: one of them correctly, or neither."""
 
     split: str
     image: str
@@ -49,7 +49,7 @@ class Flip:
 
     @property
     def right(self) -> str:
-        """Who is right: `A`, `B` or `neither`."""
+        """Which run is right: `A`, `B` or `neither`."""
         return "A" if self.predicted_a == self.label else "B" if self.predicted_b == self.label else "neither"
 
 
@@ -58,8 +58,8 @@ class RunDiff:
     """What differs between two runs.
 
     Args:
-        differences: causes first.
-        scores: by split, accuracy of A and of B.
+        differences: in the order of `Cause`.
+        scores: by split, the accuracies of A and of B.
         flips: images with different predictions, in the order of the evaluation lists.
         compared: images that both runs predicted, by split.
         notes: what could not be compared.
@@ -75,15 +75,18 @@ class RunDiff:
 
 
 def diff_runs(a: Shard, b: Shard) -> RunDiff:
-    """Everything in which two runs differ.
+    """All differences of two runs.
 
-    Class names and templates are not stored with a run, only their digest within the task fingerprint. Where the
-    fingerprints differ although support images, test images, labels and everything asked are equal, the text is what is
-    left, and is named.
+    Class names and templates are not stored with a run, only their digest within the task fingerprint. Where
+    fingerprints differ although settings, support images, test images and labels are equal, the cause must be the text.
     """
     notes: list[str] = []
     flips, compared = _flips(a.predictions, b.predictions, notes)
-    differences = [*_asked(a.record, b.record), *_data(a, b), *_made(a.record, b.record)]
+    differences = [
+        *_spec_differences(a.record, b.record),
+        *_data_differences(a, b),
+        *_provenance_differences(a.record, b.record),
+    ]
     if a.record.spec.task_fingerprint != b.record.spec.task_fingerprint and not any(
         difference.cause in (Cause.TASK, Cause.DATA) for difference in differences
     ):
@@ -106,7 +109,7 @@ def diff_runs(a: Shard, b: Shard) -> RunDiff:
     )
 
 
-def _asked(a: RunRecord, b: RunRecord) -> Iterator[Difference]:
+def _spec_differences(a: RunRecord, b: RunRecord) -> Iterator[Difference]:
     specs = a.spec.model_dump(mode="json"), b.spec.model_dump(mode="json")
     for cause, names in (
         (Cause.METHOD, ["method"]),
@@ -123,7 +126,7 @@ def _asked(a: RunRecord, b: RunRecord) -> Iterator[Difference]:
         yield Difference(Cause.BACKBONE, "weights", digests[0][:12], digests[1][:12])
 
 
-def _data(a: Shard, b: Shard) -> Iterator[Difference]:
+def _data_differences(a: Shard, b: Shard) -> Iterator[Difference]:
     support = [shard.record.provenance.support_digests for shard in (a, b)]
     if support[0] != support[1]:
         shared = len(set(support[0]) & set(support[1]))
@@ -144,7 +147,7 @@ def _data(a: Shard, b: Shard) -> Iterator[Difference]:
             yield Difference(Cause.DATA, f"test labels, {split}", "", f"{changed} differ")
 
 
-def _made(a: RunRecord, b: RunRecord) -> Iterator[Difference]:
+def _provenance_differences(a: RunRecord, b: RunRecord) -> Iterator[Difference]:
     made = a.provenance.model_dump(mode="json"), b.provenance.model_dump(mode="json")
     packages = [values.pop("packages") for values in made]
     for cause, names in (
@@ -180,11 +183,11 @@ def _flips(
     compared: dict[str, int] = {}
     for split in sorted(set(first) | set(second)):
         if split not in first or split not in second:
-            notes.append(f"split {split} is in one of the two only")
+            notes.append(f"split {split} is in only one of the runs")
             continue
         x, y = first[split], second[split]
-        place = {image: i for i, image in enumerate(y.images)}
-        pairs = [(i, place[image]) for i, image in enumerate(x.images) if image in place]
+        position = {image: i for i, image in enumerate(y.images)}
+        pairs = [(i, position[image]) for i, image in enumerate(x.images) if image in position]
         compared[split] = len(pairs)
         for i, j in pairs:
             if x.label[i] == y.label[j] and x.predicted[i] != y.predicted[j]:

@@ -1,9 +1,9 @@
-"""Immutable run shards on disk, the truth of all results: a record and its predictions, kill-safe and checked.
+"""Run shards on disk, from which all results are computed: a record and its predictions, checksummed and crash-safe.
 
-One run is two files below `<runs>/shards/<first two digits of the id>/`: `<run_id>.predictions.safetensors`, written
-first, and `<run_id>.json`, which holds the record and the digests of both. The rename of the JSON file is the commit
-point: before it the run does not exist, after it the run is complete. Writers and readers of a folder take turns by an
-advisory lock on the folder itself, which the system drops when a process dies, so nothing stale can remain.
+A run is two files below `<runs>/shards/<first two digits of the id>/`: `<run_id>.predictions.safetensors`, written
+first, and `<run_id>.json`, which holds the record and the checksums of both. The rename of the JSON file commits the
+run: before it the run does not exist, after it the run is complete. Writers and readers of a folder use an advisory
+lock on the folder, which the system releases when a process dies, so no stale lock can remain.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _RUN_ID = re.compile(r"[0-9a-f]{16}")
 
 @dataclass(frozen=True)
 class Shard:
-    """One run as read from disk, checksums verified."""
+    """One run as read from disk, its checksums verified."""
 
     record: RunRecord
     predictions: tuple[Predictions, ...]
@@ -53,7 +53,7 @@ class Shard:
 
 @dataclass(frozen=True, order=True)
 class ShardEntry:
-    """A committed shard that a scan saw. `stamp` changes whenever the shard is replaced."""
+    """A committed shard that a scan found. `stamp` changes whenever the shard is replaced."""
 
     run_id: str
     stamp: str
@@ -65,7 +65,7 @@ class Shards:
 
     Args:
         runs: the folder; it need not exist before the first write.
-        quarantined: damaged files that were set aside since.
+        quarantined: damaged files that this object has found and renamed.
     """
 
     runs: Path
@@ -73,25 +73,25 @@ class Shards:
 
     @property
     def difficulties(self) -> DifficultyFiles:
-        """The measured difficulties of the same folder."""
+        """The measured difficulties in the same folder."""
         return DifficultyFiles(self.runs, self.quarantined)
 
     def write(self, record: RunRecord, predictions: Sequence[Predictions] = ()) -> bool:
-        """Commit one run, atomically.
+        """Commit one run atomically.
 
         Args:
-            record: the answer; a failed one is a shard like any other.
-            predictions: one entry per evaluation split.
+            record: of a finished or a failed run.
+            predictions: one entry per evaluation split; empty for a failed run.
 
         Returns:
-            False if nothing was written, because a failure may not replace a success.
+            False if nothing was written, because a failed run does not replace a finished one.
         """
         folder = self._folder(record.run_id)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder, exclusive=True):
-            if record.status is RunStatus.FAILED and self._status(record.run_id) is RunStatus.OK:
+            if record.status is RunStatus.FAILED and _status(self._document(record.run_id)) is RunStatus.OK:
                 return False
-            for stale in folder.glob(f".{record.run_id}.*.tmp"):  # left behind by a writer that was killed
+            for stale in folder.glob(f".{record.run_id}.*.tmp"):  # from a writer that was killed
                 stale.unlink(missing_ok=True)
             packed = pack_predictions(predictions) if predictions else b""
             if packed:
@@ -109,18 +109,18 @@ class Shards:
         return True
 
     def read(self, run_id: str) -> Shard | None:
-        """The whole run, both checksums verified; None if there is none, or if it was damaged and set aside."""
+        """The whole run, both checksums verified; None if there is none, or if it is damaged and was renamed."""
         return next((shard for _, shard in self.read_many([run_id])), None)
 
     def read_many(self, run_ids: Iterable[str]) -> Iterator[tuple[str, Shard]]:
-        """`read` of each in turn, those that give something; a folder is locked once for all its runs in a row."""
+        """`read` of each run in turn, without missing ones; consecutive runs of a folder share one lock."""
         for _, inside in groupby(run_ids, key=itemgetter(slice(2))):
             first, *others = inside
             folder = self._folder(first)
             if not folder.is_dir():
                 continue
             with locked(folder, exclusive=False):
-                found = [(run_id, self._whole(run_id)) for run_id in (first, *others)]
+                found = [(run_id, self._shard(run_id)) for run_id in (first, *others)]
             yield from ((run_id, shard) for run_id, shard in found if shard is not None)
 
     def files(self, run_id: str) -> list[Path]:
@@ -130,23 +130,15 @@ class Shards:
 
     def status(self, run_id: str) -> RunStatus | None:
         """Whether the run succeeded, without reading its predictions; None if there is no intact shard."""
-        folder = self._folder(run_id)
-        if not folder.is_dir():
-            return None
-        with locked(folder, exclusive=False):
-            return self._status(run_id)
+        return _status(self._locked_document(run_id))
 
     def record(self, run_id: str) -> RunRecord | None:
         """The run's record without its predictions; None if there is no intact shard."""
-        folder = self._folder(run_id)
-        if not folder.is_dir():
-            return None
-        with locked(folder, exclusive=False):
-            document = self._document(run_id)
+        document = self._locked_document(run_id)
         return None if document is None else _record(document["record"], self._record_path(run_id))
 
     def stamp(self, run_id: str) -> str | None:
-        """What changes whenever the run's shard is replaced; None if there is none."""
+        """A text that changes whenever the run's shard is replaced; None if there is none."""
         return file_stamp(self._record_path(run_id))
 
     def scan(self) -> list[ShardEntry]:
@@ -161,7 +153,7 @@ class Shards:
         return sorted(entries)
 
     def find(self, prefix: str) -> str:
-        """The one run id that begins with `prefix`; raises UnknownRunError if none or several do."""
+        """The run id that begins with `prefix`; raises UnknownRunError if none or several do."""
         known = [entry.run_id for entry in self.scan()]
         found = [run_id for run_id in known if run_id.startswith(prefix.lower())]
         if len(found) == 1:
@@ -174,10 +166,8 @@ class Shards:
         listed = ", ".join(found[:5]) + (" ..." if len(found) > 5 else "")
         raise UnknownRunError(f"{len(found)} runs begin with {prefix!r}: {listed}. Give more digits.")
 
-    # --- inside -------------------------------------------------------------------------------------------------------
-
     def _folder(self, run_id: str) -> Path:
-        return Path(f"{self.runs}/shards/{run_id[:2]}")  # one step: millions of these are made
+        return Path(f"{self.runs}/shards/{run_id[:2]}")  # faster than joining parts, and called once per run
 
     def _record_path(self, run_id: str) -> Path:
         return Path(f"{self.runs}/shards/{run_id[:2]}/{run_id}.json")
@@ -185,8 +175,8 @@ class Shards:
     def _predictions_path(self, run_id: str) -> Path:
         return Path(f"{self.runs}/shards/{run_id[:2]}/{run_id}.predictions.safetensors")
 
-    def _whole(self, run_id: str) -> Shard | None:
-        """`read`, with the lock held."""
+    def _shard(self, run_id: str) -> Shard | None:
+        """The whole run; the caller holds the lock."""
         try:
             document = read_document(self._record_path(run_id))
             if document is None:
@@ -198,12 +188,15 @@ class Shards:
             return None
         return Shard(_record(document["record"], self._record_path(run_id)), predictions)
 
-    def _status(self, run_id: str) -> RunStatus | None:
-        document = self._document(run_id)
-        return None if document is None else RunStatus(document["record"]["status"])
+    def _locked_document(self, run_id: str) -> dict[str, Any] | None:
+        folder = self._folder(run_id)
+        if not folder.is_dir():
+            return None
+        with locked(folder, exclusive=False):
+            return self._document(run_id)
 
     def _document(self, run_id: str) -> dict[str, Any] | None:
-        """The sealed record, with the predictions there in their full size; None, and set aside, if not."""
+        """The record's document, if the predictions file has its full size; damaged runs are renamed."""
         try:
             document = read_document(self._record_path(run_id))
             if document is not None:
@@ -214,7 +207,7 @@ class Shards:
             return None
 
     def _packed(self, run_id: str, document: dict[str, Any], *, content: bool) -> bytes:
-        """The predictions file as bytes (empty if the run has none, or if only its size was to be checked)."""
+        """The bytes of the predictions file; empty if the run has none, or if only its size is to be checked."""
         expected = document["predictions_sha256"]
         if expected is None:
             return b""
@@ -236,14 +229,10 @@ class Shards:
 
 
 def parse_shard(record: bytes, packed: bytes | None) -> Shard:
-    """A shard from the bytes of its files, from wherever they come.
-
-    Args:
-        record: of the record's file.
-        packed: of the predictions' file, None where there is none.
+    """A shard from the bytes of its record file and of its predictions file, which is None for a run without one.
 
     Raises:
-        ShardError: not a shard, a checksum that does not fit, or predictions that are missing or not of this record.
+        ShardError: if this is not a shard, a checksum does not match, or the predictions belong to another record.
     """
     try:
         document = parse_document(record, "the record")
@@ -253,6 +242,10 @@ def parse_shard(record: bytes, packed: bytes | None) -> Shard:
         return Shard(_record(document["record"], Path("record")), unpack_predictions(packed) if packed else ())
     except DamagedError as error:
         raise ShardError(str(error)) from error
+
+
+def _status(document: dict[str, Any] | None) -> RunStatus | None:
+    return None if document is None else RunStatus(document["record"]["status"])
 
 
 def _record(value: object, path: Path) -> RunRecord:

@@ -1,4 +1,4 @@
-"""A stored run held against the same question answered again: equal to the bit, or how far apart and why. Pure."""
+"""Comparison of a stored run with a repetition of it: identical bits, or how they differ and why. Pure."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from bench.results.shards import Shard
 
 
 class Outcome(StrEnum):
-    """How a second answer compares to the first."""
+    """How a repetition compares to the stored run."""
 
     IDENTICAL = "identical"
     """Every stored bit of every prediction, and every score, is the same."""
     ROUNDING = "rounding"
-    """All images are predicted alike, and logits differ in their last digits."""
+    """Every image has the same prediction, and logits differ in their last digits."""
     DIFFERENT = "different"
-    """Some image is predicted differently, or other images were predicted."""
+    """Some image has another prediction, or the images are not the same."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What running a question again says about a stored answer.
+    """The result of repeating a stored run.
 
     Args:
         run_id: of both.
         outcome: how they compare.
         compared: images that both predicted.
-        flips: those of them that are predicted differently.
+        flips: images of these with different predictions.
         largest_logit_difference: over the logits of the predicted class; 0 where nothing was compared.
-        causes: what differs in code, data and surroundings, and may explain it.
+        causes: differences in code, data and environment, which may explain it.
     """
 
     run_id: str
@@ -48,7 +48,7 @@ class Verdict:
 
 
 def check_verifiable(stored: RunRecord) -> None:
-    """Raise VerificationError for a run that has nothing to compare."""
+    """Raise VerificationError for a failed run, which has no predictions to compare."""
     if stored.status is RunStatus.FAILED:
         raise VerificationError(
             f"Run {stored.run_id} failed, so it has no predictions to compare; run its command again instead."
@@ -56,14 +56,16 @@ def check_verifiable(stored: RunRecord) -> None:
 
 
 def verdict(stored: Shard, record: RunRecord, predictions: Sequence[Predictions]) -> Verdict:
-    """Compare a stored run with a second answer to its question.
+    """Compare a stored run with a repetition.
 
     Raises:
-        VerificationError: if the two answer different questions, or the stored one failed.
+        VerificationError: if their specs differ, or the stored run failed.
     """
     check_verifiable(stored.record)
     if stored.record.run_id != record.run_id:
-        raise VerificationError(f"Runs {stored.record.run_id} and {record.run_id} answer different questions.")
+        raise VerificationError(
+            f"Runs {stored.record.run_id} and {record.run_id} have different specs; give two records of one run."
+        )
     found = diff_runs(stored, Shard(record, tuple(predictions)))
     images = sum(len(item.images) for item in stored.predictions)
     compared = sum(found.compared.values())

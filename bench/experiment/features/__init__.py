@@ -1,1 +1,1 @@
-"""What frozen towers give, made once: views of images, their features, texts and hidden states, and the cache."""
+"""Outputs of the frozen towers, computed once: image views, features, text features, hidden states; their cache."""

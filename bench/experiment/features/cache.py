@@ -1,6 +1,6 @@
-"""The feature cache as a folder: what is in it, whether it is whole, and making room.
+"""The feature cache as a folder: its content, its integrity, and deleting from it.
 
-The cache only ever saves time. Anything in it may be deleted at any moment; what is missing is computed again.
+The cache only saves time. Anything in it may be deleted at any moment; missing features are computed again.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ class BackboneCache:
     """Features of one backbone.
 
     Args:
-        name: of the folder: digest, precision, and what is kept if it is not image features.
-        slug: the backbone's name, empty where the folder does not say it.
-        blocks: how many files.
-        bytes: how large they are together.
+        name: of the folder: digest, precision, and the kind of features unless they are image features.
+        slug: of the backbone; empty if unknown.
+        blocks: number of files.
+        bytes: their total size.
     """
 
     name: str
@@ -39,12 +39,17 @@ class BackboneCache:
 
     @property
     def kind(self) -> str:
-        """What is kept: features of images, of texts, what an image tower projects to them, or its hidden states."""
+        """Kind of features: `image`, `text`, `pooled` (before projection) or `hidden` states before a block."""
         return self.name.split("-")[2] if self.name.count("-") > 1 else "image"
 
 
 def parse_size(text: str) -> int:
-    """`500M`, `20G` or plain bytes as a number of bytes; raises UsageError for anything else."""
+    """A size in bytes from text such as `500M`, `20G` or `1024`; raises UsageError for anything else.
+
+    Example:
+        >>> parse_size("1.5K")
+        1536
+    """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", text.strip(), flags=re.IGNORECASE)
     if not match:
         raise UsageError(f"Size {text!r} is not understood; write a number of bytes, or one such as 500M or 20G.")
@@ -52,14 +57,14 @@ def parse_size(text: str) -> int:
 
 
 def info(folder: Path) -> list[BackboneCache]:
-    """What the cache holds, by backbone."""
+    """The content of the cache, by backbone and kind."""
     root = folder / "features"
     if not root.is_dir():
         return []
-    places = sorted(p for p in root.iterdir() if p.is_dir())
-    slugs = {_digest(place): slug for place in places if (slug := _slug(place))}
+    folders = sorted(p for p in root.iterdir() if p.is_dir())
+    slugs = {_digest(place): slug for place in folders if (slug := _slug(place))}
     found = []
-    for place in places:
+    for place in folders:
         sizes = [path.stat().st_size for path in place.glob("*.safetensors")]
         found.append(BackboneCache(place.name, slugs.get(_digest(place), ""), len(sizes), sum(sizes)))
     return found
@@ -73,19 +78,19 @@ def _slug(place: Path) -> str:
     try:
         return (place / NAME_FILE).read_text(encoding="utf-8").strip()
     except OSError:
-        return ""  # a folder from before it was named, or just being removed
+        return ""  # an older cache has no such file
 
 
 def damaged(folder: Path) -> list[Path]:
-    """Shards that are torn or altered; every byte of the cache is read."""
+    """Damaged blocks; reads every byte of the cache."""
     return [path for path in block_files(folder) if read_block(path) is None]
 
 
 def clear(folder: Path, backbone: str | None = None) -> int:
-    """Delete all features, or those of one backbone (a folder's name or its beginning); returns the bytes freed.
+    """Delete all features, or those of the backbones whose folder begins with `backbone`; returns the bytes freed.
 
     Raises:
-        CacheError: if no backbone's folder begins like that.
+        CacheError: if no folder begins with `backbone`, or a file cannot be deleted.
     """
     if backbone is not None and not any(place.name.startswith(backbone) for place in info(folder)):
         known = ", ".join(place.name for place in info(folder)) or "nothing"

@@ -1,4 +1,4 @@
-"""Reading the files that features are imported from: arrays from npz or safetensors, class names from text or JSON."""
+"""Readers of the files that features are imported from: arrays (npz, safetensors) and class names (text, JSON)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from datasets_registry import DataError, UnknownNameError
 
 
 def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
-    """Arrays by name; never unpickles.
+    """Arrays by name, without unpickling.
 
     Raises:
-        DataError: for a file that is missing or is neither an .npz of plain arrays nor a safetensors file.
+        DataError: if the file is missing, or is neither an .npz of plain arrays nor a safetensors file.
     """
     try:
         if file.suffix == ".safetensors":
@@ -34,29 +34,31 @@ def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
 
 
 def take(arrays: Mapping[str, NDArray[Any]], name: str, file: Path) -> NDArray[Any]:
-    """One array; raises UnknownNameError with what the file holds."""
+    """One array; raises UnknownNameError, which lists the arrays of the file."""
     if name not in arrays:
         raise UnknownNameError(f"array in {file.name}", name, arrays)
     return arrays[name]
 
 
 def class_names(file: Path) -> list[str]:
-    """Class names in label order.
+    """Class names in label order, from a JSON list or from text with one name per line.
 
-    A JSON list, or text with one name a line. Lines that all begin with a WordNet id, as in ImageNet's
-    `classnames.txt`, lose it.
+    WordNet ids at the beginning of all lines, as in ImageNet's `classnames.txt`, are removed.
+
+    Raises:
+        DataError: if the file cannot be read or is not a list of names.
     """
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"The class names {file} cannot be read ({error}); give one UTF-8 name a line.") from error
+        raise DataError(f"The class names {file} cannot be read ({error}); give one UTF-8 name per line.") from error
     if file.suffix == ".json":
         try:
             names = json.loads(text)
         except ValueError as error:
-            raise DataError(f"{file} is no JSON ({error}); give a list of names.") from error
+            raise DataError(f"{file} is not JSON ({error}); give a list of names.") from error
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise DataError(f'{file} is no list of names; give ["cat", "dog", ...].')
+            raise DataError(f'{file} is not a list of names; give ["cat", "dog", ...].')
         return names
     lines = [line for line in text.splitlines() if line.strip()]
     words = [line.split(" ", 1) for line in lines]

@@ -1,4 +1,4 @@
-"""Views are data: a rendering of an image is a pure function of (image digest, view), so it can be shared and stored.
+"""Views of images. A view is a pure function of (image digest, view), so its pixels and features can be stored.
 
 Nothing here reads a global generator or depends on the order, batch or process in which images are visited. The crop
 follows torchvision's RandomResizedCrop and the flip its RandomHorizontalFlip; the centre view is CLIP's test transform.
@@ -23,12 +23,12 @@ from methods import Recipe
 _ASPECT_RATIO = (3 / 4, 4 / 3)
 _CROP_TRIES = 10
 _FLIP_PROBABILITY = 0.5
-# A change of what a view looks like must change this, so that stored features of the old look are not taken for it.
+# Must change with the pixels of any view, so that stored features of older views are not used.
 _VERSION = 1
 
 
 class ViewKind(StrEnum):
-    """`center`: as in evaluation. `crop`: a random resized crop, mirrored every other time."""
+    """`center`: the view of evaluation. `crop`: a random resized crop, mirrored with probability one half."""
 
     CENTER = "center"
     CROP = "crop"
@@ -36,13 +36,13 @@ class ViewKind(StrEnum):
 
 @dataclass(frozen=True)
 class View:
-    """Which rendering of an image is meant; together with the image's digest it decides every pixel.
+    """A rendering of any image; together with the image's digest it decides every pixel.
 
     Args:
-        kind: centre view or augmented crop.
-        crop_scale: range of the crop's share of the image area, 0..1; the recipe's. Ignored by the centre view.
-        seed: of the run. Ignored by the centre view.
-        index: which of the views; the epoch, or the epoch modulo the number of views. Ignored by the centre view.
+        kind: centre view or augmented crop; the centre view ignores the other fields.
+        crop_scale: range of the crop's share of the image area, 0..1, from the recipe.
+        seed: of the run.
+        index: number of the view: the epoch, or the epoch modulo the number of views.
     """
 
     kind: ViewKind
@@ -52,7 +52,7 @@ class View:
 
     @property
     def key(self) -> str:
-        """A short text that names this view in the feature store; equal keys mean equal pixels."""
+        """The name of this view in the feature store; equal keys mean equal pixels."""
         if self.kind is ViewKind.CENTER:
             return f"center.v{_VERSION}"
         low, high = self.crop_scale
@@ -60,7 +60,7 @@ class View:
 
 
 CENTER_VIEW = View(ViewKind.CENTER)
-"""The view that evaluation shows."""
+"""The view of evaluation."""
 
 
 @dataclass(frozen=True)
@@ -75,17 +75,17 @@ class Crop:
 
 @dataclass(frozen=True)
 class ViewParams:
-    """What to do to one image: cut out `crop` (None: resize the shorter side and cut the centre), then maybe mirror."""
+    """How to render one image: a crop (None: resize the shorter side and cut out the centre) and an optional flip."""
 
     crop: Crop | None
     flip: bool
 
 
 def views_for_epoch(recipe: Recipe, seed: int, epoch: int) -> View:
-    """The view that every training image shows in an epoch.
+    """The view of every training image in an epoch.
 
     Args:
-        recipe: `augment=False` gives the centre view; `views=0` a fresh view every epoch; `views=N` cycles N views.
+        recipe: `augment=False` gives the centre view; `views=0` a new view every epoch; `views=N` cycles N views.
         seed: of the run.
         epoch: from 0.
 
@@ -107,8 +107,8 @@ def view_params(image_digest: str, view: View, size: tuple[int, int]) -> ViewPar
     largest central rectangle with an allowed ratio.
 
     Args:
-        image_digest: content digest of the image; any text that identifies it.
-        view: which view.
+        image_digest: content digest of the image, or any text that identifies it.
+        view: the view.
         size: `(width, height)` of the image in pixels, as PIL gives it.
     """
     if view.kind is ViewKind.CENTER:
@@ -120,9 +120,9 @@ def view_params(image_digest: str, view: View, size: tuple[int, int]) -> ViewPar
 
 
 def render(image: Image.Image, params: ViewParams, size: int) -> UInt8[np.ndarray, "size size 3"]:
-    """Carry out a view on an RGB image: crop and bicubic resize to `size` x `size`, then mirror.
+    """Render a view of an RGB image: crop, bicubic resize to `size` x `size`, flip.
 
-    Equal, pixel by pixel, to torchvision's functions on PIL images.
+    Every pixel equals the result of torchvision's functions on PIL images.
     """
     if params.crop is None:
         shown = _center_square(image, size)
@@ -138,15 +138,15 @@ def render(image: Image.Image, params: ViewParams, size: int) -> UInt8[np.ndarra
 def to_pixels(
     images: UInt8[np.ndarray, "batch h w 3"], mean: Sequence[float], std: Sequence[float]
 ) -> Float[Tensor, "batch 3 h w"]:
-    """Scale bytes to 0..1, subtract the channel means, divide by the channel deviations; float32, channels first."""
-    # channels last -> channels first, so that the result is laid out as the image tower expects it
+    """Scale bytes to 0..1 and normalise by mean and standard deviation of each channel; float32, channels first."""
+    # channels last -> channels first, as the image tower expects
     pixels = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float().div_(255)
     per_channel = (1, 3, 1, 1)
     return pixels.sub_(torch.tensor(mean).view(per_channel)).div_(torch.tensor(std).view(per_channel))
 
 
 class _Uniforms:
-    """Numbers in [0, 1) from SHA-256 of (key, counter): the same on every machine, and never exhausted."""
+    """Uniform numbers in [0, 1) from SHA-256 of (key, counter): the same on every machine."""
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -161,7 +161,7 @@ class _Uniforms:
         return low + (high - low) * self.next()
 
     def integer_up_to(self, high: int) -> int:
-        """Uniform over 0..high, both included."""
+        """Uniform over 0, 1, ..., high."""
         return int(self.next() * (high + 1))
 
 
@@ -193,7 +193,7 @@ def _center_square(image: Image.Image, size: int) -> Image.Image:
     width, height = image.size
     shorter = min(width, height)
     if shorter != size:
-        # Whole numbers cut off the fraction of the longer side, as torchvision does.
+        # int() rounds the longer side down, as torchvision does.
         width, height = int(size * width / shorter), int(size * height / shorter)
         image = image.resize((width, height), Image.Resampling.BICUBIC)
     left, top = round((width - size) / 2), round((height - size) / 2)

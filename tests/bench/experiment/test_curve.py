@@ -108,10 +108,10 @@ def test_an_edited_curve_is_refused_where_it_can_be_seen():
     better = last.model_copy(update={"accuracy": dict.fromkeys(last.accuracy, 1.0)})
     other = last.model_copy(update={"accuracy": {"all": 0.5}})
     for curve, reason in (
-        ([*record.curve[:-1], better], "does not end in its scores"),
-        ([*record.curve[:-1], other], "other splits"),
-        (record.curve[:-1], "do not rise to the last one"),
-        ([*record.curve, last], "do not rise to the last one"),
+        ([*record.curve[:-1], better], "does not end at its scores"),
+        ([*record.curve[:-1], other], "different splits"),
+        (record.curve[:-1], "do not increase to the last epoch"),
+        ([*record.curve, last], "do not increase to the last epoch"),
     ):
         (said,) = contradictions(record.model_copy(update={"curve": curve}), predictions)
         assert reason in said

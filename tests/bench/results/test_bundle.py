@@ -63,7 +63,7 @@ def test_what_is_taken_in_is_what_was_given_away(theirs: Shards, tmp_path: Path)
     ours = Shards(tmp_path / "ours")
     imported = import_bundle(ours, tmp_path / "out" / "b.zip")
     assert imported.root == done.root
-    assert (len(imported.added), len(imported.known), imported.difficulties) == (3, 0, 1)
+    assert (len(imported.added), len(imported.unchanged), imported.difficulties) == (3, 0, 1)
     expected = {name: content for name, content in tree(theirs.runs).items() if "spectrum_z" not in name}
     assert tree(ours.runs) == expected
     assert origin(ours, imported.added[0]) == done.root
@@ -82,7 +82,7 @@ def test_taking_in_twice_changes_nothing(theirs: Shards, tmp_path: Path):
     first = import_bundle(ours, tmp_path / "b.zip")
     before = tree(ours.runs)
     second = import_bundle(ours, tmp_path / "b.zip")
-    assert (len(second.added), len(second.known)) == (0, 3)
+    assert (len(second.added), len(second.unchanged)) == (0, 3)
     assert tree(ours.runs) == before
     assert origin(ours, first.added[0]) == first.root, "the second import does not forget what the first brought"
 
@@ -96,7 +96,7 @@ def test_ours_stay_and_our_failures_give_way(theirs: Shards, tmp_path: Path):
     error = RunError(kind="E", message="m", traceback="t")
     ours.write(make_record(make_spec(seed=2), status=RunStatus.FAILED, scores=[], cost=None, error=error))
     done = import_bundle(ours, tmp_path / "b.zip")
-    assert done.kept == (record.run_id,)
+    assert done.conflicting == (record.run_id,)
     assert len(done.added) == 2
     kept = ours.read(record.run_id)
     assert kept is not None
@@ -145,7 +145,7 @@ def test_any_flipped_byte_is_found_and_named(theirs: Shards, tmp_path: Path, kin
         files[name] = flip(files[name], int(len(files[name]) * share))
 
     bundle = rewritten(tmp_path / "b.zip", change)
-    refused(bundle, tmp_path, f"{named[0]} is not what the list says")
+    refused(bundle, tmp_path, f"{named[0]} does not match the list")
 
 
 def edited_record(theirs: Shards, tmp_path: Path, **values: float) -> Path:
@@ -161,17 +161,17 @@ def edited_record(theirs: Shards, tmp_path: Path, **values: float) -> Path:
 @pytest.mark.parametrize("name", [*EXACT, *ROUNDED])
 def test_an_edited_number_is_refused_although_every_checksum_fits(theirs: Shards, tmp_path: Path, name: str):
     value = getattr(answered(1)[0].scores[0], name) * 0.9 + 0.01
-    match = f"base: {name} is given as {value:.6f}, and the predictions make it"
+    match = f"base: {name} is given as {value:.6f}, but the predictions give"
     refused(edited_record(theirs, tmp_path, **{name: value}), tmp_path, match)
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda files: files.update({"../../evil.json": b"{}"}), r"'../../evil.json' is no place of a run"),
-        (lambda files: files.update({"/etc/evil.json": b"{}"}), "is no place of a run"),
-        (lambda files: files.update({"shards/ab/../../../x.json": b"{}"}), "is no place of a run"),
-        (lambda files: files.update({"shards/zz/notes.txt": b"{}"}), "is no place of a run"),
+        (lambda files: files.update({"../../evil.json": b"{}"}), r"'../../evil.json' is not the path of a run"),
+        (lambda files: files.update({"/etc/evil.json": b"{}"}), "is not the path of a run"),
+        (lambda files: files.update({"shards/ab/../../../x.json": b"{}"}), "is not the path of a run"),
+        (lambda files: files.update({"shards/zz/notes.txt": b"{}"}), "is not the path of a run"),
     ],
 )
 def test_names_cannot_leave_the_runs_folder(theirs: Shards, tmp_path: Path, change, said: str):
@@ -208,14 +208,14 @@ def other_root(files: dict[str, bytes]) -> None:
     ("change", "honest", "said"),
     [
         (drop_list, False, f"has no {LIST}"),
-        (drop_record, False, "its files and their list disagree on 'shards/"),
+        (drop_record, False, "its files and its list disagree on 'shards/"),
         (drop_record, True, "has predictions and no record"),
         (lambda files: files.update({"extra.txt": b""}), False, "disagree on 'extra.txt'"),
-        (lambda files: files.update({LIST: b"{"}), False, "torn or altered"),
-        (lambda files: files.update({LIST: b"[]"}), False, "torn or altered"),
-        (other_root, False, "do not give its root"),
+        (lambda files: files.update({LIST: b"{"}), False, "damaged or altered"),
+        (lambda files: files.update({LIST: b"[]"}), False, "damaged or altered"),
+        (other_root, False, "do not match its root"),
         (newer, False, "bundle version 99.*upgrade"),
-        (rename_run, True, "the file of run f{16} holds run"),
+        (rename_run, True, "the file of run f{16} contains run"),
     ],
 )
 def test_altered_bundles_are_refused(theirs: Shards, tmp_path: Path, change, honest: bool, said: str):
@@ -237,7 +237,7 @@ def test_a_file_that_unpacks_to_more_than_its_list_says_is_not_unpacked(theirs: 
         name = sorted(n for n in files if n.endswith(".safetensors"))[0]
         files[name] = files[name] + b"0" * 10_000_000
 
-    refused(rewritten(tmp_path / "b.zip", swell), tmp_path, "is not what the list says")
+    refused(rewritten(tmp_path / "b.zip", swell), tmp_path, "does not match the list")
 
 
 def test_contradictions_name_what_does_not_follow():
@@ -246,16 +246,16 @@ def test_contradictions_name_what_does_not_follow():
     assert "predictions of base" in contradictions(record, predictions[:1])[0]
     fewer = [record.scores[0].model_copy(update={"n": 5}), record.scores[1]]
     assert contradictions(record.model_copy(update={"scores": fewer}), predictions) == [
-        "base: n is 5, and 6 images were predicted"
+        "base: n is 5, but there are predictions of 6 images"
     ]
     base = predictions[0]
     swapped = replace(base, predicted=base.label.copy())
     found = contradictions(record, [swapped, predictions[1]])
-    assert any("not the ones with the highest logit" in text for text in found)
+    assert any("not those with the highest logit" in text for text in found)
     outside = replace(base, label=np.full_like(base.label, 7))
     assert contradictions(record, [outside, predictions[1]]) == ["base: classes are not all in 0..6"]
     other = record.model_copy(update={"spec": make_spec(seed=9)})
-    assert "its question has the id" in contradictions(other, predictions)[0]
+    assert "its spec has the id" in contradictions(other, predictions)[0]
     failed = make_record(make_spec(), status=RunStatus.FAILED, scores=[make_score("base", 0.5)])
     assert contradictions(failed, []) == ["a failed run has scores or predictions"]
 

@@ -105,9 +105,9 @@ def test_a_failure_leaves_no_predictions_of_an_unfinished_success(shards: Shards
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (lambda r, p: r.write_bytes(r.read_bytes()[:100]), "torn"),
-        (lambda r, p: r.write_bytes(b""), "torn"),
-        (lambda r, p: r.write_text("[]"), "torn"),
+        (lambda r, p: r.write_bytes(r.read_bytes()[:100]), "incomplete"),
+        (lambda r, p: r.write_bytes(b""), "incomplete"),
+        (lambda r, p: r.write_text("[]"), "incomplete"),
         (lambda r, p: r.write_text(r.read_text().replace('"shots": 16', '"shots": 61')), "does not match its checksum"),
         (lambda r, p: p.unlink(), "predictions file is missing"),
         (lambda r, p: p.write_bytes(p.read_bytes()[:-1]), "bytes, not"),
@@ -151,7 +151,7 @@ def test_a_shard_of_a_newer_release_is_refused_and_kept(shards: Shards):
     shards.write(make_record(spec))
     path = files(shards, spec)[0]
     path.write_text(json.dumps(json.loads(path.read_text()) | {"shard_version": 9}))
-    with pytest.raises(ShardError, match="shard version 9, and this etl-bench knows versions up to 1; upgrade"):
+    with pytest.raises(ShardError, match="shard version 9, and this etl-bench reads versions up to 1; upgrade"):
         shards.read(spec.run_id)
     assert path.exists()
 
@@ -213,7 +213,7 @@ def test_difficulty_is_read_back_and_damage_is_set_aside(shards: Shards):
     path.write_bytes(path.read_bytes()[:50])
     assert shards.difficulties.all() == []
     assert not shards.difficulties.has("ViT-demo.drawn", "dial:shift=0.5")
-    assert "torn" in shards.quarantined[0].reason
+    assert "incomplete" in shards.quarantined[0].reason
 
 
 def test_slugs_are_plain_and_distinct():

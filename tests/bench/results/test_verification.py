@@ -72,7 +72,7 @@ def test_what_has_nothing_to_compare_is_refused():
     failed = make_record(make_spec(), status=RunStatus.FAILED, scores=[], cost=None, error=error)
     with pytest.raises(VerificationError, match="failed, so it has no predictions.*run its command again"):
         verdict(Shard(failed, ()), failed, [])
-    with pytest.raises(VerificationError, match="different questions"):
+    with pytest.raises(VerificationError, match="have different specs"):
         verdict(stored(), make_record(make_spec(seed=2)), stored().predictions)
 
 

@@ -230,7 +230,7 @@ def test_class_names_come_from_lines_json_or_wordnet_lines(tmp_path: Path) -> No
     for file in ("lines.txt", "list.json", "wordnet.txt"):
         assert class_names(tmp_path / file) == ["ant", "bee hive"]
     (tmp_path / "bad.json").write_text("{}")
-    with pytest.raises(DataError, match="is no list of names"):
+    with pytest.raises(DataError, match="is not a list of names"):
         class_names(tmp_path / "bad.json")
 
 
