@@ -20,11 +20,7 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class CostMeter:
-    """Measures one run in a process that may do many; it starts where it is created.
-
-    Args:
-        backbone: the towers whose passes are counted.
-    """
+    """Measures one run, from the creation of the meter on, in a process that may do many runs."""
 
     def __init__(self, backbone: Backbone) -> None:
         self._backbone = backbone
@@ -46,13 +42,7 @@ class CostMeter:
         return time.perf_counter(), *map(float, self._passes())
 
     def cost(self, method: Method[Any], trained: FitResult | None, earlier: Sequence[float] = ()) -> Cost:
-        """The cost so far.
-
-        Args:
-            method: counts its parameters and what it tuned itself.
-            trained: what training reports; None for a method that is not trained.
-            earlier: what earlier parts of an interrupted training cost, as differences of `reading`.
-        """
+        """The cost so far; `earlier` are differences of `reading` over earlier parts of an interrupted training."""
         before_seconds, *before_passes = earlier or (0.0, 0, 0, 0)
         image, prompted_image, text = (
             float(before + now - start)

@@ -41,12 +41,7 @@ class TrainingPoint:
 
 
 class TrainingCurve:
-    """The copies of one training.
-
-    Args:
-        method: prepared; its `trainable` is copied and restored.
-        clock: a steady clock, seconds.
-    """
+    """Copies along the training of a prepared method, whose `trainable` is copied and restored."""
 
     def __init__(self, method: TrainableMethod[Any], clock: Callable[[], float] = time.perf_counter) -> None:
         self.method = method
@@ -68,11 +63,7 @@ class TrainingCurve:
             self._copies.take()
 
     def points(self, score: Callable[[], Mapping[str, float]]) -> list[CurvePoint]:
-        """Evaluate every copy; the method is left at the last one.
-
-        Args:
-            score: returns the accuracy of the method in its current state, by split.
-        """
+        """Evaluate every copy with `score`, which returns accuracies by split; the method is left at the last copy."""
         found = []
         for index, point in enumerate(self.taken):
             self._copies.restore(index)
@@ -94,8 +85,7 @@ class TrainingCurve:
         self._start = self._clock() - float(tensors["spent"])
         rows = tensors["moments"].tolist()
         self.taken = [TrainingPoint(int(epoch), int(steps), float(seconds)) for epoch, steps, seconds in rows]
-        copies = {name: value for name, value in tensors.items() if name.startswith("copy.")}
-        self._copies.load({name.removeprefix("copy."): value for name, value in copies.items()})
+        self._copies.load({n.removeprefix("copy."): value for n, value in tensors.items() if n.startswith("copy.")})
 
     def _elapsed(self) -> float:
         return self._clock() - self._start

@@ -31,11 +31,7 @@ def spaced_epochs(first: int, epochs: int) -> tuple[int, ...]:
 
 
 class EpochCandidates:
-    """The candidate epochs of one training.
-
-    Args:
-        method: prepared; its `trainable` is copied and restored.
-    """
+    """The candidate epochs of the training of a prepared method, whose `trainable` is copied and restored."""
 
     def __init__(self, method: TrainableMethod[Any]) -> None:
         self.method = method
@@ -60,12 +56,7 @@ class EpochCandidates:
     def keep_best(self, batches: Callable[[], Iterable[Batch]], labels: Sequence[int]) -> int:
         """Leave the method at the epoch with the highest accuracy on these images, of equals the latest.
 
-        Args:
-            batches: returns the images in order, without labels.
-            labels: class index of each image within the support classes.
-
-        Returns:
-            The number of the epoch, from 1.
+        `labels` are class indices within the support classes, in the order of `batches`. Returns the epoch, from 1.
         """
         truth = torch.tensor(labels, dtype=torch.long)
         scores = {}

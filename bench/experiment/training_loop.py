@@ -76,13 +76,9 @@ def make_optimizer(recipe: Recipe, parameters: ParameterGroups) -> torch.optim.O
 
 
 def epoch_batches(n: int, batch_size: int, generator: torch.Generator, *, drop_last: bool = True) -> Iterator[Tensor]:
-    """Indices of one epoch's batches, shuffled.
+    """Indices of one epoch's batches over `n` images in random order; a `batch_size` of 0 gives one batch of all.
 
-    Args:
-        n: images.
-        batch_size: images per batch; 0 puts all into one batch.
-        generator: draws the order.
-        drop_last: leave out an incomplete last batch, unless it is the only one.
+    An incomplete last batch is left out with `drop_last`, unless it is the only one.
     """
     order = torch.randperm(n, generator=generator)
     size = min(batch_size or n, n)
@@ -178,10 +174,6 @@ class _Stages:
             self._current = (span, TrainingState(self.method, optimizer, self._generator, self._observers))
         return self._current
 
-    def state_after(self, epochs: int) -> TrainingState:
-        """The training state after that many epochs."""
-        return self.at(epochs - 1)[1]
-
 
 def fit(
     method: TrainableMethod[Any],
@@ -210,14 +202,15 @@ def fit(
     stages = _Stages(method, recipe, stage_spans(recipe, method.stages(), n, shots), generator, observers)
     for observer in observers.values():
         observer.plan(stages.spans[-1].first_epoch, stages.spans[-1].epochs)
-    before = checkpoint.load(stages.state_after) if checkpoint else None
+    before = checkpoint.load(lambda epochs: stages.at(epochs - 1)[1]) if checkpoint else None
     first, steps, loss = (before.epochs, before.steps, before.loss) if before else (0, 0, math.nan)
     for epoch in range(first, stages.epochs):
         span, state = stages.at(epoch)
         order = epoch_batches(n, recipe.batch_size, generator, drop_last=recipe.drop_last)
         left = span.first_step + span.steps - steps
         for batch in _batches(batches_of(epoch), list(islice(order, left)), method.info.needs):
-            _set_rate(state.optimizer, _rate(recipe, span, epoch, steps))
+            for group in state.optimizer.param_groups:
+                group["lr"] = _rate(recipe, span, epoch, steps) * group.get("lr_scale", 1.0)
             with _error_location(f"epoch {epoch + 1} of {stages.epochs}, step {steps + 1}"):
                 loss = train_step(method, batch, state.optimizer)
             steps += 1
@@ -257,8 +250,3 @@ def _rate(recipe: Recipe, span: Span, epoch: int, step: int) -> float:
             return step_rate(recipe, step - span.first_step, span.steps)
         case Schedule.CONSTANT:
             return recipe.lr
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate * group.get("lr_scale", 1.0)

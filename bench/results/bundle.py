@@ -105,11 +105,11 @@ def origin(shards: Shards, run_id: str) -> str | None:
 
 def _run_ids(bundle: OpenBundle, path: Path) -> list[str]:
     names = set(bundle.names)
-    found = {match["run"] for name in names if (match := RUN_FILE.fullmatch(name))}
+    found = sorted({match["run"] for name in names if (match := RUN_FILE.fullmatch(name))})
     for run_id in found:
         if f"shards/{run_id[:2]}/{run_id}.json" not in names:
             raise bundle_error(path, f"run {run_id} has predictions and no record")
-    return sorted(found)
+    return found
 
 
 def _shard(run_id: str, bundle: OpenBundle, path: Path) -> Shard:

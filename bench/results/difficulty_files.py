@@ -27,11 +27,9 @@ from bench.results.checksummed_json import (
 
 @dataclass(frozen=True)
 class DifficultyFiles:
-    """The difficulties below one runs folder.
+    """The difficulties in a runs folder, which need not exist before the first write.
 
-    Args:
-        runs: the folder; it need not exist before the first write.
-        quarantined: receives the damaged files that are found.
+    Damaged files are renamed and added to `quarantined`.
     """
 
     runs: Path

@@ -20,12 +20,7 @@ ROUNDING = 2e-4
 
 
 def recompute_scores(item: Predictions, n_classes: int) -> dict[str, float]:
-    """The metrics of one split from its predictions.
-
-    Args:
-        item: predictions on one split.
-        n_classes: of the split; a class that is never predicted has precision 0.
-    """
+    """The metrics of one split from its predictions; a class that is never predicted has precision 0."""
     columns = {name: getattr(item, name) for name in ("label", "predicted", "true_logit", "log_sum_exp", "sum_p2")}
     metrics = run_metrics(columns | {"top_logit": item.top_logits[:, 0]})
     right = item.predicted[item.predicted == item.label]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -25,6 +25,17 @@ class Cause(StrEnum):
     DATA = "data"
     CODE = "code"
     ENVIRONMENT = "environment"
+
+
+_SPEC_FIELDS = {
+    Cause.METHOD: ("method",),
+    Cause.BACKBONE: ("backbone", "precision"),
+    Cause.TASK: ("dataset", "protocol", "shots", "draw", "seed"),
+}
+_PROVENANCE_FIELDS = {
+    Cause.CODE: ("method_digest", "machinery_digest", "package_version", "git_commit", "git_dirty"),
+    Cause.ENVIRONMENT: ("python", "platform", "device", "threads"),
+}
 
 
 @dataclass(frozen=True)
@@ -110,17 +121,10 @@ def diff_runs(a: Shard, b: Shard) -> RunDiff:
 
 
 def _spec_differences(a: RunRecord, b: RunRecord) -> Iterator[Difference]:
-    specs = a.spec.model_dump(mode="json"), b.spec.model_dump(mode="json")
-    for cause, names in (
-        (Cause.METHOD, ["method"]),
-        (Cause.BACKBONE, ["backbone", "precision"]),
-        (Cause.TASK, ["dataset", "protocol", "shots", "draw", "seed"]),
-    ):
-        for name in names:
-            if specs[0][name] != specs[1][name]:
-                yield Difference(cause, name, specs[0][name], specs[1][name])
-    yield from _unequal(Cause.CONFIG, specs[0]["config"], specs[1]["config"])
-    yield from _unequal(Cause.RECIPE, specs[0]["recipe"] or {}, specs[1]["recipe"] or {})
+    first, second = a.spec.model_dump(mode="json"), b.spec.model_dump(mode="json")
+    yield from _unequal_fields(_SPEC_FIELDS, first, second)
+    yield from _unequal(Cause.CONFIG, first["config"], second["config"])
+    yield from _unequal(Cause.RECIPE, first["recipe"] or {}, second["recipe"] or {})
     digests = a.provenance.backbone_digest, b.provenance.backbone_digest
     if digests[0] != digests[1]:
         yield Difference(Cause.BACKBONE, "weights", digests[0][:12], digests[1][:12])
@@ -128,36 +132,36 @@ def _spec_differences(a: RunRecord, b: RunRecord) -> Iterator[Difference]:
 
 def _data_differences(a: Shard, b: Shard) -> Iterator[Difference]:
     support = [shard.record.provenance.support_digests for shard in (a, b)]
-    if support[0] != support[1]:
-        shared = len(set(support[0]) & set(support[1]))
-        if set(support[0]) == set(support[1]):
-            yield Difference(Cause.DATA, "order of the support images", len(support[0]), len(support[1]))
-        else:
-            texts = [f"{len(digests)} images, {shared} of them in both" for digests in support]
-            yield Difference(Cause.DATA, "support images", *texts)
+    if support[0] != support[1] and set(support[0]) == set(support[1]):
+        yield Difference(Cause.DATA, "order of the support images", len(support[0]), len(support[1]))
+    elif support[0] != support[1]:
+        yield _different_images("support images", *support)
     lists = [{item.split: item for item in shard.predictions} for shard in (a, b)]
     for split in sorted(set(lists[0]) & set(lists[1])):
         first, second = lists[0][split], lists[1][split]
         if first.images != second.images:
-            shared = len(set(first.images) & set(second.images))
-            texts = [f"{len(item.images)} images, {shared} of them in both" for item in (first, second)]
-            yield Difference(Cause.DATA, f"test images, {split}", *texts)
+            yield _different_images(f"test images, {split}", first.images, second.images)
         elif not np.array_equal(first.label, second.label):
             changed = int((first.label != second.label).sum())
             yield Difference(Cause.DATA, f"test labels, {split}", "", f"{changed} differ")
 
 
+def _different_images(name: str, a: Sequence[str], b: Sequence[str]) -> Difference:
+    shared = len(set(a) & set(b))
+    return Difference(Cause.DATA, name, *(f"{len(images)} images, {shared} of them in both" for images in (a, b)))
+
+
 def _provenance_differences(a: RunRecord, b: RunRecord) -> Iterator[Difference]:
-    made = a.provenance.model_dump(mode="json"), b.provenance.model_dump(mode="json")
-    packages = [values.pop("packages") for values in made]
-    for cause, names in (
-        (Cause.CODE, ["method_digest", "machinery_digest", "package_version", "git_commit", "git_dirty"]),
-        (Cause.ENVIRONMENT, ["python", "platform", "device", "threads"]),
-    ):
-        for name in names:
-            if made[0][name] != made[1][name]:
-                yield Difference(cause, name, made[0][name], made[1][name])
-    yield from _unequal(Cause.ENVIRONMENT, packages[0], packages[1])
+    first, second = a.provenance.model_dump(mode="json"), b.provenance.model_dump(mode="json")
+    yield from _unequal_fields(_PROVENANCE_FIELDS, first, second)
+    yield from _unequal(Cause.ENVIRONMENT, first["packages"], second["packages"])
+
+
+def _unequal_fields(
+    fields: Mapping[Cause, Sequence[str]], a: Mapping[str, Any], b: Mapping[str, Any]
+) -> Iterator[Difference]:
+    for cause, names in fields.items():
+        yield from (Difference(cause, name, a[name], b[name]) for name in names if a[name] != b[name])
 
 
 def _unequal(cause: Cause, a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Difference]:

@@ -61,11 +61,9 @@ class ShardEntry:
 
 @dataclass
 class Shards:
-    """The shards of one runs folder.
+    """The shards in a runs folder, which need not exist before the first write.
 
-    Args:
-        runs: the folder; it need not exist before the first write.
-        quarantined: damaged files that this object has found and renamed.
+    Damaged files are renamed and added to `quarantined`.
     """
 
     runs: Path
@@ -77,11 +75,7 @@ class Shards:
         return DifficultyFiles(self.runs, self.quarantined)
 
     def write(self, record: RunRecord, predictions: Sequence[Predictions] = ()) -> bool:
-        """Commit one run atomically.
-
-        Args:
-            record: of a finished or a failed run.
-            predictions: one entry per evaluation split; empty for a failed run.
+        """Commit a finished or failed run atomically, with one entry of predictions per evaluation split.
 
         Returns:
             False if nothing was written, because a failed run does not replace a finished one.

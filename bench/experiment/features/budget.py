@@ -48,14 +48,10 @@ def make_room(folder: Path, limit: int) -> int:
 
 
 class Budget:
-    """Keeps a cache folder below a size while runs write to it.
+    """Keeps a cache folder below `limit` bytes while runs write to it.
 
     The folder is measured at the start and again whenever this process has written another twentieth of the limit, so
     several processes together stay near the limit without coordinating.
-
-    Args:
-        folder: cache folder.
-        limit: bytes.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:

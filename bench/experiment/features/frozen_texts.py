@@ -23,13 +23,9 @@ MAX_LISTS = 64
 
 
 class FrozenTexts:
-    """Text features of one backbone, in memory and, with a folder, on disk beside the image features.
+    """Text features of the backbone with that digest, in memory and, with a cache folder, on disk.
 
-    Args:
-        digest: of the backbone.
-        folder: cache folder; None keeps features in memory only.
-        precision: arithmetic of the tower, part of the address.
-        budget: limits the size of the cache folder.
+    The arithmetic of the tower (`precision`) is part of the address.
     """
 
     def __init__(

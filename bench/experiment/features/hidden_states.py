@@ -71,11 +71,7 @@ class HiddenStates:
     def get(self, addresses: Sequence[bytes], pixels: Pixels) -> Tensor:
         """Hidden states in the order of `addresses`, `(n, tokens, width)`, on the backbone's device.
 
-        The bits are the same whether they come from disk or not.
-
-        Args:
-            addresses: see `bench.experiment.features.feature_blocks.address`; not more than fit into memory at once.
-            pixels: called only for hidden states that are not stored.
+        `pixels` is called only for hidden states that are not stored. The bits are the same whether they are or not.
         """
         computed = self._compute_missing(addresses, pixels)
         return torch.stack([self._mapped[a] if a in self._mapped else computed[a] for a in addresses]).to(

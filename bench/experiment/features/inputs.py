@@ -113,14 +113,9 @@ class Inputs:
     def hidden(
         self, images: Images, samples: Sequence[Sample], view: View, first: int, *, reused: bool = True
     ) -> Tensor:
-        """Tokens before block `first` of the frozen image tower, `(n, tokens, width)`, on the backbone's device.
+        """Tokens before block `first` (from 0) of the frozen image tower, `(n, tokens, width)`, on its device.
 
-        Args:
-            images: where the pixels are.
-            samples: which images.
-            view: the rendering of them.
-            first: a block of the tower, from 0.
-            reused: whether these views will be requested again, so that storing them saves time.
+        They are stored only if `reused`: if these views will be requested again.
         """
         if first == 0 or not reused:
             return self.backbone.image_hidden(self.pixels(images, samples, view), first)
@@ -171,15 +166,10 @@ class Inputs:
         *,
         reused: bool,
     ) -> Callable[[Tensor], Batch]:
-        """A function from indices to labelled batches; features are computed for the whole support set at once.
+        """A function from indices to labelled batches; features are computed for all samples at once.
 
-        Args:
-            images: where the pixels are.
-            samples: the support set.
-            needs: inputs that the method declared.
-            view: of `Batch.features`, `pooled`, `pixels` and `hidden`.
-            other: of `Batch.other_view`.
-            reused: whether a later epoch shows the same view; only then are its hidden states stored.
+        `other` is the view of `Batch.other_view`. Hidden states are stored only if `reused`: if a later epoch shows the
+        same view.
         """
         labels = torch.tensor([s.label for s in samples], device=self.backbone.device)
         features = cache(partial(self.features, images, samples, view))

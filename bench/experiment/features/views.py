@@ -109,7 +109,7 @@ def view_params(image_digest: str, view: View, size: tuple[int, int]) -> ViewPar
     Args:
         image_digest: content digest of the image, or any text that identifies it.
         view: the view.
-        size: `(width, height)` of the image in pixels, as PIL gives it.
+        size: `(width, height)` of the image in pixels, as in PIL.
     """
     if view.kind is ViewKind.CENTER:
         return ViewParams(crop=None, flip=False)
