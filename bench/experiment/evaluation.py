@@ -32,6 +32,7 @@ def evaluate(
     """Score a method on one split.
 
     Args:
+        method: prepared and trained.
         split: the method receives its class list, but not its labels.
         batches: returns the split's images in order, without labels.
         keep_branches: whether the features of both models of an ensemble are stored with the predictions. Scores stay
