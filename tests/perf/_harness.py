@@ -1,4 +1,4 @@
-"""What surrounds the methods: decoding, the feature store, launchers, and loading results."""
+"""Measurements outside the methods: decoding, the feature store, and whole runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bench.results.shards import Shards
 
 
 def extraction() -> Row:
-    """Features of JPEG files through the store, against the tower on ready tensors."""
+    """Features of JPEG files through the store, against the tower on prepared tensors."""
     from PIL import Image
 
     from bench.experiment.features.inputs import Inputs
@@ -51,7 +51,7 @@ def extraction() -> Row:
 
 
 def demo_and_one_more() -> Row:
-    """The quick demo's sweep into empty folders, then the same command with one more method: what it adds."""
+    """The sweep of the quick demo into empty folders, then the same command with one more method."""
     from bench.cli.demo import QUICK_DATASETS, QUICK_METHODS
 
     with tempfile.TemporaryDirectory() as folder:
@@ -85,7 +85,7 @@ def demo_and_one_more() -> Row:
 
 
 def second_method() -> Row:
-    """A feature-space method on a dataset whose features another method has asked for, against the first."""
+    """A feature-space method on a dataset whose features are already stored, against the method that stored them."""
     from bench.context import RunContext
     from bench.experiment import runner
     from bench.experiment.features.inputs import shared_inputs

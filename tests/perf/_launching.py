@@ -1,4 +1,4 @@
-"""What a launcher adds to a run, and what loading results costs: measured with runs that do nothing."""
+"""Overhead of a launcher per run, and the cost of loading results, measured with runs that do nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ INGESTED = 100_000
 
 
 def launcher_row(name: str, goal: str) -> Row:
-    """Seconds that each further run costs with one worker: start-up and shut-down fall out of the difference."""
+    """Seconds per additional run with one worker, from a difference that cancels start-up and shut-down."""
     if name == "ray" and importlib.util.find_spec("ray") is None:
         return Row(f"{name} launcher, for each run beyond start-up", goal, None, None, note="ray is not installed")
     sys.path[:0] = [str(SUPPORT)]
@@ -63,7 +63,7 @@ def _transport(name: str) -> Callable[..., Any]:
 
 
 def ingest_row(runs: int = INGESTED) -> Row:
-    """Loading run records and 200 predictions each into a new database, and the leaderboard over them."""
+    """Loading records with 200 predictions each into a new database, and computing the leaderboard from it."""
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(SUPPORT)])}
         command = [sys.executable, __file__, folder, str(runs)]

@@ -1,4 +1,4 @@
-"""Seconds, memory and FLOPs of two ways of doing the same work, taken within one process."""
+"""Seconds, memory and FLOPs of two implementations of the same work, measured in one process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 @dataclass
 class Side:
-    """One way of doing a piece of work. `run` returns tensors to compare with the other way's."""
+    """One implementation of some work. `run` returns tensors, which are compared with those of the other side."""
 
     run: Callable[[], list[Tensor]]
 
@@ -37,7 +37,7 @@ class Row:
 
 
 def measure(ours: Side, plain: Side, repeats: int) -> tuple[float, float, float]:
-    """Median seconds of both, in turns, and the largest relative difference of what they return."""
+    """Median seconds of both sides, measured in turns, and the largest relative difference of their results."""
     a, b = ours.run(), plain.run()
     worst = max((float((x - y).norm() / y.norm()) for x, y in zip(a, b, strict=True)), default=0.0)
     seconds: dict[str, list[float]] = {"ours": [], "plain": []}
@@ -48,10 +48,10 @@ def measure(ours: Side, plain: Side, repeats: int) -> tuple[float, float, float]
 
 
 def turn(side: Side, at_least: float = 1.0) -> list[float]:
-    """Seconds of some runs in a row, as steps of a training are.
+    """Seconds of consecutive runs, like steps of a training.
 
-    A short run behind the other side's pays for memory and caches that the other has used, so it is not counted; one
-    that takes `at_least` seconds is a turn by itself.
+    A short run directly after the other side is not counted, since memory and caches hold the other side's data. A run
+    of at least `at_least` seconds is a turn by itself.
     """
     first = _seconds(side)
     if first >= at_least:
@@ -108,13 +108,13 @@ def memory(field: str) -> int:
 
 
 def start_peak() -> int:
-    """Forget the peak so far (loading a model holds it twice for a moment); returns what is held now."""
+    """Reset the peak, since loading a model briefly holds it twice; returns the resident bytes now."""
     Path("/proc/self/clear_refs").write_text("5")
     return memory("VmRSS")
 
 
 def table(rows: list[Row]) -> str:
-    lines = ["| work | to reach | ours, s | plain, s | plain / ours | difference | |", "|---|---|---|---|---|---|---|"]
+    lines = ["| work | goal | ours, s | plain, s | plain / ours | difference | |", "|---|---|---|---|---|---|---|"]
     for r in rows:
         ours, plain = ("" if x is None else f"{x:.3g}" for x in (r.ours, r.plain))
         ratio = "" if r.ratio is None else f"{r.ratio:.2f}"

@@ -1,4 +1,4 @@
-"""Peak memory of one training step, each side in a process of its own, since a peak never falls."""
+"""Peak memory of one training step, each side in a separate process, since a peak never falls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from methods import MethodConfig
 
 @dataclass(frozen=True)
 class Case:
-    """A step to weigh: the method, how many classes and images, and whether the plain way fits into memory at all."""
+    """A measured step: method, numbers of classes and images, and whether the plain side fits into memory."""
 
     work: str
     goal: str
@@ -55,7 +55,7 @@ def memory_row(name: str) -> Row:
 
 
 def alone(text: str) -> None:
-    """Run one side of a case in this process and print what it took."""
+    """Run one side of a case in this process and print its seconds and bytes."""
     name, side = text.split(":")
     case = CASES[name]
     ours, plain = pair(case.method, case.classes, case.batch, config=case.config)

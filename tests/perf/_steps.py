@@ -1,4 +1,4 @@
-"""Training steps and evaluations of methods on a randomly initialised ViT-B/16: our way and the plain way."""
+"""Training steps and evaluations on a randomly initialised ViT-B/16: of this benchmark and of the plain one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def make_method(name: str, backbone: Backbone, n_classes: int, config: MethodCon
 
 
 def batch_of(n: int, n_classes: int, *, frozen: Callable[[Tensor], Tensor] | None = None) -> Batch:
-    """Random images and labels; features from `frozen`, or at hand as from a warm store."""
+    """Random images and labels; features are computed by `frozen`, or available as from a warm store."""
     generator = torch.Generator().manual_seed(2)
     pixels = torch.randn(n, 3, 224, 224, generator=generator)
     features = torch.randn(n, 512, generator=generator)
@@ -64,7 +64,7 @@ def batch_of(n: int, n_classes: int, *, frozen: Callable[[Tensor], Tensor] | Non
 
 
 def step(method: Any, make_batch: Callable[[], Batch]) -> Side:
-    """One training step up to the gradients."""
+    """One training step without the update."""
 
     def run() -> list[Tensor]:
         method.trainable.zero_grad(set_to_none=True)
@@ -77,7 +77,7 @@ def step(method: Any, make_batch: Callable[[], Batch]) -> Side:
 def pair(
     name: str, n_classes: int, batch: int, *, warm: bool = True, config: MethodConfig | None = None
 ) -> tuple[Side, Side]:
-    """The same step of a method our way and the plain way; `warm`: our features come from the store."""
+    """The same step of a method by this benchmark and by the plain one; `warm`: our features come from the store."""
     ours, plain = backbones()
     data = batch_of(batch, n_classes)
     method, slow = make_method(name, ours, n_classes, config), make_method(name, plain, n_classes, config)
@@ -92,7 +92,7 @@ def pair(
 
 
 def apex_evaluation() -> tuple[Side, Side]:
-    """APEX on new classes, 4 batches of 8 images: texts once and one prompted pass, against all of it every batch."""
+    """APEX on new classes, 4 batches of 8 images: texts once and one prompted pass, against everything per batch."""
     ours, plain = backbones()
     fast, slow = make_method("apex", ours, 50), without_memory(make_method("apex", plain, 50))
     new = ClassSet(tuple(f"{name} new" for name in class_set(50).names), GENERIC)
@@ -114,7 +114,7 @@ def apex_evaluation() -> tuple[Side, Side]:
 
 
 def kept(backbone: Backbone, data: Batch) -> Batch:
-    """The same images with hidden states at hand, as from a warm store."""
+    """The same images with available hidden states, as from a warm store."""
     with torch.no_grad():
         states = cache(lambda first: backbone.image_hidden(data.pixels, first))
     labels = data.labels
@@ -122,7 +122,7 @@ def kept(backbone: Backbone, data: Batch) -> Batch:
 
 
 def computed(backbone: Backbone, data: Batch) -> Batch:
-    """The same images with hidden states computed whenever they are asked for."""
+    """The same images with hidden states that are computed at every request."""
 
     def states(first: int) -> Tensor:
         with torch.no_grad():
@@ -132,8 +132,8 @@ def computed(backbone: Backbone, data: Batch) -> Batch:
     return Batch(data.labels, features=lambda: features, pixels=lambda: data.pixels, hidden=states, needs=ALL)
 
 
-def step_behind_frozen_blocks(name: str, n_classes: int, batch: int) -> tuple[Side, Side]:
-    """A step of a method that starts late: from kept hidden states, and through all blocks."""
+def step_after_frozen_blocks(name: str, n_classes: int, batch: int) -> tuple[Side, Side]:
+    """A step of a method that changes only late blocks: from stored hidden states, and through all blocks."""
     ours, plain = backbones()
     data = batch_of(batch, n_classes)
     warm = kept(ours, data)
@@ -141,8 +141,8 @@ def step_behind_frozen_blocks(name: str, n_classes: int, batch: int) -> tuple[Si
     return step(method, lambda: warm), step(slow, lambda: computed(plain, data))
 
 
-def evaluation_behind_frozen_blocks(name: str, n_classes: int, batch: int) -> tuple[Side, Side]:
-    """One evaluation batch of a method that starts late: from kept hidden states, and through all blocks."""
+def evaluation_after_frozen_blocks(name: str, n_classes: int, batch: int) -> tuple[Side, Side]:
+    """One evaluation batch of a method that changes only late blocks, as in `step_after_frozen_blocks`."""
     ours, plain = backbones()
     data = batch_of(batch, n_classes)
     warm = kept(ours, data)

@@ -1,8 +1,8 @@
-"""`make perf`: how much faster our way is than the plain way, as ratios within one run, each with its equality check.
+"""`make perf`: how much faster this benchmark is than a plain implementation, with a check that both agree.
 
-Seconds are medians over turns (ours, plain, ours, ...) of a second or more in one process. Peak memory is measured
-in a process of its own for each side. FLOPs are torch's count of matrix products; the machine's rate is that of a plain
-product of the shapes that a transformer block uses.
+Seconds are medians over alternating turns (ours, plain, ours, ...) of a second or more in one process. Peak memory is
+measured in a separate process for each side. FLOPs are torch's count of matrix products; the machine's rate is that of
+a plain product with the shapes of a transformer block.
 
     python tests/perf/run.py [--only PATTERN] [--write docs/performance.md] [--threads 2] [--repeats 5]
 """
@@ -23,13 +23,13 @@ from _harness import demo_and_one_more, extraction, second_method
 from _launching import ingest_row, launcher_row
 from _measure import Row, Side, compared, efficiency, table
 from _memory import CASES, alone, memory_row
-from _steps import COOP16, apex_evaluation, evaluation_behind_frozen_blocks, pair, step_behind_frozen_blocks
+from _steps import COOP16, apex_evaluation, evaluation_after_frozen_blocks, pair, step_after_frozen_blocks
 
 from methods.vpt import VPTConfig
 
 
 def rows(repeats: int) -> dict[str, Callable[[], Row]]:
-    """Every row of the table by its name."""
+    """The rows of the table by name."""
 
     def step(work: str, goal: str, sides: Callable[[], tuple[Side, Side]]) -> Callable[[], Row]:
         return lambda: compared(work, goal, sides(), repeats)
@@ -45,17 +45,17 @@ def rows(repeats: int) -> dict[str, Callable[[], Row]]:
         ),
         "maple": step("MaPLe step, batch 4, 50 classes", ">= 2x", lambda: pair("maple", 50, 4)),
         "apex": step("APEX step, batch 16, 50 classes", ">= 1.6x", lambda: pair("apex", 50, 16)),
-        "mma": step("MMA step, batch 4, 50 classes, kept views", "", lambda: step_behind_frozen_blocks("mma", 50, 4)),
+        "mma": step("MMA step, batch 4, 50 classes, stored views", "", lambda: step_after_frozen_blocks("mma", 50, 4)),
         "mma_eval": step(
-            "MMA evaluation, 50 classes, 16 images, kept views", "",
-            lambda: evaluation_behind_frozen_blocks("mma", 50, 16),
+            "MMA evaluation, 50 classes, 16 images, stored views", "",
+            lambda: evaluation_after_frozen_blocks("mma", 50, 16),
         ),
         "vpt": step(
             "VPT step, batch 8, against open_clip on the same tokens", "at most 1.10x of it",
             lambda: pair("vpt", 50, 8, config=VPTConfig()),
         ),
         "apex_eval": step(
-            "APEX evaluation, 50 new classes, 4 batches of 8", "one pass an image, texts once", apex_evaluation
+            "APEX evaluation, 50 new classes, 4 batches of 8", "one pass per image, texts once", apex_evaluation
         ),
         **{name: (lambda name=name: memory_row(name)) for name in CASES},
         "extraction": extraction,
@@ -68,7 +68,7 @@ def rows(repeats: int) -> dict[str, Callable[[], Row]]:
 
 
 def limits(repeats: int) -> str:
-    """How near steps come to the machine's own rate."""
+    """The rate of steps as a share of the machine's rate."""
     lines = ["| work | GFLOP | share of a plain product's FLOP/s |", "|---|---|---|"]
     for work, make in (
         ("CoOp step, 50 classes", lambda: pair("coop", 50, 32, config=COOP16)),
@@ -84,7 +84,7 @@ def limits(repeats: int) -> str:
 
 
 def main() -> None:
-    """Measure, print, and write the tables into a file if asked."""
+    """Measure, print, and with `--write` replace the tables in a file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="*", help="rows to run, a pattern")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)

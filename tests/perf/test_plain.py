@@ -1,4 +1,4 @@
-"""Every method gives the same losses, gradients and logits on the plain way, which has none of the shortcuts."""
+"""Every method gives the same losses, gradients and logits with the plain implementation, which has no shortcuts."""
 
 from __future__ import annotations
 

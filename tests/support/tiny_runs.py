@@ -1,4 +1,4 @@
-"""Runs on drawn images and a tiny random backbone, and what of their outcome must be equal to the bit."""
+"""Runs on synthetic images and a tiny random backbone, and the part of their results that must be bit-identical."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def spec_of(
 
 
 def forget_loaded() -> None:
-    """Forget what this process has loaded, as a new process would."""
+    """Clear what this process has loaded, so that the next run starts like one in a new process."""
     load_inputs.cache_clear()
     read_splits.cache_clear()
 
 
-def outcome(answer: tuple[RunRecord, list[Predictions]]) -> tuple[object, ...]:
-    record, predictions = answer
+def outcome(run: tuple[RunRecord, list[Predictions]]) -> tuple[object, ...]:
+    record, predictions = run
     logits = [p.top_logits.tobytes() + p.true_logit.tobytes() for p in predictions]
     return [s.model_dump() for s in record.scores], record.final_loss, logits
