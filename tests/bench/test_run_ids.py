@@ -1,4 +1,4 @@
-"""Run ids are promises: what was asked before is the same question after every change of the code."""
+"""Run ids never change: a spec keeps its id through every change of the code."""
 
 from __future__ import annotations
 

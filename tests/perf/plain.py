@@ -1,8 +1,8 @@
-"""The plain way: what the official implementations do, on open_clip's own modules. Every position, class and batch.
+"""The plain implementation, which works like the official ones with open_clip's modules and without any shortcut.
 
-`PlainBackbone` gives a method the same answers as `Backbone` does, without any shortcut: class texts are padded to
-77 positions and run whole, texts that depend on the image run for each image, and nothing is kept. A method's step on
-it is the yardstick of `make perf` and of the equality that is asserted there.
+`PlainBackbone` computes the same as `Backbone`, but class texts are padded to 77 positions and all of them run, texts
+that depend on the image run for each image, and nothing is stored. `make perf` measures methods on it and checks that
+both give equal results.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def encode_text(model, embedded: Tensor, eot: Tensor, deep: Sequence[Tensor] = (
 
 
 def encode_image(model, pixels: Tensor, prompts: Sequence[Tensor] = ()) -> Tensor:
-    """open_clip's image tower, prompts exchanged before each block."""
+    """open_clip's image tower, with prompts replaced before each block."""
     visual = model.visual
     x = visual.conv1(pixels).flatten(2).transpose(1, 2)
     x = torch.cat([visual.class_embedding.expand(len(x), 1, -1), x], dim=1) + visual.positional_embedding
@@ -49,7 +49,7 @@ def encode_image(model, pixels: Tensor, prompts: Sequence[Tensor] = ()) -> Tenso
 
 
 class PlainBackbone(Backbone):
-    """The same model with open_clip's own forwards, whole and every time."""
+    """The same model with open_clip's complete forward passes, at every call."""
 
     def _padded(self, prompts: TextPrompts, prefix: Tensor) -> tuple[Tensor, Tensor]:
         n_cls = len(prompts)

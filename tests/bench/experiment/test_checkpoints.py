@@ -1,4 +1,4 @@
-"""A training that is cut off and goes on equals one that was not, bit for bit, for every method that trains."""
+"""A training that is interrupted and resumed equals an uninterrupted one, bit for bit, for every trained method."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_training_that_was_cut_off_ends_like_an_undisturbed_one(name: str, tmp
 
 @pytest.mark.parametrize(("name", "cuts"), [("two_stage", (2, 3)), ("plot_pp", (4, 6))])
 def test_a_later_stage_goes_on_too(name: str, cuts: tuple[int, ...], tmp_path: Path):
-    """Cut off in its first epoch, so behind the last one of the stage before, and in a later one."""
+    """Interrupted in the first epoch of a stage, that is after the last epoch of the previous one, and later."""
     check_resumed_equals_undisturbed(name, tmp_path, recipe_of(name), cuts)
 
 
@@ -116,7 +116,7 @@ def test_what_an_oracle_keeps_of_each_epoch_is_part_of_the_state(tmp_path: Path)
 
 
 def test_a_training_really_goes_on_where_it_was(tmp_path: Path):
-    """The equality above would also hold for a training that begins anew."""
+    """The equality above would also hold for a training that starts over."""
     with pytest.raises(Cut):
         train(prepared("coop"), recipe_of("coop"), at(tmp_path), cut=2)
     method = prepared("coop")

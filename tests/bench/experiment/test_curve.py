@@ -149,7 +149,7 @@ def test_a_state_kept_without_a_curve_is_not_used_for_one(tmp_path: Path):
     spec = spec_of("coop")
     context = RunContext(checkpoints=tmp_path, checkpoint_seconds=0.0)
     runner.run_experiment(spec, context)
-    assert list(tmp_path.iterdir()), "a state was kept"
+    assert list(tmp_path.iterdir()), "a checkpoint was written"
     record, _ = runner.run_experiment(spec, context.model_copy(update={"curve": True}))
     assert [point.epoch for point in record.curve] == [1, 2, 4, 5]
 

@@ -131,7 +131,7 @@ def test_an_oracle_scores_each_split_by_its_best_epoch_and_names_the_gain(method
 
 
 def test_weights_are_averaged_with_their_start_before_an_epoch_is_judged() -> None:
-    """WiSE-FT changes what was trained behind the last epoch: once for each candidate, from its own weights."""
+    """WiSE-FT changes the trained weights after the last epoch: once for each candidate, from its own weights."""
     method, plain = "wise_ft_on:prolip", {}
     for epochs in range(1, EPOCHS + 1):
         plain[epochs] = accuracies(run(spec_of(method, None, epochs=epochs))[0])["all"]
@@ -210,7 +210,7 @@ def test_a_training_that_was_cut_off_chooses_the_same(
 
     monkeypatch.setattr(EpochCandidates, "end_of_epoch", noted)
     resumed, again = run(spec, checkpoints=tmp_path, checkpoint_seconds=0)
-    assert taken == [5, 6], "it went on behind epoch 4"
+    assert taken == [5, 6], "it resumed after epoch 4"
     assert resumed.scores == undisturbed.scores
     assert resumed.selected_epoch == undisturbed.selected_epoch
     assert [p.top_logits.tolist() for p in again] == [p.top_logits.tolist() for p in whole]
@@ -232,7 +232,7 @@ def test_there_are_at_most_ten_candidates_without_two_alike(epochs: int) -> None
 
 
 class Stepwise(TrainableMethod[Any]):
-    """Answers with what one number says: class 0 below 1, class 1 from there on."""
+    """Predicts class 0 or class 1, depending on one weight."""
 
     def classifier(self, classes: ClassSet) -> Any:
         level = self.trainable.weight

@@ -1,4 +1,4 @@
-"""`--precision`: part of a run's identity, kept apart in the store, refused where it cannot work."""
+"""`--precision` is part of a run's identity, separates features in the store, and is rejected where it cannot work."""
 
 from __future__ import annotations
 

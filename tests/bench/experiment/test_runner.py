@@ -1,4 +1,4 @@
-"""One run end to end on drawn images: what is recorded, and that nothing but the spec decides it."""
+"""Whole runs on synthetic images: what is recorded, and that nothing but the spec decides it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_record_says_what_was_asked_and_what_it_cost() -> None:
     # 2 visual tokens x 3 blocks, 2 text tokens, a linear adapter, on widths 128, 64, 64
     assert cost.trainable_parameters == 2 * 3 * 128 + 2 * 64 + 64 * 64 + 64
     assert cost.prompted_image_passes == cost.steps * 16 + n_test
-    assert cost.image_passes == record.scores[1].n, "only new classes ask for the pretrained image features"
+    assert cost.image_passes == record.scores[1].n, "only new classes need the pretrained image features"
     assert cost.peak_memory_bytes > 0
     assert record.provenance.backbone_digest
     assert len(record.provenance.support_digests) == 2 * record.scores[0].n_classes

@@ -209,7 +209,7 @@ def test_each_stage_has_its_own_parameters_schedule_and_epochs() -> None:
     assert not torch.equal(first[2], torch.eye(64)), "the first stage trains the matrix"
     assert torch.equal(first[3], torch.zeros(1, 64)), "and not the bias"
     assert torch.equal(first[2], third[2]), "the second stage leaves the matrix alone"
-    # the schedule begins anew: the second stage's first epoch is the warm-up again
+    # the schedule starts over: the second stage's first epoch is the warm-up again
     assert 0 < float(second[3].abs().max()) < 0.01 * float((third[3] - second[3]).abs().max())
 
 

@@ -1,4 +1,4 @@
-"""Results given away and taken in: the same bytes, whole or not at all, and numbers that follow from predictions."""
+"""Bundles: equal runs give equal bytes, imports are all or nothing, and scores must follow from predictions."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_any_flipped_byte_is_found_and_named(theirs: Shards, tmp_path: Path, kin
 
 
 def edited_record(theirs: Shards, tmp_path: Path, **values: float) -> Path:
-    """A bundle in which somebody improved a number and made every checksum fit again."""
+    """A bundle in which a number was improved and every checksum was recomputed."""
     record, predictions = answered(1)
     better = record.scores[0].model_copy(update=values)
     edited = Shards(tmp_path / "edited")
@@ -161,7 +161,7 @@ def edited_record(theirs: Shards, tmp_path: Path, **values: float) -> Path:
 @pytest.mark.parametrize("name", [*EXACT, *ROUNDED])
 def test_an_edited_number_is_refused_although_every_checksum_fits(theirs: Shards, tmp_path: Path, name: str):
     value = getattr(answered(1)[0].scores[0], name) * 0.9 + 0.01
-    match = f"base: {name} is given as {value:.6f}, but the predictions give"
+    match = f"base: {name} is stated as {value:.6f}, but the predictions give"
     refused(edited_record(theirs, tmp_path, **{name: value}), tmp_path, match)
 
 

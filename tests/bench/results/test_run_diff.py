@@ -97,7 +97,7 @@ def test_who_is_right():
 
 def test_a_split_of_one_run_is_noted():
     found = diff_runs(shard((make_predictions("base"),)), shard((make_predictions("new"),)))
-    assert found.notes == ("split base is in one of the two only", "split new is in one of the two only")
+    assert found.notes == ("split base is in only one of the runs", "split new is in only one of the runs")
 
 
 def test_the_command(tmp_path: Path, etl):

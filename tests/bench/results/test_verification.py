@@ -1,4 +1,4 @@
-"""A stored run answered again: identical to the bit on the same machine, and told apart where it is not."""
+"""A repeated run is identical to the stored one, bit for bit, on the same machine; differences are reported."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_another_evaluation_batch_flips_no_image(runs: Path, etl):
 
 
 def test_a_forged_answer_is_found(runs: Path, tmp_path: Path, etl):
-    """Predictions that somebody invented, with every checksum and every score made to fit, do not come out again."""
+    """Invented predictions with matching checksums and scores are not reproduced."""
     shards = Shards(runs)
     one = shards.read(shards.scan()[0].run_id)
     assert one is not None

@@ -1,4 +1,4 @@
-"""The feature cache as a folder: counted, verified, cleared, and kept below a size."""
+"""The feature cache as a folder: listed, verified, cleared, and limited in size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Features of plain texts are computed once a list, survive damage, and never depend on what was asked before."""
+"""Features of plain texts are computed once per list, survive damage, and never depend on earlier requests."""
 
 from __future__ import annotations
 

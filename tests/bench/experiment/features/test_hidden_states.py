@@ -1,4 +1,4 @@
-"""Hidden states before a block are kept where that pays, and no number depends on whether they were."""
+"""Hidden states before a block are stored where that saves time; no number depends on whether they are."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def states_in(folder: Path | None, first: int = 2, limit: int = ROOMY) -> Hidden
 
 
 def untouched(positions: Sequence[int]) -> Tensor:
-    """Pixels that nobody should ask for."""
+    """Pixels that must not be requested."""
     raise AssertionError(f"asked for {list(positions)}")
 
 
@@ -188,7 +188,7 @@ def test_passes_of_mma_with_a_cold_and_a_warm_store(tmp_path: Path) -> None:
     assert warm.image_passes == 0
     assert warm.prompted_image_passes == cold.prompted_image_passes
     fresh_views, _ = cost(late(views=0), context)
-    assert fresh_views.image_passes == pytest.approx(16 * cold.steps / 3), "fresh views run, test images are kept"
+    assert fresh_views.image_passes == pytest.approx(16 * cold.steps / 3), "new views run, test images are stored"
 
 
 def test_texts_of_mma_go_through_the_frozen_blocks_once(tmp_path: Path) -> None:

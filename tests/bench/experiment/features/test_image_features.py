@@ -1,4 +1,4 @@
-"""Frozen features are computed once, survive damage, and have the same bits however they were asked for."""
+"""Frozen features are computed once, survive damage, and have the same bits in whatever order they are requested."""
 
 from __future__ import annotations
 

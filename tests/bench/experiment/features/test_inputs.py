@@ -20,7 +20,7 @@ CROP = View(ViewKind.CROP, (0.2, 1.0), seed=1, index=3)
 
 
 class Drawn:
-    """Images of noise, and which threads asked for them; image 7 can be torn."""
+    """Images of noise, which note the threads that load them; one image can be damaged."""
 
     def __init__(self, torn: int | None = None) -> None:
         self.torn = torn
