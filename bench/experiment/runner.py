@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -18,7 +19,6 @@ from bench.experiment.epoch_selection import EpochCandidates
 from bench.experiment.evaluation import evaluate, plain_accuracy
 from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.measured_difficulty import measure_difficulty
-from bench.experiment.seeding import stream
 from bench.experiment.task import load_task
 from bench.experiment.training_loop import fit
 from bench.provenance import environment as provenance
@@ -47,7 +47,7 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
     meter = CostMeter(inputs.backbone)
     method_class = get_method(spec.method)
     config = method_class.info.config.model_validate(spec.config)
-    method = method_class(inputs.backbone, config, stream(spec.seed, "init"))
+    method = method_class(inputs.backbone, config, _generator(spec.seed, "init"))
     support_view = partial(inputs.support_view, shots=spec.shots, seed=spec.seed)
 
     def batches(part: EvalSplit | SupportSet) -> Iterator[Batch]:
@@ -70,7 +70,7 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
                 n=len(task.support),
                 shots=spec.shots,
                 batches_of=partial(inputs.epoch_batches, task.support, method.info.needs, recipe, spec.seed),
-                generator=stream(spec.seed, "shuffle"),
+                generator=_generator(spec.seed, "shuffle"),
                 checkpoint=checkpoint,
                 observers=observers,
             )
@@ -126,6 +126,12 @@ def failed_record(spec: ExperimentSpec, error: BaseException, context: RunContex
         error=RunError(kind=type(error).__name__, message=str(error) or type(error).__name__, traceback=trace),
         created_at=datetime.now(UTC),
     )
+
+
+def _generator(seed: int, purpose: str) -> torch.Generator:
+    """A CPU generator for one purpose of a run seed; each purpose has its own, so that none affects another."""
+    digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
 def _checkpoint(method: TrainableMethod[Any], run_id: str, context: RunContext, meter: CostMeter) -> Checkpoint | None:
