@@ -267,7 +267,7 @@ def test_the_commands(theirs: Shards, tmp_path: Path, etl):
     assert "2 runs and 1 difficulties" in out
     code, out, _ = etl("results", "import", bundle, "--runs", ours)
     assert code == 0
-    assert "2 runs added, 0 known already, 1 difficulties added" in out
+    assert "2 runs added, 0 already known, 1 difficulties added" in out
     run_id = ids(Shards(Path(ours)))[0]
     code, out, _ = etl("show", run_id, "--runs", ours)
     assert code == 0
