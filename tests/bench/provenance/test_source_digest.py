@@ -1,4 +1,5 @@
 import hashlib
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from fake_runner import make_record, make_spec
 from places import ROOT
 
 import bench.provenance.source_digest as digests
+from bench.provenance import staleness
 from bench.provenance.source_digest import code_only, machinery_digest, source_digest
 from bench.provenance.staleness import Staleness
 from bench.record import RunStatus
@@ -166,3 +168,21 @@ def test_a_plan_counts_what_is_stale_and_runs_it_only_if_told(tmp_path: Path):
     assert plan(expansion, shards, RerunPolicy.STALE).pending == (old, failed)
     assert plan(expansion, shards, RerunPolicy.MISSING).pending == ()
     assert replace(made, pending=()).done == (fresh, old, failed)
+
+
+def test_a_rewrite_that_changed_no_prediction_leaves_results_valid(monkeypatch):
+    coop = get_method("coop")
+    now = [source_digest(coop), machinery_digest(coop)]
+    old = record(method_digest="m", machinery_digest="s")
+    assert Staleness(None).reasons(old) == ("the code of coop changed",)
+    monkeypatch.setattr(staleness, "equivalent_code", lambda: {"coop": ["m", "s", *now]})
+    assert Staleness(None).reasons(old) == ()
+    monkeypatch.setattr(staleness, "equivalent_code", lambda: {"coop": ["m", "s", "later", now[1]]})
+    assert Staleness(None).reasons(old) == ("the code of coop changed",)
+
+
+def test_the_equivalent_versions_name_registered_methods_and_whole_digests():
+    for name, versions in staleness.equivalent_code().items():
+        assert get_method(name).info.name == name
+        assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in versions)
+        assert len(versions) == 4
