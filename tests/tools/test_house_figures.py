@@ -1,0 +1,41 @@
+"""The measurements of decision 8, on a tree that is small enough to count by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tools.house_figures import figures, import_cycles, private_imports, sources
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    files = {
+        "bench/__init__.py": "",
+        "bench/room/__init__.py": "from methods import Public\n",
+        "bench/room/a.py": "from bench.room import b\nfrom methods._inside import one, two\n",
+        "bench/room/b.py": "def late():\n    from bench.room.a import one\n    return one\n",
+        "bench/other/__init__.py": "import typing\nif typing.TYPE_CHECKING:\n    from bench.room import a\n",
+        "methods/__init__.py": "",
+        "methods/__init__.pyi": "from .z import Public as Public\n",
+        "methods/_inside.py": "one = two = 1\n",
+        "methods/z.py": "from methods._inside import one\nPublic = curve = one\n",
+        "tests/bench/room/test_a.py": "from methods._inside import one\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_every_row_is_counted(tree: Path) -> None:
+    assert list(figures(tree).values()) == [1, "2 in 1 files", 1, 1, 1, 12, "1 of 2"]
+
+
+def test_a_package_may_import_its_own_private_modules(tree: Path) -> None:
+    assert private_imports(sources(tree, "methods"), tree) == (0, 0)
+
+
+def test_imports_inside_functions_close_a_cycle_and_those_for_type_checkers_do_not(tree: Path) -> None:
+    assert import_cycles(tree) == [{"bench.room.a", "bench.room.b"}]
