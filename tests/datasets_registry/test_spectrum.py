@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from datasets_registry import BenchError, DatasetInfo, DatasetSplits, UnknownNameError, get_dataset
-from datasets_registry._synthetic.drawing import DRAWING_VERSION, SIZE
+from datasets_registry._synthetic import drawing
 
 SUITE = (
     "spectrum_angles", "spectrum_basic", "spectrum_blur", "spectrum_clutter", "spectrum_colours", "spectrum_counting",
@@ -76,14 +76,14 @@ def test_splits_are_equal_disjoint_and_large_enough_for_sixteen_shots(name: str)
 def test_pictures_are_small_rgb_and_all_different(name: str) -> None:
     splits = splits_of(name)
     pictures = [splits.images.load(sample.key) for sample in splits.test[::7]]
-    assert {(picture.mode, picture.size) for picture in pictures} == {("RGB", (SIZE, SIZE))}
+    assert {(picture.mode, picture.size) for picture in pictures} == {("RGB", (drawing.SIZE, drawing.SIZE))}
     assert len({picture.tobytes() for picture in pictures}) == len(pictures)
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_pixels_are_pinned_to_the_drawing_version(name: str) -> None:
     """A changed digest means a changed picture: raise DRAWING_VERSION and fix the suite again (decision 0002)."""
-    assert DRAWING_VERSION == 1
+    assert drawing.DRAWING_VERSION == 1
     assert pixels_digest(name) == PINNED_PIXELS[name]
 
 

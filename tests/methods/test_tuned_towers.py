@@ -13,8 +13,7 @@ from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor, nn
 
 from bench.experiment.training_loop import fit, stage_spans
-from methods import Batch, Needs, Optimizer, Recipe, Schedule, Warmup
-from methods._backbones.backbone import tokenize
+from methods import Batch, Needs, Optimizer, Recipe, Schedule, Warmup, tokenize
 from methods.clip_fit import CLIPFit, CLIPFitConfig
 from methods.two_stage import TwoStage, TwoStageConfig
 

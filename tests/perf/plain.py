@@ -16,7 +16,7 @@ from torch import Tensor
 from datasets_registry import ClassSet
 from methods import Backbone
 from methods._text.prompts import TextPrompts
-from methods._towers.blocks import BlockView, split_heads
+from methods._towers import blocks as towers_blocks
 from methods._towers.text_prefix import TextHidden, text_hidden
 
 
@@ -79,7 +79,12 @@ class PlainBackbone(Backbone):
         return x
 
     def continue_image(
-        self, hidden: Tensor, first: int, *, prompts: Sequence[Tensor] = (), blocks: Sequence[BlockView] = ()
+        self,
+        hidden: Tensor,
+        first: int,
+        *,
+        prompts: Sequence[Tensor] = (),
+        blocks: Sequence[towers_blocks.BlockView] = (),
     ) -> Tensor:
         x = hidden
         for i, block in list(enumerate(self.model.visual.transformer.resblocks))[first:]:
@@ -97,7 +102,7 @@ class PlainBackbone(Backbone):
         return replace(text_hidden(self.text_tower, prompts, 0), first=first)
 
     def continue_text(
-        self, hidden: TextHidden, *, tokens: Sequence[Tensor] = (), blocks: Sequence[BlockView] = ()
+        self, hidden: TextHidden, *, tokens: Sequence[Tensor] = (), blocks: Sequence[towers_blocks.BlockView] = ()
     ) -> Tensor:
         first, (x, eot) = hidden.first, self._padded(hidden.prompts, hidden.prompts.prefix)
         x = x + self.model.positional_embedding
@@ -144,10 +149,10 @@ def read_image(model, pixels: Tensor, readers: Tensor) -> tuple[Tensor, Tensor]:
     return features[:, -n:], features[:, 0]
 
 
-def changed_block(view: BlockView, x: Tensor, mask: Tensor | None = None) -> Tensor:
+def changed_block(view: towers_blocks.BlockView, x: Tensor, mask: Tensor | None = None) -> Tensor:
     """A block in exchanged pieces, every position of it, with attention written out."""
     normed = view.norm_1(x)
-    q, k, v = (split_heads(part, view.heads) for part in view.qkv(normed))
+    q, k, v = (towers_blocks.split_heads(part, view.heads) for part in view.qkv(normed))
     scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
     attended = (scores if mask is None else scores + mask).softmax(dim=-1) @ v
     middle = x + view.scale_1(view.out(attended.transpose(1, 2).flatten(2)))

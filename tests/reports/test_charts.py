@@ -6,7 +6,7 @@ import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 
 from bench.presenters import site_view
-from reports._symbols import SHAPES, assign_symbols
+from reports import _symbols
 from reports.charts.difficulty import difficulty_chart, difficulty_rows
 from reports.charts.vega import static_svg
 
@@ -22,7 +22,7 @@ def test_specifications_are_valid_vega_lite(board):
     altair = pytest.importorskip("altair", reason="only used to validate")
     for target in ("value", "gain"):
         for axis in board.axes:
-            spec = difficulty_chart(board, axis, target, assign_symbols(board.entries))
+            spec = difficulty_chart(board, axis, target, _symbols.assign_symbols(board.entries))
             altair.Chart.from_dict(json.loads(json.dumps(spec)), validate=True)
 
 
@@ -44,7 +44,7 @@ def test_lines_below_the_critical_value_say_so(board):
 
 
 def test_the_static_picture_follows_the_theme_and_its_ids_are_its_own(board):
-    spec = difficulty_chart(board, board.axes[0], "value", assign_symbols(board.entries))
+    spec = difficulty_chart(board, board.axes[0], "value", _symbols.assign_symbols(board.entries))
     svg = static_svg(spec, difficulty_rows(board), prefix="one")
     assert 'fill="currentColor"' in svg
     assert "Harmonic mean H" in svg
@@ -55,7 +55,11 @@ def test_the_static_picture_follows_the_theme_and_its_ids_are_its_own(board):
 
 def test_entries_of_one_family_differ_in_colour_and_families_in_shape(board):
     entry = board.entries[0]
-    crowd = [replace(entry, key=f"{family}{i}", method=f"m{i}", family=family) for family in SHAPES for i in range(8)]
-    marks = assign_symbols(crowd)
+    crowd = [
+        replace(entry, key=f"{family}{i}", method=f"m{i}", family=family)
+        for family in _symbols.SHAPES
+        for i in range(8)
+    ]
+    marks = _symbols.assign_symbols(crowd)
     assert len({(mark.colour, mark.shape) for mark in marks.values()}) == len(crowd)
-    assert assign_symbols(reversed(crowd)) == marks
+    assert _symbols.assign_symbols(reversed(crowd)) == marks

@@ -1,28 +1,38 @@
 import pytest
 
-from reports import percent
-from reports._format import count, plain, seconds, signed_points, size, value_text
+from reports import _format, percent
 from reports._interval_bars import interval_bars
 from reports.views import Value
 
 
 def test_numbers_as_text():
     assert percent(0.717) == "71.70"
-    assert (signed_points(0.0123), signed_points(-0.012), signed_points(-1e-9)) == (
+    assert (_format.signed_points(0.0123), _format.signed_points(-0.012), _format.signed_points(-1e-9)) == (
         "+1.23",
         "−1.20",
         "0.00",
     )
-    assert (count(0), count(999), count(8192), count(3_555_072)) == ("0", "999", "8.19k", "3.56M")
-    assert (seconds(0), seconds(0.123), seconds(34.4), seconds(312), seconds(9000)) == (
+    assert (_format.count(0), _format.count(999), _format.count(8192), _format.count(3_555_072)) == (
+        "0",
+        "999",
+        "8.19k",
+        "3.56M",
+    )
+    assert (
+        _format.seconds(0),
+        _format.seconds(0.123),
+        _format.seconds(34.4),
+        _format.seconds(312),
+        _format.seconds(9000),
+    ) == (
         "0 s",
         "0.12 s",
         "34 s",
         "5.2 min",
         "2.5 h",
     )
-    assert (plain(0.0404396), size(3 << 30), size(5 << 20)) == ("0.04044", "3.0 GiB", "5 MiB")
-    assert (value_text(Value(0.7, 1)), value_text(Value(0.7, 3, 0.012))) == ("70.00", "70.00 ± 1.20")
+    assert (_format.plain(0.0404396), _format.size(3 << 30), _format.size(5 << 20)) == ("0.04044", "3.0 GiB", "5 MiB")
+    assert (_format.value_text(Value(0.7, 1)), _format.value_text(Value(0.7, 3, 0.012))) == ("70.00", "70.00 ± 1.20")
 
 
 def test_strips_share_a_scale_and_are_cut_at_its_ends():

@@ -8,17 +8,17 @@ import torch
 from torch import Tensor
 
 from methods._text.prompts import TextPrompts
-from methods._towers.blocks import BlockView, causal_mask, run_block
-from methods._towers.text import TextHook, TextTower
+from methods._towers import blocks as towers_blocks
+from methods._towers import text
 
 
 def encode_plain(
-    tower: TextTower,
+    tower: text.TextTower,
     prompts: TextPrompts,
     *,
     deep: Sequence[Tensor] = (),
-    blocks: Sequence[BlockView] = (),
-    before_block: TextHook | None = None,
+    blocks: Sequence[towers_blocks.BlockView] = (),
+    before_block: text.TextHook | None = None,
 ) -> Tensor:
     """Text features with every class padded to the full context and every position run in every block."""
     tower.check(prompts, deep, before_block)
@@ -28,7 +28,7 @@ def encode_plain(
     missing = tower.context_length - x.shape[1]
     x = torch.cat([x, pad.expand(n_cls, missing, -1)], dim=1)
     eot = n_prefix + prompts.lengths - 1
-    mask = causal_mask(tower.positions, tower.positions, device=x.device, dtype=x.dtype)
+    mask = towers_blocks.causal_mask(tower.positions, tower.positions, device=x.device, dtype=x.dtype)
     pooled_at = eot
     if tower.cls_embedding is not None:
         x = torch.cat([x, tower.cls_embedding.expand(n_cls, 1, -1)], dim=1)
@@ -44,7 +44,7 @@ def encode_plain(
             n_prefix, before = prefix.shape[1], x.shape[1]
             x = torch.cat([prefix, suffix], dim=1)
             pooled_at = pooled_at + x.shape[1] - before
-            mask = causal_mask(x.shape[1], x.shape[1], device=x.device, dtype=x.dtype)
-        x = run_block(block, x, mask)
+            mask = towers_blocks.causal_mask(x.shape[1], x.shape[1], device=x.device, dtype=x.dtype)
+        x = towers_blocks.run_block(block, x, mask)
     pooled = x[torch.arange(n_cls, device=x.device), pooled_at]
     return tower.project(tower.modules.ln_final(pooled))

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
-from datasets_registry._synthetic.world import world_caption, world_image, world_scene
+from datasets_registry._synthetic import world
 from methods import tokenize
 from methods._backbones.demo import unpacked
 from methods._backbones.names import DEMO_CONFIG
@@ -51,7 +51,7 @@ def test_the_command_writes_an_asset_that_loads(tmp_path: Path, caplog: pytest.L
 
 def test_the_compact_vocabulary_reads_every_caption() -> None:
     vocabulary = CompactVocabulary()
-    captions = [world_caption(i, telling) for i in range(400) for telling in range(3)]
+    captions = [world.world_caption(i, telling) for i in range(400) for telling in range(3)]
     rows = vocabulary.encode(captions)
     assert rows.shape[1] <= LONGEST_CAPTION
     assert torch.equal(vocabulary.token_ids[rows], tokenize(captions)[:, : rows.shape[1]])
@@ -78,7 +78,7 @@ def test_cutting_the_text_is_exact() -> None:
 
 def test_roll_calls_answer_with_the_true_caption() -> None:
     for call in caption_tasks():
-        for scene in map(world_scene, range(60)):
+        for scene in map(world.world_scene, range(60)):
             answer = call.answer(scene)
             if answer is None:
                 assert scene.count > 1
@@ -107,7 +107,7 @@ def test_equal_captions_share_their_pictures() -> None:
 
 def test_a_roll_call_leaves_out_scenes_that_it_cannot_be_asked_of() -> None:
     place = caption_tasks()[-1]
-    scenes = [world_scene(i) for i in range(40)]
+    scenes = [world.world_scene(i) for i in range(40)]
     lone = [i for i, scene in enumerate(scenes) if scene.count == 1]
     rng = torch.Generator().manual_seed(0)
     image, text = torch.randn(40, 8, generator=rng), torch.randn(len(place.captions), 8, generator=rng)
@@ -128,7 +128,7 @@ def test_the_learning_rate_rises_then_falls_to_zero() -> None:
 
 
 def test_the_first_lesson_shows_lone_large_plain_figures() -> None:
-    scenes = [world_scene(i) for i in range(400)]
+    scenes = [world.world_scene(i) for i in range(400)]
     plan = TrainingPlan(steps=10, batch=16, first_lesson=0.5)
     order = PictureOrder(scenes, plan)
     batches = [order.next_batch(step) for step in range(10)]
@@ -150,7 +150,7 @@ def test_augmentation_mirrors_and_keeps_the_size() -> None:
 def test_drawing_in_processes_changes_nothing() -> None:
     pool = render_pool(3)
     assert pool.dtype == torch.uint8
-    assert all(np.array_equal(pool[i].numpy(), np.asarray(world_image(i))) for i in range(3))
+    assert all(np.array_equal(pool[i].numpy(), np.asarray(world.world_image(i))) for i in range(3))
     assert normalised(pool).shape == (3, 3, 48, 48)
 
 

@@ -33,8 +33,8 @@ from datasets_registry import (
     custom_folders,
     user_custom_folder,
 )
+from datasets_registry._custom import dataset
 from datasets_registry._custom.add import AddedDataset
-from datasets_registry._custom.dataset import part_by_content, read_custom, to_toml
 from datasets_registry._plugins import load_custom_datasets
 
 CLASSES = ("crow", "gull", "jay's", 'the "wren"')
@@ -82,7 +82,7 @@ def test_a_tree_of_class_folders_becomes_a_dataset_of_a_dozen_lines(tmp_path: Pa
     added = add(tmp_path, draw_tree(tmp_path / "birds"), title="My birds")
     assert added.file == tmp_path / "own" / "birds.toml"
     assert len(added.file.read_text().splitlines()) <= 12
-    info = read_custom(added.file)
+    info = dataset.read_custom(added.file)
     assert (info.title, info.num_classes, info.class_names) == ("My birds", 4, tuple(sorted(CLASSES)))
     splits = info.reader(None)
     assert splits == info.reader(tmp_path) or splits.train == info.reader(tmp_path).train
@@ -103,7 +103,7 @@ def test_it_is_drawn_from_under_every_protocol(tmp_path: Path, protocol: EvalPro
 def test_images_that_are_added_move_no_other_image(tmp_path: Path) -> None:
     before = add(tmp_path, draw_tree(tmp_path / "birds")).splits
     draw_tree(tmp_path / "birds", n=9, first=100)
-    after = read_custom(tmp_path / "own" / "birds.toml").reader(None)
+    after = dataset.read_custom(tmp_path / "own" / "birds.toml").reader(None)
     for part in ("train", "val", "test"):
         assert set(getattr(before, part)) < set(getattr(after, part))
 
@@ -113,12 +113,12 @@ def test_a_copy_or_a_new_name_of_an_image_stays_in_its_part(tmp_path: Path) -> N
     splits = add(tmp_path, root).splits
     key = splits.test[0].key
     shutil.copy(root / key, root / "gull" / "copy.png")
-    again = read_custom(tmp_path / "own" / "birds.toml").reader(None)
+    again = dataset.read_custom(tmp_path / "own" / "birds.toml").reader(None)
     assert "gull/copy.png" in {sample.key for sample in again.test}
 
 
 def test_the_split_by_content_has_coops_shares() -> None:
-    parts = [part_by_content(f"{(2 * i + 1) * 2**32 // 2000:08x}") for i in range(1000)]
+    parts = [dataset.part_by_content(f"{(2 * i + 1) * 2**32 // 2000:08x}") for i in range(1000)]
     assert [parts.count(part) for part in ("train", "val", "test")] == [500, 200, 300]
 
 
@@ -157,13 +157,13 @@ def test_names_and_order_of_the_toml_file_count(tmp_path: Path) -> None:
         "names = {}", 'names = { "crow" = "black/white crow" }'
     )
     added.file.write_text(text)
-    assert read_custom(added.file).reader(None).class_names[:2] == ("gull", "black/white crow")
+    assert dataset.read_custom(added.file).reader(None).class_names[:2] == ("gull", "black/white crow")
 
 
 def test_classes_that_are_not_listed_are_left_out(tmp_path: Path) -> None:
     added = add(tmp_path, draw_tree(tmp_path / "birds"))
     draw_tree(tmp_path / "birds", ("later",))
-    assert read_custom(added.file).reader(None).class_names == added.splits.class_names
+    assert dataset.read_custom(added.file).reader(None).class_names == added.splits.class_names
 
 
 def test_a_class_without_any_image_is_refused(tmp_path: Path) -> None:
@@ -271,7 +271,9 @@ def test_a_table_with_a_split_column(tmp_path: Path, suffix: str) -> None:
     added = add(tmp_path, write_table(tmp_path / "birds" / f"list.{suffix}", rows))
     assert (added.config.split, count(added)) == (SplitRule.GIVEN, (24, 12, 12))
     assert len(added.file.read_text().splitlines()) <= 12
-    assert [s.key for s in read_custom(added.file).reader(None).train] == [row[0] for row in rows if row[2] == "train"]
+    assert [s.key for s in dataset.read_custom(added.file).reader(None).train] == [
+        row[0] for row in rows if row[2] == "train"
+    ]
 
 
 def test_a_table_without_split_of_columns_with_other_names(tmp_path: Path) -> None:
@@ -286,7 +288,7 @@ def test_a_table_without_split_of_columns_with_other_names(tmp_path: Path) -> No
         add(tmp_path, table, columns=columns)
     added = add(tmp_path, table, columns=columns, root=tmp_path / "birds")
     assert added.config.split is SplitRule.HASH
-    assert read_custom(added.file).reader(None).train == added.splits.train
+    assert dataset.read_custom(added.file).reader(None).train == added.splits.train
 
 
 def test_a_parquet_table(tmp_path: Path) -> None:
@@ -545,8 +547,8 @@ def test_adding_refuses_names_that_are_taken_or_malformed(tmp_path: Path) -> Non
 def test_any_text_survives_the_toml_file(tmp_path: Path) -> None:
     awkward = ('a "quoted" \\ name', "colt's foot", "Ünï 🐦", "tab\there", "del\x7f")
     config = add(tmp_path, draw_tree(tmp_path / "birds", awkward)).config
-    (tmp_path / "again.toml").write_text(to_toml(config), encoding="utf-8")
-    assert read_custom(tmp_path / "again.toml").class_names == config.classes
+    (tmp_path / "again.toml").write_text(dataset.to_toml(config), encoding="utf-8")
+    assert dataset.read_custom(tmp_path / "again.toml").class_names == config.classes
 
 
 def test_the_folders_that_are_searched_for_toml_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,46 +8,20 @@ import pytest
 from PIL import Image
 
 from datasets_registry import DataError
-from datasets_registry._synthetic.drawing import (
-    DRAWING_VERSION,
-    OUTLINES,
-    OVERSAMPLE,
-    SIZE,
-    SURFACES,
-    Figure,
-    SyntheticImages,
-    add_noise,
-    blank,
-    generator,
-    mask,
-    paint,
-    polyline_mask,
-    surface,
-    to_image,
-)
-from datasets_registry._synthetic.world import (
-    COLOURS,
-    SHAPES,
-    Scene,
-    draw_scene,
-    scene_caption,
-    world_caption,
-    world_image,
-    world_scene,
-)
+from datasets_registry._synthetic import drawing, world
 
 PINNED_WORLD = ["57480bcbfbaca431", "a9eabeb2949c8f44", "3a10e3592e0c9a1a", "d3e63badd65116e4"]
 
 
 def dots(label: int, rng: np.random.Generator) -> Image.Image:
-    canvas = blank((20.0 * label, 0, 0))
-    add_noise(canvas, rng, 20)
-    return to_image(canvas)
+    canvas = drawing.blank((20.0 * label, 0, 0))
+    drawing.add_noise(canvas, rng, 20)
+    return drawing.to_image(canvas)
 
 
 @pytest.fixture
-def images() -> SyntheticImages:
-    return SyntheticImages("dots", {"noise": 20}, dots, 3)
+def images() -> drawing.SyntheticImages:
+    return drawing.SyntheticImages("dots", {"noise": 20}, dots, 3)
 
 
 def pixel_digest(picture: Image.Image) -> str:
@@ -55,37 +29,37 @@ def pixel_digest(picture: Image.Image) -> str:
 
 
 def test_equal_parts_give_equal_streams_and_others_do_not() -> None:
-    assert generator("a", 1).random(4).tolist() == generator("a", 1).random(4).tolist()
-    assert generator("a", 1).random(4).tolist() != generator("a", 2).random(4).tolist()
-    assert generator("a", 12).random() != generator("a1", 2).random()
+    assert drawing.generator("a", 1).random(4).tolist() == drawing.generator("a", 1).random(4).tolist()
+    assert drawing.generator("a", 1).random(4).tolist() != drawing.generator("a", 2).random(4).tolist()
+    assert drawing.generator("a", 12).random() != drawing.generator("a1", 2).random()
 
 
-def test_a_picture_does_not_depend_on_what_was_drawn_before(images: SyntheticImages) -> None:
+def test_a_picture_does_not_depend_on_what_was_drawn_before(images: drawing.SyntheticImages) -> None:
     alone = images.load("2/5").tobytes()
-    other = SyntheticImages("dots", {"noise": 20}, dots, 3)
+    other = drawing.SyntheticImages("dots", {"noise": 20}, dots, 3)
     for key in ("0/0", "2/4", "1/5"):
         other.load(key)
     assert other.load("2/5").tobytes() == alone
 
 
-def test_changing_a_loaded_picture_leaves_the_next_load_alone(images: SyntheticImages) -> None:
+def test_changing_a_loaded_picture_leaves_the_next_load_alone(images: drawing.SyntheticImages) -> None:
     first = images.load("0/0")
     before = first.tobytes()
-    first.paste((255, 255, 255), (0, 0, SIZE, SIZE))
+    first.paste((255, 255, 255), (0, 0, drawing.SIZE, drawing.SIZE))
     assert images.load("0/0").tobytes() == before
 
 
-def test_digests_follow_key_and_parameters(images: SyntheticImages) -> None:
-    assert images.digest("1/1") == SyntheticImages("dots", {"noise": 20}, dots, 3).digest("1/1")
+def test_digests_follow_key_and_parameters(images: drawing.SyntheticImages) -> None:
+    assert images.digest("1/1") == drawing.SyntheticImages("dots", {"noise": 20}, dots, 3).digest("1/1")
     assert images.digest("1/1") != images.digest("1/2")
-    assert images.digest("1/1") != SyntheticImages("dots", {"noise": 21}, dots, 3).digest("1/1")
-    assert images.digest("1/1") != SyntheticImages("spots", {"noise": 20}, dots, 3).digest("1/1")
-    text = json.dumps([DRAWING_VERSION, "dots", {"noise": 20}, "1/1"], sort_keys=True)
+    assert images.digest("1/1") != drawing.SyntheticImages("dots", {"noise": 21}, dots, 3).digest("1/1")
+    assert images.digest("1/1") != drawing.SyntheticImages("spots", {"noise": 20}, dots, 3).digest("1/1")
+    text = json.dumps([drawing.DRAWING_VERSION, "dots", {"noise": 20}, "1/1"], sort_keys=True)
     assert images.digest("1/1") == hashlib.sha256(text.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("key", ["3/0", "x/1", "1", "1/", "-1/2", "1/2/3"])
-def test_a_key_that_names_no_picture_is_refused(images: SyntheticImages, key: str) -> None:
+def test_a_key_that_names_no_picture_is_refused(images: drawing.SyntheticImages, key: str) -> None:
     with pytest.raises(DataError, match="names no image of 'dots'"):
         images.load(key)
     with pytest.raises(DataError, match="label below 3"):
@@ -94,30 +68,30 @@ def test_a_key_that_names_no_picture_is_refused(images: SyntheticImages, key: st
 
 def test_a_full_square_covers_the_area_it_says() -> None:
     """The unit outline reaches to 0.8, so radius 10 gives a side of 16 pixels."""
-    cover = mask(Figure("square", 24, 24, 10))
+    cover = drawing.mask(drawing.Figure("square", 24, 24, 10))
     assert cover.sum() == pytest.approx(256, rel=0.05)
     assert cover[24, 24] == 1
     assert cover[2, 2] == 0
 
 
 def test_a_ring_has_a_hole_and_a_line_has_no_inside() -> None:
-    assert mask(Figure("ring", 24, 24, 15))[24, 24] == 0
-    loop = Figure("circle", 24, 24, 15).loops()[0] / OVERSAMPLE
-    outline = polyline_mask(np.concatenate([loop, loop[:2]]), 1.5)
+    assert drawing.mask(drawing.Figure("ring", 24, 24, 15))[24, 24] == 0
+    loop = drawing.Figure("circle", 24, 24, 15).loops()[0] / drawing.OVERSAMPLE
+    outline = drawing.polyline_mask(np.concatenate([loop, loop[:2]]), 1.5)
     assert outline[24, 24] == 0
     assert outline.max() == 1
 
 
-@pytest.mark.parametrize("shape", sorted(OUTLINES))
+@pytest.mark.parametrize("shape", sorted(drawing.OUTLINES))
 def test_outlines_stay_near_their_unit_square(shape: str) -> None:
-    assert all(np.abs(loop).max() <= 1.25 for loop in OUTLINES[shape])
-    assert mask(Figure(shape, 24, 24, 12)).sum() > 50
+    assert all(np.abs(loop).max() <= 1.25 for loop in drawing.OUTLINES[shape])
+    assert drawing.mask(drawing.Figure(shape, 24, 24, 12)).sum() > 50
 
 
-@pytest.mark.parametrize("kind", SURFACES)
+@pytest.mark.parametrize("kind", drawing.SURFACES)
 def test_surfaces_are_shares(kind: str) -> None:
-    tone = surface(kind, generator(kind), period=6, rotation=30)
-    assert tone.shape == (SIZE, SIZE)
+    tone = drawing.surface(kind, drawing.generator(kind), period=6, rotation=30)
+    assert tone.shape == (drawing.SIZE, drawing.SIZE)
     assert tone.dtype == np.float32
     assert 0 <= tone.min() <= tone.max() <= 1
     assert (tone.max() > 0.5) == (kind != "plain")
@@ -125,14 +99,14 @@ def test_surfaces_are_shares(kind: str) -> None:
 
 def test_an_unknown_surface_is_refused() -> None:
     with pytest.raises(ValueError, match="Unknown surface 'furry'"):
-        surface("furry", generator(0))
+        drawing.surface("furry", drawing.generator(0))
 
 
 def test_paint_covers_only_where_the_cover_says() -> None:
-    canvas = blank((0, 0, 0))
-    cover = np.zeros((SIZE, SIZE), dtype=np.float32)
+    canvas = drawing.blank((0, 0, 0))
+    cover = np.zeros((drawing.SIZE, drawing.SIZE), dtype=np.float32)
     cover[0, 0], cover[0, 1] = 1, 0.5
-    paint(canvas, cover, (200, 100, 0))
+    drawing.paint(canvas, cover, (200, 100, 0))
     assert canvas[0, 0].tolist() == [200, 100, 0]
     assert canvas[0, 1].tolist() == [100, 50, 0]
     assert canvas[1, 1].tolist() == [0, 0, 0]
@@ -140,35 +114,35 @@ def test_paint_covers_only_where_the_cover_says() -> None:
 
 def test_every_caption_names_the_shape() -> None:
     for index in range(300):
-        assert world_scene(index).shape in world_caption(index)
+        assert world.world_scene(index).shape in world.world_caption(index)
 
 
 def test_captions_of_one_picture_vary_with_the_telling() -> None:
-    assert len({world_caption(7, telling) for telling in range(30)}) > 10
+    assert len({world.world_caption(7, telling) for telling in range(30)}) > 10
 
 
 def test_a_mirrored_picture_is_captioned_from_the_other_side() -> None:
-    scene = Scene("star", "red", "plain", "white", "small", 1, "on the left")
+    scene = world.Scene("star", "red", "plain", "white", "small", 1, "on the left")
     assert scene.mirrored().place == "on the right"
     assert scene.mirrored().mirrored() == scene
-    said = {scene_caption(scene.mirrored(), generator(i)) for i in range(200)}
+    said = {world.scene_caption(scene.mirrored(), drawing.generator(i)) for i in range(200)}
     assert any("on the right" in caption for caption in said)
     assert not any("on the left" in caption for caption in said)
 
 
 def test_the_world_shows_every_shape_in_every_colour() -> None:
-    seen = {(scene.shape, scene.colour) for scene in map(world_scene, range(3000))}
-    assert seen == {(shape, colour) for shape in SHAPES for colour in COLOURS}
+    seen = {(scene.shape, scene.colour) for scene in map(world.world_scene, range(3000))}
+    assert seen == {(shape, colour) for shape in world.SHAPES for colour in world.COLOURS}
 
 
 def test_a_scene_shows_its_colour_in_the_middle() -> None:
-    scene = Scene("square", "red", "plain", "white", "large", 1, "in the middle")
-    red, green, blue = draw_scene(scene, generator(0)).getpixel((24, 24))
+    scene = world.Scene("square", "red", "plain", "white", "large", 1, "in the middle")
+    red, green, blue = world.draw_scene(scene, drawing.generator(0)).getpixel((24, 24))
     assert red > 150
     assert max(green, blue) < 100
 
 
 def test_pixels_of_the_world_are_pinned() -> None:
     """A changed digest means a changed picture: raise the version, train again, and fix the suite again."""
-    assert DRAWING_VERSION == 1
-    assert [pixel_digest(world_image(index)) for index in range(4)] == PINNED_WORLD
+    assert drawing.DRAWING_VERSION == 1
+    assert [pixel_digest(world.world_image(index)) for index in range(4)] == PINNED_WORLD

@@ -15,16 +15,16 @@ from safetensors.torch import load, save
 from scipy.stats import spearmanr
 
 from datasets_registry import BenchError, get_dataset
-from datasets_registry._synthetic.world import COLOURS, SHAPES, world_image, world_scene
+from datasets_registry._synthetic import world
 from methods import CLIP_MEAN, CLIP_STD, tokenize
-from methods._backbones.demo import DEMO_ASSET, DEMO_SHA256, demo_state_dict, packed, unpacked, unread_token_rows
+from methods._backbones import demo
 from methods._backbones.names import DEMO_CONFIG
 from methods._backbones.weights import build_model
 
 
 @pytest.fixture(scope="module")
 def state() -> dict[str, torch.Tensor]:
-    return demo_state_dict()
+    return demo.demo_state_dict()
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def zero_shot_accuracy(model: Any, name: str, every: int = 1) -> float:
 
 @pytest.fixture(scope="module")
 def asset() -> bytes:
-    return resources.files("methods").joinpath("_assets", DEMO_ASSET).read_bytes()
+    return resources.files("methods").joinpath("_assets", demo.DEMO_ASSET).read_bytes()
 
 
 def test_the_asset_is_a_few_megabytes(asset: bytes) -> None:
@@ -65,7 +65,7 @@ def test_the_asset_is_a_few_megabytes(asset: bytes) -> None:
 
 def test_other_weights_than_the_released_ones_are_refused(asset: bytes) -> None:
     with pytest.raises(BenchError, match="Install the package again"):
-        unpacked(asset + b" ", expected_sha256=DEMO_SHA256)
+        demo.unpacked(asset + b" ", expected_sha256=demo.DEMO_SHA256)
 
 
 def test_the_weights_load_strictly_into_open_clip(state: dict[str, torch.Tensor]) -> None:
@@ -98,26 +98,26 @@ def test_words_that_training_never_read_are_distinct_and_the_same_everywhere(
     read = load(asset)["token_ids"].long()
     unread = torch.ones(len(table), dtype=torch.bool)
     unread[read] = False
-    assert torch.equal(table[unread], unread_token_rows(49408, 128)[unread])
+    assert torch.equal(table[unread], demo.unread_token_rows(49408, 128)[unread])
     assert table[unread].std().item() == pytest.approx(0.02, rel=0.01)
-    assert unread_token_rows(2, 3).tolist() == unread_token_rows(49408, 3)[:2].tolist()
+    assert demo.unread_token_rows(2, 3).tolist() == demo.unread_token_rows(49408, 3)[:2].tolist()
     assert len(torch.unique(table[unread][:2000], dim=0)) == 2000
 
 
 def test_packing_keeps_what_was_trained(state: dict[str, torch.Tensor], asset: bytes) -> None:
-    tensors = packed(state, load(asset)["token_ids"].long())
+    tensors = demo.packed(state, load(asset)["token_ids"].long())
     content = save(tensors)
-    again = unpacked(content, expected_sha256=hashlib.sha256(content).hexdigest())
+    again = demo.unpacked(content, expected_sha256=hashlib.sha256(content).hexdigest())
     assert again.keys() == state.keys()
     assert all(torch.equal(again[name], state[name]) for name in state)
 
 
 def test_it_names_the_figures_of_its_own_world(model: Any) -> None:
     """Pictures far beyond the training pool; every colour with every shape, chance 1 in 120."""
-    scenes = {i: world_scene(i) for i in range(900_000, 900_400)}
+    scenes = {i: world.world_scene(i) for i in range(900_000, 900_400)}
     shown = [i for i, scene in scenes.items() if scene.count == 1 and scene.size != "small"]
-    pixels = normalised([world_image(i) for i in shown])
-    names = [(colour, shape) for colour in COLOURS for shape in SHAPES]
+    pixels = normalised([world.world_image(i) for i in shown])
+    names = [(colour, shape) for colour in world.COLOURS for shape in world.SHAPES]
     with torch.no_grad():
         image = model.encode_image(pixels, normalize=True)
         text = model.encode_text(tokenize([f"a photo of a {c} {s}." for c, s in names]), normalize=True)

@@ -18,13 +18,13 @@ from torch import Tensor, nn
 from datasets_registry import BenchError
 from methods import Backbone
 from methods._backbones.names import TINY_CONFIG
-from methods._text.prompts import TextPrompts, frozen_prompts, overwrite_leading
-from methods._towers.blocks import BlockView, is_standard
-from methods._towers.vision import image_views, outer_norms, run_image_tower
+from methods._text import prompts as text_prompts
+from methods._towers import blocks as towers_blocks
+from methods._towers import vision
 
 
-def worded(backbone: Backbone, ctx: Tensor) -> TextPrompts:
-    return overwrite_leading(backbone.tokenized(class_set("base").texts("a photo of a {}.")), ctx)
+def worded(backbone: Backbone, ctx: Tensor) -> text_prompts.TextPrompts:
+    return text_prompts.overwrite_leading(backbone.tokenized(class_set("base").texts("a photo of a {}.")), ctx)
 
 
 @pytest.mark.parametrize("rows", [1, 3, 7, 1024])
@@ -62,7 +62,7 @@ def test_many_classes_run_in_chunks_that_hold_less_and_give_the_same_gradient(de
     texts = backbone.tokenized([f"a photo of a {i} {'very ' * (i % 5)}old thing." for i in range(60)])
 
     def encode(rows: int) -> Callable[[], Tensor]:
-        return lambda: backbone.text_tower.encode(overwrite_leading(texts, ctx), deep=fresh, rows=rows)
+        return lambda: backbone.text_tower.encode(text_prompts.overwrite_leading(texts, ctx), deep=fresh, rows=rows)
 
     (whole, held_whole), (chunked, held_chunked) = held_bytes(encode(1024)), held_bytes(encode(7))
     torch.testing.assert_close(chunked, whole, atol=2e-6, rtol=1e-5)
@@ -90,7 +90,7 @@ def test_blocks_of_a_method_never_run_twice() -> None:
     backbone = tiny_backbone()
     calls = []
 
-    def counted(view: BlockView) -> BlockView:
+    def counted(view: towers_blocks.BlockView) -> towers_blocks.BlockView:
         return replace(view, norm_1=lambda x: calls.append(1) or view.norm_1(x))
 
     ctx = torch.randn(4, 64, requires_grad=True)
@@ -107,7 +107,7 @@ def test_an_empty_prefix_equals_the_shared_one() -> None:
     with torch.no_grad():
         torch.testing.assert_close(
             backbone.text_tower.encode(texts.split(0)),
-            backbone.text_tower.encode(frozen_prompts(texts)),
+            backbone.text_tower.encode(text_prompts.frozen_prompts(texts)),
             atol=2e-6,
             rtol=1e-5,
         )
@@ -146,7 +146,7 @@ def test_tokens_cannot_be_exchanged_in_front_of_a_class_token() -> None:
         backbone.encode_prompts(worded(backbone, torch.zeros(4, 64)), before_block=lambda i, p, s: (p, s))
 
 
-def changed(view: BlockView, delta: Tensor) -> BlockView:
+def changed(view: towers_blocks.BlockView, delta: Tensor) -> towers_blocks.BlockView:
     """The view with `delta` added to its fused q, k, v weight."""
 
     def qkv(normed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -158,7 +158,10 @@ def changed(view: BlockView, delta: Tensor) -> BlockView:
 
 
 def test_exchanged_blocks_equal_a_model_with_those_weights() -> None:
-    backbone, prompts = tiny_backbone(), frozen_prompts(tiny_backbone().tokenized(class_set("base").texts()))
+    backbone, prompts = (
+        tiny_backbone(),
+        text_prompts.frozen_prompts(tiny_backbone().tokenized(class_set("base").texts())),
+    )
     model = copy.deepcopy(backbone.model)
     torch.manual_seed(3)
     deltas = {}
@@ -169,7 +172,7 @@ def test_exchanged_blocks_equal_a_model_with_those_weights() -> None:
                 block.attn.in_proj_weight += deltas[name, i]
     merged = Backbone(backbone.spec, model)
     text = [changed(view, deltas["text", i]) for i, view in enumerate(backbone.text_tower.views)]
-    image = [changed(view, deltas["image", i]) for i, view in enumerate(image_views(backbone.image_tower))]
+    image = [changed(view, deltas["image", i]) for i, view in enumerate(vision.image_views(backbone.image_tower))]
     pixels = images("test")[:3]
     with torch.no_grad():
         torch.testing.assert_close(
@@ -198,14 +201,17 @@ def moved(norm: nn.Module) -> nn.Module:
 def test_exchanged_outer_norms_equal_a_model_with_those(config: dict) -> None:
     backbone = backbone_of(config)
     before = {name: value.clone() for name, value in backbone.model.state_dict().items()}
-    norms = outer_norms(backbone.image_tower)
+    norms = vision.outer_norms(backbone.image_tower)
     first, last = moved(norms[0]), moved(norms[1])
     end = moved(backbone.text_tower.final_norm)
     model = copy.deepcopy(backbone.model)
     model.visual.ln_pre, model.visual.ln_post = first, last
     getattr(model, "text", model).ln_final = end
     merged = Backbone(backbone.spec, model)
-    pixels, prompts = torch.randn(2, 3, 32, 32), frozen_prompts(backbone.tokenized(["a red square", "a bird"]))
+    pixels, prompts = (
+        torch.randn(2, 3, 32, 32),
+        text_prompts.frozen_prompts(backbone.tokenized(["a red square", "a bird"])),
+    )
     visual = [torch.randn(2, backbone.vision_width)]
     with torch.no_grad():
         for given in ((), visual):
@@ -221,20 +227,19 @@ def test_exchanged_outer_norms_equal_a_model_with_those(config: dict) -> None:
 def test_what_stands_beside_a_block_joins_the_residual_stream() -> None:
     backbone = tiny_backbone()
     view, x = backbone.text_tower.views[0], torch.randn(2, 7, 64)
-    from methods._towers.blocks import run_block
 
     with torch.no_grad():
-        beside = run_block(replace(view, beside=lambda normed: 3 * normed), x)
-        torch.testing.assert_close(beside, run_block(view, x) + 3 * backbone.text_tower.blocks[0].ln_1(x))
+        beside = towers_blocks.run_block(replace(view, beside=lambda normed: 3 * normed), x)
+        torch.testing.assert_close(beside, towers_blocks.run_block(view, x) + 3 * backbone.text_tower.blocks[0].ln_1(x))
 
 
 def test_blocks_that_cannot_be_taken_apart_are_refused() -> None:
     backbone = backbone_of(SMALL_EVA)
-    assert not any(is_standard(block) for block in backbone.image_tower.blocks)
+    assert not any(towers_blocks.is_standard(block) for block in backbone.image_tower.blocks)
     with pytest.raises(BenchError, match="cannot be taken apart; choose a CLIP"):
-        image_views(backbone.image_tower)
+        vision.image_views(backbone.image_tower)
     with pytest.raises(BenchError, match="cannot be taken apart; choose a CLIP"):
-        outer_norms(backbone.image_tower)
+        vision.outer_norms(backbone.image_tower)
     with pytest.raises(BenchError, match="cannot be taken apart; choose a CLIP"):
         backbone.encode_image(torch.zeros(1, 3, 224, 224), norms=(nn.Identity(), nn.Identity()))
 
@@ -257,7 +262,7 @@ def test_an_image_tower_in_two_parts_equals_the_whole(config: dict) -> None:
             plain = tower.project(tower.pool(backbone.continue_image(hidden, first), 0))
             torch.testing.assert_close(plain, backbone.encode_image(pixels), atol=1e-6, rtol=1e-6)
             tokens = backbone.continue_image(hidden, first, prompts=prompts)
-            prompted = run_image_tower(tower, pixels, before_block=place)
+            prompted = vision.run_image_tower(tower, pixels, before_block=place)
             if config is not SMALL_COCA:  # its attentional pooler would see what the hook inserted
                 torch.testing.assert_close(tower.project(tower.pool(tokens, 3)), prompted, atol=1e-6, rtol=1e-6)
                 read = tower.prompt_states(tokens, 3)
@@ -280,7 +285,7 @@ def test_parts_that_do_not_fit_the_image_tower_are_refused() -> None:
 @pytest.mark.parametrize("config", [TINY_CONFIG, SMALL_COCA], ids=["vit", "coca"])
 def test_a_text_tower_in_two_parts_equals_the_whole(config: dict) -> None:
     backbone = backbone_of(config)
-    prompts = frozen_prompts(backbone.tokenized(class_set("base").texts("a photo of a {}.")))
+    prompts = text_prompts.frozen_prompts(backbone.tokenized(class_set("base").texts("a photo of a {}.")))
     weight = torch.ones((), requires_grad=True)
     views = list(backbone.text_tower.views)
     views[-1] = replace(views[-1], mlp=lambda x, mlp=views[-1].mlp: weight * mlp(x))
@@ -294,7 +299,7 @@ def test_a_text_tower_in_two_parts_equals_the_whole(config: dict) -> None:
 
 def test_tokens_inserted_behind_the_start_of_texts_equal_the_plain_forward() -> None:
     backbone, first = tiny_backbone(), 1
-    prompts = frozen_prompts(backbone.tokenized(class_set("base").texts("a photo of a {}.")))
+    prompts = text_prompts.frozen_prompts(backbone.tokenized(class_set("base").texts("a photo of a {}.")))
     tokens = [torch.randn(3, 64) for _ in range(2)]
 
     def place(i: int, prefix: Tensor, suffix: Tensor) -> tuple[Tensor, Tensor]:
@@ -312,8 +317,10 @@ def test_tokens_inserted_behind_the_start_of_texts_equal_the_plain_forward() -> 
 def test_tokens_that_do_not_fit_the_text_tower_are_refused() -> None:
     backbone, coca = tiny_backbone(), backbone_of(SMALL_COCA)
     texts = class_set("base").texts("a photo of a {}.")
-    hidden = backbone.text_hidden(frozen_prompts(backbone.tokenized(texts)), 2)
+    hidden = backbone.text_hidden(text_prompts.frozen_prompts(backbone.tokenized(texts)), 2)
     with pytest.raises(BenchError, match="tokens for 2 blocks where 1 are left; lower the depth"):
         backbone.continue_text(hidden, tokens=[torch.zeros(1, 64)] * 2)
     with pytest.raises(BenchError, match="ends with a class token, so no tokens can be inserted inside it; choose a"):
-        coca.continue_text(coca.text_hidden(frozen_prompts(coca.tokenized(texts)), 1), tokens=[torch.zeros(1, 64)])
+        coca.continue_text(
+            coca.text_hidden(text_prompts.frozen_prompts(coca.tokenized(texts)), 1), tokens=[torch.zeros(1, 64)]
+        )
