@@ -1,4 +1,4 @@
-"""ImageNetV2: a second test set of ImageNet, collected anew.
+"""ImageNetV2: a second, newly collected test set of ImageNet.
 
 Recht et al., "Do ImageNet Classifiers Generalize to ImageNet?", ICML 2019. The matched-frequency variant, as CoOp uses
 it. Folders are named by label, so label i is line i of `classnames.txt`. Nothing to train on.

@@ -41,7 +41,7 @@ class _Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if any(isinstance(value, torch.Tensor) and value.is_meta for value in args):
             return True  # without storage there is nothing to fill
         given = named.get("generator")
-        # the dispatcher wraps the same generator anew; the states tell
+        # the dispatcher wraps the same generator again; its state shows it
         return (
             given is not None and self.allowed is not None and torch.equal(given.get_state(), self.allowed.get_state())
         )

@@ -1,6 +1,6 @@
 """How near each method came to its official implementation: the measured differences, as the tests recorded them.
 
-`python -m pytest tests/methods --record-parity` measures them anew on the recorded numbers of the official code and
+`python -m pytest tests/methods --record-parity` measures them again on the recorded numbers of the official code and
 writes the file; without the switch the same tests fail where a difference has outgrown its record.
 """
 

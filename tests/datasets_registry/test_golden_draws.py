@@ -61,7 +61,7 @@ FEW_SHOT_LISTS = {"food101": 15, "sun397": 15, "fgvc_aircraft": 15, "imagenet": 
 
 @pytest.mark.parametrize("name", FEW_SHOT_LISTS)
 def test_published_lists_without_a_split_file_are_what_their_hashes_say(name: str, shared_data: Path):
-    """The split files of Food101 and SUN397 and Aircraft's lists are not at hand; what was drawn from them is."""
+    """The split files of three of these datasets are not available here, but the draws made from them are recorded."""
     golden = json.loads((shared_data / "splits/fewshot/golden_sha256.json").read_text())[name]
     published = json.loads((shared_data / f"splits/fewshot/{name}.json").read_text())
     classes = len(published.pop("classnames"))

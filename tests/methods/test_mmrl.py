@@ -29,9 +29,9 @@ def prepared(**settings: Any) -> MMRL:
     return method
 
 
-def inserted(x: Tensor, tokens: Tensor, *, anew: bool) -> Tensor:
+def inserted(x: Tensor, tokens: Tensor, *, inserts: bool) -> Tensor:
     """Tokens behind the first position: new ones, or in the place of those that are there."""
-    rest = x[:, 1:] if anew else x[:, 1 + len(tokens) :]
+    rest = x[:, 1:] if inserts else x[:, 1 + len(tokens) :]
     return torch.cat([x[:, :1], tokens.expand(len(x), -1, -1), rest], dim=1)
 
 
@@ -41,7 +41,7 @@ def plain_text(method: MMRL, classes: ClassSet) -> Tensor:
     x = model.token_embedding(ids) + model.positional_embedding
     for i, block in enumerate(model.transformer.resblocks):
         if i >= 1:
-            x = inserted(x, F.linear(part.tokens, part.to_text[i - 1].weight, part.to_text[i - 1].bias), anew=i == 1)
+            x = inserted(x, F.linear(part.tokens, part.to_text[i - 1].weight, part.to_text[i - 1].bias), inserts=i == 1)
         mask = torch.full((x.shape[1], x.shape[1]), float("-inf")).triu(1)
         x = block(x, attn_mask=mask)
     ends = ids.argmax(dim=1) + len(part.tokens)
@@ -53,7 +53,9 @@ def plain_image(method: MMRL, pixels: Tensor) -> tuple[Tensor, Tensor]:
     x = visual._embeds(pixels)
     for i, block in enumerate(visual.transformer.resblocks):
         if i >= 1:
-            x = inserted(x, F.linear(part.tokens, part.to_image[i - 1].weight, part.to_image[i - 1].bias), anew=i == 1)
+            x = inserted(
+                x, F.linear(part.tokens, part.to_image[i - 1].weight, part.to_image[i - 1].bias), inserts=i == 1
+            )
         x = block(x)
     tokens = visual.ln_post(x[:, 1 : 1 + len(part.tokens)]).mean(dim=1)
     return visual.ln_post(x[:, 0]) @ visual.proj, tokens @ part.projection
