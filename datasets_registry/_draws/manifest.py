@@ -1,8 +1,8 @@
-"""Support sets as data: the images of a draw written down, and somebody else's list read and held against the dataset.
+"""Support sets as files: write the images of a draw, and read a list and validate it against the dataset.
 
-Two formats are read. Ours is one JSON object with dataset, draw, shots, seed, class names, and for every image its key,
-label and content digest. The other is JSON lines as published with 2SFS: one object an image, with `path` or
-`impath` and `label`; folders in front of a known key are ignored.
+Two formats are read. Ours is a JSON object with dataset, draw, shots, seed, class names, and the key, label and content
+digest of every image. The other is JSON lines as published with 2SFS: one object per image, with `path` or `impath` and
+`label`; parent folders before a known key are ignored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PATH_KEYS = ("impath", "path", "image", "key")
 
 @dataclass(frozen=True)
 class ListedImage:
-    """One image of a list: where it lies, its label, and what else the list says about it."""
+    """One image of a list: its path, its label, and optionally its class name and content digest."""
 
     path: str
     label: int
@@ -35,15 +35,15 @@ class ListedImage:
 
 @dataclass(frozen=True)
 class SupportList:
-    """A list of support images as it was read.
+    """A list of support images.
 
     Args:
         source: the file, for messages.
-        digest: hex SHA-256 of the file (first 32 digits); the list's identity.
-        dataset: which it is for; None where the list does not say.
-        shots: the largest number of images of a class.
-        seed: of the draw, if the list says.
-        train: the support images, in the order of the list.
+        digest: hex SHA-256 of the file (first 32 digits), which identifies the list.
+        dataset: the dataset it is for; None if the list does not say.
+        shots: the largest number of images per class.
+        seed: the seed of the draw, if the list has one.
+        train: the support images, in list order.
         val: the few validation images; often empty.
     """
 
@@ -57,7 +57,7 @@ class SupportList:
 
 
 def support_manifest(task: FewShotTask) -> dict[str, Any]:
-    """A drawn few-shot task as plain values, ready to be written as JSON."""
+    """The support set of a task as plain values for JSON."""
     return {
         "format": FORMAT,
         "dataset": task.dataset,
@@ -76,10 +76,7 @@ def _rows(support: SupportSet) -> list[dict[str, Any]]:
 
 
 def read_support_list(path: Path) -> SupportList:
-    """Read a list of either format.
-
-    Raises DataError, naming the file and the line or entry, if it cannot be read or is not such a list.
-    """
+    """Read a list of either format. Raises DataError, naming the file and the line or entry, if it is invalid."""
     try:
         content = path.read_bytes()
         text = content.decode("utf-8")
@@ -103,8 +100,8 @@ def resolve(support_list: SupportList, info: DatasetInfo, splits: DatasetSplits)
     """The listed images as samples of the dataset.
 
     Raises:
-        DataError: if an image is not in the dataset's train or val list, is a test image, occurs twice, has another
-            label, class name or content there, or if a class has no image.
+        DataError: an image is not in the dataset's train or val list, is a test image, occurs twice, or has a different
+            label, class name or content there, or a class has no image.
     """
     if support_list.dataset not in (None, info.name):
         raise DataError(
@@ -155,7 +152,7 @@ def _resolved(
             raise DataError(
                 f"Image {item.path!r} of support list {support_list.source} has label {item.label}"
                 f"{f' ({item.name})' if item.name else ''}, but {sample.label} ({name}) in dataset {info.name!r}. "
-                f"The list belongs to other labels; renumber it."
+                f"The list uses other labels; renumber it."
             )
         _check_content(item, key, support_list, splits.images)
         samples.append(sample)
@@ -163,7 +160,7 @@ def _resolved(
 
 
 def _key(path: str, known: Mapping[str, object]) -> str | None:
-    """The longest end of a path that is a key."""
+    """The longest suffix of a path that is a key."""
     parts = PurePosixPath(path.replace("\\", "/")).parts
     return next((key for i in range(len(parts)) if (key := "/".join(parts[i:])) in known), None)
 
@@ -196,7 +193,9 @@ def _parsed(path: Path, number: int, row: str) -> Any:
 def _listed(path: Path, where: str, row: Any) -> ListedImage:
     image = next((row[key] for key in _PATH_KEYS if key in row), None) if isinstance(row, dict) else None
     if not isinstance(image, str) or not image or type(row.get("label")) is not int:
-        raise _malformed(path, f"{where} must be an object with path and whole label, but is {json.dumps(row)[:80]}")
+        raise _malformed(
+            path, f"{where} must be an object with a path and an integer label, but is {json.dumps(row)[:80]}"
+        )
     name = row.get("classname") or row.get("class_name")
     digest = row.get("digest")
     return ListedImage(image, row["label"], str(name) if name else None, str(digest) if digest else None)
@@ -208,6 +207,6 @@ def _shots(train: Sequence[ListedImage]) -> int:
 
 def _malformed(path: Path, problem: str) -> DataError:
     return DataError(
-        f"Support list {path} is malformed: {problem}. Write one with `etl-bench datasets draw`, or one JSON object a "
-        f"line with `path` and `label`."
+        f"Support list {path} is malformed: {problem}. Write one with `etl-bench datasets draw`, or one JSON object "
+        f"per line with `path` and `label`."
     )

@@ -1,4 +1,4 @@
-"""Which images become the K shots, and which classes are base and new: pure functions over lists of samples."""
+"""Few-shot draws and the base/new split of classes, as pure functions of lists of samples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datasets_registry._errors import ShotsError
 from datasets_registry._types import Sample
 
 MAX_VALIDATION_SHOTS = 4
-"""CoOp keeps `min(shots, 4)` validation images of a class."""
+"""CoOp keeps `min(shots, 4)` validation images per class."""
 
 
 @dataclass(frozen=True)
@@ -29,22 +29,19 @@ def draw_coop(
     shots: int,
     seed: int,
     class_names: Sequence[str],
-    allow_short: bool = False,
 ) -> Draw:
-    """CoOp/Dassl's few-shot draw, seed for seed.
+    """CoOp/Dassl's few-shot draw with the same seeds.
 
-    One `random.Random(seed)` draws from train and then, going on, from val. Within a list, labels come in the order of
-    their first appearance and images in list order, so the lists must be as they stand in the split file. A class that
-    holds fewer images than asked for gives all of them without touching the generator. Draws of one seed at two shots
-    are not nested.
+    One `random.Random(seed)` draws from train and then from val. Labels are visited in the order of their first
+    appearance and images in list order, so the lists must have the order of the split file. A validation class with too
+    few images is taken whole, without using the generator. Draws of one seed with different shots are not nested.
 
     Args:
-        train: the full training split, in file order.
-        val: the full validation split, in file order.
-        shots: images a class; 0 gives an empty draw.
-        seed: CoOp's `--seed`. (CoOp ignores 0 and then is unseeded; here 0 is a seed like any other.)
+        train: the full training list, in file order.
+        val: the full validation list, in file order; `min(shots, 4)` images per class are drawn.
+        shots: images per class; 0 gives an empty draw.
+        seed: CoOp's `--seed`. (CoOp treats 0 as unseeded; here 0 is an ordinary seed.)
         class_names: names in label order, for the error message.
-        allow_short: take all of a class with too few training images, as CoOp does, instead of refusing.
 
     Returns:
         The drawn samples, grouped by class in drawing order.
@@ -57,7 +54,7 @@ def draw_coop(
         >>> [s.key for s in draw_coop(train, [], shots=1, seed=1, class_names=["cat", "dog"]).train]
         ['cat0', 'dog2']
     """
-    _check_shots(train, shots=shots, class_names=class_names, allow_short=allow_short)
+    _check_shots(train, shots=shots, class_names=class_names)
     rng = random.Random(seed)
     drawn_train = _coop_sample(train, shots, rng)
     drawn_val = _coop_sample(val, min(shots, MAX_VALIDATION_SHOTS), rng)
@@ -72,22 +69,20 @@ def draw_nested(
     shots: int,
     seed: int,
     class_names: Sequence[str],
-    allow_short: bool = False,
 ) -> Draw:
-    """A draw in which fewer shots are always part of more shots: 1 in 2 in 4 in 8 in 16.
+    """A nested draw: fewer shots are always a subset of more shots.
 
-    Every image gets a rank from a hash of (dataset, split, class name, seed, key); the lowest K of a class are drawn.
-    So a class's shots depend neither on the other classes nor on the order of the list, and removing an image that was
-    not drawn changes nothing.
+    A hash of (dataset, split, class name, seed, key) ranks the images; the K lowest of each class are drawn. The shots
+    of a class therefore depend neither on the other classes nor on the list order, and removing an image that was not
+    drawn changes nothing.
 
     Args:
-        train: the full training split.
-        val: the full validation split; `min(shots, 4)` of a class are drawn, or all where there are fewer.
-        dataset: registry id; part of the hash, so that two datasets with equal file names differ.
-        shots: images a class; 0 gives an empty draw.
+        train: the full training list.
+        val: the full validation list; `min(shots, 4)` images per class are drawn, or all if there are fewer.
+        dataset: registry name; part of the hash, so two datasets with equal file names differ.
+        shots: images per class; 0 gives an empty draw.
         seed: any integer.
-        class_names: names in label order; part of the hash, so that a subset of classes keeps its shots.
-        allow_short: take all of a class with too few training images instead of refusing.
+        class_names: names in label order; part of the hash, so a subset of classes keeps its shots.
 
     Returns:
         The drawn samples, grouped by ascending label, lowest rank first.
@@ -95,7 +90,7 @@ def draw_nested(
     Raises:
         ShotsError: if shots is negative, or a class has fewer training images than shots.
     """
-    _check_shots(train, shots=shots, class_names=class_names, allow_short=allow_short)
+    _check_shots(train, shots=shots, class_names=class_names)
 
     def lowest(split: str, samples: Sequence[Sample], k: int) -> tuple[Sample, ...]:
         drawn: list[Sample] = []
@@ -108,7 +103,7 @@ def draw_nested(
 
 
 def class_halves(n_classes: int) -> tuple[range, range]:
-    """Labels of the base half and of the new half: the first `ceil(n / 2)`, and the rest.
+    """Labels of the base classes, the first `ceil(n_classes / 2)`, and of the new classes, the rest.
 
     Example:
         >>> class_halves(5)
@@ -119,7 +114,7 @@ def class_halves(n_classes: int) -> tuple[range, range]:
 
 
 def select_classes(samples: Sequence[Sample], labels: Sequence[int]) -> tuple[Sample, ...]:
-    """The samples of those labels, in their order, renumbered from 0 by the position of their label in `labels`."""
+    """The samples of these labels in list order, renumbered by the position of their label in `labels`."""
     position = {label: i for i, label in enumerate(labels)}
     return tuple(Sample(s.key, position[s.label]) for s in samples if s.label in position)
 
@@ -135,29 +130,27 @@ def _by_label(samples: Sequence[Sample]) -> dict[int, list[Sample]]:
 def _coop_sample(samples: Sequence[Sample], k: int, rng: random.Random) -> tuple[Sample, ...]:
     drawn: list[Sample] = []
     for members in _by_label(samples).values():
-        # `sample` looks only at the length, so drawing positions or objects is the same.
+        # `sample` uses only the length, so drawing objects is the same as drawing positions
         drawn += rng.sample(members, k) if len(members) >= k else members
     return tuple(drawn)
 
 
 def _rank(*parts: str) -> bytes:
-    """A hash that orders images; the length in front of each part keeps ("ab", "c") apart from ("a", "bc")."""
+    """A hash that orders images; length prefixes distinguish ("ab", "c") from ("a", "bc")."""
     text = "".join(f"{len(part)}:{part}" for part in parts)
     return hashlib.sha256(text.encode()).digest()
 
 
-def _check_shots(train: Sequence[Sample], *, shots: int, class_names: Sequence[str], allow_short: bool) -> None:
+def _check_shots(train: Sequence[Sample], *, shots: int, class_names: Sequence[str]) -> None:
     if shots < 0:
         raise ShotsError(f"Shots is {shots}; give 0 (zero-shot) or a positive number of images per class.")
-    if allow_short or shots == 0:
-        return
     groups = _by_label(train)
     sizes = {label: len(groups.get(label, [])) for label in range(len(class_names))}
     short = [label for label, size in sizes.items() if size < shots]
     if short:
         worst = min(short, key=lambda label: sizes[label])
         raise ShotsError(
-            f"{shots} shots were asked for, but class {class_names[worst]!r} has only {sizes[worst]} training images"
+            f"{shots} shots were requested, but class {class_names[worst]!r} has only {sizes[worst]} training images"
             f" ({len(short)} of {len(class_names)} classes have too few). "
             f"Use at most {sizes[worst]} shots, or a split with more training images."
         )

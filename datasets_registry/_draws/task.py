@@ -1,4 +1,4 @@
-"""From a dataset's splits to one materialised few-shot task, and the digests that prove what was in it."""
+"""Build a few-shot task from a dataset's splits, with a fingerprint of its contents."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from datasets_registry._types import (
 )
 
 ClassTexts = Callable[[DatasetInfo, Sequence[str]], Sentences]
-"""Sentences for the classes of a dataset."""
+"""Returns sentences for the classes of a dataset."""
 Target = tuple[DatasetInfo, DatasetSplits]
-"""A dataset to score on, as its reader found it."""
+"""A dataset to evaluate on, with its splits."""
 
 
 def build_task(
@@ -40,43 +40,51 @@ def build_task(
     support_list: SupportList | None = None,
     texts: ClassTexts | None = None,
 ) -> FewShotTask:
-    """Draw the support set and lay out what is scored.
+    """Draw the support set and assemble the evaluation splits.
 
-    The draw is over all classes and comes first; base-to-new then keeps the base classes of it. So the base run's
-    images are exactly the few-shot run's images of those classes. With `shots=0` the support set holds no image, but
-    still the classes that a zero-shot classifier is asked about.
+    The draw covers all classes; base-to-new then keeps the base classes, so a base-to-new run has exactly the few-shot
+    run's images of these classes. With `shots=0`, the support set has classes but no images.
 
     Args:
-        info: facts of the dataset; its name and template go into the fingerprint.
-        splits: what its reader found.
-        protocol: `few-shot` scores one split "all"; `base-to-new` scores "base" and "new", each among its own names
-            with labels from 0; `cross-dataset` and `domain-generalization` score "all" of the source and one split
-            for each target, named by it, over all its classes in its own template.
-        shots: images a class.
+        info: the dataset; its name and template are part of the fingerprint.
+        splits: the splits that its reader returned.
+        protocol: `few-shot` evaluates one split "all"; `base-to-new` evaluates "base" and "new", each with its own
+            classes and labels from 0; `cross-dataset` and `domain-generalization` evaluate "all" of the source and one
+            split per target, named after it, with all its classes and its own template.
+        shots: images per class.
         seed: of the draw.
-        draw: which rule picks the images.
-        targets: other datasets to score on, for the two protocols that do.
-        support_list: the images themselves, for the rule `file`.
-        texts: gives the sentences of classes, where they are not the dataset's own template.
+        draw: the rule that selects the images.
+        targets: other datasets to evaluate on, for the last two protocols.
+        support_list: the support images, for the rule `file`.
+        texts: returns the sentences of classes; None uses the dataset's own template.
 
     Returns:
         The task. Its fingerprint covers dataset name, class names, template, protocol, draw rule, keys and labels of
         every list, and the content of the support images.
 
     Raises:
-        ShotsError: if a class cannot give that many images.
-        DataError: if there are too few classes, a scored split is empty, a support image cannot be read, or a target
-            of domain generalization has a class that the source has not.
+        ShotsError: a class has fewer than `shots` images.
+        DataError: there are too few classes, an evaluation split is empty, a support image cannot be read, or a target
+            of domain generalization has a class that the source does not have.
+
+    Example:
+        >>> from datasets_registry import DrawRule, EvalProtocol, build_task, get_dataset
+        >>> info = get_dataset("spectrum_basic")
+        >>> task = build_task(
+        ...     info, info.reader(None), protocol=EvalProtocol.BASE_TO_NEW, shots=2, seed=1, draw=DrawRule.COOP
+        ... )
+        >>> len(task.support), [(split.name, len(split.classes), len(split)) for split in task.evals]
+        (24, [('base', 12, 360), ('new', 12, 360)])
     """
     n_classes = len(splits.class_names)
     if n_classes < 2:
         raise DataError(
-            f"The split of dataset {info.name!r} has {n_classes} of the at least 2 classes that {protocol} needs. "
-            f"Use a split file that lists more classes."
+            f"The split of dataset {info.name!r} has too few classes: {protocol} needs at least 2, but it has "
+            f"{n_classes}. Use a split file that lists more classes."
         )
     if info.test_only and shots > 0:
         raise ShotsError(
-            f"Dataset {info.name!r} is test-only and has no images to train on. Score on it with --protocol "
+            f"Dataset {info.name!r} is test-only and has no training images. Evaluate on it with --protocol "
             f"domain-generalization or cross-dataset and --targets {info.name}, or run zero_shot on it."
         )
     if (draw is DrawRule.FILE) != (support_list is not None):
@@ -123,28 +131,28 @@ def _check_targets(info: DatasetInfo, splits: DatasetSplits, protocol: EvalProto
             if strange:
                 raise DataError(
                     f"Target {other.name!r} has the class {strange[0]!r} ({len(strange)} such), which the source "
-                    f"{info.name!r} has not; {protocol} keeps to the source's classes. Use --protocol "
+                    f"{info.name!r} does not have; {protocol} needs the source's classes. Use --protocol "
                     f"{EvalProtocol.CROSS_DATASET}."
                 )
 
 
 def recorded_draw(info: DatasetInfo, rule: DrawRule) -> DrawRule:
-    """The rule as it is recorded for a dataset: CoOp's draw over a sorted listing has a name of its own.
+    """The rule that is recorded for a dataset: CoOp's draw over a sorted listing is called `coop-sorted`.
 
-    Raises DataError where `coop-sorted` is asked of a dataset whose list is published.
+    Raises DataError for `coop-sorted` on a dataset with a published list.
     """
     if rule is DrawRule.COOP and info.sorted_listing:
         return DrawRule.COOP_SORTED
     if rule is DrawRule.COOP_SORTED and not info.sorted_listing:
         raise DataError(
             f"Dataset {info.name!r} has published lists, so its draw is --draw {DrawRule.COOP}; {DrawRule.COOP_SORTED} "
-            f"is what the draw is called where only a folder listing exists."
+            f"is for datasets with only a folder listing."
         )
     return rule
 
 
 def eval_fingerprint(splits: DatasetSplits, info: DatasetInfo) -> str:
-    """Digest of what zero-shot numbers and difficulty measures rest on: test list, class names and template."""
+    """Digest of the test list, class names and template, which determine zero-shot results and difficulty."""
     return fingerprint([info.name, list(splits.class_names), info.template, _rows(splits.test)])
 
 
@@ -166,7 +174,7 @@ def _eval_split(
     samples = select_classes(splits.test, labels)
     if not samples:
         raise DataError(
-            f"Dataset {info.name!r} has no test image of the {name} classes, so nothing can be scored. "
+            f"Dataset {info.name!r} has no test image of the {name} classes, so there is nothing to evaluate. "
             f"Check the 'test' list of its split file."
         )
     return EvalSplit(name, splits.images, samples, _class_set(info, splits, labels, texts))
@@ -186,8 +194,7 @@ def _task_fingerprint(
     evals: Sequence[EvalSplit],
 ) -> str:
     digests = [support.images.digest(sample.key) for sample in support.samples]
-    # the templates of targets are their own; tasks without targets, or without sentences, keep the fingerprints they
-    # always had
+    # parts that only some tasks have, so that the fingerprints of all other tasks stay what they were
     own_templates = [[split.classes.template for split in evals]] if protocol.transfers else []
     class_sets = [support.classes, *(split.classes for split in evals)]
     sentences = [["sentences", *(one.sentences for one in class_sets)]] if support.classes.sentences else []

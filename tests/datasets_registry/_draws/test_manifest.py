@@ -151,8 +151,8 @@ def test_a_draw_and_a_list_go_together_only_as_file(toy, exported):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([{"label": 0}], "line 1 must be an object with path and whole label"),
-        ([{"path": "a.jpg", "label": "0"}], "line 1 must be an object with path and whole label"),
+        ([{"label": 0}], "line 1 must be an object with a path and an integer label"),
+        ([{"path": "a.jpg", "label": "0"}], "line 1 must be an object with a path and an integer label"),
         ([["a.jpg", 0]], "line 1 must be an object"),
         ([], "it lists no image"),
     ],
@@ -165,7 +165,7 @@ def test_malformed_lines_are_named(written, content, message: str):
 def test_malformed_lists_of_ours_are_named(exported, tmp_path: Path):
     with pytest.raises(DataError, match=r"'shots' must be int, but is 'two'"):
         read_support_list(exported(shots="two"))
-    with pytest.raises(DataError, match=r"train\[0\] must be an object with path and whole label"):
+    with pytest.raises(DataError, match=r"train\[0\] must be an object with a path and an integer label"):
         read_support_list(exported(train=[{"key": "a"}]))
     (tmp_path / "x.jsonl").write_text('{"path": "a", "label": 0}\n{"path"')
     with pytest.raises(DataError, match=r"line 2 is not JSON"):

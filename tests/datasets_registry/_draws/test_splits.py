@@ -49,12 +49,13 @@ class TestCoop:
         draw = draw_coop(train, [], shots=1, seed=3, class_names=NAMES[:3])
         assert [s.label for s in draw.train] == [2, 0, 1]
 
-    def test_a_short_class_gives_all_in_list_order_and_leaves_the_generator_alone(self):
-        """As CoOp does; the classes after it must get what they would get without it."""
-        train = samples([3, 9])
-        draw = draw_coop(train, [], shots=4, seed=1, class_names=NAMES[:2], allow_short=True)
-        assert list(draw.train[:3]) == train[:3]
-        assert list(draw.train[3:]) == random.Random(1).sample(train[3:], 4)
+    def test_a_short_validation_class_gives_all_in_list_order_and_leaves_the_generator_alone(self):
+        """As in CoOp; the classes after it must get what they would get without it."""
+        train, val = samples([9, 9]), samples([3, 9], split="val")
+        draw = draw_coop(train, val, shots=4, seed=1, class_names=NAMES[:2])
+        rng = random.Random(1)
+        assert list(draw.train) == rng.sample(train[:9], 4) + rng.sample(train[9:], 4)
+        assert list(draw.val) == val[:3] + rng.sample(val[3:], 4)
 
     def test_the_global_generator_plays_no_part(self):
         random.seed(5)
@@ -133,17 +134,13 @@ class TestBoth:
     def test_too_many_shots_name_the_class_its_size_and_the_remedy(self, draw):
         with pytest.raises(
             ShotsError,
-            match=r"8 shots were asked for, but class 'owl' has only 5 training images \(2 of 3 .*at most 5 shots",
+            match=r"8 shots were requested, but class 'owl' has only 5 training images \(2 of 3 .*at most 5 shots",
         ):
             draw(samples([9, 7, 5]), [], shots=8, seed=1, class_names=["cat", "dog", "owl"])
 
     def test_a_class_without_training_images_is_short_too(self, draw):
         with pytest.raises(ShotsError, match="class 'dog' has only 0"):
             draw(samples([9]), [], shots=1, seed=1, class_names=["cat", "dog"])
-
-    def test_short_classes_can_be_allowed(self, draw):
-        drawn = draw(samples([9, 5]), [], shots=8, seed=1, class_names=["cat", "dog"], allow_short=True)
-        assert [sum(s.label == label for s in drawn.train) for label in (0, 1)] == [8, 5]
 
     def test_negative_shots_are_refused(self, draw):
         with pytest.raises(ShotsError, match=r"Shots is -1; give 0 \(zero-shot\) or a positive"):

@@ -149,11 +149,13 @@ class TestFingerprint:
 class TestRefusals:
     @pytest.mark.parametrize("protocol", [EvalProtocol.FEW_SHOT, EvalProtocol.BASE_TO_NEW])
     def test_one_class_is_no_task(self, protocol):
-        with pytest.raises(DataError, match=rf"'toy' has 1 of the at least 2 classes that {protocol} needs. Use"):
+        with pytest.raises(
+            DataError, match=rf"'toy' has too few classes: {protocol} needs at least 2, but it has 1. Use"
+        ):
             build(toy_splits(1), protocol=protocol)
 
     def test_more_shots_than_a_class_has(self):
-        with pytest.raises(ShotsError, match="16 shots were asked for, but class 'class 0' has only 8"):
+        with pytest.raises(ShotsError, match="16 shots were requested, but class 'class 0' has only 8"):
             build(shots=16)
 
     def test_nothing_to_score(self):
