@@ -134,7 +134,7 @@ def test_a_seed_that_ran_out_of_memory_is_listed_with_its_message():
     )
     entry = board.entries[0]
     assert (entry.n, entry.expected, entry.complete) == (2, 3, False)
-    assert [(cell.seed, cell.error) for cell in board.failed] == [(3, "out of memory")]
+    assert [(cell.seed, cell.error) for cell in board.missing] == [(3, "out of memory")]
 
 
 def test_an_entry_with_only_failed_runs_is_listed_without_numbers():
