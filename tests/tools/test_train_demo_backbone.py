@@ -79,7 +79,7 @@ def test_cutting_the_text_is_exact() -> None:
 def test_roll_calls_answer_with_the_true_caption() -> None:
     for call in caption_tasks():
         for scene in map(world.world_scene, range(60)):
-            answer = call.answer(scene)
+            answer = call.true_index(scene)
             if answer is None:
                 assert scene.count > 1
                 continue

@@ -1,1 +1,1 @@
-"""How the demo backbone was trained; `python -m tools.train_demo_backbone --out FILE` does it again."""
+"""Training of the demo backbone; `python -m tools.train_demo_backbone --out FILE` repeats it."""

@@ -1,9 +1,9 @@
-"""Trains the demo backbone on the drawn world: `python -m tools.train_demo_backbone --out FILE`.
+"""Trains the demo backbone on the synthetic world: `python -m tools.train_demo_backbone --out FILE`.
 
-The loss is CLIP's, where equal captions in a batch are positives of one another, plus a roll call: each step also asks
-which caption of a complete list (every shape with every colour, say) fits the picture, so that a batch never lacks the
-near misses that teach shapes. Text is cut after the longest caption, which is exact because the text tower is causal.
-Equal arguments on one machine give equal weights.
+The loss is CLIP's, with equal captions in a batch as positives of one another, plus caption tasks: each step also
+classifies every image among a complete list of captions (such as every shape in every colour), so hard negatives are
+never missing from a batch. Texts are truncated after the longest caption, which is exact because the text tower is
+causal. Equal arguments give equal weights on one machine.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tools.train_demo_backbone.training import log, train
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Parse, train, write the asset and say its digest."""
+    """Parse the arguments, train, write the weights and log their digest."""
     plan = TrainingPlan()
     parser = argparse.ArgumentParser(prog="python -m tools.train_demo_backbone", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="the safetensors file to write")

@@ -1,4 +1,4 @@
-"""What is said of a picture of the drawn world, and the tokens that this takes."""
+"""Captions of the synthetic world as classification tasks, and their compact vocabulary."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from datasets_registry._synthetic.world import (
 from methods import tokenize
 
 LONGEST_CAPTION = 20
-"""Tokens, start and end included, that a caption of the world has at most."""
+"""Largest number of tokens in a caption, including start and end."""
 
 
 @dataclass(frozen=True)
 class CaptionTask:
-    """A complete list of captions and, for a scene, the number of the one that is true of it (None: none is)."""
+    """A complete list of captions and, for a scene, the index of the true one (None if the task does not apply)."""
 
     captions: tuple[str, ...]
-    answer: Callable[[Scene], int | None]
+    true_index: Callable[[Scene], int | None]
 
 
 def caption_tasks() -> list[CaptionTask]:
-    """For each attribute, all its values with all shapes; and the shapes alone."""
+    """One task for the shapes alone, and one per attribute with all its values and all shapes."""
     colours, backgrounds, sizes, places = tuple(COLOURS), tuple(BACKGROUNDS), tuple(SIZES), tuple(PLACES)
 
     def crossed(values: Sequence[str], form: str) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ def caption_tasks() -> list[CaptionTask]:
 
 
 class CompactVocabulary:
-    """The token ids that captions of the world can contain, renumbered in order from 0; the end token stays largest."""
+    """The token ids that captions can contain, renumbered from 0 in order, so the end token stays the largest."""
 
     def __init__(self) -> None:
         words = [

@@ -1,4 +1,4 @@
-"""CLIP's loss where captions repeat, and the roll call."""
+"""CLIP's loss for batches with repeated captions, and the loss of a caption task."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def clip_loss(image: Tensor, text: Tensor, caption_of: Tensor, scale: Tensor) ->
     Args:
         image: unit features, shape `(batch, dim)`.
         text: unit features of the distinct captions, shape `(captions, dim)`.
-        caption_of: number of each picture's caption, shape `(batch,)`.
-        scale: the temperature's inverse.
+        caption_of: index of each image's caption, shape `(batch,)`.
+        scale: the inverse temperature.
     """
     logits = scale * image @ text.T
     positive = F.one_hot(caption_of, len(text)).to(logits.dtype).T  # (captions, batch)
@@ -29,8 +29,8 @@ def clip_loss(image: Tensor, text: Tensor, caption_of: Tensor, scale: Tensor) ->
     return (per_image + (weight * of_caption).sum()) / 2
 
 
-def caption_task_loss(image: Tensor, text: Tensor, call: CaptionTask, scenes: Sequence[Scene], scale: Tensor) -> Tensor:
-    """Cross-entropy of the true caption among all of a roll call's, over the scenes that it can be asked of."""
-    answers = [call.answer(scene) for scene in scenes]
+def caption_task_loss(image: Tensor, text: Tensor, task: CaptionTask, scenes: Sequence[Scene], scale: Tensor) -> Tensor:
+    """Cross-entropy of the true caption among all captions of a task, over the scenes it applies to."""
+    answers = [task.true_index(scene) for scene in scenes]
     asked = [i for i, answer in enumerate(answers) if answer is not None]
     return F.cross_entropy(scale * image[asked] @ text.T, torch.tensor([answers[i] for i in asked]))

@@ -1,4 +1,4 @@
-"""Pictures of the drawn world as pixels of a training step."""
+"""Images of the synthetic world as pixels of a training step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _draw_block(start: int, stop: int) -> NDArray[np.uint8]:
 
 
 def render_pool(count: int, processes: int = 2) -> Tensor:
-    """Pictures 0..count of the world as uint8, shape `(count, 48, 48, 3)`."""
+    """Images 0 to `count - 1` of the world as uint8, shape `(count, 48, 48, 3)`."""
     edges = [*range(0, count, 1000), count]
     with ProcessPoolExecutor(processes) as workers:
         return torch.from_numpy(np.concatenate(list(workers.map(_draw_block, edges[:-1], edges[1:]))))
@@ -32,7 +32,7 @@ def normalised(pictures: Tensor) -> Tensor:
 
 
 def augmented(pixels: Tensor, mirrored: NDArray[np.bool_], rng: np.random.Generator) -> Tensor:
-    """Pixels mirrored where asked, and mildly cropped: scale 0.85 to 1.1, shift up to 6 % of the side."""
+    """Pixels mirrored where `mirrored` is true, with mild crops: scale 0.85 to 1.1, shift up to 6 % of the side."""
     n = len(pixels)
     scale, shift = rng.uniform(0.85, 1.1, n), rng.uniform(-0.12, 0.12, (n, 2))
     theta = np.zeros((n, 2, 3), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What a training run follows from: its numbers, its learning rate and its order of pictures."""
+"""The settings of a training run, its learning rate and its order of images."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from datasets_registry._synthetic.world import Scene
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What a training run follows from.
+    """The settings of a training run.
 
     Args:
         steps: optimiser steps.
-        batch: pictures a step.
-        pool: how many pictures of the world are drawn before training; steps sample from them without replacement.
-        held_out: pictures beyond the pool on which progress is measured.
+        batch: images per step.
+        pool: images drawn before training; steps sample from them without replacement.
+        held_out: images after the pool that measure progress.
         lr: peak learning rate; linear warm-up, then cosine to zero.
         warmup: steps of warm-up.
-        first_lesson: share of the steps that only show lone large plain figures; shapes are learned faster from them.
+        first_lesson: share of the steps with only single, large, plain figures, from which shapes are learned faster.
         weight_decay: on matrices only.
         seed: of the initial weights, order, crops and captions.
         bf16: autocast the towers to bfloat16.
-        report_every: steps between two lines of progress.
+        report_every: steps between two progress reports.
     """
 
     steps: int = 4000
@@ -52,7 +52,7 @@ def learning_rate(step: int, plan: TrainingPlan) -> float:
 
 
 class PictureOrder:
-    """Which pictures a step sees: shuffled passes over the lone large plain figures at first, over the pool later."""
+    """The images of each step: shuffled passes over single, large, plain figures at first, then over the whole pool."""
 
     def __init__(self, scenes: Sequence[Scene], plan: TrainingPlan) -> None:
         self._plan = plan
@@ -64,7 +64,7 @@ class PictureOrder:
         self._passes = 0
 
     def next_batch(self, step: int) -> list[int]:
-        """Indices of the pictures of this step; to be asked once a step, in order."""
+        """Indices of the images of a step; call it once per step, in order."""
         first_full_step = int(self._plan.first_lesson * self._plan.steps)
         if step == first_full_step:
             self._waiting = []

@@ -1,4 +1,4 @@
-"""The training loop, and how far it has come on pictures that it does not see."""
+"""The training loop, with accuracy on held-out images."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ def encode_image(model: Any, pixels: Tensor) -> Tensor:
 def held_out_accuracy(
     model: Any, pixels: Tensor, scenes: Sequence[Scene], vocabulary: CompactVocabulary, context: int
 ) -> dict[str, float]:
-    """Zero-shot accuracy on each roll call, over the pictures that it can be asked of."""
+    """Zero-shot accuracy on each caption task, over the images it applies to."""
     names = ("shape", "colour+shape", "surface+shape", "count+shape", "size+shape", "ground+shape", "place+shape")
     image = encode_image(model, pixels)
     found: dict[str, float] = {}
     for name, call in zip(names, caption_tasks(), strict=True):
         text = encode_text(model, vocabulary.encode(call.captions), context)
         guesses = (image @ text.T).argmax(dim=-1).tolist()
-        asked = [(guess, call.answer(scene)) for guess, scene in zip(guesses, scenes, strict=True)]
+        asked = [(guess, call.true_index(scene)) for guess, scene in zip(guesses, scenes, strict=True)]
         right = [guess == answer for guess, answer in asked if answer is not None]
         found[name] = sum(right) / len(right)
     return found
 
 
 def train(plan: TrainingPlan, keep: Callable[[dict[str, Tensor]], None]) -> None:
-    """Train by the plan; `keep` receives the packed asset's tensors at every report and at the end."""
+    """Train by the plan; `keep` receives the packed tensors at every report and at the end."""
     vocabulary = CompactVocabulary()
     shape_call, *other_calls = caption_tasks()
     context = LONGEST_CAPTION
@@ -119,7 +119,7 @@ def train(plan: TrainingPlan, keep: Callable[[dict[str, Tensor]], None]) -> None
             rate = (step + 1) * plan.batch / (time.perf_counter() - started)
             accuracy = held_out_accuracy(model, held_out, held_out_scenes, vocabulary, context)
             log.info(
-                "step %d/%d  contrast %.3f  shapes %.3f  roll call %.3f  scale %.1f  %.0f images/s  %s",
+                "step %d/%d  contrast %.3f  shapes %.3f  caption task %.3f  scale %.1f  %.0f images/s  %s",
                 step + 1, plan.steps, contrast.item(), *(c.item() for c in called), scale.item(), rate,
                 "  ".join(f"{name} {100 * value:.0f}%" for name, value in accuracy.items()),
             )  # fmt: skip

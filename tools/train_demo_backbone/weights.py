@@ -1,4 +1,4 @@
-"""The weights that training starts from, and how they get back into the demo configuration's shapes."""
+"""Initial weights, and their conversion back to the shapes of the demo configuration."""
 
 from __future__ import annotations
 
