@@ -1,1 +1,1 @@
-"""Small tools without any knowledge of experiments: files, locks, interrupts, names."""
+"""Small tools that know nothing of experiments: files, locks, interrupts, file names, prefetching."""

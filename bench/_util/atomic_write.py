@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, whatever dies while they are written."""
+"""Writes files that appear complete or not at all, even if the process dies or the power fails."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Write beside the target, flush to the disk, rename over it, flush the folder.
+    """Write a temporary file beside the target, flush it to disk, rename it, flush the folder.
 
-    The temporary name carries process and thread, so that several writers of one folder never meet.
+    The temporary name includes process and thread, so that several writers never use the same one.
 
     Args:
         path: the target; its folder exists.
-        content: all of it.
-        durable: whether it must outlive a loss of power; without, nothing is flushed.
+        content: the whole content.
+        durable: whether the file must survive a power failure; if not, nothing is flushed.
     """
     temporary = path.with_name(f".{path.name.partition('.')[0]}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
@@ -26,7 +26,7 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
                 os.fsync(file.fileno())
         temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)  # there only if something, an interrupt too, came between
+        temporary.unlink(missing_ok=True)  # exists only after an error or an interrupt
     if durable:
         _flush_folder(path.parent)
 

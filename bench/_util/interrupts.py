@@ -1,4 +1,4 @@
-"""Ctrl-C with two meanings: once, finish what runs; twice, stop now."""
+"""Counts Ctrl-C: once finishes current runs, twice stops now."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import FrameType
 
 @contextmanager
 def counted_interrupts(on_interrupt: Callable[[int], None]) -> Iterator[None]:
-    """Call `on_interrupt(n)` at the n-th Ctrl-C inside the block; outside the main thread nothing changes."""
+    """Call `on_interrupt(n)` at the n-th Ctrl-C inside the block. Does nothing outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,33 +1,29 @@
-"""Advisory locks on folders: the system drops them when their process dies, so nothing stale can remain."""
+"""Advisory locks on folders. The system releases them when their process dies, so no stale lock can remain."""
 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # no such locks on Windows: there one sweep at a time may write into a runs folder
-    fcntl = None  # type: ignore[assignment]
+from filelock import FileLock
 
 _LOG = logging.getLogger("bench._util.locking")
 
 
 @contextmanager
-def locked(folder: Path, *, exclusive: bool) -> Iterator[None]:
-    """Hold the advisory lock of a folder; a file system without such locks is used without."""
-    if fcntl is None:
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, `.NAME.lock` beside it, inside the block.
+
+    Where no lock is possible, such as a read-only folder or a file system without locks, the block runs without it.
+    """
+    lock = FileLock(folder.parent / f".{folder.name}.lock")
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
-        except OSError:
-            _LOG.debug("No advisory locks in %s.", folder)
+        lock.acquire(poll_interval=0.005)
+    except (OSError, NotImplementedError) as error:
+        _LOG.debug("No lock for %s: %s", folder, error)
+    try:
         yield
     finally:
-        os.close(descriptor)
+        lock.release()

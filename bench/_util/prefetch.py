@@ -1,7 +1,7 @@
-"""Work done a little ahead of its use: decoding the next images while the towers compute on these.
+"""Prefetching: decodes the next images while the towers compute on the current ones.
 
-Threads, not processes: Pillow and torch let go of the interpreter while they decode, resize and multiply, and a thread
-hands its pixels over without copying them. What is computed never depends on it: views are pure functions.
+It uses threads because Pillow and torch release the interpreter lock, and because threads share pixels without copying.
+Results do not depend on it, since views are pure functions.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 DEPTH = 2
-"""Results that may wait to be used, each a batch of pixels; more only takes memory."""
+"""Results computed in advance, each a batch of pixels. More of them only cost memory."""
 
 
 def prefetch(items: Iterable[ItemT], work: Callable[[ItemT], ResultT], *, depth: int = DEPTH) -> Iterator[ResultT]:
-    """`work` on each item in order, in one background thread, at most `depth` results before they are asked for.
+    """Call `work` on each item in order, in one background thread, at most `depth` results in advance.
 
-    What `work` raises is raised where its result is asked for. Closing the iterator drops what has not begun.
+    An exception of `work` is raised when its result is requested. Closing the iterator cancels work that has not begun.
 
     Args:
-        items: taken one by one, as far ahead as `depth`.
-        work: is never called by two threads at once.
+        items: read one by one, up to `depth` in advance.
+        work: never called by two threads at once.
         depth: 1 or more.
     """
     waiting: deque[Future[ResultT]] = deque()
@@ -45,7 +45,7 @@ def prefetch(items: Iterable[ItemT], work: Callable[[ItemT], ResultT], *, depth:
 def parallel_map(
     items: Sequence[ItemT], work: Callable[[ItemT], ResultT], pool: ThreadPoolExecutor | None
 ) -> list[ResultT]:
-    """`work` on all items by the pool's threads, results in order; one after the other without a pool."""
+    """The results of `work` for all items in order, from the pool's threads or, without a pool, from this thread."""
     if pool is None or len(items) < 2:
         return [work(item) for item in items]
     return list(pool.map(work, items))

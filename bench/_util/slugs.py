@@ -1,4 +1,4 @@
-"""Names of backbones and datasets as names of files."""
+"""File names for backbones and datasets."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ import re
 
 
 def slug(name: str) -> str:
-    """A file name for `name`, readable and unlike any other name's: odd characters become `-`, then a short digest."""
+    """A readable and unique file name for `name`: special characters become `-`, followed by a short digest."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name)
     return plain if plain == name else f"{plain.strip('-')}.{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -1,4 +1,4 @@
-"""Texts that take seconds to make and seldom change, kept in the user's cache folder; losing them costs time only."""
+"""A cache, in the user's cache folder, for texts that take seconds to create and rarely change."""
 
 from __future__ import annotations
 
@@ -10,30 +10,29 @@ from pathlib import Path
 from bench._util.atomic_write import write_atomically
 
 FOLDER = "pages"
-"""Folder of the texts within the cache folder."""
+"""Folder of the texts inside the cache folder."""
 _DIGITS = 64
 
 
 @dataclass(frozen=True)
 class TextCache:
-    """One file a text, `pages/NAME-KEY`, which begins with the digest of what follows.
+    """Each text is a file `pages/NAME-KEY` that begins with the digest of the rest.
 
-    A file that is torn, altered or cannot be read counts as absent, and a folder that cannot be written keeps nothing:
-    in each case the text is made again.
+    The text is created again if its file is damaged or unreadable, or if the folder cannot be written.
 
     Args:
-        folder: the cache folder, None to keep nothing.
+        folder: the cache folder; None caches nothing.
     """
 
     folder: Path | None = None
 
     def text(self, name: str, key: str, make: Callable[[], str]) -> str:
-        """The text kept under that name and key, or a new one, which then replaces all others of that name.
+        """The cached text, or a new one, which replaces all others of that name.
 
         Args:
-            name: what it is, a file name.
-            key: all that the text depends on.
-            make: makes it.
+            name: the name, also of the file.
+            key: everything the text depends on.
+            make: creates the text.
         """
         if self.folder is None:
             return make()
@@ -45,16 +44,16 @@ class TextCache:
         return found
 
     def sizes(self) -> dict[str, int]:
-        """Bytes of each text that is kept, by file name."""
+        """Size in bytes of each cached text, by file name."""
         if self.folder is None or not (place := self.folder / FOLDER).is_dir():
             return {}
         return {path.name: path.stat().st_size for path in sorted(place.iterdir()) if path.is_file()}
 
     def clear(self) -> int:
-        """Delete all texts; returns how many bytes that freed."""
+        """Delete all texts; returns the number of freed bytes."""
         found = self.sizes()
         for name in found:
-            assert self.folder is not None  # there is something in it
+            assert self.folder is not None  # it has texts
             (self.folder / FOLDER / name).unlink(missing_ok=True)
         return sum(found.values())
 
@@ -74,7 +73,7 @@ def _write(path: Path, name: str, text: str) -> None:
             old.unlink(missing_ok=True)
         write_atomically(path, (_digest(text) + text).encode(), durable=False)
     except OSError:
-        return  # a folder that cannot be written, a full disk: the next page takes a little longer, nothing else
+        return  # a full disk or a read-only folder only costs time
 
 
 def _digest(text: str) -> str:

@@ -1,8 +1,8 @@
-"""Processes that say that they are there: a small file each, written anew at every beat of a counter.
+"""A small file for each running process, rewritten with a higher counter at every beat.
 
-`etl-bench status` and the live view read these files, and leases (`bench/coordination/leases.py`) tell by them whether
-their holder is still at work. Nobody compares clocks: a process of this machine is looked up by its number, and one of
-another machine is gone when its counter has stood still while this process waited, by its own steady clock.
+`etl-bench status` and the live view read these files, and a lease (`bench/coordination/leases.py`) is valid while its
+holder is alive. No clocks are compared: a process of this machine is looked up by its number, and one of another
+machine counts as dead when its counter has not changed for a minute of the observer's own steady clock.
 """
 
 from __future__ import annotations
@@ -18,42 +18,41 @@ from pathlib import Path
 from typing import Any, Self
 
 from bench._util.atomic_write import write_atomically
-from bench.coordination.process_identity import Process
+from bench.coordination.process_identity import ProcessIdentity
 
 BEAT_SECONDS = 5.0
-"""Seconds from one beat to the next."""
 TIMEOUT_SECONDS = 60.0
-"""Seconds without a beat after which a process of another machine counts as gone."""
+"""Time without a beat after which a process of another machine counts as dead."""
 _LOG = logging.getLogger("bench.coordination.heartbeat")
 
 
 @dataclass(frozen=True)
 class HeartbeatState:
-    """What one heartbeat file says.
+    """The content of one heartbeat file.
 
     Args:
-        name: of the heartbeat, unlike any other.
+        name: unique name of the heartbeat.
         kind: `sweep` or `worker`.
-        process: whose file it is.
+        process: the process.
         beat: the counter.
-        facts: what the process says about itself.
+        facts: what the process reports about itself.
     """
 
     name: str
     kind: str
-    process: Process
+    process: ProcessIdentity
     beat: int
     facts: dict[str, Any]
 
 
 class Heartbeat:
-    """This process's own heartbeat in a runs folder; a context manager.
+    """This process's heartbeat in a runs folder; a context manager.
 
     Args:
         runs: the runs folder.
         kind: `sweep` or `worker`.
-        facts: plain values to say from the beginning.
-        beat: seconds from one beat to the next.
+        facts: JSON values to report from the start.
+        beat: seconds between beats.
     """
 
     def __init__(
@@ -61,7 +60,7 @@ class Heartbeat:
     ) -> None:
         self.name = uuid.uuid4().hex[:16]
         self.kind = kind
-        self.process = Process.current()
+        self.process = ProcessIdentity.current()
         self._path = _folder(runs) / f"{self.name}.json"
         self._facts = dict(facts or {})
         self._beat = 0
@@ -71,7 +70,7 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._keep_beating, daemon=True)
 
     def __enter__(self) -> Self:
-        """Begin; raises OSError if the folder cannot be written."""
+        """Start beating; raises OSError if the folder cannot be written."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._write()
         self._thread.start()
@@ -83,7 +82,7 @@ class Heartbeat:
         self._path.unlink(missing_ok=True)
 
     def update(self, **facts: object) -> None:
-        """Change what is said about this process, at once."""
+        """Change the reported facts at once."""
         with self._lock:
             self._facts |= facts
         self._try_to_write()
@@ -93,7 +92,7 @@ class Heartbeat:
             self._try_to_write()
 
     def _try_to_write(self) -> None:
-        """A beat that cannot be written (a full disk) may not end the work that it tells of."""
+        """Write a beat. A failure, as on a full disk, must not end the work."""
         try:
             self._write()
         except OSError as error:
@@ -102,21 +101,22 @@ class Heartbeat:
     def _write(self) -> None:
         with self._lock:
             self._beat += 1
-            said = {"kind": self.kind, "process": self.process.dump(), "beat": self._beat, "facts": self._facts}
-            write_atomically(self._path, json.dumps(said, ensure_ascii=False).encode(), durable=False)
+            state = {"kind": self.kind, "process": self.process.dump(), "beat": self._beat, "facts": self._facts}
+            write_atomically(self._path, json.dumps(state, ensure_ascii=False).encode(), durable=False)
 
 
 def read_heartbeats(runs: Path) -> list[HeartbeatState]:
-    """What the heartbeat files of a runs folder say, by name; those of processes known to be gone are left out."""
+    """The heartbeats in a runs folder by name, except those of processes known to be dead."""
     found = [read_heartbeat(runs, path.stem) for path in sorted(_folder(runs).glob("*.json"))]
     return [state for state in found if state is not None and state.process.alive() is not False]
 
 
 def read_heartbeat(runs: Path, name: str) -> HeartbeatState | None:
-    """What that heartbeat says now; None if it said goodbye."""
+    """One heartbeat; None if it has ended or its file is damaged."""
     try:
-        said = json.loads((_folder(runs) / f"{name}.json").read_bytes())
-        return HeartbeatState(name, said["kind"], Process.load(said["process"]), said["beat"], said["facts"])
+        state = json.loads((_folder(runs) / f"{name}.json").read_bytes())
+        process = ProcessIdentity.load(state["process"])
+        return HeartbeatState(name, state["kind"], process, state["beat"], state["facts"])
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
@@ -125,7 +125,7 @@ def read_heartbeat(runs: Path, name: str) -> HeartbeatState | None:
 
 
 def remove_dead_heartbeats(runs: Path) -> None:
-    """Remove what processes left behind that died without a goodbye; drafts only where nobody can be writing one."""
+    """Delete the files of dead processes, and unfinished files if no process can be writing one."""
     for path in _folder(runs).glob("*.json"):
         state = read_heartbeat(runs, path.stem)
         if state is not None and state.process.alive() is False:
@@ -137,24 +137,24 @@ def remove_dead_heartbeats(runs: Path) -> None:
 
 @dataclass
 class LivenessMonitor:
-    """Tells which processes are gone, by what it has seen of them itself.
+    """Decides which processes are dead from what it has observed itself.
 
     Args:
-        timeout: seconds without a beat, by `clock`, after which a process of another machine counts as gone.
-        clock: a steady clock; never the time of day, which can jump.
+        timeout: seconds without a beat, by `clock`, after which a process of another machine counts as dead.
+        clock: a steady clock, never the time of day, which can jump.
     """
 
     timeout: float = TIMEOUT_SECONDS
     clock: Callable[[], float] = time.monotonic
     _since: dict[str, tuple[object, float]] = field(default_factory=dict)
 
-    def is_dead(self, name: str, process: Process | None, beat: object) -> bool:
-        """Whether a process is gone for certain.
+    def is_dead(self, name: str, process: ProcessIdentity | None, beat: object) -> bool:
+        """Whether a process is certainly dead.
 
         Args:
-            name: what it is remembered by.
-            process: who it is; None if that is not known.
-            beat: what it shows now; it is gone if it shows the very same for longer than the timeout.
+            name: the name under which its last beat is remembered.
+            process: the process; None if unknown.
+            beat: its current beat. If the process is not visible here, an unchanged beat decides.
         """
         alive = None if process is None else process.alive()
         if alive is not None:

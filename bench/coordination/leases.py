@@ -1,9 +1,9 @@
-"""Who does what, on disk: a lease on a piece of work belongs to one process at a time, and ends with it.
+"""Leases on disk: each task belongs to at most one living process.
 
-A lease is a file that appears whole and at once (a hard link to a finished file, which fails if the name is taken). It
-names its holder; whether the holder still lives is told by its heartbeat (`bench/coordination/heartbeat.py`). A lease
-whose holder is gone is taken away under the lock of the folder, so that of several observers one takes it over. Leases
-only save work: that a run counts once is the shards' business.
+A lease is a file that appears complete and at once, by a hard link that fails if the name is taken. It names its
+holder, whose heartbeat (`bench/coordination/heartbeat.py`) shows whether it is alive. The lease of a dead holder is
+removed under the lock of the folder, so that only one of several observers takes it over. Leases only save work; the
+shards make sure that a run counts once.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from pathlib import Path
 
 from bench._util.locking import locked
 from bench.coordination.heartbeat import Heartbeat, LivenessMonitor, read_heartbeat
-from bench.coordination.process_identity import Process
+from bench.coordination.process_identity import ProcessIdentity
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lease. `process` is None if the file does not tell; `raw` is its content."""
+    """Who holds a lease. `process` is None if the file is damaged; `raw` is its content."""
 
     name: str
-    process: Process | None
+    process: ProcessIdentity | None
     raw: bytes
 
 
 @dataclass
 class Leases:
-    """The leases of one runs folder, seen and taken by one process.
+    """The leases of one runs folder, as one process sees and takes them.
 
     Args:
         runs: the runs folder.
-        heartbeat: this process's, already begun.
-        monitor: decides which holders are gone.
+        heartbeat: this process's heartbeat, already started.
+        monitor: decides which holders are dead.
     """
 
     runs: Path
@@ -44,47 +44,36 @@ class Leases:
     monitor: LivenessMonitor = field(default_factory=LivenessMonitor)
 
     def acquire(self, key: str) -> bool:
-        """Take the lease on `key`, from a holder that is gone if need be; False if somebody else is at it.
+        """Take the lease on `key`, also from a dead holder; False if a living process holds it.
 
         Raises:
             OSError: the folder cannot be written.
         """
         while not self._create(key):
             holder = self._read(key)
-            if holder is None:
-                continue
-            if holder.name == self.heartbeat.name:
+            if holder is not None and holder.name == self.heartbeat.name:
                 return True
-            if not self._holder_is_dead(key, holder):
+            if not self.break_if_dead(key):
                 return False
-            self._remove(key, holder.raw)
         return True
 
     def release(self, key: str) -> None:
-        """Give the lease back, if it is still this process's."""
+        """Give the lease back if this process holds it."""
         holder = self._read(key)
         if holder is not None and holder.name == self.heartbeat.name:
             self._remove(key, holder.raw)
 
-    def held_by_other(self, key: str) -> bool:
-        """Whether a process other than this one, and not known to be gone, holds the lease."""
-        holder = self._read(key)
-        return holder is not None and holder.name != self.heartbeat.name and not self._holder_is_dead(key, holder)
-
     def break_if_dead(self, key: str) -> bool:
-        """Take the lease away from a holder that is gone; whether the way is free now."""
+        """Remove the lease if its holder is dead; whether the lease is free now."""
         holder = self._read(key)
         if holder is None:
             return True
-        if self._holder_is_dead(key, holder):
+        state = read_heartbeat(self.runs, holder.name) if holder.name else None
+        beat = holder.raw if state is None else state.beat
+        if self.monitor.is_dead(holder.name or key, holder.process, beat):
             self._remove(key, holder.raw)
             return True
         return False
-
-    def _holder_is_dead(self, key: str, holder: Holder) -> bool:
-        state = read_heartbeat(self.runs, holder.name) if holder.name else None
-        beat = holder.raw if state is None else state.beat
-        return self.monitor.is_dead(holder.name or key, holder.process, beat)
 
     def _create(self, key: str) -> bool:
         path = self._path(key)
@@ -97,11 +86,11 @@ class Leases:
         finally:
             draft.unlink(missing_ok=True)
 
-    def _remove(self, key: str, seen: bytes) -> None:
-        """Remove the lease if it still is the one that was seen."""
+    def _remove(self, key: str, known: bytes) -> None:
+        """Remove the lease if its content is still the known one."""
         path = self._path(key)
-        with locked(path.parent, exclusive=True), suppress(FileNotFoundError):
-            if path.read_bytes() == seen:
+        with locked(path.parent), suppress(FileNotFoundError):
+            if path.read_bytes() == known:
                 path.unlink()
 
     def _read(self, key: str) -> Holder | None:
@@ -111,8 +100,8 @@ class Leases:
             return None
         try:
             value = json.loads(raw)
-            return Holder(str(value["holder"]), Process.load(value["process"]), raw)
-        except (ValueError, KeyError, TypeError):  # torn: nobody can say whose it is, so the watch waits
+            return Holder(str(value["holder"]), ProcessIdentity.load(value["process"]), raw)
+        except (ValueError, KeyError, TypeError):  # damaged: its holder is unknown, so the timeout decides
             return Holder("", None, raw)
 
     def _path(self, key: str) -> Path:
@@ -120,12 +109,12 @@ class Leases:
 
 
 def _link(draft: Path, path: Path, content: bytes) -> bool:
-    """Make `path` appear with its content, unless it is there."""
+    """Make `path` appear with its content, unless it exists."""
     try:
         os.link(draft, path)
     except FileExistsError:
         return False
-    except OSError:  # a file system without hard links: the name is still taken by one alone, the content comes after
+    except OSError:  # no hard links here: creation is still exclusive, but the content follows
         try:
             with path.open("xb") as file:
                 file.write(content)

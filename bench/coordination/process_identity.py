@@ -1,4 +1,4 @@
-"""Which process this is, and whether another one still lives, told without looking at any clock."""
+"""Identifies a process across machines and restarts, and finds out whether it is alive, independent of any clock."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ import uuid
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Self, cast
+from typing import Any, Self
+
+import psutil
 
 
 @dataclass(frozen=True)
-class Process:
-    """A process, told apart from every other one on every machine, before and after a restart.
+class ProcessIdentity:
+    """A process, different from every other one on every machine.
 
     Args:
         host: name of its machine.
-        boot: changes when the machine starts anew.
-        namespace: numbering that `pid` belongs to; containers have their own.
+        boot: changes when the machine restarts.
+        namespace: the numbering `pid` belongs to; containers have their own.
         pid: process number.
-        started: when it began, in ticks since the start of the machine, since numbers are used again; "" if unknown.
+        started: when it began, because numbers are reused. On Linux clock ticks since boot, elsewhere the system's
+            record of the start time; "" if unknown.
     """
 
     host: str
@@ -35,26 +38,27 @@ class Process:
         return cls(*_machine(), os.getpid(), _started(os.getpid()))
 
     @classmethod
-    def load(cls, value: dict[str, object]) -> Self:
-        """The inverse of `dump`; raises KeyError or TypeError for anything else."""
+    def load(cls, value: dict[str, Any]) -> Self:
+        """The inverse of `dump`; raises KeyError, TypeError or ValueError for anything else."""
         texts = {name: str(value[name]) for name in ("host", "boot", "namespace", "started")}
-        return cls(pid=int(cast(int, value["pid"])), **texts)
+        return cls(pid=int(value["pid"]), **texts)
 
     def dump(self) -> dict[str, object]:
-        """Plain values."""
+        """JSON values."""
         return asdict(self)
 
     def alive(self) -> bool | None:
-        """Whether it runs; None if that cannot be seen from here, because it belongs to another machine."""
-        if (self.host, self.boot, self.namespace) != _machine() or os.name != "posix":
+        """Whether it runs; None if it belongs to another machine or container, whose processes are not visible here."""
+        if (self.host, self.boot, self.namespace) != _machine():
             return None
         try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
+            if psutil.Process(self.pid).status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+                return False
+        except psutil.NoSuchProcess:
             return False
-        except PermissionError:  # somebody else's process
+        except psutil.AccessDenied:
             pass
-        return not _ended(self.pid) and self.started in ("", _started(self.pid))
+        return self.started in ("", _started(self.pid))
 
 
 @cache
@@ -67,19 +71,11 @@ def _machine() -> tuple[str, str, str]:
         return host, f"{uuid.getnode():x}", ""
 
 
-def _stat(pid: int) -> list[str]:
-    """The fields of Linux's process table from the state on; the name before it may hold anything."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except (OSError, ValueError):
-        return []
-
-
 def _started(pid: int) -> str:
-    fields = _stat(pid)
-    return fields[19] if len(fields) > 19 else ""
-
-
-def _ended(pid: int) -> bool:
-    """Whether all that is left is an entry that its parent has not read yet."""
-    return _stat(pid)[:1] in (["Z"], ["X"])
+    try:
+        created = psutil.Process(pid).create_time()
+    except psutil.Error:
+        return ""
+    if psutil.LINUX:  # where psutil adds the boot time, which moves with the clock
+        return str(round((created - psutil.boot_time()) * os.sysconf("SC_CLK_TCK")))
+    return repr(created)

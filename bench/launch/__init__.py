@@ -1,3 +1,3 @@
-"""Ways of running many specs: in this process, in local worker processes, and whatever else speaks the protocol."""
+"""Runs the tasks of a sweep: one supervisor, and transports to this process, local processes, Ray and Slurm."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a run may take of time and memory, and how it is stopped when it takes more."""
+"""Time and memory limits of a run."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from typing import IO
 from bench.errors import RunTimeoutError
 from bench.launch.protocol import Limits
 
+CAN_LIMIT_MEMORY = sys.platform == "linux"
+"""Whether this system can limit the memory of a process."""
 GRACE = 10.0
-"""Seconds that a worker gets to end itself when a run's time is over, before it is killed."""
+"""Seconds a worker has to end itself after the time limit before it is killed."""
 
 
 @contextmanager
 def deadline(limits: Limits, *, end_process: IO[bytes] | None) -> Iterator[None]:
-    """Stop the block when its time is over.
+    """Stop the block when its time limit is exceeded.
 
     Args:
-        limits: the time; nothing happens without one.
-        end_process: where to write what every thread was doing before this process ends, at once and even inside code
-            that never returns to Python. None stops the block by RunTimeoutError instead, for a process that has more
-            to do; that needs a main thread that still runs Python.
+        limits: the limit; without one, nothing happens.
+        end_process: end the process, even inside compiled code that never returns to Python, after writing the stack
+            of every thread to this file. With None, RunTimeoutError is raised instead, once the main thread runs
+            Python code again.
     """
     if limits.seconds is None:
         yield
@@ -60,14 +62,15 @@ def _alarm(seconds: float) -> Iterator[None]:
 
 
 def timeout_message(seconds: float) -> str:
-    """What a run is told whose time is over."""
+    """The message for a run that exceeded its time limit."""
     return f"it took longer than the {seconds:g} s of --timeout and was stopped."
 
 
 def limit_memory(limits: Limits) -> None:
-    """Make allocations fail in this process beyond its limit, which Python and torch report as errors of their own.
+    """Make allocations beyond the limit fail in this process; Python and torch then raise their own errors.
 
-    Counted is private writable memory: addresses that are only reserved, as CUDA does by the gigabyte, do not count.
+    Only private writable memory counts, not reserved addresses, of which CUDA takes many gigabytes. Does nothing where
+    `CAN_LIMIT_MEMORY` is False.
     """
     if limits.memory_bytes is None or sys.platform != "linux":
         return

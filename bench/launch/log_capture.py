@@ -1,4 +1,4 @@
-"""What a run prints, in a file of its own that cannot grow without end."""
+"""Captures the output of a run in a file of limited size."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import IO
 
 HEAD = 512 * 1024
-"""Bytes of a run's output that are kept from its beginning."""
+"""Bytes kept from the beginning of a run's output."""
 TAIL = 64 * 1024
-"""Characters that are kept from its end."""
-_LOOK = 0.2
+"""Characters kept from its end."""
+_CHECK_SECONDS = 0.2
 
 
 class CappedLog(io.TextIOBase):
-    """Text that goes to a file: the first `HEAD` bytes as they come, the last `TAIL` characters at the end."""
+    """A text stream into a file: the first `HEAD` bytes at once, the last `TAIL` characters when it is finished."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -35,7 +35,7 @@ class CappedLog(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        """Keep what there is room for. A log that cannot be written is no reason for a run to fail."""
+        """Write or keep the text. Errors are ignored, since a missing log must not fail a run."""
         with self._lock:
             if self._room > 0:
                 data = text.encode(errors="replace")
@@ -47,11 +47,11 @@ class CappedLog(io.TextIOBase):
         return len(text)
 
     def fileno(self) -> int:
-        """Of the file, for those who write past Python."""
+        """The file's, for compiled code that writes to it directly."""
         return self._file.fileno()
 
     def finish(self) -> None:
-        """Write the end of what was printed, with how much is missing before it."""
+        """Write the end of the output, and how many characters are missing before it."""
         with self._lock, suppress(OSError):
             if self._left_out:
                 self._file.write(f"\n[... {self._left_out} characters are left out here ...]\n".encode())
@@ -70,52 +70,54 @@ class CappedLog(io.TextIOBase):
 
 @contextmanager
 def capture_output(path: Path, *, append: bool) -> Iterator[IO[bytes]]:
-    """Send all that this process prints to a file while inside; yields the file. One that stays empty is removed.
+    """Redirect all output of this process to a file inside the block; yields the file, which is deleted if empty.
 
-    Python's prints are cut to a head and a tail. What compiled code prints past Python goes to the same file, and to
-    nowhere from the moment at which the file is larger than that.
+    Python's output is cut to a head and a tail. The output of compiled code goes to the same file, until the file
+    exceeds that size; the rest is discarded.
 
     Args:
         path: the file.
-        append: keep what an earlier attempt printed.
+        append: keep the output of earlier attempts.
 
     Raises:
-        OSError: if the file cannot be opened.
+        OSError: the file cannot be opened.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if not append:
         path.unlink(missing_ok=True)
-    before = sys.stdout, sys.stderr
-    for stream in before:
+    streams = sys.stdout, sys.stderr
+    for stream in streams:
         stream.flush()
     saved = os.dup(1), os.dup(2)
     with path.open("ab", buffering=0) as file:
         log = CappedLog(file)
         end = threading.Event()
-        guard = threading.Thread(target=_guard, args=(file, os.fstat(file.fileno()).st_size, end), daemon=True)
+        size_limit = threading.Thread(
+            target=_limit_size, args=(file, os.fstat(file.fileno()).st_size, end), daemon=True
+        )
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         sys.stdout = sys.stderr = log
-        guard.start()
+        size_limit.start()
         try:
             yield file
         finally:
             end.set()
-            guard.join()
-            sys.stdout, sys.stderr = before
+            size_limit.join()
+            sys.stdout, sys.stderr = streams
             log.finish()
-            for descriptor, place in zip(saved, (1, 2), strict=True):
-                os.dup2(descriptor, place)
+            for descriptor, number in zip(saved, (1, 2), strict=True):
+                os.dup2(descriptor, number)
                 os.close(descriptor)
     if path.stat().st_size == 0:
         path.unlink(missing_ok=True)
 
 
-def _guard(file: IO[bytes], begin: int, end: threading.Event) -> None:
-    while not end.wait(_LOOK):
+def _limit_size(file: IO[bytes], begin: int, end: threading.Event) -> None:
+    while not end.wait(_CHECK_SECONDS):
         if os.fstat(file.fileno()).st_size - begin > HEAD + TAIL:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, 1)
-            os.dup2(nowhere, 2)
-            os.close(nowhere)
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, 1)
+            os.dup2(null, 2)
+            os.close(null)
             return

@@ -1,8 +1,8 @@
-"""A worker process: reads tasks as JSON lines, runs them one by one and writes their shards itself.
+"""A worker process: reads tasks as JSON lines, runs them one by one and writes their shards.
 
-The conversation, one JSON document a line. In: the surroundings, then tasks; the end of input means the parent is done
-or dead, and the worker leaves at once, in the middle of a run if need be, since shards survive that. Out: `ready`,
-then one `finished` per task; one that says `leaving` is the last of this process.
+Input: the surroundings, then tasks, one JSON document a line. At the end of input the parent is done or dead, and the
+worker exits at once, even during a run, which shards survive. Output: `ready`, then `finished` for each task; with
+`leaving` it is the last of this process.
 """
 
 from __future__ import annotations
@@ -18,20 +18,19 @@ import threading
 from typing import IO
 
 from bench.launch.limits import limit_memory
-from bench.launch.protocol import Surroundings, load_runner
-from bench.launch.protocol import load_task as _load_task
+from bench.launch.protocol import Surroundings, load_runner, load_task
 from bench.launch.task_executor import TaskExecutor
 
 _PR_SET_PDEATHSIG = 1
 ORPHANED = 3
-"""Exit code of a worker whose parent went away during a run."""
+"""Exit code of a worker whose parent ended during a run."""
 
 
 def main() -> None:
-    """Serve tasks from standard input until it ends."""
+    """Run the tasks from standard input until it ends."""
     _die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what it means
-    answers = _private_stdout()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent handles it
+    output = _private_stdout()
     faulthandler.enable()
     tasks: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     first = sys.stdin.readline()
@@ -43,12 +42,12 @@ def main() -> None:
     runner = load_runner(surroundings.runner)
     limit_memory(surroundings.limits)
     with TaskExecutor(surroundings, runner, own_process=True) as executor:
-        _say(answers, {"kind": "ready"})
+        _write(output, {"kind": "ready"})
         while (line := tasks.get()) is not None:
-            done = executor.run(_load_task(json.loads(line)))
+            done = executor.run(load_task(json.loads(line)))
             busy.clear()
-            _say(answers, {"kind": "finished", "leaving": done.memory, **done.dump()})
-            if done.memory:  # whatever fills this process's memory goes with it
+            _write(output, {"kind": "finished", "leaving": done.memory, **done.dump()})
+            if done.memory:  # frees the memory that is still in use
                 return
 
 
@@ -62,29 +61,29 @@ def _listen(tasks: queue.SimpleQueue[str | None], busy: threading.Event) -> None
 
 
 def _die_with_parent() -> None:
-    """Ask Linux to kill this process when its parent is gone.
+    """Let Linux kill this process when its parent ends.
 
-    The end of input says the same on every system, but a run that never returns to Python does not hear it.
+    The end of input has the same effect on every system, but only once the run returns to Python.
     """
     if sys.platform == "linux":
         parent = os.getppid()
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it went before it was asked
+        if os.getppid() != parent:  # it ended before the request
             os._exit(ORPHANED)
 
 
 def _private_stdout() -> IO[str]:
-    """Keep the pipe to the parent for answers alone: whatever else prints goes to standard error."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    """Reserve the pipe to the parent for messages; all other output goes to standard error."""
+    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    return answers
+    return output
 
 
-def _say(answers: IO[str], message: dict[str, object]) -> None:
+def _write(output: IO[str], message: dict[str, object]) -> None:
     try:
-        answers.write(json.dumps(message) + "\n")
-        answers.flush()
-    except BrokenPipeError:  # the parent is gone; the end of input follows
+        output.write(json.dumps(message) + "\n")
+        output.flush()
+    except BrokenPipeError:  # the parent has ended
         os._exit(ORPHANED)
 
 

@@ -1,4 +1,4 @@
-"""Reaching a Ray cluster, sending it the harness's own code, and counting how many runs fit into it."""
+"""Connects to a Ray cluster, sends it the harness's code, and counts how many runs fit on its nodes."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from datasets_registry import CUSTOM_FOLDERS_VARIABLE
 
 AUTO, LOCAL = "auto", "local"
 PROBE_SECONDS = 5.0
-_WORDS = 300
+_MAX_LENGTH = 300
 _CODE = ("bench", *bench.SIBLINGS)
 
 
 @dataclass(frozen=True)
 class RunResources:
-    """What one run takes of a node: cores, and GPUs, of which several runs may share one."""
+    """What one run occupies on its node: cores and GPUs; several runs can share a GPU."""
 
     cpus: float = 1
     gpus: float = 0
@@ -40,23 +40,23 @@ class RunResources:
         return f"{self.cpus:g} CPUs" + (f" and {self.gpus:g} GPUs" if self.gpus else "")
 
     def fits(self, resources: Mapping[str, float]) -> int:
-        """How many runs a node with these resources can hold at a time."""
+        """How many runs fit on a node with these resources."""
         wanted = {"CPU": self.cpus, "GPU": self.gpus}
         return min(int(resources.get(name, 0) / n + 1e-9) for name, n in wanted.items() if n > 0)
 
 
 @contextmanager
 def connected(address: str, runtime_env: Mapping[str, Any]) -> Iterator[None]:
-    """A connection to a cluster inside the block; one that the process already has is used and kept.
+    """Connect to a cluster inside the block. An existing connection of this process is used and kept.
 
     Args:
-        address: `auto` (the cluster that this machine belongs to), `local` (a new one on this machine, for the time
-            of the block), `ray://HOST:PORT` (from outside) or `HOST:PORT` (from a machine of the cluster).
-        runtime_env: Ray's description of the environment of workers, beside the harness's own code.
+        address: `auto` (the cluster of this machine), `local` (a new one on this machine during the block),
+            `ray://HOST:PORT` (from outside) or `HOST:PORT` (from a machine of the cluster).
+        runtime_env: Ray's runtime environment of the workers, in addition to the harness's code.
 
     Raises:
-        LaunchError: nothing answers there, or what answers does not fit.
-        UsageError: `runtime_env` holds what Ray does not take.
+        LaunchError: the address does not respond, or its cluster is not compatible.
+        UsageError: the address is malformed.
     """
     if ray.is_initialized():
         yield
@@ -72,12 +72,12 @@ def connected(address: str, runtime_env: Mapping[str, Any]) -> Iterator[None]:
 
 
 def capacity(share: RunResources) -> int:
-    """How many runs the nodes that are alive can hold at a time, whatever else they do."""
+    """How many runs fit on all living nodes, whatever else runs there."""
     return sum(share.fits(node["Resources"]) for node in ray.nodes() if node["Alive"])
 
 
 def node_is_gone(node: str | None, error: ray.exceptions.RayError) -> bool:
-    """Whether a worker ended because its node was lost, taken back or cut off, and not by what it did."""
+    """Whether a worker ended because its node was lost, preempted or disconnected."""
     if isinstance(error, ray.exceptions.ActorUnavailableError):
         return True
     if isinstance(error, ray.exceptions.RayActorError) and error.preempted:
@@ -86,32 +86,32 @@ def node_is_gone(node: str | None, error: ray.exceptions.RayError) -> bool:
 
 
 def ran_out_of_memory(error: ray.exceptions.RayError) -> bool:
-    """Whether Ray ended a worker because its node had no memory left; an actor's error says so in words only."""
+    """Whether Ray ended a worker because its node ran out of memory. For actors, only the text of the error says so."""
     return isinstance(error, ray.exceptions.OutOfMemoryError) or "running low on memory" in str(error)
 
 
 def short_error(error: BaseException) -> str:
-    """The part of one of Ray's long messages that says what happened, without colours and guesses."""
+    """The essential part of one of Ray's long messages, without colours and guesses about causes."""
     lines = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()
     line = lines[-1].strip() if lines else type(error).__name__
-    words = line.rpartition("Worker exit detail: ")[2].partition(" Some common causes")[0]
-    return words if len(words) <= _WORDS else f"{words[:_WORDS]} ..."
+    text = line.rpartition("Worker exit detail: ")[2].partition(" Some common causes")[0]
+    return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]} ..."
 
 
 def no_capacity(share: RunResources) -> str:
-    """The refusal where not a single run fits."""
-    held = [_room(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+    """The message if not a single run fits."""
+    found = [_format(node["Resources"]) for node in ray.nodes() if node["Alive"]]
     return (
-        f"No node of the Ray cluster can hold a run with {share}; its nodes have {'; '.join(held) or 'nothing'}. Lower "
-        "--cpus-per-run or --gpus-per-run; where the cluster grows on demand, give --jobs N and it is waited for."
+        f"No node of the Ray cluster can hold a run with {share}; its nodes have {'; '.join(found) or 'nothing'}. "
+        "Lower --cpus-per-run or --gpus-per-run. If the cluster grows on demand, --jobs N waits for new nodes."
     )
 
 
 def send_files(files: Mapping[str, Path]) -> dict[str, SentFile]:
-    """Files of this machine, put into Ray's object store once, for every node that lacks them.
+    """Put files of this machine into Ray's object store, for the nodes that lack them.
 
     Args:
-        files: by whatever key; a path may end in `,quickgelu` or `,gelu`, which goes along beside the file.
+        files: paths by any key. A path may end in `,quickgelu` or `,gelu`, which is sent as `suffix`.
 
     Raises:
         LaunchError: a file cannot be read.
@@ -134,7 +134,7 @@ def read_runtime_env(path: Path) -> dict[str, Any]:
     """A Ray runtime environment from a YAML or JSON file.
 
     Raises:
-        UsageError: the file cannot be read, is no mapping, or says what only the harness can.
+        UsageError: the file cannot be read, is not a mapping, or sets `working_dir`.
     """
     import yaml
 
@@ -150,7 +150,7 @@ def read_runtime_env(path: Path) -> dict[str, Any]:
 
 
 def _probe(address: str) -> None:
-    """Refuse an address where nobody listens: Ray itself would try for minutes."""
+    """Fail within seconds if nothing listens at the address; Ray itself would try for minutes."""
     if address in (AUTO, LOCAL):
         return
     match = re.fullmatch(r"(?:ray://)?(\[[^\]]+\]|[^:/\s]+):(\d+)", address)
@@ -169,7 +169,7 @@ def _probe(address: str) -> None:
 def _init(address: str, runtime_env: dict[str, Any]) -> None:
     options: dict[str, Any] = {"runtime_env": runtime_env, "log_to_driver": False, "logging_level": "ERROR"}
     if address == LOCAL:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves this machine unless a command says so
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # send nothing unless a command requires it
         options["include_dashboard"] = False
     try:
         ray.init(address=address, **options)
@@ -185,7 +185,7 @@ def _init(address: str, runtime_env: dict[str, Any]) -> None:
 
 
 def _stage(folder: Path) -> None:
-    """Copy the packages that this process runs, so that every node runs the same, with the state of their source."""
+    """Copy the packages of this process, with their commit, so that every node runs the same code."""
     root = Path(bench.__file__).resolve().parent.parent
     for name in _CODE:
         shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -199,5 +199,5 @@ def _environment(code: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     return {**given, "working_dir": str(code), "env_vars": variables | given.get("env_vars", {})}
 
 
-def _room(resources: Mapping[str, float]) -> str:
+def _format(resources: Mapping[str, float]) -> str:
     return f"{resources.get('CPU', 0):g} CPUs and {resources.get('GPU', 0):g} GPUs"

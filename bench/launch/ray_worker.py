@@ -1,7 +1,7 @@
-"""The actor that does tasks on a node of a Ray cluster and hands their answers back; it writes no shard.
+"""The actor that computes results on a node of a Ray cluster; the driver writes the shards.
 
-Nothing of the harness is imported above: the catalogue looks for a person's own datasets when it is imported, and that
-has to happen in the folder where the command was given.
+The harness is imported inside functions: importing the catalogue reads the custom datasets of the current folder, which
+`RayWorker` first changes to the folder of the command.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SentFile:
-    """A file of the driver's machine on its way to the nodes.
+    """A file of the driver's machine that is sent to the nodes.
 
     Args:
-        name: file name on the node, made of the content's digest.
-        content: reference to its bytes in Ray's object store; a node that has the file does not ask for them.
-        tail: what follows the path where it is named (`,quickgelu` behind weights), or nothing.
+        name: file name on the node, from the digest of the content.
+        content: reference to its bytes in Ray's object store, fetched only by nodes that lack the file.
+        suffix: text to append to the path, such as `,quickgelu` for weights.
     """
 
     name: str
     content: Any
-    tail: str = ""
+    suffix: str = ""
 
 
 class RayWorker:
-    """Does one task after the other. Frozen features stay on its node, in the cache folder there.
+    """Runs one task after the other. Frozen features stay in the cache folder of its node.
 
     Args:
-        home: the folder of the command; entered where the node has it too.
+        home: the folder of the command, which becomes the current one if the node has it.
         surroundings: as JSON; the folders of cache and data may begin with `~`.
         files: files that specs name, by digest.
         weights: local weights, by backbone slug.
@@ -57,7 +57,7 @@ class RayWorker:
         from bench.launch.protocol import Surroundings, load_runner
 
         around = Surroundings.model_validate_json(surroundings)
-        cache, data = _own_folder(around.context.cache_dir), _own_folder(around.context.data_root)
+        cache, data = _expand(around.context.cache_dir), _expand(around.context.data_root)
         place = cache or Path(tempfile.gettempdir()) / "clip-etl-bench"
         self.context = around.context.model_copy(
             update={
@@ -72,13 +72,13 @@ class RayWorker:
         self.runner = load_runner(around.runner)
 
     def ready(self) -> str:
-        """The id of the node that this worker is on; answered once it can take a task."""
+        """The id of this worker's node; returns once the worker can take a task."""
         import ray
 
         return str(ray.get_runtime_context().get_node_id())
 
     def execute(self, task: dict[str, object]) -> ComputedResult:
-        """The answer of one dumped task. What a method prints goes to the worker's log."""
+        """The result of one dumped task. Output of a method goes to the worker's log."""
         from bench.launch.execute import execute
         from bench.launch.limits import deadline
         from bench.launch.protocol import load_task
@@ -87,13 +87,13 @@ class RayWorker:
             return execute(load_task(task), self.runner, self.context)
 
 
-def _own_folder(path: Path | None) -> Path | None:
-    """A folder on this node: `~` is the home folder here, not that of the driver."""
+def _expand(path: Path | None) -> Path | None:
+    """A folder on this node, with `~` as the home folder of this node."""
     return path.expanduser() if path else None
 
 
 def _unpack(place: Path, sent: SentFile) -> Path:
-    """Where the file of a sent is on this node, with its tail; written unless it is there."""
+    """The path of a sent file on this node, with its suffix; the file is written if it is missing."""
     import ray
 
     from bench._util.atomic_write import write_atomically
@@ -102,4 +102,4 @@ def _unpack(place: Path, sent: SentFile) -> Path:
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, ray.get(sent.content))
-    return Path(f"{path}{sent.tail}")
+    return Path(f"{path}{sent.suffix}")

@@ -1,7 +1,7 @@
-"""What one Slurm job does: the tasks of a chunk, one after the other, with a journal that survives the job.
+"""A Slurm job: runs the tasks of a chunk one after the other and keeps a journal that survives the job.
 
-A submission is a folder, `<runs>/slurm/<name>/`: `chunk-N.json` says what job N has to do, `chunk-N.jsonl` is its
-journal, `jobs.json` the ids that Slurm gave the jobs, and a file `stop` asks them to take no further task.
+A submission is a folder, `<runs>/slurm/<name>/`. `chunk-N.json` has the tasks of job N, `chunk-N.jsonl` is its
+journal, `jobs.json` has Slurm's ids of the jobs, and after a file `stop` appears, no job begins another task.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from bench.launch.task_executor import TaskExecutor
 
 STOP = "stop"
-_TURN = 0.2
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class ChunkFiles:
     number: int
 
     def write(self, surroundings: Surroundings, tasks: Sequence[Task]) -> None:
-        """Say what the job has to do, and begin an empty journal, so that no reader ever remembers its absence."""
+        """Write the tasks, and an empty journal, so that no network file system caches its absence."""
         document = {"surroundings": surroundings.model_dump(mode="json"), "tasks": [dump_task(task) for task in tasks]}
         self._plan.write_text(json.dumps(document))
         self._journal.touch()
@@ -43,15 +42,15 @@ class ChunkFiles:
         document = json.loads(self._plan.read_text())
         return Surroundings.model_validate(document["surroundings"]), [load_task(item) for item in document["tasks"]]
 
-    def note(self, **line: object) -> None:
-        """Add a line to the journal, on the disk before this returns."""
+    def append(self, **line: object) -> None:
+        """Append a line to the journal and flush it to disk."""
         with self._journal.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
     def lines(self) -> list[dict[str, Any]]:
-        """The journal. A line that a dying job left unfinished is skipped."""
+        """The journal, without incomplete lines of jobs that died."""
         found = []
         for line in self._journal.read_text(encoding="utf-8").splitlines():
             try:
@@ -71,7 +70,7 @@ class ChunkFiles:
 
 @dataclass
 class Progress:
-    """What a journal says about the tasks of its chunk."""
+    """The tasks of a chunk that have begun and ended, by number."""
 
     ended: dict[int, FinishedTask] = field(default_factory=dict)
     begun: set[int] = field(default_factory=set)
@@ -90,21 +89,21 @@ class Progress:
 
 @dataclass(frozen=True)
 class ChunkJob(Checkpointable):  # type: ignore[misc]  # submitit is not typed here
-    """The function of a job. A job that Slurm starts again goes on where the journal ends.
+    """The function of a job. A job that Slurm restarts resumes after the last finished task of its journal.
 
     Args:
-        folder: of the submission, shared by all machines.
-        number: which chunk.
+        folder: folder of the submission, shared by all machines.
+        number: number of the chunk.
     """
 
     folder: str
     number: int
 
     def __call__(self) -> None:
-        """Do what is not done, until all is done or the submission is asked to stop.
+        """Run the unfinished tasks, until all are done or the submission is stopped.
 
-        The work is done in a second thread: before a job is put back into the queue, submitit leaves the main thread by
-        SystemExit, which in the middle of a run would look as if the run had called `sys.exit`.
+        They run in a second thread. Before a job is requeued, submitit raises SystemExit in the main thread, which
+        would look as if the run had called `sys.exit`.
         """
         from bench.launch.limits import limit_memory
         from bench.launch.protocol import load_runner
@@ -118,19 +117,19 @@ class ChunkJob(Checkpointable):  # type: ignore[misc]  # submitit is not typed h
             work.start()
             try:
                 while work.is_alive():
-                    work.join(_TURN)
+                    work.join(0.2)
             finally:
-                work.give_back()
+                work.release()
         if work.problem is not None:
             raise work.problem
 
     def checkpoint(self) -> DelayedSubmission:
-        """What runs again after preemption or at the end of the allotted time: the same, since the journal is kept."""
+        """The job to requeue after preemption or a timeout: the same one, since the journal is kept."""
         return DelayedSubmission(self)
 
 
 class _Work(threading.Thread):
-    """The tasks of a chunk, one after the other; ends with the process, in the middle of a run if need be."""
+    """Runs the tasks of a chunk. As a daemon thread it ends with the process, even during a run."""
 
     def __init__(self, files: ChunkFiles, tasks: Sequence[Task], executor: TaskExecutor) -> None:
         super().__init__(daemon=True)
@@ -139,28 +138,28 @@ class _Work(threading.Thread):
         self._current: Task | None = None
 
     def run(self) -> None:
-        """What the journal does not have yet."""
+        """Run the tasks that the journal does not list as ended."""
         try:
-            self._go_on()
-        except Exception as error:  # for the main thread, which raises it
+            self._run_tasks()
+        except Exception as error:  # the main thread raises it
             self.problem = error
 
-    def give_back(self) -> None:
-        """Let somebody else have the task that this process will not finish."""
+    def release(self) -> None:
+        """Release the lease of a task that this process will not finish."""
         if self._current is not None:
             self._executor.release(self._current)
 
-    def _go_on(self) -> None:
+    def _run_tasks(self) -> None:
         ended = Progress.read(self._files, self._tasks).ended
         for number, task in enumerate(self._tasks):
             if number in ended:
                 continue
             if (self._files.folder / STOP).exists():
                 return
-            self._files.note(task=number)
+            self._files.append(task=number)
             self._current = task
             done = self._executor.run(task)
             self._current = None
-            self._files.note(task=number, **done.dump())
+            self._files.append(task=number, **done.dump())
             if done.outcome is Outcome.UNWRITTEN:
                 return

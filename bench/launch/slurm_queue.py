@@ -1,4 +1,4 @@
-"""Talking to Slurm: submitting array jobs through submitit, and asking squeue what has become of them."""
+"""Submits array jobs to Slurm through submitit, and reads their state from squeue."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from bench.errors import LaunchError
 from bench.launch.slurm_chunk import ChunkJob
 
 REQUEUES = 10
-"""How often a job may reach the end of its allotted time and be put back into the queue."""
+"""How often a job may be requeued because its time ended."""
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_PATIENCE = 60
+_TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class JobSettings:
-    """What every job asks of Slurm.
+    """Settings of every job.
 
     Args:
-        minutes: allotted time of a job; then it is put back into the queue and goes on with the runs it lacks.
+        minutes: time limit of a job, after which it is requeued and resumes.
         cpus: cores of a job, and threads of a run.
-        gpus: GPUs of a job; 0 asks for none.
-        partition: where it runs; None for the cluster's default.
-        memory: as sbatch writes it (`16G`); None for the cluster's default.
-        parallel: jobs of an array that run at the same time; None for as many as there are.
-        extra: further options of sbatch, by long name without dashes; True for one without a value.
+        gpus: GPUs of a job.
+        partition: the partition; None for the cluster's default.
+        memory: memory in sbatch's notation (`16G`); None for the cluster's default.
+        parallel: jobs of an array that may run at the same time; None for all.
+        extra: further options of sbatch by long name without dashes; True for an option without a value.
     """
 
     minutes: int
@@ -47,7 +47,7 @@ class JobSettings:
     extra: Mapping[str, str | bool] = field(default_factory=dict)
 
     def parameters(self, jobs: int) -> dict[str, Any]:
-        """The same in submitit's words, for an array of that many jobs."""
+        """The settings as submitit's parameters, for an array of that many jobs."""
         further = dict(self.extra) | ({} if self.memory is None else {"mem": self.memory})
         chosen: dict[str, Any] = {
             "job_name": "etl-bench",
@@ -65,41 +65,41 @@ class JobSettings:
 
 
 class Queue(Protocol):
-    """Where jobs wait and run."""
+    """A queue of jobs."""
 
     def submit(self, folder: Path, jobs: Sequence[ChunkJob]) -> list[str]:
-        """Submit one array; the ids of its jobs, in their order. `folder` takes scripts, pickles and logs."""
+        """Submit one array and return the ids of its jobs in order. Scripts, pickles and logs go to `folder`."""
         ...
 
     def alive(self) -> set[str] | None:
-        """Ids of the jobs that wait or run; None if nobody answers at the moment."""
+        """Ids of the jobs that wait or run; None if the queue does not respond at the moment."""
         ...
 
     def cancel(self, ids: Sequence[str], *, waiting_only: bool) -> None:
-        """Take jobs out of the queue; those that run too, unless only those that wait are meant."""
+        """Cancel jobs, or only those of them that have not started."""
         ...
 
     def final_state(self, job: str) -> str:
-        """How a job that is gone ended, in a word or two; empty if nobody knows."""
+        """How a job ended, in a word or two; empty if unknown."""
         ...
 
 
 @dataclass(frozen=True)
 class SlurmQueue:
-    """Slurm's own commands, on a machine that has them."""
+    """Slurm, through its own commands."""
 
     settings: JobSettings
 
     def check(self) -> None:
-        """Raise LaunchError unless sbatch is here."""
+        """Raise LaunchError unless Slurm's commands are installed."""
         if shutil.which("sbatch") is None or shutil.which("srun") is None:
             raise LaunchError(
-                "--launcher slurm needs Slurm's commands, and there is no sbatch on the PATH. Give the command on a "
+                "--launcher slurm needs Slurm's commands, and there is no sbatch on the PATH. Run the command on a "
                 "login node of the cluster; --dry-run shows the script anywhere, --launcher local runs on this machine."
             )
 
     def script(self, folder: Path, jobs: int) -> str:
-        """The script that `submit` would hand to sbatch for that many jobs."""
+        """The script that `submit` passes to sbatch for that many jobs."""
         command = f"{shlex.quote(sys.executable)} -u -m submitit.core._submit {shlex.quote(str(folder))}"
         array = jobs if jobs > 1 else None
         text: str = _make_sbatch_string(command, folder, map_count=array, **self.settings.parameters(jobs))
@@ -109,7 +109,7 @@ class SlurmQueue:
         """Submit one array.
 
         Raises:
-            LaunchError: sbatch refuses; with its words.
+            LaunchError: sbatch rejects it; with its message.
         """
         executor = submitit.SlurmExecutor(folder, max_num_timeout=REQUEUES)
         executor.update_parameters(**self.settings.parameters(len(jobs)))
@@ -117,12 +117,12 @@ class SlurmQueue:
             with executor.batch():
                 submitted = [executor.submit(job) for job in jobs]
         except (FailedJobError, FailedSubmissionError) as error:
-            raise LaunchError(f"sbatch refuses the jobs: {_refusal(error)}") from error
+            raise LaunchError(f"sbatch refuses the jobs: {_sbatch_message(error)}") from error
         return [str(job.job_id) for job in submitted]
 
     def alive(self) -> set[str] | None:
-        """What squeue lists for this user."""
-        listing = _ask("squeue", "--me", "--noheader", "--array", "--format=%A %F %K")
+        """The jobs that squeue lists for this user."""
+        listing = _output_of("squeue", "--me", "--noheader", "--array", "--format=%A %F %K")
         if listing is None:
             return None
         found = set()
@@ -132,25 +132,25 @@ class SlurmQueue:
         return found
 
     def cancel(self, ids: Sequence[str], *, waiting_only: bool) -> None:
-        """Scancel."""
+        """Call scancel."""
         if ids:
-            _ask("scancel", *(["--state=PENDING"] if waiting_only else []), *ids)
+            _output_of("scancel", *(["--state=PENDING"] if waiting_only else []), *ids)
 
     def final_state(self, job: str) -> str:
-        """Slurm's name for the job's state, while it still remembers it."""
-        listing = _ask("squeue", "--noheader", "--array", "--states=all", f"--jobs={job}", "--format=%T") or ""
+        """Slurm's name of the job's state, as long as Slurm knows the job."""
+        listing = _output_of("squeue", "--noheader", "--array", "--states=all", f"--jobs={job}", "--format=%T") or ""
         return listing.strip().splitlines()[-1] if listing.strip() else ""
 
 
-def _ask(*command: str) -> str | None:
-    """What a command of Slurm's prints; None if it cannot be given, or fails, as while the controller restarts."""
+def _output_of(*command: str) -> str | None:
+    """The output of a Slurm command; None if it fails, as it does while the controller restarts."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=True).stdout
+        return subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return None
 
 
-def _refusal(error: Exception) -> str:
-    """What sbatch said: its own lines in the message of whoever called it."""
-    said = [line.strip() for line in str(error).splitlines() if line.strip().startswith("sbatch: ")]
-    return " ".join(said) or " ".join(str(error).split())
+def _sbatch_message(error: Exception) -> str:
+    """Sbatch's own lines in submitit's message."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip().startswith("sbatch: ")]
+    return " ".join(lines) or " ".join(str(error).split())

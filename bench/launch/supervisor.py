@@ -13,7 +13,7 @@ from bench.coordination.leases import Leases
 from bench.errors import LaunchError
 from bench.launch.affinity_queue import AffinityQueue
 from bench.launch.execute import failed_result, store_result
-from bench.launch.limits import GRACE
+from bench.launch.limits import CAN_LIMIT_MEMORY, GRACE
 from bench.launch.protocol import FinishedTask, LaunchSummary, Outcome, Runner, RunTask, Task, load_runner
 from bench.launch.task_executor import existing_result
 from bench.launch.transport import Done, Event, Exited, Notice, Ready, Transport
@@ -87,6 +87,8 @@ class Supervisor:
         Raises:
             LaunchError: no worker could start.
         """
+        if self.surroundings.limits.memory_bytes is not None and not CAN_LIMIT_MEMORY:
+            self.on_notice("--memory has no effect on this system: only Linux can limit the memory of a process.")
         if tasks:
             try:
                 with counted_interrupts(self._on_interrupt), self.transport:
@@ -126,13 +128,14 @@ class Supervisor:
             if not self._workers:
                 break
             submitted = not self._queue and all(worker.tasks for worker in self._workers.values())
-            for event in self.transport.poll(POLL_SECONDS):
+            events = self.transport.poll(POLL_SECONDS)
+            if self._interrupts and not self._draining:
+                self._drain()
+            for event in events:
                 self._handle(event)
             if self._interrupts > 1:
                 self.transport.kill(list(self._workers))
                 return
-            if self._interrupts:
-                self._drain()
             if submitted and self.transport.detached:
                 return
             self._kill_overdue()
@@ -184,8 +187,6 @@ class Supervisor:
 
     def _drain(self) -> None:
         """Let current runs finish and nothing else begin."""
-        if self._draining:
-            return
         self._draining = True
         busy = sum(bool(worker.tasks) for worker in self._workers.values())
         self.on_notice(f"Stopping after the {busy} current runs. Press Ctrl-C again to stop now.")

@@ -40,7 +40,7 @@ class DifficultyFiles:
         path = self.file(backbone, dataset)
         path.parent.mkdir(parents=True, exist_ok=True)
         document = {"shard_version": SHARD_VERSION, "backbone": backbone, "dataset": dataset}
-        with locked(path.parent, exclusive=True):
+        with locked(path.parent):
             write_atomically(path, encode_document(document, [record.model_dump(mode="json") for record in records]))
 
     def file(self, backbone: str, dataset: str) -> Path:

@@ -82,7 +82,7 @@ class Shards:
         """
         folder = self._folder(record.run_id)
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder, exclusive=True):
+        with locked(folder):
             if record.status is RunStatus.FAILED and _status(self._document(record.run_id)) is RunStatus.OK:
                 return False
             for stale in folder.glob(f".{record.run_id}.*.tmp"):  # from a writer that was killed
@@ -113,7 +113,7 @@ class Shards:
             folder = self._folder(first)
             if not folder.is_dir():
                 continue
-            with locked(folder, exclusive=False):
+            with locked(folder):
                 found = [(run_id, self._shard(run_id)) for run_id in (first, *others)]
             yield from ((run_id, shard) for run_id, shard in found if shard is not None)
 
@@ -186,7 +186,7 @@ class Shards:
         folder = self._folder(run_id)
         if not folder.is_dir():
             return None
-        with locked(folder, exclusive=False):
+        with locked(folder):
             return self._document(run_id)
 
     def _document(self, run_id: str) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Traces that processes leave in a runs folder: the heartbeat and the leases of a process that is gone or elsewhere."""
+"""Traces that processes leave in a runs folder: the heartbeat and the leases of a process that is dead or elsewhere."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from bench.coordination.process_identity import Process
+from bench.coordination.process_identity import ProcessIdentity
 
-ELSEWHERE = replace(Process.current(), boot="another machine")
+OTHER_MACHINE = replace(ProcessIdentity.current(), boot="another machine")
 
 
-def gone_process() -> Process:
+def dead_process() -> ProcessIdentity:
     """A process of this machine that has ended."""
     program = """
 import json
-from bench.coordination.process_identity import Process
-print(json.dumps(Process.current().dump()))
+from bench.coordination.process_identity import ProcessIdentity
+print(json.dumps(ProcessIdentity.current().dump()))
 """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, env=environment).stdout
-    return Process.load(json.loads(said))
+    return ProcessIdentity.load(json.loads(said))
 
 
-def leave_a_heartbeat(runs: Path, name: str, process: Process, beat: int = 1) -> None:
+def write_heartbeat(runs: Path, name: str, process: ProcessIdentity, beat: int = 1) -> None:
     (runs / "live").mkdir(parents=True, exist_ok=True)
     said = {"kind": "worker", "process": process.dump(), "beat": beat, "facts": {}}
     (runs / "live" / f"{name}.json").write_text(json.dumps(said))
 
 
-def leave_a_lease(runs: Path, key: str, holder: str, process: Process) -> None:
+def write_lease(runs: Path, key: str, holder: str, process: ProcessIdentity) -> None:
     (runs / "leases").mkdir(parents=True, exist_ok=True)
     (runs / "leases" / f"{key}.json").write_text(json.dumps({"holder": holder, "process": process.dump()}))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from left_behind import ELSEWHERE, gone_process, leave_a_heartbeat
+from left_behind import OTHER_MACHINE, dead_process, write_heartbeat
 
 from bench.coordination.heartbeat import (
     Heartbeat,
@@ -15,28 +15,28 @@ from bench.coordination.heartbeat import (
     read_heartbeats,
     remove_dead_heartbeats,
 )
-from bench.coordination.process_identity import Process
+from bench.coordination.process_identity import ProcessIdentity
 
 
 def test_a_process_knows_itself_and_the_dead():
-    me = Process.current()
+    me = ProcessIdentity.current()
     assert me.alive() is True
-    assert Process.load(json.loads(json.dumps(me.dump()))) == me
-    assert gone_process().alive() is False
+    assert ProcessIdentity.load(json.loads(json.dumps(me.dump()))) == me
+    assert dead_process().alive() is False
 
 
 def test_a_number_that_is_used_again_is_another_process():
-    me = Process.current()
+    me = ProcessIdentity.current()
     if not me.started:
         pytest.skip("needs /proc")
     assert replace(me, started="1").alive() is False
 
 
 def test_a_process_that_its_parent_has_not_buried_is_dead():
-    if not Process.current().started:
+    if not ProcessIdentity.current().started:
         pytest.skip("needs /proc")
     child = subprocess.Popen([sys.executable, "-c", ""])
-    number = replace(Process.current(), pid=child.pid, started="")
+    number = replace(ProcessIdentity.current(), pid=child.pid, started="")
     deadline = time.monotonic() + 20
     while number.alive() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -47,7 +47,7 @@ def test_a_process_that_its_parent_has_not_buried_is_dead():
 @pytest.mark.parametrize("change", [{"host": "b"}, {"boot": "b"}, {"namespace": "b"}])
 def test_nobody_can_say_from_here_whether_a_process_of_another_machine_lives(change: dict[str, str]):
     """A container has process numbers of its own, and a restarted machine has begun anew."""
-    assert replace(Process.current(), **change).alive() is None
+    assert replace(ProcessIdentity.current(), **change).alive() is None
 
 
 def test_a_presence_says_what_it_does_beats_and_says_goodbye(tmp_path: Path):
@@ -57,7 +57,7 @@ def test_a_presence_says_what_it_does_beats_and_says_goodbye(tmp_path: Path):
         assert first is not None
         assert (first.kind, first.process, first.facts) == (
             "worker",
-            Process.current(),
+            ProcessIdentity.current(),
             {"task": "coop on eurosat"},
         )
         deadline = time.monotonic() + 20
@@ -84,8 +84,8 @@ def test_beats_that_cannot_be_written_do_not_end_the_work(tmp_path: Path, monkey
 
 
 def test_the_dead_are_not_sighted_and_are_cleared_away(tmp_path: Path):
-    leave_a_heartbeat(tmp_path, "dead", gone_process())
-    leave_a_heartbeat(tmp_path, "far", ELSEWHERE)
+    write_heartbeat(tmp_path, "dead", dead_process())
+    write_heartbeat(tmp_path, "far", OTHER_MACHINE)
     (tmp_path / "live" / "torn.json").write_text('{"kind": "wor')
     draft = tmp_path / "live" / ".dead.1-1.tmp"
     draft.touch()
@@ -101,27 +101,27 @@ def test_the_dead_are_not_sighted_and_are_cleared_away(tmp_path: Path):
 def test_a_process_of_another_machine_is_gone_when_its_counter_stands_still():
     now = 0.0
     monitor = LivenessMonitor(timeout=60, clock=lambda: now)
-    assert not monitor.is_dead("a", ELSEWHERE, 1)
+    assert not monitor.is_dead("a", OTHER_MACHINE, 1)
     now = 59.0
-    assert not monitor.is_dead("a", ELSEWHERE, 1)
-    assert not monitor.is_dead("a", ELSEWHERE, 2), "it has moved"
+    assert not monitor.is_dead("a", OTHER_MACHINE, 1)
+    assert not monitor.is_dead("a", OTHER_MACHINE, 2), "it has moved"
     now = 118.0
-    assert not monitor.is_dead("a", ELSEWHERE, 2)
+    assert not monitor.is_dead("a", OTHER_MACHINE, 2)
     now = 120.0
-    assert monitor.is_dead("a", ELSEWHERE, 2)
+    assert monitor.is_dead("a", OTHER_MACHINE, 2)
 
 
 @pytest.mark.parametrize("jump", [-1e7, 1e7])
 def test_a_jump_of_the_clock_makes_nobody_gone(jump: float, monkeypatch):
     monitor = LivenessMonitor(timeout=60)
-    assert not monitor.is_dead("a", ELSEWHERE, 1)
+    assert not monitor.is_dead("a", OTHER_MACHINE, 1)
     before = time.time()
     monkeypatch.setattr(time, "time", lambda: before + jump)
-    assert not monitor.is_dead("a", ELSEWHERE, 1)
-    assert not monitor.is_dead("b", Process.current(), 1)
+    assert not monitor.is_dead("a", OTHER_MACHINE, 1)
+    assert not monitor.is_dead("b", ProcessIdentity.current(), 1)
 
 
 def test_a_process_of_this_machine_is_looked_up_at_once():
     monitor = LivenessMonitor(timeout=1e9)
-    assert monitor.is_dead("a", gone_process(), 1)
-    assert not monitor.is_dead("b", Process.current(), 1)
+    assert monitor.is_dead("a", dead_process(), 1)
+    assert not monitor.is_dead("b", ProcessIdentity.current(), 1)

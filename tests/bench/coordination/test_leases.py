@@ -4,11 +4,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from left_behind import ELSEWHERE, gone_process, leave_a_heartbeat, leave_a_lease
+from left_behind import OTHER_MACHINE, dead_process, write_heartbeat, write_lease
 
 from bench.coordination.heartbeat import Heartbeat, LivenessMonitor
 from bench.coordination.leases import Leases
-from bench.coordination.process_identity import Process
+from bench.coordination.process_identity import ProcessIdentity
 
 
 @pytest.fixture
@@ -23,8 +23,7 @@ def test_a_lease_has_one_holder_until_it_is_given_back(two):
     assert a.acquire("r")
     assert a.acquire("r"), "it is mine already"
     assert not b.acquire("r")
-    assert b.held_by_other("r")
-    assert not a.held_by_other("r")
+    assert not b.break_if_dead("r")
     b.release("r")
     assert not b.acquire("r"), "only its holder gives it back"
     a.release("r")
@@ -59,8 +58,7 @@ def test_of_many_at_once_one_gets_it(tmp_path: Path):
 
 
 def test_the_lease_of_a_process_that_died_here_is_taken_over_at_once(two, tmp_path: Path):
-    leave_a_lease(tmp_path, "r", "dead", gone_process())
-    assert not two[0].held_by_other("r")
+    write_lease(tmp_path, "r", "dead", dead_process())
     assert two[0].acquire("r")
     assert not two[1].acquire("r")
 
@@ -68,32 +66,31 @@ def test_the_lease_of_a_process_that_died_here_is_taken_over_at_once(two, tmp_pa
 def test_of_many_that_take_over_one_gets_it(tmp_path: Path):
     """The lease of the new holder must not be taken for that of the dead one."""
     for _ in range(20):
-        leave_a_lease(tmp_path, "r", "dead", gone := gone_process_once())
-        assert gone.alive() is False
+        write_lease(tmp_path, "r", "dead", dead := dead_process_once())
+        assert dead.alive() is False
         assert len(rush(tmp_path, 4)) == 1
 
 
-_GONE: list[Process] = []
+_DEAD: list[ProcessIdentity] = []
 
 
-def gone_process_once() -> Process:
-    if not _GONE:
-        _GONE.append(gone_process())
-    return _GONE[0]
+def dead_process_once() -> ProcessIdentity:
+    if not _DEAD:
+        _DEAD.append(dead_process())
+    return _DEAD[0]
 
 
 def test_the_lease_of_another_machine_is_taken_over_when_its_beat_stands_still(tmp_path: Path):
     now = 0.0
     with Heartbeat(tmp_path, "worker") as heartbeat:
         leases = Leases(tmp_path, heartbeat, LivenessMonitor(timeout=60, clock=lambda: now))
-        leave_a_heartbeat(tmp_path, "far", ELSEWHERE, beat=1)
-        leave_a_lease(tmp_path, "r", "far", ELSEWHERE)
+        write_heartbeat(tmp_path, "far", OTHER_MACHINE, beat=1)
+        write_lease(tmp_path, "r", "far", OTHER_MACHINE)
         assert not leases.acquire("r")
         now = 50.0
-        leave_a_heartbeat(tmp_path, "far", ELSEWHERE, beat=2)
+        write_heartbeat(tmp_path, "far", OTHER_MACHINE, beat=2)
         assert not leases.acquire("r")
         now = 100.0
-        assert leases.held_by_other("r")
         assert not leases.break_if_dead("r")
         now = 111.0
         assert leases.break_if_dead("r")

@@ -15,7 +15,7 @@ from fake_runner import make_record, make_spec
 from launching import launch
 
 from bench.context import RunContext
-from bench.launch import log_capture as _output
+from bench.launch import log_capture
 from bench.launch.execute import out_of_memory
 from bench.launch.inline import InlineTransport
 from bench.launch.log_capture import HEAD, TAIL, capture_output
@@ -110,7 +110,7 @@ def test_a_run_that_prints_a_million_lines_keeps_a_head_and_a_tail(tmp_path: Pat
 
 
 def test_what_is_printed_past_python_goes_nowhere_once_there_is_too_much(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(_output, "_LOOK", 0.005)
+    monkeypatch.setattr(log_capture, "_CHECK_SECONDS", 0.005)
     with capture_output(tmp_path / "log", append=False):
         for _ in range(400):
             subprocess.run(["head", "-c", "65536", "/dev/zero"], check=True)

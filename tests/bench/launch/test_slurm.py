@@ -127,8 +127,8 @@ def test_a_job_that_starts_again_skips_what_its_journal_says_is_done(surrounding
     todo = tasks(3)
     files = ChunkFiles(tmp_path, 0)
     files.write(surroundings, todo)
-    files.note(task=0, **FinishedTask(todo[0], Outcome.OK, 1.0).dump())
-    files.note(task=1)
+    files.append(task=0, **FinishedTask(todo[0], Outcome.OK, 1.0).dump())
+    files.append(task=1)
     with (tmp_path / "chunk-0.jsonl").open("a") as journal:
         journal.write('{"task": 2, "outc')  # torn: the machine went down
     ChunkJob(str(tmp_path), 0)()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from fake_runner import make_record, make_spec
-from left_behind import gone_process, leave_a_lease
+from left_behind import dead_process, write_lease
 
 from bench.context import RunContext
 from bench.coordination.heartbeat import Heartbeat
@@ -228,7 +228,7 @@ def test_a_failure_of_another_sweep_is_a_failure_and_not_tried_again(sweep, tmp_
 def test_what_another_sweep_gave_up_is_done_here(left: str, sweep, tmp_path: Path):
     todo = tasks(1)
     if left == "died":
-        leave_a_lease(tmp_path, todo[0].key, "dead", gone_process())
+        write_lease(tmp_path, todo[0].key, "dead", dead_process())
     transport = ScriptedTransport(tmp_path, {todo[0].key: [Outcome.HELD_BY_OTHER, Outcome.OK]})
     summary, _ = sweep(transport, todo)
     assert len(transport.rounds) == 2
@@ -300,4 +300,12 @@ def test_ctrl_c_starts_no_further_run(sweep, tmp_path: Path):
     summary, _ = sweep(ScriptedTransport(tmp_path, interrupt=True), tasks(3))
     assert summary.interrupted
     assert len(summary.finished) == 1
-    assert sweep.notices == ["Stopping after the 0 current runs. Press Ctrl-C again to stop now."]
+    assert sweep.notices == ["Stopping after the 1 current runs. Press Ctrl-C again to stop now."]
+
+
+def test_a_memory_limit_that_the_system_cannot_enforce_is_reported(sweep, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("bench.launch.supervisor.CAN_LIMIT_MEMORY", False)
+    transport = ScriptedTransport(tmp_path)
+    transport.surroundings = transport.surroundings.model_copy(update={"limits": Limits(memory_bytes=1)})
+    sweep(transport, tasks(1))
+    assert sweep.notices == ["--memory has no effect on this system: only Linux can limit the memory of a process."]

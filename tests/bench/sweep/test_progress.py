@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from fake_runner import make_spec
-from left_behind import ELSEWHERE, gone_process, leave_a_heartbeat
+from left_behind import OTHER_MACHINE, dead_process, write_heartbeat
 from rich.console import Console
 
 from bench.cli.status import status
@@ -115,13 +115,13 @@ def test_status_without_a_sweep(tmp_path: Path, capsys):
 
 
 def test_status_shows_the_living_here_and_elsewhere_but_not_the_dead(tmp_path: Path, capsys):
-    leave_a_heartbeat(tmp_path, "dead", gone_process())
-    leave_a_heartbeat(tmp_path, "far", ELSEWHERE)
+    write_heartbeat(tmp_path, "dead", dead_process())
+    write_heartbeat(tmp_path, "far", OTHER_MACHINE)
     with Heartbeat(tmp_path, "sweep", Tally(7).facts()):
         status(runs=tmp_path, as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert [sweep["total"] for sweep in told["sweeps"]] == [7]
-    assert [worker["worker"] for worker in told["workers"]] == [f"{ELSEWHERE.host}:{ELSEWHERE.pid}"]
+    assert [worker["worker"] for worker in told["workers"]] == [f"{OTHER_MACHINE.host}:{OTHER_MACHINE.pid}"]
 
 
 @pytest.mark.slow
