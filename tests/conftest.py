@@ -8,10 +8,10 @@ import parity_record
 import pytest
 import torch
 
-# the tests' matrices are small: a second thread only waits for the first
+# The matrices of the tests are too small for a second thread to help.
 torch.set_num_threads(1)
 
-# the catalogue under test is the package's own, whatever datasets the developer has added for themselves
+# Only the package's own datasets are tested, not those that a developer has added.
 os.environ["ETL_BENCH_DATASETS"] = os.devnull
 
 
@@ -23,6 +23,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     parity_record.recording = config.getoption("--record-parity")
+    if parity_record.recording and (config.getoption("numprocesses", None) or hasattr(config, "workerinput")):
+        raise pytest.UsageError("--record-parity collects its numbers in one process; run it without --numprocesses.")
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -1,4 +1,4 @@
-"""A package of somebody else, installed from its wheel, joins both catalogues; a broken one costs one line."""
+"""A plug-in package installed from a wheel adds to both catalogues; a broken one costs one warning."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Foreign(Method[Config]):
 
 
 def build_wheel(folder: Path, name: str, modules: dict[str, str], entry_points: str) -> Path:
-    """A wheel, as the format's specification lays it out; no build tool and no network."""
+    """Write a wheel by hand, after the format's specification: needs no build tool and no network."""
     info = f"{name}-1.0.dist-info"
     members = {f"{name}/{path}": text for path, text in modules.items()} | {
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
@@ -96,14 +96,15 @@ def build_wheel(folder: Path, name: str, modules: dict[str, str], entry_points: 
 
 
 def new_environment(folder: Path) -> Path:
-    """The Python of a new virtual environment that has this harness and its dependencies, and nothing else.
+    """The Python of a new virtual environment with this harness and its dependencies.
 
-    They are lent by a path file instead of being installed once more, which would take minutes and a network.
+    A `.pth` file points to the packages that are already installed: installing them again would take minutes and a
+    network.
     """
-    venv.create(folder, with_pip=False, symlinks=True)
-    python = folder / "bin" / "python"
-    asked = [str(python), "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"]
-    packages = Path(subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip())
+    venv.create(folder, with_pip=False, symlinks=os.name != "nt")
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    command = [str(python), "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"]
+    packages = Path(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip())
     (packages / "harness.pth").write_text(f"{ROOT}\n{sysconfig.get_paths()['purelib']}\n")
     return python
 
@@ -136,7 +137,7 @@ def python(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_an_installed_package_brings_a_dataset_and_a_method_that_run(tmp_path: Path, python: Path) -> None:
+def test_an_installed_package_adds_a_dataset_and_a_method_that_run(tmp_path: Path, python: Path) -> None:
     listed = etl_bench(tmp_path, python, "datasets", "--json")
     assert "foreign_colours" in {row["name"] for row in json.loads(listed.stdout)}
     assert listed.stderr == ""
@@ -147,7 +148,7 @@ def test_an_installed_package_brings_a_dataset_and_a_method_that_run(tmp_path: P
 
 
 @pytest.mark.slow
-def test_a_broken_package_costs_a_line_and_nothing_else(tmp_path: Path, python: Path) -> None:
+def test_a_broken_package_costs_one_warning_and_nothing_else(tmp_path: Path, python: Path) -> None:
     points = "[clip_etl_bench.datasets]\nbroken_birds = broken_pack\n"
     install(build_wheel(tmp_path, "broken_pack", {"__init__.py": "import no_such_module\n"}, points), python)
     listed = etl_bench(tmp_path, python, "datasets", "--json")
@@ -158,6 +159,6 @@ def test_a_broken_package_costs_a_line_and_nothing_else(tmp_path: Path, python: 
         "loaded (ModuleNotFoundError: No module named 'no_such_module'). Update that package, or "
         "`pip uninstall broken_pack`."
     ]
-    asked = etl_bench(tmp_path, python, "datasets", "show", "broken_birds")
-    assert asked.returncode == 2
-    assert "error: Dataset 'broken_birds' could not be loaded: the plug-in of package 'broken_pack'" in asked.stderr
+    refused = etl_bench(tmp_path, python, "datasets", "show", "broken_birds")
+    assert refused.returncode == 2
+    assert "error: Dataset 'broken_birds' could not be loaded: the plug-in of package 'broken_pack'" in refused.stderr
