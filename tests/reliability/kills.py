@@ -64,7 +64,7 @@ def specs(n: int) -> list[ExperimentSpec]:
 
 
 def sweep(runs: Path, n: int, jobs: int) -> None:
-    """What `etl-bench run` does behind its planning: every run that is not done yet, with retries."""
+    """What `etl-bench run` does after planning: compute every missing run, with retries."""
     shards = Shards(runs)
     remove_dead_heartbeats(runs)
     seen = {spec.run_id: shards.stamp(spec.run_id) for spec in specs(n)}
@@ -113,12 +113,12 @@ class Process:
         self.process.wait()
 
 
-# --- the torment ------------------------------------------------------------------------------------------------------
+# --- the kills --------------------------------------------------------------------------------------------------------
 
 
 @dataclass
 class Outcome:
-    """What came of a tormented sweep.
+    """The outcome of a disturbed sweep.
 
     Args:
         runs: how many runs there were.
@@ -126,7 +126,7 @@ class Outcome:
         losses: finished runs that were gone later; must be none.
         set_aside: shards found damaged; must be none.
         differences: files and tables that differ from the undisturbed sweep's; must be none.
-        seconds: how long the torment took.
+        seconds: how long it took.
         digest: SHA-256 over all that was compared.
     """
 
@@ -144,24 +144,24 @@ class Outcome:
         return not (self.losses or self.set_aside or self.differences)
 
 
-def torment(folder: Path, *, runs: int, kills: int, seed: int, sweeps: int = 2, jobs: int = 2) -> Outcome:
+def kill_around_a_sweep(folder: Path, *, runs: int, kills: int, seed: int, sweeps: int = 2, jobs: int = 2) -> Outcome:
     """Run a sweep under SIGKILLs and an undisturbed one, below `folder`, and compare them."""
     outcome = Outcome(runs)
-    calm, tormented = folder / "calm", folder / "tormented"
+    calm, disturbed = folder / "calm", folder / "disturbed"
     sweep(calm, runs, jobs=sweeps * jobs)
     start = time.monotonic()
-    arguments = [str(tormented), str(runs), str(jobs)]
+    arguments = [str(disturbed), str(runs), str(jobs)]
     victims = [Process("sweep", arguments, again=False) for _ in range(sweeps)]
-    victims.append(Process("load", [str(tormented)], again=True))
+    victims.append(Process("load", [str(disturbed)], again=True))
     try:
-        _kill_around(tormented, victims, outcome, kills, random.Random(seed))
-        _let_finish(tormented, victims, runs)
+        _kill_around(disturbed, victims, outcome, kills, random.Random(seed))
+        _let_finish(disturbed, victims, runs)
     finally:
         for victim in victims:
             victim.kill(whole=True)
     outcome.seconds = time.monotonic() - start
-    outcome.set_aside = len(list(tormented.rglob("*.damaged-*")))
-    ours, theirs = contents(tormented), contents(calm)
+    outcome.set_aside = len(list(disturbed.rglob("*.damaged-*")))
+    ours, theirs = contents(disturbed), contents(calm)
     outcome.differences = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
     outcome.digest = hashlib.sha256(b"".join(name.encode() + ours[name] for name in sorted(ours))).hexdigest()
     return outcome
@@ -205,7 +205,7 @@ def _kill_one(kind: str, runs: Path, victims: list[Process], chance: random.Rand
 
 
 def _let_finish(runs: Path, victims: list[Process], n: int) -> None:
-    """Let the sweeps end; what failed in the torment is tried again by a new one, as a person repeats a command."""
+    """Let the sweeps end; what failed is tried again by a new one, as a person repeats a command."""
     shards = Shards(runs)
     deadline = time.monotonic() + LAST
     while time.monotonic() < deadline:
@@ -252,7 +252,7 @@ def main() -> int:
         load(Path(given.rest[0]))
     os.environ["FAKE_RUNNER"] = json.dumps({"sleep": given.seconds})
     with tempfile.TemporaryDirectory() as folder:
-        outcome = torment(Path(folder), runs=given.runs, kills=given.kills, seed=given.seed)
+        outcome = kill_around_a_sweep(Path(folder), runs=given.runs, kills=given.kills, seed=given.seed)
     report = {
         "runs": outcome.runs,
         "kills": sum(outcome.kills.values()),

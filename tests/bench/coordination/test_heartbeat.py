@@ -18,21 +18,21 @@ from bench.coordination.heartbeat import (
 from bench.coordination.process_identity import ProcessIdentity
 
 
-def test_a_process_knows_itself_and_the_dead():
+def test_a_process_identity_shows_whether_it_is_alive():
     me = ProcessIdentity.current()
     assert me.alive() is True
     assert ProcessIdentity.load(json.loads(json.dumps(me.dump()))) == me
     assert dead_process().alive() is False
 
 
-def test_a_number_that_is_used_again_is_another_process():
+def test_a_reused_process_number_is_another_process():
     me = ProcessIdentity.current()
     if not me.started:
         pytest.skip("needs /proc")
     assert replace(me, started="1").alive() is False
 
 
-def test_a_process_that_its_parent_has_not_buried_is_dead():
+def test_a_zombie_process_is_dead():
     if not ProcessIdentity.current().started:
         pytest.skip("needs /proc")
     child = subprocess.Popen([sys.executable, "-c", ""])
@@ -45,12 +45,12 @@ def test_a_process_that_its_parent_has_not_buried_is_dead():
 
 
 @pytest.mark.parametrize("change", [{"host": "b"}, {"boot": "b"}, {"namespace": "b"}])
-def test_nobody_can_say_from_here_whether_a_process_of_another_machine_lives(change: dict[str, str]):
+def test_processes_of_other_machines_are_not_visible(change: dict[str, str]):
     """A container has process numbers of its own, and a restarted machine has begun anew."""
     assert replace(ProcessIdentity.current(), **change).alive() is None
 
 
-def test_a_presence_says_what_it_does_beats_and_says_goodbye(tmp_path: Path):
+def test_a_heartbeat_reports_facts_beats_and_ends(tmp_path: Path):
     with Heartbeat(tmp_path, "worker", {"task": None}, beat=0.01) as heartbeat:
         heartbeat.update(task="coop on eurosat")
         first = read_heartbeat(tmp_path, heartbeat.name)
@@ -68,7 +68,7 @@ def test_a_presence_says_what_it_does_beats_and_says_goodbye(tmp_path: Path):
     assert read_heartbeats(tmp_path) == []
 
 
-def test_a_presence_in_a_folder_that_cannot_be_written_is_an_error_at_once(tmp_path: Path):
+def test_a_heartbeat_in_a_folder_that_cannot_be_written_is_an_error_at_once(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="live"), Heartbeat(tmp_path / "file", "sweep"):
         pass
@@ -83,7 +83,7 @@ def test_beats_that_cannot_be_written_do_not_end_the_work(tmp_path: Path, monkey
         heartbeat.update(done=3)
 
 
-def test_the_dead_are_not_sighted_and_are_cleared_away(tmp_path: Path):
+def test_heartbeats_of_dead_processes_are_ignored_and_removed(tmp_path: Path):
     write_heartbeat(tmp_path, "dead", dead_process())
     write_heartbeat(tmp_path, "far", OTHER_MACHINE)
     (tmp_path / "live" / "torn.json").write_text('{"kind": "wor')

@@ -52,7 +52,7 @@ def rush(folder: Path, many: int) -> list[int]:
     return got
 
 
-def test_of_many_at_once_one_gets_it(tmp_path: Path):
+def test_of_many_processes_at_once_one_gets_the_lease(tmp_path: Path):
     assert len(rush(tmp_path, 8)) == 1
     assert [path.name for path in (tmp_path / "leases").iterdir()] == ["r.json"], "no drafts stay"
 
@@ -63,7 +63,7 @@ def test_the_lease_of_a_process_that_died_here_is_taken_over_at_once(two, tmp_pa
     assert not two[1].acquire("r")
 
 
-def test_of_many_that_take_over_one_gets_it(tmp_path: Path):
+def test_of_many_processes_that_take_over_a_lease_one_gets_it(tmp_path: Path):
     """The lease of the new holder must not be taken for that of the dead one."""
     for _ in range(20):
         write_lease(tmp_path, "r", "dead", dead := dead_process_once())
@@ -97,7 +97,7 @@ def test_the_lease_of_another_machine_is_taken_over_when_its_beat_stands_still(t
         assert leases.acquire("r")
 
 
-def test_a_torn_lease_is_somebodys_until_it_has_stood_still(tmp_path: Path):
+def test_a_damaged_lease_is_valid_until_the_timeout(tmp_path: Path):
     now = 0.0
     with Heartbeat(tmp_path, "worker") as heartbeat:
         leases = Leases(tmp_path, heartbeat, LivenessMonitor(timeout=60, clock=lambda: now))

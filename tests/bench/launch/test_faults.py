@@ -226,10 +226,10 @@ def test_two_sweeps_at_once_do_every_run_once(tmp_path: Path, behave):
     assert list((tmp_path / "runs" / "live").iterdir()) == []
 
 
-# --- telling causes apart ---------------------------------------------------------------------------------------------
+# --- causes of failures -----------------------------------------------------------------------------------------------
 
 
-def test_want_of_memory_is_told_from_other_failures():
+def test_out_of_memory_errors_are_recognised():
     class OutOfMemoryError(RuntimeError):
         """As torch.cuda's is called."""
 
@@ -261,7 +261,7 @@ def test_why_a_worker_died(code: int, timeout: float | None, kind: str, words: s
     assert out_of_memory(error) == (kind == "WorkerKilledError")
 
 
-def test_an_earlier_success_outlives_everything(tmp_path: Path, behave):
+def test_an_earlier_success_is_never_replaced_by_a_failure(tmp_path: Path, behave):
     (task,) = tasks(1)
     shards = Shards(tmp_path)
     shards.write(make_record(task.spec))

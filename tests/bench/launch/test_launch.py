@@ -125,13 +125,13 @@ def test_a_worker_that_dies_costs_only_its_run(surroundings: Surroundings, behav
     assert failure.memory == ("die" in die)
 
 
-def test_a_worker_that_cannot_start_ends_the_sweep_with_its_last_words(surroundings: Surroundings):
+def test_a_worker_that_cannot_start_ends_the_sweep_with_the_end_of_its_log(surroundings: Surroundings):
     broken = Surroundings(runs=surroundings.runs, context=surroundings.context, runner="no_such_runner")
     with pytest.raises(LaunchError, match=r"could not start.*'no_such_runner' cannot be imported.*--jobs 0"):
         launching.launch(LocalTransport(broken, 2), tasks())
 
 
-def test_a_runner_must_be_whole():
+def test_a_runner_must_have_every_function():
     with pytest.raises(LaunchError, match="The runner 'json' lacks run_experiment, failed_record, measure_difficulty"):
         load_runner("json")
     with pytest.raises(LaunchError, match="'no_such_runner' cannot be imported"):
@@ -151,7 +151,7 @@ def test_workers_get_their_number_of_threads(surroundings: Surroundings, tmp_pat
     transport.remove(number)
 
 
-# --- who gets what ----------------------------------------------------------------------------------------------------
+# --- affinity queue ---------------------------------------------------------------------------------------------------
 
 
 def grid(datasets: int, seeds: int, methods: int = 2) -> list[Task]:
@@ -178,7 +178,7 @@ def test_workers_begin_on_different_datasets():
     assert first.pair != second.pair
 
 
-def test_nobody_idles_while_a_group_has_tasks():
+def test_no_worker_idles_while_a_group_has_tasks():
     waiting = AffinityQueue(grid(1, 1, methods=5))
     assert [waiting.take(worker) is not None for worker in (0, 1, 2, 0, 1)] == [True] * 5
     assert len(waiting) == 0

@@ -183,7 +183,7 @@ def test_how_many_runs_fit_into_a_node():
     assert RunResources(1, 1).fits({"CPU": 4.0}) == 0
 
 
-def test_nobody_there_is_said_within_seconds():
+def test_an_address_that_does_not_respond_fails_within_seconds():
     begin = time.monotonic()
     with pytest.raises(
         LaunchError, match=r"nothing answers there .*Connection refused.*usually 10001; --address local"
@@ -193,7 +193,7 @@ def test_nobody_there_is_said_within_seconds():
 
 
 @pytest.mark.parametrize("address", ["nowhere", "ray://", "ray://host", "http://host:1", "host:port", ""])
-def test_what_is_no_address(address: str):
+def test_malformed_addresses(address: str):
     with pytest.raises(UsageError, match=r"--address .* is unknown; use auto, local, ray://HOST:PORT or HOST:PORT"):
         cluster._probe(address)
 
@@ -206,7 +206,7 @@ def test_what_is_no_address(address: str):
         ("working_dir: .", "working_dir is taken by the harness's own code; use py_modules"),
     ],
 )
-def test_what_is_no_runtime_environment(tmp_path: Path, text: str, message: str):
+def test_malformed_runtime_environments(tmp_path: Path, text: str, message: str):
     file = tmp_path / "env.yaml"
     file.write_text(text)
     with pytest.raises(UsageError, match=message):
@@ -221,7 +221,7 @@ def test_a_runtime_environment_is_yaml_or_json(tmp_path: Path):
         read_runtime_env(tmp_path / "none.yaml")
 
 
-def test_the_last_words_of_ray_are_short_and_plain():
+def test_ray_errors_are_shortened():
     long = "\x1b[36mThe actor died\x1b[39m\nWorker exit detail: End of file. Some common causes include: (1)"
     assert short_error(RuntimeError(long)) == "End of file."
     assert short_error(RuntimeError("a\n\x1b[31mValueError: b\x1b[0m\n")) == "ValueError: b"

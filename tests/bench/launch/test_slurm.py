@@ -101,7 +101,7 @@ def test_a_job_that_dies_costs_the_run_it_was_at_and_the_rest_is_submitted_again
     assert re.search(r"ended \(FAILED\) during coop on d1", notices[1])
 
 
-def test_a_job_that_cannot_start_ends_the_sweep_with_its_last_words(surroundings: Surroundings, queue):
+def test_a_job_that_cannot_start_ends_the_sweep_with_the_end_of_its_log(surroundings: Surroundings, queue):
     broken = Surroundings(runs=surroundings.runs, context=surroundings.context, runner="no_such_runner")
     with pytest.raises(
         LaunchError, match=r"before its first run\. Last line of its log: .*'no_such_runner' cannot be imported"
@@ -227,7 +227,7 @@ def test_without_sbatch_it_says_where_to_go(monkeypatch):
         SlurmQueue(JobSettings(minutes=1)).check()
 
 
-def test_the_words_of_sbatch_are_passed_on(tmp_path: Path, monkeypatch, surroundings: Surroundings):
+def test_the_message_of_sbatch_is_passed_on(tmp_path: Path, monkeypatch, surroundings: Surroundings):
     for name in ("sbatch", "srun"):
         tool = tmp_path / "bin" / name
         tool.parent.mkdir(exist_ok=True)
