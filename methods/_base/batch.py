@@ -13,20 +13,20 @@ from methods._base.info import Needs
 
 
 class UndeclaredNeedError(BenchError, RuntimeError):
-    """A method touched something of a batch that its `needs` does not declare."""
+    """A method read something of a batch that its `needs` do not declare, or that the batch does not have."""
 
 
 class Batch:
-    """Images of one step, with only what the method declared it needs. Everything is computed on first use.
+    """Images of one step, restricted to what the method declares in `needs`. Everything is computed on first use.
 
     Args:
-        labels: class indices `(batch,)`, or None at evaluation: test labels are out of a method's reach.
-        features: gives the frozen tower's features `(batch, dim)`, unnormalised, of these very views.
-        pooled: gives what the frozen tower projects to those features, `(batch, width)`; None where nobody can ask.
-        pixels: gives the preprocessed images `(batch, 3, h, w)` of these very views.
+        labels: class indices `(batch,)`; None at evaluation, where methods must not see labels.
+        features: gives the frozen tower's features of these views, `(batch, dim)`, unnormalised.
+        pooled: gives the frozen tower's states before their projection, `(batch, width)`; None if not available.
+        pixels: gives the preprocessed images of these views, `(batch, 3, h, w)`.
         other_view: gives the frozen tower's features of another view of the same images; None outside training.
-        hidden: gives the frozen tower's tokens before a block, `(batch, tokens, width)`; None where nobody can ask.
-        needs: what the method declared.
+        hidden: gives the frozen tower's tokens before a block, `(batch, tokens, width)`; None if not available.
+        needs: what the method declares.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class Batch:
     def _get(self, need: Needs) -> Tensor:
         self._declared(need)
         if need not in self._sources:
-            raise UndeclaredNeedError(f"Batch.{need} was read where images have none, such as at evaluation.")
+            raise UndeclaredNeedError(f"Batch.{need} was read where it is not available, such as at evaluation.")
         if need not in self._values:
             self._values[need] = self._sources[need]()
         return self._values[need]
 
     def load(self, need: Needs) -> Batch:
-        """Compute one of the things declared now rather than on first use, and give the batch itself."""
+        """Compute a declared need now rather than on first use, and return the batch."""
         self._get(need)
         return self
 
@@ -74,7 +74,7 @@ class Batch:
     def labels(self) -> Int[Tensor, " batch"]:
         """Class indices within the support classes. Raises UndeclaredNeedError at evaluation."""
         if self._labels is None:
-            raise UndeclaredNeedError("Batch.labels was read at evaluation; test labels are out of a method's reach.")
+            raise UndeclaredNeedError("Batch.labels was read at evaluation; methods must not see test labels.")
         return self._labels
 
     @property
@@ -84,15 +84,15 @@ class Batch:
 
     @property
     def pooled(self) -> Float[Tensor, "batch width"]:
-        """What the frozen tower's last layer projects to `features`, for these views."""
+        """States of these views before the frozen tower's last projection, which maps them to `features`."""
         return self._get(Needs.POOLED)
 
     def hidden(self, first: int) -> Float[Tensor, "batch tokens width"]:
-        """Tokens of these views in front of block `first` (from 0) of the frozen tower; 0 gives the embedded image."""
+        """Tokens of these views before block `first` (from 0) of the frozen tower; 0 gives the embedded image."""
         self._declared(Needs.HIDDEN)
         if first not in self._values:
             if self._hidden is None:
-                raise UndeclaredNeedError("Batch.hidden was read where images have none.")
+                raise UndeclaredNeedError("Batch.hidden was read where it is not available.")
             self._values[first] = self._hidden(first)
         return self._values[first]
 
@@ -113,12 +113,12 @@ Classifier = Callable[[Batch], Tensor]
 
 @dataclass(frozen=True)
 class SupportView:
-    """What `prepare` gets to see: the support classes, the labels, and the frozen features of the centre views.
+    """What `prepare` sees: the support classes, the labels, and the frozen features of the centre views.
 
     Args:
         classes: the training classes.
         labels: `(n,)`.
-        shots: images per class asked for.
+        shots: images per class that were requested.
         features: gives `(n, dim)`, unnormalised, computed on first use.
         views: `views(k, crop_scale)` gives the features of k augmented views of each image, `(k, n, dim)`.
     """

@@ -21,14 +21,14 @@ ConfigT = TypeVar("ConfigT", bound=MethodConfig)
 
 
 class ClosedVocabularyError(BenchError, ValueError):
-    """A method whose parameters are tied to its training classes was asked about other classes."""
+    """Other classes were given to a method whose parameters are tied to its training classes."""
 
 
 class Method(ABC, Generic[ConfigT]):
-    """One way of turning a frozen backbone, a few images and class names into a classifier.
+    """Turns a frozen backbone, a few images and class names into a classifier.
 
     Args:
-        backbone: frozen; shared with other runs, so it must be left bit for bit as it was.
+        backbone: frozen, and shared with other runs, so it must not change by a bit.
         config: validated settings.
         generator: the only source of randomness, on the CPU.
     """
@@ -42,7 +42,7 @@ class Method(ABC, Generic[ConfigT]):
         self.tuning = TuningCost()
 
     def prepare(self, support: SupportView) -> None:
-        """See the support set once, without gradients: class texts, caches, closed forms. Default: keep its classes."""
+        """Use the support set once, without gradients: class texts, caches, closed forms. Default: keep the classes."""
         self.support_classes = support.classes
 
     def check_classes(self, classes: ClassSet) -> None:
@@ -56,15 +56,15 @@ class Method(ABC, Generic[ConfigT]):
 
     @abstractmethod
     def classifier(self, classes: ClassSet) -> Classifier:
-        """Do the text side once for these classes. Raises ClosedVocabularyError if it cannot."""
+        """Compute the text side once for these classes. Raises ClosedVocabularyError if it cannot."""
 
     def calibrate(self, validation: SupportView) -> None:
-        """Choose what is left open with the min(shots, 4) validation images; called last, if `needs_validation`."""
+        """Choose hyper-parameters on the min(shots, 4) validation images; called last, if `needs_validation`."""
 
     def oracle_classifiers(self, classes: ClassSet) -> Mapping[str, Classifier]:  # noqa: ARG002
-        """Candidates among which the scorer may pick with test labels, for settings that are a labelled oracle.
+        """Candidates from which the scorer picks with test labels, for settings that are a labelled oracle.
 
-        Empty for every honest setting, which is then scored through `classifier`.
+        Empty for all other settings, which are scored by `classifier`.
         """
         return {}
 
@@ -73,7 +73,7 @@ class TrainableMethod(Method[ConfigT]):
     """A method that learns by minibatch gradient steps on its own parameters."""
 
     trainable: nn.Module
-    """All that is learned, counted, optimised and saved; never a backbone parameter. Exists after `prepare`."""
+    """All learned tensors: counted, optimised and saved; never a backbone parameter. Exists after `prepare`."""
 
     def learned_parameters(self) -> int:
         """Parameters of `trainable`."""
@@ -84,22 +84,22 @@ class TrainableMethod(Method[ConfigT]):
         return F.cross_entropy(self.train_classifier()(batch), batch.labels)
 
     def stages(self) -> tuple[float, ...]:
-        """Trainings that follow one another, each with its own optimiser and schedule: their shares of the recipe.
+        """Lengths of the training stages as shares of the recipe; each has its own optimiser and schedule.
 
         They need not add up to 1. Default: one stage, the whole recipe.
         """
         return (1.0,)
 
     def begin_stage(self, stage: int) -> None:
-        """Called in front of each stage (0-based), before its `parameter_groups` are asked for.
+        """Called before each stage (0-based), and before its `parameter_groups`.
 
-        A training that goes on where it was cut off begins its stage again, and gets its tensors back behind that.
+        A resumed training begins its stage again, and its tensors are restored afterwards.
         """
 
     def weight_line(self) -> Iterable[nn.Parameter]:
-        """Parameters to move on the straight line between initial and trained weights (WiSE-FT). Default: all.
+        """Parameters that WiSE-FT interpolates between initial and trained values. Default: all.
 
-        None in a method that has such an average as a setting of its own.
+        Empty for a method that has such an average as a setting.
         """
         return self.trainable.parameters()
 
@@ -114,32 +114,32 @@ class TrainableMethod(Method[ConfigT]):
         return loss
 
     def on_epoch_end(self, epoch: int, epochs: int) -> None:
-        """Called behind each epoch (0-based, over all stages), for averages over epochs and the like."""
+        """Called after each epoch (0-based, over all stages), for averages over epochs and the like."""
 
     def training_state(self) -> dict[str, Tensor]:
-        """What changes in training besides `trainable` and `generator`, so that a training cut off can go on."""
+        """What changes in training besides `trainable` and `generator`, so that training can be resumed."""
         return {}
 
     def restore_training_state(self, state: dict[str, Tensor]) -> None:
         """The inverse of `training_state`; called on a freshly prepared method."""
 
     def finalise(self) -> None:
-        """Called behind the last epoch, before evaluation.
+        """Called after the last epoch, before evaluation.
 
-        Where the epoch is chosen, it is called for each that is considered, with `trainable` put back to its end.
+        If the epoch is selected, it is called for each candidate, with `trainable` restored to the end of that epoch.
         """
 
     def train_classifier(self) -> Classifier:
-        """The classifier that training differentiates; rebuilt every step. Default: the one used in evaluation."""
+        """The classifier that training differentiates, built again in every step. Default: that of evaluation."""
         return self.classifier(self.support_classes)
 
 
-def require_known_classes(method: str, trained: ClassSet, asked: ClassSet) -> None:
-    """Raise ClosedVocabularyError unless `asked` are exactly the classes trained on."""
-    if trained.names != asked.names:
+def require_known_classes(method: str, trained: ClassSet, requested: ClassSet) -> None:
+    """Raise ClosedVocabularyError unless `requested` are exactly the classes trained on."""
+    if trained.names != requested.names:
         raise ClosedVocabularyError(
             f"{method} learns parameters tied to its {len(trained)} training classes and cannot classify "
-            f"{len(asked)} other ones; use --protocol few-shot, or a setting that is shared by all classes."
+            f"{len(requested)} other ones; use --protocol few-shot, or a setting that is shared by all classes."
         )
 
 

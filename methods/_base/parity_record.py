@@ -1,7 +1,7 @@
-"""How near each method came to its official implementation: the measured differences, as the tests recorded them.
+"""Parity record: how much each method's logits differ from its official implementation.
 
-`python -m pytest tests/methods --record-parity` measures them again on the recorded numbers of the official code and
-writes the file; without the switch the same tests fail where a difference has outgrown its record.
+`python -m pytest tests/methods --record-parity` measures the differences from the official code's recorded numbers and
+writes the file. Without the switch, the same tests fail if a difference exceeds its record.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class Warmup(StrEnum):
 
 
 class Schedule(StrEnum):
-    """How the learning rate moves behind the warm-up.
+    """Course of the learning rate after the warm-up.
 
     `dassl`: per epoch, a cosine that never reaches 0. `cosine`: per step, from `lr` down to `min_lr` over all steps.
     `constant`: stays at `lr`.
@@ -37,7 +37,7 @@ class Schedule(StrEnum):
 
 
 class Recipe(BaseModel):
-    """Everything about training that is not the method itself. Part of a run's identity."""
+    """Training settings that do not belong to the method itself. Part of a run's identity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -74,20 +74,20 @@ class Recipe(BaseModel):
         return self
 
     def at(self, shots: int) -> Recipe:
-        """The recipe with its epochs settled for that many shots, so that equal trainings are equal recipes."""
+        """The recipe with the epochs for that many shots, so that equal trainings have equal recipes."""
         return self.model_copy(update={"epochs": self.epochs_for(shots), "epochs_by_shots": {}})
 
     @property
     def repeats_views(self) -> bool:
-        """Whether an image is shown again as it was in an earlier epoch."""
+        """Whether an epoch repeats views of an earlier one."""
         return not self.augment or self.views > 0
 
     def on_stored_features(self) -> Recipe:
-        """The recipe where an image has one stored feature and no views: no augmentation, and a name that says so."""
+        """The recipe for imported features, which have no views: no augmentation, and `stored features` in its name."""
         return self.model_copy(update={"augment": False, "views": 0, "name": f"{self.name}, stored features"})
 
     def epochs_for(self, shots: int) -> int:
-        """Number of epochs at that many shots."""
+        """Number of epochs for that many shots."""
         return self.epochs_by_shots.get(shots, self.epochs)
 
 
@@ -98,10 +98,10 @@ DEMO_VIEWS = 5
 
 
 def demo_recipe(published: Recipe) -> Recipe:
-    """A short training for laptops: fewer epochs over a few views that all methods share. Named `demo`, never mixed up.
+    """A short training for laptops, named `demo`: fewer epochs over a few views that all methods share.
 
-    Optimiser, schedule and batch size stay published, but for batches of 4: they become 16 at twice the rate (the
-    square root of the ratio), since a drawn image costs less than the overhead of a step.
+    Optimiser, schedule and batch size are the published ones. Only batches below 16 become 16, with the rate times the
+    square root of the ratio, since a synthetic image costs less than the overhead of a step.
     """
     small = 0 < published.batch_size < 16
     return published.model_copy(

@@ -25,14 +25,14 @@ def _load_catalogue() -> None:
 
 
 class MethodRegistry(Registry[type[Method[Any]]]):
-    """Names to methods; `wrapper:host` is a wrapper (an entry of its own, such as `apex_on`) around another method."""
+    """Names to methods; `wrapper:host` is a wrapper, such as `apex_on`, around another method."""
 
     def __init__(self) -> None:
         super().__init__("method", _load_catalogue)
         self._wrappers: dict[str, Callable[[type[Method[Any]]], type[Method[Any]]]] = {}
 
     def add_wrapper(self, name: str, around: Callable[[type[Method[Any]]], type[Method[Any]]]) -> None:
-        """Let `name:host` stand for `around(host)`."""
+        """Register `around(host)` as `name:host`."""
         self._wrappers[name] = around
 
     def get(self, name: str) -> type[Method[Any]]:
@@ -51,7 +51,7 @@ MethodT = TypeVar("MethodT", bound=type[Method[Any]])
 
 
 def register_method(cls: MethodT) -> MethodT:
-    """Class decorator: put a method into the catalogue under `cls.info.name`.
+    """Class decorator: register a method under `cls.info.name`.
 
     Raises RegistrationError for a class without `info`, or a name that is malformed or taken.
     """

@@ -1,4 +1,4 @@
-"""Methods around other methods, `wrapper:host`: how one is described, refused and made."""
+"""Methods around other methods, `wrapper:host`: their facts, their checks and their classes."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def wrapped_info(
     config_mixin: type[Any] | None = None,
     **facts: Any,
 ) -> MethodInfo:
-    """The facts of a wrapper around a host: the host's, with some settings more.
+    """The facts of a wrapper around a host: the host's, with some more settings.
 
     Args:
         host: facts of the method inside.
-        name: registry name of the two together.
-        title: as it is written in tables.
+        name: registry name, `wrapper:host`.
+        title: name in tables.
         summary: one sentence.
         citation: BibTeX entry of the wrapper.
-        settings: pydantic fields `{name: (type, Field)}`; one that the host has already gets the wrapper's default.
+        settings: pydantic fields `{name: (type, Field)}`; a setting of the host gets the wrapper's default.
         config_mixin: overrides methods of the host's configuration.
-        facts: any others that differ from the host's; unless they say else, it is an ensemble and trained as the host.
+        facts: others that differ from the host's; by default it is an ensemble and trained like the host.
     """
     prefix = "".join(part.capitalize() for part in name.partition(":")[0].split("_"))
     recipes = {
@@ -61,16 +61,16 @@ def register_wrapper(
     describe: Callable[[MethodInfo, str], MethodInfo],
     why_not: Callable[[type[Method[Any]]], str | None],
 ) -> Callable[[type[Method[Any]]], type[Method[Any]]]:
-    """Let `name:host` stand for the mixin around any host that fits; returns what makes such a class.
+    """Register `name:host` as the mixin around any suitable host; returns the function that makes such a class.
 
     Args:
         name: registry id of the wrapper.
-        mixin: stands in front of the host among the bases.
-        describe: facts of the host, and the name of the two together, to the facts of the two together.
-        why_not: why it cannot be put around a method, as the end of a sentence about it; None if it can.
+        mixin: precedes the host among the base classes.
+        describe: makes the facts from the host's facts and the name.
+        why_not: why it cannot wrap a method, as the end of a sentence about it; None if it can.
 
     Raises:
-        BenchError: from what is returned, for a host that does not fit; those that do are listed.
+        BenchError: by the returned function, for an unsuitable host; suitable ones are listed.
     """
 
     @cache

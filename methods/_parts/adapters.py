@@ -27,7 +27,7 @@ class LinearAdapter(nn.Module):
 class LowRankAdapter(nn.Module):
     """`x U V + b` with inner width `rank`.
 
-    It cannot start at the identity below full rank. The paper does not print an initialisation; U has orthonormal
+    Below full rank it cannot start at the identity, and the paper prints no initialisation. Here U has orthonormal
     columns and V is its transpose, so that it starts as the projection to a random subspace.
     """
 
@@ -43,7 +43,7 @@ class LowRankAdapter(nn.Module):
 
 
 class BottleneckAdapter(nn.Module):
-    """CLIP-Adapter's two bias-free layers, a ReLU behind each, blended with the feature: `r * A(x) + (1 - r) * x`.
+    """CLIP-Adapter's two bias-free layers, each with a ReLU, blended with the feature: `r * A(x) + (1 - r) * x`.
 
     Args:
         dim: feature width.

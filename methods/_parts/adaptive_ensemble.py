@@ -1,4 +1,4 @@
-"""APEX's ensemble: its weight for a class, from how far the name is from the training classes, and the blend itself."""
+"""APEX's ensemble: the weight of a class, from the distance of its name to the training classes, and the blend."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from methods._base.method import cosine_logits
 def class_distances(
     candidates: Float[Tensor, "n_cls dim"], trained: Float[Tensor, "n_trained dim"], nearest: Literal["max", "min"]
 ) -> tuple[Float[Tensor, " n_cls"], Float[Tensor, " n_cls"]]:
-    """Mean and nearest cosine distance of each candidate's text to the trained ones'.
+    """Mean and nearest cosine distance of each candidate's text to those of the training classes.
 
     Args:
-        candidates: frozen text features, of any length.
-        trained: those of the training classes.
+        candidates: frozen text features, of any norm.
+        trained: frozen text features of the training classes.
         nearest: cosine of the nearest class: the largest, or the smallest as the paper's equation reads.
     """
     cosine = F.normalize(candidates, dim=-1) @ F.normalize(trained, dim=-1).T
@@ -39,17 +39,17 @@ def ensemble_weight(
 
 @dataclass(frozen=True)
 class Blend:
-    """A classifier that mixes two models, with both of its sides in reach; all features are unnormalised.
+    """A classifier that blends two models and gives access to both; all features are unnormalised.
 
-    The blend is linear on either side, so any other weight can be tried later on what the sides give, without the
-    towers and without training.
+    The blend is linear in both features, so other weights can be tried later on stored features, without the towers and
+    without training.
 
     Args:
         adapted_text: class texts of the adapted model.
-        plain_text: class texts of the other one.
-        text_weight: share of the adapted text, by class.
-        adapted_image: image features of the adapted model; not asked where its share is 0.
-        plain_image: those of the other one; not asked where the adapted share is 1.
+        plain_text: class texts of the other model.
+        text_weight: share of the adapted text, per class.
+        adapted_image: image features of the adapted model; not computed if its share is 0.
+        plain_image: those of the other model; not computed if the adapted share is 1.
         image_weight: share of the adapted image feature.
         mean_distance: of each class to the training classes, see `class_distances`.
         nearest_distance: the same to the nearest of them.
@@ -67,12 +67,12 @@ class Blend:
     scale: float
 
     def __call__(self, batch: Batch) -> Float[Tensor, "batch n_cls"]:
-        """Logits of a batch; a tower with no share is not run."""
+        """Logits of a batch; a tower without a share does not run."""
         adapted = self.adapted_image(batch) if self.image_weight > 0 else None
         return self.logits(adapted, self.plain_image(batch) if self.image_weight < 1 else None)
 
     def logits(self, adapted: Tensor | None, plain: Tensor | None) -> Float[Tensor, "batch n_cls"]:
-        """Logits from image features of the two models, `(batch, dim)` each; one with no share may be None."""
+        """Logits from image features of the two models, `(batch, dim)` each; None for one without a share."""
         image: Tensor | float = 0.0
         if adapted is not None and self.image_weight > 0:
             image = self.image_weight * adapted

@@ -1,4 +1,4 @@
-"""APEX's training settings, shared by the method and by the parts that its paper compares."""
+"""APEX's training settings, for the method and for the parts that its paper compares."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _TRANSFER = _SETTINGS.model_copy(
 )
 APEX_RECIPES |= {EvalProtocol.CROSS_DATASET: _TRANSFER, EvalProtocol.DOMAIN_GENERALIZATION: _TRANSFER}
 TRANSFER_DEPTH = 3
-"""Prompted image blocks for both, APEX section 4 (12 for base-to-new)."""
+"""Prompted image blocks of both transfer protocols, APEX section 4 (12 for base-to-new)."""
 PART_RECIPES = {
     protocol: recipe.model_copy(update={"source": "the paper prints no settings for its component analysis; APEX's"})
     for protocol, recipe in APEX_RECIPES.items()

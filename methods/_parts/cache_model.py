@@ -1,4 +1,4 @@
-"""Tip-Adapter's key-value cache over the support features, its settings, and the search for its two numbers."""
+"""Tip-Adapter's key-value cache of the support features, its settings, and the search for alpha and beta."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ from methods._parts.feature_space import (
 from methods._parts.grid_search import GridSearchMethod
 
 COARSE_STEPS = (10, 10)
-"""Values of beta and alpha that the oracle chooses from and the ensemble averages; they are among the 200 x 20 that are
-searched, all of which would only cost time."""
+"""Values of beta and alpha for the oracle and the ensemble: a subset of the 200 x 20 of the search, to save time."""
 
 
 class CacheConfig(TextConfig):
@@ -60,13 +59,13 @@ class Cache(nn.Module):
     """`scale f t' + alpha exp(-beta (1 - f K')) V` with normalised image features f and class texts t.
 
     Args:
-        keys: K, one a support image.
+        keys: K, one per support image.
         labels: their classes; V is the one-hot form.
         text: t, normalised.
         alpha: weight of the cache.
         beta: sharpness.
         scale: CLIP's logit scale.
-        learn_keys: whether K is a parameter; it is not normalised again as it changes.
+        learn_keys: whether K is a parameter; trained keys are not normalised again.
     """
 
     keys: Tensor
@@ -100,13 +99,13 @@ class Cache(nn.Module):
     def forward(
         self, features: Float[Tensor, "batch dim"], alpha: float | None = None, beta: float | None = None
     ) -> Float[Tensor, "batch n_cls"]:
-        """Logits of unnormalised image features, with the cache's own two numbers unless others are given."""
+        """Logits of unnormalised image features, with the cache's own alpha and beta unless others are given."""
         image = F.normalize(features, dim=-1)
-        found = self.look_up(image @ self.keys.T, self.beta if beta is None else beta)
-        return self.scale * image @ self.text.T + (self.alpha if alpha is None else alpha) * found
+        cached = self.look_up(image @ self.keys.T, self.beta if beta is None else beta)
+        return self.scale * image @ self.text.T + (self.alpha if alpha is None else alpha) * cached
 
     def look_up(self, affinity: Float[Tensor, "batch n"], beta: Tensor | float) -> Float[Tensor, "batch n_cls"]:
-        """What the cache answers to cosines with its keys."""
+        """Logits of the cache for cosines with its keys."""
         return torch.exp(-beta * (1 - affinity)) @ self.values
 
     @torch.no_grad()
@@ -114,16 +113,16 @@ class Cache(nn.Module):
         """Set alpha and beta to the first pair with the highest accuracy on these images, beta moving slowest.
 
         Returns:
-            How many pairs were tried.
+            The number of pairs tried.
         """
         image = F.normalize(features, dim=-1)
         zero_shot, affinity = self.scale * image @ self.text.T, image @ self.keys.T
         best, tried = -1.0, 0
         for beta in grid(config.search_scale[0], config.search_step[0]):
-            found = self.look_up(affinity, beta)
+            cached = self.look_up(affinity, beta)
             for alpha in grid(config.search_scale[1], config.search_step[1]):
                 tried += 1
-                if (score := logits_accuracy(zero_shot + alpha * found, labels)) > best:
+                if (score := logits_accuracy(zero_shot + alpha * cached, labels)) > best:
                     best = score
                     self.alpha.fill_(alpha)
                     self.beta.fill_(beta)
@@ -140,13 +139,13 @@ def build_cache(backbone: Backbone, support: SupportView, config: CacheConfig, *
 
 
 def grid(largest: float, steps: int) -> Iterator[float]:
-    """The official search values: `steps` of them from 0.1 on, the largest left out."""
+    """The official search values: `steps` of them from 0.1, without the largest."""
     for i in range(steps):
         yield i * (largest - 0.1) / steps + 0.1
 
 
 def cache_classifier(cache: Cache, alpha: float | None = None, beta: float | None = None) -> Classifier:
-    """The cache as a classifier, with its own two numbers unless others are given."""
+    """The cache as a classifier, with its own alpha and beta unless others are given."""
 
     def classify(batch: Batch) -> Tensor:
         logits: Tensor = cache(batch.features, alpha, beta)

@@ -57,7 +57,7 @@ class ComposedMethod(TwoTowerMethod[ConfigT]):
         return self.text_features_from(self.prompted_text(classes))
 
     def text_features_from(self, prompted: Float[Tensor, "n_cls dim"]) -> Float[Tensor, "n_cls dim"]:
-        """Text features behind the text adapter, if there is one."""
+        """Text features after the text adapter, if there is one."""
         adapter = self.trainable.text_adapter
         return adapter(prompted) if adapter else prompted
 

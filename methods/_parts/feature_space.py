@@ -1,4 +1,4 @@
-"""What feature-space methods share: class texts by template, choosing on validation, random rows."""
+"""What methods on frozen features share: settings and features of class texts, and accuracy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LogitScaleSetting = Annotated[
 
 
 class TextConfig(MethodConfig):
-    """Which class texts a method starts from."""
+    """The class texts that a method starts from."""
 
     templates: tuple[Template, ...] = Field(
         ("own",),
@@ -39,9 +39,9 @@ class TextConfig(MethodConfig):
 def template_features(
     backbone: Backbone, classes: ClassSet, templates: Sequence[str], *, keep_underscores: bool = False
 ) -> Float[Tensor, "n_templates n_cls dim"]:
-    """Unnormalised features of the class texts under each template; names of lists stand for their templates.
+    """Unnormalised features of the class texts under each template; a list's name means its templates.
 
-    Classes that have sentences of their own get those as the only row.
+    For classes with sentences of their own, those give the only row.
     """
     if classes.sentences is not None:
         return backbone.class_texts(classes, classes.template)[None]

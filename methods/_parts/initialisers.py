@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from methods._backbones.backbone import Backbone
 
 PROMPT_STD = 0.02
-"""Standard deviation of randomly initialised prompts in CoOp and everything after it."""
+"""Standard deviation of randomly initialised prompts in CoOp and later methods."""
 
 
 def normal(shape: Sequence[int], generator: torch.Generator, std: float = PROMPT_STD) -> nn.Parameter:
@@ -38,7 +38,7 @@ def kaiming_linear(inner: int, out: int, generator: torch.Generator) -> nn.Linea
 
 
 def word_vectors(words: str, backbone: Backbone, n: int | None = None) -> Tensor:
-    """Token embeddings of the words, one a space-separated word (CoOp's count) unless another number is given."""
+    """Token embeddings of the words, one per space-separated word (CoOp's count) unless `n` is given."""
     words = words.replace("_", " ")
     n = len(words.split(" ")) if n is None else n
     return backbone.tokenized([words]).embedded[0, 1 : 1 + n].clone()

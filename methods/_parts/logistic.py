@@ -1,4 +1,4 @@
-"""Multinomial logistic regression, minimised by scipy's L-BFGS with scikit-learn's stopping rule and starting point."""
+"""Multinomial logistic regression by scipy's L-BFGS, with scikit-learn's stopping rule and starting point."""
 
 from __future__ import annotations
 

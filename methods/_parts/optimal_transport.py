@@ -11,12 +11,12 @@ from torch import Tensor
 def sinkhorn(kernel: Float[Tensor, "*pairs m n"], *, iterations: int, tolerance: float) -> Float[Tensor, "*pairs m n"]:
     """Transport plans with uniform marginals, by Sinkhorn's alternating scaling.
 
-    Each pair stops by itself once its row scaling moved by less than `tolerance` on average, so that a plan does not
-    depend on the others in its batch. Columns are scaled last: their sums are exact.
+    Each pair stops separately once its row scaling changes by less than `tolerance` on average, so a plan does not
+    depend on the others in its batch. Columns are scaled last, so their sums are exact.
 
     Args:
         kernel: `exp(-cost / eps)` of each pair of sets.
-        iterations: at most this many.
+        iterations: the most iterations.
         tolerance: mean absolute change of the row scaling.
     """
     m, n = kernel.shape[-2:]
@@ -43,7 +43,7 @@ def transported_cosine(
 ) -> Float[Tensor, "batch n_cls"]:
     """Mean cosine of an image's m features and a class's n features under the plan of cost `1 - cosine`.
 
-    The plan is taken as given: no gradient flows through it.
+    No gradient flows through the plan.
     """
     cosine = torch.einsum("mbd,ncd->bcmn", F.normalize(images, dim=-1), F.normalize(texts, dim=-1))
     with torch.no_grad():

@@ -22,9 +22,9 @@ from methods._text.templates import GENERIC_TEMPLATE
 
 
 class Parts(nn.Module):
-    """Learned parts around a frozen backbone; a part that is None leaves its side as it is.
+    """Learned parts around a frozen backbone; without a part, its side is the frozen one.
 
-    `coupling` takes the place of `visual_prompts` and needs a `text_context`.
+    `coupling` replaces `visual_prompts` and needs a `text_context`.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Parts(nn.Module):
         self.visual_adapter = visual_adapter
 
     def visual(self) -> list[Tensor]:
-        """Visual prompts by block; empty if the image tower stays as it is."""
+        """Visual prompts by block; empty without any."""
         if self.coupling is not None and self.text_context is not None:
             coupled: list[Tensor] = self.coupling(self.text_context.layers())
             return coupled

@@ -26,9 +26,9 @@ class Context(nn.Module):
     """Learned vectors around the class name: `[ctx] name.` (CoOp and what follows it).
 
     Args:
-        ctx: `(n_ctx, width)`, or `(n_cls, n_ctx, width)` for one a class.
+        ctx: `(n_ctx, width)`, or `(n_cls, n_ctx, width)` for one context per class.
         position: of the class name.
-        placeholders: the text that makes room for the vectors; as many `X` as vectors unless a method differs.
+        placeholders: the text that the vectors replace; by default as many `X` as vectors.
     """
 
     def __init__(self, ctx: Tensor, position: Position = "end", placeholders: str = "") -> None:
@@ -45,11 +45,11 @@ class Context(nn.Module):
 
 
 class VisualPrompts(nn.Module):
-    """Learned tokens behind the patches: fresh ones before each of the first `depth` blocks (1 = shallow).
+    """Learned tokens after the patches: new ones before each of the first `depth` blocks (1 = shallow).
 
     Args:
-        n: tokens a block.
-        depth: prompted blocks, 0 for all.
+        n: tokens per block.
+        depth: prompted blocks; 0 for all.
         backbone: gives width and number of blocks.
         generator: draws N(0, 0.02).
     """
@@ -67,11 +67,11 @@ class VisualPrompts(nn.Module):
 class TextContext(nn.Module):
     """Learned tokens at positions 1..n of a worded template; deeper ones replace them before later blocks.
 
-    The words of the template behind the first n stay in the text, frozen. With no words, or more tokens than words,
-    placeholders `X` make room and the tokens start at N(0, 0.02).
+    The words of the template after the first n stay in the text, frozen. Without words, or with more tokens than words,
+    the template is `X X ... {}.` and the tokens start at N(0, 0.02).
 
     Args:
-        n: tokens a block.
+        n: tokens per block.
         depth: prompted blocks, 0 for all, 1 = input only.
         template: text with `{}`; its first n tokens initialise the input context. Must begin with words for that.
         words: how many tokens of the template may initialise; with n > words the context is random.
@@ -106,7 +106,7 @@ class TextContext(nn.Module):
 
 
 class Coupling(nn.Module):
-    """Visual prompts as linear maps of the text prompts, one map a block (MaPLe).
+    """Visual prompts as linear maps of the text prompts, one map per block (MaPLe).
 
     The maps of the deeper blocks start equal, as the official code copies one layer.
     """

@@ -1,4 +1,4 @@
-"""Methods that train one vector a class on frozen features, starting from the class texts (ZS-LP, CLAP, TaskRes)."""
+"""Methods that train one vector per class on frozen features, from the class texts (ZS-LP, CLAP, TaskRes)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from methods._parts.feature_space import TextConfig, template_features
 
 
 class PrototypeConfig(TextConfig):
-    """Which class texts the vectors start from."""
+    """The class texts that the vectors start from."""
 
     keep_underscores: bool = Field(
         True,
@@ -41,7 +41,7 @@ ConfigT = TypeVar("ConfigT", bound=PrototypeConfig)
 
 
 class ClassVectors(nn.Module):
-    """One learned vector a class, `(n_cls, dim)`."""
+    """One learned vector per class, `(n_cls, dim)`."""
 
     def __init__(self, start: Float[Tensor, "n_cls dim"]) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class ClassVectors(nn.Module):
 
 
 class PrototypeMethod(TrainableMethod[ConfigT]):
-    """`scale * cos(f, w_c)`, with `w` made of learned vectors and the base: the mean of *unnormalised* class texts."""
+    """`scale * cos(f, w_c)`, with `w` from learned vectors and the base, the mean of *unnormalised* class texts."""
 
     trainable: ClassVectors
 
@@ -65,7 +65,7 @@ class PrototypeMethod(TrainableMethod[ConfigT]):
         self.trainable = ClassVectors(self.start()).to(self.backbone.device)
 
     def start(self) -> Float[Tensor, "n_cls dim"]:
-        """Where the vectors start."""
+        """Initial vectors."""
         return self.base
 
     @abstractmethod

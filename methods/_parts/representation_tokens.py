@@ -1,4 +1,4 @@
-"""Tokens of a space that both towers share, mapped to each tower's width by a layer a block (MMRL)."""
+"""Tokens of a space that both towers share, mapped to each tower's width by one layer per block (MMRL)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Representation(nn.Module):
     """The shared tokens, their maps to both towers, and the projection of the image's tokens.
 
     Args:
-        n_tokens: tokens a block.
+        n_tokens: tokens per block.
         dim: width of their space.
-        blocks: how many of each tower get tokens.
+        blocks: number of blocks of each tower with tokens.
         backbone: gives the widths of the towers.
         generator: draws N(0, 0.02) tokens, torch's linear layers and a N(0, 1 / width) projection.
     """

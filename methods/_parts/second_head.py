@@ -1,4 +1,4 @@
-"""A second head around a host that compares text and image features: a linear classifier of the trained classes."""
+"""DePT's second head: a linear classifier of the trained classes, added to a host that compares text and image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from methods._parts.initialisers import linear
 
 
 class Head(nn.Module):
-    """A linear classifier of the trained classes behind one channel-wise map of images and one of texts."""
+    """A linear classifier of the trained classes, after one channel-wise map for images and one for texts."""
 
     def __init__(self, dim: int, n_classes: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Head(nn.Module):
 
 
 class Decoupled(TrainableMethod[Any]):
-    """Stands in front of a host in a class's bases, takes note of the features that it compares, and adds the head."""
+    """Mixin before a host: records the features that the host compares, and adds the head."""
 
     compared_images: Float[Tensor, "batch dim"]
     compared_texts: Float[Tensor, "n_cls dim"] | Float[Tensor, "batch n_cls dim"]
@@ -54,12 +54,12 @@ class Decoupled(TrainableMethod[Any]):
         return head
 
     def image_features(self, *given: Any) -> Tensor:
-        """The host's, noted on the way."""
+        """The host's, which are recorded."""
         self.compared_images = super().image_features(*given)  # type: ignore[misc]
         return self.compared_images
 
     def text_features(self, *given: Any) -> Tensor:
-        """The host's, noted on the way."""
+        """The host's, which are recorded."""
         self.compared_texts = super().text_features(*given)  # type: ignore[misc]
         return self.compared_texts
 
@@ -82,7 +82,7 @@ class Decoupled(TrainableMethod[Any]):
         host = super().train_classifier
         if host.__func__ is not TrainableMethod.train_classifier:  # type: ignore[attr-defined]
             return host()
-        # the default is the classifier of evaluation, which would be the one with both heads
+        # the default is the classifier of evaluation, which here has both heads
         return super().classifier(self.support_classes)  # type: ignore[safe-super]
 
     def classifier(self, classes: ClassSet) -> Classifier:
@@ -90,7 +90,7 @@ class Decoupled(TrainableMethod[Any]):
         trained = self.support_classes.names
         if not set(classes.names) <= set(trained):
             return host
-        # two classes may have one name, and then a row each
+        # two classes may share a name but have a row each
         rows = list(range(len(trained))) if classes.names == trained else [trained.index(n) for n in classes.names]
         share: float = self.config.head_share
 

@@ -25,8 +25,8 @@ class TwoTowerMethod(TrainableMethod[ConfigT]):
     Both are unnormalised, so that they can be blended with those of the pretrained model (`apex_on`).
 
     Attributes:
-        one_pair: whether these two decide the logits alone; False where others enter too, so that no wrapper may take
-            the pair for the method.
+        one_pair: whether the logits depend on this pair alone; False if other features enter, so that wrappers must not
+            use the pair.
     """
 
     one_pair: ClassVar[bool] = True
@@ -41,7 +41,7 @@ class TwoTowerMethod(TrainableMethod[ConfigT]):
         """Text features that training and plain evaluation use, unnormalised."""
 
     def image_features(self, batch: Batch) -> Float[Tensor, "batch dim"]:
-        """Image features that training and plain evaluation use, unnormalised; the frozen tower's by default."""
+        """Image features that training and plain evaluation use, unnormalised; by default the frozen tower's."""
         return batch.features
 
     def frozen_text(self, classes: ClassSet, template: str) -> Float[Tensor, "n_cls dim"]:

@@ -1,8 +1,8 @@
-"""Where the texts of classes come from: a template, a paper's variant of it, a list of templates, or descriptions.
+"""Sources of class texts: a template, a paper's variant of it, a list of templates, or descriptions.
 
-Whatever the source, a class ends up with one or more sentences. Frozen class features are then the sentences'
-features, normalised and averaged as CLIP's ensembles are (`Backbone.class_texts`). Methods that learn their text input
-have no use for it.
+Every source gives each class one or more sentences. The frozen feature of a class is the normalised mean of its
+sentences' normalised features, as in CLIP's ensembles (`Backbone.class_texts`). Methods that learn their text input do
+not use it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MISSING_SHOWN = 3
 
 
 class ClassTextError(BenchError, ValueError):
-    """A source of class texts that cannot be understood or does not cover the classes."""
+    """A source of class texts that is malformed or does not cover the classes."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class ClassText:
 
     @property
     def identity(self) -> str:
-        """How a run names it; for descriptions the file's digest takes the place of its path."""
+        """Its name in a run's spec; for descriptions the file's digest, not its path."""
         return f"{self.kind}:{self.value}"
 
     def __call__(self, info: DatasetInfo, names: Sequence[str]) -> Sentences:
-        """The sentences of each class; raises ClassTextError where a class is not described."""
+        """The sentences of each class; raises ClassTextError for a class without a description."""
         if self.kind == "descriptions":
             return self._descriptions(info, names)
         if self.kind == "ensemble":
@@ -72,15 +72,15 @@ class ClassText:
 
 
 def parse_class_text(text: str | None) -> ClassText | None:
-    """The source that a text names, None for the datasets' own templates.
+    """The source that a text names; None for the datasets' own templates.
 
-    `template` is the own template; `template:TEXT` another one with {}; `variant:NAME` the one that a paper uses, where
-    a dataset has one of that name, else the own; `ensemble:NAME` a list of templates; `descriptions:FILE` a JSON object
-    of class names and lists of sentences.
+    `template` is the dataset's template; `template:TEXT` another one with {}; `variant:NAME` a paper's template, or the
+    dataset's if it has no variant of that name; `ensemble:NAME` a list of templates; `descriptions:FILE` a JSON
+    object of class names and lists of sentences.
 
     Raises:
-        ClassTextError: anything else, or a file that is no such object.
-        UnknownNameError: a list of templates that does not exist.
+        ClassTextError: for anything else, or a file without such an object.
+        UnknownNameError: for a list of templates that does not exist.
     """
     if text is None or text == "template":
         return None
@@ -91,7 +91,7 @@ def parse_class_text(text: str | None) -> ClassText | None:
             f"ensemble:{'|'.join(TEMPLATE_LISTS)}, descriptions:FILE.json."
         )
     if kind == "template" and "{}" not in value:
-        raise ClassTextError(f"Class text {text!r} has no '{{}}' to put the class name in; write one.")
+        raise ClassTextError(f"Class text {text!r} has no '{{}}' for the class name; add one.")
     if kind == "ensemble" and value not in TEMPLATE_LISTS:
         raise UnknownNameError("list of templates", value, TEMPLATE_LISTS)
     if kind == "descriptions":
@@ -114,9 +114,11 @@ def _read(path: Path) -> ClassText:
     for name, value in described.items():
         listed = [value] if isinstance(value, str) else value
         if not isinstance(listed, list) or not all(isinstance(one, str) and one.strip() for one in listed):
-            raise ClassTextError(f"Descriptions {path}: class {name!r} must have a list of sentences; mend that entry.")
+            raise ClassTextError(
+                f"Descriptions {path}: class {name!r} must have a list of sentences; correct that entry."
+            )
         if _plain(name) in sentences:
-            raise ClassTextError(f"Descriptions {path} hold class {name!r} twice; keep one entry of it.")
+            raise ClassTextError(f"Descriptions {path} contain class {name!r} twice; keep one entry.")
         sentences[_plain(name)] = tuple(listed)
     return ClassText("descriptions", hashlib.sha256(content).hexdigest()[:32], path, sentences)
 

@@ -1,8 +1,8 @@
-"""Class texts as the text tower takes them: one prefix that all classes share, and a short suffix a class.
+"""Class texts as input of the text tower: one prefix that all classes share, and a short suffix per class.
 
-CLIP's text tower is causal and pools at the end-of-text token. So positions behind the last end-of-text token never
-matter, and whatever leads every class's text alike (start token, learned context, the words of a template before the
-class name) has the same hidden states for all classes: it is stored once, here, and run once, in `_text.py`.
+CLIP's text tower is causal and pools at the end-of-text token. So positions after the last end-of-text token have no
+effect, and a start that all classes share (start token, learned context, the words of a template before the class name)
+has the same hidden states for all classes. It is stored once here, and run once in `_towers/text.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class TextPrompts:
     """Embedded texts of one class list, without positional embeddings.
 
     Args:
-        prefix: `(n_prefix, width)`, begins with the start-of-text token; the same for all classes.
+        prefix: `(n_prefix, width)`, shared by all classes; begins with the start-of-text token.
         suffix: `(n_cls, n_suffix, width)`, padded on the right.
         lengths: `(n_cls,)`, valid suffix positions; the last valid one is end-of-text.
     """
@@ -40,16 +40,16 @@ class TextPrompts:
         return self.prefix.shape[0] + self.suffix.shape[1]
 
     def classes(self, start: int, stop: int) -> TextPrompts:
-        """The texts of some classes."""
+        """The texts of a range of classes."""
         return TextPrompts(self.prefix, self.suffix[start:stop], self.lengths[start:stop])
 
 
 @dataclass(frozen=True)
 class TokenizedTexts:
-    """Tokenised, embedded texts before anything is learned about them.
+    """Tokenised and embedded texts, without learned vectors.
 
     Args:
-        tokens: `(n, longest)`, cut behind the longest text.
+        tokens: `(n, longest)`, cut after the longest text.
         embedded: `(n, longest, width)`.
         eot: `(n,)`, position of end-of-text.
     """
@@ -59,12 +59,12 @@ class TokenizedTexts:
     eot: Int[Tensor, " n"]
 
     def shared_prefix(self) -> int:
-        """Positions from the start whose token is the same in all texts; at most all but the last end-of-text."""
+        """Number of leading positions with the same token in all texts, at most up to the first end-of-text."""
         same = (self.tokens == self.tokens[:1]).all(dim=0).int().cumprod(dim=0)
         return min(int(same.sum()), int(self.eot.min()))
 
     def split(self, n_prefix: int, prefix: Tensor | None = None) -> TextPrompts:
-        """Cut after `n_prefix` positions; `prefix` replaces the embeddings there."""
+        """Split after `n_prefix` positions; `prefix` replaces the embeddings before."""
         return TextPrompts(
             prefix=self.embedded[0, :n_prefix] if prefix is None else prefix,
             suffix=self.embedded[:, n_prefix:],
@@ -78,7 +78,7 @@ def frozen_prompts(texts: TokenizedTexts) -> TextPrompts:
 
 
 def overwrite_leading(texts: TokenizedTexts, ctx: Float[Tensor, "n_ctx width"]) -> TextPrompts:
-    """Learned ctx in place of positions 1..n_ctx; later words of a worded template stay frozen (IVLP, MaPLe, APEX)."""
+    """Learned ctx at positions 1..n_ctx; later words of a worded template stay frozen (IVLP, MaPLe, APEX)."""
     n_ctx = ctx.shape[0]
     shared = max(texts.shared_prefix(), 1 + n_ctx)
     shared = min(shared, int(texts.eot.min()))
@@ -107,17 +107,17 @@ def place_ctx(
     each = ctx.expand(n_cls, -1, -1) if shared else ctx
     before = {"end": n_ctx, "middle": n_ctx // 2, "front": 0}[position]
     if position == "end":
-        behind_start = torch.cat([each, texts.embedded[:, 1 + n_ctx :]], dim=1)
+        after_start = torch.cat([each, texts.embedded[:, 1 + n_ctx :]], dim=1)
     else:
         rows = []
         for c in range(n_cls):
             name_end = 1 + n_ctx + int(name_lengths[c])
             name, rest = texts.embedded[c, 1 + n_ctx : name_end], texts.embedded[c, name_end:]
             rows.append(torch.cat([each[c, :before], name, each[c, before:], rest]))
-        behind_start = torch.stack(rows)
+        after_start = torch.stack(rows)
     n_prefix = 1 + (before if shared else 0)
     return TextPrompts(
         prefix=torch.cat([start, ctx[:before]]) if shared else start,
-        suffix=behind_start[:, n_prefix - 1 :],
+        suffix=after_start[:, n_prefix - 1 :],
         lengths=texts.eot + 1 - n_prefix,
     )

@@ -1,4 +1,4 @@
-"""Generic template lists that published methods average over; facts, in the order of their sources."""
+"""Templates and template lists of published methods, in the order of their sources."""
 
 GENERIC_TEMPLATE = "a photo of a {}."
 
@@ -104,7 +104,7 @@ They are the first sixty of CLIP's, the plain one before the others.
 """
 
 KGCOOP_WORDING = {"{} texture.": "a photo of a {}, a type of texture."}
-"""KgCoOp's, CLIPFit's and CoPrompt's class texts where they differ from CoOp's for a dataset."""
+"""KgCoOp's, CLIPFit's and CoPrompt's class texts that differ from CoOp's for a dataset."""
 
 PROGRAD_WORDING = {
     "a photo of a {}, a type of pet.": "a type of pet, a photo of a {}.",
@@ -113,13 +113,13 @@ PROGRAD_WORDING = {
     "a photo of {}, a type of food.": "a type of food, a photo of {}.",
     "{} texture.": "a texture of {}.",
 }
-"""ProGrad's class texts where they differ from CoOp's for a dataset: the kind comes first."""
+"""ProGrad's class texts that differ from CoOp's for a dataset: the kind of object comes first."""
 
 TCP_WORDING = KGCOOP_WORDING | {
     "a photo of a {}, a type of aircraft.": "a photo of an aircraft {}.",
     "a photo of {}, a type of food.": "a photo of a {}, a type of food.",
 }
-"""TCP's frozen class texts where they differ from CoOp's for a dataset."""
+"""TCP's frozen class texts that differ from CoOp's for a dataset."""
 
 _PLOT_GENERIC = ("a photo of a", "this is a photo", "this is picture of", "one picture of a")
 PLOT_WORDINGS = {

@@ -23,13 +23,15 @@ def tokenize(texts: Sequence[str], context_length: int = 77) -> Int[Tensor, "n c
     """CLIP's byte-pair tokens, padded with 0.
 
     Raises:
-        BenchError: for a text longer than the context, which open_clip would cut in silence.
+        BenchError: for a text longer than the context, which open_clip would truncate silently.
     """
     tokenizer = _tokenizer()
     rows = torch.zeros(len(texts), context_length, dtype=torch.long)
     for row, text in zip(rows, texts, strict=True):
         ids = [tokenizer.sot_token_id, *tokenizer.encode(text), tokenizer.eot_token_id]
         if len(ids) > context_length:
-            raise BenchError(f"Text of {len(ids)} tokens does not fit the context of {context_length}: {text!r}.")
+            raise BenchError(
+                f"Text of {len(ids)} tokens does not fit the context of {context_length}: {text!r}; shorten it."
+            )
         row[: len(ids)] = torch.tensor(ids)
     return rows
