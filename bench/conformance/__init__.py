@@ -1,8 +1,8 @@
-"""What every method must do, as checks that the tests and `etl-bench check` share. Needs neither network nor pytest."""
+"""Checks that every method must pass, for the tests and `etl-bench check`; they need neither network nor pytest."""
 
 from __future__ import annotations
 
-from bench.conformance import answers, facts, learning, randomness, surroundings  # noqa: F401  each registers its checks
+from bench.conformance import classification, facts, learning, randomness, shared_state  # noqa: F401  registers the checks
 from bench.conformance.check import CHECKS, Check, Outcome, Result, run_check, run_checks
 from bench.conformance.subject import Subject
 

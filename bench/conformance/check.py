@@ -1,4 +1,4 @@
-"""What a check is, how it refuses, and how all of them are run on one method."""
+"""What a check is, and how checks run on a method."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from datasets_registry import BenchError
 
 
 class CheckFailedError(BenchError, AssertionError):
-    """A method does not do what a check asks for."""
+    """A method fails a check."""
 
 
 class Outcome(StrEnum):
-    """How a check ended; `skipped` where it asks nothing of this method."""
+    """Outcome of a check; `skipped` if it does not apply to the method."""
 
     PASSED = "pass"
     FAILED = "FAIL"
@@ -28,15 +28,15 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that every method must do.
+    """One requirement of every method.
 
     Args:
-        name: of the function that checks it.
-        promise: what holds if it passes, as a sentence; the first line of that function's docstring.
-        remedy: what to do about a failure.
-        test: raises CheckFailedError, or whatever the method raises.
-        exempt: why a method need not be checked, or None.
-        essential: whether nothing else can be said of a method that fails it.
+        name: of the test function.
+        promise: what holds if it passes, the first line of the function's docstring.
+        remedy: what to do after a failure.
+        test: raises CheckFailedError, or any error of the method.
+        exempt: why the check does not apply to a method, or None.
+        essential: whether the other checks are pointless after a failure.
     """
 
     name: str
@@ -49,12 +49,12 @@ class Check:
 
 @dataclass(frozen=True)
 class Result:
-    """How one check ended for one method.
+    """Result of one check of one method.
 
     Args:
-        check: which.
+        check: the check.
         outcome: passed, failed or skipped.
-        message: what was wrong, or why it was skipped; empty if it passed.
+        message: what is wrong, or why it was skipped; empty if it passed.
     """
 
     check: Check
@@ -63,22 +63,22 @@ class Result:
 
 
 CHECKS: dict[str, Check] = {}
-"""All checks by name, in the order in which they are run."""
+"""All checks by name, in the order in which they run."""
 
 
-def _nobody(_: Subject) -> str | None:
+def _always_applies(_: Subject) -> str | None:
     return None
 
 
 def untrained(subject: Subject) -> str | None:
-    """Exempts the methods that take no gradient steps."""
+    """Exempts methods without gradient steps."""
     return None if subject.is_trained else "it takes no gradient steps"
 
 
 def check(
-    remedy: str, *, exempt: Callable[[Subject], str | None] = _nobody, essential: bool = False
+    remedy: str, *, exempt: Callable[[Subject], str | None] = _always_applies, essential: bool = False
 ) -> Callable[[Callable[[Subject], None]], Callable[[Subject], None]]:
-    """Decorator: make a check of a function; its name and the first line of its docstring are the check's."""
+    """Decorator: register a function as a check, with its name and the first line of its docstring."""
 
     def add(test: Callable[[Subject], None]) -> Callable[[Subject], None]:
         promise = (inspect.getdoc(test) or "").partition("\n")[0]
@@ -88,25 +88,25 @@ def check(
     return add
 
 
-def run_check(asked: Check, subject: Subject) -> Result:
-    """Ask one thing of one method. Whatever the method raises is a failure of the method, not of the caller."""
+def run_check(check: Check, subject: Subject) -> Result:
+    """Run one check on one method. Any error that the method raises is a failure of the check."""
     try:
-        if reason := asked.exempt(subject):
-            return Result(asked, Outcome.SKIPPED, reason)
-        asked.test(subject)
+        if reason := check.exempt(subject):
+            return Result(check, Outcome.SKIPPED, reason)
+        check.test(subject)
     except CheckFailedError as failure:
-        return Result(asked, Outcome.FAILED, str(failure))
-    except Exception as error:  # a method under test may raise anything, and the other checks still have a say
-        return Result(asked, Outcome.FAILED, _raised(error))
-    return Result(asked, Outcome.PASSED)
+        return Result(check, Outcome.FAILED, str(failure))
+    except Exception as error:  # a method may raise anything, and the other checks must still run
+        return Result(check, Outcome.FAILED, _raised(error))
+    return Result(check, Outcome.PASSED)
 
 
 def run_checks(subject: Subject) -> Iterator[Result]:
-    """Ask everything of one method, in order; behind a failed essential check the rest would only repeat it."""
-    for asked in CHECKS.values():
-        result = run_check(asked, subject)
+    """Run all checks on one method, in order; stops after a failed essential check."""
+    for each in CHECKS.values():
+        result = run_check(each, subject)
         yield result
-        if asked.essential and result.outcome is Outcome.FAILED:
+        if each.essential and result.outcome is Outcome.FAILED:
             return
 
 
@@ -116,16 +116,16 @@ def ensure(holds: bool, message: str) -> None:
         raise CheckFailedError(message)
 
 
-def ensure_equal(found: Tensor, wanted: Tensor, message: str, *, tolerance: float = 0.0) -> None:
-    """Fail the check unless two tensors are equal, up to a tolerance relative to the largest wanted value."""
-    ensure(found.shape == wanted.shape, f"{message}: shapes {tuple(found.shape)} and {tuple(wanted.shape)}")
-    worst = float((found - wanted).abs().max()) if found.numel() else 0.0
-    allowed = tolerance * max(1.0, float(wanted.abs().max())) if tolerance else 0.0
+def ensure_equal(found: Tensor, expected: Tensor, message: str, *, tolerance: float = 0.0) -> None:
+    """Fail the check unless two tensors are equal, up to a tolerance relative to the largest expected value."""
+    ensure(found.shape == expected.shape, f"{message}: shapes {tuple(found.shape)} and {tuple(expected.shape)}")
+    worst = float((found - expected).abs().max()) if found.numel() else 0.0
+    allowed = tolerance * max(1.0, float(expected.abs().max())) if tolerance else 0.0
     ensure(worst <= allowed, f"{message}: they differ by up to {worst:.2e}")
 
 
 def _raised(error: Exception) -> str:
-    """The error in a line, with the place in the method's own code that is nearest to where it was raised."""
+    """The error in one line, with the innermost place in the method's own code."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "/bench/" not in frame.filename and "/torch/" not in frame.filename]
     place = f" ({own[-1].filename}:{own[-1].lineno})" if own else ""

@@ -1,4 +1,4 @@
-"""Checks of what a method says about itself."""
+"""Checks of a method's facts: `MethodInfo`, settings and recipes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import re
 import torch
 from pydantic import ValidationError
 
-from bench.conformance.answers import ROUNDING
 from bench.conformance.check import check, ensure, ensure_equal
-from bench.conformance.subject import ANOTHER, WORLD, Subject
+from bench.conformance.classification import ROUNDING
+from bench.conformance.subject import OTHER_TASK, TASK, Subject
 from datasets_registry import NAME_PATTERN, EvalProtocol
 from methods import Family, MethodConfig, Needs, TrainableMethod, cosine_logits, count_parameters
 
@@ -19,7 +19,7 @@ CITATION_KEYS = {"title", "author", "year"}
 
 @check("Fill in every field of MethodInfo, and give the module a docstring.")
 def facts_are_complete(subject: Subject) -> None:
-    """Name, title, summary, family, needs and a docstring are there."""
+    """Name, title, summary, family, needs and a docstring are given."""
     info = subject.info
     ensure(bool(NAME_PATTERN.fullmatch(info.name)), f"the name {info.name!r} must match {NAME_PATTERN.pattern!r}")
     ensure(bool(info.title.strip()), "the title is empty")
@@ -29,12 +29,12 @@ def facts_are_complete(subject: Subject) -> None:
     ensure(bool(inspect.getdoc(inspect.getmodule(subject.method))), "its module has no docstring")
 
 
-@check("Give a BibTeX entry (@article, @inproceedings or @misc), a field a line: `  title = {...},`.")
+@check("Give a BibTeX entry (@article, @inproceedings or @misc), one field per line: `  title = {...},`.")
 def citation_parses(subject: Subject) -> None:
     """The citation is a BibTeX entry with title, author and year."""
     entry = subject.info.citation.strip()
     ensure(
-        bool(re.match(r"@(article|inproceedings|misc)\{(\w+),\n", entry)), f"it does not begin as one: {entry[:40]!r}"
+        bool(re.match(r"@(article|inproceedings|misc)\{(\w+),\n", entry)), f"it does not begin like one: {entry[:40]!r}"
     )
     ensure(entry.endswith("}") and entry.count("{") == entry.count("}"), "its braces do not match")
     fields = dict(re.findall(r"^  (\w+) = \{(.*)\},?$", entry, flags=re.M))
@@ -42,9 +42,9 @@ def citation_parses(subject: Subject) -> None:
     ensure(bool(re.fullmatch(r"(19|20)\d\d", fields["year"])), f"its year is {fields['year']!r}")
 
 
-@check("Derive the config from MethodConfig, give each setting a description with the source of its default.")
+@check("Derive the config from MethodConfig, and give each setting a description with the source of its default.")
 def settings_are_documented(subject: Subject) -> None:
-    """Each setting says what it is and where its default comes from, and survives being written as JSON."""
+    """Each setting has a description and is unchanged after writing and reading JSON."""
     config = subject.info.config
     ensure(issubclass(config, MethodConfig), f"{config.__name__} does not derive from MethodConfig")
     for key, field in config.model_fields.items():
@@ -62,40 +62,43 @@ def settings_are_documented(subject: Subject) -> None:
 
 @check("Name the published `recipes` of a TrainableMethod, each with its `source`; a training-free method has none.")
 def recipes_have_sources(subject: Subject) -> None:
-    """A method that is trained has recipes, each with the place where its values are printed."""
+    """A trained method has recipes, each with the source of its values."""
     info = subject.info
     ensure(subject.is_trained == bool(info.recipes), "recipes are for a TrainableMethod, and it needs at least one")
     for protocol, recipe in info.recipes.items():
         ensure(bool(recipe.source), f"the recipe for {protocol} has no source")
     others = sorted(protocol for protocol in info.recipes if protocol is not EvalProtocol.FEW_SHOT)
     if others:
-        ensure(info.open_vocabulary, f"it is tied to its classes, so a recipe for {others[0]} cannot be used")
+        ensure(info.open_vocabulary, f"it is tied to its classes, so the recipe for {others[0]} cannot be used")
 
 
-@check("Correct `parameter_formula`, and let `trainable` hold all that is learned.")
+@check("Correct `parameter_formula`, and put all learned tensors into `trainable`.")
 def parameters_are_counted(subject: Subject) -> None:
-    """The stated number of learned values is the real one, for other classes and shots as well."""
-    for world in (WORLD, ANOTHER):
+    """`parameter_formula` gives the number of learned values, for other classes and shots too."""
+    for task in (TASK, OTHER_TASK):
         stated = subject.info.parameter_count(
-            subject.backbone, subject.config, n_classes=len(world.classes), shots=world.shots
+            subject.backbone, subject.config, n_classes=len(task.classes), shots=task.shots
         )
-        method = subject.finished if world is WORLD else subject.trained(world)
-        case = f"{len(world.classes)} classes of {world.shots} shots"
-        ensure(method.learned_parameters() == stated, f"{method.learned_parameters()}, stated {stated}, at {case}")
+        method = subject.finished if task is TASK else subject.trained(task)
+        case = f"{len(task.classes)} classes of {task.shots} shots"
+        ensure(
+            method.learned_parameters() == stated,
+            f"{method.learned_parameters()}, the formula gives {stated}, at {case}",
+        )
         if isinstance(method, TrainableMethod):
             held = count_parameters(method.trainable)
-            ensure(held == stated, f"`trainable` holds {held}, stated {stated}, at {case}")
+            ensure(held == stated, f"`trainable` holds {held}, the formula gives {stated}, at {case}")
 
 
 @check(
     "Correct `starts_as_zero_shot`: WiSE-FT averages with what these settings start from.",
-    exempt=lambda s: None if s.info.starts_as_zero_shot is not None else "it names no settings that start as zero-shot",
+    exempt=lambda s: None if s.info.starts_as_zero_shot is not None else "it has no settings that start as zero-shot",
 )
 def it_starts_as_the_zero_shot_model(subject: Subject) -> None:
-    """With the settings of `starts_as_zero_shot` it is a zero-shot classifier until it is trained."""
+    """With the settings of `starts_as_zero_shot` it is a zero-shot classifier before training."""
     config = subject.config.model_copy(update=dict(subject.info.starts_as_zero_shot or {}))
     method = subject.method(subject.backbone, config, torch.Generator().manual_seed(0))
     method.prepare(subject.support())
-    image, text = WORLD.values[Needs.FEATURES], subject.backbone.encode_texts(WORLD.classes.texts())
+    image, text = TASK.values[Needs.FEATURES], subject.backbone.encode_texts(TASK.classes.texts())
     zero_shot = cosine_logits(image, text, subject.backbone.logit_scale)
     ensure_equal(subject.logits(method), zero_shot, "logits before training", tolerance=ROUNDING)

@@ -1,4 +1,4 @@
-"""Checks of randomness: all of it comes from the method's generator, and none of it at evaluation."""
+"""Checks of randomness: all from the method's generator, and none at evaluation."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.conformance.check import check, ensure, ensure_equal
-from bench.conformance.subject import WORLD, Subject
+from bench.conformance.subject import TASK, Subject
 from methods import TrainableMethod
 
-UNUSUAL = 7_368_787
-"""A seed that no method is likely to set by itself."""
+RARE_SEED = 7_368_787
+"""A seed that no method is likely to use."""
 
 
-class _Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes every operation that draws random numbers from anything but one generator.
+class _RandomDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Records every operation that draws random numbers from anything but one generator.
 
     Args:
-        allowed: the generator that may be drawn from; None allows none.
+        allowed: the generator that may be used; None for none.
     """
 
     def __init__(self, allowed: torch.Generator | None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.allowed = allowed
-        self.strange: set[str] = set()
+        self.foreign: set[str] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if torch.Tag.nondeterministic_seeded in func.tags and not self._is_allowed(func, args, kwargs):
-            self.strange.add(func._schema.name.removeprefix("aten::"))
+            self.foreign.add(func._schema.name.removeprefix("aten::"))
         return func(*args, **kwargs)
 
     def _is_allowed(self, func: Any, args: Any, kwargs: Any) -> bool:
         named = {argument.name: value for argument, value in zip(func._schema.arguments, args, strict=False)} | kwargs
         if named.get("dropout_p", 0.0) == 0 and "attention" in func._schema.name:
-            return True  # attention draws for its dropout alone
+            return True  # attention draws only for dropout
         if any(isinstance(value, torch.Tensor) and value.is_meta for value in args):
-            return True  # without storage there is nothing to fill
+            return True  # a tensor without storage is not filled
         given = named.get("generator")
-        # the dispatcher wraps the same generator again; its state shows it
+        # the dispatcher wraps the generator again, so compare states
         return (
             given is not None and self.allowed is not None and torch.equal(given.get_state(), self.allowed.get_state())
         )
@@ -51,29 +51,29 @@ class _Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]
     "Give every random operation `generator=self.generator`, and build layers on the meta device before filling them."
 )
 def random_numbers_come_from_its_generator(subject: Subject) -> None:
-    """Nothing is drawn but from the generator that the method was given."""
+    """Random numbers are drawn only from the generator that the method was given."""
     support, batch = subject.support(), subject.batch(labelled=True)
-    _ = WORLD.values  # the toy images are drawn before anybody looks
-    method = subject.built(seed=UNUSUAL)
+    _ = TASK.values  # draws the toy images before recording
+    method = subject.built(seed=RARE_SEED)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(UNUSUAL)  # else a method that seeds with a number of its own may meet that very state
+        torch.manual_seed(RARE_SEED)  # otherwise a method that sets a seed may reproduce this state by chance
         before = _global_states()
-        with _Draws(method.generator) as draws:
+        with _RandomDraws(method.generator) as draws:
             method.prepare(support)
             if isinstance(method, TrainableMethod):
                 method.backward(batch)
         after = _global_states()
-    ensure(not draws.strange, f"{', '.join(sorted(draws.strange))} drew from another generator")
+    ensure(not draws.foreign, f"{', '.join(sorted(draws.foreign))} drew from another generator")
     ensure(after == before, "the global random state of torch or numpy was consumed or seeded")
 
 
-@check("Draw at evaluation from nothing: switch dropout and random views off in `classifier`.")
-def evaluation_is_not_random(subject: Subject) -> None:
-    """No random number is drawn to classify."""
+@check("Draw nothing at evaluation: switch off dropout and random views in `classifier`.")
+def evaluation_is_deterministic(subject: Subject) -> None:
+    """No random number is drawn while classifying."""
     method = subject.finished
-    with _Draws(None) as draws:
+    with _RandomDraws(None) as draws:
         subject.logits(method)
-    ensure(not draws.strange, f"{', '.join(sorted(draws.strange))} drew random numbers while classifying")
+    ensure(not draws.foreign, f"{', '.join(sorted(draws.foreign))} drew random numbers while classifying")
 
 
 @check("Take every random number from `self.generator`, and iterate over nothing unordered.")
@@ -86,5 +86,5 @@ def the_same_seed_gives_the_same_logits(subject: Subject) -> None:
 
 
 def _global_states() -> tuple[bytes, str]:
-    # not Python's own: type checkers of arrays, which tests switch on, draw from it
+    # not Python's own state, since the array type checkers of the tests draw from it
     return torch.get_rng_state().numpy().tobytes(), repr(np.random.get_state())

@@ -27,44 +27,44 @@ from methods import (
 )
 
 TEMPLATE = "a photo of a {}."
-EPOCHS, BATCH, FULL_STEPS, GENTLE = 4, 8, 30, 0.2
+EPOCHS, BATCH, FULL_STEPS, RATE_FACTOR = 4, 8, 30, 0.2
 
 
 @dataclass(frozen=True)
-class World:
-    """A small task: one fixed pattern a class with a little noise, so that it can be learned.
+class ToyTask:
+    """A small separable task: one fixed pattern per class with a little noise.
 
     Args:
-        classes: what the images show.
+        classes: of the images.
         shots: images per class.
-        seed: of the noise; the patterns stay.
-        turn: by how much the labels are shifted against the patterns.
+        seed: of the noise, not of the patterns.
+        shift: added to the labels, modulo the number of classes.
     """
 
     classes: ClassSet
     shots: int
     seed: int = 0
-    turn: int = 0
+    shift: int = 0
 
     @cached_property
     def labels(self) -> Tensor:
         """Class indices `(n,)`."""
-        return (self._shown + self.turn) % len(self.classes)
+        return (self._classes_of_images + self.shift) % len(self.classes)
 
     @cached_property
     def pixels(self) -> Tensor:
         """Images `(n, 3, 32, 32)`."""
         patterns = torch.randn(len(self.classes), 3, 32, 32, generator=torch.Generator().manual_seed(7))
         noise = torch.randn(len(self.labels), 3, 32, 32, generator=torch.Generator().manual_seed(self.seed))
-        return patterns[self._shown] + 0.3 * noise
+        return patterns[self._classes_of_images] + 0.3 * noise
 
     @property
-    def _shown(self) -> Tensor:
+    def _classes_of_images(self) -> Tensor:
         return torch.arange(len(self.classes)).repeat_interleave(self.shots)
 
     @cached_property
     def values(self) -> Mapping[Needs, Tensor]:
-        """All that a method may read of these images."""
+        """Everything that a method may read of these images, except hidden states."""
         backbone = _reference_backbone()
         noise = torch.randn(self.pixels.shape, generator=torch.Generator().manual_seed(self.seed + 1))
         with torch.no_grad():
@@ -78,32 +78,32 @@ class World:
         }
 
 
-WORLD = World(ClassSet(("cat", "dog", "bird"), TEMPLATE), shots=8)
-TURNED = replace(WORLD, turn=1)
-ANOTHER = World(ClassSet(("tree", "house"), TEMPLATE), shots=4, seed=3)
-OTHERS = ANOTHER.classes
-"""Classes that a method trained on `WORLD` has not seen."""
+TASK = ToyTask(ClassSet(("cat", "dog", "bird"), TEMPLATE), shots=8)
+SHIFTED_TASK = replace(TASK, shift=1)
+OTHER_TASK = ToyTask(ClassSet(("tree", "house"), TEMPLATE), shots=4, seed=3)
+OTHER_CLASSES = OTHER_TASK.classes
+"""Classes that a method trained on `TASK` has not seen."""
 
 
 def tiny_backbone() -> Backbone:
-    """A new CLIP of three small blocks a tower, random but equal on every machine."""
+    """A new CLIP with three small blocks per tower; random, but equal on every machine."""
     return load_backbone(BackboneSpec("ViT-tiny", "random"))
 
 
 @lru_cache(maxsize=1)
 def _reference_backbone() -> Backbone:
-    """The same, kept away from the methods under test."""
+    """The same CLIP, never given to a method under test."""
     return tiny_backbone()
 
 
 @lru_cache(maxsize=8)
-def _hidden(world: World, first: int) -> Tensor:
-    """Hidden states of all of a world's images before a block."""
-    return _reference_backbone().image_hidden(world.pixels, first)
+def _hidden(task: ToyTask, first: int) -> Tensor:
+    """Hidden states of a task's images before a block."""
+    return _reference_backbone().image_hidden(task.pixels, first)
 
 
-class _Watched(Batch):
-    """A batch that notes what is read of it, even where reading is refused."""
+class _RecordingBatch(Batch):
+    """A batch that records what is read of it, even if reading raises."""
 
     def __init__(self, subject: Subject, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -114,58 +114,58 @@ class _Watched(Batch):
         return super()._get(need)
 
     def load(self, need: Needs) -> Batch:
-        """Loading ahead of use is the harness's doing, not the method's."""
+        """Load without recording, since the harness loads, not the method."""
         super()._get(need)
         return self
 
     def hidden(self, first: int) -> Tensor:
         self._subject.read.add(Needs.HIDDEN)
-        self._subject.read_before.add(first)
+        self._subject.hidden_blocks_read.add(first)
         return super().hidden(first)
 
     @property
     def labels(self) -> Tensor:
         if self._labels is None:
-            self._subject.peeked = True
+            self._subject.labels_read = True
         return super().labels
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained instance and, stage by stage, the loss before each of its steps."""
+    """A trained instance, and for each stage the loss before each of its steps."""
 
     method: TrainableMethod[Any]
     losses: list[list[float]]
 
 
 class Subject:
-    """One method with one configuration, to be built as often as the checks need it.
+    """One method with one configuration, built as often as the checks need it.
 
     Args:
         method: the class; it need not be registered.
-        config: its settings; by default the published ones.
+        config: its settings; the published ones by default.
 
     Attributes:
-        backbone: its own, so that a method that damages it harms nobody else.
-        weights: what the backbone holds before any method has seen it.
-        read: what of images was read so far.
-        read_before: the blocks before which hidden states were read.
-        peeked: whether labels were asked for at evaluation.
-        lent: name, tensor and untouched copy of everything that was handed out while `finished` was made.
+        backbone: of this subject only, so that a method that damages it affects no other.
+        weights: of the backbone before any method has used it.
+        read: needs that were read so far.
+        hidden_blocks_read: blocks before which hidden states were read.
+        labels_read: whether labels were read at evaluation.
+        handed_out: name, tensor and unchanged copy of everything that the method got while `finished` was made.
     """
 
     def __init__(self, method: type[Method[Any]], config: MethodConfig | None = None) -> None:
         self.method, self.info, self.backbone = method, method.info, tiny_backbone()
         self.weights = {name: value.clone() for name, value in self.backbone.model.state_dict().items()}
-        # a method tied to its classes has no business in base-to-new
+        # a method tied to its classes cannot run base-to-new
         self.protocol = EvalProtocol.BASE_TO_NEW if self.info.open_vocabulary else EvalProtocol.FEW_SHOT
         self._config = config
         self.read: set[Needs] = set()
-        self.read_before: set[int] = set()
-        self.peeked = False
+        self.hidden_blocks_read: set[int] = set()
+        self.labels_read = False
         self._watching = False
-        self._overfitted: dict[World, Fitted] = {}
-        self.lent: list[tuple[str, Tensor, Tensor]] = []
+        self._overfitted: dict[ToyTask, Fitted] = {}
+        self.handed_out: list[tuple[str, Tensor, Tensor]] = []
 
     @cached_property
     def config(self) -> MethodConfig:
@@ -193,34 +193,34 @@ class Subject:
         """A new instance with a generator of that seed."""
         return self.method(self.backbone, self.config, torch.Generator().manual_seed(seed))
 
-    def prepared(self, world: World = WORLD, *, seed: int = 0, order: Tensor | None = None) -> Method[Any]:
-        """A new instance that has seen a world's images, in that order."""
+    def prepared(self, task: ToyTask = TASK, *, seed: int = 0, order: Tensor | None = None) -> Method[Any]:
+        """A new instance, prepared with a task's images in that order."""
         method = self.built(seed)
-        method.prepare(self.support(world, order))
+        method.prepare(self.support(task, order))
         return method
 
-    def fitted(self, method: Method[Any], world: World = WORLD) -> Method[Any]:
-        """That instance trained as the runner does it, briefly, and calibrated if it asks for it."""
+    def fitted(self, method: Method[Any], task: ToyTask = TASK) -> Method[Any]:
+        """That instance, trained briefly as the runner does, and calibrated if it needs validation."""
         if isinstance(method, TrainableMethod):
             fit(
                 method,
                 self.recipe,
-                n=len(world.labels),
-                shots=world.shots,
-                batches_of=lambda _: lambda index: self.batch(world, index, labelled=True),
+                n=len(task.labels),
+                shots=task.shots,
+                batches_of=lambda _: lambda index: self.batch(task, index, labelled=True),
                 generator=torch.Generator().manual_seed(0),
             )
         if method.info.needs_validation:
-            method.calibrate(self.support(replace(world, seed=world.seed + 5)))
+            method.calibrate(self.support(replace(task, seed=task.seed + 5)))
         return method
 
-    def trained(self, world: World = WORLD, *, seed: int = 0) -> Method[Any]:
+    def trained(self, task: ToyTask = TASK, *, seed: int = 0) -> Method[Any]:
         """A new instance, prepared and trained."""
-        return self.fitted(self.prepared(world, seed=seed), world)
+        return self.fitted(self.prepared(task, seed=seed), task)
 
     @cached_property
     def finished(self) -> Method[Any]:
-        """One trained instance for all the checks that only ask it; what was handed out to make it is in `lent`."""
+        """One trained instance for all checks that only classify; its inputs are recorded in `handed_out`."""
         self._watching = True
         try:
             method = self.trained()
@@ -229,64 +229,64 @@ class Subject:
         finally:
             self._watching = False
 
-    def overfitted(self, world: World = WORLD) -> Fitted:
-        """One instance a world, trained on all images at once at a rate at which a loss of the right sign must fall."""
-        if world not in self._overfitted:
-            method = self.prepared(world)
-            assert isinstance(method, TrainableMethod)  # only trained methods are asked
-            gentle = self.recipe.model_copy(update={"lr": self.recipe.lr * GENTLE})
+    def overfitted(self, task: ToyTask = TASK) -> Fitted:
+        """One instance per task, trained on full batches at a low rate, at which a loss of the right sign must fall."""
+        if task not in self._overfitted:
+            method = self.prepared(task)
+            assert isinstance(method, TrainableMethod)  # only used for trained methods
+            gentle = self.recipe.model_copy(update={"lr": self.recipe.lr * RATE_FACTOR})
             losses = [
-                [train_step(method, self.batch(world, labelled=True), optimizer) for _ in range(FULL_STEPS)]
+                [train_step(method, self.batch(task, labelled=True), optimizer) for _ in range(FULL_STEPS)]
                 for optimizer in self.stages(method, gentle)
             ]
             method.on_epoch_end(0, 1)
             method.finalise()
-            self._overfitted[world] = Fitted(method, losses)
-        return self._overfitted[world]
+            self._overfitted[task] = Fitted(method, losses)
+        return self._overfitted[task]
 
     def stages(self, method: TrainableMethod[Any], recipe: Recipe | None = None) -> Iterator[torch.optim.Optimizer]:
-        """The optimiser of each of its stages, the stage begun."""
+        """Begins each of its stages and yields the stage's optimiser."""
         for stage in range(len(method.stages())):
             method.begin_stage(stage)
             yield make_optimizer(recipe or self.recipe, method.parameter_groups())
 
     def logits(
-        self, method: Method[Any], classes: ClassSet = WORLD.classes, index: Tensor | slice = slice(None)
+        self, method: Method[Any], classes: ClassSet = TASK.classes, index: Tensor | slice = slice(None)
     ) -> Tensor:
-        """Logits of the world's images, asked as evaluation asks."""
+        """Logits of the task's images, computed as in evaluation."""
         with torch.no_grad():
             return method.classifier(classes)(self.batch(index=index))
 
-    def batch(self, world: World = WORLD, index: Tensor | slice = slice(None), *, labelled: bool = False) -> Batch:
-        """Some of a world's images; labels only in training."""
-        sources = {need: functools.cache(functools.partial(self._lend, world, need, index)) for need in Needs}
-        return _Watched(
+    def batch(self, task: ToyTask = TASK, index: Tensor | slice = slice(None), *, labelled: bool = False) -> Batch:
+        """Some of a task's images, with labels only in training."""
+        sources = {need: functools.cache(functools.partial(self._hand_out, task, need, index)) for need in Needs}
+        return _RecordingBatch(
             self,
-            self._handed(world.labels[index], "labels") if labelled else None,
+            self._copy_for_method(task.labels[index], "labels") if labelled else None,
             features=sources[Needs.FEATURES],
             pooled=sources[Needs.POOLED],
             pixels=sources[Needs.PIXELS],
-            hidden=lambda first: self._handed(_hidden(world, first)[index], "hidden"),
+            hidden=lambda first: self._copy_for_method(_hidden(task, first)[index], "hidden"),
             other_view=sources[Needs.OTHER_VIEW] if labelled else None,
             needs=self.info.needs,
         )
 
-    def support(self, world: World = WORLD, order: Tensor | None = None) -> SupportView:
-        """A world's images as `prepare` and `calibrate` see them; each view differs a little from the one before."""
+    def support(self, task: ToyTask = TASK, order: Tensor | None = None) -> SupportView:
+        """A task's images as `prepare` and `calibrate` see them; each view differs a little from the previous one."""
         index = slice(None) if order is None else order
-        features = functools.cache(functools.partial(self._lend, world, Needs.FEATURES, index))
+        features = functools.cache(functools.partial(self._hand_out, task, Needs.FEATURES, index))
 
         def views(k: int, _: tuple[float, float]) -> Tensor:
             return torch.stack([features() * (1 + 0.01 * i) + 0.01 * i for i in range(k)])
 
-        labels = self._handed(world.labels[index], "support labels")
-        return SupportView(world.classes, labels, world.shots, features, views)
+        labels = self._copy_for_method(task.labels[index], "support labels")
+        return SupportView(task.classes, labels, task.shots, features, views)
 
-    def _lend(self, world: World, need: Needs, index: Tensor | slice) -> Tensor:
-        return self._handed(world.values[need][index], str(need))
+    def _hand_out(self, task: ToyTask, need: Needs, index: Tensor | slice) -> Tensor:
+        return self._copy_for_method(task.values[need][index], str(need))
 
-    def _handed(self, pristine: Tensor, what: str) -> Tensor:
-        lent = pristine.clone()
+    def _copy_for_method(self, pristine: Tensor, what: str) -> Tensor:
+        handed_out = pristine.clone()
         if self._watching:
-            self.lent.append((what, lent, pristine.clone()))
-        return lent
+            self.handed_out.append((what, handed_out, pristine.clone()))
+        return handed_out

@@ -1,4 +1,4 @@
-"""The trial behind the checks: a method beside zero-shot on three drawn datasets, from easy to hard, in two minutes."""
+"""The trial after the checks: a method and zero-shot on three synthetic datasets, from easy to hard, in two minutes."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ DATASETS = ("spectrum_basic", "spectrum_blur", "spectrum_words")
 SHOTS, SEED = 16, 1
 LIMIT_SECONDS = 120.0
 TOLERATED_LOSS = 0.05
-"""How far below zero-shot a method may be on the classes it was trained on; a probe without texts may be a little."""
+"""How far below zero-shot a method may be on its training classes; a probe without texts may be a little."""
 
 RunSpec = Callable[[ExperimentSpec], RunRecord]
 
 
 @dataclass(frozen=True)
 class TrialRow:
-    """What came out on one dataset.
+    """Result on one dataset.
 
     Args:
-        dataset: which.
-        classes: `all`, or `base` for the classes trained on and `new` for the others.
+        dataset: name.
+        classes: `all`, or `base` for the training classes and `new` for the others.
         accuracy: of the method, 0..1.
         zero_shot: of the frozen model on the same images.
         chance: one over the number of classes.
@@ -45,30 +45,29 @@ class TrialRow:
 
     @property
     def trained(self) -> bool:
-        """Whether these are the classes that the method was trained on."""
+        """Whether these are the training classes."""
         return self.classes != "new"
 
 
 class TrialTimeoutError(RuntimeError):
-    """The trial took longer than its limit; the rows so far were given."""
+    """The trial took longer than its limit; the rows so far were yielded."""
 
 
 def trial(
     info: MethodInfo, context: RunContext, *, limit: float = LIMIT_SECONDS, run: RunSpec | None = None
 ) -> Iterator[TrialRow]:
-    """Run a method and zero-shot: the demo's short recipe, 16 shots, one seed, base-to-new if it can, else few-shot.
+    """Run a method and zero-shot: short demo recipe, 16 shots, one seed, base-to-new if possible, else few-shot.
 
     Args:
         info: a registered method's facts.
         context: where features are cached, and on how many threads.
-        limit: seconds of this process's processor time behind which no further run is begun; a busy machine is not
-            the method's fault.
-        run: answers a spec; by default the runner.
+        limit: seconds of this process's CPU time, after which no further run starts; a busy machine does not count.
+        run: runs a spec; by default the runner.
 
     Raises:
         TrialTimeoutError: if the limit is reached before the last run.
     """
-    answer = run or (lambda spec: run_experiment(spec, context)[0])
+    execute = run or (lambda spec: run_experiment(spec, context)[0])
     begun = time.process_time()
     for i, dataset in enumerate(DATASETS):
         records = {}
@@ -77,18 +76,18 @@ def trial(
                 raise TrialTimeoutError(
                     f"{i} of {len(DATASETS)} datasets were done in {limit:.0f} seconds of processor time"
                 )
-            records[spec.method] = answer(spec)
+            records[spec.method] = execute(spec)
         for score in records[info.name].scores:
-            beside = records["zero_shot"].score(score.split)
-            assert beside is not None  # both were scored on the same splits
-            yield TrialRow(dataset, score.split, score.accuracy, beside.accuracy, 1 / score.n_classes)
+            zero_shot = records["zero_shot"].score(score.split)
+            assert zero_shot is not None  # both have the same splits
+            yield TrialRow(dataset, score.split, score.accuracy, zero_shot.accuracy, 1 / score.n_classes)
 
 
 def verdict(rows: Iterable[TrialRow]) -> str | None:
-    """What is wrong with a trial's rows on the trained classes; None if nothing is."""
+    """What is wrong with a trial's rows on the training classes; None if nothing is."""
     trained = [row for row in rows if row.trained]
     if guessing := [row.dataset for row in trained if row.accuracy <= row.chance]:
-        return f"no better than guessing on {', '.join(guessing)}"
+        return f"no better than chance on {', '.join(guessing)}"
     losses = [row.zero_shot - row.accuracy for row in trained]
     if losses and min(losses) > TOLERATED_LOSS:
         return (

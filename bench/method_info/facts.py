@@ -1,4 +1,4 @@
-"""What pages and tables need of the registered methods, without the seconds that importing all methods takes."""
+"""Facts of the registered methods for pages and tables, without the seconds that importing all methods takes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class MethodSheet:
 
     Args:
         name: registry id.
-        title: as it is written in tables.
+        title: name in tables.
         family: what kind of thing is learned.
         summary: one sentence.
         citation: BibTeX entry.
-        published: settings by protocol, as JSON values.
+        published: published settings by protocol, as JSON values.
     """
 
     name: str
@@ -67,7 +67,7 @@ def _imported() -> tuple[MethodSheet, ...]:
 
 
 def _state() -> str:
-    """Changes whenever a file of the methods, or of this module, does."""
+    """A text that changes with every file of `methods` and with this module."""
     spec = find_spec("methods")
     folders = () if spec is None else spec.submodule_search_locations or ()
     files = [Path(__file__), *(path for folder in folders for path in sorted(Path(folder).rglob("*.py")))]

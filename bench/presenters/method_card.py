@@ -1,4 +1,4 @@
-"""The card of a method: all that its registry entry, its module and the parity record say, beside a real backbone."""
+"""The card of a method: its facts, module docstring and parity record, and its learned tensors on a backbone."""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ FORMULA = "formula test: no numbers of the official code are recorded"
 
 @dataclass(frozen=True)
 class LearnedTensor:
-    """One tensor that training changes."""
+    """One learned tensor."""
 
     name: str
     shape: tuple[int, ...]
 
     @property
     def parameters(self) -> int:
-        """How many values it holds."""
+        """Number of values."""
         return int(torch.Size(self.shape).numel())
 
 
-def backbone_for(info: MethodInfo, asked: BackboneSpec) -> Backbone:
-    """A backbone of that architecture with random weights, so that nothing is downloaded.
+def backbone_for(info: MethodInfo, requested: BackboneSpec) -> Backbone:
+    """A backbone of the requested architecture with random weights, so that nothing is downloaded.
 
     Raises:
         ImpossibleCombinationError: if the method cannot run on it.
     """
-    if reason := backbone_conflict(info, asked):
-        raise ImpossibleCombinationError(f"{info.name} on {asked.slug}: {reason}")
-    return load_backbone(asked if asked.imported else BackboneSpec(asked.arch, "random"))
+    if reason := backbone_conflict(info, requested):
+        raise ImpossibleCombinationError(f"{info.name} on {requested.slug}: {reason}")
+    return load_backbone(requested if requested.imported else BackboneSpec(requested.arch, "random"))
 
 
 def learned_tensors(
     method: type[Method[Any]], backbone: Backbone, *, n_classes: int, shots: int
 ) -> list[LearnedTensor]:
-    """What a method trains on a backbone, built there on random features; empty if it takes no gradient steps."""
+    """The learned tensors of a method, built on random features; empty if it takes no gradient steps."""
     if not issubclass(method, TrainableMethod):
         return []
     generator = torch.Generator().manual_seed(0)
@@ -72,12 +72,12 @@ def learned_tensors(
 
 
 def protocol_of(info: MethodInfo) -> EvalProtocol:
-    """The protocol whose settings a card shows: base-to-new for methods that can, else few-shot."""
+    """The protocol whose settings a card shows: base-to-new if the method supports it, else few-shot."""
     return EvalProtocol.BASE_TO_NEW if info.open_vocabulary else EvalProtocol.FEW_SHOT
 
 
 def method_card(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes: int, shots: int) -> dict[str, object]:
-    """Everything about a method as plain values; dotted keys are what `--set` takes."""
+    """Everything about a method as plain values; dotted keys can be used with `--set`."""
     info = method.info
     model = backbone_for(info, backbone)
     trained = learned_tensors(method, model, n_classes=n_classes, shots=shots)
@@ -106,19 +106,19 @@ def method_card(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes:
 
 def _vocabulary(info: MethodInfo) -> str:
     if not info.open_vocabulary:
-        return "tied to the classes it is trained on"
+        return "tied to its training classes"
     sometimes_closed = info.config.closed_vocabulary is not MethodConfig.closed_vocabulary
-    return "any classes; with some settings only those trained on" if sometimes_closed else "any classes"
+    return "any classes; with some settings only the training classes" if sometimes_closed else "any classes"
 
 
 def _selections(info: MethodInfo, config: MethodConfig) -> list[str]:
     """The values of `--selection` that work with these settings."""
-    barred = config.epoch_selection_error() is not None
-    return [str(way) for way, how in selection_rules(info).items() if not (how.by_epoch and barred)]
+    no_epoch = config.epoch_selection_error() is not None
+    return [str(way) for way, how in selection_rules(info).items() if not (how.by_epoch and no_epoch)]
 
 
 def _notes(method: type[Method[Any]]) -> str:
-    """Paper, official file and where ours differs: what the method's module says behind its first line."""
+    """Paper, official file and differences: the docstring of the method's module without its first line."""
     text = inspect.getdoc(inspect.getmodule(method)) or ""
     return text.partition("\n")[2].strip() or text
 

@@ -1,4 +1,4 @@
-"""Starting a method: files that pass `etl-bench check` as they are, in a checkout or as a package of one's own."""
+"""Starts a method: files that pass `etl-bench check` unedited, in a checkout or as a package of their own."""
 
 from __future__ import annotations
 

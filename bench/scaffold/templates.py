@@ -1,10 +1,10 @@
-"""The texts of a new method. Places to edit are marked EDIT; what stands there works until it is edited."""
+"""File templates of a new method. Places to edit are marked EDIT; the templates work before they are edited."""
 
 from __future__ import annotations
 
 from string import Template
 
-METHOD = Template('''"""$title: EDIT one sentence that says what it learns and where.
+METHOD = Template('''"""$title: EDIT one sentence on what it learns and where.
 
 EDIT Author et al., "Title", venue and year. Official file: EDIT. Where paper and code differ, or ours from both: EDIT.
 """
@@ -16,7 +16,7 @@ from typing import ClassVar
 $imports
 
 ${recipe}class ${cls}Config(MethodConfig):
-    """EDIT: what can be set."""
+    """EDIT: the settings."""
 
     scale: float = Field(1.0, gt=0, description="EDIT factor on the logits; 1, source of the default")
 
@@ -36,7 +36,7 @@ class $cls($base[${cls}Config]):
   year = {2000}
 }""",
         config=${cls}Config,
-        needs=frozenset({Needs.FEATURES}),  # EDIT: the least of an image that it reads
+        needs=frozenset({Needs.FEATURES}),  # EDIT: only what it reads of an image
 $facts
     )
 
@@ -76,7 +76,7 @@ RECIPE = Recipe(source="EDIT: where these values are printed", lr=0.002, epochs=
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},""",
     "body": """    def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        # EDIT: all that is learned goes into `trainable`; draw what is random with generator=self.generator
+        # EDIT: put all learned tensors into `trainable`; draw random numbers with generator=self.generator
         self.trainable = nn.ParameterDict({"weight": torch.eye(self.backbone.embed_dim)}).to(self.backbone.device)
 
     def classifier(self, classes: ClassSet) -> Classifier:
@@ -111,11 +111,11 @@ from methods import (
     "recipe": "",
     "base": "Method",
     "formula": "`scale * cos(f, mean feature of the class)`",
-    "summary": "EDIT: the mean feature of each class's few images.",
-    "facts": """        open_vocabulary=False,  # EDIT: True if it can answer for classes without images""",
+    "summary": "EDIT: the mean feature of each class's support images.",
+    "facts": """        open_vocabulary=False,  # EDIT: True if it can classify classes without images""",
     "body": """    def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        # EDIT: what is computed from the few images, once and without gradients
+        # EDIT: computed once from the support images, without gradients
         features = F.normalize(support.features(), dim=-1)
         self.means = F.one_hot(support.labels, len(support.classes)).to(features.dtype).T @ features
 
@@ -126,7 +126,7 @@ from methods import (
 """,
 }
 
-TEST = Template('''"""$title: the checks that every method passes, and EDIT what only this one promises."""
+TEST = Template('''"""$title: the checks that every method passes, and EDIT what is specific to this one."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ SUBJECT = Subject($cls)
 
 
 @pytest.mark.parametrize("check", CHECKS)
-def test_it_keeps_the_promises_of_every_method(check: str) -> None:
+def test_it_passes_the_checks_of_every_method(check: str) -> None:
     result = run_check(CHECKS[check], SUBJECT)
     assert result.outcome is not Outcome.FAILED, f"{result.message}. {result.check.remedy}"
 
@@ -153,7 +153,7 @@ def test_the_parameter_count_is_the_published_one() -> None:
     assert $cls.info.parameter_count(vit_b16, config, n_classes=50, shots=16) == $counted
 
 
-# EDIT: its numbers beside those of the official code on the same weights, or its formula written independently
+# EDIT: compare its numbers with those of the official code on the same weights, or with its formula
 ''')
 
 PROJECT = Template("""[build-system]

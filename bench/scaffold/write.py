@@ -1,4 +1,4 @@
-"""Which files a new method needs, and writing them where nothing stands yet."""
+"""Writes the files of a new method, without replacing existing ones."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from datasets_registry import METHODS_GROUP, NAME_PATTERN
 from methods import METHODS, Family
 
 TRAINING_FREE_FAMILIES = frozenset({Family.ZERO_SHOT, Family.CACHE, Family.CLASSIFIER})
-"""Families whose beginning is a closed form of the few images; the others begin as a trained map."""
+"""Families whose template is a closed form of the support images; the others get a trained map."""
 ADDED = "### Added\n\n"
 
 
 @dataclass(frozen=True)
 class Scaffold:
-    """What was written.
+    """The written files.
 
     Args:
         files: new files, the method's first, and the changelog if a line was added.
-        install: the folder to install so that the method is found; None in a checkout, where it is found already.
+        install: the folder to install with pip; None in a checkout, where the method is found without.
     """
 
     files: tuple[Path, ...]
@@ -33,10 +33,10 @@ def scaffold(name: str, family: Family, folder: Path) -> Scaffold:
     """Write the files of a new method.
 
     In a checkout of this project these are the method's file, its test and a changelog line; elsewhere a package
-    `etl-bench-NAME` that joins the catalogue by an entry point.
+    `etl-bench-NAME` that registers the method by an entry point.
 
     Raises:
-        UsageError: for a name that is malformed, taken, or whose files exist.
+        UsageError: for a name that is malformed or taken, or whose files exist.
     """
     _check_name(name)
     if _is_checkout(folder):
@@ -77,10 +77,10 @@ def _check_name(name: str) -> None:
     if not NAME_PATTERN.fullmatch(name) or keyword.iskeyword(name):
         raise UsageError(
             f"Method name {name!r} cannot be a module: use lower-case letters, digits and underscores, beginning with "
-            f"a letter, and no word of Python's; such as my_adapter."
+            f"a letter, and no Python keyword; such as my_adapter."
         )
     if name in METHODS:
-        raise UsageError(f"A method {name!r} is registered already; choose another name, or edit that one's file.")
+        raise UsageError(f"A method {name!r} is already registered; choose another name, or edit its file.")
 
 
 def _is_checkout(folder: Path) -> bool:
@@ -88,8 +88,8 @@ def _is_checkout(folder: Path) -> bool:
 
 
 def _write_new(files: dict[Path, str]) -> None:
-    if standing := [path for path in files if path.exists()]:
-        raise UsageError(f"{standing[0]} exists already; move it away or choose another name. Nothing was written.")
+    if existing := [path for path in files if path.exists()]:
+        raise UsageError(f"{existing[0]} already exists; move it away or choose another name. Nothing was written.")
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -48,7 +48,7 @@ class LeavesTheBackboneInTrainingMode(TaskRes):
         super().prepare(support)
 
 
-@caught_by("only_its_own_is_trained")
+@caught_by("only_trainable_is_trained")
 class TrainsABackboneParameter(CoOp):
     info: ClassVar[MethodInfo] = replace(
         CoOp.info, parameter_formula=CoOp.info.parameter_formula + " + text_width * embed_dim"
@@ -59,7 +59,7 @@ class TrainsABackboneParameter(CoOp):
         self.trainable.projection = self.backbone.text_tower.modules.text_projection
 
 
-@caught_by("only_its_own_is_trained")
+@caught_by("only_trainable_is_trained")
 class OptimisesWhatItDoesNotSave(TaskRes):
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
@@ -72,7 +72,7 @@ class OptimisesWhatItDoesNotSave(TaskRes):
         return self.scale * super().weights()
 
 
-@caught_by("what_is_saved_is_all")
+@caught_by("saving_is_complete")
 class LosesATensorInSaving(CLIPAdapter):
     """Features are centred by a running mean that nobody saves."""
 
@@ -88,7 +88,7 @@ class LosesATensorInSaving(CLIPAdapter):
         return super().image_features(batch) - self.centre
 
 
-@caught_by("labels_are_not_asked_for")
+@caught_by("labels_are_not_read_at_evaluation")
 class PeeksAtLabels(TaskRes):
     def classifier(self, classes: ClassSet) -> Classifier:
         honest = super().classifier(classes)
@@ -102,27 +102,27 @@ class PeeksAtLabels(TaskRes):
         return classify
 
 
-@caught_by("evaluation_is_not_random")
+@caught_by("evaluation_is_deterministic")
 class LeavesDropoutOn(CLIPAdapter):
     def image_features(self, batch: Batch) -> Tensor:
         keep = torch.rand(batch.features.shape, generator=self.generator) > 0.1
         return super().image_features(batch) * keep
 
 
-@caught_by("images_are_classified_alone")
+@caught_by("images_are_classified_independently")
 class NormalisesOverTheBatch(CLIPAdapter):
     def image_features(self, batch: Batch) -> Tensor:
         return F.normalize(super().image_features(batch), dim=0)
 
 
-@caught_by("images_are_classified_alone")
+@caught_by("images_are_classified_independently")
 class CentresByTheBatch(TipAdapter):
     def classifier(self, classes: ClassSet) -> Classifier:
         plain = super().classifier(classes)
         return lambda batch: plain(batch) - plain(batch).mean(dim=0)
 
 
-@caught_by("asking_changes_nothing")
+@caught_by("classifying_changes_nothing")
 class UpdatesStatisticsAtEvaluation(TipAdapter):
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
@@ -223,13 +223,13 @@ class KeepsTheTrainingOrder(TaskRes):
         return super().classifier(self.support_classes if same else classes)
 
 
-@caught_by("only_the_classes_asked_are_answered")
+@caught_by("other_classes_get_their_own_logits")
 class AlwaysAnswersForTheSupport(CoOp):
     def classifier(self, classes: ClassSet) -> Classifier:
         return super().classifier(self.support_classes)
 
 
-@caught_by("only_the_classes_asked_are_answered")
+@caught_by("other_classes_get_their_own_logits")
 class AnswersInSilenceForUnknownClasses(LinearProbe):
     def classifier(self, classes: ClassSet) -> Classifier:
         return super().classifier(self.support_classes)
@@ -246,7 +246,7 @@ class ClimbsTheLoss(TaskRes):
         return loss
 
 
-@caught_by("what_was_learned_is_used")
+@caught_by("the_classifier_uses_what_was_learned")
 class ClassifiesWithTheStart(TaskRes):
     def train_classifier(self) -> Classifier:
         return super().classifier(self.support_classes)
@@ -262,7 +262,7 @@ class ClassifiesWithTheStart(TaskRes):
         return lambda batch: scale * F.normalize(batch.features, dim=-1) @ F.normalize(rows, dim=-1).T
 
 
-@caught_by("all_of_it_gets_gradients")
+@caught_by("every_parameter_gets_gradients")
 class HasAnIdleParameter(TaskRes):
     info: ClassVar[MethodInfo] = replace(TaskRes.info, parameter_formula="n_classes * embed_dim + 1")
 
@@ -271,7 +271,7 @@ class HasAnIdleParameter(TaskRes):
         self.trainable.idle = nn.Parameter(torch.zeros(1))
 
 
-@caught_by("runs_do_not_meet")
+@caught_by("runs_are_independent")
 class KeepsStateOnTheClass(TipAdapter):
     seen: ClassVar[list[Tensor]] = []
 
@@ -284,7 +284,7 @@ class KeepsStateOnTheClass(TipAdapter):
         return lambda batch: plain(batch) + bias
 
 
-@caught_by("runs_do_not_meet")
+@caught_by("runs_are_independent")
 class CachesByClassCountAcrossRuns(GDA):
     """A cache of the text side that outlives the run and forgets what it depends on."""
 
@@ -299,7 +299,7 @@ class CachesByClassCountAcrossRuns(GDA):
         return super().classifier(classes)
 
 
-@caught_by("images_are_left_alone")
+@caught_by("inputs_are_not_modified")
 class NormalisesInPlace(TipAdapter):
     def prepare(self, support: SupportView) -> None:
         features = support.features()
@@ -307,7 +307,7 @@ class NormalisesInPlace(TipAdapter):
         super().prepare(support)
 
 
-@caught_by("images_are_left_alone")
+@caught_by("inputs_are_not_modified")
 class ChangesTheBatchInPlace(TaskRes):
     def classifier(self, classes: ClassSet) -> Classifier:
         plain = super().classifier(classes)
@@ -324,7 +324,7 @@ class TouchesMoreThanItDeclares(CLIPAdapter):
     info: ClassVar[MethodInfo] = replace(CLIPAdapter.info, needs=frozenset())
 
 
-@caught_by("images_are_not_needed_in_vain")
+@caught_by("declared_needs_are_read")
 class DeclaresPixelsInVain(TaskRes):
     info: ClassVar[MethodInfo] = replace(TaskRes.info, needs=frozenset({Needs.FEATURES, Needs.PIXELS}))
 
@@ -343,7 +343,7 @@ class IgnoresTheLabels(GDA):
         self.weight, self.bias = torch.zeros_like(self.weight), torch.zeros_like(self.bias)
 
 
-@caught_by("order_of_the_images_does_not_matter")
+@caught_by("image_order_does_not_matter")
 class WeighsImagesByTheirPlace(GDA):
     def prepare(self, support: SupportView) -> None:
         features = support.features()
@@ -361,7 +361,7 @@ class DependsOnTheHourOfTheDay(TaskRes):
             self.trainable.vectors.mul_(1 + 1e-4 * len(self.runs))
 
 
-@caught_by("a_stage_leaves_the_others_alone")
+@caught_by("a_stage_trains_only_its_own_parameters")
 class TrainsTheNormsOnWithTheRows(TwoStage):
     def loss(self, batch: Batch) -> Tensor:
         if not self.stage:

@@ -47,7 +47,7 @@ def test_a_healthy_method_passes_every_check(etl: Any) -> None:
 def test_a_failure_says_what_is_wrong_and_what_to_do(etl: Any, climbing: Any) -> None:
     code, out, _ = etl("check", "climbing", "--no-trial")
     assert code == 1
-    assert "FAIL  citation_parses: it does not begin as one: 'none'" in out
+    assert "FAIL  citation_parses: it does not begin like one: 'none'" in out
     assert "FAIL  classes_are_not_mixed_up: cross-entropy changed by" in out
     assert "      to do: Keep row, label and class name together" in out
     code, out, _ = etl("check", "climbing", "--no-trial", "--json")
@@ -89,7 +89,7 @@ def test_a_trial_that_stops_is_a_failure(
 def test_the_verdict_asks_for_more_than_guessing_and_not_much_less_than_zero_shot() -> None:
     assert verdict([row(0.6), row(0.0, classes="new")]) is None
     assert verdict([row(0.46), row(0.2)]) is None, "close on one dataset is enough"
-    assert verdict([row(0.1)]) == "no better than guessing on spectrum_basic"
+    assert verdict([row(0.1)]) == "no better than chance on spectrum_basic"
     assert verdict([row(0.4), row(0.43, dataset="spectrum_blur")]) == (
         "7 points or more below zero-shot on each of the 2 datasets, on the classes it was trained on"
     )

@@ -64,7 +64,7 @@ def test_its_test_passes_as_it_is(checkout: Path, family: Family, monkeypatch: p
     names: dict[str, Any] = {"__name__": "test_my_method"}
     exec(compile(text, str(written.files[1]), "exec"), names)
     names["test_the_parameter_count_is_the_published_one"]()
-    names["test_it_keeps_the_promises_of_every_method"]("it_runs")
+    names["test_it_passes_the_checks_of_every_method"]("it_runs")
 
 
 def test_elsewhere_it_is_a_package_with_an_entry_point(tmp_path: Path) -> None:
@@ -85,10 +85,10 @@ def test_a_name_that_is_no_module_is_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_what_exists_is_never_written_over(checkout: Path) -> None:
-    with pytest.raises(UsageError, match="A method 'coop' is registered already"):
+    with pytest.raises(UsageError, match="A method 'coop' is already registered"):
         scaffold("coop", Family.CACHE, checkout)
     (checkout / "tests" / "methods" / "test_mine.py").write_text("mine")
-    with pytest.raises(UsageError, match=r"test_mine\.py exists already; .* Nothing was written"):
+    with pytest.raises(UsageError, match=r"test_mine\.py already exists; .* Nothing was written"):
         scaffold("mine", Family.CACHE, checkout)
     assert not (checkout / "methods" / "mine.py").exists()
 
