@@ -3,8 +3,10 @@
 from ._backbones.backbone import CLIP_MEAN as CLIP_MEAN
 from ._backbones.backbone import CLIP_STD as CLIP_STD
 from ._backbones.backbone import Backbone as Backbone
+from ._backbones.backbone import Passes as Passes
 from ._backbones.loading import load_backbone as load_backbone
 from ._backbones.names import BackboneSpec as BackboneSpec
+from ._backbones.names import WeightsError as WeightsError
 from ._backbones.names import list_backbones as list_backbones
 from ._backbones.names import parse_backbone as parse_backbone
 from ._backbones.precision import Precision as Precision
@@ -40,7 +42,10 @@ from ._base.snapshots import Snapshots as Snapshots
 from ._parts.adaptive_ensemble import Blend as Blend
 from ._parts.composed import ComposedMethod as ComposedMethod
 from ._parts.composed import composed_info as composed_info
+from ._parts.feature_space import TextConfig as TextConfig
 from ._parts.feature_space import logits_accuracy as logits_accuracy
+from ._parts.feature_space import mean_of_normalised as mean_of_normalised
+from ._parts.feature_space import template_features as template_features
 from ._parts.parts import Part as Part
 from ._parts.parts import Parts as Parts
 from ._parts.parts import adapter as adapter
@@ -48,6 +53,7 @@ from ._parts.parts import bottleneck as bottleneck
 from ._parts.parts import coupling as coupling
 from ._parts.parts import text_context as text_context
 from ._parts.parts import visual_prompts as visual_prompts
+from ._parts.prompts import Context as Context
 from ._parts.prompts import TextContext as TextContext
 from ._parts.prompts import VisualPrompts as VisualPrompts
 from ._parts.two_tower import TwoTowerMethod as TwoTowerMethod
@@ -55,5 +61,11 @@ from ._text.class_text import ClassText as ClassText
 from ._text.class_text import ClassTextError as ClassTextError
 from ._text.class_text import known_variants as known_variants
 from ._text.class_text import parse_class_text as parse_class_text
+from ._text.prompts import TextPrompts as TextPrompts
+from ._text.prompts import frozen_prompts as frozen_prompts
+from ._text.prompts import overwrite_leading as overwrite_leading
 from ._text.tokens import tokenize as tokenize
+from ._towers.blocks import BlockView as BlockView
 from ._towers.vision import image_hidden_states as image_hidden_states
+from ._towers.vision import image_views as image_views
+from ._towers.vision import outer_norms as outer_norms

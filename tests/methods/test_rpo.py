@@ -12,8 +12,7 @@ from small_towers import SMALL_COCA, SMALL_EVA, backbone_of
 from torch import Tensor
 
 from datasets_registry import BenchError, ClassSet
-from methods import tokenize
-from methods._text.prompts import frozen_prompts
+from methods import frozen_prompts, tokenize
 from methods._towers.readers import read_texts
 from methods.rpo import RPO, RPOConfig
 

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from bench.experiment.training_loop import fit
 from datasets_registry import BenchError, EvalProtocol
-from methods import METHODS, Optimizer, Recipe, get_method
-from methods._towers.blocks import BlockView
+from methods import METHODS, BlockView, Optimizer, Recipe, get_method
 
 HOSTS = ("clip_fit", "two_stage", "prolip", "coop", "kgcoop", "text_adapter", "visual_adapter", "task_res", "clap")
 RECIPE = Recipe(optimizer=Optimizer.ADAM, lr=0.01, epochs=2, batch_size=0)

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods import Backbone
-from methods._text.prompts import TextPrompts
+from methods import Backbone, TextPrompts
 from methods._towers import blocks as towers_blocks
 from methods._towers.text_prefix import TextHidden, text_hidden
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from methods._text.prompts import TextPrompts
+from methods import TextPrompts
 from methods._towers import blocks as towers_blocks
 from methods._towers import text
 

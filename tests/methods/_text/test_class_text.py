@@ -10,8 +10,15 @@ import torch
 import torch.nn.functional as F
 
 from datasets_registry import ClassSet, UnknownNameError, get_dataset
-from methods import METHODS, ClassTextError, known_variants, load_backbone, parse_backbone, parse_class_text
-from methods._parts.feature_space import template_features
+from methods import (
+    METHODS,
+    ClassTextError,
+    known_variants,
+    load_backbone,
+    parse_backbone,
+    parse_class_text,
+    template_features,
+)
 from methods._text.templates import GENERIC60
 from methods.zero_shot import ZeroShot, ZeroShotConfig
 

@@ -15,8 +15,7 @@ from bench.experiment.features import cache
 from bench.experiment.features.budget import Budget
 from bench.experiment.features.frozen_texts import MAX_LISTS, FrozenTexts
 from bench.experiment.features.inputs import shared_inputs
-from methods import Backbone
-from methods._backbones.backbone import Passes
+from methods import Backbone, Passes
 
 TEXTS = ["a photo of a cat.", "a photo of a great grey owl.", "a dog"]
 
