@@ -22,13 +22,13 @@ def test_every_check_of_behaviour_has_a_seeded_bug() -> None:
     assert set(CHECKS) - facts <= set(MUTANTS.values())
 
 
-def test_what_a_method_raises_is_told_with_its_place_and_stops_only_where_nothing_else_can_be_said() -> None:
-    broken = next(method for method in MUTANTS if method.__name__ == "TouchesMoreThanItDeclares")
+def test_an_error_of_a_method_is_reported_with_its_place_and_stops_after_an_essential_check() -> None:
+    broken = next(method for method in MUTANTS if method.__name__ == "ReadsMoreThanItDeclares")
     *_, last = run_checks(Subject(broken))
     assert last.check.name == "it_runs"
     assert last.message.startswith("UndeclaredNeedError: Batch.features was read")
 
 
-def test_a_check_that_asks_nothing_of_a_method_is_skipped_and_says_why() -> None:
+def test_a_check_that_does_not_apply_is_skipped_with_the_reason() -> None:
     result = run_check(CHECKS["the_loss_falls"], Subject(GDA))
     assert (result.outcome, result.message) == (Outcome.SKIPPED, "it takes no gradient steps")

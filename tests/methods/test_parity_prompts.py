@@ -140,14 +140,14 @@ def test_promptsrc(name: str) -> None:
             f"text_encoder.transformer.resblocks.{i}.VPT_shallow": p for i, p in enumerate(text.deeper, start=1)
         }
 
-    def behind_step(step: int) -> None:
+    def after_step(step: int) -> None:
         method.on_epoch_end(step - 1, epochs)
         if step == epochs:
             for key, parameter in parameters(method).items():
                 case.assert_close(parameter, f"after5_before_gpa/{key}", "after5")
             method.finalise()
 
-    replay(method, case, parameters, behind_step=behind_step)
+    replay(method, case, parameters, after_step=after_step)
     torch.testing.assert_close(method.epoch_weights(epochs), case.tensors["gpa_weights"].float(), atol=1e-6, rtol=1e-5)
     key = "teacher_text_features_base_unnormalised_mean"
     case.assert_close(method.teacher, key, key)

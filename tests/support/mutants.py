@@ -1,4 +1,4 @@
-"""Seeded bugs: small subclasses of shipped methods, each with one mistake that a new method may well have."""
+"""Seeded bugs: small subclasses of shipped methods, each with one mistake that is likely in a new method."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TipAdapterF: Any = METHODS.get("tip_adapter_f")
 TwoStage: Any = METHODS.get("two_stage")
 
 MUTANTS: dict[type[Method[Any]], str] = {}
-"""Each seeded bug with the check that is meant to find it."""
+"""Each seeded bug with the check that must find it."""
 
 
 def caught_by(check: str) -> Any:
@@ -73,8 +73,8 @@ class OptimisesWhatItDoesNotSave(TaskRes):
 
 
 @caught_by("saving_is_complete")
-class LosesATensorInSaving(CLIPAdapter):
-    """Features are centred by a running mean that nobody saves."""
+class ForgetsToSaveATensor(CLIPAdapter):
+    """Features are centred by a running mean that is not saved."""
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
@@ -89,7 +89,7 @@ class LosesATensorInSaving(CLIPAdapter):
 
 
 @caught_by("labels_are_not_read_at_evaluation")
-class PeeksAtLabels(TaskRes):
+class ReadsLabelsAtEvaluation(TaskRes):
     def classifier(self, classes: ClassSet) -> Classifier:
         honest = super().classifier(classes)
 
@@ -155,7 +155,7 @@ class DrawsFromTheGlobalState(CLIPAdapter):
 
 
 @caught_by("random_numbers_come_from_its_generator")
-class SeedsTheWorld(TaskRes):
+class SeedsTheGlobalState(TaskRes):
     def prepare(self, support: SupportView) -> None:
         torch.manual_seed(42)
         super().prepare(support)
@@ -179,7 +179,7 @@ class DividesByZero(GDA):
 
 
 @caught_by("logits_are_finite")
-class AnswersInHalfPrecision(LinearProbe):
+class ReturnsHalfPrecision(LinearProbe):
     def classifier(self, classes: ClassSet) -> Classifier:
         plain = super().classifier(classes)
         return lambda batch: plain(batch).half()
@@ -216,7 +216,7 @@ class ShiftsLabels(GDA):
 
 @caught_by("class_order_does_not_matter")
 class KeepsTheTrainingOrder(TaskRes):
-    """Compares class lists as sets, and answers in the order of training."""
+    """Compares class lists as sets, and returns logits in training order."""
 
     def classifier(self, classes: ClassSet) -> Classifier:
         same = set(classes.names) == set(self.support_classes.names)
@@ -224,19 +224,19 @@ class KeepsTheTrainingOrder(TaskRes):
 
 
 @caught_by("other_classes_get_their_own_logits")
-class AlwaysAnswersForTheSupport(CoOp):
+class AlwaysClassifiesTheSupportClasses(CoOp):
     def classifier(self, classes: ClassSet) -> Classifier:
         return super().classifier(self.support_classes)
 
 
 @caught_by("other_classes_get_their_own_logits")
-class AnswersInSilenceForUnknownClasses(LinearProbe):
+class AcceptsUnknownClasses(LinearProbe):
     def classifier(self, classes: ClassSet) -> Classifier:
         return super().classifier(self.support_classes)
 
 
 @caught_by("the_loss_falls")
-class ClimbsTheLoss(TaskRes):
+class AscendsTheLoss(TaskRes):
     def loss(self, batch: Batch) -> Tensor:
         return -super().loss(batch)
 
@@ -320,12 +320,12 @@ class ChangesTheBatchInPlace(TaskRes):
 
 
 @caught_by("it_runs")
-class TouchesMoreThanItDeclares(CLIPAdapter):
+class ReadsMoreThanItDeclares(CLIPAdapter):
     info: ClassVar[MethodInfo] = replace(CLIPAdapter.info, needs=frozenset())
 
 
 @caught_by("declared_needs_are_read")
-class DeclaresPixelsInVain(TaskRes):
+class DeclaresUnusedPixels(TaskRes):
     info: ClassVar[MethodInfo] = replace(TaskRes.info, needs=frozenset({Needs.FEATURES, Needs.PIXELS}))
 
 
@@ -344,7 +344,7 @@ class IgnoresTheLabels(GDA):
 
 
 @caught_by("image_order_does_not_matter")
-class WeighsImagesByTheirPlace(GDA):
+class WeighsImagesByPosition(GDA):
     def prepare(self, support: SupportView) -> None:
         features = support.features()
         decay = 0.9 ** torch.arange(len(features))[:, None]
@@ -352,7 +352,7 @@ class WeighsImagesByTheirPlace(GDA):
 
 
 @caught_by("the_same_seed_gives_the_same_logits")
-class DependsOnTheHourOfTheDay(TaskRes):
+class DependsOnEarlierRuns(TaskRes):
     runs: ClassVar[list[int]] = []
 
     def finalise(self) -> None:
@@ -362,7 +362,7 @@ class DependsOnTheHourOfTheDay(TaskRes):
 
 
 @caught_by("a_stage_trains_only_its_own_parameters")
-class TrainsTheNormsOnWithTheRows(TwoStage):
+class KeepsTrainingTheNorms(TwoStage):
     def loss(self, batch: Batch) -> Tensor:
         if not self.stage:
             return super().loss(batch)
@@ -371,6 +371,6 @@ class TrainsTheNormsOnWithTheRows(TwoStage):
 
 
 @caught_by("it_starts_as_the_zero_shot_model")
-class StartsAwayFromTheTexts(TaskRes):
+class DoesNotStartAtTheTexts(TaskRes):
     def start(self) -> Tensor:
         return 0.1 * torch.ones_like(self.base)

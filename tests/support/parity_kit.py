@@ -1,7 +1,7 @@
-"""Replaying the recorded numbers of official implementations: the tiny CLIP, the batches, and one loop for all methods.
+"""Replays the recorded numbers of official implementations: the tiny CLIP, the batches, and one loop for all methods.
 
-`tests/fixtures/parity/` holds tensors that the official code produced (commits in each file's `source`); nothing of
-that code is here. A case stores initial parameters, five training steps (losses, gradients, parameters after steps 1
+`tests/fixtures/parity/` holds tensors that the official code produced (commits in each file's `source`), and none of
+that code. A case stores initial parameters, five training steps (losses, gradients, parameters after steps 1
 and 5), and logits before and after.
 """
 
@@ -78,7 +78,7 @@ class Case:
         assert worst <= self.tolerance(group), f"{key}: differs by {worst:.2e}, allowed {self.tolerance(group):.2e}"
 
     def assert_logits(self, method: Method[Any], ours: Tensor, key: str, group: str) -> None:
-        """As `assert_close`, and held to the recorded parity of the method."""
+        """Like `assert_close`, and compares with the parity record of the method."""
         self.assert_close(ours, key, group)
         parity_record.note(method.info.name, ours, self.tensors[key].reshape(ours.shape))
 
@@ -151,11 +151,11 @@ def replay(
     *,
     template: str = "a photo of a {}.",
     support: SupportView | None = None,
-    behind_step: Callable[[int], None] = lambda step: None,
+    after_step: Callable[[int], None] = lambda step: None,
 ) -> None:
-    """Load the recorded start, train five steps on the recorded batches, and compare everything on the way.
+    """Load the recorded initial values, train five steps on the recorded batches, and compare after each step.
 
-    `behind_step(step)` is called behind each update (from 1), before the trained tensors are compared.
+    `after_step(step)` is called after each update (from 1), before the trained tensors are compared.
     """
     backbone = method.backbone
     train_classes = class_set(case.config["train_classes"], template)
@@ -179,7 +179,7 @@ def replay(
             for name, parameter in named.items():
                 assert parameter.grad is not None
                 case.assert_close(parameter.grad, f"grad1/{name}", "grad1")
-        behind_step(step)
+        after_step(step)
         if step in (1, 5):
             for name, parameter in named.items():
                 case.assert_close(parameter, f"after{step}/{name}", f"after{step}")

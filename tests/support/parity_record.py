@@ -1,4 +1,4 @@
-"""Measuring how near a method comes to its official implementation, and holding it to what was recorded."""
+"""Measures how much a method differs from its official implementation, and compares that with the record."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ SLACK = 10
 """Another machine's rounding may differ by this factor; a mistake differs by thousands."""
 
 seen: dict[str, float] = {}
-"""The largest difference of this session, by method."""
+"""The largest difference in this session, by method."""
 recording = False
-"""Whether this session writes the record instead of being held to it."""
+"""Whether this session writes the record instead of comparing with it."""
 
 
 def note(method: str, ours: Tensor, theirs: Tensor) -> None:
-    """Measure a method's logits against the official ones; fail if they are further apart than the record says."""
+    """Measure a method's logits against the official ones; fail if they differ more than recorded."""
     from methods import parity_record
 
     found = float((ours.detach() - theirs).abs().max() / theirs.abs().max())
@@ -34,7 +34,7 @@ def note(method: str, ours: Tensor, theirs: Tensor) -> None:
 
 
 def write() -> None:
-    """Put this session's measurements into the file that the package ships; methods not measured keep theirs."""
+    """Write this session's measurements into the packaged file; other methods keep theirs."""
     from methods import parity_record
     from methods._base.parity_record import PARITY_FILE
 
