@@ -72,7 +72,7 @@ def info_on(host: MethodInfo, name: str) -> MethodInfo:
     )
 
 
-def why_not(host: type[Method[Any]]) -> str | None:
+def host_conflict(host: type[Method[Any]]) -> str | None:
     """Why a method cannot be blended, as the end of a sentence about it; None if it can."""
     if not issubclass(host, TwoTowerMethod) or host.info.family is Family.ENSEMBLE:
         return "has no pair of text and image features of its own"
@@ -86,4 +86,4 @@ class APEXOn(Blended, CoOp):
     info: ClassVar[MethodInfo] = info_on(CoOp.info, "apex_on")
 
 
-register_wrapper("apex_on", Blended, info_on, why_not)
+register_wrapper("apex_on", Blended, info_on, host_conflict)

@@ -108,7 +108,7 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
             image_views(self.backbone.image_tower)  # raises for a tower without such blocks
         self.trainable = Changes(self.backbone, self.config, self.generator).to(self.backbone.device)
 
-    def weight_line(self) -> list[nn.Parameter]:
+    def interpolated_parameters(self) -> list[nn.Parameter]:
         # a change is linear in the factor that starts at zero
         return [parameter for name, parameter in self.trainable.named_parameters() if name.endswith("up")]
 

@@ -158,7 +158,7 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
                 lambda: logits_accuracy(self.trainable(features), validation.labels)
             )
 
-    def weight_line(self) -> tuple[()]:
+    def interpolated_parameters(self) -> tuple[()]:
         return ()  # `trained_share` already averages
 
     def classifier(self, classes: ClassSet) -> Classifier:

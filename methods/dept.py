@@ -72,7 +72,7 @@ def info_on(host: MethodInfo, name: str) -> MethodInfo:
     )
 
 
-def why_not(host: type[Method[Any]]) -> str | None:
+def host_conflict(host: type[Method[Any]]) -> str | None:
     """Why DePT cannot wrap a method, as the end of a sentence about it; None if it can."""
     if (
         not issubclass(host, TwoTowerMethod | CoCoOp)
@@ -96,4 +96,4 @@ class DePT(Decoupled, KgCoOp):
     info: ClassVar[MethodInfo] = info_on(KgCoOp.info, "dept")
 
 
-register_wrapper("dept_on", Decoupled, info_on, why_not)
+register_wrapper("dept_on", Decoupled, info_on, host_conflict)

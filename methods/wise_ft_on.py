@@ -44,7 +44,7 @@ class Interpolated(TrainableMethod[Any]):
         if reason := self.config.config_error():
             raise BenchError(f"{self.info.name}: {reason}")
         super().prepare(support)
-        self._start = [(parameter, parameter.detach().clone()) for parameter in self.weight_line()]
+        self._start = [(parameter, parameter.detach().clone()) for parameter in self.interpolated_parameters()]
 
     def finalise(self) -> None:
         super().finalise()
@@ -87,7 +87,7 @@ def info_on(host: MethodInfo, name: str) -> MethodInfo:
     )
 
 
-def why_not(host: type[Method[Any]]) -> str | None:
+def host_conflict(host: type[Method[Any]]) -> str | None:
     """Why a method cannot be averaged with its initial weights, as the end of a sentence about it; None if it can."""
     if not issubclass(host, TrainableMethod):
         return "trains no weights"
@@ -105,4 +105,4 @@ class WiSEFTOn(Interpolated, CLIPFit):
     info: ClassVar[MethodInfo] = info_on(CLIPFit.info, "wise_ft_on")
 
 
-register_wrapper("wise_ft_on", Interpolated, info_on, why_not)
+register_wrapper("wise_ft_on", Interpolated, info_on, host_conflict)

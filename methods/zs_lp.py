@@ -64,7 +64,7 @@ class ZSLP(PrototypeMethod[ZSLPConfig]):
     def train_classifier(self) -> Classifier:
         return super().classifier(self.support_classes)
 
-    def weight_line(self) -> tuple[()]:
+    def interpolated_parameters(self) -> tuple[()]:
         return ()  # `trained_share` already averages
 
     def classifier(self, classes: ClassSet) -> Classifier:

@@ -92,6 +92,7 @@ def method_card(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes:
         "trained tensors": {t.name: f"{' x '.join(map(str, t.shape)) or 1} = {t.parameters}" for t in trained}
         or "nothing by gradient steps",
         "learned parameters": info.parameter_count(model, config, n_classes=n_classes, shots=shots),
+        "parameter formula": info.parameter_formula,
     }
     for key, field in info.config.model_fields.items():
         default = repr(field.get_default(call_default_factory=True))

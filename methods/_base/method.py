@@ -96,7 +96,7 @@ class TrainableMethod(Method[ConfigT]):
         A resumed training begins its stage again, and its tensors are restored afterwards.
         """
 
-    def weight_line(self) -> Iterable[nn.Parameter]:
+    def interpolated_parameters(self) -> Iterable[nn.Parameter]:
         """Parameters that WiSE-FT interpolates between initial and trained values. Default: all.
 
         Empty for a method that has such an average as a setting.

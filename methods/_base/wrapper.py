@@ -59,7 +59,7 @@ def register_wrapper(
     name: str,
     mixin: type[Any],
     describe: Callable[[MethodInfo, str], MethodInfo],
-    why_not: Callable[[type[Method[Any]]], str | None],
+    host_conflict: Callable[[type[Method[Any]]], str | None],
 ) -> Callable[[type[Method[Any]]], type[Method[Any]]]:
     """Register `name:host` as the mixin around any suitable host; returns the function that makes such a class.
 
@@ -67,7 +67,7 @@ def register_wrapper(
         name: registry id of the wrapper.
         mixin: precedes the host among the base classes.
         describe: makes the facts from the host's facts and the name.
-        why_not: why it cannot wrap a method, as the end of a sentence about it; None if it can.
+        host_conflict: why it cannot wrap a method, as the end of a sentence about it; None if it can.
 
     Raises:
         BenchError: by the returned function, for an unsuitable host; suitable ones are listed.
@@ -75,8 +75,8 @@ def register_wrapper(
 
     @cache
     def around(host: type[Method[Any]]) -> type[Method[Any]]:
-        if reason := why_not(host):
-            fitting = [other for other in METHODS if why_not(METHODS.get(other)) is None]
+        if reason := host_conflict(host):
+            fitting = [other for other in METHODS if host_conflict(METHODS.get(other)) is None]
             raise BenchError(
                 f"{name} cannot be put around {host.info.name!r}, which {reason}; choose one of {', '.join(fitting)}."
             )
