@@ -22,7 +22,7 @@ from methods._base.info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.method import TrainableMethod
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
-from methods._parts.initialisers import linear, normal, word_vectors
+from methods._parts.initialisers import linear, normal, word_count, word_vectors
 from methods._parts.prompts import Context
 from methods._text.prompts import TextPrompts
 
@@ -37,7 +37,7 @@ class CoCoOpConfig(MethodConfig):
     @property
     def length(self) -> int:
         """Context vectors in effect."""
-        return len(self.ctx_init.replace("_", " ").split(" ")) if self.ctx_init else self.n_ctx
+        return word_count(self.ctx_init) if self.ctx_init else self.n_ctx
 
 
 RECIPE = Recipe(

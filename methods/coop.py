@@ -17,7 +17,7 @@ from methods._base.info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
 from methods._parts.context_method import ContextMethod
-from methods._parts.initialisers import normal, word_vectors
+from methods._parts.initialisers import normal, word_count, word_vectors
 from methods._parts.prompts import Context
 from methods._text.prompts import Position
 
@@ -44,7 +44,7 @@ class CoOpConfig(MethodConfig):
     @property
     def length(self) -> int:
         """Context vectors in effect: one a word of `ctx_init`, else `n_ctx`."""
-        return len(self.ctx_init.replace("_", " ").split(" ")) if self.ctx_init else self.n_ctx
+        return word_count(self.ctx_init) if self.ctx_init else self.n_ctx
 
 
 RECIPE = {

@@ -25,7 +25,7 @@ from methods._base.method import cosine_logits
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
 from methods._parts.context_method import ContextMethod
-from methods._parts.initialisers import normal, word_vectors
+from methods._parts.initialisers import normal, word_count, word_vectors
 from methods._parts.prompts import Context
 from methods._text.templates import PROGRAD_WORDING
 
@@ -83,7 +83,8 @@ class ProGrad(ContextMethod[ProGradConfig]):
         c, width = self.config, self.backbone.text_width
         words = self.teacher_template(support.classes).partition("{}")[0].strip()
         if c.worded_init and words:
-            n_words, front = len(words.split(" ")), c.n_ctx - len(words.split(" "))
+            n_words = word_count(words)
+            front = c.n_ctx - n_words
             if front < 0:
                 raise BenchError(f"n_ctx={c.n_ctx} has no room for the {n_words} words {words!r}; raise it.")
             ctx = torch.cat([torch.zeros(front, width), word_vectors(words, self.backbone).cpu()])

@@ -17,7 +17,7 @@ from methods._base.method import Method, cosine_logits
 from methods._base.registry import register_method
 from methods._parts.citations import CLIP_PAPER
 from methods._parts.feature_space import mean_of_normalised
-from methods._text.class_text import TEMPLATE_LISTS
+from methods._text.templates import TEMPLATE_LISTS
 
 ENSEMBLES: dict[str, tuple[str, ...]] = {"none": (), **TEMPLATE_LISTS}
 

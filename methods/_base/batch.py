@@ -41,11 +41,12 @@ class Batch:
         needs: frozenset[Needs],
     ) -> None:
         self._labels = labels
-        self._sources: dict[Needs, Callable[[], Tensor]] = {Needs.FEATURES: features, Needs.PIXELS: pixels}
-        if pooled is not None:
-            self._sources[Needs.POOLED] = pooled
-        if other_view is not None:
-            self._sources[Needs.OTHER_VIEW] = other_view
+        self._sources = {
+            Needs.FEATURES: features,
+            Needs.PIXELS: pixels,
+            Needs.POOLED: pooled,
+            Needs.OTHER_VIEW: other_view,
+        }
         self._hidden = hidden
         self._needs = needs
         self._values: dict[Needs | int, Tensor] = {}
@@ -59,10 +60,11 @@ class Batch:
 
     def _get(self, need: Needs) -> Tensor:
         self._declared(need)
-        if need not in self._sources:
+        source = self._sources[need]
+        if source is None:
             raise UndeclaredNeedError(f"Batch.{need} was read where it is not available, such as at evaluation.")
         if need not in self._values:
-            self._values[need] = self._sources[need]()
+            self._values[need] = source()
         return self._values[need]
 
     def load(self, need: Needs) -> Batch:

@@ -14,9 +14,7 @@ from torch import Tensor
 from datasets_registry import ClassSet
 from methods._backbones.backbone import Backbone
 from methods._base.info import MethodConfig
-from methods._text.templates import IMAGENET80, SELECT7
-
-TEMPLATE_LISTS = {"select7": SELECT7, "imagenet80": IMAGENET80}
+from methods._text.templates import TEMPLATE_LISTS
 
 Template = Annotated[str, Field(pattern=r"\{\}|^(own|select7|imagenet80)$")]
 LogitScaleSetting = Annotated[

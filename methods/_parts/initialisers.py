@@ -37,10 +37,15 @@ def kaiming_linear(inner: int, out: int, generator: torch.Generator) -> nn.Linea
     return layer
 
 
+def word_count(words: str) -> int:
+    """Number of words as CoOp counts them, by spaces; an underscore counts as a space."""
+    return len(words.replace("_", " ").split(" "))
+
+
 def word_vectors(words: str, backbone: Backbone, n: int | None = None) -> Tensor:
     """Token embeddings of the words, one per space-separated word (CoOp's count) unless `n` is given."""
     words = words.replace("_", " ")
-    n = len(words.split(" ")) if n is None else n
+    n = word_count(words) if n is None else n
     return backbone.tokenized([words]).embedded[0, 1 : 1 + n].clone()
 
 

@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from datasets_registry import BenchError, DatasetInfo, Sentences, UnknownNameError
-from methods._text.templates import GENERIC60, IMAGENET80, SELECT7
+from methods._text.templates import TEMPLATE_LISTS
 
-TEMPLATE_LISTS = {"select7": SELECT7, "imagenet80": IMAGENET80, "generic60": GENERIC60}
 KINDS = ("template", "variant", "ensemble", "descriptions")
 _MISSING_SHOWN = 3
 

@@ -103,6 +103,9 @@ GENERIC60 = (GENERIC_TEMPLATE, *(template for template in IMAGENET80[:60] if tem
 They are the first sixty of CLIP's, the plain one before the others.
 """
 
+TEMPLATE_LISTS = {"select7": SELECT7, "imagenet80": IMAGENET80, "generic60": GENERIC60}
+"""The lists by the names that settings use."""
+
 KGCOOP_WORDING = {"{} texture.": "a photo of a {}, a type of texture."}
 """KgCoOp's, CLIPFit's and CoPrompt's class texts that differ from CoOp's for a dataset."""
 
