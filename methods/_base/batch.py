@@ -60,7 +60,7 @@ class Batch:
 
     def _get(self, need: Needs) -> Tensor:
         self._declared(need)
-        source = self._sources[need]
+        source = self._sources.get(need)
         if source is None:
             raise UndeclaredNeedError(f"Batch.{need} was read where it is not available, such as at evaluation.")
         if need not in self._values:
