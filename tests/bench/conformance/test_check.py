@@ -49,7 +49,7 @@ def test_a_failure_says_what_is_wrong_and_what_to_do(etl: Any, climbing: Any) ->
     assert code == 1
     assert "FAIL  citation_parses: it does not begin like one: 'none'" in out
     assert "FAIL  classes_are_not_mixed_up: cross-entropy changed by" in out
-    assert "      to do: Keep row, label and class name together" in out
+    assert "      to do: Keep rows, labels and class names in one order" in out
     code, out, _ = etl("check", "climbing", "--no-trial", "--json")
     found = json.loads(out)
     assert (code, found["method"], found["passed"]) == (1, "climbing", False)
