@@ -172,7 +172,7 @@ def datasets_page() -> str:
     sections = "".join(_dataset_section(info) for info in published)
     return (
         f"{NOTE}# Datasets\n{INTRO_DATASETS}\n## Published datasets\n\n{head}\n"
-        f"## Drawn datasets\n{INTRO_DRAWN}\n{drawn}{sections}"
+        f"## Synthetic datasets\n{INTRO_DRAWN}\n{drawn}{sections}"
     )
 
 
@@ -265,22 +265,23 @@ def _command_section(name: str, command: Any) -> str:
     paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
     examples = [p.removeprefix("Example: ").replace("\n", " ") for p in paragraphs if p.startswith("Example: ")]
     prose = [p for p in paragraphs if not p.startswith("Example: ")]
-    rows = [
-        (_spelling(p), _default(p), (p.help or "").replace("\n", " "))
-        for p in command.params
-        if not p.hidden and p.name != "help"
-    ]
     parts = [f"\n## `{name}`", *prose]
     if examples:
         parts.append("```bash\n" + "\n".join(examples) + "\n```")
-    if rows:
+    panels: dict[str | None, list[Any]] = {}
+    for parameter in command.params:
+        if not parameter.hidden and parameter.name != "help":
+            panels.setdefault(parameter.rich_help_panel, []).append(parameter)
+    for panel, parameters in panels.items():
+        parts += [f"**{panel}**"] if panel else []
+        rows = [(_spelling(p), _default(p), (p.help or "").replace("\n", " ")) for p in parameters]
         parts.append(_table(("argument or option", "default", "meaning"), rows).rstrip("\n"))
     return "\n\n".join(parts) + "\n"
 
 
 def _spelling(parameter: Any) -> str:
     if not parameter.opts[0].startswith("-"):
-        return f"`{parameter.name.upper()}`" + (" ..." if parameter.nargs == -1 else "")
+        return f"`{parameter.metavar or parameter.name.upper()}`" + (" ..." if parameter.nargs == -1 else "")
     return ", ".join(f"`{option}`" for option in (*parameter.opts, *parameter.secondary_opts))
 
 
