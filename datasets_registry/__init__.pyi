@@ -4,6 +4,7 @@ from ._catalogue import DATASETS as DATASETS
 from ._catalogue import get_dataset as get_dataset
 from ._catalogue import list_datasets as list_datasets
 from ._catalogue import register_dataset as register_dataset
+from ._custom.add import AddedDataset as AddedDataset
 from ._custom.add import AddRequest as AddRequest
 from ._custom.add import add_dataset as add_dataset
 from ._custom.dataset import SplitRule as SplitRule
@@ -20,15 +21,20 @@ from ._doctor.check import CheckResult as CheckResult
 from ._doctor.check import check_dataset as check_dataset
 from ._doctor.check import is_present as is_present
 from ._doctor.check import last_fingerprint as last_fingerprint
+from ._doctor.findings import Finding as Finding
+from ._download.download import RetryPolicy as RetryPolicy
+from ._download.fetch import Fetched as Fetched
 from ._download.fetch import FetchOptions as FetchOptions
 from ._download.fetch import FetchProgress as FetchProgress
 from ._download.fetch import fetch_dataset as fetch_dataset
 from ._download.fetch import files_to_fetch as files_to_fetch
 from ._download.sources import DatasetSource as DatasetSource
+from ._download.sources import SourceFile as SourceFile
 from ._download.sources import dataset_sources as dataset_sources
 from ._draws.manifest import SupportList as SupportList
 from ._draws.manifest import read_support_list as read_support_list
 from ._draws.manifest import support_manifest as support_manifest
+from ._draws.splits import Draw as Draw
 from ._draws.splits import class_halves as class_halves
 from ._draws.splits import draw_coop as draw_coop
 from ._draws.splits import draw_nested as draw_nested
@@ -45,6 +51,8 @@ from ._plugins import DATASETS_GROUP as DATASETS_GROUP
 from ._plugins import METHODS_GROUP as METHODS_GROUP
 from ._plugins import load_entry_points as load_entry_points
 from ._readers.coop_split import CoopReader as CoopReader
+from ._readers.coop_split import CoopSplit as CoopSplit
+from ._readers.coop_split import read_coop_split as read_coop_split
 from ._readers.files import ImageFiles as ImageFiles
 from ._readers.layouts import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from ._registry import NAME_PATTERN as NAME_PATTERN

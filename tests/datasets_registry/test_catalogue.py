@@ -9,8 +9,15 @@ from pathlib import Path
 import pytest
 
 import datasets_registry
-from datasets_registry import DATASETS, DatasetInfo, DrawRule, get_dataset, list_datasets, recorded_draw
-from datasets_registry._readers.coop_split import read_coop_split
+from datasets_registry import (
+    DATASETS,
+    DatasetInfo,
+    DrawRule,
+    get_dataset,
+    list_datasets,
+    read_coop_split,
+    recorded_draw,
+)
 
 FOLDER = Path(datasets_registry.__file__).parent
 MODULES = sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))

@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 from places import FIXTURES
 
-from datasets_registry import Sample, draw_coop
-from datasets_registry._draws.splits import Draw
-from datasets_registry._readers.coop_split import read_coop_split
+from datasets_registry import Draw, Sample, draw_coop, read_coop_split
 
 SHOTS, SEEDS = (1, 2, 4, 8, 16), (1, 2, 3)
 SPLIT_FILES = {

@@ -18,6 +18,7 @@ from PIL import Image
 
 from datasets_registry import (
     DATASETS,
+    AddedDataset,
     AddRequest,
     BenchError,
     ColumnNames,
@@ -34,7 +35,6 @@ from datasets_registry import (
     user_custom_folder,
 )
 from datasets_registry._custom import dataset
-from datasets_registry._custom.add import AddedDataset
 from datasets_registry._plugins import load_custom_datasets
 
 CLASSES = ("crow", "gull", "jay's", 'the "wren"')

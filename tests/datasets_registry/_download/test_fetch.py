@@ -24,16 +24,17 @@ from datasets_registry import (
     DataError,
     DatasetInfo,
     DatasetSource,
+    Fetched,
     FetchOptions,
+    RetryPolicy,
+    SourceFile,
     dataset_sources,
     fetch_dataset,
     files_to_fetch,
     get_dataset,
 )
 from datasets_registry._download import fetch as fetch_module
-from datasets_registry._download.download import RetryPolicy, download
-from datasets_registry._download.fetch import Fetched
-from datasets_registry._download.sources import SourceFile
+from datasets_registry._download.download import download
 from datasets_registry._download.unpack import unpack
 
 QUICK = RetryPolicy(connect=2, read=0.3, tries=3, pause=0.01)

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from datasets_registry import CoopReader, DataError
-from datasets_registry._readers.coop_split import read_coop_split
+from datasets_registry import CoopReader, DataError, read_coop_split
 
 GOOD = {
     "train": [["b/1.jpg", 1, "dog"], ["a/1.jpg", 0, "cat"]],

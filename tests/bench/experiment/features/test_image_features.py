@@ -12,7 +12,6 @@ from counting_pixels import ADDRESSES, CountingPixels
 from parity_kit import images, tiny_backbone
 from torch import Tensor
 
-from bench._util.atomic_write import write_atomically
 from bench.errors import CacheError
 from bench.experiment.features.feature_blocks import address, pack_block, read_block
 from bench.experiment.features.image_features import FeatureStore
@@ -114,8 +113,8 @@ def test_a_writer_that_dies_leaves_no_shard(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(os, "fsync", crash)
     with pytest.raises(KeyboardInterrupt):
-        write_atomically(tmp_path / "a.safetensors", pack_block(ADDRESSES[:1], plain([0])))
-    assert list(tmp_path.iterdir()) == []
+        FeatureStore(tiny_backbone(), tmp_path).get(ADDRESSES[:1], CountingPixels())
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
