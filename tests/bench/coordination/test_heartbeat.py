@@ -46,7 +46,7 @@ def test_a_zombie_process_is_dead():
 
 @pytest.mark.parametrize("change", [{"host": "b"}, {"boot": "b"}, {"namespace": "b"}])
 def test_processes_of_other_machines_are_not_visible(change: dict[str, str]):
-    """A container has process numbers of its own, and a restarted machine has begun anew."""
+    """A container numbers its own processes, and a restarted machine begins at 1 again."""
     assert replace(ProcessIdentity.current(), **change).alive() is None
 
 
