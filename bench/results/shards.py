@@ -2,20 +2,18 @@
 
 A run is two files below `<runs>/shards/<first two digits of the id>/`: `<run_id>.predictions.safetensors`, written
 first, and `<run_id>.json`, which holds the record and the checksums of both. The rename of the JSON file commits the
-run: before it the run does not exist, after it the run is complete. Writers and readers of a folder use an advisory
-lock on the folder, which the system releases when a process dies, so no stale lock can remain.
+run: before it the run does not exist, after it the run is complete. Writers hold an advisory lock on the folder.
+Readers take it only where a shard seems damaged, which a writer that is replacing it can cause.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -39,6 +37,8 @@ from bench.results.checksummed_json import (
 )
 from bench.results.difficulty_files import DifficultyFiles
 from bench.results.prediction_files import pack_predictions, unpack_predictions
+
+T = TypeVar("T")
 
 _RUN_ID = re.compile(r"[0-9a-f]{16}")
 
@@ -83,7 +83,7 @@ class Shards:
         folder = self._folder(record.run_id)
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
-            if record.status is RunStatus.FAILED and _status(self._document(record.run_id)) is RunStatus.OK:
+            if record.status is RunStatus.FAILED and self._finished(record.run_id):
                 return False
             for stale in folder.glob(f".{record.run_id}.*.tmp"):  # from a writer that was killed
                 stale.unlink(missing_ok=True)
@@ -107,15 +107,10 @@ class Shards:
         return next((shard for _, shard in self.read_many([run_id])), None)
 
     def read_many(self, run_ids: Iterable[str]) -> Iterator[tuple[str, Shard]]:
-        """`read` of each run in turn, without missing ones; consecutive runs of a folder share one lock."""
-        for _, inside in groupby(run_ids, key=itemgetter(slice(2))):
-            first, *others = inside
-            folder = self._folder(first)
-            if not folder.is_dir():
-                continue
-            with locked(folder):
-                found = [(run_id, self._shard(run_id)) for run_id in (first, *others)]
-            yield from ((run_id, shard) for run_id, shard in found if shard is not None)
+        """`read` of each run in turn, without missing ones."""
+        for run_id in run_ids:
+            if (shard := self._settled(run_id, self._shard)) is not None:
+                yield run_id, shard
 
     def files(self, run_id: str) -> list[Path]:
         """The files of a committed run, its record first."""
@@ -124,11 +119,11 @@ class Shards:
 
     def status(self, run_id: str) -> RunStatus | None:
         """Whether the run succeeded, without reading its predictions; None if there is no intact shard."""
-        return _status(self._locked_document(run_id))
+        return _status(self._settled(run_id, self._document))
 
     def record(self, run_id: str) -> RunRecord | None:
         """The run's record without its predictions; None if there is no intact shard."""
-        document = self._locked_document(run_id)
+        document = self._settled(run_id, self._document)
         return None if document is None else _record(document["record"], self._record_path(run_id))
 
     def stamp(self, run_id: str) -> str | None:
@@ -169,36 +164,45 @@ class Shards:
     def _predictions_path(self, run_id: str) -> Path:
         return Path(f"{self.runs}/shards/{run_id[:2]}/{run_id}.predictions.safetensors")
 
-    def _shard(self, run_id: str) -> Shard | None:
-        """The whole run; the caller holds the lock."""
+    def _finished(self, run_id: str) -> bool:
+        """Whether the run succeeded; the caller holds the lock."""
         try:
-            document = read_document(self._record_path(run_id))
-            if document is None:
-                return None
-            packed = self._packed(run_id, document, content=True)
-            predictions = unpack_predictions(packed) if packed else ()
+            return _status(self._document(run_id)) is RunStatus.OK
         except DamagedError as error:
             self._quarantine(run_id, str(error))
+            return False
+
+    def _settled(self, run_id: str, read: Callable[[str], T | None]) -> T | None:
+        """Read without a lock. A shard that seems damaged may be half replaced, so it is read again under the lock.
+
+        A shard that is damaged under the lock as well is renamed.
+        """
+        try:
+            return read(run_id)
+        except DamagedError:
+            pass
+        with locked(self._folder(run_id)):
+            try:
+                return read(run_id)
+            except DamagedError as error:
+                self._quarantine(run_id, str(error))
+                return None
+
+    def _shard(self, run_id: str) -> Shard | None:
+        """The whole run; raises DamagedError."""
+        document = read_document(self._record_path(run_id))
+        if document is None:
             return None
+        packed = self._packed(run_id, document, content=True)
+        predictions = unpack_predictions(packed) if packed else ()
         return Shard(_record(document["record"], self._record_path(run_id)), predictions)
 
-    def _locked_document(self, run_id: str) -> dict[str, Any] | None:
-        folder = self._folder(run_id)
-        if not folder.is_dir():
-            return None
-        with locked(folder):
-            return self._document(run_id)
-
     def _document(self, run_id: str) -> dict[str, Any] | None:
-        """The record's document, if the predictions file has its full size; damaged runs are renamed."""
-        try:
-            document = read_document(self._record_path(run_id))
-            if document is not None:
-                self._packed(run_id, document, content=False)
-            return document
-        except DamagedError as error:
-            self._quarantine(run_id, str(error))
-            return None
+        """The record's document, if the predictions file has its full size; raises DamagedError."""
+        document = read_document(self._record_path(run_id))
+        if document is not None:
+            self._packed(run_id, document, content=False)
+        return document
 
     def _packed(self, run_id: str, document: dict[str, Any], *, content: bool) -> bytes:
         """The bytes of the predictions file; empty if the run has none, or if only its size is to be checked."""
