@@ -23,7 +23,6 @@ from bench.experiment.training_loop import make_optimizer, train_step
 from datasets_registry import ClassSet
 from methods import Backbone, BackboneSpec, Batch, Method, Needs, Optimizer, Recipe, SupportView, TrainableMethod
 from methods._backbones import weights
-from methods._backbones.names import TINY_CONFIG
 
 FOLDER = FIXTURES / "parity"
 ALL_NEEDS = frozenset(Needs)
@@ -36,9 +35,10 @@ def tiny_backbone() -> Backbone:
     table = torch.zeros(49408, 64)
     table[packed.pop("token_ids")] = packed.pop("token_rows").float()
     state = {k: v.float() for k, v in packed.items()} | {"token_embedding.weight": table}
-    model = weights.build_model(TINY_CONFIG)
+    spec = BackboneSpec("ViT-tiny", "random")
+    model = weights.build_model(spec.config)
     weights.load_state(model, state, "the tiny CLIP")
-    return Backbone(BackboneSpec("ViT-tiny", "random"), model)
+    return Backbone(spec, model)
 
 
 @cache

@@ -11,9 +11,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from datasets_registry._synthetic import world
-from methods import tokenize
+from methods import parse_backbone, tokenize
 from methods._backbones.demo import unpacked
-from methods._backbones.names import DEMO_CONFIG
 from methods._backbones.weights import build_model
 from tools.train_demo_backbone.__main__ import main
 from tools.train_demo_backbone.captions import LONGEST_CAPTION, CompactVocabulary, caption_tasks
@@ -23,6 +22,7 @@ from tools.train_demo_backbone.plan import PictureOrder, TrainingPlan, learning_
 from tools.train_demo_backbone.training import train
 from tools.train_demo_backbone.weights import cosine_filters, sine_positions
 
+DEMO_CONFIG = parse_backbone("ViT-demo.drawn").config
 TINY = TrainingPlan(steps=2, batch=8, pool=300, held_out=16, warmup=1, report_every=2, first_lesson=0.0)
 
 

@@ -11,14 +11,23 @@ import torch
 from parity_kit import class_set, images, tiny_backbone
 from plain_text_tower import encode_plain
 from safetensors.torch import save_file
-from small_towers import SMALL_COCA, SMALL_EVA, backbone_of
+from small_towers import SMALL_COCA, SMALL_EVA, TINY_CONFIG, backbone_of
 from torch import Tensor
 
 from datasets_registry import BenchError, UnknownNameError
-from methods import Backbone, BackboneSpec, load_backbone, parse_backbone, tokenize
-from methods._backbones import names
+from methods import (
+    Backbone,
+    BackboneSpec,
+    TextPrompts,
+    WeightsError,
+    frozen_prompts,
+    load_backbone,
+    overwrite_leading,
+    parse_backbone,
+    tokenize,
+)
 from methods._backbones import weights as backbones_weights
-from methods._text import prompts as text_prompts
+from methods._text.prompts import place_ctx
 
 TEXTS = ["a photo of a cat.", "a photo of a very long named steam locomotive.", "a photo of a dog."]
 
@@ -37,7 +46,7 @@ def official_text(backbone: Backbone, texts: list[str]) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    "config", [names.TINY_CONFIG, SMALL_COCA, SMALL_EVA, SMALL_RESNET], ids=["vit", "coca", "eva", "resnet"]
+    "config", [TINY_CONFIG, SMALL_COCA, SMALL_EVA, SMALL_RESNET], ids=["vit", "coca", "eva", "resnet"]
 )
 def test_without_prompts_features_equal_open_clip(config: dict) -> None:
     backbone = backbone_of(config)
@@ -94,7 +103,7 @@ def test_coca_text_that_fills_the_context_equals_open_clip() -> None:
     assert_equal_features(backbone.encode_texts(full), official_text(backbone, full))
 
 
-def prompt_variants(backbone: Backbone) -> dict[str, text_prompts.TextPrompts]:
+def prompt_variants(backbone: Backbone) -> dict[str, TextPrompts]:
     torch.manual_seed(1)
     classes = class_set("base")
     width = backbone.text_width
@@ -103,15 +112,15 @@ def prompt_variants(backbone: Backbone) -> dict[str, text_prompts.TextPrompts]:
     shared, each = torch.randn(4, width, requires_grad=True), torch.randn(5, 4, width, requires_grad=True)
     worded = backbone.tokenized(classes.texts("a photo of a {}."))
     return {
-        "frozen": text_prompts.frozen_prompts(worded),
-        "one class": text_prompts.frozen_prompts(backbone.tokenized(["a photo of a cat."])),
-        "overwritten": text_prompts.overwrite_leading(worded, shared),
-        **{p: text_prompts.place_ctx(placeholder, shared, p, lengths) for p in ("end", "middle", "front")},
-        **{f"{p} each": text_prompts.place_ctx(placeholder, each, p, lengths) for p in ("end", "middle", "front")},
+        "frozen": frozen_prompts(worded),
+        "one class": frozen_prompts(backbone.tokenized(["a photo of a cat."])),
+        "overwritten": overwrite_leading(worded, shared),
+        **{p: place_ctx(placeholder, shared, p, lengths) for p in ("end", "middle", "front")},
+        **{f"{p} each": place_ctx(placeholder, each, p, lengths) for p in ("end", "middle", "front")},
     }
 
 
-@pytest.mark.parametrize("config", [names.TINY_CONFIG, SMALL_COCA], ids=["vit", "coca"])
+@pytest.mark.parametrize("config", [TINY_CONFIG, SMALL_COCA], ids=["vit", "coca"])
 @pytest.mark.parametrize("kind", prompt_variants(tiny_backbone()))
 def test_the_shared_prefix_forward_equals_the_plain_one(kind: str, config: dict) -> None:
     backbone = backbone_of(config)
@@ -148,7 +157,7 @@ def test_features_before_the_projection_are_projected_to_the_features() -> None:
         pooled = backbone.encode_image(pixels, project=False)
         assert pooled.shape == (2, backbone.vision_width)
         torch.testing.assert_close(backbone.image_tower.project(pooled), backbone.encode_image(pixels))
-        prompts = text_prompts.frozen_prompts(backbone.tokenized(TEXTS))
+        prompts = frozen_prompts(backbone.tokenized(TEXTS))
         states = backbone.encode_prompts(prompts, project=False)
         torch.testing.assert_close(backbone.text_tower.project(states), backbone.encode_prompts(prompts))
 
@@ -192,7 +201,7 @@ def test_prompts_deeper_than_the_tower_are_refused() -> None:
 
 
 def test_passes_are_counted() -> None:
-    backbone = backbone_of(names.TINY_CONFIG)
+    backbone = backbone_of(TINY_CONFIG)
     with torch.no_grad():
         backbone.encode_image(images("test")[:3])
         backbone.encode_image(images("test")[:2], prompts=[torch.zeros(1, 128)])
@@ -201,8 +210,8 @@ def test_passes_are_counted() -> None:
 
 
 def test_the_digest_follows_weights_and_activation() -> None:
-    backbone = backbone_of(names.TINY_CONFIG)
-    other = backbone_of(names.TINY_CONFIG)
+    backbone = backbone_of(TINY_CONFIG)
+    other = backbone_of(TINY_CONFIG)
     assert backbone.digest == other.digest
     with torch.no_grad():
         other.model.visual.proj[0, 0] += 1
@@ -253,7 +262,7 @@ class TestNames:
 
     def test_a_quickgelu_architecture_with_other_weights_is_refused(self) -> None:
         spec = BackboneSpec("ViT-B-16-quickgelu", "laion2b_s34b_b88k")
-        with pytest.raises(names.WeightsError, match="was trained without"):
+        with pytest.raises(WeightsError, match="was trained without"):
             _ = spec.config
 
 
@@ -280,21 +289,21 @@ class TestLocalFiles:
     def test_a_pickled_model_is_not_opened(self, tmp_path: Path) -> None:
         path = tmp_path / "model.pt"
         torch.save({"model": backbones_weights.build_model}, path)
-        with pytest.raises(names.WeightsError, match="cannot be read as plain tensors.*safetensors"):
+        with pytest.raises(WeightsError, match="cannot be read as plain tensors.*safetensors"):
             backbones_weights.read_weights(path)
 
     def test_bytes_that_are_no_weights_are_named(self, tmp_path: Path) -> None:
         path = tmp_path / "weights.safetensors"
         path.write_text("<html>not found</html>")
-        with pytest.raises(names.WeightsError, match="cannot be read as plain tensors"):
+        with pytest.raises(WeightsError, match="cannot be read as plain tensors"):
             backbones_weights.read_weights(path)
 
     def test_a_missing_file_is_named(self) -> None:
-        with pytest.raises(names.WeightsError, match="No weights file at nowhere.safetensors"):
+        with pytest.raises(WeightsError, match="No weights file at nowhere.safetensors"):
             parse_backbone("ViT-B-32=nowhere.safetensors")
 
     def test_the_activation_of_a_local_file_has_to_be_said(self, weights: Path) -> None:
-        with pytest.raises(names.WeightsError, match="It is unknown whether .* was trained with QuickGELU"):
+        with pytest.raises(WeightsError, match="It is unknown whether .* was trained with QuickGELU"):
             parse_backbone(f"ViT-B-32={weights}")
         assert parse_backbone(f"ViT-B-32={weights},quickgelu").config["quick_gelu"]
         assert not parse_backbone(f"ViT-B-32={weights},gelu").config["quick_gelu"]
@@ -304,14 +313,14 @@ class TestLocalFiles:
         assert len(slugs) == 2
 
     def test_a_file_of_another_architecture_names_what_does_not_fit(self, weights: Path) -> None:
-        with pytest.raises(names.WeightsError, match="does not fit the architecture: .* needs"):
+        with pytest.raises(WeightsError, match="does not fit the architecture: .* needs"):
             load_backbone(parse_backbone(f"ViT-B-32={weights},quickgelu"))
 
     def test_a_missing_key_is_named(self) -> None:
         state = dict(tiny_backbone().model.state_dict())
         del state["ln_final.weight"]
-        with pytest.raises(names.WeightsError, match="ln_final.weight is missing"):
-            backbones_weights.load_state(backbones_weights.build_model(names.TINY_CONFIG), state, "the file")
+        with pytest.raises(WeightsError, match="ln_final.weight is missing"):
+            backbones_weights.load_state(backbones_weights.build_model(TINY_CONFIG), state, "the file")
 
     def test_weights_that_cannot_be_fetched_say_how_to_give_a_copy(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def no_network(*_: object, **__: object) -> str:
@@ -319,7 +328,7 @@ class TestLocalFiles:
 
         monkeypatch.setattr(open_clip, "download_pretrained", no_network)
         monkeypatch.setattr(
-            "methods._backbones.loading.build_model", lambda _: backbones_weights.build_model(names.TINY_CONFIG)
+            "methods._backbones.loading.build_model", lambda _: backbones_weights.build_model(TINY_CONFIG)
         )
-        with pytest.raises(names.WeightsError, match="could not be fetched .*-b 'ViT-B-32=FILE,quickgelu'"):
+        with pytest.raises(WeightsError, match="could not be fetched .*-b 'ViT-B-32=FILE,quickgelu'"):
             load_backbone(parse_backbone("ViT-B-32.openai"))

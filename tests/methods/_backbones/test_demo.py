@@ -16,10 +16,11 @@ from scipy.stats import spearmanr
 
 from datasets_registry import BenchError, get_dataset
 from datasets_registry._synthetic import world
-from methods import CLIP_MEAN, CLIP_STD, tokenize
+from methods import CLIP_MEAN, CLIP_STD, parse_backbone, tokenize
 from methods._backbones import demo
-from methods._backbones.names import DEMO_CONFIG
 from methods._backbones.weights import build_model
+
+DEMO_CONFIG = parse_backbone("ViT-demo.drawn").config
 
 
 @pytest.fixture(scope="module")

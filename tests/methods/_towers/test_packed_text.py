@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from parity_kit import class_set, tiny_backbone
 from plain_text_tower import encode_plain
 
-from methods._text import prompts as text_prompts
+from methods import TextPrompts, frozen_prompts
 from methods._towers.packed_text import pack
 
 lengths_of_classes = st.lists(st.integers(1, 30), min_size=1, max_size=60)
@@ -46,7 +46,7 @@ def test_rows_are_nearly_full_for_ordinary_names() -> None:
 @pytest.mark.parametrize("row", [8, 16, 1000])
 def test_features_do_not_depend_on_the_rows(row: int, monkeypatch: pytest.MonkeyPatch) -> None:
     backbone = tiny_backbone()
-    prompts = text_prompts.frozen_prompts(backbone.tokenized(class_set("all").texts("a photo of a {}, of some kind.")))
+    prompts = frozen_prompts(backbone.tokenized(class_set("all").texts("a photo of a {}, of some kind.")))
     plain = encode_plain(backbone.text_tower, prompts)
     monkeypatch.setattr("methods._towers.packed_text.ROW", row)
     monkeypatch.setattr("methods._towers.text.pack", lambda lengths, n_suffix: pack(lengths, n_suffix, row))
@@ -56,7 +56,7 @@ def test_features_do_not_depend_on_the_rows(row: int, monkeypatch: pytest.Monkey
 def test_a_prefix_of_the_start_token_alone_works() -> None:
     backbone = tiny_backbone()
     texts = backbone.tokenized(["forest", "a river and a highway"])
-    prompts: text_prompts.TextPrompts = texts.split(1)
+    prompts: TextPrompts = texts.split(1)
     torch.testing.assert_close(
         backbone.text_tower.encode(prompts), encode_plain(backbone.text_tower, prompts), atol=2e-6, rtol=1e-5
     )

@@ -12,19 +12,17 @@ import torch
 import torch.nn.functional as F
 from parity_kit import class_set, images, tiny_backbone
 from plain_text_tower import encode_plain
-from small_towers import SMALL_COCA, SMALL_EVA, backbone_of
+from small_towers import SMALL_COCA, SMALL_EVA, TINY_CONFIG, backbone_of
 from torch import Tensor, nn
 
 from datasets_registry import BenchError
-from methods import Backbone
-from methods._backbones.names import TINY_CONFIG
-from methods._text import prompts as text_prompts
+from methods import Backbone, BlockView, TextPrompts, frozen_prompts, image_views, outer_norms, overwrite_leading
 from methods._towers import blocks as towers_blocks
 from methods._towers import vision
 
 
-def worded(backbone: Backbone, ctx: Tensor) -> text_prompts.TextPrompts:
-    return text_prompts.overwrite_leading(backbone.tokenized(class_set("base").texts("a photo of a {}.")), ctx)
+def worded(backbone: Backbone, ctx: Tensor) -> TextPrompts:
+    return overwrite_leading(backbone.tokenized(class_set("base").texts("a photo of a {}.")), ctx)
 
 
 @pytest.mark.parametrize("rows", [1, 3, 7, 1024])
@@ -62,7 +60,7 @@ def test_many_classes_run_in_chunks_that_hold_less_and_give_the_same_gradient(de
     texts = backbone.tokenized([f"a photo of a {i} {'very ' * (i % 5)}old thing." for i in range(60)])
 
     def encode(rows: int) -> Callable[[], Tensor]:
-        return lambda: backbone.text_tower.encode(text_prompts.overwrite_leading(texts, ctx), deep=fresh, rows=rows)
+        return lambda: backbone.text_tower.encode(overwrite_leading(texts, ctx), deep=fresh, rows=rows)
 
     (whole, held_whole), (chunked, held_chunked) = held_bytes(encode(1024)), held_bytes(encode(7))
     torch.testing.assert_close(chunked, whole, atol=2e-6, rtol=1e-5)
@@ -90,7 +88,7 @@ def test_blocks_of_a_method_never_run_twice() -> None:
     backbone = tiny_backbone()
     calls = []
 
-    def counted(view: towers_blocks.BlockView) -> towers_blocks.BlockView:
+    def counted(view: BlockView) -> BlockView:
         return replace(view, norm_1=lambda x: calls.append(1) or view.norm_1(x))
 
     ctx = torch.randn(4, 64, requires_grad=True)
@@ -107,7 +105,7 @@ def test_an_empty_prefix_equals_the_shared_one() -> None:
     with torch.no_grad():
         torch.testing.assert_close(
             backbone.text_tower.encode(texts.split(0)),
-            backbone.text_tower.encode(text_prompts.frozen_prompts(texts)),
+            backbone.text_tower.encode(frozen_prompts(texts)),
             atol=2e-6,
             rtol=1e-5,
         )
@@ -146,7 +144,7 @@ def test_tokens_cannot_be_exchanged_in_front_of_a_class_token() -> None:
         backbone.encode_prompts(worded(backbone, torch.zeros(4, 64)), before_block=lambda i, p, s: (p, s))
 
 
-def changed(view: towers_blocks.BlockView, delta: Tensor) -> towers_blocks.BlockView:
+def changed(view: BlockView, delta: Tensor) -> BlockView:
     """The view with `delta` added to its fused q, k, v weight."""
 
     def qkv(normed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -160,7 +158,7 @@ def changed(view: towers_blocks.BlockView, delta: Tensor) -> towers_blocks.Block
 def test_exchanged_blocks_equal_a_model_with_those_weights() -> None:
     backbone, prompts = (
         tiny_backbone(),
-        text_prompts.frozen_prompts(tiny_backbone().tokenized(class_set("base").texts())),
+        frozen_prompts(tiny_backbone().tokenized(class_set("base").texts())),
     )
     model = copy.deepcopy(backbone.model)
     torch.manual_seed(3)
@@ -172,7 +170,7 @@ def test_exchanged_blocks_equal_a_model_with_those_weights() -> None:
                 block.attn.in_proj_weight += deltas[name, i]
     merged = Backbone(backbone.spec, model)
     text = [changed(view, deltas["text", i]) for i, view in enumerate(backbone.text_tower.views)]
-    image = [changed(view, deltas["image", i]) for i, view in enumerate(vision.image_views(backbone.image_tower))]
+    image = [changed(view, deltas["image", i]) for i, view in enumerate(image_views(backbone.image_tower))]
     pixels = images("test")[:3]
     with torch.no_grad():
         torch.testing.assert_close(
@@ -201,7 +199,7 @@ def moved(norm: nn.Module) -> nn.Module:
 def test_exchanged_outer_norms_equal_a_model_with_those(config: dict) -> None:
     backbone = backbone_of(config)
     before = {name: value.clone() for name, value in backbone.model.state_dict().items()}
-    norms = vision.outer_norms(backbone.image_tower)
+    norms = outer_norms(backbone.image_tower)
     first, last = moved(norms[0]), moved(norms[1])
     end = moved(backbone.text_tower.final_norm)
     model = copy.deepcopy(backbone.model)
@@ -210,7 +208,7 @@ def test_exchanged_outer_norms_equal_a_model_with_those(config: dict) -> None:
     merged = Backbone(backbone.spec, model)
     pixels, prompts = (
         torch.randn(2, 3, 32, 32),
-        text_prompts.frozen_prompts(backbone.tokenized(["a red square", "a bird"])),
+        frozen_prompts(backbone.tokenized(["a red square", "a bird"])),
     )
     visual = [torch.randn(2, backbone.vision_width)]
     with torch.no_grad():
@@ -237,9 +235,9 @@ def test_blocks_that_cannot_be_taken_apart_are_refused() -> None:
     backbone = backbone_of(SMALL_EVA)
     assert not any(towers_blocks.is_standard(block) for block in backbone.image_tower.blocks)
     with pytest.raises(BenchError, match="cannot be taken apart; choose a CLIP"):
-        vision.image_views(backbone.image_tower)
+        image_views(backbone.image_tower)
     with pytest.raises(BenchError, match="cannot be taken apart; choose a CLIP"):
-        vision.outer_norms(backbone.image_tower)
+        outer_norms(backbone.image_tower)
     with pytest.raises(BenchError, match="cannot be taken apart; choose a CLIP"):
         backbone.encode_image(torch.zeros(1, 3, 224, 224), norms=(nn.Identity(), nn.Identity()))
 
@@ -285,7 +283,7 @@ def test_parts_that_do_not_fit_the_image_tower_are_refused() -> None:
 @pytest.mark.parametrize("config", [TINY_CONFIG, SMALL_COCA], ids=["vit", "coca"])
 def test_a_text_tower_in_two_parts_equals_the_whole(config: dict) -> None:
     backbone = backbone_of(config)
-    prompts = text_prompts.frozen_prompts(backbone.tokenized(class_set("base").texts("a photo of a {}.")))
+    prompts = frozen_prompts(backbone.tokenized(class_set("base").texts("a photo of a {}.")))
     weight = torch.ones((), requires_grad=True)
     views = list(backbone.text_tower.views)
     views[-1] = replace(views[-1], mlp=lambda x, mlp=views[-1].mlp: weight * mlp(x))
@@ -299,7 +297,7 @@ def test_a_text_tower_in_two_parts_equals_the_whole(config: dict) -> None:
 
 def test_tokens_inserted_behind_the_start_of_texts_equal_the_plain_forward() -> None:
     backbone, first = tiny_backbone(), 1
-    prompts = text_prompts.frozen_prompts(backbone.tokenized(class_set("base").texts("a photo of a {}.")))
+    prompts = frozen_prompts(backbone.tokenized(class_set("base").texts("a photo of a {}.")))
     tokens = [torch.randn(3, 64) for _ in range(2)]
 
     def place(i: int, prefix: Tensor, suffix: Tensor) -> tuple[Tensor, Tensor]:
@@ -317,10 +315,8 @@ def test_tokens_inserted_behind_the_start_of_texts_equal_the_plain_forward() -> 
 def test_tokens_that_do_not_fit_the_text_tower_are_refused() -> None:
     backbone, coca = tiny_backbone(), backbone_of(SMALL_COCA)
     texts = class_set("base").texts("a photo of a {}.")
-    hidden = backbone.text_hidden(text_prompts.frozen_prompts(backbone.tokenized(texts)), 2)
+    hidden = backbone.text_hidden(frozen_prompts(backbone.tokenized(texts)), 2)
     with pytest.raises(BenchError, match="tokens for 2 blocks where 1 are left; lower the depth"):
         backbone.continue_text(hidden, tokens=[torch.zeros(1, 64)] * 2)
     with pytest.raises(BenchError, match="ends with a class token, so no tokens can be inserted inside it; choose a"):
-        coca.continue_text(
-            coca.text_hidden(text_prompts.frozen_prompts(coca.tokenized(texts)), 1), tokens=[torch.zeros(1, 64)]
-        )
+        coca.continue_text(coca.text_hidden(frozen_prompts(coca.tokenized(texts)), 1), tokens=[torch.zeros(1, 64)])
