@@ -16,18 +16,23 @@ _FROM_TEXT = (bool, int, float, Path)
 """Field types that the command line parses itself; all others arrive as text and are parsed by the request."""
 
 
+_RECEIVED = ("given", "environment")
+
+
 def takes_request(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command every option of a sweep request.
 
-    The command receives those that were typed, or set by an environment variable, as `given`, by field name.
+    The command receives typed options as `given` and those set by environment variables as `environment`, both by field
+    name.
     """
-    own = [item for name, item in inspect.signature(command, eval_str=True).parameters.items() if name != "given"]
+    own = [item for name, item in inspect.signature(command, eval_str=True).parameters.items() if name not in _RECEIVED]
 
     def run(**values: Any) -> None:
         context = values["context"]
-        given = {name: values.pop(name) for name in SweepRequest.model_fields}
-        chosen = {name: value for name, value in given.items() if _was_given(context, name, value)}
-        command(given=chosen, **values)
+        options = {name: values.pop(name) for name in SweepRequest.model_fields}
+        typed = {name: value for name, value in options.items() if _source(context, name) == "COMMANDLINE"}
+        environment = {name: value for name, value in options.items() if _source(context, name) == "ENVIRONMENT"}
+        command(given=typed, environment=environment, **values)
 
     options = [_parameter(name) for name in SweepRequest.model_fields]
     first = [item for item in own if item.kind is not inspect.Parameter.KEYWORD_ONLY]
@@ -37,9 +42,9 @@ def takes_request(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _was_given(context: typer.Context, name: str, value: object) -> bool:
+def _source(context: typer.Context, name: str) -> str | None:
     source = context.get_parameter_source(name)
-    return source is not None and source.name in ("COMMANDLINE", "ENVIRONMENT") and value is not None
+    return None if source is None else source.name
 
 
 def _parameter(name: str) -> inspect.Parameter:

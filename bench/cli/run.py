@@ -16,10 +16,14 @@ def run(
     context: typer.Context,  # noqa: ARG001  the wrapper reads which options were given
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[SWEEP.toml]", help="A file with these options; options on the command line win."),
+        typer.Argument(
+            metavar="[SWEEP.toml]",
+            help="A file with these options. Typed options override it, and it overrides environment variables.",
+        ),
     ] = None,
     *,
     given: dict[str, Any],
+    environment: dict[str, Any],
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan and write nothing.", rich_help_panel="Output")
     ] = False,
@@ -55,11 +59,13 @@ def run(
     """
     from bench.cli._print import print_line, print_rows
     from bench.sweep import LogStyle, SweepRequest, carry_out, make_plan, open_log, planned_scripts, report_plan
+    from bench.sweep.request import read_sweep_file
 
-    request = SweepRequest.build(**given) if file is None else SweepRequest.read(file, **given)
+    chosen = given if file is None else read_sweep_file(file) | given
     if print_toml:
-        print_line(request.to_toml().rstrip())
+        print_line(SweepRequest.build(**chosen).to_toml().rstrip())
         return
+    request = SweepRequest.build(**environment | chosen)
     say = open_log(opt.parse_choice(LogStyle, log, "--log"))
     made = make_plan(request, say)
     report_plan(made, request, say)
