@@ -23,8 +23,8 @@ SIBLINGS = ("methods", "datasets_registry", "reports")
 def check_siblings(parent: Path, names: tuple[str, ...] = SIBLINGS) -> None:
     """Raise ImportError unless every package of that name would be imported from `parent`.
 
-    `bench`, `methods` and `reports` are generic names, and a foreign package of the same name earlier on the path
-    would be imported in silence. Looking a top-level package up does not execute it.
+    `bench`, `methods` and `reports` are generic names: another distribution's package of the same name, earlier on the
+    path, would be imported without notice. Looking up a top-level package does not execute it.
 
     Args:
         parent: the folder that holds this very package.

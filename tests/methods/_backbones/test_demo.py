@@ -1,4 +1,4 @@
-"""The packaged backbone: small, whole, loadable as an ordinary CLIP, and good at its own world."""
+"""The packaged backbone: small, complete, loadable as an ordinary CLIP, and accurate on the drawn images."""
 
 import hashlib
 import importlib
