@@ -18,14 +18,7 @@ from bench.presenters.provenance import minute
 from bench.presenters.site import anchor_of
 from bench.presenters.trends import trends_view
 from bench.published import DATASETS
-from reports.views import (
-    PublishedBoardView,
-    PublishedDatasetView,
-    PublishedRowView,
-    SiteView,
-    SourceView,
-    TrendsView,
-)
+from reports.views import NamedDataset, PublishedBoardView, PublishedRowView, SiteView, SourceView, TrendsView
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,7 +160,7 @@ def _board(
         protocol=kind,
         shots=shots,
         measures=measures,
-        datasets=tuple(PublishedDatasetView(name, catalogue.dataset(name).title) for name in datasets),
+        datasets=tuple(NamedDataset(name, catalogue.dataset(name).title) for name in datasets),
         rows=tuple(
             sorted(
                 (view for view in views.values() if view.n),

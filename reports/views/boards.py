@@ -3,29 +3,298 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from reports.views.anytime import AnytimeView
 from reports.views.difficulty import AxisView, PointView, TrendsView, TrendView
-from reports.views.entries import CellView, DatasetView, EntryView, ExcludedRunView, MissingView
-from reports.views.quality import AgreementView, CostPointView, QualityView
-from reports.views.standings import StandingsView
+from reports.views.values import BoardHeading, Cost, NamedDataset, Value
 
 
 @dataclass(frozen=True)
-class BoardView:
+class EntryView:
+    """One row of a leaderboard: a method with one config and recipe.
+
+    Args:
+        key: unique within its board.
+        label: settings that distinguish it from other entries of the method, or empty.
+        values: averages over datasets by measure.
+        other_h: H by the convention that is not shown.
+        rank: None for incomplete entries and oracles.
+        oracle: whether test labels were used for selection.
+        optimism: gain from that by split; empty where it was not recorded.
+        details: config and recipe as (name, text) pairs.
+    """
+
+    key: str
+    method: str
+    title: str
+    label: str
+    family: str
+    summary: str
+    citation: str
+    rank: int | None
+    values: Mapping[str, Value]
+    other_h: Value | None
+    n: int
+    expected: int
+    cost: Cost | None
+    details: tuple[tuple[str, str], ...]
+    run_ids: tuple[str, ...]
+    oracle: bool = False
+    optimism: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every dataset x seed cell of the board is scored."""
+        return self.n == self.expected
+
+    @property
+    def name(self) -> str:
+        """Title and label in one line."""
+        return f"{self.title} ({self.label})" if self.label else self.title
+
+
+@dataclass(frozen=True)
+class CellView:
+    """One entry on one dataset; without scores, `values` is empty."""
+
+    entry: str
+    dataset: str
+    values: Mapping[str, Value]
+    gains: Mapping[str, float]
+    n: int
+    expected: int
+    run_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MeasureView:
+    """One difficulty measure of one dataset, by class split."""
+
+    name: str
+    title: str
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class ExampleView:
+    """One small image of a dataset, as a data URI, and its class name."""
+
+    title: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class DatasetView(NamedDataset):
+    """Facts about a dataset, its difficulty for the backbone, and a few of its images."""
+
+    summary: str
+    domain: str
+    licence: str
+    homepage: str
+    n_classes: Mapping[str, int]
+    measures: tuple[MeasureView, ...]
+    examples: tuple[ExampleView, ...] = ()
+
+
+@dataclass(frozen=True)
+class MissingView:
+    """A cell without a score; `error` if its run failed."""
+
+    entry: str
+    dataset: str
+    seed: int
+    error: str | None
+    run_id: str | None
+
+
+@dataclass(frozen=True)
+class ExcludedRunView:
+    """A run that is excluded from the board, and why."""
+
+    entry: str
+    dataset: str
+    seed: int
+    run_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class DifferenceView:
+    """A mean difference, a fraction, with its 95 % interval; `p` is corrected for all pairs of the board.
+
+    `low`, `high` and `p` are None if the variation between seeds is unknown.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    p: float | None
+    significant: bool
+
+
+@dataclass(frozen=True)
+class RatingView:
+    """Elo rating of an entry with its interval over datasets, and the share of comparisons that it wins."""
+
+    entry: str
+    elo: float
+    low: float | None
+    high: float | None
+    win_rate: float
+
+
+@dataclass(frozen=True)
+class CriticalView:
+    """A critical-difference diagram.
+
+    Args:
+        entries: best average rank first.
+        ranks: average ranks in that order.
+        difference: the critical difference (Nemenyi) over `n` datasets.
+        cliques: groups of entries that do not differ significantly.
+        p: of Friedman's test in the form of Iman and Davenport.
+        low_power: whether the critical difference exceeds a third of the range of ranks.
+    """
+
+    entries: tuple[str, ...]
+    ranks: tuple[float, ...]
+    n: int
+    difference: float
+    cliques: tuple[tuple[str, ...], ...]
+    p: float
+    low_power: bool
+
+
+@dataclass(frozen=True)
+class StandingsView:
+    """The order of the complete entries of a board by one measure.
+
+    Args:
+        leader: the entry with the highest mean, None without complete entries.
+        ranks: range of ranks by entry, such as `2–4`.
+        pairs: first minus second, by (entry, entry).
+        detectable: smallest difference from the leader with 80 % power, by entry.
+        seeds_needed: seeds for 80 % power at the observed difference from the leader, by entry.
+        critical: None with too few datasets or entries; then there are no ratings either.
+        wins: share of datasets on which the first scores higher, by (entry, entry).
+        notes: limits of the comparison, and what would remove them.
+    """
+
+    measure: str
+    leader: str | None
+    ranks: Mapping[str, str]
+    pairs: Mapping[tuple[str, str], DifferenceView]
+    detectable: Mapping[str, float]
+    seeds_needed: Mapping[str, int | None]
+    critical: CriticalView | None
+    ratings: tuple[RatingView, ...]
+    wins: Mapping[tuple[str, str], float]
+    notes: tuple[str, ...]
+
+    @property
+    def tied(self) -> tuple[str, ...]:
+        """Entries that are not significantly lower than the leader."""
+        return tuple(name for name in self.ranks if name != self.leader and not self.below_leader(name))
+
+    def below_leader(self, entry: str) -> bool:
+        """Whether the entry is significantly lower than the leader."""
+        found = self.pairs.get((self.leader or "", entry))
+        return found is not None and found.significant
+
+
+@dataclass(frozen=True)
+class AnytimePointView:
+    """Accuracy of an entry after a share of its training; `seconds` include preparation."""
+
+    share: float
+    seconds: float
+    steps: float
+    value: float
+
+
+@dataclass(frozen=True)
+class AnytimeCurveView:
+    """The curve of one entry, by rising share, averaged over `run_ids`.
+
+    `converged_at` is the first point from which the curve stays near its final value.
+    """
+
+    entry: str
+    points: tuple[AnytimePointView, ...]
+    converged_at: AnytimePointView
+    run_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AnytimeView:
+    """The curves of a board.
+
+    Args:
+        without: trained entries with runs that lack a curve.
+        baseline: mean of the untrained model in the shown measure, None without a complete zero-shot entry.
+        margin: largest distance from the final value that counts as converged, a fraction.
+    """
+
+    curves: tuple[AnytimeCurveView, ...]
+    without: tuple[str, ...]
+    baseline: float | None
+    margin: float
+
+
+@dataclass(frozen=True)
+class QualityView:
+    """One entry on one class split: by measure its value and the number of `datasets` averaged over."""
+
+    entry: str
+    split: str
+    values: Mapping[str, Value]
+    datasets: Mapping[str, int]
+    run_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AgreementView:
+    """Kendall's tau between the orders by accuracy and by headroom gain, with its interval over datasets."""
+
+    split: str
+    tau: float
+    low: float | None
+    high: float | None
+    entries: int
+    datasets: int
+
+
+@dataclass(frozen=True)
+class CostPointView:
+    """The shown measure of one entry and its costs.
+
+    Args:
+        costs: mean per run, by axis.
+        front: whether the entry is on the Pareto front of an axis; empty for incomplete entries and oracles.
+        probability: bootstrap probability of being on it, likewise.
+        spread: whether there are datasets or seeds to resample.
+    """
+
+    entry: str
+    value: Value
+    costs: Mapping[str, float]
+    front: Mapping[str, bool]
+    probability: Mapping[str, float]
+    spread: bool
+    run_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BoardView(BoardHeading):
     """All results for one backbone, protocol, number of shots, draw and precision.
 
     Args:
-        anchor: unique on the page, usable as an id.
         measures: `("base", "new", "H")` or `("all",)`.
         source: the training dataset in transfer protocols; shown, but excluded from averages.
         h_convention: `h_of_means` or `mean_of_h`; None without H.
-        n_runs: runs on the board, including the baseline.
         cells: by (entry key, dataset name).
         part_trends: contrasts and slopes by measure.
-        quality: calibration and headroom by entry and class split; empty without stored predictions.
-        agreement: of the orders by headroom gain and by accuracy.
+        quality: empty without stored predictions.
         anytime: None if no entry trains or curves are not shown.
     """
 
@@ -57,22 +326,6 @@ class BoardView:
     anytime: AnytimeView | None = None
 
     @property
-    def averaged(self) -> tuple[DatasetView, ...]:
-        """The datasets that averages include: all but the source."""
-        return tuple(dataset for dataset in self.datasets if dataset.name != self.source)
-
-    @property
-    def heading(self) -> str:
-        """Protocol, source and shots."""
-        return f"{self.protocol_title}, {self.shots} shot{'s' if self.shots != 1 else ''}"
-
-    @property
-    def protocol_title(self) -> str:
-        """Protocol and source, if any."""
-        source = f" from {self.dataset_title(self.source)}" if self.source else ""
-        return f"{self.protocol.capitalize()}{source}"
-
-    @property
     def complete(self) -> bool:
         """Whether every entry covers every dataset and seed."""
         return all(entry.complete for entry in self.entries)
@@ -95,7 +348,3 @@ class BoardView:
     def entry_name(self, key: str) -> str:
         """Name of an entry by its key."""
         return next((entry.name for entry in self.entries if entry.key == key), key)
-
-    def dataset_title(self, name: str) -> str:
-        """Title of a dataset by its name."""
-        return next((dataset.title for dataset in self.datasets if dataset.name == name), name)

@@ -34,13 +34,9 @@ class ClassListView:
 
     Args:
         key: unique within its backbone; usable in an id.
-        dataset: registry name.
         title: of the dataset.
-        split: `base`, `new` or `all`.
         names: class names in label order.
-        n_images: test images.
-        n_runs: runs counted on them.
-        pairs: most frequent confusions over all these runs.
+        pairs: most frequent confusions over all runs.
         images: the images that most runs misclassify, hardest first.
     """
 
@@ -67,7 +63,6 @@ class RunErrorsView:
     Args:
         right: number of correct images.
         right_by_class: the same for each class in `EntryErrorsView.labels`.
-        pairs: its most frequent confusions.
         tops: for each hard image of the list, up to five classes with their probabilities, best first.
     """
 
@@ -87,7 +82,6 @@ class EntryErrorsView:
         labels: the worst classes, worst first.
         sizes: test images of each of them.
         taken_for: most frequent wrong prediction for each of them, None without errors.
-        n_classes: number of classes of the list.
         pairs: most frequent confusions over all runs.
         runs: one per seed.
     """

@@ -1,4 +1,4 @@
-"""Boards of published numbers."""
+"""Published numbers, and claims: boards of them, and their comparison with the runs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,80 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reports.views.difficulty import TrendsView
+from reports.views.values import BoardHeading, NamedDataset
+
+
+@dataclass(frozen=True)
+class ClaimResultView:
+    """One claim in one setting.
+
+    Args:
+        where: the setting, empty where no board has both methods.
+        verdict: `supported`, `refuted` or `inconclusive`.
+        effect: a fraction, None where nothing could be tested.
+        n: values over `groups` datasets.
+        p: against the threshold of the claim, uncorrected.
+        reason: what is missing, or empty.
+    """
+
+    where: str
+    verdict: str
+    effect: float | None
+    low: float | None
+    high: float | None
+    n: int
+    groups: int
+    p: float | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class ClaimView:
+    """A claim and its test; `above` is the threshold of the effect, a fraction."""
+
+    id: str
+    sentence: str
+    source: str
+    test: str
+    above: float
+    results: tuple[ClaimResultView, ...]
+
+
+@dataclass(frozen=True)
+class ReproductionRowView:
+    """A published number and ours, fractions; `low` and `high` bound the difference, None with one seed."""
+
+    entry: str
+    where: str
+    dataset: str
+    measure: str
+    published: float
+    ours: float
+    difference: float
+    low: float | None
+    high: float | None
+    n: int
+    verdict: str
+    seeds_needed: int | None
+    sources: tuple[str, ...]
+    note: str
+    run_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ReproductionView:
+    """All published numbers that match these runs, largest differences first.
+
+    Args:
+        counts: number of rows by verdict.
+        margin: difference that counts as equal, a fraction.
+        unmatched: entries without published numbers.
+    """
+
+    rows: tuple[ReproductionRowView, ...]
+    counts: Mapping[str, int]
+    margin: float
+    unmatched: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -26,7 +100,6 @@ class PublishedRowView:
 
     Args:
         title: of the method, with the label in the table where it differs.
-        values: by dataset and measure.
         averages: by measure, if every dataset of the row has it.
         n: datasets of the row, out of `expected`.
         sources: numbers of the tables with exactly these values.
@@ -49,15 +122,7 @@ class PublishedRowView:
 
 
 @dataclass(frozen=True)
-class PublishedDatasetView:
-    """A dataset of a published board."""
-
-    name: str
-    title: str
-
-
-@dataclass(frozen=True)
-class PublishedBoardView:
+class PublishedBoardView(BoardHeading):
     """All published rows of one protocol, backbone and number of shots, complete ones first.
 
     Args:
@@ -70,26 +135,7 @@ class PublishedBoardView:
     protocol: str
     shots: int
     measures: tuple[str, ...]
-    datasets: tuple[PublishedDatasetView, ...]
+    datasets: tuple[NamedDataset, ...]
     rows: tuple[PublishedRowView, ...]
     baseline: str | None
     part_trends: tuple[TrendsView, ...]
-
-    @property
-    def averaged(self) -> tuple[PublishedDatasetView, ...]:
-        """The datasets that averages include."""
-        return self.datasets
-
-    @property
-    def heading(self) -> str:
-        """Protocol and shots."""
-        return f"{self.protocol_title}, {self.shots} shot{'s' if self.shots != 1 else ''}"
-
-    @property
-    def protocol_title(self) -> str:
-        """The protocol."""
-        return self.protocol.capitalize()
-
-    def dataset_title(self, name: str | None) -> str:
-        """Title of a dataset."""
-        return next((dataset.title for dataset in self.datasets if dataset.name == name), str(name))

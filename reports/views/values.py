@@ -1,4 +1,4 @@
-"""Means with their intervals, and costs."""
+"""Means with their intervals, costs, and what boards of runs and of published numbers share."""
 
 from __future__ import annotations
 
@@ -34,3 +34,40 @@ class Cost:
     fits: float | None = None
     candidate_evaluations: float | None = None
     tuning_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class NamedDataset:
+    """A dataset by its name in the registry, with its title."""
+
+    name: str
+    title: str
+
+
+class BoardHeading:
+    """Heading and dataset titles of a board."""
+
+    protocol: str
+    shots: int
+    datasets: tuple[NamedDataset, ...]
+    source: str | None = None
+
+    @property
+    def averaged(self) -> tuple[NamedDataset, ...]:
+        """The datasets that averages include: all but the source."""
+        return tuple(dataset for dataset in self.datasets if dataset.name != self.source)
+
+    @property
+    def heading(self) -> str:
+        """Protocol, source and shots."""
+        return f"{self.protocol_title}, {self.shots} shot{'s' if self.shots != 1 else ''}"
+
+    @property
+    def protocol_title(self) -> str:
+        """Protocol and source, if any."""
+        source = f" from {self.dataset_title(self.source)}" if self.source else ""
+        return f"{self.protocol.capitalize()}{source}"
+
+    def dataset_title(self, name: str | None) -> str:
+        """Title of a dataset by its name."""
+        return next((dataset.title for dataset in self.datasets if dataset.name == name), str(name))
