@@ -10,8 +10,7 @@ from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import Entry, H, HConvention, Leaderboard
 from bench.presenters.anytime import anytime_view
 from bench.presenters.catalogue import Catalogue
-from bench.presenters.datasets import dataset_view
-from bench.presenters.difficulty import AXES, LOG_AXES, MEASURES, measured_datasets, points_of, trends_of
+from bench.presenters.difficulty import AXES, LOG_AXES, MEASURES, dataset_view, measured_datasets, points_of, trends_of
 from bench.presenters.quality import agreement_views, cost_views, quality_views
 from bench.presenters.standings import standings_view
 from bench.presenters.trends import board_trends
@@ -34,17 +33,10 @@ def board_view(
     groups: Grouping = difficulty_groups,
     curves: pd.DataFrame | None = None,
 ) -> BoardView:
-    """One leaderboard with its sections.
+    """One leaderboard with its sections; `anchor` is unique on the page, and `board` was computed from `runs`.
 
     Args:
-        board: computed from `runs`.
-        runs: the store's `runs_frame()`.
-        difficulty: the store's `difficulty_frame()`.
-        catalogue: facts about methods and datasets.
-        anchor: unique on the page.
-        examples: example images of a dataset by its name.
         metrics: `prediction_metrics.metrics_frame` of the runs, None for no calibration section.
-        groups: easy and hard datasets.
         curves: the store's `curves_frame()`, None for no accuracy over training time.
     """
     setting = board.setting
@@ -55,6 +47,7 @@ def board_view(
         if any(name == measure for dataset in board.datasets for measure, _ in measured[dataset].values)
     )
     entries = tuple(_entry(entry, board, catalogue) for entry in board.entries)
+    datasets = (dataset_view(name, measured[name], catalogue.dataset(name), examples(name)) for name in board.datasets)
     points = points_of(board, measured, axes)
     return view_of(
         BoardView,
@@ -67,9 +60,7 @@ def board_view(
         n_runs=len({run_id for entry in board.entries for run_id in entry.run_ids}),
         baseline=board.baseline,
         entries=entries,
-        datasets=tuple(
-            dataset_view(name, measured[name], catalogue.dataset(name), examples(name)) for name in board.datasets
-        ),
+        datasets=tuple(datasets),
         cells={(entry.key, dataset): _cell(entry, dataset) for entry in board.entries for dataset in board.datasets},
         axes=axes,
         points=points,
@@ -94,10 +85,7 @@ def _entry(entry: Entry, board: Leaderboard, catalogue: Catalogue) -> EntryView:
     return view_of(
         EntryView,
         entry,
-        title=facts.title,
-        family=facts.family,
-        summary=facts.summary,
-        citation=facts.citation,
+        **vars(facts),
         values={measure: value_view(estimate) for measure, estimate in averages.items() if estimate},
         other_h=value_view(other_h) if other_h else None,
         cost=view_of(Cost, entry.cost) if entry.cost else None,

@@ -53,18 +53,10 @@ def _test(claim: Claim, catalogue: Catalogue) -> str:
 
 
 def _result(result: ClaimResult, catalogue: Catalogue) -> ClaimResultView:
-    test = result.test
-    return ClaimResultView(
-        where="" if result.setting is None else _setting(result.setting, catalogue),
-        verdict=str(result.verdict),
-        effect=test.mean if test else None,
-        low=test.low if test else None,
-        high=test.high if test else None,
-        n=test.n if test else 0,
-        groups=test.groups if test else 0,
-        p=result.p,
-        reason=result.reason,
-    )
+    where = "" if result.setting is None else _setting(result.setting, catalogue)
+    effect = result.test.mean if result.test else None
+    named = {"where": where, "verdict": str(result.verdict), "p": result.p, "reason": result.reason, "effect": effect}
+    return view_of(ClaimResultView, result.test or result, **named)
 
 
 def _setting(setting: Setting, catalogue: Catalogue) -> str:
@@ -85,12 +77,7 @@ def reproduction_view(
 ) -> ReproductionView:
     """Every published number that matches the runs, and the entries without published numbers.
 
-    Args:
-        boards: computed from `runs`.
-        runs: the store's `runs_frame()`.
-        published: `bench.published.published_frame()`.
-        defaults: published settings by method and protocol.
-        catalogue: titles of methods and datasets.
+    `published` is `bench.published.published_frame()`; `defaults` are published settings by method and protocol.
     """
     rows = compare_with_published(boards, runs, published, defaults=defaults)
     matched = {row.entry for row in rows}

@@ -12,9 +12,10 @@ import numpy as np
 
 from bench.analysis.difficulty_trend import fit_trend
 from bench.analysis.leaderboard import H, Leaderboard
-from bench.presenters.values import value_view
+from bench.presenters.catalogue import DatasetFacts
+from bench.presenters.values import value_view, view_of
 from bench.statistics import spearman
-from reports.views import AxisView, PointView, TrendView
+from reports.views import AxisView, DatasetView, ExampleView, MeasureView, PointView, TrendView
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +72,17 @@ def measured_datasets(difficulty: pd.DataFrame, backbone: str) -> defaultdict[st
     return found
 
 
+def dataset_view(name: str, measured: Measured, facts: DatasetFacts, examples: tuple[ExampleView, ...]) -> DatasetView:
+    """A dataset of a board; measures without a title come last, under their own name."""
+    by_measure: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for (measure, split), value in measured.values.items():
+        by_measure[measure][split] = value
+    order = [*(known for known in MEASURES if known in by_measure), *sorted(by_measure.keys() - MEASURES.keys())]
+    measures = tuple(MeasureView(measure, MEASURES.get(measure, measure), by_measure[measure]) for measure in order)
+    n_classes = dict(measured.n_classes)
+    return view_of(DatasetView, facts, name=name, n_classes=n_classes, measures=measures, examples=examples)
+
+
 def points_of(board: Leaderboard, measured: Mapping[str, Measured], axes: Sequence[AxisView]) -> tuple[PointView, ...]:
     """Every entry on every dataset but the source, where the difficulty of the panel's classes is known."""
     points = []
@@ -105,7 +117,7 @@ def trends_of(points: Sequence[PointView], axes: Sequence[AxisView]) -> tuple[Tr
             if axis.name in point.difficulty
             and (y := point.value.mean if target == "value" else point.gain) is not None
         ]
-        x, y_values = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        x, y_values = [x for x, _ in pairs], [y for _, y in pairs]
         if (found := spearman(x, y_values)) is not None:
             ends = _line_ends(x, y_values, log=axis.log)
             trends.append(TrendView(entry, panel, axis.name, target, ends, found.rho, found.n, found.beyond_chance()))

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, groupby
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,9 @@ from bench.analysis.prediction_metrics import metrics_frame
 from bench.presenters.catalogue import Catalogue
 from bench.presenters.values import view_of
 from reports.views import ClassListView, EntryErrorsView, ErrorAnalysisView, HardImageView, PairView, RunErrorsView
+
+if TYPE_CHECKING:
+    from bench.store import Store
 
 PAIRS = 8
 """Confusions listed for an entry over all seeds, and for a class list over all runs."""
@@ -32,18 +35,6 @@ BATCH = 100
 
 _TopClasses = tuple[tuple[int, float], ...]
 """The most probable classes of an image with their probabilities."""
-
-
-class StoredPredictions(Protocol):
-    """Access to stored predictions, as the store provides it."""
-
-    def outcomes_frame(self, run_ids: Sequence[str] | None = None) -> pd.DataFrame:
-        """One row per run, split and image."""
-        ...
-
-    def top_classes_frame(self, run_ids: Sequence[str], images: Sequence[str]) -> pd.DataFrame:
-        """The most probable classes of some images."""
-        ...
 
 
 class Pictures(Protocol):
@@ -94,7 +85,7 @@ class _ClassList:
 def error_analysis_view(
     boards: Mapping[str, Leaderboard],
     seeds: Mapping[str, int],
-    stored: StoredPredictions,
+    stored: Store,
     pictures: Pictures,
     catalogue: Catalogue,
     *,
@@ -102,15 +93,8 @@ def error_analysis_view(
 ) -> tuple[ErrorAnalysisView, pd.DataFrame]:
     """The errors of all entries of a page, and the metrics of all runs (`prediction_metrics.metrics_frame`).
 
-    Predictions are read once, in batches of datasets.
-
-    Args:
-        boards: by anchor.
-        seeds: by run id.
-        stored: the predictions.
-        pictures: of the datasets.
-        catalogue: titles of the datasets.
-        folder: of the predictions of complete runs, relative to the page; None for a page without them.
+    Predictions are read once, in batches of datasets. `boards` are by anchor and `seeds` by run id; see
+    `ErrorAnalysisView` for `folder`.
     """
     lists: list[ClassListView] = []
     metrics = [metrics_frame(stored.outcomes_frame(()))]
@@ -120,9 +104,8 @@ def error_analysis_view(
         frame = stored.outcomes_frame(run_ids)
         parts = {class_list: frame[_rows(frame, evaluations)] for class_list, evaluations in batch.items()}
         hard = {class_list: hard_images(part, limit=IMAGES) for class_list, part in parts.items() if len(part)}
-        tops = _tops(
-            stored.top_classes_frame(run_ids, sorted({item.image for items in hard.values() for item in items}))
-        )
+        shown = sorted({item.image for items in hard.values() for item in items})
+        tops = _tops(stored.top_classes_frame(run_ids, shown))
         for class_list, items in hard.items():
             part, images = parts[class_list], [item.image for item in items]
             metrics.append(metrics_frame(part))
@@ -131,9 +114,7 @@ def error_analysis_view(
             for evaluation in batch[class_list]:
                 found = [(run, by_run[run]) for run in evaluation.run_ids if run in by_run]
                 if found:
-                    best = {
-                        run: [tops.get((run, evaluation.stored, image), ()) for image in images] for run, _ in found
-                    }
+                    best = {run: [tops.get((run, evaluation.stored, item), ()) for item in images] for run, _ in found}
                     cells[evaluation.anchor].append(_cell(evaluation.entry, class_list.key, found, seeds, best))
     view = ErrorAnalysisView(tuple(lists), {anchor: tuple(found) for anchor, found in cells.items()}, folder)
     return view, pd.concat(metrics, ignore_index=True)
@@ -191,19 +172,16 @@ def _list_view(
     class_list: _ClassList, frame: pd.DataFrame, hard: Sequence[HardImage], pictures: Pictures, catalogue: Catalogue
 ) -> ClassListView:
     runs = frame["run_id"].nunique()
-    return ClassListView(
-        key=class_list.key,
-        backbone=class_list.backbone,
-        dataset=class_list.dataset,
+    images = (view_of(HardImageView, item, uri=pictures.picture(class_list.dataset, item.image)) for item in hard)
+    return view_of(
+        ClassListView,
+        class_list,
         title=catalogue.dataset(class_list.dataset).title,
-        split=class_list.split,
         names=pictures.class_names(class_list.dataset, class_list.split.partition(" ")[0]),
         n_images=len(frame) // runs,
         n_runs=runs,
         pairs=_pairs(confusions(frame["label"], frame["predicted"], limit=PAIRS)),
-        images=tuple(
-            view_of(HardImageView, item, uri=pictures.picture(class_list.dataset, item.image)) for item in hard
-        ),
+        images=tuple(images),
     )
 
 
@@ -222,16 +200,11 @@ def _cell(
     runs = []
     for (run, _), (truth, guess) in zip(found, columns, strict=True):
         right = np.bincount(truth[truth == guess], minlength=int(truth.max()) + 1)
-        runs.append(
-            RunErrorsView(
-                run_id=run,
-                seed=seeds[run],
-                right=int(right.sum()),
-                right_by_class=tuple(int(right[value]) for value in labels),
-                pairs=_pairs(confusions(truth, guess, limit=RUN_PAIRS)),
-                tops=tuple(tops[run]),
-            )
+        by_class, pairs = (
+            tuple(int(right[value]) for value in labels),
+            _pairs(confusions(truth, guess, limit=RUN_PAIRS)),
         )
+        runs.append(RunErrorsView(run, seeds[run], int(right.sum()), by_class, pairs, tuple(tops[run])))
     sizes = tuple(result.n // len(found) for result in shown)
     taken_for = tuple(result.taken_for for result in shown)
     pairs = _pairs(confusions(label, predicted, limit=PAIRS))

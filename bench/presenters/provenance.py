@@ -17,10 +17,9 @@ def minute(moment: Any) -> str:
 
 
 def provenance(made: pd.DataFrame) -> tuple[tuple[str, str], ...]:
-    """Facts about the origin of the runs: every distinct value, with its number of runs if there are several.
+    """Facts about the origin of the runs in the store's `provenance_frame()`: every distinct value.
 
-    Args:
-        made: rows of the store's `provenance_frame()`.
+    If there are several, each has its number of runs.
     """
     records = [json.loads(text) for text in made["provenance"]]
     columns: dict[str, Callable[[Mapping[str, Any]], object]] = {
@@ -36,10 +35,9 @@ def provenance(made: pd.DataFrame) -> tuple[tuple[str, str], ...]:
     facts = []
     for title, read in columns.items():
         values = Counter(str(value) for record in records if (value := read(record)) is not None)
-        if len(values) == 1:
-            facts.append((title, next(iter(values))))
-        elif values:
-            facts.append((title, "; ".join(f"{value} ({n} runs)" for value, n in sorted(values.items()))))
+        texts = [f"{value} ({n} runs)" for value, n in sorted(values.items())] if len(values) > 1 else values
+        if values:
+            facts.append((title, "; ".join(texts)))
     return tuple(facts)
 
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.analysis.contrasts import PUBLISHED_CONTRASTS
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
@@ -51,17 +51,7 @@ def published_site(
     protocol: str | None = None,
     groups: Grouping = difficulty_groups,
 ) -> SiteView:
-    """The page of the published numbers.
-
-    Args:
-        published: `bench.published.published_frame()`.
-        difficulty: `bench.published.published_difficulty()`.
-        catalogue: titles of methods and datasets.
-        package_version: printed in the header.
-        generated_at: default now.
-        protocol: restricts the page to one protocol.
-        groups: easy and hard datasets.
-    """
+    """The page of `bench.published.published_frame()` and `published_difficulty()`; `protocol` restricts it to one."""
     rows = published[
         (published["metric"] == "accuracy") & (published["variant"] == "") & ~published["dataset"].isin(MEANS)
     ]
@@ -151,9 +141,12 @@ def _board(
     groups: Grouping,
 ) -> PublishedBoardView:
     measures = ("base", "new", H) if kind == "base-to-new" else ("all",)
-    views = {row.key: _row(row, datasets, measures, catalogue) for row in rows}
+    views = [_row(row, datasets, measures, catalogue) for row in rows]
     baseline = _baseline(rows, datasets)
-    shown = measures[-1]
+
+    def order(view: PublishedRowView) -> tuple[object, ...]:
+        return not view.complete, -view.averages.get(measures[-1], -1.0), view.title, view.sources
+
     return PublishedBoardView(
         anchor=anchor,
         backbone=backbone,
@@ -161,12 +154,7 @@ def _board(
         shots=shots,
         measures=measures,
         datasets=tuple(NamedDataset(name, catalogue.dataset(name).title) for name in datasets),
-        rows=tuple(
-            sorted(
-                (view for view in views.values() if view.n),
-                key=lambda view: (not view.complete, -view.averages.get(shown, -1.0), view.title, view.sources),
-            )
-        ),
+        rows=tuple(sorted((view for view in views if view.n), key=order)),
         baseline=_with_numbers(baseline, catalogue) if baseline else None,
         part_trends=_trends(rows, datasets, measures, known, catalogue, baseline, groups),
     )
@@ -224,28 +212,22 @@ def _trends(
     along = {name: {d: x for d, x in by_dataset.items() if d in datasets} for name, by_dataset in known.items()}
     if len(along["chance"]) < FEWEST:
         return ()
-    contrasts = _pairs(rows, measures[-1])
+    contrasts, titles = _pairs(rows, measures[-1]), {row.key: _with_numbers(row, catalogue) for row in rows}
+    options: dict[str, Any] = {
+        "baseline": baseline.key if baseline else "",
+        "expected": len(datasets),
+        "groups": groups,
+    }
     views = []
     for measure in measures:
         table = [
-            {"method": row.key, "dataset": dataset, "value": cell[measure]}
+            (row.key, dataset, cell[measure])
             for row in rows
             for dataset, cell in row.values.items()
             if measure in cell and dataset in datasets
         ]
         values = pd.DataFrame(table, columns=["method", "dataset", "value"])
-        views.append(
-            trends_view(
-                values,
-                along,
-                measure,
-                {row.key: _with_numbers(row, catalogue) for row in rows},
-                contrasts,
-                baseline=baseline.key if baseline is not None else "",
-                expected=len(datasets),
-                groups=groups,
-            )
-        )
+        views.append(trends_view(values, along, measure, titles, contrasts, **options))
     return tuple(views)
 
 

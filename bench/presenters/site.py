@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from itertools import chain, count
+from typing import TYPE_CHECKING, Any
 
 from bench.analysis.claims import Claim
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
@@ -14,12 +15,14 @@ from bench.analysis.reproduction import PublishedSettings
 from bench.presenters.boards import board_view
 from bench.presenters.catalogue import Catalogue
 from bench.presenters.claims import claim_views, reproduction_view
-from bench.presenters.error_analysis import NO_PICTURES, Pictures, StoredPredictions, error_analysis_view
+from bench.presenters.error_analysis import NO_PICTURES, Pictures, error_analysis_view
 from bench.presenters.provenance import minute, provenance
 from reports.views import ErrorAnalysisView, ExampleView, SiteView
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from bench.store import Store
 
 
 def site_view(
@@ -35,33 +38,26 @@ def site_view(
     claims: Sequence[Claim] = (),
     published: pd.DataFrame | None = None,
     defaults: PublishedSettings | None = None,
-    stored: StoredPredictions | None = None,
+    stored: Store | None = None,
     pictures: Pictures = NO_PICTURES,
     folder: str | None = None,
     groups: Grouping = difficulty_groups,
     made: pd.DataFrame | None = None,
     curves: pd.DataFrame | None = None,
 ) -> SiteView:
-    """The page of a results database.
+    """The page of a results database; sections without their data are left out.
 
     Args:
-        runs: the store's `runs_frame()`.
-        difficulty: the store's `difficulty_frame()`.
-        catalogue: facts about methods and datasets.
-        package_version: printed in the header.
+        runs, difficulty, made, curves: the store's `runs_frame()`, `difficulty_frame()`, `provenance_frame()` and
+            `curves_frame()`.
         generated_at: default now.
         protocol: restricts the page to one protocol.
-        convention: how H is averaged over datasets.
         examples: example images of a dataset by its name.
-        claims: to test on the runs.
         published: `bench.published.published_frame()`, to compare with.
         defaults: published settings by method and protocol, to find runs with other settings.
-        stored: predictions of the runs, usually the store; None for no error analysis and no calibration.
-        pictures: class names and thumbnails for the error analysis.
+        stored: predictions of the runs, usually the store, for the error analysis and calibration.
         folder: of the predictions of complete runs, relative to the page; None for a page without them.
-        groups: easy and hard datasets.
-        made: the store's `provenance_frame()`; None for no provenance.
-        curves: the store's `curves_frame()`; None for no accuracy over training time.
+        groups: splits datasets into easy and hard ones.
     """
     if protocol is not None:
         runs = runs[runs["protocol"] == protocol]
@@ -69,24 +65,11 @@ def site_view(
     for setting in settings(runs):
         what = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots} shots"
         boards[anchor_of(what, set(boards))] = leaderboard(runs, setting, convention=convention)
-    errors, metrics = (ErrorAnalysisView(), None)
+    errors, metrics = ErrorAnalysisView(), None
     if stored is not None:
         seeds = dict(zip(runs["run_id"], runs["seed"], strict=True))
         errors, metrics = error_analysis_view(boards, seeds, stored, pictures, catalogue, folder=folder)
-    views = [
-        board_view(
-            board,
-            runs,
-            difficulty,
-            catalogue,
-            anchor=anchor,
-            examples=examples,
-            metrics=metrics,
-            groups=groups,
-            curves=curves,
-        )
-        for anchor, board in boards.items()
-    ]
+    options: dict[str, Any] = {"examples": examples, "metrics": metrics, "groups": groups, "curves": curves}
     once = runs.drop_duplicates("run_id")
     return SiteView(
         title="Efficient transfer learning of CLIP",
@@ -95,7 +78,9 @@ def site_view(
         newest_run=minute(once["created_at"].max()) if len(once) else None,
         n_runs=len(once),
         n_failed=int((once["status"] != "ok").sum()),
-        boards=tuple(views),
+        boards=tuple(
+            board_view(board, runs, difficulty, catalogue, anchor=anchor, **options) for anchor, board in boards.items()
+        ),
         facts=() if made is None else provenance(made[made["run_id"].isin(once["run_id"])]),
         claims=claim_views(claims, list(boards.values()), runs, difficulty, catalogue, groups),
         reproduction=None
@@ -108,7 +93,4 @@ def site_view(
 def anchor_of(text: str, taken: set[str]) -> str:
     """An id made from the text that is not in `taken`."""
     base = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-    anchor, number = base, 2
-    while anchor in taken:
-        anchor, number = f"{base}-{number}", number + 1
-    return anchor
+    return next(anchor for anchor in chain([base], (f"{base}-{n}" for n in count(2))) if anchor not in taken)

@@ -50,11 +50,7 @@ def board_trends(
 ) -> tuple[TrendsView, ...]:
     """Contrasts and slopes of every measure of a board, over all entries but oracles and the datasets that they have.
 
-    Args:
-        board: with complete and incomplete entries.
-        measured: difficulty by dataset.
-        titles: by entry key.
-        groups: easy and hard datasets.
+    `titles` are by entry key.
     """
     import pandas as pd
 
@@ -112,14 +108,11 @@ def trends_view(
     """Contrasts and slopes of one table of accuracies.
 
     Args:
-        values: `method`, `dataset`, `value`; one row each.
+        values: columns `method`, `dataset`, `value`.
         difficulty: by covariate and dataset.
-        measure: of the values.
-        titles: of the methods.
         contrasts: (component, method with it, method without it).
         baseline: the method that gains refer to.
         expected: number of datasets of a complete method.
-        groups: easy and hard datasets.
     """
     rtd = difficulty["relative_transfer_difficulty"]
     left_out = "eurosat" if "eurosat" in rtd else max(rtd, key=lambda dataset: rtd[dataset], default=None)
@@ -183,20 +176,11 @@ def _result(row: ContrastTrend, along: Mapping[str, float]) -> TrendResultView:
     xs = [x for x, _ in _points(row, along).values()]
     ends = None
     if row.trend is not None and row.trend.conclusive:
-        first, last = ((x, _at(row.trend, row.covariate, x)) for x in (min(xs), max(xs)))
-        ends = (first, last)
-    return TrendResultView(
-        rho=row.found.rho if row.found else None,
-        n=len(xs),
-        p=row.found.p if row.found else None,
-        p_corrected=row.p_holm,
-        ends=ends,
-        verdict=row.verdict,
-    )
-
-
-def _at(trend: Trend, covariate: str, value: float) -> float:
-    return trend.intercept + trend.slope * float(scaled(covariate, [value])[0])
+        low, high = min(xs), max(xs)
+        at_low, at_high = row.trend.intercept + row.trend.slope * scaled(row.covariate, [low, high])
+        ends = (low, float(at_low)), (high, float(at_high))
+    rho, p = (row.found.rho, row.found.p) if row.found else (None, None)
+    return TrendResultView(rho, len(xs), p, row.p_holm, ends, row.verdict)
 
 
 def _methods(
@@ -218,18 +202,8 @@ def _methods(
         easy, hard = (_group_mean(gains, group) for group in groups)
         slopes = {name: _slope(found.trend, name) for name, found in trends.items()}
         first = next(iter(trends.values()))  # `gain` and `worst_third` are those of every covariate
-        view = view_of(
-            MethodTrendView,
-            first,
-            entry=titles.get(method, method),
-            n=len(gains),
-            expected=expected,
-            easy=easy,
-            hard=hard,
-            gains=gains,
-            slopes=slopes,
-        )
-        views.append(view)
+        known = {"entry": titles.get(method, method), "n": len(gains), "expected": expected, "gains": gains}
+        views.append(view_of(MethodTrendView, first, **known, easy=easy, hard=hard, slopes=slopes))
     return tuple(sorted(views, key=lambda view: -view.gain))
 
 

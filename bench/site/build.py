@@ -35,17 +35,13 @@ class PageRequest:
     """A page to write.
 
     Args:
-        runs: the runs folder.
         out: the file to write.
         protocol: restricts the page to one protocol.
-        convention: how H is averaged over datasets.
-        data_root: folder of the datasets, for images.
-        images: whether to show images.
-        with_run_files: whether to write the predictions of every run next to the page.
+        with_run_files: whether to write the predictions of every run to the folder `data` next to the page.
         live: whether the page reloads when it has changed.
-        figures: name of a set of figures, None for none.
+        figures: a key of `bench.figures.FIGURE_SETS`.
         cache: folder for slow parts of the page, None for no cache.
-        groups: easy and hard datasets.
+        groups: splits datasets into easy and hard ones.
     """
 
     runs: Path

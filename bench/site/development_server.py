@@ -80,11 +80,7 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def serve_folder(folder: Path, port: int) -> Iterator[str]:
-    """Serve a folder from a thread until the context ends; yields the address.
-
-    Args:
-        folder: to serve.
-        port: 0 for any free port.
+    """Serve a folder from a thread until the context ends; yields the address. Port 0 means any free port.
 
     Raises:
         UsageError: the port is not available.
@@ -106,11 +102,7 @@ def serve_folder(folder: Path, port: int) -> Iterator[str]:
 
 
 def rebuild_on_change(
-    state: Callable[[], object],
-    rebuild: Callable[[], None],
-    stopped: Callable[[], bool],
-    *,
-    pause: float = PAUSE,
+    state: Callable[[], object], rebuild: Callable[[], None], stopped: Callable[[], bool], *, pause: float = PAUSE
 ) -> None:
     """Call `rebuild` whenever the value of `state` changes, until `stopped` returns True.
 

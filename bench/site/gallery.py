@@ -14,12 +14,7 @@ QUALITY = 60
 
 
 class Gallery:
-    """Class names and thumbnails by dataset.
-
-    Args:
-        data_root: folder of the datasets, None for generated datasets only.
-        pictures: False for names only.
-    """
+    """Class names and thumbnails by dataset; without a `data_root`, of generated datasets only."""
 
     def __init__(self, data_root: Path | None, *, pictures: bool = True) -> None:
         self._data_root = data_root

@@ -30,21 +30,13 @@ PICTURES = 400
 _AT_ONCE = 20
 """Runs per database query."""
 
-
 _Facts = dict[str, Any]
 
 
 def write_run_files(store: Store, runs: pd.DataFrame, pictures: Pictures, folder: Path) -> int:
     """Write files that are missing or older than their run, and delete files of deleted runs.
 
-    Args:
-        store: the predictions.
-        runs: the store's `runs_frame()`.
-        pictures: of the datasets.
-        folder: next to the page.
-
-    Returns:
-        Number of runs written.
+    `runs` is the store's `runs_frame()`. Returns the number of runs written.
     """
     once = runs[runs["status"] == "ok"].drop_duplicates("run_id")
     known: dict[str, _Facts] = {str(row["run_id"]): row for row in once.to_dict("records")}  # type: ignore[misc]
@@ -66,7 +58,7 @@ def _is_older(path: Path, created_at: Any) -> bool:
     return not path.is_file() or path.stat().st_mtime < created_at.timestamp()
 
 
-def _run(run: str, facts: _Facts, frame: pd.DataFrame, folder: Path) -> dict[str, Any]:
+def _run(run: str, facts: _Facts, frame: pd.DataFrame, folder: Path) -> _Facts:
     splits = {}
     for split, part in frame.groupby("split", sort=True):
         shares = [
@@ -102,10 +94,8 @@ def _write_pictures(store: Store, trained_on: Mapping[str, str], pictures: Pictu
     for dataset, images in missed.items():
         commonest = sorted(images, key=lambda image: (-images[image], image))[:PICTURES]
         found = {image: pictures.picture(dataset, image) for image in commonest}
-        _write(
-            folder / "pictures" / f"{slug(dataset)}.json",
-            {image: uri for image, uri in found.items() if uri is not None},
-        )
+        shown = {image: uri for image, uri in found.items() if uri is not None}
+        _write(folder / "pictures" / f"{slug(dataset)}.json", shown)
 
 
 def _dataset_of(split: str, trained_on: str) -> str:

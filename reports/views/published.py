@@ -25,12 +25,12 @@ class ClaimResultView:
     where: str
     verdict: str
     effect: float | None
-    low: float | None
-    high: float | None
-    n: int
-    groups: int
     p: float | None
     reason: str
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    groups: int = 0
 
 
 @dataclass(frozen=True)
