@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from datasets_registry import DrawRule, EvalProtocol
+from datasets_registry import DrawRule, EvalProtocol, canonical_json
 
 SPEC_VERSION = 1
 _ADDED: dict[str, object] = {"targets": [], "support": None, "class_text": None, "epoch_selection": None}
@@ -63,8 +62,7 @@ class ExperimentSpec(BaseModel):
         for name, default in _ADDED.items():
             if values[name] == default:
                 del values[name]
-        text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hashlib.sha256(canonical_json(values).encode()).hexdigest()[:16]
 
     def label(self) -> str:
         """A short description, for progress and messages."""

@@ -47,6 +47,7 @@ from ._errors import DataError as DataError
 from ._errors import RegistrationError as RegistrationError
 from ._errors import ShotsError as ShotsError
 from ._errors import UnknownNameError as UnknownNameError
+from ._errors import did_you_mean as did_you_mean
 from ._plugins import DATASETS_GROUP as DATASETS_GROUP
 from ._plugins import METHODS_GROUP as METHODS_GROUP
 from ._plugins import load_entry_points as load_entry_points
@@ -70,3 +71,4 @@ from ._types import Reader as Reader
 from ._types import Sample as Sample
 from ._types import Sentences as Sentences
 from ._types import SupportSet as SupportSet
+from ._types import canonical_json as canonical_json

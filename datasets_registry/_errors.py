@@ -6,7 +6,7 @@ Every message says what was given, what is allowed and what to do next. The comm
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 LISTED = 40
 """Number of registered names that an error lists."""
@@ -21,14 +21,18 @@ class UnknownNameError(BenchError, KeyError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-        hint = f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
         listed = ", ".join(names[:LISTED]) or "none"
         more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-        super().__init__(f"Unknown {kind} {name!r}.{hint} Registered: {listed}{more}.")
+        super().__init__(f"Unknown {kind} {name!r}.{did_you_mean(name, names)} Registered: {listed}{more}.")
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+def did_you_mean(name: str, known: Sequence[str], *, most: int = 3) -> str:
+    """A question that names the known names closest to `name`, with a space in front; empty if none is close."""
+    close = difflib.get_close_matches(name, known, n=most, cutoff=0.5)
+    return f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 
 
 class RegistrationError(BenchError, ValueError):

@@ -240,5 +240,9 @@ class FewShotTask:
 
 def fingerprint(parts: Sequence[object]) -> str:
     """Hex SHA-256 (first 32 digits) of the canonical JSON of plain values."""
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:32]
+
+
+def canonical_json(value: object) -> str:
+    """JSON with sorted keys and no spaces, so that equal values give equal texts. Run ids and checksums hash it."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

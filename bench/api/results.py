@@ -151,24 +151,17 @@ class Results:
         backbone: str | None,
         convention: str | HConvention,
     ) -> list[Leaderboard]:
-        from bench.analysis.leaderboard import HConvention, leaderboard, settings
+        from bench.analysis.leaderboard import HConvention, leaderboards, settings
 
         counts = [shots] if isinstance(shots, int) else shots
-        frame = self.to_frame()
-        known = settings(frame)
-        wanted = [
-            setting
-            for setting in known
-            if (protocol is None or setting.protocol == protocol)
-            and (counts is None or setting.shots in counts)
-            and (backbone is None or setting.backbone == backbone)
-        ]
-        if not wanted:
-            found = sorted({f"{setting.protocol} with {setting.shots} shots" for setting in known})
+        frame, how = self.to_frame(), HConvention(convention)
+        boards = leaderboards(frame, protocol=protocol, shots=counts, backbone=backbone, convention=how)
+        if not boards:
+            found = sorted({f"{setting.protocol} with {setting.shots} shots" for setting in settings(frame)})
             raise UsageError(
                 f"No runs to show in {self.folder}. It holds: {', '.join(found) or 'nothing yet; see etl-bench run'}."
             )
-        return [leaderboard(frame, setting, convention=HConvention(convention)) for setting in wanted]
+        return boards
 
 
 def load_results(runs: str | Path = _DEFAULT_RUNS) -> Results:

@@ -11,13 +11,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console
 
 Row = Mapping[str, object]
 
 
-def print_rows(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool) -> None:
-    """Rows as a table of those columns, or all of their values as a JSON list."""
+def print_rows(rows: Sequence[Row], columns: Sequence[str] | None = None, *, as_json: bool = False) -> None:
+    """Rows as a table of those columns (default: those of the first row), or all of their values as a JSON list."""
     if as_json:
         print_json([dict(row) for row in rows])
         return
@@ -25,6 +26,7 @@ def print_rows(rows: Sequence[Row], columns: Sequence[str], *, as_json: bool) ->
     from rich.table import Table
     from rich.text import Text
 
+    columns = columns or list(rows[0] if rows else ())
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column.replace("_", " "), overflow="fold")
@@ -78,6 +80,18 @@ def as_text(value: object) -> str:
     if isinstance(value, list | tuple | set | frozenset):
         return ", ".join(as_text(item) for item in value) or "–"
     return str(value)
+
+
+def percent_interval(low: float | None, high: float | None) -> str:
+    """An interval of fractions in percentage points with signs; empty without one."""
+    return "" if low is None or high is None else f"{100 * low:+.2f} to {100 * high:+.2f}"
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, object]]:
+    """One dict per row of a frame; missing values are None."""
+    columns = [str(name) for name in frame.columns]
+    values = frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
+    return [dict(zip(columns, row, strict=True)) for row in values]
 
 
 def _console() -> Console:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
@@ -12,7 +12,7 @@ import typer
 
 from bench.sweep.request import SweepRequest, option_name, option_of
 
-_FROM_TEXT = (bool, int, float, Path)
+_PARSED = (bool, int, float, Path, list[str], list[Path])
 """Field types that the command line parses itself; all others arrive as text and are parsed by the request."""
 
 
@@ -49,25 +49,22 @@ def _source(context: typer.Context, name: str) -> str | None:
 
 def _parameter(name: str) -> inspect.Parameter:
     field, shown = SweepRequest.model_fields[name], option_of(name)
-    names = [f"-{shown.short}"] if shown.short else []
-    names.append(f"--{option_name(name)}")
-    if field.annotation is bool:
-        names = [f"--{option_name(name)}"]
+    names = [*([f"-{shown.short}"] if shown.short else []), f"--{option_name(name)}"]
     kind = _cli_type(field.annotation)
-    limits = {key: getattr(item, key) for item in field.metadata for key in ("ge",) if hasattr(item, key)}
-    settings: Mapping[str, Any] = {
-        "help": field.description,
-        "envvar": shown.env,
-        "hidden": shown.hidden,
-        "rich_help_panel": str(shown.panel),
-        "min": limits.get("ge"),
-    }
     default = None if field.is_required() else field.default
     if kind in (list[str], list[Path]):
         default = default or []
     elif kind is str and default is not None:
         default = ",".join(map(str, default)) if isinstance(default, list) else str(default)
-    option = typer.Option(*names, show_default=default not in (None, [], False), **settings)
+    option = typer.Option(
+        *names,
+        show_default=default not in (None, [], False),
+        help=field.description,
+        envvar=shown.env,
+        hidden=shown.hidden,
+        rich_help_panel=str(shown.panel),
+        min=next((item.ge for item in field.metadata if hasattr(item, "ge")), None),
+    )
     annotation = kind if default is not None else kind | None
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[annotation, option]
@@ -75,11 +72,6 @@ def _parameter(name: str) -> inspect.Parameter:
 
 
 def _cli_type(annotation: Any) -> Any:
-    """The type that the command line parses: text, unless it has one of its own for it."""
-    if get_origin(annotation) in (types.UnionType,):
+    if get_origin(annotation) is types.UnionType:
         return _cli_type(next(item for item in get_args(annotation) if item is not type(None)))
-    if annotation in _FROM_TEXT:
-        return annotation
-    if annotation in (list[str], list[Path]):
-        return annotation
-    return str
+    return annotation if annotation in _PARSED else str

@@ -10,5 +10,4 @@ def backbones(as_json: opt.AsJson = False) -> None:
     from bench.cli._print import print_rows
     from methods import list_backbones
 
-    rows = [{"backbone": slug, "what": line} for slug, line in list_backbones().items()]
-    print_rows(rows, ["backbone", "what"], as_json=as_json)
+    print_rows([{"backbone": slug, "what": line} for slug, line in list_backbones().items()], as_json=as_json)

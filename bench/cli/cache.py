@@ -14,6 +14,9 @@ cache_app = typer.Typer(
 )
 
 
+_COLUMNS = ("backbone", "of", "precision", "folder", "shards", "MiB")
+
+
 @cache_app.command("info")
 def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
     """List the cached features by backbone, and the cached page parts."""
@@ -24,23 +27,15 @@ def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
     folder = opt.cache_folder(cache)
     kept, pages = store.info(folder), TextCache(folder).sizes()
     rows = [
-        {
-            "backbone": c.slug,
-            "of": c.kind,
-            "precision": c.precision,
-            "folder": c.name,
-            "shards": c.blocks,
-            "MiB": round(c.bytes / 2**20, 1),
-        }
+        dict(zip(_COLUMNS, (c.slug, c.kind, c.precision, c.name, c.blocks, round(c.bytes / 2**20, 1)), strict=True))
         for c in kept
     ]
     if pages:
         size = round(sum(pages.values()) / 2**20, 1)
-        more = {"backbone": "", "of": "pages", "precision": "", "folder": FOLDER, "shards": len(pages), "MiB": size}
-        rows.append(more)
+        rows.append(dict(zip(_COLUMNS, ("", "pages", "", FOLDER, len(pages), size), strict=True)))
     total = sum(c.bytes for c in kept) + sum(pages.values())
     remark(f"{folder}: {total / 2**20:.1f} MiB")
-    print_rows(rows, ["backbone", "of", "precision", "folder", "shards", "MiB"], as_json=as_json)
+    print_rows(rows, _COLUMNS, as_json=as_json)
 
 
 @cache_app.command("verify")

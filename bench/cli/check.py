@@ -100,10 +100,7 @@ def _trial(info: MethodInfo, cache_dir: Path) -> Iterator[dict[str, object]]:
 
 
 def _line(row: dict[str, object]) -> str:
-    text = row["message"] if row["outcome"] == "FAIL" else f"{row['promise']} {_aside(row)}".strip()
+    aside = f" [{row['message']}]" if row["message"] else ""
+    text = row["message"] if row["outcome"] == "FAIL" else f"{row['promise']}{aside}"
     line = f"{row['outcome']}  {row['check']}: {text}"
     return f"{line}\n      to do: {row['remedy']}" if row["remedy"] else line
-
-
-def _aside(row: dict[str, object]) -> str:
-    return f"[{row['message']}]" if row["message"] else ""

@@ -24,16 +24,15 @@ def claims(
     """
     from bench.analysis.claims import check_claims, difficulty_by_backbone, load_claims
     from bench.analysis.difficulty_groups import chosen_groups
-    from bench.analysis.leaderboard import leaderboard, settings
-    from bench.cli._print import print_json, print_rows
+    from bench.analysis.leaderboard import leaderboards
+    from bench.cli._print import percent_interval, print_json, print_rows
     from bench.store import fresh_store
 
     groups = chosen_groups(opt.split_list(easy), opt.split_list(hard))
     asked = load_claims(file)
     store = fresh_store(runs)
     frame, difficulty = store.runs_frame(), difficulty_by_backbone(store.difficulty_frame())
-    boards = [leaderboard(frame, setting) for setting in settings(frame)]
-    results = check_claims(asked, boards, frame, difficulty, groups)
+    results = check_claims(asked, leaderboards(frame), frame, difficulty, groups)
     if as_json:
         print_json(
             [
@@ -53,17 +52,16 @@ def claims(
     rows = []
     for found in results:
         test, setting = found.test, found.setting
-        known = test is not None and test.low is not None and test.high is not None
         rows.append(
             {
                 "claim": f"{found.claim.id}: {found.claim.sentence}",
                 "setting": f"{setting.backbone}, {setting.shots} shots" if setting else "",
                 "verdict": str(found.verdict),
                 "effect": f"{100 * test.mean:+.2f}" if test else "",
-                "95 %": f"{100 * test.low:+.2f} to {100 * test.high:+.2f}" if known else "",  # type: ignore[union-attr,operator]
+                "95 %": percent_interval(test.low, test.high) if test else "",
                 "n": f"{test.n} over {test.groups} datasets" if test else "",
                 "p": f"{found.p:.2g}" if found.p is not None else "",
                 "missing": found.reason,
             }
         )
-    print_rows(rows, list(rows[0]) if rows else ["claim"], as_json=False)
+    print_rows(rows, None if rows else ["claim"])

@@ -13,8 +13,8 @@ def compare(
     a: Annotated[str, typer.Argument(help="A method, or an entry as the leaderboard names it: 'coop [n_ctx=4]'.")],
     b: Annotated[str, typer.Argument(help="The other method or entry.")],
     runs: opt.Runs = opt.DEFAULT_RUNS,
-    protocol: Annotated[str | None, typer.Option("--protocol", help="Only this protocol.")] = None,
-    shots: Annotated[str | None, typer.Option("--shots", help="Only these shots, such as 16 or 1,4,16.")] = None,
+    protocol: opt.Protocol = None,
+    shots: opt.Shots = None,
     backbone: Annotated[str | None, typer.Option("--backbone", help="Only this backbone, as arch.tag.")] = None,
     images: Annotated[bool, typer.Option("--images", help="List the flipped images.")] = False,
     as_json: opt.AsJson = False,
@@ -30,15 +30,14 @@ def compare(
     from bench.api.results import load_results
     from bench.cli._print import print_json, print_line, print_rows, remark
 
-    counts = None if shots is None else opt.parse_numbers(shots, "--shots")
-    table = load_results(runs).compare(a, b, protocol=protocol, shots=counts, backbone=backbone)
+    table = load_results(runs).compare(a, b, protocol=protocol, shots=opt.shot_counts(shots), backbone=backbone)
     if as_json:
         print_json(table.to_json())
         return
     for pair in table.pairs:
         print_line(table.title(pair))
         if rows := table.rows(pair):
-            print_rows(rows, list(rows[0]), as_json=False)
+            print_rows(rows)
         if images:
             for line in table.flipped(pair):
                 print_line(line)

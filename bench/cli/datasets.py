@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -12,6 +10,7 @@ from bench.cli import _options as opt
 from bench.cli._groups import SHOW, ShowsByDefault
 from bench.cli.datasets_add import add
 from bench.cli.datasets_check import check
+from bench.cli.datasets_draw import draw
 from bench.cli.datasets_fetch import fetch
 
 datasets_app = typer.Typer(
@@ -41,8 +40,7 @@ def show(
         }
 
     if name is None:
-        columns = ["name", "title", "classes", "domain", "drawn", "licence"]
-        print_rows([summary(info) for info in list_datasets()], columns, as_json=as_json)
+        print_rows([summary(info) for info in list_datasets()], as_json=as_json)
         return
     info = get_dataset(name)
     splits = info.reader(data_root)
@@ -70,5 +68,4 @@ def show(
 datasets_app.command("fetch")(fetch)
 datasets_app.command("check")(check)
 datasets_app.command("add")(add)
-if find_spec("bench.cli.datasets_draw") is not None:
-    datasets_app.command("draw")(import_module("bench.cli.datasets_draw").draw)
+datasets_app.command("draw")(draw)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from bench.cli import _options as opt
-
-if TYPE_CHECKING:
-    from bench.results.shards import Shard, Shards
 
 
 def diff(
@@ -24,7 +21,7 @@ def diff(
     from bench.results.shards import Shards
 
     shards = Shards(runs)
-    found = diff_runs(_read(shards, a), _read(shards, b))
+    found = diff_runs(opt.read_run(shards, a), opt.read_run(shards, b))
     differences = [{"what": str(item.cause), "name": item.name, "A": item.a, "B": item.b} for item in found.differences]
     flips = [
         {
@@ -52,27 +49,13 @@ def diff(
         return
     print_line(f"A = {found.run_a}, B = {found.run_b}")
     if differences:
-        print_rows(differences, ["what", "name", "A", "B"], as_json=False)
+        print_rows(differences)
     else:
         print_line("The two runs have the same spec, code and environment.")
     if found.scores:
-        print_rows(
-            [{"split": split, "accuracy A": pair[0], "accuracy B": pair[1]} for split, pair in found.scores.items()],
-            ["split", "accuracy A", "accuracy B"],
-            as_json=False,
-        )
+        print_rows([{"split": split, "accuracy A": a, "accuracy B": b} for split, (a, b) in found.scores.items()])
     print_line(f"{len(flips)} of {sum(found.compared.values())} images are predicted differently.")
     if flips:
-        print_rows(flips, ["split", "image", "label", "A", "B", "right"], as_json=False)
+        print_rows(flips)
     for note in found.notes:
         remark(note)
-
-
-def _read(shards: Shards, run: str) -> Shard:
-    from bench.errors import ShardError
-
-    run_id = shards.find(run)
-    shard = shards.read(run_id)
-    if shard is None:
-        raise ShardError(f"Run {run_id} was damaged and has been set aside; repeat its command to recompute it.")
-    return shard

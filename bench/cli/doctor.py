@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import typer
 
 from bench.cli import _options as opt
 
 
-@dataclass(frozen=True)
-class _Finding:
+class _Finding(NamedTuple):
     what: str
     fine: bool
     detail: str
@@ -30,8 +29,7 @@ def doctor(
     from bench.cli._print import print_rows
 
     findings = [*_software(), *_folders(data_root, runs, opt.cache_folder(cache)), _database(runs)]
-    rows = [{"what": item.what, "fine": item.fine, "detail": item.detail} for item in findings]
-    print_rows(rows, ["what", "fine", "detail"], as_json=as_json)
+    print_rows([item._asdict() for item in findings], as_json=as_json)
     raise typer.Exit(0 if all(item.fine for item in findings) else 1)
 
 

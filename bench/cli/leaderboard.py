@@ -14,11 +14,9 @@ INCOMPLETE = 3
 
 def leaderboard(
     runs: opt.Runs = opt.DEFAULT_RUNS,
-    protocol: Annotated[str | None, typer.Option("--protocol", help="Only this protocol.")] = None,
-    shots: Annotated[str | None, typer.Option("--shots", help="Only these shots, such as 16 or 1,4,16.")] = None,
-    convention: Annotated[
-        str, typer.Option("--h", help="H of average rows: h_of_means (CoOp's tables) or mean_of_h (APEX's).")
-    ] = "h_of_means",
+    protocol: opt.Protocol = None,
+    shots: opt.Shots = None,
+    convention: opt.Convention = "h_of_means",
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with code 3 if an average lacks runs that its board has.")
     ] = False,
@@ -37,7 +35,7 @@ def leaderboard(
 
     table = load_results(runs).leaderboard(
         protocol=None if protocol is None else str(opt.parse_choice(EvalProtocol, protocol, "--protocol")),
-        shots=None if shots is None else opt.parse_numbers(shots, "--shots"),
+        shots=opt.shot_counts(shots),
         convention=opt.parse_choice(HConvention, convention, "--h"),
     )
     if as_json:
@@ -45,8 +43,7 @@ def leaderboard(
     else:
         for board in table.boards:
             print_line(board_title(board))
-            rows = table.rows(board)
-            print_rows(rows, list(rows[0]), as_json=False)
+            print_rows(table.rows(board))
     for note in table.notes():
         remark(note)
     if strict and not table.complete:

@@ -37,8 +37,7 @@ def show(
     from methods import get_method, list_methods
 
     if name is None:
-        columns = ["name", "title", "family", "trained", "new_classes", "summary"]
-        print_rows([_summary(info) for info in list_methods()], columns, as_json=as_json)
+        print_rows([_summary(info) for info in list_methods()], as_json=as_json)
         return
     method = get_method(name)
     from bench.presenters.method_card import method_card

@@ -42,7 +42,7 @@ def published(
 
     Examples: etl-bench published -m coop,apex -d eurosat --protocol base-to-new; etl-bench published --ledger
     """
-    from bench.cli._print import print_json, print_rows, remark
+    from bench.cli._print import print_json, print_rows, records, remark
     from bench.errors import UsageError
     from bench.published import published_frame, select
 
@@ -51,9 +51,7 @@ def published(
         if listed not in _LISTED:
             raise UsageError(f"--list {listed!r} is unknown. Allowed: {', '.join(_LISTED)}.")
         counts = frame[listed].value_counts().sort_index()
-        print_rows(
-            [{listed: name, "numbers": int(n)} for name, n in counts.items()], [listed, "numbers"], as_json=as_json
-        )
+        print_rows([{listed: name, "numbers": int(n)} for name, n in counts.items()], as_json=as_json)
         return
     chosen = select(
         frame,
@@ -65,39 +63,32 @@ def published(
         splits=opt.split_list(splits or []),
     )
     if ledger:
-        _print_ledger([*_ledger(runs, chosen, margin)], as_json=as_json)
+        _print_ledger(_ledger(runs, chosen, margin), as_json=as_json)
         return
-    rows = [
-        {str(name): None if _absent(value) else value for name, value in row.items()}
-        for row in chosen.astype(object).to_dict("records")
-    ]
+    rows = records(chosen)
     if as_json:
         print_json(rows)
         return
     for row in rows:
         row["source"] = f"{row['reported_in']}, {row['source_table']}"
         row["method"] = f"{row['method']} [{row['variant']}]" if row["variant"] else row["method"]
-    print_rows(
-        rows,
-        ["method", "protocol", "backbone", "shots", "dataset", "split", "printed", "source", "note"],
-        as_json=False,
-    )
+    print_rows(rows, ["method", "protocol", "backbone", "shots", "dataset", "split", "printed", "source", "note"])
     remark(f"{len(rows)} published numbers; those that copy one another are not independent")
 
 
 def _ledger(runs: Path, published: pd.DataFrame, margin: float) -> list[ReproductionRow]:
-    from bench.analysis.leaderboard import leaderboard, settings
+    from bench.analysis.leaderboard import leaderboards
     from bench.analysis.reproduction import compare_with_published, published_settings
     from bench.store import fresh_store
 
     frame = fresh_store(runs).runs_frame()
-    boards = [leaderboard(frame, setting) for setting in settings(frame)]
-    return compare_with_published(boards, frame, published, defaults=published_settings(frame), margin=margin / 100)
+    defaults = published_settings(frame)
+    return compare_with_published(leaderboards(frame), frame, published, defaults=defaults, margin=margin / 100)
 
 
 def _print_ledger(rows: list[ReproductionRow], *, as_json: bool) -> None:
     from bench.analysis.reproduction import count_verdicts
-    from bench.cli._print import print_json, print_rows, remark
+    from bench.cli._print import percent_interval, print_json, print_rows, remark
 
     if as_json:
         print_json([vars(row) for row in rows])
@@ -111,9 +102,7 @@ def _print_ledger(rows: list[ReproductionRow], *, as_json: bool) -> None:
             "published": f"{100 * row.published:.2f}",
             "ours": f"{100 * row.ours:.2f}",
             "gap": f"{100 * row.difference:+.2f}",
-            "95 %": f"{100 * row.low:+.2f} to {100 * row.high:+.2f}"
-            if row.low is not None and row.high is not None
-            else "",
+            "95 %": percent_interval(row.low, row.high),
             "seeds": row.n,
             "verdict": str(row.verdict),
             "needs": row.seeds_needed,
@@ -123,13 +112,7 @@ def _print_ledger(rows: list[ReproductionRow], *, as_json: bool) -> None:
         for row in rows
     ]
     if table:
-        print_rows(table, list(table[0]), as_json=False)
+        print_rows(table)
         remark(", ".join(f"{count} {verdict}" for verdict, count in count_verdicts(rows).items()))
     else:
         remark("none of our runs matches a published number in method, protocol, backbone, shots and dataset")
-
-
-def _absent(value: object) -> bool:
-    import pandas as pd
-
-    return value is None or value is pd.NA or value != value

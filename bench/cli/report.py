@@ -31,10 +31,8 @@ def report(
     source: Annotated[
         str, typer.Option("--source", help="runs: your results. published: numbers from papers only.")
     ] = "runs",
-    protocol: Annotated[str | None, typer.Option("--protocol", help="Only this protocol.")] = None,
-    convention: Annotated[
-        str, typer.Option("--h", help="H of average rows: h_of_means (CoOp's tables) or mean_of_h (APEX's).")
-    ] = "h_of_means",
+    protocol: opt.Protocol = None,
+    convention: opt.Convention = "h_of_means",
     data_root: opt.DataRoot = None,
     images: Annotated[
         bool, typer.Option("--images/--no-images", help="Show a few images of each available dataset.")

@@ -22,13 +22,11 @@ def sql(
     as_json: opt.AsJson = False,
 ) -> None:
     """Run one read-only SQL statement over the tables runs, scores, predictions, difficulty and published."""
-    from bench.cli._print import print_rows
+    from bench.cli._print import print_rows, records
     from bench.store import fresh_store
 
     frame = fresh_store(runs).query(query)
-    columns = [str(name) for name in frame.columns]
-    values = frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
-    print_rows([dict(zip(columns, row, strict=True)) for row in values], columns, as_json=as_json)
+    print_rows(records(frame), [str(name) for name in frame.columns], as_json=as_json)
 
 
 @results_app.command("export")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,8 @@ import typer
 
 from bench.cli import _options as opt
 from bench.cli._request_options import takes_request
+
+_output = partial(typer.Option, rich_help_panel="Output")
 
 
 @takes_request
@@ -24,26 +27,18 @@ def run(
     *,
     given: dict[str, Any],
     environment: dict[str, Any],
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the plan and write nothing.", rich_help_panel="Output")
-    ] = False,
+    dry_run: Annotated[bool, _output("--dry-run", help="Show the plan and write nothing.")] = False,
     print_toml: Annotated[
-        bool,
-        typer.Option(
-            "--print-toml", help="Print these options as a sweep file and run nothing.", rich_help_panel="Output"
-        ),
+        bool, _output("--print-toml", help="Print these options as a sweep file and run nothing.")
     ] = False,
     log: Annotated[
         str,
-        typer.Option(
+        _output(
             "--log",
             help="Progress on standard error: auto (live on a terminal, lines elsewhere), live, plain, json, none.",
-            rich_help_panel="Output",
         ),
     ] = "auto",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON instead of a table.", rich_help_panel="Output")
-    ] = False,
+    as_json: Annotated[bool, _output("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Run methods on datasets, over shots and seeds. Finished runs are skipped.
 

@@ -16,16 +16,11 @@ def show(
 ) -> None:
     """Show one run: spec, scores, cost, provenance, and the traceback if it failed."""
     from bench.cli._print import print_facts, print_json, print_line, print_rows
-    from bench.errors import ShardError
     from bench.results.bundle import origin
     from bench.results.shards import Shards
 
     shards = Shards(runs)
-    run_id = shards.find(run)
-    shard = shards.read(run_id)
-    if shard is None:
-        raise ShardError(f"Run {run_id} was damaged and has been set aside; repeat its command to recompute it.")
-    record = shard.record
+    record = opt.read_run(shards, run).record
     if as_json:
         print_json(record.model_dump(mode="json"))
         return
@@ -39,10 +34,9 @@ def show(
         facts |= record.cost.model_dump(mode="json")
     provenance = record.provenance.model_dump(mode="json")
     provenance["support_digests"] = f"{len(record.provenance.support_digests)} images"
-    made = {"created_at": record.created_at.isoformat(), "imported_from": origin(shards, run_id) or "made here"}
+    made = {"created_at": record.created_at.isoformat(), "imported_from": origin(shards, record.run_id) or "made here"}
     print_facts(facts | provenance | made, as_json=False)
     if record.scores:
-        scores = [score.model_dump(mode="json") for score in record.scores]
-        print_rows(scores, list(scores[0]), as_json=False)
+        print_rows([score.model_dump(mode="json") for score in record.scores])
     if record.error is not None:
         print_line(f"{record.error.kind}: {record.error.message}\n\n{record.error.traceback}")

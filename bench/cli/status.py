@@ -49,9 +49,9 @@ def _show(runs: Path, *, as_json: bool) -> None:
             {"sweep": f"{item.process.host}:{item.process.pid}", **item.facts, "to_go": _left(item.facts)}
             for item in sweeps
         ]
-        print_rows(rows, ["sweep", "done", "failed", "elsewhere", "total", "a_minute", "to_go"], as_json=False)
+        print_rows(rows, ["sweep", "done", "failed", "elsewhere", "total", "a_minute", "to_go"])
     if workers:
-        print_rows(workers, ["worker", "doing", "for"], as_json=False)
+        print_rows(workers)
 
 
 def _left(facts: dict[str, object]) -> str | None:

@@ -38,7 +38,6 @@ def verify(
     """
     from bench.cli._print import print_json, print_rows
     from bench.context import RunContext
-    from bench.errors import ShardError
     from bench.experiment.runner import run_experiment
     from bench.results.shards import Shards
     from bench.results.verification import Outcome, check_verifiable, verdict
@@ -49,10 +48,7 @@ def verify(
     shards = Shards(runs)
     found = []
     for text in chosen:
-        run_id = shards.find(text)
-        stored = shards.read(run_id)
-        if stored is None:
-            raise ShardError(f"Run {run_id} was damaged and has been set aside; repeat its command.")
+        stored = opt.read_run(shards, text)
         check_verifiable(stored.record)
         check_device(device, stored.record.spec.precision)
         found.append(stored)
@@ -62,21 +58,17 @@ def verify(
     for stored in found:
         made = stored.record.provenance
         context = RunContext(
-            data_root=data_root,
-            weights=weights,
-            files=files,
-            device=device,
-            threads=threads or made.threads,
+            data_root=data_root, weights=weights, files=files, device=device, threads=threads or made.threads
         )
-        batch = eval_batch or made.eval_batch
-        context = context if batch is None else context.model_copy(update={"eval_batch": batch})
+        if batch := eval_batch or made.eval_batch:
+            context = context.model_copy(update={"eval_batch": batch})
         verdicts.append(verdict(stored, *run_experiment(stored.record.spec, context)))
         if not as_json:
             _say(verdicts[-1])
     if as_json:
         print_json([_row(one) | {"causes": [_cause(item) for item in one.causes]} for one in verdicts])
     elif len(verdicts) > 1:
-        print_rows([_row(one) for one in verdicts], list(_row(verdicts[0])), as_json=False)
+        print_rows([_row(one) for one in verdicts])
     raise typer.Exit(0 if all(one.outcome is Outcome.IDENTICAL for one in verdicts) else 1)
 
 

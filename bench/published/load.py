@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import hashlib
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -11,6 +10,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
+from datasets_registry import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,10 +110,9 @@ def select(
         known = sorted(frame[column].unique())
         for name in wanted:
             if name not in known:
-                close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-                hint = f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
                 raise UsageError(
-                    f"No published number has {column} {name!r}.{hint} `etl-bench published --list {column}` lists all."
+                    f"No published number has {column} {name!r}.{did_you_mean(name, known)} "
+                    f"`etl-bench published --list {column}` lists all."
                 )
         if wanted:
             kept = kept[kept[column].isin(list(wanted))]

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.errors import ShardError
+from datasets_registry import canonical_json
 
 SHARD_VERSION = 1
 _LOG = logging.getLogger("bench.results.shards")
@@ -32,7 +33,7 @@ class DamagedError(Exception):
 
 def encode_document(document: dict[str, Any], record: object) -> bytes:
     """The bytes of a file with `record`, its checksum, and the other entries of `document`."""
-    checked = document | {"record": record, "record_sha256": sha256(_canonical(record))}
+    checked = document | {"record": record, "record_sha256": sha256(canonical_json(record).encode())}
     return json.dumps(checked, sort_keys=True, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
@@ -61,7 +62,7 @@ def parse_document(text: bytes, where: str) -> dict[str, Any]:
         raise ShardError(
             f"{where} has shard version {version}, and this etl-bench reads versions up to {SHARD_VERSION}; upgrade it."
         )
-    if sha256(_canonical(record)) != expected:
+    if sha256(canonical_json(record).encode()) != expected:
         raise DamagedError("the record does not match its checksum")
     assert isinstance(document, dict)
     return document
@@ -70,10 +71,6 @@ def parse_document(text: bytes, where: str) -> dict[str, Any]:
 def sha256(data: bytes) -> str:
     """Hex digest."""
     return hashlib.sha256(data).hexdigest()
-
-
-def _canonical(value: object) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def file_stamp(path: Path) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -13,6 +12,7 @@ import pandas as pd
 from bench.published import published_digest, published_frame
 from bench.record import Cost, DifficultyRecord, RunRecord
 from bench.results.shards import Shard, ShardEntry
+from datasets_registry import canonical_json
 
 TOP = 5
 """Top classes stored with their logits for each image."""
@@ -155,25 +155,20 @@ def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:
     row = spec.model_dump(mode="json", include=_SPEC_COLUMNS) | {
         "run_id": record.run_id,
         "shard_stamp": stamp,
-        "config": _canonical(spec.config),
+        "config": canonical_json(spec.config),
         "recipe_name": None if spec.recipe is None else str(spec.recipe.get("name")),
-        "recipe": None if spec.recipe is None else _canonical(spec.recipe),
+        "recipe": None if spec.recipe is None else canonical_json(spec.recipe),
         "status": str(record.status),
         "error_kind": record.error.kind if record.error else None,
         "error_message": record.error.message if record.error else None,
         "final_loss": record.final_loss,
-        "provenance": _canonical(record.provenance.model_dump(mode="json")),
+        "provenance": canonical_json(record.provenance.model_dump(mode="json")),
         "created_at": _utc(record.created_at),
-        "targets": _canonical(list(spec.targets)) if spec.targets else None,
+        "targets": canonical_json(list(spec.targets)) if spec.targets else None,
         "selected_epoch": record.selected_epoch,
     }
     row |= record.cost.model_dump() if record.cost else dict.fromkeys(Cost.model_fields)
     return row
-
-
-def _canonical(value: object) -> str:
-    """JSON with sorted keys and no spaces, so that equal values give equal texts."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _utc(moment: datetime) -> datetime:

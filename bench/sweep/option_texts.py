@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from bench.errors import UsageError
+from datasets_registry import did_you_mean
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
 
@@ -65,8 +65,7 @@ def parse_choice(kind: type[EnumT], text: str, option: str) -> EnumT:
     values = [str(item) for item in kind]
     if text in values:
         return kind(text)
-    close = difflib.get_close_matches(text, values, n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(text, values, most=1)
     raise UsageError(f"{option} {text!r} is unknown.{hint} Allowed: {', '.join(values)}.")
 
 

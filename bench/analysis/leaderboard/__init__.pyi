@@ -8,6 +8,7 @@ from .board import Leaderboard as Leaderboard
 from .board import MissingCell as MissingCell
 from .board import Setting as Setting
 from .build import leaderboard as leaderboard
+from .build import leaderboards as leaderboards
 from .build import settings as settings
 from .measures import ALL as ALL
 from .measures import BASELINE as BASELINE

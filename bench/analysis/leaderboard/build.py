@@ -102,6 +102,24 @@ def leaderboard(
     )
 
 
+def leaderboards(
+    runs: pd.DataFrame,
+    *,
+    protocol: str | None = None,
+    shots: Sequence[int] | None = None,
+    backbone: str | None = None,
+    convention: HConvention = HConvention.H_OF_MEANS,
+) -> list[Leaderboard]:
+    """The leaderboards of all settings, or of those with this protocol, these shots and this backbone."""
+    return [
+        leaderboard(runs, setting, convention=convention)
+        for setting in settings(runs)
+        if protocol in (None, setting.protocol)
+        and (shots is None or setting.shots in shots)
+        and backbone in (None, setting.backbone)
+    ]
+
+
 def _with_gains(entry: Entry, baseline: Entry) -> Entry:
     if entry.key == baseline.key:
         return entry
