@@ -66,7 +66,8 @@ def run(
         >>> len(results), results.failed
         (1, [])
     """
-    request = _request(methods, datasets, backbone, protocol, shots, seeds, settings, runs, options)
+    axes = {"methods": methods, "datasets": datasets, "protocol": protocol, "shots": shots, "seeds": seeds}
+    request = _request(axes, backbone, settings, runs, options)
     outcome = run_request(request, open_log(LogStyle(progress)))
     return Results(request.runs, frozenset(spec.run_id for spec in outcome.plan.specs), outcome.failed)
 
@@ -92,7 +93,8 @@ def plan(
         >>> [spec.label() for spec in planned.pending][1]
         'coop on spectrum_basic, base-to-new, 16 shots, seed 1'
     """
-    request = _request(methods, datasets, backbone, protocol, shots, seeds, settings, runs, options)
+    axes = {"methods": methods, "datasets": datasets, "protocol": protocol, "shots": shots, "seeds": seeds}
+    request = _request(axes, backbone, settings, runs, options)
     return make_plan(request, open_log(LogStyle.NONE))
 
 
@@ -106,26 +108,13 @@ def run_request(request: SweepRequest, log: SweepLog) -> SweepOutcome:
 
 
 def _request(
-    methods: Names,
-    datasets: Names,
+    axes: Mapping[str, object],
     backbone: Names,
-    protocol: str,
-    shots: Numbers,
-    seeds: Numbers,
     settings: Mapping[str, object] | None,
     runs: str | Path,
     options: Mapping[str, Any],
 ) -> SweepRequest:
     overrides = [f"{name}={value}" for name, value in (settings or {}).items()]
     folders = {name: Path(options[name]).expanduser() for name in ("data_root", "cache") if options.get(name)}
-    return SweepRequest.build(
-        methods=methods,
-        datasets=datasets,
-        backbones=backbone,
-        protocol=protocol,
-        shots=shots,
-        seeds=seeds,
-        overrides=overrides,
-        runs=Path(runs).expanduser(),
-        **{**options, **folders},
-    )
+    folders["runs"] = Path(runs).expanduser()
+    return SweepRequest.build(**axes, backbones=backbone, overrides=overrides, **{**options, **folders})

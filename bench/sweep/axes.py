@@ -22,11 +22,8 @@ class Axes:
         methods: names, shell-style patterns or `all`.
         datasets: names (with options, such as `spectrum:shift=0.5`), patterns or `all`.
         backbones: slugs `arch.tag`, or `ARCH=FILE` for local weights.
-        protocol: how methods are trained and evaluated.
         shots: images per class.
         seeds: seeds of draw and training.
-        draw: the rule that draws the shots.
-        recipe: published settings, or the demo's.
         overrides: `method.key=value` texts.
         targets: test datasets, for the protocols that train on a source; `datasets` are then the sources. The source
             is never its own target. Default for domain generalization: ImageNet's four variants.

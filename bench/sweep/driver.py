@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 
 from bench._util.atomic_write import write_atomically
@@ -37,8 +38,6 @@ class SweepOutcome:
     """What a sweep did.
 
     Args:
-        plan: what it had to do.
-        summary: what became of the tasks.
         failed: run id (None for a difficulty), label and message of what has failed, now or earlier.
     """
 
@@ -59,11 +58,7 @@ def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
     check_device(request.device, request.precision, here=request.here)
     if request.runs.exists() and not request.runs.is_dir():
         raise RunsFolderError(f"The runs folder {request.runs} is a file. Give another one with --runs.")
-
-    def weights_digest(slug: str) -> str:
-        return _backbone_digest(request.backbones, slug)
-
-    digest = weights_digest if request.rerun is RerunPolicy.STALE else None
+    digest = partial(_backbone_digest, request.backbones) if request.rerun is RerunPolicy.STALE else None
     expansion = expand(axes_of(request), data_root=request.data_root)
     made = plan(expansion, Shards(request.runs), request.rerun, Staleness(request.data_root, digest))
     for rejection in made.rejected:
@@ -83,12 +78,9 @@ def carry_out(made: Plan, request: SweepRequest, log: SweepLog) -> SweepOutcome:
         RunsFolderError: the runs folder cannot be written.
     """
     tasks = plan_tasks(made, request.runs)
-    if not tasks:
-        summary = LaunchSummary((), interrupted=False)
-    else:
-        summary = _launch(tasks, made, request, log)
-        if summary.unwritten is None:
-            load_into_database(request.runs, log)
+    summary = _launch(tasks, made, request, log) if tasks else LaunchSummary((), interrupted=False)
+    if tasks and summary.unwritten is None:
+        load_into_database(request.runs, log)
     return SweepOutcome(made, summary, _failures(made, summary, request.runs))
 
 
@@ -128,8 +120,6 @@ def check_device(device: str, precision: str, *, here: bool = True) -> None:
     """Raise UsageError for a device that does not exist, or cannot compute in that precision.
 
     Args:
-        device: `cpu` or `cuda[:i]`.
-        precision: of the frozen towers.
         here: whether it is a device of this machine rather than of a cluster.
     """
     kind, _, index = device.partition(":")

@@ -33,10 +33,6 @@ def expand(axes: Axes, *, data_root: Path | None = None) -> Expansion:
     A zero-shot run depends neither on shots nor on seed. There is one per backbone, dataset and protocol, with 0 shots
     and seed 0.
 
-    Args:
-        axes: what to cover.
-        data_root: folder of the datasets that are read from disk.
-
     Raises:
         UnknownNameError: an unregistered name.
         OverrideError: a setting that does not exist or a value it does not take.
@@ -44,12 +40,8 @@ def expand(axes: Axes, *, data_root: Path | None = None) -> Expansion:
         ImpossibleCombinationError: combinations requested by name that cannot work. The message lists all of them.
     """
     check_axes(axes)
-    chosen = choose_methods(axes)
-    backbones = backbones_of(axes.backbones)
-    datasets = selected_datasets(axes)
-    lists = support_lists(axes)
-    class_text = class_text_of(axes)
-    rejections = Rejections()
+    chosen, backbones, datasets = choose_methods(axes), backbones_of(axes.backbones), selected_datasets(axes)
+    lists, class_text, rejections = support_lists(axes), class_text_of(axes), Rejections()
     tasks = TaskFactory(axes, data_root, class_text, lists, rejections)
     expander = _Expander(axes, class_text, tasks, rejections)
     for item in chosen:
@@ -80,29 +72,26 @@ class _Expander:
 
     def check_method(self, item: SelectedMethod) -> None:
         """Reject a method that cannot run in this protocol, with these class texts, or without a recipe."""
-        protocol = self.axes.protocol
+        protocol, name = self.axes.protocol, item.info.name
+        reasons: list[str | None] = []
         if protocol is not EvalProtocol.FEW_SHOT and not item.info.is_open(item.config):
             others = "new classes" if protocol is EvalProtocol.BASE_TO_NEW else "other datasets"
-            self.rejections.add(
-                item.info.name,
+            reasons.append(
                 f"its parameters are tied to the training classes, so it cannot score the {others} of {protocol}; "
-                f"use --protocol {EvalProtocol.FEW_SHOT}.",
-                named=item.named,
+                f"use --protocol {EvalProtocol.FEW_SHOT}."
             )
-        if reason := item.config.config_error():
-            self.rejections.add(item.info.name, reason, named=item.named)
+        reasons.append(item.config.config_error())
         if self.class_text is not None and item.info.learns_text and not item.info.class_text_teacher:
-            self.rejections.add(
-                item.info.name,
+            reasons.append(
                 f"it learns its own text input, so --class-text {self.class_text.identity} has no effect; run it "
-                f"without, or use a method with frozen class texts.",
-                named=item.named,
+                f"without, or use a method with frozen class texts."
             )
-        if item.unselectable:
-            self.rejections.add(item.info.name, item.unselectable, named=item.named)
+        reasons.append(item.unselectable)
         if item.lacks_recipe:
             known = ", ".join(sorted(item.info.recipes))
-            self.rejections.add(item.info.name, f"it has no recipe for {protocol}, only for {known}.", named=item.named)
+            reasons.append(f"it has no recipe for {protocol}, only for {known}.")
+        for reason in filter(None, reasons):
+            self.rejections.add(name, reason, named=item.named)
 
     def specs(
         self,

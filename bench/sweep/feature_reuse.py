@@ -15,11 +15,8 @@ class SharedFeatures:
     """The frozen features of one backbone in a plan.
 
     Args:
-        backbone: slug.
-        precision: arithmetic of the tower.
         datasets: number of datasets whose images it encodes.
-        readers: runs that read its frozen image or text features.
-        runs: all runs on it.
+        readers: number of the `runs` that read its frozen image or text features.
         kept_bytes: bytes of its features in the cache.
     """
 
@@ -32,12 +29,7 @@ class SharedFeatures:
 
 
 def shared_features(specs: Sequence[ExperimentSpec], cache_dir: Path | None) -> list[SharedFeatures]:
-    """Shared features by backbone and precision, in the order of the runs.
-
-    Args:
-        specs: the planned runs.
-        cache_dir: the cache folder; None without a cache.
-    """
+    """Shared features by backbone and precision, in the order of the runs."""
     from methods import Needs, get_method
 
     kept = [] if cache_dir is None else cache.info(cache_dir)

@@ -65,12 +65,8 @@ def local_weights(backbones: Sequence[str]) -> dict[str, Path]:
 
     The path is absolute and keeps its `,quickgelu` if given, so that `ARCH=<this path>` describes the same backbone.
     """
-    found = {}
-    for text, spec in zip(backbones, backbones_of(backbones), strict=True):
-        _, equals, rest = text.partition("=")
-        if equals:
-            found[spec.slug] = Path(rest).absolute()
-    return found
+    named = zip(backbones, backbones_of(backbones), strict=True)
+    return {spec.slug: Path(text.partition("=")[2]).absolute() for text, spec in named if "=" in text}
 
 
 def backbones_of(texts: Sequence[str]) -> list[BackboneSpec]:

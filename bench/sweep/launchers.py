@@ -30,8 +30,7 @@ def threads_per_run(request: SweepRequest, tasks: int) -> int:
     """Threads of one run: an equal share of the cores here, what was asked for on a cluster."""
     if request.here:
         return max(1, cores() // max(local_workers(request, tasks), 1))
-    given = request.cpus_per_run if request.launcher is LauncherName.RAY else request.cpus
-    return given or 1
+    return (request.cpus_per_run if request.launcher is LauncherName.RAY else request.cpus) or 1
 
 
 def feature_cache(request: SweepRequest) -> Path:
@@ -48,10 +47,8 @@ def make_transport(request: SweepRequest, surroundings: Surroundings, tasks: int
         LaunchError: what it needs is not installed or not available here.
         UsageError: a setting that it does not take.
     """
-    if request.launcher is LauncherName.RAY:
-        return _ray(request, surroundings)
-    if request.launcher is LauncherName.SLURM:
-        return _slurm(request, surroundings)
+    if not request.here:
+        return (_ray if request.launcher is LauncherName.RAY else _slurm)(request, surroundings)
     jobs = local_workers(request, tasks)
     if jobs == 0:
         from bench.launch.inline import InlineTransport

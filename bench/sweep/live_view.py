@@ -13,13 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.launch.protocol import FinishedTask, Outcome
+from bench.sweep.progress import SweepLog
 from bench.sweep.tally import Tally, outcome_line
 from bench.sweep.worker_table import worker_rows
 
 _REFRESHES_PER_SECOND = 4
 
 
-class LiveLog:
+class LiveLog(SweepLog):
     """A view that refreshes itself; notices and failures scroll above it."""
 
     def __init__(self) -> None:
@@ -41,10 +42,11 @@ class LiveLog:
             yield
             return
 
-        def draw() -> Group:
-            return view(tally, worker_rows(runs, sweep))
-
-        with Live(console=self._console, get_renderable=draw, refresh_per_second=_REFRESHES_PER_SECOND):
+        with Live(
+            console=self._console,
+            get_renderable=lambda: view(tally, worker_rows(runs, sweep)),
+            refresh_per_second=_REFRESHES_PER_SECOND,
+        ):
             yield
 
 

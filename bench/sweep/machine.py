@@ -23,8 +23,7 @@ def cache_folder(given: Path | None) -> Path:
 
 def cache_limit() -> int:
     """Bytes that the cache may take: `ETL_BENCH_CACHE_LIMIT`, such as 500M or 20G, or the default."""
-    given = _size_of("ETL_BENCH_CACHE_LIMIT")
-    return CACHE_LIMIT if given is None else given
+    return CACHE_LIMIT if (given := _size_of("ETL_BENCH_CACHE_LIMIT")) is None else given
 
 
 def hidden_limit() -> int | None:

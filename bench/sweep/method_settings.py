@@ -13,7 +13,7 @@ from bench.sweep.request import RecipeChoice
 from datasets_registry import DatasetInfo
 
 if TYPE_CHECKING:
-    from methods import MethodConfig, MethodInfo, Recipe, Selection, SelectionRule
+    from methods import MethodConfig, MethodInfo, Recipe
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,7 @@ class SelectedMethod:
     """A selected method with its settings for this sweep.
 
     Args:
-        info: its facts.
-        config: its settings.
-        recipe: training settings; None for training-free methods.
+        recipe: None for training-free methods.
         named: whether it was requested by name rather than by a pattern.
         unselectable: why it does not support the requested selection; None if it does.
         epoch_selection: images that choose the epoch, `validation` or `oracle`; None if the last epoch is used.
@@ -74,55 +72,35 @@ def choose_methods(axes: Axes) -> list[SelectedMethod]:
 def _chosen(
     info: MethodInfo, recipe: Recipe | None, overrides: Sequence[Override], axes: Axes, *, named: bool
 ) -> SelectedMethod:
-    rule = _selection_rule(info, axes.selection)
+    from methods import Family, Selection, selection_rules
+
+    asked, rules, rule = axes.selection, None, None
+    if asked is not None and asked not in list(Selection):
+        raise UsageError(f"--selection {asked!r} is unknown. Allowed: {', '.join(Selection)}.")
+    if asked is not None and info.family is not Family.ZERO_SHOT:
+        rules = selection_rules(info)
+        rule = rules.get(Selection(asked))
     published = info.default_config(axes.protocol)
     if rule is not None:
         published = published.model_copy(update=dict(rule.settings))
     config = apply_overrides(info.name, published, overrides, recipe=False)
+    by_epoch = rule is not None and rule.by_epoch
+    unselectable = None
+    if rules is not None and rule is None:
+        offered = ", ".join(rules)
+        unselectable = (
+            f"it does not support --selection {asked}, only: {offered}; use one of these or leave the option out."
+        )
+    elif by_epoch and (barred := config.epoch_selection_error()):
+        unselectable = f"it cannot select an epoch by {asked}: {barred}"
     return SelectedMethod(
         info=info,
         config=config,
         recipe=_with_overrides(info.name, recipe, overrides),
         named=named,
-        unselectable=_unselectable(info, axes.selection, rule, config),
-        epoch_selection=_epoch_selection(axes.selection, rule),
+        unselectable=unselectable,
+        epoch_selection=("oracle" if asked == "oracle" else "validation") if by_epoch else None,
     )
-
-
-def _selection_rule(info: MethodInfo, asked: str | None) -> SelectionRule | None:
-    """The selection rule of a method for `--selection`; None if not given, not applicable or not supported."""
-    from methods import Family, selection_rules
-
-    if asked is None:
-        return None
-    selection = _selection(asked)
-    return None if info.family is Family.ZERO_SHOT else selection_rules(info).get(selection)
-
-
-def _unselectable(info: MethodInfo, asked: str | None, rule: SelectionRule | None, config: MethodConfig) -> str | None:
-    from methods import Family, selection_rules
-
-    if asked is None or info.family is Family.ZERO_SHOT:
-        return None
-    if rule is None:
-        offered = ", ".join(selection_rules(info))
-        return f"it does not support --selection {asked}, only: {offered}; use one of these or leave the option out."
-    barred = config.epoch_selection_error() if rule.by_epoch else None
-    return barred and f"it cannot select an epoch by {asked}: {barred}"
-
-
-def _epoch_selection(asked: str | None, rule: SelectionRule | None) -> Literal["validation", "oracle"] | None:
-    if rule is None or not rule.by_epoch:
-        return None
-    return "oracle" if asked == "oracle" else "validation"
-
-
-def _selection(asked: str) -> Selection:
-    from methods import Selection
-
-    if asked not in list(Selection):
-        raise UsageError(f"--selection {asked!r} is unknown. Allowed: {', '.join(Selection)}.")
-    return Selection(asked)
 
 
 def settled_recipe(recipe: Recipe | None, shots: int, dataset: DatasetInfo) -> dict[str, Any] | None:
@@ -134,12 +112,10 @@ def settled_recipe(recipe: Recipe | None, shots: int, dataset: DatasetInfo) -> d
 
 
 def _recipe(info: MethodInfo, axes: Axes) -> Recipe | None:
-    published = info.recipe_for(axes.protocol)
-    if published is None or axes.recipe is RecipeChoice.PUBLISHED:
-        return published
     from methods import demo_recipe
 
-    return demo_recipe(published)
+    published = info.recipe_for(axes.protocol)
+    return demo_recipe(published) if published and axes.recipe is RecipeChoice.DEMO else published
 
 
 def _with_overrides(method: str, recipe: Recipe | None, overrides: Sequence[Override]) -> Recipe | None:

@@ -89,20 +89,14 @@ def minutes(text: str, option: str) -> int:
 
     Args:
         text: `MINUTES`, `MM:SS`, `HH:MM:SS`, `D-HH`, `D-HH:MM` or `D-HH:MM:SS`.
-        option: for the message.
 
     Raises:
         UsageError: any other text, or zero.
     """
     match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
-    parts = [int(part or 0) for part in match.groups()] if match else [0]
-    if match is None or not any(parts):
+    days, first, second, third = (int(part or 0) for part in match.groups()) if match else (0, 0, 0, 0)
+    if match is None or not days + first + second + third:
         raise UsageError(f"{option} {text!r} is not a duration; write minutes, HH:MM:SS or DAYS-HH:MM:SS.")
-    days, first, second, third = parts
-    if match.group(1) is not None:
-        seconds = ((days * 24 + first) * 60 + second) * 60 + third
-    elif match.group(4) is not None:
-        seconds = (first * 60 + second) * 60 + third
-    else:
-        seconds = first * 60 + second
-    return math.ceil(seconds / 60)
+    if match[1] is None and match[4] is None:  # minutes and seconds
+        first, second, third = 0, first, second
+    return (days * 24 + first) * 60 + second + math.ceil(third / 60)

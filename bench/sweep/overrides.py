@@ -19,12 +19,10 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Override:
-    """One override.
+    """One override of methods whose name fits `pattern`.
 
     Args:
-        pattern: method name or shell-style pattern.
         recipe: whether the key belongs to the recipe rather than to the method's config.
-        key: the setting.
         value: parsed as JSON if possible, else the text.
         text: the override as typed.
     """
@@ -74,7 +72,6 @@ def check_overrides(
     """Reject overrides without effect.
 
     Args:
-        overrides: all overrides.
         fields: config keys of each selected method.
         recipe_fields: recipe keys of each selected method that is trained.
 
@@ -89,15 +86,14 @@ def check_overrides(
                 f"--set {item.text!r} matches no selected method; selected: {', '.join(sorted(fields)) or 'none'}."
             )
         known = recipe_fields if item.recipe else fields
-        having = [method for method in meant if item.key in set(known.get(method, ()))]
-        if having:
+        keys = {key for method in meant for key in known.get(method, ())}
+        if item.key in keys:
             continue
         if item.recipe and not any(method in recipe_fields for method in meant):
             raise OverrideError(
                 f"--set {item.text!r} sets a recipe, but {', '.join(meant)} is training-free and has none."
             )
-        what = f"{'recipe ' if item.recipe else ''}setting of {', '.join(meant)}"
-        raise UnknownNameError(what, item.key, {key for method in meant for key in known.get(method, ())})
+        raise UnknownNameError(f"{'recipe ' if item.recipe else ''}setting of {', '.join(meant)}", item.key, keys)
 
 
 def apply_overrides(method: str, model: ModelT, overrides: Sequence[Override], *, recipe: bool) -> ModelT:
@@ -109,17 +105,15 @@ def apply_overrides(method: str, model: ModelT, overrides: Sequence[Override], *
         OverrideError: a value that the setting does not accept.
     """
     values = model.model_dump()
-    changed = set()
-    for item in sorted(overrides, key=lambda item: not item.broad):
-        if item.recipe == recipe and item.concerns(method) and (item.key in values or not item.broad):
-            values[item.key] = item.value
-            changed.add(item.key)
+    mine = [item for item in overrides if item.recipe == recipe and item.concerns(method)]
+    exact_last = sorted(mine, key=lambda item: not item.broad)
+    changed = {item.key: item.value for item in exact_last if item.key in values or not item.broad}
+    values |= changed
     if "epochs" in changed and "epochs_by_shots" not in changed:
         values["epochs_by_shots"] = {}  # an override of epochs applies to every number of shots
     try:
         return type(model).model_validate(values)
     except ValidationError as error:
-        mine = [item for item in overrides if item.recipe == recipe and item.concerns(method)]
         raise OverrideError(
             f"{'; '.join(_problem(method, detail, mine) for detail in error.errors(include_url=False))}. "
             f"`etl-bench methods {method}` lists the settings."

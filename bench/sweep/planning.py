@@ -21,12 +21,10 @@ class Plan:
 
     Args:
         specs: all requested runs.
-        pending: runs to compute now.
         retried: number of pending runs that failed before.
         stale: reasons by run id, for runs whose code, weights or data changed. The policy decides whether they run
             again.
         seen: stamp of the existing shard, by run id.
-        rejected: impossible combinations, with reasons.
         difficulties: pairs (backbone, dataset) whose difficulty has to be measured.
     """
 
@@ -53,14 +51,7 @@ class Plan:
 def plan(
     expansion: Expansion, shards: Shards, policy: RerunPolicy = RerunPolicy.FAILED, staleness: Staleness | None = None
 ) -> Plan:
-    """Subtract the runs on disk from the requested runs.
-
-    Args:
-        expansion: the requested runs.
-        shards: the runs on disk.
-        policy: which existing runs are computed again.
-        staleness: finds stale runs; None checks code only.
-    """
+    """Subtract the runs on disk from the requested runs. Without `staleness`, only code makes a run stale."""
     staleness = staleness or Staleness(None)
     # stamps before records: a shard written in between is noticed
     seen = {spec.run_id: shards.stamp(spec.run_id) for spec in expansion.specs}

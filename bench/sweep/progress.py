@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from bench.launch.protocol import FinishedTask, Outcome, RunTask
 from bench.sweep.tally import Tally, outcome_line
@@ -26,23 +26,22 @@ class LogStyle(StrEnum):
     NONE = "none"
 
 
-class SweepLog(Protocol):
-    """Receives the events of a sweep."""
+class SweepLog:
+    """Receives the events of a sweep. This one reports nothing."""
 
     def notice(self, text: str) -> None:
         """A one-line message."""
-        ...
 
     def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
         """An attempt ended; `again` if the task will be retried."""
-        ...
 
-    def during(self, tally: Tally, runs: Path, sweep: str) -> Any:
+    @contextmanager
+    def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:  # noqa: ARG002
         """A context manager around the sweep with this heartbeat name in this runs folder."""
-        ...
+        yield
 
 
-class PlainLog:
+class PlainLog(SweepLog):
     """One line per event."""
 
     def notice(self, text: str) -> None:
@@ -54,26 +53,6 @@ class PlainLog:
         _write_line(
             f"[{tally.done}/{tally.total}] {outcome_line(item, again=again)} ({item.seconds:.1f} s; {tally.pace()})"
         )
-
-    @contextmanager
-    def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:  # noqa: ARG002
-        """Nothing to set up."""
-        yield
-
-
-class SilentLog:
-    """Reports nothing."""
-
-    def notice(self, text: str) -> None:
-        """Dropped."""
-
-    def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
-        """Dropped."""
-
-    @contextmanager
-    def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:  # noqa: ARG002
-        """Nothing to set up."""
-        yield
 
 
 class NotebookLog(PlainLog):
@@ -97,7 +76,7 @@ class NotebookLog(PlainLog):
             yield
 
 
-class JsonLog:
+class JsonLog(SweepLog):
     """One JSON object per line, with the kind of `event` and the `time` in UTC."""
 
     def notice(self, text: str) -> None:
@@ -136,7 +115,7 @@ def open_log(style: LogStyle) -> SweepLog:
     if style is LogStyle.JSON:
         return JsonLog()
     if style is LogStyle.NONE:
-        return SilentLog()
+        return SweepLog()
     if style is LogStyle.AUTO and "ipykernel" in sys.modules:
         return NotebookLog()
     if style is LogStyle.PLAIN or (style is LogStyle.AUTO and not sys.stderr.isatty()):

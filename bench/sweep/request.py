@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -43,11 +42,8 @@ class Option:
     """How the command line shows a field.
 
     Args:
-        panel: the group it is listed in.
-        short: one-letter name.
         name: long name where it differs from the field's.
         env: environment variable that sets it.
-        hidden: left out of `--help`.
     """
 
     panel: Panel = Panel.ADVANCED
@@ -249,10 +245,10 @@ class SweepRequest(BaseModel):
 
     def to_toml(self) -> str:
         """The options that differ from their defaults, as a sweep file."""
-        lines = []
-        for name, value in self.model_dump(mode="json", exclude_defaults=True).items():
-            lines.append(f"{option_name(name)} = {json.dumps(value, ensure_ascii=False)}")
-        return "\n".join(lines) + "\n"
+        values = self.model_dump(mode="json", exclude_defaults=True)
+        return "".join(
+            f"{option_name(key)} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items()
+        )
 
     @property
     def here(self) -> bool:
@@ -314,9 +310,9 @@ class SweepRequest(BaseModel):
     @field_validator("shots", mode="before")
     @classmethod
     def _shots(cls, value: Any) -> Any:
-        return (
-            parse_numbers(value, "--shots") if isinstance(value, str) else [value] if isinstance(value, int) else value
-        )
+        if isinstance(value, str):
+            return parse_numbers(value, "--shots")
+        return [value] if isinstance(value, int) else value
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -383,9 +379,3 @@ def _usage_error(error: ValidationError) -> UsageError:
     if first["type"] == "missing":
         return UsageError(f"Missing option {option}. Give it on the command line or in the sweep file.")
     return UsageError(f"{option} {first['input']!r}: {first['msg']}.")
-
-
-def given_options(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values by field name, for arguments named like the options (`set` for `overrides`)."""
-    fields = {option_name(field).replace("-", "_"): field for field in SweepRequest.model_fields}
-    return {fields.get(name, name): value for name, value in values.items()}

@@ -42,12 +42,7 @@ NO_SUPPORT = SupportChoice(0, 0)
 class TaskFactory:
     """Builds the tasks of the axes. Each dataset is read once, and impossible tasks are rejected.
 
-    Args:
-        axes: the axes of the sweep.
-        data_root: folder of the datasets that are read from disk.
-        class_text: class texts that replace the datasets' templates.
-        lists: support lists that replace the draw.
-        rejections: collects the rejections.
+    `class_text` replaces the datasets' templates, and `lists` replace the draw.
     """
 
     axes: Axes
@@ -60,18 +55,16 @@ class TaskFactory:
 
     def targets(self, source: str) -> list[str]:
         """The targets of a source, sorted. Targets without test images are rejected."""
-        axes = self.axes
-        if not axes.protocol.transfers:
+        if not self.axes.protocol.transfers:
             return []
-        patterns = axes.targets or IMAGENET_VARIANTS
         found = []
-        for name, named in select(patterns, match_datasets).items():
+        for name, named in select(self.axes.targets or IMAGENET_VARIANTS, match_datasets).items():
             if name == source or (splits := self._splits(name, named=named)) is None:
                 continue
-            if not splits.test:
+            if splits.test:
+                found.append(name)
+            else:
                 self.rejections.add(name, "it has no test images, so it cannot be a target.", named=named)
-                continue
-            found.append(name)
         return sorted(found)
 
     def support_choices(self, dataset: str, *, zero_shot: bool, trained: bool) -> list[SupportChoice]:
@@ -80,8 +73,11 @@ class TaskFactory:
         wanted = [SupportChoice(shots, seed) for shots in axes.shots for seed in axes.seeds]
         if self.lists:
             mine = [item for item in self.lists if item.dataset in (None, dataset)]
-            seeds = {item.digest: axes.seeds if item.seed is None else [item.seed] for item in mine}
-            wanted = [SupportChoice(item.shots, seed, item) for item in mine for seed in seeds[item.digest]]
+            wanted = [
+                SupportChoice(item.shots, seed, item)
+                for item in mine
+                for seed in (axes.seeds if item.seed is None else [item.seed])
+            ]
             if not mine:
                 self.rejections.add(dataset, "no support list belongs to it; see --support.", named=True)
         return [*(wanted if trained else []), *([NO_SUPPORT] if zero_shot else [])]
@@ -96,11 +92,8 @@ class TaskFactory:
         if self.axes.protocol.transfers and not targets:
             self.rejections.add(info.name, "none of the targets can be evaluated; see --targets.", named=named)
             return {}
-        found = {}
-        for choice in wanted:
-            if (text := self._fingerprint(info, splits, targets, choice, named=named)) is not None:
-                found[choice] = text
-        return found
+        found = {choice: self._fingerprint(info, splits, targets, choice, named=named) for choice in wanted}
+        return {choice: text for choice, text in found.items() if text is not None}
 
     def has_validation(self, dataset: str, choice: SupportChoice) -> bool:
         """Whether a task has validation images. Call `fingerprints` first."""
@@ -125,13 +118,12 @@ class TaskFactory:
     ) -> str | None:
         from methods import ClassTextError
 
-        axes = self.axes
         others = [(get_dataset(name), found) for name in targets if (found := self._read[name]) is not None]
         try:
             task = build_task(
                 info,
                 splits,
-                protocol=axes.protocol,
+                protocol=self.axes.protocol,
                 shots=choice.shots,
                 seed=choice.seed,
                 draw=self.draw(info, choice),
