@@ -58,7 +58,6 @@ class ClaimResult:
         setting: of the board, None if no board has both methods.
         test: effect with n, interval and p value against zero; None if there was nothing to test.
         p: two-sided p value against the claim's threshold.
-        datasets: used by the test.
         reason: what is missing, empty if nothing is.
     """
 
@@ -114,11 +113,7 @@ def check_claims(
     """Test every claim on every board that has both of its methods; without such a board it is inconclusive.
 
     Args:
-        claims: see `load_claims`.
-        boards: leaderboards made from the runs.
-        runs: the store's `runs_frame()`.
-        difficulty: relative transfer difficulty by backbone and dataset; it decides which datasets are easy or hard.
-        groups: which datasets are easy and which are hard.
+        difficulty: relative transfer difficulty by backbone and dataset; `groups` divides the datasets by it.
     """
     scores = [seed_scores(board, runs) for board in boards]
     results: list[ClaimResult] = []
@@ -153,7 +148,13 @@ def _check(
     of_groups = claim.contrast == "difference-of-groups"
     needed = [easy, hard] if of_groups else [{"all": shared, "easy": easy, "hard": hard}[claim.datasets]]
     chosen = [dataset for group in needed for dataset in group]
-    values = {dataset: _differences(a[dataset], b[dataset], claim.measure) for dataset in chosen}
+    values = {
+        d: [
+            _value(a[d][seed], claim.measure) - _value(b[d][seed], claim.measure)
+            for seed in sorted(set(a[d]) & set(b[d]))
+        ]
+        for d in chosen
+    }
     if not all(needed) or not all(values.values()):
         if claim.datasets == "all" and not of_groups:
             reason = "no common runs"
@@ -168,12 +169,6 @@ def _check(
     reason = "" if test.standard_error is not None else "needs at least two seeds"
     p = test.p_against(claim.above)
     return ClaimResult(claim, board.setting, _verdict(test, claim.above), test, p, tuple(chosen), reason)
-
-
-def _differences(
-    a: Mapping[int, Mapping[str, float]], b: Mapping[int, Mapping[str, float]], measure: str
-) -> list[float]:
-    return [_value(a[seed], measure) - _value(b[seed], measure) for seed in sorted(set(a) & set(b))]
 
 
 def _value(scores: Mapping[str, float], measure: str) -> float:

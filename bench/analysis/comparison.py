@@ -13,15 +13,7 @@ from numpy.typing import NDArray
 from bench.analysis.leaderboard import ALL, Entry, H, Leaderboard
 from bench.errors import UsageError
 from bench.metrics import harmonic_mean
-from bench.statistics import (
-    Interval,
-    McNemar,
-    MeanTest,
-    grouped_t,
-    holm,
-    mcnemar,
-    two_way_bootstrap,
-)
+from bench.statistics import Interval, McNemar, MeanTest, grouped_t, holm, mcnemar, two_way_bootstrap
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,10 +30,8 @@ class SeedTest:
     """A against B with one seed on one split.
 
     Args:
-        test: exact McNemar test.
-        p_holm: its p value, adjusted over all tests of the comparison.
-        only_a: images that only A classifies correctly.
-        only_b: images that only B classifies correctly.
+        p_holm: p value of the exact McNemar test, adjusted over all tests of the comparison.
+        only_a: images that only A classifies correctly; `only_b` likewise.
     """
 
     seed: int
@@ -58,10 +48,8 @@ class PairedCell:
     """A against B on one dataset and split.
 
     Args:
-        accuracy_a: mean over the seeds that both have, a fraction.
-        accuracy_b: the same for B.
+        accuracy_a: mean over the seeds that both have, a fraction; `accuracy_b` likewise.
         difference: A minus B over seeds and images, with its 95 % interval.
-        seeds: one test per seed.
     """
 
     dataset: str
@@ -144,8 +132,6 @@ def paired_average(a: Scores, b: Scores, measure: str, *, datasets: Sequence[str
     """Mean difference A - B over the datasets that both have, tested with the spread between their common seeds.
 
     Args:
-        a: scores of A; see `seed_scores`.
-        b: scores of B.
         measure: base, new, H or all.
         datasets: only these; None for all common ones.
 
@@ -171,11 +157,8 @@ def compare(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFrame, a: s
     """Compare two entries of a board on the same images with the same seeds.
 
     Args:
-        board: made from the same runs.
-        runs: the store's `runs_frame()`.
-        outcomes: the store's `outcomes_frame()`, at least of the two entries' runs.
-        a: entry key, or a method with one entry.
-        b: the other.
+        outcomes: at least of the two entries' runs.
+        a: entry key, or a method with one entry; likewise `b`.
 
     Raises:
         UsageError: if an entry is not on the board, or both are the same.
@@ -188,7 +171,7 @@ def compare(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFrame, a: s
         for run_id, seed, shots in runs[["run_id", "seed", "shots"]].itertuples(index=False, name=None)
     }
     by_run = {
-        (str(run_id), str(split)): part
+        (str(run_id), str(split)): {name: part[name].to_numpy() for name in ("image", "label", "predicted")}
         for (run_id, split), part in outcomes.groupby(["run_id", "split"], observed=True)
     }
     found: list[tuple[str, str, list[_Pair]]] = []
@@ -218,13 +201,12 @@ def compare(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFrame, a: s
     cells = tuple(_cell(dataset, split, pairs, [next(adjusted) for _ in pairs]) for dataset, split, pairs in found)
     scores = seed_scores(board, runs)
     averages = {m: board_average(board, scores, first.key, second.key, m) for m in board.measures}
-    return Comparison(
-        first.key,
-        second.key,
-        cells,
-        {measure: test for measure, test in averages.items() if test is not None},
-        tuple(skipped),
-    )
+    tested = {measure: test for measure, test in averages.items() if test is not None}
+    return Comparison(first.key, second.key, cells, tested, tuple(skipped))
+
+
+_Outcomes = Mapping[str, NDArray[Any]]
+"""Image names, labels and predictions of a run on one split."""
 
 
 @dataclass(frozen=True)
@@ -253,28 +235,21 @@ def _common_seeds(a: Mapping[int, str], b: Mapping[int, str], about: Mapping[str
     return seeds
 
 
-def _pair(seed: int, run_a: str, run_b: str, a: pd.DataFrame | None, b: pd.DataFrame | None) -> _Pair | None:
+def _pair(seed: int, run_a: str, run_b: str, a: _Outcomes | None, b: _Outcomes | None) -> _Pair | None:
     """Outcomes of both runs on the same images in the same order; None if images or labels differ."""
-    columns_a, columns_b = _columns(a), _columns(b)
-    if columns_a is None or columns_b is None:
+    if a is None or b is None:
         return None
-    if not np.array_equal(columns_a["image"], columns_b["image"]):
-        columns_a, columns_b = _by_image(columns_a), _by_image(columns_b)
-    if any(not np.array_equal(columns_a[name], columns_b[name]) for name in ("image", "label")):
+    if not np.array_equal(a["image"], b["image"]):
+        a, b = _by_image(a), _by_image(b)
+    if any(not np.array_equal(a[name], b[name]) for name in ("image", "label")):
         return None
-    a_correct, b_correct = (columns["label"] == columns["predicted"] for columns in (columns_a, columns_b))
-    images, test = columns_a["image"], mcnemar(a_correct, b_correct)
+    a_correct, b_correct = (columns["label"] == columns["predicted"] for columns in (a, b))
+    images, test = a["image"], mcnemar(a_correct, b_correct)
     only_a, only_b = tuple(images[a_correct & ~b_correct]), tuple(images[b_correct & ~a_correct])
     return _Pair(SeedTest(seed, run_a, run_b, test, test.p, only_a, only_b), a_correct, b_correct)
 
 
-def _columns(frame: pd.DataFrame | None) -> dict[str, NDArray[Any]] | None:
-    if frame is None or frame.empty:
-        return None
-    return {name: frame[name].to_numpy() for name in ("image", "label", "predicted")}
-
-
-def _by_image(columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def _by_image(columns: _Outcomes) -> _Outcomes:
     order = np.argsort(columns["image"].astype(str), kind="stable")
     return {name: values[order] for name, values in columns.items()}
 

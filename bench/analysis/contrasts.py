@@ -104,18 +104,16 @@ def contrast_trends(
         }
         for covariate, by_dataset in measured.items():
             datasets = [d for d in differences if d in by_dataset]
-            x, y = [by_dataset[d] for d in datasets], [differences[d] for d in datasets]
-            found = _correlation(x, y)
-            fewer = None
-            if leave_out in datasets:
-                others = [(a, b) for d, a, b in zip(datasets, x, y, strict=True) if d != leave_out]
-                fewer = _correlation([a for a, _ in others], [b for _, b in others])
-            along = scaled(covariate, x)
-            trend = fit_trend(along, y) if len(datasets) >= 3 and np.ptp(along) > 0 else None
+            others = [d for d in datasets if d != leave_out]
+            found = _correlation(by_dataset, differences, datasets)
+            fewer = _correlation(by_dataset, differences, others) if leave_out in datasets else None
+            along = scaled(covariate, [by_dataset[d] for d in datasets])
+            enough = len(datasets) >= 3 and np.ptp(along) > 0
+            trend = fit_trend(along, [differences[d] for d in datasets]) if enough else None
             rows.append(ContrastTrend(part, method, without, covariate, differences, found, None, fewer, trend))
     adjusted = iter(holm([row.found.p for row in rows if row.found is not None]).tolist())
     return [row if row.found is None else replace(row, p_holm=next(adjusted)) for row in rows]
 
 
-def _correlation(x: Sequence[float], y: Sequence[float]) -> Correlation | None:
-    return spearman(x, y, orders=random_orders(len(x)))
+def _correlation(x: Mapping[str, float], y: Mapping[str, float], datasets: Sequence[str]) -> Correlation | None:
+    return spearman([x[d] for d in datasets], [y[d] for d in datasets], orders=random_orders(len(datasets)))

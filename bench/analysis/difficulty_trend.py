@@ -34,9 +34,7 @@ class Trend:
 
     Args:
         slope: per unit of the covariate as it enters the line (natural logarithm for those in `LOGARITHMIC`).
-        low: lower end of the 95 % interval of the slope, None with fewer than three datasets.
-        high: upper end.
-        intercept: at covariate 0.
+        low: lower end of the 95 % interval of the slope, None with fewer than three datasets; `high` likewise.
         n: number of datasets.
         error: root mean squared leave-one-dataset-out error, None with fewer than three datasets.
         r2: 1 - squared error / squared error of predicting the mean of the other datasets. At 0 or below, the line
@@ -69,7 +67,6 @@ class MethodTrend:
     """One method's gain over zero-shot as a function of difficulty.
 
     Args:
-        trend: the method's own line.
         gain: mean gain over datasets.
         worst_third: mean of the lowest third of its gains, which a high gain on one dataset cannot raise.
     """
@@ -89,13 +86,13 @@ def covariates(difficulty: pd.DataFrame) -> dict[str, dict[str, float]]:
             `relative_transfer_difficulty`: `bench.published.published_difficulty`, or the store's `difficulty_frame()`
             pivoted by measure.
     """
-    found: dict[str, dict[str, float]] = {name: {} for name in COVARIATES}
-    for row in difficulty.to_dict("records"):
-        dataset = str(row["dataset"])
-        found["relative_transfer_difficulty"][dataset] = float(row["relative_transfer_difficulty"])
-        found["chance"][dataset] = 1 / float(row["n_classes"])
-        found["zero_shot_error"][dataset] = 1 - float(row["zero_shot_accuracy"])
-    return found
+    rows = difficulty
+    columns = (rows["relative_transfer_difficulty"], 1 / rows["n_classes"], 1 - rows["zero_shot_accuracy"])
+    datasets = [str(name) for name in rows["dataset"]]
+    return {
+        name: dict(zip(datasets, map(float, column), strict=True))
+        for name, column in zip(COVARIATES, columns, strict=True)
+    }
 
 
 def fit_trend(x: ArrayLike, y: ArrayLike) -> Trend:
@@ -139,7 +136,6 @@ def method_trends(
     Args:
         values: `method`, `dataset`, `value`; one row each.
         measured: see `covariates`.
-        baseline: the method that gains refer to.
     """
     table = value_table(values)
     if baseline not in table:

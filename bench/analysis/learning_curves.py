@@ -29,8 +29,7 @@ class LearningCurvePoint:
 
     Args:
         share: of the epochs, in (0, 1].
-        seconds: preparation and training up to this point, mean over runs.
-        steps: optimiser steps up to this point, mean over runs.
+        seconds: preparation and training up to this point, mean over runs; likewise `steps` of the optimiser.
         value: the measure that the board is ordered by, averaged as on the board.
     """
 

@@ -30,22 +30,18 @@ def metrics_frame(outcomes: pd.DataFrame) -> pd.DataFrame:
     """
     import pandas as pd
 
-    groups = outcomes.groupby(["run_id", "split"], sort=True, observed=True)
-    group = groups.ngroup().to_numpy()
-    order = np.argsort(group, kind="stable")
-    ends = np.cumsum(np.bincount(group)) if len(group) else np.zeros(0, dtype=int)
-    columns = {name: outcomes[name].to_numpy()[order] for name in _COLUMNS}
-    rows = []
-    for (run_id, split), start, end in zip(groups.size().index, [0, *ends], ends, strict=False):
-        part = {name: column[start:end] for name, column in columns.items()}
-        rows.append({"run_id": run_id, "split": split, "n": end - start} | run_metrics(part))
+    rows = [
+        {"run_id": run_id, "split": split, "n": len(part)} | run_metrics(part)
+        for (run_id, split), part in outcomes[[*_KEYS, *_COLUMNS]].groupby(_KEYS, observed=True)
+    ]
     return pd.DataFrame(rows, columns=["run_id", "split", "n", *METRICS])
 
 
+_KEYS = ["run_id", "split"]
 _COLUMNS = ("label", "predicted", "true_logit", "top_logit", "log_sum_exp", "sum_p2")
 
 
-def run_metrics(columns: Mapping[str, ArrayLike]) -> dict[str, float]:
+def run_metrics(columns: Mapping[str, ArrayLike] | pd.DataFrame) -> dict[str, float]:
     """Every metric of one run on one split.
 
     Args:

@@ -26,12 +26,10 @@ class QualityRow:
     """One entry on one class split, averaged over the datasets of its board.
 
     Args:
-        entry: key on the board.
         split: `base`, `new` or `all`.
         values: estimates over seeds by column, without columns that are undefined on every dataset. Incomplete entries
             have no intervals.
         datasets: number of datasets of each value.
-        run_ids: the entry's runs.
     """
 
     entry: str
@@ -64,8 +62,7 @@ def quality(board: Leaderboard, metrics: pd.DataFrame) -> tuple[QualityRow, ...]
     """One row per class split and entry.
 
     Args:
-        board: its counted runs are used.
-        metrics: `prediction_metrics.metrics_frame` of those runs; runs without stored predictions are left out.
+        metrics: `prediction_metrics.metrics_frame` of the counted runs; those without stored predictions are left out.
     """
     known = _by_run(metrics)
     rows = []
@@ -140,11 +137,9 @@ def _cells(
         stored = board.stored_split(split, dataset)
         found = [known[run, stored] for run in cell.run_ids if (run, stored) in known]
         for values in found:
+            gain = headroom_gain(values["accuracy"], zero_shot[dataset]) if dataset in zero_shot else None
             for column in COLUMNS:
-                value = values.get(column)
-                if column == HEADROOM and dataset in zero_shot:
-                    value = headroom_gain(values["accuracy"], zero_shot[dataset])
-                if value is not None:
+                if (value := gain if column == HEADROOM else values.get(column)) is not None:
                     cells[column].setdefault(dataset, []).append(value)
     return cells
 
@@ -154,9 +149,9 @@ def _mean_accuracies(cells: _Cells) -> dict[str, float]:
 
 
 def _row(entry: Entry, split: str, cells: _Cells) -> QualityRow:
-    values = {column: _average(list(by_dataset.values()), entry) for column, by_dataset in cells.items() if by_dataset}
-    counts = {column: len(by_dataset) for column, by_dataset in cells.items() if by_dataset}
-    return QualityRow(entry.key, split, values, counts, entry.run_ids)
+    known = {column: list(by_dataset.values()) for column, by_dataset in cells.items() if by_dataset}
+    values = {column: _average(found, entry) for column, found in known.items()}
+    return QualityRow(entry.key, split, values, {column: len(found) for column, found in known.items()}, entry.run_ids)
 
 
 def _average(columns: Sequence[Sequence[float]], entry: Entry) -> Estimate:

@@ -73,7 +73,6 @@ class Ranking:
     """The entries of a board ranked by one measure.
 
     Args:
-        measure: base, new, H or all.
         ranks: for each rankable entry the ranks that it may hold, in the order of the board.
         pairs: by (entry, entry), in both directions.
         detectable: for each rankable entry the smallest difference from the leader that the test finds with power 0.8,
@@ -99,12 +98,8 @@ class Ranking:
 def rank_entries(board: Leaderboard, runs: pd.DataFrame, *, measure: str | None = None) -> Ranking:
     """Test all pairs of rankable entries over datasets and seeds, with Holm's adjustment over the board.
 
-    With one seed no difference is significant.
-
-    Args:
-        board: made from the same runs.
-        runs: the store's `runs_frame()`.
-        measure: base, new, H or all; the measure that orders the board if None.
+    With one seed no difference is significant. `measure` is base, new, H or all; by default the one that orders the
+    board.
     """
     chosen = measure or board.measures[-1]
     names = [entry.key for entry in board.entries if entry.rankable and entry.cells]
@@ -114,10 +109,8 @@ def rank_entries(board: Leaderboard, runs: pd.DataFrame, *, measure: str | None 
     detectable, needed = {}, {}
     for name in names[1:]:
         found = pairs.get((names[0], name))
-        if found is None:
-            continue
-        smallest = detectable_difference(found.test, level=strictest)
-        if smallest is not None:
+        smallest = detectable_difference(found.test, level=strictest) if found else None
+        if found and smallest is not None:
             detectable[name] = smallest
             needed[name] = None if found.significant else grouped_seeds_needed(found.test, level=strictest)
     return Ranking(chosen, tuple(ranks), pairs, detectable, needed, _by_dataset(board, chosen, names))

@@ -43,17 +43,13 @@ class ReproductionRow:
 
     Args:
         published: the printed number as a fraction.
-        ours: mean over our seeds.
-        difference: ours minus published.
-        low: lower end of the 95 % interval of the difference, None for one seed.
-        high: upper end.
+        ours: mean over our `n` seeds.
+        difference: ours minus published, with the 95 % interval `low` to `high`, None for one seed.
         p: p value of the equivalence test, None for one seed.
-        n: number of our seeds.
         seeds_needed: seeds needed to detect the difference from the nearer margin with power 0.8; None if the verdict
             is settled or the number cannot be computed.
         sources: all sources that print this number; they may be copies of one another.
         note: known errors of the printed number, and how our protocol differs.
-        run_ids: our runs.
     """
 
     entry: str
@@ -91,9 +87,6 @@ def compare_with_published(
     source prints a spread. Zero-shot accuracy has no seeds and counts as exact; the margin alone decides.
 
     Args:
-        boards: leaderboards made from the runs.
-        runs: the store's `runs_frame()`.
-        published: the store's `published_frame()`.
         defaults: published settings; an entry with other settings has the verdict `protocol differs`. If None, every
             entry whose settings are part of its label has.
         margin: largest difference that counts as equal, a fraction.
@@ -112,12 +105,7 @@ def compare_with_published(
 
 
 def published_settings(runs: pd.DataFrame, kept: TextCache | None = None) -> PublishedSettings:
-    """The published settings of every registered method and protocol in the runs.
-
-    Args:
-        runs: the store's `runs_frame()`.
-        kept: cache of the settings; None imports all methods.
-    """
+    """The published settings of each registered method and protocol in the runs. Without a cache, imports all methods."""
     pairs = {(str(method), str(protocol)) for method, protocol in runs[["method", "protocol"]].itertuples(index=False)}
     known = {sheet.name: sheet.published for sheet in method_sheets(kept)}
     return {(method, protocol): known[method][protocol] for method, protocol in pairs if method in known}

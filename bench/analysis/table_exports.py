@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -47,8 +47,6 @@ class ExportTable:
     """A leaderboard as a table of texts.
 
     Args:
-        title: setting of the board.
-        columns: titles of the numbers.
         rows: for each entry its name, range of ranks, cells (None if nothing is scored), and coverage `n/N`.
         note: explains the marks and ±.
     """
@@ -67,21 +65,15 @@ def export_table(board: Leaderboard, runs: pd.DataFrame) -> ExportTable:
     scores = seed_scores(board, runs)
     marks = {}
     for measure in board.measures:
-        means = {
-            entry.key: estimate.mean
-            for entry in board.entries
-            if entry.rankable and (estimate := entry.average(measure, board.convention)) is not None
-        }
+        estimates = {entry.key: entry.average(measure, board.convention) for entry in board.entries if entry.rankable}
+        means = {key: estimate.mean for key, estimate in estimates.items() if estimate is not None}
         marks[measure] = _marks(means, partial(board_average, board, scores, measure=measure))
-    ranges = {found.name: str(found) for found in rank_entries(board, runs).ranks}
-    rows = []
-    for entry in board.entries:
-        estimates = [(measure, entry.average(measure, board.convention)) for measure in board.measures]
-        cells = [
-            None if found is None else _cell(found, marks[measure].get(entry.key, Mark.NONE))
-            for measure, found in estimates
-        ]
-        rows.append(_row(entry, ranges, cells))
+
+    def cell_of(entry: Entry, measure: str) -> ExportCell | None:
+        found = entry.average(measure, board.convention)
+        return None if found is None else _cell(found, marks[measure].get(entry.key, Mark.NONE))
+
+    rows = _rows(board, runs, cell_of, board.measures)
     columns = tuple(f"H ({board.convention})" if measure == "H" else measure for measure in board.measures)
     title = f"{board.setting.title}, average of {len(board.averaged)} datasets"
     note = (
@@ -89,21 +81,15 @@ def export_table(board: Leaderboard, runs: pd.DataFrame) -> ExportTable:
         "different from it (paired over datasets and seeds, Holm). Incomplete rows are unranked"
         f"{', and so are oracles, which select with test labels' if any(e.oracle for e in board.entries) else ''}."
     )
-    return ExportTable(title, columns, tuple(rows), note)
+    return ExportTable(title, columns, rows, note)
 
 
 def dataset_table(board: Leaderboard, runs: pd.DataFrame, measure: str) -> ExportTable:
     """One measure on each dataset, with marks on the best of each column and on its ties.
 
     A number whose seeds are incomplete has its coverage `n/N` and no mark.
-
-    Args:
-        board: made from the same runs.
-        runs: the store's `runs_frame()`.
-        measure: one of the board's.
     """
     scores = seed_scores(board, runs)
-    ranges = {found.name: str(found) for found in rank_entries(board, runs).ranks}
     marks = {}
     for dataset in board.datasets:
         means = {
@@ -120,12 +106,12 @@ def dataset_table(board: Leaderboard, runs: pd.DataFrame, measure: str) -> Expor
         found = _cell(cell.scores[measure], marks[dataset].get(entry.key, Mark.NONE))
         return found if cell.n == cell.expected else replace(found, coverage=f"{cell.n}/{cell.expected}")
 
-    rows = [_row(entry, ranges, [cell_of(entry, dataset) for dataset in board.datasets]) for entry in board.entries]
+    rows = _rows(board, runs, cell_of, board.datasets)
     note = (
         "Accuracy in per cent with 95 % Student-t intervals over seeds. Bold: highest of the column; underlined: not "
         "significantly different from it (paired over seeds, Holm). Numbers with missing seeds show their coverage."
     )
-    return ExportTable(f"{board.setting.title}, {measure}, by dataset", board.datasets, tuple(rows), note)
+    return ExportTable(f"{board.setting.title}, {measure}, by dataset", board.datasets, rows, note)
 
 
 def dataset_rows(board: Leaderboard) -> list[dict[str, Any]]:
@@ -187,8 +173,19 @@ def to_latex(table: ExportTable) -> str:
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", "\\end{table}", ""])
 
 
-def _row(entry: Entry, ranges: Mapping[str, str], cells: Iterable[ExportCell | None]) -> ExportRow:
-    return entry.key, ranges.get(entry.key, "–"), tuple(cells), f"{entry.n}/{entry.expected}"
+def _rows(
+    board: Leaderboard, runs: pd.DataFrame, cell_of: Callable[[Entry, str], ExportCell | None], columns: Sequence[str]
+) -> tuple[ExportRow, ...]:
+    ranges = {found.name: str(found) for found in rank_entries(board, runs).ranks}
+    return tuple(
+        (
+            entry.key,
+            ranges.get(entry.key, "–"),
+            tuple(cell_of(entry, c) for c in columns),
+            f"{entry.n}/{entry.expected}",
+        )
+        for entry in board.entries
+    )
 
 
 def _cell(estimate: Estimate, mark: Mark) -> ExportCell:
@@ -204,8 +201,7 @@ def _marks(means: Mapping[str, float], compare: Callable[[str, str], MeanTest | 
     best = [key for key, mean in means.items() if percent(mean) == percent(top)]
     others = [key for key in means if key not in best]
     tests = [compare(best[0], key) for key in others]
-    known = [test.p for test in tests if test is not None and test.p is not None]
-    adjusted = iter(holm(known).tolist())
+    adjusted = iter(holm([test.p for test in tests if test is not None and test.p is not None]).tolist())
     marks = dict.fromkeys(best, Mark.BEST)
     for key, test in zip(others, tests, strict=True):
         if test is None or test.p is None or next(adjusted) > 0.05:

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 class ComparisonTable:
     """Two entries on the same images with the same seeds, one comparison per setting. A notebook shows them as tables.
 
-    Args:
-        pairs: the board of a setting, and the comparison on it.
+    `pairs` are the board of each setting and the comparison on it.
     """
 
     def __init__(self, pairs: Sequence[Pair]) -> None:

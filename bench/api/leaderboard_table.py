@@ -15,11 +15,7 @@ if TYPE_CHECKING:
 
 
 class LeaderboardTable:
-    """Leaderboards, one per setting. A notebook shows them as tables.
-
-    Args:
-        boards: one per backbone, protocol, shots and draw.
-    """
+    """Leaderboards, one per backbone, protocol, shots and draw. A notebook shows them as tables."""
 
     def __init__(self, boards: Sequence[Leaderboard]) -> None:
         self.boards = tuple(boards)

@@ -25,7 +25,6 @@ class Results:
     """The runs in a folder, or some of them.
 
     Args:
-        folder: the runs folder.
         run_ids: the runs that count; None for all in the folder.
         failed: run id, label and message of the runs that failed in the sweep that made these results.
     """
@@ -63,9 +62,9 @@ class Results:
         """One ranking per backbone, protocol and shots: averages over datasets with 95 % intervals over seeds.
 
         Args:
-            protocol: only this one.
-            shots: only these numbers of images per class.
-            backbone: only this one, as `arch.tag`.
+            protocol: only this one; likewise the next two.
+            shots: images per class.
+            backbone: `arch.tag`.
             convention: the H of average rows: `"h_of_means"` (CoOp's tables) or `"mean_of_h"` (APEX's).
 
         Raises:
@@ -86,10 +85,7 @@ class Results:
 
         Args:
             a: a method, or an entry as the leaderboard names it, such as `"coop [n_ctx=4]"`.
-            b: the other one.
-            protocol: only this one.
-            shots: only these numbers of images per class.
-            backbone: only this one, as `arch.tag`.
+            b: the other one. The remaining arguments are those of `leaderboard`.
 
         Returns:
             The difference `a - b` per dataset and on average, with 95 % intervals, and the images that only one of the
@@ -101,7 +97,8 @@ class Results:
         from bench.analysis.comparison import compare, find_entry
 
         boards = self._boards(protocol, shots, backbone, "h_of_means")
-        both = [board for board in boards if _has(board, a) and _has(board, b)]
+        names = [{name for entry in board.entries for name in (entry.key, entry.method)} for board in boards]
+        both = [board for board, known in zip(boards, names, strict=True) if {a, b} <= known]
         if not both:
             found = "; ".join(
                 f"{board.setting.title}: {', '.join(entry.key for entry in board.entries)}" for board in boards
@@ -210,7 +207,3 @@ def build_report(path: str | Path = "site", *, runs: str | Path = _DEFAULT_RUNS,
     )
     write_page(replace(request, **options))
     return request.out
-
-
-def _has(board: Leaderboard, name: str) -> bool:
-    return any(name in (entry.key, entry.method) for entry in board.entries)

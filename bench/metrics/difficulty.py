@@ -102,7 +102,6 @@ def pairwise_cosines(features: ArrayLike, labels: ArrayLike) -> tuple[float | No
 
     Args:
         features: `(n, dim)`; normalised here.
-        labels: `(n,)`.
 
     Returns:
         (intra, inter). Intra averages classes equally and leaves out classes with one image; inter averages all pairs.
@@ -128,7 +127,6 @@ def prototype_cosines(features: ArrayLike, labels: ArrayLike) -> tuple[float | N
 
     Args:
         features: `(n, dim)`; normalised here.
-        labels: `(n,)`.
 
     Returns:
         (intra, inter); inter is None for one class.
@@ -148,13 +146,9 @@ def prototype_cosines(features: ArrayLike, labels: ArrayLike) -> tuple[float | N
 
 
 def text_distances(text_features: ArrayLike) -> tuple[float | None, float | None]:
-    """Mean over classes of `d_avg = 1 - mean_j cos` and `d_nn = 1 - max_j cos`, where j runs over the other classes.
+    """Mean over classes of `d_avg = 1 - mean_j cos` and of `d_nn = 1 - max_j cos`; j runs over the other classes.
 
-    Args:
-        text_features: `(n_cls, dim)`; normalised here.
-
-    Returns:
-        (mean of d_avg, mean of d_nn); (None, None) for one class.
+    The features are `(n_cls, dim)` and normalised here. (None, None) for one class.
 
     Example:
         >>> text_distances([[1, 0], [1, 0], [0, 1]])  # d_avg 1/2, 1/2, 1; d_nn 0, 0, 1
@@ -172,9 +166,7 @@ def text_distances(text_features: ArrayLike) -> tuple[float | None, float | None
 def zero_shot_margin(cosines: Floats, labels: ArrayLike) -> float | None:
     """Mean over images of the cosine with the true text minus that with the best other text. None for one class.
 
-    Args:
-        cosines: `(n, n_cls)`.
-        labels: `(n,)`.
+    The cosines are `(n, n_cls)`.
 
     Example:
         >>> zero_shot_margin(np.array([[1.0, 0.5], [0.75, 0.5]]), [0, 1])  # 0.5 and -0.25

@@ -105,7 +105,6 @@ def calibration_error(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 
 
     Args:
         confidence: `(n,)`: probability of the predicted class.
-        correct: `(n,)`: whether the prediction is correct.
         bins: number of bins; 15 as in Guo et al. 2017, whose bins have equal width instead of equal size.
 
     Raises:
@@ -128,14 +127,8 @@ def calibration_error(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 
 
 def all_metrics(logits: ArrayLike, labels: ArrayLike) -> dict[str, float]:
     """Every metric of a `bench.record.Score`, under the name of its field."""
-    return {
-        "accuracy": accuracy(logits, labels),
-        "macro_accuracy": macro_accuracy(logits, labels),
-        "macro_precision": macro_precision(logits, labels),
-        "nll": nll(logits, labels),
-        "brier": brier(logits, labels),
-        "ece": ece(logits, labels),
-    }
+    metrics = (accuracy, macro_accuracy, macro_precision, nll, brier, ece)
+    return {metric.__name__: metric(logits, labels) for metric in metrics}
 
 
 def class_accuracies(label: ArrayLike, correct: ArrayLike) -> np.ndarray:
@@ -157,7 +150,6 @@ def aurc(confidence: ArrayLike, correct: ArrayLike) -> float:
 
     Args:
         confidence: `(n,)`: probability of the predicted class.
-        correct: `(n,)`: whether the prediction is correct.
 
     Raises:
         MetricInputError: if there is no prediction.
@@ -215,8 +207,7 @@ def _checked(logits: ArrayLike, labels: ArrayLike) -> tuple[Floats, Ints]:
             f"Labels must be integers in 0..{scores.shape[1] - 1}, but are {truth.dtype} "
             f"from {truth.min()} to {truth.max()}; renumber them for this class list."
         )
-    bad = int(np.sum(~np.isfinite(scores)))
-    if bad:
+    if bad := int(np.sum(~np.isfinite(scores))):
         raise MetricInputError(
             f"{bad} of {scores.size} logits are not finite: training diverged. Lower the learning rate or use fp32."
         )

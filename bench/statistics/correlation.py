@@ -23,7 +23,6 @@ class Correlation:
     """Spearman's rank correlation.
 
     Args:
-        rho: -1..1.
         n: number of pairs.
         p: two-sided p value against no association. For n <= 8 it is exact (all orders are enumerated). For more pairs
             it comes from random orders if they were given, otherwise from the t approximation.
@@ -42,8 +41,6 @@ def spearman(x: Sequence[float], y: Sequence[float], *, orders: NDArray[np.intp]
     """Spearman's rho with average ranks for ties. None for fewer than 3 pairs, or if all x or all y are equal.
 
     Args:
-        x: first value of each pair.
-        y: second value of each pair.
         orders: random orders of the pairs, see `random_orders`. They give the p value for more than 8 pairs; the
             observed order counts as one of them, so that p is never 0. If None, the t approximation is used.
 

@@ -13,11 +13,10 @@ from scipy.special import stdtr, stdtrit
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its Student-t interval.
+    """A mean of `n` values with its Student-t interval.
 
     Args:
         mean: arithmetic mean; for H see `bench.analysis.leaderboard.Cell`.
-        n: number of values.
         std: sample standard deviation (divisor n - 1), None for a single value.
         half_width: half of the two-sided interval, None for a single value.
     """
@@ -43,11 +42,7 @@ class Interval:
     """A mean over test images and seeds with an interval that may be asymmetric.
 
     Args:
-        mean: over all values.
-        low: lower end.
-        high: upper end.
-        n_seeds: number of seeds. With 1, the interval covers the choice of test images but not the choice of the seed.
-        n_images: number of test images.
+        n_seeds: with 1, the interval covers the choice of test images but not the choice of the seed.
         standard_error: of the mean, from both sources.
         seed_share: share of the variance that is due to the seeds, 0..1; None for one seed.
     """
@@ -74,10 +69,8 @@ class MeanTest:
         n: number of values.
         groups: number of groups, such as datasets.
         standard_error: of the mean; None if some group has a single value, whose spread is unknown.
-        df: degrees of freedom (Satterthwaite), None without a standard error.
-        low: lower end of the interval, None without a standard error.
-        high: upper end.
-        p: two-sided p value against a mean of zero, None without a standard error.
+        df: degrees of freedom (Satterthwaite). They, the interval and `p` are None without a standard error.
+        p: two-sided p value against a mean of zero.
     """
 
     mean: float
@@ -189,9 +182,7 @@ def two_way_bootstrap(
 
     Args:
         values: `(seeds, images)`, such as 0/1 for wrong and right, or -1/0/1 for a difference.
-        generator: source of the resampling.
         level: confidence level, 0..1.
-        replicates: number of resamples.
 
     Raises:
         ValueError: if the table is empty or not two-dimensional.

@@ -49,23 +49,21 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
 
 
 def rank_ranges(names: Sequence[str], better: Mapping[tuple[str, str], bool]) -> list[RankRange]:
-    """The range of ranks of each method.
+    """The range of ranks of each method, in the order of the names.
 
     Args:
-        names: all methods; the result has the same order.
         better: true for (a, b) if a is significantly better than b. Missing pairs count as not significant.
 
     Example:
         >>> [str(found) for found in rank_ranges(["a", "b", "c"], {("a", "b"): True, ("a", "c"): True})]
         ['1', '2–3', '2–3']
     """
-    significant = {pair for pair, holds in better.items() if holds}
     k = len(names)
     return [
         RankRange(
             name,
-            1 + sum((other, name) in significant for other in names),
-            k - sum((name, other) in significant for other in names),
+            1 + sum(better.get((other, name), False) for other in names),
+            k - sum(better.get((name, other), False) for other in names),
         )
         for name in names
     ]

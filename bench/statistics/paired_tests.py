@@ -13,12 +13,10 @@ from scipy.special import bdtr, stdtr, stdtrit
 
 @dataclass(frozen=True)
 class McNemar:
-    """The McNemar test of two classifiers on the same images.
+    """The McNemar test of two classifiers on the same `n` images.
 
     Args:
-        only_a: number of images that only A classifies correctly.
-        only_b: number of images that only B classifies correctly.
-        n: number of images.
+        only_a: number of images that only A classifies correctly; `only_b` likewise.
         p: exact two-sided p value against equal accuracy: A wins a discordant image with probability 1/2.
     """
 
@@ -38,9 +36,7 @@ class Equivalence:
     """Two one-sided tests (TOST) of a mean against a margin around a reference.
 
     Args:
-        difference: mean minus reference.
-        low: lower end of the two-sided interval.
-        high: upper end.
+        difference: mean minus reference, with the two-sided interval `low` to `high`.
         p: p value against "the difference is at least the margin"; a small one means equal within the margin.
         margin: largest difference that counts as equal.
         n: number of values.
@@ -67,8 +63,7 @@ def mcnemar(correct_a: ArrayLike, correct_b: ArrayLike) -> McNemar:
     """Exact McNemar test of two classifiers on the same images, for one seed.
 
     Args:
-        correct_a: `(n,)`: whether A classifies each image correctly.
-        correct_b: `(n,)`: the same for B, in the same order.
+        correct_a: `(n,)`: whether A classifies each image correctly; `correct_b` has the same order.
 
     Raises:
         ValueError: if the lists are empty or differ in length.

@@ -1,4 +1,4 @@
-"""Power of t tests: the probability of finding a difference, the detectable difference, and the seeds needed."""
+"""Power of two-sided t tests: the probability (0..1) of finding a difference, what is detectable, the seeds needed."""
 
 from __future__ import annotations
 
@@ -35,8 +35,6 @@ def seeds_needed(effect: float, std: float, *, power: float = 0.8, level: float 
     Args:
         effect: mean difference to find.
         std: standard deviation of the paired differences between seeds.
-        power: probability of finding the effect, 0..1.
-        level: of the two-sided test, 0..1.
 
     Example:
         >>> seeds_needed(0.5, 1.0)  # Cohen's tables: 34 pairs
@@ -58,14 +56,7 @@ def seeds_needed(effect: float, std: float, *, power: float = 0.8, level: float 
 def grouped_power(test: MeanTest, effect: float, factor: float = 1.0, *, level: float = 0.05) -> float | None:
     """Power of the grouped t test for a mean of `effect`, if every group had `factor` times as many values.
 
-    Args:
-        test: its standard error and degrees of freedom are taken as known.
-        effect: mean to find.
-        factor: multiplies the number of values per group.
-        level: of the two-sided test, 0..1.
-
-    Returns:
-        None if the spread is unknown.
+    The standard error and the degrees of freedom of `test` are taken as known. None if the spread is unknown.
 
     Example:
         >>> test = MeanTest(mean=0.0, n=15, groups=1, standard_error=15**-0.5, df=14)

@@ -27,10 +27,8 @@ class Friedman:
     Args:
         ranks: average rank of each method, 1 is best.
         n: number of datasets.
-        chi_square: Friedman's statistic, corrected for ties.
-        p: its p value, from chi-square with k - 1 degrees of freedom.
-        f: Iman and Davenport's less conservative statistic; infinite if all datasets agree.
-        p_f: its p value.
+        chi_square: corrected for ties; `p` comes from chi-square with k - 1 degrees of freedom.
+        f: Iman and Davenport's less conservative statistic, with p value `p_f`; infinite if all datasets agree.
     """
 
     ranks: tuple[float, ...]
@@ -48,7 +46,6 @@ class CriticalDifference:
     Args:
         names: methods, best average rank first.
         ranks: average ranks in the same order.
-        n: number of datasets.
         difference: critical difference (Nemenyi); average ranks that are closer do not differ significantly.
         cliques: maximal groups of methods without significant differences. A method in no clique differs from all.
         friedman: the test that has to reject before the diagram may be read.
@@ -86,17 +83,17 @@ def friedman(scores: ArrayLike) -> Friedman:
         )
     n, k = table.shape
     ranks = np.array([mid_ranks(-row) for row in table])
-    average = ranks.mean(0)
+    average = tuple(ranks.mean(0).tolist())
     spread = float(((ranks - (k + 1) / 2) ** 2).sum())  # n k (k^2 - 1) / 12 without ties
     if spread == 0:
-        return Friedman(tuple(average.tolist()), n, 0.0, 1.0, 0.0, 1.0)
-    chi_square = n * n * (k - 1) * float(((average - (k + 1) / 2) ** 2).sum()) / spread
+        return Friedman(average, n, 0.0, 1.0, 0.0, 1.0)
+    chi_square = n * n * (k - 1) * float(((ranks.mean(0) - (k + 1) / 2) ** 2).sum()) / spread
     p = float(chdtrc(k - 1, chi_square))
     left = n * (k - 1) - chi_square
     if left <= _TOLERANCE:
-        return Friedman(tuple(average.tolist()), n, chi_square, p, math.inf, 0.0)
+        return Friedman(average, n, chi_square, p, math.inf, 0.0)
     f = (n - 1) * chi_square / left
-    return Friedman(tuple(average.tolist()), n, chi_square, p, f, float(fdtrc(k - 1, (k - 1) * (n - 1), f)))
+    return Friedman(average, n, chi_square, p, f, float(fdtrc(k - 1, (k - 1) * (n - 1), f)))
 
 
 def critical_difference(names: Sequence[str], scores: ArrayLike, *, level: float = 0.05) -> CriticalDifference:
@@ -107,8 +104,7 @@ def critical_difference(names: Sequence[str], scores: ArrayLike, *, level: float
     4.08 of at most 9 ranks.
 
     Args:
-        names: one per column of the scores.
-        scores: `(datasets, methods)`, larger is better.
+        scores: `(datasets, methods)`, larger is better; one name per column.
         level: family-wise error rate, 0..1.
 
     Raises:
@@ -131,9 +127,7 @@ def critical_difference(names: Sequence[str], scores: ArrayLike, *, level: float
         ranks=tuple(ranks),
         n=found.n,
         difference=difference,
-        cliques=tuple(
-            tuple(names[order[i]] for i in range(first, last)) for first, last in _cliques(ranks, difference)
-        ),
+        cliques=tuple(tuple(names[i] for i in order[first:last]) for first, last in _cliques(ranks, difference)),
         friedman=found,
         low_power=difference > (k - 1) / 3,
     )

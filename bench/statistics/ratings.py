@@ -21,9 +21,7 @@ class Rating:
     """A method's Elo rating; the mean over methods is 1000.
 
     Args:
-        elo: over all datasets.
-        low: lower end of the bootstrap interval over datasets, None for one dataset.
-        high: upper end.
+        low: lower end of the bootstrap interval over datasets, None for one dataset; `high` is the upper end.
         win_rate: share of comparisons won, 0..1; a tie counts one half.
     """
 
@@ -46,12 +44,10 @@ def elo_ratings(
     """Elo ratings from every pairwise comparison on every dataset, best first.
 
     Args:
-        names: one per column.
-        scores: `(datasets, methods)`, larger is better; equal scores count half a win for each.
+        scores: `(datasets, methods)`, one name per column; larger is better, equal scores count half a win for each.
         generator: of the bootstrap, which resamples datasets.
         prior: wins added to both sides of each pair. Without them, a method that always wins has no finite rating.
         level: confidence level of the interval, 0..1.
-        replicates: number of resamples.
 
     Raises:
         ValueError: if the table is too small or has missing values.

@@ -25,14 +25,7 @@ def settings(runs: pd.DataFrame) -> list[Setting]:
     """
     columns = ["backbone", "protocol", "shots", "draw", "precision", "dataset"]
     found = {
-        Setting(
-            str(backbone),
-            str(protocol),
-            int(shots),
-            kind_of_draw(str(draw)),
-            str(precision),
-            str(dataset) if protocol in TRANSFER else "",
-        )
+        Setting(backbone, protocol, int(shots), kind_of_draw(draw), precision, dataset if protocol in TRANSFER else "")
         for backbone, protocol, shots, draw, precision, dataset in runs[columns].itertuples(index=False, name=None)
     }
 
@@ -54,11 +47,6 @@ def leaderboard(
     Each method x config x recipe is one entry; nothing is averaged across entries. Runs of a dataset and seed whose
     task (test list or fingerprint) is not that of the newest run are excluded and listed. A run with shots 0 does not
     depend on the support set and counts for all seeds (n = 1, no interval).
-
-    Args:
-        runs: the store's `runs_frame()`: one row per run and split.
-        setting: one of `settings(runs)`.
-        convention: how H is averaged over datasets.
     """
     measures = ("base", "new", H) if setting.protocol == "base-to-new" else ("all",)
     splits = tuple(measure for measure in measures if measure != H)
@@ -71,18 +59,10 @@ def leaderboard(
     labels = entry_keys(collected)
     counted, excluded = select_runs(collected, setting, labels)
 
-    entries = [
-        make_entry(
-            identity,
-            labels[identity],
-            [run for run in counted if run.identity == identity],
-            datasets,
-            seeds,
-            splits,
-            source=setting.source,
-        )
-        for identity in sorted(labels)
-    ]
+    entries = []
+    for identity in sorted(labels):
+        mine = [run for run in counted if run.identity == identity]
+        entries.append(make_entry(identity, labels[identity], mine, datasets, seeds, splits, source=setting.source))
     baseline = min(
         (entry for entry in entries if entry.method == BASELINE),
         key=lambda e: ("class_text" in e.config, -e.n, e.key),

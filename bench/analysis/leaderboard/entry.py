@@ -25,13 +25,10 @@ def make_entry(
     *,
     source: str = "",
 ) -> Entry:
-    """The entry of one identity, without gains and rank.
+    """The entry of one identity (method, config and recipe) on a board, without gains and rank.
 
     Args:
-        identity: method, config and recipe.
-        key: name of the entry on the board.
         runs: the counted and the failed runs of this identity.
-        datasets: of the board.
         seeds: of the board; runs without shots are expected once.
         splits: splits that a run must have scored to fill its cell.
         source: dataset trained on, if others are scored; averages leave it out.
@@ -46,11 +43,9 @@ def make_entry(
     }
     cells = {}
     for dataset in datasets:
-        here = [run for (name, _), run in sorted(scored.items()) if name == dataset]
-        if here:
-            cells[dataset] = Cell(
-                dataset, _scores(here, splits), len(here), len(wanted), tuple(run.run_id for run in here)
-            )
+        if here := [run for (name, _), run in sorted(scored.items()) if name == dataset]:
+            run_ids = tuple(run.run_id for run in here)
+            cells[dataset] = Cell(dataset, _scores(here, splits), len(here), len(wanted), run_ids)
     missing = [
         MissingCell(key, dataset, seed, *failed.get((dataset, seed), ()))
         for dataset in datasets
@@ -67,11 +62,7 @@ def make_entry(
         recipe_name=next((run.recipe_name for run in runs), None),
         cells=cells,
         averages=_averages(
-            {dataset: cell for dataset, cell in cells.items() if dataset != source},
-            scored,
-            splits,
-            complete=not missing,
-            seeds=wanted,
+            {d: cell for d, cell in cells.items() if d != source}, scored, splits, complete=not missing, seeds=wanted
         ),
         n=len(counted),
         expected=len(datasets) * len(wanted),
