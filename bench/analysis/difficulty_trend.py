@@ -160,11 +160,7 @@ def method_trends(
 
 
 def value_table(values: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Values by method and dataset.
-
-    Raises:
-        ValueError: if a method has several values on one dataset.
-    """
+    """Values by method and dataset; raises ValueError if a method has several values on one dataset."""
     repeated = values[values.duplicated(["method", "dataset"])]
     if len(repeated):
         first = repeated.iloc[0]

@@ -105,7 +105,7 @@ def compare_with_published(
 
 
 def published_settings(runs: pd.DataFrame, kept: TextCache | None = None) -> PublishedSettings:
-    """The published settings of each registered method and protocol in the runs. Without a cache, imports all methods."""
+    """The published settings of the registered methods and protocols in the runs; imports all methods if not cached."""
     pairs = {(str(method), str(protocol)) for method, protocol in runs[["method", "protocol"]].itertuples(index=False)}
     known = {sheet.name: sheet.published for sheet in method_sheets(kept)}
     return {(method, protocol): known[method][protocol] for method, protocol in pairs if method in known}

@@ -162,11 +162,7 @@ class Results:
 
 
 def load_results(runs: str | Path = _DEFAULT_RUNS) -> Results:
-    """The results in a runs folder.
-
-    Raises:
-        StoreError: there are no runs, or another process holds the database.
-    """
+    """The results in a runs folder; raises StoreError if there are no runs, or another process holds the database."""
     results = Results(Path(runs).expanduser())
     results._store()
     return results

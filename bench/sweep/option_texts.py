@@ -35,11 +35,7 @@ def split_list(texts: Sequence[str]) -> list[str]:
 
 
 def parse_numbers(text: str, option: str, *, lone_is_count: bool = False) -> list[int]:
-    """Numbers and ranges; `lone_is_count` reads a single number N as 1 to N.
-
-    Raises:
-        UsageError: anything else.
-    """
+    """Numbers and ranges; `lone_is_count` reads a single N as 1 to N. Raises UsageError for anything else."""
     wrong = UsageError(f"{option} {text!r} is not a list of whole numbers; write 16, 1,2,4 or 1-3.")
     if lone_is_count and text.strip().isdecimal():
         if int(text) < 1:

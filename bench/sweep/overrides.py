@@ -99,10 +99,8 @@ def check_overrides(
 def apply_overrides(method: str, model: ModelT, overrides: Sequence[Override], *, recipe: bool) -> ModelT:
     """`model` with the overrides for this method, validated again.
 
-    An exact method name takes precedence over a pattern. A pattern skips methods without this key.
-
-    Raises:
-        OverrideError: a value that the setting does not accept.
+    An exact method name takes precedence over a pattern. A pattern skips methods without this key. Raises OverrideError
+    for a value that the setting does not accept.
     """
     values = model.model_dump()
     mine = [item for item in overrides if item.recipe == recipe and item.concerns(method)]
