@@ -182,7 +182,7 @@ def test_a_closed_vocabulary_method_is_refused_where_new_classes_are_scored(grow
 def test_settings_that_make_no_sense_in_a_method_are_refused(grow):
     (spec,) = grow(methods=["wise_ft_on:coop"], protocol=EvalProtocol.FEW_SHOT)
     assert (spec.config["ctx_init"], spec.config["trained_share"]) == ("a photo of a", 0.5)
-    with pytest.raises(ImpossibleCombinationError, match=r"wise_ft_on:coop: CoOp begins .* only with ctx_init="):
+    with pytest.raises(ImpossibleCombinationError, match=r"wise_ft_on:coop: CoOp starts .* only with ctx_init="):
         grow(methods=["wise_ft_on:coop"], overrides=["wise_ft_on:coop.ctx_init="])
 
 
