@@ -4,42 +4,25 @@ import pathlib
 
 from .api.comparison_table import ComparisonTable as ComparisonTable
 from .api.leaderboard_table import LeaderboardTable as LeaderboardTable
-from .api.results import (
-    Results as Results,
-)
-from .api.results import (
-    build_report as build_report,
-)
-from .api.results import (
-    compare as compare,
-)
-from .api.results import (
-    difficulty as difficulty,
-)
-from .api.results import (
-    leaderboard as leaderboard,
-)
-from .api.results import (
-    load_results as load_results,
-)
+from .api.results import Results as Results
+from .api.results import build_report as build_report
+from .api.results import compare as compare
+from .api.results import difficulty as difficulty
+from .api.results import leaderboard as leaderboard
+from .api.results import load_results as load_results
 from .api.running import plan as plan
 from .api.running import run as run
 from .context import RunContext as RunContext
-from .errors import (
-    ImpossibleCombinationError as ImpossibleCombinationError,
-)
-from .errors import (
-    OverrideError as OverrideError,
-)
-from .errors import (
-    StoreError as StoreError,
-)
-from .errors import (
-    UnknownRunError as UnknownRunError,
-)
-from .errors import (
-    UsageError as UsageError,
-)
+from .errors import CacheError as CacheError
+from .errors import ImpossibleCombinationError as ImpossibleCombinationError
+from .errors import LaunchError as LaunchError
+from .errors import OverrideError as OverrideError
+from .errors import RunsFolderError as RunsFolderError
+from .errors import ShardError as ShardError
+from .errors import StaleSpecError as StaleSpecError
+from .errors import StoreError as StoreError
+from .errors import UnknownRunError as UnknownRunError
+from .errors import UsageError as UsageError
 from .record import RunRecord as RunRecord
 from .spec import ExperimentSpec as ExperimentSpec
 from .sweep.request import SweepRequest as SweepRequest

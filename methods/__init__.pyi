@@ -4,6 +4,7 @@ from ._backbones.backbone import CLIP_MEAN as CLIP_MEAN
 from ._backbones.backbone import CLIP_STD as CLIP_STD
 from ._backbones.backbone import Backbone as Backbone
 from ._backbones.backbone import Passes as Passes
+from ._backbones.imported_features import NoTowerError as NoTowerError
 from ._backbones.loading import load_backbone as load_backbone
 from ._backbones.names import BackboneSpec as BackboneSpec
 from ._backbones.names import WeightsError as WeightsError
