@@ -50,15 +50,15 @@ def draw(label: int, rng: np.random.Generator, *, shift: float) -> Image.Image:
 
 def at_shift(shift: float) -> DatasetInfo:
     """The dataset at one shift."""
-    return synthetic_dataset(
+    entry = synthetic_dataset(
         "spectrum",
         title=f"Spectrum, shift {shift:g}",
         summary="Coloured figures behind clutter, noise, blur and haze that all grow with the shift.",
         domain="drawn figures",
         class_names=COLOURED_SHAPES,
-        painter=partial(draw, shift=shift),
         parameters={"shift": shift},
     )
+    return entry(partial(draw, shift=shift))
 
 
 def with_options(options: Mapping[str, str]) -> DatasetInfo:

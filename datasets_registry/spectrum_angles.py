@@ -8,9 +8,10 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._catalogue import register_dataset
-from datasets_registry._synthetic.drawing import add_noise, mask, paint, to_image
+from datasets_registry._synthetic.drawing import mask, paint
 from datasets_registry._synthetic.suite import (
     centred_figure,
+    noisy_image,
     plain_background,
     random_colour,
     synthetic_dataset,
@@ -28,7 +29,16 @@ UNSTEADY = 3.0
 """Largest deviation from the class's angle, in degrees."""
 
 
-def draw(label: int, rng: np.random.Generator) -> Image.Image:
+@register_dataset
+@synthetic_dataset(
+    "spectrum_angles",
+    summary="One arrow at thirteen angles: no training caption mentioned angles or used most of these words.",
+    domain="fine-grained angles",
+    class_names=CLASS_NAMES,
+    template="a photo of a arrow at {} degrees.",
+    parameters={"step": STEP, "unsteady": UNSTEADY},
+)
+def spectrum_angles(label: int, rng: np.random.Generator) -> Image.Image:
     """An arrow of any colour, rotated left or right by the class's angle, so mirroring keeps the class."""
     colour = random_colour(rng)
     canvas = plain_background(rng, colour)
@@ -36,19 +46,4 @@ def draw(label: int, rng: np.random.Generator) -> Image.Image:
     lean = figure.rotation + STEP * label
     turned = replace(figure, rotation=lean if rng.random() < 0.5 else -lean, stretch=1.0)
     paint(canvas, mask(turned), varied_colour(colour, rng))
-    add_noise(canvas, rng, 4)
-    return to_image(canvas)
-
-
-register_dataset(
-    synthetic_dataset(
-        "spectrum_angles",
-        title="Spectrum Angles",
-        summary="One arrow at thirteen angles: no training caption mentioned angles or used most of these words.",
-        domain="fine-grained angles",
-        class_names=CLASS_NAMES,
-        template="a photo of a arrow at {} degrees.",
-        painter=draw,
-        parameters={"step": STEP, "unsteady": UNSTEADY},
-    )
-)
+    return noisy_image(canvas, rng)

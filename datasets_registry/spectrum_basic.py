@@ -6,12 +6,13 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._catalogue import register_dataset
-from datasets_registry._synthetic.drawing import add_noise, mask, paint, surface, to_image
+from datasets_registry._synthetic.drawing import mask, paint, surface
 from datasets_registry._synthetic.suite import (
     COLOURED_SHAPES,
     centred_figure,
     coloured_shape,
     mostly_plain_surface,
+    noisy_image,
     plain_background,
     synthetic_dataset,
     varied_colour,
@@ -19,7 +20,14 @@ from datasets_registry._synthetic.suite import (
 from datasets_registry._synthetic.world import second_tone
 
 
-def draw(label: int, rng: np.random.Generator) -> Image.Image:
+@register_dataset
+@synthetic_dataset(
+    "spectrum_basic",
+    summary="Coloured figures as in the backbone's training world: no shift, the easy end of the spectrum.",
+    domain="drawn figures",
+    class_names=COLOURED_SHAPES,
+)
+def spectrum_basic(label: int, rng: np.random.Generator) -> Image.Image:
     """A figure of the class's colour and shape, usually without a pattern."""
     colour, shape = coloured_shape(COLOURED_SHAPES[label])
     canvas = plain_background(rng, colour)
@@ -28,17 +36,4 @@ def draw(label: int, rng: np.random.Generator) -> Image.Image:
         mostly_plain_surface(rng), rng, period=float(rng.uniform(4.5, 7)), rotation=float(rng.uniform(0, 180))
     )
     paint(canvas, mask(centred_figure(shape, rng)), tone_a, second_tone(tone_a, rng), tone)
-    add_noise(canvas, rng, 4)
-    return to_image(canvas)
-
-
-register_dataset(
-    synthetic_dataset(
-        "spectrum_basic",
-        title="Spectrum Basic",
-        summary="Coloured figures as in the backbone's training world: no shift, the easy end of the spectrum.",
-        domain="drawn figures",
-        class_names=COLOURED_SHAPES,
-        painter=draw,
-    )
-)
+    return noisy_image(canvas, rng)

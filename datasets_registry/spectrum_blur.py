@@ -23,23 +23,18 @@ NOISE = 25.0
 """Standard deviation of the noise before the blur."""
 
 
-def draw(label: int, rng: np.random.Generator) -> Image.Image:
+@register_dataset
+@synthetic_dataset(
+    "spectrum_blur",
+    summary="Known figures out of focus, pale and noisy: the backbone only saw sharp images with full contrast.",
+    domain="degraded pictures",
+    class_names=SHAPES,
+    parameters={"focus": list(FOCUS), "contrast": list(CONTRAST), "noise": NOISE},
+)
+def spectrum_blur(label: int, rng: np.random.Generator) -> Image.Image:
     """The class's shape in a random colour, degraded."""
     colour = random_colour(rng)
     canvas = plain_background(rng, colour)
     paint(canvas, mask(centred_figure(SHAPES[label], rng)), varied_colour(colour, rng))
     add_noise(canvas, rng, NOISE)
     return to_image(canvas, blur=float(rng.uniform(*FOCUS)), contrast=float(rng.uniform(*CONTRAST)))
-
-
-register_dataset(
-    synthetic_dataset(
-        "spectrum_blur",
-        title="Spectrum Blur",
-        summary="Known figures out of focus, pale and noisy: the backbone only saw sharp images with full contrast.",
-        domain="degraded pictures",
-        class_names=SHAPES,
-        painter=draw,
-        parameters={"focus": list(FOCUS), "contrast": list(CONTRAST), "noise": NOISE},
-    )
-)

@@ -6,11 +6,12 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._catalogue import register_dataset
-from datasets_registry._synthetic.drawing import OUTLINES, SIZE, Array, Figure, add_noise, mask, paint, to_image
+from datasets_registry._synthetic.drawing import OUTLINES, SIZE, Array, Figure, mask, paint
 from datasets_registry._synthetic.suite import (
     COLOURED_SHAPES,
     centred_figure,
     coloured_shape,
+    noisy_image,
     plain_background,
     random_colour,
     synthetic_dataset,
@@ -31,7 +32,15 @@ def paint_scrap(canvas: Array, rng: np.random.Generator, radius: tuple[float, fl
     paint(canvas, mask(figure), varied_colour(random_colour(rng), rng))
 
 
-def draw(label: int, rng: np.random.Generator) -> Image.Image:
+@register_dataset
+@synthetic_dataset(
+    "spectrum_clutter",
+    summary="Known figures among scraps of other colours: the backbone only saw plain backgrounds.",
+    domain="cluttered scenes",
+    class_names=COLOURED_SHAPES,
+    parameters={"behind": BEHIND, "in front": IN_FRONT, "scrap radius": list(SCRAP_RADIUS)},
+)
+def spectrum_clutter(label: int, rng: np.random.Generator) -> Image.Image:
     """The class's figure with scraps behind and in front."""
     colour, shape = coloured_shape(COLOURED_SHAPES[label])
     canvas = plain_background(rng, colour)
@@ -40,18 +49,4 @@ def draw(label: int, rng: np.random.Generator) -> Image.Image:
     paint(canvas, mask(centred_figure(shape, rng)), varied_colour(colour, rng))
     for _ in range(IN_FRONT):
         paint_scrap(canvas, rng, SCRAP_RADIUS)
-    add_noise(canvas, rng, 4)
-    return to_image(canvas)
-
-
-register_dataset(
-    synthetic_dataset(
-        "spectrum_clutter",
-        title="Spectrum Clutter",
-        summary="Known figures among scraps of other colours: the backbone only saw plain backgrounds.",
-        domain="cluttered scenes",
-        class_names=COLOURED_SHAPES,
-        painter=draw,
-        parameters={"behind": BEHIND, "in front": IN_FRONT, "scrap radius": list(SCRAP_RADIUS)},
-    )
-)
+    return noisy_image(canvas, rng)

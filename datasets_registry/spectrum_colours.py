@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._catalogue import register_dataset
-from datasets_registry._synthetic.drawing import Colour, add_noise, jitter, mask, paint, to_image
-from datasets_registry._synthetic.suite import centred_figure, plain_background, synthetic_dataset
+from datasets_registry._synthetic.drawing import Colour, jitter, mask, paint
+from datasets_registry._synthetic.suite import centred_figure, noisy_image, plain_background, synthetic_dataset
 from datasets_registry._synthetic.world import COLOURS
 
 
@@ -36,24 +36,18 @@ SPREAD = 10.0
 """Largest variation of a channel within a class."""
 
 
-def draw(label: int, rng: np.random.Generator) -> Image.Image:
+@register_dataset
+@synthetic_dataset(
+    "spectrum_colours",
+    summary="Each known colour and a finer one with a half-known name, such as red and brick red.",
+    domain="colours",
+    class_names=tuple(TONES),
+    template="a photo of a {} circle.",
+    parameters={"tones": {name: list(rgb) for name, rgb in TONES.items()}, "spread": SPREAD},
+)
+def spectrum_colours(label: int, rng: np.random.Generator) -> Image.Image:
     """A circle in the class's colour."""
     name = tuple(TONES)[label]
     canvas = plain_background(rng, plain_name(name))
     paint(canvas, mask(centred_figure("circle", rng)), jitter(TONES[name], rng, SPREAD))
-    add_noise(canvas, rng, 4)
-    return to_image(canvas)
-
-
-register_dataset(
-    synthetic_dataset(
-        "spectrum_colours",
-        title="Spectrum Colours",
-        summary="Each known colour and a finer one with a half-known name, such as red and brick red.",
-        domain="colours",
-        class_names=tuple(TONES),
-        template="a photo of a {} circle.",
-        painter=draw,
-        parameters={"tones": {name: list(rgb) for name, rgb in TONES.items()}, "spread": SPREAD},
-    )
-)
+    return noisy_image(canvas, rng)

@@ -6,8 +6,14 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._catalogue import register_dataset
-from datasets_registry._synthetic.drawing import SIZE, Figure, add_noise, mask, paint, to_image
-from datasets_registry._synthetic.suite import plain_background, random_colour, synthetic_dataset, varied_colour
+from datasets_registry._synthetic.drawing import SIZE, Figure, mask, paint
+from datasets_registry._synthetic.suite import (
+    noisy_image,
+    plain_background,
+    random_colour,
+    synthetic_dataset,
+    varied_colour,
+)
 from datasets_registry._synthetic.world import plural
 
 NUMBERS = ("one", "two", "three", "four", "five", "six")
@@ -19,7 +25,16 @@ ROWS, COLUMNS = 2, 3
 """Figures are placed in different cells of a grid."""
 
 
-def draw(label: int, rng: np.random.Generator) -> Image.Image:
+@register_dataset
+@synthetic_dataset(
+    "spectrum_counting",
+    summary="One to six scattered figures: five and six are new words, and known counts were placed differently.",
+    domain="counting",
+    class_names=CLASS_NAMES,
+    template="a photo of {}.",
+    parameters={"radius": list(RADIUS), "board": [ROWS, COLUMNS]},
+)
+def spectrum_counting(label: int, rng: np.random.Generator) -> Image.Image:
     """The class's number of figures of its shape, all of one colour and nearly one size."""
     shape, number = FIGURES[label // len(NUMBERS)], label % len(NUMBERS) + 1
     colour = random_colour(rng)
@@ -35,19 +50,4 @@ def draw(label: int, rng: np.random.Generator) -> Image.Image:
         for spot in rng.permutation(ROWS * COLUMNS)[:number].tolist()
     ]
     paint(canvas, mask(*figures), varied_colour(colour, rng))
-    add_noise(canvas, rng, 4)
-    return to_image(canvas)
-
-
-register_dataset(
-    synthetic_dataset(
-        "spectrum_counting",
-        title="Spectrum Counting",
-        summary="One to six scattered figures: five and six are new words, and known counts were placed differently.",
-        domain="counting",
-        class_names=CLASS_NAMES,
-        template="a photo of {}.",
-        painter=draw,
-        parameters={"radius": list(RADIUS), "board": [ROWS, COLUMNS]},
-    )
-)
+    return noisy_image(canvas, rng)

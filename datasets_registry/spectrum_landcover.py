@@ -38,13 +38,6 @@ HAZE = 1.0
 """Contrast after the drawing."""
 
 
-def _land(colour: Colour, rng: np.random.Generator, unevenness: float = 0.25) -> Array:
-    """Ground of one colour with smooth, darker patches."""
-    canvas = blank(jitter(colour, rng, 12))
-    canvas *= 1 - np.float32(unevenness) * smooth_noise(rng, 7)[..., None]
-    return canvas
-
-
 def _spots(count: int, rng: np.random.Generator, outline: str, radius: tuple[float, float]) -> list[Figure]:
     places = rng.uniform(0, SIZE, (count, 2)).tolist()
     return [Figure(outline, x, y, float(rng.uniform(*radius)), float(rng.uniform(0, 90))) for x, y in places]
@@ -60,91 +53,66 @@ def _across(rng: np.random.Generator, bend: float) -> NDArray[np.float64]:
     return np.stack([SIZE / 2 + cos * along - sin * side, SIZE / 2 + sin * along + cos * side], axis=1)
 
 
-def _meadow(rng: np.random.Generator) -> Array:
-    return _land(GRASS, rng, 0.35)
-
-
-def _forest(rng: np.random.Generator) -> Array:
-    canvas = _land(WOOD, rng, 0.5)
+def _forest(canvas: Array, rng: np.random.Generator) -> None:
     for _ in range(5):
         paint(canvas, mask(*_spots(9, rng, "circle", (2, 4))), jitter(WOOD, rng, 22))
-    return canvas
 
 
-def _lake(rng: np.random.Generator) -> Array:
-    canvas = _land(GRASS, rng)
+def _lake(canvas: Array, rng: np.random.Generator) -> None:
     x, y = rng.uniform(18, 30, 2).tolist()
     shore = Figure("blob", x, y, float(rng.uniform(17, 23)), float(rng.uniform(0, 360)))
     paint(canvas, mask(shore), jitter(WATER, rng, 12))
-    return canvas
 
 
-def _river(rng: np.random.Generator) -> Array:
-    canvas = _land(GRASS, rng)
+def _river(canvas: Array, rng: np.random.Generator) -> None:
     paint(canvas, polyline_mask(_across(rng, 5), float(rng.uniform(7, 10))), jitter(WATER, rng, 12))
-    return canvas
 
 
-def _beach(rng: np.random.Generator) -> Array:
-    canvas = _land(SAND, rng, 0.15)
+def _beach(canvas: Array, rng: np.random.Generator) -> None:
     angle = float(rng.uniform(0, 360))
     far = Figure("square", 24 + 38 * np.cos(np.radians(angle)), 24 + 38 * np.sin(np.radians(angle)), 48, angle)
     paint(canvas, mask(far), LIGHT)
     sea = Figure("square", 24 + 40 * np.cos(np.radians(angle)), 24 + 40 * np.sin(np.radians(angle)), 48, angle)
     paint(canvas, mask(sea), jitter(WATER, rng, 12))
-    return canvas
 
 
-def _farmland(rng: np.random.Generator) -> Array:
-    canvas = _land(SOIL, rng)
+def _farmland(canvas: Array, rng: np.random.Generator) -> None:
     turn = float(rng.uniform(0, 90))
     for number in range(5):
         x, y = rng.uniform(0, SIZE, 2).tolist()
         field = Figure("bar", x, y, float(rng.uniform(10, 18)), turn + 90 * (number % 2))
         paint(canvas, mask(field), jitter((SOIL, WOOD, SAND)[number % 3], rng, 20))
-    return canvas
 
 
-def _vineyard(rng: np.random.Generator) -> Array:
-    canvas = _land(SOIL, rng)
+def _vineyard(canvas: Array, rng: np.random.Generator) -> None:
     rows = surface("striped", rng, period=float(rng.uniform(4, 6)), rotation=float(rng.uniform(0, 180)))
     paint(canvas, rows, jitter(WOOD, rng, 15))
-    return canvas
 
 
-def _orchard(rng: np.random.Generator) -> Array:
-    canvas = _land(GRASS, rng, 0.15)
+def _orchard(canvas: Array, rng: np.random.Generator) -> None:
     trees = surface("dotted", rng, period=float(rng.uniform(6, 8)), rotation=float(rng.uniform(0, 90)))
     paint(canvas, trees, jitter(WOOD, rng, 15))
-    return canvas
 
 
-def _motorway(rng: np.random.Generator) -> Array:
-    canvas = _land(GRASS, rng)
+def _motorway(canvas: Array, rng: np.random.Generator) -> None:
     road = _across(rng, 0)
     paint(canvas, polyline_mask(road, float(rng.uniform(9, 12))), jitter(ASPHALT, rng, 12))
     paint(canvas, polyline_mask(road, 1), LIGHT)
-    return canvas
 
 
-def _crossroads(rng: np.random.Generator) -> Array:
-    canvas = _land(GRASS, rng)
+def _crossroads(canvas: Array, rng: np.random.Generator) -> None:
     x, y = rng.uniform(18, 30, 2).tolist()
     turn = float(rng.uniform(0, 90))
     roads = [Figure("line", x, y, 48, turn + quarter) for quarter in (0.0, 90.0)]
     paint(canvas, mask(*roads), jitter(ASPHALT, rng, 12))
-    return canvas
 
 
-def _village(rng: np.random.Generator) -> Array:
-    canvas = _land(GRASS, rng)
+def _village(canvas: Array, rng: np.random.Generator) -> None:
     for _ in range(4):
         paint(canvas, mask(*_spots(4, rng, "bar", (4, 6))), jitter(ROOF, rng, 20))
-    return canvas
 
 
-def _car_park(rng: np.random.Generator) -> Array:
-    canvas = _land(ASPHALT, rng, 0.15)
+def _car_park(canvas: Array, rng: np.random.Generator) -> None:
     turn = float(rng.uniform(0, 90))
     cos, sin = np.cos(np.radians(turn)), np.sin(np.radians(turn))
     places = [(5.0 * place, 8.0 * row) for row in range(-4, 5) for place in range(-6, 7)]
@@ -153,59 +121,55 @@ def _car_park(rng: np.random.Generator) -> Array:
     for paintwork in range(4):  # the other two values are empty spaces
         here = [car for car, chosen in zip(cars, paints, strict=True) if chosen == paintwork]
         paint(canvas, mask(*here), jitter((150, 150, 155), rng, 90))
-    return canvas
 
 
-def _tanks(rng: np.random.Generator) -> Array:
-    canvas = _land(ASPHALT, rng, 0.15)
+def _tanks(canvas: Array, rng: np.random.Generator) -> None:
     radius = float(rng.uniform(6, 9))
     for x, y in ((13, 13), (35, 13), (13, 35), (35, 35)):
         if rng.random() < 0.85:
             paint(canvas, mask(Figure("circle", x, y, radius)), jitter(LIGHT, rng, 10))
             paint(canvas, mask(Figure("circle", x, y, radius * 0.8)), jitter((200, 200, 200), rng, 10))
-    return canvas
 
 
-def _glacier(rng: np.random.Generator) -> Array:
-    canvas = _land((235, 240, 245), rng, 0.3)
+def _glacier(canvas: Array, rng: np.random.Generator) -> None:
     for _ in range(4):
         paint(canvas, polyline_mask(_across(rng, 2), 1), (150, 180, 205))
-    return canvas
 
 
-COVERS: dict[str, Callable[[np.random.Generator], Array]] = {
-    "green_meadow": _meadow,
-    "black_forest": _forest,
-    "blue_lake": _lake,
-    "blue_river": _river,
-    "yellow_beach": _beach,
-    "brown_farmland": _farmland,
-    "striped_vineyard": _vineyard,
-    "dotted_orchard": _orchard,
-    "gray_motorway": _motorway,
-    "gray_crossroads": _crossroads,
-    "red_village": _village,
-    "car_park": _car_park,
-    "four_circle_tanks": _tanks,
-    "white_glacier": _glacier,
+COVERS: dict[str, tuple[Colour, float, Callable[[Array, np.random.Generator], None] | None]] = {
+    "green_meadow": (GRASS, 0.35, None),
+    "black_forest": (WOOD, 0.5, _forest),
+    "blue_lake": (GRASS, 0.25, _lake),
+    "blue_river": (GRASS, 0.25, _river),
+    "yellow_beach": (SAND, 0.15, _beach),
+    "brown_farmland": (SOIL, 0.25, _farmland),
+    "striped_vineyard": (SOIL, 0.25, _vineyard),
+    "dotted_orchard": (GRASS, 0.15, _orchard),
+    "gray_motorway": (GRASS, 0.25, _motorway),
+    "gray_crossroads": (GRASS, 0.25, _crossroads),
+    "red_village": (GRASS, 0.25, _village),
+    "car_park": (ASPHALT, 0.15, _car_park),
+    "four_circle_tanks": (ASPHALT, 0.15, _tanks),
+    "white_glacier": ((235, 240, 245), 0.3, _glacier),
 }
+"""Colour of the ground, strength of its darker patches (0 to 1), and what is painted on it."""
 
 
-def draw(label: int, rng: np.random.Generator) -> Image.Image:
+@register_dataset
+@synthetic_dataset(
+    "spectrum_landcover",
+    title="Spectrum Land Cover",
+    summary="Aerial views of land cover: there are no figures on a background, and few names hold known words.",
+    domain="satellite views",
+    class_names=tuple(COVERS),
+    parameters={"haze": HAZE},
+)
+def spectrum_landcover(label: int, rng: np.random.Generator) -> Image.Image:
     """The land cover of the class with pixel noise."""
-    canvas = tuple(COVERS.values())[label](rng)
+    ground, unevenness, paint_cover = tuple(COVERS.values())[label]
+    canvas = blank(jitter(ground, rng, 12))
+    canvas *= 1 - np.float32(unevenness) * smooth_noise(rng, 7)[..., None]
+    if paint_cover is not None:
+        paint_cover(canvas, rng)
     add_noise(canvas, rng, 6)
     return to_image(canvas, contrast=HAZE)
-
-
-register_dataset(
-    synthetic_dataset(
-        "spectrum_landcover",
-        title="Spectrum Land Cover",
-        summary="Aerial views of land cover: there are no figures on a background, and few names hold known words.",
-        domain="satellite views",
-        class_names=tuple(COVERS),
-        painter=draw,
-        parameters={"haze": HAZE},
-    )
-)

@@ -6,8 +6,14 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._catalogue import register_dataset
-from datasets_registry._synthetic.drawing import SIZE, Figure, add_noise, mask, paint, to_image
-from datasets_registry._synthetic.suite import plain_background, random_colour, synthetic_dataset, varied_colour
+from datasets_registry._synthetic.drawing import SIZE, Figure, mask, paint
+from datasets_registry._synthetic.suite import (
+    noisy_image,
+    plain_background,
+    random_colour,
+    synthetic_dataset,
+    varied_colour,
+)
 from datasets_registry._synthetic.world import PLACES
 
 RADII = {"small": (6.0, 8.5), "large": (11.5, 14.0)}
@@ -22,7 +28,15 @@ OFF_CENTRE = (0.35, 1.0)
 """Distance from the centre, as a share of the available space."""
 
 
-def draw(label: int, rng: np.random.Generator) -> Image.Image:
+@register_dataset
+@synthetic_dataset(
+    "spectrum_layout",
+    summary="Classes differ by size and height: the words are known, but captions rarely combined them.",
+    domain="spatial layout",
+    class_names=CLASS_NAMES,
+    parameters={"radii": {size: list(r) for size, r in RADII.items()}, "off centre": list(OFF_CENTRE)},
+)
+def spectrum_layout(label: int, rng: np.random.Generator) -> Image.Image:
     """A figure of the class's size and shape at the class's height."""
     size, shape, *height = CLASS_NAMES[label].split("_")
     _, down = PLACES[" ".join(height)]
@@ -33,18 +47,4 @@ def draw(label: int, rng: np.random.Generator) -> Image.Image:
     colour = random_colour(rng)
     canvas = plain_background(rng, colour)
     paint(canvas, mask(Figure(shape, x, y, radius, float(rng.uniform(-20, 20)))), varied_colour(colour, rng))
-    add_noise(canvas, rng, 4)
-    return to_image(canvas)
-
-
-register_dataset(
-    synthetic_dataset(
-        "spectrum_layout",
-        title="Spectrum Layout",
-        summary="Classes differ by size and height: the words are known, but captions rarely combined them.",
-        domain="spatial layout",
-        class_names=CLASS_NAMES,
-        painter=draw,
-        parameters={"radii": {size: list(r) for size, r in RADII.items()}, "off centre": list(OFF_CENTRE)},
-    )
-)
+    return noisy_image(canvas, rng)

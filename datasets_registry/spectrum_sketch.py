@@ -7,17 +7,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from datasets_registry._catalogue import register_dataset
-from datasets_registry._synthetic.drawing import (
-    OVERSAMPLE,
-    add_noise,
-    blank,
-    jitter,
-    mask,
-    paint,
-    polyline_mask,
-    to_image,
-)
-from datasets_registry._synthetic.suite import centred_figure, synthetic_dataset
+from datasets_registry._synthetic.drawing import OVERSAMPLE, blank, jitter, mask, paint, polyline_mask
+from datasets_registry._synthetic.suite import centred_figure, noisy_image, synthetic_dataset
 from datasets_registry._synthetic.world import SHAPES
 
 PEN = (1.2, 2.2)
@@ -35,7 +26,16 @@ def shaken(points: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.
     return points + SHAKE * np.sin(points @ rate + phase)
 
 
-def draw(label: int, rng: np.random.Generator) -> Image.Image:
+@register_dataset
+@synthetic_dataset(
+    "spectrum_sketch",
+    summary="Shaky pen outlines with a faint wash: the backbone only saw figures without an outline.",
+    domain="line drawings",
+    class_names=SHAPES,
+    template="a drawing of a {}.",
+    parameters={"pen": list(PEN), "shake": SHAKE, "wash": WASH},
+)
+def spectrum_sketch(label: int, rng: np.random.Generator) -> Image.Image:
     """The outline of the class's shape as a shaky pen line."""
     canvas = blank(jitter((240, 238, 230), rng, 8))
     pen = float(rng.uniform(*PEN))
@@ -45,19 +45,4 @@ def draw(label: int, rng: np.random.Generator) -> Image.Image:
     for loop in figure.loops():
         corners = shaken(loop / OVERSAMPLE, rng)
         paint(canvas, polyline_mask(np.concatenate([corners, corners[:2]]), pen), lead)
-    add_noise(canvas, rng, 5)
-    return to_image(canvas)
-
-
-register_dataset(
-    synthetic_dataset(
-        "spectrum_sketch",
-        title="Spectrum Sketch",
-        summary="Shaky pen outlines with a faint wash: the backbone only saw figures without an outline.",
-        domain="line drawings",
-        class_names=SHAPES,
-        template="a drawing of a {}.",
-        painter=draw,
-        parameters={"pen": list(PEN), "shake": SHAKE, "wash": WASH},
-    )
-)
+    return noisy_image(canvas, rng, 5)

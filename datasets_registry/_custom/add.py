@@ -9,13 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datasets_registry._catalogue import DATASETS
-from datasets_registry._custom.dataset import (
-    CustomDataset,
-    SplitRule,
-    describe_images,
-    read_custom,
-    to_toml,
-)
+from datasets_registry._custom.dataset import CustomDataset, SplitRule, describe_images, read_custom, to_toml
 from datasets_registry._custom.table import ColumnNames
 from datasets_registry._errors import BenchError, DataError, RegistrationError
 from datasets_registry._registry import NAME_PATTERN

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from PIL import Image
 
 from datasets_registry._synthetic.drawing import (
     SIZE,
@@ -15,14 +15,15 @@ from datasets_registry._synthetic.drawing import (
     Figure,
     Painter,
     SyntheticImages,
+    add_noise,
     blank,
     jitter,
+    to_image,
 )
 from datasets_registry._synthetic.world import BACKGROUNDS, COLOURS, contrasting_background, pick
 from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
 
 TRAIN_PER_CLASS, VAL_PER_CLASS, TEST_PER_CLASS = 24, 4, 30
-LICENCE = "MIT (drawn by this project)"
 
 COLOURED_SHAPES = (
     "red_circle", "blue_circle", "green_square", "orange_square", "yellow_triangle", "purple_triangle", "pink_star",
@@ -36,45 +37,38 @@ COLOURED_SHAPES = (
 def synthetic_dataset(
     name: str,
     *,
-    title: str,
     summary: str,
     domain: str,
     class_names: Sequence[str],
-    painter: Painter,
+    title: str | None = None,
     template: str = "a photo of a {}.",
     parameters: Mapping[str, object] | None = None,
-) -> DatasetInfo:
-    """The catalogue entry of a synthetic dataset, with splits of equal size for every class, in label order.
+) -> Callable[[Painter], DatasetInfo]:
+    """Turns the function that draws an image of a class into the catalogue entry of a synthetic dataset.
+
+    Every class has the same number of images, and samples are in label order.
 
     Args:
-        name: the registry name.
-        title: the name in tables.
         summary: one sentence on the shift that makes it hard.
-        domain: a few words.
-        class_names: in label order.
-        painter: draws an image of a class.
-        template: text around a class name.
+        title: the name in tables; None derives it from `name`.
         parameters: values that the images depend on; part of every image digest.
     """
     names = tuple(class_names)
-    images = SyntheticImages(name, {"classes": list(names), **(parameters or {})}, painter, len(names))
 
     def split(start: int, count: int) -> tuple[Sample, ...]:
         return tuple(Sample(f"{label}/{start + i}", label) for label in range(len(names)) for i in range(count))
 
-    def read(_: Path | None) -> DatasetSplits:
-        return DatasetSplits(
-            images=images,
-            class_names=names,
-            train=split(0, TRAIN_PER_CLASS),
-            val=split(TRAIN_PER_CLASS, VAL_PER_CLASS),
-            test=split(TRAIN_PER_CLASS + VAL_PER_CLASS, TEST_PER_CLASS),
-        )
+    def entry(painter: Painter) -> DatasetInfo:
+        images = SyntheticImages(name, {"classes": list(names), **(parameters or {})}, painter, len(names))
+        train, val = split(0, TRAIN_PER_CLASS), split(TRAIN_PER_CLASS, VAL_PER_CLASS)
+        test = split(TRAIN_PER_CLASS + VAL_PER_CLASS, TEST_PER_CLASS)
+        return DatasetInfo(
+            name=name, title=title or name.replace("_", " ").title(), summary=summary, domain=domain,
+            num_classes=len(names), class_names=names, template=template, licence="MIT (drawn by this project)",
+            homepage="", citation="", reader=lambda _: DatasetSplits(images, names, train, val, test), synthetic=True,
+        )  # fmt: skip
 
-    return DatasetInfo(
-        name=name, title=title, summary=summary, domain=domain, num_classes=len(names), class_names=names,
-        template=template, licence=LICENCE, homepage="", citation="", reader=read, synthetic=True,
-    )  # fmt: skip
+    return entry
 
 
 def centred_figure(
@@ -114,3 +108,9 @@ def random_colour(rng: np.random.Generator) -> str:
 def mostly_plain_surface(rng: np.random.Generator) -> str:
     """A surface: plain with probability 2/3, otherwise any other."""
     return "plain" if rng.random() < 2 / 3 else pick(rng, SURFACES[1:])
+
+
+def noisy_image(canvas: Array, rng: np.random.Generator, sigma: float = 4.0) -> Image.Image:
+    """The canvas as an image, after Gaussian pixel noise."""
+    add_noise(canvas, rng, sigma)
+    return to_image(canvas)
