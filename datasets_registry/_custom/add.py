@@ -20,16 +20,12 @@ USUAL_SHOTS = (16, 8, 4, 2, 1)
 
 @dataclass(frozen=True)
 class AddRequest:
-    """The user's description of their images.
+    """The user's description of their images, a folder or a table.
 
     Args:
-        name: the dataset's name.
-        images: folder or table.
-        template: text around a class name.
         title: the name in tables; `name` if empty.
         split: the split rule; None uses a given split if there is one.
         root: for a table, the folder its paths are relative to.
-        columns: names of columns; None means a usual name.
     """
 
     name: str
@@ -53,8 +49,7 @@ class AddedDataset:
     @property
     def max_shots(self) -> int:
         """The largest usual number of shots that every class has; 0 if a class has no training image."""
-        smallest = min(self._train_sizes())
-        return next((shots for shots in USUAL_SHOTS if shots <= smallest), 0)
+        return next((shots for shots in USUAL_SHOTS if shots <= min(self._train_sizes())), 0)
 
     def facts(self) -> dict[str, object]:
         """The facts as plain values, for a table or JSON."""
@@ -75,16 +70,15 @@ class AddedDataset:
 
     def notes(self) -> Iterator[str]:
         """Caveats for the user before the first run, one line each."""
-        sizes = self._train_sizes()
-        smallest = min(sizes)
+        names = self.splits.class_names
+        smallest, name = min(zip(self._train_sizes(), names, strict=True), key=lambda pair: pair[0])
         if smallest < USUAL_SHOTS[0]:
-            name = self.splits.class_names[sizes.index(smallest)]
             yield f"note: class {name!r} has {smallest} training images; --shots can be at most {smallest}."
         tested = {sample.label for sample in self.splits.test}
-        untested = [name for label, name in enumerate(self.splits.class_names) if label not in tested]
+        untested = [name for label, name in enumerate(names) if label not in tested]
         if untested:
             yield f"note: {len(untested)} classes have no test image, for example {untested[0]!r}."
-        numbers = [name for name in self.splits.class_names if name.strip().isdecimal()]
+        numbers = [name for name in names if name.strip().isdecimal()]
         if numbers:
             yield (
                 f"note: {len(numbers)} class names are numbers, such as {numbers[0]!r}, which mean nothing to CLIP. "
@@ -99,25 +93,29 @@ class AddedDataset:
 def add_dataset(request: AddRequest, folder: Path, *, replace: bool) -> AddedDataset:
     """Inspect the images, read them as a run would, decode one image per class, then write `folder/NAME.toml`.
 
-    Args:
-        request: the user's description.
-        folder: the folder of the TOML file; created if missing.
-        replace: overwrite an existing file.
-
     Raises:
-        RegistrationError: the name is malformed or taken.
+        RegistrationError: the name is malformed or taken, or the file exists and `replace` is false.
         DataError: the images cannot be read, or the folder cannot be written.
     """
     file = folder / f"{request.name}.toml"
     _check_name(request.name, file, replace=replace)
+    template, title = request.template, request.title or request.name
     found = describe_images(request.images, columns=request.columns, root=request.root, split=request.split)
-    config = CustomDataset.model_validate(
-        found.model_dump() | {"template": _template(request.template), "title": request.title or request.name}
-    )
+    if "{}" not in template:
+        raise BenchError(f"--template {template!r} has no '{{}}' to put the class name in; write 'a photo of a {{}}.'")
+    config = CustomDataset.model_validate(found.model_dump() | {"template": template, "title": title})
     splits = config.info(request.name, folder).reader(None)
     for sample in {sample.label: sample for sample in (*splits.test, *splits.train)}.values():
         splits.images.load(sample.key)
-    _write(file, to_toml(config))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = file.with_name(f".{file.name}.part{os.getpid()}")
+        partial.write_text(to_toml(config), encoding="utf-8")
+        partial.replace(file)
+    except OSError as error:
+        raise DataError(
+            f"{file} cannot be written ({error}). Set ETL_BENCH_DATASETS to a writable folder, or give --user."
+        ) from error
     return AddedDataset(read_custom(file), config, splits, file)
 
 
@@ -131,21 +129,3 @@ def _check_name(name: str, file: Path, *, replace: bool) -> None:
         raise RegistrationError(f"{file} exists. Give --replace to overwrite it, or another name.")
     if name in DATASETS and not file.exists():
         raise RegistrationError(f"Dataset {name!r} is already in the catalogue. Give your images another name.")
-
-
-def _template(text: str) -> str:
-    if "{}" not in text:
-        raise BenchError(f"--template {text!r} has no '{{}}' to put the class name in; write 'a photo of a {{}}.'")
-    return text
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_name(f".{file.name}.part{os.getpid()}")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(file)
-    except OSError as error:
-        raise DataError(
-            f"{file} cannot be written ({error}). Set ETL_BENCH_DATASETS to a writable folder, or give --user."
-        ) from error

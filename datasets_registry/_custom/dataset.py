@@ -51,15 +51,11 @@ class CustomDataset(BaseModel):
 
     Args:
         images: the folder, table, Hugging Face folder or folder of tars; relative to the TOML file, or absolute.
-        kind: which of the four it is.
-        split: the rule that assigns images to train, val and test.
         classes: labels on disk, in label order; the first half are the base classes. Images of other labels are
             ignored.
         names: class names for prompts, by label; a label without an entry is its own name.
-        template: the text around a class name.
         title: the name in tables; default: the file's name.
         root: for a table, the folder its paths are relative to; default: the table's folder.
-        columns: for a table or a Hugging Face folder, names of columns.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,14 +79,11 @@ class CustomDataset(BaseModel):
     def _consistent(self) -> CustomDataset:
         if "{}" not in self.template:
             raise ValueError(f"template {self.template!r} has no '{{}}' to put the class name in")
-        repeated = [label for label, count in Counter(self.classes).items() if count > 1]
-        if repeated:
+        if repeated := [label for label, count in Counter(self.classes).items() if count > 1]:
             raise ValueError(f"classes lists {repeated[0]!r} twice")
-        unknown = sorted(set(self.names) - set(self.classes))
-        if unknown:
+        if unknown := sorted(set(self.names) - set(self.classes)):
             raise ValueError(f"names has {unknown[0]!r}, which is not one of the classes")
-        empty = [label for label in self.classes if not self.names.get(label, label).strip()]
-        if empty:
+        if empty := [label for label in self.classes if not self.names.get(label, label).strip()]:
             raise ValueError(f"the name of the class {empty[0]!r} is empty")
         return self
 
@@ -104,15 +97,10 @@ class CustomDataset(BaseModel):
         return DatasetInfo(
             name=name,
             title=self.title or name,
-            summary=self.summary,
-            domain=self.domain,
             num_classes=len(self.classes),
             class_names=self.class_names,
-            template=self.template,
-            licence=self.licence,
-            homepage=self.homepage,
-            citation=self.citation,
             reader=CustomReader(name, self, base),
+            **self.model_dump(include={"summary", "domain", "template", "licence", "homepage", "citation"}),
         )
 
     def place(self, base: Path) -> Path:
@@ -150,8 +138,7 @@ class CustomReader:
         position = {label: i for i, label in enumerate(self.config.classes)}
         found = [item for item in listing.found if item.label in position]
         present = {item.label for item in found}
-        absent = [label for label in self.config.classes if label not in present]
-        if absent:
+        if absent := [label for label in self.config.classes if label not in present]:
             raise DataError(
                 f"Dataset {self.name!r} lists {len(self.config.classes)} classes, but {len(absent)} have no image in "
                 f"{self.config.place(self.base)}, for example {absent[0]!r}; labels found: {_few(listing.labels)}. "
@@ -162,8 +149,7 @@ class CustomReader:
             parts[self._part(item, listing)].append(Sample(item.key, position[item.label]))
         if not parts["test"]:
             parts["test"], parts["val"] = parts["val"], []
-        empty = [part for part in ("train", "test") if not parts[part]]
-        if empty:
+        if empty := [part for part in ("train", "test") if not parts[part]]:
             raise DataError(
                 f'Dataset {self.name!r} has no {empty[0]} image under split = "{self.config.split}". '
                 f"Give more images, or a split with train and test."
@@ -213,22 +199,16 @@ def read_custom(path: Path) -> DatasetInfo:
 def describe_images(
     place: Path, *, columns: ColumnNames, root: Path | None = None, split: SplitRule | None = None
 ) -> CustomDataset:
-    """Inspect images and describe them: kind, split, classes.
+    """Inspect a folder of class folders, a table, a Hugging Face folder or a folder of tars, and describe it.
 
-    Args:
-        place: folder of class folders, table, Hugging Face folder or folder of tars.
-        columns: names of columns; None means a usual name.
-        root: for a table, the folder its paths are relative to.
-        split: the split rule; None uses a given split if there is one.
-
-    Raises:
-        DataError: nothing readable is there, or there are fewer than two classes.
+    A missing column name means a usual name, and a missing split rule a given split if there is one. Raises DataError
+    if nothing readable is there, or if there are fewer than two classes.
     """
     kind = _kind(place)
     if kind is Kind.TABLE:
         columns = guess_columns(place, columns.named())
-    if kind is Kind.FOLDER and split is None:
-        split = SplitRule.GIVEN if is_split_into_parts(place) else SplitRule.HASH
+    if kind is Kind.FOLDER and split is None and is_split_into_parts(place):
+        split = SplitRule.GIVEN
     draft = CustomDataset.model_construct(  # not validated, because the classes follow from its listing
         images=str(place.absolute()),
         kind=kind,
@@ -252,12 +232,10 @@ def describe_images(
 def to_toml(config: CustomDataset) -> str:
     """The text of the TOML file, at most a dozen lines."""
     lines = ["# a custom dataset for etl-bench; docs/datasets.md explains every line"]
-    for name in ("title", "images", "kind", "split", "root", "template"):
-        value = getattr(config, name)
-        if value is not None:
-            lines.append(f"{name} = {_toml(str(value))}")
-    columns = config.columns.named()
-    if columns:
+    values = config.model_dump(mode="json", exclude_none=True)
+    first = ("title", "images", "kind", "split", "root", "template")
+    lines += [f"{name} = {_toml(values[name])}" for name in first if name in values]
+    if columns := config.columns.named():
         lines.append(f"columns = {_inline(columns)}")
     lines.append(f"classes = [{', '.join(_toml(label) for label in config.classes)}]")
     lines.append(f"names = {_inline(config.names)}  # names for prompts, where they differ from the labels")
@@ -283,14 +261,13 @@ def _complaints(error: ValidationError) -> str:
     found: list[str] = []
     for item in error.errors():
         field = ".".join(str(part) for part in item["loc"])
+        text = f"{field}: {item['msg']}" if field else item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             allowed = ", ".join(ColumnNames.model_fields if "." in field else CustomDataset.model_fields)
-            found.append(f"{field} is not a setting; allowed are {allowed}")
+            text = f"{field} is not a setting; allowed are {allowed}"
         elif item["type"] == "missing":
-            found.append(f"{field} is missing")
-        else:
-            message = item["msg"].removeprefix("Value error, ")
-            found.append(f"{field}: {message}" if field else message)
+            text = f"{field} is missing"
+        found.append(text)
     return "; ".join(found)
 
 

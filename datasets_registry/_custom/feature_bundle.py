@@ -8,9 +8,7 @@ for a single backbone, the one that computed the features.
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -69,15 +67,13 @@ class FeatureRows:
 
     def _row(self, key: str) -> NDArray[np.float32]:
         split, _, row = key.partition("/")
-        feature: NDArray[np.float32] = self._arrays[split][int(row)]
-        return feature
+        return np.asarray(self._arrays[split][int(row)])
 
 
 class FeatureBundle:
     """One imported bundle on disk; arrays are read on first use.
 
-    Raises:
-        DataError: `bundle.json` is unreadable or of a newer version.
+    Raises DataError if `bundle.json` is unreadable or of a newer version.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -87,7 +83,7 @@ class FeatureBundle:
             self.facts = BundleFacts.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
             raise DataError(
-                f"{path} does not describe a feature bundle ({_first_line(error)}); import it again."
+                f"{path} does not describe a feature bundle ({str(error).splitlines()[0]}); import it again."
             ) from error
         if self.facts.version > BUNDLE_VERSION:
             raise DataError(
@@ -111,8 +107,7 @@ class FeatureBundle:
     @property
     def text_features(self) -> NDArray[np.float32]:
         """Text features, shape `(n_cls, dim)`."""
-        rows: NDArray[np.float32] = self.arrays["text_features"]
-        return rows
+        return self.arrays["text_features"]
 
     def splits(self) -> DatasetSplits:
         """The splits, as from any reader."""
@@ -127,27 +122,17 @@ class FeatureBundle:
         """The catalogue entry."""
         f = self.facts
         return DatasetInfo(
-            name=f.name,
-            title=f.title,
-            summary=f"Imported features of {f.backbone}; no images.",
-            domain="imported features",
-            num_classes=len(f.class_names),
-            class_names=f.class_names,
-            template="{}",
-            licence="of the person who imported it",
-            homepage="",
-            citation="",
-            reader=lambda _: self.splits(),
+            name=f.name, title=f.title, summary=f"Imported features of {f.backbone}; no images.",
+            domain="imported features", num_classes=len(f.class_names), class_names=f.class_names, template="{}",
+            licence="of the person who imported it", homepage="", citation="", reader=lambda _: self.splits(),
             backbone=f"{BACKBONE_PREFIX}.{f.backbone}",
-        )
+        )  # fmt: skip
 
 
 def find_bundles() -> list[FeatureBundle]:
     """All imported bundles, sorted by name; if a name occurs in two custom folders, the first is used."""
-    found: dict[str, Path] = {}
-    for path in custom_files("*/bundle.json"):
-        if not path.parent.name.startswith("."):
-            found.setdefault(path.parent.name, path.parent)
+    folders = [path.parent for path in custom_files("*/bundle.json") if not path.parent.name.startswith(".")]
+    found = {folder.name: folder for folder in reversed(folders)}
     return [FeatureBundle(folder) for _, folder in sorted(found.items())]
 
 
@@ -166,12 +151,10 @@ def import_bundle(
     """Validate arrays and write a bundle. The bundle appears under its name only when complete.
 
     Args:
-        name: of the dataset; a registry name.
         backbone: name of the model that computed the features; letters, digits, `-` and `_`.
         class_names: in label order; repeated names are numbered.
         text_features: shape `(n_cls, dim)`.
         splits: features `(n, dim)` and labels `(n,)` of `train`, `test` and, optionally, `val`.
-        title: the name in tables.
         logit_scale: factor on cosines; CLIP's is 100.
         source: where the arrays came from.
         home: folder to write to; default: the first of `custom_folders`.
@@ -211,7 +194,7 @@ def import_bundle(
         except ValidationError as error:
             detail = error.errors(include_url=False)[0]
             raise DataError(f"{detail['loc'][0]} {detail['input']!r}: {detail['msg']}.") from error
-        (whole / "bundle.json").write_text(json.dumps(facts.model_dump(mode="json"), indent=1, ensure_ascii=False))
+        (whole / "bundle.json").write_text(facts.model_dump_json(indent=1), encoding="utf-8")
         whole.rename(target)
     return FeatureBundle(target)
 
@@ -222,11 +205,9 @@ def _checked_features(what: str, features: NDArray[Any], dim: int | None = None)
     if dim is not None and features.shape[1] != dim:
         raise DataError(f"{what} has {features.shape[1]} columns, text_features {dim}; both must come from one model.")
     rows = features.astype(np.float32)
-    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-    if len(bad):
+    if len(bad := np.flatnonzero(~np.isfinite(rows).all(axis=1))):
         raise DataError(f"{what} holds NaN or infinite values in {len(bad)} rows, first in row {bad[0]}.")
-    zero = np.flatnonzero(~rows.any(axis=1))
-    if len(zero):
+    if len(zero := np.flatnonzero(~rows.any(axis=1))):
         raise DataError(f"{what} holds {len(zero)} rows of zeros, first row {zero[0]}; give non-zero vectors.")
     return rows
 
@@ -239,8 +220,7 @@ def _checked_labels(split: str, labels: NDArray[Any], n: int, n_cls: int) -> NDA
     if n and not np.issubdtype(labels.dtype, np.integer):
         raise DataError(f"{split} labels are {labels.dtype}; give integers from 0 to {n_cls - 1}.")
     whole = labels.astype(np.int64)
-    outside = np.flatnonzero((whole < 0) | (whole >= n_cls))
-    if len(outside):
+    if len(outside := np.flatnonzero((whole < 0) | (whole >= n_cls))):
         raise DataError(
             f"{split} label {whole[outside[0]]} of row {outside[0]} is not in 0..{n_cls - 1}, "
             "the classes of text_features."
@@ -250,14 +230,7 @@ def _checked_labels(split: str, labels: NDArray[Any], n: int, n_cls: int) -> NDA
 
 def _distinct(class_names: Sequence[str]) -> tuple[str, ...]:
     """Class names, repeated ones numbered: ImageNet's two `missile` become `missile (1)` and `missile (2)`."""
-    total = Counter(class_names)
-    seen: Counter[str] = Counter()
-    names = []
-    for name in class_names:
-        seen[name] += 1
-        names.append(f"{name} ({seen[name]})" if total[name] > 1 else name)
-    return tuple(names)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
+    return tuple(
+        f"{name} ({class_names[: i + 1].count(name)})" if class_names.count(name) > 1 else name
+        for i, name in enumerate(class_names)
+    )

@@ -13,29 +13,22 @@ from datasets_registry._readers.layouts import IMAGE_SUFFIXES
 
 
 def list_folder(root: Path, *, given_split: bool) -> Listing:
-    """All images below the class folders of `root`.
+    """All images below the class folders of `root`; with a given split, these are inside one folder per part.
 
-    Args:
-        root: holds one folder per class or, with a given split, one folder per part that holds the class folders.
-            Class folders may have subfolders. Hidden entries and files without an image suffix are ignored.
-        given_split: whether the top folders are parts.
-
-    Raises:
-        DataError: the folder is missing or unreadable, a link leads to one of its parent folders, a name is not UTF-8,
-            or there is no image.
+    Class folders may have subfolders. Hidden entries and files without an image suffix are ignored. Raises DataError if
+    the folder is missing or unreadable, a link leads to one of its parent folders, a name is not UTF-8, or there is no
+    image.
     """
     if not root.is_dir():
         raise DataError(f"No folder {root}. Give the folder that holds one folder of images per class.")
     found: list[FoundImage] = []
     for name in _folders(root):
-        if given_split:
-            part = PART_NAMES.get(name.lower())
-            if part is None:
-                continue
+        part = PART_NAMES.get(name.lower())
+        if not given_split:
+            found += [FoundImage(f"{name}/{rest}", name) for rest in _images(root / name)]
+        elif part is not None:
             for label in _folders(root / name):
                 found += [FoundImage(f"{name}/{label}/{rest}", label, part) for rest in _images(root / name / label)]
-        else:
-            found += [FoundImage(f"{name}/{rest}", name) for rest in _images(root / name)]
     if not found:
         layout = "train/CLASS/*.jpg, test/CLASS/*.jpg" if given_split else "CLASS/*.jpg"
         raise DataError(
@@ -62,8 +55,7 @@ def is_split_into_parts(root: Path) -> bool:
 
 
 def _folders(root: Path) -> list[str]:
-    names = [entry.name for entry in _entries(root) if _is_dir(entry)]
-    return sorted((check_unicode(name, f"Folder {root}") for name in names), key=natural_sort_key)
+    return [check_unicode(entry.name, f"Folder {root}") for entry in _entries(root) if _is_dir(entry)]
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -23,7 +23,6 @@ def list_hub_folder(root: Path, *, image: str | None = None, label: str | None =
     """All images of a folder, with keys `split/row`. Several splits count as a given split.
 
     Args:
-        root: the folder.
         image: column of the images; None for the only column of that type.
         label: column of the labels; None for the only class label, or the column `label`.
 
@@ -83,9 +82,9 @@ def _column(root: Path, features: Any, named: str | None, what: str, candidates:
         return named
     if named is None and len(candidates) == 1:
         return candidates[0]
+    if named is not None:
+        raise DataError(f"{root} has no column {named!r}; it has {', '.join(features)}.")
     raise DataError(
-        f"{root} has no column {named!r}; it has {', '.join(features)}."
-        if named is not None
-        else f"{root} has {len(candidates)} columns that could be the {what}, of {', '.join(features)}. "
+        f"{root} has {len(candidates)} columns that could be the {what}, of {', '.join(features)}. "
         f"Name it with --{'path' if what == 'image' else what}-column."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -72,8 +73,5 @@ def check_unicode(text: str, where: str) -> str:
 
 def check_distinct(keys: Iterable[str], where: str) -> None:
     """Raises DataError if a key occurs twice."""
-    seen: set[str] = set()
-    for key in keys:
-        if key in seen:
-            raise DataError(f"{where} lists the image {key!r} twice. Remove one of the two entries.")
-        seen.add(key)
+    if repeated := [key for key, count in Counter(keys).items() if count > 1]:
+        raise DataError(f"{where} lists the image {repeated[0]!r} twice. Remove one of the two entries.")

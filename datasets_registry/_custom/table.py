@@ -44,12 +44,10 @@ def guess_columns(table: Path, named: Mapping[str, str]) -> ColumnNames:
     by_lower_case = {name.lower(): name for name in header}
     chosen: dict[str, str | None] = {}
     for what, usual in GUESSES.items():
-        if what in named:
-            if named[what] not in header:
-                raise DataError(f"{table} has no column {named[what]!r}; it has {', '.join(header)}.")
-            chosen[what] = named[what]
-            continue
-        chosen[what] = next((by_lower_case[name] for name in usual if name in by_lower_case), None)
+        if what in named and named[what] not in header:
+            raise DataError(f"{table} has no column {named[what]!r}; it has {', '.join(header)}.")
+        guesses = (by_lower_case[name] for name in usual if name in by_lower_case)
+        chosen[what] = named[what] if what in named else next(guesses, None)
         if chosen[what] is None and what != "split":
             raise DataError(
                 f"{table} has no column with a usual name for the {what} ({', '.join(usual)}); it has "
@@ -59,21 +57,14 @@ def guess_columns(table: Path, named: Mapping[str, str]) -> ColumnNames:
 
 
 def list_table(table: Path, columns: ColumnNames, *, root: Path) -> Listing:
-    """All images of a table, in row order.
+    """All images of a .csv (comma), .tsv (tab) or .parquet file with a header, in row order; paths are below `root`.
 
-    Args:
-        table: a .csv (comma), .tsv (tab) or .parquet file with a header.
-        columns: the columns that hold path, label and, optionally, split.
-        root: the folder that paths are relative to.
-
-    Raises:
-        DataError: the table or a column is missing, a path is empty, leaves the root or occurs twice, a label is
-            empty, a split has an unknown name, or a listed file does not exist.
+    Raises DataError if the table or a column is missing, a path is empty, leaves the root or occurs twice, a label is
+    empty, a split has an unknown name, or a listed file does not exist.
     """
     header, rows = _read(table)
     wanted = [name for name in (columns.path, columns.label, columns.split) if name is not None]
-    absent = [name for name in wanted if name not in header]
-    if absent:
+    if absent := [name for name in wanted if name not in header]:
         raise DataError(f"{table} has no column {absent[0]!r}; it has {', '.join(header)}.")
     at = [header.index(name) for name in wanted]
     found: list[FoundImage] = []
@@ -90,8 +81,7 @@ def list_table(table: Path, columns: ColumnNames, *, root: Path) -> Listing:
         raise DataError(f"{table} has a header but no row. Write one row per image.")
     check_distinct((item.key for item in found), str(table))
     images = ImageFiles(root)
-    missing = images.missing(item.key for item in found)
-    if missing:
+    if missing := images.missing(item.key for item in found):
         raise DataError(
             f"{len(missing)} of the {len(found)} images of {table} are not below {root}, for example {missing[0]}. "
             f'Give the folder that the paths are relative to with --root (root = "..." in the dataset\'s file).'

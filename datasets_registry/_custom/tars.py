@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
@@ -38,10 +39,8 @@ class _Member(NamedTuple):
 def list_tars(root: Path) -> Listing:
     """All images in the tar files of a folder and its subfolders, with keys `shard.tar!member`.
 
-    The split is given if every tar file, or its folder, has a name that begins with train, val or test.
-
-    Raises:
-        DataError: there is no tar file, one is compressed or damaged, an image has no label, or an image occurs twice.
+    The split is given if every tar file, or its folder, has a name that begins with train, val or test. Raises
+    DataError if there is no tar file, one is compressed or damaged, or an image has no label or occurs twice.
     """
     shards = find_tars(root)
     if not shards:
@@ -95,7 +94,9 @@ def _image_members(shard: Path, _size: int, _mtime_ns: int) -> tuple[_Member, ..
             for member in tar:
                 if not member.isfile() or PurePosixPath(member.name).name.startswith("."):
                     continue
-                stem, suffix = _stem_and_suffix(member.name)
+                folder, slash, name = member.name.rpartition("/")
+                stem, _, suffix = name.partition(".")  # webdataset's rule: the key ends at the file name's first dot
+                stem, suffix = f"{folder}{slash}{stem}", suffix.lower()
                 if f".{suffix.rpartition('.')[2]}" in IMAGE_SUFFIXES:
                     if stem in images:
                         raise DataError(f"{where} has two images of the sample {stem!r}. Keep one image per sample.")
@@ -113,13 +114,6 @@ def _image_members(shard: Path, _size: int, _mtime_ns: int) -> tuple[_Member, ..
         _Member(image.name, image.offset_data, image.size, _label(labels.get(stem, {}), f"{shard}!{image.name}"))
         for stem, image in images.items()
     )
-
-
-def _stem_and_suffix(member: str) -> tuple[str, str]:
-    """Webdataset's rule: the key ends at the first dot of the file name."""
-    folder, slash, name = member.rpartition("/")
-    stem, _, suffix = name.partition(".")
-    return f"{folder}{slash}{stem}", suffix.lower()
 
 
 def _label(contents: dict[str, bytes], where: str) -> str:
@@ -140,17 +134,12 @@ def _label(contents: dict[str, bytes], where: str) -> str:
 
 
 def _class_names(root: Path) -> list[str]:
-    for name in CLASS_NAMES:
-        if (root / name).is_file():
-            return [line.strip() for line in (root / name).read_text(encoding="utf-8").splitlines() if line.strip()]
-    return []
+    file = next((root / name for name in CLASS_NAMES if (root / name).is_file()), None)
+    lines = file.read_text(encoding="utf-8").splitlines() if file else []
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _part(name: str) -> str | None:
     """The part of a tar file, by the beginning of its folder's or its own name, as in `train-000001.tar`."""
-    beginnings = [piece.lower() for piece in name.split("/")]
-    for word in sorted(PART_NAMES, key=len, reverse=True):
-        for text in beginnings:
-            if text.startswith(word) and not text[len(word) : len(word) + 1].isalpha():
-                return PART_NAMES[word]
-    return None
+    beginnings = {match[0] for piece in name.split("/") if (match := re.match(r"[^\W\d_]+", piece.lower()))}
+    return next((PART_NAMES[word] for word in sorted(PART_NAMES, key=len, reverse=True) if word in beginnings), None)
