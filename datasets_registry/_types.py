@@ -147,12 +147,10 @@ class DatasetInfo:
         name: the registry name, equal to the module's name (plus `:option=value` for a dataset with options).
         title: the name in tables.
         summary: one sentence; for a synthetic dataset, the shift that makes it hard.
-        domain: a few words, such as "satellite images".
         num_classes: of the full dataset; a subset on disk may have fewer.
         class_names: canonical names in label order, or empty if only the split file has them.
         template: CoOp's template for this dataset.
         licence: short licence name and its source.
-        homepage: URL.
         citation: BibTeX entry; empty for a synthetic dataset.
         reader: `reader(data_root)` returns the splits; `data_root` is the folder that holds all datasets.
         split_file: name of the split file in CoOp's layout, if the dataset has one.
@@ -160,7 +158,6 @@ class DatasetInfo:
         template_variants: templates that other papers use for this dataset, by a short name of the paper.
         expected: images of the full dataset by part (`train`, `val`, `test`); a subset on disk may have fewer.
         known_problems: caveats for readers of results on this dataset.
-        test_only: whether there are no training images, so that the dataset is only for evaluation.
         sorted_listing: whether the training list is a sorted folder listing because no split file is published.
         options: option names of an adjustable dataset, with one line each.
         with_options: for an adjustable dataset, maps option texts to the DatasetInfo of that setting.

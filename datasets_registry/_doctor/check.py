@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from datasets_registry._custom.dataset import CustomReader
 from datasets_registry._doctor.findings import Finding, Level, quoted, some
@@ -27,6 +26,7 @@ from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Images, 
 CHECKS_FOLDER = ".etl-bench"
 MOST_SHOTS = 16
 FINGERPRINT_VERSION = 1
+_FINDING_KEYS = ("code", "level", "text", "fix")
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,6 @@ class CheckResult:
     """The result of checking one dataset.
 
     Args:
-        name: of the dataset.
-        findings: problems and notes.
         layout: how the images are stored, as the reader reports it; empty if the reader failed.
         counts: images by part; empty if the reader failed.
         checked: number of images that were opened.
@@ -63,10 +61,7 @@ class CheckResult:
             "layout": self.layout,
             "counts": dict(self.counts),
             "checked_images": self.checked,
-            "findings": [
-                {"code": item.code, "level": str(item.level), "text": item.text, "fix": item.fix}
-                for item in self.findings
-            ],
+            "findings": [{name: str(getattr(item, name)) for name in _FINDING_KEYS} for item in self.findings],
             "fingerprint": dict(self.fingerprint),
             "fingerprint_file": str(self.file) if self.file else None,
         }
@@ -78,13 +73,11 @@ def check_dataset(
     """Check layout, split, counts and images of one dataset.
 
     Args:
-        info: the dataset.
         data_root: the folder that holds all datasets; not needed for synthetic and custom datasets.
         sample: open that many images, spread evenly over the lists; None opens all.
         jobs: threads that open images.
 
-    Raises:
-        DataError: the dataset is below a data root and none was given.
+    Raises DataError if the dataset is below a data root and none was given.
     """
     if info.synthetic:
         text = "This dataset is synthetic, so there is nothing on disk to check."
@@ -102,7 +95,8 @@ def check_dataset(
     findings += _count_findings(info, splits, data_root)
     opened = _open_images(splits, sample=sample, jobs=jobs)
     findings += _image_findings(info, splits, opened, data_root if source else None)
-    digests = _fingerprint(info, splits, source, data_root, opened)
+    split_file = DatasetOnDisk(info, source, data_root).split_file if source and data_root else None
+    digests = _fingerprint(info, splits, opened, split_file)
     file, write_findings = _write(info.name, digests, data_root)
     findings += write_findings
     return CheckResult(info.name, tuple(findings), splits.layout, splits.counts, len(opened), digests, file)
@@ -120,10 +114,10 @@ def is_present(info: DatasetInfo, data_root: Path | None) -> bool:
 
 
 def _layout_findings(info: DatasetInfo, source: DatasetSource | None, data_root: Path | None) -> list[Finding]:
+    if isinstance(info.reader, CustomReader):
+        place = info.reader.config.place(info.reader.base)
+        return list(broken_entries(place)) if place.is_dir() else []
     if source is None:
-        if isinstance(info.reader, CustomReader):
-            place = info.reader.config.place(info.reader.base)
-            return list(broken_entries(place)) if place.is_dir() else []
         return []
     if data_root is None:
         raise DataError(
@@ -146,23 +140,13 @@ def _count_findings(info: DatasetInfo, splits: DatasetSplits, data_root: Path | 
                 Level.PROBLEM if full else Level.NOTE,
             )
     sizes = Counter(sample.label for sample in splits.train)
-    if splits.train:
-        smallest = min(range(len(splits.class_names)), key=lambda label: sizes[label])
-        if sizes[smallest] < MOST_SHOTS:
-            yield Finding(
-                "small-class",
-                f"Class {splits.class_names[smallest]!r} has {sizes[smallest]} training images, so --shots can be at "
-                f"most {sizes[smallest]}.",
-                level=Level.NOTE,
-            )
-    repeated = [name for name, n in Counter(splits.class_names).items() if n > 1]
-    if repeated:
-        yield Finding(
-            "repeated-names",
-            f"{len(repeated)} class names occur twice ({some(repeated)}). Their texts are equal, so the first label "
-            f"wins.",
-            level=Level.NOTE,
-        )
+    smallest = min(range(len(splits.class_names)), key=lambda label: sizes[label], default=0)
+    if splits.train and (size := sizes[smallest]) < MOST_SHOTS:
+        text = f"Class {splits.class_names[smallest]!r} has {size} training images, so --shots can be at most {size}."
+        yield Finding("small-class", text, level=Level.NOTE)
+    if repeated := [name for name, n in Counter(splits.class_names).items() if n > 1]:
+        text = f"{len(repeated)} class names occur twice ({some(repeated)}). "
+        yield Finding("repeated-names", f"{text}Their texts are equal, so the first label wins.", level=Level.NOTE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,19 +170,21 @@ _IMAGE_PROBLEMS = {
 
 
 def _open_images(splits: DatasetSplits, *, sample: int | None, jobs: int) -> list[_OpenedImage]:
+    images = splits.images
+
+    def opened(listed: tuple[str, Sample]) -> _OpenedImage:
+        key = listed[1].key
+        try:
+            images.load(key)
+            return _OpenedImage(*listed, images.digest(key))
+        except DataError:
+            return _OpenedImage(*listed, code=_problem_code(images, key))
+
     listed = [(part, item) for part in PARTS for item in getattr(splits, part)]
     if sample is not None and sample < len(listed):
         listed = [listed[i * len(listed) // sample] for i in range(sample)]
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        return list(pool.map(lambda pair: _open(splits.images, *pair), listed))
-
-
-def _open(images: Images, part: str, sample: Sample) -> _OpenedImage:
-    try:
-        images.load(sample.key)
-        return _OpenedImage(part, sample, images.digest(sample.key))
-    except DataError:
-        return _OpenedImage(part, sample, code=_problem_code(images, sample.key))
+        return list(pool.map(opened, listed))
 
 
 def _problem_code(images: Images, key: str) -> str:
@@ -231,10 +217,8 @@ def _image_findings(
             )
     by_digest: defaultdict[str, list[_OpenedImage]] = defaultdict(list)
     for image in opened:
-        if image.digest:
-            by_digest[image.digest].append(image)
-    copies = [group for group in by_digest.values() if len(group) > 1]
-    if copies:
+        by_digest[image.digest].append(image)
+    if copies := [group for digest, group in by_digest.items() if digest and len(group) > 1]:
         across_parts = [group for group in copies if len({image.part for image in group}) > 1]
         across_classes = [group for group in copies if len({image.sample.label for image in group}) > 1]
         first = (across_classes or across_parts or copies)[0]
@@ -259,13 +243,9 @@ def _image_fix(info: DatasetInfo, splits: DatasetSplits, code: str, keys: Sequen
 
 
 def _fingerprint(
-    info: DatasetInfo,
-    splits: DatasetSplits,
-    source: DatasetSource | None,
-    data_root: Path | None,
-    opened: Sequence[_OpenedImage],
+    info: DatasetInfo, splits: DatasetSplits, opened: Sequence[_OpenedImage], split_file: Path | None
 ) -> dict[str, object]:
-    found: dict[str, Any] = {
+    found: dict[str, object] = {
         "version": FINGERPRINT_VERSION,
         "name": info.name,
         "images": splits.counts,
@@ -275,10 +255,8 @@ def _fingerprint(
         "checked_images": "all" if len(opened) == len(splits.keys) else len(opened),
         "contents": fingerprint(sorted([image.sample.key, image.digest or image.code] for image in opened)),
     }
-    if info.split_file is not None and source is not None and data_root is not None:
-        file = DatasetOnDisk(info, source, data_root).split_file
-        if file is not None:
-            found["split_file_sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    if split_file is not None:
+        found["split_file_sha256"] = hashlib.sha256(split_file.read_bytes()).hexdigest()
     return found
 
 

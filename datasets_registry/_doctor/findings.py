@@ -17,13 +17,11 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding.
+    """One finding: what is wrong, in one sentence.
 
     Args:
         code: its name in docs/datasets.md.
-        text: what is wrong, in one sentence.
         fix: the command that fixes it; empty if there is nothing to fix.
-        level: its severity.
         layout: whether it concerns the location of files, which is harmless once the reader finds them.
     """
 

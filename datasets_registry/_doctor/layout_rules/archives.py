@@ -13,8 +13,7 @@ def packed_archives(dataset: DatasetOnDisk) -> Iterator[Finding]:
     """Archives in the dataset's folder, and its known archives in the data root; call it if images are missing."""
     known = {file.name.lower() for file in dataset.source.archives}
     packed = dataset.archives(dataset.folder, dataset.data_root)
-    packed = [path for path in packed if path.parent == dataset.folder or path.name.lower() in known]
-    if packed:
+    if packed := [path for path in packed if path.parent == dataset.folder or path.name.lower() in known]:
         yield not_unpacked(dataset, packed)
 
 

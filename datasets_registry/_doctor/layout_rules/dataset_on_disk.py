@@ -67,9 +67,9 @@ class DatasetOnDisk:
     @cached_property
     def missing_keys(self) -> list[str]:
         """The listed images that are not in the image folder."""
-        return (
-            ImageFiles(self.image_folder).missing(self.listed_keys) if self.image_folder.is_dir() else self.listed_keys
-        )
+        if not self.image_folder.is_dir():
+            return self.listed_keys
+        return ImageFiles(self.image_folder).missing(self.listed_keys)
 
     @cached_property
     def missing_sample(self) -> list[str]:

@@ -10,6 +10,9 @@ from datasets_registry._doctor.findings import Finding, Level, quoted
 from datasets_registry._doctor.layout_rules.archives import no_images
 from datasets_registry._doctor.layout_rules.dataset_on_disk import DatasetOnDisk, folders_below, image_count
 
+_CLASS = re.compile(r"n\d{8}|\d{1,3}")
+"""A class folder: a WordNet id, or a label."""
+
 
 def flower_names_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
     """Flowers without cat_to_name.json, which CoOp's code needs."""
@@ -26,17 +29,15 @@ def imagenet_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
     """ImageNet: class archives inside the archive, val as one flat folder, no classnames.txt."""
     if not dataset.name.startswith("imagenet"):
         return
-    if not any(
-        (place / "classnames.txt").is_file()
-        for place in (dataset.folder, dataset.data_root / "imagenet", dataset.data_root)
-    ):
-        yield Finding(
-            "no-classnames", f"There is no {dataset.folder / 'classnames.txt'}.", dataset.fetch_command("--splits-only")
-        )
+    places = (dataset.folder, dataset.data_root / "imagenet", dataset.data_root)
+    if not any((place / "classnames.txt").is_file() for place in places):
+        text = f"There is no {dataset.folder / 'classnames.txt'}."
+        yield Finding("no-classnames", text, dataset.fetch_command("--splits-only"))
     if dataset.name != "imagenet":
         if not dataset.image_folder.is_dir():
-            wnids = [f for f in (dataset.folder, *dataset.subfolders) if _holds_class_folders(f)]
-            yield from [_moved_whole(dataset, wnids[0])] if wnids else no_images(dataset)
+            folders = (dataset.folder, *dataset.subfolders)
+            holder = next((f for f in folders if any(_CLASS.fullmatch(c.name) for c in folders_below(f, 1))), None)
+            yield from [_moved_whole(dataset, holder)] if holder else no_images(dataset)
         return
     for base in (dataset.image_folder, dataset.folder):
         train, val = base / "train", base / "val"
@@ -51,10 +52,6 @@ def imagenet_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
                 f"cd {quoted(val)} && bash valprep.sh  # from "
                 "https://raw.githubusercontent.com/soumith/imagenetloader.torch/master/valprep.sh",
             )
-
-
-def _holds_class_folders(folder: Path) -> bool:
-    return any(re.fullmatch(r"n\d{8}|\d{1,3}", entry.name) for entry in folders_below(folder, 1))
 
 
 def _moved_whole(dataset: DatasetOnDisk, folder: Path) -> Finding:

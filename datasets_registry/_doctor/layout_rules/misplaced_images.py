@@ -24,11 +24,9 @@ def misplaced_images_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
         if found := list(rule(dataset)):
             yield from found
             return
-    total = len(dataset.listed_keys)
-    missing = len(dataset.missing_keys)
+    total, missing = len(dataset.listed_keys), len(dataset.missing_keys)
     text = f"{missing} of the {total} images that the split file lists are not below {dataset.image_folder}"
-    there = image_count(dataset.image_folder, enough=50)
-    if missing > total / 2 and there:
+    if missing > total / 2 and image_count(dataset.image_folder, enough=50):
         yield Finding(
             "wrong-images",
             f"{text}, but other images are: the split file does not belong to these images.",
@@ -43,8 +41,7 @@ def _image_folder_by_name(dataset: DatasetOnDisk) -> Iterator[Finding]:
     if dataset.image_folder.is_dir():
         return
     wanted = Path(dataset.source.images).name.lower()
-    alike = [folder for folder in dataset.subfolders if folder.name.lower() == wanted]
-    if alike:
+    if alike := [folder for folder in dataset.subfolders if folder.name.lower() == wanted]:
         yield _moved(dataset, alike[0])
     else:
         yield from no_images(dataset)
@@ -52,14 +49,12 @@ def _image_folder_by_name(dataset: DatasetOnDisk) -> Iterator[Finding]:
 
 def _another_dataset(dataset: DatasetOnDisk) -> Iterator[Finding]:
     """Stanford Dogs instead of Oxford Pets: folders such as n02085620-Chihuahua."""
-    if dataset.name != "oxford_pets":
-        return
-    dogs = [folder for folder in dataset.subfolders if re.fullmatch(r"n\d{8}-.+", folder.name)]
-    if dogs:
+    dogs = (folder for folder in dataset.subfolders if re.fullmatch(r"n\d{8}-.+", folder.name))
+    if dataset.name == "oxford_pets" and (dog := next(dogs, None)):
         yield Finding(
             "stanford-dogs",
-            f"{dogs[0].parent} holds Stanford Dogs ({dogs[0].name}, ...), a different dataset from Oxford Pets.",
-            f"{quoted('mv', dogs[0].parent, dataset.data_root / 'stanford_dogs')} && {dataset.fetch_command()}",
+            f"{dog.parent} holds Stanford Dogs ({dog.name}, ...), a different dataset from Oxford Pets.",
+            f"{quoted('mv', dog.parent, dataset.data_root / 'stanford_dogs')} && {dataset.fetch_command()}",
         )
 
 
@@ -67,32 +62,19 @@ def _kaggle_cars(dataset: DatasetOnDisk) -> Iterator[Finding]:
     """Kaggle's copies of Stanford Cars: nested, in one folder per class, or in one folder under new numbers."""
     if dataset.name != "stanford_cars":
         return
-    commands: list[str] = []
-    where: Path | None = None
+    moves: dict[Path, str] = {}
     for part in ("train", "test"):
         target = dataset.folder / f"cars_{part}"
-        inner = [
-            folder
-            for folder in dataset.subfolders
-            if folder.name in {f"cars_{part}", part} and folder != target and image_count(folder, enough=1)
-        ]
-        if inner:
+        named = [folder for folder in dataset.subfolders if folder.name in {f"cars_{part}", part} and folder != target]
+        if inner := [folder for folder in named if image_count(folder, enough=1)]:
             deepest = max(inner, key=lambda folder: len(folder.parts))
-            where = where or deepest
-            commands += [
-                quoted("mkdir", "-p", target),
-                quoted("find", deepest, "-name", "*.jpg", "-exec", "mv", "{}", f"{target}/", ";"),
-            ]
-    if where is not None:
-        yield Finding(
-            "kaggle-cars",
-            f"The images have the layout of a Kaggle copy ({where}); CoOp's split file lists cars_train/00001.jpg.",
-            " && ".join(commands),
-            layout=True,
-        )
+            move = quoted("find", deepest, "-name", "*.jpg", "-exec", "mv", "{}", f"{target}/", ";")
+            moves[deepest] = f"{quoted('mkdir', '-p', target)} && {move}"
+    if moves:
+        text = f"The images have the layout of a Kaggle copy ({next(iter(moves))}); CoOp's split file lists "
+        yield Finding("kaggle-cars", f"{text}cars_train/00001.jpg.", " && ".join(moves.values()), layout=True)
         return
-    renamed = [folder for folder in (dataset.folder, *dataset.subfolders) if (folder / "000001.jpg").is_file()]
-    if renamed:
+    if renamed := [folder for folder in (dataset.folder, *dataset.subfolders) if (folder / "000001.jpg").is_file()]:
         yield Finding(
             "kaggle-cars-renumbered",
             f"{renamed[0]} holds all images under six-digit numbers, which the split file does not use; the names do "
@@ -133,25 +115,17 @@ def _elsewhere(dataset: DatasetOnDisk) -> Iterator[Finding]:
 
 def _moved(dataset: DatasetOnDisk, folder: Path) -> Finding:
     images = dataset.image_folder
-    if images.exists() or folder == dataset.folder:
-        tops = sorted({PurePosixPath(key).parts[0] for key in dataset.listed_keys})
-        if folder == dataset.folder and len(tops) <= 200:
-            command = (
-                f"{quoted('mkdir', '-p', images)} && {quoted('mv', *(folder / top for top in tops), f'{images}/')}"
-            )
-        else:
-            move = quoted("find", folder, "-mindepth", "1", "-maxdepth", "1", "-exec", "mv", "{}", f"{images}/", ";")
-            command = f"{quoted('mkdir', '-p', images)} && {move}"
+    tops = sorted({PurePosixPath(key).parts[0] for key in dataset.listed_keys})
+    if folder == dataset.folder and len(tops) <= 200:
+        create, move = images, quoted("mv", *(folder / top for top in tops), f"{images}/")
+    elif images.exists() or folder == dataset.folder:
+        create = images
+        move = quoted("find", folder, "-mindepth", "1", "-maxdepth", "1", "-exec", "mv", "{}", f"{images}/", ";")
     else:
-        parent = "" if images.parent.is_dir() else f"{quoted('mkdir', '-p', images.parent)} && "
-        command = f"{parent}{quoted('mv', folder, images)}"
-    nested = folder.is_relative_to(images) or folder.name == images.name
-    return Finding(
-        "nested" if nested else "misplaced-images",
-        f"The images are below {folder}; they belong below {images}.",
-        command,
-        layout=True,
-    )
+        create, move = images.parent, quoted("mv", folder, images)
+    command = move if create == images.parent and create.is_dir() else f"{quoted('mkdir', '-p', create)} && {move}"
+    code = "nested" if folder.is_relative_to(images) or folder.name == images.name else "misplaced-images"
+    return Finding(code, f"The images are below {folder}; they belong below {images}.", command, layout=True)
 
 
 def _other_case(dataset: DatasetOnDisk) -> Iterator[Finding]:
@@ -166,9 +140,8 @@ def _other_case(dataset: DatasetOnDisk) -> Iterator[Finding]:
             alike = [entry for entry in folders_below(folder, 1) if entry.name.lower() == part.lower()]
             if not alike:
                 break
-            n = sum(1 for other in dataset.missing_keys if part in PurePosixPath(other).parts) or len(
-                dataset.missing_keys
-            )
+            missing = dataset.missing_keys
+            n = sum(part in PurePosixPath(other).parts for other in missing) or len(missing)
             yield Finding(
                 "case-renamed",
                 f"{alike[0]} differs only in capitals from {part} in the split file, so {n} images are not found. "

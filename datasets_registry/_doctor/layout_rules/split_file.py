@@ -19,16 +19,12 @@ def split_file_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
         return
     fetch = dataset.fetch_command("--splits-only")
     if dataset.split_file is None:
+        folders = (dataset.folder, dataset.data_root, *dataset.subfolders)
+        found = [path for folder in folders for path in sorted(folder.glob("*.json"))]
         stem = Path(name).stem.lower()
-        elsewhere = [
-            path
-            for folder in (dataset.folder, dataset.data_root, *dataset.subfolders)
-            for path in sorted(folder.glob("*.json"))
-            if path.stem.lower().startswith(stem)
-        ]
-        if elsewhere:
-            move = quoted("mv", elsewhere[0], dataset.folder / name)
-            yield Finding("split-misplaced", f"The split file is at {elsewhere[0]}.", move)
+        if elsewhere := next((path for path in found if path.stem.lower().startswith(stem)), None):
+            move = quoted("mv", elsewhere, dataset.folder / name)
+            yield Finding("split-misplaced", f"The split file is at {elsewhere}.", move)
             return
         yield Finding(
             "no-split-file",
@@ -44,8 +40,7 @@ def split_file_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
         return
     published = next((file.checksum for file in dataset.source.files if file.to == name), None)
     digest = f"sha256:{hashlib.sha256(dataset.split_file.read_bytes()).hexdigest()}"
-    counts = split.counts
-    expected = dict(dataset.info.expected)
+    counts, expected = split.counts, dict(dataset.info.expected)
     if counts != expected:
         yield Finding(
             "subset",
