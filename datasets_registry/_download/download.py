@@ -54,8 +54,8 @@ def download(
     target: Path,
     *,
     mirrors: list[str],
+    retry_policy: RetryPolicy,
     progress: Progress = lambda _done, _total: None,
-    retry_policy: RetryPolicy | None = None,
 ) -> None:
     """Download a file to `target` from the first of `mirrors` that serves it.
 
@@ -63,14 +63,12 @@ def download(
     mirror may continue it, since the whole file is verified. Without one, only the mirror it came from may, and only
     while the server's tag is unchanged. An existing `target` with the right checksum is kept without any request.
 
-    Raises:
-        DataError: no mirror served the file (each is listed with its reason), or the file cannot be written.
+    Raises DataError if no mirror served the file (each is listed with its reason), or if the file cannot be written.
     """
     import requests
 
     if target.is_file() and _matches(target, file.checksum):
         return
-    retry_policy = retry_policy or RetryPolicy()
     reasons: list[str] = []
     for url in mirrors:
         transfer = _Transfer(file, target, progress, retry_policy)
@@ -222,14 +220,12 @@ def _number(text: str) -> int | None:
 
 def _short(error: Exception) -> str:
     """A network error in plain words."""
-    text = str(error)
+    text = " ".join(str(error).split())
     if "timed out" in text.lower():
         return "it stopped responding"
-    if "NameResolution" in text or "getaddrinfo" in text or "Name or service" in text:
+    if any(words in text for words in ("NameResolution", "getaddrinfo", "Name or service")):
         return "its host name cannot be resolved; is there a network?"
-    if "refused" in text.lower():
-        return "it refuses the connection"
-    return " ".join(text.split())[:120]
+    return "it refuses the connection" if "refused" in text.lower() else text[:120]
 
 
 def _cannot_write(target: Path, error: OSError) -> DataError:

@@ -36,7 +36,6 @@ class FetchOptions:
         splits_only: skip archives of images.
         again: download and replace files that exist already.
         mirror: a server to try first, at `mirror/FILE-NAME`.
-        retry_policy: timeouts and retries.
     """
 
     splits_only: bool = False
@@ -57,12 +56,7 @@ class Fetched:
 
 @dataclass(frozen=True)
 class FetchProgress:
-    """Callbacks that report progress.
-
-    Args:
-        line: receives a line of text.
-        progress: returns the progress callback of one file, given its name.
-    """
+    """Callbacks for a line of text, and for the progress of one file, given its name."""
 
     line: Callable[[str], None] = lambda _text: None
     progress: Callable[[str], Progress] = lambda _name: lambda _done, _total: None
@@ -75,11 +69,14 @@ def files_to_fetch(
     todo: list[SourceFile] = []
     kept: list[SourceFile] = []
     for file in source.files:
-        if file.unpack is not None and options.splits_only:
+        if file.unpack is None:
+            exists = (data_root / source.folder / str(file.to)).is_file()
+        elif options.splits_only:
             continue
+        else:
+            exists = _has_images(source, data_root)
         partly_moved = (data_root / STAGING / name / f"{file.name}.ready").is_dir()
-        exists = _exists(file, source, data_root) and not partly_moved
-        (kept if exists and not options.again else todo).append(file)
+        (kept if exists and not partly_moved and not options.again else todo).append(file)
     return todo, kept
 
 
@@ -90,17 +87,12 @@ def fetch_dataset(
     options: FetchOptions,
     report: FetchProgress | None = None,
 ) -> Fetched:
-    """Fetch the missing files of a dataset.
+    """Fetch the missing files of a dataset. `data_root`, the folder that holds all datasets, is created if missing.
 
-    Args:
-        info: the dataset; its expected counts check a split file that has no published checksum.
-        source: its files.
-        data_root: the folder that holds all datasets; created if missing.
-        options: what to skip or replace.
-        report: progress callbacks.
+    The dataset's expected counts check a split file that has no published checksum.
 
-    Raises:
-        DataError: a file cannot be downloaded, verified, unpacked or written, or another process fetches the dataset.
+    Raises DataError if a file cannot be downloaded, verified, unpacked or written, or if another process fetches the
+    dataset.
     """
     report = report or FetchProgress()
     todo, kept = files_to_fetch(info.name, source, data_root, options)
@@ -121,27 +113,20 @@ def fetch_dataset(
                 f"Another process is fetching {info.name!r} into {staging}. Wait for it, then run this again."
             ) from None
         shutil.rmtree(staging, ignore_errors=True)
-    by_hand = None
-    if source.by_hand is not None and not options.splits_only and not _has_images(source, data_root):
-        by_hand = source.by_hand.replace("{folder}", str(folder))
+    complete = options.splits_only or _has_images(source, data_root)
+    by_hand = source.by_hand.replace("{folder}", str(folder)) if source.by_hand is not None and not complete else None
     return Fetched(info.name, tuple(f.name for f in todo), tuple(f.name for f in kept), by_hand)
 
 
 def _fetch_file(
-    file: SourceFile,
-    info: DatasetInfo,
-    folder: Path,
-    staging: Path,
-    options: FetchOptions,
-    report: FetchProgress,
+    file: SourceFile, info: DatasetInfo, folder: Path, staging: Path, options: FetchOptions, report: FetchProgress
 ) -> None:
     target = staging / file.name
     ready = staging / f"{file.name}.ready"
     if not ready.is_dir():
         _check_disk_space(file, staging)
-        mirrors = file.addresses()
-        if options.mirror is not None:
-            mirrors = [f"{options.mirror.rstrip('/')}/{file.name}", *mirrors]
+        first = [f"{options.mirror.rstrip('/')}/{file.name}"] if options.mirror is not None else []
+        mirrors = first + file.addresses()
         progress = report.progress(file.name)
         download(file, target, mirrors=mirrors, progress=progress, retry_policy=options.retry_policy)
         _check_kind(file, info, target)
@@ -166,15 +151,14 @@ def _fetch_file(
 
 def _move_into_place(entry: Path, target: Path, staging: Path) -> None:
     """Rename `entry` to `target`; an existing folder is moved aside first and deleted afterwards."""
+    aside = staging / f"{target.name}.replaced"
     try:
         if target.is_dir() and not target.is_symlink():
-            aside = staging / f"{target.name}.replaced"
             shutil.rmtree(aside, ignore_errors=True)
             shutil.move(target, aside)
-            _rename(entry, target)
+        _rename(entry, target)
+        if aside.exists():
             shutil.rmtree(aside)
-        else:
-            _rename(entry, target)
     except OSError as error:
         raise DataError(f"{target} cannot be written ({error}). Give a --data-root that is writable.") from error
 
@@ -229,12 +213,6 @@ def _check_disk_space(file: SourceFile, staging: Path) -> None:
             f"{file.name} and its contents need {needed / 1e9:.1f} GB, but {staging} has {free / 1e9:.1f} GB free. "
             f"Free some space, or give another --data-root."
         )
-
-
-def _exists(file: SourceFile, source: DatasetSource, data_root: Path) -> bool:
-    if file.unpack is None:
-        return (data_root / source.folder / str(file.to)).is_file()
-    return _has_images(source, data_root)
 
 
 def _has_images(source: DatasetSource, data_root: Path) -> bool:

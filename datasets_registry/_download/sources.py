@@ -18,10 +18,9 @@ _DRIVE = "drive:"
 
 
 class SourceFile(BaseModel):
-    """One file to fetch.
+    """One file to fetch, with its name at the source.
 
     Args:
-        name: the file name at its source.
         urls: mirrors in order; `drive:ID` is a file on Google Drive.
         checksum: `md5:...` or `sha256:...`, if published.
         size: in bytes, if known.
@@ -66,7 +65,6 @@ class DatasetSource(BaseModel):
     Args:
         folder: the dataset's folder, below the data folder.
         images: the image folder below `folder`; empty if it is `folder` itself.
-        files: the files that can be fetched.
         by_hand: instructions for what cannot be fetched; `{folder}` stands for the dataset's folder.
     """
 
@@ -84,7 +82,7 @@ class DatasetSource(BaseModel):
 
     def image_folder(self, data_root: Path) -> Path:
         """The folder the images belong in."""
-        return data_root / self.folder / self.images if self.images else data_root / self.folder
+        return data_root / self.folder / self.images
 
 
 @cache

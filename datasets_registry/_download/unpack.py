@@ -19,16 +19,11 @@ Opener = Callable[[], IO[bytes] | None]
 
 
 def unpack(archive: Path, wanted: Mapping[str, str], into: Path) -> None:
-    """Write the wanted members of a zip or tar archive below `into`.
+    """Write the wanted members of a zip archive, or of a tar archive with or without compression, below `into`.
 
-    Args:
-        archive: a .zip, or a .tar with or without compression.
-        wanted: maps paths in the archive to paths below `into`; a final slash means a folder with everything in it.
-        into: created if missing.
-
-    Raises:
-        DataError: the archive is damaged or of another kind, a member leads outside `into` or is a link, no wanted
-            member exists, or the disk is full.
+    `wanted` maps paths in the archive to paths below `into`; a final slash means a folder with everything in it. Raises
+    DataError if the archive is damaged or of another kind, a member leads outside `into` or is a link, no wanted member
+    exists, or the disk is full.
     """
     seen: set[str] = set()
     written = 0
@@ -56,8 +51,7 @@ def unpack(archive: Path, wanted: Mapping[str, str], into: Path) -> None:
                 f"Free some space and run the command again."
             ) from error
         raise DataError(f"{archive} cannot be unpacked into {into} ({error}).") from error
-    absent = sorted(set(wanted) - seen)
-    if absent:
+    if absent := sorted(set(wanted) - seen):
         raise DataError(f"{archive} does not hold {', '.join(absent)}. It is not the archive that was expected.")
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from datasets_registry._draws.splits import Draw
 from datasets_registry._errors import DataError
-from datasets_registry._types import DatasetInfo, DatasetSplits, FewShotTask, Images, Sample, SupportSet
+from datasets_registry._types import DatasetInfo, DatasetSplits, FewShotTask, Sample, SupportSet
 
 FORMAT = "clip-etl-bench support list 1"
 _PATH_KEYS = ("impath", "path", "image", "key")
@@ -35,16 +35,13 @@ class ListedImage:
 
 @dataclass(frozen=True)
 class SupportList:
-    """A list of support images.
+    """A list of support images and, often, no validation images, in list order.
 
     Args:
         source: the file, for messages.
         digest: hex SHA-256 of the file (first 32 digits), which identifies the list.
         dataset: the dataset it is for; None if the list does not say.
         shots: the largest number of images per class.
-        seed: the seed of the draw, if the list has one.
-        train: the support images, in list order.
-        val: the few validation images; often empty.
     """
 
     source: Path
@@ -93,34 +90,28 @@ def read_support_list(path: Path) -> SupportList:
     train = tuple(_listed(path, f"line {number}", _parsed(path, number, row)) for number, row in enumerate(rows, 1))
     if not train:
         raise _malformed(path, "it lists no image")
-    return SupportList(path, digest, None, _shots(train), None, train, ())
+    shots = max(Counter(item.label for item in train).values())
+    return SupportList(path, digest, None, shots, None, train, ())
 
 
 def resolve(support_list: SupportList, info: DatasetInfo, splits: DatasetSplits) -> Draw:
     """The listed images as samples of the dataset.
 
-    Raises:
-        DataError: an image is not in the dataset's train or val list, is a test image, occurs twice, or has a different
-            label, class name or content there, or a class has no image.
+    Raises DataError if an image is not in the dataset's train or val list, is a test image, occurs twice, or has a
+    different label, class name or content there, or if a class has no image.
     """
     if support_list.dataset not in (None, info.name):
         raise DataError(
             f"Support list {support_list.source} is for dataset {support_list.dataset!r}, not {info.name!r}; "
             f"run it with -d {support_list.dataset}."
         )
-    known = {sample.key: sample for sample in (*splits.train, *splits.val)}
-    test = {sample.key for sample in splits.test}
-    train, val = (
-        _resolved(part, support_list, info, splits, known, test) for part in (support_list.train, support_list.val)
-    )
-    again = [key for key, n in Counter(sample.key for sample in (*train, *val)).items() if n > 1]
-    if again:
+    train, val = (_resolved(part, support_list, info, splits) for part in (support_list.train, support_list.val))
+    if again := [key for key, n in Counter(sample.key for sample in (*train, *val)).items() if n > 1]:
         raise DataError(
             f"Support list {support_list.source} holds the image {again[0]!r} twice; list every image once."
         )
-    counts = Counter(sample.label for sample in train)
-    without = [name for label, name in enumerate(splits.class_names) if not counts[label]]
-    if without:
+    covered = {sample.label for sample in train}
+    if without := [name for label, name in enumerate(splits.class_names) if label not in covered]:
         raise DataError(
             f"Support list {support_list.source} has no image of class {without[0]!r} ({len(without)} such) of dataset "
             f"{info.name!r}; it must cover all {len(splits.class_names)} classes."
@@ -129,18 +120,14 @@ def resolve(support_list: SupportList, info: DatasetInfo, splits: DatasetSplits)
 
 
 def _resolved(
-    part: Sequence[ListedImage],
-    support_list: SupportList,
-    info: DatasetInfo,
-    splits: DatasetSplits,
-    known: Mapping[str, Sample],
-    test: set[str],
+    part: Sequence[ListedImage], support_list: SupportList, info: DatasetInfo, splits: DatasetSplits
 ) -> tuple[Sample, ...]:
+    known = {sample.key: sample for sample in (*splits.train, *splits.val)}
     samples = []
     for item in part:
         key = _key(item.path, known)
         if key is None:
-            is_test = _key(item.path, dict.fromkeys(test))
+            is_test = _key(item.path, {sample.key for sample in splits.test})
             what = "is a test image of" if is_test else "is not in"
             raise DataError(
                 f"Image {item.path!r} of support list {support_list.source} {what} dataset {info.name!r}. "
@@ -154,23 +141,19 @@ def _resolved(
                 f"{f' ({item.name})' if item.name else ''}, but {sample.label} ({name}) in dataset {info.name!r}. "
                 f"The list uses other labels; renumber it."
             )
-        _check_content(item, key, support_list, splits.images)
+        if item.digest is not None and (found := splits.images.digest(key)) != item.digest:
+            raise DataError(
+                f"Image {key!r} has digest {found[:12]} here, but {item.digest[:12]} in support list "
+                f"{support_list.source}: its content differs. Get the same copy of the dataset, or draw again."
+            )
         samples.append(sample)
     return tuple(samples)
 
 
-def _key(path: str, known: Mapping[str, object]) -> str | None:
+def _key(path: str, known: Container[str]) -> str | None:
     """The longest suffix of a path that is a key."""
     parts = PurePosixPath(path.replace("\\", "/")).parts
     return next((key for i in range(len(parts)) if (key := "/".join(parts[i:])) in known), None)
-
-
-def _check_content(item: ListedImage, key: str, support_list: SupportList, images: Images) -> None:
-    if item.digest is not None and (found := images.digest(key)) != item.digest:
-        raise DataError(
-            f"Image {key!r} has digest {found[:12]} here, but {item.digest[:12]} in support list "
-            f"{support_list.source}: its content differs. Get the same copy of the dataset, or draw again."
-        )
 
 
 def _parse_manifest(path: Path, digest: str, content: Mapping[str, Any]) -> SupportList:
@@ -199,10 +182,6 @@ def _listed(path: Path, where: str, row: Any) -> ListedImage:
     name = row.get("classname") or row.get("class_name")
     digest = row.get("digest")
     return ListedImage(image, row["label"], str(name) if name else None, str(digest) if digest else None)
-
-
-def _shots(train: Sequence[ListedImage]) -> int:
-    return max(Counter(item.label for item in train).values())
 
 
 def _malformed(path: Path, problem: str) -> DataError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,12 +24,7 @@ class Draw:
 
 
 def draw_coop(
-    train: Sequence[Sample],
-    val: Sequence[Sample],
-    *,
-    shots: int,
-    seed: int,
-    class_names: Sequence[str],
+    train: Sequence[Sample], val: Sequence[Sample], *, shots: int, seed: int, class_names: Sequence[str]
 ) -> Draw:
     """CoOp/Dassl's few-shot draw with the same seeds.
 
@@ -43,11 +39,8 @@ def draw_coop(
         seed: CoOp's `--seed`. (CoOp treats 0 as unseeded; here 0 is an ordinary seed.)
         class_names: names in label order, for the error message.
 
-    Returns:
-        The drawn samples, grouped by class in drawing order.
-
-    Raises:
-        ShotsError: if shots is negative, or a class has fewer training images than shots.
+    Returns the drawn samples, grouped by class in drawing order. Raises ShotsError if shots is negative, or if a class
+    has fewer training images than shots.
 
     Example:
         >>> train = [Sample(f"cat{i}", 0) for i in range(3)] + [Sample(f"dog{i}", 1) for i in range(3)]
@@ -56,9 +49,7 @@ def draw_coop(
     """
     _check_shots(train, shots=shots, class_names=class_names)
     rng = random.Random(seed)
-    drawn_train = _coop_sample(train, shots, rng)
-    drawn_val = _coop_sample(val, min(shots, MAX_VALIDATION_SHOTS), rng)
-    return Draw(drawn_train, drawn_val)
+    return Draw(_coop_sample(train, shots, rng), _coop_sample(val, min(shots, MAX_VALIDATION_SHOTS), rng))
 
 
 def draw_nested(
@@ -77,18 +68,12 @@ def draw_nested(
     drawn changes nothing.
 
     Args:
-        train: the full training list.
         val: the full validation list; `min(shots, 4)` images per class are drawn, or all if there are fewer.
         dataset: registry name; part of the hash, so two datasets with equal file names differ.
         shots: images per class; 0 gives an empty draw.
-        seed: any integer.
         class_names: names in label order; part of the hash, so a subset of classes keeps its shots.
 
-    Returns:
-        The drawn samples, grouped by ascending label, lowest rank first.
-
-    Raises:
-        ShotsError: if shots is negative, or a class has fewer training images than shots.
+    Returns the drawn samples, grouped by ascending label, lowest rank first. Raises ShotsError like `draw_coop`.
     """
     _check_shots(train, shots=shots, class_names=class_names)
 
@@ -144,10 +129,8 @@ def _rank(*parts: str) -> bytes:
 def _check_shots(train: Sequence[Sample], *, shots: int, class_names: Sequence[str]) -> None:
     if shots < 0:
         raise ShotsError(f"Shots is {shots}; give 0 (zero-shot) or a positive number of images per class.")
-    groups = _by_label(train)
-    sizes = {label: len(groups.get(label, [])) for label in range(len(class_names))}
-    short = [label for label, size in sizes.items() if size < shots]
-    if short:
+    sizes = Counter(sample.label for sample in train)
+    if short := [label for label in range(len(class_names)) if sizes[label] < shots]:
         worst = min(short, key=lambda label: sizes[label])
         raise ShotsError(
             f"{shots} shots were requested, but class {class_names[worst]!r} has only {sizes[worst]} training images"

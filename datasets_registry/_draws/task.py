@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from datasets_registry._draws.manifest import SupportList, resolve
-from datasets_registry._draws.splits import Draw, class_halves, draw_coop, draw_nested, select_classes
+from datasets_registry._draws.splits import class_halves, draw_coop, draw_nested, select_classes
 from datasets_registry._errors import DataError, ShotsError
 from datasets_registry._types import (
     ClassSet,
@@ -46,21 +46,16 @@ def build_task(
     run's images of these classes. With `shots=0`, the support set has classes but no images.
 
     Args:
-        info: the dataset; its name and template are part of the fingerprint.
-        splits: the splits that its reader returned.
         protocol: `few-shot` evaluates one split "all"; `base-to-new` evaluates "base" and "new", each with its own
             classes and labels from 0; `cross-dataset` and `domain-generalization` evaluate "all" of the source and one
             split per target, named after it, with all its classes and its own template.
         shots: images per class.
-        seed: of the draw.
-        draw: the rule that selects the images.
         targets: other datasets to evaluate on, for the last two protocols.
         support_list: the support images, for the rule `file`.
         texts: returns the sentences of classes; None uses the dataset's own template.
 
-    Returns:
-        The task. Its fingerprint covers dataset name, class names, template, protocol, draw rule, keys and labels of
-        every list, and the content of the support images.
+    The fingerprint covers dataset name, class names, template, protocol, draw rule, keys and labels of every list, and
+    the content of the support images.
 
     Raises:
         ShotsError: a class has fewer than `shots` images.
@@ -89,16 +84,17 @@ def build_task(
         )
     if (draw is DrawRule.FILE) != (support_list is not None):
         raise DataError(f"Draw {draw} and a support list do not go together; use --draw file:PATH or --support PATH.")
+    names = splits.class_names
     if support_list is not None:
         drawn = resolve(support_list, info, splits)
+    elif draw is DrawRule.NESTED:
+        drawn = draw_nested(splits.train, splits.val, dataset=info.name, shots=shots, seed=seed, class_names=names)
     else:
-        drawn = _draw(info, splits, shots=shots, seed=seed, rule=draw)
-    everything = range(n_classes)
+        drawn = draw_coop(splits.train, splits.val, shots=shots, seed=seed, class_names=names)
+    trained, scored = range(n_classes), {"all": range(n_classes)}
     if protocol is EvalProtocol.BASE_TO_NEW:
-        base, new = class_halves(n_classes)
-        trained, scored = base, {"base": base, "new": new}
-    else:
-        trained, scored = everything, {"all": everything}
+        trained, new = class_halves(n_classes)
+        scored = {"base": trained, "new": new}
     _check_targets(info, splits, protocol, targets)
 
     classes = _class_set(info, splits, trained, texts)
@@ -108,17 +104,8 @@ def build_task(
         replace(_eval_split("all", other, found, range(len(found.class_names)), texts), name=other.name)
         for other, found in targets
     )
-    return FewShotTask(
-        dataset=info.name,
-        protocol=protocol,
-        shots=shots,
-        seed=seed,
-        draw=draw,
-        support=support,
-        validation=validation,
-        evals=evals,
-        fingerprint=_task_fingerprint(info, protocol, draw, support=support, validation=validation, evals=evals),
-    )
+    mark = _task_fingerprint(info, protocol, draw, support=support, validation=validation, evals=evals)
+    return FewShotTask(info.name, protocol, shots, seed, draw, support, validation, evals, mark)
 
 
 def _check_targets(info: DatasetInfo, splits: DatasetSplits, protocol: EvalProtocol, targets: Sequence[Target]) -> None:
@@ -127,8 +114,7 @@ def _check_targets(info: DatasetInfo, splits: DatasetSplits, protocol: EvalProto
         raise DataError(f"Protocol {protocol} takes {needed}, but {len(targets)} were given; see --targets.")
     if protocol is EvalProtocol.DOMAIN_GENERALIZATION:
         for other, found in targets:
-            strange = [name for name in found.class_names if name not in splits.class_names]
-            if strange:
+            if strange := [name for name in found.class_names if name not in splits.class_names]:
                 raise DataError(
                     f"Target {other.name!r} has the class {strange[0]!r} ({len(strange)} such), which the source "
                     f"{info.name!r} does not have; {protocol} needs the source's classes. Use --protocol "
@@ -154,13 +140,6 @@ def recorded_draw(info: DatasetInfo, rule: DrawRule) -> DrawRule:
 def eval_fingerprint(splits: DatasetSplits, info: DatasetInfo) -> str:
     """Digest of the test list, class names and template, which determine zero-shot results and difficulty."""
     return fingerprint([info.name, list(splits.class_names), info.template, _rows(splits.test)])
-
-
-def _draw(info: DatasetInfo, splits: DatasetSplits, *, shots: int, seed: int, rule: DrawRule) -> Draw:
-    names = splits.class_names
-    if rule in (DrawRule.COOP, DrawRule.COOP_SORTED):
-        return draw_coop(splits.train, splits.val, shots=shots, seed=seed, class_names=names)
-    return draw_nested(splits.train, splits.val, dataset=info.name, shots=shots, seed=seed, class_names=names)
 
 
 def _class_set(info: DatasetInfo, splits: DatasetSplits, labels: Sequence[int], texts: ClassTexts | None) -> ClassSet:

@@ -29,18 +29,14 @@ class CoopReader:
     """Reads `<data_root>/<folder>/<split_file>` and the images below `<data_root>/<folder>/<image_folder>`.
 
     Class names and labels are those of the split file, so a file that lists only some of the classes or images is a
-    dataset of its own.
-
-    The split file may also be in the data folder itself. If CoOp's image folder does not exist, `other_folders` are
-    tried, and then the images are searched by file name.
+    dataset of its own. The split file may also be in the data folder itself. If CoOp's image folder does not exist,
+    `other_folders` are tried, and then the images are searched by file name.
 
     Args:
         dataset: registry name, for messages.
         folder: CoOp's name of the dataset's folder.
         split_file: its `split_zhou_*.json`.
         image_folder: the folder below `folder` that paths in the split file are relative to.
-        split_url: where the split file is available.
-        images_url: where the images are available.
         other_folders: other image folders below the data folder, each with the name of its layout.
         folder_aliases: other names of a folder that the split file's paths begin with.
     """
@@ -57,7 +53,7 @@ class CoopReader:
     @property
     def image_folders(self) -> ImageFolders:
         """The folders that may hold the images."""
-        coop = f"{self.folder}/{self.image_folder}" if self.image_folder else self.folder
+        coop = f"{self.folder}/{self.image_folder}".rstrip("/")
         return ImageFolders(self.dataset, {coop: "CoOp", **self.other_folders}, self.folder_aliases)
 
     def __call__(self, data_root: Path | None) -> DatasetSplits:
@@ -77,8 +73,7 @@ class CoopReader:
         return DatasetSplits(images, split.class_names, split.train, split.val, split.test, layout_name)
 
     def _split_path(self, root: Path, layout: str) -> Path:
-        folders = self.image_folders.dataset_folders(root)
-        if folders:
+        if folders := self.image_folders.dataset_folders(root):
             for folder in (*folders, root):
                 if (folder / self.split_file).is_file():
                     return folder / self.split_file
@@ -145,8 +140,7 @@ def read_coop_split(path: Path) -> CoopSplit:
         parts[part] = tuple(samples)
     if not names:
         raise _malformed(path, "it lists no image")
-    gaps = sorted(set(range(max(names) + 1)) - set(names))
-    if gaps:
+    if gaps := sorted(set(range(max(names) + 1)) - set(names)):
         raise _malformed(path, f"labels must run from 0 to {max(names)} without gaps, but {gaps[0]} is missing")
     return CoopSplit(tuple(names[label] for label in range(len(names))), **parts)
 

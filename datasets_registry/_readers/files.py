@@ -18,7 +18,6 @@ class ImageFiles:
     """An `Images` source whose keys are paths below one folder, with forward slashes.
 
     Args:
-        root: the folder that keys are relative to.
         found: paths below `root` for keys that are not themselves the path. This keeps keys, draws and fingerprints
             equal for the same images in another layout.
     """
@@ -59,12 +58,7 @@ class ImageFiles:
 
 
 class EncodedImages:
-    """An `Images` source that gets the encoded bytes of a key from a function.
-
-    Args:
-        root: the folder or file that holds the images, for messages.
-        read: returns the encoded image of a key; raises DataError if it cannot.
-    """
+    """An `Images` source that gets the encoded bytes of a key from a function; messages name `root`."""
 
     def __init__(self, root: Path, read: Callable[[str], bytes]) -> None:
         self.root = root

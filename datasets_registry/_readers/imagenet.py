@@ -26,11 +26,7 @@ IMAGENET_FOLDER = "imagenet"
 
 @dataclass(frozen=True)
 class ImageNetReader:
-    """Reads the training folders and, as test images, the validation folders.
-
-    Args:
-        image_folders: folders that hold `train/` and `val/`.
-    """
+    """Reads the training folders and, as test images, the validation folders."""
 
     image_folders: ImageFolders
 
@@ -47,15 +43,13 @@ class ImageNetReader:
                     f"No folder {folder / part} for dataset {self.image_folders.dataset!r}. Both train/ and val/ must "
                     f"exist, each with one folder per class (n01440764, ...)."
                 )
-        wnids = class_folders(folder / "train")
-        tested = class_folders(folder / "val")
+        wnids, tested = class_folders(folder / "train"), class_folders(folder / "val")
         if not tested and image_names(folder / "val"):
             raise DataError(
                 f"{folder / 'val'} holds images, but no class folders. Sort them into one folder per class first, as "
                 f"the validation preparation script of the PyTorch examples does."
             )
-        if wnids != tested:
-            different = sorted(set(wnids) ^ set(tested))
+        if different := sorted(set(wnids) ^ set(tested)):
             raise DataError(
                 f"The class folders of train/ and val/ in {folder} differ: {', '.join(different[:3])} "
                 f"({len(different)} in all) are in only one of them. Unpack the archives again."
@@ -70,7 +64,6 @@ class VariantReader:
     """Reads a test-only variant: one folder per class and no training images.
 
     Args:
-        image_folders: folders that hold the class folders.
         folders_are_labels: folders are named by label ("0" to "999") instead of WordNet id.
     """
 
@@ -117,8 +110,7 @@ def read_classnames(image_folders: ImageFolders, root: Path) -> dict[str, str]:
 def _names_of(wnids: Sequence[str], names: dict[str, str], folder: Path) -> tuple[str, ...]:
     if not wnids:
         raise DataError(f"{folder} holds no class folder; it must hold one per class (n01440764, ...).")
-    unknown = [wnid for wnid in wnids if wnid not in names]
-    if unknown:
+    if unknown := [wnid for wnid in wnids if wnid not in names]:
         raise DataError(
             f"{folder} holds the folder {unknown[0]!r} ({len(unknown)} such), which {CLASSNAMES} does not name. "
             f"Class folders are WordNet ids (n01440764, ...); move other folders away."

@@ -55,8 +55,7 @@ class ImageFolders:
             if images.root.is_dir() and not images.missing(keys):
                 return images, layout
         for top in self.dataset_folders(data_root):
-            found = _by_file_name(top, keys, self.folder_aliases)
-            if found is not None:
+            if (found := _by_file_name(top, keys, self.folder_aliases)) is not None:
                 return ImageFiles(top, found), f"files of these names below {top.name}/"
         return None
 
