@@ -106,13 +106,16 @@ def files_with(root: Path, word: str) -> int:
 
 
 def functions(root: Path) -> list[str]:
-    """Every function of the source tree as `path: name`."""
-    return [
-        f"{path.relative_to(root)}: {node.name}"
-        for path in sources(root, *PACKAGES)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
-    ]
+    """Every public function of the source tree as `path: name`, methods as `path: Class.name`."""
+    found = []
+    for path in sources(root, *PACKAGES):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            inner = node.body if isinstance(node, ast.ClassDef) else [node]
+            owner = f"{node.name}." if isinstance(node, ast.ClassDef) else ""
+            names = [item.name for item in inner if isinstance(item, ast.FunctionDef)]
+            public = [f"{owner}{name}" for name in names if not name.startswith("_") and not owner.startswith("_")]
+            found += [f"{path.relative_to(root)}: {name}" for name in public]
+    return found
 
 
 def figures(root: Path) -> dict[str, object]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.house_figures import figures, import_cycles, private_imports, sources
+from tools.house_figures import figures, functions, import_cycles, private_imports, sources
 
 
 @pytest.fixture
@@ -39,3 +39,20 @@ def test_a_package_may_import_its_own_private_modules(tree: Path) -> None:
 
 def test_imports_inside_functions_close_a_cycle_and_those_for_type_checkers_do_not(tree: Path) -> None:
     assert import_cycles(tree) == [{"bench.room.a", "bench.room.b"}]
+
+
+def test_functions_are_named_with_their_class(tmp_path: Path) -> None:
+    (tmp_path / "bench").mkdir()
+    code = """
+def f():
+    def inner(): ...
+
+class C:
+    def m(self): ...
+    def _p(self): ...
+
+class _D:
+    def n(self): ...
+"""
+    (tmp_path / "bench" / "x.py").write_text(code)
+    assert functions(tmp_path) == ["bench/x.py: f", "bench/x.py: C.m"]
