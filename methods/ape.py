@@ -24,9 +24,9 @@ from torch import Tensor
 
 from datasets_registry import ClassSet
 from methods._base.batch import Batch, Classifier, SupportView
-from methods._base.info import Family, MethodInfo, Needs
+from methods._base.method_info import Family, MethodInfo, Needs
 from methods._base.registry import register_method
-from methods._parts.cache_model import grid, support_keys
+from methods._parts.cache_model import search_values, support_keys
 from methods._parts.feature_space import (
     LogitScaleSetting,
     TextConfig,
@@ -92,26 +92,26 @@ class APE(GridSearchMethod[APEConfig]):
         keys = support_keys(support, c.augment_epochs, c.crop_scale)
         criterion = channel_criterion(self.text, keys, support.labels, c.weights)
         self.kept = criterion.topk(max(1, round(c.channels * keys.shape[1]))).indices
-        self.keys = self.refined(keys)
+        self.keys = self.selected_channels(keys)
         self.values = F.one_hot(support.labels, len(self.text)).to(keys.dtype)
-        guess = (self.keys @ self.refined(self.text).T).softmax(dim=1)
+        guess = (self.keys @ self.selected_channels(self.text).T).softmax(dim=1)
         self.divergence = (self.values * torch.log2((self.values + 1e-6) / (guess + 1e-6))).sum(dim=1, keepdim=True)
 
-    def refined(self, features: Float[Tensor, "n dim"]) -> Float[Tensor, "n kept"]:
+    def selected_channels(self, features: Float[Tensor, "n dim"]) -> Float[Tensor, "n kept"]:
         """The kept channels, normalised again."""
         return F.normalize(features[:, self.kept], dim=-1)
 
-    def look_up(self, affinity: Float[Tensor, "batch n"], beta: float, gamma: float) -> Float[Tensor, "batch n_cls"]:
+    def cache_logits(self, affinity: Float[Tensor, "b n"], beta: float, gamma: float) -> Float[Tensor, "b n_cls"]:
         """Logits of the cache for cosines with its keys."""
         return torch.exp(-beta * (1 - affinity)) @ (self.values * torch.exp(gamma * self.divergence))
 
-    def grid(self, steps: tuple[int, int, int]) -> list[tuple[float, float, float]]:
+    def hyperparameter_grid(self, steps: tuple[int, int, int]) -> list[tuple[float, float, float]]:
         """Beta, alpha and gamma in the official order: beta slowest, gamma fastest and from 0."""
         largest_beta, largest_alpha, largest_gamma = self.config.search_scale
         return [
             (beta, alpha, i * largest_gamma / steps[2])
-            for beta in grid(largest_beta, steps[0])
-            for alpha in grid(largest_alpha, steps[1])
+            for beta in search_values(largest_beta, steps[0])
+            for alpha in search_values(largest_alpha, steps[1])
             for i in range(steps[2])
         ]
 
@@ -121,30 +121,31 @@ class APE(GridSearchMethod[APEConfig]):
             return
         features, best = validation.features(), -1.0
         zero_shot = self.scale * F.normalize(features, dim=-1) @ self.text.T
-        affinity = self.refined(features) @ self.keys.T
+        affinity = self.selected_channels(features) @ self.keys.T
         found: dict[tuple[float, float], Tensor] = {}
-        for beta, alpha, gamma in self.grid(self.config.search_step):
+        for beta, alpha, gamma in self.hyperparameter_grid(self.config.search_step):
             self.tuning.evaluations += 1
             if (beta, gamma) not in found:
                 found = {pair: logits for pair, logits in found.items() if pair[0] == beta}
-                found[beta, gamma] = self.look_up(affinity, beta, gamma)
+                found[beta, gamma] = self.cache_logits(affinity, beta, gamma)
             if (score := logits_accuracy(zero_shot + alpha * found[beta, gamma], validation.labels)) > best:
                 best, self.chosen = score, (beta, alpha, gamma)
 
     def selected(self, classes: ClassSet) -> Classifier:
-        return self.weighted(*self.chosen)
+        return self.cache_classifier(*self.chosen)
 
     def candidates(self, classes: ClassSet) -> dict[str, Classifier]:
         """A classifier for each triple of a coarse grid over the searched range."""
-        triples = self.grid(COARSE_STEPS)
-        return {f"alpha {a:.2f}, beta {b:.2f}, gamma {g:.2f}": self.weighted(b, a, g) for b, a, g in triples}
+        triples = self.hyperparameter_grid(COARSE_STEPS)
+        return {f"alpha {a:.2f}, beta {b:.2f}, gamma {g:.2f}": self.cache_classifier(b, a, g) for b, a, g in triples}
 
-    def weighted(self, beta: float, alpha: float, gamma: float) -> Classifier:
+    def cache_classifier(self, beta: float, alpha: float, gamma: float) -> Classifier:
         """The classifier with these three numbers."""
 
         def classify(batch: Batch) -> Tensor:
             zero_shot = self.scale * F.normalize(batch.features, dim=-1) @ self.text.T
-            return zero_shot + alpha * self.look_up(self.refined(batch.features) @ self.keys.T, beta, gamma)
+            affinity = self.selected_channels(batch.features) @ self.keys.T
+            return zero_shot + alpha * self.cache_logits(affinity, beta, gamma)
 
         return classify
 

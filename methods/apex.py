@@ -26,13 +26,13 @@ from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods._base.batch import Batch, Classifier, SupportView
-from methods._base.info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.registry import register_method
 from methods._parts.adapters import AdapterKind
 from methods._parts.adaptive_ensemble import Blend, class_distances, ensemble_weight
 from methods._parts.apex_recipe import APEX_CITATION, APEX_RECIPES, TRANSFER_DEPTH
-from methods._parts.composed import ComposedMethod, composed_info
-from methods._parts.parts import adapter, text_context, visual_prompts
+from methods._parts.composed_method import ComposedMethod, composed_info
+from methods._parts.part_declarations import adapter, text_context, visual_prompts
 from methods._text.templates import GENERIC60, GENERIC_TEMPLATE
 
 ORACLE_GRID = tuple(i / 10 for i in range(11))

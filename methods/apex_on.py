@@ -18,8 +18,8 @@ from pydantic import Field
 
 from datasets_registry import ClassSet
 from methods._base.batch import Classifier
-from methods._base.info import Family, MethodInfo, Needs
 from methods._base.method import Method
+from methods._base.method_info import Family, MethodInfo, Needs
 from methods._base.registry import register_method
 from methods._base.wrapper import register_wrapper, wrapped_info
 from methods._parts.adaptive_ensemble import Blend, class_distances, ensemble_weight

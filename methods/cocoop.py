@@ -18,13 +18,14 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods._base.batch import Batch, Classifier, SupportView
-from methods._base.info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.method import TrainableMethod
+from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
-from methods._parts.initialisers import linear, normal, word_count, word_vectors
-from methods._parts.prompts import Context
-from methods._text.prompts import TextPrompts
+from methods._parts.context_initialisation import context_from_words, word_count
+from methods._parts.learned_prompts import Context
+from methods._parts.parameter_initialisation import linear_layer, normal_parameter
+from methods._text.prompt_embeddings import TextPrompts
 
 
 class CoCoOpConfig(MethodConfig):
@@ -52,7 +53,8 @@ class ConditionalContext(Context):
 
     def __init__(self, ctx: Tensor, dim: int, hidden: int, generator: torch.Generator) -> None:
         super().__init__(ctx)
-        self.meta = nn.Sequential(linear(dim, hidden, generator), nn.ReLU(), linear(hidden, ctx.shape[1], generator))
+        down, up = linear_layer(dim, hidden, generator), linear_layer(hidden, ctx.shape[1], generator)
+        self.meta = nn.Sequential(down, nn.ReLU(), up)
 
     def prefixes(
         self, shared: Float[Tensor, "n_prefix width"], features: Float[Tensor, "batch dim"]
@@ -91,7 +93,8 @@ class CoCoOp(TrainableMethod[CoCoOpConfig]):
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         c, b = self.config, self.backbone
-        ctx = word_vectors(c.ctx_init, b).cpu() if c.ctx_init else normal((c.n_ctx, b.text_width), self.generator)
+        words, shape = c.ctx_init, (c.n_ctx, b.text_width)
+        ctx = context_from_words(words, b).cpu() if words else normal_parameter(shape, self.generator)
         self.trainable = ConditionalContext(ctx, b.embed_dim, b.embed_dim // c.reduction, self.generator).to(b.device)
 
     def text_features(

@@ -13,13 +13,14 @@ from pydantic import Field, model_validator
 
 from datasets_registry import EvalProtocol
 from methods._base.batch import SupportView
-from methods._base.info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
+from methods._parts.context_initialisation import context_from_words, word_count
 from methods._parts.context_method import ContextMethod
-from methods._parts.initialisers import normal, word_count, word_vectors
-from methods._parts.prompts import Context
-from methods._text.prompts import Position
+from methods._parts.learned_prompts import Context
+from methods._parts.parameter_initialisation import normal_parameter
+from methods._text.prompt_embeddings import Position
 
 
 class CoOpConfig(MethodConfig):
@@ -97,8 +98,8 @@ class CoOp(ContextMethod[CoOpConfig]):
         super().prepare(support)
         c, width = self.config, self.backbone.text_width
         if c.ctx_init:
-            ctx = word_vectors(c.ctx_init, self.backbone)
+            ctx = context_from_words(c.ctx_init, self.backbone)
         else:
             shape = (len(support.classes), c.length, width) if c.class_specific else (c.length, width)
-            ctx = normal(shape, self.generator)
+            ctx = normal_parameter(shape, self.generator)
         self.trainable = Context(ctx, c.class_position).to(self.backbone.device)

@@ -21,14 +21,14 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods._base.batch import Batch, Classifier, SupportView
-from methods._base.info import Family, MethodInfo, Needs
 from methods._base.method import TrainableMethod
+from methods._base.method_info import Family, MethodInfo, Needs
 from methods._base.recipe import Optimizer, Recipe, Schedule
 from methods._base.registry import register_method
 from methods._base.snapshots import Snapshots
 from methods._parts.adapters import BottleneckAdapter
 from methods._parts.feature_space import TextConfig, logits_accuracy, template_features
-from methods._parts.initialisers import linear_uniform
+from methods._parts.parameter_initialisation import linear_uniform
 
 EVAL_EVERY = 100
 """Steps between candidates of the choice on validation; official train.py."""

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods._base.batch import Batch, Classifier, SupportView
-from methods._base.info import Family, MethodInfo, Needs
+from methods._base.method_info import Family, MethodInfo, Needs
 from methods._base.registry import register_method
 from methods._parts.feature_space import (
     LogitScaleSetting,
@@ -93,7 +93,7 @@ class GDA(GridSearchMethod[GDAConfig]):
             precision = shrunk_precision(self.vectors - means[labels])
         else:
             precision = torch.linalg.pinv(torch.stack([v.T.cov() for v in by_class]).mean(dim=0), hermitian=True)
-        self.weight, self.bias = discriminant(means, precision)
+        self.weight, self.bias = gaussian_discriminant(means, precision)
 
     def calibrate(self, validation: SupportView) -> None:
         if self.config.selection != "validation":
@@ -104,13 +104,13 @@ class GDA(GridSearchMethod[GDAConfig]):
         self.alpha = max(ALPHAS, key=lambda alpha: logits_accuracy(zero_shot + alpha * gaussian, validation.labels))
 
     def selected(self, classes: ClassSet) -> Classifier:
-        return self.weighted(classes, self.alpha)
+        return self.blended_classifier(classes, self.alpha)
 
     def candidates(self, classes: ClassSet) -> dict[str, Classifier]:
         """A classifier for each alpha of the search."""
-        return {f"alpha {alpha:g}": self.weighted(classes, alpha) for alpha in ALPHAS}
+        return {f"alpha {alpha:g}": self.blended_classifier(classes, alpha) for alpha in ALPHAS}
 
-    def weighted(self, classes: ClassSet, alpha: float) -> Classifier:
+    def blended_classifier(self, classes: ClassSet, alpha: float) -> Classifier:
         """The classifier with that alpha, for trained or for new classes."""
         text = self.text(classes)
         trained = {name: i for i, name in enumerate(self.support_classes.names)}
@@ -118,7 +118,7 @@ class GDA(GridSearchMethod[GDAConfig]):
             rows = [trained[name] for name in classes.names]
             weight, bias = self.weight[rows], self.bias[rows]
         else:
-            weight, bias = self.borrowed(text)
+            weight, bias = self.new_class_discriminant(text)
 
         def classify(batch: Batch) -> Tensor:
             image = F.normalize(batch.features, dim=-1)
@@ -130,13 +130,13 @@ class GDA(GridSearchMethod[GDAConfig]):
         """Class texts, normalised."""
         return mean_of_normalised(list(template_features(self.backbone, classes, self.config.templates)))
 
-    def borrowed(self, text: Float[Tensor, "n_cls dim"]) -> tuple[Tensor, Tensor]:
+    def new_class_discriminant(self, text: Float[Tensor, "n_cls dim"]) -> tuple[Tensor, Tensor]:
         """Weight and bias for classes without images, from the support vectors nearest to their texts."""
         k, copies = min(self.config.neighbours, len(self.vectors)), self.config.text_copies
         nearest = self.vectors[(text @ self.vectors.T).topk(k, dim=1).indices]
         means = (nearest.sum(dim=1) + copies * text) / (k + copies)
         precisions = [shrunk_precision(near - t) for near, t in zip(nearest, text, strict=True)]
-        return discriminant(means, torch.stack(precisions).mean(dim=0))
+        return gaussian_discriminant(means, torch.stack(precisions).mean(dim=0))
 
 
 def shrunk_precision(centred: Float[Tensor, "n dim"]) -> Float[Tensor, "dim dim"]:
@@ -148,7 +148,7 @@ def shrunk_precision(centred: Float[Tensor, "n dim"]) -> Float[Tensor, "dim dim"
     return dim * inverse
 
 
-def discriminant(
+def gaussian_discriminant(
     means: Float[Tensor, "n_cls dim"], precision: Float[Tensor, "dim dim"]
 ) -> tuple[Float[Tensor, "n_cls dim"], Float[Tensor, " n_cls"]]:
     """Weight and bias of Gaussians with equal priors."""

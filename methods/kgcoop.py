@@ -16,12 +16,13 @@ from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods._base.batch import Batch, SupportView
-from methods._base.info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
+from methods._parts.context_initialisation import context_from_words
 from methods._parts.context_method import ContextMethod
-from methods._parts.initialisers import normal, word_vectors
-from methods._parts.prompts import Context
+from methods._parts.learned_prompts import Context
+from methods._parts.parameter_initialisation import normal_parameter
 from methods._text.templates import KGCOOP_WORDING
 
 
@@ -72,9 +73,9 @@ class KgCoOp(ContextMethod[KgCoOpConfig]):
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         if self.config.worded_init:
-            ctx = word_vectors("a photo of a", self.backbone)
+            ctx = context_from_words("a photo of a", self.backbone)
         else:
-            ctx = normal((self.config.n_ctx, self.backbone.text_width), self.generator)
+            ctx = normal_parameter((self.config.n_ctx, self.backbone.text_width), self.generator)
         self.trainable = Context(ctx).to(self.backbone.device)
 
     def teacher(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:

@@ -20,12 +20,12 @@ from torch import Tensor
 
 from datasets_registry import ClassSet
 from methods._base.batch import Classifier, SupportView
-from methods._base.info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.registry import register_method
 from methods._parts.citations import CLIP_PAPER
 from methods._parts.feature_space import logits_accuracy
 from methods._parts.grid_search import GridSearchMethod
-from methods._parts.logistic import LinearClassifier, logistic_regression
+from methods._parts.logistic_regression import LinearClassifier, logistic_regression
 
 GRID = (1e6, 1e4, 1e2, 1.0, 1e-2, 1e-4, 1e-6)
 """Values of C tried first, in this order; of equal ones the first wins (lpclip)."""
@@ -63,37 +63,37 @@ class LinearProbe(GridSearchMethod[LinearProbeConfig]):
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        self.features, self.labels = self.inputs(support.features()), support.labels
+        self.features, self.labels = self.regression_inputs(support.features()), support.labels
         self.fits: dict[float, LinearClassifier] = {}
         if self.config.selection in ("fixed", "oracle"):
-            self.chosen = self.fit(self.config.c)
+            self.chosen = self.fit_regression(self.config.c)
         if self.config.selection in ("ensemble", "oracle"):
             self.candidates(support.classes)  # fits now, so that the time does not count as evaluation
 
     def calibrate(self, validation: SupportView) -> None:
         if self.config.selection == "validation":
-            self.chosen = self.search(self.inputs(validation.features()), validation.labels)
+            self.chosen = self.search_regularisation(self.regression_inputs(validation.features()), validation.labels)
 
     def selected(self, classes: ClassSet) -> Classifier:
-        return self.fitted(self.chosen)
+        return self.batch_classifier(self.chosen)
 
     def candidates(self, classes: ClassSet) -> dict[str, Classifier]:
         """A classifier for each power of ten in the search."""
-        return {f"C {c:g}": self.fitted(self.fit(c)) for c in GRID}
+        return {f"C {c:g}": self.batch_classifier(self.fit_regression(c)) for c in GRID}
 
-    def fitted(self, found: LinearClassifier) -> Classifier:
+    def batch_classifier(self, found: LinearClassifier) -> Classifier:
         """A regression as a classifier of batches."""
-        return lambda batch: found(self.inputs(batch.features)).float()
+        return lambda batch: found(self.regression_inputs(batch.features)).float()
 
     def learned_parameters(self) -> int:
         used = self.fits.values() if self.config.selection == "ensemble" else [self.chosen]
         return sum(found.weight.numel() + found.bias.numel() for found in used)
 
-    def inputs(self, features: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
+    def regression_inputs(self, features: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
         """Features as the regression gets them."""
         return F.normalize(features, dim=-1) if self.config.normalise else features
 
-    def fit(self, c: float) -> LinearClassifier:
+    def fit_regression(self, c: float) -> LinearClassifier:
         """The regression for one C; a repeated C is not fitted again."""
         if c not in self.fits:
             self.tuning.fits += 1
@@ -102,12 +102,12 @@ class LinearProbe(GridSearchMethod[LinearProbeConfig]):
             )
         return self.fits[c]
 
-    def search(self, features: Float[Tensor, "n dim"], labels: Int[Tensor, " n"]) -> LinearClassifier:
+    def search_regularisation(self, features: Float[Tensor, "n dim"], labels: Int[Tensor, " n"]) -> LinearClassifier:
         """Search C as lpclip does: the best power of ten, then the better end of an interval halved in log C."""
 
         def score(exponent: float) -> float:
             self.tuning.evaluations += 1
-            return logits_accuracy(self.fit(10**exponent)(features), labels)
+            return logits_accuracy(self.fit_regression(10**exponent)(features), labels)
 
         peak = max((float(np.log10(c)) for c in GRID), key=score)
         left, right, best = peak - 1, peak + 1, peak
@@ -117,4 +117,4 @@ class LinearProbe(GridSearchMethod[LinearProbeConfig]):
                 best, left = right, middle
             else:
                 best, right = left, middle
-        return self.fit(10**best)
+        return self.fit_regression(10**best)

@@ -22,16 +22,16 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
+from methods._base.backbone_sizes import BackboneSizes
 from methods._base.batch import Batch, SupportView
-from methods._base.formula import BackboneSizes
-from methods._base.info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import Recipe, Warmup
 from methods._base.registry import register_method
-from methods._parts.initialisers import kaiming_linear
+from methods._parts.parameter_initialisation import kaiming_linear_layer
 from methods._parts.two_tower import TwoTowerMethod
 from methods._text.templates import GENERIC_TEMPLATE
 from methods._towers.blocks import BlockView
-from methods._towers.vision import image_views
+from methods._towers.image_encoder import image_views
 
 
 class MMAConfig(MethodConfig):
@@ -74,7 +74,7 @@ class Adapters(nn.Module):
         h, self.scale = config.hidden, config.scale
 
         def layers(inner: int, out: int) -> nn.ModuleList:
-            return nn.ModuleList([kaiming_linear(inner, out, generator) for _ in range(n)])
+            return nn.ModuleList([kaiming_linear_layer(inner, out, generator) for _ in range(n)])
 
         self.text_down, self.text_up = layers(text, h), layers(h, text)
         self.image_down, self.image_up = layers(image, h), layers(h, image)
@@ -162,4 +162,5 @@ class MMA(TwoTowerMethod[MMAConfig]):
     def image_features(self, batch: Batch) -> Tensor:
         part, tower, first = self.trainable, self.backbone.image_tower, self.first_image
         blocks = part.views(image_views(tower), part.image_down, part.image_up)
-        return tower.project(tower.pool(self.backbone.continue_image(batch.hidden(first), first, blocks=blocks), 0))
+        tokens = self.backbone.continue_image(batch.hidden(first), first, blocks=blocks)
+        return tower.project_to_joint_space(tower.pool(tokens, 0))

@@ -24,10 +24,10 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
+from methods._base.backbone_sizes import BackboneSizes
 from methods._base.batch import Batch, Classifier, SupportView
-from methods._base.formula import BackboneSizes
-from methods._base.info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.method import cosine_logits
+from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import Optimizer, Recipe, Warmup
 from methods._base.registry import register_method
 from methods._parts.representation_tokens import Representation
@@ -129,7 +129,7 @@ class MMRL(TwoTowerMethod[MMRLConfig]):
         tower, part, n, first = self.backbone.image_tower, self.trainable, self.config.n_tokens, self.first_image
         states = self.backbone.continue_image(batch.hidden(first), first, prompts=part.image())
         inserted = tower.prompt_states(states, n).mean(dim=1)
-        return tower.project(tower.pool(states, n)), inserted @ part.projection
+        return tower.project_to_joint_space(tower.pool(states, n)), inserted @ part.projection
 
     def image_features(self, batch: Batch) -> Tensor:
         return self.both_image_features(batch)[0]

@@ -27,13 +27,14 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods._base.batch import Batch, Classifier, SupportView
-from methods._base.info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.method import TrainableMethod, cosine_logits
+from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
-from methods._parts.initialisers import normal, word_vectors
+from methods._parts.context_initialisation import context_from_words
 from methods._parts.optimal_transport import transported_cosine
-from methods._text.prompts import overwrite_leading
+from methods._parts.parameter_initialisation import normal_parameter
+from methods._text.prompt_embeddings import overwrite_leading
 from methods._text.templates import GENERIC_TEMPLATE, PLOT_WORDINGS
 
 
@@ -110,11 +111,11 @@ class PLOTPP(TrainableMethod[PLOTPPConfig]):
         if c.worded_init:
             words = PLOT_WORDINGS.get(support.classes.template, PLOT_WORDINGS[GENERIC_TEMPLATE])
             self.wordings = list(words[: c.n_text])
-            text = torch.stack([word_vectors(each, b, len(words[0].split())) for each in self.wordings])
+            text = torch.stack([context_from_words(each, b, len(words[0].split())) for each in self.wordings])
         else:
             self.wordings = [" ".join(["X"] * c.n_ctx)] * c.n_text
-            text = normal((c.n_text, c.n_ctx, b.text_width), self.generator)
-        image = normal((c.n_image, c.n_visual, b.vision_width), self.generator)
+            text = normal_parameter((c.n_text, c.n_ctx, b.text_width), self.generator)
+        image = normal_parameter((c.n_image, c.n_visual, b.vision_width), self.generator)
         self.trainable = PromptSets(text, image).to(b.device)
         self.begin_stage(0)
 

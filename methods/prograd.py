@@ -20,13 +20,14 @@ from torch import Tensor
 
 from datasets_registry import BenchError, ClassSet, EvalProtocol
 from methods._base.batch import Batch, SupportView
-from methods._base.info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.method import cosine_logits
+from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import Recipe
 from methods._base.registry import register_method
+from methods._parts.context_initialisation import context_from_words, word_count
 from methods._parts.context_method import ContextMethod
-from methods._parts.initialisers import normal, word_count, word_vectors
-from methods._parts.prompts import Context
+from methods._parts.learned_prompts import Context
+from methods._parts.parameter_initialisation import normal_parameter
 from methods._text.templates import PROGRAD_WORDING
 
 
@@ -87,12 +88,11 @@ class ProGrad(ContextMethod[ProGradConfig]):
             front = c.n_ctx - n_words
             if front < 0:
                 raise BenchError(f"n_ctx={c.n_ctx} has no room for the {n_words} words {words!r}; raise it.")
-            ctx = torch.cat([torch.zeros(front, width), word_vectors(words, self.backbone).cpu()])
+            ctx = torch.cat([torch.zeros(front, width), context_from_words(words, self.backbone).cpu()])
             context = Context(ctx, placeholders=" ".join([*["X"] * front, words]))
         else:
-            context = Context(
-                normal((len(support.classes), c.n_ctx, width) if c.class_specific else (c.n_ctx, width), self.generator)
-            )
+            shape = (len(support.classes), c.n_ctx, width) if c.class_specific else (c.n_ctx, width)
+            context = Context(normal_parameter(shape, self.generator))
         self.trainable = context.to(self.backbone.device)
 
     def teacher_template(self, classes: ClassSet) -> str:

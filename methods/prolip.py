@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods._base.batch import Batch, Classifier, SupportView
-from methods._base.info import Family, MethodInfo, Needs
 from methods._base.method import TrainableMethod, cosine_logits
+from methods._base.method_info import Family, MethodInfo, Needs
 from methods._base.recipe import Optimizer, Recipe, Schedule
 from methods._base.registry import register_method
 from methods._parts.feature_space import LogitScaleSetting, TextConfig, mean_of_normalised, template_features
@@ -103,7 +103,7 @@ class ProLIP(TrainableMethod[ProLIPConfig]):
         self.penalty = self.config.penalty if isinstance(self.config.penalty, float) else named[self.config.penalty]
         self.scale = self.config.logit_scale or self.backbone.logit_scale
         # reads matrix and bias of whatever layer the tower ends in
-        project, width = self.backbone.image_tower.project, self.backbone.vision_width
+        project, width = self.backbone.image_tower.project_to_joint_space, self.backbone.vision_width
         bias = project(torch.zeros(1, width, device=self.backbone.device))
         matrix = project(torch.eye(width, device=self.backbone.device)) - bias
         self.trainable = Projection(matrix, bias[0])

@@ -20,13 +20,13 @@ from torch import Tensor
 from datasets_registry import ClassSet, EvalProtocol
 from methods._backbones.backbone import Backbone
 from methods._base.batch import Batch, SupportView
-from methods._base.info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import Optimizer, Recipe
 from methods._base.registry import register_method
-from methods._parts.initialisers import linear, normal
-from methods._parts.prompts import Context
+from methods._parts.learned_prompts import Context
+from methods._parts.parameter_initialisation import linear_layer, normal_parameter
 from methods._parts.two_tower import TwoTowerMethod
-from methods._text.prompts import TextPrompts, overwrite_leading
+from methods._text.prompt_embeddings import TextPrompts, overwrite_leading
 from methods._text.templates import TCP_WORDING
 
 
@@ -46,8 +46,8 @@ class ClassAwareContext(Context):
 
     def __init__(self, ctx: Tensor, dim: int, hidden: int, generator: torch.Generator) -> None:
         super().__init__(ctx)
-        self.down = linear(dim, hidden, generator)
-        self.up = linear(hidden, ctx.numel(), generator)
+        self.down = linear_layer(dim, hidden, generator)
+        self.up = linear_layer(hidden, ctx.numel(), generator)
 
     def prompts(self, classes: ClassSet, backbone: Backbone) -> TextPrompts:
         """The dataset's class texts with the context in place of the words before the name."""
@@ -101,7 +101,7 @@ class TCP(TwoTowerMethod[TCPConfig]):
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         c, b, g = self.config, self.backbone, self.generator
-        ctx = normal((c.n_ctx, b.text_width), g)
+        ctx = normal_parameter((c.n_ctx, b.text_width), g)
         self.trainable = ClassAwareContext(ctx, b.embed_dim, b.embed_dim // c.reduction, g).to(b.device)
 
     def teacher(self, classes: ClassSet) -> Tensor:

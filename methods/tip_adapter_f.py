@@ -16,8 +16,8 @@ from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods._base.batch import Classifier, SupportView
-from methods._base.info import Family, MethodInfo, Needs
 from methods._base.method import TrainableMethod
+from methods._base.method_info import Family, MethodInfo, Needs
 from methods._base.recipe import Optimizer, Recipe, Schedule
 from methods._base.registry import register_method
 from methods._parts.cache_model import Cache, CacheConfig, CacheMethod, build_cache, cache_classifier

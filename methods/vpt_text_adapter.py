@@ -9,12 +9,12 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from methods._base.info import Family, MethodConfig, MethodInfo
+from methods._base.method_info import Family, MethodConfig, MethodInfo
 from methods._base.registry import register_method
 from methods._parts.adapters import AdapterSetting, RankSetting
 from methods._parts.apex_recipe import APEX_CITATION, PART_RECIPES
-from methods._parts.composed import ComposedMethod, composed_info
-from methods._parts.parts import adapter, visual_prompts
+from methods._parts.composed_method import ComposedMethod, composed_info
+from methods._parts.part_declarations import adapter, visual_prompts
 from methods._text.templates import GENERIC_TEMPLATE
 
 

@@ -12,8 +12,8 @@ from pydantic import Field
 
 from datasets_registry import ClassSet
 from methods._base.batch import Classifier
-from methods._base.info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.method import Method, cosine_logits
+from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.registry import register_method
 from methods._parts.citations import CLIP_PAPER
 from methods._parts.feature_space import mean_of_normalised

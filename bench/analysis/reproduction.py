@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bench._util.text_cache import TextCache
 from bench.analysis.comparison import Scores, seed_scores
 from bench.analysis.leaderboard import Entry, H, Leaderboard
-from bench.method_info.facts import method_sheets
+from bench.method_info.method_sheets import method_sheets
 from bench.statistics import equivalence, seeds_needed
 
 if TYPE_CHECKING:

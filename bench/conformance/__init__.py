@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.conformance import classification, facts, learning, randomness, shared_state  # noqa: F401  registers the checks
+from bench.conformance import classification, declared_info, learning, randomness, shared_state  # noqa: F401  registers the checks
 from bench.conformance.check import CHECKS, Check, Outcome, Result, run_check, run_checks
 from bench.conformance.subject import Subject
 

@@ -18,7 +18,7 @@ ROUNDING = 1e-5
 @check("Fix the error of the traceback first; the other checks need a method that runs.", essential=True)
 def it_runs(subject: Subject) -> None:
     """It prepares, trains and classifies with only what it declares in `needs`."""
-    logits = subject.logits(subject.finished)
+    logits = subject.evaluation_logits(subject.finished)
     expected = (len(TASK.labels), len(TASK.classes))
     ensure(logits.shape == expected, f"logits are {tuple(logits.shape)}, expected {expected}: images x classes")
 
@@ -26,7 +26,7 @@ def it_runs(subject: Subject) -> None:
 @check("Return plain float32 logits without gradients; look for log(0), division by 0 and overflowing exp.")
 def logits_are_finite(subject: Subject) -> None:
     """Logits are finite numbers in single precision."""
-    logits = subject.logits(subject.finished)
+    logits = subject.evaluation_logits(subject.finished)
     ensure(bool(logits.isfinite().all()), f"{int((~logits.isfinite()).sum())} of {logits.numel()} are not finite")
     ensure(logits.dtype == torch.float32, f"they are {logits.dtype}, expected float32")
     ensure(not logits.requires_grad, "they carry gradients, although evaluation runs without")
@@ -35,7 +35,7 @@ def logits_are_finite(subject: Subject) -> None:
 @check("Guard statistics over the images of one class: a variance or covariance needs two.")
 def one_shot_is_enough(subject: Subject) -> None:
     """One image per class gives finite logits too."""
-    logits = subject.logits(subject.trained(replace(TASK, shots=1)))
+    logits = subject.evaluation_logits(subject.trained(replace(TASK, shots=1)))
     ensure(bool(logits.isfinite().all()), "logits of a run with 1 shot are not finite")
 
 
@@ -57,11 +57,11 @@ def other_classes_get_their_own_logits(subject: Subject) -> None:
             "it accepts a subset of its classes, but the logits would be those of all of them",
         )
         return
-    logits = subject.logits(method, OTHER_CLASSES)
+    logits = subject.evaluation_logits(method, OTHER_CLASSES)
     expected = (len(TASK.labels), len(OTHER_CLASSES))
     ensure(logits.shape == expected, f"logits for other classes are {tuple(logits.shape)}, expected {expected}")
     ensure(bool(logits.isfinite().all()), "logits for other classes are not finite")
-    trained = subject.logits(method)[:, : len(OTHER_CLASSES)]
+    trained = subject.evaluation_logits(method)[:, : len(OTHER_CLASSES)]
     ensure(
         not torch.allclose(logits, trained),
         "other classes get the logits of the trained ones, so their names are not used",
@@ -74,17 +74,18 @@ def class_order_does_not_matter(subject: Subject) -> None:
     backwards = ClassSet(TASK.classes.names[::-1], TASK.classes.template)
     if not subject.is_open and _raises_closed_vocabulary(subject, backwards):
         return
-    found = subject.logits(subject.finished, backwards)
-    ensure_equal(found, subject.logits(subject.finished).flip(1), "logits of reversed classes", tolerance=ROUNDING)
+    found = subject.evaluation_logits(subject.finished, backwards)
+    expected = subject.evaluation_logits(subject.finished).flip(1)
+    ensure_equal(found, expected, "logits of reversed classes", tolerance=ROUNDING)
 
 
 @check("Classify each image independently: no batch statistics, no normalisation over the batch dimension.")
 def images_are_classified_independently(subject: Subject) -> None:
     """The logits of an image do not depend on the other images of its batch."""
     method = subject.finished
-    whole = subject.logits(method)
+    whole = subject.evaluation_logits(method)
     for index in (slice(5, 6), torch.tensor([20, 5, 11])):
-        alone = subject.logits(method, index=index)
+        alone = subject.evaluation_logits(method, index=index)
         ensure_equal(alone, whole[index], "logits of some images in a batch of their own", tolerance=ROUNDING)
 
 
@@ -92,12 +93,12 @@ def images_are_classified_independently(subject: Subject) -> None:
 def classifying_changes_nothing(subject: Subject) -> None:
     """Classifying again, also after other classes, gives the same logits."""
     method = subject.finished
-    first = subject.logits(method)
-    ensure_equal(subject.logits(method), first, "logits of the same images, computed again")
+    first = subject.evaluation_logits(method)
+    ensure_equal(subject.evaluation_logits(method), first, "logits of the same images, computed again")
     with torch.no_grad():
         classify = method.classifier(TASK.classes)
         if subject.is_open:
-            subject.logits(method, OTHER_CLASSES)
+            subject.evaluation_logits(method, OTHER_CLASSES)
         ensure_equal(classify(subject.batch()), first, "logits of a classifier made before another one")
         ensure_equal(classify(subject.batch()), first, "logits of a classifier used again")
 
@@ -107,7 +108,7 @@ def labels_are_not_read_at_evaluation(subject: Subject) -> None:
     """No label is read at evaluation."""
     subject.labels_read = False
     try:
-        subject.logits(subject.finished)
+        subject.evaluation_logits(subject.finished)
     finally:
         ensure(not subject.labels_read, "it read a batch's labels while classifying")
 
@@ -116,15 +117,15 @@ def labels_are_not_read_at_evaluation(subject: Subject) -> None:
     "it learns nothing" if s.info.family is Family.ZERO_SHOT else None))  # fmt: skip
 def the_support_set_matters(subject: Subject) -> None:
     """Other images, and the same images with other labels, give a different classifier."""
-    first = subject.logits(subject.finished)
+    first = subject.evaluation_logits(subject.finished)
     for task, what in ((replace(TASK, seed=17), "images"), (SHIFTED_TASK, "labels")):
-        same = torch.equal(subject.logits(subject.trained(task)), first)
+        same = torch.equal(subject.evaluation_logits(subject.trained(task)), first)
         ensure(not same, f"the logits are the same for two support sets with different {what}")
 
 
 def _raises_closed_vocabulary(subject: Subject, classes: ClassSet) -> bool:
     try:
-        subject.logits(subject.finished, classes)
+        subject.evaluation_logits(subject.finished, classes)
     except ClosedVocabularyError:
         return True
     return False

@@ -106,7 +106,8 @@ def the_loss_falls(subject: Subject) -> None:
 )
 def the_classifier_uses_what_was_learned(subject: Subject) -> None:
     """Training changes the logits of evaluation."""
-    same = torch.equal(subject.logits(subject.overfitted().method), subject.logits(subject.prepared()))
+    after, before = subject.overfitted().method, subject.prepared()
+    same = torch.equal(subject.evaluation_logits(after), subject.evaluation_logits(before))
     ensure(not same, "training changed `trainable`, but the logits are the same as before")
 
 
@@ -118,7 +119,10 @@ def classes_are_not_mixed_up(subject: Subject) -> None:
     orders = list(itertools.permutations(range(len(TASK.classes))))
     # regularisation has the same effect with labels shifted by one class, so the difference is due to the labels
     plain, turned = (
-        _fits(subject.logits(subject.overfitted(task).method if subject.is_trained else subject.trained(task)), orders)
+        _fits(
+            subject.evaluation_logits(subject.overfitted(task).method if subject.is_trained else subject.trained(task)),
+            orders,
+        )
         for task in (TASK, SHIFTED_TASK)
     )
     given, best = float((plain - turned)[0]), int((plain - turned).argmin())
@@ -139,11 +143,11 @@ def saving_is_complete(subject: Subject) -> None:
     assert isinstance(method, TrainableMethod)
     assert isinstance(other, TrainableMethod)
     other.trainable.load_state_dict(method.trainable.state_dict())
-    ensure_equal(subject.logits(other), subject.logits(method), "logits after loading")
+    ensure_equal(subject.evaluation_logits(other), subject.evaluation_logits(method), "logits after loading")
     if subject.is_open:
         ensure_equal(
-            subject.logits(other, OTHER_CLASSES),
-            subject.logits(method, OTHER_CLASSES),
+            subject.evaluation_logits(other, OTHER_CLASSES),
+            subject.evaluation_logits(method, OTHER_CLASSES),
             "logits of other classes after loading",
         )
 
@@ -155,7 +159,12 @@ def image_order_does_not_matter(subject: Subject) -> None:
         plain, reordered = subject.prepared(), subject.prepared(order=_random_order())
     else:
         plain, reordered = subject.finished, subject.fitted(subject.prepared(order=_random_order()))
-    ensure_equal(subject.logits(reordered), subject.logits(plain), "logits for another order", tolerance=100 * ROUNDING)
+    ensure_equal(
+        subject.evaluation_logits(reordered),
+        subject.evaluation_logits(plain),
+        "logits for another order",
+        tolerance=100 * ROUNDING,
+    )
 
 
 def _random_order() -> torch.Tensor:

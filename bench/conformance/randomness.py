@@ -72,7 +72,7 @@ def evaluation_is_deterministic(subject: Subject) -> None:
     """No random number is drawn while classifying."""
     method = subject.finished
     with _RandomDraws(None) as draws:
-        subject.logits(method)
+        subject.evaluation_logits(method)
     ensure(not draws.foreign, f"{', '.join(sorted(draws.foreign))} drew random numbers while classifying")
 
 
@@ -81,8 +81,8 @@ def the_same_seed_gives_the_same_logits(subject: Subject) -> None:
     """Two runs with equal generators give equal logits, bit for bit, whatever the global random state is."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch.initial_seed() + 1)
-        again = subject.logits(subject.trained())
-    ensure_equal(again, subject.logits(subject.finished), "logits of two runs with the same seed")
+        again = subject.evaluation_logits(subject.trained())
+    ensure_equal(again, subject.evaluation_logits(subject.finished), "logits of two runs with the same seed")
 
 
 def _global_states() -> tuple[bytes, str]:

@@ -12,7 +12,7 @@ from methods import Needs
 @check("Never write to the backbone; pass learned tensors to `encode_image` or `encode_prompts`.")
 def the_backbone_is_unchanged(subject: Subject) -> None:
     """Weights, gradients and modes of the backbone are unchanged, bit for bit."""
-    subject.logits(subject.finished)
+    subject.evaluation_logits(subject.finished)
     model = subject.backbone.model
     found = model.state_dict()
     changed = [name for name, value in subject.weights.items() if not torch.equal(value, found[name])]
@@ -27,7 +27,7 @@ def the_backbone_is_unchanged(subject: Subject) -> None:
 @check("Copy before changing: tensors of a batch or a support set are shared with other methods.")
 def inputs_are_not_modified(subject: Subject) -> None:
     """Features, pixels and labels are not written to."""
-    subject.logits(subject.finished)
+    subject.evaluation_logits(subject.finished)
     changed = sorted(
         {what for what, handed_out, pristine in subject.handed_out if not torch.equal(handed_out, pristine)}
     )
@@ -37,18 +37,18 @@ def inputs_are_not_modified(subject: Subject) -> None:
 @check("Store what a run learns on the instance (set it in `prepare`), never on the class or the module.")
 def runs_are_independent(subject: Subject) -> None:
     """A run on another task in between has no effect."""
-    first = subject.logits(subject.finished)
+    first = subject.evaluation_logits(subject.finished)
     subject.trained(OTHER_TASK, seed=3)
-    ensure_equal(subject.logits(subject.finished), first, "logits of an instance after another one ran")
-    ensure_equal(subject.logits(subject.trained()), first, "logits of a run after one on another task")
+    ensure_equal(subject.evaluation_logits(subject.finished), first, "logits of an instance after another one ran")
+    ensure_equal(subject.evaluation_logits(subject.trained()), first, "logits of a run after one on another task")
 
 
 @check("Remove unused `pixels` or `pooled` from `needs`; methods on features alone can use imported files.")
 def declared_needs_are_read(subject: Subject) -> None:
     """Everything declared in `needs` is read."""
-    subject.logits(subject.finished)
+    subject.evaluation_logits(subject.finished)
     if subject.is_open:
-        subject.logits(subject.finished, OTHER_CLASSES)
+        subject.evaluation_logits(subject.finished, OTHER_CLASSES)
     idle = sorted(need for need in subject.info.needs - {Needs.FEATURES} if need not in subject.read)
     ensure(not idle, f"never read: {', '.join(idle)}")
 
@@ -60,7 +60,7 @@ def the_declared_hidden_state_is_read(subject: Subject) -> None:
     ensure(
         (frozen is None) != (Needs.HIDDEN in subject.info.needs), "one of `Needs.HIDDEN` and `frozen_blocks` is missing"
     )
-    subject.logits(subject.finished)
+    subject.evaluation_logits(subject.finished)
     expected = set() if frozen is None else {frozen}
     ensure(
         subject.hidden_blocks_read == expected, f"read before blocks {subject.hidden_blocks_read}, declared {expected}"

@@ -224,7 +224,7 @@ class Subject:
         self._watching = True
         try:
             method = self.trained()
-            self.logits(method)
+            self.evaluation_logits(method)
             return method
         finally:
             self._watching = False
@@ -250,7 +250,7 @@ class Subject:
             method.begin_stage(stage)
             yield make_optimizer(recipe or self.recipe, method.parameter_groups())
 
-    def logits(
+    def evaluation_logits(
         self, method: Method[Any], classes: ClassSet = TASK.classes, index: Tensor | slice = slice(None)
     ) -> Tensor:
         """Logits of the task's images, computed as in evaluation."""

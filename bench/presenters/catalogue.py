@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from bench._util.text_cache import TextCache
-from bench.method_info.facts import method_sheets
+from bench.method_info.method_sheets import method_sheets
 from bench.presenters.values import view_of
 from bench.published import published_titles
 

@@ -14,16 +14,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet
-from methods._backbones.names import BackboneSpec
+from methods._backbones.backbone_spec import BackboneSpec
 from methods._backbones.precision import Precision
-from methods._text.prompts import TextPrompts, TokenizedTexts, frozen_prompts
+from methods._text.prompt_embeddings import TextPrompts, TokenizedTexts, frozen_prompts
 from methods._text.tokens import tokenize
 from methods._towers.blocks import BlockView
-from methods._towers.image_architectures import wrap_image_tower
-from methods._towers.readers import read_image, read_texts
-from methods._towers.text import TextHook, TextTower
-from methods._towers.text_prefix import TextHidden, continue_text_tower, text_hidden
-from methods._towers.vision import BlockHook, continue_image_tower, image_hidden_states, run_image_tower
+from methods._towers.image_encoder import BlockHook, continue_image_tower, image_hidden_states, run_image_tower
+from methods._towers.image_encoder_architectures import wrap_image_tower
+from methods._towers.read_only_tokens import read_image, read_texts
+from methods._towers.text_encoder import TextHook, TextTower
+from methods._towers.text_hidden_states import TextHidden, continue_text_tower, text_hidden
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -184,7 +184,7 @@ class Backbone:
         tokens = tokenize(texts, self.text_tower.context_length).to(self.device)
         eot = tokens.argmax(dim=1)
         tokens = tokens[:, : int(eot.max()) + 1]
-        return TokenizedTexts(tokens, self.text_tower.embed(tokens), eot)
+        return TokenizedTexts(tokens, self.text_tower.embed_tokens(tokens), eot)
 
     @in_precision
     def encode_prompts(

@@ -16,7 +16,7 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
 from datasets_registry import BenchError
-from methods._backbones.names import DEMO_CONFIG
+from methods._backbones.backbone_spec import DEMO_CONFIG
 
 DEMO_ASSET = "vit_demo.safetensors"
 DEMO_SHA256 = "7391f1445d65217b6b96c872f855d4ad41d0663b0cafcb8280871d673f839de5"

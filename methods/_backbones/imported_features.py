@@ -14,7 +14,7 @@ from torch import Tensor
 
 from datasets_registry import BenchError, ClassSet, FeatureBundle, UnknownNameError
 from methods._backbones.backbone import Backbone
-from methods._backbones.names import BackboneSpec
+from methods._backbones.backbone_spec import BackboneSpec
 
 
 class NoTowerError(BenchError, RuntimeError):

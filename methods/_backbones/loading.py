@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from methods._backbones.backbone import CLIP_MEAN, CLIP_STD, Backbone
+from methods._backbones.backbone_spec import DEMO_ARCH, DEMO_TAG, BackboneSpec, find_imported
 from methods._backbones.demo import demo_state_dict
 from methods._backbones.imported_features import ImportedBackbone
-from methods._backbones.names import DEMO_ARCH, DEMO_TAG, BackboneSpec, find_imported
 from methods._backbones.precision import Precision
 from methods._backbones.weights import build_model, load_pretrained, load_state, read_weights
 

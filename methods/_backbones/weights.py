@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from methods._backbones.names import BackboneSpec, WeightsError
+from methods._backbones.backbone_spec import BackboneSpec, WeightsError
 from methods._backbones.open_clip_import import open_clip
 
 

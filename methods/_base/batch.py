@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from datasets_registry import BenchError, ClassSet
-from methods._base.info import Needs
+from methods._base.method_info import Needs
 
 
 class UndeclaredNeedError(BenchError, RuntimeError):

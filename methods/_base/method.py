@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from datasets_registry import BenchError, ClassSet
 from methods._backbones.backbone import Backbone
 from methods._base.batch import Batch, Classifier, SupportView
-from methods._base.info import MethodConfig, MethodInfo
+from methods._base.method_info import MethodConfig, MethodInfo
 from methods._base.selection import TuningCost
 
 ConfigT = TypeVar("ConfigT", bound=MethodConfig)

@@ -13,8 +13,8 @@ from datasets_registry import (
     import_catalogue,
     load_entry_points,
 )
-from methods._base.info import MethodInfo
 from methods._base.method import Method
+from methods._base.method_info import MethodInfo
 
 
 def _load_catalogue() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from methods._base.info import MethodInfo, offered_values
+from methods._base.method_info import MethodInfo, offered_values
 
 
 class Selection(StrEnum):

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import create_model
 
 from datasets_registry import BenchError
-from methods._base.info import Family, MethodInfo
 from methods._base.method import Method
+from methods._base.method_info import Family, MethodInfo
 from methods._base.registry import METHODS
 
 

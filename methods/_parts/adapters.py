@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from methods._parts.initialisers import linear_uniform
+from methods._parts.parameter_initialisation import linear_uniform
 
 
 class LinearAdapter(nn.Module):

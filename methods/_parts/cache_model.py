@@ -101,26 +101,22 @@ class Cache(nn.Module):
     ) -> Float[Tensor, "batch n_cls"]:
         """Logits of unnormalised image features, with the cache's own alpha and beta unless others are given."""
         image = F.normalize(features, dim=-1)
-        cached = self.look_up(image @ self.keys.T, self.beta if beta is None else beta)
+        cached = self.cache_logits(image @ self.keys.T, self.beta if beta is None else beta)
         return self.scale * image @ self.text.T + (self.alpha if alpha is None else alpha) * cached
 
-    def look_up(self, affinity: Float[Tensor, "batch n"], beta: Tensor | float) -> Float[Tensor, "batch n_cls"]:
+    def cache_logits(self, affinity: Float[Tensor, "batch n"], beta: Tensor | float) -> Float[Tensor, "batch n_cls"]:
         """Logits of the cache for cosines with its keys."""
         return torch.exp(-beta * (1 - affinity)) @ self.values
 
     @torch.no_grad()
-    def search(self, features: Float[Tensor, "n dim"], labels: Int[Tensor, " n"], config: CacheConfig) -> int:
-        """Set alpha and beta to the first pair with the highest accuracy on these images, beta moving slowest.
-
-        Returns:
-            The number of pairs tried.
-        """
-        image = F.normalize(features, dim=-1)
+    def search_alpha_and_beta(self, images: Float[Tensor, "n dim"], labels: Int[Tensor, " n"], c: CacheConfig) -> int:
+        """Set alpha and beta to the first pair with the highest accuracy, beta slowest; returns the pairs tried."""
+        image = F.normalize(images, dim=-1)
         zero_shot, affinity = self.scale * image @ self.text.T, image @ self.keys.T
         best, tried = -1.0, 0
-        for beta in grid(config.search_scale[0], config.search_step[0]):
-            cached = self.look_up(affinity, beta)
-            for alpha in grid(config.search_scale[1], config.search_step[1]):
+        for beta in search_values(c.search_scale[0], c.search_step[0]):
+            cached = self.cache_logits(affinity, beta)
+            for alpha in search_values(c.search_scale[1], c.search_step[1]):
                 tried += 1
                 if (score := logits_accuracy(zero_shot + alpha * cached, labels)) > best:
                     best = score
@@ -138,7 +134,7 @@ def build_cache(backbone: Backbone, support: SupportView, config: CacheConfig, *
     return cache.to(backbone.device)
 
 
-def grid(largest: float, steps: int) -> Iterator[float]:
+def search_values(largest: float, steps: int) -> Iterator[float]:
     """The official search values: `steps` of them from 0.1, without the largest."""
     for i in range(steps):
         yield i * (largest - 0.1) / steps + 0.1
@@ -162,7 +158,8 @@ class CacheMethod(GridSearchMethod[CacheConfigT]):
 
     def calibrate(self, validation: SupportView) -> None:
         if self.config.selection == "validation":
-            self.tuning.evaluations += self.cache.search(validation.features(), validation.labels, self.config)
+            features, labels = validation.features(), validation.labels
+            self.tuning.evaluations += self.cache.search_alpha_and_beta(features, labels, self.config)
 
     def selected(self, classes: ClassSet) -> Classifier:  # noqa: ARG002
         return cache_classifier(self.cache)
@@ -171,6 +168,6 @@ class CacheMethod(GridSearchMethod[CacheConfigT]):
         """A classifier for each pair of a coarse grid over the searched range."""
         return {
             f"alpha {alpha:.2f}, beta {beta:.2f}": cache_classifier(self.cache, alpha, beta)
-            for beta in grid(self.config.search_scale[0], COARSE_STEPS[0])
-            for alpha in grid(self.config.search_scale[1], COARSE_STEPS[1])
+            for beta in search_values(self.config.search_scale[0], COARSE_STEPS[0])
+            for alpha in search_values(self.config.search_scale[1], COARSE_STEPS[1])
         }

@@ -7,8 +7,8 @@ from typing import TypeVar
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods._base.info import MethodConfig
-from methods._parts.prompts import Context
+from methods._base.method_info import MethodConfig
+from methods._parts.learned_prompts import Context
 from methods._parts.two_tower import TwoTowerMethod
 
 ConfigT = TypeVar("ConfigT", bound=MethodConfig)

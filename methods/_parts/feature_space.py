@@ -13,7 +13,7 @@ from torch import Tensor
 
 from datasets_registry import ClassSet
 from methods._backbones.backbone import Backbone
-from methods._base.info import MethodConfig
+from methods._base.method_info import MethodConfig
 from methods._text.templates import TEMPLATE_LISTS
 
 Template = Annotated[str, Field(pattern=r"\{\}|^(own|select7|imagenet80)$")]

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from datasets_registry import ClassSet
 from methods._base.batch import Classifier
-from methods._base.info import MethodConfig
 from methods._base.method import Method
+from methods._base.method_info import MethodConfig
 from methods._base.probability_ensemble import ProbabilityEnsemble
 
 ConfigT = TypeVar("ConfigT", bound=MethodConfig)

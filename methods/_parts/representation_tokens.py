@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from methods._backbones.backbone import Backbone
-from methods._parts.initialisers import linear, normal
+from methods._parts.parameter_initialisation import linear_layer, normal_parameter
 
 
 class Representation(nn.Module):
@@ -26,11 +26,11 @@ class Representation(nn.Module):
     def __init__(self, n_tokens: int, dim: int, blocks: int, backbone: Backbone, generator: torch.Generator) -> None:
         super().__init__()
         width = backbone.vision_width
-        self.tokens = normal((n_tokens, dim), generator)
-        to_image, to_text = linear(dim, width, generator), linear(dim, backbone.text_width, generator)
+        self.tokens = normal_parameter((n_tokens, dim), generator)
+        to_image, to_text = linear_layer(dim, width, generator), linear_layer(dim, backbone.text_width, generator)
         self.to_image = nn.ModuleList([copy.deepcopy(to_image) for _ in range(blocks)])
         self.to_text = nn.ModuleList([copy.deepcopy(to_text) for _ in range(blocks)])
-        self.projection = normal((width, backbone.embed_dim), generator, std=width**-0.5)
+        self.projection = normal_parameter((width, backbone.embed_dim), generator, std=width**-0.5)
 
     def text(self) -> list[Float[Tensor, "n_tokens text"]]:
         """Tokens of the text tower by block."""

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from datasets_registry import ClassSet
 from methods._base.batch import Batch, Classifier, SupportView
-from methods._base.info import MethodConfig
 from methods._base.method import TrainableMethod, cosine_logits
-from methods._text.prompts import frozen_prompts
-from methods._towers.text_prefix import TextHidden
+from methods._base.method_info import MethodConfig
+from methods._text.prompt_embeddings import frozen_prompts
+from methods._towers.text_hidden_states import TextHidden
 
 ConfigT = TypeVar("ConfigT", bound=MethodConfig)
 

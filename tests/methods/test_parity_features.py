@@ -189,7 +189,7 @@ def test_linear_probe_searches_as_the_official_code() -> None:
     fit = method.fit
     method.fit = lambda c: (tried.append(c), fit(c))[1]
     odd = batch_of(tiny_backbone(), images("test")[1::2], None)
-    method.search(method.inputs(odd.features), torch.arange(10))
+    method.search_regularisation(method.regression_inputs(odd.features), torch.arange(10))
     assert tried[:-1] == pytest.approx(case.tensors["C_sequence"].tolist(), rel=1e-6)
     largest = float(case.tensors["coef_C1"].abs().max())
     torch.testing.assert_close(fit(1.0).weight, case.tensors["coef_C1"].double(), atol=1e-2 * largest, rtol=0)
@@ -405,7 +405,10 @@ def test_gda_takes_the_first_of_the_best_weights_on_validation() -> None:
     method = GDA(backbone, GDAConfig(views=2), generator())
     method.prepare(support)
     batch = batch_of(backbone, images("train")[:10], None)
-    scores = [float((method.weighted(classes, a)(batch).argmax(1) == support.labels).double().mean()) for a in ALPHAS]
+    scores = [
+        float((method.blended_classifier(classes, a)(batch).argmax(1) == support.labels).double().mean())
+        for a in ALPHAS
+    ]
     method.calibrate(support)
     assert method.alpha == ALPHAS[scores.index(max(scores))]
     assert max(scores) == 1.0
@@ -473,9 +476,11 @@ def test_ape_takes_the_first_of_the_best_triples_on_validation() -> None:
     method = APE(backbone, APEConfig(search_step=(4, 3, 2)), generator())
     method.prepare(support)
     batch = batch_of(backbone, images("test")[:10], None)
-    triples = method.grid((4, 3, 2))
+    triples = method.hyperparameter_grid((4, 3, 2))
     assert triples[0] == (0.1, 0.1, 0.0)
     assert len(triples) == 24
-    scores = [float((method.weighted(*t)(batch).argmax(1) == validation.labels).double().mean()) for t in triples]
+    scores = [
+        float((method.cache_classifier(*t)(batch).argmax(1) == validation.labels).double().mean()) for t in triples
+    ]
     method.calibrate(validation)
     assert method.chosen == triples[scores.index(max(scores))]

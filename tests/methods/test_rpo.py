@@ -13,7 +13,7 @@ from torch import Tensor
 
 from datasets_registry import BenchError, ClassSet
 from methods import frozen_prompts, tokenize
-from methods._towers.readers import read_texts
+from methods._towers.read_only_tokens import read_texts
 from methods.rpo import RPO, RPOConfig
 
 K = 3

@@ -16,7 +16,7 @@ from torch import Tensor
 from datasets_registry import ClassSet
 from methods import Backbone, TextPrompts
 from methods._towers import blocks as towers_blocks
-from methods._towers.text_prefix import TextHidden, text_hidden
+from methods._towers.text_hidden_states import TextHidden, text_hidden
 
 
 def encode_text(model, embedded: Tensor, eot: Tensor, deep: Sequence[Tensor] = ()) -> Tensor:

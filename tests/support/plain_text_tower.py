@@ -9,16 +9,16 @@ from torch import Tensor
 
 from methods import TextPrompts
 from methods._towers import blocks as towers_blocks
-from methods._towers import text
+from methods._towers import text_encoder
 
 
 def encode_plain(
-    tower: text.TextTower,
+    tower: text_encoder.TextTower,
     prompts: TextPrompts,
     *,
     deep: Sequence[Tensor] = (),
     blocks: Sequence[towers_blocks.BlockView] = (),
-    before_block: text.TextHook | None = None,
+    before_block: text_encoder.TextHook | None = None,
 ) -> Tensor:
     """Text features with every class padded to the full context and every position run in every block."""
     tower.check(prompts, deep, before_block)
@@ -47,4 +47,4 @@ def encode_plain(
             mask = towers_blocks.causal_mask(x.shape[1], x.shape[1], device=x.device, dtype=x.dtype)
         x = towers_blocks.run_block(block, x, mask)
     pooled = x[torch.arange(n_cls, device=x.device), pooled_at]
-    return tower.project(tower.modules.ln_final(pooled))
+    return tower.project_to_joint_space(tower.modules.ln_final(pooled))

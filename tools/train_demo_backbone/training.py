@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from datasets_registry._synthetic.drawing import generator
 from datasets_registry._synthetic.world import Scene, world_caption, world_scene
+from methods._backbones.backbone_spec import DEMO_CONFIG
 from methods._backbones.demo import packed, unread_token_rows
-from methods._backbones.names import DEMO_CONFIG
 from methods._backbones.weights import build_model
 from tools.train_demo_backbone.captions import LONGEST_CAPTION, CompactVocabulary, caption_tasks
 from tools.train_demo_backbone.losses import caption_task_loss, clip_loss

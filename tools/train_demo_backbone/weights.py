@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from datasets_registry._synthetic.drawing import generator
+from methods._backbones.backbone_spec import DEMO_CONFIG
 from methods._backbones.demo import unread_token_rows
-from methods._backbones.names import DEMO_CONFIG
 from tools.train_demo_backbone.captions import CompactVocabulary
 
 

@@ -27,7 +27,7 @@ from methods import (
     tokenize,
 )
 from methods._backbones import weights as backbones_weights
-from methods._text.prompts import place_ctx
+from methods._text.prompt_embeddings import place_ctx
 
 TEXTS = ["a photo of a cat.", "a photo of a very long named steam locomotive.", "a photo of a dog."]
 
@@ -156,10 +156,10 @@ def test_features_before_the_projection_are_projected_to_the_features() -> None:
     with torch.no_grad():
         pooled = backbone.encode_image(pixels, project=False)
         assert pooled.shape == (2, backbone.vision_width)
-        torch.testing.assert_close(backbone.image_tower.project(pooled), backbone.encode_image(pixels))
+        torch.testing.assert_close(backbone.image_tower.project_to_joint_space(pooled), backbone.encode_image(pixels))
         prompts = frozen_prompts(backbone.tokenized(TEXTS))
         states = backbone.encode_prompts(prompts, project=False)
-        torch.testing.assert_close(backbone.text_tower.project(states), backbone.encode_prompts(prompts))
+        torch.testing.assert_close(backbone.text_tower.project_to_joint_space(states), backbone.encode_prompts(prompts))
 
 
 def test_a_block_hook_sees_every_block_and_can_change_it() -> None:

@@ -28,7 +28,7 @@ class ImageTower(Protocol):
     class_token: Tensor | None
     """The class token `(width,)` without its position, if there is one."""
 
-    def embed(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
+    def embed_patches(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
         """Tokens before block 0, with `prompts` `(n, width)` after the patches, without positions."""
         ...
 
@@ -40,7 +40,7 @@ class ImageTower(Protocol):
         """Pooled features before the projection."""
         ...
 
-    def project(self, pooled: Tensor) -> Tensor:
+    def project_to_joint_space(self, pooled: Tensor) -> Tensor:
         """Projection to the joint space."""
         ...
 
@@ -67,7 +67,7 @@ class ViTTower:
         standard = all(is_standard(block) for block in self.blocks)
         self.views: Sequence[BlockView] = [view_block(block) for block in self.blocks] if standard else []
 
-    def embed(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
+    def embed_patches(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
         tokens = self.visual._embeds(pixels)
         if prompts is None:
             return tokens
@@ -85,7 +85,7 @@ class ViTTower:
         pooled, _ = self.visual._pool(tokens)
         return pooled
 
-    def project(self, pooled: Tensor) -> Tensor:
+    def project_to_joint_space(self, pooled: Tensor) -> Tensor:
         return pooled if self.visual.proj is None else pooled @ self.visual.proj
 
     def prompt_states(self, tokens: Tensor, n_prompts: int) -> Tensor:
@@ -129,7 +129,7 @@ class EvaTower:
         extra, half = n_tokens - self.trunk.num_prefix_tokens - len(rope), rope.shape[1] // 2
         return torch.cat([rope, torch.cat([rope.new_zeros(extra, half), rope.new_ones(extra, half)], dim=1)])
 
-    def embed(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
+    def embed_patches(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
         tokens, _ = self.trunk._pos_embed(self.trunk.patch_embed(pixels))
         if prompts is not None:
             tokens = torch.cat([tokens, prompts.expand(len(tokens), -1, -1)], dim=1)
@@ -142,7 +142,7 @@ class EvaTower:
         tokens = self.trunk.norm(tokens[:, :-n_prompts] if n_prompts else tokens)
         return self.trunk.fc_norm(self.trunk.pool(tokens))
 
-    def project(self, pooled: Tensor) -> Tensor:
+    def project_to_joint_space(self, pooled: Tensor) -> Tensor:
         return self.head(self.trunk.head(pooled))
 
     def prompt_states(self, tokens: Tensor, n_prompts: int) -> Tensor:
@@ -161,7 +161,7 @@ class WholeTower:
         self.visual = visual
         self.views: Sequence[BlockView] = []
 
-    def embed(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
+    def embed_patches(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
         if prompts is not None:
             raise BenchError(
                 "This image tower has no tokens; visual prompts need a vision transformer such as ViT-B-16."
@@ -174,7 +174,7 @@ class WholeTower:
     def pool(self, tokens: Tensor, n_prompts: int) -> Tensor:  # noqa: ARG002
         return tokens
 
-    def project(self, pooled: Tensor) -> Tensor:
+    def project_to_joint_space(self, pooled: Tensor) -> Tensor:
         return self.visual(pooled)
 
     def prompt_states(self, tokens: Tensor, n_prompts: int) -> Tensor:

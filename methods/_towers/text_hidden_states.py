@@ -14,10 +14,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from datasets_registry import BenchError
-from methods._text.prompts import TextPrompts
+from methods._text.prompt_embeddings import TextPrompts
 from methods._towers.blocks import BlockView, causal_mask, run_block
-from methods._towers.packed_text import Packing, pack, packed_rows, prefix_states, run_packed
-from methods._towers.text import TextTower
+from methods._towers.packed_text_suffixes import Packing, pack, packed_rows, prefix_states, run_packed
+from methods._towers.text_encoder import TextTower
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def text_hidden(tower: TextTower, prompts: TextPrompts, first: int) -> TextHidde
 
     A tower with an appended class token (CoCa) is not split: there the next block is always block 0.
     """
-    tower.check(prompts)
+    tower.check_prompts(prompts)
     first = 0 if tower.cls_embedding is not None else first
     n_prefix, blocks = prompts.prefix.shape[0], tower.views[:first]
     with torch.no_grad():
@@ -89,4 +89,4 @@ def continue_text_tower(
         prefix = torch.cat([prefix[:, :1], tokens[0][None], prefix[:, 1:]], dim=1)
     states = prefix_states(prefix, blocks, tokens[1:])
     pooled = run_packed(hidden.rows, hidden.packing, states, blocks)[0]
-    return tower.project(tower.modules.ln_final(pooled))
+    return tower.project_to_joint_space(tower.modules.ln_final(pooled))

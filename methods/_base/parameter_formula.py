@@ -2,47 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from datasets_registry import BenchError
+from methods._base.backbone_sizes import FORMULA_SIZES, BackboneSizes
 
 _FUNCTIONS = {"min": min, "len": len, "set": set}
-FORMULA_SIZES = {
-    "embed_dim": "embed_dim",
-    "text_width": "text_width",
-    "text_blocks": "text_depth",
-    "image_width": "vision_width",
-    "image_blocks": "vision_depth",
-}
-"""Names of a backbone's sizes in a formula, with the attribute that each reads."""
 
 
-@runtime_checkable
-class BackboneSizes(Protocol):
-    """What a formula needs of a backbone; its weights need not be loaded."""
-
-    @property
-    def embed_dim(self) -> int:
-        """Width of the joint space."""
-
-    @property
-    def text_width(self) -> int:
-        """Width of the text tower."""
-
-    @property
-    def text_depth(self) -> int:
-        """Blocks of the text tower."""
-
-    @property
-    def vision_width(self) -> int:
-        """Width of the image tower."""
-
-    @property
-    def vision_depth(self) -> int:
-        """Blocks of the image tower."""
-
-
-def evaluate(formula: str, backbone: BackboneSizes, config: object, **counts: int) -> Any:
+def evaluate_formula(formula: str, backbone: BackboneSizes, config: object, **counts: int) -> Any:
     """The value of a Python expression such as `n_ctx * text_width`.
 
     Names are settings or properties of the config, the sizes in `FORMULA_SIZES`, the given counts, and `min`, `len`

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from datasets_registry import ClassSet
 from methods._base.batch import Batch, SupportView
-from methods._base.info import MethodConfig, MethodInfo, Needs
-from methods._parts.parts import Part, Parts, build_parts
+from methods._base.method_info import MethodConfig, MethodInfo, Needs
+from methods._parts.part_declarations import Part, Parts, build_parts
 from methods._parts.two_tower import TwoTowerMethod
 
 ConfigT = TypeVar("ConfigT", bound=MethodConfig)

@@ -2,7 +2,7 @@
 
 CLIP's text tower is causal and pools at the end-of-text token. So positions after the last end-of-text token have no
 effect, and a start that all classes share (start token, learned context, the words of a template before the class name)
-has the same hidden states for all classes. It is stored once here, and run once in `_towers/text.py`.
+has the same hidden states for all classes. It is stored once here, and run once in `_towers/text_encoder.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Initial values of learned tensors, all drawn from a given generator."""
+"""Random initial values of learned parameters and layers, drawn from a given generator."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from methods._backbones.backbone import Backbone
-
 PROMPT_STD = 0.02
 """Standard deviation of randomly initialised prompts in CoOp and later methods."""
 
 
-def normal(shape: Sequence[int], generator: torch.Generator, std: float = PROMPT_STD) -> nn.Parameter:
+def normal_parameter(shape: Sequence[int], generator: torch.Generator, std: float = PROMPT_STD) -> nn.Parameter:
     """A parameter drawn from N(0, std)."""
     return nn.Parameter(torch.randn(tuple(shape), generator=generator) * std)
 
 
-def linear(inner: int, out: int, generator: torch.Generator) -> nn.Linear:
+def linear_layer(inner: int, out: int, generator: torch.Generator) -> nn.Linear:
     """A linear layer with torch's default initialisation, drawn from the given generator."""
     layer = nn.Linear(inner, out, device="meta").to_empty(device="cpu")
     bound = inner**-0.5
@@ -28,25 +26,13 @@ def linear(inner: int, out: int, generator: torch.Generator) -> nn.Linear:
     return layer
 
 
-def kaiming_linear(inner: int, out: int, generator: torch.Generator) -> nn.Linear:
+def kaiming_linear_layer(inner: int, out: int, generator: torch.Generator) -> nn.Linear:
     """A linear layer with N(0, 2 / out) weights and zero biases (kaiming-normal by fan-out)."""
     layer = nn.Linear(inner, out, device="meta").to_empty(device="cpu")
     with torch.no_grad():
         layer.weight.normal_(0, (2 / out) ** 0.5, generator=generator)
         layer.bias.zero_()
     return layer
-
-
-def word_count(words: str) -> int:
-    """Number of words as CoOp counts them, by spaces; an underscore counts as a space."""
-    return len(words.replace("_", " ").split(" "))
-
-
-def word_vectors(words: str, backbone: Backbone, n: int | None = None) -> Tensor:
-    """Token embeddings of the words, one per space-separated word (CoOp's count) unless `n` is given."""
-    words = words.replace("_", " ")
-    n = word_count(words) if n is None else n
-    return backbone.tokenized([words]).embedded[0, 1 : 1 + n].clone()
 
 
 def linear_uniform(shape: Sequence[int], fan_in: int, generator: torch.Generator) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet
 from methods._base.batch import Batch, Classifier, SupportView
 from methods._base.method import TrainableMethod
-from methods._parts.initialisers import linear
+from methods._parts.parameter_initialisation import linear_layer
 
 
 class Head(nn.Module):
@@ -22,14 +22,14 @@ class Head(nn.Module):
         super().__init__()
         self.image_scale, self.text_scale = nn.Parameter(torch.ones(dim)), nn.Parameter(torch.ones(dim))
         self.image_shift, self.text_shift = nn.Parameter(torch.zeros(dim)), nn.Parameter(torch.zeros(dim))
-        self.rows = linear(dim, n_classes, generator)
+        self.rows = linear_layer(dim, n_classes, generator)
 
-    def of_images(self, features: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch n_cls"]:
+    def image_logits(self, features: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch n_cls"]:
         """Logits of images."""
         logits: Tensor = self.rows(self.image_scale * features + self.image_shift)
         return logits
 
-    def of_texts(self, features: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch n_cls"]:
+    def text_logits(self, features: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch n_cls"]:
         """Logits of texts."""
         logits: Tensor = self.rows(self.text_scale * features + self.text_shift)
         return logits
@@ -74,7 +74,7 @@ class Decoupled(TrainableMethod[Any]):
         share, host = self.config.head_share, super().loss(batch)
         images, texts = self.compared_images, self.compared_texts
         own = texts[batch.labels] if texts.dim() == 2 else texts[torch.arange(len(texts)), batch.labels]
-        logits = torch.cat([self.head.of_texts(own), self.head.of_images(images)])
+        logits = torch.cat([self.head.text_logits(own), self.head.image_logits(images)])
         loss: Tensor = (1 - share) * host + share * F.cross_entropy(logits, batch.labels.repeat(2))
         return loss
 
@@ -96,6 +96,6 @@ class Decoupled(TrainableMethod[Any]):
 
         def classify(batch: Batch) -> Tensor:
             matched = (1 - share) * host(batch)
-            return matched + share * self.head.of_images(self.compared_images)[:, rows]
+            return matched + share * self.head.image_logits(self.compared_images)[:, rows]
 
         return classify

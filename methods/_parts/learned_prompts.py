@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from datasets_registry import BenchError, ClassSet
 from methods._backbones.backbone import Backbone
-from methods._parts.initialisers import linear, normal
-from methods._text.prompts import Position, TextPrompts, overwrite_leading, place_ctx
+from methods._parts.parameter_initialisation import linear_layer, normal_parameter
+from methods._text.prompt_embeddings import Position, TextPrompts, overwrite_leading, place_ctx
 
 
 def resolve_depth(depth: int, blocks: int, what: str) -> int:
@@ -57,7 +57,7 @@ class VisualPrompts(nn.Module):
     def __init__(self, n: int, depth: int, backbone: Backbone, generator: torch.Generator) -> None:
         super().__init__()
         depth = resolve_depth(depth, backbone.vision_depth, "Visual prompt")
-        self.layers = nn.ParameterList([normal((n, backbone.vision_width), generator) for _ in range(depth)])
+        self.layers = nn.ParameterList([normal_parameter((n, backbone.vision_width), generator) for _ in range(depth)])
 
     def forward(self) -> list[Tensor]:
         """Prompts by block, each `(n, width)`."""
@@ -83,14 +83,14 @@ class TextContext(nn.Module):
         self, n: int, depth: int, template: str, words: int, backbone: Backbone, generator: torch.Generator
     ) -> None:
         super().__init__()
-        depth = resolve_depth(depth, backbone.text_depth, "Text prompt")
+        depth, width = resolve_depth(depth, backbone.text_depth, "Text prompt"), backbone.text_width
         if n <= words:
             self.template = template
             self.ctx = nn.Parameter(backbone.tokenized([template.replace("{}", "X")]).embedded[0, 1 : 1 + n].clone())
         else:
             self.template = " ".join(["X"] * n) + " {}."
-            self.ctx = normal((n, backbone.text_width), generator)
-        self.deeper = nn.ParameterList([normal((n, backbone.text_width), generator) for _ in range(depth - 1)])
+            self.ctx = normal_parameter((n, width), generator)
+        self.deeper = nn.ParameterList([normal_parameter((n, width), generator) for _ in range(depth - 1)])
 
     def layers(self) -> list[Tensor]:
         """Tokens by block, each `(n, width)`."""
@@ -114,7 +114,7 @@ class Coupling(nn.Module):
     def __init__(self, depth: int, backbone: Backbone, generator: torch.Generator) -> None:
         super().__init__()
         width, visual = backbone.text_width, backbone.vision_width
-        self.maps = nn.ModuleList([linear(width, visual, generator) for _ in range(min(depth, 2))])
+        self.maps = nn.ModuleList([linear_layer(width, visual, generator) for _ in range(min(depth, 2))])
         for _ in range(depth - 2):
             self.maps.append(copy.deepcopy(self.maps[1]))
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from datasets_registry import BenchError
 from methods._towers.blocks import BlockView, run_block, with_modules
-from methods._towers.image_architectures import ImageTower, ViTTower
+from methods._towers.image_encoder_architectures import ImageTower, ViTTower
 
 BlockHook = Callable[[int, Tensor], Tensor]
 """`hook(i, tokens)` is called before block i with `(batch, tokens, width)` and returns the block's input."""
@@ -69,17 +69,17 @@ def run_image_tower(
         raise BenchError("This image tower has no blocks to hook into; use a vision transformer such as ViT-B-16.")
     if norms is not None:
         tower = with_outer_norms(tower, norms)
-    tokens = tower.embed(pixels, prompts[0] if prompts else None)
+    tokens = tower.embed_patches(pixels, prompts[0] if prompts else None)
     tokens = _run_blocks(tower, tokens, 0, prompts, before_block, blocks)
     pooled = tower.pool(tokens, len(prompts[0]) if prompts else 0)
-    return tower.project(pooled) if project else pooled
+    return tower.project_to_joint_space(pooled) if project else pooled
 
 
 def image_hidden_states(tower: ImageTower, pixels: Tensor, first: int) -> Float[Tensor, "batch tokens width"]:
     """Tokens of the frozen tower before block `first`; 0 gives the embedded image."""
     if not tower.transformer or first > tower.depth:
         raise BenchError(f"There is no hidden state before block {first} in an image tower of {tower.depth} blocks.")
-    tokens = tower.embed(pixels, None)
+    tokens = tower.embed_patches(pixels, None)
     for i in range(first):
         tokens = tower.block(i, tokens)
     return tokens

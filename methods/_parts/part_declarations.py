@@ -1,7 +1,7 @@
 """The table of parts that a composed method is made of: which modules, with which sizes, in which order.
 
 Each part states its sizes and its number of parameters as formulas over the method's settings and the backbone's sizes
-(`methods._base.formula`), so that a composed method needs neither code that builds it nor a count of its own.
+(`methods._base.parameter_formula`), so that a composed method needs neither code that builds it nor a count of its own.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from methods._backbones.backbone import Backbone
-from methods._base.formula import evaluate
-from methods._base.info import MethodConfig
+from methods._base.method_info import MethodConfig
+from methods._base.parameter_formula import evaluate_formula
 from methods._parts.adapters import BottleneckAdapter, make_adapter
-from methods._parts.prompts import Coupling, TextContext, VisualPrompts
+from methods._parts.learned_prompts import Coupling, TextContext, VisualPrompts
 from methods._text.templates import GENERIC_TEMPLATE
 
 
@@ -59,14 +59,14 @@ class Part:
     Args:
         slot: the argument of `Parts` that it fills.
         parameters: formula of its number of parameters.
-        make: makes the module from the values of `sizes`, the backbone and the generator.
+        make_module: makes the module from the values of `sizes`, the backbone and the generator.
         sizes: formulas of the arguments that depend on settings.
         when: formula; where it is false the part is left out.
     """
 
     slot: str
     parameters: str
-    make: Callable[..., nn.Module]
+    make_module: Callable[..., nn.Module]
     sizes: tuple[str, ...]
     when: str = ""
 
@@ -77,9 +77,9 @@ class Part:
 
     def build(self, config: MethodConfig, backbone: Backbone, generator: torch.Generator) -> nn.Module | None:
         """The module, freshly initialised; None where the part is left out."""
-        if self.when and not evaluate(self.when, backbone, config):
+        if self.when and not evaluate_formula(self.when, backbone, config):
             return None
-        return self.make(*(evaluate(size, backbone, config) for size in self.sizes), backbone, generator)
+        return self.make_module(*(evaluate_formula(size, backbone, config) for size in self.sizes), backbone, generator)
 
 
 def build_parts(table: tuple[Part, ...], config: MethodConfig, backbone: Backbone, generator: torch.Generator) -> Parts:
@@ -98,10 +98,11 @@ def text_context(n: str = "n_text", depth: str = "text_depth", *, words: str = "
     `words` is how many words of the template may initialise the input context.
     """
 
-    def make(n: int, depth: int, words: int, *context: Any) -> TextContext:
+    def make_text_context(n: int, depth: int, words: int, *context: Any) -> TextContext:
         return TextContext(n, depth, GENERIC_TEMPLATE, words, *context)
 
-    return Part("text_context", f"{n} * text_width * ({depth} or text_blocks)", make, (n, depth, words), when)
+    parameters = f"{n} * text_width * ({depth} or text_blocks)"
+    return Part("text_context", parameters, make_text_context, (n, depth, words), when)
 
 
 def coupling(depth: str) -> Part:
@@ -112,18 +113,18 @@ def coupling(depth: str) -> Part:
 def adapter(side: str) -> Part:
     """An adapter of the kind that the settings `adapter` and `rank` choose, on the `text` or `visual` feature."""
 
-    def make(kind: Any, rank: int, backbone: Backbone, generator: torch.Generator) -> nn.Module:
+    def make_feature_adapter(kind: Any, rank: int, backbone: Backbone, generator: torch.Generator) -> nn.Module:
         return make_adapter(kind, backbone.embed_dim, rank, generator)
 
     linear = "embed_dim * (embed_dim + 1) if adapter == 'linear'"
     narrow = "embed_dim * (2 * rank + (adapter == 'low_rank'))"
-    return Part(f"{side}_adapter", f"({linear} else {narrow})", make, ("adapter", "rank"))
+    return Part(f"{side}_adapter", f"({linear} else {narrow})", make_feature_adapter, ("adapter", "rank"))
 
 
 def bottleneck(side: str, ratio: str, hidden: str = "embed_dim // reduction") -> Part:
     """CLIP-Adapter's bottleneck on the `text` or `visual` feature, blended with share `ratio`."""
 
-    def make(hidden: int, ratio: float, backbone: Backbone, generator: torch.Generator) -> nn.Module:
+    def make_bottleneck_adapter(hidden: int, ratio: float, backbone: Backbone, generator: torch.Generator) -> nn.Module:
         return BottleneckAdapter(backbone.embed_dim, hidden, ratio, generator)
 
-    return Part(f"{side}_adapter", f"2 * embed_dim * ({hidden})", make, (hidden, ratio))
+    return Part(f"{side}_adapter", f"2 * embed_dim * ({hidden})", make_bottleneck_adapter, (hidden, ratio))

@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from datasets_registry import BenchError
-from methods._text.prompts import TextPrompts
+from methods._text.prompt_embeddings import TextPrompts
 from methods._towers.blocks import BlockView, causal_mask, finish_block, join_heads, split_heads
-from methods._towers.image_architectures import ImageTower
-from methods._towers.packed_text import prefix_states
-from methods._towers.text import TextTower
-from methods._towers.vision import image_views
+from methods._towers.image_encoder import image_views
+from methods._towers.image_encoder_architectures import ImageTower
+from methods._towers.packed_text_suffixes import prefix_states
+from methods._towers.text_encoder import TextTower
 
 AT_ONCE = 4096
 """Read-only text tokens whose activations are held at once. More of them run in chunks, recomputed in backward. This
@@ -37,7 +37,7 @@ def read_image(
     Raises BenchError for a tower whose blocks cannot be taken apart.
     """
     n, views = len(readers), image_views(tower)
-    joined = tower.embed(pixels, readers)
+    joined = tower.embed_patches(pixels, readers)
     # the tower's own tokens do not depend on the readers, but autograd assumes so after the concatenation
     tokens, x = joined[:, :-n].detach(), joined[:, -n:]
     for i, view in enumerate(views):
@@ -45,7 +45,7 @@ def read_image(
         x = _read(view, x, k, v)
         if i + 1 < len(views):
             tokens = finish_block(view, tokens, join_heads(F.scaled_dot_product_attention(q, k, v)))
-    features = tower.project(tower.pool(x.flatten(0, 1)[:, None], 0))
+    features = tower.project_to_joint_space(tower.pool(x.flatten(0, 1)[:, None], 0))
     return features.reshape(len(pixels), n, -1)
 
 
@@ -62,7 +62,7 @@ def read_texts(
         raise BenchError(
             "This text tower ends with a class token, so read-only tokens cannot follow the text; choose a CLIP."
         )
-    tower.check_length(prompts)
+    tower.check_token_count(prompts)
     positions = tower.modules.positional_embedding[: prompts.prefix.shape[0]]
     states = prefix_states((prompts.prefix + positions)[None], tower.views, ())
     size = max(1, at_once // len(readers))
@@ -94,7 +94,7 @@ def _read_texts(
         x = _read(view, x, k, v, text)
         if i + 1 < len(states):
             suffix = finish_block(view, suffix, join_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=causal)))
-    return tower.project(tower.modules.ln_final(x))
+    return tower.project_to_joint_space(tower.modules.ln_final(x))
 
 
 def _read(view: BlockView, readers: Tensor, k: Tensor, v: Tensor, sees: Tensor | None = None) -> Tensor:

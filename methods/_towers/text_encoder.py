@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from datasets_registry import BenchError
-from methods._text.prompts import TextPrompts
+from methods._text.prompt_embeddings import TextPrompts
 from methods._towers.blocks import (
     BlockView,
     causal_mask,
@@ -28,7 +28,7 @@ from methods._towers.blocks import (
     view_block,
     with_modules,
 )
-from methods._towers.packed_text import pack, packed_rows, prefix_states, run_packed
+from methods._towers.packed_text_suffixes import pack, packed_rows, prefix_states, run_packed
 
 TextHook = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
 """`hook(i, prefix, suffix)` is called before block i and returns the prefix and suffix that enter the block, all
@@ -82,11 +82,11 @@ class TextTower:
         """This tower with another norm after its last block."""
         return TextTower(with_modules(self.modules, ln_final=norm))
 
-    def embed(self, tokens: Tensor) -> Tensor:
+    def embed_tokens(self, tokens: Tensor) -> Tensor:
         """Token embeddings without positions."""
         return self.modules.token_embedding(tokens)
 
-    def project(self, pooled: Tensor) -> Tensor:
+    def project_to_joint_space(self, pooled: Tensor) -> Tensor:
         """Projection of the pooled state after the final norm to the joint space."""
         projection = self.modules.text_projection
         if projection is None:
@@ -114,7 +114,7 @@ class TextTower:
             rows: suffixes that run at once with the tower's own blocks. Other blocks may draw random numbers, which
                 differ when they are recomputed in backward, so they run all at once.
         """
-        self.check(prompts, deep, before_block)
+        self.check_prompts(prompts, deep, before_block)
         at_once = len(prompts) if blocks else rows
         n_prefix, blocks = prompts.prefix.shape[0], blocks or self.views
         prefix = (prompts.prefix + self.modules.positional_embedding[:n_prefix])[None]
@@ -123,7 +123,7 @@ class TextTower:
             pooled = self.modules.ln_final(self._in_chunks(prompts, states, blocks, at_once)[0])
         else:
             pooled = self._run(prompts, prefix, deep=deep, blocks=blocks, before_block=before_block)
-        return self.project(pooled) if project else pooled
+        return self.project_to_joint_space(pooled) if project else pooled
 
     def encode_each(
         self, prompts: TextPrompts, prefixes: Float[Tensor, "batch n_prefix width"], *, rows: int = ROWS
@@ -132,7 +132,7 @@ class TextTower:
 
         A prefix runs once per image, and suffixes enter block 0 once per class; `rows` (image, class) pairs at a time.
         """
-        self.check(prompts)
+        self.check_prompts(prompts)
         prefixes = prefixes + self.modules.positional_embedding[: prefixes.shape[1]]
         n_images = max(1, rows // len(prompts))
         features = []
@@ -149,7 +149,7 @@ class TextTower:
                 )
                 parts.append(whole.reshape(len(some), -1, whole.shape[1]))
             features.append(torch.cat(parts, dim=1))
-        return self.project(torch.cat(features))
+        return self.project_to_joint_space(torch.cat(features))
 
     def _in_chunks(
         self,
@@ -242,19 +242,21 @@ class TextTower:
                 prefix = finish_block(block, prefix, own)
         return self.modules.ln_final(pooled)
 
-    def check(self, prompts: TextPrompts, deep: Sequence[Tensor] = (), before_block: TextHook | None = None) -> None:
+    def check_prompts(
+        self, prompts: TextPrompts, deep: Sequence[Tensor] = (), before_block: TextHook | None = None
+    ) -> None:
         """Raise BenchError for prompts that do not fit the context, or changes that do not fit the tower."""
         if before_block is not None and self.cls_embedding is not None:
             raise BenchError(
                 "This text tower ends with a class token, so no tokens can be exchanged inside it; choose a CLIP."
             )
-        self.check_length(prompts)
+        self.check_token_count(prompts)
         if len(deep) >= len(self.blocks):
             raise BenchError(f"Text prompts for depth {len(deep) + 1} on a tower of {len(self.blocks)} blocks.")
         if deep and prompts.prefix.shape[0] < 1 + deep[0].shape[0]:
             raise BenchError("Deep text prompts need a context that all classes share.")
 
-    def check_length(self, prompts: TextPrompts) -> None:
+    def check_token_count(self, prompts: TextPrompts) -> None:
         """Raise BenchError for a text that does not fit the context."""
         if prompts.longest > self.context_length:
             raise BenchError(

@@ -10,7 +10,7 @@ from parity_kit import class_set, tiny_backbone
 from plain_text_tower import encode_plain
 
 from methods import TextPrompts, frozen_prompts
-from methods._towers.packed_text import pack
+from methods._towers.packed_text_suffixes import pack
 
 lengths_of_classes = st.lists(st.integers(1, 30), min_size=1, max_size=60)
 
@@ -48,8 +48,8 @@ def test_features_do_not_depend_on_the_rows(row: int, monkeypatch: pytest.Monkey
     backbone = tiny_backbone()
     prompts = frozen_prompts(backbone.tokenized(class_set("all").texts("a photo of a {}, of some kind.")))
     plain = encode_plain(backbone.text_tower, prompts)
-    monkeypatch.setattr("methods._towers.packed_text.ROW", row)
-    monkeypatch.setattr("methods._towers.text.pack", lambda lengths, n_suffix: pack(lengths, n_suffix, row))
+    monkeypatch.setattr("methods._towers.packed_text_suffixes.ROW", row)
+    monkeypatch.setattr("methods._towers.text_encoder.pack", lambda lengths, n_suffix: pack(lengths, n_suffix, row))
     torch.testing.assert_close(backbone.text_tower.encode(prompts), plain, atol=2e-6, rtol=1e-5)
 
 

@@ -10,7 +10,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ConfigDict
 
 from datasets_registry import EvalProtocol
-from methods._base.formula import BackboneSizes, evaluate
+from methods._base.backbone_sizes import BackboneSizes
+from methods._base.parameter_formula import evaluate_formula
 from methods._base.recipe import Recipe
 
 
@@ -82,8 +83,8 @@ class MethodInfo:
         config: the configuration class; its defaults are the published setting.
         needs: the least of an image that it reads.
         open_vocabulary: whether `classifier` works for classes it was not trained on.
-        parameter_formula: number of trainable parameters, as text; see `methods._base.formula.evaluate`. It may also
-            use `n_classes` and `shots`. The conformance kit compares it with the built module.
+        parameter_formula: number of trainable parameters, as text; see `evaluate_formula`. It may also use `n_classes`
+            and `shots`. The conformance kit compares it with the built module.
         recipes: published training settings by protocol; empty for training-free methods.
         config_by_protocol: published settings of a protocol that differ from the config's defaults.
         vision_transformer: whether the image tower must be a transformer.
@@ -121,7 +122,7 @@ class MethodInfo:
 
     def parameter_count(self, backbone: BackboneSizes, config: MethodConfig, *, n_classes: int, shots: int) -> int:
         """Trainable parameters of a run; the backbone's weights need not be loaded."""
-        return int(evaluate(self.parameter_formula, backbone, config, n_classes=n_classes, shots=shots))
+        return int(evaluate_formula(self.parameter_formula, backbone, config, n_classes=n_classes, shots=shots))
 
     def default_config(self, protocol: EvalProtocol) -> MethodConfig:
         """The published setting for that protocol, or the one that belongs to the reused recipe."""

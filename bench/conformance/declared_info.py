@@ -101,4 +101,4 @@ def it_starts_as_the_zero_shot_model(subject: Subject) -> None:
     method.prepare(subject.support())
     image, text = TASK.values[Needs.FEATURES], subject.backbone.encode_texts(TASK.classes.texts())
     zero_shot = cosine_logits(image, text, subject.backbone.logit_scale)
-    ensure_equal(subject.logits(method), zero_shot, "logits before training", tolerance=ROUNDING)
+    ensure_equal(subject.evaluation_logits(method), zero_shot, "logits before training", tolerance=ROUNDING)

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-import bench.method_info.facts
+import bench.method_info.method_sheets
 from bench._util.text_cache import TextCache
-from bench.method_info.facts import method_sheets
+from bench.method_info.method_sheets import method_sheets
 from bench.presenters import registered
 from datasets_registry import EvalProtocol
 from methods import get_method, list_methods
@@ -18,7 +18,7 @@ from methods import get_method, list_methods
 @pytest.fixture
 def fresh(monkeypatch):
     """A process that has not imported the methods, nor any package that adds some."""
-    monkeypatch.setattr(bench.method_info.facts, "entry_points", lambda **_: ())
+    monkeypatch.setattr(bench.method_info.method_sheets, "entry_points", lambda **_: ())
     monkeypatch.delitem(sys.modules, "methods._base.registry", raising=False)
 
 
@@ -36,32 +36,33 @@ def test_kept_sheets_equal_the_registered_ones(fresh, monkeypatch, tmp_path):
     kept = TextCache(tmp_path)
     monkeypatch.delitem(sys.modules, "methods._base.registry", raising=False)
     assert method_sheets(kept) == imported
-    monkeypatch.setattr(bench.method_info.facts, "_imported", lambda: pytest.fail("imported again"))
+    monkeypatch.setattr(bench.method_info.method_sheets, "_imported", lambda: pytest.fail("imported again"))
     monkeypatch.delitem(sys.modules, "methods._base.registry", raising=False)
     assert method_sheets(kept) == imported
     assert registered(kept).method("apex").title == "APEX"
 
 
 def test_a_changed_file_is_noticed(fresh, monkeypatch, tmp_path):
-    monkeypatch.setattr(bench.method_info.facts, "_imported", lambda: ())
-    monkeypatch.setattr(bench.method_info.facts, "_state", lambda: "before")
+    monkeypatch.setattr(bench.method_info.method_sheets, "_imported", lambda: ())
+    monkeypatch.setattr(bench.method_info.method_sheets, "_state", lambda: "before")
     assert method_sheets(TextCache(tmp_path)) == ()
-    monkeypatch.setattr(bench.method_info.facts, "_imported", lambda: pytest.fail("as it should"))
-    monkeypatch.setattr(bench.method_info.facts, "_state", lambda: "after")
+    monkeypatch.setattr(bench.method_info.method_sheets, "_imported", lambda: pytest.fail("as it should"))
+    monkeypatch.setattr(bench.method_info.method_sheets, "_state", lambda: "after")
     with pytest.raises(pytest.fail.Exception, match="as it should"):
         method_sheets(TextCache(tmp_path))
 
 
 def test_packages_that_add_methods_are_always_asked(fresh, monkeypatch, tmp_path):
-    monkeypatch.setattr(bench.method_info.facts, "entry_points", lambda **_: ("one",))
-    monkeypatch.setattr(bench.method_info.facts, "_imported", lambda: ())
+    monkeypatch.setattr(bench.method_info.method_sheets, "entry_points", lambda **_: ("one",))
+    monkeypatch.setattr(bench.method_info.method_sheets, "_imported", lambda: ())
     assert method_sheets(TextCache(tmp_path)) == ()
     assert not list(tmp_path.iterdir())
 
 
 def test_a_second_page_needs_no_torch(tmp_path):
     code = (
-        "import sys; from pathlib import Path; import bench.method_info.facts as m; m.entry_points = lambda **_: ();"
+        "import sys; from pathlib import Path; import bench.method_info.method_sheets as m;"
+        "m.entry_points = lambda **_: ();"
         "from bench.site.build import write_published;"
         f"write_published(Path({str(tmp_path / 'a.html')!r}), None, Path({str(tmp_path)!r}));"
         "print('torch' in sys.modules)"

@@ -1,0 +1,39 @@
+"""Sizes of a backbone: `embed_dim`, `text_width` and the others that parameter formulas use."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+FORMULA_SIZES = {
+    "embed_dim": "embed_dim",
+    "text_width": "text_width",
+    "text_blocks": "text_depth",
+    "image_width": "vision_width",
+    "image_blocks": "vision_depth",
+}
+"""Names of a backbone's sizes in a formula, with the attribute that each reads."""
+
+
+@runtime_checkable
+class BackboneSizes(Protocol):
+    """What a formula needs of a backbone; its weights need not be loaded."""
+
+    @property
+    def embed_dim(self) -> int:
+        """Width of the joint space."""
+
+    @property
+    def text_width(self) -> int:
+        """Width of the text tower."""
+
+    @property
+    def text_depth(self) -> int:
+        """Blocks of the text tower."""
+
+    @property
+    def vision_width(self) -> int:
+        """Width of the image tower."""
+
+    @property
+    def vision_depth(self) -> int:
+        """Blocks of the image tower."""

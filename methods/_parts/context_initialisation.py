@@ -1,0 +1,19 @@
+"""Context vectors initialised from words, as in CoOp."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from methods._backbones.backbone import Backbone
+
+
+def word_count(words: str) -> int:
+    """Number of words as CoOp counts them, by spaces; an underscore counts as a space."""
+    return len(words.replace("_", " ").split(" "))
+
+
+def context_from_words(words: str, backbone: Backbone, n: int | None = None) -> Tensor:
+    """Token embeddings of the words, one per space-separated word (CoOp's count) unless `n` is given."""
+    words = words.replace("_", " ")
+    n = word_count(words) if n is None else n
+    return backbone.tokenized([words]).embedded[0, 1 : 1 + n].clone()
