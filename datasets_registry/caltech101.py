@@ -6,43 +6,32 @@ drops the folders `BACKGROUND_Google` and `Faces_easy` and renames four others (
 VTAB and the CLIP paper keep 101 or 102 classes, so their numbers are of another task.
 """
 
-from datasets_registry._catalogue import register_dataset
-from datasets_registry._readers.coop_split import CoopReader
-from datasets_registry._readers.layouts import packaged_names
-from datasets_registry._types import DatasetInfo
+from datasets_registry._readers.published import register_coop_dataset
 
-register_dataset(
-    DatasetInfo(
-        name="caltech101",
-        title="Caltech101",
-        summary="100 kinds of objects, one to a picture; CLIP knows nearly all of them.",
-        domain="generic objects",
-        num_classes=100,
-        class_names=packaged_names("caltech101"),
-        template="a photo of a {}.",
-        expected={"train": 4128, "val": 1649, "test": 2465},
-        known_problems=(
-            "Two of the 102 folders are dropped, where VTAB and the CLIP paper keep them.",
-            "Some images are greyscale.",
-        ),
-        licence="CC BY 4.0 (CaltechDATA)",
-        homepage="https://data.caltech.edu/records/20086",
-        citation="""@inproceedings{feifei2004learning,
+register_coop_dataset(
+    "caltech101",
+    title="Caltech101",
+    summary="100 kinds of objects, one to a picture; CLIP knows nearly all of them.",
+    domain="generic objects",
+    template="a photo of a {}.",
+    expected={"train": 4128, "val": 1649, "test": 2465},
+    known_problems=(
+        "Two of the 102 folders are dropped, where VTAB and the CLIP paper keep them.",
+        "Some images are greyscale.",
+    ),
+    licence="CC BY 4.0 (CaltechDATA)",
+    homepage="https://data.caltech.edu/records/20086",
+    citation="""@inproceedings{feifei2004learning,
   title = {Learning Generative Visual Models from Few Training Examples: An Incremental {Bayesian} Approach Tested on
            101 Object Categories},
   author = {Fei-Fei, Li and Fergus, Rob and Perona, Pietro},
   booktitle = {IEEE Conference on Computer Vision and Pattern Recognition Workshops},
   year = {2004}
 }""",
-        split_file="split_zhou_Caltech101.json",
-        reader=CoopReader(
-            dataset="caltech101",
-            folder="caltech-101",
-            split_file="split_zhou_Caltech101.json",
-            image_folder="101_ObjectCategories",
-            split_url="https://drive.google.com/file/d/1hyarUivQE36mY6jSomru6Fjd-JzwcCzN",
-            images_url="https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip",
-            other_folders={"caltech101/101_ObjectCategories": "torchvision"},
-        ),
-    )
+    folder="caltech-101",
+    split_file="split_zhou_Caltech101.json",
+    image_folder="101_ObjectCategories",
+    split_url="https://drive.google.com/file/d/1hyarUivQE36mY6jSomru6Fjd-JzwcCzN",
+    images_url="https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip",
+    other_folders={"caltech101/101_ObjectCategories": "torchvision"},
 )

@@ -5,44 +5,33 @@ the ten official splits, so results do not compare with papers that use those. T
 several words, but each counts for one.
 """
 
-from datasets_registry._catalogue import register_dataset
-from datasets_registry._readers.coop_split import CoopReader
-from datasets_registry._readers.layouts import packaged_names
-from datasets_registry._types import DatasetInfo
+from datasets_registry._readers.published import register_coop_dataset
 
-register_dataset(
-    DatasetInfo(
-        name="dtd",
-        title="DTD",
-        summary="47 texture words for photographs of surfaces; the words are adjectives and overlap.",
-        domain="textures",
-        num_classes=47,
-        class_names=packaged_names("dtd"),
-        template="{} texture.",
-        template_variants={
-            "plain": "a photo of a {}.",
-            "kgcoop": "a photo of a {}, a type of texture.",
-            "prograd": "a texture of {}.",
-        },
-        expected={"train": 2820, "val": 1128, "test": 1692},
-        known_problems=("Images fit several words, but one counts.", "The ten official splits are ignored."),
-        licence="for research purposes (its homepage)",
-        homepage="https://www.robots.ox.ac.uk/~vgg/data/dtd/",
-        citation="""@inproceedings{cimpoi2014describing,
+register_coop_dataset(
+    "dtd",
+    title="DTD",
+    summary="47 texture words for photographs of surfaces; the words are adjectives and overlap.",
+    domain="textures",
+    template="{} texture.",
+    template_variants={
+        "plain": "a photo of a {}.",
+        "kgcoop": "a photo of a {}, a type of texture.",
+        "prograd": "a texture of {}.",
+    },
+    expected={"train": 2820, "val": 1128, "test": 1692},
+    known_problems=("Images fit several words, but one counts.", "The ten official splits are ignored."),
+    licence="for research purposes (its homepage)",
+    homepage="https://www.robots.ox.ac.uk/~vgg/data/dtd/",
+    citation="""@inproceedings{cimpoi2014describing,
   title = {Describing Textures in the Wild},
   author = {Cimpoi, Mircea and Maji, Subhransu and Kokkinos, Iasonas and Mohamed, Sammy and Vedaldi, Andrea},
   booktitle = {IEEE Conference on Computer Vision and Pattern Recognition (CVPR)},
   year = {2014}
 }""",
-        split_file="split_zhou_DescribableTextures.json",
-        reader=CoopReader(
-            dataset="dtd",
-            folder="dtd",
-            split_file="split_zhou_DescribableTextures.json",
-            image_folder="images",
-            split_url="https://drive.google.com/file/d/1u3_QfB467jqHgNXC00UIzbLZRQCg2S7x",
-            images_url="https://www.robots.ox.ac.uk/~vgg/data/dtd/",
-            other_folders={"dtd/dtd/images": "torchvision"},
-        ),
-    )
+    folder="dtd",
+    split_file="split_zhou_DescribableTextures.json",
+    image_folder="images",
+    split_url="https://drive.google.com/file/d/1u3_QfB467jqHgNXC00UIzbLZRQCg2S7x",
+    images_url="https://www.robots.ox.ac.uk/~vgg/data/dtd/",
+    other_folders={"dtd/dtd/images": "torchvision"},
 )

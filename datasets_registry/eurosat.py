@@ -5,29 +5,23 @@ CoOp's random 50/20/30 split (there is no official one) and CoOp's rewritten cla
 "Annual Crop Land". The split ignores spatial neighbourhood, so test tiles may touch training tiles.
 """
 
-from datasets_registry._catalogue import register_dataset
-from datasets_registry._readers.coop_split import CoopReader
-from datasets_registry._readers.layouts import packaged_names
-from datasets_registry._types import DatasetInfo
+from datasets_registry._readers.published import register_coop_dataset
 
-register_dataset(
-    DatasetInfo(
-        name="eurosat",
-        title="EuroSAT",
-        summary="Ten kinds of land use on 64x64 satellite images; far from CLIP's web photographs.",
-        domain="satellite land use",
-        num_classes=10,
-        class_names=packaged_names("eurosat"),
-        template="a centered satellite photo of {}.",
-        template_variants={"plain": "a photo of a {}."},
-        expected={"train": 13500, "val": 5400, "test": 8100},
-        known_problems=(
-            "The random split ignores spatial neighbourhood.",
-            "Class names are CoOp's; the CLIP paper words them otherwise, and zero-shot accuracy depends on it.",
-        ),
-        licence="MIT (its repository); imagery under the Copernicus terms",
-        homepage="https://github.com/phelber/EuroSAT",
-        citation="""@article{helber2019eurosat,
+register_coop_dataset(
+    "eurosat",
+    title="EuroSAT",
+    summary="Ten kinds of land use on 64x64 satellite images; far from CLIP's web photographs.",
+    domain="satellite land use",
+    template="a centered satellite photo of {}.",
+    template_variants={"plain": "a photo of a {}."},
+    expected={"train": 13500, "val": 5400, "test": 8100},
+    known_problems=(
+        "The random split ignores spatial neighbourhood.",
+        "Class names are CoOp's; the CLIP paper words them otherwise, and zero-shot accuracy depends on it.",
+    ),
+    licence="MIT (its repository); imagery under the Copernicus terms",
+    homepage="https://github.com/phelber/EuroSAT",
+    citation="""@article{helber2019eurosat,
   title = {{EuroSAT}: A Novel Dataset and Deep Learning Benchmark for Land Use and Land Cover Classification},
   author = {Helber, Patrick and Bischke, Benjamin and Dengel, Andreas and Borth, Damian},
   journal = {IEEE Journal of Selected Topics in Applied Earth Observations and Remote Sensing},
@@ -36,15 +30,10 @@ register_dataset(
   pages = {2217--2226},
   year = {2019}
 }""",
-        split_file="split_zhou_EuroSAT.json",
-        reader=CoopReader(
-            dataset="eurosat",
-            folder="eurosat",
-            split_file="split_zhou_EuroSAT.json",
-            image_folder="2750",
-            split_url="https://drive.google.com/file/d/1Ip7yaCWFi0eaOFUGga0lUdVi_DDQth1o",
-            images_url="https://zenodo.org/records/7711810",
-            other_folders={"EuroSAT_RGB": "EuroSAT_RGB", "eurosat/EuroSAT_RGB": "EuroSAT_RGB inside"},
-        ),
-    )
+    folder="eurosat",
+    split_file="split_zhou_EuroSAT.json",
+    image_folder="2750",
+    split_url="https://drive.google.com/file/d/1Ip7yaCWFi0eaOFUGga0lUdVi_DDQth1o",
+    images_url="https://zenodo.org/records/7711810",
+    other_folders={"EuroSAT_RGB": "EuroSAT_RGB", "eurosat/EuroSAT_RGB": "EuroSAT_RGB inside"},
 )

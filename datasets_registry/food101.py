@@ -5,44 +5,33 @@ random 50/20/30 split of all 101,000 images ignores the official one, whose trai
 label noise is in val and test, too. The template has no article.
 """
 
-from datasets_registry._catalogue import register_dataset
-from datasets_registry._readers.coop_split import CoopReader
-from datasets_registry._readers.layouts import packaged_names
-from datasets_registry._types import DatasetInfo
+from datasets_registry._readers.published import register_coop_dataset
 
-register_dataset(
-    DatasetInfo(
-        name="food101",
-        title="Food101",
-        summary="101 dishes on amateur photographs, some of them mislabelled.",
-        domain="food",
-        num_classes=101,
-        class_names=packaged_names("food101"),
-        template="a photo of {}, a type of food.",
-        template_variants={
-            "plain": "a photo of a {}.",
-            "tcp": "a photo of a {}, a type of food.",
-            "prograd": "a type of food, a photo of {}.",
-        },
-        expected={"train": 50500, "val": 20200, "test": 30300},
-        known_problems=("The official training images are uncleaned; CoOp mixes them into val and test.",),
-        licence="Foodspotting images; scientific fair use only (its license_agreement.txt)",
-        homepage="https://data.vision.ee.ethz.ch/cvl/datasets_extra/food-101/",
-        citation="""@inproceedings{bossard2014food,
+register_coop_dataset(
+    "food101",
+    title="Food101",
+    summary="101 dishes on amateur photographs, some of them mislabelled.",
+    domain="food",
+    template="a photo of {}, a type of food.",
+    template_variants={
+        "plain": "a photo of a {}.",
+        "tcp": "a photo of a {}, a type of food.",
+        "prograd": "a type of food, a photo of {}.",
+    },
+    expected={"train": 50500, "val": 20200, "test": 30300},
+    known_problems=("The official training images are uncleaned; CoOp mixes them into val and test.",),
+    licence="Foodspotting images; scientific fair use only (its license_agreement.txt)",
+    homepage="https://data.vision.ee.ethz.ch/cvl/datasets_extra/food-101/",
+    citation="""@inproceedings{bossard2014food,
   title = {{Food-101} -- Mining Discriminative Components with Random Forests},
   author = {Bossard, Lukas and Guillaumin, Matthieu and Van Gool, Luc},
   booktitle = {European Conference on Computer Vision (ECCV)},
   year = {2014}
 }""",
-        split_file="split_zhou_Food101.json",
-        reader=CoopReader(
-            dataset="food101",
-            folder="food-101",
-            split_file="split_zhou_Food101.json",
-            image_folder="images",
-            split_url="https://drive.google.com/file/d/1QK0tGi096I0Ba6kggatX1ee6dJFIcEJl",
-            images_url="https://data.vision.ee.ethz.ch/cvl/datasets_extra/food-101/",
-            other_folders={"food-101/food-101/images": "nested once more", "food101/images": "Hugging Face"},
-        ),
-    )
+    folder="food-101",
+    split_file="split_zhou_Food101.json",
+    image_folder="images",
+    split_url="https://drive.google.com/file/d/1QK0tGi096I0Ba6kggatX1ee6dJFIcEJl",
+    images_url="https://data.vision.ee.ethz.ch/cvl/datasets_extra/food-101/",
+    other_folders={"food-101/food-101/images": "nested once more", "food101/images": "Hugging Face"},
 )

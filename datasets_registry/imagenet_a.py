@@ -4,34 +4,23 @@ Hendrycks et al., "Natural Adversarial Examples", CVPR 2021. Scored among its ow
 train on.
 """
 
-from datasets_registry._catalogue import register_dataset
-from datasets_registry._readers.imagenet import VariantReader
-from datasets_registry._readers.layouts import ImageFolders
-from datasets_registry._types import DatasetInfo
+from datasets_registry._readers.published import register_imagenet_variant
 
-register_dataset(
-    DatasetInfo(
-        name="imagenet_a",
-        title="ImageNet-A",
-        summary="200 of ImageNet's classes on photographs chosen for being misclassified.",
-        domain="natural adversarial (shift)",
-        num_classes=200,
-        template="a photo of a {}.",
-        expected={"test": 7500},
-        known_problems=("200 classes of its own, not those of ImageNet-R.",),
-        licence="MIT (its repository)",
-        homepage="https://github.com/hendrycks/natural-adv-examples",
-        citation="""@inproceedings{hendrycks2021natural,
+register_imagenet_variant(
+    "imagenet_a",
+    title="ImageNet-A",
+    summary="200 of ImageNet's classes on photographs chosen for being misclassified.",
+    domain="natural adversarial (shift)",
+    num_classes=200,
+    expected={"test": 7500},
+    known_problems=("200 classes of its own, not those of ImageNet-R.",),
+    licence="MIT (its repository)",
+    homepage="https://github.com/hendrycks/natural-adv-examples",
+    citation="""@inproceedings{hendrycks2021natural,
   title = {Natural Adversarial Examples},
   author = {Hendrycks, Dan and Zhao, Kevin and Basart, Steven and Steinhardt, Jacob and Song, Dawn},
   booktitle = {IEEE Conference on Computer Vision and Pattern Recognition (CVPR)},
   year = {2021}
 }""",
-        test_only=True,
-        reader=VariantReader(
-            ImageFolders(
-                "imagenet_a", {"imagenet-adversarial/imagenet-a": "CoOp", "imagenet-a": "the archive as it unpacks"}
-            )
-        ),
-    )
+    image_folders={"imagenet-adversarial/imagenet-a": "CoOp", "imagenet-a": "the archive as it unpacks"},
 )

@@ -4,34 +4,23 @@ Hendrycks et al., "The Many Faces of Robustness", ICCV 2021. Scored among its ow
 train on.
 """
 
-from datasets_registry._catalogue import register_dataset
-from datasets_registry._readers.imagenet import VariantReader
-from datasets_registry._readers.layouts import ImageFolders
-from datasets_registry._types import DatasetInfo
+from datasets_registry._readers.published import register_imagenet_variant
 
-register_dataset(
-    DatasetInfo(
-        name="imagenet_r",
-        title="ImageNet-R",
-        summary="200 of ImageNet's classes as paintings, cartoons, embroidery, toys and the like.",
-        domain="renditions (shift)",
-        num_classes=200,
-        template="a photo of a {}.",
-        expected={"test": 30000},
-        known_problems=("200 classes of its own, not those of ImageNet-A.",),
-        licence="MIT (its repository)",
-        homepage="https://github.com/hendrycks/imagenet-r",
-        citation="""@inproceedings{hendrycks2021many,
+register_imagenet_variant(
+    "imagenet_r",
+    title="ImageNet-R",
+    summary="200 of ImageNet's classes as paintings, cartoons, embroidery, toys and the like.",
+    domain="renditions (shift)",
+    num_classes=200,
+    expected={"test": 30000},
+    known_problems=("200 classes of its own, not those of ImageNet-A.",),
+    licence="MIT (its repository)",
+    homepage="https://github.com/hendrycks/imagenet-r",
+    citation="""@inproceedings{hendrycks2021many,
   title = {The Many Faces of Robustness: A Critical Analysis of Out-of-Distribution Generalization},
   author = {Hendrycks, Dan and Basart, Steven and Mu, Norman and Kadavath, Saurav and Wang, Frank and others},
   booktitle = {IEEE International Conference on Computer Vision (ICCV)},
   year = {2021}
 }""",
-        test_only=True,
-        reader=VariantReader(
-            ImageFolders(
-                "imagenet_r", {"imagenet-rendition/imagenet-r": "CoOp", "imagenet-r": "the archive as it unpacks"}
-            )
-        ),
-    )
+    image_folders={"imagenet-rendition/imagenet-r": "CoOp", "imagenet-r": "the archive as it unpacks"},
 )

@@ -4,39 +4,27 @@ Wang et al., "Learning Robust Global Representations by Penalizing Local Predict
 classes. Flipped and turned copies fill small classes. Nothing to train on.
 """
 
-from datasets_registry._catalogue import register_dataset
-from datasets_registry._readers.imagenet import VariantReader
-from datasets_registry._readers.layouts import ImageFolders
-from datasets_registry._types import DatasetInfo
+from datasets_registry._readers.published import register_imagenet_variant
 
-register_dataset(
-    DatasetInfo(
-        name="imagenet_sketch",
-        title="ImageNet-Sketch",
-        summary="ImageNet's classes as black and white sketches.",
-        domain="sketches (shift)",
-        num_classes=1000,
-        template="a photo of a {}.",
-        expected={"test": 50889},
-        known_problems=("Flipped and turned copies fill small classes.",),
-        licence="MIT (its repository)",
-        homepage="https://github.com/HaohanWang/ImageNet-Sketch",
-        citation="""@inproceedings{wang2019sketch,
+register_imagenet_variant(
+    "imagenet_sketch",
+    title="ImageNet-Sketch",
+    summary="ImageNet's classes as black and white sketches.",
+    domain="sketches (shift)",
+    num_classes=1000,
+    expected={"test": 50889},
+    known_problems=("Flipped and turned copies fill small classes.",),
+    licence="MIT (its repository)",
+    homepage="https://github.com/HaohanWang/ImageNet-Sketch",
+    citation="""@inproceedings{wang2019sketch,
   title = {Learning Robust Global Representations by Penalizing Local Predictive Power},
   author = {Wang, Haohan and Ge, Songwei and Lipton, Zachary and Xing, Eric P.},
   booktitle = {Advances in Neural Information Processing Systems (NeurIPS)},
   year = {2019}
 }""",
-        test_only=True,
-        reader=VariantReader(
-            ImageFolders(
-                "imagenet_sketch",
-                {
-                    "imagenet-sketch/images": "CoOp",
-                    "imagenet-sketch/sketch": "the archive as it unpacks",
-                    "sketch": "the archive as it unpacks",
-                },
-            )
-        ),
-    )
+    image_folders={
+        "imagenet-sketch/images": "CoOp",
+        "imagenet-sketch/sketch": "the archive as it unpacks",
+        "sketch": "the archive as it unpacks",
+    },
 )

@@ -4,39 +4,27 @@ Recht et al., "Do ImageNet Classifiers Generalize to ImageNet?", ICML 2019. The 
 it. Folders are named by label, so label i is line i of `classnames.txt`. Nothing to train on.
 """
 
-from datasets_registry._catalogue import register_dataset
-from datasets_registry._readers.imagenet import VariantReader
-from datasets_registry._readers.layouts import ImageFolders
-from datasets_registry._types import DatasetInfo
+from datasets_registry._readers.published import register_imagenet_variant
 
-register_dataset(
-    DatasetInfo(
-        name="imagenet_v2",
-        title="ImageNetV2",
-        summary="ImageNet's classes on newly collected photographs.",
-        domain="generic objects (shift)",
-        num_classes=1000,
-        template="a photo of a {}.",
-        expected={"test": 10000},
-        known_problems=("Folder names are labels, not WordNet ids; sorted as text they are in another order.",),
-        licence="MIT (its repository)",
-        homepage="https://github.com/modestyachts/ImageNetV2",
-        citation="""@inproceedings{recht2019imagenet,
+register_imagenet_variant(
+    "imagenet_v2",
+    title="ImageNetV2",
+    summary="ImageNet's classes on newly collected photographs.",
+    domain="generic objects (shift)",
+    num_classes=1000,
+    expected={"test": 10000},
+    known_problems=("Folder names are labels, not WordNet ids; sorted as text they are in another order.",),
+    licence="MIT (its repository)",
+    homepage="https://github.com/modestyachts/ImageNetV2",
+    citation="""@inproceedings{recht2019imagenet,
   title = {Do {ImageNet} Classifiers Generalize to {ImageNet}?},
   author = {Recht, Benjamin and Roelofs, Rebecca and Schmidt, Ludwig and Shankar, Vaishaal},
   booktitle = {International Conference on Machine Learning (ICML)},
   year = {2019}
 }""",
-        test_only=True,
-        reader=VariantReader(
-            ImageFolders(
-                "imagenet_v2",
-                {
-                    "imagenetv2/imagenetv2-matched-frequency-format-val": "CoOp",
-                    "imagenetv2-matched-frequency-format-val": "the archive as it unpacks",
-                },
-            ),
-            folders_are_labels=True,
-        ),
-    )
+    image_folders={
+        "imagenetv2/imagenetv2-matched-frequency-format-val": "CoOp",
+        "imagenetv2-matched-frequency-format-val": "the archive as it unpacks",
+    },
+    folders_are_labels=True,
 )

@@ -5,43 +5,32 @@ Nilsback and Zisserman, "Automated Flower Classification over a Large Number of 
 use that. Names are those of `cat_to_name.json` (label = key - 1). The split file is not sorted by label.
 """
 
-from datasets_registry._catalogue import register_dataset
-from datasets_registry._readers.coop_split import CoopReader
-from datasets_registry._readers.layouts import packaged_names
-from datasets_registry._types import DatasetInfo
+from datasets_registry._readers.published import register_coop_dataset
 
-register_dataset(
-    DatasetInfo(
-        name="oxford_flowers",
-        title="Flowers102",
-        summary="102 kinds of flowers; fine-grained, with names that CLIP partly knows.",
-        domain="fine-grained plants",
-        num_classes=102,
-        class_names=packaged_names("oxford_flowers"),
-        template="a photo of a {}, a type of flower.",
-        template_variants={"plain": "a photo of a {}.", "prograd": "a type of flower, a photo of a {}."},
-        expected={"train": 4093, "val": 1633, "test": 2463},
-        known_problems=(
-            "Near-duplicate shots of one plant fall into train and test.",
-            "The official split is ignored.",
-        ),
-        licence="no explicit licence; research use",
-        homepage="https://www.robots.ox.ac.uk/~vgg/data/flowers/102/",
-        citation="""@inproceedings{nilsback2008flowers,
+register_coop_dataset(
+    "oxford_flowers",
+    title="Flowers102",
+    summary="102 kinds of flowers; fine-grained, with names that CLIP partly knows.",
+    domain="fine-grained plants",
+    template="a photo of a {}, a type of flower.",
+    template_variants={"plain": "a photo of a {}.", "prograd": "a type of flower, a photo of a {}."},
+    expected={"train": 4093, "val": 1633, "test": 2463},
+    known_problems=(
+        "Near-duplicate shots of one plant fall into train and test.",
+        "The official split is ignored.",
+    ),
+    licence="no explicit licence; research use",
+    homepage="https://www.robots.ox.ac.uk/~vgg/data/flowers/102/",
+    citation="""@inproceedings{nilsback2008flowers,
   title = {Automated Flower Classification over a Large Number of Classes},
   author = {Nilsback, Maria-Elena and Zisserman, Andrew},
   booktitle = {Indian Conference on Computer Vision, Graphics and Image Processing (ICVGIP)},
   year = {2008}
 }""",
-        split_file="split_zhou_OxfordFlowers.json",
-        reader=CoopReader(
-            dataset="oxford_flowers",
-            folder="oxford_flowers",
-            split_file="split_zhou_OxfordFlowers.json",
-            image_folder="jpg",
-            split_url="https://drive.google.com/file/d/1Pp0sRXzZFZq15zVOzKjKBu4A9i01nozT",
-            images_url="https://www.robots.ox.ac.uk/~vgg/data/flowers/102/",
-            other_folders={"flowers-102/jpg": "torchvision"},
-        ),
-    )
+    folder="oxford_flowers",
+    split_file="split_zhou_OxfordFlowers.json",
+    image_folder="jpg",
+    split_url="https://drive.google.com/file/d/1Pp0sRXzZFZq15zVOzKjKBu4A9i01nozT",
+    images_url="https://www.robots.ox.ac.uk/~vgg/data/flowers/102/",
+    other_folders={"flowers-102/jpg": "torchvision"},
 )

@@ -5,40 +5,29 @@ train and val. Class names are the file names' breeds in lower case. Strict deco
 reads them.
 """
 
-from datasets_registry._catalogue import register_dataset
-from datasets_registry._readers.coop_split import CoopReader
-from datasets_registry._readers.layouts import packaged_names
-from datasets_registry._types import DatasetInfo
+from datasets_registry._readers.published import register_coop_dataset
 
-register_dataset(
-    DatasetInfo(
-        name="oxford_pets",
-        title="Oxford Pets",
-        summary="37 breeds of cats and dogs; fine-grained, but CLIP has read much about pets.",
-        domain="fine-grained animals",
-        num_classes=37,
-        class_names=packaged_names("oxford_pets"),
-        template="a photo of a {}, a type of pet.",
-        template_variants={"plain": "a photo of a {}.", "prograd": "a type of pet, a photo of a {}."},
-        expected={"train": 2944, "val": 736, "test": 3669},
-        known_problems=("Strict decoders reject a few files; PIL reads them.",),
-        licence="CC BY-SA 4.0 (its homepage)",
-        homepage="https://www.robots.ox.ac.uk/~vgg/data/pets/",
-        citation="""@inproceedings{parkhi2012cats,
+register_coop_dataset(
+    "oxford_pets",
+    title="Oxford Pets",
+    summary="37 breeds of cats and dogs; fine-grained, but CLIP has read much about pets.",
+    domain="fine-grained animals",
+    template="a photo of a {}, a type of pet.",
+    template_variants={"plain": "a photo of a {}.", "prograd": "a type of pet, a photo of a {}."},
+    expected={"train": 2944, "val": 736, "test": 3669},
+    known_problems=("Strict decoders reject a few files; PIL reads them.",),
+    licence="CC BY-SA 4.0 (its homepage)",
+    homepage="https://www.robots.ox.ac.uk/~vgg/data/pets/",
+    citation="""@inproceedings{parkhi2012cats,
   title = {Cats and Dogs},
   author = {Parkhi, Omkar M. and Vedaldi, Andrea and Zisserman, Andrew and Jawahar, C. V.},
   booktitle = {IEEE Conference on Computer Vision and Pattern Recognition (CVPR)},
   year = {2012}
 }""",
-        split_file="split_zhou_OxfordPets.json",
-        reader=CoopReader(
-            dataset="oxford_pets",
-            folder="oxford_pets",
-            split_file="split_zhou_OxfordPets.json",
-            image_folder="images",
-            split_url="https://drive.google.com/file/d/1501r8Ber4nNKvmlFVQZ8SeUHTcdTTEqs",
-            images_url="https://www.robots.ox.ac.uk/~vgg/data/pets/",
-            other_folders={"oxford-iiit-pet/images": "torchvision"},
-        ),
-    )
+    folder="oxford_pets",
+    split_file="split_zhou_OxfordPets.json",
+    image_folder="images",
+    split_url="https://drive.google.com/file/d/1501r8Ber4nNKvmlFVQZ8SeUHTcdTTEqs",
+    images_url="https://www.robots.ox.ac.uk/~vgg/data/pets/",
+    other_folders={"oxford-iiit-pet/images": "torchvision"},
 )

@@ -6,43 +6,32 @@ file lists images in file order, not by class. The official host is gone; the co
 more, or sort the images into one folder a class: both are recognised.
 """
 
-from datasets_registry._catalogue import register_dataset
-from datasets_registry._readers.coop_split import CoopReader
-from datasets_registry._readers.layouts import packaged_names
-from datasets_registry._types import DatasetInfo
+from datasets_registry._readers.published import register_coop_dataset
 
-register_dataset(
-    DatasetInfo(
-        name="stanford_cars",
-        title="Stanford Cars",
-        summary="196 makes, models and years of cars; fine-grained, with the year in the name.",
-        domain="fine-grained vehicles",
-        num_classes=196,
-        class_names=packaged_names("stanford_cars"),
-        template="a photo of a {}.",
-        expected={"train": 6509, "val": 1635, "test": 8041},
-        known_problems=(
-            "The official host is gone; only copies remain.",
-            "One class name holds a slash: 2012 Ram C/V Cargo Van Minivan.",
-        ),
-        licence="for non-commercial research",
-        homepage="https://ai.stanford.edu/~jkrause/cars/car_dataset.html",
-        citation="""@inproceedings{krause2013cars,
+register_coop_dataset(
+    "stanford_cars",
+    title="Stanford Cars",
+    summary="196 makes, models and years of cars; fine-grained, with the year in the name.",
+    domain="fine-grained vehicles",
+    template="a photo of a {}.",
+    expected={"train": 6509, "val": 1635, "test": 8041},
+    known_problems=(
+        "The official host is gone; only copies remain.",
+        "One class name holds a slash: 2012 Ram C/V Cargo Van Minivan.",
+    ),
+    licence="for non-commercial research",
+    homepage="https://ai.stanford.edu/~jkrause/cars/car_dataset.html",
+    citation="""@inproceedings{krause2013cars,
   title = {{3D} Object Representations for Fine-Grained Categorization},
   author = {Krause, Jonathan and Stark, Michael and Deng, Jia and Fei-Fei, Li},
   booktitle = {IEEE International Conference on Computer Vision Workshops (3DRR)},
   year = {2013}
 }""",
-        split_file="split_zhou_StanfordCars.json",
-        reader=CoopReader(
-            dataset="stanford_cars",
-            folder="stanford_cars",
-            split_file="split_zhou_StanfordCars.json",
-            image_folder="",
-            split_url="https://drive.google.com/file/d/1ObCFbaAgVu0I-k_Au-gIUcefirdAuizT",
-            images_url="https://github.com/pytorch/vision/issues/7545",
-            other_folders={"stanford-cars-dataset": "Kaggle"},
-            folder_aliases={"cars_train": ("train",), "cars_test": ("test",)},
-        ),
-    )
+    folder="stanford_cars",
+    split_file="split_zhou_StanfordCars.json",
+    image_folder="",
+    split_url="https://drive.google.com/file/d/1ObCFbaAgVu0I-k_Au-gIUcefirdAuizT",
+    images_url="https://github.com/pytorch/vision/issues/7545",
+    other_folders={"stanford-cars-dataset": "Kaggle"},
+    folder_aliases={"cars_train": ("train",), "cars_test": ("test",)},
 )

@@ -5,42 +5,31 @@ Xiao et al., "SUN Database: Large-Scale Scene Recognition from Abbey to Zoo", CV
 letter, the parts reversed: `c/church/indoor` -> "indoor church". The official host is gone.
 """
 
-from datasets_registry._catalogue import register_dataset
-from datasets_registry._readers.coop_split import CoopReader
-from datasets_registry._readers.layouts import packaged_names
-from datasets_registry._types import DatasetInfo
+from datasets_registry._readers.published import register_coop_dataset
 
-register_dataset(
-    DatasetInfo(
-        name="sun397",
-        title="SUN397",
-        summary="397 kinds of places; broad, with many near neighbours.",
-        domain="scenes",
-        num_classes=397,
-        class_names=packaged_names("sun397"),
-        template="a photo of a {}.",
-        expected={"train": 15880, "val": 3970, "test": 19850},
-        known_problems=(
-            "The official host is gone; only copies remain.",
-            "Near-duplicates are known.",
-        ),
-        licence="for research use",
-        homepage="https://vision.princeton.edu/projects/2010/SUN/",
-        citation="""@inproceedings{xiao2010sun,
+register_coop_dataset(
+    "sun397",
+    title="SUN397",
+    summary="397 kinds of places; broad, with many near neighbours.",
+    domain="scenes",
+    template="a photo of a {}.",
+    expected={"train": 15880, "val": 3970, "test": 19850},
+    known_problems=(
+        "The official host is gone; only copies remain.",
+        "Near-duplicates are known.",
+    ),
+    licence="for research use",
+    homepage="https://vision.princeton.edu/projects/2010/SUN/",
+    citation="""@inproceedings{xiao2010sun,
   title = {{SUN} Database: Large-Scale Scene Recognition from Abbey to Zoo},
   author = {Xiao, Jianxiong and Hays, James and Ehinger, Krista A. and Oliva, Aude and Torralba, Antonio},
   booktitle = {IEEE Conference on Computer Vision and Pattern Recognition (CVPR)},
   year = {2010}
 }""",
-        split_file="split_zhou_SUN397.json",
-        reader=CoopReader(
-            dataset="sun397",
-            folder="sun397",
-            split_file="split_zhou_SUN397.json",
-            image_folder="SUN397",
-            split_url="https://drive.google.com/file/d/1y2RD81BYuiyvebdN-JymPfyWYcd8_MUq",
-            images_url="https://github.com/pytorch/vision/issues/9348",
-            other_folders={"SUN397": "torchvision"},
-        ),
-    )
+    folder="sun397",
+    split_file="split_zhou_SUN397.json",
+    image_folder="SUN397",
+    split_url="https://drive.google.com/file/d/1y2RD81BYuiyvebdN-JymPfyWYcd8_MUq",
+    images_url="https://github.com/pytorch/vision/issues/9348",
+    other_folders={"SUN397": "torchvision"},
 )

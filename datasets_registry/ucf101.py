@@ -5,44 +5,33 @@ frames; the first official list, its training part cut 80/20 at random. A name i
 (`ApplyEyeMakeup` -> `Apply_Eye_Makeup`), which is the folder's name as well; files keep the original spelling.
 """
 
-from datasets_registry._catalogue import register_dataset
-from datasets_registry._readers.coop_split import CoopReader
-from datasets_registry._readers.layouts import packaged_names
-from datasets_registry._types import DatasetInfo
+from datasets_registry._readers.published import register_coop_dataset
 
-register_dataset(
-    DatasetInfo(
-        name="ucf101",
-        title="UCF101",
-        summary="101 human actions, each a single middle frame of a video.",
-        domain="actions (middle video frame)",
-        num_classes=101,
-        class_names=packaged_names("ucf101"),
-        template="a photo of a person doing {}.",
-        template_variants={"plain": "a photo of a {}."},
-        expected={"train": 7639, "val": 1898, "test": 3783},
-        known_problems=(
-            "Every validation frame shares its clip group with a training frame, so validation accuracy is optimistic.",
-            "The folder Handstand_Pushups holds files named v_HandStandPushups_*.",
-        ),
-        licence="no explicit licence; clips from YouTube, research use",
-        homepage="https://www.crcv.ucf.edu/data/UCF101.php",
-        citation="""@techreport{soomro2012ucf101,
+register_coop_dataset(
+    "ucf101",
+    title="UCF101",
+    summary="101 human actions, each a single middle frame of a video.",
+    domain="actions (middle video frame)",
+    template="a photo of a person doing {}.",
+    template_variants={"plain": "a photo of a {}."},
+    expected={"train": 7639, "val": 1898, "test": 3783},
+    known_problems=(
+        "Every validation frame shares its clip group with a training frame, so validation accuracy is optimistic.",
+        "The folder Handstand_Pushups holds files named v_HandStandPushups_*.",
+    ),
+    licence="no explicit licence; clips from YouTube, research use",
+    homepage="https://www.crcv.ucf.edu/data/UCF101.php",
+    citation="""@techreport{soomro2012ucf101,
   title = {{UCF101}: A Dataset of 101 Human Actions Classes From Videos in The Wild},
   author = {Soomro, Khurram and Zamir, Amir Roshan and Shah, Mubarak},
   institution = {CRCV, University of Central Florida},
   number = {CRCV-TR-12-01},
   year = {2012}
 }""",
-        split_file="split_zhou_UCF101.json",
-        reader=CoopReader(
-            dataset="ucf101",
-            folder="ucf101",
-            split_file="split_zhou_UCF101.json",
-            image_folder="UCF-101-midframes",
-            split_url="https://drive.google.com/file/d/1I0S0q91hJfsV9Gf4xDIjgDq4AqBNJb1y",
-            images_url="https://drive.google.com/file/d/10Jqome3vtUA2keJkNanAiFpgbyC9Hc2O",
-            other_folders={"UCF-101-midframes": "midframes alone"},
-        ),
-    )
+    folder="ucf101",
+    split_file="split_zhou_UCF101.json",
+    image_folder="UCF-101-midframes",
+    split_url="https://drive.google.com/file/d/1I0S0q91hJfsV9Gf4xDIjgDq4AqBNJb1y",
+    images_url="https://drive.google.com/file/d/10Jqome3vtUA2keJkNanAiFpgbyC9Hc2O",
+    other_folders={"UCF-101-midframes": "midframes alone"},
 )

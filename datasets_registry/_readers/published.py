@@ -1,0 +1,52 @@
+"""Registration of published datasets that share a layout: CoOp's split files, and test-only variants of ImageNet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from datasets_registry._catalogue import register_dataset
+from datasets_registry._readers.coop_split import CoopReader
+from datasets_registry._readers.imagenet import VariantReader
+from datasets_registry._readers.layouts import ImageFolders, packaged_names
+from datasets_registry._types import DatasetInfo
+
+
+def register_coop_dataset(
+    name: str,
+    *,
+    folder: str,
+    split_file: str,
+    image_folder: str,
+    split_url: str,
+    images_url: str,
+    other_folders: Mapping[str, str],
+    folder_aliases: Mapping[str, Sequence[str]] | None = None,
+    **facts: Any,
+) -> DatasetInfo:
+    """Register a dataset in CoOp's layout; its class names are in `data/<name>.txt`.
+
+    The arguments from `folder` to `folder_aliases` are those of `CoopReader`; `facts` are fields of `DatasetInfo`.
+    """
+    names = packaged_names(name)
+    reader = CoopReader(
+        name, folder, split_file, image_folder, split_url, images_url, other_folders, folder_aliases or {}
+    )
+    return register_dataset(
+        DatasetInfo(name=name, num_classes=len(names), class_names=names, split_file=split_file, reader=reader, **facts)
+    )
+
+
+def register_imagenet_variant(
+    name: str, *, image_folders: Mapping[str, str], folders_are_labels: bool = False, **facts: Any
+) -> DatasetInfo:
+    """Register a test-only variant of ImageNet.
+
+    Args:
+        image_folders: folders below the data folder that may hold the class folders, each with the name of its layout;
+            CoOp's first.
+        folders_are_labels: folders are named by label ("0" to "999") instead of WordNet id.
+        facts: fields of `DatasetInfo`.
+    """
+    reader = VariantReader(ImageFolders(name, image_folders), folders_are_labels)
+    return register_dataset(DatasetInfo(name=name, template="a photo of a {}.", test_only=True, reader=reader, **facts))
