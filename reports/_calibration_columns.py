@@ -22,16 +22,12 @@ def _share(value: float) -> str:
     return signed_points(value).removeprefix("+")
 
 
-def _fixed(digits: int) -> Callable[[float], str]:
-    return lambda value: f"{value:.{digits}f}"
-
-
 QUALITY_COLUMNS = (
     Column("accuracy", "Accuracy ↑", "Top-1, percent", percent),
     Column("headroom_gain", "Headroom ↑", "Gain as a share of what zero-shot leaves, percent", _share),
     Column("ece", "ECE ↓", "Expected calibration error, 15 bins of equal mass, percent", percent),
-    Column("brier", "Brier ↓", "Mean squared error of the probabilities, 0 to 2", _fixed(4)),
-    Column("nll", "NLL ↓", "Mean negative log-likelihood, nats", _fixed(3)),
+    Column("brier", "Brier ↓", "Mean squared error of the probabilities, 0 to 2", "{:.4f}".format),
+    Column("nll", "NLL ↓", "Mean negative log-likelihood, nats", "{:.3f}".format),
     Column("aurc", "AURC ↓", "Area under the risk-coverage curve, percent", percent),
     Column("worst_class_accuracy", "Worst class ↑", "Accuracy on the worst class, percent", percent),
 )

@@ -32,25 +32,15 @@ def cell_rows(board: BoardView, errors: ErrorAnalysisView) -> dict[str, Any]:
 
 
 def _cell(cell: EntryErrorsView) -> dict[str, Any]:
-    return {
-        "entry": cell.entry,
-        "list": cell.list_key,
-        "classes": list(zip(cell.labels, cell.sizes, cell.taken_for, strict=True)),
-        "of": cell.n_classes,
-        "pairs": _pairs(cell.pairs),
-        "runs": [_run(run) for run in cell.runs],
-    }
+    classes = list(zip(cell.labels, cell.sizes, cell.taken_for, strict=True))
+    about = {"entry": cell.entry, "list": cell.list_key, "classes": classes, "of": cell.n_classes}
+    return about | {"pairs": _pairs(cell.pairs), "runs": [_run(run) for run in cell.runs]}
 
 
 def _run(run: RunErrorsView) -> dict[str, Any]:
-    return {
-        "id": run.run_id,
-        "seed": run.seed,
-        "right": run.right,
-        "classes": run.right_by_class,
-        "pairs": _pairs(run.pairs),
-        "tops": [_permilles(top) for top in run.tops],
-    }
+    tops = [_permilles(top) for top in run.tops]
+    scored = {"id": run.run_id, "seed": run.seed, "right": run.right, "classes": run.right_by_class}
+    return scored | {"pairs": _pairs(run.pairs), "tops": tops}
 
 
 def _permilles(top: tuple[tuple[int, float], ...]) -> list[int]:

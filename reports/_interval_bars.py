@@ -28,11 +28,9 @@ def interval_bars(values: Mapping[str, Value]) -> dict[str, IntervalBar]:
     def place(number: float) -> float:
         return round(min(max(100 * (number - low) / (high - low), 0.0), 100.0), 2)
 
-    return {
-        key: IntervalBar(
-            place(value.mean),
-            None if value.half_width is None else place(value.mean - value.half_width),
-            None if value.half_width is None else place(value.mean + value.half_width),
-        )
-        for key, value in values.items()
-    }
+    bars = {}
+    for key, value in values.items():
+        half = value.half_width
+        ends = (None, None) if half is None else (place(value.mean - half), place(value.mean + half))
+        bars[key] = IntervalBar(place(value.mean), *ends)
+    return bars

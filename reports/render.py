@@ -82,11 +82,10 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = n
     """Write the page of `site` to the file `out` and return its path; missing folders are created.
 
     The file is self-contained, and its content security policy forbids requests. Only a page with a data folder next
-    to it, or a live page, may request files from its own server.
+    to it, or a live page, may request files from its own server. Readers see the old or the new page, never a partial
+    one.
 
     Args:
-        site: what the page shows.
-        out: the file; a reader sees either the old or the new page, never a partial one.
         live: whether the page reloads when it has changed.
         keep: caches slow parts for the next page.
 
@@ -98,13 +97,8 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = n
         >>> "The results database holds no runs yet." in page.read_text("utf-8")
         True
     """
-    environment = Environment(
-        loader=PackageLoader("reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    options: dict[str, Any] = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
+    environment = Environment(loader=PackageLoader("reports"), undefined=StrictUndefined, **options)
     environment.filters |= {function.__name__: function for function in (*FORMATS, result_text)}
     symbols = assign_symbols(entry for board in site.boards for entry in board.entries)
     boards = [_board(board, symbols, site.error_analysis) for board in site.boards]
@@ -114,9 +108,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = n
         makes_requests=live or site.error_analysis.folder is not None,
         site=site,
         boards=boards,
-        published_boards=[
-            {"view": view, "panels": _panels(view), "trends": _trends(view)} for view in site.published_boards
-        ],
+        published_boards=[{"view": v, "panels": _panels(v), "trends": _trends(v)} for v in site.published_boards],
         settings=[*site.boards, *site.published_boards],
         sections=_sections(site),
         style=_sources(environment, "style/{}.css", STYLES),
@@ -206,9 +198,8 @@ def _sections(site: SiteView) -> Sequence[Section]:
 
 
 def _figure_svg(figure: FigureView) -> Markup:
-    if not figure.points:
-        return Markup("")
-    return Markup(static_svg(figure_chart(figure), figure_rows(figure), prefix=f"f-{figure.name}"))
+    prefix = f"f-{figure.name}"
+    return Markup(static_svg(figure_chart(figure), figure_rows(figure), prefix=prefix) if figure.points else "")
 
 
 def json_island(value: object) -> Markup:
@@ -224,6 +215,5 @@ def _inside_script(source: str) -> Markup:
 def _sources(environment: Environment, pattern: str, names: Sequence[str]) -> Markup:
     """The concatenated text of files in the template folder."""
     assert environment.loader is not None
-    return Markup("\n").join(
-        Markup(environment.loader.get_source(environment, pattern.format(name))[0]) for name in names
-    )
+    sources = (environment.loader.get_source(environment, pattern.format(name))[0] for name in names)
+    return Markup("\n".join(sources))

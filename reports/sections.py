@@ -28,11 +28,7 @@ SECTIONS = (
     Section("published", "Published and ours", "Do these runs agree with published numbers?"),
     Section("figures", "Figures of the paper", "What do the figures of the APEX paper look like on these runs?"),
     Section("cost", "Cost", "What does the accuracy cost?"),
-    Section(
-        "quality",
-        "Calibration and headroom",
-        "Are predicted probabilities reliable, and does every class gain?",
-    ),
+    Section("quality", "Calibration and headroom", "Are predicted probabilities reliable, and does every class gain?"),
     Section("error_analysis", "Error analysis", "Which classes and images does each method misclassify?"),
     Section("runs", "Runs", "Which runs are missing, which failed, and where were they made?"),
 )

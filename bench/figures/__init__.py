@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from bench.figures.adapter_ranks import adapter_ranks
 from bench.figures.ensembles import (
     EnsembleRuns,
     distance_versus_best_weight,
@@ -14,9 +13,14 @@ from bench.figures.ensembles import (
     sides_by_dataset,
     sides_by_group,
 )
-from bench.figures.epoch_curves import accuracy_over_epochs
 from bench.figures.figure_data import FigureData, LoadPredictions, gather_figure_data
-from bench.figures.prompts_and_adapters import accuracy_over_shots, component_groups, gap_versus_shots
+from bench.figures.prompts_and_adapters import (
+    accuracy_over_epochs,
+    accuracy_over_shots,
+    adapter_ranks,
+    component_groups,
+    gap_versus_shots,
+)
 from bench.figures.separability import separability_with_difficulty
 from reports.views import FigureView
 

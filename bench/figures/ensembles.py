@@ -57,9 +57,7 @@ class EnsembleRuns:
         key = dataset, weight, sides
         if key not in self._known:
             runs = [(item, item.branches) for _, item in self.predictions[dataset]]
-            self._known[key] = [
-                blended_accuracy(item, weight(both), sides=sides) for item, both in runs if both is not None
-            ]
+            self._known[key] = [blended_accuracy(item, weight(both), sides=sides) for item, both in runs if both]
         return self._known[key]
 
     def run_ids(self, datasets: Iterable[str]) -> tuple[str, ...]:
@@ -160,17 +158,14 @@ def sides_by_dataset(runs: EnsembleRuns) -> FigureView:
 def _sides(
     runs: EnsembleRuns, name: str, where: str, source: str, panels: Iterable[tuple[str, Sequence[str]]]
 ) -> FigureView:
+    points = [runs.point(panel, names, side, side, adaptive_weight, side) for panel, names in panels for side in SIDES]
     return runs.view(
         name,
         f"Which side is blended, {where}",
         source,
         "The adaptive weight on the text side, the image side, both or neither.",
         kind="bar",
-        points=[
-            runs.point(panel, datasets, side, side, adaptive_weight, side)
-            for panel, datasets in panels
-            for side in SIDES
-        ],
+        points=points,
         order=SIDES,
         own_y=True,
     )

@@ -33,7 +33,6 @@ class FigureData:
     """The data of all figures.
 
     Args:
-        backbone: the only one; nothing is averaged over backbones.
         boards: base-to-new boards by shots; of several draws, the one with most runs.
         scores: accuracy by run id and split.
         measures: difficulty by (dataset, split, measure).
@@ -123,17 +122,16 @@ def gather_figure_data(
             if setting.shots not in boards or size > sum(entry.n for entry in boards[setting.shots].entries):
                 boards[setting.shots] = board
     measured = difficulty[difficulty["backbone"] == backbone].dropna(subset=["value"])
-    columns = zip(measured["dataset"], measured["split"], measured["measure"], measured["value"], strict=True)
-    measures = {(str(d), str(split), str(m)): float(value) for d, split, m, value in columns}
+    rows = measured[["dataset", "split", "measure", "value"]].itertuples(index=False)
+    measures = {(str(d), str(split), str(m)): float(value) for d, split, m, value in rows}
     scores: dict[str, dict[str, float]] = {}
-    scored = here.dropna(subset=["accuracy"])
-    for run, split, accuracy in zip(scored["run_id"], scored["split"], scored["accuracy"], strict=True):
+    scored = here.dropna(subset=["accuracy"])[["run_id", "split", "accuracy"]]
+    for run, split, accuracy in scored.itertuples(index=False):
         scores.setdefault(str(run), {})[str(split)] = float(accuracy)
     along: dict[str, dict[int, dict[str, float]]] = {}
-    if curves is not None:
-        columns = zip(curves["run_id"], curves["epoch"], curves["split"], curves["accuracy"], strict=True)
-        for run, epoch, split, accuracy in columns:
-            along.setdefault(str(run), {}).setdefault(int(epoch), {})[str(split)] = float(accuracy)
+    recorded = () if curves is None else curves[["run_id", "epoch", "split", "accuracy"]].itertuples(index=False)
+    for run, epoch, split, accuracy in recorded:
+        along.setdefault(str(run), {}).setdefault(int(epoch), {})[str(split)] = float(accuracy)
     return FigureData(backbone, boards, scores, measures, catalogue, load_predictions, groups, along)
 
 

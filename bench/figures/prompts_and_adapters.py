@@ -1,11 +1,12 @@
-"""Prompts and adapters on base and new classes: APEX's Figures 2, 3, 6 and 12."""
+"""Prompts and adapters on base and new classes: APEX's Figures 2, 3, 6, 10, 11 and 12."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from itertools import chain, product
 from typing import Any
 
-from bench.analysis.leaderboard import Cell, Leaderboard
+from bench.analysis.leaderboard import Cell, Entry
 from bench.figures.figure_data import PANELS, SHOTS, FigureData, estimate_point, over_seeds
 from bench.statistics import Estimate, student_t
 from reports.views import FigurePoint, FigureView
@@ -20,6 +21,9 @@ COMPONENTS = (
     "vpt_text_adapter",
     "text_prompts_visual_adapter",
 )
+RANKS = (8, 16, 32, 64, 128, 256)
+KINDS = {"low_rank": "linear, low rank", "bottleneck": "non-linear bottleneck"}
+FULL = "linear, full rank"
 
 
 def gap_versus_shots(data: FigureData) -> FigureView:
@@ -55,13 +59,7 @@ def accuracy_over_shots(data: FigureData) -> FigureView:
 def _over_shots(
     data: FigureData, estimates: Callable[[str, Cell], list[tuple[str, Estimate]]], **fields: Any
 ) -> FigureView:
-    """A figure over shots with the missing runs.
-
-    Args:
-        data: of the figure.
-        estimates: series and values of a method, by its title, in one cell.
-        fields: other fields of `FigureView`.
-    """
+    """A figure over shots with the missing runs; `estimates` gives the series and values of a method in one cell."""
     points = [
         estimate_point(data.title(dataset), series, shots, estimate, cell.run_ids)
         for dataset in data.datasets
@@ -91,31 +89,69 @@ def _over_shots(
     )
 
 
+def accuracy_over_epochs(data: FigureData) -> FigureView:
+    """Base and new accuracy over the epochs that all seeds recorded, one panel per dataset."""
+    points: list[FigurePoint] = []
+    lacking: list[str] = []
+    for method in PROMPTS:
+        entry = data.entry(data.main, method)
+        cells = entry.cells if entry else {}
+        drawn = [_epoch_points(data, method, cells[name]) if name in cells else [] for name in data.datasets]
+        points += [point for found in drawn for point in found]
+        if not drawn or not all(drawn):
+            lacking.append(method)
+    order = [data.title(dataset) for dataset in data.datasets]
+    missing = f"No accuracy during training on some dataset: {', '.join(map(data.method, lacking))}."
+    return FigureView(
+        name="apex-fig3-epochs",
+        title="Base and new classes during training",
+        source="APEX, Figure 3",
+        caption="After 1, 2, 4, ... epochs of each training run, and at its end.",
+        kind="line",
+        x_title="Epochs",
+        points=tuple(sorted(points, key=lambda point: order.index(point.panel))),
+        x_log=True,
+        missing=(missing,) if lacking else (),
+        commands=(data.command(lacking, data.datasets, options="--curve --rerun all"),) if lacking else (),
+    )
+
+
+def _epoch_points(data: FigureData, method: str, cell: Cell) -> list[FigurePoint]:
+    curves = [data.curves.get(run_id, {}) for run_id in cell.run_ids]
+    shared = sorted(set.intersection(*(set(curve) for curve in curves))) if curves else []
+    return [
+        estimate_point(
+            data.title(cell.dataset),
+            f"{data.method(method)}, {split}",
+            epoch,
+            student_t([curve[epoch][split] for curve in curves]),
+            cell.run_ids,
+        )
+        for split in ("base", "new")
+        for epoch in shared
+    ]
+
+
 def component_groups(data: FigureData) -> FigureView:
     """Prompts and adapters, alone and combined, on easy and on hard datasets."""
-    points: list[FigurePoint] = []
-    missing: list[str] = []
-    board, lacking = data.main, []
+    points, missing = [], []
     easy, hard = data.groups
-    for group, name in ((easy, "Easy"), (hard, "Hard")):
-        for split in ("base", "new"):
-            for method in COMPONENTS:
-                found = _group(data, board, method, group, split) if board and group else None
-                if found is not None:
-                    estimate, run_ids = found
-                    panel = f"{name}: {PANELS[split].lower()}"
-                    title = data.method(method)
-                    points.append(estimate_point(panel, title, title, estimate, run_ids))
-                elif group and method not in lacking:
-                    lacking.append(method)
+    entries = {method: data.entry(data.main, method) for method in COMPONENTS}
+    cells = {method: entry.cells if entry else {} for method, entry in entries.items()}
+    for name, group in (("Easy", easy), ("Hard", hard)):
+        for split, method in product(("base", "new"), COMPONENTS):
+            if group and set(group) <= set(cells[method]):
+                runs = [cells[method][dataset].run_ids for dataset in group]
+                estimate = over_seeds([[data.scores[run][split] for run in some] for some in runs])
+                title, panel = data.method(method), f"{name}: {PANELS[split].lower()}"
+                points.append(estimate_point(panel, title, title, estimate, tuple(chain.from_iterable(runs))))
+    gaps = (method for group in (easy, hard) for method in COMPONENTS if not set(group) <= set(cells[method]))
+    lacking = list(dict.fromkeys(gaps))
     if not easy:
         missing.append("Two groups need at least six datasets with a measured difficulty.")
     if lacking:
-        missing.append(f"Not run on all of these datasets: {', '.join(data.method(method) for method in lacking)}.")
-    groups = " and ".join(
-        f"{name}: {', '.join(data.title(dataset) for dataset in group)}"
-        for name, group in (("easy", easy), ("hard", hard))
-    )
+        missing.append(f"Not run on all of these datasets: {', '.join(map(data.method, lacking))}.")
+    groups = f"easy: {', '.join(map(data.title, easy))} and hard: {', '.join(map(data.title, hard))}"
     return FigureView(
         name="apex-fig6-components",
         title="Prompts and adapters on easy and on hard datasets",
@@ -123,18 +159,53 @@ def component_groups(data: FigureData) -> FigureView:
         caption=f"Means over the datasets of each group ({groups})." if easy else "",
         kind="bar",
         points=tuple(points),
-        order=tuple(data.method(method) for method in COMPONENTS),
+        order=tuple(map(data.method, COMPONENTS)),
         missing=tuple(missing),
         commands=(data.command(lacking, [*easy, *hard]),) if lacking else (),
         own_y=True,
     )
 
 
-def _group(
-    data: FigureData, board: Leaderboard, method: str, group: Sequence[str], split: str
-) -> tuple[Estimate, tuple[str, ...]] | None:
-    entry = data.entry(board, method)
-    if entry is None or not set(group) <= set(entry.cells):
-        return None
-    runs = [entry.cells[dataset].run_ids for dataset in group]
-    return over_seeds([[data.scores[run][split] for run in some] for some in runs]), tuple(r for s in runs for r in s)
+def adapter_ranks(data: FigureData) -> FigureView:
+    """APEX with low-rank linear and with bottleneck adapters, over their inner width."""
+    board = data.main
+    entries = [entry for entry in board.entries if entry.method == "apex" and entry.complete] if board else []
+    swept = [(entry, kind, rank) for entry in entries for kind, rank in [_adapter(entry)] if kind in KINDS]
+    widths = sorted({rank for _, _, rank in swept})
+    drawn = [(entry, KINDS[kind], rank) for entry, kind, rank in sorted(swept, key=lambda item: (item[1], item[2]))]
+    drawn += [(entry, FULL, width) for entry in entries if _is_full_rank(entry) for width in widths]
+    points = [
+        estimate_point(panel, series, rank, entry.averages["h_of_means" if split == "H" else split], entry.run_ids)
+        for split, panel in PANELS.items()
+        for entry, series, rank in drawn
+    ]
+    have = {(kind, rank) for _, kind, rank in swept}
+    lacking = {kind: [rank for rank in RANKS if (kind, rank) not in have] for kind in KINDS}
+    return FigureView(
+        name="apex-fig10-adapter-ranks",
+        title="Inner width of the text adapter",
+        source="APEX, Figures 10 and 11",
+        caption="Means over the datasets of the board. The horizontal line is the full-rank linear adapter.",
+        kind="line",
+        x_title="Rank or bottleneck width",
+        points=tuple(points),
+        x_log=True,
+        missing=tuple(f"{KINDS[kind]}: width {', '.join(map(str, some))}." for kind, some in lacking.items() if some),
+        commands=tuple(
+            data.command(["apex"], data.datasets, options=f"--set apex.adapter={kind} --set apex.rank={rank}")
+            for kind, some in lacking.items()
+            for rank in some
+        ),
+        own_y=True,
+    )
+
+
+def _adapter(entry: Entry) -> tuple[str, int]:
+    return str(entry.config.get("adapter", "linear")), int(entry.config.get("rank", 0))
+
+
+def _is_full_rank(entry: Entry) -> bool:
+    """Whether the adapter is the paper's, with the default ensemble."""
+    config = entry.config
+    is_default = config.get("ensemble") == "both" and config.get("ensemble_weight") == "adaptive"
+    return _adapter(entry)[0] == "linear" and is_default

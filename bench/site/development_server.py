@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import threading
 import time
@@ -11,6 +12,7 @@ from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import BinaryIO
 
 from bench.errors import UsageError
 
@@ -24,13 +26,8 @@ _STOP_PAUSE = 0.1
 class _Handler(SimpleHTTPRequestHandler):
     """Serves files with entity tags, so that a page can check cheaply whether it has changed."""
 
-    def do_GET(self) -> None:
-        if self._is_wanted():
-            super().do_GET()
-
-    def do_HEAD(self) -> None:
-        if self._is_wanted():
-            super().do_HEAD()
+    def send_head(self) -> io.BytesIO | BinaryIO | None:
+        return super().send_head() if self._is_wanted() else None
 
     def end_headers(self) -> None:
         tag = self._tag()

@@ -7,7 +7,7 @@ from typing import Any
 
 from reports._format import count, few_runs, percent, seconds
 from reports._symbols import Symbol
-from reports.charts.vega import INK, PANEL_TITLES, Spec, entry_encodings, panel_chart, tooltip
+from reports.charts.vega import INK, PANEL_TITLES, Spec, axis_encoding, entry_encodings, panel_chart, tooltip
 from reports.views import BoardView
 
 TIME_AXES = {
@@ -48,14 +48,9 @@ def anytime_chart(board: BoardView, axis: str, symbols: Mapping[str, Symbol]) ->
     assert board.anytime is not None
     names = {curve.entry: board.entry_name(curve.entry) for curve in board.anytime.curves}
     colour, shape = entry_encodings(names, symbols)
-    x = {
-        "field": axis,
-        "type": "quantitative",
-        "title": TIME_AXES[axis],
-        "scale": {"type": "log", "nice": False, "padding": 14},
-        "axis": {"tickCount": 6, "format": "~s" if axis == "steps" else "~g", "grid": False, "labelOverlap": True},
-    }
-    y = {"field": "y", "type": "quantitative", "title": "Accuracy, %", "scale": {"zero": False, "padding": 14}}
+    ticks = {"tickCount": 6, "format": "~s" if axis == "steps" else "~g", "grid": False, "labelOverlap": True}
+    x = axis_encoding(axis, TIME_AXES[axis], {"type": "log", "nice": False, "padding": 14}, ticks)
+    y = axis_encoding("y", "Accuracy, %", {"zero": False, "padding": 14})
     points = [{"filter": "datum.kind === 'point'"}]
     layers = [
         {
@@ -77,11 +72,5 @@ def anytime_chart(board: BoardView, axis: str, symbols: Mapping[str, Symbol]) ->
     return panel_chart(f"Each method's accuracy over {TIME_AXES[axis].lower()}", layers)
 
 
-_TOOLTIP = tooltip(
-    entry="method",
-    shown="accuracy, %",
-    seconds_shown="seconds",
-    steps_shown="steps",
-    share="share of the training, %",
-    runs="runs",
-)
+_TIMES = {"seconds_shown": "seconds", "steps_shown": "steps", "share": "share of the training, %"}
+_TOOLTIP = tooltip(entry="method", shown="accuracy, %", **_TIMES, runs="runs")

@@ -8,7 +8,7 @@ from typing import Any
 
 from reports._format import count, few_runs, percent, seconds, size, value_text
 from reports._symbols import Symbol
-from reports.charts.vega import INK, PANEL_TITLES, Spec, entry_encodings, panel_chart, tooltip
+from reports.charts.vega import INK, PANEL_TITLES, Spec, axis_encoding, entry_encodings, panel_chart, tooltip
 from reports.views import BoardView
 
 COST_AXES = {
@@ -81,8 +81,8 @@ def cost_chart(board: BoardView, axis: str, symbols: Mapping[str, Symbol]) -> Sp
     colour, shape = entry_encodings({entry.key: entry.name for entry in board.entries if entry.key in shown}, symbols)
     scale = {"type": "symlog", "constant": _SMALLEST[axis], "nice": False, "padding": 14}
     ticks = {"values": _ticks(board, axis), "labelExpr": _TICK, "grid": False, "labelOverlap": True}
-    x = {"field": axis, "type": "quantitative", "title": COST_AXES[axis], "scale": scale, "axis": ticks}
-    y = {"field": "y", "type": "quantitative", "title": "Accuracy, %", "scale": {"zero": False, "padding": 14}}
+    x = axis_encoding(axis, COST_AXES[axis], scale, ticks)
+    y = axis_encoding("y", "Accuracy, %", {"zero": False, "padding": 14})
     line = {"type": "line", "interpolate": "step-after", "strokeDash": [5, 4], "opacity": 0.55, "color": INK}
     front = {
         "transform": [{"filter": f"datum.kind === 'front {axis}'"}],

@@ -7,7 +7,7 @@ from typing import Any
 
 from reports._format import signed_points, value_text
 from reports._symbols import Symbol
-from reports.charts.vega import PANEL_TITLES, Spec, entry_encodings, panel_chart, tooltip
+from reports.charts.vega import PANEL_TITLES, Spec, axis_encoding, entry_encodings, panel_chart, tooltip
 from reports.views import AxisView, BoardView, PointView
 
 TARGETS = {"value": "Accuracy, %", "gain": "Gain over zero-shot, points"}
@@ -17,22 +17,13 @@ def difficulty_rows(board: BoardView) -> list[dict[str, Any]]:
     """The data of all difficulty charts of a board: one row per point, and one per regression line."""
     rows = [_point_row(point, board) for point in board.points]
     for trend in board.trends:
-        if trend.ends is None:
-            continue
-        (x, y), (x2, y2) = trend.ends
-        note = "" if trend.significant else ", not significant"
-        rows.append(
-            {
-                "kind": f"trend {trend.target} {trend.measure}",
-                "entry": board.entry_name(trend.entry),
-                "panel": PANEL_TITLES[trend.panel],
-                "x": x,
-                "x2": x2,
-                "y": 100 * y,
-                "y2": 100 * y2,
-                "rho": f"{trend.rho:.2f} over {trend.n} datasets{note}",
-            }
-        )
+        if trend.ends is not None:
+            (x, y), (x2, y2) = trend.ends
+            kind, entry = f"trend {trend.target} {trend.measure}", board.entry_name(trend.entry)
+            row: dict[str, Any] = {"kind": kind, "entry": entry, "panel": PANEL_TITLES[trend.panel]}
+            note = "" if trend.significant else ", not significant"
+            row |= {"x": x, "x2": x2, "y": 100 * y, "y2": 100 * y2}
+            rows.append(row | {"rho": f"{trend.rho:.2f} over {trend.n} datasets{note}"})
     return rows
 
 
@@ -62,29 +53,12 @@ def _point_row(point: PointView, board: BoardView) -> dict[str, Any]:
 
 
 def difficulty_chart(board: BoardView, axis: AxisView, target: str, symbols: Mapping[str, Symbol]) -> Spec:
-    """A specification for the rows of `difficulty_rows`, with one panel per measure.
-
-    Args:
-        board: what is drawn.
-        axis: the difficulty measure on x.
-        target: `value` (accuracy) or `gain` (over the zero-shot baseline).
-        symbols: by entry key.
-    """
+    """A specification for the rows of `difficulty_rows`, with one panel per measure; `target` is a key of `TARGETS`."""
     drawn = {point.entry for point in board.points} - ({board.baseline} if target == "gain" else set())
     colour, shape = entry_encodings({entry.key: entry.name for entry in board.entries if entry.key in drawn}, symbols)
-    x = {
-        "field": axis.name,
-        "type": "quantitative",
-        "title": axis.title + (" (log scale)" if axis.log else ""),
-        "scale": _x_scale(board, axis),
-        "axis": {"tickCount": 5, "format": "~g", "grid": False},
-    }
-    y = {
-        "field": target,
-        "type": "quantitative",
-        "title": TARGETS[target],
-        "scale": {"domain": _y_domain(board, target), "nice": False},
-    }
+    title = axis.title + (" (log scale)" if axis.log else "")
+    x = axis_encoding(axis.name, title, _x_scale(board, axis), {"tickCount": 5, "format": "~g", "grid": False})
+    y = axis_encoding(target, TARGETS[target], {"domain": _y_domain(board, target), "nice": False})
     points = [{"filter": f"datum.kind === 'point' && isValid(datum['{target}']) && isValid(datum['{axis.name}'])"}]
     zero = {"mark": {"type": "rule", "strokeDash": [4, 3], "opacity": 0.6}, "encoding": {"y": {"datum": 0}}}
     line = {

@@ -9,7 +9,7 @@ from typing import Any
 
 from reports._format import few_runs
 from reports._symbols import COLOURS
-from reports.charts.vega import CONFIG, INK, SCHEMA, VEGA_LITE, tooltip
+from reports.charts.vega import INK, VEGA_LITE, Spec, axis_encoding, panel_chart, tooltip
 from reports.views import FigureView
 
 _COLUMNS = 3
@@ -47,7 +47,7 @@ def figure_chart(figure: FigureView) -> dict[str, Any]:
     else:
         scale = {"type": "log", "base": 2, "nice": False} if figure.x_log else {"zero": False, "nice": False}
         x |= {"scale": {**scale, "padding": 12}, "axis": {"grid": False, **_ticks(figure)}}
-    y = {"field": "y", "type": "quantitative", "title": figure.y_title, "scale": {"zero": False, "padding": 8}}
+    y = axis_encoding("y", figure.y_title, {"zero": False, "padding": 8})
     encoding = {"x": x, "y": y, "color": series | {"scale": colours}}
     interval = {
         "transform": [{"filter": "isValid(datum.low)"}],
@@ -59,12 +59,9 @@ def figure_chart(figure: FigureView) -> dict[str, Any]:
         "encoding": {**encoding, "shape": series | {"scale": shapes}, "tooltip": _TOOLTIP},
     }
     line = {"mark": {"type": "line", "strokeWidth": 1.5}, "encoding": encoding}
-    layers = [line, interval, points] if figure.kind == "line" else [interval, points]
+    layers: list[Spec] = [line, interval, points] if figure.kind == "line" else [interval, points]
     wide = len(panels) == 1
-    return {
-        "$schema": SCHEMA,
-        "description": f"{figure.title} ({figure.source})",
-        "data": {"name": "rows"},
+    return panel_chart(f"{figure.title} ({figure.source})", layers) | {
         "facet": {
             "field": "panel",
             "type": "nominal",
@@ -75,7 +72,6 @@ def figure_chart(figure: FigureView) -> dict[str, Any]:
         "spacing": 22,
         "spec": {"width": _WIDE if wide else _NARROW, "height": _HEIGHT, "layer": layers},
         "resolve": {"scale": {"y": "independent" if figure.own_y else "shared"}},
-        "config": CONFIG,
     }
 
 

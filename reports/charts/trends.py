@@ -13,20 +13,12 @@ from reports.views import ContrastView, CovariateView, PanelView, TrendResultVie
 WIDTH, HEIGHT = 250, 138
 LEFT, RIGHT, TOP, BOTTOM = 40, 244, 8, 116
 
-
 Place = Callable[[float], float]
 """From a value to a position in the picture."""
 
 
 def panel_svg(contrast: ContrastView, panel: PanelView, covariate: CovariateView, titles: Mapping[str, str]) -> Markup:
-    """One point per dataset, the zero line, and the regression line where there is one.
-
-    Args:
-        contrast: the contrast that the panel belongs to.
-        panel: what is drawn.
-        covariate: its x axis.
-        titles: of the datasets.
-    """
+    """One point per dataset, the zero line, and the regression line where there is one, against the covariate."""
     to_x, to_y = _axes(contrast, panel, covariate)
     dots = "".join(
         f'<circle cx="{to_x(x)}" cy="{to_y(y)}" r="4" data-d="{escape(dataset)}"><title>'

@@ -51,7 +51,6 @@ CONFIG: dict[str, Any] = {
     "header": {"labelColor": INK, "titleColor": INK},
 }
 
-
 _PANELS: dict[str, Any] = {
     "field": "panel",
     "type": "nominal",
@@ -63,17 +62,21 @@ Spec = dict[str, Any]
 
 
 def entry_encodings(names: Mapping[str, str], symbols: Mapping[str, Symbol]) -> tuple[Spec, Spec]:
-    """Encodings of the field `entry` by colour and by shape, with one legend for both.
+    """Encodings of the field `entry` by colour and by shape, with one legend for both in the order of `names`.
 
-    Args:
-        names: name by entry key, in the order of the legend.
-        symbols: colour and shape by entry key.
+    Names and symbols are by entry key.
     """
     legend = {"title": None, "orient": "bottom", "symbolSize": 90, "labelLimit": 260}
     entry = {"field": "entry", "type": "nominal", "legend": legend}
     domain = list(names.values())
     colour = entry | {"scale": {"domain": domain, "range": [symbols[key].colour for key in names]}}
     return colour, entry | {"scale": {"domain": domain, "range": [symbols[key].shape for key in names]}}
+
+
+def axis_encoding(field: str, title: str, scale: Spec, axis: Spec | None = None) -> Spec:
+    """Encoding of a number by its position."""
+    encoding = {"field": field, "type": "quantitative", "title": title, "scale": scale}
+    return encoding if axis is None else encoding | {"axis": axis}
 
 
 def tooltip(**titles: str) -> list[Spec]:
@@ -84,10 +87,7 @@ def tooltip(**titles: str) -> list[Spec]:
 def panel_chart(description: str, layers: Sequence[Spec], *, panels: Sequence[str] | None = None) -> Spec:
     """A specification whose data is the named source `rows`.
 
-    Args:
-        description: read out by screen readers.
-        layers: drawn in each panel.
-        panels: titles of several panels side by side; None for one panel of twice the width.
+    `description` is for screen readers. `panels` are titles of panels side by side; None draws one of twice the width.
     """
     return {
         "$schema": SCHEMA,
@@ -146,11 +146,7 @@ def no_cache(name: str, key: str, make: Callable[[], str]) -> str:  # noqa: ARG0
 
 
 def runtime_script(keep: Keep = no_cache) -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script that sets `window.vegaEmbed`; vl-convert takes seconds to bundle it.
-
-    Args:
-        keep: caches the script for the next page.
-    """
+    """Vega, Vega-Lite and Vega-Embed as one script that sets `window.vegaEmbed`; bundling takes seconds."""
     return keep("runtime", f"vl-convert {version('vl-convert-python')}, Vega-Lite {VEGA_LITE}", _bundle)
 
 
