@@ -145,14 +145,8 @@ class RunRecord(_Frozen):
 class Branches:
     """Features of both models of an ensemble on one split, unnormalised; they give the logits of any other weight.
 
-    Args:
-        adapted_text: class texts of the adapted model, `(n_cls, dim)`.
-        plain_text: class texts of the other model, `(n_cls, dim)`.
-        adapted_image: images of the adapted model, `(n, dim)`.
-        plain_image: images of the other model, `(n, dim)`.
-        mean_distance: mean distance of each class to the training classes in the frozen text space, `(n_cls,)`.
-        nearest_distance: distance of each class to the nearest training class, `(n_cls,)`.
-        scale: factor of the cosine, `(1,)`.
+    Texts are `(n_cls, dim)`, images `(n, dim)`. The distances, `(n_cls,)`, are those of each class to the training
+    classes in the frozen text space: their mean, and that to the nearest. `scale` is the factor of the cosine, `(1,)`.
     """
 
     adapted_text: np.ndarray

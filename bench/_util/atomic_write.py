@@ -10,12 +10,8 @@ from pathlib import Path
 def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
     """Write a temporary file beside the target, flush it to disk, rename it, flush the folder.
 
-    The temporary name includes process and thread, so that several writers never use the same one.
-
-    Args:
-        path: the target; its folder exists.
-        content: the whole content.
-        durable: whether the file must survive a power failure; if not, nothing is flushed.
+    The folder must exist. The temporary name includes process and thread, so that several writers never use the same
+    one. Without `durable`, nothing is flushed, and the file may not survive a power failure.
     """
     temporary = path.with_name(f".{path.name.partition('.')[0]}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
@@ -27,15 +23,9 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)  # exists only after an error or an interrupt
-    if durable:
-        _flush_folder(path.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    if durable and os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -22,11 +22,6 @@ def prefetch(items: Iterable[ItemT], work: Callable[[ItemT], ResultT], *, depth:
     """Call `work` on each item in order, in one background thread, at most `depth` results in advance.
 
     An exception of `work` is raised when its result is requested. Closing the iterator cancels work that has not begun.
-
-    Args:
-        items: read one by one, up to `depth` in advance.
-        work: never called by two threads at once.
-        depth: 1 or more.
     """
     waiting: deque[Future[ResultT]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as thread:

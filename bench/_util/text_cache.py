@@ -18,22 +18,14 @@ _DIGITS = 64
 class TextCache:
     """Each text is a file `pages/NAME-KEY` that begins with the digest of the rest.
 
-    The text is created again if its file is damaged or unreadable, or if the folder cannot be written.
-
-    Args:
-        folder: the cache folder; None caches nothing.
+    The text is created again if its file is damaged or unreadable, or if the folder cannot be written. Without a cache
+    folder nothing is cached.
     """
 
     folder: Path | None = None
 
     def text(self, name: str, key: str, make: Callable[[], str]) -> str:
-        """The cached text, or a new one, which replaces all others of that name.
-
-        Args:
-            name: the name, also of the file.
-            key: everything the text depends on.
-            make: creates the text.
-        """
+        """The cached text, or a new one, which replaces all others of that name; it depends on nothing but `key`."""
         if self.folder is None:
             return make()
         path = self.folder / FOLDER / f"{name}-{_digest(key)[:16]}"

@@ -28,15 +28,7 @@ _LOG = logging.getLogger("bench.coordination.heartbeat")
 
 @dataclass(frozen=True)
 class HeartbeatState:
-    """The content of one heartbeat file.
-
-    Args:
-        name: unique name of the heartbeat.
-        kind: `sweep` or `worker`.
-        process: the process.
-        beat: the counter.
-        facts: what the process reports about itself.
-    """
+    """The content of one heartbeat file. `kind` is `sweep` or `worker`, and `beat` is the counter."""
 
     name: str
     kind: str
@@ -48,11 +40,7 @@ class HeartbeatState:
 class Heartbeat:
     """This process's heartbeat in a runs folder; a context manager.
 
-    Args:
-        runs: the runs folder.
-        kind: `sweep` or `worker`.
-        facts: JSON values to report from the start.
-        beat: seconds between beats.
+    `kind` is `sweep` or `worker`, `facts` are JSON values to report from the start, `beat` is the interval in seconds.
     """
 
     def __init__(
@@ -151,10 +139,7 @@ class LivenessMonitor:
     def is_dead(self, name: str, process: ProcessIdentity | None, beat: object) -> bool:
         """Whether a process is certainly dead.
 
-        Args:
-            name: the name under which its last beat is remembered.
-            process: the process; None if unknown.
-            beat: its current beat. If the process is not visible here, an unchanged beat decides.
+        If it is not visible here, an unchanged beat since earlier calls with the same name decides.
         """
         alive = None if process is None else process.alive()
         if alive is not None:

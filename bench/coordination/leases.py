@@ -31,13 +31,7 @@ class Holder:
 
 @dataclass
 class Leases:
-    """The leases of one runs folder, as one process sees and takes them.
-
-    Args:
-        runs: the runs folder.
-        heartbeat: this process's heartbeat, already started.
-        monitor: decides which holders are dead.
-    """
+    """The leases of one runs folder, as one process sees and takes them; its heartbeat has already started."""
 
     runs: Path
     heartbeat: Heartbeat
@@ -46,8 +40,7 @@ class Leases:
     def acquire(self, key: str) -> bool:
         """Take the lease on `key`, also from a dead holder; False if a living process holds it.
 
-        Raises:
-            OSError: the folder cannot be written.
+        Raises OSError if the folder cannot be written.
         """
         while not self._create(key):
             holder = self._read(key)

@@ -18,10 +18,8 @@ class ProcessIdentity:
     """A process, different from every other one on every machine.
 
     Args:
-        host: name of its machine.
         boot: changes when the machine restarts.
         namespace: the numbering `pid` belongs to; containers have their own.
-        pid: process number.
         started: when it began, because numbers are reused. On Linux clock ticks since boot, elsewhere the system's
             record of the start time; "" if unknown.
     """

@@ -54,13 +54,10 @@ class EpochObserver(Protocol):
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Everything that changes while a method trains.
+    """Everything that changes while a method trains, except learning rates, which are set at every step.
 
-    Args:
-        method: contributes its `trainable`, its generator and its `training_state`.
-        optimizer: of the current stage; learning rates are not part of the state, they are set at every step.
-        generator: draws the order of the images.
-        observers: by the name under which a checkpoint keeps what they collected.
+    `optimizer` is that of the current stage, `generator` draws the order of the images, and `observers` are listed by
+    the name under which a checkpoint keeps what they collected.
     """
 
     method: TrainableMethod[Any]
@@ -108,11 +105,9 @@ class Checkpoint:
     """The checkpoint file of one training.
 
     Args:
-        path: the file.
         identity: run, code and weights that the state belongs to; a file with another identity is ignored.
         seconds: of training between two writes; 0 writes after every epoch.
         meter: what the run has cost so far (seconds, passes), to be added up over the parts of a training.
-        clock: a steady clock.
     """
 
     path: Path
@@ -130,8 +125,7 @@ class Checkpoint:
     def load(self, state_after: Callable[[int], TrainingState]) -> Progress | None:
         """Restore the checkpoint; None, with nothing changed, if there is no file with this identity.
 
-        Args:
-            state_after: returns the state to be restored, for the number of finished epochs.
+        `state_after` returns the state to be restored, for the number of finished epochs.
         """
         try:
             with safe_open(self.path, "pt") as file:

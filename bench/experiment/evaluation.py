@@ -29,11 +29,9 @@ def evaluate(
     keep_branches: bool = False,
     epochs: EpochCandidates | None = None,
 ) -> tuple[Score, Predictions]:
-    """Score a method on one split.
+    """Score a prepared and trained method on one split, whose labels it does not receive.
 
     Args:
-        method: prepared and trained.
-        split: the method receives its class list, but not its labels.
         batches: returns the split's images in order, without labels.
         keep_branches: whether the features of both models of an ensemble are stored with the predictions. Scores stay
             the same, but features are computed even where an ensemble gives them no weight.

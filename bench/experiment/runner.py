@@ -32,10 +32,9 @@ __all__ = ["failed_record", "measure_difficulty", "run_experiment"]
 
 
 def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
-    """Carry out one run. The same spec gives bit-identical scores and predictions on one machine, in any order of runs.
+    """Carry out one run; returns its record, and the predictions of each evaluation split in the order of the scores.
 
-    Returns:
-        The record, and the predictions on each evaluation split in the order of the record's scores.
+    The same spec gives bit-identical scores and predictions on one machine, in any order of runs.
 
     Raises:
         StaleSpecError: if the data on disk are no longer those that the spec was planned for.

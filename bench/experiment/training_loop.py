@@ -105,8 +105,7 @@ def epochs_and_steps(recipe: Recipe, n: int, shots: int) -> tuple[int, int]:
 def train_step(method: TrainableMethod[Any], batch: Batch, optimizer: torch.optim.Optimizer) -> float:
     """One forward pass, backward pass and update; returns the loss before the update.
 
-    Raises:
-        NonFiniteLossError: if the loss is NaN or infinite; the parameters are not updated.
+    Raises NonFiniteLossError, without an update, if the loss is NaN or infinite.
     """
     optimizer.zero_grad(set_to_none=True)
     value = float(method.backward(batch).detach())
@@ -186,11 +185,9 @@ def fit(
     checkpoint: Checkpoint | None = None,
     observers: Mapping[str, EpochObserver] | None = None,
 ) -> FitResult:
-    """Train by minibatch epochs, stage by stage.
+    """Train a prepared method in place by minibatch epochs, stage by stage.
 
     Args:
-        method: prepared; its `trainable` is updated in place.
-        recipe: training settings.
         n: images in the support set.
         shots: images per class, for recipes whose epochs depend on it.
         batches_of: `batches_of(epoch)` returns a function from indices to the batch of that epoch's views.
@@ -225,7 +222,7 @@ def fit(
 
 def _batches(
     make_batch: Callable[[Tensor], Batch], order: Sequence[Tensor], needs: frozenset[Needs]
-) -> Iterator[Batch]:
+) -> Iterable[Batch]:
     """The batches of an epoch; pixels are decoded while earlier batches are trained on."""
     if Needs.PIXELS not in needs:
         return map(make_batch, order)

@@ -19,14 +19,7 @@ _NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|
 class ComputedResult:
     """The result of a task before it is written. Plain values, so that it can be sent between machines.
 
-    Args:
-        task: the task.
-        seconds: how long it took.
-        record: the record of a run, also of a failed one; None for a difficulty.
-        predictions: one entry for each evaluation split of a run.
-        difficulties: one record for each class half, for a difficulty.
-        problem: why it failed, in one line; None if it did not.
-        memory: whether it failed because memory ran out.
+    `problem` says in one line why the task failed; with `memory`, because memory ran out. A failed run has a record.
     """
 
     task: Task
@@ -76,11 +69,8 @@ def out_of_memory(error: BaseException) -> bool:
 def _write_result(result: ComputedResult, shards: Shards) -> FinishedTask:
     """Write the shard, except for a failure of a run that has succeeded before.
 
-    A difficulty that cannot be measured leaves no file, so the next sweep tries again.
-
-    Raises:
-        OSError: the folder cannot be written.
-        ShardError: the result does not fit into a shard.
+    A difficulty that cannot be measured leaves no file, so the next sweep tries again. Raises OSError if the folder
+    cannot be written, and ShardError if the result does not fit into a shard.
     """
     task, problem = result.task, result.problem
     if isinstance(task, DifficultyTask):
@@ -120,5 +110,4 @@ def _since(start: float) -> float:
 
 
 def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text if text else type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__

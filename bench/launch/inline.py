@@ -32,20 +32,16 @@ class InlineTransport(Transport):
         self._executor.__exit__(*error)
 
     def capacity(self) -> int:
-        """One."""
         return 1
 
     def start(self) -> int:
-        """Worker 0, which is ready at once."""
         self._events.append(Ready(0))
         return 0
 
     def submit(self, worker: int, tasks: Sequence[Task]) -> None:  # noqa: ARG002
-        """Keep the task for the next `poll`."""
         (self._task,) = tasks
 
     def poll(self, seconds: float) -> list[Event]:  # noqa: ARG002
-        """Run the submitted task, if any."""
         if self._task is not None:
             task, self._task = self._task, None
             with redirect_stdout(sys.stderr):  # standard output is for results, whatever a method prints
@@ -54,8 +50,7 @@ class InlineTransport(Transport):
         return events
 
     def dismiss(self, worker: int) -> None:
-        """Report the exit."""
         self._events.append(Exited(worker))
 
     def kill(self, workers: Sequence[int]) -> None:
-        """Nothing: a second Ctrl-C has already interrupted the run."""
+        pass  # a second Ctrl-C has already interrupted the run

@@ -22,13 +22,10 @@ GRACE = 10.0
 
 @contextmanager
 def deadline(limits: Limits, *, end_process: IO[bytes] | None) -> Iterator[None]:
-    """Stop the block when its time limit is exceeded.
+    """Stop the block when its time limit, if there is one, is exceeded.
 
-    Args:
-        limits: the limit; without one, nothing happens.
-        end_process: end the process, even inside compiled code that never returns to Python, after writing the stack
-            of every thread to this file. With None, RunTimeoutError is raised instead, once the main thread runs
-            Python code again.
+    With a file as `end_process`, the stack of every thread is written to it and the process ends, even inside compiled
+    code that never returns to Python. With None, RunTimeoutError is raised once the main thread runs Python code again.
     """
     if limits.seconds is None:
         yield

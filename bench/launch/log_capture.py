@@ -73,14 +73,8 @@ def capture_output(path: Path, *, append: bool) -> Iterator[IO[bytes]]:
     """Redirect all output of this process to a file inside the block; yields the file, which is deleted if empty.
 
     Python's output is cut to a head and a tail. The output of compiled code goes to the same file, until the file
-    exceeds that size; the rest is discarded.
-
-    Args:
-        path: the file.
-        append: keep the output of earlier attempts.
-
-    Raises:
-        OSError: the file cannot be opened.
+    exceeds that size; the rest is discarded. `append` keeps the output of earlier attempts. Raises OSError if the file
+    cannot be opened.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if not append:

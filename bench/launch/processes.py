@@ -53,12 +53,7 @@ class _Worker:
 
 
 class LocalTransport(Transport):
-    """Worker processes on this machine.
-
-    Args:
-        surroundings: runs folder, context and runner of every worker; `context.threads` is per worker.
-        jobs: number of processes.
-    """
+    """`jobs` worker processes on this machine; `context.threads` is per worker."""
 
     def __init__(self, surroundings: Surroundings, jobs: int) -> None:
         self.surroundings = surroundings
@@ -74,11 +69,9 @@ class LocalTransport(Transport):
             self.remove(number)
 
     def capacity(self) -> int:
-        """The number of jobs."""
         return self.jobs
 
     def start(self) -> int:
-        """A new process, which receives the surroundings first."""
         number = next(self._numbers)
         logs = self.surroundings.runs / LOGS
         logs.mkdir(parents=True, exist_ok=True)
@@ -106,13 +99,11 @@ class LocalTransport(Transport):
         self._lines.put((number, None))
 
     def submit(self, worker: int, tasks: Sequence[Task]) -> None:
-        """Send the task as a JSON line."""
         (task,) = tasks
         self._workers[worker].task = task
         self._workers[worker].send(json.dumps(dump_task(task)))
 
     def poll(self, seconds: float) -> list[Event]:
-        """The next line of any worker, or the end of its output."""
         try:
             number, line = self._lines.get(timeout=seconds)
         except queue.Empty:
@@ -143,16 +134,13 @@ class LocalTransport(Transport):
         return Exited(number, f"A worker {describe_exit(code)}", running=True, error=exit_error(code, log), log=log)
 
     def dismiss(self, worker: int) -> None:
-        """Close the worker's input."""
         self._workers[worker].end_input()
 
     def kill(self, workers: Sequence[int]) -> None:
-        """SIGKILL, or what the system has for it."""
         for number in workers:
             self._workers[number].process.kill()
 
     def remove(self, worker: int) -> None:
-        """Wait for the process and delete its log if it is empty."""
         gone = self._workers.pop(worker)
         gone.process.wait()
         gone.end_input()

@@ -26,9 +26,8 @@ class RunTask:
     """Run one spec and write its shard.
 
     Args:
-        spec: the spec.
         known_stamp: stamp of the shard at planning (`Shards.stamp`). A shard with another stamp is a new result.
-        attempt: 1 for the first, and one more for each retry.
+        attempt: from 1; one more for each retry.
         eval_batch: test images per batch; None for that of the context.
     """
 
@@ -108,13 +107,7 @@ class Outcome(StrEnum):
 class FinishedTask:
     """A task that ended. If it is ok or failed, its shard is on disk.
 
-    Args:
-        task: the task.
-        outcome: how it ended.
-        seconds: how long it took.
-        message: why it failed, or a remark.
-        memory: whether it failed because memory ran out.
-        here: False if another sweep ran it.
+    `memory` says whether it failed because memory ran out, and `here` is False if another sweep ran it.
     """
 
     task: Task
@@ -157,12 +150,7 @@ class LaunchSummary:
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of one run.
-
-    Args:
-        seconds: wall-clock time after which a run is stopped and fails; None for no limit.
-        memory_bytes: private memory of a worker process beyond which allocations fail; None for no limit.
-    """
+    """Limits of one run: wall-clock seconds, and bytes of private memory of its process; None for no limit."""
 
     seconds: float | None = None
     memory_bytes: int | None = None
@@ -202,15 +190,7 @@ def load_runner(name: str) -> Runner:
 
 
 class Surroundings(BaseModel):
-    """What a worker needs besides its tasks. It reaches workers as JSON.
-
-    Args:
-        runs: the runs folder.
-        context: how runs are carried out.
-        runner: module that computes runs.
-        limits: of one run.
-        sweep: name of the sweep's heartbeat.
-    """
+    """What a worker needs besides its tasks, sent as JSON. `sweep` is the name of the sweep's heartbeat."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

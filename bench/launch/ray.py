@@ -43,10 +43,7 @@ CENSUS_SECONDS = 5.0
 
 @dataclass
 class _Worker:
-    """An actor, its pending call if any, and what belongs to it in the driver.
-
-    The executor holds the lease of its task; it is entered once the actor has reported its node.
-    """
+    """An actor and its pending call. The executor holds its lease, and is entered once the actor reports its node."""
 
     actor: Any
     call: Any
@@ -62,7 +59,6 @@ class RayTransport(Transport):
         surroundings: runs folder of this machine; context and runner of every worker. The folders of data and cache are
             paths on the nodes, where `~` is the home folder; weights and named files are sent.
         address: see `connected`.
-        resources: what one run occupies on its node.
         jobs: number of workers, also if the cluster has to grow for them; None for as many as fit.
         runtime_env: Ray's runtime environment of the workers, in addition to the harness's code.
     """
@@ -92,12 +88,7 @@ class RayTransport(Transport):
         self._reported_waiting = False
 
     def __enter__(self) -> Self:
-        """Connect.
-
-        Raises:
-            LaunchError: the cluster cannot be reached, or has no node for a single run.
-            UsageError: an address or a runtime environment that Ray does not accept.
-        """
+        """Connect; raises LaunchError if the cluster cannot be reached or has no node for a single run."""
         with ExitStack() as stack:
             stack.enter_context(redirect_stdout(sys.stderr))  # Ray prints remarks; standard output is for results
             stack.enter_context(connected(self.address, self.runtime_env))
@@ -116,21 +107,16 @@ class RayTransport(Transport):
         """The actor class with the resources of one actor, and the arguments of each."""
         context = self.surroundings.context
         without_files = context.model_copy(update={"files": {}, "weights": {}})
-        options = {
-            "num_cpus": self.resources.cpus,
-            "num_gpus": self.resources.gpus,
-            "scheduling_strategy": "SPREAD",
-        }
+        cpus, gpus = self.resources.cpus, self.resources.gpus
         arguments = (
             str(Path.cwd()),
             self.surroundings.model_copy(update={"context": without_files}).model_dump_json(),
             send_files(context.files),
             send_files(context.weights),
         )
-        return ray.remote(**options)(RayWorker), arguments
+        return ray.remote(num_cpus=cpus, num_gpus=gpus, scheduling_strategy="SPREAD")(RayWorker), arguments
 
     def capacity(self) -> int:
-        """The number of jobs, or as many workers as the nodes can hold now."""
         now = time.monotonic()
         if now >= self._next_census:
             self._next_census = now + CENSUS_SECONDS
@@ -141,7 +127,6 @@ class RayTransport(Transport):
         return self._room if self.jobs is None else self.jobs
 
     def start(self) -> int:
-        """A new actor, which reports its node once it can take a task."""
         number = next(self._numbers)
         actor = self._actor.remote(*self._arguments)
         executor = TaskExecutor(self.surroundings, self._runner, own_process=False)
@@ -149,7 +134,6 @@ class RayTransport(Transport):
         return number
 
     def submit(self, worker: int, tasks: Sequence[Task]) -> None:
-        """Take the lease of the task and send it, unless another process has it."""
         (task,) = tasks
         target = self._workers[worker]
         if (other := target.executor.claim(task)) is not None:
@@ -159,7 +143,6 @@ class RayTransport(Transport):
             target.call = target.actor.execute.remote(dump_task(task))
 
     def poll(self, seconds: float) -> list[Event]:
-        """Ready actors, results and dead actors."""
         events, self._events = self._events, []
         calls = {worker.call: number for number, worker in self._workers.items() if worker.call is not None}
         if calls:
@@ -200,17 +183,14 @@ class RayTransport(Transport):
         return Exited(number, f"A Ray worker ended ({summary})", running=True, error=failure, log=log)
 
     def dismiss(self, worker: int) -> None:
-        """Report the exit; `remove` ends the actor."""
         self._workers[worker].call = None
         self._events.append(Exited(worker))
 
     def kill(self, workers: Sequence[int]) -> None:
-        """End the actors; their calls fail."""
         for number in workers:
             ray.kill(self._workers[number].actor)
 
     def remove(self, worker: int) -> None:
-        """End the actor and release its lease."""
         gone = self._workers.pop(worker)
         self._release(gone)
         if gone.node is not None:

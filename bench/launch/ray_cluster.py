@@ -56,7 +56,7 @@ def connected(address: str, runtime_env: Mapping[str, Any]) -> Iterator[None]:
 
     Raises:
         LaunchError: the address does not respond, or its cluster is not compatible.
-        UsageError: the address is malformed.
+        UsageError: Ray does not accept the address or the runtime environment.
     """
     if ray.is_initialized():
         yield
@@ -108,13 +108,9 @@ def no_capacity(share: RunResources) -> str:
 
 
 def send_files(files: Mapping[str, Path]) -> dict[str, SentFile]:
-    """Put files of this machine into Ray's object store, for the nodes that lack them.
+    """Put files of this machine into Ray's object store; raises LaunchError if one cannot be read.
 
-    Args:
-        files: paths by any key. A path may end in `,quickgelu` or `,gelu`, which is sent as `suffix`.
-
-    Raises:
-        LaunchError: a file cannot be read.
+    A path may end in `,quickgelu` or `,gelu`, which is sent as `suffix`.
     """
     found = {}
     for key, given in files.items():
@@ -131,11 +127,7 @@ def send_files(files: Mapping[str, Path]) -> dict[str, SentFile]:
 
 
 def read_runtime_env(path: Path) -> dict[str, Any]:
-    """A Ray runtime environment from a YAML or JSON file.
-
-    Raises:
-        UsageError: the file cannot be read, is not a mapping, or sets `working_dir`.
-    """
+    """A Ray runtime environment from a YAML or JSON file that does not set `working_dir`; raises UsageError."""
     import yaml
 
     try:
@@ -193,9 +185,7 @@ def _stage(folder: Path) -> None:
 
 
 def _environment(code: Path, given: Mapping[str, Any]) -> dict[str, Any]:
-    variables = (
-        {CUSTOM_FOLDERS_VARIABLE: os.environ[CUSTOM_FOLDERS_VARIABLE]} if CUSTOM_FOLDERS_VARIABLE in os.environ else {}
-    )
+    variables = {name: os.environ[name] for name in (CUSTOM_FOLDERS_VARIABLE,) if name in os.environ}
     return {**given, "working_dir": str(code), "env_vars": variables | given.get("env_vars", {})}
 
 

@@ -23,10 +23,8 @@ if TYPE_CHECKING:
 class SentFile:
     """A file of the driver's machine that is sent to the nodes.
 
-    Args:
-        name: file name on the node, from the digest of the content.
-        content: reference to its bytes in Ray's object store, fetched only by nodes that lack the file.
-        suffix: text to append to the path, such as `,quickgelu` for weights.
+    `name` comes from the digest of the content, which is in Ray's object store and fetched only by nodes that lack the
+    file. `suffix` is appended to the path, such as `,quickgelu` for weights.
     """
 
     name: str
@@ -39,17 +37,13 @@ class RayWorker:
 
     Args:
         home: the folder of the command, which becomes the current one if the node has it.
-        surroundings: as JSON; the folders of cache and data may begin with `~`.
+        surroundings: as JSON; the folders of cache and data may begin with `~`, the home folder on the node.
         files: files that specs name, by digest.
         weights: local weights, by backbone slug.
     """
 
     def __init__(
-        self,
-        home: str,
-        surroundings: str,
-        files: Mapping[str, SentFile],
-        weights: Mapping[str, SentFile],
+        self, home: str, surroundings: str, files: Mapping[str, SentFile], weights: Mapping[str, SentFile]
     ) -> None:
         if Path(home).is_dir():
             os.chdir(home)
@@ -57,7 +51,8 @@ class RayWorker:
         from bench.launch.protocol import Surroundings, load_runner
 
         around = Surroundings.model_validate_json(surroundings)
-        cache, data = _expand(around.context.cache_dir), _expand(around.context.data_root)
+        folders = around.context.cache_dir, around.context.data_root
+        cache, data = (folder and folder.expanduser() for folder in folders)
         place = cache or Path(tempfile.gettempdir()) / "clip-etl-bench"
         self.context = around.context.model_copy(
             update={
@@ -85,11 +80,6 @@ class RayWorker:
 
         with redirect_stdout(sys.stderr), deadline(self.limits, end_process=None):
             return execute(load_task(task), self.runner, self.context)
-
-
-def _expand(path: Path | None) -> Path | None:
-    """A folder on this node, with `~` as the home folder of this node."""
-    return path.expanduser() if path else None
 
 
 def _unpack(place: Path, sent: SentFile) -> Path:

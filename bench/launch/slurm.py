@@ -26,8 +26,6 @@ class SlurmTransport(Transport):
 
     Args:
         surroundings: its folders are on a file system that all nodes share.
-        queue: receives the jobs.
-        runs_per_job: tasks of one job, run one after the other.
         wait: False ends the sweep once everything is submitted.
         look_seconds: how often the queue and the journals are read.
     """
@@ -55,7 +53,6 @@ class SlurmTransport(Transport):
         self._next_look = 0.0
 
     def adopt(self, tasks: Sequence[Task]) -> dict[int, list[Task]]:
-        """The active jobs of earlier submissions."""
         jobs = {next(self._numbers): job for job in active_jobs(self.surroundings.runs, self.queue, tasks)}
         self._jobs |= jobs
         adopted = {number: list(job.unfinished.values()) for number, job in jobs.items()}
@@ -65,21 +62,17 @@ class SlurmTransport(Transport):
         return adopted
 
     def capacity(self) -> int:
-        """No limit: waiting is the queue's business."""
-        return sys.maxsize
+        return sys.maxsize  # jobs wait in the queue
 
     def start(self) -> int:
-        """A job to be, which is submitted once it has tasks."""
         number = next(self._numbers)
         self._events.append(Ready(number))
         return number
 
     def submit(self, worker: int, tasks: Sequence[Task]) -> None:
-        """Keep the tasks for the next `poll`, which submits all new jobs as arrays."""
-        self._unsubmitted[worker] = tasks
+        self._unsubmitted[worker] = tasks  # until the next `poll`, which submits all new jobs as arrays
 
     def poll(self, seconds: float) -> list[Event]:
-        """What the journals and the queue report."""
         self._submit_all()
         if not self._events and not self.detached:
             time.sleep(min(seconds, self.look_seconds))
@@ -123,17 +116,14 @@ class SlurmTransport(Transport):
         return Exited(number, ended, running=job.running, error=error)
 
     def dismiss(self, worker: int) -> None:
-        """Forget a job that was never submitted."""
         self._events.append(Exited(worker))
 
     def drain(self) -> None:
-        """Cancel waiting jobs, and let the others stop after their current run."""
         self._events += [Exited(number) for number in self._unsubmitted]
         self._unsubmitted.clear()
         stop(self._jobs.values())
         self.queue.cancel([job.job for job in self._jobs.values()], waiting_only=True)
 
     def kill(self, workers: Sequence[int]) -> None:
-        """Cancel the jobs."""
         jobs = [self._jobs[number].job for number in workers if number in self._jobs]
         self.queue.cancel(jobs, waiting_only=False)

@@ -89,14 +89,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class ChunkJob(Checkpointable):  # type: ignore[misc]  # submitit is not typed here
-    """The function of a job. A job that Slurm restarts resumes after the last finished task of its journal.
-
-    Args:
-        folder: folder of the submission, shared by all machines.
-        number: number of the chunk.
-    """
+    """The function of a job. A job that Slurm restarts resumes after the last finished task of its journal."""
 
     folder: str
+    """Folder of the submission, shared by all machines."""
     number: int
 
     def __call__(self) -> None:

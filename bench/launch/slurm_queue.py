@@ -31,9 +31,7 @@ class JobSettings:
     Args:
         minutes: time limit of a job, after which it is requeued and resumes.
         cpus: cores of a job, and threads of a run.
-        gpus: GPUs of a job.
-        partition: the partition; None for the cluster's default.
-        memory: memory in sbatch's notation (`16G`); None for the cluster's default.
+        memory: in sbatch's notation (`16G`); None for the cluster's default.
         parallel: jobs of an array that may run at the same time; None for all.
         extra: further options of sbatch by long name without dashes; True for an option without a value.
     """
@@ -106,11 +104,7 @@ class SlurmQueue:
         return text
 
     def submit(self, folder: Path, jobs: Sequence[ChunkJob]) -> list[str]:
-        """Submit one array.
-
-        Raises:
-            LaunchError: sbatch rejects it; with its message.
-        """
+        """Submit one array; raises LaunchError with sbatch's message if it is rejected."""
         executor = submitit.SlurmExecutor(folder, max_num_timeout=REQUEUES)
         executor.update_parameters(**self.settings.parameters(len(jobs)))
         try:

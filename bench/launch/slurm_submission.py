@@ -27,12 +27,8 @@ _JOBS = "jobs.json"
 class WatchedJob:
     """A job whose journal is read.
 
-    Args:
-        job: Slurm's id.
-        files: its chunk and journal.
-        tasks: all tasks of the chunk.
-        unfinished: the tasks this sweep waits for, by their number in the chunk.
-        started: whether the job has begun any task.
+    `unfinished` are the tasks this sweep waits for, by their number in the chunk. The job has `started` if it has begun
+    any task, and is `running` if it has begun the first of the unfinished ones.
     """
 
     job: str
@@ -41,7 +37,6 @@ class WatchedJob:
     unfinished: dict[int, Task]
     started: bool = False
     running: bool = False
-    """Whether the job has begun the first of the unfinished tasks."""
 
     def read_journal(self) -> list[FinishedTask]:
         """The tasks that have ended since the last call."""
@@ -67,8 +62,7 @@ def arrays(tasks: int, runs_per_job: int) -> list[int]:
 def submit(surroundings: Surroundings, queue: Queue, chunks: Sequence[Sequence[Task]]) -> list[WatchedJob]:
     """Write a submission and hand it to the queue as one array, one job for each chunk.
 
-    Raises:
-        LaunchError: the queue rejects it; the submission is deleted.
+    Raises LaunchError, and deletes the submission, if the queue rejects it.
     """
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
     folder = surroundings.runs.absolute() / FOLDER / name
@@ -98,10 +92,7 @@ def stop(jobs: Iterable[WatchedJob]) -> None:
 def active_jobs(runs: Path, queue: Queue, tasks: Sequence[Task]) -> list[WatchedJob]:
     """The jobs of earlier submissions that wait or run and include some of these tasks.
 
-    Args:
-        runs: the runs folder.
-        queue: knows which jobs are active. If it does not respond, none are assumed to be.
-        tasks: the tasks of this sweep.
+    If the queue does not respond, no job is assumed to be active.
     """
     known = sorted((runs / FOLDER).glob(f"*/{_JOBS}"))
     alive = (queue.alive() or set()) if known else set()

@@ -43,8 +43,6 @@ class Supervisor:
     """Runs tasks until each has ended.
 
     Args:
-        transport: runs the tasks.
-        leases: this sweep's view of the leases in the runs folder.
         retries: how often a failed task is tried again, after all others. A run that ran out of memory is first tried
             with smaller evaluation batches; these attempts do not count.
         on_finished: called after every attempt, with whether the task will be tried again.
@@ -82,10 +80,7 @@ class Supervisor:
         """Run all tasks.
 
         The first Ctrl-C lets current runs finish; the second stops them, and they count as not done. The sweep also
-        ends early if a result cannot be written.
-
-        Raises:
-            LaunchError: no worker could start.
+        ends early if a result cannot be written. Raises LaunchError if no worker could start.
         """
         if self.surroundings.limits.memory_bytes is not None and not CAN_LIMIT_MEMORY:
             self.on_notice("--memory has no effect on this system: only Linux can limit the memory of a process.")
@@ -189,7 +184,10 @@ class Supervisor:
         """Let current runs finish and nothing else begin."""
         self._draining = True
         busy = sum(bool(worker.tasks) for worker in self._workers.values())
-        self.on_notice(f"Stopping after the {busy} current runs. Press Ctrl-C again to stop now.")
+        if busy:
+            self.on_notice(f"Stopping after the {busy} current runs. Press Ctrl-C again to stop now.")
+        else:
+            self.on_notice("Stopping. No run is in progress.")
         self.transport.drain()
         for number, worker in self._workers.items():
             if not worker.tasks:

@@ -24,11 +24,8 @@ CHECKPOINTS = "checkpoints"
 class TaskExecutor:
     """A context manager. Where another process computes the results, only `claim` and `release` are used.
 
-    Args:
-        surroundings: runs folder, context, limits.
-        runner: runs the experiments.
-        own_process: whether this process exists for these tasks alone. If so, it ends when a run exceeds its time, and
-            the output of each run goes to a file.
+    With `own_process`, this process exists for these tasks alone: it ends when a run exceeds its time, and the output
+    of each run goes to a file.
     """
 
     def __init__(self, surroundings: Surroundings, runner: Runner, *, own_process: bool) -> None:

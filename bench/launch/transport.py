@@ -31,11 +31,9 @@ class Exited:
     """A worker ended, whether asked to or not.
 
     Args:
-        worker: its number.
-        reason: how it ended, such as "A worker died with signal 9 (SIGKILL)".
+        reason: such as "A worker died with signal 9 (SIGKILL)".
         started: whether it could take tasks at all. If not, `reason` is a complete message.
         running: whether it had begun the first of its unfinished tasks.
-        error: the error of that task.
         log: a sentence that says where the task's output is.
         node_lost: whether the machine is gone, so that the task is not to blame.
     """

@@ -17,10 +17,7 @@ _KILLED = (-9, 137)
 def run_error(exited: Exited, *, timeout: float | None = None, losses: int = 0) -> BenchError:
     """The error of the run during which a worker exited.
 
-    Args:
-        exited: how the worker ended.
-        timeout: its time limit in seconds if it exceeded it, otherwise None.
-        losses: how often the run has lost its node, this time included; 0 if the node is still there.
+    `timeout` is its time limit in seconds if it exceeded it; `losses` counts how often the run has lost its node.
     """
     if timeout is not None:
         return RunTimeoutError(f"{timeout_message(timeout)} {exited.log}")

@@ -18,11 +18,8 @@ class Staleness:
     """The digests of today's code, weights and data, each computed once.
 
     A changed draw, split file or class list changes the task and so the run id; it is not checked here.
-
-    Args:
-        data_root: folder of the datasets.
-        backbone_digest: returns the digest of a backbone's weights by its slug; None skips the check of weights, which
-            would have to be loaded.
+    `backbone_digest` returns the digest of a backbone's weights by its slug; None skips the check of weights, which
+    would have to be loaded.
     """
 
     def __init__(self, data_root: Path | None, backbone_digest: Callable[[str], str] | None = None) -> None:

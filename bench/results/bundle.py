@@ -36,7 +36,6 @@ class Imported:
     """What an import did.
 
     Args:
-        root: digest of the bundle.
         added: run ids that were new, or had failed before.
         unchanged: run ids with the same record in the runs folder.
         conflicting: run ids with another record in the runs folder, which was not replaced.
@@ -53,8 +52,7 @@ class Imported:
 def export_bundle(shards: Shards, run_ids: Sequence[str], out: Path) -> Exported:
     """Write runs, and the difficulties of their datasets, as one file; the same runs give the same bytes.
 
-    Raises:
-        BundleError: if a run is damaged or the file cannot be written.
+    Raises BundleError if a run is damaged or the file cannot be written.
     """
     paths: list[Path] = []
     datasets: set[tuple[str, str]] = set()
@@ -84,9 +82,8 @@ def import_bundle(shards: Shards, path: Path) -> Imported:
             wrong += [f"run {run_id}, {text}" for text in contradictions(shard.record, shard.predictions)]
         if wrong:
             more = f" (and {len(wrong) - _SHOWN} more)" if len(wrong) > _SHOWN else ""
-            raise bundle_error(
-                path, f"its numbers do not follow from its predictions: {'; '.join(wrong[:_SHOWN])}{more}"
-            )
+            listed = "; ".join(wrong[:_SHOWN]) + more
+            raise bundle_error(path, f"its numbers do not follow from its predictions: {listed}")
         measured = {name: bundle.read(name) for name in bundle.names if DIFFICULTY_FILE.fullmatch(name)}
         added, unchanged, conflicting = _add_runs(shards, (_shard(run_id, bundle, path) for run_id in run_ids))
     imported = Imported(bundle.root, added, unchanged, conflicting, _add_difficulties(shards, measured))

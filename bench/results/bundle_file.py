@@ -31,12 +31,9 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class OpenBundle:
-    """A bundle whose list has been checked.
+    """A bundle whose list has been checked; `root` is one digest over all files.
 
-    Args:
-        root: one digest over all files.
-        names: of the files.
-        read: returns the bytes of a file after checking its digest; raises BundleError if it does not match.
+    `read` returns the bytes of a file after checking its digest; raises BundleError if it does not match.
     """
 
     root: str
@@ -45,11 +42,7 @@ class OpenBundle:
 
 
 def write_bundle(files: Mapping[str, Path], out: Path) -> str:
-    """Write files under their names and return the root; equal files give equal bytes.
-
-    Raises:
-        BundleError: if the bundle cannot be written.
-    """
+    """Write files under their names and return the root; equal files give equal bytes. May raise BundleError."""
     listed = []
     partial = out.with_name(f".{out.name}.partial")
     try:
@@ -74,8 +67,7 @@ def write_bundle(files: Mapping[str, Path], out: Path) -> str:
 def open_bundle(path: Path) -> Iterator[OpenBundle]:
     """Open a bundle and check its list; files are read one by one, so a bundle may be larger than memory.
 
-    Raises:
-        BundleError: if the file is not a bundle or was altered.
+    Raises BundleError if the file is not a bundle or was altered.
     """
     try:
         archive = zipfile.ZipFile(path)

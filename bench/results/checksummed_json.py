@@ -47,12 +47,7 @@ def read_document(path: Path) -> dict[str, Any] | None:
 
 
 def parse_document(text: bytes, where: str) -> dict[str, Any]:
-    """The document in these bytes, its checksum verified.
-
-    Raises:
-        DamagedError: if it is incomplete or does not match its checksum.
-        ShardError: if a newer release wrote it.
-    """
+    """The document in these bytes, its checksum verified; raises DamagedError, or ShardError for a newer version."""
     try:
         document = json.loads(text)
         version, record, expected = document["shard_version"], document["record"], document["record_sha256"]

@@ -27,10 +27,7 @@ from bench.results.checksummed_json import (
 
 @dataclass(frozen=True)
 class DifficultyFiles:
-    """The difficulties in a runs folder, which need not exist before the first write.
-
-    Damaged files are renamed and added to `quarantined`.
-    """
+    """The difficulties in a runs folder; damaged files are renamed and added to `quarantined`."""
 
     runs: Path
     quarantined: list[Quarantined]

@@ -39,7 +39,6 @@ def blended_logits(branches: Branches, weight: Floats, *, sides: str = "both") -
     """Logits `(n, n_cls)` of the blended model.
 
     Args:
-        branches: both models on one split.
         weight: `(n_cls,)`, 0..1, share of the adapted model per class; the image features use its mean.
         sides: one of `SIDES`; features that are not blended are those of the adapted model.
 

@@ -23,10 +23,8 @@ def pack_predictions(predictions: Sequence[Predictions]) -> bytes:
     """Predictions as one safetensors blob; equal predictions give equal bytes.
 
     Columns are stored as `<split>/<column>` (int32 and float32), image keys as newline-joined UTF-8 bytes, and the
-    branches of an ensemble, if there are any, as `<split>/branch.<name>`.
-
-    Raises:
-        ShardError: if columns differ in length, or an image key contains a line break.
+    branches of an ensemble, if there are any, as `<split>/branch.<name>`. Raises ShardError if columns differ in length
+    or an image key contains a line break.
     """
     tensors: dict[str, np.ndarray] = {}
     for item in predictions:

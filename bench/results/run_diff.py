@@ -71,8 +71,8 @@ class RunDiff:
     Args:
         differences: in the order of `Cause`.
         scores: by split, the accuracies of A and of B.
-        flips: images with different predictions, in the order of the evaluation lists.
-        compared: images that both runs predicted, by split.
+        flips: in the order of the evaluation lists.
+        compared: by split, how many images both runs predicted.
         notes: what could not be compared.
     """
 
@@ -93,11 +93,8 @@ def diff_runs(a: Shard, b: Shard) -> RunDiff:
     """
     notes: list[str] = []
     flips, compared = _flips(a.predictions, b.predictions, notes)
-    differences = [
-        *_spec_differences(a.record, b.record),
-        *_data_differences(a, b),
-        *_provenance_differences(a.record, b.record),
-    ]
+    records = a.record, b.record
+    differences = [*_spec_differences(*records), *_data_differences(a, b), *_provenance_differences(*records)]
     if a.record.spec.task_fingerprint != b.record.spec.task_fingerprint and not any(
         difference.cause in (Cause.TASK, Cause.DATA) for difference in differences
     ):

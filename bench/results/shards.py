@@ -77,8 +77,7 @@ class Shards:
     def write(self, record: RunRecord, predictions: Sequence[Predictions] = ()) -> bool:
         """Commit a finished or failed run atomically, with one entry of predictions per evaluation split.
 
-        Returns:
-            False if nothing was written, because a failed run does not replace a finished one.
+        Returns False, and writes nothing, if the run failed and a finished one exists.
         """
         folder = self._folder(record.run_id)
         folder.mkdir(parents=True, exist_ok=True)
@@ -95,9 +94,8 @@ class Shards:
                 "predictions_bytes": len(packed),
                 "predictions_sha256": sha256(packed) if packed else None,
             }
-            write_atomically(
-                self._record_path(record.run_id), encode_document(document, record.model_dump(mode="json"))
-            )
+            content = encode_document(document, record.model_dump(mode="json"))
+            write_atomically(self._record_path(record.run_id), content)
             if not packed:
                 self._predictions_path(record.run_id).unlink(missing_ok=True)
         return True
@@ -229,8 +227,7 @@ class Shards:
 def parse_shard(record: bytes, packed: bytes | None) -> Shard:
     """A shard from the bytes of its record file and of its predictions file, which is None for a run without one.
 
-    Raises:
-        ShardError: if this is not a shard, a checksum does not match, or the predictions belong to another record.
+    Raises ShardError if this is not a shard, a checksum does not match, or the predictions belong to another record.
     """
     try:
         document = parse_document(record, "the record")

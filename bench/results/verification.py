@@ -31,8 +31,6 @@ class Verdict:
     """The result of repeating a stored run.
 
     Args:
-        run_id: of both.
-        outcome: how they compare.
         compared: images that both predicted.
         flips: images of these with different predictions.
         largest_logit_difference: over the logits of the predicted class; 0 where nothing was compared.
@@ -56,11 +54,7 @@ def check_verifiable(stored: RunRecord) -> None:
 
 
 def verdict(stored: Shard, record: RunRecord, predictions: Sequence[Predictions]) -> Verdict:
-    """Compare a stored run with a repetition.
-
-    Raises:
-        VerificationError: if their specs differ, or the stored run failed.
-    """
+    """Compare a stored run with a repetition; raises VerificationError if specs differ, or the stored run failed."""
     check_verifiable(stored.record)
     if stored.record.run_id != record.run_id:
         raise VerificationError(

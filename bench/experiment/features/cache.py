@@ -18,13 +18,10 @@ _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 @dataclass(frozen=True)
 class BackboneCache:
-    """Features of one backbone.
+    """Features of one backbone: the number of files and their total size.
 
-    Args:
-        name: of the folder: digest, precision, and the kind of features unless they are image features.
-        slug: of the backbone; empty if unknown.
-        blocks: number of files.
-        bytes: their total size.
+    The folder's name is digest, precision, and the kind of features unless they are image features. An unknown slug is
+    empty.
     """
 
     name: str
@@ -89,8 +86,7 @@ def damaged(folder: Path) -> list[Path]:
 def clear(folder: Path, backbone: str | None = None) -> int:
     """Delete all features, or those of the backbones whose folder begins with `backbone`; returns the bytes freed.
 
-    Raises:
-        CacheError: if no folder begins with `backbone`, or a file cannot be deleted.
+    Raises CacheError if no folder begins with `backbone`, or a file cannot be deleted.
     """
     if backbone is not None and not any(place.name.startswith(backbone) for place in info(folder)):
         known = ", ".join(place.name for place in info(folder)) or "nothing"

@@ -42,12 +42,9 @@ def missing(addresses: Sequence[bytes], known: Container[bytes]) -> list[int]:
 
 
 class BlockFolder:
-    """The blocks of one folder, which any number of processes may read and add to.
+    """The blocks of one folder, which any number of processes may read and add to; created with the first block.
 
-    Args:
-        folder: is created with the first block.
-        budget: counts what is written; None for a cache without a limit.
-        unwritable: message of the CacheError where a block cannot be written, with `{folder}` and `{reason}`.
+    `unwritable` is the message of the CacheError where a block cannot be written, with `{folder}` and `{reason}`.
     """
 
     def __init__(self, folder: Path, budget: Budget | None = None, *, unwritable: str = UNWRITABLE) -> None:
@@ -71,8 +68,7 @@ class BlockFolder:
     def add(self, addresses: Sequence[bytes], features: Tensor) -> tuple[Path, int]:
         """Write a new block, named by the digest of its addresses; returns its path and size in bytes.
 
-        Raises:
-            CacheError: it cannot be written.
+        Raises CacheError if it cannot be written.
         """
         path = self.folder / (hashlib.sha256(b"".join(addresses)).hexdigest()[:32] + ".safetensors")
         content = pack_block(addresses, features)

@@ -38,8 +38,7 @@ class FrozenTexts:
     def __call__(self, texts: Sequence[str], compute: Callable[[], Tensor]) -> Tensor:
         """Features `(len(texts), dim)`, unnormalised, on the device of `compute`'s result or on the CPU.
 
-        Raises:
-            CacheError: if the folder cannot be written.
+        Raises CacheError if the folder cannot be written.
         """
         name = hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()[:32]
         if name not in self._lists:

@@ -39,15 +39,13 @@ _UNWRITABLE = (
 
 
 class HiddenStates:
-    """Hidden states of one backbone before one block.
+    """Hidden states of one backbone, with its original weights, before one block.
 
     Args:
-        backbone: with its original weights.
         first: the block that runs next, at least 1.
         folder: cache folder shared by all backbones; None stores nothing.
         limit: bytes that all hidden states in the cache folder may take.
         precision: arithmetic of the tower, part of the address.
-        budget: limits the size of the cache folder.
     """
 
     def __init__(
@@ -84,7 +82,7 @@ class HiddenStates:
             chunk = addresses[start : start + ENCODE_BATCH]
             if not self._fits(len(chunk)):
                 return
-            self._compute_missing(chunk, _shifted(pixels, start))
+            self._compute_missing(chunk, lambda some, start=start: pixels([start + i for i in some]))
 
     def _compute_missing(self, addresses: Sequence[bytes], pixels: Pixels) -> dict[bytes, Tensor]:
         """What is not stored, by address; what fits into the limit is stored now."""
@@ -138,8 +136,3 @@ class HiddenStates:
         """Use a block's rows as views of the file; does nothing if the file has been deleted."""
         with contextlib.suppress(OSError, SafetensorError):
             self._mapped.update(zip(block_addresses(path), load_file(path)["features"], strict=True))
-
-
-def _shifted(pixels: Pixels, start: int) -> Pixels:
-    """Pixels by positions that are counted from `start`."""
-    return lambda some: pixels([start + i for i in some])

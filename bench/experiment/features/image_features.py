@@ -8,7 +8,7 @@ folder. A damaged block is ignored and its features are computed again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -32,14 +32,10 @@ class FeatureStore:
     """Frozen features of one backbone, in memory and, with a folder, on disk.
 
     Args:
-        backbone: with its original weights.
-        folder: cache folder shared by all backbones; None keeps features in memory only.
+        folder: cache folder shared by all backbones; None keeps features in memory only. Raises CacheError if it cannot
+            be created or written.
         precision: arithmetic of the tower, part of the address.
         project: False stores what the tower projects to features instead (`Needs.POOLED`), in a separate folder.
-        budget: limits the size of the cache folder.
-
-    Raises:
-        CacheError: if the folder cannot be created or written.
     """
 
     def __init__(
@@ -70,10 +66,8 @@ class FeatureStore:
     def get(self, addresses: Sequence[bytes], pixels: Callable[[Sequence[int]], Tensor]) -> Tensor:
         """Features in the order of `addresses`, `(n, dim)`, unnormalised.
 
-        Args:
-            addresses: see `bench.experiment.features.feature_blocks.address`.
-            pixels: returns the preprocessed images at some positions of `addresses`, `(len(positions), 3, h, w)`; is
-                called only for features that are not stored.
+        `pixels` returns the preprocessed images at some positions of `addresses`, `(len(positions), 3, h, w)`; it is
+        called only for features that are not stored.
         """
         absent = missing(addresses, self._rows)
         if absent and self._blocks is not None:
@@ -81,7 +75,8 @@ class FeatureStore:
                 self._rows.update(rows)
             absent = missing(addresses, self._rows)
         if absent:
-            computed = torch.cat([self._encode(some) for some in prefetch(_chunks(absent, ENCODE_BATCH), pixels)])
+            chunks = [absent[i : i + ENCODE_BATCH] for i in range(0, len(absent), ENCODE_BATCH)]
+            computed = torch.cat([self._encode(some) for some in prefetch(chunks, pixels)])
             fresh = [addresses[i] for i in absent]
             self._rows.update(zip(fresh, computed, strict=True))
             if self._blocks is not None:
@@ -94,8 +89,3 @@ class FeatureStore:
             features = self.backbone.encode_image(padded(pixels).to(self.backbone.device), project=self.project)[:n]
         self.backbone.passes.image -= ENCODE_BATCH - n  # padding does not count as images
         return features.float().cpu()
-
-
-def _chunks(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    for i in range(0, len(items), size):
-        yield items[i : i + size]

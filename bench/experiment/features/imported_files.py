@@ -17,11 +17,7 @@ from datasets_registry import DataError, UnknownNameError
 
 
 def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
-    """Arrays by name, without unpickling.
-
-    Raises:
-        DataError: if the file is missing, or is neither an .npz of plain arrays nor a safetensors file.
-    """
+    """Arrays by name from an .npz of plain arrays or a safetensors file, without unpickling; raises DataError."""
     try:
         if file.suffix == ".safetensors":
             return safetensors.numpy.load_file(str(file))
@@ -43,10 +39,8 @@ def take(arrays: Mapping[str, NDArray[Any]], name: str, file: Path) -> NDArray[A
 def class_names(file: Path) -> list[str]:
     """Class names in label order, from a JSON list or from text with one name per line.
 
-    WordNet ids at the beginning of all lines, as in ImageNet's `classnames.txt`, are removed.
-
-    Raises:
-        DataError: if the file cannot be read or is not a list of names.
+    WordNet ids at the beginning of all lines, as in ImageNet's `classnames.txt`, are removed. Raises DataError if the
+    file cannot be read or is not a list of names.
     """
     try:
         text = file.read_text(encoding="utf-8")

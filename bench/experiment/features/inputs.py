@@ -23,17 +23,7 @@ from bench.experiment.features.hidden_states import HiddenStates
 from bench.experiment.features.image_features import FeatureStore
 from bench.experiment.features.views import CENTER_VIEW, View, render, to_pixels, view_params, views_for_epoch
 from datasets_registry import FeatureRows, Images, Sample, SupportSet
-from methods import (
-    Backbone,
-    BackboneSpec,
-    Batch,
-    Needs,
-    Precision,
-    Recipe,
-    SupportView,
-    load_backbone,
-    parse_backbone,
-)
+from methods import Backbone, BackboneSpec, Batch, Needs, Precision, Recipe, SupportView, load_backbone, parse_backbone
 
 RENDERED_BYTES = 256 * 2**20
 """Memory for rendered views, in bytes of pixels; the least recently used view is dropped first."""
@@ -71,10 +61,7 @@ class RenderedViews:
 class Inputs:
     """What the runs of one backbone share in one process: rendered views, frozen features and hidden states.
 
-    Args:
-        backbone: with its original weights.
-        features: the store of its features.
-        hidden: returns the store of hidden states before a block; None stores none of them.
+    `hidden` returns the store of hidden states before a block; None stores none of them.
     """
 
     def __init__(

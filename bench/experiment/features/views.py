@@ -39,9 +39,8 @@ class View:
     """A rendering of any image; together with the image's digest it decides every pixel.
 
     Args:
-        kind: centre view or augmented crop; the centre view ignores the other fields.
+        kind: the centre view ignores the other fields.
         crop_scale: range of the crop's share of the image area, 0..1, from the recipe.
-        seed: of the run.
         index: number of the view: the epoch, or the epoch modulo the number of views.
     """
 
@@ -82,12 +81,9 @@ class ViewParams:
 
 
 def views_for_epoch(recipe: Recipe, seed: int, epoch: int) -> View:
-    """The view of every training image in an epoch.
+    """The view of every training image in an epoch, counted from 0.
 
-    Args:
-        recipe: `augment=False` gives the centre view; `views=0` a new view every epoch; `views=N` cycles N views.
-        seed: of the run.
-        epoch: from 0.
+    `augment=False` gives the centre view; `views=0` a new view every epoch; `views=N` cycles N views.
 
     Example:
         >>> views_for_epoch(Recipe(views=4), seed=1, epoch=6).key
@@ -100,16 +96,11 @@ def views_for_epoch(recipe: Recipe, seed: int, epoch: int) -> View:
 
 
 def view_params(image_digest: str, view: View, size: tuple[int, int]) -> ViewParams:
-    """The crop and flip of one image under one view.
+    """The crop and flip of one image of `size` (width, height) in pixels under one view.
 
     As torchvision's RandomResizedCrop: up to ten times, draw an area share uniformly from `view.crop_scale` and an
     aspect ratio log-uniformly from 3/4..4/3, and take the rectangle at a uniform place if it fits; otherwise the
     largest central rectangle with an allowed ratio.
-
-    Args:
-        image_digest: content digest of the image, or any text that identifies it.
-        view: the view.
-        size: `(width, height)` of the image in pixels, as in PIL.
     """
     if view.kind is ViewKind.CENTER:
         return ViewParams(crop=None, flip=False)
