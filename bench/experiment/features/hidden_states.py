@@ -82,10 +82,13 @@ class HiddenStates:
             chunk = addresses[start : start + ENCODE_BATCH]
             if not self._fits(len(chunk)):
                 return
-            self._compute_missing(chunk, lambda some, start=start: pixels([start + i for i in some]))
+            self._compute_missing(chunk, pixels, start)
 
-    def _compute_missing(self, addresses: Sequence[bytes], pixels: Pixels) -> dict[bytes, Tensor]:
-        """What is not stored, by address; what fits into the limit is stored now."""
+    def _compute_missing(self, addresses: Sequence[bytes], pixels: Pixels, start_at: int = 0) -> dict[bytes, Tensor]:
+        """What is not stored, by address; what fits into the limit is stored now.
+
+        `addresses` begin at `start_at` in the list whose positions `pixels` takes.
+        """
         absent = missing(addresses, self._mapped)
         if absent and self._blocks is not None:
             for path, _ in self._blocks.read([addresses[i] for i in absent]):
@@ -94,7 +97,7 @@ class HiddenStates:
         computed: dict[bytes, Tensor] = {}
         for start in range(0, len(absent), ENCODE_BATCH):
             chunk = absent[start : start + ENCODE_BATCH]
-            states, fresh = self._encode(pixels(chunk)), [addresses[i] for i in chunk]
+            states, fresh = self._encode(pixels([start_at + i for i in chunk])), [addresses[i] for i in chunk]
             if self._blocks is not None and self._fits(len(chunk)):
                 path, size = self._blocks.add(fresh, states)
                 self._stored_bytes = (self._stored_bytes or 0) + size

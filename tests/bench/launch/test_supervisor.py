@@ -303,6 +303,21 @@ def test_ctrl_c_starts_no_further_run(sweep, tmp_path: Path):
     assert sweep.notices == ["Stopping after the 1 current runs. Press Ctrl-C again to stop now."]
 
 
+def test_ctrl_c_between_two_runs_names_no_current_run(sweep, tmp_path: Path, monkeypatch):
+    hand_out = Supervisor._hand_out
+
+    def interrupted_hand_out(supervisor: Supervisor, number: int) -> None:
+        if supervisor._finished:
+            signal.raise_signal(signal.SIGINT)
+        hand_out(supervisor, number)
+
+    monkeypatch.setattr(Supervisor, "_hand_out", interrupted_hand_out)
+    summary, _ = sweep(ScriptedTransport(tmp_path), tasks(3))
+    assert summary.interrupted
+    assert len(summary.finished) == 1
+    assert sweep.notices == ["Stopping. No run is in progress."]
+
+
 def test_a_memory_limit_that_the_system_cannot_enforce_is_reported(sweep, tmp_path: Path, monkeypatch):
     monkeypatch.setattr("bench.launch.supervisor.CAN_LIMIT_MEMORY", False)
     transport = ScriptedTransport(tmp_path)
