@@ -110,13 +110,21 @@ def sweep(tmp_path: Path):
     """Run a scripted sweep; returns its summary, and what was reported of each attempt."""
     with Heartbeat(tmp_path, "sweep") as heartbeat:
 
-        def sweep(transport: ScriptedTransport, todo: Sequence[Task], retries: int = 0):
+        def sweep(
+            transport: ScriptedTransport, todo: Sequence[Task], retries: int = 0, *, interrupt_after_each: bool = False
+        ):
             told: list[tuple[str, Outcome, bool]] = []
+
+            def on_finished(item: FinishedTask, again: bool) -> None:
+                told.append((item.task.key, item.outcome, again))
+                if interrupt_after_each:
+                    signal.raise_signal(signal.SIGINT)
+
             supervisor = Supervisor(
                 transport,
                 Leases(tmp_path, heartbeat),
                 retries=retries,
-                on_finished=lambda item, again: told.append((item.task.key, item.outcome, again)),
+                on_finished=on_finished,
                 on_notice=notices.append,
             )
             return supervisor.run(todo), told
@@ -303,16 +311,8 @@ def test_ctrl_c_starts_no_further_run(sweep, tmp_path: Path):
     assert sweep.notices == ["Stopping after the 1 current runs. Press Ctrl-C again to stop now."]
 
 
-def test_ctrl_c_between_two_runs_names_no_current_run(sweep, tmp_path: Path, monkeypatch):
-    hand_out = Supervisor._hand_out
-
-    def interrupted_hand_out(supervisor: Supervisor, number: int) -> None:
-        if supervisor._finished:
-            signal.raise_signal(signal.SIGINT)
-        hand_out(supervisor, number)
-
-    monkeypatch.setattr(Supervisor, "_hand_out", interrupted_hand_out)
-    summary, _ = sweep(ScriptedTransport(tmp_path), tasks(3))
+def test_ctrl_c_between_two_runs_names_no_current_run(sweep, tmp_path: Path):
+    summary, _ = sweep(ScriptedTransport(tmp_path), tasks(3), interrupt_after_each=True)
     assert summary.interrupted
     assert len(summary.finished) == 1
     assert sweep.notices == ["Stopping. No run is in progress."]
