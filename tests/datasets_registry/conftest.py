@@ -1,4 +1,4 @@
-"""Tiny drawn datasets in CoOp's layout, and the folder of real test data where there is one."""
+"""Tiny generated datasets in CoOp's layout, and the folder of real test data if it exists."""
 
 import json
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from datasets_registry import CoopReader
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Real splits and images beside the repository, or where ETL_BENCH_SHARED points; the test is skipped without."""
+    """Real splits and images beside the repository or in ETL_BENCH_SHARED; without them, the test is skipped."""
     data = SHARED / "data"
     if not (data / "splits").is_dir():
         pytest.skip(f"needs the shared test data; {data} does not exist and ETL_BENCH_SHARED names no other place")
@@ -35,9 +35,9 @@ def coop_reader() -> CoopReader:
 
 @pytest.fixture
 def coop_layout(tmp_path: Path) -> Callable[..., Path]:
-    """Draws a small dataset in CoOp's layout below tmp_path and returns the data root."""
+    """Writes a small dataset in CoOp's layout below tmp_path and returns the data root."""
 
-    def draw(
+    def write(
         reader: CoopReader, class_names: list[str], *, train: int = 5, val: int = 3, test: int = 4, seed: int = 0
     ) -> Path:
         rng = np.random.default_rng(seed)
@@ -53,4 +53,4 @@ def coop_layout(tmp_path: Path) -> Callable[..., Path]:
         (tmp_path / reader.folder / reader.split_file).write_text(json.dumps(split), encoding="utf-8")
         return tmp_path
 
-    return draw
+    return write

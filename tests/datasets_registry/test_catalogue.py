@@ -1,4 +1,4 @@
-"""The files without an underscore are the catalogue, and each is one complete entry."""
+"""Every file of the package without a leading underscore registers one complete catalogue entry."""
 
 import json
 import re
@@ -25,7 +25,7 @@ ON_DISK = [info for info in list_datasets() if not info.synthetic]
 
 
 def bibtex_fields(entry: str) -> dict[str, str]:
-    """Fields of one BibTeX entry, read by counting braces; raises ValueError where it does not parse."""
+    """Fields of one BibTeX entry, parsed by counting braces; raises ValueError if it is malformed."""
     head = re.match(r"\s*@(\w+)\{([\w:-]+),", entry)
     if not head:
         raise ValueError("no @kind{key, at the start")
@@ -60,7 +60,7 @@ def test_an_entry_is_complete(info: DatasetInfo):
 
 
 @pytest.mark.parametrize("info", ON_DISK, ids=lambda info: info.name)
-def test_a_dataset_on_disk_is_cited_and_has_a_home(info: DatasetInfo):
+def test_a_dataset_on_disk_has_a_citation_and_a_homepage(info: DatasetInfo):
     fields = bibtex_fields(info.citation)
     assert {"title", "author", "year"} <= set(fields)
     assert re.fullmatch(r"\d{4}", fields["year"])
@@ -72,7 +72,7 @@ def test_a_dataset_on_disk_is_cited_and_has_a_home(info: DatasetInfo):
 
 
 @pytest.mark.parametrize("info", ON_DISK, ids=lambda info: info.name)
-def test_without_a_data_folder_the_message_says_how_to_give_one(info: DatasetInfo):
+def test_the_error_without_a_data_folder_names_the_option(info: DatasetInfo):
     with pytest.raises(
         datasets_registry.DataError, match=rf"'{info.name}' is read from disk.*--data-root.*ETL_BENCH_DATA"
     ):
@@ -127,11 +127,11 @@ def test_a_variant_of_imagenet_is_test_only(name: str):
     assert info.test_only
 
 
-def test_the_fifteen_are_all_there():
+def test_all_fifteen_published_datasets_are_registered():
     assert {info.name for info in ON_DISK} >= FACTS.keys() | VARIANTS.keys()
 
 
-def test_coops_draw_over_a_listing_has_its_own_name():
+def test_coops_draw_over_a_folder_listing_is_recorded_as_coop_sorted():
     imagenet, dtd = get_dataset("imagenet"), get_dataset("dtd")
     assert recorded_draw(imagenet, DrawRule.COOP) is DrawRule.COOP_SORTED
     assert recorded_draw(imagenet, DrawRule.NESTED) is DrawRule.NESTED

@@ -1,4 +1,4 @@
-"""CoOp's draw against published facts: always against those in tests/fixtures, and against all where the splits are."""
+"""CoOp's draw is compared with published draws: those in tests/fixtures, and all others if the splits are available."""
 
 import hashlib
 import json
@@ -58,7 +58,7 @@ FEW_SHOT_LISTS = {"food101": 15, "sun397": 15, "fgvc_aircraft": 15, "imagenet": 
 
 
 @pytest.mark.parametrize("name", FEW_SHOT_LISTS)
-def test_published_lists_without_a_split_file_are_what_their_hashes_say(name: str, shared_data: Path):
+def test_published_lists_without_a_split_file_match_their_hashes(name: str, shared_data: Path):
     """The split files of three of these datasets are not available here, but the draws made from them are recorded."""
     golden = json.loads((shared_data / "splits/fewshot/golden_sha256.json").read_text())[name]
     published = json.loads((shared_data / f"splits/fewshot/{name}.json").read_text())
@@ -75,7 +75,7 @@ def test_published_lists_without_a_split_file_are_what_their_hashes_say(name: st
 
 
 def test_our_keys_are_those_of_the_published_lists(shared_data: Path):
-    """So a published list can be imported as it is."""
+    """Published lists can therefore be imported unchanged."""
     forms = {
         "fgvc_aircraft": r"\d{7}\.jpg",
         "food101": r"[a-z_]+/\d+\.jpg",
@@ -91,8 +91,8 @@ def test_our_keys_are_those_of_the_published_lists(shared_data: Path):
 
 
 @pytest.mark.parametrize("name", ["food101", "sun397", "fgvc_aircraft"])
-def test_every_published_image_of_a_class_stays_in_it(name: str, shared_data: Path):
-    """Over all fifteen draws an image has one label and one part, so the lists come from one split."""
+def test_each_published_image_has_one_class_and_one_part(name: str, shared_data: Path):
+    """In all fifteen draws an image has the same label and part, so the lists come from one split."""
     published = json.loads((shared_data / f"splits/fewshot/{name}.json").read_text())
     labels: dict[str, int] = {}
     parts: dict[str, str] = {}
@@ -104,7 +104,7 @@ def test_every_published_image_of_a_class_stays_in_it(name: str, shared_data: Pa
 
 
 def positions(draw: Draw, part: str, members: int) -> list[list[int]]:
-    """Positions within the class, in drawing order, `members` a class."""
+    """Positions within the class, in drawing order, for classes of `members` images."""
     flat = [int(sample.key) for sample in getattr(draw, part)]
     return [flat[i : i + members] for i in range(0, len(flat), members)]
 
@@ -125,7 +125,7 @@ def test_the_draw_over_the_real_class_sizes_gives_the_published_positions(name: 
 
 
 def test_a_small_split_that_is_not_grouped_by_label():
-    """Worked out once with CPython's own `random.sample` on the file's paths."""
+    """The expected values were computed with CPython's `random.sample` on the file's paths."""
     split = read_coop_split(FIXTURES / "toy_split.json")
     assert split.class_names == ("Big_Owl", "small_owl", "colt's foot", "2012 Van C/V", "grid")
     draw = draw_coop(split.train, split.val, shots=2, seed=1, class_names=split.class_names)

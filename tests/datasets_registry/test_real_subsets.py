@@ -1,4 +1,4 @@
-"""Small real subsets in CoOp's layout: what a user has on disk is read, drawn, decoded and fingerprinted."""
+"""Small real subsets in CoOp's layout are read, drawn, decoded and fingerprinted."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ SUBSETS = {
 
 
 @pytest.mark.parametrize("name", SUBSETS)
-def test_a_real_subset_is_a_dataset_in_its_own_right(name: str, shared_data: Path):
+def test_a_real_subset_is_read_as_a_dataset_of_its_own(name: str, shared_data: Path):
     info = get_dataset(name)
     splits = info.reader(shared_data / "real")
     assert (len(splits.class_names), len(splits.train), len(splits.val), len(splits.test)) == SUBSETS[name]
@@ -59,7 +59,7 @@ def test_sixteen_shots_of_both_protocols(name: str, draw: DrawRule, shared_data:
 
 
 def test_different_classes_look_different(shared_data: Path):
-    """Labels and images belong together: roofs are brighter than trees."""
+    """Labels match images: roofs are brighter than trees."""
     splits = get_dataset("eurosat").reader(shared_data / "real")
 
     def brightness(name: str) -> float:

@@ -1,4 +1,4 @@
-"""The drawn suite: eleven datasets and a dial whose pictures are facts of their keys."""
+"""The synthetic suite: eleven datasets, and one with an adjustable shift. Every image is a function of its key."""
 
 import hashlib
 import importlib
@@ -14,7 +14,7 @@ SUITE = (
     "spectrum_angles", "spectrum_basic", "spectrum_blur", "spectrum_clutter", "spectrum_colours", "spectrum_counting",
     "spectrum_landcover", "spectrum_layout", "spectrum_sketch", "spectrum_textures", "spectrum_words",
 )  # fmt: skip
-EVERY = (*SUITE, "spectrum")
+ALL_DATASETS = (*SUITE, "spectrum")
 PINNED_PIXELS = {
     "spectrum_angles": "890cd2e8da1887fd",
     "spectrum_basic": "1245f7ec16e93298",
@@ -29,7 +29,7 @@ PINNED_PIXELS = {
     "spectrum_words": "a870e90a5015e42b",
     "spectrum": "243d01514b4c5b2d",
 }
-"""First digits of the SHA-256 over pictures 0 and 40 of the first, a middle and the last class."""
+"""First digits of the SHA-256 over images 0 and 40 of the first, a middle and the last class."""
 
 
 def info_of(name: str) -> DatasetInfo:
@@ -47,8 +47,8 @@ def pixels_digest(name: str) -> str:
     return hashlib.sha256(b"".join(images.load(key).tobytes() for key in keys)).hexdigest()[:16]
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_the_entry_states_its_facts(name: str) -> None:
+@pytest.mark.parametrize("name", ALL_DATASETS)
+def test_the_entry_is_complete(name: str) -> None:
     info = info_of(name)
     assert info.name == name
     assert info.synthetic
@@ -61,7 +61,7 @@ def test_the_entry_states_its_facts(name: str) -> None:
     assert info.homepage == info.citation == ""
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", ALL_DATASETS)
 def test_splits_are_equal_disjoint_and_large_enough_for_sixteen_shots(name: str) -> None:
     splits = splits_of(name)
     for part, per_class in ((splits.train, 24), (splits.val, 4), (splits.test, 30)):
@@ -72,22 +72,22 @@ def test_splits_are_equal_disjoint_and_large_enough_for_sixteen_shots(name: str)
     assert len({splits.images.digest(key) for key in keys}) == len(keys)
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_pictures_are_small_rgb_and_all_different(name: str) -> None:
+@pytest.mark.parametrize("name", ALL_DATASETS)
+def test_images_are_small_rgb_and_all_different(name: str) -> None:
     splits = splits_of(name)
     pictures = [splits.images.load(sample.key) for sample in splits.test[::7]]
     assert {(picture.mode, picture.size) for picture in pictures} == {("RGB", (drawing.SIZE, drawing.SIZE))}
     assert len({picture.tobytes() for picture in pictures}) == len(pictures)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", ALL_DATASETS)
 def test_pixels_are_pinned_to_the_drawing_version(name: str) -> None:
-    """A changed digest means a changed picture: raise DRAWING_VERSION and fix the suite again (decision 0002)."""
+    """A changed digest means changed pixels: increment DRAWING_VERSION and see decision 0002."""
     assert drawing.DRAWING_VERSION == 1
     assert pixels_digest(name) == PINNED_PIXELS[name]
 
 
-def test_two_settings_of_the_dial_draw_one_scene_with_two_digests() -> None:
+def test_two_shifts_draw_the_same_scene_with_different_digests() -> None:
     easy, hard = splits_of("spectrum:shift=0.0"), splits_of("spectrum:shift=0.25")
     key = easy.test[0].key
     assert easy.images.digest(key) != hard.images.digest(key)
@@ -95,7 +95,7 @@ def test_two_settings_of_the_dial_draw_one_scene_with_two_digests() -> None:
     assert np.corrcoef(a, b)[0, 1] > 0.8
 
 
-def test_the_dial_takes_contrast_away() -> None:
+def test_contrast_falls_with_the_shift() -> None:
     contrasts = []
     for shift in np.linspace(0, 1, 9).tolist():
         splits = splits_of(f"spectrum:shift={shift}")
@@ -103,38 +103,38 @@ def test_the_dial_takes_contrast_away() -> None:
     assert contrasts == sorted(contrasts, reverse=True)
 
 
-def test_the_dial_is_called_by_its_setting() -> None:
+def test_name_and_title_include_the_shift() -> None:
     assert info_of("spectrum:shift=0.25").name == "spectrum:shift=0.25"
     assert info_of("spectrum:shift=0.25").title == "Spectrum, shift 0.25"
 
 
-def test_without_a_setting_the_dial_stands_in_the_middle() -> None:
+def test_the_default_shift_is_one_half() -> None:
     key = "3/30"
     assert splits_of("spectrum").images.digest(key) == splits_of("spectrum:shift=0.5").images.digest(key)
 
 
 @pytest.mark.parametrize("text", ["-0.1", "1.01", "nan", "inf", "much", ""])
-def test_a_setting_out_of_range_is_refused(text: str) -> None:
+def test_a_shift_out_of_range_is_rejected(text: str) -> None:
     with pytest.raises(BenchError, match=r"must be a number from 0 to 1, such as 0\.25"):
         info_of(f"spectrum:shift={text}")
 
 
-def test_an_unknown_option_of_the_dial_is_refused() -> None:
+def test_an_unknown_option_is_rejected() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'shift'"):
         info_of("spectrum:shft=0.5")
 
 
 @pytest.mark.parametrize("name", ["spectrum_angles", "spectrum_layout"])
-def test_a_mirror_keeps_the_class_where_place_or_angle_is_the_class(name: str) -> None:
-    """Augmentation mirrors pictures, so no name may say left or right."""
+def test_mirroring_keeps_the_class_where_position_or_angle_defines_it(name: str) -> None:
+    """Augmentation mirrors images, so no class name may contain left or right."""
     words = {word for class_name in info_of(name).class_names for word in class_name.split("_")}
     assert not words & {"left", "right", "east", "west"}
 
 
-def test_a_flat_summary_of_the_pixels_tells_the_hardest_classes_apart() -> None:
-    """Nearest class mean over down-sampled brightness beats chance twofold: there is something to learn from few shots.
+def test_nearest_class_means_beat_chance_on_the_hardest_dataset() -> None:
+    """Nearest class means of down-sampled brightness reach twice chance, so the dataset can be learned.
 
-    The arrow's mask is what matters, so brightness is taken relative to the picture's corner.
+    Brightness is relative to the image's corner, because only the arrow's mask matters.
     """
     splits = splits_of("spectrum_angles")
 

@@ -1,4 +1,4 @@
-"""Own images, in each of the four forms, from the files on disk to an entry that can be drawn from."""
+"""Custom datasets of all four kinds, from the files on disk to a catalogue entry."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ from datasets_registry._plugins import load_custom_datasets
 CLASSES = ("crow", "gull", "jay's", 'the "wren"')
 
 
-def picture(seed: int) -> bytes:
+def encoded_image(seed: int) -> bytes:
     pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, "PNG")
     return content.getvalue()
 
 
-def draw_tree(root: Path, classes: tuple[str, ...] = CLASSES, n: int = 12, first: int = 0) -> Path:
+def make_class_folders(root: Path, classes: tuple[str, ...] = CLASSES, n: int = 12, first: int = 0) -> Path:
     for label, name in enumerate(classes):
         (root / name).mkdir(parents=True, exist_ok=True)
         for i in range(first, first + n):
-            (root / name / f"{i}.png").write_bytes(picture(1000 * label + i))
+            (root / name / f"{i}.png").write_bytes(encoded_image(1000 * label + i))
     return root
 
 
-def ask(images: Path, **changes: object) -> AddRequest:
+def request(images: Path, **changes: object) -> AddRequest:
     fields: dict[str, object] = {
         "name": "birds",
         "template": "a photo of a {}.",
@@ -68,48 +68,48 @@ def ask(images: Path, **changes: object) -> AddRequest:
 
 
 def add(tmp_path: Path, images: Path, *, replace: bool = False, **changes: object) -> AddedDataset:
-    return add_dataset(ask(images, **changes), tmp_path / "own", replace=replace)
+    return add_dataset(request(images, **changes), tmp_path / "own", replace=replace)
 
 
-def count(added: AddedDataset) -> tuple[int, int, int]:
+def part_sizes(added: AddedDataset) -> tuple[int, int, int]:
     return len(added.splits.train), len(added.splits.val), len(added.splits.test)
 
 
-# --- a tree of class folders ------------------------------------------------------------------------------------------
+# --- class folders ---------------------------------------------------------------------------------------------------
 
 
-def test_a_tree_of_class_folders_becomes_a_dataset_of_a_dozen_lines(tmp_path: Path) -> None:
-    added = add(tmp_path, draw_tree(tmp_path / "birds"), title="My birds")
+def test_class_folders_become_a_toml_file_of_a_dozen_lines(tmp_path: Path) -> None:
+    added = add(tmp_path, make_class_folders(tmp_path / "birds"), title="My birds")
     assert added.file == tmp_path / "own" / "birds.toml"
     assert len(added.file.read_text().splitlines()) <= 12
     info = dataset.read_custom(added.file)
     assert (info.title, info.num_classes, info.class_names) == ("My birds", 4, tuple(sorted(CLASSES)))
     splits = info.reader(None)
     assert splits == info.reader(tmp_path) or splits.train == info.reader(tmp_path).train
-    assert sum(count(added)) == 48
+    assert sum(part_sizes(added)) == 48
     assert splits.images.load(splits.train[0].key).size == (8, 8)
 
 
 @pytest.mark.parametrize("protocol", list(EvalProtocol))
 @pytest.mark.parametrize("draw", [rule for rule in DrawRule if rule is not DrawRule.FILE])
-def test_it_is_drawn_from_under_every_protocol(tmp_path: Path, protocol: EvalProtocol, draw: DrawRule) -> None:
+def test_every_protocol_can_draw_from_it(tmp_path: Path, protocol: EvalProtocol, draw: DrawRule) -> None:
     if protocol not in {EvalProtocol.FEW_SHOT, EvalProtocol.BASE_TO_NEW}:
         pytest.skip("trains on one dataset and tests on others")
-    info = add(tmp_path, draw_tree(tmp_path / "birds", n=16)).info
+    info = add(tmp_path, make_class_folders(tmp_path / "birds", n=16)).info
     task = build_task(info, info.reader(None), protocol=protocol, shots=2, seed=1, draw=draw)
     assert len(task.support) == 2 * len(task.support.classes)
 
 
-def test_images_that_are_added_move_no_other_image(tmp_path: Path) -> None:
-    before = add(tmp_path, draw_tree(tmp_path / "birds")).splits
-    draw_tree(tmp_path / "birds", n=9, first=100)
+def test_added_images_do_not_move_other_images(tmp_path: Path) -> None:
+    before = add(tmp_path, make_class_folders(tmp_path / "birds")).splits
+    make_class_folders(tmp_path / "birds", n=9, first=100)
     after = dataset.read_custom(tmp_path / "own" / "birds.toml").reader(None)
     for part in ("train", "val", "test"):
         assert set(getattr(before, part)) < set(getattr(after, part))
 
 
 def test_a_copy_or_a_new_name_of_an_image_stays_in_its_part(tmp_path: Path) -> None:
-    root = draw_tree(tmp_path / "birds")
+    root = make_class_folders(tmp_path / "birds")
     splits = add(tmp_path, root).splits
     key = splits.test[0].key
     shutil.copy(root / key, root / "gull" / "copy.png")
@@ -124,34 +124,34 @@ def test_the_split_by_content_has_coops_shares() -> None:
 
 def test_folders_named_train_and_test_are_a_given_split(tmp_path: Path) -> None:
     for part, n in (("train", 5), ("Validation", 2), ("test", 3)):
-        draw_tree(tmp_path / "birds" / part, n=n)
+        make_class_folders(tmp_path / "birds" / part, n=n)
     added = add(tmp_path, tmp_path / "birds")
-    assert (added.config.split, count(added)) == (SplitRule.GIVEN, (20, 8, 12))
+    assert (added.config.split, part_sizes(added)) == (SplitRule.GIVEN, (20, 8, 12))
     assert added.splits.train[0].key == "train/crow/0.png"
 
 
-def test_without_a_test_part_the_val_part_is_scored(tmp_path: Path) -> None:
+def test_without_a_test_part_the_val_part_is_the_test_part(tmp_path: Path) -> None:
     for part in ("train", "val"):
-        draw_tree(tmp_path / "birds" / part, n=3)
-    assert count(add(tmp_path, tmp_path / "birds")) == (12, 0, 12)
+        make_class_folders(tmp_path / "birds" / part, n=3)
+    assert part_sizes(add(tmp_path, tmp_path / "birds")) == (12, 0, 12)
 
 
-def test_a_lone_train_folder_is_refused(tmp_path: Path) -> None:
-    draw_tree(tmp_path / "birds" / "train")
+def test_a_train_folder_alone_is_rejected(tmp_path: Path) -> None:
+    make_class_folders(tmp_path / "birds" / "train")
     with pytest.raises(
         DataError, match=r"holds only the folder 'train'. Give .*birds/train to have it split by content"
     ):
         add(tmp_path, tmp_path / "birds")
 
 
-def test_numbered_classes_come_by_value_and_are_remarked_upon(tmp_path: Path) -> None:
-    added = add(tmp_path, draw_tree(tmp_path / "birds", ("10", "9", "1"), n=40))
+def test_numeric_class_names_are_sorted_by_value_and_noted(tmp_path: Path) -> None:
+    added = add(tmp_path, make_class_folders(tmp_path / "birds", ("10", "9", "1"), n=40))
     assert added.splits.class_names == ("1", "9", "10")
     assert any("mean nothing to CLIP. Write words into `names`" in line for line in added.notes())
 
 
-def test_names_and_order_of_the_toml_file_count(tmp_path: Path) -> None:
-    added = add(tmp_path, draw_tree(tmp_path / "birds"))
+def test_names_and_order_of_the_toml_file_are_used(tmp_path: Path) -> None:
+    added = add(tmp_path, make_class_folders(tmp_path / "birds"))
     text = added.file.read_text()
     text = text.replace('["crow", "gull"', '["gull", "crow"').replace(
         "names = {}", 'names = { "crow" = "black/white crow" }'
@@ -160,14 +160,14 @@ def test_names_and_order_of_the_toml_file_count(tmp_path: Path) -> None:
     assert dataset.read_custom(added.file).reader(None).class_names[:2] == ("gull", "black/white crow")
 
 
-def test_classes_that_are_not_listed_are_left_out(tmp_path: Path) -> None:
-    added = add(tmp_path, draw_tree(tmp_path / "birds"))
-    draw_tree(tmp_path / "birds", ("later",))
+def test_classes_that_are_not_listed_are_ignored(tmp_path: Path) -> None:
+    added = add(tmp_path, make_class_folders(tmp_path / "birds"))
+    make_class_folders(tmp_path / "birds", ("later",))
     assert dataset.read_custom(added.file).reader(None).class_names == added.splits.class_names
 
 
-def test_a_class_without_any_image_is_refused(tmp_path: Path) -> None:
-    added = add(tmp_path, draw_tree(tmp_path / "birds"))
+def test_a_class_without_images_is_rejected(tmp_path: Path) -> None:
+    added = add(tmp_path, make_class_folders(tmp_path / "birds"))
     shutil.rmtree(tmp_path / "birds" / "crow")
     with pytest.raises(
         DataError, match=r"lists 4 classes, but 1 have no image .* example 'crow'; labels found: 'gull'"
@@ -175,9 +175,9 @@ def test_a_class_without_any_image_is_refused(tmp_path: Path) -> None:
         added.info.reader(None)
 
 
-def test_a_class_with_too_few_images_is_told_when_adding_and_refused_when_drawing(tmp_path: Path) -> None:
-    root = draw_tree(tmp_path / "birds")
-    draw_tree(root, ("rare",), n=1)
+def test_a_small_class_is_noted_when_adding_and_rejected_when_drawing(tmp_path: Path) -> None:
+    root = make_class_folders(tmp_path / "birds")
+    make_class_folders(root, ("rare",), n=1)
     added = add(tmp_path, root)
     assert added.max_shots <= 1
     assert any("class 'rare' has" in line and "at most" in line for line in added.notes())
@@ -185,9 +185,9 @@ def test_a_class_with_too_few_images_is_told_when_adding_and_refused_when_drawin
         build_task(added.info, added.splits, protocol=EvalProtocol.FEW_SHOT, shots=2, seed=1, draw=DrawRule.COOP)
 
 
-def test_links_to_folders_are_followed_but_not_in_circles(tmp_path: Path) -> None:
-    root = draw_tree(tmp_path / "birds", ("crow", "gull"))
-    draw_tree(tmp_path / "elsewhere", ("jay",))
+def test_links_to_folders_are_followed_and_circular_ones_rejected(tmp_path: Path) -> None:
+    root = make_class_folders(tmp_path / "birds", ("crow", "gull"))
+    make_class_folders(tmp_path / "elsewhere", ("jay",))
     (root / "jay").symlink_to(tmp_path / "elsewhere" / "jay")
     assert add(tmp_path, root).splits.class_names == ("crow", "gull", "jay")
     (root / "crow" / "again").symlink_to(root / "crow")
@@ -195,34 +195,34 @@ def test_links_to_folders_are_followed_but_not_in_circles(tmp_path: Path) -> Non
         add(tmp_path, root, replace=True)
 
 
-def test_a_link_to_itself_is_named(tmp_path: Path) -> None:
-    root = draw_tree(tmp_path / "birds", ("crow", "gull"))
+def test_the_error_names_a_link_to_itself(tmp_path: Path) -> None:
+    root = make_class_folders(tmp_path / "birds", ("crow", "gull"))
     (root / "loop").symlink_to(root / "loop")
     with pytest.raises(DataError, match="loop cannot be read .* Remove it if it is a broken link"):
         add(tmp_path, root)
 
 
-def test_a_name_that_is_not_utf8_is_named(tmp_path: Path) -> None:
-    root = draw_tree(tmp_path / "birds", ("crow", "gull"))
+def test_the_error_names_a_file_name_that_is_not_utf8(tmp_path: Path) -> None:
+    root = make_class_folders(tmp_path / "birds", ("crow", "gull"))
     (root / os.fsdecode(b"m\xf6we")).mkdir()
     with pytest.raises(DataError, match=r"holds the name b'm\\xf6we', which is not UTF-8. Rename it, for .* `convmv"):
         add(tmp_path, root)
 
 
-def test_an_empty_folder_and_a_single_class_are_refused(tmp_path: Path) -> None:
+def test_an_empty_folder_and_a_single_class_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     with pytest.raises(DataError, match=r"No image below .*none. It must hold CLASS/\*.jpg"):
         add(tmp_path, tmp_path / "none")
     with pytest.raises(DataError, match="has 1 class, 'crow'; a benchmark needs at least 2"):
-        add(tmp_path, draw_tree(tmp_path / "one", ("crow",)))
+        add(tmp_path, make_class_folders(tmp_path / "one", ("crow",)))
     with pytest.raises(DataError, match="No images at .*absent. Give a folder or a table that exists"):
         add(tmp_path, tmp_path / "absent")
 
 
-def test_an_image_that_cannot_be_decoded_stops_before_anything_is_written(tmp_path: Path) -> None:
-    root = draw_tree(tmp_path / "birds", ("crow", "gull"), n=1)
+def test_nothing_is_written_if_an_image_cannot_be_decoded(tmp_path: Path) -> None:
+    root = make_class_folders(tmp_path / "birds", ("crow", "gull"), n=1)
     (root / "gull" / "0.png").write_bytes(b"no image")
-    draw_tree(root, n=8, first=5)
+    make_class_folders(root, n=8, first=5)
     for path in (root / "gull").iterdir():
         path.write_bytes(f"no image {path}".encode())
     with pytest.raises(DataError, match="cannot be decoded"):
@@ -232,7 +232,7 @@ def test_an_image_that_cannot_be_decoded_stops_before_anything_is_written(tmp_pa
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads and writes everything")
 def test_folders_that_cannot_be_read_or_written(tmp_path: Path) -> None:
-    root = draw_tree(tmp_path / "birds")
+    root = make_class_folders(tmp_path / "birds")
     (tmp_path / "own").mkdir(mode=0o500)
     with pytest.raises(DataError, match="birds.toml cannot be written"):
         add(tmp_path, root)
@@ -247,7 +247,7 @@ def test_folders_that_cannot_be_read_or_written(tmp_path: Path) -> None:
 def test_a_target_that_cannot_be_a_folder(tmp_path: Path) -> None:
     (tmp_path / "own").write_text("a file")
     with pytest.raises(DataError, match="birds.toml cannot be written .* Set ETL_BENCH_DATASETS to a writable folder"):
-        add(tmp_path, draw_tree(tmp_path / "birds"))
+        add(tmp_path, make_class_folders(tmp_path / "birds"))
 
 
 # --- a table ----------------------------------------------------------------------------------------------------------
@@ -267,17 +267,17 @@ def rows_of(root: Path) -> list[list[str]]:
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv"])
 def test_a_table_with_a_split_column(tmp_path: Path, suffix: str) -> None:
-    rows = rows_of(draw_tree(tmp_path / "birds"))
+    rows = rows_of(make_class_folders(tmp_path / "birds"))
     added = add(tmp_path, write_table(tmp_path / "birds" / f"list.{suffix}", rows))
-    assert (added.config.split, count(added)) == (SplitRule.GIVEN, (24, 12, 12))
+    assert (added.config.split, part_sizes(added)) == (SplitRule.GIVEN, (24, 12, 12))
     assert len(added.file.read_text().splitlines()) <= 12
     assert [s.key for s in dataset.read_custom(added.file).reader(None).train] == [
         row[0] for row in rows if row[2] == "train"
     ]
 
 
-def test_a_table_without_split_of_columns_with_other_names(tmp_path: Path) -> None:
-    rows = [row[:2] for row in rows_of(draw_tree(tmp_path / "birds"))]
+def test_a_table_without_a_split_column_and_with_other_column_names(tmp_path: Path) -> None:
+    rows = [row[:2] for row in rows_of(make_class_folders(tmp_path / "birds"))]
     table = write_table(tmp_path / "list.csv", rows, ("where", "species"))
     with pytest.raises(DataError, match="no column with a usual name for the path .* Name it with --path-col"):
         add(tmp_path, table)
@@ -294,17 +294,17 @@ def test_a_table_without_split_of_columns_with_other_names(tmp_path: Path) -> No
 def test_a_parquet_table(tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
-    rows = rows_of(draw_tree(tmp_path / "birds"))
+    rows = rows_of(make_class_folders(tmp_path / "birds"))
     columns = dict(zip(("file_name", "label", "split"), map(list, zip(*rows, strict=True)), strict=True))
     parquet.write_table(pyarrow.table(columns), tmp_path / "birds" / "list.parquet")
-    assert count(add(tmp_path, tmp_path / "birds" / "list.parquet")) == (24, 12, 12)
+    assert part_sizes(add(tmp_path, tmp_path / "birds" / "list.parquet")) == (24, 12, 12)
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(DataError, match="bad.parquet cannot be read"):
         add(tmp_path, tmp_path / "bad.parquet", replace=True)
 
 
-def test_labels_with_gaps_are_labels_like_any_other(tmp_path: Path) -> None:
-    draw_tree(tmp_path / "birds")
+def test_numeric_labels_may_have_gaps(tmp_path: Path) -> None:
+    make_class_folders(tmp_path / "birds")
     numbers = dict(zip(sorted(CLASSES), ("0", "2", "7", "11"), strict=True))
     rows = [[path, numbers[label], part] for path, label, part in rows_of(tmp_path / "birds")]
     assert add(tmp_path, write_table(tmp_path / "birds" / "list.csv", rows)).splits.class_names == ("0", "2", "7", "11")
@@ -323,8 +323,8 @@ def test_labels_with_gaps_are_labels_like_any_other(tmp_path: Path) -> None:
         (["crow/new.png", "crow", "train"], r"1 of the 49 images of .* are not below .*, for example crow/new.png"),
     ],
 )
-def test_a_bad_row_is_named(tmp_path: Path, row: list[str], message: str) -> None:
-    rows = rows_of(draw_tree(tmp_path / "birds"))
+def test_the_error_names_a_bad_row(tmp_path: Path, row: list[str], message: str) -> None:
+    rows = rows_of(make_class_folders(tmp_path / "birds"))
     with pytest.raises(DataError, match=message):
         add(tmp_path, write_table(tmp_path / "birds" / "list.csv", [*rows, row]))
 
@@ -362,7 +362,7 @@ def write_tar(path: Path, members: dict[str, bytes], mode: str = "w") -> Path:
 def samples(n: int, first: int = 0) -> dict[str, bytes]:
     members: dict[str, bytes] = {}
     for i in range(first, first + n):
-        members |= {f"s/{i:04}.png": picture(i), f"s/{i:04}.cls": str(i % 3).encode()}
+        members |= {f"s/{i:04}.png": encoded_image(i), f"s/{i:04}.cls": str(i % 3).encode()}
     return members
 
 
@@ -372,14 +372,16 @@ def test_webdataset_tars_with_parts_and_class_names(tmp_path: Path) -> None:
     write_tar(tmp_path / "wds" / "test-000.tar", samples(6, 20))
     (tmp_path / "wds" / "classnames.txt").write_text("crow\ngull\njay\n")
     added = add(tmp_path, tmp_path / "wds")
-    assert (added.splits.class_names, count(added)) == (("crow", "gull", "jay"), (15, 0, 6))
+    assert (added.splits.class_names, part_sizes(added)) == (("crow", "gull", "jay"), (15, 0, 6))
     first = added.splits.train[0]
     assert first.key == "train-000.tar!s/0000.png"
-    assert np.array_equal(np.array(added.splits.images.load(first.key)), np.array(Image.open(io.BytesIO(picture(0)))))
+    assert np.array_equal(
+        np.array(added.splits.images.load(first.key)), np.array(Image.open(io.BytesIO(encoded_image(0))))
+    )
     assert len({added.splits.images.digest(sample.key) for sample in added.splits.train}) == 15
 
 
-def test_clip_benchmarks_folders_of_tars_and_json_labels(tmp_path: Path) -> None:
+def test_folders_of_tars_as_in_clip_benchmark_and_json_labels(tmp_path: Path) -> None:
     members = {name.replace(".cls", ".json"): content for name, content in samples(9).items()}
     members = {
         n: json.dumps({"label": f"bird {c.decode()}"}).encode() if n.endswith("json") else c for n, c in members.items()
@@ -387,7 +389,7 @@ def test_clip_benchmarks_folders_of_tars_and_json_labels(tmp_path: Path) -> None
     write_tar(tmp_path / "wds" / "train" / "0.tar", members)
     write_tar(tmp_path / "wds" / "test" / "0.tar", members)
     added = add(tmp_path, tmp_path / "wds")
-    assert (added.splits.class_names, count(added)) == (("bird 0", "bird 1", "bird 2"), (9, 0, 9))
+    assert (added.splits.class_names, part_sizes(added)) == (("bird 0", "bird 1", "bird 2"), (9, 0, 9))
 
 
 def test_tars_without_parts_are_split_by_content(tmp_path: Path) -> None:
@@ -405,10 +407,10 @@ def test_tars_that_cannot_be_read(tmp_path: Path) -> None:
     whole.write_bytes(whole.read_bytes()[:900])
     with pytest.raises(DataError, match=r"a.tar ends in the middle of 'a.tar!s/0008.png'. Get that file again"):
         added.splits.images.load(last)
-    write_tar(tmp_path / "bare" / "a.tar", {"x.png": picture(0)})
+    write_tar(tmp_path / "bare" / "a.tar", {"x.png": encoded_image(0)})
     with pytest.raises(DataError, match=r"a.tar!x.png has no label. Add a member of the same name with one of the suf"):
         add(tmp_path, tmp_path / "bare", replace=True)
-    write_tar(tmp_path / "twice" / "a.tar", {"x.png": picture(0), "x.jpg": picture(1), "x.cls": b"1"})
+    write_tar(tmp_path / "twice" / "a.tar", {"x.png": encoded_image(0), "x.jpg": encoded_image(1), "x.cls": b"1"})
     with pytest.raises(DataError, match="has two images of the sample 'x'. Keep one image per sample"):
         add(tmp_path, tmp_path / "twice", replace=True)
 
@@ -428,7 +430,7 @@ def test_a_hugging_face_folder_with_splits(tmp_path: Path, hub: object) -> None:
     def table(n: int, first: int) -> datasets.Dataset:
         features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["crow", "gull"])})
         rows = {
-            "image": [{"bytes": picture(first + i), "path": None} for i in range(n)],
+            "image": [{"bytes": encoded_image(first + i), "path": None} for i in range(n)],
             "label": [i % 2 for i in range(n)],
         }
         return datasets.Dataset.from_dict(rows, features=features)
@@ -436,17 +438,17 @@ def test_a_hugging_face_folder_with_splits(tmp_path: Path, hub: object) -> None:
     saved = tmp_path / "saved"
     datasets.DatasetDict({"train": table(8, 0), "test": table(4, 50)}).save_to_disk(str(saved))
     added = add(tmp_path, saved)
-    assert (added.splits.class_names, count(added)) == (("crow", "gull"), (8, 0, 4))
+    assert (added.splits.class_names, part_sizes(added)) == (("crow", "gull"), (8, 0, 4))
     assert added.splits.train[0].key == "train/0"
     assert added.splits.images.load("train/0").size == (8, 8)
     table(60, 0).save_to_disk(str(tmp_path / "one"))
     one = add(tmp_path, tmp_path / "one", replace=True)
-    assert (one.config.split, sum(count(one))) == (SplitRule.HASH, 60)
+    assert (one.config.split, sum(part_sizes(one))) == (SplitRule.HASH, 60)
     with pytest.raises(DataError, match="has no column 'species'; it has image, label"):
         add(tmp_path, tmp_path / "one", replace=True, columns=ColumnNames(label="species"))
 
 
-def test_without_the_package_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_without_the_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     (tmp_path / "saved").mkdir()
@@ -460,8 +462,8 @@ def test_without_the_package_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder of TOML files; what a test registers is taken out again."""
+def custom_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of TOML files; entries that a test registers are removed afterwards."""
     before = set(DATASETS)
     monkeypatch.setenv("ETL_BENCH_DATASETS", str(tmp_path / "own"))
     (tmp_path / "own").mkdir()
@@ -473,9 +475,9 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 SMALL = 'images = "../birds"\nclasses = ["crow", "gull"]\n'
 
 
-def test_two_lines_are_enough_and_paths_are_relative_to_the_file(own: Path, tmp_path: Path) -> None:
-    draw_tree(tmp_path / "birds")
-    (own / "small.toml").write_text(SMALL)
+def test_a_minimal_file_works_and_paths_are_relative_to_it(custom_folder: Path, tmp_path: Path) -> None:
+    make_class_folders(tmp_path / "birds")
+    (custom_folder / "small.toml").write_text(SMALL)
     load_custom_datasets(DATASETS)
     info: DatasetInfo = DATASETS.get("small")
     assert info.title == "small"
@@ -498,11 +500,11 @@ def test_two_lines_are_enough_and_paths_are_relative_to_the_file(own: Path, tmp_
         (SMALL + 'columns = { paths = "x" }', "columns.paths is not a setting; allowed are path, label, split"),
     ],
 )
-def test_a_broken_file_is_one_line_and_breaks_nothing_else(
-    own: Path, caplog: pytest.LogCaptureFixture, text: str, message: str
+def test_a_broken_file_is_one_warning_and_does_not_affect_others(
+    custom_folder: Path, caplog: pytest.LogCaptureFixture, text: str, message: str
 ) -> None:
-    (own / "bad.toml").write_text(text)
-    (own / "good.toml").write_text(SMALL)
+    (custom_folder / "bad.toml").write_text(text)
+    (custom_folder / "good.toml").write_text(SMALL)
     load_custom_datasets(DATASETS)
     assert "good" in DATASETS
     assert "bad" not in DATASETS
@@ -516,10 +518,10 @@ def test_a_broken_file_is_one_line_and_breaks_nothing_else(
 
 
 @pytest.mark.parametrize(("name", "message"), [("eurosat", "is registered twice"), ("My-Birds", "must match")])
-def test_a_name_that_cannot_be_is_left_out(
-    own: Path, caplog: pytest.LogCaptureFixture, name: str, message: str
+def test_a_file_with_an_invalid_name_is_skipped(
+    custom_folder: Path, caplog: pytest.LogCaptureFixture, name: str, message: str
 ) -> None:
-    (own / f"{name}.toml").write_text(SMALL)
+    (custom_folder / f"{name}.toml").write_text(SMALL)
     before = set(DATASETS)
     load_custom_datasets(DATASETS)
     assert set(DATASETS) == before
@@ -527,8 +529,8 @@ def test_a_name_that_cannot_be_is_left_out(
     assert f"{name}.toml" in caplog.text
 
 
-def test_adding_refuses_names_that_are_taken_or_malformed(tmp_path: Path) -> None:
-    root = draw_tree(tmp_path / "birds")
+def test_adding_rejects_names_that_are_taken_or_malformed(tmp_path: Path) -> None:
+    root = make_class_folders(tmp_path / "birds")
     with pytest.raises(
         RegistrationError, match="Dataset 'eurosat' is already in the catalogue. Give your images another"
     ):
@@ -544,9 +546,9 @@ def test_adding_refuses_names_that_are_taken_or_malformed(tmp_path: Path) -> Non
         add(tmp_path, root, replace=True, template="a bird")
 
 
-def test_any_text_survives_the_toml_file(tmp_path: Path) -> None:
+def test_any_text_can_be_written_to_and_read_from_the_toml_file(tmp_path: Path) -> None:
     awkward = ('a "quoted" \\ name', "colt's foot", "Ünï 🐦", "tab\there", "del\x7f")
-    config = add(tmp_path, draw_tree(tmp_path / "birds", awkward)).config
+    config = add(tmp_path, make_class_folders(tmp_path / "birds", awkward)).config
     (tmp_path / "again.toml").write_text(dataset.to_toml(config), encoding="utf-8")
     assert dataset.read_custom(tmp_path / "again.toml").class_names == config.classes
 

@@ -1,4 +1,4 @@
-"""Known-broken layouts: each is recognised, and the command that the doctor names mends it."""
+"""The doctor recognises each known broken layout, and the command that it gives repairs it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ KEYS = {
     "stanford_cars": ["cars_train/{:05}.jpg", "cars_test/{:05}.jpg"],
     "sun397": ["a/abbey/sun_aaa{}.jpg", "c/church/indoor/sun_bbb{}.jpg"],
 }
-"""How the split files of CoOp name images, a pattern a class."""
+"""How CoOp's split files name images; one pattern per class."""
 
 
 def picture(path: Path, seed: int) -> None:
@@ -51,8 +51,8 @@ def picture(path: Path, seed: int) -> None:
 
 
 @dataclass(frozen=True)
-class Ward:
-    """One dataset, drawn whole in CoOp's layout, to be broken."""
+class BrokenDataset:
+    """A complete generated dataset in CoOp's layout, for a test to break."""
 
     info: DatasetInfo
     root: Path
@@ -76,8 +76,8 @@ class Ward:
     def first(self, part: str = "train") -> Path:
         return self.images / json.loads((self.top / str(self.info.split_file)).read_text())[part][0][0]
 
-    def mend(self, code: str) -> None:
-        """Run the command that is named, and see that the layout is CoOp's then."""
+    def repair(self, code: str) -> None:
+        """Run the given command and check that it restores CoOp's layout."""
         command = self.finding(code).fix
         subprocess.run(["bash", "-euc", command], check=True, capture_output=True, text=True)
         after = self.check()
@@ -86,14 +86,14 @@ class Ward:
         assert after.layout == "CoOp"
 
 
-Draw = Callable[[str], Ward]
+MakeDataset = Callable[[str], BrokenDataset]
 
 
 @pytest.fixture
-def ward(tmp_path: Path) -> Draw:
-    def draw(name: str) -> Ward:
+def make_dataset(tmp_path: Path) -> MakeDataset:
+    def make(name: str) -> BrokenDataset:
         info = get_dataset(name)
-        sick = Ward(info, tmp_path / "data")
+        dataset = BrokenDataset(info, tmp_path / "data")
         split: dict[str, list[list[object]]] = {"train": [], "val": [], "test": []}
         seed = 0
         for label, pattern in enumerate(KEYS[name]):
@@ -101,23 +101,23 @@ def ward(tmp_path: Path) -> Draw:
                 for _ in range(n):
                     seed += 1
                     key = pattern.format(seed)
-                    picture(sick.images / key, seed)
+                    picture(dataset.images / key, seed)
                     split[part].append([key, label, f"class {label}"])
-        (sick.top / str(info.split_file)).write_text(json.dumps(split))
+        (dataset.top / str(info.split_file)).write_text(json.dumps(split))
         if name == "oxford_flowers":
-            (sick.top / "cat_to_name.json").write_text("{}")
+            (dataset.top / "cat_to_name.json").write_text("{}")
         counts = {part: len(rows) for part, rows in split.items()}
-        return replace(sick, info=replace(info, expected=counts))  # what is drawn is the full dataset
+        return replace(dataset, info=replace(info, expected=counts))  # the generated images count as the full dataset
 
-    return draw
+    return make
 
 
 @pytest.fixture(autouse=True)
 def published(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The drawn split files count as published, except where a test says otherwise."""
+    """The generated split files count as the published ones, unless a test sets a checksum."""
     table = dataset_sources()
 
-    def undigested() -> dict[str, object]:
+    def without_checksums() -> dict[str, object]:
         return {
             name: entry.model_copy(
                 update={"files": tuple(f.model_copy(update={"checksum": None}) for f in entry.files)}
@@ -125,12 +125,12 @@ def published(monkeypatch: pytest.MonkeyPatch) -> None:
             for name, entry in table.items()
         }
 
-    monkeypatch.setattr("datasets_registry._doctor.check.dataset_sources", undigested)
+    monkeypatch.setattr("datasets_registry._doctor.check.dataset_sources", without_checksums)
 
 
 @pytest.mark.parametrize("name", list(KEYS))
-def test_coops_layout_is_fine_and_leaves_a_fingerprint(ward: Draw, name: str) -> None:
-    healthy = ward(name)
+def test_coops_layout_is_fine_and_leaves_a_fingerprint(make_dataset: MakeDataset, name: str) -> None:
+    healthy = make_dataset(name)
     found = healthy.check()
     assert [item.code for item in found.findings] == ["small-class"]
     assert (found.layout, found.checked) == ("CoOp", 9 * len(KEYS[name]))
@@ -146,36 +146,36 @@ def test_coops_layout_is_fine_and_leaves_a_fingerprint(ward: Draw, name: str) ->
 # --- broken layouts, each with the command that mends it --------------------------------------------------------------
 
 
-def test_no_split_file(ward: Draw) -> None:
-    sick = ward("eurosat")
-    (sick.top / "split_zhou_EuroSAT.json").unlink()
-    found = sick.finding("no-split-file")
+def test_no_split_file(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("eurosat")
+    (dataset.top / "split_zhou_EuroSAT.json").unlink()
+    found = dataset.finding("no-split-file")
     assert re.search(r"There is no split_zhou_EuroSAT.json, which defines train, val and test", found.text)
-    assert found.fix == f"etl-bench datasets fetch eurosat --splits-only --data-root {sick.root}"
+    assert found.fix == f"etl-bench datasets fetch eurosat --splits-only --data-root {dataset.root}"
 
 
-def test_a_split_file_in_the_wrong_place(ward: Draw) -> None:
-    sick = ward("eurosat")
-    (sick.top / "split_zhou_EuroSAT.json").rename(sick.images / "split_zhou_EuroSAT (1).json")
-    assert "The split file is at" in sick.finding("split-misplaced").text
-    sick.mend("split-misplaced")
+def test_a_split_file_in_the_wrong_place(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("eurosat")
+    (dataset.top / "split_zhou_EuroSAT.json").rename(dataset.images / "split_zhou_EuroSAT (1).json")
+    assert "The split file is at" in dataset.finding("split-misplaced").text
+    dataset.repair("split-misplaced")
 
 
-def test_a_split_file_that_coop_made_up(ward: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
-    sick = ward("dtd")
+def test_a_split_file_that_coop_generated(make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = make_dataset("dtd")
     monkeypatch.setattr("datasets_registry._doctor.check.dataset_sources", dataset_sources)
-    found = sick.finding("split-not-published")
+    found = dataset.finding("split-not-published")
     assert "has the right counts, but is not CoOp's file" in found.text
     assert "datasets fetch dtd --splits-only" in found.fix
-    assert sick.check().problems == [found]
+    assert dataset.check().problems == [found]
 
 
-def test_a_split_file_of_a_part_is_noted(ward: Draw) -> None:
-    sick = ward("dtd")
-    sick = replace(sick, info=get_dataset("dtd"))
-    found = sick.finding("subset")
+def test_a_split_file_of_a_subset_is_noted(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("dtd")
+    dataset = replace(dataset, info=get_dataset("dtd"))
+    found = dataset.finding("subset")
     assert "lists 18 images of the 5640 of the full dataset" in found.text
-    assert (found.level, sick.check().problems) == ("note", [])
+    assert (found.level, dataset.check().problems) == ("note", [])
 
 
 @pytest.mark.parametrize(
@@ -186,60 +186,60 @@ def test_a_split_file_of_a_part_is_noted(ward: Draw) -> None:
         ('{"train": [["a.jpg", 0, "x"], ["b.jpg", 2, "y"]], "val": [], "test": []}', "without gaps, but 1 is missing"),
     ],
 )
-def test_a_malformed_split_file(ward: Draw, content: str, message: str) -> None:
-    sick = ward("dtd")
-    (sick.top / "split_zhou_DescribableTextures.json").write_text(content)
-    found = sick.finding("split-malformed")
+def test_a_malformed_split_file(make_dataset: MakeDataset, content: str, message: str) -> None:
+    dataset = make_dataset("dtd")
+    (dataset.top / "split_zhou_DescribableTextures.json").write_text(content)
+    found = dataset.finding("split-malformed")
     assert message in found.text
     assert "datasets fetch dtd --splits-only" in found.fix
 
 
-def test_cars_nested_as_on_kaggle(ward: Draw) -> None:
-    sick = ward("stanford_cars")
+def test_cars_nested_as_on_kaggle(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("stanford_cars")
     for part in ("train", "test"):
-        shutil.move(sick.top / f"cars_{part}", sick.top / "moved")
-        (sick.top / f"cars_{part}").mkdir()
-        shutil.move(sick.top / "moved", sick.top / f"cars_{part}" / f"cars_{part}")
-    assert "the layout of a Kaggle copy" in sick.finding("kaggle-cars").text
-    sick.mend("kaggle-cars")
+        shutil.move(dataset.top / f"cars_{part}", dataset.top / "moved")
+        (dataset.top / f"cars_{part}").mkdir()
+        shutil.move(dataset.top / "moved", dataset.top / f"cars_{part}" / f"cars_{part}")
+    assert "the layout of a Kaggle copy" in dataset.finding("kaggle-cars").text
+    dataset.repair("kaggle-cars")
 
 
-def test_cars_in_a_folder_per_class_as_on_kaggle(ward: Draw) -> None:
-    sick = ward("stanford_cars")
+def test_cars_in_a_folder_per_class_as_on_kaggle(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("stanford_cars")
     for part in ("train", "test"):
-        for path in sorted((sick.top / f"cars_{part}").iterdir()):
-            target = sick.top / "car_data" / "car_data" / part / "AM General Hummer SUV 2000" / path.name
+        for path in sorted((dataset.top / f"cars_{part}").iterdir()):
+            target = dataset.top / "car_data" / "car_data" / part / "AM General Hummer SUV 2000" / path.name
             target.parent.mkdir(parents=True, exist_ok=True)
             path.rename(target)
-        (sick.top / f"cars_{part}").rmdir()
-    sick.mend("kaggle-cars")
+        (dataset.top / f"cars_{part}").rmdir()
+    dataset.repair("kaggle-cars")
 
 
-def test_cars_under_six_digits(ward: Draw) -> None:
-    sick = ward("stanford_cars")
-    shutil.rmtree(sick.top / "cars_train")
-    shutil.rmtree(sick.top / "cars_test")
-    picture(sick.top / "car_ims" / "000001.jpg", 1)
-    assert "six-digit numbers, which the split file does not use" in sick.finding("kaggle-cars-renumbered").text
+def test_cars_under_six_digits(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("stanford_cars")
+    shutil.rmtree(dataset.top / "cars_train")
+    shutil.rmtree(dataset.top / "cars_test")
+    picture(dataset.top / "car_ims" / "000001.jpg", 1)
+    assert "six-digit numbers, which the split file does not use" in dataset.finding("kaggle-cars-renumbered").text
 
 
-def test_sun_sorted_into_train_and_test(ward: Draw) -> None:
-    sick = ward("sun397")
-    for i, path in enumerate(sorted(sick.images.rglob("*.jpg"))):
-        target = sick.images / ("train", "test")[i % 2] / path.relative_to(sick.images)
+def test_sun_sorted_into_train_and_test(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("sun397")
+    for i, path in enumerate(sorted(dataset.images.rglob("*.jpg"))):
+        target = dataset.images / ("train", "test")[i % 2] / path.relative_to(dataset.images)
         target.parent.mkdir(parents=True, exist_ok=True)
         path.rename(target)
-    found = sick.finding("partitioned")
+    found = dataset.finding("partitioned")
     assert "sorted into train and test, which the split file does not use: it lists a/abbey/sun_aaa" in found.text
-    sick.mend("partitioned")
+    dataset.repair("partitioned")
 
 
-def test_sun_nested_once_more(ward: Draw) -> None:
-    sick = ward("sun397")
-    sick.images.rename(sick.top / "inner")
-    sick.images.mkdir()
-    (sick.top / "inner").rename(sick.images / "SUN397")
-    sick.mend("nested")
+def test_sun_nested_once_more(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("sun397")
+    dataset.images.rename(dataset.top / "inner")
+    dataset.images.mkdir()
+    (dataset.top / "inner").rename(dataset.images / "SUN397")
+    dataset.repair("nested")
 
 
 @pytest.mark.parametrize(
@@ -253,139 +253,141 @@ def test_sun_nested_once_more(ward: Draw) -> None:
         ("eurosat", "eurosat/2750/2750"),
     ],
 )
-def test_the_folder_of_the_archive_is_one_too_many_or_one_too_few(ward: Draw, name: str, place: str) -> None:
-    sick = ward(name)
-    sick.images.rename(sick.root / "away")
-    (sick.root / place).parent.mkdir(parents=True, exist_ok=True)
-    (sick.root / "away").rename(sick.root / place)
-    found = sick.finding("nested")
-    assert found.text == f"The images are below {sick.root / place}; they belong below {sick.images}."
-    sick.mend("nested")
+def test_one_folder_level_too_many_or_too_few(make_dataset: MakeDataset, name: str, place: str) -> None:
+    dataset = make_dataset(name)
+    dataset.images.rename(dataset.root / "away")
+    (dataset.root / place).parent.mkdir(parents=True, exist_ok=True)
+    (dataset.root / "away").rename(dataset.root / place)
+    found = dataset.finding("nested")
+    assert found.text == f"The images are below {dataset.root / place}; they belong below {dataset.images}."
+    dataset.repair("nested")
 
 
 @pytest.mark.parametrize("place", ["EuroSAT_RGB", "EuroSAT", "ds/images/remote_sensing/otherDatasets"])
-def test_eurosat_under_another_name(ward: Draw, place: str) -> None:
-    sick = ward("eurosat")
-    (sick.top / place).parent.mkdir(parents=True, exist_ok=True)
-    sick.images.rename(sick.top / place)
-    assert place in sick.finding("misplaced-images").text
-    sick.mend("misplaced-images")
+def test_eurosat_under_another_name(make_dataset: MakeDataset, place: str) -> None:
+    dataset = make_dataset("eurosat")
+    (dataset.top / place).parent.mkdir(parents=True, exist_ok=True)
+    dataset.images.rename(dataset.top / place)
+    assert place in dataset.finding("misplaced-images").text
+    dataset.repair("misplaced-images")
 
 
-def test_flowers_without_their_folder(ward: Draw) -> None:
-    sick = ward("oxford_flowers")
-    for path in sick.images.iterdir():
-        path.rename(sick.top / path.name)
-    sick.images.rmdir()
-    sick.mend("misplaced-images")
+def test_flowers_without_their_folder(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("oxford_flowers")
+    for path in dataset.images.iterdir():
+        path.rename(dataset.top / path.name)
+    dataset.images.rmdir()
+    dataset.repair("misplaced-images")
 
 
-def test_flowers_without_names(ward: Draw) -> None:
-    sick = ward("oxford_flowers")
-    (sick.top / "cat_to_name.json").unlink()
-    found = sick.finding("no-cat-to-name")
+def test_flowers_without_names(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("oxford_flowers")
+    (dataset.top / "cat_to_name.json").unlink()
+    found = dataset.finding("no-cat-to-name")
     assert "CoOp's code needs it" in found.text
     assert "datasets fetch oxford_flowers --splits-only" in found.fix
-    assert sick.check().problems == []
+    assert dataset.check().problems == []
 
 
-def test_dogs_in_place_of_pets(ward: Draw) -> None:
-    sick = ward("oxford_pets")
-    shutil.rmtree(sick.images)
-    picture(sick.images / "n02085620-Chihuahua" / "n02085620_10074.jpg", 1)
-    found = sick.finding("stanford-dogs")
+def test_stanford_dogs_in_place_of_oxford_pets(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("oxford_pets")
+    shutil.rmtree(dataset.images)
+    picture(dataset.images / "n02085620-Chihuahua" / "n02085620_10074.jpg", 1)
+    found = dataset.finding("stanford-dogs")
     assert "holds Stanford Dogs (n02085620-Chihuahua, ...), a different dataset from Oxford Pets" in found.text
     assert "datasets fetch oxford_pets" in found.fix
 
 
-def test_images_that_the_split_file_does_not_know(ward: Draw) -> None:
-    sick = ward("oxford_pets")
-    for i, path in enumerate(sick.images.iterdir()):
+def test_images_that_the_split_file_does_not_list(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("oxford_pets")
+    for i, path in enumerate(dataset.images.iterdir()):
         path.rename(path.with_name(f"other_{i}.jpg"))
-    assert "the split file does not belong to these images" in sick.finding("wrong-images").text
+    assert "the split file does not belong to these images" in dataset.finding("wrong-images").text
 
 
-def test_a_few_images_are_missing(ward: Draw) -> None:
-    sick = ward("oxford_pets")
-    sick.first("test").unlink()
-    assert "1 of the 18 images that the split file lists are not below" in sick.finding("images-missing").text
+def test_a_few_images_are_missing(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("oxford_pets")
+    dataset.first("test").unlink()
+    assert "1 of the 18 images that the split file lists are not below" in dataset.finding("images-missing").text
 
 
-def test_archives_that_are_not_unpacked(ward: Draw) -> None:
-    sick = ward("eurosat")
-    with zipfile.ZipFile(sick.top / "EuroSAT.zip", "w") as archive:
-        for path in sick.images.rglob("*.jpg"):
-            archive.write(path, path.relative_to(sick.top))
-    shutil.rmtree(sick.images)
-    assert "EuroSAT.zip is not unpacked" in sick.finding("not-unpacked").text
+def test_archives_that_are_not_unpacked(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("eurosat")
+    with zipfile.ZipFile(dataset.top / "EuroSAT.zip", "w") as archive:
+        for path in dataset.images.rglob("*.jpg"):
+            archive.write(path, path.relative_to(dataset.top))
+    shutil.rmtree(dataset.images)
+    assert "EuroSAT.zip is not unpacked" in dataset.finding("not-unpacked").text
     if shutil.which("unzip"):
-        sick.mend("not-unpacked")
+        dataset.repair("not-unpacked")
 
 
-def test_an_archive_alone_in_the_data_root(ward: Draw) -> None:
-    sick = ward("oxford_pets")
-    with tarfile.open(sick.root / "images.tar.gz", "w:gz") as archive:
-        archive.add(sick.images, "images")
-    (sick.top / "split_zhou_OxfordPets.json").rename(sick.root / "split_zhou_OxfordPets.json")
-    shutil.rmtree(sick.top)
-    sick.mend("not-unpacked")
+def test_an_archive_alone_in_the_data_root(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("oxford_pets")
+    with tarfile.open(dataset.root / "images.tar.gz", "w:gz") as archive:
+        archive.add(dataset.images, "images")
+    (dataset.top / "split_zhou_OxfordPets.json").rename(dataset.root / "split_zhou_OxfordPets.json")
+    shutil.rmtree(dataset.top)
+    dataset.repair("not-unpacked")
 
 
-def test_a_folder_with_other_capitals(ward: Draw) -> None:
-    sick = ward("eurosat")
-    (sick.images / "SeaLake").rename(sick.images / "sealake")
+def test_a_folder_whose_name_differs_in_capitals(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("eurosat")
+    (dataset.images / "SeaLake").rename(dataset.images / "sealake")
     assert (
         "sealake differs only in capitals from SeaLake in the split file, so 9 images"
-        in sick.finding("case-renamed").text
+        in dataset.finding("case-renamed").text
     )
-    sick.mend("case-renamed")
+    dataset.repair("case-renamed")
 
 
 @pytest.mark.parametrize(
     ("name", "other"), [("eurosat", "EuroSAT"), ("oxford_pets", "OxfordPets"), ("caltech101", "caltech_101")]
 )
-def test_a_dataset_folder_of_another_name(ward: Draw, name: str, other: str) -> None:
-    sick = ward(name)
-    sick.top.rename(sick.root / other)
-    assert f"The folder is named {other}; it should be" in sick.finding("renamed-folder").text
-    sick.mend("renamed-folder")
+def test_a_dataset_folder_of_another_name(make_dataset: MakeDataset, name: str, other: str) -> None:
+    dataset = make_dataset(name)
+    dataset.top.rename(dataset.root / other)
+    assert f"The folder is named {other}; it should be" in dataset.finding("renamed-folder").text
+    dataset.repair("renamed-folder")
 
 
-def test_the_dataset_given_as_the_data_root(ward: Draw) -> None:
-    sick = ward("eurosat")
-    inside = replace(sick, root=sick.top)
+def test_the_dataset_given_as_the_data_root(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("eurosat")
+    inside = replace(dataset, root=dataset.top)
     found = inside.finding("root-is-dataset")
-    assert found.fix == f"etl-bench datasets check eurosat --data-root {sick.root}"
+    assert found.fix == f"etl-bench datasets check eurosat --data-root {dataset.root}"
 
 
-def test_nothing_there(ward: Draw, tmp_path: Path) -> None:
-    sick = replace(ward("eurosat"), root=tmp_path / "empty")
-    assert "empty is not a folder" in sick.finding("no-data-root").text
+def test_a_missing_dataset_folder(make_dataset: MakeDataset, tmp_path: Path) -> None:
+    dataset = replace(make_dataset("eurosat"), root=tmp_path / "empty")
+    assert "empty is not a folder" in dataset.finding("no-data-root").text
     (tmp_path / "empty").mkdir()
-    assert sick.finding("no-folder").fix == f"etl-bench datasets fetch eurosat --data-root {tmp_path / 'empty'}"
-    assert not is_present(sick.info, tmp_path / "empty")
+    assert dataset.finding("no-folder").fix == f"etl-bench datasets fetch eurosat --data-root {tmp_path / 'empty'}"
+    assert not is_present(dataset.info, tmp_path / "empty")
     with pytest.raises(
         DataError, match="no data folder was given to check. Pass --data-root FOLDER or set ETL_BENCH_DATA"
     ):
-        check_dataset(sick.info, None)
+        check_dataset(dataset.info, None)
 
 
 # --- ImageNet ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def imagenet(tmp_path: Path) -> Ward:
-    sick = Ward(replace(get_dataset("imagenet"), expected={"train": 8, "val": 0, "test": 4}, num_classes=2), tmp_path)
+def imagenet(tmp_path: Path) -> BrokenDataset:
+    dataset = BrokenDataset(
+        replace(get_dataset("imagenet"), expected={"train": 8, "val": 0, "test": 4}, num_classes=2), tmp_path
+    )
     for wnid in ("n01440764", "n01443537"):
         for i in range(4):
-            picture(sick.images / "train" / wnid / f"{wnid}_{i}.JPEG", i)
+            picture(dataset.images / "train" / wnid / f"{wnid}_{i}.JPEG", i)
         for i in range(2):
-            picture(sick.images / "val" / wnid / f"ILSVRC2012_val_{wnid}{i}.JPEG", 9 + i)
-    (sick.top / "classnames.txt").write_text("n01440764 tench\nn01443537 goldfish\n")
-    return sick
+            picture(dataset.images / "val" / wnid / f"ILSVRC2012_val_{wnid}{i}.JPEG", 9 + i)
+    (dataset.top / "classnames.txt").write_text("n01440764 tench\nn01443537 goldfish\n")
+    return dataset
 
 
-def test_imagenet_is_fine_and_a_lost_image_is_a_problem(imagenet: Ward) -> None:
+def test_imagenet_is_fine_and_a_lost_image_is_a_problem(imagenet: BrokenDataset) -> None:
     assert imagenet.check().problems == []
     (imagenet.images / "train" / "n01440764" / "n01440764_0.JPEG").unlink()
     assert (
@@ -394,7 +396,7 @@ def test_imagenet_is_fine_and_a_lost_image_is_a_problem(imagenet: Ward) -> None:
     )
 
 
-def test_imagenet_val_in_one_folder(imagenet: Ward) -> None:
+def test_imagenet_val_in_one_folder(imagenet: BrokenDataset) -> None:
     val = imagenet.images / "val"
     for path in sorted(val.rglob("*.JPEG")):
         path.rename(val / path.name)
@@ -405,7 +407,7 @@ def test_imagenet_val_in_one_folder(imagenet: Ward) -> None:
     assert "bash valprep.sh" in found.fix
 
 
-def test_imagenet_train_as_class_archives(imagenet: Ward) -> None:
+def test_imagenet_train_as_class_archives(imagenet: BrokenDataset) -> None:
     train = imagenet.images / "train"
     for folder in [path for path in train.iterdir() if path.is_dir()]:
         with tarfile.open(f"{folder}.tar", "w") as archive:
@@ -417,30 +419,30 @@ def test_imagenet_train_as_class_archives(imagenet: Ward) -> None:
     assert imagenet.check().problems == []
 
 
-def test_imagenet_without_names(imagenet: Ward) -> None:
+def test_imagenet_without_names(imagenet: BrokenDataset) -> None:
     (imagenet.top / "classnames.txt").unlink()
     assert "datasets fetch imagenet --splits-only" in imagenet.finding("no-classnames").fix
 
 
-def test_a_variant_one_folder_off(tmp_path: Path) -> None:
-    sick = Ward(replace(get_dataset("imagenet_a"), expected={"test": 4}, num_classes=2), tmp_path)
+def test_a_variant_in_the_wrong_folder(tmp_path: Path) -> None:
+    dataset = BrokenDataset(replace(get_dataset("imagenet_a"), expected={"test": 4}, num_classes=2), tmp_path)
     for wnid in ("n01440764", "n01443537"):
         for i in range(2):
-            picture(sick.top / wnid / f"{i}.jpg", i)
-    (sick.top / "classnames.txt").write_text("n01440764 tench\nn01443537 goldfish\n")
-    sick.mend("misplaced-images")
+            picture(dataset.top / wnid / f"{i}.jpg", i)
+    (dataset.top / "classnames.txt").write_text("n01440764 tench\nn01443537 goldfish\n")
+    dataset.repair("misplaced-images")
 
 
 # --- images -----------------------------------------------------------------------------------------------------------
 
 
-def test_git_lfs_pointers(ward: Draw) -> None:
-    sick = ward("oxford_flowers")
-    for path in sick.images.iterdir():
+def test_git_lfs_pointers(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("oxford_flowers")
+    for path in dataset.images.iterdir():
         path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
-    found = sick.finding("lfs-pointers")
+    found = dataset.finding("lfs-pointers")
     assert found.text.startswith("18 of 18 opened images are Git LFS pointers, not images")
-    assert found.fix == f"cd {sick.images} && git lfs pull"
+    assert found.fix == f"cd {dataset.images} && git lfs pull"
 
 
 @pytest.mark.parametrize(
@@ -451,56 +453,56 @@ def test_git_lfs_pointers(ward: Draw) -> None:
         (b"\xff\xd8\xff\xe0 and no more", "damaged-images"),
     ],
 )
-def test_images_that_are_none(ward: Draw, content: bytes, code: str) -> None:
-    sick = ward("dtd")
-    path = sick.first("test")
+def test_files_that_are_not_images(make_dataset: MakeDataset, content: bytes, code: str) -> None:
+    dataset = make_dataset("dtd")
+    path = dataset.first("test")
     path.write_bytes(content)
-    found = sick.finding(code)
+    found = dataset.finding(code)
     assert found.text.startswith("1 of 18 opened images")
     assert path.name in found.text
     assert "datasets fetch dtd --again" in found.fix
 
 
-def test_an_image_that_is_cut_short(ward: Draw) -> None:
-    sick = ward("dtd")
-    path = sick.first()
+def test_a_truncated_image_file(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("dtd")
+    path = dataset.first()
     path.write_bytes(path.read_bytes()[:-150])
-    assert "cannot be decoded" in sick.finding("damaged-images").text
+    assert "cannot be decoded" in dataset.finding("damaged-images").text
 
 
-def test_a_sample_opens_that_many_spread_over_the_lists(ward: Draw) -> None:
-    healthy = ward("dtd")
+def test_a_sample_opens_that_many_spread_over_the_lists(make_dataset: MakeDataset) -> None:
+    healthy = make_dataset("dtd")
     found = healthy.check(sample=4)
     assert (found.checked, found.fingerprint["checked_images"]) == (4, 4)
     assert healthy.check(sample=1000).fingerprint["checked_images"] == "all"
 
 
-def test_copies_of_an_image_are_noted(ward: Draw) -> None:
-    sick = ward("dtd")
-    shutil.copy(sick.first("train"), sick.first("test"))
-    found = sick.finding("duplicates")
+def test_copies_of_an_image_are_noted(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("dtd")
+    shutil.copy(dataset.first("train"), dataset.first("test"))
+    found = dataset.finding("duplicates")
     assert (
         "1 images occur more than once with the same bytes; 1 of them in two parts of the split, 0 in two" in found.text
     )
 
 
-def test_links_and_names_that_cannot_be_walked(ward: Draw) -> None:
-    sick = ward("dtd")
-    (sick.images / "nowhere").symlink_to(sick.images / "gone")
-    (sick.images / "self").symlink_to(sick.images / "self")
-    (sick.images / "up").symlink_to(sick.top)
-    texts = [item.text for item in sick.check().problems]
+def test_broken_links_and_invalid_names(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("dtd")
+    (dataset.images / "nowhere").symlink_to(dataset.images / "gone")
+    (dataset.images / "self").symlink_to(dataset.images / "self")
+    (dataset.images / "up").symlink_to(dataset.top)
+    texts = [item.text for item in dataset.check().problems]
     assert len([text for text in texts if "is a link to nothing or to itself" in text]) == 2
     assert len([text for text in texts if "up is a link to a folder that contains it" in text]) == 1
     for name in ("nowhere", "self", "up"):
-        (sick.images / name).unlink()
-    (sick.images / os.fsdecode(b"caf\xe9.jpg")).touch()
-    assert r"caf\xe9.jpg' is not UTF-8" in sick.finding("name-not-utf8").text
-    assert "convmv -f latin1 -t utf8" in sick.finding("name-not-utf8").fix
+        (dataset.images / name).unlink()
+    (dataset.images / os.fsdecode(b"caf\xe9.jpg")).touch()
+    assert r"caf\xe9.jpg' is not UTF-8" in dataset.finding("name-not-utf8").text
+    assert "convmv -f latin1 -t utf8" in dataset.finding("name-not-utf8").fix
 
 
-def test_a_fingerprint_that_cannot_be_written_is_noted(ward: Draw) -> None:
-    healthy = ward("dtd")
+def test_a_fingerprint_that_cannot_be_written_is_noted(make_dataset: MakeDataset) -> None:
+    healthy = make_dataset("dtd")
     (healthy.root / ".etl-bench").write_text("in the way")
     found = healthy.check()
     assert (found.file, found.problems) == (None, [])
@@ -508,27 +510,27 @@ def test_a_fingerprint_that_cannot_be_written_is_noted(ward: Draw) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads and writes everything")
-def test_a_read_only_data_root_and_a_locked_folder(ward: Draw) -> None:
-    sick = ward("dtd")
-    sick.root.chmod(0o500)
-    (sick.images / "banded").chmod(0)
+def test_a_read_only_data_root_and_a_locked_folder(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset("dtd")
+    dataset.root.chmod(0o500)
+    (dataset.images / "banded").chmod(0)
     try:
-        assert "cannot be read" in sick.finding("cannot-be-read").text
+        assert "cannot be read" in dataset.finding("cannot-be-read").text
     finally:
-        (sick.images / "banded").chmod(0o700)
-    assert sick.finding("read-only").level == "note"
-    sick.root.chmod(0o700)
+        (dataset.images / "banded").chmod(0o700)
+    assert dataset.finding("read-only").level == "note"
+    dataset.root.chmod(0o700)
 
 
 # --- drawn and own datasets -------------------------------------------------------------------------------------------
 
 
-def test_a_drawn_dataset_has_nothing_to_check() -> None:
+def test_a_synthetic_dataset_has_nothing_to_check() -> None:
     found = check_dataset(get_dataset("spectrum_basic"), None)
     assert [item.code for item in found.findings] == ["drawn"]
 
 
-def test_own_images_are_checked_as_well(tmp_path: Path) -> None:
+def test_custom_datasets_are_checked(tmp_path: Path) -> None:
     for label, name in enumerate(("crow", "gull")):
         for i in range(20):
             picture(tmp_path / "birds" / name / f"{i}.jpg", 100 * label + i)

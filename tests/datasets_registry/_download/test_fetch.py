@@ -1,4 +1,4 @@
-"""Fetching against a server on this machine that cuts, corrupts, redirects, stalls and refuses."""
+"""Downloads from a local server that cuts, corrupts, redirects, stalls and rejects."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ CONTENT = bytes(range(256)) * 4096  # 1 MiB
 
 
 class Server:
-    """Serves files with ranges and tags; `plan[path]` is what it does to the next requests, the last one stays.
+    """Serves files with ranges and tags. `plan[path]` lists its responses to the next requests; the last one repeats.
 
-    Words of a plan: `ok`, `cut N` (closes after N bytes), `corrupt`, `stall N` (is silent after N bytes), `html`,
-    `redirect PATH`, `whole` (knows no ranges), or a status such as `404`.
+    Responses: `ok`, `cut N` (closes after N bytes), `corrupt`, `stall N` (sends nothing after N bytes), `html`,
+    `redirect PATH`, `whole` (ignores ranges), or a status such as `404`.
     """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.plan: dict[str, list[str]] = {}
-        self.asked: list[tuple[str, str | None]] = []
+        self.requests: list[tuple[str, str | None]] = []
         self.released = threading.Event()
         server = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                server.answer(self)
+                server.respond(self)
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -76,9 +76,9 @@ class Server:
         self.http.server_close()
         self.thread.join()
 
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
+    def respond(self, request: BaseHTTPRequestHandler) -> None:
         path, wanted = request.path, request.headers.get("Range")
-        self.asked.append((path, wanted))
+        self.requests.append((path, wanted))
         plan = self.plan.get(path, ["ok"])
         word, _, argument = (plan.pop(0) if len(plan) > 1 else plan[0]).partition(" ")
         if word.isdecimal() or path not in self.files:
@@ -154,14 +154,14 @@ def test_a_file_is_fetched_with_progress(server: Server, tmp_path: Path) -> None
     assert (seen[0], seen[-1]) == ((0, len(CONTENT)), (len(CONTENT), len(CONTENT)))
 
 
-def test_a_cut_connection_goes_on_where_it_stopped(server: Server, tmp_path: Path) -> None:
+def test_a_cut_connection_is_resumed(server: Server, tmp_path: Path) -> None:
     server.plan["/a.bin"] = ["cut 327680", "cut 327680", "ok"]
     get(server, tmp_path / "a.bin", "/a.bin")
     assert (tmp_path / "a.bin").read_bytes() == CONTENT
-    assert [wanted for _, wanted in server.asked] == [None, "bytes=327680-", "bytes=655360-"]
+    assert [wanted for _, wanted in server.requests] == [None, "bytes=327680-", "bytes=655360-"]
 
 
-def test_the_next_call_goes_on_where_the_last_one_stopped(server: Server, tmp_path: Path) -> None:
+def test_the_next_call_resumes_the_partial_file(server: Server, tmp_path: Path) -> None:
     server.plan["/a.bin"] = ["cut 491520", "404"]
     with pytest.raises(DataError, match="404"):
         get(server, tmp_path / "a.bin", "/a.bin")
@@ -169,22 +169,22 @@ def test_the_next_call_goes_on_where_the_last_one_stopped(server: Server, tmp_pa
     assert (tmp_path / "a.bin.part").stat().st_size == 491520
     server.plan["/a.bin"] = ["ok"]
     get(server, tmp_path / "a.bin", "/a.bin")
-    assert server.asked[-1] == ("/a.bin", "bytes=491520-")
+    assert server.requests[-1] == ("/a.bin", "bytes=491520-")
 
 
-def test_with_a_checksum_another_mirror_goes_on_with_the_part(server: Server, tmp_path: Path) -> None:
+def test_with_a_checksum_another_mirror_resumes_the_partial_file(server: Server, tmp_path: Path) -> None:
     server.plan["/a.bin"] = ["cut 491520", "404"]
     get(server, tmp_path / "a.bin", "/a.bin", "/b.bin")
-    assert server.asked[-1] == ("/b.bin", "bytes=491520-")
+    assert server.requests[-1] == ("/b.bin", "bytes=491520-")
 
 
-def test_without_a_checksum_another_mirror_starts_anew(server: Server, tmp_path: Path) -> None:
+def test_without_a_checksum_another_mirror_starts_from_zero(server: Server, tmp_path: Path) -> None:
     server.plan["/a.bin"] = ["cut 491520", "404"]
     get(server, tmp_path / "a.bin", "/a.bin", "/b.bin", file=FILE.model_copy(update={"checksum": None}))
-    assert server.asked[-1] == ("/b.bin", None)
+    assert server.requests[-1] == ("/b.bin", None)
 
 
-def test_a_file_that_changed_at_its_source_is_fetched_anew(server: Server, tmp_path: Path) -> None:
+def test_a_file_that_changed_at_its_source_is_downloaded_from_the_start(server: Server, tmp_path: Path) -> None:
     plain = FILE.model_copy(update={"checksum": None})
     server.plan["/a.bin"] = ["cut 491520", "404"]
     with pytest.raises(DataError):
@@ -194,20 +194,20 @@ def test_a_file_that_changed_at_its_source_is_fetched_anew(server: Server, tmp_p
     assert (tmp_path / "a.bin").read_bytes() == CONTENT[::-1]
 
 
-def test_a_server_without_ranges_starts_anew(server: Server, tmp_path: Path) -> None:
+def test_a_server_without_range_requests_starts_from_zero(server: Server, tmp_path: Path) -> None:
     server.plan["/a.bin"] = ["cut 300000", "whole"]
     get(server, tmp_path / "a.bin", "/a.bin")
     assert (tmp_path / "a.bin").read_bytes() == CONTENT
 
 
-def test_a_part_that_is_whole_already_is_taken(server: Server, tmp_path: Path) -> None:
+def test_a_complete_partial_file_is_used(server: Server, tmp_path: Path) -> None:
     (tmp_path / "a.bin.part").write_bytes(CONTENT)
     get(server, tmp_path / "a.bin", "/a.bin")
     assert (tmp_path / "a.bin").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("rubbish", [b"x" * 1000, CONTENT + b"more"])
-def test_a_part_of_something_else_is_thrown_away(server: Server, tmp_path: Path, rubbish: bytes) -> None:
+def test_a_partial_file_of_other_content_is_discarded(server: Server, tmp_path: Path, rubbish: bytes) -> None:
     (tmp_path / "a.bin.part").write_bytes(rubbish)
     get(server, tmp_path / "a.bin", "/a.bin")
     assert (tmp_path / "a.bin").read_bytes() == CONTENT
@@ -220,30 +220,30 @@ def test_redirects_are_followed(server: Server, tmp_path: Path) -> None:
     assert (tmp_path / "a.bin").read_bytes() == CONTENT
 
 
-def test_a_stalled_connection_is_given_up_and_resumed(server: Server, tmp_path: Path) -> None:
+def test_a_stalled_connection_times_out_and_is_resumed(server: Server, tmp_path: Path) -> None:
     server.plan["/a.bin"] = ["stall 327680", "ok"]
     get(server, tmp_path / "a.bin", "/a.bin")
-    assert server.asked[1] == ("/a.bin", "bytes=327680-")
+    assert server.requests[1] == ("/a.bin", "bytes=327680-")
 
 
-def test_a_mirror_that_stays_silent_is_left_for_the_next(server: Server, tmp_path: Path) -> None:
+def test_after_timeouts_the_next_mirror_is_tried(server: Server, tmp_path: Path) -> None:
     server.plan["/a.bin"] = ["stall 0"]
     get(server, tmp_path / "a.bin", "/a.bin", "/b.bin")
-    assert [path for path, _ in server.asked] == ["/a.bin"] * 3 + ["/b.bin"]
+    assert [path for path, _ in server.requests] == ["/a.bin"] * 3 + ["/b.bin"]
 
 
 @pytest.mark.parametrize("trouble", ["404", "403", "html", "corrupt"])
-def test_the_second_mirror_helps(server: Server, tmp_path: Path, trouble: str) -> None:
+def test_the_second_mirror_is_used_if_the_first_fails(server: Server, tmp_path: Path, trouble: str) -> None:
     server.plan["/a.bin"] = [trouble]
     get(server, tmp_path / "a.bin", "/a.bin", "/b.bin")
     assert (tmp_path / "a.bin").read_bytes() == CONTENT
-    assert server.asked == [("/a.bin", None), ("/b.bin", None)]
+    assert server.requests == [("/a.bin", None), ("/b.bin", None)]
 
 
-def test_a_busy_server_is_asked_again(server: Server, tmp_path: Path) -> None:
+def test_a_busy_server_is_tried_again(server: Server, tmp_path: Path) -> None:
     server.plan["/a.bin"] = ["503", "429", "ok"]
     get(server, tmp_path / "a.bin", "/a.bin")
-    assert len(server.asked) == 3
+    assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize(
@@ -256,9 +256,7 @@ def test_a_busy_server_is_asked_again(server: Server, tmp_path: Path) -> None:
         ("stall 0", "it stopped responding"),
     ],
 )
-def test_when_no_mirror_helps_each_is_named_with_its_reason(
-    server: Server, tmp_path: Path, trouble: str, reason: str
-) -> None:
+def test_the_error_lists_each_mirror_with_its_reason(server: Server, tmp_path: Path, trouble: str, reason: str) -> None:
     server.plan["/a.bin"] = [trouble]
     closed = "http://127.0.0.1:9/a.bin"
     with pytest.raises(
@@ -269,7 +267,7 @@ def test_when_no_mirror_helps_each_is_named_with_its_reason(
     assert not (tmp_path / "a.bin").exists()
 
 
-def test_a_file_of_another_size_is_not_fetched_at_all(server: Server, tmp_path: Path) -> None:
+def test_a_file_of_another_size_is_not_downloaded(server: Server, tmp_path: Path) -> None:
     seen: list[int] = []
     with pytest.raises(DataError, match="its file has 1048576 bytes, but the published one has 7"):
         download(
@@ -301,7 +299,7 @@ def test_a_full_disk_keeps_the_part(server: Server, tmp_path: Path) -> None:
     get(server, tmp_path / "a.bin", "/a.bin")
 
 
-def test_a_place_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
+def test_a_target_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match="a.bin cannot be written .* Give a --data-root that is writable"):
         download(FILE, tmp_path / "file" / "a.bin", mirrors=[server.url("/a.bin")], retry_policy=QUICK)
@@ -333,9 +331,7 @@ def files_below(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("pack", [zip_of, tar_of, lambda members: tar_of(members, "w"), lambda m: tar_of(m, "w:xz")])
-def test_what_is_asked_for_comes_out_and_nothing_else(
-    tmp_path: Path, pack: Callable[[dict[str, bytes]], bytes]
-) -> None:
+def test_only_the_wanted_members_are_unpacked(tmp_path: Path, pack: Callable[[dict[str, bytes]], bytes]) -> None:
     (tmp_path / "a").write_bytes(pack({"./top/images/x/1.jpg": b"1", "top/README": b"r", "top/list.txt": b"l"}))
     unpack(tmp_path / "a", {"top/images/": "images/", "top/list.txt": "lists/l.txt"}, tmp_path / "out")
     assert files_below(tmp_path / "out") == {"images/x/1.jpg": b"1", "lists/l.txt": b"l"}
@@ -343,7 +339,7 @@ def test_what_is_asked_for_comes_out_and_nothing_else(
 
 @pytest.mark.parametrize("name", ["../evil", "top/../../evil", "/evil", "C:/evil", "..\\evil"])
 @pytest.mark.parametrize("pack", [zip_of, tar_of])
-def test_members_that_would_land_outside_are_refused(
+def test_members_outside_the_target_folder_are_rejected(
     tmp_path: Path, name: str, pack: Callable[[dict[str, bytes]], bytes]
 ) -> None:
     (tmp_path / "in").mkdir()
@@ -353,7 +349,7 @@ def test_members_that_would_land_outside_are_refused(
     assert not list(tmp_path.rglob("evil"))
 
 
-def test_links_in_an_archive_are_refused(tmp_path: Path) -> None:
+def test_links_in_an_archive_are_rejected(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar", "w") as tar:
         item = tarfile.TarInfo("top/link")
         item.type, item.linkname = tarfile.SYMTYPE, "/etc/passwd"
@@ -418,17 +414,17 @@ ARCHIVE = zip_of({"2750/A/1.jpg": b"A1", "2750/B/1.jpg": b"B1"})
 WHOLE = {"eurosat/2750/A/1.jpg": b"A1", "eurosat/2750/B/1.jpg": b"B1", "eurosat/split_zhou_EuroSAT.json": SPLIT}
 
 
-def test_a_dataset_lands_in_coops_layout(server: Server, tmp_path: Path) -> None:
+def test_a_dataset_is_unpacked_into_coops_layout(server: Server, tmp_path: Path) -> None:
     done = fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path, OPTIONS)
     assert done == Fetched("eurosat", ("EuroSAT.zip", "split_zhou_EuroSAT.json"))
     assert files_below(tmp_path) == WHOLE
-    asked = len(server.asked)
+    asked = len(server.requests)
     again = fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path, OPTIONS)
     assert again == Fetched("eurosat", (), ("EuroSAT.zip", "split_zhou_EuroSAT.json"))
-    assert len(server.asked) == asked
+    assert len(server.requests) == asked
 
 
-def test_again_replaces_what_is_there(server: Server, tmp_path: Path) -> None:
+def test_again_replaces_existing_files(server: Server, tmp_path: Path) -> None:
     (tmp_path / "eurosat" / "2750" / "A").mkdir(parents=True)
     (tmp_path / "eurosat" / "2750" / "A" / "stale.jpg").touch()
     source = source_of(server, ARCHIVE)
@@ -437,17 +433,17 @@ def test_again_replaces_what_is_there(server: Server, tmp_path: Path) -> None:
     assert files_below(tmp_path) == WHOLE
 
 
-def test_splits_only_and_a_mirror_of_ones_own(server: Server, tmp_path: Path) -> None:
+def test_splits_only_and_a_custom_mirror(server: Server, tmp_path: Path) -> None:
     source = source_of(server, ARCHIVE)
     server.files["/mine/split_zhou_EuroSAT.json"] = SPLIT
     options = replace(OPTIONS, splits_only=True, mirror=server.url("/mine/"))
     assert fetch_dataset(INFO, source, tmp_path, options).fetched == ("split_zhou_EuroSAT.json",)
-    assert [path for path, _ in server.asked] == ["/mine/split_zhou_EuroSAT.json"]
+    assert [path for path, _ in server.requests] == ["/mine/split_zhou_EuroSAT.json"]
     assert list(files_below(tmp_path)) == ["eurosat/split_zhou_EuroSAT.json"]
 
 
 @pytest.mark.parametrize("moment", ["unpack", "_move_into_place", "_check_kind"])
-def test_killed_at_any_moment_nothing_half_is_taken_for_whole(
+def test_an_interruption_at_any_step_leaves_no_incomplete_dataset(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     source = source_of(server, ARCHIVE)
@@ -462,13 +458,13 @@ def test_killed_at_any_moment_nothing_half_is_taken_for_whole(
     assert not (tmp_path / "eurosat" / "2750").exists()
     fetch_dataset(INFO, source, tmp_path, OPTIONS)
     assert files_below(tmp_path) == WHOLE
-    assert sum(path == "/EuroSAT.zip" for path, _ in server.asked) == 1, "what has come is not fetched twice"
+    assert sum(path == "/EuroSAT.zip" for path, _ in server.requests) == 1, "what has come is not fetched twice"
 
 
-def test_an_archive_that_was_placed_by_half_is_placed_whole(
+def test_an_interrupted_move_into_place_is_completed(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """FGVC Aircraft's archive holds lists beside the images, and the images alone look like all of it."""
+    """FGVC Aircraft's archive has lists beside the images, and the images alone look complete."""
     archive = zip_of({"v/data/2750/A/1.jpg": b"A1", "v/data/variants.txt": b"707"})
     source = source_of(server, archive, unpack={"v/data/": ""})
     put = fetch_module._move_into_place
@@ -504,7 +500,7 @@ def test_archives_in_an_archive(server: Server, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_without_a_checksum_the_content_is_looked_at(server: Server, tmp_path: Path, split: bytes, reason: str) -> None:
+def test_without_a_checksum_the_content_is_checked(server: Server, tmp_path: Path, split: bytes, reason: str) -> None:
     with pytest.raises(DataError, match=f"What was downloaded as split_zhou_EuroSAT.json is something else .*{reason}"):
         fetch_dataset(INFO, source_of(server, ARCHIVE, split), tmp_path, OPTIONS)
     assert not (tmp_path / "eurosat" / "split_zhou_EuroSAT.json").exists()
@@ -514,14 +510,14 @@ def test_without_a_checksum_the_content_is_looked_at(server: Server, tmp_path: P
         fetch_dataset(INFO, source_of(server, b"rubbish", checksum=None), tmp_path / "other", OPTIONS)
 
 
-def test_too_little_room_is_told_before_anything_is_fetched(
+def test_too_little_disk_space_is_an_error_before_the_download(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(fetch_module.shutil, "disk_usage", lambda _: usage._replace(free=len(ARCHIVE) * 2))
     with pytest.raises(DataError, match="EuroSAT.zip and its contents need .* GB, but .* GB free. Free some space"):
         fetch_dataset(INFO, source_of(server, ARCHIVE), tmp_path, OPTIONS)
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_a_data_root_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
@@ -550,7 +546,7 @@ def test_a_dataset_folder_on_another_disk(server: Server, tmp_path: Path, monkey
     assert files_below(tmp_path) == WHOLE
 
 
-def test_two_processes_do_not_fetch_the_same(server: Server, tmp_path: Path) -> None:
+def test_two_processes_do_not_fetch_the_same_dataset(server: Server, tmp_path: Path) -> None:
     staging = tmp_path / fetch_module.STAGING / "eurosat"
     staging.mkdir(parents=True)
     with (
@@ -576,7 +572,7 @@ def test_every_published_dataset_has_a_source_that_fits_its_reader() -> None:
             assert all(url.startswith(("https://", "http://")) for url in file.addresses())
 
 
-def test_what_has_no_living_source_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dataset_without_a_source_has_instructions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch_module, "download", lambda file, target, **_: target.write_bytes(b"n01440764 tench\n"))
     done = fetch_dataset(get_dataset("imagenet"), dataset_sources()["imagenet"], tmp_path, OPTIONS)
     assert done.fetched == ("classnames.txt",)

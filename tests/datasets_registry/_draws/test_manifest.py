@@ -1,4 +1,4 @@
-"""A list of support images is written, read and held against the dataset; whatever does not fit is refused by name."""
+"""Support lists are written, read and validated against the dataset; errors name what does not match."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def exported(toy, written) -> Callable[..., Path]:
     return export
 
 
-def test_what_is_written_gives_the_same_images_again(toy, exported):
+def test_a_written_list_gives_the_same_images_when_read(toy, exported):
     info, splits, _ = toy
     listed = read_support_list(exported())
     assert (listed.dataset, listed.shots, listed.seed) == ("toy", 2, 1)
@@ -69,7 +69,7 @@ def test_what_is_written_gives_the_same_images_again(toy, exported):
     assert base.support.samples == drawn.support.samples[:2]
 
 
-def test_the_manifest_names_content_and_origin(toy):
+def test_the_manifest_has_digests_and_the_draw(toy):
     info, splits, _ = toy
     task = build_task(info, splits, draw=DrawRule.COOP, **FEW_SHOT)
     content = support_manifest(task)
@@ -78,7 +78,7 @@ def test_the_manifest_names_content_and_origin(toy):
     assert content["train"][0]["digest"] == splits.images.digest(content["train"][0]["key"])
 
 
-def test_json_lines_with_folders_in_front_of_the_keys(toy, written):
+def test_json_lines_with_parent_folders_before_the_keys(toy, written):
     info, splits, _ = toy
     rows = [
         {"impath": "/home/somebody/data/toy/pictures/class0/train_1.jpg", "label": 0, "classname": "big owl"},
@@ -121,14 +121,14 @@ def test_json_lines_with_folders_in_front_of_the_keys(toy, written):
         ),
     ],
 )
-def test_a_list_that_does_not_fit_the_dataset_is_refused(toy, written, change, message: str):
+def test_a_list_that_does_not_match_the_dataset_is_rejected(toy, written, change, message: str):
     info, splits, _ = toy
     listed = read_support_list(written([{"path": "class1/train_0.jpg", "label": 1}, change], lines=True))
     with pytest.raises(DataError, match=message):
         resolve(listed, info, splits)
 
 
-def test_an_image_that_changed_since_is_refused(toy, exported):
+def test_an_image_whose_content_changed_is_rejected(toy, exported):
     info, _, root = toy
     listed = read_support_list(exported())
     Image.new("RGB", (9, 9)).save(root / "toy_folder/pictures" / listed.train[0].path)
@@ -136,7 +136,7 @@ def test_an_image_that_changed_since_is_refused(toy, exported):
         resolve(listed, info, info.reader(root))
 
 
-def test_a_list_of_another_dataset_is_refused(toy, exported):
+def test_a_list_of_another_dataset_is_rejected(toy, exported):
     info, splits, _ = toy
     with pytest.raises(DataError, match=r"is for dataset 'other', not 'toy'; run it with -d other"):
         resolve(read_support_list(exported(dataset="other")), info, splits)
@@ -157,12 +157,12 @@ def test_a_draw_and_a_list_go_together_only_as_file(toy, exported):
         ([], "it lists no image"),
     ],
 )
-def test_malformed_lines_are_named(written, content, message: str):
+def test_the_error_names_a_malformed_line(written, content, message: str):
     with pytest.raises(DataError, match=rf"list.jsonl is malformed: {message}.*etl-bench datasets draw"):
         read_support_list(written(content, lines=True))
 
 
-def test_malformed_lists_of_ours_are_named(exported, tmp_path: Path):
+def test_the_error_names_what_is_malformed_in_a_manifest(exported, tmp_path: Path):
     with pytest.raises(DataError, match=r"'shots' must be int, but is 'two'"):
         read_support_list(exported(shots="two"))
     with pytest.raises(DataError, match=r"train\[0\] must be an object with a path and an integer label"):
@@ -174,7 +174,7 @@ def test_malformed_lists_of_ours_are_named(exported, tmp_path: Path):
         read_support_list(tmp_path / "none.json")
 
 
-def test_published_lists_fit_the_real_splits(shared_data: Path, written):
+def test_published_lists_match_the_real_splits(shared_data: Path, written):
     """A real subset holds CoOp's seed-1 16-shot images of its classes, so the published list of them resolves."""
     info = get_dataset("caltech101")
     splits = info.reader(shared_data / "real")

@@ -18,8 +18,8 @@ def samples(sizes: list[int], *, split: str = "train", shuffled_by: int | None =
     return made
 
 
-def drawn_by_the_recipe(items: list[Sample], k: int, rng: random.Random) -> list[Sample]:
-    """CoOp's recipe in the plainest words: objects, a dict in insertion order, CPython's sample."""
+def reference_draw(items: list[Sample], k: int, rng: random.Random) -> list[Sample]:
+    """CoOp's draw in its simplest form: objects, a dict in insertion order, CPython's `random.sample`."""
     tracker: dict[int, list[Sample]] = {}
     for item in items:
         tracker.setdefault(item.label, []).append(item)
@@ -38,8 +38,8 @@ class TestCoop:
         train = samples(sizes, shuffled_by=shuffle)
         val = samples([5] * len(sizes), split="val", shuffled_by=shuffle)
         rng = random.Random(seed)
-        expected_train = drawn_by_the_recipe(train, shots, rng)
-        expected_val = drawn_by_the_recipe(val, min(shots, 4), rng)
+        expected_train = reference_draw(train, shots, rng)
+        expected_val = reference_draw(val, min(shots, 4), rng)
         draw = draw_coop(train, val, shots=shots, seed=seed, class_names=NAMES[: len(sizes)])
         assert list(draw.train) == expected_train
         assert list(draw.val) == expected_val
@@ -49,15 +49,15 @@ class TestCoop:
         draw = draw_coop(train, [], shots=1, seed=3, class_names=NAMES[:3])
         assert [s.label for s in draw.train] == [2, 0, 1]
 
-    def test_a_short_validation_class_gives_all_in_list_order_and_leaves_the_generator_alone(self):
-        """As in CoOp; the classes after it must get what they would get without it."""
+    def test_a_small_validation_class_is_taken_whole_without_using_the_generator(self):
+        """As in CoOp; later classes get the same images as without this class."""
         train, val = samples([9, 9]), samples([3, 9], split="val")
         draw = draw_coop(train, val, shots=4, seed=1, class_names=NAMES[:2])
         rng = random.Random(1)
         assert list(draw.train) == rng.sample(train[:9], 4) + rng.sample(train[9:], 4)
         assert list(draw.val) == val[:3] + rng.sample(val[3:], 4)
 
-    def test_the_global_generator_plays_no_part(self):
+    def test_the_global_generator_is_not_used(self):
         random.seed(5)
         before = random.getstate()
         first = draw_coop(samples([9, 9]), [], shots=2, seed=1, class_names=NAMES[:2])
@@ -74,7 +74,7 @@ class TestCoop:
 
 class TestNested:
     @given(sizes_with_enough, st.integers(0, 1000))
-    def test_fewer_shots_are_the_beginning_of_more(self, sizes, seed):
+    def test_fewer_shots_are_the_first_of_more_shots(self, sizes, seed):
         train, val, names = samples(sizes), samples([5] * len(sizes), split="val"), NAMES[: len(sizes)]
         draws = {
             k: draw_nested(train, val, dataset="toy", shots=k, seed=seed, class_names=names) for k in (1, 2, 4, 8, 16)
@@ -103,7 +103,7 @@ class TestNested:
         only_b = draw_nested(select_classes(samples([9, 9]), [1]), [], class_names=["b"], **options)
         assert [s.key for s in only_b.train] == [s.key for s in whole.train if s.label == 1]
 
-    def test_an_image_that_was_not_drawn_can_go(self):
+    def test_removing_an_image_that_was_not_drawn_changes_nothing(self):
         options = {"dataset": "toy", "shots": 3, "seed": 1, "class_names": ["a"]}
         whole = draw_nested(samples([9]), [], **options)
         unused = next(s for s in samples([9]) if s not in whole.train)
@@ -115,7 +115,7 @@ class TestNested:
         assert draw_nested(samples([40]), [], **options) != draw_nested(samples([40]), [], **(options | other))
 
     def test_every_image_is_drawn_about_equally_often(self):
-        """1-shot draws of 600 seeds over 6 images: 100 each, give or take four standard deviations."""
+        """1-shot draws of 600 seeds over 6 images: 100 each, within four standard deviations."""
         drawn = [
             draw_nested(samples([6]), [], dataset="toy", shots=1, seed=seed, class_names=["a"]).train[0].key
             for seed in range(600)
@@ -124,25 +124,25 @@ class TestNested:
         assert all(abs(n - 100) < 4 * (600 / 6 * 5 / 6) ** 0.5 for n in counts)
 
     def test_the_draw_is_pinned(self):
-        """A change of the rule would move every stored result; it must not happen unseen."""
+        """A change of the rule would change every stored result, so it must not go unnoticed."""
         draw = draw_nested(samples([6, 6]), [], dataset="toy", shots=2, seed=1, class_names=["a", "b"])
         assert [s.key for s in draw.train] == ["train/0_0.png", "train/0_5.png", "train/1_0.png", "train/1_2.png"]
 
 
 @pytest.mark.parametrize("draw", [draw_coop, lambda *a, **k: draw_nested(*a, dataset="toy", **k)])
 class TestBoth:
-    def test_too_many_shots_name_the_class_its_size_and_the_remedy(self, draw):
+    def test_the_error_for_too_many_shots_names_class_size_and_remedy(self, draw):
         with pytest.raises(
             ShotsError,
             match=r"8 shots were requested, but class 'owl' has only 5 training images \(2 of 3 .*at most 5 shots",
         ):
             draw(samples([9, 7, 5]), [], shots=8, seed=1, class_names=["cat", "dog", "owl"])
 
-    def test_a_class_without_training_images_is_short_too(self, draw):
+    def test_a_class_without_training_images_is_too_small(self, draw):
         with pytest.raises(ShotsError, match="class 'dog' has only 0"):
             draw(samples([9]), [], shots=1, seed=1, class_names=["cat", "dog"])
 
-    def test_negative_shots_are_refused(self, draw):
+    def test_negative_shots_are_rejected(self, draw):
         with pytest.raises(ShotsError, match=r"Shots is -1; give 0 \(zero-shot\) or a positive"):
             draw(samples([9]), [], shots=-1, seed=1, class_names=["cat"])
 
@@ -150,7 +150,7 @@ class TestBoth:
         drawn = draw(samples([9]), samples([9], split="val"), shots=0, seed=1, class_names=["cat"])
         assert drawn.train == drawn.val == ()
 
-    def test_a_missing_or_small_validation_split_is_taken_as_it_is(self, draw):
+    def test_a_missing_or_small_validation_split_is_used_whole(self, draw):
         drawn = draw(samples([9, 9]), samples([2, 0], split="val"), shots=8, seed=1, class_names=["cat", "dog"])
         assert sorted(s.key for s in drawn.val) == ["val/0_0.png", "val/0_1.png"]
 

@@ -22,7 +22,7 @@ from datasets_registry import (
 
 
 class NamedImages:
-    """Images that are nothing but their key."""
+    """An image source whose images consist only of their key."""
 
     def __init__(self, changed: str = "") -> None:
         self.changed = changed
@@ -65,7 +65,7 @@ def build(splits: DatasetSplits | None = None, info: DatasetInfo = INFO, **chang
     return build_task(info, splits or toy_splits(), **options)
 
 
-def test_few_shot_trains_and_scores_all_classes():
+def test_few_shot_trains_and_evaluates_all_classes():
     task = build()
     assert len(task.support) == 10
     assert len(task.validation) == 10
@@ -74,7 +74,7 @@ def test_few_shot_trains_and_scores_all_classes():
     assert task.support.classes.texts()[0] == "a photo of a class 0."
 
 
-def test_base_to_new_scores_each_half_among_its_own_names_from_zero():
+def test_base_to_new_evaluates_each_half_on_its_own_classes_numbered_from_zero():
     task = build(protocol=EvalProtocol.BASE_TO_NEW)
     assert task.support.classes.names == task.eval("base").classes.names == ("class 0", "class 1", "class 2")
     assert task.eval("new").classes.names == ("class 3", "class 4")
@@ -85,7 +85,7 @@ def test_base_to_new_scores_each_half_among_its_own_names_from_zero():
 
 @given(st.sampled_from([DrawRule.COOP, DrawRule.NESTED]), st.integers(2, 9), st.integers(0, 99))
 @settings(max_examples=30)
-def test_the_base_run_sees_exactly_the_few_shot_runs_images_of_its_classes(draw, n_classes, seed):
+def test_the_base_run_has_exactly_the_few_shot_runs_images_of_its_classes(draw, n_classes, seed):
     splits = toy_splits(n_classes)
     few_shot = build(splits, draw=draw, seed=seed)
     b2n = build(splits, draw=draw, seed=seed, protocol=EvalProtocol.BASE_TO_NEW)
@@ -106,7 +106,7 @@ def test_zero_shots_leave_an_empty_support_set_with_its_classes(protocol):
 
 
 class TestFingerprint:
-    def test_equal_questions_have_equal_fingerprints(self):
+    def test_equal_tasks_have_equal_fingerprints(self):
         assert build().fingerprint == build().fingerprint
 
     @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ class TestFingerprint:
         ],
         ids=["seed", "shots", "draw", "protocol", "name", "template"],
     )
-    def test_it_changes_with_the_question(self, changes):
+    def test_it_changes_with_the_task(self, changes):
         assert build(**changes).fingerprint != build().fingerprint
 
     def test_it_changes_with_a_support_image_but_not_with_one_that_was_not_drawn(self):
@@ -137,7 +137,7 @@ class TestFingerprint:
         assert build(renamed).fingerprint != build().fingerprint
         assert build(replace(splits, test=splits.test[1:])).fingerprint != build().fingerprint
 
-    def test_the_evaluation_digest_knows_nothing_of_training(self):
+    def test_the_evaluation_fingerprint_does_not_depend_on_training(self):
         splits = toy_splits()
         whole = eval_fingerprint(splits, INFO)
         assert eval_fingerprint(replace(splits, train=splits.train[3:], val=()), INFO) == whole
@@ -148,7 +148,7 @@ class TestFingerprint:
 
 class TestRefusals:
     @pytest.mark.parametrize("protocol", [EvalProtocol.FEW_SHOT, EvalProtocol.BASE_TO_NEW])
-    def test_one_class_is_no_task(self, protocol):
+    def test_a_single_class_is_rejected(self, protocol):
         with pytest.raises(
             DataError, match=rf"'toy' has too few classes: {protocol} needs at least 2, but it has 1. Use"
         ):
@@ -158,14 +158,16 @@ class TestRefusals:
         with pytest.raises(ShotsError, match="16 shots were requested, but class 'class 0' has only 8"):
             build(shots=16)
 
-    def test_nothing_to_score(self):
+    def test_no_test_images(self):
         splits = toy_splits()
         only_base = replace(splits, test=tuple(s for s in splits.test if s.label < 3))
         with pytest.raises(DataError, match=r"no test image of the new classes.*Check the 'test' list"):
             build(only_base, protocol=EvalProtocol.BASE_TO_NEW)
 
 
-def test_a_drawn_dataset_in_coops_layout_from_disk_to_task(coop_reader: CoopReader, coop_layout: Callable[..., Path]):
+def test_a_generated_dataset_in_coops_layout_from_disk_to_task(
+    coop_reader: CoopReader, coop_layout: Callable[..., Path]
+):
     root = coop_layout(coop_reader, ["owl", "cat", "dog"])
     task = build(coop_reader(root), info=replace(INFO, reader=coop_reader), protocol=EvalProtocol.BASE_TO_NEW)
     assert task.support.classes.names == ("owl", "cat")
@@ -198,13 +200,13 @@ class TestTargets:
         }
         assert len(prints) == 3
 
-    def test_a_protocol_without_targets_takes_none_and_one_with_needs_some(self, other):
+    def test_targets_are_required_by_transfer_protocols_and_rejected_by_others(self, other):
         with pytest.raises(DataError, match="few-shot takes no target dataset, but 1 were given; see --targets"):
             build(targets=[other])
         with pytest.raises(DataError, match="cross-dataset takes at least one target dataset, but 0 were given"):
             build(protocol=EvalProtocol.CROSS_DATASET)
 
-    def test_domain_generalization_keeps_to_the_classes_of_the_source(self, other):
+    def test_domain_generalization_rejects_classes_that_the_source_lacks(self, other):
         info, _ = other
         assert build(protocol=EvalProtocol.DOMAIN_GENERALIZATION, targets=[other])
         with pytest.raises(DataError, match=r"'other' has the class 'class 5' \(1 such\), which the source 'toy'"):

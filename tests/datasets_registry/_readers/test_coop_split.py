@@ -29,7 +29,7 @@ def test_names_come_in_label_order_and_lists_in_file_order(written):
     assert [(s.key, s.label) for s in split.train] == [("b/1.jpg", 1), ("a/1.jpg", 0)]
 
 
-def test_an_empty_validation_list_is_legal(written):
+def test_an_empty_validation_list_is_valid(written):
     assert read_coop_split(written(GOOD | {"val": []})).val == ()
 
 
@@ -58,7 +58,7 @@ def test_an_empty_validation_list_is_legal(written):
         ({"train": [], "val": [], "test": []}, "it lists no image"),
     ],
 )
-def test_a_malformed_file_is_refused_with_the_offending_entry(written, change, message):
+def test_the_error_for_a_malformed_file_names_the_entry(written, change, message):
     with pytest.raises(DataError, match=rf"split_zhou_Toy.json is malformed: .*{message}.* Get the file again"):
         read_coop_split(written(change))
 
@@ -70,20 +70,20 @@ def test_broken_json(tmp_path: Path):
 
 
 class TestReader:
-    def test_reads_what_lies_there(self, coop_reader: CoopReader, coop_layout: Callable[..., Path]):
+    def test_reads_the_splits_on_disk(self, coop_reader: CoopReader, coop_layout: Callable[..., Path]):
         splits = coop_reader(coop_layout(coop_reader, ["owl", "cat"]))
         assert splits.class_names == ("owl", "cat")
         assert (len(splits.train), len(splits.val), len(splits.test)) == (10, 6, 8)
         assert splits.images.load(splits.test[0].key).mode == "RGB"
 
-    def test_no_data_folder_at_all(self, coop_reader: CoopReader):
+    def test_no_data_folder_given(self, coop_reader: CoopReader):
         with pytest.raises(
             DataError,
             match=r"'toy' is read from disk.* Pass --data-root FOLDER or set ETL_BENCH_DATA; .* toy_folder/pict",
         ):
             coop_reader(None)
 
-    def test_the_folder_is_not_there(self, coop_reader: CoopReader, tmp_path: Path):
+    def test_the_dataset_folder_is_missing(self, coop_reader: CoopReader, tmp_path: Path):
         with pytest.raises(
             DataError,
             match=r"No folder .*toy_folder for dataset 'toy'. --data-root \(or ETL_BENCH_DATA\) is .*"
@@ -91,12 +91,14 @@ class TestReader:
         ):
             coop_reader(tmp_path)
 
-    def test_the_dataset_itself_was_given(self, coop_reader: CoopReader, coop_layout: Callable[..., Path]):
+    def test_the_dataset_folder_was_given_as_data_folder(
+        self, coop_reader: CoopReader, coop_layout: Callable[..., Path]
+    ):
         root = coop_layout(coop_reader, ["owl", "cat"])
         with pytest.raises(DataError, match=r"is the dataset 'toy' itself. Give its parent folder"):
             coop_reader(root / "toy_folder")
 
-    def test_a_missing_split_file_is_never_made_up(self, coop_reader: CoopReader, coop_layout: Callable[..., Path]):
+    def test_a_missing_split_file_is_an_error(self, coop_reader: CoopReader, coop_layout: Callable[..., Path]):
         root = coop_layout(coop_reader, ["owl", "cat"])
         path = root / "toy_folder" / "split_zhou_Toy.json"
         path.unlink()
@@ -115,13 +117,15 @@ class TestReader:
         ):
             coop_reader(tmp_path)
 
-    def test_missing_images_are_counted_and_some_named(self, coop_reader: CoopReader, coop_layout: Callable[..., Path]):
+    def test_missing_images_are_counted_and_listed_in_part(
+        self, coop_reader: CoopReader, coop_layout: Callable[..., Path]
+    ):
         root = coop_layout(coop_reader, ["owl", "cat"])
         (root / "toy_folder/pictures/class1/test_0.jpg").unlink()
         with pytest.raises(DataError, match=r"1 of the 24 images .* for example class1/test_0.jpg. Unpack the archive"):
             coop_reader(root)
 
-    def test_a_damaged_image_says_so_when_it_is_read(self, coop_reader: CoopReader, coop_layout: Callable[..., Path]):
+    def test_a_damaged_image_raises_when_it_is_read(self, coop_reader: CoopReader, coop_layout: Callable[..., Path]):
         root = coop_layout(coop_reader, ["owl", "cat"])
         (root / "toy_folder/pictures/class1/test_0.jpg").write_text("not an image")
         splits = coop_reader(root)

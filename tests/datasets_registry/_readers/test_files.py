@@ -29,8 +29,8 @@ def test_every_mode_becomes_rgb(files: ImageFiles, mode: str):
     assert files.load(f"x.{suffix}").mode == "RGB"
 
 
-def test_a_palette_with_transparency_makes_no_noise(files: ImageFiles):
-    """PIL warns on the straight way to RGB, and warnings are errors here."""
+def test_a_palette_with_transparency_raises_no_warning(files: ImageFiles):
+    """PIL warns if such an image is converted directly to RGB, and warnings are errors here."""
     Image.fromarray(PIXELS).convert("P").save(files.root / "p.png", transparency=bytes([0, 128, 255]))
     assert files.load("p.png").mode == "RGB"
 
@@ -54,7 +54,7 @@ def test_an_empty_file(files: ImageFiles):
 
 
 def test_a_git_lfs_pointer(files: ImageFiles):
-    """A public mirror of the flowers holds 8,189 of these."""
+    """A public mirror of Oxford Flowers consists of 8,189 of these."""
     (files.root / "l.jpg").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
     for ask in (files.load, files.digest):
         with pytest.raises(DataError, match=r"l.jpg is a Git LFS pointer, .* Run `git lfs pull`"):
@@ -97,5 +97,5 @@ def test_the_digest_is_that_of_the_bytes_and_follows_a_change(files: ImageFiles)
     assert files.digest("a.png") != before
 
 
-def test_missing_lists_what_is_not_there(files: ImageFiles):
+def test_missing_lists_the_absent_files(files: ImageFiles):
     assert files.missing(["a.png", "b.png", "no/folder.png"]) == ["b.png", "no/folder.png"]

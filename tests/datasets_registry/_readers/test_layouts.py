@@ -1,4 +1,4 @@
-"""Every dataset on disk is read from the layouts that people have, always with the same keys; all images are drawn."""
+"""Every dataset is read from all usual layouts with the same keys; the images are generated."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ def picture(path: Path, shade: int = 0) -> None:
 
 
 def split_for(info: DatasetInfo) -> dict[str, list[tuple[str, int, str]]]:
-    """Two classes, of two training, one validation and one test image each."""
+    """Two classes with two training images, one validation image and one test image each."""
     shape = KEYS[info.name]
     rows = [(shape.format(i), i % 2, ("left", "right")[i % 2]) for i in range(8)]
-    if info.name == "stanford_cars":  # one number in both folders
+    if info.name == "stanford_cars":  # the same number in both folders
         rows[6:] = [(f"cars_test/{i:05}.jpg", i, ("left", "right")[i]) for i in range(2)]
     return {"train": rows[:4], "val": rows[4:6], "test": rows[6:]}
 
 
 def written(info: DatasetInfo, root: Path, place: Callable[[str], str]) -> DatasetSplits:
-    """Draw the images where `place` puts a key, the split file in the data folder, and read it."""
+    """Write each image to `place(key)` and the split file to the data folder, and read the dataset."""
     split = split_for(info)
     for i, (key, _, _) in enumerate(row for part in split.values() for row in part):
         picture(root / place(key), 20 * i)
@@ -72,7 +72,7 @@ def coop_folder(info: DatasetInfo) -> str:
 
 
 @pytest.mark.parametrize("info", WITH_SPLIT, ids=lambda info: info.name)
-def test_every_known_place_gives_the_same_keys_and_digests(info: DatasetInfo, tmp_path: Path):
+def test_every_known_folder_gives_the_same_keys_and_digests(info: DatasetInfo, tmp_path: Path):
     assert isinstance(info.reader, CoopReader)
     seen = []
     for i, (folder, layout) in enumerate(info.reader.image_folders.candidates.items()):
@@ -83,8 +83,8 @@ def test_every_known_place_gives_the_same_keys_and_digests(info: DatasetInfo, tm
 
 
 @pytest.mark.parametrize("info", WITH_SPLIT, ids=lambda info: info.name)
-def test_files_that_kept_their_names_are_found_wherever_they_lie(info: DatasetInfo, tmp_path: Path):
-    """A Hugging Face export sorts images into train/<class>/; the split file is still what decides."""
+def test_files_with_their_original_names_are_found_in_any_folder(info: DatasetInfo, tmp_path: Path):
+    """A Hugging Face export sorts images into train/<class>/, but the split file defines the parts."""
     top = coop_folder(info).split("/")[0]
     splits = written(info, tmp_path, lambda key: f"{top}/export/train/deep/{key}")
     assert splits.layout == f"files of these names below {top}/"
@@ -92,7 +92,7 @@ def test_files_that_kept_their_names_are_found_wherever_they_lie(info: DatasetIn
     assert splits.images.load(splits.test[0].key).size == (8, 8)
 
 
-def test_the_two_kaggle_copies_of_cars(tmp_path: Path):
+def test_both_kaggle_copies_of_cars_are_read(tmp_path: Path):
     info = get_dataset("stanford_cars")
     nested = written(info, tmp_path / "a", lambda key: f"stanford_cars/{key.split('/')[0]}/{key}")
     by_class = written(
@@ -105,7 +105,7 @@ def test_the_two_kaggle_copies_of_cars(tmp_path: Path):
     assert nested.images.digest("cars_test/00000.jpg") != nested.images.digest("cars_train/00000.jpg")
 
 
-def test_one_missing_image_is_still_refused(tmp_path: Path):
+def test_one_missing_image_is_rejected(tmp_path: Path):
     info = get_dataset("dtd")
     written(info, tmp_path, lambda key: f"dtd/images/{key}")
     (tmp_path / "dtd/images/banded/banded_0003.jpg").unlink()
@@ -113,7 +113,7 @@ def test_one_missing_image_is_still_refused(tmp_path: Path):
         info.reader(tmp_path)
 
 
-def test_a_name_that_two_files_bear_is_not_guessed(tmp_path: Path):
+def test_a_file_name_that_occurs_twice_is_ambiguous(tmp_path: Path):
     info = get_dataset("oxford_pets")
     written(info, tmp_path, lambda key: f"oxford_pets/a/{key}")
     picture(tmp_path / "oxford_pets/b/Abyssinian_1.jpg")
@@ -121,7 +121,7 @@ def test_a_name_that_two_files_bear_is_not_guessed(tmp_path: Path):
         info.reader(tmp_path)
 
 
-def test_a_loop_of_links_ends(tmp_path: Path):
+def test_a_circular_link_is_harmless(tmp_path: Path):
     info = get_dataset("oxford_pets")
     (tmp_path / "oxford_pets").mkdir()
     (tmp_path / "oxford_pets" / "again").symlink_to(tmp_path / "oxford_pets", target_is_directory=True)
@@ -159,13 +159,13 @@ class TestAircraft:
         )
         assert task.support.labels == (1, 1, 0, 0, 2, 2), "labels come in the order of their first appearance"
 
-    def test_a_line_that_names_no_variant_is_refused(self, draw, tmp_path: Path):
+    def test_a_line_that_names_no_variant_is_rejected(self, draw, tmp_path: Path):
         draw("fgvc_aircraft/images")
         (tmp_path / "fgvc_aircraft/images_variant_val.txt").write_text("0000005 737-99\n")
         with pytest.raises(DataError, match=r"Line 1 of .*images_variant_val.txt is '0000005 737-99'.* Get the lists"):
             get_dataset("fgvc_aircraft").reader(tmp_path)
 
-    def test_a_missing_list_or_image_is_refused(self, draw, tmp_path: Path):
+    def test_a_missing_list_or_image_is_rejected(self, draw, tmp_path: Path):
         draw("fgvc_aircraft/images")
         (tmp_path / "fgvc_aircraft/images/0000005.jpg").unlink()
         with pytest.raises(DataError, match=r"Images of 'fgvc_aircraft' .* Unpack the archive"):
@@ -199,7 +199,7 @@ class TestImageNet:
         assert [s.key for s in splits.train][:2] == [f"train/n01440764/n01440764_{i}.JPEG" for i in range(2)]
         assert (len(splits.train), splits.val, len(splits.test), splits.layout) == (8, (), 8, layout)
 
-    def test_validation_images_without_folders_are_refused(self, names: Path):
+    def test_validation_images_without_class_folders_are_rejected(self, names: Path):
         self.draw(names / "imagenet/images/train", ["n01440764"])
         picture(names / "imagenet/images/val/ILSVRC2012_val_00000001.JPEG")
         with pytest.raises(
@@ -207,13 +207,13 @@ class TestImageNet:
         ):
             get_dataset("imagenet").reader(names)
 
-    def test_other_folders_in_train_than_in_val_are_refused(self, names: Path):
+    def test_different_class_folders_in_train_and_val_are_rejected(self, names: Path):
         self.draw(names / "imagenet/images/train", ["n01440764", "n04008634"])
         self.draw(names / "imagenet/images/val", ["n01440764"])
         with pytest.raises(DataError, match=r"n04008634 .1 in all. are in only one of them. Unpack the archives again"):
             get_dataset("imagenet").reader(names)
 
-    def test_a_missing_part_is_refused(self, names: Path):
+    def test_a_missing_part_is_rejected(self, names: Path):
         self.draw(names / "imagenet/images/train", ["n01440764"])
         with pytest.raises(DataError, match=r"No folder .*images/val .* Both train/ and val/ must exist"):
             get_dataset("imagenet").reader(names)
@@ -250,17 +250,17 @@ class TestImageNet:
         ):
             get_dataset("imagenet_v2").reader(names)
 
-    def test_a_folder_that_is_no_class_is_refused(self, names: Path):
+    def test_a_folder_that_is_no_class_is_rejected(self, names: Path):
         self.draw(names / "imagenet-a", ["n01440764", "extra"])
         with pytest.raises(DataError, match=r"holds the folder 'extra' .1 such., which classnames.txt does not name"):
             get_dataset("imagenet_a").reader(names)
 
-    def test_an_empty_folder_is_refused(self, names: Path):
+    def test_an_empty_folder_is_rejected(self, names: Path):
         (names / "imagenet-a").mkdir()
         with pytest.raises(DataError, match=r"holds no class folder; it must hold one per class"):
             get_dataset("imagenet_a").reader(names)
 
-    def test_classnames_are_needed_and_checked(self, names: Path):
+    def test_classnames_are_required_and_checked(self, names: Path):
         self.draw(names / "imagenet-a", ["n01440764"])
         path = names / "imagenet/classnames.txt"
         path.write_text("n01440764\n")
@@ -274,7 +274,7 @@ class TestImageNet:
         with pytest.raises(DataError, match=r"No images of 'imagenet_r' below .*imagenet-rendition/imagenet-r or"):
             get_dataset("imagenet_r").reader(names)
 
-    def test_a_variant_has_nothing_to_train_on(self, names: Path):
+    def test_a_variant_has_no_training_images(self, names: Path):
         self.draw(names / "imagenet-a", ["n01440764", "n04355933"])
         info = get_dataset("imagenet_a")
         splits = info.reader(names)

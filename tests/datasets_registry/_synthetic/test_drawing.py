@@ -1,4 +1,4 @@
-"""The drawing machinery: equal recipes give equal pictures, whoever asks and in whatever order."""
+"""Drawing is deterministic: equal parameters give equal images in any order."""
 
 import hashlib
 import json
@@ -28,13 +28,13 @@ def pixel_digest(picture: Image.Image) -> str:
     return hashlib.sha256(picture.tobytes()).hexdigest()[:16]
 
 
-def test_equal_parts_give_equal_streams_and_others_do_not() -> None:
+def test_equal_parts_give_equal_streams_and_different_parts_different_ones() -> None:
     assert drawing.generator("a", 1).random(4).tolist() == drawing.generator("a", 1).random(4).tolist()
     assert drawing.generator("a", 1).random(4).tolist() != drawing.generator("a", 2).random(4).tolist()
     assert drawing.generator("a", 12).random() != drawing.generator("a1", 2).random()
 
 
-def test_a_picture_does_not_depend_on_what_was_drawn_before(images: drawing.SyntheticImages) -> None:
+def test_an_image_does_not_depend_on_what_was_drawn_before(images: drawing.SyntheticImages) -> None:
     alone = images.load("2/5").tobytes()
     other = drawing.SyntheticImages("dots", {"noise": 20}, dots, 3)
     for key in ("0/0", "2/4", "1/5"):
@@ -42,7 +42,7 @@ def test_a_picture_does_not_depend_on_what_was_drawn_before(images: drawing.Synt
     assert other.load("2/5").tobytes() == alone
 
 
-def test_changing_a_loaded_picture_leaves_the_next_load_alone(images: drawing.SyntheticImages) -> None:
+def test_changing_a_loaded_image_does_not_change_the_next_load(images: drawing.SyntheticImages) -> None:
     first = images.load("0/0")
     before = first.tobytes()
     first.paste((255, 255, 255), (0, 0, drawing.SIZE, drawing.SIZE))
@@ -59,14 +59,14 @@ def test_digests_follow_key_and_parameters(images: drawing.SyntheticImages) -> N
 
 
 @pytest.mark.parametrize("key", ["3/0", "x/1", "1", "1/", "-1/2", "1/2/3"])
-def test_a_key_that_names_no_picture_is_refused(images: drawing.SyntheticImages, key: str) -> None:
+def test_a_key_that_names_no_image_is_rejected(images: drawing.SyntheticImages, key: str) -> None:
     with pytest.raises(DataError, match="names no image of 'dots'"):
         images.load(key)
     with pytest.raises(DataError, match="label below 3"):
         images.digest(key)
 
 
-def test_a_full_square_covers_the_area_it_says() -> None:
+def test_a_full_square_covers_the_expected_area() -> None:
     """The unit outline reaches to 0.8, so radius 10 gives a side of 16 pixels."""
     cover = drawing.mask(drawing.Figure("square", 24, 24, 10))
     assert cover.sum() == pytest.approx(256, rel=0.05)
@@ -89,7 +89,7 @@ def test_outlines_stay_near_their_unit_square(shape: str) -> None:
 
 
 @pytest.mark.parametrize("kind", drawing.SURFACES)
-def test_surfaces_are_shares(kind: str) -> None:
+def test_surfaces_have_values_from_zero_to_one(kind: str) -> None:
     tone = drawing.surface(kind, drawing.generator(kind), period=6, rotation=30)
     assert tone.shape == (drawing.SIZE, drawing.SIZE)
     assert tone.dtype == np.float32
@@ -97,12 +97,12 @@ def test_surfaces_are_shares(kind: str) -> None:
     assert (tone.max() > 0.5) == (kind != "plain")
 
 
-def test_an_unknown_surface_is_refused() -> None:
+def test_an_unknown_surface_is_rejected() -> None:
     with pytest.raises(ValueError, match="Unknown surface 'furry'"):
         drawing.surface("furry", drawing.generator(0))
 
 
-def test_paint_covers_only_where_the_cover_says() -> None:
+def test_paint_blends_by_the_coverage_of_each_pixel() -> None:
     canvas = drawing.blank((0, 0, 0))
     cover = np.zeros((drawing.SIZE, drawing.SIZE), dtype=np.float32)
     cover[0, 0], cover[0, 1] = 1, 0.5
@@ -117,11 +117,11 @@ def test_every_caption_names_the_shape() -> None:
         assert world.world_scene(index).shape in world.world_caption(index)
 
 
-def test_captions_of_one_picture_vary_with_the_telling() -> None:
+def test_captions_of_one_image_vary() -> None:
     assert len({world.world_caption(7, telling) for telling in range(30)}) > 10
 
 
-def test_a_mirrored_picture_is_captioned_from_the_other_side() -> None:
+def test_the_caption_of_a_mirrored_image_swaps_left_and_right() -> None:
     scene = world.Scene("star", "red", "plain", "white", "small", 1, "on the left")
     assert scene.mirrored().place == "on the right"
     assert scene.mirrored().mirrored() == scene
@@ -130,12 +130,12 @@ def test_a_mirrored_picture_is_captioned_from_the_other_side() -> None:
     assert not any("on the left" in caption for caption in said)
 
 
-def test_the_world_shows_every_shape_in_every_colour() -> None:
+def test_the_world_contains_every_shape_in_every_colour() -> None:
     seen = {(scene.shape, scene.colour) for scene in map(world.world_scene, range(3000))}
     assert seen == {(shape, colour) for shape in world.SHAPES for colour in world.COLOURS}
 
 
-def test_a_scene_shows_its_colour_in_the_middle() -> None:
+def test_a_scene_has_its_colour_in_the_middle() -> None:
     scene = world.Scene("square", "red", "plain", "white", "large", 1, "in the middle")
     red, green, blue = world.draw_scene(scene, drawing.generator(0)).getpixel((24, 24))
     assert red > 150
@@ -143,6 +143,6 @@ def test_a_scene_shows_its_colour_in_the_middle() -> None:
 
 
 def test_pixels_of_the_world_are_pinned() -> None:
-    """A changed digest means a changed picture: raise the version, train again, and fix the suite again."""
+    """A changed digest means changed pixels: increment the version and train the demo backbone again."""
     assert drawing.DRAWING_VERSION == 1
     assert [pixel_digest(world.world_image(index)) for index in range(4)] == PINNED_WORLD
