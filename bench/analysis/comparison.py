@@ -105,27 +105,28 @@ def seed_scores(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Scores]:
     A run without shots does not depend on the seed; it is listed under every seed of the board.
     """
     known: dict[str, dict[str, float]] = defaultdict(dict)
-    about: dict[str, tuple[int, int]] = {}
-    columns = ["run_id", "seed", "shots", "split", "accuracy"]
-    for run_id, seed, shots, split, accuracy in runs[columns].itertuples(index=False, name=None):
-        about[run_id] = (int(seed), int(shots))
+    for run_id, split, accuracy in runs[["run_id", "split", "accuracy"]].itertuples(index=False, name=None):
         if isinstance(split, str):
             known[run_id][split] = float(accuracy)
-    found: dict[str, Scores] = {}
-    for entry in board.entries:
-        by_dataset: dict[str, dict[int, dict[str, float]]] = defaultdict(dict)
-        for dataset, cell in entry.cells.items():
-            for run_id in cell.run_ids:
-                seed, shots = about[run_id]
-                scores = dict(known[run_id])
-                if board.setting.source:
-                    scores = {ALL: scores[board.stored_split(ALL, dataset)]}
-                if H in board.measures:
-                    scores[H] = harmonic_mean(scores["base"], scores["new"])
-                for listed in board.seeds if shots == 0 else (seed,):
-                    by_dataset[dataset][listed] = scores
-        found[entry.key] = by_dataset
-    return found
+
+    def scores(run_id: str, dataset: str) -> dict[str, float]:
+        found = dict(known[run_id])
+        if board.setting.source:
+            found = {ALL: found[board.stored_split(ALL, dataset)]}
+        if H in board.measures:
+            found[H] = harmonic_mean(found["base"], found["new"])
+        return found
+
+    about = _seeds_and_shots(runs)
+    return {
+        entry.key: {
+            dataset: {
+                seed: scores(run_id, dataset) for seed, run_id in _by_seed(entry, dataset, about, board.seeds).items()
+            }
+            for dataset in entry.cells
+        }
+        for entry in board.entries
+    }
 
 
 def paired_average(a: Scores, b: Scores, measure: str, *, datasets: Sequence[str] | None = None) -> MeanTest | None:
@@ -166,10 +167,7 @@ def compare(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFrame, a: s
     first, second = find_entry(board, a), find_entry(board, b)
     if first.key == second.key:
         raise UsageError(f"{a!r} and {b!r} are the same entry, {first.key!r}; name two different ones.")
-    about = {
-        str(run_id): (int(seed), int(shots))
-        for run_id, seed, shots in runs[["run_id", "seed", "shots"]].itertuples(index=False, name=None)
-    }
+    about = _seeds_and_shots(runs)
     by_run = {
         (str(run_id), str(split)): {name: part[name].to_numpy() for name in ("image", "label", "predicted")}
         for (run_id, split), part in outcomes.groupby(["run_id", "split"], observed=True)
@@ -216,6 +214,11 @@ class _Pair:
     test: SeedTest
     correct_a: NDArray[np.bool_]
     correct_b: NDArray[np.bool_]
+
+
+def _seeds_and_shots(runs: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    columns = (runs["seed"].astype(int), runs["shots"].astype(int))
+    return dict(zip(runs["run_id"], zip(*columns, strict=True), strict=True))
 
 
 def _by_seed(entry: Entry, dataset: str, about: Mapping[str, tuple[int, int]], seeds: Sequence[int]) -> dict[int, str]:

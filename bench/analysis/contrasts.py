@@ -49,7 +49,6 @@ class ContrastTrend:
 
     Args:
         part: the component, which the first method has and the second lacks.
-        differences: by dataset.
         found: Spearman's correlation with a permutation p value, None with fewer than three datasets.
         p_holm: adjusted over all contrasts and covariates of the table.
         left_out: the correlation without the dataset that is left out for comparison; None if it is not among them.
@@ -90,7 +89,6 @@ def contrast_trends(
 
     Args:
         values: `method`, `dataset`, `value` (a fraction), one row each; published values must be from one table.
-        measured: see `bench.analysis.difficulty_trend.covariates`.
         contrasts: (component, method with it, method without it); pairs that have not been run are left out.
         leave_out: dataset left out for comparison; EuroSAT alone causes many correlations.
     """

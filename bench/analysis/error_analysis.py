@@ -52,9 +52,7 @@ class HardImage:
 def class_results(label: ArrayLike, predicted: ArrayLike) -> tuple[ClassResult, ...]:
     """One result for each class that has an image, in label order. Ties between mistakes go to the lower class.
 
-    Args:
-        label: `(n,)`: true classes, of one run or of several runs concatenated.
-        predicted: `(n,)`.
+    Labels and predictions, `(n,)`, are of one run or of several runs concatenated.
 
     Example:
         >>> class_results([0, 0, 0], [0, 2, 2])
@@ -87,9 +85,7 @@ def confusions(label: ArrayLike, predicted: ArrayLike, *, limit: int) -> tuple[C
 def hard_images(outcomes: pd.DataFrame, *, limit: int) -> tuple[HardImage, ...]:
     """The `limit` images that the largest share of runs misclassifies. Images that no run misclassifies are left out.
 
-    Args:
-        outcomes: rows with `image`, `label` and `predicted` of one dataset and split; each image once per run.
-        limit: maximum number of images.
+    The outcomes are those of one dataset and split, with each image once per run.
     """
     import pandas as pd
 

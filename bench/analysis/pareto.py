@@ -56,11 +56,8 @@ def front_probability(
     support set on all methods therefore stays paired, and so do base and new accuracy of one run.
 
     Args:
-        cost: `(m,)`.
         scores: `(m, datasets, seeds)`, or `(m, datasets, seeds, 2)` for base and new accuracy, whose score is the
             harmonic mean of the two resampled averages.
-        generator: source of the resampling.
-        replicates: number of resamples.
 
     Raises:
         MetricInputError: if the shapes do not fit, or a value is not finite.

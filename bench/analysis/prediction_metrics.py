@@ -22,9 +22,6 @@ def metrics_frame(outcomes: pd.DataFrame) -> pd.DataFrame:
     Stored logits are float32. Likelihood and calibration therefore agree with the run's own scores to about 1e-6;
     accuracies agree exactly.
 
-    Args:
-        outcomes: the store's `outcomes_frame()`, one row per run, split and image.
-
     Returns:
         One row per `run_id` and `split` with `n` and the columns of `METRICS`.
     """

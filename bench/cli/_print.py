@@ -6,9 +6,12 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
 from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +56,7 @@ def print_facts(facts: Row, *, as_json: bool) -> None:
 
 
 def print_json(value: object) -> None:
-    """A value as JSON; non-finite numbers become null."""
+    """A value as JSON; dataclasses and models become objects, and non-finite numbers null."""
     print_line(json.dumps(_plain(value), indent=1, ensure_ascii=False))
 
 
@@ -104,6 +107,8 @@ def _console() -> Console:
 def _plain(value: object) -> object:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if is_dataclass(value) or isinstance(value, BaseModel):
+        value = dict(vars(value))
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

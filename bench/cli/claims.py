@@ -34,20 +34,7 @@ def claims(
     frame, difficulty = store.runs_frame(), difficulty_by_backbone(store.difficulty_frame())
     results = check_claims(asked, leaderboards(frame), frame, difficulty, groups)
     if as_json:
-        print_json(
-            [
-                {
-                    "claim": found.claim.model_dump(),
-                    "setting": vars(found.setting) if found.setting else None,
-                    "verdict": str(found.verdict),
-                    "p": found.p,
-                    "test": vars(found.test) if found.test else None,
-                    "datasets": found.datasets,
-                    "reason": found.reason,
-                }
-                for found in results
-            ]
-        )
+        print_json(results)
         return
     rows = []
     for found in results:

@@ -91,7 +91,7 @@ def _print_ledger(rows: list[ReproductionRow], *, as_json: bool) -> None:
     from bench.cli._print import percent_interval, print_json, print_rows, remark
 
     if as_json:
-        print_json([vars(row) for row in rows])
+        print_json(rows)
         return
     table = [
         {

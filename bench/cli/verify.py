@@ -75,7 +75,7 @@ def verify(
 def _row(one: Verdict) -> dict[str, object]:
     return {
         "run_id": one.run_id,
-        "outcome": str(one.outcome),
+        "outcome": one.outcome,
         "images": one.compared,
         "flips": one.flips,
         "largest_logit_difference": one.largest_logit_difference,
@@ -83,7 +83,7 @@ def _row(one: Verdict) -> dict[str, object]:
 
 
 def _cause(item: Difference) -> dict[str, object]:
-    return {"what": str(item.cause), "name": item.name, "stored": item.a, "now": item.b}
+    return {"what": item.cause, "name": item.name, "stored": item.a, "now": item.b}
 
 
 def _say(one: Verdict) -> None:

@@ -32,9 +32,7 @@ def t_power(effect: float, std: float, n: int, *, level: float = 0.05) -> float:
 def seeds_needed(effect: float, std: float, *, power: float = 0.8, level: float = 0.05) -> int | None:
     """Smallest number of seeds with which the t test has that power. None for no effect, or above 10,000 seeds.
 
-    Args:
-        effect: mean difference to find.
-        std: standard deviation of the paired differences between seeds.
+    `std` is the standard deviation of the paired differences between seeds.
 
     Example:
         >>> seeds_needed(0.5, 1.0)  # Cohen's tables: 34 pairs

@@ -67,22 +67,13 @@ def elo_ratings(
     outcomes = _outcomes(table)
     wins = outcomes.sum(0)
     strengths = bradley_terry(wins, prior=prior)
-    low = high = np.full(k, np.nan)
+    ends: list[list[float | None]] = [[None] * k, [None] * k]
     if n > 1:
         weights = generator.multinomial(n, np.full(n, 1 / n), size=replicates)
         drawn = bradley_terry(np.einsum("bn,nij->bij", weights, outcomes), prior=prior)
-        low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    rates = wins.sum(1) / (n * (k - 1))
-    found = [
-        Rating(
-            names[i],
-            1000 + ELO * float(strengths[i]),
-            1000 + ELO * float(low[i]) if n > 1 else None,
-            1000 + ELO * float(high[i]) if n > 1 else None,
-            float(rates[i]),
-        )
-        for i in range(k)
-    ]
+        ends = (1000 + ELO * np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)).tolist()
+    elo, rates = (1000 + ELO * strengths).tolist(), (wins.sum(1) / (n * (k - 1))).tolist()
+    found = [Rating(*values) for values in zip(names, elo, *ends, rates, strict=True)]
     return sorted(found, key=lambda rating: (-rating.elo, rating.name))
 
 

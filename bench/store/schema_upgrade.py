@@ -19,27 +19,25 @@ def migrations() -> list[str]:
 
 def version(connection: duckdb.DuckDBPyConnection) -> int:
     """Schema version of an open database, 0 for an empty one."""
-    tables = {row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    return (
-        query_int(connection, "SELECT coalesce(max(version), 0) FROM schema_version")
-        if "schema_version" in tables
-        else 0
-    )
+    if query_int(connection, "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'schema_version'") == 0:
+        return 0
+    return query_int(connection, "SELECT coalesce(max(version), 0) FROM schema_version")
 
 
-def _refuse_newer(found: int, path: Path) -> None:
-    """Raise StoreVersionError for a schema of a newer release."""
+def _readable_version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+    """The schema version of the database; raises StoreVersionError for that of a newer release."""
+    found = version(connection)
     if found > len(migrations()):
         raise StoreVersionError(
             f"{path} has schema {found}, and this etl-bench knows schemas up to {len(migrations())}; upgrade "
             "etl-bench, or rebuild the database from the shards with `etl-bench results rebuild`."
         )
+    return found
 
 
 def check_current(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Raise StoreError unless the database has the schema of this release."""
-    found = version(connection)
-    _refuse_newer(found, path)
+    found = _readable_version(connection, path)
     if found < len(migrations()):
         raise StoreError(
             f"{path} has schema {found}, and this etl-bench needs {len(migrations())}; "
@@ -49,8 +47,7 @@ def check_current(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Migrate an open database to the schema of this release, in one transaction."""
-    found = version(connection)
-    _refuse_newer(found, path)
+    found = _readable_version(connection, path)
     if found == len(migrations()):
         return
     connection.execute("BEGIN TRANSACTION")

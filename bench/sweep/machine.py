@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
+
+from platformdirs import user_cache_path
 
 from bench.context import CACHE_LIMIT
 from bench.errors import UsageError
@@ -12,13 +13,7 @@ from bench.errors import UsageError
 
 def cache_folder(given: Path | None) -> Path:
     """The folder of frozen features: as given, or the user's cache folder."""
-    if given is not None:
-        return given
-    if sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "clip-etl-bench"
+    return user_cache_path("clip-etl-bench", appauthor=False) if given is None else given
 
 
 def cache_limit() -> int:
@@ -44,6 +39,4 @@ def _size_of(variable: str) -> int | None:
 
 def cores() -> int:
     """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

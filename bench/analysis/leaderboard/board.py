@@ -39,9 +39,7 @@ class Cell:
     Args:
         scores: by measure (`base`, `new`, `H`, or `all`), over seeds. H is that of the seed means, as papers report it;
             its interval comes from the spread of the per-seed H.
-        n: number of scored seeds.
-        expected: number of seeds that should be scored.
-        run_ids: the scored runs.
+        n: number of scored seeds, of `expected` ones.
         gains: score minus the baseline's on the same dataset; empty for the baseline and if the baseline is missing.
     """
 
@@ -153,9 +151,7 @@ class Leaderboard:
     Args:
         measures: `("base", "new", "H")` or `("all",)`; the last one orders the entries.
         datasets: all datasets of any entry; targets first and the source last if there is one.
-        seeds: all seeds of any entry.
         baseline: key of the zero-shot entry that gains refer to, None without one.
-        excluded: runs that are not counted.
     """
 
     setting: Setting

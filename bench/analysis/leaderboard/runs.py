@@ -41,7 +41,6 @@ class Run:
     Args:
         config: canonical JSON, with class texts other than the template and epoch selection as further settings.
         recipe: canonical JSON, `null` without one.
-        fingerprint: of the task; see `_task_fingerprint`.
         error: why the run has no scores, None if it has.
         scores: accuracy by split, a fraction.
         sizes: number of test images and of classes by split.
