@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from bench.cli import _options as opt
+from bench.cli._print import print_rows, remark
+from bench.errors import UsageError
 
 cache_app = typer.Typer(
     help="The cache of frozen features and of page parts. Deleting it costs time but changes no result.",
@@ -21,7 +23,6 @@ _COLUMNS = ("backbone", "of", "precision", "folder", "shards", "MiB")
 def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
     """List the cached features by backbone, and the cached page parts."""
     from bench._util.text_cache import FOLDER, TextCache
-    from bench.cli._print import print_rows, remark
     from bench.experiment.features import cache as store
 
     folder = opt.cache_folder(cache)
@@ -41,7 +42,6 @@ def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
 @cache_app.command("verify")
 def verify(cache: opt.Cache = None) -> None:
     """Read every file and delete damaged ones; exit code 1 if there were any."""
-    from bench.cli._print import remark
     from bench.experiment.features import cache as store
     from bench.experiment.features.budget import remove
 
@@ -63,8 +63,6 @@ def clear(
 ) -> None:
     """Delete everything, the features of one backbone, or those least recently used."""
     from bench._util.text_cache import TextCache
-    from bench.cli._print import remark
-    from bench.errors import UsageError
     from bench.experiment.features import cache as store
     from bench.experiment.features.budget import make_room
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli import _options as opt
+from bench.cli._print import print_json, print_line
 
 if TYPE_CHECKING:
     from bench.conformance import Result
@@ -35,7 +36,6 @@ def check(
 
     Example: etl-bench check coop
     """
-    from bench.cli._print import print_json, print_line
     from bench.conformance import Outcome, Subject, run_checks
     from methods import get_method
 

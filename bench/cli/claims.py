@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import _options as opt
+from bench.cli._print import percent_interval, print_json, print_rows
 
 
 def claims(
@@ -25,7 +26,6 @@ def claims(
     from bench.analysis.claims import check_claims, difficulty_by_backbone, load_claims
     from bench.analysis.difficulty_groups import chosen_groups
     from bench.analysis.leaderboard import leaderboards
-    from bench.cli._print import percent_interval, print_json, print_rows
     from bench.store import fresh_store
 
     groups = chosen_groups(opt.split_list(easy), opt.split_list(hard))

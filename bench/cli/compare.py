@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import _options as opt
+from bench.cli._print import print_json, print_line, print_rows, remark
 
 
 def compare(
@@ -28,7 +29,6 @@ def compare(
     Example: etl-bench compare apex coop --shots 16
     """
     from bench.api.results import load_results
-    from bench.cli._print import print_json, print_line, print_rows, remark
 
     table = load_results(runs).compare(a, b, protocol=protocol, shots=opt.shot_counts(shots), backbone=backbone)
     if as_json:

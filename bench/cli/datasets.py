@@ -8,6 +8,7 @@ import typer
 
 from bench.cli import _options as opt
 from bench.cli._groups import SHOW, ShowsByDefault
+from bench.cli._print import print_facts, print_rows
 from bench.cli.datasets_add import add
 from bench.cli.datasets_check import check
 from bench.cli.datasets_draw import draw
@@ -26,7 +27,6 @@ def show(
     as_json: opt.AsJson = False,
 ) -> None:
     """List the datasets, or read one from disk and show its properties."""
-    from bench.cli._print import print_facts, print_rows
     from datasets_registry import DatasetInfo, DrawRule, get_dataset, list_datasets
 
     def summary(info: DatasetInfo) -> dict[str, object]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import _options as opt
+from bench.cli._print import print_facts, remark
 
 PATH_HELP = "Column of the image paths, or of the images in a Hugging Face folder."
 
@@ -50,7 +51,6 @@ def add(
 
     Example: etl-bench datasets add birds --images ~/birds --template 'a photo of a {}, a type of bird.'
     """
-    from bench.cli._print import print_facts, remark
     from datasets_registry import AddRequest, ColumnNames, SplitRule, add_dataset, custom_folders, user_custom_folder
 
     request = AddRequest(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli import _options as opt
+from bench.cli._print import print_json, print_line, remark
 
 if TYPE_CHECKING:
     from datasets_registry import CheckResult
@@ -28,7 +29,6 @@ def check(
 
     Digests of the files are written to DATA-ROOT/.etl-bench/NAME.json. Exit code: 0 fine, 1 problems, 2 wrong usage.
     """
-    from bench.cli._print import print_json, print_line, remark
     from datasets_registry import DATASETS, check_dataset, get_dataset, is_present, list_datasets
 
     if names:

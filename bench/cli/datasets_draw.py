@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import _options as opt
+from bench.cli._print import print_line
 
 
 def draw(
@@ -26,7 +27,6 @@ def draw(
     """
     import json
 
-    from bench.cli._print import print_line
     from datasets_registry import DrawRule, EvalProtocol, build_task, get_dataset, recorded_draw, support_manifest
 
     info = get_dataset(name)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli import _options as opt
+from bench.cli._print import print_line, remark
+from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from datasets_registry import DatasetInfo, DatasetSource, FetchOptions
@@ -35,8 +37,6 @@ def fetch(
 
     Exit code: 0 complete, 1 something could not be fetched or needs a manual step, 2 wrong usage.
     """
-    from bench.cli._print import print_line, remark
-    from bench.errors import UsageError
     from datasets_registry import (
         DATASETS,
         DataError,
@@ -97,8 +97,6 @@ def _introduction(info: DatasetInfo, source: DatasetSource, data_root: Path, opt
 
 
 def _ask() -> None:
-    from bench.errors import UsageError
-
     if not sys.stdin.isatty():
         raise UsageError("The licences above must be accepted; without a terminal, accept them with --yes.")
     if not typer.confirm("Accept the licences and fetch?", err=True):

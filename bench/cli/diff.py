@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import _options as opt
+from bench.cli._print import print_json, print_line, print_rows, remark
 
 
 def diff(
@@ -16,7 +17,6 @@ def diff(
     as_json: opt.AsJson = False,
 ) -> None:
     """Show what two runs differ in (config, recipe, task, text, data, code, environment), and the flipped images."""
-    from bench.cli._print import print_json, print_line, print_rows, remark
     from bench.results.run_diff import diff_runs
     from bench.results.shards import Shards
 

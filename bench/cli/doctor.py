@@ -11,6 +11,8 @@ from typing import NamedTuple
 import typer
 
 from bench.cli import _options as opt
+from bench.cli._print import print_rows
+from bench.errors import StoreError
 
 
 class _Finding(NamedTuple):
@@ -26,8 +28,6 @@ def doctor(
     as_json: opt.AsJson = False,
 ) -> None:
     """Check Python, packages, device, folders and database; exit code 1 if something would not work."""
-    from bench.cli._print import print_rows
-
     findings = [*_software(), *_folders(data_root, runs, opt.cache_folder(cache)), _database(runs)]
     print_rows([item._asdict() for item in findings], as_json=as_json)
     raise typer.Exit(0 if all(item.fine for item in findings) else 1)
@@ -65,7 +65,6 @@ def _writable(folder: Path) -> tuple[bool, str]:
 
 
 def _database(runs: Path) -> _Finding:
-    from bench.errors import StoreError
     from bench.results.shards import Shards
     from bench.store import Store
 

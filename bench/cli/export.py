@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from bench.cli import _options as opt
+from bench.cli._print import print_line
+from bench.errors import UsageError
 
 
 class Format(StrEnum):
@@ -39,8 +41,6 @@ def export(
 
     from bench.analysis.leaderboard import HConvention, leaderboards
     from bench.analysis.table_exports import dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
-    from bench.cli._print import print_line
-    from bench.errors import UsageError
     from bench.store import fresh_store, write_parquet
 
     kind = opt.parse_choice(Format, form, "--format")

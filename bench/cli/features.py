@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -61,7 +63,6 @@ def import_features(
 def _splits(
     arrays: Mapping[str, NDArray[Any]], names: Mapping[str, str], file: Path
 ) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
-    from bench.errors import UsageError
     from bench.experiment.features.imported_files import take
 
     found = {}

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import _options as opt
+from bench.cli._print import print_json, print_line, print_rows, remark
 
 INCOMPLETE = 3
 """Exit code of `--strict`."""
@@ -30,7 +31,6 @@ def leaderboard(
     from bench.analysis.leaderboard import HConvention
     from bench.api.leaderboard_table import board_title
     from bench.api.results import load_results
-    from bench.cli._print import print_json, print_line, print_rows, remark
     from datasets_registry import EvalProtocol
 
     table = load_results(runs).leaderboard(

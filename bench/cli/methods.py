@@ -9,6 +9,7 @@ import typer
 
 from bench.cli import _options as opt
 from bench.cli._groups import SHOW, ShowsByDefault
+from bench.cli._print import print_facts, print_line, print_rows
 
 if TYPE_CHECKING:
     from methods import MethodInfo
@@ -33,7 +34,6 @@ def show(
 
     Example: etl-bench methods show coop --backbone ViT-B-16.openai --classes 100
     """
-    from bench.cli._print import print_facts, print_rows
     from methods import get_method, list_methods
 
     if name is None:
@@ -58,7 +58,6 @@ def new(
 
     The generated method passes `etl-bench check NAME`. The places to edit are marked EDIT.
     """
-    from bench.cli._print import print_line
     from bench.scaffold import scaffold
     from methods import Family
 

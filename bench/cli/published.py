@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli import _options as opt
+from bench.cli._print import percent_interval, print_json, print_rows, records, remark
+from bench.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,8 +44,6 @@ def published(
 
     Examples: etl-bench published -m coop,apex -d eurosat --protocol base-to-new; etl-bench published --ledger
     """
-    from bench.cli._print import print_json, print_rows, records, remark
-    from bench.errors import UsageError
     from bench.published import published_frame, select
 
     frame = published_frame()
@@ -88,7 +88,6 @@ def _ledger(runs: Path, published: pd.DataFrame, margin: float) -> list[Reproduc
 
 def _print_ledger(rows: list[ReproductionRow], *, as_json: bool) -> None:
     from bench.analysis.reproduction import count_verdicts
-    from bench.cli._print import percent_interval, print_json, print_rows, remark
 
     if as_json:
         print_json(rows)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli import _options as opt
+from bench.cli._print import print_line, remark
+from bench.errors import StoreLockedError, UsageError
 
 if TYPE_CHECKING:
     from bench.site.build import PageRequest
@@ -66,8 +68,6 @@ def report(
     """
     from bench.analysis.difficulty_groups import chosen_groups
     from bench.analysis.leaderboard import HConvention
-    from bench.cli._print import print_line
-    from bench.errors import UsageError
     from bench.site.build import PageRequest, write_figures, write_published
     from datasets_registry import EvalProtocol
 
@@ -108,7 +108,6 @@ def report(
 
 
 def _write(request: PageRequest) -> SiteView:
-    from bench.cli._print import remark
     from bench.site.build import write_page
 
     view = write_page(request)
@@ -127,8 +126,6 @@ def _write(request: PageRequest) -> SiteView:
 
 def _serve(request: PageRequest, port: int) -> None:
     from bench._util.interrupts import counted_interrupts
-    from bench.cli._print import print_line, remark
-    from bench.errors import StoreLockedError
     from bench.results.shards import Shards
     from bench.site.development_server import rebuild_on_change, serve_folder
 

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from bench.cli import _options as opt
+from bench.cli._print import print_line, print_rows, records, remark
+from bench.errors import BundleError
 
 results_app = typer.Typer(
     no_args_is_help=True,
@@ -22,7 +24,6 @@ def sql(
     as_json: opt.AsJson = False,
 ) -> None:
     """Run one read-only SQL statement over the tables runs, scores, predictions, difficulty and published."""
-    from bench.cli._print import print_rows, records
     from bench.store import fresh_store
 
     frame = fresh_store(runs).query(query)
@@ -38,8 +39,6 @@ def export_runs(
     ] = None,
 ) -> None:
     """Write runs with their predictions, difficulties and digests into one file to share."""
-    from bench.cli._print import print_line
-    from bench.errors import BundleError
     from bench.results.bundle import export_bundle
     from bench.results.shards import Shards
     from bench.store import fresh_store
@@ -59,7 +58,6 @@ def import_runs(
     runs: opt.Runs = opt.DEFAULT_RUNS,
 ) -> None:
     """Check a bundle, recompute its scores from its predictions and add its runs. A damaged bundle is refused whole."""
-    from bench.cli._print import print_line, remark
     from bench.results.bundle import import_bundle
     from bench.results.shards import Shards
     from bench.store import fresh_store
@@ -76,7 +74,6 @@ def import_runs(
 @results_app.command()
 def rebuild(runs: opt.Runs = opt.DEFAULT_RUNS) -> None:
     """Rebuild the database from the run shards, which are the source of truth. Any existing database is replaced."""
-    from bench.cli._print import print_line
     from bench.results.shards import Shards
     from bench.store import Store
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from bench.cli import _options as opt
+from bench.cli._print import print_json, print_line, print_rows
 from bench.cli._request_options import takes_request
 
 _output = partial(typer.Option, rich_help_panel="Output")
@@ -52,7 +53,6 @@ def run(
 
     Example: etl-bench run sweep.toml --launcher slurm --partition gpu --gpus 1 --device cuda --time 8:00:00
     """
-    from bench.cli._print import print_line, print_rows
     from bench.sweep import LogStyle, SweepRequest, carry_out, make_plan, open_log, planned_scripts, report_plan
     from bench.sweep.request import read_sweep_file
 
@@ -76,7 +76,6 @@ def run(
 
 def finish(outcome: Any, runs: Path, say: Any, *, as_json: bool = False) -> None:
     """Print what a sweep did and end the command with its exit code."""
-    from bench.cli._print import print_json, print_line
     from bench.launch.protocol import Outcome
     from bench.sweep import report_failures
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import _options as opt
+from bench.cli._print import print_facts, print_json, print_line, print_rows
 
 
 def show(
@@ -15,7 +16,6 @@ def show(
     as_json: opt.AsJson = False,
 ) -> None:
     """Show one run: spec, scores, cost, provenance, and the traceback if it failed."""
-    from bench.cli._print import print_facts, print_json, print_line, print_rows
     from bench.results.bundle import origin
     from bench.results.shards import Shards
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import _options as opt
+from bench.cli._print import print_json, print_line, print_rows
 
 
 def status(
@@ -31,7 +32,6 @@ def status(
 
 
 def _show(runs: Path, *, as_json: bool) -> None:
-    from bench.cli._print import print_json, print_line, print_rows
     from bench.coordination.heartbeat import read_heartbeats
     from bench.results.shards import Shards
     from bench.sweep.worker_table import worker_rows

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli import _options as opt
+from bench.cli._print import print_json, print_line, print_rows, remark
 
 if TYPE_CHECKING:
     from bench.results.run_diff import Difference
@@ -36,7 +37,6 @@ def verify(
 
     Example: etl-bench verify 3f2a 91c0
     """
-    from bench.cli._print import print_json, print_rows
     from bench.context import RunContext
     from bench.experiment.runner import run_experiment
     from bench.results.shards import Shards
@@ -87,8 +87,6 @@ def _cause(item: Difference) -> dict[str, object]:
 
 
 def _say(one: Verdict) -> None:
-    from bench.cli._print import print_line, remark
-
     print_line(
         f"{one.run_id}: {one.outcome}; {one.flips} of {one.compared} images predicted differently, logits differ by at "
         f"most {one.largest_logit_difference:.2g}"
