@@ -73,8 +73,7 @@ class ClaimResult:
 def load_claims(path: Path | None = None) -> list[Claim]:
     """Read the claims of a TOML file, or those of the package if `path` is None.
 
-    Raises:
-        UsageError: if the file is not TOML, a claim has an unknown, missing or malformed field, or an id repeats.
+    Raises UsageError if the file is not TOML, a claim has an unknown, missing or malformed field, or an id repeats.
     """
     name = str(path or "claims.toml")
     try:
@@ -112,8 +111,7 @@ def check_claims(
 ) -> list[ClaimResult]:
     """Test every claim on every board that has both of its methods; without such a board it is inconclusive.
 
-    Args:
-        difficulty: relative transfer difficulty by backbone and dataset; `groups` divides the datasets by it.
+    `difficulty` is the relative transfer difficulty by backbone and dataset; `groups` divides the datasets by it.
     """
     scores = [seed_scores(board, runs) for board in boards]
     results: list[ClaimResult] = []

@@ -83,11 +83,7 @@ class Comparison:
 
 
 def find_entry(board: Leaderboard, name: str) -> Entry:
-    """The entry with that key, or the only entry of that method.
-
-    Raises:
-        UsageError: if there is no such entry, or several of that method.
-    """
+    """The entry with that key, or the only entry of that method; raises UsageError if there is none, or several."""
     keys = [entry.key for entry in board.entries]
     exact = [entry for entry in board.entries if entry.key == name]
     found = exact or [entry for entry in board.entries if entry.method == name]
@@ -132,12 +128,7 @@ def seed_scores(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Scores]:
 def paired_average(a: Scores, b: Scores, measure: str, *, datasets: Sequence[str] | None = None) -> MeanTest | None:
     """Mean difference A - B over the datasets that both have, tested with the spread between their common seeds.
 
-    Args:
-        measure: base, new, H or all.
-        datasets: only these; None for all common ones.
-
-    Returns:
-        None if A and B have no dataset and seed in common.
+    `measure` is base, new, H or all. None if A and B have no dataset (among `datasets`, if given) and seed in common.
     """
     groups = []
     for dataset in sorted(set(a) & set(b)) if datasets is None else datasets:
@@ -157,12 +148,8 @@ def board_average(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: s
 def compare(board: Leaderboard, runs: pd.DataFrame, outcomes: pd.DataFrame, a: str, b: str) -> Comparison:
     """Compare two entries of a board on the same images with the same seeds.
 
-    Args:
-        outcomes: at least of the two entries' runs.
-        a: entry key, or a method with one entry; likewise `b`.
-
-    Raises:
-        UsageError: if an entry is not on the board, or both are the same.
+    `a` and `b` are entry keys, or methods with one entry; the outcomes are at least those of their runs. Raises
+    UsageError if an entry is not on the board, or both are the same.
     """
     first, second = find_entry(board, a), find_entry(board, b)
     if first.key == second.key:

@@ -81,10 +81,8 @@ class MethodTrend:
 def covariates(difficulty: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Covariates by name and dataset.
 
-    Args:
-        difficulty: for one backbone, one row per dataset with `dataset`, `n_classes`, `zero_shot_accuracy` and
-            `relative_transfer_difficulty`: `bench.published.published_difficulty`, or the store's `difficulty_frame()`
-            pivoted by measure.
+    The frame has one row per dataset of one backbone with `dataset`, `n_classes`, `zero_shot_accuracy` and
+    `relative_transfer_difficulty`: `bench.published.published_difficulty`, or `difficulty_frame()` pivoted by measure.
     """
     rows = difficulty
     columns = (rows["relative_transfer_difficulty"], 1 / rows["n_classes"], 1 - rows["zero_shot_accuracy"])
@@ -98,8 +96,7 @@ def covariates(difficulty: pd.DataFrame) -> dict[str, dict[str, float]]:
 def fit_trend(x: ArrayLike, y: ArrayLike) -> Trend:
     """Least squares of y on x with a Student-t interval and the leave-one-dataset-out error.
 
-    Raises:
-        ValueError: if there are fewer than two pairs, or all x are equal.
+    Raises ValueError if there are fewer than two pairs, or all x are equal.
 
     Example:
         >>> found = fit_trend([0, 1, 2], [0, 1, 3])
@@ -131,12 +128,7 @@ def fit_trend(x: ArrayLike, y: ArrayLike) -> Trend:
 def method_trends(
     values: pd.DataFrame, measured: Mapping[str, Mapping[str, float]], *, baseline: str = "zero_shot"
 ) -> list[MethodTrend]:
-    """Gain over zero-shot against every covariate, one trend per method.
-
-    Args:
-        values: `method`, `dataset`, `value`; one row each.
-        measured: see `covariates`.
-    """
+    """Gain over zero-shot against every covariate (see `covariates`), one trend per method."""
     table = value_table(values)
     if baseline not in table:
         return []

@@ -21,10 +21,8 @@ def pareto_front(cost: ArrayLike, score: ArrayLike) -> NDArray[np.bool_]:
 
     Args:
         cost: `(m,)`, lower is better.
-        score: `(m,)`, or `(replicates, m)` for one front per row; higher is better.
-
-    Raises:
-        MetricInputError: if the shapes do not fit, or a value is not finite.
+        score: `(m,)`, or `(replicates, m)` for one front per row; higher is better. MetricInputError if the shapes do
+            not fit, or a value is not finite.
 
     Example:
         >>> pareto_front([1, 2, 3], [0.5, 0.7, 0.6]).tolist()
@@ -57,10 +55,7 @@ def front_probability(
 
     Args:
         scores: `(m, datasets, seeds)`, or `(m, datasets, seeds, 2)` for base and new accuracy, whose score is the
-            harmonic mean of the two resampled averages.
-
-    Raises:
-        MetricInputError: if the shapes do not fit, or a value is not finite.
+            harmonic mean of the two resampled averages. MetricInputError as in `pareto_front`.
     """
     table = np.asarray(scores, dtype=float)
     if table.ndim == 3:

@@ -21,9 +21,7 @@ def metrics_frame(outcomes: pd.DataFrame) -> pd.DataFrame:
 
     Stored logits are float32. Likelihood and calibration therefore agree with the run's own scores to about 1e-6;
     accuracies agree exactly.
-
-    Returns:
-        One row per `run_id` and `split` with `n` and the columns of `METRICS`.
+    The frame has one row per `run_id` and `split`, with `n` and the columns of `METRICS`.
     """
     import pandas as pd
 
@@ -41,12 +39,8 @@ _COLUMNS = ("label", "predicted", "true_logit", "top_logit", "log_sum_exp", "sum
 def run_metrics(columns: Mapping[str, ArrayLike] | pd.DataFrame) -> dict[str, float]:
     """Every metric of one run on one split.
 
-    Args:
-        columns: `(n,)` each: `label`, `predicted`, `true_logit`, `top_logit` (the highest), `log_sum_exp` and `sum_p2`
-            (the sum of squared probabilities).
-
-    Raises:
-        MetricInputError: if there is no prediction.
+    The columns, `(n,)` each, are `label`, `predicted`, `true_logit`, `top_logit` (the highest), `log_sum_exp` and
+    `sum_p2` (the sum of squared probabilities). Raises MetricInputError if there is no prediction.
     """
     label, predicted = np.asarray(columns["label"]), np.asarray(columns["predicted"])
     true_logit, top_logit, log_sum_exp, sum_p2 = (

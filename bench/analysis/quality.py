@@ -59,11 +59,7 @@ _Cells = dict[str, dict[str, list[float]]]
 
 
 def quality(board: Leaderboard, metrics: pd.DataFrame) -> tuple[QualityRow, ...]:
-    """One row per class split and entry.
-
-    Args:
-        metrics: `prediction_metrics.metrics_frame` of the counted runs; those without stored predictions are left out.
-    """
+    """One row per class split and entry, from `metrics_frame` of the counted runs that have predictions."""
     known = _by_run(metrics)
     rows = []
     for split in board.splits:

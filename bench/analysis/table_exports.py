@@ -151,7 +151,7 @@ def to_markdown(table: ExportTable) -> str:
     head = ["#", "method", *table.columns, "n/N"]
     lines = [f"**{_md(table.title)}**", "", _md_row(head), _md_row(["---"] * 2 + ["---:"] * (len(head) - 2))]
     for name, rank, cells, coverage in table.rows:
-        lines.append(_md_row([rank, _md(name), *(_md_cell(cell) for cell in cells), coverage]))
+        lines.append(_md_row([rank, _md(name), *(_cell_text(cell, _MD_STYLE) for cell in cells), coverage]))
     return "\n".join([*lines, "", table.note, ""])
 
 
@@ -169,7 +169,9 @@ def to_latex(table: ExportTable) -> str:
         "\\midrule",
     ]
     for name, rank, cells, coverage in table.rows:
-        lines.append(" & ".join([_tex(rank), _tex(name), *(_tex_cell(cell) for cell in cells), coverage]) + " \\\\")
+        lines.append(
+            " & ".join([_tex(rank), _tex(name), *(_cell_text(cell, _TEX_STYLE) for cell in cells), coverage]) + " \\\\"
+        )
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", "\\end{table}", ""])
 
 
@@ -221,14 +223,6 @@ def _md_row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _md_cell(cell: ExportCell | None) -> str:
-    if cell is None:
-        return "–"
-    mean = {Mark.BEST: f"**{cell.mean}**", Mark.TIES: f"<u>{cell.mean}</u>", Mark.NONE: cell.mean}[cell.mark]
-    text = mean if cell.half_width is None else f"{mean} ± {cell.half_width}"
-    return text if cell.coverage is None else f"{text} ({cell.coverage})"
-
-
 _TEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "–": "--", "\n": " ",
@@ -239,11 +233,18 @@ def _tex(text: str) -> str:
     return "".join(_TEX.get(c, c) for c in text)
 
 
-def _tex_cell(cell: ExportCell | None) -> str:
+_MD_STYLE = {Mark.BEST: "**{}**", Mark.TIES: "<u>{}</u>", "half_width": " ± {}", "absent": "–"}
+_TEX_STYLE = {
+    Mark.BEST: r"\textbf{{{}}}",
+    Mark.TIES: r"\underline{{{}}}",
+    "half_width": r" {{\scriptsize $\pm$ {}}}",
+    "absent": "--",
+}
+
+
+def _cell_text(cell: ExportCell | None, style: Mapping[str, str]) -> str:
     if cell is None:
-        return "--"
-    mean = {Mark.BEST: f"\\textbf{{{cell.mean}}}", Mark.TIES: f"\\underline{{{cell.mean}}}", Mark.NONE: cell.mean}
-    text = mean[cell.mark]
-    if cell.half_width is not None:
-        text = f"{text} {{\\scriptsize $\\pm$ {cell.half_width}}}"
-    return text if cell.coverage is None else f"{text} ({cell.coverage})"
+        return style["absent"]
+    half_width = "" if cell.half_width is None else style["half_width"].format(cell.half_width)
+    coverage = "" if cell.coverage is None else f" ({cell.coverage})"
+    return style.get(cell.mark, "{}").format(cell.mean) + half_width + coverage

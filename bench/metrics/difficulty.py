@@ -100,12 +100,8 @@ def pairwise_cosines(features: ArrayLike, labels: ArrayLike) -> tuple[float | No
     With s_c the sum of the unit features of the n_c images of class c, the sum over ordered pairs within the class is
     |s_c|^2 - n_c. With s the sum over all classes, the sum over ordered pairs across classes is |s|^2 - sum_c |s_c|^2.
 
-    Args:
-        features: `(n, dim)`; normalised here.
-
-    Returns:
-        (intra, inter). Intra averages classes equally and leaves out classes with one image; inter averages all pairs.
-        None without such a pair.
+    The features, `(n, dim)`, are normalised here. Returns (intra, inter): intra averages classes equally and leaves out
+    classes with one image; inter averages all pairs. None without such a pair.
 
     Example:
         >>> pairwise_cosines([[1, 0], [1, 0], [0, 1]], [0, 0, 1])
@@ -125,11 +121,7 @@ def pairwise_cosines(features: ArrayLike, labels: ArrayLike) -> tuple[float | No
 def prototype_cosines(features: ArrayLike, labels: ArrayLike) -> tuple[float | None, float | None]:
     """Mean cosine of an image with the prototype of its own class, and of other classes; all classes weigh equally.
 
-    Args:
-        features: `(n, dim)`; normalised here.
-
-    Returns:
-        (intra, inter); inter is None for one class.
+    The features, `(n, dim)`, are normalised here. Returns (intra, inter); inter is None for one class.
 
     Example:
         >>> prototype_cosines([[1, 0], [1, 0], [0, 1]], [0, 0, 1])

@@ -103,12 +103,8 @@ def calibration_error(confidence: ArrayLike, correct: ArrayLike, *, bins: int = 
     are fewer images). Images with equal confidence each count with their mean correctness, so the result does not
     depend on the order of the images.
 
-    Args:
-        confidence: `(n,)`: probability of the predicted class.
-        bins: number of bins; 15 as in Guo et al. 2017, whose bins have equal width instead of equal size.
-
-    Raises:
-        MetricInputError: if there is no prediction.
+    `confidence`, `(n,)`, is the probability of the predicted class. There are 15 bins as in Guo et al. 2017, whose bins
+    have equal width instead of equal size. Raises MetricInputError if there is no prediction.
 
     Example:
         >>> round(calibration_error([0.5, 0.6, 0.7, 0.8], [0, 0, 1, 1], bins=2), 4)  # gaps 0.55 and 0.25
@@ -148,11 +144,7 @@ def aurc(confidence: ArrayLike, correct: ArrayLike) -> float:
     0 for a perfect classifier; the error rate for one with uninformative confidences. Images with equal confidence
     count with their mean error, so the order of the images does not matter (Geifman and El-Yaniv, NeurIPS 2017).
 
-    Args:
-        confidence: `(n,)`: probability of the predicted class.
-
-    Raises:
-        MetricInputError: if there is no prediction.
+    `confidence`, `(n,)`, is the probability of the predicted class. Raises MetricInputError if there is no prediction.
 
     Example:
         >>> aurc([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 0])  # error rates 0, 0, 1/3, 2/4

@@ -40,12 +40,9 @@ class Correlation:
 def spearman(x: Sequence[float], y: Sequence[float], *, orders: NDArray[np.intp] | None = None) -> Correlation | None:
     """Spearman's rho with average ranks for ties. None for fewer than 3 pairs, or if all x or all y are equal.
 
-    Args:
-        orders: random orders of the pairs, see `random_orders`. They give the p value for more than 8 pairs; the
-            observed order counts as one of them, so that p is never 0. If None, the t approximation is used.
-
-    Raises:
-        ValueError: if x and y differ in length.
+    Random `orders` of the pairs (see `random_orders`) give the p value for more than 8 pairs; the observed order counts
+    as one of them, so that p is never 0. If None, the t approximation is used. Raises ValueError if x and y differ in
+    length.
 
     Example:
         >>> spearman([1, 2, 3, 4], [10, 20, 40, 30])  # rho = 1 - 6 (0 + 0 + 1 + 1) / (4 * 15)

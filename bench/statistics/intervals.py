@@ -69,7 +69,7 @@ class MeanTest:
         n: number of values.
         groups: number of groups, such as datasets.
         standard_error: of the mean; None if some group has a single value, whose spread is unknown.
-        df: degrees of freedom (Satterthwaite). They, the interval and `p` are None without a standard error.
+        df: degrees of freedom (Satterthwaite). Without a standard error, they, the interval and `p` are None.
         p: two-sided p value against a mean of zero.
     """
 
@@ -110,12 +110,9 @@ def student_t(values: Sequence[float], *, level: float = 0.95, mean: float | Non
     with the population standard deviation would give 0.92 s and cover the mean only about 75 % of the time.
 
     Args:
-        values: at least one finite number.
+        values: at least one finite number, else ValueError.
         level: confidence level, 0..1.
         mean: value to report as the mean, for a statistic that is not the arithmetic mean of the values (such as H).
-
-    Raises:
-        ValueError: if there is no value.
 
     Example:
         >>> found = student_t([0.7, 0.8, 0.9])  # s = 0.1, t = 4.303 with 2 degrees of freedom
@@ -143,11 +140,8 @@ def grouped_t(groups: Sequence[Sequence[float]], *, level: float = 0.95) -> Mean
     seeds each give about 20 degrees of freedom; averaging over datasets first would leave two.
 
     Args:
-        groups: for each dataset one value per seed; no group may be empty.
+        groups: for each dataset one value per seed; ValueError if there is no group, or a group is empty.
         level: confidence level of the interval, 0..1.
-
-    Raises:
-        ValueError: if there is no group, or a group is empty.
 
     Example:
         >>> found = grouped_t([[0.01, 0.03], [0.02, 0.04]])  # s_g^2 = 0.0002 in both groups
@@ -181,11 +175,8 @@ def two_way_bootstrap(
     For a paired difference, pass the difference of the two tables: `correct_a - correct_b`.
 
     Args:
-        values: `(seeds, images)`, such as 0/1 for wrong and right, or -1/0/1 for a difference.
+        values: `(seeds, images)`, such as 0/1 for wrong and right, or -1/0/1 for a difference; not empty.
         level: confidence level, 0..1.
-
-    Raises:
-        ValueError: if the table is empty or not two-dimensional.
 
     Example:
         >>> found = two_way_bootstrap([[1, 1, 1, 0]], generator=np.random.default_rng(0))

@@ -28,11 +28,7 @@ class RankRange:
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     """Holm's adjusted p values. Rejecting those up to a level keeps the family-wise error rate at that level.
 
-    Args:
-        p_values: `(..., m)`: one family of m tests along the last axis.
-
-    Raises:
-        ValueError: if a p value is outside 0..1 or NaN.
+    The values are `(..., m)`, a family of m tests along the last axis. Raises ValueError if one is outside 0..1 or NaN.
 
     Example:
         >>> holm([0.01, 0.04, 0.03]).tolist()  # 3 * 0.01, 2 * 0.03, and never below the previous one
@@ -51,8 +47,7 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
 def rank_ranges(names: Sequence[str], better: Mapping[tuple[str, str], bool]) -> list[RankRange]:
     """The range of ranks of each method, in the order of the names.
 
-    Args:
-        better: true for (a, b) if a is significantly better than b. Missing pairs count as not significant.
+    `better` is true for (a, b) if a is significantly better than b. Missing pairs count as not significant.
 
     Example:
         >>> [str(found) for found in rank_ranges(["a", "b", "c"], {("a", "b"): True, ("a", "c"): True})]

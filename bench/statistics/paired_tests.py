@@ -62,11 +62,8 @@ class Equivalence:
 def mcnemar(correct_a: ArrayLike, correct_b: ArrayLike) -> McNemar:
     """Exact McNemar test of two classifiers on the same images, for one seed.
 
-    Args:
-        correct_a: `(n,)`: whether A classifies each image correctly; `correct_b` has the same order.
-
-    Raises:
-        ValueError: if the lists are empty or differ in length.
+    The arguments, `(n,)`, are whether A and B classify each image correctly, in the same order. Raises ValueError if
+    they are empty or differ in length.
 
     Example:
         >>> found = mcnemar([1, 1, 1, 1, 1, 0, 1], [0, 0, 0, 0, 0, 1, 1])
@@ -99,12 +96,9 @@ def equivalence(
 
     Args:
         values: independent repetitions, such as one accuracy per seed.
-        margin: largest difference that counts as equal, in the unit of the values; 0.01 is one percentage point.
+        margin: largest difference that counts as equal, above 0, in the unit of the values; 0.01 is one point.
         reference: number to compare with, taken as exact.
         level: confidence level of the two-sided interval that is reported with the test.
-
-    Raises:
-        ValueError: if the margin is not positive.
 
     Example:
         >>> found = equivalence([0.70, 0.71, 0.72], margin=0.02, reference=0.70)  # t = (0.01 - 0.02) / (0.01 / sqrt 3)

@@ -64,11 +64,8 @@ class CriticalDifference:
 def friedman(scores: ArrayLike) -> Friedman:
     """Friedman's test of the hypothesis that all methods perform equally.
 
-    Args:
-        scores: `(datasets, methods)`, larger is better; at least two of each.
-
-    Raises:
-        ValueError: if the table is too small or has missing values.
+    The scores are `(datasets, methods)`, larger is better. Raises ValueError if there are fewer than two datasets or
+    methods, or missing values.
 
     Example:
         >>> found = friedman([[0.9, 0.8, 0.7], [0.6, 0.5, 0.4]])  # 12 * 2 / (3 * 4) * (1 + 4 + 9 - 3 * 16 / 4)
@@ -104,11 +101,8 @@ def critical_difference(names: Sequence[str], scores: ArrayLike, *, level: float
     4.08 of at most 9 ranks.
 
     Args:
-        scores: `(datasets, methods)`, larger is better; one name per column.
+        scores: `(datasets, methods)`, larger is better; one name per column. Raises ValueError as `friedman` does.
         level: family-wise error rate, 0..1.
-
-    Raises:
-        ValueError: see `friedman`; or if names and columns differ in number.
 
     Example:
         >>> shown = critical_difference(["a", "b"], [[0.9, 0.8], [0.7, 0.6]])
@@ -135,10 +129,7 @@ def critical_difference(names: Sequence[str], scores: ArrayLike, *, level: float
 
 @cache
 def nemenyi_constant(k: int, *, level: float = 0.05) -> float:
-    """Demšar's q for k methods: the upper quantile of the studentised range (infinite df), divided by sqrt 2.
-
-    Raises:
-        ValueError: if k is below 2.
+    """Demšar's q for k >= 2 methods: the upper quantile of the studentised range (infinite df), divided by sqrt 2.
 
     Example:
         >>> round(nemenyi_constant(10), 3)  # Demšar's Table 5

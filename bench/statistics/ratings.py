@@ -45,12 +45,10 @@ def elo_ratings(
 
     Args:
         scores: `(datasets, methods)`, one name per column; larger is better, equal scores count half a win for each.
+            ValueError if the table has missing values or fewer than two methods.
         generator: of the bootstrap, which resamples datasets.
         prior: wins added to both sides of each pair. Without them, a method that always wins has no finite rating.
         level: confidence level of the interval, 0..1.
-
-    Raises:
-        ValueError: if the table is too small or has missing values.
 
     Example:
         >>> found = elo_ratings(["a", "b"], [[0.9, 0.8]], generator=np.random.default_rng(0))
@@ -92,12 +90,8 @@ def win_rates(scores: ArrayLike) -> NDArray[np.float64]:
 def bradley_terry(wins: ArrayLike, *, prior: float = 0.5) -> NDArray[np.float64]:
     """Maximum-likelihood strengths theta with P(i beats j) = 1 / (1 + exp(theta_j - theta_i)) and mean zero.
 
-    Args:
-        wins: `(..., k, k)`: how often the row's method beat the column's; several tables at once.
-        prior: added to every off-diagonal entry.
-
-    Raises:
-        ValueError: if the strengths do not converge, as when a method won or lost every comparison and `prior` is 0.
+    `wins`, `(..., k, k)`, is how often the row's method beat the column's; `prior` is added to all off-diagonal entries.
+    Raises ValueError if the strengths do not converge, as when a method won or lost every comparison and `prior` is 0.
 
     Example:
         >>> (math.e ** bradley_terry([[0, 3], [1, 0]], prior=0)).round(4).tolist()  # odds 3 to 1: sqrt 3 and 1 / sqrt 3

@@ -28,8 +28,7 @@ class HConvention(StrEnum):
 def averages_over_datasets(by_split: Mapping[str, Sequence[float]]) -> dict[str, float]:
     """The mean of each split and, for base and new classes, H by both conventions.
 
-    Args:
-        by_split: for each split one accuracy per dataset, in the same order of datasets.
+    Each split has one accuracy per dataset, in the same order of datasets.
 
     Example:
         >>> found = averages_over_datasets({"base": [0.5, 1.0], "new": [0.5, 0.5]})
