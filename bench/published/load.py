@@ -94,11 +94,7 @@ def select(
     shots: Sequence[int] = (),
     splits: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Rows that match all given filters; an empty filter matches every row.
-
-    Raises:
-        UsageError: if no published row has a given name.
-    """
+    """Rows that match all given filters; an empty filter matches every row. UsageError for a name without a row."""
     kept = frame
     for column, wanted in (
         ("method", methods),

@@ -90,7 +90,7 @@ def win_rates(scores: ArrayLike) -> NDArray[np.float64]:
 def bradley_terry(wins: ArrayLike, *, prior: float = 0.5) -> NDArray[np.float64]:
     """Maximum-likelihood strengths theta with P(i beats j) = 1 / (1 + exp(theta_j - theta_i)) and mean zero.
 
-    `wins`, `(..., k, k)`, is how often the row's method beat the column's; `prior` is added to all off-diagonal entries.
+    `wins`, `(..., k, k)`, is how often the row's method beat the column's; `prior` is added off the diagonal.
     Raises ValueError if the strengths do not converge, as when a method won or lost every comparison and `prior` is 0.
 
     Example:

@@ -53,11 +53,9 @@ class IngestResult:
 
 @dataclass(frozen=True)
 class Store:
-    """The results database of one runs folder. Every method opens and closes the file.
+    """The results database of one runs folder, `results.duckdb`. Every method opens and closes the file.
 
-    Args:
-        runs: the runs folder; the database is `results.duckdb` in it.
-        lock_timeout: seconds to wait while another process holds the file.
+    `lock_timeout` is how many seconds it waits while another process holds the file.
     """
 
     runs: Path
@@ -104,8 +102,7 @@ class Store:
     def rebuild(self, shards: Shards) -> IngestResult:
         """Write a new database from the shards and replace the old one, which may be damaged.
 
-        Raises:
-            StoreLockedError: if another process holds the old database.
+        Raises StoreLockedError if another process holds the old database.
         """
         if self.path.is_file():
             try:
@@ -195,8 +192,7 @@ class Store:
     def query(self, sql: str) -> pd.DataFrame:
         """The result of one SQL statement that only reads. It has no access to anything outside the database.
 
-        Raises:
-            QueryError: if there is not exactly one statement, it writes, or DuckDB rejects it.
+        Raises QueryError if there is not exactly one statement, it writes, or DuckDB rejects it.
         """
         with self._reading() as connection:
             try:

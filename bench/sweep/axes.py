@@ -16,25 +16,18 @@ IMAGENET_VARIANTS = ("imagenet_v2", "imagenet_sketch", "imagenet_a", "imagenet_r
 
 @dataclass(frozen=True)
 class Axes:
-    """The axes of a sweep. Every combination is a run.
+    """The axes of a sweep. Every combination is a run. They hold what the options of `SweepRequest` of that name hold.
 
     Args:
-        methods: names, shell-style patterns or `all`.
         datasets: names (with options, such as `spectrum:shift=0.5`), patterns or `all`.
-        backbones: slugs `arch.tag`, or `ARCH=FILE` for local weights.
-        shots: images per class.
-        seeds: seeds of draw and training.
-        overrides: `method.key=value` texts.
         targets: test datasets, for the protocols that train on a source; `datasets` are then the sources. The source
             is never its own target. Default for domain generalization: ImageNet's four variants.
         supports: support lists (`datasets_registry/_draws/manifest.py`) that replace the draw. A list that names its
             dataset and seed is run for these; any other needs a single dataset and is run with each of `seeds`. The
             list decides the shots.
-        class_text: source of the class texts (`methods/_text/class_text.py`); None for the datasets' own templates.
         selection: how hyper-parameters or the epoch are chosen (`methods.Selection`); None for each method's default.
             Where the selection rule is also a method setting, both spellings are the same run. Zero-shot selects
             nothing.
-        precision: arithmetic of the frozen towers (`methods/_backbones/precision.py`).
     """
 
     methods: Sequence[str]

@@ -72,11 +72,7 @@ def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
 
 
 def carry_out(made: Plan, request: SweepRequest, log: SweepLog) -> SweepOutcome:
-    """Run what is pending, then load the shards into the database.
-
-    Raises:
-        RunsFolderError: the runs folder cannot be written.
-    """
+    """Run what is pending, then load the shards into the database; raises RunsFolderError if it cannot be written."""
     tasks = plan_tasks(made, request.runs)
     summary = _launch(tasks, made, request, log) if tasks else LaunchSummary((), interrupted=False)
     if tasks and summary.unwritten is None:
@@ -117,11 +113,7 @@ def context_of(request: SweepRequest, tasks: int) -> RunContext:
 
 
 def check_device(device: str, precision: str, *, here: bool = True) -> None:
-    """Raise UsageError for a device that does not exist, or cannot compute in that precision.
-
-    Args:
-        here: whether it is a device of this machine rather than of a cluster.
-    """
+    """Raise UsageError for a device that cannot compute in that precision or, if it should be here, does not exist."""
     kind, _, index = device.partition(":")
     if kind not in {"cpu", "cuda"} or (index and not index.isdecimal()):
         raise UsageError(f"--device {device!r} is unknown; use cpu, cuda or cuda:N.")

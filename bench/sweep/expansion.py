@@ -107,17 +107,15 @@ class _Expander:
         from bench.sweep.compatibility import backbone_conflict, dataset_conflict
 
         info = get_dataset(dataset)
-        if reason := dataset_conflict(info, backbone):
-            self.rejections.add(f"{dataset} on {backbone.slug}", reason, named=item.named)
-            return
-        if self.class_text is not None and backbone.imported:
+        what, reason = f"{dataset} on {backbone.slug}", dataset_conflict(info, backbone)
+        if reason is None and self.class_text is not None and backbone.imported:
             what = f"{dataset} with --class-text {self.class_text.identity}"
-            self.rejections.add(
-                what, "its class texts are imported features; leave --class-text out.", named=item.named
-            )
-            return
-        if reason := backbone_conflict(item.info, backbone, self.axes.precision):
-            self.rejections.add(f"{item.info.name} on {backbone.slug}", reason, named=item.named)
+            reason = "its class texts are imported features; leave --class-text out."
+        if reason is None:
+            what = f"{item.info.name} on {backbone.slug}"
+            reason = backbone_conflict(item.info, backbone, self.axes.precision)
+        if reason is not None:
+            self.rejections.add(what, reason, named=item.named)
             return
         axes = self.axes
         for choice, fingerprint in fingerprints.items():

@@ -83,11 +83,7 @@ def parse_slurm_set(texts: Sequence[str]) -> dict[str, str | bool]:
 def minutes(text: str, option: str) -> int:
     """A duration in Slurm's notation as whole minutes, rounded up.
 
-    Args:
-        text: `MINUTES`, `MM:SS`, `HH:MM:SS`, `D-HH`, `D-HH:MM` or `D-HH:MM:SS`.
-
-    Raises:
-        UsageError: any other text, or zero.
+    The text is `MINUTES`, `MM:SS`, `HH:MM:SS`, `D-HH`, `D-HH:MM` or `D-HH:MM:SS`; UsageError for any other, or zero.
     """
     match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text.strip())
     days, first, second, third = (int(part or 0) for part in match.groups()) if match else (0, 0, 0, 0)

@@ -19,12 +19,9 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Override:
-    """One override of methods whose name fits `pattern`.
+    """One override of methods whose name fits `pattern`, as typed in `text`.
 
-    Args:
-        recipe: whether the key belongs to the recipe rather than to the method's config.
-        value: parsed as JSON if possible, else the text.
-        text: the override as typed.
+    The key belongs to the recipe or else to the method's config. The value is parsed as JSON if possible.
     """
 
     pattern: str
@@ -46,8 +43,7 @@ class Override:
 def parse_overrides(texts: Iterable[str]) -> list[Override]:
     """Read `method.key=value` and `method.recipe.key=value`; the method may be a pattern.
 
-    Raises:
-        OverrideError: a malformed text, or a key that is given twice.
+    Raises OverrideError for a malformed text, or a key that is given twice.
     """
     found: dict[tuple[str, bool, str], Override] = {}
     for text in texts:
@@ -69,11 +65,7 @@ def parse_overrides(texts: Iterable[str]) -> list[Override]:
 def check_overrides(
     overrides: Sequence[Override], fields: Mapping[str, Iterable[str]], recipe_fields: Mapping[str, Iterable[str]]
 ) -> None:
-    """Reject overrides without effect.
-
-    Args:
-        fields: config keys of each selected method.
-        recipe_fields: recipe keys of each selected method that is trained.
+    """Reject overrides without effect, given the config and recipe keys of the selected methods.
 
     Raises:
         OverrideError: no selected method matches, or a recipe setting is given for a training-free method.
