@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +14,7 @@ from bench.cli._print import print_line, remark
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from datasets_registry import DatasetInfo, DatasetSource, FetchOptions
+    from datasets_registry import DatasetInfo, SourceFile
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -50,24 +49,23 @@ def fetch(
     if data_root is None:
         raise UsageError("No folder to fetch into was given; pass --data-root FOLDER or set ETL_BENCH_DATA.")
     infos = [DATASETS.get(found) for name in opt.split_list(names) for found in DATASETS.match(name)]
+    sources = dataset_sources()
     for info in infos:
-        if info.name not in dataset_sources():
+        if info.name not in sources:
             why = "is synthetic and needs no download" if info.synthetic else "is not one of the published datasets"
-            raise UsageError(
-                f"Dataset {info.name!r} {why}; `datasets fetch` knows {', '.join(sorted(dataset_sources()))}."
-            )
+            raise UsageError(f"Dataset {info.name!r} {why}; `datasets fetch` knows {', '.join(sorted(sources))}.")
     options = FetchOptions(splits_only=splits_only, again=again, mirror=mirror)
-    for info in infos:
-        for line in _introduction(info, dataset_sources()[info.name], data_root, options):
+    missing = [files_to_fetch(info.name, sources[info.name], data_root, options)[0] for info in infos]
+    for info, files in zip(infos, missing, strict=True):
+        for line in _introduction(info, files):
             remark(line)
-    needed = any(files_to_fetch(info.name, dataset_sources()[info.name], data_root, options)[0] for info in infos)
-    if needed and not yes:
+    if any(missing) and not yes:
         _ask()
     report = FetchProgress(line=remark, progress=_Display)
     incomplete = False
     for info in infos:
         try:
-            done = fetch_dataset(info, dataset_sources()[info.name], data_root, options, report)
+            done = fetch_dataset(info, sources[info.name], data_root, options, report)
         except DataError as error:
             incomplete = True
             remark(f"error: {info.name}: {' '.join(str(error).split())}")
@@ -83,10 +81,7 @@ def fetch(
     raise typer.Exit(1 if incomplete else 0)
 
 
-def _introduction(info: DatasetInfo, source: DatasetSource, data_root: Path, options: FetchOptions) -> list[str]:
-    from datasets_registry import files_to_fetch
-
-    todo, _ = files_to_fetch(info.name, source, data_root, options)
+def _introduction(info: DatasetInfo, todo: Sequence[SourceFile]) -> list[str]:
     files = ", ".join(f"{file.name}{f' ({_bytes(file.size)})' if file.size else ''}" for file in todo)
     return [
         f"{info.title} ({info.name})",

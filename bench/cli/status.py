@@ -34,6 +34,7 @@ def status(
 def _show(runs: Path, *, as_json: bool) -> None:
     from bench.coordination.heartbeat import read_heartbeats
     from bench.results.shards import Shards
+    from bench.sweep.tally import duration
     from bench.sweep.worker_table import worker_rows
 
     sweeps = [item for item in read_heartbeats(runs) if item.kind == "sweep"]
@@ -45,17 +46,11 @@ def _show(runs: Path, *, as_json: bool) -> None:
         return
     print_line(f"{on_disk} runs on disk in {runs}; {len(sweeps)} running sweeps")
     if sweeps:
-        rows = [
-            {"sweep": f"{item.process.host}:{item.process.pid}", **item.facts, "to_go": _left(item.facts)}
-            for item in sweeps
-        ]
+        rows = []
+        for item in sweeps:
+            seconds = item.facts.get("seconds_left")
+            left = None if seconds is None else duration(seconds)
+            rows.append({"sweep": f"{item.process.host}:{item.process.pid}", **item.facts, "to_go": left})
         print_rows(rows, ["sweep", "done", "failed", "elsewhere", "total", "a_minute", "to_go"])
     if workers:
         print_rows(workers)
-
-
-def _left(facts: dict[str, object]) -> str | None:
-    from bench.sweep.tally import duration
-
-    seconds = facts.get("seconds_left")
-    return duration(float(seconds)) if isinstance(seconds, int | float) else None

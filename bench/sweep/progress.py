@@ -9,10 +9,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.launch.protocol import FinishedTask, Outcome, RunTask
 from bench.sweep.tally import Tally, outcome_line
+from bench.sweep.worker_table import worker_rows
+
+if TYPE_CHECKING:
+    from rich.console import Group
 
 
 class LogStyle(StrEnum):
@@ -110,6 +114,57 @@ class JsonLog(SweepLog):
         _write_line(json.dumps({"event": event, "time": moment, **values}, ensure_ascii=False))
 
 
+class LiveLog(SweepLog):
+    """A live view on a terminal: counts, pace, and a line per worker. Notices and failures scroll above it."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console = Console(stderr=True)
+
+    def notice(self, text: str) -> None:
+        """Print one line above the view."""
+        self._console.print(text, markup=False, highlight=False)
+
+    def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:  # noqa: ARG002
+        """Print failures; the view shows everything else."""
+        if item.outcome is not Outcome.OK:
+            self.notice(outcome_line(item, again=again))
+
+    @contextmanager
+    def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:
+        """Show the view."""
+        if not tally.total:
+            yield
+            return
+
+        from rich.live import Live
+
+        with Live(
+            console=self._console,
+            get_renderable=lambda: view(tally, worker_rows(runs, sweep)),
+            refresh_per_second=4,
+        ):
+            yield
+
+
+def view(tally: Tally, rows: list[dict[str, str]]) -> Group:
+    """Counts above, workers below."""
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    running = sum(row["doing"] != "-" for row in rows)
+    head = Table.grid(padding=(0, 2))
+    counts = f"{tally.done}/{tally.total} done, {running} running, {tally.pace()}"
+    head.add_row(ProgressBar(total=tally.total, completed=tally.done, width=30), Text(counts))
+    workers = Table.grid(padding=(0, 2))
+    for row in rows:
+        workers.add_row(*(Text(row[name], overflow="ellipsis", no_wrap=True) for name in ("worker", "doing", "for")))
+    return Group(head, workers)
+
+
 def open_log(style: LogStyle) -> SweepLog:
     """The log of that style."""
     if style is LogStyle.JSON:
@@ -120,8 +175,6 @@ def open_log(style: LogStyle) -> SweepLog:
         return NotebookLog()
     if style is LogStyle.PLAIN or (style is LogStyle.AUTO and not sys.stderr.isatty()):
         return PlainLog()
-    from bench.sweep.live_view import LiveLog
-
     return LiveLog()
 
 

@@ -93,9 +93,9 @@ def collect(runs: pd.DataFrame, setting: Setting) -> list[Run]:
     ]
     if setting.source:
         chosen = chosen[chosen["dataset"] == setting.source]
-    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in chosen.to_dict("records"):
-        rows[str(row["run_id"])].append({str(key): value for key, value in row.items()})
+    rows: dict[str, list[dict[Any, Any]]] = defaultdict(list)
+    for row in chosen.astype(object).where(chosen.notna(), None).to_dict("records"):
+        rows[row["run_id"]].append(row)
     collected = [_run(run_id, rows[run_id]) for run_id in sorted(rows)]
     return [part for run in collected for part in _by_target(run)] if setting.source else collected
 
@@ -118,40 +118,40 @@ def _by_target(run: Run) -> list[Run]:
 def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
     first = rows[0]
     failed = first["status"] != "ok"
-    scored = [] if failed else [row for row in rows if _present(row["split"])]
-    error = (str(first["error_message"]) if _present(first["error_message"]) else "no message") if failed else None
-    broken = [str(row["split"]) for row in scored if not _present(row["accuracy"])]
+    scored = [] if failed else [row for row in rows if row["split"] is not None]
+    error = ("no message" if first["error_message"] is None else first["error_message"]) if failed else None
+    broken = [row["split"] for row in scored if row["accuracy"] is None]
     if broken:  # the remaining splits must not pass for the whole run
         error, scored = f"its accuracy on {', '.join(sorted(broken))} is not a number", []
     return Run(
         run_id=run_id,
-        method=str(first["method"]),
+        method=first["method"],
         config=_config(first),
-        recipe=first["recipe"] if _present(first["recipe"]) else "null",
-        recipe_name=str(first["recipe_name"]) if _present(first["recipe_name"]) else None,
-        dataset=str(first["dataset"]),
+        recipe="null" if first["recipe"] is None else first["recipe"],
+        recipe_name=first["recipe_name"],
+        dataset=first["dataset"],
         fingerprint=_task_fingerprint(first),
-        draw=str(first["draw"]),
+        draw=first["draw"],
         shots=int(first["shots"]),
         seed=int(first["seed"]),
         error=error,
         scores={row["split"]: float(row["accuracy"]) for row in scored},
         sizes={row["split"]: (int(row["n"]), int(row["n_classes"])) for row in scored},
-        cost={name: float(first[name]) for name in (*COSTS, *TUNING) if name in first and _present(first[name])},
+        cost={name: float(first[name]) for name in (*COSTS, *TUNING) if first.get(name) is not None},
         created_at=first["created_at"],
         optimism={
-            row["split"]: float(row["optimism"]) if _present(row.get("optimism")) else math.nan
+            row["split"]: math.nan if row.get("optimism") is None else float(row["optimism"])
             for row in scored
-            if _present(row.get("selected_on_test"))
+            if row.get("selected_on_test") is not None
         },
-        targets=tuple(json.loads(first["targets"])) if _present(first.get("targets")) else (),
+        targets=tuple(json.loads(first["targets"])) if first.get("targets") is not None else (),
     )
 
 
 def _config(row: Mapping[str, Any]) -> str:
     """The config that defines the entry; class texts and epoch selection count as settings."""
-    config: str = row["config"] if _present(row["config"]) else "{}"
-    more = {name: row[column] for name, column in _MORE_SETTINGS.items() if _present(row.get(column))}
+    config: str = "{}" if row["config"] is None else row["config"]
+    more = {name: row[column] for name, column in _MORE_SETTINGS.items() if row.get(column) is not None}
     return json.dumps(json.loads(config) | more, sort_keys=True) if more else config
 
 
@@ -161,15 +161,9 @@ def _task_fingerprint(row: Mapping[str, Any]) -> str:
     The task fingerprint covers all targets. Transfer runs with other targets are still comparable on the targets that
     both have, so for them it is the digest of the support images, if known.
     """
-    if row["protocol"] in TRANSFER and _present(row.get("support_digest")):
+    if row["protocol"] in TRANSFER and row.get("support_digest") is not None:
         return str(row["support_digest"])
     return str(row["task_fingerprint"])
-
-
-def _present(value: object) -> bool:
-    import pandas as pd
-
-    return not pd.isna(value)  # type: ignore[call-overload]  # None, NaN, NaT and NA are absent
 
 
 def kind_of_draw(draw: str) -> str:

@@ -16,8 +16,7 @@ from rich.console import Console
 from bench.cli.status import status
 from bench.coordination.heartbeat import Heartbeat
 from bench.launch.protocol import FinishedTask, Outcome, RunTask
-from bench.sweep.live_view import LiveLog, view
-from bench.sweep.progress import JsonLog, LogStyle, PlainLog, open_log
+from bench.sweep.progress import JsonLog, LiveLog, LogStyle, PlainLog, open_log, view
 from bench.sweep.tally import Tally, duration, outcome_line
 from bench.sweep.worker_table import worker_rows
 
