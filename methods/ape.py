@@ -23,9 +23,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods._base.batch import Batch, Classifier, SupportView
-from methods._base.method_info import Family, MethodInfo, Needs
-from methods._base.registry import register_method
+from methods import Batch, Classifier, Family, MethodInfo, Needs, SupportView, register_method
 from methods._parts.cache_model import search_values, support_keys
 from methods._parts.feature_space import (
     LogitScaleSetting,

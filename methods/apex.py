@@ -25,9 +25,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._base.batch import Batch, Classifier, SupportView
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.registry import register_method
+from methods import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs, SupportView, register_method
 from methods._parts.adapters import AdapterKind
 from methods._parts.adaptive_ensemble import Blend, class_distances, ensemble_weight
 from methods._parts.apex_recipe import APEX_CITATION, APEX_RECIPES, TRANSFER_DEPTH

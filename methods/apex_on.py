@@ -17,14 +17,10 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from datasets_registry import ClassSet
-from methods._base.batch import Classifier
-from methods._base.method import Method
-from methods._base.method_info import Family, MethodInfo, Needs
-from methods._base.registry import register_method
+from methods import Classifier, Family, Method, MethodInfo, Needs, TwoTowerMethod, register_method
 from methods._base.wrapper import register_wrapper, wrapped_info
 from methods._parts.adaptive_ensemble import Blend, class_distances, ensemble_weight
 from methods._parts.apex_recipe import APEX_CITATION
-from methods._parts.two_tower import TwoTowerMethod
 from methods._text.templates import GENERIC_TEMPLATE
 from methods.coop import CoOp
 

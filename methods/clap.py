@@ -20,10 +20,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
-from methods._base.batch import Batch, SupportView
-from methods._base.method import cosine_logits
-from methods._base.method_info import Family, MethodInfo, Needs
-from methods._base.registry import register_method
+from methods import Batch, Family, MethodInfo, Needs, SupportView, cosine_logits, register_method
 from methods._parts.citations import CLAP_PAPER
 from methods._parts.prototypes import POOLED_VIEWS_RECIPE, PrototypeConfig, PrototypeMethod
 

@@ -12,11 +12,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from datasets_registry import EvalProtocol
-from methods._base.method_info import Family, MethodConfig, MethodInfo
-from methods._base.recipe import Recipe
-from methods._base.registry import register_method
-from methods._parts.composed_method import ComposedMethod, composed_info
-from methods._parts.part_declarations import bottleneck
+from methods import ComposedMethod, Family, MethodConfig, MethodInfo, Recipe, bottleneck, composed_info, register_method
 
 
 class CLIPAdapterConfig(MethodConfig):

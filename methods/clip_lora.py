@@ -18,16 +18,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._backbones.backbone import Backbone
-from methods._base.batch import Batch, Classifier, SupportView
-from methods._base.method import cosine_logits
+from methods import Backbone, Batch, Classifier, SupportView, TwoTowerMethod, cosine_logits, frozen_prompts, image_views
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup
 from methods._base.registry import register_method
-from methods._parts.two_tower import TwoTowerMethod
-from methods._text.prompt_embeddings import frozen_prompts
 from methods._text.templates import GENERIC_TEMPLATE
-from methods._towers.image_encoder import image_views
 from methods._towers.low_rank_updates import LowRankTower
 
 

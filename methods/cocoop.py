@@ -17,15 +17,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._base.batch import Batch, Classifier, SupportView
-from methods._base.method import TrainableMethod
+from methods import Batch, Classifier, Context, Recipe, SupportView, TextPrompts, TrainableMethod, register_method
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.recipe import Recipe
-from methods._base.registry import register_method
 from methods._parts.context_initialisation import context_from_words, word_count
-from methods._parts.learned_prompts import Context
 from methods._parts.parameter_initialisation import linear_layer, normal_parameter
-from methods._text.prompt_embeddings import TextPrompts
 
 
 class CoCoOpConfig(MethodConfig):

@@ -20,12 +20,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
+from methods import Family, MethodInfo, Needs, Optimizer, Recipe, Schedule, Snapshots, TrainableMethod, register_method
 from methods._base.batch import Batch, Classifier, SupportView
-from methods._base.method import TrainableMethod
-from methods._base.method_info import Family, MethodInfo, Needs
-from methods._base.recipe import Optimizer, Recipe, Schedule
-from methods._base.registry import register_method
-from methods._base.snapshots import Snapshots
 from methods._parts.adapters import BottleneckAdapter
 from methods._parts.feature_space import TextConfig, logits_accuracy, template_features
 from methods._parts.parameter_initialisation import linear_uniform

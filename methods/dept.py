@@ -20,13 +20,9 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from methods._base.method import Method, TrainableMethod
-from methods._base.method_info import Family, MethodInfo
-from methods._base.recipe import Optimizer, Recipe
-from methods._base.registry import register_method
+from methods import Family, Method, MethodInfo, Optimizer, Recipe, TrainableMethod, TwoTowerMethod, register_method
 from methods._base.wrapper import register_wrapper, wrapped_info
 from methods._parts.dept_second_head import Decoupled
-from methods._parts.two_tower import TwoTowerMethod
 from methods.cocoop import CoCoOp
 from methods.kgcoop import KgCoOp
 

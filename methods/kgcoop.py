@@ -15,13 +15,9 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._base.batch import Batch, SupportView
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.recipe import Recipe
-from methods._base.registry import register_method
+from methods import Batch, Context, Family, MethodConfig, MethodInfo, Needs, Recipe, SupportView, register_method
 from methods._parts.context_initialisation import context_from_words
 from methods._parts.context_method import ContextMethod
-from methods._parts.learned_prompts import Context
 from methods._parts.parameter_initialisation import normal_parameter
 from methods._text.templates import KGCOOP_WORDING
 

@@ -19,11 +19,8 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods._base.batch import Classifier, SupportView
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.registry import register_method
+from methods import Classifier, Family, MethodConfig, MethodInfo, Needs, SupportView, logits_accuracy, register_method
 from methods._parts.citations import CLIP_PAPER
-from methods._parts.feature_space import logits_accuracy
 from methods._parts.grid_search import GridSearchMethod
 from methods._parts.logistic_regression import LinearClassifier, logistic_regression
 

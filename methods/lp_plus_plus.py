@@ -23,12 +23,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._base.batch import Classifier, SupportView
-from methods._base.method import TrainableMethod
-from methods._base.method_info import Family, MethodInfo, Needs
+from methods import Classifier, Family, MethodInfo, Needs, Snapshots, SupportView, TrainableMethod, register_method
 from methods._base.recipe import Recipe, Schedule, Warmup
-from methods._base.registry import register_method
-from methods._base.snapshots import Snapshots
 from methods._parts.feature_space import TextConfig, logits_accuracy, mean_of_normalised, template_features
 from methods._parts.parameter_initialisation import linear_uniform
 

@@ -22,16 +22,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
+from methods import Batch, BlockView, Recipe, SupportView, TwoTowerMethod, Warmup, image_views, register_method
 from methods._base.backbone_sizes import BackboneSizes
-from methods._base.batch import Batch, SupportView
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.recipe import Recipe, Warmup
-from methods._base.registry import register_method
 from methods._parts.parameter_initialisation import kaiming_linear_layer
-from methods._parts.two_tower import TwoTowerMethod
 from methods._text.templates import GENERIC_TEMPLATE
-from methods._towers.blocks import BlockView
-from methods._towers.image_encoder import image_views
 
 
 class MMAConfig(MethodConfig):

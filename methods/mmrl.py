@@ -24,12 +24,9 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
+from methods import Batch, Classifier, Optimizer, Recipe, SupportView, Warmup, cosine_logits, register_method
 from methods._base.backbone_sizes import BackboneSizes
-from methods._base.batch import Batch, Classifier, SupportView
-from methods._base.method import cosine_logits
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.recipe import Optimizer, Recipe, Warmup
-from methods._base.registry import register_method
 from methods._parts.representation_tokens import Representation
 from methods._parts.two_tower import TwoTowerMethod
 

@@ -26,11 +26,8 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._base.batch import Batch, Classifier, SupportView
-from methods._base.method import TrainableMethod, cosine_logits
+from methods import Batch, Classifier, Recipe, SupportView, TrainableMethod, cosine_logits, register_method
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.recipe import Recipe
-from methods._base.registry import register_method
 from methods._parts.context_initialisation import context_from_words
 from methods._parts.optimal_transport import transported_cosine
 from methods._parts.parameter_initialisation import normal_parameter

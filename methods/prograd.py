@@ -19,11 +19,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from datasets_registry import BenchError, ClassSet, EvalProtocol
-from methods._base.batch import Batch, SupportView
-from methods._base.method import cosine_logits
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.recipe import Recipe
-from methods._base.registry import register_method
+from methods import Batch, Family, MethodConfig, MethodInfo, Needs, Recipe, SupportView, cosine_logits, register_method
 from methods._parts.context_initialisation import context_from_words, word_count
 from methods._parts.context_method import ContextMethod
 from methods._parts.learned_prompts import Context

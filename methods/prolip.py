@@ -21,9 +21,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._base.batch import Batch, Classifier, SupportView
-from methods._base.method import TrainableMethod, cosine_logits
-from methods._base.method_info import Family, MethodInfo, Needs
+from methods import Batch, Classifier, Family, MethodInfo, Needs, SupportView, TrainableMethod, cosine_logits
 from methods._base.recipe import Optimizer, Recipe, Schedule
 from methods._base.registry import register_method
 from methods._parts.feature_space import LogitScaleSetting, TextConfig, mean_of_normalised, template_features

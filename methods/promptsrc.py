@@ -21,11 +21,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
-from methods._base.batch import Batch, SupportView
-from methods._base.method import cosine_logits
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.recipe import Recipe
-from methods._base.registry import register_method
+from methods import Batch, Family, MethodConfig, MethodInfo, Needs, Recipe, SupportView, cosine_logits, register_method
 from methods._parts.composed_method import ComposedMethod, composed_info
 from methods._parts.part_declarations import text_context, visual_prompts
 from methods._text.templates import GENERIC60

@@ -22,12 +22,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._base.batch import Batch, Classifier, SupportView
-from methods._base.method import TrainableMethod
+from methods import Batch, Classifier, Recipe, SupportView, TrainableMethod, frozen_prompts, register_method
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.recipe import Recipe
-from methods._base.registry import register_method
-from methods._text.prompt_embeddings import frozen_prompts
 from methods._text.templates import GENERIC_TEMPLATE
 from methods._towers.image_encoder import image_views
 

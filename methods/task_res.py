@@ -15,9 +15,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
-from methods._base.method_info import Family, MethodInfo, Needs
-from methods._base.recipe import Optimizer, Recipe
-from methods._base.registry import register_method
+from methods import Family, MethodInfo, Needs, Optimizer, Recipe, register_method
 from methods._parts.prototypes import PrototypeConfig, PrototypeMethod
 
 

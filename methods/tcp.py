@@ -18,14 +18,9 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._backbones.backbone import Backbone
-from methods._base.batch import Batch, SupportView
+from methods import Backbone, Batch, Context, Optimizer, Recipe, SupportView, TwoTowerMethod, register_method
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.recipe import Optimizer, Recipe
-from methods._base.registry import register_method
-from methods._parts.learned_prompts import Context
 from methods._parts.parameter_initialisation import linear_layer, normal_parameter
-from methods._parts.two_tower import TwoTowerMethod
 from methods._text.prompt_embeddings import TextPrompts, overwrite_leading
 from methods._text.templates import TCP_WORDING
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from methods._base.batch import SupportView
-from methods._base.method_info import Family, MethodInfo, Needs
-from methods._base.registry import register_method
+from methods import Family, MethodInfo, Needs, SupportView, register_method
 from methods._parts.cache_model import CacheConfig, CacheMethod, build_cache
 from methods._parts.citations import TIP_ADAPTER_PAPER
 

@@ -15,10 +15,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._base.batch import Classifier, SupportView
-from methods._base.method import TrainableMethod
-from methods._base.method_info import Family, MethodInfo, Needs
-from methods._base.recipe import Optimizer, Recipe, Schedule
+from methods import Classifier, Family, MethodInfo, Needs, Optimizer, Recipe, Schedule, SupportView, TrainableMethod
 from methods._base.registry import register_method
 from methods._parts.cache_model import Cache, CacheConfig, CacheMethod, build_cache, cache_classifier
 from methods._parts.citations import TIP_ADAPTER_PAPER

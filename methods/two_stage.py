@@ -21,14 +21,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._backbones.backbone import Backbone
-from methods._base.batch import Batch, SupportView
-from methods._base.method import cosine_logits
+from methods import Backbone, Batch, SupportView, TwoTowerMethod, cosine_logits, frozen_prompts, register_method
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
 from methods._base.recipe import Optimizer, Recipe, Schedule, Warmup
-from methods._base.registry import register_method
-from methods._parts.two_tower import TwoTowerMethod
-from methods._text.prompt_embeddings import frozen_prompts
 from methods._text.templates import GENERIC_TEMPLATE
 from methods._towers.image_encoder import image_views, outer_norms
 from methods._towers.tuned_weights import TunedNorms

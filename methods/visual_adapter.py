@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from methods._base.method_info import Family, MethodConfig, MethodInfo
-from methods._base.registry import register_method
+from methods import ComposedMethod, Family, MethodConfig, MethodInfo, adapter, composed_info, register_method
 from methods._parts.adapters import AdapterSetting, RankSetting
 from methods._parts.apex_recipe import APEX_CITATION, PART_RECIPES
-from methods._parts.composed_method import ComposedMethod, composed_info
-from methods._parts.part_declarations import adapter
 from methods._text.templates import GENERIC_TEMPLATE
 
 

@@ -20,10 +20,7 @@ import torch
 from pydantic import Field
 
 from datasets_registry import BenchError
-from methods._base.batch import SupportView
-from methods._base.method import Method, TrainableMethod
-from methods._base.method_info import Family, MethodInfo
-from methods._base.registry import register_method
+from methods import Family, Method, MethodInfo, SupportView, TrainableMethod, register_method
 from methods._base.wrapper import register_wrapper, wrapped_info
 from methods.clip_fit import CLIPFit
 

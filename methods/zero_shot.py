@@ -11,10 +11,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from datasets_registry import ClassSet
-from methods._base.batch import Classifier
-from methods._base.method import Method, cosine_logits
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
-from methods._base.registry import register_method
+from methods import Classifier, Family, Method, MethodConfig, MethodInfo, Needs, cosine_logits, register_method
 from methods._parts.citations import CLIP_PAPER
 from methods._parts.feature_space import mean_of_normalised
 from methods._text.templates import TEMPLATE_LISTS

@@ -18,10 +18,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods._base.batch import Classifier
-from methods._base.method import cosine_logits
-from methods._base.method_info import Family, MethodInfo, Needs
-from methods._base.registry import register_method
+from methods import Classifier, Family, MethodInfo, Needs, cosine_logits, register_method
 from methods._parts.citations import CLAP_PAPER
 from methods._parts.prototypes import POOLED_VIEWS_RECIPE, PrototypeConfig, PrototypeMethod, random_rows
 

@@ -203,7 +203,7 @@ class Backbone:
         return tower.encode(prompts, deep=deep, blocks=blocks, before_block=before_block, project=project)
 
     def text_hidden(self, prompts: TextPrompts, first: int) -> TextHidden:
-        """Hidden states of plain texts before block `first`, without gradients; see `text_prefix.text_hidden`."""
+        """Hidden states of plain texts before block `first`, without gradients; see `text_hidden_states.py`."""
         with self.precision.arithmetic(self.device):
             hidden = text_hidden(self.text_tower, prompts, first)
         self.passes.text += Fraction(hidden.first, self.text_depth) * len(prompts)
@@ -229,13 +229,13 @@ class Backbone:
     def read_image(
         self, pixels: Float[Tensor, "batch 3 h w"], readers: Float[Tensor, "n width"]
     ) -> Float[Tensor, "batch n dim"]:
-        """Features of each image at the read-only tokens, unnormalised; see `readers.read_image`."""
+        """Features of each image at the read-only tokens, unnormalised; see `read_image`."""
         self.passes.prompted_image += len(pixels)
         return read_image(self.image_tower, pixels, readers)
 
     @in_precision
     def read_prompts(self, prompts: TextPrompts, readers: Float[Tensor, "n width"]) -> Float[Tensor, "n_cls n dim"]:
-        """Features of each text at the read-only tokens, unnormalised; see `readers.read_texts`."""
+        """Features of each text at the read-only tokens, unnormalised; see `read_texts`."""
         self.passes.text += len(prompts)
         return read_texts(self.text_tower, prompts, readers)
 

@@ -1,8 +1,8 @@
 """One transformer block as its parts: norms, queries, keys and values, and MLP of open_clip's modules, as functions.
 
-open_clip's own block runs whole sequences. The shared prefix of `text.py` needs the parts: its keys and values are
-computed once, and every class attends to them. Methods that change a tower replace parts of a view and leave the frozen
-modules unchanged.
+open_clip's own block runs whole sequences. The shared prefix in `text_encoder.py` needs the parts: its keys and values
+are computed once, and every class attends to them. Methods that change a tower replace parts of a view and leave the
+frozen modules unchanged.
 """
 
 from __future__ import annotations

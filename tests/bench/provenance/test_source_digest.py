@@ -88,7 +88,7 @@ def test_an_ensemble_changes_with_its_host(touch):
     assert source_digest(get_method("apex_on:maple")) == other
 
 
-@pytest.mark.parametrize("machinery", ["two_tower.py", "prompts.py", "method.py", "text.py"])
+@pytest.mark.parametrize("machinery", ["two_tower.py", "learned_prompts.py", "method.py", "text_encoder.py"])
 def test_a_method_changes_with_the_shared_code_below_it(machinery: str, touch):
     before, own = machinery_digest(get_method("coop")), source_digest(get_method("coop"))
     touch(machinery, "\nA = 1\n")
@@ -99,8 +99,8 @@ def test_a_method_changes_with_the_shared_code_below_it(machinery: str, touch):
 @pytest.mark.parametrize(
     ("file", "more"),
     [
-        ("prompts.py", "\n# a remark\n"),
-        ("prompts.py", '\n"""Words."""\n'),
+        ("learned_prompts.py", "\n# a remark\n"),
+        ("learned_prompts.py", '\n"""Words."""\n'),
         ("registry.py", "\nA = 1\n"),
         ("cache_model.py", "\nA = 1\n"),
         ("tip_adapter.py", "\nA = 1\n"),
