@@ -24,8 +24,9 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry import ClassSet, EvalProtocol
+from datasets_registry import ClassSet
 from methods import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs, SupportView, register_method
+from methods._base.recipe import for_transfer
 from methods._parts.adapters import AdapterKind
 from methods._parts.adaptive_ensemble import Blend, class_distances, ensemble_weight
 from methods._parts.apex_recipe import APEX_CITATION, APEX_RECIPES, TRANSFER_DEPTH
@@ -91,10 +92,7 @@ class APEX(ComposedMethod[APEXConfig]):
         config=APEXConfig,
         needs=frozenset({Needs.FEATURES, Needs.PIXELS}),
         recipes=APEX_RECIPES,
-        config_by_protocol={
-            EvalProtocol.CROSS_DATASET: {"visual_depth": TRANSFER_DEPTH},
-            EvalProtocol.DOMAIN_GENERALIZATION: {"visual_depth": TRANSFER_DEPTH},
-        },
+        config_by_protocol=for_transfer({"visual_depth": TRANSFER_DEPTH}),
     )
 
     def prepare(self, support: SupportView) -> None:

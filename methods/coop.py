@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from datasets_registry import EvalProtocol
 from methods import Context, Family, MethodConfig, MethodInfo, Needs, Recipe, SupportView, register_method
 from methods._parts.context_initialisation import context_from_words, word_count
-from methods._parts.context_method import ContextMethod
+from methods._parts.learned_prompts import ContextMethod
 from methods._parts.parameter_initialisation import normal_parameter
 from methods._text.prompt_embeddings import Position
 

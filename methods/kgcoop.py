@@ -17,7 +17,7 @@ from torch import Tensor
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Context, Family, MethodConfig, MethodInfo, Needs, Recipe, SupportView, register_method
 from methods._parts.context_initialisation import context_from_words
-from methods._parts.context_method import ContextMethod
+from methods._parts.learned_prompts import ContextMethod
 from methods._parts.parameter_initialisation import normal_parameter
 from methods._text.templates import KGCOOP_WORDING
 

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from datasets_registry import EvalProtocol
 from methods import ComposedMethod, Family, MethodConfig, MethodInfo, Recipe, composed_info, register_method
+from methods._base.recipe import for_transfer
 from methods._parts.citations import MAPLE_PAPER
 from methods._parts.part_declarations import coupling, text_context
 
@@ -53,14 +54,6 @@ class MaPLe(ComposedMethod[MaPLeConfig]):
         summary="Deep text prompts, and visual prompts that are linear maps of them.",
         citation=MAPLE_PAPER,
         config=MaPLeConfig,
-        recipes={
-            EvalProtocol.FEW_SHOT: RECIPE,
-            EvalProtocol.BASE_TO_NEW: RECIPE,
-            EvalProtocol.CROSS_DATASET: TRANSFER,
-            EvalProtocol.DOMAIN_GENERALIZATION: TRANSFER,
-        },
-        config_by_protocol={
-            EvalProtocol.CROSS_DATASET: {"depth": 3},
-            EvalProtocol.DOMAIN_GENERALIZATION: {"depth": 3},
-        },
+        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
+        config_by_protocol=for_transfer({"depth": 3}),
     )

@@ -25,6 +25,7 @@ from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, BlockView, Recipe, SupportView, TwoTowerMethod, Warmup, image_views, register_method
 from methods._base.backbone_sizes import BackboneSizes
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.recipe import for_transfer
 from methods._parts.parameter_initialisation import kaiming_linear_layer
 from methods._text.templates import GENERIC_TEMPLATE
 
@@ -127,16 +128,8 @@ class MMA(TwoTowerMethod[MMAConfig]):
             "min(blocks, text_blocks, image_blocks)"
             " * ((2 * hidden + 1) * (text_width + image_width) + hidden * (hidden + 3))"
         ),
-        recipes={
-            EvalProtocol.FEW_SHOT: RECIPE,
-            EvalProtocol.BASE_TO_NEW: RECIPE,
-            EvalProtocol.CROSS_DATASET: TRANSFER,
-            EvalProtocol.DOMAIN_GENERALIZATION: TRANSFER,
-        },
-        config_by_protocol={
-            EvalProtocol.CROSS_DATASET: {"blocks": 4},
-            EvalProtocol.DOMAIN_GENERALIZATION: {"blocks": 4},
-        },
+        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
+        config_by_protocol=for_transfer({"blocks": 4}),
     )
 
     trainable: Adapters

@@ -16,18 +16,22 @@ name, except in transfer: Cars 7, Aircraft, SUN397 and DTD 6, Food 5, Flowers 4,
 
 from __future__ import annotations
 
+import copy
 from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Optimizer, Recipe, SupportView, Warmup, cosine_logits, register_method
+from methods._backbones.backbone import Backbone
 from methods._base.backbone_sizes import BackboneSizes
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
-from methods._parts.representation_tokens import Representation
+from methods._base.recipe import for_transfer
+from methods._parts.parameter_initialisation import linear_layer, normal_parameter
 from methods._parts.two_tower import TwoTowerMethod
 
 
@@ -47,6 +51,32 @@ class MMRLConfig(MethodConfig):
 
     def frozen_blocks(self, backbone: BackboneSizes) -> int:
         return backbone.vision_depth - self.blocks_on(backbone)
+
+
+class Representation(nn.Module):
+    """The shared tokens, their maps to both towers, and the projection of the image's tokens.
+
+    Args:
+        blocks: number of blocks of each tower with tokens.
+        generator: draws N(0, 0.02) tokens, torch's linear layers and a N(0, 1 / width) projection.
+    """
+
+    def __init__(self, n_tokens: int, dim: int, blocks: int, backbone: Backbone, generator: torch.Generator) -> None:
+        super().__init__()
+        width = backbone.vision_width
+        self.tokens = normal_parameter((n_tokens, dim), generator)
+        to_image, to_text = linear_layer(dim, width, generator), linear_layer(dim, backbone.text_width, generator)
+        self.to_image = nn.ModuleList([copy.deepcopy(to_image) for _ in range(blocks)])
+        self.to_text = nn.ModuleList([copy.deepcopy(to_text) for _ in range(blocks)])
+        self.projection = normal_parameter((width, backbone.embed_dim), generator, std=width**-0.5)
+
+    def text(self) -> list[Float[Tensor, "n_tokens text"]]:
+        """Tokens of the text tower by block."""
+        return [into(self.tokens) for into in self.to_text]
+
+    def image(self) -> list[Float[Tensor, "n_tokens image"]]:
+        """Tokens of the image tower by block."""
+        return [into(self.tokens) for into in self.to_image]
 
 
 RECIPE = Recipe(
@@ -95,12 +125,7 @@ class MMRL(TwoTowerMethod[MMRLConfig]):
             "n_tokens * dim + min(blocks, text_blocks, image_blocks) * (dim + 1) * (text_width + image_width)"
             " + image_width * embed_dim"
         ),
-        recipes={
-            EvalProtocol.FEW_SHOT: FEW_SHOT,
-            EvalProtocol.BASE_TO_NEW: RECIPE,
-            EvalProtocol.CROSS_DATASET: TRANSFER,
-            EvalProtocol.DOMAIN_GENERALIZATION: TRANSFER,
-        },
+        recipes={EvalProtocol.FEW_SHOT: FEW_SHOT, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
         config_by_protocol={
             EvalProtocol.FEW_SHOT: {"weight": 0.5},
             EvalProtocol.CROSS_DATASET: {"weight": 0.2},

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Recipe, SupportView, TrainableMethod, cosine_logits, register_method
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.recipe import for_transfer
 from methods._parts.context_initialisation import context_from_words
 from methods._parts.optimal_transport import transported_cosine
 from methods._parts.parameter_initialisation import normal_parameter
@@ -92,12 +93,7 @@ class PLOTPP(TrainableMethod[PLOTPPConfig]):
         learns_text=True,
         vision_transformer=True,
         parameter_formula="n_text * n_ctx * text_width + n_image * n_visual * image_width",
-        recipes={
-            EvalProtocol.FEW_SHOT: RECIPE,
-            EvalProtocol.BASE_TO_NEW: RECIPE,
-            EvalProtocol.CROSS_DATASET: IMAGENET,
-            EvalProtocol.DOMAIN_GENERALIZATION: IMAGENET,
-        },
+        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(IMAGENET),
     )
 
     trainable: PromptSets

@@ -21,8 +21,7 @@ from torch import Tensor
 from datasets_registry import BenchError, ClassSet, EvalProtocol
 from methods import Batch, Family, MethodConfig, MethodInfo, Needs, Recipe, SupportView, cosine_logits, register_method
 from methods._parts.context_initialisation import context_from_words, word_count
-from methods._parts.context_method import ContextMethod
-from methods._parts.learned_prompts import Context
+from methods._parts.learned_prompts import Context, ContextMethod
 from methods._parts.parameter_initialisation import normal_parameter
 from methods._text.templates import PROGRAD_WORDING
 

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from datasets_registry import EvalProtocol
 from methods import Batch, Family, MethodConfig, MethodInfo, Needs, Recipe, SupportView, cosine_logits, register_method
+from methods._base.recipe import for_transfer
 from methods._parts.composed_method import ComposedMethod, composed_info
 from methods._parts.part_declarations import text_context, visual_prompts
 from methods._text.templates import GENERIC60
@@ -59,6 +60,7 @@ FEW_SHOT = RECIPE.model_copy(
         "epochs": 50,
     }
 )
+AVERAGE_30 = {"average_mean": 30.0, "average_std": 30.0}
 TRANSFER = {"text_depth": 3, "visual_depth": 3, "average_mean": 6.0, "average_std": 10.0}
 
 
@@ -84,17 +86,9 @@ class PromptSRC(ComposedMethod[PromptSRCConfig]):
 }""",
         config=PromptSRCConfig,
         needs=frozenset({Needs.FEATURES, Needs.PIXELS}),
-        recipes={
-            EvalProtocol.FEW_SHOT: FEW_SHOT,
-            EvalProtocol.BASE_TO_NEW: RECIPE,
-            EvalProtocol.CROSS_DATASET: RECIPE,
-            EvalProtocol.DOMAIN_GENERALIZATION: RECIPE,
-        },
-        config_by_protocol={
-            EvalProtocol.FEW_SHOT: {"average_mean": 30.0, "average_std": 30.0},
-            EvalProtocol.CROSS_DATASET: TRANSFER,
-            EvalProtocol.DOMAIN_GENERALIZATION: TRANSFER,
-        },
+        recipes={EvalProtocol.FEW_SHOT: FEW_SHOT, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(RECIPE),
+        config_by_protocol={EvalProtocol.FEW_SHOT: {"average_mean": 30.0, "average_std": 30.0}}
+        | for_transfer(TRANSFER),
     )
 
     def prepare(self, support: SupportView) -> None:

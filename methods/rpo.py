@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Recipe, SupportView, TrainableMethod, frozen_prompts, register_method
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.recipe import for_transfer
 from methods._text.templates import GENERIC_TEMPLATE
 from methods._towers.image_encoder import image_views
 
@@ -85,12 +86,7 @@ class RPO(TrainableMethod[RPOConfig]):
         learns_text=True,
         vision_transformer=True,
         parameter_formula="n_pairs * (text_width + image_width)",
-        recipes={
-            EvalProtocol.FEW_SHOT: RECIPE,
-            EvalProtocol.BASE_TO_NEW: RECIPE,
-            EvalProtocol.CROSS_DATASET: TRANSFER,
-            EvalProtocol.DOMAIN_GENERALIZATION: TRANSFER,
-        },
+        recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(TRANSFER),
     )
 
     trainable: ReadOnlyTokens

@@ -31,7 +31,6 @@ class Check:
     """One requirement of every method.
 
     Args:
-        name: of the test function.
         promise: what holds if it passes, the first line of the function's docstring.
         remedy: what to do after a failure.
         test: raises CheckFailedError, or any error of the method.
@@ -52,7 +51,6 @@ class Result:
     """Result of one check of one method.
 
     Args:
-        check: the check.
         outcome: passed, failed or skipped.
         message: what is wrong, or why it was skipped; empty if it passed.
     """

@@ -17,11 +17,7 @@ RARE_SEED = 7_368_787
 
 
 class _RandomDraws(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records every operation that draws random numbers from anything but one generator.
-
-    Args:
-        allowed: the generator that may be used; None for none.
-    """
+    """Records every operation that draws random numbers from anything but one generator."""
 
     def __init__(self, allowed: torch.Generator | None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

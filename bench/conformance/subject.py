@@ -35,7 +35,6 @@ class ToyTask:
     """A small separable task: one fixed pattern per class with a little noise.
 
     Args:
-        classes: of the images.
         shots: images per class.
         seed: of the noise, not of the patterns.
         shift: added to the labels, modulo the number of classes.

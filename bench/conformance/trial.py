@@ -30,7 +30,6 @@ class TrialRow:
     """Result on one dataset.
 
     Args:
-        dataset: name.
         classes: `all`, or `base` for the training classes and `new` for the others.
         accuracy: of the method, 0..1.
         zero_shot: of the frozen model on the same images.

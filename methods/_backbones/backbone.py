@@ -68,11 +68,7 @@ class Backbone:
     """A frozen CLIP. Its parameters have no gradients and no method ever writes to them.
 
     Args:
-        spec: the requested backbone.
         model: the open_clip module.
-        mean: per-channel mean of the preprocessing.
-        std: per-channel standard deviation of the preprocessing.
-        passes: how often the towers ran.
         text_memory: stores features of plain texts.
         precision: arithmetic inside the towers; results are always fp32.
     """

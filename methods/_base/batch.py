@@ -118,7 +118,6 @@ class SupportView:
     """What `prepare` sees: the support classes, the labels, and the frozen features of the centre views.
 
     Args:
-        classes: the training classes.
         labels: `(n,)`.
         shots: images per class that were requested.
         features: gives `(n, dim)`, unnormalised, computed on first use.

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from datasets_registry import EvalProtocol
 
 
 class Optimizer(StrEnum):
@@ -89,6 +92,14 @@ class Recipe(BaseModel):
     def epochs_for(self, shots: int) -> int:
         """Number of epochs for that many shots."""
         return self.epochs_by_shots.get(shots, self.epochs)
+
+
+SettingsT = TypeVar("SettingsT")
+
+
+def for_transfer(settings: SettingsT) -> dict[EvalProtocol, SettingsT]:
+    """The same settings for cross-dataset transfer and for domain generalisation, as most papers print them."""
+    return dict.fromkeys((EvalProtocol.CROSS_DATASET, EvalProtocol.DOMAIN_GENERALIZATION), settings)
 
 
 DEMO_EPOCHS = 10

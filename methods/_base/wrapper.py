@@ -29,11 +29,7 @@ def wrapped_info(
     """The facts of a wrapper around a host: the host's, with some more settings.
 
     Args:
-        host: facts of the method inside.
         name: registry name, `wrapper:host`.
-        title: name in tables.
-        summary: one sentence.
-        citation: BibTeX entry of the wrapper.
         settings: pydantic fields `{name: (type, Field)}`; a setting of the host gets the wrapper's default.
         config_mixin: overrides methods of the host's configuration.
         facts: others that differ from the host's; by default it is an ensemble and trained like the host.

@@ -46,8 +46,6 @@ class BottleneckAdapter(nn.Module):
     """CLIP-Adapter's two bias-free layers, each with a ReLU, blended with the feature: `r * A(x) + (1 - r) * x`.
 
     Args:
-        dim: feature width.
-        hidden: inner width.
         ratio: share r of the adapter's output.
         generator: draws torch's default uniform initialisation of a linear layer.
     """

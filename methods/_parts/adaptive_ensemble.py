@@ -22,7 +22,6 @@ def class_distances(
 
     Args:
         candidates: frozen text features, of any norm.
-        trained: frozen text features of the training classes.
         nearest: cosine of the nearest class: the largest, or the smallest as the paper's equation reads.
     """
     cosine = F.normalize(candidates, dim=-1) @ F.normalize(trained, dim=-1).T
@@ -45,15 +44,11 @@ class Blend:
     without training.
 
     Args:
-        adapted_text: class texts of the adapted model.
-        plain_text: class texts of the other model.
         text_weight: share of the adapted text, per class.
         adapted_image: image features of the adapted model; not computed if its share is 0.
         plain_image: those of the other model; not computed if the adapted share is 1.
-        image_weight: share of the adapted image feature.
         mean_distance: of each class to the training classes, see `class_distances`.
         nearest_distance: the same to the nearest of them.
-        scale: of the cosine.
     """
 
     adapted_text: Float[Tensor, "n_cls dim"]

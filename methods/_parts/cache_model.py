@@ -62,9 +62,6 @@ class Cache(nn.Module):
         keys: K, one per support image.
         labels: their classes; V is the one-hot form.
         text: t, normalised.
-        alpha: weight of the cache.
-        beta: sharpness.
-        scale: CLIP's logit scale.
         learn_keys: whether K is a parameter; trained keys are not normalised again.
     """
 

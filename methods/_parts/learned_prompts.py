@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 from jaxtyping import Float
@@ -11,7 +12,9 @@ from torch import Tensor, nn
 
 from datasets_registry import BenchError, ClassSet
 from methods._backbones.backbone import Backbone
+from methods._base.method_info import MethodConfig
 from methods._parts.parameter_initialisation import linear_layer, normal_parameter
+from methods._parts.two_tower import TwoTowerMethod
 from methods._text.prompt_embeddings import Position, TextPrompts, overwrite_leading, place_ctx
 
 
@@ -27,7 +30,6 @@ class Context(nn.Module):
 
     Args:
         ctx: `(n_ctx, width)`, or `(n_cls, n_ctx, width)` for one context per class.
-        position: of the class name.
         placeholders: the text that the vectors replace; by default as many `X` as vectors.
     """
 
@@ -44,13 +46,24 @@ class Context(nn.Module):
         return place_ctx(texts, self.ctx, self.position, name_lengths)
 
 
+ConfigT = TypeVar("ConfigT", bound=MethodConfig)
+
+
+class ContextMethod(TwoTowerMethod[ConfigT]):
+    """Base of CoOp and the methods that keep its text input."""
+
+    trainable: Context
+
+    def text_features(self, classes: ClassSet) -> Tensor:
+        self.check_classes(classes)
+        return self.backbone.encode_prompts(self.trainable.prompts(classes, self.backbone))
+
+
 class VisualPrompts(nn.Module):
     """Learned tokens after the patches: new ones before each of the first `depth` blocks (1 = shallow).
 
     Args:
-        n: tokens per block.
         depth: prompted blocks; 0 for all.
-        backbone: gives width and number of blocks.
         generator: draws N(0, 0.02).
     """
 
@@ -71,11 +84,9 @@ class TextContext(nn.Module):
     the template is `X X ... {}.` and the tokens start at N(0, 0.02).
 
     Args:
-        n: tokens per block.
         depth: prompted blocks, 0 for all, 1 = input only.
         template: text with `{}`; its first n tokens initialise the input context. Must begin with words for that.
         words: how many tokens of the template may initialise; with n > words the context is random.
-        backbone: frozen.
         generator: draws N(0, 0.02).
     """
 

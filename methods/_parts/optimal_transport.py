@@ -16,7 +16,6 @@ def sinkhorn(kernel: Float[Tensor, "*pairs m n"], *, iterations: int, tolerance:
 
     Args:
         kernel: `exp(-cost / eps)` of each pair of sets.
-        iterations: the most iterations.
         tolerance: mean absolute change of the row scaling.
     """
     m, n = kernel.shape[-2:]

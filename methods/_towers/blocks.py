@@ -53,13 +53,9 @@ class BlockView:
     """A pre-norm transformer block as its parts; `dataclasses.replace` replaces some.
 
     Args:
-        heads: attention heads.
-        norm_1: norm before attention.
         qkv: normed input to queries, keys and values, each `(..., tokens, width)`, heads not yet split.
         out: output projection of attention.
         scale_1: layer scale after attention.
-        norm_2: norm before the MLP.
-        mlp: the MLP.
         scale_2: layer scale after the MLP.
         beside: maps the normed input of the whole block; its output is added together with the MLP's (MMA).
     """

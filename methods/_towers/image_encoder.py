@@ -55,7 +55,6 @@ def run_image_tower(
     """Image features, unnormalised.
 
     Args:
-        tower: the frozen tower.
         pixels: `(batch, 3, h, w)`, preprocessed.
         prompts: prompts by block: `prompts[0]` enters before block 0, `prompts[i]` replaces them before block i; after
             the last given ones they pass through the remaining blocks.
@@ -96,9 +95,6 @@ def continue_image_tower(
     """Tokens after the last block, from those before block `first`.
 
     Args:
-        tower: the frozen tower.
-        hidden: of `image_hidden_states`.
-        first: the block that runs next.
         prompts: `prompts[0]` joins at the end of the tokens before block `first`, `prompts[j]` replaces them before
             block `first + j`. A norm that precedes block 0 does not apply to them.
         blocks: of the whole tower; those before `first` are skipped.

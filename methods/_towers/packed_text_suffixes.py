@@ -43,7 +43,6 @@ def pack(lengths: Int[Tensor, " n_cls"], n_suffix: int, row: int = ROW) -> Packi
     """Spread whole classes over rows of nearly equal length.
 
     Args:
-        lengths: valid suffix positions of each class.
         n_suffix: positions that a class has in the padded layout.
         row: positions a row should hold.
     """
@@ -112,7 +111,6 @@ def run_packed(
 
     Args:
         x: embedded suffixes with positions, or hidden states of them, in rows.
-        packing: of the suffixes' lengths.
         states: keys and values of the prefixes by block.
         blocks: of the tower, as many as `states`; at least one.
         pooled: False gives all positions after the last of these blocks, `(n_each * rows, length, width)`.

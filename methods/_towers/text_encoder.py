@@ -106,7 +106,6 @@ class TextTower:
         """Text features, unnormalised, one per class.
 
         Args:
-            prompts: embedded texts.
             deep: context of blocks 1, 2, ...: before block j+1, positions 1..n_ctx are replaced by `deep[j]`.
             blocks: run instead of the tower's own blocks; made from `views`.
             before_block: may change both parts of the text before each block, after `deep` was placed.

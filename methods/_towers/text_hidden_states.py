@@ -25,11 +25,9 @@ class TextHidden:
     """Hidden states of plain class texts before a block.
 
     Args:
-        prompts: the texts.
         first: the block that runs next.
         prefix: `(1, n_prefix, width)`, shared by all classes.
         rows: `(rows, length, width)`, the suffixes.
-        packing: where they are in the rows.
     """
 
     prompts: TextPrompts
@@ -70,8 +68,6 @@ def continue_text_tower(
     """Text features, unnormalised, from the hidden states.
 
     Args:
-        tower: the frozen tower.
-        hidden: of `text_hidden`.
         tokens: by block from `hidden.first` on: `tokens[0]` are inserted after the start token, without positions;
             `tokens[j]` replace them before block `first + j`.
         blocks: of the whole tower, run instead of its own; those before `first` are skipped.

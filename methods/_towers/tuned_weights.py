@@ -15,12 +15,7 @@ from methods._towers.blocks import BlockView
 
 
 class TunedNorms(nn.Module):
-    """Copies of both norms of every block of a tower, and of its outer norms if they are given.
-
-    Args:
-        blocks: of the frozen tower.
-        outer: the norms before its first and after its last block, if they are trained too.
-    """
+    """Copies of both norms of every block of a tower, and of its outer norms if they are given."""
 
     def __init__(self, blocks: Sequence[BlockView], outer: Sequence[nn.Module] = ()) -> None:
         super().__init__()
