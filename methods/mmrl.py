@@ -2,7 +2,7 @@
 
 Guo and Gu, "MMRL: Multi-Modal Representation Learning for Vision-Language Models", CVPR 2025. Official files:
 yunncheng/MMRL `trainers/mmrl.py`, `trainers/config.py`, `clip/model_mmrl.py`. One layer per block maps the tokens to a
-tower's width (`representation_tokens.py`). Before the first of these blocks they are inserted after the class token and
+tower's width (`Representation`). Before the first of these blocks they are inserted after the class token and
 after the start of the text; before the later blocks they are replaced. With z the class token's feature, r that of the
 image's tokens (the mean of their normed states, with a projection of its own), t the texts', z0 and t0 the frozen ones,
 

@@ -18,16 +18,7 @@ from datasets_registry import METHODS_GROUP, EvalProtocol
 
 @dataclass(frozen=True)
 class MethodSheet:
-    """Plain facts of a method.
-
-    Args:
-        name: registry id.
-        title: name in tables.
-        family: what kind of thing is learned.
-        summary: one sentence.
-        citation: BibTeX entry.
-        published: published settings by protocol, as JSON values.
-    """
+    """Facts of `MethodInfo` as plain values; `published` has its settings by protocol, as JSON values."""
 
     name: str
     title: str

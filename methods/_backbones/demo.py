@@ -35,8 +35,7 @@ def unread_token_rows(vocab_size: int, width: int) -> Tensor:
 def demo_state_dict() -> dict[str, Tensor]:
     """The demo backbone's weights in float32 under open_clip's names.
 
-    Raises:
-        BenchError: if the packaged weights are not those of this version.
+    Raises BenchError if the packaged weights are not those of this version.
     """
     content = resources.files("methods").joinpath("_assets", DEMO_ASSET).read_bytes()
     return unpacked(content, expected_sha256=DEMO_SHA256)

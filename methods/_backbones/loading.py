@@ -15,8 +15,7 @@ from methods._backbones.weights import build_model, load_pretrained, load_state,
 def load_backbone(spec: BackboneSpec, *, device: str = "cpu", precision: Precision = Precision.FP32) -> Backbone:
     """Load a backbone; open_clip fetches named weights into its own cache the first time.
 
-    Raises:
-        WeightsError: if weights do not fit, cannot be read, or cannot be fetched.
+    Raises WeightsError if weights do not fit, cannot be read, or cannot be fetched.
     """
     if spec.imported:
         return ImportedBackbone(spec, find_imported(spec.tag), device)

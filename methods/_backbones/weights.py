@@ -34,8 +34,7 @@ def build_model(config: dict[str, Any]) -> nn.Module:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """A state dict from safetensors or from a checkpoint, without unpickling code.
 
-    Raises:
-        WeightsError: if the file cannot be read as tensors alone.
+    Raises WeightsError if the file cannot be read as tensors alone.
     """
     try:
         if path.suffix == ".safetensors":
@@ -62,8 +61,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def load_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
     """Load a state dict into an open_clip model; every key and shape must match.
 
-    Raises:
-        WeightsError: naming the first few keys that are missing, unexpected, or of another shape.
+    Raises WeightsError naming the first few keys that are missing, unexpected, or of another shape.
     """
     own = model.state_dict()
     if "text.positional_embedding" in own and "positional_embedding" in state:

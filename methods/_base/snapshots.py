@@ -40,8 +40,7 @@ class Snapshots:
     def restore_best(self, score: Callable[[], float], *, last_of_equals: bool = False) -> int:
         """Restore the snapshot with the highest score; of equal ones the first, or the last.
 
-        Returns:
-            The number of snapshots.
+        Returns the number of snapshots.
         """
         if not self.states:
             return 0

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
 
 from datasets_registry import ClassSet
 from methods._base.batch import Batch, SupportView
-from methods._base.method_info import MethodConfig, MethodInfo, Needs
+from methods._base.method import ConfigT
+from methods._base.method_info import MethodInfo, Needs
 from methods._parts.part_declarations import Part, Parts, build_parts
 from methods._parts.two_tower import TwoTowerMethod
-
-ConfigT = TypeVar("ConfigT", bound=MethodConfig)
 
 
 def composed_info(parts: tuple[Part, ...], **facts: Any) -> MethodInfo:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from datasets_registry import ClassSet
 from methods._base.batch import Classifier
-from methods._base.method import Method
-from methods._base.method_info import MethodConfig
+from methods._base.method import ConfigT, Method
 from methods._base.probability_ensemble import ProbabilityEnsemble
-
-ConfigT = TypeVar("ConfigT", bound=MethodConfig)
 
 
 class GridSearchMethod(Method[ConfigT]):

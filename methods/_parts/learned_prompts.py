@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import TypeVar
 
 import torch
 from jaxtyping import Float
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 
 from datasets_registry import BenchError, ClassSet
 from methods._backbones.backbone import Backbone
-from methods._base.method_info import MethodConfig
+from methods._base.method import ConfigT
 from methods._parts.parameter_initialisation import linear_layer, normal_parameter
 from methods._parts.two_tower import TwoTowerMethod
 from methods._text.prompt_embeddings import Position, TextPrompts, overwrite_leading, place_ctx
@@ -44,9 +43,6 @@ class Context(nn.Module):
         texts = backbone.tokenized(classes.texts(self.placeholders + " {}."))
         name_lengths = backbone.tokenized(classes.prompt_names).eot - 1
         return place_ctx(texts, self.ctx, self.position, name_lengths)
-
-
-ConfigT = TypeVar("ConfigT", bound=MethodConfig)
 
 
 class ContextMethod(TwoTowerMethod[ConfigT]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -11,12 +11,9 @@ from torch import Tensor
 
 from datasets_registry import ClassSet
 from methods._base.batch import Batch, Classifier, SupportView
-from methods._base.method import TrainableMethod, cosine_logits
-from methods._base.method_info import MethodConfig
+from methods._base.method import ConfigT, TrainableMethod, cosine_logits
 from methods._text.prompt_embeddings import frozen_prompts
 from methods._towers.text_hidden_states import TextHidden
-
-ConfigT = TypeVar("ConfigT", bound=MethodConfig)
 
 
 class TwoTowerMethod(TrainableMethod[ConfigT]):

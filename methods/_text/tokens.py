@@ -22,8 +22,7 @@ def _tokenizer() -> Any:
 def tokenize(texts: Sequence[str], context_length: int = 77) -> Int[Tensor, "n context"]:
     """CLIP's byte-pair tokens, padded with 0.
 
-    Raises:
-        BenchError: for a text longer than the context, which open_clip would truncate silently.
+    Raises BenchError for a text longer than the context, which open_clip would truncate silently.
     """
     tokenizer = _tokenizer()
     rows = torch.zeros(len(texts), context_length, dtype=torch.long)

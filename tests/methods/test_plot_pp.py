@@ -15,9 +15,8 @@ from torch import Tensor
 
 from datasets_registry import EvalProtocol
 from methods import tokenize
-from methods._parts import optimal_transport
 from methods._text.templates import PLOT_WORDINGS
-from methods.plot_pp import PLOTPP, PLOTPPConfig
+from methods.plot_pp import PLOTPP, PLOTPPConfig, sinkhorn, transported_cosine
 
 SCALE = tiny_backbone().logit_scale
 
@@ -43,7 +42,7 @@ def plan_tensor(cosine: Tensor, eps: float, iterations: int, tolerance: float) -
 @pytest.mark.parametrize(("eps", "iterations", "tolerance"), [(0.1, 100, 0.01), (0.05, 3, 0.0), (1.0, 100, 1e-6)])
 def test_sinkhorn_equals_the_plain_iteration(eps: float, iterations: int, tolerance: float) -> None:
     cosine = torch.rand(5, 2, 3, 4, generator=torch.Generator().manual_seed(1)).double() * 2 - 1
-    plans = optimal_transport.sinkhorn(torch.exp((cosine - 1) / eps), iterations=iterations, tolerance=tolerance)
+    plans = sinkhorn(torch.exp((cosine - 1) / eps), iterations=iterations, tolerance=tolerance)
     for pair in range(5):
         for cls in range(2):
             expected = plan_tensor(cosine[pair, cls], eps, iterations, tolerance).double()
@@ -52,7 +51,7 @@ def test_sinkhorn_equals_the_plain_iteration(eps: float, iterations: int, tolera
 
 def test_a_converged_plan_has_uniform_marginals_and_beats_the_independent_one() -> None:
     cosine = torch.rand(6, 3, 4, generator=torch.Generator().manual_seed(2)).double() * 2 - 1
-    plans = optimal_transport.sinkhorn(torch.exp((cosine - 1) / 0.1), iterations=2000, tolerance=1e-12)
+    plans = sinkhorn(torch.exp((cosine - 1) / 0.1), iterations=2000, tolerance=1e-12)
     torch.testing.assert_close(plans.sum(dim=-1), torch.full((6, 3), 1 / 3).double())
     torch.testing.assert_close(plans.sum(dim=-2), torch.full((6, 4), 1 / 4).double())
     assert ((plans * cosine).sum(dim=(-2, -1)) > cosine.mean(dim=(-2, -1))).all()
@@ -61,11 +60,11 @@ def test_a_converged_plan_has_uniform_marginals_and_beats_the_independent_one() 
 def test_one_feature_a_side_is_the_cosine_and_a_plan_ignores_its_batch() -> None:
     generator = torch.Generator().manual_seed(3)
     image, text = torch.randn(1, 7, 8, generator=generator), torch.randn(1, 3, 8, generator=generator)
-    alone = optimal_transport.transported_cosine(image, text, eps=0.1, iterations=100, tolerance=0.01)
+    alone = transported_cosine(image, text, eps=0.1, iterations=100, tolerance=0.01)
     torch.testing.assert_close(alone, F.normalize(image[0], dim=-1) @ F.normalize(text[0], dim=-1).T)
     images_, texts = torch.randn(4, 7, 8, generator=generator), torch.randn(2, 3, 8, generator=generator)
-    together = optimal_transport.transported_cosine(images_, texts, eps=0.1, iterations=100, tolerance=0.01)
-    one = optimal_transport.transported_cosine(images_[:, 2:3], texts, eps=0.1, iterations=100, tolerance=0.01)
+    together = transported_cosine(images_, texts, eps=0.1, iterations=100, tolerance=0.01)
+    one = transported_cosine(images_[:, 2:3], texts, eps=0.1, iterations=100, tolerance=0.01)
     torch.testing.assert_close(together[2:3], one)
 
 
@@ -79,7 +78,7 @@ def test_no_gradient_flows_through_the_plan() -> None:
     )
     expected = torch.autograd.grad((plan * cosine).sum(), images_)[0]
     ours = torch.autograd.grad(
-        optimal_transport.transported_cosine(images_, texts, eps=0.1, iterations=100, tolerance=0.01).sum(), images_
+        transported_cosine(images_, texts, eps=0.1, iterations=100, tolerance=0.01).sum(), images_
     )[0]
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-4)
 
