@@ -59,7 +59,7 @@ class CLAP(PrototypeMethod[CLAPConfig]):
         members = F.one_hot(support.labels, len(support.classes)).to(own.dtype)
         self.alpha = own @ members / members.sum(dim=0)
 
-    def weights(self) -> Float[Tensor, "n_cls dim"]:
+    def classifier_rows(self) -> Float[Tensor, "n_cls dim"]:
         return self.trainable.vectors
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:

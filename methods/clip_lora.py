@@ -106,7 +106,7 @@ class CLIPLoRAConfig(MethodConfig):
     logit_scale: float | None = Field(None, gt=0, description="None: the backbone's own; the official code fixes 100")
 
 
-class Changes(nn.Module):
+class LowRankChanges(nn.Module):
     """The low-rank changes of both towers."""
 
     def __init__(self, backbone: Backbone, c: CLIPLoRAConfig, generator: torch.Generator) -> None:
@@ -159,13 +159,13 @@ class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
         starts_as_zero_shot={},
     )
 
-    trainable: Changes
+    trainable: LowRankChanges
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         if self.config.encoder != "text":
             image_views(self.backbone.image_tower)  # raises for a tower without such blocks
-        self.trainable = Changes(self.backbone, self.config, self.generator).to(self.backbone.device)
+        self.trainable = LowRankChanges(self.backbone, self.config, self.generator).to(self.backbone.device)
 
     def interpolated_parameters(self) -> list[nn.Parameter]:
         # a change is linear in the factor that starts at zero

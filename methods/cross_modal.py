@@ -62,7 +62,7 @@ RECIPE = Recipe(
 )
 
 
-class Head(nn.Module):
+class CosineHead(nn.Module):
     """Rows without a bias on normalised features, with an adapter in between if there is one."""
 
     def __init__(self, rows: Float[Tensor, "n_cls dim"], adapter: BottleneckAdapter | None) -> None:
@@ -80,7 +80,7 @@ class Head(nn.Module):
 class CrossModal(TrainableMethod[CrossModalConfig]):
     """`scale * f w_c` with normalised f, of images and of texts."""
 
-    trainable: Head
+    trainable: CosineHead
 
     info: ClassVar[MethodInfo] = MethodInfo(
         name="cross_modal",
@@ -110,7 +110,8 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
         self.text_labels = torch.arange(len(support.classes), device=texts.device).repeat_interleave(len(texts))
         random = linear_uniform((len(support.classes), dim), dim, self.generator)
         adapter = BottleneckAdapter(dim, dim // c.reduction, c.ratio, self.generator) if c.head == "adapter" else None
-        self.trainable = Head(self.zero_shot if c.init == "zero_shot" else random, adapter).to(self.backbone.device)
+        rows = self.zero_shot if c.init == "zero_shot" else random
+        self.trainable = CosineHead(rows, adapter).to(self.backbone.device)
         self.scale = c.logit_scale or self.backbone.logit_scale
         self.order: list[int] = []
         self.steps = 0

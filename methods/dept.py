@@ -40,7 +40,7 @@ CITATION = """@inproceedings{zhang2024dept,
 }"""
 
 
-class Head(nn.Module):
+class SecondHead(nn.Module):
     """A linear classifier of the trained classes, after one channel-wise map for images and one for texts."""
 
     def __init__(self, dim: int, n_classes: int, generator: torch.Generator) -> None:
@@ -68,14 +68,14 @@ class Decoupled(TrainableMethod[Any]):
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        head = Head(self.backbone.embed_dim, len(support.classes), self.generator)
+        head = SecondHead(self.backbone.embed_dim, len(support.classes), self.generator)
         self.trainable.add_module("head", head.to(self.backbone.device))
 
     @property
-    def head(self) -> Head:
+    def head(self) -> SecondHead:
         """The second head."""
         head = self.trainable.head
-        assert isinstance(head, Head)
+        assert isinstance(head, SecondHead)
         return head
 
     def image_features(self, *given: Any) -> Tensor:

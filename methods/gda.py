@@ -97,7 +97,8 @@ class GDA(GridSearchMethod[GDAConfig]):
         if self.config.selection != "validation":
             return
         image = F.normalize(validation.features(), dim=-1)
-        zero_shot, gaussian = self.scale * image @ self.text(validation.classes).T, image @ self.weight.T + self.bias
+        zero_shot = self.scale * image @ self.class_text_features(validation.classes).T
+        gaussian = image @ self.weight.T + self.bias
         self.tuning.evaluations += len(ALPHAS)
         self.alpha = max(ALPHAS, key=lambda alpha: logits_accuracy(zero_shot + alpha * gaussian, validation.labels))
 
@@ -110,7 +111,7 @@ class GDA(GridSearchMethod[GDAConfig]):
 
     def blended_classifier(self, classes: ClassSet, alpha: float) -> Classifier:
         """The classifier with that alpha, for trained or for new classes."""
-        text = self.text(classes)
+        text = self.class_text_features(classes)
         trained = {name: i for i, name in enumerate(self.support_classes.names)}
         if set(classes.names) <= set(trained):
             rows = [trained[name] for name in classes.names]
@@ -124,7 +125,7 @@ class GDA(GridSearchMethod[GDAConfig]):
 
         return classify
 
-    def text(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
+    def class_text_features(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
         """Class texts, normalised."""
         return mean_of_normalised(list(template_features(self.backbone, classes, self.config.templates)))
 

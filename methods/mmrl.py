@@ -70,11 +70,11 @@ class Representation(nn.Module):
         self.to_text = nn.ModuleList([copy.deepcopy(to_text) for _ in range(blocks)])
         self.projection = normal_parameter((width, backbone.embed_dim), generator, std=width**-0.5)
 
-    def text(self) -> list[Float[Tensor, "n_tokens text"]]:
+    def text_tokens(self) -> list[Float[Tensor, "n_tokens text"]]:
         """Tokens of the text tower by block."""
         return [into(self.tokens) for into in self.to_text]
 
-    def image(self) -> list[Float[Tensor, "n_tokens image"]]:
+    def image_tokens(self) -> list[Float[Tensor, "n_tokens image"]]:
         """Tokens of the image tower by block."""
         return [into(self.tokens) for into in self.to_image]
 
@@ -144,12 +144,12 @@ class MMRL(TwoTowerMethod[MMRLConfig]):
 
     def text_features(self, classes: ClassSet) -> Tensor:
         hidden = self.frozen_text_hidden(classes, classes.template, self.first_text)
-        return self.backbone.continue_text(hidden, tokens=self.trainable.text())
+        return self.backbone.continue_text(hidden, tokens=self.trainable.text_tokens())
 
     def both_image_features(self, batch: Batch) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]]:
         """Features of the class token and of the inserted tokens, unnormalised."""
         tower, part, n, first = self.backbone.image_tower, self.trainable, self.config.n_tokens, self.first_image
-        states = self.backbone.continue_image(batch.hidden(first), first, prompts=part.image())
+        states = self.backbone.continue_image(batch.hidden(first), first, prompts=part.image_tokens())
         inserted = tower.prompt_states(states, n).mean(dim=1)
         return tower.project_to_joint_space(tower.pool(states, n)), inserted @ part.projection
 

@@ -104,11 +104,13 @@ class ProGrad(ContextMethod[ProGradConfig]):
         ctx = self.trainable.ctx
         (task,) = torch.autograd.grad(loss, ctx, retain_graph=True)
         (general,) = torch.autograd.grad(divergence, ctx)
-        ctx.grad = aligned(task, general, self.config.weight)
+        ctx.grad = aligned_gradient(task, general, self.config.weight)
         return loss
 
 
-def aligned(task: Float[Tensor, "*shape"], general: Float[Tensor, "*shape"], weight: float) -> Float[Tensor, "*shape"]:
+def aligned_gradient(
+    task: Float[Tensor, "*shape"], general: Float[Tensor, "*shape"], weight: float
+) -> Float[Tensor, "*shape"]:
     """`task` without `weight` times its part against `general`, where the two oppose each other as a whole."""
     direction = general / general.norm()
     along = (task * direction).sum()

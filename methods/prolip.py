@@ -64,7 +64,7 @@ class Projection(nn.Module):
     def forward(self, pooled: Float[Tensor, "batch width"]) -> Float[Tensor, "batch dim"]:
         return pooled @ self.matrix + self.bias
 
-    def moved(self) -> Float[Tensor, ""]:
+    def squared_distance(self) -> Float[Tensor, ""]:
         """`||P - P0||_F^2`."""
         return (self.matrix - self.start).square().sum()
 
@@ -108,7 +108,7 @@ class ProLIP(TrainableMethod[ProLIPConfig]):
         self.texts: dict[ClassSet, Tensor] = {}
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        return super().loss(batch) + self.penalty * self.trainable.moved()
+        return super().loss(batch) + self.penalty * self.trainable.squared_distance()
 
     def classifier(self, classes: ClassSet) -> Classifier:
         if classes not in self.texts:

@@ -104,11 +104,11 @@ class RPO(TrainableMethod[RPOConfig]):
         """Text features of each token, unnormalised."""
         names = classes.names if self.config.keep_underscores else classes.prompt_names
         texts = self.backbone.tokenized([GENERIC_TEMPLATE.replace("{}", name) for name in names])
-        return self.backbone.read_prompts(frozen_prompts(texts), self.trainable.text)
+        return self.backbone.read_only_text_features(frozen_prompts(texts), self.trainable.text)
 
     def image_features(self, batch: Batch) -> Float[Tensor, "batch n_pairs dim"]:
         """Image features of each token, unnormalised."""
-        return self.backbone.read_image(batch.pixels, self.trainable.image)
+        return self.backbone.read_only_image_features(batch.pixels, self.trainable.image)
 
     def classifier(self, classes: ClassSet) -> Classifier:
         # the sum of the pairs' dot products is one dot product of all their values

@@ -58,8 +58,8 @@ class TaskRes(PrototypeMethod[TaskResConfig]):
         starts_as_zero_shot={},
     )
 
-    def start(self) -> Float[Tensor, "n_cls dim"]:
+    def initial_vectors(self) -> Float[Tensor, "n_cls dim"]:
         return torch.zeros_like(self.base)
 
-    def weights(self) -> Float[Tensor, "n_cls dim"]:
+    def classifier_rows(self) -> Float[Tensor, "n_cls dim"]:
         return self.base + self.config.alpha * self.trainable.vectors

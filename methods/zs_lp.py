@@ -52,10 +52,10 @@ class ZSLP(PrototypeMethod[ZSLPConfig]):
         starts_as_zero_shot={"init": "zero_shot"},
     )
 
-    def start(self) -> Float[Tensor, "n_cls dim"]:
+    def initial_vectors(self) -> Float[Tensor, "n_cls dim"]:
         return self.base if self.config.init == "zero_shot" else random_rows(self.base.shape, self.generator)
 
-    def weights(self) -> Float[Tensor, "n_cls dim"]:
+    def classifier_rows(self) -> Float[Tensor, "n_cls dim"]:
         return self.trainable.vectors
 
     def train_classifier(self) -> Classifier:
@@ -67,5 +67,5 @@ class ZSLP(PrototypeMethod[ZSLPConfig]):
     def classifier(self, classes: ClassSet) -> Classifier:
         self.check_classes(classes)
         share = self.config.trained_share
-        rows = self.weights() if share == 1 else share * self.weights() + (1 - share) * self.base
+        rows = self.classifier_rows() if share == 1 else share * self.classifier_rows() + (1 - share) * self.base
         return lambda batch: cosine_logits(batch.features, rows, self.backbone.logit_scale)

@@ -107,7 +107,7 @@ def settled_recipe(recipe: Recipe | None, shots: int, dataset: DatasetInfo) -> d
     """The recipe as a spec records it: epochs for these shots, and no views for imported features."""
     if recipe is None:
         return None
-    settled = recipe.at(shots)
+    settled = recipe.for_shots(shots)
     return (settled if dataset.backbone is None else settled.on_stored_features()).model_dump(mode="json")
 
 

@@ -21,7 +21,7 @@ from methods._text.tokens import tokenize
 from methods._towers.blocks import BlockView
 from methods._towers.image_encoder import BlockHook, continue_image_tower, image_hidden_states, run_image_tower
 from methods._towers.image_encoder_architectures import wrap_image_tower
-from methods._towers.read_only_tokens import read_image, read_texts
+from methods._towers.read_only_tokens import encode_read_only_image, encode_read_only_text
 from methods._towers.text_encoder import TextHook, TextTower
 from methods._towers.text_hidden_states import TextHidden, continue_text_tower, text_hidden
 
@@ -35,7 +35,7 @@ TextMemory = Callable[[Sequence[str], Callable[[], Tensor]], Tensor]
 """`memory(texts, compute)` gives the features of plain texts, stored ones or those of `compute()`."""
 
 
-def no_memory(texts: Sequence[str], compute: Callable[[], Tensor]) -> Tensor:  # noqa: ARG001
+def compute_without_memory(texts: Sequence[str], compute: Callable[[], Tensor]) -> Tensor:  # noqa: ARG001
     """Compute every time."""
     return compute()
 
@@ -78,7 +78,7 @@ class Backbone:
     mean: tuple[float, float, float] = CLIP_MEAN
     std: tuple[float, float, float] = CLIP_STD
     passes: Passes = field(default_factory=Passes)
-    text_memory: TextMemory = no_memory
+    text_memory: TextMemory = compute_without_memory
     precision: Precision = Precision.FP32
 
     def __post_init__(self) -> None:
@@ -222,18 +222,20 @@ class Backbone:
         return self.text_tower.encode_each(prompts, prefixes)
 
     @in_precision
-    def read_image(
+    def read_only_image_features(
         self, pixels: Float[Tensor, "batch 3 h w"], readers: Float[Tensor, "n width"]
     ) -> Float[Tensor, "batch n dim"]:
-        """Features of each image at the read-only tokens, unnormalised; see `read_image`."""
+        """Features of each image at the read-only tokens, unnormalised; see `encode_read_only_image`."""
         self.passes.prompted_image += len(pixels)
-        return read_image(self.image_tower, pixels, readers)
+        return encode_read_only_image(self.image_tower, pixels, readers)
 
     @in_precision
-    def read_prompts(self, prompts: TextPrompts, readers: Float[Tensor, "n width"]) -> Float[Tensor, "n_cls n dim"]:
-        """Features of each text at the read-only tokens, unnormalised; see `read_texts`."""
+    def read_only_text_features(
+        self, prompts: TextPrompts, readers: Float[Tensor, "n width"]
+    ) -> Float[Tensor, "n_cls n dim"]:
+        """Features of each text at the read-only tokens, unnormalised; see `encode_read_only_text`."""
         self.passes.text += len(prompts)
-        return read_texts(self.text_tower, prompts, readers)
+        return encode_read_only_text(self.text_tower, prompts, readers)
 
     def encode_texts(self, texts: Sequence[str]) -> Float[Tensor, "n dim"]:
         """Features of plain texts, unnormalised, without gradients."""

@@ -38,10 +38,10 @@ def demo_state_dict() -> dict[str, Tensor]:
     Raises BenchError if the packaged weights are not those of this version.
     """
     content = resources.files("methods").joinpath("_assets", DEMO_ASSET).read_bytes()
-    return unpacked(content, expected_sha256=DEMO_SHA256)
+    return unpack_weights(content, expected_sha256=DEMO_SHA256)
 
 
-def unpacked(content: bytes, *, expected_sha256: str) -> dict[str, Tensor]:
+def unpack_weights(content: bytes, *, expected_sha256: str) -> dict[str, Tensor]:
     """The full state dict of a packed asset whose SHA-256 must be the expected one."""
     found = hashlib.sha256(content).hexdigest()
     if found != expected_sha256:
@@ -57,7 +57,7 @@ def unpacked(content: bytes, *, expected_sha256: str) -> dict[str, Tensor]:
     return {**state, "token_embedding.weight": table}
 
 
-def packed(state: dict[str, Tensor], token_ids: Tensor) -> dict[str, Tensor]:
+def pack_weights(state: dict[str, Tensor], token_ids: Tensor) -> dict[str, Tensor]:
     """The content of the asset: half precision, and only the rows `token_ids` of the token table."""
     small = {name: tensor.half().contiguous() for name, tensor in state.items() if name != "token_embedding.weight"}
     rows = state["token_embedding.weight"][token_ids].half().contiguous()

@@ -76,7 +76,7 @@ class Recipe(BaseModel):
             raise ValueError(f"crop_scale {self.crop_scale} is not a range inside (0, 1].")
         return self
 
-    def at(self, shots: int) -> Recipe:
+    def for_shots(self, shots: int) -> Recipe:
         """The recipe with the epochs for that many shots, so that equal trainings have equal recipes."""
         return self.model_copy(update={"epochs": self.epochs_for(shots), "epochs_by_shots": {}})
 

@@ -70,7 +70,7 @@ def register_wrapper(
     """
 
     @cache
-    def around(host: type[Method[Any]]) -> type[Method[Any]]:
+    def wrap(host: type[Method[Any]]) -> type[Method[Any]]:
         if reason := host_conflict(host):
             fitting = [other for other in METHODS if host_conflict(METHODS.get(other)) is None]
             raise BenchError(
@@ -80,5 +80,5 @@ def register_wrapper(
         content = {"info": info, "__doc__": info.summary, "__module__": mixin.__module__}
         return type(f"{mixin.__name__}{host.__name__}", (mixin, host), content)
 
-    METHODS.add_wrapper(name, around)
-    return around
+    METHODS.add_wrapper(name, wrap)
+    return wrap

@@ -61,6 +61,6 @@ class ComposedMethod(TwoTowerMethod[ConfigT]):
         return adapter(prompted) if adapter else prompted
 
     def image_features(self, batch: Batch) -> Float[Tensor, "batch dim"]:
-        prompts = self.trainable.visual()
+        prompts = self.trainable.visual_prompt_tokens()
         image = self.backbone.encode_image(batch.pixels, prompts=prompts) if prompts else batch.features
         return self.trainable.visual_adapter(image) if self.trainable.visual_adapter else image

@@ -43,7 +43,7 @@ class Parts(nn.Module):
         self.text_adapter = text_adapter
         self.visual_adapter = visual_adapter
 
-    def visual(self) -> list[Tensor]:
+    def visual_prompt_tokens(self) -> list[Tensor]:
         """Visual prompts by block; empty without any."""
         if self.coupling is not None and self.text_context is not None:
             coupled: list[Tensor] = self.coupling(self.text_context.layers())

@@ -62,19 +62,19 @@ class PrototypeMethod(TrainableMethod[ConfigT]):
             keep_underscores=self.config.keep_underscores,
         )
         self.base = texts.mean(dim=0)
-        self.trainable = ClassVectors(self.start()).to(self.backbone.device)
+        self.trainable = ClassVectors(self.initial_vectors()).to(self.backbone.device)
 
-    def start(self) -> Float[Tensor, "n_cls dim"]:
+    def initial_vectors(self) -> Float[Tensor, "n_cls dim"]:
         """Initial vectors."""
         return self.base
 
     @abstractmethod
-    def weights(self) -> Float[Tensor, "n_cls dim"]:
+    def classifier_rows(self) -> Float[Tensor, "n_cls dim"]:
         """The classifier's rows, unnormalised."""
 
     def classifier(self, classes: ClassSet) -> Classifier:
         self.check_classes(classes)
-        rows = self.weights()
+        rows = self.classifier_rows()
         return lambda batch: cosine_logits(batch.features, rows, self.backbone.logit_scale)
 
 

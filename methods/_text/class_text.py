@@ -59,7 +59,7 @@ class ClassText:
         return tuple(tuple(template.replace("{}", name) for template in templates) for name in spoken)
 
     def _descriptions(self, info: DatasetInfo, names: Sequence[str]) -> Sentences:
-        found = [self.described.get(_plain(name)) for name in names]
+        found = [self.described.get(_comparable_name(name)) for name in names]
         absent = [name for name, sentences in zip(names, found, strict=True) if not sentences]
         if absent:
             raise ClassTextError(
@@ -94,11 +94,11 @@ def parse_class_text(text: str | None) -> ClassText | None:
     if kind == "ensemble" and value not in TEMPLATE_LISTS:
         raise UnknownNameError("list of templates", value, TEMPLATE_LISTS)
     if kind == "descriptions":
-        return _read(Path(value))
+        return _read_descriptions(Path(value))
     return ClassText(kind, value)
 
 
-def _read(path: Path) -> ClassText:
+def _read_descriptions(path: Path) -> ClassText:
     try:
         content = path.read_bytes()
         described = json.loads(content.decode("utf-8"))
@@ -116,13 +116,13 @@ def _read(path: Path) -> ClassText:
             raise ClassTextError(
                 f"Descriptions {path}: class {name!r} must have a list of sentences; correct that entry."
             )
-        if _plain(name) in sentences:
+        if _comparable_name(name) in sentences:
             raise ClassTextError(f"Descriptions {path} contain class {name!r} twice; keep one entry.")
-        sentences[_plain(name)] = tuple(listed)
+        sentences[_comparable_name(name)] = tuple(listed)
     return ClassText("descriptions", hashlib.sha256(content).hexdigest()[:32], path, sentences)
 
 
-def _plain(name: str) -> str:
+def _comparable_name(name: str) -> str:
     return name.replace("_", " ").strip().lower()
 
 

@@ -39,7 +39,7 @@ class Packing:
     ends: Int[Tensor, "n_cls 2"]
 
 
-def pack(lengths: Int[Tensor, " n_cls"], n_suffix: int, row: int = ROW) -> Packing:
+def pack_suffixes(lengths: Int[Tensor, " n_cls"], n_suffix: int, row: int = ROW) -> Packing:
     """Spread whole classes over rows of nearly equal length.
 
     Args:

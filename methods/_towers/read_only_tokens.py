@@ -28,7 +28,7 @@ AT_ONCE = 4096
 bounds memory (1.6 GB on ViT-B/16); results change by rounding at most."""
 
 
-def read_image(
+def encode_read_only_image(
     tower: ImageTower, pixels: Float[Tensor, "batch 3 h w"], readers: Float[Tensor, "n width"]
 ) -> Float[Tensor, "batch n dim"]:
     """Features of each image at the read-only tokens, unnormalised.
@@ -49,7 +49,7 @@ def read_image(
     return features.reshape(len(pixels), n, -1)
 
 
-def read_texts(
+def encode_read_only_text(
     tower: TextTower, prompts: TextPrompts, readers: Float[Tensor, "n width"], *, at_once: int = AT_ONCE
 ) -> Float[Tensor, "n_cls n dim"]:
     """Features of each text at the read-only tokens, unnormalised.
@@ -67,20 +67,20 @@ def read_texts(
     states = prefix_states((prompts.prefix + positions)[None], tower.views, ())
     size = max(1, at_once // len(readers))
     if len(prompts) <= size:
-        return _read_texts(tower, prompts, states, readers)
+        return _read_only_text_chunk(tower, prompts, states, readers)
     chunks = [prompts.classes(start, start + size) for start in range(0, len(prompts), size)]
     # no random numbers are drawn inside: the tower's own blocks have no dropout
     parts = [
-        checkpoint(_read_texts, tower, chunk, states, readers, use_reentrant=False, preserve_rng_state=False)
+        checkpoint(_read_only_text_chunk, tower, chunk, states, readers, use_reentrant=False, preserve_rng_state=False)
         for chunk in chunks
     ]
     return torch.cat(parts)
 
 
-def _read_texts(
+def _read_only_text_chunk(
     tower: TextTower, prompts: TextPrompts, states: Sequence[tuple[Tensor, Tensor]], readers: Tensor
 ) -> Tensor:
-    """`read_texts`, given the keys and values of the shared prefix before each block."""
+    """`encode_read_only_text`, given the keys and values of the shared prefix before each block."""
     n_cls, n_prefix, n_suffix = len(prompts), prompts.prefix.shape[0], prompts.suffix.shape[1]
     suffix = prompts.suffix + tower.modules.positional_embedding[n_prefix : prompts.longest]
     x = readers.expand(n_cls, -1, -1)

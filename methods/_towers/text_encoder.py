@@ -28,7 +28,7 @@ from methods._towers.blocks import (
     view_block,
     with_modules,
 )
-from methods._towers.packed_text_suffixes import pack, packed_rows, prefix_states, run_packed
+from methods._towers.packed_text_suffixes import pack_suffixes, packed_rows, prefix_states, run_packed
 
 TextHook = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
 """`hook(i, prefix, suffix)` is called before block i and returns the prefix and suffix that enter the block, all
@@ -179,7 +179,7 @@ class TextTower:
     ) -> Float[Tensor, "n_each n_cls width"]:
         """States of the pooled positions after the last block, from the keys and values of the prefixes."""
         positions = self.modules.positional_embedding[prompts.prefix.shape[0] : prompts.longest]
-        packing = pack(prompts.lengths, prompts.suffix.shape[1])
+        packing = pack_suffixes(prompts.lengths, prompts.suffix.shape[1])
         return run_packed(packed_rows(prompts.suffix + positions, packing), packing, states, blocks)
 
     def _run(

@@ -16,7 +16,7 @@ from torch import Tensor
 from datasets_registry import BenchError
 from methods._text.prompt_embeddings import TextPrompts
 from methods._towers.blocks import BlockView, causal_mask, run_block
-from methods._towers.packed_text_suffixes import Packing, pack, packed_rows, prefix_states, run_packed
+from methods._towers.packed_text_suffixes import Packing, pack_suffixes, packed_rows, prefix_states, run_packed
 from methods._towers.text_encoder import TextTower
 
 
@@ -47,7 +47,7 @@ def text_hidden(tower: TextTower, prompts: TextPrompts, first: int) -> TextHidde
     n_prefix, blocks = prompts.prefix.shape[0], tower.views[:first]
     with torch.no_grad():
         positions = tower.modules.positional_embedding
-        packing = pack(prompts.lengths, prompts.suffix.shape[1])
+        packing = pack_suffixes(prompts.lengths, prompts.suffix.shape[1])
         prefix = (prompts.prefix + positions[:n_prefix])[None]
         rows = packed_rows(prompts.suffix + positions[n_prefix : prompts.longest], packing)
         if blocks:

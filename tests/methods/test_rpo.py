@@ -13,7 +13,7 @@ from torch import Tensor
 
 from datasets_registry import BenchError, ClassSet
 from methods import frozen_prompts, tokenize
-from methods._towers.read_only_tokens import read_texts
+from methods._towers.read_only_tokens import encode_read_only_text
 from methods.rpo import RPO, RPOConfig
 
 K = 3
@@ -98,7 +98,7 @@ def test_loss_and_gradients_equal_those_of_the_masked_sequences() -> None:
 def test_texts_in_chunks_equal_texts_at_once(at_once: int) -> None:
     backbone, tokens = tiny_backbone(), trained().trainable.text
     prompts = frozen_prompts(backbone.tokenized(class_set("base").texts()))
-    given = [read_texts(backbone.text_tower, prompts, tokens, at_once=n) for n in (at_once, 10**6)]
+    given = [encode_read_only_text(backbone.text_tower, prompts, tokens, at_once=n) for n in (at_once, 10**6)]
     torch.testing.assert_close(*given, atol=2e-6, rtol=1e-5)
     gradients = [torch.autograd.grad(each.square().sum(), tokens)[0] for each in given]
     assert float((gradients[0] - gradients[1]).norm()) <= 1e-5 * float(gradients[1].norm())
@@ -122,7 +122,7 @@ def test_what_the_towers_compute_does_not_depend_on_the_tokens() -> None:
 def test_tokens_do_not_see_one_another() -> None:
     method, pixels = trained(), images("test")[:3]
     read = (
-        lambda: method.backbone.read_image(pixels, method.trainable.image),
+        lambda: method.backbone.read_only_image_features(pixels, method.trainable.image),
         lambda: method.text_features(class_set("base")),
     )
     for features, tokens in zip(read, (method.trainable.image, method.trainable.text), strict=True):
@@ -159,7 +159,7 @@ def test_towers_that_cannot_be_read_are_refused() -> None:
     with pytest.raises(
         BenchError, match="ends with a class token, so read-only tokens cannot follow the text; choose a CLIP"
     ):
-        coca.read_prompts(texts, torch.zeros(K, 64))
+        coca.read_only_text_features(texts, torch.zeros(K, 64))
     eva = RPO(backbone_of(SMALL_EVA), RPOConfig(), torch.Generator())
     with pytest.raises(BenchError, match="cannot be taken apart; choose a CLIP"):
         eva.prepare(support_view(tiny_backbone(), class_set("base")))

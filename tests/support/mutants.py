@@ -68,8 +68,8 @@ class OptimisesWhatItDoesNotSave(TaskRes):
     def parameter_groups(self) -> list[dict[str, Any]]:
         return [*super().parameter_groups(), {"params": [self.scale]}]
 
-    def weights(self) -> Tensor:
-        return self.scale * super().weights()
+    def classifier_rows(self) -> Tensor:
+        return self.scale * super().classifier_rows()
 
 
 @caught_by("saving_is_complete")
@@ -254,8 +254,8 @@ class ClassifiesWithTheStart(TaskRes):
     def classifier(self, classes: ClassSet) -> Classifier:
         with torch.no_grad():
             trained = self.trainable.vectors.clone()
-            self.trainable.vectors.copy_(self.start())
-            rows = self.weights().clone()
+            self.trainable.vectors.copy_(self.initial_vectors())
+            rows = self.classifier_rows().clone()
             self.trainable.vectors.copy_(trained)
         super().classifier(classes)
         scale = self.backbone.logit_scale
@@ -372,5 +372,5 @@ class KeepsTrainingTheNorms(TwoStage):
 
 @caught_by("it_starts_as_the_zero_shot_model")
 class DoesNotStartAtTheTexts(TaskRes):
-    def start(self) -> Tensor:
+    def initial_vectors(self) -> Tensor:
         return 0.1 * torch.ones_like(self.base)

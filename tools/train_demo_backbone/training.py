@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from datasets_registry._synthetic.drawing import generator
 from datasets_registry._synthetic.world import Scene, world_caption, world_scene
 from methods._backbones.backbone_spec import DEMO_CONFIG
-from methods._backbones.demo import packed, unread_token_rows
+from methods._backbones.demo import pack_weights, unread_token_rows
 from methods._backbones.weights import build_model
 from tools.train_demo_backbone.captions import LONGEST_CAPTION, CompactVocabulary, caption_tasks
 from tools.train_demo_backbone.losses import caption_task_loss, clip_loss
@@ -123,4 +123,4 @@ def train(plan: TrainingPlan, keep: Callable[[dict[str, Tensor]], None]) -> None
                 step + 1, plan.steps, contrast.item(), *(c.item() for c in called), scale.item(), rate,
                 "  ".join(f"{name} {100 * value:.0f}%" for name, value in accuracy.items()),
             )  # fmt: skip
-            keep(packed(full_state(model.state_dict(), vocabulary.token_ids), vocabulary.token_ids))
+            keep(pack_weights(full_state(model.state_dict(), vocabulary.token_ids), vocabulary.token_ids))

@@ -66,7 +66,7 @@ def test_the_asset_is_a_few_megabytes(asset: bytes) -> None:
 
 def test_other_weights_than_the_released_ones_are_refused(asset: bytes) -> None:
     with pytest.raises(BenchError, match="Install the package again"):
-        demo.unpacked(asset + b" ", expected_sha256=demo.DEMO_SHA256)
+        demo.unpack_weights(asset + b" ", expected_sha256=demo.DEMO_SHA256)
 
 
 def test_the_weights_load_strictly_into_open_clip(state: dict[str, torch.Tensor]) -> None:
@@ -106,9 +106,9 @@ def test_words_that_training_never_read_are_distinct_and_the_same_everywhere(
 
 
 def test_packing_keeps_what_was_trained(state: dict[str, torch.Tensor], asset: bytes) -> None:
-    tensors = demo.packed(state, load(asset)["token_ids"].long())
+    tensors = demo.pack_weights(state, load(asset)["token_ids"].long())
     content = save(tensors)
-    again = demo.unpacked(content, expected_sha256=hashlib.sha256(content).hexdigest())
+    again = demo.unpack_weights(content, expected_sha256=hashlib.sha256(content).hexdigest())
     assert again.keys() == state.keys()
     assert all(torch.equal(again[name], state[name]) for name in state)
 

@@ -12,14 +12,14 @@ from torch import Tensor
 from bench.experiment.training_loop import make_optimizer, train_step
 from datasets_registry import EvalProtocol
 from methods import METHODS, Backbone, Method, Precision, TrainableMethod
-from methods._backbones.backbone import no_memory
+from methods._backbones.backbone import compute_without_memory
 
 CLASSES = class_set("base")
 LABELS = torch.arange(2 * len(CLASSES)) // 2
 
 
 def backbone_in(precision: Precision) -> Backbone:
-    return replace(tiny_backbone(), precision=precision, text_memory=no_memory)
+    return replace(tiny_backbone(), precision=precision, text_memory=compute_without_memory)
 
 
 def answer(name: str, precision: Precision) -> tuple[Method, Tensor]:
