@@ -21,7 +21,7 @@ def encode_plain(
     before_block: text_encoder.TextHook | None = None,
 ) -> Tensor:
     """Text features with every class padded to the full context and every position run in every block."""
-    tower.check(prompts, deep, before_block)
+    tower.check_prompts(prompts, deep, before_block)
     n_cls, n_prefix = len(prompts), prompts.prefix.shape[0]
     x = torch.cat([prompts.prefix.expand(n_cls, -1, -1), prompts.suffix], dim=1)
     pad = tower.modules.token_embedding.weight[0]
