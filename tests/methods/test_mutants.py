@@ -18,7 +18,7 @@ def test_a_seeded_bug_is_found_by_the_check_that_is_meant_for_it(method: type[Me
 
 
 def test_every_check_of_behaviour_has_a_seeded_bug() -> None:
-    facts = {name for name, check in CHECKS.items() if check.test.__module__.endswith(".facts")}
+    facts = {name for name, check in CHECKS.items() if check.test.__module__.endswith(".declared_info")}
     assert set(CHECKS) - facts <= set(MUTANTS.values())
 
 

@@ -186,8 +186,8 @@ def test_linear_probe_searches_as_the_official_code() -> None:
     case = Case("linear_probe", "c_search_normalised")
     method = prepared_probe(normalise=True, steps=case.config["num_step"])
     tried: list[float] = []
-    fit = method.fit
-    method.fit = lambda c: (tried.append(c), fit(c))[1]
+    fit = method.fit_regression
+    method.fit_regression = lambda c: (tried.append(c), fit(c))[1]
     odd = batch_of(tiny_backbone(), images("test")[1::2], None)
     method.search_regularisation(method.regression_inputs(odd.features), torch.arange(10))
     assert tried[:-1] == pytest.approx(case.tensors["C_sequence"].tolist(), rel=1e-6)
