@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from datasets_registry._synthetic import world
 from methods import parse_backbone, tokenize
-from methods._backbones.demo import unpacked
+from methods._backbones.demo import unpack_weights
 from methods._backbones.weights import build_model
 from tools.train_demo_backbone.__main__ import main
 from tools.train_demo_backbone.captions import LONGEST_CAPTION, CompactVocabulary, caption_tasks
@@ -45,7 +45,7 @@ def test_the_command_writes_an_asset_that_loads(tmp_path: Path, caplog: pytest.L
         main(["--out", str(out), "--steps", "1", "--batch", "8", "--pool", "300", "--first-lesson", "0"])
     digest = caplog.messages[-1].split("'")[1]
     model = build_model(DEMO_CONFIG)
-    model.load_state_dict(unpacked(out.read_bytes(), expected_sha256=digest), strict=True)
+    model.load_state_dict(unpack_weights(out.read_bytes(), expected_sha256=digest), strict=True)
     assert load_file(out)["token_ids"].max() == 49407
 
 
