@@ -113,11 +113,13 @@ def static_svg(spec: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], *, pr
     svg = str(vl_convert.vegalite_to_svg(complete, vl_version=VEGA_LITE, allowed_base_urls=[]))
     svg = re.sub(r' (?:aria-[a-z]+|role|class|pointer-events)="[^"]*"', "", svg)
     svg = re.sub(r' (?:(?:stroke-width|opacity)="1"|[xy]2="0")', "", svg)  # defaults
+    svg = re.sub(r' font-family="[^"]*"|<text[^>]*/>', "", svg)  # one font, set below; ticks without a label
     svg = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(?<=\d)\.(\d{2})\d+", r".\1", tag[0]), svg)
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)
     svg = _shared_shapes(svg, prefix)
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(str(spec["description"]))}" ', 1)
+    label = escape(str(spec["description"]))
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" font-family="{CONFIG["font"]}" ', 1)
 
 
 def _shared_shapes(svg: str, prefix: str) -> str:
