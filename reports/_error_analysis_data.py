@@ -25,10 +25,7 @@ def list_rows(errors: ErrorAnalysisView) -> dict[str, dict[str, Any]]:
 def cell_rows(board: BoardView, errors: ErrorAnalysisView) -> dict[str, Any]:
     """One board: names of its entries, and the errors of each on every class list."""
     cells = (errors.cells or {}).get(board.anchor, ())
-    return {
-        "entries": {entry.key: entry.name for entry in board.entries},
-        "cells": [_cell(cell) for cell in cells],
-    }
+    return {"entries": {entry.key: entry.name for entry in board.entries}, "cells": [_cell(cell) for cell in cells]}
 
 
 def _cell(cell: EntryErrorsView) -> dict[str, Any]:

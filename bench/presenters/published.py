@@ -67,7 +67,20 @@ def published_site(
             continue
         anchor = anchor_of(f"published {backbone} {kind} {shots}", {board.anchor for board in boards})
         known = covariates(difficulty[difficulty["backbone"] == backbone])
-        boards.append(_board(anchor, backbone, kind, shots, found, datasets, known, catalogue, groups))
+        measures = ("base", "new", H) if kind == "base-to-new" else ("all",)
+        baseline = _baseline(found, datasets)
+        board = PublishedBoardView(
+            anchor=anchor,
+            backbone=backbone,
+            protocol=kind,
+            shots=shots,
+            measures=measures,
+            datasets=tuple(NamedDataset(name, catalogue.dataset(name).title) for name in datasets),
+            rows=_ordered([_row(row, datasets, measures, catalogue) for row in found], measures[-1]),
+            baseline=_with_numbers(baseline, catalogue) if baseline else None,
+            part_trends=_trends(found, datasets, measures, known, catalogue, baseline, groups),
+        )
+        boards.append(board)
     return SiteView(
         title="Published results of CLIP transfer methods",
         package_version=package_version,
@@ -129,35 +142,13 @@ def _datasets(rows: Sequence[_Row]) -> list[str]:
     return sorted(common, key=lambda d: (DATASETS.index(d) if d in DATASETS else len(DATASETS), d))
 
 
-def _board(
-    anchor: str,
-    backbone: str,
-    kind: str,
-    shots: int,
-    rows: Sequence[_Row],
-    datasets: Sequence[str],
-    known: Mapping[str, Mapping[str, float]],
-    catalogue: Catalogue,
-    groups: Grouping,
-) -> PublishedBoardView:
-    measures = ("base", "new", H) if kind == "base-to-new" else ("all",)
-    views = [_row(row, datasets, measures, catalogue) for row in rows]
-    baseline = _baseline(rows, datasets)
+def _ordered(views: Sequence[PublishedRowView], shown: str) -> tuple[PublishedRowView, ...]:
+    """The rows that have datasets of the board: complete ones first, then by the shown measure."""
 
     def order(view: PublishedRowView) -> tuple[object, ...]:
-        return not view.complete, -view.averages.get(measures[-1], -1.0), view.title, view.sources
+        return not view.complete, -view.averages.get(shown, -1.0), view.title, view.sources
 
-    return PublishedBoardView(
-        anchor=anchor,
-        backbone=backbone,
-        protocol=kind,
-        shots=shots,
-        measures=measures,
-        datasets=tuple(NamedDataset(name, catalogue.dataset(name).title) for name in datasets),
-        rows=tuple(sorted((view for view in views if view.n), key=order)),
-        baseline=_with_numbers(baseline, catalogue) if baseline else None,
-        part_trends=_trends(rows, datasets, measures, known, catalogue, baseline, groups),
-    )
+    return tuple(sorted((view for view in views if view.n), key=order))
 
 
 def _row(row: _Row, datasets: Sequence[str], measures: Sequence[str], catalogue: Catalogue) -> PublishedRowView:

@@ -148,8 +148,7 @@ class CriticalView:
     """A critical-difference diagram.
 
     Args:
-        entries: best average rank first.
-        ranks: average ranks in that order.
+        entries: best average rank first; `ranks` are in that order.
         difference: the critical difference (Nemenyi) over `n` datasets.
         cliques: groups of entries that do not differ significantly.
         p: of Friedman's test in the form of Iman and Davenport.
@@ -293,7 +292,6 @@ class BoardView(BoardHeading):
         source: the training dataset in transfer protocols; shown, but excluded from averages.
         h_convention: `h_of_means` or `mean_of_h`; None without H.
         cells: by (entry key, dataset name).
-        part_trends: contrasts and slopes by measure.
         quality: empty without stored predictions.
         anytime: None if no entry trains or curves are not shown.
     """

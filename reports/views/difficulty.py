@@ -83,12 +83,9 @@ class TrendResultView:
 
 @dataclass(frozen=True)
 class PanelView:
-    """One contrast against one covariate.
+    """One contrast against one covariate: covariate and difference (a fraction) by dataset, and their association.
 
-    Args:
-        points: covariate and difference (a fraction) by dataset.
-        result: over all datasets.
-        leaving_out: the same without one dataset, by that dataset.
+    `leaving_out` has the result without one dataset, by that dataset.
     """
 
     covariate: str
@@ -142,11 +139,9 @@ class TrendsView:
     """All trends of one measure.
 
     Args:
-        measure: base, new, H or all.
         difficulty: by covariate and dataset.
         left_out: the dataset whose omission every contrast mentions.
-        easy: datasets of low difficulty; empty below six datasets.
-        hard: datasets of high difficulty.
+        easy, hard: datasets of low and of high difficulty; by default empty below six datasets.
     """
 
     measure: str

@@ -34,7 +34,6 @@ class ClassListView:
 
     Args:
         key: unique within its backbone; usable in an id.
-        title: of the dataset.
         names: class names in label order.
         pairs: most frequent confusions over all runs.
         images: the images that most runs misclassify, hardest first.
@@ -61,8 +60,7 @@ class RunErrorsView:
     """One run on one class list.
 
     Args:
-        right: number of correct images.
-        right_by_class: the same for each class in `EntryErrorsView.labels`.
+        right_by_class: number of correct images of each class in `EntryErrorsView.labels`.
         tops: for each hard image of the list, up to five classes with their probabilities, best first.
     """
 
@@ -82,8 +80,7 @@ class EntryErrorsView:
         labels: the worst classes, worst first.
         sizes: test images of each of them.
         taken_for: most frequent wrong prediction for each of them, None without errors.
-        pairs: most frequent confusions over all runs.
-        runs: one per seed.
+        runs: one per seed; `pairs` are the most frequent confusions over all of them.
     """
 
     entry: str

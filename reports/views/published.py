@@ -68,12 +68,9 @@ class ReproductionRowView:
 
 @dataclass(frozen=True)
 class ReproductionView:
-    """All published numbers that match these runs, largest differences first.
+    """All published numbers that match these runs, largest differences first, with the number of rows by verdict.
 
-    Args:
-        counts: number of rows by verdict.
-        margin: difference that counts as equal, a fraction.
-        unmatched: entries without published numbers.
+    Differences up to `margin`, a fraction, count as equal. `unmatched` entries have no published numbers.
     """
 
     rows: tuple[ReproductionRowView, ...]

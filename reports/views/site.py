@@ -15,12 +15,10 @@ class FigurePoint:
     """One value of a figure.
 
     Args:
-        panel: title of the small chart.
-        series: name of the line, colour or symbol.
+        panel, series: title of the small chart; name of the line, colour or symbol.
         y: in the unit of the axis; percent for accuracies.
         low, high: the 95 % interval over seeds, None without one.
-        n: number of seeds, 1 for a measurement of a dataset.
-        run_ids: empty for measurements of a dataset.
+        n: number of seeds, 1 for a measurement of a dataset, which has no `run_ids`.
     """
 
     panel: str
@@ -39,8 +37,7 @@ class FigureView:
 
     Args:
         name: unique, usable in a file name and an id.
-        source: the figure or table of the paper.
-        caption: how it was made, and differences from the paper.
+        caption: how it was made, and differences from `source`, the figure or table of the paper.
         kind: `line`, `bar` or `point`.
         order: categories on the x axis from left to right; empty for a numeric axis.
         missing: runs that the figure lacks, one line each; `commands` start them.
