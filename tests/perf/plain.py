@@ -114,10 +114,10 @@ class PlainBackbone(Backbone):
         eot = eot + (tokens[0].shape[0] if tokens else 0)
         return self.model.ln_final(x)[torch.arange(len(x)), eot] @ self.model.text_projection
 
-    def read_prompts(self, prompts: TextPrompts, readers: Tensor) -> Tensor:
+    def read_only_text_features(self, prompts: TextPrompts, readers: Tensor) -> Tensor:
         return read_text(self.model, *self._padded(prompts, prompts.prefix), readers)
 
-    def read_image(self, pixels: Tensor, readers: Tensor) -> Tensor:
+    def read_only_image_features(self, pixels: Tensor, readers: Tensor) -> Tensor:
         return read_image(self.model, pixels, readers)[0]
 
 
