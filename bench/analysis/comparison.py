@@ -70,7 +70,6 @@ class Comparison:
     """A against B on one board.
 
     Args:
-        cells: by dataset and split.
         averages: mean difference over the datasets by measure (H included), tested with the spread between seeds.
         skipped: (dataset, why it cannot be compared).
     """

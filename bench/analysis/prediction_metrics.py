@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,18 +25,20 @@ def metrics_frame(outcomes: pd.DataFrame) -> pd.DataFrame:
     """
     import pandas as pd
 
+    columns = {name: outcomes[name].to_numpy() for name in _COLUMNS}
+    groups: dict[Any, Any] = dict(outcomes.groupby(["run_id", "split"], observed=True).indices)
     rows = [
-        {"run_id": run_id, "split": split, "n": len(part)} | run_metrics(part)
-        for (run_id, split), part in outcomes[[*_KEYS, *_COLUMNS]].groupby(_KEYS, observed=True)
+        {"run_id": run_id, "split": split, "n": len(at)}
+        | run_metrics({name: values[at] for name, values in columns.items()})
+        for (run_id, split), at in sorted(groups.items())
     ]
     return pd.DataFrame(rows, columns=["run_id", "split", "n", *METRICS])
 
 
-_KEYS = ["run_id", "split"]
 _COLUMNS = ("label", "predicted", "true_logit", "top_logit", "log_sum_exp", "sum_p2")
 
 
-def run_metrics(columns: Mapping[str, ArrayLike] | pd.DataFrame) -> dict[str, float]:
+def run_metrics(columns: Mapping[str, ArrayLike]) -> dict[str, float]:
     """Every metric of one run on one split.
 
     The columns, `(n,)` each, are `label`, `predicted`, `true_logit`, `top_logit` (the highest), `log_sum_exp` and

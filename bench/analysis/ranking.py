@@ -58,8 +58,7 @@ class DatasetRanks:
     """Ranks and ratings in which every dataset counts once; only rankable entries take part.
 
     Args:
-        names: of the entries, in the order of the rows and columns of `wins`.
-        wins: `wins[i][j]` is the share of datasets on which entry i beats entry j, 0..1.
+        wins: `wins[i][j]` is the share of datasets on which entry `names[i]` beats `names[j]`, 0..1.
     """
 
     critical: CriticalDifference

@@ -67,8 +67,7 @@ class Results:
             backbone: `arch.tag`.
             convention: the H of average rows: `"h_of_means"` (CoOp's tables) or `"mean_of_h"` (APEX's).
 
-        Raises:
-            UsageError: no run fits.
+        Raises UsageError if no run fits.
         """
         return LeaderboardTable(self._boards(protocol, shots, backbone, convention))
 
@@ -89,10 +88,7 @@ class Results:
 
         Returns:
             The difference `a - b` per dataset and on average, with 95 % intervals, and the images that only one of the
-            two classifies correctly.
-
-        Raises:
-            UsageError: no setting has both.
+            two classifies correctly. UsageError if no setting has both.
         """
         from bench.analysis.comparison import compare, find_entry
 

@@ -12,12 +12,9 @@ from bench.spec import ExperimentSpec
 
 @dataclass(frozen=True)
 class SharedFeatures:
-    """The frozen features of one backbone in a plan.
+    """The frozen features of one backbone in a plan: it encodes the images of so many datasets.
 
-    Args:
-        datasets: number of datasets whose images it encodes.
-        readers: number of the `runs` that read its frozen image or text features.
-        kept_bytes: bytes of its features in the cache.
+    Of its `runs`, `readers` read frozen image or text features. `kept_bytes` of its features are in the cache.
     """
 
     backbone: str

@@ -15,11 +15,9 @@ if TYPE_CHECKING:
 
 
 def support_lists(axes: Axes) -> list[SupportList]:
-    """The support lists of a sweep, read.
+    """The support lists of a sweep, read. Raises DataError for a file that is not a support list.
 
-    Raises:
-        DataError: a file that is not a support list.
-        UsageError: a list without a dataset in a sweep over several, or the same list twice.
+    UsageError: a list without a dataset in a sweep over several, or the same list twice.
     """
     lists = [read_support_list(path) for path in axes.supports]
     if len({item.digest for item in lists}) != len(lists):

@@ -43,20 +43,15 @@ def feature_cache(request: SweepRequest) -> Path:
 def make_transport(request: SweepRequest, surroundings: Surroundings, tasks: int) -> Transport:
     """The transport for that many tasks.
 
-    Raises:
-        LaunchError: what it needs is not installed or not available here.
-        UsageError: a setting that it does not take.
+    Raises LaunchError if what it needs is not installed or available here, UsageError for a setting it does not take.
     """
     if not request.here:
         return (_ray if request.launcher is LauncherName.RAY else _slurm)(request, surroundings)
     jobs = local_workers(request, tasks)
-    if jobs == 0:
-        from bench.launch.inline import InlineTransport
-
-        return InlineTransport(surroundings)
+    from bench.launch.inline import InlineTransport
     from bench.launch.processes import LocalTransport
 
-    return LocalTransport(surroundings, jobs)
+    return LocalTransport(surroundings, jobs) if jobs else InlineTransport(surroundings)
 
 
 def job_scripts(request: SweepRequest, tasks: int) -> list[str]:

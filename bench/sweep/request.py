@@ -222,11 +222,7 @@ class SweepRequest(BaseModel):
 
     @classmethod
     def build(cls, **values: Any) -> Self:
-        """Validate values by field name.
-
-        Raises:
-            UsageError: a value that its option does not take, or options that exclude each other.
-        """
+        """Validate values by field name; raises UsageError for a wrong value, or options that exclude each other."""
         try:
             request = cls.model_validate(values)
         except ValidationError as error:
@@ -236,11 +232,7 @@ class SweepRequest(BaseModel):
 
     @classmethod
     def read(cls, path: Path, **given: Any) -> Self:
-        """A sweep file with the options' names; `given` values replace those of the file.
-
-        Raises:
-            UsageError: the file cannot be read, or holds something that is no option.
-        """
+        """A sweep file with the options' names; `given` values replace those of the file. UsageError as `build`."""
         return cls.build(**(read_sweep_file(path) | given))
 
     def to_toml(self) -> str:
