@@ -187,6 +187,5 @@ def _difference_of_means(hard: MeanTest, easy: MeanTest) -> MeanTest:
 def _verdict(test: MeanTest, above: float) -> ClaimVerdict:
     if test.low is not None and test.low > above:
         return ClaimVerdict.SUPPORTED
-    if test.high is not None and test.high < above:
-        return ClaimVerdict.REFUTED
-    return ClaimVerdict.INCONCLUSIVE
+    refuted = test.high is not None and test.high < above
+    return ClaimVerdict.REFUTED if refuted else ClaimVerdict.INCONCLUSIVE

@@ -179,8 +179,7 @@ def _row(
     mean = cell.scores[split].mean if split == H else sum(ours) / len(ours)
     difference = mean - printed.value
     verdict, needed = Verdict.UNDER_POWERED, None
-    reasons = _protocol_differences(board, entry, defaults)
-    if reasons:
+    if reasons := _protocol_differences(board, entry, defaults):
         verdict = Verdict.PROTOCOL_DIFFERS
     elif entry.method == "zero_shot":
         verdict = Verdict.REPRODUCED if abs(difference) <= margin else Verdict.NOT_REPRODUCED

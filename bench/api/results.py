@@ -15,7 +15,7 @@ from bench.sweep import cache_folder
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.analysis.leaderboard import HConvention, Leaderboard
+    from bench.analysis.leaderboard import HConvention
     from bench.store import Store
 
 _DEFAULT_RUNS = "runs"
@@ -69,7 +69,17 @@ class Results:
 
         Raises UsageError if no run fits.
         """
-        return LeaderboardTable(self._boards(protocol, shots, backbone, convention))
+        from bench.analysis.leaderboard import HConvention, leaderboards, settings
+
+        counts = [shots] if isinstance(shots, int) else shots
+        frame, how = self.to_frame(), HConvention(convention)
+        boards = leaderboards(frame, protocol=protocol, shots=counts, backbone=backbone, convention=how)
+        if not boards:
+            found = sorted({f"{setting.protocol} with {setting.shots} shots" for setting in settings(frame)})
+            raise UsageError(
+                f"No runs to show in {self.folder}. It holds: {', '.join(found) or 'nothing yet; see etl-bench run'}."
+            )
+        return LeaderboardTable(boards)
 
     def compare(
         self,
@@ -92,7 +102,7 @@ class Results:
         """
         from bench.analysis.comparison import compare, find_entry
 
-        boards = self._boards(protocol, shots, backbone, "h_of_means")
+        boards = self.leaderboard(protocol=protocol, shots=shots, backbone=backbone).boards
         names = [{name for entry in board.entries for name in (entry.key, entry.method)} for board in boards]
         both = [board for board, known in zip(boards, names, strict=True) if {a, b} <= known]
         if not both:
@@ -136,25 +146,6 @@ class Results:
         from bench.store import fresh_store
 
         return fresh_store(self.folder)
-
-    def _boards(
-        self,
-        protocol: str | None,
-        shots: int | Sequence[int] | None,
-        backbone: str | None,
-        convention: str | HConvention,
-    ) -> list[Leaderboard]:
-        from bench.analysis.leaderboard import HConvention, leaderboards, settings
-
-        counts = [shots] if isinstance(shots, int) else shots
-        frame, how = self.to_frame(), HConvention(convention)
-        boards = leaderboards(frame, protocol=protocol, shots=counts, backbone=backbone, convention=how)
-        if not boards:
-            found = sorted({f"{setting.protocol} with {setting.shots} shots" for setting in settings(frame)})
-            raise UsageError(
-                f"No runs to show in {self.folder}. It holds: {', '.join(found) or 'nothing yet; see etl-bench run'}."
-            )
-        return boards
 
 
 def load_results(runs: str | Path = _DEFAULT_RUNS) -> Results:

@@ -60,7 +60,10 @@ def fetch(
         for line in _introduction(info, files):
             remark(line)
     if any(missing) and not yes:
-        _ask()
+        if not sys.stdin.isatty():
+            raise UsageError("The licences above must be accepted; without a terminal, accept them with --yes.")
+        if not typer.confirm("Accept the licences and fetch?", err=True):
+            raise typer.Exit(1)
     report = FetchProgress(line=remark, progress=_Display)
     incomplete = False
     for info in infos:
@@ -89,13 +92,6 @@ def _introduction(info: DatasetInfo, todo: Sequence[SourceFile]) -> list[str]:
         f"  home page: {info.homepage}",
         f"  to fetch: {files or 'nothing'}",
     ]
-
-
-def _ask() -> None:
-    if not sys.stdin.isatty():
-        raise UsageError("The licences above must be accepted; without a terminal, accept them with --yes.")
-    if not typer.confirm("Accept the licences and fetch?", err=True):
-        raise typer.Exit(1)
 
 
 class _Display:

@@ -20,7 +20,6 @@ class Plan:
     """What a sweep will do.
 
     Args:
-        specs: all requested runs.
         retried: number of pending runs that failed before.
         stale: reasons by run id, for runs whose code, weights or data changed. The policy decides whether they run
             again.
