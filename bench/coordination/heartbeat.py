@@ -125,12 +125,7 @@ def remove_dead_heartbeats(runs: Path) -> None:
 
 @dataclass
 class LivenessMonitor:
-    """Decides which processes are dead from what it has observed itself.
-
-    Args:
-        timeout: seconds without a beat, by `clock`, after which a process of another machine counts as dead.
-        clock: a steady clock, never the time of day, which can jump.
-    """
+    """Decides which processes are dead from what it has observed itself; `clock` never jumps as the time of day can."""
 
     timeout: float = TIMEOUT_SECONDS
     clock: Callable[[], float] = time.monotonic

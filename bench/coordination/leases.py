@@ -38,10 +38,7 @@ class Leases:
     monitor: LivenessMonitor = field(default_factory=LivenessMonitor)
 
     def acquire(self, key: str) -> bool:
-        """Take the lease on `key`, also from a dead holder; False if a living process holds it.
-
-        Raises OSError if the folder cannot be written.
-        """
+        """Take the lease on `key`, also from a dead holder; False if a living process holds it. May raise OSError."""
         while not self._create(key):
             holder = self._read(key)
             if holder is not None and holder.name == self.heartbeat.name:

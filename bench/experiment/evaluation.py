@@ -72,10 +72,9 @@ class OracleChoice:
 
 def score(split: EvalSplit, logits: Tensor, choice: OracleChoice | None = None) -> Score:
     """All metrics of logits `(n, n_cls)` on a split."""
-    metrics = all_metrics(logits.numpy(), _labels(split))
     return Score(
         split=split.name,
-        **metrics,
+        **all_metrics(logits.numpy(), _labels(split)),
         n=len(split),
         n_classes=len(split.classes),
         selected_on_test=choice.name if choice else None,

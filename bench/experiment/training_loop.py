@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate, islice
 from typing import Any
@@ -103,10 +102,7 @@ def epochs_and_steps(recipe: Recipe, n: int, shots: int) -> tuple[int, int]:
 
 
 def train_step(method: TrainableMethod[Any], batch: Batch, optimizer: torch.optim.Optimizer) -> float:
-    """One forward pass, backward pass and update; returns the loss before the update.
-
-    Raises NonFiniteLossError, without an update, if the loss is NaN or infinite.
-    """
+    """One forward pass, backward pass and update; returns the loss, or raises NonFiniteLossError before the update."""
     optimizer.zero_grad(set_to_none=True)
     value = float(method.backward(batch).detach())
     if not math.isfinite(value):
@@ -208,8 +204,11 @@ def fit(
         for batch in _batches(batches_of(epoch), list(islice(order, left)), method.info.needs):
             for group in state.optimizer.param_groups:
                 group["lr"] = _rate(recipe, span, epoch, steps) * group.get("lr_scale", 1.0)
-            with _error_location(f"epoch {epoch + 1} of {stages.epochs}, step {steps + 1}"):
+            try:
                 loss = train_step(method, batch, state.optimizer)
+            except NonFiniteLossError as error:
+                place = f"epoch {epoch + 1} of {stages.epochs}, step {steps + 1}"
+                raise NonFiniteLossError(f"{error} ({place})") from error
             steps += 1
         method.on_epoch_end(epoch, stages.epochs)
         for observer in observers.values():
@@ -227,15 +226,6 @@ def _batches(
     if Needs.PIXELS not in needs:
         return map(make_batch, order)
     return prefetch(order, lambda indices: make_batch(indices).load(Needs.PIXELS))
-
-
-@contextmanager
-def _error_location(where: str) -> Iterator[None]:
-    """Add to the error of a non-finite loss in which step it occurred."""
-    try:
-        yield
-    except NonFiniteLossError as error:
-        raise NonFiniteLossError(f"{error} ({where})") from error
 
 
 def _rate(recipe: Recipe, span: Span, epoch: int, step: int) -> float:

@@ -28,8 +28,6 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS
 
 @dataclass
 class _Worker:
-    """A live process, its log and its task."""
-
     process: subprocess.Popen[str]
     log: Path
     ready: bool = False

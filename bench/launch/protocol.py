@@ -164,15 +164,12 @@ class Runner(Protocol):
 
     def run_experiment(self, spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
         """Run one spec; raises on failure."""
-        ...
 
     def failed_record(self, spec: ExperimentSpec, error: BaseException, context: RunContext) -> RunRecord:
         """The record of a run that raised `error`."""
-        ...
 
     def measure_difficulty(self, backbone: str, dataset: str, context: RunContext) -> list[DifficultyRecord]:
         """Difficulty of a dataset for a backbone, one record for each class half."""
-        ...
 
 
 def load_runner(name: str) -> Runner:

@@ -64,7 +64,9 @@ def connected(address: str, runtime_env: Mapping[str, Any]) -> Iterator[None]:
     _probe(address)
     with tempfile.TemporaryDirectory(prefix="etl-bench-code-") as folder:
         _stage(Path(folder))
-        _init(address, _environment(Path(folder), runtime_env))
+        variables = {name: os.environ[name] for name in (CUSTOM_FOLDERS_VARIABLE,) if name in os.environ}
+        env_vars = variables | runtime_env.get("env_vars", {})
+        _init(address, {**runtime_env, "working_dir": folder, "env_vars": env_vars})
     try:
         yield
     finally:
@@ -182,11 +184,6 @@ def _stage(folder: Path) -> None:
     for name in _CODE:
         shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / SHIPPED_STATE).write_text(json.dumps(asdict(source_state(root))))
-
-
-def _environment(code: Path, given: Mapping[str, Any]) -> dict[str, Any]:
-    variables = {name: os.environ[name] for name in (CUSTOM_FOLDERS_VARIABLE,) if name in os.environ}
-    return {**given, "working_dir": str(code), "env_vars": variables | given.get("env_vars", {})}
 
 
 def _format(resources: Mapping[str, float]) -> str:

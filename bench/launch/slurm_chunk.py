@@ -136,7 +136,19 @@ class _Work(threading.Thread):
     def run(self) -> None:
         """Run the tasks that the journal does not list as ended."""
         try:
-            self._run_tasks()
+            ended = Progress.read(self._files, self._tasks).ended
+            for number, task in enumerate(self._tasks):
+                if number in ended:
+                    continue
+                if (self._files.folder / STOP).exists():
+                    return
+                self._files.append(task=number)
+                self._current = task
+                done = self._executor.run(task)
+                self._current = None
+                self._files.append(task=number, **done.dump())
+                if done.outcome is Outcome.UNWRITTEN:
+                    return
         except Exception as error:  # the main thread raises it
             self.problem = error
 
@@ -144,18 +156,3 @@ class _Work(threading.Thread):
         """Release the lease of a task that this process will not finish."""
         if self._current is not None:
             self._executor.release(self._current)
-
-    def _run_tasks(self) -> None:
-        ended = Progress.read(self._files, self._tasks).ended
-        for number, task in enumerate(self._tasks):
-            if number in ended:
-                continue
-            if (self._files.folder / STOP).exists():
-                return
-            self._files.append(task=number)
-            self._current = task
-            done = self._executor.run(task)
-            self._current = None
-            self._files.append(task=number, **done.dump())
-            if done.outcome is Outcome.UNWRITTEN:
-                return

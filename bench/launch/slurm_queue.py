@@ -66,20 +66,19 @@ class Queue(Protocol):
     """A queue of jobs."""
 
     def submit(self, folder: Path, jobs: Sequence[ChunkJob]) -> list[str]:
-        """Submit one array and return the ids of its jobs in order. Scripts, pickles and logs go to `folder`."""
-        ...
+        """Submit one array and return the ids of its jobs in order; raises LaunchError if it is rejected.
+
+        Scripts, pickles and logs go to `folder`.
+        """
 
     def alive(self) -> set[str] | None:
         """Ids of the jobs that wait or run; None if the queue does not respond at the moment."""
-        ...
 
     def cancel(self, ids: Sequence[str], *, waiting_only: bool) -> None:
         """Cancel jobs, or only those of them that have not started."""
-        ...
 
     def final_state(self, job: str) -> str:
         """How a job ended, in a word or two; empty if unknown."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,6 @@ class SlurmQueue:
         return text
 
     def submit(self, folder: Path, jobs: Sequence[ChunkJob]) -> list[str]:
-        """Submit one array; raises LaunchError with sbatch's message if it is rejected."""
         executor = submitit.SlurmExecutor(folder, max_num_timeout=REQUEUES)
         executor.update_parameters(**self.settings.parameters(len(jobs)))
         try:
@@ -115,7 +113,6 @@ class SlurmQueue:
         return [str(job.job_id) for job in submitted]
 
     def alive(self) -> set[str] | None:
-        """The jobs that squeue lists for this user."""
         listing = _output_of("squeue", "--me", "--noheader", "--array", "--format=%A %F %K")
         if listing is None:
             return None
@@ -126,12 +123,10 @@ class SlurmQueue:
         return found
 
     def cancel(self, ids: Sequence[str], *, waiting_only: bool) -> None:
-        """Call scancel."""
         if ids:
             _output_of("scancel", *(["--state=PENDING"] if waiting_only else []), *ids)
 
     def final_state(self, job: str) -> str:
-        """Slurm's name of the job's state, as long as Slurm knows the job."""
         listing = _output_of("squeue", "--noheader", "--array", "--states=all", f"--jobs={job}", "--format=%T") or ""
         return listing.strip().splitlines()[-1] if listing.strip() else ""
 

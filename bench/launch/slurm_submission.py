@@ -90,10 +90,7 @@ def stop(jobs: Iterable[WatchedJob]) -> None:
 
 
 def active_jobs(runs: Path, queue: Queue, tasks: Sequence[Task]) -> list[WatchedJob]:
-    """The jobs of earlier submissions that wait or run and include some of these tasks.
-
-    If the queue does not respond, no job is assumed to be active.
-    """
+    """The jobs of earlier submissions that include some of these tasks; none if the queue does not respond."""
     known = sorted((runs / FOLDER).glob(f"*/{_JOBS}"))
     alive = (queue.alive() or set()) if known else set()
     needed = {task.key: task for task in tasks}

@@ -91,23 +91,18 @@ class Transport(Protocol):
 
     def capacity(self) -> int:
         """How many workers may exist now."""
-        ...
 
     def start(self) -> int:
         """Start a worker and return its number. `Ready` or `Exited` follows."""
-        ...
 
     def submit(self, worker: int, tasks: Sequence[Task]) -> None:
         """Hand tasks to a worker that is ready or has finished its last one."""
-        ...
 
     def poll(self, seconds: float) -> list[Event]:
         """What has happened since the last call; waits up to `seconds` for something to happen."""
-        ...
 
     def dismiss(self, worker: int) -> None:
         """Let a worker without tasks exit. `Exited` follows."""
-        ...
 
     def drain(self) -> None:
         """After the first Ctrl-C: withdraw submitted tasks that have not begun."""
@@ -115,7 +110,6 @@ class Transport(Protocol):
 
     def kill(self, workers: Sequence[int]) -> None:
         """End workers now, in the middle of a run. `Exited` follows."""
-        ...
 
     def remove(self, worker: int) -> None:  # noqa: ARG002
         """Free what belonged to a worker that has exited, after its last task was recorded."""

@@ -124,8 +124,7 @@ def _shard(run_id: str, bundle: OpenBundle, path: Path) -> Shard:
 def _add_runs(shards: Shards, runs: Iterable[Shard]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     added, unchanged, conflicting = [], [], []
     for shard in runs:
-        record = shard.record
-        ours = shards.read(record.run_id)
+        record, ours = shard.record, shards.read(shard.record.run_id)
         if ours is not None and ours.record == record:
             unchanged.append(record.run_id)
         elif ours is not None and not (record.status is RunStatus.OK and ours.record.status is RunStatus.FAILED):

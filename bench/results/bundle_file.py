@@ -31,10 +31,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class OpenBundle:
-    """A bundle whose list has been checked; `root` is one digest over all files.
-
-    `read` returns the bytes of a file after checking its digest; raises BundleError if it does not match.
-    """
+    """A bundle whose list has been checked. `read` checks the digest of a file and returns its bytes."""
 
     root: str
     names: tuple[str, ...]
@@ -65,10 +62,7 @@ def write_bundle(files: Mapping[str, Path], out: Path) -> str:
 
 @contextmanager
 def open_bundle(path: Path) -> Iterator[OpenBundle]:
-    """Open a bundle and check its list; files are read one by one, so a bundle may be larger than memory.
-
-    Raises BundleError if the file is not a bundle or was altered.
-    """
+    """Open a bundle, which may be larger than memory, and check its list; raises BundleError if it is damaged."""
     try:
         archive = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile) as error:

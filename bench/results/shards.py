@@ -61,10 +61,7 @@ class ShardEntry:
 
 @dataclass
 class Shards:
-    """The shards in a runs folder, which need not exist before the first write.
-
-    Damaged files are renamed and added to `quarantined`.
-    """
+    """The shards in a runs folder; damaged files are renamed and added to `quarantined`."""
 
     runs: Path
     quarantined: list[Quarantined] = field(default_factory=list)

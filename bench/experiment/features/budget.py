@@ -37,13 +37,11 @@ def make_room(folder: Path, limit: int) -> int:
         except FileNotFoundError:
             continue
         blocks.append((found.st_mtime_ns, path, found.st_size))
-    excess = sum(size for _, _, size in blocks) - limit
-    surplus = []
+    excess, surplus = sum(size for _, _, size in blocks) - limit, []
     for _, path, size in sorted(blocks):
-        if excess <= 0:
-            break
-        surplus.append(path)
-        excess -= size
+        if excess > 0:
+            surplus.append(path)
+            excess -= size
     return remove(surplus)
 
 

@@ -18,10 +18,9 @@ _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 @dataclass(frozen=True)
 class BackboneCache:
-    """Features of one backbone: the number of files and their total size.
+    """Features of one backbone: folder name, slug (empty if unknown), number of files and their total size.
 
-    The folder's name is digest, precision, and the kind of features unless they are image features. An unknown slug is
-    empty.
+    The name is made of digest, precision, and the kind of features unless they are image features.
     """
 
     name: str

@@ -66,10 +66,7 @@ class BlockFolder:
             yield path, rows
 
     def add(self, addresses: Sequence[bytes], features: Tensor) -> tuple[Path, int]:
-        """Write a new block, named by the digest of its addresses; returns its path and size in bytes.
-
-        Raises CacheError if it cannot be written.
-        """
+        """Write a new block, named by the digest of its addresses; returns its path and size, or raises CacheError."""
         path = self.folder / (hashlib.sha256(b"".join(addresses)).hexdigest()[:32] + ".safetensors")
         content = pack_block(addresses, features)
         self._indexed.add(path.name)

@@ -36,10 +36,7 @@ class FrozenTexts:
         self._lists: OrderedDict[str, Tensor] = OrderedDict()
 
     def __call__(self, texts: Sequence[str], compute: Callable[[], Tensor]) -> Tensor:
-        """Features `(len(texts), dim)`, unnormalised, on the device of `compute`'s result or on the CPU.
-
-        Raises CacheError if the folder cannot be written.
-        """
+        """Features `(len(texts), dim)`, unnormalised, on the device of `compute`'s result or on the CPU."""
         name = hashlib.sha256(json.dumps(list(texts)).encode()).hexdigest()[:32]
         if name not in self._lists:
             self._lists[name] = self._load_or_compute(name, texts, compute)

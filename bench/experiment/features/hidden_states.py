@@ -85,10 +85,7 @@ class HiddenStates:
             self._compute_missing(chunk, pixels, start)
 
     def _compute_missing(self, addresses: Sequence[bytes], pixels: Pixels, start_at: int = 0) -> dict[bytes, Tensor]:
-        """What is not stored, by address; what fits into the limit is stored now.
-
-        `addresses` begin at `start_at` in the list whose positions `pixels` takes.
-        """
+        """What is not stored, by address; what fits is stored. `pixels` counts from `start_at` before `addresses`."""
         absent = missing(addresses, self._mapped)
         if absent and self._blocks is not None:
             for path, _ in self._blocks.read([addresses[i] for i in absent]):
