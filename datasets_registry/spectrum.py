@@ -16,7 +16,6 @@ from datasets_registry._synthetic.drawing import add_noise, mask, paint, to_imag
 from datasets_registry._synthetic.suite import (
     COLOURED_SHAPES,
     centred_figure,
-    coloured_shape,
     plain_background,
     synthetic_dataset,
     varied_colour,
@@ -37,7 +36,7 @@ def draw(label: int, rng: np.random.Generator, *, shift: float) -> Image.Image:
 
     Random numbers are drawn in the same order at every setting, so a key is the same scene at every shift.
     """
-    colour, shape = coloured_shape(COLOURED_SHAPES[label])
+    colour, _, shape = COLOURED_SHAPES[label].partition("_")
     canvas = plain_background(rng, colour)
     paint(canvas, mask(centred_figure(shape, rng)), varied_colour(colour, rng))
     add_noise(canvas, rng, 4 + MOST_NOISE * shift)

@@ -6,18 +6,16 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._catalogue import register_dataset
-from datasets_registry._synthetic.drawing import mask, paint, surface
+from datasets_registry._synthetic.drawing import SURFACES, mask, paint, surface
 from datasets_registry._synthetic.suite import (
     COLOURED_SHAPES,
     centred_figure,
-    coloured_shape,
-    mostly_plain_surface,
     noisy_image,
     plain_background,
     synthetic_dataset,
     varied_colour,
 )
-from datasets_registry._synthetic.world import second_tone
+from datasets_registry._synthetic.world import pick, second_tone
 
 
 @register_dataset
@@ -29,11 +27,10 @@ from datasets_registry._synthetic.world import second_tone
 )
 def spectrum_basic(label: int, rng: np.random.Generator) -> Image.Image:
     """A figure of the class's colour and shape, usually without a pattern."""
-    colour, shape = coloured_shape(COLOURED_SHAPES[label])
+    colour, _, shape = COLOURED_SHAPES[label].partition("_")
     canvas = plain_background(rng, colour)
     tone_a = varied_colour(colour, rng)
-    tone = surface(
-        mostly_plain_surface(rng), rng, period=float(rng.uniform(4.5, 7)), rotation=float(rng.uniform(0, 180))
-    )
+    kind = "plain" if rng.random() < 2 / 3 else pick(rng, SURFACES[1:])
+    tone = surface(kind, rng, period=float(rng.uniform(4.5, 7)), rotation=float(rng.uniform(0, 180)))
     paint(canvas, mask(centred_figure(shape, rng)), tone_a, second_tone(tone_a, rng), tone)
     return noisy_image(canvas, rng)

@@ -10,7 +10,6 @@ from datasets_registry._synthetic.drawing import OUTLINES, SIZE, Array, Figure, 
 from datasets_registry._synthetic.suite import (
     COLOURED_SHAPES,
     centred_figure,
-    coloured_shape,
     noisy_image,
     plain_background,
     random_colour,
@@ -42,7 +41,7 @@ def paint_scrap(canvas: Array, rng: np.random.Generator, radius: tuple[float, fl
 )
 def spectrum_clutter(label: int, rng: np.random.Generator) -> Image.Image:
     """The class's figure with scraps behind and in front."""
-    colour, shape = coloured_shape(COLOURED_SHAPES[label])
+    colour, _, shape = COLOURED_SHAPES[label].partition("_")
     canvas = plain_background(rng, colour)
     for _ in range(BEHIND):
         paint_scrap(canvas, rng, SCRAP_RADIUS)

@@ -75,11 +75,9 @@ class AddedDataset:
         if smallest < USUAL_SHOTS[0]:
             yield f"note: class {name!r} has {smallest} training images; --shots can be at most {smallest}."
         tested = {sample.label for sample in self.splits.test}
-        untested = [name for label, name in enumerate(names) if label not in tested]
-        if untested:
+        if untested := [name for label, name in enumerate(names) if label not in tested]:
             yield f"note: {len(untested)} classes have no test image, for example {untested[0]!r}."
-        numbers = [name for name in names if name.strip().isdecimal()]
-        if numbers:
+        if numbers := [name for name in names if name.strip().isdecimal()]:
             yield (
                 f"note: {len(numbers)} class names are numbers, such as {numbers[0]!r}, which mean nothing to CLIP. "
                 f'Write words into `names` in {self.file}, such as names = {{ "{numbers[0]}" = "robin" }}.'

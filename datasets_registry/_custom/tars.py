@@ -68,8 +68,7 @@ def find_tars(root: Path) -> list[Path]:
 
 
 def _read(root: Path, members: dict[str, _Member], key: str) -> bytes:
-    member = members.get(key)
-    if member is None:
+    if (member := members.get(key)) is None:
         raise DataError(f"No image {key!r} in the tar files of {root}. Add the dataset again if they changed.")
     shard = root / key.partition("!")[0]
     try:

@@ -208,8 +208,7 @@ def _image_findings(
     info: DatasetInfo, splits: DatasetSplits, opened: Sequence[_OpenedImage], data_root: Path | None
 ) -> Iterator[Finding]:
     for code, words in _IMAGE_PROBLEMS.items():
-        keys = [image.sample.key for image in opened if image.code == code]
-        if keys:
+        if keys := [image.sample.key for image in opened if image.code == code]:
             yield Finding(
                 code,
                 f"{len(keys)} of {len(opened)} opened images {words}, for example {some(keys)}.",

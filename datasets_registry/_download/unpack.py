@@ -29,8 +29,7 @@ def unpack(archive: Path, wanted: Mapping[str, str], into: Path) -> None:
     written = 0
     try:
         for name, is_link, opener in _members(archive, into):
-            place = _destination(name, wanted, archive)
-            if place is None:
+            if (place := _destination(name, wanted, archive)) is None:
                 continue
             if is_link or (content := opener()) is None:
                 raise DataError(f"{archive} holds the link {name!r} instead of a file. Get the archive from its page.")

@@ -125,8 +125,7 @@ def _resolved(
     known = {sample.key: sample for sample in (*splits.train, *splits.val)}
     samples = []
     for item in part:
-        key = _key(item.path, known)
-        if key is None:
+        if (key := _key(item.path, known)) is None:
             is_test = _key(item.path, {sample.key for sample in splits.test})
             what = "is a test image of" if is_test else "is not in"
             raise DataError(

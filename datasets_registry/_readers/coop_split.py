@@ -66,8 +66,7 @@ class CoopReader:
         root = require_root(self.dataset, data_root, [layout])
         path = self._split_path(root, layout)
         split = read_coop_split(path)
-        found = self.image_folders.find_images(root, split.keys)
-        if found is None:
+        if (found := self.image_folders.find_images(root, split.keys)) is None:
             raise self._missing_images(root, path, split.keys)
         images, layout_name = found
         return DatasetSplits(images, split.class_names, split.train, split.val, split.test, layout_name)
@@ -93,8 +92,7 @@ class CoopReader:
         )
 
     def _missing_images(self, root: Path, path: Path, keys: Sequence[str]) -> DataError:
-        existing = self.image_folders.first_existing(root)
-        if existing is None:
+        if (existing := self.image_folders.first_existing(root)) is None:
             return DataError(
                 f"No images of {self.dataset!r} at {root / next(iter(self.image_folders.candidates))}. "
                 f"Get them from {self.images_url} and unpack them there."

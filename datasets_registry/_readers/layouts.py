@@ -121,8 +121,7 @@ def require_images(image_folders: ImageFolders, data_root: Path | None, advice: 
     Raises DataError, listing the candidates and ending with `advice`, if no data folder was given or none exists.
     """
     root = require_root(image_folders.dataset, data_root, image_folders.candidates)
-    path = image_folders.first_existing(root)
-    if path is None:
+    if (path := image_folders.first_existing(root)) is None:
         where = " or ".join(image_folders.candidates)
         raise DataError(f"No images of {image_folders.dataset!r} below {root}: it must hold {where}.{advice}")
     return root, root / path, image_folders.candidates[path]

@@ -9,7 +9,6 @@ from PIL import Image
 
 from datasets_registry._synthetic.drawing import (
     SIZE,
-    SURFACES,
     Array,
     Colour,
     Figure,
@@ -83,9 +82,9 @@ def centred_figure(
     )  # fmt: skip
 
 
-def plain_background(rng: np.random.Generator, *avoided: str) -> Array:
-    """A canvas in one of the world's background colours; it contrasts with the colour name in `avoided`, if given."""
-    name = contrasting_background(rng, avoided[0]) if avoided else pick(rng, BACKGROUNDS)
+def plain_background(rng: np.random.Generator, avoided: str) -> Array:
+    """A canvas in one of the world's background colours that contrasts with the colour of that name."""
+    name = contrasting_background(rng, avoided)
     return blank(jitter(BACKGROUNDS[name], rng, 14))
 
 
@@ -94,20 +93,9 @@ def varied_colour(name: str, rng: np.random.Generator) -> Colour:
     return jitter(COLOURS[name], rng, 16)
 
 
-def coloured_shape(class_name: str) -> tuple[str, str]:
-    """Split `red_circle` into colour and shape."""
-    colour, _, shape = class_name.partition("_")
-    return colour, shape
-
-
 def random_colour(rng: np.random.Generator) -> str:
     """A random colour name of the world."""
     return pick(rng, COLOURS)
-
-
-def mostly_plain_surface(rng: np.random.Generator) -> str:
-    """A surface: plain with probability 2/3, otherwise any other."""
-    return "plain" if rng.random() < 2 / 3 else pick(rng, SURFACES[1:])
 
 
 def noisy_image(canvas: Array, rng: np.random.Generator, sigma: float = 4.0) -> Image.Image:

@@ -6,7 +6,7 @@ forms, omit attributes at random, and always name the shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -82,10 +82,7 @@ class Scene:
     def mirrored(self) -> Scene:
         """The scene of the mirrored image."""
         swap = {"on the left": "on the right", "on the right": "on the left"}
-        return Scene(
-            self.shape, self.colour, self.surface, self.background, self.size, self.count,
-            swap.get(self.place, self.place),
-        )  # fmt: skip
+        return replace(self, place=swap.get(self.place, self.place))
 
 
 def pick(rng: np.random.Generator, items: tuple[str, ...] | dict[str, Colour]) -> str:
@@ -97,8 +94,7 @@ def pick(rng: np.random.Generator, items: tuple[str, ...] | dict[str, Colour]) -
 def contrasting_background(rng: np.random.Generator, colour: str) -> str:
     """A background whose colour differs from the figure's and is not close to it."""
     close = {"pink": "yellow", "yellow": "white", "white": "yellow"}
-    names = tuple(name for name in BACKGROUNDS if name not in (colour, close.get(colour)))
-    return names[int(rng.integers(len(names)))]
+    return pick(rng, tuple(name for name in BACKGROUNDS if name not in (colour, close.get(colour))))
 
 
 def random_scene(rng: np.random.Generator) -> Scene:
@@ -129,17 +125,12 @@ def figures(scene: Scene, rng: np.random.Generator) -> list[Figure]:
         return [Figure(scene.shape, x, y, radius, rotation, stretch)]
     cells = rng.permutation(4)[: scene.count]
     radius = float(rng.uniform(7, 10))
-    return [
-        Figure(
-            scene.shape,
-            SIZE * (0.25 + 0.5 * (cell % 2)) + float(rng.uniform(-2, 2)),
-            SIZE * (0.25 + 0.5 * (cell // 2)) + float(rng.uniform(-2, 2)),
-            radius,
-            rotation,
-            stretch,
-        )
-        for cell in cells.tolist()
-    ]
+    found: list[Figure] = []
+    for cell in cells.tolist():
+        x = SIZE * (0.25 + 0.5 * (cell % 2)) + float(rng.uniform(-2, 2))
+        y = SIZE * (0.25 + 0.5 * (cell // 2)) + float(rng.uniform(-2, 2))
+        found.append(Figure(scene.shape, x, y, radius, rotation, stretch))
+    return found
 
 
 def second_tone(ink: Colour, rng: np.random.Generator) -> Colour:
@@ -181,8 +172,7 @@ def scene_caption(scene: Scene, rng: np.random.Generator) -> str:
         text += f" {scene.place}"
     if several:
         text = f"{COUNTS[scene.count - 1]} {text}"
-    templates = PLURAL_TEMPLATES if scene.count > 1 else TEMPLATES
-    return templates[int(rng.integers(len(templates)))].replace("{}", text)
+    return pick(rng, PLURAL_TEMPLATES if scene.count > 1 else TEMPLATES).replace("{}", text)
 
 
 def world_scene(index: int) -> Scene:

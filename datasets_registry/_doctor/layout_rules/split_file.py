@@ -14,8 +14,7 @@ from datasets_registry._readers.coop_split import read_coop_split
 
 def split_file_rule(dataset: DatasetOnDisk) -> Iterator[Finding]:
     """The split file is missing, misplaced, malformed, or not the published one."""
-    name = dataset.info.split_file
-    if name is None:
+    if (name := dataset.info.split_file) is None:
         return
     fetch = dataset.fetch_command("--splits-only")
     if dataset.split_file is None:
