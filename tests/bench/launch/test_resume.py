@@ -20,7 +20,7 @@ from bench.sweep import Axes, expand
 from datasets_registry import EvalProtocol
 
 METHODS = ("coop", "promptsrc", "clip_adapter")
-"""Momentum in SGD; an average over epochs, finalised at the end; features alone. All others: `test_checkpoint.py`."""
+"""Momentum in SGD; an average over epochs, finalised at the end; features alone. All others: `test_checkpoints.py`."""
 
 PROGRAM = """
 import sys

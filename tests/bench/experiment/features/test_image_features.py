@@ -138,7 +138,7 @@ def test_pooled_features_are_what_the_tower_projects_and_lie_in_a_folder_of_thei
     store = FeatureStore(backbone, tmp_path)
     pooled = store.unprojected().get(ADDRESSES, CountingPixels())
     assert pooled.shape == (20, backbone.vision_width)
-    torch.testing.assert_close(backbone.image_tower.project(pooled), plain(), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(backbone.image_tower.project_to_joint_space(pooled), plain(), atol=1e-5, rtol=1e-5)
     untouched = CountingPixels()
     assert torch.equal(FeatureStore(backbone, tmp_path).unprojected().get(ADDRESSES, untouched), pooled)
     assert untouched.asked == []
