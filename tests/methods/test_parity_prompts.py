@@ -63,13 +63,13 @@ def test_prograd(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         temperature=case.config["LOSS"]["T"],
     )
     seen: list[tuple[Tensor, Tensor]] = []
-    surgery = module.aligned
+    surgery = module.aligned_gradient
 
     def recorded(task: Tensor, general: Tensor, weight: float) -> Tensor:
         seen.append((task, general))
         return surgery(task, general, weight)
 
-    monkeypatch.setattr(module, "aligned", recorded)
+    monkeypatch.setattr(module, "aligned_gradient", recorded)
     method = ProGrad(tiny_backbone(), config, generator())
     template = COOP_TEMPLATES[case.config["dataset_name_in_cfg"]]
     assert method.teacher_template(class_set("base", template)) == case.config["teacher_template"]
