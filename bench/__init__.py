@@ -8,8 +8,6 @@ Example:
     [4]
 """
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 from pathlib import Path
 

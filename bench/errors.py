@@ -1,7 +1,5 @@
 """Errors that the harness raises on purpose. Messages say what was given, what is allowed and what to do next."""
 
-from __future__ import annotations
-
 from datasets_registry import BenchError
 
 

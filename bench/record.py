@@ -1,7 +1,5 @@
 """The record of one run: scores, cost, provenance and predictions; typed, versioned and immutable."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """The spec of one run: everything that decides its result. Its canonical JSON hashes to the run id."""
 
-from __future__ import annotations
-
 import hashlib
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """The registry of datasets and the functions that read it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from datasets_registry._errors import BenchError, UnknownNameError

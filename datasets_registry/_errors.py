@@ -3,8 +3,6 @@
 Every message says what was given, what is allowed and what to do next. The command line prints it as one line.
 """
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable, Sequence
 

@@ -3,8 +3,6 @@
 A broken entry is skipped with one line of warning; the rest of the catalogue is unaffected.
 """
 
-from __future__ import annotations
-
 import logging
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path

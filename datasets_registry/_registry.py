@@ -1,7 +1,5 @@
 """A strict registry of named entries."""
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 import re

@@ -1,7 +1,5 @@
 """Spectrum: one adjustable shift, from the backbone's training world to unrecognisable images."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import replace

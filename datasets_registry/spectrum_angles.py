@@ -1,7 +1,5 @@
 """Spectrum Angles: an arrow at thirteen angles from upright to upside down, leaning left or right."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

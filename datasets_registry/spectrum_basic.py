@@ -1,7 +1,5 @@
 """Spectrum Basic: single coloured figures, drawn exactly as in the backbone's training world."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image
 

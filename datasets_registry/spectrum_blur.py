@@ -1,7 +1,5 @@
 """Spectrum Blur: known figures out of focus, with low contrast and noise."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image
 

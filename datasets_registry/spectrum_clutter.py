@@ -1,7 +1,5 @@
 """Spectrum Clutter: the figure among small scraps of other colours, some of them in front of it."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image
 

@@ -1,7 +1,5 @@
 """Spectrum Colours: each known colour and a finer shade of it, whose name adds a new word."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image
 

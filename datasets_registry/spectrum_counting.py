@@ -1,7 +1,5 @@
 """Spectrum Counting: one to six small figures, scattered."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image
 

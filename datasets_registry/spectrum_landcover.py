@@ -1,7 +1,5 @@
 """Spectrum Land Cover: aerial views of fields, water, roads and roofs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

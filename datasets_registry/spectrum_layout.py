@@ -1,7 +1,5 @@
 """Spectrum Layout: classes differ by the size and the height of the figure."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image
 

@@ -1,7 +1,5 @@
 """Spectrum Sketch: shaky pen lines on paper, with a faint grey wash instead of a coloured fill."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image

@@ -1,7 +1,5 @@
 """Spectrum Textures: swatches of coloured surfaces, larger than any figure of the training world."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image
 

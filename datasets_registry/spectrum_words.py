@@ -1,7 +1,5 @@
 """Spectrum Words: figures of the training world, half of them under names that no caption used."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image
 

@@ -12,8 +12,6 @@ The published numbers searched alpha, beta and gamma on the full validation spli
 ImageNet on test). Here ImageNet's range is searched on the few validation images. The trained APE-T is left out.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 import torch

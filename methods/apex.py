@@ -14,8 +14,6 @@ the image weight (`vision_blend`). The official reference tower has random untra
 unless `reference_visual` requests them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 

@@ -10,8 +10,6 @@ on unnormalised features. Trained classes have weight 1, which gives the host it
 adapter with the adapter's input, a learned prompt. A host has no such input, so it is blended with zero-shot CLIP.
 """
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from pydantic import Field

@@ -9,8 +9,6 @@ from a pool of 20 augmented passes; here the same 20 views are cycled, so that e
 published, there is no validation and no setting chosen by dataset. The `adaptative` outer step is left out.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import torch

@@ -5,8 +5,6 @@ file: gaopengcuhk/CLIP-Adapter `clip_adapter.py`. It has no biases, a ReLU after
 unnormalised feature, and adapts the image side only.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from pydantic import Field

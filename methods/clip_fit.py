@@ -7,8 +7,6 @@ loss is `CE + weight * (1 - mean_c cos(w_c, t_c))`. The weight is a constant to 
 base-to-new, and 2 for few-shot except for DTD and SUN397 (8).
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from pydantic import Field

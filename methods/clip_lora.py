@@ -9,8 +9,6 @@ at test, they share their prefix. With dropout exactly 0 the official code un-me
 loses part of the gradient; that is not imitated.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal

@@ -6,8 +6,6 @@ Zhou et al., "Conditional Prompt Learning for Vision-Language Models", CVPR 2022
 training and at test. The prefix runs once per image, followed by the class names (`encode_each`).
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import torch

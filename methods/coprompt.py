@@ -15,8 +15,6 @@ The paper's rows have settings by dataset (`trainers/constants.py`): depth 9 or 
 from 0.1 to 8. The default here is the one setting for all datasets in the configuration file.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import torch

@@ -9,8 +9,6 @@ CVPR 2022). The official image features add the mirrored image; here the centre 
 image layer (`partial`) is left out.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 import torch

@@ -4,8 +4,6 @@ The language-only setting of the MaPLe repository (`trainers/independentVL.py` w
 paper's analysis calls text prompt tuning.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from pydantic import Field

@@ -14,8 +14,6 @@ count as part of its loss, and that the channel-wise maps start at the identity.
 (PromptSRC) averages the head with them.
 """
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import torch

@@ -12,8 +12,6 @@ copies of the text; its precision is the shrunk one around the text, averaged ov
 was searched on the full validation split (for ImageNet on test); here on the few validation images.
 """
 
-from __future__ import annotations
-
 import math
 from typing import ClassVar, Literal
 

@@ -4,8 +4,6 @@ The baseline of the MaPLe paper (Khattak et al., CVPR 2023). Official file: muza
 `trainers/independentVL.py`. More than four text tokens start at random there, because the words are `a photo of a`.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from pydantic import Field

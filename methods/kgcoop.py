@@ -6,8 +6,6 @@ Loss: `CE + weight * (1 - mean_c cos(w_c, t_c))`, with t_c the frozen text of cl
 `a photo of a`. The frozen texts' wording for DTD differs from CoOp's.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from jaxtyping import Float

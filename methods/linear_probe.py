@@ -8,8 +8,6 @@ scikit-learn's stopping rule and starting point:
     mean cross-entropy + ||W||^2 / (2 C n)          W on unnormalised features, intercept without penalty
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 

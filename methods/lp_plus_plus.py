@@ -12,8 +12,6 @@ official code never zeroes alpha's gradient, so each step follows the sum since 
 The published epoch is the best (of equal ones the last) on as many validation images as shots; here on min(shots, 4).
 """
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Literal
 
 import torch

@@ -5,8 +5,6 @@ Khattak et al., "MaPLe: Multi-modal Prompt Learning", CVPR 2023. Official file: 
 Almost all parameters are in the maps. More than four text tokens start at random, since the words are `a photo of a`.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from pydantic import Field

@@ -11,8 +11,6 @@ template serves every dataset. Adapted blocks are counted from the end, so that 
 blocks before them are the frozen model's: texts pass them once per class list, images are read by `Batch.hidden`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar

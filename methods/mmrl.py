@@ -14,8 +14,6 @@ name, except in transfer: Cars 7, Aircraft, SUN397 and DTD 6, Food 5, Flowers 4,
 0.2, EuroSAT 0.01 (and `dim` 2048). Those values are tuned for each dataset and must be set by hand.
 """
 
-from __future__ import annotations
-
 import copy
 from typing import ClassVar
 

@@ -11,8 +11,6 @@ many validation images as shots.) Every epoch is one full-batch step on a new au
 transformers only, since the projection of a ResNet is inside its attention pooling.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 import torch

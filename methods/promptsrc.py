@@ -11,8 +11,6 @@ average of their values after each epoch, with Gaussian weights. The official av
 including frozen weights; ours covers only what is trained.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import torch

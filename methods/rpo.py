@@ -11,8 +11,6 @@ The tokens start at the end-of-text embedding and at the class token, plus a ran
 generic template serves every dataset; class names keep their underscores, as in the official code.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import torch

@@ -5,8 +5,6 @@ Yu et al., "Task Residual for Tuning Vision-Language Models", CVPR 2023. Officia
 both produced the published numbers. The variant with an enhanced base needs weights that were not released.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import torch

@@ -8,8 +8,6 @@ the ninth block. (The official code has a mixing weight, but always replaces in 
 in the official code, except for Cars, where that code adds `, a type of car`.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import torch

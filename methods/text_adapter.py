@@ -3,8 +3,6 @@
 One of the parts that the paper's analysis compares. It prints no settings for it, so APEX's are used.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from methods import ComposedMethod, Family, MethodConfig, MethodInfo, adapter, composed_info, register_method

@@ -6,8 +6,6 @@ split, in ranges set by hand for each dataset, and for ImageNet on the test imag
 on the few validation images. `selection=fixed` uses the given values, `selection=oracle` chooses on test.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from methods import Family, MethodInfo, Needs, SupportView, register_method

@@ -6,8 +6,6 @@ split (for ImageNet on test). Here the last epoch is kept and the search runs on
 `selection=oracle` chooses epoch, alpha and beta on test and is labelled so.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import ClassVar

@@ -11,8 +11,6 @@ each with its own AdamW and its own cosine schedule. At test, a trained class us
 again, so the published numbers trained those of the blocks. One generic template serves every dataset.
 """
 
-from __future__ import annotations
-
 from typing import Any, ClassVar, Literal
 
 import torch

@@ -5,8 +5,6 @@ repository (muzairkhattak/multimodal-prompt-learning `trainers/vpt.py`): tokens 
 for every dataset.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from pydantic import Field

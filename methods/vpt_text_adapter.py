@@ -3,8 +3,6 @@
 The paper's analysis recommends this combination for hard domains. Settings are APEX's.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from pydantic import Field

@@ -12,8 +12,6 @@ interpolated, so that the weights themselves lie on the line. ZS-LP and cross-mo
 setting of the same name; around them the wrapper only changes that setting's default.
 """
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 import torch

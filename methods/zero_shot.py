@@ -4,8 +4,6 @@ Radford et al., ICML 2021. Official files: CoOp `trainers/zsclip.py` for the tem
 ensemble (each template's features are normalised, averaged, and normalised again).
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from pydantic import Field

@@ -9,8 +9,6 @@ epoch is used.
 `trained_share` below 1 is WiSE-FT (Wortsman et al., CVPR 2022): trained and initial weights are averaged at the end.
 """
 
-from __future__ import annotations
-
 from typing import ClassVar, Literal
 
 from jaxtyping import Float

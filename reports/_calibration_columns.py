@@ -1,7 +1,5 @@
 """Columns of the calibration tables."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The error analysis as JSON for the page's script, with lists instead of named fields to save space."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from reports.views import BoardView, EntryErrorsView, ErrorAnalysisView, PairView, RunErrorsView

@@ -1,7 +1,5 @@
 """Positions of means and intervals on a scale that all rows of a table share, in percent of its width."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

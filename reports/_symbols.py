@@ -1,7 +1,5 @@
 """A symbol for every entry: its shape shows the family, so that colour is not needed to read a chart."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Renders views to one HTML file that needs no network: styles, scripts, data and static pictures are inside it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

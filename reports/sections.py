@@ -1,7 +1,5 @@
 """The sections of the page in order, each with the question that it answers."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -7,8 +7,6 @@ The pages list what ships with the repository. Plug-ins and datasets of the user
 depend on the machine.
 """
 
-from __future__ import annotations
-
 import argparse
 import inspect
 import re

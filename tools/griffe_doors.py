@@ -1,7 +1,5 @@
 """A griffe extension for the API reference: the names that a package's stub re-exports are its public members."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import griffe

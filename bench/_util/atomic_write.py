@@ -1,7 +1,5 @@
 """Writes files that appear complete or not at all, even if the process dies or the power fails."""
 
-from __future__ import annotations
-
 import os
 import threading
 from pathlib import Path

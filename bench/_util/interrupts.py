@@ -1,7 +1,5 @@
 """Counts Ctrl-C: once finishes current runs, twice stops now."""
 
-from __future__ import annotations
-
 import signal
 import threading
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Advisory locks on folders. The system releases them when their process dies, so no stale lock can remain."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager

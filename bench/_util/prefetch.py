@@ -4,8 +4,6 @@ It uses threads because Pillow and torch release the interpreter lock, and becau
 Results do not depend on it, since views are pure functions.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor

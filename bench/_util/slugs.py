@@ -1,7 +1,5 @@
 """File names for backbones and datasets."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 

@@ -1,7 +1,5 @@
 """A cache, in the user's cache folder, for texts that take seconds to create and rarely change."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Easy and hard datasets: the thirds of lowest and highest measured difficulty, or datasets named by the user."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 

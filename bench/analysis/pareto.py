@@ -1,7 +1,5 @@
 """Pareto front of accuracy against cost, and the probability that an entry is on it. Pure."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Rows as an HTML table for notebooks."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from html import escape
 

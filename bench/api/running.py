@@ -1,7 +1,5 @@
 """Running a sweep from Python, with the options of `etl-bench run`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

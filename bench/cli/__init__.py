@@ -1,3 +1,1 @@
 """The command line: one file a command, each of which parses, calls the library and prints."""
-
-from __future__ import annotations

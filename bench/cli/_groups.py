@@ -1,7 +1,5 @@
 """Command groups whose default command is `show`: without a name it lists, with a name it shows one entry."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from typer.core import TyperGroup

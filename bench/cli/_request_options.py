@@ -1,7 +1,5 @@
 """The fields of a sweep request as options of a command, generated so that no option is written down twice."""
 
-from __future__ import annotations
-
 import inspect
 import types
 from collections.abc import Callable

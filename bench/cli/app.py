@@ -1,7 +1,5 @@
 """The `etl-bench` command: registers the commands and turns expected errors into one line and an exit code."""
 
-from __future__ import annotations
-
 import logging
 import sys
 from typing import Annotated

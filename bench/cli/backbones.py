@@ -1,7 +1,5 @@
 """`etl-bench backbones`: the backbones that people use most."""
 
-from __future__ import annotations
-
 from bench.cli import _options as opt
 from bench.cli._print import print_rows
 

@@ -1,7 +1,5 @@
 """`etl-bench cache`: size, integrity and cleaning of the feature cache."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

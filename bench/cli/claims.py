@@ -1,7 +1,5 @@
 """`etl-bench claims`: statements about methods, tested on the runs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

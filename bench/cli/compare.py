@@ -1,7 +1,5 @@
 """`etl-bench compare`: two methods on the same images with the same seeds."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

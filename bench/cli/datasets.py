@@ -1,7 +1,5 @@
 """`etl-bench datasets`: lists the datasets, shows one, and groups the commands about datasets."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """`etl-bench datasets add`: registers your own images as a dataset."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

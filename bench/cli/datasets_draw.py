@@ -1,7 +1,5 @@
 """`etl-bench datasets draw`: writes a few-shot draw to a file that can be published and run."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

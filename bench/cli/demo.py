@@ -1,7 +1,5 @@
 """`etl-bench demo`: the whole benchmark on a small backbone and synthetic datasets, without a download."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`etl-bench diff`: what differs between two runs, causes first."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """`etl-bench doctor`: checks whether this machine can run experiments."""
 
-from __future__ import annotations
-
 import os
 import platform
 from collections.abc import Iterator

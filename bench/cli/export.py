@@ -1,7 +1,5 @@
 """`etl-bench export`: leaderboards for papers and spreadsheets."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated

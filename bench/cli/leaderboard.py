@@ -1,7 +1,5 @@
 """`etl-bench leaderboard`: the rankings in the terminal."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

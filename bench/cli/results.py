@@ -1,7 +1,5 @@
 """`etl-bench results`: SQL queries, bundles to share, and rebuilding the database."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

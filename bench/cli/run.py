@@ -1,7 +1,5 @@
 """`etl-bench run`: every combination of the axes that has no result yet."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any

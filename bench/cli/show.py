@@ -1,7 +1,5 @@
 """`etl-bench show`: everything recorded about one run."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """`etl-bench status`: the current state of all sweeps in a folder, from any shell."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

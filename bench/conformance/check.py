@@ -1,7 +1,5 @@
 """What a check is, and how checks run on a method."""
 
-from __future__ import annotations
-
 import inspect
 import traceback
 from collections.abc import Callable, Iterator

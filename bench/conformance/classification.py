@@ -1,7 +1,5 @@
 """Checks of classification: logits of the right form, for the requested classes, independently for each image."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import torch

@@ -1,7 +1,5 @@
 """Checks of a method's facts: `MethodInfo`, settings and recipes."""
 
-from __future__ import annotations
-
 import inspect
 import re
 

@@ -1,7 +1,5 @@
 """Checks of training: only `trainable` changes, and it alone is used to classify and saved."""
 
-from __future__ import annotations
-
 import itertools
 from typing import Any
 

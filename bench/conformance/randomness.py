@@ -1,7 +1,5 @@
 """Checks of randomness: all from the method's generator, and none at evaluation."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

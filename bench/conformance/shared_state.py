@@ -1,7 +1,5 @@
 """Checks that a method does not change what it shares with other runs: backbone, images, and its own class."""
 
-from __future__ import annotations
-
 import torch
 
 from bench.conformance.check import check, ensure, ensure_equal

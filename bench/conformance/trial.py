@@ -1,7 +1,5 @@
 """The trial after the checks: a method and zero-shot on three synthetic datasets, from easy to hard, in two minutes."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

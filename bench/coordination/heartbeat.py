@@ -5,8 +5,6 @@ holder is alive. No clocks are compared: a process of this machine is looked up 
 machine counts as dead when its counter has not changed for a minute of the observer's own steady clock.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import threading

@@ -6,8 +6,6 @@ removed under the lock of the folder, so that only one of several observers take
 shards make sure that a run counts once.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import threading

@@ -1,7 +1,5 @@
 """Identifies a process across machines and restarts, and finds out whether it is alive, independent of any clock."""
 
-from __future__ import annotations
-
 import os
 import socket
 import uuid

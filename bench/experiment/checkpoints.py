@@ -5,8 +5,6 @@ belong to. A checkpoint that is damaged or belongs to other code or weights is i
 does not stop the training.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging

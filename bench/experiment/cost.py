@@ -1,7 +1,5 @@
 """What one run costs: seconds by phase, passes through the towers, peak memory."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Iterator, Sequence

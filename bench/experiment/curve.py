@@ -6,8 +6,6 @@ after the method's own `finalise`, with whatever validation settled for the last
 complete only in its last stage, where its curve begins.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

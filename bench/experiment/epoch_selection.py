@@ -5,8 +5,6 @@ copies the latest wins. A method that trains in stages is complete only in its l
 are candidates. Post-processing after the last epoch (`finalise`) is applied to every candidate before it is evaluated.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Predictions and scores of a classifier on an evaluation split. Test labels are read only here."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """How hard a dataset is for a backbone, measured on its test split without any training."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import torch

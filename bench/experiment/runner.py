@@ -1,7 +1,5 @@
 """One run from its spec to its record: `run_experiment` lists the stages in order."""
 
-from __future__ import annotations
-
 import hashlib
 import traceback
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The task of a run, built from the data on disk; it must equal the task that the run was planned for."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from pathlib import Path
 

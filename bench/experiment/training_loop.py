@@ -1,7 +1,5 @@
 """The minibatch loop: stages, epochs, steps, optimiser and learning-rate schedules. It reads no images or files."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Figures of papers, redrawn from the runs in the database."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 from bench.figures.ensembles import (

@@ -3,8 +3,6 @@
 Nothing is trained: stored features of both branches of APEX's ensemble give the exact accuracy of any other weight.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, partial

@@ -1,7 +1,5 @@
 """Prompts and adapters on base and new classes: APEX's Figures 2, 3, 6, 10, 11 and 12."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import chain, product
 from typing import Any

@@ -1,7 +1,5 @@
 """Difficulty of datasets before any training: APEX's Figure 5 (Tables 16 and 17)."""
 
-from __future__ import annotations
-
 from bench.figures.figure_data import RTD, FigureData
 from reports.views import FigurePoint, FigureView
 

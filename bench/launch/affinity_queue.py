@@ -1,7 +1,5 @@
 """Chooses the next task for a worker so that tasks with shared features stay together."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterable
 

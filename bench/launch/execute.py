@@ -1,7 +1,5 @@
 """Runs a task in two steps that may happen on two machines: compute its result, and write the shard."""
 
-from __future__ import annotations
-
 import re
 import time
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Runs tasks one after the other in this process: for debugging, and where a second process needs too much memory."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout

@@ -1,7 +1,5 @@
 """Time and memory limits of a run."""
 
-from __future__ import annotations
-
 import faulthandler
 import signal
 import sys

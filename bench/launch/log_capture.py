@@ -1,7 +1,5 @@
 """Captures the output of a run in a file of limited size."""
 
-from __future__ import annotations
-
 import io
 import os
 import sys

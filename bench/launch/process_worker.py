@@ -5,8 +5,6 @@ worker exits at once, even during a run, which shards survive. Output: `ready`, 
 `leaving` it is the last of this process.
 """
 
-from __future__ import annotations
-
 import ctypes
 import faulthandler
 import json

@@ -1,7 +1,5 @@
 """Runs tasks in worker processes on this machine. A worker that dies fails one run and is replaced."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import os

@@ -1,7 +1,5 @@
 """Tasks, their outcomes, and what a worker needs to run them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum

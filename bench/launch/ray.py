@@ -4,8 +4,6 @@ The driver takes the leases and writes the shards. A run whose node goes away st
 dies on a healthy node fails its run, as on one machine.
 """
 
-from __future__ import annotations
-
 import itertools
 import sys
 import time

@@ -1,7 +1,5 @@
 """Connects to a Ray cluster, sends it the harness's code, and counts how many runs fit on its nodes."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -4,8 +4,6 @@ A job runs a chunk of tasks and keeps a journal, which the command reads. A comm
 repeated: it watches the jobs that are still active and submits only runs that no job is already working on.
 """
 
-from __future__ import annotations
-
 import itertools
 import sys
 import time

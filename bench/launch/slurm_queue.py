@@ -1,7 +1,5 @@
 """Submits array jobs to Slurm through submitit, and reads their state from squeue."""
 
-from __future__ import annotations
-
 import shlex
 import shutil
 import subprocess

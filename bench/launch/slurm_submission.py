@@ -1,7 +1,5 @@
 """Submissions on disk: the chunks of tasks that were submitted, which job runs each, and how far it is."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import uuid

@@ -1,7 +1,5 @@
 """Runs a sweep to its end on any transport: hands out tasks, retries, records worker deaths, waits for other sweeps."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence

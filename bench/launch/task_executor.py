@@ -1,7 +1,5 @@
 """Runs tasks in one process: takes their leases, runs them, writes their shards and reports by heartbeat."""
 
-from __future__ import annotations
-
 import time
 from contextlib import ExitStack
 from typing import Self

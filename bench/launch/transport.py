@@ -1,7 +1,5 @@
 """What a launcher has to provide: workers that take tasks, and events that report what happened to them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self

@@ -1,7 +1,5 @@
 """Why a worker ended in the middle of a run: the time limit, the system's memory, a lost node, or the run itself."""
 
-from __future__ import annotations
-
 import signal
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Facts of the registered methods for pages and tables, without the seconds that importing all methods takes."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Mapping

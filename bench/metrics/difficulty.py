@@ -24,8 +24,6 @@ Where the paper is ambiguous, we decided as follows:
 RTD mostly orders datasets by their number of classes C. The other measures do not.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 

@@ -5,8 +5,6 @@ with the lower index is predicted, as in `argmax`. Functions of logits raise `Me
 label is out of range, or a logit is not finite.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax

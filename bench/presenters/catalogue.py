@@ -1,7 +1,5 @@
 """Titles and other facts about methods and datasets."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 

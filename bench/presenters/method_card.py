@@ -1,7 +1,5 @@
 """The card of a method: its facts, module docstring and parity record, and its learned tensors on a backbone."""
 
-from __future__ import annotations
-
 import inspect
 from dataclasses import dataclass
 from typing import Any

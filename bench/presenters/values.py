@@ -1,7 +1,5 @@
 """Analysis results as views: fields of the same name are copied."""
 
-from __future__ import annotations
-
 from dataclasses import fields
 from typing import Any, TypeVar
 

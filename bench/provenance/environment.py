@@ -1,7 +1,5 @@
 """The provenance of a run: state of the source, package versions, machine, and digests of its inputs."""
 
-from __future__ import annotations
-
 import json
 import platform
 import subprocess

@@ -1,7 +1,5 @@
 """Digests of the code behind a method's numbers: the method's own files, and the shared code that they import."""
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import inspect

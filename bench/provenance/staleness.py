@@ -1,7 +1,5 @@
 """Which stored runs today's code or data would not reproduce, and why."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from functools import cache

@@ -4,8 +4,6 @@ An import is all or nothing: every digest must match, and every score must follo
 tell whether the predictions themselves are genuine; `etl-bench verify`, which repeats a run, can.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

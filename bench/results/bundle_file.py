@@ -4,8 +4,6 @@ Reading trusts nothing: names must be paths of runs or difficulties, the files m
 their sizes and digests must match it. Nothing is unpacked to a path that the bundle chooses.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -1,7 +1,5 @@
 """JSON documents with a checksum of their content. Damaged files are renamed, so that no reader uses them."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging

@@ -1,7 +1,5 @@
 """Measured difficulties on disk: one checksummed file per backbone and dataset."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,8 +4,6 @@ Both blends of APEX are linear in unnormalised features (see `methods/apex.py`),
 the four feature tables. They agree with a run with those settings up to float32 rounding.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

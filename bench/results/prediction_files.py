@@ -1,7 +1,5 @@
 """Predictions as bytes: one safetensors blob per run, equal for equal predictions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import fields
 

@@ -1,7 +1,5 @@
 """Scores recomputed from stored predictions, to check that the scores of a record follow from them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

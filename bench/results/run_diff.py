@@ -1,7 +1,5 @@
 """Differences of two runs: settings, data, code and environment, and images with different predictions. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum

@@ -6,8 +6,6 @@ run: before it the run does not exist, after it the run is complete. Writers hol
 Readers take it only where a shard seems damaged, which a writer that is replacing it can cause.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence

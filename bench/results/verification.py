@@ -1,7 +1,5 @@
 """Comparison of a stored run with a repetition of it: identical bits, or how they differ and why. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """Starts a method: files that pass `etl-bench check` unedited, in a checkout or as a package of their own."""
 
-from __future__ import annotations
-
 from bench.scaffold.write import Scaffold, scaffold
 
 __all__ = ["Scaffold", "scaffold"]

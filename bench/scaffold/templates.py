@@ -1,7 +1,5 @@
 """File templates of a new method. Places to edit are marked EDIT; the templates work before they are edited."""
 
-from __future__ import annotations
-
 from string import Template
 
 METHOD = Template('''"""$title: EDIT one sentence on what it learns and where.

@@ -1,7 +1,5 @@
 """Writes the files of a new method, without replacing existing ones."""
 
-from __future__ import annotations
-
 import keyword
 from dataclasses import dataclass
 from pathlib import Path

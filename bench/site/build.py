@@ -1,7 +1,5 @@
 """Writes the page of a runs folder: the work of `etl-bench report`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial

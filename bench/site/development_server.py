@@ -1,7 +1,5 @@
 """Serves a folder on localhost and rebuilds it when something changes."""
 
-from __future__ import annotations
-
 import io
 import sys
 import threading

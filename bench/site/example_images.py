@@ -1,7 +1,5 @@
 """A few small example images of a dataset, as data URIs."""
 
-from __future__ import annotations
-
 import base64
 import io
 from functools import lru_cache

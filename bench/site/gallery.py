@@ -1,7 +1,5 @@
 """Class names of datasets, and thumbnails of their test images, where available."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from pathlib import Path
 

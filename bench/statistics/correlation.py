@@ -1,7 +1,5 @@
 """Rank correlation: Spearman's rho with a permutation p value, and Kendall's tau-b."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Sequence

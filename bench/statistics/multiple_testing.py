@@ -1,7 +1,5 @@
 """Several tests at once: adjusted p values, and the ranks that significant differences leave open."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Paired tests: the exact McNemar test of two classifiers, and equivalence within a margin."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

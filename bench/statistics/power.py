@@ -1,7 +1,5 @@
 """Power of two-sided t tests: the probability (0..1) of finding a difference, what is detectable, the seeds needed."""
 
-from __future__ import annotations
-
 import math
 
 from scipy.optimize import brentq

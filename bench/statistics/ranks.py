@@ -3,8 +3,6 @@
 After Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 2006.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Bradley-Terry strengths on the Elo scale, from pairwise wins over datasets, with a bootstrap interval."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ DuckDB file open for writing, no other process can open it at all. Workers there
 here opens the connection as late and closes it as early as possible.
 """
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Iterator, Sequence

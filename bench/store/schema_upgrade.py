@@ -1,7 +1,5 @@
 """Schema of the database: numbered migrations, applied in order."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path

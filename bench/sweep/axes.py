@@ -1,7 +1,5 @@
 """The axes of a sweep, the names that patterns select, and checks of the axes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

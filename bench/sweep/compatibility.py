@@ -1,7 +1,5 @@
 """Which methods run on which backbones and datasets, decided before any weights are loaded."""
 
-from __future__ import annotations
-
 from datasets_registry import DatasetInfo
 from methods import BackboneSpec, MethodInfo, Needs, Precision
 

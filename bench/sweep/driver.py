@@ -1,7 +1,5 @@
 """Carries out a sweep request: plan, launch, load the results into the database."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager

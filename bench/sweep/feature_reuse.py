@@ -1,7 +1,5 @@
 """Which frozen features the runs of a plan share. They are computed once."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

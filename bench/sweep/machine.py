@@ -1,7 +1,5 @@
 """What this machine offers by default: cores, the cache folder and its limits, from environment variables too."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

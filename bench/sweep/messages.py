@@ -1,7 +1,5 @@
 """Messages about the plan and the failures of a sweep."""
 
-from __future__ import annotations
-
 from bench.sweep.driver import SweepOutcome
 from bench.sweep.feature_reuse import shared_features
 from bench.sweep.launchers import feature_cache

@@ -1,7 +1,5 @@
 """Parses the texts of options: lists, numbers, choices, durations."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Sequence

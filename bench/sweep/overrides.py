@@ -1,7 +1,5 @@
 """`--set method.key=value`: parses overrides and applies them to a method's config and recipe."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The plan of a sweep: the requested runs minus the runs on disk."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass

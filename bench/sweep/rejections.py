@@ -1,7 +1,5 @@
 """Combinations of a sweep that cannot run, with reasons."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 

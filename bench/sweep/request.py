@@ -3,8 +3,6 @@
 A new option of `etl-bench run` is one field here. Its `Option` says how the command line shows it.
 """
 
-from __future__ import annotations
-
 import json
 import tomllib
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Counts the finished tasks of a sweep and estimates the time left."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """The current work of all workers, read from their heartbeat files."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 

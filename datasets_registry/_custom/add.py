@@ -1,7 +1,5 @@
 """Add a custom dataset: inspect the images, read them as a run would, and only then write the TOML file."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ part, and one text feature per class). It is validated once, at import, and then
 for a single backbone, the one that computed the features.
 """
 
-from __future__ import annotations
-
 import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence

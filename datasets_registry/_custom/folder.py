@@ -1,7 +1,5 @@
 """Custom datasets in folders: `CLASS/picture.jpg`, or `train|val|test/CLASS/picture.jpg`."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from pathlib import Path

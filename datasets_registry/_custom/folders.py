@@ -1,7 +1,5 @@
 """The folders that are searched for custom datasets: TOML files and imported features."""
 
-from __future__ import annotations
-
 import logging
 import os
 from pathlib import Path

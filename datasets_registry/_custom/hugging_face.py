@@ -1,7 +1,5 @@
 """Custom datasets in a Hugging Face `datasets` folder, as `save_to_disk` writes it. Never uses the network."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import Any

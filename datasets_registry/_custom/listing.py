@@ -1,7 +1,5 @@
 """The images found in a custom dataset, before labels become numbers: keys, class labels and, if given, parts."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable

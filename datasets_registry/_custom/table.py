@@ -1,7 +1,5 @@
 """Custom datasets in a table: a CSV, TSV or parquet file with a path, a label and optionally a split per row."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath

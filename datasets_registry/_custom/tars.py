@@ -1,7 +1,5 @@
 """Custom datasets in webdataset format: tar files whose members `KEY.jpg` and `KEY.cls` (or .txt, .json) form pairs."""
 
-from __future__ import annotations
-
 import json
 import re
 import tarfile

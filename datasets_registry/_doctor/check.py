@@ -3,8 +3,6 @@
 Works offline and writes only its own file below `<data root>/.etl-bench/`.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Findings of the doctor: one sentence on what is wrong, and the command that fixes it."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Download one file: try its mirrors in order, resume interrupted transfers, verify the checksum, rename into place."""
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import json

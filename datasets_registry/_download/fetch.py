@@ -4,8 +4,6 @@ Unfinished files are below `<data root>/.etl-bench/fetch/NAME/`; a folder or fil
 interrupted call can be repeated and resumes.
 """
 
-from __future__ import annotations
-
 import errno
 import shutil
 import tarfile

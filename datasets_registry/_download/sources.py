@@ -4,8 +4,6 @@ Addresses and checksums come from the datasets' own pages, torchvision 0.28, ten
 A file without a published checksum has none here; its content is checked instead.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from functools import cache

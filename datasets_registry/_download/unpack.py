@@ -1,7 +1,5 @@
 """Unpack selected members of an archive; nothing is written outside the target folder."""
 
-from __future__ import annotations
-
 import errno
 import lzma
 import shutil

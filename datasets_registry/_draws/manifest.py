@@ -5,8 +5,6 @@ digest of every image. The other is JSON lines as published with 2SFS: one objec
 `label`; parent folders before a known key are ignored.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import Counter

@@ -1,7 +1,5 @@
 """Few-shot draws and the base/new split of classes, as pure functions of lists of samples."""
 
-from __future__ import annotations
-
 import hashlib
 import random
 from collections import Counter

@@ -1,7 +1,5 @@
 """Build a few-shot task from a dataset's splits, with a fingerprint of its contents."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Datasets in CoOp's layout: a `split_zhou_*.json` beside the image folder. A missing split file is never made up."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

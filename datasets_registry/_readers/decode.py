@@ -1,7 +1,5 @@
 """Decode image bytes to RGB, with error messages that say what is wrong with the file."""
 
-from __future__ import annotations
-
 import io
 
 from PIL import Image, UnidentifiedImageError

@@ -1,7 +1,5 @@
 """Sources of images: files in a folder, and encoded images that a function reads."""
 
-from __future__ import annotations
-
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping

@@ -8,8 +8,6 @@ Two of the 1,000 names occur twice ("missile" and "sunglasses"). They are kept: 
 two equal logits wins.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

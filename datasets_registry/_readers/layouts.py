@@ -4,8 +4,6 @@ Keys are those of the split file in every layout, so draws, fingerprints and cac
 CoOp's folders and one with torchvision's.
 """
 
-from __future__ import annotations
-
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

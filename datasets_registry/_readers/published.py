@@ -1,7 +1,5 @@
 """Registration of published datasets that share a layout: CoOp's split files, and test-only variants of ImageNet."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

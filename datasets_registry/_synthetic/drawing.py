@@ -4,8 +4,6 @@ Every image is a pure function of its dataset, key and parameters. No random gen
 of drawing and the number of processes never change a pixel.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

@@ -1,7 +1,5 @@
 """Shared parts of the synthetic datasets: number of images, registration, and common ways to compose an image."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np

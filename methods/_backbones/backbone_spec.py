@@ -1,7 +1,5 @@
 """Names of backbones: an architecture and the source of its weights. Loads no torch."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -5,8 +5,6 @@ holds half-precision weights and only the token rows that training used. Every o
 generator, so that words the backbone has not been trained on are meaningless but distinct.
 """
 
-from __future__ import annotations
-
 import hashlib
 from importlib import resources
 

@@ -1,7 +1,5 @@
 """A backbone that consists of imported features: no towers, one text feature per class."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """Loading a backbone from its spec."""
 
-from __future__ import annotations
-
 import torch
 
 from methods._backbones.backbone import CLIP_MEAN, CLIP_STD, Backbone

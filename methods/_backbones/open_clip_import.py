@@ -1,7 +1,5 @@
 """The one place that imports open_clip."""
 
-from __future__ import annotations
-
 import importlib
 from types import ModuleType
 

@@ -1,7 +1,5 @@
 """Weights of a backbone: builds the open_clip module and loads weights strictly, without unpickling code."""
 
-from __future__ import annotations
-
 import json
 import pickle
 import re

@@ -1,7 +1,5 @@
 """Sizes of a backbone: `embed_dim`, `text_width` and the others that parameter formulas use."""
 
-from __future__ import annotations
-
 from typing import Protocol, runtime_checkable
 
 FORMULA_SIZES = {

@@ -1,7 +1,5 @@
 """The two interfaces that a method can implement, and the functions that most methods call."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Generic, TypeVar

@@ -1,7 +1,5 @@
 """The facts of a method as plain data, from which listings, plans, checks and docs are made. Loads no torch."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """Formulas over a method's settings and a backbone's sizes, written as text so that cards can print them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from datasets_registry import BenchError

@@ -4,8 +4,6 @@
 writes the file. Without the switch, the same tests fail if a difference exceeds its record.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from functools import cache

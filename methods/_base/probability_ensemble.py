@@ -1,7 +1,5 @@
 """The mean prediction of several classifiers."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """Selection rules: how hyper-parameters or the epoch can be chosen, and which rules a method offers. Loads no torch."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """Snapshots of a module's state during training, and choosing one of them afterwards."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """Methods around other methods, `wrapper:host`: their facts, their checks and their classes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache

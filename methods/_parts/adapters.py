@@ -1,7 +1,5 @@
 """Adapters: small trained maps of a feature."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 import torch

@@ -1,7 +1,5 @@
 """APEX's ensemble: the weight of a class, from the distance of its name to the training classes, and the blend."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal

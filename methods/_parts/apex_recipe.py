@@ -1,7 +1,5 @@
 """APEX's training settings, for the method and for the parts that its paper compares."""
 
-from __future__ import annotations
-
 from datasets_registry import EvalProtocol
 from methods._base.recipe import Optimizer, Recipe, Warmup
 

@@ -1,7 +1,5 @@
 """Tip-Adapter's key-value cache of the support features, its settings, and the search for alpha and beta."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Literal, TypeVar
 

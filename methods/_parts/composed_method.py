@@ -1,7 +1,5 @@
 """Methods that are nothing but a table of parts: image features, class texts, and the cosine between them."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from jaxtyping import Float

@@ -1,7 +1,5 @@
 """Context vectors initialised from words, as in CoOp."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from methods._backbones.backbone import Backbone

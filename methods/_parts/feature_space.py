@@ -1,7 +1,5 @@
 """What methods on frozen features share: settings and features of class texts, and accuracy."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Methods that choose a few numbers from a grid, in the way that their setting `selection` says."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Learned prompts of either tower: context around the class name, and tokens that enter at several blocks."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Sequence
 

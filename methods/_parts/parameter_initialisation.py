@@ -1,7 +1,5 @@
 """Random initial values of learned parameters and layers, drawn from a given generator."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

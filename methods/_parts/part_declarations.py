@@ -4,8 +4,6 @@ Each part states its sizes and its number of parameters as formulas over the met
 (`methods._base.parameter_formula`), so that a composed method needs neither code that builds it nor a count of its own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Methods that train one vector per class on frozen features, from the class texts (ZS-LP, CLAP, TaskRes)."""
 
-from __future__ import annotations
-
 import math
 from abc import abstractmethod
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """Methods whose logits are the scaled cosine of one image feature and one text feature a class."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from typing import ClassVar
 

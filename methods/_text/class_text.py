@@ -5,8 +5,6 @@ sentences' normalised features, as in CLIP's ensembles (`Backbone.class_texts`).
 not use it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Texts to CLIP's tokens."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any

@@ -5,8 +5,6 @@ are computed once, and every class attends to them. Methods that change a tower 
 frozen modules unchanged.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ A method that changes a tower only from some block on continues from the frozen 
 `image_hidden_states` computes it and `continue_image_tower` continues. Together they equal `run_image_tower`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import torch

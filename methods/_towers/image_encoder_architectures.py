@@ -3,8 +3,6 @@
 Three kinds: open_clip's vision transformer (CLIP, CoCa), timm's EVA-02, and the ResNet, which has no tokens to prompt.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable

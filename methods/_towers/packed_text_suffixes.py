@@ -5,8 +5,6 @@ tower works position by position. Compared with one padded row per class, no pad
 products are few and large.
 """
 
-from __future__ import annotations
-
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ keys and values. The official code runs one sequence under an attention mask, wh
 frozen tokens through the backward pass.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

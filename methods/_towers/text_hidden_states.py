@@ -4,8 +4,6 @@ A method that changes the text tower only from some block on need not run the ea
 on the class list only. Both parts together equal `TextTower.encode`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Trained copies of a tower's norms and biases that replace the frozen ones in the forward pass."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Accuracy over training time: one stepped line for each method."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

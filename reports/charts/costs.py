@@ -1,7 +1,5 @@
 """Accuracy against cost, with the Pareto front."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """The critical-difference diagram as SVG: average ranks on a line, bars for ties."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 from markupsafe import Markup, escape

@@ -1,7 +1,5 @@
 """Accuracy and gain against difficulty as Vega-Lite specifications."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

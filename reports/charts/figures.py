@@ -1,7 +1,5 @@
 """A figure's view as a Vega-Lite specification, for the page and for files."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Sequence

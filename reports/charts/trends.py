@@ -1,7 +1,5 @@
 """A contrast against one covariate as a small SVG, and its numbers without one dataset."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 

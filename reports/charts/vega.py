@@ -1,7 +1,5 @@
 """Shared by all charts: style, encodings, the static picture, and the script that makes them interactive."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence

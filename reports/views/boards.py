@@ -1,7 +1,5 @@
 """One board: all results for one setting."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

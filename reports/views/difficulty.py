@@ -1,7 +1,5 @@
 """Scores, component effects and gains against difficulty."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Errors by class, confused pair and image, for every method and run."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Published numbers, and claims: boards of them, and their comparison with the runs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """One page, and the redrawn figures of a paper on it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """Means with their intervals, costs, and what boards of runs and of published numbers share."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

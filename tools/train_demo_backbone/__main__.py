@@ -6,8 +6,6 @@ never missing from a batch. Texts are truncated after the longest caption, which
 causal. Equal arguments give equal weights on one machine.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import logging

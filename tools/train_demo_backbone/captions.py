@@ -1,7 +1,5 @@
 """Captions of the synthetic world as classification tasks, and their compact vocabulary."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """CLIP's loss for batches with repeated captions, and the loss of a caption task."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """Images of the synthetic world as pixels of a training step."""
 
-from __future__ import annotations
-
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np

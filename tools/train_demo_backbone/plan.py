@@ -1,7 +1,5 @@
 """The settings of a training run, its learning rate and its order of images."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

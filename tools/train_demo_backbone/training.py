@@ -1,7 +1,5 @@
 """The training loop, with accuracy on held-out images."""
 
-from __future__ import annotations
-
 import logging
 import math
 import time

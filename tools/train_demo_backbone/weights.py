@@ -1,7 +1,5 @@
 """Initial weights, and their conversion back to the shapes of the demo configuration."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The parts of a leaderboard: settings, entries, cells, and what is missing or excluded."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """Builds one entry from its runs: cells, averages over datasets, missing cells, and cost."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence

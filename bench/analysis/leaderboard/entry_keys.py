@@ -1,7 +1,5 @@
 """Names of entries: the method, and the settings that distinguish its entries."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Measures of a leaderboard, the two conventions of averaging H, and the protocols with targets."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 

@@ -1,7 +1,5 @@
 """Selects the runs that count: of the newest test lists and tasks, one for each cell of an entry."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from bench.analysis.leaderboard.board import ExcludedRun, Setting

@@ -1,7 +1,5 @@
 """The size of the feature cache on disk: which files count, and which are deleted first when it grows too large."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 The cache only saves time. Anything in it may be deleted at any moment; missing features are computed again.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

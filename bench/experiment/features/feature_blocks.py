@@ -1,7 +1,5 @@
 """The files of the feature cache: blocks of rows by address, each with a checksum. Damaged blocks count as missing."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

@@ -4,8 +4,6 @@ The address is the whole list, not a single text: texts run through the tower pa
 feature may depend on its neighbours. A run's numbers therefore never depend on which lists were encoded before.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import OrderedDict

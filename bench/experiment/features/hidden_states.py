@@ -11,8 +11,6 @@ ViT-B/16), so the rules differ from those for features:
 - Values stay in float32, so nothing is rounded. Files are memory-mapped, not read into memory.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Sequence
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Readers of the files that features are imported from: arrays (npz, safetensors) and class names (text, JSON)."""
 
-from __future__ import annotations
-
 import json
 import zipfile
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """From samples to batches: pixels and frozen features of image views, each computed once and shared by all runs."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor

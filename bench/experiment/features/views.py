@@ -4,8 +4,6 @@ Nothing here reads a global generator or depends on the order, batch or process 
 follows torchvision's RandomResizedCrop and the flip its RandomHorizontalFlip; the centre view is CLIP's test transform.
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Sequence

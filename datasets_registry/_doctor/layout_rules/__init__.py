@@ -3,8 +3,6 @@
 Rules read names and folders, never pixels, and need no network. docs/datasets.md has the table of their codes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 from datasets_registry._doctor.findings import Finding

@@ -1,7 +1,5 @@
 """Archives that were not unpacked."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """File system entries that cannot be read: names that are not UTF-8, broken or circular links, denied folders."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One dataset on this machine as the rules see it: names and folders, no pixels."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator

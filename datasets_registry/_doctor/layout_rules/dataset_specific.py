@@ -1,7 +1,5 @@
 """Rules for single datasets: Oxford Flowers, ImageNet and its variants."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path

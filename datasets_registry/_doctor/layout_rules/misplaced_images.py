@@ -1,7 +1,5 @@
 """Images that are not in the folders that the split file names."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath

@@ -1,7 +1,5 @@
 """A missing dataset folder: it has another name, is not unpacked, or is the data root itself."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from datasets_registry._doctor.findings import Finding, quoted

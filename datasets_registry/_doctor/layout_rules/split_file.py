@@ -1,7 +1,5 @@
 """The split file: missing, misplaced, malformed, or not the published one."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
