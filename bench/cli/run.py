@@ -74,7 +74,7 @@ def run(
 
 def finish(outcome: Any, runs: Path, say: Any, *, as_json: bool = False) -> None:
     """Print what a sweep did and end the command with its exit code."""
-    from bench.launch.protocol import Outcome
+    from bench.launch.tasks import Outcome
     from bench.sweep import report_failures
 
     made, summary = outcome.plan, outcome.summary

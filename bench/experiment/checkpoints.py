@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from bench._util.atomic_write import write_atomically
+from bench.experiment.epoch_observer import EpochObserver
 from methods import TrainableMethod
 
 _LOG = logging.getLogger("bench.experiment.checkpoints")
@@ -32,22 +33,6 @@ class Progress:
     epochs: int
     steps: int
     loss: float
-
-
-class EpochObserver(Protocol):
-    """Collects something at the ends of epochs, such as copies of what is learned."""
-
-    def plan(self, first: int, epochs: int) -> None:
-        """Called before training: the last stage has `epochs` epochs after the first `first`."""
-
-    def end_of_epoch(self, epoch: int, steps: int) -> None:
-        """Called after each epoch (from 1), with the optimiser steps done."""
-
-    def dump(self) -> dict[str, Tensor]:
-        """Everything collected so far, as tensors by name."""
-
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """The inverse of `dump`."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from bench._util.prefetch import prefetch
 from bench.errors import NonFiniteLossError
-from bench.experiment.checkpoints import Checkpoint, EpochObserver, Progress, TrainingState
+from bench.experiment.checkpoints import Checkpoint, Progress, TrainingState
+from bench.experiment.epoch_observer import EpochObserver
 from methods import Batch, Needs, Optimizer, Recipe, Schedule, TrainableMethod, Warmup
 
 ParameterGroups = Iterable[nn.Parameter] | Iterable[dict[str, Any]]

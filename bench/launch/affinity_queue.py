@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 
-from bench.launch.protocol import DifficultyTask, Task
+from bench.launch.tasks import DifficultyTask, Task
 
 Group = tuple[str, str, int]
 

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import IO
 
 from bench.errors import RunTimeoutError
-from bench.launch.protocol import Limits
+from bench.launch.tasks import Limits
 
 CAN_LIMIT_MEMORY = sys.platform == "linux"
 """Whether this system can limit the memory of a process."""

@@ -16,8 +16,8 @@ import threading
 from typing import IO
 
 from bench.launch.limits import limit_memory
-from bench.launch.protocol import Surroundings, load_runner, load_task
 from bench.launch.task_executor import TaskExecutor
+from bench.launch.tasks import Surroundings, load_runner, load_task
 
 _PR_SET_PDEATHSIG = 1
 ORPHANED = 3

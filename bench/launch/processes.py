@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from bench.launch.protocol import FinishedTask, Surroundings, Task, dump_task
 from bench.launch.task_executor import LOGS
+from bench.launch.tasks import FinishedTask, Surroundings, Task, dump_task
 from bench.launch.transport import Done, Event, Exited, Ready, Transport
 from bench.launch.worker_exit import describe_exit, exit_error, log_tail
 
@@ -48,7 +48,7 @@ class _Worker:
             self.stdin.close()
 
 
-class LocalTransport(Transport):
+class ProcessTransport(Transport):
     """`jobs` worker processes on this machine; `context.threads` is per worker."""
 
     def __init__(self, surroundings: Surroundings, jobs: int) -> None:

@@ -18,7 +18,6 @@ from ray.exceptions import RayError
 
 from bench.errors import LaunchError, WorkerDiedError, WorkerKilledError
 from bench.launch.execute import store_result
-from bench.launch.protocol import Surroundings, Task, dump_task, load_runner
 from bench.launch.ray_cluster import (
     AUTO,
     RunResources,
@@ -32,6 +31,7 @@ from bench.launch.ray_cluster import (
 )
 from bench.launch.ray_worker import RayWorker
 from bench.launch.task_executor import TaskExecutor
+from bench.launch.tasks import Surroundings, Task, dump_task, load_runner
 from bench.launch.transport import Done, Event, Exited, Notice, Ready, Transport
 from datasets_registry import BenchError
 

@@ -48,7 +48,7 @@ class RayWorker:
         if Path(home).is_dir():
             os.chdir(home)
         from bench.launch.limits import limit_memory
-        from bench.launch.protocol import Surroundings, load_runner
+        from bench.launch.tasks import Surroundings, load_runner
 
         around = Surroundings.model_validate_json(surroundings)
         folders = around.context.cache_dir, around.context.data_root
@@ -76,7 +76,7 @@ class RayWorker:
         """The result of one dumped task. Output of a method goes to the worker's log."""
         from bench.launch.execute import execute
         from bench.launch.limits import deadline
-        from bench.launch.protocol import load_task
+        from bench.launch.tasks import load_task
 
         with redirect_stdout(sys.stderr), deadline(self.limits, end_process=None):
             return execute(load_task(task), self.runner, self.context)

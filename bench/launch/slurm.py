@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 
 from bench.errors import WorkerDiedError, WorkerKilledError
-from bench.launch.protocol import Surroundings, Task
 from bench.launch.slurm_queue import Queue
 from bench.launch.slurm_submission import ARRAY_SIZE, WatchedJob, active_jobs, stop, submit
+from bench.launch.tasks import Surroundings, Task
 from bench.launch.transport import Done, Event, Exited, Notice, Ready, Transport
 from bench.launch.worker_exit import log_tail
 

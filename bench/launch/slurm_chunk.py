@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from submitit.helpers import Checkpointable, DelayedSubmission
 
-from bench.launch.protocol import FinishedTask, Outcome, Surroundings, Task, dump_task, load_task
+from bench.launch.tasks import FinishedTask, Outcome, Surroundings, Task, dump_task, load_task
 
 if TYPE_CHECKING:
     from bench.launch.task_executor import TaskExecutor
@@ -102,8 +102,8 @@ class ChunkJob(Checkpointable):  # type: ignore[misc]  # submitit is not typed h
         would look as if the run had called `sys.exit`.
         """
         from bench.launch.limits import limit_memory
-        from bench.launch.protocol import load_runner
         from bench.launch.task_executor import TaskExecutor
+        from bench.launch.tasks import load_runner
 
         files = ChunkFiles(Path(self.folder), self.number)
         surroundings, tasks = files.read()

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from bench._util.atomic_write import write_atomically
 from bench.errors import LaunchError
-from bench.launch.protocol import FinishedTask, Surroundings, Task
 from bench.launch.slurm_chunk import STOP, ChunkFiles, ChunkJob, Progress
 from bench.launch.slurm_queue import Queue
+from bench.launch.tasks import FinishedTask, Surroundings, Task
 
 FOLDER = "slurm"
 """Folder of all submissions, below the runs folder."""

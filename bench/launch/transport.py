@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from bench.launch.protocol import FinishedTask, Surroundings, Task
+from bench.launch.tasks import FinishedTask, Surroundings, Task
 from datasets_registry import BenchError
 
 

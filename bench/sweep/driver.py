@@ -12,8 +12,8 @@ from bench.context import RunContext
 from bench.coordination.heartbeat import Heartbeat, remove_dead_heartbeats
 from bench.coordination.leases import Leases
 from bench.errors import RunsFolderError, StoreError, UsageError
-from bench.launch.protocol import DifficultyTask, FinishedTask, LaunchSummary, Limits, RunTask, Surroundings, Task
 from bench.launch.supervisor import Supervisor
+from bench.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Limits, RunTask, Surroundings, Task
 from bench.provenance.staleness import Staleness
 from bench.record import RunStatus
 from bench.results.shards import Shards

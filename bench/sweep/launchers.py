@@ -13,8 +13,8 @@ from bench.sweep.option_texts import minutes, parse_slurm_set
 from bench.sweep.request import RUNS_PER_JOB, SLURM_TIME, LauncherName, SweepRequest
 
 if TYPE_CHECKING:
-    from bench.launch.protocol import Surroundings
     from bench.launch.slurm_queue import SlurmQueue
+    from bench.launch.tasks import Surroundings
     from bench.launch.transport import Transport
 
 
@@ -49,9 +49,9 @@ def make_transport(request: SweepRequest, surroundings: Surroundings, tasks: int
         return (_ray if request.launcher is LauncherName.RAY else _slurm)(request, surroundings)
     jobs = local_workers(request, tasks)
     from bench.launch.inline import InlineTransport
-    from bench.launch.processes import LocalTransport
+    from bench.launch.processes import ProcessTransport
 
-    return LocalTransport(surroundings, jobs) if jobs else InlineTransport(surroundings)
+    return ProcessTransport(surroundings, jobs) if jobs else InlineTransport(surroundings)
 
 
 def job_scripts(request: SweepRequest, tasks: int) -> list[str]:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.launch.protocol import FinishedTask, Outcome, RunTask
+from bench.launch.tasks import FinishedTask, Outcome, RunTask
 from bench.sweep.tally import Tally, outcome_line
 from bench.sweep.worker_table import worker_rows
 

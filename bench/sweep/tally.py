@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.launch.protocol import FinishedTask, Outcome
+from bench.launch.tasks import FinishedTask, Outcome
 
 
 @dataclass

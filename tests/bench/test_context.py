@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from bench.context import RunContext
 from bench.launch.inline import InlineTransport
-from bench.launch.processes import LocalTransport
-from bench.launch.protocol import RunTask, Surroundings
+from bench.launch.processes import ProcessTransport
+from bench.launch.tasks import RunTask, Surroundings
 
 paths = st.text("abc/,.", min_size=1, max_size=8).map(Path)
 contexts = st.builds(
@@ -68,7 +68,7 @@ def by_inline(around: Surroundings, task: RunTask) -> None:
 
 
 def by_processes(around: Surroundings, task: RunTask) -> None:
-    launching.launch(LocalTransport(around, 1), [task], on_notice=print)
+    launching.launch(ProcessTransport(around, 1), [task], on_notice=print)
 
 
 def by_slurm(around: Surroundings, task: RunTask) -> None:

@@ -18,9 +18,9 @@ pytest.importorskip("submitit", reason="needs submitit, the extra [slurm]")
 
 from bench.context import RunContext
 from bench.errors import LaunchError
-from bench.launch.protocol import LaunchSummary, RunTask, Surroundings, Task
 from bench.launch.slurm import SlurmTransport
 from bench.launch.slurm_queue import JobSettings, SlurmQueue
+from bench.launch.tasks import LaunchSummary, RunTask, Surroundings, Task
 from bench.record import RunStatus
 from bench.results.shards import Shards
 

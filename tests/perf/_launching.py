@@ -38,7 +38,7 @@ def _timed(name: str, runs: int) -> float:
     from launching import launch
 
     from bench.context import RunContext
-    from bench.launch.protocol import RunTask, Surroundings
+    from bench.launch.tasks import RunTask, Surroundings
 
     with tempfile.TemporaryDirectory() as folder:
         surroundings = Surroundings(runs=Path(folder), context=RunContext(), runner="fake_runner")
@@ -53,9 +53,9 @@ def _timed(name: str, runs: int) -> float:
 
 def _transport(name: str) -> Callable[..., Any]:
     if name == "local":
-        from bench.launch.processes import LocalTransport
+        from bench.launch.processes import ProcessTransport
 
-        return lambda surroundings: LocalTransport(surroundings, 1)
+        return lambda surroundings: ProcessTransport(surroundings, 1)
     from bench.launch.ray import RayTransport
     from bench.launch.ray_cluster import RunResources
 

@@ -33,9 +33,9 @@ from fake_runner import make_spec  # noqa: E402
 from bench.context import RunContext  # noqa: E402
 from bench.coordination.heartbeat import Heartbeat, read_heartbeats, remove_dead_heartbeats  # noqa: E402
 from bench.coordination.leases import Leases  # noqa: E402
-from bench.launch.processes import LocalTransport  # noqa: E402
-from bench.launch.protocol import RunTask, Surroundings  # noqa: E402
+from bench.launch.processes import ProcessTransport  # noqa: E402
 from bench.launch.supervisor import Supervisor  # noqa: E402
+from bench.launch.tasks import RunTask, Surroundings  # noqa: E402
 from bench.record import RunStatus  # noqa: E402
 from bench.results.shards import Shards  # noqa: E402
 from bench.spec import ExperimentSpec  # noqa: E402
@@ -71,7 +71,7 @@ def sweep(runs: Path, n: int, jobs: int) -> None:
     tasks = [RunTask(s, seen[s.run_id]) for s in specs(n) if shards.status(s.run_id) is not RunStatus.OK]
     with Heartbeat(runs, "sweep") as heartbeat:
         around = Surroundings(runs=runs, context=RunContext(), runner="fake_runner", sweep=heartbeat.name)
-        Supervisor(LocalTransport(around, jobs), Leases(runs, heartbeat), retries=3).run(tasks)
+        Supervisor(ProcessTransport(around, jobs), Leases(runs, heartbeat), retries=3).run(tasks)
 
 
 def load(runs: Path) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from bench.coordination.heartbeat import Heartbeat
 from bench.coordination.leases import Leases
-from bench.launch.protocol import FinishedTask, LaunchSummary, Task
 from bench.launch.supervisor import Supervisor
+from bench.launch.tasks import FinishedTask, LaunchSummary, Task
 from bench.launch.transport import Transport
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from bench.context import RunContext
 from bench.errors import LaunchError, UsageError
-from bench.launch.protocol import Surroundings
+from bench.launch.tasks import Surroundings
 from bench.sweep import SweepRequest
 from bench.sweep.launchers import feature_cache, make_transport
 
@@ -96,8 +96,8 @@ def by_submitit(runs: Path) -> None:
     from local_queue import LocalQueue
 
     from bench.context import RunContext
-    from bench.launch.protocol import DifficultyTask, RunTask, Surroundings
     from bench.launch.slurm import SlurmTransport
+    from bench.launch.tasks import DifficultyTask, RunTask, Surroundings
     from bench.results.shards import Shards
     from bench.sweep import Axes, expand, plan
     from datasets_registry import EvalProtocol

@@ -19,9 +19,9 @@ from bench.launch import log_capture
 from bench.launch.execute import out_of_memory
 from bench.launch.inline import InlineTransport
 from bench.launch.log_capture import HEAD, TAIL, capture_output
-from bench.launch.processes import LocalTransport
-from bench.launch.protocol import Limits, Outcome, RunTask, Surroundings
+from bench.launch.processes import ProcessTransport
 from bench.launch.task_executor import LOGS
+from bench.launch.tasks import Limits, Outcome, RunTask, Surroundings
 from bench.launch.transport import Exited
 from bench.launch.worker_exit import exit_error, run_error
 from bench.record import RunStatus
@@ -55,7 +55,7 @@ def error_of(runs: Path, task: RunTask) -> str:
 def test_a_run_that_hangs_inside_compiled_code_is_stopped(jobs: int, tmp_path: Path, behave):
     behave(hang=["seed 2"])
     surroundings = around(tmp_path, seconds=1.0)
-    transport = LocalTransport(surroundings, jobs) if jobs else InlineTransport(surroundings)
+    transport = ProcessTransport(surroundings, jobs) if jobs else InlineTransport(surroundings)
     todo = tasks()
     summary = launch(transport, todo)
     assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
@@ -69,7 +69,7 @@ def test_a_run_that_hangs_inside_compiled_code_is_stopped(jobs: int, tmp_path: P
 def test_a_worker_that_cannot_even_end_itself_is_killed(tmp_path: Path, behave, monkeypatch):
     behave(hang=["seed 2"])
     monkeypatch.setattr("bench.launch.supervisor.GRACE", -1.0)  # the supervisor acts before the worker does
-    summary = launch(LocalTransport(around(tmp_path, seconds=2.0), 1), tasks())
+    summary = launch(ProcessTransport(around(tmp_path, seconds=2.0), 1), tasks())
     assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
 
 
@@ -77,7 +77,7 @@ def test_a_worker_that_cannot_even_end_itself_is_killed(tmp_path: Path, behave, 
 def test_a_run_that_leaks_reaches_its_limit_and_its_worker_is_replaced(tmp_path: Path, behave):
     behave(leak=["seed 2"])
     todo, attempts = tasks(), []
-    summary = launch(LocalTransport(around(tmp_path, memory_bytes=1 << 29), 1), todo, on_finished=attempts.append)
+    summary = launch(ProcessTransport(around(tmp_path, memory_bytes=1 << 29), 1), todo, on_finished=attempts.append)
     assert [item.outcome for item in attempts[:3]] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
     assert [item.task.eval_batch for item in attempts[3:]] == [32, 8]
     assert [item.memory for item in attempts] == [False, True, False, True, True]
@@ -88,7 +88,7 @@ def test_a_run_that_leaks_reaches_its_limit_and_its_worker_is_replaced(tmp_path:
 @pytest.mark.parametrize("jobs", [0, 1])
 def test_a_run_that_calls_sys_exit_has_failed(jobs: int, tmp_path: Path, behave):
     behave(exit=["seed 2"])
-    transport = LocalTransport(around(tmp_path), jobs) if jobs else InlineTransport(around(tmp_path))
+    transport = ProcessTransport(around(tmp_path), jobs) if jobs else InlineTransport(around(tmp_path))
     todo = tasks()
     summary = launch(transport, todo)
     assert [item.outcome for item in summary.finished] == [Outcome.OK, Outcome.FAILED, Outcome.OK]
@@ -98,7 +98,7 @@ def test_a_run_that_calls_sys_exit_has_failed(jobs: int, tmp_path: Path, behave)
 def test_a_run_that_prints_a_million_lines_keeps_a_head_and_a_tail(tmp_path: Path, behave):
     behave(chatter=["seed 2"])
     todo = tasks()
-    summary = launch(LocalTransport(around(tmp_path), 1), todo)
+    summary = launch(ProcessTransport(around(tmp_path), 1), todo)
     assert summary.failures == []
     log = tmp_path / LOGS / f"{todo[1].key}.log"
     text = log.read_text()
@@ -149,7 +149,7 @@ def small_disk(tmp_path: Path):
 def test_a_disk_that_is_really_full_stops_the_sweep_and_loses_nothing(jobs: int, small_disk: Path):
     todo = tasks(200)
     (small_disk / "ballast").write_bytes(bytes(150 * 1024))
-    transport = LocalTransport(around(small_disk), jobs) if jobs else InlineTransport(around(small_disk))
+    transport = ProcessTransport(around(small_disk), jobs) if jobs else InlineTransport(around(small_disk))
     summary = launch(transport, todo)
     assert summary.unwritten is not None
     assert "cannot be written: No space left on device" in summary.unwritten.message
@@ -199,7 +199,7 @@ def test_a_torn_shard_is_done_again(tmp_path: Path):
 def test_a_clock_that_jumps_changes_nothing(jump: float, tmp_path: Path, monkeypatch):
     before = time.time()
     monkeypatch.setattr(time, "time", lambda: before + jump)
-    summary = launch(LocalTransport(around(tmp_path, seconds=100.0), 1), tasks())
+    summary = launch(ProcessTransport(around(tmp_path, seconds=100.0), 1), tasks())
     assert [item.outcome for item in summary.finished] == [Outcome.OK] * 3
 
 
@@ -211,7 +211,7 @@ def test_two_sweeps_at_once_do_every_run_once(tmp_path: Path, behave):
     todo = tasks(24)
     summaries = []
     threads = [
-        threading.Thread(target=lambda: summaries.append(launch(LocalTransport(around(tmp_path / "runs"), 1), todo)))
+        threading.Thread(target=lambda: summaries.append(launch(ProcessTransport(around(tmp_path / "runs"), 1), todo)))
         for _ in range(2)
     ]
     for thread in threads:
@@ -267,7 +267,7 @@ def test_an_earlier_success_is_never_replaced_by_a_failure(tmp_path: Path, behav
     shards.write(make_record(task.spec))
     again = RunTask(task.spec, shards.stamp(task.spec.run_id))
     behave(die=["seed"])
-    summary = launch(LocalTransport(around(tmp_path), 1), [again])
+    summary = launch(ProcessTransport(around(tmp_path), 1), [again])
     assert [item.outcome for item in summary.finished] == [Outcome.OK]
     assert "an earlier success is kept" in summary.finished[0].message
     assert shards.status(task.spec.run_id) is RunStatus.OK

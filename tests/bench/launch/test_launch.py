@@ -16,8 +16,8 @@ from bench.context import RunContext
 from bench.errors import LaunchError
 from bench.launch.affinity_queue import AffinityQueue
 from bench.launch.inline import InlineTransport
-from bench.launch.processes import LocalTransport
-from bench.launch.protocol import (
+from bench.launch.processes import ProcessTransport
+from bench.launch.tasks import (
     DifficultyTask,
     LaunchSummary,
     Outcome,
@@ -59,7 +59,7 @@ def launch(request, surroundings: Surroundings):
     """Both launchers, by one call."""
 
     def launch(todo: list[Task], seen: list | None = None) -> LaunchSummary:
-        transport = InlineTransport(surroundings) if request.param == "inline" else LocalTransport(surroundings, 2)
+        transport = InlineTransport(surroundings) if request.param == "inline" else ProcessTransport(surroundings, 2)
         return launching.launch(transport, todo, on_finished=(seen if seen is not None else []).append)
 
     return launch
@@ -115,7 +115,7 @@ def test_a_worker_that_dies_costs_only_its_run(surroundings: Surroundings, behav
     behave(**die)
     notices: list[str] = []
     todo = tasks(6)
-    summary = launching.launch(LocalTransport(surroundings, 1), todo, on_notice=notices.append)
+    summary = launching.launch(ProcessTransport(surroundings, 1), todo, on_notice=notices.append)
     assert [item.outcome for item in summary.finished].count(Outcome.OK) == 5
     assert statuses(surroundings.runs, todo).count(RunStatus.FAILED) == 1
     (failure,) = summary.failures
@@ -128,7 +128,7 @@ def test_a_worker_that_dies_costs_only_its_run(surroundings: Surroundings, behav
 def test_a_worker_that_cannot_start_ends_the_sweep_with_the_end_of_its_log(surroundings: Surroundings):
     broken = Surroundings(runs=surroundings.runs, context=surroundings.context, runner="no_such_runner")
     with pytest.raises(LaunchError, match=r"could not start.*'no_such_runner' cannot be imported.*--jobs 0"):
-        launching.launch(LocalTransport(broken, 2), tasks())
+        launching.launch(ProcessTransport(broken, 2), tasks())
 
 
 def test_a_runner_must_have_every_function():
@@ -140,7 +140,7 @@ def test_a_runner_must_have_every_function():
 
 def test_workers_get_their_number_of_threads(surroundings: Surroundings, tmp_path: Path):
     context = RunContext(threads=3)
-    transport = LocalTransport(Surroundings(runs=tmp_path, context=context, runner="fake_runner"), 1)
+    transport = ProcessTransport(Surroundings(runs=tmp_path, context=context, runner="fake_runner"), 1)
     number = transport.start()
     process = transport._workers[number].process
     environment = Path(f"/proc/{process.pid}/environ")
@@ -209,9 +209,9 @@ SWEEP = """
 import json, sys
 from pathlib import Path
 from bench.context import RunContext
-from bench.launch.protocol import DifficultyTask, RunTask, Surroundings
+from bench.launch.tasks import DifficultyTask, RunTask, Surroundings
 from bench.launch.inline import InlineTransport
-from bench.launch.processes import LocalTransport
+from bench.launch.processes import ProcessTransport
 from bench.results.shards import Shards
 from fake_runner import make_spec
 from launching import launch
@@ -221,7 +221,7 @@ shards = Shards(runs)
 tasks = [RunTask(spec) for spec in specs if shards.status(spec.run_id) is None]
 around = Surroundings(runs=runs, context=RunContext(), runner="fake_runner")
 say = lambda text: print(text, flush=True)
-transport = LocalTransport(around, jobs) if jobs else InlineTransport(around)
+transport = ProcessTransport(around, jobs) if jobs else InlineTransport(around)
 summary = launch(transport, tasks, on_finished=lambda item: say("finished"), on_notice=say)
 print("quarantined", len(shards.quarantined), "interrupted", summary.interrupted, "failed", len(summary.failures))
 """
@@ -320,7 +320,7 @@ def test_workers_leave_when_their_parent_is_killed(tmp_path: Path):
 def test_a_launch_outside_the_main_thread_works(surroundings: Surroundings):
     """Signal handlers cannot be set there, and need not."""
     done: list[LaunchSummary] = []
-    transport = LocalTransport(surroundings, 1)
+    transport = ProcessTransport(surroundings, 1)
     thread = threading.Thread(target=lambda: done.append(launching.launch(transport, tasks(2))))
     thread.start()
     thread.join()

@@ -18,8 +18,8 @@ from ray_nodes import RayNodes, free_port, kill_tree  # noqa: E402
 
 from bench.errors import LaunchError, UsageError  # noqa: E402
 from bench.launch import ray_cluster as cluster  # noqa: E402
-from bench.launch.protocol import RunTask  # noqa: E402
 from bench.launch.ray_cluster import RunResources, read_runtime_env, short_error  # noqa: E402
+from bench.launch.tasks import RunTask  # noqa: E402
 from bench.record import RunStatus  # noqa: E402
 from bench.results.shards import Shards  # noqa: E402
 
@@ -30,7 +30,7 @@ from dataclasses import replace
 from pathlib import Path
 from bench.context import RunContext
 from bench.errors import BenchError
-from bench.launch.protocol import RunTask, Surroundings
+from bench.launch.tasks import RunTask, Surroundings
 from bench.launch.ray_cluster import RunResources
 from bench.launch.ray import RayTransport
 from fake_runner import make_spec

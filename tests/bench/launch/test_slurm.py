@@ -18,11 +18,11 @@ from local_queue import LocalQueue  # noqa: E402
 
 from bench.context import RunContext  # noqa: E402
 from bench.errors import LaunchError  # noqa: E402
-from bench.launch.protocol import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask, Surroundings, Task  # noqa: E402
 from bench.launch.slurm import SlurmTransport  # noqa: E402
 from bench.launch.slurm_chunk import ChunkFiles, ChunkJob, Progress  # noqa: E402
 from bench.launch.slurm_queue import JobSettings, SlurmQueue  # noqa: E402
 from bench.launch.slurm_submission import arrays  # noqa: E402
+from bench.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask, Surroundings, Task  # noqa: E402
 from bench.record import RunStatus  # noqa: E402
 from bench.results.shards import Shards  # noqa: E402
 

@@ -15,7 +15,9 @@ from bench.context import RunContext
 from bench.coordination.heartbeat import Heartbeat
 from bench.coordination.leases import Leases
 from bench.errors import LaunchError
-from bench.launch.protocol import (
+from bench.launch.supervisor import Supervisor
+from bench.launch.task_executor import existing_result
+from bench.launch.tasks import (
     DifficultyTask,
     FinishedTask,
     LaunchSummary,
@@ -25,8 +27,6 @@ from bench.launch.protocol import (
     Surroundings,
     Task,
 )
-from bench.launch.supervisor import Supervisor
-from bench.launch.task_executor import existing_result
 from bench.launch.transport import Done, Event, Exited, Ready, Transport
 from bench.record import RunError, RunStatus
 from bench.results.shards import Shards

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from bench.cli.status import status
 from bench.coordination.heartbeat import Heartbeat
-from bench.launch.protocol import FinishedTask, Outcome, RunTask
+from bench.launch.tasks import FinishedTask, Outcome, RunTask
 from bench.sweep.progress import JsonLog, LiveLog, LogStyle, PlainLog, open_log, view
 from bench.sweep.tally import Tally, duration, outcome_line
 from bench.sweep.worker_table import worker_rows

@@ -180,7 +180,7 @@ def load_runner(name: str) -> Runner:
         raise LaunchError(f"The runner {name!r} cannot be imported: {error}.") from error
     missing = [part for part in ("run_experiment", "failed_record", "measure_difficulty") if part not in vars(module)]
     if missing:
-        raise LaunchError(f"The runner {name!r} lacks {', '.join(missing)}; see bench.launch.protocol.Runner.")
+        raise LaunchError(f"The runner {name!r} lacks {', '.join(missing)}; see bench.launch.tasks.Runner.")
     return cast(Runner, module)
 
 
