@@ -278,7 +278,7 @@ def test_ctrl_c_once_finishes_current_runs_and_stops(tmp_path: Path):
     wait_for(process, "finished")
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=30)
-    assert "Stopping after the" in output
+    assert "Stopping" in output  # after current runs, or at once between two runs
     assert "interrupted True failed 0" in output
     done = len(Shards(tmp_path).scan())
     assert 1 <= done < 200
