@@ -26,7 +26,7 @@ from methods._parts.prototypes import POOLED_VIEWS_RECIPE, PrototypeConfig, Prot
 class CLAPConfig(PrototypeConfig):
     """The views that alpha is measured on."""
 
-    views: int = Field(20, ge=1, description="augmented views behind alpha; the 20 of training")
+    views: int = Field(20, ge=1, description="augmented views that alpha is computed from; the 20 of training")
     crop_scale: tuple[float, float] = Field((0.08, 1.0), description="area range of their crops; Dassl's default")
 
 

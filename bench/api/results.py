@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ _DEFAULT_RUNS = "runs"
 
 
 class Results:
-    """The runs in a folder, or some of them.
+    """The runs in a folder, or some of them, as they were when first read. `load_results` reads the folder again.
 
     Args:
         run_ids: the runs that count; None for all in the folder.
@@ -41,15 +42,12 @@ class Results:
 
     def __len__(self) -> int:
         """How many runs have scores."""
-        frame = self.to_frame()
+        frame = self._frame
         return int(frame.loc[frame["split"].notna(), "run_id"].nunique())
 
     def to_frame(self) -> pd.DataFrame:
         """One row per run and split; accuracies are fractions 0..1. A failed run has one row and no split."""
-        frame = self._store().runs_frame()
-        if self.run_ids is None:
-            return frame
-        return frame[frame["run_id"].isin(self.run_ids)].reset_index(drop=True)
+        return self._frame.copy()
 
     def leaderboard(
         self,
@@ -72,7 +70,7 @@ class Results:
         from bench.analysis.leaderboard import HConvention, leaderboards, settings
 
         counts = [shots] if isinstance(shots, int) else shots
-        frame, how = self.to_frame(), HConvention(convention)
+        frame, how = self._frame, HConvention(convention)
         boards = leaderboards(frame, protocol=protocol, shots=counts, backbone=backbone, convention=how)
         if not boards:
             found = sorted({f"{setting.protocol} with {setting.shots} shots" for setting in settings(frame)})
@@ -112,15 +110,15 @@ class Results:
             raise UsageError(
                 f"No board in {self.folder} has both {a!r} and {b!r}. There are: {found or 'no runs that fit'}."
             )
-        store, frame, pairs = self._store(), self.to_frame(), []
+        pairs = []
         for board in both:
             wanted = [*find_entry(board, a).run_ids, *find_entry(board, b).run_ids]
-            pairs.append((board, compare(board, frame, store.outcomes_frame(wanted), a, b)))
+            pairs.append((board, compare(board, self._frame, self._store.outcomes_frame(wanted), a, b)))
         return ComparisonTable(pairs)
 
     def difficulty(self) -> pd.DataFrame:
         """Transfer difficulty and related measures, one row per backbone, dataset, split and measure."""
-        return self._store().difficulty_frame()
+        return self._store.difficulty_frame()
 
     def report(self, path: str | Path = "site", **options: Any) -> Path:
         """Write the HTML report of the whole runs folder; see `build_report` for the options."""
@@ -142,16 +140,22 @@ class Results:
     def __repr__(self) -> str:
         return f"Results({len(self)} runs in {str(self.folder)!r}, {len(self.failed)} failed)"
 
+    @cached_property
     def _store(self) -> Store:
         from bench.store import fresh_store
 
         return fresh_store(self.folder)
 
+    @cached_property
+    def _frame(self) -> pd.DataFrame:
+        frame = self._store.runs_frame()
+        return frame if self.run_ids is None else frame[frame["run_id"].isin(self.run_ids)].reset_index(drop=True)
+
 
 def load_results(runs: str | Path = _DEFAULT_RUNS) -> Results:
     """The results in a runs folder; raises StoreError if there are no runs, or another process holds the database."""
     results = Results(Path(runs).expanduser())
-    results._store()
+    _ = results._store
     return results
 
 

@@ -63,7 +63,7 @@ def _lines(checkup: CheckResult) -> list[str]:
     for finding in checkup.findings:
         lines.append(f"  {finding.level}: {finding.code}: {' '.join(finding.text.split())}")
         if finding.fix:
-            lines.append(f"    mend: {finding.fix}")
+            lines.append(f"    fix: {finding.fix}")
     if checkup.file is not None:
         lines.append(f"  fingerprint {checkup.fingerprint['contents']} in {checkup.file}")
     return lines

@@ -1,4 +1,4 @@
-"""Digests of the code behind a method's numbers: the method's own files, and the shared code that they import."""
+"""Digests of the code that computes a method's numbers: its own files, and the shared code that they import."""
 
 import ast
 import hashlib

@@ -15,7 +15,7 @@ from methods import METHODS, ClosedVocabularyError, Recipe, demo_recipe
 
 @lru_cache(maxsize=1)
 def subject_of(name: str) -> Subject:
-    """One subject a method; its tests run one behind another and share what is expensive."""
+    """One subject per method. Its tests run one after the other and share what is expensive."""
     return Subject(METHODS.get(name))
 
 

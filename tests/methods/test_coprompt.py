@@ -34,7 +34,7 @@ def adapted(x: Tensor, adapter: Any, ratio: float) -> Tensor:
 
 
 def reference(method: Any, classes: ClassSet, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Text and image features of MaPLe's forward behind the adapters."""
+    """Text and image features of MaPLe's forward pass after the adapters."""
     model, parts = tiny_backbone().model, method.trainable
     context, maps = parts.text_context, parts.coupling.maps
     tokens = tokenize([f"a photo of a {name}." for name in classes.prompt_names])

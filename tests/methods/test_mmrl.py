@@ -30,7 +30,7 @@ def prepared(**settings: Any) -> MMRL:
 
 
 def inserted(x: Tensor, tokens: Tensor, *, inserts: bool) -> Tensor:
-    """Tokens behind the first position: new ones, or in the place of those that are there."""
+    """Tokens after the first position: inserted there, or replacing the existing ones."""
     rest = x[:, 1:] if inserts else x[:, 1 + len(tokens) :]
     return torch.cat([x[:, :1], tokens.expand(len(x), -1, -1), rest], dim=1)
 

@@ -317,7 +317,7 @@ def test_cross_modal_keeps_the_first_of_the_best_hundredth_steps() -> None:
     whole = batch_of(tiny_backbone(), images("train")[:10], support.labels)
     for _ in range(202):
         train_step(method, whole, optimizer)
-    assert len(method.candidates.states) == 3, "behind 1, 101 and 201 updates"
+    assert len(method.candidates.states) == 3, "after 1, 101 and 201 updates"
     scores = []
     for i in range(3):
         method.candidates.restore(i)
@@ -416,7 +416,7 @@ def test_gda_takes_the_first_of_the_best_weights_on_validation() -> None:
 
 @pytest.mark.parametrize(("penalty", "factor"), [("per_shot", 1 / 2), ("per_shot_squared", 1 / 4), (3.0, 3.0)])
 def test_prolip_is_the_formula_written_out(penalty: str | float, factor: float) -> None:
-    """Logits before training are the tower's own; loss and gradient behind a step away from it are the equation's."""
+    """Logits before training are the tower's own; loss and gradient after a step away from it are the equation's."""
     backbone, classes = tiny_backbone(), class_set("base")
     method = ProLIP(backbone, ProLIPConfig(penalty=penalty, logit_scale=100), generator())
     method.prepare(support_view(backbone, classes))

@@ -35,7 +35,7 @@ def trained() -> Any:
 
 
 def masked_texts(texts: list[str], readers: Tensor) -> tuple[Tensor, Tensor]:
-    """All 77 positions with the tokens written behind end-of-text, whose column and those behind it are hidden."""
+    """All 77 positions with the tokens after end-of-text; attention to these positions is masked."""
     model, tokens = tiny_backbone().model, tokenize(texts)
     end = tokens.argmax(dim=1)
     x = model.token_embedding(tokens) + model.positional_embedding

@@ -18,7 +18,7 @@ RECIPE = Recipe(optimizer=Optimizer.ADAM, lr=0.01, epochs=2, batch_size=0)
 
 
 def trained(name: str, protocol: EvalProtocol = EvalProtocol.BASE_TO_NEW, **config: Any) -> Any:
-    """The method behind a few steps, the same ones for every method of a host."""
+    """The method after a few steps, the same steps for every method around one host."""
     cls = get_method(name)
     settings = cls.info.default_config(protocol).model_copy(update=config)
     method: Any = cls(tiny_backbone(), settings, torch.Generator().manual_seed(0))

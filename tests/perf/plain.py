@@ -122,7 +122,7 @@ class PlainBackbone(Backbone):
 
 
 def read_text(model, embedded: Tensor, eot: Tensor, readers: Tensor) -> Tensor:
-    """Texts with read-only tokens behind end-of-text: one sequence, under a mask that lets nobody see them."""
+    """Texts with read-only tokens after end-of-text in one sequence; a mask hides them from all other tokens."""
     n_cls, n = len(embedded), len(readers)
     x = torch.cat([embedded + model.positional_embedding, readers.expand(n_cls, -1, -1)], dim=1)
     length = x.shape[1]
@@ -135,7 +135,7 @@ def read_text(model, embedded: Tensor, eot: Tensor, readers: Tensor) -> Tensor:
 
 
 def read_image(model, pixels: Tensor, readers: Tensor) -> tuple[Tensor, Tensor]:
-    """Features of the read-only tokens behind the patches, and of the class token of the same sequence."""
+    """Features of the read-only tokens after the patches, and of the class token of the same sequence."""
     visual, n = model.visual, len(readers)
     x = visual.conv1(pixels).flatten(2).transpose(1, 2)
     x = torch.cat([visual.class_embedding.expand(len(x), 1, -1), x], dim=1) + visual.positional_embedding

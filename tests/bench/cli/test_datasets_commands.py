@@ -114,7 +114,7 @@ def test_check_names_problems_and_commands_and_ends_with_1(etl: Etl, tmp_path: P
     next((tmp_path / "eurosat" / "2750").rglob("*.png")).write_bytes(b"")
     code, out, _ = etl("datasets", "check", "eurosat", "--data-root", str(tmp_path))
     assert (code, out.splitlines()[0]) == (1, "eurosat: 1 problem")
-    assert f"    mend: etl-bench datasets fetch eurosat --again --data-root {tmp_path}" in out
+    assert f"    fix: etl-bench datasets fetch eurosat --again --data-root {tmp_path}" in out
     code, out, _ = etl("datasets", "check", "eurosat", "--data-root", str(tmp_path), "--json")
     facts = json.loads(out)
     assert (code, facts[0]["fine"], facts[0]["checked_images"]) == (1, False, 28)

@@ -143,7 +143,7 @@ def test_coops_layout_is_fine_and_leaves_a_fingerprint(make_dataset: MakeDataset
     assert {key for key in written if written[key] != changed[key]} == {"contents"}
 
 
-# --- broken layouts, each with the command that mends it --------------------------------------------------------------
+# --- broken layouts, each with the command that fixes it --------------------------------------------------------------
 
 
 def test_no_split_file(make_dataset: MakeDataset) -> None:
