@@ -2,13 +2,16 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bench.cli import _options as opt
 from bench.cli._print import print_json, print_line, print_rows
 from bench.cli._request_options import takes_request
+
+if TYPE_CHECKING:
+    from bench.sweep import SweepLog, SweepOutcome
 
 _output = partial(typer.Option, rich_help_panel="Output")
 
@@ -72,7 +75,7 @@ def run(
     finish(carry_out(made, request, say), request.runs, say, as_json=as_json)
 
 
-def finish(outcome: Any, runs: Path, say: Any, *, as_json: bool = False) -> None:
+def finish(outcome: "SweepOutcome", runs: Path, say: "SweepLog", *, as_json: bool = False) -> None:
     """Print what a sweep did and end the command with its exit code."""
     from bench.launch.tasks import Outcome
     from bench.sweep import report_failures
