@@ -286,13 +286,17 @@ def test_ctrl_c_once_finishes_current_runs_and_stops(tmp_path: Path):
 
 
 def test_ctrl_c_twice_stops_at_once_and_records_nothing(tmp_path: Path):
-    process = start_sweep(tmp_path, jobs=2, seeds=4, hang=["seed 1", "seed 2"])
-    wait_for(process, "finished")
+    journal = tmp_path / "journal"
+    process = start_sweep(tmp_path, jobs=2, seeds=4, hang=["seed"], journal=str(journal))
+    while not journal.exists() or len(journal.read_text().split()) < 2:  # until both workers are busy
+        assert process.poll() is None
+        time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
-    wait_for(process, "Stopping after the")
+    wait_for(process, "Stopping after the 2 current runs")
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=30)
     assert "interrupted True failed 0" in output
+    assert Shards(tmp_path).scan() == []
 
 
 def test_ctrl_c_without_workers(tmp_path: Path):
