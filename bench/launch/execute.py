@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from bench.context import RunContext
 from bench.errors import RunExitError, WorkerKilledError
-from bench.launch.tasks import DifficultyTask, FinishedTask, Outcome, Runner, RunTask, Surroundings, Task
+from bench.launch.runner_module import Runner
+from bench.launch.tasks import DifficultyTask, FinishedTask, Outcome, RunTask, Surroundings, Task
 from bench.record import DifficultyRecord, Predictions, RunRecord
 from bench.results.shards import Shards
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import Self
 
+from bench.launch.runner_module import load_runner
 from bench.launch.task_executor import TaskExecutor
-from bench.launch.tasks import Surroundings, Task, load_runner
+from bench.launch.tasks import Surroundings, Task
 from bench.launch.transport import Done, Event, Exited, Ready, Transport
 
 

@@ -16,8 +16,9 @@ import threading
 from typing import IO
 
 from bench.launch.limits import limit_memory
+from bench.launch.runner_module import load_runner
 from bench.launch.task_executor import TaskExecutor
-from bench.launch.tasks import Surroundings, load_runner, load_task
+from bench.launch.tasks import Surroundings, load_task
 
 _PR_SET_PDEATHSIG = 1
 ORPHANED = 3

@@ -30,8 +30,9 @@ from bench.launch.ray_cluster import (
     short_error,
 )
 from bench.launch.ray_worker import RayWorker
+from bench.launch.runner_module import load_runner
 from bench.launch.task_executor import TaskExecutor
-from bench.launch.tasks import Surroundings, Task, dump_task, load_runner
+from bench.launch.tasks import Surroundings, Task, dump_task
 from bench.launch.transport import Done, Event, Exited, Notice, Ready, Transport
 from datasets_registry import BenchError
 

@@ -48,7 +48,8 @@ class RayWorker:
         if Path(home).is_dir():
             os.chdir(home)
         from bench.launch.limits import limit_memory
-        from bench.launch.tasks import Surroundings, load_runner
+        from bench.launch.runner_module import load_runner
+        from bench.launch.tasks import Surroundings
 
         around = Surroundings.model_validate_json(surroundings)
         folders = around.context.cache_dir, around.context.data_root

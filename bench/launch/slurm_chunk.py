@@ -102,8 +102,8 @@ class ChunkJob(Checkpointable):  # type: ignore[misc]  # submitit is not typed h
         would look as if the run had called `sys.exit`.
         """
         from bench.launch.limits import limit_memory
+        from bench.launch.runner_module import load_runner
         from bench.launch.task_executor import TaskExecutor
-        from bench.launch.tasks import load_runner
 
         files = ChunkFiles(Path(self.folder), self.number)
         surroundings, tasks = files.read()

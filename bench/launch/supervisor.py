@@ -12,8 +12,9 @@ from bench.errors import LaunchError
 from bench.launch.affinity_queue import AffinityQueue
 from bench.launch.execute import failed_result, store_result
 from bench.launch.limits import CAN_LIMIT_MEMORY, GRACE
+from bench.launch.runner_module import Runner, load_runner
 from bench.launch.task_executor import existing_result
-from bench.launch.tasks import FinishedTask, LaunchSummary, Outcome, Runner, RunTask, Task, load_runner
+from bench.launch.tasks import FinishedTask, LaunchSummary, Outcome, RunTask, Task
 from bench.launch.transport import Done, Event, Exited, Notice, Ready, Transport
 from bench.launch.worker_exit import run_error
 from bench.results.shards import Shards

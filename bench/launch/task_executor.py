@@ -9,7 +9,8 @@ from bench.coordination.leases import Leases
 from bench.launch.execute import execute, store_result, write_failure
 from bench.launch.limits import deadline
 from bench.launch.log_capture import capture_output
-from bench.launch.tasks import FinishedTask, Outcome, Runner, RunTask, Surroundings, Task
+from bench.launch.runner_module import Runner
+from bench.launch.tasks import FinishedTask, Outcome, RunTask, Surroundings, Task
 from bench.record import RunStatus
 from bench.results.shards import Shards
 

@@ -4,19 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
-from types import ModuleType
-from typing import Annotated, Any, Literal, Protocol, Self, cast
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from bench._util.slugs import slug
 from bench.context import RunContext
-from bench.errors import LaunchError
-from bench.record import DifficultyRecord, Predictions, RunRecord
 from bench.spec import ExperimentSpec
 
 DEFAULT_RUNNER = "bench.experiment.runner"
-_FORMER_NAMES = {"bench.runner": DEFAULT_RUNNER}
 
 
 @dataclass(frozen=True)
@@ -155,33 +151,6 @@ class Limits:
 
 
 NO_LIMITS = Limits()
-
-
-class Runner(Protocol):
-    """The functions of a runner module, such as `bench.experiment.runner`."""
-
-    def run_experiment(self, spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
-        """Run one spec; raises on failure."""
-
-    def failed_record(self, spec: ExperimentSpec, error: BaseException, context: RunContext) -> RunRecord:
-        """The record of a run that raised `error`."""
-
-    def measure_difficulty(self, backbone: str, dataset: str, context: RunContext) -> list[DifficultyRecord]:
-        """Difficulty of a dataset for a backbone, one record for each class half."""
-
-
-def load_runner(name: str) -> Runner:
-    """The runner module of that name; raises LaunchError if it cannot be imported or lacks a function."""
-    from importlib import import_module
-
-    try:
-        module: ModuleType = import_module(_FORMER_NAMES.get(name, name))
-    except ImportError as error:
-        raise LaunchError(f"The runner {name!r} cannot be imported: {error}.") from error
-    missing = [part for part in ("run_experiment", "failed_record", "measure_difficulty") if part not in vars(module)]
-    if missing:
-        raise LaunchError(f"The runner {name!r} lacks {', '.join(missing)}; see bench.launch.tasks.Runner.")
-    return cast(Runner, module)
 
 
 class Surroundings(BaseModel):

@@ -34,6 +34,8 @@ from reports.views.error_analysis import ErrorAnalysisView as ErrorAnalysisView
 from reports.views.error_analysis import HardImageView as HardImageView
 from reports.views.error_analysis import PairView as PairView
 from reports.views.error_analysis import RunErrorsView as RunErrorsView
+from reports.views.figures import FigurePoint as FigurePoint
+from reports.views.figures import FigureView as FigureView
 from reports.views.published import ClaimResultView as ClaimResultView
 from reports.views.published import ClaimView as ClaimView
 from reports.views.published import PublishedBoardView as PublishedBoardView
@@ -41,8 +43,6 @@ from reports.views.published import PublishedRowView as PublishedRowView
 from reports.views.published import ReproductionRowView as ReproductionRowView
 from reports.views.published import ReproductionView as ReproductionView
 from reports.views.published import SourceView as SourceView
-from reports.views.site import FigurePoint as FigurePoint
-from reports.views.site import FigureView as FigureView
 from reports.views.site import SiteView as SiteView
 from reports.views.values import Cost as Cost
 from reports.views.values import NamedDataset as NamedDataset

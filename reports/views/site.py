@@ -1,82 +1,11 @@
-"""One page, and the redrawn figures of a paper on it."""
+"""One page with everything on it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from reports.views.boards import BoardView
 from reports.views.error_analysis import ErrorAnalysisView
+from reports.views.figures import FigureView
 from reports.views.published import ClaimView, PublishedBoardView, ReproductionView, SourceView
-
-
-@dataclass(frozen=True)
-class FigurePoint:
-    """One value of a figure.
-
-    Args:
-        panel, series: title of the small chart; name of the line, colour or symbol.
-        y: in the unit of the axis; percent for accuracies.
-        low, high: the 95 % interval over seeds, None without one.
-        n: number of seeds, 1 for a measurement of a dataset, which has no `run_ids`.
-    """
-
-    panel: str
-    series: str
-    x: float | str
-    y: float
-    low: float | None
-    high: float | None
-    n: int
-    run_ids: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class FigureView:
-    """One figure.
-
-    Args:
-        name: unique, usable in a file name and an id.
-        caption: how it was made, and differences from `source`, the figure or table of the paper.
-        kind: `line`, `bar` or `point`.
-        order: categories on the x axis from left to right; empty for a numeric axis.
-        missing: runs that the figure lacks, one line each; `commands` start them.
-        own_y: whether each panel has its own y scale.
-    """
-
-    name: str
-    title: str
-    source: str
-    caption: str
-    kind: str
-    points: tuple[FigurePoint, ...]
-    x_title: str = ""
-    y_title: str = "Accuracy, %"
-    order: tuple[str, ...] = ()
-    x_log: bool = False
-    missing: tuple[str, ...] = ()
-    commands: tuple[str, ...] = ()
-    own_y: bool = False
-
-    @property
-    def series(self) -> tuple[str, ...]:
-        """Names in order of appearance."""
-        return tuple(dict.fromkeys(point.series for point in self.points))
-
-    @property
-    def panels(self) -> tuple[str, ...]:
-        """Names in order of appearance."""
-        return tuple(dict.fromkeys(point.panel for point in self.points))
-
-    @property
-    def x_values(self) -> tuple[float | str, ...]:
-        """Values on the x axis from left to right."""
-        values = dict.fromkeys(point.x for point in self.points)
-        if self.order:
-            return tuple(name for name in self.order if name in values)
-        return tuple(sorted(values, key=lambda value: (isinstance(value, str), value)))
-
-    def at(self, panel: str, series: str) -> Mapping[float | str, FigurePoint]:
-        """Points of one series by x."""
-        return {point.x: point for point in self.points if (point.panel, point.series) == (panel, series)}
 
 
 @dataclass(frozen=True)

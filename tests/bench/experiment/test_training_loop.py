@@ -1,4 +1,4 @@
-"""The schedule, the optimisers and the loop."""
+"""The optimisers and the loop."""
 
 from __future__ import annotations
 
@@ -13,37 +13,11 @@ from bench.experiment.training_loop import (
     epoch_batches,
     epochs_and_steps,
     fit,
-    learning_rate,
     make_optimizer,
     stage_spans,
-    step_rate,
 )
 from methods import Optimizer, Recipe, Schedule, Warmup
 from methods.text_adapter import TextAdapter, TextAdapterConfig
-
-
-def test_maples_five_epochs_as_logged() -> None:
-    recipe = Recipe(lr=0.0035, epochs=5)
-    rates = [learning_rate(recipe, e, 5) for e in range(5)]
-    assert rates == pytest.approx([1e-5, 0.0035, 0.003166, 0.002291, 0.001209], abs=5e-7)
-
-
-def test_apex_rates_as_derived_from_its_code() -> None:
-    recipe = Recipe(lr=0.15, warmup=Warmup.LINEAR, warmup_lr=0.01, epochs=15)
-    rates = [learning_rate(recipe, e, 15) for e in range(15)]
-    assert rates[:4] == pytest.approx([0.01, 0.15, 0.1484, 0.1435], abs=5e-5)
-    assert rates[-1] == pytest.approx(0.0065, abs=5e-5)
-
-
-def test_without_warmup_the_cosine_starts_at_once() -> None:
-    recipe = Recipe(lr=0.1, warmup=Warmup.NONE)
-    assert learning_rate(recipe, 0, 10) == 0.1
-    assert learning_rate(recipe, 5, 10) == pytest.approx(0.05)
-
-
-def test_a_longer_linear_warmup_climbs() -> None:
-    recipe = Recipe(lr=0.1, warmup=Warmup.LINEAR, warmup_lr=0.01, warmup_epochs=4)
-    assert [learning_rate(recipe, e, 10) for e in range(5)] == pytest.approx([0.01, 0.025, 0.05, 0.075, 0.1])
 
 
 @pytest.mark.parametrize("kind", list(Optimizer))
@@ -104,22 +78,6 @@ def test_a_length_in_steps_is_kept_whatever_the_shots() -> None:
     recipe = Recipe(steps=5, batch_size=4, schedule=Schedule.COSINE)
     assert epochs_and_steps(recipe, n=10, shots=2) == (3, 5)
     assert fit_adapter(recipe, adapter()) == 5
-
-
-def test_warm_up_steps_lead_to_the_full_rate() -> None:
-    recipe = Recipe(lr=0.4, warmup_lr=0.01, warmup_steps=4, steps=100, schedule=Schedule.COSINE)
-    assert [step_rate(recipe, i, 100) for i in range(5)] == pytest.approx([0.01, 0.1, 0.2, 0.3, 0.4])
-    assert step_rate(recipe, 5, 100) == pytest.approx(0.2 * (1 + math.cos(math.pi / 100)))
-
-
-def test_the_step_cosine_is_torchs() -> None:
-    recipe = Recipe(lr=0.01, min_lr=1e-4, schedule=Schedule.COSINE)
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.01)
-    official = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=20, eta_min=1e-4)
-    for step in range(20):
-        assert step_rate(recipe, step, 20) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
-        optimizer.step()
-        official.step()
 
 
 def test_a_full_batch_takes_every_image_once() -> None:

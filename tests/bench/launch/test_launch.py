@@ -17,6 +17,7 @@ from bench.errors import LaunchError
 from bench.launch.affinity_queue import AffinityQueue
 from bench.launch.inline import InlineTransport
 from bench.launch.processes import ProcessTransport
+from bench.launch.runner_module import load_runner
 from bench.launch.tasks import (
     DifficultyTask,
     LaunchSummary,
@@ -25,7 +26,6 @@ from bench.launch.tasks import (
     Surroundings,
     Task,
     dump_task,
-    load_runner,
     load_task,
 )
 from bench.record import RunStatus
