@@ -1,6 +1,6 @@
 """The demo backbone: an ordinary small CLIP whose weights are part of the package.
 
-`python -m tools.train_demo_backbone` trains it on the images of `datasets_registry._synthetic.world`. The asset
+`python -m tools.train_demo_backbone` trains it on the images of its module `scenes`. The asset
 holds half-precision weights and only the token rows that training used. Every other row is filled from a counter-based
 generator, so that words the backbone has not been trained on are meaningless but distinct.
 """

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
-from datasets_registry._synthetic import world
 from methods import parse_backbone, tokenize
 from methods._backbones.demo import unpack_weights
 from methods._backbones.weights import build_model
+from tools.train_demo_backbone import scenes as world
 from tools.train_demo_backbone.__main__ import main
 from tools.train_demo_backbone.captions import LONGEST_CAPTION, CompactVocabulary, caption_tasks
 from tools.train_demo_backbone.losses import caption_task_loss, clip_loss

@@ -9,19 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from datasets_registry._synthetic.drawing import SURFACES
-from datasets_registry._synthetic.world import (
-    BACKGROUNDS,
-    COLOURS,
-    COUNTS,
-    PLACES,
-    PLURAL_TEMPLATES,
-    SHAPES,
-    SIZES,
-    TEMPLATES,
-    Scene,
-    plural,
-)
+from datasets_registry._synthetic.world import BACKGROUNDS, COLOURS, PLACES, SHAPES, plural
 from methods import tokenize
+from tools.train_demo_backbone.scenes import COUNTS, PLURAL_TEMPLATES, SIZES, TEMPLATES, Scene
 
 LONGEST_CAPTION = 20
 """Largest number of tokens in a caption, including start and end."""

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from datasets_registry._synthetic.world import Scene
 from tools.train_demo_backbone.captions import CaptionTask
+from tools.train_demo_backbone.scenes import Scene
 
 
 def clip_loss(image: Tensor, text: Tensor, caption_of: Tensor, scale: Tensor) -> Tensor:

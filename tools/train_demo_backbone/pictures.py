@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datasets_registry._synthetic.world import world_image
 from methods import CLIP_MEAN, CLIP_STD
+from tools.train_demo_backbone.scenes import world_image
 
 
 def _draw_block(start: int, stop: int) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from datasets_registry._synthetic.drawing import generator
-from datasets_registry._synthetic.world import Scene
+from tools.train_demo_backbone.scenes import Scene
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from datasets_registry._synthetic.drawing import generator
-from datasets_registry._synthetic.world import Scene, world_caption, world_scene
 from methods._backbones.backbone_spec import DEMO_CONFIG
 from methods._backbones.demo import pack_weights, unread_token_rows
 from methods._backbones.weights import build_model
@@ -19,6 +18,7 @@ from tools.train_demo_backbone.captions import LONGEST_CAPTION, CompactVocabular
 from tools.train_demo_backbone.losses import caption_task_loss, clip_loss
 from tools.train_demo_backbone.pictures import augmented, normalised, render_pool
 from tools.train_demo_backbone.plan import PictureOrder, TrainingPlan, learning_rate
+from tools.train_demo_backbone.scenes import Scene, world_caption, world_scene
 from tools.train_demo_backbone.weights import compact_config, cosine_filters, full_state, sine_positions
 
 log = logging.getLogger("train_demo_backbone")

@@ -15,10 +15,10 @@ from safetensors.torch import load, save
 from scipy.stats import spearmanr
 
 from datasets_registry import BenchError, get_dataset
-from datasets_registry._synthetic import world
 from methods import CLIP_MEAN, CLIP_STD, parse_backbone, tokenize
 from methods._backbones import demo
 from methods._backbones.weights import build_model
+from tools.train_demo_backbone.scenes import COLOURS, SHAPES, world_image, world_scene
 
 DEMO_CONFIG = parse_backbone("ViT-demo.drawn").config
 
@@ -115,10 +115,10 @@ def test_packing_keeps_what_was_trained(state: dict[str, torch.Tensor], asset: b
 
 def test_it_names_the_figures_of_its_own_world(model: Any) -> None:
     """Pictures far beyond the training pool; every colour with every shape, chance 1 in 120."""
-    scenes = {i: world.world_scene(i) for i in range(900_000, 900_400)}
+    scenes = {i: world_scene(i) for i in range(900_000, 900_400)}
     shown = [i for i, scene in scenes.items() if scene.count == 1 and scene.size != "small"]
-    pixels = normalised([world.world_image(i) for i in shown])
-    names = [(colour, shape) for colour in world.COLOURS for shape in world.SHAPES]
+    pixels = normalised([world_image(i) for i in shown])
+    names = [(colour, shape) for colour in COLOURS for shape in SHAPES]
     with torch.no_grad():
         image = model.encode_image(pixels, normalize=True)
         text = model.encode_text(tokenize([f"a photo of a {c} {s}." for c, s in names]), normalize=True)
