@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from reports.views import HardImageView, PairView
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -21,32 +23,6 @@ class ClassResult:
     n: int
     right: int
     taken_for: int | None
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """`count` of the `n` images of class `label` were classified as `predicted`, over all runs."""
-
-    label: int
-    predicted: int
-    count: int
-    n: int
-
-    @property
-    def share(self) -> float:
-        """Share of the class's images, 0..1."""
-        return self.count / self.n
-
-
-@dataclass(frozen=True)
-class HardImage:
-    """An image, how many of the `runs` misclassify it, and their most frequent prediction (`taken_for`)."""
-
-    image: str
-    label: int
-    wrong: int
-    runs: int
-    taken_for: int
 
 
 def class_results(label: ArrayLike, predicted: ArrayLike) -> tuple[ClassResult, ...]:
@@ -68,7 +44,7 @@ def class_results(label: ArrayLike, predicted: ArrayLike) -> tuple[ClassResult, 
     return tuple(found)
 
 
-def confusions(label: ArrayLike, predicted: ArrayLike, *, limit: int) -> tuple[Confusion, ...]:
+def confusions(label: ArrayLike, predicted: ArrayLike, *, limit: int) -> tuple[PairView, ...]:
     """The `limit` most frequent confusions, most images first; ties in class order.
 
     Example:
@@ -79,10 +55,10 @@ def confusions(label: ArrayLike, predicted: ArrayLike, *, limit: int) -> tuple[C
     sizes = np.bincount(truth)
     pairs, counts = np.unique(np.stack([truth, guess])[:, truth != guess], axis=1, return_counts=True)
     order = np.lexsort((pairs[1], pairs[0], -counts))[:limit]
-    return tuple(Confusion(int(pairs[0, i]), int(pairs[1, i]), int(counts[i]), int(sizes[pairs[0, i]])) for i in order)
+    return tuple(PairView(int(pairs[0, i]), int(pairs[1, i]), int(counts[i]), int(sizes[pairs[0, i]])) for i in order)
 
 
-def hard_images(outcomes: pd.DataFrame, *, limit: int) -> tuple[HardImage, ...]:
+def hard_images(outcomes: pd.DataFrame, *, limit: int) -> tuple[HardImageView, ...]:
     """The `limit` images that the largest share of runs misclassifies. Images that no run misclassifies are left out.
 
     The outcomes are those of one dataset and split, with each image once per run.
@@ -102,7 +78,7 @@ def hard_images(outcomes: pd.DataFrame, *, limit: int) -> tuple[HardImage, ...]:
     for i in order:
         mistakes = predicted[(codes == i) & (label != predicted)]
         taken_for = int(np.bincount(mistakes).argmax())
-        found.append(HardImage(str(images[i]), int(label[first[i]]), int(wrong[i]), int(runs[i]), taken_for))
+        found.append(HardImageView(str(images[i]), int(label[first[i]]), int(wrong[i]), int(runs[i]), taken_for))
     return tuple(found)
 
 

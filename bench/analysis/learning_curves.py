@@ -15,44 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.analysis.leaderboard import Entry, H, Leaderboard, averages_over_datasets
+from reports.views import AnytimeCurveView, AnytimePointView
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CONVERGENCE_MARGIN = 0.01
 """A curve has converged once it stays at most this far below its end, as a fraction of 1."""
-
-
-@dataclass(frozen=True)
-class LearningCurvePoint:
-    """An entry at one share of its training, averaged over its runs.
-
-    Args:
-        share: of the epochs, in (0, 1].
-        seconds: preparation and training up to this point, mean over runs; likewise `steps` of the optimiser.
-        value: the measure that the board is ordered by, averaged as on the board.
-    """
-
-    share: float
-    seconds: float
-    steps: float
-    value: float
-
-
-@dataclass(frozen=True)
-class LearningCurve:
-    """The points of one entry, by increasing share; `run_ids` are all its counted runs."""
-
-    entry: str
-    points: tuple[LearningCurvePoint, ...]
-    run_ids: tuple[str, ...]
-
-    @property
-    def converged_at(self) -> LearningCurvePoint:
-        """The first point from which on the curve stays above its end minus `CONVERGENCE_MARGIN`."""
-        end = self.points[-1].value
-        below = [i for i, point in enumerate(self.points) if point.value < end - CONVERGENCE_MARGIN]
-        return self.points[below[-1] + 1 if below else 0]
 
 
 @dataclass(frozen=True)
@@ -69,7 +38,7 @@ class _RunCurve:
         return bisect_right(self.shares, share) - 1
 
 
-def learning_curves(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame) -> tuple[LearningCurve, ...]:
+def learning_curves(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame) -> tuple[AnytimeCurveView, ...]:
     """The curves of all complete entries whose runs have all recorded one, in the order of the board."""
     prepare_seconds = dict(zip(runs["run_id"], runs["prepare_seconds"], strict=True))
     recorded = {
@@ -77,7 +46,7 @@ def learning_curves(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame
         for run_id, rows in curves[curves["run_id"].isin(runs["run_id"])].groupby("run_id")
     }
     return tuple(
-        LearningCurve(entry.key, _points(board, entry, recorded), entry.run_ids)
+        _curve(board, entry, recorded)
         for entry in board.entries
         if entry.complete and entry.cells and all(run_id in recorded for run_id in entry.run_ids)
     )
@@ -94,12 +63,12 @@ def _run_curve(rows: pd.DataFrame, prepare_seconds: float) -> _RunCurve:
     )
 
 
-def _points(board: Leaderboard, entry: Entry, recorded: Mapping[str, _RunCurve]) -> tuple[LearningCurvePoint, ...]:
+def _curve(board: Leaderboard, entry: Entry, recorded: Mapping[str, _RunCurve]) -> AnytimeCurveView:
     curves = [recorded[run_id] for run_id in entry.run_ids]
     start = max(curve.shares[0] for curve in curves)  # before it, some run has no recorded epoch
     shares = sorted({share for curve in curves for share in curve.shares if share >= start})
-    return tuple(
-        LearningCurvePoint(
+    points = tuple(
+        AnytimePointView(
             share,
             float(np.mean([curve.seconds[curve.index(share)] for curve in curves])),
             float(np.mean([curve.steps[curve.index(share)] for curve in curves])),
@@ -107,6 +76,13 @@ def _points(board: Leaderboard, entry: Entry, recorded: Mapping[str, _RunCurve])
         )
         for share in shares
     )
+    return AnytimeCurveView(entry.key, points, convergence(points), entry.run_ids)
+
+
+def convergence(points: Sequence[AnytimePointView]) -> AnytimePointView:
+    """The first point from which on the curve stays above its end minus `CONVERGENCE_MARGIN`."""
+    below = [i for i, point in enumerate(points) if point.value < points[-1].value - CONVERGENCE_MARGIN]
+    return points[below[-1] + 1 if below else 0]
 
 
 def _average(board: Leaderboard, entry: Entry, recorded: Mapping[str, _RunCurve], share: float) -> float:
@@ -124,7 +100,9 @@ def _average(board: Leaderboard, entry: Entry, recorded: Mapping[str, _RunCurve]
     return means[board.convention.value if measure == H else measure]
 
 
-def entries_without_curve(board: Leaderboard, curves: Sequence[LearningCurve], runs: pd.DataFrame) -> tuple[str, ...]:
+def entries_without_curve(
+    board: Leaderboard, curves: Sequence[AnytimeCurveView], runs: pd.DataFrame
+) -> tuple[str, ...]:
     """Keys of the entries that train and have no curve, in the order of the board."""
     shown = {curve.entry for curve in curves}
     trained = set(runs.loc[runs["steps"] > 0, "run_id"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,7 @@ from bench.analysis.leaderboard import Entry, Leaderboard
 from bench.analysis.prediction_metrics import METRICS
 from bench.metrics import headroom_gain
 from bench.statistics import Estimate, kendall_tau, student_t
+from reports.views import AgreementView, QualityView
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,44 +21,11 @@ COLUMNS = ("accuracy", HEADROOM, "ece", "brier", "nll", "aurc", "worst_class_acc
 REPLICATES = 2000
 
 
-@dataclass(frozen=True)
-class QualityRow:
-    """One entry on one class split, averaged over the datasets of its board.
-
-    Args:
-        split: `base`, `new` or `all`.
-        values: estimates over seeds by column, without columns that are undefined on every dataset. Incomplete entries
-            have no intervals.
-        datasets: number of datasets of each value.
-    """
-
-    entry: str
-    split: str
-    values: Mapping[str, Estimate]
-    datasets: Mapping[str, int]
-    run_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Kendall's tau-b between the order of entries by accuracy and by headroom gain, with a bootstrap interval.
-
-    `low` and `high` are None with fewer than two datasets to resample.
-    """
-
-    split: str
-    tau: float
-    low: float | None
-    high: float | None
-    entries: int
-    datasets: int
-
-
 _Cells = dict[str, dict[str, list[float]]]
 """By column and dataset: one value per seed, in the order of the entry's runs."""
 
 
-def quality(board: Leaderboard, metrics: pd.DataFrame) -> tuple[QualityRow, ...]:
+def quality(board: Leaderboard, metrics: pd.DataFrame) -> tuple[QualityView, ...]:
     """One row per class split and entry, from `metrics_frame` of the counted runs that have predictions."""
     known = _by_run(metrics)
     rows = []
@@ -72,7 +39,9 @@ def quality(board: Leaderboard, metrics: pd.DataFrame) -> tuple[QualityRow, ...]
     return tuple(rows)
 
 
-def agreement(board: Leaderboard, metrics: pd.DataFrame, *, generator: np.random.Generator) -> tuple[Agreement, ...]:
+def agreement(
+    board: Leaderboard, metrics: pd.DataFrame, *, generator: np.random.Generator
+) -> tuple[AgreementView, ...]:
     """Agreement of the order by headroom gain with the order by accuracy, for each class split.
 
     It covers the complete entries other than the baseline, on the datasets where all of them have both numbers. Splits
@@ -96,7 +65,7 @@ def agreement(board: Leaderboard, metrics: pd.DataFrame, *, generator: np.random
     return tuple(found)
 
 
-def _agreement(split: str, both: np.ndarray, generator: np.random.Generator) -> Agreement:
+def _agreement(split: str, both: np.ndarray, generator: np.random.Generator) -> AgreementView:
     """From mean accuracies and headroom gains, `(2, entries, datasets)`."""
     _, n_entries, n_datasets = both.shape
     tau = float(kendall_tau(*both.mean(axis=2)))
@@ -108,7 +77,7 @@ def _agreement(split: str, both: np.ndarray, generator: np.random.Generator) -> 
         taus = taus[np.isfinite(taus)]  # undefined where all entries of a resample tie
         if len(taus):
             low, high = (float(end) for end in np.quantile(taus, [0.025, 0.975]))
-    return Agreement(split, tau, low, high, n_entries, n_datasets)
+    return AgreementView(split, tau, low, high, n_entries, n_datasets)
 
 
 def _by_run(metrics: pd.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
@@ -144,10 +113,10 @@ def _mean_accuracies(cells: _Cells) -> dict[str, float]:
     return {dataset: float(np.mean(values)) for dataset, values in cells["accuracy"].items()}
 
 
-def _row(entry: Entry, split: str, cells: _Cells) -> QualityRow:
+def _row(entry: Entry, split: str, cells: _Cells) -> QualityView:
     known = {column: list(by_dataset.values()) for column, by_dataset in cells.items() if by_dataset}
     values = {column: _average(found, entry) for column, found in known.items()}
-    return QualityRow(entry.key, split, values, {column: len(found) for column, found in known.items()}, entry.run_ids)
+    return QualityView(entry.key, split, values, {column: len(found) for column, found in known.items()}, entry.run_ids)
 
 
 def _average(columns: Sequence[Sequence[float]], entry: Entry) -> Estimate:

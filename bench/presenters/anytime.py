@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.learning_curves import CONVERGENCE_MARGIN, entries_without_curve, learning_curves
-from bench.presenters.values import view_of
-from reports.views import AnytimeCurveView, AnytimePointView, AnytimeView
+from reports.views import AnytimeView
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,15 +21,7 @@ def anytime_view(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame) -
     zero_shot = next((entry for entry in board.entries if entry.key == board.baseline and entry.complete), None)
     level = None if zero_shot is None else zero_shot.average(board.measures[-1], board.convention)
     return AnytimeView(
-        curves=tuple(
-            view_of(
-                AnytimeCurveView,
-                curve,
-                points=tuple(view_of(AnytimePointView, point) for point in curve.points),
-                converged_at=view_of(AnytimePointView, curve.converged_at),
-            )
-            for curve in found
-        ),
+        curves=found,
         without=without,
         baseline=None if level is None else level.mean,
         margin=CONVERGENCE_MARGIN,

@@ -6,16 +6,19 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import Entry, H, HConvention, Leaderboard
+from bench.analysis.quality import agreement, quality
 from bench.presenters.anytime import anytime_view
 from bench.presenters.catalogue import Catalogue
 from bench.presenters.difficulty import AXES, LOG_AXES, MEASURES, dataset_view, measured_datasets, points_of, trends_of
-from bench.presenters.quality import agreement_views, cost_views, quality_views
+from bench.presenters.quality import SEED, cost_views
 from bench.presenters.standings import standings_view
 from bench.presenters.trends import board_trends
-from bench.presenters.values import value_view, view_of
-from reports.views import AxisView, BoardView, CellView, Cost, EntryView, ExampleView, ExcludedRunView, MissingView
+from bench.presenters.values import view_of
+from reports.views import AxisView, BoardView, CellView, EntryView, ExampleView
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,12 +68,12 @@ def board_view(
         axes=axes,
         points=points,
         trends=trends_of(points, axes),
-        missing=tuple(view_of(MissingView, cell) for cell in board.missing),
+        missing=board.missing,
         standings=standings_view(board, runs),
         part_trends=board_trends(board, measured, {entry.key: entry.name for entry in entries}, groups),
-        excluded=tuple(view_of(ExcludedRunView, run) for run in board.excluded),
-        quality=() if metrics is None else quality_views(board, metrics),
-        agreement=() if metrics is None else agreement_views(board, metrics),
+        excluded=board.excluded,
+        quality=() if metrics is None else quality(board, metrics),
+        agreement=() if metrics is None else agreement(board, metrics, generator=np.random.default_rng(SEED)),
         costs=cost_views(board, runs),
         anytime=None if curves is None else anytime_view(board, runs, curves),
     )
@@ -86,9 +89,8 @@ def _entry(entry: Entry, board: Leaderboard, catalogue: Catalogue) -> EntryView:
         EntryView,
         entry,
         **vars(facts),
-        values={measure: value_view(estimate) for measure, estimate in averages.items() if estimate},
-        other_h=value_view(other_h) if other_h else None,
-        cost=view_of(Cost, entry.cost) if entry.cost else None,
+        values={measure: estimate for measure, estimate in averages.items() if estimate},
+        other_h=other_h,
         details=(*_settings("config.", entry.config), *recipe, *_settings("recipe.", entry.recipe or {})),
     )
 
@@ -98,8 +100,5 @@ def _settings(prefix: str, values: Mapping[str, object]) -> list[tuple[str, str]
 
 
 def _cell(entry: Entry, dataset: str) -> CellView:
-    cell = entry.cells.get(dataset)
-    if cell is None:
-        return CellView(entry.key, dataset, {}, {}, 0, sum(m.dataset == dataset for m in entry.missing), ())
-    values = {measure: value_view(estimate) for measure, estimate in cell.scores.items()}
-    return view_of(CellView, cell, entry=entry.key, values=values)
+    expected = sum(cell.dataset == dataset for cell in entry.missing)
+    return entry.cells.get(dataset) or CellView(dataset, {}, 0, expected, ())

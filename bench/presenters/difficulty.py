@@ -13,7 +13,7 @@ import numpy as np
 from bench.analysis.difficulty_trend import fit_trend
 from bench.analysis.leaderboard import H, Leaderboard
 from bench.presenters.catalogue import DatasetFacts
-from bench.presenters.values import value_view, view_of
+from bench.presenters.values import view_of
 from bench.statistics import spearman
 from reports.views import AxisView, DatasetView, ExampleView, MeasureView, PointView, TrendView
 
@@ -99,7 +99,7 @@ def points_of(board: Leaderboard, measured: Mapping[str, Measured], axes: Sequen
                     if (axis.name, split) in values and (not axis.log or values[axis.name, split] > 0)
                 }
                 if difficulty:
-                    value, gain = value_view(cell.scores[panel]), cell.gains.get(panel)
+                    value, gain = cell.scores[panel], cell.gains.get(panel)
                     points.append(PointView(entry.key, dataset, panel, value, gain, difficulty, cell.run_ids))
     return tuple(points)
 

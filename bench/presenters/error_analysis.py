@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pandas as pd
 
-from bench.analysis.error_analysis import Confusion, HardImage, class_results, confusions, hard_images, probabilities
+from bench.analysis.error_analysis import class_results, confusions, hard_images, probabilities
 from bench.analysis.leaderboard import ALL, H, Leaderboard
 from bench.analysis.prediction_metrics import metrics_frame
 from bench.presenters.catalogue import Catalogue
 from bench.presenters.values import view_of
-from reports.views import ClassListView, EntryErrorsView, ErrorAnalysisView, HardImageView, PairView, RunErrorsView
+from reports.views import ClassListView, EntryErrorsView, ErrorAnalysisView, HardImageView, RunErrorsView
 
 if TYPE_CHECKING:
     from bench.store import Store
@@ -169,10 +169,10 @@ def _split_by_storage(found: Mapping[_ClassList, list[_Evaluation]]) -> Iterator
 
 
 def _list_view(
-    class_list: _ClassList, frame: pd.DataFrame, hard: Sequence[HardImage], pictures: Pictures, catalogue: Catalogue
+    class_list: _ClassList, frame: pd.DataFrame, hard: Sequence[HardImageView], pictures: Pictures, catalogue: Catalogue
 ) -> ClassListView:
     runs = frame["run_id"].nunique()
-    images = (view_of(HardImageView, item, uri=pictures.picture(class_list.dataset, item.image)) for item in hard)
+    images = (replace(item, uri=pictures.picture(class_list.dataset, item.image)) for item in hard)
     return view_of(
         ClassListView,
         class_list,
@@ -180,7 +180,7 @@ def _list_view(
         names=pictures.class_names(class_list.dataset, class_list.split.partition(" ")[0]),
         n_images=len(frame) // runs,
         n_runs=runs,
-        pairs=_pairs(confusions(frame["label"], frame["predicted"], limit=PAIRS)),
+        pairs=confusions(frame["label"], frame["predicted"], limit=PAIRS),
         images=tuple(images),
     )
 
@@ -200,19 +200,12 @@ def _cell(
     runs = []
     for (run, _), (truth, guess) in zip(found, columns, strict=True):
         right = np.bincount(truth[truth == guess], minlength=int(truth.max()) + 1)
-        by_class, pairs = (
-            tuple(int(right[value]) for value in labels),
-            _pairs(confusions(truth, guess, limit=RUN_PAIRS)),
-        )
+        by_class, pairs = tuple(int(right[value]) for value in labels), confusions(truth, guess, limit=RUN_PAIRS)
         runs.append(RunErrorsView(run, seeds[run], int(right.sum()), by_class, pairs, tuple(tops[run])))
     sizes = tuple(result.n // len(found) for result in shown)
     taken_for = tuple(result.taken_for for result in shown)
-    pairs = _pairs(confusions(label, predicted, limit=PAIRS))
+    pairs = confusions(label, predicted, limit=PAIRS)
     return EntryErrorsView(entry, list_key, labels, sizes, taken_for, len(classes), pairs, tuple(runs))
-
-
-def _pairs(found: Sequence[Confusion]) -> tuple[PairView, ...]:
-    return tuple(view_of(PairView, item) for item in found)
 
 
 def _tops(frame: pd.DataFrame) -> dict[tuple[str, str, str], _TopClasses]:

@@ -1,4 +1,4 @@
-"""Calibration, headroom and cost of a board's entries, as views."""
+"""Cost of a board's entries, as views."""
 
 from __future__ import annotations
 
@@ -9,29 +9,13 @@ import numpy as np
 
 from bench.analysis.leaderboard import Entry, Leaderboard
 from bench.analysis.pareto import front_probability, pareto_front
-from bench.analysis.quality import agreement, quality
-from bench.presenters.values import value_view, view_of
-from reports.views import AgreementView, CostPointView, QualityView
+from reports.views import CostPointView
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SEED = 20240
 """Of the bootstrap, so that the same runs give the same page."""
-
-
-def quality_views(board: Leaderboard, metrics: pd.DataFrame) -> tuple[QualityView, ...]:
-    """Every entry on every class split, from `bench.analysis.prediction_metrics.metrics_frame`."""
-    return tuple(
-        view_of(QualityView, row, values={column: value_view(estimate) for column, estimate in row.values.items()})
-        for row in quality(board, metrics)
-    )
-
-
-def agreement_views(board: Leaderboard, metrics: pd.DataFrame) -> tuple[AgreementView, ...]:
-    """Agreement of the orders by headroom gain and by accuracy."""
-    found = agreement(board, metrics, generator=np.random.default_rng(SEED))
-    return tuple(view_of(AgreementView, item) for item in found)
 
 
 def cost_views(board: Leaderboard, runs: pd.DataFrame) -> tuple[CostPointView, ...]:
@@ -52,7 +36,7 @@ def cost_views(board: Leaderboard, runs: pd.DataFrame) -> tuple[CostPointView, .
     return tuple(
         CostPointView(
             entry=entry.key,
-            value=value_view(value),
+            value=value,
             costs=_costs(entry),
             front=fronts[entry.key],
             probability=chances[entry.key],

@@ -3,15 +3,7 @@
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from bench.statistics import Estimate
-from reports.views import Value
-
 V = TypeVar("V")
-
-
-def value_view(estimate: Estimate) -> Value:
-    """Mean, n and half width of an estimate."""
-    return Value(estimate.mean, estimate.n, estimate.half_width)
 
 
 def view_of(view: type[V], source: object, /, **changed: Any) -> V:

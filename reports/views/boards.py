@@ -53,15 +53,20 @@ class EntryView:
 
 @dataclass(frozen=True)
 class CellView:
-    """One entry on one dataset; without scores, `values` is empty."""
+    """One entry on one dataset.
 
-    entry: str
+    Args:
+        scores: by measure, over seeds; empty without runs.
+        n: number of scored seeds, of `expected` ones.
+        gains: score minus the baseline's on the same dataset; empty for the baseline and if the baseline is missing.
+    """
+
     dataset: str
-    values: Mapping[str, Value]
-    gains: Mapping[str, float]
+    scores: Mapping[str, Value]
     n: int
     expected: int
     run_ids: tuple[str, ...]
+    gains: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,23 +101,23 @@ class DatasetView(NamedDataset):
 
 @dataclass(frozen=True)
 class MissingView:
-    """A cell without a score; `error` if its run failed."""
+    """A dataset and seed that other entries of the board have and this one lacks; `error` is set if its run failed."""
 
     entry: str
     dataset: str
     seed: int
-    error: str | None
-    run_id: str | None
+    error: str | None = None
+    run_id: str | None = None
 
 
 @dataclass(frozen=True)
 class ExcludedRunView:
     """A run that is excluded from the board, and why."""
 
+    run_id: str
     entry: str
     dataset: str
     seed: int
-    run_id: str
     reason: str
 
 
@@ -201,7 +206,14 @@ class StandingsView:
 
 @dataclass(frozen=True)
 class AnytimePointView:
-    """Accuracy of an entry after a share of its training; `seconds` include preparation."""
+    """An entry after a share of its training, averaged over its runs.
+
+    Args:
+        share: of the epochs, in (0, 1].
+        seconds: preparation and training up to this point.
+        steps: of the optimiser.
+        value: the measure that the board is ordered by, averaged as on the board.
+    """
 
     share: float
     seconds: float
@@ -211,7 +223,7 @@ class AnytimePointView:
 
 @dataclass(frozen=True)
 class AnytimeCurveView:
-    """The curve of one entry, by rising share, averaged over `run_ids`.
+    """The curve of one entry, by increasing share, over all its counted runs.
 
     `converged_at` is the first point from which the curve stays near its final value.
     """
@@ -240,7 +252,13 @@ class AnytimeView:
 
 @dataclass(frozen=True)
 class QualityView:
-    """One entry on one class split: by measure its value and the number of `datasets` averaged over."""
+    """One entry on one class split, averaged over the datasets of its board.
+
+    Args:
+        split: `base`, `new` or `all`.
+        values: by measure, without measures that are undefined on every dataset. Incomplete entries have no intervals.
+        datasets: number of datasets of each value.
+    """
 
     entry: str
     split: str
@@ -251,7 +269,10 @@ class QualityView:
 
 @dataclass(frozen=True)
 class AgreementView:
-    """Kendall's tau between the orders by accuracy and by headroom gain, with its interval over datasets."""
+    """Kendall's tau-b between the order of entries by accuracy and by headroom gain, with a bootstrap interval.
+
+    `low` and `high` are None with fewer than two datasets to resample.
+    """
 
     split: str
     tau: float
@@ -334,7 +355,7 @@ class BoardView(BoardHeading):
     @property
     def has_intervals(self) -> bool:
         """Whether any value has an interval, which needs two seeds."""
-        return any(value.half_width is not None for cell in self.cells.values() for value in cell.values.values())
+        return any(value.half_width is not None for cell in self.cells.values() for value in cell.scores.values())
 
     @property
     def families(self) -> tuple[str, ...]:

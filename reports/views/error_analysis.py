@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PairView:
-    """A confusion: `count` of the `n` images of class `label` were predicted as class `predicted`."""
+    """A confusion: `count` of the `n` images of class `label` were classified as `predicted`, over all runs."""
 
     label: int
     predicted: int
@@ -16,14 +16,17 @@ class PairView:
 
 @dataclass(frozen=True)
 class HardImageView:
-    """An image that many runs misclassify; `uri` is a thumbnail, None if the image is not available."""
+    """An image, how many of the `runs` misclassify it, and their most frequent prediction (`taken_for`).
+
+    `uri` is a thumbnail, None if the image is not available.
+    """
 
     image: str
     label: int
-    taken_for: int
     wrong: int
     runs: int
-    uri: str | None
+    taken_for: int
+    uri: str | None = None
 
 
 @dataclass(frozen=True)

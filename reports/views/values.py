@@ -1,22 +1,30 @@
 """Means with their intervals, costs, and what boards of runs and of published numbers share."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 
-@dataclass(frozen=True)
-class Value:
-    """A mean of `n` values; `half_width` is half of its 95 % interval, None without an interval."""
+class Value(Protocol):
+    """A mean of `n` values."""
 
-    mean: float
-    n: int
-    half_width: float | None = None
+    @property
+    def mean(self) -> float:
+        """The mean."""
+
+    @property
+    def n(self) -> int:
+        """Number of values."""
+
+    @property
+    def half_width(self) -> float | None:
+        """Half of the 95 % interval, None without an interval."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Mean cost of one run; the parameter count is a range where it depends on the dataset.
+    """Cost of an entry's runs: means per run, the range of the parameter count, and the maximum of the memory peak.
 
-    `fits`, `candidate_evaluations` and `tuning_seconds` are the cost of selection, None where it was not recorded.
+    `fits`, `candidate_evaluations` and `tuning_seconds` are the cost of selection; None if some run lacks them.
     """
 
     parameters_low: int

@@ -1,8 +1,8 @@
 import pytest
 
+from bench.statistics import Estimate
 from reports import _format, percent
 from reports._interval_bars import interval_bars
-from reports.views import Value
 
 
 def test_numbers_as_text():
@@ -32,11 +32,16 @@ def test_numbers_as_text():
         "2.5 h",
     )
     assert (_format.plain(0.0404396), _format.size(3 << 30), _format.size(5 << 20)) == ("0.04044", "3.0 GiB", "5 MiB")
-    assert (_format.value_text(Value(0.7, 1)), _format.value_text(Value(0.7, 3, 0.012))) == ("70.00", "70.00 ± 1.20")
+    assert (_format.value_text(Estimate(0.7, 1)), _format.value_text(Estimate(0.7, 3, half_width=0.012))) == (
+        "70.00",
+        "70.00 ± 1.20",
+    )
 
 
 def test_strips_share_a_scale_and_are_cut_at_its_ends():
-    found = interval_bars({"a": Value(0.5, 3, 0.5), "b": Value(0.6, 3, 0.01), "c": Value(0.7, 1)})
+    found = interval_bars(
+        {"a": Estimate(0.5, 3, half_width=0.5), "b": Estimate(0.6, 3, half_width=0.01), "c": Estimate(0.7, 1)}
+    )
     assert found["a"].mean < found["b"].mean < found["c"].mean
     assert found["b"].mean == pytest.approx(50)
     assert (found["a"].low, found["a"].high) == (0, 100)

@@ -1,11 +1,8 @@
 """Public names of `bench.analysis.leaderboard`; `__init__.py` loads each on first use."""
 
 from .board import Cell as Cell
-from .board import CostSummary as CostSummary
 from .board import Entry as Entry
-from .board import ExcludedRun as ExcludedRun
 from .board import Leaderboard as Leaderboard
-from .board import MissingCell as MissingCell
 from .board import Setting as Setting
 from .build import leaderboard as leaderboard
 from .build import leaderboards as leaderboards

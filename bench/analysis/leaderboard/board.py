@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.analysis.leaderboard.measures import ALL, H, HConvention
 from bench.statistics import Estimate
+from reports.views import CellView, Cost, ExcludedRunView, MissingView
 
 
 @dataclass(frozen=True, order=True)
@@ -31,66 +32,13 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Cell:
+class Cell(CellView):
     """One entry on one dataset.
 
-    Args:
-        scores: by measure (`base`, `new`, `H`, or `all`), over seeds. H is that of the seed means, as papers report it;
-            its interval comes from the spread of the per-seed H.
-        n: number of scored seeds, of `expected` ones.
-        gains: score minus the baseline's on the same dataset; empty for the baseline and if the baseline is missing.
+    H is that of the seed means, as papers report it; its interval comes from the spread of the per-seed H.
     """
 
-    dataset: str
     scores: Mapping[str, Estimate]
-    n: int
-    expected: int
-    run_ids: tuple[str, ...]
-    gains: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class MissingCell:
-    """A dataset and seed that other entries of the board have and this one lacks; `error` is set if its run failed."""
-
-    entry: str
-    dataset: str
-    seed: int
-    error: str | None = None
-    run_id: str | None = None
-
-
-@dataclass(frozen=True)
-class ExcludedRun:
-    """A run that is not counted, and why."""
-
-    run_id: str
-    entry: str
-    dataset: str
-    seed: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class CostSummary:
-    """Cost of the entry's runs: means per run, the range of the parameter count, and the maximum of the memory peak.
-
-    `fits`, `candidate_evaluations` and `tuning_seconds` are the cost of selection; None if some run lacks them.
-    """
-
-    parameters_low: int
-    parameters_high: int
-    prepare_seconds: float
-    train_seconds: float
-    eval_seconds: float
-    steps: float
-    image_passes: float
-    prompted_image_passes: float
-    text_passes: float
-    peak_memory_bytes: int
-    fits: float | None = None
-    candidate_evaluations: float | None = None
-    tuning_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -118,8 +66,8 @@ class Entry:
     averages: Mapping[str, Estimate]
     n: int
     expected: int
-    missing: tuple[MissingCell, ...]
-    cost: CostSummary | None
+    missing: tuple[MissingView, ...]
+    cost: Cost | None
     run_ids: tuple[str, ...]
     rank: int | None = None
     oracle: bool = False
@@ -159,7 +107,7 @@ class Leaderboard:
     seeds: tuple[int, ...]
     entries: tuple[Entry, ...]
     baseline: str | None
-    excluded: tuple[ExcludedRun, ...]
+    excluded: tuple[ExcludedRunView, ...]
 
     @property
     def averaged(self) -> tuple[str, ...]:
@@ -181,7 +129,7 @@ class Leaderboard:
         return all(entry.complete for entry in self.entries)
 
     @property
-    def missing(self) -> tuple[MissingCell, ...]:
+    def missing(self) -> tuple[MissingView, ...]:
         """Missing and failed cells of all entries."""
         return tuple(cell for entry in self.entries for cell in entry.missing)
 

@@ -4,11 +4,12 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from bench.analysis.leaderboard.board import Cell, CostSummary, Entry, MissingCell
+from bench.analysis.leaderboard.board import Cell, Entry
 from bench.analysis.leaderboard.measures import H, averages_over_datasets
 from bench.analysis.leaderboard.runs import COSTS, TUNING, Run
 from bench.metrics import harmonic_mean
 from bench.statistics import Estimate, student_t
+from reports.views import Cost, MissingView
 
 _NOT_MEANS = ("trainable_parameters", "peak_memory_bytes")
 
@@ -45,7 +46,7 @@ def make_entry(
             run_ids = tuple(run.run_id for run in here)
             cells[dataset] = Cell(dataset, _scores(here, splits), len(here), len(wanted), run_ids)
     missing = [
-        MissingCell(key, dataset, seed, *failed.get((dataset, seed), ()))
+        MissingView(key, dataset, seed, *failed.get((dataset, seed), ()))
         for dataset in datasets
         for seed in wanted
         if (dataset, seed) not in scored
@@ -112,7 +113,7 @@ def _mean(values: Iterable[float]) -> float:
     return sum(listed) / len(listed)
 
 
-def _cost(runs: Sequence[Run]) -> CostSummary | None:
+def _cost(runs: Sequence[Run]) -> Cost | None:
     costs = [run.cost for run in runs if all(name in run.cost for name in COSTS)]
     if not costs:
         return None
@@ -121,7 +122,7 @@ def _cost(runs: Sequence[Run]) -> CostSummary | None:
         for name in (*COSTS, *TUNING)
         if name not in _NOT_MEANS and all(name in cost for cost in costs)
     }
-    return CostSummary(
+    return Cost(
         **means,
         parameters_low=int(min(cost["trainable_parameters"] for cost in costs)),
         parameters_high=int(max(cost["trainable_parameters"] for cost in costs)),

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from bench.analysis.leaderboard.board import ExcludedRun, Setting
+from bench.analysis.leaderboard.board import Setting
 from bench.analysis.leaderboard.runs import Run, kind_of_draw
+from reports.views import ExcludedRunView
 
 
 def select_runs(
     runs: Sequence[Run], setting: Setting, labels: Mapping[tuple[str, str, str], str]
-) -> tuple[list[Run], list[ExcludedRun]]:
+) -> tuple[list[Run], list[ExcludedRunView]]:
     """Keep, per dataset, the newest test lists; per dataset and seed, the newest task; and per entry one run of it."""
     reasons: dict[tuple[str, str], str] = {}
     scored = sorted((run for run in runs if run.error is None), key=lambda run: run.age, reverse=True)
@@ -44,7 +45,7 @@ def select_runs(
                 reasons[run.key] = f"repeats run {taken[cell]}"
 
     excluded = [
-        ExcludedRun(run.run_id, labels[run.identity], run.dataset, run.seed, reasons[run.key])
+        ExcludedRunView(run.run_id, labels[run.identity], run.dataset, run.seed, reasons[run.key])
         for run in runs
         if run.key in reasons
     ]

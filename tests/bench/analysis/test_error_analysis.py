@@ -24,7 +24,7 @@ def test_confusions_are_the_cells_off_the_diagonal_of_the_confusion_matrix():
 
 def test_confusions_are_limited_and_their_share_is_of_the_true_class():
     found = confusions([0, 0, 0, 0, 1, 1], [1, 1, 1, 0, 0, 1], limit=1)
-    assert [(c.label, c.predicted, c.share) for c in found] == [(0, 1, 0.75)]
+    assert [(c.label, c.predicted, c.count / c.n) for c in found] == [(0, 1, 0.75)]
 
 
 def test_without_errors_there_is_no_confusion():

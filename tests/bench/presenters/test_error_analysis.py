@@ -45,7 +45,7 @@ def test_every_cell_of_the_board_has_its_errors_and_they_add_up_to_the_score(sit
         for entry in board.entries:
             cell = cells[entry.key, listed.key]
             right = np.mean([run.right for run in cell.runs]) / listed.n_images
-            assert right == pytest.approx(board.cells[entry.key, listed.dataset].values[listed.split].mean)
+            assert right == pytest.approx(board.cells[entry.key, listed.dataset].scores[listed.split].mean)
             assert {run.run_id for run in cell.runs} == set(board.cells[entry.key, listed.dataset].run_ids)
             for run in cell.runs:
                 assert sum(run.right_by_class) == run.right, "all four classes are shown"
@@ -86,7 +86,7 @@ def test_targets_of_a_transfer_run_are_class_lists_of_their_own(tmp_path):
     (board,) = site.boards
     for cell, listed in zip(site.error_analysis.cells[board.anchor], site.error_analysis.lists, strict=True):
         right = np.mean([run.right for run in cell.runs]) / listed.n_images
-        assert right == pytest.approx(board.cells["coop", listed.dataset].values["all"].mean)
+        assert right == pytest.approx(board.cells["coop", listed.dataset].scores["all"].mean)
 
 
 def test_without_predictions_there_is_no_error_analysis_and_no_calibration(tmp_path):
