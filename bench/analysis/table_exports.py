@@ -178,7 +178,7 @@ def to_latex(table: ExportTable) -> str:
 def _rows(
     board: Leaderboard, runs: pd.DataFrame, cell_of: Callable[[Entry, str], ExportCell | None], columns: Sequence[str]
 ) -> tuple[ExportRow, ...]:
-    ranges = {found.name: str(found) for found in rank_entries(board, runs).ranks}
+    ranges = rank_entries(board, runs).ranks
     return tuple(
         (
             entry.key,

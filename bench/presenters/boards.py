@@ -11,11 +11,11 @@ import numpy as np
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import Entry, H, HConvention, Leaderboard
 from bench.analysis.quality import agreement, quality
+from bench.analysis.ranking import rank_entries
 from bench.presenters.anytime import anytime_view
 from bench.presenters.catalogue import Catalogue
 from bench.presenters.difficulty import AXES, LOG_AXES, MEASURES, dataset_view, measured_datasets, points_of, trends_of
 from bench.presenters.quality import SEED, cost_views
-from bench.presenters.standings import standings_view
 from bench.presenters.trends import board_trends
 from bench.presenters.values import view_of
 from reports.views import AxisView, BoardView, CellView, EntryView, ExampleView
@@ -69,7 +69,7 @@ def board_view(
         points=points,
         trends=trends_of(points, axes),
         missing=board.missing,
-        standings=standings_view(board, runs),
+        standings=rank_entries(board, runs),
         part_trends=board_trends(board, measured, {entry.key: entry.name for entry in entries}, groups),
         excluded=board.excluded,
         quality=() if metrics is None else quality(board, metrics),

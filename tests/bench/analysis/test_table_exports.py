@@ -35,7 +35,7 @@ def world(folder: Path):
 def test_numbers_are_those_of_the_page(world):
     board, runs = world
     table = export_table(board, runs)
-    ranges = {found.name: str(found) for found in rank_entries(board, runs).ranks}
+    ranges = rank_entries(board, runs).ranks
     for entry, (name, rank, cells, coverage) in zip(board.entries, table.rows, strict=True):
         assert (name, rank, coverage) == (entry.key, ranges[entry.key], f"{entry.n}/{entry.expected}")
         for measure, cell in zip(board.measures, cells, strict=True):

@@ -58,7 +58,7 @@ def test_the_other_convention_can_be_shown():
 def test_every_number_knows_its_runs(board):
     for (key, dataset), cell in board.cells.items():
         assert len(cell.run_ids) == cell.n, (key, dataset)
-        assert bool(cell.values) == (cell.n > 0)
+        assert bool(cell.scores) == (cell.n > 0)
     known = set(runs_frame()["run_id"])
     assert {run_id for entry in board.entries for run_id in entry.run_ids} <= known
     assert all(point.run_ids for point in board.points)

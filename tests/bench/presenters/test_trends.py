@@ -28,9 +28,9 @@ def test_each_contrast_is_paired_and_set_against_three_properties(board):
     assert (contrast.part, contrast.method, contrast.without) == ("visual prompts", "VPT", "Zero-shot CLIP")
     assert [panel.covariate for panel in contrast.panels] == [covariate.name for covariate in trends.covariates]
     rows = [
-        {"method": key, "dataset": dataset, "value": cell.values["new"].mean}
+        {"method": key, "dataset": dataset, "value": cell.scores["new"].mean}
         for (key, dataset), cell in board.cells.items()
-        if cell.values
+        if cell.scores
     ]
     found = contrast_trends(pd.DataFrame(rows), trends.difficulty)
     assert [panel.result.rho for panel in contrast.panels] == [row.found.rho for row in found]

@@ -290,7 +290,7 @@ class TestOracles:
             *grid("tip_adapter_f", config='{"selection": "oracle"}', selected_on_test="x", optimism=0.02), *grid()
         )
         found = rank_entries(leaderboard(rows, B2N), rows)
-        assert [rank.name for rank in found.ranks] == ["coop"]
+        assert list(found.ranks) == ["coop"]
         assert found.pairs == {}
 
 
