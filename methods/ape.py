@@ -12,7 +12,7 @@ The published numbers searched alpha, beta and gamma on the full validation spli
 ImageNet on test). Here ImageNet's range is searched on the few validation images. The trained APE-T is left out.
 """
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -63,7 +63,7 @@ class APEConfig(TextConfig):
 class APE(GridSearchMethod[APEConfig]):
     """`scale f t' + alpha exp(-beta (1 - f~ K~')) (V exp(gamma d))`."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="ape",
         title="APE",
         family=Family.CACHE,

@@ -15,7 +15,7 @@ unless `reference_visual` requests them.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -23,12 +23,13 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods import Batch, Classifier, Family, MethodConfig, MethodInfo, Needs, SupportView, register_method
+from methods import Batch, Classifier, Family, MethodConfig, Needs, SupportView, register_method
 from methods._base.recipe import for_transfer
 from methods._parts.adapters import AdapterKind
 from methods._parts.adaptive_ensemble import Blend, class_distances, ensemble_weight
 from methods._parts.apex_recipe import APEX_CITATION, APEX_RECIPES, TRANSFER_DEPTH
 from methods._parts.composed_method import ComposedMethod, composed_info
+from methods._parts.learned_prompts import VisualPrompts
 from methods._parts.part_declarations import adapter, text_context, visual_prompts
 from methods._text.templates import GENERIC60, GENERIC_TEMPLATE
 
@@ -80,7 +81,7 @@ class APEX(ComposedMethod[APEXConfig]):
         text_context(when="template == 'learned'"),
         adapter("text"),
     )
-    info: ClassVar[MethodInfo] = composed_info(
+    info = composed_info(
         parts,
         name="apex",
         title="APEX",
@@ -97,9 +98,8 @@ class APEX(ComposedMethod[APEXConfig]):
         super().prepare(support)
         self.reference_prompts: list[Tensor] = []
         if self.config.reference_visual == "random_prompts":
-            untrained = visual_prompts().build(self.config, self.backbone, self.generator)
-            assert untrained is not None  # it depends on no setting
-            self.reference_prompts = [p.detach().to(self.backbone.device) for p in untrained()]
+            untrained = VisualPrompts(self.config.n_visual, self.config.visual_depth, self.backbone, self.generator)
+            self.reference_prompts = [p.detach().to(self.backbone.device) for p in untrained.layers]
 
     def prompted_text(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
         match self.config.template:

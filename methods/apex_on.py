@@ -10,7 +10,7 @@ on unnormalised features. Trained classes have weight 1, which gives the host it
 adapter with the adapter's input, a learned prompt. A host has no such input, so it is blended with zero-shot CLIP.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import Field
 
@@ -77,7 +77,7 @@ def host_conflict(host: type[Method[Any]]) -> str | None:
 class APEXOn(Blended, CoOp):
     """CoOp with APEX's ensemble."""
 
-    info: ClassVar[MethodInfo] = info_on(CoOp.info, "apex_on")
+    info = info_on(CoOp.info, "apex_on")
 
 
 register_wrapper("apex_on", Blended, info_on, host_conflict)

@@ -9,8 +9,6 @@ from a pool of 20 augmented passes; here the same 20 views are cycled, so that e
 published, there is no validation and no setting chosen by dataset. The `adaptative` outer step is left out.
 """
 
-from typing import ClassVar
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -34,7 +32,7 @@ class CLAPConfig(PrototypeConfig):
 class CLAP(PrototypeMethod[CLAPConfig]):
     """`scale * cos(f, w)` with w kept near the class texts."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="clap",
         title="CLAP",
         family=Family.CLASSIFIER,

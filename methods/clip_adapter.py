@@ -5,12 +5,10 @@ file: gaopengcuhk/CLIP-Adapter `clip_adapter.py`. It has no biases, a ReLU after
 unnormalised feature, and adapts the image side only.
 """
 
-from typing import ClassVar
-
 from pydantic import Field
 
 from datasets_registry import EvalProtocol
-from methods import ComposedMethod, Family, MethodConfig, MethodInfo, Recipe, bottleneck, composed_info, register_method
+from methods import ComposedMethod, Family, MethodConfig, Recipe, bottleneck, composed_info, register_method
 
 
 class CLIPAdapterConfig(MethodConfig):
@@ -29,7 +27,7 @@ class CLIPAdapter(ComposedMethod[CLIPAdapterConfig]):
     """`cos(r A(f) + (1 - r) f, text)` with frozen class texts of the dataset's template."""
 
     parts = (bottleneck("visual", ratio="ratio"),)
-    info: ClassVar[MethodInfo] = composed_info(
+    info = composed_info(
         parts,
         name="clip_adapter",
         title="CLIP-Adapter",

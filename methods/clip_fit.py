@@ -7,8 +7,6 @@ loss is `CE + weight * (1 - mean_c cos(w_c, t_c))`. The weight is a constant to 
 base-to-new, and 2 for few-shot except for DTD and SUN397 (8).
 """
 
-from typing import ClassVar
-
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -47,7 +45,7 @@ RECIPE = Recipe(
 class CLIPFit(TwoTowerMethod[CLIPFitConfig]):
     """Cross-entropy on `scale * cos(tuned image, tuned text)`, and the distance of the texts."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="clip_fit",
         title="CLIPFit",
         family=Family.WEIGHT_ADAPTER,

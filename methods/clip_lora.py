@@ -11,7 +11,7 @@ loses part of the gradient; that is not imitated.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -133,7 +133,7 @@ RECIPE = Recipe(
 class CLIPLoRA(TwoTowerMethod[CLIPLoRAConfig]):
     """Cross-entropy on `scale * cos(changed image, changed text)`."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="clip_lora",
         title="CLIP-LoRA",
         family=Family.WEIGHT_ADAPTER,

@@ -6,8 +6,6 @@ Zhou et al., "Conditional Prompt Learning for Vision-Language Models", CVPR 2022
 training and at test. The prefix runs once per image, followed by the class names (`encode_each`).
 """
 
-from typing import ClassVar
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -62,7 +60,7 @@ class ConditionalContext(Context):
 class CoCoOp(TrainableMethod[CoCoOpConfig]):
     """`scale * cos(frozen image, text of [ctx + meta(image)] name.)`."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="cocoop",
         title="CoCoOp",
         family=Family.TEXT_PROMPT,

@@ -7,8 +7,6 @@ number of vectors. Here the combination is an error, and `ctx_init` always decid
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import Field, model_validator
 
 from datasets_registry import EvalProtocol
@@ -55,7 +53,7 @@ RECIPE = {
 class CoOp(ContextMethod[CoOpConfig]):
     """Cross-entropy on `scale * cos(frozen image feature, text of [ctx] name.)`."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="coop",
         title="CoOp",
         family=Family.TEXT_PROMPT,

@@ -15,8 +15,6 @@ The paper's rows have settings by dataset (`trainers/constants.py`): depth 9 or 
 from 0.1 to 8. The default here is the one setting for all datasets in the configuration file.
 """
 
-from typing import ClassVar
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -24,7 +22,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
-from methods import Batch, Family, MethodConfig, MethodInfo, Needs, Recipe, SupportView, cosine_logits, register_method
+from methods import Batch, Family, MethodConfig, Needs, Recipe, SupportView, cosine_logits, register_method
 from methods._parts.composed_method import ComposedMethod, composed_info
 from methods._parts.part_declarations import bottleneck, coupling, text_context
 from methods._text.templates import KGCOOP_WORDING
@@ -61,7 +59,7 @@ class CoPrompt(ComposedMethod[CoPromptConfig]):
         bottleneck("text", ratio="text_ratio"),
         bottleneck("visual", ratio="image_ratio"),
     )
-    info: ClassVar[MethodInfo] = composed_info(
+    info = composed_info(
         parts,
         name="coprompt",
         title="CoPrompt",

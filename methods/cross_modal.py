@@ -9,7 +9,7 @@ CVPR 2022). The official image features add the mirrored image; here the centre 
 image layer (`partial`) is left out.
 """
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -80,7 +80,7 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
 
     trainable: CosineHead
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="cross_modal",
         title="Cross-modal adaptation",
         family=Family.CLASSIFIER,

@@ -4,12 +4,10 @@ The language-only setting of the MaPLe repository (`trainers/independentVL.py` w
 paper's analysis calls text prompt tuning.
 """
 
-from typing import ClassVar
-
 from pydantic import Field
 
 from datasets_registry import EvalProtocol
-from methods import ComposedMethod, Family, MethodConfig, MethodInfo, Recipe, composed_info, register_method
+from methods import ComposedMethod, Family, MethodConfig, Recipe, composed_info, register_method
 from methods._parts.citations import MAPLE_PAPER
 from methods._parts.part_declarations import text_context
 
@@ -35,7 +33,7 @@ class DeepTextPrompts(ComposedMethod[DeepTextPromptsConfig]):
     """Cross-entropy on `scale * cos(frozen image, prompted text)`."""
 
     parts = (text_context(depth="depth", words="4 * worded_init"),)
-    info: ClassVar[MethodInfo] = composed_info(
+    info = composed_info(
         parts,
         name="deep_text_prompts",
         title="Deep text prompts",

@@ -14,7 +14,7 @@ count as part of its loss, and that the channel-wise maps start at the identity.
 (PromptSRC) averages the head with them.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -179,7 +179,7 @@ def host_conflict(host: type[Method[Any]]) -> str | None:
 class DePT(Decoupled, KgCoOp):
     """DePT around KgCoOp."""
 
-    info: ClassVar[MethodInfo] = info_on(KgCoOp.info, "dept")
+    info = info_on(KgCoOp.info, "dept")
 
 
 register_wrapper("dept_on", Decoupled, info_on, host_conflict)

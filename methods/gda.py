@@ -13,7 +13,7 @@ was searched on the full validation split (for ImageNet on test); here on the fe
 """
 
 import math
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -59,7 +59,7 @@ class GDAConfig(TextConfig):
 class GDA(GridSearchMethod[GDAConfig]):
     """`scale f t' + alpha (W f + b)`."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="gda",
         title="GDA",
         family=Family.CLASSIFIER,

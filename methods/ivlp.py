@@ -4,12 +4,10 @@ The baseline of the MaPLe paper (Khattak et al., CVPR 2023). Official file: muza
 `trainers/independentVL.py`. More than four text tokens start at random there, because the words are `a photo of a`.
 """
 
-from typing import ClassVar
-
 from pydantic import Field
 
 from datasets_registry import EvalProtocol
-from methods import ComposedMethod, Family, MethodConfig, MethodInfo, Recipe, composed_info, register_method
+from methods import ComposedMethod, Family, MethodConfig, Recipe, composed_info, register_method
 from methods._parts.citations import MAPLE_PAPER
 from methods._parts.part_declarations import text_context, visual_prompts
 
@@ -37,7 +35,7 @@ class IVLP(ComposedMethod[IVLPConfig]):
     """Cross-entropy on `scale * cos(prompted image, prompted text)`."""
 
     parts = (text_context(words="4 * worded_init"), visual_prompts())
-    info: ClassVar[MethodInfo] = composed_info(
+    info = composed_info(
         parts,
         name="ivlp",
         title="IVLP",

@@ -6,8 +6,6 @@ Loss: `CE + weight * (1 - mean_c cos(w_c, t_c))`, with t_c the frozen text of cl
 `a photo of a`. The frozen texts' wording for DTD differs from CoOp's.
 """
 
-from typing import ClassVar
-
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
@@ -44,7 +42,7 @@ RECIPE = Recipe(
 class KgCoOp(ContextMethod[KgCoOpConfig]):
     """CoOp's cross-entropy plus the distance between learned and frozen class texts."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="kgcoop",
         title="KgCoOp",
         family=Family.TEXT_PROMPT,

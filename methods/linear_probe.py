@@ -9,7 +9,7 @@ scikit-learn's stopping rule and starting point:
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -88,7 +88,7 @@ class LinearProbeConfig(MethodConfig):
 class LinearProbe(GridSearchMethod[LinearProbeConfig]):
     """Logistic regression on frozen features."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="linear_probe",
         title="Linear probe",
         family=Family.CLASSIFIER,

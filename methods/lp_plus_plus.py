@@ -12,7 +12,7 @@ official code never zeroes alpha's gradient, so each step follows the sum since 
 The published epoch is the best (of equal ones the last) on as many validation images as shots; here on min(shots, 4).
 """
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -76,7 +76,7 @@ class LPPlusPlus(TrainableMethod[LPPlusPlusConfig]):
 
     trainable: BlendedProbe
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="lp_plus_plus",
         title="LP++",
         family=Family.CLASSIFIER,

@@ -5,12 +5,10 @@ Khattak et al., "MaPLe: Multi-modal Prompt Learning", CVPR 2023. Official file: 
 Almost all parameters are in the maps. More than four text tokens start at random, since the words are `a photo of a`.
 """
 
-from typing import ClassVar
-
 from pydantic import Field
 
 from datasets_registry import EvalProtocol
-from methods import ComposedMethod, Family, MethodConfig, MethodInfo, Recipe, composed_info, register_method
+from methods import ComposedMethod, Family, MethodConfig, Recipe, composed_info, register_method
 from methods._base.recipe import for_transfer
 from methods._parts.citations import MAPLE_PAPER
 from methods._parts.part_declarations import coupling, text_context
@@ -44,7 +42,7 @@ class MaPLe(ComposedMethod[MaPLeConfig]):
     """Cross-entropy on `scale * cos(prompted image, prompted text)`, with mapped visual prompts."""
 
     parts = (text_context("n_ctx", DEPTH, words="4 * worded_init"), coupling(DEPTH))
-    info: ClassVar[MethodInfo] = composed_info(
+    info = composed_info(
         parts,
         name="maple",
         title="MaPLe",

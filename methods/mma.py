@@ -13,7 +13,7 @@ blocks before them are the frozen model's: texts pass them once per class list, 
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -106,7 +106,7 @@ TRANSFER = RECIPE.model_copy(update={"source": "MMA cross-dataset scripts", "epo
 class MMA(TwoTowerMethod[MMAConfig]):
     """Cross-entropy on `scale * cos(adapted image, adapted text)`."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="mma",
         title="MMA",
         family=Family.WEIGHT_ADAPTER,

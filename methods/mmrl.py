@@ -15,7 +15,6 @@ name, except in transfer: Cars 7, Aircraft, SUN397 and DTD 6, Food 5, Flowers 4,
 """
 
 import copy
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -102,8 +101,8 @@ TRANSFER = RECIPE.model_copy(
 class MMRL(TwoTowerMethod[MMRLConfig]):
     """Cross-entropy of two image features with the same texts, and both kinds of feature kept near the frozen ones."""
 
-    one_pair: ClassVar[bool] = False
-    info: ClassVar[MethodInfo] = MethodInfo(
+    one_pair = False
+    info = MethodInfo(
         name="mmrl",
         title="MMRL",
         family=Family.MULTIMODAL_PROMPT,

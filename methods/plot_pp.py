@@ -18,7 +18,7 @@ datasets.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -118,7 +118,7 @@ IMAGENET = Recipe(source="PLOT++ train.py, epochs of each stage on ImageNet", ep
 class PLOTPP(TrainableMethod[PLOTPPConfig]):
     """`scale * sum(T * cos)` over an image's and a class's features."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="plot_pp",
         title="PLOT++",
         family=Family.MULTIMODAL_PROMPT,

@@ -10,8 +10,6 @@ counted by spaces, so a template with a comma leaves its last word outside the c
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -52,7 +50,7 @@ RECIPE = {"source": "ProGrad configs/trainers/ProGrad, scripts; trained on RN50 
 class ProGrad(ContextMethod[ProGradConfig]):
     """CoOp with gradient surgery."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="prograd",
         title="ProGrad",
         family=Family.TEXT_PROMPT,

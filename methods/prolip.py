@@ -11,7 +11,7 @@ many validation images as shots.) Every epoch is one full-batch step on a new au
 transformers only, since the projection of a ResNet is inside its attention pooling.
 """
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -73,7 +73,7 @@ class ProLIP(TrainableMethod[ProLIPConfig]):
 
     trainable: Projection
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="prolip",
         title="ProLIP",
         family=Family.WEIGHT_ADAPTER,

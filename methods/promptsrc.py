@@ -11,15 +11,13 @@ average of their values after each epoch, with Gaussian weights. The official av
 including frozen weights; ours covers only what is trained.
 """
 
-from typing import ClassVar
-
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
-from methods import Batch, Family, MethodConfig, MethodInfo, Needs, Recipe, SupportView, cosine_logits, register_method
+from methods import Batch, Family, MethodConfig, Needs, Recipe, SupportView, cosine_logits, register_method
 from methods._base.recipe import for_transfer
 from methods._parts.composed_method import ComposedMethod, composed_info
 from methods._parts.part_declarations import text_context, visual_prompts
@@ -70,7 +68,7 @@ class PromptSRC(ComposedMethod[PromptSRCConfig]):
         text_context(depth="min(text_depth, text_blocks)"),
         visual_prompts(depth="min(visual_depth, image_blocks)"),
     )
-    info: ClassVar[MethodInfo] = composed_info(
+    info = composed_info(
         parts,
         name="promptsrc",
         title="PromptSRC",

@@ -11,8 +11,6 @@ The tokens start at the end-of-text embedding and at the class token, plus a ran
 generic template serves every dataset; class names keep their underscores, as in the official code.
 """
 
-from typing import ClassVar
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -67,7 +65,7 @@ class ReadOnlyTokens(nn.Module):
 class RPO(TrainableMethod[RPOConfig]):
     """Cross-entropy on the mean over pairs of `scale * cos(read image, read text)`."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="rpo",
         title="RPO",
         family=Family.MULTIMODAL_PROMPT,

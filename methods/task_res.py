@@ -5,8 +5,6 @@ Yu et al., "Task Residual for Tuning Vision-Language Models", CVPR 2023. Officia
 both produced the published numbers. The variant with an enhanced base needs weights that were not released.
 """
 
-from typing import ClassVar
-
 import torch
 from jaxtyping import Float
 from pydantic import Field
@@ -37,7 +35,7 @@ RECIPE = Recipe(
 class TaskRes(PrototypeMethod[TaskResConfig]):
     """`scale * cos(f, t + alpha x)` with x from zero."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="task_res",
         title="TaskRes",
         family=Family.FEATURE_ADAPTER,

@@ -8,8 +8,6 @@ the ninth block. (The official code has a mixing weight, but always replaces in 
 in the official code, except for Cars, where that code adds `, a type of car`.
 """
 
-from typing import ClassVar
-
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -70,7 +68,7 @@ RECIPE = Recipe(
 class TCP(TwoTowerMethod[TCPConfig]):
     """Cross-entropy with class-aware text tokens, plus the distance to the frozen texts."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="tcp",
         title="TCP",
         family=Family.TEXT_PROMPT,

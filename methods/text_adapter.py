@@ -3,35 +3,26 @@
 One of the parts that the paper's analysis compares. It prints no settings for it, so APEX's are used.
 """
 
-from typing import ClassVar
-
-from methods import ComposedMethod, Family, MethodConfig, MethodInfo, adapter, composed_info, register_method
-from methods._parts.adapters import AdapterSetting, RankSetting
+from methods import ComposedMethod, Family, adapter, composed_info, register_method
+from methods._parts.adapters import AdapterConfig
 from methods._parts.apex_recipe import APEX_CITATION, PART_RECIPES
 from methods._text.templates import GENERIC_TEMPLATE
 
 
-class TextAdapterConfig(MethodConfig):
-    """Kind of the adapter."""
-
-    adapter: AdapterSetting = "linear"
-    rank: RankSetting = 64
-
-
 @register_method
-class TextAdapter(ComposedMethod[TextAdapterConfig]):
+class TextAdapter(ComposedMethod[AdapterConfig]):
     """Cross-entropy on `scale * cos(frozen image, A(frozen text))`."""
 
     parts = (adapter("text"),)
     template = GENERIC_TEMPLATE
-    info: ClassVar[MethodInfo] = composed_info(
+    info = composed_info(
         parts,
         name="text_adapter",
         title="Text adapter",
         family=Family.FEATURE_ADAPTER,
         summary="An adapter on the frozen class text features; both towers stay as they are.",
         citation=APEX_CITATION,
-        config=TextAdapterConfig,
+        config=AdapterConfig,
         recipes=PART_RECIPES,
         starts_as_zero_shot={"adapter": "linear"},
     )

@@ -3,11 +3,9 @@
 One of the combinations that the paper's analysis compares. It prints no settings for it, so APEX's are used.
 """
 
-from typing import ClassVar
-
 from pydantic import Field
 
-from methods import ComposedMethod, Family, MethodConfig, MethodInfo, composed_info, register_method
+from methods import ComposedMethod, Family, MethodConfig, composed_info, register_method
 from methods._parts.adapters import AdapterSetting, RankSetting
 from methods._parts.apex_recipe import APEX_CITATION, PART_RECIPES
 from methods._parts.part_declarations import adapter, text_context
@@ -27,7 +25,7 @@ class TextPromptsVisualAdapter(ComposedMethod[TextPromptsVisualAdapterConfig]):
     """Cross-entropy on `scale * cos(A(frozen image), prompted text)`."""
 
     parts = (text_context(), adapter("visual"))
-    info: ClassVar[MethodInfo] = composed_info(
+    info = composed_info(
         parts,
         name="text_prompts_visual_adapter",
         title="Text prompts + visual adapter",

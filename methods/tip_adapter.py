@@ -6,28 +6,22 @@ split, in ranges set by hand for each dataset, and for ImageNet on the test imag
 on the few validation images. `selection=fixed` uses the given values, `selection=oracle` chooses on test.
 """
 
-from typing import ClassVar
-
 from methods import Family, MethodInfo, Needs, SupportView, register_method
 from methods._parts.cache_model import CacheConfig, CacheMethod, build_cache
 from methods._parts.citations import TIP_ADAPTER_PAPER
 
 
-class TipAdapterConfig(CacheConfig):
-    """Settings of the cache."""
-
-
 @register_method
-class TipAdapter(CacheMethod[TipAdapterConfig]):
+class TipAdapter(CacheMethod):
     """`scale f t' + alpha exp(-beta (1 - f K')) V`."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="tip_adapter",
         title="Tip-Adapter",
         family=Family.CACHE,
         summary="A key-value cache of the support images beside the zero-shot classifier, without training.",
         citation=TIP_ADAPTER_PAPER,
-        config=TipAdapterConfig,
+        config=CacheConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
     )

@@ -8,7 +8,6 @@ split (for ImageNet on test). Here the last epoch is kept and the search runs on
 
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -17,11 +16,6 @@ from methods import Classifier, Family, MethodInfo, Needs, Optimizer, Recipe, Sc
 from methods._base.registry import register_method
 from methods._parts.cache_model import Cache, CacheConfig, CacheMethod, build_cache, cache_classifier
 from methods._parts.citations import TIP_ADAPTER_PAPER
-
-
-class TipAdapterFConfig(CacheConfig):
-    """Settings of the cache; alpha and beta are also those of training."""
-
 
 RECIPE = Recipe(
     source="Tip-Adapter main.py and configs: AdamW 1e-3, eps 1e-4, torch's weight decay, 20 epochs (EuroSAT 100)",
@@ -38,18 +32,18 @@ RECIPE = Recipe(
 
 
 @register_method
-class TipAdapterF(CacheMethod[TipAdapterFConfig], TrainableMethod[TipAdapterFConfig]):
-    """`scale f t' + alpha exp(-beta (1 - f K')) V` with trained K."""
+class TipAdapterF(CacheMethod, TrainableMethod[CacheConfig]):
+    """`scale f t' + alpha exp(-beta (1 - f K')) V` with trained K; alpha and beta are also those of training."""
 
     trainable: Cache
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="tip_adapter_f",
         title="Tip-Adapter-F",
         family=Family.CACHE,
         summary="Tip-Adapter with the keys of its cache trained.",
         citation=TIP_ADAPTER_PAPER,
-        config=TipAdapterFConfig,
+        config=CacheConfig,
         needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
         parameter_formula="shots * n_classes * embed_dim",

@@ -11,7 +11,7 @@ each with its own AdamW and its own cosine schedule. At test, a trained class us
 again, so the published numbers trained those of the blocks. One generic template serves every dataset.
 """
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -67,7 +67,7 @@ RECIPE = Recipe(
 class TwoStage(TwoTowerMethod[TwoStageConfig]):
     """Norms first, then a classifier row per class."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="two_stage",
         title="2SFS",
         family=Family.WEIGHT_ADAPTER,

@@ -3,35 +3,26 @@
 One of the parts that the paper's analysis compares. It prints no settings for it, so APEX's are used.
 """
 
-from typing import ClassVar
-
-from methods import ComposedMethod, Family, MethodConfig, MethodInfo, adapter, composed_info, register_method
-from methods._parts.adapters import AdapterSetting, RankSetting
+from methods import ComposedMethod, Family, adapter, composed_info, register_method
+from methods._parts.adapters import AdapterConfig
 from methods._parts.apex_recipe import APEX_CITATION, PART_RECIPES
 from methods._text.templates import GENERIC_TEMPLATE
 
 
-class VisualAdapterConfig(MethodConfig):
-    """Kind of the adapter."""
-
-    adapter: AdapterSetting = "linear"
-    rank: RankSetting = 64
-
-
 @register_method
-class VisualAdapter(ComposedMethod[VisualAdapterConfig]):
+class VisualAdapter(ComposedMethod[AdapterConfig]):
     """Cross-entropy on `scale * cos(A(frozen image), frozen text)`."""
 
     parts = (adapter("visual"),)
     template = GENERIC_TEMPLATE
-    info: ClassVar[MethodInfo] = composed_info(
+    info = composed_info(
         parts,
         name="visual_adapter",
         title="Visual adapter",
         family=Family.FEATURE_ADAPTER,
         summary="An adapter on the frozen image feature; class texts stay as they are.",
         citation=APEX_CITATION,
-        config=VisualAdapterConfig,
+        config=AdapterConfig,
         recipes=PART_RECIPES,
         starts_as_zero_shot={"adapter": "linear"},
     )

@@ -5,12 +5,10 @@ repository (muzairkhattak/multimodal-prompt-learning `trainers/vpt.py`): tokens 
 for every dataset.
 """
 
-from typing import ClassVar
-
 from pydantic import Field
 
 from datasets_registry import EvalProtocol
-from methods import ComposedMethod, Family, MethodConfig, MethodInfo, Recipe, composed_info, register_method
+from methods import ComposedMethod, Family, MethodConfig, Recipe, composed_info, register_method
 from methods._parts.part_declarations import visual_prompts
 from methods._text.templates import GENERIC_TEMPLATE
 
@@ -38,7 +36,7 @@ class VPT(ComposedMethod[VPTConfig]):
 
     parts = (visual_prompts(depth="depth"),)
     template = GENERIC_TEMPLATE
-    info: ClassVar[MethodInfo] = composed_info(
+    info = composed_info(
         parts,
         name="vpt",
         title="VPT",

@@ -3,11 +3,9 @@
 The paper's analysis recommends this combination for hard domains. Settings are APEX's.
 """
 
-from typing import ClassVar
-
 from pydantic import Field
 
-from methods import ComposedMethod, Family, MethodConfig, MethodInfo, composed_info, register_method
+from methods import ComposedMethod, Family, MethodConfig, composed_info, register_method
 from methods._parts.adapters import AdapterSetting, RankSetting
 from methods._parts.apex_recipe import APEX_CITATION, PART_RECIPES
 from methods._parts.part_declarations import adapter, visual_prompts
@@ -29,7 +27,7 @@ class VPTTextAdapter(ComposedMethod[VPTTextAdapterConfig]):
 
     parts = (visual_prompts(), adapter("text"))
     template = GENERIC_TEMPLATE
-    info: ClassVar[MethodInfo] = composed_info(
+    info = composed_info(
         parts,
         name="vpt_text_adapter",
         title="VPT + text adapter",

@@ -12,7 +12,7 @@ interpolated, so that the weights themselves lie on the line. ZS-LP and cross-mo
 setting of the same name; around them the wrapper only changes that setting's default.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -97,7 +97,7 @@ def host_conflict(host: type[Method[Any]]) -> str | None:
 class WiSEFTOn(Interpolated, CLIPFit):
     """CLIPFit with WiSE-FT."""
 
-    info: ClassVar[MethodInfo] = info_on(CLIPFit.info, "wise_ft_on")
+    info = info_on(CLIPFit.info, "wise_ft_on")
 
 
 register_wrapper("wise_ft_on", Interpolated, info_on, host_conflict)

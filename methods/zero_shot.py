@@ -4,7 +4,7 @@ Radford et al., ICML 2021. Official files: CoOp `trainers/zsclip.py` for the tem
 ensemble (each template's features are normalised, averaged, and normalised again).
 """
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -35,7 +35,7 @@ class ZeroShotConfig(MethodConfig):
 class ZeroShot(Method[ZeroShotConfig]):
     """`scale * cos(image, text)` with frozen features."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="zero_shot",
         title="Zero-shot CLIP",
         family=Family.ZERO_SHOT,

@@ -9,7 +9,7 @@ epoch is used.
 `trained_share` below 1 is WiSE-FT (Wortsman et al., CVPR 2022): trained and initial weights are averaged at the end.
 """
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from jaxtyping import Float
 from pydantic import Field
@@ -36,7 +36,7 @@ class ZSLPConfig(PrototypeConfig):
 class ZSLP(PrototypeMethod[ZSLPConfig]):
     """`scale * cos(f, w)` with w from the class texts."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="zs_lp",
         title="ZS-LP",
         family=Family.CLASSIFIER,

@@ -9,8 +9,6 @@ EDIT Author et al., "Title", venue and year. Official file: EDIT. Where paper an
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 $imports
 
 ${recipe}class ${cls}Config(MethodConfig):
@@ -23,7 +21,7 @@ ${recipe}class ${cls}Config(MethodConfig):
 class $cls($base[${cls}Config]):
     """EDIT: the formula, such as $formula."""
 
-    info: ClassVar[MethodInfo] = MethodInfo(
+    info = MethodInfo(
         name="$name",
         title="$title",
         family=$family,

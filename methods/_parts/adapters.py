@@ -7,6 +7,8 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
+from methods._backbones.backbone import Backbone
+from methods._base.method_info import MethodConfig
 from methods._parts.parameter_initialisation import linear_uniform
 
 
@@ -66,10 +68,17 @@ AdapterSetting = Annotated[
 RankSetting = Annotated[int, Field(ge=1, description="inner width of a low_rank or bottleneck adapter")]
 
 
-def make_adapter(kind: AdapterKind, dim: int, rank: int, generator: torch.Generator) -> nn.Module:
-    """An adapter on features of that width; `rank` is the inner width of the two narrow kinds."""
+class AdapterConfig(MethodConfig):
+    """Kind of the adapter."""
+
+    adapter: AdapterSetting = "linear"
+    rank: RankSetting = 64
+
+
+def make_adapter(kind: AdapterKind, rank: int, backbone: Backbone, generator: torch.Generator) -> nn.Module:
+    """An adapter on features of the joint space; `rank` is the inner width of the two narrow kinds."""
     if kind == "linear":
-        return LinearAdapter(dim)
+        return LinearAdapter(backbone.embed_dim)
     if kind == "low_rank":
-        return LowRankAdapter(dim, rank, generator)
-    return BottleneckAdapter(dim, rank, ratio=0.2, generator=generator)
+        return LowRankAdapter(backbone.embed_dim, rank, generator)
+    return BottleneckAdapter(backbone.embed_dim, rank, ratio=0.2, generator=generator)

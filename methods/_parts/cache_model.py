@@ -1,7 +1,7 @@
 """Tip-Adapter's key-value cache of the support features, its settings, and the search for alpha and beta."""
 
 from collections.abc import Iterator
-from typing import Literal, TypeVar
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -43,9 +43,6 @@ class CacheConfig(TextConfig):
     augment_epochs: int = Field(10, ge=1, description="augmented views averaged into a key; 10 in all configs")
     crop_scale: tuple[float, float] = Field((0.5, 1.0), description="area range of their crops; official transform")
     logit_scale: LogitScaleSetting = None
-
-
-CacheConfigT = TypeVar("CacheConfigT", bound=CacheConfig)
 
 
 def support_keys(support: SupportView, views: int, crop_scale: tuple[float, float]) -> Float[Tensor, "n dim"]:
@@ -145,7 +142,7 @@ def cache_classifier(cache: Cache, alpha: float | None = None, beta: float | Non
     return classify
 
 
-class CacheMethod(GridSearchMethod[CacheConfigT]):
+class CacheMethod(GridSearchMethod[CacheConfig]):
     """Base of Tip-Adapter and Tip-Adapter-F, which differ in whether the keys are trained."""
 
     cache: Cache

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from datasets_registry import BenchError, ClassSet
 from methods._backbones.backbone import Backbone
 from methods._base.method import ConfigT
+from methods._parts.context_initialisation import context_from_words
 from methods._parts.parameter_initialisation import linear_layer, normal_parameter
 from methods._parts.two_tower import TwoTowerMethod
 from methods._text.prompt_embeddings import Position, TextPrompts, overwrite_leading, place_ctx
+from methods._text.templates import GENERIC_TEMPLATE
 
 
 def resolve_depth(depth: int, blocks: int, what: str) -> int:
@@ -65,33 +67,27 @@ class VisualPrompts(nn.Module):
         super().__init__()
         depth = resolve_depth(depth, backbone.vision_depth, "Visual prompt")
         self.layers = nn.ParameterList([normal_parameter((n, backbone.vision_width), generator) for _ in range(depth)])
-
-    def forward(self) -> list[Tensor]:
         """Prompts by block, each `(n, width)`."""
-        return list(self.layers)
 
 
 class TextContext(nn.Module):
-    """Learned tokens at positions 1..n of a worded template; deeper ones replace them before later blocks.
+    """Learned tokens at positions 1..n of the generic template; deeper ones replace them before later blocks.
 
-    The words of the template after the first n stay in the text, frozen. Without words, or with more tokens than words,
-    the template is `X X ... {}.` and the tokens start at N(0, 0.02).
+    The words of the template after the first n stay in the text, frozen. With more tokens than words, the template is
+    `X X ... {}.` and the tokens start at N(0, 0.02).
 
     Args:
         depth: prompted blocks, 0 for all, 1 = input only.
-        template: text with `{}`; its first n tokens initialise the input context. Must begin with words for that.
-        words: how many tokens of the template may initialise; with n > words the context is random.
+        words: how many words of the template may initialise the input context; with n > words it is random.
         generator: draws N(0, 0.02).
     """
 
-    def __init__(
-        self, n: int, depth: int, template: str, words: int, backbone: Backbone, generator: torch.Generator
-    ) -> None:
+    def __init__(self, n: int, depth: int, words: int, backbone: Backbone, generator: torch.Generator) -> None:
         super().__init__()
         depth, width = resolve_depth(depth, backbone.text_depth, "Text prompt"), backbone.text_width
         if n <= words:
-            self.template = template
-            self.ctx = nn.Parameter(backbone.tokenized([template.replace("{}", "X")]).embedded[0, 1 : 1 + n].clone())
+            self.template = GENERIC_TEMPLATE
+            self.ctx = nn.Parameter(context_from_words(GENERIC_TEMPLATE.replace("{}", "X"), backbone, n))
         else:
             self.template = " ".join(["X"] * n) + " {}."
             self.ctx = normal_parameter((n, width), generator)

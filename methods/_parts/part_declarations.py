@@ -6,7 +6,6 @@ Each part states its sizes and its number of parameters as formulas over the met
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +15,6 @@ from methods._base.method_info import MethodConfig
 from methods._base.parameter_formula import evaluate_formula
 from methods._parts.adapters import BottleneckAdapter, make_adapter
 from methods._parts.learned_prompts import Coupling, TextContext, VisualPrompts
-from methods._text.templates import GENERIC_TEMPLATE
 
 
 class Parts(nn.Module):
@@ -46,8 +44,7 @@ class Parts(nn.Module):
         if self.coupling is not None and self.text_context is not None:
             coupled: list[Tensor] = self.coupling(self.text_context.layers())
             return coupled
-        prompts: list[Tensor] = self.visual_prompts() if self.visual_prompts else []
-        return prompts
+        return list(self.visual_prompts.layers) if self.visual_prompts else []
 
 
 @dataclass(frozen=True)
@@ -85,9 +82,10 @@ def build_parts(table: tuple[Part, ...], config: MethodConfig, backbone: Backbon
     return Parts(**{part.slot: part.build(config, backbone, generator) for part in table})  # type: ignore[arg-type]
 
 
-def visual_prompts(n: str = "n_visual", depth: str = "visual_depth") -> Part:
-    """`n` tokens in each of the first `depth` image blocks, 0 for all."""
-    return Part("visual_prompts", f"{n} * image_width * ({depth} or image_blocks)", VisualPrompts, (n, depth))
+def visual_prompts(depth: str = "visual_depth") -> Part:
+    """`n_visual` tokens in each of the first `depth` image blocks, 0 for all."""
+    parameters = f"n_visual * image_width * ({depth} or image_blocks)"
+    return Part("visual_prompts", parameters, VisualPrompts, ("n_visual", depth))
 
 
 def text_context(n: str = "n_text", depth: str = "text_depth", *, words: str = "4", when: str = "") -> Part:
@@ -95,12 +93,7 @@ def text_context(n: str = "n_text", depth: str = "text_depth", *, words: str = "
 
     `words` is how many words of the template may initialise the input context.
     """
-
-    def make_text_context(n: int, depth: int, words: int, *context: Any) -> TextContext:
-        return TextContext(n, depth, GENERIC_TEMPLATE, words, *context)
-
-    parameters = f"{n} * text_width * ({depth} or text_blocks)"
-    return Part("text_context", parameters, make_text_context, (n, depth, words), when)
+    return Part("text_context", f"{n} * text_width * ({depth} or text_blocks)", TextContext, (n, depth, words), when)
 
 
 def coupling(depth: str) -> Part:
@@ -110,19 +103,16 @@ def coupling(depth: str) -> Part:
 
 def adapter(side: str) -> Part:
     """An adapter of the kind that the settings `adapter` and `rank` choose, on the `text` or `visual` feature."""
-
-    def make_feature_adapter(kind: Any, rank: int, backbone: Backbone, generator: torch.Generator) -> nn.Module:
-        return make_adapter(kind, backbone.embed_dim, rank, generator)
-
     linear = "embed_dim * (embed_dim + 1) if adapter == 'linear'"
     narrow = "embed_dim * (2 * rank + (adapter == 'low_rank'))"
-    return Part(f"{side}_adapter", f"({linear} else {narrow})", make_feature_adapter, ("adapter", "rank"))
+    return Part(f"{side}_adapter", f"({linear} else {narrow})", make_adapter, ("adapter", "rank"))
 
 
-def bottleneck(side: str, ratio: str, hidden: str = "embed_dim // reduction") -> Part:
+def bottleneck(side: str, ratio: str) -> Part:
     """CLIP-Adapter's bottleneck on the `text` or `visual` feature, blended with share `ratio`."""
 
-    def make_bottleneck_adapter(hidden: int, ratio: float, backbone: Backbone, generator: torch.Generator) -> nn.Module:
+    def make_bottleneck(hidden: int, ratio: float, backbone: Backbone, generator: torch.Generator) -> nn.Module:
         return BottleneckAdapter(backbone.embed_dim, hidden, ratio, generator)
 
-    return Part(f"{side}_adapter", f"2 * embed_dim * ({hidden})", make_bottleneck_adapter, (hidden, ratio))
+    hidden = "embed_dim // reduction"
+    return Part(f"{side}_adapter", f"2 * embed_dim * ({hidden})", make_bottleneck, (hidden, ratio))

@@ -37,8 +37,8 @@ from methods.linear_probe import LinearProbe, LinearProbeConfig
 from methods.lp_plus_plus import LPPlusPlus, LPPlusPlusConfig
 from methods.prolip import ProLIP, ProLIPConfig
 from methods.task_res import TaskRes, TaskResConfig
-from methods.tip_adapter import TipAdapter, TipAdapterConfig
-from methods.tip_adapter_f import TipAdapterF, TipAdapterFConfig
+from methods.tip_adapter import TipAdapter
+from methods.tip_adapter_f import TipAdapterF
 from methods.zs_lp import ZSLP, ZSLPConfig
 
 
@@ -74,7 +74,7 @@ def tip_support(case: Case) -> SupportView:
 @pytest.mark.parametrize("name", case_names("tip_adapter"))
 def test_tip_adapter(name: str) -> None:
     case = Case("tip_adapter", name)
-    method = TipAdapter(tiny_backbone(), TipAdapterConfig(**tip_settings(case)), generator())
+    method = TipAdapter(tiny_backbone(), TipAdapter.info.config(**tip_settings(case)), generator())
     method.prepare(tip_support(case))
     case.assert_close(method.cache.keys.T, "cache_keys", "cache_keys")
     case.assert_close(method.cache.values, "cache_values", "cache_values")
@@ -94,7 +94,7 @@ def test_tip_adapter(name: str) -> None:
 @pytest.mark.parametrize("name", case_names("tip_adapter"))
 def test_tip_adapter_f(name: str) -> None:
     case = Case("tip_adapter", name)
-    method = TipAdapterF(tiny_backbone(), TipAdapterFConfig(**tip_settings(case)), generator())
+    method = TipAdapterF(tiny_backbone(), TipAdapterF.info.config(**tip_settings(case)), generator())
     support = tip_support(case)
     replay(method, case, lambda m: {"adapter.weight": m.trainable.keys}, template="{}", support=support)
     method.calibrate(support)

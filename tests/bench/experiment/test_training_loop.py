@@ -17,7 +17,7 @@ from bench.experiment.training_loop import (
     stage_spans,
 )
 from methods import Optimizer, Recipe, Schedule, Warmup
-from methods.text_adapter import TextAdapter, TextAdapterConfig
+from methods.text_adapter import TextAdapter
 
 
 @pytest.mark.parametrize("kind", list(Optimizer))
@@ -38,7 +38,7 @@ def test_the_last_incomplete_batch_is_dropped_once_a_whole_one_fits() -> None:
 
 
 def adapter() -> TextAdapter:
-    method = TextAdapter(tiny_backbone(), TextAdapterConfig(), torch.Generator().manual_seed(0))
+    method = TextAdapter(tiny_backbone(), TextAdapter.info.config(), torch.Generator().manual_seed(0))
     method.prepare(support_view(tiny_backbone(), class_set("base")))
     return method
 
@@ -100,7 +100,7 @@ def test_hooks_are_called_in_order_and_groups_scale_the_rate() -> None:
             calls.append("end")
 
     calls: list[object] = []
-    method = Noisy(tiny_backbone(), TextAdapterConfig(), torch.Generator().manual_seed(0))
+    method = Noisy(tiny_backbone(), TextAdapter.info.config(), torch.Generator().manual_seed(0))
     method.prepare(support_view(tiny_backbone(), class_set("base")))
     fit_adapter(Recipe(epochs=2, batch_size=4, warmup=Warmup.NONE), method)
     assert calls == [(0, 2), (1, 2), "end"]
@@ -148,7 +148,7 @@ class Staged(TextAdapter):
 
 
 def test_each_stage_has_its_own_parameters_schedule_and_epochs() -> None:
-    method = Staged(tiny_backbone(), TextAdapterConfig(), torch.Generator().manual_seed(0))
+    method = Staged(tiny_backbone(), TextAdapter.info.config(), torch.Generator().manual_seed(0))
     method.seen = []
     method.prepare(support_view(tiny_backbone(), class_set("base")))
     shown: list[int] = []
@@ -181,7 +181,7 @@ def test_a_loss_that_is_not_finite_in_a_later_stage_says_where() -> None:
                 with torch.no_grad():
                     self.trainable.text_adapter.bias.fill_(math.nan)
 
-    method = Broken(tiny_backbone(), TextAdapterConfig(), torch.Generator().manual_seed(0))
+    method = Broken(tiny_backbone(), TextAdapter.info.config(), torch.Generator().manual_seed(0))
     method.seen = []
     method.prepare(support_view(tiny_backbone(), class_set("base")))
     with pytest.raises(NonFiniteLossError, match=r"became nan.*epoch 2 of 3, step 3"):
