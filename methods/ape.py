@@ -23,13 +23,7 @@ from torch import Tensor
 from datasets_registry import ClassSet
 from methods import Batch, Classifier, Family, MethodInfo, Needs, SupportView, register_method
 from methods._parts.cache_model import search_values, support_keys
-from methods._parts.feature_space import (
-    LogitScaleSetting,
-    TextConfig,
-    logits_accuracy,
-    mean_of_normalised,
-    template_features,
-)
+from methods._parts.feature_space import LogitScaleSetting, TextConfig, logits_accuracy, template_ensemble
 from methods._parts.grid_search import GridSearchMethod
 
 COARSE_STEPS = (5, 5, 3)
@@ -84,7 +78,7 @@ class APE(GridSearchMethod[APEConfig]):
         c = self.config
         self.scale = c.logit_scale or self.backbone.logit_scale
         self.chosen = (c.beta, c.alpha, c.gamma)
-        self.text = mean_of_normalised(list(template_features(self.backbone, support.classes, c.templates)))
+        self.text = template_ensemble(self.backbone, support.classes, c.templates)
         keys = support_keys(support, c.augment_epochs, c.crop_scale)
         criterion = channel_criterion(self.text, keys, support.labels, c.weights)
         self.kept = criterion.topk(max(1, round(c.channels * keys.shape[1]))).indices

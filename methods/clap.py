@@ -55,9 +55,6 @@ class CLAP(PrototypeMethod[CLAPConfig]):
         members = F.one_hot(support.labels, len(support.classes)).to(own.dtype)
         self.alpha = own @ members / members.sum(dim=0)
 
-    def classifier_rows(self) -> Float[Tensor, "n_cls dim"]:
-        return self.trainable.vectors
-
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         distance = (self.trainable.vectors - self.base).square().sum(dim=1)
         penalty = (self.alpha * distance).mean()

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Context, Recipe, SupportView, TextPrompts, TrainableMethod, register_method
 from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
-from methods._parts.context_initialisation import context_from_words, word_count
-from methods._parts.parameter_initialisation import linear_layer, normal_parameter
+from methods._parts.context_initialisation import initial_context, word_count
+from methods._parts.parameter_initialisation import linear_layer
 
 
 class CoCoOpConfig(MethodConfig):
@@ -84,8 +84,7 @@ class CoCoOp(TrainableMethod[CoCoOpConfig]):
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         c, b = self.config, self.backbone
-        words, shape = c.ctx_init, (c.n_ctx, b.text_width)
-        ctx = context_from_words(words, b).cpu() if words else normal_parameter(shape, self.generator)
+        ctx = initial_context(c.ctx_init, (c.n_ctx, b.text_width), b, self.generator)
         self.trainable = ConditionalContext(ctx, b.embed_dim, b.embed_dim // c.reduction, self.generator).to(b.device)
 
     def text_features(

@@ -11,9 +11,8 @@ from pydantic import Field, model_validator
 
 from datasets_registry import EvalProtocol
 from methods import Context, Family, MethodConfig, MethodInfo, Needs, Recipe, SupportView, register_method
-from methods._parts.context_initialisation import context_from_words, word_count
+from methods._parts.context_initialisation import initial_context, word_count
 from methods._parts.learned_prompts import ContextMethod
-from methods._parts.parameter_initialisation import normal_parameter
 from methods._text.prompt_embeddings import Position
 
 
@@ -42,11 +41,11 @@ class CoOpConfig(MethodConfig):
         return word_count(self.ctx_init) if self.ctx_init else self.n_ctx
 
 
-RECIPE = {
-    "source": "CoOp configs/trainers/CoOp/{vit_b16,vit_b16_ep50}.yaml; weight decay: Dassl's default",
-    "epochs": 200,
-    "epochs_by_shots": {1: 50, 2: 100, 4: 100, 8: 200, 16: 200},
-}
+RECIPE = Recipe(
+    source="CoOp configs/trainers/CoOp/{vit_b16,vit_b16_ep50}.yaml; weight decay: Dassl's default",
+    epochs=200,
+    epochs_by_shots={1: 50, 2: 100, 4: 100, 8: 200, 16: 200},
+)
 
 
 @register_method
@@ -70,7 +69,7 @@ class CoOp(ContextMethod[CoOpConfig]):
         learns_text=True,
         parameter_formula="length * text_width * (n_classes if class_specific else 1)",
         recipes={
-            EvalProtocol.FEW_SHOT: Recipe(**RECIPE),
+            EvalProtocol.FEW_SHOT: RECIPE,
             EvalProtocol.BASE_TO_NEW: Recipe(
                 source="CoCoOp's CoOp rows: CoOp configs/trainers/CoOp/vit_b16_ctxv1.yaml", epochs=200
             ),
@@ -91,9 +90,6 @@ class CoOp(ContextMethod[CoOpConfig]):
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         c, width = self.config, self.backbone.text_width
-        if c.ctx_init:
-            ctx = context_from_words(c.ctx_init, self.backbone)
-        else:
-            shape = (len(support.classes), c.length, width) if c.class_specific else (c.length, width)
-            ctx = normal_parameter(shape, self.generator)
+        shape = (len(support.classes), c.length, width) if c.class_specific else (c.length, width)
+        ctx = initial_context(c.ctx_init, shape, self.backbone, self.generator)
         self.trainable = Context(ctx, c.class_position).to(self.backbone.device)

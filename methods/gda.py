@@ -23,13 +23,7 @@ from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Family, MethodInfo, Needs, SupportView, register_method
-from methods._parts.feature_space import (
-    LogitScaleSetting,
-    TextConfig,
-    logits_accuracy,
-    mean_of_normalised,
-    template_features,
-)
+from methods._parts.feature_space import LogitScaleSetting, TextConfig, logits_accuracy, template_ensemble
 from methods._parts.grid_search import GridSearchMethod
 
 ALPHAS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
@@ -125,7 +119,7 @@ class GDA(GridSearchMethod[GDAConfig]):
 
     def class_text_features(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
         """Class texts, normalised."""
-        return mean_of_normalised(list(template_features(self.backbone, classes, self.config.templates)))
+        return template_ensemble(self.backbone, classes, self.config.templates)
 
     def new_class_discriminant(self, text: Float[Tensor, "n_cls dim"]) -> tuple[Tensor, Tensor]:
         """Weight and bias for classes without images, from the support vectors nearest to their texts."""

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Context, Family, MethodConfig, MethodInfo, Needs, Recipe, SupportView, register_method
-from methods._parts.context_initialisation import context_from_words
+from methods._parts.context_initialisation import initial_context
 from methods._parts.learned_prompts import ContextMethod
-from methods._parts.parameter_initialisation import normal_parameter
 from methods._text.templates import KGCOOP_WORDING
 
 
@@ -64,10 +63,8 @@ class KgCoOp(ContextMethod[KgCoOpConfig]):
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        if self.config.worded_init:
-            ctx = context_from_words("a photo of a", self.backbone)
-        else:
-            ctx = normal_parameter((self.config.n_ctx, self.backbone.text_width), self.generator)
+        words, shape = "a photo of a" if self.config.worded_init else "", (self.config.n_ctx, self.backbone.text_width)
+        ctx = initial_context(words, shape, self.backbone, self.generator)
         self.trainable = Context(ctx).to(self.backbone.device)
 
     def teacher(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Classifier, Family, MethodInfo, Needs, Snapshots, SupportView, TrainableMethod, register_method
 from methods._base.recipe import Recipe, Schedule, Warmup
-from methods._parts.feature_space import TextConfig, logits_accuracy, mean_of_normalised, template_features
+from methods._parts.feature_space import TextConfig, logits_accuracy, template_ensemble
 from methods._parts.parameter_initialisation import linear_uniform
 
 
@@ -96,8 +96,7 @@ class LPPlusPlus(TrainableMethod[LPPlusPlusConfig]):
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        texts = template_features(self.backbone, support.classes, self.config.templates)
-        self.text = mean_of_normalised(list(texts))
+        self.text = template_ensemble(self.backbone, support.classes, self.config.templates)
         image = F.normalize(support.views(1, self.config.crop_scale)[0], dim=-1)
         members = F.one_hot(support.labels, len(support.classes)).to(image.dtype)
         similarity = image @ self.text.T

@@ -67,13 +67,9 @@ class Representation(nn.Module):
         self.to_text = nn.ModuleList([copy.deepcopy(to_text) for _ in range(blocks)])
         self.projection = normal_parameter((width, backbone.embed_dim), generator, std=width**-0.5)
 
-    def text_tokens(self) -> list[Float[Tensor, "n_tokens text"]]:
-        """Tokens of the text tower by block."""
-        return [into(self.tokens) for into in self.to_text]
-
-    def image_tokens(self) -> list[Float[Tensor, "n_tokens image"]]:
-        """Tokens of the image tower by block."""
-        return [into(self.tokens) for into in self.to_image]
+    def by_block(self, maps: nn.ModuleList) -> list[Float[Tensor, "n_tokens width"]]:
+        """Tokens of a tower by block, from its maps `to_image` or `to_text`."""
+        return [into(self.tokens) for into in maps]
 
 
 RECIPE = Recipe(
@@ -141,12 +137,12 @@ class MMRL(TwoTowerMethod[MMRLConfig]):
 
     def text_features(self, classes: ClassSet) -> Tensor:
         hidden = self.frozen_text_hidden(classes, classes.template, self.first_text)
-        return self.backbone.continue_text(hidden, tokens=self.trainable.text_tokens())
+        return self.backbone.continue_text(hidden, tokens=self.trainable.by_block(self.trainable.to_text))
 
     def both_image_features(self, batch: Batch) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, "batch dim"]]:
         """Features of the class token and of the inserted tokens, unnormalised."""
         tower, part, n, first = self.backbone.image_tower, self.trainable, self.config.n_tokens, self.first_image
-        states = self.backbone.continue_image(batch.hidden(first), first, prompts=part.image_tokens())
+        states = self.backbone.continue_image(batch.hidden(first), first, prompts=part.by_block(part.to_image))
         inserted = tower.prompt_states(states, n).mean(dim=1)
         return tower.project_to_joint_space(tower.pool(states, n)), inserted @ part.projection
 

@@ -22,7 +22,7 @@ from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Family, MethodInfo, Needs, SupportView, TrainableMethod, cosine_logits
 from methods._base.recipe import Optimizer, Recipe, Schedule
 from methods._base.registry import register_method
-from methods._parts.feature_space import LogitScaleSetting, TextConfig, mean_of_normalised, template_features
+from methods._parts.feature_space import LogitScaleSetting, TextConfig, template_ensemble
 
 
 class ProLIPConfig(TextConfig):
@@ -110,7 +110,6 @@ class ProLIP(TrainableMethod[ProLIPConfig]):
 
     def classifier(self, classes: ClassSet) -> Classifier:
         if classes not in self.texts:
-            features = template_features(self.backbone, classes, self.config.templates)
-            self.texts[classes] = mean_of_normalised(list(features))
+            self.texts[classes] = template_ensemble(self.backbone, classes, self.config.templates)
         text = self.texts[classes]
         return lambda batch: cosine_logits(self.trainable(batch.pooled), text, self.scale)

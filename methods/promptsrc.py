@@ -83,8 +83,7 @@ class PromptSRC(ComposedMethod[PromptSRCConfig]):
         config=PromptSRCConfig,
         needs=frozenset({Needs.FEATURES, Needs.PIXELS}),
         recipes={EvalProtocol.FEW_SHOT: FEW_SHOT, EvalProtocol.BASE_TO_NEW: RECIPE} | for_transfer(RECIPE),
-        config_by_protocol={EvalProtocol.FEW_SHOT: {"average_mean": 30.0, "average_std": 30.0}}
-        | for_transfer(TRANSFER),
+        config_by_protocol={EvalProtocol.FEW_SHOT: AVERAGE_30} | for_transfer(TRANSFER),
     )
 
     def prepare(self, support: SupportView) -> None:

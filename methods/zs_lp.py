@@ -9,8 +9,10 @@ epoch is used.
 `trained_share` below 1 is WiSE-FT (Wortsman et al., CVPR 2022): trained and initial weights are averaged at the end.
 """
 
+import math
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
@@ -18,7 +20,7 @@ from torch import Tensor
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Classifier, Family, MethodInfo, Needs, cosine_logits, register_method
 from methods._parts.citations import CLAP_PAPER
-from methods._parts.prototypes import POOLED_VIEWS_RECIPE, PrototypeConfig, PrototypeMethod, random_rows
+from methods._parts.prototypes import POOLED_VIEWS_RECIPE, PrototypeConfig, PrototypeMethod
 
 
 class ZSLPConfig(PrototypeConfig):
@@ -51,10 +53,10 @@ class ZSLP(PrototypeMethod[ZSLPConfig]):
     )
 
     def initial_vectors(self) -> Float[Tensor, "n_cls dim"]:
-        return self.base if self.config.init == "zero_shot" else random_rows(self.base.shape, self.generator)
-
-    def classifier_rows(self) -> Float[Tensor, "n_cls dim"]:
-        return self.trainable.vectors
+        if self.config.init == "zero_shot":
+            return self.base
+        he_std = math.sqrt(2 / self.base.shape[1])
+        return torch.randn(self.base.shape, generator=self.generator) * he_std
 
     def train_classifier(self) -> Classifier:
         return super().classifier(self.support_classes)

@@ -102,12 +102,6 @@ def for_transfer(settings: SettingsT) -> dict[EvalProtocol, SettingsT]:
     return dict.fromkeys((EvalProtocol.CROSS_DATASET, EvalProtocol.DOMAIN_GENERALIZATION), settings)
 
 
-DEMO_EPOCHS = 10
-DEMO_STEPS_PER_SHOT = 5
-DEMO_STEPS = 500
-DEMO_VIEWS = 5
-
-
 def demo_recipe(published: Recipe) -> Recipe:
     """A short training for laptops, named `demo`: fewer epochs over a few views that all methods share.
 
@@ -119,11 +113,11 @@ def demo_recipe(published: Recipe) -> Recipe:
         update={
             "name": "demo",
             "source": f"short demo settings; published: {published.source}",
-            "epochs": min(published.epochs, DEMO_EPOCHS),
+            "epochs": min(published.epochs, 10),
             "epochs_by_shots": {},
-            "steps_per_shot": min(published.steps_per_shot, DEMO_STEPS_PER_SHOT),
-            "steps": min(published.steps, DEMO_STEPS),
-            "views": DEMO_VIEWS,
+            "steps_per_shot": min(published.steps_per_shot, 5),
+            "steps": min(published.steps, 500),
+            "views": 5,
             "batch_size": 16 if small else published.batch_size,
             "lr": published.lr * (16 / published.batch_size) ** 0.5 if small else published.lr,
         }

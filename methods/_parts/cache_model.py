@@ -11,14 +11,8 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet
 from methods._backbones.backbone import Backbone
-from methods._base.batch import Batch, Classifier, SupportView
-from methods._parts.feature_space import (
-    LogitScaleSetting,
-    TextConfig,
-    logits_accuracy,
-    mean_of_normalised,
-    template_features,
-)
+from methods._base.batch import Classifier, SupportView
+from methods._parts.feature_space import LogitScaleSetting, TextConfig, logits_accuracy, template_ensemble
 from methods._parts.grid_search import GridSearchMethod
 
 COARSE_STEPS = (10, 10)
@@ -119,7 +113,7 @@ class Cache(nn.Module):
 
 def build_cache(backbone: Backbone, support: SupportView, config: CacheConfig, *, learn_keys: bool) -> Cache:
     """The cache of a support set, on the backbone's device."""
-    text = mean_of_normalised(list(template_features(backbone, support.classes, config.templates)))
+    text = template_ensemble(backbone, support.classes, config.templates)
     keys = support_keys(support, config.augment_epochs, config.crop_scale)
     scale = config.logit_scale or backbone.logit_scale
     cache = Cache(keys, support.labels, text, alpha=config.alpha, beta=config.beta, scale=scale, learn_keys=learn_keys)
@@ -134,12 +128,7 @@ def search_values(largest: float, steps: int) -> Iterator[float]:
 
 def cache_classifier(cache: Cache, alpha: float | None = None, beta: float | None = None) -> Classifier:
     """The cache as a classifier, with its own alpha and beta unless others are given."""
-
-    def classify(batch: Batch) -> Tensor:
-        logits: Tensor = cache(batch.features, alpha, beta)
-        return logits
-
-    return classify
+    return lambda batch: cache(batch.features, alpha, beta)
 
 
 class CacheMethod(GridSearchMethod[CacheConfig]):

@@ -9,7 +9,7 @@ from datasets_registry import ClassSet
 from methods._base.batch import Batch, SupportView
 from methods._base.method import ConfigT
 from methods._base.method_info import MethodInfo, Needs
-from methods._parts.part_declarations import Part, Parts, build_parts
+from methods._parts.part_declarations import Part, Parts
 from methods._parts.two_tower import TwoTowerMethod
 
 
@@ -41,7 +41,8 @@ class ComposedMethod(TwoTowerMethod[ConfigT]):
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        self.trainable = build_parts(self.parts, self.config, self.backbone, self.generator).to(self.backbone.device)
+        built: dict[str, Any] = {p.slot: p.build(self.config, self.backbone, self.generator) for p in self.parts}
+        self.trainable = Parts(**built).to(self.backbone.device)
 
     def prompted_text(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
         """Text features before any adapter, unnormalised."""

@@ -1,8 +1,12 @@
-"""Context vectors initialised from words, as in CoOp."""
+"""Context vectors initialised from words, as in CoOp, or at random."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 
 from methods._backbones.backbone import Backbone
+from methods._parts.parameter_initialisation import normal_parameter
 
 
 def word_count(words: str) -> int:
@@ -15,3 +19,8 @@ def context_from_words(words: str, backbone: Backbone, n: int | None = None) -> 
     words = words.replace("_", " ")
     n = word_count(words) if n is None else n
     return backbone.tokenized([words]).embedded[0, 1 : 1 + n].clone()
+
+
+def initial_context(words: str, shape: Sequence[int], backbone: Backbone, generator: torch.Generator) -> Tensor:
+    """Token embeddings of the words; without words, a context of that shape from N(0, 0.02)."""
+    return context_from_words(words, backbone) if words else normal_parameter(shape, generator)

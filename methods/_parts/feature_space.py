@@ -1,6 +1,6 @@
 """What methods on frozen features share: settings and features of class texts, and accuracy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import torch
@@ -55,7 +55,12 @@ def logits_accuracy(logits: Float[Tensor, "n n_cls"], labels: Int[Tensor, " n"])
     return float((logits.argmax(dim=1) == labels).double().mean())
 
 
-def mean_of_normalised(features: list[Tensor]) -> Tensor:
+def template_ensemble(backbone: Backbone, classes: ClassSet, templates: Sequence[str]) -> Float[Tensor, "n_cls dim"]:
+    """Normalised class texts: `mean_of_normalised` of the `template_features`."""
+    return mean_of_normalised(template_features(backbone, classes, templates))
+
+
+def mean_of_normalised(features: Iterable[Float[Tensor, "n_cls dim"]]) -> Float[Tensor, "n_cls dim"]:
     """Template ensemble as CLIP does it: normalise each template's features, average, normalise again."""
     stacked = torch.stack([F.normalize(f, dim=-1) for f in features])
     return F.normalize(stacked.mean(dim=0), dim=-1)

@@ -77,11 +77,6 @@ class Part:
         return self.make_module(*(evaluate_formula(size, backbone, config) for size in self.sizes), backbone, generator)
 
 
-def build_parts(table: tuple[Part, ...], config: MethodConfig, backbone: Backbone, generator: torch.Generator) -> Parts:
-    """All parts, initialised in the order of the table."""
-    return Parts(**{part.slot: part.build(config, backbone, generator) for part in table})  # type: ignore[arg-type]
-
-
 def visual_prompts(depth: str = "visual_depth") -> Part:
     """`n_visual` tokens in each of the first `depth` image blocks, 0 for all."""
     parameters = f"n_visual * image_width * ({depth} or image_blocks)"

@@ -1,10 +1,7 @@
 """Methods that train one vector per class on frozen features, from the class texts (ZS-LP, CLAP, TaskRes)."""
 
-import math
-from abc import abstractmethod
 from typing import TypeVar
 
-import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
@@ -53,29 +50,20 @@ class PrototypeMethod(TrainableMethod[ConfigT]):
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        texts = template_features(
-            self.backbone,
-            support.classes,
-            self.config.templates,
-            keep_underscores=self.config.keep_underscores,
-        )
+        c = self.config
+        texts = template_features(self.backbone, support.classes, c.templates, keep_underscores=c.keep_underscores)
         self.base = texts.mean(dim=0)
         self.trainable = ClassVectors(self.initial_vectors()).to(self.backbone.device)
 
     def initial_vectors(self) -> Float[Tensor, "n_cls dim"]:
-        """Initial vectors."""
+        """The vectors before training; by default the base."""
         return self.base
 
-    @abstractmethod
     def classifier_rows(self) -> Float[Tensor, "n_cls dim"]:
-        """The classifier's rows, unnormalised."""
+        """The classifier's rows, unnormalised; by default the vectors."""
+        return self.trainable.vectors
 
     def classifier(self, classes: ClassSet) -> Classifier:
         self.check_classes(classes)
         rows = self.classifier_rows()
         return lambda batch: cosine_logits(batch.features, rows, self.backbone.logit_scale)
-
-
-def random_rows(shape: torch.Size, generator: torch.Generator) -> Tensor:
-    """He initialisation: normal with variance 2 / dim."""
-    return torch.randn(shape, generator=generator) * math.sqrt(2 / shape[-1])

@@ -1,7 +1,7 @@
 """Trained copies of a tower's norms and biases that replace the frozen ones in the forward pass."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from methods._towers.blocks import BlockView
+from methods._towers.blocks import BlockView, TensorMap
 
 
 class TunedNorms(nn.Module):
@@ -17,9 +17,9 @@ class TunedNorms(nn.Module):
 
     def __init__(self, blocks: Sequence[BlockView], outer: Sequence[nn.Module] = ()) -> None:
         super().__init__()
-        self.attention = nn.ModuleList([_copy(view.norm_1) for view in blocks])
-        self.mlp = nn.ModuleList([_copy(view.norm_2) for view in blocks])
-        self.outer = nn.ModuleList([_copy(norm) for norm in outer])
+        self.attention = _trained_copies(view.norm_1 for view in blocks)
+        self.mlp = _trained_copies(view.norm_2 for view in blocks)
+        self.outer = _trained_copies(outer)
 
     def views(self, blocks: Sequence[BlockView]) -> list[BlockView]:
         """The tower's blocks with these norms."""
@@ -27,9 +27,8 @@ class TunedNorms(nn.Module):
         return [replace(view, norm_1=attention, norm_2=mlp) for view, attention, mlp in norms]
 
 
-def _copy(frozen: Any) -> nn.Module:
-    trained: nn.Module = copy.deepcopy(frozen).requires_grad_(True)
-    return trained
+def _trained_copies(frozen: Iterable[Any]) -> nn.ModuleList:
+    return nn.ModuleList([copy.deepcopy(norm) for norm in frozen]).requires_grad_(True)
 
 
 class TunedBiases(nn.Module):
@@ -37,25 +36,15 @@ class TunedBiases(nn.Module):
 
     def __init__(self, blocks: Sequence[BlockView]) -> None:
         super().__init__()
-        self.biases = nn.ParameterList([_last_layer(view).bias.detach().clone() for view in blocks])
+        mlps: list[Any] = [view.mlp for view in blocks]
+        self.biases = nn.ParameterList([mlp[-1].bias.detach().clone() for mlp in mlps])
 
     def views(self, blocks: Sequence[BlockView]) -> list[BlockView]:
         """The tower's blocks with these biases."""
-        return [replace(view, mlp=_Biased(view, bias)) for view, bias in zip(blocks, self.biases, strict=True)]
+        return [replace(view, mlp=_with_bias(view.mlp, bias)) for view, bias in zip(blocks, self.biases, strict=True)]
 
 
-class _Biased:
+def _with_bias(mlp: Any, bias: Float[Tensor, " width"]) -> TensorMap:
     """An MLP with another bias in its last layer."""
-
-    def __init__(self, view: BlockView, bias: Float[Tensor, " width"]) -> None:
-        self.hidden: Any = view.mlp[:-1]  # type: ignore[index]
-        self.weight, self.bias = _last_layer(view).weight, bias
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return F.linear(self.hidden(x), self.weight, self.bias)
-
-
-def _last_layer(view: BlockView) -> nn.Linear:
-    layers: Any = view.mlp
-    last: nn.Linear = layers[-1]
-    return last
+    hidden, weight = mlp[:-1], mlp[-1].weight
+    return lambda x: F.linear(hidden(x), weight, bias)
