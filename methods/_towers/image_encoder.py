@@ -30,14 +30,13 @@ def image_views(tower: ImageTower) -> Sequence[BlockView]:
 def outer_norms(tower: ImageTower) -> tuple[nn.Module, nn.Module]:
     """The norms before the first block and after the last; raises BenchError as `image_views` does."""
     image_views(tower)
-    visual = tower.visual  # type: ignore[attr-defined]
-    return visual.ln_pre, visual.ln_post
+    return tower.visual.ln_pre, tower.visual.ln_post
 
 
 def with_outer_norms(tower: ImageTower, norms: tuple[nn.Module, nn.Module]) -> ImageTower:
     """The tower with other outer norms; raises BenchError as `image_views` does."""
     image_views(tower)
-    return ViTTower(with_modules(tower.visual, ln_pre=norms[0], ln_post=norms[1]))  # type: ignore[attr-defined]
+    return ViTTower(with_modules(tower.visual, ln_pre=norms[0], ln_post=norms[1]))
 
 
 def run_image_tower(

@@ -5,7 +5,7 @@ Three kinds: open_clip's vision transformer (CLIP, CoCa), timm's EVA-02, and the
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,40 +14,46 @@ from datasets_registry import BenchError
 from methods._towers.blocks import BlockView, is_standard, run_block, view_block
 
 
-@runtime_checkable
-class ImageTower(Protocol):
-    """What the backbone needs of an image tower."""
+class ImageTower:
+    """An image tower. This base runs only as a whole (ResNet): it has no tokens, so no prompts and no hooks."""
 
-    width: int
-    depth: int
-    transformer: bool
-    views: Sequence[BlockView]
+    transformer = False
+    depth = 0
+    width = 0
+    views: Sequence[BlockView] = ()
     """The blocks as their parts; empty where a block has another structure."""
-    class_token: Tensor | None
+    class_token: Tensor | None = None
     """The class token `(width,)` without its position, if there is one."""
+
+    def __init__(self, visual: Any) -> None:
+        self.visual = visual
 
     def embed_patches(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
         """Tokens before block 0, with `prompts` `(n, width)` after the patches, without positions."""
-        ...
+        if prompts is not None:
+            raise BenchError(
+                "This image tower has no tokens; visual prompts need a vision transformer such as ViT-B-16."
+            )
+        return pixels
 
-    def block(self, i: int, tokens: Tensor) -> Tensor:
+    def block(self, i: int, tokens: Tensor) -> Tensor:  # noqa: ARG002
         """Block i."""
-        ...
+        raise IndexError(i)
 
-    def pool(self, tokens: Tensor, n_prompts: int) -> Tensor:
+    def pool(self, tokens: Tensor, n_prompts: int) -> Tensor:  # noqa: ARG002
         """Pooled features before the projection."""
-        ...
+        return tokens
 
     def project_to_joint_space(self, pooled: Tensor) -> Tensor:
         """Projection to the joint space."""
-        ...
+        return self.visual(pooled)
 
     def prompt_states(self, tokens: Tensor, n_prompts: int) -> Tensor:
         """States of the prompts after the last block, `(batch, n_prompts, width)`, normed like the pooled state."""
-        ...
+        raise NotImplementedError("a tower without tokens has no prompts")
 
 
-class ViTTower:
+class ViTTower(ImageTower):
     """open_clip's `VisionTransformer`.
 
     Prompts enter after the positional embedding and before the norm that precedes block 0 (a norm per token, so it is
@@ -57,13 +63,13 @@ class ViTTower:
     transformer = True
 
     def __init__(self, visual: Any) -> None:
-        self.visual = visual
+        super().__init__(visual)
         self.blocks = list(visual.transformer.resblocks)
         self.depth = len(self.blocks)
-        self.class_token: Tensor | None = visual.class_embedding
-        self.width: int = visual.class_embedding.shape[0]
-        standard = all(is_standard(block) for block in self.blocks)
-        self.views: Sequence[BlockView] = [view_block(block) for block in self.blocks] if standard else []
+        self.class_token = visual.class_embedding
+        self.width = visual.class_embedding.shape[0]
+        if all(is_standard(block) for block in self.blocks):
+            self.views = [view_block(block) for block in self.blocks]
 
     def embed_patches(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
         tokens = self.visual._embeds(pixels)
@@ -92,7 +98,7 @@ class ViTTower:
         return self.visual.ln_post(tokens[:, -n_prompts:])
 
 
-class EvaTower:
+class EvaTower(ImageTower):
     """timm's EVA-02 with rotary positions, as open_clip wraps it.
 
     Prompts have no place on the image grid, so their rotary embedding is the identity rotation (sine 0, cosine 1).
@@ -101,12 +107,12 @@ class EvaTower:
     transformer = True
 
     def __init__(self, visual: Any) -> None:
-        self.trunk, self.head = visual.trunk, visual.head
+        super().__init__(visual)
+        self.trunk = visual.trunk
         self.blocks = list(self.trunk.blocks)
         self.depth = len(self.blocks)
-        self.class_token: Tensor | None = None if self.trunk.cls_token is None else self.trunk.cls_token[0, 0]
-        self.width: int = self.trunk.embed_dim
-        self.views: Sequence[BlockView] = []
+        self.class_token = None if self.trunk.cls_token is None else self.trunk.cls_token[0, 0]
+        self.width = self.trunk.embed_dim
         if getattr(self.trunk, "rope_mixed", False) or self.trunk.dynamic_img_size:
             raise BenchError("This EVA variant has per-block or resizable rotary positions, which are not supported.")
 
@@ -141,42 +147,10 @@ class EvaTower:
         return self.trunk.fc_norm(self.trunk.pool(tokens))
 
     def project_to_joint_space(self, pooled: Tensor) -> Tensor:
-        return self.head(self.trunk.head(pooled))
+        return self.visual.head(self.trunk.head(pooled))
 
     def prompt_states(self, tokens: Tensor, n_prompts: int) -> Tensor:
         return self.trunk.fc_norm(self.trunk.norm(tokens[:, -n_prompts:]))
-
-
-class WholeTower:
-    """A tower that runs only as a whole (ResNet): it has no tokens, so no prompts and no hooks."""
-
-    transformer = False
-    depth = 0
-    width = 0
-    class_token: Tensor | None = None
-
-    def __init__(self, visual: Any) -> None:
-        self.visual = visual
-        self.views: Sequence[BlockView] = []
-
-    def embed_patches(self, pixels: Tensor, prompts: Tensor | None) -> Tensor:
-        if prompts is not None:
-            raise BenchError(
-                "This image tower has no tokens; visual prompts need a vision transformer such as ViT-B-16."
-            )
-        return pixels
-
-    def block(self, i: int, tokens: Tensor) -> Tensor:  # noqa: ARG002
-        raise IndexError(i)
-
-    def pool(self, tokens: Tensor, n_prompts: int) -> Tensor:  # noqa: ARG002
-        return tokens
-
-    def project_to_joint_space(self, pooled: Tensor) -> Tensor:
-        return self.visual(pooled)
-
-    def prompt_states(self, tokens: Tensor, n_prompts: int) -> Tensor:
-        raise NotImplementedError("a tower without tokens has no prompts")
 
 
 def wrap_image_tower(visual: Any) -> ImageTower:
@@ -185,4 +159,4 @@ def wrap_image_tower(visual: Any) -> ImageTower:
         return ViTTower(visual)
     if hasattr(visual, "trunk") and type(visual.trunk).__name__ == "Eva":
         return EvaTower(visual)
-    return WholeTower(visual)
+    return ImageTower(visual)
