@@ -10,14 +10,8 @@ from PIL import Image
 
 from datasets_registry._catalogue import register_dataset
 from datasets_registry._errors import BenchError
-from datasets_registry._synthetic.drawing import add_noise, mask, paint, to_image
-from datasets_registry._synthetic.suite import (
-    COLOURED_SHAPES,
-    centred_figure,
-    plain_background,
-    synthetic_dataset,
-    varied_colour,
-)
+from datasets_registry._synthetic.drawing import add_noise, to_image
+from datasets_registry._synthetic.suite import COLOURED_SHAPES, add_figures, background, centred_figure, synthetic_info
 from datasets_registry._types import DatasetInfo
 from datasets_registry.spectrum_clutter import paint_scrap
 
@@ -35,8 +29,8 @@ def draw(label: int, rng: np.random.Generator, *, shift: float) -> Image.Image:
     Random numbers are drawn in the same order at every setting, so a key is the same scene at every shift.
     """
     colour, _, shape = COLOURED_SHAPES[label].partition("_")
-    canvas = plain_background(rng, colour)
-    paint(canvas, mask(centred_figure(shape, rng)), varied_colour(colour, rng))
+    canvas = background(rng, colour)
+    add_figures(canvas, rng, colour, centred_figure(shape, rng))
     add_noise(canvas, rng, 4 + MOST_NOISE * shift)
     for _ in range(round(MOST_SCRAPS * shift)):
         paint_scrap(canvas, rng, (2.0, 2.0 + 5.0 * shift))
@@ -47,15 +41,15 @@ def draw(label: int, rng: np.random.Generator, *, shift: float) -> Image.Image:
 
 def at_shift(shift: float) -> DatasetInfo:
     """The dataset at one shift."""
-    entry = synthetic_dataset(
+    return synthetic_info(
         "spectrum",
+        partial(draw, shift=shift),
         title=f"Spectrum, shift {shift:g}",
         summary="Coloured figures behind clutter, noise, blur and haze that all grow with the shift.",
         domain="drawn figures",
         class_names=COLOURED_SHAPES,
         parameters={"shift": shift},
     )
-    return entry(partial(draw, shift=shift))
 
 
 def with_options(options: Mapping[str, str]) -> DatasetInfo:

@@ -5,15 +5,13 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from datasets_registry._catalogue import register_dataset
-from datasets_registry._synthetic.drawing import mask, paint
 from datasets_registry._synthetic.suite import (
+    add_figures,
+    background,
     centred_figure,
     noisy_image,
-    plain_background,
     random_colour,
     synthetic_dataset,
-    varied_colour,
 )
 
 CLASS_NAMES = (
@@ -27,7 +25,6 @@ UNSTEADY = 3.0
 """Largest deviation from the class's angle, in degrees."""
 
 
-@register_dataset
 @synthetic_dataset(
     "spectrum_angles",
     summary="One arrow at thirteen angles: no training caption mentioned angles or used most of these words.",
@@ -39,9 +36,9 @@ UNSTEADY = 3.0
 def spectrum_angles(label: int, rng: np.random.Generator) -> Image.Image:
     """An arrow of any colour, rotated left or right by the class's angle, so mirroring keeps the class."""
     colour = random_colour(rng)
-    canvas = plain_background(rng, colour)
+    canvas = background(rng, colour)
     figure = centred_figure("arrow", rng, rotation=UNSTEADY)
     lean = figure.rotation + STEP * label
     turned = replace(figure, rotation=lean if rng.random() < 0.5 else -lean, stretch=1.0)
-    paint(canvas, mask(turned), varied_colour(colour, rng))
+    add_figures(canvas, rng, colour, turned)
     return noisy_image(canvas, rng)

@@ -3,20 +3,18 @@
 import numpy as np
 from PIL import Image
 
-from datasets_registry._catalogue import register_dataset
 from datasets_registry._synthetic.drawing import SURFACES, mask, paint, surface
 from datasets_registry._synthetic.suite import (
     COLOURED_SHAPES,
+    background,
     centred_figure,
     noisy_image,
-    plain_background,
     synthetic_dataset,
     varied_colour,
 )
 from datasets_registry._synthetic.world import pick, second_tone
 
 
-@register_dataset
 @synthetic_dataset(
     "spectrum_basic",
     summary="Coloured figures as in the backbone's training world: no shift, the easy end of the spectrum.",
@@ -26,7 +24,7 @@ from datasets_registry._synthetic.world import pick, second_tone
 def spectrum_basic(label: int, rng: np.random.Generator) -> Image.Image:
     """A figure of the class's colour and shape, usually without a pattern."""
     colour, _, shape = COLOURED_SHAPES[label].partition("_")
-    canvas = plain_background(rng, colour)
+    canvas = background(rng, colour)
     tone_a = varied_colour(colour, rng)
     kind = "plain" if rng.random() < 2 / 3 else pick(rng, SURFACES[1:])
     tone = surface(kind, rng, period=float(rng.uniform(4.5, 7)), rotation=float(rng.uniform(0, 180)))

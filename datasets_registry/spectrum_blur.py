@@ -3,15 +3,8 @@
 import numpy as np
 from PIL import Image
 
-from datasets_registry._catalogue import register_dataset
-from datasets_registry._synthetic.drawing import add_noise, mask, paint, to_image
-from datasets_registry._synthetic.suite import (
-    centred_figure,
-    plain_background,
-    random_colour,
-    synthetic_dataset,
-    varied_colour,
-)
+from datasets_registry._synthetic.drawing import add_noise, to_image
+from datasets_registry._synthetic.suite import add_figures, background, centred_figure, random_colour, synthetic_dataset
 from datasets_registry._synthetic.world import SHAPES
 
 FOCUS = (1.5, 2.5)
@@ -21,7 +14,6 @@ NOISE = 25.0
 """Standard deviation of the noise before the blur."""
 
 
-@register_dataset
 @synthetic_dataset(
     "spectrum_blur",
     summary="Known figures out of focus, pale and noisy: the backbone only saw sharp images with full contrast.",
@@ -32,7 +24,7 @@ NOISE = 25.0
 def spectrum_blur(label: int, rng: np.random.Generator) -> Image.Image:
     """The class's shape in a random colour, degraded."""
     colour = random_colour(rng)
-    canvas = plain_background(rng, colour)
-    paint(canvas, mask(centred_figure(SHAPES[label], rng)), varied_colour(colour, rng))
+    canvas = background(rng, colour)
+    add_figures(canvas, rng, colour, centred_figure(SHAPES[label], rng))
     add_noise(canvas, rng, NOISE)
     return to_image(canvas, blur=float(rng.uniform(*FOCUS)), contrast=float(rng.uniform(*CONTRAST)))

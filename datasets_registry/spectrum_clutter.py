@@ -3,16 +3,15 @@
 import numpy as np
 from PIL import Image
 
-from datasets_registry._catalogue import register_dataset
-from datasets_registry._synthetic.drawing import OUTLINES, SIZE, Array, Figure, mask, paint
+from datasets_registry._synthetic.drawing import OUTLINES, SIZE, Array, Figure
 from datasets_registry._synthetic.suite import (
     COLOURED_SHAPES,
+    add_figures,
+    background,
     centred_figure,
     noisy_image,
-    plain_background,
     random_colour,
     synthetic_dataset,
-    varied_colour,
 )
 
 BEHIND, IN_FRONT = 5, 1
@@ -26,10 +25,9 @@ def paint_scrap(canvas: Array, rng: np.random.Generator, radius: tuple[float, fl
     outline = sorted(OUTLINES)[int(rng.integers(len(OUTLINES)))]
     x, y = rng.uniform(0, SIZE, 2).tolist()
     figure = Figure(outline, x, y, float(rng.uniform(*radius)), float(rng.uniform(0, 360)))
-    paint(canvas, mask(figure), varied_colour(random_colour(rng), rng))
+    add_figures(canvas, rng, random_colour(rng), figure)
 
 
-@register_dataset
 @synthetic_dataset(
     "spectrum_clutter",
     summary="Known figures among scraps of other colours: the backbone only saw plain backgrounds.",
@@ -40,10 +38,10 @@ def paint_scrap(canvas: Array, rng: np.random.Generator, radius: tuple[float, fl
 def spectrum_clutter(label: int, rng: np.random.Generator) -> Image.Image:
     """The class's figure with scraps behind and in front."""
     colour, _, shape = COLOURED_SHAPES[label].partition("_")
-    canvas = plain_background(rng, colour)
+    canvas = background(rng, colour)
     for _ in range(BEHIND):
         paint_scrap(canvas, rng, SCRAP_RADIUS)
-    paint(canvas, mask(centred_figure(shape, rng)), varied_colour(colour, rng))
+    add_figures(canvas, rng, colour, centred_figure(shape, rng))
     for _ in range(IN_FRONT):
         paint_scrap(canvas, rng, SCRAP_RADIUS)
     return noisy_image(canvas, rng)

@@ -3,9 +3,8 @@
 import numpy as np
 from PIL import Image
 
-from datasets_registry._catalogue import register_dataset
 from datasets_registry._synthetic.drawing import Colour, jitter, mask, paint
-from datasets_registry._synthetic.suite import centred_figure, noisy_image, plain_background, synthetic_dataset
+from datasets_registry._synthetic.suite import background, centred_figure, noisy_image, synthetic_dataset
 from datasets_registry._synthetic.world import COLOURS
 
 
@@ -34,7 +33,6 @@ SPREAD = 10.0
 """Largest variation of a channel within a class."""
 
 
-@register_dataset
 @synthetic_dataset(
     "spectrum_colours",
     summary="Each known colour and a finer one with a half-known name, such as red and brick red.",
@@ -46,6 +44,6 @@ SPREAD = 10.0
 def spectrum_colours(label: int, rng: np.random.Generator) -> Image.Image:
     """A circle in the class's colour."""
     name = tuple(TONES)[label]
-    canvas = plain_background(rng, plain_name(name))
+    canvas = background(rng, plain_name(name))
     paint(canvas, mask(centred_figure("circle", rng)), jitter(TONES[name], rng, SPREAD))
     return noisy_image(canvas, rng)

@@ -3,15 +3,8 @@
 import numpy as np
 from PIL import Image
 
-from datasets_registry._catalogue import register_dataset
-from datasets_registry._synthetic.drawing import SIZE, Figure, mask, paint
-from datasets_registry._synthetic.suite import (
-    noisy_image,
-    plain_background,
-    random_colour,
-    synthetic_dataset,
-    varied_colour,
-)
+from datasets_registry._synthetic.drawing import SIZE, Figure
+from datasets_registry._synthetic.suite import add_figures, background, noisy_image, random_colour, synthetic_dataset
 from datasets_registry._synthetic.world import plural
 
 NUMBERS = ("one", "two", "three", "four", "five", "six")
@@ -23,7 +16,6 @@ ROWS, COLUMNS = 2, 3
 """Figures are placed in different cells of a grid."""
 
 
-@register_dataset
 @synthetic_dataset(
     "spectrum_counting",
     summary="One to six scattered figures: five and six are new words, and known counts were placed differently.",
@@ -36,7 +28,7 @@ def spectrum_counting(label: int, rng: np.random.Generator) -> Image.Image:
     """The class's number of figures of its shape, all of one colour and nearly one size."""
     shape, number = FIGURES[label // len(NUMBERS)], label % len(NUMBERS) + 1
     colour = random_colour(rng)
-    canvas = plain_background(rng, colour)
+    canvas = background(rng, colour)
     figures = [
         Figure(
             shape,
@@ -47,5 +39,5 @@ def spectrum_counting(label: int, rng: np.random.Generator) -> Image.Image:
         )
         for spot in rng.permutation(ROWS * COLUMNS)[:number].tolist()
     ]
-    paint(canvas, mask(*figures), varied_colour(colour, rng))
+    add_figures(canvas, rng, colour, *figures)
     return noisy_image(canvas, rng)

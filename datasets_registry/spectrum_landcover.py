@@ -1,12 +1,12 @@
 """Spectrum Land Cover: aerial views of fields, water, roads and roofs."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from datasets_registry._catalogue import register_dataset
 from datasets_registry._synthetic.drawing import (
     SIZE,
     Array,
@@ -36,9 +36,15 @@ HAZE = 1.0
 """Contrast after the drawing."""
 
 
-def _spots(count: int, rng: np.random.Generator, outline: str, radius: tuple[float, float]) -> list[Figure]:
-    places = rng.uniform(0, SIZE, (count, 2)).tolist()
-    return [Figure(outline, x, y, float(rng.uniform(*radius)), float(rng.uniform(0, 90))) for x, y in places]
+def _spots(
+    canvas: Array, rng: np.random.Generator, *, tones: int, count: int, outline: str, radius: tuple[float, float],
+    colour: Colour, spread: float,
+) -> None:  # fmt: skip
+    """Paint `count` scattered figures in each of some variations of a colour."""
+    for _ in range(tones):
+        places = rng.uniform(0, SIZE, (count, 2)).tolist()
+        spots = [Figure(outline, x, y, float(rng.uniform(*radius)), float(rng.uniform(0, 90))) for x, y in places]
+        paint(canvas, mask(*spots), jitter(colour, rng, spread))
 
 
 def _across(rng: np.random.Generator, bend: float) -> NDArray[np.float64]:
@@ -49,11 +55,6 @@ def _across(rng: np.random.Generator, bend: float) -> NDArray[np.float64]:
     cos, sin = np.cos(angle), np.sin(angle)
     side = waves + offset
     return np.stack([SIZE / 2 + cos * along - sin * side, SIZE / 2 + sin * along + cos * side], axis=1)
-
-
-def _forest(canvas: Array, rng: np.random.Generator) -> None:
-    for _ in range(5):
-        paint(canvas, mask(*_spots(9, rng, "circle", (2, 4))), jitter(WOOD, rng, 22))
 
 
 def _lake(canvas: Array, rng: np.random.Generator) -> None:
@@ -68,10 +69,9 @@ def _river(canvas: Array, rng: np.random.Generator) -> None:
 
 def _beach(canvas: Array, rng: np.random.Generator) -> None:
     angle = float(rng.uniform(0, 360))
-    far = Figure("square", 24 + 38 * np.cos(np.radians(angle)), 24 + 38 * np.sin(np.radians(angle)), 48, angle)
-    paint(canvas, mask(far), LIGHT)
-    sea = Figure("square", 24 + 40 * np.cos(np.radians(angle)), 24 + 40 * np.sin(np.radians(angle)), 48, angle)
-    paint(canvas, mask(sea), jitter(WATER, rng, 12))
+    for distance, colour in ((38, LIGHT), (40, jitter(WATER, rng, 12))):
+        x, y = (24 + distance * part(np.radians(angle)) for part in (np.cos, np.sin))
+        paint(canvas, mask(Figure("square", x, y, 48, angle)), colour)
 
 
 def _farmland(canvas: Array, rng: np.random.Generator) -> None:
@@ -82,14 +82,9 @@ def _farmland(canvas: Array, rng: np.random.Generator) -> None:
         paint(canvas, mask(field), jitter((SOIL, WOOD, SAND)[number % 3], rng, 20))
 
 
-def _vineyard(canvas: Array, rng: np.random.Generator) -> None:
-    rows = surface("striped", rng, period=float(rng.uniform(4, 6)), rotation=float(rng.uniform(0, 180)))
-    paint(canvas, rows, jitter(WOOD, rng, 15))
-
-
-def _orchard(canvas: Array, rng: np.random.Generator) -> None:
-    trees = surface("dotted", rng, period=float(rng.uniform(6, 8)), rotation=float(rng.uniform(0, 90)))
-    paint(canvas, trees, jitter(WOOD, rng, 15))
+def _plants(canvas: Array, rng: np.random.Generator, *, kind: str, period: tuple[float, float], turn: float) -> None:
+    plants = surface(kind, rng, period=float(rng.uniform(*period)), rotation=float(rng.uniform(0, turn)))
+    paint(canvas, plants, jitter(WOOD, rng, 15))
 
 
 def _motorway(canvas: Array, rng: np.random.Generator) -> None:
@@ -103,11 +98,6 @@ def _crossroads(canvas: Array, rng: np.random.Generator) -> None:
     turn = float(rng.uniform(0, 90))
     roads = [Figure("line", x, y, 48, turn + quarter) for quarter in (0.0, 90.0)]
     paint(canvas, mask(*roads), jitter(ASPHALT, rng, 12))
-
-
-def _village(canvas: Array, rng: np.random.Generator) -> None:
-    for _ in range(4):
-        paint(canvas, mask(*_spots(4, rng, "bar", (4, 6))), jitter(ROOF, rng, 20))
 
 
 def _car_park(canvas: Array, rng: np.random.Generator) -> None:
@@ -134,6 +124,11 @@ def _glacier(canvas: Array, rng: np.random.Generator) -> None:
         paint(canvas, polyline_mask(_across(rng, 2), 1), (150, 180, 205))
 
 
+_forest = partial(_spots, tones=5, count=9, outline="circle", radius=(2, 4), colour=WOOD, spread=22)
+_village = partial(_spots, tones=4, count=4, outline="bar", radius=(4, 6), colour=ROOF, spread=20)
+_vineyard = partial(_plants, kind="striped", period=(4, 6), turn=180)
+_orchard = partial(_plants, kind="dotted", period=(6, 8), turn=90)
+
 COVERS: dict[str, tuple[Colour, float, Callable[[Array, np.random.Generator], None] | None]] = {
     "green_meadow": (GRASS, 0.35, None),
     "black_forest": (WOOD, 0.5, _forest),
@@ -153,7 +148,6 @@ COVERS: dict[str, tuple[Colour, float, Callable[[Array, np.random.Generator], No
 """Colour of the ground, strength of its darker patches (0 to 1), and what is painted on it."""
 
 
-@register_dataset
 @synthetic_dataset(
     "spectrum_landcover",
     title="Spectrum Land Cover",

@@ -3,15 +3,8 @@
 import numpy as np
 from PIL import Image
 
-from datasets_registry._catalogue import register_dataset
-from datasets_registry._synthetic.drawing import SIZE, Figure, mask, paint
-from datasets_registry._synthetic.suite import (
-    noisy_image,
-    plain_background,
-    random_colour,
-    synthetic_dataset,
-    varied_colour,
-)
+from datasets_registry._synthetic.drawing import SIZE, Figure
+from datasets_registry._synthetic.suite import add_figures, background, noisy_image, random_colour, synthetic_dataset
 from datasets_registry._synthetic.world import PLACES
 
 RADII = {"small": (6.0, 8.5), "large": (11.5, 14.0)}
@@ -26,7 +19,6 @@ OFF_CENTRE = (0.35, 1.0)
 """Distance from the centre, as a share of the available space."""
 
 
-@register_dataset
 @synthetic_dataset(
     "spectrum_layout",
     summary="Classes differ by size and height: the words are known, but captions rarely combined them.",
@@ -43,6 +35,6 @@ def spectrum_layout(label: int, rng: np.random.Generator) -> Image.Image:
     x = SIZE / 2 + room * float(rng.uniform(-0.5, 0.5))
     y = SIZE / 2 + room * (down * float(rng.uniform(*OFF_CENTRE)) + (down == 0) * float(rng.uniform(-0.2, 0.2)))
     colour = random_colour(rng)
-    canvas = plain_background(rng, colour)
-    paint(canvas, mask(Figure(shape, x, y, radius, float(rng.uniform(-20, 20)))), varied_colour(colour, rng))
+    canvas = background(rng, colour)
+    add_figures(canvas, rng, colour, Figure(shape, x, y, radius, float(rng.uniform(-20, 20))))
     return noisy_image(canvas, rng)

@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from datasets_registry._catalogue import register_dataset
 from datasets_registry._synthetic.drawing import OVERSAMPLE, blank, jitter, mask, paint, polyline_mask
 from datasets_registry._synthetic.suite import centred_figure, noisy_image, synthetic_dataset
 from datasets_registry._synthetic.world import SHAPES
@@ -24,7 +23,6 @@ def shaken(points: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.
     return points + SHAKE * np.sin(points @ rate + phase)
 
 
-@register_dataset
 @synthetic_dataset(
     "spectrum_sketch",
     summary="Shaky pen outlines with a faint wash: the backbone only saw figures without an outline.",

@@ -3,9 +3,8 @@
 import numpy as np
 from PIL import Image
 
-from datasets_registry._catalogue import register_dataset
 from datasets_registry._synthetic.drawing import SURFACES, Figure, mask, paint, surface
-from datasets_registry._synthetic.suite import noisy_image, plain_background, synthetic_dataset, varied_colour
+from datasets_registry._synthetic.suite import background, noisy_image, synthetic_dataset, varied_colour
 from datasets_registry._synthetic.world import second_tone
 
 KINDS = SURFACES[1:]
@@ -18,7 +17,6 @@ RADIUS = (17.0, 22.0)
 CLASS_NAMES = tuple(f"{kind}_{tone}" for kind in KINDS for tone in TONES)
 
 
-@register_dataset
 @synthetic_dataset(
     "spectrum_textures",
     summary="Large swatches that differ by surface as much as by colour: the backbone knows surfaces least.",
@@ -31,7 +29,7 @@ def spectrum_textures(label: int, rng: np.random.Generator) -> Image.Image:
     """The class's surface on a patch that nearly fills the image."""
     kind, _, name = CLASS_NAMES[label].partition("_")
     first = varied_colour(name, rng)
-    canvas = plain_background(rng, name)
+    canvas = background(rng, name)
     patch = Figure("square", 24, 24, float(rng.uniform(*RADIUS)), float(rng.uniform(-20, 20)))
     tone = surface(kind, rng, period=float(rng.uniform(*PERIOD)), rotation=float(rng.uniform(0, 180)))
     paint(canvas, mask(patch), first, second_tone(first, rng), tone)

@@ -3,15 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from datasets_registry._catalogue import register_dataset
-from datasets_registry._synthetic.drawing import mask, paint
-from datasets_registry._synthetic.suite import (
-    centred_figure,
-    noisy_image,
-    plain_background,
-    synthetic_dataset,
-    varied_colour,
-)
+from datasets_registry._synthetic.suite import add_figures, background, centred_figure, noisy_image, synthetic_dataset
 
 WORDS = {"disc": "circle", "star": "star", "tile": "square", "heart": "heart", "hoop": "ring", "moon": "moon"}
 """The word in a class name and the shape it stands for; every second word is known."""
@@ -19,7 +11,6 @@ TONES = ("red", "green", "blue", "yellow")
 CLASS_NAMES = tuple(f"{tone}_{word}" for word in WORDS for tone in TONES)
 
 
-@register_dataset
 @synthetic_dataset(
     "spectrum_words",
     summary="Known figures, half of them under a new word such as hoop for ring: only the names are unfamiliar.",
@@ -30,6 +21,6 @@ CLASS_NAMES = tuple(f"{tone}_{word}" for word in WORDS for tone in TONES)
 def spectrum_words(label: int, rng: np.random.Generator) -> Image.Image:
     """The shape that the class's word stands for, in the class's colour."""
     colour, _, word = CLASS_NAMES[label].partition("_")
-    canvas = plain_background(rng, colour)
-    paint(canvas, mask(centred_figure(WORDS[word], rng)), varied_colour(colour, rng))
+    canvas = background(rng, colour)
+    add_figures(canvas, rng, colour, centred_figure(WORDS[word], rng))
     return noisy_image(canvas, rng)

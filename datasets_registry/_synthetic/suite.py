@@ -1,10 +1,12 @@
 """Shared parts of the synthetic datasets: number of images, registration, and common ways to compose an image."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from datasets_registry._catalogue import register_dataset
 from datasets_registry._synthetic.drawing import (
     SIZE,
     Array,
@@ -15,6 +17,8 @@ from datasets_registry._synthetic.drawing import (
     add_noise,
     blank,
     jitter,
+    mask,
+    paint,
     to_image,
 )
 from datasets_registry._synthetic.world import BACKGROUNDS, COLOURS, contrasting_background, pick
@@ -31,8 +35,9 @@ COLOURED_SHAPES = (
 """Every shape of the world in two of its colours; each colour occurs two or three times."""
 
 
-def synthetic_dataset(
+def synthetic_info(
     name: str,
+    painter: Painter,
     *,
     summary: str,
     domain: str,
@@ -40,10 +45,8 @@ def synthetic_dataset(
     title: str | None = None,
     template: str = "a photo of a {}.",
     parameters: Mapping[str, object] | None = None,
-) -> Callable[[Painter], DatasetInfo]:
-    """Turns the function that draws an image of a class into the catalogue entry of a synthetic dataset.
-
-    Every class has the same number of images, and samples are in label order.
+) -> DatasetInfo:
+    """The catalogue entry of a synthetic dataset. Every class has the same number of images, in label order.
 
     Args:
         summary: one sentence on the shift that makes it hard.
@@ -51,21 +54,23 @@ def synthetic_dataset(
         parameters: values that the images depend on; part of every image digest.
     """
     names = tuple(class_names)
+    images = SyntheticImages(name, {"classes": list(names), **(parameters or {})}, painter, len(names))
 
     def split(start: int, count: int) -> tuple[Sample, ...]:
         return tuple(Sample(f"{label}/{start + i}", label) for label in range(len(names)) for i in range(count))
 
-    def entry(painter: Painter) -> DatasetInfo:
-        images = SyntheticImages(name, {"classes": list(names), **(parameters or {})}, painter, len(names))
-        train, val = split(0, TRAIN_PER_CLASS), split(TRAIN_PER_CLASS, VAL_PER_CLASS)
-        test = split(TRAIN_PER_CLASS + VAL_PER_CLASS, TEST_PER_CLASS)
-        return DatasetInfo(
-            name=name, title=title or name.replace("_", " ").title(), summary=summary, domain=domain,
-            num_classes=len(names), class_names=names, template=template, licence="MIT (drawn by this project)",
-            homepage="", citation="", reader=lambda _: DatasetSplits(images, names, train, val, test), synthetic=True,
-        )  # fmt: skip
+    train, val = split(0, TRAIN_PER_CLASS), split(TRAIN_PER_CLASS, VAL_PER_CLASS)
+    test = split(TRAIN_PER_CLASS + VAL_PER_CLASS, TEST_PER_CLASS)
+    return DatasetInfo(
+        name=name, title=title or name.replace("_", " ").title(), summary=summary, domain=domain,
+        num_classes=len(names), class_names=names, template=template, licence="MIT (drawn by this project)",
+        homepage="", citation="", reader=lambda _: DatasetSplits(images, names, train, val, test), synthetic=True,
+    )  # fmt: skip
 
-    return entry
+
+def synthetic_dataset(name: str, **facts: Any) -> Callable[[Painter], DatasetInfo]:
+    """Decorator: register a dataset whose images the function draws; `facts` are arguments of `synthetic_info`."""
+    return lambda painter: register_dataset(synthetic_info(name, painter, **facts))
 
 
 def centred_figure(
@@ -80,10 +85,14 @@ def centred_figure(
     )  # fmt: skip
 
 
-def plain_background(rng: np.random.Generator, avoided: str) -> Array:
+def background(rng: np.random.Generator, avoided: str) -> Array:
     """A canvas in one of the world's background colours that contrasts with the colour of that name."""
-    name = contrasting_background(rng, avoided)
-    return blank(jitter(BACKGROUNDS[name], rng, 14))
+    return blank(jitter(BACKGROUNDS[contrasting_background(rng, avoided)], rng, 14))
+
+
+def add_figures(canvas: Array, rng: np.random.Generator, colour: str, *figures: Figure) -> None:
+    """Paint figures in one variation of the world's colour of that name."""
+    paint(canvas, mask(*figures), varied_colour(colour, rng))
 
 
 def varied_colour(name: str, rng: np.random.Generator) -> Colour:
