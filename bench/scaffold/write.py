@@ -1,17 +1,22 @@
-"""Writes the files of a new method, without replacing existing ones."""
+"""Writes the files of a new method, without replacing existing ones.
+
+They are filled in from `templates/`, where places to edit are marked EDIT; they work before they are edited.
+"""
 
 import keyword
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
+from string import Template
 
 from bench.errors import UsageError
-from bench.scaffold.templates import CHANGE, METHOD, PROJECT, TEST, TRAINED, TRAINING_FREE
 from datasets_registry import METHODS_GROUP, NAME_PATTERN
 from methods import METHODS, Family
 
 TRAINING_FREE_FAMILIES = frozenset({Family.ZERO_SHOT, Family.CACHE, Family.CLASSIFIER})
 """Families whose template is a closed form of the support images; the others get a trained map."""
 ADDED = "### Added\n\n"
+CHANGE = "- `{name}`: EDIT what it learns, and from which paper.\n"
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,8 @@ def scaffold(name: str, family: Family, folder: Path) -> Scaffold:
         root / package / f"{name}.py": method_text(name, family),
         root / package / "__init__.py": f'"""{_title(name)}, a method for etl-bench."""\n',
         root / "tests" / f"test_{name}.py": test_text(name, family, f"{package}.{name}"),
-        root / "pyproject.toml": PROJECT.substitute(
-            project=root.name, package=package, name=name, title=_title(name), group=METHODS_GROUP
+        root / "pyproject.toml": _filled(
+            "pyproject.toml", name, project=root.name, package=package, group=METHODS_GROUP
         ),
     }
     _write_new(files)
@@ -59,16 +64,19 @@ def scaffold(name: str, family: Family, folder: Path) -> Scaffold:
 
 def method_text(name: str, family: Family) -> str:
     """The method's file."""
-    free = family in TRAINING_FREE_FAMILIES
-    parts = TRAINING_FREE if free else TRAINED
-    values = {"name": name, "title": _title(name), "cls": _class_name(name), "family": f"Family.{family.name}"}
-    return METHOD.substitute(values | {key: text.replace("NAME", name) for key, text in parts.items()})
+    template = "training_free.py" if family in TRAINING_FREE_FAMILIES else "trained.py"
+    return _filled(template, name, family=f"Family.{family.name}")
 
 
 def test_text(name: str, family: Family, module: str) -> str:
     """The test's file."""
     counted = "0" if family in TRAINING_FREE_FAMILIES else "512 * 512"
-    return TEST.substitute(name=name, title=_title(name), cls=_class_name(name), module=module, counted=counted)
+    return _filled("test.py", name, module=module, counted=counted)
+
+
+def _filled(template: str, name: str, **values: str) -> str:
+    text = (resources.files("bench.scaffold") / "templates" / f"{template}.txt").read_text(encoding="utf-8")
+    return Template(text).substitute(values, name=name, title=_title(name), cls=_class_name(name))
 
 
 def _check_name(name: str) -> None:
@@ -97,7 +105,7 @@ def _add_change(changelog: Path, name: str) -> list[Path]:
     text = changelog.read_text(encoding="utf-8")
     if ADDED not in text:
         return []
-    changelog.write_text(text.replace(ADDED, ADDED + CHANGE.substitute(name=name), 1), encoding="utf-8")
+    changelog.write_text(text.replace(ADDED, ADDED + CHANGE.format(name=name), 1), encoding="utf-8")
     return [changelog]
 
 
