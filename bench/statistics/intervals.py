@@ -68,9 +68,11 @@ class MeanTest:
         mean: mean of the group means.
         n: number of values.
         groups: number of groups, such as datasets.
-        standard_error: of the mean; None if some group has a single value, whose spread is unknown.
+        standard_error: of the mean, above 0; None if it is unknown, since some group has a single value and no images,
+            or since nothing varied.
         df: degrees of freedom (Satterthwaite). Without a standard error, they, the interval and `p` are None.
         p: two-sided p value against a mean of zero.
+        image_error: the part of the standard error that more seeds would not reduce; 0 without images.
     """
 
     mean: float
@@ -81,20 +83,21 @@ class MeanTest:
     low: float | None = None
     high: float | None = None
     p: float | None = None
+    image_error: float = 0.0
 
     @classmethod
-    def from_error(cls, mean: float, n: int, groups: int, error: float, df: float, level: float = 0.95) -> MeanTest:
+    def from_error(
+        cls, mean: float, n: int, groups: int, error: float, df: float, level: float = 0.95, *, image_error: float = 0.0
+    ) -> MeanTest:
         """The test of a mean with this standard error and these degrees of freedom; `level` is that of the interval."""
         reach = float(stdtrit(df, 1 - (1 - level) / 2)) * error
-        found = cls(mean, n, groups, error, df, mean - reach, mean + reach)
+        found = cls(mean, n, groups, error, df, mean - reach, mean + reach, image_error=image_error)
         return replace(found, p=found.p_against(0.0))
 
     def p_against(self, value: float) -> float | None:
         """Two-sided p value against that mean, None without a standard error."""
         if self.standard_error is None or self.df is None:
             return None
-        if self.standard_error == 0:
-            return 1.0 if self.mean == value else 0.0
         return float(2 * stdtr(self.df, -abs(self.mean - value) / self.standard_error))
 
     def negated(self) -> MeanTest:
@@ -131,34 +134,69 @@ def student_t(values: Sequence[float], *, level: float = 0.95, mean: float | Non
     return Estimate(centre, n, std, quantile * std / math.sqrt(n))
 
 
-def grouped_t(groups: Sequence[Sequence[float]], *, level: float = 0.95) -> MeanTest:
-    """The mean of the group means, tested against zero with the spread *within* the groups alone.
+def grouped_t(
+    groups: Sequence[Sequence[float]], images: Sequence[Sequence[ArrayLike]] = (), *, level: float = 0.95
+) -> MeanTest:
+    """The mean of the group means, tested against zero with the noise *within* the groups alone.
 
     This tests the difference of two methods over the datasets of a board. The datasets are fixed, not a sample, so the
-    variation of the difference between them is not noise. With G groups of n_g values and variances s_g^2, the standard
-    error is sqrt(sum_g s_g^2 / n_g) / G and its degrees of freedom are Satterthwaite's. Eleven datasets with three
-    seeds each give about 20 degrees of freedom; averaging over datasets first would leave two.
+    variation of the difference between them is not noise. With G groups of S values and variances s_g^2, the squared
+    standard error is sum_g s_g^2 / S / G^2 with Satterthwaite's degrees of freedom. Eleven datasets with three seeds
+    each give about 20 degrees of freedom; averaging over datasets first would leave two.
+
+    With `images`, other test images are noise as well as other seeds. Each table adds the variance between its N
+    images, (var_i(mean over seeds) - MS_residual / S) / N, from a two-way analysis of variance; the residual is already
+    part of s_g^2. In simulations, 95 % intervals cover the mean 93-98 % of the time from two seeds and two groups on,
+    and for values that do not depend on the seed.
 
     Args:
         groups: for each dataset one value per seed; ValueError if there is no group, or a group is empty.
+        images: for each dataset its tables `(seeds, images)`, one per set of test images. The row means of its tables
+            add up to the dataset's values, up to a constant: `correct_a - correct_b`, times a weight for a mean of
+            several accuracies.
         level: confidence level of the interval, 0..1.
 
     Example:
         >>> found = grouped_t([[0.01, 0.03], [0.02, 0.04]])  # s_g^2 = 0.0002 in both groups
         >>> found.mean, round(found.standard_error, 6), round(found.df, 6)  # sqrt(2 * 0.0002 / 2) / 2
         (0.025, 0.007071, 2.0)
+        >>> found = grouped_t([[0.25]], [[[[1, 0, 0, 0]]]])  # one seed, four images: sqrt(0.25 / 4)
+        >>> found.standard_error
+        0.25
     """
     if not groups or any(len(group) == 0 for group in groups):
         raise ValueError(f"Sizes {[len(group) for group in groups]}: every group needs a value. Drop the empty ones.")
     arrays = [np.sort(np.asarray(group, dtype=float)) for group in groups]
     mean, n = float(np.mean([array.mean() for array in arrays])), sum(len(array) for array in arrays)
-    if any(len(array) < 2 for array in arrays):
+    if not images and any(len(array) < 2 for array in arrays):
         return MeanTest(mean, n, len(arrays))
-    parts = np.array([array.var(ddof=1) / len(array) for array in arrays]) / len(arrays) ** 2
-    freedom = np.array([len(array) - 1 for array in arrays])
-    variance = float(parts.sum())
-    df = variance**2 / float((parts**2 / freedom).sum()) if variance else float(freedom.sum())
-    return MeanTest.from_error(mean, n, len(arrays), math.sqrt(variance), df, level)
+    parts = [(float(array.var(ddof=1)) / len(array), len(array) - 1) for array in arrays if len(array) > 1]
+    seeds_variance = sum(part for part, _ in parts)
+    between = [_between_images(np.asarray(table, dtype=float)) for tables in images for table in tables]
+    parts += [part for table in between for part in table]
+    variance = max(sum(part for part, _ in parts), sum(table[0][0] for table in between)) / len(arrays) ** 2
+    if variance <= 0:
+        return MeanTest(mean, n, len(arrays))
+    df = variance**2 / (sum(part**2 / freedom for part, freedom in parts) / len(arrays) ** 4)
+    image_error = math.sqrt(max(0.0, variance - seeds_variance / len(arrays) ** 2))
+    return MeanTest.from_error(mean, n, len(arrays), math.sqrt(variance), df, level, image_error=image_error)
+
+
+def _between_images(table: NDArray[np.float64]) -> list[tuple[float, int]]:
+    """What the images of a table `(seeds, images)` add to the variance of its mean, with degrees of freedom.
+
+    First the variance between the images' means; with several seeds, then minus its share of the residual.
+    """
+    n_seeds, n_images = table.shape
+    if n_images < 2:
+        raise ValueError(f"A table of {n_images} test images has no spread between images; give at least two.")
+    by_image = table.mean(0)
+    parts = [(float(by_image.var(ddof=1)) / n_images, n_images - 1)]
+    if n_seeds > 1:
+        freedom = (n_seeds - 1) * (n_images - 1)
+        residual = table - by_image - table.mean(1, keepdims=True) + table.mean()
+        parts.append((-float((residual**2).sum()) / freedom / (n_seeds * n_images), freedom))
+    return parts
 
 
 def two_way_bootstrap(

@@ -50,7 +50,7 @@ def seeds_needed(effect: float, std: float, *, power: float = 0.8, level: float 
 
 
 def grouped_power(test: MeanTest, effect: float, factor: float = 1.0, *, level: float = 0.05) -> float | None:
-    """Power of the grouped t test for a mean of `effect`, if every group had `factor` times as many values.
+    """Power of the grouped t test for a mean of `effect`, if every group had `factor` times as many seeds.
 
     The standard error and the degrees of freedom of `test` are taken as known. None if the spread is unknown.
 
@@ -61,12 +61,16 @@ def grouped_power(test: MeanTest, effect: float, factor: float = 1.0, *, level: 
     """
     if test.standard_error is None or test.df is None:
         return None
-    if test.standard_error == 0:
-        return 1.0 if effect else level
-    per_group = test.n / test.groups
-    df = test.df * max(per_group * factor - 1, 1e-9) / max(per_group - 1, 1e-9)
+    images = test.image_error**2
+    seeds = max(0.0, test.standard_error**2 - images)
+    variance = images + seeds / factor
+    df = test.df
+    if seeds:
+        per_group = test.n / test.groups
+        df_seeds = df * (seeds / test.standard_error**2) ** 2  # the images' degrees of freedom count as infinite
+        df = df_seeds * max(per_group * factor - 1, 1e-9) / max(per_group - 1, 1e-9) * (variance * factor / seeds) ** 2
     critical = float(stdtrit(df, 1 - level / 2))
-    shift = abs(effect) / test.standard_error * math.sqrt(factor)
+    shift = abs(effect) / math.sqrt(variance)
     if shift > critical + 8:  # beyond the range in which nctdtr is accurate
         return 1.0
     return 1 - float(nctdtr(df, shift, critical))
@@ -82,8 +86,6 @@ def detectable_difference(test: MeanTest, *, power: float = 0.8, level: float = 
     """
     if test.standard_error is None:
         return None
-    if test.standard_error == 0:
-        return 0.0
     low, high = 0.0, test.standard_error
     while (grouped_power(test, high, level=level) or 0.0) < power:
         low, high = high, 2 * high

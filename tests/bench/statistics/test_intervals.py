@@ -61,8 +61,39 @@ def test_two_groups_are_welchs_test():
 
 
 def test_differences_between_datasets_are_not_noise():
+    near, far = grouped_t([[0.1, 0.12], [0.1, 0.12]]), grouped_t([[0.1, 0.12], [0.9, 0.92]])
+    assert far.standard_error == pytest.approx(near.standard_error)
+
+
+def test_values_that_never_vary_have_no_test():
     found = grouped_t([[0.1, 0.1], [0.3, 0.3]])
-    assert (found.mean, found.low, found.high, found.p) == (pytest.approx(0.2), found.mean, found.mean, 0.0)
+    assert (found.mean, found.standard_error, found.low, found.p) == (pytest.approx(0.2), None, None, None)
+    same = np.zeros((2, 5))
+    assert grouped_t([[0.0, 0.0]], [[same]]).p is None
+
+
+def test_one_seed_with_images_is_the_t_test_over_images():
+    outcome = np.random.default_rng(5).integers(-1, 2, 50)
+    found, wanted = grouped_t([[outcome.mean()]], [[outcome[None]]]), reference.ttest_1samp(outcome, 0)
+    low, high = wanted.confidence_interval(0.95)
+    assert (found.p, found.low, found.high, found.df) == pytest.approx((wanted.pvalue, low, high, 49))
+
+
+def test_seeds_and_images_add_up_as_in_the_analysis_of_variance():
+    """One dataset: the variance of the mean of a two-way layout is (MS_seeds + MS_images - MS_residual) / (S N)."""
+    table = np.random.default_rng(6).normal(size=(3, 40)) + np.arange(3)[:, None] + np.arange(40) / 9
+    total, s, n = table.mean(), 3, 40
+    seeds = n * ((table.mean(1) - total) ** 2).sum() / (s - 1)
+    images = s * ((table.mean(0) - total) ** 2).sum() / (n - 1)
+    residual = ((table - table.mean(0) - table.mean(1, keepdims=True) + total) ** 2).sum() / ((s - 1) * (n - 1))
+    found = grouped_t([table.mean(1)], [[table]])
+    assert found.standard_error**2 == pytest.approx((seeds + images - residual) / (s * n))
+    assert found.image_error**2 == pytest.approx((images - residual) / (s * n))
+
+
+def test_a_single_image_has_no_spread():
+    with pytest.raises(ValueError, match="at least two"):
+        grouped_t([[1.0]], [[[[1]]]])
 
 
 def test_a_group_with_one_seed_leaves_no_interval():

@@ -1,12 +1,13 @@
 """Power of t tests, compared with SciPy's distributions and with printed tables."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats as reference
 
-from bench.statistics import detectable_difference, grouped_power, grouped_seeds_needed, grouped_t
+from bench.statistics import MeanTest, detectable_difference, grouped_power, grouped_seeds_needed, grouped_t
 from bench.statistics.power import seeds_needed, t_power
 
 
@@ -43,7 +44,16 @@ def test_detectable_effect_and_seeds_are_the_inverse_of_power():
     seeds = grouped_seeds_needed(test)
     assert grouped_power(test, test.mean, seeds / 3) >= 0.8 > grouped_power(test, test.mean, (seeds - 1) / 3)
     assert grouped_seeds_needed(grouped_t([[0.1], [0.2]])) is None
-    assert detectable_difference(grouped_t([[0.1, 0.1], [0.2, 0.2]])) == 0.0
+    assert detectable_difference(grouped_t([[0.1, 0.1], [0.2, 0.2]])) is None
+
+
+def test_more_seeds_do_not_reduce_the_noise_of_the_images():
+    seeds_alone = MeanTest(0.01, n=15, groups=5, standard_error=0.01, df=10)
+    mostly_images = replace(seeds_alone, image_error=0.0099)
+    assert grouped_power(seeds_alone, 0.01, 50) == pytest.approx(1.0, abs=1e-3)
+    assert grouped_power(mostly_images, 0.01, 50) < 0.2
+    assert grouped_seeds_needed(seeds_alone) is not None
+    assert grouped_seeds_needed(mostly_images) is None
 
 
 def _with_spread(groups, seeds, spread, mean=0.0):
