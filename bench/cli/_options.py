@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli._request_options import request_option
 from bench.sweep import cache_folder, cores, parse_choice, parse_numbers, split_list
+from bench.sweep.request import DEMO_BACKBONE
 
 if TYPE_CHECKING:
     from bench.results.shards import Shard, Shards
 
-__all__ = ["cache_folder", "cores", "parse_choice", "parse_numbers", "split_list"]
+__all__ = ["DEMO_BACKBONE", "cache_folder", "cores", "parse_choice", "parse_numbers", "split_list"]
 
-DEMO_BACKBONE = "ViT-demo.drawn"
 DEFAULT_RUNS = Path("runs")
 
 Protocol = Annotated[str | None, typer.Option("--protocol", help="Only this protocol.")]
@@ -22,19 +23,9 @@ Shots = Annotated[str | None, typer.Option("--shots", help="Only these shots, su
 Convention = Annotated[
     str, typer.Option("--h", help="H of average rows: h_of_means (CoOp's tables) or mean_of_h (APEX's).")
 ]
-Backbones = Annotated[
-    list[str],
-    typer.Option("-b", "--backbones", help="Backbones as arch.tag, or ARCH=FILE[,quickgelu|,gelu] for local weights."),
-]
-Draw = Annotated[str, typer.Option("--draw", help="coop (CoOp's images), nested (1 in 2 in 4 ...) or file:PATH.")]
-ClassText = Annotated[
-    str,
-    typer.Option(
-        "--class-text",
-        help="Frozen class texts: template (the dataset's), template:TEXT with {}, variant:NAME (a paper's), "
-        "ensemble:select7|imagenet80|generic60, or descriptions:FILE.json.",
-    ),
-]
+Backbones = Annotated[list[str], request_option("backbones")]
+Draw = Annotated[str, request_option("draw")]
+ClassText = Annotated[str, request_option("class_text")]
 Supports = Annotated[
     list[Path],
     typer.Option(
@@ -42,31 +33,18 @@ Supports = Annotated[
         help="Support list instead of a draw: from `datasets draw`, or JSON lines of path and label. Repeatable.",
     ),
 ]
-DataRoot = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-root", envvar="ETL_BENCH_DATA", help="Folder that holds the datasets; synthetic ones need none."
-    ),
-]
-Runs = Annotated[Path, typer.Option("--runs", help="Folder of the runs and their database.")]
-Cache = Annotated[
-    Path | None,
-    typer.Option("--cache", envvar="ETL_BENCH_CACHE", help="Folder of frozen features. Default: a user cache folder."),
-]
-Jobs = Annotated[
-    int | None,
-    typer.Option(
-        "--jobs", min=0, help="Worker processes; 0 runs in this process. Default: one per core, one on a GPU."
-    ),
-]
-Device = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N.")]
+DataRoot = Annotated[Path | None, request_option("data_root")]
+Runs = Annotated[Path, request_option("runs")]
+Cache = Annotated[Path | None, request_option("cache")]
+Jobs = Annotated[int | None, request_option("jobs")]
+Device = Annotated[str, request_option("device")]
 Easy = Annotated[
     list[str],
     typer.Option("--easy", help="Datasets that count as easy, with --hard. Default: thirds by difficulty."),
 ]
 Hard = Annotated[list[str], typer.Option("--hard", help="Datasets that count as hard.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-RunnerName = Annotated[str, typer.Option("--runner", hidden=True, help="Module that runs one spec.")]
+RunnerName = Annotated[str, request_option("runner")]
 
 
 def shot_counts(text: str | None) -> list[int] | None:

@@ -7,14 +7,28 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 import typer
+from typer.models import OptionInfo
 
 from bench.sweep.request import SweepRequest, option_name, option_of
 
 _PARSED = (bool, int, float, Path, list[str], list[Path])
 """Field types that the command line parses itself; all others arrive as text and are parsed by the request."""
-
-
 _RECEIVED = ("given", "environment")
+
+
+def request_option(name: str, **shown: Any) -> OptionInfo:
+    """The option of `etl-bench run` for a field of the request; `shown` are further arguments of `typer.Option`."""
+    field, option = SweepRequest.model_fields[name], option_of(name)
+    info: OptionInfo = typer.Option(
+        *([f"-{option.short}"] if option.short else []),
+        f"--{option_name(name)}",
+        help=field.description,
+        envvar=option.env,
+        hidden=option.hidden,
+        min=next((item.ge for item in field.metadata if hasattr(item, "ge")), None),
+        **shown,
+    )
+    return info
 
 
 def takes_request(command: Callable[..., None]) -> Callable[..., None]:
@@ -46,23 +60,15 @@ def _source(context: typer.Context, name: str) -> str | None:
 
 
 def _parameter(name: str) -> inspect.Parameter:
-    field, shown = SweepRequest.model_fields[name], option_of(name)
-    names = [*([f"-{shown.short}"] if shown.short else []), f"--{option_name(name)}"]
+    field = SweepRequest.model_fields[name]
     kind = _cli_type(field.annotation)
     default = None if field.is_required() else field.default
     if kind in (list[str], list[Path]):
         default = default or []
     elif kind is str and default is not None:
         default = ",".join(map(str, default)) if isinstance(default, list) else str(default)
-    option = typer.Option(
-        *names,
-        show_default=default not in (None, [], False),
-        help=field.description,
-        envvar=shown.env,
-        hidden=shown.hidden,
-        rich_help_panel=str(shown.panel),
-        min=next((item.ge for item in field.metadata if hasattr(item, "ge")), None),
-    )
+    shown = {"show_default": default not in (None, [], False), "rich_help_panel": str(option_of(name).panel)}
+    option = request_option(name, **shown)
     annotation = kind if default is not None else kind | None
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[annotation, option]

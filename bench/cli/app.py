@@ -56,23 +56,9 @@ def _root(
     pass
 
 
-for command in (
-    run,
-    demo,
-    status,
-    leaderboard,
-    report,
-    compare,
-    diff,
-    claims,
-    published,
-    export,
-    backbones,
-    show,
-    verify,
-    doctor,
-    check,
-):
+_RUNS_AND_RESULTS = (run, demo, status, leaderboard, report, compare, diff, claims, published, export)
+_OTHERS = (backbones, show, verify, doctor, check)
+for command in (*_RUNS_AND_RESULTS, *_OTHERS):
     app.command()(command)
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(methods_app, name="methods")
