@@ -1,4 +1,4 @@
-"""Time and memory limits of a run."""
+"""Limits of a run: time, memory and threads."""
 
 import faulthandler
 import signal
@@ -14,6 +14,8 @@ from bench.launch.tasks import Limits
 
 CAN_LIMIT_MEMORY = sys.platform == "linux"
 """Whether this system can limit the memory of a process."""
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""Environment variables that set the threads of the numerical libraries."""
 GRACE = 10.0
 """Seconds a worker has to end itself after the time limit before it is killed."""
 

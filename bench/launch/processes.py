@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from bench.launch.limits import THREAD_VARIABLES
 from bench.launch.task_executor import LOGS
 from bench.launch.tasks import FinishedTask, Surroundings, Task, dump_task
 from bench.launch.transport import Done, Event, Exited, Ready, Transport
@@ -21,7 +22,6 @@ from bench.launch.worker_exit import describe_exit, exit_error, log_tail
 
 # A worker must import the same packages as this process, installed or not, so it receives this process's search path.
 _BOOT = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from bench.launch.process_worker import main; main()"
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @dataclass
@@ -81,7 +81,7 @@ class ProcessTransport(Transport):
                 stderr=stderr,
                 text=True,
                 encoding="utf-8",
-                env=os.environ | dict.fromkeys(_THREAD_VARIABLES, str(self.surroundings.context.threads)),
+                env=os.environ | dict.fromkeys(THREAD_VARIABLES, str(self.surroundings.context.threads)),
             )
         self._workers[number] = _Worker(process, log)
         threading.Thread(target=self._listen, args=(number, process.stdout), daemon=True).start()

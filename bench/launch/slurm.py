@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 
 from bench.errors import WorkerDiedError, WorkerKilledError
-from bench.launch.slurm_queue import Queue
+from bench.launch.slurm_queue import SlurmQueue
 from bench.launch.slurm_submission import ARRAY_SIZE, WatchedJob, active_jobs, stop, submit
 from bench.launch.tasks import Surroundings, Task
 from bench.launch.transport import Done, Event, Exited, Notice, Ready, Transport
@@ -33,7 +33,7 @@ class SlurmTransport(Transport):
     def __init__(
         self,
         surroundings: Surroundings,
-        queue: Queue,
+        queue: SlurmQueue,
         runs_per_job: int = RUNS_PER_JOB,
         *,
         wait: bool = True,

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from submitit.helpers import Checkpointable, DelayedSubmission
 
@@ -49,15 +49,19 @@ class ChunkFiles:
             file.flush()
             os.fsync(file.fileno())
 
-    def lines(self) -> list[dict[str, Any]]:
-        """The journal, without incomplete lines of jobs that died."""
-        found = []
-        for line in self._journal.read_text(encoding="utf-8").splitlines():
+    def progress(self, tasks: Sequence[Task]) -> Progress:
+        """What the journal says about these tasks, without incomplete lines of jobs that died."""
+        progress = Progress()
+        for text in self._journal.read_text(encoding="utf-8").splitlines():
             try:
-                found.append(json.loads(line))
+                line = json.loads(text)
             except ValueError:
                 continue
-        return found
+            number = line["task"]
+            progress.begun.add(number)
+            if "outcome" in line:
+                progress.ended[number] = FinishedTask.load(tasks[number], line)
+        return progress
 
     @property
     def _plan(self) -> Path:
@@ -74,17 +78,6 @@ class Progress:
 
     ended: dict[int, FinishedTask] = field(default_factory=dict)
     begun: set[int] = field(default_factory=set)
-
-    @classmethod
-    def read(cls, files: ChunkFiles, tasks: Sequence[Task]) -> Progress:
-        """Read a journal."""
-        progress = cls()
-        for line in files.lines():
-            number = line["task"]
-            progress.begun.add(number)
-            if "outcome" in line:
-                progress.ended[number] = FinishedTask.load(tasks[number], line)
-        return progress
 
 
 @dataclass(frozen=True)
@@ -136,7 +129,7 @@ class _Work(threading.Thread):
     def run(self) -> None:
         """Run the tasks that the journal does not list as ended."""
         try:
-            ended = Progress.read(self._files, self._tasks).ended
+            ended = self._files.progress(self._tasks).ended
             for number, task in enumerate(self._tasks):
                 if number in ended:
                     continue

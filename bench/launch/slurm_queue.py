@@ -7,18 +7,18 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 from submitit.slurm.slurm import _make_sbatch_string
 
 from bench.errors import LaunchError
+from bench.launch.limits import THREAD_VARIABLES
 from bench.launch.slurm_chunk import ChunkJob
 
 REQUEUES = 10
 """How often a job may be requeued because its time ended."""
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _TIMEOUT_SECONDS = 60
 
 
@@ -45,38 +45,17 @@ class JobSettings:
     def parameters(self, jobs: int) -> dict[str, Any]:
         """The settings as submitit's parameters, for an array of that many jobs."""
         further = dict(self.extra) | ({} if self.memory is None else {"mem": self.memory})
-        chosen: dict[str, Any] = {
+        chosen = {
             "job_name": "etl-bench",
             "time": self.minutes,
             "cpus_per_task": self.cpus,
             "array_parallelism": self.parallel or jobs,
-            "setup": [f"export {name}={self.cpus}" for name in _THREADS],
+            "setup": [f"export {name}={self.cpus}" for name in THREAD_VARIABLES],
             "additional_parameters": further,
+            "gpus_per_node": self.gpus or None,
+            "partition": self.partition,
         }
-        if self.gpus:
-            chosen["gpus_per_node"] = self.gpus
-        if self.partition is not None:
-            chosen["partition"] = self.partition
-        return chosen
-
-
-class Queue(Protocol):
-    """A queue of jobs."""
-
-    def submit(self, folder: Path, jobs: Sequence[ChunkJob]) -> list[str]:
-        """Submit one array and return the ids of its jobs in order; raises LaunchError if it is rejected.
-
-        Scripts, pickles and logs go to `folder`.
-        """
-
-    def alive(self) -> set[str] | None:
-        """Ids of the jobs that wait or run; None if the queue does not respond at the moment."""
-
-    def cancel(self, ids: Sequence[str], *, waiting_only: bool) -> None:
-        """Cancel jobs, or only those of them that have not started."""
-
-    def final_state(self, job: str) -> str:
-        """How a job ended, in a word or two; empty if unknown."""
+        return {name: value for name, value in chosen.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -101,6 +80,10 @@ class SlurmQueue:
         return text
 
     def submit(self, folder: Path, jobs: Sequence[ChunkJob]) -> list[str]:
+        """Submit one array and return the ids of its jobs in order; raises LaunchError if it is rejected.
+
+        Scripts, pickles and logs go to `folder`.
+        """
         executor = submitit.SlurmExecutor(folder, max_num_timeout=REQUEUES)
         executor.update_parameters(**self.settings.parameters(len(jobs)))
         try:
@@ -111,6 +94,7 @@ class SlurmQueue:
         return [str(job.job_id) for job in submitted]
 
     def alive(self) -> set[str] | None:
+        """Ids of the jobs that wait or run; None if Slurm does not respond at the moment."""
         listing = _output_of("squeue", "--me", "--noheader", "--array", "--format=%A %F %K")
         if listing is None:
             return None
@@ -121,10 +105,12 @@ class SlurmQueue:
         return found
 
     def cancel(self, ids: Sequence[str], *, waiting_only: bool) -> None:
+        """Cancel jobs, or only those of them that have not started."""
         if ids:
             _output_of("scancel", *(["--state=PENDING"] if waiting_only else []), *ids)
 
     def final_state(self, job: str) -> str:
+        """How a job ended, in a word or two; empty if unknown."""
         listing = _output_of("squeue", "--noheader", "--array", "--states=all", f"--jobs={job}", "--format=%T") or ""
         return listing.strip().splitlines()[-1] if listing.strip() else ""
 

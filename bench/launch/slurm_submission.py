@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bench._util.atomic_write import write_atomically
 from bench.errors import LaunchError
-from bench.launch.slurm_chunk import STOP, ChunkFiles, ChunkJob, Progress
-from bench.launch.slurm_queue import Queue
+from bench.launch.slurm_chunk import STOP, ChunkFiles, ChunkJob
+from bench.launch.slurm_queue import SlurmQueue
 from bench.launch.tasks import FinishedTask, Surroundings, Task
 
 FOLDER = "slurm"
@@ -38,7 +38,7 @@ class WatchedJob:
 
     def read_journal(self) -> list[FinishedTask]:
         """The tasks that have ended since the last call."""
-        progress = Progress.read(self.files, self.tasks)
+        progress = self.files.progress(self.tasks)
         ended = [progress.ended[number] for number in self.unfinished if number in progress.ended]
         self.unfinished = {number: task for number, task in self.unfinished.items() if number not in progress.ended}
         self.started = bool(progress.begun)
@@ -57,7 +57,7 @@ def arrays(tasks: int, runs_per_job: int) -> list[int]:
     return [min(ARRAY_SIZE, jobs - begin) for begin in range(0, jobs, ARRAY_SIZE)]
 
 
-def submit(surroundings: Surroundings, queue: Queue, chunks: Sequence[Sequence[Task]]) -> list[WatchedJob]:
+def submit(surroundings: Surroundings, queue: SlurmQueue, chunks: Sequence[Sequence[Task]]) -> list[WatchedJob]:
     """Write a submission and hand it to the queue as one array, one job for each chunk.
 
     Raises LaunchError, and deletes the submission, if the queue rejects it.
@@ -87,7 +87,7 @@ def stop(jobs: Iterable[WatchedJob]) -> None:
         (folder / STOP).touch()
 
 
-def active_jobs(runs: Path, queue: Queue, tasks: Sequence[Task]) -> list[WatchedJob]:
+def active_jobs(runs: Path, queue: SlurmQueue, tasks: Sequence[Task]) -> list[WatchedJob]:
     """The jobs of earlier submissions that include some of these tasks; none if the queue does not respond."""
     known = sorted((runs / FOLDER).glob(f"*/{_JOBS}"))
     alive = (queue.alive() or set()) if known else set()
@@ -101,7 +101,7 @@ def active_jobs(runs: Path, queue: Queue, tasks: Sequence[Task]) -> list[Watched
                 continue
             files = ChunkFiles(path.parent.absolute(), number)
             _, planned = files.read()
-            ended = Progress.read(files, planned).ended
+            ended = files.progress(planned).ended
             left = {n: needed.pop(task.key) for n, task in enumerate(planned) if n not in ended and task.key in needed}
             if left:
                 found.append(WatchedJob(job, files, planned, left))

@@ -49,11 +49,9 @@ class PlainLog(SweepLog):
     """One line per event."""
 
     def notice(self, text: str) -> None:
-        """The text as one line."""
         _write_line(text)
 
     def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
-        """The outcome, its duration and the pace."""
         _write_line(
             f"[{tally.done}/{tally.total}] {outcome_line(item, again=again)} ({item.seconds:.1f} s; {tally.pace()})"
         )
@@ -66,14 +64,12 @@ class NotebookLog(PlainLog):
         self._bar: Any = None
 
     def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
-        """Move the bar; a failure leaves a line."""
         self._bar.update(tally.done - self._bar.n)
         if item.outcome is not Outcome.OK:
             self.notice(outcome_line(item, again=again))
 
     @contextmanager
     def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:  # noqa: ARG002
-        """Show the bar."""
         from tqdm.auto import tqdm
 
         with tqdm(total=tally.total, unit="run") as self._bar:
@@ -84,11 +80,9 @@ class JsonLog(SweepLog):
     """One JSON object per line, with the kind of `event` and the `time` in UTC."""
 
     def notice(self, text: str) -> None:
-        """Event `notice`."""
         self._event("notice", text=text)
 
     def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
-        """Event `finished` with the current counts."""
         task = item.task
         self._event(
             "finished",
@@ -102,7 +96,6 @@ class JsonLog(SweepLog):
 
     @contextmanager
     def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:
-        """Events `begin` and `end`."""
         self._event("begin", runs=str(runs), sweep=sweep, **tally.facts())
         try:
             yield
@@ -123,17 +116,14 @@ class LiveLog(SweepLog):
         self._console = Console(stderr=True)
 
     def notice(self, text: str) -> None:
-        """Print one line above the view."""
         self._console.print(text, markup=False, highlight=False)
 
     def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:  # noqa: ARG002
-        """Print failures; the view shows everything else."""
         if item.outcome is not Outcome.OK:
             self.notice(outcome_line(item, again=again))
 
     @contextmanager
     def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:
-        """Show the view."""
         if not tally.total:
             yield
             return

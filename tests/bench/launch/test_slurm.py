@@ -19,7 +19,7 @@ from local_queue import LocalQueue  # noqa: E402
 from bench.context import RunContext  # noqa: E402
 from bench.errors import LaunchError  # noqa: E402
 from bench.launch.slurm import SlurmTransport  # noqa: E402
-from bench.launch.slurm_chunk import ChunkFiles, ChunkJob, Progress  # noqa: E402
+from bench.launch.slurm_chunk import ChunkFiles, ChunkJob  # noqa: E402
 from bench.launch.slurm_queue import JobSettings, SlurmQueue  # noqa: E402
 from bench.launch.slurm_submission import arrays  # noqa: E402
 from bench.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask, Surroundings, Task  # noqa: E402
@@ -133,7 +133,7 @@ def test_a_job_that_starts_again_skips_what_its_journal_says_is_done(surrounding
         journal.write('{"task": 2, "outc')  # torn: the machine went down
     ChunkJob(str(tmp_path), 0)()
     assert status(surroundings, todo) == [None, RunStatus.OK, RunStatus.OK]
-    assert len(Progress.read(files, todo).ended) == 3
+    assert len(files.progress(todo).ended) == 3
 
 
 def test_what_runs_again_after_preemption_is_the_same_chunk(tmp_path: Path):
