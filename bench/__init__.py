@@ -19,17 +19,10 @@ SIBLINGS = ("methods", "datasets_registry", "reports")
 
 
 def check_siblings(parent: Path, names: tuple[str, ...] = SIBLINGS) -> None:
-    """Raise ImportError unless every package of that name would be imported from `parent`.
+    """Raise ImportError unless each of these packages is imported from `parent`, the folder that holds this package.
 
     `bench`, `methods` and `reports` are generic names: another distribution's package of the same name, earlier on the
     path, would be imported without notice. Looking up a top-level package does not execute it.
-
-    Args:
-        parent: the folder that holds this very package.
-        names: the packages that have to lie beside it.
-
-    Raises:
-        ImportError: a package is missing, or another folder's package of that name comes first.
     """
     for name in names:
         spec = find_spec(name)

@@ -10,7 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -136,9 +136,7 @@ class Checkpoint:
         header = {
             "identity": dict(self.identity),
             "digest": _digest(tensors),
-            "epochs": progress.epochs,
-            "steps": progress.steps,
-            "loss": progress.loss,
+            **asdict(progress),
             "spent": self.spent(),
         }
         try:

@@ -3,14 +3,14 @@
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from bench.experiment.training_loop import FitResult
+from bench.experiment.checkpoints import Progress
 from bench.record import Cost
 from methods import Backbone, Method
 
@@ -39,7 +39,7 @@ class CostMeter:
         """A steady clock in seconds and the passes of the process so far: image, prompted image, text."""
         return time.perf_counter(), *map(float, self._passes())
 
-    def cost(self, method: Method[Any], trained: FitResult | None, earlier: Sequence[float] = ()) -> Cost:
+    def cost(self, method: Method[Any], trained: Progress | None, earlier: Sequence[float] = ()) -> Cost:
         """The cost so far; `earlier` are differences of `reading` over earlier parts of an interrupted training."""
         before_seconds, *before_passes = earlier or (0.0, 0, 0, 0)
         image, prompted_image, text = (
@@ -71,10 +71,8 @@ def reset_peak_memory(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
-    try:
+    with suppress(OSError):
         _CLEAR.write_text("5")  # see proc(5): resets the peak resident set
-    except OSError:
-        return
 
 
 def peak_memory(device: torch.device) -> int:

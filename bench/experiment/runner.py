@@ -92,7 +92,7 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
         spec=spec,
         status=RunStatus.OK,
         scores=[score for score, _ in scored],
-        final_loss=trained.final_loss if trained else None,
+        final_loss=trained.loss if trained else None,
         selected_epoch=selected_epoch,
         curve=points,
         cost=cost,

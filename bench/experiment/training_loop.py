@@ -19,14 +19,6 @@ from methods import Batch, Needs, Optimizer, Recipe, Schedule, TrainableMethod
 ParameterGroups = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class FitResult:
-    """Optimiser steps taken, and the loss of the last step."""
-
-    steps: int
-    final_loss: float
-
-
 def make_optimizer(recipe: Recipe, parameters: ParameterGroups) -> torch.optim.Optimizer:
     """The recipe's optimiser; settings that a recipe does not have are torch's defaults, as in Dassl."""
     params: Any = list(parameters)
@@ -148,7 +140,7 @@ def fit(
     generator: torch.Generator,
     checkpoint: Checkpoint | None = None,
     observers: Mapping[str, EpochObserver] | None = None,
-) -> FitResult:
+) -> Progress:
     """Train a prepared method in place by minibatch epochs, stage by stage.
 
     Args:
@@ -184,7 +176,7 @@ def fit(
         if checkpoint:
             checkpoint.save_if_due(state, Progress(epoch + 1, steps, loss))
     method.finalise()
-    return FitResult(steps, loss)
+    return Progress(stages.epochs, steps, loss)
 
 
 def _batches(

@@ -23,8 +23,8 @@ _TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True)
-class JobSettings:
-    """Settings of every job.
+class SlurmQueue:
+    """Slurm, through its own commands, with the settings of every job.
 
     Args:
         minutes: time limit of a job, after which it is requeued and resumes.
@@ -57,13 +57,6 @@ class JobSettings:
         }
         return {name: value for name, value in chosen.items() if value is not None}
 
-
-@dataclass(frozen=True)
-class SlurmQueue:
-    """Slurm, through its own commands."""
-
-    settings: JobSettings
-
     def check(self) -> None:
         """Raise LaunchError unless Slurm's commands are installed."""
         if shutil.which("sbatch") is None or shutil.which("srun") is None:
@@ -76,7 +69,7 @@ class SlurmQueue:
         """The script that `submit` passes to sbatch for that many jobs."""
         command = f"{shlex.quote(sys.executable)} -u -m submitit.core._submit {shlex.quote(str(folder))}"
         array = jobs if jobs > 1 else None
-        text: str = _make_sbatch_string(command, folder, map_count=array, **self.settings.parameters(jobs))
+        text: str = _make_sbatch_string(command, folder, map_count=array, **self.parameters(jobs))
         return text
 
     def submit(self, folder: Path, jobs: Sequence[ChunkJob]) -> list[str]:
@@ -85,7 +78,7 @@ class SlurmQueue:
         Scripts, pickles and logs go to `folder`.
         """
         executor = submitit.SlurmExecutor(folder, max_num_timeout=REQUEUES)
-        executor.update_parameters(**self.settings.parameters(len(jobs)))
+        executor.update_parameters(**self.parameters(len(jobs)))
         try:
             with executor.batch():
                 submitted = [executor.submit(job) for job in jobs]

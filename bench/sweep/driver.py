@@ -203,7 +203,7 @@ def _failures(made: Plan, summary: LaunchSummary, runs: Path) -> list[dict[str, 
 
 def _backbone_digest(backbones: list[str], slug: str) -> str:
     """The digest of a backbone's weights as they are now. Loads them."""
-    from methods import load_backbone, parse_backbone
+    from bench.experiment.features.inputs import backbone_spec
+    from methods import load_backbone
 
-    path = local_weights(backbones).get(slug)
-    return load_backbone(parse_backbone(slug if path is None else f"{slug.partition('.')[0]}={path}")).digest
+    return load_backbone(backbone_spec(slug, local_weights(backbones))).digest

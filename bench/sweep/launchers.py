@@ -68,18 +68,16 @@ def job_scripts(request: SweepRequest, tasks: int) -> list[str]:
 def slurm_queue(request: SweepRequest) -> SlurmQueue:
     """Slurm with the settings of every job; raises LaunchError if submitit is not installed."""
     _require("submitit", "slurm")
-    from bench.launch.slurm_queue import JobSettings, SlurmQueue
+    from bench.launch.slurm_queue import SlurmQueue
 
     return SlurmQueue(
-        JobSettings(
-            minutes=minutes(request.time or SLURM_TIME, "--time"),
-            cpus=threads_per_run(request, 1),
-            gpus=request.gpus if request.gpus is not None else int(request.device.startswith("cuda")),
-            partition=request.partition,
-            memory=request.mem,
-            parallel=request.jobs,
-            extra=parse_slurm_set(request.slurm_set),
-        )
+        minutes=minutes(request.time or SLURM_TIME, "--time"),
+        cpus=threads_per_run(request, 1),
+        gpus=request.gpus if request.gpus is not None else int(request.device.startswith("cuda")),
+        partition=request.partition,
+        memory=request.mem,
+        parallel=request.jobs,
+        extra=parse_slurm_set(request.slurm_set),
     )
 
 

@@ -20,15 +20,14 @@ def split_list(texts: Sequence[str]) -> list[str]:
     """
     found: list[str] = []
     for text in texts:
-        whole = ""
+        items = [""]
         for part in (part.strip() for part in text.split(",")):
-            is_dataset_option = ":" in whole and "=" in part and ":" not in part
-            if whole and (is_dataset_option or part in {"quickgelu", "gelu"}):
-                whole = f"{whole},{part}"
-                continue
-            found += [whole] if whole else []
-            whole = part
-        found += [whole] if whole else []
+            is_dataset_option = ":" in items[-1] and "=" in part and ":" not in part
+            if items[-1] and (is_dataset_option or part in {"quickgelu", "gelu"}):
+                items[-1] += f",{part}"
+            else:
+                items.append(part)
+        found += filter(None, items)
     return found
 
 

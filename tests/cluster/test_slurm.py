@@ -19,7 +19,7 @@ pytest.importorskip("submitit", reason="needs submitit, the extra [slurm]")
 from bench.context import RunContext
 from bench.errors import LaunchError
 from bench.launch.slurm import SlurmTransport
-from bench.launch.slurm_queue import JobSettings, SlurmQueue
+from bench.launch.slurm_queue import SlurmQueue
 from bench.launch.tasks import LaunchSummary, RunTask, Surroundings, Task
 from bench.record import RunStatus
 from bench.results.shards import Shards
@@ -70,7 +70,7 @@ def launch_on_slurm(
     todo: list[Task], runs: Path, *, notices: list[str] | None = None, gpus: int = 0, **options
 ) -> LaunchSummary:
     surroundings = Surroundings(runs=runs, context=RunContext(), runner="fake_runner")
-    queue = SlurmQueue(JobSettings(minutes=10, gpus=gpus, extra={"requeue": True}))
+    queue = SlurmQueue(minutes=10, gpus=gpus, extra={"requeue": True})
     queue.check()
     transport = SlurmTransport(surroundings, queue, look_seconds=0.3, **options)
     return launch(transport, todo, on_notice=(notices if notices is not None else []).append)

@@ -66,10 +66,8 @@ class BlockFolder:
     def add(self, addresses: Sequence[bytes], features: Tensor) -> tuple[Path, int]:
         """Write a new block, named by the digest of its addresses; returns its path and size, or raises CacheError."""
         path = self.folder / (hashlib.sha256(b"".join(addresses)).hexdigest()[:32] + ".safetensors")
-        content = pack_block(addresses, features)
         self._indexed.add(path.name)
-        write_block(path, content, self._budget, unwritable=self._unwritable)
-        return path, len(content)
+        return path, write_block(path, addresses, features, self._budget, unwritable=self._unwritable)
 
     def _index_new_blocks(self) -> None:
         """Read the addresses of blocks that were added since the last time, without their features."""
@@ -113,8 +111,11 @@ def read_block(path: Path) -> dict[bytes, Tensor] | None:
     return dict(zip(keys, tensors["features"], strict=False))
 
 
-def write_block(path: Path, content: bytes, budget: Budget | None, *, unwritable: str = UNWRITABLE) -> None:
-    """Write what `pack_block` returned, and count it in the budget; raises CacheError if it cannot be written."""
+def write_block(
+    path: Path, addresses: Sequence[bytes], features: Tensor, budget: Budget | None, *, unwritable: str = UNWRITABLE
+) -> int:
+    """Write a block and count it in the budget; returns its size, or raises CacheError if it cannot be written."""
+    content = pack_block(addresses, features)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content)
@@ -122,6 +123,7 @@ def write_block(path: Path, content: bytes, budget: Budget | None, *, unwritable
         raise CacheError(unwritable.format(folder=path.parent, reason=error.strerror)) from error
     if budget is not None:
         budget.written(len(content))
+    return len(content)
 
 
 def mark_used(path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from bench.experiment.features.budget import Budget
-from bench.experiment.features.feature_blocks import address, mark_used, pack_block, read_block, write_block
+from bench.experiment.features.feature_blocks import address, mark_used, read_block, write_block
 
 MAX_LISTS = 64
 """Lists in memory; the least recently used is dropped first. A list of 1,000 texts and 512 numbers takes 2 MB."""
@@ -53,5 +53,5 @@ class FrozenTexts:
             mark_used(path)
             return torch.stack([block[a] for a in addresses])
         features = compute()
-        write_block(path, pack_block(addresses, features.cpu()), self._budget)
+        write_block(path, addresses, features.cpu(), self._budget)
         return features

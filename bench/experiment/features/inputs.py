@@ -1,7 +1,7 @@
 """From samples to batches: pixels and frozen features of image views, each computed once and shared by all runs."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property, lru_cache, partial
 from pathlib import Path
@@ -206,9 +206,13 @@ class Inputs:
 
 def shared_inputs(slug: str, context: RunContext, precision: Precision = Precision.FP32) -> Inputs:
     """The inputs of a backbone, loaded once per process."""
-    path = context.weights.get(slug)
-    spec = parse_backbone(slug if path is None else f"{slug.partition('.')[0]}={path}")
+    spec = backbone_spec(slug, context.weights)
     return load_inputs(spec, context.device, precision, context.cache_dir, context.cache_limit, context.hidden_bytes)
+
+
+def backbone_spec(slug: str, weights: Mapping[str, Path]) -> BackboneSpec:
+    """The backbone of that slug, from its file if `weights` has one."""
+    return parse_backbone(f"{slug.partition('.')[0]}={weights[slug]}" if slug in weights else slug)
 
 
 @lru_cache(maxsize=2)

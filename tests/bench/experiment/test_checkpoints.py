@@ -11,7 +11,7 @@ from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor
 
 from bench.experiment.checkpoints import Checkpoint, Progress, TrainingState
-from bench.experiment.training_loop import FitResult, fit, make_optimizer
+from bench.experiment.training_loop import fit, make_optimizer
 from datasets_registry import EvalProtocol
 from methods import METHODS, Optimizer, Recipe, TrainableMethod
 
@@ -42,7 +42,7 @@ def prepared(name: str, **config: Any) -> TrainableMethod[Any]:
 
 def train(
     method: TrainableMethod[Any], recipe: Recipe, checkpoint: Checkpoint | None = None, cut: int | None = None
-) -> FitResult:
+) -> Progress:
     """Train on the ten recorded images; die in the middle of epoch `cut`."""
 
     def batches(epoch: int):

@@ -20,7 +20,7 @@ from bench.context import RunContext  # noqa: E402
 from bench.errors import LaunchError  # noqa: E402
 from bench.launch.slurm import SlurmTransport  # noqa: E402
 from bench.launch.slurm_chunk import ChunkFiles, ChunkJob  # noqa: E402
-from bench.launch.slurm_queue import JobSettings, SlurmQueue  # noqa: E402
+from bench.launch.slurm_queue import SlurmQueue  # noqa: E402
 from bench.launch.slurm_submission import arrays  # noqa: E402
 from bench.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask, Surroundings, Task  # noqa: E402
 from bench.record import RunStatus  # noqa: E402
@@ -195,7 +195,7 @@ def test_a_dry_run_knows_the_arrays():
 
 
 def test_the_script_says_what_was_asked_for():
-    settings = JobSettings(
+    queue = SlurmQueue(
         minutes=90,
         cpus=4,
         gpus=2,
@@ -204,7 +204,7 @@ def test_the_script_says_what_was_asked_for():
         parallel=8,
         extra={"account": "me", "exclusive": True},
     )
-    text = SlurmQueue(settings).script(Path("/shared/runs/slurm/S"), 40)
+    text = queue.script(Path("/shared/runs/slurm/S"), 40)
     for line in (
         "#SBATCH --array=0-39%8",
         "#SBATCH --time=90",
@@ -218,13 +218,13 @@ def test_the_script_says_what_was_asked_for():
     ):
         assert line in text.splitlines()
     assert re.search(r"^srun .* -u -m submitit\.core\._submit /shared/runs/slurm/S$", text, flags=re.M)
-    assert "--array" not in SlurmQueue(settings).script(Path("s"), 1)
+    assert "--array" not in queue.script(Path("s"), 1)
 
 
 def test_without_sbatch_it_says_where_to_go(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(LaunchError, match=r"there is no sbatch on the PATH.*login node.*--launcher local"):
-        SlurmQueue(JobSettings(minutes=1)).check()
+        SlurmQueue(minutes=1).check()
 
 
 def test_the_message_of_sbatch_is_passed_on(tmp_path: Path, monkeypatch, surroundings: Surroundings):
@@ -234,7 +234,7 @@ def test_the_message_of_sbatch_is_passed_on(tmp_path: Path, monkeypatch, surroun
         tool.write_text("#!/bin/sh\necho 'sbatch: error: Requested node configuration is not available' >&2\nexit 1\n")
         tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    transport = SlurmTransport(surroundings, SlurmQueue(JobSettings(minutes=1, gpus=99)))
+    transport = SlurmTransport(surroundings, SlurmQueue(minutes=1, gpus=99))
     with pytest.raises(
         LaunchError, match="sbatch refuses the jobs: sbatch: error: Requested node configuration is not"
     ):
