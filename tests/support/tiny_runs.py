@@ -23,6 +23,17 @@ def spec_of(
     return spec
 
 
+def constant_rate_spec(
+    method: str, protocol: EvalProtocol, selection: str | None = None, **recipe: object
+) -> ExperimentSpec:
+    """A constant learning rate, so that a training of n epochs is the beginning of any longer one."""
+    overrides = [f"{method}.recipe.{key}={value}" for key, value in recipe.items()]
+    overrides += [f"{method}.recipe.schedule=constant", f"{method}.recipe.warmup=none"]
+    axes = Axes([method], [DATASET], [BACKBONE], protocol, (2,), (1,), overrides=overrides, selection=selection)
+    (spec,) = expand(axes).specs
+    return spec
+
+
 def forget_loaded() -> None:
     """Clear what this process has loaded, so that the next run starts like one in a new process."""
     load_inputs.cache_clear()

@@ -8,20 +8,17 @@ import subprocess
 import sys
 import time
 import urllib.request
-from datetime import UTC, datetime
 
 import pytest
 import typer
+from fake_runner import make_difficulty, make_record, make_score, make_spec
 from worlds import make_world
 
 from bench.cli.leaderboard import leaderboard
 from bench.cli.report import report
 from bench.errors import UsageError
-from bench.record import Cost, DifficultyRecord, Provenance, RunError, RunRecord, RunStatus, Score
+from bench.record import RunError, RunStatus
 from bench.results.shards import Shards
-from bench.spec import ExperimentSpec
-
-NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,53 +31,14 @@ def kept(tmp_path_factory):
 
 def record(method, dataset, seed, base, *, failed=False):
     """One answered base-to-new spec."""
-    spec = ExperimentSpec(
-        method=method,
-        config={},
-        recipe=None,
-        backbone="ViT-demo.drawn",
-        dataset=dataset,
-        task_fingerprint=f"{dataset}-{seed}",
-        draw="coop",
-        protocol="base-to-new",
-        shots=0 if method == "zero_shot" else 16,
-        seed=seed,
-        precision="fp32",
-    )
-    shared = {"macro_accuracy": 0.5, "macro_precision": 0.5, "nll": 1, "brier": 1, "ece": 0.1, "n": 100, "n_classes": 5}
-    cost = Cost(
-        trainable_parameters=4096,
-        prepare_seconds=0.1,
-        train_seconds=2.0,
-        eval_seconds=0.2,
-        steps=10,
-        peak_memory_bytes=1 << 28,
-        image_passes=80,
-        prompted_image_passes=0,
-        text_passes=50,
-    )
-    provenance = Provenance(
-        package_version="0.1.0",
-        method_digest="0",
-        git_commit=None,
-        git_dirty=None,
-        python="3.11.9",
-        platform="test",
-        packages={},
-        device="cpu",
-        threads=1,
-        backbone_digest="0",
-        support_digests=[],
-    )
-    return RunRecord(
-        run_id=spec.run_id,
-        spec=spec,
-        status=RunStatus.FAILED if failed else RunStatus.OK,
-        scores=[] if failed else [Score(split=s, accuracy=a, **shared) for s, a in (("base", base), ("new", 0.5))],
-        cost=None if failed else cost,
-        provenance=provenance,
-        error=RunError(kind="MemoryError", message="out of memory", traceback="") if failed else None,
-        created_at=NOW,
+    shots = 0 if method == "zero_shot" else 16
+    task = {"dataset": dataset, "task_fingerprint": f"{dataset}-{seed}", "shots": shots, "seed": seed}
+    spec = make_spec(method=method, config={}, recipe=None, **task)
+    if failed:
+        error = RunError(kind="MemoryError", message="out of memory", traceback="")
+        return make_record(spec, status=RunStatus.FAILED, scores=[], cost=None, error=error)
+    return make_record(
+        spec, scores=[make_score(split, a, n=100, classes=5) for split, a in (("base", base), ("new", 0.5))]
     )
 
 
@@ -94,24 +52,8 @@ def runs(tmp_path):
             shards.write(record("coop", dataset, seed, base))
             shards.write(record("clip_adapter", dataset, seed, 0.9, failed=(dataset, seed) == ("dtd", 2)))
         measures = {"relative_transfer_difficulty": 0.4, "zero_shot_margin": None}
-        shards.difficulties.write(
-            "ViT-demo.drawn",
-            dataset,
-            [
-                DifficultyRecord(
-                    backbone="ViT-demo.drawn",
-                    backbone_digest="0",
-                    dataset=dataset,
-                    data_fingerprint="0",
-                    split=split,
-                    n_classes=10,
-                    n_images=100,
-                    measures=measures,
-                    created_at=NOW,
-                )
-                for split in ("all", "base", "new")
-            ],
-        )
+        measured = [item.model_copy(update={"measures": measures}) for item in make_difficulty(dataset=dataset)]
+        shards.difficulties.write("ViT-demo.drawn", dataset, measured)
     return shards.runs
 
 

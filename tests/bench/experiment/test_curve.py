@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from fake_runner import make_record, make_spec
+from tiny_runs import constant_rate_spec
 
 from bench.context import RunContext
 from bench.experiment import runner
@@ -28,21 +29,7 @@ EPOCHS = 5
 
 
 def spec_of(method: str, epochs: int = EPOCHS, selection: str | None = None) -> ExperimentSpec:
-    """A constant rate, so that a training of n epochs is the beginning of any longer one."""
-    recipe = {"epochs": epochs, "schedule": "constant", "warmup": "none", "lr": RATES[method]}
-    (spec,) = expand(
-        Axes(
-            [method],
-            ["spectrum_basic"],
-            ["ViT-tiny.random"],
-            protocol=EvalProtocol.BASE_TO_NEW,
-            shots=(2,),
-            seeds=(1,),
-            overrides=[f"{method}.recipe.{key}={value}" for key, value in recipe.items()],
-            selection=selection,
-        )
-    ).specs
-    return spec
+    return constant_rate_spec(method, EvalProtocol.BASE_TO_NEW, selection, epochs=epochs, lr=RATES[method])
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from tiny_runs import constant_rate_spec
 
 from bench.cli.app import main
 from bench.context import RunContext
@@ -19,7 +20,6 @@ from bench.experiment.features.views import CENTER_VIEW
 from bench.record import Predictions, RunRecord
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
-from bench.sweep import Axes, expand
 from datasets_registry import ClassSet, EvalProtocol, FewShotTask
 from methods import Batch, Method, MethodConfig, TrainableMethod
 
@@ -33,21 +33,7 @@ METHODS = ["clip_adapter", "coop"]
 def spec_of(
     method: str, selection: str | None, *, epochs: int = EPOCHS, protocol: EvalProtocol = EvalProtocol.FEW_SHOT
 ) -> ExperimentSpec:
-    """A constant rate, so that a training of n epochs is the beginning of any longer one."""
-    recipe = {"epochs": epochs, "views": 1, "schedule": "constant", "warmup": "none", "lr": LEARNING_RATE[method]}
-    (spec,) = expand(
-        Axes(
-            [method],
-            ["spectrum_basic"],
-            ["ViT-tiny.random"],
-            protocol=protocol,
-            shots=(2,),
-            seeds=(1,),
-            overrides=[f"{method}.recipe.{key}={value}" for key, value in recipe.items()],
-            selection=selection,
-        )
-    ).specs
-    return spec
+    return constant_rate_spec(method, protocol, selection, epochs=epochs, views=1, lr=LEARNING_RATE[method])
 
 
 def run(spec: ExperimentSpec, **settings: Any) -> tuple[RunRecord, list[Predictions]]:

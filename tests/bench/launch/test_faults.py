@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import subprocess
 import sys
 import threading
@@ -26,14 +25,6 @@ from bench.launch.transport import Exited
 from bench.launch.worker_exit import exit_error, run_error
 from bench.record import RunStatus
 from bench.results.shards import Shards
-
-
-@pytest.fixture
-def behave(monkeypatch):
-    def behave(**behaviour: object) -> None:
-        monkeypatch.setenv("FAKE_RUNNER", json.dumps(behaviour))
-
-    return behave
 
 
 def around(runs: Path, **limits) -> Surroundings:

@@ -39,21 +39,6 @@ def tasks(seeds: int = 4, **changes) -> list[Task]:
     return [RunTask(make_spec(seed=seed, **changes)) for seed in range(1, seeds + 1)]
 
 
-@pytest.fixture
-def behave(monkeypatch):
-    """Tell the fake runner how to behave, here and in workers."""
-
-    def behave(**behaviour) -> None:
-        monkeypatch.setenv("FAKE_RUNNER", json.dumps(behaviour))
-
-    return behave
-
-
-@pytest.fixture
-def surroundings(tmp_path: Path) -> Surroundings:
-    return Surroundings(runs=tmp_path / "runs", context=RunContext(cache_dir=tmp_path / "cache"), runner="fake_runner")
-
-
 @pytest.fixture(params=["inline", "local"])
 def launch(request, surroundings: Surroundings):
     """Both launchers, by one call."""

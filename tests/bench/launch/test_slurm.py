@@ -1,6 +1,5 @@
 """The Slurm launcher through submitit's local executor; with a real Slurm it is tested in tests/cluster."""
 
-import json
 import os
 import re
 import signal
@@ -16,7 +15,6 @@ submitit = pytest.importorskip("submitit", reason="needs submitit, the extra [sl
 import launching  # noqa: E402
 from local_queue import LocalQueue  # noqa: E402
 
-from bench.context import RunContext  # noqa: E402
 from bench.errors import LaunchError  # noqa: E402
 from bench.launch.slurm import SlurmTransport  # noqa: E402
 from bench.launch.slurm_chunk import ChunkFiles, ChunkJob  # noqa: E402
@@ -39,19 +37,6 @@ def importable(monkeypatch) -> None:
     import sys
 
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-
-
-@pytest.fixture
-def behave(monkeypatch):
-    def behave(**behaviour) -> None:
-        monkeypatch.setenv("FAKE_RUNNER", json.dumps(behaviour))
-
-    return behave
-
-
-@pytest.fixture
-def surroundings(tmp_path: Path) -> Surroundings:
-    return Surroundings(runs=tmp_path / "runs", context=RunContext(cache_dir=tmp_path / "cache"), runner="fake_runner")
 
 
 @pytest.fixture
