@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.experiment.epoch_observer import EpochObserver
 from bench.record import CurvePoint
-from methods import Snapshots, TrainableMethod
+from methods import TrainableMethod
 
 
 def curve_epochs(first: int, epochs: int) -> tuple[int, ...]:
@@ -38,27 +39,22 @@ class TrainingPoint:
     seconds: float
 
 
-class TrainingCurve:
+class TrainingCurve(EpochObserver):
     """Copies along the training of a prepared method, whose `trainable` is copied and restored."""
 
+    choose_epochs = staticmethod(curve_epochs)
+
     def __init__(self, method: TrainableMethod[Any], clock: Callable[[], float] = time.perf_counter) -> None:
-        self.method = method
+        super().__init__(method)
         self.taken: list[TrainingPoint] = []
-        self._copies = Snapshots(method.trainable)
-        self._epochs: tuple[int, ...] = ()
         self._clock = clock
         self._start = clock()
-        self._last_epoch = 0
-
-    def plan(self, first: int, epochs: int) -> None:
-        """Set the last stage: `epochs` epochs after the first `first`."""
-        self._epochs, self._last_epoch = curve_epochs(first, epochs), first + epochs
 
     def end_of_epoch(self, epoch: int, steps: int) -> None:
         """Take a copy if the curve shows this epoch (from 1), which ends after `steps` steps."""
         if epoch in self._epochs:
             self.taken.append(TrainingPoint(epoch, steps, self._elapsed()))
-            self._copies.take()
+        super().end_of_epoch(epoch, steps)
 
     def points(self, score: Callable[[], Mapping[str, float]]) -> list[CurvePoint]:
         """Evaluate every copy with `score`, which returns accuracies by split; the method is left at the last copy."""
@@ -67,7 +63,7 @@ class TrainingCurve:
             self._copies.restore(index)
             with torch.no_grad():
                 self.method.finalise()
-                found.append(CurvePoint(**vars(point), epochs=self._last_epoch, accuracy=dict(score())))
+                found.append(CurvePoint(**vars(point), epochs=self._epochs[-1], accuracy=dict(score())))
         return found
 
     def dump(self) -> dict[str, Tensor]:
@@ -76,14 +72,14 @@ class TrainingCurve:
         return {
             "spent": torch.tensor(self._elapsed(), dtype=torch.float64),
             "moments": torch.tensor(rows, dtype=torch.float64).reshape(-1, 3),
-        } | {f"copy.{name}": value for name, value in self._copies.dump().items()}
+        } | {f"copy.{name}": value for name, value in super().dump().items()}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """The inverse of `dump`."""
         self._start = self._clock() - float(tensors["spent"])
         rows = tensors["moments"].tolist()
         self.taken = [TrainingPoint(int(epoch), int(steps), float(seconds)) for epoch, steps, seconds in rows]
-        self._copies.load({n.removeprefix("copy."): value for n, value in tensors.items() if n.startswith("copy.")})
+        super().load({n.removeprefix("copy."): value for n, value in tensors.items() if n.startswith("copy.")})
 
     def _elapsed(self) -> float:
         return self._clock() - self._start

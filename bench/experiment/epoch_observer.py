@@ -1,22 +1,40 @@
 """What follows a training epoch by epoch: the accuracy curve and the candidates of epoch selection."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any
 
 from torch import Tensor
 
+from methods import Snapshots, TrainableMethod
 
-class EpochObserver(Protocol):
-    """Collects something at the ends of epochs, such as copies of what is learned."""
+
+class EpochObserver(ABC):
+    """Copies of what a prepared method learns, its `trainable`, from the ends of some epochs of its last stage."""
+
+    def __init__(self, method: TrainableMethod[Any]) -> None:
+        self.method = method
+        self._copies = Snapshots(method.trainable)
+        self._epochs: tuple[int, ...] = ()
+
+    @staticmethod
+    @abstractmethod
+    def choose_epochs(first: int, epochs: int) -> tuple[int, ...]:
+        """The epochs to copy (from 1), of the `epochs` epochs after the first `first`."""
 
     def plan(self, first: int, epochs: int) -> None:
         """Called before training: the last stage has `epochs` epochs after the first `first`."""
+        self._epochs = self.choose_epochs(first, epochs)
 
-    def end_of_epoch(self, epoch: int, steps: int) -> None:
+    def end_of_epoch(self, epoch: int, steps: int) -> None:  # noqa: ARG002
         """Called after each epoch (from 1), with the optimiser steps done."""
+        if epoch in self._epochs:
+            self._copies.take()
 
     def dump(self) -> dict[str, Tensor]:
-        """Everything collected so far, as tensors by name."""
+        """Everything collected so far, as tensors by name, for a checkpoint."""
+        return self._copies.dump()
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """The inverse of `dump`."""
+        self._copies.load(tensors)

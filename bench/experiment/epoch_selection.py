@@ -5,13 +5,12 @@ copies the latest wins. A method that trains in stages is complete only in its l
 are candidates. Post-processing after the last epoch (`finalise`) is applied to every candidate before it is evaluated.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
-from torch import Tensor
 
-from methods import Batch, Classifier, Snapshots, TrainableMethod, logits_accuracy
+from bench.experiment.epoch_observer import EpochObserver
+from methods import Batch, Classifier, logits_accuracy
 
 CANDIDATES = 10
 """Most epochs that are considered, which bounds memory and the passes of choosing."""
@@ -28,22 +27,10 @@ def spaced_epochs(first: int, epochs: int) -> tuple[int, ...]:
     return tuple(first + (i + 1) * epochs // n for i in range(n))
 
 
-class EpochCandidates:
+class EpochCandidates(EpochObserver):
     """The candidate epochs of the training of a prepared method, whose `trainable` is copied and restored."""
 
-    def __init__(self, method: TrainableMethod[Any]) -> None:
-        self.method = method
-        self._copies = Snapshots(method.trainable)
-        self._epochs: tuple[int, ...] = ()
-
-    def plan(self, first: int, epochs: int) -> None:
-        """Set the last stage: `epochs` epochs after the first `first`."""
-        self._epochs = spaced_epochs(first, epochs)
-
-    def end_of_epoch(self, epoch: int, steps: int) -> None:  # noqa: ARG002  an EpochObserver
-        """Take a copy if this epoch (from 1) is a candidate."""
-        if epoch in self._epochs:
-            self._copies.take()
+    choose_epochs = staticmethod(spaced_epochs)
 
     def classifiers(self, make: Callable[[], Classifier]) -> Iterator[tuple[str, Classifier]]:
         """Name and classifier of each candidate, the latest epoch first; each is valid until the next is requested."""
@@ -65,14 +52,6 @@ class EpochCandidates:
         best = max(scores, key=scores.__getitem__)  # the first of equals, which is the latest epoch
         self._restore(best)
         return self._epochs[best]
-
-    def dump(self) -> dict[str, Tensor]:
-        """All copies as tensors, for a checkpoint."""
-        return self._copies.dump()
-
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """The inverse of `dump`."""
-        self._copies.load(tensors)
 
     def _restored_in_turn(self) -> Iterator[int]:
         """Restore one candidate after another, the latest first; yields its index."""

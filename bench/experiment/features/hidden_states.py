@@ -14,7 +14,7 @@ ViT-B/16), so the rules differ from those for features:
 import contextlib
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from bench.experiment.features.budget import Budget
 from bench.experiment.features.feature_blocks import BlockFolder, block_addresses, missing
-from bench.experiment.features.image_features import ENCODE_BATCH, padded
+from bench.experiment.features.image_features import ENCODE_BATCH, encode_padded
 from methods import Backbone, image_hidden_states
 
 Pixels = Callable[[Sequence[int]], Tensor]
@@ -101,12 +101,8 @@ class HiddenStates:
         return computed
 
     def _encode(self, pixels: Tensor) -> Tensor:
-        """In passes of one size, so that an image's bits do not depend on its neighbours."""
-        n, backbone = len(pixels), self.backbone
-        states = backbone.image_hidden(padded(pixels).to(backbone.device), self.first)[:n]
-        padding = ENCODE_BATCH - n  # does not count as images
-        backbone.passes.image -= Fraction(self.first, backbone.vision_depth) * padding
-        return states.float().cpu()
+        blocks = partial(self.backbone.image_hidden, first=self.first)
+        return encode_padded(self.backbone, pixels, blocks, Fraction(self.first, self.backbone.vision_depth))
 
     @cached_property
     def _row_bytes(self) -> int:

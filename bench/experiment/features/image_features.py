@@ -9,6 +9,8 @@ folder. A damaged block is ignored and its features are computed again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,9 +25,16 @@ ENCODE_BATCH = 32
 """Images per pass. The last pass is padded to this size, so that a feature's bits do not depend on its neighbours."""
 
 
-def padded(pixels: Tensor) -> Tensor:
-    """The images, padded with zeros to `ENCODE_BATCH`."""
-    return torch.cat([pixels, pixels.new_zeros(ENCODE_BATCH - len(pixels), *pixels.shape[1:])])
+def encode_padded(backbone: Backbone, pixels: Tensor, tower: Callable[[Tensor], Tensor], share: Fraction) -> Tensor:
+    """What `tower`, that share of the image tower, gives for at most `ENCODE_BATCH` images; float32, on the CPU.
+
+    The pass is padded with zeros to its full size. Padding does not count as images.
+    """
+    padding = pixels.new_zeros(ENCODE_BATCH - len(pixels), *pixels.shape[1:])
+    with torch.no_grad():
+        encoded = tower(torch.cat([pixels, padding]).to(backbone.device))[: len(pixels)]
+    backbone.passes.image -= share * len(padding)
+    return encoded.float().cpu()
 
 
 class FeatureStore:
@@ -76,16 +85,11 @@ class FeatureStore:
             absent = missing(addresses, self._rows)
         if absent:
             chunks = [absent[i : i + ENCODE_BATCH] for i in range(0, len(absent), ENCODE_BATCH)]
-            computed = torch.cat([self._encode(some) for some in prefetch(chunks, pixels)])
+            tower = partial(self.backbone.encode_image, project=self.project)
+            encoded = [encode_padded(self.backbone, some, tower, Fraction(1)) for some in prefetch(chunks, pixels)]
+            computed = torch.cat(encoded)
             fresh = [addresses[i] for i in absent]
             self._rows.update(zip(fresh, computed, strict=True))
             if self._blocks is not None:
                 self._blocks.add(fresh, computed)
         return torch.stack([self._rows[a] for a in addresses])
-
-    def _encode(self, pixels: Tensor) -> Tensor:
-        n = len(pixels)
-        with torch.no_grad():
-            features = self.backbone.encode_image(padded(pixels).to(self.backbone.device), project=self.project)[:n]
-        self.backbone.passes.image -= ENCODE_BATCH - n  # padding does not count as images
-        return features.float().cpu()
