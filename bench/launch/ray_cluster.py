@@ -100,7 +100,8 @@ def short_error(error: BaseException) -> str:
 
 def no_capacity(share: RunResources) -> str:
     """The message if not a single run fits."""
-    found = [_format(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    found = [f"{held.get('CPU', 0):g} CPUs and {held.get('GPU', 0):g} GPUs" for held in nodes]
     return (
         f"No node of the Ray cluster can hold a run with {share}; its nodes have {'; '.join(found) or 'nothing'}. "
         "Lower --cpus-per-run or --gpus-per-run. If the cluster grows on demand, --jobs N waits for new nodes."
@@ -182,7 +183,3 @@ def _stage(folder: Path) -> None:
     for name in _CODE:
         shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / SHIPPED_STATE).write_text(json.dumps(asdict(source_state(root))))
-
-
-def _format(resources: Mapping[str, float]) -> str:
-    return f"{resources.get('CPU', 0):g} CPUs and {resources.get('GPU', 0):g} GPUs"

@@ -150,9 +150,6 @@ class Limits:
     memory_bytes: int | None = None
 
 
-NO_LIMITS = Limits()
-
-
 class Surroundings(BaseModel):
     """What a worker needs besides its tasks, sent as JSON. `sweep` is the name of the sweep's heartbeat."""
 
@@ -161,7 +158,7 @@ class Surroundings(BaseModel):
     runs: Path
     context: RunContext
     runner: str = DEFAULT_RUNNER
-    limits: Limits = NO_LIMITS
+    limits: Limits = Limits()
     sweep: str = ""
 
 

@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,6 @@ from datasets_registry import canonical_json
 
 SHARD_VERSION = 1
 _LOG = logging.getLogger("bench.results.shards")
-
-
-@dataclass(frozen=True)
-class Quarantined:
-    """A damaged file after it was renamed to `path`; its content counts as missing."""
-
-    path: Path
-    reason: str
 
 
 class DamagedError(Exception):
@@ -100,9 +91,8 @@ def rename_aside(path: Path) -> Path | None:
         return None
 
 
-def quarantine(path: Path, reason: str, quarantined: list[Quarantined]) -> None:
-    """Rename a damaged file, add it to `quarantined`, and log a warning."""
+def quarantine(path: Path, reason: str) -> None:
+    """Rename a damaged file and log a warning."""
     target = rename_aside(path)
     if target is not None:
-        quarantined.append(Quarantined(target, reason))
         _LOG.warning("Damaged: %s (%s). Renamed to %s; its content counts as missing.", path, reason, target.name)

@@ -14,7 +14,6 @@ from bench.record import DifficultyRecord
 from bench.results.checksummed_json import (
     SHARD_VERSION,
     DamagedError,
-    Quarantined,
     encode_document,
     file_stamp,
     quarantine,
@@ -25,10 +24,9 @@ from bench.results.checksummed_json import (
 
 @dataclass(frozen=True)
 class DifficultyFiles:
-    """The difficulties in a runs folder; damaged files are renamed and added to `quarantined`."""
+    """The difficulties in a runs folder; damaged files are renamed."""
 
     runs: Path
-    quarantined: list[Quarantined]
 
     def write(self, backbone: str, dataset: str, records: Sequence[DifficultyRecord]) -> None:
         """Write the difficulty of a dataset for a backbone atomically, one record per split (`all`, `base`, `new`)."""
@@ -61,7 +59,7 @@ class DifficultyFiles:
         try:
             document = read_document(path)
         except DamagedError as error:
-            quarantine(path, str(error), self.quarantined)
+            quarantine(path, str(error))
             return None
         if document is None:
             return None

@@ -9,7 +9,7 @@ Readers take it only where a shard seems damaged, which a writer that is replaci
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +22,6 @@ from bench.record import Predictions, RunRecord, RunStatus
 from bench.results.checksummed_json import (
     SHARD_VERSION,
     DamagedError,
-    Quarantined,
     encode_document,
     file_stamp,
     parse_document,
@@ -57,17 +56,16 @@ class ShardEntry:
     stamp: str
 
 
-@dataclass
+@dataclass(frozen=True)
 class Shards:
-    """The shards in a runs folder; damaged files are renamed and added to `quarantined`."""
+    """The shards in a runs folder; damaged files are renamed."""
 
     runs: Path
-    quarantined: list[Quarantined] = field(default_factory=list)
 
     @property
     def difficulties(self) -> DifficultyFiles:
         """The measured difficulties in the same folder."""
-        return DifficultyFiles(self.runs, self.quarantined)
+        return DifficultyFiles(self.runs)
 
     def write(self, record: RunRecord, predictions: Sequence[Predictions] = ()) -> bool:
         """Commit a finished or failed run atomically, with one entry of predictions per evaluation split.
@@ -216,7 +214,7 @@ class Shards:
 
     def _quarantine(self, run_id: str, reason: str) -> None:
         rename_aside(self._predictions_path(run_id))
-        quarantine(self._record_path(run_id), reason, self.quarantined)
+        quarantine(self._record_path(run_id), reason)
 
 
 def parse_shard(record: bytes, packed: bytes | None) -> Shard:

@@ -1,8 +1,7 @@
 """Carries out a sweep request: plan, launch, load the results into the database."""
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -137,7 +136,7 @@ def load_into_database(runs: Path, log: SweepLog) -> None:
 def _launch(tasks: list[Task], made: Plan, request: SweepRequest, log: SweepLog) -> LaunchSummary:
     tally = Tally(len(tasks))
     with ExitStack() as stack:
-        heartbeat = stack.enter_context(_heartbeat(request.runs, tally))
+        heartbeat = _started_heartbeat(request.runs, tally, stack)
         stack.enter_context(log.during(tally, request.runs, heartbeat.name))
         _keep_sweep_file(made, request)
 
@@ -163,18 +162,15 @@ def _launch(tasks: list[Task], made: Plan, request: SweepRequest, log: SweepLog)
         return supervisor.run(tasks)
 
 
-@contextmanager
-def _heartbeat(runs: Path, tally: Tally) -> Iterator[Heartbeat]:
-    """This sweep's heartbeat in the runs folder; raises RunsFolderError if that cannot be written."""
-    with ExitStack() as stack:
-        try:
-            remove_dead_heartbeats(runs)
-            heartbeat = stack.enter_context(Heartbeat(runs, "sweep", tally.facts()))
-        except OSError as error:
-            raise RunsFolderError(
-                f"The runs folder {runs} cannot be written: {error.strerror or error}. Give another one with --runs."
-            ) from error
-        yield heartbeat
+def _started_heartbeat(runs: Path, tally: Tally, stack: ExitStack) -> Heartbeat:
+    """This sweep's heartbeat, which ends with the stack; raises RunsFolderError if the folder cannot be written."""
+    try:
+        remove_dead_heartbeats(runs)
+        return stack.enter_context(Heartbeat(runs, "sweep", tally.facts()))
+    except OSError as error:
+        raise RunsFolderError(
+            f"The runs folder {runs} cannot be written: {error.strerror or error}. Give another one with --runs."
+        ) from error
 
 
 def _keep_sweep_file(made: Plan, request: SweepRequest) -> None:
