@@ -8,7 +8,7 @@ from bench.context import RunContext
 from bench.experiment.runner import run_experiment
 from bench.record import RunRecord
 from bench.spec import ExperimentSpec
-from bench.sweep import Axes, RecipeChoice, expand
+from bench.sweep import RecipeChoice, SweepRequest, expand
 from datasets_registry import EvalProtocol
 from methods import MethodInfo
 
@@ -98,7 +98,7 @@ def _specs(info: MethodInfo, dataset: str) -> tuple[ExperimentSpec, ...]:
     protocol = EvalProtocol.BASE_TO_NEW
     if not info.is_open(info.default_config(protocol)) or (info.recipe_for(protocol) is None and info.recipes):
         protocol = EvalProtocol.FEW_SHOT
-    axes = Axes(
+    request = SweepRequest.build(
         methods=list(dict.fromkeys(["zero_shot", info.name])),
         datasets=[dataset],
         backbones=[BACKBONE],
@@ -107,4 +107,4 @@ def _specs(info: MethodInfo, dataset: str) -> tuple[ExperimentSpec, ...]:
         seeds=[SEED],
         recipe=RecipeChoice.DEMO,
     )
-    return expand(axes).specs
+    return expand(request).specs

@@ -1,9 +1,7 @@
 """Names of `bench.sweep` for other rooms."""
 
 from .axes import IMAGENET_VARIANTS as IMAGENET_VARIANTS
-from .axes import Axes as Axes
 from .driver import SweepOutcome as SweepOutcome
-from .driver import axes_of as axes_of
 from .driver import carry_out as carry_out
 from .driver import check_device as check_device
 from .driver import context_of as context_of

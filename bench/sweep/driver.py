@@ -2,7 +2,7 @@
 
 import hashlib
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from bench.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Limi
 from bench.provenance.staleness import Staleness
 from bench.record import RunStatus
 from bench.results.shards import Shards
-from bench.sweep.axes import Axes
 from bench.sweep.expansion import expand
 from bench.sweep.inputs import local_weights, named_files
 from bench.sweep.launchers import feature_cache, job_scripts, make_transport, threads_per_run
@@ -56,7 +55,7 @@ def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
     if request.runs.exists() and not request.runs.is_dir():
         raise RunsFolderError(f"The runs folder {request.runs} is a file. Give another one with --runs.")
     digest = partial(_backbone_digest, request.backbones) if request.rerun is RerunPolicy.STALE else None
-    expansion = expand(axes_of(request), data_root=request.data_root)
+    expansion = expand(request)
     made = plan(expansion, Shards(request.runs), request.rerun, Staleness(request.data_root, digest))
     for rejection in made.rejected:
         log.notice(f"left out: {rejection.what}: {rejection.reason}")
@@ -89,12 +88,6 @@ def planned_scripts(made: Plan, request: SweepRequest) -> list[str]:
     return job_scripts(request, len(plan_tasks(made, request.runs)))
 
 
-def axes_of(request: SweepRequest) -> Axes:
-    """The part of a request that decides which runs there are."""
-    same = {field.name: getattr(request, field.name) for field in fields(Axes)}
-    return Axes(**same | {"draw": request.draw_rule})
-
-
 def context_of(request: SweepRequest, tasks: int) -> RunContext:
     """The part of a request that decides how runs are carried out; fields of the same name are taken over."""
     shared = RunContext.model_fields.keys() & SweepRequest.model_fields.keys()
@@ -104,7 +97,7 @@ def context_of(request: SweepRequest, tasks: int) -> RunContext:
         cache_limit=cache_limit(),
         hidden_limit=hidden_limit(),
         weights=local_weights(request.backbones),
-        files=named_files(axes_of(request)),
+        files=named_files(request),
         threads=threads_per_run(request, tasks),
     )
 

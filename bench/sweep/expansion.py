@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.spec import ExperimentSpec
-from bench.sweep.axes import Axes, check_axes, selected_datasets
+from bench.sweep.axes import check_axes, selected_datasets
 from bench.sweep.inputs import backbones_of, class_text_of, support_lists
 from bench.sweep.method_settings import SelectedMethod, choose_methods, settled_recipe
 from bench.sweep.rejections import Rejection, Rejections
+from bench.sweep.request import SweepRequest
 from bench.sweep.task_factory import NO_SUPPORT, SupportChoice, TaskFactory
 from datasets_registry import EvalProtocol, get_dataset
 
@@ -27,8 +27,8 @@ class Expansion:
     rejected: tuple[Rejection, ...]
 
 
-def expand(axes: Axes, *, data_root: Path | None = None) -> Expansion:
-    """All distinct specs of a sweep, in the order of the axes.
+def expand(request: SweepRequest) -> Expansion:
+    """All distinct specs of a sweep, in the order of the request.
 
     A zero-shot run depends neither on shots nor on seed. There is one per backbone, dataset and protocol, with 0 shots
     and seed 0.
@@ -39,11 +39,11 @@ def expand(axes: Axes, *, data_root: Path | None = None) -> Expansion:
         UsageError: an empty or repeated axis.
         ImpossibleCombinationError: combinations requested by name that cannot work. The message lists all of them.
     """
-    check_axes(axes)
-    chosen, backbones, datasets = choose_methods(axes), backbones_of(axes.backbones), selected_datasets(axes)
-    lists, class_text, rejections = support_lists(axes), class_text_of(axes), Rejections()
-    tasks = TaskFactory(axes, data_root, class_text, lists, rejections)
-    expander = _Expander(axes, class_text, tasks, rejections)
+    check_axes(request)
+    chosen, backbones, datasets = choose_methods(request), backbones_of(request.backbones), selected_datasets(request)
+    lists, class_text, rejections = support_lists(request), class_text_of(request), Rejections()
+    tasks = TaskFactory(request, class_text, lists, rejections)
+    expander = _Expander(request, class_text, tasks, rejections)
     for item in chosen:
         expander.check_method(item)
     specs: dict[str, ExperimentSpec] = {}
@@ -65,14 +65,14 @@ def expand(axes: Axes, *, data_root: Path | None = None) -> Expansion:
 class _Expander:
     """Makes the specs that methods, backbones and tasks allow, and rejects the rest."""
 
-    axes: Axes
+    request: SweepRequest
     class_text: ClassText | None
     tasks: TaskFactory
     rejections: Rejections
 
     def check_method(self, item: SelectedMethod) -> None:
         """Reject a method that cannot run in this protocol, with these class texts, or without a recipe."""
-        protocol, name = self.axes.protocol, item.info.name
+        protocol, name = self.request.protocol, item.info.name
         reasons: list[str | None] = []
         if protocol is not EvalProtocol.FEW_SHOT and not item.info.is_open(item.config):
             others = "new classes" if protocol is EvalProtocol.BASE_TO_NEW else "other datasets"
@@ -113,11 +113,11 @@ class _Expander:
             reason = "its class texts are imported features; leave --class-text out."
         if reason is None:
             what = f"{item.info.name} on {backbone.slug}"
-            reason = backbone_conflict(item.info, backbone, self.axes.precision)
+            reason = backbone_conflict(item.info, backbone, self.request.precision)
         if reason is not None:
             self.rejections.add(what, reason, named=item.named)
             return
-        axes = self.axes
+        request = self.request
         for choice, fingerprint in fingerprints.items():
             if item.zero_shot != (choice is NO_SUPPORT):
                 continue
@@ -132,10 +132,10 @@ class _Expander:
                 dataset=dataset,
                 task_fingerprint=fingerprint,
                 draw=self.tasks.draw(info, choice),
-                protocol=axes.protocol,
+                protocol=request.protocol,
                 shots=choice.shots,
                 seed=choice.seed,
-                precision=axes.precision,
+                precision=request.precision,
                 targets=tuple(targets),
                 support=choice.support.digest if choice.support else None,
                 class_text=self.class_text.identity if self.class_text else None,

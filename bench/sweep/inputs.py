@@ -7,33 +7,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
-from bench.sweep.axes import Axes, match_datasets, select, selected_datasets
+from bench.sweep.axes import match_datasets, select, selected_datasets
+from bench.sweep.request import SweepRequest
 from datasets_registry import SupportList, get_dataset, read_support_list
 
 if TYPE_CHECKING:
     from methods import BackboneSpec, ClassText
 
 
-def support_lists(axes: Axes) -> list[SupportList]:
+def support_lists(request: SweepRequest) -> list[SupportList]:
     """The support lists of a sweep, read. Raises DataError for a file that is not a support list.
+
+    A list replaces the draw and decides the shots. One that names its dataset and seed is run for these; any other
+    needs a single dataset and is run with each seed of the request.
 
     UsageError: a list without a dataset in a sweep over several, or the same list twice.
     """
-    lists = [read_support_list(path) for path in axes.supports]
+    lists = [read_support_list(path) for path in request.supports]
     if len({item.digest for item in lists}) != len(lists):
-        raise UsageError(f"--support {', '.join(map(str, axes.supports))} gives the same list twice; give each once.")
-    open_lists = [item for item in lists if item.dataset is None]
-    if open_lists and len(selected_datasets(axes)) != 1:
         raise UsageError(
-            f"Support list {open_lists[0].source} does not name its dataset, but -d {','.join(axes.datasets)} selects "
-            f"several; run it with one dataset."
+            f"--support {', '.join(map(str, request.supports))} gives the same list twice; give each once."
+        )
+    open_lists = [item for item in lists if item.dataset is None]
+    if open_lists and len(selected_datasets(request)) != 1:
+        raise UsageError(
+            f"Support list {open_lists[0].source} does not name its dataset, but -d {','.join(request.datasets)} "
+            f"selects several; run it with one dataset."
         )
     return lists
 
 
-def named_files(axes: Axes) -> dict[str, Path]:
+def named_files(request: SweepRequest) -> dict[str, Path]:
     """Paths of the files that specs name by digest, for workers."""
-    return files_by_digest(support_lists(axes), class_text_of(axes))
+    return files_by_digest(support_lists(request), class_text_of(request))
 
 
 def files_by_digest(lists: Sequence[SupportList], text: ClassText | None) -> dict[str, Path]:
@@ -42,13 +48,13 @@ def files_by_digest(lists: Sequence[SupportList], text: ClassText | None) -> dic
     return files if text is None or text.source is None else files | {text.value: text.source.absolute()}
 
 
-def class_text_of(axes: Axes) -> ClassText | None:
+def class_text_of(request: SweepRequest) -> ClassText | None:
     """The class texts of a sweep, None for the datasets' own; raises UsageError for a variant that no dataset has."""
     from methods import known_variants, parse_class_text
 
-    text = parse_class_text(axes.class_text)
+    text = parse_class_text(request.class_text)
     if text is not None and text.kind == "variant":
-        names = [*selected_datasets(axes), *select(axes.targets, match_datasets)]
+        names = [*selected_datasets(request), *select(request.targets, match_datasets)]
         known = known_variants([get_dataset(name) for name in names])
         if text.value not in known:
             raise UsageError(

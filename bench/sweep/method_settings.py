@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.errors import UsageError
-from bench.sweep.axes import Axes, select
+from bench.sweep.axes import select
 from bench.sweep.overrides import Override, apply_overrides, check_overrides, parse_overrides
-from bench.sweep.request import RecipeChoice
+from bench.sweep.request import RecipeChoice, SweepRequest
 from datasets_registry import DatasetInfo
 
 if TYPE_CHECKING:
@@ -53,34 +53,37 @@ class SelectedMethod:
         return bool(self.info.recipes) and self.recipe is None
 
 
-def choose_methods(axes: Axes) -> list[SelectedMethod]:
-    """The selected methods with their settings; raises OverrideError for a setting that does not exist."""
+def choose_methods(request: SweepRequest) -> list[SelectedMethod]:
+    """The selected methods with their settings; raises OverrideError for a setting that does not exist.
+
+    Where the selection rule is also a method setting, both spellings are the same run. Zero-shot selects nothing.
+    """
     from methods import METHODS
 
-    names = select(axes.methods, METHODS.match)
+    names = select(request.methods, METHODS.match)
     infos = {name: METHODS.get(name).info for name in names}
-    overrides = parse_overrides(axes.overrides)
-    recipes = {name: _recipe(info, axes) for name, info in infos.items()}
+    overrides = parse_overrides(request.overrides)
+    recipes = {name: _recipe(info, request) for name, info in infos.items()}
     check_overrides(
         overrides,
         {name: list(info.config.model_fields) for name, info in infos.items()},
         {name: list(type(recipe).model_fields) for name, recipe in recipes.items() if recipe is not None},
     )
-    return [_chosen(info, recipes[name], overrides, axes, named=names[name]) for name, info in infos.items()]
+    return [_chosen(info, recipes[name], overrides, request, named=names[name]) for name, info in infos.items()]
 
 
 def _chosen(
-    info: MethodInfo, recipe: Recipe | None, overrides: Sequence[Override], axes: Axes, *, named: bool
+    info: MethodInfo, recipe: Recipe | None, overrides: Sequence[Override], request: SweepRequest, *, named: bool
 ) -> SelectedMethod:
     from methods import Family, Selection, selection_rules
 
-    asked, rules, rule = axes.selection, None, None
+    asked, rules, rule = request.selection, None, None
     if asked is not None and asked not in list(Selection):
         raise UsageError(f"--selection {asked!r} is unknown. Allowed: {', '.join(Selection)}.")
     if asked is not None and info.family is not Family.ZERO_SHOT:
         rules = selection_rules(info)
         rule = rules.get(Selection(asked))
-    published = info.default_config(axes.protocol)
+    published = info.default_config(request.protocol)
     if rule is not None:
         published = published.model_copy(update=dict(rule.settings))
     config = apply_overrides(info.name, published, overrides, recipe=False)
@@ -111,11 +114,11 @@ def settled_recipe(recipe: Recipe | None, shots: int, dataset: DatasetInfo) -> d
     return (settled if dataset.backbone is None else settled.on_stored_features()).model_dump(mode="json")
 
 
-def _recipe(info: MethodInfo, axes: Axes) -> Recipe | None:
+def _recipe(info: MethodInfo, request: SweepRequest) -> Recipe | None:
     from methods import demo_recipe
 
-    published = info.recipe_for(axes.protocol)
-    return demo_recipe(published) if published and axes.recipe is RecipeChoice.DEMO else published
+    published = info.recipe_for(request.protocol)
+    return demo_recipe(published) if published and request.recipe is RecipeChoice.DEMO else published
 
 
 def _with_overrides(method: str, recipe: Recipe | None, overrides: Sequence[Override]) -> Recipe | None:

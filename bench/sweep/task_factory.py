@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.sweep.axes import IMAGENET_VARIANTS, Axes, match_datasets, select
+from bench.sweep.axes import IMAGENET_VARIANTS, match_datasets, select
 from bench.sweep.rejections import Rejections
+from bench.sweep.request import SweepRequest
 from datasets_registry import (
     DataError,
     DatasetInfo,
@@ -40,13 +40,12 @@ NO_SUPPORT = SupportChoice(0, 0)
 
 @dataclass
 class TaskFactory:
-    """Builds the tasks of the axes. Each dataset is read once, and impossible tasks are rejected.
+    """Builds the tasks of the request. Each dataset is read once, and impossible tasks are rejected.
 
     `class_text` replaces the datasets' templates, and `lists` replace the draw.
     """
 
-    axes: Axes
-    data_root: Path | None
+    request: SweepRequest
     class_text: ClassText | None
     lists: Sequence[SupportList]
     rejections: Rejections
@@ -54,11 +53,11 @@ class TaskFactory:
     _unvalidated: set[tuple[str, SupportChoice]] = field(default_factory=set, init=False)
 
     def targets(self, source: str) -> list[str]:
-        """The targets of a source, sorted. Targets without test images are rejected."""
-        if not self.axes.protocol.transfers:
+        """The targets of a source without itself, sorted. Targets without test images are rejected."""
+        if not self.request.protocol.transfers:
             return []
         found = []
-        for name, named in select(self.axes.targets or IMAGENET_VARIANTS, match_datasets).items():
+        for name, named in select(self.request.targets or IMAGENET_VARIANTS, match_datasets).items():
             if name == source or (splits := self._splits(name, named=named)) is None:
                 continue
             if splits.test:
@@ -69,14 +68,14 @@ class TaskFactory:
 
     def support_choices(self, dataset: str, *, zero_shot: bool, trained: bool) -> list[SupportChoice]:
         """The support sets of a dataset for trained methods, and `NO_SUPPORT` for zero-shot ones."""
-        axes = self.axes
-        wanted = [SupportChoice(shots, seed) for shots in axes.shots for seed in axes.seeds]
+        request = self.request
+        wanted = [SupportChoice(shots, seed) for shots in request.shots for seed in request.seeds]
         if self.lists:
             mine = [item for item in self.lists if item.dataset in (None, dataset)]
             wanted = [
                 SupportChoice(item.shots, seed, item)
                 for item in mine
-                for seed in (axes.seeds if item.seed is None else [item.seed])
+                for seed in (request.seeds if item.seed is None else [item.seed])
             ]
             if not mine:
                 self.rejections.add(dataset, "no support list belongs to it; see --support.", named=True)
@@ -89,7 +88,7 @@ class TaskFactory:
         splits = self._splits(info.name, named=named)
         if splits is None:
             return {}
-        if self.axes.protocol.transfers and not targets:
+        if self.request.protocol.transfers and not targets:
             self.rejections.add(info.name, "none of the targets can be evaluated; see --targets.", named=named)
             return {}
         found = {choice: self._fingerprint(info, splits, targets, choice, named=named) for choice in wanted}
@@ -101,13 +100,13 @@ class TaskFactory:
 
     def draw(self, info: DatasetInfo, choice: SupportChoice) -> DrawRule:
         """The rule that draws the shots of this dataset."""
-        return DrawRule.FILE if choice.support else recorded_draw(info, self.axes.draw)
+        return DrawRule.FILE if choice.support else recorded_draw(info, self.request.draw_rule)
 
     def _splits(self, name: str, *, named: bool) -> DatasetSplits | None:
         """The dataset's splits; None, with a rejection, if they cannot be read."""
         if name not in self._read:
             try:
-                self._read[name] = get_dataset(name).reader(self.data_root)
+                self._read[name] = get_dataset(name).reader(self.request.data_root)
             except DataError as error:
                 self._read[name] = None
                 self.rejections.add(name, str(error), named=named)
@@ -123,7 +122,7 @@ class TaskFactory:
             task = build_task(
                 info,
                 splits,
-                protocol=self.axes.protocol,
+                protocol=self.request.protocol,
                 shots=choice.shots,
                 seed=choice.seed,
                 draw=self.draw(info, choice),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from sweep_requests import sweep_over
+
 from bench.experiment.features.inputs import load_inputs
 from bench.experiment.task import read_splits
 from bench.record import Predictions, RunRecord
 from bench.spec import ExperimentSpec
-from bench.sweep import Axes, expand
+from bench.sweep import expand
 from datasets_registry import EvalProtocol
 
 BACKBONE = "ViT-tiny.random"
@@ -18,7 +20,9 @@ def spec_of(
 ) -> ExperimentSpec:
     overrides = [f"{method}.recipe.epochs=2", f"{method}.recipe.views=2"] if method != "zero_shot" else []
     overrides += [f"{method}.{k}={v}" for k, v in settings.items()]
-    axes = Axes([method], [DATASET], [BACKBONE], protocol=protocol, shots=(2,), seeds=(seed,), overrides=overrides)
+    axes = sweep_over(
+        [method], [DATASET], [BACKBONE], protocol=protocol, shots=(2,), seeds=(seed,), overrides=overrides
+    )
     (spec,) = expand(axes).specs
     return spec
 
@@ -29,7 +33,16 @@ def constant_rate_spec(
     """A constant learning rate, so that a training of n epochs is the beginning of any longer one."""
     overrides = [f"{method}.recipe.{key}={value}" for key, value in recipe.items()]
     overrides += [f"{method}.recipe.schedule=constant", f"{method}.recipe.warmup=none"]
-    axes = Axes([method], [DATASET], [BACKBONE], protocol, (2,), (1,), overrides=overrides, selection=selection)
+    axes = sweep_over(
+        [method],
+        [DATASET],
+        [BACKBONE],
+        protocol=protocol,
+        shots=(2,),
+        seeds=(1,),
+        overrides=overrides,
+        selection=selection,
+    )
     (spec,) = expand(axes).specs
     return spec
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from sweep_requests import sweep_over
 
 from bench.context import RunContext
 from bench.errors import LaunchError, UsageError
@@ -99,10 +100,10 @@ def by_submitit(runs: Path) -> None:
     from bench.launch.slurm import SlurmTransport
     from bench.launch.tasks import DifficultyTask, RunTask, Surroundings
     from bench.results.shards import Shards
-    from bench.sweep import Axes, expand, plan
+    from bench.sweep import expand, plan
     from datasets_registry import EvalProtocol
 
-    axes = Axes(
+    axes = sweep_over(
         ["zero_shot", "tip_adapter", "clip_adapter"],
         ["spectrum_basic"],
         ["ViT-tiny.random"],

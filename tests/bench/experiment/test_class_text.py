@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from small_datasets import write_dataset
+from sweep_requests import changed, sweep_over
 
 from bench.analysis.leaderboard import leaderboard, settings
 from bench.context import RunContext
@@ -17,11 +17,13 @@ from bench.experiment.runner import run_experiment
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
 from bench.store import Store
-from bench.sweep import Axes, expand, named_files
+from bench.sweep import expand, named_files
 from datasets_registry import EvalProtocol
 from methods import METHODS, Needs
 
-AXES = Axes(["zero_shot"], ["eurosat"], ["ViT-tiny.random"], protocol=EvalProtocol.FEW_SHOT, shots=(2,), seeds=(1,))
+AXES = sweep_over(
+    ["zero_shot"], ["eurosat"], ["ViT-tiny.random"], protocol=EvalProtocol.FEW_SHOT, shots=(2,), seeds=(1,)
+)
 SENTENCES = {f"class {i}": [f"Number {i}.", f"It is the {i}th."] for i in range(4)}
 
 
@@ -36,7 +38,7 @@ def data(tmp_path_factory) -> Path:
 @pytest.fixture
 def grow(data: Path):
     def grow(text: str | None, **changes: object) -> tuple[ExperimentSpec, ...]:
-        return expand(replace(AXES, class_text=text, **changes), data_root=data).specs  # type: ignore[arg-type]
+        return expand(changed(AXES, class_text=text, **changes, data_root=data)).specs  # type: ignore[arg-type]
 
     return grow
 
@@ -53,7 +55,7 @@ def test_another_wording_is_another_run(grow, data: Path):
 
 def test_two_wordings_are_two_rows_and_the_plain_one_is_the_baseline(data: Path, tmp_path: Path):
     for text in (None, "ensemble:generic60"):
-        for spec in expand(replace(AXES, class_text=text), data_root=data).specs:
+        for spec in expand(changed(AXES, class_text=text, data_root=data)).specs:
             Shards(tmp_path).write(*run_experiment(spec, RunContext(data_root=data)))
     store = Store(tmp_path)
     store.ingest(Shards(tmp_path))
@@ -66,8 +68,8 @@ def test_two_wordings_are_two_rows_and_the_plain_one_is_the_baseline(data: Path,
 def test_descriptions_are_looked_up_by_their_digest(data: Path, tmp_path: Path):
     path = tmp_path / "d.json"
     path.write_text(json.dumps(SENTENCES))
-    axes = replace(AXES, class_text=f"descriptions:{path}")
-    (spec,) = expand(axes, data_root=data).specs
+    axes = changed(AXES, class_text=f"descriptions:{path}")
+    (spec,) = expand(changed(axes, data_root=data)).specs
     files = named_files(axes)
     record, _ = run_experiment(spec, RunContext(data_root=data, files=files))
     assert record.cost is not None
@@ -107,10 +109,10 @@ FROZEN = [info.name for info in (METHODS.get(name).info for name in METHODS) if 
 @pytest.mark.parametrize("name", FROZEN)
 def test_no_frozen_method_speaks_a_template_when_sentences_are_given(name: str, data: Path, monkeypatch):
     """A method that ignored them would give the template's number under the sentences' name."""
-    axes = replace(AXES, methods=[name], class_text="template:the {} it is.")
+    axes = changed(AXES, methods=[name], class_text="template:the {} it is.")
     info = METHODS.get(name).info
     short = [f"{name}.recipe.epochs=1"] if info.recipes else []
-    (spec,) = expand(replace(axes, overrides=short), data_root=data).specs
+    (spec,) = expand(changed(axes, overrides=short, data_root=data)).specs
     backbone = shared_inputs("ViT-tiny.random", RunContext()).backbone
     said: list[str] = []
     plain = backbone.encode_texts

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from fake_runner import make_record, make_spec
+from sweep_requests import changed, sweep_over
 from tiny_runs import constant_rate_spec
 
 from bench.context import RunContext
@@ -20,7 +20,7 @@ from bench.results.recomputed_scores import contradictions
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
 from bench.store import Store
-from bench.sweep import Axes, RecipeChoice, expand
+from bench.sweep import RecipeChoice, expand
 from datasets_registry import EvalProtocol
 from methods import METHODS, TrainableMethod, get_method
 
@@ -80,8 +80,8 @@ def test_every_trained_method_ends_its_curve_in_its_score(method: str):
     protocol = EvalProtocol.BASE_TO_NEW
     if EvalProtocol.BASE_TO_NEW not in get_method(method).info.recipes:
         protocol = EvalProtocol.FEW_SHOT
-    axes = Axes([method], ["spectrum_basic"], ["ViT-tiny.random"], protocol=protocol, shots=(2,), seeds=(1,))
-    (spec,) = expand(replace(axes, recipe=RecipeChoice.DEMO)).specs
+    axes = sweep_over([method], ["spectrum_basic"], ["ViT-tiny.random"], protocol=protocol, shots=(2,), seeds=(1,))
+    (spec,) = expand(changed(axes, recipe=RecipeChoice.DEMO)).specs
     record, predictions = runner.run_experiment(spec, RunContext(curve=True))
     assert record.curve
     assert contradictions(record, predictions) == []
@@ -117,7 +117,7 @@ def test_a_curve_beside_a_choice_of_the_epoch_disturbs_neither(selection: str):
 
 
 def test_methods_without_training_have_no_curve():
-    (spec,) = expand(Axes(["zero_shot"], ["spectrum_basic"], ["ViT-tiny.random"])).specs
+    (spec,) = expand(sweep_over(["zero_shot"], ["spectrum_basic"], ["ViT-tiny.random"])).specs
     assert runner.run_experiment(spec, RunContext(curve=True))[0].curve == []
 
 

@@ -6,18 +6,19 @@ import re
 from pathlib import Path
 
 import pytest
+from sweep_requests import sweep_over
 
 from bench.context import RunContext
 from bench.experiment import runner
 from bench.experiment.features.inputs import load_inputs
-from bench.sweep import Axes, expand
+from bench.sweep import expand
 from bench.sweep.compatibility import backbone_conflict
 from methods import METHODS, parse_backbone
 
 
 def spec_in(precision: str, method: str = "clip_adapter"):
     overrides = [f"{method}.recipe.epochs=2"]
-    axes = Axes(
+    axes = sweep_over(
         [method], ["spectrum_basic"], ["ViT-tiny.random"], shots=(2,), seeds=(1,), overrides=overrides,
         precision=precision,
     )  # fmt: skip

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from sweep_requests import sweep_over
 
 from bench.errors import ImpossibleCombinationError, UsageError
 from bench.spec import ExperimentSpec
-from bench.sweep import Axes, expand
+from bench.sweep import expand
 from bench.sweep.task_factory import TaskFactory
 from datasets_registry import EvalProtocol, get_dataset
 from methods import METHODS, Selection, selection_rules
 
 
 def specs(methods: str, selection: str | None, *overrides: str) -> dict[str, ExperimentSpec]:
-    axes = Axes(
+    axes = sweep_over(
         methods=methods.split(","),
         datasets=["spectrum_basic"],
         backbones=["ViT-tiny.random"],

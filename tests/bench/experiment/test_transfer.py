@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fake_runner import make_record, make_score, make_spec
 from places import SHARED
 from small_datasets import write_dataset, write_imagenet
+from sweep_requests import changed, sweep_over
 
 from bench.analysis.leaderboard import Leaderboard, leaderboard, settings
 from bench.context import RunContext
@@ -19,14 +19,14 @@ from bench.record import RunError, RunStatus
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
 from bench.store import Store
-from bench.sweep import Axes, expand, plan
+from bench.sweep import SweepRequest, expand, plan
 from datasets_registry import DrawRule, EvalProtocol
 from methods import METHODS
 from reports import render_site
 
 CROSS, DOMAIN = EvalProtocol.CROSS_DATASET, EvalProtocol.DOMAIN_GENERALIZATION
 TINY = "ViT-tiny.random"
-AXES = Axes(["coop"], ["eurosat"], [TINY], protocol=CROSS, shots=(2,), seeds=(1,), targets=("dtd",))
+AXES = sweep_over(["coop"], ["eurosat"], [TINY], protocol=CROSS, shots=(2,), seeds=(1,), targets=("dtd",))
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def data(tmp_path_factory) -> Path:
 @pytest.fixture
 def grow(data: Path):
     def grow(**changes: object) -> tuple[ExperimentSpec, ...]:
-        return expand(replace(AXES, **changes), data_root=data).specs  # type: ignore[arg-type]
+        return expand(changed(AXES, **changes, data_root=data)).specs  # type: ignore[arg-type]
 
     return grow
 
@@ -106,7 +106,7 @@ class TestPlanning:
             grow(targets=("ox*",))
 
     def test_difficulty_is_measured_on_targets_too(self, data: Path, tmp_path: Path):
-        made = plan(expand(AXES, data_root=data), Shards(tmp_path))
+        made = plan(expand(changed(AXES, data_root=data)), Shards(tmp_path))
         assert made.difficulties == ((TINY, "eurosat"), (TINY, "dtd"))
 
     def test_reused_settings_say_so(self):
@@ -184,8 +184,8 @@ class TestBoard:
         assert [(cell.entry, cell.dataset) for cell in board.missing] == [("coop", "food101")]
 
 
-def carry_out(axes: Axes, data: Path | None, runs: Path, cache: Path) -> None:
-    for spec in expand(axes, data_root=data).specs:
+def carry_out(axes: SweepRequest, data: Path | None, runs: Path, cache: Path) -> None:
+    for spec in expand(changed(axes, data_root=data)).specs:
         record, predictions = run_experiment(spec, RunContext(data_root=data, cache_dir=cache))
         assert [score.split for score in record.scores] == ["all", *spec.targets]
         Shards(runs).write(record, predictions)
@@ -203,7 +203,9 @@ SHORT = ("*.recipe.epochs=1", "*.recipe.views=1")
 
 def test_domain_generalization_over_drawn_stand_ins_of_imagenet(data: Path, tmp_path: Path):
     """ImageNet and its variants in their real layouts, with pictures of noise: A and R have two of the four classes."""
-    axes = Axes(["coop", "zero_shot"], ["imagenet"], [TINY], protocol=DOMAIN, shots=(2,), seeds=(1,), overrides=SHORT)
+    axes = sweep_over(
+        ["coop", "zero_shot"], ["imagenet"], [TINY], protocol=DOMAIN, shots=(2,), seeds=(1,), overrides=SHORT
+    )
     carry_out(axes, data, tmp_path, tmp_path / "cache")
     (board,) = boards_of(tmp_path)
     assert board.averaged == ("imagenet_a", "imagenet_r", "imagenet_sketch", "imagenet_v2")
@@ -216,7 +218,7 @@ def test_domain_generalization_over_drawn_stand_ins_of_imagenet(data: Path, tmp_
 
 def test_domain_generalization_with_the_demo_backbone_along_the_dial(tmp_path: Path):
     dial = tuple(f"spectrum:shift={shift}" for shift in (0.5, 1))
-    axes = Axes(
+    axes = sweep_over(
         ["zero_shot", "clip_adapter"],
         ["spectrum:shift=0"],
         ["ViT-demo.drawn"],
@@ -240,7 +242,7 @@ def test_cross_dataset_on_real_subsets(tmp_path: Path):
     shared = SHARED / "data" / "real"
     if not shared.is_dir():
         pytest.skip(f"needs the shared test data; {shared} does not exist")
-    axes = Axes(
+    axes = sweep_over(
         ["zero_shot", "coop"],
         ["eurosat"],
         ["ViT-demo.drawn"],

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sweep_requests import sweep_over
 
 from bench.context import RunContext
 from bench.experiment import runner
 from bench.record import Predictions, RunRecord
 from bench.spec import ExperimentSpec
-from bench.sweep import Axes, expand
+from bench.sweep import expand
 from datasets_registry import EvalProtocol
 
 METHODS = ("coop", "promptsrc", "clip_adapter")
@@ -34,7 +35,7 @@ runner.run_experiment(spec, RunContext(checkpoints=Path(sys.argv[2]), checkpoint
 
 
 def spec_of(method: str) -> ExperimentSpec:
-    axes = Axes(
+    axes = sweep_over(
         methods=[method],
         datasets=["spectrum_basic"],
         backbones=["ViT-tiny.random"],

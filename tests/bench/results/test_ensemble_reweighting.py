@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from sweep_requests import sweep_over
 
 from bench.context import RunContext
 from bench.experiment import runner
@@ -13,13 +14,13 @@ from bench.record import Predictions, RunRecord
 from bench.results.ensemble_reweighting import adaptive_weight, blended_accuracy, blended_logits, fixed_weight
 from bench.results.prediction_files import pack_predictions, unpack_predictions
 from bench.results.shards import Shards
-from bench.sweep import Axes, expand
+from bench.sweep import expand
 
 
 @cache
 def answer(**settings: object) -> tuple[RunRecord, list[Predictions]]:
     overrides = ["apex.recipe.epochs=2", *(f"apex.{key}={value}" for key, value in settings.items())]
-    axes = Axes(["apex"], ["spectrum_basic"], ["ViT-tiny.random"], shots=(2,), seeds=(1,), overrides=overrides)
+    axes = sweep_over(["apex"], ["spectrum_basic"], ["ViT-tiny.random"], shots=(2,), seeds=(1,), overrides=overrides)
     (spec,) = expand(axes).specs
     return runner.run_experiment(spec, RunContext(keep_branches=settings == {}))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_runner import make_predictions, make_record, make_spec
+from sweep_requests import sweep_over
 
 from bench.context import RunContext
 from bench.errors import VerificationError
@@ -17,7 +18,7 @@ from bench.record import RunError, RunStatus
 from bench.results.run_diff import Cause
 from bench.results.shards import Shard, Shards
 from bench.results.verification import Outcome, verdict
-from bench.sweep import Axes, expand
+from bench.sweep import expand
 
 SPLITS = ("base", "new")
 
@@ -82,7 +83,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("verify")
     methods = ["zero_shot", "clip_adapter", "coop"]
     overrides = [f"{name}.recipe.epochs=2" for name in methods[1:]]
-    axes = Axes(methods, ["spectrum_basic"], ["ViT-tiny.random"], shots=(2,), seeds=(1,), overrides=overrides)
+    axes = sweep_over(methods, ["spectrum_basic"], ["ViT-tiny.random"], shots=(2,), seeds=(1,), overrides=overrides)
     for spec in expand(axes).specs:
         record, predictions = run_experiment(spec, RunContext(cache_dir=folder / "cache"))
         Shards(folder / "runs").write(record, predictions)

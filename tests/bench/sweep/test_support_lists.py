@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from small_datasets import write_dataset
+from sweep_requests import changed, sweep_over
 from typer.testing import CliRunner
 
 from bench.cli.app import app
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError, StaleSpecError, UsageError
 from bench.experiment.runner import run_experiment
-from bench.sweep import Axes, expand, named_files
+from bench.sweep import expand, named_files
 from datasets_registry import DataError, DrawRule, EvalProtocol
 
-AXES = Axes(
+AXES = sweep_over(
     ["clip_adapter"], ["eurosat"], ["ViT-tiny.random"], protocol=EvalProtocol.FEW_SHOT, shots=(1,), seeds=(1, 2)
 )
 
@@ -50,12 +50,12 @@ def lines(path: Path, data: Path) -> Path:
 
 def test_a_drawn_list_runs_with_its_own_shots_and_seed(data: Path, tmp_path: Path):
     lists = [drawn(data, tmp_path / f"{seed}.json", seed=seed) for seed in (1, 2)]
-    specs = expand(replace(AXES, supports=lists, seeds=(7,)), data_root=data).specs
+    specs = expand(changed(AXES, support=lists, seeds=(7,), data_root=data)).specs
     assert [(s.shots, s.seed, s.draw) for s in specs] == [(2, 1, DrawRule.FILE), (2, 2, DrawRule.FILE)]
     assert len({s.support for s in specs}) == len({s.run_id for s in specs}) == 2
-    plain = expand(replace(AXES, shots=(2,), seeds=(1,)), data_root=data).specs[0]
+    plain = expand(changed(AXES, shots=(2,), seeds=(1,), data_root=data)).specs[0]
     assert plain.support is None
-    files = named_files(replace(AXES, supports=lists))
+    files = named_files(changed(AXES, support=lists))
     runs = [
         run_experiment(
             spec.model_copy(update={"recipe": spec.recipe | {"epochs": 1}}), RunContext(data_root=data, files=files)
@@ -68,35 +68,35 @@ def test_a_drawn_list_runs_with_its_own_shots_and_seed(data: Path, tmp_path: Pat
 
 def test_a_list_without_a_seed_runs_with_each_seed(data: Path, tmp_path: Path):
     path = lines(tmp_path / "l.jsonl", data)
-    specs = expand(replace(AXES, supports=[path]), data_root=data).specs
+    specs = expand(changed(AXES, support=[path], data_root=data)).specs
     assert [(s.shots, s.seed) for s in specs] == [(2, 1), (2, 2)]
     assert len({s.task_fingerprint for s in specs}) == 1
 
 
 def test_zero_shot_beside_a_list_is_the_run_it_always_is(data: Path, tmp_path: Path):
-    axes = replace(AXES, methods=["zero_shot"])
-    with_list = expand(replace(axes, supports=[drawn(data, tmp_path / "l.json")]), data_root=data).specs
-    assert with_list == expand(axes, data_root=data).specs
+    axes = changed(AXES, methods=["zero_shot"])
+    with_list = expand(changed(axes, support=[drawn(data, tmp_path / "l.json")], data_root=data)).specs
+    assert with_list == expand(changed(axes, data_root=data)).specs
 
 
 def test_lists_that_do_not_fit_the_sweep_are_refused(data: Path, tmp_path: Path):
     ours, theirs = drawn(data, tmp_path / "o.json"), lines(tmp_path / "l.jsonl", data)
     with pytest.raises(ImpossibleCombinationError, match="dtd: no support list belongs to it; see --support"):
-        expand(replace(AXES, datasets=["eurosat", "dtd"], supports=[ours]), data_root=data)
+        expand(changed(AXES, datasets=["eurosat", "dtd"], support=[ours], data_root=data))
     with pytest.raises(UsageError, match=r"l.jsonl does not name its dataset, but -d eurosat,dtd selects several"):
-        expand(replace(AXES, datasets=["eurosat", "dtd"], supports=[theirs]), data_root=data)
+        expand(changed(AXES, datasets=["eurosat", "dtd"], support=[theirs], data_root=data))
     with pytest.raises(UsageError, match="gives the same list twice; give each once"):
-        expand(replace(AXES, supports=[ours, ours]), data_root=data)
+        expand(changed(AXES, support=[ours, ours], data_root=data))
     with pytest.raises(UsageError, match="--draw file needs the list: write --draw file:PATH"):
-        expand(replace(AXES, draw=DrawRule.FILE), data_root=data)
+        expand(changed(AXES, draw=DrawRule.FILE, data_root=data))
     with pytest.raises(DataError, match="none.json cannot be read"):
-        expand(replace(AXES, supports=[tmp_path / "none.json"]), data_root=data)
+        expand(changed(AXES, support=[tmp_path / "none.json"], data_root=data))
 
 
 def test_a_run_whose_list_is_gone_or_changed_is_refused(data: Path, tmp_path: Path):
     path = drawn(data, tmp_path / "l.json")
-    axes = replace(AXES, supports=[path])
-    spec = expand(axes, data_root=data).specs[0]
+    axes = changed(AXES, support=[path])
+    spec = expand(changed(axes, data_root=data)).specs[0]
     with pytest.raises(StaleSpecError, match=r"needs the support list \w+; give its file again with --support FILE"):
         run_experiment(spec, RunContext(data_root=data))
     files = named_files(axes)

@@ -1,20 +1,20 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fake_runner import make_difficulty, make_record
 from small_datasets import write_dataset
+from sweep_requests import changed, sweep_over
 
 from bench.errors import ImpossibleCombinationError, OverrideError, UsageError
 from bench.record import RunError, RunStatus
 from bench.results.shards import Shards
 from bench.spec import ExperimentSpec
-from bench.sweep import Axes, RecipeChoice, RerunPolicy, expand, local_weights, plan
+from bench.sweep import RecipeChoice, RerunPolicy, expand, local_weights, plan
 from datasets_registry import DrawRule, EvalProtocol, UnknownNameError
 
 RESNET = "RN50.openai"
-AXES = Axes(methods=["coop"], datasets=["eurosat"], backbones=["ViT-tiny.random"], shots=[2], seeds=[1])
+AXES = sweep_over(["coop"], ["eurosat"], ["ViT-tiny.random"], shots=[2], seeds=[1])
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def grow(data: Path):
     """Expand the axes with changes; specs only."""
 
     def grow(**changes) -> tuple[ExperimentSpec, ...]:
-        return expand(replace(AXES, **changes), data_root=data).specs
+        return expand(changed(AXES, **changes, data_root=data)).specs
 
     return grow
 
@@ -198,12 +198,12 @@ def test_more_shots_than_a_class_has_are_refused(grow):
 
 def test_a_dataset_that_is_not_on_disk_is_refused(tmp_path: Path):
     with pytest.raises(ImpossibleCombinationError, match=f"eurosat: .*{tmp_path.name}"):
-        expand(AXES, data_root=tmp_path)
+        expand(changed(AXES, data_root=tmp_path))
 
 
 def test_what_only_a_pattern_asked_for_is_left_out_with_its_reason(data: Path):
-    axes = replace(AXES, methods=["vp*", "coop"], datasets=["all"], backbones=["ViT-tiny.random", RESNET], shots=[2, 3])
-    expansion = expand(axes, data_root=data)
+    axes = changed(AXES, methods=["vp*", "coop"], datasets=["all"], backbones=["ViT-tiny.random", RESNET], shots=[2, 3])
+    expansion = expand(changed(axes, data_root=data))
     ran = {(spec.method, spec.backbone, spec.dataset, spec.shots) for spec in expansion.specs}
     assert ("coop", RESNET, "eurosat", 3) in ran
     assert ("vpt", "ViT-tiny.random", "dtd", 2) in ran
@@ -216,16 +216,16 @@ def test_what_only_a_pattern_asked_for_is_left_out_with_its_reason(data: Path):
 
 def test_a_method_named_beside_a_pattern_counts_as_named(data: Path):
     with pytest.raises(ImpossibleCombinationError, match="vpt on"):
-        expand(replace(AXES, methods=["vp*", "vpt"], backbones=[RESNET]), data_root=data)
+        expand(changed(AXES, methods=["vp*", "vpt"], backbones=[RESNET], data_root=data))
 
 
 def test_nothing_left_is_an_error_that_says_why(data: Path):
     with pytest.raises(ImpossibleCombinationError, match=r"None of the requested combinations can run. vpt"):
-        expand(replace(AXES, methods=["vp*"], backbones=[RESNET]), data_root=data)
+        expand(changed(AXES, methods=["vp*"], backbones=[RESNET], data_root=data))
 
 
 def test_the_plan_subtracts_what_is_on_disk(data: Path, tmp_path: Path):
-    expansion = expand(replace(AXES, seeds=[1, 2, 3]), data_root=data)
+    expansion = expand(changed(AXES, seeds=[1, 2, 3], data_root=data))
     shards = Shards(tmp_path)
     ok, bad, new = expansion.specs
     shards.write(make_record(ok))
@@ -256,12 +256,12 @@ def test_specs_are_plain_json(grow):
 
 
 def test_epochs_set_by_hand_hold_for_every_number_of_shots() -> None:
-    axes = Axes(
+    axes = sweep_over(
         ["coop"], ["spectrum_basic"], ["ViT-tiny.random"], shots=(1, 2), seeds=(1,), protocol=EvalProtocol.FEW_SHOT
     )
     published = [spec.recipe["epochs"] for spec in expand(axes).specs if spec.recipe]
     assert published == [50, 100]
     by_hand = [
-        spec.recipe["epochs"] for spec in expand(replace(axes, overrides=["coop.recipe.epochs=7"])).specs if spec.recipe
+        spec.recipe["epochs"] for spec in expand(changed(axes, overrides=["coop.recipe.epochs=7"])).specs if spec.recipe
     ]
     assert by_hand == [7, 7]

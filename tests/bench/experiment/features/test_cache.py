@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from parity_kit import tiny_backbone
+from sweep_requests import sweep_over
 from typer.testing import CliRunner
 
 from bench.cli.app import app
@@ -19,7 +20,7 @@ from bench.experiment.features.feature_blocks import address, pack_block
 from bench.experiment.features.frozen_texts import FrozenTexts
 from bench.experiment.features.image_features import FeatureStore
 from bench.experiment.features.inputs import shared_inputs
-from bench.sweep import Axes, expand, shared_features
+from bench.sweep import expand, shared_features
 
 
 def fill(folder: Path, backbone: str, shards: int, rows: int = 8) -> list[Path]:
@@ -111,7 +112,7 @@ def test_folders_say_which_backbone_they_are_for(tmp_path: Path) -> None:
 
 
 def test_a_plan_says_what_its_runs_share(tmp_path: Path) -> None:
-    axes = Axes(
+    axes = sweep_over(
         ["zero_shot", "clip_adapter", "vpt"], ["spectrum_basic", "spectrum_blur"], ["ViT-tiny.random"], seeds=(1, 2)
     )
     specs = expand(axes).specs

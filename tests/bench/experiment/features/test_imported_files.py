@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from sweep_requests import changed, sweep_over
 
 from bench.context import RunContext
 from bench.errors import ImpossibleCombinationError
@@ -16,7 +16,7 @@ from bench.experiment import runner
 from bench.experiment.features.imported_files import class_names, read_arrays, take
 from bench.experiment.features.inputs import load_inputs
 from bench.experiment.task import read_splits
-from bench.sweep import Axes, expand
+from bench.sweep import expand
 from bench.sweep.compatibility import backbone_conflict, dataset_conflict
 from datasets_registry import (
     DATASETS,
@@ -69,7 +69,7 @@ def imported(home: Path) -> FeatureBundle:
     return bundle
 
 
-AXES = Axes(
+AXES = sweep_over(
     ["zero_shot"], ["toy_features"], ["features.toy-clip"], protocol=EvalProtocol.FEW_SHOT, shots=(4,), seeds=(1,)
 )
 
@@ -92,7 +92,7 @@ def test_every_feature_method_that_says_it_can_does(imported: FeatureBundle, pro
     spec_of = BackboneSpec("features", "toy-clip")
     able = [n for n in METHODS if backbone_conflict(METHODS.get(n).info, spec_of) is None]
     assert {"zero_shot", "clip_adapter", "text_adapter", "visual_adapter"} <= set(able)
-    axes = replace(AXES, methods=["all"], protocol=protocol, recipe="demo")
+    axes = changed(AXES, methods=["all"], protocol=protocol, recipe="demo")
     specs = expand(axes).specs
     assert {s.method for s in specs} <= set(able)
     for spec in specs:
@@ -109,7 +109,7 @@ def test_methods_that_need_more_are_refused_before_anything_runs(
     imported: FeatureBundle, method: str, reason: str
 ) -> None:
     with pytest.raises(ImpossibleCombinationError, match=reason):
-        expand(Axes([method], ["toy_features"], ["features.toy-clip"], shots=(4,), seeds=(1,)))
+        expand(sweep_over([method], ["toy_features"], ["features.toy-clip"], shots=(4,), seeds=(1,)))
 
 
 @pytest.mark.parametrize(
@@ -126,18 +126,18 @@ def test_a_search_on_validation_images_that_do_not_exist_is_refused(home: Path, 
     splits = {name: part for name, part in arguments["splits"].items() if name != "val"}  # type: ignore[attr-defined]
     import_bundle(**(arguments | {"splits": splits}))  # type: ignore[arg-type]
     load_feature_bundles(DATASETS)
-    axes = replace(AXES, methods=[method])
+    axes = changed(AXES, methods=[method])
     refused = f"no validation images of .* to choose its settings.*{remedy}"
     with pytest.raises(ImpossibleCombinationError, match=refused):
         expand(axes)
     chosen = "last" if "last" in remedy else "fixed"
-    (spec,) = expand(replace(axes, selection=chosen)).specs
+    (spec,) = expand(changed(axes, selection=chosen)).specs
     assert runner.run_experiment(spec, RunContext())[0].scores[0].n == 40
 
 
 def test_a_bundle_lives_on_its_backbone_only(imported: FeatureBundle) -> None:
     with pytest.raises(ImpossibleCombinationError, match=r"made with features.toy-clip; use -b features.toy-clip"):
-        expand(Axes(["zero_shot"], ["toy_features"], ["ViT-tiny.random"]))
+        expand(sweep_over(["zero_shot"], ["toy_features"], ["ViT-tiny.random"]))
     assert dataset_conflict(get_dataset("spectrum_basic"), BackboneSpec("features", "toy-clip")) is not None
     with pytest.raises(UnknownNameError, match="Did you mean 'toy-clip'"):
         parse_backbone("features.toy-clop")
