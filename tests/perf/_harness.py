@@ -86,23 +86,17 @@ def demo_and_one_more() -> Row:
 
 def second_method() -> Row:
     """A feature-space method on a dataset whose features are already stored, against the method that stored them."""
-    from sweep_requests import sweep_over
-
     from bench.context import RunContext
     from bench.experiment import runner
     from bench.experiment.features.inputs import shared_inputs
-    from bench.sweep import expand
+    from bench.sweep import SweepRequest, expand
 
     with tempfile.TemporaryDirectory() as folder:
         context = RunContext(cache_dir=Path(folder), threads=torch.get_num_threads())
-        specs = {
-            spec.method: spec
-            for spec in expand(
-                sweep_over(
-                    ["clip_adapter", "text_adapter"], ["spectrum_basic"], ["ViT-demo.drawn"], seeds=(1,), recipe="demo"
-                )
-            ).specs
-        }
+        request = SweepRequest.build(
+            methods="clip_adapter,text_adapter", datasets="spectrum_basic", seeds=[1], recipe="demo"
+        )
+        specs = {spec.method: spec for spec in expand(request).specs}
         shared_inputs("ViT-demo.drawn", context)
         start = time.perf_counter()
         runner.run_experiment(specs["clip_adapter"], context)
