@@ -2,26 +2,37 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
 
+@dataclass
+class Interrupts:
+    """How often Ctrl-C was pressed."""
+
+    count: int = 0
+
+
 @contextmanager
-def counted_interrupts(on_interrupt: Callable[[int], None]) -> Iterator[None]:
-    """Call `on_interrupt(n)` at the n-th Ctrl-C inside the block. Does nothing outside the main thread."""
+def counted_interrupts(*, raise_second: bool) -> Iterator[Interrupts]:
+    """Count Ctrl-C inside the block; with `raise_second`, raise KeyboardInterrupt from the second one on.
+
+    Does nothing outside the main thread.
+    """
+    interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield interrupts
         return
-    count = 0
 
     def handle(_number: int, _frame: FrameType | None) -> None:
-        nonlocal count
-        count += 1
-        on_interrupt(count)
+        interrupts.count += 1
+        if raise_second and interrupts.count > 1:
+            raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, handle)
     try:
-        yield
+        yield interrupts
     finally:
         signal.signal(signal.SIGINT, before)

@@ -14,8 +14,6 @@ from bench.errors import UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.analysis.reproduction import ReproductionRow
-
 _LISTED = ("method", "dataset", "protocol", "backbone", "split", "reported_in")
 
 
@@ -63,7 +61,7 @@ def published(
         splits=opt.split_list(splits or []),
     )
     if ledger:
-        _print_ledger(_ledger(runs, chosen, margin), as_json=as_json)
+        _print_ledger(runs, chosen, margin / 100, as_json=as_json)
         return
     rows = records(chosen)
     if as_json:
@@ -76,19 +74,14 @@ def published(
     remark(f"{len(rows)} published numbers; those that copy one another are not independent")
 
 
-def _ledger(runs: Path, published: pd.DataFrame, margin: float) -> list[ReproductionRow]:
+def _print_ledger(runs: Path, published: pd.DataFrame, margin: float, *, as_json: bool) -> None:
     from bench.analysis.leaderboard import leaderboards
-    from bench.analysis.reproduction import compare_with_published, published_settings
+    from bench.analysis.reproduction import compare_with_published, count_verdicts, published_settings
     from bench.store import fresh_store
 
     frame = fresh_store(runs).runs_frame()
     defaults = published_settings(frame)
-    return compare_with_published(leaderboards(frame), frame, published, defaults=defaults, margin=margin / 100)
-
-
-def _print_ledger(rows: list[ReproductionRow], *, as_json: bool) -> None:
-    from bench.analysis.reproduction import count_verdicts
-
+    rows = compare_with_published(leaderboards(frame), frame, published, defaults=defaults, margin=margin)
     if as_json:
         print_json(rows)
         return

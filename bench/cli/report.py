@@ -139,14 +139,7 @@ def _serve(request: PageRequest, port: int) -> None:
 
     with serve_folder(request.out.parent, port) as address:
         print_line(f"{address} (Ctrl-C ends)")
-        interrupts = 0
-
-        def interrupted(times: int) -> None:
-            nonlocal interrupts
-            interrupts = times
-            if times > 1:
-                raise KeyboardInterrupt
-
-        with counted_interrupts(interrupted):  # once: after the page in progress; twice: at once
-            rebuild_on_change(Shards(request.runs).scan, rebuild, lambda: interrupts > 0)
+        # Ctrl-C once ends after the page in progress, twice at once
+        with counted_interrupts(raise_second=True) as interrupts:
+            rebuild_on_change(Shards(request.runs).scan, rebuild, lambda: interrupts.count > 0)
         remark("ended")

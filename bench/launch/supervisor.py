@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from bench._util.interrupts import counted_interrupts
+from bench._util.interrupts import Interrupts, counted_interrupts
 from bench.coordination.leases import Leases
 from bench.errors import LaunchError
 from bench.launch.affinity_queue import AffinityQueue
@@ -14,7 +14,7 @@ from bench.launch.execute import failed_result, store_result
 from bench.launch.limits import CAN_LIMIT_MEMORY, GRACE
 from bench.launch.runner_module import Runner, load_runner
 from bench.launch.task_executor import existing_result
-from bench.launch.tasks import FinishedTask, LaunchSummary, Outcome, RunTask, Task
+from bench.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Outcome, Task
 from bench.launch.transport import Done, Event, Exited, Notice, Ready, Transport
 from bench.launch.worker_exit import run_error
 from bench.results.shards import Shards
@@ -72,7 +72,7 @@ class Supervisor:
         self._node_losses: Counter[str] = Counter()
         self._failed_starts = 0
         self._start_problem = "No worker is left."
-        self._interrupts = 0
+        self._interrupts = Interrupts()
         self._draining = False
 
     def run(self, tasks: Sequence[Task]) -> LaunchSummary:
@@ -85,21 +85,17 @@ class Supervisor:
             self.on_notice("--memory has no effect on this system: only Linux can limit the memory of a process.")
         if tasks:
             try:
-                with counted_interrupts(self._on_interrupt), self.transport:
+                # in this process, the second Ctrl-C has to interrupt the code of the run
+                with counted_interrupts(raise_second=self.transport.in_process) as self._interrupts, self.transport:
                     self._run_rounds(list(tasks))
-            except KeyboardInterrupt:  # from `_on_interrupt`
+            except KeyboardInterrupt:
                 pass
-        return LaunchSummary(tuple(self._finished), self._interrupts > 0)
-
-    def _on_interrupt(self, count: int) -> None:
-        self._interrupts = count
-        if count > 1 and self.transport.in_process:
-            raise KeyboardInterrupt
+        return LaunchSummary(tuple(self._finished), self._interrupts.count > 0)
 
     @property
     def _stopping(self) -> bool:
         """Whether no further task is handed out."""
-        return self._interrupts > 0 or any(item.outcome is Outcome.UNWRITTEN for item in self._finished)
+        return self._interrupts.count > 0 or any(item.outcome is Outcome.UNWRITTEN for item in self._finished)
 
     def _run_rounds(self, todo: list[Task]) -> None:
         while todo:
@@ -123,11 +119,11 @@ class Supervisor:
                 break
             submitted = not self._queue and all(worker.tasks for worker in self._workers.values())
             events = self.transport.poll(POLL_SECONDS)
-            if self._interrupts and not self._draining:
+            if self._interrupts.count and not self._draining:
                 self._drain()
             for event in events:
                 self._handle(event)
-            if self._interrupts > 1:
+            if self._interrupts.count > 1:
                 self.transport.kill(list(self._workers))
                 return
             if submitted and self.transport.detached:
@@ -252,16 +248,14 @@ class Supervisor:
     def _next_attempt(self, item: FinishedTask) -> Task | None:
         """The task to try again, or None if the attempts are used up."""
         task = item.task
-        if isinstance(task, RunTask):
-            stamp = self.shards.stamp(task.spec.run_id)
-            smaller = next((n for n in SMALLER_BATCHES if task.eval_batch is None or n < task.eval_batch), None)
-            if item.memory and smaller is not None:
-                return replace(task, known_stamp=stamp, attempt=task.attempt + 1, eval_batch=smaller)
-            for_memory = 0 if task.eval_batch is None else 1 + SMALLER_BATCHES.index(task.eval_batch)
-            if task.attempt - for_memory <= self.retries:
-                return replace(task, known_stamp=stamp, attempt=task.attempt + 1)
-            return None
-        return replace(task, attempt=task.attempt + 1) if task.attempt <= self.retries else None
+        if isinstance(task, DifficultyTask):
+            return replace(task, attempt=task.attempt + 1) if task.attempt <= self.retries else None
+        again = replace(task, attempt=task.attempt + 1, known_stamp=self.shards.stamp(task.spec.run_id))
+        smaller = next((n for n in SMALLER_BATCHES if task.eval_batch is None or n < task.eval_batch), None)
+        if item.memory and smaller is not None:
+            return replace(again, eval_batch=smaller)
+        for_memory = 0 if task.eval_batch is None else 1 + SMALLER_BATCHES.index(task.eval_batch)
+        return again if task.attempt - for_memory <= self.retries else None
 
     def _released(self) -> list[Task]:
         """The tasks whose leases other sweeps released without a result. Tasks with a result are reported."""
@@ -279,6 +273,6 @@ class Supervisor:
     def _wait_for_others(self) -> list[Task]:
         """Wait until other sweeps have finished their tasks or released some; returns the released ones."""
         self.on_notice(f"Waiting for {len(self._held_by_others)} runs that other sweeps are working on.")
-        while not (released := self._released()) and self._held_by_others and not self._interrupts:
+        while not (released := self._released()) and self._held_by_others and not self._interrupts.count:
             time.sleep(_WAIT_SECONDS)
-        return [] if self._interrupts else released
+        return [] if self._interrupts.count else released

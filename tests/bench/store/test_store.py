@@ -108,7 +108,7 @@ def test_a_damaged_shard_is_not_loaded(store: Store, shards: Shards):
     run_id = make_spec(seed=1).run_id
     (shards.runs / "shards" / run_id[:2] / f"{run_id}.json").write_text("torn")
     assert store.ingest(shards).total == 1
-    assert len(list(shards.runs.rglob("*.damaged-*"))) == 1
+    assert len(list(shards.runs.rglob("*.json.damaged-*"))) == 1
 
 
 def test_predictions_come_back_in_the_order_of_the_split(store: Store, shards: Shards):
