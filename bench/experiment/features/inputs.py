@@ -136,26 +136,11 @@ class Inputs:
     ) -> Callable[[Tensor], Batch]:
         """A function from indices to the labelled batches of one epoch (from 0) with the recipe's augmentation.
 
-        `Batch.other_view` shows the view of the next epoch: it is as random, and is needed anyway.
+        Features are computed for all samples at once. `Batch.other_view` shows the view of the next epoch: it is as
+        random, and is needed anyway. Hidden states are stored only if a later epoch shows the same view.
         """
+        images, samples, reused = support.images, support.samples, recipe.repeats_views
         view, other = (views_for_epoch(recipe, seed, e) for e in (epoch, epoch + 1))
-        return self.training_batches(support.images, support.samples, needs, view, other, reused=recipe.repeats_views)
-
-    def training_batches(
-        self,
-        images: Images,
-        samples: Sequence[Sample],
-        needs: frozenset[Needs],
-        view: View,
-        other: View,
-        *,
-        reused: bool,
-    ) -> Callable[[Tensor], Batch]:
-        """A function from indices to labelled batches; features are computed for all samples at once.
-
-        `other` is the view of `Batch.other_view`. Hidden states are stored only if `reused`: if a later epoch shows the
-        same view.
-        """
         labels = torch.tensor([s.label for s in samples], device=self.backbone.device)
         features = cache(partial(self.features, images, samples, view))
         pooled = cache(partial(self.pooled, images, samples, view))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,10 @@ from bench.context import RunContext
 from bench.errors import NonFiniteLossError, StaleSpecError
 from bench.experiment import runner
 from bench.experiment.features.inputs import Inputs
-from bench.experiment.features.views import View
+from bench.experiment.features.views import View, views_for_epoch
 from bench.record import RunStatus
-from datasets_registry import EvalProtocol, Images, Sample
+from datasets_registry import EvalProtocol, SupportSet
+from methods import Recipe
 
 
 @pytest.mark.parametrize("method", ["zero_shot", "coop", "clip_adapter", "vpt", "apex", "prolip", "coprompt"])
@@ -66,18 +66,17 @@ def test_the_second_feature_method_on_a_dataset_makes_no_image_pass() -> None:
 
 def test_the_other_view_of_an_epoch_is_the_next_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[tuple[View, View, torch.Tensor]] = []
-    make = Inputs.training_batches
+    make = Inputs.epoch_batches
 
-    def spied(
-        inputs: Inputs, images: Images, samples: Sequence[Sample], needs: Any, view: View, other: View, *, reused: bool
-    ) -> Any:
-        batch = make(inputs, images, samples, needs, view, other, reused=reused)(torch.tensor([3, 1]))
-        expected = inputs.features(images, [samples[3], samples[1]], other)
+    def spied(inputs: Inputs, support: SupportSet, needs: Any, recipe: Recipe, seed: int, epoch: int) -> Any:
+        batch = make(inputs, support, needs, recipe, seed, epoch)(torch.tensor([3, 1]))
+        view, other = views_for_epoch(recipe, seed, epoch), views_for_epoch(recipe, seed, epoch + 1)
+        expected = inputs.features(support.images, [support.samples[3], support.samples[1]], other)
         torch.testing.assert_close(batch.other_view, expected)
         shown.append((view, other, batch.other_view))
-        return make(inputs, images, samples, needs, view, other, reused=reused)
+        return make(inputs, support, needs, recipe, seed, epoch)
 
-    monkeypatch.setattr(Inputs, "training_batches", spied)
+    monkeypatch.setattr(Inputs, "epoch_batches", spied)
     runner.run_experiment(spec_of("coprompt"), RunContext())
     assert [(view.index, other.index) for view, other, _ in shown] == [(0, 1), (1, 0)]
     assert not torch.equal(shown[0][2], shown[1][2])
