@@ -29,7 +29,8 @@ def main() -> None:
     """Run the tasks from standard input until it ends."""
     _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent handles it
-    output = _private_stdout()
+    output = os.fdopen(os.dup(1), "w", encoding="utf-8")  # the pipe to the parent, for messages only
+    os.dup2(2, 1)  # all other output goes to standard error
     faulthandler.enable()
     tasks: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     first = sys.stdin.readline()
@@ -69,13 +70,6 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it ended before the request
             os._exit(ORPHANED)
-
-
-def _private_stdout() -> IO[str]:
-    """Reserve the pipe to the parent for messages; all other output goes to standard error."""
-    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return output
 
 
 def _write(output: IO[str], message: dict[str, object]) -> None:

@@ -83,7 +83,9 @@ class SlurmQueue:
             with executor.batch():
                 submitted = [executor.submit(job) for job in jobs]
         except (FailedJobError, FailedSubmissionError) as error:
-            raise LaunchError(f"sbatch refuses the jobs: {_sbatch_message(error)}") from error
+            own = [line.strip() for line in str(error).splitlines() if line.strip().startswith("sbatch: ")]
+            message = " ".join(own) or " ".join(str(error).split())
+            raise LaunchError(f"sbatch refuses the jobs: {message}") from error
         return [str(job.job_id) for job in submitted]
 
     def alive(self) -> set[str] | None:
@@ -114,9 +116,3 @@ def _output_of(*command: str) -> str | None:
         return subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def _sbatch_message(error: Exception) -> str:
-    """Sbatch's own lines in submitit's message."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip().startswith("sbatch: ")]
-    return " ".join(lines) or " ".join(str(error).split())

@@ -32,7 +32,8 @@ class Staleness:
         method, made = get_method(record.spec.method), record.provenance
         now = source_digest(method), machinery_digest(method)
         found = []
-        if not _equivalent(record.spec.method, (made.method_digest, made.machinery_digest or ""), now):
+        versions = [made.method_digest, made.machinery_digest or "", *now]
+        if equivalent_code().get(record.spec.method) != versions:
             if made.method_digest != now[0]:
                 found.append(f"the code of {record.spec.method} changed")
             elif made.machinery_digest not in (None, now[1]):
@@ -43,12 +44,6 @@ class Staleness:
         if None not in (files, made.dataset_check) and files != made.dataset_check:
             found.append(f"the files of {record.spec.dataset} changed")
         return tuple(found)
-
-
-def _equivalent(method: str, made: tuple[str, str], now: tuple[str, str]) -> bool:
-    """Whether a method's code was rewritten since without a change of its results."""
-    pair = equivalent_code().get(method)
-    return pair is not None and [*made, *now] == pair
 
 
 @cache
