@@ -13,7 +13,7 @@ from bench.sweep.method_settings import SelectedMethod, choose_methods, settled_
 from bench.sweep.rejections import Rejection, Rejections
 from bench.sweep.request import SweepRequest
 from bench.sweep.task_factory import NO_SUPPORT, SupportChoice, TaskFactory
-from datasets_registry import EvalProtocol, get_dataset
+from datasets_registry import EvalProtocol, FewShotTask, get_dataset
 
 if TYPE_CHECKING:
     from methods import BackboneSpec, ClassText
@@ -42,20 +42,20 @@ def expand(request: SweepRequest) -> Expansion:
     check_axes(request)
     chosen, backbones, datasets = choose_methods(request), backbones_of(request.backbones), selected_datasets(request)
     lists, class_text, rejections = support_lists(request), class_text_of(request), Rejections()
-    tasks = TaskFactory(request, class_text, lists, rejections)
-    expander = _Expander(request, class_text, tasks, rejections)
+    factory = TaskFactory(request, class_text, lists, rejections)
+    expander = _Expander(request, class_text, rejections)
     for item in chosen:
         expander.check_method(item)
     specs: dict[str, ExperimentSpec] = {}
     for name, named in datasets.items():
-        targets = tasks.targets(name)
-        choices = tasks.support_choices(
+        targets = factory.targets(name)
+        choices = factory.support_choices(
             name, zero_shot=any(item.zero_shot for item in chosen), trained=not all(item.zero_shot for item in chosen)
         )
-        fingerprints = tasks.fingerprints(get_dataset(name), targets, choices, named=named)
+        tasks = factory.tasks(get_dataset(name), targets, choices, named=named)
         for backbone in backbones:
             for item in chosen:
-                for spec in expander.specs(item, backbone, name, targets, fingerprints):
+                for spec in expander.specs(item, backbone, name, targets, tasks):
                     specs.setdefault(spec.run_id, spec)
     rejections.check(nothing_left=not specs)
     return Expansion(tuple(specs.values()), rejections.all())
@@ -67,7 +67,6 @@ class _Expander:
 
     request: SweepRequest
     class_text: ClassText | None
-    tasks: TaskFactory
     rejections: Rejections
 
     def check_method(self, item: SelectedMethod) -> None:
@@ -99,7 +98,7 @@ class _Expander:
         backbone: BackboneSpec,
         dataset: str,
         targets: Sequence[str],
-        fingerprints: dict[SupportChoice, str],
+        tasks: dict[SupportChoice, FewShotTask],
     ) -> Iterable[ExperimentSpec]:
         """The specs of one method on one backbone and dataset, for all possible tasks."""
         if self.rejections.names(item.info.name):
@@ -117,25 +116,24 @@ class _Expander:
         if reason is not None:
             self.rejections.add(what, reason, named=item.named)
             return
-        request = self.request
-        for choice, fingerprint in fingerprints.items():
+        for choice, task in tasks.items():
             if item.zero_shot != (choice is NO_SUPPORT):
                 continue
-            if item.chooses_by_validation and not self.tasks.has_validation(dataset, choice):
+            if item.chooses_by_validation and not len(task.validation):
                 self.rejections.add(f"{item.info.name} on {dataset}", _without_validation(item), named=item.named)
                 return
             yield ExperimentSpec(
                 method=item.info.name,
                 config=item.config.model_dump(mode="json"),
-                recipe=settled_recipe(item.recipe, choice.shots, info),
+                recipe=settled_recipe(item.recipe, task.shots, info),
                 backbone=backbone.slug,
                 dataset=dataset,
-                task_fingerprint=fingerprint,
-                draw=self.tasks.draw(info, choice),
-                protocol=request.protocol,
-                shots=choice.shots,
-                seed=choice.seed,
-                precision=request.precision,
+                task_fingerprint=task.fingerprint,
+                draw=task.draw,
+                protocol=task.protocol,
+                shots=task.shots,
+                seed=task.seed,
+                precision=self.request.precision,
                 targets=tuple(targets),
                 support=choice.support.digest if choice.support else None,
                 class_text=self.class_text.identity if self.class_text else None,

@@ -1,4 +1,4 @@
-"""The tasks of a sweep: the support sets that each dataset can provide, and their fingerprints."""
+"""The tasks of a sweep, for the support sets that each dataset can provide."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from datasets_registry import (
     DatasetInfo,
     DatasetSplits,
     DrawRule,
+    FewShotTask,
     ShotsError,
     SupportList,
     build_task,
@@ -50,7 +51,6 @@ class TaskFactory:
     lists: Sequence[SupportList]
     rejections: Rejections
     _read: dict[str, DatasetSplits | None] = field(default_factory=dict, init=False)
-    _unvalidated: set[tuple[str, SupportChoice]] = field(default_factory=set, init=False)
 
     def targets(self, source: str) -> list[str]:
         """The targets of a source without itself, sorted. Targets without test images are rejected."""
@@ -81,26 +81,18 @@ class TaskFactory:
                 self.rejections.add(dataset, "no support list belongs to it; see --support.", named=True)
         return [*(wanted if trained else []), *([NO_SUPPORT] if zero_shot else [])]
 
-    def fingerprints(
+    def tasks(
         self, info: DatasetInfo, targets: Sequence[str], wanted: Sequence[SupportChoice], *, named: bool
-    ) -> dict[SupportChoice, str]:
-        """Task fingerprints by support set, for those that the dataset can provide."""
+    ) -> dict[SupportChoice, FewShotTask]:
+        """Tasks by support set, for those that the dataset can provide."""
         splits = self._splits(info.name, named=named)
         if splits is None:
             return {}
         if self.request.protocol.transfers and not targets:
             self.rejections.add(info.name, "none of the targets can be evaluated; see --targets.", named=named)
             return {}
-        found = {choice: self._fingerprint(info, splits, targets, choice, named=named) for choice in wanted}
-        return {choice: text for choice, text in found.items() if text is not None}
-
-    def has_validation(self, dataset: str, choice: SupportChoice) -> bool:
-        """Whether a task has validation images. Call `fingerprints` first."""
-        return (dataset, choice) not in self._unvalidated
-
-    def draw(self, info: DatasetInfo, choice: SupportChoice) -> DrawRule:
-        """The rule that draws the shots of this dataset."""
-        return DrawRule.FILE if choice.support else recorded_draw(info, self.request.draw_rule)
+        found = {choice: self._task(info, splits, targets, choice, named=named) for choice in wanted}
+        return {choice: task for choice, task in found.items() if task is not None}
 
     def _splits(self, name: str, *, named: bool) -> DatasetSplits | None:
         """The dataset's splits; None, with a rejection, if they cannot be read."""
@@ -112,30 +104,26 @@ class TaskFactory:
                 self.rejections.add(name, str(error), named=named)
         return self._read[name]
 
-    def _fingerprint(
+    def _task(
         self, info: DatasetInfo, splits: DatasetSplits, targets: Sequence[str], choice: SupportChoice, *, named: bool
-    ) -> str | None:
+    ) -> FewShotTask | None:
         from methods import ClassTextError
 
         others = [(get_dataset(name), found) for name in targets if (found := self._read[name]) is not None]
         try:
-            task = build_task(
+            return build_task(
                 info,
                 splits,
                 protocol=self.request.protocol,
                 shots=choice.shots,
                 seed=choice.seed,
-                draw=self.draw(info, choice),
+                draw=DrawRule.FILE if choice.support else recorded_draw(info, self.request.draw_rule),
                 targets=others,
                 support_list=choice.support,
                 texts=self.class_text,
             )
         except ShotsError as error:
             self.rejections.add(f"{info.name} with {choice.shots} shots", str(error), named=named)
-            return None
         except (DataError, ClassTextError) as error:
             self.rejections.add(info.name, str(error), named=named)
-            return None
-        if not len(task.validation):
-            self._unvalidated.add((info.name, choice))
-        return task.fingerprint
+        return None
