@@ -1,6 +1,7 @@
 """The size of the feature cache on disk: which files count, and which are deleted first when it grows too large."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from bench.errors import CacheError
@@ -30,11 +31,9 @@ def make_room(folder: Path, limit: int) -> int:
     """Delete the least recently used blocks until at most `limit` bytes are left; returns the bytes freed."""
     blocks = []
     for path in block_files(folder):
-        try:
+        with suppress(FileNotFoundError):  # another process deleted it first
             found = path.stat()
-        except FileNotFoundError:
-            continue
-        blocks.append((found.st_mtime_ns, path, found.st_size))
+            blocks.append((found.st_mtime_ns, path, found.st_size))
     excess, surplus = sum(size for _, _, size in blocks) - limit, []
     for _, path, size in sorted(blocks):
         if excess > 0:
