@@ -11,11 +11,6 @@ class Section:
     title: str
     question: str
 
-    @property
-    def template(self) -> str:
-        """Name of the template."""
-        return f"sections/{self.name}.html.j2"
-
 
 SECTIONS = (
     Section("overview", "Overview", "Which method is best, by how much, and with what confidence?"),

@@ -51,7 +51,6 @@ class ContrastTrend:
         part: the component, which the first method has and the second lacks.
         found: Spearman's correlation with a permutation p value, None with fewer than three datasets.
         p_holm: adjusted over all contrasts and covariates of the table.
-        left_out: the correlation without the dataset that is left out for comparison; None if it is not among them.
         trend: the regression line, None with fewer than three datasets or if the covariate is constant.
     """
 
@@ -62,7 +61,6 @@ class ContrastTrend:
     differences: Mapping[str, float]
     found: Correlation | None
     p_holm: float | None
-    left_out: Correlation | None
     trend: Trend | None
 
     @property
@@ -80,9 +78,8 @@ def contrast_trends(
     measured: Mapping[str, Mapping[str, float]],
     *,
     contrasts: Sequence[tuple[str, str, str]] = CONTRASTS,
-    leave_out: str | None = "eurosat",
 ) -> list[ContrastTrend]:
-    """What each component adds to the same method, against every covariate, with and without one dataset.
+    """What each component adds to the same method, against every covariate.
 
     p values come from random orders (up to eight datasets: from all orders) and are adjusted by Holm over all returned
     trends. Datasets without a value of the covariate are left out of its trend.
@@ -90,7 +87,6 @@ def contrast_trends(
     Args:
         values: `method`, `dataset`, `value` (a fraction), one row each; published values must be from one table.
         contrasts: (component, method with it, method without it); pairs that have not been run are left out.
-        leave_out: dataset left out for comparison; EuroSAT alone causes many correlations.
     """
     table = value_table(values)
     rows: list[ContrastTrend] = []
@@ -102,16 +98,10 @@ def contrast_trends(
         }
         for covariate, by_dataset in measured.items():
             datasets = [d for d in differences if d in by_dataset]
-            others = [d for d in datasets if d != leave_out]
-            found = _correlation(by_dataset, differences, datasets)
-            fewer = _correlation(by_dataset, differences, others) if leave_out in datasets else None
-            along = scaled(covariate, [by_dataset[d] for d in datasets])
-            enough = len(datasets) >= 3 and np.ptp(along) > 0
-            trend = fit_trend(along, [differences[d] for d in datasets]) if enough else None
-            rows.append(ContrastTrend(part, method, without, covariate, differences, found, None, fewer, trend))
+            x, y = [by_dataset[d] for d in datasets], [differences[d] for d in datasets]
+            found = spearman(x, y, orders=random_orders(len(datasets)))
+            along = scaled(covariate, x)
+            trend = fit_trend(along, y) if len(datasets) >= 3 and np.ptp(along) > 0 else None
+            rows.append(ContrastTrend(part, method, without, covariate, differences, found, None, trend))
     adjusted = iter(holm([row.found.p for row in rows if row.found is not None]).tolist())
     return [row if row.found is None else replace(row, p_holm=next(adjusted)) for row in rows]
-
-
-def _correlation(x: Mapping[str, float], y: Mapping[str, float], datasets: Sequence[str]) -> Correlation | None:
-    return spearman([x[d] for d in datasets], [y[d] for d in datasets], orders=random_orders(len(datasets)))

@@ -13,6 +13,7 @@ from bench.analysis.comparison import Scores, seed_scores
 from bench.analysis.leaderboard import Entry, H, Leaderboard
 from bench.method_info.method_sheets import method_sheets
 from bench.statistics import equivalence, seeds_needed
+from reports.views import ReproductionRowView
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,42 +38,6 @@ class Verdict(StrEnum):
     """Our runs use another recipe, config or draw, so the two numbers need not agree."""
 
 
-@dataclass(frozen=True)
-class ReproductionRow:
-    """One published number and ours.
-
-    Args:
-        published: the printed number as a fraction.
-        ours: mean over our `n` seeds.
-        difference: ours minus published, with the 95 % interval `low` to `high`, None for one seed.
-        p: p value of the equivalence test, None for one seed.
-        seeds_needed: seeds needed to detect the difference from the nearer margin with power 0.8; None if the verdict
-            is settled or the number cannot be computed.
-        sources: all sources that print this number; they may be copies of one another.
-        note: known errors of the printed number, and how our protocol differs.
-    """
-
-    entry: str
-    method: str
-    backbone: str
-    protocol: str
-    shots: int
-    dataset: str
-    split: str
-    published: float
-    ours: float
-    difference: float
-    low: float | None
-    high: float | None
-    p: float | None
-    n: int
-    verdict: Verdict
-    seeds_needed: int | None
-    sources: tuple[str, ...]
-    note: str
-    run_ids: tuple[str, ...]
-
-
 def compare_with_published(
     boards: Iterable[Leaderboard],
     runs: pd.DataFrame,
@@ -80,7 +45,7 @@ def compare_with_published(
     *,
     defaults: PublishedSettings | None = None,
     margin: float = MARGIN,
-) -> list[ReproductionRow]:
+) -> list[ReproductionRowView]:
     """Every published number for which we have runs, largest difference first.
 
     Only rows of unmodified methods take part (no ablation variants). Printed numbers count as exact, since almost no
@@ -111,7 +76,7 @@ def published_settings(runs: pd.DataFrame, kept: TextCache | None = None) -> Pub
     return {(method, protocol): known[method][protocol] for method, protocol in pairs if method in known}
 
 
-def count_verdicts(rows: Iterable[ReproductionRow]) -> dict[Verdict, int]:
+def count_verdicts(rows: Iterable[ReproductionRowView]) -> dict[Verdict, int]:
     """Number of rows with each verdict."""
     counts = Counter(row.verdict for row in rows)
     return {verdict: counts[verdict] for verdict in Verdict}
@@ -172,7 +137,7 @@ def _row(
     ours: list[float],
     margin: float,
     defaults: PublishedSettings | None,
-) -> ReproductionRow:
+) -> ReproductionRowView:
     cell = entry.cells[dataset]
     test = equivalence(ours, margin=margin, reference=printed.value)
     # papers report the H of the seed means, as we do; its test uses the H of each seed
@@ -190,7 +155,7 @@ def _row(
             verdict = Verdict.NOT_REPRODUCED
         else:
             needed = seeds_needed(margin - abs(difference), cell.scores[split].std or 0.0)
-    return ReproductionRow(
+    return ReproductionRowView(
         entry=entry.key,
         method=entry.method,
         backbone=board.setting.backbone,

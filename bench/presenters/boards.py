@@ -14,8 +14,8 @@ from bench.analysis.quality import agreement, quality
 from bench.analysis.ranking import rank_entries
 from bench.presenters.anytime import anytime_view
 from bench.presenters.catalogue import Catalogue
+from bench.presenters.costs import SEED, cost_views
 from bench.presenters.difficulty import AXES, LOG_AXES, MEASURES, dataset_view, measured_datasets, points_of, trends_of
-from bench.presenters.quality import SEED, cost_views
 from bench.presenters.trends import board_trends
 from bench.presenters.values import view_of
 from reports.views import AxisView, BoardView, CellView, EntryView, ExampleView

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.analysis.claims import Claim, ClaimResult, check_claims, difficulty_by_backbone
@@ -11,7 +12,7 @@ from bench.analysis.leaderboard import Leaderboard, Setting
 from bench.analysis.reproduction import MARGIN, PublishedSettings, compare_with_published, count_verdicts
 from bench.presenters.catalogue import Catalogue
 from bench.presenters.values import view_of
-from reports.views import ClaimResultView, ClaimView, ReproductionRowView, ReproductionView
+from reports.views import ClaimResultView, ClaimView, ReproductionView
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,14 +85,10 @@ def reproduction_view(
     ours = {entry.key: entry.method for board in boards for entry in board.entries}
     return ReproductionView(
         rows=tuple(
-            view_of(
-                ReproductionRowView,
+            replace(
                 row,
                 entry=_title(row.entry, row.method, catalogue),
-                where=f"{row.protocol}, {_shots(row.shots)}, {row.backbone}",
                 dataset=catalogue.dataset(row.dataset).title,
-                measure=row.split,
-                verdict=str(row.verdict),
             )
             for row in rows
         ),

@@ -45,17 +45,32 @@ class ClaimView:
 
 @dataclass(frozen=True)
 class ReproductionRowView:
-    """A published number and ours, fractions; `low` and `high` bound the difference, None with one seed."""
+    """One published number and ours.
+
+    Args:
+        published: the printed number as a fraction.
+        ours: mean over our `n` seeds.
+        difference: ours minus published, with the 95 % interval `low` to `high`, None for one seed.
+        p: p value of the equivalence test, None for one seed.
+        seeds_needed: seeds needed to detect the difference from the nearer margin with power 0.8; None if the verdict
+            is settled or the number cannot be computed.
+        sources: all sources that print this number; they may be copies of one another.
+        note: known errors of the printed number, and how our protocol differs.
+    """
 
     entry: str
-    where: str
+    method: str
+    backbone: str
+    protocol: str
+    shots: int
     dataset: str
-    measure: str
+    split: str
     published: float
     ours: float
     difference: float
     low: float | None
     high: float | None
+    p: float | None
     n: int
     verdict: str
     seeds_needed: int | None
