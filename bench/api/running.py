@@ -65,23 +65,12 @@ def run(
         (1, [])
     """
     axes = {"methods": methods, "datasets": datasets, "protocol": protocol, "shots": shots, "seeds": seeds}
-    request = _request(axes, backbone, settings, runs, options)
+    request = _request(backbone=backbone, settings=settings, runs=runs, **axes, **options)
     outcome = run_request(request, open_log(LogStyle(progress)))
     return Results(request.runs, frozenset(spec.run_id for spec in outcome.plan.specs), outcome.failed)
 
 
-def plan(
-    methods: Names,
-    datasets: Names,
-    *,
-    backbone: Names = "ViT-demo.drawn",
-    protocol: str = "base-to-new",
-    shots: Numbers = 16,
-    seeds: Numbers = 3,
-    settings: Mapping[str, object] | None = None,
-    runs: str | Path = "runs",
-    **options: Any,
-) -> Plan:
+def plan(methods: Names, datasets: Names, **options: Any) -> Plan:
     """What `run` with the same arguments would do, without doing it.
 
     Example:
@@ -91,9 +80,7 @@ def plan(
         >>> [spec.label() for spec in planned.pending][1]
         'coop on spectrum_basic, base-to-new, 16 shots, seed 1'
     """
-    axes = {"methods": methods, "datasets": datasets, "protocol": protocol, "shots": shots, "seeds": seeds}
-    request = _request(axes, backbone, settings, runs, options)
-    return make_plan(request, open_log(LogStyle.NONE))
+    return make_plan(_request(methods=methods, datasets=datasets, **options), open_log(LogStyle.NONE))
 
 
 def run_request(request: SweepRequest, log: SweepLog) -> SweepOutcome:
@@ -106,13 +93,13 @@ def run_request(request: SweepRequest, log: SweepLog) -> SweepOutcome:
 
 
 def _request(
-    axes: Mapping[str, object],
-    backbone: Names,
-    settings: Mapping[str, object] | None,
-    runs: str | Path,
-    options: Mapping[str, Any],
+    *,
+    backbone: Names = "ViT-demo.drawn",
+    settings: Mapping[str, object] | None = None,
+    runs: str | Path = "runs",
+    **options: Any,
 ) -> SweepRequest:
     overrides = [f"{name}={value}" for name, value in (settings or {}).items()]
     folders = {name: Path(options[name]).expanduser() for name in ("data_root", "cache") if options.get(name)}
     folders["runs"] = Path(runs).expanduser()
-    return SweepRequest.build(**axes, backbones=backbone, overrides=overrides, **{**options, **folders})
+    return SweepRequest.build(backbones=backbone, overrides=overrides, **{**options, **folders})

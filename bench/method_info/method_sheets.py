@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,10 +20,10 @@ class MethodSheet:
 
     name: str
     title: str
-    family: str
-    summary: str
-    citation: str
-    published: Mapping[str, Mapping[str, Any]]
+    family: str = "other"
+    summary: str = ""
+    citation: str = ""
+    published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def method_sheets(kept: TextCache | None = None) -> tuple[MethodSheet, ...]:

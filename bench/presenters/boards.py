@@ -50,7 +50,7 @@ def board_view(
         if any(name == measure for dataset in board.datasets for measure, _ in measured[dataset].values)
     )
     entries = tuple(_entry(entry, board, catalogue) for entry in board.entries)
-    datasets = (dataset_view(name, measured[name], catalogue.dataset(name), examples(name)) for name in board.datasets)
+    datasets = (dataset_view(catalogue.dataset(name), measured[name], examples(name)) for name in board.datasets)
     points = points_of(board, measured, axes)
     return view_of(
         BoardView,
@@ -88,7 +88,10 @@ def _entry(entry: Entry, board: Leaderboard, catalogue: Catalogue) -> EntryView:
     return view_of(
         EntryView,
         entry,
-        **vars(facts),
+        title=facts.title,
+        family=facts.family,
+        summary=facts.summary,
+        citation=facts.citation,
         values={measure: estimate for measure, estimate in averages.items() if estimate},
         other_h=other_h,
         details=(*_settings("config.", entry.config), *recipe, *_settings("recipe.", entry.recipe or {})),

@@ -4,45 +4,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from bench._util.text_cache import TextCache
-from bench.method_info.method_sheets import method_sheets
+from bench.method_info.method_sheets import MethodSheet, method_sheets
 from bench.presenters.values import view_of
 from bench.published import published_titles
-
-
-@dataclass(frozen=True)
-class MethodFacts:
-    """Facts about a method."""
-
-    title: str
-    family: str = "other"
-    summary: str = ""
-    citation: str = ""
-
-
-@dataclass(frozen=True)
-class DatasetFacts:
-    """Facts about a dataset."""
-
-    title: str
-    summary: str = ""
-    domain: str = ""
-    licence: str = ""
-    homepage: str = ""
+from reports.views import DatasetView
 
 
 @dataclass(frozen=True)
 class Catalogue:
     """Facts by registry name. Without facts, a method has its published title, and a dataset its name."""
 
-    methods: Mapping[str, MethodFacts] = field(default_factory=dict)
-    datasets: Mapping[str, DatasetFacts] = field(default_factory=dict)
+    methods: Mapping[str, MethodSheet] = field(default_factory=dict)
+    datasets: Mapping[str, DatasetView] = field(default_factory=dict)
     published_titles: Mapping[str, str] = field(default_factory=dict)
 
-    def method(self, name: str) -> MethodFacts:
+    def method(self, name: str) -> MethodSheet:
         """Facts of a method; those of a wrapped method (`wrapper:host`) are combined from both."""
-        return self.methods.get(name) or self._wrapped(name) or MethodFacts(self.published_titles.get(name, name))
+        return self.methods.get(name) or self._wrapped(name) or MethodSheet(name, self.published_titles.get(name, name))
 
-    def _wrapped(self, name: str) -> MethodFacts | None:
+    def _wrapped(self, name: str) -> MethodSheet | None:
         wrapper, _, host = name.partition(":")
         around = self.methods.get(wrapper) or self.methods.get(wrapper.removesuffix("_on"))
         if not host or around is None:
@@ -50,14 +30,14 @@ class Catalogue:
         inner = self.method(host)
         family = around.family if around.family == "ensemble" else inner.family
         title = f"{inner.title} + {around.title.rpartition(' + ')[2]}"
-        return MethodFacts(title, family, around.summary, around.citation)
+        return replace(around, name=name, title=title, family=family)
 
-    def dataset(self, name: str) -> DatasetFacts:
+    def dataset(self, name: str) -> DatasetView:
         """Facts of a dataset; a variant (`name:option=value`) has those of its base, but its own name as the title."""
         if name in self.datasets:
             return self.datasets[name]
         facts = self.datasets.get(name.partition(":")[0])
-        return DatasetFacts(name) if facts is None else replace(facts, title=name)
+        return DatasetView(name, name) if facts is None else replace(facts, name=name, title=name)
 
 
 def registered(cache: TextCache | None = None) -> Catalogue:
@@ -65,7 +45,7 @@ def registered(cache: TextCache | None = None) -> Catalogue:
     from datasets_registry import list_datasets
 
     return Catalogue(
-        methods={sheet.name: view_of(MethodFacts, sheet) for sheet in method_sheets(cache)},
-        datasets={info.name: view_of(DatasetFacts, info) for info in list_datasets()},
+        methods={sheet.name: sheet for sheet in method_sheets(cache)},
+        datasets={info.name: view_of(DatasetView, info) for info in list_datasets()},
         published_titles=published_titles(),
     )

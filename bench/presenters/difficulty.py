@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,6 @@ import numpy as np
 
 from bench.analysis.difficulty_trend import fit_trend
 from bench.analysis.leaderboard import H, Leaderboard
-from bench.presenters.catalogue import DatasetFacts
-from bench.presenters.values import view_of
 from bench.statistics import spearman
 from reports.views import AxisView, DatasetView, ExampleView, MeasureView, PointView, TrendView
 
@@ -72,15 +70,14 @@ def measured_datasets(difficulty: pd.DataFrame, backbone: str) -> defaultdict[st
     return found
 
 
-def dataset_view(name: str, measured: Measured, facts: DatasetFacts, examples: tuple[ExampleView, ...]) -> DatasetView:
+def dataset_view(facts: DatasetView, measured: Measured, examples: tuple[ExampleView, ...]) -> DatasetView:
     """A dataset of a board; measures without a title come last, under their own name."""
     by_measure: defaultdict[str, dict[str, float]] = defaultdict(dict)
     for (measure, split), value in measured.values.items():
         by_measure[measure][split] = value
     order = [*(known for known in MEASURES if known in by_measure), *sorted(by_measure.keys() - MEASURES.keys())]
     measures = tuple(MeasureView(measure, MEASURES.get(measure, measure), by_measure[measure]) for measure in order)
-    n_classes = dict(measured.n_classes)
-    return view_of(DatasetView, facts, name=name, n_classes=n_classes, measures=measures, examples=examples)
+    return replace(facts, n_classes=dict(measured.n_classes), measures=measures, examples=examples)
 
 
 def points_of(board: Leaderboard, measured: Mapping[str, Measured], axes: Sequence[AxisView]) -> tuple[PointView, ...]:

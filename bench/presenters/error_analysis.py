@@ -49,18 +49,6 @@ class Pictures(Protocol):
         ...
 
 
-class _NoPictures:
-    def class_names(self, dataset: str, split: str) -> tuple[str, ...]:  # noqa: ARG002
-        return ()
-
-    def picture(self, dataset: str, key: str) -> str | None:  # noqa: ARG002
-        return None
-
-
-NO_PICTURES: Pictures = _NoPictures()
-"""For datasets that are not available: classes are shown by number."""
-
-
 @dataclass(frozen=True)
 class _Evaluation:
     """One entry of one board on one class list; its predictions are stored under the split name `stored`."""

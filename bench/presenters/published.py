@@ -18,7 +18,7 @@ from bench.presenters.provenance import minute
 from bench.presenters.site import anchor_of
 from bench.presenters.trends import trends_view
 from bench.published import DATASETS
-from reports.views import NamedDataset, PublishedBoardView, PublishedRowView, SiteView, SourceView, TrendsView
+from reports.views import PublishedBoardView, PublishedRowView, SiteView, SourceView, TrendsView
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +75,7 @@ def published_site(
             protocol=kind,
             shots=shots,
             measures=measures,
-            datasets=tuple(NamedDataset(name, catalogue.dataset(name).title) for name in datasets),
+            datasets=tuple(catalogue.dataset(name) for name in datasets),
             rows=_ordered([_row(row, datasets, measures, catalogue) for row in found], measures[-1]),
             baseline=_with_numbers(baseline, catalogue) if baseline else None,
             part_trends=_trends(found, datasets, measures, known, catalogue, baseline, groups),

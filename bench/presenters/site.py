@@ -15,7 +15,7 @@ from bench.analysis.reproduction import PublishedSettings
 from bench.presenters.boards import board_view
 from bench.presenters.catalogue import Catalogue
 from bench.presenters.claims import claim_views, reproduction_view
-from bench.presenters.error_analysis import NO_PICTURES, Pictures, error_analysis_view
+from bench.presenters.error_analysis import Pictures, error_analysis_view
 from bench.presenters.provenance import minute, provenance
 from reports.views import ErrorAnalysisView, ExampleView, SiteView
 
@@ -39,7 +39,7 @@ def site_view(
     published: pd.DataFrame | None = None,
     defaults: PublishedSettings | None = None,
     stored: Store | None = None,
-    pictures: Pictures = NO_PICTURES,
+    pictures: Pictures | None = None,
     folder: str | None = None,
     groups: Grouping = difficulty_groups,
     made: pd.DataFrame | None = None,
@@ -55,7 +55,8 @@ def site_view(
         examples: example images of a dataset by its name.
         published: `bench.published.published_frame()`, to compare with.
         defaults: published settings by method and protocol, to find runs with other settings.
-        stored: predictions of the runs, usually the store, for the error analysis and calibration.
+        stored, pictures: predictions of the runs, and class names and thumbnails of their datasets, for the error
+            analysis and calibration.
         folder: of the predictions of complete runs, relative to the page; None for a page without them.
         groups: splits datasets into easy and hard ones.
     """
@@ -66,7 +67,7 @@ def site_view(
         what = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots} shots"
         boards[anchor_of(what, set(boards))] = leaderboard(runs, setting, convention=convention)
     errors, metrics = ErrorAnalysisView(), None
-    if stored is not None:
+    if stored is not None and pictures is not None:
         seeds = dict(zip(runs["run_id"], runs["seed"], strict=True))
         errors, metrics = error_analysis_view(boards, seeds, stored, pictures, catalogue, folder=folder)
     options: dict[str, Any] = {"examples": examples, "metrics": metrics, "groups": groups, "curves": curves}

@@ -90,12 +90,12 @@ class ExampleView:
 class DatasetView(NamedDataset):
     """Facts about a dataset, its difficulty for the backbone, and a few of its images."""
 
-    summary: str
-    domain: str
-    licence: str
-    homepage: str
-    n_classes: Mapping[str, int]
-    measures: tuple[MeasureView, ...]
+    summary: str = ""
+    domain: str = ""
+    licence: str = ""
+    homepage: str = ""
+    n_classes: Mapping[str, int] = field(default_factory=dict)
+    measures: tuple[MeasureView, ...] = ()
     examples: tuple[ExampleView, ...] = ()
 
 

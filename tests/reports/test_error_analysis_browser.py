@@ -9,11 +9,13 @@ pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import browser, find_chromium
 from worlds import make_world
 
-from bench.presenters import Catalogue, DatasetFacts, MethodFacts, site_view
+from bench.method_info.method_sheets import MethodSheet
+from bench.presenters import Catalogue, site_view
 from bench.site.development_server import serve_folder
 from bench.site.run_browser_data import write_run_files
 from bench.store import fresh_store
 from reports import render_site
+from reports.views import DatasetView
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 
@@ -25,11 +27,11 @@ WORLD = {
 }
 CATALOGUE = Catalogue(
     methods={
-        "zero_shot": MethodFacts("Zero-shot CLIP", "zero-shot"),
-        "coop": MethodFacts("CoOp", "text prompt"),
-        "apex": MethodFacts("APEX", "ensemble"),
+        "zero_shot": MethodSheet("zero_shot", "Zero-shot CLIP", "zero-shot"),
+        "coop": MethodSheet("coop", "CoOp", "text prompt"),
+        "apex": MethodSheet("apex", "APEX", "ensemble"),
     },
-    datasets={"dtd": DatasetFacts("DTD"), "eurosat": DatasetFacts("EuroSAT")},
+    datasets={"dtd": DatasetView("dtd", "DTD"), "eurosat": DatasetView("eurosat", "EuroSAT")},
 )
 
 

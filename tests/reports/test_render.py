@@ -6,10 +6,12 @@ from html.parser import HTMLParser
 import pytest
 from report_sample import catalogue, curves_frame, difficulty_frame, runs_frame
 
-from bench.presenters import Catalogue, DatasetFacts, MethodFacts, site_view
+from bench.method_info.method_sheets import MethodSheet
+from bench.presenters import Catalogue, site_view
 from reports import render_site
 from reports.charts.vega import runtime_script
 from reports.render import json_island
+from reports.views import DatasetView
 
 EVIL = "</script><script>alert('x')</script><b onmouseover=alert(1)>&\u2028"
 
@@ -106,8 +108,8 @@ def test_names_and_messages_from_outside_stay_text(tmp_path):
     runs["backbone"] = EVIL
     difficulty = difficulty_frame().assign(backbone=EVIL)
     names = Catalogue(
-        methods={"coop": MethodFacts(EVIL, EVIL, EVIL, EVIL)},
-        datasets={"dtd": DatasetFacts(EVIL, EVIL, EVIL, EVIL, f"javascript:{EVIL}")},
+        methods={"coop": MethodSheet("coop", EVIL, EVIL, EVIL, EVIL)},
+        datasets={"dtd": DatasetView("dtd", EVIL, EVIL, EVIL, EVIL, f"javascript:{EVIL}")},
     )
     text = render_site(site_view(runs, difficulty, names, package_version=EVIL), tmp_path / "a.html").read_text("utf-8")
     tags = Tags(text).tags

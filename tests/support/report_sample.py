@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from bench.presenters import Catalogue, DatasetFacts, MethodFacts
+from bench.method_info.method_sheets import MethodSheet
+from bench.presenters import Catalogue
+from reports.views import DatasetView
 
 BACKBONE = "ViT-B-16.openai"
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -43,14 +45,19 @@ def catalogue() -> Catalogue:
     """Facts as the registries would give them."""
     return Catalogue(
         methods={
-            name: MethodFacts(
-                title, family, f"{title} learns a {family}.", f"@inproceedings{{{name}, title={{{title}}}}}"
+            name: MethodSheet(
+                name, title, family, f"{title} learns a {family}.", f"@inproceedings{{{name}, title={{{title}}}}}"
             )
             for name, (title, family, *_) in METHODS.items()
         },
         datasets={
-            name: DatasetFacts(
-                title, f"Photographs of {domain}.", domain, "research only (homepage)", f"https://example.org/{name}"
+            name: DatasetView(
+                name,
+                title,
+                f"Photographs of {domain}.",
+                domain,
+                "research only (homepage)",
+                f"https://example.org/{name}",
             )
             for name, (title, domain, *_) in DATASETS.items()
         },

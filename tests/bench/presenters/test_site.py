@@ -4,9 +4,10 @@ import pytest
 from report_sample import BACKBONE, DATASETS, METHODS, catalogue, difficulty_frame, provenance_frame, runs_frame
 
 from bench.analysis.leaderboard import HConvention
-from bench.presenters import Catalogue, DatasetFacts, registered, site_view
+from bench.presenters import Catalogue, registered, site_view
 from bench.statistics import spearman
 from methods import get_method
+from reports.views import DatasetView
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +131,9 @@ def test_the_newest_measurement_of_a_dataset_wins():
 
 
 def test_a_dial_setting_has_the_facts_of_its_dial():
-    facts = Catalogue(datasets={"spectrum": DatasetFacts("Spectrum", domain="drawn images")}).dataset("spectrum:blur=2")
+    facts = Catalogue(datasets={"spectrum": DatasetView("spectrum", "Spectrum", domain="drawn images")}).dataset(
+        "spectrum:blur=2"
+    )
     assert (facts.title, facts.domain) == ("spectrum:blur=2", "drawn images")
 
 

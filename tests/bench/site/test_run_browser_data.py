@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from fake_runner import make_predictions, make_record, make_spec
 
-from bench.presenters.error_analysis import NO_PICTURES
 from bench.results.shards import Shards
+from bench.site.gallery import Gallery
 from bench.site.run_browser_data import write_run_files
 from bench.store import fresh_store
 
@@ -19,7 +19,7 @@ class Painted:
         return f"data:image/jpeg;base64,{dataset}{len(key)}"
 
 
-def write(runs, folder, pictures=NO_PICTURES):
+def write(runs, folder, pictures=Gallery(None, pictures=False)):
     store = fresh_store(runs)
     return write_run_files(store, store.runs_frame(), pictures, folder)
 
