@@ -6,9 +6,10 @@ import pytest
 from worlds import make_world
 
 from bench.analysis.leaderboard import leaderboard, settings
-from bench.analysis.reproduction import ReproductionRow, Verdict, compare_with_published, count_verdicts
+from bench.analysis.reproduction import Verdict, compare_with_published, count_verdicts
 from bench.published import published_frame
 from bench.store import fresh_store
+from reports.views import ReproductionRowView
 
 
 def printed(**changes) -> dict[str, object]:
@@ -22,7 +23,7 @@ def table(*rows: dict[str, object]) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"shots": "Int64"})
 
 
-def made(folder: Path, published: pd.DataFrame, rates=None, **options) -> list[ReproductionRow]:
+def made(folder: Path, published: pd.DataFrame, rates=None, **options) -> list[ReproductionRowView]:
     """Ours: exact accuracies (no image noise between seeds) around a true rate."""
     defaults = options.pop("defaults", None)
     make_world(folder, rates or {"coop": {"dtd": {"base": 0.8, "new": 0.6}}}, backbone="ViT-B-16.openai", **options)
@@ -31,7 +32,7 @@ def made(folder: Path, published: pd.DataFrame, rates=None, **options) -> list[R
     return compare_with_published(boards, runs, published, defaults=defaults)
 
 
-def with_scores(folder: Path, values: list[float], published: float, **options) -> ReproductionRow:
+def with_scores(folder: Path, values: list[float], published: float, **options) -> ReproductionRowView:
     """One row with chosen accuracies of our seeds."""
     make_world(folder, {"coop": {"dtd": {"base": 0.8, "new": 0.6}}}, backbone="ViT-B-16.openai",
                seeds=range(1, len(values) + 1), images=20)  # fmt: skip

@@ -19,7 +19,10 @@ class Painted:
         return f"data:image/jpeg;base64,{dataset}{len(key)}"
 
 
-def write(runs, folder, pictures=Gallery(None, pictures=False)):
+NO_PICTURES = Gallery(None, pictures=False)
+
+
+def write(runs, folder, pictures=NO_PICTURES):
     store = fresh_store(runs)
     return write_run_files(store, store.runs_frame(), pictures, folder)
 
