@@ -55,7 +55,6 @@ from ._readers.coop_split import CoopReader as CoopReader
 from ._readers.coop_split import CoopSplit as CoopSplit
 from ._readers.coop_split import read_coop_split as read_coop_split
 from ._readers.files import ImageFiles as ImageFiles
-from ._readers.layouts import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from ._registry import NAME_PATTERN as NAME_PATTERN
 from ._registry import Registry as Registry
 from ._registry import import_catalogue as import_catalogue

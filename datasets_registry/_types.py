@@ -125,7 +125,9 @@ class SplitLists:
 class DatasetSplits(SplitLists):
     """A dataset as its reader found it on disk or draws it. Labels run from 0 without gaps; list order matters.
 
-    `layout` describes in a few words how the images are stored; keys and labels do not depend on it.
+    Args:
+        layout: how the images are stored, in a few words; keys and labels do not depend on it.
+        left_out: files beside the images that are not used, by kind, such as `.txt files`.
     """
 
     images: Images
@@ -134,6 +136,7 @@ class DatasetSplits(SplitLists):
     val: tuple[Sample, ...]
     test: tuple[Sample, ...]
     layout: str = ""
+    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
 
 
 Reader = Callable[[Path | None], DatasetSplits]

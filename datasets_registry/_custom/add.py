@@ -10,6 +10,7 @@ from datasets_registry._catalogue import DATASETS
 from datasets_registry._custom.dataset import CustomDataset, SplitRule, describe_images, read_custom, to_toml
 from datasets_registry._custom.table import ColumnNames
 from datasets_registry._errors import BenchError, DataError, RegistrationError
+from datasets_registry._readers.image_suffixes import LEFT_OUT_ADVICE, describe_left_out
 from datasets_registry._registry import NAME_PATTERN
 from datasets_registry._types import DatasetInfo, DatasetSplits
 
@@ -64,11 +65,14 @@ class AddedDataset:
             "test_images": len(self.splits.test),
             "smallest_class": min(self._train_sizes()),
             "most_shots": self.max_shots,
+            "left_out": {kind: len(paths) for kind, paths in self.splits.left_out.items()},
         }
 
     def notes(self) -> Iterator[str]:
         """Caveats for the user before the first run, one line each."""
         names = self.splits.class_names
+        if self.splits.left_out:
+            yield f"note: left out: {describe_left_out(self.splits.left_out)}. {LEFT_OUT_ADVICE}"
         smallest, name = min(zip(self._train_sizes(), names, strict=True), key=lambda pair: pair[0])
         if smallest < USUAL_SHOTS[0]:
             yield f"note: class {name!r} has {smallest} training images; --shots can be at most {smallest}."

@@ -155,7 +155,11 @@ class CustomReader:
                 f"Give more images, or a split with train and test."
             )
         train, val, test = (tuple(parts[part]) for part in PARTS)
-        return DatasetSplits(listing.images, self.config.class_names, train, val, test)
+        others = tuple(item.key for item in listing.found if item.label not in position)
+        left_out = dict(listing.left_out) | (
+            {"images of classes that `classes` does not list": others} if others else {}
+        )
+        return DatasetSplits(listing.images, self.config.class_names, train, val, test, left_out=left_out)
 
     def _part(self, item: FoundImage, listing: Listing) -> str:
         if self.config.split is SplitRule.HASH:

@@ -4,35 +4,60 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from datasets_registry._custom.listing import PART_NAMES, FoundImage, Listing, check_unicode, natural_sort_key
+from datasets_registry._custom.listing import (
+    PART_NAMES,
+    FoundImage,
+    Listing,
+    check_unicode,
+    natural_sort_key,
+    printable,
+)
 from datasets_registry._errors import DataError
 from datasets_registry._readers.files import ImageFiles
-from datasets_registry._readers.layouts import IMAGE_SUFFIXES
+from datasets_registry._readers.image_suffixes import by_suffix, describe_left_out, image_suffixes
 
 
 def list_folder(root: Path, *, given_split: bool) -> Listing:
     """All images below the class folders of `root`; with a given split, these are inside one folder per part.
 
-    Class folders may have subfolders. Hidden entries and files without an image suffix are ignored. Raises DataError if
-    the folder is missing or unreadable, a link leads to one of its parent folders, a name is not UTF-8, or there is no
-    image.
+    Class folders may have subfolders. Hidden entries are ignored; other files that are not used are listed in
+    `left_out`. Raises DataError if the folder is missing or unreadable, a link leads to one of its parent folders, a
+    name is not UTF-8, or there is no image.
     """
     if not root.is_dir():
         raise DataError(f"No folder {root}. Give the folder that holds one folder of images per class.")
+    suffixes = image_suffixes()
     found: list[FoundImage] = []
-    for name in _folders(root):
-        part = PART_NAMES.get(name.lower())
-        if not given_split:
-            found += [FoundImage(f"{name}/{rest}", name) for rest in _images(root / name)]
-        elif part is not None:
-            for label in _folders(root / name):
-                found += [FoundImage(f"{name}/{label}/{rest}", label, part) for rest in _images(root / name / label)]
+    others: list[str] = []
+    left_out: dict[str, tuple[str, ...]] = {"files outside class folders": tuple(_loose_files(root))}
+
+    def add(folder: str, label: str, part: str | None = None) -> None:
+        for rest in _files(root / folder):
+            key = f"{folder}/{rest}"
+            if Path(key).suffix.lower() in suffixes:
+                found.append(FoundImage(check_unicode(key, f"Folder {root}"), label, part))
+            else:
+                others.append(printable(key))
+
+    if given_split:
+        by_name = {name: PART_NAMES.get(name.lower()) for name in _folders(root)}
+        for name, part in by_name.items():
+            if part is not None:
+                left_out["files outside class folders"] += tuple(f"{name}/{file}" for file in _loose_files(root / name))
+                for label in _folders(root / name):
+                    add(f"{name}/{label}", label, part)
+        left_out["folders other than train, val and test"] = tuple(name for name, part in by_name.items() if not part)
+    else:
+        for name in _folders(root):
+            add(name, name)
+    left_out = {kind: paths for kind, paths in left_out.items() if paths} | dict(by_suffix(others))
     if not found:
         layout = "train/CLASS/*.jpg, test/CLASS/*.jpg" if given_split else "CLASS/*.jpg"
+        beside = f" Found, but not used: {describe_left_out(left_out)}." if left_out else ""
         raise DataError(
-            f"No image below {root}. It must hold {layout}; image suffixes are {', '.join(sorted(IMAGE_SUFFIXES))}."
+            f"No image below {root}. It must hold {layout}; image suffixes are {', '.join(sorted(suffixes))}.{beside}"
         )
-    return Listing(ImageFiles(root), tuple(found))
+    return Listing(ImageFiles(root), tuple(found), left_out)
 
 
 def is_split_into_parts(root: Path) -> bool:
@@ -56,6 +81,10 @@ def _folders(root: Path) -> list[str]:
     return [check_unicode(entry.name, f"Folder {root}") for entry in _entries(root) if _is_dir(entry)]
 
 
+def _loose_files(folder: Path) -> list[str]:
+    return [printable(entry.name) for entry in _entries(folder) if not _is_dir(entry)]
+
+
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     """The entries of a folder that are not hidden, in natural order."""
     try:
@@ -73,7 +102,7 @@ def _is_dir(entry: os.DirEntry[str]) -> bool:
         raise DataError(f"{entry.path} cannot be read ({error}). Remove it if it is a broken link.") from error
 
 
-def _images(folder: Path, prefix: str = "", parents: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:
+def _files(folder: Path, prefix: str = "", parents: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:
     """Paths below one class folder, sorted. Links are followed; a circular link raises DataError."""
     stat = folder.stat()
     identity = (stat.st_dev, stat.st_ino)
@@ -81,6 +110,6 @@ def _images(folder: Path, prefix: str = "", parents: frozenset[tuple[int, int]] 
         raise DataError(f"The link {folder} leads to a folder that contains it. Remove that link.")
     for entry in _entries(folder):
         if _is_dir(entry):
-            yield from _images(folder / entry.name, f"{prefix}{entry.name}/", parents | {identity})
-        elif Path(entry.name).suffix.lower() in IMAGE_SUFFIXES:
-            yield prefix + check_unicode(entry.name, f"Folder {folder}")
+            yield from _files(folder / entry.name, f"{prefix}{entry.name}/", parents | {identity})
+        else:
+            yield prefix + entry.name

@@ -3,9 +3,10 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from datasets_registry._errors import DataError
+from datasets_registry._readers.image_suffixes import LeftOut
 from datasets_registry._types import Images
 
 PART_NAMES = {
@@ -27,10 +28,11 @@ class FoundImage:
 
 @dataclass(frozen=True)
 class Listing:
-    """All images of a source in a fixed order, and where their pixels come from."""
+    """All images of a source in a fixed order, where their pixels come from, and files that are not used."""
 
     images: Images
     found: tuple[FoundImage, ...]
+    left_out: LeftOut = field(default_factory=dict)
 
     @property
     def labels(self) -> list[str]:
@@ -67,6 +69,11 @@ def check_unicode(text: str, where: str) -> str:
             f"Rename it, for example with `convmv -f latin1 -t utf8 -r --notest`."
         ) from None
     return text
+
+
+def printable(text: str) -> str:
+    """A file name for messages, with escapes for bytes that are not UTF-8."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def check_distinct(keys: Iterable[str], where: str) -> None:

@@ -14,10 +14,11 @@ from datasets_registry._custom.listing import (
     check_distinct,
     check_unicode,
     natural_sort_key,
+    printable,
 )
 from datasets_registry._errors import DataError
 from datasets_registry._readers.files import EncodedImages
-from datasets_registry._readers.layouts import IMAGE_SUFFIXES
+from datasets_registry._readers.image_suffixes import by_suffix, image_suffixes
 
 LABEL_SUFFIXES = ("cls", "label", "txt", "json")
 """Members that may hold the label, in order of precedence; JSON has it under `label`, `class` or `cls`."""
@@ -46,10 +47,13 @@ def list_tars(root: Path) -> Listing:
     words = _class_names(root)
     found: list[FoundImage] = []
     members: dict[str, _Member] = {}
+    others: list[str] = []
     for shard in shards:
         name = check_unicode(shard.relative_to(root).as_posix(), f"Folder {root}")
         stat = shard.stat()
-        for member in _image_members(shard, stat.st_size, stat.st_mtime_ns):
+        images, unused = _image_members(shard, stat.st_size, stat.st_mtime_ns)
+        others += [f"{name}!{other}" for other in unused]
+        for member in images:
             key, label = f"{name}!{member.name}", member.label
             text = words[int(label)] if words and label.isdecimal() and int(label) < len(words) else label
             found.append(FoundImage(key, text, _part(name)))
@@ -57,7 +61,7 @@ def list_tars(root: Path) -> Listing:
     check_distinct((item.key for item in found), str(root))
     if not all(item.part for item in found):
         found = [FoundImage(item.key, item.label) for item in found]
-    return Listing(EncodedImages(root, partial(_read, root, members)), tuple(found))
+    return Listing(EncodedImages(root, partial(_read, root, members)), tuple(found), by_suffix(others))
 
 
 def find_tars(root: Path) -> list[Path]:
@@ -81,9 +85,14 @@ def _read(root: Path, members: dict[str, _Member], key: str) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _image_members(shard: Path, _size: int, _mtime_ns: int) -> tuple[_Member, ...]:
-    """The images of a tar file, in tar order; cached until the file changes."""
+def _image_members(shard: Path, _size: int, _mtime_ns: int) -> tuple[tuple[_Member, ...], tuple[str, ...]]:
+    """The images of a tar file and its members that are neither image nor label, in tar order.
+
+    Cached until the file changes. Hidden members are ignored.
+    """
     where = f"Tar file {shard}"
+    suffixes = image_suffixes()
+    others: list[str] = []
     images: dict[str, tarfile.TarInfo] = {}
     labels: dict[str, dict[str, bytes]] = {}
     try:
@@ -94,7 +103,7 @@ def _image_members(shard: Path, _size: int, _mtime_ns: int) -> tuple[_Member, ..
                 folder, slash, name = member.name.rpartition("/")
                 stem, _, suffix = name.partition(".")  # webdataset's rule: the key ends at the file name's first dot
                 stem, suffix = f"{folder}{slash}{stem}", suffix.lower()
-                if f".{suffix.rpartition('.')[2]}" in IMAGE_SUFFIXES:
+                if f".{suffix.rpartition('.')[2]}" in suffixes:
                     if stem in images:
                         raise DataError(f"{where} has two images of the sample {stem!r}. Keep one image per sample.")
                     check_unicode(member.name, where)
@@ -103,14 +112,17 @@ def _image_members(shard: Path, _size: int, _mtime_ns: int) -> tuple[_Member, ..
                     content = tar.extractfile(member)
                     assert content is not None, "a regular file has content"
                     labels.setdefault(stem, {})[suffix] = content.read()
+                else:
+                    others.append(printable(member.name))
     except (tarfile.TarError, OSError, EOFError) as error:
         raise DataError(
             f"Tar file {shard} cannot be read ({error}). It is damaged or compressed; get it again or gunzip it."
         ) from error
-    return tuple(
+    found = tuple(
         _Member(image.name, image.offset_data, image.size, _label(labels.get(stem, {}), f"{shard}!{image.name}"))
         for stem, image in images.items()
     )
+    return found, tuple(others)
 
 
 def _label(contents: dict[str, bytes], where: str) -> str:

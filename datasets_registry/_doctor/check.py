@@ -19,6 +19,7 @@ from datasets_registry._download.sources import DatasetSource, dataset_sources
 from datasets_registry._errors import BenchError, DataError
 from datasets_registry._readers.decode import LFS_POINTER
 from datasets_registry._readers.files import ImageFiles
+from datasets_registry._readers.image_suffixes import LEFT_OUT_ADVICE, LeftOut, describe_left_out
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Images, Sample, fingerprint
 
 CHECKS_FOLDER = ".etl-bench"
@@ -34,6 +35,7 @@ class CheckResult:
     Args:
         layout: how the images are stored, as the reader reports it; empty if the reader failed.
         counts: images by part; empty if the reader failed.
+        left_out: files that the dataset does not use, by kind.
         checked: number of images that were opened.
         fingerprint: digests of what was found; empty if the reader failed.
         file: the file of the fingerprint, or None if none was written.
@@ -46,6 +48,7 @@ class CheckResult:
     checked: int = 0
     fingerprint: Mapping[str, object] = field(default_factory=dict)
     file: Path | None = None
+    left_out: LeftOut = field(default_factory=dict)
 
     @property
     def problems(self) -> list[Finding]:
@@ -59,6 +62,7 @@ class CheckResult:
             "layout": self.layout,
             "counts": dict(self.counts),
             "checked_images": self.checked,
+            "left_out": {kind: list(paths) for kind, paths in self.left_out.items()},
             "findings": [{name: str(getattr(item, name)) for name in _FINDING_KEYS} for item in self.findings],
             "fingerprint": dict(self.fingerprint),
             "fingerprint_file": str(self.file) if self.file else None,
@@ -97,7 +101,9 @@ def check_dataset(
     digests = _fingerprint(info, splits, opened, split_file)
     file, write_findings = _write(info.name, digests, data_root)
     findings += write_findings
-    return CheckResult(info.name, tuple(findings), splits.layout, splits.counts, len(opened), digests, file)
+    return CheckResult(
+        info.name, tuple(findings), splits.layout, splits.counts, len(opened), digests, file, splits.left_out
+    )
 
 
 def is_present(info: DatasetInfo, data_root: Path | None) -> bool:
@@ -137,6 +143,9 @@ def _count_findings(info: DatasetInfo, splits: DatasetSplits, data_root: Path | 
                 _fetch_command(info, data_root),
                 Level.PROBLEM if full else Level.NOTE,
             )
+    if splits.left_out:
+        text = f"Not used: {describe_left_out(splits.left_out)}. {LEFT_OUT_ADVICE}"
+        yield Finding("left-out", text, level=Level.NOTE)
     sizes = Counter(sample.label for sample in splits.train)
     smallest = min(range(len(splits.class_names)), key=lambda label: sizes[label], default=0)
     if splits.train and (size := sizes[smallest]) < MOST_SHOTS:

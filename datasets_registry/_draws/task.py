@@ -6,6 +6,8 @@ from dataclasses import replace
 from datasets_registry._draws.manifest import SupportList, resolve
 from datasets_registry._draws.splits import class_halves, draw_coop, draw_nested, select_classes
 from datasets_registry._errors import DataError, ShotsError
+from datasets_registry._readers.decode import SCALING_RULE
+from datasets_registry._readers.files import scaled_keys
 from datasets_registry._types import (
     ClassSet,
     DatasetInfo,
@@ -14,6 +16,7 @@ from datasets_registry._types import (
     EvalProtocol,
     EvalSplit,
     FewShotTask,
+    Images,
     Sample,
     Sentences,
     SupportSet,
@@ -53,7 +56,7 @@ def build_task(
         texts: returns the sentences of classes; None uses the dataset's own template.
 
     The fingerprint covers dataset name, class names, template, protocol, draw rule, keys and labels of every list, and
-    the content of the support images.
+    the content of the support images. Images that are scaled to 8 bits (`decode_image`) are marked in every list.
 
     Raises:
         ShotsError: a class has fewer than `shots` images.
@@ -137,7 +140,7 @@ def recorded_draw(info: DatasetInfo, rule: DrawRule) -> DrawRule:
 
 def eval_fingerprint(splits: DatasetSplits, info: DatasetInfo) -> str:
     """Digest of the test list, class names and template, which determine zero-shot results and difficulty."""
-    return fingerprint([info.name, list(splits.class_names), info.template, _rows(splits.test)])
+    return fingerprint([info.name, list(splits.class_names), info.template, _rows(splits.test, splits.images)])
 
 
 def _class_set(info: DatasetInfo, splits: DatasetSplits, labels: Sequence[int], texts: ClassTexts | None) -> ClassSet:
@@ -157,8 +160,9 @@ def _eval_split(
     return EvalSplit(name, splits.images, samples, _class_set(info, splits, labels, texts))
 
 
-def _rows(samples: Sequence[Sample]) -> list[list[object]]:
-    return [[sample.key, sample.label] for sample in samples]
+def _rows(samples: Sequence[Sample], images: Images) -> list[list[object]]:
+    scaled = scaled_keys(images, (sample.key for sample in samples))
+    return [[s.key, s.label, SCALING_RULE] if s.key in scaled else [s.key, s.label] for s in samples]
 
 
 def _task_fingerprint(
@@ -181,9 +185,9 @@ def _task_fingerprint(
             info.template,
             protocol.value,
             draw.value,
-            [list(support.classes.names), _rows(support.samples), digests],
-            _rows(validation.samples),
-            [[split.name, list(split.classes.names), _rows(split.samples)] for split in evals],
+            [list(support.classes.names), _rows(support.samples, support.images), digests],
+            _rows(validation.samples, validation.images),
+            [[split.name, list(split.classes.names), _rows(split.samples, split.images)] for split in evals],
             *own_templates,
             *sentences,
         ]

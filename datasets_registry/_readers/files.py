@@ -1,6 +1,6 @@
 """Sources of images: files in a folder, and encoded images that a function reads."""
 
-import hashlib
+import io
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
@@ -9,7 +9,10 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from datasets_registry._errors import DataError
-from datasets_registry._readers.decode import check_content, decode_image
+from datasets_registry._readers.decode import check_content, content_digest, decode_image, is_scaled
+from datasets_registry._types import Images
+
+_JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 
 
 class ImageFiles:
@@ -34,13 +37,14 @@ class ImageFiles:
         return decode_image(_read(path), path)
 
     def digest(self, key: str) -> str:
-        """Hex SHA-256 of the file's bytes, cached until the file's size or modification time changes."""
+        """See `content_digest`; cached until the file's size or modification time changes."""
         path = self.path(key)
-        try:
-            stat = path.stat()
-        except OSError:
-            raise _missing(path) from None
-        return _digest(path, stat.st_size, stat.st_mtime_ns)
+        return _digest(path, *_state(path))
+
+    def is_scaled(self, key: str) -> bool:
+        """See `decode_image`; cached like the digest. A file with a JPEG suffix counts as 8 bits and is not opened."""
+        path = self.path(key)
+        return path.suffix.lower() not in _JPEG_SUFFIXES and _is_scaled(path, *_state(path))
 
     def missing(self, keys: Iterable[str]) -> list[str]:
         """The keys without a file. Lists each folder once, which is faster than a check per file."""
@@ -61,22 +65,52 @@ class EncodedImages:
     def __init__(self, root: Path, read: Callable[[str], bytes]) -> None:
         self.root = root
         self._read = read
+        self._digests: dict[str, tuple[str, bool]] = {}
 
     def load(self, key: str) -> Image.Image:
         """The image as RGB. Raises DataError, see `decode_image`."""
         return decode_image(self._read(key), f"{self.root}/{key}")
 
     def digest(self, key: str) -> str:
-        """Hex SHA-256 of the encoded image."""
-        content = self._read(key)
-        check_content(content, f"{self.root}/{key}")
-        return hashlib.sha256(content).hexdigest()
+        """See `content_digest`."""
+        return self._facts(key)[0]
+
+    def is_scaled(self, key: str) -> bool:
+        """See `decode_image`."""
+        return self._facts(key)[1]
+
+    def _facts(self, key: str) -> tuple[str, bool]:
+        if key not in self._digests:
+            content = self._read(key)
+            check_content(content, f"{self.root}/{key}")
+            self._digests[key] = content_digest(content), is_scaled(io.BytesIO(content))
+        return self._digests[key]
+
+
+def scaled_keys(images: Images, keys: Iterable[str]) -> set[str]:
+    """The keys of images whose values are scaled to 8 bits; none for a source that does not read encoded images."""
+    if not isinstance(images, ImageFiles | EncodedImages):
+        return set()
+    return {key for key in keys if images.is_scaled(key)}
 
 
 @lru_cache(maxsize=1 << 18)
 def _digest(path: Path, _size: int, _mtime_ns: int) -> str:
     """Shared by all sources of this process, since many runs read the same dataset."""
-    return hashlib.sha256(_read(path)).hexdigest()
+    return content_digest(_read(path))
+
+
+@lru_cache(maxsize=1 << 18)
+def _is_scaled(path: Path, _size: int, _mtime_ns: int) -> bool:
+    return is_scaled(path)
+
+
+def _state(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        raise _missing(path) from None
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _read(path: Path) -> bytes:

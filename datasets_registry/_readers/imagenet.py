@@ -14,6 +14,7 @@ from pathlib import Path
 
 from datasets_registry._errors import DataError
 from datasets_registry._readers.files import ImageFiles
+from datasets_registry._readers.image_suffixes import by_suffix
 from datasets_registry._readers.layouts import ImageFolders, class_folders, image_names, require_images
 from datasets_registry._types import DatasetSplits, Sample
 
@@ -42,7 +43,7 @@ class ImageNetReader:
                     f"exist, each with one folder per class (n01440764, ...)."
                 )
         wnids, tested = class_folders(folder / "train"), class_folders(folder / "val")
-        if not tested and image_names(folder / "val"):
+        if not tested and image_names(folder / "val")[0]:
             raise DataError(
                 f"{folder / 'val'} holds images, but no class folders. Sort them into one folder per class first, as "
                 f"the validation preparation script of the PyTorch examples does."
@@ -53,8 +54,10 @@ class ImageNetReader:
                 f"({len(different)} in all) are in only one of them. Unpack the archives again."
             )
         class_names = _names_of(wnids, names, folder / "train")
-        train, test = (_samples(folder, part, wnids) for part in ("train", "val"))
-        return DatasetSplits(ImageFiles(folder), class_names, train, (), test, layout)
+        train, train_others = _samples(folder, "train", wnids)
+        test, test_others = _samples(folder, "val", wnids)
+        left_out = by_suffix(train_others + test_others)
+        return DatasetSplits(ImageFiles(folder), class_names, train, (), test, layout, left_out)
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,8 @@ class VariantReader:
             class_names = tuple(in_order[int(name)] for name in folders)
         else:
             class_names = _names_of(folders, names, folder)
-        return DatasetSplits(ImageFiles(folder), class_names, (), (), _samples(folder, "", folders), layout)
+        test, others = _samples(folder, "", folders)
+        return DatasetSplits(ImageFiles(folder), class_names, (), (), test, layout, by_suffix(others))
 
 
 def read_classnames(image_folders: ImageFolders, root: Path) -> dict[str, str]:
@@ -124,10 +128,13 @@ def _by_number(folders: Sequence[str], folder: Path, n_classes: int) -> list[str
     return sorted(folders, key=int)
 
 
-def _samples(folder: Path, part: str, classes: Sequence[str]) -> tuple[Sample, ...]:
+def _samples(folder: Path, part: str, classes: Sequence[str]) -> tuple[tuple[Sample, ...], list[str]]:
+    """The images of the class folders, and the paths of other files in them."""
     stem = f"{part}/" if part else ""
-    return tuple(
-        Sample(f"{stem}{name}/{image}", label)
-        for label, name in enumerate(classes)
-        for image in image_names(folder / part / name)
-    )
+    samples: list[Sample] = []
+    left_out: list[str] = []
+    for label, name in enumerate(classes):
+        images, others = image_names(folder / part / name)
+        samples += [Sample(f"{stem}{name}/{image}", label) for image in images]
+        left_out += [f"{stem}{name}/{other}" for other in others]
+    return tuple(samples), left_out

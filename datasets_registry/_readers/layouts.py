@@ -13,9 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from datasets_registry._errors import DataError
 from datasets_registry._readers.files import ImageFiles
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
-"""Suffixes of image files, in lower case."""
+from datasets_registry._readers.image_suffixes import image_suffixes
 
 
 @dataclass(frozen=True)
@@ -89,13 +87,18 @@ def _inside(files: Sequence[PurePosixPath], folders: Sequence[str]) -> list[Pure
     return [file for file in files if set(folders) & set(file.parts[:-1])]
 
 
-def image_names(folder: Path) -> list[str]:
-    """Image files of a folder, sorted by name; other files, such as a README, are ignored."""
-    return sorted(
-        entry.name
-        for entry in os.scandir(folder)
-        if Path(entry.name).suffix.lower() in IMAGE_SUFFIXES and not entry.name.startswith(".")
-    )
+def image_names(folder: Path) -> tuple[list[str], list[str]]:
+    """Images of a folder, and its other files, such as a README; each sorted by name, without hidden files."""
+    suffixes = image_suffixes()
+    images: list[str] = []
+    others: list[str] = []
+    for entry in os.scandir(folder):
+        if not entry.name.startswith("."):
+            if Path(entry.name).suffix.lower() in suffixes:
+                images.append(entry.name)
+            elif entry.is_file():
+                others.append(entry.name)
+    return sorted(images), sorted(others)
 
 
 def class_folders(folder: Path) -> list[str]:

@@ -12,7 +12,7 @@ from datasets_registry._download.sources import DatasetSource
 from datasets_registry._errors import DataError
 from datasets_registry._readers.coop_split import read_coop_split
 from datasets_registry._readers.files import ImageFiles
-from datasets_registry._readers.layouts import IMAGE_SUFFIXES
+from datasets_registry._readers.image_suffixes import image_suffixes
 from datasets_registry._types import DatasetInfo
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".rar", ".7z")
@@ -113,9 +113,9 @@ def folders_below(top: Path, depth: int) -> Iterator[Path]:
 
 def image_count(folder: Path, *, enough: int) -> int:
     """Number of images below a folder; counting stops at `enough`."""
-    n = 0
+    n, suffixes = 0, image_suffixes()
     for _, _, names in os.walk(folder):
-        n += sum(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in names)
+        n += sum(Path(name).suffix.lower() in suffixes for name in names)
         if n >= enough:
             break
     return n

@@ -1,0 +1,50 @@
+"""Which files are images, by their suffix, and a record of the files that are left out."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+
+from PIL import Image, ImageFile
+
+LeftOut = Mapping[str, tuple[str, ...]]
+"""Files and folders that a dataset does not use, by the kind that a message names, such as `.heic files`."""
+LEFT_OUT_ADVICE = "Convert images among them to PNG or JPEG, and put every image into the folder of its class."
+_NOT_DECODED = ("EPS", "MPEG")
+"""Pillow needs another program for the first, and reads only the size of the second."""
+
+
+def image_suffixes() -> frozenset[str]:
+    """Suffixes in lower case of the formats that the installed Pillow, with its registered plug-ins, can decode."""
+    registered = Image.registered_extensions()
+    return frozenset(suffix for suffix, name in registered.items() if _is_decoded(name))
+
+
+def _is_decoded(name: str) -> bool:
+    if name == "MPO":  # read as JPEG with more than one picture
+        return True
+    opener = Image.OPEN[name][0] if name in Image.OPEN else None
+    stub = isinstance(opener, type) and issubclass(opener, ImageFile.StubImageFile)
+    return opener is not None and not stub and name not in _NOT_DECODED
+
+
+def by_suffix(paths: Iterable[str]) -> LeftOut:
+    """Paths grouped by suffix."""
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        suffix = PurePosixPath(path).suffix.lower()
+        groups[f"{suffix} files" if suffix else "files without suffix"].append(path)
+    return {kind: tuple(groups[kind]) for kind in sorted(groups)}
+
+
+def describe_left_out(left_out: LeftOut, most: int = 3) -> str:
+    """Number and first names by kind.
+
+    Example:
+        >>> describe_left_out({".heic files": ("a/1.heic", "a/2.heic"), ".txt files": ("b/x.txt",)}, most=1)
+        '2 .heic files (a/1.heic and 1 more), 1 .txt files (b/x.txt)'
+    """
+    texts = []
+    for kind, paths in left_out.items():
+        more = f" and {len(paths) - most} more" if len(paths) > most else ""
+        texts.append(f"{len(paths)} {kind} ({', '.join(paths[:most])}{more})")
+    return ", ".join(texts)

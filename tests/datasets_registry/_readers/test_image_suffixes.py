@@ -1,0 +1,149 @@
+"""Every file of a class folder is either read or listed as left out, whatever its suffix."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datasets_registry import AddedDataset, AddRequest, ColumnNames, SplitRule, add_dataset, check_dataset
+
+pytestmark = pytest.mark.filterwarnings("ignore:.* image format is deprecated:DeprecationWarning")
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+NEEDS_GHOSTSCRIPT = {".eps", ".ps"}
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ETL_BENCH_DATASETS", str(tmp_path / "toml"))
+
+
+def add(images: Path, split: SplitRule | None = SplitRule.HASH) -> AddedDataset:
+    request = AddRequest("birds", images, "a photo of a {}.", "", split, None, ColumnNames())
+    return add_dataset(request, images.parent / "toml", replace=True)
+
+
+def class_folders(root: Path) -> Path:
+    for name in ("crow", "gull"):
+        (root / name).mkdir(parents=True)
+        for i in range(20):
+            Image.fromarray(PIXELS ^ np.uint8(i)).save(root / name / f"{i}.png")
+    return root
+
+
+def written(folder: Path) -> dict[str, bool]:
+    """One file per suffix that Pillow can write, and whether Pillow opens that file."""
+    Image.init()
+    found = {}
+    for suffix in Image.registered_extensions():
+        path = folder / f"picture{suffix}"
+        for mode in ("RGB", "L", "1"):
+            try:
+                Image.fromarray(PIXELS).convert(mode).save(path)
+            except (OSError, ValueError, KeyError):
+                path.unlink(missing_ok=True)
+                continue
+            try:
+                with Image.open(path) as image:
+                    image.load()
+                found[path.name] = suffix not in NEEDS_GHOSTSCRIPT
+            except OSError:
+                found[path.name] = False
+            break
+    return found
+
+
+def test_every_suffix_that_pillow_writes_is_read_or_listed(tmp_path: Path):
+    root = class_folders(tmp_path / "images")
+    files = written(root / "crow")
+    assert {"picture.jfif", "picture.webp", "picture.jp2", "picture.pdf", "picture.tga"} <= set(files)
+    splits = add(root).splits
+    read = {Path(key).name for key in splits.keys if Path(key).stem == "picture"}
+    listed = {Path(path).name for paths in splits.left_out.values() for path in paths}
+    assert read == {name for name, opens in files.items() if opens}
+    assert listed == set(files) - read
+    for key in splits.keys:
+        splits.images.load(key)
+
+
+def test_what_is_left_out_is_shown_by_number_and_name(tmp_path: Path):
+    root = class_folders(tmp_path / "images")
+    for name in (
+        "crow/a.heic",
+        "crow/b.HEIC",
+        "gull/deep/c.heic",
+        "gull/d.heic",
+        "gull/notes.txt",
+        "gull/README",
+        "top.png",
+    ):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(b"x")
+    (root / "gull" / ".DS_Store").write_bytes(b"x")
+    added = add(root)
+    expected = {
+        "files outside class folders": ("top.png",),
+        ".heic files": ("crow/a.heic", "crow/b.HEIC", "gull/d.heic", "gull/deep/c.heic"),
+        ".txt files": ("gull/notes.txt",),
+        "files without suffix": ("gull/README",),
+    }
+    assert added.splits.left_out == expected
+    assert added.facts()["left_out"] == {kind: len(paths) for kind, paths in expected.items()}
+    assert next(added.notes()).startswith(
+        "note: left out: 1 files outside class folders (top.png), 4 .heic files (crow/a.heic, crow/b.HEIC, gull/d.heic "
+        "and 1 more), 1 .txt files (gull/notes.txt), 1 files without suffix (gull/README). Convert images among them"
+    )
+    result = check_dataset(added.info, None)
+    (finding,) = [item for item in result.findings if item.code == "left-out"]
+    assert "4 .heic files (crow/a.heic, " in finding.text
+    assert not result.problems
+    assert result.facts()["left_out"] == {kind: list(paths) for kind, paths in expected.items()}
+
+
+def test_nothing_left_out_is_not_mentioned(tmp_path: Path):
+    added = add(class_folders(tmp_path / "images"))
+    assert not any("left out" in note for note in added.notes())
+    assert "left-out" not in {item.code for item in check_dataset(added.info, None).findings}
+
+
+def test_folders_and_files_beside_the_parts_of_a_given_split(tmp_path: Path):
+    for part in ("train", "test", "unsorted"):
+        class_folders(tmp_path / "images" / part)
+    (tmp_path / "images" / "train" / "loose.png").write_bytes(b"x")
+    left_out = add(tmp_path / "images", SplitRule.GIVEN).splits.left_out
+    assert left_out == {
+        "files outside class folders": ("train/loose.png",),
+        "folders other than train, val and test": ("unsorted",),
+    }
+
+
+def test_a_class_that_came_later_is_listed(tmp_path: Path):
+    root = class_folders(tmp_path / "images")
+    info = add(root).info
+    (root / "jay").mkdir()
+    Image.fromarray(PIXELS).save(root / "jay" / "0.png")
+    assert info.reader(None).left_out == {"images of classes that `classes` does not list": ("jay/0.png",)}
+
+
+def test_members_of_a_tar_that_are_neither_image_nor_label(tmp_path: Path):
+    picture = io.BytesIO()
+    (tmp_path / "images").mkdir()
+    with tarfile.open(tmp_path / "images" / "a.tar", "w") as tar:
+        for i in range(40):
+            picture = io.BytesIO()
+            Image.fromarray(PIXELS ^ np.uint8(i)).save(picture, "JPEG")
+            members = {f"{i}.jfif": picture.getvalue(), f"{i}.cls": f"class {i % 2}".encode()}
+            if i < 2:
+                members[f"{i}.npy"] = b"x"
+            for name, content in members.items():
+                header = tarfile.TarInfo(name)
+                header.size = len(content)
+                tar.addfile(header, io.BytesIO(content))
+    splits = add(tmp_path / "images").splits
+    assert len(splits.keys) == 40
+    assert splits.left_out == {".npy files": ("a.tar!0.npy", "a.tar!1.npy")}
