@@ -43,7 +43,6 @@ class HiddenStates:
         first: the block that runs next, at least 1.
         folder: cache folder shared by all backbones; None stores nothing.
         limit: bytes that all hidden states in the cache folder may take.
-        precision: arithmetic of the tower, part of the address.
     """
 
     def __init__(
@@ -52,14 +51,13 @@ class HiddenStates:
         first: int,
         folder: Path | None = None,
         limit: int = 0,
-        precision: str = "fp32",
         *,
         budget: Budget | None = None,
     ) -> None:
         self.backbone, self.first, self.limit = backbone, first, limit
         self._blocks: BlockFolder | None = None
         if folder is not None:
-            place = folder / "features" / f"{backbone.digest}-{precision}-hidden{first}"
+            place = folder / "features" / f"{backbone.digest}-{backbone.precision}-hidden{first}"
             self._blocks = BlockFolder(place, budget, unwritable=_UNWRITABLE)
         self._mapped: dict[bytes, Tensor] = {}
         self._stored_bytes: int | None = None

@@ -43,7 +43,6 @@ class FeatureStore:
     Args:
         folder: cache folder shared by all backbones; None keeps features in memory only. Raises CacheError if it cannot
             be created or written.
-        precision: arithmetic of the tower, part of the address.
         project: False stores what the tower projects to features instead (`Needs.POOLED`), in a separate folder.
     """
 
@@ -51,17 +50,15 @@ class FeatureStore:
         self,
         backbone: Backbone,
         folder: Path | None,
-        precision: str = "fp32",
         *,
         project: bool = True,
         budget: Budget | None = None,
     ) -> None:
         self.backbone = backbone
         self.project = project
-        self.precision = precision
         self._root = folder
         self._budget = budget
-        kind = precision if project else f"{precision}-pooled"
+        kind = backbone.precision if project else f"{backbone.precision}-pooled"
         self.folder = None if folder is None else folder / "features" / f"{backbone.digest}-{kind}"
         self._blocks = None if self.folder is None else BlockFolder(self.folder, budget)
         self._rows: dict[bytes, Tensor] = {}
@@ -70,7 +67,7 @@ class FeatureStore:
 
     def unprojected(self) -> FeatureStore:
         """The store of what the same tower projects to these features, in the same cache folder."""
-        return FeatureStore(self.backbone, self._root, self.precision, project=False, budget=self._budget)
+        return FeatureStore(self.backbone, self._root, project=False, budget=self._budget)
 
     def get(self, addresses: Sequence[bytes], pixels: Callable[[Sequence[int]], Tensor]) -> Tensor:
         """Features in the order of `addresses`, `(n, dim)`, unnormalised.

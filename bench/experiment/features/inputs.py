@@ -208,5 +208,5 @@ def load_inputs(
     backbone = load_backbone(spec, device=device, precision=precision)
     budget = None if cache_dir is None else Budget(cache_dir, cache_limit)
     backbone.text_memory = FrozenTexts(backbone.digest, cache_dir, precision, budget=budget)
-    hidden = partial(HiddenStates, backbone, folder=cache_dir, limit=hidden_limit, precision=precision, budget=budget)
-    return Inputs(backbone, FeatureStore(backbone, cache_dir, precision, budget=budget), hidden)
+    hidden = partial(HiddenStates, backbone, folder=cache_dir, limit=hidden_limit, budget=budget)
+    return Inputs(backbone, FeatureStore(backbone, cache_dir, budget=budget), hidden)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from torch import Tensor
 from bench.errors import CacheError
 from bench.experiment.features.feature_blocks import address, read_block
 from bench.experiment.features.image_features import FeatureStore
-from methods import Backbone
+from methods import Backbone, Precision
 
 
 def plain(positions: Sequence[int] = range(20)) -> Tensor:
@@ -74,7 +75,7 @@ def test_padding_is_not_counted_as_images() -> None:
 @pytest.mark.parametrize("changed", ["digest", "view", "weights", "precision"])
 def test_any_other_part_of_the_address_misses(tmp_path: Path, changed: str) -> None:
     FeatureStore(tiny_backbone(), tmp_path).get([address("image0", "center")], CountingPixels())
-    backbone, precision, key = tiny_backbone(), "fp32", ("image0", "center")
+    backbone, key = tiny_backbone(), ("image0", "center")
     if changed == "digest":
         key = ("image0'", "center")
     elif changed == "view":
@@ -82,9 +83,9 @@ def test_any_other_part_of_the_address_misses(tmp_path: Path, changed: str) -> N
     elif changed == "weights":
         backbone = Backbone(backbone.spec, backbone.model, std=(1.0, 1.0, 1.0))
     else:
-        precision = "bf16"
+        backbone = replace(backbone, precision=Precision.BF16)
     pixels = CountingPixels()
-    FeatureStore(backbone, tmp_path, precision).get([address(*key)], pixels)
+    FeatureStore(backbone, tmp_path).get([address(*key)], pixels)
     assert pixels.asked == [0]
 
 
