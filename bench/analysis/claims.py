@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bench.analysis.comparison import Scores, seed_scores
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import Leaderboard, Setting
+from bench.analysis.paired_average import common_seeds, paired_test, untested
+from bench.analysis.seed_scores import Scores, seed_scores
 from bench.errors import UsageError
-from bench.statistics import MeanTest, grouped_t
+from bench.statistics import MeanTest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +31,8 @@ class ClaimVerdict(StrEnum):
     SUPPORTED = "supported"
     REFUTED = "refuted"
     INCONCLUSIVE = "inconclusive"
+    NOT_TESTED = "not tested"
+    """The runs that would decide are missing."""
 
 
 class Claim(BaseModel):
@@ -109,9 +112,10 @@ def check_claims(
     difficulty: Mapping[str, Mapping[str, float]],
     groups: Grouping = difficulty_groups,
 ) -> list[ClaimResult]:
-    """Test every claim on every board that has both of its methods; without such a board it is inconclusive.
+    """Test every claim on every board that has both of its methods; without such a board it is not tested.
 
-    `difficulty` is the relative transfer difficulty by backbone and dataset; `groups` divides the datasets by it.
+    `runs` is the store's `runs_frame(outcomes=True)`. `difficulty` is the relative transfer difficulty by backbone and
+    dataset; `groups` divides the datasets by it.
     """
     scores = [seed_scores(board, runs) for board in boards]
     results: list[ClaimResult] = []
@@ -125,8 +129,12 @@ def check_claims(
             and (b := _scores_of(board, known, claim.b)) is not None
         ]
         if not found:
-            reason = f"no {claim.protocol} board has one entry each of {claim.a} and {claim.b}"
-            found = [ClaimResult(claim, None, ClaimVerdict.INCONCLUSIVE, None, None, (), reason)]
+            shots = "" if claim.shots is None else f" --shots {claim.shots}"
+            reason = (
+                f"no {claim.protocol} board has one entry each of {claim.a} and {claim.b}; run "
+                f"`etl-bench run -m {claim.a},{claim.b} --protocol {claim.protocol}{shots}` with your datasets"
+            )
+            found = [ClaimResult(claim, None, ClaimVerdict.NOT_TESTED, None, None, (), reason)]
         results += found
     return results
 
@@ -141,36 +149,28 @@ def _scores_of(board: Leaderboard, scores: Mapping[str, Scores], name: str) -> S
 def _check(
     claim: Claim, board: Leaderboard, a: Scores, b: Scores, difficulty: Mapping[str, float], groups: Grouping
 ) -> ClaimResult:
-    shared = sorted(set(a) & set(b))
+    shared = [dataset for dataset in sorted(set(a) & set(b)) if common_seeds(a[dataset], b[dataset])]
     easy, hard = groups([dataset for dataset in shared if dataset in difficulty], difficulty)
     of_groups = claim.contrast == "difference-of-groups"
-    needed = [easy, hard] if of_groups else [{"all": shared, "easy": easy, "hard": hard}[claim.datasets]]
-    chosen = [dataset for group in needed for dataset in group]
-    values = {
-        d: [
-            _value(a[d][seed], claim.measure) - _value(b[d][seed], claim.measure)
-            for seed in sorted(set(a[d]) & set(b[d]))
-        ]
-        for d in chosen
-    }
-    if not all(needed) or not all(values.values()):
+    needed = [hard, easy] if of_groups else [{"all": shared, "easy": easy, "hard": hard}[claim.datasets]]
+    chosen = tuple(sorted(dataset for group in needed for dataset in group))
+    tests = [found for group in needed if (found := paired_test(a, b, claim.measure, group)) is not None]
+    if len(tests) < len(needed):
         if claim.datasets == "all" and not of_groups:
             reason = "no common runs"
         elif groups is difficulty_groups:
             reason = "needs difficulties of at least six datasets"
         else:
             reason = "needs common runs on the easy and the hard datasets"
-        return ClaimResult(claim, board.setting, ClaimVerdict.INCONCLUSIVE, None, None, tuple(chosen), reason)
-    test = grouped_t(list(values.values()))
-    if of_groups:
-        test = _difference_of_means(grouped_t([values[d] for d in hard]), grouped_t([values[d] for d in easy]))
-    reason = "" if test.standard_error is not None else "needs at least two seeds"
+        return ClaimResult(claim, board.setting, ClaimVerdict.NOT_TESTED, None, None, chosen, reason)
+    test = _difference_of_means(*tests) if of_groups else tests[0]
+    reason = ""
+    if any(found.groups < 2 for found in tests):
+        test, reason = untested(test), f"needs at least two {'datasets of each group' if of_groups else 'datasets'}"
+    elif test.standard_error is None:
+        reason = "needs at least two seeds, with predictions that differ"
     p = test.p_against(claim.above)
-    return ClaimResult(claim, board.setting, _verdict(test, claim.above), test, p, tuple(chosen), reason)
-
-
-def _value(scores: Mapping[str, float], measure: str) -> float:
-    return scores["base"] - scores["new"] if measure == "gap" else scores[measure]
+    return ClaimResult(claim, board.setting, _verdict(test, claim.above), test, p, chosen, reason)
 
 
 def _difference_of_means(hard: MeanTest, easy: MeanTest) -> MeanTest:
@@ -180,11 +180,13 @@ def _difference_of_means(hard: MeanTest, easy: MeanTest) -> MeanTest:
         return MeanTest(mean, n, groups)
     parts = hard.standard_error**2, easy.standard_error**2
     variance = sum(parts)
-    df = variance**2 / (parts[0] ** 2 / hard.df + parts[1] ** 2 / easy.df) if variance else hard.df + easy.df
+    df = variance**2 / (parts[0] ** 2 / hard.df + parts[1] ** 2 / easy.df)
     return MeanTest.from_error(mean, n, groups, math.sqrt(variance), df)
 
 
 def _verdict(test: MeanTest, above: float) -> ClaimVerdict:
+    if test.standard_error is None:
+        return ClaimVerdict.NOT_TESTED
     if test.low is not None and test.low > above:
         return ClaimVerdict.SUPPORTED
     refuted = test.high is not None and test.high < above

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.analysis.comparison import board_average, seed_scores
 from bench.analysis.leaderboard import Leaderboard
+from bench.analysis.paired_average import board_average
+from bench.analysis.seed_scores import seed_scores
 from bench.statistics import (
     MeanTest,
     critical_difference,
@@ -34,9 +35,9 @@ _RATINGS_SEED = 20240616
 
 
 def rank_entries(board: Leaderboard, runs: pd.DataFrame) -> StandingsView:
-    """Test all pairs of rankable entries over datasets and seeds, with Holm's adjustment over the board.
+    """Test all pairs of rankable entries over datasets, seeds and test images, with Holm's adjustment over the board.
 
-    With one seed no difference is significant.
+    `runs` is the store's `runs_frame(outcomes=True)`. With one seed or one dataset no difference is significant.
     """
     measure = board.measures[-1]
     names = [entry.key for entry in board.entries if entry.rankable and entry.cells]
@@ -114,7 +115,9 @@ def _notes(
     if complete < 2:
         which = "No method has" if complete == 0 else "Only one method has"
         notes.append(f"{which} a score for every dataset and seed, so there is no comparison yet; run what is missing.")
-    if complete > 1 and all(found.p is None for found in pairs.values()):
+    if complete > 1 and len(board.averaged) < 2:
+        notes.append("With one dataset, no average is tested; `etl-bench compare` tests differences on that dataset.")
+    elif complete > 1 and all(found.p is None for found in pairs.values()):
         notes.append(
             f"With {'one seed' if len(board.seeds) == 1 else 'these seeds'} the variation between seeds is unknown, so "
             "no difference can be tested; repeat with --seeds 3 or more."

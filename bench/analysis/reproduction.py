@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from bench._util.text_cache import TextCache
-from bench.analysis.comparison import Scores, seed_scores
 from bench.analysis.leaderboard import Entry, H, Leaderboard
+from bench.analysis.seed_scores import Scores, seed_scores
 from bench.method_info.method_sheets import method_sheets
 from bench.statistics import equivalence, seeds_needed
 from reports.views import ReproductionRowView

@@ -10,9 +10,10 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis.comparison import Scores, board_average, paired_average, seed_scores
 from bench.analysis.leaderboard import Entry, Leaderboard
+from bench.analysis.paired_average import board_average, paired_test
 from bench.analysis.ranking import rank_entries
+from bench.analysis.seed_scores import Scores, seed_scores
 from bench.statistics import Estimate, MeanTest, holm
 from reports import percent
 
@@ -25,7 +26,7 @@ class Mark(StrEnum):
 
     BEST = "best"
     TIES = "ties"
-    """Not significantly different from the best: paired over datasets and seeds, Holm's adjustment over the column."""
+    """Not shown to differ from the best: paired over seeds and test images, Holm's adjustment over the column."""
     NONE = ""
 
 
@@ -77,8 +78,8 @@ def export_table(board: Leaderboard, runs: pd.DataFrame) -> ExportTable:
     columns = tuple(f"H ({board.convention})" if measure == "H" else measure for measure in board.measures)
     title = f"{board.setting.title}, average of {len(board.averaged)} datasets"
     note = (
-        "Accuracy in per cent with 95 % Student-t intervals over seeds. Bold: highest; underlined: not significantly "
-        "different from it (paired over datasets and seeds, Holm). Incomplete rows are unranked"
+        "Accuracy in per cent with 95 % Student-t intervals over seeds. Bold: highest; underlined: not shown to "
+        "differ from it on these datasets (paired over seeds and images, Holm). Incomplete rows are unranked"
         f"{', and so are oracles, which select with test labels' if any(e.oracle for e in board.entries) else ''}."
     )
     return ExportTable(title, columns, rows, note)
@@ -109,7 +110,7 @@ def dataset_table(board: Leaderboard, runs: pd.DataFrame, measure: str) -> Expor
     rows = _rows(board, runs, cell_of, board.datasets)
     note = (
         "Accuracy in per cent with 95 % Student-t intervals over seeds. Bold: highest of the column; underlined: not "
-        "significantly different from it (paired over seeds, Holm). Numbers with missing seeds show their coverage."
+        "shown to differ from it (paired over seeds and images, Holm). Numbers with missing seeds show their coverage."
     )
     return ExportTable(f"{board.setting.title}, {measure}, by dataset", board.datasets, rows, note)
 
@@ -212,7 +213,7 @@ def _marks(means: Mapping[str, float], compare: Callable[[str, str], MeanTest | 
 
 
 def _on_dataset(scores: Mapping[str, Scores], a: str, b: str, *, measure: str, dataset: str) -> MeanTest | None:
-    return paired_average(scores[a], scores[b], measure, datasets=[dataset])
+    return paired_test(scores[a], scores[b], measure, [dataset])
 
 
 def _md(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from bench.api.html_table import html_table
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
 
     from bench.analysis.comparison import Comparison, PairedCell
     from bench.analysis.leaderboard import Leaderboard
-    from bench.statistics import MeanTest
 
     Pair = tuple[Leaderboard, Comparison]
 
@@ -34,7 +34,7 @@ class ComparisonTable:
     def rows(self, pair: Pair) -> list[dict[str, object]]:
         """One row per dataset and split, then the averages, in percentage points as they are printed."""
         board, found = pair
-        averages = [_average(board, measure, test) for measure, test in found.averages.items()]
+        averages = [_average(board, found, measure) for measure in found.averages]
         return [_row(cell) for cell in found.cells] + averages
 
     def to_frame(self) -> pd.DataFrame:
@@ -75,7 +75,7 @@ class ComparisonTable:
 def _row(cell: PairedCell) -> dict[str, object]:
     only_a, only_b = cell.flipped
     interval = cell.difference
-    reach = f"{100 * interval.low:+.2f} to {100 * interval.high:+.2f}"
+    reach = _interval(interval.low, interval.high)
     return {
         "dataset": cell.dataset,
         "split": cell.split,
@@ -83,7 +83,7 @@ def _row(cell: PairedCell) -> dict[str, object]:
         "B": f"{100 * cell.accuracy_b:.2f}",
         "A - B": f"{100 * interval.mean:+.2f}",
         "95 %": reach if interval.n_seeds > 1 else f"{reach} (images alone)",
-        "verdict": "inconclusive" if not interval.excludes() else "A" if interval.mean > 0 else "B",
+        "verdict": str(cell.verdict),
         "only A right": only_a,
         "only B right": only_b,
         "seeds": len(cell.seeds),
@@ -91,17 +91,22 @@ def _row(cell: PairedCell) -> dict[str, object]:
     }
 
 
-def _average(board: Leaderboard, measure: str, test: MeanTest) -> dict[str, object]:
+def _average(board: Leaderboard, found: Comparison, measure: str) -> dict[str, object]:
     """The row of an average, with the n of N datasets and pairs of runs that it is over."""
-    known = test.low is not None and test.high is not None
+    test, wider = found.averages[measure], found.other_datasets[measure]
     return {
         "dataset": f"average of {test.groups} of {len(board.averaged)}",
         "split": measure,
         "A - B": f"{100 * test.mean:+.2f}",
-        "95 %": f"{100 * (test.low or 0):+.2f} to {100 * (test.high or 0):+.2f}" if known else "needs two seeds",
-        "verdict": "inconclusive" if test.p is None or test.p > 0.05 else "A" if test.mean > 0 else "B",
+        "95 %": _interval(test.low, test.high) or f"needs two {'datasets' if test.groups < 2 else 'seeds'}",
+        "verdict": str(found.verdict(measure)),
+        "95 % over datasets": _interval(wider.low, wider.high),
         "seeds": f"{test.n} of {len(board.averaged) * len(board.seeds)} runs",
     }
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{100 * low:+.2f} to {100 * high:+.2f}"
 
 
 def _plain(board: Leaderboard, found: Comparison) -> dict[str, object]:
@@ -134,5 +139,6 @@ def _plain(board: Leaderboard, found: Comparison) -> dict[str, object]:
         "expected_datasets": len(board.averaged),
         "expected_runs": len(board.averaged) * len(board.seeds),
         "averages": {measure: vars(test) for measure, test in found.averages.items()},
+        "other_datasets": {measure: asdict(wider) for measure, wider in found.other_datasets.items()},
         "skipped": [{"dataset": dataset, "reason": reason} for dataset, reason in found.skipped],
     }

@@ -110,10 +110,10 @@ class Results:
             raise UsageError(
                 f"No board in {self.folder} has both {a!r} and {b!r}. There are: {found or 'no runs that fit'}."
             )
-        pairs = []
+        pairs, runs = [], self._store.runs_frame(outcomes=True)
         for board in both:
             wanted = [*find_entry(board, a).run_ids, *find_entry(board, b).run_ids]
-            pairs.append((board, compare(board, self._frame, self._store.outcomes_frame(wanted), a, b)))
+            pairs.append((board, compare(board, runs, self._store.outcomes_frame(wanted), a, b)))
         return ComparisonTable(pairs)
 
     def difficulty(self) -> pd.DataFrame:

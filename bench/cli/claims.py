@@ -16,10 +16,11 @@ def claims(
     hard: opt.Hard = [],  # noqa: B006
     as_json: opt.AsJson = False,
 ) -> None:
-    """Test each claim on the runs: supported, refuted or inconclusive, with n, effect and 95 % interval.
+    """Test each claim on the runs: supported, refuted, inconclusive or not tested, with effect, n and 95 % interval.
 
-    The shipped claims are the observations and the headline of the APEX paper. Effects are differences over datasets,
-    tested with the spread between seeds; p is against the claim's threshold and not adjusted for how many are tested.
+    The shipped claims are the observations and the headline of the APEX paper. Effects are differences over these
+    datasets, tested with the noise of seeds and test images. p is against the claim's threshold and not adjusted for
+    how many are tested.
     """
     from bench.analysis.claims import check_claims, difficulty_by_backbone, load_claims
     from bench.analysis.difficulty_groups import chosen_groups
@@ -29,7 +30,7 @@ def claims(
     groups = chosen_groups(opt.split_list(easy), opt.split_list(hard))
     asked = load_claims(file)
     store = fresh_store(runs)
-    frame, difficulty = store.runs_frame(), difficulty_by_backbone(store.difficulty_frame())
+    frame, difficulty = store.runs_frame(outcomes=True), difficulty_by_backbone(store.difficulty_frame())
     results = check_claims(asked, leaderboards(frame), frame, difficulty, groups)
     if as_json:
         print_json(results)

@@ -21,8 +21,9 @@ def compare(
     """Compare two methods: difference per dataset in percentage points with its 95 % interval, and flipped images.
 
     Intervals resample test images and seeds together; with one seed they cover the images only. p values are exact
-    McNemar tests within a seed, adjusted (Holm) for all tests of the table. The average over datasets is tested with
-    the spread between seeds.
+    McNemar tests within a seed, adjusted (Holm) for all tests of the table. The average is tested with the noise of
+    seeds and test images, and its verdict holds for these datasets. The interval over datasets is for other datasets of
+    their kind.
 
     Example: etl-bench compare apex coop --shots 16
     """

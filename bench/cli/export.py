@@ -43,7 +43,7 @@ def export(
 
     kind = opt.parse_choice(Format, form, "--format")
     how = opt.parse_choice(HConvention, convention, "--h")
-    frame = fresh_store(runs).runs_frame()
+    frame = fresh_store(runs).runs_frame(outcomes=True)
     boards = leaderboards(frame, protocol=protocol, shots=opt.shot_counts(shots), convention=how)
     if not boards:
         raise UsageError(f"No runs to export in {runs} that fit; `etl-bench leaderboard` lists what is available.")

@@ -48,8 +48,8 @@ def site_view(
     """The page of a results database; sections without their data are left out.
 
     Args:
-        runs, difficulty, made, curves: the store's `runs_frame()`, `difficulty_frame()`, `provenance_frame()` and
-            `curves_frame()`.
+        runs, difficulty, made, curves: the store's `runs_frame(outcomes=True)`, `difficulty_frame()`,
+            `provenance_frame()` and `curves_frame()`.
         generated_at: default now.
         protocol: restricts the page to one protocol.
         examples: example images of a dataset by its name.

@@ -59,7 +59,7 @@ def write_page(request: PageRequest) -> SiteView:
     """Load new runs into the database, write the page and its run files, and return the view."""
     text_cache = TextCache(request.cache)
     store = fresh_store(request.runs)
-    runs = store.runs_frame()
+    runs = store.runs_frame(outcomes=True)
     pictures = Gallery(request.data_root, pictures=request.images)
     view = site_view(
         runs,

@@ -120,8 +120,11 @@ class Store:
 
     # --- queries ------------------------------------------------------------------------------------------------------
 
-    def runs_frame(self) -> pd.DataFrame:
+    def runs_frame(self, *, outcomes: bool = False) -> pd.DataFrame:
         """One row per run and split, ordered by spec. A failed run is one row without a split.
+
+        With `outcomes`, `correct` is an array `(n,)`: whether each test image is classified correctly, ordered by
+        image; `images` is a digest of the images and their labels. Both are None where there are no predictions.
 
         `support_digest` is the digest of the support images' contents, for runs with targets. Provenance, which is long
         and rarely needed, is in `provenance_frame`.
@@ -129,16 +132,24 @@ class Store:
         Whole numbers that may be missing (costs and counts of failed runs) have pandas' nullable type Int64. Times are
         UTC without a time zone.
         """
+        columns, join = "", ""
+        if outcomes:
+            columns = ", images, correct"
+            join = """LEFT JOIN (
+                    SELECT run_id, split, md5(string_agg(image || ' ' || label, chr(10) ORDER BY image)) AS images,
+                        list(label = predicted ORDER BY image) AS correct
+                    FROM predictions GROUP BY run_id, split
+                ) USING (run_id, split)"""
         return self._frame(
-            f"""SELECT runs.run_id, method, config, recipe_name, recipe, backbone, dataset, task_fingerprint, draw,
+            f"""SELECT run_id, method, config, recipe_name, recipe, backbone, dataset, task_fingerprint, draw,
                     protocol, shots, seed, "precision", status, error_message, split, {SCORE_COLUMNS},
                     trainable_parameters, prepare_seconds, train_seconds, eval_seconds, steps, peak_memory_bytes,
                     image_passes, prompted_image_passes, text_passes, final_loss, error_kind, created_at,
                     targets, support, class_text, epoch_selection, selected_epoch, fits, candidate_evaluations,
                     tuning_seconds, CASE WHEN targets IS NOT NULL THEN sha256(nullif(
-                        provenance ->> '$.support_digests', '[]')) END AS support_digest
-                FROM runs LEFT JOIN scores ON runs.run_id = scores.run_id
-                ORDER BY backbone, protocol, dataset, method, shots, seed, runs.run_id, split"""
+                        provenance ->> '$.support_digests', '[]')) END AS support_digest{columns}
+                FROM runs LEFT JOIN scores USING (run_id) {join}
+                ORDER BY backbone, protocol, dataset, method, shots, seed, run_id, split"""
         )
 
     def curves_frame(self) -> pd.DataFrame:

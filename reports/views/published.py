@@ -13,7 +13,7 @@ class ClaimResultView:
 
     Args:
         where: the setting, empty where no board has both methods.
-        verdict: `supported`, `refuted` or `inconclusive`.
+        verdict: `supported`, `refuted`, `inconclusive` or `not tested`.
         effect: a fraction, None where nothing could be tested.
         n: values over `groups` datasets.
         p: against the threshold of the claim, uncorrected.

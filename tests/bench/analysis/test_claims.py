@@ -34,7 +34,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def world(folder: Path):
-    runs = fresh_store(folder).runs_frame()
+    runs = fresh_store(folder).runs_frame(outcomes=True)
     return [leaderboard(runs, setting) for setting in settings(runs)], runs
 
 
@@ -67,24 +67,31 @@ def test_groups_are_thirds_by_difficulty(world):
 
 def test_the_reason_names_what_is_missing(world):
     (no_board,) = check_claims([claim(b="maple")], *world, DIFFICULTY)
-    assert no_board.reason == "no base-to-new board has one entry each of apex and maple"
+    assert no_board.reason.startswith("no base-to-new board has one entry each of apex and maple; run")
+    assert "etl-bench run -m apex,maple --protocol base-to-new" in no_board.reason
     (no_groups,) = check_claims([claim(datasets="easy")], *world, {})
     assert "difficulties of at least six datasets" in no_groups.reason
-    assert {no_board.verdict, no_groups.verdict} == {ClaimVerdict.INCONCLUSIVE}
+    assert {no_board.verdict, no_groups.verdict} == {ClaimVerdict.NOT_TESTED}
 
 
-def test_a_named_group_without_runs_is_inconclusive(world):
+def test_a_named_group_without_runs_is_not_tested(world):
     groups = chosen_groups(["d0"], ["elsewhere"])
     (found,) = check_claims([claim(contrast="difference-of-groups")], *world, DIFFICULTY, groups)
-    assert found.verdict is ClaimVerdict.INCONCLUSIVE
+    assert found.verdict is ClaimVerdict.NOT_TESTED
     assert found.reason == "needs common runs on the easy and the hard datasets"
 
 
-def test_one_seed_is_inconclusive(tmp_path: Path):
-    make_world(tmp_path, {m: {"d": {"base": r, "new": r}} for m, r in {"apex": 0.9, "vpt": 0.5}.items()}, seeds=(1,))
-    runs = fresh_store(tmp_path).runs_frame()
+@pytest.mark.parametrize(
+    ("seeds", "datasets", "reason"),
+    [((1,), "de", "needs at least two seeds"), ((1, 2), "d", "needs at least two datasets")],
+)
+def test_one_seed_or_one_dataset_decides_nothing(tmp_path: Path, seeds, datasets, reason):
+    rates = {"apex": 0.9, "vpt": 0.5}
+    make_world(tmp_path, {m: {d: {"base": r, "new": r} for d in datasets} for m, r in rates.items()}, seeds=seeds)
+    runs = fresh_store(tmp_path).runs_frame(outcomes=True)
     (found,) = check_claims([claim()], [leaderboard(runs, settings(runs)[0])], runs, {})
-    assert (found.verdict, found.reason) == (ClaimVerdict.INCONCLUSIVE, "needs at least two seeds")
+    assert found.verdict is ClaimVerdict.NOT_TESTED
+    assert found.reason.startswith(reason)
 
 
 def test_the_shipped_claims_are_the_papers():
@@ -121,4 +128,4 @@ def test_the_command(folder: Path, tmp_path: Path, etl):
     assert "supported" in claims("--file", str(tmp_path / "c.toml"))
     answer = json.loads(claims("--json"))
     assert len(answer) == len(load_claims())
-    assert {row["verdict"] for row in answer} <= {"supported", "refuted", "inconclusive"}
+    assert {row["verdict"] for row in answer} <= {"supported", "refuted", "inconclusive", "not tested"}

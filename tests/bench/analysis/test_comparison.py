@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 from worlds import make_world
 
-from bench.analysis.comparison import Comparison, compare, find_entry, seed_scores
+from bench.analysis.comparison import Comparison, Verdict, compare, find_entry
 from bench.analysis.leaderboard import H, Leaderboard, leaderboard, settings
 from bench.analysis.ranking import rank_entries
+from bench.analysis.seed_scores import seed_scores
 from bench.errors import UsageError
 from bench.statistics import mcnemar
 from bench.store import Store, fresh_store
@@ -23,12 +24,12 @@ def world(**rates: float) -> dict[str, dict[str, dict[str, float]]]:
 
 
 def board_of(store: Store) -> Leaderboard:
-    frame = store.runs_frame()
+    frame = store.runs_frame(outcomes=True)
     return leaderboard(frame, settings(frame)[0])
 
 
 def compared(store: Store, a: str, b: str) -> Comparison:
-    frame, board = store.runs_frame(), board_of(store)
+    frame, board = store.runs_frame(outcomes=True), board_of(store)
     wanted = [*find_entry(board, a).run_ids, *find_entry(board, b).run_ids]
     return compare(board, frame, store.outcomes_frame(wanted), a, b)
 
@@ -75,7 +76,7 @@ def test_equal_methods_are_inconclusive(store: Store):
 
 
 def test_ranks_are_ranges(store: Store):
-    ranks = rank_entries(board_of(store), store.runs_frame()).ranks
+    ranks = rank_entries(board_of(store), store.runs_frame(outcomes=True)).ranks
     assert ranks == {"apex": "1", "coop": "2–3", "maple": "2–3", "zero_shot": "4"}
 
 
@@ -85,11 +86,13 @@ def test_one_seed_shows_no_difference(tmp_path: Path):
     found = compared(store, "apex", "coop")
     assert all(cell.difference.n_seeds == 1 for cell in found.cells)
     assert found.averages["base"].p is None
-    assert list(rank_entries(board_of(store), store.runs_frame()).ranks.values()) == ["1–2", "1–2"]
+    assert found.verdict("base") is Verdict.UNTESTED
+    assert {cell.verdict for cell in found.cells} == {Verdict.UNTESTED}, "the images alone would separate them"
+    assert list(rank_entries(board_of(store), store.runs_frame(outcomes=True)).ranks.values()) == ["1–2", "1–2"]
 
 
 def test_seed_scores_repeat_zero_shot_and_compute_h_per_seed(store: Store):
-    scores = seed_scores(board_of(store), store.runs_frame())
+    scores = seed_scores(board_of(store), store.runs_frame(outcomes=True))
     assert set(scores["zero_shot"]["a"]) == {1, 2, 3}
     one = scores["coop"]["a"][2]
     assert one[H] == pytest.approx(2 * one["base"] * one["new"] / (one["base"] + one["new"]))
@@ -106,7 +109,7 @@ def test_runs_on_different_images_are_not_paired(tmp_path: Path):
     """Boards already exclude lists of different lengths; here the predictions differ."""
     make_world(tmp_path, world(coop=0.6, apex=0.7))
     store = fresh_store(tmp_path)
-    frame, board = store.runs_frame(), board_of(store)
+    frame, board = store.runs_frame(outcomes=True), board_of(store)
     outcomes = store.outcomes_frame()
     apex = set(find_entry(board, "apex").run_ids)
     outcomes.loc[outcomes["run_id"].isin(apex) & (outcomes["position"] == 0), "image"] = "another.png"
@@ -116,7 +119,7 @@ def test_runs_on_different_images_are_not_paired(tmp_path: Path):
 
 
 def test_images_in_another_order_are_paired_by_name(store: Store):
-    frame, board = store.runs_frame(), board_of(store)
+    frame, board = store.runs_frame(outcomes=True), board_of(store)
     outcomes = store.outcomes_frame()
     coop = set(find_entry(board, "coop").run_ids)
     turned = outcomes[outcomes["run_id"].isin(coop)].iloc[::-1]

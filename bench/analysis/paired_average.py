@@ -1,0 +1,98 @@
+"""The mean difference of two entries over datasets, tested with the noise of seeds and test images. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.analysis.leaderboard import H, Leaderboard
+from bench.analysis.seed_scores import Scores, SeedScore
+from bench.statistics import Estimate, MeanTest, grouped_t, student_t
+
+
+def paired_test(a: Scores, b: Scores, measure: str, datasets: Sequence[str]) -> MeanTest | None:
+    """Mean difference A - B over the datasets, tested with the noise of their common seeds and of the test images.
+
+    `measure` is base, new, H, gap (base minus new) or all. Datasets without a common seed are left out; None if no
+    dataset is left. There is no test where a dataset has a single seed, unless neither method depends on it, or where
+    predictions are missing.
+    """
+    groups: list[list[float]] = []
+    images: list[list[NDArray[np.float64]]] = []
+    testable = True
+    for dataset in datasets:
+        shared = common_seeds(a.get(dataset, {}), b.get(dataset, {}))
+        if not shared:
+            continue
+        pairs = [(a[dataset][seed], b[dataset][seed]) for seed in shared]
+        groups.append([first[measure] - second[measure] for first, second in pairs])
+        images.append(_image_tables(pairs, measure))
+        testable &= len(pairs) > 1 or not any(score.seeded for score in pairs[0])
+    if not groups:
+        return None
+    if testable and all(images):
+        return grouped_t(groups, images)
+    return untested(grouped_t(groups)) if any(images) or not testable else grouped_t(groups)
+
+
+def untested(found: MeanTest) -> MeanTest:
+    """The same mean without its test."""
+    return MeanTest(found.mean, found.n, found.groups)
+
+
+def board_average(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str, measure: str) -> MeanTest | None:
+    """`paired_test` of two entries over the datasets that the board averages (all but the source).
+
+    An average over a single dataset has no test: it says nothing about methods on other datasets.
+    """
+    shared = [d for d in board.averaged if d in scores[a] and d in scores[b]]
+    found = paired_test(scores[a], scores[b], measure, shared)
+    return untested(found) if found is not None and found.groups < 2 else found
+
+
+def over_datasets(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: str, measure: str) -> Estimate:
+    """The same mean with its interval over datasets: how much it would differ on other datasets of this kind."""
+    means = []
+    for dataset in board.averaged:
+        of_a, of_b = scores[a].get(dataset, {}), scores[b].get(dataset, {})
+        if shared := common_seeds(of_a, of_b):
+            means.append(float(np.mean([of_a[seed][measure] - of_b[seed][measure] for seed in shared])))
+    return student_t(means)
+
+
+def common_seeds(a: Mapping[int, SeedScore], b: Mapping[int, SeedScore]) -> list[int]:
+    """Seeds that both have; only one of them if neither depends on the seed, since repeats add no evidence."""
+    shared = sorted(set(a) & set(b))
+    return shared if any(score.seeded for seed in shared for score in (a[seed], b[seed])) else shared[:1]
+
+
+def _image_tables(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) -> list[NDArray[np.float64]]:
+    """For each split of the measure, `(seeds, images)`: the contribution of every image to A - B, up to a constant.
+
+    Empty if a run has no predictions, or the runs have other images. H is linear to first order, around the means over
+    the seeds.
+    """
+    tables = []
+    for split, (weight_a, weight_b) in _weights(pairs, measure).items():
+        found_a, found_b = ([score.correct[split] for score in side] for side in zip(*pairs, strict=True))
+        found = [*found_a, *found_b]
+        if None in found or len({item[0] for item in found if item is not None}) > 1:
+            return []
+        right_a, right_b = (np.stack([item[1] for item in side if item]).astype(float) for side in (found_a, found_b))
+        tables.append(weight_a * right_a - weight_b * right_b)
+    return tables
+
+
+def _weights(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) -> dict[str, tuple[float, float]]:
+    """How much the accuracy on each split counts in the measure, for A and for B."""
+    if measure == "gap":
+        return {"base": (1.0, 1.0), "new": (-1.0, -1.0)}
+    if measure != H:
+        return {measure: (1.0, 1.0)}
+    slopes = []
+    for side in zip(*pairs, strict=True):
+        base, new = (float(np.mean([score[split] for score in side])) for split in ("base", "new"))
+        total = (base + new) ** 2
+        slopes.append((2 * new**2 / total, 2 * base**2 / total) if total else (0.0, 0.0))
+    (base_a, new_a), (base_b, new_b) = slopes
+    return {"base": (base_a, base_b), "new": (new_a, new_b)}

@@ -1,0 +1,93 @@
+"""Scores of the entries of a board, run by run, with the test images that each run classifies correctly. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.analysis.leaderboard import ALL, Entry, H, Leaderboard
+from bench.metrics import harmonic_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class SeedScore:
+    """One run on one dataset.
+
+    Args:
+        values: accuracies by split, and H.
+        seeded: whether the run depends on its seed; one without shots does not.
+        correct: by split, a digest of the test images, and whether each is classified correctly, `(n,)`. None for a
+            split without predictions.
+    """
+
+    run_id: str
+    values: Mapping[str, float]
+    seeded: bool
+    correct: Mapping[str, tuple[str, NDArray[np.bool_]] | None]
+
+    def __getitem__(self, measure: str) -> float:
+        return self.values["base"] - self.values["new"] if measure == "gap" else self.values[measure]
+
+
+Scores = Mapping[str, Mapping[int, SeedScore]]
+"""Scores of one entry by dataset and seed."""
+
+
+def seed_scores(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Scores]:
+    """Scores of the counted runs of every entry by dataset and seed.
+
+    `runs` is the store's `runs_frame(outcomes=True)`; without outcomes, the noise of the test images is unknown. A run
+    without shots does not depend on the seed; it is listed under every seed of the board.
+    """
+    known: dict[str, dict[str, tuple[float, tuple[str, NDArray[np.bool_]] | None]]] = defaultdict(dict)
+    outcomes = zip(runs["images"], runs["correct"], strict=True) if "correct" in runs else repeat((None, None))
+    for (run_id, split, accuracy), (images, correct) in zip(
+        runs[["run_id", "split", "accuracy"]].itertuples(index=False, name=None), outcomes, strict=False
+    ):
+        if isinstance(split, str):
+            known[run_id][split] = float(accuracy), (images, correct) if isinstance(images, str) else None
+    about = _seeds_and_shots(runs)
+
+    def score(run_id: str, dataset: str) -> SeedScore:
+        found = known[run_id]
+        if board.setting.source:
+            found = {ALL: found[board.stored_split(ALL, dataset)]}
+        values = {split: accuracy for split, (accuracy, _) in found.items()}
+        if H in board.measures:
+            values[H] = harmonic_mean(values["base"], values["new"])
+        return SeedScore(
+            run_id, values, about[run_id][1] > 0, {split: correct for split, (_, correct) in found.items()}
+        )
+
+    return {
+        entry.key: {
+            dataset: {
+                seed: score(run_id, dataset) for seed, run_id in _by_seed(entry, dataset, about, board.seeds).items()
+            }
+            for dataset in entry.cells
+        }
+        for entry in board.entries
+    }
+
+
+def _seeds_and_shots(runs: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    columns = (runs["seed"].astype(int), runs["shots"].astype(int))
+    return dict(zip(runs["run_id"], zip(*columns, strict=True), strict=True))
+
+
+def _by_seed(entry: Entry, dataset: str, about: Mapping[str, tuple[int, int]], seeds: Sequence[int]) -> dict[int, str]:
+    """The entry's run of each seed; a run without shots counts for every seed."""
+    found: dict[int, str] = {}
+    for run_id in entry.cells[dataset].run_ids:
+        seed, shots = about[run_id]
+        found |= dict.fromkeys(seeds if shots == 0 else [seed], run_id)
+    return found

@@ -1,0 +1,152 @@
+"""Averages over datasets: the noise of seeds and of test images, and when there is no verdict."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from worlds import make_world
+
+from bench.analysis.comparison import Verdict, compare
+from bench.analysis.leaderboard import leaderboard, settings
+from bench.analysis.paired_average import board_average, over_datasets, paired_test
+from bench.analysis.ranking import rank_entries
+from bench.analysis.seed_scores import SeedScore, seed_scores
+from bench.api.comparison_table import ComparisonTable
+from bench.statistics import grouped_t, student_t
+from bench.store import fresh_store
+
+H = "H"
+
+
+def rates(datasets: str, **methods: float) -> dict[str, dict[str, dict[str, float]]]:
+    return {method: {d: {"base": rate, "new": rate - 0.1} for d in datasets} for method, rate in methods.items()}
+
+
+def board_and_runs(folder: Path):
+    runs = fresh_store(folder).runs_frame(outcomes=True)
+    return leaderboard(runs, settings(runs)[0]), runs
+
+
+def run(right_base: np.ndarray, right_new: np.ndarray, *, seeded: bool = True) -> SeedScore:
+    base, new = float(right_base.mean()), float(right_new.mean())
+    return SeedScore(
+        "run",
+        {"base": base, "new": new, H: 2 * base * new / (base + new)},
+        seeded,
+        {"base": ("images", right_base), "new": ("others", right_new)},
+    )
+
+
+def test_two_equal_seeds_give_no_interval_of_width_zero():
+    """Two runs with the same accuracy say nothing about seeds; the images still vary."""
+    draw = np.random.default_rng(0)
+    a, b = draw.random((2, 200)) < 0.6, draw.random((2, 200)) < 0.5
+    scores_a = {d: {1: run(a[0], a[1]), 2: run(a[0], a[1])} for d in "de"}
+    scores_b = {d: {1: run(b[0], b[1]), 2: run(b[0], b[1])} for d in "de"}
+    found = paired_test(scores_a, scores_b, "base", ["d", "e"])
+    assert found.high - found.low > 0.1
+    assert paired_test(scores_a, scores_a, "base", ["d", "e"]).p is None, "nothing varies"
+
+
+def test_methods_without_seeds_are_tested_over_images_and_once_per_dataset():
+    draw = np.random.default_rng(1)
+    a, b = draw.random((2, 2, 300)) < 0.6, draw.random((2, 2, 300)) < 0.5
+    scores_a = {d: dict.fromkeys((1, 2, 3), run(*a[i], seeded=False)) for i, d in enumerate("de")}
+    scores_b = {d: dict.fromkeys((1, 2, 3), run(*b[i], seeded=False)) for i, d in enumerate("de")}
+    found = paired_test(scores_a, scores_b, "base", ["d", "e"])
+    differences = [a[i][0].astype(float) - b[i][0] for i in range(2)]
+    wanted = grouped_t([[d.mean()] for d in differences], [[d[None]] for d in differences])
+    assert found.n == 2
+    assert (found.mean, found.low, found.p) == pytest.approx((wanted.mean, wanted.low, wanted.p))
+
+
+@pytest.mark.parametrize("measure", ["base", "new", H, "gap"])
+def test_the_noise_of_images_is_that_of_a_bootstrap(measure):
+    """Deterministic methods on two datasets; images are resampled with replacement, base and new apart."""
+    draw = np.random.default_rng(2)
+    sides = {}
+    for side, rate in (("a", 0.8), ("b", 0.6)):
+        shared = np.random.default_rng(3).normal(size=(2, 2, 250))
+        sides[side] = shared + 0.7 * draw.normal(size=(2, 2, 250)) < rate
+    scores = {
+        side: {d: {1: run(right[i, 0], right[i, 1], seeded=False)} for i, d in enumerate("de")}
+        for side, right in sides.items()
+    }
+    found = paired_test(scores["a"], scores["b"], measure, ["d", "e"])
+    resampled = []
+    for _ in range(1500):
+        picked = draw.integers(250, size=(2, 2, 250))
+        means = {side: np.take_along_axis(right, picked, axis=2).mean(2) for side, right in sides.items()}
+        runs = [{side: SeedScore("", _values(*mean[i]), False, {}) for side, mean in means.items()} for i in range(2)]
+        resampled.append(np.mean([one["a"][measure] - one["b"][measure] for one in runs]))
+    assert found.standard_error == pytest.approx(np.std(resampled), rel=0.08)
+
+
+def _values(base: float, new: float) -> dict[str, float]:
+    return {"base": base, "new": new, H: 2 * base * new / (base + new)}
+
+
+def test_one_dataset_or_one_seed_gives_no_verdict(tmp_path: Path):
+    make_world(tmp_path / "dataset", rates("a", coop=0.5, apex=0.9))
+    make_world(tmp_path / "seed", rates("abc", coop=0.5, apex=0.9), seeds=(1,))
+    for name in ("dataset", "seed"):
+        board, runs = board_and_runs(tmp_path / name)
+        assert board_average(board, seed_scores(board, runs), "apex", "coop", H).p is None
+        standings = rank_entries(board, runs)
+        assert set(standings.ranks.values()) == {"1–2"}
+        assert f"one {name}" in standings.notes[0]
+        outcomes = fresh_store(tmp_path / name).outcomes_frame()
+        table = ComparisonTable([(board, compare(board, runs, outcomes, "apex", "coop"))])
+        average = table.rows(table.pairs[0])[-1]
+        assert (average["95 %"], average["verdict"]) == (f"needs two {name}s", "not tested")
+
+
+def test_one_dataset_is_still_compared_on_itself(tmp_path: Path):
+    make_world(tmp_path, rates("a", coop=0.5, apex=0.9))
+    board, runs = board_and_runs(tmp_path)
+    found = compare(board, runs, fresh_store(tmp_path).outcomes_frame(), "apex", "coop")
+    assert {cell.verdict for cell in found.cells} == {Verdict.A}
+
+
+def test_missing_predictions_leave_no_test(tmp_path: Path):
+    make_world(tmp_path, rates("abc", coop=0.5, apex=0.9))
+    board, runs = board_and_runs(tmp_path)
+    runs.loc[(runs["method"] == "coop") & (runs["dataset"] == "b"), ["images", "correct"]] = None
+    assert board_average(board, seed_scores(board, runs), "apex", "coop", "base").p is None
+
+
+def test_the_interval_over_datasets_is_wider_where_datasets_differ(tmp_path: Path):
+    methods = {
+        "coop": {d: {"base": 0.5, "new": 0.5} for d in "abcd"},
+        "apex": {d: {"base": r, "new": 0.5} for d, r in zip("abcd", (0.4, 0.6, 0.7, 0.8), strict=True)},
+    }
+    make_world(tmp_path, methods)
+    board, runs = board_and_runs(tmp_path)
+    scores = seed_scores(board, runs)
+    here = board_average(board, scores, "apex", "coop", "base")
+    wider = over_datasets(board, scores, "apex", "coop", "base")
+    means = [np.mean([scores["apex"][d][s]["base"] - scores["coop"][d][s]["base"] for s in (1, 2, 3)]) for d in "abcd"]
+    assert (wider.mean, wider.half_width) == pytest.approx((np.mean(means), student_t(means).half_width))
+    assert here.low > 0 > wider.low, "better on these datasets, unknown on others"
+    found = compare(board, runs, fresh_store(tmp_path).outcomes_frame(), "apex", "coop")
+    assert found.verdict("base") is Verdict.A
+    row = next(
+        r
+        for r in ComparisonTable([(board, found)]).rows((board, found))
+        if r["split"] == "base" and "average" in r["dataset"]
+    )
+    assert row["95 % over datasets"].startswith("-")
+
+
+def test_all_doors_use_the_images(tmp_path: Path):
+    """The page, the exports and the claims test with the frame that has outcomes."""
+    from bench.site.build import PageRequest, write_page
+
+    make_world(tmp_path, rates("abc", coop=0.5, apex=0.9))
+    board, runs = board_and_runs(tmp_path)
+    view = write_page(PageRequest(runs=tmp_path, out=tmp_path / "page.html"))
+    pair = view.boards[0].standings.pairs["apex", "coop"]
+    wanted = board_average(board, seed_scores(board, runs), "apex", "coop", H)
+    without = board_average(board, seed_scores(board, runs.drop(columns=["images", "correct"])), "apex", "coop", H)
+    assert (pair.low, pair.high) == (wanted.low, wanted.high)
+    assert wanted.low != without.low
