@@ -1,0 +1,57 @@
+"""The same training in this project: an ordinary run whose trained tensors start at the recorded official ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from official_jobs import SHOTS, Comparison, reference
+from recorded_run import RecordedRun, recorded_run
+
+from bench import RunContext, plan
+from methods import TrainableMethod
+
+BACKBONE = "ViT-demo.drawn"
+
+
+def recipe_of(optim: Mapping[str, Any] | None, steps: int) -> dict[str, object]:
+    """Our recipe for an official `OPTIM` node, one step an epoch; None: the method's own recipe."""
+    common = {"epochs": steps, "batch_size": 0, "augment": False}
+    if optim is None:
+        return common
+    linear = optim["WARMUP_TYPE"] == "linear"
+    return common | {
+        "optimizer": optim["NAME"], "lr": optim["LR"], "momentum": optim["MOMENTUM"],
+        "weight_decay": optim["WEIGHT_DECAY"], "warmup": optim["WARMUP_TYPE"], "warmup_epochs": optim["WARMUP_EPOCH"],
+        "warmup_lr": optim["WARMUP_MIN_LR"] if linear else optim["WARMUP_CONS_LR"],
+    }  # fmt: skip
+
+
+def run_ours(
+    one: Comparison, official: Mapping[str, Any], *, seed: int, steps: int, root: Path, runs: Path
+) -> RecordedRun:
+    """Train and test our method from the official initial tensors."""
+    optim = json.loads(str(official["optim"])) if "optim" in official else None
+    values = {**one.settings, **{f"recipe.{name}": value for name, value in recipe_of(optim, steps).items()}}
+    (spec,) = plan(
+        one.method, "eurosat", backbone=BACKBONE, protocol="base-to-new" if one.classes == "base" else "few-shot",
+        shots=SHOTS, seeds=[seed], data_root=root, runs=runs,
+        settings={f"{one.method}.{name}": value for name, value in values.items()},
+    ).specs  # fmt: skip
+    return recorded_run(spec, RunContext(data_root=root), before_training=partial(copy_tensors, one, official=official))
+
+
+def copy_tensors(one: Comparison, method: TrainableMethod[Any], official: Mapping[str, Any]) -> None:
+    """Overwrite the trained tensors, and APEX's untrained reference prompts, with the official ones."""
+    untrained = reference(method) if one.method == "apex" else {}
+    for prefix, ours in (("init", one.tensors(method)), ("reference", untrained)):
+        theirs = {name.partition("/")[2]: value for name, value in official.items() if name.startswith(f"{prefix}/")}
+        if set(theirs) != set(ours):
+            raise ValueError(f"{one.name}: trained tensors differ in {sorted(set(theirs) ^ set(ours))}.")
+        with torch.no_grad():
+            for name, tensor in ours.items():
+                tensor.copy_(torch.from_numpy(theirs[name]).reshape(tensor.shape))

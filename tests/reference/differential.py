@@ -1,0 +1,379 @@
+"""`make differential`: our runs beside the plain re-implementation in this folder, over three seeds.
+
+    PYTHONPATH=. python tests/reference/differential.py [--only METHOD,...] [--seeds 1,2,3] [--write FILE]
+
+*Paired*: the plain side receives the random numbers of our run (initial tensors, order of the images, crops) and
+nothing else. Draw, losses and predictions must agree, up to the measured rounding noise: how much the plain side
+changes when all its weights are multiplied by (1 + 3e-7 N(0, 1)). *Independent*: the plain side draws its own random
+numbers; the accuracies must be equivalent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from equivalence import tost
+from plain_clip import PlainCLIP
+from plain_methods import METHODS, StoredFeatures
+from plain_training import Box, Chance, Item, OwnChance, Pictures, Rows, base_classes, draw, test, train
+from recorded_run import RecordedRun, recorded_run
+from torch import Tensor
+
+from bench import RunContext, plan
+from bench.experiment.features.inputs import load_inputs
+from bench.experiment.features.views import View, ViewKind, view_params
+from bench.experiment.task import read_splits
+from datasets_registry import (
+    CUSTOM_FOLDERS_VARIABLE,
+    DATASETS,
+    DatasetSplits,
+    get_dataset,
+    import_bundle,
+    register_dataset,
+)
+from methods import load_backbone, parse_backbone
+
+NOISE = 3e-7
+MARGIN = 0.03
+"""Largest difference of mean accuracies that counts as equivalent when the random numbers are independent."""
+EPOCHS = {"coop": 50, "clip_adapter": 50}
+"""Epochs of the long form where they are fewer than the published ones: a quarter, to take minutes."""
+STARTS = {
+    "coop": {"ctx": "ctx"},
+    "clip_adapter": {"visual_adapter.down": "down", "visual_adapter.up": "up"},
+    "tip_adapter_f": {},
+    "vpt": {"visual_prompts.layers.": "prompt"},
+    "apex": {
+        "visual_prompts.layers.": "prompt", "text_context.ctx": "ctx", "text_adapter.matrix": "matrix",
+        "text_adapter.bias": "bias",
+    },
+}  # fmt: skip
+"""Our trained tensors, or the first part of their names, by the plain side's names. Tip-Adapter-F draws none."""
+NEW_CLASSES = {"vpt", "apex"}
+"""Trained on the base classes and also tested on the new ones; the others are trained on all classes."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is run. `epochs`: None for the published number."""
+
+    method: str
+    dataset: str
+    seed: int
+    shots: int = 16
+    epochs: int | None = None
+    backbone: str = "ViT-demo.drawn"
+
+    @property
+    def name(self) -> str:
+        """For tables."""
+        return f"{self.method} on {self.dataset}, {self.shots} shots, {self.epochs or 'published'} epochs"
+
+    @property
+    def protocol(self) -> str:
+        return "base-to-new" if self.method in NEW_CLASSES else "few-shot"
+
+
+@dataclass
+class Plain:
+    """The outcome of the plain side."""
+
+    support: list[Item]
+    validation: list[Item]
+    losses: list[float]
+    logits: dict[str, Tensor] = field(default_factory=dict)
+
+
+@cache
+def run_ours(setting: Setting) -> tuple[RecordedRun, int]:
+    """Our run, and its number of epochs."""
+    settings: dict[str, object] = {} if setting.epochs is None else {f"{setting.method}.recipe.epochs": setting.epochs}
+    with TemporaryDirectory() as runs:
+        (spec,) = plan(
+            setting.method, setting.dataset, backbone=setting.backbone, protocol=setting.protocol, shots=setting.shots,
+            seeds=[setting.seed], settings=settings, runs=runs,
+        ).specs  # fmt: skip
+    assert spec.recipe is not None
+    return recorded_run(spec, RunContext()), int(spec.recipe["epochs"])
+
+
+@dataclass
+class SameChance:
+    """The random numbers of our run."""
+
+    shuffle: torch.Generator
+    digest: Callable[[str], str]
+    seed: int
+
+    def order(self, n: int) -> Tensor:
+        return torch.randperm(n, generator=self.shuffle)
+
+    def crop(self, key: str, view: int, scale: tuple[float, float], size: tuple[int, int]) -> tuple[Box, bool]:
+        shown = view_params(self.digest(key), View(ViewKind.CROP, scale, self.seed, view), size)
+        assert shown.crop is not None
+        return (shown.crop.left, shown.crop.top, shown.crop.width, shown.crop.height), shown.flip
+
+
+def plain_start(method: str, start: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Our initial tensors by the plain side's names."""
+    found = {}
+    for ours, theirs in STARTS[method].items():
+        found |= {theirs + name.removeprefix(ours): t.clone() for name, t in start.items() if name.startswith(ours)}
+    return found
+
+
+def run_plain(
+    setting: Setting,
+    epochs: int,
+    chance: Chance,
+    generator: torch.Generator,
+    start: Mapping[str, Tensor] | None = None,
+    noise: float = 0.0,
+) -> Plain:
+    """The plain side. `start`: initial tensors; None for its own. `noise`: relative, on all frozen weights."""
+    info = get_dataset(setting.dataset)
+    splits = info.reader(None)
+    lists = {part: [(s.key, s.label) for s in getattr(splits, part)] for part in ("train", "val", "test")}
+    support, validation = draw(lists["train"], lists["val"], setting.shots, setting.seed)
+    n_classes, n_base = len(splits.class_names), len(splits.class_names)
+    if setting.method in NEW_CLASSES:
+        n_base = (n_classes + 1) // 2
+        support, validation = base_classes(support, n_classes), base_classes(validation, n_classes)
+    clip, data = plain_inputs(setting, splits, noise)
+    method = METHODS[setting.method](clip, splits.class_names[:n_base], info.template, generator)
+    if start:
+        assert {n: t.shape for n, t in start.items()} == {n: t.shape for n, t in method.parameters.items()}
+        method.parameters = dict(start)
+    done = Plain(support, validation, train(method, support, data, chance, epochs=epochs))
+    if hasattr(method, "search"):
+        method.search(data.center([key for key, _ in validation]), torch.tensor([label for _, label in validation]))
+    tests = {"all": (lists["test"], method.logits)}
+    if setting.method in NEW_CLASSES:
+        new = splits.class_names[n_base:]
+        tests = {
+            "base": (base_classes(lists["test"], n_classes), method.logits),
+            "new": ([x for x in lists["test"] if x[1] >= n_base], lambda images: method.new_logits(images, new)),
+        }
+    for split, (items, logits) in tests.items():
+        done.logits[split] = test([key for key, _ in items], data, logits)
+    return done
+
+
+def plain_inputs(setting: Setting, splits: DatasetSplits, noise: float) -> tuple[Any, Any]:
+    """The frozen model and the data; both without any of our towers or caches."""
+    generator = torch.Generator().manual_seed(0)
+
+    def noisy(tensor: Tensor) -> Tensor:
+        return tensor * (1 + noise * torch.randn(tensor.shape, generator=generator)) if noise else tensor
+
+    if not setting.backbone.startswith("features."):
+        clip = deepcopy(load_backbone(parse_backbone(setting.backbone)).model)
+        for parameter in clip.parameters():
+            parameter.requires_grad_(False)
+            parameter.copy_(noisy(parameter))
+        return PlainCLIP(clip), Pictures(splits.images.load, PlainCLIP(clip).image_size)
+    arrays = np.load(Path(os.environ[CUSTOM_FOLDERS_VARIABLE]) / setting.dataset / "arrays.npz")
+    texts = noisy(torch.from_numpy(arrays["text_features"]))
+    features = {part: noisy(torch.from_numpy(arrays[f"{part}_features"])) for part in ("train", "val", "test")}
+
+    def rows(keys: Sequence[str]) -> Tensor:
+        places = [key.split("/") for key in keys]
+        return torch.stack([features[part][int(row)] for part, row in places])
+
+    return StoredFeatures(texts, 100.0), Rows(rows)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One seed of one method. `loss` and `logits` are largest differences, beside those that noise makes."""
+
+    setting: str
+    seed: int
+    split: str
+    steps: int
+    draw: bool
+    loss: float
+    loss_noise: float
+    logits: float
+    logits_noise: float
+    images: int
+    alike: int
+    accuracy: float
+    plain_accuracy: float
+
+    @property
+    def within(self) -> bool:
+        """Equal draw, and differences that rounding explains."""
+        return self.draw and self.loss <= 5 * self.loss_noise + 2e-6 and self.logits <= 5 * self.logits_noise + 5e-5
+
+
+def paired(setting: Setting) -> list[Row]:
+    """Compare one run of ours with the plain side under the same random numbers; one row for each split."""
+    ours, epochs = run_ours(setting)
+    start = plain_start(setting.method, ours.start)
+    images = ours.task.support.images
+
+    def again(noise: float = 0.0) -> Plain:
+        shuffle = torch.Generator()
+        shuffle.set_state(ours.shuffle.get_state())
+        chance = SameChance(shuffle, images.digest, setting.seed)
+        copied = {name: tensor.clone() for name, tensor in start.items()}
+        return run_plain(setting, epochs, chance, torch.Generator(), copied, noise)
+
+    plain = again()
+    floor = noise_floor(plain, again(NOISE))
+    same_draw = all(
+        [(s.key, s.label) for s in mine.samples] == theirs
+        for mine, theirs in ((ours.task.support, plain.support), (ours.task.validation, plain.validation))
+    )
+    if len(ours.losses) != len(plain.losses):
+        raise ValueError(f"{setting.name}: {len(ours.losses)} steps here, {len(plain.losses)} on the plain side.")
+    loss = float(np.abs(np.array(ours.losses) - plain.losses).max())
+    found = []
+    for split in ours.task.evals:
+        mine, theirs = ours.logits[split.name], plain.logits[split.name]
+        labels = torch.tensor([sample.label for sample in split.samples])
+        found.append(Row(
+            setting.name, setting.seed, split.name, len(ours.losses), same_draw, loss, floor["loss"],
+            float((mine - theirs).abs().max()), floor[f"logits/{split.name}"], len(labels),
+            int((mine.argmax(dim=1) == theirs.argmax(dim=1)).sum()),
+            float((mine.argmax(dim=1) == labels).double().mean()),
+            float((theirs.argmax(dim=1) == labels).double().mean()),
+        ))  # fmt: skip
+    return found
+
+
+def noise_floor(plain: Plain, noisy: Plain) -> dict[str, float]:
+    """The largest differences that rounding-sized noise makes."""
+    floor = {"loss": float(np.abs(np.array(plain.losses) - noisy.losses).max())}
+    return floor | {
+        f"logits/{name}": float((logits - noisy.logits[name]).abs().max()) for name, logits in plain.logits.items()
+    }
+
+
+def independent(setting: Setting) -> dict[str, Tensor]:
+    """By split: whether ours is right minus whether the plain side is, for each image, with independent chance."""
+    ours, epochs = run_ours(setting)
+    generator = torch.Generator().manual_seed(1000 + setting.seed)
+    plain = run_plain(setting, epochs, OwnChance(generator), generator)
+    found = {}
+    for split in ours.task.evals:
+        labels = torch.tensor([sample.label for sample in split.samples])
+        right = [
+            (logits.argmax(dim=1) == labels).double() for logits in (ours.logits[split.name], plain.logits[split.name])
+        ]
+        found[split.name] = right[0] - right[1]
+    return found
+
+
+@contextmanager
+def real_features(source: Path) -> Iterator[dict[str, str]]:
+    """Two imported sets of real CLIP ViT-B/32 features, of classes that have a text feature; backbones by dataset."""
+    overlap = json.loads((source / "text_overlap.json").read_text())
+    texts = np.load(source / "imagenet.npz")["text_b"]
+    backbones: dict[str, str] = {}
+    with TemporaryDirectory() as home, patch.dict(os.environ, {CUSTOM_FOLDERS_VARIABLE: home}):
+        for name in ("oxford_pets", "caltech101"):
+            arrays, classes = np.load(source / f"{name}.npz"), overlap[name]
+            place = {entry["label"]: i for i, entry in enumerate(classes)}
+            splits = {}
+            for part, stored in (("train", "train16"), ("val", "val"), ("test", "test")):
+                shown = np.isin(arrays[f"{stored}_l"], list(place))
+                labels = np.array([place[int(label)] for label in arrays[f"{stored}_l"][shown]])
+                splits[part] = (arrays[f"{stored}_f"][shown], labels)
+            model = f"vitb32-{name.replace('_', '-')}"
+            bundle = import_bundle(
+                name=f"real_{name}", backbone=model, home=Path(home), splits=splits,
+                class_names=[entry["classname"] for entry in classes],
+                text_features=texts[[entry["imagenet_index"] for entry in classes]],
+            )  # fmt: skip
+            register_dataset(bundle.info())
+            backbones[bundle.facts.name] = f"features.{model}"
+        try:
+            yield backbones
+        finally:
+            for name in backbones:
+                DATASETS.remove(name)
+            for remembered in (run_ours, load_inputs, read_splits):
+                remembered.cache_clear()
+
+
+def settings_of(seeds: Sequence[int], real: Mapping[str, str], only: Sequence[str] = ()) -> list[Setting]:
+    """The long form: published trainings on drawn images, and on real features where a method needs only these."""
+    drawn = [Setting(m, "spectrum_sketch", seed, epochs=EPOCHS.get(m)) for m in METHODS for seed in seeds]
+    stored = [
+        Setting(method, dataset, seed, shots=8, epochs=EPOCHS.get(method), backbone=backbone)
+        for method in ("clip_adapter", "tip_adapter_f")
+        for dataset, backbone in real.items()
+        for seed in seeds
+    ]
+    return [setting for setting in drawn + stored if not only or setting.method in only]
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows of the paired comparison."""
+    lines = [
+        "| training | seed | tested on | steps | same draw | loss (noise) | logits (noise) | predictions alike "
+        "| accuracy | plain |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row.setting} | {row.seed} | {row.split} | {row.steps} | {'yes' if row.draw else 'NO'} "
+        f"| {row.loss:.0e} ({row.loss_noise:.0e}) | {row.logits:.0e} ({row.logits_noise:.0e}) "
+        f"| {row.alike} of {row.images} | {row.accuracy:.2%} | {row.plain_accuracy:.2%} |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status 1 if a draw or a loss curve differs, or accuracies are not equivalent."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="methods, with commas")
+    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--features", type=Path, help="folder of real CLIP features (vitb32)")
+    parser.add_argument("--write", type=Path, help="also write the tables to this file")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    seeds, only = [int(seed) for seed in options.seeds.split(",")], [x for x in options.only.split(",") if x]
+    with real_features(options.features) if options.features else nullcontext({}) as real:
+        if not real:
+            sys.stderr.write("skipped: real features, since --features names no folder\n")
+        rows: list[Row] = []
+        differences: dict[tuple[str, str], list[Tensor]] = {}
+        for setting in settings_of(seeds, real, only):
+            rows += (found := paired(setting))
+            sys.stderr.write("\n".join(table(found).splitlines()[2:]) + "\n")
+            sys.stderr.flush()
+            for split, values in independent(setting).items():
+                differences.setdefault((setting.name, split), []).append(values)
+    text = f"{table(rows)}\n\n{sum(r.alike for r in rows)} of {sum(r.images for r in rows)} predictions alike\n\n"
+    text += f"| training | tested on | ours minus plain | p of a difference above {MARGIN:.0%} |\n|---|---|---|---|\n"
+    failed = [row for row in rows if not row.within]
+    for (name, split), by_seed in differences.items():
+        mean = torch.stack(by_seed).mean(dim=0)
+        p = tost(mean.tolist(), MARGIN)
+        text += f"| {name} | {split} | {100 * float(mean.mean()):+.2f} points | {p:.3f} |\n"
+        failed += [name] if p >= 0.05 else []
+    sys.stdout.write(text)
+    if options.write:
+        options.write.write_text(text)
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

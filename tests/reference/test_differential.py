@@ -1,0 +1,94 @@
+"""Short form of `make differential`: a few steps of five methods beside the plain re-implementation."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import differential
+import plain_methods
+import plain_training
+import pytest
+from differential import METHODS, Setting, paired, real_features, settings_of
+from places import SHARED
+
+FEATURES = SHARED / "data" / "features" / "vitb32"
+
+
+def short(method: str, seed: int = 1) -> Setting:
+    return Setting(method, "spectrum_sketch", seed, shots=2, epochs=3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_draw_losses_and_predictions_are_those_of_the_plain_side(method: str) -> None:
+    for row in paired(short(method)):
+        assert row.draw
+        assert row.within, row
+        assert row.alike == row.images
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_other_seeds(seed: int) -> None:
+    for row in paired(short("clip_adapter", seed)):
+        assert row.within, row
+        assert row.alike == row.images
+
+
+@pytest.mark.skipif(not FEATURES.is_dir(), reason=f"needs the shared test data; {FEATURES} does not exist")
+def test_real_features() -> None:
+    with real_features(FEATURES) as backbones:
+        for setting in settings_of([1], backbones)[len(METHODS) :]:
+            for row in paired(replace(setting, epochs=3)):
+                assert row.within, row
+                assert row.alike == row.images
+
+
+# That the comparison finds a difference
+
+
+def draw_with_the_next_seed(train: Any, val: Any, shots: int, seed: int) -> Any:
+    return plain_training.draw(train, val, shots, seed + 1)
+
+
+def test_another_draw_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(differential, "draw", draw_with_the_next_seed)
+    assert not any(row.draw or row.within for row in paired(short("clip_adapter")))
+
+
+@pytest.mark.parametrize("change", [{"warmup_lr": 1e-3}, {"crop_scale": (0.5, 1.0)}, {"weight_decay": 5e-2}], ids=str)
+def test_another_setting_is_found(change: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    training = replace(plain_methods.VPT.training, **change)
+    monkeypatch.setattr(plain_methods.VPT, "training", training)
+    assert not any(row.within for row in paired(short("vpt")))
+
+
+def test_another_number_of_steps_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain_methods.VPT, "training", replace(plain_methods.VPT.training, batch_size=8))
+    with pytest.raises(ValueError, match="9 steps here, 3 on the plain side"):
+        paired(short("vpt"))
+
+
+def test_another_nearest_class_distance_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ensemble of APEX touches new classes only."""
+    monkeypatch.setattr(plain_methods.APEX, "EPS", 10.0)
+    base, new = paired(short("apex"))
+    assert base.within
+    assert not new.within
+
+
+def test_the_plain_side_uses_none_of_our_code() -> None:
+    for path in Path(plain_methods.__file__).parent.glob("plain_*.py"):
+        imported = {
+            name.split(".")[0]
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            for name in (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+        }
+        assert not imported & {"bench", "methods", "datasets_registry", "reports"}, path
