@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP = $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-all check lint format-check imports typecheck doctest docs format perf reliability differential lock clean help
+.PHONY: demo test test-all check lint format-check imports typecheck doctest docs format perf reliability differential official lock clean help
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -62,6 +62,9 @@ reliability: $(VENV)/.dev ## kill a sweep 200 times and compare the results byte
 
 differential: $(VENV)/.dev ## compare five methods with a plain re-implementation (FEATURES=folder of real CLIP features)
 	PYTHONPATH=.:tests/support:tests/reference $(BIN)/python tests/reference/differential.py $(if $(FEATURES),--features $(FEATURES))
+
+official: $(VENV)/.dev ## compare with official code: CHECKOUTS=folder, EUROSAT=folder; needs yacs, see docs/parity.md
+	PYTHONPATH=.:tests/support:tests/official $(BIN)/python tests/official/compare.py --checkouts $(CHECKOUTS) --eurosat $(EUROSAT)
 
 test-all: test reliability ## the tests and the long reliability run
 
