@@ -1,6 +1,6 @@
 """Runs official repositories beside this project on EuroSAT and prints the table of docs/parity.md.
 
-    PYTHONPATH=.:tests/support python tests/official/compare.py --checkouts FOLDER --eurosat FOLDER [--steps 30] [--seeds 1,2,3]
+    PYTHONPATH=.:tests/support python tests/official/compare.py --checkouts FOLDER --eurosat FOLDER [--steps 30]
 
 FOLDER of the checkouts has `CoOp`, `Dassl`, `APEX`, `MaPLe`, `CLIP-Adapter`, `Tip-Adapter` (the names in `COMMITS`);
 that of EuroSAT has `2750/` and `split_zhou_EuroSAT.json`. What is absent is left out with its reason. Official code
