@@ -33,6 +33,12 @@ def did_you_mean(name: str, known: Sequence[str], *, most: int = 3) -> str:
     return f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 
 
+def some(items: Sequence[str], most: int = 3) -> str:
+    """The first few items of a list as text."""
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more
+
+
 class RegistrationError(BenchError, ValueError):
     """A malformed or duplicate registration; raised at import."""
 

@@ -4,7 +4,7 @@ A broken entry is skipped with one line of warning; the rest of the catalogue is
 """
 
 import logging
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,12 @@ def load_entry_points(group: str, registry: Registry[Any]) -> None:
         try:
             point.load()
         except (Exception, SystemExit) as error:  # an import in another package can raise anything
-            _skip(registry, point.name, _plug_in_line(point, error))
+            package = point.dist.name if point.dist else "an unknown package"
+            reason = (
+                f"the plug-in of package {package!r} ({point.value}) could not be loaded "
+                f"({type(error).__name__}: {error}). Update that package, or `pip uninstall {package}`."
+            )
+            _skip(registry, point.name, reason)
 
 
 def load_custom_datasets(registry: Registry[DatasetInfo]) -> None:
@@ -67,11 +72,3 @@ def _skip(registry: Registry[Any], name: str, reason: str) -> None:
     line = " ".join(reason.split())
     registry.mark_unavailable(name, line)
     _log.warning("warning: %s %r is left out: %s", registry.kind, name, line)
-
-
-def _plug_in_line(point: EntryPoint, error: BaseException) -> str:
-    package = point.dist.name if point.dist else "an unknown package"
-    return (
-        f"the plug-in of package {package!r} ({point.value}) could not be loaded "
-        f"({type(error).__name__}: {error}). Update that package, or `pip uninstall {package}`."
-    )

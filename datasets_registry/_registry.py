@@ -44,13 +44,11 @@ class Registry(Generic[T]):
         """All entries by name."""
         if self._load is not None:
             load, self._load = self._load, None  # the entries read the registry while they are loaded
-            complete = False
             try:
                 load()
-                complete = True
-            finally:
-                if not complete:
-                    self._load = load
+            except BaseException:
+                self._load = load
+                raise
         return self._entries
 
     def add(self, name: str, entry: T) -> T:

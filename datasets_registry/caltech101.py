@@ -13,7 +13,6 @@ register_coop_dataset(
     title="Caltech101",
     summary="100 kinds of objects, one to a picture; CLIP knows nearly all of them.",
     domain="generic objects",
-    template="a photo of a {}.",
     expected={"train": 4128, "val": 1649, "test": 2465},
     known_problems=(
         "Two of the 102 folders are dropped, where VTAB and the CLIP paper keep them.",

@@ -13,11 +13,7 @@ register_coop_dataset(
     summary="47 texture words for photographs of surfaces; the words are adjectives and overlap.",
     domain="textures",
     template="{} texture.",
-    template_variants={
-        "plain": "a photo of a {}.",
-        "kgcoop": "a photo of a {}, a type of texture.",
-        "prograd": "a texture of {}.",
-    },
+    template_variants={"kgcoop": "a photo of a {}, a type of texture.", "prograd": "a texture of {}."},
     expected={"train": 2820, "val": 1128, "test": 1692},
     known_problems=("Images fit several words, but one counts.", "The ten official splits are ignored."),
     licence="for research purposes (its homepage)",

@@ -13,7 +13,6 @@ register_coop_dataset(
     summary="Ten kinds of land use on 64x64 satellite images; far from CLIP's web photographs.",
     domain="satellite land use",
     template="a centered satellite photo of {}.",
-    template_variants={"plain": "a photo of a {}."},
     expected={"train": 13500, "val": 5400, "test": 8100},
     known_problems=(
         "The random split ignores spatial neighbourhood.",

@@ -13,11 +13,7 @@ register_coop_dataset(
     summary="101 dishes on amateur photographs, some of them mislabelled.",
     domain="food",
     template="a photo of {}, a type of food.",
-    template_variants={
-        "plain": "a photo of a {}.",
-        "tcp": "a photo of a {}, a type of food.",
-        "prograd": "a type of food, a photo of {}.",
-    },
+    template_variants={"tcp": "a photo of a {}, a type of food.", "prograd": "a type of food, a photo of {}."},
     expected={"train": 50500, "val": 20200, "test": 30300},
     known_problems=("The official training images are uncleaned; CoOp mixes them into val and test.",),
     licence="Foodspotting images; scientific fair use only (its license_agreement.txt)",

@@ -13,7 +13,7 @@ register_coop_dataset(
     summary="37 breeds of cats and dogs; fine-grained, but CLIP has read much about pets.",
     domain="fine-grained animals",
     template="a photo of a {}, a type of pet.",
-    template_variants={"plain": "a photo of a {}.", "prograd": "a type of pet, a photo of a {}."},
+    template_variants={"prograd": "a type of pet, a photo of a {}."},
     expected={"train": 2944, "val": 736, "test": 3669},
     known_problems=("Strict decoders reject a few files; PIL reads them.",),
     licence="CC BY-SA 4.0 (its homepage)",

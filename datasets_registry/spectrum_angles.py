@@ -5,14 +5,8 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from datasets_registry._synthetic.suite import (
-    add_figures,
-    background,
-    centred_figure,
-    noisy_image,
-    random_colour,
-    synthetic_dataset,
-)
+from datasets_registry._synthetic.suite import add_figures, background, centred_figure, noisy_image, synthetic_dataset
+from datasets_registry._synthetic.world import COLOURS, pick
 
 CLASS_NAMES = (
     "zero", "fifteen", "thirty", "forty_five", "sixty", "seventy_five", "ninety", "one_hundred_and_five",
@@ -35,7 +29,7 @@ UNSTEADY = 3.0
 )
 def spectrum_angles(label: int, rng: np.random.Generator) -> Image.Image:
     """An arrow of any colour, rotated left or right by the class's angle, so mirroring keeps the class."""
-    colour = random_colour(rng)
+    colour = pick(rng, COLOURS)
     canvas = background(rng, colour)
     figure = centred_figure("arrow", rng, rotation=UNSTEADY)
     lean = figure.rotation + STEP * label

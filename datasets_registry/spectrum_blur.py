@@ -4,8 +4,8 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._synthetic.drawing import add_noise, to_image
-from datasets_registry._synthetic.suite import add_figures, background, centred_figure, random_colour, synthetic_dataset
-from datasets_registry._synthetic.world import SHAPES
+from datasets_registry._synthetic.suite import add_figures, background, centred_figure, synthetic_dataset
+from datasets_registry._synthetic.world import COLOURS, SHAPES, pick
 
 FOCUS = (1.5, 2.5)
 """Standard deviation of the blur, in pixels."""
@@ -23,7 +23,7 @@ NOISE = 25.0
 )
 def spectrum_blur(label: int, rng: np.random.Generator) -> Image.Image:
     """The class's shape in a random colour, degraded."""
-    colour = random_colour(rng)
+    colour = pick(rng, COLOURS)
     canvas = background(rng, colour)
     add_figures(canvas, rng, colour, centred_figure(SHAPES[label], rng))
     add_noise(canvas, rng, NOISE)

@@ -10,9 +10,9 @@ from datasets_registry._synthetic.suite import (
     background,
     centred_figure,
     noisy_image,
-    random_colour,
     synthetic_dataset,
 )
+from datasets_registry._synthetic.world import COLOURS, pick
 
 BEHIND, IN_FRONT = 5, 1
 """Number of scraps."""
@@ -25,7 +25,7 @@ def paint_scrap(canvas: Array, rng: np.random.Generator, radius: tuple[float, fl
     outline = sorted(OUTLINES)[int(rng.integers(len(OUTLINES)))]
     x, y = rng.uniform(0, SIZE, 2).tolist()
     figure = Figure(outline, x, y, float(rng.uniform(*radius)), float(rng.uniform(0, 360)))
-    add_figures(canvas, rng, random_colour(rng), figure)
+    add_figures(canvas, rng, pick(rng, COLOURS), figure)
 
 
 @synthetic_dataset(

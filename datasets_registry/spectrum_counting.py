@@ -4,8 +4,8 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._synthetic.drawing import SIZE, Figure
-from datasets_registry._synthetic.suite import add_figures, background, noisy_image, random_colour, synthetic_dataset
-from datasets_registry._synthetic.world import plural
+from datasets_registry._synthetic.suite import add_figures, background, noisy_image, synthetic_dataset
+from datasets_registry._synthetic.world import COLOURS, pick, plural
 
 NUMBERS = ("one", "two", "three", "four", "five", "six")
 FIGURES = ("circle", "star", "cross")
@@ -27,7 +27,7 @@ ROWS, COLUMNS = 2, 3
 def spectrum_counting(label: int, rng: np.random.Generator) -> Image.Image:
     """The class's number of figures of its shape, all of one colour and nearly one size."""
     shape, number = FIGURES[label // len(NUMBERS)], label % len(NUMBERS) + 1
-    colour = random_colour(rng)
+    colour = pick(rng, COLOURS)
     canvas = background(rng, colour)
     figures = [
         Figure(

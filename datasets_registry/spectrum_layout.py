@@ -4,8 +4,8 @@ import numpy as np
 from PIL import Image
 
 from datasets_registry._synthetic.drawing import SIZE, Figure
-from datasets_registry._synthetic.suite import add_figures, background, noisy_image, random_colour, synthetic_dataset
-from datasets_registry._synthetic.world import PLACES
+from datasets_registry._synthetic.suite import add_figures, background, noisy_image, synthetic_dataset
+from datasets_registry._synthetic.world import COLOURS, PLACES, pick
 
 RADII = {"small": (6.0, 8.5), "large": (11.5, 14.0)}
 """In pixels; closer together than in the training world, and small enough that large figures can be moved."""
@@ -34,7 +34,7 @@ def spectrum_layout(label: int, rng: np.random.Generator) -> Image.Image:
     room = SIZE / 2 - radius
     x = SIZE / 2 + room * float(rng.uniform(-0.5, 0.5))
     y = SIZE / 2 + room * (down * float(rng.uniform(*OFF_CENTRE)) + (down == 0) * float(rng.uniform(-0.2, 0.2)))
-    colour = random_colour(rng)
+    colour = pick(rng, COLOURS)
     canvas = background(rng, colour)
     add_figures(canvas, rng, colour, Figure(shape, x, y, radius, float(rng.uniform(-20, 20))))
     return noisy_image(canvas, rng)

@@ -13,7 +13,6 @@ register_coop_dataset(
     title="Stanford Cars",
     summary="196 makes, models and years of cars; fine-grained, with the year in the name.",
     domain="fine-grained vehicles",
-    template="a photo of a {}.",
     expected={"train": 6509, "val": 1635, "test": 8041},
     known_problems=(
         "The official host is gone; only copies remain.",

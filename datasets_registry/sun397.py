@@ -12,12 +12,8 @@ register_coop_dataset(
     title="SUN397",
     summary="397 kinds of places; broad, with many near neighbours.",
     domain="scenes",
-    template="a photo of a {}.",
     expected={"train": 15880, "val": 3970, "test": 19850},
-    known_problems=(
-        "The official host is gone; only copies remain.",
-        "Near-duplicates are known.",
-    ),
+    known_problems=("The official host is gone; only copies remain.", "Near-duplicates are known."),
     licence="for research use",
     homepage="https://vision.princeton.edu/projects/2010/SUN/",
     citation="""@inproceedings{xiao2010sun,

@@ -13,7 +13,6 @@ register_coop_dataset(
     summary="101 human actions, each a single middle frame of a video.",
     domain="actions (middle video frame)",
     template="a photo of a person doing {}.",
-    template_variants={"plain": "a photo of a {}."},
     expected={"train": 7639, "val": 1898, "test": 3783},
     known_problems=(
         "Every validation frame shares its clip group with a training frame, so validation accuracy is optimistic.",

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bench.conformance.subject import Subject
 from datasets_registry import BenchError
+from methods import Family
 
 
 class CheckFailedError(BenchError, AssertionError):
@@ -46,12 +47,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Result:
-    """Result of one check of one method.
-
-    Args:
-        outcome: passed, failed or skipped.
-        message: what is wrong, or why it was skipped; empty if it passed.
-    """
+    """Result of one check of one method; `message` says what is wrong, or why it was skipped."""
 
     check: Check
     outcome: Outcome
@@ -62,17 +58,18 @@ CHECKS: dict[str, Check] = {}
 """All checks by name, in the order in which they run."""
 
 
-def _always_applies(_: Subject) -> str | None:
-    return None
-
-
 def untrained(subject: Subject) -> str | None:
     """Exempts methods without gradient steps."""
     return None if subject.is_trained else "it takes no gradient steps"
 
 
+def learns_nothing(subject: Subject) -> str | None:
+    """Exempts zero-shot methods."""
+    return "it learns nothing" if subject.info.family is Family.ZERO_SHOT else None
+
+
 def check(
-    remedy: str, *, exempt: Callable[[Subject], str | None] = _always_applies, essential: bool = False
+    remedy: str, *, exempt: Callable[[Subject], str | None] = lambda _: None, essential: bool = False
 ) -> Callable[[Callable[[Subject], None]], Callable[[Subject], None]]:
     """Decorator: register a function as a check, with its name and the first line of its docstring."""
 
@@ -110,6 +107,11 @@ def ensure(holds: bool, message: str) -> None:
     """Fail the check with that message unless it holds."""
     if not holds:
         raise CheckFailedError(message)
+
+
+def ensure_finite(logits: Tensor, what: str) -> None:
+    """Fail the check unless all logits are finite; `what` they are is the beginning of the message."""
+    ensure(bool(logits.isfinite().all()), f"{what} are not finite")
 
 
 def ensure_equal(found: Tensor, expected: Tensor, message: str, *, tolerance: float = 0.0) -> None:

@@ -31,9 +31,8 @@ def facts_are_complete(subject: Subject) -> None:
 def citation_parses(subject: Subject) -> None:
     """The citation is a BibTeX entry with title, author and year."""
     entry = subject.info.citation.strip()
-    ensure(
-        bool(re.match(r"@(article|inproceedings|misc)\{(\w+),\n", entry)), f"it does not begin like one: {entry[:40]!r}"
-    )
+    begins = re.match(r"@(article|inproceedings|misc)\{(\w+),\n", entry)
+    ensure(bool(begins), f"it does not begin like one: {entry[:40]!r}")
     ensure(entry.endswith("}") and entry.count("{") == entry.count("}"), "its braces do not match")
     fields = dict(re.findall(r"^  (\w+) = \{(.*)\},?$", entry, flags=re.M))
     ensure(set(fields) >= CITATION_KEYS, f"it lacks {', '.join(sorted(CITATION_KEYS - set(fields)))}")
@@ -79,10 +78,8 @@ def parameters_are_counted(subject: Subject) -> None:
         )
         method = subject.finished if task is TASK else subject.trained(task)
         case = f"{len(task.classes)} classes of {task.shots} shots"
-        ensure(
-            method.learned_parameters() == stated,
-            f"{method.learned_parameters()}, the formula gives {stated}, at {case}",
-        )
+        learned = method.learned_parameters()
+        ensure(learned == stated, f"{learned}, the formula gives {stated}, at {case}")
         if isinstance(method, TrainableMethod):
             held = count_parameters(method.trainable)
             ensure(held == stated, f"`trainable` holds {held}, the formula gives {stated}, at {case}")

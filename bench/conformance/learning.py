@@ -6,18 +6,14 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from bench.conformance.check import check, ensure, ensure_equal, untrained
+from bench.conformance.check import check, ensure, ensure_equal, learns_nothing, untrained
 from bench.conformance.classification import ROUNDING
 from bench.conformance.subject import OTHER_CLASSES, SHIFTED_TASK, TASK, Subject
 from bench.experiment.training_loop import train_step
-from methods import Family, TrainableMethod
+from methods import TrainableMethod
 
 AMBIGUOUS = 0.5
 """Tolerated relative advantage of another class order; a method with one vector for all classes only rotates them."""
-
-
-def _learns_nothing(subject: Subject) -> str | None:
-    return "it learns nothing" if subject.info.family is Family.ZERO_SHOT else None
 
 
 def _fits(logits: torch.Tensor, orders: list[tuple[int, ...]]) -> torch.Tensor:
@@ -43,8 +39,7 @@ def only_trainable_is_trained(subject: Subject) -> None:
     groups = [dict(group) for group in method.parameter_groups()]
     foreign = [p for group in groups for p in group["params"] if id(p) not in held]
     ensure(
-        not foreign,
-        f"{len(foreign)} optimised tensors are not in `trainable`, so they are neither counted nor saved",
+        not foreign, f"{len(foreign)} optimised tensors are not in `trainable`, so they are neither counted nor saved"
     )
     subject.fitted(method)
     moved = [name for name, p in method.trainable.named_parameters() if id(p) not in held]
@@ -80,9 +75,8 @@ def a_stage_trains_only_its_own_parameters(subject: Subject) -> None:
         _differentiate(subject, method, optimizer)
         given = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
         for name, parameter in method.trainable.named_parameters():
-            ensure(
-                parameter.grad is None or id(parameter) in given, f"`trainable.{name}` gets a gradient in stage {stage}"
-            )
+            allowed = parameter.grad is None or id(parameter) in given
+            ensure(allowed, f"`trainable.{name}` gets a gradient in stage {stage}")
 
 
 def _differentiate(subject: Subject, method: TrainableMethod[Any], optimizer: torch.optim.Optimizer) -> None:
@@ -110,19 +104,17 @@ def the_classifier_uses_what_was_learned(subject: Subject) -> None:
 
 
 @check(
-    "Keep rows, labels and class names in one order: label i is `classes.names[i]` everywhere.", exempt=_learns_nothing
+    "Keep rows, labels and class names in one order: label i is `classes.names[i]` everywhere.", exempt=learns_nothing
 )
 def classes_are_not_mixed_up(subject: Subject) -> None:
     """Of all orders of the classes, the given one fits the labels best."""
     orders = list(itertools.permutations(range(len(TASK.classes))))
     # regularisation has the same effect with labels shifted by one class, so the difference is due to the labels
-    plain, turned = (
-        _fits(
-            subject.evaluation_logits(subject.overfitted(task).method if subject.is_trained else subject.trained(task)),
-            orders,
-        )
+    learned = (
+        subject.overfitted(task).method if subject.is_trained else subject.trained(task)
         for task in (TASK, SHIFTED_TASK)
     )
+    plain, turned = (_fits(subject.evaluation_logits(method), orders) for method in learned)
     given, best = float((plain - turned)[0]), int((plain - turned).argmin())
     other = float((plain - turned)[best])
     ensure(
@@ -143,27 +135,15 @@ def saving_is_complete(subject: Subject) -> None:
     other.trainable.load_state_dict(method.trainable.state_dict())
     ensure_equal(subject.evaluation_logits(other), subject.evaluation_logits(method), "logits after loading")
     if subject.is_open:
-        ensure_equal(
-            subject.evaluation_logits(other, OTHER_CLASSES),
-            subject.evaluation_logits(method, OTHER_CLASSES),
-            "logits of other classes after loading",
-        )
+        found, expected = (subject.evaluation_logits(each, OTHER_CLASSES) for each in (other, method))
+        ensure_equal(found, expected, "logits of other classes after loading")
 
 
 @check("Do not depend on the order of the support images before training; sums and means do not.")
 def image_order_does_not_matter(subject: Subject) -> None:
     """The support images in another order give the same start and the same closed form."""
-    if subject.is_trained:
-        plain, reordered = subject.prepared(), subject.prepared(order=_random_order())
-    else:
-        plain, reordered = subject.finished, subject.fitted(subject.prepared(order=_random_order()))
-    ensure_equal(
-        subject.evaluation_logits(reordered),
-        subject.evaluation_logits(plain),
-        "logits for another order",
-        tolerance=100 * ROUNDING,
-    )
-
-
-def _random_order() -> torch.Tensor:
-    return torch.randperm(len(TASK.labels), generator=torch.Generator().manual_seed(11))
+    reordered = subject.prepared(order=torch.randperm(len(TASK.labels), generator=torch.Generator().manual_seed(11)))
+    plain = subject.prepared() if subject.is_trained else subject.finished
+    found = subject.evaluation_logits(reordered if subject.is_trained else subject.fitted(reordered))
+    expected = subject.evaluation_logits(plain)
+    ensure_equal(found, expected, "logits for another order", tolerance=100 * ROUNDING)

@@ -26,10 +26,8 @@ def the_backbone_is_unchanged(subject: Subject) -> None:
 def inputs_are_not_modified(subject: Subject) -> None:
     """Features, pixels and labels are not written to."""
     subject.evaluation_logits(subject.finished)
-    changed = sorted(
-        {what for what, handed_out, pristine in subject.handed_out if not torch.equal(handed_out, pristine)}
-    )
-    ensure(not changed, f"it wrote into {', '.join(changed)}")
+    changed = {what for what, handed_out, pristine in subject.handed_out if not torch.equal(handed_out, pristine)}
+    ensure(not changed, f"it wrote into {', '.join(sorted(changed))}")
 
 
 @check("Store what a run learns on the instance (set it in `prepare`), never on the class or the module.")
@@ -55,11 +53,8 @@ def declared_needs_are_read(subject: Subject) -> None:
 def the_declared_hidden_state_is_read(subject: Subject) -> None:
     """Only the hidden state after the declared frozen blocks is read."""
     frozen = subject.config.frozen_blocks(subject.backbone)
-    ensure(
-        (frozen is None) != (Needs.HIDDEN in subject.info.needs), "one of `Needs.HIDDEN` and `frozen_blocks` is missing"
-    )
+    is_declared = Needs.HIDDEN in subject.info.needs
+    ensure((frozen is not None) == is_declared, "one of `Needs.HIDDEN` and `frozen_blocks` is missing")
     subject.evaluation_logits(subject.finished)
-    expected = set() if frozen is None else {frozen}
-    ensure(
-        subject.hidden_blocks_read == expected, f"read before blocks {subject.hidden_blocks_read}, declared {expected}"
-    )
+    found, expected = subject.hidden_blocks_read, set() if frozen is None else {frozen}
+    ensure(found == expected, f"read before blocks {found}, declared {expected}")

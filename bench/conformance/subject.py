@@ -69,12 +69,7 @@ class ToyTask:
         with torch.no_grad():
             features, pooled = (backbone.encode_image(self.pixels, project=project) for project in (True, False))
             other = backbone.encode_image(self.pixels + 0.1 * noise)
-        return {
-            Needs.FEATURES: features,
-            Needs.POOLED: pooled,
-            Needs.PIXELS: self.pixels,
-            Needs.OTHER_VIEW: other,
-        }
+        return {Needs.FEATURES: features, Needs.POOLED: pooled, Needs.PIXELS: self.pixels, Needs.OTHER_VIEW: other}
 
 
 TASK = ToyTask(ClassSet(("cat", "dog", "bird"), TEMPLATE), shots=8)
@@ -224,9 +219,9 @@ class Subject:
         try:
             method = self.trained()
             self.evaluation_logits(method)
-            return method
         finally:
             self._watching = False
+        return method
 
     def overfitted(self, task: ToyTask = TASK) -> Fitted:
         """One instance per task, trained on full batches at a low rate, at which a loss of the right sign must fall."""

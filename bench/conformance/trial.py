@@ -55,14 +55,8 @@ def trial(
 ) -> Iterator[TrialRow]:
     """Run a method and zero-shot: short demo recipe, 16 shots, one seed, base-to-new if possible, else few-shot.
 
-    Args:
-        info: a registered method's facts.
-        context: where features are cached, and on how many threads.
-        limit: seconds of this process's CPU time, after which no further run starts; a busy machine does not count.
-        run: runs a spec; by default the runner.
-
-    Raises:
-        TrialTimeoutError: if the limit is reached before the last run.
+    Raises TrialTimeoutError instead of starting a run after `limit` seconds of this process's CPU time, so that a busy
+    machine does not count. `run` runs a spec; by default the runner.
     """
     execute = run or (lambda spec: run_experiment(spec, context)[0])
     begun = time.process_time()
@@ -70,9 +64,8 @@ def trial(
         records = {}
         for spec in _specs(info, dataset):
             if time.process_time() - begun > limit:
-                raise TrialTimeoutError(
-                    f"{i} of {len(DATASETS)} datasets were done in {limit:.0f} seconds of processor time"
-                )
+                done = f"{i} of {len(DATASETS)} datasets were done"
+                raise TrialTimeoutError(f"{done} in {limit:.0f} seconds of processor time")
             records[spec.method] = execute(spec)
         for score in records[info.name].scores:
             zero_shot = records["zero_shot"].score(score.split)

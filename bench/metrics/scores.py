@@ -40,8 +40,7 @@ def macro_accuracy(logits: ArrayLike, labels: ArrayLike) -> float:
         >>> macro_accuracy([[2, 1], [1, 2], [3, 1]], [0, 1, 1])  # 1 of 1 and 1 of 2
         0.75
     """
-    scores, truth = _checked(logits, labels)
-    hits, total, _ = _class_counts(scores, truth)
+    hits, total, _ = _class_counts(logits, labels)
     present = total > 0
     return float(np.mean(hits[present] / total[present]))
 
@@ -53,8 +52,7 @@ def macro_precision(logits: ArrayLike, labels: ArrayLike) -> float:
         >>> macro_precision([[2, 1], [1, 2], [3, 1]], [0, 1, 1])  # 1 of 2 and 1 of 1
         0.75
     """
-    scores, truth = _checked(logits, labels)
-    hits, _, predicted = _class_counts(scores, truth)
+    hits, _, predicted = _class_counts(logits, labels)
     return float(np.mean(hits / np.maximum(predicted, 1)))
 
 
@@ -177,8 +175,9 @@ def harmonic_mean(base: float, new: float) -> float:
     return 0.0 if base + new == 0 else 2 * base * new / (base + new)
 
 
-def _class_counts(scores: Floats, truth: Ints) -> tuple[Ints, Ints, Ints]:
+def _class_counts(logits: ArrayLike, labels: ArrayLike) -> tuple[Ints, Ints, Ints]:
     """Per class: correct predictions, images, predictions."""
+    scores, truth = _checked(logits, labels)
     n_cls, guess = scores.shape[1], scores.argmax(1)
     hits = np.bincount(truth[guess == truth], minlength=n_cls)
     return hits, np.bincount(truth, minlength=n_cls), np.bincount(guess, minlength=n_cls)

@@ -9,6 +9,7 @@ rows that copy one another are not independent.
 and `published_titles()` the titles.
 
 Example:
+    >>> from bench.published import published_frame, select
     >>> frame = published_frame()
     >>> frame = frame[frame["source_table"] == "Table 10"]
     >>> rows = select(frame, methods=["zero_shot"], datasets=["average"])
@@ -16,22 +17,6 @@ Example:
     {'base': 0.6934, 'new': 0.7422, 'H': 0.717}
 """
 
-from bench.published.load import (
-    DATASETS,
-    PUBLISHED_COLUMNS,
-    published_difficulty,
-    published_digest,
-    published_frame,
-    published_titles,
-    select,
-)
+import lazy_loader
 
-__all__ = [
-    "DATASETS",
-    "PUBLISHED_COLUMNS",
-    "published_difficulty",
-    "published_digest",
-    "published_frame",
-    "published_titles",
-    "select",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

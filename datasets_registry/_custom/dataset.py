@@ -18,7 +18,7 @@ from datasets_registry._custom.hugging_face import is_hub_folder, list_hub_folde
 from datasets_registry._custom.listing import FoundImage, Listing
 from datasets_registry._custom.table import SUFFIXES, ColumnNames, guess_columns, list_table
 from datasets_registry._custom.tars import find_tars, list_tars
-from datasets_registry._errors import DataError, RegistrationError
+from datasets_registry._errors import DataError, RegistrationError, some
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
 
 TRAIN_SHARE = 0.5
@@ -275,9 +275,8 @@ def _complaints(error: ValidationError) -> str:
     return "; ".join(found)
 
 
-def _few(labels: Sequence[str], most: int = 8) -> str:
-    shown = ", ".join(repr(label) for label in labels[:most])
-    return f"{shown} and {len(labels) - most} more" if len(labels) > most else shown
+def _few(labels: Sequence[str]) -> str:
+    return some([repr(label) for label in labels], most=8)
 
 
 def _toml(text: str) -> str:

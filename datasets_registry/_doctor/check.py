@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from datasets_registry._custom.dataset import CustomReader
-from datasets_registry._doctor.findings import Finding, Level, quoted, some
+from datasets_registry._doctor.findings import Finding, Level, fetch_command, quoted
 from datasets_registry._doctor.layout_rules import DatasetOnDisk, broken_entries, examine
 from datasets_registry._download.sources import DatasetSource, dataset_sources
-from datasets_registry._errors import BenchError, DataError
+from datasets_registry._errors import BenchError, DataError, some
 from datasets_registry._readers.decode import LFS_POINTER
 from datasets_registry._readers.files import ImageFiles
 from datasets_registry._readers.image_suffixes import LEFT_OUT_ADVICE, LeftOut, describe_left_out
@@ -90,7 +90,8 @@ def check_dataset(
         splits = info.reader(data_root)
     except BenchError as error:
         if not any(item.level is Level.PROBLEM for item in findings):
-            findings.append(Finding("refused", str(error), _fetch_command(info, data_root) if source else ""))
+            fix = fetch_command(info.name, data_root=data_root) if source else ""
+            findings.append(Finding("refused", str(error), fix))
         return CheckResult(info.name, tuple(findings))
     # the reader found all files, so findings about their location are harmless
     findings = [replace(item, level=Level.NOTE) if item.layout else item for item in findings]
@@ -140,7 +141,7 @@ def _count_findings(info: DatasetInfo, splits: DatasetSplits, data_root: Path | 
                 "wrong-count" if full else "subset",
                 f"Found {_as_text(splits.counts)} images of {len(splits.class_names)} classes; the full dataset has "
                 f"{_as_text(expected)} of {info.num_classes}.",
-                _fetch_command(info, data_root),
+                fetch_command(info.name, data_root=data_root),
                 Level.PROBLEM if full else Level.NOTE,
             )
     if splits.left_out:
@@ -244,7 +245,7 @@ def _image_fix(info: DatasetInfo, splits: DatasetSplits, code: str, keys: Sequen
     if code == "unreadable-images" and paths:
         return quoted("chmod", "-R", "u+r", os.path.commonpath([str(path.parent) for path in paths]))
     if data_root is not None:
-        return _fetch_command(info, data_root, "--again")
+        return fetch_command(info.name, "--again", data_root=data_root)
     return f"replace or remove them: {quoted(*map(str, paths[:3]))}" if paths else "replace or remove them"
 
 
@@ -290,11 +291,6 @@ def _write(name: str, found: Mapping[str, object], data_root: Path | None) -> tu
         text = f"The fingerprint could not be written to {file} ({error})."
         return None, [Finding("read-only", text, level=Level.NOTE)]
     return file, []
-
-
-def _fetch_command(info: DatasetInfo, data_root: Path | None, *options: str) -> str:
-    where = ("--data-root", data_root) if data_root is not None else ()
-    return quoted("etl-bench", "datasets", "fetch", info.name, *options, *where)
 
 
 def _as_text(counts: Mapping[str, int]) -> str:

@@ -1,9 +1,9 @@
 """Findings of the doctor: one sentence on what is wrong, and the command that fixes it."""
 
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 
 class Level(StrEnum):
@@ -35,7 +35,7 @@ def quoted(*words: object) -> str:
     return shlex.join(str(word) for word in words)
 
 
-def some(items: Sequence[str], most: int = 3) -> str:
-    """The first few items of a list as text."""
-    more = f" and {len(items) - most} more" if len(items) > most else ""
-    return ", ".join(items[:most]) + more
+def fetch_command(name: str, *options: str, data_root: Path | None) -> str:
+    """The command that fetches a dataset."""
+    where = ("--data-root", data_root) if data_root is not None else ()
+    return quoted("etl-bench", "datasets", "fetch", name, *options, *where)

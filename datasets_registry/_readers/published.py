@@ -9,10 +9,15 @@ from datasets_registry._readers.imagenet import VariantReader
 from datasets_registry._readers.layouts import ImageFolders, packaged_names
 from datasets_registry._types import DatasetInfo
 
+PLAIN_TEMPLATE = "a photo of a {}."
+"""CoOp's template for datasets without one of their own; for the others, the template variant `plain`."""
+
 
 def register_coop_dataset(
     name: str,
     *,
+    template: str = PLAIN_TEMPLATE,
+    template_variants: Mapping[str, str] | None = None,
     folder: str,
     split_file: str,
     image_folder: str,
@@ -25,14 +30,18 @@ def register_coop_dataset(
     """Register a dataset in CoOp's layout; its class names are in `data/<name>.txt`.
 
     The arguments from `folder` to `folder_aliases` are those of `CoopReader`; `facts` are fields of `DatasetInfo`.
+    `template_variants` need not list `plain`.
     """
     names = packaged_names(name)
+    variants = ({} if template == PLAIN_TEMPLATE else {"plain": PLAIN_TEMPLATE}) | dict(template_variants or {})
     reader = CoopReader(
         name, folder, split_file, image_folder, split_url, images_url, other_folders, folder_aliases or {}
     )
-    return register_dataset(
-        DatasetInfo(name=name, num_classes=len(names), class_names=names, split_file=split_file, reader=reader, **facts)
-    )
+    info = DatasetInfo(
+        name=name, num_classes=len(names), class_names=names, split_file=split_file, reader=reader, template=template,
+        template_variants=variants, **facts,
+    )  # fmt: skip
+    return register_dataset(info)
 
 
 def register_imagenet_variant(
@@ -47,4 +56,4 @@ def register_imagenet_variant(
         facts: fields of `DatasetInfo`.
     """
     reader = VariantReader(ImageFolders(name, image_folders), folders_are_labels)
-    return register_dataset(DatasetInfo(name=name, template="a photo of a {}.", test_only=True, reader=reader, **facts))
+    return register_dataset(DatasetInfo(name=name, template=PLAIN_TEMPLATE, test_only=True, reader=reader, **facts))

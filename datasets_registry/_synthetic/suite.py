@@ -21,7 +21,7 @@ from datasets_registry._synthetic.drawing import (
     paint,
     to_image,
 )
-from datasets_registry._synthetic.world import BACKGROUNDS, COLOURS, contrasting_background, pick
+from datasets_registry._synthetic.world import BACKGROUNDS, COLOURS, contrasting_background
 from datasets_registry._types import DatasetInfo, DatasetSplits, Sample
 
 TRAIN_PER_CLASS, VAL_PER_CLASS, TEST_PER_CLASS = 24, 4, 30
@@ -98,11 +98,6 @@ def add_figures(canvas: Array, rng: np.random.Generator, colour: str, *figures: 
 def varied_colour(name: str, rng: np.random.Generator) -> Colour:
     """The world's colour of that name with a small random variation."""
     return jitter(COLOURS[name], rng, 16)
-
-
-def random_colour(rng: np.random.Generator) -> str:
-    """A random colour name of the world."""
-    return pick(rng, COLOURS)
 
 
 def noisy_image(canvas: Array, rng: np.random.Generator, sigma: float = 4.0) -> Image.Image:

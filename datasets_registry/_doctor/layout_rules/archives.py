@@ -1,18 +1,28 @@
 """Archives that were not unpacked."""
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 
-from datasets_registry._doctor.findings import Finding, quoted, some
+from datasets_registry._doctor.findings import Finding, quoted
 from datasets_registry._doctor.layout_rules.dataset_on_disk import DatasetOnDisk
+from datasets_registry._errors import some
 
 
 def packed_archives(dataset: DatasetOnDisk) -> Iterator[Finding]:
-    """Archives in the dataset's folder, and its known archives in the data root; call it if images are missing."""
+    """Archives in the dataset's folder, and its known archives in the data root, with the command for the first."""
     known = {file.name.lower() for file in dataset.source.archives}
     packed = dataset.archives(dataset.folder, dataset.data_root)
-    if packed := [path for path in packed if path.parent == dataset.folder or path.name.lower() in known]:
-        yield not_unpacked(dataset, packed)
+    packed = [path for path in packed if path.parent == dataset.folder or path.name.lower() in known]
+    if not packed:
+        return
+    archive, folder = packed[0], dataset.folder
+    lower = archive.name.lower()
+    if lower.endswith(".zip"):
+        command = quoted("unzip", "-q", archive, "-d", folder)
+    elif ".tar" in lower or lower.endswith(".tgz"):
+        command = f"{quoted('mkdir', '-p', folder)} && {quoted('tar', '-xf', archive, '-C', folder)}"
+    else:
+        command = f"unpack it into {folder} with a program for {archive.suffix} files"
+    yield Finding("not-unpacked", f"{some([str(path) for path in packed])} is not unpacked.", command)
 
 
 def no_images(dataset: DatasetOnDisk) -> list[Finding]:
@@ -20,17 +30,3 @@ def no_images(dataset: DatasetOnDisk) -> list[Finding]:
     return list(packed_archives(dataset)) or [
         Finding("no-images", f"There is no folder {dataset.image_folder}.", dataset.fetch_command())
     ]
-
-
-def not_unpacked(dataset: DatasetOnDisk, packed: Sequence[Path]) -> Finding:
-    """The finding for these archives, with the command for the first."""
-    archive = packed[0]
-    lower = archive.name.lower()
-    folder = dataset.folder
-    if lower.endswith(".zip"):
-        command = quoted("unzip", "-q", archive, "-d", folder)
-    elif ".tar" in lower or lower.endswith(".tgz"):
-        command = f"{quoted('mkdir', '-p', folder)} && {quoted('tar', '-xf', archive, '-C', folder)}"
-    else:
-        command = f"unpack it into {folder} with a program for {archive.suffix} files"
-    return Finding("not-unpacked", f"{some([str(path) for path in packed])} is not unpacked.", command)

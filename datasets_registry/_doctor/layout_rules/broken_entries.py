@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from datasets_registry._doctor.findings import Finding, quoted, some
+from datasets_registry._doctor.findings import Finding, quoted
+from datasets_registry._errors import some
 
 
 def broken_entries(top: Path) -> Iterator[Finding]:

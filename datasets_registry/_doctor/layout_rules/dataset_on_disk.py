@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from datasets_registry._doctor.findings import quoted
+from datasets_registry._doctor.findings import fetch_command
 from datasets_registry._download.sources import DatasetSource
 from datasets_registry._errors import DataError
 from datasets_registry._readers.coop_split import read_coop_split
@@ -82,7 +82,7 @@ class DatasetOnDisk:
 
     def fetch_command(self, *options: str) -> str:
         """The command that fetches the dataset."""
-        return quoted("etl-bench", "datasets", "fetch", self.name, *options, "--data-root", self.data_root)
+        return fetch_command(self.name, *options, data_root=self.data_root)
 
     def archives(self, *places: Path) -> list[Path]:
         """Archives in these folders."""

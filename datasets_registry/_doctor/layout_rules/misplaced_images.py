@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from datasets_registry._doctor.findings import Finding, quoted, some
+from datasets_registry._doctor.findings import Finding, quoted
 from datasets_registry._doctor.layout_rules.archives import no_images, packed_archives
 from datasets_registry._doctor.layout_rules.dataset_on_disk import DatasetOnDisk, folders_below, image_count
+from datasets_registry._errors import some
 
 PARTITIONS = ("train", "val", "valid", "validation", "test")
 
