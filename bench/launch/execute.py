@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bench.context import RunContext
 from bench.errors import RunExitError, WorkerKilledError
-from bench.launch.runner_module import Runner
+from bench.launch.runner_module import Runner, load_runner
 from bench.launch.tasks import DifficultyTask, FinishedTask, Outcome, RunTask, Surroundings, Task
 from bench.record import DifficultyRecord, Predictions, RunRecord
 from bench.results.shards import Shards
@@ -82,7 +82,7 @@ def _write_result(result: ComputedResult, shards: Shards) -> FinishedTask:
     return FinishedTask(task, Outcome.FAILED, result.seconds, problem, memory=result.memory)
 
 
-def store_result(result: ComputedResult, runner: Runner, surroundings: Surroundings) -> FinishedTask:
+def store_result(result: ComputedResult, surroundings: Surroundings) -> FinishedTask:
     """Write a result. One that does not fit into a shard becomes a failure of its run."""
     shards = Shards(surroundings.runs)
     try:
@@ -91,9 +91,9 @@ def store_result(result: ComputedResult, runner: Runner, surroundings: Surroundi
         except OSError:
             raise
         except Exception as error:
-            return _write_result(
-                failed_result(result.task, error, runner, surroundings.context, seconds=result.seconds), shards
-            )
+            runner = load_runner(surroundings.runner)
+            failed = failed_result(result.task, error, runner, surroundings.context, seconds=result.seconds)
+            return _write_result(failed, shards)
     except OSError as error:
         return write_failure(result.task, surroundings, error, seconds=result.seconds)
 

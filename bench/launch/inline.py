@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import Self
 
-from bench.launch.runner_module import load_runner
 from bench.launch.task_executor import TaskExecutor
 from bench.launch.tasks import Surroundings, Task
 from bench.launch.transport import Done, Event, Exited, Ready, Transport
@@ -19,7 +18,7 @@ class InlineTransport(Transport):
 
     def __init__(self, surroundings: Surroundings) -> None:
         self.surroundings = surroundings
-        self._executor = TaskExecutor(surroundings, load_runner(surroundings.runner), own_process=False)
+        self._executor = TaskExecutor(surroundings, own_process=False)
         self._task: Task | None = None
         self._events: list[Event] = []
 

@@ -16,7 +16,6 @@ import threading
 from typing import IO
 
 from bench.launch.limits import limit_memory
-from bench.launch.runner_module import load_runner
 from bench.launch.task_executor import TaskExecutor
 from bench.launch.tasks import Surroundings, load_task
 
@@ -39,9 +38,9 @@ def main() -> None:
     surroundings = Surroundings.model_validate_json(first)
     busy = threading.Event()
     threading.Thread(target=_listen, args=(tasks, busy), daemon=True).start()
-    runner = load_runner(surroundings.runner)
+    executor = TaskExecutor(surroundings, own_process=True)
     limit_memory(surroundings.limits)
-    with TaskExecutor(surroundings, runner, own_process=True) as executor:
+    with executor:
         _write(output, {"kind": "ready"})
         while (line := tasks.get()) is not None:
             done = executor.run(load_task(json.loads(line)))

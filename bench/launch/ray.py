@@ -30,7 +30,6 @@ from bench.launch.ray_cluster import (
     short_error,
 )
 from bench.launch.ray_worker import RayWorker
-from bench.launch.runner_module import load_runner
 from bench.launch.task_executor import TaskExecutor
 from bench.launch.tasks import Surroundings, Task, dump_task
 from bench.launch.transport import Done, Event, Exited, Notice, Ready, Transport
@@ -77,7 +76,6 @@ class RayTransport(Transport):
         self.resources = resources or RunResources()
         self.jobs = jobs
         self.runtime_env = runtime_env or {}
-        self._runner = load_runner(surroundings.runner)
         self._numbers = itertools.count(1)
         self._workers: dict[int, _Worker] = {}
         self._events: list[Event] = []
@@ -128,7 +126,7 @@ class RayTransport(Transport):
     def start(self) -> int:
         number = next(self._numbers)
         actor = self._actor.remote(*self._arguments)
-        executor = TaskExecutor(self.surroundings, self._runner, own_process=False)
+        executor = TaskExecutor(self.surroundings, own_process=False)
         self._workers[number] = _Worker(actor, actor.ready.remote(), executor)
         return number
 
@@ -161,7 +159,7 @@ class RayTransport(Transport):
             worker.node = value
             worker.executor.__enter__()
             return Ready(number)
-        done = store_result(value, self._runner, self.surroundings)
+        done = store_result(value, self.surroundings)
         self._release(worker)
         return Done(number, done)
 

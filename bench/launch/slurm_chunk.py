@@ -95,13 +95,12 @@ class ChunkJob(Checkpointable):  # type: ignore[misc]  # submitit is not typed h
         would look as if the run had called `sys.exit`.
         """
         from bench.launch.limits import limit_memory
-        from bench.launch.runner_module import load_runner
         from bench.launch.task_executor import TaskExecutor
 
         files = ChunkFiles(Path(self.folder), self.number)
         surroundings, tasks = files.read()
         limit_memory(surroundings.limits)
-        with TaskExecutor(surroundings, load_runner(surroundings.runner), own_process=True) as executor:
+        with TaskExecutor(surroundings, own_process=True) as executor:
             work = _Work(files, tasks, executor)
             work.start()
             try:

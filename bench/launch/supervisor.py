@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 from bench._util.interrupts import Interrupts, counted_interrupts
 from bench.coordination.leases import Leases
@@ -12,7 +11,7 @@ from bench.errors import LaunchError
 from bench.launch.affinity_queue import AffinityQueue
 from bench.launch.execute import failed_result, store_result
 from bench.launch.limits import CAN_LIMIT_MEMORY, GRACE
-from bench.launch.runner_module import Runner, load_runner
+from bench.launch.runner_module import load_runner
 from bench.launch.task_executor import existing_result
 from bench.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Outcome, Task
 from bench.launch.transport import Done, Event, Exited, Notice, Ready, Transport
@@ -224,12 +223,9 @@ class Supervisor:
         limit = self.surroundings.limits.seconds if self.transport.enforce_timeout else None
         late = limit is not None and (worker.overdue or seconds >= limit)
         error = run_error(exited, timeout=limit if late else None, losses=losses)
-        failed = failed_result(task, error, self._runner, self.surroundings.context, seconds=seconds)
-        self._report(store_result(failed, self._runner, self.surroundings))
-
-    @cached_property
-    def _runner(self) -> Runner:
-        return load_runner(self.surroundings.runner)
+        runner = load_runner(self.surroundings.runner)
+        failed = failed_result(task, error, runner, self.surroundings.context, seconds=seconds)
+        self._report(store_result(failed, self.surroundings))
 
     def _report(self, item: FinishedTask) -> None:
         if item.outcome is Outcome.HELD_BY_OTHER:

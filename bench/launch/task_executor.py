@@ -9,7 +9,7 @@ from bench.coordination.leases import Leases
 from bench.launch.execute import execute, store_result, write_failure
 from bench.launch.limits import deadline
 from bench.launch.log_capture import capture_output
-from bench.launch.runner_module import Runner
+from bench.launch.runner_module import load_runner
 from bench.launch.tasks import FinishedTask, Outcome, RunTask, Surroundings, Task
 from bench.record import RunStatus
 from bench.results.shards import Shards
@@ -27,9 +27,9 @@ class TaskExecutor:
     of each run goes to a file.
     """
 
-    def __init__(self, surroundings: Surroundings, runner: Runner, *, own_process: bool) -> None:
+    def __init__(self, surroundings: Surroundings, *, own_process: bool) -> None:
         self.surroundings = surroundings
-        self.runner = runner
+        self.runner = load_runner(surroundings.runner)
         self.own_process = own_process
         self.heartbeat = Heartbeat(surroundings.runs, "worker", {"sweep": surroundings.sweep, "task": None})
         self.leases = Leases(surroundings.runs, self.heartbeat)
@@ -84,7 +84,7 @@ class TaskExecutor:
                     return write_failure(task, self.surroundings, error)
             with deadline(self.surroundings.limits, end_process=log):
                 result = execute(task, self.runner, context)
-        done = store_result(result, self.runner, self.surroundings)
+        done = store_result(result, self.surroundings)
         if done.outcome is Outcome.OK or (done.outcome is Outcome.FAILED and not done.memory):
             (runs / CHECKPOINTS / f"{task.key}.safetensors").unlink(missing_ok=True)
         return done
