@@ -82,7 +82,7 @@ def export_table(board: Leaderboard, runs: pd.DataFrame) -> ExportTable:
         "differ from it on these datasets (paired over seeds and images, Holm). Incomplete rows are unranked"
         f"{', and so are oracles, which select with test labels' if any(e.oracle for e in board.entries) else ''}."
     )
-    return ExportTable(title, columns, rows, note)
+    return ExportTable(title, columns, rows, note + _stale_note(board))
 
 
 def dataset_table(board: Leaderboard, runs: pd.DataFrame, measure: str) -> ExportTable:
@@ -112,7 +112,7 @@ def dataset_table(board: Leaderboard, runs: pd.DataFrame, measure: str) -> Expor
         "Accuracy in per cent with 95 % Student-t intervals over seeds. Bold: highest of the column; underlined: not "
         "shown to differ from it (paired over seeds and images, Holm). Numbers with missing seeds show their coverage."
     )
-    return ExportTable(f"{board.setting.title}, {measure}, by dataset", board.datasets, rows, note)
+    return ExportTable(f"{board.setting.title}, {measure}, by dataset", board.datasets, rows, note + _stale_note(board))
 
 
 def dataset_rows(board: Leaderboard) -> list[dict[str, Any]]:
@@ -176,13 +176,18 @@ def to_latex(table: ExportTable) -> str:
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", "\\end{table}", ""])
 
 
+def _stale_note(board: Leaderboard) -> str:
+    stale = [f"{entry.key}: {entry.stale}" for entry in board.entries if entry.stale]
+    return f" † Made with other code than today's: {'; '.join(stale)}." if stale else ""
+
+
 def _rows(
     board: Leaderboard, runs: pd.DataFrame, cell_of: Callable[[Entry, str], ExportCell | None], columns: Sequence[str]
 ) -> tuple[ExportRow, ...]:
     ranges = rank_entries(board, runs).ranks
     return tuple(
         (
-            entry.key,
+            f"{entry.key} †" if entry.stale else entry.key,
             ranges.get(entry.key, "–"),
             tuple(cell_of(entry, c) for c in columns),
             f"{entry.n}/{entry.expected}",

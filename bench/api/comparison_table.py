@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from bench.api.html_table import html_table
+from bench.api.leaderboard_table import stale_note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,8 +54,10 @@ class ComparisonTable:
                         yield f"only {who} is right: {cell.dataset} {cell.split} seed {seed.seed} {name}"
 
     def notes(self) -> list[str]:
-        """Datasets that could not be compared, with the reason."""
-        return [f"not compared: {dataset}: {reason}" for _, found in self.pairs for dataset, reason in found.skipped]
+        """Datasets that could not be compared, with the reason, and entries whose code changed since their runs."""
+        skipped = [f"not compared: {dataset}: {reason}" for _, found in self.pairs for dataset, reason in found.skipped]
+        compared = [(board, board.entry(key)) for board, found in self.pairs for key in (found.a, found.b)]
+        return skipped + [stale_note(entry, board) for board, entry in compared if entry.stale]
 
     def to_json(self) -> list[dict[str, object]]:
         """Plain values of every comparison."""

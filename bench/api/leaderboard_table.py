@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from bench.statistics import Estimate
 
 
+STALE = " †"
+"""Marks an entry with runs of other code than today's."""
+
+
 class LeaderboardTable:
     """Leaderboards, one per backbone, protocol, shots and draw. A notebook shows them as tables."""
 
@@ -37,7 +41,7 @@ class LeaderboardTable:
         return [_row(board, entry) for entry in board.entries]
 
     def notes(self) -> list[str]:
-        """What a reader has to know: incomplete entries, oracles, runs that do not count."""
+        """What a reader has to know: incomplete and stale entries, oracles, runs that do not count."""
         notes = []
         for board in self.boards:
             title = board_title(board)
@@ -46,6 +50,8 @@ class LeaderboardTable:
                     failed = sum(cell.error is not None for cell in entry.missing)
                     cells = f"{entry.n} of {entry.expected} cells, {failed} failed"
                     notes.append(f"incomplete: {entry.key}, {title}: {cells}")
+                if entry.stale:
+                    notes.append(stale_note(entry, board))
                 if entry.oracle:
                     notes.append(f"oracle: {entry.key}, {title}: {_optimism(entry)}; not ranked")
             for run in board.excluded:
@@ -84,6 +90,14 @@ class LeaderboardTable:
     __repr__ = __str__
 
 
+def stale_note(entry: Entry, board: Leaderboard) -> str:
+    """The note about an entry whose code changed since its runs."""
+    return (
+        f"{STALE.strip()} stale: {entry.key}, {board_title(board)}: {entry.stale}. "
+        "The same `etl-bench run` with --rerun stale repeats them."
+    )
+
+
 def board_title(board: Leaderboard) -> str:
     """Backbone, protocol, shots and the number of datasets of a board."""
     over = f"{len(board.averaged)} {'targets' if board.setting.source else 'datasets'}"
@@ -91,7 +105,8 @@ def board_title(board: Leaderboard) -> str:
 
 
 def _row(board: Leaderboard, entry: Entry) -> dict[str, object]:
-    row: dict[str, object] = {"#": entry.rank if entry.rank is not None else "", "method": entry.key}
+    name = f"{entry.key}{STALE}" if entry.stale else entry.key
+    row: dict[str, object] = {"#": "" if entry.rank is None else entry.rank, "method": name}
     if board.setting.source:
         for dataset in (board.setting.source, *board.averaged):
             cell = entry.cells.get(dataset)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.analysis.leaderboard import HConvention
+    from bench.provenance.staleness import Staleness
     from bench.store import Store
 
 _DEFAULT_RUNS = "runs"
@@ -148,8 +149,16 @@ class Results:
 
     @cached_property
     def _frame(self) -> pd.DataFrame:
-        frame = self._store.runs_frame()
+        frame = self._store.runs_frame(staleness=installed_code())
         return frame if self.run_ids is None else frame[frame["run_id"].isin(self.run_ids)].reset_index(drop=True)
+
+
+def installed_code() -> Staleness:
+    """Shows which runs were made with other code of their method than the installed one."""
+    from bench._util.text_cache import TextCache
+    from bench.provenance.staleness import Staleness
+
+    return Staleness(None, kept=TextCache(cache_folder(None)))
 
 
 def load_results(runs: str | Path = _DEFAULT_RUNS) -> Results:

@@ -39,11 +39,12 @@ def export(
 
     from bench.analysis.leaderboard import HConvention, leaderboards
     from bench.analysis.table_exports import dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
+    from bench.api.results import installed_code
     from bench.store import fresh_store, write_parquet
 
     kind = opt.parse_choice(Format, form, "--format")
     how = opt.parse_choice(HConvention, convention, "--h")
-    frame = fresh_store(runs).runs_frame(outcomes=True)
+    frame = fresh_store(runs).runs_frame(outcomes=True, staleness=installed_code())
     boards = leaderboards(frame, protocol=protocol, shots=opt.shot_counts(shots), convention=how)
     if not boards:
         raise UsageError(f"No runs to export in {runs} that fit; `etl-bench leaderboard` lists what is available.")

@@ -19,8 +19,8 @@ from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.measured_difficulty import measure_difficulty
 from bench.experiment.task import load_task
 from bench.experiment.training_loop import fit
+from bench.method_info.source_digest import machinery_digest, source_digest
 from bench.provenance import environment as provenance
-from bench.provenance.source_digest import machinery_digest, source_digest
 from bench.record import Predictions, RunError, RunRecord, RunStatus
 from bench.spec import ExperimentSpec
 from datasets_registry import EvalSplit, SupportSet, last_fingerprint

@@ -1,1 +1,1 @@
-"""Facts of registered methods as plain values, without loading torch."""
+"""Facts of registered methods as plain values, and digests of their code, without loading torch."""

@@ -11,12 +11,18 @@ from typing import Any
 
 import bench
 from bench._util.text_cache import TextCache
+from bench.method_info.source_digest import machinery_digest, source_digest
 from datasets_registry import METHODS_GROUP, EvalProtocol
 
 
 @dataclass(frozen=True)
 class MethodSheet:
-    """Facts of `MethodInfo` as plain values; `published` has its settings by protocol, as JSON values."""
+    """Facts of `MethodInfo` as plain values.
+
+    Args:
+        published: its settings by protocol, as JSON values.
+        code: digests of its own code and of the shared code that it imports.
+    """
 
     name: str
     title: str
@@ -24,6 +30,7 @@ class MethodSheet:
     summary: str = ""
     citation: str = ""
     published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    code: tuple[str, str] = ("", "")
 
 
 def method_sheets(kept: TextCache | None = None) -> tuple[MethodSheet, ...]:
@@ -36,11 +43,11 @@ def method_sheets(kept: TextCache | None = None) -> tuple[MethodSheet, ...]:
     if kept is None or "methods._base.registry" in sys.modules or entry_points(group=METHODS_GROUP):
         return _imported()
     text = kept.text("methods", _state(), lambda: json.dumps([asdict(sheet) for sheet in _imported()]))
-    return tuple(MethodSheet(**values) for values in json.loads(text))
+    return tuple(MethodSheet(**values | {"code": tuple(values["code"])}) for values in json.loads(text))
 
 
 def _imported() -> tuple[MethodSheet, ...]:
-    from methods import list_methods
+    from methods import get_method, list_methods
 
     return tuple(
         MethodSheet(
@@ -50,6 +57,7 @@ def _imported() -> tuple[MethodSheet, ...]:
             summary=info.summary,
             citation=info.citation.strip(),
             published={str(p): info.default_config(p).model_dump(mode="json") for p in EvalProtocol},
+            code=(source_digest(get_method(info.name)), machinery_digest(get_method(info.name))),
         )
         for info in list_methods()
     )

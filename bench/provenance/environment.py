@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 import bench
-from bench.provenance.source_digest import machinery_digest, source_digest
+from bench.method_info.source_digest import machinery_digest, source_digest
 from bench.record import Provenance
 
 PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pillow", "safetensors", "scipy", "pydantic")

@@ -2,48 +2,75 @@
 
 import json
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 from typing import cast
 
-from bench.provenance.source_digest import machinery_digest, source_digest
+from bench._util.text_cache import TextCache
+from bench.method_info.method_sheets import method_sheets
+from bench.method_info.source_digest import machinery_digest, source_digest
 from bench.record import RunRecord
-from datasets_registry import last_fingerprint
+from datasets_registry import BenchError, last_fingerprint
 
 
 class Staleness:
     """The digests of today's code, weights and data, each computed once.
 
     A changed draw, split file or class list changes the task and so the run id; it is not checked here.
-    `backbone_digest` returns the digest of a backbone's weights by its slug; None skips the check of weights, which
-    would have to be loaded.
+
+    Args:
+        data_root: the folder of datasets; None skips the check of their files.
+        backbone_digest: the digest of a backbone's weights by its slug; None skips the check of weights, which would
+            have to be loaded.
+        kept: where the digests of the methods' code are kept from one process to the next.
     """
 
-    def __init__(self, data_root: Path | None, backbone_digest: Callable[[str], str] | None = None) -> None:
-        self._data_root = data_root
+    def __init__(
+        self,
+        data_root: Path | None,
+        backbone_digest: Callable[[str], str] | None = None,
+        kept: TextCache | None = None,
+    ) -> None:
+        self._kept = kept
         self._backbone = cache(backbone_digest) if backbone_digest else None
-        self._dataset = cache(lambda name: last_fingerprint(name, self._data_root))
+        self._dataset = cache(lambda name: last_fingerprint(name, data_root))
+        self._code = cache(self._code_of)
 
     def reasons(self, record: RunRecord) -> tuple[str, ...]:
         """Why the record is stale, a few words each; empty where no change was found."""
+        spec, made = record.spec, record.provenance
+        found = self.code_reasons(spec.method, made.method_digest, made.machinery_digest)
+        if self._backbone and made.backbone_digest not in ("", self._backbone(spec.backbone)):
+            found.append(f"the weights of {spec.backbone} changed")
+        files = self._dataset(spec.dataset)
+        if None not in (files, made.dataset_check) and files != made.dataset_check:
+            found.append(f"the files of {spec.dataset} changed")
+        return tuple(found)
+
+    def code_reasons(self, method: str, own: str, shared: str | None) -> list[str]:
+        """How the code of a method changed since a run with these digests; empty for a method that is not installed."""
+        now = self._code(method)
+        if now is None or equivalent_code().get(method) == [own, shared or "", *now]:
+            return []
+        if own != now[0]:
+            return [f"the code of {method} changed"]
+        return [] if shared in (None, now[1]) else [f"shared code that {method} imports changed"]
+
+    @cached_property
+    def _sheets(self) -> dict[str, tuple[str, str]]:
+        return {} if self._kept is None else {sheet.name: sheet.code for sheet in method_sheets(self._kept)}
+
+    def _code_of(self, method: str) -> tuple[str, str] | None:
         from methods import get_method
 
-        method, made = get_method(record.spec.method), record.provenance
-        now = source_digest(method), machinery_digest(method)
-        found = []
-        versions = [made.method_digest, made.machinery_digest or "", *now]
-        if equivalent_code().get(record.spec.method) != versions:
-            if made.method_digest != now[0]:
-                found.append(f"the code of {record.spec.method} changed")
-            elif made.machinery_digest not in (None, now[1]):
-                found.append(f"shared code that {record.spec.method} imports changed")
-        if self._backbone and made.backbone_digest not in ("", self._backbone(record.spec.backbone)):
-            found.append(f"the weights of {record.spec.backbone} changed")
-        files = self._dataset(record.spec.dataset)
-        if None not in (files, made.dataset_check) and files != made.dataset_check:
-            found.append(f"the files of {record.spec.dataset} changed")
-        return tuple(found)
+        if method in self._sheets:
+            return self._sheets[method]
+        try:
+            found = get_method(method)
+        except BenchError:
+            return None
+        return source_digest(found), machinery_digest(found)
 
 
 @cache

@@ -14,6 +14,7 @@ from bench.analysis.reproduction import published_settings
 from bench.errors import UsageError
 from bench.figures import FIGURE_SETS, gather_figure_data
 from bench.presenters import published_site, registered, site_view
+from bench.provenance.staleness import Staleness
 from bench.published import published_difficulty, published_frame
 from bench.record import Predictions
 from bench.results.shards import Shards
@@ -59,7 +60,7 @@ def write_page(request: PageRequest) -> SiteView:
     """Load new runs into the database, write the page and its run files, and return the view."""
     text_cache = TextCache(request.cache)
     store = fresh_store(request.runs)
-    runs = store.runs_frame(outcomes=True)
+    runs = store.runs_frame(outcomes=True, staleness=Staleness(None, kept=text_cache))
     pictures = Gallery(request.data_root, pictures=request.images)
     view = site_view(
         runs,

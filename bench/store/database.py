@@ -17,6 +17,7 @@ import pandas as pd
 
 from bench._util.prefetch import prefetch
 from bench.errors import QueryError, StoreError, StoreLockedError
+from bench.provenance.staleness import Staleness
 from bench.published import PUBLISHED_COLUMNS
 from bench.results.shards import Shard, ShardEntry, Shards
 from bench.store.loading import (
@@ -120,11 +121,12 @@ class Store:
 
     # --- queries ------------------------------------------------------------------------------------------------------
 
-    def runs_frame(self, *, outcomes: bool = False) -> pd.DataFrame:
+    def runs_frame(self, *, outcomes: bool = False, staleness: Staleness | None = None) -> pd.DataFrame:
         """One row per run and split, ordered by spec. A failed run is one row without a split.
 
         With `outcomes`, `correct` is an array `(n,)`: whether each test image is classified correctly, ordered by
         image; `images` is a digest of the images and their labels. Both are None where there are no predictions.
+        With `staleness`, `stale` says how the method's code changed since the run, empty if it did not.
 
         `support_digest` is the digest of the support images' contents, for runs with targets. Provenance, which is long
         and rarely needed, is in `provenance_frame`.
@@ -140,7 +142,7 @@ class Store:
                         list(label = predicted ORDER BY image) AS correct
                     FROM predictions GROUP BY run_id, split
                 ) USING (run_id, split)"""
-        return self._frame(
+        frame = self._frame(
             f"""SELECT run_id, method, config, recipe_name, recipe, backbone, dataset, task_fingerprint, draw,
                     protocol, shots, seed, "precision", status, error_message, split, {SCORE_COLUMNS},
                     trainable_parameters, prepare_seconds, train_seconds, eval_seconds, steps, peak_memory_bytes,
@@ -151,6 +153,16 @@ class Store:
                 FROM runs LEFT JOIN scores USING (run_id) {join}
                 ORDER BY backbone, protocol, dataset, method, shots, seed, run_id, split"""
         )
+        if staleness is None:
+            return frame
+        made = self._frame(
+            "SELECT run_id, method, provenance ->> '$.method_digest', provenance ->> '$.machinery_digest' FROM runs"
+        ).astype(object)
+        stale = {
+            run_id: ", ".join(staleness.code_reasons(method, own, shared))
+            for run_id, method, own, shared in made.where(made.notna(), None).itertuples(index=False, name=None)
+        }
+        return frame.assign(stale=frame["run_id"].map(stale))
 
     def curves_frame(self) -> pd.DataFrame:
         """One row per run, split and epoch of a recorded curve, in the order of training."""

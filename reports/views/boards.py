@@ -20,6 +20,7 @@ class EntryView:
         oracle: whether test labels were used for selection.
         optimism: gain from that by split; empty where it was not recorded.
         details: config and recipe as (name, text) pairs.
+        stale: how many runs were made with other code than today's, and which code changed; empty for none.
     """
 
     key: str
@@ -39,6 +40,7 @@ class EntryView:
     run_ids: tuple[str, ...]
     oracle: bool = False
     optimism: Mapping[str, float] = field(default_factory=dict)
+    stale: str = ""
 
     @property
     def complete(self) -> bool:

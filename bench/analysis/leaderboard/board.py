@@ -54,6 +54,7 @@ class Entry:
         oracle: whether anything was selected with test labels.
         optimism: by split, the accuracy gained by that selection, mean over runs; empty for other entries, and if it
             was not recorded.
+        stale: how many runs were made with other code than today's, and which code changed; empty for none.
     """
 
     key: str
@@ -72,6 +73,7 @@ class Entry:
     rank: int | None = None
     oracle: bool = False
     optimism: Mapping[str, float] = field(default_factory=dict)
+    stale: str = ""
 
     @property
     def complete(self) -> bool:
@@ -154,6 +156,7 @@ class Leaderboard:
         if self.setting.source:
             row["by_dataset"] = {name: cell.scores[ALL].mean for name, cell in entry.cells.items()}
         row |= {"n": entry.n, "expected": entry.expected, "complete": entry.complete, "oracle": entry.oracle}
+        row["stale"] = entry.stale
         if entry.oracle:
             row["optimism"] = dict(entry.optimism)
         row["trainable_parameters"] = entry.cost.parameters_high if entry.cost else None

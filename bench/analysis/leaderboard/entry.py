@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from bench.analysis.leaderboard.board import Cell, Entry
@@ -70,6 +71,7 @@ def make_entry(
         optimism=_optimism(counted, splits),
         cost=_cost(list({run.run_id: run for run in counted}.values())),
         run_ids=tuple(dict.fromkeys(run.run_id for run in counted)),
+        stale=_stale({run.run_id: run.stale for run in counted}),
     )
 
 
@@ -106,6 +108,12 @@ def _optimism(runs: Sequence[Run], splits: Sequence[str]) -> dict[str, float]:
     """Mean optimism by split, for splits on which every run recorded it."""
     found = {split: _mean(run.optimism.get(split, math.nan) for run in runs) for split in splits if runs}
     return {split: value for split, value in found.items() if not math.isnan(value)}
+
+
+def _stale(reasons: Mapping[str, str]) -> str:
+    """How many runs are stale and why, from the reasons by run id."""
+    found = Counter(reason for reason in reasons.values() if reason)
+    return "; ".join(f"{count} of {len(reasons)} runs: {reason}" for reason, count in found.most_common())
 
 
 def _mean(values: Iterable[float]) -> float:

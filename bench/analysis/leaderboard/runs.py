@@ -47,6 +47,7 @@ class Run:
         optimism: by split, the accuracy gained by selection with test labels; NaN if it was not recorded. Empty for
             runs that are not oracles.
         targets: datasets that a transfer run scores, or should have scored.
+        stale: how the method's code changed since, empty if it did not, or if the frame does not say.
     """
 
     run_id: str
@@ -66,6 +67,7 @@ class Run:
     created_at: Any
     optimism: Mapping[str, float] = field(default_factory=dict)
     targets: tuple[str, ...] = ()
+    stale: str = ""
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -145,6 +147,7 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
             if row.get("selected_on_test") is not None
         },
         targets=tuple(json.loads(first["targets"])) if first.get("targets") is not None else (),
+        stale=first.get("stale") or "",
     )
 
 

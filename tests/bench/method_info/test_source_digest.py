@@ -1,19 +1,11 @@
 import hashlib
-import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_runner import make_record, make_spec
 from places import ROOT
 
-import bench.provenance.source_digest as digests
-from bench.provenance import staleness
-from bench.provenance.source_digest import code_only, machinery_digest, source_digest
-from bench.provenance.staleness import Staleness
-from bench.record import RunStatus
-from bench.results.shards import Shards
-from bench.sweep import Expansion, RerunPolicy, plan
+import bench.method_info.source_digest as digests
+from bench.method_info.source_digest import code_only, machinery_digest, source_digest
 from methods import Recipe, cosine_logits, get_method
 
 
@@ -117,73 +109,3 @@ def test_code_alone():
     code = 'A = "# no remark"  # a remark\n\n\ndef f():\n    """Doc\n\n    of f."""\n    return 1\n'
     text = f'"""Doc."""\n{imports}\n{code}'
     assert code_only(text) == 'import torch\nA = "# no remark"\ndef f():\n    return 1'
-
-
-# --- what is stale ----------------------------------------------------------------------------------------------------
-
-
-def record(**provenance):
-    coop = get_method("coop")
-    made = make_record(make_spec())
-    now = {"method_digest": source_digest(coop), "machinery_digest": machinery_digest(coop)}
-    return made.model_copy(update={"provenance": made.provenance.model_copy(update=now | provenance)})
-
-
-@pytest.mark.parametrize(
-    ("provenance", "reasons"),
-    [
-        ({}, ()),
-        ({"machinery_digest": None}, ()),
-        ({"method_digest": "old"}, ("the code of coop changed",)),
-        ({"machinery_digest": "old"}, ("shared code that coop imports changed",)),
-        ({"backbone_digest": "old"}, ("the weights of ViT-demo.drawn changed",)),
-        ({"backbone_digest": ""}, ()),
-        ({"dataset_check": "then"}, ("the files of spectrum_a changed",)),
-        (
-            {"method_digest": "old", "dataset_check": "then"},
-            ("the code of coop changed", "the files of spectrum_a changed"),
-        ),
-    ],
-)
-def test_why_a_record_is_stale(provenance: dict, reasons: tuple[str, ...], monkeypatch):
-    monkeypatch.setattr("bench.provenance.staleness.last_fingerprint", lambda name, root: "now")
-    assert Staleness(None, lambda slug: "b").reasons(record(**provenance)) == reasons
-
-
-def test_weights_are_left_out_where_nobody_loads_them_and_data_where_nobody_checked_them():
-    assert Staleness(None).reasons(record(backbone_digest="old", dataset_check="then")) == ()
-
-
-def test_a_plan_counts_what_is_stale_and_runs_it_only_if_told(tmp_path: Path):
-    shards = Shards(tmp_path)
-    fresh, old, failed = (make_spec(seed=seed) for seed in (1, 2, 3))
-    for spec, change in ((fresh, {}), (old, {"method_digest": "old"})):
-        made = record(**change)
-        shards.write(made.model_copy(update={"spec": spec, "run_id": spec.run_id}))
-    shards.write(make_record(failed, status=RunStatus.FAILED, scores=[]))
-    expansion = Expansion((fresh, old, failed), ())
-    made = plan(expansion, shards)
-    assert made.pending == (failed,)
-    assert made.stale_reasons == {"the code of coop changed": 1}
-    assert made.seen[fresh.run_id] == shards.stamp(fresh.run_id)
-    assert plan(expansion, shards, RerunPolicy.STALE).pending == (old, failed)
-    assert plan(expansion, shards, RerunPolicy.MISSING).pending == ()
-    assert replace(made, pending=()).done == (fresh, old, failed)
-
-
-def test_a_rewrite_that_changed_no_prediction_leaves_results_valid(monkeypatch):
-    coop = get_method("coop")
-    now = [source_digest(coop), machinery_digest(coop)]
-    old = record(method_digest="m", machinery_digest="s")
-    assert Staleness(None).reasons(old) == ("the code of coop changed",)
-    monkeypatch.setattr(staleness, "equivalent_code", lambda: {"coop": ["m", "s", *now]})
-    assert Staleness(None).reasons(old) == ()
-    monkeypatch.setattr(staleness, "equivalent_code", lambda: {"coop": ["m", "s", "later", now[1]]})
-    assert Staleness(None).reasons(old) == ("the code of coop changed",)
-
-
-def test_the_equivalent_versions_name_registered_methods_and_whole_digests():
-    for name, versions in staleness.equivalent_code().items():
-        assert get_method(name).info.name == name
-        assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in versions)
-        assert len(versions) == 4
