@@ -21,7 +21,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods import Batch, Classifier, Family, MethodInfo, Needs, SupportView, register_method
+from methods import Batch, Classifier, Family, MethodInfo, SupportView, register_method
 from methods._parts.cache_model import search_values, support_keys
 from methods._parts.feature_space import LogitScaleSetting, TextConfig, logits_accuracy, template_ensemble
 from methods._parts.grid_search import GridSearchMethod
@@ -69,7 +69,6 @@ class APE(GridSearchMethod[APEConfig]):
   year = {2023}
 }""",
         config=APEConfig,
-        needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
     )
 

@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
-from methods import Batch, Family, MethodInfo, Needs, SupportView, cosine_logits, register_method
+from methods import Batch, Family, MethodInfo, SupportView, cosine_logits, register_method
 from methods._parts.citations import CLAP_PAPER
 from methods._parts.prototypes import POOLED_VIEWS_RECIPE, PrototypeConfig, PrototypeMethod
 
@@ -39,7 +39,6 @@ class CLAP(PrototypeMethod[CLAPConfig]):
         summary="A cosine classifier kept near the class texts, the more so the better zero-shot knows a class.",
         citation=CLAP_PAPER,
         config=CLAPConfig,
-        needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
         parameter_formula="n_classes * embed_dim",
         recipes={EvalProtocol.FEW_SHOT: POOLED_VIEWS_RECIPE},

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Context, Recipe, SupportView, TextPrompts, TrainableMethod, register_method
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method_info import Family, MethodConfig, MethodInfo
 from methods._parts.context_initialisation import initial_context, word_count
 from methods._parts.parameter_initialisation import linear_layer
 
@@ -72,7 +72,6 @@ class CoCoOp(TrainableMethod[CoCoOpConfig]):
   year = {2022}
 }""",
         config=CoCoOpConfig,
-        needs=frozenset({Needs.FEATURES}),
         open_vocabulary=True,
         learns_text=True,
         parameter_formula="length * text_width + (embed_dim // reduction) * (embed_dim + 1 + text_width) + text_width",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from datasets_registry import EvalProtocol
-from methods import Context, Family, MethodConfig, MethodInfo, Needs, Recipe, SupportView, register_method
+from methods import Context, Family, MethodConfig, MethodInfo, Recipe, SupportView, register_method
 from methods._parts.context_initialisation import initial_context, word_count
 from methods._parts.learned_prompts import ContextMethod
 from methods._text.prompt_embeddings import Position
@@ -64,7 +64,6 @@ class CoOp(ContextMethod[CoOpConfig]):
   year = {2022}
 }""",
         config=CoOpConfig,
-        needs=frozenset({Needs.FEATURES}),
         open_vocabulary=True,
         learns_text=True,
         parameter_formula="length * text_width * (n_classes if class_specific else 1)",

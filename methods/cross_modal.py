@@ -18,7 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Family, MethodInfo, Needs, Optimizer, Recipe, Schedule, Snapshots, TrainableMethod, register_method
+from methods import Family, MethodInfo, Optimizer, Recipe, Schedule, Snapshots, TrainableMethod, register_method
 from methods._base.batch import Batch, Classifier, SupportView
 from methods._parts.adapters import BottleneckAdapter
 from methods._parts.feature_space import TextConfig, logits_accuracy, template_features
@@ -92,7 +92,6 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
   year = {2023}
 }""",
         config=CrossModalConfig,
-        needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
         parameter_formula="n_classes * embed_dim + (head == 'adapter') * 2 * embed_dim * (embed_dim // reduction)",
         recipes={EvalProtocol.FEW_SHOT: RECIPE},

@@ -66,15 +66,8 @@ class Decoupled(TrainableMethod[Any]):
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        head = SecondHead(self.backbone.embed_dim, len(support.classes), self.generator)
-        self.trainable.add_module("head", head.to(self.backbone.device))
-
-    @property
-    def head(self) -> SecondHead:
-        """The second head."""
-        head = self.trainable.head
-        assert isinstance(head, SecondHead)
-        return head
+        self.head = SecondHead(self.backbone.embed_dim, len(support.classes), self.generator).to(self.backbone.device)
+        self.trainable.add_module("head", self.head)
 
     def image_features(self, *given: Any) -> Tensor:
         """The host's, which are recorded."""

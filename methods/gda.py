@@ -22,7 +22,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Classifier, Family, MethodInfo, Needs, SupportView, register_method
+from methods import Batch, Classifier, Family, MethodInfo, SupportView, register_method
 from methods._parts.feature_space import LogitScaleSetting, TextConfig, logits_accuracy, template_ensemble
 from methods._parts.grid_search import GridSearchMethod
 
@@ -65,7 +65,6 @@ class GDA(GridSearchMethod[GDAConfig]):
   year = {2024}
 }""",
         config=GDAConfig,
-        needs=frozenset({Needs.FEATURES}),
         open_vocabulary=True,
         config_by_protocol={EvalProtocol.BASE_TO_NEW: {"covariance": "class_mean"}},
     )

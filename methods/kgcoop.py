@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Batch, Context, Family, MethodConfig, MethodInfo, Needs, Recipe, SupportView, register_method
+from methods import Batch, Context, Family, MethodConfig, MethodInfo, Recipe, SupportView, register_method
 from methods._parts.context_initialisation import initial_context
 from methods._parts.learned_prompts import ContextMethod
 from methods._text.templates import KGCOOP_WORDING
@@ -53,7 +53,6 @@ class KgCoOp(ContextMethod[KgCoOpConfig]):
   year = {2023}
 }""",
         config=KgCoOpConfig,
-        needs=frozenset({Needs.FEATURES}),
         open_vocabulary=True,
         learns_text=True,
         parameter_formula="length * text_width",

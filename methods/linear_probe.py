@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from datasets_registry import ClassSet
-from methods import Classifier, Family, MethodConfig, MethodInfo, Needs, SupportView, logits_accuracy, register_method
+from methods import Classifier, Family, MethodConfig, MethodInfo, SupportView, logits_accuracy, register_method
 from methods._parts.citations import CLIP_PAPER
 from methods._parts.grid_search import GridSearchMethod
 
@@ -95,7 +95,6 @@ class LinearProbe(GridSearchMethod[LinearProbeConfig]):
         summary="Logistic regression on frozen image features, without the class names.",
         citation=CLIP_PAPER,
         config=LinearProbeConfig,
-        needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
         parameter_formula=f"n_classes * (embed_dim + 1) * ({len(GRID)} if selection == 'ensemble' else 1)",
     )

@@ -21,7 +21,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Classifier, Family, MethodInfo, Needs, Snapshots, SupportView, TrainableMethod, register_method
+from methods import Classifier, Family, MethodInfo, Snapshots, SupportView, TrainableMethod, register_method
 from methods._base.recipe import Recipe, Schedule, Warmup
 from methods._parts.feature_space import TextConfig, logits_accuracy, template_ensemble
 from methods._parts.parameter_initialisation import linear_uniform
@@ -88,7 +88,6 @@ class LPPlusPlus(TrainableMethod[LPPlusPlusConfig]):
   year = {2024}
 }""",
         config=LPPlusPlusConfig,
-        needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
         parameter_formula="n_classes * (embed_dim + 2)",
         recipes={EvalProtocol.FEW_SHOT: RECIPE},

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from datasets_registry import BenchError, ClassSet, EvalProtocol
-from methods import Batch, Family, MethodConfig, MethodInfo, Needs, Recipe, SupportView, cosine_logits, register_method
+from methods import Batch, Family, MethodConfig, MethodInfo, Recipe, SupportView, cosine_logits, register_method
 from methods._parts.context_initialisation import context_from_words, word_count
 from methods._parts.learned_prompts import Context, ContextMethod
 from methods._parts.parameter_initialisation import normal_parameter
@@ -62,7 +62,6 @@ class ProGrad(ContextMethod[ProGradConfig]):
   year = {2023}
 }""",
         config=ProGradConfig,
-        needs=frozenset({Needs.FEATURES}),
         open_vocabulary=True,
         learns_text=True,
         parameter_formula="n_ctx * text_width * (n_classes if class_specific else 1)",

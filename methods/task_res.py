@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import EvalProtocol
-from methods import Family, MethodInfo, Needs, Optimizer, Recipe, register_method
+from methods import Family, MethodInfo, Optimizer, Recipe, register_method
 from methods._parts.prototypes import PrototypeConfig, PrototypeMethod
 
 
@@ -47,7 +47,6 @@ class TaskRes(PrototypeMethod[TaskResConfig]):
   year = {2023}
 }""",
         config=TaskResConfig,
-        needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
         parameter_formula="n_classes * embed_dim",
         recipes={EvalProtocol.FEW_SHOT: RECIPE},

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Backbone, Batch, Context, Optimizer, Recipe, SupportView, TwoTowerMethod, register_method
-from methods._base.method_info import Family, MethodConfig, MethodInfo, Needs
+from methods._base.method_info import Family, MethodConfig, MethodInfo
 from methods._parts.parameter_initialisation import linear_layer, normal_parameter
 from methods._text.prompt_embeddings import TextPrompts, overwrite_leading
 from methods._text.templates import TCP_WORDING
@@ -80,7 +80,6 @@ class TCP(TwoTowerMethod[TCPConfig]):
   year = {2024}
 }""",
         config=TCPConfig,
-        needs=frozenset({Needs.FEATURES}),
         open_vocabulary=True,
         learns_text=True,
         parameter_formula="(embed_dim // reduction) * (embed_dim + 1 + n_ctx * text_width) + 2 * n_ctx * text_width",

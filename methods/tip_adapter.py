@@ -6,7 +6,7 @@ split, in ranges set by hand for each dataset, and for ImageNet on the test imag
 on the few validation images. `selection=fixed` uses the given values, `selection=oracle` chooses on test.
 """
 
-from methods import Family, MethodInfo, Needs, SupportView, register_method
+from methods import Family, MethodInfo, SupportView, register_method
 from methods._parts.cache_model import CacheConfig, CacheMethod, build_cache
 from methods._parts.citations import TIP_ADAPTER_PAPER
 
@@ -22,7 +22,6 @@ class TipAdapter(CacheMethod):
         summary="A key-value cache of the support images beside the zero-shot classifier, without training.",
         citation=TIP_ADAPTER_PAPER,
         config=CacheConfig,
-        needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
     )
 

@@ -12,7 +12,7 @@ from copy import deepcopy
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Classifier, Family, MethodInfo, Needs, Optimizer, Recipe, Schedule, SupportView, TrainableMethod
+from methods import Classifier, Family, MethodInfo, Optimizer, Recipe, Schedule, SupportView, TrainableMethod
 from methods._base.registry import register_method
 from methods._parts.cache_model import Cache, CacheConfig, CacheMethod, build_cache, cache_classifier
 from methods._parts.citations import TIP_ADAPTER_PAPER
@@ -44,7 +44,6 @@ class TipAdapterF(CacheMethod, TrainableMethod[CacheConfig]):
         summary="Tip-Adapter with the keys of its cache trained.",
         citation=TIP_ADAPTER_PAPER,
         config=CacheConfig,
-        needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
         parameter_formula="shots * n_classes * embed_dim",
         recipes={EvalProtocol.FEW_SHOT: RECIPE},

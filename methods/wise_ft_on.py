@@ -28,8 +28,6 @@ CITATION = """@inproceedings{wortsman2022wiseft,
   booktitle = {CVPR},
   year = {2022}
 }"""
-SETTING = "trained_share"
-"""Name of the setting, here and in the hosts that have this average themselves."""
 
 
 class Interpolated(TrainableMethod[Any]):
@@ -48,27 +46,22 @@ class Interpolated(TrainableMethod[Any]):
                 parameter.lerp_(start, 1 - self.config.trained_share)
 
 
-def start_error(host: MethodInfo, config: Any) -> str | None:
-    """Why the host with these settings does not start as the zero-shot model, and what to set; None if it does."""
-    start = host.starts_as_zero_shot or {}
-    wrong = {key: value for key, value in start.items() if getattr(config, key) != value}
-    if not wrong:
-        return None
-    needed = ", ".join(f"{key}={value!r}" for key, value in wrong.items())
-    return (
-        f"{host.title} starts as the zero-shot model only with {needed}; without it there is nothing to average with."
-    )
-
-
 def info_on(host: MethodInfo, name: str) -> MethodInfo:
     """The facts of the host with WiSE-FT: the host's, with one more setting."""
+    start = host.starts_as_zero_shot or {}
 
     class StartsAsZeroShot:
         def config_error(self) -> str | None:
-            return start_error(host, self)
+            """Why the host does not start as the zero-shot model, and what to set; None if it does."""
+            needed = ", ".join(f"{key}={value!r}" for key, value in start.items() if getattr(self, key) != value)
+            if not needed:
+                return None
+            return (
+                f"{host.title} starts as the zero-shot model only with {needed}; without it there is nothing to "
+                "average with."
+            )
 
     share = Field(0.5, ge=0, le=1, description="share of the trained weights, the rest initial; 0.5, WiSE-FT section 4")
-    start = host.starts_as_zero_shot or {}
     protocols = {*host.recipes, *host.config_by_protocol}
     return wrapped_info(
         host,
@@ -76,7 +69,7 @@ def info_on(host: MethodInfo, name: str) -> MethodInfo:
         title=f"{host.title} + WiSE-FT",
         summary=f"{host.title}, its trained weights averaged with those it started from.",
         citation=CITATION,
-        settings={SETTING: (float, share)},
+        settings={"trained_share": (float, share)},
         config_by_protocol={key: {**host.config_by_protocol.get(key, {}), **start} for key in protocols},
         config_mixin=StartsAsZeroShot,
     )

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from datasets_registry import ClassSet
-from methods import Classifier, Family, Method, MethodConfig, MethodInfo, Needs, cosine_logits, register_method
+from methods import Classifier, Family, Method, MethodConfig, MethodInfo, cosine_logits, register_method
 from methods._parts.citations import CLIP_PAPER
 from methods._parts.feature_space import mean_of_normalised
 from methods._text.templates import TEMPLATE_LISTS
@@ -42,7 +42,6 @@ class ZeroShot(Method[ZeroShotConfig]):
         summary="The frozen model with class texts as the classifier; the baseline of every gain.",
         citation=CLIP_PAPER,
         config=ZeroShotConfig,
-        needs=frozenset({Needs.FEATURES}),
         open_vocabulary=True,
     )
 

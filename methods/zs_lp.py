@@ -18,7 +18,7 @@ from pydantic import Field
 from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
-from methods import Classifier, Family, MethodInfo, Needs, cosine_logits, register_method
+from methods import Classifier, Family, MethodInfo, cosine_logits, register_method
 from methods._parts.citations import CLAP_PAPER
 from methods._parts.prototypes import POOLED_VIEWS_RECIPE, PrototypeConfig, PrototypeMethod
 
@@ -45,7 +45,6 @@ class ZSLP(PrototypeMethod[ZSLPConfig]):
         summary="A cosine classifier on frozen features, trained from the class texts.",
         citation=CLAP_PAPER,
         config=ZSLPConfig,
-        needs=frozenset({Needs.FEATURES}),
         open_vocabulary=False,
         parameter_formula="n_classes * embed_dim",
         recipes={EvalProtocol.FEW_SHOT: POOLED_VIEWS_RECIPE},

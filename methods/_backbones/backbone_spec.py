@@ -16,14 +16,7 @@ DEMO_TAG = "drawn"
 DEMO_CONFIG: dict[str, Any] = {
     "embed_dim": 128,
     "quick_gelu": True,
-    "vision_cfg": {
-        "image_size": 48,
-        "patch_size": 8,
-        "width": 128,
-        "head_width": 64,
-        "layers": 4,
-        "mlp_ratio": 4.0,
-    },
+    "vision_cfg": {"image_size": 48, "layers": 4, "width": 128, "head_width": 64, "patch_size": 8, "mlp_ratio": 4.0},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 128, "heads": 2, "layers": 3},
 }
 """open_clip's model configuration; head width 64 and QuickGELU keep it loadable by OpenAI's own code."""

@@ -27,5 +27,5 @@ def load_backbone(spec: BackboneSpec, *, device: str = "cpu", precision: Precisi
     elif spec.arch == DEMO_ARCH and spec.tag == DEMO_TAG:
         load_state(model, demo_state_dict(), "the demo weights")
     elif spec.tag != "random":
-        mean, std = load_pretrained(model, spec, mean, std)
+        mean, std = load_pretrained(model, spec)
     return Backbone(spec, model.to(device), mean, std, precision=precision)

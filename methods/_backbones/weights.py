@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from methods._backbones.backbone import CLIP_MEAN, CLIP_STD
 from methods._backbones.backbone_spec import BackboneSpec, WeightsError
 from methods._backbones.open_clip_import import open_clip
 
@@ -80,10 +81,8 @@ def load_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
     model.load_state_dict(state)
 
 
-def load_pretrained(
-    model: nn.Module, spec: BackboneSpec, mean: tuple[float, ...], std: tuple[float, ...]
-) -> tuple[Any, Any]:
-    """Fetch open_clip's weights for the tag and load them; returns the preprocessing they were trained with."""
+def load_pretrained(model: nn.Module, spec: BackboneSpec) -> tuple[Any, Any]:
+    """Fetch open_clip's weights for the tag and load them; returns the mean and deviation of their preprocessing."""
     facts = open_clip().get_pretrained_cfg(spec.arch, spec.tag)
     try:
         path = open_clip().download_pretrained(facts)
@@ -95,4 +94,4 @@ def load_pretrained(
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         open_clip().load_checkpoint(model, path, weights_only=True)
-    return tuple(facts.get("mean") or mean), tuple(facts.get("std") or std)
+    return tuple(facts.get("mean") or CLIP_MEAN), tuple(facts.get("std") or CLIP_STD)

@@ -75,12 +75,11 @@ class MethodInfo:
     Args:
         name: registry id, equal to the module's name.
         title: name in tables.
-        family: what kind of thing is learned.
         summary: one sentence.
         citation: BibTeX entry.
         config: the configuration class; its defaults are the published setting.
-        needs: the least of an image that it reads.
         open_vocabulary: whether `classifier` works for classes it was not trained on.
+        needs: the least of an image that it reads; by default the frozen tower's features.
         parameter_formula: number of trainable parameters, as text; see `evaluate_formula`. It may also use `n_classes`
             and `shots`. The conformance kit compares it with the built module.
         recipes: published training settings by protocol; empty for training-free methods.
@@ -97,8 +96,8 @@ class MethodInfo:
     summary: str
     citation: str
     config: type[MethodConfig]
-    needs: frozenset[Needs]
     open_vocabulary: bool
+    needs: frozenset[Needs] = frozenset({Needs.FEATURES})
     parameter_formula: str = "0"
     recipes: Mapping[EvalProtocol, Recipe] = field(default_factory=dict)
     config_by_protocol: Mapping[EvalProtocol, Mapping[str, Any]] = field(default_factory=dict)

@@ -39,9 +39,10 @@ class TextPrompts:
         """Positions of the longest text, start and end tokens included."""
         return self.prefix.shape[0] + self.suffix.shape[1]
 
-    def classes(self, start: int, stop: int) -> TextPrompts:
-        """The texts of a range of classes."""
-        return TextPrompts(self.prefix, self.suffix[start:stop], self.lengths[start:stop])
+    def chunks(self, size: int) -> list[TextPrompts]:
+        """The texts of at most `size` classes at a time."""
+        parts = zip(torch.split(self.suffix, size), torch.split(self.lengths, size), strict=True)
+        return [TextPrompts(self.prefix, suffix, lengths) for suffix, lengths in parts]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from datasets_registry import BenchError
 from methods._text.prompt_embeddings import TextPrompts
@@ -19,7 +18,7 @@ from methods._towers.blocks import BlockView, causal_mask, finish_block, join_he
 from methods._towers.image_encoder import image_views
 from methods._towers.image_encoder_architectures import ImageTower
 from methods._towers.packed_text_suffixes import prefix_states
-from methods._towers.text_encoder import TextTower
+from methods._towers.text_encoder import TextTower, recomputed_in_backward
 
 AT_ONCE = 4096
 """Read-only text tokens whose activations are held at once. More of them run in chunks, recomputed in backward. This
@@ -66,13 +65,8 @@ def encode_read_only_text(
     size = max(1, at_once // len(readers))
     if len(prompts) <= size:
         return _read_only_text_chunk(tower, prompts, states, readers)
-    chunks = [prompts.classes(start, start + size) for start in range(0, len(prompts), size)]
-    # no random numbers are drawn inside: the tower's own blocks have no dropout
-    parts = [
-        checkpoint(_read_only_text_chunk, tower, chunk, states, readers, use_reentrant=False, preserve_rng_state=False)
-        for chunk in chunks
-    ]
-    return torch.cat(parts)
+    chunks = prompts.chunks(size)
+    return torch.cat([recomputed_in_backward(_read_only_text_chunk, tower, chunk, states, readers) for chunk in chunks])
 
 
 def _read_only_text_chunk(

@@ -133,21 +133,14 @@ class TextTower:
         """
         self.check_prompts(prompts)
         prefixes = prefixes + self.modules.positional_embedding[: prefixes.shape[1]]
-        n_images = max(1, rows // len(prompts))
         features = []
-        for some in torch.split(prefixes, n_images):
-            states = prefix_states(some, self.views, ()) if self.cls_embedding is None else []
+        for some in torch.split(prefixes, max(1, rows // len(prompts))):
             if self.cls_embedding is None:
-                alone = len(some) == len(prefixes)
+                states, alone = prefix_states(some, self.views, ()), len(some) == len(prefixes)
                 features.append(self.modules.ln_final(self._in_chunks(prompts, states, self.views, rows, alone=alone)))
-                continue
-            parts = []
-            for start in range(0, len(prompts), rows):
-                whole = self._run(
-                    prompts.classes(start, start + rows), some, deep=(), blocks=self.views, before_block=None
-                )
-                parts.append(whole.reshape(len(some), -1, whole.shape[1]))
-            features.append(torch.cat(parts, dim=1))
+            else:
+                parts = [self._run(chunk, some, blocks=self.views) for chunk in prompts.chunks(rows)]
+                features.append(torch.cat([part.reshape(len(some), -1, part.shape[1]) for part in parts], dim=1))
         return self.project_to_joint_space(torch.cat(features))
 
     def _in_chunks(
@@ -166,12 +159,7 @@ class TextTower:
         size = max(1, rows // len(states[0][0]))
         if alone and len(prompts) <= size:
             return self._packed(prompts, states, blocks)
-        chunks = [prompts.classes(start, start + size) for start in range(0, len(prompts), size)]
-        # no random numbers are drawn inside: the tower's own blocks have no dropout
-        parts = [
-            checkpoint(self._packed, chunk, states, blocks, use_reentrant=False, preserve_rng_state=False)
-            for chunk in chunks
-        ]
+        parts = [recomputed_in_backward(self._packed, chunk, states, blocks) for chunk in prompts.chunks(size)]
         return torch.cat(parts, dim=1)
 
     def _packed(
@@ -187,9 +175,9 @@ class TextTower:
         prompts: TextPrompts,
         prefix: Tensor,
         *,
-        deep: Sequence[Tensor],
         blocks: Sequence[BlockView],
-        before_block: TextHook | None,
+        deep: Sequence[Tensor] = (),
+        before_block: TextHook | None = None,
     ) -> Tensor:
         """States of the pooled positions after the final norm; `prefix` `(n, n_prefix, width)` includes its positions.
 
@@ -289,6 +277,15 @@ class TextTower:
         mask = causal_mask(suffix.shape[1], n_text + 1, device=suffix.device, dtype=suffix.dtype)
         pooled_at = torch.full_like(prompts.lengths, suffix.shape[1] - 1)
         return suffix, mask + keys[:, None, None, :], pooled_at
+
+
+def recomputed_in_backward(run: Callable[..., Tensor], *given: Any) -> Tensor:
+    """`run(*given)`, its activations not held but computed again in backward.
+
+    It must draw no random numbers; the tower's own blocks have no dropout.
+    """
+    result: Tensor = checkpoint(run, *given, use_reentrant=False, preserve_rng_state=False)
+    return result
 
 
 def _each_row(x: Tensor, n_cls: int) -> Tensor:
