@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import parity_kit
 import pytest
 import torch
 import torch.nn.functional as F
@@ -33,12 +34,7 @@ HOSTS = (
 def prepared(name: str, **config: Any) -> Any:
     cls = get_method(name)
     settings = cls.info.default_config(EvalProtocol.BASE_TO_NEW).model_copy(update=config)
-    method: Any = cls(tiny_backbone(), settings, torch.Generator().manual_seed(0))
-    method.prepare(support_view(tiny_backbone(), class_set("base")))
-    with torch.no_grad():
-        for parameter in method.trainable.parameters():
-            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(4)))
-    return method
+    return parity_kit.prepared(cls(tiny_backbone(), settings, parity_kit.generator()))
 
 
 def logits(method: Any, which: str) -> Tensor:

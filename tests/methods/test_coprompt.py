@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from parity_kit import batch_of, class_set, generator, images, prepared, tiny_backbone
 from plain import encode_image, encode_text
 from torch import Tensor
 
@@ -18,14 +18,8 @@ from methods.coprompt import CoPrompt, CoPromptConfig
 INDEX = torch.tensor([0, 3, 5, 8])
 
 
-def prepared(classes: ClassSet, **settings: Any) -> Any:
-    """Prepared and moved away from its start, as training would."""
-    method = CoPrompt(tiny_backbone(), CoPromptConfig(**settings), torch.Generator().manual_seed(0))
-    method.prepare(support_view(tiny_backbone(), classes))
-    with torch.no_grad():
-        for parameter in method.trainable.parameters():
-            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(4)))
-    return method
+def coprompt(classes: ClassSet, **settings: Any) -> Any:
+    return prepared(CoPrompt(tiny_backbone(), CoPromptConfig(**settings), generator()), classes)
 
 
 def adapted(x: Tensor, adapter: Any, ratio: float) -> Tensor:
@@ -56,7 +50,7 @@ def reference(method: Any, classes: ClassSet, pixels: Tensor) -> tuple[Tensor, T
 )
 def test_loss_and_gradients_equal_the_formula(template: str, teacher: str, weight: float) -> None:
     classes, pixels, labels = class_set("base", template), images("train")[INDEX], INDEX // 2
-    method, model = prepared(classes, weight=weight), tiny_backbone().model
+    method, model = coprompt(classes, weight=weight), tiny_backbone().model
     ours = method.loss(batch_of(tiny_backbone(), pixels, labels))
     text, image = (F.normalize(x, dim=-1) for x in reference(method, classes, pixels))
     with torch.no_grad():
@@ -74,7 +68,7 @@ def test_loss_and_gradients_equal_the_formula(template: str, teacher: str, weigh
 
 @torch.no_grad()
 def test_new_classes_get_the_same_prompts_and_adapters() -> None:
-    method, classes = prepared(class_set("base")), class_set("new")
+    method, classes = coprompt(class_set("base")), class_set("new")
     ours = method.classifier(classes)(batch_of(tiny_backbone(), images("test")[:4], None))
     text, image = (F.normalize(x, dim=-1) for x in reference(method, classes, images("test")[:4]))
     torch.testing.assert_close(ours, tiny_backbone().logit_scale * image @ text.T, atol=5e-5, rtol=1e-5)
@@ -98,7 +92,7 @@ def described(counts: tuple[int, ...]) -> tuple[ClassSet, Sentences]:
 @torch.no_grad()
 def test_each_step_draws_one_place_in_every_class_s_sentences() -> None:
     classes, sentences = described((4, 4, 4, 2, 1))
-    method = prepared(classes)
+    method = coprompt(classes)
     every = [tiny_backbone().model.encode_text(tokenize(list(some))) for some in sentences]
     seen = set()
     for _ in range(40):
@@ -113,7 +107,7 @@ def test_each_step_draws_one_place_in_every_class_s_sentences() -> None:
 @torch.no_grad()
 def test_sentences_guide_and_are_not_spoken_by_the_learned_texts() -> None:
     classes, _ = described((2, 2, 2, 2, 2))
-    told, plain = prepared(classes), prepared(class_set("base"))
+    told, plain = coprompt(classes), coprompt(class_set("base"))
     assert torch.equal(told.text_features(classes), plain.text_features(class_set("base")))
     batch = batch_of(tiny_backbone(), images("train")[INDEX], INDEX // 2)
     assert len({float(told.loss(batch)) for _ in range(12)}) == 2, "one loss a sentence"

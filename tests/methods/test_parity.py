@@ -13,6 +13,7 @@ from parity_kit import (
     batch_of,
     case_names,
     class_set,
+    generator,
     images,
     recipe_of,
     replay,
@@ -30,10 +31,6 @@ from methods.deep_text_prompts import DeepTextPrompts, DeepTextPromptsConfig
 from methods.ivlp import IVLP, IVLPConfig
 from methods.vpt import VPT, VPTConfig
 from methods.zero_shot import ZeroShot, ZeroShotConfig
-
-
-def generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
 
 
 def visual(method: TrainableMethod[Any]) -> dict[str, nn.Parameter]:

@@ -17,6 +17,7 @@ from parity_kit import (
     case_names,
     check_logits,
     class_set,
+    generator,
     images,
     recipe_of,
     replay,
@@ -40,10 +41,6 @@ from methods.task_res import TaskRes, TaskResConfig
 from methods.tip_adapter import TipAdapter
 from methods.tip_adapter_f import TipAdapterF
 from methods.zs_lp import ZSLP, ZSLPConfig
-
-
-def generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
 
 
 def logits_on_test(method: object, case: Case, template: str) -> Tensor:

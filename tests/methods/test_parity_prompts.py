@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 import torch
-from parity_kit import Case, batch_of, case_names, class_set, images, replay, support_view, tiny_backbone
+from parity_kit import (
+    Case,
+    batch_of,
+    case_names,
+    class_set,
+    generator,
+    images,
+    replay,
+    support_view,
+    tiny_backbone,
+    train_batch,
+)
 from torch import Tensor, nn
 
 from methods import TrainableMethod
@@ -27,10 +38,6 @@ COOP_TEMPLATES = {
     "OxfordPets": "a photo of a {}, a type of pet.",
     "StanfordCars": "a photo of a {}.",
 }
-
-
-def generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
 
 
 def context(method: TrainableMethod[Any]) -> dict[str, nn.Parameter]:
@@ -184,11 +191,9 @@ def passes_of_a_step_and_a_test(method: TrainableMethod[Any]) -> tuple[tuple[int
         return passes.image - before[0], passes.prompted_image - before[1], passes.text - before[2]
 
     method.prepare(support_view(backbone, class_set("base")))
-    index = torch.tensor([0, 3, 5, 8])
     needs = method.info.needs
-    # what is computed once does not count
-    method.backward(batch_of(backbone, images("train")[index], index // 2, needs))
-    step = counted(lambda: method.backward(batch_of(backbone, images("train")[index], index // 2, needs)))
+    method.backward(train_batch(needs))  # what is computed once does not count
+    step = counted(lambda: method.backward(train_batch(needs)))
     with torch.no_grad():
         test = counted(lambda: method.classifier(class_set("new"))(batch_of(backbone, images("test")[:6], None, needs)))
     return step, test

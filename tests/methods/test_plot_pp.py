@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from parity_kit import batch_of, class_set, generator, images, prepared, support_view, tiny_backbone
 from plain import encode_image
 from pydantic import ValidationError
 from torch import Tensor
@@ -83,14 +83,10 @@ def test_no_gradient_flows_through_the_plan() -> None:
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-4)
 
 
-def prepared(template: str = "a photo of a {}.", **config: Any) -> PLOTPP:
-    """Prepared and moved away from its start, as training would."""
-    method = PLOTPP(tiny_backbone(), PLOTPPConfig(**config), torch.Generator().manual_seed(0))
-    method.prepare(support_view(tiny_backbone(), class_set("base", template)))
-    with torch.no_grad():
-        for parameter in method.trainable.parameters():
-            parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(4)))
-    method.begin_stage(0)
+def moved(template: str = "a photo of a {}.", **config: Any) -> PLOTPP:
+    """In its first stage, away from its start."""
+    method = PLOTPP(tiny_backbone(), PLOTPPConfig(**config), generator())
+    prepared(method, class_set("base", template), by=0.3).begin_stage(0)
     return method
 
 
@@ -128,7 +124,7 @@ def transported(image: Tensor, text: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("template", ["a photo of a {}.", "a centered satellite photo of {}.", "a {} of mine"])
 def test_logits_are_the_transport_between_the_sets(template: str) -> None:
-    method = prepared(template)
+    method = moved(template)
     words = PLOT_WORDINGS.get(template, PLOT_WORDINGS["a photo of a {}."])
     for which in ("base", "new"):
         with torch.no_grad():
@@ -138,7 +134,7 @@ def test_logits_are_the_transport_between_the_sets(template: str) -> None:
 
 
 def test_the_first_stage_adds_the_mean_features_and_leaves_the_texts_alone() -> None:
-    method, index = prepared(), torch.tensor([0, 3, 5])
+    method, index = moved(), torch.tensor([0, 3, 5])
     batch = batch_of(tiny_backbone(), images("train")[index], index // 2)
     image, text = image_sets(method, batch.pixels), text_sets(method, PLOT_WORDINGS["a photo of a {}."], "base")
     both = transported(image, text)
@@ -164,7 +160,7 @@ def test_text_prompts_start_at_the_words() -> None:
 
 
 def test_a_random_start_may_have_any_number_of_prompts() -> None:
-    method = prepared(n_text=6, n_ctx=3, worded_init=False)
+    method = moved(n_text=6, n_ctx=3, worded_init=False)
     assert method.trainable.text.shape == (6, 3, 64)
     assert method.text_sets(class_set("base")).shape == (6, 5, 64)
     with pytest.raises(ValidationError, match="words for 4 text prompts; set n_text to at most 4"):
@@ -174,4 +170,4 @@ def test_a_random_start_may_have_any_number_of_prompts() -> None:
 def test_each_stage_takes_the_whole_length() -> None:
     recipe = PLOTPP.info.recipes[EvalProtocol.FEW_SHOT]
     assert [recipe.epochs_for(k) for k in (1, 2, 4, 8, 16)] == [50, 100, 100, 200, 200]
-    assert prepared().stages() == (1.0, 1.0)
+    assert moved().stages() == (1.0, 1.0)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from parity_kit import batch_of, class_set, generator, images, prepared, support_view, tiny_backbone
 from small_towers import SMALL_COCA, SMALL_EVA, backbone_of
 from torch import Tensor
 
@@ -19,19 +19,14 @@ from methods.rpo import RPO, RPOConfig
 K = 3
 
 
-def prepared(**settings: Any) -> Any:
-    method = RPO(tiny_backbone(), RPOConfig(n_pairs=K, **settings), torch.Generator().manual_seed(0))
+def untrained(**settings: Any) -> Any:
+    method = RPO(tiny_backbone(), RPOConfig(n_pairs=K, **settings), generator())
     method.prepare(support_view(tiny_backbone(), class_set("base")))
     return method
 
 
 def trained() -> Any:
-    """Moved away from the start, as training would."""
-    method = prepared()
-    with torch.no_grad():
-        for parameter in method.trainable.parameters():
-            parameter.add_(0.2 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(4)))
-    return method
+    return prepared(RPO(tiny_backbone(), RPOConfig(n_pairs=K), generator()), by=0.2)
 
 
 def masked_texts(texts: list[str], readers: Tensor) -> tuple[Tensor, Tensor]:
@@ -133,7 +128,7 @@ def test_tokens_do_not_see_one_another() -> None:
 
 
 def test_tokens_start_beside_the_special_tokens() -> None:
-    model, part = tiny_backbone().model, prepared().trainable
+    model, part = tiny_backbone().model, untrained().trainable
     for tokens, special in (
         (part.text, model.token_embedding.weight[49407]),
         (part.image, model.visual.class_embedding),
@@ -141,14 +136,14 @@ def test_tokens_start_beside_the_special_tokens() -> None:
         moves = tokens.detach() - special
         torch.testing.assert_close(moves.norm(dim=1), torch.full((K,), 0.1), atol=1e-5, rtol=1e-5)
         assert F.cosine_similarity(moves[0], moves[1], dim=0) < 0.9
-    assert torch.equal(prepared(noise=0.0).trainable.text[0], model.token_embedding.weight[49407])
+    assert torch.equal(untrained(noise=0.0).trainable.text[0], model.token_embedding.weight[49407])
 
 
 @torch.no_grad()
 def test_underscores_of_class_names_are_left_unless_asked_otherwise() -> None:
     first, second = class_set("base").names[:2]
     joined, apart = ClassSet((f"{first}_{second}",), "{}"), ClassSet((f"{first} {second}",), "{}")
-    kept, spoken = prepared(), prepared(keep_underscores=False)
+    kept, spoken = untrained(), untrained(keep_underscores=False)
     assert torch.equal(spoken.text_features(joined), spoken.text_features(apart))
     assert not torch.allclose(kept.text_features(joined), kept.text_features(apart))
 

@@ -7,30 +7,12 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from parity_kit import batch_of, class_set, generator, images, prepared, tiny_backbone, train_batch
 from torch import Tensor
 
 from methods import tokenize
 from methods.mma import MMA, MMAConfig
 from methods.tcp import TCP, TCPConfig
-
-
-def generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
-def prepared(method: Any, template: str = "a photo of a {}.") -> Any:
-    """Prepared and moved away from its start, as training would."""
-    method.prepare(support_view(tiny_backbone(), class_set("base", template)))
-    with torch.no_grad():
-        for parameter in method.trainable.parameters():
-            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(4)))
-    return method
-
-
-def train_batch() -> Any:
-    index = torch.tensor([0, 3, 5, 8])
-    return batch_of(tiny_backbone(), images("train")[index], index // 2)
 
 
 def finish_text(model: Any, x: Tensor, eot: Tensor) -> Tensor:
@@ -53,7 +35,7 @@ def embedded(model: Any, texts: list[str]) -> tuple[Tensor, Tensor]:
     ],
 )
 def test_tcp_replaces_the_context_by_tokens_of_the_class(template: str, student: str, teacher: str) -> None:
-    method = prepared(TCP(tiny_backbone(), TCPConfig(layer=1), generator()), template)
+    method = prepared(TCP(tiny_backbone(), TCPConfig(layer=1), generator()), class_set("base", template))
     model, part = tiny_backbone().model, method.trainable
     for which in ("base", "new"):
         classes = class_set(which, template)

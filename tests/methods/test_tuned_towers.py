@@ -9,29 +9,15 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
+from parity_kit import batch_of, class_set, generator, images, prepared, support_view, tiny_backbone, train_batch
 from torch import Tensor, nn
 
 from bench.experiment.training_loop import fit, stage_spans
-from methods import Batch, Needs, Optimizer, Recipe, Schedule, Warmup, tokenize
+from methods import Needs, Optimizer, Recipe, Schedule, Warmup, tokenize
 from methods.clip_fit import CLIPFit, CLIPFitConfig
 from methods.two_stage import TwoStage, TwoStageConfig
 
 BLOCKS = range(3)
-
-
-def prepared(method: Any, template: str = "a photo of a {}.") -> Any:
-    """Prepared and moved away from its start, as training would."""
-    method.prepare(support_view(tiny_backbone(), class_set("base", template)))
-    with torch.no_grad():
-        for parameter in method.trainable.parameters():
-            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(4)))
-    return method
-
-
-def train_batch(method: Any) -> Batch:
-    index = torch.tensor([0, 3, 5, 8])
-    return batch_of(tiny_backbone(), images("train")[index], index // 2, method.info.needs)
 
 
 def tuned_copy(values: Mapping[str, nn.Parameter]) -> tuple[Any, dict[str, nn.Parameter]]:
@@ -97,7 +83,7 @@ def assert_same_gradients(loss: Tensor, ours: Mapping[str, nn.Parameter], plain:
     ],
 )
 def test_clip_fit_equals_a_model_with_those_biases_and_norms(template: str, wording: str) -> None:
-    method = prepared(CLIPFit(tiny_backbone(), CLIPFitConfig(weight=3.0), torch.Generator()), template)
+    method = prepared(CLIPFit(tiny_backbone(), CLIPFitConfig(weight=3.0), generator()), class_set("base", template))
     model, tensors = tuned_copy(fitted(method))
     assert sum(p.numel() for p in tensors.values()) == method.learned_parameters()
     for which in ("base", "new"):
@@ -106,7 +92,7 @@ def test_clip_fit_equals_a_model_with_those_biases_and_norms(template: str, word
         test = batch_of(tiny_backbone(), images("test"), None, frozenset({Needs.PIXELS}))
         ours = method.classifier(class_set(which, template))(test)
         torch.testing.assert_close(ours, expected, atol=2e-4, rtol=1e-4)
-    batch = train_batch(method)
+    batch = train_batch(method.info.needs)
     tokens = tokenize(class_set("base").texts(wording))
     text, frozen = model.encode_text(tokens), tiny_backbone().model.encode_text(tokens).detach()
     kept = 1 - (F.normalize(text, dim=-1) * F.normalize(frozen, dim=-1)).sum(dim=1).mean()
@@ -127,7 +113,7 @@ def test_the_first_stage_equals_a_model_with_those_norms(which: Any, count: int)
     method = prepared(TwoStage(tiny_backbone(), TwoStageConfig(norms=which), torch.Generator()))
     model, tensors = tuned_copy(tuned(method))
     assert sum(p.numel() for p in tensors.values()) == method.learned_parameters() - 5 * 64
-    batch = train_batch(method)
+    batch = train_batch(method.info.needs)
     text = model.encode_text(tokenize(class_set("base").texts("a photo of a {}.")))
     plain = F.cross_entropy(cosine(model.encode_image(batch.pixels), text), batch.labels)
     assert_same_gradients(method.loss(batch), tuned(method), plain, tensors)
@@ -145,7 +131,7 @@ def test_the_second_stage_trains_rows_from_the_tuned_texts() -> None:
     tokens = tokenize(class_set("base").texts("a photo of a {}."))
     rows = F.normalize(model.encode_text(tokens), dim=-1).detach().requires_grad_(True)
     torch.testing.assert_close(method.trainable.rows.data, rows.data, atol=1e-5, rtol=1e-5)
-    batch = train_batch(method)
+    batch = train_batch(method.info.needs)
     loss = method.loss(batch)
     plain = F.cross_entropy(cosine(model.encode_image(batch.pixels).detach(), rows), batch.labels)
     assert_same_gradients(loss, {"rows": method.trainable.rows}, plain, {"rows": rows})

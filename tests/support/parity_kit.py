@@ -126,6 +126,24 @@ def support_view(backbone: Backbone, classes: ClassSet, part: str = "train", *, 
     return SupportView(classes, labels, 2, features, lambda k, _: torch.stack([features(i) for i in range(k)]))
 
 
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def prepared(method: Any, classes: ClassSet | None = None, by: float = 0.05) -> Any:
+    """Prepared and moved away from its start, as training would."""
+    method.prepare(support_view(tiny_backbone(), classes or class_set("base")))
+    with torch.no_grad():
+        for parameter in method.trainable.parameters():
+            parameter.add_(by * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(4)))
+    return method
+
+
+def train_batch(needs: frozenset[Needs] = ALL_NEEDS) -> Batch:
+    index = torch.tensor([0, 3, 5, 8])
+    return batch_of(tiny_backbone(), images("train")[index], index // 2, needs)
+
+
 def recipe_of(case: Case) -> Recipe:
     """The optimiser of the case; its learning rate is set step by step."""
     if "OPTIM" not in case.config:
