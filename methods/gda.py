@@ -88,7 +88,8 @@ class GDA(GridSearchMethod[GDAConfig]):
         if self.config.selection != "validation":
             return
         image = F.normalize(validation.features(), dim=-1)
-        zero_shot = self.scale * image @ self.class_text_features(validation.classes).T
+        text = template_ensemble(self.backbone, validation.classes, self.config.templates)
+        zero_shot = self.scale * image @ text.T
         gaussian = image @ self.weight.T + self.bias
         self.tuning.evaluations += len(ALPHAS)
         self.alpha = max(ALPHAS, key=lambda alpha: logits_accuracy(zero_shot + alpha * gaussian, validation.labels))
@@ -102,7 +103,7 @@ class GDA(GridSearchMethod[GDAConfig]):
 
     def blended_classifier(self, classes: ClassSet, alpha: float) -> Classifier:
         """The classifier with that alpha, for trained or for new classes."""
-        text = self.class_text_features(classes)
+        text = template_ensemble(self.backbone, classes, self.config.templates)
         trained = {name: i for i, name in enumerate(self.support_classes.names)}
         if set(classes.names) <= set(trained):
             rows = [trained[name] for name in classes.names]
@@ -115,10 +116,6 @@ class GDA(GridSearchMethod[GDAConfig]):
             return self.scale * image @ text.T + alpha * (image @ weight.T + bias)
 
         return classify
-
-    def class_text_features(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
-        """Class texts, normalised."""
-        return template_ensemble(self.backbone, classes, self.config.templates)
 
     def new_class_discriminant(self, text: Float[Tensor, "n_cls dim"]) -> tuple[Tensor, Tensor]:
         """Weight and bias for classes without images, from the support vectors nearest to their texts."""

@@ -62,10 +62,6 @@ class Projection(nn.Module):
     def forward(self, pooled: Float[Tensor, "batch width"]) -> Float[Tensor, "batch dim"]:
         return pooled @ self.matrix + self.bias
 
-    def squared_distance(self) -> Float[Tensor, ""]:
-        """`||P - P0||_F^2`."""
-        return (self.matrix - self.start).square().sum()
-
 
 @register_method
 class ProLIP(TrainableMethod[ProLIPConfig]):
@@ -106,7 +102,8 @@ class ProLIP(TrainableMethod[ProLIPConfig]):
         self.texts: dict[ClassSet, Tensor] = {}
 
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        return super().loss(batch) + self.penalty * self.trainable.squared_distance()
+        squared_distance = (self.trainable.matrix - self.trainable.start).square().sum()
+        return super().loss(batch) + self.penalty * squared_distance
 
     def classifier(self, classes: ClassSet) -> Classifier:
         if classes not in self.texts:

@@ -45,7 +45,7 @@ class NormsAndRows(nn.Module):
     def __init__(self, backbone: Backbone, rows: Tensor, *, outer: bool) -> None:
         super().__init__()
         text, image = backbone.text_tower, backbone.image_tower
-        self.text = TunedNorms(text.views, [text.final_norm] if outer else ())
+        self.text = TunedNorms(text.views, [text.modules.ln_final] if outer else ())
         self.image = TunedNorms(image_views(image), outer_norms(image) if outer else ())
         self.rows = nn.Parameter(rows)
 

@@ -180,7 +180,7 @@ class Backbone:
         tokens = tokenize(texts, self.text_tower.context_length).to(self.device)
         eot = tokens.argmax(dim=1)
         tokens = tokens[:, : int(eot.max()) + 1]
-        return TokenizedTexts(tokens, self.text_tower.embed_tokens(tokens), eot)
+        return TokenizedTexts(tokens, self.text_tower.modules.token_embedding(tokens), eot)
 
     @in_precision
     def encode_prompts(

@@ -26,7 +26,6 @@ class Batch:
         pixels: gives the preprocessed images of these views, `(batch, 3, h, w)`.
         other_view: gives the frozen tower's features of another view of the same images; None outside training.
         hidden: gives the frozen tower's tokens before a block, `(batch, tokens, width)`; None if not available.
-        needs: what the method declares.
     """
 
     def __init__(

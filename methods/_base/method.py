@@ -27,7 +27,6 @@ class Method(ABC, Generic[ConfigT]):
 
     Args:
         backbone: frozen, and shared with other runs, so it must not change by a bit.
-        config: validated settings.
         generator: the only source of randomness, on the CPU.
     """
 

@@ -27,7 +27,6 @@ def wrapped_info(
     """The facts of a wrapper around a host: the host's, with some more settings.
 
     Args:
-        name: registry name, `wrapper:host`.
         settings: pydantic fields `{name: (type, Field)}`; a setting of the host gets the wrapper's default.
         config_mixin: overrides methods of the host's configuration.
         facts: others that differ from the host's; by default it is an ensemble and trained like the host.
@@ -58,7 +57,6 @@ def register_wrapper(
     """Register `name:host` as the mixin around any suitable host; returns the function that makes such a class.
 
     Args:
-        name: registry id of the wrapper.
         mixin: precedes the host among the base classes.
         describe: makes the facts from the host's facts and the name.
         host_conflict: why it cannot wrap a method, as the end of a sentence about it; None if it can.

@@ -43,11 +43,8 @@ def template_features(
         return backbone.class_texts(classes, classes.template)[None]
     named = {"own": (classes.template,), **TEMPLATE_LISTS}
     filled = [template for entry in templates for template in named.get(entry, (entry,))]
-    if keep_underscores:
-        texts = [[template.replace("{}", name) for name in classes.names] for template in filled]
-    else:
-        texts = [classes.texts(template) for template in filled]
-    return torch.stack([backbone.encode_texts(one) for one in texts])
+    names = classes.names if keep_underscores else classes.prompt_names
+    return torch.stack([backbone.encode_texts([text.replace("{}", name) for name in names]) for text in filled])
 
 
 def logits_accuracy(logits: Float[Tensor, "n n_cls"], labels: Int[Tensor, " n"]) -> float:

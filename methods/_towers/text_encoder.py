@@ -73,18 +73,9 @@ class TextTower:
             )
         self.views: Sequence[BlockView] = [view_block(block) for block in self.blocks]
 
-    @property
-    def final_norm(self) -> nn.Module:
-        """The norm after the last block."""
-        return self.modules.ln_final
-
     def with_final_norm(self, norm: nn.Module) -> TextTower:
         """This tower with another norm after its last block."""
         return TextTower(with_modules(self.modules, ln_final=norm))
-
-    def embed_tokens(self, tokens: Tensor) -> Tensor:
-        """Token embeddings without positions."""
-        return self.modules.token_embedding(tokens)
 
     def project_to_joint_space(self, pooled: Tensor) -> Tensor:
         """Projection of the pooled state after the final norm to the joint space."""

@@ -201,7 +201,7 @@ def test_exchanged_outer_norms_equal_a_model_with_those(config: dict) -> None:
     before = {name: value.clone() for name, value in backbone.model.state_dict().items()}
     norms = outer_norms(backbone.image_tower)
     first, last = moved(norms[0]), moved(norms[1])
-    end = moved(backbone.text_tower.final_norm)
+    end = moved(backbone.text_tower.modules.ln_final)
     model = copy.deepcopy(backbone.model)
     model.visual.ln_pre, model.visual.ln_post = first, last
     getattr(model, "text", model).ln_final = end
