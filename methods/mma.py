@@ -37,12 +37,8 @@ class MMAConfig(MethodConfig):
     hidden: int = Field(32, ge=1, description="inner width; 32, MMA scripts")
     scale: float = Field(0.001, gt=0, description="of what an adapter adds; 0.001, MMA scripts")
 
-    def blocks_on(self, backbone: BackboneSizes) -> int:
-        """Last blocks of each tower that change."""
-        return min(self.blocks, backbone.text_depth, backbone.vision_depth)
-
     def frozen_blocks(self, backbone: BackboneSizes) -> int:
-        return backbone.vision_depth - self.blocks_on(backbone)
+        return backbone.vision_depth - min(self.blocks, backbone.text_depth, backbone.vision_depth)
 
 
 class Scaled(torch.autograd.Function):
@@ -136,9 +132,10 @@ class MMA(TwoTowerMethod[MMAConfig]):
         super().prepare(support)
         b = self.backbone
         image_views(b.image_tower)  # raises for a tower without such blocks
-        n = self.config.blocks_on(b)
+        self.first_image = self.config.frozen_blocks(b)
+        n = b.vision_depth - self.first_image
+        self.first_text = b.text_depth - n
         self.trainable = Adapters(n, b.text_width, b.vision_width, self.config, self.generator).to(b.device)
-        self.first_text, self.first_image = b.text_depth - n, self.config.frozen_blocks(b)
 
     def text_features(self, classes: ClassSet) -> Tensor:
         part, views = self.trainable, self.backbone.text_tower.views

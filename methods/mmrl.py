@@ -42,12 +42,8 @@ class MMRLConfig(MethodConfig):
     weight: float = Field(1.0, ge=0, description="of staying near the frozen features; 1, MMRL vit_b16.yaml")
     fused: bool = Field(True, description="test the trained classes with both logits; off for domain generalisation")
 
-    def blocks_on(self, backbone: BackboneSizes) -> int:
-        """Last blocks of each tower that change."""
-        return min(self.blocks, backbone.text_depth, backbone.vision_depth)
-
     def frozen_blocks(self, backbone: BackboneSizes) -> int:
-        return backbone.vision_depth - self.blocks_on(backbone)
+        return backbone.vision_depth - min(self.blocks, backbone.text_depth, backbone.vision_depth)
 
 
 class Representation(nn.Module):
@@ -131,8 +127,9 @@ class MMRL(TwoTowerMethod[MMRLConfig]):
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
         b, c = self.backbone, self.config
-        n = c.blocks_on(b)
-        self.first_text, self.first_image = b.text_depth - n, self.config.frozen_blocks(b)
+        self.first_image = c.frozen_blocks(b)
+        n = b.vision_depth - self.first_image
+        self.first_text = b.text_depth - n
         self.trainable = Representation(c.n_tokens, c.dim, n, b, self.generator).to(b.device)
 
     def text_features(self, classes: ClassSet) -> Tensor:

@@ -190,12 +190,11 @@ class TextTower:
                 ctx = deep[i - 1]
                 prefix = torch.cat([prefix[:, :1], ctx[None], prefix[:, 1 + ctx.shape[0] :]], dim=1)
             if before_block is not None:
-                length, total = suffix.shape[1], prefix.shape[1] + suffix.shape[1]
+                length = suffix.shape[1]
                 prefix, suffix = before_block(i, prefix, suffix)
-                if (suffix.shape[1], prefix.shape[1] + suffix.shape[1]) != (length, total):
-                    pooled_at = pooled_at + (suffix.shape[1] - length)
-                    total = prefix.shape[1] + suffix.shape[1]
-                    mask = causal_mask(suffix.shape[1], total, device=suffix.device, dtype=suffix.dtype)
+                pooled_at = pooled_at + (suffix.shape[1] - length)
+                total = prefix.shape[1] + suffix.shape[1]
+                mask = causal_mask(suffix.shape[1], total, device=suffix.device, dtype=suffix.dtype)
             qp, kp, vp = (split_heads(x, block.heads) for x in block.qkv(block.norm_1(prefix)))
             qs, ks, vs = block.qkv(block.norm_1(suffix))
             if n_each > 1 and i == 0:
@@ -207,10 +206,8 @@ class TextTower:
             if i == last:
                 # only the pooled position of the last block is needed
                 q = split_heads(qs[rows, pooled_at][:, None], block.heads)
-                row_mask = (
-                    mask[pooled_at][:, None, None] if mask.dim() == 2 else mask[rows, 0, pooled_at][:, None, None]
-                )
-                attended = join_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=row_mask))
+                row_mask = mask[pooled_at] if mask.dim() == 2 else mask[rows, 0, pooled_at]
+                attended = join_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=row_mask[:, None, None]))
                 pooled = finish_block(block, suffix[rows, pooled_at][:, None], attended)[:, 0]
                 break
             attended = join_heads(F.scaled_dot_product_attention(split_heads(qs, block.heads), k, v, attn_mask=mask))
