@@ -62,9 +62,9 @@ class KgCoOp(ContextMethod[KgCoOpConfig]):
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        words, shape = "a photo of a" if self.config.worded_init else "", (self.config.n_ctx, self.backbone.text_width)
-        ctx = initial_context(words, shape, self.backbone, self.generator)
-        self.trainable = Context(ctx).to(self.backbone.device)
+        words, b = "a photo of a" if self.config.worded_init else "", self.backbone
+        ctx = initial_context(words, (self.config.n_ctx, b.text_width), b, self.generator)
+        self.trainable = Context(ctx).to(b.device)
 
     def teacher(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
         """The frozen texts, unnormalised."""

@@ -1,6 +1,6 @@
 """Sizes of a backbone: `embed_dim`, `text_width` and the others that parameter formulas use."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 FORMULA_SIZES = {
     "embed_dim": "embed_dim",
@@ -12,6 +12,7 @@ FORMULA_SIZES = {
 """Names of a backbone's sizes in a formula, with the attribute that each reads."""
 
 
+@runtime_checkable
 class BackboneSizes(Protocol):
     """What a formula needs of a backbone; its weights need not be loaded."""
 
