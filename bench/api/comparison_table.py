@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from bench.api.html_table import html_table
-from bench.api.leaderboard_table import stale_note
+from bench.api.leaderboard_table import stale_notes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,8 +56,8 @@ class ComparisonTable:
     def notes(self) -> list[str]:
         """Datasets that could not be compared, with the reason, and entries whose code changed since their runs."""
         skipped = [f"not compared: {dataset}: {reason}" for _, found in self.pairs for dataset, reason in found.skipped]
-        compared = [(board, board.entry(key)) for board, found in self.pairs for key in (found.a, found.b)]
-        return skipped + [stale_note(entry, board) for board, entry in compared if entry.stale]
+        stale = [stale_notes(board, [board.entry(key) for key in (found.a, found.b)]) for board, found in self.pairs]
+        return skipped + [note for notes in stale for note in notes]
 
     def to_json(self) -> list[dict[str, object]]:
         """Plain values of every comparison."""
@@ -87,6 +87,7 @@ def _row(cell: PairedCell) -> dict[str, object]:
         "A - B": f"{100 * interval.mean:+.2f}",
         "95 %": reach if interval.n_seeds > 1 else f"{reach} (images alone)",
         "verdict": str(cell.verdict),
+        "95 % over datasets": "",
         "only A right": only_a,
         "only B right": only_b,
         "seeds": len(cell.seeds),

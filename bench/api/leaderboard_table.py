@@ -50,10 +50,9 @@ class LeaderboardTable:
                     failed = sum(cell.error is not None for cell in entry.missing)
                     cells = f"{entry.n} of {entry.expected} cells, {failed} failed"
                     notes.append(f"incomplete: {entry.key}, {title}: {cells}")
-                if entry.stale:
-                    notes.append(stale_note(entry, board))
                 if entry.oracle:
                     notes.append(f"oracle: {entry.key}, {title}: {_optimism(entry)}; not ranked")
+            notes += stale_notes(board, board.entries)
             for run in board.excluded:
                 what = f"run {run.run_id} ({run.entry}, {run.dataset}, seed {run.seed})"
                 notes.append(f"not counted: {what}: {run.reason}")
@@ -90,12 +89,11 @@ class LeaderboardTable:
     __repr__ = __str__
 
 
-def stale_note(entry: Entry, board: Leaderboard) -> str:
-    """The note about an entry whose code changed since its runs."""
-    return (
-        f"{STALE.strip()} stale: {entry.key}, {board_title(board)}: {entry.stale}. "
-        "The same `etl-bench run` with --rerun stale repeats them."
-    )
+def stale_notes(board: Leaderboard, entries: Sequence[Entry]) -> list[str]:
+    """One note about the entries whose code changed since their runs, if there are any."""
+    stale = "; ".join(f"{entry.key}: {entry.stale}" for entry in entries if entry.stale)
+    advice = "The same `etl-bench run` with --rerun stale repeats them."
+    return [f"{STALE.strip()} stale, {board_title(board)}: {stale}. {advice}"] if stale else []
 
 
 def board_title(board: Leaderboard) -> str:

@@ -62,10 +62,10 @@ class Staleness:
         return {} if self._kept is None else {sheet.name: sheet.code for sheet in method_sheets(self._kept)}
 
     def _code_of(self, method: str) -> tuple[str, str] | None:
-        from methods import get_method
-
         if method in self._sheets:
             return self._sheets[method]
+        from methods import get_method
+
         try:
             found = get_method(method)
         except BenchError:

@@ -114,7 +114,9 @@ def test_leaderboard_and_comparison_mark_stale_results(old_coop: Path):
     assert "2 of 6 runs: the code of coop changed" in note
     assert "--rerun stale" in note
     assert [row["stale"] != "" for row in table.to_frame().to_dict("records")] == [False, True]
-    assert any("stale: coop" in note for note in load_results(old_coop).compare("apex", "coop").notes())
+    assert any(
+        "stale" in note and "coop: 2 of 6" in note for note in load_results(old_coop).compare("apex", "coop").notes()
+    )
 
 
 @pytest.mark.parametrize("form", ["markdown", "latex", "csv"])
