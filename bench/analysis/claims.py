@@ -1,7 +1,5 @@
 """Claims that runs can support or refute. Each names two methods, a measure and a threshold."""
 
-from __future__ import annotations
-
 import math
 import tomllib
 from collections import Counter
@@ -10,8 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
@@ -20,9 +19,6 @@ from bench.analysis.paired_average import common_seeds, paired_test, untested
 from bench.analysis.seed_scores import Scores, seed_scores
 from bench.errors import UsageError
 from bench.statistics import MeanTest
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class ClaimVerdict(StrEnum):

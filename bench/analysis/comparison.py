@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from bench.analysis.leaderboard import Entry, Leaderboard
@@ -15,9 +16,6 @@ from bench.analysis.paired_average import board_average, common_seeds, over_data
 from bench.analysis.seed_scores import seed_scores
 from bench.errors import UsageError
 from bench.statistics import Estimate, Interval, McNemar, MeanTest, holm, mcnemar, two_way_bootstrap
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 BOOTSTRAP_SEED = 20240614
 """Fixed, so that the same runs always give the same interval."""

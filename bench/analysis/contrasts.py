@@ -1,18 +1,13 @@
 """Contrasts of a method with and without one component, dataset by dataset, against dataset difficulty. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from bench.analysis.difficulty_trend import Trend, fit_trend, scaled, value_table
 from bench.statistics import Correlation, holm, random_orders, spearman
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LEVEL = 0.05
 

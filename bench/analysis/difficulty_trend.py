@@ -4,19 +4,14 @@ The input is a long frame with the columns `method`, `dataset` and `value` (a fr
 covariates of each dataset. `bench.analysis.contrasts` does the same for components of methods.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 FEWEST = 6
 """Fewest datasets for which a trend can be conclusive."""

@@ -1,18 +1,13 @@
 """Errors in saved predictions: accuracy by class, confused classes, and images that most runs misclassify. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from reports.views import HardImageView, PairView
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -63,8 +58,6 @@ def hard_images(outcomes: pd.DataFrame, *, limit: int) -> tuple[HardImageView, .
 
     The outcomes are those of one dataset and split, with each image once per run.
     """
-    import pandas as pd
-
     if not len(outcomes):
         return ()
     codes, images = pd.factorize(outcomes["image"].to_numpy(dtype=object))

@@ -5,20 +5,15 @@ that of its last recorded epoch up to that share. Averages are formed as on the 
 average on the board unless an epoch or candidate was selected afterwards.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from bench.analysis.leaderboard import Entry, H, Leaderboard, averages_over_datasets
 from reports.views import AnytimeCurveView, AnytimePointView
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 CONVERGENCE_MARGIN = 0.01
 """A curve has converged once it stays at most this far below its end, as a fraction of 1."""

@@ -1,17 +1,13 @@
 """Metrics of stored runs, recomputed from the predictions in the store without a new fit. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from bench.metrics import ECE_BINS, MetricInputError, aurc, calibration_error, class_accuracies
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 METRICS = ("accuracy", "macro_accuracy", "nll", "brier", "ece", "aurc", "worst_class_accuracy")
 
@@ -23,8 +19,6 @@ def metrics_frame(outcomes: pd.DataFrame) -> pd.DataFrame:
     accuracies agree exactly.
     The frame has one row per `run_id` and `split`, with `n` and the columns of `METRICS`.
     """
-    import pandas as pd
-
     columns = {name: outcomes[name].to_numpy() for name in _COLUMNS}
     groups: dict[Any, Any] = dict(outcomes.groupby(["run_id", "split"], observed=True).indices)
     rows = [

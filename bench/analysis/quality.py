@@ -1,20 +1,15 @@
 """Beyond accuracy: calibration, risk-coverage, the worst class, and the share of zero-shot errors removed. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from bench.analysis.leaderboard import Entry, Leaderboard
 from bench.analysis.prediction_metrics import METRICS
 from bench.metrics import headroom_gain
 from bench.statistics import Estimate, kendall_tau, student_t
 from reports.views import AgreementView, QualityView
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 HEADROOM = "headroom_gain"
 COLUMNS = ("accuracy", HEADROOM, "ece", "brier", "nll", "aurc", "worst_class_accuracy")

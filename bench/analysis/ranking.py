@@ -1,12 +1,10 @@
 """Ranking of the entries of one board: significant differences, ranges of ranks, and the seeds needed. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from itertools import combinations, permutations
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.paired_average import board_average
@@ -22,9 +20,6 @@ from bench.statistics import (
     win_rates,
 )
 from reports.views import CriticalView, DifferenceView, RatingView, StandingsView
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LEVEL = 0.05
 """Family-wise level of the pairwise tests of a board."""

@@ -1,12 +1,12 @@
 """Published numbers and ours for the same protocol, backbone, shots, dataset and split, with a verdict each. Pure."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from bench._util.text_cache import TextCache
 from bench.analysis.leaderboard import Entry, H, Leaderboard
@@ -14,9 +14,6 @@ from bench.analysis.seed_scores import Scores, seed_scores
 from bench.method_info.method_sheets import method_sheets
 from bench.statistics import equivalence, seeds_needed
 from reports.views import ReproductionRowView
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MARGIN = 0.01
 """Largest difference that counts as equal: one percentage point."""

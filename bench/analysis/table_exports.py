@@ -1,14 +1,14 @@
 """Leaderboards as CSV, Markdown or LaTeX, with the numbers of the page; the best and its ties are marked. Pure."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from bench.analysis.leaderboard import Entry, Leaderboard
 from bench.analysis.paired_average import board_average, paired_test
@@ -16,9 +16,6 @@ from bench.analysis.ranking import rank_entries
 from bench.analysis.seed_scores import Scores, seed_scores
 from bench.statistics import Estimate, MeanTest, holm
 from reports import percent
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class Mark(StrEnum):

@@ -1,15 +1,10 @@
 """Accuracy over training time of the entries of a board, as views."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+import pandas as pd
 
 from bench.analysis.leaderboard import Leaderboard
 from bench.analysis.learning_curves import CONVERGENCE_MARGIN, entries_without_curve, learning_curves
 from reports.views import AnytimeView
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def anytime_view(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame) -> AnytimeView | None:

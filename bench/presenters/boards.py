@@ -1,12 +1,10 @@
 """One leaderboard with its cells, missing runs and sections."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import Entry, H, HConvention, Leaderboard
@@ -19,9 +17,6 @@ from bench.presenters.difficulty import AXES, LOG_AXES, MEASURES, dataset_view, 
 from bench.presenters.trends import board_trends
 from bench.presenters.values import view_of
 from reports.views import AxisView, BoardView, CellView, EntryView, ExampleView
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def board_view(

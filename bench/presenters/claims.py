@@ -1,10 +1,9 @@
 """Claims tested on the runs, and published numbers compared with ours, as views."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from bench.analysis.claims import Claim, ClaimResult, check_claims, difficulty_by_backbone
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
@@ -13,9 +12,6 @@ from bench.analysis.reproduction import MARGIN, PublishedSettings, compare_with_
 from bench.presenters.catalogue import Catalogue
 from bench.presenters.values import view_of
 from reports.views import ClaimResultView, ClaimView, ReproductionView
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def claim_views(

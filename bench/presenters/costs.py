@@ -1,18 +1,13 @@
 """Cost of a board's entries, as views."""
 
-from __future__ import annotations
-
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from bench.analysis.leaderboard import Entry, Leaderboard
 from bench.analysis.pareto import front_probability, pareto_front
 from reports.views import CostPointView
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SEED = 20240
 """Of the bootstrap, so that the same runs give the same page."""

@@ -1,22 +1,17 @@
 """Difficulty of each dataset for the backbone, and scores against difficulty."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from bench.analysis.difficulty_trend import fit_trend
 from bench.analysis.leaderboard import H, Leaderboard
 from bench.statistics import spearman
 from reports.views import AxisView, DatasetView, ExampleView, MeasureView, PointView, TrendView
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MEASURES = {
     "relative_transfer_difficulty": "Relative transfer difficulty",

@@ -1,12 +1,12 @@
 """The page of published numbers, as a view: one board per setting, one row per method and table, and trends."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from bench.analysis.contrasts import PUBLISHED_CONTRASTS
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
@@ -19,9 +19,6 @@ from bench.presenters.site import anchor_of
 from bench.presenters.trends import trends_view
 from bench.published import DATASETS
 from reports.views import PublishedBoardView, PublishedRowView, SiteView, SourceView, TrendsView
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MEANS = ("average", "easy", "challenge")
 """Published means; averages are recomputed from the datasets of a row."""
@@ -198,8 +195,6 @@ def _trends(
     groups: Grouping,
 ) -> tuple[TrendsView, ...]:
     """Trends over the datasets of known difficulty; contrasts pair two rows of one table."""
-    import pandas as pd
-
     along = {name: {d: x for d, x in by_dataset.items() if d in datasets} for name, by_dataset in known.items()}
     if len(along["chance"]) < FEWEST:
         return ()

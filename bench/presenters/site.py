@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from bench.analysis.claims import Claim
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import HConvention, Leaderboard, leaderboard, settings
@@ -20,8 +22,6 @@ from bench.presenters.provenance import minute, provenance
 from reports.views import ErrorAnalysisView, ExampleView, SiteView
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from bench.store import Store
 
 

@@ -1,13 +1,11 @@
 """Difficulty trends of one board or of published numbers, as views."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from bench.analysis.contrasts import CONTRASTS, ContrastTrend, contrast_trends
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
@@ -24,9 +22,6 @@ from reports.views import (
     TrendResultView,
     TrendsView,
 )
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 COVARIATES = (
     CovariateView(
@@ -52,8 +47,6 @@ def board_trends(
 
     `titles` are by entry key.
     """
-    import pandas as pd
-
     entries = [entry for entry in board.entries if not entry.oracle]
     unique = {method for method, n in Counter(entry.method for entry in entries).items() if n == 1}
     names = {entry.key: entry.method if entry.method in unique else entry.key for entry in entries}

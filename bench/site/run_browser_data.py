@@ -14,14 +14,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import pandas as pd
 
 from bench._util.atomic_write import write_atomically
 from bench._util.slugs import slug
+from bench.analysis.error_analysis import probabilities
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from bench.presenters.error_analysis import Pictures
     from bench.store import Store
 
@@ -61,15 +60,12 @@ def _is_older(path: Path, created_at: Any) -> bool:
 def _run(run: str, facts: _Facts, frame: pd.DataFrame, folder: Path) -> _Facts:
     splits = {}
     for split, part in frame.groupby("split", sort=True):
-        shares = [
-            np.minimum(np.exp(np.asarray(logits, dtype=np.float64) - scale), 1.0)
-            for logits, scale in zip(part["top_logits"], part["log_sum_exp"], strict=True)
-        ]
+        shares = map(probabilities, part["top_logits"], part["log_sum_exp"])
         splits[str(split)] = {
             "list": _image_list(part, folder),
             "pictures": slug(_dataset_of(str(split), str(facts["dataset"]))),
             "top": [[int(label) for label in labels] for labels in part["top_labels"]],
-            "share": [[round(1000 * float(value)) for value in row] for row in shares],
+            "share": [[round(1000 * value) for value in row] for row in shares],
         }
     names = {name: str(facts[name]) for name in ("method", "dataset", "backbone", "protocol")}
     return {"run_id": run, **names, "shots": int(facts["shots"]), "seed": int(facts["seed"]), "splits": splits}

@@ -1,10 +1,9 @@
 """Lists the settings that have a leaderboard, and builds the leaderboard of one."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from bench.analysis.leaderboard.board import Entry, Leaderboard, Setting
 from bench.analysis.leaderboard.entry import make_entry
@@ -12,9 +11,6 @@ from bench.analysis.leaderboard.entry_keys import entry_keys
 from bench.analysis.leaderboard.measures import BASELINE, TRANSFER, H, HConvention
 from bench.analysis.leaderboard.runs import collect, kind_of_draw
 from bench.analysis.leaderboard.selected_runs import select_runs
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def settings(runs: pd.DataFrame) -> list[Setting]:

@@ -1,19 +1,16 @@
 """Reads the runs of one setting from the store's frame; a transfer run becomes one run per target."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from bench.analysis.leaderboard.board import Setting
 from bench.analysis.leaderboard.measures import ALL, TRANSFER
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 COSTS = (
     "trainable_parameters",
