@@ -150,7 +150,7 @@ class DatasetInfo:
         name: the registry name, equal to the module's name (plus `:option=value` for a dataset with options).
         title: the name in tables.
         summary: one sentence; for a synthetic dataset, the shift that makes it hard.
-        num_classes: of the full dataset; a subset on disk may have fewer.
+        num_classes: of the full dataset, like `expected`; a subset on disk may have fewer.
         class_names: canonical names in label order, or empty if only the split file has them.
         template: CoOp's template for this dataset.
         licence: short licence name and its source.
@@ -159,8 +159,7 @@ class DatasetInfo:
         split_file: name of the split file in CoOp's layout, if the dataset has one.
         synthetic: whether this project draws the images, so that nothing is read from disk.
         template_variants: templates that other papers use for this dataset, by a short name of the paper.
-        expected: images of the full dataset by part (`train`, `val`, `test`); a subset on disk may have fewer.
-        known_problems: caveats for readers of results on this dataset.
+        expected: images by part (`train`, `val`, `test`).
         sorted_listing: whether the training list is a sorted folder listing because no split file is published.
         options: option names of an adjustable dataset, with one line each.
         with_options: for an adjustable dataset, maps option texts to the DatasetInfo of that setting.

@@ -109,11 +109,6 @@ def ensure(holds: bool, message: str) -> None:
         raise CheckFailedError(message)
 
 
-def ensure_finite(logits: Tensor, what: str) -> None:
-    """Fail the check unless all logits are finite; `what` they are is the beginning of the message."""
-    ensure(bool(logits.isfinite().all()), f"{what} are not finite")
-
-
 def ensure_equal(found: Tensor, expected: Tensor, message: str, *, tolerance: float = 0.0) -> None:
     """Fail the check unless two tensors are equal, up to a tolerance relative to the largest expected value."""
     ensure(found.shape == expected.shape, f"{message}: shapes {tuple(found.shape)} and {tuple(expected.shape)}")

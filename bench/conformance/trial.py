@@ -40,11 +40,6 @@ class TrialRow:
     zero_shot: float
     chance: float
 
-    @property
-    def trained(self) -> bool:
-        """Whether these are the training classes."""
-        return self.classes != "new"
-
 
 class TrialTimeoutError(RuntimeError):
     """The trial took longer than its limit; the rows so far were yielded."""
@@ -75,7 +70,7 @@ def trial(
 
 def verdict(rows: Iterable[TrialRow]) -> str | None:
     """What is wrong with a trial's rows on the training classes; None if nothing is."""
-    trained = [row for row in rows if row.trained]
+    trained = [row for row in rows if row.classes != "new"]
     if guessing := [row.dataset for row in trained if row.accuracy <= row.chance]:
         return f"no better than chance on {', '.join(guessing)}"
     losses = [row.zero_shot - row.accuracy for row in trained]

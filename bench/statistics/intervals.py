@@ -66,7 +66,6 @@ class MeanTest:
 
     Args:
         mean: mean of the group means.
-        n: number of values.
         groups: number of groups, such as datasets.
         standard_error: of the mean, above 0; None if it is unknown, since some group has a single value and no images,
             or since nothing varied.

@@ -37,7 +37,6 @@ class Equivalence:
         difference: mean minus reference, with the two-sided interval `low` to `high`.
         p: p value against "the difference is at least the margin"; a small one means equal within the margin.
         margin: largest difference that counts as equal.
-        n: number of values.
     """
 
     difference: float

@@ -20,11 +20,10 @@ _TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class Friedman:
-    """Friedman's test of whether any method differs over the datasets.
+    """Friedman's test of whether any method differs over `n` datasets.
 
     Args:
         ranks: average rank of each method, 1 is best.
-        n: number of datasets.
         chi_square: corrected for ties; `p` comes from chi-square with k - 1 degrees of freedom.
         f: Iman and Davenport's less conservative statistic, with p value `p_f`; infinite if all datasets agree.
     """

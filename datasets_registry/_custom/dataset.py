@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from datasets_registry._custom.folder import is_split_into_parts, list_folder
-from datasets_registry._custom.hugging_face import is_hub_folder, list_hub_folder
+from datasets_registry._custom.hugging_face import MARKER_FILES, list_hub_folder
 from datasets_registry._custom.listing import FoundImage, Listing
 from datasets_registry._custom.table import SUFFIXES, ColumnNames, guess_columns, list_table
 from datasets_registry._custom.tars import find_tars, list_tars
@@ -223,7 +223,7 @@ def describe_images(
     )
     listing = draft.listing(place.parent)
     if split is None:
-        split = SplitRule.GIVEN if listing.has_parts else SplitRule.HASH
+        split = SplitRule.GIVEN if any(item.part for item in listing.found) else SplitRule.HASH
     labels = listing.labels
     if len(labels) < 2:
         raise DataError(
@@ -256,7 +256,7 @@ def _kind(place: Path) -> Kind:
         )
     if not place.is_dir():
         raise DataError(f"No images at {place}. Give a folder or a table that exists with --images.")
-    if is_hub_folder(place):
+    if any((place / name).is_file() for name in MARKER_FILES):
         return Kind.HUGGING_FACE
     return Kind.WEBDATASET if find_tars(place) else Kind.FOLDER
 

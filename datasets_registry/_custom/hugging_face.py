@@ -12,11 +12,6 @@ MARKER_FILES = ("dataset_dict.json", "state.json")
 """Files that `save_to_disk` writes: the first for a dictionary of splits, the second for a single split."""
 
 
-def is_hub_folder(root: Path) -> bool:
-    """Whether `save_to_disk` wrote a folder."""
-    return any((root / name).is_file() for name in MARKER_FILES)
-
-
 def list_hub_folder(root: Path, *, image: str | None = None, label: str | None = None) -> Listing:
     """All images of a folder, with keys `split/row`. Several splits count as a given split.
 

@@ -39,10 +39,6 @@ class Listing:
         """The labels that occur; numbers come first, sorted by value."""
         return sorted({item.label for item in self.found}, key=natural_sort_key)
 
-    @property
-    def has_parts(self) -> bool:
-        return any(item.part for item in self.found)
-
 
 def natural_sort_key(text: str) -> tuple[tuple[int, int, str], ...]:
     """A sort key that compares digits by value, so that class 10 follows class 9."""

@@ -73,11 +73,6 @@ class DatasetSource(BaseModel):
     files: tuple[SourceFile, ...]
     by_hand: str | None = None
 
-    @property
-    def archives(self) -> list[SourceFile]:
-        """The files that are unpacked."""
-        return [file for file in self.files if file.unpack is not None]
-
     def image_folder(self, data_root: Path) -> Path:
         """The folder the images belong in."""
         return data_root / self.folder / self.images

@@ -85,11 +85,16 @@ def read_support_list(path: Path) -> SupportList:
     if isinstance(whole, dict) and whole.get("format") == FORMAT:
         return _parse_manifest(path, digest, whole)
     rows = [line for line in text.splitlines() if line.strip()]
-    train = tuple(_listed(path, f"line {number}", _parsed(path, number, row)) for number, row in enumerate(rows, 1))
+    train: list[ListedImage] = []
+    for number, row in enumerate(rows, 1):
+        try:
+            train.append(_listed(path, f"line {number}", json.loads(row)))
+        except json.JSONDecodeError as error:
+            raise _malformed(path, f"line {number} is not JSON ({error})") from error
     if not train:
         raise _malformed(path, "it lists no image")
     shots = max(Counter(item.label for item in train).values())
-    return SupportList(path, digest, None, shots, None, train, ())
+    return SupportList(path, digest, None, shots, None, tuple(train), ())
 
 
 def resolve(support_list: SupportList, info: DatasetInfo, splits: DatasetSplits) -> Draw:
@@ -161,13 +166,6 @@ def _parse_manifest(path: Path, digest: str, content: Mapping[str, Any]) -> Supp
         tuple(_listed(path, f"{part}[{i}]", row) for i, row in enumerate(content[part])) for part in ("train", "val")
     )
     return SupportList(path, digest, content["dataset"], content["shots"], content["seed"], train, val)
-
-
-def _parsed(path: Path, number: int, row: str) -> Any:
-    try:
-        return json.loads(row)
-    except json.JSONDecodeError as error:
-        raise _malformed(path, f"line {number} is not JSON ({error})") from error
 
 
 def _listed(path: Path, where: str, row: Any) -> ListedImage:

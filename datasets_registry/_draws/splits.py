@@ -51,13 +51,7 @@ def draw_coop(
 
 
 def draw_nested(
-    train: Sequence[Sample],
-    val: Sequence[Sample],
-    *,
-    dataset: str,
-    shots: int,
-    seed: int,
-    class_names: Sequence[str],
+    train: Sequence[Sample], val: Sequence[Sample], *, dataset: str, shots: int, seed: int, class_names: Sequence[str]
 ) -> Draw:
     """A nested draw: fewer shots are always a subset of more shots.
 
@@ -68,7 +62,6 @@ def draw_nested(
     Args:
         val: the full validation list; `min(shots, 4)` images per class are drawn, or all if there are fewer.
         dataset: registry name; part of the hash, so two datasets with equal file names differ.
-        shots: images per class; 0 gives an empty draw.
         class_names: names in label order; part of the hash, so a subset of classes keeps its shots.
 
     Returns the drawn samples, grouped by ascending label, lowest rank first. Raises ShotsError like `draw_coop`.

@@ -31,9 +31,7 @@ class CoopReader:
     `other_folders` are tried, and then the images are searched by file name.
 
     Args:
-        dataset: registry name, for messages.
         folder: CoOp's name of the dataset's folder.
-        split_file: its `split_zhou_*.json`.
         image_folder: the folder below `folder` that paths in the split file are relative to.
         other_folders: other image folders below the data folder, each with the name of its layout.
         folder_aliases: other names of a folder that the split file's paths begin with.

@@ -21,7 +21,6 @@ class ImageFolders:
     """The folders that may hold one dataset's images.
 
     Args:
-        dataset: registry name, for messages.
         candidates: folders relative to the data folder, each with the name of its layout; CoOp's folder first.
         folder_aliases: other names of a folder that keys begin with (`cars_train` -> `train`), for the search by file
             name.

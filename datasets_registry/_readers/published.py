@@ -49,11 +49,7 @@ def register_imagenet_variant(
 ) -> DatasetInfo:
     """Register a test-only variant of ImageNet.
 
-    Args:
-        image_folders: folders below the data folder that may hold the class folders, each with the name of its layout;
-            CoOp's first.
-        folders_are_labels: folders are named by label ("0" to "999") instead of WordNet id.
-        facts: fields of `DatasetInfo`.
+    `image_folders` are the candidates of `ImageFolders`; `facts` are fields of `DatasetInfo`.
     """
     reader = VariantReader(ImageFolders(name, image_folders), folders_are_labels)
     return register_dataset(DatasetInfo(name=name, template=PLAIN_TEMPLATE, test_only=True, reader=reader, **facts))

@@ -115,8 +115,7 @@ class Figure:
 
     Args:
         shape: a name in `OUTLINES`.
-        x: centre in pixels from the left.
-        y: centre in pixels from the top.
+        x: centre in pixels from the left; `y` is counted from the top.
         radius: half of the unit square's side, in pixels.
         rotation: clockwise rotation in degrees.
         stretch: ratio of width to height before the rotation; 1 leaves the outline unchanged.
@@ -170,11 +169,9 @@ SURFACES = ("plain", "striped", "dotted", "checkered", "speckled")
 
 
 def surface(kind: str, rng: np.random.Generator, *, period: float = 6.0, rotation: float = 0.0) -> Array:
-    """The texture `kind` over the whole canvas.
+    """The texture `kind`, one of `SURFACES`, over the whole canvas.
 
     Args:
-        kind: one of `SURFACES`.
-        rng: source of phases and speckles.
         period: of the pattern, in pixels.
         rotation: clockwise rotation of the pattern, in degrees.
     """

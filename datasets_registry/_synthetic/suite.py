@@ -78,11 +78,8 @@ def centred_figure(
 ) -> Figure:
     """One figure near the centre, rotated by at most `rotation` degrees in either direction."""
     size = float(rng.uniform(*radius))
-    shift = rng.uniform(-0.35, 0.35, 2) * (SIZE / 2 - size)
-    return Figure(
-        shape, SIZE / 2 + float(shift[0]), SIZE / 2 + float(shift[1]), size, float(rng.uniform(-rotation, rotation)),
-        float(rng.uniform(0.88, 1.14)),
-    )  # fmt: skip
+    x, y = (SIZE / 2 + rng.uniform(-0.35, 0.35, 2) * (SIZE / 2 - size)).tolist()
+    return Figure(shape, x, y, size, float(rng.uniform(-rotation, rotation)), float(rng.uniform(0.88, 1.14)))
 
 
 def background(rng: np.random.Generator, avoided: str) -> Array:

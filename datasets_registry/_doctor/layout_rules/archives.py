@@ -9,7 +9,7 @@ from datasets_registry._errors import some
 
 def packed_archives(dataset: DatasetOnDisk) -> Iterator[Finding]:
     """Archives in the dataset's folder, and its known archives in the data root, with the command for the first."""
-    known = {file.name.lower() for file in dataset.source.archives}
+    known = {file.name.lower() for file in dataset.source.files if file.unpack is not None}
     packed = dataset.archives(dataset.folder, dataset.data_root)
     packed = [path for path in packed if path.parent == dataset.folder or path.name.lower() in known]
     if not packed:
