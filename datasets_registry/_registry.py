@@ -44,11 +44,13 @@ class Registry(Generic[T]):
         """All entries by name."""
         if self._load is not None:
             load, self._load = self._load, None  # the entries read the registry while they are loaded
+            complete = False
             try:
                 load()
-            except BaseException:
-                self._load = load
-                raise
+                complete = True
+            finally:
+                if not complete:
+                    self._load = load
         return self._entries
 
     def add(self, name: str, entry: T) -> T:
