@@ -108,6 +108,6 @@ def test_the_trial_runs_zero_shot_beside_the_method_in_the_protocol_that_it_can(
     zero_shot = METHODS.get("zero_shot").info
     rows = list(trial(zero_shot, RunContext(), run=remember))
     assert asked == [("zero_shot", name, "base-to-new") for name in DATASETS]
-    assert [(found.dataset, found.trained) for found in rows[:2]] == [(DATASETS[0], True), (DATASETS[0], False)]
+    assert [(found.dataset, found.classes) for found in rows[:2]] == [(DATASETS[0], "base"), (DATASETS[0], "new")]
     with pytest.raises(TrialTimeoutError, match="0 of 3 datasets were done in -1 seconds"):
         list(trial(TaskRes.info, RunContext(), limit=-1, run=remember))
