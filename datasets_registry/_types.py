@@ -79,12 +79,14 @@ Sentences = tuple[tuple[str, ...], ...]
 class ClassSet:
     """The classes of a classifier: their names in label order, and the dataset's own template.
 
-    `sentences`, if given, replace every template wherever class texts are frozen.
+    `sentences`, if given, replace every template wherever class texts are frozen. `dataset` names the dataset whose
+    classes these are; imported text features are looked up by it, since two datasets can share class names.
     """
 
     names: tuple[str, ...]
     template: str
     sentences: Sentences | None = None
+    dataset: str | None = None
 
     def __post_init__(self) -> None:
         if "{}" not in self.template:
@@ -98,9 +100,13 @@ class ClassSet:
         """Names as they appear in prompts: underscores become spaces, nothing else changes (CoOp's rule)."""
         return tuple(name.replace("_", " ") for name in self.names)
 
-    def texts(self, template: str | None = None) -> list[str]:
-        """The filled template, one text per class; the dataset's own template unless another is given."""
-        return [(template or self.template).replace("{}", name) for name in self.prompt_names]
+    def texts(self, template: str | None = None, *, keep_underscores: bool = False) -> list[str]:
+        """The filled template, one text per class; the dataset's own template unless another is given.
+
+        Underscores in names become spaces unless `keep_underscores`.
+        """
+        names = self.names if keep_underscores else self.prompt_names
+        return [(template or self.template).replace("{}", name) for name in names]
 
 
 class SplitLists:

@@ -27,7 +27,8 @@ def measure_difficulty(backbone: str, dataset: str, context: RunContext) -> list
     base, new = class_halves(n)
     records = []
     for name, labels in {"all": range(n), "base": base, "new": new}.items():
-        classes = ClassSet(tuple(splits.class_names[label] for label in labels), info.template)
+        names = tuple(splits.class_names[label] for label in labels)
+        classes = ClassSet(names, info.template, dataset=info.name)
         samples = select_classes(splits.test, labels)
         chosen = set(labels)
         rows = [i for i, sample in enumerate(splits.test) if sample.label in chosen]

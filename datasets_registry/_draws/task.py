@@ -145,7 +145,7 @@ def eval_fingerprint(splits: DatasetSplits, info: DatasetInfo) -> str:
 
 def _class_set(info: DatasetInfo, splits: DatasetSplits, labels: Sequence[int], texts: ClassTexts | None) -> ClassSet:
     names = tuple(splits.class_names[label] for label in labels)
-    return ClassSet(names, info.template, texts(info, names) if texts else None)
+    return ClassSet(names, info.template, texts(info, names) if texts else None, info.name)
 
 
 def _eval_split(

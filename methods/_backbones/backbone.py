@@ -246,14 +246,17 @@ class Backbone:
 
         return self.text_memory(texts, compute).to(self.device)
 
-    def class_texts(self, classes: ClassSet, template: str) -> Float[Tensor, "n_cls dim"]:
+    def class_texts(
+        self, classes: ClassSet, template: str, *, keep_underscores: bool = False
+    ) -> Float[Tensor, "n_cls dim"]:
         """Features of the filled template, one per class, unnormalised, without gradients.
 
-        If the classes have sentences of their own, these replace the template: their normalised features are averaged,
-        and the mean gets the average length of a sentence's feature.
+        Underscores in class names become spaces unless `keep_underscores`. If the classes have sentences of their own,
+        these replace the template: their normalised features are averaged, and the mean gets the average length of a
+        sentence's feature.
         """
         if classes.sentences is None:
-            return self.encode_texts(classes.texts(template))
+            return self.encode_texts(classes.texts(template, keep_underscores=keep_underscores))
         return torch.stack([_mean_of(part) for part in self.class_sentences(classes, template)])
 
     def class_sentences(self, classes: ClassSet, template: str) -> list[Float[Tensor, "n_sentences dim"]]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from datasets_registry import BenchError, ClassSet, FeatureBundle, UnknownNameError
 from methods._backbones.backbone import Backbone
 from methods._backbones.backbone_spec import BackboneSpec
+from methods._text.templates import GENERIC_TEMPLATE
 
 
 class NoTowerError(BenchError, RuntimeError):
@@ -20,9 +21,10 @@ class NoTowerError(BenchError, RuntimeError):
 
 
 class ImportedBackbone(Backbone):
-    """Text features by class name, from all bundles of one model.
+    """Text features by dataset and class name, from all bundles of one model.
 
-    Templates are ignored: a class has the one text feature that the bundle holds for it.
+    A class has the one text feature that its dataset's bundle holds. It stands for the dataset's own template and for
+    the generic one, which adapters use by default.
     """
 
     def __init__(self, spec: BackboneSpec, bundles: Sequence[FeatureBundle], device: str = "cpu") -> None:
@@ -58,20 +60,59 @@ class ImportedBackbone(Backbone):
         sha = hashlib.sha256(repr((self._dim, self.logit_scale)).encode())
         for bundle in self._bundles:
             sha.update(bundle.text_features.tobytes())
+        if self._shared_names_differ():
+            sha.update(b"texts by dataset")  # results of such models were computed with another dataset's texts once
         return sha.hexdigest()[:32]
 
-    def class_texts(self, classes: ClassSet, template: str) -> Float[Tensor, "n_cls dim"]:  # noqa: ARG002
-        """Stored text features in the order of the classes, unnormalised; the template is ignored."""
-        self.passes.text += len(classes)
-        for bundle in self._bundles:
-            row = {name.replace("_", " "): i for i, name in enumerate(bundle.facts.class_names)}
-            row |= {name: i for i, name in enumerate(bundle.facts.class_names)}
-            if all(name in row for name in classes.names):
-                rows = np.stack([bundle.text_features[row[name]] for name in classes.names])
-                return torch.from_numpy(rows).to(self._device)
-        known = {name for bundle in self._bundles for name in bundle.facts.class_names}
-        unknown = next(name for name in classes.names if name not in known)
-        raise UnknownNameError("class of imported text features", unknown, known)
+    def class_texts(
+        self,
+        classes: ClassSet,
+        template: str,
+        *,
+        keep_underscores: bool = False,  # noqa: ARG002
+    ) -> Float[Tensor, "n_cls dim"]:
+        """Text features that the bundle of `classes.dataset` holds, in the order of the classes, unnormalised.
+
+        Raises:
+            NoTowerError: for sentences, or a template that the stored features do not stand for.
+            UnknownNameError: for a dataset or class without text features.
+            BenchError: if the classes name no dataset, and several hold different features for them.
+        """
+        if classes.sentences is not None or template not in (classes.template, GENERIC_TEMPLATE):
+            asked = "sentences" if classes.sentences is not None else f"template {template!r}"
+            raise NoTowerError(
+                f"{self.slug} has one imported text feature per class and cannot encode the {asked}; "
+                "leave templates and class texts at their defaults."
+            )
+        bundles = [bundle for bundle in self._bundles if classes.dataset in (None, bundle.facts.name)]
+        if not bundles:
+            known = [bundle.facts.name for bundle in self._bundles]
+            raise UnknownNameError(f"dataset of {self.slug}", str(classes.dataset), known)
+        return self._stored(classes.names, bundles)
+
+    def _stored(self, names: Sequence[str], bundles: Sequence[FeatureBundle]) -> Float[Tensor, "n dim"]:
+        found = {bundle.facts.name: _rows(bundle, names) for bundle in bundles if _holds(bundle, names)}
+        if not found:
+            known = {name for bundle in bundles for name in bundle.facts.class_names}
+            unknown = next((name for name in names if name not in known), names[0])
+            raise UnknownNameError("class of imported text features", unknown, known)
+        first, *others = found.values()
+        if not all(np.array_equal(first, other) for other in others):
+            raise BenchError(
+                f"{self.slug} has different text features for these classes in the datasets {', '.join(found)}; "
+                "request them by the class set of one dataset (Backbone.class_texts)."
+            )
+        self.passes.text += len(names)
+        return torch.from_numpy(first).to(self._device)
+
+    def _shared_names_differ(self) -> bool:
+        """Whether two bundles hold different text features for a class of the same name."""
+        seen: dict[str, bytes] = {}
+        return any(
+            seen.setdefault(name, row.tobytes()) != row.tobytes()
+            for bundle in self._bundles
+            for name, row in zip(bundle.facts.class_names, bundle.text_features, strict=True)
+        )
 
     def encode_image(self, *_: object, **__: object) -> NoReturn:
         """Raises NoTowerError."""
@@ -84,5 +125,23 @@ class ImportedBackbone(Backbone):
     tokenized = encode_prompts
 
     def encode_texts(self, texts: Sequence[str]) -> Float[Tensor, "n dim"]:
-        """Stored features of texts that are class names; raises UnknownNameError for other texts."""
-        return self.class_texts(ClassSet(tuple(texts), "{}"), "{}")
+        """Stored features of class names, with or without underscores.
+
+        Raises UnknownNameError for other texts, and BenchError if several datasets hold different features for them.
+        """
+        return self._stored(texts, self._bundles)
+
+
+def _row_of(bundle: FeatureBundle) -> dict[str, int]:
+    """The row of each class name; names with spaces for underscores count too."""
+    names = bundle.facts.class_names
+    return {name.replace("_", " "): i for i, name in enumerate(names)} | {name: i for i, name in enumerate(names)}
+
+
+def _holds(bundle: FeatureBundle, names: Sequence[str]) -> bool:
+    return set(names) <= _row_of(bundle).keys()
+
+
+def _rows(bundle: FeatureBundle, names: Sequence[str]) -> Float[np.ndarray, "n dim"]:
+    row = _row_of(bundle)
+    return bundle.text_features[[row[name] for name in names]]

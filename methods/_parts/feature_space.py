@@ -43,8 +43,7 @@ def template_features(
         return backbone.class_texts(classes, classes.template)[None]
     named = {"own": (classes.template,), **TEMPLATE_LISTS}
     filled = [template for entry in templates for template in named.get(entry, (entry,))]
-    names = classes.names if keep_underscores else classes.prompt_names
-    return torch.stack([backbone.encode_texts([text.replace("{}", name) for name in names]) for text in filled])
+    return torch.stack([backbone.class_texts(classes, one, keep_underscores=keep_underscores) for one in filled])
 
 
 def logits_accuracy(logits: Float[Tensor, "n n_cls"], labels: Int[Tensor, " n"]) -> float:
