@@ -37,11 +37,15 @@ class Staleness:
         self._dataset = cache(lambda name: last_fingerprint(name, data_root))
         self._code = cache(self._code_of)
 
+    def backbone_changed(self, slug: str, digest: str) -> bool:
+        """Whether the backbone had another digest than today's when something was computed; False if unchecked."""
+        return self._backbone is not None and digest not in ("", self._backbone(slug))
+
     def reasons(self, record: RunRecord) -> tuple[str, ...]:
         """Why the record is stale, a few words each; empty where no change was found."""
         spec, made = record.spec, record.provenance
         found = self.code_reasons(spec.method, made.method_digest, made.machinery_digest)
-        if self._backbone and made.backbone_digest not in ("", self._backbone(spec.backbone)):
+        if self.backbone_changed(spec.backbone, made.backbone_digest):
             found.append(f"the weights of {spec.backbone} changed")
         files = self._dataset(spec.dataset)
         if None not in (files, made.dataset_check) and files != made.dataset_check:

@@ -46,7 +46,11 @@ class DifficultyFiles:
 
     def has(self, backbone: str, dataset: str) -> bool:
         """Whether an intact measurement exists."""
-        return self._read(self.file(backbone, dataset)) is not None
+        return self.read(backbone, dataset) is not None
+
+    def read(self, backbone: str, dataset: str) -> list[DifficultyRecord] | None:
+        """The records of a dataset, one per split; None if there is no intact measurement."""
+        return self._read(self.file(backbone, dataset))
 
     def all(self) -> list[DifficultyRecord]:
         """All difficulty records, by backbone and dataset; damaged files are renamed and skipped."""

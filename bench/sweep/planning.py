@@ -72,7 +72,15 @@ def plan(
         stale=stale,
         seen=seen,
         rejected=expansion.rejected,
-        difficulties=tuple(place for place in places if again or not shards.difficulties.has(*place)),
+        difficulties=tuple(place for place in places if again or not _is_measured(*place, shards, staleness)),
+    )
+
+
+def _is_measured(backbone: str, dataset: str, shards: Shards, staleness: Staleness) -> bool:
+    """Whether a difficulty is known for the backbone as it is today."""
+    records = shards.difficulties.read(backbone, dataset)
+    return records is not None and not any(
+        staleness.backbone_changed(backbone, record.backbone_digest) for record in records
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_runner import make_record, make_spec
+from fake_runner import make_difficulty, make_record, make_spec
 from worlds import make_world
 
 from bench import load_results
@@ -66,6 +66,15 @@ def test_a_plan_counts_what_is_stale_and_runs_it_only_if_told(tmp_path: Path):
     assert plan(expansion, shards, RerunPolicy.STALE).pending == (old, failed)
     assert plan(expansion, shards, RerunPolicy.MISSING).pending == ()
     assert replace(made, pending=()).done == (fresh, old, failed)
+
+
+def test_a_difficulty_of_other_weights_is_measured_again_where_weights_are_checked(tmp_path: Path):
+    shards, spec = Shards(tmp_path), make_spec()
+    place = (spec.backbone, spec.dataset)
+    shards.difficulties.write(*place, make_difficulty(*place))
+    for digest, wanted in ((None, ()), (lambda slug: "b", ()), (lambda slug: "other", (place,))):
+        made = plan(Expansion((spec,), ()), shards, RerunPolicy.STALE, Staleness(None, digest))
+        assert made.difficulties == wanted
 
 
 def test_a_rewrite_that_changed_no_prediction_leaves_results_valid(monkeypatch):
