@@ -1,7 +1,5 @@
 """Public names of `methods`; `__init__.py` loads each on first use."""
 
-from ._backbones.backbone import CLIP_MEAN as CLIP_MEAN
-from ._backbones.backbone import CLIP_STD as CLIP_STD
 from ._backbones.backbone import Backbone as Backbone
 from ._backbones.backbone import Passes as Passes
 from ._backbones.backbone_spec import BackboneSpec as BackboneSpec
@@ -11,6 +9,12 @@ from ._backbones.backbone_spec import parse_backbone as parse_backbone
 from ._backbones.imported_features import NoTowerError as NoTowerError
 from ._backbones.loading import load_backbone as load_backbone
 from ._backbones.precision import Precision as Precision
+from ._backbones.preprocessing import CLIP_MEAN as CLIP_MEAN
+from ._backbones.preprocessing import CLIP_STD as CLIP_STD
+from ._backbones.preprocessing import OPENAI_PREPROCESSING as OPENAI_PREPROCESSING
+from ._backbones.preprocessing import Preprocessing as Preprocessing
+from ._backbones.weights_options import is_weights_option as is_weights_option
+from ._backbones.weights_options import split_weights_options as split_weights_options
 from ._base.batch import Batch as Batch
 from ._base.batch import Classifier as Classifier
 from ._base.batch import SupportView as SupportView

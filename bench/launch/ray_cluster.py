@@ -20,6 +20,7 @@ from bench.errors import LaunchError, UsageError
 from bench.launch.ray_worker import SentFile
 from bench.provenance.environment import SHIPPED_STATE, source_state
 from datasets_registry import CUSTOM_FOLDERS_VARIABLE
+from methods import split_weights_options
 
 AUTO, LOCAL = "auto", "local"
 PROBE_SECONDS = 5.0
@@ -111,19 +112,18 @@ def no_capacity(share: RunResources) -> str:
 def send_files(files: Mapping[str, Path]) -> dict[str, SentFile]:
     """Put files of this machine into Ray's object store; raises LaunchError if one cannot be read.
 
-    A path may end in `,quickgelu` or `,gelu`, which is sent as `suffix`.
+    The options behind a weights file, such as `,quickgelu`, are sent as `suffix`.
     """
     found = {}
     for key, given in files.items():
-        match = re.fullmatch(r"(.+?)((?:,(?:quickgelu|gelu))?)", str(given))
-        assert match is not None
-        path = Path(match.group(1))
+        file, suffix = split_weights_options(str(given))
+        path = Path(file)
         try:
             content = path.read_bytes()
         except OSError as error:
             raise LaunchError(f"{path} cannot be read to be sent to the Ray nodes: {error.strerror}.") from error
         name = f"{hashlib.sha256(content).hexdigest()[:32]}{path.suffix}"
-        found[key] = SentFile(name, ray.put(content), match.group(2))
+        found[key] = SentFile(name, ray.put(content), suffix)
     return found
 
 

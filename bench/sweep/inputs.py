@@ -67,7 +67,7 @@ def class_text_of(request: SweepRequest) -> ClassText | None:
 def local_weights(backbones: Sequence[str]) -> dict[str, Path]:
     """Weight files of local backbones by slug.
 
-    The path is absolute and keeps its `,quickgelu` if given, so that `ARCH=<this path>` describes the same backbone.
+    The path is absolute and keeps its options (`,quickgelu`), so that `ARCH=<this path>` describes the same backbone.
     """
     named = zip(backbones, backbones_of(backbones), strict=True)
     return {spec.slug: Path(text.partition("=")[2]).absolute() for text, spec in named if "=" in text}

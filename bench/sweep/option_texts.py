@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from bench.errors import UsageError
 from datasets_registry import did_you_mean
+from methods import is_weights_option
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
 
@@ -15,15 +16,15 @@ EnumT = TypeVar("EnumT", bound=StrEnum)
 def split_list(texts: Sequence[str]) -> list[str]:
     """Comma-separated texts as one list.
 
-    Commas inside one item do not split it: options of a dataset (`name:a=1,b=2`) and the activation of local weights
-    (`ARCH=FILE,quickgelu`).
+    Commas inside one item do not split it: options of a dataset (`name:a=1,b=2`) and of local weights
+    (`ARCH=FILE,quickgelu,preprocess=openai`).
     """
     found: list[str] = []
     for text in texts:
         items = [""]
         for part in (part.strip() for part in text.split(",")):
             is_dataset_option = ":" in items[-1] and "=" in part and ":" not in part
-            if items[-1] and (is_dataset_option or part in {"quickgelu", "gelu"}):
+            if is_dataset_option or ("=" in items[-1] and is_weights_option(part)):
                 items[-1] += f",{part}"
             else:
                 items.append(part)

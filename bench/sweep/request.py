@@ -96,7 +96,8 @@ class SweepRequest(BaseModel):
     methods: Annotated[list[str], Option(Panel.WHAT, "m")] = Field(description=f"Methods to run. {_NAMES}")
     datasets: Annotated[list[str], Option(Panel.WHAT, "d")] = Field(description=f"Datasets. {_NAMES}")
     backbones: Annotated[list[str], Option(Panel.WHAT, "b")] = Field(
-        [DEMO_BACKBONE], description="Backbones as arch.tag, or ARCH=FILE[,quickgelu|,gelu] for local weights."
+        [DEMO_BACKBONE],
+        description="Backbones as arch.tag, or ARCH=FILE[,quickgelu|,gelu][,preprocess=TAG].",
     )
     protocol: Annotated[EvalProtocol, Option(Panel.WHAT)] = Field(
         EvalProtocol.BASE_TO_NEW, description="base-to-new, few-shot, cross-dataset or domain-generalization."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property, wraps
 from typing import Any, Concatenate, ParamSpec
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet
 from methods._backbones.backbone_spec import BackboneSpec
 from methods._backbones.precision import Precision
+from methods._backbones.preprocessing import OPENAI_PREPROCESSING, Preprocessing
 from methods._text.prompt_embeddings import TextPrompts, TokenizedTexts, frozen_prompts
 from methods._text.tokens import tokenize
 from methods._towers.blocks import BlockView
@@ -25,8 +26,6 @@ from methods._towers.read_only_tokens import encode_read_only_image, encode_read
 from methods._towers.text_encoder import TextHook, TextTower
 from methods._towers.text_hidden_states import TextHidden, continue_text_tower, text_hidden
 
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 TEXT_CHUNK = 1024
 """Sentences encoded at a time; results do not depend on it beyond rounding."""
 
@@ -75,8 +74,6 @@ class Backbone:
 
     spec: BackboneSpec
     model: Any
-    mean: tuple[float, float, float] = CLIP_MEAN
-    std: tuple[float, float, float] = CLIP_STD
     passes: Passes = field(default_factory=Passes)
     text_memory: TextMemory = compute_without_memory
     precision: Precision = Precision.FP32
@@ -94,6 +91,11 @@ class Backbone:
     def slug(self) -> str:
         """`arch.tag`."""
         return self.spec.slug
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How images become pixels."""
+        return self.spec.preprocessing
 
     @property
     def embed_dim(self) -> int:
@@ -130,7 +132,12 @@ class Backbone:
     @cached_property
     def digest(self) -> str:
         """Hex SHA-256 (32 digits) of all weights, the activation and the preprocessing."""
-        sha = hashlib.sha256(repr((self.spec.config["quick_gelu"], self.mean, self.std, self.image_size)).encode())
+        how = self.spec.preprocessing
+        facts: tuple[object, ...] = (self.spec.config["quick_gelu"], how.mean, how.std, self.image_size)
+        if how != replace(OPENAI_PREPROCESSING, mean=how.mean, std=how.std):
+            # OpenAI's way to resize is left out, so that features that were cached with it stay valid
+            facts += (how.interpolation, how.resize_mode, how.fill_color)
+        sha = hashlib.sha256(repr(facts).encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             sha.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
             sha.update(tensor.detach().cpu().contiguous().numpy().tobytes())

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +9,14 @@ from typing import Any, Literal
 
 from datasets_registry import BenchError, FeatureBundle, UnknownNameError, find_bundles
 from methods._backbones.open_clip_import import open_clip
+from methods._backbones.preprocessing import (
+    FIELDS,
+    OPENAI_PREPROCESSING,
+    Preprocessing,
+    preprocessing_of_file,
+    preprocessing_of_tag,
+)
+from methods._backbones.weights_options import ACTIVATIONS, split_weights_options
 
 DEMO_ARCH = "ViT-demo"
 DEMO_TAG = "drawn"
@@ -57,12 +64,14 @@ class BackboneSpec:
         tag: open_clip's pretrained tag, `random` (seeded weights, for speed tests), or `local-<digest>`.
         path: the local weights file, for a local tag.
         activation: that a local file was trained with; None if the architecture or tag determines it.
+        given_preprocessing: that a local file was trained with; None if the architecture or tag determines it.
     """
 
     arch: str
     tag: str
     path: Path | None = None
     activation: Activation | None = None
+    given_preprocessing: Preprocessing | None = None
 
     @property
     def slug(self) -> str:
@@ -106,6 +115,20 @@ class BackboneSpec:
             raise WeightsError(f"{self.arch} means QuickGELU, but {self.tag!r} was trained without; drop '-quickgelu'.")
         return trained
 
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        """How images were preprocessed when the weights were trained; OpenAI's way for random and for our own weights.
+
+        Raises PreprocessingError if it is unknown.
+        """
+        if self.given_preprocessing is not None:
+            return self.given_preprocessing
+        if self.path is not None:
+            return preprocessing_of_file(self.arch, {}, where=f"{self.arch}={self.path}")
+        if self.imported or self.arch in OWN_CONFIGS or self.tag == "random":
+            return OPENAI_PREPROCESSING
+        return preprocessing_of_tag(self.arch, self.tag)
+
     @property
     def imported(self) -> bool:
         """Whether there are only imported features and no towers."""
@@ -122,25 +145,19 @@ class BackboneSpec:
 
 
 def parse_backbone(text: str) -> BackboneSpec:
-    """Read `arch.tag`, or `ARCH=FILE[,quickgelu|,gelu]` for a local weights file.
+    """Read `arch.tag`, or `ARCH=FILE[,quickgelu|,gelu][,preprocess=TAG|,mean=...,std=...]` for a local weights file.
+
+    The options of a file say what its weights were trained with: the activation, and the preprocessing as that of a
+    pretrained tag of the architecture or by the fields of `Preprocessing`.
 
     Raises:
         UnknownNameError: for an architecture or tag that open_clip does not know; near misses are listed.
-        WeightsError: for a weights file that does not exist.
+        WeightsError: for a weights file that does not exist, or options given twice.
+        PreprocessingError: for preprocessing that is malformed or unknown.
     """
     arch, equals, rest = text.partition("=")
     if equals:
-        match = re.fullmatch(r"(.+?)(?:,(quickgelu|gelu))?", rest)
-        path = Path(match.group(1)) if match else Path(rest)
-        activation: Any = match.group(2) if match else None
-        if not path.is_file():
-            raise WeightsError(
-                f"No weights file at {path}. Give ARCH=FILE, such as ViT-B-32=weights.safetensors,quickgelu."
-            )
-        digest = hashlib.sha256(path.read_bytes() + (activation or "").encode()).hexdigest()[:8]
-        spec = BackboneSpec(arch, f"local-{digest}", path, activation)
-        _ = spec.config
-        return spec
+        return _local(arch, rest)
     arch, dot, tag = text.partition(".")
     if not dot:
         raise UnknownNameError("backbone", text, SUGGESTED)
@@ -158,6 +175,31 @@ def parse_backbone(text: str) -> BackboneSpec:
     spec = BackboneSpec(arch, tag)
     _ = spec.config
     return spec
+
+
+def _local(arch: str, text: str) -> BackboneSpec:
+    file, suffix = split_weights_options(text)
+    path = Path(file)
+    if not path.is_file():
+        raise WeightsError(
+            f"No weights file at {path}. Give ARCH=FILE, such as ViT-B-32=weights.safetensors,quickgelu; options of a "
+            f"file are quickgelu, gelu, preprocess=TAG and {', '.join(f'{name}=' for name in FIELDS)}."
+        )
+    given = suffix.split(",")[1:]
+    activations = [option for option in given if option in ACTIVATIONS]
+    named = [option.partition("=")[::2] for option in given if option not in ACTIVATIONS]
+    options = dict(named)
+    if len(activations) > 1 or len(options) < len(named):
+        raise WeightsError(f"{arch}={text} has an option twice; give each once.")
+    activation: Any = activations[0] if activations else None
+    spec = BackboneSpec(arch, "local", path, activation)
+    _ = spec.config
+    where = f"{arch}={path}" + (f",{activation}" if activation else "")
+    preprocessing = preprocessing_of_file(arch, options, where=where)
+    # the preprocessing counts only if it is not OpenAI's, which was once used for every file
+    facts = (activation or "") + ("" if preprocessing == OPENAI_PREPROCESSING else preprocessing.option_text)
+    digest = hashlib.sha256(path.read_bytes() + facts.encode()).hexdigest()[:8]
+    return BackboneSpec(arch, f"local-{digest}", path, activation, preprocessing)
 
 
 def find_imported(tag: str) -> list[FeatureBundle]:

@@ -2,7 +2,7 @@
 
 import torch
 
-from methods._backbones.backbone import CLIP_MEAN, CLIP_STD, Backbone
+from methods._backbones.backbone import Backbone
 from methods._backbones.backbone_spec import DEMO_ARCH, DEMO_TAG, BackboneSpec, find_imported
 from methods._backbones.demo import demo_state_dict
 from methods._backbones.imported_features import ImportedBackbone
@@ -17,7 +17,6 @@ def load_backbone(spec: BackboneSpec, *, device: str = "cpu", precision: Precisi
     """
     if spec.imported:
         return ImportedBackbone(spec, find_imported(spec.tag), device)
-    mean, std = CLIP_MEAN, CLIP_STD
     config = spec.config
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -27,5 +26,5 @@ def load_backbone(spec: BackboneSpec, *, device: str = "cpu", precision: Precisi
     elif spec.arch == DEMO_ARCH and spec.tag == DEMO_TAG:
         load_state(model, demo_state_dict(), "the demo weights")
     elif spec.tag != "random":
-        mean, std = load_pretrained(model, spec)
-    return Backbone(spec, model.to(device), mean, std, precision=precision)
+        load_pretrained(model, spec)
+    return Backbone(spec, model.to(device), precision=precision)

@@ -12,7 +12,6 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from methods._backbones.backbone import CLIP_MEAN, CLIP_STD
 from methods._backbones.backbone_spec import BackboneSpec, WeightsError
 from methods._backbones.open_clip_import import open_clip
 
@@ -81,17 +80,16 @@ def load_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
     model.load_state_dict(state)
 
 
-def load_pretrained(model: nn.Module, spec: BackboneSpec) -> tuple[Any, Any]:
-    """Fetch open_clip's weights for the tag and load them; returns the mean and deviation of their preprocessing."""
-    facts = open_clip().get_pretrained_cfg(spec.arch, spec.tag)
+def load_pretrained(model: nn.Module, spec: BackboneSpec) -> None:
+    """Fetch open_clip's weights for the tag and load them."""
     try:
-        path = open_clip().download_pretrained(facts)
+        path = open_clip().download_pretrained(open_clip().get_pretrained_cfg(spec.arch, spec.tag))
     except Exception as error:  # open_clip, urllib and the hub client share no base class
+        activation = "quickgelu" if spec.config["quick_gelu"] else "gelu"
         raise WeightsError(
             f"The weights {spec.slug} could not be fetched ({type(error).__name__}: {error}). "
-            f"With a copy on disk, give -b '{spec.arch}=FILE,{'quickgelu' if spec.config['quick_gelu'] else 'gelu'}'."
+            f"With a copy on disk, give -b '{spec.arch}=FILE,{activation},preprocess={spec.tag}'."
         ) from error
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         open_clip().load_checkpoint(model, path, weights_only=True)
-    return tuple(facts.get("mean") or CLIP_MEAN), tuple(facts.get("std") or CLIP_STD)

@@ -21,7 +21,19 @@ from bench.experiment.features.hidden_states import HiddenStates
 from bench.experiment.features.image_features import FeatureStore
 from bench.experiment.features.views import CENTER_VIEW, View, render, to_pixels, view_params, views_for_epoch
 from datasets_registry import FeatureRows, Images, Sample, SupportSet
-from methods import Backbone, BackboneSpec, Batch, Needs, Precision, Recipe, SupportView, load_backbone, parse_backbone
+from methods import (
+    OPENAI_PREPROCESSING,
+    Backbone,
+    BackboneSpec,
+    Batch,
+    Needs,
+    Precision,
+    Preprocessing,
+    Recipe,
+    SupportView,
+    load_backbone,
+    parse_backbone,
+)
 
 RENDERED_BYTES = 256 * 2**20
 """Memory for rendered views, in bytes of pixels; the least recently used view is dropped first."""
@@ -30,8 +42,9 @@ RENDERED_BYTES = 256 * 2**20
 class RenderedViews:
     """Pixels of image views as bytes, in memory up to a limit; safe for any number of threads."""
 
-    def __init__(self, limit: int = RENDERED_BYTES) -> None:
+    def __init__(self, limit: int = RENDERED_BYTES, preprocessing: Preprocessing = OPENAI_PREPROCESSING) -> None:
         self._limit = limit
+        self._preprocessing = preprocessing
         self._bytes = 0
         self._lock = Lock()
         self._views: OrderedDict[tuple[str, str, int], NDArray[np.uint8]] = OrderedDict()
@@ -45,7 +58,7 @@ class RenderedViews:
                 self._views.move_to_end(name)
                 return self._views[name]
         image = images.load(key)
-        rendered = render(image, view_params(digest, view, image.size), size)
+        rendered = render(image, view_params(digest, view, image.size), size, self._preprocessing)
         with self._lock:
             if name not in self._views:  # another thread may have rendered it meanwhile
                 self._views[name] = rendered
@@ -68,13 +81,13 @@ class Inputs:
         self.backbone = backbone
         self._features = features
         self._hidden = cache(hidden or partial(HiddenStates, backbone))
-        self._rendered = RenderedViews()
+        self._rendered = RenderedViews(preprocessing=backbone.preprocessing)
 
     def pixels(self, images: Images, samples: Sequence[Sample], view: View) -> Tensor:
         """Preprocessed pixels `(n, 3, size, size)` on the backbone's device."""
         size = self.backbone.image_size
         stack = np.stack(parallel_map(samples, lambda s: self._rendered.get(images, s.key, view, size), self._decoders))
-        pixels = to_pixels(stack, self.backbone.mean, self.backbone.std)
+        pixels = to_pixels(stack, self.backbone.preprocessing.mean, self.backbone.preprocessing.std)
         if self.backbone.device.type == "cuda":
             return pixels.pin_memory().to(self.backbone.device, non_blocking=True)
         return pixels

@@ -1,7 +1,8 @@
 """Views of images. A view is a pure function of (image digest, view), so its pixels and features can be stored.
 
 Nothing here reads a global generator or depends on the order, batch or process in which images are visited. The crop
-follows torchvision's RandomResizedCrop and the flip its RandomHorizontalFlip; the centre view is CLIP's test transform.
+follows torchvision's RandomResizedCrop and the flip its RandomHorizontalFlip; the centre view is the backbone's test
+transform, as open_clip's `image_transform_v2`.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from methods import Recipe
+from methods import OPENAI_PREPROCESSING, Preprocessing, Recipe
 
 _ASPECT_RATIO = (3 / 4, 4 / 3)
 _CROP_TRIES = 10
@@ -72,7 +73,7 @@ class Crop:
 
 @dataclass(frozen=True)
 class ViewParams:
-    """How to render one image: a crop (None: resize the shorter side and cut out the centre) and an optional flip."""
+    """How to render one image: a crop (None: the whole image, in the backbone's way) and an optional flip."""
 
     crop: Crop | None
     flip: bool
@@ -108,17 +109,20 @@ def view_params(image_digest: str, view: View, size: tuple[int, int]) -> ViewPar
     return ViewParams(_draw_crop(draws, view.crop_scale, size), flip)
 
 
-def render(image: Image.Image, params: ViewParams, size: int) -> UInt8[np.ndarray, "size size 3"]:
-    """Render a view of an RGB image: crop, bicubic resize to `size` x `size`, flip.
+def render(
+    image: Image.Image, params: ViewParams, size: int, how: Preprocessing = OPENAI_PREPROCESSING
+) -> UInt8[np.ndarray, "size size 3"]:
+    """Render a view of an RGB image: crop, resize to `size` x `size` with the filter of `how`, flip.
 
     Every pixel equals the result of torchvision's functions on PIL images.
     """
+    resample = Image.Resampling[how.interpolation.upper()]
     if params.crop is None:
-        shown = _center_square(image, size)
+        shown = _whole(image, size, how, resample)
     else:
         c = params.crop
         cut = image.crop((c.left, c.top, c.left + c.width, c.top + c.height))
-        shown = cut.resize((size, size), Image.Resampling.BICUBIC)
+        shown = cut.resize((size, size), resample)
     if params.flip:
         shown = shown.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     return np.array(shown, dtype=np.uint8)
@@ -178,12 +182,21 @@ def _central_crop(width: int, height: int) -> Crop:
     return Crop((width - w) // 2, (height - h) // 2, w, h)
 
 
-def _center_square(image: Image.Image, size: int) -> Image.Image:
+def _whole(image: Image.Image, size: int, how: Preprocessing, resample: Image.Resampling) -> Image.Image:
+    """The evaluation view: a square of `size` pixels in the backbone's resize mode."""
     width, height = image.size
+    if how.resize_mode == "squash":
+        return image.resize((size, size), resample)
+    if how.resize_mode == "longest":
+        ratio = max(width, height) / size
+        image = image.resize((max(1, round(width / ratio)), max(1, round(height / ratio))), resample)
+        square = Image.new("RGB", (size, size), (how.fill_color,) * 3)
+        square.paste(image, ((size - image.width) // 2, (size - image.height) // 2))
+        return square
     shorter = min(width, height)
     if shorter != size:
         # int() rounds the longer side down, as torchvision does.
         width, height = int(size * width / shorter), int(size * height / shorter)
-        image = image.resize((width, height), Image.Resampling.BICUBIC)
+        image = image.resize((width, height), resample)
     left, top = round((width - size) / 2), round((height - size) / 2)
     return image.crop((left, top, left + size, top + size))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from datasets_registry import BenchError, UnknownNameError
 from methods import (
     Backbone,
     BackboneSpec,
+    Preprocessing,
     TextPrompts,
     WeightsError,
     frozen_prompts,
@@ -217,7 +219,8 @@ def test_the_digest_follows_weights_and_activation() -> None:
         other.model.visual.proj[0, 0] += 1
     changed = Backbone(other.spec, other.model)
     assert changed.digest != backbone.digest
-    assert Backbone(other.spec, other.model, mean=(0.5, 0.5, 0.5)).digest != changed.digest
+    for how in (Preprocessing(mean=(0.5, 0.5, 0.5)), Preprocessing(interpolation="bilinear")):
+        assert Backbone(replace(other.spec, given_preprocessing=how), other.model).digest != changed.digest
 
 
 class TestNames:
@@ -330,5 +333,5 @@ class TestLocalFiles:
         monkeypatch.setattr(
             "methods._backbones.loading.build_model", lambda _: backbones_weights.build_model(TINY_CONFIG)
         )
-        with pytest.raises(WeightsError, match="could not be fetched .*-b 'ViT-B-32=FILE,quickgelu'"):
+        with pytest.raises(WeightsError, match="could not be fetched .*-b 'ViT-B-32=FILE,quickgelu,preprocess=openai'"):
             load_backbone(parse_backbone("ViT-B-32.openai"))

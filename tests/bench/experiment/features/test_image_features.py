@@ -81,7 +81,8 @@ def test_any_other_part_of_the_address_misses(tmp_path: Path, changed: str) -> N
     elif changed == "view":
         key = ("image0", "crop-1")
     elif changed == "weights":
-        backbone = Backbone(backbone.spec, backbone.model, std=(1.0, 1.0, 1.0))
+        backbone.model.logit_scale.data += 1
+        backbone = Backbone(backbone.spec, backbone.model)
     else:
         backbone = replace(backbone, precision=Precision.BF16)
     pixels = CountingPixels()

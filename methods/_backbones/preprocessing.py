@@ -1,0 +1,127 @@
+"""How images become the pixels that a backbone was trained on: open_clip's preprocessing. Loads no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args
+
+from datasets_registry import BenchError, UnknownNameError
+from methods._backbones.open_clip_import import open_clip
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+Interpolation = Literal["bicubic", "bilinear"]
+ResizeMode = Literal["shortest", "longest", "squash"]
+
+
+class PreprocessingError(BenchError, ValueError):
+    """Preprocessing that is malformed, or that is unknown and must be given."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """open_clip's `preprocess_cfg`; the default is OpenAI's. The size is always that of the backbone's image tower.
+
+    Args:
+        mean: of each channel, for values in 0..1.
+        std: standard deviation of each channel.
+        interpolation: filter of every resize, also in training views.
+        resize_mode: of the evaluation view. `shortest` resizes the shorter side and cuts out the centre, `longest`
+            resizes the longer side and pads with `fill_color`, `squash` changes the aspect ratio.
+        fill_color: grey level 0..255.
+    """
+
+    mean: tuple[float, float, float] = CLIP_MEAN
+    std: tuple[float, float, float] = CLIP_STD
+    interpolation: Interpolation = "bicubic"
+    resize_mode: ResizeMode = "shortest"
+    fill_color: int = 0
+
+    @property
+    def option_text(self) -> str:
+        """All values as they are written behind a weights file: `mean=0.5:0.5:0.5,...`."""
+        return ",".join(f"{field.name}={_text(getattr(self, field.name))}" for field in fields(self))
+
+
+OPENAI_PREPROCESSING = Preprocessing()
+FIELDS = tuple(field.name for field in fields(Preprocessing))
+
+
+def preprocessing_of_tag(arch: str, tag: str) -> Preprocessing:
+    """The preprocessing that pretrained weights of open_clip were trained with."""
+    facts = open_clip().get_pretrained_cfg(arch, tag)
+    given = {name: facts[name] for name in FIELDS if facts.get(name) is not None}
+    given |= {name: tuple(given[name]) for name in ("mean", "std") if name in given}
+    return Preprocessing(**_checked(given, f"{arch}.{tag}"))
+
+
+def preprocessing_of_file(arch: str, options: Mapping[str, str], *, where: str) -> Preprocessing:
+    """The preprocessing of a local weights file.
+
+    Args:
+        options: `preprocess` names a pretrained tag of the architecture; every field can be given as text and replaces
+            the tag's. What is not given must be equal for all pretrained tags of the architecture.
+        where: the backbone as the user wrote it, for messages.
+
+    Raises:
+        PreprocessingError: for a value that is not allowed, or not given although the tags disagree.
+        UnknownNameError: for an unknown tag.
+    """
+    given = _checked({name: _value(name, text) for name, text in options.items() if name != "preprocess"}, where)
+    tags = open_clip().list_pretrained_tags_by_model(arch)
+    if "preprocess" in options:
+        if options["preprocess"] not in tags:
+            raise UnknownNameError(f"weights of {arch}", options["preprocess"], tags)
+        tags = [options["preprocess"]]
+    found: dict[Preprocessing, str] = {}
+    for tag in tags:
+        found.setdefault(replace(preprocessing_of_tag(arch, tag), **given), tag)
+    if len(found) > 1:
+        differ = [name for name in FIELDS if len({getattr(one, name) for one in found}) > 1]
+        shown = {tag: ",".join(f"{name}={_text(getattr(one, name))}" for name in differ) for one, tag in found.items()}
+        raise PreprocessingError(
+            f"It is unknown how the images of {where} were preprocessed, because the pretrained weights of {arch} "
+            f"differ ({'; '.join(f'{tag}: {values}' for tag, values in shown.items())}). Write {where},preprocess=TAG "
+            f"with the tag that it follows, or give the values, such as {where},{next(iter(shown.values()))}."
+        )
+    return next(iter(found), replace(OPENAI_PREPROCESSING, **given))
+
+
+def _value(name: str, text: str) -> object:
+    """The value of a text; the text itself if it is not of the field's type."""
+    try:
+        if name in ("mean", "std"):
+            numbers = tuple(float(part) for part in text.split(":"))
+            return numbers * 3 if len(numbers) == 1 else numbers
+        return int(text) if name == "fill_color" else text
+    except ValueError:
+        return text
+
+
+def _checked(values: dict[str, Any], where: str) -> dict[str, Any]:
+    """The values; raises PreprocessingError if one is not allowed."""
+    for name, value in values.items():
+        allowed, good = _RULES[name]
+        if not good(value):
+            raise PreprocessingError(f"{where}: {name}={_text(value)} is not allowed; give {allowed}.")
+    return values
+
+
+def _is_triple(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) == 3 and all(math.isfinite(number) for number in value)
+
+
+_RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "mean": ("one number, or three such as 0.48:0.46:0.41", _is_triple),
+    "std": ("one positive number, or three such as 0.27:0.26:0.28", lambda v: _is_triple(v) and min(v) > 0),
+    "interpolation": (" or ".join(get_args(Interpolation)), lambda v: v in get_args(Interpolation)),
+    "resize_mode": (" or ".join(get_args(ResizeMode)), lambda v: v in get_args(ResizeMode)),
+    "fill_color": ("a grey level 0..255", lambda v: isinstance(v, int) and 0 <= v <= 255),
+}
+
+
+def _text(value: object) -> str:
+    return ":".join(map(repr, value)) if isinstance(value, tuple) else str(value)
