@@ -68,7 +68,8 @@ def report(
     """
     from bench.analysis.difficulty_groups import chosen_groups
     from bench.analysis.leaderboard import HConvention
-    from bench.site.build import PageRequest, write_figures, write_published
+    from bench.site.build import PageRequest, write_published
+    from bench.site.paper_figures import write_figures
     from datasets_registry import EvalProtocol
 
     chosen = None if protocol is None else str(opt.parse_choice(EvalProtocol, protocol, "--protocol"))

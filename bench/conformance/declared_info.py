@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from bench.conformance.check import check, ensure, ensure_equal
 from bench.conformance.classification import ROUNDING
-from bench.conformance.subject import OTHER_TASK, TASK, Subject
+from bench.conformance.subject import OTHER_CLASSES, OTHER_TASK, TASK, Subject
 from datasets_registry import NAME_PATTERN, EvalProtocol
 from methods import Family, MethodConfig, Needs, TrainableMethod, cosine_logits, count_parameters
 
@@ -97,3 +97,24 @@ def it_starts_as_the_zero_shot_model(subject: Subject) -> None:
     image, text = TASK.values[Needs.FEATURES], subject.backbone.encode_texts(TASK.classes.texts())
     zero_shot = cosine_logits(image, text, subject.backbone.logit_scale)
     ensure_equal(subject.evaluation_logits(method), zero_shot, "logits before training", tolerance=ROUNDING)
+
+
+@check("Remove unused `pixels` or `pooled` from `needs`; methods on features alone can use imported files.")
+def declared_needs_are_read(subject: Subject) -> None:
+    """Everything declared in `needs` is read."""
+    subject.evaluation_logits(subject.finished)
+    if subject.is_open:
+        subject.evaluation_logits(subject.finished, OTHER_CLASSES)
+    idle = sorted(need for need in subject.info.needs - {Needs.FEATURES} if need not in subject.read)
+    ensure(not idle, f"never read: {', '.join(idle)}")
+
+
+@check("Declare `Needs.HIDDEN`, give `frozen_blocks` in the config, and read `batch.hidden(k)` for the k it returns.")
+def the_declared_hidden_state_is_read(subject: Subject) -> None:
+    """Only the hidden state after the declared frozen blocks is read."""
+    frozen = subject.config.frozen_blocks(subject.backbone)
+    is_declared = Needs.HIDDEN in subject.info.needs
+    ensure((frozen is not None) == is_declared, "one of `Needs.HIDDEN` and `frozen_blocks` is missing")
+    subject.evaluation_logits(subject.finished)
+    found, expected = subject.hidden_blocks_read, set() if frozen is None else {frozen}
+    ensure(found == expected, f"read before blocks {found}, declared {expected}")

@@ -3,8 +3,7 @@
 import torch
 
 from bench.conformance.check import check, ensure, ensure_equal
-from bench.conformance.subject import OTHER_CLASSES, OTHER_TASK, Subject, tiny_backbone
-from methods import Needs
+from bench.conformance.subject import OTHER_TASK, Subject, tiny_backbone
 
 
 @check("Never write to the backbone; pass learned tensors to `encode_image` or `encode_prompts`.")
@@ -37,24 +36,3 @@ def runs_are_independent(subject: Subject) -> None:
     subject.trained(OTHER_TASK, seed=3)
     ensure_equal(subject.evaluation_logits(subject.finished), first, "logits of an instance after another one ran")
     ensure_equal(subject.evaluation_logits(subject.trained()), first, "logits of a run after one on another task")
-
-
-@check("Remove unused `pixels` or `pooled` from `needs`; methods on features alone can use imported files.")
-def declared_needs_are_read(subject: Subject) -> None:
-    """Everything declared in `needs` is read."""
-    subject.evaluation_logits(subject.finished)
-    if subject.is_open:
-        subject.evaluation_logits(subject.finished, OTHER_CLASSES)
-    idle = sorted(need for need in subject.info.needs - {Needs.FEATURES} if need not in subject.read)
-    ensure(not idle, f"never read: {', '.join(idle)}")
-
-
-@check("Declare `Needs.HIDDEN`, give `frozen_blocks` in the config, and read `batch.hidden(k)` for the k it returns.")
-def the_declared_hidden_state_is_read(subject: Subject) -> None:
-    """Only the hidden state after the declared frozen blocks is read."""
-    frozen = subject.config.frozen_blocks(subject.backbone)
-    is_declared = Needs.HIDDEN in subject.info.needs
-    ensure((frozen is not None) == is_declared, "one of `Needs.HIDDEN` and `frozen_blocks` is missing")
-    subject.evaluation_logits(subject.finished)
-    found, expected = subject.hidden_blocks_read, set() if frozen is None else {frozen}
-    ensure(found == expected, f"read before blocks {found}, declared {expected}")

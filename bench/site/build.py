@@ -1,6 +1,5 @@
 """Writes the page of a runs folder: the work of `etl-bench report`."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,19 +10,16 @@ from bench.analysis.claims import load_claims
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import HConvention
 from bench.analysis.reproduction import published_settings
-from bench.errors import UsageError
-from bench.figures import FIGURE_SETS, gather_figure_data
 from bench.presenters import published_site, registered, site_view
 from bench.provenance.staleness import Staleness
 from bench.published import published_difficulty, published_frame
-from bench.record import Predictions
-from bench.results.shards import Shards
 from bench.site.example_images import example_images
 from bench.site.gallery import Gallery
+from bench.site.paper_figures import figures_of
 from bench.site.run_browser_data import write_run_files
-from bench.store import Store, fresh_store
-from reports import FORMATS, figure_file, render_site
-from reports.views import FigureView, SiteView
+from bench.store import fresh_store
+from reports import render_site
+from reports.views import SiteView
 
 FOLDER = "data"
 """Of the run files, next to the page."""
@@ -102,37 +98,3 @@ def write_published(
         groups=groups,
     )
     return render_site(view, out, keep=text_cache.text)
-
-
-def figures_of(
-    runs: Path, name: str, text_cache: TextCache | None = None, groups: Grouping = difficulty_groups
-) -> tuple[FigureView, ...]:
-    """A set of figures from a runs folder with an up-to-date database.
-
-    Raises:
-        UsageError: the set is unknown.
-    """
-    if name not in FIGURE_SETS:
-        raise UsageError(f"--figures {name!r} is unknown. Allowed: {', '.join(FIGURE_SETS)}.")
-    store, shards = Store(runs), Shards(runs)
-
-    def stored(run_id: str) -> tuple[Predictions, ...]:
-        shard = shards.read(run_id)
-        return shard.predictions if shard else ()
-
-    data = gather_figure_data(
-        store.runs_frame(), store.difficulty_frame(), registered(text_cache), stored, groups, store.curves_frame()
-    )
-    return FIGURE_SETS[name](data)
-
-
-def write_figures(figures: Sequence[FigureView], folder: Path) -> list[Path]:
-    """Write every figure that has data as SVG, PDF and PNG files; returns their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for figure in figures:
-        for kind in FORMATS if figure.points else ():
-            path = folder / f"{figure.name}.{kind}"
-            path.write_bytes(figure_file(figure, kind))
-            written.append(path)
-    return written

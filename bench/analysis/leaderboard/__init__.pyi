@@ -1,12 +1,12 @@
 """Public names of `bench.analysis.leaderboard`; `__init__.py` loads each on first use."""
 
-from .board import Cell as Cell
-from .board import Entry as Entry
 from .board import Leaderboard as Leaderboard
 from .board import Setting as Setting
 from .build import leaderboard as leaderboard
 from .build import leaderboards as leaderboards
 from .build import settings as settings
+from .entry import Cell as Cell
+from .entry import Entry as Entry
 from .measures import ALL as ALL
 from .measures import BASELINE as BASELINE
 from .measures import TRANSFER as TRANSFER

@@ -1,12 +1,11 @@
-"""The parts of a leaderboard: settings, entries, cells, and what is missing or excluded."""
+"""A leaderboard: the entries of one setting, and what is missing or excluded."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from bench.analysis.leaderboard.entry import Entry
 from bench.analysis.leaderboard.measures import ALL, H, HConvention
-from bench.statistics import Estimate
-from reports.views import CellView, Cost, ExcludedRunView, MissingView
+from reports.views import ExcludedRunView, MissingView
 
 
 @dataclass(frozen=True, order=True)
@@ -29,65 +28,6 @@ class Setting:
         """Backbone, protocol, source and shots as text."""
         source = f" from {self.source}" if self.source else ""
         return f"{self.backbone}, {self.protocol}{source}, {self.shots} shots"
-
-
-@dataclass(frozen=True)
-class Cell(CellView):
-    """One entry on one dataset.
-
-    H is that of the seed means, as papers report it; its interval comes from the spread of the per-seed H.
-    """
-
-    scores: Mapping[str, Estimate]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A method with one exact config and recipe.
-
-    Args:
-        key: unique on the board, such as `coop` or `coop [n_ctx=4]`.
-        label: settings that distinguish this entry from the method's other entries; empty if there is only one.
-        averages: over datasets, by measure and, for H, by convention (`h_of_means`, `mean_of_h`). The interval is over
-            seeds: each seed's average over datasets is one value. Incomplete entries have no interval.
-        rank: position by the mean among the rankable entries, None for the others.
-        oracle: whether anything was selected with test labels.
-        optimism: by split, the accuracy gained by that selection, mean over runs; empty for other entries, and if it
-            was not recorded.
-        stale: how many runs were made with other code than today's, and which code changed; empty for none.
-    """
-
-    key: str
-    method: str
-    label: str
-    config: Mapping[str, Any]
-    recipe: Mapping[str, Any] | None
-    recipe_name: str | None
-    cells: Mapping[str, Cell]
-    averages: Mapping[str, Estimate]
-    n: int
-    expected: int
-    missing: tuple[MissingView, ...]
-    cost: Cost | None
-    run_ids: tuple[str, ...]
-    rank: int | None = None
-    oracle: bool = False
-    optimism: Mapping[str, float] = field(default_factory=dict)
-    stale: str = ""
-
-    @property
-    def complete(self) -> bool:
-        """Whether every dataset x seed of the board is scored."""
-        return self.n == self.expected
-
-    @property
-    def rankable(self) -> bool:
-        """Whether the entry is complete and nothing in it was selected with test labels."""
-        return self.complete and not self.oracle
-
-    def average(self, measure: str, convention: HConvention) -> Estimate | None:
-        """The average of a measure over datasets, for H by that convention."""
-        return self.averages.get(convention.value if measure == H else measure)
 
 
 @dataclass(frozen=True)

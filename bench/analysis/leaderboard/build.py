@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pandas as pd
 
-from bench.analysis.leaderboard.board import Entry, Leaderboard, Setting
-from bench.analysis.leaderboard.entry import make_entry
+from bench.analysis.leaderboard.board import Leaderboard, Setting
+from bench.analysis.leaderboard.entry import Entry
 from bench.analysis.leaderboard.entry_keys import entry_keys
+from bench.analysis.leaderboard.make_entry import make_entry
 from bench.analysis.leaderboard.measures import BASELINE, TRANSFER, H, HConvention
 from bench.analysis.leaderboard.runs import collect, kind_of_draw
 from bench.analysis.leaderboard.selected_runs import select_runs

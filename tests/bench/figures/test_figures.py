@@ -14,7 +14,7 @@ from bench.presenters import Catalogue
 from bench.record import Branches
 from bench.results.ensemble_reweighting import adaptive_weight, blended_accuracy, fixed_weight
 from bench.results.shards import Shards
-from bench.site.build import figures_of, write_figures
+from bench.site.paper_figures import figures_of, write_figures
 from bench.store import fresh_store
 
 DATASETS = [f"d{i}" for i in range(6)]

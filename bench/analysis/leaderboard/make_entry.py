@@ -1,0 +1,138 @@
+"""Builds one entry from its runs: cells, averages over datasets, missing cells, and cost."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from bench.analysis.leaderboard.entry import Cell, Entry
+from bench.analysis.leaderboard.measures import H, averages_over_datasets
+from bench.analysis.leaderboard.runs import COSTS, TUNING, Run
+from bench.metrics import harmonic_mean
+from bench.statistics import Estimate, student_t
+from reports.views import Cost, MissingView
+
+_NOT_MEANS = ("trainable_parameters", "peak_memory_bytes")
+
+
+def make_entry(
+    identity: tuple[str, str, str],
+    key: str,
+    runs: Sequence[Run],
+    datasets: Sequence[str],
+    seeds: Sequence[int],
+    splits: Sequence[str],
+    *,
+    source: str = "",
+) -> Entry:
+    """The entry of one identity (method, config and recipe) on a board, without gains and rank.
+
+    Args:
+        runs: the counted and the failed runs of this identity.
+        seeds: of the board; runs without shots are expected once.
+        splits: splits that a run must have scored to fill its cell.
+        source: dataset trained on, if others are scored; averages leave it out.
+    """
+    method, config, recipe = identity
+    wanted = seeds if any(run.shots > 0 for run in runs) or not runs else sorted({run.seed for run in runs})[:1]
+    failed = {(run.dataset, run.seed): (run.error, run.run_id) for run in runs if run.error is not None}
+    scored = {
+        (run.dataset, run.seed): run
+        for run in runs
+        if run.error is None and all(split in run.scores for split in splits)
+    }
+    cells = {}
+    for dataset in datasets:
+        if here := [run for (name, _), run in sorted(scored.items()) if name == dataset]:
+            run_ids = tuple(run.run_id for run in here)
+            cells[dataset] = Cell(dataset, _scores(here, splits), len(here), len(wanted), run_ids)
+    missing = [
+        MissingView(key, dataset, seed, *failed.get((dataset, seed), ()))
+        for dataset in datasets
+        for seed in wanted
+        if (dataset, seed) not in scored
+    ]
+    counted = [run for _, run in sorted(scored.items())]
+    return Entry(
+        key=key,
+        method=method,
+        label=key.removeprefix(method).strip().removeprefix("[").removesuffix("]"),
+        config=json.loads(config),
+        recipe=json.loads(recipe),
+        recipe_name=next((run.recipe_name for run in runs), None),
+        cells=cells,
+        averages=_averages(
+            {d: cell for d, cell in cells.items() if d != source}, scored, splits, complete=not missing, seeds=wanted
+        ),
+        n=len(counted),
+        expected=len(datasets) * len(wanted),
+        missing=tuple(missing),
+        oracle=any(run.optimism for run in counted),
+        optimism=_optimism(counted, splits),
+        cost=_cost(list({run.run_id: run for run in counted}.values())),
+        run_ids=tuple(dict.fromkeys(run.run_id for run in counted)),
+        stale=_stale({run.run_id: run.stale for run in counted}),
+    )
+
+
+def _scores(runs: Sequence[Run], splits: Sequence[str]) -> dict[str, Estimate]:
+    scores = {split: student_t([run.scores[split] for run in runs]) for split in splits}
+    if "new" in splits:
+        per_seed = [harmonic_mean(run.scores["base"], run.scores["new"]) for run in runs]
+        scores[H] = student_t(per_seed, mean=harmonic_mean(scores["base"].mean, scores["new"].mean))
+    return scores
+
+
+def _averages(
+    cells: Mapping[str, Cell],
+    scored: Mapping[tuple[str, int], Run],
+    splits: Sequence[str],
+    *,
+    complete: bool,
+    seeds: Sequence[int],
+) -> dict[str, Estimate]:
+    if not cells:
+        return {}
+    datasets = list(cells)
+    centre = averages_over_datasets({split: [cells[name].scores[split].mean for name in datasets] for split in splits})
+    if not complete:  # averages over different datasets are not repetitions of one another
+        return {name: Estimate(value, max(cell.n for cell in cells.values())) for name, value in centre.items()}
+    per_seed = [
+        averages_over_datasets({split: [scored[name, seed].scores[split] for name in datasets] for split in splits})
+        for seed in seeds
+    ]
+    return {name: student_t([seed[name] for seed in per_seed], mean=value) for name, value in centre.items()}
+
+
+def _optimism(runs: Sequence[Run], splits: Sequence[str]) -> dict[str, float]:
+    """Mean optimism by split, for splits on which every run recorded it."""
+    found = {split: _mean(run.optimism.get(split, math.nan) for run in runs) for split in splits if runs}
+    return {split: value for split, value in found.items() if not math.isnan(value)}
+
+
+def _stale(reasons: Mapping[str, str]) -> str:
+    """How many runs are stale and why, from the reasons by run id."""
+    found = Counter(reason for reason in reasons.values() if reason)
+    return "; ".join(f"{count} of {len(reasons)} runs: {reason}" for reason, count in found.most_common())
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = list(values)
+    return sum(listed) / len(listed)
+
+
+def _cost(runs: Sequence[Run]) -> Cost | None:
+    costs = [run.cost for run in runs if all(name in run.cost for name in COSTS)]
+    if not costs:
+        return None
+    means = {
+        name: _mean(cost[name] for cost in costs)
+        for name in (*COSTS, *TUNING)
+        if name not in _NOT_MEANS and all(name in cost for cost in costs)
+    }
+    return Cost(
+        **means,
+        parameters_low=int(min(cost["trainable_parameters"] for cost in costs)),
+        parameters_high=int(max(cost["trainable_parameters"] for cost in costs)),
+        peak_memory_bytes=int(max(cost["peak_memory_bytes"] for cost in costs)),
+    )

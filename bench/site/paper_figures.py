@@ -1,0 +1,49 @@
+"""The redrawn figures of a paper from a runs folder, and their files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench._util.text_cache import TextCache
+from bench.analysis.difficulty_groups import Grouping, difficulty_groups
+from bench.errors import UsageError
+from bench.figures import FIGURE_SETS, gather_figure_data
+from bench.presenters import registered
+from bench.record import Predictions
+from bench.results.shards import Shards
+from bench.store import Store
+from reports import FORMATS, figure_file
+from reports.views import FigureView
+
+
+def figures_of(
+    runs: Path, name: str, text_cache: TextCache | None = None, groups: Grouping = difficulty_groups
+) -> tuple[FigureView, ...]:
+    """A set of figures from a runs folder with an up-to-date database.
+
+    Raises:
+        UsageError: the set is unknown.
+    """
+    if name not in FIGURE_SETS:
+        raise UsageError(f"--figures {name!r} is unknown. Allowed: {', '.join(FIGURE_SETS)}.")
+    store, shards = Store(runs), Shards(runs)
+
+    def stored(run_id: str) -> tuple[Predictions, ...]:
+        shard = shards.read(run_id)
+        return shard.predictions if shard else ()
+
+    data = gather_figure_data(
+        store.runs_frame(), store.difficulty_frame(), registered(text_cache), stored, groups, store.curves_frame()
+    )
+    return FIGURE_SETS[name](data)
+
+
+def write_figures(figures: Sequence[FigureView], folder: Path) -> list[Path]:
+    """Write every figure that has data as SVG, PDF and PNG files; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for figure in figures:
+        for kind in FORMATS if figure.points else ():
+            path = folder / f"{figure.name}.{kind}"
+            path.write_bytes(figure_file(figure, kind))
+            written.append(path)
+    return written
