@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from official_jobs import COMMITS, COMPARISONS, SHOTS, Comparison
-from our_side import BACKBONE, run_ours
+from our_side import run_ours
 from recorded_run import RecordedRun
 
 from methods import load_backbone, parse_backbone
@@ -94,7 +94,7 @@ def compare(one: Comparison, *, checkouts: Path, eurosat: Path, seed: int, steps
 
 def run_official(one: Comparison, *, checkouts: Path, root: Path, work: Path, seed: int, steps: int) -> dict[str, Any]:
     """The recording of the official code, which runs in a process of its own."""
-    backbone = load_backbone(parse_backbone(BACKBONE))
+    backbone = load_backbone(parse_backbone(one.backbone))
     torch.save(backbone.model.state_dict(), work / "clip.pt")
     n_classes = len({label for _, label, _ in json.loads((root / "eurosat" / SPLIT).read_text())["train"]})
     trained_classes = (n_classes + 1) // 2 if one.classes == "base" else n_classes
@@ -166,18 +166,24 @@ def same_images(samples: Sequence[Any], official: dict[str, Any], part: str) -> 
 
 
 def table(found: Sequence[Row]) -> str:
-    """The rows as the table of docs/parity.md."""
+    """The table of docs/parity.md: a line for each training and split, with the seeds together."""
     lines = [
-        "| training | seed | tested on | same draw | predictions alike | classes predicted | accuracy | ours | loss "
-        "| logits | moved |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| training | tested on | seeds | same draw | predictions alike | classes predicted "
+        "| accuracy, official / ours, % | loss | logits | moved |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for row in found:
-        moved = "" if row.moved is None else f"{row.moved:.1f}"
+    for name, split in dict.fromkeys((row.name, row.split) for row in found):
+        some = [row for row in found if (row.name, row.split) == (name, split)]
+        accuracies = ", ".join(f"{100 * row.accuracy:.1f} / {100 * row.our_accuracy:.1f}" for row in some)
+        moved = [row.moved for row in some if row.moved is not None]
+        classes = sorted({row.classes for row in some})
         lines.append(
-            f"| {row.name} | {row.seed} | {row.split} | {'yes' if row.draw else 'NO'} | {row.alike} of {row.images} | "
-            f"{row.classes} | "
-            f"{row.accuracy:.2%} | {row.our_accuracy:.2%} | {row.loss:.0e} | {row.logits:.0e} | {moved} |"
+            f"| {name} | {split} | {', '.join(str(row.seed) for row in some)} "
+            f"| {'yes' if all(row.draw for row in some) else 'NO'} "
+            f"| {sum(row.alike for row in some)} of {sum(row.images for row in some)} "
+            f"| {classes[0]}{f' to {classes[-1]}' if len(classes) > 1 else ''} | {accuracies} "
+            f"| {max(row.loss for row in some):.0e} | {max(row.logits for row in some):.0e} "
+            f"| {f'{min(moved):.2g}' if moved else ''} |"
         )
     return "\n".join(lines)
 

@@ -15,8 +15,6 @@ from recorded_run import RecordedRun, recorded_run
 from bench import RunContext, plan
 from methods import TrainableMethod
 
-BACKBONE = "ViT-demo.drawn"
-
 
 def recipe_of(optim: Mapping[str, Any] | None, steps: int) -> dict[str, object]:
     """Our recipe for an official `OPTIM` node, one step an epoch; None: the method's own recipe."""
@@ -38,7 +36,7 @@ def run_ours(
     optim = json.loads(str(official["optim"])) if "optim" in official else None
     values = {**one.settings, **{f"recipe.{name}": value for name, value in recipe_of(optim, steps).items()}}
     (spec,) = plan(
-        one.method, "eurosat", backbone=BACKBONE, protocol="base-to-new" if one.classes == "base" else "few-shot",
+        one.method, "eurosat", backbone=one.backbone, protocol="base-to-new" if one.classes == "base" else "few-shot",
         shots=SHOTS, seeds=[seed], data_root=root, runs=runs,
         settings={f"{one.method}.{name}": value for name, value in values.items()},
     ).specs  # fmt: skip

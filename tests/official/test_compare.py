@@ -19,7 +19,9 @@ from parity_kit import class_set, support_view, tiny_backbone
 from places import SHARED
 from recorded_run import RecordedRun
 
-from methods import get_method
+from datasets_registry import get_dataset
+from methods import get_method, load_backbone, parse_backbone
+from methods._parts.adaptive_ensemble import class_distances, ensemble_weight
 
 CHECKOUTS = Path(os.environ.get("ETL_BENCH_OFFICIAL", "/nonexistent"))
 EUROSAT = SHARED / "data" / "real" / "eurosat"
@@ -74,6 +76,14 @@ def test_an_official_schedule_becomes_a_recipe() -> None:
     ours = recipe_of(optim, 30)
     assert (ours["optimizer"], ours["warmup"], ours["warmup_lr"], ours["epochs"]) == ("adadelta", "linear", 1e-2, 30)
     assert recipe_of(optim | {"WARMUP_TYPE": "constant"}, 30)["warmup_lr"] == 1e-5
+
+
+def test_the_ensemble_is_active_where_new_classes_are_compared() -> None:
+    (one,) = (one for one in COMPARISONS if one.classes == "base")
+    names, backbone = get_dataset("eurosat").class_names, load_backbone(parse_backbone(one.backbone))
+    texts = [backbone.encode_texts([f"a photo of a {name}." for name in some]) for some in (names[5:], names[:5])]
+    weight = ensemble_weight(*class_distances(*texts, "max"), beta=4.0, eps=0.05)
+    assert (weight < 0.6).sum() == 3
 
 
 # What the table says

@@ -59,24 +59,26 @@ def as_text(name: str) -> str:
 
 
 class CoOp:
-    """IJCV 2022: 16 shared vectors before the class name, N(0, 0.02)."""
+    """IJCV 2022, as CoCoOp's paper trains it on base classes: four shared vectors that start at `a photo of a`."""
 
     training = Training("sgd", 0.002, 5e-4, 32)
-    n_ctx = 16
+    words = "a photo of a"
 
     def __init__(self, clip: PlainCLIP, names: Sequence[str], template: str, generator: torch.Generator) -> None:
         self.clip, self.names = clip, names
-        self.parameters: Parameters = {"ctx": normal(generator, self.n_ctx, clip.text_width)}
+        embedded, _ = clip.embed([self.words])
+        self.parameters: Parameters = {"ctx": embedded[0, 1:5].clone()}
 
-    def text(self) -> Tensor:
-        embedded, ends = self.clip.embed([" ".join(["X"] * self.n_ctx) + f" {as_text(name)}." for name in self.names])
-        ctx = self.parameters["ctx"].expand(len(self.names), -1, -1)
-        return self.clip.text(torch.cat([embedded[:, :1], ctx, embedded[:, 1 + self.n_ctx :]], dim=1), ends)
-
-    def logits(self, images: Tensor) -> Tensor:
+    def new_logits(self, images: Tensor, names: Sequence[str]) -> Tensor:
+        embedded, ends = self.clip.embed([f"X X X X {as_text(name)}." for name in names])
+        ctx = self.parameters["ctx"].expand(len(names), -1, -1)
+        text = self.clip.text(torch.cat([embedded[:, :1], ctx, embedded[:, 5:]], dim=1), ends)
         with torch.no_grad():
             features = self.clip.image(images)
-        return cosine_logits(self.clip.scale, features, self.text())
+        return cosine_logits(self.clip.scale, features, text)
+
+    def logits(self, images: Tensor) -> Tensor:
+        return self.new_logits(images, self.names)
 
 
 class CLIPAdapter:

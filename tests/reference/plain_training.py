@@ -133,13 +133,11 @@ def optimizer_of(training: Training, parameters: Sequence[Tensor]) -> torch.opti
     return torch.optim.AdamW(parameters, eps=1e-4, **settings)
 
 
-def train(method: Any, support: Sequence[Item], data: Pictures | Rows, chance: Chance, *, epochs: int) -> list[float]:
+def train(
+    method: Any, keys: Sequence[str], labels: Tensor, data: Pictures | Rows, chance: Chance, *, epochs: int
+) -> list[float]:
     """Train in place; returns the loss of each step before its update."""
     training: Training = method.training
-    keys, labels = [key for key, _ in support], torch.tensor([label for _, label in support])
-    if hasattr(method, "build_cache"):
-        views = [data.augmented(keys, view, training.crop_scale, chance) for view in range(method.views)]
-        method.build_cache(views, labels)
     parameters = [parameter.requires_grad_() for parameter in method.parameters.values()]
     optimizer = optimizer_of(training, parameters)
     n, size = len(keys), min(training.batch_size, len(keys))
