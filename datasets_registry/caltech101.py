@@ -6,7 +6,7 @@ drops the folders `BACKGROUND_Google` and `Faces_easy` and renames four others (
 VTAB and the CLIP paper keep 101 or 102 classes, so their numbers are of another task.
 """
 
-from datasets_registry._readers.published import register_coop_dataset
+from datasets_registry._readers.register_datasets import register_coop_dataset
 
 register_coop_dataset(
     "caltech101",

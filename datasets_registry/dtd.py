@@ -5,7 +5,7 @@ the ten official splits, so results do not compare with papers that use those. T
 several words, but each counts for one.
 """
 
-from datasets_registry._readers.published import register_coop_dataset
+from datasets_registry._readers.register_datasets import register_coop_dataset
 
 register_coop_dataset(
     "dtd",

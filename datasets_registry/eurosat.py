@@ -5,7 +5,7 @@ CoOp's random 50/20/30 split (there is no official one) and CoOp's rewritten cla
 "Annual Crop Land". The split ignores spatial neighbourhood, so test tiles may touch training tiles.
 """
 
-from datasets_registry._readers.published import register_coop_dataset
+from datasets_registry._readers.register_datasets import register_coop_dataset
 
 register_coop_dataset(
     "eurosat",

@@ -5,7 +5,7 @@ random 50/20/30 split of all 101,000 images ignores the official one, whose trai
 label noise is in val and test, too. The template has no article.
 """
 
-from datasets_registry._readers.published import register_coop_dataset
+from datasets_registry._readers.register_datasets import register_coop_dataset
 
 register_coop_dataset(
     "food101",

@@ -4,7 +4,7 @@ Hendrycks et al., "The Many Faces of Robustness", ICCV 2021. Scored among its ow
 train on.
 """
 
-from datasets_registry._readers.published import register_imagenet_variant
+from datasets_registry._readers.register_datasets import register_imagenet_variant
 
 register_imagenet_variant(
     "imagenet_r",

@@ -4,7 +4,7 @@ Wang et al., "Learning Robust Global Representations by Penalizing Local Predict
 classes. Flipped and turned copies fill small classes. Nothing to train on.
 """
 
-from datasets_registry._readers.published import register_imagenet_variant
+from datasets_registry._readers.register_datasets import register_imagenet_variant
 
 register_imagenet_variant(
     "imagenet_sketch",

@@ -4,7 +4,7 @@ Recht et al., "Do ImageNet Classifiers Generalize to ImageNet?", ICML 2019. The 
 it. Folders are named by label, so label i is line i of `classnames.txt`. Nothing to train on.
 """
 
-from datasets_registry._readers.published import register_imagenet_variant
+from datasets_registry._readers.register_datasets import register_imagenet_variant
 
 register_imagenet_variant(
     "imagenet_v2",

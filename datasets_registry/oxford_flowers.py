@@ -5,7 +5,7 @@ Nilsback and Zisserman, "Automated Flower Classification over a Large Number of 
 use that. Names are those of `cat_to_name.json` (label = key - 1). The split file is not sorted by label.
 """
 
-from datasets_registry._readers.published import register_coop_dataset
+from datasets_registry._readers.register_datasets import register_coop_dataset
 
 register_coop_dataset(
     "oxford_flowers",

@@ -5,7 +5,7 @@ train and val. Class names are the file names' breeds in lower case. Strict deco
 reads them.
 """
 
-from datasets_registry._readers.published import register_coop_dataset
+from datasets_registry._readers.register_datasets import register_coop_dataset
 
 register_coop_dataset(
     "oxford_pets",

@@ -6,7 +6,7 @@ file lists images in file order, not by class. The official host is gone; the co
 more, or sort the images into one folder a class: both are recognised.
 """
 
-from datasets_registry._readers.published import register_coop_dataset
+from datasets_registry._readers.register_datasets import register_coop_dataset
 
 register_coop_dataset(
     "stanford_cars",

@@ -5,7 +5,7 @@ Xiao et al., "SUN Database: Large-Scale Scene Recognition from Abbey to Zoo", CV
 letter, the parts reversed: `c/church/indoor` -> "indoor church". The official host is gone.
 """
 
-from datasets_registry._readers.published import register_coop_dataset
+from datasets_registry._readers.register_datasets import register_coop_dataset
 
 register_coop_dataset(
     "sun397",

@@ -5,7 +5,7 @@ frames; the first official list, its training part cut 80/20 at random. A name i
 (`ApplyEyeMakeup` -> `Apply_Eye_Makeup`), which is the folder's name as well; files keep the original spelling.
 """
 
-from datasets_registry._readers.published import register_coop_dataset
+from datasets_registry._readers.register_datasets import register_coop_dataset
 
 register_coop_dataset(
     "ucf101",
