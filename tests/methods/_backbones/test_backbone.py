@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,8 @@ from torch import Tensor
 
 from datasets_registry import BenchError, UnknownNameError
 from methods import (
+    CLIP_MEAN,
+    CLIP_STD,
     Backbone,
     BackboneSpec,
     Preprocessing,
@@ -221,6 +224,19 @@ def test_the_digest_follows_weights_and_activation() -> None:
     assert changed.digest != backbone.digest
     for how in (Preprocessing(mean=(0.5, 0.5, 0.5)), Preprocessing(interpolation="bilinear")):
         assert Backbone(replace(other.spec, given_preprocessing=how), other.model).digest != changed.digest
+
+
+@pytest.mark.parametrize("mean", [CLIP_MEAN, (0.5, 0.5, 0.5)])
+def test_cached_features_stay_where_only_mean_and_deviation_were_ever_used(mean: tuple[float, float, float]) -> None:
+    """The digest of earlier versions, which preprocessed these weights right; features are cached under it."""
+    backbone = backbone_of(TINY_CONFIG)
+    how = Preprocessing(mean, resize_mode="shortest", interpolation="bicubic")
+    sha = hashlib.sha256(repr((True, mean, CLIP_STD, 32)).encode())
+    for name, tensor in sorted(backbone.model.state_dict().items()):
+        sha.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        sha.update(tensor.numpy().tobytes())
+    found = Backbone(replace(backbone.spec, given_preprocessing=how), backbone.model).digest
+    assert found == sha.hexdigest()[:32]
 
 
 class TestNames:
