@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from bench.spec import ExperimentSpec
 
@@ -54,7 +55,13 @@ class Cost(_Frozen):
     eval_seconds: float
     steps: int = Field(description="optimiser steps")
     peak_memory_bytes: int = Field(
-        description="peak during this run: resident set of the process (CPU), or allocated bytes (CUDA)"
+        description="peak during this run with all that the process held before, so it depends on earlier runs: "
+        "resident set of the process (CPU), or allocated bytes (CUDA)"
+    )
+    added_memory_bytes: int | None = Field(
+        None,
+        description="the same peak above the level at the start of this run; None where the system does not measure it "
+        "(a CPU outside Linux with the GNU C library), and in older records",
     )
     image_passes: float = Field(
         description="images through the frozen image tower; a part of the tower counts as its share of the blocks"
@@ -75,6 +82,14 @@ class Cost(_Frozen):
         description="seconds of choosing with labels; part of train_seconds (validation images) or eval_seconds (an "
         "oracle), without the fits themselves where training is shared; None in older records",
     )
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """An unmeasured `added_memory_bytes` is left out, so that an old record is written as it was read."""
+        values: dict[str, Any] = plain(self)
+        if self.added_memory_bytes is None:
+            values.pop("added_memory_bytes", None)
+        return values
 
 
 class CurvePoint(_Frozen):

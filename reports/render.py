@@ -15,7 +15,7 @@ from reports._format import FORMATS
 from reports._interval_bars import IntervalBar, interval_bars
 from reports._symbols import Symbol, assign_symbols
 from reports.charts.anytime import TIME_AXES, anytime_chart, anytime_rows
-from reports.charts.costs import COST_AXES, cost_chart, cost_rows, cost_text, front_text
+from reports.charts.costs import COST_AXES, cost_axes, cost_chart, cost_rows, cost_text, front_text
 from reports.charts.critical import critical_svg
 from reports.charts.difficulty import TARGETS, difficulty_chart, difficulty_rows
 from reports.charts.figures import figure_chart, figure_rows
@@ -138,7 +138,7 @@ def _board(view: BoardView, symbols: Mapping[str, Symbol], errors: ErrorAnalysis
     shown = view.measures[-1]
     axis = view.axes[0].name if view.axes else None
     ranks = view.standings.critical
-    costs = {title: cost_chart(view, axis, symbols) for axis, title in COST_AXES.items()} if view.costs else {}
+    costs = {COST_AXES[axis]: cost_chart(view, axis, symbols) for axis in cost_axes(view)} if view.costs else {}
     has_curves = view.anytime is not None and view.anytime.curves
     times = {title: anytime_chart(view, axis, symbols) for axis, title in TIME_AXES.items()} if has_curves else {}
     return _Board(

@@ -75,10 +75,11 @@ def _trial(info: MethodInfo, cache_dir: Path) -> Iterator[dict[str, object]]:
     """The trial as one row with its numbers."""
     from bench.conformance.trial import LIMIT_SECONDS, TrialRow, TrialTimeoutError, trial, verdict
     from bench.context import RunContext
+    from bench.sweep import exported_threads
 
     rows: list[TrialRow] = []
     try:
-        rows += trial(info, RunContext(cache_dir=cache_dir))
+        rows += trial(info, RunContext(cache_dir=cache_dir, threads=exported_threads() or 1))
         wrong = verdict(rows)
     except TrialTimeoutError as error:
         wrong = str(error)

@@ -38,13 +38,20 @@ def verify(
     Example: etl-bench verify 3f2a 91c0
     """
     from bench.context import RunContext
+    from bench.errors import UsageError
     from bench.experiment.runner import run_experiment
     from bench.results.shards import Shards
     from bench.results.verification import Outcome, check_verifiable, verdict
-    from bench.sweep import check_device, files_by_digest, local_weights
+    from bench.sweep import check_device, exported_threads, files_by_digest, local_weights
     from datasets_registry import read_support_list
     from methods import parse_class_text
 
+    exported = exported_threads()
+    if None not in (threads, exported) and threads != exported:
+        raise UsageError(
+            f"--threads {threads} contradicts OMP_NUM_THREADS={exported} in the environment; give the same number, or "
+            "unset the variable."
+        )
     shards = Shards(runs)
     found = []
     for text in chosen:
@@ -57,6 +64,11 @@ def verify(
     verdicts = []
     for stored in found:
         made = stored.record.provenance
+        if exported is not None and threads is None and exported != made.threads:
+            remark(
+                f"{stored.record.run_id}: uses {made.threads} threads, as the run did, not OMP_NUM_THREADS={exported}; "
+                f"--threads {exported} uses these"
+            )
         context = RunContext(
             data_root=data_root, weights=weights, files=files, device=device, threads=threads or made.threads
         )

@@ -1,5 +1,7 @@
 """What one run costs: seconds by phase, passes through the towers, peak memory."""
 
+import ctypes
+import gc
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -24,7 +26,7 @@ class CostMeter:
         self._backbone = backbone
         self._seconds = dict.fromkeys(("prepare", "train", "select", "eval"), 0.0)
         self._passes_before = self._passes()
-        reset_peak_memory(backbone.device)
+        self._memory_before = memory_at_start(backbone.device)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -41,6 +43,7 @@ class CostMeter:
 
     def cost(self, method: Method[Any], trained: Progress | None, earlier: Sequence[float] = ()) -> Cost:
         """The cost so far; `earlier` are differences of `reading` over earlier parts of an interrupted training."""
+        peak = peak_memory(self._backbone.device)
         before_seconds, *before_passes = earlier or (0.0, 0, 0, 0)
         image, prompted_image, text = (
             float(before + now - start)
@@ -52,7 +55,8 @@ class CostMeter:
             train_seconds=before_seconds + self._seconds["train"] + self._seconds["select"],
             eval_seconds=self._seconds["eval"],
             steps=trained.steps if trained else 0,
-            peak_memory_bytes=peak_memory(self._backbone.device),
+            peak_memory_bytes=peak,
+            added_memory_bytes=None if self._memory_before is None else max(0, peak - self._memory_before),
             image_passes=image,
             prompted_image_passes=prompted_image,
             text_passes=text,
@@ -66,24 +70,37 @@ class CostMeter:
         return passes.image, passes.prompted_image, passes.text
 
 
-def reset_peak_memory(device: torch.device) -> None:
-    """Start a new peak at what is held now, on CUDA and on Linux; elsewhere a process has one peak for all its runs."""
+def memory_at_start(device: torch.device) -> int | None:
+    """Bytes held at the start of a run, from which its peak is measured; None where the system cannot reset a peak.
+
+    On the CPU, freed memory that the C library keeps for later is returned to the system first. Otherwise a run that
+    reuses it would seem to need less than the first run of its process.
+    """
+    gc.collect()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-        return
-    with suppress(OSError):
-        _CLEAR.write_text("5")  # see proc(5): resets the peak resident set
+        return torch.cuda.memory_allocated(device)
+    if sys.platform != "linux":
+        return None
+    with suppress(OSError, AttributeError):  # no such file in some sandboxes, and no such function in other C libraries
+        ctypes.CDLL(None).malloc_trim(0)
+        _CLEAR.write_text("5")  # see proc(5): resets the peak resident set to the resident set
+        return _status("VmRSS")
+    return None
 
 
 def peak_memory(device: torch.device) -> int:
-    """Bytes since the last reset: the most allocated (CUDA), or the peak resident set of the process (CPU)."""
+    """Bytes since `memory_at_start`: the most allocated (CUDA), or the peak resident set of the process (CPU)."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    try:
-        lines = _STATUS.read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024
-    except (OSError, StopIteration):
-        return _process_peak()
+    with suppress(OSError):
+        return _status("VmHWM")
+    return _process_peak()
+
+
+def _status(name: str) -> int:
+    """A size in bytes from proc(5)."""
+    return next(int(line.split()[1]) for line in _STATUS.read_text().splitlines() if line.startswith(f"{name}:")) * 1024
 
 
 def _process_peak() -> int:

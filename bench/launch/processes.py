@@ -24,6 +24,13 @@ from bench.launch.worker_exit import describe_exit, exit_error, log_tail
 _BOOT = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from bench.launch.process_worker import main; main()"
 
 
+def _environment(threads: int) -> dict[str, str]:
+    """The environment of a worker. Other thread variables than the first stay as the user exported them."""
+    _, *others = THREAD_VARIABLES
+    exported = {name: os.environ[name] for name in others if name in os.environ}
+    return os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | exported
+
+
 @dataclass
 class _Worker:
     process: subprocess.Popen[str]
@@ -81,7 +88,7 @@ class ProcessTransport(Transport):
                 stderr=stderr,
                 text=True,
                 encoding="utf-8",
-                env=os.environ | dict.fromkeys(THREAD_VARIABLES, str(self.surroundings.context.threads)),
+                env=_environment(self.surroundings.context.threads),
             )
         self._workers[number] = _Worker(process, log)
         threading.Thread(target=self._listen, args=(number, process.stdout), daemon=True).start()

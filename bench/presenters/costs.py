@@ -22,7 +22,7 @@ def cost_views(board: Leaderboard, runs: pd.DataFrame) -> tuple[CostPointView, .
     fronts: defaultdict[str, dict[str, bool]] = defaultdict(dict)
     chances: defaultdict[str, dict[str, float]] = defaultdict(dict)
     means = [value.mean for entry in rankable if (value := values[entry.key])]
-    for axis in _costs(rankable[0]) if rankable else ():
+    for axis in sorted(set.intersection(*(set(_costs(entry)) for entry in rankable))) if rankable else ():
         cost = [_costs(entry)[axis] for entry in rankable]
         chance = front_probability(cost, scores, generator=np.random.default_rng(SEED))
         for entry, on_front, probability in zip(rankable, pareto_front(cost, means), chance, strict=True):
@@ -49,9 +49,8 @@ def _costs(entry: Entry) -> dict[str, float]:
     return {
         "parameters": float(cost.parameters_high),
         "train_seconds": cost.prepare_seconds + cost.train_seconds,
-        "peak_memory": float(cost.peak_memory_bytes),
         "passes": cost.image_passes + cost.prompted_image_passes + cost.text_passes,
-    }
+    } | ({} if cost.added_memory_bytes is None else {"memory": float(cost.added_memory_bytes)})
 
 
 def _scores(entries: list[Entry], board: Leaderboard, runs: pd.DataFrame) -> np.ndarray:

@@ -17,6 +17,7 @@ from .inputs import named_files as named_files
 from .inputs import support_lists as support_lists
 from .machine import cache_folder as cache_folder
 from .machine import cores as cores
+from .machine import exported_threads as exported_threads
 from .messages import report_failures as report_failures
 from .messages import report_plan as report_plan
 from .option_texts import parse_choice as parse_choice

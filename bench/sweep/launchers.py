@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import LaunchError
-from bench.sweep.machine import cache_folder, cores
+from bench.sweep.machine import cache_folder, cores, exported_threads
 from bench.sweep.option_texts import minutes, parse_slurm_set
 from bench.sweep.request import RUNS_PER_JOB, SLURM_TIME, LauncherName, SweepRequest
 
@@ -22,14 +22,14 @@ def local_workers(request: SweepRequest, tasks: int) -> int:
     """How many worker processes here that many tasks are worth; 0 runs them in this process."""
     if request.launcher is LauncherName.INLINE:
         return 0
-    default = 1 if request.device.startswith("cuda") else cores()
+    default = 1 if request.device.startswith("cuda") else max(1, cores() // (exported_threads() or 1))
     return min(default if request.jobs is None else request.jobs, max(tasks, 1))
 
 
 def threads_per_run(request: SweepRequest, tasks: int) -> int:
-    """Threads of one run: an equal share of the cores here, what was asked for on a cluster."""
+    """Threads of one run: here `OMP_NUM_THREADS` or an equal share of the cores, on a cluster what was asked for."""
     if request.here:
-        return max(1, cores() // max(local_workers(request, tasks), 1))
+        return exported_threads() or max(1, cores() // max(local_workers(request, tasks), 1))
     return (request.cpus_per_run if request.launcher is LauncherName.RAY else request.cpus) or 1
 
 

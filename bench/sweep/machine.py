@@ -8,6 +8,8 @@ from platformdirs import user_cache_path
 from bench.context import CACHE_LIMIT
 from bench.errors import UsageError
 
+THREADS_VARIABLE = "OMP_NUM_THREADS"
+
 
 def cache_folder(given: Path | None) -> Path:
     """The folder of frozen features: as given, or the user's cache folder."""
@@ -33,6 +35,20 @@ def _size_of(variable: str) -> int | None:
         return None if not given else parse_size(given)
     except UsageError as error:
         raise UsageError(f"{variable}: {error}") from None
+
+
+def exported_threads() -> int | None:
+    """Threads that the user set with `OMP_NUM_THREADS`; None where it is not set.
+
+    Of a list, which OpenMP takes for nested threads, the first number counts. Raises UsageError for anything else.
+    """
+    given = os.environ.get(THREADS_VARIABLE, "").strip()
+    first = given.partition(",")[0].strip()
+    if not given:
+        return None
+    if not first.isdecimal() or int(first) == 0:
+        raise UsageError(f"{THREADS_VARIABLE}={given!r} is not a number of threads; set it to 1 or more, or unset it.")
+    return int(first)
 
 
 def cores() -> int:

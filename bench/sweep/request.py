@@ -117,7 +117,10 @@ class SweepRequest(BaseModel):
 
     device: Annotated[str, Option(Panel.HOW)] = Field("cpu", description="cpu, cuda or cuda:N.")
     jobs: Annotated[int | None, Option(Panel.HOW)] = Field(
-        None, ge=0, description="Worker processes; 0 runs in this process. Default: one per core, one on a GPU."
+        None,
+        ge=0,
+        description="Worker processes; 0 runs in this process. Default: one per core, one on a GPU. "
+        "Each has OMP_NUM_THREADS threads or, if that is not set, an equal share of the cores.",
     )
     launcher: Annotated[LauncherName, Option(Panel.HOW)] = Field(
         LauncherName.LOCAL,

@@ -13,18 +13,23 @@ COST_AXES = {
     "parameters": "Trainable parameters",
     "train_seconds": "Preparation and training, seconds",
     "passes": "Encoder passes: images and texts",
-    "peak_memory": "Peak memory, MiB",
+    "memory": "Peak memory above the start, MiB",
 }
-_SMALLEST = {"parameters": 100.0, "train_seconds": 0.1, "passes": 10.0, "peak_memory": 1.0}
+_SMALLEST = {"parameters": 100.0, "train_seconds": 0.1, "passes": 10.0, "memory": 1.0}
 """Below this value the logarithmic axis is linear, so that it can show 0."""
-_SCALED = {"peak_memory": 2.0**20}
+_SCALED = {"memory": 2.0**20}
 _TICK = "datum.value === 0 ? '0' : format(datum.value, '~s')"
-_TEXT = {"parameters": count, "train_seconds": seconds, "passes": count, "peak_memory": size}
+_TEXT = {"parameters": count, "train_seconds": seconds, "passes": count, "memory": size}
 
 
 def cost_text(axis: str, cost: float) -> str:
     """A cost with the unit that fits its size."""
     return _TEXT[axis](cost)
+
+
+def cost_axes(board: BoardView) -> list[str]:
+    """The axes of which every entry has a value; memory is not measured everywhere."""
+    return [axis for axis in COST_AXES if all(axis in point.costs for point in board.costs)]
 
 
 def cost_rows(board: BoardView) -> list[dict[str, Any]]:
@@ -42,12 +47,12 @@ def cost_rows(board: BoardView) -> list[dict[str, Any]]:
             "complete": bool(point.front),
             "runs": few_runs(point.run_ids),
         }
-        for axis in COST_AXES:
+        for axis in cost_axes(board):
             row[axis] = point.costs[axis] / _SCALED.get(axis, 1.0)
             row[f"{axis}_shown"] = cost_text(axis, point.costs[axis])
             row[f"{axis}_front"] = front_text(point.front.get(axis), point.probability.get(axis), spread=point.spread)
         rows.append(row)
-    for axis in COST_AXES:
+    for axis in cost_axes(board):
         corners = sorted(
             (point.costs[axis] / _SCALED.get(axis, 1.0), round(100 * point.value.mean, 4))
             for point in board.costs

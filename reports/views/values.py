@@ -22,9 +22,10 @@ class Value(Protocol):
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of an entry's runs: means per run, the range of the parameter count, and the maximum of the memory peak.
+    """Cost of an entry's runs: means per run, the range of the parameter count, and the maximum of the memory.
 
-    `fits`, `candidate_evaluations` and `tuning_seconds` are the cost of selection; None if some run lacks them.
+    `fits`, `candidate_evaluations` and `tuning_seconds` are the cost of selection, and `added_memory_bytes` is the peak
+    above the level at the start of a run; None if some run lacks them.
     """
 
     parameters_low: int
@@ -36,10 +37,10 @@ class Cost:
     image_passes: float
     prompted_image_passes: float
     text_passes: float
-    peak_memory_bytes: int
     fits: float | None = None
     candidate_evaluations: float | None = None
     tuning_seconds: float | None = None
+    added_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from report_sample import catalogue, difficulty_frame, runs_frame
 
 from bench.presenters import site_view
 from reports import _symbols
+from reports.charts.costs import cost_axes, cost_rows
 from reports.charts.difficulty import difficulty_chart, difficulty_rows
 from reports.charts.vega import static_svg
 
@@ -63,3 +64,16 @@ def test_entries_of_one_family_differ_in_colour_and_families_in_shape(board):
     marks = _symbols.assign_symbols(crowd)
     assert len({(mark.colour, mark.shape) for mark in marks.values()}) == len(crowd)
     assert _symbols.assign_symbols(reversed(crowd)) == marks
+
+
+def test_memory_is_drawn_only_where_every_method_has_it():
+    runs = runs_frame(protocols=("base-to-new",))
+    full, partial = (
+        site_view(frame, difficulty_frame(), catalogue(), package_version="0").boards[0]
+        for frame in (runs, runs.assign(added_memory_bytes=runs["added_memory_bytes"].mask(runs["method"] == "coop")))
+    )
+    assert cost_axes(full) == ["parameters", "train_seconds", "passes", "memory"]
+    assert cost_axes(partial) == ["parameters", "train_seconds", "passes"]
+    coop = next(point for point in partial.costs if point.entry == "coop")
+    assert "memory" not in coop.costs
+    assert all("memory" not in row for row in cost_rows(partial))

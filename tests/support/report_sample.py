@@ -176,7 +176,7 @@ def _run(method: str, dataset: str, protocol: str, shots: int, seed: int) -> lis
         "train_seconds": None if failed else cost * float(draw.uniform(0.9, 1.1)),
         "eval_seconds": None if failed else 0.01 * classes,
         "steps": None if failed else 0 if shots == 0 else 50 * classes,
-        "peak_memory_bytes": None if failed else 3 << 30,
+        "added_memory_bytes": None if failed else 3 << 30,
         "image_passes": None if failed else 0 if shots == 0 else shots * classes,
         "prompted_image_passes": None if failed else 50 * 16 * classes if method in ("vpt", "maple", "apex") else 0,
         "text_passes": None if failed else classes if method in ("clip_adapter", "tip_adapter") else 50 * classes,

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bench.analysis.leaderboard.entry import Cell, Entry
 from bench.analysis.leaderboard.measures import H, averages_over_datasets
-from bench.analysis.leaderboard.runs import COSTS, TUNING, Run
+from bench.analysis.leaderboard.runs import COSTS, LATER_COSTS, Run
 from bench.metrics import harmonic_mean
 from bench.statistics import Estimate, student_t
 from reports.views import Cost, MissingView
 
-_NOT_MEANS = ("trainable_parameters", "peak_memory_bytes")
+_NOT_MEANS = ("trainable_parameters", "added_memory_bytes")
 
 
 def make_entry(
@@ -125,14 +125,15 @@ def _cost(runs: Sequence[Run]) -> Cost | None:
     costs = [run.cost for run in runs if all(name in run.cost for name in COSTS)]
     if not costs:
         return None
+    memory = [cost["added_memory_bytes"] for cost in costs if "added_memory_bytes" in cost]
     means = {
         name: _mean(cost[name] for cost in costs)
-        for name in (*COSTS, *TUNING)
+        for name in (*COSTS, *LATER_COSTS)
         if name not in _NOT_MEANS and all(name in cost for cost in costs)
     }
     return Cost(
         **means,
         parameters_low=int(min(cost["trainable_parameters"] for cost in costs)),
         parameters_high=int(max(cost["trainable_parameters"] for cost in costs)),
-        peak_memory_bytes=int(max(cost["peak_memory_bytes"] for cost in costs)),
+        added_memory_bytes=int(max(memory)) if len(memory) == len(costs) else None,
     )

@@ -21,11 +21,10 @@ COSTS = (
     "image_passes",
     "prompted_image_passes",
     "text_passes",
-    "peak_memory_bytes",
 )
 """Columns of the frame with the costs that every run has."""
-TUNING = ("fits", "candidate_evaluations", "tuning_seconds")
-"""Columns with the cost of selection, which runs of earlier releases lack."""
+LATER_COSTS = ("fits", "candidate_evaluations", "tuning_seconds", "added_memory_bytes")
+"""Columns with costs that some runs lack, such as those of earlier releases."""
 EPOCH = "epoch"
 # options of a run that distinguish entries as settings of the method do: name in entry keys -> column of the frame
 _MORE_SETTINGS = {"class_text": "class_text", EPOCH: "epoch_selection"}
@@ -136,7 +135,7 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
         error=error,
         scores={row["split"]: float(row["accuracy"]) for row in scored},
         sizes={row["split"]: (int(row["n"]), int(row["n_classes"])) for row in scored},
-        cost={name: float(first[name]) for name in (*COSTS, *TUNING) if first.get(name) is not None},
+        cost={name: float(first[name]) for name in (*COSTS, *LATER_COSTS) if first.get(name) is not None},
         created_at=first["created_at"],
         optimism={
             row["split"]: math.nan if row.get("optimism") is None else float(row["optimism"])

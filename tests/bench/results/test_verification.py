@@ -123,3 +123,16 @@ def test_an_unknown_run_is_named(runs: Path, etl):
     code, _, err = etl("verify", "zzz", "--runs", str(runs))
     assert code == 2
     assert "begins with 'zzz'" in err
+
+
+def test_threads_that_contradict_the_environment_are_refused_and_those_of_the_run_are_named(
+    runs: Path, etl, monkeypatch
+):
+    name = Shards(runs).scan()[0].run_id
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    code, _, err = etl("verify", name, "--runs", str(runs), "--threads", "2")
+    assert code == 2
+    assert "--threads 2 contradicts OMP_NUM_THREADS=3 in the environment; give the same number" in " ".join(err.split())
+    code, _, err = etl("verify", name, "--runs", str(runs))
+    assert code == 0
+    assert f"{name}: uses 1 threads, as the run did, not OMP_NUM_THREADS=3; --threads 3 uses these" in err

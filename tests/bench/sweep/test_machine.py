@@ -9,7 +9,9 @@ import pytest
 
 from bench.context import CACHE_LIMIT
 from bench.errors import UsageError
-from bench.sweep.machine import cache_folder, cache_limit, hidden_limit
+from bench.sweep import SweepRequest, context_of
+from bench.sweep.launchers import local_workers, threads_per_run
+from bench.sweep.machine import cache_folder, cache_limit, exported_threads, hidden_limit
 
 
 def test_the_cache_limit_comes_from_the_environment(monkeypatch):
@@ -37,3 +39,50 @@ def test_the_cache_folder_is_the_users_unless_given(monkeypatch, tmp_path: Path)
     assert cache_folder(Path("x")) == Path("x")
     if sys.platform == "linux":
         assert cache_folder(None) == tmp_path / "clip-etl-bench"
+
+
+@pytest.fixture
+def eight_cores(monkeypatch):
+    monkeypatch.setattr("bench.sweep.launchers.cores", lambda: 8)
+
+
+@pytest.mark.parametrize(
+    ("exported", "options", "workers", "threads"),
+    [
+        (None, {}, 8, 1),
+        (None, {"jobs": 2}, 2, 4),
+        (None, {"jobs": 0}, 0, 8),
+        (None, {"device": "cuda"}, 1, 8),
+        ("", {}, 8, 1),
+        ("1", {}, 8, 1),
+        ("1", {"jobs": 2}, 2, 1),
+        ("1", {"jobs": 0}, 0, 1),
+        ("1", {"launcher": "inline"}, 0, 1),
+        ("3", {}, 2, 3),
+        ("16", {}, 1, 16),
+        ("16", {"jobs": 2}, 2, 16),
+        ("3", {"device": "cuda"}, 1, 3),
+        ("4,2", {"jobs": 0}, 0, 4),
+        ("16", {"launcher": "slurm"}, 8, 1),
+        ("16", {"launcher": "slurm", "cpus": 4}, 8, 4),
+        ("16", {"launcher": "ray", "cpus_per_run": 2}, 8, 2),
+    ],
+)
+def test_exported_threads_are_those_of_every_run_here(exported, options, workers, threads, monkeypatch, eight_cores):
+    """On a cluster the variable belongs to the login node, and the options decide."""
+    if exported is None:
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    else:
+        monkeypatch.setenv("OMP_NUM_THREADS", exported)
+    request = SweepRequest(methods=["coop"], datasets=["spectrum_basic"], **options)
+    assert threads_per_run(request, 20) == threads
+    assert context_of(request, 20).threads == threads
+    if request.here:
+        assert local_workers(request, 20) == workers
+
+
+@pytest.mark.parametrize("exported", ["0", "-1", "two", "2.5", ",2"])
+def test_a_number_of_threads_that_is_none_is_refused(exported, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", exported)
+    with pytest.raises(UsageError, match=rf"OMP_NUM_THREADS='{exported}' is not a number of threads; set it to 1 or"):
+        exported_threads()
