@@ -29,6 +29,7 @@ from ._base.method_info import Family as Family
 from ._base.method_info import MethodConfig as MethodConfig
 from ._base.method_info import MethodInfo as MethodInfo
 from ._base.method_info import Needs as Needs
+from ._base.parity_record import formula_tests as formula_tests
 from ._base.parity_record import parity_record as parity_record
 from ._base.probability_ensemble import ProbabilityEnsemble as ProbabilityEnsemble
 from ._base.recipe import Optimizer as Optimizer

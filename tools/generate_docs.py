@@ -19,7 +19,16 @@ import typer
 
 from bench.cli.app import app
 from datasets_registry import DatasetInfo, DrawRule, EvalProtocol, dataset_sources, list_datasets
-from methods import MethodInfo, Needs, Selection, get_method, list_methods, parity_record, selection_rules
+from methods import (
+    MethodInfo,
+    Needs,
+    Selection,
+    formula_tests,
+    get_method,
+    list_methods,
+    parity_record,
+    selection_rules,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -71,7 +80,8 @@ example `apex_on:coop`.
 
 *New classes* tells whether a method can classify classes that it was not trained on. *Parity* is the largest difference
 of its logits from those of the official implementation, relative to the largest logit; `formula` means that a test
-compares it with the published formula instead. The tests are in `tests/methods/`.
+compares it with the published formula instead, and `not compared` that there is neither. The tests are in
+`tests/methods/`.
 """
 INTRO_DATASETS = """
 `etl-bench datasets NAME` shows these facts for your copy. How to get and check datasets, and how to add your own:
@@ -117,7 +127,7 @@ def _method_section(info: MethodInfo) -> str:
         ("image tower", "vision transformer only" if info.vision_transformer else "any"),
         ("selection", ", ".join(f"`{rule}`" for rule in selection_rules(info))),
         ("learned parameters", "none" if info.parameter_formula == "0" else f"`{info.parameter_formula}`"),
-        ("parity", "formula" if measured is None else f"{measured:.1e}"),
+        ("parity", f"{measured:.1e}" if measured else "formula" if info.name in formula_tests() else "not compared"),
     ]
     settings = [
         (f"`{info.name}.{key}`", f"`{field.get_default(call_default_factory=True)!r}`", field.description or "")

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from bench.errors import ImpossibleCombinationError
-from bench.sweep.compatibility import backbone_conflict
+from bench.sweep.compatibility import backbone_conflict, protocol_conflicts
 from datasets_registry import ClassSet, EvalProtocol
 from methods import (
     Backbone,
@@ -17,12 +17,13 @@ from methods import (
     MethodInfo,
     SupportView,
     TrainableMethod,
+    formula_tests,
     load_backbone,
     parity_record,
     selection_rules,
 )
 
-FORMULA = "formula test: no numbers of the official code are recorded"
+UNCOMPARED = "not compared: neither numbers of official code nor a test against its formula are recorded"
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,9 @@ def method_card(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes:
     model = backbone_for(info, backbone)
     trained = learned_tensors(method, model, n_classes=n_classes, shots=shots)
     config = info.default_config(protocol_of(info))
+    accepted = accepted_protocols(info)
     facts: dict[str, object] = {
+        "protocols": [str(protocol) for protocol in accepted],
         "needs": sorted(str(need) for need in info.needs),
         "backbone": "a vision transformer" if info.vision_transformer else "any",
         "vocabulary": _vocabulary(info),
@@ -95,12 +98,22 @@ def method_card(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes:
     for key, field in info.config.model_fields.items():
         default = repr(field.get_default(call_default_factory=True))
         facts[f"{info.name}.{key}"] = f"{default}  {field.description or ''}".strip()
-    for protocol, values in info.config_by_protocol.items():
-        facts[f"settings for {protocol}"] = dict(values)
-    for protocol in EvalProtocol:
+    for protocol in accepted:
+        if values := info.config_by_protocol.get(protocol):
+            facts[f"settings for {protocol}"] = dict(values)
+    for protocol in accepted:
         if (recipe := info.recipe_for(protocol)) is not None:
             facts[f"recipe for {protocol}"] = recipe.model_dump(mode="json")
     return facts | {"notes": _notes(method), "parity": _parity(info.name), "citation": info.citation}
+
+
+def accepted_protocols(info: MethodInfo) -> list[EvalProtocol]:
+    """The protocols in which a method runs with its published settings."""
+    return [
+        protocol
+        for protocol in EvalProtocol
+        if not any(protocol_conflicts(info, info.default_config(protocol), info.recipe_for(protocol), protocol))
+    ]
 
 
 def _vocabulary(info: MethodInfo) -> str:
@@ -123,7 +136,9 @@ def _notes(method: type[Method[Any]]) -> str:
 
 
 def _parity(name: str) -> str:
-    measured = parity_record().get(name)
-    if measured is None:
-        return FORMULA
-    return f"equal to the official implementation; its logits differ by at most {measured:.1e} of the largest"
+    method = name.partition(":")[0]
+    if (measured := parity_record().get(method)) is not None:
+        return f"equal to the official implementation; its logits differ by at most {measured:.1e} of the largest"
+    if (test := formula_tests().get(method)) is not None:
+        return f"equal to the published formula, by tests/methods/{test}; no numbers of the official code are recorded"
+    return UNCOMPARED

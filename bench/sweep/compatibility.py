@@ -1,7 +1,25 @@
 """Which methods run on which backbones and datasets, decided before any weights are loaded."""
 
-from datasets_registry import DatasetInfo
-from methods import BackboneSpec, MethodInfo, Needs, Precision
+from collections.abc import Iterator
+
+from datasets_registry import DatasetInfo, EvalProtocol
+from methods import BackboneSpec, MethodConfig, MethodInfo, Needs, Precision, Recipe
+
+
+def protocol_conflicts(
+    method: MethodInfo, config: MethodConfig, recipe: Recipe | None, protocol: EvalProtocol
+) -> Iterator[str]:
+    """The reasons why a method with these settings cannot run in a protocol, with remedies; none if it can."""
+    if protocol is not EvalProtocol.FEW_SHOT and not method.is_open(config):
+        others = "new classes" if protocol is EvalProtocol.BASE_TO_NEW else "other datasets"
+        yield (
+            f"its parameters are tied to the training classes, so it cannot score the {others} of {protocol}; "
+            f"use --protocol {EvalProtocol.FEW_SHOT}."
+        )
+    if reason := config.config_error():
+        yield reason
+    if method.recipes and recipe is None:
+        yield f"it has no recipe for {protocol}, only for {', '.join(sorted(method.recipes))}."
 
 
 def backbone_conflict(method: MethodInfo, backbone: BackboneSpec, precision: str = Precision.FP32) -> str | None:

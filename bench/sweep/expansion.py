@@ -13,7 +13,7 @@ from bench.sweep.method_settings import SelectedMethod, choose_methods, settled_
 from bench.sweep.rejections import Rejection, Rejections
 from bench.sweep.request import SweepRequest
 from bench.sweep.task_factory import NO_SUPPORT, SupportChoice, TaskFactory
-from datasets_registry import EvalProtocol, FewShotTask, get_dataset
+from datasets_registry import FewShotTask, get_dataset
 
 if TYPE_CHECKING:
     from methods import BackboneSpec, ClassText
@@ -71,26 +71,17 @@ class _Expander:
 
     def check_method(self, item: SelectedMethod) -> None:
         """Reject a method that cannot run in this protocol, with these class texts, or without a recipe."""
-        protocol, name = self.request.protocol, item.info.name
-        reasons: list[str | None] = []
-        if protocol is not EvalProtocol.FEW_SHOT and not item.info.is_open(item.config):
-            others = "new classes" if protocol is EvalProtocol.BASE_TO_NEW else "other datasets"
-            reasons.append(
-                f"its parameters are tied to the training classes, so it cannot score the {others} of {protocol}; "
-                f"use --protocol {EvalProtocol.FEW_SHOT}."
-            )
-        reasons.append(item.config.config_error())
+        from bench.sweep.compatibility import protocol_conflicts
+
+        reasons: list[str | None] = [*protocol_conflicts(item.info, item.config, item.recipe, self.request.protocol)]
         if self.class_text is not None and item.info.learns_text and not item.info.class_text_teacher:
             reasons.append(
                 f"it learns its own text input, so --class-text {self.class_text.identity} has no effect; run it "
                 f"without, or use a method with frozen class texts."
             )
         reasons.append(item.unselectable)
-        if item.lacks_recipe:
-            known = ", ".join(sorted(item.info.recipes))
-            reasons.append(f"it has no recipe for {protocol}, only for {known}.")
         for reason in filter(None, reasons):
-            self.rejections.add(name, reason, named=item.named)
+            self.rejections.add(item.info.name, reason, named=item.named)
 
     def specs(
         self,

@@ -47,11 +47,6 @@ class SelectedMethod:
         own = self.info.needs_validation and getattr(self.config, "selection", "validation") == "validation"
         return own or self.epoch_selection == "validation"
 
-    @property
-    def lacks_recipe(self) -> bool:
-        """Whether it is trained but has no settings for this protocol."""
-        return bool(self.info.recipes) and self.recipe is None
-
 
 def choose_methods(request: SweepRequest) -> list[SelectedMethod]:
     """The selected methods with their settings; raises OverrideError for a setting that does not exist.

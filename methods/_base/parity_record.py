@@ -18,3 +18,11 @@ def parity_record() -> Mapping[str, float]:
     text = resources.files("methods").joinpath("_assets", PARITY_FILE).read_text()
     found: dict[str, float] = json.loads(text)
     return found
+
+
+@cache
+def formula_tests() -> Mapping[str, str]:
+    """By method, the test in `tests/methods/` that compares it with its published formula, written out plainly."""
+    text = resources.files("methods").joinpath("_assets", "formula_tests.json").read_text()
+    found: dict[str, str] = json.loads(text)
+    return found

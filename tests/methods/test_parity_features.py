@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,13 @@ def logits_on_test(method: object, case: Case, template: str) -> Tensor:
     n = 2 * len(class_set(which))
     with torch.no_grad():
         return method.classifier(class_set(which, template))(batch_of(tiny_backbone(), images("test")[:n], None))
+
+
+def cosine_period(rates: Sequence[float], lr: float, warmup: int) -> int:
+    """Steps of the cosine schedule of some recorded rates; 1 if none of them tells, as they end within the warm-up."""
+    if len(rates) <= warmup + 1:
+        return 1
+    return round(math.pi / math.acos(2 * rates[warmup + 1] / lr - 1))
 
 
 def tip_settings(case: Case) -> dict[str, object]:
@@ -302,8 +309,27 @@ def test_cross_modal(name: str) -> None:
     assert torch.equal(method.text_labels, case.tensors["text_labels"].long())
     method.config = config.model_copy(update={"trained_share": 0.5})
     check_logits(method, case, "logits_after_wiseft0.5", "a photo of a {}.")
+    rates = official["lr_per_step"]
+    steps = cosine_period(rates, official["lr"], official["warmup_iter"])
     recipe = CROSS_MODAL_RECIPE.model_copy(update={"lr": official["lr"], "warmup_steps": official["warmup_iter"]})
-    assert [step_rate(recipe, i, recipe.steps) for i in range(5)] == pytest.approx(official["lr_per_step"], rel=1e-9)
+    assert [step_rate(recipe, i, steps) for i in range(len(rates))] == pytest.approx(rates, rel=1e-9)
+
+
+@pytest.mark.parametrize("steps", [5, 100, 3_200, 12_800, 100_000])
+@pytest.mark.parametrize("warmup", [0, 2, 50])
+def test_the_length_of_a_schedule_is_read_from_its_rates(steps: int, warmup: int) -> None:
+    """Recorded numbers of a schedule of any length, made with torch's own scheduler, can be checked."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.01)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    rates = [1e-5, *(0.01 * i / warmup for i in range(1, warmup))][:warmup]
+    while len(rates) < 5:
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    found = cosine_period(rates, 0.01, warmup)
+    assert found == (steps if len(rates) > warmup + 1 else 1)
+    recipe = CROSS_MODAL_RECIPE.model_copy(update={"lr": 0.01, "warmup_steps": warmup})
+    assert [step_rate(recipe, i, found) for i in range(len(rates))] == pytest.approx(rates, rel=1e-9)
 
 
 def test_cross_modal_keeps_the_first_of_the_best_hundredth_steps() -> None:

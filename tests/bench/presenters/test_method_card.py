@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from dataclasses import replace
+from typing import Any
 
 import pytest
+from places import ROOT
 
 from bench.errors import ImpossibleCombinationError
-from bench.presenters.method_card import FORMULA, backbone_for, learned_tensors, method_card, protocol_of
-from methods import METHODS, parity_record, parse_backbone
+from bench.presenters.method_card import UNCOMPARED, backbone_for, learned_tensors, method_card, protocol_of
+from bench.sweep import SweepRequest, expand
+from datasets_registry import EvalProtocol
+from methods import METHODS, Method, formula_tests, parity_record, parse_backbone
 
 TINY = parse_backbone("ViT-tiny.random")
 
@@ -37,9 +43,77 @@ def test_a_card_tells_shapes_settings_sources_notes_parity_and_citation() -> Non
     assert str(card["citation"]).startswith("@inproceedings")
 
 
-def test_a_method_without_recorded_numbers_says_so() -> None:
-    unrecorded = next(name for name in METHODS if name not in parity_record())
-    assert method_card(METHODS.get(unrecorded), TINY, n_classes=2, shots=1)["parity"] == FORMULA
+def card_of(method: type[Method[Any]]) -> dict[str, object]:
+    return method_card(method, TINY, n_classes=2, shots=1)
+
+
+@pytest.fixture(scope="module")
+def accepted() -> dict[EvalProtocol, set[str]]:
+    """The methods of which a sweep over all methods plans runs, by protocol."""
+    targets = {EvalProtocol.CROSS_DATASET: ["spectrum_words"], EvalProtocol.DOMAIN_GENERALIZATION: ["spectrum_clutter"]}
+    return {
+        protocol: {
+            spec.method
+            for spec in expand(
+                SweepRequest(
+                    methods=["all"],
+                    datasets=["spectrum_basic"],
+                    backbones=["ViT-tiny.random"],
+                    protocol=protocol,
+                    shots=[1],
+                    seeds=[1],
+                    targets=targets.get(protocol, []),
+                )
+            ).specs
+        }
+        for protocol in EvalProtocol
+    }
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_a_card_lists_settings_of_exactly_the_protocols_that_a_sweep_accepts(
+    name: str, accepted: dict[EvalProtocol, set[str]]
+) -> None:
+    info, card = METHODS.get(name).info, card_of(METHODS.get(name))
+    protocols = [protocol for protocol in EvalProtocol if name in accepted[protocol]]
+    assert card["protocols"] == protocols
+    expected = {f"recipe for {protocol}" for protocol in protocols if info.recipes}
+    expected |= {f"settings for {protocol}" for protocol in protocols if info.config_by_protocol.get(protocol)}
+    assert {key for key in card if key.startswith(("recipe for", "settings for"))} == expected
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_a_card_names_a_comparison_that_exists(name: str) -> None:
+    parity = str(card_of(METHODS.get(name))["parity"])
+    if name in parity_record():
+        assert parity.startswith("equal to the official implementation")
+    elif name in formula_tests():
+        file, _, test = formula_tests()[name].partition("::")
+        assert f"by tests/methods/{file}::{test};" in parity
+        functions = [
+            node for node in ast.parse((ROOT / "tests/methods" / file).read_text()).body if hasattr(node, "name")
+        ]
+        found = next(node for node in functions if node.name == test)
+        words = ast.unparse(found).lower().replace("_", "")
+        assert name.removesuffix("_on").replace("_", "") in words or name in file
+    else:
+        assert parity == UNCOMPARED
+
+
+def test_every_comparison_belongs_to_a_method() -> None:
+    assert set(formula_tests()) <= set(METHODS) - set(parity_record())
+
+
+def test_the_card_of_a_plug_in_claims_no_test_and_no_protocol_that_is_refused() -> None:
+    host = METHODS.get("clip_adapter")
+
+    class PlugIn(host):  # type: ignore[valid-type, misc]
+        info = replace(host.info, name="my_adapter", open_vocabulary=False)
+
+    card = card_of(PlugIn)
+    assert card["parity"] == UNCOMPARED
+    assert card["protocols"] == ["few-shot"]
+    assert [key for key in card if key.startswith("recipe for")] == ["recipe for few-shot"]
 
 
 def test_every_card_speaks_of_paper_and_official_file() -> None:
