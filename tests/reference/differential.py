@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,6 +27,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from equivalence import tost
+from PIL import Image
 from plain_clip import PlainCLIP
 from plain_methods import METHODS, StoredFeatures
 from plain_training import Box, Chance, Item, OwnChance, Pictures, Rows, base_classes, draw, test, train
@@ -41,7 +42,6 @@ from datasets_registry import (
     CUSTOM_FOLDERS_VARIABLE,
     DATASETS,
     DatasetSplits,
-    EvalSplit,
     get_dataset,
     import_bundle,
     register_dataset,
@@ -70,7 +70,7 @@ NEW_CLASSES = {"coop", "vpt", "apex"}
 
 @dataclass(frozen=True)
 class Setting:
-    """What is run. `epochs` and `lr`: None for the published ones."""
+    """What is run. `epochs` and `lr`: None for the published ones; `every`: tests each n-th image."""
 
     method: str
     dataset: str
@@ -78,6 +78,7 @@ class Setting:
     shots: int = 16
     epochs: int | None = None
     lr: float | None = None
+    every: int = 1
     backbone: str = "ViT-demo.drawn"
 
     @property
@@ -152,6 +153,7 @@ def run_plain(
     """The plain side. `start`: initial tensors; None for its own. `noise`: relative, on all frozen weights."""
     info = get_dataset(setting.dataset)
     splits = info.reader(None)
+    some = slice(None, None, setting.every)
     lists = {part: [(s.key, s.label) for s in getattr(splits, part)] for part in ("train", "val", "test")}
     support, validation = draw(lists["train"], lists["val"], setting.shots, setting.seed)
     n_classes, n_base = len(splits.class_names), len(splits.class_names)
@@ -174,7 +176,7 @@ def run_plain(
         }
 
     def tested() -> dict[str, Tensor]:
-        return {split: test([key for key, _ in items], data, logits) for split, (items, logits) in tests.items()}
+        return {split: test([key for key, _ in items[some]], data, logits) for split, (items, logits) in tests.items()}
 
     keys, labels = [key for key, _ in support], torch.tensor([label for _, label in support])
     if hasattr(method, "build_cache"):
@@ -199,7 +201,7 @@ def plain_inputs(setting: Setting, splits: DatasetSplits, noise: float) -> tuple
         for parameter in clip.parameters():
             parameter.requires_grad_(False)
             parameter.copy_(noisy(parameter))
-        return PlainCLIP(clip), Pictures(splits.images.load, PlainCLIP(clip).image_size)
+        return PlainCLIP(clip), Pictures(partial(picture, setting.dataset), PlainCLIP(clip).image_size)
     arrays = np.load(Path(os.environ[CUSTOM_FOLDERS_VARIABLE]) / setting.dataset / "arrays.npz")
     texts = noisy(torch.from_numpy(arrays["text_features"]))
     features = {part: noisy(torch.from_numpy(arrays[f"{part}_features"])) for part in ("train", "val", "test")}
@@ -209,6 +211,12 @@ def plain_inputs(setting: Setting, splits: DatasetSplits, noise: float) -> tuple
         return torch.stack([features[part][int(row)] for part, row in places])
 
     return StoredFeatures(texts, 100.0), Rows(rows)
+
+
+@cache
+def picture(dataset: str, key: str) -> Image.Image:
+    """An image; drawing it takes longer than a pass through the towers."""
+    return read_splits(dataset, None).images.load(key)
 
 
 @dataclass(frozen=True)
@@ -273,8 +281,9 @@ def paired(setting: Setting) -> list[Row]:
     loss_noise = np.maximum.accumulate(np.abs(np.array(noisy.losses) - plain.losses))
     found = []
     for split in ours.task.evals:
-        mine, theirs = ours.logits[split.name], plain.logits[split.name]
-        right, plain_right = correct(split, mine), correct(split, theirs)
+        mine, theirs = ours.logits[split.name][:: setting.every], plain.logits[split.name]
+        labels = torch.tensor([sample.label for sample in split.samples])[:: setting.every]
+        right, plain_right = correct(mine, labels), correct(theirs, labels)
         found.append(Row(
             setting.name, setting.seed, split.name, len(loss), same_draw, float(loss[:20].max()), float(loss.max()),
             float(loss_noise[-1]), float((loss / (5 * loss_noise + 2e-6)).max()),
@@ -286,9 +295,8 @@ def paired(setting: Setting) -> list[Row]:
     return found
 
 
-def correct(split: EvalSplit, logits: Tensor) -> Tensor:
+def correct(logits: Tensor, labels: Tensor) -> Tensor:
     """1 where the prediction of an image is right, else 0."""
-    labels = torch.tensor([sample.label for sample in split.samples])
     return (logits.argmax(dim=1) == labels).double()
 
 
@@ -297,10 +305,12 @@ def independent(setting: Setting) -> dict[str, Tensor]:
     ours, epochs = run_ours(setting)
     generator = torch.Generator().manual_seed(1000 + setting.seed)
     plain = run_plain(setting, epochs, OwnChance(generator), generator)
-    return {
-        split.name: correct(split, ours.logits[split.name]) - correct(split, plain.logits[split.name])
-        for split in ours.task.evals
-    }
+    found = {}
+    for split in ours.task.evals:
+        labels = torch.tensor([sample.label for sample in split.samples])[:: setting.every]
+        mine = ours.logits[split.name][:: setting.every]
+        found[split.name] = correct(mine, labels) - correct(plain.logits[split.name], labels)
+    return found
 
 
 @contextmanager
