@@ -2,8 +2,9 @@
 
 Zhang et al., "Tip-Adapter: Training-free Adaption of CLIP for Few-shot Classification", ECCV 2022 (arXiv 2207.09519).
 Official file: gaopengcuhk/Tip-Adapter `main.py`. The published alpha and beta were searched on the full validation
-split, in ranges set by hand for each dataset, and for ImageNet on the test images. Here the default searches one range
-on the few validation images. `selection=fixed` uses the given values, `selection=oracle` chooses on test.
+split, in ranges set by hand for each dataset, and for ImageNet on the test images. Here the default searches the
+official range of the dataset on the few validation images. `selection=fixed` uses alpha and beta as they are set,
+`selection=oracle` chooses on test.
 """
 
 from methods import Family, MethodInfo, SupportView, register_method
@@ -27,4 +28,4 @@ class TipAdapter(CacheMethod):
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        self.cache = build_cache(self.backbone, support, self.config, learn_keys=False)
+        self.cache = build_cache(self.backbone, support, self.settings, learn_keys=False)

@@ -3,7 +3,8 @@
 Zhang et al., ECCV 2022 (see `tip_adapter`). Official file: gaopengcuhk/Tip-Adapter `main.py`, `run_tip_adapter_F`. The
 published numbers keep the epoch that is best on the *test* images and then search alpha and beta on the full validation
 split (for ImageNet on test). Here the last epoch is kept and the search runs on the few validation images.
-`selection=oracle` chooses epoch, alpha and beta on test and is labelled so.
+`selection=oracle` chooses epoch, alpha and beta on test and is labelled so. As in the official configurations, alpha,
+the searched range and the epochs depend on the dataset.
 """
 
 from collections.abc import Mapping
@@ -13,17 +14,20 @@ from torch import Tensor
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Classifier, Family, MethodInfo, Optimizer, Recipe, Schedule, SupportView, TrainableMethod
+from methods._base.recipe import PUBLISHED_BY_DATASET
 from methods._base.registry import register_method
 from methods._parts.cache_model import Cache, CacheConfig, CacheMethod, build_cache, cache_classifier
 from methods._parts.citations import TIP_ADAPTER_PAPER
 
 RECIPE = Recipe(
+    name=PUBLISHED_BY_DATASET,
     source="Tip-Adapter main.py and configs: AdamW 1e-3, eps 1e-4, torch's weight decay, 20 epochs (EuroSAT 100)",
     optimizer=Optimizer.ADAMW,
     lr=1e-3,
     eps=1e-4,
     weight_decay=0.01,
     epochs=20,
+    epochs_by_dataset={"eurosat": 100},
     batch_size=256,
     drop_last=False,
     schedule=Schedule.COSINE,
@@ -51,7 +55,7 @@ class TipAdapterF(CacheMethod, TrainableMethod[CacheConfig]):
 
     def prepare(self, support: SupportView) -> None:
         super().prepare(support)
-        self.cache = self.trainable = build_cache(self.backbone, support, self.config, learn_keys=True)
+        self.cache = self.trainable = build_cache(self.backbone, support, self.settings, learn_keys=True)
         self.epochs: dict[str, Cache] = {}
 
     def on_epoch_end(self, epoch: int, epochs: int) -> None:

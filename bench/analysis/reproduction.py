@@ -178,7 +178,7 @@ def _row(
 def _protocol_differences(board: Leaderboard, entry: Entry, defaults: PublishedSettings | None) -> list[str]:
     """How our runs of an entry differ from the published protocol, one sentence each."""
     reasons = []
-    if entry.recipe_name not in (None, "published"):
+    if entry.recipe_name not in (None, "published", "published by dataset"):
         reasons.append(f"Our runs use the recipe {entry.recipe_name!r}.")
     if entry.recipe is not None and not board.setting.draw.startswith("coop"):
         reasons.append(f"Our runs use the draw {board.setting.draw!r}.")

@@ -55,7 +55,7 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
 
     trained = checkpoint = candidates = curve = selected_epoch = None
     if isinstance(method, TrainableMethod):
-        recipe = Recipe.model_validate(spec.recipe)
+        recipe = Recipe.model_validate(spec.recipe).for_dataset(spec.dataset)
         checkpoint = _checkpoint(method, spec.run_id, context, meter)
         candidates = EpochCandidates(method) if spec.epoch_selection else None
         curve = TrainingCurve(method) if context.curve else None

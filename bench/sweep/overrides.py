@@ -99,6 +99,8 @@ def apply_overrides(method: str, model: ModelT, overrides: Sequence[Override], *
     values |= changed
     if "epochs" in changed and "epochs_by_shots" not in changed:
         values["epochs_by_shots"] = {}  # an override of epochs applies to every number of shots
+    if "epochs" in changed and "epochs_by_dataset" not in changed:
+        values.pop("epochs_by_dataset", None)  # and to every dataset
     try:
         return type(model).model_validate(values)
     except ValidationError as error:

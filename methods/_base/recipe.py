@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
 from datasets_registry import EvalProtocol
 
@@ -39,12 +40,19 @@ class Schedule(StrEnum):
     CONSTANT = "constant"
 
 
+PUBLISHED, PUBLISHED_BY_DATASET = "published", "published by dataset"
+"""Names of recipes with published settings: one for all datasets, or one with settings that differ by dataset."""
+
+
 class Recipe(BaseModel):
     """Training settings that do not belong to the method itself. Part of a run's identity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field("published", description="`published`, `demo`, or `custom` once a value was set by hand")
+    name: str = Field(
+        PUBLISHED,
+        description="`published`, `published by dataset`, `demo`, or `custom` once a value was set by hand",
+    )
     source: str = Field("", description="where the values are printed")
     optimizer: Optimizer = Optimizer.SGD
     lr: float = Field(0.002, gt=0, description="base learning rate")
@@ -52,6 +60,9 @@ class Recipe(BaseModel):
     weight_decay: float = Field(5e-4, ge=0, description="Dassl's default, although no yaml shows it")
     epochs: int = Field(50, ge=1, description="passes over the support set")
     epochs_by_shots: dict[int, int] = Field(default_factory=dict, description="overrides `epochs` for these shots")
+    epochs_by_dataset: dict[str, int] = Field(
+        default_factory=dict, description="overrides `epochs` on these datasets; left out of a run's spec where empty"
+    )
     steps_per_shot: int = Field(0, ge=0, description="length as steps = this x shots instead of epochs (CLIP-LoRA)")
     steps: int = Field(0, ge=0, description="length in steps, whatever the shots, instead of epochs (cross-modal)")
     batch_size: int = Field(32, ge=0, description="images a step; 0: the whole support set")
@@ -75,6 +86,19 @@ class Recipe(BaseModel):
         if not 0 < low <= high <= 1:
             raise ValueError(f"crop_scale {self.crop_scale} is not a range inside (0, 1].")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, plain: Callable[[Recipe], dict[str, Any]]) -> dict[str, Any]:
+        """Empty `epochs_by_dataset` are left out, so that the run ids of other recipes stay what they were."""
+        values = plain(self)
+        if not self.epochs_by_dataset:
+            values.pop("epochs_by_dataset", None)
+        return values
+
+    def for_dataset(self, name: str) -> Recipe:
+        """The recipe with the epochs for that dataset. A spec keeps the whole table: one recipe for all datasets."""
+        epochs = self.epochs_by_dataset.get(name, self.epochs)
+        return self.model_copy(update={"epochs": epochs, "epochs_by_dataset": {}})
 
     def for_shots(self, shots: int) -> Recipe:
         """The recipe with the epochs for that many shots, so that equal trainings have equal recipes."""
@@ -115,6 +139,7 @@ def demo_recipe(published: Recipe) -> Recipe:
             "source": f"short demo settings; published: {published.source}",
             "epochs": min(published.epochs, 10),
             "epochs_by_shots": {},
+            "epochs_by_dataset": {},
             "steps_per_shot": min(published.steps_per_shot, 5),
             "steps": min(published.steps, 500),
             "views": 5,

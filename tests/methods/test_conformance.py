@@ -101,7 +101,7 @@ CONFIGS = {
     "apex": {"n_visual": 2, "n_text": 2, "text_depth": 1, "beta": 4.0, "eps": 0.05, "adapter": "linear",
              "ensemble": "both",
              "ensemble_weight": "adaptive", "fixed_weight": 0.4, "nn_distance": "max", "vision_blend": "adapted"},
-    "tip_adapter_f": {"alpha": 1.17, "beta": 1.0, "augment_epochs": 10, "search_step": (200, 20)},
+    "tip_adapter_f": {"alpha": None, "search_scale": None, "beta": 1.0, "augment_epochs": 10, "search_step": (200, 20)},
     "kgcoop": {"weight": 8.0, "worded_init": True},
     "prograd": {"n_ctx": 16, "worded_init": True, "weight": 1.0, "temperature": 1.0},
     "cocoop": {"ctx_init": "a photo of a", "reduction": 16},
