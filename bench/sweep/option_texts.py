@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from bench.errors import UsageError
 from datasets_registry import did_you_mean
-from methods import is_weights_option
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
 
@@ -19,6 +18,8 @@ def split_list(texts: Sequence[str]) -> list[str]:
     Commas inside one item do not split it: options of a dataset (`name:a=1,b=2`) and of local weights
     (`ARCH=FILE,quickgelu,preprocess=openai`).
     """
+    from methods import is_weights_option
+
     found: list[str] = []
     for text in texts:
         items = [""]

@@ -19,6 +19,10 @@ from datasets_registry import DrawRule
         (["dial:x=1,dial:x=2"], ["dial:x=1", "dial:x=2"]),
         (["ViT-B-32=w.pt,quickgelu,ViT-demo.drawn"], ["ViT-B-32=w.pt,quickgelu", "ViT-demo.drawn"]),
         (["ViT-B-32=a.pt,ViT-B-16=b.pt,gelu"], ["ViT-B-32=a.pt", "ViT-B-16=b.pt,gelu"]),
+        (
+            ["ViT-B-16=a.pt,gelu,preprocess=openai,ViT-tiny=b.pt,mean=0.1:0.2:0.3,std=1,RN50.openai"],
+            ["ViT-B-16=a.pt,gelu,preprocess=openai", "ViT-tiny=b.pt,mean=0.1:0.2:0.3,std=1", "RN50.openai"],
+        ),
     ],
 )
 def test_lists_are_split_at_commas_that_separate(texts: list[str], wanted: list[str]):
