@@ -253,7 +253,7 @@ def test_stale_runs_are_counted_with_the_reason_and_run_again_when_told(etl):
     assert "3 runs are stale: 2 because the code of coop changed, 1 because the code of zero_shot changed" in err
     assert "--rerun stale runs them again" in err
     code, out, err = etl(*RUN, *FAKE, "--rerun", "stale")
-    assert (code, out) == (0, "3 finished, 0 failed; in runs\n")
+    assert (code, out) == (0, "4 finished, 0 failed; in runs\n"), "three runs, and the difficulty on other weights"
     assert "3 because the weights of ViT-tiny.random changed, 2 because the code of coop changed" in err
     assert "they run again" in err
 
