@@ -1,0 +1,191 @@
+"""Changes that must not change a number: names, orders, batches, caches and threads, for whole runs of every method.
+
+`test_conformance.py` checks the classifier of each method in the same way: other orders of classes and images, other
+batches. Here the data on disk, the context or the sweep change, and everything from the reader to the scores runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from drawn_photos import CLASSES, Entries, Photos
+from sweep_requests import sweep_over
+from tiny_runs import BACKBONE, forget_loaded
+
+import bench
+from bench.context import RunContext
+from bench.experiment import runner
+from bench.record import Predictions, RunRecord
+from bench.results.shards import Shards
+from bench.sweep import SweepRequest, expand
+from datasets_registry import DATASETS, EvalProtocol
+from methods import METHODS, get_method
+
+NAMES = [*METHODS, "apex_on:maple", "dept_on:coop", "wise_ft_on:prolip"]
+Run = tuple[RunRecord, list[Predictions]]
+
+ROUNDING = 1e-5
+"""Largest difference of logits, relative to the largest logit, that another order of a sum may cause."""
+MORE_ROUNDING = {"gda": 1e-3}
+"""GDA inverts a covariance matrix that so few images leave nearly singular."""
+WITHOUT_DRAWS_IN_ORDER: dict[str, dict[str, object]] = {
+    "clip_lora": {"dropout": 0},
+    "dept": {"head_share": 0},
+    "dept_on:coop": {"head_share": 0},
+}
+"""Settings without random numbers that are dealt out by position: dropout to images, initial rows to classes."""
+SHORT: dict[str, dict[str, object]] = {
+    "ape": {"search_step": (5, 4, 2), "augment_epochs": 2},
+    "tip_adapter": {"search_step": (5, 4), "augment_epochs": 2},
+    "tip_adapter_f": {"search_step": (5, 4), "augment_epochs": 2},
+    "plot_pp": {"iterations": 5},
+}
+"""Settings with less work than the published ones."""
+
+
+def in_other_order(entries: Entries) -> Entries:
+    return [entries[i] for i in np.random.default_rng(1).permutation(len(entries))]
+
+
+PHOTOS = Photos("drawn_photos")
+COPY = Photos("a_copy", folder=lambda name: f"n{CLASSES.index(name) * 7919 % 1000:08d}")
+TEST_ORDER = Photos("other_test_order", arranged=lambda part, all_: in_other_order(all_) if part == "test" else all_)
+TRAIN_ORDER = Photos("other_train_order", arranged=lambda part, all_: all_ if part == "test" else in_other_order(all_))
+CLASS_ORDER = Photos("other_class_order", order=("bird", "cat", "dog", "boat", "tree", "house"))
+"""The base classes are the first three in this order too."""
+UNRELATED = Photos("unrelated", seed=1)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data folder with the datasets, and a feature cache that runs on the unrelated one have filled."""
+    root = tmp_path_factory.mktemp("data")
+    written = [PHOTOS, COPY, TEST_ORDER, TRAIN_ORDER, CLASS_ORDER, UNRELATED]
+    for photos in written:
+        photos.write(root)
+    forget_loaded()
+    for name in ("tip_adapter", "apex", "prolip"):
+        run(name, UNRELATED, root, cache_dir=root / "cache")
+    yield root
+    for photos in written:
+        DATASETS.remove(photos.name)
+    usual.cache_clear()
+
+
+def settings_of(name: str, *, one_batch: bool = False) -> dict[str, object]:
+    """Two short epochs, for orders of the training images in one batch."""
+    config, recipe = SHORT.get(name, {}), {}
+    if get_method(name).info.recipes:
+        recipe = {"epochs": 2, "epochs_by_shots": "{}", "steps": 0, "steps_per_shot": 0, "views": 2}
+    if one_batch and recipe:
+        config, recipe = config | WITHOUT_DRAWS_IN_ORDER.get(name, {}), recipe | {"batch_size": 0}
+    values = config | {f"recipe.{key}": value for key, value in recipe.items()}
+    return {f"{name}.{key}": list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+
+
+def protocol_of(name: str) -> EvalProtocol:
+    info = get_method(name).info
+    is_open = info.is_open(info.default_config(EvalProtocol.BASE_TO_NEW))
+    return EvalProtocol.BASE_TO_NEW if is_open else EvalProtocol.FEW_SHOT
+
+
+def run(name: str, photos: Photos, root: Path, *, one_batch: bool = False, **context: Any) -> Run:
+    request: SweepRequest = sweep_over(
+        [name], [photos.name], [BACKBONE], protocol=protocol_of(name), shots=(3,), seeds=(1,), data_root=root,
+        overrides=[f"{key}={value}" for key, value in settings_of(name, one_batch=one_batch).items()],
+    )  # fmt: skip
+    (spec,) = expand(request).specs
+    return runner.run_experiment(spec, RunContext(data_root=root, **context))
+
+
+@lru_cache
+def usual(name: str, root: Path, *, one_batch: bool = False) -> Run:
+    """The run that all others are compared with."""
+    return run(name, PHOTOS, root, one_batch=one_batch)
+
+
+def bits(ran: Run, photos: Photos = PHOTOS) -> list[object]:
+    record, predictions = ran
+    images = [[photos.identity(key) for key in part.images] for part in predictions]
+    numbers = [
+        getattr(part, field).tobytes()
+        for part in predictions
+        for field in ("label", "rank", "true_logit", "log_sum_exp", "sum_p2", "top_labels", "top_logits")
+    ]
+    return [[score.model_dump() for score in record.scores], record.final_loss, images, numbers]
+
+
+def assert_equal_but_for_rounding(ran: Run, expected: Run, tolerance: float) -> None:
+    """The same accuracy, and the same logits of each image within rounding."""
+    for ours, theirs in zip(ran[0].scores, expected[0].scores, strict=True):
+        assert (ours.split, ours.accuracy, ours.n) == (theirs.split, theirs.accuracy, theirs.n)
+        assert (ours.nll, ours.brier) == pytest.approx((theirs.nll, theirs.brier), rel=100 * tolerance)
+    for ours, theirs in zip(by_image(ran), by_image(expected), strict=True):
+        assert ours.keys() == theirs.keys()
+        a, b = (np.array([part[key] for key in theirs]) for part in (ours, theirs))
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * np.abs(b).max())
+
+
+def by_image(ran: Run) -> list[dict[str, tuple[float, float]]]:
+    """For each split, the true class's logit and the logarithm of the softmax's denominator, by image."""
+    return [{key: (part.true_logit[i], part.log_sum_exp[i]) for i, key in enumerate(part.images)} for part in ran[1]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_copy_under_another_name_gives_the_same_bits(name: str, root: Path) -> None:
+    """The dataset and the folders of its classes have other names, in another alphabetical order."""
+    assert bits(run(name, COPY, root), COPY) == bits(usual(name, root))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_features_of_other_runs_in_the_cache_change_no_bit(name: str, root: Path) -> None:
+    """The cache holds an unrelated dataset, and features of the methods before."""
+    assert bits(run(name, PHOTOS, root, cache_dir=root / "cache")) == bits(usual(name, root))
+
+
+@pytest.mark.parametrize("photos", [TRAIN_ORDER, CLASS_ORDER], ids=lambda photos: photos.name)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_order_in_the_split_file_does_not_matter(
+    name: str, photos: Photos, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One batch holds all training images, so that it is the same set of images in any order."""
+    if name == "lp_plus_plus":  # a random bias per class, without a setting
+        monkeypatch.setattr("methods.lp_plus_plus.linear_uniform", lambda shape, *_: torch.zeros(shape))
+    expected = usual(name, root, one_batch=True)
+    assert_equal_but_for_rounding(run(name, photos, root, one_batch=True), expected, MORE_ROUNDING.get(name, ROUNDING))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_order_and_batches_of_test_images_do_not_matter(name: str, root: Path) -> None:
+    assert_equal_but_for_rounding(run(name, TEST_ORDER, root, eval_batch=5), usual(name, root), ROUNDING)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_number_of_threads_does_not_matter(name: str, root: Path) -> None:
+    assert_equal_but_for_rounding(run(name, PHOTOS, root, threads=2), usual(name, root), ROUNDING)
+
+
+@pytest.mark.parametrize("protocol", [EvalProtocol.BASE_TO_NEW, EvalProtocol.FEW_SHOT])
+def test_the_order_of_runs_in_a_sweep_changes_no_bit(
+    protocol: EvalProtocol, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    names = [name for name in NAMES if protocol_of(name) is protocol]
+    expected = {(ran := usual(name, root))[0].run_id: ran for name in names}
+    forget_loaded()
+    results = bench.run(
+        names[::-1], PHOTOS.name, backbone=BACKBONE, protocol=protocol, shots=3, seeds=[2, 1], data_root=root,
+        settings={key: value for name in names for key, value in settings_of(name).items()}, cache=tmp_path / "cache",
+        runs=tmp_path / "runs", jobs=0, progress="none",
+    )  # fmt: skip
+    assert results.failed == []
+    for run_id, ran in expected.items():
+        shard = Shards(tmp_path / "runs").read(run_id)
+        assert shard is not None
+        assert bits((shard.record, list(shard.predictions))) == bits(ran), ran[0].spec.label()
