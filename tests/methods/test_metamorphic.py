@@ -6,6 +6,7 @@ batches. Here the data on disk, the context or the sweep change, and everything 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -72,7 +73,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     forget_loaded()
     for name in ("tip_adapter", "apex", "prolip"):
         run(name, UNRELATED, root, cache_dir=root / "cache")
+    gc.freeze()  # each run collects garbage, and need not look at all that the tests have imported
     yield root
+    gc.unfreeze()
     for photos in written:
         DATASETS.remove(photos.name)
     usual.cache_clear()
