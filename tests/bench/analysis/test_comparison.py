@@ -60,6 +60,8 @@ def test_mcnemar_per_seed_and_flips_come_from_the_stored_predictions(store: Stor
     a, b = ((frame["label"] == frame["predicted"]).to_numpy() for frame in frames)
     assert seed.test == mcnemar(a, b)
     assert seed.only_a == tuple(frames[0]["image"][a & ~b])
+    assert seed.only_b == tuple(frames[0]["image"][b & ~a])
+    assert seed.only_b
     assert seed.p_holm >= seed.test.p
 
 

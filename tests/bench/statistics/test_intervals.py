@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from bench.statistics.intervals import grouped_t, student_t, two_way_bootstrap
+from bench.statistics.intervals import Interval, MeanTest, grouped_t, student_t, two_way_bootstrap
 
 
 def test_the_interval_of_three_seeds_by_hand():
@@ -146,3 +146,82 @@ def test_the_variance_equals_the_two_way_analysis_by_hand():
 def test_a_table_of_the_wrong_shape_is_an_error():
     with pytest.raises(ValueError, match="seeds x images"):
         two_way_bootstrap([1.0, 2.0], generator=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("level", [0.8, 0.99])
+def test_other_levels_equal_scipy(level):
+    values = np.random.default_rng(7).normal(1, 1, 4)
+    wanted = reference.t.interval(level, 3, loc=values.mean(), scale=reference.sem(values))
+    estimate, found = student_t(list(values), level=level), grouped_t([values], level=level)
+    assert (estimate.low, estimate.high) == pytest.approx(wanted)
+    assert (found.low, found.high) == pytest.approx(wanted)
+
+
+def test_the_reported_mean_may_be_another_statistic():
+    estimate = student_t([0.2, 0.4], mean=0.25)
+    assert estimate.mean == 0.25
+    assert estimate.half_width == student_t([0.2, 0.4]).half_width
+
+
+@pytest.mark.parametrize(
+    ("value", "excluded"), [(0.1, False), (0.3, False), (0.2, False), (0.099, True), (0.301, True)]
+)
+def test_the_ends_of_an_interval_belong_to_it(value, excluded):
+    interval = Interval(0.2, 0.1, 0.3, 3, 100, 0.05, 0.5)
+    assert interval.excludes(value) is excluded
+    assert interval.excludes()
+
+
+def test_a_test_against_another_mean_and_of_the_opposite_difference():
+    values = np.random.default_rng(8).normal(0.3, 1, 6)
+    found = grouped_t([values])
+    assert found.p_against(0.5) == pytest.approx(reference.ttest_1samp(values, 0.5).pvalue)
+    opposite = found.negated()
+    assert (opposite.mean, opposite.low, opposite.high) == (-found.mean, -found.high, -found.low)
+    assert opposite.p == found.p
+    untested = MeanTest(0.1, 1, 1)
+    assert untested.p_against(0.0) is None
+    assert untested.negated() == MeanTest(-0.1, 1, 1)
+    assert untested.image_error == 0
+
+
+def test_seeds_and_images_of_two_datasets_by_hand():
+    """Variances add up and are divided by the square of the number of datasets; a lone seed adds images only."""
+    draw = np.random.default_rng(9)
+    first, second = draw.normal(size=(3, 30)) + np.arange(30), draw.normal(size=(1, 50))
+    s, n = first.shape
+    residual = ((first - first.mean(0) - first.mean(1, keepdims=True) + first.mean()) ** 2).sum() / ((s - 1) * (n - 1))
+    parts = [
+        (first.mean(1).var(ddof=1) / s, s - 1),
+        (first.mean(0).var(ddof=1) / n, n - 1),
+        (-residual / (s * n), (s - 1) * (n - 1)),
+        (second[0].var(ddof=1) / 50, 49),
+    ]
+    found = grouped_t([first.mean(1), second.mean(1)], [[first], [second]])
+    total = sum(part for part, _ in parts)
+    assert found.standard_error**2 == pytest.approx(total / 4)
+    assert found.df == pytest.approx(total**2 / sum(part**2 / freedom for part, freedom in parts))
+    assert found.image_error**2 == pytest.approx((total - parts[0][0]) / 4)
+    assert (found.n, found.groups) == (4, 2)
+
+
+def test_a_table_of_one_outcome_has_an_interval_without_width():
+    found = two_way_bootstrap([[1.0]], generator=np.random.default_rng(0))
+    assert (found.mean, found.low, found.high, found.standard_error) == (1.0, 1.0, 1.0, 0.0)
+    same = two_way_bootstrap(np.ones((2, 5)), generator=np.random.default_rng(0))
+    assert (same.low, same.high, same.seed_share) == (1.0, 1.0, 0.0)
+    with pytest.raises(ValueError, match="seeds x images"):
+        two_way_bootstrap(np.zeros((2, 0)), generator=np.random.default_rng(0))
+
+
+def test_two_images_already_have_a_spread():
+    found = two_way_bootstrap([[1.0, 0.0]], generator=np.random.default_rng(0))
+    assert found.standard_error == pytest.approx(0.5)
+    assert grouped_t([[0.5]], [[[[1, 0]]]]).standard_error == pytest.approx(0.5)
+
+
+def test_the_level_of_the_bootstrap_is_the_share_between_its_ends():
+    right = np.random.default_rng(3).random((1, 400)) < 0.7
+    found = two_way_bootstrap(right, generator=np.random.default_rng(0), level=0.5, replicates=20_000)
+    reach = 0.6745 * right.std(ddof=1) / 20
+    assert (found.low, found.high) == pytest.approx((right.mean() - reach, right.mean() + reach), abs=2e-3)

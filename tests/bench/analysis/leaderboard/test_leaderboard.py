@@ -160,6 +160,33 @@ def test_zero_shot_joins_every_board_as_baseline():
         assert board.entry("coop").cells["dtd"].gains["new"] == pytest.approx(-0.1)
 
 
+def test_averages_of_a_transfer_board_leave_out_the_source():
+    def transfer(seed: int, **scores: float):
+        return run("coop", "imagenet", seed, protocol="cross-dataset", scores=scores, targets='["dtd", "eurosat"]')
+
+    rows = frame(
+        transfer(1, all=0.9, dtd=0.3, eurosat=0.5),
+        transfer(2, all=0.7, dtd=0.4, eurosat=0.6),
+        run("zero_shot", "imagenet", 0, 0, protocol="cross-dataset", scores={"all": 0.6, "dtd": 0.35, "eurosat": 0.2}),
+        run("coop", "other_source", 1, protocol="cross-dataset", scores={"all": 0.1, "dtd": 0.1, "eurosat": 0.1}),
+    )
+    first, second = settings(rows)
+    assert (first.source, second.source) == ("imagenet", "other_source")
+    board = leaderboard(rows, first)
+    assert board.datasets == ("dtd", "eurosat", "imagenet")
+    assert board.averaged == ("dtd", "eurosat")
+    entry = board.entry("coop")
+    average = entry.average("all", board.convention)
+    assert average.mean == pytest.approx((0.3 + 0.4 + 0.5 + 0.6) / 4)
+    assert average.std == pytest.approx(0.05 * 2**0.5), "means 0.4 and 0.5 of the two seeds"
+    assert entry.cells["imagenet"].scores["all"].mean == pytest.approx(0.8)
+    assert entry.cells["eurosat"].gains["all"] == pytest.approx(0.55 - 0.2)
+    row = next(row for row in board.rows() if row["entry"] == "coop")
+    assert row["by_dataset"] == pytest.approx({"dtd": 0.35, "eurosat": 0.55, "imagenet": 0.8})
+    assert board.stored_split("all", "imagenet") == "all"
+    assert board.stored_split("all", "dtd") == "dtd"
+
+
 def test_zero_shot_alone_has_a_board():
     rows = frame(*grid("zero_shot", seeds=(0,), shots=0))
     assert [setting.shots for setting in settings(rows)] == [0]
