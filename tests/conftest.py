@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import parity_record
 import pytest
@@ -13,6 +14,13 @@ torch.set_num_threads(1)
 
 # Only the package's own datasets are tested, not those that a developer has added.
 os.environ["ETL_BENCH_DATASETS"] = os.devnull
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Runs inside a test set the number of threads of this process; the next test starts with one again."""
+    yield
+    torch.set_num_threads(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
