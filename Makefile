@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP = $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-all check lint format-check imports typecheck doctest docs format perf reliability differential official lock clean help
+.PHONY: demo test test-all check lint format-check imports typecheck doctest docs format perf reliability mutants differential official lock clean help
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -59,6 +59,9 @@ perf: $(VENV)/.dev ## compare our implementation's time with a plain one's
 
 reliability: $(VENV)/.dev ## kill a sweep 200 times and compare the results byte by byte
 	$(BIN)/python tests/reliability/kills.py
+
+mutants: $(VENV)/.dev ## change a sample of operators and numbers, and see whether the tests notice (COUNT=80, SEED=1)
+	PYTHONPATH=. $(BIN)/python tests/mutation/mutation_sample.py $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
 
 differential: $(VENV)/.dev ## compare five methods with a plain re-implementation (FEATURES=folder of real CLIP features)
 	PYTHONPATH=.:tests/support:tests/reference $(BIN)/python tests/reference/differential.py $(if $(FEATURES),--features $(FEATURES))

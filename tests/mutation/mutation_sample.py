@@ -155,7 +155,7 @@ def mutated_files() -> list[str]:
     return sorted(path.relative_to(ROOT).as_posix() for path in found)
 
 
-def tests_of(file: str) -> list[str]:
+def paths_of_tests(file: str) -> list[str]:
     """Test paths for a file: those of the same name first, since they notice most."""
     (folder,) = (tests for room, tests in ROOMS.items() if file.startswith(room))
     own = ROOT / folder / f"test_{Path(file).stem}.py"
@@ -168,7 +168,7 @@ def is_noticed(mutant: Mutant, tree: Path, log: Path) -> bool:
     source = target.read_bytes()
     target.write_bytes(mutant.applied(source))
     try:
-        return run_tests(tests_of(mutant.file), tree, log) != 0
+        return run_tests(paths_of_tests(mutant.file), tree, log) != 0
     finally:
         target.write_bytes(source)
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from methods import Batch
-from methods._parts.adaptive_ensemble import Blend, class_distances, ensemble_weight
+from methods import Batch, Blend
+from methods.apex import class_distances, ensemble_weight
 
 TRAINED = torch.tensor([[2.0, 0.0], [0.0, 3.0]])
 CANDIDATES = torch.tensor([[5.0, 0.0], [3.0, 4.0]])
