@@ -6,6 +6,8 @@ from scipy import stats as reference
 
 from bench.analysis.contrasts import PUBLISHED_CONTRASTS, contrast_trends
 from bench.analysis.difficulty_trend import (
+    FEWEST,
+    Trend,
     covariates,
     fit_trend,
     method_trends,
@@ -123,3 +125,49 @@ def test_null_contrasts_are_rarely_significant_after_holm():
         values = frame(host=[0.5] * 8, **{f"m{i}": draw.normal(0.5, 0.1, 8).tolist() for i in range(4)})
         false += any(row.p_holm <= 0.05 for row in contrast_trends(values, measured, contrasts=contrasts))
     assert false <= 7  # 60 worlds at 5 %: at most 7 with probability 0.99
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "n", "r2", "verdict"),
+    [
+        (0.1, 0.3, FEWEST, 0.5, "rises"),
+        (-0.3, -0.1, FEWEST, 0.5, "falls"),
+        (0.0, 0.3, FEWEST, 0.5, "flat"),
+        (-0.3, 0.0, FEWEST, 0.5, "flat"),
+        (0.1, 0.3, FEWEST - 1, 0.5, "inconclusive"),
+        (0.1, 0.3, FEWEST, 0.0, "inconclusive"),
+        (0.1, 0.3, FEWEST, None, "inconclusive"),
+        (None, None, FEWEST, 0.5, "inconclusive"),
+    ],
+)
+def test_a_line_is_judged_by_its_interval_if_it_predicts(
+    low: float | None, high: float | None, n: int, r2: float | None, verdict: str
+):
+    assert Trend(0.2, low, high, 0.0, n, 0.1, r2).verdict == verdict
+
+
+def test_two_datasets_have_a_line_without_an_interval():
+    assert fit_trend([1, 3], [0, 1]) == Trend(0.5, None, None, -0.5, 2, None, None)
+    assert fit_trend([1, 2, 3], [0, 1, 3]).low is not None
+    for x, y in [([1], [1]), ([1, 2], [1]), ([1, 1], [1, 2])]:
+        with pytest.raises(ValueError, match="two different difficulties"):
+            fit_trend(x, y)
+
+
+def test_a_dataset_that_alone_determines_the_slope_is_not_left_out():
+    """Without the last dataset all difficulties are equal, so no line can be fitted to the rest."""
+    found = fit_trend([0, 0, 0, 1], [0.0, 1.0, 2.0, 5.0])
+    assert found.error == pytest.approx(np.sqrt(np.mean([1.5**2, 0, 1.5**2])))
+    assert found.slope == pytest.approx(4)
+
+
+def test_the_worst_third_has_at_least_one_dataset():
+    measured = {"zero_shot_error": {f"d{i}": i / 10 for i in range(7)}}
+    values = frame(zero_shot=[0.5] * 7, coop=[0.9, 0.4, 0.7, 0.6, 0.3, 0.8, 0.65])
+    (found,) = method_trends(values, measured)
+    assert found.worst_third == pytest.approx((-0.2 - 0.1) / 2)
+    assert found.gain == pytest.approx(np.mean([0.4, -0.1, 0.2, 0.1, -0.2, 0.3, 0.15]))
+    (three,) = method_trends(frame(zero_shot=[0.5] * 3, coop=[0.9, 0.4, 0.7]), measured)
+    assert three.worst_third == pytest.approx(-0.1)
+    assert method_trends(frame(zero_shot=[0.5] * 2, coop=[0.9, 0.4]), measured) == []
+    assert method_trends(frame(coop=[0.9, 0.4, 0.7]), measured) == []
