@@ -33,9 +33,7 @@ def entry_keys(runs: Sequence[Run]) -> dict[tuple[str, str, str], str]:
                     {"recipe": str(names[identity])} if by_name else _flat(json.loads(identity[2]) or {}, "recipe.")
                 )
         keys = sorted({key for values in flat.values() for key in values})
-        for name, default in _DEFAULTS.items():
-            if any(name in values for values in flat.values()):
-                flat = {identity: {name: default} | values for identity, values in flat.items()}
+        flat = {identity: _DEFAULTS | values for identity, values in flat.items()}
         found = {key: {flat[identity].get(key, "unset") for identity in siblings} for key in keys}
         naming = [key for key in keys if len(found[key]) > 1 or key == EPOCH or found[key] & {ORACLE, ENSEMBLE}]
         for identity in siblings:
