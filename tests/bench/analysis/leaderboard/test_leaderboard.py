@@ -327,3 +327,19 @@ def test_the_cost_of_selection_is_known_only_if_every_run_recorded_it():
     assert (entry.cost.fits, entry.cost.candidate_evaluations, entry.cost.tuning_seconds) == (0, 12, 0.5)
     (entry,) = leaderboard(frame(*known[:-1], *grid("gda")[-1:]), B2N).entries
     assert entry.cost.candidate_evaluations is None
+
+
+def test_of_repeated_runs_the_newest_of_the_boards_draw_counts():
+    zero = {"method": "zero_shot", "shots": 0}
+    rows = frame(
+        *grid("coop", datasets=("dtd",)),
+        run(**zero, seed=0, draw="coop", day=1, run_id="old"),
+        run(**zero, seed=5, draw="coop", day=2, run_id="new"),
+        run(**zero, seed=0, draw="nested", day=3, run_id="other draw"),
+    )
+    board = leaderboard(rows, B2N)
+    assert board.entry("zero_shot").run_ids == ("new",)
+    assert {aside.run_id: aside.reason for aside in board.excluded} == {
+        "old": "repeats run new",
+        "other draw": "repeats run new",
+    }
