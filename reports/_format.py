@@ -31,7 +31,12 @@ def count(number: float) -> str:
 
 def counted(number: int, noun: str) -> str:
     """A number with its noun: 1 dataset, 3 datasets."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number} {plural(number, noun, noun + 's')}"
+
+
+def plural(number: int, one: str, several: str) -> str:
+    """The word that goes with a number: `is` with 1, `are` with 2."""
+    return one if number == 1 else several
 
 
 def seconds(number: float) -> str:
@@ -83,5 +88,5 @@ def shorten(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
 
-FORMATS = (percent, signed_points, count, counted, seconds, plain, size, p_number, p_value, signed, shorten)
+FORMATS = (percent, signed_points, count, counted, plural, seconds, plain, size, p_number, p_value, signed, shorten)
 """Filters of the templates."""

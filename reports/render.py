@@ -12,24 +12,24 @@ from markupsafe import Markup
 from reports._calibration_columns import QUALITY_COLUMNS
 from reports._error_analysis_data import cell_rows, list_rows
 from reports._format import FORMATS
+from reports._hero_data import hero_data, t_quantiles
 from reports._interval_bars import IntervalBar, interval_bars
 from reports._symbols import Symbol, assign_symbols
+from reports.answer_sentences import PHRASES, advice_check, answer, failed_runs, missing_runs, small_print
 from reports.charts.anytime import TIME_AXES, anytime_chart, anytime_rows
 from reports.charts.costs import COST_AXES, cost_axes, cost_chart, cost_rows, cost_text, front_text
 from reports.charts.critical import critical_svg
-from reports.charts.difficulty import TARGETS, difficulty_chart, difficulty_rows
 from reports.charts.figures import figure_chart, figure_rows
+from reports.charts.hero import PLACES, hero_svg
 from reports.charts.trends import leave_one_out_data, panel_svg, result_text
 from reports.charts.vega import PANEL_TITLES, Keep, Spec, no_cache, runtime_script, static_svg
 from reports.sections import PUBLISHED_SECTIONS, SECTIONS, Section
-from reports.views import BoardView, ErrorAnalysisView, FigureView, PublishedBoardView, SiteView, TrendView
+from reports.views import BoardView, ErrorAnalysisView, FigureView, OverviewView, PublishedBoardView, SiteView
 
 MEASURE_TITLES = {"base": "Base", "new": "New", "H": "H", "all": "Accuracy"}
-MEASURE_PHRASES = {"base": "base accuracy", "new": "new accuracy", "H": "H", "all": "accuracy"}
+SCORE_TITLES = {"base": "base classes", "new": "new classes", "H": "H (base and new)", "all": "accuracy"}
 H_TITLES = {"h_of_means": "harmonic mean of the average base and new accuracy", "mean_of_h": "mean of per-dataset H"}
-NAMED_TIES = 5
-"""Methods tied with the best that the answer names; the table names all."""
-STYLES = ("page", "tables", "charts", "difficulty_trends", "cards", "error_analysis", "media")
+STYLES = ("page", "tables", "charts", "first_screen", "difficulty_trends", "cards", "error_analysis", "media")
 """In order: later rules win; `media` adapts the others to narrow screens and paper."""
 SCRIPTS = (
     "page",
@@ -39,6 +39,10 @@ SCRIPTS = (
     "row_filters",
     "settings",
     "difficulty_trends",
+    "hero_numbers",
+    "hero_drawing",
+    "hero",
+    "task_advice",
     "run_browser",
     "error_analysis",
     "links",
@@ -64,10 +68,9 @@ class _Board:
     """A board with its pictures and data for scripts; `panels` by measure, contrast and covariate."""
 
     view: BoardView
+    overview: OverviewView
     symbols: Mapping[str, Symbol]
     interval_bars: Mapping[str, IntervalBar]
-    charts: Mapping[str, _Chart]
-    correlations: Mapping[tuple[str, str, str], TrendView]
     critical: Markup
     panels: Mapping[tuple[str, int, int], Markup]
     trends: Markup
@@ -99,14 +102,27 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = n
     environment = Environment(loader=PackageLoader("reports"), undefined=StrictUndefined, **options)
     environment.filters |= {function.__name__: function for function in (*FORMATS, result_text)}
     symbols = assign_symbols(entry for board in site.boards for entry in board.entries)
-    boards = [_board(board, symbols, site.error_analysis) for board in site.boards]
-    has_charts = any(board.charts or board.costs or board.anytime for board in boards)
+    overviews = {overview.anchor: overview for overview in site.overviews}
+    boards = [_board(board, overviews[board.anchor], symbols, site.error_analysis) for board in site.boards]
+    has_charts = any(board.costs or board.anytime for board in boards)
+    first = max(range(len(site.overviews)), key=lambda index: site.overviews[index].n_runs, default=0)
     page = environment.get_template("page.html.j2").render(
         live=live,
         makes_requests=live or site.error_analysis.folder is not None,
         site=site,
         boards=boards,
-        published_boards=[{"view": v, "panels": _panels(v), "trends": _trends(v)} for v in site.published_boards],
+        published_boards=[
+            {"view": view, "panels": _panels(view), "trends": _trends(view), "overview": overviews[view.anchor]}
+            for view in site.published_boards
+        ],
+        first=first,
+        hero=hero_svg(site.overviews[first], site.overviews[first].measures[-1]) if overviews else Markup(""),
+        answers=[answer(overview, overview.measures[-1]) for overview in site.overviews],
+        small_prints=[small_print(overview, overview.measures[-1]) for overview in site.overviews],
+        missing_runs=missing_runs,
+        failed_runs=failed_runs,
+        advice_check=advice_check,
+        overview_data=_overview_data(site.overviews, first) if overviews else Markup(""),
         settings=[*site.boards, *site.published_boards],
         sections=_sections(site),
         style=_sources(environment, "style/{}.css", STYLES),
@@ -115,8 +131,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = n
         measure_titles=MEASURE_TITLES,
         panel_titles=PANEL_TITLES,
         h_titles=H_TITLES,
-        measure_phrases=MEASURE_PHRASES,
-        named_ties=NAMED_TIES,
+        measure_phrases=PHRASES,
         cost_axes=COST_AXES,
         cost_text=cost_text,
         front_text=front_text,
@@ -134,19 +149,30 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = n
     return out
 
 
-def _board(view: BoardView, symbols: Mapping[str, Symbol], errors: ErrorAnalysisView) -> _Board:
+def _overview_data(overviews: Sequence[OverviewView], first: int) -> Markup:
+    most = max(max(len(view.datasets), len(view.seeds)) for view in overviews)
+    return json_island(
+        {
+            "first": overviews[first].anchor,
+            "titles": SCORE_TITLES,
+            "places": PLACES,
+            "t": t_quantiles(most),
+            "settings": {view.anchor: hero_data(view) for view in overviews},
+        }
+    )
+
+
+def _board(view: BoardView, overview: OverviewView, symbols: Mapping[str, Symbol], errors: ErrorAnalysisView) -> _Board:
     shown = view.measures[-1]
-    axis = view.axes[0].name if view.axes else None
     ranks = view.standings.critical
     costs = {COST_AXES[axis]: cost_chart(view, axis, symbols) for axis in cost_axes(view)} if view.costs else {}
     has_curves = view.anytime is not None and view.anytime.curves
     times = {title: anytime_chart(view, axis, symbols) for axis, title in TIME_AXES.items()} if has_curves else {}
     return _Board(
         view=view,
+        overview=overview,
         symbols=symbols,
         interval_bars=interval_bars({e.key: e.values[shown] for e in view.entries if shown in e.values}),
-        charts=_difficulty_charts(view, symbols),
-        correlations={(t.entry, t.panel, t.target): t for t in view.trends if t.measure == axis},
         critical=Markup("") if ranks is None else critical_svg(ranks, {e.key: e.name for e in view.entries}),
         panels=_panels(view),
         trends=_trends(view),
@@ -154,17 +180,6 @@ def _board(view: BoardView, symbols: Mapping[str, Symbol], errors: ErrorAnalysis
         anytime=_chart(f"{view.anchor}-anytime", times, anytime_rows(view)) if times else None,
         errors=json_island(cell_rows(view, errors)),
     )
-
-
-def _difficulty_charts(view: BoardView, symbols: Mapping[str, Symbol]) -> dict[str, _Chart]:
-    """Charts by target; no chart of gains without a baseline."""
-    rows = difficulty_rows(view) if view.axes and view.points else []
-    charts = {}
-    for target in TARGETS:
-        if any(target in row for row in rows):
-            specs = {axis.title: difficulty_chart(view, axis, target, symbols) for axis in view.axes}
-            charts[target] = _chart(f"{view.anchor}-{target}", specs, rows)
-    return charts
 
 
 def _chart(anchor: str, specs: Mapping[str, Spec], rows: Sequence[Mapping[str, Any]]) -> _Chart:

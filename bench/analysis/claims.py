@@ -1,6 +1,5 @@
 """Claims that runs can support or refute. Each names two methods, a measure and a threshold."""
 
-import math
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +17,7 @@ from bench.analysis.leaderboard import Leaderboard, Setting
 from bench.analysis.paired_average import common_seeds, paired_test, untested
 from bench.analysis.seed_scores import Scores, seed_scores
 from bench.errors import UsageError
-from bench.statistics import MeanTest
+from bench.statistics import MeanTest, difference_of_means
 
 
 class ClaimVerdict(StrEnum):
@@ -159,7 +158,7 @@ def _check(
         else:
             reason = "needs common runs on the easy and the hard datasets"
         return ClaimResult(claim, board.setting, ClaimVerdict.NOT_TESTED, None, None, chosen, reason)
-    test = _difference_of_means(*tests) if of_groups else tests[0]
+    test = difference_of_means(*tests) if of_groups else tests[0]
     reason = ""
     if any(found.groups < 2 for found in tests):
         test, reason = untested(test), f"needs at least two {'datasets of each group' if of_groups else 'datasets'}"
@@ -167,17 +166,6 @@ def _check(
         reason = "needs at least two seeds, with predictions that differ"
     p = test.p_against(claim.above)
     return ClaimResult(claim, board.setting, _verdict(test, claim.above), test, p, chosen, reason)
-
-
-def _difference_of_means(hard: MeanTest, easy: MeanTest) -> MeanTest:
-    """The mean on hard minus that on easy datasets, with Welch's degrees of freedom."""
-    mean, n, groups = hard.mean - easy.mean, hard.n + easy.n, hard.groups + easy.groups
-    if hard.standard_error is None or easy.standard_error is None or hard.df is None or easy.df is None:
-        return MeanTest(mean, n, groups)
-    parts = hard.standard_error**2, easy.standard_error**2
-    variance = sum(parts)
-    df = variance**2 / (parts[0] ** 2 / hard.df + parts[1] ** 2 / easy.df)
-    return MeanTest.from_error(mean, n, groups, math.sqrt(variance), df)
 
 
 def _verdict(test: MeanTest, above: float) -> ClaimVerdict:

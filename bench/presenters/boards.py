@@ -13,10 +13,10 @@ from bench.analysis.ranking import rank_entries
 from bench.presenters.anytime import anytime_view
 from bench.presenters.catalogue import Catalogue
 from bench.presenters.costs import SEED, cost_views
-from bench.presenters.difficulty import AXES, LOG_AXES, MEASURES, dataset_view, measured_datasets, points_of, trends_of
+from bench.presenters.difficulty import dataset_view, measured_datasets
 from bench.presenters.trends import board_trends
 from bench.presenters.values import view_of
-from reports.views import AxisView, BoardView, CellView, EntryView, ExampleView
+from reports.views import BoardView, CellView, EntryView, ExampleView
 
 
 def board_view(
@@ -39,14 +39,8 @@ def board_view(
     """
     setting = board.setting
     measured = measured_datasets(difficulty, setting.backbone)
-    axes = tuple(
-        AxisView(name, MEASURES[name], name in LOG_AXES)
-        for name in AXES
-        if any(name == measure for dataset in board.datasets for measure, _ in measured[dataset].values)
-    )
     entries = tuple(_entry(entry, board, catalogue) for entry in board.entries)
     datasets = (dataset_view(catalogue.dataset(name), measured[name], examples(name)) for name in board.datasets)
-    points = points_of(board, measured, axes)
     return view_of(
         BoardView,
         setting,
@@ -60,9 +54,6 @@ def board_view(
         entries=entries,
         datasets=tuple(datasets),
         cells={(entry.key, dataset): _cell(entry, dataset) for entry in board.entries for dataset in board.datasets},
-        axes=axes,
-        points=points,
-        trends=trends_of(points, axes),
         missing=board.missing,
         standings=rank_entries(board, runs),
         part_trends=board_trends(board, measured, {entry.key: entry.name for entry in entries}, groups),

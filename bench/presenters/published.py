@@ -14,11 +14,22 @@ from bench.analysis.difficulty_trend import FEWEST, covariates
 from bench.analysis.leaderboard import BASELINE, H
 from bench.metrics import harmonic_mean
 from bench.presenters.catalogue import Catalogue
+from bench.presenters.difficulty import SPLIT_OF
+from bench.presenters.overview import ResultsHere, overview
 from bench.presenters.provenance import minute
 from bench.presenters.site import anchor_of
 from bench.presenters.trends import trends_view
 from bench.published import DATASETS
-from reports.views import PublishedBoardView, PublishedRowView, SiteView, SourceView, TrendsView
+from reports.views import (
+    OverviewView,
+    PlacedDatasetView,
+    PublishedBoardView,
+    PublishedRowView,
+    RankedMethodView,
+    SiteView,
+    SourceView,
+    TrendsView,
+)
 
 MEANS = ("average", "easy", "challenge")
 """Published means; averages are recomputed from the datasets of a row."""
@@ -57,6 +68,7 @@ def published_site(
         rows = rows[rows["protocol"] == protocol]
     rows = rows.assign(number=rows.groupby(["reported_in", "source_table"]).ngroup() + 1)
     boards: list[PublishedBoardView] = []
+    overviews: list[OverviewView] = []
     for backbone, kind, shots in _settings(rows):
         found = _collect(rows, backbone, kind, shots)
         datasets = _datasets(found)
@@ -78,12 +90,81 @@ def published_site(
             part_trends=_trends(found, datasets, measures, known, catalogue, baseline, groups),
         )
         boards.append(board)
+        overviews.append(_overview(board, found, baseline, known, catalogue, groups))
     return SiteView(
         title="Published results of CLIP transfer methods",
         package_version=package_version,
         generated_at=minute(generated_at or datetime.now(UTC)),
         published_boards=tuple(boards),
+        overviews=tuple(overviews),
         sources=tuple(_source(part) for _, part in rows.groupby("number")),
+    )
+
+
+def _overview(
+    board: PublishedBoardView,
+    rows: Sequence[_Row],
+    baseline: _Row | None,
+    known: Mapping[str, Mapping[str, float]],
+    catalogue: Catalogue,
+    groups: Grouping,
+) -> OverviewView:
+    """The first screen, with one row a method: a complete one if there is one, then the one that most tables print."""
+    names = [dataset.name for dataset in board.datasets]
+    chosen: dict[str, _Row] = {}
+
+    def preference(row: _Row) -> tuple[bool, int, int]:
+        return set(names) <= set(row.values), len(row.sources), -row.source
+
+    for row in rows:
+        title, first = _title(row, catalogue), chosen.get(_title(row, catalogue))
+        if set(names) & set(row.values) and (first is None or preference(row) > preference(first)):
+            chosen[title] = row
+    if baseline is not None:
+        chosen[_title(baseline, catalogue)] = baseline
+    views = {row.key: _row(row, names, board.measures, catalogue) for row in chosen.values()}
+    shown = board.measures[-1]
+    order = sorted(views, key=lambda key: (not views[key].complete, -views[key].averages.get(shown, -1.0), key))
+    splits = [measure for measure in board.measures if measure != H]
+    along = {name: {d: x for d, x in by_dataset.items() if d in names} for name, by_dataset in known.items()}
+    return overview(
+        anchor=board.anchor,
+        setting=f"published numbers, {board.protocol}, {board.shots} shot{'s' if board.shots != 1 else ''}",
+        backbone=board.backbone,
+        n_runs=0,
+        seeds=(),
+        baseline=baseline.key if baseline else None,
+        methods=tuple(
+            RankedMethodView(
+                key, views[key].title, views[key].family, views[key].complete and shown in views[key].averages
+            )
+            for key in order
+        ),
+        datasets=tuple(
+            PlacedDatasetView(
+                dataset.name,
+                dataset.title,
+                dict.fromkeys(SPLIT_OF.values(), round(1 / along["chance"][dataset.name])),
+                dict.fromkeys(SPLIT_OF.values(), 1 - along["zero_shot_error"][dataset.name]),
+            )
+            if dataset.name in along["chance"]
+            else PlacedDatasetView(dataset.name, dataset.title, {}, {})
+            for dataset in board.datasets
+        ),
+        measures=board.measures,
+        scores={
+            (key, dataset): {split: (cell[split],) for split in splits if split in cell}
+            for key in order
+            for dataset, cell in views[key].values.items()
+        },
+        averages={
+            measure: {key: views[key].averages[measure] for key in order if measure in views[key].averages}
+            for measure in board.measures
+        },
+        difficulty=dict.fromkeys(board.measures, along),
+        tests=lambda _measure, _leader: ResultsHere({}, ()),
+        groups=groups,
+        h_convention="h_of_means" if H in board.measures else None,
     )
 
 

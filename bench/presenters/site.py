@@ -17,7 +17,9 @@ from bench.analysis.reproduction import PublishedSettings
 from bench.presenters.boards import board_view
 from bench.presenters.catalogue import Catalogue
 from bench.presenters.claims import claim_views, reproduction_view
+from bench.presenters.difficulty import measured_datasets
 from bench.presenters.error_analysis import Pictures, error_analysis_view
+from bench.presenters.overview import board_overview
 from bench.presenters.provenance import minute, provenance
 from reports.views import ErrorAnalysisView, ExampleView, SiteView
 
@@ -72,6 +74,23 @@ def site_view(
         errors, metrics = error_analysis_view(boards, seeds, stored, pictures, catalogue, folder=folder)
     options: dict[str, Any] = {"examples": examples, "metrics": metrics, "groups": groups, "curves": curves}
     once = runs.drop_duplicates("run_id")
+    views = {
+        anchor: board_view(board, runs, difficulty, catalogue, anchor=anchor, **options)
+        for anchor, board in boards.items()
+    }
+    overviews = [
+        board_overview(
+            board,
+            views[anchor].standings,
+            runs,
+            measured_datasets(difficulty, board.setting.backbone),
+            catalogue,
+            anchor=anchor,
+            names={entry.key: entry.name for entry in views[anchor].entries},
+            groups=groups,
+        )
+        for anchor, board in boards.items()
+    ]
     return SiteView(
         title="Efficient transfer learning of CLIP",
         package_version=package_version,
@@ -79,9 +98,8 @@ def site_view(
         newest_run=minute(once["created_at"].max()) if len(once) else None,
         n_runs=len(once),
         n_failed=int((once["status"] != "ok").sum()),
-        boards=tuple(
-            board_view(board, runs, difficulty, catalogue, anchor=anchor, **options) for anchor, board in boards.items()
-        ),
+        boards=tuple(views.values()),
+        overviews=tuple(overviews),
         facts=() if made is None else provenance(made[made["run_id"].isin(once["run_id"])]),
         claims=claim_views(claims, list(boards.values()), runs, difficulty, catalogue, groups),
         reproduction=None

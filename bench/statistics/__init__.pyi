@@ -7,6 +7,7 @@ from .correlation import spearman as spearman
 from .intervals import Estimate as Estimate
 from .intervals import Interval as Interval
 from .intervals import MeanTest as MeanTest
+from .intervals import difference_of_means as difference_of_means
 from .intervals import grouped_t as grouped_t
 from .intervals import student_t as student_t
 from .intervals import two_way_bootstrap as two_way_bootstrap

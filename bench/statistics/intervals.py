@@ -198,6 +198,23 @@ def _between_images(table: NDArray[np.float64]) -> list[tuple[float, int]]:
     return parts
 
 
+def difference_of_means(first: MeanTest, second: MeanTest) -> MeanTest:
+    """The difference of two independent means, with Welch's degrees of freedom; untested if one of them is.
+
+    Example:
+        >>> found = difference_of_means(grouped_t([[3.0, 5.0]]), grouped_t([[1.0, 1.5]]))
+        >>> found.mean, round(found.df, 3)  # (1 + 1/16)^2 / (1 + 1/256)
+        (2.75, 1.125)
+    """
+    mean, n, groups = first.mean - second.mean, first.n + second.n, first.groups + second.groups
+    if first.standard_error is None or second.standard_error is None or first.df is None or second.df is None:
+        return MeanTest(mean, n, groups)
+    parts = first.standard_error**2, second.standard_error**2
+    variance = sum(parts)
+    df = variance**2 / (parts[0] ** 2 / first.df + parts[1] ** 2 / second.df)
+    return MeanTest.from_error(mean, n, groups, math.sqrt(variance), df)
+
+
 def two_way_bootstrap(
     values: ArrayLike, *, generator: np.random.Generator, level: float = 0.95, replicates: int = 4000
 ) -> Interval:

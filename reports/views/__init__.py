@@ -23,11 +23,9 @@ from reports.views.difficulty import ContrastView as ContrastView
 from reports.views.difficulty import CovariateView as CovariateView
 from reports.views.difficulty import MethodTrendView as MethodTrendView
 from reports.views.difficulty import PanelView as PanelView
-from reports.views.difficulty import PointView as PointView
 from reports.views.difficulty import SlopeView as SlopeView
 from reports.views.difficulty import TrendResultView as TrendResultView
 from reports.views.difficulty import TrendsView as TrendsView
-from reports.views.difficulty import TrendView as TrendView
 from reports.views.error_analysis import ClassListView as ClassListView
 from reports.views.error_analysis import EntryErrorsView as EntryErrorsView
 from reports.views.error_analysis import ErrorAnalysisView as ErrorAnalysisView
@@ -36,6 +34,14 @@ from reports.views.error_analysis import PairView as PairView
 from reports.views.error_analysis import RunErrorsView as RunErrorsView
 from reports.views.figures import FigurePoint as FigurePoint
 from reports.views.figures import FigureView as FigureView
+from reports.views.overview import AdviceView as AdviceView
+from reports.views.overview import AnswerView as AnswerView
+from reports.views.overview import GroupsView as GroupsView
+from reports.views.overview import LeadView as LeadView
+from reports.views.overview import MissingRunsView as MissingRunsView
+from reports.views.overview import OverviewView as OverviewView
+from reports.views.overview import PlacedDatasetView as PlacedDatasetView
+from reports.views.overview import RankedMethodView as RankedMethodView
 from reports.views.published import ClaimResultView as ClaimResultView
 from reports.views.published import ClaimView as ClaimView
 from reports.views.published import PublishedBoardView as PublishedBoardView

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from reports.views.difficulty import AxisView, PointView, TrendsView, TrendView
+from reports.views.difficulty import TrendsView
 from reports.views.values import BoardHeading, Cost, NamedDataset, Value
 
 
@@ -331,9 +331,6 @@ class BoardView(BoardHeading):
     entries: tuple[EntryView, ...]
     datasets: tuple[DatasetView, ...]
     cells: Mapping[tuple[str, str], CellView]
-    axes: tuple[AxisView, ...]
-    points: tuple[PointView, ...]
-    trends: tuple[TrendView, ...]
     missing: tuple[MissingView, ...]
     excluded: tuple[ExcludedRunView, ...]
     standings: StandingsView

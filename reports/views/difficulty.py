@@ -1,43 +1,7 @@
-"""Scores, component effects and gains against difficulty."""
+"""Component effects and gains against difficulty."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-from reports.views.values import Value
-
-
-@dataclass(frozen=True)
-class PointView:
-    """One entry on one dataset in one panel of the difficulty charts."""
-
-    entry: str
-    dataset: str
-    panel: str
-    value: Value
-    gain: float | None
-    difficulty: Mapping[str, float]
-    run_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class TrendView:
-    """The association of difficulty with accuracy or gain of one entry, over datasets.
-
-    Args:
-        target: `value` or `gain`.
-        ends: two points (x, y) of the regression line, None unless it predicts left-out datasets.
-        rho: Spearman's rank correlation over `n` datasets.
-        significant: at the two-sided 5 % level.
-    """
-
-    entry: str
-    panel: str
-    measure: str
-    target: str
-    ends: tuple[tuple[float, float], tuple[float, float]] | None
-    rho: float
-    n: int
-    significant: bool
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from reports.views.boards import BoardView
 from reports.views.error_analysis import ErrorAnalysisView
 from reports.views.figures import FigureView
+from reports.views.overview import OverviewView
 from reports.views.published import ClaimView, PublishedBoardView, ReproductionView, SourceView
 
 
@@ -13,6 +14,7 @@ class SiteView:
     """One page: of runs (`boards`), or of published numbers (`published_boards`).
 
     Args:
+        overviews: the first screen of every board, in their order.
         newest_run: its date and time as text, like `generated_at`; None without runs.
         facts: provenance lines (name, text).
         reproduction: None for a page without published numbers.
@@ -26,6 +28,7 @@ class SiteView:
     n_runs: int = 0
     n_failed: int = 0
     boards: tuple[BoardView, ...] = ()
+    overviews: tuple[OverviewView, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
     claims: tuple[ClaimView, ...] = ()
     reproduction: ReproductionView | None = None

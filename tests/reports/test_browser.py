@@ -74,40 +74,6 @@ def test_the_file_is_the_only_request_and_the_console_is_silent(page, url):
     assert page.run("document.querySelectorAll('.static').length") == 0, "live charts replace the static pictures"
 
 
-def test_a_point_tells_its_runs_when_pointed_at(page):
-    live_chart(page)
-    place = page.run(
-        """(() => {
-            const marks = [...document.querySelectorAll('figure.chart .live svg .mark-symbol path')]
-                .filter((path) => (path.getAttribute('aria-label') || '').includes('method: APEX'));
-            const box = marks[0].getBoundingClientRect();
-            return [box.x + box.width / 2, box.y + box.height / 2];
-        })()"""
-    )
-
-    def pointed_at() -> str | None:
-        """Move to the point from the side; a busy browser needs several attempts."""
-        page.move(place[0] - 40, place[1])
-        page.move(*place)
-        return page.run("document.querySelector('#vg-tooltip-element.visible')?.innerText")
-
-    tooltip = page.wait(pointed_at)
-    for word in ("method", "dataset", "accuracy", "±", "runs"):
-        assert word in tooltip
-
-
-def test_another_difficulty_measure_can_be_chosen(page):
-    live_chart(page)
-    page.run(
-        """(() => {
-            const select = document.querySelector('figure.chart select');
-            select.value = '1';
-            select.dispatchEvent(new Event('change'));
-        })()"""
-    )
-    page.wait("document.querySelector('figure.chart .live').textContent.includes('Class separability, pairwise')")
-
-
 def test_a_click_on_a_heading_sorts_and_gaps_stay_last(page):
     column = "[...document.querySelectorAll('table.board')[0].tBodies[0].rows].map(r => r.children[{}].innerText)"
     click = "document.querySelectorAll('table.board')[0].querySelectorAll('thead button')[{}].click()"
@@ -130,8 +96,8 @@ def test_family_chips_filter_the_rows(page):
 
 
 def test_one_setting_is_shown_at_a_time_and_a_link_chooses_its_own(page):
-    shown = "[...document.querySelectorAll('#overview .setting')].filter(n => n.offsetHeight > 0).map(n => n.id)"
-    every = page.run("[...document.querySelectorAll('#overview .setting')].map(n => n.id)")
+    shown = "[...document.querySelectorAll('#leaderboard .setting')].filter(n => n.offsetHeight > 0).map(n => n.id)"
+    every = page.run("[...document.querySelectorAll('#leaderboard .setting')].map(n => n.id)")
     assert (len(every), page.run(shown)) == (2, every[:1])
     choose_setting_of(page, f"document.getElementById({every[1]!r})")
     assert page.run(shown) == every[1:]

@@ -66,7 +66,9 @@ def test_the_convention_of_h_is_named_and_the_tooltip_shows_the_other(page):
 
 
 def test_a_missing_seed_is_visible(page):
-    assert "2 runs failed." in page
+    assert "2 of 242 runs are missing: MaPLe on SUN397 (seed 2) and CoCoOp on ImageNet (seed 3)." in page
+    assert "2 of 8 methods have missing runs and are not ranked." in page
+    assert "1 run failed: CUDA out of memory. Tried to allocate 2.31 GiB (1)." in page
     assert re.search(r'class="num key gap"[^>]*>\s*<span class="mean">80', page)
     assert '32<span class="of">/33</span>' in page
     assert "CUDA out of memory" in page
@@ -130,7 +132,9 @@ def test_json_islands_cannot_end_their_element():
 
 
 def test_an_empty_database_gives_a_page_that_says_so(view, tmp_path):
-    text = render_site(replace(view, boards=(), n_runs=0, n_failed=0, newest_run=None), tmp_path / "a.html").read_text()
+    text = render_site(
+        replace(view, boards=(), overviews=(), n_runs=0, n_failed=0, newest_run=None), tmp_path / "a.html"
+    ).read_text()
     assert "holds no runs yet" in text
     assert "vega-runtime" not in text
 

@@ -5,7 +5,6 @@ from report_sample import BACKBONE, DATASETS, METHODS, catalogue, difficulty_fra
 
 from bench.analysis.leaderboard import HConvention
 from bench.presenters import Catalogue, registered, site_view
-from bench.statistics import spearman
 from methods import get_method
 from reports.views import DatasetView
 
@@ -62,7 +61,6 @@ def test_every_number_knows_its_runs(board):
         assert bool(cell.scores) == (cell.n > 0)
     known = set(runs_frame()["run_id"])
     assert {run_id for entry in board.entries for run_id in entry.run_ids} <= known
-    assert all(point.run_ids for point in board.points)
 
 
 def test_gaps_are_carried_over(site, board):
@@ -74,44 +72,21 @@ def test_gaps_are_carried_over(site, board):
     assert (site.n_failed, board.n_failed, board.complete) == (2, 1, False)
 
 
-def test_points_and_gains_lie_where_the_frames_say(board):
-    point = next(p for p in board.points if (p.entry, p.dataset, p.panel) == ("coop", "eurosat", "new"))
-    assert point.difficulty["relative_transfer_difficulty"] == pytest.approx(1 / 5 / 0.6405)
-    assert point.gain == pytest.approx(point.value.mean - 0.6405)
-    whole = next(p for p in board.points if (p.entry, p.dataset, p.panel) == ("coop", "eurosat", "H"))
-    assert whole.difficulty["relative_transfer_difficulty"] == pytest.approx(1 / 10 / ((0.5648 + 0.6405) / 2 * 0.93))
+def test_difficulty_and_gains_lie_where_the_frames_say(site, board):
+    cell = board.cells["coop", "eurosat"]
+    assert cell.gains["new"] == pytest.approx(cell.scores["new"].mean - 0.6405)
+    answers = next(view for view in site.overviews if view.anchor == board.anchor).answers
+    axis = "relative_transfer_difficulty"
+    assert answers["new"].difficulty[axis]["eurosat"] == pytest.approx(1 / 5 / 0.6405)
+    whole = answers["H"].difficulty
+    assert whole[axis]["eurosat"] == pytest.approx(1 / 10 / ((0.5648 + 0.6405) / 2 * 0.93))
+    assert whole["chance"]["eurosat"] == pytest.approx(1 / 10)
+    assert whole["zero_shot_error"]["eurosat"] == pytest.approx(1 - (0.5648 + 0.6405) / 2 * 0.93)
 
 
-def test_lines_are_least_squares_in_log_difficulty(board):
-    trend = next(
-        t
-        for t in board.trends
-        if (t.entry, t.panel, t.target) == ("zero_shot", "base", "value")
-        and "macro" not in t.measure
-        and "relative" in t.measure
-    )
-    points = [p for p in board.points if (p.entry, p.panel) == ("zero_shot", "base")]
-    x = [p.difficulty[trend.measure] for p in points]
-    y = [p.value.mean for p in points]
-    slope, intercept = np.polyfit(np.log(x), y, 1)
-    (x1, y1), (x2, y2) = trend.ends
-    assert (x1, x2) == (min(x), max(x))
-    assert (y1, y2) == (pytest.approx(intercept + slope * np.log(x1)), pytest.approx(intercept + slope * np.log(x2)))
-    found = spearman(x, y)
-    assert (trend.rho, trend.n, trend.significant) == (found.rho, 11, found.p <= 0.05)
-
-
-def test_no_line_is_drawn_over_five_datasets():
-    runs = runs_frame(protocols=("base-to-new",))
-    runs = runs[runs["dataset"].isin(list(DATASETS)[:5])]
-    site = site_view(runs, difficulty_frame(), catalogue(), package_version="0")
-    assert site.boards[0].trends
-    assert all(trend.ends is None for trend in site.boards[0].trends)
-
-
-def test_without_difficulty_there_are_no_charts_and_no_crash():
+def test_without_difficulty_there_are_no_axes_and_no_crash():
     site = site_view(runs_frame(), difficulty_frame().iloc[:0], Catalogue(), package_version="0")
-    assert all(board.points == () and board.axes == () for board in site.boards)
+    assert all(view.axes == () and len(view.datasets) == 11 for view in site.overviews)
     assert site.boards[0].entries[0].title in METHODS, "a name without facts is shown as it is"
 
 

@@ -1,0 +1,351 @@
+"""The first screen of one setting, from a leaderboard of runs or from a table of published numbers."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bench.analysis.difficulty_groups import Grouping, difficulty_groups, page_groups
+from bench.analysis.leaderboard import H, Leaderboard
+from bench.analysis.method_choice import choose_rule, positions
+from bench.analysis.other_datasets import hard_minus_easy, not_separated
+from bench.analysis.paired_average import board_average
+from bench.analysis.seed_scores import seed_scores
+from bench.metrics import harmonic_mean
+from bench.presenters.catalogue import Catalogue
+from bench.presenters.difficulty import AXES, LOG_AXES, MEASURES, SPLIT_OF, Measured
+from bench.statistics import MeanTest, holm, student_t
+from reports.views import (
+    AdviceView,
+    AnswerView,
+    AxisView,
+    DifferenceView,
+    GroupsView,
+    LeadView,
+    MissingRunsView,
+    OverviewView,
+    PlacedDatasetView,
+    RankedMethodView,
+    StandingsView,
+)
+
+DIFFICULTY = AXES[0]
+PLAIN_AXES = (
+    AxisView("zero_shot_error", "Zero-shot error", log=False),
+    AxisView("chance", "1 / number of classes", log=True),
+)
+BUDGETS: dict[str, Callable[[RankedMethodView], bool]] = {
+    "any": lambda _: True,
+    "no training": lambda method: method.trained is False,
+    "1 min": lambda method: method.seconds is not None and method.seconds <= 60,
+    "100k parameters": lambda method: method.parameters is not None and method.parameters <= 100_000,
+}
+
+Scores = Mapping[tuple[str, str], Mapping[str, tuple[float | None, ...]]]
+"""Accuracies by (method, dataset) and class split, one per seed."""
+
+
+@dataclass(frozen=True)
+class ResultsHere:
+    """Tests of the leader against others on these datasets: intervals by method, and the methods left open."""
+
+    intervals: Mapping[str, tuple[float, float]]
+    open: tuple[str, ...]
+
+
+def board_overview(
+    board: Leaderboard,
+    standings: StandingsView,
+    runs: pd.DataFrame,
+    measured: Mapping[str, Measured],
+    catalogue: Catalogue,
+    *,
+    anchor: str,
+    names: Mapping[str, str],
+    groups: Grouping = difficulty_groups,
+) -> OverviewView:
+    """The first screen of a leaderboard made from `runs`; `names` of its entries are by key."""
+    by_seed = seed_scores(board, runs)
+    scores: dict[tuple[str, str], dict[str, tuple[float | None, ...]]] = {}
+    for key, of_entry in by_seed.items():
+        for dataset in board.averaged:
+            if found := of_entry.get(dataset):
+                seeds = board.seeds if any(score.seeded for score in found.values()) else [min(found)]
+                scores[key, dataset] = {
+                    split: tuple(found[seed].values[split] if seed in found else None for seed in seeds)
+                    for split in board.splits
+                }
+    methods = tuple(
+        RankedMethodView(
+            key=entry.key,
+            name=names[entry.key],
+            family=catalogue.method(entry.method).family,
+            complete=entry.rankable,
+            trained=None if entry.cost is None else entry.cost.steps > 0,
+            parameters=None if entry.cost is None else entry.cost.parameters_high,
+            seconds=None if entry.cost is None else entry.cost.prepare_seconds + entry.cost.train_seconds,
+            link=f"{anchor}-m{number}",
+        )
+        for number, entry in enumerate(board.entries, start=1)
+    )
+    titles = short_titles([catalogue.dataset(name).title for name in board.datasets])
+    datasets = tuple(
+        PlacedDatasetView(
+            name,
+            title,
+            n_classes=measured[name].n_classes,
+            zero_shot={split: value for (what, split), value in measured[name].values.items() if what == ZERO_SHOT},
+            link=f"{anchor}-d{number}",
+        )
+        for number, (name, title) in enumerate(zip(board.datasets, titles, strict=True), start=1)
+        if name in board.averaged
+    )
+
+    def tests(measure: str, leader: str) -> ResultsHere:
+        if measure == standings.measure:
+            pairs = {other: found for (a, other), found in standings.pairs.items() if a == leader}
+            known = {key: pair for key, pair in pairs.items() if pair.p is not None}
+            left = [key for key, pair in known.items() if not pair.significant]
+            return ResultsHere(_intervals(known), tuple(left))
+        others = [entry.key for entry in board.entries if entry.rankable and entry.key != leader]
+        found = {key: board_average(board, by_seed, leader, key, measure) for key in others}
+        tested = {key: test for key, test in found.items() if test is not None and test.p is not None}
+        adjusted = holm([test.p for test in tested.values() if test.p is not None])
+        return ResultsHere(_intervals(tested), tuple(k for k, p in zip(tested, adjusted, strict=True) if p > 0.05))
+
+    averages = {
+        measure: {e.key: mean.mean for e in board.entries if (mean := e.average(measure, board.convention))}
+        for measure in board.measures
+    }
+    difficulty = {measure: _difficulty(datasets, measured, SPLIT_OF[measure]) for measure in board.measures}
+    shots = "" if board.setting.source else f", {board.setting.shots} shot{'s' if board.setting.shots != 1 else ''}"
+    return overview(
+        anchor=anchor,
+        setting=f"{board.setting.protocol}{shots}",
+        backbone=board.setting.backbone,
+        n_runs=len({run_id for entry in board.entries for run_id in entry.run_ids}),
+        seeds=board.seeds,
+        baseline=board.baseline,
+        methods=methods,
+        datasets=datasets,
+        measures=board.measures,
+        scores=scores,
+        averages=averages,
+        difficulty=difficulty,
+        tests=tests,
+        groups=groups,
+        h_convention=board.convention.value if H in board.measures else None,
+        missing=_missing(board, names, catalogue),
+    )
+
+
+ZERO_SHOT = "zero_shot_accuracy"
+
+
+def overview(
+    *,
+    anchor: str,
+    setting: str,
+    backbone: str,
+    n_runs: int,
+    seeds: tuple[int, ...],
+    baseline: str | None,
+    methods: tuple[RankedMethodView, ...],
+    datasets: tuple[PlacedDatasetView, ...],
+    measures: tuple[str, ...],
+    scores: Scores,
+    averages: Mapping[str, Mapping[str, float]],
+    difficulty: Mapping[str, Mapping[str, Mapping[str, float]]],
+    tests: Callable[[str, str], ResultsHere],
+    groups: Grouping,
+    h_convention: str | None = None,
+    missing: MissingRunsView | None = None,
+) -> OverviewView:
+    """The first screen of any table of accuracies.
+
+    Args:
+        averages: by measure and method, as on the leaderboard.
+        difficulty: by measure, axis and dataset.
+        tests: of a leader on these datasets, by measure and leader.
+    """
+    answers = {}
+    named: tuple[tuple[str, ...], ...] = ((), (), ())
+    for measure in measures:
+        split = SPLIT_OF[measure]
+        known, zero = difficulty[measure][DIFFICULTY], {d.name: d.zero_shot.get(split) for d in datasets}
+        found = positions([known.get(d.name) for d in datasets], [zero[d.name] for d in datasets])
+        places = {d.name: place for d, place in zip(datasets, found, strict=True) if place is not None}
+        named = tuple(tuple(group) for group in page_groups(places, groups))
+        means = {m: [_mean(scores, m.key, d, measure) for d in zero] for m in methods if m.complete}
+        complete = [method for method, row in means.items() if None not in row]
+        table = np.array([means[method] for method in complete], dtype=float).reshape(len(complete), len(datasets))
+        answers[measure] = _answer(
+            measure, averages[measure], complete, table, list(zero), baseline,
+            difficulty[measure], places, named, tests,
+        )  # fmt: skip
+    used = {axis for by_axis in difficulty.values() for axis, values in by_axis.items() if values}
+    axes: tuple[AxisView, ...] = AxisView(DIFFICULTY, "Transfer difficulty", log=True), *PLAIN_AXES
+    axes += tuple(AxisView(name, MEASURES[name], name in LOG_AXES) for name in AXES[1:])
+    easy, medium, hard = named
+    return OverviewView(
+        anchor=anchor,
+        setting=setting,
+        backbone=backbone,
+        n_runs=n_runs,
+        seeds=seeds,
+        baseline=baseline,
+        methods=methods,
+        datasets=datasets,
+        measures=measures,
+        axes=tuple(axis for axis in axes if axis.name in used),
+        scores=scores,
+        answers=answers,
+        groups=(easy, medium, hard),
+        named_groups=groups is not difficulty_groups,
+        h_convention=h_convention,
+        missing=missing,
+    )
+
+
+def _answer(
+    measure: str,
+    averages: Mapping[str, float],
+    complete: Sequence[RankedMethodView],
+    table: NDArray[np.float64],
+    datasets: Sequence[str],
+    baseline: str | None,
+    difficulty: Mapping[str, Mapping[str, float]],
+    places: Mapping[str, float],
+    groups: tuple[tuple[str, ...], ...],
+    tests: Callable[[str, str], ResultsHere],
+) -> AnswerView:
+    """The answer from a table `(methods, datasets)` of the complete methods."""
+    keys = [method.key for method in complete]
+    order = sorted(keys, key=lambda key: (-averages[key], keys.index(key)))
+    leader = order[0] if order else None
+    open_ = not_separated(table) if len(keys) > 1 else np.zeros((len(keys), len(keys)), dtype=bool)
+    unseparated = {key: tuple(other for other in order if open_[keys.index(key), keys.index(other)]) for key in keys}
+    row = dict(zip(keys, table, strict=True))
+    gains, lead, parts, best_on_hard = {}, None, None, None
+    columns = [[datasets.index(name) for name in group] for group in groups]
+    here = ResultsHere({}, ())
+    if leader is not None and len(keys) > 1:
+        here = tests(measure, leader)
+        reference = baseline if baseline in row and baseline != leader else order[1]
+        lead = _lead(row[leader] - row[reference], reference, here.intervals.get(reference))
+    if baseline in row:
+        for key in keys:
+            gain = row[key] - row[baseline]
+            easy, medium, hard = (_group_mean(gain, group) for group in columns)
+            gains[key] = easy, medium, hard
+        if leader is not None and leader != baseline and columns[0] and columns[2]:
+            parts = _groups(row[leader] - row[baseline], columns[0], columns[2])
+        others = [key for key in order if key != baseline]
+        if columns[2] and others:
+            on_hard = {key: float((row[key] - row[baseline])[columns[2]].mean()) for key in others}
+            best = max(others, key=lambda key: on_hard[key])
+            best_on_hard = best, on_hard[best]
+    return AnswerView(
+        measure=measure,
+        averages=averages,
+        leader=leader,
+        lead=lead,
+        open_elsewhere=unseparated[leader] if leader is not None else (),
+        open_here=tuple(key for key in order if key in here.open),
+        groups=parts,
+        best_on_hard=best_on_hard,
+        gains=gains,
+        difficulty=difficulty,
+        places=places,
+        advice=_advice(complete, table, [places.get(name) for name in datasets]),
+        unseparated=unseparated,
+    )
+
+
+def _group_mean(gain: NDArray[np.float64], columns: Sequence[int]) -> float | None:
+    return float(gain[list(columns)].mean()) if columns else None
+
+
+def _lead(difference: NDArray[np.float64], reference: str, over_seeds: tuple[float, float] | None) -> LeadView:
+    found = student_t(difference.tolist())
+    wide = None if found.low is None or found.high is None else (found.low, found.high)
+    return LeadView(reference, found.mean, int((difference > 0).sum()), len(difference), wide, over_seeds)
+
+
+def _groups(gain: NDArray[np.float64], easy: Sequence[int], hard: Sequence[int]) -> GroupsView:
+    test = hard_minus_easy(gain[list(hard)].tolist(), gain[list(easy)].tolist())
+    settled = test.p is not None and test.p <= 0.05
+    return GroupsView(float(gain[list(easy)].mean()), float(gain[list(hard)].mean()), len(easy), len(hard), settled)
+
+
+def _advice(
+    complete: Sequence[RankedMethodView], table: NDArray[np.float64], places: Sequence[float | None]
+) -> dict[str, AdviceView]:
+    """The better rule within each budget that leaves a choice; budgets that exclude nothing are left out."""
+    advice: dict[str, AdviceView] = {}
+    for budget, within in BUDGETS.items():
+        rows = [index for index, method in enumerate(complete) if within(method)]
+        if not rows or (budget != "any" and len(rows) == len(complete)):
+            continue
+        choice = choose_rule(table[rows], places)
+        lost = {str(rule): regret.mean for rule, regret in choice.regrets.items()}
+        worst = {str(rule): regret.worst for rule, regret in choice.regrets.items()}
+        advice[budget] = AdviceView(str(choice.rule), lost, worst, tuple(complete[index].key for index in rows))
+    return advice
+
+
+def _mean(scores: Scores, method: str, dataset: str, measure: str) -> float | None:
+    """Mean over seeds; H is taken of each seed."""
+    cell = scores.get((method, dataset), {})
+    if measure == H:
+        pairs = zip(cell.get("base", ()), cell.get("new", ()), strict=True)
+        values = [harmonic_mean(base, new) for base, new in pairs if base is not None and new is not None]
+    else:
+        values = [value for value in cell.get(measure, ()) if value is not None]
+    return float(np.mean(values)) if values else None
+
+
+def _intervals(tests: Mapping[str, MeanTest] | Mapping[str, DifferenceView]) -> dict[str, tuple[float, float]]:
+    return {k: (test.low, test.high) for k, test in tests.items() if test.low is not None and test.high is not None}
+
+
+def _difficulty(
+    datasets: Sequence[PlacedDatasetView], measured: Mapping[str, Measured], split: str
+) -> dict[str, dict[str, float]]:
+    """Values on every axis by dataset; on a logarithmic axis only positive ones."""
+    found: dict[str, dict[str, float]] = {}
+    for axis in AXES:
+        values = {d.name: measured[d.name].values.get((axis, split)) for d in datasets}
+        found[axis] = {name: x for name, x in values.items() if x is not None and (x > 0 or axis not in LOG_AXES)}
+    found["zero_shot_error"] = {d.name: 1 - d.zero_shot[split] for d in datasets if split in d.zero_shot}
+    found["chance"] = {d.name: 1 / d.n_classes[split] for d in datasets if d.n_classes.get(split)}
+    return found
+
+
+def _missing(board: Leaderboard, names: Mapping[str, str], catalogue: Catalogue) -> MissingRunsView | None:
+    if not board.missing:
+        return None
+    texts = [
+        f"{names[cell.entry]} on {catalogue.dataset(cell.dataset).title}"
+        + (f" (seed {cell.seed})" if len(board.seeds) > 1 else "")
+        for cell in board.missing
+    ]
+    failures = Counter(" ".join(cell.error.split()) for cell in board.missing if cell.error is not None)
+    expected = sum(entry.expected for entry in board.entries)
+    incomplete = len({cell.entry for cell in board.missing})
+    return MissingRunsView(len(board.missing), expected, incomplete, tuple(texts[:2]), tuple(failures.most_common()))
+
+
+def short_titles(titles: Sequence[str]) -> list[str]:
+    """Titles without the first word if they all share it.
+
+    Example:
+        >>> short_titles(["Spectrum Blur", "Spectrum Land Cover"]), short_titles(["DTD", "EuroSAT"])
+        (['Blur', 'Land Cover'], ['DTD', 'EuroSAT'])
+    """
+    parts = [title.partition(" ") for title in titles]
+    shared = len(parts) > 1 and len({first for first, _, _ in parts}) == 1 and all(rest for _, _, rest in parts)
+    return [rest for _, _, rest in parts] if shared else list(titles)

@@ -1,0 +1,179 @@
+"""The answer in words: what is best, how sure that is, who gains on hard datasets, and what is missing."""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from reports._format import counted, plural
+from reports.views import AdviceView, AnswerView, MissingRunsView, OverviewView
+
+PHRASES = {"base": "base accuracy", "new": "new accuracy", "H": "H", "all": "accuracy"}
+NAMED = 2
+"""Methods that a sentence names; it counts the others."""
+
+
+def answer(view: OverviewView, measure: str) -> Markup:
+    """What is best and by how much, whether that holds elsewhere, and whether hard datasets gain more."""
+    found = view.answers[measure]
+    if found.leader is None:
+        return Markup("No method has a score for every dataset{}, so there is no comparison yet.").format(
+            " and seed" if view.seeds else ""
+        )
+    sentences = [_best(view, found), *_elsewhere(view, found), *_here(view, found), *_hard(view, found)]
+    return Markup(" ").join(sentences)
+
+
+def small_print(view: OverviewView, measure: str) -> Markup:
+    """Intervals of the lead, and how much was measured."""
+    found, parts = view.answers[measure], []
+    if found.lead is not None:
+        what = "mean gain" if found.lead.reference == view.baseline and found.leader != view.baseline else "mean lead"
+        ends = []
+        if found.lead.over_datasets is not None:
+            ends.append(f"{interval(*found.lead.over_datasets)} over datasets")
+        if found.lead.over_seeds is not None:
+            ends.append(f"{interval(*found.lead.over_seeds)} over seeds and test images")
+        if ends:
+            parts.append(f"95 % interval of the {what}: {', '.join(ends)}.")
+    counts = [counted(len(view.methods), "method"), counted(len(view.datasets), "dataset")]
+    if view.seeds:
+        counts += [counted(len(view.seeds), "seed"), counted(view.n_runs, "run")]
+    else:
+        counts.append("one published value each")
+    parts.append(", ".join(counts) + ".")
+    if measure == "H" and view.h_convention == "h_of_means":
+        parts.append("Mean H is that of the average base and new accuracy; gains are averaged over datasets.")
+    return Markup(" ").join(Markup.escape(part) for part in parts)
+
+
+def missing_runs(view: OverviewView) -> Markup:
+    """Which runs are missing, and what follows for the ranks; empty if none is."""
+    missing = view.missing
+    if missing is None:
+        return Markup("")
+    more = missing.n - len(missing.first)
+    names = join([*missing.first, *([f"{more} more"] if more else [])])
+    text = (
+        f"{missing.n} of {counted(missing.of, 'run')} {plural(missing.n, 'is', 'are')} missing: {names}. "
+        f"{missing.methods} of {counted(len(view.methods), 'method')} {plural(missing.methods, 'has', 'have')} missing "
+        f"runs and {plural(missing.methods, 'is', 'are')} not ranked."
+    )
+    return Markup.escape(text)
+
+
+def failed_runs(missing: MissingRunsView) -> Markup:
+    """How many runs failed and why, and the command that repeats them; empty without failures."""
+    n = sum(count for _, count in missing.failures)
+    if not n:
+        return Markup("")
+    reasons = "; ".join(f"{reason[:120]} ({count})" for reason, count in missing.failures[:3])
+    return Markup("{} failed: {}. To repeat them, give the same <code>etl-bench run</code> command again.").format(
+        counted(n, "run"), reasons.rstrip(".")
+    )
+
+
+def advice_check(advice: AdviceView, measure: str) -> str:
+    """What the rule behind the advice loses on datasets that it has not seen; empty with a single dataset."""
+    if len(advice.candidates) == 1:
+        return "No other method fits this budget."
+    if not advice.lost:
+        return ""
+    lost, worst = advice.lost[advice.rule], advice.worst[advice.rule]
+    text = (
+        f"Checked by leaving out each dataset in turn: this advice loses {unsigned(lost)} points of "
+        f"{PHRASES[measure]} on average, {unsigned(worst)} at worst, against the best method of that dataset. "
+    )
+    other = {rule: value for rule, value in advice.lost.items() if rule != advice.rule}
+    if not other:
+        return text + "Too few difficulties are known to choose by difficulty."
+    difference = next(iter(other.values())) - lost
+    if unsigned(difference) == "0.0":
+        return text + "Choosing by difficulty and always taking the best on average lose the same."
+    if advice.rule == "average":
+        return text + f"Difficulty does not help to choose here: choosing by it loses {unsigned(lost + difference)}."
+    return text + f"Choosing by difficulty loses {unsigned(difference)} less than always taking the best on average."
+
+
+def points(difference: float) -> str:
+    """A difference of fractions in signed points with one decimal: −0.012 -> −1.2."""
+    text = f"{100 * difference:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
+
+
+def unsigned(difference: float) -> str:
+    """Points with one decimal."""
+    return f"{100 * difference:.1f}"
+
+
+def interval(low: float, high: float) -> str:
+    """An interval of points: −2.7 to +10.2."""
+    return f"{points(low)} to {points(high)}"
+
+
+def join(names: Sequence[str], last: str = "and") -> str:
+    """Names as an enumeration: a, b and c."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
+
+
+def _best(view: OverviewView, found: AnswerView) -> Markup:
+    assert found.leader is not None
+    value = f"{unsigned(found.averages[found.leader])} %"
+    name, phrase, where = view.method(found.leader).name, PHRASES[found.measure], _datasets(view)
+    if found.lead is None:
+        return Markup("<b>{}</b> is the only complete method: mean {} {} on {}.").format(name, phrase, value, where)
+    reference, lead = view.method(found.lead.reference).name, found.lead
+    if found.leader == view.baseline:
+        text = Markup("No method beats <b>{}</b> on average: mean {} {} on {}. Nearest is {}, <b>{}</b> points.")
+        sentence = text.format(name, phrase, value, where, reference, points(-lead.mean))
+        if found.best_on_hard is not None:
+            key, gain = found.best_on_hard
+            hard = Markup(" On the {} datasets the best is {}, <b>{}</b>.")
+            sentence += hard.format(_named(view, len(view.groups[2]), "hard"), view.method(key).name, points(gain))
+        return sentence
+    text = Markup("<b>{}</b> is best on {}: mean {} {}, <b>{}</b> points over {}, ahead of it on {} of {}.")
+    return text.format(name, where, phrase, value, points(lead.mean), reference, lead.ahead, lead.n)
+
+
+def _elsewhere(view: OverviewView, found: AnswerView) -> list[Markup]:
+    if found.lead is None or found.lead.n < 2:
+        return []
+    if not found.open_elsewhere:
+        return [Markup("Every other method is lower, with confidence over datasets too.")]
+    names = [f"{view.method(key).name} ({unsigned(found.averages[key])} %)" for key in found.open_elsewhere[:NAMED]]
+    if more := len(found.open_elsewhere) - len(names):
+        names.append(counted(more, "more method"))
+    return [Markup("On other datasets of this kind, {} might do as well.").format(join(names, "or"))]
+
+
+def _here(view: OverviewView, found: AnswerView) -> list[Markup]:
+    if not found.open_here:
+        return []
+    names = [view.method(key).name for key in found.open_here[:NAMED]]
+    if more := len(found.open_here) - len(names):
+        names.append(counted(more, "more method"))
+    leader = view.method(found.leader or "").name
+    return [Markup("Even on these datasets, {} cannot be separated from {}.").format(join(names, "and"), leader)]
+
+
+def _hard(view: OverviewView, found: AnswerView) -> list[Markup]:
+    if found.groups is None:
+        return []
+    part = found.groups
+    hard, easy = _named(view, part.n_hard, "hard"), _named(view, part.n_easy, "easy")
+    if part.settled and part.on_hard > part.on_easy:
+        text = Markup("It pays off where CLIP is weak: <b>{}</b> on the {} datasets, <b>{}</b> on the {}.")
+    elif part.settled:
+        text = Markup("It gains less where CLIP is weak: <b>{}</b> on the {} datasets, <b>{}</b> on the {}.")
+    else:
+        text = Markup("Whether hard datasets gain more is open: <b>{}</b> on the {}, <b>{}</b> on the {}.")
+    return [text.format(points(part.on_hard), hard, points(part.on_easy), easy)]
+
+
+def _named(view: OverviewView, n: int, kind: str) -> str:
+    """The size and name of a group: 4 hardest, or 3 hard where the user named the datasets."""
+    superlative = {"hard": "hardest", "easy": "easiest"}[kind]
+    return f"{n} {kind if view.named_groups else superlative}"
+
+
+def _datasets(view: OverviewView) -> str:
+    return "this dataset" if len(view.datasets) == 1 else f"these {len(view.datasets)} datasets"

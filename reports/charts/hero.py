@@ -1,0 +1,263 @@
+"""The picture of the first screen without script: accuracy against difficulty, every dataset named, and A minus B.
+
+`script/hero_drawing.js` draws the same picture for any two methods; both use the places of this file.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean
+
+from markupsafe import Markup, escape
+
+from reports._format import plain, shorten
+from reports.answer_sentences import PHRASES, points
+from reports.views import AnswerView, AxisView, LeadView, OverviewView
+
+WIDTH, HEIGHT = 860, 510
+LEFT, RIGHT = 46, 760
+"""Ends of the x axis; the mean over datasets is drawn to the right of it."""
+RAIL, TOP, BOTTOM = 84, 98, 324
+"""Feet of the names, and the ends of the upper panel."""
+LOWER_TOP, LOWER_BOTTOM = 364, 456
+NAME_GAP, NAME_LENGTH = 24, 20
+"""Distance of two names in px, and the most characters of a name."""
+_Place = Callable[[float], float]
+"""From a value to a height in px."""
+BESIDE = 30
+"""Width in px of a dataset without a place on the axis, at the right end."""
+
+
+PLACES = {
+    "width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT, "rail": RAIL, "top": TOP, "bottom": BOTTOM,
+    "lowerTop": LOWER_TOP, "lowerBottom": LOWER_BOTTOM, "gap": NAME_GAP, "nameLength": NAME_LENGTH, "beside": BESIDE,
+}  # fmt: skip
+"""For the script that draws the same picture."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The datasets in drawing order, with the positions of their points and of their names in px."""
+
+    order: tuple[str, ...]
+    x: Mapping[str, float]
+    name_x: Mapping[str, float]
+    ticks: tuple[tuple[float, str], ...]
+    unplaced: tuple[str, ...]
+
+
+def hero_svg(view: OverviewView, measure: str) -> Markup:
+    """The leader (A) against zero-shot, or against the next best method (B), as the first picture of the page."""
+    answer = view.answers[measure]
+    axis = view.axes[0] if view.axes else None
+    placed = place_datasets(view, answer, axis)
+    values = {(m.key, d.name): value_of(view, m.key, d.name, measure) for m in view.methods for d in view.datasets}
+    a, b = first_pair(view, answer)
+    to_y, y_ticks = _scale([v for v in values.values() if v is not None], TOP, BOTTOM)
+    parts = [
+        _frame(view, placed, axis, "all" if measure == "H" else measure),
+        _y_axis(to_y, y_ticks, "H, %" if measure == "H" else "Accuracy, %"),
+    ]
+    grey = "".join(
+        f"M{placed.x[dataset]},{to_y(value)}h0" for (_, dataset), value in values.items() if value is not None
+    )
+    parts.append(f'<path class="others" d="{grey}"/>')
+    for key, mark in ((b, "b"), (a, "a")):
+        for dataset in placed.order if key is not None else ():
+            value = values[key or "", dataset]
+            if value is not None:
+                parts.append(mark_svg(mark, placed.x[dataset], to_y(value), dash=key == view.baseline))
+    if a is not None and b is not None:
+        parts.append(_lower(view, answer, placed, values, a, b))
+    label = escape(f"{PHRASES[measure]} of {len(view.methods)} methods on {len(view.datasets)} datasets")
+    return Markup(
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{label}">'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+def first_pair(view: OverviewView, answer: AnswerView) -> tuple[str | None, str | None]:
+    """A and B of the first picture: the leader and what its lead refers to; any two methods without a leader."""
+    if answer.lead is not None:
+        return answer.leader, answer.lead.reference
+    keys = [method.key for method in view.methods]
+    a = answer.leader if answer.leader is not None else next((key for key in keys if key != view.baseline), None)
+    return a, next((key for key in (view.baseline, *keys) if key is not None and key != a), None)
+
+
+def value_of(view: OverviewView, method: str, dataset: str, measure: str) -> float | None:
+    """Mean accuracy over seeds, a fraction; H is that of the mean base and new accuracy."""
+    cell = view.scores.get((method, dataset), {})
+    splits = ("base", "new") if measure == "H" else (measure,)
+    found = [[value for value in cell.get(split, ()) if value is not None] for split in splits]
+    if not all(found):
+        return None
+    means = [mean(values) for values in found]
+    return len(means) / sum(1 / value for value in means) if all(means) else 0.0 if measure == "H" else means[0]
+
+
+def place_datasets(view: OverviewView, answer: AnswerView, axis: AxisView | None) -> Placed:
+    """Points on the axis; datasets without a value on it stand in columns at its right end, and none is dropped."""
+    along = answer.difficulty.get(axis.name, {}) if axis is not None else {}
+    names = [dataset.name for dataset in view.datasets]
+    known = sorted((name for name in names if name in along), key=lambda name: (along[name], names.index(name)))
+    unplaced = [name for name in names if name not in along]
+    step = min(BESIDE, (RIGHT - LEFT) / len(names)) if known else (RIGHT - LEFT) / max(1, len(names))
+    end = RIGHT - step * len(unplaced)
+    x: dict[str, float] = {}
+    ticks: list[tuple[float, str]] = []
+    if known:
+        log = axis is not None and axis.log
+        low, high = _along(along[known[0]], log), _along(along[known[-1]], log)
+        pad = 0.05 * (high - low) or 0.5
+
+        def to_x(value: float) -> float:
+            return round(LEFT + (end - LEFT) * (_along(value, log) - low + pad) / (high - low + 2 * pad), 1)
+
+        x = {name: to_x(along[name]) for name in known}
+        ticks = [(to_x(t), plain(t)) for t in _ticks(along[known[0]], along[known[-1]], log) if LEFT <= to_x(t) <= end]
+    x |= {name: round(end + step * (number + 0.5), 1) for number, name in enumerate(unplaced)}
+    order = (*known, *unplaced)
+    name_x = dict(zip(order, spread([x[name] for name in order], NAME_GAP, LEFT, RIGHT), strict=True))
+    return Placed(order, x, name_x, tuple(ticks), tuple(unplaced))
+
+
+def spread(x: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Increasing positions at least `gap` apart, as close to `x` as possible, between `low` and `high` if they fit.
+
+    Example:
+        >>> spread([10, 12, 100], 24, 0, 200)
+        [0, 24, 100]
+        >>> spread([50, 52, 100], 24, 0, 200)
+        [39.0, 63.0, 100]
+    """
+    gap = min(gap, (high - low) / max(1, len(x) - 1))
+    blocks: list[list[float]] = []  # positions minus their minimal distances, pooled until they increase
+    for number, value in enumerate(x):
+        blocks.append([value - gap * number])
+        while len(blocks) > 1 and mean(blocks[-2]) >= mean(blocks[-1]):
+            last = blocks.pop()
+            blocks[-1] += last
+    shifts = [mean(block) for block in blocks for _ in block]
+    room = high - gap * (len(x) - 1)
+    return [round(min(max(shift, low), room) + gap * number, 1) for number, shift in enumerate(shifts)]
+
+
+def mark_svg(mark: str, x: float, y: float, *, dash: bool = False) -> str:
+    """A point: A is a disc, B a diamond, zero-shot a dash."""
+    if dash:
+        return f'<path class="mark {mark} dash" d="M{x - 7},{y}h14"/>'
+    if mark == "a":
+        return f'<circle class="mark a" cx="{x}" cy="{y}" r="5"/>'
+    return f'<path class="mark b" d="M{x},{round(y - 6, 1)}l6,6l-6,6l-6,-6z"/>'
+
+
+def _frame(view: OverviewView, placed: Placed, axis: AxisView | None, split: str) -> str:
+    titles = {dataset.name: dataset.title for dataset in view.datasets}
+    parts = []
+    for name in placed.order:
+        x, foot = placed.x[name], placed.name_x[name]
+        parts.append(
+            f'<path class="guide" d="M{foot},{RAIL}L{x},{TOP}V{LOWER_BOTTOM}"/><text class="name" '
+            f'transform="translate({foot},{RAIL - 4}) rotate(-36)"><title>{escape(titles[name])}</title>'
+            f"{escape(shorten(titles[name], NAME_LENGTH))}</text>"
+        )
+    parts += [
+        f'<text class="tick" x="{x}" y="{LOWER_BOTTOM + 17}" text-anchor="middle">{text}</text>'
+        for x, text in placed.ticks
+    ]
+    if placed.unplaced:
+        zero = all(dataset.zero_shot.get(split) == 0 for dataset in view.datasets if dataset.name in placed.unplaced)
+        note = "no difficulty (zero-shot 0 %)" if zero else "not measured"
+        parts.append(f'<text class="tick" x="{RIGHT}" y="{LOWER_BOTTOM + 32}" text-anchor="end">{note}</text>')
+    if axis is not None and placed.ticks:
+        middle = (LEFT + RIGHT) / 2
+        log = " (log scale)" if axis.log else ""
+        parts.append(
+            f'<text x="{LEFT}" y="{HEIGHT - 16}" class="tick">← easier</text>'
+            f'<text x="{middle}" y="{HEIGHT - 16}" text-anchor="middle">{escape(axis.title)}{log}</text>'
+            f'<text x="{RIGHT}" y="{HEIGHT - 16}" class="tick" text-anchor="end">harder →</text>'
+            if axis.name in ("relative_transfer_difficulty", "zero_shot_error")
+            else f'<text x="{middle}" y="{HEIGHT - 16}" text-anchor="middle">{escape(axis.title)}{log}</text>'
+        )
+    return "".join(parts)
+
+
+def _lower(
+    view: OverviewView,
+    answer: AnswerView,
+    placed: Placed,
+    values: Mapping[tuple[str, str], float | None],
+    a: str,
+    b: str,
+) -> str:
+    found = {name: (values[a, name], values[b, name]) for name in placed.order}
+    differences = {name: x - y for name, (x, y) in found.items() if x is not None and y is not None}
+    ends = (answer.lead and answer.lead.over_datasets) or ()
+    to_y, ticks = _scale([*differences.values(), *ends, 0.0], LOWER_TOP, LOWER_BOTTOM, signed=True)
+    title = escape(f"{shorten(view.method(a).name, 40)} minus {shorten(view.method(b).name, 40)}, points")
+    parts = [f'<text class="panel" x="{LEFT - 40}" y="{LOWER_TOP - 16}">{title}</text>', _y_axis(to_y, ticks)]
+    parts.append(f'<path class="zero" d="M{LEFT},{to_y(0.0)}H{RIGHT}"/>')
+    for name, value in differences.items():
+        side = "a" if value > 0 else "b"
+        parts.append(f'<circle class="mark {side}" cx="{placed.x[name]}" cy="{to_y(value)}" r="4.5"/>')
+    if answer.lead is not None:
+        parts.append(_mean(answer.lead, to_y))
+    return "".join(parts)
+
+
+def _mean(lead: LeadView, to_y: _Place) -> str:
+    x, y = RIGHT + 24, to_y(lead.mean)
+    bar = ""
+    if lead.over_datasets is not None:
+        low, high = lead.over_datasets
+        bar = f'<path class="bar" d="M{x},{to_y(low)}V{to_y(high)}"/>'
+    return (
+        f'{bar}<path class="mean" d="M{x},{y - 6}l5,6l-5,6l-5,-6z"/><text class="value" x="{x + 10}" y="{y}">'
+        f'{points(lead.mean)}</text><text class="tick" x="{x + 10}" y="{y + 14}">mean</text>'
+    )
+
+
+def _y_axis(to_y: _Place, ticks: Sequence[tuple[float, str]], panel: str = "") -> str:
+    lines = "".join(f"M{LEFT},{to_y(value)}H{RIGHT}" for value, _ in ticks)
+    labels = "".join(
+        f'<text class="tick" x="{LEFT - 8}" y="{to_y(value) + 4}" text-anchor="end">{text}</text>'
+        for value, text in ticks
+    )
+    title = "" if not panel else f'<text class="panel" x="{LEFT - 40}" y="14">{panel}</text>'
+    return f'{title}<path class="grid" d="{lines}"/>{labels}'
+
+
+def _scale(
+    values: Sequence[float], top: float, bottom: float, *, signed: bool = False
+) -> tuple[_Place, list[tuple[float, str]]]:
+    """Positions of fractions between two heights, and ticks in per cent."""
+    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    pad = 0.06 * (high - low) or 0.01
+    low, high = low - pad, high + pad
+    step = next(
+        s for s in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if (high - low) / s <= (4 if signed else 6)
+    )
+    first = math.ceil(low / step)
+    found = [step * number for number in range(first, math.floor(high / step) + 1)]
+    digits = 1 if step < 0.01 else 0
+    texts = [
+        f"{100 * value:{'+' if signed and abs(value) > 1e-9 else ''}.{digits}f}".replace("-", "−") for value in found
+    ]
+
+    def to_y(value: float) -> float:
+        return round(bottom - (bottom - top) * (value - low) / (high - low), 1)
+
+    return to_y, list(zip(found, texts, strict=True))
+
+
+def _ticks(low: float, high: float, log: bool) -> list[float]:
+    if log:
+        first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+        return [float(f"{m}e{e}") for e in range(first, last + 1) for m in (1, 2, 5)]
+    step = next((s for s in (10.0**e * m for e in range(-6, 7) for m in (1, 2, 5)) if (high - low) / s <= 6), 1.0)
+    return [round(step * n, 10) for n in range(math.ceil(low / step - 1), math.floor(high / step + 1) + 1)]
+
+
+def _along(value: float, log: bool) -> float:
+    return math.log(value) if log else value

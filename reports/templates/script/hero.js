@@ -1,0 +1,174 @@
+// The first screen: two methods, a score and an x axis are chosen; the address keeps them. The data are in the page.
+const hero = document.getElementById("hero");
+const heroListeners = [];
+let heroChoice = null;  // data of the setting, and the chosen methods, score and axis
+if (hero) {
+  const block = JSON.parse(document.getElementById("overview-data").textContent);
+  WIDE = block.places;
+  const picture = hero.querySelector(".picture");
+  const tip = hero.querySelector(".tip");
+  const caption = hero.querySelector("figcaption");
+  const bar = hero.querySelector(".tools");
+  const numbersOf = new Map();
+  const state = { setting: "", measure: "", a: null, b: null, x: null };
+  let drawn = null;
+  let pointed = null;
+  let width = 0;
+  const now = () => {
+    const data = block.settings[state.setting];
+    if (!numbersOf.has(state.setting)) numbersOf.set(state.setting, heroNumbers(data, block.t));
+    return [data, numbersOf.get(state.setting)];
+  };
+  const selects = {};
+  [["a", "Compare"], ["b", "with"], ["measure", "Score"], ["x", "Difficulty as"]].forEach(([name, title]) => {
+    const label = document.createElement("label");
+    if (name === "a" || name === "b") label.append(Object.assign(document.createElement("i"), { className: "key " + name }));
+    selects[name] = document.createElement("select");
+    selects[name].id = "hero-" + name;
+    label.append(title + " ", selects[name]);
+    bar.append(label);
+    selects[name].addEventListener("change", () => {
+      const value = selects[name].value;
+      if (name === "measure") Object.assign(state, { measure: value, a: now()[0].answers[value].a, b: now()[0].answers[value].b });
+      else state[name] = name === "x" ? value : Number(value);
+      show(true);
+    });
+  });
+  const fill = (select, options, value) => {
+    select.replaceChildren(...options.map(([key, text]) => new Option(text, key, false, String(key) === String(value))));
+    select.closest("label").hidden = options.length < 2;
+  };
+  const keyOf = (data, method) => method === null ? "" : data.methods[method][5];
+  const address = () => {
+    const [data] = now();
+    const answer = data.answers[state.measure];
+    const parts = new URLSearchParams();
+    if (state.setting !== block.first) parts.set("setting", state.setting);
+    if (state.measure !== data.measures.at(-1)) parts.set("score", state.measure);
+    if (state.a !== answer.a || state.b !== answer.b) { parts.set("A", keyOf(data, state.a)); parts.set("B", keyOf(data, state.b)); }
+    if (data.axes.length && state.x !== data.axes[0][0]) parts.set("x", state.x);
+    return parts.toString();
+  };
+  const value = (found) => found.mean.toFixed(1) + (found.half === null ? "" : " ± " + found.half.toFixed(1));
+  const describe = (dataset) => {
+    const [data, numbers] = now();
+    const answer = data.answers[state.measure];
+    const all = data.methods.map((_, method) => numbers.score(state.measure, method, dataset));
+    const facts = [answer.classes[dataset] ? answer.classes[dataset] + " classes" : null,
+      answer.zeroShot[dataset] === null ? null : "zero-shot " + (100 * answer.zeroShot[dataset]).toFixed(1) + " %"].filter(Boolean);
+    const parts = [data.datasets[dataset][0] + (facts.length ? ": " + facts.join(", ") : "") + "."];
+    [state.a, state.b].filter((method) => method !== null && all[method]).forEach((method) => {
+      const rank = 1 + all.filter((found) => found && found.mean > all[method].mean).length;
+      parts.push(`${data.methods[method][0]} ${value(all[method])} % (rank ${rank} of ${all.filter(Boolean).length}).`);
+    });
+    const found = state.b === null ? null : numbers.difference(state.measure, state.a, state.b, dataset);
+    if (found) parts.push(`Difference ${signed(found.mean)}${found.half === null ? "" : " ± " + found.half.toFixed(1)} points.`);
+    const best = all.reduce((top, item, method) => item && (top === null || item.mean > all[top].mean) ? method : top, null);
+    if (best !== null) parts.push(`Best here: ${data.methods[best][0]} ${all[best].mean.toFixed(1)} %.`);
+    return parts;
+  };
+  const point = (dataset) => {
+    if (dataset === pointed) return;
+    pointed = dataset;
+    all("[data-d]", picture).forEach((node) => node.classList.toggle("pointed", node.dataset.d === String(dataset)));
+    tip.hidden = dataset === null;
+    if (dataset === null) return;
+    const lines = describe(dataset);
+    tip.replaceChildren(...lines.map((line, index) => Object.assign(document.createElement(index ? "span" : "b"), { textContent: line + " " })));
+    const svg = picture.querySelector("svg");
+    const zoom = svg.clientWidth / svg.viewBox.baseVal.width;
+    const [x, y] = drawn.at(dataset).map((place) => place * zoom);
+    const room = picture.clientWidth - tip.offsetWidth;
+    tip.style.left = (drawn.horizontal ? Math.max(0, x + 16 <= room ? x + 16 : x - tip.offsetWidth - 16) : Math.max(0, room / 2)) + "px";
+    tip.style.top = picture.offsetTop + (drawn.horizontal ? y : y + 14) + "px";
+  };
+  const nearest = (event) => {
+    const box = picture.querySelector("svg").getBoundingClientRect();
+    const zoom = box.width / picture.querySelector("svg").viewBox.baseVal.width;
+    const place = drawn.horizontal ? (event.clientX - box.left) / zoom : (event.clientY - box.top) / zoom;
+    const axis = drawn.horizontal ? 0 : 1;
+    return drawn.order.reduce((best, dataset) => Math.abs(drawn.at(dataset)[axis] - place) < Math.abs(drawn.at(best)[axis] - place) ? dataset : best);
+  };
+  const draw = () => {
+    const [data, numbers] = now();
+    width = hero.clientWidth;
+    const narrow = width < 600;
+    drawn = narrow ? rowPicture(data, numbers, state, width) : widePicture(data, numbers, state);
+    pointed = null;
+    tip.hidden = true;
+    picture.innerHTML = drawn.svg;
+    const names = [state.a, state.b].map((method) => method === null ? "" : data.methods[method][0]);
+    const found = state.b === null ? [] : numbers.differences(state.measure, state.a, state.b).filter(Boolean);
+    const mean = found.length ? numbers.studentT(found.map((item) => item.mean)) : null;
+    const wins = found.filter((item) => item.mean > 0).length;
+    const text = mean ? `${names[0]} minus ${names[1]}: mean ${signed(mean.mean)} points` + (mean.half === null ? "" :
+      `, 95 % interval over datasets ${signed(mean.mean - mean.half)} to ${signed(mean.mean + mean.half)}`) + `; ${names[0]} is ahead on ${wins} of ${found.length}.` : names[0] + ".";
+    const bars = data.seeds > 1 ? ` Bars are 95 % intervals over ${data.seeds} seeds, hollow where they include 0.` : "";
+    const labelled = data.methods.length > 1 ? `Grey: all ${data.methods.length} methods.` : "";
+    const dash = data.baseline === null ? "" : narrow ? " Bar: zero-shot." : " Dash: zero-shot.";
+    const fit = picture.querySelector(".fit") ? " Dashed line: it predicts left-out datasets better than the mean." : "";
+    caption.textContent = `${labelled}${dash} ${text}${narrow ? "" : bars}${fit}`;
+    picture.setAttribute("aria-label", `Accuracy against difficulty on ${data.datasets.length} datasets. ${text} Arrow keys read out one dataset after the other.`);
+  };
+  const show = (chosen) => {
+    const [data] = now();
+    const answer = data.answers[state.measure];
+    document.getElementById("answer").innerHTML = answer.text;
+    document.getElementById("small-print").innerHTML = answer.small;
+    all("[data-missing-of]").forEach((node) => { node.hidden = node.dataset.missingOf !== state.setting; });
+    all("[data-setting-text]").forEach((node) => { node.textContent = data.heading; });
+    const methods = data.methods.map((method, index) => [index, method[0] + (method[2] ? "" : " (incomplete)")]);
+    fill(selects.a, methods, state.a);
+    fill(selects.b, methods, state.b);
+    fill(selects.measure, data.measures.map((measure) => [measure, block.titles[measure]]), state.measure);
+    fill(selects.x, data.axes.map(([name, title]) => [name, title]), state.x);
+    draw();
+    heroListeners.forEach((listen) => listen(data, state));
+    if (chosen) history.replaceState(null, "", "#" + address());
+  };
+  const reset = (setting) => {
+    const data = block.settings[setting];
+    const measure = data.measures.includes(state.measure) ? state.measure : data.measures.at(-1);
+    const x = data.axes.some(([name]) => name === state.x) ? state.x : data.axes.length ? data.axes[0][0] : null;
+    Object.assign(state, { setting, measure, x, a: data.answers[measure].a, b: data.answers[measure].b });
+  };
+  // The choice in the address; unknown names are ignored.
+  const restore = () => {
+    const wanted = new URLSearchParams(location.hash.slice(1));
+    if (!["A", "B", "x", "score", "setting"].some((name) => wanted.has(name))) return false;
+    state.measure = "";
+    reset(block.settings[wanted.get("setting")] ? wanted.get("setting") : block.first);
+    const [data] = now();
+    if (data.measures.includes(wanted.get("score"))) { state.measure = wanted.get("score"); reset(state.setting); }
+    const found = (name) => data.methods.findIndex((method) => method[5] === wanted.get(name));
+    if (found("A") >= 0) state.a = found("A");
+    if (found("B") >= 0) state.b = found("B");
+    if (data.axes.some(([name]) => name === wanted.get("x"))) state.x = wanted.get("x");
+    return true;
+  };
+  picture.addEventListener("pointermove", (event) => { if (drawn) point(nearest(event)); });
+  picture.addEventListener("pointerleave", () => point(null));
+  picture.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    const at = drawn.order.indexOf(pointed);
+    if (event.key === "Escape") point(null);
+    if (event.key === "Enter" && pointed !== null) location.hash = now()[0].datasets[pointed][1];
+    if (!step) return;
+    event.preventDefault();
+    point(drawn.order[at < 0 ? (step > 0 ? 0 : drawn.order.length - 1) : Math.min(Math.max(at + step, 0), drawn.order.length - 1)]);
+  });
+  picture.addEventListener("click", () => { if (pointed !== null && now()[0].datasets[pointed][1] && drawn.horizontal) location.hash = now()[0].datasets[pointed][1]; });
+  picture.addEventListener("blur", () => point(null));
+  let timer = 0;
+  new ResizeObserver(() => {
+    clearTimeout(timer);
+    if (hero.clientWidth !== width) timer = setTimeout(draw, 60);
+  }).observe(hero);
+  settingListeners.push((anchor) => { if (anchor !== state.setting && block.settings[anchor]) { reset(anchor); show(false); } });
+  addEventListener("hashchange", () => { if (restore()) { chooseSetting(state.setting); show(false); } });
+  heroChoice = () => [now()[0], state];
+  const first = restore() ? state.setting : block.first;
+  if (!state.setting) reset(first);
+  chooseSetting(first);
+  show(false);
+}

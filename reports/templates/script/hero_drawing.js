@@ -1,0 +1,154 @@
+// The picture of the first screen: wide as two panels, narrow as one row per dataset. Returns SVG and where datasets are.
+let WIDE = null;  // places of the wide picture in px, from the data of the page
+const escaped = (text) => String(text).replace(/[&<>"]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[sign]);
+const shortened = (text, longest) => text.length <= longest ? text : text.slice(0, longest - 1).trimEnd() + "…";
+const rounded = (value) => Math.round(value * 10) / 10;
+const signed = (value, digits = 1) => {
+  const text = Math.abs(value).toFixed(digits);
+  return Number(text) === 0 ? text : (value < 0 ? "−" : "+") + text;
+};
+const spreadOut = (x, gap, low, high) => {
+  const step = Math.min(gap, (high - low) / Math.max(1, x.length - 1));
+  const blocks = [];
+  x.forEach((value, number) => {
+    blocks.push([value - step * number]);
+    while (blocks.length > 1 && average(blocks.at(-2)) >= average(blocks.at(-1))) blocks.at(-2).push(...blocks.pop());
+  });
+  const room = high - step * (x.length - 1);
+  return blocks.flatMap((block) => block.map(() => average(block))).map((shift, number) => Math.min(Math.max(shift, low), room) + step * number);
+};
+const linearTicks = (low, high, most) => {
+  const steps = Array.from({ length: 13 }, (_, e) => [1, 2, 5].map((m) => m * 10 ** (e - 6))).flat();
+  const step = steps.find((size) => (high - low) / size <= most);
+  const ticks = [];
+  for (let n = Math.ceil(low / step); n <= Math.floor(high / step); n += 1) ticks.push(Number((n * step).toPrecision(12)));
+  return ticks;
+};
+const logTicks = (low, high) => {
+  const ticks = [];
+  for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e += 1) [1, 2, 5].forEach((m) => ticks.push(Number(m + "e" + e)));
+  return ticks;
+};
+const scale = (values, from, to, most) => {
+  const [least, largest] = values.length ? [Math.min(...values), Math.max(...values)] : [0, 100];
+  const pad = 0.06 * (largest - least) || 1;
+  const [low, high] = [least - pad, largest + pad];
+  return { at: (value) => rounded(from + (to - from) * (value - low) / (high - low)), ticks: linearTicks(low, high, most) };
+};
+const mark = (side, x, y, dash) => dash ? `<path class="mark ${side} dash" d="M${rounded(x - 7)},${y}h14"/>`
+  : side === "a" ? `<circle class="mark a" cx="${x}" cy="${y}" r="5"/>`
+    : `<path class="mark b" d="M${x},${rounded(y - 6)}l6,6l-6,6l-6,-6z"/>`;
+// Datasets from easy to hard: those with a value on the axis, then the others.
+const orderOf = (along) => {
+  const all = along.map((value, dataset) => ({ value, dataset }));
+  return [all.filter((item) => item.value !== null).sort((p, q) => p.value - q.value || p.dataset - q.dataset), all.filter((item) => item.value === null)];
+};
+const widePicture = (data, numbers, state) => {
+  const { measure, a, b } = state;
+  const { left, right, rail, top, bottom, lowerTop, lowerBottom, width, height, gap, beside, nameLength } = WIDE;
+  const answer = data.answers[measure];
+  const [axis, axisTitle, log] = data.axes.find(([name]) => name === state.x) || [null, "", 0];
+  const [known, unplaced] = orderOf(axis ? answer.x[axis] : data.datasets.map(() => null));
+  const step = known.length ? Math.min(beside, (right - left) / data.datasets.length) : (right - left) / Math.max(1, data.datasets.length);
+  const end = right - step * unplaced.length;
+  const along = (value) => log ? Math.log(value) : value;
+  const x = new Map();
+  let ticks = [];
+  let atX = null;
+  if (known.length) {
+    const [low, high] = [along(known[0].value), along(known.at(-1).value)];
+    const pad = 0.05 * (high - low) || 0.5;
+    atX = (value) => rounded(left + (end - left) * (along(value) - low + pad) / (high - low + 2 * pad));
+    known.forEach((item) => x.set(item.dataset, atX(item.value)));
+    ticks = (log ? logTicks(known[0].value, known.at(-1).value) : linearTicks(known[0].value - pad, known.at(-1).value + pad, 6)).filter((tick) => atX(tick) >= left && atX(tick) <= end);
+  }
+  unplaced.forEach((item, number) => x.set(item.dataset, rounded(end + step * (number + 0.5))));
+  const order = [...known, ...unplaced].map((item) => item.dataset);
+  const feet = spreadOut(order.map((dataset) => x.get(dataset)), gap, left, right);
+  const scores = data.methods.map((_, method) => data.datasets.map((__, dataset) => numbers.score(measure, method, dataset)));
+  const upper = scale(scores.flat().filter(Boolean).map((found) => found.mean), bottom, top, 6);
+  const parts = order.map((dataset, number) => {
+    const [title] = data.datasets[dataset];
+    return `<path class="guide" data-d="${dataset}" d="M${rounded(feet[number])},${rail}L${x.get(dataset)},${top}V${lowerBottom}"/><text class="name" data-d="${dataset}" transform="translate(${rounded(feet[number])},${rail - 4}) rotate(-36)"><title>${escaped(title)}</title>${escaped(shortened(title, nameLength))}</text>`;
+  });
+  const grid = (axis_, digits, sign) => `<path class="grid" d="${axis_.ticks.map((tick) => `M${left},${axis_.at(tick)}H${right}`).join("")}"/>` +
+    axis_.ticks.map((tick) => `<text class="tick" x="${left - 8}" y="${axis_.at(tick) + 4}" text-anchor="end">${sign ? signed(tick, digits) : tick.toFixed(digits)}</text>`).join("");
+  const digits = (axis_) => axis_.ticks.some((tick) => tick % 1) ? 1 : 0;
+  parts.push(`<text class="panel" x="${left - 40}" y="14">${measure === "H" ? "H, %" : "Accuracy, %"}</text>`, grid(upper, digits(upper), false));
+  parts.push(...ticks.map((tick) => `<text class="tick" x="${atX(tick)}" y="${lowerBottom + 17}" text-anchor="middle">${Number(tick.toPrecision(4))}</text>`));
+  if (ticks.length) {
+    if (["relative_transfer_difficulty", "zero_shot_error"].includes(axis)) {
+      parts.push(`<text x="${left}" y="${height - 16}" class="tick">← easier</text><text x="${end}" y="${height - 16}" class="tick" text-anchor="end">harder →</text>`);
+    }
+    parts.push(`<text x="${(left + end) / 2}" y="${height - 16}" text-anchor="middle">${escaped(axisTitle)}${log ? " (log scale)" : ""}</text>`);
+  }
+  if (unplaced.length) {
+    const zero = unplaced.every((item) => answer.zeroShot[item.dataset] === 0);
+    parts.push(`<text class="tick" x="${right}" y="${lowerBottom + 32}" text-anchor="end">${zero ? "no difficulty (zero-shot 0 %)" : "not measured"}</text>`);
+  }
+  parts.push(`<path class="others" d="${scores.map((row) => row.map((found, dataset) => found ? `M${x.get(dataset)},${upper.at(found.mean)}h0` : "").join("")).join("")}"/>`);
+  const bar = (side, dataset, axis_, found) => found.half === null ? "" : `<path class="bar ${side}" d="M${x.get(dataset)},${axis_.at(found.mean - found.half)}V${axis_.at(found.mean + found.half)}"/>`;
+  if (b !== null) {
+    parts.push(`<path class="link" d="${order.map((dataset) => scores[a][dataset] && scores[b][dataset] ? `M${x.get(dataset)},${upper.at(scores[a][dataset].mean)}V${upper.at(scores[b][dataset].mean)}` : "").join("")}"/>`);
+  }
+  [[b, "b"], [a, "a"]].filter(([method]) => method !== null).forEach(([method, side]) => order.forEach((dataset) => {
+    const found = scores[method][dataset];
+    if (found) parts.push(bar(side, dataset, upper, found) + mark(side, x.get(dataset), upper.at(found.mean), method === data.baseline));
+  }));
+  if (b !== null) {
+    const found = numbers.differences(measure, a, b);
+    const here = order.filter((dataset) => found[dataset]);
+    const mean = here.length ? numbers.studentT(here.map((dataset) => found[dataset].mean)) : null;
+    const ends = ({ mean: middle, half }) => half === null ? [middle] : [middle - half, middle + half];
+    const lower = scale([0, ...here.map((dataset) => found[dataset].mean), ...(mean ? ends(mean) : [])], lowerBottom, lowerTop, 4);
+    parts.push(`<text class="panel" x="${left - 40}" y="${lowerTop - 16}">${escaped(shortened(data.methods[a][0], 40))} minus ${escaped(shortened(data.methods[b][0], 40))}, points</text>`, grid(lower, digits(lower), true));
+    parts.push(`<path class="zero" d="M${left},${lower.at(0)}H${right}"/>`);
+    const placed = known.filter((item) => found[item.dataset]);
+    const fit = numbers.line(placed.map((item) => along(item.value)), placed.map((item) => found[item.dataset].mean));
+    if (fit) {
+      const [first, last] = [placed[0].value, placed.at(-1).value];
+      parts.push(`<path class="fit" d="M${atX(first)},${lower.at(fit(along(first)))}L${atX(last)},${lower.at(fit(along(last)))}"/>`);
+    }
+    here.forEach((dataset) => {
+      const { mean: middle, half } = found[dataset];
+      const side = middle > 0 ? "a" : "b";
+      const hollow = half !== null && Math.abs(middle) <= half;
+      const clip = (value) => Math.min(Math.max(lower.at(value), lowerTop), lowerBottom);
+      if (half !== null) parts.push(`<path class="bar ${side}" d="M${x.get(dataset)},${clip(middle - half)}V${clip(middle + half)}"/>`);
+      parts.push(`<circle class="mark ${side}${hollow ? " hollow" : ""}" cx="${x.get(dataset)}" cy="${lower.at(middle)}" r="4.5"/>`);
+    });
+    if (mean) {
+      const [at, y] = [right + 24, lower.at(mean.mean)];
+      if (mean.half !== null) parts.push(`<path class="bar" d="M${at},${lower.at(mean.mean - mean.half)}V${lower.at(mean.mean + mean.half)}"/>`);
+      parts.push(`<path class="mean" d="M${at},${rounded(y - 6)}l5,6l-5,6l-5,-6z"/><text class="value" x="${at + 10}" y="${y}">${signed(mean.mean)}</text><text class="tick" x="${at + 10}" y="${y + 14}">mean</text>`);
+    }
+  }
+  return { svg: `<svg viewBox="0 0 ${width} ${height}" aria-hidden="true">${parts.join("")}</svg>`, order, at: (dataset) => [x.get(dataset), top], horizontal: true };
+};
+const rowPicture = (data, numbers, state, width) => {
+  const { measure, a, b } = state;
+  const answer = data.answers[measure];
+  const [known, unplaced] = orderOf(state.x ? answer.x[state.x] : data.datasets.map(() => null));
+  const order = [...known, ...unplaced].map((item) => item.dataset);
+  const [left, right, head, row] = [12, width - 62, 26, 44];
+  const scores = data.methods.map((_, method) => data.datasets.map((__, dataset) => numbers.score(measure, method, dataset)));
+  const axis = scale(scores.flat().filter(Boolean).map((found) => found.mean), left, right, 5);
+  const height = head + row * order.length + 8;
+  const parts = [`<path class="grid" d="${axis.ticks.map((tick) => `M${axis.at(tick)},${head}V${height}`).join("")}"/>`];
+  parts.push(...axis.ticks.map((tick) => `<text class="tick" x="${axis.at(tick)}" y="16" text-anchor="middle">${tick}</text>`));
+  if (b !== null) parts.push(`<text class="tick" x="${width - 2}" y="16" text-anchor="end">A − B</text>`);
+  order.forEach((dataset, number) => {
+    const y = head + row * number + 32;
+    const classes = answer.classes[dataset];
+    const title = shortened(data.datasets[dataset][0], 30);
+    parts.push(`<text class="row-name" data-d="${dataset}" x="4" y="${y - 14}">${escaped(title)}<tspan class="tick"> ${classes ? classes + " classes" : ""}</tspan></text>`);
+    parts.push(`<path class="others" d="${scores.map((found) => found[dataset] ? `M${axis.at(found[dataset].mean)},${y}h0` : "").join("")}"/>`);
+    const [first, second] = [scores[a][dataset], b === null ? null : scores[b][dataset]];
+    if (first && second) parts.push(`<path class="link" d="M${axis.at(first.mean)},${y}H${axis.at(second.mean)}"/>`);
+    if (second) parts.push(b === data.baseline ? `<path class="mark b dash" d="M${axis.at(second.mean)},${y - 7}v14"/>` : mark("b", axis.at(second.mean), y, false));
+    if (first) parts.push(mark("a", axis.at(first.mean), y, false));
+    const found = b === null ? null : numbers.difference(measure, a, b, dataset);
+    if (found) parts.push(`<text class="value" x="${width - 2}" y="${y + 4}" text-anchor="end">${signed(found.mean)}</text>`);
+  });
+  return { svg: `<svg viewBox="0 0 ${width} ${height}" aria-hidden="true">${parts.join("")}</svg>`, order, at: (dataset) => [right / 2, head + row * order.indexOf(dataset) + 32], horizontal: false };
+};

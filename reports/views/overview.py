@@ -1,0 +1,168 @@
+"""The first screen: what is best, how sure that is, how it depends on difficulty, and what to take for a new task."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reports.views.difficulty import AxisView
+from reports.views.values import NamedDataset
+
+
+@dataclass(frozen=True)
+class RankedMethodView:
+    """A method that can be chosen in the picture.
+
+    Args:
+        complete: whether it has every dataset and seed, and nothing in it was selected with test labels.
+        trained: whether an optimiser took steps. None where unknown, like the next two.
+        seconds: preparation and training of one run; `parameters` that are trained.
+        link: address of its card on the page, empty without one.
+    """
+
+    key: str
+    name: str
+    family: str
+    complete: bool
+    trained: bool | None = None
+    parameters: int | None = None
+    seconds: float | None = None
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class PlacedDatasetView(NamedDataset):
+    """A dataset with its number of classes and its zero-shot accuracy, by class split; `link` as above."""
+
+    n_classes: Mapping[str, int]
+    zero_shot: Mapping[str, float]
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class LeadView:
+    """How far the leader is ahead of the reference: a mean over datasets, a fraction.
+
+    Args:
+        reference: key of the zero-shot entry, or of the next best method without one.
+        ahead: datasets on which the leader is higher, of `n`.
+        over_datasets: 95 % interval over datasets, None for one dataset.
+        over_seeds: 95 % interval over seeds and test images, on these datasets; None where it is unknown.
+    """
+
+    reference: str
+    mean: float
+    ahead: int
+    n: int
+    over_datasets: tuple[float, float] | None
+    over_seeds: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class GroupsView:
+    """Gains of the leader over zero-shot on easy and hard datasets; `settled` if their difference is significant."""
+
+    on_easy: float
+    on_hard: float
+    n_easy: int
+    n_hard: int
+    settled: bool
+
+
+@dataclass(frozen=True)
+class AdviceView:
+    """The better of two rules for the choice of a method within one budget.
+
+    Args:
+        rule: `average` (best on average over all datasets) or `alike` (best on the third closest in difficulty).
+        lost: points lost on a left-out dataset to its best method, mean by rule; a fraction.
+        worst: the maximum, by rule.
+        candidates: keys of the methods within the budget.
+    """
+
+    rule: str
+    lost: Mapping[str, float]
+    worst: Mapping[str, float]
+    candidates: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AnswerView:
+    """The answer for one measure.
+
+    Args:
+        averages: of all methods with any score, by key, as on the leaderboard.
+        leader: None without a complete method.
+        lead: None if there is nothing to compare with.
+        open_elsewhere: methods that might do as well on other datasets, best first.
+        open_here: methods that these runs do not separate from the leader even on these datasets, best first.
+        groups: None without zero-shot or without easy and hard datasets.
+        best_on_hard: method with the highest gain on the hard datasets, and that gain; None without groups.
+        gains: mean gain over zero-shot on easy, medium and hard datasets by method, None for an empty group.
+        difficulty: by axis and dataset, where known.
+        places: of datasets on the axis of log difficulty, where known.
+        advice: by budget.
+        unseparated: for every complete method those that it is not separated from over datasets.
+    """
+
+    measure: str
+    averages: Mapping[str, float]
+    leader: str | None
+    lead: LeadView | None
+    open_elsewhere: tuple[str, ...]
+    open_here: tuple[str, ...]
+    groups: GroupsView | None
+    best_on_hard: tuple[str, float] | None
+    gains: Mapping[str, tuple[float | None, float | None, float | None]]
+    difficulty: Mapping[str, Mapping[str, float]]
+    places: Mapping[str, float]
+    advice: Mapping[str, AdviceView]
+    unseparated: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class MissingRunsView:
+    """Missing or failed runs, of `methods` methods: the first ones, and failures by reason with their number."""
+
+    n: int
+    of: int
+    methods: int
+    first: tuple[str, ...]
+    failures: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class OverviewView:
+    """The first screen of one setting.
+
+    Args:
+        anchor: of the setting on this page.
+        seeds: empty for published numbers, which have one value each.
+        methods: best first by the last measure; incomplete ones last.
+        measures: `("base", "new", "H")` or `("all",)`; the last one orders the methods.
+        axes: what can be the x axis of the picture; the first one is shown.
+        scores: by (method, dataset) and class split, one accuracy per seed, None for a missing seed; a single value if
+            it does not depend on the seed.
+        groups: names of the easy, medium and hard datasets by the last measure; `named_groups` if the user chose them.
+        h_convention: of the averages, `h_of_means` or `mean_of_h`; None without H.
+        missing: None if every run is there.
+    """
+
+    anchor: str
+    setting: str
+    backbone: str
+    n_runs: int
+    seeds: tuple[int, ...]
+    baseline: str | None
+    methods: tuple[RankedMethodView, ...]
+    datasets: tuple[PlacedDatasetView, ...]
+    measures: tuple[str, ...]
+    axes: tuple[AxisView, ...]
+    scores: Mapping[tuple[str, str], Mapping[str, tuple[float | None, ...]]]
+    answers: Mapping[str, AnswerView]
+    groups: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+    named_groups: bool
+    h_convention: str | None
+    missing: MissingRunsView | None
+
+    def method(self, key: str) -> RankedMethodView:
+        """The method with that key."""
+        return next(method for method in self.methods if method.key == key)

@@ -1,0 +1,138 @@
+"""The answer line: it agrees with the leaderboard, names its scope, and says no more than was tested."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from report_sample import catalogue, difficulty_frame, runs_frame
+
+from bench.presenters import published_site, site_view
+from bench.published import published_difficulty, published_frame
+from reports.answer_sentences import answer, failed_runs, missing_runs, points, small_print
+
+
+def overview_of(runs, difficulty=None):
+    measured = difficulty_frame() if difficulty is None else difficulty
+    site = site_view(runs, measured, catalogue(), package_version="0")
+    return site, site.overviews[0]
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return runs_frame(protocols=("base-to-new",))
+
+
+FIXTURES = {
+    "all": lambda runs: runs,
+    "one seed": lambda runs: runs[runs["seed"].isin([0, 1])],
+    "one dataset": lambda runs: runs[runs["dataset"] == "dtd"],
+    "two methods": lambda runs: runs[runs["method"].isin(["zero_shot", "coop"])],
+    "no zero-shot": lambda runs: runs[runs["method"] != "zero_shot"],
+    "one method": lambda runs: runs[runs["method"] == "vpt"],
+    "one run": lambda runs: runs[(runs["method"] == "vpt") & (runs["dataset"] == "dtd") & (runs["seed"] == 1)],
+    "none complete": lambda runs: runs[~((runs["dataset"] == "dtd") & (runs["seed"] != 3))],
+}
+
+
+@pytest.mark.parametrize("name", FIXTURES)
+def test_the_leader_of_the_sentence_is_the_first_row_of_the_board(runs, name):
+    site, view = overview_of(FIXTURES[name](runs))
+    board, text = site.boards[0], answer(view, view.measures[-1]).striptags()
+    if board.standings.leader is None:
+        assert text == "No method has a score for every dataset and seed, so there is no comparison yet."
+        return
+    first = board.entries[0]
+    assert first.key == board.standings.leader == view.answers["H"].leader
+    assert first.name in text.split(".")[0]
+    assert f"mean H {100 * first.values['H'].mean:.1f} %" in text
+    tied = [
+        board.entry_name(key) for key in board.standings.tied if board.standings.pairs[first.key, key].p is not None
+    ]
+    assert ("Even on these datasets" in text) == bool(tied)
+    assert all(title in text for title in tied[:2])
+
+
+def test_both_intervals_stand_beside_the_lead(runs):
+    site, view = overview_of(runs[~runs["method"].isin(["cocoop", "maple"])])
+    order, lead = site.boards[0].standings, view.answers["H"].lead
+    pair = order.pairs[order.leader, "zero_shot"]
+    assert lead.reference == "zero_shot"
+    assert lead.over_seeds == (pair.low, pair.high)
+    low, high = lead.over_datasets
+    assert low < lead.over_seeds[0] < lead.mean < lead.over_seeds[1] < high
+    text = small_print(view, "H").striptags()
+    assert f"{points(low)} to {points(high)} over datasets" in text
+    assert f"{points(pair.low)} to {points(pair.high)} over seeds and test images" in text
+    assert "6 methods, 11 datasets, 3 seeds, 176 runs." in text
+
+
+def test_other_datasets_are_promised_only_what_the_datasets_show(runs):
+    _, view = overview_of(runs)
+    found = view.answers["H"]
+    text = answer(view, "H").striptags()
+    assert ("might do as well" in text) == bool(found.open_elsewhere)
+    assert ("with confidence over datasets too" in text) == (not found.open_elsewhere)
+    _, one = overview_of(runs[runs["dataset"] == "dtd"])
+    assert "datasets of this kind" not in answer(one, "H").striptags()
+    assert "confidence" not in answer(one, "H").striptags()
+    assert "95 % interval" not in small_print(one, "H").striptags()
+
+
+def test_a_baseline_that_leads_is_called_that(runs):
+    chosen = runs[runs["method"].isin(["zero_shot", "coop", "vpt"])]
+    _, view = overview_of(chosen)
+    text = answer(view, "new").striptags()
+    assert text.startswith("No method beats Zero-shot CLIP on average: mean new accuracy 74.2 % on these 11 datasets.")
+    assert re.search(r"Nearest is VPT, −\d\.\d points\. On the 4 hardest datasets the best is", text)
+
+
+def test_missing_and_failed_runs_are_counted_once_with_the_right_plurals(runs):
+    _, view = overview_of(runs)
+    assert missing_runs(view).striptags() == (
+        "2 of 242 runs are missing: MaPLe on SUN397 (seed 2) and CoCoOp on ImageNet (seed 3). "
+        "2 of 8 methods have missing runs and are not ranked."
+    )
+    assert failed_runs(view.missing).striptags().startswith("1 run failed: CUDA out of memory.")
+    _, one = overview_of(runs[runs["method"] != "maple"])
+    assert missing_runs(one).striptags() == (
+        "1 of 209 runs is missing: CoCoOp on ImageNet (seed 3). 1 of 7 methods has missing runs and is not ranked."
+    )
+    assert failed_runs(one.missing) == ""
+
+
+def test_a_dataset_without_difficulty_stays_in_the_answer_and_is_hard(runs):
+    """Zero-shot never right: no difficulty is defined, and the dataset is still among the hardest."""
+    measured = difficulty_frame()
+    here = measured["dataset"] == "fgvc_aircraft"
+    measured = measured[~(here & measured["measure"].str.startswith("relative"))]
+    measured.loc[(measured["dataset"] == "fgvc_aircraft") & (measured["measure"] == "zero_shot_accuracy"), "value"] = (
+        0.0
+    )
+    _, view = overview_of(runs, measured)
+    assert view.groups[2][-1] == "fgvc_aircraft"
+    assert "fgvc_aircraft" not in view.answers["H"].difficulty["relative_transfer_difficulty"]
+    assert len(view.datasets) == 11
+
+
+def test_names_stay_text(runs):
+    _, view = overview_of(runs.assign(method=runs["method"].replace("apex", "<b onclick=x>")))
+    assert "<b onclick" not in answer(view, "H")
+    assert "&lt;b onclick" in answer(view, "H")
+
+
+def test_published_numbers_have_no_interval_over_seeds():
+    site = published_site(published_frame(), published_difficulty(), catalogue(), package_version="0")
+    view = site.overviews[0]
+    text = answer(view, "H").striptags() + small_print(view, "H").striptags()
+    assert "over seeds" not in text
+    assert "one published value each" in text
+    rows = [row for row in site.published_boards[0].rows if row.complete and "H" in row.averages]
+    best = max(rows, key=lambda row: row.averages["H"])
+    assert view.method(view.answers["H"].leader).name == best.title
+    assert len({method.name for method in view.methods}) == len(view.methods), "one row a method"
+
+
+def test_nothing_is_said_of_no_runs():
+    site = site_view(runs_frame().iloc[:0], difficulty_frame(), catalogue(), package_version="0")
+    assert site.overviews == ()

@@ -1,0 +1,233 @@
+"""The first screen in a real browser: what it shows without scrolling, how it is used, and what the address keeps."""
+
+from __future__ import annotations
+
+from math import log
+
+import pytest
+from report_sample import DATASETS, catalogue, difficulty_frame, runs_frame
+
+pytest.importorskip("websocket", reason="websocket-client is not installed")
+from chromium import browser, find_chromium
+
+from bench.analysis.difficulty_trend import fit_trend
+from bench.analysis.leaderboard import leaderboards
+from bench.analysis.paired_average import over_datasets
+from bench.analysis.seed_scores import seed_scores
+from bench.presenters import site_view
+from reports import render_site
+from reports.answer_sentences import interval, points
+
+pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
+
+COMPLETE = ("zero_shot", "coop", "vpt", "clip_adapter", "tip_adapter", "apex")
+
+
+@pytest.fixture(scope="module")
+def runs():
+    runs = runs_frame()
+    return runs[runs["method"].isin(COMPLETE)]
+
+
+@pytest.fixture(scope="module")
+def view(runs):
+    return site_view(runs, difficulty_frame(), catalogue(), package_version="0")
+
+
+@pytest.fixture(scope="module")
+def url(view, tmp_path_factory):
+    return render_site(view, tmp_path_factory.mktemp("site") / "index.html").as_uri()
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory):
+    with browser(tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+@pytest.fixture
+def page(tab, url):
+    tab.size(1440, 900)
+    tab.open(url)
+    return tab
+
+
+def choose(page, name, text):
+    """Choose the option with that text in a select of the picture."""
+    page.run(
+        f"""(() => {{
+            const select = document.getElementById('hero-{name}');
+            select.value = [...select.options].find((option) => option.text === {text!r}).value;
+            select.dispatchEvent(new Event('change'));
+        }})()"""
+    )
+
+
+def caption(page):
+    return page.run("document.querySelector('#hero figcaption').textContent")
+
+
+def test_the_first_screen_holds_the_score_the_picture_and_the_advice(page, view):
+    boxes = page.run(
+        """['#answer', '#hero .picture', '#hero figcaption', '#advice'].map((selector) => {
+            const box = document.querySelector(selector).getBoundingClientRect();
+            return [box.top, box.bottom, box.width];
+        })"""
+    )
+    assert all(0 < top < bottom < 900 and width > 200 for top, bottom, width in boxes)
+    leader = view.boards[0].entries[0]
+    text = page.run("document.getElementById('answer').innerText")
+    assert leader.name in text
+    assert f"{100 * leader.values['H'].mean:.1f} %" in text
+    assert page.run("document.querySelector('#advice .take').innerText").startswith("Take ")
+
+
+def test_every_dataset_is_named_with_and_without_script(page, tab, url, view):
+    titles = {title for title, *_ in DATASETS.values()}
+    names = "[...document.querySelectorAll('#hero svg text.name')].map((node) => node.lastChild.textContent)"
+    assert set(page.run(names)) == titles
+    tab.call("Emulation.setScriptExecutionDisabled", value=True)
+    tab.open(url)
+    assert set(tab.run(names)) == titles
+    assert tab.run("document.querySelector('#hero svg').getBoundingClientRect().height") > 300
+    assert "loses" in tab.run("document.querySelector('#advice .no-script').innerText")
+    tab.call("Emulation.setScriptExecutionDisabled", value=False)
+
+
+def test_the_script_draws_the_picture_that_the_page_was_written_with(page, tab, url):
+    """Same places of names, points and ticks, so that nothing jumps."""
+    marks = """[...document.querySelectorAll('#hero svg text, #hero svg .mark')].map((node) =>
+        [node.tagName + node.textContent, ['transform', 'd', 'x', 'y', 'cx', 'cy'].map((name) =>
+            node.getAttribute(name) || '').join(' ').match(/-?[\\d.]+/g).map(Number)])"""
+    drawn = page.run(marks)
+    tab.call("Emulation.setScriptExecutionDisabled", value=True)
+    tab.open(url)
+    written = tab.run(marks)
+    tab.call("Emulation.setScriptExecutionDisabled", value=False)
+    assert len(drawn) == len(written) > 60
+    for (what, places), (same, others) in zip(sorted(drawn), sorted(written), strict=True):
+        assert what == same
+        assert places == pytest.approx(others, abs=0.3), what
+
+
+def test_any_two_methods_are_compared_as_the_analysis_does(page, runs, view):
+    board = leaderboards(runs)[0]
+    scores = seed_scores(board, runs)
+    names = {entry.key: entry.name for entry in view.boards[0].entries}
+    along = view.overviews[0].answers["H"].difficulty["relative_transfer_difficulty"]
+    for a, b in (("apex", "coop"), ("vpt", "tip_adapter"), ("clip_adapter", "zero_shot")):
+        choose(page, "a", names[a])
+        choose(page, "b", names[b])
+        found = over_datasets(board, scores, a, b, "H")
+        text = caption(page)
+        assert f"{names[a]} minus {names[b]}: mean {points(found.mean)} points" in text
+        assert f"interval over datasets {interval(found.low, found.high)}" in text
+        gains = {
+            d: sum(scores[a][d][s]["H"] - scores[b][d][s]["H"] for s in board.seeds) / len(board.seeds) for d in along
+        }
+        line = fit_trend([log(along[d]) for d in along], [gains[d] for d in along])
+        assert page.run("document.querySelector('#hero .fit') !== null") == line.conclusive
+
+
+def test_the_pointer_finds_the_nearest_dataset_and_arrow_keys_walk_them(page):
+    box = page.run(
+        """(() => { const b = document.querySelector('#hero svg').getBoundingClientRect();
+            return [b.x, b.y, b.width, b.height]; })()"""
+    )
+    tip = "document.querySelector('#hero .tip').innerText"
+    page.move(box[0] + 0.9 * box[2], box[1] + 0.5 * box[3])
+    page.wait(f"{tip}.startsWith('EuroSAT: 10 classes, zero-shot 56.0 %.')")
+    for word in ("rank", "Difference", "points", "Best here"):
+        assert word in page.run(tip)
+    page.move(5, 5)
+    page.wait("document.querySelector('#hero .tip').hidden")
+    page.run("document.querySelector('#hero .picture').focus()")
+    seen = []
+    for _ in DATASETS:
+        page.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight")
+        seen.append(page.run(f"{tip}.split(':')[0]"))
+    assert sorted(seen) == sorted(title for title, *_ in DATASETS.values())
+    assert (seen[0], seen[-1]) == ("ImageNet", "EuroSAT")
+    label = page.run("document.querySelector('#hero .picture').getAttribute('aria-label')")
+    assert "is ahead on" in label
+
+
+def test_the_address_restores_methods_score_and_axis(page, tab, url):
+    choose(page, "measure", "new classes")
+    choose(page, "a", "CoOp")
+    choose(page, "b", "VPT")
+    choose(page, "x", "Zero-shot error")
+    before = caption(page)
+    address = page.run("location.href")
+    assert "A=coop&B=vpt&x=zero_shot_error" in address
+    tab.open("about:blank")
+    tab.open(address)
+    assert caption(tab) == before
+    chosen = "['a', 'b', 'measure', 'x'].map((name) => document.getElementById('hero-' + name).selectedOptions[0].text)"
+    assert tab.run(chosen) == ["CoOp", "VPT", "new classes", "Zero-shot error"]
+    tab.open("about:blank")
+    tab.open(url + "#A=nobody&B=%3Cb%3E&x=1")
+    assert tab.run(chosen) == ["APEX", "Zero-shot CLIP", "H (base and new)", "Transfer difficulty"]
+
+
+def test_another_setting_has_its_own_answer(page, view):
+    page.run(
+        """(() => { const select = document.querySelector('#chooser select');
+            select.value = 'Few-shot'; select.dispatchEvent(new Event('change')); })()"""
+    )
+    assert "mean accuracy" in page.run("document.getElementById('answer').innerText")
+    assert page.run("location.hash") == ""
+    assert "few-shot, 16 shots" in page.run("document.querySelector('[data-setting-text]').textContent")
+
+
+def advice_for(page, **fields):
+    for name, value in fields.items():
+        page.run(
+            f"""(() => {{ const field = document.querySelector('#advice [name={name}]');
+                field.value = {value!r}; field.dispatchEvent(new Event('input')); }})()"""
+        )
+    return page.run("document.querySelector('#advice .advice-out').innerText")
+
+
+def test_the_advice_follows_the_better_rule_and_the_budget(page, view):
+    answer = view.overviews[0].answers["H"]
+    text = advice_for(page, accuracy="57", classes="10")
+    assert "Difficulty 0.18: harder than 10 of 11 datasets here. Most alike: EuroSAT" in text
+    lost = answer.advice["any"].lost[answer.advice["any"].rule]
+    assert f"loses {100 * lost:.1f} points of H on average" in text
+    assert "points over zero-shot" in text
+    budget = "no training"
+    assert answer.advice[budget].candidates == ("zero_shot",)
+    assert "Stay with zero-shot" in advice_for(page, budget=budget)
+    assert "Give a zero-shot accuracy" in advice_for(page, accuracy="0")
+
+
+def test_a_dataset_without_difficulty_stays_in_the_picture(tab, runs, tmp_path):
+    measured = difficulty_frame()
+    here = measured["dataset"] == "fgvc_aircraft"
+    measured = measured[~(here & measured["measure"].str.startswith("relative"))]
+    measured.loc[here & (measured["measure"] == "zero_shot_accuracy"), "value"] = 0.0
+    view = site_view(runs, measured, catalogue(), package_version="0")
+    tab.size(1440, 900)
+    page = render_site(view, tmp_path / "a.html")
+    assert page.read_text("utf-8").count("no difficulty (zero-shot 0 %)") >= 1
+    tab.open(page.as_uri())
+    text = tab.run("document.querySelector('#hero svg').textContent")
+    assert "FGVC Aircraft" in text
+    assert "no difficulty (zero-shot 0 %)" in text
+    assert tab.run("document.querySelectorAll('#hero .mark.a').length") >= 11
+
+
+@pytest.mark.parametrize("few", ["one method", "one run", "no difficulty"])
+def test_little_data_draws_without_complaint(tab, runs, tmp_path, few):
+    measured = difficulty_frame() if few != "no difficulty" else difficulty_frame().iloc[:0]
+    if few != "no difficulty":
+        runs = runs[runs["method"] == "vpt"]
+    if few == "one run":
+        runs = runs[(runs["dataset"] == "dtd") & (runs["seed"] == 1)]
+    view = site_view(runs, measured, catalogue(), package_version="0")
+    tab.size(1440, 900)
+    tab.open(render_site(view, tmp_path / "a.html").as_uri())
+    tab.run("1")
+    assert [e for e in tab.events if e["method"] in ("Log.entryAdded", "Runtime.exceptionThrown")] == []
+    assert tab.run("document.querySelectorAll('#hero text.name').length") == len(view.overviews[0].datasets)
