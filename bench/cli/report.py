@@ -70,6 +70,7 @@ def report(
     from bench.analysis.leaderboard import HConvention
     from bench.site.build import PageRequest, write_published
     from bench.site.paper_figures import write_figures
+    from bench.site.site_files import check_page
     from datasets_registry import EvalProtocol
 
     chosen = None if protocol is None else str(opt.parse_choice(EvalProtocol, protocol, "--protocol"))
@@ -82,6 +83,8 @@ def report(
             raise UsageError(
                 "--figures are drawn from runs, and --source published shows none; leave one of the two out."
             )
+        if out is None:
+            check_page(target)
         print_line(str(write_published(target, chosen, opt.cache_folder(cache), groups)))
         return
     if watch and out is not None:

@@ -17,6 +17,7 @@ from bench.site.example_images import example_images
 from bench.site.gallery import Gallery
 from bench.site.paper_figures import figures_of
 from bench.site.run_browser_data import write_run_files
+from bench.site.site_files import check_page
 from bench.store import fresh_store
 from reports import render_site
 from reports.views import SiteView
@@ -54,6 +55,8 @@ class PageRequest:
 
 def write_page(request: PageRequest) -> SiteView:
     """Load new runs into the database, write the page and its run files, and return the view."""
+    if request.with_run_files:
+        check_page(request.out)
     text_cache = TextCache(request.cache)
     store = fresh_store(request.runs)
     runs = store.runs_frame(outcomes=True, staleness=Staleness(None, kept=text_cache))

@@ -1,13 +1,15 @@
+import hashlib
 import json
-import os
 
 import numpy as np
 import pytest
 from fake_runner import make_predictions, make_record, make_spec
 
+from bench.errors import UsageError
 from bench.results.shards import Shards
 from bench.site.gallery import Gallery
 from bench.site.run_browser_data import write_run_files
+from bench.site.site_files import LIST
 from bench.store import fresh_store
 
 
@@ -49,17 +51,89 @@ def test_a_run_s_file_holds_its_best_classes_with_their_probabilities(runs, tmp_
     assert images == {"ids": list(stored.images), "labels": stored.label.tolist()}
 
 
-def test_what_is_there_is_not_written_again_and_what_is_gone_goes(runs, tmp_path):
-    write(runs, tmp_path / "data")
-    assert write(runs, tmp_path / "data") == 0
-    first, second = (tmp_path / "data/runs" / f"{make_spec(seed=seed).run_id}.json" for seed in (1, 2))
-    os.utime(first, (0, 0))
-    assert write(runs, tmp_path / "data") == 1
-    for path in (runs / "shards").rglob(f"{second.stem}*"):
+def file_of(folder, seed):
+    return folder / "runs" / f"{make_spec(seed=seed).run_id}.json"
+
+
+def delete_run(runs, seed):
+    for path in (runs / "shards").rglob(f"{make_spec(seed=seed).run_id}*"):
         path.unlink()
-    write(runs, tmp_path / "data")
-    assert first.is_file()
-    assert not second.is_file()
+
+
+def test_what_is_there_is_not_written_again_and_what_is_gone_goes(runs, tmp_path):
+    data = tmp_path / "data"
+    write(runs, data)
+    assert write(runs, data) == 0
+    file_of(data, 1).unlink()
+    assert write(runs, data) == 1
+    delete_run(runs, 2)
+    write(runs, data)
+    assert file_of(data, 1).is_file()
+    assert not file_of(data, 2).is_file()
+
+
+def test_files_of_the_user_are_neither_deleted_nor_replaced(runs, tmp_path):
+    data = tmp_path / "data"
+    theirs = {"runs/mine.json": "{}", f"runs/{'a' * 16}.json": "[1]", "lists/todo.json": "[]", "runs/notes.txt": "x"}
+    for name, text in theirs.items():
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).write_text(text)
+    write(runs, data)
+    write(runs, data)
+    assert {name: (data / name).read_text() for name in theirs} == theirs
+
+    file_of(data, 2).write_text("edited by hand")
+    delete_run(runs, 2)
+    write(runs, data)
+    assert file_of(data, 2).read_text() == "edited by hand", "it is no longer what the site wrote"
+
+    file_of(data, 1).write_text('{"run_id": "another"}')
+    (data / LIST).unlink()
+    with pytest.raises(UsageError, match=f"{file_of(data, 1)} exists and was not written by .* Choose another folder"):
+        write(runs, data)
+    assert file_of(data, 1).read_text() == '{"run_id": "another"}'
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"version": 1}', '{"version": 1, "files": {"x": 1}}', "[" * 100_000])
+def test_a_site_without_a_readable_list_is_written_again(runs, tmp_path, text):
+    data = tmp_path / "data"
+    write(runs, data, Painted())
+    (data / LIST).write_text(text)
+    assert write(runs, data, Painted()) == 2
+    assert write(runs, data, Painted()) == 0
+
+
+def test_a_list_cannot_name_files_outside_the_folder(runs, tmp_path):
+    data = tmp_path / "data"
+    write(runs, data)
+    (tmp_path / "precious.json").write_text("{}")
+    content = json.loads((data / LIST).read_text())
+    for name in ("runs/../../precious.json", "../precious.json", str(tmp_path / "precious.json")):
+        content["files"][name] = {"sha256": hashlib.sha256(b"{}").hexdigest(), "source": ""}
+    (data / LIST).write_text(json.dumps(content))
+    write(runs, data)
+    assert (tmp_path / "precious.json").is_file()
+
+
+def test_a_site_of_another_runs_folder_gets_its_predictions(runs, tmp_path):
+    """The other folder has a run of the same id, made earlier, with other predictions."""
+    data, other = tmp_path / "data", tmp_path / "other"
+    Shards(other).write(make_record(make_spec(seed=1)), [make_predictions("base", n=6, seed=77)])
+    write(runs, data)
+    assert write(other, data) == 1
+    shown = json.loads(file_of(data, 1).read_text())["splits"]["base"]["top"]
+    assert shown == make_predictions("base", n=6, seed=77).top_labels.tolist()
+
+
+def test_a_page_of_the_user_is_kept(runs, tmp_path, etl):
+    page = tmp_path / "index.html"
+    page.write_text("<h1>My project</h1>")
+    for source in ("runs", "published"):
+        code, _, err = etl("report", "--runs", str(runs), "--site", str(tmp_path), "--source", source)
+        assert code == 2
+        assert f"{page} exists and was not written by `etl-bench report`, so it is kept" in err
+    assert page.read_text() == "<h1>My project</h1>"
+    assert not (tmp_path / "data").exists()
 
 
 def test_pictures_are_of_the_images_that_runs_get_wrong(runs, tmp_path):
