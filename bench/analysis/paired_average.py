@@ -45,8 +45,7 @@ def board_average(board: Leaderboard, scores: Mapping[str, Scores], a: str, b: s
 
     An average over a single dataset has no test: it says nothing about methods on other datasets.
     """
-    shared = [d for d in board.averaged if d in scores[a] and d in scores[b]]
-    found = paired_test(scores[a], scores[b], measure, shared)
+    found = paired_test(scores[a], scores[b], measure, board.averaged)
     return untested(found) if found is not None and found.groups < 2 else found
 
 
