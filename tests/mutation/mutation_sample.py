@@ -67,8 +67,9 @@ class Mutant:
 
     def rank(self, seed: int, source: bytes) -> bytes:
         """Orders mutants at random; a mutant keeps its rank when other lines of the file change."""
-        code = source.splitlines()[self.line - 1].decode().strip()
-        return hashlib.sha256(f"{seed}|{self.file}|{code}|{self.old}|{self.new}|{self.start % 7}".encode()).digest()
+        code = source.splitlines()[self.line - 1].decode()
+        column = self.start - source.rfind(b"\n", 0, self.start)
+        return hashlib.sha256(f"{seed}|{self.file}|{code}|{column}|{self.old}|{self.new}".encode()).digest()
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.old!r} -> {self.new!r}"

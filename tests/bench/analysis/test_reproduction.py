@@ -111,9 +111,10 @@ def test_zero_shot_is_exact_and_compared_with_published_zero_shot(tmp_path: Path
 
 def test_settings_other_than_the_published_ones_are_named(tmp_path: Path):
     published = table(printed())
-    (row,) = made(tmp_path, published, config={"n_ctx": 8}, defaults={("coop", "base-to-new"): {"n_ctx": 16}})
+    defaults = {("coop", "base-to-new"): {"n_ctx": 16, "ctx_init": ""}}
+    (row,) = made(tmp_path, published, config={"n_ctx": 8, "ctx_init": "a", "new": 1}, defaults=defaults)
     assert row.verdict is Verdict.PROTOCOL_DIFFERS
-    assert row.note == "Our runs have n_ctx=8."
+    assert row.note == "Our runs have ctx_init=a, n_ctx=8."
 
 
 def test_published_numbers_match_our_names(tmp_path: Path):

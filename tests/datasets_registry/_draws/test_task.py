@@ -17,6 +17,8 @@ from datasets_registry import (
     Sample,
     ShotsError,
     build_task,
+    draw_coop,
+    draw_nested,
     eval_fingerprint,
 )
 
@@ -72,6 +74,19 @@ def test_few_shot_trains_and_evaluates_all_classes():
     assert [(split.name, len(split), len(split.classes)) for split in task.evals] == [("all", 15, 5)]
     assert task.support.classes == task.eval("all").classes
     assert task.support.classes.texts()[0] == "a photo of a class 0."
+
+
+def test_each_rule_draws_its_own_images():
+    splits = toy_splits()
+    names = splits.class_names
+    wanted = {
+        DrawRule.COOP: draw_coop(splits.train, splits.val, shots=2, seed=1, class_names=names),
+        DrawRule.NESTED: draw_nested(splits.train, splits.val, dataset="toy", shots=2, seed=1, class_names=names),
+    }
+    for rule, drawn in wanted.items():
+        task = build(splits, draw=rule)
+        assert (task.support.samples, task.validation.samples) == (drawn.train, drawn.val)
+    assert wanted[DrawRule.COOP] != wanted[DrawRule.NESTED]
 
 
 def test_base_to_new_evaluates_each_half_on_its_own_classes_numbered_from_zero():
