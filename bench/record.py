@@ -1,16 +1,23 @@
 """The record of one run: scores, cost, provenance and predictions; typed, versioned and immutable."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
+from bench.bounds import Amount, Count, Finite, LargeCount, Line, Moment, Name, RunId
 from bench.spec import ExperimentSpec
 
 SCHEMA_VERSION = 1
+TOP = 5
+"""Most classes stored with their logits for each image."""
+
+
+ROUNDING = 1e-6
+"""How far rounding may carry a metric out of its range."""
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Frozen(BaseModel):
@@ -27,20 +34,22 @@ class RunStatus(StrEnum):
 class Score(_Frozen):
     """Metrics of the classifier on one evaluation split."""
 
-    split: str = Field(description="base, new, all, or the name of a target dataset")
+    split: Name = Field(description="base, new, all, or the name of a target dataset")
     accuracy: float = Field(ge=0, le=1, description="top-1, micro")
     macro_accuracy: float = Field(ge=0, le=1, description="mean of per-class accuracies (recall)")
     macro_precision: float = Field(
         ge=0, le=1, description="mean of per-class precisions; a class that is never predicted counts as 0"
     )
-    nll: float = Field(description="mean negative log-likelihood, nats")
-    brier: float = Field(description="mean Brier score, 0..2")
+    nll: float = Field(ge=-ROUNDING, allow_inf_nan=False, description="mean negative log-likelihood, nats")
+    brier: float = Field(ge=-ROUNDING, le=2 + ROUNDING, description="mean Brier score, 0..2")
     ece: float = Field(ge=0, le=1, description="expected calibration error, 15 bins of equal mass")
-    n: int = Field(ge=1, description="test images")
-    n_classes: int = Field(ge=1)
-    selected_on_test: str | None = Field(None, description="what an oracle chose with test labels; else None")
+    n: Count = Field(ge=1, description="test images")
+    n_classes: Count = Field(ge=1)
+    selected_on_test: Line | None = Field(None, description="what an oracle chose with test labels; else None")
     optimism: float | None = Field(
         None,
+        ge=-1,
+        le=1,
         description="accuracy of an oracle's choice minus that of the same run without test labels (last epoch, "
         "unchanged settings); None without an oracle, and in older records",
     )
@@ -49,35 +58,35 @@ class Score(_Frozen):
 class Cost(_Frozen):
     """Cost of a run by phase. Seconds are wall clock of this process, without imports and reading of data."""
 
-    trainable_parameters: int
-    prepare_seconds: float
-    train_seconds: float
-    eval_seconds: float
-    steps: int = Field(description="optimiser steps")
-    peak_memory_bytes: int = Field(
+    trainable_parameters: LargeCount
+    prepare_seconds: Amount
+    train_seconds: Amount
+    eval_seconds: Amount
+    steps: LargeCount = Field(description="optimiser steps")
+    peak_memory_bytes: LargeCount = Field(
         description="peak during this run with all that the process held before, so it depends on earlier runs: "
         "resident set of the process (CPU), or allocated bytes (CUDA)"
     )
-    added_memory_bytes: int | None = Field(
+    added_memory_bytes: LargeCount | None = Field(
         None,
         description="the same peak above the level at the start of this run; None where the system does not measure it "
         "(a CPU outside Linux with the GNU C library), and in older records",
     )
-    image_passes: float = Field(
+    image_passes: Amount = Field(
         description="images through the frozen image tower; a part of the tower counts as its share of the blocks"
     )
-    prompted_image_passes: float = Field(description="images through a changed image tower, or a share of it")
-    text_passes: float = Field(description="class texts through the text tower, or a share of it")
-    fits: int | None = Field(
+    prompted_image_passes: Amount = Field(description="images through a changed image tower, or a share of it")
+    text_passes: Amount = Field(description="class texts through the text tower, or a share of it")
+    fits: Count | None = Field(
         None,
         description="trainings and regressions, including discarded ones; 0 for closed forms, None in older records",
     )
-    candidate_evaluations: int | None = Field(
+    candidate_evaluations: Count | None = Field(
         None,
         description="candidates evaluated on validation or test images, or averaged, over all splits; None in older "
         "records",
     )
-    tuning_seconds: float | None = Field(
+    tuning_seconds: Amount | None = Field(
         None,
         description="seconds of choosing with labels; part of train_seconds (validation images) or eval_seconds (an "
         "oracle), without the fits themselves where training is shared; None in older records",
@@ -95,40 +104,40 @@ class Cost(_Frozen):
 class CurvePoint(_Frozen):
     """Accuracy that a run would have had, had its training ended earlier. Recorded on request; chooses nothing."""
 
-    epoch: int = Field(ge=1, description="finished epochs")
-    epochs: int = Field(ge=1, description="epochs of the whole training")
-    steps: int = Field(ge=0, description="finished optimiser steps")
-    seconds: float = Field(ge=0, description="wall clock of the training so far, without preparation")
-    accuracy: dict[str, float] = Field(description="top-1, micro, by split")
+    epoch: Count = Field(ge=1, description="finished epochs")
+    epochs: Count = Field(ge=1, description="epochs of the whole training")
+    steps: LargeCount = Field(description="finished optimiser steps")
+    seconds: Amount = Field(description="wall clock of the training so far, without preparation")
+    accuracy: dict[Name, Share] = Field(description="top-1, micro, by split")
 
 
 class Provenance(_Frozen):
     """The code, packages, machine, weights and data of a run."""
 
-    package_version: str
-    method_digest: str = Field(description="digest of the method's source and of the methods that it derives from")
-    machinery_digest: str | None = Field(
+    package_version: Line
+    method_digest: Line = Field(description="digest of the method's source and of the methods that it derives from")
+    machinery_digest: Line | None = Field(
         None, description="digest of the shared code that the method imports; None in older records"
     )
-    git_commit: str | None
+    git_commit: Line | None
     git_dirty: bool | None
-    python: str
-    platform: str
-    packages: dict[str, str]
-    device: str
-    threads: int
-    backbone_digest: str = Field(description="digest of the backbone's weights")
-    support_digests: list[str] = Field(description="content digest of each support image, in order")
-    dataset_check: str | None = Field(
+    python: Line
+    platform: Line
+    packages: dict[Line, Line]
+    device: Line
+    threads: Count
+    backbone_digest: Line = Field(description="digest of the backbone's weights")
+    support_digests: list[Line] = Field(description="content digest of each support image, in order")
+    dataset_check: Line | None = Field(
         None, description="content digest by the last `datasets check` of the dataset; None if it was never checked"
     )
-    eval_batch: int | None = Field(None, description="test images per batch; None in older records")
+    eval_batch: Count | None = Field(None, description="test images per batch; None in older records")
 
 
 class RunError(_Frozen):
     """Why a run failed: the class of the exception, its message and its traceback."""
 
-    kind: str
+    kind: Line
     message: str
     traceback: str
 
@@ -137,17 +146,19 @@ class RunRecord(_Frozen):
     """A spec and what its run gave."""
 
     schema_version: int = SCHEMA_VERSION
-    run_id: str
+    run_id: RunId
     spec: ExperimentSpec
     status: RunStatus
     scores: list[Score] = Field(default_factory=list)
-    final_loss: float | None = None
-    selected_epoch: int | None = Field(None, description="from 1, chosen on the validation images; None: the last")
+    final_loss: Finite | None = None
+    selected_epoch: Count | None = Field(
+        None, ge=1, description="from 1, chosen on the validation images; None: the last"
+    )
     cost: Cost | None = None
     curve: list[CurvePoint] = Field(default_factory=list, description="accuracy along the training, if requested")
     provenance: Provenance
     error: RunError | None = None
-    created_at: datetime
+    created_at: Moment
 
     def score(self, split: str) -> Score | None:
         """The score on that split; None if there is none."""
@@ -197,12 +208,12 @@ class DifficultyRecord(_Frozen):
     """How difficult one split of a dataset is for a backbone: one number per measure."""
 
     schema_version: int = SCHEMA_VERSION
-    backbone: str
-    backbone_digest: str
-    dataset: str
-    data_fingerprint: str = Field(description="digest of test list, class names and template")
-    split: str = Field(description="all, base or new classes")
-    n_classes: int
-    n_images: int
-    measures: dict[str, float | None]
-    created_at: datetime
+    backbone: Name
+    backbone_digest: Line
+    dataset: Name
+    data_fingerprint: Line = Field(description="digest of test list, class names and template")
+    split: Name = Field(description="all, base or new classes")
+    n_classes: Count
+    n_images: Count
+    measures: dict[Name, float | None]
+    created_at: Moment

@@ -1,10 +1,11 @@
 """The spec of one run: everything that decides its result. Its canonical JSON hashes to the run id."""
 
 import hashlib
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bench.bounds import Count, LargeCount, Line, Name, Settings
 from datasets_registry import DrawRule, EvalProtocol, canonical_json
 
 SPEC_VERSION = 1
@@ -32,20 +33,20 @@ class ExperimentSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: int = SPEC_VERSION
-    method: str
-    config: dict[str, Any] = Field(description="every setting of the method, including defaults")
-    recipe: dict[str, Any] | None = Field(description="every training setting; None for a training-free method")
-    backbone: str = Field(description="slug `arch.tag`")
-    dataset: str
-    task_fingerprint: str = Field(description="digest of support manifest, class names, template and evaluation lists")
+    method: Name
+    config: Settings = Field(description="every setting of the method, including defaults")
+    recipe: Settings | None = Field(description="every training setting; None for a training-free method")
+    backbone: Name = Field(description="slug `arch.tag`")
+    dataset: Name
+    task_fingerprint: Line = Field(description="digest of support manifest, class names, template and evaluation lists")
     draw: DrawRule
     protocol: EvalProtocol
-    shots: int = Field(ge=0)
-    seed: int = Field(ge=0)
-    precision: str = Field("fp32", description="arithmetic of the frozen towers")
-    targets: tuple[str, ...] = Field((), description="datasets scored besides the source, sorted")
-    support: str | None = Field(None, description="digest of an imported support list, for draw `file`")
-    class_text: str | None = Field(None, description="class texts in place of the template; ends with their digest")
+    shots: Count
+    seed: LargeCount
+    precision: Name = Field("fp32", description="arithmetic of the frozen towers")
+    targets: tuple[Name, ...] = Field((), description="datasets scored besides the source, sorted")
+    support: Line | None = Field(None, description="digest of an imported support list, for draw `file`")
+    class_text: Line | None = Field(None, description="class texts in place of the template; ends with their digest")
     epoch_selection: Literal["validation", "oracle"] | None = Field(
         None, description="images that choose the epoch of a method without a search of its own; None keeps the last"
     )

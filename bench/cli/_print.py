@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
+from bench.bounds import printable
+
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
@@ -62,16 +64,18 @@ def print_json(value: object) -> None:
 
 def print_line(text: str) -> None:
     """One line of results."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(printable(text, keep="\n\t") + "\n")
 
 
 def remark(text: str) -> None:
     """One line on standard error, which pipes do not see."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(printable(text, keep="\n\t") + "\n")
 
 
 def as_text(value: object) -> str:
-    """A value as text of a table cell."""
+    """A value as text of a table cell, without characters that a terminal would obey."""
+    if isinstance(value, str):
+        return printable(value, keep="\n\t")
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, bool):
@@ -82,7 +86,7 @@ def as_text(value: object) -> str:
         return ", ".join(f"{key}={as_text(item)}" for key, item in value.items()) or "–"
     if isinstance(value, list | tuple | set | frozenset):
         return ", ".join(as_text(item) for item in value) or "–"
-    return str(value)
+    return printable(str(value))
 
 
 def percent_interval(low: float | None, high: float | None) -> str:
@@ -116,5 +120,5 @@ def _plain(value: object) -> object:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, StrEnum):
-        return str(value)
+        return printable(str(value))
     return value if value is None or isinstance(value, str | int) else str(value)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import bench
+from bench.cli._print import remark
 from bench.cli.backbones import backbones
 from bench.cli.cache import cache_app
 from bench.cli.check import check
@@ -77,5 +78,5 @@ def main() -> None:
     except BenchError as error:
         if debug:
             raise
-        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        remark(f"error: {' '.join(str(error).split())}")
         sys.exit(2)

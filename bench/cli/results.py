@@ -54,13 +54,16 @@ def export_runs(
 def import_runs(
     bundle: Annotated[Path, typer.Argument(help="A file that `results export` wrote.")],
     runs: opt.Runs = opt.DEFAULT_RUNS,
+    data_root: opt.DataRoot = None,
 ) -> None:
-    """Check a bundle, recompute its scores from its predictions and add its runs. A damaged bundle is refused whole."""
-    from bench.results.bundle import import_bundle
-    from bench.results.shards import Shards
-    from bench.store import fresh_store
+    """Check a bundle, recompute its scores from its predictions and add its runs. A damaged bundle is refused whole.
 
-    done = import_bundle(Shards(runs), bundle)
+    Test images and true labels must be those of the other runs on the task and, where they are on disk, of the data.
+    """
+    from bench.results.shards import Shards
+    from bench.store import fresh_store, import_results
+
+    done = import_results(Shards(runs), bundle, data_root=data_root)
     fresh_store(runs)
     print_line(
         f"{len(done.added)} runs added, {len(done.unchanged)} already known, {done.difficulties} difficulties added"

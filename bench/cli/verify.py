@@ -33,7 +33,9 @@ def verify(
     """Recompute stored runs from the images, without the cache, and compare bit for bit.
 
     Give local weights, support lists and descriptions as they were given to `run` (-b ARCH=FILE, --support,
-    --class-text). Exit code: 0 all identical, 1 some run differs, 2 wrong usage.
+    --class-text). The verdict is identical, rounding, different, or invalid: a
+    stored run whose test images, true labels or columns cannot come from its data. Exit code: 0 all identical, 1 some
+    run differs, 2 wrong usage.
 
     Example: etl-bench verify 3f2a 91c0
     """
@@ -78,7 +80,9 @@ def verify(
         if not as_json:
             _say(verdicts[-1])
     if as_json:
-        print_json([_row(one) | {"causes": [_cause(item) for item in one.causes]} for one in verdicts])
+        print_json(
+            [_row(one) | {"causes": [_cause(item) for item in one.causes], "faults": one.faults} for one in verdicts]
+        )
     elif len(verdicts) > 1:
         print_rows([_row(one) for one in verdicts])
     raise typer.Exit(0 if all(one.outcome is Outcome.IDENTICAL for one in verdicts) else 1)
@@ -103,5 +107,7 @@ def _say(one: Verdict) -> None:
         f"{one.run_id}: {one.outcome}; {one.flips} of {one.compared} images predicted differently, logits differ by at "
         f"most {one.largest_logit_difference:.2g}"
     )
+    for fault in one.faults:
+        remark(f"{one.run_id}: {fault}")
     for item in one.causes if one.outcome != "identical" else ():
         remark(f"{one.run_id}: {item.cause} {item.name}: {item.a} then, {item.b} now")

@@ -11,12 +11,9 @@ from torch import Tensor
 
 from bench.experiment.epoch_selection import EpochCandidates
 from bench.metrics.scores import accuracy, all_metrics
-from bench.record import Branches, Predictions, Score
+from bench.record import TOP, Branches, Predictions, Score
 from datasets_registry import EvalSplit
 from methods import Batch, Blend, Classifier, Method, ProbabilityEnsemble
-
-TOP = 5
-"""Classes stored with their logits per image."""
 
 
 def evaluate(

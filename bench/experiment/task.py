@@ -6,7 +6,16 @@ from pathlib import Path
 from bench.context import RunContext
 from bench.errors import StaleSpecError
 from bench.spec import ExperimentSpec
-from datasets_registry import DatasetSplits, FewShotTask, SupportList, build_task, get_dataset, read_support_list
+from datasets_registry import (
+    DatasetSplits,
+    DrawRule,
+    EvalSplit,
+    FewShotTask,
+    SupportList,
+    build_task,
+    get_dataset,
+    read_support_list,
+)
 from methods import ClassText, parse_class_text
 
 
@@ -40,6 +49,23 @@ def load_task(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
             f"({spec.task_fingerprint[:8]} -> {task.fingerprint[:8]}); plan it again with the same command."
         )
     return task
+
+
+def evaluation_splits(spec: ExperimentSpec, context: RunContext) -> tuple[EvalSplit, ...]:
+    """The evaluation splits of a spec by the data on disk, whether or not these are the data it was planned for.
+
+    They do not depend on shots, seed and draw rule. Raises DataError if a dataset cannot be read.
+    """
+    task = build_task(
+        get_dataset(spec.dataset),
+        read_splits(spec.dataset, context.data_root),
+        protocol=spec.protocol,
+        shots=0,
+        seed=0,
+        draw=DrawRule.NESTED,
+        targets=[(get_dataset(name), read_splits(name, context.data_root)) for name in spec.targets],
+    )
+    return task.evals
 
 
 def _support_list(spec: ExperimentSpec, context: RunContext) -> SupportList | None:

@@ -5,7 +5,7 @@ tell whether the predictions themselves are genuine; `etl-bench verify`, which r
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,8 +66,15 @@ def export_bundle(shards: Shards, run_ids: Sequence[str], out: Path) -> Exported
     return Exported(len(run_ids), len(measured), out.stat().st_size, root)
 
 
-def import_bundle(shards: Shards, path: Path) -> Imported:
+def _accept(shard: Shard) -> Iterable[str]:  # noqa: ARG001
+    return ()
+
+
+def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterable[str]] = _accept) -> Imported:
     """Check a whole bundle and add what is new to a runs folder; a bundle with any error adds nothing.
+
+    Args:
+        problems: further reasons to refuse a run; those of `bench.store.import_results` need a database or data.
 
     Raises:
         BundleError: if the file is not a bundle, was altered, or its scores do not follow from its predictions.
@@ -77,11 +84,14 @@ def import_bundle(shards: Shards, path: Path) -> Imported:
         wrong = []
         for run_id in run_ids:
             shard = _shard(run_id, bundle, path)
-            wrong += [f"run {run_id}, {text}" for text in contradictions(shard.record, shard.predictions)]
+            found = contradictions(shard.record, shard.predictions) or problems(shard)
+            wrong += [f"run {run_id}, {text}" for text in found]
         if wrong:
             more = f" (and {len(wrong) - _SHOWN} more)" if len(wrong) > _SHOWN else ""
             listed = "; ".join(wrong[:_SHOWN]) + more
-            raise bundle_error(path, f"its numbers do not follow from its predictions: {listed}")
+            raise bundle_error(
+                path, f"its numbers do not follow from its predictions, or contradict what is known: {listed}"
+            )
         measured = {name: bundle.read(name) for name in bundle.names if DIFFICULTY_FILE.fullmatch(name)}
         added, unchanged, conflicting = _add_runs(shards, (_shard(run_id, bundle, path) for run_id in run_ids))
     imported = Imported(bundle.root, added, unchanged, conflicting, _add_difficulties(shards, measured))

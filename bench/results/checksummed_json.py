@@ -39,14 +39,15 @@ def parse_document(text: bytes, where: str) -> dict[str, Any]:
     """The document in these bytes, its checksum verified; raises DamagedError, or ShardError for a newer version."""
     try:
         document = json.loads(text)
-        version, record, expected = document["shard_version"], document["record"], document["record_sha256"]
-    except (ValueError, TypeError, KeyError) as error:
+        version, record, expected = int(document["shard_version"]), document["record"], document["record_sha256"]
+        found = sha256(canonical_json(record).encode())
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise DamagedError(f"incomplete or not a shard: {error}") from error
     if version > SHARD_VERSION:
         raise ShardError(
             f"{where} has shard version {version}, and this etl-bench reads versions up to {SHARD_VERSION}; upgrade it."
         )
-    if sha256(canonical_json(record).encode()) != expected:
+    if found != expected:
         raise DamagedError("the record does not match its checksum")
     assert isinstance(document, dict)
     return document

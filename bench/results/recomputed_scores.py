@@ -7,6 +7,8 @@ import numpy as np
 
 from bench.analysis.prediction_metrics import run_metrics
 from bench.record import Predictions, RunRecord, RunStatus, Score
+from bench.results.prediction_checks import impossible_columns
+from datasets_registry import EvalProtocol
 
 EXACT = ("accuracy", "macro_accuracy", "macro_precision")
 """Metrics of the predicted classes alone."""
@@ -37,10 +39,20 @@ def contradictions(record: RunRecord, predictions: Sequence[Predictions]) -> lis
     scored, predicted = [score.split for score in record.scores], [item.split for item in predictions]
     if sorted(scored) != sorted(predicted):
         return [f"scores are of {', '.join(scored) or 'no split'}, predictions of {', '.join(predicted) or 'no split'}"]
+    expected = _splits(record)
+    if sorted(scored) != sorted(expected):
+        return [f"scores are of {', '.join(scored) or 'no split'}, and the spec asks for {', '.join(expected)}"]
     by_split = {item.split: item for item in predictions}
     for score in record.scores:
         found += [f"{score.split}: {text}" for text in _split_contradictions(score, by_split[score.split])]
     return found + _curve_contradictions(record)
+
+
+def _splits(record: RunRecord) -> list[str]:
+    """The splits that a run of this spec is scored on."""
+    if record.spec.protocol is EvalProtocol.BASE_TO_NEW:
+        return ["base", "new"]
+    return ["all", *record.spec.targets]
 
 
 def _curve_contradictions(record: RunRecord) -> list[str]:
@@ -63,14 +75,9 @@ def _curve_contradictions(record: RunRecord) -> list[str]:
 def _split_contradictions(score: Score, item: Predictions) -> list[str]:
     if score.n != len(item.images):
         return [f"n is {score.n}, but there are predictions of {len(item.images)} images"]
-    classes = np.concatenate([item.label, item.predicted, item.top_labels.ravel()])
-    if not len(classes) or classes.min() < 0 or classes.max() >= score.n_classes:
-        return [f"classes are not all in 0..{score.n_classes - 1}"]
-    found = []
-    if not np.array_equal(item.predicted, item.top_labels[:, 0]):
-        found.append("the predicted classes are not those with the highest logit")
-    if not np.array_equal(item.rank == 0, item.predicted == item.label):
-        found.append("the ranks of the true classes contradict the predicted classes")
+    found = impossible_columns(item, score.n_classes)
+    if found:
+        return found
     recomputed = recompute_scores(item, score.n_classes)
     for name in (*EXACT, *ROUNDED):
         claimed = float(getattr(score, name))

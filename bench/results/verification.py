@@ -1,6 +1,6 @@
 """Comparison of a stored run with a repetition of it: identical bits, or how they differ and why. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -9,6 +9,7 @@ import numpy as np
 from bench.errors import VerificationError
 from bench.record import Predictions, RunRecord, RunStatus
 from bench.results.prediction_files import pack_predictions
+from bench.results.recomputed_scores import contradictions
 from bench.results.run_diff import Cause, Difference, diff_runs
 from bench.results.shards import Shard
 
@@ -21,7 +22,9 @@ class Outcome(StrEnum):
     ROUNDING = "rounding"
     """Every image has the same prediction, and logits differ in their last digits."""
     DIFFERENT = "different"
-    """Some image has another prediction, or the images are not the same."""
+    """Some image has another prediction, or a split is missing."""
+    INVALID = "invalid"
+    """The stored run cannot come from its data: other test images or true labels, or columns that contradict."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Verdict:
         flips: images of these with different predictions.
         largest_logit_difference: over the logits of the predicted class; 0 where nothing was compared.
         causes: differences in code, data and environment, which may explain it.
+        faults: why the stored run is invalid, one sentence each.
     """
 
     run_id: str
@@ -41,6 +45,7 @@ class Verdict:
     flips: int
     largest_logit_difference: float
     causes: tuple[Difference, ...]
+    faults: tuple[str, ...] = ()
 
 
 def check_verifiable(stored: RunRecord) -> None:
@@ -62,7 +67,10 @@ def verdict(stored: Shard, record: RunRecord, predictions: Sequence[Predictions]
     images = sum(len(item.images) for item in stored.predictions)
     compared = sum(found.compared.values())
     same_bits = pack_predictions(stored.predictions) == pack_predictions(predictions)
-    if same_bits and stored.record.scores == record.scores:
+    faults = (*contradictions(stored.record, stored.predictions), *_other_data(stored.predictions, predictions))
+    if faults:
+        outcome = Outcome.INVALID
+    elif same_bits and stored.record.scores == record.scores:
         outcome = Outcome.IDENTICAL
     elif found.flips or compared != images or compared != sum(len(item.images) for item in predictions):
         outcome = Outcome.DIFFERENT
@@ -75,7 +83,21 @@ def verdict(stored: Shard, record: RunRecord, predictions: Sequence[Predictions]
         len(found.flips),
         _largest_difference(stored.predictions, predictions),
         tuple(item for item in found.differences if item.cause in (Cause.CODE, Cause.DATA, Cause.ENVIRONMENT)),
+        faults,
     )
+
+
+def _other_data(stored: Sequence[Predictions], repeated: Sequence[Predictions]) -> Iterator[str]:
+    """How the test images and true labels of a stored run differ from those of its repetition on the same task."""
+    other = {item.split: item for item in repeated}
+    for item in stored:
+        now = other.get(item.split)
+        if now is None:
+            continue
+        if item.images != now.images:
+            yield f"{item.split}: its test images are not those of the data"
+        elif wrong := int((item.label != now.label).sum()):
+            yield f"{item.split}: the true labels of {wrong} of {len(item.images)} images are not those of the data"
 
 
 def _largest_difference(a: Sequence[Predictions], b: Sequence[Predictions]) -> float:

@@ -5,10 +5,11 @@ DuckDB file open for writing, no other process can open it at all. Workers there
 here opens the connection as late and closes it as early as possible.
 """
 
+import logging
 import re
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +17,14 @@ import duckdb
 import pandas as pd
 
 from bench._util.prefetch import prefetch
-from bench.errors import QueryError, StoreError, StoreLockedError
+from bench.errors import QueryError, ShardError, StoreError, StoreLockedError
 from bench.provenance.staleness import Staleness
 from bench.published import PUBLISHED_COLUMNS
 from bench.results.shards import Shard, ShardEntry, Shards
 from bench.store.loading import (
     CURVE_COLUMNS,
     PREDICTION_COLUMNS,
+    REFUSED,
     SCORE_COLUMNS,
     delete_runs,
     insert_difficulties,
@@ -33,6 +35,7 @@ from bench.store.schema_upgrade import check_current, migrate, query_int
 
 CHUNK = 1000
 """Runs per transaction. This bounds the memory, and the work that is lost if the process is killed."""
+_LOG = logging.getLogger("bench.store")
 _HOLDER = re.compile(r"held in (.+?) \(PID (\d+)\)")
 _READ_STATEMENTS = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 _READ_CONFIG: dict[str, str | bool | int | float | list[str]] = {
@@ -88,9 +91,7 @@ class Store:
             count = 0
             chunks = [changed[start : start + CHUNK] for start in range(0, len(changed), CHUNK)]
             for found in prefetch(chunks, lambda chunk: _read(shards, chunk), depth=2):
-                with _transaction(connection):
-                    insert_runs(connection, found)
-                count += len(found)
+                count += _insert_loadable(connection, found)
             with _transaction(connection):
                 connection.execute("DELETE FROM difficulty")
                 insert_difficulties(connection, difficulties)
@@ -288,15 +289,46 @@ class Store:
 
 @contextmanager
 def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All changes inside, or none of them."""
     connection.execute("BEGIN TRANSACTION")
-    yield
+    try:
+        yield
+    except BaseException:
+        with suppress(duckdb.Error):  # the error that is raised says more
+            connection.execute("ROLLBACK")
+        raise
     connection.execute("COMMIT")
 
 
 def _read(shards: Shards, entries: Sequence[ShardEntry]) -> list[tuple[ShardEntry, Shard]]:
-    """Read the shards of some entries, without damaged ones."""
-    by_id = {entry.run_id: entry for entry in entries}
-    return [(by_id[run_id], shard) for run_id, shard in shards.read_many(by_id)]
+    """Read the shards of some entries, without damaged ones and without those that this release cannot read."""
+    found = []
+    for entry in entries:
+        try:
+            shard = shards.read(entry.run_id)
+        except ShardError as error:
+            _LOG.warning("Left out: run %s. %s", entry.run_id, error)
+            continue
+        if shard is not None:
+            found.append((entry, shard))
+    return found
+
+
+def _insert_loadable(connection: duckdb.DuckDBPyConnection, found: Sequence[tuple[ShardEntry, Shard]]) -> int:
+    """Insert runs in one transaction and return their number.
+
+    If the database refuses one of them, each is inserted alone, and those that are refused are named and left out.
+    """
+    try:
+        with _transaction(connection):
+            insert_runs(connection, found)
+        return len(found)
+    except REFUSED as error:
+        if len(found) == 1:
+            reason = " ".join(str(error).split())[:300]
+            _LOG.warning("Left out: run %s, which the database refuses (%s).", found[0][0].run_id, reason)
+            return 0
+    return sum(_insert_loadable(connection, [one]) for one in found)
 
 
 class _Draft(Store):

@@ -10,16 +10,18 @@ import numpy as np
 import pandas as pd
 
 from bench.published import published_digest, published_frame
-from bench.record import Cost, DifficultyRecord, RunRecord
+from bench.record import TOP, Cost, DifficultyRecord, RunRecord
 from bench.results.shards import Shard, ShardEntry
 from datasets_registry import canonical_json
 
-TOP = 5
-"""Top classes stored with their logits for each image."""
 SCORE_COLUMNS = "accuracy, macro_accuracy, macro_precision, nll, brier, ece, n, n_classes, selected_on_test, optimism"
 CURVE_COLUMNS = "run_id, split, epoch, epochs, steps, seconds, accuracy"
 PREDICTION_COLUMNS = """run_id, split, position, image, label, predicted, rank, true_logit, log_sum_exp, sum_p2,
     top_labels, top_logits"""
+REFUSED = (
+    duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError, ValueError, OverflowError, TypeError,
+)  # fmt: skip
+"""What loading a run with impossible values raises, in DuckDB, pandas and numpy; no error of the disk."""
 _SPEC_COLUMNS = {
     "method", "backbone", "dataset", "task_fingerprint", "draw", "protocol", "shots", "seed", "precision", "support",
     "class_text", "epoch_selection",

@@ -19,7 +19,7 @@ def scored(split: str, n: int, classes: int, seed: int) -> tuple[Score, Predicti
     predictions = make_predictions(split, n=n, classes=classes, seed=seed)
     draw = np.random.default_rng(seed)
     logits = draw.normal(size=(n, classes)).astype(np.float32)  # what make_predictions draws
-    values = all_metrics(logits, draw.integers(classes, size=n))
+    values = all_metrics(logits, predictions.label)
     return Score(split=split, n=n, n_classes=classes, selected_on_test=None, **values), predictions
 
 

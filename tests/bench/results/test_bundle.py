@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import zipfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_runner import make_difficulty, make_predictions, make_record, make_score, make_spec
+from bundle_files import ids, rewritten
+from fake_runner import answered, make_difficulty, make_record, make_score, make_spec
 
 from bench.errors import BundleError
-from bench.record import RunError, RunRecord, RunStatus, Score
+from bench.record import RunError, RunStatus
 from bench.results.bundle import export_bundle, import_bundle, origin
-from bench.results.bundle_file import LIST, _root
-from bench.results.recomputed_scores import EXACT, ROUNDED, contradictions, recompute_scores
+from bench.results.bundle_file import LIST
+from bench.results.recomputed_scores import EXACT, ROUNDED, contradictions
 from bench.results.shards import Shards
-
-
-def answered(seed: int = 1, **changes) -> tuple[RunRecord, list]:
-    """A run whose scores follow from its predictions."""
-    predictions = [make_predictions("base", seed=seed), make_predictions("new", n=9, classes=3, seed=seed + 50)]
-    scores = []
-    for item, n_classes in zip(predictions, (7, 3), strict=True):
-        values = recompute_scores(item, n_classes)
-        fields = {
-            name: values[name] for name in ("accuracy", "macro_accuracy", "macro_precision", "nll", "brier", "ece")
-        }
-        scores.append(Score(split=item.split, n=len(item.images), n_classes=n_classes, **fields))
-    return make_record(make_spec(seed=seed), scores=scores, **changes), predictions
 
 
 @pytest.fixture
@@ -42,10 +27,6 @@ def theirs(tmp_path: Path) -> Shards:
     shards.difficulties.write("ViT-demo.drawn", "spectrum_a", make_difficulty())
     shards.difficulties.write("ViT-demo.drawn", "spectrum_z", make_difficulty(dataset="spectrum_z"))
     return shards
-
-
-def ids(shards: Shards) -> list[str]:
-    return [entry.run_id for entry in shards.scan()]
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -101,23 +82,6 @@ def test_ours_stay_and_our_failures_give_way(theirs: Shards, tmp_path: Path):
     kept = ours.read(record.run_id)
     assert kept is not None
     assert kept.record == mine
-
-
-def rewritten(path: Path, change: Callable[[dict[str, bytes]], object], *, honest_list: bool = False) -> Path:
-    """A bundle with changed files; `honest_list` also makes a list and a root that fit them."""
-    with zipfile.ZipFile(path) as archive:
-        files = {name: archive.read(name) for name in archive.namelist()}
-    change(files)
-    if honest_list:
-        names = sorted(set(files) - {LIST})
-        listed = [{"path": n, "bytes": len(files[n]), "sha256": hashlib.sha256(files[n]).hexdigest()} for n in names]
-        facts = json.loads(files[LIST]) | {"files": listed, "root": _root(listed)}
-        files[LIST] = json.dumps(facts).encode()
-    target = path.with_name("changed.zip")
-    with zipfile.ZipFile(target, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return target
 
 
 def refused(bundle: Path, tmp_path: Path, match: str) -> None:
@@ -253,7 +217,7 @@ def test_contradictions_name_what_does_not_follow():
     found = contradictions(record, [swapped, predictions[1]])
     assert any("not those with the highest logit" in text for text in found)
     outside = replace(base, label=np.full_like(base.label, 7))
-    assert contradictions(record, [outside, predictions[1]]) == ["base: classes are not all in 0..6"]
+    assert contradictions(record, [outside, predictions[1]]) == ["base: classes are not all in 0..6 (label)"]
     other = record.model_copy(update={"spec": make_spec(seed=9)})
     assert "its spec has the id" in contradictions(other, predictions)[0]
     failed = make_record(make_spec(), status=RunStatus.FAILED, scores=[make_score("base", 0.5)])

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_runner import make_predictions, make_record, make_spec
+from fake_runner import answered, make_predictions, make_record, make_spec, rescored
 from sweep_requests import sweep_over
 
 from bench.context import RunContext
 from bench.errors import VerificationError
 from bench.experiment.runner import run_experiment
-from bench.record import RunError, RunStatus
+from bench.record import Predictions, RunError, RunStatus
 from bench.results.run_diff import Cause
 from bench.results.shards import Shard, Shards
 from bench.results.verification import Outcome, verdict
@@ -24,13 +25,14 @@ SPLITS = ("base", "new")
 
 
 def stored() -> Shard:
-    return Shard(make_record(make_spec()), tuple(make_predictions(split) for split in SPLITS))
+    record, predictions = answered()
+    return Shard(record, tuple(predictions))
 
 
 def test_equal_answers_are_identical():
     one = stored()
     found = verdict(one, one.record, one.predictions)
-    assert (found.outcome, found.compared, found.flips, found.largest_logit_difference) == (Outcome.IDENTICAL, 12, 0, 0)
+    assert (found.outcome, found.compared, found.flips, found.largest_logit_difference) == (Outcome.IDENTICAL, 15, 0, 0)
 
 
 def test_last_digits_are_rounding_and_their_size_is_told():
@@ -60,6 +62,35 @@ def test_other_images_are_different():
     one = stored()
     assert verdict(one, one.record, one.predictions[:1]).outcome is Outcome.DIFFERENT
     assert verdict(one, one.record, [*one.predictions, make_predictions("all")]).outcome is Outcome.DIFFERENT
+
+
+def relabelled(item: Predictions) -> Predictions:
+    """Predictions whose true labels were edited to what was predicted, with every other column made to fit."""
+    return replace(
+        item, label=item.predicted.copy(), rank=np.zeros_like(item.rank), true_logit=item.top_logits[:, 0].copy()
+    )
+
+
+def test_other_true_labels_images_and_sums_have_a_verdict_of_their_own():
+    honest = stored()
+    base, new = honest.predictions
+    swapped = replace(base, images=(*base.images[1:], base.images[0]))
+    repeated = replace(base, images=(base.images[1], *base.images[1:]))
+    summed = replace(base, log_sum_exp=base.log_sum_exp + 3)
+    for forged, said in (
+        (relabelled(base), r"base: the true labels of \d of 6 images are not those of the data"),
+        (swapped, "base: its test images are not those of the data"),
+        (repeated, "base: 1 images are listed more than once"),
+        (summed, r"base: log-sums are impossible for the top logits \(6 of 6 images\)"),
+    ):
+        scores = [rescored(forged, 7), honest.record.scores[1]]
+        record = honest.record.model_copy(update={"scores": scores})
+        found = verdict(Shard(record, (forged, new)), honest.record, honest.predictions)
+        assert found.outcome is Outcome.INVALID
+        assert re.search(said, " ".join(found.faults)), found.faults
+    better = honest.record.scores[0].model_copy(update={"accuracy": 1.0})
+    edited = honest.record.model_copy(update={"scores": [better, honest.record.scores[1]]})
+    assert verdict(Shard(edited, honest.predictions), honest.record, honest.predictions).outcome is Outcome.INVALID
 
 
 def test_an_edited_score_is_not_identical():
@@ -116,7 +147,7 @@ def test_a_forged_answer_is_found(runs: Path, tmp_path: Path, etl):
     Shards(tmp_path).write(one.record, forged)
     code, out, _ = etl("verify", one.record.run_id[:6], "--runs", str(tmp_path))
     assert code == 1
-    assert "different" in out
+    assert "invalid" in out
 
 
 def test_an_unknown_run_is_named(runs: Path, etl):

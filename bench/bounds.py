@@ -1,0 +1,81 @@
+"""Types of stored values with the ranges that every reader can rely on. Files from outside are checked against them."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+LONGEST_NAME = 200
+LONGEST_TEXT = 100_000
+DEEPEST = 10
+"""Levels of nesting of a method's settings."""
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that move the cursor, end the line, reverse the direction of text or are none at all."""
+_INT32, _INT64 = 2**31 - 1, 2**63 - 1
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    r"""Text whose control characters, except those in `keep`, are written as escapes such as `\u001b`.
+
+    Example:
+        >>> printable("a\tb\n", keep="\n")
+        'a\\u0009b\n'
+    """
+    return CONTROL.sub(lambda found: found[0] if found[0] in keep else f"\\u{ord(found[0]):04x}", text)
+
+
+def _one_line(text: str) -> str:
+    if found := CONTROL.search(text):
+        raise ValueError(f"control character {found[0]!r} at position {found.start()}; use printable characters")
+    return text
+
+
+def _moment(value: datetime) -> datetime:
+    """A time with a zone; one without is that of this machine, as it always was."""
+    try:
+        inside = EARLIEST <= value.astimezone(UTC) < LATEST
+    except (OverflowError, ValueError):
+        inside = False
+    if not inside:
+        raise ValueError(f"the time must be between the years {EARLIEST.year} and {LATEST.year}")
+    return value
+
+
+def _settings(values: dict[str, Any]) -> dict[str, Any]:
+    _check_setting(values, DEEPEST)
+    return values
+
+
+def _check_setting(value: object, deepest: int) -> None:
+    if deepest < 0:
+        raise ValueError(f"settings are nested deeper than {DEEPEST} levels")
+    if isinstance(value, str):
+        if len(value) > LONGEST_TEXT:
+            raise ValueError(f"a text of {len(value)} characters; at most {LONGEST_TEXT} are allowed")
+        _one_line(value)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_setting(key, deepest)
+            _check_setting(item, deepest - 1)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_setting(item, deepest - 1)
+    elif isinstance(value, float) and value != value:
+        raise ValueError("a setting is not a number (NaN)")
+
+
+Name = Annotated[str, StringConstraints(pattern=rf"^[A-Za-z0-9_][A-Za-z0-9_.:=,+@/-]{{0,{LONGEST_NAME - 1}}}$")]
+"""Name of a method, dataset, backbone or split."""
+RunId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+Line = Annotated[str, StringConstraints(max_length=LONGEST_TEXT), AfterValidator(_one_line)]
+"""Text without control characters."""
+Settings = Annotated[dict[str, Any], AfterValidator(_settings)]
+"""Settings of a method or a recipe as plain JSON values."""
+Count = Annotated[int, Field(ge=0, le=_INT32)]
+LargeCount = Annotated[int, Field(ge=0, le=_INT64)]
+Amount = Annotated[float, Field(ge=0, le=1e18, allow_inf_nan=False)]
+"""Seconds, or passes through a tower; a finite number."""
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Moment = Annotated[datetime, AfterValidator(_moment)]

@@ -1,0 +1,152 @@
+"""Import of a bundle, whose runs must load into a database and agree with the other runs and the data on their labels.
+
+A test label decides accuracy as much as a prediction does, and a bundle's own labels prove nothing. They are therefore
+compared with those of the runs in the folder, and with the data where these are on disk.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+
+from bench.context import RunContext
+from bench.experiment.task import evaluation_splits, load_task
+from bench.record import Predictions, RunRecord
+from bench.results.bundle import Imported, import_bundle
+from bench.results.shards import Shard, ShardEntry, Shards
+from bench.spec import ExperimentSpec
+from bench.store.loading import REFUSED, insert_runs
+from bench.store.schema_upgrade import migrate
+from datasets_registry import BenchError
+
+
+def import_results(shards: Shards, bundle: Path, *, data_root: Path | None = None) -> Imported:
+    """Import a bundle with all checks; a bundle with any error adds nothing.
+
+    Raises BundleError if a run cannot be loaded, or has other test images or labels than another run on its task, or
+    than the data below `data_root` (default: as for runs).
+    """
+    known, data = _known(shards), _OnDisk(data_root)
+    with duckdb.connect() as scratch:
+        migrate(scratch, Path("scratch"))
+
+        def problems(shard: Shard) -> list[str]:
+            found = [*_unloadable(scratch, shard), *known.disagreements(shard), *data.disagreements(shard)]
+            known.add(shard)
+            return found
+
+        return import_bundle(shards, bundle, problems)
+
+
+def _unloadable(scratch: duckdb.DuckDBPyConnection, shard: Shard) -> Iterator[str]:
+    """Why a run does not load into a database, if it does not."""
+    scratch.execute("BEGIN TRANSACTION")
+    try:
+        insert_runs(scratch, [(ShardEntry(shard.record.run_id, ""), shard)])
+    except REFUSED as error:
+        yield f"it does not load into a database ({' '.join(str(error).split())[:300]})"
+    finally:
+        scratch.execute("ROLLBACK")
+
+
+@dataclass(frozen=True)
+class _Truth:
+    """Test images of one split with their true labels, and where they come from."""
+
+    images: tuple[str, ...]
+    label: np.ndarray
+    source: str
+
+    def disagreement(self, item: Predictions) -> str | None:
+        """How the labels of predictions differ from it; None if they do not."""
+        label = dict(zip(self.images, self.label.tolist(), strict=True))
+        pairs = zip(item.images, item.label.tolist(), strict=True)
+        if wrong := sum(label.get(image, mine) != mine for image, mine in pairs):
+            return (
+                f"{item.split}: the true labels of {wrong} of {len(item.images)} images are not those of {self.source}"
+            )
+        if set(item.images) != set(self.images):
+            return f"{item.split}: its test images are not those of {self.source}"
+        return None
+
+
+class _Known:
+    """Images and labels of the runs seen so far: by task and split, and by dataset, split and images."""
+
+    def __init__(self) -> None:
+        self._truths: dict[tuple[object, ...], _Truth] = {}
+
+    def add(self, shard: Shard) -> None:
+        for item in shard.predictions:
+            truth = _Truth(item.images, item.label, f"run {shard.record.run_id} on the same data")
+            for key in _keys(shard.record, item):
+                self._truths.setdefault(key, truth)
+
+    def disagreements(self, shard: Shard) -> Iterator[str]:
+        for item in shard.predictions:
+            for key in _keys(shard.record, item):
+                if key in self._truths and (text := self._truths[key].disagreement(item)) is not None:
+                    yield text
+                    break
+
+
+def _keys(record: RunRecord, item: Predictions) -> tuple[tuple[object, ...], ...]:
+    dataset = item.split if item.split in record.spec.targets else record.spec.dataset
+    return (record.spec.task_fingerprint, item.split), (dataset, record.spec.protocol, item.split, hash(item.images))
+
+
+def _known(shards: Shards) -> _Known:
+    known = _Known()
+    for _, shard in shards.read_many(entry.run_id for entry in shards.scan()):
+        known.add(shard)
+    return known
+
+
+class _OnDisk:
+    """Images and labels of the datasets on disk. A dataset that is not there proves nothing about its runs."""
+
+    def __init__(self, data_root: Path | None) -> None:
+        self._context = RunContext(data_root=data_root)
+        self._truths: dict[tuple[object, ...], Sequence[_Truth]] = {}
+
+    def disagreements(self, shard: Shard) -> Iterator[str]:
+        spec = shard.record.spec
+        truths = {truth.source: truth for truth in self._splits(spec)}
+        for item in shard.predictions:
+            truth = truths.get(_source(spec, item.split))
+            text = None if truth is None else truth.disagreement(item)
+            if truth is None or text is None:
+                continue
+            if set(truth.images) == set(item.images) or self._planned_for(spec):
+                yield text
+
+    def _planned_for(self, spec: ExperimentSpec) -> bool:
+        """Whether the data on disk are exactly those of the spec; others may have other images."""
+        try:
+            load_task(spec, self._context)
+        except BenchError:
+            return False
+        return True
+
+    def _splits(self, spec: ExperimentSpec) -> Sequence[_Truth]:
+        key = spec.dataset, spec.protocol, spec.targets
+        if key not in self._truths:
+            try:
+                splits = evaluation_splits(spec, self._context)
+            except BenchError:  # not on disk here, or unknown to this installation
+                splits = ()
+            self._truths[key] = [
+                _Truth(
+                    tuple(sample.key for sample in split.samples),
+                    np.array([sample.label for sample in split.samples]),
+                    _source(spec, split.name),
+                )
+                for split in splits
+            ]
+        return self._truths[key]
+
+
+def _source(spec: ExperimentSpec, split: str) -> str:
+    return f"{split if split in spec.targets else spec.dataset} on disk"

@@ -1,0 +1,296 @@
+"""A forger's kit: bundles made by one change each of an honest one, with every checksum and score made to fit."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bundle_files import ids, rewritten
+from fake_runner import answered, make_record, make_spec, rescored
+
+from bench.errors import BundleError
+from bench.record import Predictions, RunRecord
+from bench.results.bundle import export_bundle
+from bench.results.bundle_file import LIST
+from bench.results.checksummed_json import encode_document
+from bench.results.shards import Shards
+from bench.store import fresh_store, import_results
+
+
+@dataclass
+class Forged:
+    """A run as plain JSON and its predictions; the id and the scores are made to fit after the change."""
+
+    record: dict[str, Any]
+    predictions: list[Predictions]
+
+    @property
+    def base(self) -> Predictions:
+        return self.predictions[0]
+
+    def change(self, **columns: Any) -> None:
+        """Replace columns of the first split."""
+        self.predictions[0] = replace(self.base, **columns)
+
+
+def text(place: str, value: Any) -> Callable[[Forged], None]:
+    """Set one value of the record, at a dotted place."""
+
+    def set_value(forged: Forged) -> None:
+        *parents, last = [int(part) if part.isdecimal() else part for part in place.split(".")]
+        target: Any = forged.record
+        for part in parents:
+            target = target[part]
+        target[last] = value
+
+    return set_value
+
+
+def column(name: str, value: Callable[[Predictions], Any]) -> Callable[[Forged], None]:
+    """Set one column of the predictions of the first split."""
+    return lambda forged: forged.change(**{name: value(forged.base)})
+
+
+def all_right(forged: Forged) -> None:
+    """The true labels become what was predicted."""
+    base = forged.base
+    forged.change(label=base.predicted.copy(), rank=np.zeros_like(base.rank), true_logit=base.top_logits[:, 0].copy())
+
+
+def easy_images(forged: Forged) -> None:
+    """Only the images that were classified correctly stay, and one more."""
+    keep = np.arange(len(forged.base.images)) < 4
+    names = ("label", "predicted", "rank", "true_logit", "log_sum_exp", "sum_p2", "top_labels", "top_logits")
+    images = tuple(image for image, kept in zip(forged.base.images, keep, strict=True) if kept)
+    forged.change(images=images, **{name: getattr(forged.base, name)[keep] for name in names})
+
+
+def drop_split(forged: Forged) -> None:
+    del forged.predictions[1], forged.record["scores"][1]
+
+
+def first_changed(values: np.ndarray, value: float) -> np.ndarray:
+    changed = values.copy()
+    changed.flat[0] = value
+    return changed
+
+
+CONTROL = "\x1b]0;owned\x07\x1b[2J"
+RECORD = {
+    "a method with control characters": (text("spec.method", CONTROL), "spec.method"),
+    "a method that ends a line": (text("spec.method", "coop\n"), "spec.method"),
+    "a method of 200,000 characters": (text("spec.method", "a" * 200_000), "spec.method"),
+    "a method that is markup": (text("spec.method", "<script>"), "spec.method"),
+    "a method that is a formula": (text("spec.method", "=HYPERLINK(1)"), "spec.method"),
+    "a method without a name": (text("spec.method", ""), "spec.method"),
+    "a dataset with control characters": (text("spec.dataset", "a\x9b2J"), "spec.dataset"),
+    "a backbone that reverses text": (text("spec.backbone", "a\u202eb"), "spec.backbone"),
+    "a backbone of a lone surrogate": (text("spec.backbone", "a\ud800"), "altered|UTF-8|surrogate"),
+    "a setting with control characters": (text("spec.config.note", CONTROL), "spec.config"),
+    "a setting that is no number": (text("spec.config.note", float("nan")), "spec.config"),
+    "settings nested deeply": (text("spec.config.note", json.loads("[" * 60 + "]" * 60)), "spec.config"),
+    "shots beyond any": (text("spec.shots", 1e30), "spec.shots"),
+    "shots below none": (text("spec.shots", -1), "spec.shots"),
+    "a seed beyond the database": (text("spec.seed", 2**63), "spec.seed"),
+    "a cost that is no number": (text("cost.train_seconds", float("nan")), "cost.train_seconds"),
+    "an infinite cost": (text("cost.image_passes", float("inf")), "cost.image_passes"),
+    "a negative cost": (text("cost.eval_seconds", -1.0), "cost.eval_seconds"),
+    "more parameters than fit": (text("cost.trainable_parameters", 10**30), "cost.trainable_parameters"),
+    "negative memory": (text("cost.peak_memory_bytes", -1), "cost.peak_memory_bytes"),
+    "a date of the year 1": (text("created_at", "0001-01-01T00:00:00+14:00"), "created_at"),
+    "a date of the year 9999": (text("created_at", "9999-12-31T23:59:59Z"), "created_at"),
+    "a loss that is no number": (text("final_loss", float("nan")), "final_loss"),
+    "an epoch before the first": (text("selected_epoch", 0), "selected_epoch"),
+    "optimism above one": (text("scores.0.optimism", 7.0), "scores.0.optimism"),
+    "an infinite likelihood": (text("scores.0.nll", float("inf")), "scores.0.nll"),
+    "a platform with control characters": (text("provenance.platform", CONTROL), "provenance.platform"),
+    "another field": (text("verified", True), "verified"),
+    "a newer version": (text("schema_version", "x"), "schema_version"),
+}
+PREDICTIONS = {
+    "true labels edited": (all_right, r"base: the true labels of \d of 6 images are not those of run"),
+    "hard images left out": (easy_images, "base: its test images are not those of run"),
+    "a split left out": (drop_split, "the spec asks for base, new"),
+    "an image twice": (column("images", lambda b: (b.images[1], *b.images[1:])), "listed more than once"),
+    "images renamed": (column("images", lambda b: tuple(f"x/{i}" for i in b.images)), "true labels of|images"),
+    "an image with control characters": (
+        column("images", lambda b: (CONTROL, *b.images[1:])), "key of an image contains control",
+    ),
+    "an image without a name": (column("images", lambda b: ("", *b.images[1:])), "key of an image is empty"),
+    "log-sums too small": (column("log_sum_exp", lambda b: b.top_logits[:, 0] - 0.5), "log-sums are impossible"),
+    "log-sums too large": (column("log_sum_exp", lambda b: b.log_sum_exp + 5), "log-sums are impossible"),
+    "a log-sum that is no number": (
+        column("log_sum_exp", lambda b: first_changed(b.log_sum_exp, np.nan)), "log_sum_exp is not finite|nll",
+    ),
+    "squared probabilities above one": (column("sum_p2", lambda b: b.sum_p2 + 1), "squared probabilities are imp"),
+    "squared probabilities of none": (column("sum_p2", lambda b: 0 * b.sum_p2), "squared probabilities are impossible"),
+    "true logits raised": (column("true_logit", lambda b: b.top_logits[:, 0].copy()), "logits of the true classes"),
+    "ranks all first": (column("rank", lambda b: 0 * b.rank), "ranks of the true classes contradict"),
+    "ranks beyond the classes": (column("rank", lambda b: first_changed(b.rank, 7)), "ranks are not all in 0..6"),
+    "a class below the first": (column("label", lambda b: first_changed(b.label, -1)), "classes are not all in 0..6"),
+    "one top class five times": (
+        column("top_labels", lambda b: np.repeat(b.predicted[:, None], 5, axis=1)), "top classes",
+    ),
+    "top logits that rise": (
+        column("top_logits", lambda b: np.concatenate([b.top_logits[:, :1], b.top_logits[:, :0:-1]], axis=1)),
+        "top logits of an image do not fall",
+    ),
+    "fewer top classes": (column("top_labels", lambda b: b.top_labels[:, :3]), r"top_labels has shape \(6, 3\)"),
+    "predictions that are not on top": (column("predicted", lambda b: b.label.copy()), "not those with the highest"),
+}  # fmt: skip
+
+
+def forge(folder: Path, change: Callable[[Forged], None], seed: int = 1) -> Path:
+    """A bundle with the changed run, and whatever follows from it recomputed."""
+    record, predictions = answered(seed)
+    forged = Forged(record.model_dump(mode="json"), predictions)
+    change(forged)
+    scores = []
+    for item, score in zip(forged.predictions, forged.record["scores"], strict=True):
+        try:
+            scores.append(
+                score | {k: v for k, v in rescored(item, score["n_classes"]).model_dump().items() if k in FITTED}
+            )
+        except (ValueError, IndexError):  # no score follows from these columns
+            scores.append(score | {"n": len(item.images)})
+    if change in [entry[0] for entry in PREDICTIONS.values()]:
+        forged.record["scores"] = scores
+    shards = Shards(folder / "forged")
+    shards.write(record, forged.predictions)
+    bundle = folder / "forged.zip"
+    export_bundle(shards, ids(shards), bundle)
+    return rewritten(bundle, lambda files: refit(files, forged.record), honest_list=True)
+
+
+FITTED = ("accuracy", "macro_accuracy", "macro_precision", "nll", "brier", "ece", "n")
+
+
+def refit(files: dict[str, bytes], record: dict[str, Any]) -> None:
+    """Put the changed record into a bundle, with its checksum."""
+    name = next(name for name in files if name.startswith("shards/") and name.endswith(".json"))
+    document = json.loads(files[name])
+    kept = {key: value for key, value in document.items() if not key.startswith("record")}
+    try:
+        files[name] = encode_document(kept, record)
+    except UnicodeEncodeError:  # written with escapes, which is JSON as well
+        files[name] = json.dumps(document | {"record": record}).encode()
+
+
+@pytest.mark.parametrize("name", [*RECORD, *PREDICTIONS])
+def test_every_forgery_is_refused_for_its_reason(tmp_path: Path, name: str) -> None:
+    change, said = (RECORD | PREDICTIONS)[name]
+    ours = Shards(tmp_path / "ours")
+    ours.write(*answered(2))
+    before = {path: path.read_bytes() for path in ours.runs.rglob("*.json")}
+    with pytest.raises(BundleError, match=said) as refused:
+        import_results(ours, forge(tmp_path, change))
+    assert len(str(refused.value)) < 2000
+    assert str(refused.value).isprintable(), "one line without control characters"
+    assert {path: path.read_bytes() for path in ours.runs.rglob("*.json")} == before
+    assert len(fresh_store(ours.runs).runs_frame()) == 2
+
+
+def test_the_kit_is_large_and_an_unchanged_bundle_is_taken(tmp_path: Path) -> None:
+    assert len(RECORD) + len(PREDICTIONS) >= 40
+    ours = Shards(tmp_path / "ours")
+    ours.write(*answered(2))
+    done = import_results(ours, forge(tmp_path, lambda forged: None))
+    assert len(done.added) == 1
+    assert len(fresh_store(ours.runs).runs_frame()) == 4
+
+
+def test_two_runs_of_a_bundle_must_agree_on_their_labels(tmp_path: Path) -> None:
+    theirs = Shards(tmp_path / "theirs")
+    theirs.write(*answered(1))
+    record, predictions = answered(2)
+    forged = Forged({}, predictions)
+    all_right(forged)
+    scores = [rescored(item, classes) for item, classes in zip(forged.predictions, (7, 3), strict=True)]
+    theirs.write(record.model_copy(update={"scores": scores}), forged.predictions)
+    export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
+    with pytest.raises(BundleError, match=r"base: the true labels of \d of 6 images are not those of run"):
+        import_results(Shards(tmp_path / "ours"), tmp_path / "b.zip")
+
+
+def test_labels_are_compared_with_the_data_on_disk(tmp_path: Path) -> None:
+    """Without another run on the task, the drawn dataset itself contradicts edited labels."""
+    old = Path(__file__).parents[2] / "fixtures" / "before_rooms" / "bundle.zip"
+    theirs = Shards(tmp_path / "theirs")
+    import_results(theirs, old)
+    (entry,) = theirs.scan()
+    shard = theirs.read(entry.run_id)
+    assert shard is not None
+    forged = Forged({}, list(shard.predictions))
+    all_right(forged)
+    score = shard.record.scores[0]
+    better = rescored(forged.base, score.n_classes)
+    assert better.accuracy == 1
+    record = shard.record.model_copy(update={"scores": [better], "curve": []})
+    edited = Shards(tmp_path / "edited")
+    edited.write(record, forged.predictions)
+    export_bundle(edited, ids(edited), tmp_path / "edited.zip")
+    with pytest.raises(BundleError, match=r"all: the true labels of \d+ of \d+ images are not those of \w+ on disk"):
+        import_results(Shards(tmp_path / "ours"), tmp_path / "edited.zip")
+    easy = Forged({}, list(shard.predictions))
+    easy_images(easy)
+    record = shard.record.model_copy(update={"scores": [rescored(easy.base, score.n_classes)], "curve": []})
+    edited.write(record, easy.predictions)
+    export_bundle(edited, ids(edited), tmp_path / "edited.zip")
+    with pytest.raises(BundleError, match=r"all: its test images are not those of \w+ on disk"):
+        import_results(Shards(tmp_path / "ours"), tmp_path / "edited.zip")
+
+
+def test_a_run_that_does_not_load_is_named_and_the_others_show(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours = Shards(tmp_path)
+    ours.write(*answered(1))
+    bad = make_spec(seed=2).model_copy(update={"shots": 10**30})
+    record = make_record(make_spec(seed=2)).model_copy(update={"spec": bad, "run_id": bad.run_id})
+    ours.write(record)
+    bad_cost = make_record(make_spec(seed=3))
+    assert bad_cost.cost is not None
+    ours.write(bad_cost.model_copy(update={"cost": bad_cost.cost.model_copy(update={"train_seconds": float("nan")})}))
+    assert set(fresh_store(tmp_path).runs_frame()["seed"]) == {1}
+    for run_id in (bad.run_id, bad_cost.run_id):
+        assert f"Left out: run {run_id}" in caplog.text
+    assert len(ours.scan()) == 3, "nothing was deleted"
+
+
+def test_a_run_that_the_database_refuses_is_named_and_the_others_show(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A value that the model allows and the database does not."""
+    ours = Shards(tmp_path)
+    for seed in (1, 2, 3):
+        ours.write(*answered(seed))
+    from bench.store import loading
+
+    plain = loading._run_row
+
+    def too_large(record: RunRecord, stamp: str) -> dict[str, object]:
+        return plain(record, stamp) | ({"shots": 2**40} if record.spec.seed == 2 else {})
+
+    monkeypatch.setattr(loading, "_run_row", too_large)
+    assert set(fresh_store(tmp_path).runs_frame()["seed"]) == {1, 3}
+    assert f"Left out: run {make_spec(seed=2).run_id}, which the database refuses" in caplog.text
+
+
+def test_the_list_of_a_bundle_cannot_ask_for_more_memory_than_a_run_needs(tmp_path: Path) -> None:
+    bundle = forge(tmp_path, lambda forged: None)
+    with zipfile.ZipFile(bundle) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    facts = json.loads(files[LIST])
+    facts["files"][0]["bytes"] = -5
+    files[LIST] = json.dumps(facts).encode()
+    with zipfile.ZipFile(tmp_path / "size.zip", "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    with pytest.raises(BundleError):
+        import_results(Shards(tmp_path / "ours"), tmp_path / "size.zip")

@@ -1,0 +1,33 @@
+"""Bundles with changed files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.results.bundle_file import LIST, _root
+from bench.results.shards import Shards
+
+
+def ids(shards: Shards) -> list[str]:
+    return [entry.run_id for entry in shards.scan()]
+
+
+def rewritten(path: Path, change: Callable[[dict[str, bytes]], object], *, honest_list: bool = False) -> Path:
+    """A bundle with changed files; `honest_list` also makes a list and a root that fit them."""
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    change(files)
+    if honest_list:
+        names = sorted(set(files) - {LIST})
+        listed = [{"path": n, "bytes": len(files[n]), "sha256": hashlib.sha256(files[n]).hexdigest()} for n in names]
+        facts = json.loads(files[LIST]) | {"files": listed, "root": _root(listed)}
+        files[LIST] = json.dumps(facts).encode()
+    target = path.with_name("changed.zip")
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return target
