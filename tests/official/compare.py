@@ -63,7 +63,7 @@ def missing(one: Comparison, checkouts: Path) -> str:
     for name in one.needs:
         if not (checkouts / name).is_dir():
             return f"no checkout of {name} (commit {COMMITS[name]}) at {checkouts / name}"
-    absent = [p for p in ("yacs", "sklearn") if "Dassl" in one.needs and importlib.util.find_spec(p) is None]
+    absent = [p for p in ("yacs", "sklearn") if one.uses_dassl and importlib.util.find_spec(p) is None]
     return f"needs the package {absent[0]}" if absent else ""
 
 
@@ -117,7 +117,7 @@ def run_official(one: Comparison, *, checkouts: Path, root: Path, work: Path, se
         Path(config_file).write_text(json.dumps(tip))  # JSON is YAML too
     repo_of_config = checkouts / ("CoOp" if one.repo == "CLIP-Adapter" else one.repo)
     job = {
-        "repo": str(repo_of_config), "also": [str(checkouts / name) for name in one.needs], "root": str(root),
+        "repo": str(repo_of_config), "also": [str(checkouts / path) for path in (one.repo, *one.also)], "root": str(root),
         "output": str(work / "output"), "weights": str(work / "clip.pt"), "result": str(work / "official.npz"),
         "seed": seed, "steps": steps, "trainer": one.trainer, "module": one.module, "sizes": one.sizes,
         "config_file": config_file, "opts": opts, "classes": one.classes,

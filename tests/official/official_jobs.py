@@ -17,6 +17,10 @@ COMMITS = {
     "MaPLe": "69bce21",
     "CLIP-Adapter": "08d07f8",
     "Tip-Adapter": "d0e2d6f",
+    "PromptSRC": "bb95c77",
+    "KgCoOp": "c43ccc3",
+    "ProGrad": "1b76203",
+    "TaskRes": "5195359",
 }
 """The checkouts that are needed, and the commits that the comparison was written for."""
 SHOTS = 16
@@ -72,6 +76,10 @@ def keys(method: Any) -> Tensors:
     return {"keys": method.trainable.keys}
 
 
+def residuals(method: TrainableMethod[Any]) -> Tensors:
+    return {"prompt_learner.text_feature_residuals": method.trainable.vectors}
+
+
 def _visual(tower: str, layers: list[Tensor]) -> Tensors:
     names = [f"{tower}.VPT", *(f"{tower}.transformer.resblocks.{i}.VPT_shallow" for i in range(1, len(layers)))]
     return dict(zip(names, layers, strict=True))
@@ -82,7 +90,7 @@ class Comparison:
     """One row of the table.
 
     Args:
-        repo: the checkout whose code runs; `also` are those that it imports from.
+        repo: the folder whose `train.py` runs, in the checkout of its first part; `also`: folders that it imports from.
         trainer: its name in Dassl's registry, or `Tip-Adapter-F`.
         config_file: the official settings; `opts` are changes to them, besides those of all comparisons.
         settings: of our method.
@@ -109,7 +117,12 @@ class Comparison:
     @property
     def needs(self) -> tuple[str, ...]:
         """The checkouts that it needs."""
-        return (self.repo, *self.also)
+        return tuple(dict.fromkeys(path.partition("/")[0] for path in (self.repo, *self.also)))
+
+    @property
+    def uses_dassl(self) -> bool:
+        """Whether the training is one of the Dassl family."""
+        return any("Dassl" in path for path in self.also)
 
 
 COOP = "configs/trainers/CoOp/vit_b16.yaml"
@@ -118,6 +131,10 @@ MAPLE = "configs/trainers/MaPLe/vit_b16_c2_ep5_batch4_2ctx.yaml"
 VPT = "configs/trainers/VPT/vit_b16_c2_ep5_batch4_4.yaml"
 IVLP = "configs/trainers/IVLP/vit_b16_c2_ep5_batch4_2+2ctx.yaml"
 APEX = "configs/trainers/APEX/vit_b16_c2_ep15_batch16_2+2ctx.yaml"
+PROMPTSRC = "configs/trainers/PromptSRC/vit_b16_c2_ep50_batch4_4+4ctx_few_shot.yaml"
+KGCOOP = "configs/trainers/KgCoOp/vit_b16_ep100_ctxv1.yaml"
+PROGRAD = "configs/trainers/ProGrad/rn50_ep100.yaml"
+TASKRES = "configs/trainers/TaskRes/adam_lr2e-3_B256_ep200.yaml"
 
 COMPARISONS = (
     Comparison("CoOp, 16 vectors", "coop", "CoOp", "CoOp", context, COOP, ("TRAINER.COOP.PREC", "fp32")),
@@ -160,5 +177,22 @@ COMPARISONS = (
     Comparison("APEX, base to new", "apex", "APEX", "APEX", visual_text_and_adapter, APEX,
         ("TRAINER.APEX.PREC", "fp32"), {"reference_visual": "random_prompts"}, sizes="apex_sizes", classes="base",
         backbone="ViT-demo.random",  # the drawn CLIP finds all names of EuroSAT alike, so its ensemble is not active
+    ),
+    Comparison(
+        "PromptSRC", "promptsrc", "PromptSRC", "PromptSRC", both_prompts, PROMPTSRC,
+        ("TRAINER.PROMPTSRC.PREC", "fp32", "TRAINER.PROMPTSRC.GPA_MEAN", 25, "TRAINER.PROMPTSRC.GPA_STD", 5),
+        {"average_mean": 25.0, "average_std": 5.0},
+    ),
+    Comparison(
+        "KgCoOp", "kgcoop", "KgCoOp/KgCoOp", "KgCoOp", context, KGCOOP,
+        ("TRAINER.COOP.PREC", "fp32", "TRAINER.COOP.W", 8.0), also=("KgCoOp/Dassl.ProGrad.pytorch",),
+    ),
+    Comparison(
+        "ProGrad", "prograd", "ProGrad/ProGrad.public", "ProGrad", context, PROGRAD,
+        ("TRAINER.COOP.PREC", "fp32"), also=("ProGrad/Dassl.ProGrad.pytorch",),
+    ),
+    Comparison(
+        "TaskRes", "task_res", "TaskRes", "TaskRes", residuals, TASKRES,
+        ("TRAINER.TaskRes.PREC", "fp32", "TRAINER.TaskRes.RESIDUAL_SCALE", 0.5),
     ),
 )  # fmt: skip

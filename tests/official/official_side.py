@@ -44,7 +44,8 @@ class Recording:
 def run_dassl(job: dict[str, Any], sizes: patches.Sizes, record: Recording) -> None:
     """A trainer of the Dassl family through the repository's own `train.py`."""
     patches.adadelta()
-    train = importlib.import_module("train")
+    train: Any = importlib.import_module("train")
+    train.args = argparse.Namespace(enhanced_base="none")  # a global name that TaskRes expects in `train.py`
     if job["module"]:
         importlib.import_module(job["module"])
     if job["sizes"]:
@@ -85,7 +86,7 @@ def run_dassl(job: dict[str, Any], sizes: patches.Sizes, record: Recording) -> N
 
     def recorded_step(batch: Any) -> Any:
         summary = step(batch)
-        record.losses.append(summary["loss"])
+        record.losses.append(summary["xe_loss" if "xe_loss" in summary else "loss"])  # ProGrad has two losses
         return summary
 
     trainer.forward_backward = recorded_step
