@@ -105,22 +105,13 @@ def run_official(one: Comparison, *, checkouts: Path, root: Path, work: Path, se
         "DATASET.NUM_SHOTS", SHOTS, "DATALOADER.NUM_WORKERS", 0, "DATALOADER.TRAIN_X.SAMPLER", "SequentialSampler",
         "DATALOADER.TRAIN_X.BATCH_SIZE", SHOTS * trained_classes, *one.opts,
     ]  # fmt: skip
-    config_file = one.config_file
-    if not config_file:
-        config_file = str(work / "tip.yaml")
-        tip = {
-            "root_path": str(root), "dataset": "eurosat", "shots": SHOTS, "backbone": "ViT-B/16", "load_cache": False,
-            "load_pre_feat": False, "search_hp": True, "search_scale": [12, 10], "search_step": [2, 2], "lr": 0.001,
-            "init_alpha": one.settings["alpha"], "init_beta": one.settings["beta"], "augment_epoch": 1,
-            "train_epoch": steps,
-        }  # fmt: skip
-        Path(config_file).write_text(json.dumps(tip))  # JSON is YAML too
     repo_of_config = checkouts / ("CoOp" if one.repo == "CLIP-Adapter" else one.repo)
     job = {
-        "repo": str(repo_of_config), "also": [str(checkouts / path) for path in (one.repo, *one.also)], "root": str(root),
-        "output": str(work / "output"), "weights": str(work / "clip.pt"), "result": str(work / "official.npz"),
-        "seed": seed, "steps": steps, "trainer": one.trainer, "module": one.module, "sizes": one.sizes,
-        "config_file": config_file, "opts": opts, "classes": one.classes,
+        "repo": str(repo_of_config), "also": [str(checkouts / path) for path in (one.repo, *one.also)],
+        "root": str(root), "shots": SHOTS, "settings": dict(one.settings), "output": str(work / "output"),
+        "weights": str(work / "clip.pt"), "result": str(work / "official.npz"), "seed": seed, "steps": steps,
+        "trainer": one.trainer, "module": one.module, "patch": one.patch,
+        "config_file": one.config_file, "opts": opts, "classes": one.classes,
         "clip": {
             "image": size, "embed": backbone.embed_dim, "text_width": backbone.text_width,
             "vision_width": backbone.vision_width,
@@ -140,7 +131,7 @@ def run_official(one: Comparison, *, checkouts: Path, root: Path, work: Path, se
 def rows(one: Comparison, official: dict[str, Any], ours: RecordedRun, seed: int) -> Iterator[Row]:
     """Compare draws, losses and predictions. Raises ValueError if the test images are not the same."""
     draw = same_images(ours.task.support.samples, official, "train")
-    if one.trainer != "Tip-Adapter-F":  # it reads the whole validation split
+    if one.same_validation:
         draw = draw and same_images(ours.task.validation.samples, official, "val")
     loss = float(np.max(np.abs(np.array(ours.losses) / official["losses"] - 1)))
     for i, split in enumerate(ours.task.evals):
@@ -216,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if reason := missing(one, options.checkouts):
             note(f"skipped: {one.name}: {reason}")
             continue
-        for seed in [1] if one.trainer == "Tip-Adapter-F" else map(int, options.seeds.split(",")):
+        for seed in one.seeds or map(int, options.seeds.split(",")):
             found_rows += compare(
                 one, checkouts=options.checkouts, eurosat=options.eurosat, seed=seed, steps=options.steps
             )

@@ -21,6 +21,9 @@ COMMITS = {
     "KgCoOp": "c43ccc3",
     "ProGrad": "1b76203",
     "TaskRes": "5195359",
+    "CLIP-LoRA": "358f0d7",
+    "LP++": "f81054f",
+    "CLAP": "dbdf409",
 }
 """The checkouts that are needed, and the commits that the comparison was written for."""
 SHOTS = 16
@@ -80,6 +83,25 @@ def residuals(method: TrainableMethod[Any]) -> Tensors:
     return {"prompt_learner.text_feature_residuals": method.trainable.vectors}
 
 
+def prototypes(method: TrainableMethod[Any]) -> Tensors:
+    return {"adapter.prototypes": method.trainable.vectors}
+
+
+def probe(method: TrainableMethod[Any]) -> Tensors:
+    return dict(method.trainable.named_parameters())
+
+
+def low_rank(method: TrainableMethod[Any]) -> Tensors:
+    towers = {"transformer": method.trainable.text, "visual.transformer": method.trainable.image}
+    return {
+        f"{tower}.resblocks.{i}.attn.{letter}_proj.w_lora_{factor}": tensor
+        for tower, changes in towers.items()
+        for i, block in enumerate(changes.blocks)
+        for letter, change in block.items()
+        for factor, tensor in (("A", change.down), ("B", change.up))
+    }
+
+
 def _visual(tower: str, layers: list[Tensor]) -> Tensors:
     names = [f"{tower}.VPT", *(f"{tower}.transformer.resblocks.{i}.VPT_shallow" for i in range(1, len(layers)))]
     return dict(zip(names, layers, strict=True))
@@ -91,12 +113,15 @@ class Comparison:
 
     Args:
         repo: the folder whose `train.py` runs, in the checkout of its first part; `also`: folders that it imports from.
-        trainer: its name in Dassl's registry, or `Tip-Adapter-F`.
+        trainer: its name in Dassl's registry, or a name in `RUNNERS` of `official_side.py`.
         config_file: the official settings; `opts` are changes to them, besides those of all comparisons.
         settings: of our method.
         tensors: our trained tensors by their official names.
-        module: of the trainer, if `train.py` does not import it; `sizes`: the patch for sizes written as literals.
+        module: of the trainer, if `train.py` does not import it; `patch`: what it needs of `official_patches`.
         backbone: whose weights both sides get.
+        seeds: those that the official code can have; empty: all.
+        same_validation: whether the official code draws validation images in CoOp's way.
+        computed: official names of tensors that start at computed values, not at random; ours must be equal.
         classes: `all`, or `base` for a training on the base classes that is also tested on the new ones.
     """
 
@@ -110,8 +135,11 @@ class Comparison:
     settings: Mapping[str, object] = field(default_factory=dict)
     also: tuple[str, ...] = ("Dassl",)
     module: str = ""
-    sizes: str = ""
+    patch: str = ""
     classes: str = "all"
+    seeds: tuple[int, ...] = ()
+    same_validation: bool = True
+    computed: tuple[str, ...] = ()
     backbone: str = "ViT-demo.drawn"
 
     @property
@@ -134,6 +162,7 @@ APEX = "configs/trainers/APEX/vit_b16_c2_ep15_batch16_2+2ctx.yaml"
 PROMPTSRC = "configs/trainers/PromptSRC/vit_b16_c2_ep50_batch4_4+4ctx_few_shot.yaml"
 KGCOOP = "configs/trainers/KgCoOp/vit_b16_ep100_ctxv1.yaml"
 PROGRAD = "configs/trainers/ProGrad/rn50_ep100.yaml"
+CLAP = "configs/trainers/SGD_lr1e-1_B256_ep300.yaml"
 TASKRES = "configs/trainers/TaskRes/adam_lr2e-3_B256_ep200.yaml"
 
 COMPARISONS = (
@@ -152,30 +181,31 @@ COMPARISONS = (
     ),
     Comparison(
         "CLIP-Adapter", "clip_adapter", "CLIP-Adapter", "CLIP_Adapter", adapter, COOP,
-        also=("CoOp", "Dassl"), module="clip_adapter", sizes="clip_adapter_sizes",
+        also=("CoOp", "Dassl"), module="clip_adapter", patch="clip_adapter_sizes",
     ),
     Comparison(
         "CLIP-Adapter, rate 0.5", "clip_adapter", "CLIP-Adapter", "CLIP_Adapter", adapter, COOP, ("OPTIM.LR", 0.5),
-        also=("CoOp", "Dassl"), module="clip_adapter", sizes="clip_adapter_sizes",
+        also=("CoOp", "Dassl"), module="clip_adapter", patch="clip_adapter_sizes",
     ),
     Comparison(
         "Tip-Adapter-F", "tip_adapter_f", "Tip-Adapter", "Tip-Adapter-F", keys, also=(),
         settings={"alpha": 2.0, "beta": 1.0, "selection": "fixed", "augment_epochs": 1, "logit_scale": 100.0},
+        seeds=(1,), same_validation=False, computed=("keys",),
     ),
     Comparison("VPT", "vpt", "MaPLe", "VPT", visual, VPT, ("TRAINER.VPT.PREC", "fp32")),
     Comparison(
         "MaPLe", "maple", "MaPLe", "MaPLe", coupled_prompts, MAPLE,
-        ("TRAINER.MAPLE.PREC", "fp32", "TRAINER.MAPLE.PROMPT_DEPTH", 3), {"depth": 3}, sizes="maple_sizes",
+        ("TRAINER.MAPLE.PREC", "fp32", "TRAINER.MAPLE.PROMPT_DEPTH", 3), {"depth": 3}, patch="maple_sizes",
     ),
     Comparison(
         "IVLP", "ivlp", "MaPLe", "IVLP", both_prompts, IVLP,
         ("TRAINER.IVLP.PREC", "fp32"), {"text_depth": 0, "visual_depth": 0},
     ),
     Comparison("APEX", "apex", "APEX", "APEX", visual_text_and_adapter, APEX,
-        ("TRAINER.APEX.PREC", "fp32"), {"reference_visual": "random_prompts"}, sizes="apex_sizes",
+        ("TRAINER.APEX.PREC", "fp32"), {"reference_visual": "random_prompts"}, patch="apex_sizes",
     ),
     Comparison("APEX, base to new", "apex", "APEX", "APEX", visual_text_and_adapter, APEX,
-        ("TRAINER.APEX.PREC", "fp32"), {"reference_visual": "random_prompts"}, sizes="apex_sizes", classes="base",
+        ("TRAINER.APEX.PREC", "fp32"), {"reference_visual": "random_prompts"}, patch="apex_sizes", classes="base",
         backbone="ViT-demo.random",  # the drawn CLIP finds all names of EuroSAT alike, so its ensemble is not active
     ),
     Comparison(
@@ -194,5 +224,24 @@ COMPARISONS = (
     Comparison(
         "TaskRes", "task_res", "TaskRes", "TaskRes", residuals, TASKRES,
         ("TRAINER.TaskRes.PREC", "fp32", "TRAINER.TaskRes.RESIDUAL_SCALE", 0.5),
+        computed=("prompt_learner.text_feature_residuals",),
+    ),
+    Comparison(
+        "CLIP-LoRA", "clip_lora", "CLIP-LoRA", "CLIP-LoRA", low_rank, also=(), same_validation=False,
+        settings={"dropout": 0.0, "logit_scale": 100.0, "recipe.steps_per_shot": 0},
+    ),
+    Comparison(
+        "LP++", "lp_plus_plus", "LP++", "LP++", probe, also=(), settings={"selection": "last"},
+        seeds=(1,), same_validation=False, computed=("weight", "alpha"),
+    ),
+    Comparison(
+        "ZS-LP", "zs_lp", "CLAP", "ADAPTER", prototypes, CLAP,
+        ("TRAINER.ADAPTER.PREC", "fp32", "TRAINER.ADAPTER.CONSTRAINT", "none", "MODEL.BACKBONE.NAME", "ViT-B/16"),
+        patch="clap_pool", computed=("adapter.prototypes",),
+    ),
+    Comparison(
+        "CLAP", "clap", "CLAP", "ADAPTER", prototypes, CLAP,
+        ("TRAINER.ADAPTER.PREC", "fp32", "TRAINER.ADAPTER.CONSTRAINT", "l2", "MODEL.BACKBONE.NAME", "ViT-B/16"),
+        patch="clap_pool", computed=("adapter.prototypes",),
     ),
 )  # fmt: skip

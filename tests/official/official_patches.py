@@ -6,6 +6,7 @@ The groups are the rows of the table "What is replaced" in docs/parity.md. No li
 from __future__ import annotations
 
 import importlib
+import random
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -28,6 +29,11 @@ class Sizes(NamedTuple):
 
 def _replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
     setattr(owner, name, make(getattr(owner, name)))
+
+
+def after(owner: Any, name: str, then: Callable[..., None]) -> None:
+    """Let `owner.name` be followed by `then(result, *args)`."""
+    _replace(owner, name, lambda function: _after(function, then))
 
 
 def _after(function: Callable[..., Any], then: Callable[..., None]) -> Callable[..., Any]:
@@ -60,6 +66,8 @@ def unused_packages() -> None:
         "wilds": {"get_dataset": _Unused},
         "torch.utils.tensorboard": {"SummaryWriter": _Unused},
         "clip_coca": {"clip": None},
+        "matplotlib": {},
+        "matplotlib.pyplot": {},
         "clip_coca.coca_model": {"CoCa": _Unused},
     }
     for name, content in stand_ins.items():
@@ -153,8 +161,17 @@ def clip_adapter_sizes(sizes: Sizes) -> None:
     _replace(module.Adapter, "__init__", lambda init: lambda self, _, reduction: init(self, sizes.embed, reduction))
 
 
-def tip_without_augmentation(sizes: Sizes) -> None:
-    """Tip-Adapter's random crop becomes a resize, its flip nothing. Dassl has options for both."""
+def clap_pool(_: Sizes) -> None:
+    """CLAP's pool, of which a batch is drawn, has one pass over the images, not 20, so a batch has each image once."""
+    import trainers.adapters as module
+
+    _replace(
+        module.AdapterMethod, "__init__", lambda i: _after(i, lambda _, a, *args: setattr(a, "epochs_aumentation", 1))
+    )
+
+
+def without_augmentation(sizes: Sizes) -> None:
+    """torchvision's random crop becomes a resize, its flip nothing. Dassl has options for both."""
     transforms = torchvision.transforms
 
     def resize(**settings: Any) -> Any:
@@ -162,3 +179,35 @@ def tip_without_augmentation(sizes: Sizes) -> None:
 
     transforms.RandomResizedCrop = resize
     transforms.RandomHorizontalFlip = lambda p: nn.Identity()
+
+
+def accuracy(tested: list[torch.Tensor]) -> Callable[..., float]:
+    """`cls_acc` of Tip-Adapter and CLIP-LoRA, whose line fails with numpy 2.4; keeps the outputs in `tested`."""
+
+    def cls_acc(output: torch.Tensor, target: torch.Tensor, topk: int = 1) -> float:
+        tested.append(output.detach().clone())
+        # the small term lets Tip-Adapter keep an epoch whose accuracy is 0
+        return 100 * float((output.argmax(dim=1) == target).float().mean()) + 1e-6
+
+    return cls_acc
+
+
+def one_hot_in_fp32() -> None:
+    """LP++'s one-hot labels, which are fp16, in fp32."""
+    import methods.utils as module
+
+    _replace(module, "get_one_hot", lambda made: lambda *args, **kwargs: made(*args, **kwargs).float())
+
+
+def draw_from_the_seed(seed: int) -> None:
+    """Each of CLIP-LoRA's draws starts from the seed. It draws validation images first, others training images."""
+    import datasets.utils as module
+
+    def make(drawn: Callable[..., Any]) -> Callable[..., Any]:
+        def generate_fewshot_dataset(*args: Any, **kwargs: Any) -> Any:
+            random.seed(seed)
+            return drawn(*args, **kwargs)
+
+        return generate_fewshot_dataset
+
+    _replace(module.DatasetBase, "generate_fewshot_dataset", make)

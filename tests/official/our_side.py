@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from official_jobs import SHOTS, Comparison, reference
 from recorded_run import RecordedRun, recorded_run
 
 from bench import RunContext, plan
+from bench.experiment.features import inputs
+from bench.experiment.features.views import CENTER_VIEW
 from methods import TrainableMethod
 
 
@@ -40,7 +43,11 @@ def run_ours(
         shots=SHOTS, seeds=[seed], data_root=root, runs=runs,
         settings={f"{one.method}.{name}": value for name, value in values.items()},
     ).specs  # fmt: skip
-    return recorded_run(spec, RunContext(data_root=root), before_training=partial(copy_tensors, one, official=official))
+    # Methods that look at augmented views before the training see the whole image, as the official side does.
+    with patch.object(inputs, "views_for_epoch", lambda *_: CENTER_VIEW):
+        return recorded_run(
+            spec, RunContext(data_root=root), before_training=partial(copy_tensors, one, official=official)
+        )
 
 
 def copy_tensors(one: Comparison, method: TrainableMethod[Any], official: Mapping[str, Any]) -> None:
@@ -50,6 +57,11 @@ def copy_tensors(one: Comparison, method: TrainableMethod[Any], official: Mappin
         theirs = {name.partition("/")[2]: value for name, value in official.items() if name.startswith(f"{prefix}/")}
         if set(theirs) != set(ours):
             raise ValueError(f"{one.name}: trained tensors differ in {sorted(set(theirs) ^ set(ours))}.")
+        for name in one.computed if prefix == "init" else ():
+            start = torch.from_numpy(theirs[name]).reshape(ours[name].shape)
+            if not torch.allclose(ours[name], start, rtol=1e-4, atol=1e-5):
+                raise ValueError(f"{one.name}: {name} starts at other values; the largest difference is "
+                                 f"{float((ours[name] - start).abs().max()):.2g}.")  # fmt: skip
         with torch.no_grad():
             for name, tensor in ours.items():
                 tensor.copy_(torch.from_numpy(theirs[name]).reshape(tensor.shape))

@@ -64,7 +64,7 @@ def test_a_tensor_that_one_side_lacks_is_named() -> None:
 
 
 def test_the_patches_of_all_comparisons_exist() -> None:
-    assert all(hasattr(official_patches, one.sizes) for one in COMPARISONS if one.sizes)
+    assert all(hasattr(official_patches, one.patch) for one in COMPARISONS if one.patch)
     assert {name for one in COMPARISONS for name in one.needs} == set(COMMITS)
 
 
