@@ -148,9 +148,11 @@ class Comparison:
         return tuple(dict.fromkeys(path.partition("/")[0] for path in (self.repo, *self.also)))
 
     @property
-    def uses_dassl(self) -> bool:
-        """Whether the training is one of the Dassl family."""
-        return any("Dassl" in path for path in self.also)
+    def packages(self) -> tuple[str, ...]:
+        """The packages that the official code imports and this project does not need."""
+        if self.repo == "LP++":
+            return ("pandas", "scipy", "sklearn")
+        return ("yacs", "sklearn") if any("Dassl" in path for path in self.also) else ()
 
 
 COOP = "configs/trainers/CoOp/vit_b16.yaml"
@@ -222,13 +224,18 @@ COMPARISONS = (
         ("TRAINER.COOP.PREC", "fp32"), also=("ProGrad/Dassl.ProGrad.pytorch",),
     ),
     Comparison(
+        "ProGrad, random start", "prograd", "ProGrad/ProGrad.public", "ProGrad", context, PROGRAD,
+        ("TRAINER.COOP.PREC", "fp32", "TRAINER.COOP.CTX_INIT", False), {"worded_init": False},
+        also=("ProGrad/Dassl.ProGrad.pytorch",),
+    ),
+    Comparison(
         "TaskRes", "task_res", "TaskRes", "TaskRes", residuals, TASKRES,
         ("TRAINER.TaskRes.PREC", "fp32", "TRAINER.TaskRes.RESIDUAL_SCALE", 0.5),
         computed=("prompt_learner.text_feature_residuals",),
     ),
     Comparison(
         "CLIP-LoRA", "clip_lora", "CLIP-LoRA", "CLIP-LoRA", low_rank, also=(), same_validation=False,
-        settings={"dropout": 0.0, "logit_scale": 100.0, "recipe.steps_per_shot": 0},
+        settings={"dropout": 0.0, "logit_scale": 100.0},
     ),
     Comparison(
         "LP++", "lp_plus_plus", "LP++", "LP++", probe, also=(), settings={"selection": "last"},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -21,7 +20,7 @@ from methods import TrainableMethod
 
 def recipe_of(optim: Mapping[str, Any] | None, steps: int) -> dict[str, object]:
     """Our recipe for an official `OPTIM` node, one step an epoch; None: the method's own recipe."""
-    common = {"epochs": steps, "batch_size": 0, "augment": False}
+    common = {"epochs": steps, "steps_per_shot": 0, "batch_size": 0, "augment": False}
     if optim is None:
         return common
     linear = optim["WARMUP_TYPE"] == "linear"
@@ -33,9 +32,19 @@ def recipe_of(optim: Mapping[str, Any] | None, steps: int) -> dict[str, object]:
 
 
 def run_ours(
-    one: Comparison, official: Mapping[str, Any], *, seed: int, steps: int, root: Path, runs: Path
+    one: Comparison, official: Mapping[str, Any], *, seed: int, steps: int, root: Path, runs: Path, noise: int = 0
 ) -> RecordedRun:
-    """Train and test our method from the official initial tensors."""
+    """Train and test our method from the official initial tensors; `noise` above 0 seeds a change like rounding.
+
+    It multiplies all frozen weights by 1 + 3e-7 N(0, 1), as the comparison with the plain re-implementation does.
+    """
+
+    def before_training(method: TrainableMethod[Any]) -> None:
+        copy_tensors(one, method, official)
+        generator = torch.Generator().manual_seed(noise)
+        for weight in method.backbone.model.parameters() if noise else ():
+            weight.data.mul_(1 + 3e-7 * torch.randn(weight.shape, generator=generator))
+
     optim = json.loads(str(official["optim"])) if "optim" in official else None
     values = {**one.settings, **{f"recipe.{name}": value for name, value in recipe_of(optim, steps).items()}}
     (spec,) = plan(
@@ -45,9 +54,7 @@ def run_ours(
     ).specs  # fmt: skip
     # Methods that look at augmented views before the training see the whole image, as the official side does.
     with patch.object(inputs, "views_for_epoch", lambda *_: CENTER_VIEW):
-        return recorded_run(
-            spec, RunContext(data_root=root), before_training=partial(copy_tensors, one, official=official)
-        )
+        return recorded_run(spec, RunContext(data_root=root), before_training=before_training)
 
 
 def copy_tensors(one: Comparison, method: TrainableMethod[Any], official: Mapping[str, Any]) -> None:
@@ -58,10 +65,11 @@ def copy_tensors(one: Comparison, method: TrainableMethod[Any], official: Mappin
         if set(theirs) != set(ours):
             raise ValueError(f"{one.name}: trained tensors differ in {sorted(set(theirs) ^ set(ours))}.")
         for name in one.computed if prefix == "init" else ():
-            start = torch.from_numpy(theirs[name]).reshape(ours[name].shape)
-            if not torch.allclose(ours[name], start, rtol=1e-4, atol=1e-5):
+            mine = ours[name].detach()
+            start = torch.from_numpy(theirs[name]).reshape(mine.shape)
+            if not torch.allclose(mine, start, rtol=1e-4, atol=1e-5):
                 raise ValueError(f"{one.name}: {name} starts at other values; the largest difference is "
-                                 f"{float((ours[name] - start).abs().max()):.2g}.")  # fmt: skip
+                                 f"{float((mine - start).abs().max()):.2g}.")  # fmt: skip
         with torch.no_grad():
             for name, tensor in ours.items():
                 tensor.copy_(torch.from_numpy(theirs[name]).reshape(tensor.shape))

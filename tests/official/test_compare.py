@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import official_patches
 import pytest
 import torch
-from compare import compare, eurosat_reason, main, missing, rows, table
+from compare import changed, compare, eurosat_reason, main, missing, rows, table
 from official_jobs import COMMITS, COMPARISONS, Comparison
 from our_side import copy_tensors, recipe_of
 from parity_kit import class_set, support_view, tiny_backbone
@@ -54,8 +55,17 @@ def test_every_trained_tensor_starts_at_an_official_one(one: Comparison) -> None
         official |= {f"reference/clip_model_temp.{name.removeprefix('init/image_encoder.')}": value
                      for name, value in official.items() if name.endswith(("VPT", "VPT_shallow"))}  # fmt: skip
         official = {name.replace("clip_model_temp.", "clip_model_temp.visual."): v for name, v in official.items()}
-    copy_tensors(one, method, official)
+    copy_tensors(replace(one, computed=()), method, official)
     assert all((parameter == 7).all() for parameter in method.trainable.parameters())
+
+
+def test_a_start_that_is_computed_otherwise_is_named() -> None:
+    (one,) = (one for one in COMPARISONS if one.name == "LP++")
+    official = {f"init/{name}": t.detach().clone().numpy() for name, t in one.tensors(prepared(one)).items()}
+    copy_tensors(one, prepared(one), official)
+    official["init/alpha"] *= 1.01
+    with pytest.raises(ValueError, match=r"LP\+\+: alpha starts at other values; the largest difference is"):
+        copy_tensors(one, prepared(one), official)
 
 
 def test_a_tensor_that_one_side_lacks_is_named() -> None:
@@ -112,6 +122,21 @@ def test_a_row_counts_what_differs() -> None:
     assert row.loss == pytest.approx(0.1 / 1.1)
     assert (row.logits, row.moved) == (1, 2)
     assert "| 3 of 4 |" in table([row])
+
+
+def test_different_predictions_agree_only_where_rounding_explains_them() -> None:
+    (row,) = rows(PLAIN, official_recording([0, 1, 2, 1]), recorded([0, 1, 2, 2]), seed=2)
+    assert not row.agrees
+    assert not replace(row, noise=0.1).agrees
+    assert replace(row, noise=0.3).agrees
+    assert "| 1e+00 (3e-01) |" in table([replace(row, noise=0.3)])
+    assert not replace(row, noise=0.3, draw=False).agrees
+
+
+def test_the_noise_is_the_largest_change_of_three() -> None:
+    others = [recorded([0, 1, 2, 2]) for _ in range(3)]
+    others[1].logits["all"] += 0.25
+    assert changed(recorded([0, 1, 2, 2]), others, "all") == 0.25
 
 
 def test_another_draw_is_a_no_and_other_test_images_are_an_error() -> None:
