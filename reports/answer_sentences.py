@@ -1,4 +1,4 @@
-"""The answer in words: what is best, how sure that is, who gains on hard datasets, and what is missing."""
+"""The answer in words: what is best, how sure that is, which methods gain on hard datasets, and what is missing."""
 
 from collections.abc import Sequence
 
