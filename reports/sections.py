@@ -14,7 +14,7 @@ class Section:
 
 SECTIONS = (
     Section("leaderboard", "Leaderboard", "Which method is best, by how much, and with what confidence?"),
-    Section("difficulty", "Difficulty", "Which methods gain on hard datasets, and does difficulty help to choose a method?"),
+    Section("difficulty", "Difficulty", "Which methods gain on hard datasets, and does difficulty help to choose?"),
     Section("methods", "Methods", "On which datasets does each method gain or lose, and with which settings?"),
     Section("datasets", "Datasets", "How well does every method perform on each dataset, and how hard is the dataset?"),
     Section("claims", "Claims", "Do these runs support the claims of the APEX paper?"),
