@@ -53,6 +53,10 @@ class LeaderboardTable:
                 if entry.oracle:
                     notes.append(f"oracle: {entry.key}, {title}: {_optimism(entry)}; not ranked")
             notes += stale_notes(board, board.entries)
+            for entry in board.entries:
+                if entry.imported:
+                    advice = "`etl-bench verify RUN` repeats a run"
+                    notes.append(f"imported, not verified: {entry.key}, {title}: {entry.imported}; {advice}")
             for run in board.excluded:
                 what = f"run {run.run_id} ({run.entry}, {run.dataset}, seed {run.seed})"
                 notes.append(f"not counted: {what}: {run.reason}")

@@ -42,6 +42,7 @@ def verify(
     from bench.context import RunContext
     from bench.errors import UsageError
     from bench.experiment.runner import run_experiment
+    from bench.results.bundle import note_verified
     from bench.results.shards import Shards
     from bench.results.verification import Outcome, check_verifiable, verdict
     from bench.sweep import check_device, exported_threads, files_by_digest, local_weights
@@ -77,6 +78,8 @@ def verify(
         if batch := eval_batch or made.eval_batch:
             context = context.model_copy(update={"eval_batch": batch})
         verdicts.append(verdict(stored, *run_experiment(stored.record.spec, context)))
+        if verdicts[-1].outcome in (Outcome.IDENTICAL, Outcome.ROUNDING):
+            note_verified(runs, stored.record.run_id)
         if not as_json:
             _say(verdicts[-1])
     if as_json:

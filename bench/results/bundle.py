@@ -5,6 +5,7 @@ tell whether the predictions themselves are genuine; `etl-bench verify`, which r
 """
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from bench.results.bundle_file import DIFFICULTY_FILE, RUN_FILE, OpenBundle, bun
 from bench.results.recomputed_scores import contradictions
 from bench.results.shards import Shard, Shards, parse_shard
 
+_LOG = logging.getLogger("bench.results.bundle")
 _SHOWN = 5
 
 
@@ -106,6 +108,29 @@ def origin(shards: Shards, run_id: str) -> str | None:
         if run_id in facts["added"]:
             return str(facts["root"])
     return None
+
+
+def unverified_imports(runs: Path) -> frozenset[str]:
+    """The run ids of a folder that were imported and not verified since."""
+    found: set[str] = set()
+    for path in sorted((runs / "imports").glob("*.json")):
+        try:
+            found |= set(json.loads(path.read_text(encoding="utf-8"))["added"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            _LOG.warning("%s cannot be read (%s), so the runs it lists are not marked as imported.", path, error)
+    return frozenset(run_id for run_id in found if not _verified(runs, run_id).exists())
+
+
+def note_verified(runs: Path, run_id: str) -> None:
+    """Record that an imported run was repeated with the same predictions."""
+    if run_id in unverified_imports(runs):
+        path = _verified(runs, run_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def _verified(runs: Path, run_id: str) -> Path:
+    return runs / "imports" / "verified" / run_id
 
 
 def _run_ids(bundle: OpenBundle, path: Path) -> list[str]:

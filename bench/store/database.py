@@ -20,6 +20,7 @@ from bench._util.prefetch import prefetch
 from bench.errors import QueryError, ShardError, StoreError, StoreLockedError
 from bench.provenance.staleness import Staleness
 from bench.published import PUBLISHED_COLUMNS
+from bench.results.bundle import unverified_imports
 from bench.results.shards import Shard, ShardEntry, Shards
 from bench.store.loading import (
     CURVE_COLUMNS,
@@ -132,6 +133,8 @@ class Store:
         `support_digest` is the digest of the support images' contents, for runs with targets. Provenance, which is long
         and rarely needed, is in `provenance_frame`.
 
+        `imported` says whether the run was imported and not verified since.
+
         Whole numbers that may be missing (costs and counts of failed runs) have pandas' nullable type Int64. Times are
         UTC without a time zone.
         """
@@ -154,6 +157,7 @@ class Store:
                 FROM runs LEFT JOIN scores USING (run_id) {join}
                 ORDER BY backbone, protocol, dataset, method, shots, seed, run_id, split"""
         )
+        frame = frame.assign(imported=frame["run_id"].isin(unverified_imports(self.runs)))
         if staleness is None:
             return frame
         made = self._frame(

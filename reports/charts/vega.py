@@ -49,6 +49,8 @@ CONFIG: dict[str, Any] = {
     "header": {"labelColor": INK, "titleColor": INK},
 }
 
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
 _PANELS: dict[str, Any] = {
     "field": "panel",
     "type": "nominal",
@@ -107,7 +109,7 @@ def static_svg(spec: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], *, pr
     """
     import vl_convert
 
-    complete = {**spec, "datasets": {"rows": list(rows)}}
+    complete = _drawable({**spec, "datasets": {"rows": list(rows)}})
     svg = str(vl_convert.vegalite_to_svg(complete, vl_version=VEGA_LITE, allowed_base_urls=[]))
     svg = re.sub(r' (?:aria-[a-z]+|role|class|pointer-events)="[^"]*"', "", svg)
     svg = re.sub(r' (?:(?:stroke-width|opacity)="1"|[xy]2="0")', "", svg)  # defaults
@@ -116,8 +118,17 @@ def static_svg(spec: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], *, pr
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)
     svg = _shared_shapes(svg, prefix)
-    label = escape(str(spec["description"]))
+    label = escape(complete["description"])
     return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" font-family="{CONFIG["font"]}" ', 1)
+
+
+def _drawable(value: Any) -> Any:
+    """The same value with a replacement for each character that XML forbids; the renderer aborts the process on one."""
+    if isinstance(value, str):
+        return _NOT_XML.sub("\ufffd", value)
+    if isinstance(value, Mapping):
+        return {_drawable(key): _drawable(item) for key, item in value.items()}
+    return [_drawable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _shared_shapes(svg: str, prefix: str) -> str:

@@ -21,6 +21,7 @@ class EntryView:
         optimism: gain from that by split; empty where it was not recorded.
         details: config and recipe as (name, text) pairs.
         stale: how many runs were made with other code than today's, and which code changed; empty for none.
+        imported: how many runs were imported and not verified; empty for none.
     """
 
     key: str
@@ -41,6 +42,7 @@ class EntryView:
     oracle: bool = False
     optimism: Mapping[str, float] = field(default_factory=dict)
     stale: str = ""
+    imported: str = ""
 
     @property
     def complete(self) -> bool:

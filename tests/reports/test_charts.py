@@ -8,7 +8,7 @@ from report_sample import catalogue, difficulty_frame, runs_frame
 from bench.presenters import site_view
 from reports import _symbols
 from reports.charts.costs import COST_AXES, cost_axes, cost_chart, cost_rows
-from reports.charts.vega import static_svg
+from reports.charts.vega import SCHEMA, static_svg
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +56,13 @@ def test_memory_is_drawn_only_where_every_method_has_it():
     coop = next(point for point in partial.costs if point.entry == "coop")
     assert "memory" not in coop.costs
     assert all("memory" not in row for row in cost_rows(partial))
+
+
+def test_characters_that_the_renderer_cannot_draw_are_replaced():
+    """Each of them made the renderer abort the process."""
+    rows = [{"a": f"x{character}y", "b": 1} for character in "\x00\x07\x0b\x1b\x1f\ud800\ufffe\uffff"]
+    spec = {"$schema": SCHEMA, "description": "d\x1b", "data": {"name": "rows"}, "mark": "point"}
+    axes = {"x": {"field": "a", "type": "nominal"}, "y": {"field": "b", "type": "quantitative"}}
+    svg = static_svg(spec | {"encoding": axes}, rows, prefix="p")
+    assert "x\ufffdy" in svg
+    assert "\x1b" not in svg

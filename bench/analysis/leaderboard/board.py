@@ -97,6 +97,7 @@ class Leaderboard:
             row["by_dataset"] = {name: cell.scores[ALL].mean for name, cell in entry.cells.items()}
         row |= {"n": entry.n, "expected": entry.expected, "complete": entry.complete, "oracle": entry.oracle}
         row["stale"] = entry.stale
+        row["imported"] = entry.imported
         if entry.oracle:
             row["optimism"] = dict(entry.optimism)
         row["trainable_parameters"] = entry.cost.parameters_high if entry.cost else None

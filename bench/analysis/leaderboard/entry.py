@@ -33,6 +33,7 @@ class Entry:
         optimism: by split, the accuracy gained by that selection, mean over runs; empty for other entries, and if it
             was not recorded.
         stale: how many runs were made with other code than today's, and which code changed; empty for none.
+        imported: how many runs were imported and not verified; empty for none.
     """
 
     key: str
@@ -52,6 +53,7 @@ class Entry:
     oracle: bool = False
     optimism: Mapping[str, float] = field(default_factory=dict)
     stale: str = ""
+    imported: str = ""
 
     @property
     def complete(self) -> bool:

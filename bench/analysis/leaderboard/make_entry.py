@@ -72,6 +72,7 @@ def make_entry(
         cost=_cost(list({run.run_id: run for run in counted}.values())),
         run_ids=tuple(dict.fromkeys(run.run_id for run in counted)),
         stale=_stale({run.run_id: run.stale for run in counted}),
+        imported=_imported({run.run_id: run.imported for run in counted}),
     )
 
 
@@ -114,6 +115,11 @@ def _stale(reasons: Mapping[str, str]) -> str:
     """How many runs are stale and why, from the reasons by run id."""
     found = Counter(reason for reason in reasons.values() if reason)
     return "; ".join(f"{count} of {len(reasons)} runs: {reason}" for reason, count in found.most_common())
+
+
+def _imported(imported: Mapping[str, bool]) -> str:
+    """How many runs were imported and not verified; empty for none."""
+    return f"{sum(imported.values())} of {len(imported)} runs" if any(imported.values()) else ""
 
 
 def _mean(values: Iterable[float]) -> float:

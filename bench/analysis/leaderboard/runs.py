@@ -44,6 +44,7 @@ class Run:
             runs that are not oracles.
         targets: datasets that a transfer run scores, or should have scored.
         stale: how the method's code changed since, empty if it did not, or if the frame does not say.
+        imported: whether the run was imported and not verified.
     """
 
     run_id: str
@@ -64,6 +65,7 @@ class Run:
     optimism: Mapping[str, float] = field(default_factory=dict)
     targets: tuple[str, ...] = ()
     stale: str = ""
+    imported: bool = False
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -144,6 +146,7 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
         },
         targets=tuple(json.loads(first["targets"])) if first.get("targets") is not None else (),
         stale=first.get("stale") or "",
+        imported=bool(first.get("imported")),
     )
 
 

@@ -14,9 +14,11 @@ import pytest
 from bundle_files import ids, rewritten
 from fake_runner import answered, make_record, make_spec, rescored
 
+from bench.analysis.leaderboard import leaderboard, settings
+from bench.api.leaderboard_table import LeaderboardTable
 from bench.errors import BundleError
 from bench.record import Predictions, RunRecord
-from bench.results.bundle import export_bundle
+from bench.results.bundle import export_bundle, note_verified
 from bench.results.bundle_file import LIST
 from bench.results.checksummed_json import encode_document
 from bench.results.shards import Shards
@@ -280,6 +282,17 @@ def test_a_run_that_the_database_refuses_is_named_and_the_others_show(
     monkeypatch.setattr(loading, "_run_row", too_large)
     assert set(fresh_store(tmp_path).runs_frame()["seed"]) == {1, 3}
     assert f"Left out: run {make_spec(seed=2).run_id}, which the database refuses" in caplog.text
+
+
+def test_imported_runs_are_marked_until_they_are_verified(tmp_path: Path) -> None:
+    done = import_results(Shards(tmp_path / "ours"), forge(tmp_path, lambda forged: None))
+    runs = fresh_store(tmp_path / "ours").runs_frame()
+    assert runs["imported"].all()
+    board = leaderboard(runs, settings(runs)[0])
+    assert board.entries[0].imported == "1 of 1 runs"
+    assert "imported, not verified: coop" in " ".join(LeaderboardTable((board,)).notes())
+    note_verified(tmp_path / "ours", done.added[0])
+    assert not fresh_store(tmp_path / "ours").runs_frame()["imported"].any()
 
 
 def test_the_list_of_a_bundle_cannot_ask_for_more_memory_than_a_run_needs(tmp_path: Path) -> None:
