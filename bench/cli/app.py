@@ -68,15 +68,30 @@ app.add_typer(features_app, name="features")
 app.add_typer(cache_app, name="cache")
 
 
+_ParserError = typer.BadParameter.__base__  # of typer's own click, or of click itself before typer 0.29
+
+
 def main() -> None:
     """Entry point of `etl-bench`. An expected error is one line on standard error and exit code 2."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
-        app(arguments, prog_name="etl-bench")
+        code = app(arguments, prog_name="etl-bench", standalone_mode=False)
     except BenchError as error:
         if debug:
             raise
-        remark(f"error: {' '.join(str(error).split())}")
-        sys.exit(2)
+        code = _refuse(str(error))
+    except _ParserError as error:
+        # no message: the help was printed instead
+        message, context = error.format_message(), error.ctx
+        asks = f" See `{context.command_path} --help`." if context else ""
+        code = _refuse(f"{message}{asks}") if message else 2
+    except typer.Abort:
+        code = 1
+    sys.exit(code)
+
+
+def _refuse(message: str) -> int:
+    remark(f"error: {' '.join(message.split())}")
+    return 2
