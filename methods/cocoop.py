@@ -9,13 +9,13 @@ training and at test. The prefix runs once per image, followed by the class name
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Context, Recipe, SupportView, TextPrompts, TrainableMethod, register_method
 from methods._base.method_info import Family, MethodConfig, MethodInfo
-from methods._parts.context_initialisation import initial_context, word_count
+from methods._parts.context_initialisation import check_words, initial_context, word_count
 from methods._parts.parameter_initialisation import linear_layer
 
 
@@ -25,6 +25,8 @@ class CoCoOpConfig(MethodConfig):
     ctx_init: str = Field("a photo of a", description="words that start the context (published); empty: N(0, 0.02)")
     n_ctx: int = Field(4, ge=1, le=70, description="vectors of a random start; 4. With `ctx_init`: its words")
     reduction: int = Field(16, ge=1, description="feature width over hidden width of the network; 16")
+
+    _words_fit = field_validator("ctx_init")(check_words)
 
     @property
     def length(self) -> int:

@@ -7,11 +7,11 @@ number of vectors. Here the combination is an error, and `ctx_init` always decid
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from datasets_registry import EvalProtocol
 from methods import Context, Family, MethodConfig, MethodInfo, Recipe, SupportView, register_method
-from methods._parts.context_initialisation import initial_context, word_count
+from methods._parts.context_initialisation import check_words, initial_context, word_count
 from methods._parts.learned_prompts import ContextMethod
 from methods._text.prompt_embeddings import Position
 
@@ -25,6 +25,8 @@ class CoOpConfig(MethodConfig):
     )
     class_position: Position = Field("end", description="of the class name: end, middle or front")
     class_specific: bool = Field(False, description="a context for each class (CSC); ties the method to its classes")
+
+    _words_fit = field_validator("ctx_init")(check_words)
 
     @model_validator(mode="after")
     def _words_are_shared(self) -> CoOpConfig:

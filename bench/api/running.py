@@ -55,7 +55,8 @@ def run(
 
     Raises:
         UsageError: an unknown option, or a value that an option does not take.
-        ImpossibleCombinationError: a method that cannot be run in this protocol or on this backbone.
+        ImpossibleCombinationError: nothing can run, or with `strict=True` something that was named cannot, such as a
+            method on a backbone that it does not support. Without `strict`, the rest runs.
 
     Example:
         >>> from tempfile import mkdtemp

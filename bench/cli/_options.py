@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli._print import remark
 from bench.cli._request_options import request_option
+from bench.errors import UsageError
 from bench.sweep import cache_folder, cores, parse_choice, parse_numbers, split_list
 from bench.sweep.request import DEMO_BACKBONE
 
@@ -34,7 +36,7 @@ Supports = Annotated[
     ),
 ]
 DataRoot = Annotated[Path | None, request_option("data_root")]
-Runs = Annotated[Path, request_option("runs")]
+WrittenRuns = Annotated[Path, request_option("runs")]
 Cache = Annotated[Path | None, request_option("cache")]
 Jobs = Annotated[int | None, request_option("jobs")]
 Device = Annotated[str, request_option("device")]
@@ -45,6 +47,26 @@ Easy = Annotated[
 Hard = Annotated[list[str], typer.Option("--hard", help="Datasets that count as hard.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 RunnerName = Annotated[str, request_option("runner")]
+
+
+def _runs_to_read(folder: Path) -> Path:
+    """The folder of the runs: as given, or the only one below it that holds runs, named on standard error."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--runs {folder} is a file; give the folder that holds the runs.")
+    if not folder.is_dir() or (folder / "shards").is_dir():
+        return folder
+    below = sorted(place.parent for place in folder.glob("*/shards") if place.is_dir())
+    if len(below) > 1:
+        raise UsageError(
+            f"{folder} holds no runs itself, but {', '.join(map(str, below))} do; choose one with --runs {below[0]}."
+        )
+    if below:
+        remark(f"{folder} holds no runs itself; these are the runs of {below[0]}")
+    return below[0] if below else folder
+
+
+Runs = Annotated[Path, request_option("runs", callback=_runs_to_read)]
+"""Of commands that read: the folder may be one level further down."""
 
 
 def shot_counts(text: str | None) -> list[int] | None:

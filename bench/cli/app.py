@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -68,7 +68,7 @@ app.add_typer(features_app, name="features")
 app.add_typer(cache_app, name="cache")
 
 
-_ParserError = typer.BadParameter.__base__  # of typer's own click, or of click itself before typer 0.29
+_ParserError: Any = typer.BadParameter.__base__  # of typer's own click, or of click itself before typer 0.29
 
 
 def main() -> None:
@@ -87,9 +87,14 @@ def main() -> None:
         message, context = error.format_message(), error.ctx
         asks = f" See `{context.command_path} --help`." if context else ""
         code = _refuse(f"{message}{asks}") if message else 2
+    except OSError as error:
+        if debug:
+            raise
+        what = f"{error.filename}: " if error.filename else ""
+        code = _refuse(f"{what}{error.strerror or error}. Repeat the command with --debug to see where.")
     except typer.Abort:
         code = 1
-    sys.exit(code)
+    sys.exit(code or 0)
 
 
 def _refuse(message: str) -> int:

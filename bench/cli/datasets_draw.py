@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bench._util.output_paths import check_output_file
 from bench.cli import _options as opt
 from bench.cli._print import print_line
 
@@ -27,6 +28,8 @@ def draw(
 
     from datasets_registry import DrawRule, EvalProtocol, build_task, get_dataset, recorded_draw, support_manifest
 
+    if out is not None:
+        check_output_file(out, "--out")
     info = get_dataset(name)
     how = recorded_draw(info, opt.parse_choice(DrawRule, rule, "--draw"))
     splits = info.reader(data_root)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench._util.output_paths import check_output_folder
 from bench.cli import _options as opt
 from bench.cli._print import print_line, remark
 from bench.errors import UsageError
@@ -48,6 +49,7 @@ def fetch(
 
     if data_root is None:
         raise UsageError("No folder to fetch into was given; pass --data-root FOLDER or set ETL_BENCH_DATA.")
+    check_output_folder(data_root, "--data-root")
     infos = [DATASETS.get(found) for name in opt.split_list(names) for found in DATASETS.match(name)]
     sources = dataset_sources()
     for info in infos:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bench._util.output_paths import check_output_folder
 from bench.cli import _options as opt
 
 METHODS = ("zero_shot", "coop", "clip_adapter", "text_adapter", "vpt", "vpt_text_adapter", "ivlp", "apex")
@@ -18,7 +19,7 @@ QUICK_DATASETS = ("spectrum_basic", "spectrum_blur", "spectrum_words")
 
 def demo(
     quick: Annotated[bool, typer.Option("--quick", help="Three datasets, four methods, one seed: a minute.")] = False,
-    runs: opt.Runs = Path("runs/demo"),
+    runs: opt.WrittenRuns = Path("runs/demo"),
     site: Annotated[Path, typer.Option("--site", help="Folder of the report.")] = Path("site"),
     curve: Annotated[bool, typer.Option("--curve", help="Also record the accuracy along each training.")] = False,
     cache: opt.Cache = None,
@@ -29,6 +30,7 @@ def demo(
     from bench.api.running import run_request
     from bench.sweep import LogStyle, RecipeChoice, SweepRequest, open_log
 
+    check_output_folder(site, "--site")
     request = SweepRequest.build(
         methods=QUICK_METHODS if quick else METHODS,
         datasets=QUICK_DATASETS if quick else DATASETS,

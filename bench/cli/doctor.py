@@ -21,7 +21,7 @@ class _Finding(NamedTuple):
 
 def doctor(
     data_root: opt.DataRoot = None,
-    runs: opt.Runs = opt.DEFAULT_RUNS,
+    runs: opt.WrittenRuns = opt.DEFAULT_RUNS,
     cache: opt.Cache = None,
     as_json: opt.AsJson = False,
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bench._util.output_paths import check_output_file
 from bench.cli import _options as opt
 from bench.cli._print import print_line
 from bench.errors import UsageError
@@ -43,15 +44,19 @@ def export(
     from bench.store import fresh_store, write_parquet
 
     kind = opt.parse_choice(Format, form, "--format")
+    if out is None and kind is Format.PARQUET:
+        raise UsageError("--format parquet needs a file; name one with --out.")
+    if out is not None:
+        check_output_file(out, "--out")
     how = opt.parse_choice(HConvention, convention, "--h")
     frame = fresh_store(runs).runs_frame(outcomes=True, staleness=installed_code())
     boards = leaderboards(frame, protocol=protocol, shots=opt.shot_counts(shots), convention=how)
     if not boards:
         raise UsageError(f"No runs to export in {runs} that fit; `etl-bench leaderboard` lists what is available.")
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
     rows = [dataset_rows(board) if by_dataset else board.rows() for board in boards]
     if kind is Format.PARQUET:
-        if out is None:
-            raise UsageError("--format parquet needs a file; name one with --out.")
         tables = [pd.DataFrame(part).assign(**vars(board.setting)) for part, board in zip(rows, boards, strict=True)]
         write_parquet(pd.concat(tables, ignore_index=True), out)
         return

@@ -31,7 +31,7 @@ def published(
     ] = None,
     ledger: Annotated[bool, typer.Option("--ledger", help="Set our runs beside the published numbers.")] = False,
     margin: Annotated[float, typer.Option("--margin", help="Percentage points that count as equal.")] = 1.0,
-    runs: Annotated[Path, typer.Option("--runs", help="Folder of our runs, for --ledger.")] = opt.DEFAULT_RUNS,
+    runs: opt.Runs = opt.DEFAULT_RUNS,
     as_json: opt.AsJson = False,
 ) -> None:
     """Print published numbers in per cent as printed, with where each was read; none was measured here.

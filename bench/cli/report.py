@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench._util.output_paths import check_output_file, check_output_folder
 from bench.cli import _options as opt
 from bench.cli._print import print_line, remark
 from bench.errors import StoreLockedError, UsageError
@@ -68,14 +69,20 @@ def report(
     """
     from bench.analysis.difficulty_groups import chosen_groups
     from bench.analysis.leaderboard import HConvention
+    from bench.figures import FIGURE_SETS
     from bench.site.build import PageRequest, write_published
     from bench.site.paper_figures import write_figures
     from bench.site.site_files import check_page
     from datasets_registry import EvalProtocol
 
     chosen = None if protocol is None else str(opt.parse_choice(EvalProtocol, protocol, "--protocol"))
+    if figures is not None and figures not in FIGURE_SETS:
+        raise UsageError(f"--figures {figures!r} is unknown. Allowed: {', '.join(FIGURE_SETS)}.")
     groups = chosen_groups(opt.split_list(easy), opt.split_list(hard))
     target = out if out is not None else site / "index.html"
+    check_output_file(target, "--site" if out is None else "--out")
+    if figures_dir is not None:
+        check_output_folder(figures_dir, "--figures-dir")
     if opt.parse_choice(Source, source, "--source") is Source.PUBLISHED:
         if watch:
             raise UsageError("--watch follows runs, and --source published shows none; leave one of the two out.")

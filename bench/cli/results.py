@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bench._util.output_paths import check_output_file
 from bench.cli import _options as opt
 from bench.cli._print import print_line, print_rows, records, remark
 from bench.errors import BundleError
@@ -41,6 +42,7 @@ def export_runs(
     from bench.results.shards import Shards
     from bench.store import fresh_store
 
+    check_output_file(out, "The bundle")
     condition = "true" if where is None else where
     chosen = fresh_store(runs).query(f"SELECT run_id FROM runs WHERE {condition} ORDER BY run_id")["run_id"].tolist()
     if not chosen:
@@ -53,7 +55,7 @@ def export_runs(
 @results_app.command("import")
 def import_runs(
     bundle: Annotated[Path, typer.Argument(help="A file that `results export` wrote.")],
-    runs: opt.Runs = opt.DEFAULT_RUNS,
+    runs: opt.WrittenRuns = opt.DEFAULT_RUNS,
     data_root: opt.DataRoot = None,
 ) -> None:
     """Check a bundle, recompute its scores from its predictions and add its runs. A damaged bundle is refused whole.

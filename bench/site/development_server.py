@@ -55,6 +55,8 @@ class _Handler(SimpleHTTPRequestHandler):
         return True
 
     def _tag(self) -> str | None:
+        if not hasattr(self, "path"):  # the request could not be parsed
+            return None
         path = Path(self.translate_path(self.path))
         file = path / "index.html" if path.is_dir() else path
         try:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from bench._util.text_cache import TextCache
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
-from bench.errors import UsageError
 from bench.figures import FIGURE_SETS, gather_figure_data
 from bench.presenters import registered
 from bench.record import Predictions
@@ -18,13 +17,7 @@ from reports.views import FigureView
 def figures_of(
     runs: Path, name: str, text_cache: TextCache | None = None, groups: Grouping = difficulty_groups
 ) -> tuple[FigureView, ...]:
-    """A set of figures from a runs folder with an up-to-date database.
-
-    Raises:
-        UsageError: the set is unknown.
-    """
-    if name not in FIGURE_SETS:
-        raise UsageError(f"--figures {name!r} is unknown. Allowed: {', '.join(FIGURE_SETS)}.")
+    """The set of figures of that name, a key of FIGURE_SETS, from a runs folder with an up-to-date database."""
     store, shards = Store(runs), Shards(runs)
 
     def stored(run_id: str) -> tuple[Predictions, ...]:

@@ -8,6 +8,8 @@ from datasets_registry import DATASETS, DrawRule, EvalProtocol, get_dataset
 
 IMAGENET_VARIANTS = ("imagenet_v2", "imagenet_sketch", "imagenet_a", "imagenet_r")
 """Default targets of domain generalization."""
+LARGEST_NUMBER = 2**63 - 1
+"""Of shots and seeds: what the database can hold."""
 
 
 def check_axes(request: SweepRequest) -> None:
@@ -16,6 +18,8 @@ def check_axes(request: SweepRequest) -> None:
         values = list(getattr(request, name))
         if not values:
             raise UsageError(f"No {name} were given; name at least one.")
+        if large := [value for value in values if isinstance(value, int) and value > LARGEST_NUMBER]:
+            raise UsageError(f"--{name} {large[0]} is too large; the largest is {LARGEST_NUMBER}.")
         if len(set(values)) != len(values):
             raise UsageError(f"The {name} {', '.join(map(str, values))} hold the same value twice; give each once.")
     if min(request.shots) < 1:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from bench._util.atomic_write import write_atomically
+from bench._util.output_paths import check_output_folder
 from bench.context import RunContext
 from bench.coordination.heartbeat import Heartbeat, remove_dead_heartbeats
 from bench.coordination.leases import Leases
@@ -43,10 +44,10 @@ class SweepOutcome:
 
     @property
     def exit_code(self) -> int:
-        """0 all done, 1 something failed or could not be written, 130 interrupted."""
+        """0 all done, 1 something failed or could not be written, 3 something named was left out, 130 interrupted."""
         if self.summary.interrupted:
             return 130
-        return 1 if self.failed or self.summary.unwritten else 0
+        return 1 if self.failed or self.summary.unwritten else self.plan.exit_code
 
 
 def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
@@ -54,11 +55,16 @@ def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
     check_device(request.device, request.precision, here=request.here)
     if request.runs.exists() and not request.runs.is_dir():
         raise RunsFolderError(f"The runs folder {request.runs} is a file. Give another one with --runs.")
+    check_output_folder(request.runs, "--runs")
+    if request.here:
+        check_output_folder(feature_cache(request), "--cache")
     digest = partial(_backbone_digest, request.backbones) if request.rerun is RerunPolicy.STALE else None
     expansion = expand(request)
     made = plan(expansion, Shards(request.runs), request.rerun, Staleness(request.data_root, digest))
     for rejection in made.rejected:
         log.notice(f"left out: {rejection.what}: {rejection.reason}")
+    if made.exit_code:
+        log.notice("the rest runs, and the exit code is 3; --strict refuses the whole sweep instead")
     if made.stale:
         repeats = request.rerun in (RerunPolicy.STALE, RerunPolicy.ALL)
         advice = "they run again" if repeats else "--rerun stale runs them again"

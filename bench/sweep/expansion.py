@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Expansion:
-    """The specs of a sweep, and the impossible combinations that a pattern selected."""
+    """The specs of a sweep, and the impossible combinations that are left out."""
 
     specs: tuple[ExperimentSpec, ...]
     rejected: tuple[Rejection, ...]
@@ -37,7 +37,7 @@ def expand(request: SweepRequest) -> Expansion:
         UnknownNameError: an unregistered name.
         OverrideError: a setting that does not exist or a value it does not take.
         UsageError: an empty or repeated axis.
-        ImpossibleCombinationError: combinations requested by name that cannot work. The message lists all of them.
+        ImpossibleCombinationError: nothing can run, or with `strict` something requested by name cannot.
     """
     check_axes(request)
     chosen, backbones, datasets = choose_methods(request), backbones_of(request.backbones), selected_datasets(request)
@@ -57,7 +57,7 @@ def expand(request: SweepRequest) -> Expansion:
             for item in chosen:
                 for spec in expander.specs(item, backbone, name, targets, tasks):
                     specs.setdefault(spec.run_id, spec)
-    rejections.check(nothing_left=not specs)
+    rejections.check(nothing_left=not specs, strict=request.strict)
     return Expansion(tuple(specs.values()), rejections.all())
 
 

@@ -53,6 +53,10 @@ def class_text_of(request: SweepRequest) -> ClassText | None:
     from methods import known_variants, parse_class_text
 
     text = parse_class_text(request.class_text)
+    if text is not None and text.kind == "template" and text.value.count("{}") != 1:
+        raise UsageError(
+            f"--class-text {request.class_text!r} has '{{}}' more than once; the class name has one place."
+        )
     if text is not None and text.kind == "variant":
         names = [*selected_datasets(request), *select(request.targets, match_datasets)]
         known = known_variants([get_dataset(name) for name in names])

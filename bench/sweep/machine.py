@@ -12,8 +12,11 @@ THREADS_VARIABLE = "OMP_NUM_THREADS"
 
 
 def cache_folder(given: Path | None) -> Path:
-    """The folder of frozen features: as given, or the user's cache folder."""
-    return user_cache_path("clip-etl-bench", appauthor=False) if given is None else given
+    """The folder of frozen features: as given, or the user's cache folder; raises UsageError if it is a file."""
+    folder = user_cache_path("clip-etl-bench", appauthor=False) if given is None else given
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--cache {folder} is a file; give a folder.")
+    return folder
 
 
 def cache_limit() -> int:

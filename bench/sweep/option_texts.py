@@ -10,6 +10,8 @@ from bench.errors import UsageError
 from datasets_registry import did_you_mean
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
+MOST_NUMBERS = 10_000
+"""Of a range of shots or seeds, so that a typing error does not fill the memory."""
 
 
 def split_list(texts: Sequence[str]) -> list[str]:
@@ -33,6 +35,13 @@ def split_list(texts: Sequence[str]) -> list[str]:
     return found
 
 
+def _numbers(first: int, last: int, option: str) -> range:
+    """The numbers from `first` to `last`; raises UsageError if they are too many."""
+    if last - first >= MOST_NUMBERS:
+        raise UsageError(f"{option} {first}-{last} are {last - first + 1} numbers; give at most {MOST_NUMBERS}.")
+    return range(first, last + 1)
+
+
 def parse_numbers(text: str, option: str, *, lone_is_count: bool = False) -> list[int]:
     """Numbers and ranges; `lone_is_count` reads a single N as 1 to N. Raises UsageError for anything else."""
     wrong = UsageError(f"{option} {text!r} is not a list of whole numbers; write 16, 1,2,4 or 1-3.")
@@ -41,7 +50,7 @@ def parse_numbers(text: str, option: str, *, lone_is_count: bool = False) -> lis
             raise UsageError(
                 f"{option} {text!r} means no seed at all; write a count of at least 1, or '0,' for seed 0."
             )
-        return list(range(1, int(text) + 1))
+        return list(_numbers(1, int(text), option))
     found: list[int] = []
     for part in (part.strip() for part in text.split(",")):
         first, dash, last = part.partition("-")
@@ -49,7 +58,7 @@ def parse_numbers(text: str, option: str, *, lone_is_count: bool = False) -> lis
             continue
         if not first.isdecimal() or (dash and not last.isdecimal()):
             raise wrong
-        found += range(int(first), int(last) + 1) if dash else [int(first)]
+        found += _numbers(int(first), int(last) if dash else int(first), option)
     if not found:
         raise wrong
     return found

@@ -12,6 +12,9 @@ from bench.sweep.expansion import Expansion
 from bench.sweep.rejections import Rejection
 from bench.sweep.request import RerunPolicy
 
+LEFT_OUT = 3
+"""Exit code of a sweep that did everything but what cannot run."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -38,6 +41,11 @@ class Plan:
         """Completed runs."""
         waiting = {spec.run_id for spec in self.pending}
         return tuple(spec for spec in self.specs if spec.run_id not in waiting)
+
+    @property
+    def exit_code(self) -> int:
+        """3 if something that was requested by name is left out, else 0."""
+        return LEFT_OUT if any(rejection.named for rejection in self.rejected) else 0
 
     @property
     def stale_reasons(self) -> dict[str, int]:

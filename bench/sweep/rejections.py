@@ -8,11 +8,17 @@ from bench.errors import ImpossibleCombinationError
 
 @dataclass(frozen=True)
 class Rejection:
-    """A combination that cannot run, and why. `named`: it was requested by name rather than by a pattern."""
+    """A combination that cannot run, and why.
+
+    Args:
+        named: it was requested by name rather than by a pattern.
+        needed: without it, the other runs would answer another question, so nothing runs.
+    """
 
     what: str
     reason: str
     named: bool
+    needed: bool = False
 
 
 @dataclass
@@ -21,9 +27,9 @@ class Rejections:
 
     _found: dict[tuple[str, str], Rejection] = field(default_factory=dict)
 
-    def add(self, what: str, reason: str, *, named: bool) -> None:
+    def add(self, what: str, reason: str, *, named: bool, needed: bool = False) -> None:
         """Add a combination that is left out."""
-        self._found.setdefault((what, reason), Rejection(what, reason, named))
+        self._found.setdefault((what, reason), Rejection(what, reason, named, needed))
 
     def all(self) -> tuple[Rejection, ...]:
         """All rejections, in the order found."""
@@ -33,10 +39,10 @@ class Rejections:
         """Whether something was rejected under this name."""
         return any(rejection.what == what for rejection in self.all())
 
-    def check(self, *, nothing_left: bool) -> None:
-        """Raise ImpossibleCombinationError if something requested by name was rejected, or if nothing is left."""
+    def check(self, *, nothing_left: bool, strict: bool) -> None:
+        """Raise ImpossibleCombinationError if nothing is left, something needed is not, or `strict` something named."""
         requested = [rejection for rejection in self.all() if rejection.named]
-        if requested:
+        if requested and (nothing_left or strict or any(rejection.needed for rejection in requested)):
             more = f" (and {len(requested) - 3} more)" if len(requested) > 3 else ""
             raise ImpossibleCombinationError(f"Cannot run {_listed(requested)}{more}")
         if nothing_left:

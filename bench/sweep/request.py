@@ -115,6 +115,10 @@ class SweepRequest(BaseModel):
         [], description="method.key=value or method.recipe.key=value; the method may be a pattern. Repeatable."
     )
 
+    strict: Annotated[bool, Option(Panel.WHAT)] = Field(
+        False, description="Refuse the whole sweep if something that was named cannot run; without it, the rest runs."
+    )
+
     device: Annotated[str, Option(Panel.HOW)] = Field("cpu", description="cpu, cuda or cuda:N.")
     jobs: Annotated[int | None, Option(Panel.HOW)] = Field(
         None,

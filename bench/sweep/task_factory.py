@@ -53,17 +53,20 @@ class TaskFactory:
     _read: dict[str, DatasetSplits | None] = field(default_factory=dict, init=False)
 
     def targets(self, source: str) -> list[str]:
-        """The targets of a source without itself, sorted. Targets without test images are rejected."""
+        """The targets of a source without itself, sorted. Targets without test images are rejected.
+
+        A named target is needed: without it, the source would be tested on other datasets than requested.
+        """
         if not self.request.protocol.transfers:
             return []
         found = []
         for name, named in select(self.request.targets or IMAGENET_VARIANTS, match_datasets).items():
-            if name == source or (splits := self._splits(name, named=named)) is None:
+            if name == source or (splits := self._splits(name, named=named, needed=named)) is None:
                 continue
             if splits.test:
                 found.append(name)
             else:
-                self.rejections.add(name, "it has no test images, so it cannot be a target.", named=named)
+                self.rejections.add(name, "it has no test images, so it cannot be a target.", named=named, needed=named)
         return sorted(found)
 
     def support_choices(self, dataset: str, *, zero_shot: bool, trained: bool) -> list[SupportChoice]:
@@ -94,14 +97,14 @@ class TaskFactory:
         found = {choice: self._task(info, splits, targets, choice, named=named) for choice in wanted}
         return {choice: task for choice, task in found.items() if task is not None}
 
-    def _splits(self, name: str, *, named: bool) -> DatasetSplits | None:
+    def _splits(self, name: str, *, named: bool, needed: bool = False) -> DatasetSplits | None:
         """The dataset's splits; None, with a rejection, if they cannot be read."""
         if name not in self._read:
             try:
                 self._read[name] = get_dataset(name).reader(self.request.data_root)
             except DataError as error:
                 self._read[name] = None
-                self.rejections.add(name, str(error), named=named)
+                self.rejections.add(name, str(error), named=named, needed=needed)
         return self._read[name]
 
     def _task(

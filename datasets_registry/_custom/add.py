@@ -101,8 +101,9 @@ def add_dataset(request: AddRequest, folder: Path, *, replace: bool) -> AddedDat
     _check_name(request.name, file, replace=replace)
     template, title = request.template, request.title or request.name
     found = describe_images(request.images, columns=request.columns, root=request.root, split=request.split)
-    if "{}" not in template:
-        raise BenchError(f"--template {template!r} has no '{{}}' to put the class name in; write 'a photo of a {{}}.'")
+    if template.count("{}") != 1:
+        how = "more than one" if "{}" in template else "no"
+        raise BenchError(f"--template {template!r} has {how} '{{}}' for the class name; write 'a photo of a {{}}.'")
     config = CustomDataset.model_validate(found.model_dump() | {"template": template, "title": title})
     splits = config.info(request.name, folder).reader(None)
     for sample in {sample.label: sample for sample in (*splits.test, *splits.train)}.values():

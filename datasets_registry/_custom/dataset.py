@@ -209,9 +209,23 @@ def describe_images(
     if nothing readable is there, or if there are fewer than two classes.
     """
     kind = _kind(place)
+    unused = {
+        "--root": root is not None and kind is not Kind.TABLE,
+        "--path-column": columns.path and kind not in (Kind.TABLE, Kind.HUGGING_FACE),
+        "--label-column": columns.label and kind not in (Kind.TABLE, Kind.HUGGING_FACE),
+        "--split-column": columns.split and kind is not Kind.TABLE,
+    }
+    if any(unused.values()):
+        names = ", ".join(name for name, given in unused.items() if given)
+        raise DataError(f"{names}: {place} is no table, so this has no effect. Leave it out, or give a table.")
     if kind is Kind.TABLE:
         columns = guess_columns(place, columns.named())
-    if kind is Kind.FOLDER and split is None and is_split_into_parts(place):
+    if kind is Kind.FOLDER and split is not SplitRule.GIVEN and is_split_into_parts(place):
+        if split is SplitRule.HASH:
+            raise DataError(
+                f"{place} holds the parts of a split, which --split hash would take for classes. Leave --split out to "
+                f"use that split, or give a folder of class folders."
+            )
         split = SplitRule.GIVEN
     draft = CustomDataset.model_construct(  # not validated, because the classes follow from its listing
         images=str(place.absolute()),

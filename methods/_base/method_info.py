@@ -43,7 +43,7 @@ class MethodConfig(BaseModel):
     The methods below are facts that depend on the settings; a configuration overrides those that differ for it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def config_error(self) -> str | None:
         """Why these settings cannot be run, and what to set instead; None if they can."""

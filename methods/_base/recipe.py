@@ -47,7 +47,7 @@ PUBLISHED, PUBLISHED_BY_DATASET = "published", "published by dataset"
 class Recipe(BaseModel):
     """Training settings that do not belong to the method itself. Part of a run's identity."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = Field(
         PUBLISHED,

@@ -8,10 +8,22 @@ from torch import Tensor
 from methods._backbones.backbone import Backbone
 from methods._parts.parameter_initialisation import normal_parameter
 
+MOST_WORDS = 70
+"""Of a context, as for `n_ctx`."""
+
 
 def word_count(words: str) -> int:
     """Number of words as CoOp counts them, by spaces; an underscore counts as a space."""
     return len(words.replace("_", " ").split(" "))
+
+
+def check_words(words: str) -> str:
+    """The words that start a context; raises ValueError if they leave no place for a class name in CLIP's 77 tokens."""
+    if word_count(words) > MOST_WORDS:
+        raise ValueError(
+            f"ctx_init has {word_count(words)} words, and at most {MOST_WORDS} leave place for a class name"
+        )
+    return words
 
 
 def context_from_words(words: str, backbone: Backbone, n: int | None = None) -> Tensor:

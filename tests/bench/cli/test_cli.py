@@ -166,7 +166,7 @@ def test_what_a_pattern_cannot_run_is_left_out_and_said(etl):
         (["--set", "coop.n_ctxx=4"], "error: Unknown setting of coop 'n_ctxx'. Did you mean 'n_ctx'"),
         (["--device", "gpu"], "error: --device 'gpu' is unknown; use cpu, cuda or cuda:N."),
         (["--runner", "nowhere"], "error: The runner 'nowhere' cannot be imported"),
-        (["--shots", "9"], "error: Cannot run eurosat with 9 shots: "),
+        (["--shots", "9", "--strict"], "error: Cannot run eurosat with 9 shots: "),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(etl, tmp_path: Path, arguments: list[str], message: str):

@@ -1,4 +1,5 @@
 import http.client
+import re
 import socket
 import struct
 import threading
@@ -44,6 +45,16 @@ def test_no_listing_nothing_outside_and_no_other_name(site):
     assert ask(address, "/data/")[0] == 404
     assert ask(address, "/../../etc/passwd")[0] == 404
     assert ask(address, Host="elsewhere.example:80")[0] == 403
+
+
+@pytest.mark.parametrize("request_line", [b"GET\r\n\r\n", b"\x16\x03\x01 tls hello\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"])
+def test_a_request_that_cannot_be_parsed_gets_an_answer_and_no_traceback(site, capfd, request_line: bytes):
+    _, address = site
+    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        connection.sendall(request_line)
+        assert re.search(rb"400|505", connection.recv(1000))
+    assert ask(address)[0] == 200
+    assert capfd.readouterr().err == ""
 
 
 def test_a_port_that_is_taken_is_refused_with_a_way_out(tmp_path):

@@ -191,9 +191,28 @@ def test_visual_prompts_on_a_resnet_are_refused(grow):
         grow(methods=["vpt"], backbones=[RESNET])
 
 
-def test_more_shots_than_a_class_has_are_refused(grow):
-    with pytest.raises(ImpossibleCombinationError, match="eurosat with 5 shots: "):
-        grow(shots=[2, 5])
+def test_more_shots_than_a_class_has_are_left_out_and_with_strict_refused(data: Path):
+    axes = changed(AXES, shots=[2, 5], data_root=data)
+    expansion = expand(axes)
+    assert {spec.shots for spec in expansion.specs} == {2}
+    assert [(item.what, item.named) for item in expansion.rejected] == [("eurosat with 5 shots", True)]
+    with pytest.raises(ImpossibleCombinationError, match="Cannot run eurosat with 5 shots: "):
+        expand(changed(axes, strict=True))
+
+
+def test_one_method_that_cannot_run_does_not_stop_the_others(data: Path):
+    axes = changed(AXES, methods=["coop", "vpt"], backbones=[RESNET], data_root=data)
+    expansion = expand(axes)
+    assert {spec.method for spec in expansion.specs} == {"coop"}
+    assert [(item.what, item.named) for item in expansion.rejected] == [(f"vpt on {RESNET}", True)]
+    with pytest.raises(ImpossibleCombinationError, match=f"Cannot run vpt on {RESNET}: it adds tokens"):
+        expand(changed(axes, strict=True))
+
+
+@pytest.mark.parametrize("axis", ["shots", "seeds"])
+def test_a_number_that_no_database_holds_is_refused(grow, axis: str):
+    with pytest.raises(UsageError, match=f"--{axis} 9223372036854775808 is too large"):
+        grow(**{axis: [2**63]})
 
 
 def test_a_dataset_that_is_not_on_disk_is_refused(tmp_path: Path):
