@@ -46,8 +46,8 @@ def run(
 
     A repeated command runs what is missing or failed. Several sweeps in one folder share the work, also from several
     machines. Zero-shot runs depend on neither shots nor seed and are computed once per dataset. Ctrl-C once finishes
-    current runs, twice stops at once. Exit code: 0 all done, 1 some run failed, 2 wrong usage, 3 done, but something that
-    was named cannot run, 130 interrupted.
+    current runs, twice stops at once. Exit code: 0 all done, 1 some run failed, 2 wrong usage, 3 done, but something
+    that was named cannot run, 130 interrupted.
 
     Example: etl-bench run -m coop,apex -d 'spectrum_*' --shots 1,2,4,8,16 --seeds 3
 
