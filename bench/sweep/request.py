@@ -115,10 +115,6 @@ class SweepRequest(BaseModel):
         [], description="method.key=value or method.recipe.key=value; the method may be a pattern. Repeatable."
     )
 
-    strict: Annotated[bool, Option(Panel.WHAT)] = Field(
-        False, description="Refuse the whole sweep if something that was named cannot run; without it, the rest runs."
-    )
-
     device: Annotated[str, Option(Panel.HOW)] = Field("cpu", description="cpu, cuda or cuda:N.")
     jobs: Annotated[int | None, Option(Panel.HOW)] = Field(
         None,
@@ -146,6 +142,9 @@ class SweepRequest(BaseModel):
         None, description="Folder of frozen features. Default: a user cache folder."
     )
 
+    strict: Annotated[bool, Option()] = Field(
+        False, description="Refuse the whole sweep if something that was named cannot run; without it, the rest runs."
+    )
     draw: Annotated[str, Option()] = Field(
         "coop", description="coop (CoOp's images), nested (1 in 2 in 4 ...) or file:PATH."
     )

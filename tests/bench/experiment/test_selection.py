@@ -70,7 +70,7 @@ def test_a_way_that_a_method_lacks_is_refused_with_those_it_has() -> None:
     with pytest.raises(
         ImpossibleCombinationError, match=f"coop: it does not support --selection ensemble, only: {offered}"
     ):
-        specs("coop,tip_adapter", "ensemble")
+        specs("coop", "ensemble")
     with pytest.raises(
         ImpossibleCombinationError, match="gda: it does not support --selection last, only: fixed, validation"
     ):

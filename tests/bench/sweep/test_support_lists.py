@@ -82,7 +82,7 @@ def test_zero_shot_beside_a_list_is_the_run_it_always_is(data: Path, tmp_path: P
 def test_lists_that_do_not_fit_the_sweep_are_refused(data: Path, tmp_path: Path):
     ours, theirs = drawn(data, tmp_path / "o.json"), lines(tmp_path / "l.jsonl", data)
     with pytest.raises(ImpossibleCombinationError, match="dtd: no support list belongs to it; see --support"):
-        expand(changed(AXES, datasets=["eurosat", "dtd"], support=[ours], data_root=data))
+        expand(changed(AXES, datasets=["eurosat", "dtd"], support=[ours], data_root=data, strict=True))
     with pytest.raises(UsageError, match=r"l.jsonl does not name its dataset, but -d eurosat,dtd selects several"):
         expand(changed(AXES, datasets=["eurosat", "dtd"], support=[theirs], data_root=data))
     with pytest.raises(UsageError, match="gives the same list twice; give each once"):
