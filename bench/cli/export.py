@@ -56,7 +56,7 @@ def export(
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
     rows = [dataset_rows(board) if by_dataset else board.rows() for board in boards]
-    if kind is Format.PARQUET:
+    if kind is Format.PARQUET and out is not None:
         tables = [pd.DataFrame(part).assign(**vars(board.setting)) for part, board in zip(rows, boards, strict=True)]
         write_parquet(pd.concat(tables, ignore_index=True), out)
         return
