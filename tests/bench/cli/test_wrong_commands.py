@@ -392,7 +392,7 @@ def test_what_cannot_run_is_left_out_and_the_exit_code_says_so(
 def test_an_error_of_the_system_is_one_line_and_debug_shows_where(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", "table.csv")
 
     monkeypatch.setattr(Path, "write_text", full)
