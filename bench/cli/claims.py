@@ -7,6 +7,7 @@ import typer
 
 from bench.cli import _options as opt
 from bench.cli._print import percent_interval, print_json, print_rows
+from bench.errors import UsageError
 
 
 def claims(
@@ -31,6 +32,8 @@ def claims(
     asked = load_claims(file)
     store = fresh_store(runs)
     frame, difficulty = store.runs_frame(outcomes=True), difficulty_by_backbone(store.difficulty_frame())
+    if frame.empty:
+        raise UsageError(f"There are no runs in {runs} to test claims on; name the folder of a sweep with --runs.")
     results = check_claims(asked, leaderboards(frame), frame, difficulty, groups)
     if as_json:
         print_json(results)

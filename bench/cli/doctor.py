@@ -10,7 +10,7 @@ import typer
 
 from bench.cli import _options as opt
 from bench.cli._print import print_rows
-from bench.errors import StoreError
+from bench.errors import RunsFolderError, StoreError
 
 
 class _Finding(NamedTuple):
@@ -66,7 +66,10 @@ def _database(runs: Path) -> _Finding:
     from bench.results.shards import Shards
     from bench.store import Store
 
-    count = len(Shards(runs).scan())
+    try:
+        count = len(Shards(runs).scan())
+    except RunsFolderError as error:
+        return _Finding("database", False, str(error))
     store = Store(runs, lock_timeout=0)
     if not store.path.is_file():
         return _Finding("database", True, f"none yet; {count} runs on disk")

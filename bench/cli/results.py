@@ -26,6 +26,8 @@ def sql(
     from bench.store import fresh_store
 
     frame = fresh_store(runs).query(query)
+    if not runs.exists():
+        remark(f"There is no folder {runs}, so there are no runs, only published numbers.")
     print_rows(records(frame), [str(name) for name in frame.columns], as_json=as_json)
 
 

@@ -1,9 +1,11 @@
 """JSON documents with a checksum of their content. Damaged files are renamed, so that no reader uses them."""
 
+import errno
 import hashlib
 import json
 import logging
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +29,20 @@ def encode_document(document: dict[str, Any], record: object) -> bytes:
 
 
 def read_document(path: Path) -> dict[str, Any] | None:
-    """The document in a file, its checksum verified; None if the file does not exist."""
+    """The document in a file, its checksum verified; None if the file does not exist.
+
+    Raises DamagedError, or ShardError for a file that may not be read or is of a newer version.
+    """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise DamagedError("it is not a file")
         text = path.read_bytes()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise DamagedError("it is a symbolic link that leads to itself") from error
+        raise ShardError(f"{path} cannot be read: {error.strerror or error}.") from error
     return parse_document(text, str(path))
 
 
@@ -40,9 +51,11 @@ def parse_document(text: bytes, where: str) -> dict[str, Any]:
     try:
         document = json.loads(text)
         version, record, expected = int(document["shard_version"]), document["record"], document["record_sha256"]
-        found = sha256(canonical_json(record).encode())
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        found = sha256(canonical_json(record).encode()) if version <= SHARD_VERSION else None
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise DamagedError(f"incomplete or not a shard: {error}") from error
+    except RecursionError as error:
+        raise DamagedError("incomplete or not a shard: its values are nested too deeply") from error
     if version > SHARD_VERSION:
         raise ShardError(
             f"{where} has shard version {version}, and this etl-bench reads versions up to {SHARD_VERSION}; upgrade it."
@@ -66,9 +79,9 @@ def file_stamp(path: Path) -> str | None:
         return None
 
 
-def stamp_of(stat: os.stat_result) -> str:
+def stamp_of(state: os.stat_result) -> str:
     """`file_stamp` of a file whose state was read already."""
-    return f"{stat.st_mtime_ns}:{stat.st_size}:{stat.st_ino}"
+    return f"{state.st_mtime_ns}:{state.st_size}:{state.st_ino}"
 
 
 def unreadable(path: Path, error: ValidationError) -> str:
@@ -82,9 +95,12 @@ def unreadable(path: Path, error: ValidationError) -> str:
 
 
 def rename_aside(path: Path) -> Path | None:
-    """Rename a file so that no reader finds it; None if it does not exist, since another reader may have renamed it."""
+    """Rename a file so that no reader finds it; None if it does not exist, since another reader may have renamed it.
+
+    Raises OSError where the folder cannot be written.
+    """
     number = 1
-    while (target := path.with_name(f"{path.name}.damaged-{number}")).exists():
+    while os.path.lexists(target := path.with_name(f"{path.name}.damaged-{number}")):
         number += 1
     try:
         return path.rename(target)
@@ -92,8 +108,15 @@ def rename_aside(path: Path) -> Path | None:
         return None
 
 
-def quarantine(path: Path, reason: str) -> None:
-    """Rename a damaged file and log a warning."""
-    target = rename_aside(path)
+def quarantine(path: Path, reason: str, *others: Path) -> None:
+    """Rename a damaged file, and others that belong to it, and log a warning."""
+    try:
+        for other in others:
+            rename_aside(other)
+        target = rename_aside(path)
+    except OSError as error:
+        _LOG.warning("Damaged: %s (%s). Its content counts as missing.", path, reason)
+        _LOG.debug("Not renamed: %s", error)
+        return
     if target is not None:
         _LOG.warning("Damaged: %s (%s). Renamed to %s; its content counts as missing.", path, reason, target.name)

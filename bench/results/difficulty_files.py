@@ -1,10 +1,11 @@
 """Measured difficulties on disk: one checksummed file per backbone and dataset."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from bench._util.atomic_write import write_atomically
 from bench._util.locking import locked
@@ -20,6 +21,9 @@ from bench.results.checksummed_json import (
     read_document,
     unreadable,
 )
+
+_LOG = logging.getLogger("bench.results.shards")
+_RECORDS = TypeAdapter(list[DifficultyRecord])
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,13 @@ class DifficultyFiles:
         return self._read(self.file(backbone, dataset))
 
     def all(self) -> list[DifficultyRecord]:
-        """All difficulty records, by backbone and dataset; damaged files are renamed and skipped."""
+        """All difficulty records, by backbone and dataset; damaged files are renamed, and unreadable ones are named."""
         records: list[DifficultyRecord] = []
         for path in sorted((self.runs / "difficulty").glob("*/*.json")):
-            records += self._read(path) or []
+            try:
+                records += self._read(path) or []
+            except ShardError as error:
+                _LOG.warning("Left out: %s", error)
         return records
 
     def _read(self, path: Path) -> list[DifficultyRecord] | None:
@@ -68,6 +75,6 @@ class DifficultyFiles:
         if document is None:
             return None
         try:
-            return [DifficultyRecord.model_validate(item) for item in document["record"]]
+            return _RECORDS.validate_python(document["record"])
         except ValidationError as error:
             raise ShardError(unreadable(path, error)) from error

@@ -1,6 +1,6 @@
 """Predictions as bytes: one safetensors blob per run, equal for equal predictions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
 import numpy as np
@@ -48,19 +48,27 @@ def unpack_predictions(packed: bytes) -> tuple[Predictions, ...]:
         tensors = safetensors.numpy.load(packed)
     except SafetensorError as error:
         raise DamagedError(f"the predictions file is not safetensors: {error}") from error
-    unpacked = []
-    for split in sorted({name.partition("/")[0] for name in tensors}):
-        images = tensors[f"{split}/images"].tobytes().decode()
-        columns = {name: tensors[f"{split}/{name}"] for name in _COLUMNS}
-        branches = {
-            name: tensors[f"{split}/{_BRANCH}{name}"] for name in _BRANCHES if f"{split}/{_BRANCH}{name}" in tensors
-        }
-        unpacked.append(
-            Predictions(
-                split=split,
-                images=tuple(images.split("\n")) if images else (),
-                **columns,
-                branches=Branches(**branches) if branches else None,
+    return tuple(_split(split, tensors) for split in sorted({name.partition("/")[0] for name in tensors}))
+
+
+def _split(split: str, tensors: Mapping[str, np.ndarray]) -> Predictions:
+    """The predictions of one split; raises DamagedError if a column is missing or has another shape than the images."""
+    missing = [name for name in ("images", *_COLUMNS) if f"{split}/{name}" not in tensors]
+    if missing:
+        raise DamagedError(f"the predictions of {split!r} have no column {', '.join(missing)}")
+    columns = {name: tensors[f"{split}/{name}"] for name in _COLUMNS}
+    try:
+        text = tensors[f"{split}/images"].tobytes().decode()
+    except UnicodeDecodeError as error:
+        raise DamagedError(f"the image keys of {split!r} are not text") from error
+    images = tuple(text.split("\n")) if text else ()
+    for name, column in columns.items():
+        dtype = np.float32 if name in _FLOATS else np.int32
+        if column.dtype != dtype or len(column.shape) != 1 + name.startswith("top_") or len(column) != len(images):
+            raise DamagedError(
+                f"column {name} of {split!r} is {column.dtype} {column.shape}, which does not fit {len(images)} images"
             )
-        )
-    return tuple(unpacked)
+    found = {name: tensors[key] for name in _BRANCHES if (key := f"{split}/{_BRANCH}{name}") in tensors}
+    if found and len(found) < len(_BRANCHES):
+        raise DamagedError(f"the branches of {split!r} are incomplete")
+    return Predictions(split=split, images=images, **columns, branches=Branches(**found) if found else None)

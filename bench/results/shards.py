@@ -6,6 +6,7 @@ run: before it the run does not exist, after it the run is complete. Writers hol
 Readers take it only where a shard seems damaged, which a writer that is replacing it can cause.
 """
 
+import errno
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 
 from bench._util.atomic_write import write_atomically
 from bench._util.locking import locked
-from bench.errors import ShardError, UnknownRunError
+from bench.errors import RunsFolderError, ShardError, UnknownRunError
 from bench.record import Predictions, RunRecord, RunStatus
 from bench.results.checksummed_json import (
     SHARD_VERSION,
@@ -27,7 +28,6 @@ from bench.results.checksummed_json import (
     parse_document,
     quarantine,
     read_document,
-    rename_aside,
     sha256,
     stamp_of,
     unreadable,
@@ -110,7 +110,7 @@ class Shards:
 
     def status(self, run_id: str) -> RunStatus | None:
         """Whether the run succeeded, without reading its predictions; None if there is no intact shard."""
-        return _status(self._settled(run_id, self._document))
+        return _status(self._settled(run_id, self._document), self._record_path(run_id))
 
     def record(self, run_id: str) -> RunRecord | None:
         """The run's record without its predictions; None if there is no intact shard."""
@@ -122,14 +122,21 @@ class Shards:
         return file_stamp(self._record_path(run_id))
 
     def scan(self) -> list[ShardEntry]:
-        """All committed shards by run id, without opening them."""
+        """All committed shards by run id, without opening them; raises RunsFolderError if the folder cannot be read."""
         root = self.runs / "shards"
+        if self.runs.exists() and not self.runs.is_dir():
+            raise RunsFolderError(f"The runs folder {self.runs} is a file. Give another one with --runs.")
         entries = []
-        for folder in root.iterdir() if root.is_dir() else ():
-            for item in os.scandir(folder) if folder.is_dir() else ():
-                run_id, _, suffix = item.name.partition(".")
-                if suffix == "json" and _RUN_ID.fullmatch(run_id):
-                    entries.append(ShardEntry(run_id, stamp_of(item.stat())))
+        try:
+            for folder in root.iterdir() if root.is_dir() else ():
+                for item in os.scandir(folder) if folder.is_dir() else ():
+                    run_id, _, suffix = item.name.partition(".")
+                    if suffix == "json" and _RUN_ID.fullmatch(run_id) and run_id[:2] == folder.name:
+                        entries.append(ShardEntry(run_id, _stamp(item)))
+        except OSError as error:
+            raise RunsFolderError(
+                f"The runs in {self.runs} cannot be listed: {error}. Check its permissions."
+            ) from error
         return sorted(entries)
 
     def find(self, prefix: str) -> str:
@@ -158,7 +165,7 @@ class Shards:
     def _finished(self, run_id: str) -> bool:
         """Whether the run succeeded; the caller holds the lock."""
         try:
-            return _status(self._document(run_id)) is RunStatus.OK
+            return _status(self._document(run_id), self._record_path(run_id)) is RunStatus.OK
         except DamagedError as error:
             self._quarantine(run_id, str(error))
             return False
@@ -181,7 +188,7 @@ class Shards:
 
     def _shard(self, run_id: str) -> Shard | None:
         """The whole run; raises DamagedError."""
-        document = read_document(self._record_path(run_id))
+        document = self._read_document(run_id)
         if document is None:
             return None
         packed = self._packed(run_id, document, content=True)
@@ -190,9 +197,23 @@ class Shards:
 
     def _document(self, run_id: str) -> dict[str, Any] | None:
         """The record's document, if the predictions file has its full size; raises DamagedError."""
-        document = read_document(self._record_path(run_id))
+        document = self._read_document(run_id)
         if document is not None:
             self._packed(run_id, document, content=False)
+        return document
+
+    def _read_document(self, run_id: str) -> dict[str, Any] | None:
+        """The record's document, which must be that of this run; raises DamagedError."""
+        document = read_document(self._record_path(run_id))
+        if document is None:
+            return None
+        missing = {"predictions_sha256", "predictions_bytes"} - document.keys()
+        if missing:
+            raise DamagedError(f"incomplete or not a shard: without {', '.join(sorted(missing))}")
+        record = document["record"]
+        found = record.get("run_id") if isinstance(record, dict) else None
+        if found != run_id:
+            raise DamagedError(f"it holds run {found}, not the run of its name" if found else "it holds no run")
         return document
 
     def _packed(self, run_id: str, document: dict[str, Any], *, content: bool) -> bytes:
@@ -206,6 +227,10 @@ class Shards:
             size = len(packed) if content else path.stat().st_size
         except FileNotFoundError as error:
             raise DamagedError("the predictions file is missing") from error
+        except OSError as error:
+            if isinstance(error, IsADirectoryError) or error.errno == errno.ELOOP:
+                raise DamagedError("the predictions are not a file") from error
+            raise ShardError(f"{path} cannot be read: {error.strerror or error}.") from error
         if size != document["predictions_bytes"]:
             raise DamagedError(f"the predictions file has {size} bytes, not {document['predictions_bytes']}")
         if content and sha256(packed) != expected:
@@ -213,8 +238,7 @@ class Shards:
         return packed
 
     def _quarantine(self, run_id: str, reason: str) -> None:
-        rename_aside(self._predictions_path(run_id))
-        quarantine(self._record_path(run_id), reason)
+        quarantine(self._record_path(run_id), reason, self._predictions_path(run_id))
 
 
 def parse_shard(record: bytes, packed: bytes | None) -> Shard:
@@ -232,8 +256,21 @@ def parse_shard(record: bytes, packed: bytes | None) -> Shard:
         raise ShardError(str(error)) from error
 
 
-def _status(document: dict[str, Any] | None) -> RunStatus | None:
-    return None if document is None else RunStatus(document["record"]["status"])
+def _stamp(item: os.DirEntry[str]) -> str:
+    """The stamp of a record. A link that leads nowhere has none; reading it renames or skips it."""
+    try:
+        return stamp_of(item.stat())
+    except OSError:
+        return ""
+
+
+def _status(document: dict[str, Any] | None, path: Path) -> RunStatus | None:
+    if document is None:
+        return None
+    try:
+        return RunStatus(document["record"].get("status"))
+    except ValueError as error:
+        raise ShardError(f"{path} is intact but not a record of this etl-bench (status: {error}).") from error
 
 
 def _record(value: object, path: Path) -> RunRecord:

@@ -80,7 +80,7 @@ def write_page(request: PageRequest) -> SiteView:
         examples=partial(example_images, data_root=request.data_root) if request.images else lambda _: (),
     )
     if request.figures is not None:
-        view = replace(view, figures=figures_of(request.runs, request.figures, text_cache, request.groups))
+        view = replace(view, figures=figures_of(store, request.figures, text_cache, request.groups))
     if request.with_run_files:
         write_run_files(store, runs, pictures, request.out.parent / FOLDER)
     render_site(view, request.out, live=request.live, keep=text_cache.text)

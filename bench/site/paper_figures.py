@@ -15,10 +15,10 @@ from reports.views import FigureView
 
 
 def figures_of(
-    runs: Path, name: str, text_cache: TextCache | None = None, groups: Grouping = difficulty_groups
+    store: Store, name: str, text_cache: TextCache | None = None, groups: Grouping = difficulty_groups
 ) -> tuple[FigureView, ...]:
-    """The set of figures of that name, a key of FIGURE_SETS, from a runs folder with an up-to-date database."""
-    store, shards = Store(runs), Shards(runs)
+    """The set of figures of that name, a key of FIGURE_SETS, from an up-to-date database and the shards of its runs."""
+    shards = Shards(store.runs)
 
     def stored(run_id: str) -> tuple[Predictions, ...]:
         shard = shards.read(run_id)

@@ -6,8 +6,12 @@ here opens the connection as late and closes it as early as possible.
 """
 
 import logging
+import os
 import re
+import shutil
+import tempfile
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -38,6 +42,12 @@ CHUNK = 1000
 """Runs per transaction. This bounds the memory, and the work that is lost if the process is killed."""
 _LOG = logging.getLogger("bench.store")
 _HOLDER = re.compile(r"held in (.+?) \(PID (\d+)\)")
+_LOCKED = re.compile(r"Could not set lock on file|Conflicting lock is held|used by another process")
+"""What DuckDB says of a file that another process holds, on Linux, macOS and Windows."""
+_DAMAGED = re.compile(r"Corrupt database|^(IO|INTERNAL|FATAL) Error")
+"""Errors of a query that are of the file."""
+_SHOWN = 5
+"""Runs that cannot be read and are named; others are counted."""
 _READ_STATEMENTS = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 _READ_CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
@@ -58,21 +68,23 @@ class IngestResult:
 class Store:
     """The results database of one runs folder, `results.duckdb`. Every method opens and closes the file.
 
-    `lock_timeout` is how many seconds it waits while another process holds the file.
+    `lock_timeout` is how many seconds it waits while another process holds the file. `folder` holds the file if it is
+    not the runs folder.
     """
 
     runs: Path
     lock_timeout: float = 3.0
+    folder: Path | None = None
 
     @property
     def path(self) -> Path:
         """The database file."""
-        return self.runs / "results.duckdb"
+        return (self.folder or self.runs) / "results.duckdb"
 
     # --- loading ------------------------------------------------------------------------------------------------------
 
     def ingest(self, shards: Shards) -> IngestResult:
-        """Load new and changed shards and drop runs whose shard is gone.
+        """Load new and changed shards and drop runs whose shard is gone. Shards that cannot be read are named.
 
         Each chunk of runs is committed on its own: if the process is killed, the next call loads the remaining ones.
 
@@ -91,13 +103,18 @@ class Store:
                 delete_runs(connection, gone + [entry.run_id for entry in changed if entry.run_id in loaded])
             count = 0
             chunks = [changed[start : start + CHUNK] for start in range(0, len(changed), CHUNK)]
-            for found in prefetch(chunks, lambda chunk: _read(shards, chunk), depth=2):
+            unread: list[str] = []
+            for found in prefetch(chunks, lambda chunk: _read(shards, chunk, unread), depth=2):
                 count += _insert_loadable(connection, found)
             with _transaction(connection):
                 connection.execute("DELETE FROM difficulty")
                 insert_difficulties(connection, difficulties)
                 refresh_published(connection)
             total = query_int(connection, "SELECT count(*) FROM runs")
+        for message in unread[:_SHOWN]:
+            _LOG.warning("Left out: %s", message)
+        if len(unread) > _SHOWN:
+            _LOG.warning("Left out: %d more runs that cannot be read.", len(unread) - _SHOWN)
         return IngestResult(loaded=count, dropped=len(gone), total=total)
 
     def rebuild(self, shards: Shards) -> IngestResult:
@@ -105,14 +122,15 @@ class Store:
 
         Raises StoreLockedError if another process holds the old database.
         """
+        if not self.runs.is_dir():
+            raise StoreError(f"There is no folder {self.runs}, so there is no database to rebuild; correct --runs.")
         if self.path.is_file():
             try:
                 self._connect(read_only=False).close()
             except StoreLockedError:
                 raise
-            except StoreError:
+            except (StoreError, duckdb.Error):
                 pass  # damaged, or not a DuckDB file; it is replaced below
-        self.runs.mkdir(parents=True, exist_ok=True)
         draft = _Draft(self.runs, self.lock_timeout)
         draft.remove()
         result = draft.ingest(shards)
@@ -236,6 +254,8 @@ class Store:
                     )
                 return connection.execute(statements[0]).df()
             except duckdb.Error as error:
+                if _DAMAGED.search(str(error)):
+                    raise
                 raise QueryError(f"DuckDB refuses the query: {' '.join(str(error).split())}") from error
 
     # --- internal -----------------------------------------------------------------------------------------------------
@@ -246,13 +266,10 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        self.runs.mkdir(parents=True, exist_ok=True)
-        connection = self._connect(read_only=False)
-        try:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._open(read_only=False) as connection:
             migrate(connection, self.path)
             yield connection
-        finally:
-            connection.close()
 
     @contextmanager
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -261,12 +278,26 @@ class Store:
                 f"There is no results database at {self.path}; run experiments into {self.runs} first, "
                 "or build it from shards with `etl-bench results rebuild`."
             )
-        connection = self._connect(read_only=True)
-        try:
+        with self._open(read_only=True) as connection:
             check_current(connection, self.path)
             yield connection
-        finally:
-            connection.close()
+
+    @contextmanager
+    def _open(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection inside the block; DuckDB's errors there are of the file and become a StoreError."""
+        connection = self._connect(read_only=read_only)
+        try:
+            with connection:
+                yield connection
+        except duckdb.Error as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: duckdb.Error) -> StoreError:
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        return StoreError(
+            f"{self.path} cannot be used: {said[0]} The runs are safe in their shards; if the disk is not full, "
+            "rebuild the database with `etl-bench results rebuild`."
+        )
 
     def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         deadline = time.monotonic() + self.lock_timeout
@@ -276,7 +307,7 @@ class Store:
                 return duckdb.connect(str(self.path), read_only=read_only, config=config)
             except duckdb.Error as error:
                 holder = _HOLDER.search(str(error))
-                if holder is None and "lock" not in str(error):
+                if holder is None and not _LOCKED.search(str(error)):
                     raise StoreError(
                         f"{self.path} cannot be opened: {' '.join(str(error).split())}. "
                         "The runs are safe in their shards; rebuild it with `etl-bench results rebuild`."
@@ -304,14 +335,14 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def _read(shards: Shards, entries: Sequence[ShardEntry]) -> list[tuple[ShardEntry, Shard]]:
-    """Read the shards of some entries, without damaged ones and without those that this release cannot read."""
+def _read(shards: Shards, entries: Sequence[ShardEntry], unread: list[str]) -> list[tuple[ShardEntry, Shard]]:
+    """Read the shards of some entries, without damaged ones; adds the messages of unreadable ones to `unread`."""
     found = []
-    for entry in entries:
+    for entry in {entry.run_id: entry for entry in entries}.values():
         try:
             shard = shards.read(entry.run_id)
         except ShardError as error:
-            _LOG.warning("Left out: run %s. %s", entry.run_id, error)
+            unread.append(f"run {entry.run_id}. {error}")
             continue
         if shard is not None:
             found.append((entry, shard))
@@ -348,9 +379,35 @@ class _Draft(Store):
 
 
 def fresh_store(runs: Path) -> Store:
-    """The database of a runs folder, after loading all new shards."""
-    store = Store(runs)
-    store.ingest(Shards(runs))
+    """The database of a runs folder, after loading all new shards.
+
+    A folder that cannot be written, does not exist or holds no results is left as it is: its database is made in a
+    temporary folder, which is deleted with the store.
+    """
+    if runs.is_dir() and any((runs / name).exists() for name in ("shards", "difficulty", "results.duckdb")):
+        store = Store(runs)
+        if _writable(runs, store.path):
+            store.ingest(Shards(runs))
+            return store
+    return _temporary_store(runs)
+
+
+def _writable(runs: Path, database: Path) -> bool:
+    return os.access(runs, os.W_OK | os.X_OK) and (not database.exists() or os.access(database, os.W_OK))
+
+
+def _temporary_store(runs: Path) -> Store:
+    """A store whose file is in a temporary folder. It begins as a copy of the folder's database, if that is usable."""
+    store = Store(runs, folder=Path(tempfile.mkdtemp(prefix="etl-bench-")))
+    weakref.finalize(store, shutil.rmtree, store.path.parent, ignore_errors=True)
+    existing = Store(runs).path
+    if existing.is_file() and os.access(existing, os.R_OK):
+        shutil.copyfile(existing, store.path)
+    try:
+        store.ingest(Shards(runs))
+    except StoreError:
+        store.path.unlink(missing_ok=True)
+        store.ingest(Shards(runs))
     return store
 
 

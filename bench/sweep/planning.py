@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bench.errors import ShardError
 from bench.provenance.staleness import Staleness
 from bench.record import RunRecord, RunStatus
 from bench.results.shards import Shards
@@ -56,30 +57,36 @@ class Plan:
 def plan(
     expansion: Expansion, shards: Shards, policy: RerunPolicy = RerunPolicy.FAILED, staleness: Staleness | None = None
 ) -> Plan:
-    """Subtract the runs on disk from the requested runs. Without `staleness`, only code makes a run stale."""
+    """Subtract the runs on disk from the requested runs. Without `staleness`, only code makes a run stale.
+
+    A run whose shard this release cannot read is left out, so that nothing replaces it.
+    """
     staleness = staleness or Staleness(None)
     # stamps before records: a shard written in between is noticed
     seen = {spec.run_id: shards.stamp(spec.run_id) for spec in expansion.specs}
-    records = {run_id: shards.record(run_id) for run_id, stamp in seen.items() if stamp is not None}
+    records: dict[str, RunRecord | None] = {}
+    unreadable: list[Rejection] = []
+    for spec in expansion.specs:
+        try:
+            records[spec.run_id] = None if seen[spec.run_id] is None else shards.record(spec.run_id)
+        except ShardError as error:
+            unreadable.append(Rejection(spec.label(), str(error), named=False))
+    specs = tuple(spec for spec in expansion.specs if spec.run_id in records)
     stale = {
         run_id: reasons
         for run_id, record in records.items()
         if record is not None and record.status is RunStatus.OK and (reasons := staleness.reasons(record))
     }
-    pending = [
-        spec for spec in expansion.specs if _wanted(records.get(spec.run_id), policy, stale=spec.run_id in stale)
-    ]
-    places = dict.fromkeys(
-        (spec.backbone, dataset) for spec in expansion.specs for dataset in (spec.dataset, *spec.targets)
-    )
+    pending = [spec for spec in specs if _wanted(records[spec.run_id], policy, stale=spec.run_id in stale)]
+    places = dict.fromkeys((spec.backbone, dataset) for spec in specs for dataset in (spec.dataset, *spec.targets))
     again = policy is RerunPolicy.ALL
     return Plan(
-        specs=expansion.specs,
+        specs=specs,
         pending=tuple(pending),
-        retried=sum(_failed(records.get(spec.run_id)) for spec in pending),
+        retried=sum(_failed(records[spec.run_id]) for spec in pending),
         stale=stale,
         seen=seen,
-        rejected=expansion.rejected,
+        rejected=(*expansion.rejected, *unreadable),
         difficulties=tuple(place for place in places if again or not _is_measured(*place, shards, staleness)),
     )
 

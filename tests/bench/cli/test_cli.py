@@ -266,7 +266,7 @@ def test_events_are_all_that_stderr_holds_if_told(etl):
 
 
 def test_a_database_held_by_another_process_does_not_cost_the_runs(etl, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(Store.__init__, "__defaults__", (0.0,))  # no patience
+    monkeypatch.setattr(Store.__init__, "__defaults__", (0.0, None))  # no patience
     (tmp_path / "runs").mkdir()
     hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
     holder = subprocess.Popen(

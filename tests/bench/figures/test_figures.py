@@ -7,14 +7,13 @@ import pandas as pd
 import pytest
 from worlds import make_world
 
-from bench.errors import UsageError
 from bench.figures import apex_figures, gather_figure_data
 from bench.figures.figure_data import over_seeds
 from bench.presenters import Catalogue
 from bench.record import Branches
 from bench.results.ensemble_reweighting import adaptive_weight, blended_accuracy, fixed_weight
 from bench.results.shards import Shards
-from bench.site.paper_figures import figures_of, write_figures
+from bench.site.paper_figures import write_figures
 from bench.store import fresh_store
 
 DATASETS = [f"d{i}" for i in range(6)]
@@ -248,8 +247,3 @@ def test_figures_are_written_as_svg_pdf_and_png(figures, tmp_path):
     assert b"currentColor" not in svg
     assert pdf.startswith(b"%PDF")
     assert png.startswith(b"\x89PNG")
-
-
-def test_an_unknown_set_of_figures_is_refused(tmp_path):
-    with pytest.raises(UsageError, match=r"--figures 'coop' is unknown. Allowed: apex."):
-        figures_of(tmp_path, "coop")
