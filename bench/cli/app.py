@@ -85,8 +85,9 @@ def main() -> None:
     except _ParserError as error:
         # no message: the help was printed instead
         message, context = error.format_message(), error.ctx
+        advice = _recipe_advice(getattr(error, "option_name", "")) if context and context.info_name == "run" else ""
         asks = f" See `{context.command_path} --help`." if context else ""
-        code = _refuse(f"{message}{asks}") if message else 2
+        code = _refuse(f"{message}{advice}{asks}") if message else 2
     except OSError as error:
         if debug:
             raise
@@ -95,6 +96,14 @@ def main() -> None:
     except typer.Abort:
         code = 1
     sys.exit(code or 0)
+
+
+def _recipe_advice(option: str) -> str:
+    """How to set a value of the recipe that was given as an option of its own, such as `--epochs`; else empty."""
+    from methods import Recipe
+
+    key = option.lstrip("-").replace("-", "_")
+    return f" Write --set '*.recipe.{key}=VALUE' instead." if key in Recipe.model_fields else ""
 
 
 def _refuse(message: str) -> int:

@@ -406,3 +406,12 @@ def test_an_error_of_the_system_is_one_line_and_debug_shows_where(
     monkeypatch.setattr(sys, "argv", ["etl-bench", "--debug", "export", "--out", "table.csv"])
     with pytest.raises(OSError, match="No space left"):
         main()
+
+
+@pytest.mark.parametrize(("option", "advised"), [("--epochs 5", True), ("--batch-size 4", True), ("--nonsense", False)])
+def test_an_option_that_is_a_recipe_value_is_answered_with_how_to_set_it(
+    option: str, advised: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, said = answer(f"{RUN} {option}", capsys, monkeypatch)
+    key = option.split()[0].removeprefix("--").replace("-", "_")
+    assert (f"Write --set '*.recipe.{key}=VALUE' instead." in said) is advised
