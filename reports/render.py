@@ -15,7 +15,16 @@ from reports._format import FORMATS
 from reports._hero_data import hero_data, t_quantiles
 from reports._interval_bars import IntervalBar, interval_bars
 from reports._symbols import Symbol, assign_symbols
-from reports.answer_sentences import PHRASES, advice_check, answer, failed_runs, missing_runs, small_print
+from reports.answer_sentences import (
+    PHRASES,
+    advice_check,
+    answer,
+    failed_runs,
+    interval,
+    missing_runs,
+    points,
+    small_print,
+)
 from reports.charts.anytime import TIME_AXES, anytime_chart, anytime_rows
 from reports.charts.costs import COST_AXES, cost_axes, cost_chart, cost_rows, cost_text, front_text
 from reports.charts.critical import critical_svg
@@ -24,7 +33,15 @@ from reports.charts.hero import PLACES, hero_svg
 from reports.charts.trends import leave_one_out_data, panel_svg, result_text
 from reports.charts.vega import PANEL_TITLES, Keep, Spec, no_cache, runtime_script, static_svg
 from reports.sections import PUBLISHED_SECTIONS, SECTIONS, Section
-from reports.views import BoardView, ErrorAnalysisView, FigureView, OverviewView, PublishedBoardView, SiteView
+from reports.views import (
+    AnswerView,
+    BoardView,
+    ErrorAnalysisView,
+    FigureView,
+    OverviewView,
+    PublishedBoardView,
+    SiteView,
+)
 
 MEASURE_TITLES = {"base": "Base", "new": "New", "H": "H", "all": "Accuracy"}
 SCORE_TITLES = {"base": "base classes", "new": "new classes", "H": "H (base and new)", "all": "accuracy"}
@@ -37,6 +54,8 @@ SCRIPTS = (
     "sortable_tables",
     "long_tables",
     "row_filters",
+    "copy_tables",
+    "fitting_tables",
     "settings",
     "difficulty_trends",
     "hero_numbers",
@@ -77,6 +96,7 @@ class _Board:
     costs: _Chart | None
     anytime: _Chart | None
     errors: Markup
+    exports: Markup
 
 
 def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = no_cache) -> Path:
@@ -122,6 +142,9 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = n
         missing_runs=missing_runs,
         failed_runs=failed_runs,
         advice_check=advice_check,
+        points=points,
+        largest_gain=_largest_gain,
+        interval=interval,
         overview_data=_overview_data(site.overviews, first) if overviews else Markup(""),
         settings=[*site.boards, *site.published_boards],
         sections=_sections(site),
@@ -147,6 +170,11 @@ def render_site(site: SiteView, out: Path, *, live: bool = False, keep: Keep = n
     finally:
         draft.unlink(missing_ok=True)
     return out
+
+
+def _largest_gain(found: AnswerView) -> float:
+    """The largest gain or loss on a group of datasets, for the shading of the board."""
+    return max((abs(gain) for row in found.gains.values() for gain in row if gain is not None), default=0.0) or 1.0
 
 
 def _overview_data(overviews: Sequence[OverviewView], first: int) -> Markup:
@@ -179,6 +207,7 @@ def _board(view: BoardView, overview: OverviewView, symbols: Mapping[str, Symbol
         costs=_chart(f"{view.anchor}-costs", costs, cost_rows(view)) if costs else None,
         anytime=_chart(f"{view.anchor}-anytime", times, anytime_rows(view)) if times else None,
         errors=json_island(cell_rows(view, errors)),
+        exports=json_island(view.exports),
     )
 
 

@@ -55,10 +55,10 @@ class ExportTable:
     note: str
 
 
-def export_table(board: Leaderboard, runs: pd.DataFrame) -> ExportTable:
+def export_table(board: Leaderboard, runs: pd.DataFrame, ranks: Mapping[str, str] | None = None) -> ExportTable:
     """Averages over the datasets of a board, with marks on the best of each column and on its ties.
 
-    Incomplete entries and oracles have neither ranks nor marks.
+    Incomplete entries and oracles have neither ranks nor marks. `ranks` are those of `rank_entries`, if known already.
     """
     scores = seed_scores(board, runs)
     marks = {}
@@ -71,7 +71,7 @@ def export_table(board: Leaderboard, runs: pd.DataFrame) -> ExportTable:
         found = entry.average(measure, board.convention)
         return None if found is None else _cell(found, marks[measure].get(entry.key, Mark.NONE))
 
-    rows = _rows(board, runs, cell_of, board.measures)
+    rows = _rows(board, rank_entries(board, runs).ranks if ranks is None else ranks, cell_of, board.measures)
     columns = tuple(f"H ({board.convention})" if measure == "H" else measure for measure in board.measures)
     title = f"{board.setting.title}, average of {len(board.averaged)} datasets"
     note = (
@@ -104,7 +104,7 @@ def dataset_table(board: Leaderboard, runs: pd.DataFrame, measure: str) -> Expor
         found = _cell(cell.scores[measure], marks[dataset].get(entry.key, Mark.NONE))
         return found if cell.n == cell.expected else replace(found, coverage=f"{cell.n}/{cell.expected}")
 
-    rows = _rows(board, runs, cell_of, board.datasets)
+    rows = _rows(board, rank_entries(board, runs).ranks, cell_of, board.datasets)
     note = (
         "Accuracy in per cent with 95 % Student-t intervals over seeds. Bold: highest of the column; underlined: not "
         "shown to differ from it (paired over seeds and images, Holm). Numbers with missing seeds show their coverage."
@@ -138,7 +138,8 @@ def dataset_rows(board: Leaderboard) -> list[dict[str, Any]]:
 def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """CSV of `Leaderboard.rows` or `dataset_rows`, at full precision, with run ids joined by spaces."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else ["entry"], lineterminator="\n")
+    columns = list(dict.fromkeys(name for row in rows for name in row)) or ["entry"]  # oracles have one more
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows([{**row, "run_ids": " ".join(row["run_ids"])} for row in rows])
     return text.getvalue()
@@ -179,9 +180,11 @@ def _stale_note(board: Leaderboard) -> str:
 
 
 def _rows(
-    board: Leaderboard, runs: pd.DataFrame, cell_of: Callable[[Entry, str], ExportCell | None], columns: Sequence[str]
+    board: Leaderboard,
+    ranges: Mapping[str, str],
+    cell_of: Callable[[Entry, str], ExportCell | None],
+    columns: Sequence[str],
 ) -> tuple[ExportRow, ...]:
-    ranges = rank_entries(board, runs).ranks
     return tuple(
         (
             f"{entry.key} †" if entry.stale else entry.key,

@@ -10,6 +10,7 @@ from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import Entry, H, HConvention, Leaderboard
 from bench.analysis.quality import agreement, quality
 from bench.analysis.ranking import rank_entries
+from bench.analysis.table_exports import export_table, to_csv, to_latex, to_markdown
 from bench.presenters.anytime import anytime_view
 from bench.presenters.catalogue import Catalogue
 from bench.presenters.costs import SEED, cost_views
@@ -41,6 +42,7 @@ def board_view(
     measured = measured_datasets(difficulty, setting.backbone)
     entries = tuple(_entry(entry, board, catalogue) for entry in board.entries)
     datasets = (dataset_view(catalogue.dataset(name), measured[name], examples(name)) for name in board.datasets)
+    standings = rank_entries(board, runs)
     return view_of(
         BoardView,
         setting,
@@ -55,7 +57,8 @@ def board_view(
         datasets=tuple(datasets),
         cells={(entry.key, dataset): _cell(entry, dataset) for entry in board.entries for dataset in board.datasets},
         missing=board.missing,
-        standings=rank_entries(board, runs),
+        standings=standings,
+        exports=_exports(board, runs, standings.ranks),
         part_trends=board_trends(board, measured, {entry.key: entry.name for entry in entries}, groups),
         excluded=board.excluded,
         quality=() if metrics is None else quality(board, metrics),
@@ -63,6 +66,12 @@ def board_view(
         costs=cost_views(board, runs),
         anytime=None if curves is None else anytime_view(board, runs, curves),
     )
+
+
+def _exports(board: Leaderboard, runs: pd.DataFrame, ranks: Mapping[str, str]) -> dict[str, str]:
+    """The table as `etl-bench export` writes it."""
+    table = export_table(board, runs, ranks)
+    return {"CSV": to_csv(board.rows()), "LaTeX": to_latex(table), "Markdown": to_markdown(table)}
 
 
 def _entry(entry: Entry, board: Leaderboard, catalogue: Catalogue) -> EntryView:

@@ -258,6 +258,7 @@ def _answer(
         groups=parts,
         best_on_hard=best_on_hard,
         gains=gains,
+        behind={key: _over_datasets(row[key] - row[leader]) for key in order[1:]} if leader is not None else {},
         difficulty=difficulty,
         places=places,
         advice=_advice(complete, table, [places.get(name) for name in datasets]),
@@ -270,9 +271,14 @@ def _group_mean(gain: NDArray[np.float64], columns: Sequence[int]) -> float | No
 
 
 def _lead(difference: NDArray[np.float64], reference: str, over_seeds: tuple[float, float] | None) -> LeadView:
+    mean, wide = _over_datasets(difference)
+    return LeadView(reference, mean, int((difference > 0).sum()), len(difference), wide, over_seeds)
+
+
+def _over_datasets(difference: NDArray[np.float64]) -> tuple[float, tuple[float, float] | None]:
+    """Mean and 95 % interval over datasets."""
     found = student_t(difference.tolist())
-    wide = None if found.low is None or found.high is None else (found.low, found.high)
-    return LeadView(reference, found.mean, int((difference > 0).sum()), len(difference), wide, over_seeds)
+    return found.mean, None if found.low is None or found.high is None else (found.low, found.high)
 
 
 def _groups(gain: NDArray[np.float64], easy: Sequence[int], hard: Sequence[int]) -> GroupsView:

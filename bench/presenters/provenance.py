@@ -32,7 +32,11 @@ def provenance(made: pd.DataFrame) -> tuple[tuple[str, str], ...]:
     facts = []
     for title, read in columns.items():
         values = Counter(str(value) for record in records if (value := read(record)) is not None)
-        texts = [f"{value} ({n} runs)" for value, n in sorted(values.items())] if len(values) > 1 else values
+        texts = (
+            [f"{value} ({n} run{'s' if n != 1 else ''})" for value, n in sorted(values.items())]
+            if len(values) > 1
+            else values
+        )
         if values:
             facts.append((title, "; ".join(texts)))
     return tuple(facts)

@@ -315,6 +315,7 @@ class BoardView(BoardHeading):
         source: the training dataset in transfer protocols; shown, but excluded from averages.
         h_convention: `h_of_means` or `mean_of_h`; None without H.
         cells: by (entry key, dataset name).
+        exports: text of the table by format, to copy.
         quality: empty without stored predictions.
         anytime: None if no entry trains or curves are not shown.
     """
@@ -337,6 +338,7 @@ class BoardView(BoardHeading):
     excluded: tuple[ExcludedRunView, ...]
     standings: StandingsView
     part_trends: tuple[TrendsView, ...]
+    exports: Mapping[str, str]
     source: str | None = None
     quality: tuple[QualityView, ...] = ()
     agreement: tuple[AgreementView, ...] = ()

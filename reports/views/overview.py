@@ -97,6 +97,8 @@ class AnswerView:
         groups: None without zero-shot or without easy and hard datasets.
         best_on_hard: method with the highest gain on the hard datasets, and that gain; None without groups.
         gains: mean gain over zero-shot on easy, medium and hard datasets by method, None for an empty group.
+        behind: mean difference of each other complete method from the leader, and its 95 % interval over datasets;
+            without interval for one dataset.
         difficulty: by axis and dataset, where known.
         places: of datasets on the axis of log difficulty, where known.
         advice: by budget.
@@ -112,6 +114,7 @@ class AnswerView:
     groups: GroupsView | None
     best_on_hard: tuple[str, float] | None
     gains: Mapping[str, tuple[float | None, float | None, float | None]]
+    behind: Mapping[str, tuple[float, tuple[float, float] | None]]
     difficulty: Mapping[str, Mapping[str, float]]
     places: Mapping[str, float]
     advice: Mapping[str, AdviceView]

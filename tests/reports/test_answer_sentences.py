@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from report_sample import catalogue, difficulty_frame, runs_frame
+from report_sample import catalogue, difficulty_frame, provenance_frame, runs_frame
 
+from bench.analysis.claims import load_claims
 from bench.presenters import published_site, site_view
 from bench.published import published_difficulty, published_frame
+from reports import render_site
 from reports.answer_sentences import answer, failed_runs, missing_runs, points, small_print
 
 
@@ -136,3 +138,36 @@ def test_published_numbers_have_no_interval_over_seeds():
 def test_nothing_is_said_of_no_runs():
     site = site_view(runs_frame().iloc[:0], difficulty_frame(), catalogue(), package_version="0")
     assert site.overviews == ()
+
+
+def visible(text):
+    """The text of the content, without scripts and tags."""
+    content = text[text.index("<body>") :]
+    return re.sub(r"<[^>]+>", "", re.sub(r"<script.*?</script>", "", content, flags=re.DOTALL))
+
+
+def test_one_of_anything_is_singular(tmp_path):
+    runs = runs_frame(protocols=("base-to-new",), shots=(1,))
+    one = runs[(runs["method"] == "vpt") & (runs["dataset"] == "dtd") & (runs["seed"] == 1)]
+    for chosen in (one, runs[runs["method"].isin(["vpt", "zero_shot"]) & (runs["dataset"] == "dtd")]):
+        made = provenance_frame(chosen)
+        view = site_view(chosen, difficulty_frame(), catalogue(), package_version="0", claims=load_claims(), made=made)
+        text = visible(render_site(view, tmp_path / "a.html").read_text("utf-8"))
+        assert "1 shot" in text
+        assert re.findall(r"(?<![\d.,–-])1 (?:more )?\w+s\b(?<!class)(?<! is)(?<! has)", text) == []
+
+
+def test_no_verdict_is_printed_for_an_untested_claim(tmp_path, runs):
+    chosen = runs[runs["method"].isin(["zero_shot", "coop"])]
+    view = site_view(chosen, difficulty_frame(), catalogue(), package_version="0", claims=load_claims())
+    results = [result for claim in view.claims for result in claim.results]
+    untested = [result for result in results if result.verdict == "not tested"]
+    assert len(untested) > 3
+    page = render_site(view, tmp_path / "a.html").read_text("utf-8")
+    section = page[page.index('id="claims"') :]
+    section = section[: section.index("</section>")]
+    assert section.count("b-not-tested") == len(untested)
+    tested = len(re.findall(r'class="badge b-(?:supported|refuted|inconclusive)"', section))
+    counted = [int(n) for n in re.findall(r"<b>(\d+)</b> (?:supported|refuted|inconclusive)", section)]
+    assert sum(counted) == tested == len(results) - len(untested)
+    assert "etl-bench run -m" in section

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from math import log
 
 import pytest
@@ -14,9 +16,11 @@ from bench.analysis.difficulty_trend import fit_trend
 from bench.analysis.leaderboard import leaderboards
 from bench.analysis.paired_average import over_datasets
 from bench.analysis.seed_scores import seed_scores
-from bench.presenters import site_view
+from bench.analysis.table_exports import export_table, to_csv, to_latex, to_markdown
+from bench.presenters import Catalogue, site_view
 from reports import render_site
 from reports.answer_sentences import interval, points
+from reports.views import DatasetView
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 
@@ -200,6 +204,61 @@ def test_the_advice_follows_the_better_rule_and_the_budget(page, view):
     assert answer.advice[budget].candidates == ("zero_shot",)
     assert "Stay with zero-shot" in advice_for(page, budget=budget)
     assert "Give a zero-shot accuracy" in advice_for(page, accuracy="0")
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1024, 1440])
+@pytest.mark.parametrize("name", ["", "x" * 300, "long words " * 30])
+def test_no_width_and_no_name_scrolls_the_page_sideways(tab, runs, tmp_path, width, name):
+    names = Catalogue(datasets={"dtd": DatasetView("dtd", name)}) if name else catalogue()
+    chosen = runs.assign(method=runs["method"].replace("coop", name)) if name else runs
+    view = site_view(chosen, difficulty_frame(), names, package_version="0")
+    tab.size(width, 900)
+    tab.open(render_site(view, tmp_path / "a.html").as_uri())
+    assert tab.run("document.documentElement.scrollWidth") <= width
+    tab.run("document.querySelectorAll('details').forEach((card) => { card.open = true; })")
+    tab.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert tab.run("document.documentElement.scrollWidth") <= width
+
+
+def test_a_phone_shows_one_row_per_dataset_and_the_ranked_score_of_the_board(tab, url, view):
+    tab.size(390, 844)
+    tab.open(url)
+    rows = tab.run("[...document.querySelectorAll('#hero text.row-name')].map((node) => node.firstChild.textContent)")
+    assert len(rows) == 11
+    assert (rows[0], rows[-1]) == ("ImageNet", "EuroSAT"), "easy at the top"
+    tab.run("document.documentElement.style.scrollBehavior = 'auto'")
+    tab.run("document.querySelector('table.board').scrollIntoView()")
+    left, right = tab.run(
+        """(() => { const b = document.querySelector('table.board tbody td.key .mean').getBoundingClientRect();
+            return [b.left, b.right]; })()"""
+    )
+    assert 0 <= left < right <= 390
+
+
+def test_what_is_copied_is_what_export_writes(page, runs, view):
+    """The text that reaches the clipboard, and the numbers in it."""
+    board = leaderboards(runs)[0]
+    page.call("Emulation.setFocusEmulationEnabled", enabled=True)
+    page.run("document.addEventListener('copy', () => { window.copied = document.activeElement.value; })")
+    texts = {}
+    for form in ("CSV", "LaTeX", "Markdown"):
+        page.call(
+            "Runtime.evaluate",
+            expression=f"document.querySelector('.setting.chosen .copies [data-format={form}]').click()",
+            userGesture=True,
+        )
+        texts[form] = page.run("window.copied")
+        assert (
+            page.run("document.querySelector('.setting.chosen .copies [role=status]').textContent") == f"{form} copied"
+        )
+    assert texts["CSV"] == to_csv(board.rows())
+    assert texts["LaTeX"] == to_latex(export_table(board, runs))
+    assert texts["Markdown"] == to_markdown(export_table(board, runs))
+    rows = list(csv.DictReader(io.StringIO(texts["CSV"])))
+    cells = "[...document.querySelectorAll('.setting.chosen table.board tbody td.key')]"
+    assert [float(row["H"]) for row in rows] == pytest.approx(
+        page.run(f"{cells}.map((cell) => Number(cell.dataset.v))")
+    )
 
 
 def test_a_dataset_without_difficulty_stays_in_the_picture(tab, runs, tmp_path):

@@ -27,7 +27,7 @@ class Setting:
     def title(self) -> str:
         """Backbone, protocol, source and shots as text."""
         source = f" from {self.source}" if self.source else ""
-        return f"{self.backbone}, {self.protocol}{source}, {self.shots} shots"
+        return f"{self.backbone}, {self.protocol}{source}, {self.shots} shot{'s' if self.shots != 1 else ''}"
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ if (errorsBox) {
     const name = nameIn(list);
     const wanted = state.label === "" ? null : Number(state.label);
     const summary = make("p", make("b", share(right, runs.length * list.n) + " %"), { class: "facts" });
-    summary.append(" correct: " + right + " of " + runs.length * list.n + " predictions on " + list.n + " images. Run" + (runs.length > 1 ? "s " : " "));
+    summary.append(" correct: " + right + " of " + counted(runs.length * list.n, "prediction") + " on " + counted(list.n, "image") + ". Run" + (runs.length > 1 ? "s " : " "));
     runs.forEach((run) => summary.append(make("code", run.id), " "));
     const parts = [summary];
     const classes = cell.classes.map(([label, size, taken], index) => [label, size, taken, runs.reduce((sum, run) => sum + run.classes[index], 0)]);
@@ -114,7 +114,7 @@ if (errorsBox) {
       const back = make("button", "All classes", { type: "button", class: "chip" });
       back.addEventListener("click", () => { state.label = ""; show(true); });
       parts.push(heading, back);
-      if (entry) parts.push(make("p", share(entry[3], entry[1] * runs.length) + " % of its " + entry[1] + " images correct" +
+      if (entry) parts.push(make("p", share(entry[3], entry[1] * runs.length) + " % of its " + counted(entry[1], "image") + " correct" +
         (entry[2] === null ? "." : "; most often predicted as " + name(entry[2]) + "."), { class: "facts" }));
     }
     const pairs = (state.seed === "" ? cell.pairs : runs[0].pairs).filter(([label, other]) => wanted === null || label === wanted || other === wanted);

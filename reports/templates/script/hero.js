@@ -22,7 +22,7 @@ if (hero) {
   const selects = {};
   [["a", "Compare"], ["b", "with"], ["measure", "Score"], ["x", "Difficulty as"]].forEach(([name, title]) => {
     const label = document.createElement("label");
-    if (name === "a" || name === "b") label.append(Object.assign(document.createElement("i"), { className: "key " + name }));
+    if (name === "a" || name === "b") label.append(Object.assign(document.createElement("i"), { className: "side " + name }));
     selects[name] = document.createElement("select");
     selects[name].id = "hero-" + name;
     label.append(title + " ", selects[name]);
@@ -103,12 +103,12 @@ if (hero) {
     const wins = found.filter((item) => item.mean > 0).length;
     const text = mean ? `${names[0]} minus ${names[1]}: mean ${signed(mean.mean)} points` + (mean.half === null ? "" :
       `, 95 % interval over datasets ${signed(mean.mean - mean.half)} to ${signed(mean.mean + mean.half)}`) + `; ${names[0]} is ahead on ${wins} of ${found.length}.` : names[0] + ".";
-    const bars = data.seeds > 1 ? ` Bars are 95 % intervals over ${data.seeds} seeds, hollow where they include 0.` : "";
+    const bars = data.seeds > 1 ? ` Bars are 95 % intervals over ${counted(data.seeds, "seed")}, hollow where they include 0.` : "";
     const labelled = data.methods.length > 1 ? `Grey: all ${data.methods.length} methods.` : "";
     const dash = data.baseline === null ? "" : narrow ? " Bar: zero-shot." : " Dash: zero-shot.";
     const fit = picture.querySelector(".fit") ? " Dashed line: it predicts left-out datasets better than the mean." : "";
     caption.textContent = `${labelled}${dash} ${text}${narrow ? "" : bars}${fit}`;
-    picture.setAttribute("aria-label", `Accuracy against difficulty on ${data.datasets.length} datasets. ${text} Arrow keys read out one dataset after the other.`);
+    picture.setAttribute("aria-label", `Accuracy against difficulty on ${counted(data.datasets.length, "dataset")}. ${text} Arrow keys read out one dataset after the other.`);
   };
   const show = (chosen) => {
     const [data] = now();

@@ -52,7 +52,7 @@ if (advice && hero) {
       const distance = (dataset) => Math.abs(answer.places[dataset] - Math.log(difficulty));
       alike = [...placed].sort((p, q) => distance(p) - distance(q) || p - q).slice(0, Math.max(1, Math.round(placed.length / 3)));
       const harder = placed.filter((dataset) => answer.places[dataset] < Math.log(difficulty)).length;
-      parts.push(paragraph([`Difficulty ${Number(difficulty.toPrecision(2))}: harder than ${harder} of ${placed.length} datasets here. Most alike: ${listed(alike.map((dataset) => shortened(data.datasets[dataset][0], 24)))}.`], "note"));
+      parts.push(paragraph([`Difficulty ${Number(difficulty.toPrecision(2))}: harder than ${harder} of ${counted(placed.length, "dataset")} here. Most alike: ${listed(alike.map((dataset) => shortened(data.datasets[dataset][0], 24)))}.`], "note"));
     }
     const basis = chosen.rule === "alike" && alike.length ? alike : every;
     const means = new Map(chosen.candidates.map((method) => [method, mean(method, basis)]));
@@ -64,7 +64,7 @@ if (advice && hero) {
       if (data.baseline !== null && alike.length) {
         const gains = alike.map((dataset) => numbers.difference(state.measure, best, data.baseline, dataset)?.mean).filter((gain) => gain !== undefined);
         const gain = average(gains);
-        parts.push(paragraph([`On the ${gains.length} datasets most alike it ${gain < 0 ? "loses" : "gains"} `, [signed(gain)], ` points ${gain < 0 ? "against" : "over"} zero-shot (${signed(Math.min(...gains))} to ${signed(Math.max(...gains))}).`]));
+        parts.push(paragraph([`On the ${counted(gains.length, "dataset")} most alike it ${gain < 0 ? "loses" : "gains"} `, [signed(gain)], ` points ${gain < 0 ? "against" : "over"} zero-shot (${signed(Math.min(...gains))} to ${signed(Math.max(...gains))}).`]));
       }
     }
     const open = answer.open[best].filter((method) => chosen.candidates.includes(method));
