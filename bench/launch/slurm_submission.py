@@ -1,7 +1,9 @@
 """Submissions on disk: the chunks of tasks that were submitted, which job runs each, and how far it is."""
 
 import json
+import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -60,11 +62,21 @@ def arrays(tasks: int, runs_per_job: int) -> list[int]:
 def submit(surroundings: Surroundings, queue: SlurmQueue, chunks: Sequence[Sequence[Task]]) -> list[WatchedJob]:
     """Write a submission and hand it to the queue as one array, one job for each chunk.
 
-    Raises LaunchError, and deletes the submission, if the queue rejects it.
+    The jobs unpickle a file of the submission, so its folder can be written by its owner alone. Raises LaunchError if
+    everyone may write the runs folder, or if the queue rejects the submission, which is then deleted.
     """
+    for place in (surroundings.runs, surroundings.runs / FOLDER):
+        if place.is_dir() and (mode := place.stat().st_mode) & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            raise LaunchError(
+                f"Everyone may write {place}, and Slurm's jobs run code from there as you; take the right away "
+                f"(chmod o-w {place}) or give another --runs."
+            )
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
     folder = surroundings.runs.absolute() / FOLDER / name
     folder.mkdir(parents=True)
+    for made in (folder, folder.parent):
+        if made.stat().st_uid == os.getuid():
+            made.chmod(0o755)
     absolute = {"runs": surroundings.runs.absolute(), "context": surroundings.context.absolute()}
     files = [ChunkFiles(folder, number) for number in range(len(chunks))]
     for item, tasks in zip(files, chunks, strict=True):

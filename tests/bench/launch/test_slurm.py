@@ -5,6 +5,7 @@ import re
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from bench.errors import LaunchError  # noqa: E402
 from bench.launch.slurm import SlurmTransport  # noqa: E402
 from bench.launch.slurm_chunk import ChunkFiles, ChunkJob  # noqa: E402
 from bench.launch.slurm_queue import SlurmQueue  # noqa: E402
-from bench.launch.slurm_submission import arrays  # noqa: E402
+from bench.launch.slurm_submission import arrays, submit  # noqa: E402
 from bench.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask, Surroundings, Task  # noqa: E402
 from bench.record import RunStatus  # noqa: E402
 from bench.results.shards import Shards  # noqa: E402
@@ -225,3 +226,29 @@ def test_the_message_of_sbatch_is_passed_on(tmp_path: Path, monkeypatch, surroun
     ):
         launching.launch(transport, tasks(2))
     assert list((surroundings.runs / "slurm").iterdir()) == []
+
+
+def test_what_a_job_unpickles_can_be_written_by_its_owner_alone(surroundings: Surroundings):
+    """Whoever may write the file that a job unpickles runs code as the person who submitted it."""
+    before = os.umask(0o002)
+    try:
+        (job,) = submit(surroundings, _Accepting(), [tasks(1)])
+    finally:
+        os.umask(before)
+    for place in (job.files.folder, job.files.folder.parent):
+        assert not place.stat().st_mode & 0o022, place
+    surroundings.runs.chmod(0o777)
+    with pytest.raises(LaunchError, match=r"Everyone may write .*runs.*chmod o-w .*give another --runs"):
+        submit(surroundings, _Accepting(), [tasks(1)])
+    surroundings.runs.chmod(0o1777)
+    submit(surroundings, _Accepting(), [tasks(1)])
+
+
+class _Accepting(SlurmQueue):
+    """A queue that accepts every submission and starts none."""
+
+    def __init__(self) -> None:
+        super().__init__(minutes=1)
+
+    def submit(self, folder: Path, jobs: Sequence[ChunkJob]) -> list[str]:
+        return [f"1_{number}" for number, _ in enumerate(jobs)]

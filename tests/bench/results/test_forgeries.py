@@ -27,7 +27,7 @@ from bench.store import fresh_store, import_results
 
 @dataclass
 class Forged:
-    """A run as plain JSON and its predictions; the id and the scores are made to fit after the change."""
+    """A run as plain JSON and its predictions; the scores are made to fit after the change."""
 
     record: dict[str, Any]
     predictions: list[Predictions]
