@@ -14,6 +14,7 @@ from bench._util.atomic_write import write_atomically
 from bench.errors import BundleError, ShardError
 from bench.record import RunStatus
 from bench.results.bundle_file import DIFFICULTY_FILE, RUN_FILE, OpenBundle, bundle_error, open_bundle, write_bundle
+from bench.results.difficulty_files import check_difficulty
 from bench.results.recomputed_scores import contradictions
 from bench.results.shards import Shard, Shards, parse_shard
 
@@ -95,6 +96,11 @@ def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterab
                 path, f"its numbers do not follow from its predictions, or contradict what is known: {listed}"
             )
         measured = {name: bundle.read(name) for name in bundle.names if DIFFICULTY_FILE.fullmatch(name)}
+        for name, content in measured.items():
+            try:
+                check_difficulty(name, content)
+            except ShardError as error:
+                raise bundle_error(path, f"{name} is no difficulty: {error}") from error
         added, unchanged, conflicting = _add_runs(shards, (_shard(run_id, bundle, path) for run_id in run_ids))
     imported = Imported(bundle.root, added, unchanged, conflicting, _add_difficulties(shards, measured))
     _write_note(shards, imported, path)

@@ -1,6 +1,7 @@
 """Measured difficulties on disk: one checksummed file per backbone and dataset."""
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from bench.results.checksummed_json import (
     DamagedError,
     encode_document,
     file_stamp,
+    parse_document,
     quarantine,
     read_document,
     unreadable,
@@ -78,3 +80,18 @@ class DifficultyFiles:
             return _RECORDS.validate_python(document["record"])
         except ValidationError as error:
             raise ShardError(unreadable(path, error)) from error
+
+
+def check_difficulty(name: str, content: bytes) -> None:
+    """Raise ShardError unless a file from outside holds finite difficulties of the backbone and dataset of its name."""
+    try:
+        records = _RECORDS.validate_python(parse_document(content, name)["record"])
+    except DamagedError as error:
+        raise ShardError(str(error)) from error
+    except ValidationError as error:
+        raise ShardError(unreadable(Path(name), error)) from error
+    for record in records:
+        if name != f"difficulty/{slug(record.backbone)}/{slug(record.dataset)}.json":
+            raise ShardError(f"it is of {record.dataset} for {record.backbone}")
+        if wrong := [key for key, value in record.measures.items() if value is not None and not math.isfinite(value)]:
+            raise ShardError(f"{', '.join(wrong)} of {record.split} is not a finite number")

@@ -204,6 +204,30 @@ def test_a_file_that_unpacks_to_more_than_its_list_says_is_not_unpacked(theirs: 
     refused(rewritten(tmp_path / "b.zip", swell), tmp_path, "does not match the list")
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (b"garbage", "is no difficulty: incomplete or not a shard"),
+        (float("nan"), "is no difficulty: .* is not a finite number"),
+        ("spectrum_z", "is no difficulty: it is of spectrum_z for ViT-demo.drawn"),
+    ],
+)
+def test_a_difficulty_that_is_none_or_of_another_dataset_is_refused(theirs: Shards, tmp_path: Path, written, said: str):
+    export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
+    records = make_difficulty(dataset=written) if isinstance(written, str) else make_difficulty()
+    if isinstance(written, float):
+        records = [item.model_copy(update={"measures": dict.fromkeys(item.measures, written)}) for item in records]
+    dataset = written if isinstance(written, str) else "spectrum_a"
+    other = Shards(tmp_path / "other").difficulties
+    other.write("ViT-demo.drawn", dataset, records)
+    content = written if isinstance(written, bytes) else other.file("ViT-demo.drawn", dataset).read_bytes()
+
+    def change(files: dict[str, bytes]) -> None:
+        files["difficulty/ViT-demo.drawn/spectrum_a.json"] = content
+
+    refused(rewritten(tmp_path / "b.zip", change, honest_list=True), tmp_path, said)
+
+
 def test_contradictions_name_what_does_not_follow():
     record, predictions = answered(1)
     assert contradictions(record, predictions) == []
