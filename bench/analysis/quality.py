@@ -66,7 +66,7 @@ def _agreement(split: str, both: np.ndarray, generator: np.random.Generator) -> 
     tau = float(kendall_tau(*both.mean(axis=2)))
     low = high = None
     if n_datasets > 1:
-        weights = generator.multinomial(n_datasets, np.full(n_datasets, 1 / n_datasets), size=REPLICATES) / n_datasets
+        weights = generator.multinomial(n_datasets, np.full(n_datasets, 1 / n_datasets), size=REPLICATES)
         drawn = np.einsum("red,ld->rle", both, weights)
         taus = kendall_tau(drawn[0], drawn[1])
         taus = taus[np.isfinite(taus)]  # undefined where all entries of a resample tie

@@ -63,6 +63,18 @@ def test_verdicts_by_hand(tmp_path: Path):
     assert (nested.verdict, "draw 'nested'" in nested.note) == (Verdict.PROTOCOL_DIFFERS, True)
 
 
+def test_h_is_that_of_the_seed_means(tmp_path: Path):
+    """Papers print it so; the mean of each seed's H is another number."""
+    make_world(
+        tmp_path, {"coop": {"dtd": {"base": 0.8, "new": 0.6}}}, backbone="ViT-B-16.openai", seeds=(1, 2), images=20
+    )
+    runs = fresh_store(tmp_path).runs_frame()
+    runs.loc[runs["split"] == "base", "accuracy"] = [0.9, 0.5]
+    runs.loc[runs["split"] == "new", "accuracy"] = [0.5, 0.9]
+    (row,) = compare_with_published([leaderboard(runs, settings(runs)[0])], runs, table(printed(split="H", value=0.7)))
+    assert row.difference == pytest.approx(0.0), "H of the means 0.7 and 0.7; the mean of H is 0.643"
+
+
 def test_verdicts_on_worlds_of_known_truth():
     """A number at the truth is almost never 'not reproduced'; one at the margin is almost never 'reproduced'."""
     from bench.statistics import equivalence

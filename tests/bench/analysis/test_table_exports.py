@@ -52,6 +52,17 @@ def test_the_best_and_its_ties_are_marked(world):
     assert marks["clip_adapter"] is marks["zero_shot"] is Mark.NONE
 
 
+def test_an_incomplete_entry_is_never_marked(folder: Path):
+    runs = fresh_store(folder).runs_frame()
+    best = (runs["method"] == "apex") & (runs["dataset"] == "a")
+    runs.loc[best, "accuracy"] = 0.999  # by far the best average, but a seed is missing
+    runs = runs[~(best & (runs["seed"] == 1))]
+    board = leaderboard(runs, settings(runs)[0])
+    marks = {name: {cell.mark for cell in cells} for name, _, cells, _ in export_table(board, runs).rows}
+    assert marks["apex"] == {Mark.NONE}
+    assert Mark.BEST in marks["coop"] | marks["maple"]
+
+
 class Tables(HTMLParser):
     """Cells of every table row as text, by table id."""
 

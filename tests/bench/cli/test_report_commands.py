@@ -64,7 +64,7 @@ def test_the_page_is_written_and_gaps_are_named_on_stderr(runs, tmp_path, capsys
     assert "1 cells missing, 1 of them failed" in shown.err
     text = (tmp_path / "site" / "index.html").read_text("utf-8")
     assert "out of memory" in text
-    assert "Difficulty and gain over zero-shot" in text
+    assert "Which method for my task?" in text
 
 
 def test_one_file_can_be_named(runs, tmp_path):

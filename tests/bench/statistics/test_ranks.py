@@ -90,3 +90,10 @@ def test_tables_with_gaps_or_too_few_rows_are_errors():
 def test_methods_that_always_tie_share_the_middle_rank():
     found = friedman(np.ones((4, 3)))
     assert (found.ranks, found.p, found.p_f) == ((2.0, 2.0, 2.0), 1.0, 1.0)
+
+
+def test_the_f_test_is_iman_and_davenports():
+    found = friedman(DEMSAR)
+    n, k = np.shape(DEMSAR)
+    assert found.f == pytest.approx((n - 1) * found.chi_square / (n * (k - 1) - found.chi_square))
+    assert found.p_f == pytest.approx(reference.f.sf(found.f, k - 1, (k - 1) * (n - 1)))
