@@ -235,9 +235,8 @@ def _scale(
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     pad = 0.06 * (high - low) or 0.01
     low, high = low - pad, high + pad
-    step = next(
-        s for s in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if (high - low) / s <= (4 if signed else 6)
-    )
+    steps = (m * 10.0**e for e in range(-8, 5) for m in (1, 2, 5))
+    step = next(step for step in steps if (high - low) / step <= (4 if signed else 6))
     first = math.ceil(low / step)
     found = [step * number for number in range(first, math.floor(high / step) + 1)]
     digits = 1 if step < 0.01 else 0

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 
+import reports.charts.hero as hero
 from bench.presenters import site_view
 from reports import _symbols
 from reports.charts.costs import COST_AXES, cost_axes, cost_chart, cost_rows
@@ -66,3 +67,11 @@ def test_characters_that_the_renderer_cannot_draw_are_replaced():
     svg = static_svg(spec | {"encoding": axes}, rows, prefix="p")
     assert "x\ufffdy" in svg
     assert "\x1b" not in svg
+
+
+@pytest.mark.parametrize("reach", [1e-6, 0.004, 0.3, 2.5, 13.0, 900.0])
+def test_the_picture_has_ticks_for_differences_of_any_size(reach: float) -> None:
+    """An interval over two datasets can reach far beyond 100 points."""
+    to_y, ticks = hero._scale([-reach, 0.0, reach], 0.0, 100.0, signed=True)
+    assert 1 <= len(ticks) <= 5
+    assert [to_y(-reach), to_y(reach)] == pytest.approx([100 * 1.06 / 1.12, 100 * 0.06 / 1.12], abs=0.2)
