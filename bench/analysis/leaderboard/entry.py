@@ -1,7 +1,7 @@
 """One entry of a leaderboard: a method with one exact config and recipe, and its cells."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from bench.analysis.leaderboard.measures import H, HConvention
@@ -49,11 +49,11 @@ class Entry:
     missing: tuple[MissingView, ...]
     cost: Cost | None
     run_ids: tuple[str, ...]
+    oracle: bool
+    optimism: Mapping[str, float]
+    stale: str
+    imported: str
     rank: int | None = None
-    oracle: bool = False
-    optimism: Mapping[str, float] = field(default_factory=dict)
-    stale: str = ""
-    imported: str = ""
 
     @property
     def complete(self) -> bool:
