@@ -343,3 +343,10 @@ def test_of_repeated_runs_the_newest_of_the_boards_draw_counts():
         "old": "repeats run new",
         "other draw": "repeats run new",
     }
+
+
+def test_added_memory_is_known_only_if_every_run_measured_it():
+    """Earlier releases did not."""
+    older, newer = run("coop", "dtd", 1, added_memory_bytes=None), run("coop", "dtd", 2, added_memory_bytes=5)
+    assert leaderboard(frame(newer), B2N).entries[0].cost.added_memory_bytes == 5
+    assert leaderboard(frame(older, newer), B2N).entries[0].cost.added_memory_bytes is None
