@@ -34,3 +34,9 @@ def test_hard_minus_easy_is_welchs_test():
     assert found.mean == pytest.approx(np.mean(hard) - np.mean(easy))
     assert (found.p, found.df) == (pytest.approx(wanted.pvalue), pytest.approx(wanted.df))
     assert hard_minus_easy(hard, [0.01]).p is None
+
+
+def test_two_datasets_are_enough_for_a_test():
+    """Differences 0.100 and 0.101: t = 201 with one degree of freedom, p = 0.003."""
+    assert not not_separated([[0.6, 0.701], [0.5, 0.6]]).any()
+    assert not_separated([[0.6], [0.5]])[0, 1], "one dataset has no spread"

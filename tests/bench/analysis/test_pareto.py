@@ -94,3 +94,9 @@ def test_other_shapes_are_errors(scores):
 def test_values_that_are_not_finite_are_errors():
     with pytest.raises(MetricInputError, match="not a finite number"):
         pareto_front([1, 2], [0.5, float("nan")])
+
+
+def test_h_below_one_half_counts():
+    """Base and new accuracies of 0.2 and 0.3: their sum is below 1, their H is not 0."""
+    scores = np.array([[[[0.2, 0.2]] * 2] * 2, [[[0.3, 0.3]] * 2] * 2])  # (methods, datasets, seeds, base and new)
+    assert front_probability([1, 2], scores, generator=generator()).tolist() == [1.0, 1.0]

@@ -98,6 +98,7 @@ def test_the_store_holds_them_as_a_table(tmp_path: Path, frame):
 
 
 def test_a_new_release_replaces_them(tmp_path: Path, frame, monkeypatch):
+    (tmp_path / "shards").mkdir()
     store = fresh_store(tmp_path)
     monkeypatch.setattr("bench.store.loading.published_digest", lambda: "other")
     monkeypatch.setattr("bench.store.loading.published_frame", lambda: frame.head(3))
