@@ -126,10 +126,10 @@ def spread(x: Sequence[float], gap: float, low: float, high: float) -> list[floa
     """Increasing positions at least `gap` apart, as close to `x` as possible, between `low` and `high` if they fit.
 
     Example:
-        >>> spread([10, 12, 100], 24, 0, 200)
+        >>> [round(position) for position in spread([10, 12, 100], 24, 0, 200)]
         [0, 24, 100]
-        >>> spread([50, 52, 100], 24, 0, 200)
-        [39.0, 63.0, 100]
+        >>> [round(position) for position in spread([50, 52, 100], 24, 0, 200)]
+        [39, 63, 100]
     """
     gap = min(gap, (high - low) / max(1, len(x) - 1))
     blocks: list[list[float]] = []  # positions minus their minimal distances, pooled until they increase
