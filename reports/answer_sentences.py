@@ -73,7 +73,7 @@ def failed_runs(missing: MissingRunsView) -> Markup:
 
 
 def advice_check(advice: AdviceView, measure: str) -> str:
-    """What the rule behind the advice loses on datasets that it has not seen; empty with a single dataset."""
+    """What the rule that gives the advice loses on datasets that it has not seen; empty with a single dataset."""
     if len(advice.candidates) == 1:
         return "No other method fits this budget."
     if not advice.lost:

@@ -112,7 +112,7 @@ def no_capacity(share: RunResources) -> str:
 def send_files(files: Mapping[str, Path]) -> dict[str, SentFile]:
     """Put files of this machine into Ray's object store; raises LaunchError if one cannot be read.
 
-    The options behind a weights file, such as `,quickgelu`, are sent as `suffix`.
+    The options after a weights file, such as `,quickgelu`, are sent as `suffix`.
     """
     found = {}
     for key, given in files.items():

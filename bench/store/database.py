@@ -13,7 +13,7 @@ import tempfile
 import time
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -326,13 +326,16 @@ class Store:
 def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """All changes inside, or none of them."""
     connection.execute("BEGIN TRANSACTION")
-    try:
+    with ExitStack() as unless_done:
+        unless_done.callback(_roll_back, connection)
         yield
-    except BaseException:
-        with suppress(duckdb.Error):  # the error that is raised says more
-            connection.execute("ROLLBACK")
-        raise
+        unless_done.pop_all()
     connection.execute("COMMIT")
+
+
+def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
+    with suppress(duckdb.Error):  # the error that is being raised says more
+        connection.execute("ROLLBACK")
 
 
 def _read(shards: Shards, entries: Sequence[ShardEntry], unread: list[str]) -> list[tuple[ShardEntry, Shard]]:

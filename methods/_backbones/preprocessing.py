@@ -42,7 +42,7 @@ class Preprocessing:
 
     @property
     def option_text(self) -> str:
-        """All values as they are written behind a weights file: `mean=0.5:0.5:0.5,...`."""
+        """All values as they are written after a weights file: `mean=0.5:0.5:0.5,...`."""
         return ",".join(f"{field.name}={_text(getattr(self, field.name))}" for field in fields(self))
 
 

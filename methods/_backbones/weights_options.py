@@ -1,4 +1,4 @@
-"""Options behind a local weights file, as in `ARCH=FILE,gelu,preprocess=TAG`. Loads nothing else."""
+"""Options after a local weights file, as in `ARCH=FILE,gelu,preprocess=TAG`. Imports no other module of `methods`."""
 
 import re
 
@@ -18,7 +18,7 @@ def is_weights_option(text: str) -> bool:
 
 
 def split_weights_options(text: str) -> tuple[str, str]:
-    """The file and the options behind it, which begin with a comma; empty without options.
+    """The file and the options after it, which begin with a comma; empty without options.
 
     Example:
         >>> split_weights_options("w,1.safetensors,gelu,mean=0.5")

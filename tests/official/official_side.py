@@ -20,7 +20,7 @@ from torch.nn import functional
 
 
 class Recording:
-    """What a training leaves behind, by the names in the `.npz`."""
+    """The results of a training, by the names in the `.npz`."""
 
     def __init__(self, job: dict[str, Any]) -> None:
         self.job, self.arrays = job, dict[str, Any]()

@@ -1,4 +1,4 @@
-"""The rule behind the advice, against a plain loop over the datasets."""
+"""The rule that gives the advice, against a plain loop over the datasets."""
 
 from __future__ import annotations
 
