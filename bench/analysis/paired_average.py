@@ -15,11 +15,11 @@ def paired_test(a: Scores, b: Scores, measure: str, datasets: Sequence[str]) -> 
 
     `measure` is base, new, H, gap (base minus new) or all. Datasets without a common seed are left out; None if no
     dataset is left. There is no test where a dataset has a single seed, unless neither method depends on it, or where
-    predictions are missing.
+    predictions are missing. Scores from a frame without outcomes are tested with the noise of the seeds alone.
     """
     groups: list[list[float]] = []
     images: list[list[NDArray[np.float64]]] = []
-    testable = True
+    testable = with_outcomes = True
     for dataset in datasets:
         shared = common_seeds(a.get(dataset, {}), b.get(dataset, {}))
         if not shared:
@@ -28,11 +28,12 @@ def paired_test(a: Scores, b: Scores, measure: str, datasets: Sequence[str]) -> 
         groups.append([first[measure] - second[measure] for first, second in pairs])
         images.append(_image_tables(pairs, measure))
         testable &= len(pairs) > 1 or not any(score.seeded for score in pairs[0])
+        with_outcomes &= pairs[0][0].correct is not None
     if not groups:
         return None
-    if testable and all(images):
-        return grouped_t(groups, images)
-    return untested(grouped_t(groups)) if any(images) or not testable else grouped_t(groups)
+    if not with_outcomes:
+        return grouped_t(groups)
+    return grouped_t(groups, images) if testable and all(images) else untested(grouped_t(groups))
 
 
 def untested(found: MeanTest) -> MeanTest:
@@ -73,7 +74,7 @@ def _image_tables(pairs: Sequence[tuple[SeedScore, SeedScore]], measure: str) ->
     """
     tables = []
     for split, (weight_a, weight_b) in _weights(pairs, measure).items():
-        found_a, found_b = ([score.correct[split] for score in side] for side in zip(*pairs, strict=True))
+        found_a, found_b = ([(score.correct or {}).get(split) for score in side] for side in zip(*pairs, strict=True))
         found = [*found_a, *found_b]
         if None in found or len({item[0] for item in found if item is not None}) > 1:
             return []

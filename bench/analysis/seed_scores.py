@@ -26,13 +26,13 @@ class SeedScore:
         values: accuracies by split, and H.
         seeded: whether the run depends on its seed; one without shots does not.
         correct: by split, a digest of the test images, and whether each is classified correctly, `(n,)`. None for a
-            split without predictions.
+            split without predictions. None as a whole if the frame of the runs has no outcomes.
     """
 
     run_id: str
     values: Mapping[str, float]
     seeded: bool
-    correct: Mapping[str, tuple[str, NDArray[np.bool_]] | None]
+    correct: Mapping[str, tuple[str, NDArray[np.bool_]] | None] | None
 
     def __getitem__(self, measure: str) -> float:
         return self.values["base"] - self.values["new"] if measure == "gap" else self.values[measure]
@@ -49,7 +49,8 @@ def seed_scores(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Scores]:
     without shots does not depend on the seed; it is listed under every seed of the board.
     """
     known: dict[str, dict[str, tuple[float, tuple[str, NDArray[np.bool_]] | None]]] = defaultdict(dict)
-    outcomes = zip(runs["images"], runs["correct"], strict=True) if "correct" in runs else repeat((None, None))
+    with_outcomes = "correct" in runs
+    outcomes = zip(runs["images"], runs["correct"], strict=True) if with_outcomes else repeat((None, None))
     for (run_id, split, accuracy), (images, correct) in zip(
         runs[["run_id", "split", "accuracy"]].itertuples(index=False, name=None), outcomes, strict=False
     ):
@@ -64,9 +65,8 @@ def seed_scores(board: Leaderboard, runs: pd.DataFrame) -> dict[str, Scores]:
         values = {split: accuracy for split, (accuracy, _) in found.items()}
         if H in board.measures:
             values[H] = harmonic_mean(values["base"], values["new"])
-        return SeedScore(
-            run_id, values, about[run_id][1] > 0, {split: correct for split, (_, correct) in found.items()}
-        )
+        right = {split: correct for split, (_, correct) in found.items()} if with_outcomes else None
+        return SeedScore(run_id, values, about[run_id][1] > 0, right)
 
     return {
         entry.key: {

@@ -114,6 +114,8 @@ def test_missing_predictions_leave_no_test(tmp_path: Path):
     board, runs = board_and_runs(tmp_path)
     runs.loc[(runs["method"] == "coop") & (runs["dataset"] == "b"), ["images", "correct"]] = None
     assert board_average(board, seed_scores(board, runs), "apex", "coop", "base").p is None
+    runs.loc[runs["method"] == "coop", ["images", "correct"]] = None
+    assert board_average(board, seed_scores(board, runs), "apex", "coop", "base").p is None, "all of one method"
 
 
 def test_the_interval_over_datasets_is_wider_where_datasets_differ(tmp_path: Path):
