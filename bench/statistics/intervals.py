@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -143,10 +144,11 @@ def grouped_t(
     standard error is sum_g s_g^2 / S / G^2 with Satterthwaite's degrees of freedom. Eleven datasets with three seeds
     each give about 20 degrees of freedom; averaging over datasets first would leave two.
 
-    With `images`, other test images are noise as well as other seeds. Each table adds the variance between its N
-    images, (var_i(mean over seeds) - MS_residual / S) / N, from a two-way analysis of variance; the residual is already
-    part of s_g^2. In simulations, 95 % intervals cover the mean 93-98 % of the time from two seeds and two groups on,
-    and for values that do not depend on the seed.
+    With `images`, other test images are noise as well as other seeds. The squared standard error is then the variance
+    between the N images of each table, var_i(mean over seeds) / N, plus what the seeds vary beyond the residual of a
+    two-way analysis of variance, sum_g s_g^2 / S - sum MS_residual / (S N), if that is above zero. In simulations,
+    95 % intervals cover the mean 93-97 % of the time from two seeds and two groups on, with and without an effect of
+    the seed, and for values that do not depend on the seed.
 
     Args:
         groups: for each dataset one value per seed; ValueError if there is no group, or a group is empty.
@@ -169,33 +171,39 @@ def grouped_t(
     mean, n = float(np.mean([array.mean() for array in arrays])), sum(len(array) for array in arrays)
     if not images and any(len(array) < 2 for array in arrays):
         return MeanTest(mean, n, len(arrays))
-    parts = [(float(array.var(ddof=1)) / len(array), len(array) - 1) for array in arrays if len(array) > 1]
-    seeds_variance = sum(part for part, _ in parts)
     between = [_between_images(np.asarray(table, dtype=float)) for tables in images for table in tables]
-    parts += [part for table in between for part in table]
-    variance = max(sum(part for part, _ in parts), sum(table[0][0] for table in between)) / len(arrays) ** 2
-    if variance <= 0:
+    residual = sum(found.residual for found in between)
+    parts = [(found.variance, found.df) for found in between]
+    seeds = [(float(array.var(ddof=1)) / len(array), len(array) - 1) for array in arrays if len(array) > 1]
+    images_variance, beyond = sum(part for part, _ in parts), sum(part for part, _ in seeds) - residual
+    if beyond > 0:
+        parts += seeds
+    squared_error = (images_variance + max(0.0, beyond)) / len(arrays) ** 2
+    if squared_error <= 0:
         return MeanTest(mean, n, len(arrays))
-    df = variance**2 / (sum(part**2 / freedom for part, freedom in parts) / len(arrays) ** 4)
-    image_error = math.sqrt(max(0.0, variance - seeds_variance / len(arrays) ** 2))
-    return MeanTest.from_error(mean, n, len(arrays), math.sqrt(variance), df, level, image_error=image_error)
+    df = squared_error**2 / (sum(part**2 / freedom for part, freedom in parts) / len(arrays) ** 4)
+    image_error = math.sqrt(max(0.0, images_variance - residual)) / len(arrays)
+    return MeanTest.from_error(mean, n, len(arrays), math.sqrt(squared_error), df, level, image_error=image_error)
 
 
-def _between_images(table: NDArray[np.float64]) -> list[tuple[float, int]]:
-    """What the images of a table `(seeds, images)` add to the variance of its mean, with degrees of freedom.
+class _BetweenImages(NamedTuple):
+    """The variance of a table's mean due to its images, its degrees of freedom, and the share of the residual in it."""
 
-    First the variance between the images' means; with several seeds, then minus its share of the residual.
-    """
+    variance: float
+    df: int
+    residual: float
+
+
+def _between_images(table: NDArray[np.float64]) -> _BetweenImages:
+    """The noise of the images of a table `(seeds, images)`; there is no residual with a single seed."""
     n_seeds, n_images = table.shape
     if n_images < 2:
         raise ValueError(f"A table of {n_images} test images has no spread between images; give at least two.")
     by_image = table.mean(0)
-    parts = [(float(by_image.var(ddof=1)) / n_images, n_images - 1)]
-    if n_seeds > 1:
-        freedom = (n_seeds - 1) * (n_images - 1)
-        residual = table - by_image - table.mean(1, keepdims=True) + table.mean()
-        parts.append((-float((residual**2).sum()) / freedom / (n_seeds * n_images), freedom))
-    return parts
+    residual = table - by_image - table.mean(1, keepdims=True) + table.mean()
+    freedom = (n_seeds - 1) * (n_images - 1)
+    share = float((residual**2).sum()) / freedom / (n_seeds * n_images) if freedom else 0.0
+    return _BetweenImages(float(by_image.var(ddof=1)) / n_images, n_images - 1, share)
 
 
 def difference_of_means(first: MeanTest, second: MeanTest) -> MeanTest:

@@ -185,23 +185,24 @@ def test_a_test_against_another_mean_and_of_the_opposite_difference():
     assert untested.image_error == 0
 
 
-def test_seeds_and_images_of_two_datasets_by_hand():
+@pytest.mark.parametrize("seed_effect", [0.0, 1.0])
+def test_seeds_and_images_of_two_datasets_by_hand(seed_effect):
     """Variances add up and are divided by the square of the number of datasets; a lone seed adds images only."""
     draw = np.random.default_rng(9)
     first, second = draw.normal(size=(3, 30)) + np.arange(30), draw.normal(size=(1, 50))
+    first += seed_effect * np.array([[-1.0], [0.0], [1.0]]) - first.mean(1, keepdims=True)
     s, n = first.shape
     residual = ((first - first.mean(0) - first.mean(1, keepdims=True) + first.mean()) ** 2).sum() / ((s - 1) * (n - 1))
-    parts = [
-        (first.mean(1).var(ddof=1) / s, s - 1),
-        (first.mean(0).var(ddof=1) / n, n - 1),
-        (-residual / (s * n), (s - 1) * (n - 1)),
-        (second[0].var(ddof=1) / 50, 49),
-    ]
+    images, lone = first.mean(0).var(ddof=1) / n, second[0].var(ddof=1) / 50
+    seeds = first.mean(1).var(ddof=1) / s
+    beyond = seeds - residual / (s * n)
+    assert (beyond > 0) == (seed_effect > 0), "equal means of the seeds add nothing"
+    total = images + lone + max(0, beyond)
     found = grouped_t([first.mean(1), second.mean(1)], [[first], [second]])
-    total = sum(part for part, _ in parts)
     assert found.standard_error**2 == pytest.approx(total / 4)
-    assert found.df == pytest.approx(total**2 / sum(part**2 / freedom for part, freedom in parts))
-    assert found.image_error**2 == pytest.approx((total - parts[0][0]) / 4)
+    below = images**2 / (n - 1) + lone**2 / 49 + (seeds**2 / (s - 1) if beyond > 0 else 0)
+    assert found.df == pytest.approx(total**2 / below)
+    assert found.image_error**2 == pytest.approx((images + lone - residual / (s * n)) / 4)
     assert (found.n, found.groups) == (4, 2)
 
 
