@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from _table import PLAIN, Goal, Row
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -18,22 +19,6 @@ class Side:
     """One implementation of some work. `run` returns tensors, which are compared with those of the other side."""
 
     run: Callable[[], list[Tensor]]
-
-
-@dataclass
-class Row:
-    """One line of the table."""
-
-    work: str
-    goal: str
-    ours: float | None
-    plain: float | None
-    difference: float | None = None
-    note: str = ""
-
-    @property
-    def ratio(self) -> float | None:
-        return None if self.ours is None or self.plain is None else self.plain / self.ours
 
 
 def measure(ours: Side, plain: Side, repeats: int) -> tuple[float, float, float]:
@@ -68,9 +53,11 @@ def _seconds(side: Side) -> float:
     return time.perf_counter() - start
 
 
-def compared(work: str, goal: str, sides: tuple[Side, Side], repeats: int, note: str = "") -> Row:
+def compared(
+    work: str, goal: Goal, sides: tuple[Side, Side], repeats: int, note: str = "", against: str = PLAIN
+) -> Row:
     ours, plain, worst = measure(*sides, repeats)
-    return Row(work, goal, ours, plain, worst, note)
+    return Row(work, goal, ours, plain, worst, note, against)
 
 
 def matmul_rate() -> float:
@@ -111,13 +98,3 @@ def start_peak() -> int:
     """Reset the peak, since loading a model briefly holds it twice; returns the resident bytes now."""
     Path("/proc/self/clear_refs").write_text("5")
     return memory("VmRSS")
-
-
-def table(rows: list[Row]) -> str:
-    lines = ["| work | goal | ours, s | plain, s | plain / ours | difference | |", "|---|---|---|---|---|---|---|"]
-    for r in rows:
-        ours, plain = ("" if x is None else f"{x:.3g}" for x in (r.ours, r.plain))
-        ratio = "" if r.ratio is None else f"{r.ratio:.2f}"
-        difference = "" if r.difference is None else f"{r.difference:.0e}"
-        lines.append(f"| {r.work} | {r.goal} | {ours} | {plain} | {ratio} | {difference} | {r.note} |")
-    return "\n".join(lines)

@@ -1,10 +1,12 @@
 """`make perf`: how much faster this benchmark is than a plain implementation, with a check that both agree.
 
-Seconds are medians over alternating turns (ours, plain, ours, ...) of a second or more in one process. Peak memory is
-measured in a separate process for each side. FLOPs are torch's count of matrix products; the machine's rate is that of
-a plain product with the shapes of a transformer block.
+Seconds are medians over alternating turns (ours, other, ours, ...) of a second or more. Peak memory is measured in a
+separate process for each side. FLOPs are torch's count of matrix products; the machine's rate is that of a plain
+product with the shapes of a transformer block.
 
-    python tests/perf/run.py [--only PATTERN] [--write docs/performance.md] [--threads 2] [--repeats 5]
+    python tests/perf/run.py [--only coop50,demo] [--write docs/performance.md] [--threads 2] [--repeats 5]
+
+With `--only`, `--write` replaces the measured rows of the page and leaves the others.
 """
 
 from __future__ import annotations
@@ -14,102 +16,119 @@ import os
 import platform
 import sys
 from collections.abc import Callable
-from datetime import date
 from fnmatch import fnmatch
 from pathlib import Path
 
 import torch
 from _harness import demo_and_one_more, extraction, second_method
 from _launching import ingest_row, launcher_row
-from _measure import Row, Side, compared, efficiency, table
+from _measure import Side, compared, efficiency
 from _memory import CASES, alone, memory_row
 from _steps import COOP16, apex_evaluation, evaluation_after_frozen_blocks, pair, step_after_frozen_blocks
+from _table import NO_GOAL, Goal, Row, Table
 
 from methods.vpt import VPTConfig
+
+PAIRS: dict[str, tuple[str, Goal, Callable[[], tuple[Side, Side]]]] = {
+    "coop50": ("CoOp step, 50 classes", Goal(at_least=15), lambda: pair("coop", 50, 32, config=COOP16)),
+    "cocoop": ("CoCoOp step, 4 images x 50 classes", Goal(at_least=10), lambda: pair("cocoop", 50, 4)),
+    "deep": (
+        "deep text prompts (12 layers), 50 classes", Goal(at_least=12), lambda: pair("deep_text_prompts", 50, 4),
+    ),
+    "whole_coop": (
+        "whole CoOp step, batch 32, stored views", Goal(at_least=30),
+        lambda: pair("coop", 50, 32, warm=False, config=COOP16),
+    ),
+    "maple": ("MaPLe step, batch 4, 50 classes", Goal(at_least=2), lambda: pair("maple", 50, 4)),
+    "apex": ("APEX step, batch 16, 50 classes", Goal(at_least=1.6), lambda: pair("apex", 50, 16)),
+    "mma": ("MMA step, batch 4, 50 classes, stored views", NO_GOAL, lambda: step_after_frozen_blocks("mma", 50, 4)),
+    "mma_eval": (
+        "MMA evaluation, 50 classes, 16 images, stored views", NO_GOAL,
+        lambda: evaluation_after_frozen_blocks("mma", 50, 16),
+    ),
+    "apex_eval": (
+        "APEX evaluation, 50 new classes, 4 batches of 8", Goal(words="one pass per image, texts once"),
+        apex_evaluation,
+    ),
+}  # fmt: skip
+"""Steps and evaluations beside the plain implementation: work, goal and the two sides."""
+
+SHARES: dict[str, tuple[str, Callable[[], tuple[Side, Side]]]] = {
+    "share_coop50": ("CoOp step, 50 classes", lambda: pair("coop", 50, 32, config=COOP16)),
+    "share_cocoop": ("CoCoOp step, 4 images x 50 classes", lambda: pair("cocoop", 50, 4)),
+    "share_deep": ("deep text prompts (12 layers), 50 classes", lambda: pair("deep_text_prompts", 50, 4)),
+    "share_maple": ("MaPLe step, batch 4, 50 classes", lambda: pair("maple", 50, 4)),
+    "share_apex": ("APEX step, batch 16, 50 classes", lambda: pair("apex", 50, 16)),
+    "share_vpt": ("VPT step, batch 8", lambda: pair("vpt", 50, 8)),
+}
+"""Steps whose rate is compared with that of a plain matrix product."""
 
 
 def rows(repeats: int) -> dict[str, Callable[[], Row]]:
     """The rows of the table by name."""
-
-    def step(work: str, goal: str, sides: Callable[[], tuple[Side, Side]]) -> Callable[[], Row]:
-        return lambda: compared(work, goal, sides(), repeats)
-
+    steps = {
+        name: lambda work=work, goal=goal, sides=sides: compared(work, goal, sides(), repeats)
+        for name, (work, goal, sides) in PAIRS.items()
+    }
     return {
-        "coop50": step("CoOp step, 50 classes", ">= 15x", lambda: pair("coop", 50, 32, config=COOP16)),
-        "cocoop": step("CoCoOp step, 4 images x 50 classes", ">= 10x", lambda: pair("cocoop", 50, 4)),
-        "deep": step(
-            "deep text prompts (12 layers), 50 classes", ">= 12x", lambda: pair("deep_text_prompts", 50, 4)
+        **steps,
+        "vpt": lambda: compared(
+            "VPT step, batch 8", Goal(at_most=1.10), pair("vpt", 50, 8, config=VPTConfig()), repeats,
+            against="open_clip on the same tokens",
         ),
-        "whole_coop": step(
-            "whole CoOp step, batch 32, warm views", ">= 30x", lambda: pair("coop", 50, 32, warm=False, config=COOP16)
-        ),
-        "maple": step("MaPLe step, batch 4, 50 classes", ">= 2x", lambda: pair("maple", 50, 4)),
-        "apex": step("APEX step, batch 16, 50 classes", ">= 1.6x", lambda: pair("apex", 50, 16)),
-        "mma": step("MMA step, batch 4, 50 classes, stored views", "", lambda: step_after_frozen_blocks("mma", 50, 4)),
-        "mma_eval": step(
-            "MMA evaluation, 50 classes, 16 images, stored views", "",
-            lambda: evaluation_after_frozen_blocks("mma", 50, 16),
-        ),
-        "vpt": step(
-            "VPT step, batch 8, against open_clip on the same tokens", "at most 1.10x of it",
-            lambda: pair("vpt", 50, 8, config=VPTConfig()),
-        ),
-        "apex_eval": step(
-            "APEX evaluation, 50 new classes, 4 batches of 8", "one pass per image, texts once", apex_evaluation
-        ),
-        **{name: (lambda name=name: memory_row(name)) for name in CASES},
+        **{name: lambda name=name: memory_row(name) for name in CASES},
         "extraction": extraction,
         "second": second_method,
         "one_more": demo_and_one_more,
-        "local": lambda: launcher_row("local", "<= 0.030 s"),
-        "ray": lambda: launcher_row("ray", "<= 0.060 s"),
+        "local": lambda: launcher_row("local", Goal(seconds=0.030)),
+        "ray": lambda: launcher_row("ray", Goal(seconds=0.060)),
         "ingest": ingest_row,
     }  # fmt: skip
 
 
-def limits(repeats: int) -> str:
-    """The rate of steps as a share of the machine's rate."""
-    lines = ["| work | GFLOP | share of a plain product's FLOP/s |", "|---|---|---|"]
-    for work, make in (
-        ("CoOp step, 50 classes", lambda: pair("coop", 50, 32, config=COOP16)),
-        ("CoCoOp step, 4 images x 50 classes", lambda: pair("cocoop", 50, 4)),
-        ("deep text prompts (12 layers), 50 classes", lambda: pair("deep_text_prompts", 50, 4)),
-        ("MaPLe step, batch 4, 50 classes", lambda: pair("maple", 50, 4)),
-        ("APEX step, batch 16, 50 classes", lambda: pair("apex", 50, 16)),
-        ("VPT step, batch 8", lambda: pair("vpt", 50, 8)),
-    ):
-        gflop, share = efficiency(make()[0], repeats)
-        lines.append(f"| {work} | {gflop:.1f} | {100 * share:.0f} % |")
-    return "\n".join(lines)
+def share_line(name: str, repeats: int) -> list[str]:
+    """Work, GFLOP and share of the machine's rate of a step."""
+    work, make = SHARES[name]
+    gflop, share = efficiency(make()[0], repeats)
+    return [work, f"{gflop:.1f}", f"{100 * share:.0f} %"]
 
 
 def main() -> None:
-    """Measure, print, and with `--write` replace the tables in a file."""
+    """Measure, print, and with `--write` replace rows of the tables in a file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="*", help="rows to run, a pattern")
+    parser.add_argument("--only", default="*", help="names of rows or patterns, separated by commas")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--write", type=Path, help="write the tables between the marks of this file")
+    parser.add_argument("--list", action="store_true", help="print the names of the rows")
     parser.add_argument("--alone", help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.alone:
         alone(options.alone)
         return
-    measured = []
-    for name, make in rows(options.repeats).items():
-        if fnmatch(name, options.only):
-            sys.stderr.write(f"{name} ...\n")
-            measured.append(make())
-            sys.stderr.write(table(measured[-1:]).splitlines()[-1] + "\n")
-    text = f"{table(measured)}\n\n{limits(options.repeats)}\n" if options.only == "*" else table(measured) + "\n"
-    machine = f"{platform.machine()}, {options.threads} threads, torch {torch.__version__}, {date.today().isoformat()}"
-    sys.stdout.write(f"{machine}\n\n{text}")
+    makers = rows(options.repeats)
+    if options.list:
+        sys.stdout.write("\n".join([*makers, *SHARES]) + "\n")
+        return
+    chosen = [n for n in [*makers, *SHARES] if any(fnmatch(n, p.strip()) for p in options.only.split(","))]
+    if not chosen:
+        parser.error(f"--only {options.only} matches no row; --list prints their names")
+    measured, shares = Table("measured", Row.COLUMNS), Table("shares", ("work", "GFLOP", "share of a plain product"))
+    for name in chosen:
+        sys.stderr.write(f"{name} ...\n")
+        if name in SHARES:
+            line = shares.add(share_line(name, options.repeats))
+        else:
+            line = measured.add(makers[name]().cells())
+        sys.stderr.write(line + "\n")
+    machine = f"{platform.machine()}, {options.threads} threads, torch {torch.__version__}"
+    sys.stdout.write(f"{machine}\n\n{measured.text()}\n\n{shares.text()}\n")
     if options.write:
-        page = options.write.read_text()
-        start, end = "<!-- measured -->\n", "<!-- end -->"
-        head, tail = page.split(start)[0], page.split(end)[1]
-        options.write.write_text(f"{head}{start}{machine}\n\n{text}{end}{tail}")
+        page = options.write.read_text(encoding="utf-8")
+        for table in (measured, shares):
+            page = table.written_into(page, keep=options.only != "*")
+        options.write.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":
