@@ -86,13 +86,6 @@ def rows(repeats: int) -> dict[str, Callable[[], Row]]:
     }  # fmt: skip
 
 
-def share_line(name: str, repeats: int) -> list[str]:
-    """Work, GFLOP and share of the machine's rate of a step."""
-    work, make = SHARES[name]
-    gflop, share = efficiency(make()[0], repeats)
-    return [work, f"{gflop:.1f}", f"{100 * share:.0f} %"]
-
-
 def main() -> None:
     """Measure, print, and with `--write` replace rows of the tables in a file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -108,6 +101,15 @@ def main() -> None:
         alone(options.alone)
         return
     makers = rows(options.repeats)
+
+    def row_cells(name: str) -> list[str]:
+        return makers[name]().cells()
+
+    def share_cells(name: str) -> list[str]:
+        work, make = SHARES[name]
+        gflop, share = efficiency(make()[0], options.repeats)
+        return [work, f"{gflop:.1f}", f"{100 * share:.0f} %"]
+
     if options.list:
         sys.stdout.write("\n".join([*makers, *SHARES]) + "\n")
         return
@@ -117,11 +119,8 @@ def main() -> None:
     measured, shares = Table("measured", Row.COLUMNS), Table("shares", ("work", "GFLOP", "share of a plain product"))
     for name in chosen:
         sys.stderr.write(f"{name} ...\n")
-        if name in SHARES:
-            line = shares.add(share_line(name, options.repeats))
-        else:
-            line = measured.add(makers[name]().cells())
-        sys.stderr.write(line + "\n")
+        table, cells = (shares, share_cells) if name in SHARES else (measured, row_cells)
+        sys.stderr.write(table.add(cells(name)) + "\n")
     machine = f"{platform.machine()}, {options.threads} threads, torch {torch.__version__}"
     sys.stdout.write(f"{machine}\n\n{measured.text()}\n\n{shares.text()}\n")
     if options.write:
