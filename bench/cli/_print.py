@@ -72,6 +72,16 @@ def remark(text: str) -> None:
     sys.stderr.write(printable(text, keep="\n\t") + "\n")
 
 
+def print_markdown(text: str) -> None:
+    """A page of documentation: laid out in a terminal, unchanged in a pipe or file."""
+    if not sys.stdout.isatty():
+        print_line(text)
+        return
+    from rich.markdown import Markdown
+
+    _console().print(Markdown(text))
+
+
 def as_text(value: object) -> str:
     """A value as text of a table cell, without characters that a terminal would obey."""
     if isinstance(value, str):

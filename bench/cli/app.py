@@ -16,6 +16,7 @@ from bench.cli.compare import compare
 from bench.cli.datasets import datasets_app
 from bench.cli.demo import demo
 from bench.cli.diff import diff
+from bench.cli.docs import docs
 from bench.cli.doctor import doctor
 from bench.cli.export import export
 from bench.cli.features import features_app
@@ -58,7 +59,7 @@ def _root(
 
 
 _RUNS_AND_RESULTS = (run, demo, status, leaderboard, report, compare, diff, claims, published, export)
-_OTHERS = (backbones, show, verify, doctor, check)
+_OTHERS = (backbones, show, verify, doctor, check, docs)
 for command in (*_RUNS_AND_RESULTS, *_OTHERS):
     app.command()(command)
 app.add_typer(datasets_app, name="datasets")

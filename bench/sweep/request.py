@@ -124,7 +124,7 @@ class SweepRequest(BaseModel):
     )
     launcher: Annotated[LauncherName, Option(Panel.HOW)] = Field(
         LauncherName.LOCAL,
-        description="local (processes here), inline (this process), ray or slurm: docs/clusters.md.",
+        description="local (processes here), inline (this process), ray or slurm: see `etl-bench docs clusters`.",
     )
     rerun: Annotated[RerunPolicy, Option(Panel.HOW)] = Field(
         RerunPolicy.FAILED,

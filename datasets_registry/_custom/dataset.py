@@ -249,7 +249,7 @@ def describe_images(
 
 def to_toml(config: CustomDataset) -> str:
     """The text of the TOML file, at most a dozen lines."""
-    lines = ["# a custom dataset for etl-bench; docs/datasets.md explains every line"]
+    lines = ["# a custom dataset for etl-bench; `etl-bench docs datasets` explains every line"]
     values = config.model_dump(mode="json", exclude_none=True)
     first = ("title", "images", "kind", "split", "root", "template")
     lines += [f"{name} = {_toml(values[name])}" for name in first if name in values]

@@ -18,7 +18,7 @@ class Finding:
     """One finding: what is wrong, in one sentence.
 
     Args:
-        code: its name in docs/datasets.md.
+        code: its name in `etl-bench docs datasets`.
         fix: the command that fixes it; empty if there is nothing to fix.
         layout: whether it concerns the location of files, which is harmless once the reader finds them.
     """
