@@ -63,15 +63,20 @@ def test_version(etl):
     assert etl("--version") == (0, f"etl-bench {bench.__version__}\n", "")
 
 
-def test_a_foreign_package_of_the_same_name_is_named_with_the_remedy(tmp_path: Path, monkeypatch):
-    (tmp_path / "foreign" / "bench_sibling_x").mkdir(parents=True)
-    (tmp_path / "foreign" / "bench_sibling_x" / "__init__.py").touch()
-    monkeypatch.syspath_prepend(tmp_path / "foreign")
-    with pytest.raises(ImportError, match=r"bench_sibling_x is imported instead\. Uninstall .* fresh virtual env"):
+@pytest.mark.parametrize(
+    ("folder", "advice"),
+    [("project", r"Rename \S+bench_sibling_x, or start Python in a folder"), ("site-packages", "Uninstall .* fresh")],
+)
+def test_a_foreign_package_of_the_same_name_is_named_with_the_remedy(folder, advice, tmp_path: Path, monkeypatch):
+    foreign = tmp_path / folder
+    (foreign / "bench_sibling_x").mkdir(parents=True)
+    (foreign / "bench_sibling_x" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(foreign)
+    with pytest.raises(ImportError, match=rf"bench_sibling_x is imported instead\. {advice}"):
         bench.check_siblings(tmp_path, ("bench_sibling_x",))
     with pytest.raises(ImportError, match="it was not found"):
         bench.check_siblings(tmp_path, ("bench_sibling_y",))
-    bench.check_siblings(tmp_path / "foreign", ("bench_sibling_x",))
+    bench.check_siblings(foreign, ("bench_sibling_x",))
 
 
 # --- run --------------------------------------------------------------------------------------------------------------
