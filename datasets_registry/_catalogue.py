@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from datasets_registry._custom.folders import custom_folders
 from datasets_registry._errors import BenchError, UnknownNameError
 from datasets_registry._plugins import DATASETS_GROUP, load_custom_datasets, load_entry_points, load_feature_bundles
 from datasets_registry._registry import Registry, import_catalogue
@@ -18,7 +19,15 @@ def _load_catalogue() -> None:
     load_feature_bundles(DATASETS)
 
 
-DATASETS: Registry[DatasetInfo] = Registry("dataset", _load_catalogue)
+def _where_own_datasets_are() -> str:
+    folders = " and ".join(str(folder.absolute()) for folder in custom_folders())
+    return (
+        f" Your own datasets are looked up in {folders}; "
+        "`etl-bench datasets add --user` registers one for every folder you work in."
+    )
+
+
+DATASETS: Registry[DatasetInfo] = Registry("dataset", _load_catalogue, _where_own_datasets_are)
 
 
 def register_dataset(info: DatasetInfo) -> DatasetInfo:

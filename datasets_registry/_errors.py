@@ -15,13 +15,13 @@ class BenchError(Exception):
 
 
 class UnknownNameError(BenchError, KeyError):
-    """An unregistered name; the message lists near misses and registered names."""
+    """An unregistered name; the message lists near misses and registered names, then gives the advice."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], advice: str = "") -> None:
         names = sorted(known)
         listed = ", ".join(names[:LISTED]) or "none"
         more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-        super().__init__(f"Unknown {kind} {name!r}.{did_you_mean(name, names)} Registered: {listed}{more}.")
+        super().__init__(f"Unknown {kind} {name!r}.{did_you_mean(name, names)} Registered: {listed}{more}.{advice}")
 
     def __str__(self) -> str:
         return str(self.args[0])

@@ -31,10 +31,14 @@ class Registry(Generic[T]):
     Args:
         kind: the word for an entry in messages.
         load: imports the modules that register the entries; called once, when the registry is first read.
+        advice: a sentence for the error of an unknown name, with a space in front.
     """
 
-    def __init__(self, kind: str, load: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, kind: str, load: Callable[[], None] | None = None, advice: Callable[[], str] = lambda: ""
+    ) -> None:
         self.kind = kind
+        self._advice = advice
         self._entries: dict[str, T] = {}
         self._unavailable: dict[str, str] = {}
         self._load = load
@@ -74,7 +78,7 @@ class Registry(Generic[T]):
                 raise RegistrationError(
                     f"{self.kind.capitalize()} {name!r} could not be loaded: {self._unavailable[name]}"
                 ) from None
-            raise UnknownNameError(self.kind, name, self.entries) from None
+            raise UnknownNameError(self.kind, name, self.entries, self._advice()) from None
 
     def mark_unavailable(self, name: str, reason: str) -> None:
         """Record why an entry from outside the package could not be loaded; `get` shows the reason."""
@@ -89,7 +93,7 @@ class Registry(Generic[T]):
             return [pattern]
         found = sorted(name for name in self.entries if fnmatchcase(name, pattern))
         if not found:
-            raise UnknownNameError(self.kind, pattern, self.entries)
+            raise UnknownNameError(self.kind, pattern, self.entries, self._advice())
         return found
 
     def remove(self, name: str) -> None:

@@ -23,11 +23,15 @@ def check(
         int | None,
         typer.Option("--sample", min=0, help="Open only this many images per dataset, spread over its splits."),
     ] = None,
+    fingerprint: Annotated[
+        bool, typer.Option("--fingerprint/--no-fingerprint", help="Keep digests of the files, or write nothing.")
+    ] = True,
     as_json: opt.AsJson = False,
 ) -> None:
     """Check layout, split, counts and every image, and name the command that fixes each problem. Needs no network.
 
-    Digests of the files are written to DATA-ROOT/.etl-bench/NAME.json. Exit code: 0 fine, 1 problems, 2 wrong usage.
+    Digests of the files are written to DATA-ROOT/.etl-bench/NAME.json, or to your cache folder if DATA-ROOT belongs to
+    someone else. Exit code: 0 fine, 1 problems, 2 wrong usage.
     """
     from datasets_registry import DATASETS, check_dataset, get_dataset, is_present, list_datasets
 
@@ -42,7 +46,7 @@ def check(
             remark("nothing to check: give --data-root or ETL_BENCH_DATA, or a name")
     checkups: list[CheckResult] = []
     for info in infos:
-        checkup = check_dataset(info, data_root, sample=sample, jobs=opt.cores())
+        checkup = check_dataset(info, data_root, sample=sample, jobs=opt.cores(), write_fingerprint=fingerprint)
         checkups.append(checkup)
         if not as_json:
             for line in _lines(checkup):

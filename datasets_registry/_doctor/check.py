@@ -1,6 +1,7 @@
 """Check a dataset on disk: layout, split, counts and images, and a fingerprint of what was found.
 
-Works offline and writes only its own file below `<data root>/.etl-bench/`.
+Works offline and writes only the fingerprint: below `<data root>/.etl-bench/`, or in the user's cache if the data root
+belongs to someone else.
 """
 
 import hashlib
@@ -11,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from platformdirs import user_cache_path
 
 from datasets_registry._custom.dataset import CustomReader
 from datasets_registry._doctor.findings import Finding, Level, fetch_command, quoted
@@ -70,7 +73,12 @@ class CheckResult:
 
 
 def check_dataset(
-    info: DatasetInfo, data_root: Path | None, *, sample: int | None = None, jobs: int = 2
+    info: DatasetInfo,
+    data_root: Path | None,
+    *,
+    sample: int | None = None,
+    jobs: int = 2,
+    write_fingerprint: bool = True,
 ) -> CheckResult:
     """Check layout, split, counts and images of one dataset.
 
@@ -78,6 +86,7 @@ def check_dataset(
         data_root: the folder that holds all datasets; not needed for synthetic and custom datasets.
         sample: open that many images, spread evenly over the lists; None opens all.
         jobs: threads that open images.
+        write_fingerprint: keep the fingerprint, so that later runs with other files are noticed.
 
     Raises DataError if the dataset is below a data root and none was given.
     """
@@ -100,8 +109,10 @@ def check_dataset(
     findings += _image_findings(info, splits, opened, data_root if source else None)
     split_file = DatasetOnDisk(info, source, data_root).split_file if source and data_root else None
     digests = _fingerprint(info, splits, opened, split_file)
-    file, write_findings = _write(info.name, digests, data_root)
-    findings += write_findings
+    file = None
+    if write_fingerprint and data_root is not None:
+        file, write_findings = _write(info.name, digests, data_root)
+        findings += write_findings
     return CheckResult(
         info.name, tuple(findings), splits.layout, splits.counts, len(opened), digests, file, splits.left_out
     )
@@ -268,23 +279,37 @@ def _fingerprint(
 
 
 def last_fingerprint(name: str, data_root: Path | None) -> str | None:
-    """The digest of the contents that the last check of a dataset wrote; None without a readable one."""
+    """The digest of the contents that the last check of a dataset wrote; None without a readable one.
+
+    In a data root of someone else, the user's own check counts before that of the owner.
+    """
     if data_root is None:
         return None
+    for folder in dict.fromkeys((_checks_folder(data_root), data_root / CHECKS_FOLDER)):
+        try:
+            return str(json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["contents"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return None
+
+
+def _checks_folder(data_root: Path) -> Path:
+    """Where fingerprints are written: in the data root, or in the user's cache if the root belongs to someone else."""
     try:
-        found = json.loads((data_root / CHECKS_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-        return str(found["contents"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        ours = not hasattr(os, "getuid") or data_root.stat().st_uid == os.getuid()
+    except OSError:
+        ours = True
+    if ours:
+        return data_root / CHECKS_FOLDER
+    digest = hashlib.sha256(str(data_root.resolve()).encode()).hexdigest()[:16]
+    return user_cache_path("clip-etl-bench", appauthor=False) / "checks" / digest
 
 
-def _write(name: str, found: Mapping[str, object], data_root: Path | None) -> tuple[Path | None, list[Finding]]:
-    if data_root is None:
-        return None, []
-    file = data_root / CHECKS_FOLDER / f"{name}.json"
+def _write(name: str, found: Mapping[str, object], data_root: Path) -> tuple[Path | None, list[Finding]]:
+    file = _checks_folder(data_root) / f"{name}.json"
     partial = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(exist_ok=True, parents=True)
         partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         partial.replace(file)
     except OSError as error:

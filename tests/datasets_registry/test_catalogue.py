@@ -148,3 +148,11 @@ def test_importing_the_catalogue_imports_no_torch():
 def test_a_typo_gets_near_misses():
     with pytest.raises(datasets_registry.UnknownNameError, match=r"Unknown dataset 'eurosta'. Did you mean 'eurosat'"):
         get_dataset("eurosta")
+
+
+def test_an_unknown_name_says_where_own_datasets_are_looked_up(monkeypatch, tmp_path):
+    monkeypatch.setenv("ETL_BENCH_DATASETS", str(tmp_path / "mine"))
+    advice = rf"looked up in {re.escape(str(tmp_path / 'mine'))}; `etl-bench datasets add --user`"
+    for wrong in ("birds", "birds*"):
+        with pytest.raises(datasets_registry.UnknownNameError, match=advice):
+            datasets_registry.DATASETS.match(wrong)

@@ -30,7 +30,9 @@ from datasets_registry import (
     dataset_sources,
     get_dataset,
     is_present,
+    last_fingerprint,
 )
+from datasets_registry._doctor import check as check_module
 
 KEYS = {
     "caltech101": ["accordion/image_{:04}.jpg", "airplanes/image_{:04}.jpg", "Faces/image_{:04}.jpg"],
@@ -507,6 +509,27 @@ def test_a_fingerprint_that_cannot_be_written_is_noted(make_dataset: MakeDataset
     found = healthy.check()
     assert (found.file, found.problems) == (None, [])
     assert "The fingerprint could not be written to" in healthy.finding("read-only").text
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="folders have no owner here")
+def test_the_folder_of_someone_else_is_left_alone(
+    make_dataset: MakeDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = make_dataset("dtd")
+    monkeypatch.setattr(check_module, "user_cache_path", lambda *_args, **_kwargs: tmp_path / "cache")
+    without = check_dataset(dataset.info, dataset.root, write_fingerprint=False)
+    assert (without.file, list(dataset.root.glob(".*"))) == (None, [])
+    monkeypatch.setattr(os, "getuid", lambda: dataset.root.stat().st_uid + 1)
+    found = dataset.check()
+    assert found.file is not None
+    assert found.file.is_relative_to(tmp_path / "cache")
+    assert list(dataset.root.glob(".*")) == []
+    assert last_fingerprint("dtd", dataset.root) == found.fingerprint["contents"]
+    (dataset.root / ".etl-bench").mkdir()
+    (dataset.root / ".etl-bench" / "dtd.json").write_text('{"contents": "of the owner"}')
+    assert last_fingerprint("dtd", dataset.root) == found.fingerprint["contents"], "one's own check counts first"
+    found.file.unlink()
+    assert last_fingerprint("dtd", dataset.root) == "of the owner"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads and writes everything")
