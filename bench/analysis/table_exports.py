@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench._util.counted import counted
 from bench.analysis.leaderboard import Entry, Leaderboard
 from bench.analysis.paired_average import board_average, paired_test
 from bench.analysis.ranking import rank_entries
@@ -73,7 +74,7 @@ def export_table(board: Leaderboard, runs: pd.DataFrame, ranks: Mapping[str, str
 
     rows = _rows(board, rank_entries(board, runs).ranks if ranks is None else ranks, cell_of, board.measures)
     columns = tuple(f"H ({board.convention})" if measure == "H" else measure for measure in board.measures)
-    title = f"{board.setting.title}, average of {len(board.averaged)} datasets"
+    title = f"{board.setting.title}, average of {counted(len(board.averaged), 'dataset')}"
     note = (
         "Accuracy in per cent with 95 % Student-t intervals over seeds. Bold: highest; underlined: not shown to "
         "differ from it on these datasets (paired over seeds and images, Holm). Incomplete rows are unranked"

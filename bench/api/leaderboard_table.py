@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from bench._util.counted import counted
 from bench.api.html_table import html_table
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def stale_notes(board: Leaderboard, entries: Sequence[Entry]) -> list[str]:
 
 def board_title(board: Leaderboard) -> str:
     """Backbone, protocol, shots and the number of datasets of a board."""
-    over = f"{len(board.averaged)} {'targets' if board.setting.source else 'datasets'}"
+    over = counted(len(board.averaged), "target" if board.setting.source else "dataset")
     return f"{board.setting.title}, {over}"
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench._util.counted import counted
 from bench.api.comparison_table import ComparisonTable
 from bench.api.leaderboard_table import LeaderboardTable
 from bench.errors import UsageError
@@ -139,7 +140,7 @@ class Results:
             return f"<p>No finished runs in {html.escape(str(self.folder))}.</p>{note}"
 
     def __repr__(self) -> str:
-        return f"Results({len(self)} runs in {str(self.folder)!r}, {len(self.failed)} failed)"
+        return f"Results({counted(len(self), 'run')} in {str(self.folder)!r}, {len(self.failed)} failed)"
 
     @cached_property
     def _store(self) -> Store:

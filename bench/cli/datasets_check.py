@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench._util.counted import counted
 from bench.cli import _options as opt
 from bench.cli._print import print_json, print_line, remark
 
@@ -63,7 +64,7 @@ def _lines(checkup: CheckResult) -> list[str]:
     if checkup.counts:
         counts = ", ".join(f"{n} {part}" for part, n in checkup.counts.items())
         layout = f"; layout: {checkup.layout}" if checkup.layout else ""
-        lines.append(f"  {counts}; {checkup.checked} images opened{layout}")
+        lines.append(f"  {counts}; {counted(checkup.checked, 'image')} opened{layout}")
     for finding in checkup.findings:
         lines.append(f"  {finding.level}: {finding.code}: {' '.join(finding.text.split())}")
         if finding.fix:

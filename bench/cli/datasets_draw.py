@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bench._util.counted import counted
 from bench._util.output_paths import check_output_file
 from bench.cli import _options as opt
 from bench.cli._print import print_line
@@ -40,4 +41,4 @@ def draw(
         return
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text + "\n", encoding="utf-8")
-    print_line(f"{len(task.support)} images of {len(task.support.classes)} classes in {out}")
+    print_line(f"{counted(len(task.support), 'image')} of {counted(len(task.support.classes), 'class')} in {out}")

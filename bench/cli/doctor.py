@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import typer
 
+from bench._util.counted import counted
 from bench.cli import _options as opt
 from bench.cli._print import print_rows
 from bench.errors import RunsFolderError, StoreError
@@ -72,7 +73,7 @@ def _database(runs: Path) -> _Finding:
         return _Finding("database", False, str(error))
     store = Store(runs, lock_timeout=0)
     if not store.path.is_file():
-        return _Finding("database", True, f"none yet; {count} runs on disk")
+        return _Finding("database", True, f"none yet; {counted(count, 'run')} on disk")
     try:
         frame = store.query("select count(*) as n from runs")
     except StoreError as error:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bench._util.counted import counted
 from bench._util.output_paths import check_output_file
 from bench.cli import _options as opt
 from bench.cli._print import print_line, print_rows, records, remark
@@ -50,7 +51,8 @@ def export_runs(
     if not chosen:
         raise BundleError(f"No run in {runs} fits{'' if where is None else f' {where!r}'}, so nothing was written.")
     done = export_bundle(Shards(runs), chosen, out)
-    print_line(f"{done.runs} runs and {done.difficulties} difficulties, {done.bytes / 2**20:.1f} MiB in {out}")
+    content = f"{counted(done.runs, 'run')} and {counted(done.difficulties, 'difficulty')}"
+    print_line(f"{content}, {done.bytes / 2**20:.1f} MiB in {out}")
     print_line(f"root {done.root}")
 
 
@@ -69,9 +71,8 @@ def import_runs(
 
     done = import_results(Shards(runs), bundle, data_root=data_root)
     fresh_store(runs)
-    print_line(
-        f"{len(done.added)} runs added, {len(done.unchanged)} already known, {done.difficulties} difficulties added"
-    )
+    added = f"{counted(len(done.added), 'run')} added, {len(done.unchanged)} already known"
+    print_line(f"{added}, {counted(done.difficulties, 'difficulty')} added")
     for run_id in done.conflicting:
         remark(f"run {run_id} exists here with another record; ours was kept")
 
@@ -84,4 +85,4 @@ def rebuild(runs: opt.Runs = opt.DEFAULT_RUNS) -> None:
 
     store = Store(runs)
     loaded = store.rebuild(Shards(runs))
-    print_line(f"{loaded.total} runs in {store.path}")
+    print_line(f"{counted(loaded.total, 'run')} in {store.path}")

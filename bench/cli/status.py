@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bench._util.counted import counted
 from bench.cli import _options as opt
 from bench.cli._print import print_json, print_line, print_rows
 
@@ -42,7 +43,7 @@ def _show(runs: Path, *, as_json: bool) -> None:
         running = [{"process": item.process.dump(), "beat": item.beat, **item.facts} for item in sweeps]
         print_json({"runs": str(runs), "on_disk": on_disk, "sweeps": running, "workers": workers})
         return
-    print_line(f"{on_disk} runs on disk in {runs}; {len(sweeps)} running sweeps")
+    print_line(f"{counted(on_disk, 'run')} on disk in {runs}; {counted(len(sweeps), 'running sweep')}")
     if sweeps:
         rows = []
         for item in sweeps:

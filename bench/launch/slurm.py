@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from bench._util.counted import counted
 from bench.errors import WorkerDiedError, WorkerKilledError
 from bench.launch.slurm_queue import SlurmQueue
 from bench.launch.slurm_submission import ARRAY_SIZE, WatchedJob, active_jobs, stop, submit
@@ -56,7 +57,7 @@ class SlurmTransport(Transport):
         adopted = {number: list(job.unfinished.values()) for number, job in jobs.items()}
         if adopted:
             total = sum(map(len, adopted.values()))
-            self._events.append(Notice(f"{total} tasks are already with Slurm and are not submitted again."))
+            self._events.append(Notice(f"{counted(total, 'task')} already with Slurm: not submitted again."))
         return adopted
 
     def capacity(self) -> int:
@@ -86,7 +87,7 @@ class SlurmTransport(Transport):
             jobs = submit(self.surroundings, self.queue, chunks)
             self._jobs |= dict(zip(numbers, jobs, strict=True))
             count = f"{len(jobs)} jobs" if len(jobs) > 1 else "one job"
-            text = f"Submitted {sum(map(len, chunks))} tasks as {count}, starting with {jobs[0].job}."
+            text = f"Submitted {counted(sum(map(len, chunks)), 'task')} as {count}, starting with {jobs[0].job}."
             self._events.append(Notice(text))
 
     def _look(self) -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from bench._util.counted import counted
 from bench._util.interrupts import Interrupts, counted_interrupts
 from bench.coordination.leases import Leases
 from bench.errors import LaunchError
@@ -268,7 +269,7 @@ class Supervisor:
 
     def _wait_for_others(self) -> list[Task]:
         """Wait until other sweeps have finished their tasks or released some; returns the released ones."""
-        self.on_notice(f"Waiting for {len(self._held_by_others)} runs that other sweeps are working on.")
+        self.on_notice(f"Waiting for {counted(len(self._held_by_others), 'run')} that other sweeps are working on.")
         while not (released := self._released()) and self._held_by_others and not self._interrupts.count:
             time.sleep(_WAIT_SECONDS)
         return [] if self._interrupts.count else released

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from bench._util.atomic_write import write_atomically
+from bench._util.counted import counted
 from bench._util.locking import locked
 from bench.errors import RunsFolderError, ShardError, UnknownRunError
 from bench.record import Predictions, RunRecord, RunStatus
@@ -147,7 +148,7 @@ class Shards:
             return found[0]
         if not found:
             raise UnknownRunError(
-                f"No run in {self.runs} begins with {prefix!r}; it holds {len(known)} runs. "
+                f"No run in {self.runs} begins with {prefix!r}; it holds {counted(len(known), 'run')}. "
                 "`etl-bench results sql 'select run_id, method, dataset, seed from runs'` lists them."
             )
         listed = ", ".join(found[:5]) + (" ..." if len(found) > 5 else "")

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from bench._util.atomic_write import write_atomically
+from bench._util.counted import counted
 from bench._util.output_paths import check_output_folder
 from bench.context import RunContext
 from bench.coordination.heartbeat import Heartbeat, remove_dead_heartbeats
@@ -69,7 +70,7 @@ def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
         repeats = request.rerun in (RerunPolicy.STALE, RerunPolicy.ALL)
         advice = "they run again" if repeats else "--rerun stale runs them again"
         reasons = ", ".join(f"{count} because {reason}" for reason, count in made.stale_reasons.items())
-        log.notice(f"{len(made.stale)} runs are stale: {reasons}; {advice}")
+        log.notice(f"{counted(len(made.stale), 'stale run')}: {reasons}; {advice}")
     return made
 
 

@@ -1,5 +1,6 @@
 """Messages about the plan and the failures of a sweep."""
 
+from bench._util.counted import counted
 from bench.sweep.driver import SweepOutcome
 from bench.sweep.feature_reuse import shared_features
 from bench.sweep.launchers import feature_cache
@@ -11,9 +12,10 @@ from bench.sweep.request import SweepRequest
 def describe(made: Plan) -> str:
     """The plan in one line."""
     retried = f", {made.retried} of them failed before" if made.retried else ""
-    measured = f", {len(made.difficulties)} difficulties to measure" if made.difficulties else ""
-    left_out = f", {len(made.rejected)} combinations left out" if made.rejected else ""
-    return f"{len(made.specs)} runs: {len(made.done)} done, {len(made.pending)} to do{retried}{measured}{left_out}"
+    measured = f", {counted(len(made.difficulties), 'difficulty')} to measure" if made.difficulties else ""
+    left_out = f", {counted(len(made.rejected), 'combination')} left out" if made.rejected else ""
+    runs = f"{counted(len(made.specs), 'run')}: {len(made.done)} done, {len(made.pending)} to do"
+    return f"{runs}{retried}{measured}{left_out}"
 
 
 def report_plan(made: Plan, request: SweepRequest, log: SweepLog) -> None:
@@ -24,8 +26,9 @@ def report_plan(made: Plan, request: SweepRequest, log: SweepLog) -> None:
         if shared.readers > 1:
             precision = "" if shared.precision == "fp32" else f" in {shared.precision}"
             kept = f"; {shared.kept_bytes / 2**20:.1f} MiB of them are cached" if shared.kept_bytes else ""
+            features = f"frozen features of {counted(shared.datasets, 'dataset')}"
             log.notice(
-                f"{shared.backbone}{precision}: frozen features of {shared.datasets} datasets, computed once for "
+                f"{shared.backbone}{precision}: {features}, computed once for "
                 f"{shared.readers} of {shared.runs} runs{kept}"
             )
 
@@ -37,7 +40,9 @@ def report_failures(outcome: SweepOutcome, log: SweepLog) -> None:
             f"stopped: {outcome.summary.unwritten.message}. Finished runs are safe; make room, or make the folder "
             "writable, and repeat the command."
         )
-    if outcome.failed:
-        log.notice(f"{len(outcome.failed)} failed; `etl-bench show RUN` has the trace:")
-    for item in outcome.failed:
-        log.notice(f"  {item['run_id'] or '-':<16}  {item['what']}: {item['message']}")
+    now = len(outcome.summary.failures)  # their reasons were shown when they happened
+    if now:
+        ids = " ".join(str(item["run_id"] or item["what"]) for item in outcome.failed[:now])
+        log.notice(f"{now} failed; `etl-bench show RUN` has the trace: {ids}")
+    for item in outcome.failed[now:]:
+        log.notice(f"failed before: {item['run_id']}  {item['what']}: {item['message']}")

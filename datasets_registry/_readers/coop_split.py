@@ -49,8 +49,11 @@ class CoopReader:
     @property
     def image_folders(self) -> ImageFolders:
         """The folders that may hold the images."""
-        coop = f"{self.folder}/{self.image_folder}".rstrip("/")
-        return ImageFolders(self.dataset, {coop: "CoOp", **self.other_folders}, self.folder_aliases)
+        return ImageFolders(self.dataset, {self._coop_folder: "CoOp", **self.other_folders}, self.folder_aliases)
+
+    @property
+    def _coop_folder(self) -> str:
+        return f"{self.folder}/{self.image_folder}".rstrip("/")
 
     def __call__(self, data_root: Path | None) -> DatasetSplits:
         """The splits on disk.
@@ -58,7 +61,7 @@ class CoopReader:
         Raises DataError, naming the folders it searched, if the folder, the split file or an image is missing, or if
         the split file is malformed.
         """
-        layout = f"{self.folder}/{self.split_file} and {self.folder}/{self.image_folder}/"
+        layout = f"{self.folder}/{self.split_file} and {self._coop_folder}/"
         root = require_root(self.dataset, data_root, [layout])
         path = self._split_path(root, layout)
         split = read_coop_split(path)

@@ -105,7 +105,7 @@ def test_not_waiting_returns_and_the_same_command_watches_instead_of_submitting_
     more = [*todo, *tasks(6)[4:]]
     summary, _, notices = launch(surroundings, more, queue, runs_per_job=2)
     assert queue.arrays == [2, 1]
-    assert notices[0] == "4 tasks are already with Slurm and are not submitted again."
+    assert notices[0] == "4 tasks already with Slurm: not submitted again."
     assert sorted(item.task.label for item in summary.finished) == sorted(task.label for task in more)
 
 

@@ -252,10 +252,10 @@ def test_the_commands(theirs: Shards, tmp_path: Path, etl):
     bundle, ours = str(tmp_path / "b.zip"), str(tmp_path / "ours")
     code, out, _ = etl("results", "export", bundle, "--runs", str(theirs.runs), "--where", "seed < 3")
     assert code == 0
-    assert "2 runs and 1 difficulties" in out
+    assert "2 runs and 1 difficulty" in out
     code, out, _ = etl("results", "import", bundle, "--runs", ours)
     assert code == 0
-    assert "2 runs added, 0 already known, 1 difficulties added" in out
+    assert "2 runs added, 0 already known, 1 difficulty added" in out
     run_id = ids(Shards(Path(ours)))[0]
     code, out, _ = etl("show", run_id, "--runs", ours)
     assert code == 0

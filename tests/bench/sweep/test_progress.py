@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_runner import make_spec
@@ -139,16 +140,12 @@ def test_status_while_a_sweep_runs_in_another_process(tmp_path: Path):
     finished = (line for line in sweep.stderr if json.loads(line)["event"] == "finished")
     next(finished)  # the difficulty
     next(finished)
-    asked = subprocess.run(
-        [*command, "status", "--runs", str(tmp_path), "--json"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    told: dict[str, Any] = {}
+    while not told or told["workers"][0]["doing"] == "-":  # between two runs
+        asked = [*command, "status", "--runs", str(tmp_path), "--json"]
+        told = json.loads(subprocess.run(asked, env=environment, capture_output=True, text=True, check=True).stdout)
     sweep.kill()
     sweep.communicate()
-    told = json.loads(asked.stdout)
     (running,) = told["sweeps"]
     assert running["total"] == 41
     assert running["done"] >= 1

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,8 @@ class TestReader:
         splits = coop_reader(root)
         with pytest.raises(DataError, match=r"class1/test_0.jpg cannot be decoded"):
             splits.images.load("class1/test_0.jpg")
+
+    def test_images_beside_the_split_file_have_one_slash(self, coop_reader: CoopReader, tmp_path: Path):
+        with pytest.raises(DataError, match=r"toy/split.json and toy/\W") as caught:
+            replace(coop_reader, folder="toy", image_folder="", split_file="split.json")(tmp_path)
+        assert "toy//" not in str(caught.value)
