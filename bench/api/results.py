@@ -12,6 +12,7 @@ from bench._util.counted import counted
 from bench.api.comparison_table import ComparisonTable
 from bench.api.leaderboard_table import LeaderboardTable
 from bench.errors import UsageError
+from bench.results.nearby_runs import no_runs
 from bench.sweep import cache_folder
 
 if TYPE_CHECKING:
@@ -75,10 +76,10 @@ class Results:
         frame, how = self._frame, HConvention(convention)
         boards = leaderboards(frame, protocol=protocol, shots=counts, backbone=backbone, convention=how)
         if not boards:
+            if frame.empty:
+                raise UsageError(no_runs(self.folder))
             found = sorted({f"{setting.protocol} with {setting.shots} shots" for setting in settings(frame)})
-            raise UsageError(
-                f"No runs to show in {self.folder}. It holds: {', '.join(found) or 'nothing yet; see etl-bench run'}."
-            )
+            raise UsageError(f"No runs to show in {self.folder}. It holds: {', '.join(found)}.")
         return LeaderboardTable(boards)
 
     def compare(

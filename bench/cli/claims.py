@@ -26,6 +26,7 @@ def claims(
     from bench.analysis.claims import check_claims, difficulty_by_backbone, load_claims
     from bench.analysis.difficulty_groups import chosen_groups
     from bench.analysis.leaderboard import leaderboards
+    from bench.results.nearby_runs import no_runs
     from bench.store import fresh_store
 
     groups = chosen_groups(opt.split_list(easy), opt.split_list(hard))
@@ -33,7 +34,7 @@ def claims(
     store = fresh_store(runs)
     frame, difficulty = store.runs_frame(outcomes=True), difficulty_by_backbone(store.difficulty_frame())
     if frame.empty:
-        raise UsageError(f"There are no runs in {runs} to test claims on; name the folder of a sweep with --runs.")
+        raise UsageError(no_runs(runs))
     results = check_claims(asked, leaderboards(frame), frame, difficulty, groups)
     if as_json:
         print_json(results)

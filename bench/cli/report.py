@@ -122,9 +122,6 @@ def _write(request: PageRequest) -> SiteView:
     from bench.site.build import write_page
 
     view = write_page(request)
-    if not view.boards:
-        which = f" with protocol {request.protocol}" if request.protocol else ""
-        remark(f"no runs found in {request.runs}{which}; the page is empty")
     for board in view.boards:
         if not board.complete:
             what = f"{board.backbone}, {board.heading}"

@@ -10,9 +10,11 @@ from bench.analysis.claims import load_claims
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.leaderboard import HConvention
 from bench.analysis.reproduction import published_settings
+from bench.errors import UsageError
 from bench.presenters import published_site, registered, site_view
 from bench.provenance.staleness import Staleness
 from bench.published import published_difficulty, published_frame
+from bench.results.nearby_runs import no_runs
 from bench.site.example_images import example_images
 from bench.site.gallery import Gallery
 from bench.site.paper_figures import figures_of
@@ -54,7 +56,10 @@ class PageRequest:
 
 
 def write_page(request: PageRequest) -> SiteView:
-    """Load new runs into the database, write the page and its run files, and return the view."""
+    """Load new runs into the database, write the page and its run files, and return the view.
+
+    Raises UsageError if there is nothing to show, unless the page is live; an existing page stays.
+    """
     if request.with_run_files:
         check_page(request.out)
     text_cache = TextCache(request.cache)
@@ -79,6 +84,9 @@ def write_page(request: PageRequest) -> SiteView:
         curves=store.curves_frame(),
         examples=partial(example_images, data_root=request.data_root) if request.images else lambda _: (),
     )
+    if not view.boards and not request.live and (runs.empty or request.protocol):
+        fits = no_runs(request.runs) if runs.empty else f"No run in {request.runs} has protocol {request.protocol}."
+        raise UsageError(f"{fits} No page was written.")
     if request.figures is not None:
         view = replace(view, figures=figures_of(store, request.figures, text_cache, request.groups))
     if request.with_run_files:

@@ -25,6 +25,7 @@ from bench.errors import QueryError, ShardError, StoreError, StoreLockedError
 from bench.provenance.staleness import Staleness
 from bench.published import PUBLISHED_COLUMNS
 from bench.results.bundle import unverified_imports
+from bench.results.nearby_runs import no_runs
 from bench.results.shards import Shard, ShardEntry, Shards
 from bench.store.loading import (
     CURVE_COLUMNS,
@@ -123,7 +124,7 @@ class Store:
         Raises StoreLockedError if another process holds the old database.
         """
         if not self.runs.is_dir():
-            raise StoreError(f"There is no folder {self.runs}, so there is no database to rebuild; correct --runs.")
+            raise StoreError(f"There is no database to rebuild. {no_runs(self.runs)}")
         if self.path.is_file():
             try:
                 self._connect(read_only=False).close()

@@ -67,7 +67,7 @@ def test_a_comparison_is_paired(results: Results, folder: Path):
 
 def test_notebooks_show_tables_with_escaped_text(results: Results):
     shown = results._repr_html_()
-    assert shown.startswith("<table><caption>ViT-tiny.random, few-shot, 2 shots, 1 datasets</caption>")
+    assert shown.startswith("<table><caption>ViT-tiny.random, few-shot, 2 shots, 1 dataset</caption>")
     failed = Results(results.folder, results.run_ids, [{"what": "<b>", "message": "out of memory"}])
     assert "1 failed:" in failed._repr_html_()
     assert "&lt;b&gt;: out of memory" in failed._repr_html_()
@@ -111,7 +111,7 @@ def test_failed_runs_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_no_runs_is_one_line(tmp_path: Path):
-    with pytest.raises(UsageError, match="No runs to show in .*It holds: nothing yet; see etl-bench run"):
+    with pytest.raises(UsageError, match="There are no runs in .* make runs with `etl-bench run`"):
         load_results(tmp_path / "none").leaderboard()
     assert Results(tmp_path / "none").folder == tmp_path / "none"
 

@@ -68,8 +68,8 @@ def test_the_page_is_written_and_gaps_are_named_on_stderr(runs, tmp_path, capsys
 
 
 def test_one_file_can_be_named(runs, tmp_path):
-    report(runs=runs, out=tmp_path / "page.html", protocol="few-shot")
-    assert "holds no runs yet" in (tmp_path / "page.html").read_text("utf-8")
+    report(runs=runs, out=tmp_path / "page.html", protocol="base-to-new")
+    assert "clip_adapter" in (tmp_path / "page.html").read_text("utf-8")
 
 
 def test_an_unknown_protocol_is_refused_with_the_known_ones(runs):

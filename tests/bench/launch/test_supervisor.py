@@ -221,7 +221,7 @@ def test_what_another_sweep_is_at_is_waited_for_and_counts_once(sweep, tmp_path:
     assert len(transport.rounds) == 1
     assert [(item.outcome, item.here) for item in summary.finished] == [(Outcome.OK, True), (Outcome.OK, False)]
     assert len(told) == 2
-    assert sweep.notices == ["Waiting for 1 runs that other sweeps are working on."]
+    assert sweep.notices == ["Waiting for 1 run that other sweeps are working on."]
 
 
 def test_a_failure_of_another_sweep_is_a_failure_and_not_tried_again(sweep, tmp_path: Path):

@@ -301,5 +301,5 @@ def test_the_runs_folder_may_be_a_file(tmp_path: Path):
     (tmp_path / "x").write_text("")
     with pytest.raises(RunsFolderError, match="is a file"):
         Shards(tmp_path / "x").scan()
-    with pytest.raises(StoreError, match="There is no folder"):
+    with pytest.raises(StoreError, match="no database to rebuild"):
         Store(tmp_path / "x").rebuild(Shards(tmp_path / "x"))
