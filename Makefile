@@ -27,8 +27,10 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.created
 demo: $(VENV)/.core ## run the demo benchmark and build its report (no download)
 	$(BIN)/etl-bench demo
 
-test: $(VENV)/.dev ## run the tests, one process per CPU (WORKERS=0: in one process)
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations 10
+
+test: $(VENV)/.dev ## run the tests but slow ones that a faster test covers, one process per CPU (WORKERS=0: in one process)
+	$(PYTEST) -m 'not slow'
 
 check: lint format-check imports typecheck doctest docs test ## everything a change must pass, quickest first
 
@@ -69,7 +71,8 @@ differential: $(VENV)/.dev ## compare five methods with a plain re-implementatio
 official: $(VENV)/.dev ## compare with official code: CHECKOUTS=folder, EUROSAT=folder; needs yacs, see docs/parity.md
 	PYTHONPATH=.:tests/support:tests/official $(BIN)/python tests/official/compare.py --checkouts $(CHECKOUTS) --eurosat $(EUROSAT)
 
-test-all: test reliability ## the tests and the long reliability run
+test-all: $(VENV)/.dev reliability ## all tests and the long reliability run
+	$(PYTEST)
 
 lock: ## write the newest versions of all dependencies to constraints.txt; run it with the oldest supported Python
 	$(PYTHON) -m venv --clear $(VENV)-lock

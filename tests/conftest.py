@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from collections.abc import Iterator
+
+# Many processes import the same code, so its compiled files are kept; git ignores them.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+    sys.dont_write_bytecode = False
+
+# A thread that waits for others sleeps, so that parallel test processes do not take each other's cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import parity_record
 import pytest
@@ -21,6 +30,13 @@ def _one_thread() -> Iterator[None]:
     """Runs inside a test set the number of threads of this process; the next test starts with one again."""
     yield
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _frozen_heap() -> None:
+    """Each run collects garbage, and need not look again at all that the modules before have imported."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

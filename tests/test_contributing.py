@@ -40,7 +40,6 @@ def etl_bench(source: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     )
 
 
-@pytest.mark.slow
 def test_the_method_of_the_guide_runs_from_one_new_file(source: Path) -> None:
     code = example("methods/nearest_mean.py")
     assert len(code.splitlines()) < 40
@@ -60,7 +59,6 @@ def test_the_method_of_the_guide_runs_from_one_new_file(source: Path) -> None:
     assert "use --protocol few-shot" in refused.stderr
 
 
-@pytest.mark.slow
 def test_the_dataset_of_the_guide_runs_from_one_new_file(source: Path) -> None:
     (source / "datasets_registry" / "my_flowers.py").write_text(example("datasets_registry/my_flowers.py"))
     folder = source / "data" / "my_flowers"

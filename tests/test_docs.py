@@ -54,7 +54,6 @@ def test_every_name_of_a_stub_can_be_imported(package: str) -> None:
         getattr(door, name)
 
 
-@pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs")
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
@@ -92,7 +91,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", sorted(path.stem for path in (DOCS / "tutorials").glob("*.md")))
 def test_a_tutorial_runs_as_printed_in_an_empty_folder(name: str, cache: Path, tmp_path: Path) -> None:

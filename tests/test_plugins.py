@@ -136,7 +136,6 @@ def python(tmp_path: Path) -> Path:
     return python
 
 
-@pytest.mark.slow
 def test_an_installed_package_adds_a_dataset_and_a_method_that_run(tmp_path: Path, python: Path) -> None:
     listed = etl_bench(tmp_path, python, "datasets", "--json")
     assert "foreign_colours" in {row["name"] for row in json.loads(listed.stdout)}
@@ -147,7 +146,6 @@ def test_an_installed_package_adds_a_dataset_and_a_method_that_run(tmp_path: Pat
     assert json.loads(ran.stdout)["failed"] == []
 
 
-@pytest.mark.slow
 def test_a_broken_package_costs_one_warning_and_nothing_else(tmp_path: Path, python: Path) -> None:
     points = "[clip_etl_bench.datasets]\nbroken_birds = broken_pack\n"
     install(build_wheel(tmp_path, "broken_pack", {"__init__.py": "import no_such_module\n"}, points), python)

@@ -6,6 +6,7 @@ import inspect
 from functools import lru_cache
 
 import pytest
+from short_settings import SHORT
 
 from bench.conformance import CHECKS, Outcome, Subject, run_check
 from bench.conformance.subject import OTHER_CLASSES
@@ -16,7 +17,10 @@ from methods import METHODS, ClosedVocabularyError, Recipe, demo_recipe
 @lru_cache(maxsize=1)
 def subject_of(name: str) -> Subject:
     """One subject per method. Its tests run one after the other and share what is expensive."""
-    return Subject(METHODS.get(name))
+    subject = Subject(METHODS.get(name))
+    if name not in SHORT:
+        return subject
+    return Subject(METHODS.get(name), type(subject.config).model_validate(subject.config.model_dump() | SHORT[name]))
 
 
 @pytest.mark.parametrize("check", CHECKS)

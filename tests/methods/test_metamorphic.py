@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from drawn_photos import CLASSES, Entries, Photos
+from short_settings import SHORT, SHORT_RECIPE
 from sweep_requests import sweep_over
 from tiny_runs import BACKBONE, forget_loaded
 
@@ -41,13 +42,6 @@ WITHOUT_DRAWS_IN_ORDER: dict[str, dict[str, object]] = {
     "dept_on:coop": {"head_share": 0},
 }
 """Settings without random numbers that are dealt out by position: dropout to images, initial rows to classes."""
-SHORT: dict[str, dict[str, object]] = {
-    "ape": {"search_step": (5, 4, 2), "augment_epochs": 2},
-    "tip_adapter": {"search_step": (5, 4), "augment_epochs": 2},
-    "tip_adapter_f": {"search_step": (5, 4), "augment_epochs": 2},
-    "plot_pp": {"iterations": 5},
-}
-"""Settings with less work than the published ones."""
 
 
 def in_other_order(entries: Entries) -> Entries:
@@ -75,7 +69,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         run(name, UNRELATED, root, cache_dir=root / "cache")
     gc.freeze()  # each run collects garbage, and need not look at all that the tests have imported
     yield root
-    gc.unfreeze()
     for photos in written:
         DATASETS.remove(photos.name)
     usual.cache_clear()
@@ -85,7 +78,7 @@ def settings_of(name: str, *, one_batch: bool = False) -> dict[str, object]:
     """Two short epochs, for orders of the training images in one batch."""
     config, recipe = SHORT.get(name, {}), {}
     if get_method(name).info.recipes:
-        recipe = {"epochs": 2, "epochs_by_shots": "{}", "steps": 0, "steps_per_shot": 0, "views": 2}
+        recipe = dict(SHORT_RECIPE)
     if one_batch and recipe:
         config, recipe = config | WITHOUT_DRAWS_IN_ORDER.get(name, {}), recipe | {"batch_size": 0}
     values = config | {f"recipe.{key}": value for key, value in recipe.items()}

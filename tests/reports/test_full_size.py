@@ -16,7 +16,6 @@ from bench.presenters import site_view
 from reports import render_site
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.timeout(900),
     pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine"),
 ]

@@ -82,7 +82,6 @@ def test_add_says_what_it_found_and_what_comes_next(etl: Etl, own: Path, tmp_pat
     assert (code, "--split 'hsah' is unknown. Did you mean 'hash'? Allowed: given, hash." in err) == (2, True)
 
 
-@pytest.mark.slow
 def test_own_images_run_in_worker_processes_and_stand_in_the_catalogue(tmp_path: Path) -> None:
     draw_tree(tmp_path / "birds", ("crow", "gull", "jay", "owl"))
     environment = {name: text for name, text in os.environ.items() if name != "ETL_BENCH_DATASETS"}

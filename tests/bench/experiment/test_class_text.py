@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from short_settings import short_overrides, short_recipe_overrides
 from small_datasets import write_dataset
 from sweep_requests import changed, sweep_over
 
@@ -111,7 +112,7 @@ def test_no_frozen_method_speaks_a_template_when_sentences_are_given(name: str, 
     """A method that ignored them would give the template's number under the sentences' name."""
     axes = changed(AXES, methods=[name], class_text="template:the {} it is.")
     info = METHODS.get(name).info
-    short = [f"{name}.recipe.epochs=1"] if info.recipes else []
+    short = [*short_overrides(name), *(short_recipe_overrides(name) if info.recipes else [])]
     (spec,) = expand(changed(axes, overrides=short, data_root=data)).specs
     backbone = shared_inputs("ViT-tiny.random", RunContext()).backbone
     said: list[str] = []

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from fake_runner import make_record, make_spec
+from short_settings import short_overrides, short_recipe_overrides
 from sweep_requests import changed, sweep_over
 from tiny_runs import constant_rate_spec
 
@@ -81,7 +82,8 @@ def test_every_trained_method_ends_its_curve_in_its_score(method: str):
     if EvalProtocol.BASE_TO_NEW not in get_method(method).info.recipes:
         protocol = EvalProtocol.FEW_SHOT
     axes = sweep_over([method], ["spectrum_basic"], ["ViT-tiny.random"], protocol=protocol, shots=(2,), seeds=(1,))
-    (spec,) = expand(changed(axes, recipe=RecipeChoice.DEMO)).specs
+    short = [*short_overrides(method), *short_recipe_overrides(method)]
+    (spec,) = expand(changed(axes, recipe=RecipeChoice.DEMO, overrides=short)).specs
     record, predictions = runner.run_experiment(spec, RunContext(curve=True))
     assert record.curve
     assert contradictions(record, predictions) == []

@@ -101,7 +101,6 @@ def statuses(runs: Path, seeds: int) -> list[RunStatus | None]:
     return [Shards(runs).status(task.spec.run_id) for task in tasks]
 
 
-@pytest.mark.slow
 def test_a_failure_is_a_shard_and_a_worker_that_dies_costs_only_its_run(nodes: RayNodes, tmp_path: Path):
     process = start(nodes, tmp_path, seeds=6, behaviour={"fail": ["seed 2"], "die": ["seed 3"]})
     summary, _ = end(process)
@@ -112,7 +111,6 @@ def test_a_failure_is_a_shard_and_a_worker_that_dies_costs_only_its_run(nodes: R
     assert summary["interrupted"] is False
 
 
-@pytest.mark.slow
 def test_files_travel_to_nodes_that_have_no_folder_in_common_with_the_driver(nodes: RayNodes, tmp_path: Path):
     """From outside, through Ray's client: named files and weights arrive as contents, under names of the node."""
     (tmp_path / "list.jsonl").write_text("a support list")
@@ -133,7 +131,6 @@ def test_files_travel_to_nodes_that_have_no_folder_in_common_with_the_driver(nod
     assert f"cache {nodes.variables['HOME']}/nodes-own-cache threads 1" in message
 
 
-@pytest.mark.slow
 def test_ctrl_c_once_finishes_current_runs_and_stops(nodes: RayNodes, tmp_path: Path):
     process = start(nodes, tmp_path, seeds=200, behaviour={"sleep": 0.1})
     wait_for(process, "finished")
@@ -144,7 +141,6 @@ def test_ctrl_c_once_finishes_current_runs_and_stops(nodes: RayNodes, tmp_path: 
     assert 1 <= len(Shards(tmp_path).scan()) < 200
 
 
-@pytest.mark.slow
 def test_a_run_larger_than_any_node_is_refused(nodes: RayNodes, tmp_path: Path):
     process = start(nodes, tmp_path, seeds=1, share=[1, 4])
     output, _ = process.communicate(timeout=60)
@@ -156,7 +152,6 @@ def test_a_run_larger_than_any_node_is_refused(nodes: RayNodes, tmp_path: Path):
     )
 
 
-@pytest.mark.slow
 def test_a_node_killed_in_the_middle_costs_no_run(nodes: RayNodes, tmp_path: Path):
     """The last test of the cluster, which has one node fewer afterwards."""
     process = start(nodes, tmp_path, seeds=60, behaviour={"sleep": 0.2})

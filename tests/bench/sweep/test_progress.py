@@ -124,7 +124,6 @@ def test_status_shows_the_living_here_and_elsewhere_but_not_the_dead(tmp_path: P
     assert [worker["worker"] for worker in told["workers"]] == [f"{OTHER_MACHINE.host}:{OTHER_MACHINE.pid}"]
 
 
-@pytest.mark.slow
 def test_status_while_a_sweep_runs_in_another_process(tmp_path: Path):
     """And while the database is held: it is not touched."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "FAKE_RUNNER": json.dumps({"sleep": 0.5})}

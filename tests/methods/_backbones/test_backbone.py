@@ -63,7 +63,6 @@ def test_without_prompts_features_equal_open_clip(config: dict) -> None:
     assert_equal_features(backbone.encode_texts(TEXTS), official)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("arch", ["ViT-B-32", "coca_ViT-B-32", "EVA02-B-16"])
 def test_real_architectures_equal_open_clip(arch: str) -> None:
     """No further from open_clip in double precision than 1e-6, or twice open_clip's own rounding in single."""

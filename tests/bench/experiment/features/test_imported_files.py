@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from short_settings import SHORT, short_overrides, short_recipe_overrides
 from sweep_requests import changed, sweep_over
 
 from bench.context import RunContext
@@ -28,7 +29,7 @@ from datasets_registry import (
     import_bundle,
 )
 from datasets_registry._plugins import load_feature_bundles
-from methods import METHODS, BackboneSpec, load_backbone, parse_backbone
+from methods import METHODS, BackboneSpec, get_method, load_backbone, parse_backbone
 
 NAMES = ["ant", "bee", "cat", "dog"]
 
@@ -92,7 +93,9 @@ def test_every_feature_method_that_says_it_can_does(imported: FeatureBundle, pro
     spec_of = BackboneSpec("features", "toy-clip")
     able = [n for n in METHODS if backbone_conflict(METHODS.get(n).info, spec_of) is None]
     assert {"zero_shot", "clip_adapter", "text_adapter", "visual_adapter"} <= set(able)
-    axes = changed(AXES, methods=["all"], protocol=protocol, recipe="demo")
+    short = [text for name in SHORT if name in able for text in short_overrides(name)]
+    steps = "cross_modal.recipe.steps=20"
+    axes = changed(AXES, methods=["all"], protocol=protocol, recipe="demo", overrides=[*short, steps])
     specs = expand(axes).specs
     assert {s.method for s in specs} <= set(able)
     for spec in specs:
@@ -131,7 +134,8 @@ def test_a_search_on_validation_images_that_do_not_exist_is_refused(home: Path, 
     with pytest.raises(ImpossibleCombinationError, match=refused):
         expand(axes)
     chosen = "last" if "last" in remedy else "fixed"
-    (spec,) = expand(changed(axes, selection=chosen)).specs
+    short = short_recipe_overrides(method) if get_method(method).info.recipes else []
+    (spec,) = expand(changed(axes, selection=chosen, overrides=short)).specs
     assert runner.run_experiment(spec, RunContext())[0].scores[0].n == 40
 
 
