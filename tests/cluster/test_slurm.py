@@ -27,7 +27,7 @@ from bench.results.shards import Shards
 SCRIPT = Path(__file__).with_name("one_node_slurm.sh")
 COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol")
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow  # `tests/bench/launch/test_slurm.py` has a queue of local processes in its place
 
 
 def _what_is_missing() -> str | None:

@@ -3,11 +3,9 @@
 import json
 from pathlib import Path
 
-import pytest
 from kills import kill_around_a_sweep
 
 
-@pytest.mark.slow
 def test_a_sweep_under_kills_ends_like_an_undisturbed_one(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("FAKE_RUNNER", json.dumps({"sleep": 0.3}))
     outcome = kill_around_a_sweep(tmp_path, runs=24, kills=10, seed=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from functools import cache
 from math import log
 
 import pytest
@@ -206,14 +207,25 @@ def test_the_advice_follows_the_better_rule_and_the_budget(page, view):
     assert "Give a zero-shot accuracy" in advice_for(page, accuracy="0")
 
 
+@pytest.fixture(scope="module")
+def url_with_name(runs, tmp_path_factory):
+    """Address of a page where one method and one dataset have that name, written once; "": the usual names."""
+
+    @cache
+    def url_with_name(name):
+        names = Catalogue(datasets={"dtd": DatasetView("dtd", name)}) if name else catalogue()
+        chosen = runs.assign(method=runs["method"].replace("coop", name)) if name else runs
+        view = site_view(chosen, difficulty_frame(), names, package_version="0")
+        return render_site(view, tmp_path_factory.mktemp("named") / "a.html").as_uri()
+
+    return url_with_name
+
+
 @pytest.mark.parametrize("width", [320, 390, 768, 1024, 1440])
 @pytest.mark.parametrize("name", ["", "x" * 300, "long words " * 30])
-def test_no_width_and_no_name_scrolls_the_page_sideways(tab, runs, tmp_path, width, name):
-    names = Catalogue(datasets={"dtd": DatasetView("dtd", name)}) if name else catalogue()
-    chosen = runs.assign(method=runs["method"].replace("coop", name)) if name else runs
-    view = site_view(chosen, difficulty_frame(), names, package_version="0")
+def test_no_width_and_no_name_scrolls_the_page_sideways(tab, url_with_name, width, name):
     tab.size(width, 900)
-    tab.open(render_site(view, tmp_path / "a.html").as_uri())
+    tab.open(url_with_name(name))
     assert tab.run("document.documentElement.scrollWidth") <= width
     tab.run("document.querySelectorAll('details').forEach((card) => { card.open = true; })")
     tab.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")

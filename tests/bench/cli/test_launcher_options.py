@@ -142,7 +142,7 @@ def results(runs: Path) -> dict[str, object]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # `tests/bench/launch/test_same_results.py`, and `test_ray.py` for a real cluster
 def test_all_launchers_give_the_same_results(tmp_path: Path, monkeypatch):
     pytest.importorskip("ray", reason="needs Ray, the extra [ray]")
     pytest.importorskip("submitit", reason="needs submitit, the extra [slurm]")

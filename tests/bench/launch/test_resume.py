@@ -59,6 +59,7 @@ def check_equal(a: tuple[RunRecord, list[Predictions]], b: tuple[RunRecord, list
             assert np.array_equal(column, getattr(theirs, name)), name
 
 
+# slow: `test_checkpoints.py` cuts trainings of every method off in this process
 @pytest.mark.parametrize("method", ["coop", *(pytest.param(name, marks=pytest.mark.slow) for name in METHODS[1:])])
 def test_a_run_killed_in_training_goes_on_and_ends_bit_for_bit_alike(method: str, tmp_path: Path):
     spec = spec_of(method)

@@ -94,8 +94,9 @@ def test_every_feature_method_that_says_it_can_does(imported: FeatureBundle, pro
     able = [n for n in METHODS if backbone_conflict(METHODS.get(n).info, spec_of) is None]
     assert {"zero_shot", "clip_adapter", "text_adapter", "visual_adapter"} <= set(able)
     short = [text for name in SHORT if name in able for text in short_overrides(name)]
-    steps = "cross_modal.recipe.steps=20"
-    axes = changed(AXES, methods=["all"], protocol=protocol, recipe="demo", overrides=[*short, steps])
+    if protocol is EvalProtocol.FEW_SHOT:
+        short.append("cross_modal.recipe.steps=20")
+    axes = changed(AXES, methods=["all"], protocol=protocol, recipe="demo", overrides=short)
     specs = expand(axes).specs
     assert {s.method for s in specs} <= set(able)
     for spec in specs:
