@@ -57,6 +57,7 @@ from ._readers.coop_split import read_coop_split as read_coop_split
 from ._readers.files import ImageFiles as ImageFiles
 from ._registry import NAME_PATTERN as NAME_PATTERN
 from ._registry import Registry as Registry
+from ._registry import catalogue_modules as catalogue_modules
 from ._registry import import_catalogue as import_catalogue
 from ._types import ClassSet as ClassSet
 from ._types import DatasetInfo as DatasetInfo

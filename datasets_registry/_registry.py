@@ -12,14 +12,19 @@ from datasets_registry._errors import RegistrationError, UnknownNameError
 T = TypeVar("T")
 
 
-def import_catalogue(package: str, folders: Iterable[str]) -> None:
-    """Import every module of a package whose name has no leading underscore, in alphabetical order.
+def catalogue_modules(package: str, folders: Iterable[str]) -> list[str]:
+    """The modules of a package whose name has no leading underscore, in alphabetical order.
 
     Each such module of a catalogue registers one entry, so a new file is a new entry without any list to maintain.
     """
-    for module in sorted(pkgutil.iter_modules(folders), key=lambda module: module.name):
-        if not module.name.startswith("_"):
-            importlib.import_module(f"{package}.{module.name}")
+    names = sorted(module.name for module in pkgutil.iter_modules(folders))
+    return [f"{package}.{name}" for name in names if not name.startswith("_")]
+
+
+def import_catalogue(package: str, folders: Iterable[str]) -> None:
+    """Import all modules of a catalogue."""
+    for module in catalogue_modules(package, folders):
+        importlib.import_module(module)
 
 
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]*")
@@ -95,6 +100,10 @@ class Registry(Generic[T]):
         if not found:
             raise UnknownNameError(self.kind, pattern, self.entries, self._advice())
         return found
+
+    def is_complete(self) -> None:
+        """State that all entries are registered, so that reading the registry loads nothing."""
+        self._load = None
 
     def remove(self, name: str) -> None:
         """Remove an entry, for tests that register one."""

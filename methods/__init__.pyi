@@ -19,6 +19,7 @@ from ._base.batch import Batch as Batch
 from ._base.batch import Classifier as Classifier
 from ._base.batch import SupportView as SupportView
 from ._base.batch import UndeclaredNeedError as UndeclaredNeedError
+from ._base.known_methods import known_methods as known_methods
 from ._base.method import ClosedVocabularyError as ClosedVocabularyError
 from ._base.method import Method as Method
 from ._base.method import TrainableMethod as TrainableMethod
@@ -38,6 +39,7 @@ from ._base.recipe import Schedule as Schedule
 from ._base.recipe import Warmup as Warmup
 from ._base.recipe import demo_recipe as demo_recipe
 from ._base.registry import METHODS as METHODS
+from ._base.registry import MethodRegistry as MethodRegistry
 from ._base.registry import get_method as get_method
 from ._base.registry import list_methods as list_methods
 from ._base.registry import register_method as register_method
@@ -45,6 +47,7 @@ from ._base.selection import Selection as Selection
 from ._base.selection import SelectionRule as SelectionRule
 from ._base.selection import selection_rules as selection_rules
 from ._base.snapshots import Snapshots as Snapshots
+from ._base.without_torch import public_names as public_names
 from ._parts.adaptive_ensemble import Blend as Blend
 from ._parts.composed_method import ComposedMethod as ComposedMethod
 from ._parts.composed_method import composed_info as composed_info

@@ -1,6 +1,6 @@
 """Write the generated reference pages of the documentation: methods, datasets, protocols and commands.
 
-    python -m tools.generate_docs            # rewrite docs/reference/*.md
+    python -m tools.generate_docs            # rewrite docs/reference/*.md, and what the methods learn for their cards
     python -m tools.generate_docs --check    # exit code 1 and the names of the pages that are out of date
 
 The pages list what ships with the repository. Plug-ins and datasets of the user are left out, so that the pages do not
@@ -18,6 +18,7 @@ from typing import Any
 import typer
 
 from bench.cli.app import app
+from bench.presenters.learned_tensors import LISTED, list_text
 from datasets_registry import DatasetInfo, DrawRule, EvalProtocol, dataset_sources, list_datasets
 from methods import (
     MethodInfo,
@@ -329,16 +330,22 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-PAGES: dict[str, Callable[[], str]] = {
+def learned_tensors() -> str:
+    """What each method learns on the demo backbone, which a method's card shows."""
+    return list_text(get_method(info.name) for info in shipped_methods())
+
+
+PAGES: dict[str | Path, Callable[[], str]] = {
     "methods.md": methods_page,
     "datasets.md": datasets_page,
     "protocols.md": protocols_page,
     "commands.md": commands_page,
+    ROOT / "bench" / "presenters" / LISTED: learned_tensors,
 }
 
 
 def outdated() -> list[Path]:
-    """The pages on disk that differ from what the code says now."""
+    """The pages on disk that differ from what the code says now. A path that is no name is the page's own place."""
     paths = {REFERENCE / name: page() for name, page in PAGES.items()}
     return [path for path, text in paths.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
 

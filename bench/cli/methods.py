@@ -34,16 +34,24 @@ def show(
 
     Example: etl-bench methods show coop --backbone ViT-B-16.openai --classes 100
     """
-    from methods import get_method, list_methods
+    from methods import known_methods
 
+    known = known_methods()
     if name is None:
-        print_rows([_summary(info) for info in list_methods()], as_json=as_json)
+        print_rows([_summary(info) for info in known.infos()], as_json=as_json)
         return
-    method = get_method(name)
+    method = known.get(name)
+    from bench.presenters.learned_tensors import listed
     from bench.presenters.method_card import method_card
     from methods import parse_backbone
 
-    card = method_card(method, parse_backbone(backbone), n_classes=classes, shots=shots)
+    spec = parse_backbone(backbone)
+    learned = listed(method, spec, n_classes=classes, shots=shots)
+    if learned is None:
+        from methods import get_method  # imports torch, to build the method and see what it learns
+
+        method = get_method(name)
+    card = method_card(method, spec, n_classes=classes, shots=shots, learned=learned)
     print_facts(_summary(method.info) | card, as_json=as_json)
 
 

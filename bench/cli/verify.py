@@ -41,7 +41,6 @@ def verify(
     """
     from bench.context import RunContext
     from bench.errors import UsageError
-    from bench.experiment.runner import run_experiment
     from bench.results.bundle import note_verified
     from bench.results.shards import Shards
     from bench.results.verification import Outcome, check_verifiable, verdict
@@ -64,6 +63,8 @@ def verify(
         found.append(stored)
     weights = local_weights(opt.split_list(backbones))
     files = files_by_digest([read_support_list(path) for path in support], parse_class_text(class_text))
+    from bench.experiment.runner import run_experiment  # imports torch, which a refusal above does not need
+
     verdicts = []
     for stored in found:
         made = stored.record.provenance

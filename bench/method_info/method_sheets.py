@@ -1,4 +1,4 @@
-"""Facts of the registered methods for pages and tables, without the seconds that importing all methods takes."""
+"""Facts of the registered methods for pages and tables, without importing them."""
 
 import json
 import sys
@@ -41,14 +41,15 @@ def method_sheets(kept: TextCache | None = None) -> tuple[MethodSheet, ...]:
             where other packages add methods, whose files may change unseen.
     """
     if kept is None or "methods._base.registry" in sys.modules or entry_points(group=METHODS_GROUP):
-        return _imported()
-    text = kept.text("methods", _state(), lambda: json.dumps([asdict(sheet) for sheet in _imported()]))
+        return _registered()
+    text = kept.text("methods", _state(), lambda: json.dumps([asdict(sheet) for sheet in _registered()]))
     return tuple(MethodSheet(**values | {"code": tuple(values["code"])}) for values in json.loads(text))
 
 
-def _imported() -> tuple[MethodSheet, ...]:
-    from methods import get_method, list_methods
+def _registered() -> tuple[MethodSheet, ...]:
+    from methods import known_methods
 
+    known = known_methods()
     return tuple(
         MethodSheet(
             name=info.name,
@@ -57,9 +58,9 @@ def _imported() -> tuple[MethodSheet, ...]:
             summary=info.summary,
             citation=info.citation.strip(),
             published={str(p): info.default_config(p).model_dump(mode="json") for p in EvalProtocol},
-            code=(source_digest(get_method(info.name)), machinery_digest(get_method(info.name))),
+            code=(source_digest(known.get(info.name)), machinery_digest(known.get(info.name))),
         )
-        for info in list_methods()
+        for info in known.infos()
     )
 
 

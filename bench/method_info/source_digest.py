@@ -4,15 +4,18 @@ import ast
 import hashlib
 import inspect
 import io
+import sys
 import tokenize
 from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from methods import public_names
+
 _OWN_PACKAGES = frozenset({"bench", "methods", "datasets_registry", "reports"})
-_BOOKKEEPING = frozenset({"methods._base.registry"})
-"""Shared code that finds methods and cannot change what they compute."""
+_BOOKKEEPING = frozenset({"methods._base.registry", "methods._backbones.open_clip_names"})
+"""Shared code that finds methods and names, and cannot change what they compute."""
 
 
 @cache
@@ -80,13 +83,20 @@ def _method_files(cls: type) -> dict[str, Path]:
     """Files by module of a class and of the methods that it derives from, without shared code."""
     found: dict[str, Path] = {}
     for base in cls.__mro__:
-        shared = "._" in base.__module__ or base.__module__ in ("builtins", "abc", "typing")
+        module = _module_name(base)
+        shared = "._" in module or module in ("builtins", "abc", "typing")
         if base is not cls and shared:
             continue
-        file = _file(base.__module__) or _defining_file(base)
+        file = _file(module) or _defining_file(base)
         if file is not None:
-            found.setdefault(base.__module__, file)
+            found.setdefault(module, file)
     return found
+
+
+def _module_name(cls: type) -> str:
+    """The importable name of the module of a class, which may have been loaded under another name, without torch."""
+    spec = getattr(sys.modules.get(cls.__module__), "__spec__", None)
+    return cls.__module__ if spec is None else str(spec.name)
 
 
 @cache
@@ -103,23 +113,11 @@ def _imports(path: Path) -> tuple[str, ...]:
     found: list[str] = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            public = _public_names(node.module)
+            public = public_names(node.module)
             found += dict.fromkeys(public.get(alias.name, node.module) for alias in node.names)
         elif isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
     return tuple(found)
-
-
-@cache
-def _public_names(package: str) -> dict[str, str]:
-    """The defining module of each public name of a package, from its `__init__.pyi`; empty without such a stub."""
-    init = _file(package)
-    stub = init.with_suffix(".pyi") if init is not None and init.name == "__init__.py" else None
-    if stub is None or not stub.is_file():
-        return {}
-    tree = ast.parse(stub.read_text(encoding="utf-8"))
-    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.level == 1]
-    return {alias.name: f"{package}.{node.module}" for node in imports for alias in node.names}
 
 
 @cache

@@ -1,85 +1,30 @@
-"""The card of a method: its facts, module docstring and parity record, and its learned tensors on a backbone."""
+"""The card of a method: its facts, module docstring and parity record, and what it learns on a backbone."""
+
+from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+from bench.presenters.learned_tensors import Learned, measured, protocol_of
+from bench.sweep.compatibility import protocol_conflicts
+from datasets_registry import EvalProtocol
+from methods import BackboneSpec, MethodConfig, MethodInfo, formula_tests, parity_record, selection_rules
 
-from bench.errors import ImpossibleCombinationError
-from bench.sweep.compatibility import backbone_conflict, protocol_conflicts
-from datasets_registry import ClassSet, EvalProtocol
-from methods import (
-    Backbone,
-    BackboneSpec,
-    Method,
-    MethodConfig,
-    MethodInfo,
-    SupportView,
-    TrainableMethod,
-    formula_tests,
-    load_backbone,
-    parity_record,
-    selection_rules,
-)
+if TYPE_CHECKING:
+    from methods import Method
 
 UNCOMPARED = "not compared: neither numbers of official code nor a test against its formula are recorded"
 
 
-@dataclass(frozen=True)
-class LearnedTensor:
-    """One learned tensor."""
+def method_card(
+    method: type[Method[Any]], backbone: BackboneSpec, *, n_classes: int, shots: int, learned: Learned | None = None
+) -> dict[str, object]:
+    """Everything about a method as plain values; dotted keys can be used with `--set`.
 
-    name: str
-    shape: tuple[int, ...]
-
-    @property
-    def parameters(self) -> int:
-        """Number of values."""
-        return int(torch.Size(self.shape).numel())
-
-
-def backbone_for(info: MethodInfo, requested: BackboneSpec) -> Backbone:
-    """A backbone of the requested architecture with random weights, so that nothing is downloaded.
-
-    Raises:
-        ImpossibleCombinationError: if the method cannot run on it.
+    Without `learned`, what it learns on the backbone is measured.
     """
-    if reason := backbone_conflict(info, requested):
-        raise ImpossibleCombinationError(f"{info.name} on {requested.slug}: {reason}")
-    return load_backbone(requested if requested.imported else BackboneSpec(requested.arch, "random"))
-
-
-def learned_tensors(
-    method: type[Method[Any]], backbone: Backbone, *, n_classes: int, shots: int
-) -> list[LearnedTensor]:
-    """The learned tensors of a method, built on random features; empty if it takes no gradient steps."""
-    if not issubclass(method, TrainableMethod):
-        return []
-    generator = torch.Generator().manual_seed(0)
-    features = torch.randn(n_classes * shots, backbone.embed_dim, generator=generator)
-    support = SupportView(
-        ClassSet(tuple(f"class {i}" for i in range(n_classes)), "a photo of a {}."),
-        torch.arange(n_classes).repeat_interleave(shots),
-        shots,
-        lambda: features,
-        lambda k, _: features.expand(k, -1, -1),
-    )
-    built = method(backbone, method.info.default_config(protocol_of(method.info)), generator)
-    built.prepare(support)
-    return [LearnedTensor(name, tuple(p.shape)) for name, p in built.trainable.named_parameters()]
-
-
-def protocol_of(info: MethodInfo) -> EvalProtocol:
-    """The protocol whose settings a card shows: base-to-new if the method supports it, else few-shot."""
-    return EvalProtocol.BASE_TO_NEW if info.open_vocabulary else EvalProtocol.FEW_SHOT
-
-
-def method_card(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes: int, shots: int) -> dict[str, object]:
-    """Everything about a method as plain values; dotted keys can be used with `--set`."""
     info = method.info
-    model = backbone_for(info, backbone)
-    trained = learned_tensors(method, model, n_classes=n_classes, shots=shots)
+    learned = learned or measured(method, backbone, n_classes=n_classes, shots=shots)
     config = info.default_config(protocol_of(info))
     accepted = accepted_protocols(info)
     facts: dict[str, object] = {
@@ -90,9 +35,8 @@ def method_card(method: type[Method[Any]], backbone: BackboneSpec, *, n_classes:
         "validation images": "min(shots, 4) a class" if info.needs_validation else "none",
         "selection": _selections(info, config),
         "measured on": f"{backbone.slug}, {n_classes} classes of {shots} shots",
-        "trained tensors": {t.name: f"{' x '.join(map(str, t.shape)) or 1} = {t.parameters}" for t in trained}
-        or "nothing by gradient steps",
-        "learned parameters": info.parameter_count(model, config, n_classes=n_classes, shots=shots),
+        "trained tensors": learned.sizes or "nothing by gradient steps",
+        "learned parameters": learned.parameters,
         "parameter formula": info.parameter_formula,
     }
     for key, field in info.config.model_fields.items():

@@ -68,10 +68,10 @@ class Staleness:
     def _code_of(self, method: str) -> tuple[str, str] | None:
         if method in self._sheets:
             return self._sheets[method]
-        from methods import get_method
+        from methods import known_methods
 
         try:
-            found = get_method(method)
+            found = known_methods().get(method)
         except BenchError:
             return None
         return source_digest(found), machinery_digest(found)

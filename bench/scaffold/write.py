@@ -11,7 +11,7 @@ from string import Template
 
 from bench.errors import UsageError
 from datasets_registry import METHODS_GROUP, NAME_PATTERN
-from methods import METHODS, Family
+from methods import Family, known_methods
 
 TRAINING_FREE_FAMILIES = frozenset({Family.ZERO_SHOT, Family.CACHE, Family.CLASSIFIER})
 """Families whose template is a closed form of the support images; the others get a trained map."""
@@ -85,7 +85,7 @@ def _check_name(name: str) -> None:
             f"Method name {name!r} cannot be a module: use lower-case letters, digits and underscores, beginning with "
             f"a letter, and no Python keyword; such as my_adapter."
         )
-    if name in METHODS:
+    if name in known_methods():
         raise UsageError(f"A method {name!r} is already registered; choose another name, or edit its file.")
 
 

@@ -25,8 +25,9 @@ class SharedFeatures:
 
 def shared_features(specs: Sequence[ExperimentSpec], cache_dir: Path | None) -> list[SharedFeatures]:
     """Shared features by backbone and precision, in the order of the runs."""
-    from methods import Needs, get_method
+    from methods import Needs, known_methods
 
+    known = known_methods()
     kept = [] if cache_dir is None else cache.info(cache_dir)
     groups: dict[tuple[str, str], list[ExperimentSpec]] = {}
     for spec in specs:
@@ -37,7 +38,7 @@ def shared_features(specs: Sequence[ExperimentSpec], cache_dir: Path | None) -> 
             backbone=backbone,
             precision=precision,
             datasets=len({name for spec in group for name in (spec.dataset, *spec.targets)}),
-            readers=sum(bool(get_method(spec.method).info.needs & frozen) for spec in group),
+            readers=sum(bool(known.get(spec.method).info.needs & frozen) for spec in group),
             runs=len(group),
             kept_bytes=sum(one.bytes for one in kept if one.slug == backbone and one.precision == precision),
         )

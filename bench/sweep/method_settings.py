@@ -53,10 +53,11 @@ def choose_methods(request: SweepRequest) -> list[SelectedMethod]:
 
     Where the selection rule is also a method setting, both spellings are the same run. Zero-shot selects nothing.
     """
-    from methods import METHODS
+    from methods import known_methods
 
-    names = select(request.methods, METHODS.match)
-    infos = {name: METHODS.get(name).info for name in names}
+    known = known_methods()
+    names = select(request.methods, known.match)
+    infos = {name: known.get(name).info for name in names}
     overrides = parse_overrides(request.overrides)
     recipes = {name: _recipe(info, request) for name, info in infos.items()}
     check_overrides(

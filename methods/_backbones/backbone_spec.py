@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from datasets_registry import BenchError, FeatureBundle, UnknownNameError, find_bundles
-from methods._backbones.open_clip_import import open_clip
+from methods._backbones.open_clip_names import open_clip
 from methods._backbones.preprocessing import (
     FIELDS,
     OPENAI_PREPROCESSING,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from datasets_registry import BenchError, UnknownNameError
-from methods._backbones.open_clip_import import open_clip
+from methods._backbones.open_clip_names import open_clip
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)

@@ -43,6 +43,10 @@ class MethodRegistry(Registry[type[Method[Any]]]):
             raise UnknownNameError("wrapper method", wrapper, self._wrappers)
         return self._wrappers[wrapper](inner)
 
+    def infos(self) -> list[MethodInfo]:
+        """Facts of all methods, by name; wrappers around other methods than their own are not listed."""
+        return [self.get(name).info for name in self]
+
 
 METHODS = MethodRegistry()
 MethodT = TypeVar("MethodT", bound=type[Method[Any]])
@@ -67,4 +71,4 @@ def get_method(name: str) -> type[Method[Any]]:
 
 def list_methods() -> list[MethodInfo]:
     """Facts of all registered methods, by name."""
-    return [METHODS.get(name).info for name in METHODS]
+    return METHODS.infos()

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from bench.errors import CacheError
 
+NAME_FILE = "backbone.txt"
+"""In a backbone's folder: its slug."""
+
 
 def block_files(folder: Path) -> Iterator[Path]:
     """All feature blocks below a cache folder."""

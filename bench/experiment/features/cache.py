@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import CacheError, UsageError
-from bench.experiment.features.budget import block_files, remove
-from bench.experiment.features.feature_blocks import NAME_FILE, read_block
+from bench.experiment.features.budget import NAME_FILE, block_files, remove
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -77,6 +76,8 @@ def _slug(place: Path) -> str:
 
 def damaged(folder: Path) -> list[Path]:
     """Damaged blocks; reads every byte of the cache."""
+    from bench.experiment.features.feature_blocks import read_block  # imports torch
+
     return [path for path in block_files(folder) if read_block(path) is None]
 
 

@@ -16,10 +16,7 @@ from torch import Tensor
 
 from bench._util.atomic_write import write_atomically
 from bench.errors import CacheError
-from bench.experiment.features.budget import Budget
-
-NAME_FILE = "backbone.txt"
-"""In a backbone's folder: its slug."""
+from bench.experiment.features.budget import NAME_FILE, Budget
 
 UNWRITABLE = "The feature cache {folder} cannot be written ({reason}); free space or give another --cache."
 _ADDRESS_BYTES = 16

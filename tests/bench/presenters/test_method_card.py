@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 from places import ROOT
 
 from bench.errors import ImpossibleCombinationError
-from bench.presenters.method_card import UNCOMPARED, backbone_for, learned_tensors, method_card, protocol_of
+from bench.presenters.learned_tensors import LISTED_FOR, listed, measured
+from bench.presenters.method_card import UNCOMPARED, method_card
 from bench.sweep import SweepRequest, expand
 from datasets_registry import EvalProtocol
 from methods import METHODS, Method, formula_tests, parity_record, parse_backbone
@@ -22,13 +24,22 @@ TINY = parse_backbone("ViT-tiny.random")
 @pytest.mark.parametrize("name", list(METHODS))
 def test_the_tensors_of_a_card_are_those_that_the_formula_counts(name: str) -> None:
     method = METHODS.get(name)
-    model = backbone_for(method.info, TINY)
-    tensors = learned_tensors(method, model, n_classes=3, shots=2)
-    config = method.info.default_config(protocol_of(method.info))
-    if method.info.recipes:
-        assert sum(t.parameters for t in tensors) == method.info.parameter_count(model, config, n_classes=3, shots=2)
-    else:
-        assert tensors == []
+    learned = measured(method, TINY, n_classes=3, shots=2)
+    assert bool(learned.tensors) == bool(method.info.recipes)
+    assert sum(math.prod(shape) for shape in learned.tensors.values()) == learned.parameters
+
+
+def test_a_listed_card_equals_the_measured_one_and_counts_only_for_the_same_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    method, (slug, n_classes, shots) = METHODS.get("maple"), LISTED_FOR
+    backbone = parse_backbone(slug)
+    found = listed(method, backbone, n_classes=n_classes, shots=shots)
+    assert found == measured(method, backbone, n_classes=n_classes, shots=shots)
+    assert listed(method, backbone, n_classes=n_classes, shots=shots + 1) is None
+    assert listed(method, TINY, n_classes=n_classes, shots=shots) is None
+    monkeypatch.setattr("bench.presenters.learned_tensors.source_digest", lambda _: "another")
+    assert listed(method, backbone, n_classes=n_classes, shots=shots) is None
 
 
 def test_a_card_tells_shapes_settings_sources_notes_parity_and_citation() -> None:
@@ -123,5 +134,6 @@ def test_every_card_speaks_of_paper_and_official_file() -> None:
 
 
 def test_a_backbone_that_the_method_cannot_use_is_refused() -> None:
-    with pytest.raises(ImpossibleCombinationError, match=r"vpt on RN50\.openai: it adds tokens .* use a ViT backbone"):
-        backbone_for(METHODS.get("vpt").info, parse_backbone("RN50.openai"))
+    for learned in (listed, measured):
+        with pytest.raises(ImpossibleCombinationError, match=r"vpt on RN50\.openai: it adds tokens .* use a ViT back"):
+            learned(METHODS.get("vpt"), parse_backbone("RN50.openai"), n_classes=3, shots=2)

@@ -1,0 +1,47 @@
+"""The registered methods for whoever reads their facts only: listings, plans, refusals. Loads no torch."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, cast
+
+import methods
+from datasets_registry import METHODS_GROUP, catalogue_modules
+from methods._base import backbone_sizes, method_info, parameter_formula, recipe, selection
+from methods._base.without_torch import ModulesWithoutTorch
+
+if TYPE_CHECKING:
+    from methods._base.registry import MethodRegistry
+
+ABSENT = ("torch", "jaxtyping", "safetensors", "scipy", "open_clip")
+"""Packages that methods compute with, and do not need to describe themselves."""
+SHARED = (backbone_sizes, method_info, parameter_formula, recipe, selection)
+"""Modules of facts. They are imported as usual, so that `info.family is Family.ZERO_SHOT` means the same everywhere."""
+
+
+def known_methods() -> MethodRegistry:
+    """The registry of methods, to read facts from.
+
+    Its classes are loaded without torch: they have their facts, settings, base classes and files, but cannot compute;
+    `get_method` returns those that can. It is the ordinary registry if torch is loaded already, if other packages add
+    methods, or if a method needs a value of torch to describe itself.
+    """
+    if "torch" not in sys.modules and not entry_points(group=METHODS_GROUP):
+        try:
+            return methods_without_torch()
+        except Exception:  # any error: if the file of a method is wrong, the ordinary import says so below
+            pass
+    return methods.METHODS
+
+
+@cache
+def methods_without_torch() -> MethodRegistry:
+    """The methods of this package, loaded without torch."""
+    modules = ModulesWithoutTorch({methods.__name__}, ABSENT, {module.__name__ for module in SHARED})
+    registry = cast("MethodRegistry", modules.load("methods._base.registry").METHODS)
+    for name in catalogue_modules(methods.__name__, methods.__path__):
+        modules.load(name)
+    registry.is_complete()
+    return registry

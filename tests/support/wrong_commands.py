@@ -1,0 +1,303 @@
+"""Wrong commands as people type them, and a folder with what they name."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from fake_runner import make_difficulty, make_predictions, make_record, make_spec
+from PIL import Image
+
+from bench.record import RunError, RunStatus
+from bench.results.shards import Shards
+from bench.store import fresh_store
+
+RUN = "run -m zero_shot -d spectrum_basic --jobs 0 "
+COOP = "run -m coop -d spectrum_basic --jobs 0 "
+ADD = "datasets add birds --images "
+FEATURES = "features import features.npz --name toy --backbone clip --classes classes.txt "
+
+WRONG = [
+    # names of commands and options
+    "runn",
+    "run",
+    "run -m",
+    "run -m zero_shot",
+    "run -d spectrum_basic",
+    "run zero_shot spectrum_basic",
+    RUN + "--nonsense",
+    RUN + "--seed 1",
+    RUN + "--epochs 5",
+    RUN + "--lr 0.01",
+    RUN + "--dataset spectrum_basic",
+    RUN + "--dry-run=yes",
+    RUN + "extra.toml more.toml",
+    # methods
+    "run -m zero_shoot -d spectrum_basic",
+    "run -m '' -d spectrum_basic",
+    "run -m 'q*' -d spectrum_basic",
+    "run -m '<b>x</b>' -d spectrum_basic",
+    "run -m ../coop -d spectrum_basic",
+    "run -m coop,,coop -d spectrum_basic",
+    "run -m apex_on: -d spectrum_basic",
+    "run -m apex_on:nothing -d spectrum_basic",
+    "run -m apex_on:apex_on:coop -d spectrum_basic",
+    "run -m wise_ft_on:zero_shot -d spectrum_basic",
+    "run -m tip_adapter -d spectrum_basic --jobs 0",
+    # datasets
+    "run -m zero_shot -d spectrum_basik",
+    "run -m zero_shot -d ''",
+    "run -m zero_shot -d ./pictures",
+    "run -m zero_shot -d caltech101",
+    "run -m zero_shot -d eurosat --data-root /nowhere",
+    "run -m zero_shot -d eurosat --data-root file.txt",
+    "run -m zero_shot -d spectrum:shift=7",
+    "run -m zero_shot -d spectrum:shift=",
+    "run -m zero_shot -d spectrum:shift=nan",
+    "run -m zero_shot -d spectrum:tilt=1",
+    "run -m zero_shot -d spectrum_basic:shift=1",
+    # backbones
+    RUN + "-b ViT-B-61.openai",
+    RUN + "-b ViT-B-16",
+    RUN + "-b ViT-B/16",
+    RUN + "-b ''",
+    RUN + "-b ViT-B-16.laion99",
+    RUN + "-b ViT-B-32=/nowhere.safetensors",
+    RUN + "-b ViT-B-32=empty",
+    RUN + "-b ViT-B-32=file.txt,relu",
+    "run -m vpt -d spectrum_basic -b RN50.openai --jobs 0",
+    # numbers
+    RUN + "--shots many",
+    RUN + "--shots 0",
+    RUN + "--shots -4",
+    RUN + "--shots 1.5",
+    RUN + "--shots 16,16",
+    RUN + "--shots 8-4",
+    RUN + "--shots ''",
+    COOP + "--shots 4096",
+    COOP + "--shots 1-99999999999",
+    COOP + "--shots 99999999999999999999",
+    RUN + "--seeds 1,1",
+    RUN + "--seeds one",
+    RUN + "--seeds 0",
+    RUN + "--seeds -1",
+    RUN + "--seeds 3-1",
+    COOP + "--seeds 99999999999999999999",
+    COOP + "--seeds 99999999999999999999,",
+    COOP + "--seeds 1-99999999999999999999",
+    # settings
+    COOP + "--set coop.n_ctxx=4",
+    COOP + "--set vpt.depth=4",
+    COOP + "--set coop.n_ctx=-1",
+    COOP + "--set coop.n_ctx=99999",
+    COOP + "--set coop.n_ctx",
+    COOP + "--set coop.n_ctx=",
+    COOP + "--set n_ctx=4",
+    COOP + "--set coop.n_ctx=4 --set coop.n_ctx=8",
+    COOP + "--set coop.recipe.lr=fast",
+    COOP + "--set coop.recipe.lr=1e400",
+    COOP + "--set coop.recipe.lr=NaN",
+    COOP + "--set coop.recipe.lr=-1",
+    COOP + "--set coop.recipe.epochs=0",
+    COOP + "--set coop.recipe.epochs=1e9999",
+    COOP + "--set coop.ctx_init='" + "a photo of " * 40 + "'",
+    "run -m zero_shot -d spectrum_basic --set zero_shot.recipe.lr=1",
+    # protocol, texts, draws
+    RUN + "--protocol base2new",
+    RUN + "--targets spectrum_blur",
+    RUN + "--protocol cross-dataset",
+    RUN + "--protocol cross-dataset --targets nowhere",
+    RUN + "--protocol cross-dataset --targets spectrum_basic",
+    RUN + "--draw random",
+    RUN + "--draw file:",
+    COOP + "--support nowhere.json",
+    COOP + "--support file.txt",
+    COOP + "--support empty",
+    RUN + "--class-text poem",
+    RUN + "--class-text 'template:a photo'",
+    RUN + "--class-text 'template:a {} and {}'",
+    RUN + "--class-text 'template:a {0.real}'",
+    RUN + "--class-text variant:nobody",
+    RUN + "--class-text ensemble:all",
+    RUN + "--class-text descriptions:nowhere.json",
+    RUN + "--class-text descriptions:empty",
+    RUN + "--class-text descriptions:file.txt",
+    RUN + "--recipe mine",
+    RUN + "--selection best",
+    RUN + "--rerun some",
+    # machines and folders
+    RUN + "--device gpu",
+    RUN + "--device cuda:x",
+    RUN + "--precision fp16",
+    RUN + "--precision fp8",
+    RUN + "--jobs -1",
+    RUN + "--jobs many",
+    RUN + "--retries often",
+    RUN + "--timeout 0",
+    RUN + "--timeout nan",
+    RUN + "--memory -1",
+    RUN + "--launcher kubernetes",
+    RUN + "--partition gpu",
+    RUN + "--log loud",
+    RUN + "--runs file.txt",
+    RUN + "--runs file.txt/below",
+    RUN + "--cache file.txt",
+    RUN + "--cache file.txt/below",
+    "run nowhere.toml",
+    "run empty",
+    "run broken.toml",
+    "run unknown.toml",
+    "run wrong.toml",
+    # demo
+    "demo --runs file.txt",
+    "demo --quick --site file.txt/below",
+    "demo --jobs few",
+    # looking at runs
+    "show",
+    "show zzzz",
+    "show ''",
+    "diff zzzz yyyy",
+    "compare coop",
+    "compare coop nobody",
+    "compare coop coop --shots x",
+    "verify zzzz",
+    "verify failed",
+    "verify ok --device gpu",
+    "status --watch 0",
+    "leaderboard --protocol zero-shot-ish",
+    "leaderboard --shots few",
+    "leaderboard --h geometric",
+    "leaderboard --runs file.txt",
+    "claims --file nowhere.toml",
+    "claims --file broken.toml",
+    "claims --easy spectrum_a",
+    "published --list cats",
+    "published --shots few",
+    "published --margin wide",
+    # pages and tables
+    "report --h geometric",
+    "report --figures coop",
+    "report --source rumours",
+    "report --out empty",
+    "report --out file.txt/below/page.html",
+    "report --source published --out empty",
+    "report --source published --out file.txt/below.html",
+    "report --site file.txt",
+    "report --site file.txt/below",
+    "report --figures apex --figures-dir file.txt --out page.html",
+    "report --watch --out page.html",
+    "report --port 99999",
+    "report --easy spectrum_a",
+    "export x.docx",
+    "export --format docx",
+    "export --format parquet",
+    "export --protocol nowhere",
+    "export --out empty",
+    "export --out file.txt/below.csv",
+    "export --format parquet --out empty",
+    "export --format parquet --out file.txt/below.parquet",
+    # bundles and queries
+    "results sql 'delete from runs'",
+    "results sql 'give me the best'",
+    "results sql ''",
+    "results sql \"select * from read_csv('/etc/passwd')\"",
+    "results sql \"copy runs to 'runs.csv'\"",
+    "results sql 'select 1; select 2'",
+    "results import nowhere.zip",
+    "results import file.txt",
+    "results import empty",
+    "results export b.zip --where 'seed > 99'",
+    "results export b.zip --where 'nonsense'",
+    "results export empty",
+    "results export file.txt/below.zip",
+    "results rebuild --runs file.txt",
+    # datasets
+    "datasets nowhere",
+    "datasets check nowhere",
+    "datasets check --sample -1",
+    "datasets fetch",
+    "datasets fetch nowhere --data-root empty",
+    "datasets fetch eurosat",
+    "datasets fetch eurosat --data-root file.txt --yes",
+    "datasets fetch spectrum_basic --data-root empty",
+    "datasets draw spectrum_basic --shots 4096",
+    "datasets draw spectrum_basic --seed -1",
+    "datasets draw spectrum_basic --draw random",
+    "datasets draw spectrum_basic --out empty",
+    "datasets draw spectrum_basic --out file.txt/below.json",
+    "datasets add pictures",
+    ADD + "nowhere",
+    ADD + "file.txt",
+    ADD + "empty",
+    ADD + "one",
+    ADD + "absent.csv",
+    ADD + "nolabel.csv",
+    ADD + "twice.csv",
+    ADD + "pictures --template 'a bird'",
+    ADD + "pictures --template 'a {} and {}'",
+    ADD + "pictures --split by-hand",
+    ADD + "pictures --split given",
+    ADD + "parts --split hash",
+    ADD + "pictures --path-column file",
+    ADD + "pictures --label-column class",
+    ADD + "pictures --root .",
+    ADD + "absent.csv --path-column nowhere",
+    "datasets add Birds! --images pictures",
+    "datasets add eurosat --images pictures",
+    "datasets add ../birds --images pictures",
+    # features, cache, methods
+    "features import nowhere.npz --name x --backbone b --classes classes.txt",
+    "features import file.txt --name x --backbone b --classes classes.txt",
+    FEATURES,
+    FEATURES + "--train train_features",
+    "features import features.npz --name x --backbone b --classes nowhere.txt",
+    "cache clear --keep 'a lot'",
+    "cache clear --keep -5G",
+    "cache clear ViT --keep 5G",
+    "cache info --cache file.txt",
+    "methods nobody",
+    "methods coop --backbone nowhere",
+    "methods coop --classes 1",
+    "methods new 2fast",
+    "methods new coop",
+    "methods new fast --family magic",
+    "check nobody",
+]
+
+
+def fill_place(folder: Path) -> dict[str, str]:
+    """Runs, pictures, and files of the wrong kind in the folder; returns the id of a run by its status."""
+    shards = Shards(folder / "runs")
+    for seed in (1, 2):
+        shards.write(make_record(make_spec(seed=seed)), [make_predictions("base"), make_predictions("new")])
+    error = RunError(kind="E", message="m", traceback="t")
+    shards.write(make_record(make_spec(seed=3), status=RunStatus.FAILED, scores=[], cost=None, error=error))
+    shards.difficulties.write("ViT-demo.drawn", "spectrum_a", make_difficulty())
+    fresh_store(folder / "runs")
+    for parent in ("pictures", "parts/train", "parts/val", "parts/test"):
+        for label, name in enumerate(("crow", "gull", "jay")):
+            (folder / parent / name).mkdir(parents=True)
+            for i in range(8):
+                picture = Image.new("RGB", (4, 4), (label * 80, i * 20, len(parent) * 9))
+                picture.save(folder / parent / name / f"{i}.png")
+    shutil.copytree(folder / "pictures" / "crow", folder / "one" / "crow")
+    (folder / "empty").mkdir()
+    for name, text in {
+        "file.txt": "some text\n",
+        "broken.toml": "methods = [",
+        "unknown.toml": "metods = ['coop']\n",
+        "wrong.toml": "methods = ['coop']\ndatasets = ['spectrum_basic']\nshots = 'few'\n",
+        "absent.csv": "path,label\nnowhere.png,crow\nnowhere2.png,gull\n",
+        "nolabel.csv": "path,colour\npictures/crow/0.png,black\n",
+        "twice.csv": "path,label\npictures/crow/0.png,crow\npictures/crow/0.png,gull\n",
+        "features.npz": "PK no archive\n",
+        "classes.txt": "crow\ngull\n",
+    }.items():
+        (folder / name).write_text(text)
+    return ids_by_status(folder / "runs")
+
+
+def ids_by_status(runs: Path) -> dict[str, str]:
+    """The id of a run by its status, for commands that name `ok` or `failed`."""
+    shards = Shards(runs)
+    return {str(shards.status(entry.run_id)): entry.run_id for entry in shards.scan()}
