@@ -1,7 +1,8 @@
-"""Views of the page from results, one module per section; the only adapter between `bench` and `reports`."""
+"""Views of the page from results, one module per section; the only adapter between `bench` and `reports`.
 
-from bench.presenters.catalogue import Catalogue, registered
-from bench.presenters.published import published_site
-from bench.presenters.site import site_view
+`__init__.pyi` lists the names for other rooms.
+"""
 
-__all__ = ["Catalogue", "published_site", "registered", "site_view"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

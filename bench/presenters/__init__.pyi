@@ -1,0 +1,6 @@
+"""Names of `bench.presenters` for other rooms."""
+
+from .catalogue import Catalogue as Catalogue
+from .catalogue import registered as registered
+from .published import published_site as published_site
+from .site import site_view as site_view
