@@ -20,6 +20,7 @@ from ._base.batch import Classifier as Classifier
 from ._base.batch import SupportView as SupportView
 from ._base.batch import UndeclaredNeedError as UndeclaredNeedError
 from ._base.known_methods import known_methods as known_methods
+from ._base.known_methods import methods_without_torch as methods_without_torch
 from ._base.method import ClosedVocabularyError as ClosedVocabularyError
 from ._base.method import Method as Method
 from ._base.method import TrainableMethod as TrainableMethod
@@ -47,6 +48,8 @@ from ._base.selection import Selection as Selection
 from ._base.selection import SelectionRule as SelectionRule
 from ._base.selection import selection_rules as selection_rules
 from ._base.snapshots import Snapshots as Snapshots
+from ._base.without_torch import ModulesWithoutTorch as ModulesWithoutTorch
+from ._base.without_torch import Placeholder as Placeholder
 from ._base.without_torch import public_names as public_names
 from ._parts.adaptive_ensemble import Blend as Blend
 from ._parts.composed_method import ComposedMethod as ComposedMethod

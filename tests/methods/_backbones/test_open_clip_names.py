@@ -3,43 +3,41 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
-import open_clip as library
+import open_clip
 import pytest
 
-from methods._backbones import open_clip_names
+from datasets_registry import BenchError
+from methods import parse_backbone
+
+SLUGS = [f"{arch}.{tag}" for arch in open_clip.list_models() for tag in open_clip.list_pretrained_tags_by_model(arch)]
+UNKNOWN = ["ViT-B-61.openai", "ViT-B-16.laion99"]
 
 
-def known(source: Any) -> dict[str, Any]:
-    """Model configuration, and the facts of all pretrained weights, by architecture."""
-    return {
-        arch: (
-            source.get_model_config(arch),
-            {tag: source.get_pretrained_cfg(arch, tag) for tag in source.list_pretrained_tags_by_model(arch)},
-        )
-        for arch in source.list_models()
-    }
+def known() -> dict[str, object]:
+    """Configuration and preprocessing of each backbone, or why it is refused."""
+    found: dict[str, object] = {}
+    for slug in [*SLUGS, *UNKNOWN]:
+        try:
+            found[slug] = (spec := parse_backbone(slug)).config, spec.preprocessing
+        except BenchError as error:
+            found[slug] = type(error), str(error)
+    return found
 
 
-def test_the_names_are_those_of_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = known(library)
+def test_backbones_without_torch_are_those_of_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = known()
     monkeypatch.delitem(sys.modules, "open_clip")
-    names = open_clip_names.open_clip()
-    assert names is not library
-    assert known(names) == expected
-    assert list(known(names)) == list(expected)
-
-
-def test_an_imported_library_is_asked_itself() -> None:
-    assert open_clip_names.open_clip() is library
+    assert known() == expected
+    assert "open_clip" not in sys.modules
 
 
 def test_a_release_whose_files_do_not_run_without_torch_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails() -> None:
         raise AttributeError
 
-    monkeypatch.setattr(open_clip_names, "_factory", fails)
-    monkeypatch.setattr(open_clip_names, "library", lambda: library)
+    expected = known()
+    monkeypatch.setattr("methods._backbones.open_clip_names._factory", fails)
+    monkeypatch.setattr("methods._backbones.open_clip_names.library", lambda: open_clip)
     monkeypatch.delitem(sys.modules, "open_clip")
-    assert open_clip_names.open_clip() is library
+    assert known() == expected

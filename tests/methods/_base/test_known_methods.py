@@ -10,9 +10,7 @@ import pytest
 
 from bench.method_info.source_digest import machinery_digest, source_digest
 from datasets_registry import BenchError, EvalProtocol
-from methods import METHODS, Family, MethodInfo, known_methods
-from methods._base import known_methods as module
-from methods._base.known_methods import methods_without_torch
+from methods import METHODS, Family, MethodInfo, known_methods, methods_without_torch
 
 WRAPPERS = ("apex_on", "dept_on", "wise_ft_on")
 NAMES = [*METHODS, *(f"{wrapper}:{host}" for wrapper in WRAPPERS for host in METHODS), "apex_on:", "coop:vpt", "copo"]
@@ -63,7 +61,7 @@ def test_with_torch_or_with_methods_of_other_packages_it_is_the_registry_itself(
     assert known_methods() is METHODS
     monkeypatch.delitem(sys.modules, "torch")
     assert known_methods() is methods_without_torch()
-    monkeypatch.setattr(module, "entry_points", lambda group: (group,))
+    monkeypatch.setattr("methods._base.known_methods.entry_points", lambda group: (group,))
     assert known_methods() is METHODS
 
 
@@ -71,6 +69,6 @@ def test_a_method_that_needs_torch_to_describe_itself_is_imported(monkeypatch: p
     def fails() -> None:
         raise TypeError
 
-    monkeypatch.setattr(module, "methods_without_torch", fails)
+    monkeypatch.setattr("methods._base.known_methods.methods_without_torch", fails)
     monkeypatch.delitem(sys.modules, "torch")
     assert known_methods() is METHODS
