@@ -6,6 +6,7 @@ from ._backbones.backbone_spec import BackboneSpec as BackboneSpec
 from ._backbones.backbone_spec import WeightsError as WeightsError
 from ._backbones.backbone_spec import list_backbones as list_backbones
 from ._backbones.backbone_spec import parse_backbone as parse_backbone
+from ._backbones.fetching import fetch_weights as fetch_weights
 from ._backbones.imported_features import NoTowerError as NoTowerError
 from ._backbones.loading import load_backbone as load_backbone
 from ._backbones.precision import Precision as Precision

@@ -12,7 +12,8 @@ class AffinityQueue:
     """Tasks waiting for workers, grouped by (backbone, dataset, seed).
 
     A worker stays with its group, then takes another seed of the same dataset, then a dataset no other worker works
-    on, then any group that has not begun. If all have begun, it takes from the end of the longest one.
+    on, then any group that has not begun; in each case one of the same backbone first, so that it loads each backbone
+    once. If all have begun, it takes from the end of the longest one.
     """
 
     def __init__(self, tasks: Iterable[Task]) -> None:
@@ -56,12 +57,11 @@ class AffinityQueue:
             return mine
         begun = {at for other, at in self._current.items() if other != worker}
         places = {at[:2] for at in begun}
-        free = [group for group in self._waiting if group not in begun]
-        for wanted in (
-            [group for group in free if mine is not None and group[:2] == mine[:2]],
-            [group for group in free if group[:2] not in places],
-            free,
-        ):
-            if wanted:
-                return wanted[0]
-        return max(self._waiting, key=lambda group: len(self._waiting[group]), default=None)
+        backbone, place = (None, None) if mine is None else (mine[0], mine[:2])
+
+        def distance(group: Group) -> tuple[bool, bool, bool]:
+            return group[:2] != place, group[0] != backbone, group[:2] in places
+
+        if free := [group for group in self._waiting if group not in begun]:
+            return min(free, key=distance)
+        return max(self._waiting, key=lambda group: (group[0] == backbone, len(self._waiting[group])), default=None)

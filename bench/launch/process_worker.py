@@ -24,9 +24,9 @@ ORPHANED = 3
 """Exit code of a worker whose parent ended during a run."""
 
 
-def main() -> None:
-    """Run the tasks from standard input until it ends."""
-    _die_with_parent()
+def main(parent: int) -> None:
+    """Run the tasks from standard input until it ends; `parent` is the number of the process that started this one."""
+    die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent handles it
     output = os.fdopen(os.dup(1), "w", encoding="utf-8")  # the pipe to the parent, for messages only
     os.dup2(2, 1)  # all other output goes to standard error
@@ -59,13 +59,12 @@ def _listen(tasks: queue.SimpleQueue[str | None], busy: threading.Event) -> None
     tasks.put(None)
 
 
-def _die_with_parent() -> None:
+def die_with_parent(parent: int) -> None:
     """Let Linux kill this process when its parent ends.
 
     The end of input has the same effect on every system, but only once the run returns to Python.
     """
     if sys.platform == "linux":
-        parent = os.getppid()
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it ended before the request
             os._exit(ORPHANED)
@@ -77,7 +76,3 @@ def _write(output: IO[str], message: dict[str, object]) -> None:
         output.flush()
     except BrokenPipeError:  # the parent has ended
         os._exit(ORPHANED)
-
-
-if __name__ == "__main__":
-    main()

@@ -14,26 +14,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from bench.launch.fork_server import CAN_FORK, ForkedProcess, ForkServer
 from bench.launch.limits import THREAD_VARIABLES
 from bench.launch.task_executor import LOGS
 from bench.launch.tasks import FinishedTask, Surroundings, Task, dump_task
 from bench.launch.transport import Done, Event, Exited, Ready, Transport
 from bench.launch.worker_exit import describe_exit, exit_error, log_tail
 
-# A worker must import the same packages as this process, installed or not, so it receives this process's search path.
-_BOOT = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from bench.launch.process_worker import main; main()"
+_BOOT = (
+    "import sys, json, os; sys.path[:] = json.loads(sys.argv[1]); "
+    "from bench.launch.process_worker import main; main(os.getppid())"
+)
 
 
-def _environment(threads: int) -> dict[str, str]:
-    """The environment of a worker. Other thread variables than the first stay as the user exported them."""
-    _, *others = THREAD_VARIABLES
-    exported = {name: os.environ[name] for name in others if name in os.environ}
-    return os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | exported
+def _search_path() -> list[str]:
+    """This process's search path. A worker must import the same packages, installed or not."""
+    return [str(Path(folder).resolve()) for folder in sys.path]
+
+
+def _remove_if_empty(log: Path) -> None:
+    if log.stat().st_size == 0:
+        log.unlink()
 
 
 @dataclass
 class _Worker:
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | ForkedProcess
     log: Path
     ready: bool = False
     task: Task | None = None
@@ -56,44 +62,74 @@ class _Worker:
 
 
 class ProcessTransport(Transport):
-    """`jobs` worker processes on this machine; `context.threads` is per worker."""
+    """`jobs` worker processes on this machine; `context.threads` is per worker.
 
-    def __init__(self, surroundings: Surroundings, jobs: int) -> None:
+    Where the system can fork, all workers share one import of the runner and of `modules`, which its runs need.
+    """
+
+    def __init__(self, surroundings: Surroundings, jobs: int, modules: Sequence[str] = ()) -> None:
         self.surroundings = surroundings
         self.jobs = jobs
+        self.modules = modules
+        self._server: ForkServer | None = None
         self._tag = uuid.uuid4().hex[:8]
         self._numbers = itertools.count(1)
         self._workers: dict[int, _Worker] = {}
         self._lines: queue.SimpleQueue[tuple[int, str | None]] = queue.SimpleQueue()
 
     def __exit__(self, *_: object) -> None:
+        if self._server is not None and not any(worker.ready for worker in self._workers.values()):
+            self._server.kill()  # it may still be importing, and no worker has begun a run
         for number in list(self._workers):
             self.kill([number])
             self.remove(number)
+        if self._server is not None:
+            self._server.close()
+            _remove_if_empty(self._server_log)
 
     def capacity(self) -> int:
         return self.jobs
 
     def start(self) -> int:
         number = next(self._numbers)
-        logs = self.surroundings.runs / LOGS
-        logs.mkdir(parents=True, exist_ok=True)
-        log = logs / f"worker-{self._tag}-{number}.log"
-        path = [str(Path(folder).resolve()) for folder in sys.path]
+        log = self._log(str(number))
+        log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as stderr:
-            process = subprocess.Popen(
-                [sys.executable, "-c", _BOOT, json.dumps(path)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
-                encoding="utf-8",
-                env=_environment(self.surroundings.context.threads),
-            )
+            process = self._forked(number, stderr) if CAN_FORK else self._spawned(stderr)
         self._workers[number] = _Worker(process, log)
         threading.Thread(target=self._listen, args=(number, process.stdout), daemon=True).start()
         self._workers[number].send(self.surroundings.model_dump_json())
         return number
+
+    def _forked(self, number: int, stderr: IO[str]) -> ForkedProcess:
+        if self._server is None or not self._server.alive:
+            modules = [self.surroundings.runner, *self.modules]
+            self._server = ForkServer(self._environment(), _search_path(), modules, self._server_log)
+        return self._server.fork(number, stderr)
+
+    def _spawned(self, stderr: IO[str]) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", _BOOT, json.dumps(_search_path())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            encoding="utf-8",
+            env=self._environment(),
+        )
+
+    def _environment(self) -> dict[str, str]:
+        """The environment of a worker. Other thread variables than the first stay as the user exported them."""
+        _, *others = THREAD_VARIABLES
+        exported = {name: os.environ[name] for name in others if name in os.environ}
+        return os.environ | dict.fromkeys(THREAD_VARIABLES, str(self.surroundings.context.threads)) | exported
+
+    def _log(self, name: str) -> Path:
+        return self.surroundings.runs / LOGS / f"worker-{self._tag}-{name}.log"
+
+    @property
+    def _server_log(self) -> Path:
+        return self._log("server")
 
     def _listen(self, number: int, output: IO[str]) -> None:
         with output:
@@ -147,5 +183,4 @@ class ProcessTransport(Transport):
         gone = self._workers.pop(worker)
         gone.process.wait()
         gone.end_input()
-        if gone.log.stat().st_size == 0:
-            gone.log.unlink()
+        _remove_if_empty(gone.log)

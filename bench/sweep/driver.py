@@ -20,12 +20,13 @@ from bench.record import RunStatus
 from bench.results.shards import Shards
 from bench.sweep.expansion import expand
 from bench.sweep.inputs import local_weights, named_files
-from bench.sweep.launchers import feature_cache, job_scripts, make_transport, threads_per_run
+from bench.sweep.launchers import feature_cache, job_scripts, local_workers, make_transport, threads_per_run
 from bench.sweep.machine import cache_limit, hidden_limit
 from bench.sweep.planning import Plan, plan
 from bench.sweep.progress import SweepLog
 from bench.sweep.request import PLAN_TABLE, RerunPolicy, SweepRequest
 from bench.sweep.tally import Tally
+from bench.sweep.weights import report_rejections, without_missing_weights
 
 SWEEPS = "sweeps"
 """Folder, below the runs, of the sweep files that were carried out."""
@@ -59,13 +60,10 @@ def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
     check_output_folder(request.runs, "--runs")
     if request.here:
         check_output_folder(feature_cache(request), "--cache")
-    digest = partial(_backbone_digest, request.backbones) if request.rerun is RerunPolicy.STALE else None
+    digest = partial(_backbone_digest, request) if request.rerun is RerunPolicy.STALE else None
     expansion = expand(request)
     made = plan(expansion, Shards(request.runs), request.rerun, Staleness(request.data_root, digest))
-    for rejection in made.rejected:
-        log.notice(f"left out: {rejection.what}: {rejection.reason}")
-    if made.exit_code:
-        log.notice("the rest runs, and the exit code is 3; --strict refuses the whole sweep instead")
+    report_rejections(made.rejected, log)
     if made.stale:
         repeats = request.rerun in (RerunPolicy.STALE, RerunPolicy.ALL)
         advice = "they run again" if repeats else "--rerun stale runs them again"
@@ -75,7 +73,11 @@ def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
 
 
 def carry_out(made: Plan, request: SweepRequest, log: SweepLog) -> SweepOutcome:
-    """Run what is pending, then load the shards into the database; raises RunsFolderError if it cannot be written."""
+    """Run what is pending, then load the shards into the database.
+
+    Raises RunsFolderError if the folder cannot be written, ImpossibleCombinationError if no weights can be fetched.
+    """
+    made = without_missing_weights(made, request, log)
     tasks = plan_tasks(made, request.runs)
     summary = _launch(tasks, made, request, log) if tasks else LaunchSummary((), interrupted=False)
     if tasks and summary.unwritten is None:
@@ -197,9 +199,10 @@ def _failures(made: Plan, summary: LaunchSummary, runs: Path) -> list[dict[str, 
     return found
 
 
-def _backbone_digest(backbones: list[str], slug: str) -> str:
-    """The digest of a backbone's weights as they are now. Loads them."""
-    from bench.experiment.features.inputs import backbone_spec
+def _backbone_digest(request: SweepRequest, slug: str) -> str:
+    """The digest of a backbone's weights as they are now. Loads them, and keeps them if runs here use them."""
+    from bench.experiment.features.inputs import backbone_spec, loaded_backbone
     from methods import load_backbone
 
-    return load_backbone(backbone_spec(slug, local_weights(backbones))).digest
+    spec = backbone_spec(slug, local_weights(request.backbones))
+    return (load_backbone(spec) if local_workers(request, 1) else loaded_backbone(spec, request.device)).digest

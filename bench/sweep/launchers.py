@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import LaunchError
+from bench.launch.tasks import DEFAULT_RUNNER
+from bench.sweep.inputs import backbones_of
 from bench.sweep.machine import cache_folder, cores, exported_threads
 from bench.sweep.option_texts import minutes, parse_slurm_set
 from bench.sweep.request import RUNS_PER_JOB, SLURM_TIME, LauncherName, SweepRequest
@@ -51,7 +53,13 @@ def make_transport(request: SweepRequest, surroundings: Surroundings, tasks: int
     from bench.launch.inline import InlineTransport
     from bench.launch.processes import ProcessTransport
 
-    return ProcessTransport(surroundings, jobs) if jobs else InlineTransport(surroundings)
+    return ProcessTransport(surroundings, jobs, _modules(request)) if jobs else InlineTransport(surroundings)
+
+
+def _modules(request: SweepRequest) -> list[str]:
+    """What every run of the benchmark's own runner imports, besides the runner; nothing if no backbone has towers."""
+    towers = any(not backbone.imported for backbone in backbones_of(request.backbones))
+    return ["open_clip"] if towers and request.runner == DEFAULT_RUNNER else []
 
 
 def job_scripts(request: SweepRequest, tasks: int) -> list[str]:

@@ -5,6 +5,7 @@ import torch
 from methods._backbones.backbone import Backbone
 from methods._backbones.backbone_spec import DEMO_ARCH, DEMO_TAG, BackboneSpec, find_imported
 from methods._backbones.demo import demo_state_dict
+from methods._backbones.fetching import fetch_weights
 from methods._backbones.imported_features import ImportedBackbone
 from methods._backbones.precision import Precision
 from methods._backbones.weights import build_model, load_pretrained, load_state, read_weights
@@ -25,6 +26,6 @@ def load_backbone(spec: BackboneSpec, *, device: str = "cpu", precision: Precisi
         load_state(model, read_weights(spec.path), str(spec.path))
     elif spec.arch == DEMO_ARCH and spec.tag == DEMO_TAG:
         load_state(model, demo_state_dict(), "the demo weights")
-    elif spec.tag != "random":
-        load_pretrained(model, spec)
+    elif (file := fetch_weights(spec)) is not None:
+        load_pretrained(model, file)
     return Backbone(spec, model.to(device), precision=precision)

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from methods._backbones.backbone_spec import BackboneSpec, WeightsError
+from methods._backbones.backbone_spec import WeightsError
 from methods._backbones.open_clip_import import open_clip
 
 
@@ -80,16 +80,8 @@ def load_state(model: nn.Module, state: dict[str, Tensor], where: str) -> None:
     model.load_state_dict(state)
 
 
-def load_pretrained(model: nn.Module, spec: BackboneSpec) -> None:
-    """Fetch open_clip's weights for the tag and load them."""
-    try:
-        path = open_clip().download_pretrained(open_clip().get_pretrained_cfg(spec.arch, spec.tag))
-    except Exception as error:  # open_clip, urllib and the hub client share no base class
-        activation = "quickgelu" if spec.config["quick_gelu"] else "gelu"
-        raise WeightsError(
-            f"The weights {spec.slug} could not be fetched ({type(error).__name__}: {error}). "
-            f"With a copy on disk, give -b '{spec.arch}=FILE,{activation},preprocess={spec.tag}'."
-        ) from error
+def load_pretrained(model: nn.Module, file: Path) -> None:
+    """Load open_clip's weights from their file."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        open_clip().load_checkpoint(model, path, weights_only=True)
+        open_clip().load_checkpoint(model, str(file), weights_only=True)

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from functools import cache, cached_property, lru_cache, partial
 from pathlib import Path
 from threading import Lock
@@ -27,6 +28,7 @@ from methods import (
     BackboneSpec,
     Batch,
     Needs,
+    Passes,
     Precision,
     Preprocessing,
     Recipe,
@@ -214,11 +216,18 @@ def backbone_spec(slug: str, weights: Mapping[str, Path]) -> BackboneSpec:
 
 
 @lru_cache(maxsize=2)
+def loaded_backbone(spec: BackboneSpec, device: str) -> Backbone:
+    """A backbone in this process's memory. The same weights serve every precision; the last two are kept."""
+    return load_backbone(spec, device=device)
+
+
+@lru_cache(maxsize=2)
 def load_inputs(
     spec: BackboneSpec, device: str, precision: Precision, cache_dir: Path | None, cache_limit: int, hidden_limit: int
 ) -> Inputs:
     """Load a backbone and open its stores; the last two are kept in memory."""
-    backbone = load_backbone(spec, device=device, precision=precision)
+    backbone = copy(loaded_backbone(spec, device))
+    backbone.precision, backbone.passes = precision, Passes()
     budget = None if cache_dir is None else Budget(cache_dir, cache_limit)
     backbone.text_memory = FrozenTexts(backbone.digest, cache_dir, precision, budget=budget)
     hidden = partial(HiddenStates, backbone, folder=cache_dir, limit=hidden_limit, budget=budget)

@@ -1,0 +1,62 @@
+"""Weights that a sweep needs: fetched once, before its runs, which do not begin without them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bench.record import RunStatus
+from bench.results.shards import Shards
+from bench.sweep.inputs import backbones_of
+from bench.sweep.planning import Plan
+from bench.sweep.progress import SweepLog
+from bench.sweep.rejections import Rejection, Rejections
+from bench.sweep.request import SweepRequest
+
+
+def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) -> Plan:
+    """The plan without the runs of backbones whose weights cannot be fetched, each a rejection, which is reported.
+
+    On a cluster nothing is fetched here, since its nodes read the weights. Raises ImpossibleCombinationError if no run
+    is left or, with `strict`, if any is left out.
+    """
+    from methods import WeightsError, fetch_weights
+
+    if not request.here:
+        return made
+    wanted = {spec.backbone for spec in made.pending} | {backbone for backbone, _ in made.difficulties}
+    missing, rejections = set(), Rejections()
+    for backbone in backbones_of(request.backbones):
+        if backbone.slug in wanted:
+            try:
+                fetch_weights(backbone)
+            except WeightsError as error:
+                missing.add(backbone.slug)
+                rejections.add(_runs(made, backbone.slug), " ".join(str(error).split()), named=True)
+    if not missing:
+        return made
+    pending = tuple(spec for spec in made.pending if spec.backbone not in missing)
+    left = {spec.run_id for spec in (*made.done, *pending)}
+    rejections.check(nothing_left=not left, strict=request.strict)
+    report_rejections(rejections.all(), log)
+    shards = Shards(request.runs)
+    return replace(
+        made,
+        specs=tuple(spec for spec in made.specs if spec.run_id in left),
+        pending=pending,
+        retried=sum(shards.status(spec.run_id) is RunStatus.FAILED for spec in pending),
+        rejected=(*made.rejected, *rejections.all()),
+        difficulties=tuple(place for place in made.difficulties if place[0] not in missing),
+    )
+
+
+def report_rejections(rejected: Sequence[Rejection], log: SweepLog) -> None:
+    """What is left out, a line each, and what that means for the exit code."""
+    for rejection in rejected:
+        log.notice(f"left out: {rejection.what}: {rejection.reason}")
+    if any(rejection.named for rejection in rejected):
+        log.notice("the rest runs, and the exit code is 3; --strict refuses the whole sweep instead")
+
+
+def _runs(made: Plan, backbone: str) -> str:
+    """A backbone and its number of pending runs."""
+    runs = sum(spec.backbone == backbone for spec in made.pending)
+    return f"{backbone} ({runs} {'run' if runs == 1 else 'runs'})"
