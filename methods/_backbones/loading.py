@@ -21,7 +21,7 @@ def load_backbone(spec: BackboneSpec, *, device: str = "cpu", precision: Precisi
     config = spec.config
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = build_model(config)
+        model = build_model(config, initialise=spec.tag == "random")
     if spec.path is not None:
         load_state(model, read_weights(spec.path), str(spec.path))
     elif spec.arch == DEMO_ARCH and spec.tag == DEMO_TAG:

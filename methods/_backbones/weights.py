@@ -4,6 +4,8 @@ import json
 import pickle
 import re
 import warnings
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +13,31 @@ import safetensors
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from methods._backbones.backbone_spec import WeightsError
 from methods._backbones.open_clip_import import open_clip
 
 
-def build_model(config: dict[str, Any]) -> nn.Module:
-    """An open_clip model with random weights from a model configuration."""
+class _Uninitialised(TorchFunctionMode):
+    """Inside this context, new modules draw no random numbers for weights that are loaded right after."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        if getattr(func, "__name__", "") in ("normal_", "uniform_"):
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
+
+
+def build_model(config: dict[str, Any], *, initialise: bool = True) -> nn.Module:
+    """An open_clip model from a model configuration, with random weights or, as every weight is loaded later, none."""
     config = json.loads(json.dumps(config))
     custom_text = config.pop("custom_text", False)
-    if "multimodal_cfg" in config:
-        model: nn.Module = open_clip().CoCa(**config)
-    elif custom_text:
-        model = open_clip().CustomTextCLIP(**config)
-    else:
-        model = open_clip().CLIP(**config)
+    kind = "CoCa" if "multimodal_cfg" in config else "CustomTextCLIP" if custom_text else "CLIP"
+    with nullcontext() if initialise else _Uninitialised():
+        model: nn.Module = getattr(open_clip(), kind)(**config)
     return model.float().eval()
 
 

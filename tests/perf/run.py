@@ -24,6 +24,7 @@ from _harness import demo_and_one_more, extraction, second_method
 from _launching import ingest_row, launcher_row
 from _measure import Side, compared, efficiency
 from _memory import CASES, alone, memory_row
+from _small_runs import small_runs_row
 from _start_up import COMMANDS, start_up_row
 from _steps import COOP16, apex_evaluation, evaluation_after_frozen_blocks, pair, step_after_frozen_blocks
 from _table import NO_GOAL, Goal, Row, Table
@@ -82,6 +83,8 @@ def rows(repeats: int) -> dict[str, Callable[[], Row]]:
         "second": second_method,
         "one_more": demo_and_one_more,
         **{name: lambda name=name: start_up_row(name) for name in COMMANDS},
+        "small": lambda: small_runs_row(stored=True),
+        "small_cold": lambda: small_runs_row(stored=False),
         "local": lambda: launcher_row("local", Goal(seconds=0.030)),
         "ray": lambda: launcher_row("ray", Goal(seconds=0.060)),
         "ingest": ingest_row,

@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from fake_runner import make_spec
 from bench.context import RunContext
 from bench.errors import LaunchError
 from bench.launch.affinity_queue import AffinityQueue
+from bench.launch.fork_server import CAN_FORK
 from bench.launch.inline import InlineTransport
 from bench.launch.processes import ProcessTransport
 from bench.launch.runner_module import load_runner
@@ -39,9 +41,16 @@ def tasks(seeds: int = 4, **changes) -> list[Task]:
     return [RunTask(make_spec(seed=seed, **changes)) for seed in range(1, seeds + 1)]
 
 
-@pytest.fixture(params=["inline", "local"])
-def launch(request, surroundings: Surroundings):
+@pytest.fixture(params=[True, False], ids=["forked", "spawned"])
+def _fork(request, monkeypatch) -> None:
+    """Both ways to start a worker; on Linux workers are forked."""
+    monkeypatch.setattr("bench.launch.processes.CAN_FORK", request.param and CAN_FORK)
+
+
+@pytest.fixture(params=["inline", "forked", "spawned"])
+def launch(request, surroundings: Surroundings, monkeypatch):
     """Both launchers, by one call."""
+    monkeypatch.setattr("bench.launch.processes.CAN_FORK", request.param == "forked" and CAN_FORK)
 
     def launch(todo: list[Task], seen: list | None = None) -> LaunchSummary:
         transport = InlineTransport(surroundings) if request.param == "inline" else ProcessTransport(surroundings, 2)
@@ -89,6 +98,7 @@ def test_tasks_survive_json():
         assert load_task(json.loads(json.dumps(dump_task(task)))) == task
 
 
+@pytest.mark.usefixtures("_fork")
 @pytest.mark.parametrize(
     ("die", "reason"),
     [
@@ -110,6 +120,7 @@ def test_a_worker_that_dies_costs_only_its_run(surroundings: Surroundings, behav
     assert failure.memory == ("die" in die)
 
 
+@pytest.mark.usefixtures("_fork")
 def test_a_worker_that_cannot_start_ends_the_sweep_with_the_end_of_its_log(surroundings: Surroundings):
     broken = Surroundings(runs=surroundings.runs, context=surroundings.context, runner="no_such_runner")
     with pytest.raises(LaunchError, match=r"could not start.*'no_such_runner' cannot be imported.*--jobs 0"):
@@ -123,20 +134,16 @@ def test_a_runner_must_have_every_function():
         load_runner("no_such_runner")
 
 
-def test_workers_get_their_number_of_threads(surroundings: Surroundings, tmp_path: Path, monkeypatch):
+@pytest.mark.usefixtures("_fork")
+def test_workers_get_their_number_of_threads(surroundings: Surroundings, tmp_path: Path, behave, monkeypatch):
+    behave(environment=str(tmp_path / "environment"))
     monkeypatch.setenv("MKL_NUM_THREADS", "2")
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    context = RunContext(threads=3)
-    transport = ProcessTransport(Surroundings(runs=tmp_path, context=context, runner="fake_runner"), 1)
-    number = transport.start()
-    process = transport._workers[number].process
-    environment = Path(f"/proc/{process.pid}/environ")
-    if environment.exists():
-        found = environment.read_bytes().split(b"\0")
-        assert {b"OMP_NUM_THREADS=3", b"MKL_NUM_THREADS=2", b"OPENBLAS_NUM_THREADS=3"} <= set(found)
-    transport.dismiss(number)
-    assert process.wait(timeout=20) == 0
-    transport.remove(number)
+    around = surroundings.model_copy(update={"context": RunContext(threads=3)})
+    launching.launch(ProcessTransport(around, 1), tasks(1))
+    found = json.loads((tmp_path / "environment").read_text())
+    wanted = {"OMP_NUM_THREADS": "3", "MKL_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "3"}
+    assert {name: found[name] for name in wanted} == wanted
 
 
 # --- affinity queue ---------------------------------------------------------------------------------------------------
@@ -189,6 +196,27 @@ def test_all_tasks_are_handed_out_exactly_once():
         taken.append(task)
         worker = (worker * 7 + 3) % 4
     assert sorted(task.label for task in taken) == sorted(task.label for task in todo)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_a_worker_finishes_a_backbone_before_it_begins_the_next(workers: int):
+    """So that it loads each backbone once, in whatever order the tasks were planned."""
+    backbones = ("b0", "b1", "b2", "b3")
+    todo = [
+        RunTask(make_spec(dataset=f"d{d}", backbone=backbone, seed=seed))
+        for d in range(3)
+        for seed in range(2)
+        for backbone in backbones
+    ]
+    waiting = AffinityQueue(todo)
+    seen: dict[int, list[str]] = {worker: [] for worker in range(workers)}
+    turn = 0
+    while (task := waiting.take(turn % workers)) is not None:
+        seen[turn % workers].append(task.pair[0])
+        turn += 1
+    assert turn == len(todo)
+    for taken in seen.values():
+        assert len([one for one, _ in itertools.groupby(taken)]) == len(set(taken))
 
 
 # --- interruptions ----------------------------------------------------------------------------------------------------
@@ -300,8 +328,9 @@ def test_ctrl_c_without_workers(tmp_path: Path):
 def test_workers_leave_when_their_parent_is_killed(tmp_path: Path):
     process = start_sweep(tmp_path, jobs=2, seeds=4, hang=["seed 1", "seed 2"])
     wait_for(process, "finished")
-    workers = _children(process.pid)
-    assert len(workers) == 2
+    (server,) = _children(process.pid)
+    workers = [server, *_children(server)]
+    assert len(workers) == 3
     process.kill()
     process.communicate()
     deadline = time.monotonic() + 20

@@ -10,6 +10,7 @@ import pytest
 from tiny_runs import forget_loaded, outcome, spec_of
 
 from bench.context import RunContext
+from bench.launch.fork_server import CAN_FORK
 from bench.launch.inline import InlineTransport
 from bench.launch.processes import ProcessTransport
 from bench.launch.tasks import RunTask, Surroundings, dump_task
@@ -66,7 +67,9 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     return results(folder)
 
 
-def test_local_processes(expected: list[object], tmp_path: Path) -> None:
+@pytest.mark.parametrize("fork", [True, False])
+def test_local_processes(fork: bool, expected: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.launch.processes.CAN_FORK", fork and CAN_FORK)
     launching.launch(ProcessTransport(surroundings_in(tmp_path), 2), tasks())
     assert results(tmp_path) == expected
 

@@ -346,7 +346,7 @@ class TestLocalFiles:
 
         monkeypatch.setattr(open_clip, "download_pretrained", no_network)
         monkeypatch.setattr(
-            "methods._backbones.loading.build_model", lambda _: backbones_weights.build_model(TINY_CONFIG)
+            "methods._backbones.loading.build_model", lambda _, **options: backbones_weights.build_model(TINY_CONFIG)
         )
         with pytest.raises(WeightsError, match="could not be fetched .*-b 'ViT-B-32=FILE,quickgelu,preprocess=openai'"):
             load_backbone(parse_backbone("ViT-B-32.openai"))
