@@ -12,6 +12,7 @@ from bench.sweep import (
     SweepOutcome,
     SweepRequest,
     carry_out,
+    early_server,
     make_plan,
     open_log,
     report_plan,
@@ -86,9 +87,10 @@ def plan(methods: Names, datasets: Names, **options: Any) -> Plan:
 
 def run_request(request: SweepRequest, log: SweepLog) -> SweepOutcome:
     """Plan and carry out a request, reporting to the log."""
-    made = make_plan(request, log)
-    report_plan(made, request, log)
-    outcome = carry_out(made, request, log)
+    with early_server(request) as server:
+        made = make_plan(request, log)
+        report_plan(made, request, log)
+        outcome = carry_out(made, request, log, server)
     report_failures(outcome, log)
     return outcome
 

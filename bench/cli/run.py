@@ -55,7 +55,16 @@ def run(
 
     Example: etl-bench run sweep.toml --launcher slurm --partition gpu --gpus 1 --device cuda --time 8:00:00
     """
-    from bench.sweep import LogStyle, SweepRequest, carry_out, make_plan, open_log, planned_scripts, report_plan
+    from bench.sweep import (
+        LogStyle,
+        SweepRequest,
+        carry_out,
+        early_server,
+        make_plan,
+        open_log,
+        planned_scripts,
+        report_plan,
+    )
     from bench.sweep.request import read_sweep_file
 
     chosen = given if file is None else read_sweep_file(file) | given
@@ -64,16 +73,20 @@ def run(
         return
     request = SweepRequest.build(**environment | chosen)
     say = open_log(opt.parse_choice(LogStyle, log, "--log"))
-    made = make_plan(request, say)
-    report_plan(made, request, say)
     if dry_run:
+        made = make_plan(request, say)
+        report_plan(made, request, say)
         rows = [{"run_id": spec.run_id, "run": spec.label(), "backbone": spec.backbone} for spec in made.pending]
         print_rows(rows, ["run_id", "run", "backbone"], as_json=as_json)
         if not as_json:
             for script in planned_scripts(made, request):
                 print_line(f"\n{script}")
         raise typer.Exit(made.exit_code)
-    finish(carry_out(made, request, say), request.runs, say, as_json=as_json)
+    with early_server(request) as server:
+        made = make_plan(request, say)
+        report_plan(made, request, say)
+        outcome = carry_out(made, request, say, server)
+    finish(outcome, request.runs, say, as_json=as_json)
 
 
 def finish(outcome: "SweepOutcome", runs: Path, say: "SweepLog", *, as_json: bool = False) -> None:

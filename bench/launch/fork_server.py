@@ -15,9 +15,11 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO
 
 from bench.launch import process_worker
@@ -31,6 +33,11 @@ _BOOT = (
     "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from bench.launch.fork_server import main; main()"
 )
+
+
+def search_path() -> list[str]:
+    """This process's search path. A worker must import the same packages, installed or not."""
+    return [str(Path(folder).resolve()) for folder in sys.path]
 
 
 @dataclass
@@ -56,20 +63,22 @@ class ForkedProcess:
 
 
 class ForkServer:
-    """The sweep's side: starts the server, which first imports `modules`; its errors are written to `log`.
+    """The sweep's side: starts the server in an environment. It first imports `modules`.
 
     Nothing waits for the imports. Requests are carried out after them, in order.
     """
 
-    def __init__(self, environment: dict[str, str], path: list[str], modules: list[str], log: Path) -> None:
+    def __init__(self, environment: Mapping[str, str], modules: Sequence[str]) -> None:
+        self.made_for = dict(environment), tuple(modules)
+        self._output = TemporaryFile()  # noqa: SIM115
         self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        arguments = [json.dumps(path), str(theirs.fileno()), json.dumps(modules)]
-        with theirs, log.open("a", encoding="utf-8") as errors:
+        arguments = [json.dumps(search_path()), str(theirs.fileno()), json.dumps(modules)]
+        with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _BOOT, *arguments],
                 stdin=subprocess.DEVNULL,
-                stdout=errors,
-                stderr=errors,
+                stdout=self._output,
+                stderr=self._output,
                 env=environment,
                 pass_fds=[theirs.fileno()],
             )
@@ -78,6 +87,12 @@ class ForkServer:
     def alive(self) -> bool:
         """Whether it can fork."""
         return self._process.poll() is None
+
+    @property
+    def output(self) -> str:
+        """What it has printed, such as the stack of an import that crashed."""
+        self._output.seek(0)
+        return self._output.read().decode(errors="replace")
 
     def fork(self, number: int, log: IO[str]) -> ForkedProcess:
         """Start worker `number`, whose standard error goes to `log`."""
@@ -98,7 +113,7 @@ class ForkServer:
         self.request(f"wait {number}")
         try:
             answer = self._connection.recv(_PACKET)
-        except ConnectionError:
+        except OSError:
             answer = b""
         return int(answer) if answer else self._process.wait()
 
@@ -111,6 +126,7 @@ class ForkServer:
         self._connection.close()
         self.kill()
         self._process.wait()
+        self._output.close()
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from bench.launch.fork_server import CAN_FORK, ForkedProcess, ForkServer
+from bench.launch.fork_server import CAN_FORK, ForkedProcess, ForkServer, search_path
 from bench.launch.limits import THREAD_VARIABLES
 from bench.launch.task_executor import LOGS
 from bench.launch.tasks import FinishedTask, Surroundings, Task, dump_task
@@ -27,14 +27,11 @@ _BOOT = (
 )
 
 
-def _search_path() -> list[str]:
-    """This process's search path. A worker must import the same packages, installed or not."""
-    return [str(Path(folder).resolve()) for folder in sys.path]
-
-
-def _remove_if_empty(log: Path) -> None:
-    if log.stat().st_size == 0:
-        log.unlink()
+def worker_environment(threads: int) -> dict[str, str]:
+    """The environment of a worker. Other thread variables than the first stay as the user exported them."""
+    _, *others = THREAD_VARIABLES
+    exported = {name: os.environ[name] for name in others if name in os.environ}
+    return os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | exported
 
 
 @dataclass
@@ -64,14 +61,21 @@ class _Worker:
 class ProcessTransport(Transport):
     """`jobs` worker processes on this machine; `context.threads` is per worker.
 
-    Where the system can fork, all workers share one import of the runner and of `modules`, which its runs need.
+    Where the system can fork, all workers share one import of `modules`, which runs need, by default of the runner.
+    `server` may have begun with it already; it is closed at the end.
     """
 
-    def __init__(self, surroundings: Surroundings, jobs: int, modules: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        jobs: int,
+        modules: Sequence[str] | None = None,
+        server: ForkServer | None = None,
+    ) -> None:
         self.surroundings = surroundings
         self.jobs = jobs
-        self.modules = modules
-        self._server: ForkServer | None = None
+        self.modules = (surroundings.runner,) if modules is None else tuple(modules)
+        self._server = server
         self._tag = uuid.uuid4().hex[:8]
         self._numbers = itertools.count(1)
         self._workers: dict[int, _Worker] = {}
@@ -85,15 +89,15 @@ class ProcessTransport(Transport):
             self.remove(number)
         if self._server is not None:
             self._server.close()
-            _remove_if_empty(self._server_log)
 
     def capacity(self) -> int:
         return self.jobs
 
     def start(self) -> int:
         number = next(self._numbers)
-        log = self._log(str(number))
-        log.parent.mkdir(parents=True, exist_ok=True)
+        logs = self.surroundings.runs / LOGS
+        logs.mkdir(parents=True, exist_ok=True)
+        log = logs / f"worker-{self._tag}-{number}.log"
         with log.open("a", encoding="utf-8") as stderr:
             process = self._forked(number, stderr) if CAN_FORK else self._spawned(stderr)
         self._workers[number] = _Worker(process, log)
@@ -102,34 +106,23 @@ class ProcessTransport(Transport):
         return number
 
     def _forked(self, number: int, stderr: IO[str]) -> ForkedProcess:
-        if self._server is None or not self._server.alive:
-            modules = [self.surroundings.runner, *self.modules]
-            self._server = ForkServer(self._environment(), _search_path(), modules, self._server_log)
+        needed = worker_environment(self.surroundings.context.threads), self.modules
+        if self._server is not None and not (self._server.alive and self._server.made_for == needed):
+            self._server.close()
+            self._server = None
+        self._server = self._server or ForkServer(*needed)
         return self._server.fork(number, stderr)
 
     def _spawned(self, stderr: IO[str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-c", _BOOT, json.dumps(_search_path())],
+            [sys.executable, "-c", _BOOT, json.dumps(search_path())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
             encoding="utf-8",
-            env=self._environment(),
+            env=worker_environment(self.surroundings.context.threads),
         )
-
-    def _environment(self) -> dict[str, str]:
-        """The environment of a worker. Other thread variables than the first stay as the user exported them."""
-        _, *others = THREAD_VARIABLES
-        exported = {name: os.environ[name] for name in others if name in os.environ}
-        return os.environ | dict.fromkeys(THREAD_VARIABLES, str(self.surroundings.context.threads)) | exported
-
-    def _log(self, name: str) -> Path:
-        return self.surroundings.runs / LOGS / f"worker-{self._tag}-{name}.log"
-
-    @property
-    def _server_log(self) -> Path:
-        return self._log("server")
 
     def _listen(self, number: int, output: IO[str]) -> None:
         with output:
@@ -161,6 +154,8 @@ class ProcessTransport(Transport):
     def _exited(self, number: int, worker: _Worker) -> Exited:
         code = worker.process.wait()
         if not worker.ready:
+            if self._server is not None and not self._server.alive and self._server.output:
+                worker.log.write_text(self._server.output, encoding="utf-8")
             return Exited(
                 number,
                 f"A worker could not start ({describe_exit(code)}). Last line of its log: {log_tail(worker.log)} "
@@ -183,4 +178,5 @@ class ProcessTransport(Transport):
         gone = self._workers.pop(worker)
         gone.process.wait()
         gone.end_input()
-        _remove_if_empty(gone.log)
+        if gone.log.stat().st_size == 0:
+            gone.log.unlink()

@@ -15,6 +15,7 @@ from .inputs import files_by_digest as files_by_digest
 from .inputs import local_weights as local_weights
 from .inputs import named_files as named_files
 from .inputs import support_lists as support_lists
+from .launchers import early_server as early_server
 from .machine import cache_folder as cache_folder
 from .machine import cores as cores
 from .machine import exported_threads as exported_threads

@@ -4,6 +4,7 @@ import hashlib
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from bench._util.atomic_write import write_atomically
@@ -13,6 +14,7 @@ from bench.context import RunContext
 from bench.coordination.heartbeat import Heartbeat, remove_dead_heartbeats
 from bench.coordination.leases import Leases
 from bench.errors import RunsFolderError, StoreError, UsageError
+from bench.launch.fork_server import ForkServer
 from bench.launch.supervisor import Supervisor
 from bench.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Limits, RunTask, Surroundings, Task
 from bench.provenance.staleness import Staleness
@@ -72,14 +74,16 @@ def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
     return made
 
 
-def carry_out(made: Plan, request: SweepRequest, log: SweepLog) -> SweepOutcome:
-    """Run what is pending, then load the shards into the database.
+def carry_out(made: Plan, request: SweepRequest, log: SweepLog, server: ForkServer | None = None) -> SweepOutcome:
+    """Run what is pending, then load the shards into the database; local workers are forked from `server`, if given.
 
     Raises RunsFolderError if the folder cannot be written, ImpossibleCombinationError if no weights can be fetched.
     """
     made = without_missing_weights(made, request, log)
     tasks = plan_tasks(made, request.runs)
-    summary = _launch(tasks, made, request, log) if tasks else LaunchSummary((), interrupted=False)
+    if server is not None and tasks:
+        import_module("bench.store")  # for the results; workers begin only after the imports of the server
+    summary = _launch(tasks, made, request, log, server) if tasks else LaunchSummary((), interrupted=False)
     if tasks and summary.unwritten is None:
         load_into_database(request.runs, log)
     return SweepOutcome(made, summary, _failures(made, summary, request.runs))
@@ -135,7 +139,9 @@ def load_into_database(runs: Path, log: SweepLog) -> None:
         log.notice(f"note: {error} The next command loads these runs.")
 
 
-def _launch(tasks: list[Task], made: Plan, request: SweepRequest, log: SweepLog) -> LaunchSummary:
+def _launch(
+    tasks: list[Task], made: Plan, request: SweepRequest, log: SweepLog, server: ForkServer | None
+) -> LaunchSummary:
     tally = Tally(len(tasks))
     with ExitStack() as stack:
         heartbeat = _started_heartbeat(request.runs, tally, stack)
@@ -155,7 +161,7 @@ def _launch(tasks: list[Task], made: Plan, request: SweepRequest, log: SweepLog)
             sweep=heartbeat.name,
         )
         supervisor = Supervisor(
-            make_transport(request, surroundings, len(tasks)),
+            make_transport(request, surroundings, len(tasks), server),
             Leases(request.runs, heartbeat),
             retries=request.retries,
             on_finished=on_finished,

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import LaunchError
 from bench.launch.tasks import DEFAULT_RUNNER
-from bench.sweep.inputs import backbones_of
 from bench.sweep.machine import cache_folder, cores, exported_threads
 from bench.sweep.option_texts import minutes, parse_slurm_set
 from bench.sweep.request import RUNS_PER_JOB, SLURM_TIME, LauncherName, SweepRequest
 
 if TYPE_CHECKING:
+    from bench.launch.fork_server import ForkServer
     from bench.launch.slurm_queue import SlurmQueue
     from bench.launch.tasks import Surroundings
     from bench.launch.transport import Transport
+
+_MANY = 2**31
+"""More tasks than any machine has cores."""
 
 
 def local_workers(request: SweepRequest, tasks: int) -> int:
@@ -42,8 +47,10 @@ def feature_cache(request: SweepRequest) -> Path:
     return cache_folder(request.cache)
 
 
-def make_transport(request: SweepRequest, surroundings: Surroundings, tasks: int) -> Transport:
-    """The transport for that many tasks.
+def make_transport(
+    request: SweepRequest, surroundings: Surroundings, tasks: int, server: ForkServer | None = None
+) -> Transport:
+    """The transport for that many tasks; local workers are forked from `server`, if it is given.
 
     Raises LaunchError if what it needs is not installed or available here, UsageError for a setting it does not take.
     """
@@ -53,13 +60,35 @@ def make_transport(request: SweepRequest, surroundings: Surroundings, tasks: int
     from bench.launch.inline import InlineTransport
     from bench.launch.processes import ProcessTransport
 
-    return ProcessTransport(surroundings, jobs, _modules(request)) if jobs else InlineTransport(surroundings)
+    return (
+        ProcessTransport(surroundings, jobs, worker_imports(request), server) if jobs else InlineTransport(surroundings)
+    )
 
 
-def _modules(request: SweepRequest) -> list[str]:
-    """What every run of the benchmark's own runner imports, besides the runner; nothing if no backbone has towers."""
-    towers = any(not backbone.imported for backbone in backbones_of(request.backbones))
-    return ["open_clip"] if towers and request.runner == DEFAULT_RUNNER else []
+@contextmanager
+def early_server(request: SweepRequest) -> Iterator[ForkServer | None]:
+    """The server that forks the workers, which imports while the sweep is planned; None if there will be none here.
+
+    It uses a second core. Its environment is that of a sweep with more tasks than workers; for another one, the
+    transport starts its own.
+    """
+    from bench.launch.fork_server import CAN_FORK, ForkServer
+    from bench.launch.processes import worker_environment
+
+    if not (CAN_FORK and request.here and local_workers(request, _MANY) and cores() > 1):
+        yield None
+        return
+    server = ForkServer(worker_environment(threads_per_run(request, _MANY)), worker_imports(request))
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def worker_imports(request: SweepRequest) -> list[str]:
+    """What every run imports: the runner and, for the benchmark's own and backbones with towers, open_clip."""
+    towers = not all(backbone.startswith("features.") for backbone in request.backbones)
+    return [request.runner, *(["open_clip"] if towers and request.runner == DEFAULT_RUNNER else [])]
 
 
 def job_scripts(request: SweepRequest, tasks: int) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bench._util.counted import counted
 from bench.record import RunStatus
 from bench.results.shards import Shards
 from bench.sweep.inputs import backbones_of
@@ -58,5 +59,4 @@ def report_rejections(rejected: Sequence[Rejection], log: SweepLog) -> None:
 
 def _runs(made: Plan, backbone: str) -> str:
     """A backbone and its number of pending runs."""
-    runs = sum(spec.backbone == backbone for spec in made.pending)
-    return f"{backbone} ({runs} {'run' if runs == 1 else 'runs'})"
+    return f"{backbone} ({counted(sum(spec.backbone == backbone for spec in made.pending), 'run')})"

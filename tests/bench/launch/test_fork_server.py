@@ -14,6 +14,7 @@ import pytest
 from fake_runner import make_spec
 
 from bench.context import RunContext
+from bench.errors import LaunchError
 from bench.launch import fork_server
 from bench.launch.processes import ProcessTransport
 from bench.launch.tasks import Outcome, RunTask, Surroundings
@@ -40,12 +41,14 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_all_workers_of_a_sweep_share_one_import(surroundings: Surroundings, tmp_path: Path, module, behave):
     imported = tmp_path / "imported"
-    count = f"from pathlib import Path\nPath({str(imported)!r}).open('a').write('x')\n"
+    count = f"import os\nwith open({str(imported)!r}, 'a') as file:\n    file.write(f'{{os.getpid()}} ')\n"
     around = surroundings.model_copy(update={"runner": module("counted_runner", f"{count}from fake_runner import *\n")})
     behave(die=["seed 2"])  # its worker is replaced, and its run is tried on two more workers
-    summary = launching.launch(ProcessTransport(around, 2, [module("counted_library", count)]), tasks(6))
+    summary = launching.launch(ProcessTransport(around, 2, [around.runner, module("counted_library", count)]), tasks(6))
     assert [item.outcome for item in summary.finished].count(Outcome.OK) == 5
-    assert imported.read_text() == "xx"
+    processes = [pid for pid in imported.read_text().split() if pid != str(os.getpid())]
+    assert len(processes) == 2, "this process imports the runner to record the failure"
+    assert len(set(processes)) == 1
     assert list((surroundings.runs / "logs").glob("worker-*")) == [], "nobody complained"
 
 
@@ -97,7 +100,7 @@ def test_no_thread_runs_in_the_server_when_it_forks(surroundings: Surroundings, 
     """Threads would not survive. Those of OpenBLAS end by themselves, and are left out here."""
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     around = surroundings.model_copy(update={"runner": "bench.experiment.runner", "context": RunContext(threads=2)})
-    with ProcessTransport(around, 1, ["open_clip"]) as transport:
+    with ProcessTransport(around, 1, [around.runner, "open_clip"]) as transport:
         transport.start()
         while not (events := transport.poll(1.0)):
             pass
@@ -166,8 +169,59 @@ def test_a_worker_that_the_system_refuses_has_a_reason_in_its_log(tmp_path: Path
 def test_imports_are_shared_where_runs_need_them():
     from sweep_requests import sweep_over
 
-    from bench.sweep.launchers import _modules
+    from bench.sweep.launchers import worker_imports
 
     tower = sweep_over(["zero_shot"], ["spectrum_basic"], ["ViT-tiny.random"])
-    assert _modules(tower) == ["open_clip"]
-    assert _modules(tower.model_copy(update={"runner": "fake_runner"})) == []
+    assert worker_imports(tower) == ["bench.experiment.runner", "open_clip"]
+    assert worker_imports(tower.model_copy(update={"runner": "fake_runner"})) == ["fake_runner"]
+    assert worker_imports(tower.model_copy(update={"backbones": ["features.mine"]})) == ["bench.experiment.runner"]
+
+
+@pytest.mark.parametrize("tasks_per_worker", [1, 0])
+def test_the_imports_begin_before_the_plan(tasks_per_worker: int, tmp_path: Path, monkeypatch):
+    """The early server serves a sweep with more tasks than workers; another environment needs another server."""
+    from sweep_requests import sweep_over
+
+    from bench.sweep import LogStyle, carry_out, early_server, make_plan, open_log
+
+    started = []
+    real = fork_server.ForkServer.__init__
+
+    def counted(self, *made_for) -> None:
+        started.append(self)
+        real(self, *made_for)
+
+    monkeypatch.setattr(fork_server.ForkServer, "__init__", counted)
+    monkeypatch.setattr("bench.sweep.launchers.cores", lambda: 4)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    request = sweep_over(
+        ["zero_shot"] if tasks_per_worker == 0 else ["zero_shot", "coop"],
+        ["spectrum_basic"], ["ViT-tiny.random"], runs=tmp_path, runner="fake_runner",
+    )  # fmt: skip
+    log = open_log(LogStyle.NONE)
+    with early_server(request) as server:
+        assert started == [server]
+        assert carry_out(make_plan(request, log), request, log, server).exit_code == 0
+    assert len(started) == (1 if tasks_per_worker else 2)
+    assert not any(one.alive for one in started)
+
+
+def test_no_server_starts_early_where_it_would_not_be_used(tmp_path: Path, monkeypatch):
+    from sweep_requests import sweep_over
+
+    from bench.sweep import early_server
+
+    request = sweep_over(["zero_shot"], ["spectrum_basic"], ["ViT-tiny.random"], runs=tmp_path, runner="fake_runner")
+    for other in ({"jobs": 0}, {"launcher": "slurm"}):
+        with early_server(request.model_copy(update=other)) as server:
+            assert server is None
+    monkeypatch.setattr("bench.sweep.launchers.cores", lambda: 1)
+    with early_server(request) as server:
+        assert server is None
+
+
+def test_a_crash_during_the_imports_is_shown(surroundings: Surroundings, module):
+    text = "import os, sys\nprint('a library that crashes', file=sys.stderr, flush=True)\nos.abort()\n"
+    transport = ProcessTransport(surroundings, 1, [module("crashing_library", text)])
+    with pytest.raises(LaunchError, match=r"could not start \(died with signal 6.*a library that crashes"):
+        launching.launch(transport, tasks(2))

@@ -15,7 +15,7 @@ from bench.experiment.features import inputs
 from bench.experiment.features.inputs import shared_inputs
 from bench.launch.tasks import Outcome
 from bench.results.shards import Shards
-from bench.sweep import LogStyle, SweepRequest, carry_out, make_plan, open_log
+from bench.sweep import LogStyle, RerunPolicy, SweepRequest, carry_out, make_plan, open_log
 from methods import BackboneSpec, Precision, fetch_weights
 
 MISSING, PRESENT = "ViT-B-32.openai", "ViT-tiny.random"
@@ -37,7 +37,7 @@ def tries(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 def requested(runs: Path, backbones: list[str], **options: object) -> SweepRequest:
     return sweep_over(
         ["zero_shot", "linear_probe"],
-        ["spectrum_basic", "spectrum_fine"],
+        ["spectrum_basic", "spectrum_blur"],
         backbones,
         **{"runs": runs, "jobs": 0, "runner": "fake_runner", "protocol": "few-shot", "shots": [2], **options},
     )
@@ -143,5 +143,12 @@ def test_a_process_loads_each_backbone_of_a_sweep_once(tmp_path: Path, loads: li
     outcome = carry_out(make_plan(request, log), request, log)
     assert [item.outcome for item in outcome.summary.finished] == [Outcome.OK] * 12
     assert sorted(loads) == sorted(backbones)
-    again = request.model_copy(update={"rerun": "stale", "seeds": [7], "methods": ["linear_probe"]})
-    assert carry_out(make_plan(again, log), again, log).exit_code == 0
+
+
+def test_weights_that_are_compared_are_not_loaded_again_for_the_runs(tmp_path: Path, loads: list[str]) -> None:
+    options = {"runner": "bench.experiment.runner", "cache": tmp_path / "cache", "methods": ["zero_shot"]}
+    log = open_log(LogStyle.NONE)
+    for runs, rerun in (("runs", RerunPolicy.MISSING), ("runs", RerunPolicy.STALE), ("other", RerunPolicy.ALL)):
+        request = requested(tmp_path / runs, [PRESENT], rerun=rerun).model_copy(update=options)
+        assert carry_out(make_plan(request, log), request, log).exit_code == 0
+    assert loads == [PRESENT]

@@ -340,6 +340,15 @@ class TestLocalFiles:
         with pytest.raises(WeightsError, match="ln_final.weight is missing"):
             backbones_weights.load_state(backbones_weights.build_model(TINY_CONFIG), state, "the file")
 
+    def test_loaded_weights_do_not_depend_on_the_random_ones_that_they_replace(self) -> None:
+        state, found = tiny_backbone().model.state_dict(), []
+        for initialise in (True, False):
+            model = backbones_weights.build_model(TINY_CONFIG, initialise=initialise)
+            backbones_weights.load_state(model, dict(state), "the file")
+            found.append({**model.state_dict(), **dict(model.named_buffers())})
+        assert found[0].keys() == found[1].keys()
+        assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
+
     def test_weights_that_cannot_be_fetched_say_how_to_give_a_copy(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def no_network(*_: object, **__: object) -> str:
             raise ConnectionError("no route to host")
