@@ -5,19 +5,26 @@ from typing import Any
 from reports.views import BoardView, EntryErrorsView, ErrorAnalysisView, PairView, RunErrorsView
 
 
-def list_rows(errors: ErrorAnalysisView) -> dict[str, dict[str, Any]]:
-    """Class lists by key."""
-    return {
-        item.key: {
+def list_rows(errors: ErrorAnalysisView) -> list[dict[str, Any]]:
+    """Class lists with the errors that most runs make, in order."""
+    return [
+        {
+            "key": item.key,
             "title": item.title,
             "dataset": item.dataset,
             "split": item.split,
+            "backbone": item.backbone,
             "names": item.names,
             "n": item.n_images,
-            "images": [{"id": image.image, "label": image.label} for image in item.images],
+            "runs": item.n_runs,
+            "pairs": _pairs(item.pairs),
+            "images": [
+                {"id": i.image, "label": i.label, "wrong": i.wrong, "runs": i.runs, "taken": i.taken_for}
+                for i in item.images
+            ],
         }
         for item in errors.lists
-    }
+    ]
 
 
 def cell_rows(board: BoardView, errors: ErrorAnalysisView) -> dict[str, Any]:

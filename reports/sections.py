@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the page; its template is `sections/NAME.html.j2`."""
+    """A section of the page: parts of the setting (`reports.parts`), and `sections/NAME.html.j2` if there is one."""
 
     name: str
     title: str
@@ -15,8 +15,6 @@ class Section:
 SECTIONS = (
     Section("leaderboard", "Leaderboard", "Which method is best, by how much, and with what confidence?"),
     Section("difficulty", "Difficulty", "Which methods gain on hard datasets, and does difficulty help to choose?"),
-    Section("methods", "Methods", "On which datasets does each method gain or lose, and with which settings?"),
-    Section("datasets", "Datasets", "How well does every method perform on each dataset, and how hard is the dataset?"),
     Section("claims", "Claims", "Do these runs support the claims of the APEX paper?"),
     Section("published", "Published and ours", "Do these runs agree with published numbers?"),
     Section("figures", "Figures of the paper", "What do the figures of the APEX paper look like on these runs?"),

@@ -70,6 +70,7 @@ def board_overview(
     """The first screen of a leaderboard made from `runs`; `names` of its entries are by key."""
     by_seed = seed_scores(board, runs)
     scores: dict[tuple[str, str], dict[str, tuple[float | None, ...]]] = {}
+    run_ids: dict[tuple[str, str], tuple[str | None, ...]] = {}
     for key, of_entry in by_seed.items():
         for dataset in board.averaged:
             if found := of_entry.get(dataset):
@@ -78,6 +79,7 @@ def board_overview(
                     split: tuple(found[seed].values[split] if seed in found else None for seed in seeds)
                     for split in board.splits
                 }
+                run_ids[key, dataset] = tuple(found[seed].run_id if seed in found else None for seed in seeds)
     methods = tuple(
         RankedMethodView(
             key=entry.key,
@@ -87,9 +89,8 @@ def board_overview(
             trained=None if entry.cost is None else entry.cost.steps > 0,
             parameters=None if entry.cost is None else entry.cost.parameters_high,
             seconds=None if entry.cost is None else entry.cost.prepare_seconds + entry.cost.train_seconds,
-            link=f"{anchor}-m{number}",
         )
-        for number, entry in enumerate(board.entries, start=1)
+        for entry in board.entries
     )
     titles = short_titles([catalogue.dataset(name).title for name in board.datasets])
     datasets = tuple(
@@ -98,9 +99,8 @@ def board_overview(
             title,
             n_classes=measured[name].n_classes,
             zero_shot={split: value for (what, split), value in measured[name].values.items() if what == ZERO_SHOT},
-            link=f"{anchor}-d{number}",
         )
-        for number, (name, title) in enumerate(zip(board.datasets, titles, strict=True), start=1)
+        for name, title in zip(board.datasets, titles, strict=True)
         if name in board.averaged
     )
 
@@ -139,6 +139,7 @@ def board_overview(
         groups=groups,
         h_convention=board.convention.value if H in board.measures else None,
         missing=_missing(board, names, catalogue),
+        run_ids=run_ids,
     )
 
 
@@ -163,6 +164,7 @@ def overview(
     groups: Grouping,
     h_convention: str | None = None,
     missing: MissingRunsView | None = None,
+    run_ids: Mapping[tuple[str, str], tuple[str | None, ...]] | None = None,
 ) -> OverviewView:
     """The first screen of any table of accuracies.
 
@@ -207,6 +209,7 @@ def overview(
         named_groups=groups is not difficulty_groups,
         h_convention=h_convention,
         missing=missing,
+        runs=run_ids or {},
     )
 
 

@@ -91,7 +91,7 @@ def write_page(request: PageRequest) -> SiteView:
         view = replace(view, figures=figures_of(store, request.figures, text_cache, request.groups))
     if request.with_run_files:
         write_run_files(store, runs, pictures, request.out.parent / FOLDER)
-    render_site(view, request.out, live=request.live, keep=text_cache.text)
+    render_site(view, request.out, live=request.live)
     return view
 
 
@@ -108,4 +108,4 @@ def write_published(
         protocol=protocol,
         groups=groups,
     )
-    return render_site(view, out, keep=text_cache.text)
+    return render_site(view, out)

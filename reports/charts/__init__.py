@@ -1,1 +1,1 @@
-"""Charts as Vega-Lite specifications, and as static SVG for readers without script."""
+"""Charts as SVG: pictures for readers without script, and figures for papers."""

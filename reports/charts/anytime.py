@@ -1,74 +1,47 @@
-"""Accuracy over training time: one stepped line for each method."""
+"""Accuracy over training time: one stepped line for each method, named at its end."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable
 
-from reports._format import count, few_runs, percent, seconds
-from reports._symbols import Symbol
-from reports.charts.vega import INK, PANEL_TITLES, Spec, axis_encoding, entry_encodings, panel_chart, tooltip
-from reports.views import BoardView
+from markupsafe import Markup
 
-TIME_AXES = {
-    "seconds": "Preparation and training, seconds",
-    "steps": "Optimiser steps",
-    "share": "Share of the training, %",
+from reports._format import count, percent, seconds
+from reports.charts.axes import linear_axis, log_axis
+from reports.charts.plot import BOTTOM, LEFT, RIGHT, TOP, chart_svg, disc, frame, names_at_right, step_path
+from reports.views import AnytimePointView, BoardView
+
+TIME_AXES: dict[str, tuple[str, Callable[[float], str]]] = {
+    "seconds": ("Preparation and training time", seconds),
+    "steps": ("Optimiser steps", lambda steps: count(round(steps))),
+    "share": ("Share of the training", lambda share: f"{percent(share, 0)} %"),
 }
+"""Titles, and how a value is written."""
+MOST_NAMES = 19
+"""Names that fit beside the picture; the others are in the tooltips."""
 
 
-def anytime_rows(board: BoardView) -> list[dict[str, Any]]:
-    """One row per entry and recorded point, and one for the zero-shot model."""
+def anytime_svg(board: BoardView, axis: str) -> Markup:
+    """The mean accuracy of every method over one of `TIME_AXES`; the best at the end is coloured."""
     assert board.anytime is not None
-    panel = PANEL_TITLES[board.measures[-1]]
-    rows: list[dict[str, Any]] = [
-        {
-            "kind": "point",
-            "entry": board.entry_name(curve.entry),
-            "panel": panel,
-            "y": round(100 * point.value, 4),
-            "shown": percent(point.value),
-            "seconds": round(point.seconds, 4),
-            "seconds_shown": seconds(point.seconds),
-            "steps": round(point.steps, 2),
-            "steps_shown": count(round(point.steps)),
-            "share": round(100 * point.share, 3),
-            "runs": few_runs(curve.run_ids),
-        }
-        for curve in board.anytime.curves
-        for point in curve.points
-    ]
-    if board.anytime.baseline is not None:
-        rows.append({"kind": "baseline", "panel": panel, "y": round(100 * board.anytime.baseline, 4)})
-    return rows
+    title, text = TIME_AXES[axis]
+    curves = sorted(board.anytime.curves, key=lambda curve: curve.points[-1].value)
+    values = [100 * point.value for curve in curves for point in curve.points]
+    baseline = board.anytime.baseline
+    x = log_axis([max(_along(point, axis), 1e-3) for curve in curves for point in curve.points], LEFT, RIGHT)
+    y = linear_axis(values if baseline is None else [*values, 100 * baseline], BOTTOM, TOP)
+    parts = [frame(x, y, f"{title} (log scale)", "Accuracy, %", text)]
+    if baseline is not None:
+        parts.append(f'<path class="front" d="M{LEFT},{y.at(100 * baseline)}H{RIGHT}"/>')
+    for curve in curves:
+        name, side = board.entry_name(curve.entry), "a" if curve is curves[-1] else "other"
+        places = [(x.at(max(_along(point, axis), 1e-3)), y.at(100 * point.value)) for point in curve.points]
+        parts.append(step_path(places, f"curve {side}"))
+        for place, point in zip(places, curve.points, strict=True):
+            tip = f"{name}: {percent(point.value)} % after {text(_along(point, axis))}"
+            parts.append(disc(place, side, 3.5, tip))
+    ends = [(y.at(100 * curve.points[-1].value), board.entry_name(curve.entry)) for curve in curves[-MOST_NAMES:]]
+    parts.append(names_at_right([(at, name, "name lead" if name == ends[-1][1] else "name") for at, name in ends]))
+    return chart_svg(f"Accuracy of {len(curves)} methods over {title.lower()}", *parts)
 
 
-def anytime_chart(board: BoardView, axis: str, symbols: Mapping[str, Symbol]) -> Spec:
-    """A specification for the rows of `anytime_rows`."""
-    assert board.anytime is not None
-    names = {curve.entry: board.entry_name(curve.entry) for curve in board.anytime.curves}
-    colour, shape = entry_encodings(names, symbols)
-    ticks = {"tickCount": 6, "format": "~s" if axis == "steps" else "~g", "grid": False, "labelOverlap": True}
-    x = axis_encoding(axis, TIME_AXES[axis], {"type": "log", "nice": False, "padding": 14}, ticks)
-    y = axis_encoding("y", "Accuracy, %", {"zero": False, "padding": 14})
-    points = [{"filter": "datum.kind === 'point'"}]
-    layers = [
-        {
-            "transform": [{"filter": "datum.kind === 'baseline'"}],
-            "mark": {"type": "rule", "strokeDash": [5, 4], "opacity": 0.55, "color": INK},
-            "encoding": {"y": y},
-        },
-        {
-            "transform": points,
-            "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "opacity": 0.8},
-            "encoding": {"x": x, "y": y, "color": colour},
-        },
-        {
-            "transform": points,
-            "mark": {"type": "point", "filled": True, "size": 60},
-            "encoding": {"x": x, "y": y, "color": colour, "shape": shape, "tooltip": _TOOLTIP},
-        },
-    ]
-    return panel_chart(f"Each method's accuracy over {TIME_AXES[axis].lower()}", layers)
-
-
-_TIMES = {"seconds_shown": "seconds", "steps_shown": "steps", "share": "share of the training, %"}
-_TOOLTIP = tooltip(entry="method", shown="accuracy, %", **_TIMES, runs="runs")
+def _along(point: AnytimePointView, axis: str) -> float:
+    return float(getattr(point, axis))

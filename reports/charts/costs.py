@@ -1,24 +1,32 @@
-"""Accuracy against cost, with the Pareto front."""
+"""Accuracy against cost, with the Pareto front; the methods on the front are named."""
 
-import math
-from collections.abc import Mapping
-from typing import Any
+from markupsafe import Markup, escape
 
-from reports._format import count, few_runs, percent, seconds, size, value_text
-from reports._symbols import Symbol
-from reports.charts.vega import INK, PANEL_TITLES, Spec, axis_encoding, entry_encodings, panel_chart, tooltip
-from reports.views import BoardView
+from reports._format import count, percent, seconds, shorten, size, value_text
+from reports.charts.axes import linear_axis, log_axis, spread
+from reports.charts.plot import (
+    BOTTOM,
+    LEFT,
+    NAME_GAP,
+    NAME_LENGTH,
+    RIGHT,
+    TOP,
+    chart_svg,
+    disc,
+    frame,
+    step_path,
+)
+from reports.views import BoardView, CostPointView
 
 COST_AXES = {
+    "train_seconds": "Preparation and training time",
     "parameters": "Trainable parameters",
-    "train_seconds": "Preparation and training, seconds",
     "passes": "Encoder passes: images and texts",
-    "memory": "Peak memory above the start, MiB",
+    "memory": "Peak memory above the start",
 }
-_SMALLEST = {"parameters": 100.0, "train_seconds": 0.1, "passes": 10.0, "memory": 1.0}
+"""The first one that every entry has is shown first."""
+_SMALLEST = {"parameters": 100.0, "train_seconds": 0.1, "passes": 10.0, "memory": 2.0**20}
 """Below this value the logarithmic axis is linear, so that it can show 0."""
-_SCALED = {"memory": 2.0**20}
-_TICK = "datum.value === 0 ? '0' : format(datum.value, '~s')"
 _TEXT = {"parameters": count, "train_seconds": seconds, "passes": count, "memory": size}
 
 
@@ -29,37 +37,7 @@ def cost_text(axis: str, cost: float) -> str:
 
 def cost_axes(board: BoardView) -> list[str]:
     """The axes of which every entry has a value; memory is not measured everywhere."""
-    return [axis for axis in COST_AXES if all(axis in point.costs for point in board.costs)]
-
-
-def cost_rows(board: BoardView) -> list[dict[str, Any]]:
-    """One row per entry, and for each axis the corners of its Pareto front by rising cost."""
-    panel = PANEL_TITLES[board.measures[-1]]
-    rows: list[dict[str, Any]] = []
-    for point in board.costs:
-        row: dict[str, Any] = {
-            "kind": "point",
-            "entry": board.entry_name(point.entry),
-            "panel": panel,
-            "y": round(100 * point.value.mean, 4),
-            "shown": value_text(point.value),
-            "n": point.value.n,
-            "complete": bool(point.front),
-            "runs": few_runs(point.run_ids),
-        }
-        for axis in cost_axes(board):
-            row[axis] = point.costs[axis] / _SCALED.get(axis, 1.0)
-            row[f"{axis}_shown"] = cost_text(axis, point.costs[axis])
-            row[f"{axis}_front"] = front_text(point.front.get(axis), point.probability.get(axis), spread=point.spread)
-        rows.append(row)
-    for axis in cost_axes(board):
-        corners = sorted(
-            (point.costs[axis] / _SCALED.get(axis, 1.0), round(100 * point.value.mean, 4))
-            for point in board.costs
-            if point.front.get(axis)
-        )
-        rows += [{"kind": f"front {axis}", "panel": panel, "x": x, "y": y} for x, y in corners]
-    return rows
+    return [axis for axis in COST_AXES if board.costs and all(axis in point.costs for point in board.costs)]
 
 
 def front_text(on_front: bool | None, probability: float | None, *, spread: bool) -> str:
@@ -70,39 +48,36 @@ def front_text(on_front: bool | None, probability: float | None, *, spread: bool
     return f"{place}, probability {percent(probability, 0)} %" if spread else f"{place}; one seed, no probability"
 
 
-def _ticks(board: BoardView, axis: str) -> list[float]:
-    """0 and the powers of ten up to the largest cost; Vega's symmetric logarithm has no ticks between them."""
-    largest = max(point.costs[axis] / _SCALED.get(axis, 1.0) for point in board.costs)
-    first = round(math.log10(_SMALLEST[axis]))
-    last = max(first, math.ceil(math.log10(max(largest, _SMALLEST[axis]))))
-    return [0.0, *(10.0**power for power in range(first, last + 1))]
+def cost_svg(board: BoardView, axis: str) -> Markup:
+    """Every method's accuracy against its cost on one of `cost_axes`, the Pareto front and the names on it."""
+    x = log_axis([point.costs[axis] for point in board.costs], LEFT, RIGHT, constant=_SMALLEST[axis])
+    y = linear_axis([100 * point.value.mean for point in board.costs], BOTTOM, TOP)
+    places = {point.entry: (x.at(point.costs[axis]), y.at(100 * point.value.mean)) for point in board.costs}
+    order = sorted(board.costs, key=lambda point: (bool(point.front.get(axis)), places[point.entry]))
+    front = [point for point in order if point.front.get(axis)]
+    parts = [frame(x, y, COST_AXES[axis], "Accuracy, %", lambda value: cost_text(axis, value))]
+    parts.append(step_path([places[point.entry] for point in front], "front"))
+    for point in order:
+        kind = "a" if point.front.get(axis) else "other" if point.front else "other hollow"
+        parts.append(disc(places[point.entry], kind, 5, _tip(board, point, axis)))
+    parts.append(_names([(*places[point.entry], board.entry_name(point.entry)) for point in front]))
+    return chart_svg(f"Accuracy of {len(board.costs)} methods against {COST_AXES[axis].lower()}", *parts)
 
 
-def cost_chart(board: BoardView, axis: str, symbols: Mapping[str, Symbol]) -> Spec:
-    """A specification for the rows of `cost_rows`."""
-    shown = {point.entry for point in board.costs}
-    colour, shape = entry_encodings({entry.key: entry.name for entry in board.entries if entry.key in shown}, symbols)
-    scale = {"type": "symlog", "constant": _SMALLEST[axis], "nice": False, "padding": 14}
-    ticks = {"values": _ticks(board, axis), "labelExpr": _TICK, "grid": False, "labelOverlap": True}
-    x = axis_encoding(axis, COST_AXES[axis], scale, ticks)
-    y = axis_encoding("y", "Accuracy, %", {"zero": False, "padding": 14})
-    line = {"type": "line", "interpolate": "step-after", "strokeDash": [5, 4], "opacity": 0.55, "color": INK}
-    front = {
-        "transform": [{"filter": f"datum.kind === 'front {axis}'"}],
-        "mark": line,
-        "encoding": {"x": x | {"field": "x"}, "y": y, "order": {"field": "x", "type": "quantitative"}},
-    }
-    shown_as = {f"{axis}_shown": COST_AXES[axis], f"{axis}_front": "Pareto"}
-    points = {
-        "transform": [{"filter": "datum.kind === 'point'"}],
-        "mark": {"type": "point", "filled": True, "size": 110},
-        "encoding": {
-            "x": x,
-            "y": y,
-            "color": colour,
-            "shape": shape,
-            "opacity": {"condition": {"test": "datum.complete", "value": 1}, "value": 0.35},
-            "tooltip": tooltip(entry="method", shown="accuracy, %", **shown_as, n="seeds", runs="runs"),
-        },
-    }
-    return panel_chart(f"{COST_AXES[axis]} of each method against its accuracy, with the Pareto front", [front, points])
+def _names(front: list[tuple[float, float, str]]) -> str:
+    """The names of points on the front, each to the right of its point, without overlap of two names."""
+    falling = sorted(front, key=lambda item: item[1])
+    heights = spread([y for _, y, _ in falling], NAME_GAP, TOP - 14, BOTTOM)
+    return "".join(
+        f'<text class="name" x="{x + 10}" y="{at + 4}"><title>{escape(name)}</title>'
+        f"{escape(shorten(name, NAME_LENGTH))}</text>"
+        for (x, _, name), at in zip(falling, heights, strict=True)
+    )
+
+
+def _tip(board: BoardView, point: CostPointView, axis: str) -> str:
+    pareto = front_text(point.front.get(axis), point.probability.get(axis), spread=point.spread)
+    return (
+        f"{board.entry_name(point.entry)}: {value_text(point.value)} % with {cost_text(axis, point.costs[axis])}. "
+        f"Pareto: {pareto}."
+    )

@@ -1,101 +1,175 @@
-"""A figure's view as a Vega-Lite specification, for the page and for files."""
+"""A figure of a paper as SVG, one small chart per panel, for the page and for files."""
 
-import json
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from reports._format import few_runs
-from reports._symbols import COLOURS
-from reports.charts.vega import INK, VEGA_LITE, Spec, axis_encoding, panel_chart, tooltip
-from reports.views import FigureView
+from markupsafe import Markup, escape
 
-_COLUMNS = 3
-_WIDE, _NARROW = 560, 250
-_HEIGHT = 190
-_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
+from reports._format import few_runs, plain, shorten
+from reports.charts.axes import Axis, linear_axis, log_axis
+from reports.views import FigurePoint, FigureView
+
 FORMATS = ("svg", "pdf", "png")
+COLOURS = ("#0f7ac0", "#d95f02", "#12926b", "#c76aa5", "#c99400", "#52a9e0", "#9a6a3c", "#7a7f87")
+"""Okabe and Ito's palette at medium lightness, visible on white and on near-black."""
+_SHAPES = (
+    "M0,-4A4,4,0,1,1,0,4A4,4,0,1,1,0,-4Z",
+    "M-3.5,-3.5H3.5V3.5H-3.5Z",
+    "M0,-4.5L4,3.5H-4Z",
+    "M0,-5L5,0L0,5L-5,0Z",
+    "M-1.5,-4.5H1.5V-1.5H4.5V1.5H1.5V4.5H-1.5V1.5H-4.5V-1.5H-1.5Z",
+    "M0,4.5L-4,-3.5H4Z",
+    "M4.5,0L-3.5,4V-4Z",
+    "M-4.5,0L3.5,4V-4Z",
+)
+_COLUMNS = 3
+_WIDE, _NARROW = 620, 250
+"""Width of a panel in px, alone and in a grid."""
+_HEIGHT, _LEFT, _HEAD, _FOOT, _SLANTED, _GAP = 190, 52, 24, 42, 96, 22
+"""Height of a panel, room for its y axis, title and x axis (with slanted names), and between panels, in px."""
+_LEGEND, _LEGEND_WIDTH = 20, 200
 _FILE_INK = "#1a1e24"
+_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
 
 
-def figure_rows(figure: FigureView) -> list[dict[str, Any]]:
-    """One row per point; intervals of percentages are clipped to 0 to 100."""
-    least, most = (0.0, 100.0) if figure.y_title.endswith("%") else (-math.inf, math.inf)
-    rows = []
-    for point in figure.points:
-        row: dict[str, Any] = {"panel": point.panel, "series": point.series, "x": point.x, "y": round(point.y, 5)}
-        if point.low is not None and point.high is not None:
-            row |= {"low": round(max(point.low, least), 5), "high": round(min(point.high, most), 5)}
-        rows.append(row | {"n": point.n, "runs": few_runs(point.run_ids)})
-    return rows
+@dataclass(frozen=True)
+class _Panel:
+    """Where one small chart is, and its axes."""
+
+    name: str
+    left: float
+    top: float
+    width: float
+    x: Mapping[float | str, float]
+    x_ticks: tuple[tuple[float, str], ...]
+    y: Axis
 
 
-def figure_chart(figure: FigureView) -> dict[str, Any]:
-    """A specification with one small chart per panel; its data is the named source `rows`."""
-    panels = figure.panels
-    colours = {"domain": list(figure.series), "range": _cycled(COLOURS, len(figure.series))}
-    shapes = {"domain": list(figure.series), "range": _cycled(_SHAPES, len(figure.series))}
-    one_series = len(figure.series) < 2 or set(figure.series) == set(panels)
-    legend = None if one_series else {"title": None, "orient": "bottom", "labelLimit": 260}
-    series = {"field": "series", "type": "nominal", "legend": legend}
-    names = bool(figure.order)
-    x: dict[str, Any] = {"field": "x", "type": "nominal" if names else "quantitative", "title": figure.x_title or None}
-    if names:
-        x |= {"sort": list(figure.x_values), "axis": {"labelAngle": -40, "labelLimit": 130}}
-    else:
-        scale = {"type": "log", "base": 2, "nice": False} if figure.x_log else {"zero": False, "nice": False}
-        x |= {"scale": {**scale, "padding": 12}, "axis": {"grid": False, **_ticks(figure)}}
-    y = axis_encoding("y", figure.y_title, {"zero": False, "padding": 8})
-    encoding = {"x": x, "y": y, "color": series | {"scale": colours}}
-    interval = {
-        "transform": [{"filter": "isValid(datum.low)"}],
-        "mark": {"type": "rule", "strokeWidth": 1.2, "opacity": 0.55},
-        "encoding": {**encoding, "y": y | {"field": "low"}, "y2": {"field": "high"}},
-    }
-    points = {
-        "mark": {"type": "point", "filled": True, "size": 60},
-        "encoding": {**encoding, "shape": series | {"scale": shapes}, "tooltip": _TOOLTIP},
-    }
-    line = {"mark": {"type": "line", "strokeWidth": 1.5}, "encoding": encoding}
-    layers: list[Spec] = [line, interval, points] if figure.kind == "line" else [interval, points]
-    wide = len(panels) == 1
-    return panel_chart(f"{figure.title} ({figure.source})", layers) | {
-        "facet": {
-            "field": "panel",
-            "type": "nominal",
-            "sort": list(panels),
-            "header": {"title": None, "labelFontSize": 12, "labelFontWeight": 600, "labelAnchor": "start"},
-        },
-        "columns": 1 if wide else min(_COLUMNS, len(panels)),
-        "spacing": 22,
-        "spec": {"width": _WIDE if wide else _NARROW, "height": _HEIGHT, "layer": layers},
-        "resolve": {"scale": {"y": "independent" if figure.own_y else "shared"}},
-    }
-
-
-_TOOLTIP = tooltip(series="series", x="x", y="value", n="seeds", runs="runs")
+def figure_svg(figure: FigureView, ink: str = "currentColor") -> Markup:
+    """The figure as SVG with text and lines in colour `ink`; empty without points."""
+    if not figure.points:
+        return Markup("")
+    columns = min(_COLUMNS, len(figure.panels))
+    panel_width = _WIDE if columns == 1 else _NARROW
+    foot = _SLANTED if figure.order else _FOOT
+    row_height = _HEAD + _HEIGHT + foot
+    rows = math.ceil(len(figure.panels) / columns)
+    width = columns * (_LEFT + panel_width) + (columns - 1) * _GAP + 8
+    legend, legend_height = _legend(figure, width, rows * row_height)
+    height = rows * row_height + legend_height
+    shared = None if figure.own_y else _ends(figure.points, figure)
+    parts = []
+    for number, name in enumerate(figure.panels):
+        left = _LEFT + (number % columns) * (_LEFT + panel_width + _GAP)
+        top = _HEAD + (number // columns) * row_height
+        parts.append(_draw(figure, _panel(figure, name, left, top, panel_width, shared), ink))
+    label = escape(f"{figure.title} ({figure.source})")
+    return Markup(
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'role="img" aria-label="{label}" font-family="{_FONT}" font-size="11" fill="{ink}">{"".join(parts)}{legend}'
+        "</svg>"
+    )
 
 
 def figure_file(figure: FigureView, kind: str) -> bytes:
-    """The figure for a paper, black on white, in one of `FORMATS`; PNG at twice the size."""
+    """The figure for a paper, dark on white, in one of `FORMATS`; PNG at twice the size."""
+    svg = str(figure_svg(figure, _FILE_INK))
+    if kind == "svg":
+        return svg.encode()
     import vl_convert
 
-    text = json.dumps({**figure_chart(figure), "datasets": {"rows": figure_rows(figure)}}).replace(INK, _FILE_INK)
-    options: dict[str, Any] = {"vl_version": VEGA_LITE, "allowed_base_urls": []}
-    if kind == "svg":
-        return str(vl_convert.vegalite_to_svg(text, **options)).encode()
     if kind == "pdf":
-        return bytes(vl_convert.vegalite_to_pdf(text, **options))
-    spec = json.loads(text)
-    spec["config"]["background"] = "white"
-    return bytes(vl_convert.vegalite_to_png(spec, scale=2, **options))
+        return bytes(vl_convert.svg_to_pdf(svg))
+    white = svg.replace(">", '><rect width="100%" height="100%" fill="white"/>', 1)
+    return bytes(vl_convert.svg_to_png(white, scale=2))
 
 
-def _ticks(figure: FigureView) -> dict[str, Any]:
-    """Ticks at the values of a logarithmic axis if there are at most eight."""
-    values = figure.x_values
-    return {"values": list(values)} if figure.x_log and len(values) <= 8 else {"tickCount": 6}
+def _panel(figure: FigureView, name: str, left: float, top: float, width: float, shared: list[float] | None) -> _Panel:
+    here = [point for point in figure.points if point.panel == name]
+    y = linear_axis(shared or _ends(here, figure), top + _HEIGHT, top, most=5)
+    if figure.order:
+        step = width / len(figure.x_values)
+        places = {value: round(left + step * (at + 0.5), 1) for at, value in enumerate(figure.x_values)}
+        return _Panel(name, left, top, width, places, tuple((x, str(value)) for value, x in places.items()), y)
+    numbers = [value for value in figure.x_values if not isinstance(value, str)]
+    axis = (log_axis if figure.x_log else linear_axis)(numbers, left, left + width)
+    ticks = tuple(numbers) if figure.x_log and len(numbers) <= 8 else axis.ticks
+    places = {value: axis.at(value) for value in numbers}
+    return _Panel(name, left, top, width, places, tuple((axis.at(tick), plain(tick)) for tick in ticks), y)
 
 
-def _cycled(values: Sequence[str], n: int) -> list[str]:
-    return [values[i % len(values)] for i in range(n)]
+def _ends(points: tuple[FigurePoint, ...] | list[FigurePoint], figure: FigureView) -> list[float]:
+    return [value for point in points for value in (point.y, *(_interval(point, figure) or ()))]
+
+
+def _interval(point: FigurePoint, figure: FigureView) -> tuple[float, float] | None:
+    """The interval of a point; of percentages, only what lies between 0 and 100."""
+    if point.low is None or point.high is None:
+        return None
+    return (max(point.low, 0.0), min(point.high, 100.0)) if figure.y_title.endswith("%") else (point.low, point.high)
+
+
+def _draw(figure: FigureView, panel: _Panel, ink: str) -> str:
+    bottom, right = panel.top + _HEIGHT, panel.left + panel.width
+    grid = "".join(f"M{panel.left},{panel.y.at(tick)}H{right}" for tick in panel.y.ticks)
+    parts = [
+        f'<text x="{panel.left}" y="{panel.top - 8}" font-size="12" font-weight="600">{escape(panel.name)}</text>'
+        f'<path d="{grid}" stroke="{ink}" stroke-opacity=".12"/><path d="M{panel.left},{bottom}H{right}" '
+        f'stroke="{ink}" stroke-opacity=".4"/>'
+    ]
+    for tick in panel.y.ticks:
+        parts.append(f'<text x="{panel.left - 6}" y="{panel.y.at(tick) + 4}" text-anchor="end">{tick:g}</text>')
+    for x, text in panel.x_ticks:
+        place = f'transform="translate({x},{bottom + 12}) rotate(-40)" text-anchor="end"'
+        plain_place = f'x="{x}" y="{bottom + 15}" text-anchor="middle"'
+        parts.append(f"<text {place if figure.order else plain_place}>{escape(shorten(text, 18))}</text>")
+    middle = panel.top + _HEIGHT / 2
+    parts.append(
+        f'<text transform="translate({panel.left - 40},{middle}) rotate(-90)" text-anchor="middle">'
+        f"{escape(figure.y_title)}</text>"
+    )
+    if figure.x_title:
+        y = bottom + (_SLANTED if figure.order else _FOOT) - 12
+        parts.append(
+            f'<text x="{(panel.left + right) / 2}" y="{y}" text-anchor="middle">{escape(figure.x_title)}</text>'
+        )
+    for number, series in enumerate(figure.series):
+        parts.append(_series(figure, panel, series, number))
+    return "".join(parts)
+
+
+def _series(figure: FigureView, panel: _Panel, series: str, number: int) -> str:
+    colour, shape = COLOURS[number % len(COLOURS)], _SHAPES[number % len(_SHAPES)]
+    points = figure.at(panel.name, series)
+    found = [(panel.x[x], points[x]) for x in figure.x_values if x in points]
+    parts = []
+    if figure.kind == "line" and found:
+        path = "L".join(f"{x},{panel.y.at(point.y)}" for x, point in found)
+        parts.append(f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+    for x, point in found:
+        if (ends := _interval(point, figure)) is not None:
+            low, high = (panel.y.at(end) for end in ends)
+            parts.append(f'<path d="M{x},{low}V{high}" stroke="{colour}" stroke-opacity=".6" stroke-width="1.2"/>')
+        text = f"{point.series}, {point.x}: {plain(point.y)} ({point.n} seeds; runs {few_runs(point.run_ids)})"
+        parts.append(
+            f'<path transform="translate({x},{panel.y.at(point.y)})" d="{shape}" fill="{colour}"><title>'
+            f"{escape(text)}</title></path>"
+        )
+    return "".join(parts)
+
+
+def _legend(figure: FigureView, width: float, top: float) -> tuple[str, float]:
+    """The names of the series and the height of their block; none if one series or one per panel."""
+    if len(figure.series) < 2 or set(figure.series) == set(figure.panels):
+        return "", 0
+    columns = max(1, int(width // _LEGEND_WIDTH))
+    parts = []
+    for number, series in enumerate(figure.series):
+        x, y = 12 + (number % columns) * _LEGEND_WIDTH, top + 10 + (number // columns) * _LEGEND
+        colour, shape = COLOURS[number % len(COLOURS)], _SHAPES[number % len(_SHAPES)]
+        parts.append(
+            f'<path transform="translate({x},{y})" d="{shape}" fill="{colour}"/><text x="{x + 10}" y="{y + 4}">'
+            f"{escape(shorten(series, 30))}</text>"
+        )
+    return "".join(parts), _LEGEND * math.ceil(len(figure.series) / columns)

@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 
 from reports._format import plain, shorten
 from reports.answer_sentences import PHRASES, points
+from reports.charts.axes import Place, spread
 from reports.views import AnswerView, AxisView, LeadView, OverviewView
 
 WIDTH, HEIGHT = 860, 510
@@ -22,8 +23,6 @@ RAIL, TOP, BOTTOM = 84, 98, 324
 LOWER_TOP, LOWER_BOTTOM = 364, 456
 NAME_GAP, NAME_LENGTH = 24, 20
 """Distance of two names in px, and the most characters of a name."""
-_Place = Callable[[float], float]
-"""From a value to a height in px."""
 BESIDE = 30
 """Width in px of a dataset without a place on the axis, at the right end."""
 
@@ -122,27 +121,6 @@ def place_datasets(view: OverviewView, answer: AnswerView, axis: AxisView | None
     return Placed(order, x, name_x, tuple(ticks), tuple(unplaced))
 
 
-def spread(x: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Increasing positions at least `gap` apart, as close to `x` as possible, between `low` and `high` if they fit.
-
-    Example:
-        >>> [round(position) for position in spread([10, 12, 100], 24, 0, 200)]
-        [0, 24, 100]
-        >>> [round(position) for position in spread([50, 52, 100], 24, 0, 200)]
-        [39, 63, 100]
-    """
-    gap = min(gap, (high - low) / max(1, len(x) - 1))
-    blocks: list[list[float]] = []  # positions minus their minimal distances, pooled until they increase
-    for number, value in enumerate(x):
-        blocks.append([value - gap * number])
-        while len(blocks) > 1 and mean(blocks[-2]) >= mean(blocks[-1]):
-            last = blocks.pop()
-            blocks[-1] += last
-    shifts = [mean(block) for block in blocks for _ in block]
-    room = high - gap * (len(x) - 1)
-    return [round(min(max(shift, low), room) + gap * number, 1) for number, shift in enumerate(shifts)]
-
-
 def mark_svg(mark: str, x: float, y: float, *, dash: bool = False) -> str:
     """A point: A is a disc, B a diamond, zero-shot a dash."""
     if dash:
@@ -206,7 +184,7 @@ def _lower(
     return "".join(parts)
 
 
-def _mean(lead: LeadView, to_y: _Place) -> str:
+def _mean(lead: LeadView, to_y: Place) -> str:
     x, y = RIGHT + 24, to_y(lead.mean)
     bar = ""
     if lead.over_datasets is not None:
@@ -218,7 +196,7 @@ def _mean(lead: LeadView, to_y: _Place) -> str:
     )
 
 
-def _y_axis(to_y: _Place, ticks: Sequence[tuple[float, str]], panel: str = "") -> str:
+def _y_axis(to_y: Place, ticks: Sequence[tuple[float, str]], panel: str = "") -> str:
     lines = "".join(f"M{LEFT},{to_y(value)}H{RIGHT}" for value, _ in ticks)
     labels = "".join(
         f'<text class="tick" x="{LEFT - 8}" y="{to_y(value) + 4}" text-anchor="end">{text}</text>'
@@ -230,7 +208,7 @@ def _y_axis(to_y: _Place, ticks: Sequence[tuple[float, str]], panel: str = "") -
 
 def _scale(
     values: Sequence[float], top: float, bottom: float, *, signed: bool = False
-) -> tuple[_Place, list[tuple[float, str]]]:
+) -> tuple[Place, list[tuple[float, str]]]:
     """Positions of fractions between two heights, and ticks in per cent."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     pad = 0.06 * (high - low) or 0.01

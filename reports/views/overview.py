@@ -1,7 +1,7 @@
 """The first screen: what is best, how sure that is, how it depends on difficulty, and what to take for a new task."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from reports.views.difficulty import AxisView
 from reports.views.values import NamedDataset
@@ -15,7 +15,6 @@ class RankedMethodView:
         complete: whether it has every dataset and seed, and nothing in it was selected with test labels.
         trained: whether an optimiser took steps. None where unknown, like the next two.
         seconds: preparation and training of one run; `parameters` that are trained.
-        link: address of its card on the page, empty without one.
     """
 
     key: str
@@ -25,16 +24,14 @@ class RankedMethodView:
     trained: bool | None = None
     parameters: int | None = None
     seconds: float | None = None
-    link: str = ""
 
 
 @dataclass(frozen=True)
 class PlacedDatasetView(NamedDataset):
-    """A dataset with its number of classes and its zero-shot accuracy, by class split; `link` as above."""
+    """A dataset with its number of classes and its zero-shot accuracy, by class split."""
 
     n_classes: Mapping[str, int]
     zero_shot: Mapping[str, float]
-    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -144,6 +141,7 @@ class OverviewView:
         axes: what can be the x axis of the picture; the first one is shown.
         scores: by (method, dataset) and class split, one accuracy per seed, None for a missing seed; a single value if
             it does not depend on the seed.
+        runs: by (method, dataset), one run id per seed like the scores; empty for published numbers.
         groups: names of the easy, medium and hard datasets by the last measure; `named_groups` if the user chose them.
         h_convention: of the averages, `h_of_means` or `mean_of_h`; None without H.
         missing: None if every run is there.
@@ -165,6 +163,7 @@ class OverviewView:
     named_groups: bool
     h_convention: str | None
     missing: MissingRunsView | None
+    runs: Mapping[tuple[str, str], tuple[str | None, ...]] = field(default_factory=dict)
 
     def method(self, key: str) -> RankedMethodView:
         """The method with that key."""

@@ -17,9 +17,13 @@ pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on 
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory):
+def view():
     runs = runs_frame()
-    view = site_view(runs, difficulty_frame(), catalogue(), package_version="0.1.0", curves=curves_frame(runs))
+    return site_view(runs, difficulty_frame(), catalogue(), package_version="0.1.0", curves=curves_frame(runs))
+
+
+@pytest.fixture(scope="module")
+def url(view, tmp_path_factory):
     return render_site(view, tmp_path_factory.mktemp("site") / "index.html").as_uri()
 
 
@@ -33,93 +37,135 @@ def tab(tmp_path_factory):
 def page(tab, url):
     tab.call("Emulation.setScriptExecutionDisabled", value=False)
     tab.size(1400, 1000)
+    tab.open("about:blank")
     tab.open(url)
+    tab.run("document.documentElement.style.scrollBehavior = 'auto'")
     return tab
 
 
-def show(page, selector):
-    page.run("document.documentElement.style.scrollBehavior = 'auto'")
-    page.run(f"document.querySelector({selector!r}).scrollIntoView()")
-
-
-def choose_setting_of(page, node):
-    """Choose the setting of a node."""
+def choose(page, select, text):
     page.run(
         f"""(() => {{
-            const name = {node}.closest('.setting').dataset.setting;
-            const facets = document.querySelector('.setting[data-backbone][data-setting="' + name + '"]').dataset;
-            for (const select of document.querySelectorAll('#chooser select')) {{
-                select.value = [...select.options].map(o => o.value).find(v => Object.values(facets).includes(v));
-                select.dispatchEvent(new Event('change'));
-            }}
+            const select = document.querySelector({select!r});
+            select.value = [...select.options].find((option) => option.text === {text!r}).value;
+            select.dispatchEvent(new Event('change'));
         }})()"""
     )
 
 
-def live_chart(page):
-    show(page, "figure.chart")
-    page.wait("document.querySelector('figure.chart').dataset.live === 'true'")
+def complaints(page):
+    kinds = ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled")
+    return [event for event in page.events if event["method"] in kinds]
+
+
+def open_folds(page):
+    """Open every fold, and wait for what is drawn then."""
+    page.run("document.querySelectorAll('details').forEach((card) => { card.open = true; })")
+    page.wait("![...document.querySelectorAll('.block')].some((place) => place.textContent.startsWith('Loading'))")
 
 
 def test_the_file_is_the_only_request_and_the_console_is_silent(page, url):
-    count = page.run("document.querySelectorAll('figure.chart').length")
-    for index in range(count):
-        choose_setting_of(page, f"document.querySelectorAll('figure.chart')[{index}]")
-        page.run(f"document.querySelectorAll('figure.chart')[{index}].scrollIntoView()")
-        page.wait(f"document.querySelectorAll('figure.chart')[{index}].dataset.live === 'true'")
+    for protocol in ("Few-shot", "Base-to-new"):
+        choose(page, "#chooser select", protocol)
+        open_folds(page)
+        for kind in ("costs", "curves"):
+            select = f"figure[data-kind={kind}] select"
+            for title in page.run(f"[...document.querySelector({select!r}).options].map((option) => option.text)"):
+                choose(page, select, title)
+    for address in ("method=apex", "dataset=dtd", "run=nothing", "method=nobody", ""):
+        page.run(f"location.hash = {address!r}")
+        page.run("new Promise((done) => setTimeout(done, 30))")
     requested = [e["params"]["request"]["url"] for e in page.events if e["method"] == "Network.requestWillBeSent"]
     assert set(requested) == {url}
-    complaints = ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled")
-    assert [event for event in page.events if event["method"] in complaints] == []
-    assert page.run("document.querySelectorAll('.static').length") == 0, "live charts replace the static pictures"
+    assert complaints(page) == []
+
+
+PARTS = """Object.fromEntries([...document.querySelectorAll('.parts')].map((place) => {
+    const copy = place.cloneNode(true);
+    copy.querySelectorAll('.sort button').forEach((button) => button.replaceWith(button.textContent));
+    copy.querySelectorAll('.more-rows, details > .body, .chart .tools label').forEach((node) => node.remove());
+    copy.querySelectorAll('.picture').forEach((node) => node.replaceChildren());
+    copy.querySelectorAll('.drawing').forEach((node) => node.replaceChildren());
+    copy.querySelectorAll('.scroll').forEach((node) => {
+        node.className = 'scroll';
+        node.removeAttribute('tabindex');
+    });
+    return [place.dataset.section, copy.innerHTML];
+}))"""
+MARKS = """[...document.querySelectorAll('.chart .picture')].map((place) =>
+    [...place.querySelectorAll('path, circle, text')].map((node) => [
+        node.tagName + node.getAttribute('class') + node.textContent + (node.dataset.tip || ''),
+        (['d', 'x', 'y', 'cx', 'cy'].map((name) => node.getAttribute(name) || '').join(' ').match(/-?[\\d.]+/g) || [])
+            .map(Number)]))"""
+
+
+def test_scripts_draw_a_setting_as_the_page_writes_it(page, tab, url):
+    """Tables, texts and charts of the first setting, drawn again from the data, equal those in the HTML."""
+    choose(page, "#chooser select", "Few-shot")
+    choose(page, "#chooser select", "Base-to-new")
+    drawn, marks = page.run(PARTS), page.run(MARKS)
+    tab.call("Emulation.setScriptExecutionDisabled", value=True)
+    tab.open(url)
+    written, places = tab.run(PARTS), tab.run(MARKS)
+    tab.call("Emulation.setScriptExecutionDisabled", value=False)
+    assert {"leaderboard", "difficulty", "cost", "quality", "runs"} <= written.keys()
+    for section, text in written.items():
+        assert drawn[section] == text, section
+    assert len(marks) == len(places) == 2
+    for mine, theirs in zip(marks, places, strict=True):
+        assert [what for what, _ in mine] == [what for what, _ in theirs]
+        for (what, numbers), (_, others) in zip(mine, theirs, strict=True):
+            assert numbers == pytest.approx(others, abs=0.3), what
 
 
 def test_a_click_on_a_heading_sorts_and_gaps_stay_last(page):
-    column = "[...document.querySelectorAll('table.board')[0].tBodies[0].rows].map(r => r.children[{}].innerText)"
-    click = "document.querySelectorAll('table.board')[0].querySelectorAll('thead button')[{}].click()"
+    column = "[...document.querySelector('table.board').tBodies[0].rows].map(r => r.children[{}].innerText)"
+    click = "document.querySelector('table.board').querySelectorAll('thead button')[{}].click()"
     page.run(click.format(2))
-    base = [float(text.split()[0].split("±")[0]) for text in page.run(column.format(2))]
-    assert base == sorted(base, reverse=True)
+    scores = [float(text.split()[0].split("±")[0]) for text in page.run(column.format(2))]
+    assert scores == sorted(scores, reverse=True)
     page.run(click.format(2))
-    assert [float(text.split()[0].split("±")[0]) for text in page.run(column.format(2))] == base[::-1]
+    assert [float(text.split()[0].split("±")[0]) for text in page.run(column.format(2))] == scores[::-1]
     page.run(click.format(0))
-    ranks = page.run(column.format(0))
-    assert ranks == ["1", "2–4", "2–4", "2–4", "5", "6", "–", "–"]
+    assert page.run(column.format(0)) == ["1", "2–4", "2–4", "2–4", "5", "6", "–", "–"]
 
 
 def test_family_chips_filter_the_rows(page):
-    page.run("""document.querySelector('.chip[data-family="text prompt"]').click()""")
-    shown = page.run(
-        "[...document.querySelectorAll('table.board')[0].querySelectorAll('tbody tr')].filter(r => !r.hidden).length"
-    )
-    assert shown == 2
+    page.run("""document.querySelector('.chip[data-filter="text prompt"]').click()""")
+    rows = "document.querySelectorAll('table.board tbody tr').length"
+    assert page.run(rows) == 2
+    page.run("""document.querySelector('.chip[data-filter="text prompt"]').click()""")
+    assert page.run(rows) == 8
 
 
-def test_one_setting_is_shown_at_a_time_and_a_link_chooses_its_own(page):
-    shown = "[...document.querySelectorAll('#leaderboard .setting')].filter(n => n.offsetHeight > 0).map(n => n.id)"
-    every = page.run("[...document.querySelectorAll('#leaderboard .setting')].map(n => n.id)")
-    assert (len(every), page.run(shown)) == (2, every[:1])
-    choose_setting_of(page, f"document.getElementById({every[1]!r})")
-    assert page.run(shown) == every[1:]
-    page.run(f"location.hash = '#{every[0]}-m1'")
-    page.wait(f"{shown}[0] === {every[0]!r}")
-    assert page.run(f"document.getElementById('{every[0]}-m1').open")
+def test_one_setting_is_shown_at_a_time_and_a_link_chooses_its_own(page, view):
+    shown = "document.querySelector('table.board').id"
+    first, other = view.boards
+    assert page.run(shown) == f"{first.anchor}-table"
+    assert page.run(f"document.getElementById('{other.anchor}-table')") is None
+    choose(page, "#chooser select", "Few-shot")
+    assert page.run(shown) == f"{other.anchor}-table"
+    assert "Few-shot" in page.run("document.querySelector('#cost .setting-name').textContent")
+    page.run(f"location.hash = '#{first.anchor}-costs'")
+    page.wait(f"{shown} === '{first.anchor}-table'")
+    assert page.run("document.querySelector('#chooser select').value") == "Base-to-new"
 
 
 def test_leaving_out_a_dataset_shows_the_trends_of_the_others(page):
     """They equal those of a page of the runs on the other datasets, for each of the three properties."""
+    open_folds(page)
     runs = runs_frame(protocols=("base-to-new",))
-    pane = "document.querySelector('.setting.chosen .trends div.pane.chosen')"
-    verdicts = f"[...{pane}.querySelectorAll('.verdict')].map(v => v.textContent)"
-    lines = f"[...{pane}.querySelectorAll('.trend-line')].map(v => v.getAttribute('d'))"
+    place = "document.querySelector('[data-block=ablations]')"
+    verdicts = f"[...{place}.querySelectorAll('.verdict')].map(v => v.textContent)"
+    lines = f"[...{place}.querySelectorAll('.trend-line')].map(v => v.getAttribute('d'))"
     first = page.run(verdicts), page.run(lines)
-    click = "document.querySelector('.setting.chosen .omit[data-d={}]').click()"
-    for dataset in ("eurosat", "dtd"):
+    click = """[...document.querySelectorAll('.omit')].find((chip) => chip.textContent === {!r}).click()"""
+    for dataset, title in (("eurosat", "EuroSAT"), ("dtd", "DTD")):
         fewer = site_view(runs[runs["dataset"] != dataset], difficulty_frame(), catalogue(), package_version="0")
         wanted = next(trends for trends in fewer.boards[0].part_trends if trends.measure == "H").contrasts[0]
-        page.run(click.format(dataset))
-        assert page.run(f"{pane}.querySelectorAll('circle.out').length") == 3
-        assert page.run("document.querySelectorAll('.setting.chosen .omit[aria-pressed=true]').length") == 1
+        page.run(click.format(title))
+        assert page.run(f"{place}.querySelectorAll('circle.out').length") == 3
+        assert page.run("document.querySelectorAll('.omit[aria-pressed=true]').length") == 1
         for text, line, panel in zip(page.run(verdicts), page.run(lines), wanted.panels, strict=True):
             result = panel.result
             rho, p, corrected = re.search(r"ρ (\S+) over 10, p [=<]* ?([\d.]+), corrected ([\d.]+)", text).groups()
@@ -128,15 +174,107 @@ def test_leaving_out_a_dataset_shows_the_trends_of_the_others(page):
             assert float(corrected) == pytest.approx(result.p_corrected, abs=0.005)
             assert text.split(" ρ")[0] == result.verdict
             assert bool(line) == (result.ends is not None)
-    page.run(click.format("dtd"))
-    assert (page.run(verdicts), page.run(lines)) == first, "all datasets back: the page as it was written"
+    page.run(click.format("DTD"))
+    assert (page.run(verdicts), page.run(lines)) == first, "all datasets back"
 
 
 def test_another_measure_of_the_trends_can_be_chosen(page):
-    shown = "[...document.querySelectorAll('.setting.chosen .trends div.pane')].map(n => n.offsetHeight > 0)"
-    assert page.run(shown) == [False, False, True]
-    page.run("document.querySelector('.setting.chosen .chip.pane[data-pane=\"1\"]').click()")
-    assert page.run(shown) == [False, True, False]
+    open_folds(page)
+    title = "document.querySelector('.pane-title').firstChild.textContent.trim()"
+    assert page.run(title) == "Harmonic mean H"
+    page.run("document.querySelector('.chip.pane[data-pane=\"1\"]').click()")
+    assert page.run(title) == "New classes"
+
+
+def test_head_to_head_has_the_differences_of_the_analysis(page, view):
+    open_folds(page)
+    order = view.boards[0].standings
+    cells = page.run(
+        "[...document.querySelectorAll('[data-block=head_to_head] tbody tr')].map((row) =>"
+        " [...row.children].map((cell) => [cell.textContent, cell.title, cell.classList.contains('shown')]))"
+    )
+    keys = list(order.ranks)
+    assert [row[0][0] for row in cells] == [view.boards[0].entry_name(key) for key in keys]
+    for a, row in zip(keys, cells, strict=True):
+        for b, (text, tip, bold) in zip(keys, row[1:], strict=True):
+            if a == b:
+                assert text == "·"
+                continue
+            pair = order.pairs[a, b]
+            assert float(text.replace("−", "-")) == pytest.approx(100 * pair.mean, abs=0.0051)
+            assert bold == pair.significant
+            ends = [float(end.replace("−", "-")) for end in re.findall(r"[−+]?\d+\.\d\d", tip)[:2]]
+            assert ends == pytest.approx([100 * pair.low, 100 * pair.high], abs=0.0051)
+
+
+def test_methods_datasets_and_runs_have_pages(page, view):
+    board = view.boards[0]
+    apex = next(entry for entry in board.entries if entry.key == "apex")
+    page.run("document.querySelector('table.board a[href=\"#method=apex\"]').click()")
+    page.wait("!document.getElementById('page').hidden")
+    text = page.run("document.getElementById('page').innerText")
+    assert page.run("document.querySelector('#page h2').innerText") == "APEX"
+    for part in (apex.summary, "Citation", "recipe.lr", "Cost of a run"):
+        assert part in text
+    assert page.run("document.getElementById('front').offsetHeight") == 0
+    rows = page.run(
+        "[...document.querySelectorAll('#page-table tbody tr')].map((row) => [...row.children].map((c) => c.innerText))"
+    )
+    for title, base, gain, *_ in rows:
+        dataset = next(d.name for d in board.datasets if d.title == title)
+        cell = board.cells["apex", dataset]
+        mean, half = (float(part) for part in base.split("±"))
+        assert (mean, half) == pytest.approx(
+            (100 * cell.scores["base"].mean, 100 * cell.scores["base"].half_width), abs=0.02
+        )
+        assert float(gain.replace("−", "-")) == pytest.approx(100 * cell.gains["base"], abs=0.02)
+    page.run("[...document.querySelectorAll('#page a')].find((a) => a.innerText === 'DTD').click()")
+    page.wait("document.querySelector('#page h2').innerText === 'DTD'")
+    assert page.run("document.querySelectorAll('#page-table tbody tr').length") == len(board.entries)
+    assert "Photographs of textures." in page.run("document.getElementById('page').innerText")
+    run = board.cells["apex", "dtd"].run_ids[1]
+    page.run(f"[...document.querySelectorAll('#page a')].find((a) => a.hash === '#run={run}').click()")
+    page.wait(f"document.querySelector('#page h2').innerText === 'Run {run}'")
+    text = page.run("document.getElementById('page').innerText")
+    assert f"etl-bench verify {run}" in text
+    assert "Seed\n2" in text
+    page.run("document.querySelector('#page a.back').click()")
+    page.wait("document.getElementById('page').hidden && document.getElementById('front').offsetHeight > 0")
+    assert page.run("document.querySelector('#hero svg').getBoundingClientRect().height") > 300
+    assert complaints(page) == []
+
+
+def test_a_page_of_another_setting_opens_from_its_address(tab, url, view):
+    other = view.boards[1]
+    tab.open("about:blank")
+    tab.open(f"{url}#method=coop&setting={other.anchor}")
+    assert tab.run("document.querySelector('#page h2').innerText") == "CoOp"
+    assert "few-shot" in tab.run("document.getElementById('page').innerText")
+    tab.run("document.querySelector('#page a.back').click()")
+    tab.wait("document.getElementById('page').hidden")
+    assert tab.run("document.querySelector('table.board').id") == f"{other.anchor}-table"
+
+
+def test_search_opens_pages_of_methods_datasets_and_runs(page, view):
+    run = view.boards[0].cells["apex", "dtd"].run_ids[0]
+    for text, title in (("euros", "EuroSAT"), ("clip-ad", "CLIP-Adapter"), (run[:9], f"Run {run}")):
+        page.run(f"document.getElementById('search').value = {text!r}")
+        page.run("document.getElementById('search').dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter'}))")
+        page.wait(f"document.querySelector('#page h2')?.innerText === {title!r}")
+        assert page.run("document.querySelectorAll('#found li').length") == 0
+
+
+def test_a_chart_tells_the_point_under_the_pointer_and_the_arrow_keys_walk_them(page):
+    tip = "document.querySelector('figure[data-kind=costs] .tip')"
+    page.run("document.querySelector('figure[data-kind=costs] .picture').focus()")
+    seen = []
+    for _ in range(8):
+        page.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight")
+        seen.append(page.run(f"{tip}.textContent.split(':')[0]"))
+    assert len(set(seen)) == 8
+    assert "Pareto: " in page.run(f"{tip}.textContent")
+    page.call("Input.dispatchKeyEvent", type="keyDown", key="Escape")
+    assert page.run(f"{tip}.hidden")
 
 
 def test_the_theme_button_turns_the_page_round(page):
@@ -149,16 +287,13 @@ def test_the_theme_button_turns_the_page_round(page):
     assert page.run(colour) == before
 
 
-def test_a_link_opens_the_section_it_leads_to(page):
-    page.run("document.querySelector('table.board a.method').click()")
-    page.wait("document.querySelector(location.hash).open")
-
-
-@pytest.mark.parametrize("width", [420, 768, 1400])
-def test_nothing_sticks_out_of_the_page(page, width):
+@pytest.mark.parametrize("width", [320, 420, 768, 1400])
+@pytest.mark.parametrize("address", ["", "#method=apex", "#dataset=dtd"])
+def test_nothing_sticks_out_of_the_page(page, url, width, address):
     page.size(width, 900)
-    live_chart(page)
-    page.run("document.querySelectorAll('details').forEach((card) => { card.open = true; })")
+    page.open("about:blank")
+    page.open(url + address)
+    open_folds(page)
     page.wait(f"document.documentElement.scrollWidth <= {width}")
 
 
@@ -168,8 +303,14 @@ def test_without_script_tables_and_static_pictures_are_there(page, url):
     visible = (
         "(() => {{ const e = document.querySelector('{}'); return !!e && e.getBoundingClientRect().height > 100; }})()"
     )
-    assert page.run(visible.format("figure.chart .static svg"))
-    assert page.run(visible.format("table.board"))
-    assert page.run("getComputedStyle(document.getElementById('theme')).display") == "none"
-    assert page.run("document.querySelector('figure.chart').dataset.live === undefined")
+    for selector in (".chart .picture svg", "table.board", "#hero svg"):
+        assert page.run(visible.format(selector)), selector
+    for selector in ("#theme", ".table-tools"):
+        assert page.run(f"getComputedStyle(document.querySelector({selector!r})).display") == "none"
+    assert "need JavaScript" in page.run("document.body.innerText")
     page.call("Emulation.setScriptExecutionDisabled", value=False)
+
+
+def test_paper_has_the_answer_and_the_board_on_at_most_six_pages(page):
+    page.run("document.querySelectorAll('details').forEach((card) => { card.open = false; })")
+    assert page.printed_pages() <= 6

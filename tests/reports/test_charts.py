@@ -1,5 +1,3 @@
-import json
-import re
 from dataclasses import replace
 
 import pytest
@@ -7,9 +5,11 @@ from report_sample import catalogue, difficulty_frame, runs_frame
 
 import reports.charts.hero as hero
 from bench.presenters import site_view
-from reports import _symbols
-from reports.charts.costs import COST_AXES, cost_axes, cost_chart, cost_rows
-from reports.charts.vega import SCHEMA, static_svg
+from reports import figure_file
+from reports.charts.axes import linear_axis, log_axis
+from reports.charts.costs import cost_axes, cost_svg
+from reports.charts.figures import figure_svg
+from reports.views import FigurePoint, FigureView
 
 
 @pytest.fixture(scope="module")
@@ -19,31 +19,24 @@ def board():
     ).boards[0]
 
 
-def test_specifications_are_valid_vega_lite(board):
-    altair = pytest.importorskip("altair", reason="only used to validate")
-    for axis in COST_AXES:
-        spec = cost_chart(board, axis, _symbols.assign_symbols(board.entries))
-        altair.Chart.from_dict(json.loads(json.dumps(spec)), validate=True)
+def test_charts_have_a_point_with_its_numbers_for_every_method(board):
+    for axis in cost_axes(board):
+        svg = cost_svg(board, axis)
+        assert svg.count("data-tip=") == len(board.costs)
+        for point in board.costs:
+            assert f"{board.entry_name(point.entry)}: " in svg
+        front = [point for point in board.costs if point.front.get(axis)]
+        assert svg.count('class="mark a"') == svg.count('class="name"') == len(front) > 0
 
 
-def test_the_static_picture_follows_the_theme_and_its_ids_are_its_own(board):
-    spec = cost_chart(board, "train_seconds", _symbols.assign_symbols(board.entries))
-    svg = static_svg(spec, cost_rows(board), prefix="one")
-    assert 'fill="currentColor"' in svg
-    assert all(found.startswith("one-") for found in re.findall(r'\bid="([^"]+)"', svg))
-    assert set(re.findall(r"url\(#([^)]+)\)", svg)) <= set(re.findall(r'\bid="([^"]+)"', svg))
-
-
-def test_entries_of_one_family_differ_in_colour_and_families_in_shape(board):
-    entry = board.entries[0]
-    crowd = [
-        replace(entry, key=f"{family}{i}", method=f"m{i}", family=family)
-        for family in _symbols.SHAPES
-        for i in range(8)
-    ]
-    marks = _symbols.assign_symbols(crowd)
-    assert len({(mark.colour, mark.shape) for mark in marks.values()}) == len(crowd)
-    assert _symbols.assign_symbols(reversed(crowd)) == marks
+def test_names_in_charts_stay_text(board):
+    evil = "<b onmouseover=alert(1)>\"'&"
+    entries = tuple(replace(entry, title=evil) for entry in board.entries)
+    svg = cost_svg(replace(board, entries=entries), "train_seconds")
+    assert "<b" not in svg
+    assert "&lt;b onmouseover" in svg
+    figure = FigureView("f", evil, evil, evil, "line", (FigurePoint(evil, evil, 1.0, 2.0, 1.0, 3.0, 3, ("a",)),))
+    assert "<b" not in figure_svg(figure)
 
 
 def test_memory_is_drawn_only_where_every_method_has_it():
@@ -52,21 +45,47 @@ def test_memory_is_drawn_only_where_every_method_has_it():
         site_view(frame, difficulty_frame(), catalogue(), package_version="0").boards[0]
         for frame in (runs, runs.assign(added_memory_bytes=runs["added_memory_bytes"].mask(runs["method"] == "coop")))
     )
-    assert cost_axes(full) == ["parameters", "train_seconds", "passes", "memory"]
-    assert cost_axes(partial) == ["parameters", "train_seconds", "passes"]
+    assert cost_axes(full) == ["train_seconds", "parameters", "passes", "memory"]
+    assert cost_axes(partial) == ["train_seconds", "parameters", "passes"]
     coop = next(point for point in partial.costs if point.entry == "coop")
     assert "memory" not in coop.costs
-    assert all("memory" not in row for row in cost_rows(partial))
 
 
-def test_characters_that_the_renderer_cannot_draw_are_replaced():
-    """Each of them made the renderer abort the process."""
-    rows = [{"a": f"x{character}y", "b": 1} for character in "\x00\x07\x0b\x1b\x1f\ud800\ufffe\uffff"]
-    spec = {"$schema": SCHEMA, "description": "d\x1b", "data": {"name": "rows"}, "mark": "point"}
-    axes = {"x": {"field": "a", "type": "nominal"}, "y": {"field": "b", "type": "quantitative"}}
-    svg = static_svg(spec | {"encoding": axes}, rows, prefix="p")
-    assert "x\ufffdy" in svg
-    assert "\x1b" not in svg
+FIGURES = [
+    FigureView("few", "Few", "Fig. 1", "", "line", (), x_title="Shots", x_log=True),
+    FigureView("names", "Names", "Fig. 2", "", "bar", (), order=("a", "b", "c")),
+    FigureView("own", "Own scales", "Fig. 3", "", "point", (), y_title="Seconds", own_y=True),
+]
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.name)
+@pytest.mark.parametrize("panels", [1, 4])
+def test_a_figure_shows_every_point_and_becomes_a_file_of_each_kind(figure, panels):
+    xs = figure.order or (1.0, 4.0, 16.0)
+    points = tuple(
+        FigurePoint(f"panel {p}", series, x, 40.0 + 9 * p + at, 30.0, 120.0, 3, ("run",))
+        for p in range(panels)
+        for series in ("one", "two")
+        for at, x in enumerate(xs)
+    )
+    drawn = replace(figure, points=points)
+    svg = figure_svg(drawn)
+    assert svg.count("<title>") == len(points)
+    assert "NaN" not in svg
+    assert all(name in svg for name in ("one", "two", *(f"panel {p}" for p in range(panels))))
+    assert figure_file(drawn, "svg").startswith(b"<svg ")
+    assert b"currentColor" not in figure_file(drawn, "svg")
+    assert figure_file(drawn, "pdf").startswith(b"%PDF")
+    assert figure_file(drawn, "png").startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("values", [[0.0], [0.0, 0.0], [1e-9, 2e-9], [3.0, 4.0], [0.0, 1e12]])
+def test_axes_have_ticks_and_finite_places_for_any_values(values):
+    axes = [linear_axis(values, 0, 100), log_axis(values, 0, 100, constant=0.1)]
+    axes += [log_axis(values, 0, 100)] if min(values) > 0 else []
+    for axis in axes:
+        assert 1 <= len(axis.ticks) <= 40
+        assert all(0 <= axis.at(value) <= 100 for value in values)
 
 
 @pytest.mark.parametrize("reach", [1e-6, 0.004, 0.3, 2.5, 13.0, 900.0])

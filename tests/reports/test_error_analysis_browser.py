@@ -129,10 +129,12 @@ def test_the_address_leads_back_to_what_was_chosen(page, site):
 
 
 def test_a_table_links_to_the_errors_of_its_row(page):
-    page.run("document.querySelector('#methods details.card').open = true")
-    link = "[...document.querySelectorAll('#methods a.error-link')].find((a) => a.href.includes('eurosat'))"
+    page.run("location.hash = '#method=coop'")
+    page.wait("document.querySelector('#page h2')?.innerText === 'CoOp'")
+    link = "[...document.querySelectorAll('#page a')].find((a) => /^#look=.*eurosat/.test(a.hash))"
     wanted = page.run(f"decodeURIComponent({link}.hash)").split("/")[1:]
     page.run(f"{link}.click()")
+    page.wait("document.getElementById('page').hidden")
     page.wait("document.querySelectorAll('#errors select')[1].value === 'eurosat'")
     assert [page.run("document.querySelectorAll('#errors select')[0].value"), "eurosat"] == wanted
 
@@ -148,17 +150,17 @@ def test_search_finds_datasets_and_runs_and_opens_what_holds_them(page):
         return page.run("[...document.querySelectorAll('#found li')].map((item) => item.innerText)")
 
     assert any("EuroSAT" in line for line in found("eurosat"))
-    run = page.run("document.querySelector('#datasets details.runs code').textContent.split(' ')[0]")
+    run = page.run("document.querySelector('.errors-out .facts code').textContent")
     assert len(found(run)) > 0
-    page.run("document.querySelector('#found button').click()")
-    assert page.run("document.activeElement.closest('details').open")
+    page.run("document.querySelector('#found a').click()")
+    page.wait(f"document.querySelector('#page h2')?.innerText === 'Run {run}'")
     assert page.run("document.querySelectorAll('#found li').length") == 0
     assert found("no such words") == ["No results on this page."]
 
 
 def test_tables_that_scripts_make_can_be_sorted(page):
     column = (
-        "[...document.querySelectorAll('.errors-out table')[0].tBodies[0].rows].map((r) => r.children[2].dataset.v)"
+        "[...document.querySelectorAll('.errors-out table')[0].tBodies[0].rows].map((r) => r.children[2].innerText)"
     )
     worst_first = page.run(column)
     page.run("document.querySelectorAll('.errors-out table')[0].querySelectorAll('thead button')[2].click()")
@@ -194,22 +196,35 @@ def test_a_served_folder_shows_every_image_of_a_run(tab, site):
         assert [e for e in complaints(tab) if "favicon" not in str(e)] == []
 
 
-def test_without_script_mistakes_and_hard_images_are_there(tab, site):
+def test_common_errors_and_calibration_are_drawn_when_they_are_opened(page):
+    page.wait("document.querySelectorAll('#common-errors details').length === 4")
+    assert page.run("document.querySelectorAll('#common-errors img').length") == 0
+    page.run("document.querySelectorAll('details').forEach((card) => { card.open = true; })")
+    page.wait("document.querySelectorAll('#common-errors .examples.hard img').length === 24")
+    assert page.run("document.querySelectorAll('#quality tbody tr').length") == 6
+    assert page.run("document.querySelector('#cost .picture svg').getBoundingClientRect().height") > 100
+    assert complaints(page) == []
+
+
+def test_without_script_the_error_analysis_says_what_it_needs(tab, site):
     tab.call("Emulation.setScriptExecutionDisabled", value=True)
     try:
         tab.open((site / "alone.html").as_uri())
-        tab.run("document.querySelectorAll('details').forEach((card) => { card.open = true; })")
-        assert tab.run("document.querySelectorAll('#error_analysis .examples.hard img').length") == 4 * 6
         assert tab.run("getComputedStyle(document.getElementById('errors')).display") == "none"
-        assert tab.run("document.querySelector('#cost .static svg').getBoundingClientRect().height") > 100
-        assert tab.run("document.querySelectorAll('#quality tbody tr').length") == 6
+        assert "The error analysis needs JavaScript." in tab.run("document.getElementById('error_analysis').innerText")
     finally:
         tab.call("Emulation.setScriptExecutionDisabled", value=False)
 
 
 @pytest.mark.skipif(find_axe() is None, reason="axe-core is not installed: npm install --no-save axe-core")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_serious_accessibility_finding(page, scheme):
+@pytest.mark.parametrize("width", [390, 1024, 1440])
+@pytest.mark.parametrize("address", ["", "#method=coop", "#dataset=dtd"])
+def test_no_serious_accessibility_finding(page, scheme, width, address):
+    page.size(width, 900)
+    if address:
+        page.run(f"location.hash = {address!r}")
+        page.wait("!document.getElementById('page').hidden")
     page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
     page.run("document.querySelectorAll('details').forEach((card) => { card.open = true; })")
     axe = find_axe()

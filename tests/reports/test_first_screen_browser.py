@@ -256,21 +256,37 @@ def test_what_is_copied_is_what_export_writes(page, runs, view):
     for form in ("CSV", "LaTeX", "Markdown"):
         page.call(
             "Runtime.evaluate",
-            expression=f"document.querySelector('.setting.chosen .copies [data-format={form}]').click()",
+            expression=f"document.querySelector('#leaderboard .copies [data-format={form}]').click()",
             userGesture=True,
         )
+        page.wait(f"document.querySelector('#leaderboard .copies [role=status]').textContent === '{form} copied'")
         texts[form] = page.run("window.copied")
-        assert (
-            page.run("document.querySelector('.setting.chosen .copies [role=status]').textContent") == f"{form} copied"
-        )
     assert texts["CSV"] == to_csv(board.rows())
     assert texts["LaTeX"] == to_latex(export_table(board, runs))
     assert texts["Markdown"] == to_markdown(export_table(board, runs))
     rows = list(csv.DictReader(io.StringIO(texts["CSV"])))
-    cells = "[...document.querySelectorAll('.setting.chosen table.board tbody td.key')]"
-    assert [float(row["H"]) for row in rows] == pytest.approx(
-        page.run(f"{cells}.map((cell) => Number(cell.dataset.v))")
+    cells = page.run("[...document.querySelectorAll('table.board tbody td.key .mean')].map((node) => node.innerText)")
+    assert [100 * float(row["H"]) for row in rows] == pytest.approx([float(text) for text in cells], abs=0.0051)
+
+
+def test_any_table_is_copied_as_it_is_drawn(page):
+    page.call("Emulation.setFocusEmulationEnabled", enabled=True)
+    page.run("document.addEventListener('copy', () => { window.copied = document.activeElement.value; })")
+    place = "document.querySelector('#difficulty .table')"
+    texts = {}
+    for form in ("CSV", "LaTeX", "Markdown"):
+        click = f"{place}.querySelector('.copies [data-format={form}]').click()"
+        page.call("Runtime.evaluate", expression=click, userGesture=True)
+        page.wait(f"{place}.querySelector('[role=status]').textContent === '{form} copied'")
+        texts[form] = page.run("window.copied")
+    shown = page.run(
+        f"[...{place}.querySelectorAll('tr')].map((row) => [...row.children].map((cell) => cell.innerText.trim()))"
     )
+    assert list(csv.reader(io.StringIO(texts["CSV"]))) == [
+        [text if text != "–" else "" for text in row] for row in shown
+    ]
+    assert texts["Markdown"].splitlines()[0] == "| " + " | ".join(shown[0]) + " |"
+    assert len(texts["LaTeX"].splitlines()) == len(shown) + 5
 
 
 def test_a_dataset_without_difficulty_stays_in_the_picture(tab, runs, tmp_path):

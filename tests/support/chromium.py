@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -86,6 +88,11 @@ class Page:
 
     def move(self, x: float, y: float) -> None:
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
+    def printed_pages(self) -> int:
+        """Number of A4 pages on paper."""
+        found = self.call("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)
+        return len(re.findall(rb"/Type\s*/Page\b(?!s)", base64.b64decode(found["data"])))
 
     def close(self) -> None:
         self._socket.close()

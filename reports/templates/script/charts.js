@@ -1,49 +1,156 @@
-// Charts: an interactive chart replaces the static picture once it has been drawn.
-const parse = (id) => JSON.parse(document.getElementById(id).textContent);
-const fitted = (spec, rows, width) => {
-  const copy = JSON.parse(JSON.stringify(spec));
-  const columns = width >= 820 ? copy.columns : width >= 560 ? Math.min(2, copy.columns) : 1;
-  const wide = copy.columns === 1 ? Math.min(width, 760) : width;
-  copy.columns = columns;
-  copy.spec.width = Math.max(180, Math.floor((wide - 72 - copy.spacing * (columns - 1)) / columns));
-  copy.datasets = { rows };
-  copy.config.legend.columns = Math.max(1, Math.min(5, Math.floor(width / 190)));
-  return copy;
+// Cost and learning curves: the pictures of reports/charts, redrawn for the chosen x axis, with a tooltip at the nearest point.
+const PLOT = { width: 860, height: 360, left: 52, right: 690, top: 30, bottom: 312, gap: 15, name: 24 };
+const COST_AXES = {
+  train_seconds: ["Preparation and training time", 0.1, "time", 1],
+  parameters: ["Trainable parameters", 100, "count", 1],
+  passes: ["Encoder passes: images and texts", 10, "count", 1],
+  memory: ["Peak memory above the start", 1, "size", 2 ** 20],
 };
-const start = (figure) => {
-  const live = figure.querySelector(".live");
-  const rows = parse(figure.dataset.rows);
-  const options = parse(figure.dataset.specs);
-  let chosen = 0;
-  let width = 0;
-  let view = null;
-  const draw = () => {
-    width = figure.clientWidth;
-    const settings = { renderer: "svg", actions: false, tooltip: { theme: "page" }, mode: "vega-lite" };
-    return vegaEmbed(live, fitted(options[chosen].spec, rows, width), settings).then((result) => {
-      if (view) view.finalize();
-      view = result.view;
-      const still = figure.querySelector(".static");
-      if (still) still.remove();
-      figure.dataset.live = "true";
-    }, (error) => { console.error(error); });
+const TIME_AXES = [["Share of the training", "share"], ["Preparation and training time", "time"], ["Optimiser steps", "count"]];
+const digits3 = (value, digits) => String(Number(value.toPrecision(digits)));
+const UNITS = {
+  time: (value) => value < 0.005 ? "0 s" : value < 10 ? digits3(value, 2) + " s" : value < 120 ? value.toFixed(0) + " s" : value < 7200 ? (value / 60).toFixed(1) + " min" : (value / 3600).toFixed(1) + " h",
+  count: (value) => {
+    const found = [[1e9, "G"], [1e6, "M"], [1e3, "k"]].find(([size]) => value >= size);
+    return found ? digits3(value / found[0], 3) + found[1] : value.toFixed(0);
+  },
+  share: (value) => (100 * value).toFixed(0) + " %",
+  size: (value) => value < 2 ** 30 ? (value / 2 ** 20).toFixed(0) + " MiB" : (value / 2 ** 30).toFixed(1) + " GiB",
+};
+const between = (low, high, from, to) => (value) => rounded(from + (to - from) * (value - low) / (high - low));
+const linearAxis = (values, from, to) => {
+  const [least, largest] = [Math.min(...values), Math.max(...values)];
+  const room = 0.06 * (largest - least) || 0.01 * (Math.abs(largest) || 1);
+  return { at: between(least - room, largest + room, from, to), ticks: linearTicks(least - room, largest + room, 6) };
+};
+// Logarithmic; with a constant it is linear below about that value, so that it shows 0.
+const logAxis = (values, from, to, constant) => {
+  const along = (value) => constant ? Math.log1p(value / constant) : Math.log(value);
+  const [least, largest] = [Math.min(...values), Math.max(...values)];
+  const room = 0.05 * (along(largest) - along(least)) || 0.5;
+  const [low, high] = [along(least) - room, along(largest) + room];
+  const place = between(low, high, from, to);
+  let powers = [];
+  for (let e = Math.floor(Math.log10(constant || least)); e <= Math.ceil(Math.log10(Math.max(largest, constant || least))); e += 1) powers.push(Number("1e" + e));
+  if (!constant && powers.filter((power) => least <= power && power <= largest).length < 3) powers = powers.flatMap((power) => [1, 2, 5].map((m) => m * power));
+  let ticks = (constant ? [0, ...powers] : powers).filter((tick) => low <= along(tick) && along(tick) <= high);
+  if (!ticks.length) ticks = linearTicks(least, largest, 4);
+  return { at: (value) => place(along(value)), ticks: ticks.length ? ticks : [least] };
+};
+const plotFrame = (x, y, xTitle, text) => {
+  const { left, right, bottom, height } = PLOT;
+  let last = -Infinity;
+  const ticks = x.ticks.map((tick) => {
+    if (x.at(tick) - last < 40) return "";
+    last = x.at(tick);
+    return `<text class="tick" x="${last}" y="${bottom + 17}" text-anchor="middle">${text(tick)}</text>`;
+  }).join("");
+  return `<path class="grid" d="${y.ticks.map((tick) => `M${left},${y.at(tick)}H${right}`).join("")}"/><path class="zero" d="M${left},${bottom}H${right}"/>` +
+    y.ticks.map((tick) => `<text class="tick" x="${left - 8}" y="${y.at(tick) + 4}" text-anchor="end">${tick}</text>`).join("") + ticks +
+    `<text class="panel" x="${left - 44}" y="16">Accuracy, %</text><text x="${(left + right) / 2}" y="${height - 8}" text-anchor="middle">${escaped(xTitle)}</text>`;
+};
+const plotDisc = (x, y, kind, radius, tip) => `<circle class="mark ${kind}" cx="${x}" cy="${y}" r="${radius}" data-tip="${escaped(tip)}"/>`;
+const plotSteps = (points, kind) => points.length ? `<path class="${kind}" d="M${points[0].join(",")}${points.slice(1).map(([x, y]) => `H${x}V${y}`).join("")}"/>` : "";
+const plotName = (x, y, name, kind) => `<text class="${kind}" x="${x}" y="${y + 4}"><title>${escaped(name)}</title>${escaped(shortened(name, PLOT.name))}</text>`;
+const chartKinds = {
+  costs: {
+    label: "Cost as",
+    axes: (data) => data.costs.axes.map((axis) => COST_AXES[axis][0]),
+    draw: (data, axis) => {
+      const [title, constant, unit, unitSize] = COST_AXES[data.costs.axes[axis]];
+      const points = data.costs.points.map(([method, value, half, ...costs]) => ({ name: data.methods[method].name, value: value / 100, pm: half === null ? "" : " ± " + (half / 100).toFixed(2), cost: costs[axis][0], front: costs[axis][1], text: costs[axis][2] }));
+      const x = logAxis(points.map((point) => point.cost / unitSize), PLOT.left, PLOT.right, constant);
+      const y = linearAxis(points.map((point) => point.value), PLOT.bottom, PLOT.top);
+      points.forEach((point) => Object.assign(point, { x: x.at(point.cost / unitSize), y: y.at(point.value) }));
+      points.sort((p, q) => Boolean(p.front) - Boolean(q.front) || p.x - q.x || p.y - q.y);
+      const front = points.filter((point) => point.front);
+      const falling = [...front].sort((p, q) => p.y - q.y);
+      const heights = spreadOut(falling.map((point) => point.y), PLOT.gap, PLOT.top - 14, PLOT.bottom).map(rounded);
+      return plotFrame(x, y, title, (tick) => UNITS[unit](tick * unitSize)) + plotSteps(front.map((point) => [point.x, point.y]), "front") +
+        points.map((point) => plotDisc(point.x, point.y, point.front ? "a" : point.front === null ? "other hollow" : "other", 5,
+          `${point.name}: ${point.value.toFixed(2)}${point.pm} % with ${UNITS[unit](point.cost)}. Pareto: ${point.text}.`)).join("") +
+        falling.map((point, index) => plotName(point.x + 10, heights[index], point.name, "name")).join("");
+    },
+  },
+  curves: {
+    label: "Time as",
+    axes: () => TIME_AXES.map(([title]) => title),
+    draw: (data, axis) => {
+      const [title, unit] = TIME_AXES[axis];
+      const curves = data.curves.lines.map(([method, points]) => ({ name: data.methods[method].name, points: points.map((point) => [Math.max(point[axis], 1e-3), point[3] / 100]) }));
+      curves.sort((p, q) => p.points.at(-1)[1] - q.points.at(-1)[1]);
+      const baseline = data.curves.baseline;
+      const x = logAxis(curves.flatMap((curve) => curve.points.map((point) => point[0])), PLOT.left, PLOT.right, 0);
+      const y = linearAxis(curves.flatMap((curve) => curve.points.map((point) => point[1])).concat(baseline === null ? [] : baseline / 100), PLOT.bottom, PLOT.top);
+      const drawn = curves.map((curve, index) => {
+        const side = index === curves.length - 1 ? "a" : "other";
+        const places = curve.points.map(([at, value]) => [x.at(at), y.at(value)]);
+        return plotSteps(places, "curve " + side) + places.map((place, number) => plotDisc(...place, side, 3.5,
+          `${curve.name}: ${curve.points[number][1].toFixed(2)} % after ${UNITS[unit](curve.points[number][0])}`)).join("");
+      }).join("");
+      const ends = curves.slice(-19).map((curve) => [y.at(curve.points.at(-1)[1]), curve.name]);
+      const best = ends.at(-1)[1];
+      ends.sort((p, q) => p[0] - q[0] || (p[1] < q[1] ? -1 : 1));
+      const heights = spreadOut(ends.map(([at]) => at), PLOT.gap, PLOT.top, PLOT.bottom).map(rounded);
+      return plotFrame(x, y, title + " (log scale)", UNITS[unit]) +
+        (baseline === null ? "" : `<path class="front" d="M${PLOT.left},${y.at(baseline / 100)}H${PLOT.right}"/>`) + drawn +
+        ends.map(([at, name], index) => `<path class="guide" d="M${PLOT.right},${at}L${PLOT.right + 12},${heights[index]}"/>` + plotName(PLOT.right + 16, heights[index], name, name === best ? "name lead" : "name")).join("");
+    },
+  },
+};
+const drawChart = (kind, data, axis) => `<svg viewBox="0 0 ${PLOT.width} ${PLOT.height}" aria-hidden="true">${chartKinds[kind].draw(data, axis)}</svg>`;
+// A tooltip at the nearest mark; arrow keys walk the marks from left to right.
+const bindTips = (figure) => {
+  const picture = figure.querySelector(".picture");
+  const tip = figure.querySelector(".tip");
+  let at = null;
+  const marks = () => all("[data-tip]", picture).map((node) => ({ node, x: Number(node.getAttribute("cx")), y: Number(node.getAttribute("cy")) }));
+  const point = (mark) => {
+    if (at) at.node.classList.remove("pointed");
+    at = mark;
+    tip.hidden = !mark;
+    if (!mark) return;
+    mark.node.classList.add("pointed");
+    tip.textContent = mark.node.dataset.tip;
+    const svg = picture.querySelector("svg");
+    const zoom = svg.clientWidth / svg.viewBox.baseVal.width;
+    const x = mark.x * zoom - picture.scrollLeft;
+    tip.style.left = (x + 16 + tip.offsetWidth <= figure.clientWidth ? x + 16 : Math.max(0, x - tip.offsetWidth - 16)) + "px";
+    tip.style.top = picture.offsetTop + mark.y * zoom + 14 + "px";
   };
-  if (options.length > 1) {
+  picture.addEventListener("pointermove", (event) => {
+    const box = picture.querySelector("svg").getBoundingClientRect();
+    const zoom = box.width / PLOT.width;
+    const [x, y] = [(event.clientX - box.left) / zoom, (event.clientY - box.top) / zoom];
+    const far = (mark) => (mark.x - x) ** 2 + (mark.y - y) ** 2;
+    point(marks().reduce((best, mark) => best === null || far(mark) < far(best) ? mark : best, null));
+  });
+  picture.addEventListener("pointerleave", () => point(null));
+  picture.addEventListener("blur", () => point(null));
+  picture.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") point(null);
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const order = marks().sort((p, q) => p.x - q.x || p.y - q.y);
+    const here = at ? order.findIndex((mark) => mark.node === at.node) : -1;
+    point(order[here < 0 ? (step > 0 ? 0 : order.length - 1) : Math.min(Math.max(here + step, 0), order.length - 1)]);
+  });
+};
+const bindChart = (figure, data) => {
+  const kind = chartKinds[figure.dataset.kind];
+  const picture = figure.querySelector(".picture");
+  const titles = kind.axes(data);
+  const start = figure.dataset.kind === "curves" ? 1 : 0;  // training time
+  const show = (axis) => { picture.innerHTML = drawChart(figure.dataset.kind, data, axis); };
+  if (titles.length > 1) {
     const label = document.createElement("label");
     const select = document.createElement("select");
-    label.append((figure.dataset.choice || "Difficulty measure") + " ", select);
-    options.forEach((option, index) => select.add(new Option(option.title, String(index))));
-    select.addEventListener("change", () => { chosen = Number(select.value); draw(); });
+    titles.forEach((title, index) => select.add(new Option(title, String(index), false, index === start)));
+    select.addEventListener("change", () => show(Number(select.value)));
+    label.append(kind.label + " ", select);
     figure.querySelector(".tools").append(label);
   }
-  let timer = 0;
-  new ResizeObserver(() => {
-    clearTimeout(timer);
-    timer = setTimeout(() => { if (Math.abs(figure.clientWidth - width) > 24) draw(); }, 150);
-  }).observe(figure);
-  draw();
+  show(start);
+  bindTips(figure);
 };
-const near = new IntersectionObserver((items) => items.forEach((item) => {
-  if (item.isIntersecting) { near.unobserve(item.target); start(item.target); }
-}), { rootMargin: "800px" });
-if (window.vegaEmbed) all("figure.chart").forEach((figure) => near.observe(figure));

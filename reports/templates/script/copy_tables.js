@@ -1,9 +1,7 @@
-// Buttons that copy a table as text. The clipboard API is missing on some pages, so a text field is copied.
-all(".copies").forEach((group) => group.addEventListener("click", (event) => {
-  const button = event.target.closest("button");
-  if (!button) return;
-  const texts = JSON.parse(document.getElementById(group.dataset.texts).textContent);
-  const field = Object.assign(document.createElement("textarea"), { value: texts[button.dataset.format], className: "copied" });
+// Tables as text, and buttons that copy it. The clipboard API is missing on some pages, so a text field is copied.
+const copyText = (button, text) => {
+  const field = Object.assign(document.createElement("textarea"), { value: text, className: "copied" });
+  const group = button.parentNode;
   group.append(field);
   field.focus({ preventScroll: true });
   field.select();
@@ -11,4 +9,34 @@ all(".copies").forEach((group) => group.addEventListener("click", (event) => {
   field.remove();
   button.focus();
   group.querySelector("[role=status]").textContent = done ? button.dataset.format + " copied" : "Copying is not allowed here";
-}));
+};
+const plainCell = (cell, kind, methods) => {
+  const [value, more] = parts4(cell);
+  if (kind === "word") return more === null || more === undefined ? "" : String(more);
+  if (value === null || value === undefined) return "";
+  if (kind === "method") return methods[value].name;
+  if (kind === "percent") return (value / 100).toFixed(2);
+  if (kind === "pm") return (value / 100).toFixed(2) + (more === null || more === undefined ? "" : " ± " + (more / 100).toFixed(2));
+  if (["points", "tenths", "tint"].includes(kind)) return (value / 100).toFixed(2);
+  if (kind === "links") return value.map(([text]) => text).join(" ");
+  if (kind === "of") return value.join("/");
+  return String(value);
+};
+const inCsv = (text) => /[",\n\r]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
+const TEX = { "\\": "\\textbackslash{}", "&": "\\&", "%": "\\%", "$": "\\$", "#": "\\#", "_": "\\_", "{": "\\{", "}": "\\}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}" };
+const inTex = (text) => text.replace(/[\\&%$#_{}~^]/g, (sign) => TEX[sign]);
+// The leaderboard is copied as `etl-bench export` writes it; other tables as they are drawn.
+const textToCopy = (state, format) => state.table.copies
+  ? evidence(state.table.copies).then(({ exports }) => exports[format]) : Promise.resolve(tableText(state, format));
+const tableText = ({ table, methods }, format) => {
+  const columns = table.columns.map((column, at) => [column[0], kindOf(column), at]).filter(([, kind]) => kind !== "bar");
+  const rows = [columns.map(([title]) => title), ...table.rows.map((row) => columns.map(([, kind, at]) => plainCell(row[at], kind, methods)))];
+  if (format === "CSV") return rows.map((row) => row.map(inCsv).join(",")).join("\n") + "\n";
+  if (format === "Markdown") {
+    const lines = rows.map((row) => "| " + row.map((text) => text.replaceAll("|", "\\|").replaceAll("\n", " ")).join(" | ") + " |");
+    return [lines[0], "|" + " --- |".repeat(columns.length), ...lines.slice(1)].join("\n") + "\n";
+  }
+  const lines = rows.map((row) => row.map(inTex).join(" & ") + " \\\\");
+  const shape = columns.map(([, kind]) => CELL[kind] === "text" ? "l" : "r").join("");
+  return `\\begin{tabular}{${shape}}\n\\toprule\n${lines[0]}\n\\midrule\n${lines.slice(1).join("\n")}\n\\bottomrule\n\\end{tabular}\n`;
+};

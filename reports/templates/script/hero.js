@@ -1,24 +1,18 @@
 // The first screen: two methods, a score and an x axis are chosen; the address keeps them. The data are in the page.
 const hero = document.getElementById("hero");
 const heroListeners = [];
+let heroAddress = () => "";
 let heroChoice = null;  // data of the setting, and the chosen methods, score and axis
 if (hero) {
-  const block = JSON.parse(document.getElementById("overview-data").textContent);
-  WIDE = block.places;
   const picture = hero.querySelector(".picture");
   const tip = hero.querySelector(".tip");
   const caption = hero.querySelector("figcaption");
   const bar = hero.querySelector(".tools");
-  const numbersOf = new Map();
   const state = { setting: "", measure: "", a: null, b: null, x: null };
   let drawn = null;
   let pointed = null;
   let width = 0;
-  const now = () => {
-    const data = block.settings[state.setting];
-    if (!numbersOf.has(state.setting)) numbersOf.set(state.setting, heroNumbers(data, block.t));
-    return [data, numbersOf.get(state.setting)];
-  };
+  const now = () => [block.settings[state.setting], numbersOf(block.settings[state.setting])];
   const selects = {};
   [["a", "Compare"], ["b", "with"], ["measure", "Score"], ["x", "Difficulty as"]].forEach(([name, title]) => {
     const label = document.createElement("label");
@@ -38,7 +32,7 @@ if (hero) {
     select.replaceChildren(...options.map(([key, text]) => new Option(text, key, false, String(key) === String(value))));
     select.closest("label").hidden = options.length < 2;
   };
-  const keyOf = (data, method) => method === null ? "" : data.methods[method][5];
+  const keyOf = (data, method) => method === null ? "" : data.methods[method].key;
   const address = () => {
     const [data] = now();
     const answer = data.answers[state.measure];
@@ -49,6 +43,7 @@ if (hero) {
     if (data.axes.length && state.x !== data.axes[0][0]) parts.set("x", state.x);
     return parts.toString();
   };
+  heroAddress = address;
   const value = (found) => found.mean.toFixed(1) + (found.half === null ? "" : " ± " + found.half.toFixed(1));
   const describe = (dataset) => {
     const [data, numbers] = now();
@@ -56,15 +51,15 @@ if (hero) {
     const all = data.methods.map((_, method) => numbers.score(state.measure, method, dataset));
     const facts = [answer.classes[dataset] ? answer.classes[dataset] + " classes" : null,
       answer.zeroShot[dataset] === null ? null : "zero-shot " + (100 * answer.zeroShot[dataset]).toFixed(1) + " %"].filter(Boolean);
-    const parts = [data.datasets[dataset][0] + (facts.length ? ": " + facts.join(", ") : "") + "."];
+    const parts = [data.datasets[dataset].title + (facts.length ? ": " + facts.join(", ") : "") + "."];
     [state.a, state.b].filter((method) => method !== null && all[method]).forEach((method) => {
       const rank = 1 + all.filter((found) => found && found.mean > all[method].mean).length;
-      parts.push(`${data.methods[method][0]} ${value(all[method])} % (rank ${rank} of ${all.filter(Boolean).length}).`);
+      parts.push(`${data.methods[method].name} ${value(all[method])} % (rank ${rank} of ${all.filter(Boolean).length}).`);
     });
     const found = state.b === null ? null : numbers.difference(state.measure, state.a, state.b, dataset);
     if (found) parts.push(`Difference ${signed(found.mean)}${found.half === null ? "" : " ± " + found.half.toFixed(1)} points.`);
     const best = all.reduce((top, item, method) => item && (top === null || item.mean > all[top].mean) ? method : top, null);
-    if (best !== null) parts.push(`Best here: ${data.methods[best][0]} ${all[best].mean.toFixed(1)} %.`);
+    if (best !== null) parts.push(`Best here: ${data.methods[best].name} ${all[best].mean.toFixed(1)} %.`);
     return parts;
   };
   const point = (dataset) => {
@@ -90,6 +85,7 @@ if (hero) {
     return drawn.order.reduce((best, dataset) => Math.abs(drawn.at(dataset)[axis] - place) < Math.abs(drawn.at(best)[axis] - place) ? dataset : best);
   };
   const draw = () => {
+    if (!hero.clientWidth) return;  // a page is shown instead
     const [data, numbers] = now();
     width = hero.clientWidth;
     const narrow = width < 600;
@@ -97,13 +93,13 @@ if (hero) {
     pointed = null;
     tip.hidden = true;
     picture.innerHTML = drawn.svg;
-    const names = [state.a, state.b].map((method) => method === null ? "" : data.methods[method][0]);
+    const names = [state.a, state.b].map((method) => method === null ? "" : data.methods[method].name);
     const found = state.b === null ? [] : numbers.differences(state.measure, state.a, state.b).filter(Boolean);
     const mean = found.length ? numbers.studentT(found.map((item) => item.mean)) : null;
     const wins = found.filter((item) => item.mean > 0).length;
     const text = mean ? `${names[0]} minus ${names[1]}: mean ${signed(mean.mean)} points` + (mean.half === null ? "" :
       `, 95 % interval over datasets ${signed(mean.mean - mean.half)} to ${signed(mean.mean + mean.half)}`) + `; ${names[0]} is ahead on ${wins} of ${found.length}.` : names[0] + ".";
-    const bars = data.seeds > 1 ? ` Bars are 95 % intervals over ${counted(data.seeds, "seed")}, hollow where they include 0.` : "";
+    const bars = data.seeds.length > 1 ? ` Bars are 95 % intervals over ${counted(data.seeds.length, "seed")}, hollow where they include 0.` : "";
     const labelled = data.methods.length > 1 ? `Grey: all ${data.methods.length} methods.` : "";
     const dash = data.baseline === null ? "" : narrow ? " Bar: zero-shot." : " Dash: zero-shot.";
     const fit = picture.querySelector(".fit") ? " Dashed line: it predicts left-out datasets better than the mean." : "";
@@ -117,7 +113,7 @@ if (hero) {
     document.getElementById("small-print").innerHTML = answer.small;
     all("[data-missing-of]").forEach((node) => { node.hidden = node.dataset.missingOf !== state.setting; });
     all("[data-setting-text]").forEach((node) => { node.textContent = data.heading; });
-    const methods = data.methods.map((method, index) => [index, method[0] + (method[2] ? "" : " (incomplete)")]);
+    const methods = data.methods.map((method, index) => [index, method.name + (method.complete ? "" : " (incomplete)")]);
     fill(selects.a, methods, state.a);
     fill(selects.b, methods, state.b);
     fill(selects.measure, data.measures.map((measure) => [measure, block.titles[measure]]), state.measure);
@@ -140,7 +136,7 @@ if (hero) {
     reset(block.settings[wanted.get("setting")] ? wanted.get("setting") : block.first);
     const [data] = now();
     if (data.measures.includes(wanted.get("score"))) { state.measure = wanted.get("score"); reset(state.setting); }
-    const found = (name) => data.methods.findIndex((method) => method[5] === wanted.get(name));
+    const found = (name) => data.methods.findIndex((method) => method.key === wanted.get(name));
     if (found("A") >= 0) state.a = found("A");
     if (found("B") >= 0) state.b = found("B");
     if (data.axes.some(([name]) => name === wanted.get("x"))) state.x = wanted.get("x");
@@ -152,12 +148,12 @@ if (hero) {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     const at = drawn.order.indexOf(pointed);
     if (event.key === "Escape") point(null);
-    if (event.key === "Enter" && pointed !== null) location.hash = now()[0].datasets[pointed][1];
+    if (event.key === "Enter" && pointed !== null) location.hash = now()[0].datasets[pointed].address;
     if (!step) return;
     event.preventDefault();
     point(drawn.order[at < 0 ? (step > 0 ? 0 : drawn.order.length - 1) : Math.min(Math.max(at + step, 0), drawn.order.length - 1)]);
   });
-  picture.addEventListener("click", () => { if (pointed !== null && now()[0].datasets[pointed][1] && drawn.horizontal) location.hash = now()[0].datasets[pointed][1]; });
+  picture.addEventListener("click", () => { if (pointed !== null && drawn.horizontal) location.hash = now()[0].datasets[pointed].address; });
   picture.addEventListener("blur", () => point(null));
   let timer = 0;
   new ResizeObserver(() => {
@@ -167,8 +163,7 @@ if (hero) {
   settingListeners.push((anchor) => { if (anchor !== state.setting && block.settings[anchor]) { reset(anchor); show(false); } });
   addEventListener("hashchange", () => { if (restore()) { chooseSetting(state.setting); show(false); } });
   heroChoice = () => [now()[0], state];
-  const first = restore() ? state.setting : block.first;
-  if (!state.setting) reset(first);
-  chooseSetting(first);
+  if (!restore()) reset(currentSetting);
+  chooseSetting(state.setting);
   show(false);
 }

@@ -1,12 +1,5 @@
 // The picture of the first screen: wide as two panels, narrow as one row per dataset. Returns SVG and where datasets are.
-let WIDE = null;  // places of the wide picture in px, from the data of the page
-const escaped = (text) => String(text).replace(/[&<>"]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[sign]);
-const shortened = (text, longest) => text.length <= longest ? text : text.slice(0, longest - 1).trimEnd() + "…";
-const rounded = (value) => Math.round(value * 10) / 10;
-const signed = (value, digits = 1) => {
-  const text = Math.abs(value).toFixed(digits);
-  return Number(text) === 0 ? text : (value < 0 ? "−" : "+") + text;
-};
+const WIDE = block.places;  // places of the wide picture in px
 const spreadOut = (x, gap, low, high) => {
   const step = Math.min(gap, (high - low) / Math.max(1, x.length - 1));
   const blocks = [];
@@ -18,11 +11,11 @@ const spreadOut = (x, gap, low, high) => {
   return blocks.flatMap((block) => block.map(() => average(block))).map((shift, number) => Math.min(Math.max(shift, low), room) + step * number);
 };
 const linearTicks = (low, high, most) => {
-  const steps = Array.from({ length: 13 }, (_, e) => [1, 2, 5].map((m) => m * 10 ** (e - 6))).flat();
+  const steps = Array.from({ length: 34 }, (_, e) => [1, 2, 5].map((m) => m * 10 ** (e - 18))).flat();
   const step = steps.find((size) => (high - low) / size <= most);
-  const ticks = [];
-  for (let n = Math.ceil(low / step); n <= Math.floor(high / step); n += 1) ticks.push(Number((n * step).toPrecision(12)));
-  return ticks;
+  const first = Math.ceil(low / step);
+  const found = Math.floor(high / step) - first + 1;  // a counter from 0, since large numbers plus 1 can stay the same
+  return Array.from({ length: Math.max(0, found || 0) }, (_, n) => Number(((first + n) * step).toPrecision(12)));
 };
 const logTicks = (low, high) => {
   const ticks = [];
@@ -68,7 +61,7 @@ const widePicture = (data, numbers, state) => {
   const scores = data.methods.map((_, method) => data.datasets.map((__, dataset) => numbers.score(measure, method, dataset)));
   const upper = scale(scores.flat().filter(Boolean).map((found) => found.mean), bottom, top, 6);
   const parts = order.map((dataset, number) => {
-    const [title] = data.datasets[dataset];
+    const { title } = data.datasets[dataset];
     return `<path class="guide" data-d="${dataset}" d="M${rounded(feet[number])},${rail}L${x.get(dataset)},${top}V${lowerBottom}"/><text class="name" data-d="${dataset}" transform="translate(${rounded(feet[number])},${rail - 4}) rotate(-36)"><title>${escaped(title)}</title>${escaped(shortened(title, nameLength))}</text>`;
   });
   const grid = (axis_, digits, sign) => `<path class="grid" d="${axis_.ticks.map((tick) => `M${left},${axis_.at(tick)}H${right}`).join("")}"/>` +
@@ -101,7 +94,7 @@ const widePicture = (data, numbers, state) => {
     const mean = here.length ? numbers.studentT(here.map((dataset) => found[dataset].mean)) : null;
     const ends = ({ mean: middle, half }) => half === null ? [middle] : [middle - half, middle + half];
     const lower = scale([0, ...here.map((dataset) => found[dataset].mean), ...(mean ? ends(mean) : [])], lowerBottom, lowerTop, 4);
-    parts.push(`<text class="panel" x="${left - 40}" y="${lowerTop - 16}">${escaped(shortened(data.methods[a][0], 40))} minus ${escaped(shortened(data.methods[b][0], 40))}, points</text>`, grid(lower, digits(lower), true));
+    parts.push(`<text class="panel" x="${left - 40}" y="${lowerTop - 16}">${escaped(shortened(data.methods[a].name, 40))} minus ${escaped(shortened(data.methods[b].name, 40))}, points</text>`, grid(lower, digits(lower), true));
     parts.push(`<path class="zero" d="M${left},${lower.at(0)}H${right}"/>`);
     const placed = known.filter((item) => found[item.dataset]);
     const fit = numbers.line(placed.map((item) => along(item.value)), placed.map((item) => found[item.dataset].mean));
@@ -140,7 +133,7 @@ const rowPicture = (data, numbers, state, width) => {
   order.forEach((dataset, number) => {
     const y = head + row * number + 32;
     const classes = answer.classes[dataset];
-    const title = shortened(data.datasets[dataset][0], 30);
+    const title = shortened(data.datasets[dataset].title, 30);
     parts.push(`<text class="row-name" data-d="${dataset}" x="4" y="${y - 14}">${escaped(title)}<tspan class="tick"> ${classes ? classes + " classes" : ""}</tspan></text>`);
     parts.push(`<path class="others" d="${scores.map((found) => found[dataset] ? `M${axis.at(found[dataset].mean)},${y}h0` : "").join("")}"/>`);
     const [first, second] = [scores[a][dataset], b === null ? null : scores[b][dataset]];

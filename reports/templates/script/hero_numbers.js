@@ -55,3 +55,4 @@ const heroNumbers = (data, quantiles) => {
   };
   return { studentT, score, difference, differences, line };
 };
+const numbersOf = (data) => { data.numbers = data.numbers || heroNumbers(data, block.t); return data.numbers; };

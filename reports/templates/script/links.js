@@ -1,12 +1,12 @@
-// Following a link chooses the setting of its target and opens its card; printing opens all cards.
-const open = () => {
-  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  for (let node = target; node; node = node.parentElement) {
-    if (node.tagName === "DETAILS") node.open = true;
-    if (node.classList.contains("setting")) chooseSetting(node.dataset.setting);
-  }
+// A link to a part of another setting chooses that setting; one into a fold opens it.
+const openTarget = () => {
+  const id = decodeURIComponent(location.hash.slice(1));
+  if (!id || !frontNode || frontNode.hidden) return;
+  const anchor = Object.keys(block.settings).filter((name) => id === name || id.startsWith(name + "-")).sort((p, q) => q.length - p.length)[0];
+  if (anchor) chooseSetting(anchor);
+  const target = document.getElementById(id);
+  for (let node = target; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
   if (target) target.scrollIntoView();
 };
-addEventListener("hashchange", open);
-open();
-addEventListener("beforeprint", () => all("details.card").forEach((card) => { card.open = true; }));
+addEventListener("hashchange", openTarget);
+openTarget();

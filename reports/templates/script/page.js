@@ -1,4 +1,26 @@
+// What all scripts share: the data of the page, and its text helpers.
 const root = document.documentElement;
 const all = (selector, within) => Array.from((within || document).querySelectorAll(selector));
 const counted = (number, noun) => number + " " + noun + (number === 1 ? "" : "s");
+const escaped = (text) => String(text).replace(/[&<>"']/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;" })[sign]);
+const shortened = (text, longest) => text.length <= longest ? text : text.slice(0, longest - 1).trimEnd() + "…";
+const rounded = (value) => Math.round(value * 10) / 10;
+const signed = (value, digits = 1) => {
+  const text = Math.abs(value).toFixed(digits);
+  return Number(text) === 0 ? text : (value < 0 ? "−" : "+") + text;
+};
+const island = (id) => JSON.parse(document.getElementById(id).textContent);
+const block = island("page-data");
+// What is packed as base64 of a zlib stream is unpacked once, when it is asked for.
+const unpacked = new Map();
+const evidence = (name) => {
+  if (!unpacked.has(name)) {
+    const bytes = Uint8Array.from(atob(document.getElementById("evidence-" + name).textContent), (sign) => sign.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    unpacked.set(name, new Response(stream).json());
+  }
+  return unpacked.get(name);
+};
+let parsedPictures = null;
+const pictures = () => { parsedPictures = parsedPictures || island("pictures"); return parsedPictures; };
 root.classList.add("scripted");

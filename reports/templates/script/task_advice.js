@@ -8,11 +8,11 @@ if (advice && hero) {
   let state = null;
   let known = "";
   const seconds = (method) => {
-    const value = data.methods[method][3];
+    const value = data.methods[method].seconds;
     if (value === null) return "";
     return value < 1 ? "< 1 s" : value < 120 ? value.toFixed(0) + " s" : value < 7200 ? (value / 60).toFixed(1) + " min" : (value / 3600).toFixed(1) + " h";
   };
-  const timed = (method) => data.methods[method][0] + (seconds(method) ? ` (${seconds(method)})` : "");
+  const timed = (method) => data.methods[method].name + (seconds(method) ? ` (${seconds(method)})` : "");
   const listed = (names, last = "and") => names.length < 2 ? names.join("") : names.slice(0, -1).join(", ") + " " + last + " " + names.at(-1);
   const paragraph = (text, className) => {
     const node = document.createElement("p");
@@ -36,7 +36,7 @@ if (advice && hero) {
     const answer = answerOf();
     const chosen = answer.advice[field("budget").value] || answer.advice.any;
     if (!chosen) { out.replaceChildren(paragraph(["There is no comparison yet."])); return; }
-    const numbers = heroNumbers(data, [0]);
+    const numbers = numbersOf(data);
     const mean = (method, datasets) => average(datasets.map((dataset) => numbers.difference(state.measure, method, data.baseline ?? chosen.candidates[0], dataset)?.mean ?? 0));
     const every = data.datasets.map((_, dataset) => dataset);
     const placed = every.filter((dataset) => answer.places[dataset] !== null);
@@ -52,7 +52,7 @@ if (advice && hero) {
       const distance = (dataset) => Math.abs(answer.places[dataset] - Math.log(difficulty));
       alike = [...placed].sort((p, q) => distance(p) - distance(q) || p - q).slice(0, Math.max(1, Math.round(placed.length / 3)));
       const harder = placed.filter((dataset) => answer.places[dataset] < Math.log(difficulty)).length;
-      parts.push(paragraph([`Difficulty ${Number(difficulty.toPrecision(2))}: harder than ${harder} of ${counted(placed.length, "dataset")} here. Most alike: ${listed(alike.map((dataset) => shortened(data.datasets[dataset][0], 24)))}.`], "note"));
+      parts.push(paragraph([`Difficulty ${Number(difficulty.toPrecision(2))}: harder than ${harder} of ${counted(placed.length, "dataset")} here. Most alike: ${listed(alike.map((dataset) => shortened(data.datasets[dataset].title, 24)))}.`], "note"));
     }
     const basis = chosen.rule === "alike" && alike.length ? alike : every;
     const means = new Map(chosen.candidates.map((method) => [method, mean(method, basis)]));
@@ -60,7 +60,7 @@ if (advice && hero) {
     if (best === data.baseline) {
       parts.push(paragraph([["Stay with zero-shot"], ": no method " + (field("budget").value === "any" ? "" : "within this budget ") + (basis === every ? "gains on average." : "gains on tasks like yours.")], "take"));
     } else {
-      parts.push(paragraph(["Take ", [data.methods[best][0]], "."], "take"));
+      parts.push(paragraph(["Take ", [data.methods[best].name], "."], "take"));
       if (data.baseline !== null && alike.length) {
         const gains = alike.map((dataset) => numbers.difference(state.measure, best, data.baseline, dataset)?.mean).filter((gain) => gain !== undefined);
         const gain = average(gains);
@@ -70,9 +70,9 @@ if (advice && hero) {
     const open = answer.open[best].filter((method) => chosen.candidates.includes(method));
     const others = open.slice(0, 3).map(timed).concat(open.length > 3 ? [open.length - 3 + " more"] : []);
     if (open.length) parts.push(paragraph([`No clear difference over datasets: ${listed(others)}.`]));
-    const near = chosen.candidates.filter((method) => means.get(method) >= means.get(best) - 1 && data.methods[method][3] !== null);
-    const cheapest = near.length ? near.reduce((least, method) => data.methods[method][3] < data.methods[least][3] ? method : least) : best;
-    if (cheapest !== best) parts.push(paragraph(["Cheapest within 1 point: ", [data.methods[cheapest][0]], `, ${seconds(cheapest)}.`]));
+    const near = chosen.candidates.filter((method) => means.get(method) >= means.get(best) - 1 && data.methods[method].seconds !== null);
+    const cheapest = near.length ? near.reduce((least, method) => data.methods[method].seconds < data.methods[least].seconds ? method : least) : best;
+    if (cheapest !== best) parts.push(paragraph(["Cheapest within 1 point: ", [data.methods[cheapest].name], `, ${seconds(cheapest)}.`]));
     if (chosen.check) parts.push(paragraph([chosen.check], "note"));
     out.replaceChildren(...parts);
   };
@@ -84,7 +84,7 @@ if (advice && hero) {
     if (known !== state.setting + state.measure) {
       known = state.setting + state.measure;
       const usable = data.datasets.map((_, dataset) => dataset).filter((dataset) => answer.zeroShot[dataset] > 0 && answer.classes[dataset]);
-      field("like").replaceChildren(new Option("my own numbers", ""), ...usable.map((dataset) => new Option(data.datasets[dataset][0], dataset)));
+      field("like").replaceChildren(new Option("my own numbers", ""), ...usable.map((dataset) => new Option(data.datasets[dataset].title, dataset)));
       const middle = example();
       useDataset(middle);
       field("like").value = middle === null ? "" : String(middle);

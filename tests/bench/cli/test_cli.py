@@ -17,7 +17,7 @@ from bench.results.shards import Shards
 from bench.store import Store
 from datasets_registry import DATASETS
 
-HEAVY = ("torch", "pandas", "duckdb", "altair", "methods", "datasets_registry.eurosat", "numpy", "reports")
+HEAVY = ("torch", "pandas", "duckdb", "methods", "datasets_registry.eurosat", "numpy", "reports")
 
 
 @pytest.fixture(scope="module")

@@ -43,10 +43,10 @@ def test_an_empty_database(write, runs):
     assert "The results database holds no runs yet." in page
 
 
-def test_one_run(write, runs):
+def test_one_run(write, runs, tmp_path):
     _, page = write(runs[(runs["method"] == "coop") & (runs["dataset"] == "dtd") & (runs["seed"] == 1)])
     assert "Only one method has a score for every dataset and seed, so there is no comparison yet" in page
-    assert "No two methods that differ in one component were run here." in page
+    assert "No two methods that differ in one component were run here." in (tmp_path / "a.html").read_text("utf-8")
 
 
 def test_one_seed(write, runs):
@@ -66,13 +66,13 @@ def test_all_failed(write, runs):
     failed = runs.drop_duplicates("run_id").assign(status="failed", error_message="boom", split=None, accuracy=None)
     site, page = write(failed)
     assert "No method has a score" in page
-    assert "<b>failed:</b> boom" in page
+    assert "failed: boom" in page
     assert all(not entry.values for entry in site.boards[0].entries)
 
 
 def test_a_mean_over_part_of_the_grid_is_hatched_and_carries_n_of_n(write, runs):
     site, page = write(runs[(runs["method"] != "coop") | (runs["dataset"] != "dtd")])
-    row = page[page.index('data-v="CoOp"') :]
+    row = page[page.index('title="CoOp"') :]
     row = row[: row.index("</tr>")]
     assert row.count(" gap") == 4, "three means and the count of cells"
     assert '30<span class="of">/33</span>' in row

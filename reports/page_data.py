@@ -1,0 +1,239 @@
+"""The data of the page as one compact JSON, from which scripts draw every table, chart and export.
+
+Accuracies are integers in 0.01 % by class split, method, dataset and seed. Methods and datasets are referred to by
+their number in their setting.
+"""
+
+import base64
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from scipy.special import stdtrit
+
+from reports._error_analysis_data import cell_rows, list_rows
+from reports._format import count, seconds, size
+from reports.answer_sentences import advice_check, answer, small_print
+from reports.charts.hero import PLACES, first_pair
+from reports.parts.cost import cost_parts, costs_data, curves_data
+from reports.parts.difficulty import ablations_data, difficulty_parts
+from reports.parts.figures import figures_parts
+from reports.parts.leaderboard import badges, leaderboard_parts, pairs_data
+from reports.parts.part import Part
+from reports.parts.published import published_parts, reproduction_parts
+from reports.parts.quality import quality_parts
+from reports.parts.runs import runs_parts
+from reports.views import BoardView, DatasetView, EntryView, OverviewView, PublishedBoardView, SiteView
+
+SCORE_TITLES = {"base": "base classes", "new": "new classes", "H": "H (base and new)", "all": "accuracy"}
+
+
+def page_data(site: SiteView, first: int) -> dict[str, Any]:
+    """The whole block: `settings` by anchor, facts about methods and datasets, and parts of sections without a setting.
+
+    `first` is the number of the setting that the page is written with.
+    """
+    overviews = site.overviews
+    boards: Sequence[BoardView | PublishedBoardView] = [*site.boards, *site.published_boards]
+    by_anchor = {board.anchor: board for board in boards}
+    most = max((max(len(view.datasets), len(view.seeds)) for view in overviews), default=0)
+    home = overviews[first].anchor if overviews else ""
+    return {
+        "first": home,
+        "titles": SCORE_TITLES,
+        "places": PLACES,
+        "t": t_quantiles(most),
+        "settings": {view.anchor: _setting(view, by_anchor[view.anchor], home) for view in overviews},
+        "methods": {entry.method: [entry.summary, entry.citation] for board in site.boards for entry in board.entries},
+        "datasets": {d.name: _facts(d) for board in boards for d in board.datasets if isinstance(d, DatasetView)},
+        "sections": {"published": reproduction_parts(site.reproduction), "figures": figures_parts(site.figures)}
+        if site.boards
+        else {},
+        "folder": site.error_analysis.folder,
+    }
+
+
+def evidence_data(site: SiteView) -> dict[str, Any]:
+    """What is unpacked on demand: errors, ablations and texts to copy by setting, and the lists of classes."""
+    boards: Sequence[BoardView | PublishedBoardView] = [*site.boards, *site.published_boards]
+    found: dict[str, Any] = {}
+    for board in boards:
+        of_board: dict[str, Any] = {"ablations": ablations_data(board)}
+        if isinstance(board, BoardView):
+            of_board["exports"] = dict(board.exports)
+            if site.error_analysis.lists:
+                of_board["errors"] = cell_rows(board, site.error_analysis)
+        found[board.anchor] = of_board
+    if site.error_analysis.lists:
+        found["lists"] = list_rows(site.error_analysis)
+    return found
+
+
+def pictures_data(site: SiteView) -> dict[str, Any]:
+    """Images as data URIs: examples by dataset, with their class names, and hard images by list of classes."""
+    datasets = {d.name: d for board in site.boards for d in board.datasets}
+    return {
+        "examples": {name: [[e.title, e.uri] for e in d.examples] for name, d in datasets.items() if d.examples},
+        "lists": {item.key: [image.uri for image in item.images] for item in site.error_analysis.lists},
+    }
+
+
+def packed(text: str) -> str:
+    """Text as base64 of its zlib stream, which browsers unpack without a library."""
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+
+
+def t_quantiles(largest: int) -> list[float]:
+    """Student's t at 97.5 % with 1, 2, ... degrees of freedom, for intervals that scripts compute."""
+    return [round(float(stdtrit(df, 0.975)), 5) for df in range(1, largest + 1)]
+
+
+def _setting(view: OverviewView, board: BoardView | PublishedBoardView, home: str) -> dict[str, Any]:
+    keys = [method.key for method in view.methods]
+    names = [dataset.name for dataset in view.datasets]
+    splits = [measure for measure in view.measures if measure != "H"]
+    entries = {entry.key: entry for entry in board.entries} if isinstance(board, BoardView) else {}
+    here = "" if view.anchor == home else f"&setting={quote(view.anchor, safe='')}"
+    found: dict[str, Any] = {
+        "heading": f"{view.setting}, {view.backbone}",
+        "title": board.heading,
+        "facets": _facets(board),
+        "seeds": list(view.seeds),
+        "baseline": _place(keys, view.baseline),
+        "methods": [_method(m.key, m.name, m.family, here, entries.get(m.key)) for m in view.methods],
+        "datasets": [
+            {"name": d.name, "title": d.title, "address": f"dataset={quote(d.name, safe='')}{here}"}
+            for d in view.datasets
+        ],
+        "measures": list(view.measures),
+        "axes": [[axis.name, axis.title, int(axis.log)] for axis in view.axes],
+        "scores": {
+            split: [[_whole(view.scores.get((key, name), {}).get(split)) for name in names] for key in keys]
+            for split in splits
+        },
+        "answers": {measure: _answer(view, measure, keys, names) for measure in view.measures},
+    }
+    for method, ranked in zip(found["methods"], view.methods, strict=True):
+        method |= {"complete": int(ranked.complete), "seconds": ranked.seconds}
+    if isinstance(board, BoardView):
+        found |= {
+            "runs": [[list(view.runs.get((key, name), ())) for name in names] for key in keys],
+            "pairs": pairs_data(board),
+            "costs": costs_data(board),
+            "curves": curves_data(board),
+        }
+    found["difficulty"] = _difficulty(board, names)
+    found["sections"] = _sections(view, board, {d["title"]: d["address"] for d in found["datasets"]})
+    return found
+
+
+def _sections(
+    view: OverviewView, board: BoardView | PublishedBoardView, addresses: Mapping[str, str]
+) -> dict[str, list[Part]]:
+    if isinstance(board, PublishedBoardView):
+        return {"published_boards": published_parts(board), "published_difficulty": difficulty_parts(board, view)}
+    return {
+        "leaderboard": leaderboard_parts(board, view, addresses),
+        "difficulty": difficulty_parts(board, view),
+        "cost": cost_parts(board),
+        "quality": quality_parts(board),
+        "runs": runs_parts(board),
+    }
+
+
+def _facets(board: BoardView | PublishedBoardView) -> list[str]:
+    """Backbone, protocol, shots and draw, by which a setting is chosen."""
+    draw = f"{board.draw}, {board.precision}" if isinstance(board, BoardView) else ""
+    return [board.backbone, board.protocol_title, str(board.shots), draw]
+
+
+def _method(key: str, name: str, family: str, here: str, entry: EntryView | None) -> dict[str, Any]:
+    address = f"method={quote(key, safe='')}{here}"
+    found: dict[str, Any] = {"key": key, "name": name, "title": name, "label": "", "family": family, "badges": []}
+    found["address"] = address
+    if entry is not None:
+        found |= {"title": entry.title, "label": entry.label, "badges": badges(entry), "method": entry.method}
+        found |= {"n": entry.n, "expected": entry.expected, "settings": [list(pair) for pair in entry.details]}
+        found["facts"] = _cost_facts(entry)
+    return found
+
+
+def _cost_facts(entry: EntryView) -> list[list[str]]:
+    cost = entry.cost
+    if cost is None:
+        return []
+    memory = "" if cost.added_memory_bytes is None else f"; peak memory {size(cost.added_memory_bytes)} above the start"
+    return [
+        [
+            "Cost of a run",
+            f"{count(cost.parameters_high)} trainable parameters; preparation {seconds(cost.prepare_seconds)}, "
+            f"training {seconds(cost.train_seconds)} ({count(cost.steps)} steps), evaluation "
+            f"{seconds(cost.eval_seconds)}{memory}",
+        ],
+        [
+            "Encoder passes",
+            f"{count(cost.image_passes)} images through the frozen tower, {count(cost.prompted_image_passes)} through "
+            f"a modified one, {count(cost.text_passes)} texts",
+        ],
+    ]
+
+
+def _difficulty(board: BoardView | PublishedBoardView, names: Sequence[str]) -> dict[str, Any]:
+    """Difficulty by measure: for each dataset its values on all, base and new classes."""
+    datasets = {dataset.name: dataset for dataset in board.datasets}
+    titles: dict[str, str] = {}
+    found: dict[str, dict[str, Mapping[str, float]]] = {}
+    for name in names:
+        dataset = datasets.get(name)
+        for measure in dataset.measures if isinstance(dataset, DatasetView) else ():
+            titles[measure.name] = measure.title
+            found.setdefault(measure.name, {})[name] = measure.values
+    return {
+        titles[measure]: [[_short(by_name.get(name, {}).get(s)) for s in ("all", "base", "new")] for name in names]
+        for measure, by_name in found.items()
+    }
+
+
+def _facts(dataset: DatasetView) -> dict[str, Any]:
+    facts = {"title": dataset.title, "summary": dataset.summary, "domain": dataset.domain, "licence": dataset.licence}
+    return facts | {"homepage": dataset.homepage}
+
+
+def _answer(view: OverviewView, measure: str, keys: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+    found = view.answers[measure]
+    split = "all" if measure in ("H", "all") else measure
+    a, b = first_pair(view, found)
+    return {
+        "text": str(answer(view, measure)),
+        "small": str(small_print(view, measure)),
+        "a": _place(keys, a),
+        "b": _place(keys, b),
+        "x": {
+            axis.name: [_short(found.difficulty.get(axis.name, {}).get(name)) for name in names] for axis in view.axes
+        },
+        "places": [_short(found.places.get(name)) for name in names],
+        "classes": [dataset.n_classes.get(split) for dataset in view.datasets],
+        "zeroShot": [_short(dataset.zero_shot.get(split)) for dataset in view.datasets],
+        "advice": {
+            budget: {
+                "rule": advice.rule,
+                "check": advice_check(advice, measure),
+                "candidates": [keys.index(key) for key in advice.candidates],
+            }
+            for budget, advice in found.advice.items()
+        },
+        "open": [[keys.index(other) for other in found.unseparated.get(key, ())] for key in keys],
+    }
+
+
+def _place(keys: Sequence[str], key: str | None) -> int | None:
+    return None if key is None else keys.index(key)
+
+
+def _whole(values: Sequence[float | None] | None) -> list[int | None] | None:
+    return None if not values else [None if value is None else round(10_000 * value) for value in values]
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.5g}")

@@ -1,0 +1,177 @@
+"""What the accuracy costs, and how it grows with training time."""
+
+from typing import Any
+
+from markupsafe import Markup
+
+from reports._format import count, percent, plain, seconds
+from reports.charts.costs import COST_AXES, cost_axes, cost_text, front_text
+from reports.parts.leaderboard import MEASURE_TITLES
+from reports.parts.part import Part, chart, fold, heading, paragraph, table
+from reports.tables.model import Cell, Column, Table, cell, percent_cell
+from reports.views import BoardView, Cost
+
+_COST_CAPTION = (
+    "Left is cheaper, up is more accurate. The stepped line is the Pareto front: no other method is both at least as "
+    "cheap and at least as accurate. Hollow points have missing runs or are oracles, and are not compared. The cost "
+    "axis is logarithmic, and linear near zero."
+)
+
+
+def cost_parts(view: BoardView) -> list[Part]:
+    """The parts of the section."""
+    if not view.costs:
+        return [paragraph("No run here recorded a cost.", "missing"), *_curves(view)]
+    tuning = (
+        "Tuning: models fitted + candidates evaluated. The bootstrap resamples datasets jointly for all methods and "
+        "draws seed noise from Student’s t. Times are wall-clock seconds, and memory is the peak of a run above what "
+        "its process held at the start of the run, such as weights and shared features; compare both only between "
+        "runs on the same machine. Memory is not shown where the system does not measure it."
+    )
+    return [
+        chart(f"{view.anchor}-costs", "costs", "Accuracy against cost", _COST_CAPTION),
+        fold(
+            f"{view.anchor}-cost-table",
+            "Cost of every method",
+            "parameters, time, encoder passes, memory and tuning",
+            [table(_cost_table(view)), paragraph(tuning)],
+        ),
+        *_curves(view),
+    ]
+
+
+def _cost_table(view: BoardView) -> Table:
+    numbers = {entry.key: number for number, entry in enumerate(view.entries)}
+    costs = {entry.key: entry.cost for entry in view.entries}
+    columns = [Column("Method", "method"), Column(MEASURE_TITLES[view.measures[-1]], "percent")]
+    for title in COST_AXES.values():
+        columns.append(Column(title.partition(":")[0], "word"))
+        columns.append(
+            Column("on front", "word", f"Probability of being on the Pareto front of accuracy and {title.lower()}")
+        )
+    tuning = "Models fitted + candidates evaluated for selection in one run; the tooltip shows the time"
+    columns.append(Column("Tuning", "word", tuning))
+    rows: list[list[Cell]] = []
+    for point in view.costs:
+        row: list[Cell] = [numbers[point.entry], percent_cell(point.value.mean)]
+        for axis in COST_AXES:
+            front, probability = point.front.get(axis), point.probability.get(axis)
+            text = None if front is None else f"{percent(probability or 0.0, 0)} %"
+            if front is not None and not point.spread:
+                text = "yes" if front else "no"
+            tip = front_text(front, probability, spread=point.spread)
+            known = axis in point.costs
+            row.append(cell(_short(point.costs[axis]), cost_text(axis, point.costs[axis])) if known else None)
+            row.append(cell(None if text is None else _short(probability or 0.0), text, tip, "" if front else "faint"))
+        row.append(_tuning(costs[point.entry]))
+        rows.append(row)
+    caption = (
+        "Mean cost of one run, and the bootstrap probability of being on the Pareto front (over datasets and seeds)."
+    )
+    return Table(f"{view.anchor}-costs-table", columns, rows, caption=caption)
+
+
+def _tuning(cost: Cost | None) -> Cell:
+    if cost is None or cost.fits is None or cost.candidate_evaluations is None:
+        return None
+    tip = "" if cost.tuning_seconds is None else f"{seconds(cost.tuning_seconds)} spent on selection"
+    text = f"{count(cost.fits)} + {count(cost.candidate_evaluations)}"
+    return cell(_short(cost.candidate_evaluations), text, tip, "" if cost.candidate_evaluations else "faint")
+
+
+def _curves(view: BoardView) -> list[Part]:
+    times = view.anytime
+    if times is None:
+        return []
+    parts = [heading(f"{view.anchor}-times", "Accuracy over training time")]
+    if times.curves:
+        baseline = f" The dashed line is {view.entry_name(view.baseline or '')}." if times.baseline is not None else ""
+        caption = (
+            f"Mean {MEASURE_TITLES[view.measures[-1]]} if all runs of a method were stopped at that point, over the "
+            f"datasets and seeds of the leaderboard; recorded after 1, 2, 4, … epochs and at the end.{baseline} These "
+            "numbers were not used for selection. A run planned to be shorter would also decay its learning rate "
+            "earlier, so the left part of a curve usually underestimates it."
+        )
+        parts.append(chart(f"{view.anchor}-curves", "curves", "Accuracy over training time", caption))
+        margin = plain(100 * times.margin)
+        parts.append(
+            fold(
+                f"{view.anchor}-convergence",
+                "When each method converges",
+                f"the first point from which it stays within {margin} point of its final score",
+                [table(_convergence_table(view))],
+            )
+        )
+    if times.without:
+        command = Markup("<code>etl-bench run … --curve --rerun all</code> records it.")
+        names = ", ".join(view.entry_name(key) for key in times.without)
+        text = (
+            Markup("Methods with runs that lack a curve: {}. {}").format(names, command)
+            if times.curves
+            else Markup("No run recorded its accuracy during training; {}").format(command)
+        )
+        parts.append(paragraph(text))
+    return parts
+
+
+def _convergence_table(view: BoardView) -> Table:
+    assert view.anytime is not None
+    numbers = {entry.key: number for number, entry in enumerate(view.entries)}
+    columns = [
+        Column("Method", "method"),
+        Column("First", "percent", "Mean at the first recorded epoch"),
+        Column("Final", "percent"),
+        Column("Converges after", "word", "Mean preparation and training time"),
+        Column("Total time", "word", "Mean preparation and training time of complete runs"),
+        Column("Share", "word", "Share of the training at convergence"),
+    ]
+    rows = [
+        [
+            numbers[curve.entry],
+            percent_cell(curve.points[0].value),
+            percent_cell(curve.points[-1].value),
+            cell(_short(curve.converged_at.seconds), seconds(curve.converged_at.seconds)),
+            cell(_short(curve.points[-1].seconds), seconds(curve.points[-1].seconds)),
+            cell(_short(curve.converged_at.share), f"{percent(curve.converged_at.share, 0)} %"),
+        ]
+        for curve in view.anytime.curves
+    ]
+    return Table(f"{view.anchor}-convergence-table", columns, rows)
+
+
+def costs_data(view: BoardView) -> dict[str, Any]:
+    """The points of the cost chart: method, accuracy in 0.01 % with half its interval; by axis cost, front and text."""
+    numbers = {entry.key: number for number, entry in enumerate(view.entries)}
+    axes = cost_axes(view)
+    points = []
+    for point in view.costs:
+        half = point.value.half_width
+        row: list[Any] = [numbers[point.entry], round(10_000 * point.value.mean, 1)]
+        row.append(None if half is None else round(10_000 * half))
+        for axis in axes:
+            text = front_text(point.front.get(axis), point.probability.get(axis), spread=point.spread)
+            row.append([_short(point.costs[axis], 6), point.front.get(axis), text])
+        points.append(row)
+    return {"axes": axes, "points": points}
+
+
+def curves_data(view: BoardView) -> dict[str, Any] | None:
+    """The learning curves: method, and its points as share, seconds, steps and accuracy in 0.01 %."""
+    times = view.anytime
+    if times is None or not times.curves:
+        return None
+    numbers = {entry.key: number for number, entry in enumerate(view.entries)}
+    lines = [
+        [
+            numbers[curve.entry],
+            [[_short(p.share), _short(p.seconds), _short(p.steps), round(10_000 * p.value, 1)] for p in curve.points],
+        ]
+        for curve in times.curves
+    ]
+    return {"baseline": None if times.baseline is None else round(10_000 * times.baseline, 1), "lines": lines}
+
+
+def _short(number: float, digits: int = 4) -> float | int:
+    """A number with that many significant digits."""
+    found = float(f"{number:.{digits}g}")
+    return int(found) if found == int(found) else found

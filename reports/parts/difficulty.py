@@ -1,0 +1,225 @@
+"""Whether difficulty helps to choose a method, what single components change, and gains on easy and hard datasets."""
+
+from typing import Any
+
+from markupsafe import Markup
+
+from reports._format import counted, p_number, p_value, percent, signed
+from reports._format import signed_points as points_text
+from reports.parts.part import Part, block, fold, heading, paragraph, table
+from reports.parts.quality import PANEL_TITLES
+from reports.tables.model import Cell, Column, Table, cell, percent_cell, whole
+from reports.views import (
+    BoardView,
+    ContrastView,
+    CovariateView,
+    MethodTrendView,
+    OverviewView,
+    PanelView,
+    PublishedBoardView,
+    TrendResultView,
+    TrendsView,
+)
+
+View = BoardView | PublishedBoardView
+
+
+def difficulty_parts(view: View, overview: OverviewView) -> list[Part]:
+    """The parts of the section."""
+    parts = _choice(view, overview)
+    if not overview.axes or not view.part_trends:
+        missing: str = Markup(
+            "No difficulty is known for these datasets and this backbone; <code>etl-bench run</code> measures it with "
+            "the first run on a dataset."
+        )
+        if isinstance(view, PublishedBoardView):
+            missing = f"Trends need at least six datasets with known difficulty for {view.backbone}."
+        return [*parts, paragraph(missing, "missing")]
+    return [*parts, _ablations(view), *_slopes(view)]
+
+
+def _choice(view: View, overview: OverviewView) -> list[Part]:
+    judged = [answer for answer in overview.answers.values() if answer.advice]
+    if not judged:
+        return []
+    columns = [
+        Column("Score", "text"),
+        Column("Best on average", "word"),
+        Column("Best on the third closest in difficulty", "word"),
+        Column("Methods"),
+    ]
+    rows: list[list[Cell]] = []
+    for answer in judged:
+        advice = answer.advice["any"]
+        row: list[Cell] = [PANEL_TITLES[answer.measure]]
+        for rule in ("average", "alike"):
+            if rule not in advice.lost:
+                row.append(None)
+                continue
+            text = f"{percent(advice.lost[rule], 1)} / {percent(advice.worst[rule], 1)}"
+            row.append(cell(whole(advice.lost[rule]), text, "", "shown" if rule == advice.rule else ""))
+        rows.append([*row, len(advice.candidates)])
+    caption = (
+        "Points lost to the best method of a dataset when the method is chosen without that dataset: mean / worst "
+        "over the datasets. Bold: the rule that loses less, which the box at the top uses."
+    )
+    return [
+        heading(f"{view.anchor}-choice", "Does difficulty help to choose a method?"),
+        table(Table(f"{view.anchor}-choice-table", columns, rows, caption=caption)),
+    ]
+
+
+def _ablations(view: View) -> Part:
+    contrasted = [trends for trends in view.part_trends if trends.contrasts]
+    title, anchor, published = "Ablations", f"{view.anchor}-parts", isinstance(view, PublishedBoardView)
+    if not contrasted:
+        none: str = Markup(
+            "No two methods that differ in one component were run here. Such pairs are, for example, "
+            "<code>vpt_text_adapter</code> and <code>vpt</code>, <code>ivlp</code> and <code>deep_text_prompts</code>, "
+            "<code>apex</code> and <code>vpt_text_adapter</code>."
+        )
+        if published:
+            none = "No table of this setting has two methods that differ in one component."
+        return fold(anchor, title, "with and without one component", [paragraph(none, "missing")])
+    pairs = (
+        "Pairs of published methods, from the same table, that come closest to the same method with and without one "
+        "component; most pairs differ in more than that."
+        if published
+        else "Two methods that differ in one component, on the same images and with the same seeds, as a difference."
+    )
+    note = (
+        f"{pairs} Each point is a dataset. The differences are plotted against three dataset properties, since "
+        "difficulty largely reflects the number of classes, and gains mostly follow the headroom (100 % minus "
+        "zero-shot accuracy). A line is drawn only where it predicts left-out datasets, and dashed where the "
+        "association is not significant: permutation p values, Holm-corrected over all trends of the measure."
+    )
+    number = counted(len(contrasted[-1].contrasts), "pair")
+    return fold(anchor, title, f"with and without one component: {number}", [paragraph(note), block("ablations")])
+
+
+def _slopes(view: View) -> list[Part]:
+    sloped = [trends for trends in view.part_trends if trends.methods]
+    if not sloped:
+        return []
+    note = Markup(
+        "Gain over zero-shot in points: on average, on the third of the datasets with the smallest gains, on the easy "
+        "and on the hard datasets, and how it changes with each property (±: error when predicting a left-out "
+        "dataset). A slope is <em>inconclusive</em> where its line predicts left-out datasets no better than the "
+        "mean. Slopes are not corrected for multiple testing."
+    )
+    folds = [
+        fold(
+            f"{view.anchor}-slopes-{trends.measure}",
+            PANEL_TITLES[trends.measure],
+            counted(len(trends.methods), "method") + _groups(view, trends),
+            [table(_slopes_table(view, trends))],
+        )
+        for trends in sloped
+    ]
+    return [heading(f"{view.anchor}-slopes", "Gain on easy and hard datasets"), paragraph(note), *folds]
+
+
+def _groups(view: View, trends: TrendsView) -> str:
+    if not trends.easy:
+        return ""
+    easy, hard = (", ".join(view.dataset_title(name) for name in group) for group in (trends.easy, trends.hard))
+    return f" · easy: {easy} · hard: {hard}"
+
+
+def _slopes_table(view: View, trends: TrendsView) -> Table:
+    columns = [
+        Column("Method", "text"),
+        Column("Gain", "points", "Mean over datasets"),
+        Column("Worst third", "points", "Mean gain on the third of the datasets with the smallest gains"),
+    ]
+    if trends.easy:
+        columns.append(Column("Easy", "points", "Mean gain on the easy datasets"))
+        columns.append(Column("Hard", "points", "Mean gain on the hard datasets"))
+    for covariate in trends.covariates:
+        change = f"{covariate.hint}; change of the gain per {_step(covariate)}"
+        columns.append(Column(covariate.title, "points", change))
+    columns.append(Column("n/N", "of", "Datasets"))
+    rows = [_slopes_row(method, trends) for method in trends.methods]
+    return Table(f"{view.anchor}-slopes-table-{trends.measure}", columns, rows, classes="slopes")
+
+
+def _slopes_row(method: MethodTrendView, trends: TrendsView) -> list[Cell]:
+    gap = "gap" if method.n < method.expected else ""
+    row: list[Cell] = [
+        method.entry,
+        percent_cell(method.gain, classes=gap),
+        percent_cell(method.worst_third, classes=gap),
+    ]
+    if trends.easy:
+        row += [percent_cell(method.easy), percent_cell(method.hard)]
+    for covariate in trends.covariates:
+        slope = method.slopes.get(covariate.name)
+        if slope is None:
+            row.append(None)
+            continue
+        ends = (
+            ""
+            if slope.low is None or slope.high is None
+            else f"95 % interval {points_text(slope.low)} to {points_text(slope.high)} per {_step(covariate)}"
+        )
+        error = "" if slope.error is None else f"error on an unseen dataset {percent(slope.error)} points"
+        small = slope.verdict if slope.error is None else f"{slope.verdict}, ±{percent(slope.error, 1)}"
+        faint = "faint" if slope.verdict == "inconclusive" else ""
+        row.append(percent_cell(slope.slope, small, "; ".join(part for part in (ends, error) if part), faint))
+    return [*row, cell([method.n, method.expected], None, "", gap)]
+
+
+def _step(covariate: CovariateView) -> str:
+    return "doubling" if covariate.log else "ten points"
+
+
+def result_text(result: TrendResultView) -> str:
+    """Correlation and p values in one line."""
+    if result.rho is None or result.p is None or result.p_corrected is None:
+        return "needs three datasets"
+    return f"ρ {signed(result.rho)} over {result.n}, {p_value(result.p)}, corrected {p_number(result.p_corrected)}"
+
+
+def ablations_data(view: View) -> list[dict[str, Any]]:
+    """The contrasts of every measure with their panels, for `script/ablations.js`; empty without contrasts."""
+    names = [dataset.name for dataset in view.datasets]
+    found = [_trends_data(trends, names) for trends in view.part_trends]
+    return found if any(trends["contrasts"] for trends in found) else []
+
+
+def _trends_data(trends: TrendsView, names: list[str]) -> dict[str, Any]:
+    return {
+        "title": PANEL_TITLES[trends.measure],
+        "tests": trends.tests,
+        "leftOut": None if trends.left_out is None else names.index(trends.left_out),
+        "covariates": [[item.name, item.title, item.hint, int(item.log)] for item in trends.covariates],
+        "contrasts": [_contrast_data(contrast, names) for contrast in trends.contrasts],
+    }
+
+
+def _contrast_data(contrast: ContrastView, names: list[str]) -> dict[str, Any]:
+    return {
+        "part": contrast.part,
+        "pair": [contrast.method, contrast.without],
+        "mean": whole(contrast.mean),
+        "panels": [_panel_data(panel, names) for panel in contrast.panels],
+    }
+
+
+def _panel_data(panel: PanelView, names: list[str]) -> dict[str, Any]:
+    """Points `[dataset, x, difference in 0.01 points]`, the result, and the results without one dataset."""
+    return {
+        "points": [[names.index(d), float(f"{x:.5g}"), whole(y)] for d, (x, y) in panel.points.items()],
+        "result": _result_data(panel.result),
+        "without": {
+            names.index(d): _result_data(result) for d, result in panel.leaving_out.items() if d in panel.points
+        },
+    }
+
+
+def _result_data(result: TrendResultView) -> list[Any]:
+    """Verdict, rho, n, p, corrected p, and the ends of the line or None."""
+    numbers = [None if x is None else float(f"{x:.6g}") for x in (result.p, result.p_corrected)]
+    rho = None if result.rho is None else round(result.rho, 6)
+    ends = None if result.ends is None else [[float(f"{x:.5g}"), whole(y)] for x, y in result.ends]
+    return [result.verdict, rho, result.n, *numbers, ends]

@@ -1,0 +1,48 @@
+"""Redrawn figures of a paper with their values."""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from reports._format import few_runs, plain, plural
+from reports.charts.figures import figure_svg
+from reports.parts.part import Part, drawn, fold, heading, paragraph, table
+from reports.tables.model import Cell, Column, Table, cell
+from reports.views import FigurePoint, FigureView
+
+
+def figures_parts(figures: Sequence[FigureView]) -> list[Part]:
+    """The parts of the section."""
+    return [part for figure in figures for part in _figure(figure)]
+
+
+def _figure(figure: FigureView) -> list[Part]:
+    parts = [heading(f"f-{figure.name}", f"{figure.title} ({figure.source})")]
+    if figure.points:
+        parts.append(drawn(figure_svg(figure)))
+        if figure.caption:
+            parts.append(paragraph(f"{figure.caption} Bars are 95 % intervals over seeds."))
+        note = f"{len(figure.points)} values with their runs"
+        parts.append(fold(f"f-{figure.name}-data", "Data", note, [table(_values(figure))]))
+    else:
+        parts.append(paragraph("No run in the database has data for this figure.", "missing"))
+    if figure.missing:
+        parts.append(paragraph(Markup("Missing: {}").format(Markup("<br>").join(figure.missing)), "missing"))
+    if figure.commands:
+        command = Markup("<br>").join(Markup("<code>{}</code>").format(line) for line in figure.commands)
+        title = plural(len(figure.commands), "Command", "Commands")
+        parts.append(fold(f"f-{figure.name}-commands", title, "that run what is missing", [paragraph(command)]))
+    return parts
+
+
+def _values(figure: FigureView) -> Table:
+    x = Column(figure.x_title or "x", "text" if figure.order else "word")
+    columns = [Column("Panel", "text"), Column("Series", "text"), x, Column(figure.y_title, "word"), Column("Seeds")]
+    rows = [_row(point, named=bool(figure.order)) for point in figure.points]
+    return Table(f"f-{figure.name}-values", [*columns, Column("Runs", "text")], rows, first=25)
+
+
+def _row(point: FigurePoint, *, named: bool) -> list[Cell]:
+    half = "" if point.low is None or point.high is None else f" ±{plain((point.high - point.low) / 2)}"
+    x = point.x if named or isinstance(point.x, str) else cell(point.x, plain(point.x))
+    return [point.panel, point.series, x, cell(point.y, f"{plain(point.y)}{half}"), point.n, few_runs(point.run_ids)]

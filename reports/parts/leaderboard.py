@@ -1,0 +1,321 @@
+"""The leaderboard of a setting, other rankings of its methods, and accuracies on transfer targets."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from reports._format import count as short_count
+from reports._format import counted, p_value, percent, plural, seconds
+from reports._format import signed_points as points_text
+from reports._interval_bars import interval_bars
+from reports.answer_sentences import interval
+from reports.charts.critical import critical_svg
+from reports.parts.part import Part, block, drawn, fold, heading, paragraph, table
+from reports.tables.model import Cell, Column, Table, cell, whole
+from reports.views import BoardView, DifferenceView, EntryView, OverviewView, Value
+
+MEASURE_TITLES = {"base": "Base", "new": "New", "H": "H", "all": "Accuracy"}
+H_TITLES = {"h_of_means": "harmonic mean of the average base and new accuracy", "mean_of_h": "mean of per-dataset H"}
+
+
+def leaderboard_parts(view: BoardView, overview: OverviewView, addresses: Mapping[str, str]) -> list[Part]:
+    """The parts of the section; `addresses` of the pages of datasets are by title."""
+    what = "target" if view.source is not None else "dataset"
+    parts = [paragraph(_facts(view), "facts")]
+    parts += [paragraph(note, "missing") for note in view.standings.notes]
+    parts.append(heading(f"{view.anchor}-board", f"Mean over {counted(len(view.averaged), what)}"))
+    parts += [table(leaderboard_table(view, overview)), paragraph(_note(view, overview))]
+    if len(view.standings.ranks) > 1:
+        parts.append(
+            fold(
+                f"{view.anchor}-pairs",
+                "Head to head",
+                "pairwise differences and their significance",
+                [block("head_to_head")],
+            )
+        )
+    if view.standings.critical is not None:
+        parts.append(_average_ranks(view))
+    if view.source is not None:
+        parts.append(heading(f"{view.anchor}-targets", "Accuracy on each target"))
+        parts.append(table(_targets_table(view)))
+    links = (Markup('<a href="#{}">{}</a>').format(address, title) for title, address in addresses.items())
+    return [*parts, paragraph(Markup("Datasets: {}").format(Markup(" ").join(links)), "note links")]
+
+
+def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
+    """Rank, score, gains on easy and hard datasets, distance from the best, coverage and cost of every method."""
+    shown, order = view.measures[-1], view.standings
+    answer = overview.answers[shown]
+    sizes = [len(group) for group in overview.groups]
+    by_group = bool(answer.gains and sizes[0] and sizes[2])
+    columns = [
+        Column("Rank", "word", "Ranks that are consistent with the paired tests; none where runs are missing", "rank"),
+        Column("Method", "method"),
+        Column(MEASURE_TITLES[shown], "pm", H_TITLES[view.h_convention or ""] if shown == "H" else "", "score"),
+        Column(
+            "Interval", "bar", "Mean and 95 % interval over seeds, on a scale shared by all rows; clipped at the ends"
+        ),
+    ]
+    if by_group:
+        columns += [
+            Column(
+                f"Gain, {name}", "tint", f"Mean gain over zero-shot on the {counted(n, f'{name} dataset')}, in points"
+            )
+            for name, n in zip(("easy", "medium", "hard"), sizes, strict=True)
+        ]
+    behind = (
+        "Mean paired difference from the best method, in points; bold if significant on these datasets; below it the "
+        "95 % interval over datasets"
+    )
+    columns.append(Column("Behind best", "tenths", behind))
+    columns += [Column(MEASURE_TITLES[measure], "pm", "", "score") for measure in view.measures if measure != shown]
+    columns += [
+        Column("Runs", "of", "Scored dataset × seed cells"),
+        Column("Parameters", "word", "Trainable parameters"),
+        Column("Training", "word", "Mean training time of one run"),
+    ]
+    bars = interval_bars({entry.key: entry.values[shown] for entry in view.entries if shown in entry.values})
+    largest = max((abs(gain) for row in answer.gains.values() for gain in row if gain is not None), default=0.0) or 1.0
+    rows = []
+    for number, entry in enumerate(view.entries):
+        bar = bars.get(entry.key)
+        row: list[Cell] = [
+            cell(entry.rank, order.ranks.get(entry.key, "–")),
+            number,
+            _score(entry, shown, _other_h(view, entry) if shown == "H" else "", key=True),
+            cell(None if bar is None else [round(10 * x) for x in (bar.mean, bar.low, bar.high) if x is not None]),
+        ]
+        if by_group:
+            gains = answer.gains.get(entry.key, (None,) * 3) if entry.key != view.baseline else (None,) * 3
+            row += [None if gain is None else [whole(gain), round(100 * min(abs(gain) / largest, 1))] for gain in gains]
+        row.append(_behind(view, overview, entry))
+        row += [_score(entry, measure) for measure in view.measures if measure != shown]
+        row += [_coverage(entry.n, entry.expected), *_cost(entry)]
+        rows.append(row)
+    return Table(
+        id=f"{view.anchor}-table",
+        columns=columns,
+        rows=rows,
+        caption=_caption(view),
+        classes="board",
+        filters=[entry.family for entry in view.entries],
+        copies=view.anchor,
+        row_classes=["" if entry.complete else "incomplete" for entry in view.entries],
+    )
+
+
+def interval_text(pair: DifferenceView) -> str:
+    """A difference in words: its 95 % interval and the corrected p value."""
+    if pair.low is None or pair.high is None or pair.p is None:
+        return "no interval: one seed"
+    word = "significant" if pair.significant else "not significant"
+    return f"95 % interval {points_text(pair.low)} to {points_text(pair.high)}; {p_value(pair.p)}, {word}"
+
+
+def score_cell(value: Value | None, *, complete: bool, tip: str = "", key: bool = False) -> Cell:
+    """A mean with half of its interval; hatched where runs are missing."""
+    classes = f"{'key' if key else ''}{' gap' if not complete else ''}"
+    if value is None:
+        return cell(None, None, tip, classes)
+    half = None if value.half_width is None else whole(value.half_width)
+    return cell(whole(value.mean), half, tip, classes)
+
+
+def _score(entry: EntryView, measure: str, tip: str = "", *, key: bool = False) -> Cell:
+    return score_cell(entry.values.get(measure), complete=entry.complete, tip=tip, key=key)
+
+
+def _coverage(n: int, expected: int) -> Cell:
+    return cell([n, expected], None, "", "gap" if n < expected else "")
+
+
+def _other_h(view: BoardView, entry: EntryView) -> str:
+    other = "mean_of_h" if view.h_convention == "h_of_means" else "h_of_means"
+    return "" if entry.other_h is None else f"{H_TITLES[other]}: {percent(entry.other_h.mean)}"
+
+
+def _behind(view: BoardView, overview: OverviewView, entry: EntryView) -> Cell:
+    order, answer = view.standings, overview.answers[view.measures[-1]]
+    pair = order.pairs.get((entry.key, order.leader or ""))
+    if pair is None:
+        return cell(None, None, "", "faint") if entry.key != order.leader else cell(None, "best", "", "faint")
+    tip = interval_text(pair)
+    if entry.key in order.detectable:
+        tip += f"; smallest detectable difference (80 % power): {percent(order.detectable[entry.key])} points"
+    if not pair.significant and (needed := order.seeds_needed.get(entry.key)) is not None:
+        tip += f"; seeds needed for 80 % power: {needed}"
+    wide = answer.behind.get(entry.key, (0.0, None))[1]
+    return cell(
+        whole(pair.mean), None if wide is None else interval(*wide), tip, "shown" if pair.significant else "faint"
+    )
+
+
+def _cost(entry: EntryView) -> list[Cell]:
+    cost = entry.cost
+    if cost is None:
+        return [None, None]
+    low, high = cost.parameters_low, cost.parameters_high
+    size = short_count(high) if low == high else f"{short_count(low)}–{short_count(high)}"
+    tip = f"{low}" if low == high else f"{low} to {high}, depending on the dataset"
+    spent = (
+        f"preparation {seconds(cost.prepare_seconds)}, training {seconds(cost.train_seconds)} in "
+        f"{short_count(cost.steps)} steps, evaluation {seconds(cost.eval_seconds)}"
+    )
+    return [cell(high, size, tip), cell(float(f"{cost.train_seconds:.4g}"), seconds(cost.train_seconds), spent)]
+
+
+def _facts(view: BoardView) -> Markup:
+    source = " including the source" if view.source is not None else ""
+    seeds = f"{plural(len(view.seeds), 'seed', 'seeds')} {', '.join(map(str, view.seeds))}"
+    counts = f"{counted(len(view.entries), 'method')} · {counted(len(view.datasets), 'dataset')}{source} · {seeds}"
+    return Markup("{} · {} · draw <code>{}</code> · {}").format(
+        counts, counted(view.n_runs, "run"), view.draw, view.precision
+    )
+
+
+def _caption(view: BoardView) -> str:
+    h = (
+        Markup(". H is the <b>{}</b>; the tooltip shows the other convention").format(H_TITLES[view.h_convention])
+        if view.h_convention is not None
+        else ""
+    )
+    source = " The source is excluded from means." if view.source is not None else ""
+    return str(Markup("Accuracy in %{}.{}").format(h, source))
+
+
+def _note(view: BoardView, overview: OverviewView) -> str:
+    answer = overview.answers[view.measures[-1]]
+    per_h = " and uses the H of each dataset" if "H" in view.measures else ""
+    text = Markup(
+        "Rank 2–4: these methods cannot be ordered. <em>Behind best</em> is paired over datasets and seeds{}; bold: "
+        "significant on these datasets after Holm correction over all pairs; below it, the 95 % interval over datasets."
+    ).format(per_h)
+    easy, _, hard = (", ".join(view.dataset_title(name) for name in group) for group in overview.groups)
+    if answer.gains and easy and hard:
+        which = (
+            "the datasets named as easy and hard"
+            if overview.named_groups
+            else "thirds of the datasets by transfer difficulty"
+        )
+        text += f" Gains are over zero-shot, in points, on {which}: easy {easy}; hard {hard}."
+    if not view.complete:
+        text += " Hatched: averaged over an incomplete set of runs, so without rank and interval."
+    if any(entry.oracle for entry in view.entries):
+        text += (
+            " Oracles are selected on test labels. They show the score of a perfect choice and how much the labels "
+            "contribute; they are neither ranked nor compared."
+        )
+    if stale := [f"{entry.name} ({entry.stale})" for entry in view.entries if entry.stale]:
+        text += f" † Made with other code of the method than today's: {'; '.join(stale)}."
+    return text
+
+
+def _average_ranks(view: BoardView) -> Part:
+    ranks = view.standings.critical
+    assert ranks is not None
+    low = (
+        Markup(
+            " <b>Low power:</b> with {} datasets average ranks must differ by {:.2f} of at most {}, so neighbouring "
+            "methods cannot be ordered; the paired tests above have more power."
+        ).format(ranks.n, ranks.difference, len(ranks.entries) - 1)
+        if ranks.low_power
+        else ""
+    )
+    numbers = {entry.key: number for number, entry in enumerate(view.entries)}
+    columns = [
+        Column("Method", "method"),
+        Column("Average rank", "word", "1 is best", "rank"),
+        Column("Elo", "number"),
+        Column("Interval", "text"),
+        Column("Wins, %", "number", "Share of comparisons on single datasets that it wins; ties count half"),
+    ]  # fmt: skip
+    place = dict(zip(ranks.entries, ranks.ranks, strict=True))
+    rows = [
+        [
+            numbers[rating.entry],
+            cell(round(place[rating.entry], 3), f"{place[rating.entry]:.2f}"),
+            round(rating.elo),
+            None if rating.low is None or rating.high is None else f"{rating.low:.0f} to {rating.high:.0f}",
+            round(100 * rating.win_rate),
+        ]
+        for rating in view.standings.ratings
+    ]
+    caption = (
+        "400 Elo points = 10 : 1 odds of winning on a dataset; the mean is 1000. Interval: 95 % bootstrap over "
+        "datasets. Ratings depend on which methods are compared."
+    )
+    return fold(
+        f"{view.anchor}-ranks",
+        "Other rankings",
+        f"average ranks (Friedman, Nemenyi), Elo ratings, win rates{' · low power' if ranks.low_power else ''}",
+        [
+            paragraph(
+                Markup(
+                    "Each dataset counts once, and only the order of the methods on it matters. Average ranks under "
+                    "one bar do not differ significantly (Nemenyi, 5 %). Friedman’s test of equal ranks: {}.{}"
+                ).format(p_value(ranks.p), low)
+            ),
+            drawn(critical_svg(ranks, {entry.key: entry.name for entry in view.entries})),
+            table(Table(f"{view.anchor}-ratings", columns, rows, caption=caption)),
+            block("win_rates"),
+        ],
+    )
+
+
+def _targets_table(view: BoardView) -> Table:
+    shown = view.measures[-1]
+    columns = [Column("Method", "method")]
+    order = [dataset for dataset in view.datasets if dataset.name == view.source] + list(view.averaged)
+    for dataset in order:
+        source = " (source)" if dataset.name == view.source else ""
+        columns.append(Column(f"{dataset.title}{source}", "pm", "", "score"))
+    columns.append(Column("Average", "pm", "Over the targets", "score"))
+    rows: list[list[Cell]] = []
+    for number, entry in enumerate(view.entries):
+        cells = [view.cells[entry.key, dataset.name] for dataset in order]
+        scores = [score_cell(found.scores.get(shown), complete=found.n == found.expected) for found in cells]
+        rows.append([number, *scores, _score(entry, shown, key=True)])
+    source_title = view.dataset_title(view.source)
+    caption = Markup.escape(
+        f"Accuracy over all classes of each target, %. Methods were trained on the source, {source_title}, which is "
+        "excluded from the average."
+    )
+    return Table(f"{view.anchor}-targets-table", columns, rows, caption=str(caption))
+
+
+def badges(entry: EntryView) -> list[list[str]]:
+    """Marks beside the name of a method: class, text and explanation."""
+    found = []
+    if entry.oracle:
+        gaps = ", ".join(f"{points_text(gap)} {MEASURE_TITLES[s].lower()}" for s, gap in entry.optimism.items())
+        text = f"oracle: selected on test labels{'; ' if gaps else ''}{gaps}"
+        found.append(
+            ["oracle", text, "Mean gain in points from selecting on test labels, over the same runs without it"]
+        )
+    if entry.stale:
+        found.append(["stale", "† older code", entry.stale])
+    if entry.imported:
+        found.append(["imported", "imported, not verified", entry.imported])
+    return found
+
+
+def pairs_data(view: BoardView) -> dict[str, Any]:
+    """Differences of ranked methods in 0.01 points: `[first, second, mean, low, high, corrected p, significant]`."""
+    numbers: Mapping[str, int] = {entry.key: number for number, entry in enumerate(view.entries)}
+    order = list(view.standings.ranks)
+    rows = [
+        [
+            numbers[a],
+            numbers[b],
+            whole(pair.mean),
+            *(None if end is None else whole(end) for end in (pair.low, pair.high)),
+            None if pair.p is None else float(f"{pair.p:.6g}"),
+            int(pair.significant),
+        ]
+        for place, a in enumerate(order)
+        for b in order[place + 1 :]
+        if (pair := view.standings.pairs.get((a, b))) is not None
+    ]
+    return {"measure": view.standings.measure, "order": [numbers[key] for key in order], "rows": rows}

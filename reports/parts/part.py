@@ -1,0 +1,76 @@
+"""Parts of a section as JSON, and as HTML for the setting that the page is written with.
+
+`script/parts.js` draws the same HTML from the same data. The content of a fold is drawn when it is opened.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from reports.tables.html import table_html
+from reports.tables.model import Table
+
+Part = list[Any]
+
+
+def paragraph(html: str, classes: str = "note") -> Part:
+    """A paragraph; plain text is escaped, `Markup` is kept."""
+    return ["p", str(Markup.escape(html)), classes]
+
+
+def heading(anchor: str, text: str) -> Part:
+    """A heading with a link to itself."""
+    return ["heading", anchor, text]
+
+
+def table(content: Table) -> Part:
+    """A table."""
+    return ["table", content.data()]
+
+
+def fold(anchor: str, title: str, note: str, parts: Sequence[Part]) -> Part:
+    """Parts below a line that opens them."""
+    return ["fold", anchor, title, note, list(parts)]
+
+
+def drawn(svg: str) -> Part:
+    """A static picture."""
+    return ["svg", str(svg)]
+
+
+def chart(anchor: str, kind: str, label: str, caption: str) -> Part:
+    """A chart of the setting's data: `costs` or `curves`; `label` says what it shows."""
+    return ["chart", anchor, kind, label, str(Markup.escape(caption))]
+
+
+def block(name: str) -> Part:
+    """What the script of that name draws from the data of the setting (`blocks` in `script/parts.js`)."""
+    return ["block", name]
+
+
+def parts_html(parts: Sequence[Part], methods: Sequence[Mapping[str, Any]], svg: Mapping[str, Markup]) -> Markup:
+    """The parts in order; `methods` of the setting, and static pictures of charts by their anchor."""
+    return Markup("").join(_html(part, methods, svg) for part in parts)
+
+
+def _html(part: Part, methods: Sequence[Mapping[str, Any]], svg: Mapping[str, Markup]) -> Markup:
+    kind, *rest = part
+    if kind == "table":
+        return table_html(rest[0], methods)
+    if kind == "heading":
+        return Markup('<h4 id="{0}">{1} <a class="self" href="#{0}" aria-label="Link to {1}">#</a></h4>').format(*rest)
+    if kind == "fold":
+        fold_html = '<details class="card" id="{}"><summary><b>{}</b> <span>{}</span></summary></details>'
+        return Markup(fold_html).format(*rest[:3])
+    if kind == "svg":
+        return Markup('<div class="scroll drawing">{}</div>').format(Markup(rest[0]))
+    if kind == "block":
+        return Markup('<div class="block" data-block="{}"></div>').format(rest[0])
+    if kind == "chart":
+        return Markup(
+            '<figure class="chart" id="{}" data-kind="{}"><div class="tools needs-script"></div>'
+            '<div class="picture" tabindex="0" role="group" aria-label="{}">{}</div><div class="tip" role="status" '
+            "hidden></div><figcaption>{}</figcaption></figure>"
+        ).format(*rest[:3], svg.get(rest[0], ""), Markup(rest[3]))
+    return Markup('<p class="{}">{}</p>').format(rest[1], Markup(rest[0]))

@@ -1,0 +1,152 @@
+"""Boards of published numbers, and published numbers beside those of the runs."""
+
+from markupsafe import Markup
+
+from reports._format import counted, percent, shorten
+from reports._format import signed_points as points_text
+from reports.parts.leaderboard import MEASURE_TITLES
+from reports.parts.part import Part, fold, paragraph, table
+from reports.parts.quality import PANEL_TITLES
+from reports.tables.model import Cell, Column, Table, cell, percent_cell, whole
+from reports.views import PublishedBoardView, PublishedRowView, ReproductionRowView, ReproductionView
+
+FIRST = 25
+"""Rows that long tables show until the reader asks for all."""
+
+
+def published_parts(view: PublishedBoardView) -> list[Part]:
+    """The parts of the section of boards."""
+    methods = len({row.title for row in view.rows})
+    rows, datasets = counted(len(view.rows), "table row"), counted(len(view.datasets), "dataset")
+    facts = f"{rows} · {counted(methods, 'method')} · {datasets}"
+    note = (
+        "Each row is one method in one published table; the numbers in brackets link to the tables, several if they "
+        "agree. Ordered by mean. The tables do not report variation over seeds, so there are no tests and no ranks. "
+        "Hatched: the table lacks some datasets, so the mean is over fewer."
+    )
+    if "H" in view.measures:
+        note += " H is the harmonic mean of the average base and average new accuracy."
+    shown = PANEL_TITLES[view.measures[-1]]
+    origin = (
+        "Published results of few-shot adaptation of CLIP, as papers and their repositories report them. Nothing on "
+        "this page was measured by this project. Different tables come from different authors and different runs; "
+        "rows that copy one another are shown once, with all their sources."
+    )
+    return [
+        paragraph(origin),
+        paragraph(facts, "facts"),
+        paragraph(note),
+        table(_means_table(view)),
+        fold(f"{view.anchor}-wide-fold", "Dataset by dataset", f"{shown}, %", [table(_datasets_table(view))]),
+    ]
+
+
+def _means_table(view: PublishedBoardView) -> Table:
+    shown = view.measures[-1]
+    columns = [Column("Method", "text")]
+    hint = "Mean over the datasets in the table, %"
+    columns += [Column(MEASURE_TITLES[measure], "percent", hint) for measure in view.measures]
+    columns += [Column("n/N", "of", "Datasets"), Column("Tables", "sources")]
+    rows: list[list[Cell]] = []
+    for row in view.rows:
+        gap = "" if row.complete else " gap"
+        means = [
+            percent_cell(row.averages[measure], classes=f"{'key' if measure == shown else ''}{gap}")
+            if measure in row.averages
+            else None
+            for measure in view.measures
+        ]
+        title = cell(row.title, row.family)
+        rows.append(
+            [title, *means, cell([row.n, row.expected], None, "", gap), cell(list(row.sources), " ".join(row.notes))]
+        )
+    families = [row.family for row in view.rows]
+    return Table(f"{view.anchor}-table", columns, rows, first=FIRST, filters=families)
+
+
+def _datasets_table(view: PublishedBoardView) -> Table:
+    shown = view.measures[-1]
+    columns = [Column("Method", "text"), *(Column(dataset.title, "percent") for dataset in view.datasets)]
+    rows: list[list[Cell]] = []
+    for row in view.rows:
+        values = [_value(row, dataset.name, shown) for dataset in view.datasets]
+        rows.append([f"{row.title} [{', '.join(map(str, row.sources))}]", *values])
+    return Table(f"{view.anchor}-wide", columns, rows, first=FIRST)
+
+
+def _value(row: PublishedRowView, dataset: str, shown: str) -> Cell:
+    found = row.values.get(dataset, {})
+    if shown not in found:
+        return cell(None, None, "", "gap")
+    tip = ""
+    if shown == "H" and "base" in found:
+        tip = f"base {percent(found['base'])}, new {percent(found['new']) if 'new' in found else '–'}"
+    return percent_cell(found[shown], tip=tip)
+
+
+def reproduction_table(view: ReproductionView) -> Table:
+    """Published numbers and ours, largest differences first."""
+    columns = [
+        Column("Method", "text"),
+        Column("Dataset", "text"),
+        Column("Published", "percent"),
+        Column("Ours", "percent"),
+        Column("Difference", "word", "Ours minus published, in points, with the 95 % interval; sorts by size"),
+        Column("Seeds"),
+        Column("Verdict", "badge"),
+        Column("Source and notes", "text", "", "why source"),
+    ]
+    return Table(
+        "reproduction-table",
+        columns,
+        [_reproduction_row(row) for row in view.rows],
+        first=FIRST,
+        filters=[row.verdict for row in view.rows],
+        filter_name="Verdict",
+    )
+
+
+def _reproduction_row(row: ReproductionRowView) -> list[Cell]:
+    split = PANEL_TITLES[row.split].lower() if row.split != "H" else "H"
+    ends = (
+        ""
+        if row.low is None or row.high is None
+        else f"95 % interval {points_text(row.low)} to {points_text(row.high)}"
+    )
+    more = f"and {len(row.sources) - 1} more with the same number" if len(row.sources) > 1 else ""
+    notes = ". ".join(part for part in (more, row.note) if part)
+    return [
+        cell(row.entry, f"{row.protocol}, {counted(row.shots, 'shot')}, {row.backbone}"),
+        cell(row.dataset, split),
+        percent_cell(row.published),
+        percent_cell(row.ours, tip=f"runs {' '.join(row.run_ids)}"),
+        cell(whole(abs(row.difference)), points_text(row.difference), ends, "key"),
+        cell(row.n, None if row.seeds_needed is None else f"needs {row.seeds_needed}"),
+        row.verdict,
+        cell(row.sources[0], notes, "; ".join(row.sources) if len(row.sources) > 1 else ""),
+    ]
+
+
+def reproduction_parts(view: ReproductionView | None) -> list[Part]:
+    """The parts of the section that compares with published numbers."""
+    if view is None:
+        text = "This page was made without published numbers; <code>etl-bench report</code> includes them."
+        return [paragraph(Markup(text), "missing")]
+    unmatched = shorten(", ".join(view.unmatched), 400)
+    if not view.rows:
+        methods = f" Methods of these runs: {unmatched}." if view.unmatched else ""
+        text = Markup(
+            "No published number matches these runs in method, protocol, backbone, shots, dataset and classes.{} "
+            "<code>etl-bench published --list method</code> lists published methods, and <code>etl-bench report "
+            "--source published</code> makes a page of published numbers."
+        ).format(methods)
+        return [paragraph(text, "missing")]
+    counts = Markup(", ").join(Markup("<b>{}</b> {}").format(n, verdict) for verdict, n in view.counts.items())
+    note = Markup(
+        "Ours minus published, in points, largest differences first. <em>Reproduced</em>: our mean is within {} point "
+        "of the published number by two one-sided tests. <em>Not reproduced</em>: our whole 95 % interval lies "
+        "outside that margin. <em>Under-powered</em>: neither; the number of seeds needed to decide is given. "
+        "<em>Protocol differs</em>: our run does not use the published settings. Published numbers are treated as "
+        "exact, since almost no paper reports their variation.{}"
+    ).format(percent(view.margin, 0), f" Methods without published numbers: {unmatched}." if view.unmatched else "")
+    return [paragraph(counts + ".", "answer"), paragraph(note), table(reproduction_table(view))]

@@ -1,0 +1,66 @@
+"""Calibration, and gains as a share of what zero-shot leaves."""
+
+from reports._calibration_columns import QUALITY_COLUMNS
+from reports._format import counted
+from reports.parts.part import Part, fold, paragraph, table
+from reports.tables.model import Cell, Column, Table, cell
+from reports.views import BoardView
+
+PANEL_TITLES = {"base": "Base classes", "new": "New classes", "H": "Harmonic mean H", "all": "All classes"}
+
+
+def quality_parts(view: BoardView) -> list[Part]:
+    """The parts of the section: a table for each class split."""
+    if not view.quality:
+        return [paragraph("These runs have no stored predictions.", "missing")]
+    parts = []
+    for split in dict.fromkeys(row.split for row in view.quality):
+        content = [table(_quality_table(view, split))]
+        for item in view.agreement:
+            if item.split == split:
+                ends = (
+                    ""
+                    if item.low is None or item.high is None
+                    else f" (95 % interval over {counted(item.datasets, 'dataset')} {item.low:.2f} to {item.high:.2f})"
+                )
+                content.append(
+                    paragraph(
+                        f"The orders of the {item.entries} methods by headroom gain and by accuracy agree with "
+                        f"Kendall’s τ = {item.tau:.2f}{ends}."
+                    )
+                )
+        title = PANEL_TITLES.get(split, split)
+        parts.append(fold(f"{view.anchor}-quality-{split}", title, "means over datasets", content))
+    note = (
+        "Headroom gain is (accuracy − zero-shot) / (1 − zero-shot): 1 is the maximum, negative values are losses. ECE "
+        "uses 15 bins of equal mass. AURC is the error rate on the k most confident images, averaged over all k. The "
+        "worst class is the one with the lowest accuracy."
+    )
+    return [*parts, paragraph(note)]
+
+
+def _quality_table(view: BoardView, split: str) -> Table:
+    numbers = {entry.key: number for number, entry in enumerate(view.entries)}
+    columns = [Column("Method", "method")]
+    columns += [Column(column.title, "word", column.hint, "score") for column in QUALITY_COLUMNS]
+    hint = "Datasets averaged over; headroom excludes datasets with perfect zero-shot accuracy"
+    columns.append(Column("Datasets", "number", hint))
+    rows: list[list[Cell]] = []
+    for row in view.quality:
+        if row.split != split:
+            continue
+        cells: list[Cell] = []
+        for column in QUALITY_COLUMNS:
+            value = row.values.get(column.name)
+            if value is None:
+                cells.append(None)
+                continue
+            half = "" if value.half_width is None else f" ±{column.text(value.half_width)}"
+            tip = f"n = {counted(value.n, 'seed')}, {counted(row.datasets[column.name], 'dataset')}"
+            cells.append(cell(float(f"{value.mean:.5g}"), f"{column.text(value.mean)}{half}", tip))
+        rows.append([numbers[row.entry], *cells, row.datasets["accuracy"]])
+    caption = (
+        f"{PANEL_TITLES.get(split, split)}: means over datasets with 95 % intervals over seeds, recomputed from stored "
+        "predictions. Arrows show which direction is better."
+    )
+    return Table(f"{view.anchor}-quality-table-{split}", columns, rows, caption=caption, classes="quality")

@@ -1,0 +1,137 @@
+"""Tables as HTML, for the setting that the page is written with.
+
+`script/tables.js` draws the same HTML from the same data; a test compares them.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup, escape
+
+_HEADING = {"text": "text", "method": "text", "badge": "text", "sources": "text", "bar": "interval-head"}
+"""Class of a heading by kind, `num` for the others."""
+_FORMATS = ("CSV", "LaTeX", "Markdown")
+
+
+def table_html(table: Mapping[str, Any], methods: Sequence[Mapping[str, Any]]) -> Markup:
+    """A table from `Table.data()`; `methods` are those of its setting."""
+    rows = table["rows"][: table.get("first")]
+    classes = table.get("rowClasses") or [""] * len(rows)
+    caption = f"<caption><span>{table['caption']}</span></caption>" if "caption" in table else ""
+    head = "".join(_heading(column) for column in table["columns"])
+    body = "".join(_row(row, cls, table["columns"], methods) for row, cls in zip(rows, classes, strict=False))
+    return Markup(
+        f'<div class="table" data-table="{escape(table["id"])}">{_tools(table)}<div class="scroll">'
+        f'<table class="{table.get("classes", "")}" id="{escape(table["id"])}">{caption}<thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div></div>"
+    )
+
+
+def _tools(table: Mapping[str, Any]) -> str:
+    chips = ""
+    if "filters" in table:
+        counts = {text: table["filters"].count(text) for text in dict.fromkeys(table["filters"])}
+        buttons = "".join(
+            f'<button type="button" class="chip" aria-pressed="false" data-filter="{escape(text)}">{escape(text)} '
+            f'<span class="of">{n}</span></button>'
+            for text, n in counts.items()
+        )
+        name = escape(table["filterName"])
+        chips = f'<div class="chips" role="group" aria-label="Filter by {name}"><span>{name}:</span>{buttons}</div>'
+    formats = "".join(f'<button type="button" class="chip" data-format="{name}">{name}</button>' for name in _FORMATS)
+    return (
+        f'<div class="table-tools needs-script">{chips}<div class="copies" role="group" aria-label="Copy the table">'
+        f'<span>Copy:</span>{formats}<span role="status"></span></div></div>'
+    )
+
+
+def _heading(column: Sequence[str]) -> str:
+    title, kind, hint, classes = [*column, *["number", "", ""][len(column) - 1 :]]
+    cls = f"{_HEADING.get(kind, 'num')} {classes}".strip()
+    tip = f' title="{escape(hint)}"' if hint else ""
+    return f'<th scope="col" class="{cls}"{tip}><span class="sort">{escape(title)}</span></th>'
+
+
+def _row(row: Sequence[Any], cls: str, columns: Sequence[Sequence[str]], methods: Sequence[Mapping[str, Any]]) -> str:
+    kinds = [column[1] if len(column) > 1 else "number" for column in columns]
+    head = kinds.index("method") if "method" in kinds else 0
+    cells = (
+        _cell(cell, kind, methods, is_head=index == head)
+        for index, (cell, kind) in enumerate(zip(row, kinds, strict=True))
+    )
+    return f'<tr class="{cls}">{"".join(cells)}</tr>' if cls else f"<tr>{''.join(cells)}</tr>"
+
+
+def _cell(cell: Any, kind: str, methods: Sequence[Mapping[str, Any]], *, is_head: bool) -> str:
+    value, more, tip, classes = [*cell, None, None, None][:4] if isinstance(cell, list) else (cell, None, None, None)
+    text, style, small = _shown(value, more, kind, methods)
+    base = {"bar": "interval-cell"}.get(kind, _HEADING.get(kind, "num"))
+    cls = " ".join(part for part in (base, "tinted" if style else "", classes or "") if part)
+    note = f'<span class="need">{escape(small)}</span>' if small else ""
+    title = f' title="{escape(tip)}"' if tip else ""
+    tag, scope = ("th", ' scope="row"') if is_head else ("td", "")
+    return f'<{tag}{scope} class="{cls}"{style}{title}>{text}{note}</{tag}>'
+
+
+def _shown(value: Any, more: Any, kind: str, methods: Sequence[Mapping[str, Any]]) -> tuple[str, str, str | None]:
+    """Text, style and small line of a cell."""
+    if kind == "word":
+        return str(escape("–" if more is None else more)), "", None
+    if value is None:
+        return str(escape(more)) if isinstance(more, str) else "–", "", None
+    if kind == "method":
+        return _method(methods[value]), "", more
+    if kind == "badge":
+        return f'<b class="badge b-{escape(value.replace(" ", "-"))}">{escape(value)}</b>', "", more
+    if kind == "sources":
+        return " ".join(f'<a href="#source-{number}">[{number}]</a>' for number in value), "", more
+    if kind == "percent":
+        return f"{value / 100:.2f}", "", more
+    if kind == "pm":
+        half = f'<span class="pm">±{more / 100:.2f}</span>' if more is not None else ""
+        return f'<span class="mean">{value / 100:.2f}</span>{half}', "", None
+    if kind == "points":
+        return signed_points(value), "", more
+    if kind == "tenths":
+        return signed_tenths(value), "", more
+    if kind == "tint":
+        tint = f' style="--tint:var(--{"a" if value > 0 else "b"});--share:{more / 100:.2f}"'
+        return signed_tenths(value), tint, None
+    if kind == "bar":
+        return _bar(*value), "", None
+    if kind == "of":
+        return f'{value[0]}<span class="of">/{value[1]}</span>', "", None
+    return str(escape(value)), "", more
+
+
+def signed_points(hundredths: int) -> str:
+    """A difference in 0.01 points with its sign: -120 is −1.20."""
+    sign = "" if hundredths == 0 else "−" if hundredths < 0 else "+"
+    return f"{sign}{abs(hundredths) / 100:.2f}"
+
+
+def signed_tenths(hundredths: int) -> str:
+    """A difference in 0.01 points with its sign and one decimal: -120 is −1.2."""
+    tenths = (abs(hundredths) + 5) // 10
+    sign = "" if tenths == 0 else "−" if hundredths < 0 else "+"
+    return f"{sign}{tenths / 10:.1f}"
+
+
+def _method(method: Mapping[str, Any]) -> str:
+    key, name = escape(method["address"]), escape(method["name"])
+    badges = "".join(
+        f'<span class="label {cls}" title="{escape(tip)}">{escape(text)}</span>' for cls, text, tip in method["badges"]
+    )
+    label = f'<span class="label">{escape(method["label"])}</span>' if method["label"] else ""
+    family = f'<span class="family">{escape(method["family"])}</span>' if method["family"] else ""
+    link = f'<a class="method" href="#{key}" title="{name}"><span>{escape(method["title"])}</span></a>'
+    return f"{link}{label}{family}{badges}"
+
+
+def _bar(mean: int, low: int | None = None, high: int | None = None) -> str:
+    line = (
+        ""
+        if low is None
+        else f'<i class="line" style="left:{low / 10:.1f}%;right:{(1000 - (high or 0)) / 10:.1f}%"></i>'
+    )
+    return f'<div class="track">{line}<i class="dot" style="left:{mean / 10:.1f}%"></i></div>'

@@ -1,0 +1,153 @@
+// Pages by address: #method=KEY, #dataset=NAME and #run=ID are drawn from the data of the page, one at a time.
+const pageNode = document.getElementById("page");
+const frontNode = document.getElementById("front");
+const MEASURES = { base: "Base", new: "New", H: "H", all: "Accuracy" };
+const SPLIT_NAMES = { base: "Base classes", new: "New classes", all: "All classes" };
+const frontTitle = document.title;
+let frontPlace = 0;  // where the reader was on the front page
+const pairsList = (pairs) => `<dl class="pairs">${pairs.map(([name, text]) => `<dt>${escaped(name)}</dt><dd>${escaped(text)}</dd>`).join("")}</dl>`;
+const webLink = (url) => /^https?:\/\//.test(url) ? `<a href="${escaped(url)}" rel="noopener noreferrer">${escaped(url)}</a>` : escaped(url);
+const pm = (found) => found ? [Math.round(100 * found.mean), found.half === null ? null : Math.round(100 * found.half)] : null;
+const runLinks = (runs) => (runs || []).filter(Boolean).map((id) => [id.slice(0, 6), "run=" + id]);
+const errorsAddress = (anchor, data, method, dataset) => "look=" + [anchor, data.methods[method].key, data.datasets[dataset].name].map(encodeURIComponent).join("/");
+const hasErrors = () => document.getElementById("evidence-lists") !== null;
+// One method on one dataset: scores with gains over zero-shot, and the runs behind them.
+const cellsOf = (data, anchor, method, dataset) => {
+  const numbers = numbersOf(data);
+  const cells = data.measures.flatMap((measure) => {
+    const gain = data.baseline === null || method === data.baseline ? null : numbers.difference(measure, method, data.baseline, dataset);
+    const score = pm(numbers.score(measure, method, dataset));
+    return data.baseline === null ? [score] : [score, gain ? Math.round(100 * gain.mean) : null];
+  });
+  if (!data.runs) return cells;
+  const runs = data.runs[method][dataset];
+  return cells.concat([[runLinks(runs)]], hasErrors() && runs.length ? [["errors", errorsAddress(anchor, data, method, dataset)]] : [null]);
+};
+const cellColumns = (data) => data.measures.flatMap((measure) => {
+  const score = [MEASURES[measure], "pm", "Accuracy in %, ± half of the 95 % interval over seeds", "score"];
+  return data.baseline === null ? [score] : [score, ["Gain", "points", "Over zero-shot, in points, paired by seed"]];
+}).concat(data.runs ? [["Runs", "links"], ["Errors", "link"]] : []);
+const methodPage = (data, anchor, method) => {
+  const about = data.methods[method];
+  const [summary, citation] = block.methods[about.method] || ["", ""];
+  const measure = data.measures.at(-1);
+  const against = data.baseline === null || data.baseline === method ? data.answers[measure].a === method ? data.answers[measure].b : data.answers[measure].a : data.baseline;
+  const state = { measure, a: method, b: against === method ? null : against, x: data.axes.length ? data.axes[0][0] : null };
+  const order = data.datasets.map((_, dataset) => dataset);
+  const table = {
+    id: "page-table", caption: "Accuracy on every dataset, %.",
+    columns: [["Dataset", "link"], ...cellColumns(data)],
+    rows: order.map((dataset) => [[data.datasets[dataset].title, data.datasets[dataset].address], ...cellsOf(data, anchor, method, dataset)]),
+  };
+  const badges = about.badges.map(([cls, text, tip]) => `<p class="missing">${escaped(text)}${tip ? ": " + escaped(tip) : ""}</p>`).join("");
+  const curve = data.curves && data.curves.lines.find(([index]) => index === method);
+  const steps = curve ? `<p class="note">Accuracy during training: ${curve[1].map(([share, , , value]) => `${(value / 100).toFixed(1)} % after ${UNITS.share(share)}`).join(", ")}.</p>` : "";
+  return {
+    title: about.name,
+    html: `<p class="question">${escaped([about.family, data.heading].filter(Boolean).join(" · "))}</p>${summary ? `<p>${escaped(summary)}</p>` : ""}${badges}` +
+      (about.n < about.expected ? `<p class="missing">${about.n} of ${about.expected} cells are scored.</p>` : "") +
+      `<div class="picture" role="img" aria-label="${escaped(about.name)} on every dataset, from easy to hard">${widePicture(data, numbersOf(data), state).svg}</div>` +
+      tableHtml(table, data.methods) + (about.facts ? pairsList(about.facts) : "") + steps +
+      (about.settings && about.settings.length ? `<h3>Settings</h3>${pairsList(about.settings)}` : "") +
+      (citation ? `<h3>Citation</h3><pre>${escaped(citation)}</pre>` : ""),
+    table,
+  };
+};
+const datasetPage = (data, anchor, dataset) => {
+  const { name, title } = data.datasets[dataset];
+  const facts = block.datasets[name] || {};
+  const measure = data.measures.at(-1);
+  const numbers = numbersOf(data);
+  const answer = data.answers[measure];
+  const order = data.methods.map((_, method) => method).sort((p, q) => (numbers.score(measure, q, dataset)?.mean ?? -1) - (numbers.score(measure, p, dataset)?.mean ?? -1));
+  const found = order.map((method) => numbers.score(measure, method, dataset)).filter(Boolean);
+  const [low, high] = [Math.min(...found.map((item) => item.mean)), Math.max(...found.map((item) => item.mean))];
+  const pad = 0.15 * (high - low) || 1;
+  const at = (value) => Math.round(Math.min(Math.max(1000 * (value - low + pad) / (high - low + 2 * pad), 0), 1000));
+  const bar = (item) => item === null ? null : [item.half === null ? [at(item.mean)] : [at(item.mean), at(item.mean - item.half), at(item.mean + item.half)]];
+  const table = {
+    id: "page-table", caption: "Every method on this dataset, accuracy in %.", classes: "board",
+    columns: [["Method", "method"], ["Interval", "bar"], ...cellColumns(data)],
+    rows: order.map((method) => [method, bar(numbers.score(measure, method, dataset)), ...cellsOf(data, anchor, method, dataset)]),
+  };
+  const examples = (pictures().examples[name] || []).map(([text, uri]) => `<figure><img src="${escaped(uri)}" alt="Test image of class ${escaped(text)}" width="72" height="72"><figcaption>${escaped(text)}</figcaption></figure>`).join("");
+  const known = Object.entries(data.difficulty).map(([what, values]) => [what, ...values[dataset]]);
+  const shown = (value) => value === null ? "–" : Number(value.toPrecision(4));
+  const difficulty = known.length ? `<h3>Difficulty for ${escaped(data.facets[0])}</h3><div class="scroll"><table><thead><tr><th scope="col" class="text">Measure</th><th scope="col" class="num">All classes</th><th scope="col" class="num">Base</th><th scope="col" class="num">New</th></tr></thead><tbody>${known.map(([what, ...values]) =>
+    `<tr><th scope="row" class="text">${escaped(what)}</th>${values.map((value) => `<td class="num">${shown(value)}</td>`).join("")}</tr>`).join("")}</tbody></table></div>` : "";
+  const zeroShot = answer.zeroShot[dataset] === null ? [] : [["Zero-shot accuracy", (100 * answer.zeroShot[dataset]).toFixed(1) + " %"]];
+  const classes = answer.classes[dataset] ? [["Classes", String(answer.classes[dataset])]] : [];
+  return {
+    title: facts.title || title,
+    html: `<p class="question">${escaped([facts.domain, data.heading].filter(Boolean).join(" · "))}</p>${facts.summary ? `<p>${escaped(facts.summary)}</p>` : ""}` +
+      (examples ? `<div class="examples">${examples}</div>` : "") +
+      pairsList([["Name", name], ...classes, ...zeroShot, ...(facts.licence ? [["Licence", facts.licence]] : [])]) +
+      (facts.homepage ? `<p class="note">Homepage: ${webLink(facts.homepage)}</p>` : "") + tableHtml(table, data.methods) + difficulty,
+    table,
+  };
+};
+const findRun = (id) => {
+  for (const [anchor, data] of Object.entries(block.settings)) {
+    for (const [method, row] of (data.runs || []).entries()) {
+      for (const [dataset, ids] of row.entries()) {
+        if (ids.includes(id)) return { anchor, data, method, dataset, place: ids.indexOf(id) };
+      }
+    }
+  }
+  return null;
+};
+const runPage = ({ anchor, data, method, dataset, place }, id) => {
+  const about = data.methods[method];
+  const ids = data.runs[method][dataset];
+  const seed = ids.length < data.seeds.length ? "any (the result does not depend on it)" : String(data.seeds[place]);
+  const splits = data.measures.filter((measure) => measure !== "H");
+  const scores = splits.map((split) => [split, data.scores[split][method][dataset]?.[place]]).filter(([, value]) => value !== null && value !== undefined)
+    .map(([split, value]) => [SPLIT_NAMES[split], (value / 100).toFixed(2) + " %"]);
+  const look = `look=${[anchor, about.key, data.datasets[dataset].name, splits[0], ids.length > 1 ? String(data.seeds[place]) : ""].map(encodeURIComponent).join("/")}`;
+  const others = ids.filter((other) => other && other !== id).map((other) => `<a href="#run=${escaped(other)}"><code>${escaped(other)}</code></a>`).join(" ");
+  return {
+    title: "Run " + id,
+    html: `<dl class="pairs"><dt>Method</dt><dd><a href="#${escaped(about.address)}">${escaped(about.name)}</a></dd><dt>Dataset</dt><dd><a href="#${escaped(data.datasets[dataset].address)}">${escaped(data.datasets[dataset].title)}</a></dd></dl>` +
+      pairsList([["Backbone", data.facets[0]], ["Protocol", data.facets[1]], ["Shots", data.facets[2]], ["Draw", data.facets[3]], ["Seed", seed], ...scores]) +
+      (others ? `<p class="note">Other seeds: ${others}</p>` : "") +
+      (hasErrors() ? `<p><a href="#${escaped(look)}">Errors of this run, class by class</a></p>` : "") +
+      `<p class="note">Recompute it and compare bit for bit: <code>etl-bench verify ${escaped(id)}</code></p>` +
+      (about.settings && about.settings.length ? `<h3>Settings</h3>${pairsList(about.settings)}` : ""),
+  };
+};
+// The page of an address, or null for the front page.
+const pageOf = (hash) => {
+  const wanted = new URLSearchParams(hash.slice(1));
+  const run = wanted.get("run");
+  if (run !== null) {
+    const found = findRun(run);
+    return found ? runPage(found, run) : { title: "Run " + run, html: '<p class="missing">No run of that id is on this page.</p>' };
+  }
+  const kind = ["method", "dataset"].find((name) => wanted.has(name));
+  if (!kind) return null;
+  const anchor = block.settings[wanted.get("setting")] ? wanted.get("setting") : block.first;
+  const data = block.settings[anchor];
+  const number = kind === "method" ? data.methods.findIndex((method) => method.key === wanted.get(kind)) : data.datasets.findIndex((dataset) => dataset.name === wanted.get(kind));
+  if (number < 0) return { title: wanted.get(kind), html: `<p class="missing">This setting has no ${kind} of that name.</p>` };
+  return (kind === "method" ? methodPage : datasetPage)(data, anchor, number);
+};
+const showPage = () => {
+  if (!pageNode) return;
+  const found = pageOf(location.hash);
+  if (!frontNode.hidden) frontPlace = scrollY;
+  const wasPage = !pageNode.hidden;
+  pageNode.hidden = !found;
+  frontNode.hidden = Boolean(found);
+  document.title = found ? found.title + " – " + frontTitle : frontTitle;
+  if (!found) {
+    pageNode.replaceChildren();
+    if (wasPage && !document.getElementById(location.hash.slice(1))) scrollTo({ top: frontPlace, behavior: "instant" });
+    return;
+  }
+  pageNode.innerHTML = `<p><a class="back" href="#${escaped(heroAddress())}">← All results</a></p><h2>${escaped(found.title)}</h2>${found.html}`;
+  if (found.table) bindTable(pageNode.querySelector(".table"), found.table, block.settings[new URLSearchParams(location.hash.slice(1)).get("setting") || block.first].methods);
+  scrollTo({ top: 0, behavior: "instant" });
+  pageNode.focus({ preventScroll: true });
+};
+addEventListener("hashchange", showPage);
+showPage();

@@ -1,0 +1,44 @@
+// The sections of a setting, drawn from its data as reports/parts/part.py does. Folds are drawn when they are opened.
+// A block is a function of the data of the setting in `blocks`, which returns HTML or a node; `block("name")` in
+// reports/parts places it.
+const blocks = {};
+const partHtml = (part, data) => {
+  const [kind, ...rest] = part;
+  switch (kind) {
+    case "table": return tableHtml(rest[0], data.methods);
+    case "heading": return `<h4 id="${escaped(rest[0])}">${escaped(rest[1])} <a class="self" href="#${escaped(rest[0])}" aria-label="Link to ${escaped(rest[1])}">#</a></h4>`;
+    case "fold": return `<details class="card" id="${escaped(rest[0])}"><summary><b>${escaped(rest[1])}</b> <span>${escaped(rest[2])}</span></summary></details>`;
+    case "svg": return `<div class="scroll drawing">${rest[0]}</div>`;
+    case "block": return `<div class="block" data-block="${escaped(rest[0])}"></div>`;
+    case "chart": return `<figure class="chart" id="${escaped(rest[0])}" data-kind="${escaped(rest[1])}"><div class="tools needs-script"></div><div class="picture" tabindex="0" role="group" aria-label="${escaped(rest[2])}"></div><div class="tip" role="status" hidden></div><figcaption>${rest[3]}</figcaption></figure>`;
+    default: return `<p class="${escaped(rest[1])}">${rest[0]}</p>`;
+  }
+};
+const partsHtml = (parts, data) => parts.map((part) => partHtml(part, data)).join("");
+const drawBlock = (place, name, data) => {
+  const drawn = blocks[name](data, place);
+  if (typeof drawn === "string") place.innerHTML = drawn;
+  else if (drawn) place.replaceChildren(drawn);
+};
+// Makes drawn parts work; `place` holds their HTML, one element for each part.
+const bindParts = (place, parts, data) => parts.forEach((part, index) => {
+  const node = place.children[index];
+  const [kind, ...rest] = part;
+  if (kind === "table") bindTable(node, rest[0], data.methods);
+  if (kind === "block") drawBlock(node, rest[0], data);
+  if (kind === "chart") bindChart(node, data);
+  if (kind === "svg") fitting.observe(node);
+  if (kind === "fold") node.addEventListener("toggle", () => { if (node.open) fillFold(node, rest[3], data); });
+});
+const fillFold = (node, parts, data) => {
+  if (node.querySelector(":scope > .body")) return;
+  const body = document.createElement("div");
+  body.className = "body";
+  body.innerHTML = partsHtml(parts, data);
+  node.append(body);
+  bindParts(body, parts, data);
+};
+const drawParts = (place, parts, data) => {
+  place.innerHTML = partsHtml(parts, data);
+  bindParts(place, parts, data);
+};

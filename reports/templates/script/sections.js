@@ -1,0 +1,13 @@
+// The sections: those of the first setting are in the page, those of another are drawn when it is chosen.
+const partsOf = (name) => (settingData() ? settingData().sections[name] : null) || block.sections[name];
+const sectionNodes = all(".parts[data-section]");
+sectionNodes.forEach((node) => bindParts(node, partsOf(node.dataset.section), settingData()));
+settingListeners.push(() => {
+  const data = settingData();
+  all("[data-setting-text]").forEach((node) => { node.textContent = data.heading; });
+  all("[data-setting-title]").forEach((node) => {
+    node.firstChild.textContent = data.title + " ";
+    node.querySelector(".backbone").textContent = data.facets[0];
+  });
+  sectionNodes.filter((node) => data.sections[node.dataset.section]).forEach((node) => drawParts(node, data.sections[node.dataset.section], data));
+});

@@ -1,0 +1,145 @@
+// Tables from their data; the same HTML as reports/tables/html.py. Sorting, filtering and long tables redraw the rows.
+// The kinds link, links and choice (a button) are only drawn here.
+const HEADING = { text: "text", method: "text", badge: "text", sources: "text", link: "text", links: "text", choice: "text", bar: "interval-head" };
+const CELL = { ...HEADING, bar: "interval-cell" };
+const FORMATS = ["CSV", "LaTeX", "Markdown"];
+const tablesById = new Map();  // id to {table, methods, order, pressed, whole, sorted}
+const kindOf = (column) => column[1] || "number";
+const parts4 = (cell) => Array.isArray(cell) ? cell : [cell];
+const signedPoints = (value) => (value === 0 ? "" : value < 0 ? "−" : "+") + (Math.abs(value) / 100).toFixed(2);
+const signedTenths = (value) => {
+  const tenths = Math.floor((Math.abs(value) + 5) / 10);
+  return (tenths === 0 ? "" : value < 0 ? "−" : "+") + (tenths / 10).toFixed(1);
+};
+const methodCell = (method) => {
+  const badges = method.badges.map(([cls, text, tip]) => `<span class="label ${cls}" title="${escaped(tip)}">${escaped(text)}</span>`).join("");
+  const label = method.label ? `<span class="label">${escaped(method.label)}</span>` : "";
+  const family = method.family ? `<span class="family">${escaped(method.family)}</span>` : "";
+  return `<a class="method" href="#${escaped(method.address)}" title="${escaped(method.name)}"><span>${escaped(method.title)}</span></a>${label}${family}${badges}`;
+};
+// Text, style and small line of a cell.
+const shownCell = (value, more, kind, methods) => {
+  const small = more === undefined ? null : more;
+  if (kind === "word") return [escaped(small === null ? "–" : small), "", null];
+  if (value === null || value === undefined) return [typeof small === "string" ? escaped(small) : "–", "", null];
+  switch (kind) {
+    case "method": return [methodCell(methods[value]), "", small];
+    case "badge": return [`<b class="badge b-${escaped(value.replaceAll(" ", "-"))}">${escaped(value)}</b>`, "", small];
+    case "link": return [`<a href="#${escaped(small)}">${escaped(value)}</a>`, "", null];
+    case "links": return [value.map(([text, address]) => `<a href="#${escaped(address)}">${escaped(text)}</a>`).join(" "), "", null];
+    case "choice": return [`<button type="button" class="plain" data-choice="${small}">${escaped(value)}</button>`, "", null];
+    case "sources": return [value.map((number) => `<a href="#source-${number}">[${number}]</a>`).join(" "), "", small];
+    case "percent": return [(value / 100).toFixed(2), "", small];
+    case "pm": return [`<span class="mean">${(value / 100).toFixed(2)}</span>` + (small === null ? "" : `<span class="pm">±${(small / 100).toFixed(2)}</span>`), "", null];
+    case "points": return [signedPoints(value), "", small];
+    case "tenths": return [signedTenths(value), "", small];
+    case "tint": return [signedTenths(value), ` style="--tint:var(--${value > 0 ? "a" : "b"});--share:${(small / 100).toFixed(2)}"`, null];
+    case "bar": {
+      const [mean, low, high] = value;
+      const line = low === null || low === undefined ? "" : `<i class="line" style="left:${(low / 10).toFixed(1)}%;right:${((1000 - high) / 10).toFixed(1)}%"></i>`;
+      return [`<div class="track">${line}<i class="dot" style="left:${(mean / 10).toFixed(1)}%"></i></div>`, "", null];
+    }
+    case "of": return [`${value[0]}<span class="of">/${value[1]}</span>`, "", null];
+    default: return [escaped(value), "", small];
+  }
+};
+const cellHtml = (cell, kind, methods, isHead) => {
+  const [value, more, tip, classes] = parts4(cell);
+  const [text, style, small] = shownCell(value, more, kind, methods);
+  const cls = [CELL[kind] || "num", style ? "tinted" : "", classes || ""].filter(Boolean).join(" ");
+  const tag = isHead ? "th" : "td";
+  return `<${tag}${isHead ? ' scope="row"' : ""} class="${cls}"${style}${tip ? ` title="${escaped(tip)}"` : ""}>${text}${small ? `<span class="need">${escaped(small)}</span>` : ""}</${tag}>`;
+};
+const rowHtml = (table, index, methods) => {
+  const kinds = table.columns.map(kindOf);
+  const head = Math.max(0, kinds.indexOf("method"));
+  const cls = table.rowClasses ? table.rowClasses[index] : "";
+  return `<tr${cls ? ` class="${cls}"` : ""}>${table.rows[index].map((cell, at) => cellHtml(cell, kinds[at], methods, at === head)).join("")}</tr>`;
+};
+const tableTools = (table) => {
+  let chips = "";
+  if (table.filters) {
+    const counts = new Map();
+    table.filters.forEach((text) => counts.set(text, (counts.get(text) || 0) + 1));
+    const name = escaped(table.filterName);
+    chips = `<div class="chips" role="group" aria-label="Filter by ${name}"><span>${name}:</span>` + Array.from(counts, ([text, n]) =>
+      `<button type="button" class="chip" aria-pressed="false" data-filter="${escaped(text)}">${escaped(text)} <span class="of">${n}</span></button>`).join("") + "</div>";
+  }
+  const formats = FORMATS.map((name) => `<button type="button" class="chip" data-format="${name}">${name}</button>`).join("");
+  return `<div class="table-tools needs-script">${chips}<div class="copies" role="group" aria-label="Copy the table"><span>Copy:</span>${formats}<span role="status"></span></div></div>`;
+};
+const tableHtml = (table, methods) => {
+  const caption = table.caption ? `<caption><span>${table.caption}</span></caption>` : "";
+  const head = table.columns.map(([title, kind, hint, classes]) =>
+    `<th scope="col" class="${[HEADING[kind] || "num", classes || ""].filter(Boolean).join(" ")}"${hint ? ` title="${escaped(hint)}"` : ""}><span class="sort">${escaped(title)}</span></th>`).join("");
+  const rows = table.rows.slice(0, table.first || undefined).map((_, index) => rowHtml(table, index, methods)).join("");
+  return `<div class="table" data-table="${escaped(table.id)}">${tableTools(table)}<div class="scroll"><table class="${table.classes || ""}" id="${escaped(table.id)}">${caption}<thead><tr>${head}</tr></thead><tbody>${rows}</tbody></table></div></div>`;
+};
+// What a column is sorted by; null is last in both directions.
+const sortKey = (cell, kind, methods) => {
+  const [value] = parts4(cell);
+  if (value === null || value === undefined || value === "") return null;
+  if (kind === "method") return methods[value].name;
+  if (kind === "links") return value.length ? String(value[0][0]) : null;
+  return Array.isArray(value) ? (kind === "sources" ? String(value[0]) : value[0]) : value;
+};
+const redraw = (state) => {
+  const { table, methods, node } = state;
+  const matching = state.order.filter((index) => !state.pressed.size || state.pressed.has(table.filters[index]));
+  const shown = table.first && !state.whole ? matching.slice(0, table.first) : matching;
+  node.tBodies[0].innerHTML = shown.map((index) => rowHtml(table, index, methods)).join("");
+  const more = node.closest(".table").querySelector(".more-rows");
+  if (more) {
+    more.textContent = state.whole ? `Show the first ${table.first} only` : `Show all ${matching.length}`;
+    more.hidden = matching.length <= table.first;
+  }
+};
+const sortTable = (state, column) => {
+  const { table, methods, node } = state;
+  const kind = kindOf(table.columns[column]);
+  const heading = node.tHead.rows[0].children[column];
+  const textual = CELL[kind] === "text";
+  const first = textual || heading.classList.contains("rank") ? "ascending" : "descending";
+  const order = heading.getAttribute("aria-sort") === first ? (first === "ascending" ? "descending" : "ascending") : first;
+  const sign = order === "ascending" ? 1 : -1;
+  const keys = table.rows.map((row) => sortKey(row[column], kind, methods));
+  state.order.sort((p, q) => {
+    if (keys[p] === null || keys[q] === null) return (keys[p] === null) - (keys[q] === null) || p - q;
+    return sign * (textual ? keys[p].localeCompare(keys[q], undefined, { numeric: true }) : keys[p] - keys[q]) || p - q;
+  });
+  all("th[aria-sort]", node).forEach((th) => th.removeAttribute("aria-sort"));
+  heading.setAttribute("aria-sort", order);
+  redraw(state);
+};
+// Makes the headings of a drawn table buttons, and adds the button for the rest of a long table.
+const bindTable = (place, table, methods) => {
+  const node = place.querySelector("table");
+  const state = { table, methods, node, order: table.rows.map((_, index) => index), pressed: new Set(), whole: false };
+  tablesById.set(table.id, state);
+  all("thead .sort", node).forEach((span, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = span.textContent;
+    button.addEventListener("click", () => sortTable(state, column));
+    span.replaceChildren(button);
+  });
+  if (table.first && table.rows.length > table.first) {
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "more-rows" });
+    button.addEventListener("click", () => { state.whole = !state.whole; redraw(state); });
+    place.append(button);
+    redraw(state);
+  }
+  place.querySelector(".table-tools").addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    if (button.dataset.filter !== undefined) {
+      const on = button.getAttribute("aria-pressed") !== "true";
+      button.setAttribute("aria-pressed", String(on));
+      state.pressed[on ? "add" : "delete"](button.dataset.filter);
+      redraw(state);
+    } else {
+      textToCopy(state, button.dataset.format).then((text) => copyText(button, text));
+    }
+  });
+  fitting.observe(place.querySelector(".scroll"));
+};
