@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from places import ROOT
+from preloaded_commands import preloaded_commands
 
 from tools import generate_docs
 
@@ -102,9 +103,6 @@ def test_a_tutorial_runs_as_printed_in_an_empty_folder(name: str, cache: Path, t
         source = folder
         for package in PACKAGES:
             shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for program, command in (("python", sys.executable), ("etl-bench", f"{sys.executable} -m bench")):
-        (programs / program).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
-        (programs / program).chmod(0o755)
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("ETL_BENCH_", "XDG_"))}
     environment |= {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
@@ -112,7 +110,11 @@ def test_a_tutorial_runs_as_printed_in_an_empty_folder(name: str, cache: Path, t
         "ETL_BENCH_CACHE": str(cache),
         "HOME": str(tmp_path),
     }
-    command = ["bash", "-c", script(DOCS / "tutorials" / f"{name}.md")]
-    ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    with preloaded_commands(environment) as etl_bench:
+        for program, command in (("python", sys.executable), ("etl-bench", etl_bench)):
+            (programs / program).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+            (programs / program).chmod(0o755)
+        shell = ["bash", "-c", script(DOCS / "tutorials" / f"{name}.md")]
+        ran = subprocess.run(shell, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
     assert (folder / "runs" / "results.duckdb").is_file()
