@@ -111,7 +111,7 @@ def test_failures_are_listed_and_tried_again(etl, monkeypatch):
     assert "3 finished, 1 failed" in out
     assert re.search(r"failed  coop on eurosat.*loss became", err)
     assert re.search(r"1 failed; `etl-bench show RUN` has the trace: [0-9a-f]{16}\n", err)
-    assert err.count("loss became") == 1, "one failure is told once"
+    assert err.count("loss became") == 1, "one failure is reported once"
 
     code, _, err = etl(*RUN, *FAKE, "--rerun", "missing")
     assert (code, "nothing to do" in err, "loss became nan" in err, "failed before: " in err) == (1, True, True, True)
