@@ -1,7 +1,7 @@
 """Renders views to one HTML file that needs no network: styles, scripts, data and pictures are inside it.
 
-The HTML is that of the setting with most runs. Everything else is drawn by scripts from the page's data, when a reader
-asks for it.
+The HTML is that of the setting with most runs. Everything else is drawn by scripts from the page's data, when it
+is opened.
 """
 
 import json
