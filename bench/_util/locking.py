@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock
@@ -11,12 +11,17 @@ _LOG = logging.getLogger("bench._util.locking")
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, *, timeout: float = -1, leave: bool = True) -> Iterator[None]:
     """Hold the lock of a folder, `.NAME.lock` beside it, inside the block.
 
     Where no lock is possible, such as a read-only folder or a file system without locks, the block runs without it.
+
+    Args:
+        timeout: seconds to wait for the lock before the block runs without it; negative: no limit.
+        leave: False deletes the file of the lock after the block. A process that waits for it and one that comes later
+            may then run their blocks at the same time.
     """
-    lock = FileLock(folder.parent / f".{folder.name}.lock")
+    lock = FileLock(folder.parent / f".{folder.name}.lock", timeout=timeout)
     try:
         lock.acquire(poll_interval=0.005)
     except (OSError, NotImplementedError) as error:
@@ -25,3 +30,6 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+        if not leave:
+            with suppress(OSError):
+                Path(lock.lock_file).unlink()

@@ -18,7 +18,7 @@ from bench.experiment.evaluation import evaluate, plain_accuracy
 from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.measured_difficulty import measure_difficulty
 from bench.experiment.task import load_task
-from bench.experiment.training_loop import fit
+from bench.experiment.training_loop import fit, training_epochs
 from bench.method_info.source_digest import machinery_digest, source_digest
 from bench.provenance import environment as provenance
 from bench.record import Predictions, RunError, RunRecord, RunStatus
@@ -60,13 +60,14 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
         candidates = EpochCandidates(method) if spec.epoch_selection else None
         curve = TrainingCurve(method) if context.curve else None
         observers = {name: one for name, one in {"copy": candidates, "curve": curve}.items() if one is not None}
+        epochs = training_epochs(method, recipe, len(task.support), spec.shots)
         with meter.phase("train"):
             trained = fit(
                 method,
                 recipe,
                 n=len(task.support),
                 shots=spec.shots,
-                batches_of=partial(inputs.epoch_batches, task.support, method.info.needs, recipe, spec.seed),
+                batches_of=partial(inputs.epoch_batches, task.support, method.info.needs, recipe, spec.seed, epochs),
                 generator=_generator(spec.seed, "shuffle"),
                 checkpoint=checkpoint,
                 observers=observers,

@@ -103,6 +103,12 @@ def stage_spans(recipe: Recipe, shares: Sequence[float], n: int, shots: int) -> 
     return spans
 
 
+def training_epochs(method: TrainableMethod[Any], recipe: Recipe, n: int, shots: int) -> int:
+    """How many epochs the training of a prepared method begins, over all its stages."""
+    last = stage_spans(recipe, method.stages(), n, shots)[-1]
+    return last.first_epoch + last.epochs
+
+
 class _Stages:
     """The stages of one training; each begins when its first epoch is reached."""
 

@@ -73,19 +73,49 @@ def matmul_rate() -> float:
     return statistics.mean(rates)
 
 
+def gflop(side: Side) -> float:
+    """GFLOP of the matrix products of one run."""
+    with FlopCounterMode(display=False) as counter:
+        side.run()
+    return counter.get_total_flops() / 1e9
+
+
 def efficiency(side: Side, repeats: int) -> tuple[float, float]:
     """GFLOP of one run, and its rate as a share of the machine's; the machine is measured before and after."""
     side.run()
-    with FlopCounterMode(display=False) as counter:
-        side.run()
-    flops, shares = counter.get_total_flops(), []
+    work, shares = gflop(side), []
     for _ in range(repeats):
         before = matmul_rate()
         start = time.perf_counter()
         side.run()
         seconds = time.perf_counter() - start
-        shares.append(flops / seconds / ((before + matmul_rate()) / 2))
-    return flops / 1e9, statistics.median(shares)
+        shares.append(1e9 * work / seconds / ((before + matmul_rate()) / 2))
+    return work, statistics.median(shares)
+
+
+KINDS = {
+    "matrix products": ("mm", "addmm", "bmm", "mkldnn_linear"),
+    "attention": ("scaled_dot_product", "softmax"),
+    "activation": ("gelu", "sigmoid", "relu"),
+    "norms": ("layer_norm",),
+    "copies": ("copy_", "cat", "index", "gather", "repeat", "clone", "slice", "fill_", "zero_", "contiguous"),
+}
+"""Kinds of torch's operators by words in their names."""
+
+
+def profile(side: Side, repeats: int) -> dict[str, float]:
+    """The share of each kind of operator in the time of all operators; `rest` is element-wise and small."""
+    side.run()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+        for _ in range(repeats):
+            side.run()
+    spent = dict.fromkeys([*KINDS, "rest"], 0.0)
+    for event in profiler.key_averages():
+        name = event.key.removeprefix("aten::")
+        kinds = (kind for kind, words in KINDS.items() if any(w in name for w in words))
+        spent[next(kinds, "rest")] += event.self_cpu_time_total
+    total = sum(spent.values())
+    return {kind: seconds / total for kind, seconds in spent.items()}
 
 
 def memory(field: str) -> int:

@@ -20,9 +20,10 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import torch
+from _end_to_end import SWEEPS, sweep_row
 from _harness import demo_and_one_more, extraction, second_method
 from _launching import ingest_row, launcher_row
-from _measure import Side, compared, efficiency
+from _measure import KINDS, Side, compared, efficiency, gflop, profile
 from _memory import CASES, alone, memory_row
 from _small_runs import small_runs_row
 from _start_up import COMMANDS, start_up_row
@@ -63,7 +64,7 @@ SHARES: dict[str, tuple[str, Callable[[], tuple[Side, Side]]]] = {
     "share_apex": ("APEX step, batch 16, 50 classes", lambda: pair("apex", 50, 16)),
     "share_vpt": ("VPT step, batch 8", lambda: pair("vpt", 50, 8)),
 }
-"""Steps whose rate is compared with that of a plain matrix product."""
+"""Steps whose operations are counted and profiled, and whose rate is compared with that of a plain matrix product."""
 
 
 def rows(repeats: int) -> dict[str, Callable[[], Row]]:
@@ -79,6 +80,7 @@ def rows(repeats: int) -> dict[str, Callable[[], Row]]:
             against="open_clip on the same tokens",
         ),
         **{name: lambda name=name: memory_row(name) for name in CASES},
+        **{name: (lambda name=name: sweep_row(name)) for name in SWEEPS},
         "extraction": extraction,
         "second": second_method,
         "one_more": demo_and_one_more,
@@ -112,8 +114,10 @@ def main() -> None:
 
     def share_cells(name: str) -> list[str]:
         work, make = SHARES[name]
-        gflop, share = efficiency(make()[0], options.repeats)
-        return [work, f"{gflop:.1f}", f"{100 * share:.0f} %"]
+        ours, plain = make()
+        (done, share), all_of_it = efficiency(ours, options.repeats), gflop(plain)
+        kinds = [f"{100 * part:.0f} %" for part in profile(ours, options.repeats).values()]
+        return [work, f"{done:.0f}", f"{all_of_it:.0f}", f"{all_of_it / done:.1f}", f"{100 * share:.0f} %", *kinds]
 
     if options.list:
         sys.stdout.write("\n".join([*makers, *SHARES]) + "\n")
@@ -121,7 +125,8 @@ def main() -> None:
     chosen = [n for n in [*makers, *SHARES] if any(fnmatch(n, p.strip()) for p in options.only.split(","))]
     if not chosen:
         parser.error(f"--only {options.only} matches no row; --list prints their names")
-    measured, shares = Table("measured", Row.COLUMNS), Table("shares", ("work", "GFLOP", "share of a plain product"))
+    columns = ("work", "GFLOP, ours", "GFLOP, plain", "plain / ours", "rate of a plain product", *KINDS, "rest")
+    measured, shares = Table("measured", Row.COLUMNS), Table("shares", columns)
     for name in chosen:
         sys.stderr.write(f"{name} ...\n")
         table, cells = (shares, share_cells) if name in SHARES else (measured, row_cells)

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Container, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,14 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from bench._util.atomic_write import write_atomically
+from bench._util.locking import locked
 from bench.errors import CacheError
 from bench.experiment.features.budget import NAME_FILE, Budget
 
 UNWRITABLE = "The feature cache {folder} cannot be written ({reason}); free space or give another --cache."
 _ADDRESS_BYTES = 16
+WAIT_SECONDS = 600.0
+"""Longest wait for features that another process computes; after it they are computed here, too."""
 
 
 def address(image_digest: str, view_key: str) -> bytes:
@@ -60,9 +64,16 @@ class BlockFolder:
             mark_used(path)
             yield path, rows
 
+    def alone(self, addresses: Sequence[bytes]) -> AbstractContextManager[None]:
+        """Inside this block, no other process computes exactly these addresses.
+
+        One that wants to waits until the block has been left, for at most `WAIT_SECONDS`. This only saves work.
+        """
+        return locked(self.folder / _name(addresses), timeout=WAIT_SECONDS, leave=False)
+
     def add(self, addresses: Sequence[bytes], features: Tensor) -> tuple[Path, int]:
         """Write a new block, named by the digest of its addresses; returns its path and size, or raises CacheError."""
-        path = self.folder / (hashlib.sha256(b"".join(addresses)).hexdigest()[:32] + ".safetensors")
+        path = self.folder / f"{_name(addresses)}.safetensors"
         self._indexed.add(path.name)
         return path, write_block(path, addresses, features, self._budget, unwritable=self._unwritable)
 
@@ -75,6 +86,10 @@ class BlockFolder:
         for name in names:
             self._indexed.add(name)
             self._block_of.update(dict.fromkeys(block_addresses(self.folder / name), self.folder / name))
+
+
+def _name(addresses: Sequence[bytes]) -> str:
+    return hashlib.sha256(b"".join(addresses)).hexdigest()[:32]
 
 
 def pack_block(addresses: Sequence[bytes], features: Tensor) -> bytes:

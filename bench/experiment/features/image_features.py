@@ -9,6 +9,7 @@ folder. A damaged block is ignored and its features are computed again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -69,24 +70,43 @@ class FeatureStore:
         """The store of what the same tower projects to these features, in the same cache folder."""
         return FeatureStore(self.backbone, self._root, project=False, budget=self._budget)
 
+    def holds(self, addresses: Sequence[bytes]) -> bool:
+        """Whether all of these features are in memory."""
+        return all(a in self._rows for a in addresses)
+
     def get(self, addresses: Sequence[bytes], pixels: Callable[[Sequence[int]], Tensor]) -> Tensor:
         """Features in the order of `addresses`, `(n, dim)`, unnormalised.
 
         `pixels` returns the preprocessed images at some positions of `addresses`, `(len(positions), 3, h, w)`; it is
         called only for features that are not stored.
         """
+        if absent := self._absent(addresses):
+            fresh = [addresses[i] for i in absent]
+            with nullcontext() if self._blocks is None else self._blocks.alone(fresh):
+                # another process may have computed them meanwhile
+                self._compute(addresses, self._absent(addresses), pixels)
+        return torch.stack([self._rows[a] for a in addresses])
+
+    def _absent(self, addresses: Sequence[bytes]) -> list[int]:
+        """Positions of the addresses that are neither in memory nor on disk; what is on disk is read."""
         absent = missing(addresses, self._rows)
         if absent and self._blocks is not None:
             for _, rows in self._blocks.read([addresses[i] for i in absent]):
                 self._rows.update(rows)
             absent = missing(addresses, self._rows)
-        if absent:
-            chunks = [absent[i : i + ENCODE_BATCH] for i in range(0, len(absent), ENCODE_BATCH)]
-            tower = partial(self.backbone.encode_image, project=self.project)
-            encoded = [encode_padded(self.backbone, some, tower, Fraction(1)) for some in prefetch(chunks, pixels)]
-            computed = torch.cat(encoded)
-            fresh = [addresses[i] for i in absent]
-            self._rows.update(zip(fresh, computed, strict=True))
-            if self._blocks is not None:
-                self._blocks.add(fresh, computed)
-        return torch.stack([self._rows[a] for a in addresses])
+        return absent
+
+    def _compute(
+        self, addresses: Sequence[bytes], absent: Sequence[int], pixels: Callable[[Sequence[int]], Tensor]
+    ) -> None:
+        """Compute and store the features at some positions of `addresses`."""
+        if not absent:
+            return
+        chunks = [absent[i : i + ENCODE_BATCH] for i in range(0, len(absent), ENCODE_BATCH)]
+        tower = partial(self.backbone.encode_image, project=self.project)
+        encoded = [encode_padded(self.backbone, some, tower, Fraction(1)) for some in prefetch(chunks, pixels)]
+        computed = torch.cat(encoded)
+        fresh = [addresses[i] for i in absent]
+        self._rows.update(zip(fresh, computed, strict=True))
+        if self._blocks is not None:
+            self._blocks.add(fresh, computed)

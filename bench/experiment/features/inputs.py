@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from functools import cache, cached_property, lru_cache, partial
+from itertools import groupby
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from bench._util.prefetch import parallel_map, prefetch
@@ -37,6 +39,8 @@ from methods import (
     parse_backbone,
 )
 
+TOGETHER = 256
+"""Images of several epochs that are encoded together where an epoch has fewer."""
 RENDERED_BYTES = 256 * 2**20
 """Memory for rendered views, in bytes of pixels; the least recently used view is dropped first."""
 
@@ -53,13 +57,22 @@ class RenderedViews:
 
     def get(self, images: Images, key: str, view: View, size: int) -> NDArray[np.uint8]:
         """One image under one view, `(size, size, 3)`."""
+        (rendered,) = self.get_all(images, key, [view], size)
+        return rendered
+
+    def get_all(self, images: Images, key: str, views: Sequence[View], size: int) -> list[NDArray[np.uint8]]:
+        """One image under several views, each `(size, size, 3)`; it is loaded at most once."""
         digest = images.digest(key)
+        loaded = cache(partial(images.load, key))
+        return [self._get(digest, loaded, view, size) for view in views]
+
+    def _get(self, digest: str, loaded: Callable[[], Image.Image], view: View, size: int) -> NDArray[np.uint8]:
         name = (digest, view.key, size)
         with self._lock:
             if name in self._views:
                 self._views.move_to_end(name)
                 return self._views[name]
-        image = images.load(key)
+        image = loaded()
         rendered = render(image, view_params(digest, view, image.size), size, self._preprocessing)
         with self._lock:
             if name not in self._views:  # another thread may have rendered it meanwhile
@@ -87,8 +100,14 @@ class Inputs:
 
     def pixels(self, images: Images, samples: Sequence[Sample], view: View) -> Tensor:
         """Preprocessed pixels `(n, 3, size, size)` on the backbone's device."""
+        return self._pixels(images, [(sample, view) for sample in samples])
+
+    def _pixels(self, images: Images, shown: Sequence[tuple[Sample, View]]) -> Tensor:
+        """Preprocessed pixels `(n, 3, size, size)`; an image whose views follow each other is loaded once."""
         size = self.backbone.image_size
-        stack = np.stack(parallel_map(samples, lambda s: self._rendered.get(images, s.key, view, size), self._decoders))
+        grouped = [(key, [view for _, view in some]) for key, some in groupby(shown, lambda pair: pair[0].key)]
+        rendered = parallel_map(grouped, lambda g: self._rendered.get_all(images, *g, size), self._decoders)
+        stack = np.stack([one for some in rendered for one in some])
         pixels = to_pixels(stack, self.backbone.preprocessing.mean, self.backbone.preprocessing.std)
         if self.backbone.device.type == "cuda":
             return pixels.pin_memory().to(self.backbone.device, non_blocking=True)
@@ -101,14 +120,19 @@ class Inputs:
         return ThreadPoolExecutor(threads, thread_name_prefix="decode") if threads > 1 else None
 
     def features(self, images: Images, samples: Sequence[Sample], view: View) -> Tensor:
-        """Frozen features `(n, dim)`, unnormalised, on the backbone's device; imported features have only one view."""
+        """Frozen features `(n, dim)`, unnormalised, on the backbone's device."""
+        return self.features_of_views(images, samples, [view])[0]
+
+    def features_of_views(self, images: Images, samples: Sequence[Sample], views: Sequence[View]) -> Tensor:
+        """Frozen features `(n_views, n, dim)`; imported features are the same for every view."""
         if isinstance(images, FeatureRows):
-            return torch.from_numpy(images.rows([s.key for s in samples])).to(self.backbone.device)
-        return self._stored(self._features, images, samples, view)
+            rows = torch.from_numpy(images.rows([s.key for s in samples])).to(self.backbone.device)
+            return rows.repeat(len(views), 1, 1)
+        return self._stored(self._features, images, samples, views)
 
     def pooled(self, images: Images, samples: Sequence[Sample], view: View) -> Tensor:
         """Pooled states, which the frozen tower projects to features: `(n, width)`, on the backbone's device."""
-        return self._stored(self._pooled, images, samples, view)
+        return self._stored(self._pooled, images, samples, [view])[0]
 
     def hidden(
         self, images: Images, samples: Sequence[Sample], view: View, first: int, *, reused: bool = True
@@ -119,48 +143,75 @@ class Inputs:
         """
         if first == 0 or not reused:
             return self.backbone.image_hidden(self.pixels(images, samples, view), first)
-        return self._hidden(first).get(*self._addressed(images, samples, view))
+        return self._hidden(first).get(*self._addressed(images, [(sample, view) for sample in samples]))
 
     @cached_property
     def _pooled(self) -> FeatureStore:
         return self._features.unprojected()
 
-    def _stored(self, store: FeatureStore, images: Images, samples: Sequence[Sample], view: View) -> Tensor:
-        return store.get(*self._addressed(images, samples, view)).to(self.backbone.device)
+    def _stored(
+        self,
+        store: FeatureStore,
+        images: Images,
+        samples: Sequence[Sample],
+        views: Sequence[View],
+        together: Sequence[View] = (),
+    ) -> Tensor:
+        """Rows of a store, `(n_views, n, dim)`. What is missing is computed with the views of `together`.
+
+        All views of an image follow each other, so that it is loaded once.
+        """
+        wanted = self._addressed(images, [(sample, view) for sample in samples for view in views])
+        if together and not store.holds(wanted[0]):
+            every = dict.fromkeys([*views, *together])
+            store.get(*self._addressed(images, [(sample, view) for sample in samples for view in every]))
+        rows = store.get(*wanted).view(len(samples), len(views), -1)
+        return rows.transpose(0, 1).contiguous().to(self.backbone.device)
 
     def _addressed(
-        self, images: Images, samples: Sequence[Sample], view: View
+        self, images: Images, shown: Sequence[tuple[Sample, View]]
     ) -> tuple[list[bytes], Callable[[Sequence[int]], Tensor]]:
-        """The addresses of the views, and a function that renders some of them."""
-        addresses = [address(images.digest(s.key), view.key) for s in samples]
-        return addresses, lambda some: self.pixels(images, [samples[i] for i in some], view)
+        """The addresses of views of images, and a function that renders some of them."""
+        addresses = [address(images.digest(sample.key), view.key) for sample, view in shown]
+        return addresses, lambda some: self._pixels(images, [shown[i] for i in some])
 
     def support_view(self, support: SupportSet, *, shots: int, seed: int) -> SupportView:
         """What a method sees of a support set before training; features are computed when it reads them."""
         labels = torch.tensor(support.labels, dtype=torch.long, device=self.backbone.device)
-        features = partial(self.features, support.images, support.samples)
+        features = partial(self.features, support.images, support.samples, CENTER_VIEW)
 
         def views(k: int, crop_scale: tuple[float, float]) -> Tensor:
             cycled = Recipe(views=k, crop_scale=crop_scale)
-            return torch.stack([features(views_for_epoch(cycled, seed, i)) for i in range(k)])
+            shown = [views_for_epoch(cycled, seed, i) for i in range(k)]
+            return self.features_of_views(support.images, support.samples, shown)
 
-        return SupportView(support.classes, labels, shots, partial(features, CENTER_VIEW), views)
+        return SupportView(support.classes, labels, shots, features, views)
 
     def epoch_batches(
-        self, support: SupportSet, needs: frozenset[Needs], recipe: Recipe, seed: int, epoch: int
+        self, support: SupportSet, needs: frozenset[Needs], recipe: Recipe, seed: int, epochs: int, epoch: int
     ) -> Callable[[Tensor], Batch]:
         """A function from indices to the labelled batches of one epoch (from 0) with the recipe's augmentation.
 
-        Features are computed for all samples at once. `Batch.other_view` shows the view of the next epoch: it is as
-        random, and is needed anyway. Hidden states are stored only if a later epoch shows the same view.
+        Features are computed for all samples at once, and for later ones of the `epochs` where few samples would not
+        fill the passes, see `epochs_together`. `Batch.other_view` shows the view of the next epoch: it is as random,
+        and is needed anyway. Hidden states are stored only if a later epoch shows the same view.
         """
         images, samples, reused = support.images, support.samples, recipe.repeats_views
-        view, other = (views_for_epoch(recipe, seed, e) for e in (epoch, epoch + 1))
+        view = views_for_epoch(recipe, seed, epoch)
         labels = torch.tensor([s.label for s in samples], device=self.backbone.device)
-        features = cache(partial(self.features, images, samples, view))
-        pooled = cache(partial(self.pooled, images, samples, view))
-        other_view = cache(partial(self.features, images, samples, other))
-        fill = cache(lambda first: self._hidden(first).fill(*self._addressed(images, samples, view)))
+
+        def rows(store: FeatureStore, epoch: int) -> Tensor:
+            together = [views_for_epoch(recipe, seed, e) for e in epochs_together(epoch, epochs, len(samples))]
+            return self._stored(store, images, samples, [views_for_epoch(recipe, seed, epoch)], together)[0]
+
+        def features_in(epoch: int) -> Tensor:
+            if isinstance(images, FeatureRows):
+                return self.features(images, samples, view)
+            return rows(self._features, epoch)
+
+        features, other_view = (cache(partial(features_in, e)) for e in (epoch, epoch + 1))
+        pooled = cache(lambda: rows(self._pooled, epoch))
+        fill = cache(lambda first: self._hidden(first).fill(*self._addressed(images, [(s, view) for s in samples])))
 
         def hidden(chosen: Sequence[Sample], first: int) -> Tensor:
             if reused and first:
@@ -202,6 +253,21 @@ class Inputs:
             yield from prefetch(starts, lambda start: batch(start).load(Needs.PIXELS))
         else:
             yield from map(batch, starts)
+
+
+def epochs_together(epoch: int, epochs: int, n: int) -> range:
+    """The epochs whose views of `n` images are encoded together with those of `epoch`.
+
+    The last pass through the tower is padded, so a single small epoch wastes a part of it. The groups do not depend on
+    where a training begins, so that all runs form the same ones.
+
+    Example:
+        >>> epochs_together(7, epochs=10, n=48), epochs_together(7, epochs=10, n=1600)
+        (range(6, 10), range(7, 8))
+    """
+    size = -(-TOGETHER // n)
+    first = epoch - epoch % size
+    return range(first, max(min(first + size, epochs), epoch + 1))
 
 
 def shared_inputs(slug: str, context: RunContext, precision: Precision = Precision.FP32) -> Inputs:

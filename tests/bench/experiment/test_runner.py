@@ -64,17 +64,32 @@ def test_the_second_feature_method_on_a_dataset_makes_no_image_pass() -> None:
     assert second.cost.image_passes == 0
 
 
+def test_all_methods_and_seeds_of_a_sweep_compute_each_view_once() -> None:
+    """Fresh views: every epoch of a seed shows the same to CoOp, KgCoOp and CLIP-Adapter; tests are alike for all."""
+    forget_loaded()
+    records = [
+        runner.run_experiment(spec_of(method, seed=seed, **{"recipe.views": 0}), RunContext())[0]
+        for seed in (1, 2)
+        for method in ("coop", "kgcoop", "clip_adapter", "apex")
+    ]
+    costs = [record.cost for record in records if record.cost is not None]
+    support, test = 2 * records[0].scores[0].n_classes, sum(score.n for score in records[0].scores)
+    assert [cost.image_passes for cost in costs] == [2 * support + test, 0, 0, 0, 2 * support, 0, 0, 0]
+
+
 def test_the_other_view_of_an_epoch_is_the_next_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[tuple[View, View, torch.Tensor]] = []
     make = Inputs.epoch_batches
 
-    def spied(inputs: Inputs, support: SupportSet, needs: Any, recipe: Recipe, seed: int, epoch: int) -> Any:
-        batch = make(inputs, support, needs, recipe, seed, epoch)(torch.tensor([3, 1]))
+    def spied(
+        inputs: Inputs, support: SupportSet, needs: Any, recipe: Recipe, seed: int, epochs: int, epoch: int
+    ) -> Any:
+        batch = make(inputs, support, needs, recipe, seed, epochs, epoch)(torch.tensor([3, 1]))
         view, other = views_for_epoch(recipe, seed, epoch), views_for_epoch(recipe, seed, epoch + 1)
         expected = inputs.features(support.images, [support.samples[3], support.samples[1]], other)
         torch.testing.assert_close(batch.other_view, expected)
         shown.append((view, other, batch.other_view))
-        return make(inputs, support, needs, recipe, seed, epoch)
+        return make(inputs, support, needs, recipe, seed, epochs, epoch)
 
     monkeypatch.setattr(Inputs, "epoch_batches", spied)
     runner.run_experiment(spec_of("coprompt"), RunContext())

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +17,8 @@ from parity_kit import images, tiny_backbone
 from torch import Tensor
 
 from bench.errors import CacheError
-from bench.experiment.features.feature_blocks import address, read_block
+from bench.experiment.features import feature_blocks
+from bench.experiment.features.feature_blocks import BlockFolder, address, read_block
 from bench.experiment.features.image_features import FeatureStore
 from methods import Backbone, Precision
 
@@ -145,3 +149,33 @@ def test_pooled_features_are_what_the_tower_projects_and_lie_in_a_folder_of_thei
     assert torch.equal(FeatureStore(backbone, tmp_path).unprojected().get(ADDRESSES, untouched), pooled)
     assert untouched.asked == []
     assert store.get(ADDRESSES, CountingPixels()).shape == (20, backbone.embed_dim)
+
+
+def test_two_processes_that_want_the_same_features_compute_them_once(tmp_path: Path) -> None:
+    begun, counted = threading.Event(), CountingPixels()
+    second = CountingPixels()
+
+    def slow(some: Sequence[int]) -> Tensor:
+        begun.set()
+        time.sleep(0.2)  # the other one asks meanwhile
+        return counted(some)
+
+    with ThreadPoolExecutor(2) as pool:  # each with a store of its own, as in two processes
+        first = pool.submit(FeatureStore(tiny_backbone(), tmp_path).get, ADDRESSES, slow)
+        begun.wait()
+        other = pool.submit(FeatureStore(tiny_backbone(), tmp_path).get, ADDRESSES, second)
+    assert torch.equal(first.result(), other.result())
+    assert (len(counted.asked), len(second.asked)) == (20, 0)
+    assert not list(tmp_path.rglob("*.lock"))
+
+
+def test_features_are_computed_here_if_the_other_process_takes_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feature_blocks, "WAIT_SECONDS", 0.05)
+    store, pixels = FeatureStore(tiny_backbone(), tmp_path), CountingPixels()
+    assert store.folder is not None
+    with BlockFolder(store.folder).alone(ADDRESSES):  # another process, which does not come to its end
+        features = store.get(ADDRESSES, pixels)
+    assert torch.equal(features, FeatureStore(tiny_backbone(), None).get(ADDRESSES, CountingPixels()))
+    assert len(pixels.asked) == 20

@@ -11,10 +11,10 @@ from parity_kit import tiny_backbone
 from PIL import Image
 
 from bench.experiment.features.image_features import FeatureStore
-from bench.experiment.features.inputs import Inputs, RenderedViews
-from bench.experiment.features.views import CENTER_VIEW, View, ViewKind
-from datasets_registry import DataError, Sample
-from methods import Needs
+from bench.experiment.features.inputs import TOGETHER, Inputs, RenderedViews, epochs_together
+from bench.experiment.features.views import CENTER_VIEW, View, ViewKind, views_for_epoch
+from datasets_registry import ClassSet, DataError, Sample, SupportSet
+from methods import Needs, Recipe
 
 CROP = View(ViewKind.CROP, (0.2, 1.0), seed=1, index=3)
 
@@ -116,3 +116,33 @@ def test_rendered_views_are_kept_while_there_is_room_whatever_the_threads():
     assert len(images.loaded) == before
     views.get(images, SAMPLES[0].key, CENTER_VIEW, 32)
     assert len(images.loaded) == before + 1
+
+
+def test_epochs_of_few_images_fill_the_passes_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seven epochs of 20 images are 140 views, five passes of 32 and not seven; their bits are those of each alone."""
+    backbone, passes = tiny_backbone(), []
+    encode = backbone.encode_image
+    monkeypatch.setattr(backbone, "encode_image", lambda x, **how: passes.append(len(x)) or encode(x, **how))
+    images, shared = Drawn(), Inputs(backbone, FeatureStore(backbone, None))
+    support = SupportSet(images, SAMPLES, ClassSet(("a", "b", "c"), "a {}."))
+    needs, recipe, every = frozenset({Needs.FEATURES}), Recipe(epochs=7, batch_size=0), torch.arange(20)
+    shown = [shared.epoch_batches(support, needs, recipe, 1, 7, epoch)(every).features for epoch in range(7)]
+    assert passes == [32] * 5
+    assert len(images.loaded) <= len(SAMPLES) + 4, "an image is loaded once for its views of a pass"
+    for epoch, features in enumerate(shown):
+        alone = inputs().features(Drawn(), SAMPLES, views_for_epoch(recipe, 1, epoch))
+        assert torch.equal(features, alone)
+
+
+def test_an_epoch_of_many_images_is_encoded_by_itself() -> None:
+    assert [len(epochs_together(epoch, 10, TOGETHER)) for epoch in range(10)] == [1] * 10
+
+
+def test_groups_of_epochs_do_not_depend_on_where_a_training_begins() -> None:
+    size = 7  # ceil(256 / 40)
+    for epoch in range(20):
+        group = epochs_together(epoch, 20, 40)
+        assert epoch in group
+        assert group.start % size == 0
+        assert group.stop <= 20
+    assert epochs_together(20, 20, 40).stop == 21, "the other view of the last epoch"
