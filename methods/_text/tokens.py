@@ -17,15 +17,21 @@ def _tokenizer() -> Any:
     return open_clip().tokenizer.SimpleTokenizer()
 
 
+@lru_cache(maxsize=65536)
+def _ids(text: str) -> tuple[int, ...]:
+    """Tokens of a text, which prompt learners request at each step, from start to end of text."""
+    tokenizer = _tokenizer()
+    return tokenizer.sot_token_id, *tokenizer.encode(text), tokenizer.eot_token_id
+
+
 def tokenize(texts: Sequence[str], context_length: int = 77) -> Int[Tensor, "n context"]:
     """CLIP's byte-pair tokens, padded with 0.
 
     Raises BenchError for a text longer than the context, which open_clip would truncate silently.
     """
-    tokenizer = _tokenizer()
     rows = torch.zeros(len(texts), context_length, dtype=torch.long)
     for row, text in zip(rows, texts, strict=True):
-        ids = [tokenizer.sot_token_id, *tokenizer.encode(text), tokenizer.eot_token_id]
+        ids = _ids(text)
         if len(ids) > context_length:
             raise BenchError(
                 f"Text of {len(ids)} tokens does not fit the context of {context_length}: {text!r}; shorten it."
