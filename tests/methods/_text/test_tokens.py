@@ -6,22 +6,23 @@ import open_clip
 import pytest
 import torch
 from open_clip.tokenizer import SimpleTokenizer
-
-from methods._text.tokens import tokenize
+from parity_kit import tiny_backbone
 
 TEXTS = ["a photo of a Forest.", "X X X X annual crop land.", "  naïve   café &amp; more "]
 
 
 def test_tokens_are_those_of_open_clip() -> None:
     for _ in range(2):
-        assert torch.equal(tokenize(TEXTS), open_clip.tokenize(TEXTS))
+        tokens = tiny_backbone().tokenized(TEXTS).tokens
+        assert torch.equal(tokens, open_clip.tokenize(TEXTS)[:, : tokens.shape[1]])
 
 
 def test_a_text_is_tokenised_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     encode = SimpleTokenizer.encode
     monkeypatch.setattr(SimpleTokenizer, "encode", lambda self, text: asked.append(text) or encode(self, text))
-    steps = [tokenize(["a sketch of a lighthouse.", "a sketch of a harbour."]) for _ in range(3)]
-    assert asked == ["a sketch of a lighthouse.", "a sketch of a harbour."]
+    texts = ["a sketch of a lighthouse.", "a sketch of a harbour."]
+    steps = [tiny_backbone().tokenized(texts).tokens for _ in range(3)]
+    assert asked == texts
     steps[0][:] = 0
-    assert torch.equal(steps[1], tokenize(["a sketch of a lighthouse.", "a sketch of a harbour."]))
+    assert torch.equal(steps[1], tiny_backbone().tokenized(texts).tokens)
