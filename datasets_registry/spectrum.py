@@ -41,7 +41,7 @@ def draw(label: int, rng: np.random.Generator, *, shift: float) -> Image.Image:
 
 def at_shift(shift: float) -> DatasetInfo:
     """The dataset at one shift."""
-    return synthetic_info(
+    info = synthetic_info(
         "spectrum",
         partial(draw, shift=shift),
         title=f"Spectrum, shift {shift:g}",
@@ -50,6 +50,7 @@ def at_shift(shift: float) -> DatasetInfo:
         class_names=COLOURED_SHAPES,
         parameters={"shift": shift},
     )
+    return replace(info, options={}, with_options=None)
 
 
 def with_options(options: Mapping[str, str]) -> DatasetInfo:

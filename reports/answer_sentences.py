@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from reports._format import counted, plural
-from reports.views import AdviceView, AnswerView, MissingRunsView, OverviewView
+from reports.views import AdviceView, AnswerView, MissingRunsView, OverviewView, SiteView
 
 PHRASES = {"base": "base accuracy", "new": "new accuracy", "H": "H", "all": "accuracy"}
 NAMED = 2
@@ -43,7 +43,27 @@ def small_print(view: OverviewView, measure: str) -> Markup:
     parts.append(", ".join(counts) + ".")
     if measure == "H" and view.h_convention == "h_of_means":
         parts.append("Mean H is that of the average base and new accuracy; gains are averaged over datasets.")
+    if view.demo is not None:
+        parts.append(
+            f"A demo: short trainings (recipe demo) on {counted(view.demo.shots, 'image')} per class, "
+            f"tested on {view.demo.images:,} images. Published recipes may rank the methods differently."
+        )
     return Markup(" ").join(Markup.escape(part) for part in parts)
+
+
+def finding(site: SiteView) -> str:
+    """What the picture of the page shows, in one plain sentence; empty for a page without one."""
+    if not site.overviews:
+        return ""
+    view = site.overviews[first_shown(site)]
+    found = view.answers[view.measures[-1]]
+    sentence = answer(view, found.measure) if found.leader is None else _best(view, found)
+    return sentence.striptags()
+
+
+def first_shown(site: SiteView) -> int:
+    """The index of the overview that the page opens with: that of most runs."""
+    return max(range(len(site.overviews)), key=lambda index: site.overviews[index].n_runs, default=0)
 
 
 def missing_runs(view: OverviewView) -> Markup:

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports._format import FORMATS
-from reports.answer_sentences import advice_check, answer, failed_runs, missing_runs, small_print
+from reports.answer_sentences import advice_check, answer, failed_runs, first_shown, missing_runs, small_print
 from reports.charts.anytime import TIME_AXES, anytime_svg
 from reports.charts.costs import cost_axes, cost_svg
 from reports.charts.hero import hero_svg
@@ -72,7 +72,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
     options: dict[str, Any] = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
     environment = Environment(loader=PackageLoader("reports"), undefined=StrictUndefined, **options)
     environment.filters |= {function.__name__: function for function in FORMATS}
-    first = max(range(len(site.overviews)), key=lambda index: site.overviews[index].n_runs, default=0)
+    first = first_shown(site)
     block = page_data(site, first)
     home = block["settings"].get(block["first"], {})
     board = next((board for board in site.boards if board.anchor == block["first"]), None)

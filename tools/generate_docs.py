@@ -90,7 +90,8 @@ INTRO_DATASETS = """
 """
 INTRO_DRAWN = """
 These need no download and no data folder. `spectrum:shift=0.5` is a dial from 0 (the training world of the backbone) to
-1 (nothing recognisable).
+1 (nothing recognisable). The others take `test=N`, such as `spectrum_basic:test=10`: N test images of each
+class instead of 30.
 """
 RECIPES_NOTE = """*Published recipes* counts methods whose authors printed training settings for that protocol. Other
 methods reuse those of a related protocol, and the `source` of the recipe says so.

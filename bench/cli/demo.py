@@ -1,24 +1,46 @@
 """`etl-bench demo`: the whole benchmark on a small backbone and synthetic datasets, without a download."""
 
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bench._util.output_paths import check_output_folder
 from bench.cli import _options as opt
+from bench.cli._print import print_line, print_rows, remark
 
-METHODS = ("zero_shot", "coop", "clip_adapter", "text_adapter", "vpt", "vpt_text_adapter", "ivlp", "apex")
-"""Prompts and adapters for either encoder, both together, and no training."""
-DATASETS = ("spectrum_*",)
+if TYPE_CHECKING:
+    from bench.api.results import Results
+    from bench.sweep import SweepRequest
+
+METHODS = (
+    "zero_shot", "coop", "deep_text_prompts", "clip_adapter", "text_adapter", "vpt", "vpt_text_adapter",
+    "text_prompts_visual_adapter", "ivlp", "maple", "apex",
+)  # fmt: skip
+"""No training; prompts and adapters for either encoder and for both; every method that a claim compares."""
+TEST_IMAGES = 10
+"""Of each class. Shots and test images are few because the time of most runs is proportional to them."""
+SHOTS = 2
+DATASETS = tuple(
+    f"spectrum_{name}:test={TEST_IMAGES}"
+    for name in (
+        "basic", "blur", "clutter", "layout", "sketch", "words", "colours", "textures", "counting", "landcover",
+        "angles",
+    )
+)  # fmt: skip
+"""The whole suite, from easy to hard."""
 SEEDS = (1, 2, 3)
 QUICK_METHODS = ("zero_shot", "coop", "clip_adapter", "vpt")
-QUICK_DATASETS = ("spectrum_basic", "spectrum_blur", "spectrum_words")
-"""Ordered from easy to hard."""
+QUICK_DATASETS = tuple(f"spectrum_{name}:test={TEST_IMAGES}" for name in ("basic", "blur", "words"))
 
 
 def demo(
-    quick: Annotated[bool, typer.Option("--quick", help="Three datasets, four methods, one seed: a minute.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Three datasets, four methods, one seed.")] = False,
     runs: opt.WrittenRuns = Path("runs/demo"),
     site: Annotated[Path, typer.Option("--site", help="Folder of the report.")] = Path("site"),
     curve: Annotated[bool, typer.Option("--curve", help="Also record the accuracy along each training.")] = False,
@@ -26,26 +48,65 @@ def demo(
     jobs: opt.Jobs = None,
     runner: opt.RunnerName = "bench.experiment.runner",
 ) -> None:
-    """Run methods on eleven synthetic datasets with the embedded backbone and build the report; no download."""
+    """Run eleven methods on eleven synthetic datasets with the embedded backbone and build the report; no download.
+
+    Each method trains briefly (`--recipe demo`) with three seeds on two images per class, and is tested on ten, so
+    that everything takes about two minutes on two cores. The last lines are a small leaderboard, what the report
+    shows, and what to run next.
+    """
+    from bench.api.results import Results
     from bench.api.running import run_request
-    from bench.sweep import LogStyle, RecipeChoice, SweepRequest, open_log
+    from bench.cli.report import write_report
+    from bench.site.build import PageRequest
+    from bench.sweep import LogStyle, open_log
+    from reports import finding
 
     check_output_folder(site, "--site")
-    request = SweepRequest.build(
+    request = demo_request(quick=quick, curve=curve, runs=runs, cache=cache, jobs=jobs, runner=runner)
+    outcome = run_request(request, open_log(LogStyle.AUTO))
+    if not outcome.summary.interrupted:
+        page = PageRequest(runs, site / "index.html", with_run_files=True, cache=opt.cache_folder(cache))
+        view = write_report(page)
+        _print_board(Results(runs, frozenset(spec.run_id for spec in outcome.plan.specs)))
+        print_line(f"{finding(view)}\n\nReport: {page.out}\nNext:")
+        for command in next_commands(runs, quick=quick):
+            print_line(f"  {command}")
+    raise typer.Exit(outcome.exit_code)
+
+
+def demo_request(*, quick: bool, **options: Any) -> SweepRequest:
+    """The runs of the demo; other options are those of `etl-bench run`."""
+    from bench.sweep import RecipeChoice, SweepRequest
+
+    return SweepRequest.build(
         methods=QUICK_METHODS if quick else METHODS,
         datasets=QUICK_DATASETS if quick else DATASETS,
+        shots=[SHOTS],
         seeds=SEEDS[:1] if quick else SEEDS,
         recipe=RecipeChoice.DEMO,
         keep_branches=True,
-        curve=curve,
-        runs=runs,
-        cache=cache,
-        jobs=jobs,
-        runner=runner,
+        **options,
     )
-    outcome = run_request(request, open_log(LogStyle.AUTO))
-    if not outcome.summary.interrupted:
-        from bench.cli.report import report
 
-        report(runs=runs, site=site)
-    raise typer.Exit(outcome.exit_code)
+
+def next_commands(runs: Path, *, quick: bool) -> list[str]:
+    """Two commands on the demo's runs: a paired comparison and, with several seeds, the tests of the claims."""
+    found = "etl-bench" if shutil.which("etl-bench") else sys.argv[0]
+    program = found if Path(found).stem == "etl-bench" else f"{sys.executable} -m bench"
+    first, second = ("coop zero_shot", "leaderboard") if quick else ("apex vpt_text_adapter", "claims")
+    return [f"{program} {command} --runs {shlex.quote(str(runs))}" for command in (f"compare {first}", second)]
+
+
+def _print_board(results: Results) -> None:
+    """The leaderboard without counts and costs; nothing where every run failed."""
+    from bench.api.leaderboard_table import board_title
+
+    if not len(results):
+        return
+    table = results.leaderboard()
+    for board in table.boards:
+        rows = table.rows(board)
+        print_line(board_title(board))
+        print_rows(rows, [name for name in rows[0] if name not in ("n/N", "parameters")])
+    for note in table.notes():
+        remark(note)

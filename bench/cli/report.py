@@ -109,7 +109,7 @@ def report(
         cache=opt.cache_folder(cache),
         groups=groups,
     )
-    view = _write(request)
+    view = write_report(request)
     print_line(str(request.out))
     if figures_dir is not None:
         for path in write_figures(view.figures, figures_dir):
@@ -118,7 +118,8 @@ def report(
         _serve(request, port)
 
 
-def _write(request: PageRequest) -> SiteView:
+def write_report(request: PageRequest) -> SiteView:
+    """Write the page, name what is incomplete on standard error, and return what the page shows."""
     from bench.site.build import write_page
 
     view = write_page(request)
@@ -139,7 +140,7 @@ def _serve(request: PageRequest, port: int) -> None:
 
     def rebuild() -> None:
         try:
-            _write(request)
+            write_report(request)
         except StoreLockedError as error:
             remark(f"not rebuilt, the next finished run triggers it again: {error}")
         else:

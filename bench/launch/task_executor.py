@@ -4,6 +4,7 @@ import time
 from contextlib import ExitStack
 from typing import Self
 
+from bench._util.memory import keep_freed_memory
 from bench.coordination.heartbeat import Heartbeat
 from bench.coordination.leases import Leases
 from bench.launch.execute import execute, store_result, write_failure
@@ -31,6 +32,8 @@ class TaskExecutor:
         self.surroundings = surroundings
         self.runner = load_runner(surroundings.runner)
         self.own_process = own_process
+        if own_process:
+            keep_freed_memory()
         self.heartbeat = Heartbeat(surroundings.runs, "worker", {"sweep": surroundings.sweep, "task": None})
         self.leases = Leases(surroundings.runs, self.heartbeat)
         self.shards = Shards(surroundings.runs)

@@ -33,11 +33,18 @@ class Catalogue:
         return replace(around, name=name, title=title, family=family)
 
     def dataset(self, name: str) -> DatasetView:
-        """Facts of a dataset; a variant (`name:option=value`) has those of its base, but its own name as the title."""
+        """Facts of a dataset; a variant (`name:option=value`) has those of its base.
+
+        Its title is its name, or the title of its base where it only has fewer test images.
+        """
         if name in self.datasets:
             return self.datasets[name]
-        facts = self.datasets.get(name.partition(":")[0])
-        return DatasetView(name, name) if facts is None else replace(facts, name=name, title=name)
+        base, _, options = name.partition(":")
+        facts = self.datasets.get(base)
+        if facts is None:
+            return DatasetView(name, name)
+        fewer_images = options.startswith("test=") and "," not in options
+        return replace(facts, name=name, title=facts.title if fewer_images else name)
 
 
 def registered(cache: TextCache | None = None) -> Catalogue:

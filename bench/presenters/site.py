@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from bench.analysis.reproduction import PublishedSettings
 from bench.presenters.boards import board_view
 from bench.presenters.catalogue import Catalogue
 from bench.presenters.claims import claim_views, reproduction_view
+from bench.presenters.demo_settings import demo_settings
 from bench.presenters.difficulty import measured_datasets
 from bench.presenters.error_analysis import Pictures, error_analysis_view
 from bench.presenters.overview import board_overview
@@ -90,6 +92,10 @@ def site_view(
             groups=groups,
         )
         for anchor, board in boards.items()
+    ]
+    overviews = [
+        replace(overview, demo=demo_settings(board, runs))
+        for overview, board in zip(overviews, boards.values(), strict=True)
     ]
     return SiteView(
         title="Efficient transfer learning of CLIP",

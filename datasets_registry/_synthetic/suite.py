@@ -1,12 +1,14 @@
 """Shared parts of the synthetic datasets: number of images, registration, and common ways to compose an image."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from datasets_registry._catalogue import register_dataset
+from datasets_registry._errors import BenchError
 from datasets_registry._synthetic.drawing import (
     SIZE,
     Array,
@@ -35,6 +37,9 @@ COLOURED_SHAPES = (
 """Every shape of the world in two of its colours; each colour occurs two or three times."""
 
 
+TEST_OPTION = {"test": f"test images per class, 1 to {TEST_PER_CLASS}; default {TEST_PER_CLASS}"}
+
+
 def synthetic_info(
     name: str,
     painter: Painter,
@@ -48,6 +53,8 @@ def synthetic_info(
 ) -> DatasetInfo:
     """The catalogue entry of a synthetic dataset. Every class has the same number of images, in label order.
 
+    The option `test` leaves that many test images of each class, the first ones.
+
     Args:
         summary: one sentence on the shift that makes it hard.
         title: the name in tables; None derives it from `name`.
@@ -60,12 +67,24 @@ def synthetic_info(
         return tuple(Sample(f"{label}/{start + i}", label) for label in range(len(names)) for i in range(count))
 
     train, val = split(0, TRAIN_PER_CLASS), split(TRAIN_PER_CLASS, VAL_PER_CLASS)
-    test = split(TRAIN_PER_CLASS + VAL_PER_CLASS, TEST_PER_CLASS)
-    return DatasetInfo(
+
+    def splits(tested: int) -> DatasetSplits:
+        return DatasetSplits(images, names, train, val, split(TRAIN_PER_CLASS + VAL_PER_CLASS, tested))
+
+    def with_options(options: Mapping[str, str]) -> DatasetInfo:
+        text = options["test"]
+        tested = int(text) if text.isdecimal() else 0
+        if not 1 <= tested <= TEST_PER_CLASS:
+            raise BenchError(f"Option test={text!r} of dataset {name!r} must be a number from 1 to {TEST_PER_CLASS}.")
+        return replace(info, reader=lambda _: splits(tested), options={}, with_options=None)
+
+    info = DatasetInfo(
         name=name, title=title or name.replace("_", " ").title(), summary=summary, domain=domain,
         num_classes=len(names), class_names=names, template=template, licence="MIT (drawn by this project)",
-        homepage="", citation="", reader=lambda _: DatasetSplits(images, names, train, val, test), synthetic=True,
+        homepage="", citation="", reader=lambda _: splits(TEST_PER_CLASS), synthetic=True,
+        options=TEST_OPTION, with_options=with_options,
     )  # fmt: skip
+    return info
 
 
 def synthetic_dataset(name: str, **facts: Any) -> Callable[[Painter], DatasetInfo]:

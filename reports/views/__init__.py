@@ -36,6 +36,7 @@ from reports.views.figures import FigurePoint as FigurePoint
 from reports.views.figures import FigureView as FigureView
 from reports.views.overview import AdviceView as AdviceView
 from reports.views.overview import AnswerView as AnswerView
+from reports.views.overview import DemoSettingsView as DemoSettingsView
 from reports.views.overview import GroupsView as GroupsView
 from reports.views.overview import LeadView as LeadView
 from reports.views.overview import MissingRunsView as MissingRunsView

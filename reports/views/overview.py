@@ -130,6 +130,14 @@ class MissingRunsView:
 
 
 @dataclass(frozen=True)
+class DemoSettingsView:
+    """A board whose methods trained with the recipe `demo`: images per class, and test images of all datasets."""
+
+    shots: int
+    images: int
+
+
+@dataclass(frozen=True)
 class OverviewView:
     """The first screen of one setting.
 
@@ -145,6 +153,7 @@ class OverviewView:
         groups: names of the easy, medium and hard datasets by the last measure; `named_groups` if the user chose them.
         h_convention: of the averages, `h_of_means` or `mean_of_h`; None without H.
         missing: None if every run is there.
+        demo: None if a method was trained as published.
     """
 
     anchor: str
@@ -164,6 +173,7 @@ class OverviewView:
     h_convention: str | None
     missing: MissingRunsView | None
     runs: Mapping[tuple[str, str], tuple[str | None, ...]] = field(default_factory=dict)
+    demo: DemoSettingsView | None = None
 
     def method(self, key: str) -> RankedMethodView:
         """The method with that key."""

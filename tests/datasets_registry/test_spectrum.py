@@ -119,6 +119,21 @@ def test_a_shift_out_of_range_is_rejected(text: str) -> None:
         info_of(f"spectrum:shift={text}")
 
 
+def test_fewer_test_images_are_the_first_of_each_class() -> None:
+    whole, few = splits_of("spectrum_blur"), splits_of("spectrum_blur:test=2")
+    assert [sample.key for sample in few.test] == [f"{label}/{28 + i}" for label in range(12) for i in range(2)]
+    assert (few.train, few.val, few.class_names) == (whole.train, whole.val, whole.class_names)
+    assert whole.images.digest("3/28") == few.images.digest("3/28")
+    assert splits_of("spectrum_blur:test=30").test == whole.test
+    assert info_of("spectrum_blur:test=2").title == "Spectrum Blur"
+
+
+@pytest.mark.parametrize("text", ["0", "31", "-1", "2.5", "few", ""])
+def test_a_number_of_test_images_out_of_range_is_rejected(text: str) -> None:
+    with pytest.raises(BenchError, match=r"Option test='.*' of dataset 'spectrum_blur' must be a number from 1 to 30"):
+        info_of(f"spectrum_blur:test={text}")
+
+
 def test_an_unknown_option_is_rejected() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'shift'"):
         info_of("spectrum:shft=0.5")

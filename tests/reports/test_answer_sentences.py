@@ -10,7 +10,7 @@ from report_sample import catalogue, difficulty_frame, provenance_frame, runs_fr
 from bench.analysis.claims import load_claims
 from bench.presenters import published_site, site_view
 from bench.published import published_difficulty, published_frame
-from reports import render_site
+from reports import finding, render_site
 from reports.answer_sentences import answer, failed_runs, missing_runs, points, small_print
 
 
@@ -171,3 +171,25 @@ def test_no_verdict_is_printed_for_an_untested_claim(tmp_path, runs):
     counted = [int(n) for n in re.findall(r"<b>(\d+)</b> (?:supported|refuted|inconclusive)", section)]
     assert sum(counted) == tested == len(results) - len(untested)
     assert "etl-bench run -m" in section
+
+
+def test_the_finding_is_the_first_sentence_of_the_answer_that_the_page_opens_with(runs):
+    site, view = overview_of(runs)
+    assert finding(site).endswith(".")
+    assert answer(view, "H").striptags().startswith(finding(site))
+    none, _ = overview_of(FIXTURES["none complete"](runs))
+    assert finding(none).startswith("No method has a score for every dataset")
+    assert finding(site_view(runs[:0], difficulty_frame(), catalogue(), package_version="0")) == ""
+
+
+def test_a_board_of_short_trainings_says_so(runs):
+    trained = runs["recipe_name"].notna()
+    assert "A demo" not in small_print(overview_of(runs)[1], "H")
+    demo = runs.assign(recipe_name=runs["recipe_name"].where(~trained, "demo"))
+    _, view = overview_of(demo)
+    images = int(demo.drop_duplicates(["dataset", "split"])["n"].sum())
+    assert f"short trainings (recipe demo) on 16 images per class, tested on {images:,} images." in small_print(
+        view, "H"
+    )
+    mixed = runs.assign(recipe_name=demo["recipe_name"].where(runs["method"] != "coop", "published"))
+    assert "A demo" not in small_print(overview_of(mixed)[1], "H")

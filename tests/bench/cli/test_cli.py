@@ -10,12 +10,10 @@ import pytest
 from small_datasets import write_dataset
 
 import bench
-from bench.cli import demo as demo_module
 from bench.cli._print import as_text
 from bench.cli.app import main
 from bench.results.shards import Shards
 from bench.store import Store
-from datasets_registry import DATASETS
 
 HEAVY = ("torch", "pandas", "duckdb", "methods", "datasets_registry.eurosat", "numpy", "reports")
 
@@ -409,34 +407,6 @@ def test_the_doctor_finds_what_is_wrong(etl, tmp_path: Path):
     wrong = {row["what"]: row["detail"] for row in json.loads(out) if not row["fine"]}
     assert set(wrong) == {"data root", "database"}
     assert wrong["data root"] == "nowhere is not a folder"
-
-
-# --- demo -------------------------------------------------------------------------------------------------------------
-
-
-def test_the_demo_names_registered_methods_and_eleven_datasets():
-    from methods import METHODS
-
-    assert {*demo_module.METHODS, *demo_module.QUICK_METHODS} <= set(METHODS)
-    assert len(demo_module.METHODS) >= 6
-    assert len(DATASETS.match(*demo_module.DATASETS)) == 11
-    assert set(demo_module.QUICK_DATASETS) <= set(DATASETS.match(*demo_module.DATASETS))
-
-
-def test_the_demo_ends_with_a_page_and_a_second_one_runs_nothing(etl, tmp_path: Path):
-    code, out, err = etl("demo", "--quick", *FAKE)
-    assert code == 0
-    assert "12 runs: 0 done, 12 to do, 3 difficulties to measure" in err
-    assert out == "site/index.html\n"
-    assert (tmp_path / "site" / "index.html").stat().st_size > 1000
-    code, _, err = etl("demo", "--quick", *FAKE)
-    assert (code, "12 runs: 12 done, 0 to do" in err) == (0, True)
-
-
-def test_the_demo_backbone_is_the_registered_one():
-    from methods import list_backbones
-
-    assert "ViT-demo.drawn" in list_backbones()
 
 
 # --- texts ------------------------------------------------------------------------------------------------------------

@@ -112,6 +112,12 @@ def test_a_dial_setting_has_the_facts_of_its_dial():
     assert (facts.title, facts.domain) == ("spectrum:blur=2", "drawn images")
 
 
+def test_a_dataset_with_fewer_test_images_keeps_its_title():
+    names = Catalogue(datasets={"spectrum_blur": DatasetView("spectrum_blur", "Spectrum Blur")})
+    facts = names.dataset("spectrum_blur:test=10")
+    assert (facts.name, facts.title) == ("spectrum_blur:test=10", "Spectrum Blur")
+
+
 def test_provenance_names_unclean_sources(site):
     assert dict(site.facts)["Source"] == "314f623abc (330 runs); 314f623abc with uncommitted changes (152 runs)"
     assert dict(site.facts)["Python"] == "3.11.9"

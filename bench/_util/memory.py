@@ -1,0 +1,28 @@
+"""Memory that a process frees is kept for its next allocation instead of being returned to the system."""
+
+import ctypes
+import os
+import sys
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Parameters of glibc's `mallopt`: free bytes that are returned, and bytes from which a block is mapped by itself."""
+_KEPT = 2**30
+_LARGEST_OF_OLD_VERSIONS = 2**25
+"""The highest second threshold that glibc took before version 2.35."""
+_VARIABLES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
+
+
+def keep_freed_memory() -> bool:
+    """Keep up to a GiB of freed memory in this process; returns whether the allocator does so from now on.
+
+    A forward pass frees and allocates the same large tensors again. By default glibc returns each of them to the
+    system, which has to clear every page again. No number depends on it. Does nothing without glibc, or where the
+    environment sets the allocator's thresholds.
+    """
+    if sys.platform != "linux" or any(name in os.environ for name in _VARIABLES):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    mapped = mallopt(_MMAP_THRESHOLD, _KEPT) or mallopt(_MMAP_THRESHOLD, _LARGEST_OF_OLD_VERSIONS)
+    return bool(mapped and mallopt(_TRIM_THRESHOLD, _KEPT))

@@ -1,0 +1,21 @@
+"""Whether a board was made with the short settings of a demo, and with how many images."""
+
+import pandas as pd
+
+from bench.analysis.leaderboard import Leaderboard
+from reports.views import DemoSettingsView
+
+DEMO = "demo"
+"""Name of the recipes that `methods.demo_recipe` makes."""
+
+
+def demo_settings(board: Leaderboard, runs: pd.DataFrame) -> DemoSettingsView | None:
+    """The size of a demo; None if a method of the board trained with another recipe, or none trained.
+
+    `runs` has a row for each run and split, with the number of test images `n`.
+    """
+    if {entry.recipe_name for entry in board.entries} - {None} != {DEMO}:
+        return None
+    ids = {run_id for entry in board.entries for run_id in entry.run_ids}
+    tested = runs[runs["run_id"].isin(ids)].drop_duplicates(["dataset", "split"])
+    return DemoSettingsView(board.setting.shots, int(tested["n"].sum()))

@@ -1,0 +1,101 @@
+from pathlib import Path
+
+import pytest
+
+from bench.analysis.claims import load_claims
+from bench.cli import demo
+from datasets_registry import DATASETS, get_dataset
+
+FAKE = ["--runner", "fake_runner", "--jobs", "0"]
+
+
+@pytest.fixture
+def etl(etl, monkeypatch, tmp_path: Path):
+    """The command in an empty folder; gives exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ETL_BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(demo.shutil, "which", lambda _: "/usr/bin/etl-bench")
+    return etl
+
+
+def test_the_demo_names_registered_methods_and_eleven_datasets():
+    from methods import METHODS
+
+    assert {*demo.METHODS, *demo.QUICK_METHODS} <= set(METHODS)
+    assert sorted(name.partition(":")[0] for name in demo.DATASETS) == DATASETS.match("spectrum_*")
+    assert set(demo.QUICK_DATASETS) <= set(demo.DATASETS)
+
+
+def test_the_demo_has_the_runs_that_decide_every_claim():
+    request, claims = demo.demo_request(quick=False), load_claims()
+    assert len(claims) == 9
+    for claim in claims:
+        assert {claim.a, claim.b} <= set(request.methods), claim.id
+        assert claim.protocol == request.protocol, claim.id
+        assert claim.shots in (None, *request.shots), claim.id
+    assert len(request.seeds) == 3  # a test needs two
+    assert len(request.datasets) >= 6  # thirds by difficulty
+
+
+def test_the_demo_tests_on_ten_images_of_every_class():
+    sizes = [len(get_dataset(name).reader(None).test) for name in demo.DATASETS]
+    assert sum(sizes) == 1950
+
+
+def test_a_second_demo_runs_nothing(etl, tmp_path: Path):
+    code, _, err = etl("demo", "--quick", *FAKE)
+    assert code == 0
+    assert "12 runs: 0 done, 12 to do, 3 difficulties to measure" in err
+    assert (tmp_path / "site" / "index.html").stat().st_size > 1000
+    code, _, err = etl("demo", "--quick", *FAKE)
+    assert (code, "12 runs: 12 done, 0 to do" in err) == (0, True)
+
+
+def test_the_demo_ends_with_a_board_the_finding_the_page_and_commands_that_work(etl):
+    code, out, _ = etl("demo", "--quick", "--runs", "my runs", *FAKE)
+    assert code == 0
+    lines = out.splitlines()
+    ranked = [row[1] for row in map(str.split, lines) if row and row[0].isdigit()]
+    assert lines[0] == "ViT-demo.drawn, base-to-new, 2 shots, 3 datasets"
+    assert sorted(ranked) == sorted(demo.QUICK_METHODS)
+    finding, empty, page, title, *commands = lines[-6:]
+    assert "mean H" in finding
+    assert finding.endswith(".")
+    assert (empty, page, title) == ("", "Report: site/index.html", "Next:")
+    assert commands == [
+        "  etl-bench compare coop zero_shot --runs 'my runs'",
+        "  etl-bench leaderboard --runs 'my runs'",
+    ]
+    for command in (["compare", "coop", "zero_shot"], ["leaderboard"]):
+        assert etl(*command, "--runs", "my runs")[0] == 0
+
+
+def test_the_whole_demo_names_the_commands_that_use_its_seeds(monkeypatch):
+    monkeypatch.setattr(demo.shutil, "which", lambda _: None)
+    monkeypatch.setattr(demo.sys, "argv", [".venv/bin/etl-bench", "demo"])
+    assert demo.next_commands(Path("runs/demo"), quick=False) == [
+        ".venv/bin/etl-bench compare apex vpt_text_adapter --runs runs/demo",
+        ".venv/bin/etl-bench claims --runs runs/demo",
+    ]
+
+
+def test_without_the_command_python_is_named(monkeypatch):
+    monkeypatch.setattr(demo.shutil, "which", lambda _: None)
+    monkeypatch.setattr(demo.sys, "argv", ["/somewhere/bench/__main__.py"])
+    monkeypatch.setattr(demo.sys, "executable", "/usr/bin/python3")
+    first, _ = demo.next_commands(Path("r"), quick=True)
+    assert first == "/usr/bin/python3 -m bench compare coop zero_shot --runs r"
+
+
+def test_a_demo_whose_runs_all_failed_says_so(etl, monkeypatch):
+    monkeypatch.setenv("FAKE_RUNNER", '{"fail": [" on "]}')
+    code, out, err = etl("demo", "--quick", *FAKE)
+    assert code == 1
+    assert "12 failed" in err
+    assert "Report: site/index.html" in out
+
+
+def test_the_demo_backbone_is_the_registered_one():
+    from methods import list_backbones
+
+    assert "ViT-demo.drawn" in list_backbones()
