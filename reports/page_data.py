@@ -20,7 +20,7 @@ from reports.parts.cost import cost_parts, costs_data, curves_data
 from reports.parts.difficulty import ablations_data, difficulty_parts
 from reports.parts.figures import figures_parts
 from reports.parts.leaderboard import badges, leaderboard_parts, pairs_data
-from reports.parts.part import Part
+from reports.parts.part import Part, without_folds
 from reports.parts.published import published_parts, reproduction_parts
 from reports.parts.quality import quality_parts
 from reports.parts.runs import runs_parts
@@ -29,45 +29,58 @@ from reports.views import BoardView, DatasetView, EntryView, OverviewView, Publi
 SCORE_TITLES = {"base": "base classes", "new": "new classes", "H": "H (base and new)", "all": "accuracy"}
 
 
-def page_data(site: SiteView, first: int) -> dict[str, Any]:
-    """The whole block: `settings` by anchor, facts about methods and datasets, and parts of sections without a setting.
+def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The block, and by name what is unpacked on demand.
 
-    `first` is the number of the setting that the page is written with.
+    The block has `settings` by anchor, facts about methods and datasets, and parts of sections without a setting. The
+    rest is the content of folds, errors, ablations and texts to copy by setting, and the lists of classes. `first` is
+    the number of the setting that the page is written with.
     """
     overviews = site.overviews
     boards: Sequence[BoardView | PublishedBoardView] = [*site.boards, *site.published_boards]
     by_anchor = {board.anchor: board for board in boards}
     most = max((max(len(view.datasets), len(view.seeds)) for view in overviews), default=0)
     home = overviews[first].anchor if overviews else ""
-    return {
+    rest: dict[str, Any] = {board.anchor: _evidence(board, site) for board in boards}
+    settings = {view.anchor: _setting(view, by_anchor[view.anchor], home) for view in overviews}
+    details: list[Any] = []
+    for anchor, setting in settings.items():
+        folds = rest[anchor]["folds"]
+        setting["sections"] = {name: without_folds(parts, folds) for name, parts in setting["sections"].items()}
+        for method in setting["methods"]:
+            method["settings"] = _numbered(method.get("settings", []), details)
+    if site.error_analysis.lists:
+        rest["lists"] = list_rows(site.error_analysis)
+    sections = {"published": reproduction_parts(site.reproduction), "figures": figures_parts(site.figures)}
+    block = {
         "first": home,
         "titles": SCORE_TITLES,
         "places": PLACES,
         "t": t_quantiles(most),
-        "settings": {view.anchor: _setting(view, by_anchor[view.anchor], home) for view in overviews},
+        "settings": settings,
+        "details": details,
         "methods": {entry.method: [entry.summary, entry.citation] for board in site.boards for entry in board.entries},
         "datasets": {d.name: _facts(d) for board in boards for d in board.datasets if isinstance(d, DatasetView)},
-        "sections": {"published": reproduction_parts(site.reproduction), "figures": figures_parts(site.figures)}
-        if site.boards
-        else {},
+        "sections": sections if site.boards else {},
         "folder": site.error_analysis.folder,
     }
+    return block, rest
 
 
-def evidence_data(site: SiteView) -> dict[str, Any]:
-    """What is unpacked on demand: errors, ablations and texts to copy by setting, and the lists of classes."""
-    boards: Sequence[BoardView | PublishedBoardView] = [*site.boards, *site.published_boards]
-    found: dict[str, Any] = {}
-    for board in boards:
-        of_board: dict[str, Any] = {"ablations": ablations_data(board)}
-        if isinstance(board, BoardView):
-            of_board["exports"] = dict(board.exports)
-            if site.error_analysis.lists:
-                of_board["errors"] = cell_rows(board, site.error_analysis)
-        found[board.anchor] = of_board
-    if site.error_analysis.lists:
-        found["lists"] = list_rows(site.error_analysis)
+def _evidence(board: BoardView | PublishedBoardView, site: SiteView) -> dict[str, Any]:
+    found: dict[str, Any] = {"folds": {}, "ablations": ablations_data(board)}
+    if isinstance(board, BoardView):
+        found["exports"] = dict(board.exports)
+        if site.error_analysis.lists:
+            found["errors"] = cell_rows(board, site.error_analysis)
     return found
+
+
+def _numbered(value: Any, known: list[Any]) -> int:
+    """The place of a value in the list, where it is entered if it is new."""
+    if value not in known:
+        known.append(value)
+    return known.index(value)
 
 
 def pictures_data(site: SiteView) -> dict[str, Any]:
@@ -96,6 +109,7 @@ def _setting(view: OverviewView, board: BoardView | PublishedBoardView, home: st
     entries = {entry.key: entry for entry in board.entries} if isinstance(board, BoardView) else {}
     here = "" if view.anchor == home else f"&setting={quote(view.anchor, safe='')}"
     found: dict[str, Any] = {
+        "anchor": view.anchor,
         "heading": f"{view.setting}, {view.backbone}",
         "title": board.heading,
         "facets": _facets(board),

@@ -1,7 +1,7 @@
 """Renders views to one HTML file that needs no network: styles, scripts, data and pictures are inside it.
 
-The HTML is that of the setting with most runs. Everything else is drawn by scripts from the page's data, when it
-is opened.
+    first = first_shown(site)
+    block, evidence = page_data(site, first)
 """
 
 import json
@@ -17,7 +17,7 @@ from reports.answer_sentences import advice_check, answer, failed_runs, first_sh
 from reports.charts.anytime import TIME_AXES, anytime_svg
 from reports.charts.costs import cost_axes, cost_svg
 from reports.charts.hero import hero_svg
-from reports.page_data import evidence_data, packed, page_data, pictures_data
+from reports.page_data import packed, page_data, pictures_data
 from reports.parts.part import parts_html
 from reports.parts.quality import PANEL_TITLES
 from reports.sections import PUBLISHED_SECTIONS, SECTIONS, Section
@@ -72,8 +72,13 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
     options: dict[str, Any] = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
     environment = Environment(loader=PackageLoader("reports"), undefined=StrictUndefined, **options)
     environment.filters |= {function.__name__: function for function in FORMATS}
+<<<<<<< HEAD
     first = first_shown(site)
     block = page_data(site, first)
+=======
+    first = max(range(len(site.overviews)), key=lambda index: site.overviews[index].n_runs, default=0)
+    block, evidence = page_data(site, first)
+>>>>>>> 3c0f598 (Budgets of the page are tests; learning curves of a board read its own runs alone)
     home = block["settings"].get(block["first"], {})
     board = next((board for board in site.boards if board.anchor == block["first"]), None)
     svg = {} if board is None else _static_charts(board)
@@ -94,10 +99,10 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
         failed_runs=failed_runs,
         advice_check=advice_check,
         page_data=json_island(block),
-        evidence={name: packed(_json(value)) for name, value in evidence_data(site).items()},
+        evidence={name: packed(_json(value)) for name, value in evidence.items()},
         pictures=json_island(pictures_data(site)),
         style=_sources(environment, "style/{}.css", STYLES),
-        script=_sources(environment, "script/{}.js", SCRIPTS),
+        script=_without_comments(_sources(environment, "script/{}.js", SCRIPTS)),
         panel_titles=PANEL_TITLES,
     )
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -134,6 +139,12 @@ def json_island(value: object) -> Markup:
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+
+
+def _without_comments(script: Markup) -> Markup:
+    """A script without indentation and without lines that are comments."""
+    lines = (line.strip() for line in script.split("\n"))
+    return Markup("\n").join(Markup(line) for line in lines if line and not line.startswith("//"))
 
 
 def _sources(environment: Environment, pattern: str, names: Sequence[str]) -> Markup:

@@ -36,9 +36,10 @@ class _RunCurve:
 def learning_curves(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame) -> tuple[AnytimeCurveView, ...]:
     """The curves of all complete entries whose runs have all recorded one, in the order of the board."""
     prepare_seconds = dict(zip(runs["run_id"], runs["prepare_seconds"], strict=True))
+    counted = {run_id for entry in board.entries for run_id in entry.run_ids if run_id in prepare_seconds}
     recorded = {
         str(run_id): _run_curve(rows, float(prepare_seconds[run_id]))
-        for run_id, rows in curves[curves["run_id"].isin(runs["run_id"])].groupby("run_id")
+        for run_id, rows in curves[curves["run_id"].isin(counted)].groupby("run_id")
     }
     return tuple(
         _curve(board, entry, recorded)

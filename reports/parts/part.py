@@ -49,6 +49,17 @@ def block(name: str) -> Part:
     return ["block", name]
 
 
+def without_folds(parts: Sequence[Part], folds: dict[str, list[Part]]) -> list[Part]:
+    """The parts with folds that have no content; it is entered in `folds` by their anchor."""
+    found = []
+    for part in parts:
+        if part[0] == "fold":
+            folds[part[1]] = without_folds(part[4], folds)
+            part = part[:4]
+        found.append(part)
+    return found
+
+
 def parts_html(parts: Sequence[Part], methods: Sequence[Mapping[str, Any]], svg: Mapping[str, Markup]) -> Markup:
     """The parts in order; `methods` of the setting, and static pictures of charts by their anchor."""
     return Markup("").join(_html(part, methods, svg) for part in parts)

@@ -61,7 +61,8 @@ def complaints(page):
 def open_folds(page):
     """Open every fold, and wait for what is drawn then."""
     page.run("document.querySelectorAll('details').forEach((card) => { card.open = true; })")
-    page.wait("![...document.querySelectorAll('.block')].some((place) => place.textContent.startsWith('Loading'))")
+    loading = "[...document.querySelectorAll('.block, .body')].some((place) => place.textContent.startsWith('Loading'))"
+    page.wait(f"!{loading}")
 
 
 def test_the_file_is_the_only_request_and_the_console_is_silent(page, url):

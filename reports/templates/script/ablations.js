@@ -42,9 +42,8 @@ const panelFigure = (data, trends, contrast, panel, covariate, out) => {
     `<p class="verdict v-${verdict.replaceAll(" ", "-")}"><b>${verdict}</b> <span>${resultText(result)}${also}</span></p></figure>`;
 };
 blocks.ablations = (data, place) => {
-  const anchor = currentSetting;
   place.textContent = "Loading …";
-  evidence(anchor).then(({ ablations }) => {
+  evidence(data.anchor).then(({ ablations }) => {
     let [chosen, out] = [ablations.length - 1, null];
     const draw = () => {
       const trends = ablations[chosen];

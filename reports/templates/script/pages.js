@@ -6,6 +6,7 @@ const SPLIT_NAMES = { base: "Base classes", new: "New classes", all: "All classe
 const frontTitle = document.title;
 let frontPlace = 0;  // where the reader was on the front page
 const pairsList = (pairs) => `<dl class="pairs">${pairs.map(([name, text]) => `<dt>${escaped(name)}</dt><dd>${escaped(text)}</dd>`).join("")}</dl>`;
+const settingsOf = (method) => block.details[method.settings].length ? `<h3>Settings</h3>${pairsList(block.details[method.settings])}` : "";
 const webLink = (url) => /^https?:\/\//.test(url) ? `<a href="${escaped(url)}" rel="noopener noreferrer">${escaped(url)}</a>` : escaped(url);
 const pm = (found) => found ? [Math.round(100 * found.mean), found.half === null ? null : Math.round(100 * found.half)] : null;
 const runLinks = (runs) => (runs || []).filter(Boolean).map((id) => [id.slice(0, 6), "run=" + id]);
@@ -48,7 +49,7 @@ const methodPage = (data, anchor, method) => {
       (about.n < about.expected ? `<p class="missing">${about.n} of ${about.expected} cells are scored.</p>` : "") +
       `<div class="picture" role="img" aria-label="${escaped(about.name)} on every dataset, from easy to hard">${widePicture(data, numbersOf(data), state).svg}</div>` +
       tableHtml(table, data.methods) + (about.facts ? pairsList(about.facts) : "") + steps +
-      (about.settings && about.settings.length ? `<h3>Settings</h3>${pairsList(about.settings)}` : "") +
+      settingsOf(about) +
       (citation ? `<h3>Citation</h3><pre>${escaped(citation)}</pre>` : ""),
     table,
   };
@@ -112,7 +113,7 @@ const runPage = ({ anchor, data, method, dataset, place }, id) => {
       (others ? `<p class="note">Other seeds: ${others}</p>` : "") +
       (hasErrors() ? `<p><a href="#${escaped(look)}">Errors of this run, class by class</a></p>` : "") +
       `<p class="note">Recompute it and compare bit for bit: <code>etl-bench verify ${escaped(id)}</code></p>` +
-      (about.settings && about.settings.length ? `<h3>Settings</h3>${pairsList(about.settings)}` : ""),
+      settingsOf(about),
   };
 };
 // The page of an address, or null for the front page.

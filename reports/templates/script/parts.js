@@ -30,13 +30,13 @@ const bindParts = (place, parts, data) => parts.forEach((part, index) => {
   if (kind === "svg") fitting.observe(node);
   if (kind === "fold") node.addEventListener("toggle", () => { if (node.open) fillFold(node, rest[3], data); });
 });
+// The content of folds of a setting is unpacked when the first one is opened.
 const fillFold = (node, parts, data) => {
   if (node.querySelector(":scope > .body")) return;
-  const body = document.createElement("div");
-  body.className = "body";
-  body.innerHTML = partsHtml(parts, data);
+  const body = Object.assign(document.createElement("div"), { className: "body", textContent: "Loading …" });
   node.append(body);
-  bindParts(body, parts, data);
+  if (parts) drawParts(body, parts, data);
+  else evidence(data.anchor).then(({ folds }) => drawParts(body, folds[node.id], data));
 };
 const drawParts = (place, parts, data) => {
   place.innerHTML = partsHtml(parts, data);

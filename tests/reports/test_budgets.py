@@ -1,0 +1,83 @@
+"""Size, number of nodes and build time of the page, at 8 methods and at 32 methods x 5 shots."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+import report_sample
+from report_sample import catalogue, curves_frame, difficulty_frame, runs_frame
+
+pytest.importorskip("websocket", reason="websocket-client is not installed")
+from chromium import browser, find_chromium
+
+from bench.presenters import site_view
+from reports import render_site
+
+IMAGES = r"data:image/[^\"]*"
+
+
+def built(out, shots):
+    """The page and the seconds of processor time that it took."""
+    runs = runs_frame(protocols=("base-to-new",), shots=shots)
+    start = time.process_time()
+    view = site_view(runs, difficulty_frame(), catalogue(), package_version="0", curves=curves_frame(runs))
+    return render_site(view, out), time.process_time() - start
+
+
+def size_of(page):
+    return len(re.sub(IMAGES, "", page.read_text("utf-8")))
+
+
+def nodes_of(page, profile):
+    """Elements when the page has been loaded, and seconds of script, style and layout until then."""
+    with browser(profile) as tab:
+        tab.size(1440, 900)
+        tab.call("Performance.enable", timeDomain="threadTicks")
+        tab.open(page.as_uri())
+        return tab.run("document.querySelectorAll('*').length"), busy(tab)
+
+
+def busy(tab):
+    return next(m["value"] for m in tab.call("Performance.getMetrics")["metrics"] if m["name"] == "TaskDuration")
+
+
+def test_eight_methods_fit_into_a_small_page(tmp_path):
+    page, _ = built(tmp_path / "a.html", (16,))
+    assert size_of(page) <= 400_000
+    if find_chromium() is None:
+        pytest.skip("no chromium on this machine")
+    nodes, seconds = nodes_of(page, tmp_path / "profile")
+    assert nodes <= 2_500
+    assert seconds <= 0.5
+
+
+def test_five_shots_do_not_multiply_what_is_in_the_document(tmp_path):
+    """Only one setting is in the HTML; the others are data."""
+    page, once = built(tmp_path / "one.html", (16,))
+    more, five = built(tmp_path / "five.html", (1, 2, 4, 8, 16))
+    assert size_of(more) <= 2 * size_of(page)
+    assert more.read_text("utf-8").count("<tr") <= page.read_text("utf-8").count("<tr") + 5
+    assert five <= 10 * once + 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_thirty_two_methods_and_five_shots_stay_within_the_budget(tmp_path, monkeypatch):
+    _, small = built(tmp_path / "small.html", (16,))
+    methods = dict(report_sample.METHODS)
+    trained = [name for name in methods if name != "zero_shot"]
+    for number in range(32 - len(methods)):
+        title, family, closed, change, parameters = methods[trained[number % 7]]
+        methods[f"m{number}"] = (f"{title} {number}", family, closed * (0.9 + 0.02 * (number % 9)), change, parameters)
+    monkeypatch.setattr(report_sample, "METHODS", methods)
+    page, seconds = built(tmp_path / "big.html", (1, 2, 4, 8, 16))
+    assert "5121 runs" in page.read_text("utf-8")
+    assert size_of(page) <= 1_500_000
+    assert seconds <= 120 * small, "twenty times the runs, and sixteen times the pairs of methods"
+    if find_chromium() is None:
+        pytest.skip("no chromium on this machine")
+    nodes, busy_seconds = nodes_of(page, tmp_path / "profile")
+    assert nodes <= 6_000
+    assert busy_seconds <= 1
