@@ -1,7 +1,7 @@
 """Renders views to one HTML file that needs no network: styles, scripts, data and pictures are inside it.
 
-    first = first_shown(site)
-    block, evidence = page_data(site, first)
+The HTML is that of the setting with most runs. Everything else is drawn by scripts from the page's data, when it
+is opened.
 """
 
 import json
@@ -72,13 +72,8 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
     options: dict[str, Any] = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
     environment = Environment(loader=PackageLoader("reports"), undefined=StrictUndefined, **options)
     environment.filters |= {function.__name__: function for function in FORMATS}
-<<<<<<< HEAD
     first = first_shown(site)
-    block = page_data(site, first)
-=======
-    first = max(range(len(site.overviews)), key=lambda index: site.overviews[index].n_runs, default=0)
     block, evidence = page_data(site, first)
->>>>>>> 3c0f598 (Budgets of the page are tests; learning curves of a board read its own runs alone)
     home = block["settings"].get(block["first"], {})
     board = next((board for board in site.boards if board.anchor == block["first"]), None)
     svg = {} if board is None else _static_charts(board)

@@ -11,7 +11,7 @@ from reports.tables.model import Cell, Column, Table, cell, percent_cell, whole
 from reports.views import PublishedBoardView, PublishedRowView, ReproductionRowView, ReproductionView
 
 FIRST = 25
-"""Rows that long tables show until the reader asks for all."""
+"""Rows that long tables show at first."""
 
 
 def published_parts(view: PublishedBoardView) -> list[Part]:

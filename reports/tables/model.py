@@ -49,7 +49,7 @@ class Table:
     Args:
         caption: HTML.
         classes: of the table element.
-        first: rows that are shown until the reader asks for all; 0 for all.
+        first: rows that are shown at first; 0 for all.
         filters: one text per row, for buttons that show the rows of one text; empty for no buttons.
         filter_name: what the texts are, such as Family.
         copies: name of the texts to copy in the data of the setting; empty for a copy of what is shown.

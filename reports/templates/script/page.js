@@ -11,7 +11,7 @@ const signed = (value, digits = 1) => {
 };
 const island = (id) => JSON.parse(document.getElementById(id).textContent);
 const block = island("page-data");
-// What is packed as base64 of a zlib stream is unpacked once, when it is asked for.
+// What is packed as base64 of a zlib stream is unpacked once, when it is needed.
 const unpacked = new Map();
 const evidence = (name) => {
   if (!unpacked.has(name)) {
