@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bench.spec import ExperimentSpec
+
 CACHE_LIMIT = 20 * 2**30
 """Default size of the feature cache in bytes. Beyond it, the least recently used features are deleted."""
 
@@ -42,6 +44,9 @@ class RunContext(BaseModel):
     eval_batch: int = Field(128, ge=1, description="test images per batch; results depend on it by rounding only")
     checkpoints: Path | None = Field(
         None, description="folder of checkpoints of unfinished trainings; None writes none"
+    )
+    alongside: tuple[ExperimentSpec, ...] = Field(
+        (), description="runs that differ from this one in their seed only and may train together with it"
     )
     checkpoint_seconds: float = Field(60.0, ge=0, description="seconds of training between two checkpoints")
 

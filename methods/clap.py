@@ -17,6 +17,7 @@ from torch import Tensor
 
 from datasets_registry import EvalProtocol
 from methods import Batch, Family, MethodInfo, SupportView, cosine_logits, register_method
+from methods._base.stack import each_run
 from methods._parts.citations import CLAP_PAPER
 from methods._parts.prototypes import POOLED_VIEWS_RECIPE, PrototypeConfig, PrototypeMethod
 
@@ -43,6 +44,7 @@ class CLAP(PrototypeMethod[CLAPConfig]):
         parameter_formula="n_classes * embed_dim",
         recipes={EvalProtocol.FEW_SHOT: POOLED_VIEWS_RECIPE},
         starts_as_zero_shot={},
+        stackable=True,
     )
 
     def prepare(self, support: SupportView) -> None:
@@ -54,7 +56,7 @@ class CLAP(PrototypeMethod[CLAPConfig]):
         members = F.one_hot(support.labels, len(support.classes)).to(own.dtype)
         self.alpha = own @ members / members.sum(dim=0)
 
-    def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        distance = (self.trainable.vectors - self.base).square().sum(dim=1)
-        penalty = (self.alpha * distance).mean()
+    def loss(self, batch: Batch) -> Float[Tensor, "*runs"]:
+        distance = (self.trainable.vectors - self.base).square().sum(dim=-1)
+        penalty = (each_run(self, lambda run: run.alpha) * distance).mean(dim=-1)
         return super().loss(batch) + penalty

@@ -41,4 +41,5 @@ class CLIPAdapter(ComposedMethod[CLIPAdapterConfig]):
 }""",
         config=CLIPAdapterConfig,
         recipes={EvalProtocol.FEW_SHOT: RECIPE, EvalProtocol.BASE_TO_NEW: RECIPE},
+        stackable=True,
     )

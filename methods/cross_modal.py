@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from datasets_registry import ClassSet, EvalProtocol
 from methods import Family, MethodInfo, Optimizer, Recipe, Schedule, Snapshots, TrainableMethod, register_method
 from methods._base.batch import Batch, Classifier, SupportView
+from methods._base.stack import cross_entropy, dot_rows, each_run
 from methods._parts.adapters import BottleneckAdapter
 from methods._parts.feature_space import TextConfig, logits_accuracy, template_features
 from methods._parts.parameter_initialisation import linear_uniform
@@ -68,10 +69,10 @@ class CosineHead(nn.Module):
         self.rows = nn.Parameter(rows.clone())
         self.adapter = adapter
 
-    def forward(self, features: Float[Tensor, "n dim"], rows: Float[Tensor, "n_cls dim"] | None = None) -> Tensor:
+    def forward(self, features: Float[Tensor, "*runs n dim"], rows: Float[Tensor, "n_cls dim"] | None = None) -> Tensor:
         """Products `(n, n_cls)` of unnormalised features with the rows, or with others."""
         x = F.normalize(features, dim=-1)
-        return (self.adapter(x) if self.adapter else x) @ (self.rows if rows is None else rows).T
+        return dot_rows(self.adapter(x) if self.adapter else x, self.rows if rows is None else rows)
 
 
 @register_method
@@ -96,6 +97,7 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
         parameter_formula="n_classes * embed_dim + (head == 'adapter') * 2 * embed_dim * (embed_dim // reduction)",
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
         starts_as_zero_shot={"init": "zero_shot", "head": "linear"},
+        stackable=True,
     )
 
     def prepare(self, support: SupportView) -> None:
@@ -122,20 +124,19 @@ class CrossModal(TrainableMethod[CrossModalConfig]):
         drawn, self.order = self.order[:n], self.order[n:]
         return torch.tensor(drawn, device=self.texts.device)
 
-    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+    def loss(self, batch: Batch) -> Float[Tensor, "*runs"]:
         features, labels = batch.features, batch.labels
         if self.config.modality == "cross":
-            drawn = self.draw_texts(len(labels))
-            features = torch.cat([features, self.texts[drawn]])
-            labels = torch.cat([labels, self.text_labels[drawn]])
-        return F.cross_entropy(self.scale * self.trainable(features), labels)
+            drawn = each_run(self, lambda run: run.draw_texts(labels.shape[-1]))
+            features = torch.cat([features, self.texts[drawn]], dim=-2)
+            labels = torch.cat([labels, self.text_labels[drawn]], dim=-1)
+        return cross_entropy(self.scale * self.trainable(features), labels)
 
-    def backward(self, batch: Batch) -> Tensor:
+    def before_step(self) -> None:
         # candidates are the states after 1, 101, ... updates, as in the official code
         if self.config.selection == "validation" and self.steps % EVAL_EVERY == 1:
             self.candidates.take()
         self.steps += 1
-        return super().backward(batch)
 
     def training_state(self) -> dict[str, Tensor]:
         counted = {"order": torch.tensor(self.order, dtype=torch.long), "steps": torch.tensor(self.steps)}

@@ -51,10 +51,11 @@ class TaskRes(PrototypeMethod[TaskResConfig]):
         parameter_formula="n_classes * embed_dim",
         recipes={EvalProtocol.FEW_SHOT: RECIPE},
         starts_as_zero_shot={},
+        stackable=True,
     )
 
     def initial_vectors(self) -> Float[Tensor, "n_cls dim"]:
         return torch.zeros_like(self.base)
 
-    def classifier_rows(self) -> Float[Tensor, "n_cls dim"]:
+    def classifier_rows(self) -> Float[Tensor, "*runs n_cls dim"]:
         return self.base + self.config.alpha * self.trainable.vectors

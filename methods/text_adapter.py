@@ -25,4 +25,5 @@ class TextAdapter(ComposedMethod[AdapterConfig]):
         config=AdapterConfig,
         recipes=PART_RECIPES,
         starts_as_zero_shot={"adapter": "linear"},
+        stackable=True,
     )

@@ -25,4 +25,5 @@ class VisualAdapter(ComposedMethod[AdapterConfig]):
         config=AdapterConfig,
         recipes=PART_RECIPES,
         starts_as_zero_shot={"adapter": "linear"},
+        stackable=True,
     )

@@ -49,6 +49,7 @@ class ZSLP(PrototypeMethod[ZSLPConfig]):
         parameter_formula="n_classes * embed_dim",
         recipes={EvalProtocol.FEW_SHOT: POOLED_VIEWS_RECIPE},
         starts_as_zero_shot={"init": "zero_shot"},
+        stackable=True,
     )
 
     def initial_vectors(self) -> Float[Tensor, "n_cls dim"]:

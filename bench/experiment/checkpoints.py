@@ -128,9 +128,14 @@ class Checkpoint:
         self.earlier = tuple(header["spent"])
         return Progress(header["epochs"], header["steps"], header["loss"])
 
+    @property
+    def due(self) -> bool:
+        """Whether `seconds` have passed since the last write."""
+        return self.clock() - self._last >= self.seconds
+
     def save_if_due(self, state: TrainingState, progress: Progress) -> None:
         """Write the state if `seconds` have passed since the last write."""
-        if self.clock() - self._last < self.seconds:
+        if not self.due:
             return
         tensors = state.tensors()
         header = {

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 
@@ -20,43 +20,76 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class CostMeter:
-    """Measures one run, from the creation of the meter on, in a process that may do many runs."""
+    """Measures one run, from the creation of the meter on, in a process that may do many runs.
 
-    def __init__(self, backbone: Backbone) -> None:
+    Args:
+        runs: how many runs train together; each is charged an equal share of seconds and memory, and its own passes.
+        first: the meter of the first of them, with which the others share the start of the memory measurement.
+    """
+
+    def __init__(self, backbone: Backbone, runs: int = 1, first: Self | None = None) -> None:
         self._backbone = backbone
+        self._runs = runs
         self._seconds = dict.fromkeys(("prepare", "train", "select", "eval"), 0.0)
-        self._passes_before = self._passes()
-        self._memory_before = memory_at_start(backbone.device)
+        self._counted: tuple[Fraction, ...] = (Fraction(0),) * 3
+        self._began: tuple[Fraction, ...] = self._counted
+        self._counting = False
+        self._together: tuple[int, int | None] = (0, 0)
+        self._memory_before: int | None = first._memory_before if first else memory_at_start(backbone.device)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Time one phase (`prepare`, `train`, `select` or `eval`); on CUDA it ends with a synchronisation."""
         start = time.perf_counter()
-        yield
+        with self.counting():
+            yield
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         self._seconds[name] = time.perf_counter() - start
 
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Count the passes of a block of code as those of this run."""
+        self._began, self._counting = self._all_passes(), True
+        yield
+        self._counted, self._counting = self._passes(), False
+
+    def end_of_shared_training(self, seconds: float) -> None:
+        """Charge this run its share of a training of `seconds`, and measure memory anew from here."""
+        self._seconds["train"] = seconds / self._runs
+        peak = peak_memory(self._backbone.device)
+        before = self._memory_before
+        self._together = (peak, None if before is None else max(0, peak - before) // self._runs)
+
+    def begin_alone(self) -> None:
+        """Called when a run of a shared training goes on by itself: its memory is measured anew."""
+        self._memory_before = memory_at_start(self._backbone.device)
+
+    def clock(self) -> float:
+        """A steady clock in seconds; in a shared training it runs slower, so that differences are this run's share."""
+        return time.perf_counter() / self._runs
+
     def reading(self) -> tuple[float, ...]:
-        """A steady clock in seconds and the passes of the process so far: image, prompted image, text."""
-        return time.perf_counter(), *map(float, self._passes())
+        """The clock and the passes of this run so far: image, prompted image, text."""
+        return self.clock(), *map(float, self._passes())
 
     def cost(self, method: Method[Any], trained: Progress | None, earlier: Sequence[float] = ()) -> Cost:
         """The cost so far; `earlier` are differences of `reading` over earlier parts of an interrupted training."""
         peak = peak_memory(self._backbone.device)
         before_seconds, *before_passes = earlier or (0.0, 0, 0, 0)
         image, prompted_image, text = (
-            float(before + now - start)
-            for before, now, start in zip(before_passes, self._passes(), self._passes_before, strict=True)
+            float(before + now) for before, now in zip(before_passes, self._passes(), strict=True)
         )
+        together, shared = self._together
+        before = self._memory_before
         return Cost(
             trainable_parameters=method.learned_parameters(),
             prepare_seconds=self._seconds["prepare"],
             train_seconds=before_seconds + self._seconds["train"] + self._seconds["select"],
             eval_seconds=self._seconds["eval"],
             steps=trained.steps if trained else 0,
-            peak_memory_bytes=peak,
-            added_memory_bytes=None if self._memory_before is None else max(0, peak - self._memory_before),
+            peak_memory_bytes=max(peak, together),
+            added_memory_bytes=None if before is None or shared is None else max(0, peak - before, shared),
             image_passes=image,
             prompted_image_passes=prompted_image,
             text_passes=text,
@@ -65,7 +98,14 @@ class CostMeter:
             tuning_seconds=method.tuning.seconds + self._seconds["select"],
         )
 
-    def _passes(self) -> tuple[Fraction, Fraction, Fraction]:
+    def _passes(self) -> tuple[Fraction, ...]:
+        """The passes of this run so far."""
+        if not self._counting:
+            return self._counted
+        now = self._all_passes()
+        return tuple(done + b - a for done, a, b in zip(self._counted, self._began, now, strict=True))
+
+    def _all_passes(self) -> tuple[Fraction, Fraction, Fraction]:
         passes = self._backbone.passes
         return passes.image, passes.prompted_image, passes.text
 

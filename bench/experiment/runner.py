@@ -1,22 +1,25 @@
 """One run from its spec to its record: `run_experiment` lists the stages in order."""
 
 import hashlib
+import logging
+import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import torch
 
 from bench.context import RunContext
-from bench.experiment.checkpoints import Checkpoint
+from bench.experiment.checkpoints import Checkpoint, Progress
 from bench.experiment.cost import CostMeter
 from bench.experiment.curve import TrainingCurve
 from bench.experiment.epoch_selection import EpochCandidates
 from bench.experiment.evaluation import evaluate, plain_accuracy
-from bench.experiment.features.inputs import shared_inputs
+from bench.experiment.features.inputs import SupportMemory, shared_inputs
 from bench.experiment.measured_difficulty import measure_difficulty
+from bench.experiment.stacked_training import StackedRun, can_stack, fit_stack
 from bench.experiment.task import load_task
 from bench.experiment.training_loop import fit, training_epochs
 from bench.method_info.source_digest import machinery_digest, source_digest
@@ -28,87 +31,180 @@ from methods import Batch, Precision, Recipe, TrainableMethod, get_method
 
 __all__ = ["failed_record", "measure_difficulty", "run_experiment"]
 
+_LOG = logging.getLogger("bench.experiment.runner")
+
 
 def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
     """Carry out one run; returns its record, and the predictions of each evaluation split in the order of the scores.
 
-    The same spec gives bit-identical scores and predictions on one machine, in any order of runs.
+    The same spec gives bit-identical scores and predictions on one machine, in any order of runs. With
+    `context.alongside`, those runs train together with this one where they can, and are kept until they are asked for.
 
     Raises:
         StaleSpecError: if the data on disk are no longer those that the spec was planned for.
         BenchError: if data or weights cannot be used, or training diverges.
     """
     torch.set_num_threads(context.threads)
-    inputs = shared_inputs(spec.backbone, context, Precision(spec.precision))
-    task = load_task(spec, context)
-    meter = CostMeter(inputs.backbone)
-    method_class = get_method(spec.method)
-    config = method_class.info.config.model_validate(spec.config)
-    method = method_class(inputs.backbone, config, _generator(spec.seed, "init"))
-    support_view = partial(inputs.support_view, shots=spec.shots, seed=spec.seed)
+    run = _trained_together(spec, context)
+    if run is None:
+        run = _Run(spec, context)
+        run.train()
+    return run.finish()
 
-    def batches(part: EvalSplit | SupportSet) -> Iterator[Batch]:
-        return inputs.evaluation_batches(part.images, part.samples, method.info.needs, context.eval_batch)
 
-    with meter.phase("prepare"):
-        method.prepare(support_view(task.support))
+class _Run:
+    """One run between its stages: prepared when made, then trained, alone or with others, then finished.
 
-    trained = checkpoint = candidates = curve = selected_epoch = None
-    if isinstance(method, TrainableMethod):
-        recipe = Recipe.model_validate(spec.recipe).for_dataset(spec.dataset)
-        checkpoint = _checkpoint(method, spec.run_id, context, meter)
-        candidates = EpochCandidates(method) if spec.epoch_selection else None
-        curve = TrainingCurve(method) if context.curve else None
-        observers = {name: one for name, one in {"copy": candidates, "curve": curve}.items() if one is not None}
-        epochs = training_epochs(method, recipe, len(task.support), spec.shots)
-        with meter.phase("train"):
-            trained = fit(
-                method,
-                recipe,
-                n=len(task.support),
-                shots=spec.shots,
-                batches_of=partial(inputs.epoch_batches, task.support, method.info.needs, recipe, spec.seed, epochs),
-                generator=_generator(spec.seed, "shuffle"),
-                checkpoint=checkpoint,
-                observers=observers,
+    Args:
+        together: how many runs train together.
+        first: the first of these runs; None for itself.
+    """
+
+    def __init__(self, spec: ExperimentSpec, context: RunContext, together: int = 1, first: Self | None = None) -> None:
+        self.spec, self.context = spec, context
+        self.inputs = inputs = shared_inputs(spec.backbone, context, Precision(spec.precision))
+        self.task = load_task(spec, context)
+        self.meter: CostMeter = CostMeter(inputs.backbone, together, first.meter if first else None)
+        method_class = get_method(spec.method)
+        config = method_class.info.config.model_validate(spec.config)
+        self.method = method = method_class(inputs.backbone, config, _generator(spec.seed, "init"))
+        self.support_view = partial(inputs.support_view, shots=spec.shots, seed=spec.seed)
+        with self.meter.phase("prepare"):
+            method.prepare(self.support_view(self.task.support))
+        self.trained: Progress | None = None
+        self.checkpoint: Checkpoint | None = None
+        self.candidates: EpochCandidates | None = None
+        self.curve: TrainingCurve | None = None
+        if isinstance(method, TrainableMethod):
+            self.recipe = Recipe.model_validate(spec.recipe).for_dataset(spec.dataset)
+            self.checkpoint = _checkpoint(method, spec.run_id, context, self.meter)
+            self.candidates = EpochCandidates(method) if spec.epoch_selection else None
+            self.curve = TrainingCurve(method, self.meter.clock) if context.curve else None
+
+    def training(self) -> StackedRun:
+        """What the training loop needs of this run."""
+        assert isinstance(self.method, TrainableMethod)
+        named = {"copy": self.candidates, "curve": self.curve}
+        epochs = training_epochs(self.method, self.recipe, len(self.task.support), self.spec.shots)
+        make = partial(
+            self.inputs.epoch_batches, self.task.support, self.method.info.needs, self.recipe, self.spec.seed, epochs
+        )
+        return StackedRun(
+            self.method,
+            partial(make, memory=SupportMemory()),
+            _generator(self.spec.seed, "shuffle"),
+            self.checkpoint,
+            {name: one for name, one in named.items() if one is not None},
+            self.meter.counting,
+        )
+
+    def train(self) -> None:
+        """Train alone, if the method is trained by steps."""
+        if not isinstance(self.method, TrainableMethod):
+            return
+        with self.meter.phase("train"):
+            self.trained = fit(
+                recipe=self.recipe, n=len(self.task.support), shots=self.spec.shots, **self.training().alone()
             )
 
-    with meter.phase("select"):
-        if method.info.needs_validation and len(task.validation):
-            method.calibrate(support_view(task.validation))
-        if candidates and spec.epoch_selection == "validation":
-            selected_epoch = candidates.keep_best(partial(batches, task.validation), task.validation.labels)
+    def finish(self) -> tuple[RunRecord, list[Predictions]]:
+        """Choose settings and epoch, evaluate, and make the record."""
+        spec, context, task, method, meter = self.spec, self.context, self.task, self.method, self.meter
+        selected_epoch = None
 
-    oracle = candidates if spec.epoch_selection == "oracle" else None
-    with meter.phase("eval"):
-        scored = [
-            evaluate(method, split, partial(batches, split), keep_branches=context.keep_branches, epochs=oracle)
-            for split in task.evals
-        ]
+        def batches(part: EvalSplit | SupportSet) -> Iterator[Batch]:
+            return self.inputs.evaluation_batches(part.images, part.samples, method.info.needs, context.eval_batch)
 
-    cost = meter.cost(method, trained, checkpoint.earlier if checkpoint else ())  # before the curve is evaluated
-    points = curve.points(lambda: {s.name: plain_accuracy(method, s, batches(s)) for s in task.evals}) if curve else []
-    record = RunRecord(
-        run_id=spec.run_id,
-        spec=spec,
-        status=RunStatus.OK,
-        scores=[score for score, _ in scored],
-        final_loss=trained.loss if trained else None,
-        selected_epoch=selected_epoch,
-        curve=points,
-        cost=cost,
-        provenance=provenance.collect(
-            method=spec.method,
-            backbone_digest=inputs.backbone.digest,
-            support_digests=[task.support.images.digest(sample.key) for sample in task.support.samples],
-            device=str(inputs.backbone.device),
-            threads=context.threads,
-            dataset_check=last_fingerprint(spec.dataset, context.data_root),
-            eval_batch=context.eval_batch,
-        ),
-        created_at=datetime.now(UTC),
-    )
-    return record, [predictions for _, predictions in scored]
+        with meter.phase("select"):
+            if method.info.needs_validation and len(task.validation):
+                method.calibrate(self.support_view(task.validation))
+            if self.candidates and spec.epoch_selection == "validation":
+                selected_epoch = self.candidates.keep_best(partial(batches, task.validation), task.validation.labels)
+
+        oracle = self.candidates if spec.epoch_selection == "oracle" else None
+        with meter.phase("eval"):
+            scored = [
+                evaluate(method, split, partial(batches, split), keep_branches=context.keep_branches, epochs=oracle)
+                for split in task.evals
+            ]
+
+        # before the curve is evaluated
+        cost = meter.cost(method, self.trained, self.checkpoint.earlier if self.checkpoint else ())
+        points = (
+            self.curve.points(lambda: {s.name: plain_accuracy(method, s, batches(s)) for s in task.evals})
+            if self.curve
+            else []
+        )
+        record = RunRecord(
+            run_id=spec.run_id,
+            spec=spec,
+            status=RunStatus.OK,
+            scores=[score for score, _ in scored],
+            final_loss=self.trained.loss if self.trained else None,
+            selected_epoch=selected_epoch,
+            curve=points,
+            cost=cost,
+            provenance=provenance.collect(
+                method=spec.method,
+                backbone_digest=self.inputs.backbone.digest,
+                support_digests=[task.support.images.digest(sample.key) for sample in task.support.samples],
+                device=str(self.inputs.backbone.device),
+                threads=context.threads,
+                dataset_check=last_fingerprint(spec.dataset, context.data_root),
+                eval_batch=context.eval_batch,
+            ),
+            created_at=datetime.now(UTC),
+        )
+        return record, [predictions for _, predictions in scored]
+
+
+_WAITING: dict[str, _Run] = {}
+"""Trained runs of the last stack that were not asked for yet, by run id."""
+
+
+def _trained_together(spec: ExperimentSpec, context: RunContext) -> _Run | None:
+    """This run, trained together with those of `context.alongside`, now or earlier; None if it has to train alone."""
+    alone = context.model_copy(update={"alongside": ()})
+    if (run := _WAITING.pop(spec.run_id, None)) is not None and run.context == alone:
+        run.meter.begin_alone()
+        return run
+    if not context.alongside:
+        return None
+    _WAITING.clear()
+    try:
+        runs = _train_stack((spec, *context.alongside), alone)
+    except Exception as error:  # each run is repeated alone and fails, or not, for reasons of its own
+        _LOG.warning("%d runs of %s train one by one: %s", 1 + len(context.alongside), spec.method, error)
+        return None
+    _WAITING.update({run.spec.run_id: run for run in runs[1:]})
+    return runs[0] if runs else None
+
+
+def _train_stack(specs: Sequence[ExperimentSpec], context: RunContext) -> list[_Run]:
+    """Prepare and train runs as a stack, the first of `specs` first; empty if they have to train one by one.
+
+    Runs with a checkpoint resume alone. Runs with fewer images than the first train alone.
+    """
+    folder = context.checkpoints
+    if folder is not None:
+        specs = [spec for spec in specs if spec is specs[0] or not (folder / f"{spec.run_id}.safetensors").exists()]
+        if (folder / f"{specs[0].run_id}.safetensors").exists():
+            return []
+    runs: list[_Run] = []
+    for spec in specs:
+        runs.append(_Run(spec, context, len(specs), runs[0] if runs else None))
+    n = len(runs[0].task.support)
+    method = runs[0].method
+    same = all(len(run.task.support) == n and run.recipe == runs[0].recipe for run in runs)
+    if len(runs) < 2 or not isinstance(method, TrainableMethod) or not can_stack(method.info) or not same:
+        return []
+    start = time.perf_counter()
+    progress = fit_stack([run.training() for run in runs], runs[0].recipe, n=n, shots=specs[0].shots)
+    seconds = time.perf_counter() - start
+    for run, reached in zip(runs, progress, strict=True):
+        run.trained = reached
+        run.meter.end_of_shared_training(seconds)
+    return runs
 
 
 def failed_record(spec: ExperimentSpec, error: BaseException, context: RunContext) -> RunRecord:

@@ -63,6 +63,7 @@ def epochs_and_steps(recipe: Recipe, n: int, shots: int) -> tuple[int, int]:
 
 def train_step(method: TrainableMethod[Any], batch: Batch, optimizer: torch.optim.Optimizer) -> float:
     """One forward pass, backward pass and update; returns the loss, or raises NonFiniteLossError before the update."""
+    method.before_step()
     optimizer.zero_grad(set_to_none=True)
     value = float(method.backward(batch).detach())
     if not math.isfinite(value):
@@ -169,7 +170,7 @@ def fit(
         left = span.first_step + span.steps - steps
         for batch in _batches(batches_of(epoch), list(islice(order, left)), method.info.needs):
             for group in state.optimizer.param_groups:
-                group["lr"] = _rate(recipe, span, epoch, steps) * group.get("lr_scale", 1.0)
+                group["lr"] = scheduled_rate(recipe, span, epoch, steps) * group.get("lr_scale", 1.0)
             try:
                 loss = train_step(method, batch, state.optimizer)
             except NonFiniteLossError as error:
@@ -194,7 +195,7 @@ def _batches(
     return prefetch(order, lambda indices: make_batch(indices).load(Needs.PIXELS))
 
 
-def _rate(recipe: Recipe, span: Span, epoch: int, step: int) -> float:
+def scheduled_rate(recipe: Recipe, span: Span, epoch: int, step: int) -> float:
     """The learning rate of a step; every stage has the whole schedule."""
     match recipe.schedule:
         case Schedule.DASSL:

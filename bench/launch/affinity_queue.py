@@ -2,18 +2,20 @@
 
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import replace
 
-from bench.launch.tasks import DifficultyTask, Task
+from bench.launch.tasks import DifficultyTask, RunTask, Task
 
-Group = tuple[str, str, int]
+Group = tuple[str, str, int | str]
 
 
 class AffinityQueue:
-    """Tasks waiting for workers, grouped by (backbone, dataset, seed).
+    """Tasks waiting for workers, grouped by (backbone, dataset, seed); the runs of a stack are a group of their own.
 
     A worker stays with its group, then takes another seed of the same dataset, then a dataset no other worker works
     on, then any group that has not begun; in each case one of the same backbone first, so that it loads each backbone
-    once. If all have begun, it takes from the end of the longest one.
+    once. If all have begun, it takes from the end of the longest one. Runs of a stack that several workers share train
+    alone, except for those that the first of them has trained.
     """
 
     def __init__(self, tasks: Iterable[Task]) -> None:
@@ -38,6 +40,8 @@ class AffinityQueue:
         tasks = self._waiting[group]
         shared = any(other != worker and at == group for other, at in self._current.items())
         task = tasks.pop() if shared and self._current.get(worker) != group else tasks.popleft()
+        if shared and isinstance(task, RunTask):
+            task = replace(task, alongside=())
         self._current[worker] = group
         if not tasks:
             del self._waiting[group]

@@ -38,6 +38,7 @@ def execute(task: Task, runner: Runner, context: RunContext) -> ComputedResult:
             measured = runner.measure_difficulty(task.backbone, task.dataset, context)
             return ComputedResult(task, _since(start), difficulties=tuple(measured))
         chosen = context if task.eval_batch is None else context.model_copy(update={"eval_batch": task.eval_batch})
+        chosen = chosen.model_copy(update={"alongside": task.alongside}) if task.alongside else chosen
         record, predictions = runner.run_experiment(task.spec, chosen)
         return ComputedResult(task, _since(start), record, tuple(predictions))
     except SystemExit as left:

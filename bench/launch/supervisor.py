@@ -247,7 +247,8 @@ class Supervisor:
         task = item.task
         if isinstance(task, DifficultyTask):
             return replace(task, attempt=task.attempt + 1) if task.attempt <= self.retries else None
-        again = replace(task, attempt=task.attempt + 1, known_stamp=self.shards.stamp(task.spec.run_id))
+        stamp = self.shards.stamp(task.spec.run_id)
+        again = replace(task, attempt=task.attempt + 1, known_stamp=stamp, alongside=())
         smaller = next((n for n in SMALLER_BATCHES if task.eval_batch is None or n < task.eval_batch), None)
         if item.memory and smaller is not None:
             return replace(again, eval_batch=smaller)

@@ -23,12 +23,14 @@ class RunTask:
         known_stamp: stamp of the shard at planning (`Shards.stamp`). A shard with another stamp is a new result.
         attempt: from 1; one more for each retry.
         eval_batch: test images per batch; None for that of the context.
+        alongside: the other runs of its stack, see `bench.sweep.stacking`.
     """
 
     spec: ExperimentSpec
     known_stamp: str | None = None
     attempt: int = 1
     eval_batch: int | None = None
+    alongside: tuple[ExperimentSpec, ...] = ()
     kind: Literal["run"] = "run"
 
     @property
@@ -47,8 +49,13 @@ class RunTask:
         return self.spec.backbone, self.spec.dataset
 
     @property
-    def group(self) -> tuple[str, str, int]:
-        """Tasks of one group share features, support set and views, and are best run one after the other."""
+    def group(self) -> tuple[str, str, int | str]:
+        """Tasks of one group are best run one after the other.
+
+        They are the runs of one stack, or share features, support set and views.
+        """
+        if self.alongside:
+            return *self.pair, min(self.key, *(spec.run_id for spec in self.alongside))
         return *self.pair, self.spec.seed
 
 
@@ -78,7 +85,7 @@ class DifficultyTask:
         return self.backbone, self.dataset
 
     @property
-    def group(self) -> tuple[str, str, int]:
+    def group(self) -> tuple[str, str, int | str]:
         """Its own group: the test features it computes serve every run of the same backbone and dataset."""
         return *self.pair, -1
 

@@ -27,6 +27,7 @@ from bench.sweep.machine import cache_limit, hidden_limit
 from bench.sweep.planning import Plan, plan
 from bench.sweep.progress import SweepLog
 from bench.sweep.request import PLAN_TABLE, RerunPolicy, SweepRequest
+from bench.sweep.stacking import stack_tasks
 from bench.sweep.tally import Tally
 from bench.sweep.weights import report_rejections, without_missing_weights
 
@@ -143,6 +144,7 @@ def _launch(
     tasks: list[Task], made: Plan, request: SweepRequest, log: SweepLog, server: ForkServer | None
 ) -> LaunchSummary:
     tally = Tally(len(tasks))
+    limits = Limits(request.timeout, None if request.memory is None else int(request.memory * 2**30))
     with ExitStack() as stack:
         heartbeat = _started_heartbeat(request.runs, tally, stack)
         stack.enter_context(log.during(tally, request.runs, heartbeat.name))
@@ -157,7 +159,7 @@ def _launch(
             runs=request.runs,
             context=context_of(request, len(tasks)),
             runner=request.runner,
-            limits=Limits(request.timeout, None if request.memory is None else int(request.memory * 2**30)),
+            limits=limits,
             sweep=heartbeat.name,
         )
         supervisor = Supervisor(
@@ -167,7 +169,7 @@ def _launch(
             on_finished=on_finished,
             on_notice=log.notice,
         )
-        return supervisor.run(tasks)
+        return supervisor.run(stack_tasks(tasks, limits))
 
 
 def _started_heartbeat(runs: Path, tally: Tally, stack: ExitStack) -> Heartbeat:

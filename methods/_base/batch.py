@@ -19,6 +19,8 @@ class UndeclaredNeedError(BenchError, RuntimeError):
 class Batch:
     """Images of one step, restricted to what the method declares in `needs`. Everything is computed on first use.
 
+    The batch of a stack has a leading dimension of runs and offers labels, features and pooled states only.
+
     Args:
         labels: class indices `(batch,)`; None at evaluation, where methods must not see labels.
         features: gives the frozen tower's features of these views, `(batch, dim)`, unnormalised.
@@ -30,7 +32,7 @@ class Batch:
 
     def __init__(
         self,
-        labels: Int[Tensor, " batch"] | None,
+        labels: Int[Tensor, "*runs batch"] | None,
         *,
         features: Callable[[], Tensor],
         pixels: Callable[[], Tensor],
@@ -72,19 +74,19 @@ class Batch:
         return self
 
     @property
-    def labels(self) -> Int[Tensor, " batch"]:
+    def labels(self) -> Int[Tensor, "*runs batch"]:
         """Class indices within the support classes. Raises UndeclaredNeedError at evaluation."""
         if self._labels is None:
             raise UndeclaredNeedError("Batch.labels was read at evaluation; methods must not see test labels.")
         return self._labels
 
     @property
-    def features(self) -> Float[Tensor, "batch dim"]:
+    def features(self) -> Float[Tensor, "*runs batch dim"]:
         """Features of the frozen tower for these views, unnormalised."""
         return self._get(Needs.FEATURES)
 
     @property
-    def pooled(self) -> Float[Tensor, "batch width"]:
+    def pooled(self) -> Float[Tensor, "*runs batch width"]:
         """States of these views before the frozen tower's last projection, which maps them to `features`."""
         return self._get(Needs.POOLED)
 

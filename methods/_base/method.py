@@ -14,6 +14,7 @@ from methods._backbones.backbone import Backbone
 from methods._base.batch import Batch, Classifier, SupportView
 from methods._base.method_info import MethodConfig, MethodInfo
 from methods._base.selection import TuningCost
+from methods._base.stack import cross_entropy, dot_rows
 
 ConfigT = TypeVar("ConfigT", bound=MethodConfig)
 
@@ -76,9 +77,9 @@ class TrainableMethod(Method[ConfigT]):
         """Parameters of `trainable`."""
         return count_parameters(self.trainable)
 
-    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+    def loss(self, batch: Batch) -> Float[Tensor, "*runs"]:
         """Training loss of one batch; cross-entropy of `logits` unless a method has another."""
-        return F.cross_entropy(self.train_classifier()(batch), batch.labels)
+        return cross_entropy(self.train_classifier()(batch), batch.labels)
 
     def stages(self) -> tuple[float, ...]:
         """Lengths of the training stages as shares of the recipe; each has its own optimiser and schedule.
@@ -104,10 +105,13 @@ class TrainableMethod(Method[ConfigT]):
         """Optimiser groups of the stage; a group's `lr_scale` multiplies the scheduled rate. Default: everything."""
         return [{"params": list(self.trainable.parameters())}]
 
+    def before_step(self) -> None:
+        """Called before each step, for counts and copies by step."""
+
     def backward(self, batch: Batch) -> Tensor:
         """Leave the step's gradients on `trainable` and return the loss; for methods that operate on gradients."""
         loss = self.loss(batch)
-        torch.autograd.backward(loss)
+        torch.autograd.backward(loss, torch.ones_like(loss))
         return loss
 
     def on_epoch_end(self, epoch: int, epochs: int) -> None:
@@ -141,10 +145,12 @@ def require_known_classes(method: str, trained: ClassSet, requested: ClassSet) -
 
 
 def cosine_logits(
-    image_features: Float[Tensor, "batch dim"], text_features: Float[Tensor, "n_cls dim"], scale: float | Tensor
-) -> Float[Tensor, "batch n_cls"]:
+    image_features: Float[Tensor, "*runs batch dim"],
+    text_features: Float[Tensor, "*text n_cls dim"],
+    scale: float | Tensor,
+) -> Float[Tensor, "*runs_or_text batch n_cls"]:
     """CLIP's logits: `scale * cos(image, text)`; both sides are normalised here."""
-    return scale * F.normalize(image_features, dim=-1) @ F.normalize(text_features, dim=-1).T
+    return dot_rows(scale * F.normalize(image_features, dim=-1), F.normalize(text_features, dim=-1))
 
 
 def count_parameters(module: nn.Module) -> int:

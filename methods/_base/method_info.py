@@ -88,6 +88,7 @@ class MethodInfo:
         learns_text: whether the text tower runs on anything but plain class texts.
         class_text_teacher: whether class texts given in place of the template guide training although it learns texts.
         starts_as_zero_shot: settings with which it equals a zero-shot classifier before training; None if none do.
+        stackable: whether its loss also works on a stack of runs, see `methods._base.stack`.
     """
 
     name: str
@@ -105,6 +106,7 @@ class MethodInfo:
     learns_text: bool = False
     class_text_teacher: bool = False
     starts_as_zero_shot: Mapping[str, Any] | None = None
+    stackable: bool = False
 
     @property
     def needs_validation(self) -> bool:

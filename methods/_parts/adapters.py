@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from methods._backbones.backbone import Backbone
 from methods._base.method_info import MethodConfig
+from methods._base.stack import dot_rows, matmul
 from methods._parts.parameter_initialisation import linear_uniform
 
 
@@ -20,8 +21,8 @@ class LinearAdapter(nn.Module):
         self.matrix = nn.Parameter(torch.eye(dim))
         self.bias = nn.Parameter(torch.zeros(1, dim))
 
-    def forward(self, x: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
-        return x @ self.matrix + self.bias
+    def forward(self, x: Float[Tensor, "*runs n dim"]) -> Float[Tensor, "*stack n dim"]:
+        return matmul(x, self.matrix) + self.bias
 
 
 class LowRankAdapter(nn.Module):
@@ -38,8 +39,8 @@ class LowRankAdapter(nn.Module):
         self.up = nn.Parameter(basis.T.clone())
         self.bias = nn.Parameter(torch.zeros(1, dim))
 
-    def forward(self, x: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
-        return x @ self.down @ self.up + self.bias
+    def forward(self, x: Float[Tensor, "*runs n dim"]) -> Float[Tensor, "*stack n dim"]:
+        return matmul(matmul(x, self.down), self.up) + self.bias
 
 
 class BottleneckAdapter(nn.Module):
@@ -56,8 +57,8 @@ class BottleneckAdapter(nn.Module):
         self.down = nn.Parameter(linear_uniform((hidden, dim), dim, generator))
         self.up = nn.Parameter(linear_uniform((dim, hidden), hidden, generator))
 
-    def forward(self, x: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
-        adapted = torch.relu(torch.relu(x @ self.down.T) @ self.up.T)
+    def forward(self, x: Float[Tensor, "*runs n dim"]) -> Float[Tensor, "*stack n dim"]:
+        adapted = torch.relu(dot_rows(torch.relu(dot_rows(x, self.down)), self.up))
         return self.ratio * adapted + (1 - self.ratio) * x
 
 

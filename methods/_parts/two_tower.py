@@ -32,10 +32,10 @@ class TwoTowerMethod(TrainableMethod[ConfigT]):
         self._hidden: dict[tuple[ClassSet, str, int], TextHidden] = {}
 
     @abstractmethod
-    def text_features(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
+    def text_features(self, classes: ClassSet) -> Float[Tensor, "*runs n_cls dim"]:
         """Text features that training and plain evaluation use, unnormalised."""
 
-    def image_features(self, batch: Batch) -> Float[Tensor, "batch dim"]:
+    def image_features(self, batch: Batch) -> Float[Tensor, "*runs batch dim"]:
         """Image features that training and plain evaluation use, unnormalised; by default the frozen tower's."""
         return batch.features
 

@@ -56,6 +56,7 @@ def every_field_changed(folder: Path) -> RunContext:
         eval_batch=9,
         checkpoints=folder / "elsewhere",
         checkpoint_seconds=2.5,
+        alongside=(make_spec(seed=4),),
     )
     default = RunContext()
     unchanged = [name for name in RunContext.model_fields if getattr(context, name) == getattr(default, name)]

@@ -43,6 +43,8 @@ TOGETHER = 256
 """Images of several epochs that are encoded together where an epoch has fewer."""
 RENDERED_BYTES = 256 * 2**20
 """Memory for rendered views, in bytes of pixels; the least recently used view is dropped first."""
+REPEATED_BYTES = 64 * 2**20
+"""Memory of one training for the features of views that it repeats; further views are looked up in each epoch."""
 
 
 class RenderedViews:
@@ -82,6 +84,30 @@ class RenderedViews:
                 _, dropped = self._views.popitem(last=False)
                 self._bytes -= dropped.nbytes
         return rendered
+
+
+class SupportMemory:
+    """What one training remembers of its support set: digests of the images, and features of views that it repeats."""
+
+    def __init__(self, limit: int = REPEATED_BYTES) -> None:
+        self._limit = limit
+        self._digests: dict[str, str] = {}
+        self._features: dict[str, Tensor] = {}
+
+    def digest(self, images: Images, key: str) -> str:
+        """An image's digest, read once."""
+        if key not in self._digests:
+            self._digests[key] = images.digest(key)
+        return self._digests[key]
+
+    def features(self, name: str, compute: Callable[[], Tensor]) -> Tensor:
+        """The features of that name, computed once if there is room for them."""
+        if name in self._features:
+            return self._features[name]
+        found = compute()
+        if sum(value.nbytes for value in self._features.values()) + found.nbytes <= self._limit:
+            self._features[name] = found
+        return found
 
 
 class Inputs:
@@ -156,23 +182,25 @@ class Inputs:
         samples: Sequence[Sample],
         views: Sequence[View],
         together: Sequence[View] = (),
+        memory: SupportMemory | None = None,
     ) -> Tensor:
         """Rows of a store, `(n_views, n, dim)`. What is missing is computed with the views of `together`.
 
         All views of an image follow each other, so that it is loaded once.
         """
-        wanted = self._addressed(images, [(sample, view) for sample in samples for view in views])
+        wanted = self._addressed(images, [(sample, view) for sample in samples for view in views], memory)
         if together and not store.holds(wanted[0]):
             every = dict.fromkeys([*views, *together])
-            store.get(*self._addressed(images, [(sample, view) for sample in samples for view in every]))
+            store.get(*self._addressed(images, [(sample, view) for sample in samples for view in every], memory))
         rows = store.get(*wanted).view(len(samples), len(views), -1)
         return rows.transpose(0, 1).contiguous().to(self.backbone.device)
 
     def _addressed(
-        self, images: Images, shown: Sequence[tuple[Sample, View]]
+        self, images: Images, shown: Sequence[tuple[Sample, View]], memory: SupportMemory | None = None
     ) -> tuple[list[bytes], Callable[[Sequence[int]], Tensor]]:
         """The addresses of views of images, and a function that renders some of them."""
-        addresses = [address(images.digest(sample.key), view.key) for sample, view in shown]
+        digest = partial(memory.digest, images) if memory else images.digest
+        addresses = [address(digest(sample.key), view.key) for sample, view in shown]
         return addresses, lambda some: self._pixels(images, [shown[i] for i in some])
 
     def support_view(self, support: SupportSet, *, shots: int, seed: int) -> SupportView:
@@ -188,21 +216,36 @@ class Inputs:
         return SupportView(support.classes, labels, shots, features, views)
 
     def epoch_batches(
-        self, support: SupportSet, needs: frozenset[Needs], recipe: Recipe, seed: int, epochs: int, epoch: int
+        self,
+        support: SupportSet,
+        needs: frozenset[Needs],
+        recipe: Recipe,
+        seed: int,
+        epochs: int,
+        epoch: int,
+        *,
+        memory: SupportMemory | None = None,
     ) -> Callable[[Tensor], Batch]:
         """A function from indices to the labelled batches of one epoch (from 0) with the recipe's augmentation.
 
         Features are computed for all samples at once, and for later ones of the `epochs` where few samples would not
         fill the passes, see `epochs_together`. `Batch.other_view` shows the view of the next epoch: it is as random,
-        and is needed anyway. Hidden states are stored only if a later epoch shows the same view.
+        and is needed anyway. Hidden states are stored only if a later epoch shows the same view. `memory` is that of
+        the training.
         """
         images, samples, reused = support.images, support.samples, recipe.repeats_views
         view = views_for_epoch(recipe, seed, epoch)
         labels = torch.tensor([s.label for s in samples], device=self.backbone.device)
 
         def rows(store: FeatureStore, epoch: int) -> Tensor:
+            if memory is None or not reused:
+                return look_up(store, epoch)
+            name = f"{'features' if store is self._features else 'pooled'} {views_for_epoch(recipe, seed, epoch).key}"
+            return memory.features(name, partial(look_up, store, epoch))
+
+        def look_up(store: FeatureStore, epoch: int) -> Tensor:
             together = [views_for_epoch(recipe, seed, e) for e in epochs_together(epoch, epochs, len(samples))]
-            return self._stored(store, images, samples, [views_for_epoch(recipe, seed, epoch)], together)[0]
+            return self._stored(store, images, samples, [views_for_epoch(recipe, seed, epoch)], together, memory)[0]
 
         def features_in(epoch: int) -> Tensor:
             if isinstance(images, FeatureRows):

@@ -82,7 +82,14 @@ def test_the_other_view_of_an_epoch_is_the_next_ones(monkeypatch: pytest.MonkeyP
     make = Inputs.epoch_batches
 
     def spied(
-        inputs: Inputs, support: SupportSet, needs: Any, recipe: Recipe, seed: int, epochs: int, epoch: int
+        inputs: Inputs,
+        support: SupportSet,
+        needs: Any,
+        recipe: Recipe,
+        seed: int,
+        epochs: int,
+        epoch: int,
+        **_memory: object,
     ) -> Any:
         batch = make(inputs, support, needs, recipe, seed, epochs, epoch)(torch.tensor([3, 1]))
         view, other = views_for_epoch(recipe, seed, epoch), views_for_epoch(recipe, seed, epoch + 1)

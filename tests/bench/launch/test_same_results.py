@@ -38,8 +38,9 @@ def surroundings_in(folder: Path) -> Surroundings:
         checkpoints=folder / "runs" / "checkpoints",
         checkpoint_seconds=0.0,
     )
-    # a local weight file or a support list would change the spec; two threads in many processes are slow
-    same_as_default = {"weights", "files", "device", "threads"}
+    # a local weight file or a support list would change the spec; two threads in many processes are slow; a task names
+    # the runs alongside
+    same_as_default = {"weights", "files", "device", "threads", "alongside"}
     unset = {name for name in RunContext.model_fields if getattr(context, name) == getattr(RunContext(), name)}
     assert unset == same_as_default, "set the new fields of RunContext here"
     return Surroundings(runs=folder / "runs", context=context)
