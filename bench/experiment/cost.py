@@ -55,14 +55,14 @@ class CostMeter:
         self._counted, self._counting = self._passes(), False
 
     def end_of_shared_training(self, seconds: float) -> None:
-        """Charge this run its share of a training of `seconds`, and measure memory anew from here."""
+        """Charge this run its share of a training of `seconds`, and begin a new measurement of memory."""
         self._seconds["train"] = seconds / self._runs
         peak = peak_memory(self._backbone.device)
         before = self._memory_before
         self._together = (peak, None if before is None else max(0, peak - before) // self._runs)
 
     def begin_alone(self) -> None:
-        """Called when a run of a shared training goes on by itself: its memory is measured anew."""
+        """Called when a run of a shared training goes on by itself: a new measurement of its memory begins."""
         self._memory_before = memory_at_start(self._backbone.device)
 
     def clock(self) -> float:

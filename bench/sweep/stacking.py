@@ -51,6 +51,6 @@ def _without_seed(spec: ExperimentSpec) -> str:
 
 @cache
 def _stackable(method: str) -> bool:
-    from methods import get_method
+    from methods import known_methods
 
-    return get_method(method).info.stackable
+    return known_methods().get(method).info.stackable
