@@ -60,7 +60,7 @@ def _means_table(view: PublishedBoardView) -> Table:
         rows.append(
             [title, *means, cell([row.n, row.expected], None, "", gap), cell(list(row.sources), " ".join(row.notes))]
         )
-    families = [row.family for row in view.rows]
+    families = [row.family or "other" for row in view.rows]
     return Table(f"{view.anchor}-table", columns, rows, first=FIRST, filters=families)
 
 

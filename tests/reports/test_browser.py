@@ -313,5 +313,13 @@ def test_without_script_tables_and_static_pictures_are_there(page, url):
 
 
 def test_paper_has_the_answer_and_the_board_on_at_most_six_pages(page):
-    page.run("document.querySelectorAll('details').forEach((card) => { card.open = false; })")
     assert page.printed_pages() <= 6
+    page.size(718, 1000)  # A4 between margins of a centimetre
+    page.call("Emulation.setEmulatedMedia", media="print")
+    right = "getBoundingClientRect().right"
+    cut = f"[...document.querySelectorAll('table')].filter((node) => node.{right} > 718).map((node) => node.id)"
+    assert page.run(cut) == []
+    assert page.run("document.documentElement.scrollWidth") <= 718
+    for selector in ("#answer", "#hero svg", "table.board"):
+        assert page.run(f"document.querySelector({selector!r}).getBoundingClientRect().height") > 20
+    page.call("Emulation.setEmulatedMedia", media="")
