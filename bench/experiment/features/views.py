@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -48,7 +49,7 @@ class View:
     seed: int = 0
     index: int = 0
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The name of this view in the feature store; equal keys mean equal pixels."""
         if self.kind is ViewKind.CENTER:
