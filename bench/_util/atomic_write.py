@@ -21,8 +21,14 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)  # exists only after an error or an interrupt
-    if durable and os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
+    if durable:
+        sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Flush a folder to disk, so that renames in it survive a power failure."""
+    if os.name == "posix":
+        folder = os.open(path, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:

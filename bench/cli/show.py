@@ -14,7 +14,7 @@ def show(
     as_json: opt.AsJson = False,
 ) -> None:
     """Show one run: spec, scores, cost, provenance, and the traceback if it failed."""
-    from bench.results.bundle import origin
+    from bench.results.import_notes import origin
     from bench.results.shards import Shards
 
     shards = Shards(runs)
@@ -32,7 +32,7 @@ def show(
         facts |= record.cost.model_dump(mode="json")
     provenance = record.provenance.model_dump(mode="json")
     provenance["support_digests"] = f"{len(record.provenance.support_digests)} images"
-    made = {"created_at": record.created_at.isoformat(), "imported_from": origin(shards, record.run_id) or "made here"}
+    made = {"created_at": record.created_at.isoformat(), "imported_from": origin(runs, record.run_id) or "made here"}
     print_facts(facts | provenance | made, as_json=False)
     if record.scores:
         print_rows([score.model_dump(mode="json") for score in record.scores])

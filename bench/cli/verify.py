@@ -41,7 +41,7 @@ def verify(
     """
     from bench.context import RunContext
     from bench.errors import UsageError
-    from bench.results.bundle import note_verified
+    from bench.results.import_notes import note_verified
     from bench.results.shards import Shards
     from bench.results.verification import Outcome, check_verifiable, verdict
     from bench.sweep import check_device, exported_threads, files_by_digest, local_weights

@@ -1,12 +1,10 @@
 """Export and import of results: runs with their predictions, and the difficulties of their datasets.
 
-An import is all or nothing: every digest must match, and every score must follow from the stored predictions. It cannot
-tell whether the predictions themselves are genuine; `etl-bench verify`, which repeats a run, can.
+An import is all or nothing, also if it is killed: every digest must match, and every score must follow from the stored
+predictions. It cannot tell whether the predictions are genuine; `etl-bench verify`, which repeats a run, can.
 """
 
-import json
-import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +15,8 @@ from bench.results.bundle_file import DIFFICULTY_FILE, RUN_FILE, OpenBundle, bun
 from bench.results.difficulty_files import check_difficulty
 from bench.results.recomputed_scores import contradictions
 from bench.results.shards import Shard, Shards, parse_shard
+from bench.results.staged_import import ImportNote, commit_import
 
-_LOG = logging.getLogger("bench.results.bundle")
 _SHOWN = 5
 
 
@@ -101,42 +99,28 @@ def import_bundle(shards: Shards, path: Path, problems: Callable[[Shard], Iterab
                 check_difficulty(name, content)
             except ShardError as error:
                 raise bundle_error(path, f"{name} is no difficulty: {error}") from error
-        added, unchanged, conflicting = _add_runs(shards, (_shard(run_id, bundle, path) for run_id in run_ids))
-    imported = Imported(bundle.root, added, unchanged, conflicting, _add_difficulties(shards, measured))
-    _write_note(shards, imported, path)
-    return imported
+        shards.scan()  # completes an import whose process was killed
+        new, unchanged, conflicting = _sort_runs(shards, (_shard(run_id, bundle, path) for run_id in run_ids))
+        difficulties = {name: content for name, content in measured.items() if not (shards.runs / name).exists()}
+        note = ImportNote(bundle.root, path.name, new, conflicting)
 
+        def fill(folder: Path) -> None:
+            for run_id in new:
+                shard = _shard(run_id, bundle, path)
+                Shards(folder).write(shard.record, shard.predictions)
+            for name, content in difficulties.items():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(folder / name, content)
 
-def origin(shards: Shards, run_id: str) -> str | None:
-    """The root of the bundle that a run was imported from; None for a run that was not imported."""
-    for path in sorted((shards.runs / "imports").glob("*.json")):
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        if run_id in facts["added"]:
-            return str(facts["root"])
-    return None
-
-
-def unverified_imports(runs: Path) -> frozenset[str]:
-    """The run ids of a folder that were imported and not verified since."""
-    found: set[str] = set()
-    for path in sorted((runs / "imports").glob("*.json")):
         try:
-            found |= set(json.loads(path.read_text(encoding="utf-8"))["added"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            _LOG.warning("%s cannot be read (%s), so the runs it lists are not marked as imported.", path, error)
-    return frozenset(run_id for run_id in found if not _verified(runs, run_id).exists())
-
-
-def note_verified(runs: Path, run_id: str) -> None:
-    """Record that an imported run was repeated with the same predictions."""
-    if run_id in unverified_imports(runs):
-        path = _verified(runs, run_id)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-
-
-def _verified(runs: Path, run_id: str) -> Path:
-    return runs / "imports" / "verified" / run_id
+            added = commit_import(shards.runs, note, fill, shards.take)
+        except OSError as error:
+            raise BundleError(
+                f"{path} was not imported, since {shards.runs} cannot be written ({error.strerror or error}). Repeat "
+                "the command once it can."
+            ) from error
+    kept = (*conflicting, *(run_id for run_id in new if run_id not in added))
+    return Imported(bundle.root, added, unchanged, kept, len(difficulties))
 
 
 def _run_ids(bundle: OpenBundle, path: Path) -> list[str]:
@@ -160,38 +144,15 @@ def _shard(run_id: str, bundle: OpenBundle, path: Path) -> Shard:
     return shard
 
 
-def _add_runs(shards: Shards, runs: Iterable[Shard]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    added, unchanged, conflicting = [], [], []
+def _sort_runs(shards: Shards, runs: Iterable[Shard]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """The ids of runs to add, of those with the same record here, and of those with another record here."""
+    new, unchanged, conflicting = [], [], []
     for shard in runs:
         record, ours = shard.record, shards.read(shard.record.run_id)
         if ours is not None and ours.record == record:
             unchanged.append(record.run_id)
         elif ours is not None and not (record.status is RunStatus.OK and ours.record.status is RunStatus.FAILED):
             conflicting.append(record.run_id)
-        elif shards.write(record, shard.predictions):
-            added.append(record.run_id)
-    return tuple(added), tuple(unchanged), tuple(conflicting)
-
-
-def _add_difficulties(shards: Shards, files: Mapping[str, bytes]) -> int:
-    added = 0
-    for name in sorted(files):
-        target = shards.runs / name
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(target, files[name])
-            added += 1
-    return added
-
-
-def _write_note(shards: Shards, imported: Imported, path: Path) -> None:
-    """Record beside the shards which bundle each imported run came from."""
-    folder = shards.runs / "imports"
-    folder.mkdir(parents=True, exist_ok=True)
-    facts: dict[str, object] = {"root": imported.root, "bundle": path.name}
-    facts |= {"added": list(imported.added), "kept": list(imported.conflicting)}
-    target = folder / f"{imported.root[:16]}.json"
-    if target.exists():  # a repeated import adds to what the first one added
-        before = json.loads(target.read_text(encoding="utf-8"))
-        facts["added"] = sorted({*before["added"], *imported.added})
-    write_atomically(target, json.dumps(facts, indent=1).encode())
+        else:
+            new.append(record.run_id)
+    return tuple(new), tuple(unchanged), tuple(conflicting)

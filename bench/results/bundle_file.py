@@ -21,6 +21,8 @@ BUNDLE_VERSION = 1
 LIST = "bundle.json"
 LARGEST_LIST = 256 * 2**20
 """Largest list that is read, in bytes; the list of a million files is smaller."""
+LARGEST_FILE = {".json": 32 * 2**20, ".safetensors": 2**30}
+"""Largest file that is unpacked, in bytes. The predictions of all 50,000 images of ImageNet take about 5 MiB."""
 RUN_FILE = re.compile(r"shards/(?P<head>[0-9a-f]{2})/(?P<run>(?P=head)[0-9a-f]{14})\.(json|predictions\.safetensors)")
 DIFFICULTY_FILE = re.compile(r"difficulty/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}\.json")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -91,7 +93,7 @@ def _facts(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
         version, stated = int(facts["bundle_version"]), str(facts["root"])
         names = [str(entry["path"]) for entry in facts["files"]]
         root = _root(facts["files"])
-    except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError, zipfile.BadZipFile) as error:
         raise bundle_error(path, f"{LIST} is damaged or altered ({error})") from error
     if version > BUNDLE_VERSION:
         raise BundleError(
@@ -111,6 +113,8 @@ def _facts(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
 def _content(archive: zipfile.ZipFile, entry: Mapping[str, Any], path: Path) -> bytes:
     """The bytes of one file; no more is unpacked than the list states."""
     name, size = str(entry["path"]), int(entry["bytes"])
+    if size > (most := LARGEST_FILE[Path(name).suffix]):
+        raise bundle_error(path, f"{name} has {size} bytes, more than the {most // 2**20} MiB that any run needs")
     try:
         with archive.open(name) as file:
             content = file.read(size + 1)

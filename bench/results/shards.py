@@ -35,6 +35,7 @@ from bench.results.checksummed_json import (
 )
 from bench.results.difficulty_files import DifficultyFiles
 from bench.results.prediction_files import pack_predictions, unpack_predictions
+from bench.results.staged_import import finish_imports
 
 T = TypeVar("T")
 
@@ -94,6 +95,24 @@ class Shards:
                 self._predictions_path(record.run_id).unlink(missing_ok=True)
         return True
 
+    def take(self, source: Path, run_id: str) -> bool:
+        """Move a run here from another runs folder on the same file system; False if a finished one exists here.
+
+        May be repeated after a kill: a run that was moved before counts as taken.
+        """
+        staged = Shards(source)
+        if not staged._record_path(run_id).exists():
+            return True
+        folder = self._folder(run_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder):
+            if self._finished(run_id):
+                return False
+            if (packed := staged._predictions_path(run_id)).exists():
+                packed.replace(self._predictions_path(run_id))
+            staged._record_path(run_id).replace(self._record_path(run_id))
+        return True
+
     def read(self, run_id: str) -> Shard | None:
         """The whole run, both checksums verified; None if there is none, or if it is damaged and was renamed."""
         return next((shard for _, shard in self.read_many([run_id])), None)
@@ -123,10 +142,14 @@ class Shards:
         return file_stamp(self._record_path(run_id))
 
     def scan(self) -> list[ShardEntry]:
-        """All committed shards by run id, without opening them; raises RunsFolderError if the folder cannot be read."""
+        """All committed shards by run id, without opening them; raises RunsFolderError if the folder cannot be read.
+
+        An import whose process was killed is completed first.
+        """
         root = self.runs / "shards"
         if self.runs.exists() and not self.runs.is_dir():
             raise RunsFolderError(f"The runs folder {self.runs} is a file. Give another one with --runs.")
+        finish_imports(self.runs, self.take)
         entries = []
         try:
             for folder in root.iterdir() if root.is_dir() else ():

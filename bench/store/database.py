@@ -24,7 +24,7 @@ from bench._util.prefetch import prefetch
 from bench.errors import QueryError, ShardError, StoreError, StoreLockedError
 from bench.provenance.staleness import Staleness
 from bench.published import PUBLISHED_COLUMNS
-from bench.results.bundle import unverified_imports
+from bench.results.import_notes import unverified_imports
 from bench.results.nearby_runs import no_runs
 from bench.results.shards import Shard, ShardEntry, Shards
 from bench.store.loading import (

@@ -65,7 +65,9 @@ def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
         check_output_folder(feature_cache(request), "--cache")
     digest = partial(_backbone_digest, request) if request.rerun is RerunPolicy.STALE else None
     expansion = expand(request)
-    made = plan(expansion, Shards(request.runs), request.rerun, Staleness(request.data_root, digest))
+    shards = Shards(request.runs)
+    shards.scan()  # completes an import whose process was killed
+    made = plan(expansion, shards, request.rerun, Staleness(request.data_root, digest))
     report_rejections(made.rejected, log)
     if made.stale:
         repeats = request.rerun in (RerunPolicy.STALE, RerunPolicy.ALL)

@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from bench.results.bundle_file import LIST, _root
 from bench.results.shards import Shards
@@ -24,10 +25,14 @@ def rewritten(path: Path, change: Callable[[dict[str, bytes]], object], *, hones
     if honest_list:
         names = sorted(set(files) - {LIST})
         listed = [{"path": n, "bytes": len(files[n]), "sha256": hashlib.sha256(files[n]).hexdigest()} for n in names]
-        facts = json.loads(files[LIST]) | {"files": listed, "root": _root(listed)}
-        files[LIST] = json.dumps(facts).encode()
+        files[LIST] = listing(json.loads(files[LIST]) | {"files": listed})
     target = path.with_name("changed.zip")
     with zipfile.ZipFile(target, "w") as archive:
         for name, content in files.items():
             archive.writestr(name, content)
     return target
+
+
+def listing(facts: dict[str, Any]) -> bytes:
+    """A bundle's list with the root that fits it."""
+    return json.dumps(facts | {"root": _root(facts["files"])}).encode()

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
+import os
 from dataclasses import replace
+from functools import partial, partialmethod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from bundle_files import ids, rewritten
+from bundle_files import ids, listing, rewritten
 from fake_runner import answered, make_difficulty, make_record, make_score, make_spec
 
 from bench.errors import BundleError
 from bench.record import RunError, RunStatus
-from bench.results.bundle import export_bundle, import_bundle, origin
+from bench.results.bundle import export_bundle, import_bundle
 from bench.results.bundle_file import LIST
+from bench.results.import_notes import origin
 from bench.results.recomputed_scores import EXACT, ROUNDED, contradictions
 from bench.results.shards import Shards
 
@@ -47,8 +53,8 @@ def test_what_is_taken_in_is_what_was_given_away(theirs: Shards, tmp_path: Path)
     assert (len(imported.added), len(imported.unchanged), imported.difficulties) == (3, 0, 1)
     expected = {name: content for name, content in tree(theirs.runs).items() if "spectrum_z" not in name}
     assert tree(ours.runs) == expected
-    assert origin(ours, imported.added[0]) == done.root
-    assert origin(theirs, imported.added[0]) is None
+    assert origin(ours.runs, imported.added[0]) == done.root
+    assert origin(theirs.runs, imported.added[0]) is None
 
 
 def test_the_same_runs_give_the_same_bytes(theirs: Shards, tmp_path: Path):
@@ -65,7 +71,87 @@ def test_taking_in_twice_changes_nothing(theirs: Shards, tmp_path: Path):
     second = import_bundle(ours, tmp_path / "b.zip")
     assert (len(second.added), len(second.unchanged)) == (0, 3)
     assert tree(ours.runs) == before
-    assert origin(ours, first.added[0]) == first.root, "the second import does not forget what the first brought"
+    assert origin(ours.runs, first.added[0]) == first.root, "the second import does not forget what the first brought"
+
+
+def killed_import(runs: Path, bundle: Path, step: int) -> bool:
+    """Import in a child process that ends itself before its rename number `step`; False if it has fewer renames."""
+    child = os.fork()
+    if child == 0:
+        left = itertools.count(step, -1)
+        real = {name: getattr(Path, name) for name in ("rename", "replace")}
+
+        def counted(name: str, source: Path, target: Path) -> Path:
+            if next(left) == 0:
+                os._exit(9)
+            return real[name](source, target)
+
+        for name in real:
+            setattr(Path, name, partialmethod(partial(counted, name)))
+        try:
+            import_bundle(Shards(runs), bundle)
+        finally:
+            os._exit(0)
+    return os.waitpid(child, 0)[1] != 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="forks")
+def test_a_killed_import_adds_everything_or_nothing(theirs: Shards, tmp_path: Path):
+    root = export_bundle(theirs, ids(theirs), tmp_path / "b.zip").root
+    expected = {name: content for name, content in tree(theirs.runs).items() if "spectrum_z" not in name}
+    outcomes = []
+    for step in itertools.count():
+        ours = Shards(tmp_path / f"ours-{step}")
+        if not killed_import(ours.runs, tmp_path / "b.zip", step):
+            break
+        found = ids(ours)
+        assert tree(ours.runs) in ({}, expected), f"killed before rename {step}"
+        assert [origin(ours.runs, run_id) for run_id in found] == [root] * len(found)
+        again = import_bundle(ours, tmp_path / "b.zip")
+        assert {*again.added, *again.unchanged} == set(ids(theirs))
+        assert tree(ours.runs) == expected
+        assert [origin(ours.runs, run_id) for run_id in ids(ours)] == [root] * 3
+        assert not [path.name for path in (ours.runs / "imports").iterdir() if path.is_dir()], "nothing is left over"
+        outcomes.append(len(found))
+    assert outcomes == sorted(outcomes), "once an import is committed, it is completed"
+    assert {0, 3} == set(outcomes)
+
+
+def test_a_full_disk_adds_nothing(theirs: Shards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
+    ours = Shards(tmp_path / "ours")
+    real, written = Shards.write, itertools.count()
+
+    def full(self: Shards, *arguments: Any) -> bool:
+        if next(written) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Shards, "write", full)
+    with pytest.raises(BundleError, match=r"was not imported, since .*ours cannot be written \(No space left"):
+        import_bundle(ours, tmp_path / "b.zip")
+    assert tree(ours.runs) == {}
+    assert list((ours.runs / "imports").iterdir()) == []
+
+
+def test_a_run_that_was_finished_during_the_import_stays(theirs: Shards, tmp_path: Path, monkeypatch):
+    export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
+    ours = Shards(tmp_path / "ours")
+    record, predictions = answered(1)
+    mine = record.model_copy(update={"final_loss": 0.5})
+    real = Shards.take
+
+    def late(self: Shards, source: Path, run_id: str) -> bool:
+        self.write(mine, predictions)
+        return real(self, source, run_id)
+
+    monkeypatch.setattr(Shards, "take", late)
+    done = import_bundle(ours, tmp_path / "b.zip")
+    assert (len(done.added), done.conflicting) == (2, (record.run_id,))
+    assert origin(ours.runs, record.run_id) is None
+    kept = ours.read(record.run_id)
+    assert kept is not None
+    assert kept.record == mine
 
 
 def test_ours_stay_and_our_failures_give_way(theirs: Shards, tmp_path: Path):
@@ -202,6 +288,19 @@ def test_a_file_that_unpacks_to_more_than_its_list_says_is_not_unpacked(theirs: 
         files[name] = files[name] + b"0" * 10_000_000
 
     refused(rewritten(tmp_path / "b.zip", swell), tmp_path, "does not match the list")
+
+
+@pytest.mark.parametrize(("suffix", "most"), [(".json", "32 MiB"), (".safetensors", "1024 MiB")])
+def test_a_list_cannot_ask_for_a_file_that_fills_the_memory(theirs: Shards, tmp_path: Path, suffix: str, most: str):
+    export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
+
+    def huge(files: dict[str, bytes]) -> None:
+        facts = json.loads(files[LIST])
+        entry = next(entry for entry in facts["files"] if entry["path"].endswith(suffix) and "shards" in entry["path"])
+        entry["bytes"] = 2**40
+        files[LIST] = listing(facts)
+
+    refused(rewritten(tmp_path / "b.zip", huge), tmp_path, f"has {2**40} bytes, more than the {most}")
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,10 @@ from bench.analysis.leaderboard import leaderboard, settings
 from bench.api.leaderboard_table import LeaderboardTable
 from bench.errors import BundleError
 from bench.record import Predictions, RunRecord
-from bench.results.bundle import export_bundle, note_verified
+from bench.results.bundle import export_bundle
 from bench.results.bundle_file import LIST
 from bench.results.checksummed_json import encode_document
+from bench.results.import_notes import note_verified
 from bench.results.shards import Shards
 from bench.store import fresh_store, import_results
 
