@@ -62,8 +62,12 @@ def finding(site: SiteView) -> str:
 
 
 def first_shown(site: SiteView) -> int:
-    """The index of the overview that the page opens with: that of most runs."""
-    return max(range(len(site.overviews)), key=lambda index: site.overviews[index].n_runs, default=0)
+    """The index of the overview that the page opens with: most runs, and among equals most shots."""
+
+    def preference(index: int) -> tuple[int, int]:
+        return site.overviews[index].n_runs, site.boards[index].shots if site.boards else 0
+
+    return max(range(len(site.overviews)), key=preference, default=0)
 
 
 def missing_runs(view: OverviewView) -> Markup:

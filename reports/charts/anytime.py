@@ -38,8 +38,12 @@ def anytime_svg(board: BoardView, axis: str) -> Markup:
         for place, point in zip(places, curve.points, strict=True):
             tip = f"{name}: {percent(point.value)} % after {text(_along(point, axis))}"
             parts.append(disc(place, side, 3.5, tip))
-    ends = [(y.at(100 * curve.points[-1].value), board.entry_name(curve.entry)) for curve in curves[-MOST_NAMES:]]
-    parts.append(names_at_right([(at, name, "name lead" if name == ends[-1][1] else "name") for at, name in ends]))
+    ends = []
+    for curve in curves[-MOST_NAMES:]:
+        last, side = curve.points[-1], "name lead" if curve is curves[-1] else "name"
+        place = y.at(100 * last.value), x.at(max(_along(last, axis), 1e-3))
+        ends.append((*place, board.entry_name(curve.entry), side))
+    parts.append(names_at_right(ends))
     return chart_svg(f"Accuracy of {len(curves)} methods over {title.lower()}", *parts)
 
 

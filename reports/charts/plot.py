@@ -55,13 +55,13 @@ def step_path(points: Sequence[tuple[float, float]], cls: str) -> str:
     return f'<path class="{cls}" d="M{x},{y}{"".join(f"H{at}V{height}" for at, height in rest)}"/>'
 
 
-def names_at_right(ends: Sequence[tuple[float, str, str]]) -> str:
-    """Names beside the right end of the axis at heights as close to their own as possible, by (height, name, class)."""
+def names_at_right(ends: Sequence[tuple[float, float, str, str]]) -> str:
+    """Names beside the right end of the axis at heights as close to their own as possible, by (y, x, name, class)."""
     ordered = sorted(ends)
-    heights = spread([y for y, _, _ in ordered], NAME_GAP, TOP, BOTTOM)
+    heights = spread([y for y, *_ in ordered], NAME_GAP, TOP, BOTTOM)
     return "".join(
-        f'<path class="guide" d="M{RIGHT},{y}L{RIGHT + 12},{at}"/>'
+        f'<path class="guide" d="M{x},{y}L{RIGHT + 12},{at}"/>'
         f'<text class="{cls}" x="{RIGHT + 16}" y="{at + 4}"><title>{escape(name)}</title>'
         f"{escape(shorten(name, NAME_LENGTH))}</text>"
-        for (y, name, cls), at in zip(ordered, heights, strict=True)
+        for (y, x, name, cls), at in zip(ordered, heights, strict=True)
     )

@@ -58,6 +58,7 @@ def test_five_shots_do_not_multiply_what_is_in_the_document(tmp_path):
     page, once = built(tmp_path / "one.html", (16,))
     more, five = built(tmp_path / "five.html", (1, 2, 4, 8, 16))
     assert size_of(more) <= 2 * size_of(page)
+    assert "16 shots, ViT-B-16.openai</span>" in more.read_text("utf-8"), "among settings with as many runs, most shots"
     assert more.read_text("utf-8").count("<tr") <= page.read_text("utf-8").count("<tr") + 5
     assert five <= 10 * once + 0.5
 

@@ -88,13 +88,12 @@ const chartKinds = {
         return plotSteps(places, "curve " + side) + places.map((place, number) => plotDisc(...place, side, 3.5,
           `${curve.name}: ${curve.points[number][1].toFixed(2)} % after ${UNITS[unit](curve.points[number][0])}`)).join("");
       }).join("");
-      const ends = curves.slice(-19).map((curve) => [y.at(curve.points.at(-1)[1]), curve.name]);
-      const best = ends.at(-1)[1];
-      ends.sort((p, q) => p[0] - q[0] || (p[1] < q[1] ? -1 : 1));
+      const ends = curves.slice(-19).map((curve, index, all_) => [y.at(curve.points.at(-1)[1]), x.at(curve.points.at(-1)[0]), curve.name, index === all_.length - 1 ? "name lead" : "name"]);
+      ends.sort((p, q) => p[0] - q[0] || p[1] - q[1] || (p[2] < q[2] ? -1 : 1));
       const heights = spreadOut(ends.map(([at]) => at), PLOT.gap, PLOT.top, PLOT.bottom).map(rounded);
       return plotFrame(x, y, title + " (log scale)", UNITS[unit]) +
         (baseline === null ? "" : `<path class="front" d="M${PLOT.left},${y.at(baseline / 100)}H${PLOT.right}"/>`) + drawn +
-        ends.map(([at, name], index) => `<path class="guide" d="M${PLOT.right},${at}L${PLOT.right + 12},${heights[index]}"/>` + plotName(PLOT.right + 16, heights[index], name, name === best ? "name lead" : "name")).join("");
+        ends.map(([at, end, name, side], index) => `<path class="guide" d="M${end},${at}L${PLOT.right + 12},${heights[index]}"/>` + plotName(PLOT.right + 16, heights[index], name, side)).join("");
     },
   },
 };
