@@ -251,6 +251,11 @@ def test_a_page_of_another_setting_opens_from_its_address(tab, url, view):
     tab.open(f"{url}#method=coop&setting={other.anchor}")
     assert tab.run("document.querySelector('#page h2').innerText") == "CoOp"
     assert "few-shot" in tab.run("document.getElementById('page').innerText")
+    choose(tab, "#chooser select", "Base-to-new")
+    tab.wait("document.getElementById('page').innerText.includes('base-to-new, 16 shots')")
+    choose(tab, "#chooser select", "Few-shot")
+    tab.wait("document.getElementById('page').innerText.includes('few-shot')")
+    assert tab.run("document.querySelector('#page h2').innerText") == "CoOp"
     tab.run("document.querySelector('#page a.back').click()")
     tab.wait("document.getElementById('page').hidden")
     assert tab.run("document.querySelector('table.board').id") == f"{other.anchor}-table"

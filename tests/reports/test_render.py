@@ -1,11 +1,10 @@
-import base64
 import json
 import re
-import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from page_data import block_of, evidence_of
 from report_sample import catalogue, curves_frame, difficulty_frame, runs_frame
 
 from bench.method_info.method_sheets import MethodSheet
@@ -52,15 +51,6 @@ def test_nothing_on_the_page_needs_eval(page):
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
     assert "unsafe-eval" not in policy
     assert not re.search(r"\beval\(|new Function\(", page)
-
-
-def block_of(page):
-    return json.loads(re.search(r'id="page-data">(.*?)</script>', page, re.DOTALL)[1])
-
-
-def evidence_of(page, name):
-    found = re.search(rf'id="evidence-{re.escape(name)}">(.*?)</script>', page, re.DOTALL)[1]
-    return json.loads(zlib.decompress(base64.b64decode(found)))
 
 
 def test_the_data_has_every_accuracy_in_hundredths_and_its_run(view, page):

@@ -150,5 +150,13 @@ const showPage = () => {
   scrollTo({ top: 0, behavior: "instant" });
   pageNode.focus({ preventScroll: true });
 };
+// Another setting shows its page of the same method or dataset.
+settingListeners.push(() => {
+  const wanted = new URLSearchParams(location.hash.slice(1));
+  const data = settingData();
+  const same = wanted.has("method") ? data.methods.find((method) => method.key === wanted.get("method"))
+    : wanted.has("dataset") ? data.datasets.find((dataset) => dataset.name === wanted.get("dataset")) : null;
+  if (same) location.hash = same.address;
+});
 addEventListener("hashchange", showPage);
 showPage();

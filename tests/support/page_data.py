@@ -1,0 +1,23 @@
+"""The data inside a written page."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import zlib
+from typing import Any
+
+
+def block_of(page: str) -> dict[str, Any]:
+    """The page's data block."""
+    found = re.search(r'id="page-data">(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    return dict(json.loads(found[1]))
+
+
+def evidence_of(page: str, name: str) -> Any:
+    """What the page unpacks on demand: of the setting with that anchor, or `lists`."""
+    found = re.search(rf'id="evidence-{re.escape(name)}">(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    return json.loads(zlib.decompress(base64.b64decode(found[1])))
