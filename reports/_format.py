@@ -88,5 +88,5 @@ def shorten(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
 
-FORMATS = (percent, signed_points, count, counted, plural, seconds, plain, size, p_number, p_value, signed, shorten)
+FORMATS = (signed_points, counted, p_number)
 """Filters of the templates."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from reports._format import counted, p_number, p_value, percent, signed
+from reports._format import counted, percent
 from reports._format import signed_points as points_text
 from reports.parts.part import Part, block, fold, heading, paragraph, table
 from reports.parts.quality import PANEL_TITLES
@@ -171,13 +171,6 @@ def _slopes_row(method: MethodTrendView, trends: TrendsView) -> list[Cell]:
 
 def _step(covariate: CovariateView) -> str:
     return "doubling" if covariate.log else "ten points"
-
-
-def result_text(result: TrendResultView) -> str:
-    """Correlation and p values in one line."""
-    if result.rho is None or result.p is None or result.p_corrected is None:
-        return "needs three datasets"
-    return f"ρ {signed(result.rho)} over {result.n}, {p_value(result.p)}, corrected {p_number(result.p_corrected)}"
 
 
 def ablations_data(view: View) -> list[dict[str, Any]]:
