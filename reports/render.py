@@ -18,7 +18,7 @@ from reports.charts.anytime import TIME_AXES, anytime_svg
 from reports.charts.costs import cost_axes, cost_svg
 from reports.charts.hero import hero_svg
 from reports.page_data import packed, page_data, pictures_data
-from reports.parts.part import parts_html
+from reports.parts.part import parts_html, without_pictures
 from reports.parts.quality import PANEL_TITLES
 from reports.sections import PUBLISHED_SECTIONS, SECTIONS, Section
 from reports.views import BoardView, SiteView
@@ -79,6 +79,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
     svg = {} if board is None else _static_charts(board)
     shown = {name: parts_html(parts, home["methods"], svg) for name, parts in home.get("sections", {}).items()}
     shown |= {name: parts_html(parts, [], {}) for name, parts in block["sections"].items()}
+    block["sections"] = {name: without_pictures(parts) for name, parts in block["sections"].items()}
     page = environment.get_template("page.html.j2").render(
         live=live,
         makes_requests=live or site.error_analysis.folder is not None,

@@ -26,8 +26,9 @@ _SHAPES = (
 _COLUMNS = 3
 _WIDE, _NARROW = 620, 250
 """Width of a panel in px, alone and in a grid."""
-_HEIGHT, _LEFT, _HEAD, _FOOT, _SLANTED, _GAP = 190, 52, 24, 42, 96, 22
-"""Height of a panel, room for its y axis, title and x axis (with slanted names), and between panels, in px."""
+_HEIGHT, _LEFT, _HEAD, _FOOT, _GAP = 190, 66, 24, 42, 12
+"""Height of a panel, room for its y axis, its title and the numbers below it, and between panels, in px."""
+_NAME_LENGTH = 18
 _LEGEND, _LEGEND_WIDTH = 20, 200
 _FILE_INK = "#1a1e24"
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
@@ -52,7 +53,7 @@ def figure_svg(figure: FigureView, ink: str = "currentColor") -> Markup:
         return Markup("")
     columns = min(_COLUMNS, len(figure.panels))
     panel_width = _WIDE if columns == 1 else _NARROW
-    foot = _SLANTED if figure.order else _FOOT
+    foot = _foot(figure)
     row_height = _HEAD + _HEIGHT + foot
     rows = math.ceil(len(figure.panels) / columns)
     width = columns * (_LEFT + panel_width) + (columns - 1) * _GAP + 8
@@ -83,6 +84,14 @@ def figure_file(figure: FigureView, kind: str) -> bytes:
         return bytes(vl_convert.svg_to_pdf(svg))
     white = svg.replace(">", '><rect width="100%" height="100%" fill="white"/>', 1)
     return bytes(vl_convert.svg_to_png(white, scale=2))
+
+
+def _foot(figure: FigureView) -> int:
+    """Room below a panel: for numbers, or for names that rise to the right, and for the title of the axis."""
+    if not figure.order:
+        return _FOOT
+    longest = min(_NAME_LENGTH, max(len(str(value)) for value in figure.x_values))
+    return 30 + 4 * longest + (16 if figure.x_title else 0)
 
 
 def _panel(figure: FigureView, name: str, left: float, top: float, width: float, shared: list[float] | None) -> _Panel:
@@ -123,14 +132,14 @@ def _draw(figure: FigureView, panel: _Panel, ink: str) -> str:
     for x, text in panel.x_ticks:
         place = f'transform="translate({x},{bottom + 12}) rotate(-40)" text-anchor="end"'
         plain_place = f'x="{x}" y="{bottom + 15}" text-anchor="middle"'
-        parts.append(f"<text {place if figure.order else plain_place}>{escape(shorten(text, 18))}</text>")
+        parts.append(f"<text {place if figure.order else plain_place}>{escape(shorten(text, _NAME_LENGTH))}</text>")
     middle = panel.top + _HEIGHT / 2
     parts.append(
         f'<text transform="translate({panel.left - 40},{middle}) rotate(-90)" text-anchor="middle">'
         f"{escape(figure.y_title)}</text>"
     )
     if figure.x_title:
-        y = bottom + (_SLANTED if figure.order else _FOOT) - 12
+        y = bottom + _foot(figure) - 12
         parts.append(
             f'<text x="{(panel.left + right) / 2}" y="{y}" text-anchor="middle">{escape(figure.x_title)}</text>'
         )

@@ -60,6 +60,11 @@ def without_folds(parts: Sequence[Part], folds: dict[str, list[Part]]) -> list[P
     return found
 
 
+def without_pictures(parts: Sequence[Part]) -> list[Part]:
+    """The parts of a section that is never drawn again, without the pictures that are in the HTML."""
+    return [drawn("") if part[0] == "svg" else part for part in parts]
+
+
 def parts_html(parts: Sequence[Part], methods: Sequence[Mapping[str, Any]], svg: Mapping[str, Markup]) -> Markup:
     """The parts in order; `methods` of the setting, and static pictures of charts by their anchor."""
     return Markup("").join(_html(part, methods, svg) for part in parts)
