@@ -27,7 +27,7 @@ def import_catalogue(package: str, folders: Iterable[str]) -> None:
         importlib.import_module(module)
 
 
-NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]*")
+NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,199}")
 
 
 class Registry(Generic[T]):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -17,6 +18,11 @@ from bench.analysis.ranking import rank_entries
 from bench.analysis.seed_scores import Scores, seed_scores
 from bench.statistics import Estimate, MeanTest, holm
 from reports import percent
+
+_FORMULA = re.compile(r"[=@\t\r\n]|[+-](?![\d.]+$)")
+"""The beginning of texts that spreadsheets run as formulas; a plain number is none."""
+STALE, IMPORTED = " †", " ‡"
+"""Marks after the name of an entry with such runs."""
 
 
 class Mark(StrEnum):
@@ -80,7 +86,7 @@ def export_table(board: Leaderboard, runs: pd.DataFrame, ranks: Mapping[str, str
         "differ from it on these datasets (paired over seeds and images, Holm). Incomplete rows are unranked"
         f"{', and so are oracles, which select with test labels' if any(e.oracle for e in board.entries) else ''}."
     )
-    return ExportTable(title, columns, rows, note + _stale_note(board))
+    return ExportTable(title, columns, rows, note + _provenance_notes(board))
 
 
 def dataset_table(board: Leaderboard, runs: pd.DataFrame, measure: str) -> ExportTable:
@@ -110,7 +116,9 @@ def dataset_table(board: Leaderboard, runs: pd.DataFrame, measure: str) -> Expor
         "Accuracy in per cent with 95 % Student-t intervals over seeds. Bold: highest of the column; underlined: not "
         "shown to differ from it (paired over seeds and images, Holm). Numbers with missing seeds show their coverage."
     )
-    return ExportTable(f"{board.setting.title}, {measure}, by dataset", board.datasets, rows, note + _stale_note(board))
+    return ExportTable(
+        f"{board.setting.title}, {measure}, by dataset", board.datasets, rows, note + _provenance_notes(board)
+    )
 
 
 def dataset_rows(board: Leaderboard) -> list[dict[str, Any]]:
@@ -128,6 +136,7 @@ def dataset_rows(board: Leaderboard) -> list[dict[str, Any]]:
             "n": cell.n,
             "expected": cell.expected,
             "complete": cell.n == cell.expected,
+            "imported": entry.imported,
             "run_ids": list(cell.run_ids),
         }
         for entry in board.entries
@@ -137,13 +146,22 @@ def dataset_rows(board: Leaderboard) -> list[dict[str, Any]]:
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """CSV of `Leaderboard.rows` or `dataset_rows`, at full precision, with run ids joined by spaces."""
+    """CSV of `Leaderboard.rows` or `dataset_rows`, at full precision, with run ids joined by spaces.
+
+    Texts that a spreadsheet would run as formulas begin with an apostrophe.
+    """
     text = io.StringIO()
     columns = list(dict.fromkeys(name for row in rows for name in row)) or ["entry"]  # oracles have one more
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows([{**row, "run_ids": " ".join(row["run_ids"])} for row in rows])
+    for row in rows:
+        values = {**row, "run_ids": " ".join(row["run_ids"])}
+        writer.writerow({k: _csv_text(v) if isinstance(v, str) else v for k, v in values.items()})
     return text.getvalue()
+
+
+def _csv_text(text: str) -> str:
+    return ("'" if _FORMULA.match(text) else "") + text.replace("\r", " ")  # csv does not quote it
 
 
 def to_markdown(table: ExportTable) -> str:
@@ -175,9 +193,12 @@ def to_latex(table: ExportTable) -> str:
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", "\\end{table}", ""])
 
 
-def _stale_note(board: Leaderboard) -> str:
+def _provenance_notes(board: Leaderboard) -> str:
     stale = [f"{entry.key}: {entry.stale}" for entry in board.entries if entry.stale]
-    return f" † Made with other code than today's: {'; '.join(stale)}." if stale else ""
+    imported = [f"{entry.key}: {entry.imported}" for entry in board.entries if entry.imported]
+    return (f" † Made with other code than today's: {'; '.join(stale)}." if stale else "") + (
+        f" ‡ Imported, not verified: {'; '.join(imported)}." if imported else ""
+    )
 
 
 def _rows(
@@ -188,7 +209,7 @@ def _rows(
 ) -> tuple[ExportRow, ...]:
     return tuple(
         (
-            f"{entry.key} †" if entry.stale else entry.key,
+            entry.key + (STALE if entry.stale else "") + (IMPORTED if entry.imported else ""),
             ranges.get(entry.key, "–"),
             tuple(cell_of(entry, c) for c in columns),
             f"{entry.n}/{entry.expected}",

@@ -32,7 +32,9 @@ def export(
 ) -> None:
     """Write leaderboards; csv and parquet hold fractions and run ids, markdown and latex the numbers of the page.
 
-    Markdown and LaTeX mark the best value of each column and those that do not differ significantly from it.
+    Markdown and LaTeX mark the best value of each column and those that do not differ significantly from it. Results of
+    older code (†) and imported runs that were not verified (‡) are marked in every format. Texts in csv that a
+    spreadsheet would run as formulas begin with an apostrophe.
 
     Example: etl-bench export --format latex --out table.tex
     """

@@ -1,6 +1,7 @@
 """A figure of a paper as SVG, one small chart per panel, for the page and for files."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -32,6 +33,9 @@ _NAME_LENGTH = 18
 _LEGEND, _LEGEND_WIDTH = 20, 200
 _FILE_INK = "#1a1e24"
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
+
+_NOT_XML = re.compile("[^\\t\\n\\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that no XML file may hold, such as control characters; readers of SVG refuse them."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def figure_svg(figure: FigureView, ink: str = "currentColor") -> Markup:
 
 def figure_file(figure: FigureView, kind: str) -> bytes:
     """The figure for a paper, dark on white, in one of `FORMATS`; PNG at twice the size."""
-    svg = str(figure_svg(figure, _FILE_INK))
+    svg = _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", str(figure_svg(figure, _FILE_INK)))
     if kind == "svg":
         return svg.encode()
     import vl_convert

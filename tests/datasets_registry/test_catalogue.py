@@ -13,6 +13,8 @@ from datasets_registry import (
     DATASETS,
     DatasetInfo,
     DrawRule,
+    RegistrationError,
+    Registry,
     get_dataset,
     list_datasets,
     read_coop_split,
@@ -156,3 +158,11 @@ def test_an_unknown_name_says_where_own_datasets_are_looked_up(monkeypatch, tmp_
     for wrong in ("birds", "birds*"):
         with pytest.raises(datasets_registry.UnknownNameError, match=advice):
             datasets_registry.DATASETS.match(wrong)
+
+
+@pytest.mark.parametrize("name", ["", "A", "a-b", "a\n", "1a", "a\x1b[2J", "a b", "=a", "ä", "a" * 201])
+def test_a_plug_in_cannot_register_a_name_outside_the_alphabet(name: str):
+    registry: Registry[str] = Registry("dataset")
+    with pytest.raises(RegistrationError, match=r"must match '\[a-z\]\[a-z0-9_\]\{0,199\}'"):
+        registry.add(name, "entry")
+    assert registry.add("a" * 200, "entry") == "entry"

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
@@ -77,6 +78,14 @@ def test_a_figure_shows_every_point_and_becomes_a_file_of_each_kind(figure, pane
     assert b"currentColor" not in figure_file(drawn, "svg")
     assert figure_file(drawn, "pdf").startswith(b"%PDF")
     assert figure_file(drawn, "png").startswith(b"\x89PNG")
+
+
+def test_control_characters_in_a_name_do_not_stop_the_files():
+    evil = "a\x1b]0;owned\x07\x00\ufffe b <i>"
+    odd = FigureView("f", evil, evil, evil, "line", (FigurePoint(evil, evil, 1.0, 2.0, 1.0, 3.0, 3, ("a",)),))
+    assert figure_file(odd, "pdf").startswith(b"%PDF")
+    assert figure_file(odd, "png").startswith(b"\x89PNG")
+    ElementTree.fromstring(figure_file(odd, "svg"))
 
 
 @pytest.mark.parametrize("values", [[0.0], [0.0, 0.0], [1e-9, 2e-9], [3.0, 4.0], [0.0, 1e12]])

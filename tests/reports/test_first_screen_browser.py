@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from functools import cache
 from math import log
+from pathlib import Path
 
 import pytest
 from report_sample import DATASETS, catalogue, difficulty_frame, runs_frame
@@ -13,6 +15,7 @@ from report_sample import DATASETS, catalogue, difficulty_frame, runs_frame
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 from chromium import browser, find_chromium
 
+import reports
 from bench.analysis.difficulty_trend import fit_trend
 from bench.analysis.leaderboard import leaderboards
 from bench.analysis.paired_average import over_datasets
@@ -287,6 +290,15 @@ def test_any_table_is_copied_as_it_is_drawn(page):
     ]
     assert texts["Markdown"].splitlines()[0] == "| " + " | ".join(shown[0]) + " |"
     assert len(texts["LaTeX"].splitlines()) == len(shown) + 5
+
+
+def test_no_cell_of_a_copied_csv_is_a_formula(page):
+    script = (Path(reports.__file__).parent / "templates/script/copy_tables.js").read_text("utf-8")
+    cells = ["=1", "@a", "-2+3", "+a", "\t=1", "-0.50", "+1", "a=1"]
+    table = {"columns": [["name"]], "rows": [[cell] for cell in cells]}
+    around = "const kindOf = () => 'text', parts4 = (cell) => [cell, null], CELL = {};"
+    text = page.run(f"(() => {{ {around} {script}\nreturn tableText({{ table: {json.dumps(table)} }}, 'CSV'); }})()")
+    assert text.splitlines() == ["name", "'=1", "'@a", "'-2+3", "'+a", "'\t=1", "-0.50", "+1", "a=1"]
 
 
 def test_a_dataset_without_difficulty_stays_in_the_picture(tab, runs, tmp_path):

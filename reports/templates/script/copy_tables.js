@@ -22,6 +22,8 @@ const plainCell = (cell, kind, methods) => {
   if (kind === "of") return value.join("/");
   return String(value);
 };
+// Texts that a spreadsheet would run as formulas begin with an apostrophe, as in `etl-bench export`.
+const asText = (text) => /^([=@\t\r\n]|[+-](?![\d.]+$))/.test(text) ? "'" + text : text;
 const inCsv = (text) => /[",\n\r]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
 const TEX = { "\\": "\\textbackslash{}", "&": "\\&", "%": "\\%", "$": "\\$", "#": "\\#", "_": "\\_", "{": "\\{", "}": "\\}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}" };
 const inTex = (text) => text.replace(/[\\&%$#_{}~^]/g, (sign) => TEX[sign]);
@@ -31,7 +33,7 @@ const textToCopy = (state, format) => state.table.copies
 const tableText = ({ table, methods }, format) => {
   const columns = table.columns.map((column, at) => [column[0], kindOf(column), at]).filter(([, kind]) => kind !== "bar");
   const rows = [columns.map(([title]) => title), ...table.rows.map((row) => columns.map(([, kind, at]) => plainCell(row[at], kind, methods)))];
-  if (format === "CSV") return rows.map((row) => row.map(inCsv).join(",")).join("\n") + "\n";
+  if (format === "CSV") return rows.map((row) => row.map(asText).map(inCsv).join(",")).join("\n") + "\n";
   if (format === "Markdown") {
     const lines = rows.map((row) => "| " + row.map((text) => text.replaceAll("|", "\\|").replaceAll("\n", " ")).join(" | ") + " |");
     return [lines[0], "|" + " --- |".repeat(columns.length), ...lines.slice(1)].join("\n") + "\n";

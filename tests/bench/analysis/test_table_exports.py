@@ -194,3 +194,37 @@ def test_csv_has_the_columns_of_every_row():
     """An oracle's row has one more than the others."""
     rows = [{"entry": "a", "run_ids": ["1"]}, {"entry": "b", "optimism": 0.1, "run_ids": ["2", "3"]}]
     assert to_csv(rows) == "entry,run_ids,optimism\na,1,\nb,2 3,0.1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+        ("@SUM(1)", "'@SUM(1)"),
+        ("+1+cmd|' /C calc'!A0", "'+1+cmd|' /C calc'!A0"),
+        ("-2+3", "'-2+3"),
+        ("\t=1", "'\t=1"),
+        ("\r=1", "' =1"),
+        ("-0.5", "-0.5"),
+        ("coop [x=1]", "coop [x=1]"),
+        (-0.5, "-0.5"),
+    ],
+)
+def test_no_cell_of_a_csv_is_a_formula(text: str | float, written: str):
+    (row,) = csv.DictReader(io.StringIO(to_csv([{"label": text, "run_ids": ["1"]}]), newline=""))
+    assert row["label"] == written
+
+
+def test_imported_runs_are_marked_in_every_format(world):
+    board, runs = world
+    foreign = runs.assign(imported=runs["method"] == "coop")
+    board = leaderboard(foreign, settings(foreign)[0])
+    tables = [export_table(board, foreign), *(dataset_table(board, foreign, name) for name in board.measures)]
+    for table in tables:
+        assert [row[0] for row in table.rows if row[0].endswith("‡")] == ["coop ‡"]
+        for text in (to_markdown(table), to_latex(table)):
+            assert "‡ Imported, not verified: coop: " in text or r"\ddag{} Imported, not verified: coop: " in text
+    for rows in (board.rows(), dataset_rows(board)):
+        marked = [row for row in csv.DictReader(io.StringIO(to_csv(rows))) if row["imported"]]
+        assert {row["entry"] for row in marked} == {"coop"}
+    assert "‡" not in to_markdown(export_table(*world))
