@@ -1,6 +1,7 @@
 // The sections of a setting, drawn from its data as reports/parts/part.py does. Folds are drawn when they are opened.
-// A block is a function of the data of the setting in `blocks`, which returns HTML or a node; `block("name")` in
-// reports/parts places it.
+// A block is a function of the data of the setting in `blocks`, one file each, which returns HTML or a node;
+// `block("name")` in reports/parts places it, and it is drawn again for another setting. `numbersOf(data)` has scores and
+// paired differences of methods and datasets by their numbers; `heroListeners` are told the chosen methods and score.
 const blocks = {};
 const partHtml = (part, data) => {
   const [kind, ...rest] = part;
