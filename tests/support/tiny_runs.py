@@ -12,7 +12,7 @@ from bench.sweep import expand
 from datasets_registry import EvalProtocol
 
 BACKBONE = "ViT-tiny.random"
-DATASET = "spectrum_basic"
+DATASET = "spectrum_basic:test=5"
 
 
 def spec_of(
