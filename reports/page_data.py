@@ -16,6 +16,7 @@ from reports._error_analysis_data import cell_rows, list_rows
 from reports._format import count, seconds, size
 from reports.answer_sentences import advice_check, answer, small_print
 from reports.charts.hero import PLACES, first_pair
+from reports.parts.comparisons import datasets_parts, pairs_parts, shots_parts
 from reports.parts.cost import cost_parts, costs_data, curves_data
 from reports.parts.difficulty import ablations_data, difficulty_parts
 from reports.parts.figures import figures_parts
@@ -24,7 +25,8 @@ from reports.parts.part import Part, without_folds
 from reports.parts.published import published_parts, reproduction_parts
 from reports.parts.quality import quality_parts
 from reports.parts.runs import runs_parts
-from reports.views import BoardView, DatasetView, EntryView, OverviewView, PublishedBoardView, SiteView
+from reports.tables.model import whole
+from reports.views import BoardView, DatasetView, EntryView, OverviewView, PublishedBoardView, SiteView, Value
 
 SCORE_TITLES = {"base": "base classes", "new": "new classes", "H": "H (base and new)", "all": "accuracy"}
 
@@ -46,6 +48,8 @@ def page_data(site: SiteView, first: int) -> tuple[dict[str, Any], dict[str, Any
     details: list[Any] = []
     for anchor, setting in settings.items():
         folds = rest[anchor]["folds"]
+        if board_parts := shots_parts(setting, settings):
+            setting["sections"]["shots"] = board_parts
         setting["sections"] = {name: without_folds(parts, folds) for name, parts in setting["sections"].items()}
         for method in setting["methods"]:
             method["settings"] = _numbered(method.get("settings", []), details)
@@ -149,6 +153,8 @@ def _sections(
         return {"published_boards": published_parts(board), "published_difficulty": difficulty_parts(board, view)}
     return {
         "leaderboard": leaderboard_parts(board, view, addresses),
+        "head_to_head": pairs_parts(board),
+        "datasets": datasets_parts(board),
         "difficulty": difficulty_parts(board, view),
         "cost": cost_parts(board),
         "quality": quality_parts(board),
@@ -170,7 +176,12 @@ def _method(key: str, name: str, family: str, here: str, entry: EntryView | None
         found |= {"title": entry.title, "label": entry.label, "badges": badges(entry), "method": entry.method}
         found |= {"n": entry.n, "expected": entry.expected, "settings": [list(pair) for pair in entry.details]}
         found["facts"] = _cost_facts(entry)
+        found["means"] = {measure: _mean(value) for measure, value in entry.values.items()}
     return found
+
+
+def _mean(value: Value) -> list[int | None]:
+    return [whole(value.mean), None if value.half_width is None else whole(value.half_width)]
 
 
 def _cost_facts(entry: EntryView) -> list[list[str]]:

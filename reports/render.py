@@ -21,6 +21,8 @@ from reports.page_data import packed, page_data, pictures_data
 from reports.parts.part import parts_html, without_pictures
 from reports.parts.quality import PANEL_TITLES
 from reports.sections import PUBLISHED_SECTIONS, SECTIONS, Section
+from reports.tables.composed import datasets_table, head_to_head_table, shots_table
+from reports.tables.html import table_html
 from reports.views import BoardView, SiteView
 
 STYLES = ("page", "tables", "charts", "first_screen", "ablations", "pages", "error_analysis", "media")
@@ -36,10 +38,13 @@ SCRIPTS = (
     "hero_numbers",
     "hero_drawing",
     "charts",
-    "head_to_head",
+    "composed_tables",
+    "win_rates",
+    "shots",
     "ablations",
     "sections",
     "hero",
+    "follow_hero",
     "task_advice",
     "run_browser",
     "error_analysis",
@@ -76,7 +81,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
     block, evidence = page_data(site, first)
     home = block["settings"].get(block["first"], {})
     board = next((board for board in site.boards if board.anchor == block["first"]), None)
-    svg = {} if board is None else _static_charts(board)
+    svg = {} if board is None else {**_static_charts(board), **_composed(block)}
     shown = {name: parts_html(parts, home["methods"], svg) for name, parts in home.get("sections", {}).items()}
     shown |= {name: parts_html(parts, [], {}) for name, parts in block["sections"].items()}
     block["sections"] = {name: without_pictures(parts) for name, parts in block["sections"].items()}
@@ -86,7 +91,7 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
         site=site,
         view=site.overviews[first] if site.overviews else None,
         board=home,
-        sections=_sections(site),
+        sections=[section for section in _sections(site) if section.name != "shots" or "shots" in shown],
         shown=shown,
         hero=hero_svg(site.overviews[first], site.overviews[first].measures[-1]) if site.overviews else Markup(""),
         answer=answer,
@@ -119,6 +124,18 @@ def _static_charts(board: BoardView) -> Mapping[str, Markup]:
     if board.anytime is not None and board.anytime.curves:
         found[f"{board.anchor}-curves"] = anytime_svg(board, next(iter(TIME_AXES)))
     return found
+
+
+def _composed(block: Mapping[str, Any]) -> Mapping[str, Markup]:
+    """The composed tables of the setting that the page is written with, by the name of their block."""
+    setting = block["settings"][block["first"]]
+    measure, methods = setting["measures"][-1], setting["methods"]
+    tables = {
+        "head_to_head": head_to_head_table(setting),
+        "datasets": datasets_table(setting, measure, block["titles"]),
+        "shots": shots_table(setting, block["settings"], measure),
+    }
+    return {name: table_html(table, methods) for name, table in tables.items()}
 
 
 def _sections(site: SiteView) -> Sequence[Section]:

@@ -14,6 +14,9 @@ class Section:
 
 SECTIONS = (
     Section("leaderboard", "Leaderboard", "Which method is best, by how much, and with what confidence?"),
+    Section("head_to_head", "Head to head", "Which methods differ, by how much, and is the difference significant?"),
+    Section("datasets", "Datasets and methods", "How accurate is each method on each dataset, from easy to hard?"),
+    Section("shots", "Accuracy against shots", "How does accuracy grow with the number of labelled images per class?"),
     Section("difficulty", "Difficulty", "Which methods gain on hard datasets, and does difficulty help to choose?"),
     Section("claims", "Claims", "Do these runs support the claims of the APEX paper?"),
     Section("published", "Published and ours", "Do these runs agree with published numbers?"),

@@ -26,15 +26,6 @@ def leaderboard_parts(view: BoardView, overview: OverviewView, addresses: Mappin
     parts += [paragraph(note, "missing") for note in view.standings.notes]
     parts.append(heading(f"{view.anchor}-board", f"Mean over {counted(len(view.averaged), what)}"))
     parts += [table(leaderboard_table(view, overview)), paragraph(_note(view, overview))]
-    if len(view.standings.ranks) > 1:
-        parts.append(
-            fold(
-                f"{view.anchor}-pairs",
-                "Head to head",
-                "pairwise differences and their significance",
-                [block("head_to_head")],
-            )
-        )
     if view.standings.critical is not None:
         parts.append(_average_ranks(view))
     if view.source is not None:

@@ -66,7 +66,7 @@ def without_pictures(parts: Sequence[Part]) -> list[Part]:
 
 
 def parts_html(parts: Sequence[Part], methods: Sequence[Mapping[str, Any]], svg: Mapping[str, Markup]) -> Markup:
-    """The parts in order; `methods` of the setting, and static pictures of charts by their anchor."""
+    """The parts in order; `methods` of the setting, static pictures of charts by anchor, tables of blocks by name."""
     return Markup("").join(_html(part, methods, svg) for part in parts)
 
 
@@ -82,7 +82,7 @@ def _html(part: Part, methods: Sequence[Mapping[str, Any]], svg: Mapping[str, Ma
     if kind == "svg":
         return Markup('<div class="scroll drawing">{}</div>').format(Markup(rest[0]))
     if kind == "block":
-        return Markup('<div class="block" data-block="{}"></div>').format(rest[0])
+        return Markup('<div class="block" data-block="{}">{}</div>').format(rest[0], svg.get(rest[0], ""))
     if kind == "chart":
         return Markup(
             '<figure class="chart" id="{}" data-kind="{}"><div class="tools needs-script"></div>'

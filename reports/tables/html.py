@@ -8,7 +8,14 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-_HEADING = {"text": "text", "method": "text", "badge": "text", "sources": "text", "bar": "interval-head"}
+_HEADING = {
+    "text": "text",
+    "method": "text",
+    "badge": "text",
+    "sources": "text",
+    "link": "text",
+    "bar": "interval-head",
+}
 """Class of a heading by kind, `num` for the others."""
 _FORMATS = ("CSV", "LaTeX", "Markdown")
 
@@ -83,6 +90,14 @@ def _shown(value: Any, more: Any, kind: str, methods: Sequence[Mapping[str, Any]
         return _method(methods[value]), "", more
     if kind == "badge":
         return f'<b class="badge b-{escape(value.replace(" ", "-"))}">{escape(value)}</b>', "", more
+    if kind == "link":
+        return f'<a href="#{escape(more)}">{escape(value)}</a>', "", None
+    if kind == "pair":
+        tint = _tint(value, more[0]) if more[0] else ""
+        return f'<a href="#{escape(more[1])}">{signed_tenths(value)}</a>', tint, None
+    if kind == "heat":
+        score = f"{(value + 5) // 10 / 10:.1f}"
+        return (score, "", None) if more is None else (score, _tint(*more), signed_tenths(more[0]))
     if kind == "sources":
         return " ".join(f'<a href="#source-{number}">[{number}]</a>' for number in value), "", more
     if kind == "percent":
@@ -95,13 +110,16 @@ def _shown(value: Any, more: Any, kind: str, methods: Sequence[Mapping[str, Any]
     if kind == "tenths":
         return signed_tenths(value), "", more
     if kind == "tint":
-        tint = f' style="--tint:var(--{"a" if value > 0 else "b"});--share:{more / 100:.2f}"'
-        return signed_tenths(value), tint, None
+        return signed_tenths(value), _tint(value, more), None
     if kind == "bar":
         return _bar(*value), "", None
     if kind == "of":
         return f'{value[0]}<span class="of">/{value[1]}</span>', "", None
     return str(escape(value)), "", more
+
+
+def _tint(value: int, share: int) -> str:
+    return f' style="--tint:var(--{"a" if value > 0 else "b"});--share:{share / 100:.2f}"'
 
 
 def signed_points(hundredths: int) -> str:

@@ -23,6 +23,9 @@ KINDS = (
     "points",  # a signed difference in 0.01 points
     "tenths",  # like points, with one decimal
     "tint",  # like tenths, on a shade from 0 to 100
+    "link",  # a text, with its address
+    "pair",  # like tenths, with `[shade, address]`
+    "heat",  # in 0.01 %, with `[gain, shade]`
     "bar",  # `[mean, low, high]` in 0.1 % of the width
     "of",  # a number of a total: `[n, total]`
 )

@@ -184,7 +184,7 @@ def test_another_setting_has_its_own_answer(page, view):
             select.value = 'Few-shot'; select.dispatchEvent(new Event('change')); })()"""
     )
     assert "mean accuracy" in page.run("document.getElementById('answer').innerText")
-    assert page.run("location.hash") == ""
+    assert page.run("location.hash") == "#setting=vit-b-16-openai-few-shot-16-shots"
     assert "few-shot, 16 shots" in page.run("document.querySelector('[data-setting-text]').textContent")
 
 

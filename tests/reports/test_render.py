@@ -105,7 +105,9 @@ def test_ids_are_unique_and_links_have_targets(page):
     assert {link for link in links if "=" not in link} <= set(ids)
     data = block_of(page)["settings"][block_of(page)["first"]]
     known = {item["address"] for item in (*data["methods"], *data["datasets"])}
-    assert {link for link in links if "=" in link} == known
+    order = [data["methods"][number]["key"] for number in data["pairs"]["order"]]
+    pairs = {f"A={a}&B={b}" for a in order for b in order if a != b}
+    assert {link for link in links if "=" in link} == known | pairs
 
 
 def test_the_convention_of_h_is_named_and_the_tooltip_shows_the_other(page):

@@ -97,7 +97,7 @@ const chartKinds = {
     },
   },
 };
-const drawChart = (kind, data, axis) => `<svg viewBox="0 0 ${PLOT.width} ${PLOT.height}" aria-hidden="true">${chartKinds[kind].draw(data, axis)}</svg>`;
+const drawChart = (kind, data, axis) => `<svg viewBox="0 0 ${PLOT.width} ${chartKinds[kind].height ? chartKinds[kind].height(data) : PLOT.height}" aria-hidden="true">${chartKinds[kind].draw(data, axis)}</svg>`;
 // A tooltip at the nearest mark; arrow keys walk the marks from left to right.
 const bindTips = (figure) => {
   const picture = figure.querySelector(".picture");

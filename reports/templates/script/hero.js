@@ -120,7 +120,7 @@ if (hero) {
     fill(selects.x, data.axes.map(([name, title]) => [name, title]), state.x);
     draw();
     heroListeners.forEach((listen) => listen(data, state));
-    if (chosen) history.replaceState(null, "", "#" + address());
+    if (chosen && location.hash.slice(1) !== address()) history.pushState(null, "", "#" + address());
   };
   const reset = (setting) => {
     const data = block.settings[setting];
@@ -131,7 +131,7 @@ if (hero) {
   // The choice in the address; unknown names are ignored.
   const restore = () => {
     const wanted = new URLSearchParams(location.hash.slice(1));
-    if (!["A", "B", "x", "score", "setting"].some((name) => wanted.has(name))) return false;
+    if (location.hash && !["A", "B", "x", "score", "setting"].some((name) => wanted.has(name))) return false;
     state.measure = "";
     reset(block.settings[wanted.get("setting")] ? wanted.get("setting") : block.first);
     const [data] = now();

@@ -21,7 +21,10 @@ FACETS.forEach((title, facet) => {
   const label = document.createElement("label");
   const select = document.createElement("select");
   values.forEach((value) => select.add(new Option(value, value, false, value === settingData().facets[facet])));
-  select.addEventListener("change", () => chooseSetting(nearestSetting(facet, select.value)));
+  select.addEventListener("change", () => {
+    chooseSetting(nearestSetting(facet, select.value));
+    if (!frontNode.hidden) history.pushState(null, "", "#" + heroAddress());
+  });
   label.append(title + " ", select);
   document.getElementById("chooser").append(label);
   pickers.set(facet, select);

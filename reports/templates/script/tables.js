@@ -1,5 +1,5 @@
 // Tables from their data; the same HTML as reports/tables/html.py. Sorting, filtering and long tables redraw the rows.
-// The kinds link, links and choice (a button) are only drawn here.
+// The kinds links and choice (a button) are only drawn here.
 const HEADING = { text: "text", method: "text", badge: "text", sources: "text", link: "text", links: "text", choice: "text", bar: "interval-head" };
 const CELL = { ...HEADING, bar: "interval-cell" };
 const FORMATS = ["CSV", "LaTeX", "Markdown"];
@@ -17,6 +17,7 @@ const methodCell = (method) => {
   const family = method.family ? `<span class="family">${escaped(method.family)}</span>` : "";
   return `<a class="method" href="#${escaped(method.address)}" title="${escaped(method.name)}"><span>${escaped(method.title)}</span></a>${label}${family}${badges}`;
 };
+const tint = (value, share) => ` style="--tint:var(--${value > 0 ? "a" : "b"});--share:${(share / 100).toFixed(2)}"`;
 // Text, style and small line of a cell.
 const shownCell = (value, more, kind, methods) => {
   const small = more === undefined ? null : more;
@@ -33,7 +34,12 @@ const shownCell = (value, more, kind, methods) => {
     case "pm": return [`<span class="mean">${(value / 100).toFixed(2)}</span>` + (small === null ? "" : `<span class="pm">±${(small / 100).toFixed(2)}</span>`), "", null];
     case "points": return [signedPoints(value), "", small];
     case "tenths": return [signedTenths(value), "", small];
-    case "tint": return [signedTenths(value), ` style="--tint:var(--${value > 0 ? "a" : "b"});--share:${(small / 100).toFixed(2)}"`, null];
+    case "tint": return [signedTenths(value), tint(value, small), null];
+    case "pair": return [`<a href="#${escaped(small[1])}">${signedTenths(value)}</a>`, small[0] ? tint(value, small[0]) : "", null];
+    case "heat": {
+      const score = (Math.floor((value + 5) / 10) / 10).toFixed(1);
+      return small === null ? [score, "", null] : [score, tint(...small), signedTenths(small[0])];
+    }
     case "bar": {
       const [mean, low, high] = value;
       const line = low === null || low === undefined ? "" : `<i class="line" style="left:${(low / 10).toFixed(1)}%;right:${((1000 - high) / 10).toFixed(1)}%"></i>`;

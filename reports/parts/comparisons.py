@@ -1,0 +1,42 @@
+"""Head to head, datasets and methods, and accuracy against shots: tables composed from the data of the setting."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from reports._format import counted
+from reports.parts.part import Part, block, chart, heading, paragraph
+from reports.tables.composed import with_other_shots
+from reports.views import BoardView
+
+
+def pairs_parts(view: BoardView) -> list[Part]:
+    """Differences of all pairs of ranked methods."""
+    complete = len(view.standings.ranks)
+    if complete < 2:
+        return [paragraph(f"No pair to compare: {counted(complete, 'method')} with all runs.", "missing")]
+    return [heading(f"{view.anchor}-pairs", f"All pairs of {counted(complete, 'method')}"), block("head_to_head")]
+
+
+def datasets_parts(view: BoardView) -> list[Part]:
+    """Scores of all methods on all datasets."""
+    return [heading(f"{view.anchor}-datasets", "Every score"), block("datasets")]
+
+
+def shots_parts(setting: Mapping[str, Any], settings: Mapping[str, Any]) -> list[Part]:
+    """Accuracy by number of shots; empty unless there are settings that differ in it only."""
+    related = with_other_shots(setting, settings)
+    if len(related) < 2 or "pairs" not in setting:
+        return []
+    anchor = setting["anchor"]
+    shots = ", ".join(other["facets"][2] for other in related)
+    label = f"Accuracy against shots ({shots}), on average and on each dataset"
+    caption = (
+        "Score in % by images per class. Circle and diamond: the two methods of the first picture, with 95 % intervals "
+        "over seeds. Grey: all others. Dashed: zero-shot."
+    )
+    parts = [heading(f"{anchor}-by-shots", f"{shots} shots")]
+    sets = {tuple(sorted(d["name"] for d in other["datasets"])) for other in related}
+    if len(sets) > 1:
+        counts = ", ".join(f"{counted(len(o['datasets']), 'dataset')} with {o['facets'][2]}" for o in related)
+        parts.append(paragraph(f"Means of different datasets are not comparable: {counts} shots.", "missing"))
+    return [*parts, chart(f"{anchor}-shots", "shots", label, caption), block("shots")]

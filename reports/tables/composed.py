@@ -1,0 +1,167 @@
+"""Tables that are composed from the data of a setting: head to head, datasets and shots.
+
+They are not in the page's data. `script/composed_tables.js` composes the same tables for other settings and scores.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reports._format import counted, p_value, shorten
+from reports.tables.html import signed_points
+
+Setting = Mapping[str, Any]
+"""A setting of the page's data (`reports.page_data`)."""
+NAME_LENGTH = 16
+"""Most characters of a method in the head of a column."""
+
+
+def head_to_head_table(setting: Setting) -> dict[str, Any]:
+    """Differences of all pairs of ranked methods, row minus column; a cell links to the picture of its pair."""
+    methods, pairs = setting["methods"], setting["pairs"]
+    order, rows = pairs["order"], pairs["rows"]
+    found = {(a, b): (mean, low, high, p, shown) for a, b, mean, low, high, p, shown in rows}
+    found |= {(b, a): (-mean, _minus(high), _minus(low), p, shown) for a, b, mean, low, high, p, shown in rows}
+    largest = max((abs(mean) for mean, *_, shown in found.values() if shown), default=0) or 1
+    score = "" if pairs["measure"] == setting["measures"][-1] else f"score={pairs['measure']}&"
+
+    def pair_cell(a: int, b: int) -> Any:
+        if (a, b) not in found:
+            return None
+        mean, low, high, p, shown = found[a, b]
+        tip = "no interval: one seed"
+        if low is not None:
+            word = "significant" if shown else "not significant"
+            tip = f"95 % interval {signed_points(low)} to {signed_points(high)}; {p_value(p)}, {word}"
+        share = _share(mean, largest) if shown else 0
+        return [mean, [share, score + pair_address(methods[a], methods[b])], tip, "shown" if shown else "faint"]
+
+    what = {"base": "base accuracy", "new": "new accuracy", "H": "H", "all": "accuracy"}[pairs["measure"]]
+    return {
+        "id": f"{setting['anchor']}-pairs-table",
+        "columns": [
+            ["Row minus column", "method"],
+            *([shorten(methods[m]["name"], NAME_LENGTH), "pair", methods[m]["name"], "slim"] for m in order),
+        ],
+        "rows": [[a, *(pair_cell(a, b) for b in order)] for a in order],
+        "caption": f"Mean difference in {what} over the datasets, row minus column, in points. Bold and shaded: "
+        f"significant (paired over datasets and seeds, Holm-corrected over {counted(len(rows), 'pair')}). A number "
+        "opens the picture of its pair; its tooltip has the 95&nbsp;% interval and the p value.",
+        "classes": "matrix",
+    }
+
+
+def datasets_table(setting: Setting, measure: str, titles: Mapping[str, str]) -> dict[str, Any]:
+    """The score of every method on every dataset, easy datasets first, with the gain over zero-shot below it."""
+    methods, baseline = setting["methods"], setting["baseline"]
+    answer = setting["answers"][measure]
+    order = [number for number in range(len(methods)) if number != baseline]
+    if baseline is not None:
+        order.insert(0, baseline)
+    places = answer["places"]
+    datasets = sorted(range(len(places)), key=lambda d: (places[d] is None, places[d] or 0.0, d))
+    scores = {(m, d): mean_score(setting, measure, m, d) for m in order for d in datasets}
+
+    def gain(method: int, dataset: int) -> int | None:
+        zero, mine = scores.get((baseline, dataset)), scores[method, dataset]
+        return None if method == baseline or zero is None or mine is None else mine - zero
+
+    gains = {cell: found for cell in scores if (found := gain(*cell)) is not None}
+    largest = max(map(abs, gains.values()), default=0) or 1
+
+    def score_cell(method: int, dataset: int) -> Any:
+        difference = gains.get((method, dataset))
+        more = None if difference is None else [difference, _share(difference, largest)]
+        classes = "gap" if has_gap(setting, measure, method, dataset) else ""
+        return [scores[method, dataset], more, "", classes]
+
+    difficulty = next(iter(answer["x"].values()), [None] * len(places))
+    below = "" if baseline is None else " Below each score: gain over zero-shot in points, shaded by size."
+    return {
+        "id": f"{setting['anchor']}-datasets-table",
+        "columns": [
+            ["Dataset", "link"],
+            ["Difficulty", "word", "Transfer difficulty: 1 / (classes × zero-shot accuracy)"],
+            *([shorten(methods[m]["name"], NAME_LENGTH), "heat", methods[m]["name"], "slim"] for m in order),
+        ],
+        "rows": [
+            [
+                [setting["datasets"][d]["title"], setting["datasets"][d]["address"]],
+                [difficulty[d], None if difficulty[d] is None else f"{difficulty[d]:.2g}"],
+                *(score_cell(m, d) for m in order),
+            ]
+            for d in datasets
+        ],
+        "caption": f"Mean over seeds of {titles[measure]}, %; datasets from easy to hard.{below}",
+        "classes": "matrix heat",
+    }
+
+
+def shots_table(setting: Setting, settings: Mapping[str, Setting], measure: str) -> dict[str, Any]:
+    """The average of every method by number of shots, as on the leaderboards of those shots."""
+    related = with_other_shots(setting, settings)
+    means = [{method["key"]: method.get("means", {}).get(measure) for method in other["methods"]} for other in related]
+    return {
+        "id": f"{setting['anchor']}-shots-table",
+        "columns": [
+            ["Method", "method"],
+            *([counted(int(other["facets"][2]), "shot"), "pm", "", "score"] for other in related),
+        ],
+        "rows": [
+            [number, *(by_key.get(method["key"]) for by_key in means)]
+            for number, method in enumerate(setting["methods"])
+        ],
+        "caption": "Mean over the datasets of each leaderboard, %, ± half of the 95&nbsp;% interval over seeds.",
+        "classes": "matrix",
+    }
+
+
+def with_other_shots(setting: Setting, settings: Mapping[str, Setting]) -> list[Setting]:
+    """This setting and those that differ from it in the number of shots only, by increasing shots."""
+    same = [other for other in settings.values() if _but_shots(other) == _but_shots(setting)]
+    return sorted(same, key=lambda other: int(other["facets"][2]))
+
+
+def mean_score(setting: Setting, measure: str, method: int, dataset: int) -> int | None:
+    """Mean over seeds in 0.01 %, None without results; H is that of the mean base and new accuracy."""
+    splits = ["base", "new"] if measure == "H" else [measure]
+    means = []
+    for split in splits:
+        values = [v for v in setting["scores"][split][method][dataset] or () if v is not None]
+        if not values:
+            return None
+        means.append(sum(values) / len(values))
+    if measure != "H":
+        return _round(means[0])
+    base, new = means
+    return _round(2 * base * new / (base + new)) if base and new else 0
+
+
+def has_gap(setting: Setting, measure: str, method: int, dataset: int) -> bool:
+    """Whether a seed of a cell is missing."""
+    splits: Sequence[str] = ["base", "new"] if measure == "H" else [measure]
+    return any(None in (setting["scores"][split][method][dataset] or [None]) for split in splits)
+
+
+def pair_address(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
+    """The address of the first screen with these two methods; theirs are `method=KEY&setting=ANCHOR`."""
+    first, *rest = a["address"].split("&")
+    key = b["address"].split("&")[0].removeprefix("method=")
+    return "&".join([*rest, f"A={first.removeprefix('method=')}", f"B={key}"])
+
+
+def _but_shots(setting: Setting) -> tuple[str, ...]:
+    return tuple(facet for place, facet in enumerate(setting["facets"]) if place != 2)
+
+
+def _minus(value: int | None) -> int | None:
+    return None if value is None else -value
+
+
+def _share(value: float, largest: float) -> int:
+    return _round(100 * abs(value) / largest)
+
+
+def _round(value: float) -> int:
+    """To the next integer, halves up like in JavaScript."""
+    return math.floor(value + 0.5)

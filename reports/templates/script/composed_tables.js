@@ -1,0 +1,99 @@
+// Tables that are composed from the data of a setting, as reports/tables/composed.py does: head to head, datasets, shots.
+const NAME_LENGTH = 16;
+const columnOf = (method, kind) => [shortened(method.name, NAME_LENGTH), kind, method.name, "slim"];
+const shareOf = (value, largest) => Math.round(100 * Math.abs(value) / largest);
+const pText = (p) => p < 0.001 ? "p < 0.001" : "p = " + p.toFixed(p < 0.1 ? 3 : 2);
+const pairAddress = (a, b) => {
+  const [first, ...rest] = a.address.split("&");
+  return [...rest, first.replace("method=", "A="), b.address.split("&")[0].replace("method=", "B=")].join("&");
+};
+const headToHeadTable = (data) => {
+  const { order, rows, measure } = data.pairs;
+  const minus = (value) => value === null ? null : -value;
+  const found = new Map();
+  rows.forEach(([a, b, mean, low, high, p, shown]) => {
+    found.set(a + "," + b, [mean, low, high, p, shown]);
+    found.set(b + "," + a, [-mean, minus(high), minus(low), p, shown]);
+  });
+  const largest = Math.max(0, ...Array.from(found.values(), ([mean, , , , shown]) => shown ? Math.abs(mean) : 0)) || 1;
+  const score = measure === data.measures.at(-1) ? "" : `score=${measure}&`;
+  const pairCell = (a, b) => {
+    if (!found.has(a + "," + b)) return null;
+    const [mean, low, high, p, shown] = found.get(a + "," + b);
+    const tip = low === null ? "no interval: one seed" : `95 % interval ${signedPoints(low)} to ${signedPoints(high)}; ${pText(p)}, ${shown ? "" : "not "}significant`;
+    return [mean, [shown ? shareOf(mean, largest) : 0, score + pairAddress(data.methods[a], data.methods[b])], tip, shown ? "shown" : "faint"];
+  };
+  const what = { base: "base accuracy", new: "new accuracy", H: "H", all: "accuracy" }[measure];
+  return {
+    id: data.anchor + "-pairs-table",
+    columns: [["Row minus column", "method"], ...order.map((method) => columnOf(data.methods[method], "pair"))],
+    rows: order.map((a) => [a, ...order.map((b) => pairCell(a, b))]),
+    caption: `Mean difference in ${what} over the datasets, row minus column, in points. Bold and shaded: significant (paired over datasets and seeds, Holm-corrected over ${counted(rows.length, "pair")}). A number opens the picture of its pair; its tooltip has the 95&nbsp;% interval and the p value.`,
+    classes: "matrix",
+  };
+};
+// Mean over seeds in 0.01 %, null without results; H is that of the mean base and new accuracy.
+const meanScore = (data, measure, method, dataset) => {
+  const means = (measure === "H" ? ["base", "new"] : [measure]).map((split) => {
+    const values = (data.scores[split][method][dataset] || []).filter((value) => value !== null);
+    return values.length ? average(values) : null;
+  });
+  if (means.includes(null)) return null;
+  return Math.round(measure === "H" ? harmonic(...means) : means[0]);
+};
+const hasGap = (data, measure, method, dataset) => (measure === "H" ? ["base", "new"] : [measure]).some((split) => (data.scores[split][method][dataset] || [null]).includes(null));
+const datasetsTable = (data, measure) => {
+  const answer = data.answers[measure];
+  const order = data.methods.map((_, method) => method).filter((method) => method !== data.baseline);
+  if (data.baseline !== null) order.unshift(data.baseline);
+  const places = answer.places;
+  const datasets = places.map((_, dataset) => dataset).sort((p, q) => (places[p] === null) - (places[q] === null) || places[p] - places[q] || p - q);
+  const scores = data.methods.map((_, method) => data.datasets.map((_, dataset) => meanScore(data, measure, method, dataset)));
+  const gain = (method, dataset) => {
+    if (data.baseline === null || method === data.baseline) return null;
+    const [zero, mine] = [scores[data.baseline][dataset], scores[method][dataset]];
+    return zero === null || mine === null ? null : mine - zero;
+  };
+  const largest = Math.max(0, ...order.flatMap((method) => datasets.map((dataset) => Math.abs(gain(method, dataset) ?? 0)))) || 1;
+  const scoreCell = (method, dataset) => {
+    const difference = gain(method, dataset);
+    return [scores[method][dataset], difference === null ? null : [difference, shareOf(difference, largest)], "", hasGap(data, measure, method, dataset) ? "gap" : ""];
+  };
+  const difficulty = Object.values(answer.x)[0] || places.map(() => null);
+  const below = data.baseline === null ? "" : " Below each score: gain over zero-shot in points, shaded by size.";
+  return {
+    id: data.anchor + "-datasets-table",
+    columns: [["Dataset", "link"], ["Difficulty", "word", "Transfer difficulty: 1 / (classes × zero-shot accuracy)"], ...order.map((method) => columnOf(data.methods[method], "heat"))],
+    rows: datasets.map((dataset) => [
+      [data.datasets[dataset].title, data.datasets[dataset].address],
+      [difficulty[dataset], difficulty[dataset] === null ? null : String(Number(difficulty[dataset].toPrecision(2)))],
+      ...order.map((method) => scoreCell(method, dataset)),
+    ]),
+    caption: `Mean over seeds of ${block.titles[measure]}, %; datasets from easy to hard.${below}`,
+    classes: "matrix heat",
+  };
+};
+// This setting and those that differ from it in the number of shots only, by increasing shots.
+const withOtherShots = (data) => {
+  const others = ({ facets }) => facets.filter((_, place) => place !== 2).join("\n");
+  return Object.values(block.settings).filter((other) => others(other) === others(data)).sort((p, q) => p.facets[2] - q.facets[2]);
+};
+const shotsTable = (data, measure) => {
+  const related = withOtherShots(data);
+  const mean = (other, key) => other.methods.find((method) => method.key === key)?.means?.[measure] ?? null;
+  return {
+    id: data.anchor + "-shots-table",
+    columns: [["Method", "method"], ...related.map((other) => [counted(Number(other.facets[2]), "shot"), "pm", "", "score"])],
+    rows: data.methods.map(({ key }, number) => [number, ...related.map((other) => mean(other, key))]),
+    caption: "Mean over the datasets of each leaderboard, %, ± half of the 95&nbsp;% interval over seeds.",
+    classes: "matrix",
+  };
+};
+// Draws a composed table, unless the page was written with it.
+const putTable = (place, table, data, drawn) => {
+  if (drawn || !place.querySelector(".table")) place.innerHTML = tableHtml(table, data.methods);
+  bindTable(place.querySelector(".table"), table, data.methods);
+};
+blocks.head_to_head = (data, place) => putTable(place, headToHeadTable(data), data);
+blocks.datasets = (data, place) => putTable(place, datasetsTable(data, data.measures.at(-1)), data);
+blocks.shots = (data, place) => putTable(place, shotsTable(data, data.measures.at(-1)), data);

@@ -1,0 +1,23 @@
+// The sections that follow the first picture: the score of the table of datasets, and the two methods of the charts of shots.
+let shownMeasure = null;
+const followHero = (data, { setting, measure, a, b }) => {
+  const drawn = setting + " " + measure;
+  const key = (method) => method === null ? null : data.methods[method].key;
+  pairOfShots = { measure, a: key(a), b: key(b) };
+  const figure = document.querySelector("figure[data-kind=shots]");
+  if (figure) figure.querySelector(".picture").innerHTML = drawChart("shots", data);
+  if (drawn === shownMeasure) return;
+  shownMeasure = drawn;
+  if (!data.pairs) return;
+  const places = (name) => document.querySelector(`[data-block=${name}]`);
+  if (places("datasets")) putTable(places("datasets"), datasetsTable(data, measure), data, true);
+  if (places("shots")) putTable(places("shots"), shotsTable(data, measure), data, true);
+};
+if (hero) {
+  heroListeners.push(followHero);
+  followHero(...heroChoice());
+}
+// A pair that is chosen in a table is shown in the first picture.
+document.addEventListener("click", (event) => {
+  if (event.target.closest(".matrix td a[href*='A=']")) setTimeout(() => hero.scrollIntoView());
+});

@@ -1,0 +1,146 @@
+"""Head to head, datasets x methods, and accuracy against shots, in a real browser."""
+
+from __future__ import annotations
+
+import pytest
+from report_sample import catalogue, difficulty_frame, runs_frame
+
+pytest.importorskip("websocket", reason="websocket-client is not installed")
+from chromium import browser, find_chromium
+
+from bench.presenters import site_view
+from reports import render_site
+
+pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
+
+CELLS = """[...document.querySelectorAll('[data-block={}] {} tr')].map((row) =>
+    [...row.children].map((cell) => cell.innerText.replace('−', '-').split('\\n')))"""
+ADDRESS = "decodeURIComponent(location.hash.slice(1))"
+
+
+@pytest.fixture(scope="module")
+def view():
+    runs = runs_frame(protocols=("base-to-new",), shots=(1, 4, 16))
+    return site_view(runs, difficulty_frame(), catalogue(), package_version="0")
+
+
+@pytest.fixture(scope="module")
+def url(view, tmp_path_factory):
+    return render_site(view, tmp_path_factory.mktemp("site") / "index.html").as_uri()
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory):
+    with browser(tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+@pytest.fixture
+def page(tab, url):
+    tab.call("Emulation.setScriptExecutionDisabled", value=False)
+    tab.size(1400, 1000)
+    tab.open("about:blank")
+    tab.open(url)
+    tab.run("document.documentElement.style.scrollBehavior = 'auto'")
+    return tab
+
+
+def board_of(view, shots):
+    return next(board for board in view.boards if board.shots == shots)
+
+
+def set_select(page, identity, value):
+    page.run(
+        f"""(() => {{
+            const select = document.getElementById({identity!r});
+            select.value = {value!r};
+            select.dispatchEvent(new Event('change'));
+        }})()"""
+    )
+
+
+def assert_scores(rows, board, measure):
+    """Rows of the table of datasets have the scores and gains of the board."""
+    titles = [dataset.title for dataset in board.datasets]
+    assert sorted(row[0][0] for row in rows) == sorted(titles)
+    order = [board.baseline] + [e.key for e in board.entries if e.key != board.baseline]
+    for title, _, *cells in rows:
+        name = next(dataset.name for dataset in board.datasets if dataset.title == title[0])
+        for key, (score, *gain) in zip(order, cells, strict=True):
+            found = board.cells[key, name]
+            assert float(score) == pytest.approx(100 * found.scores[measure].mean, abs=0.06)
+            assert len(gain) == (key != board.baseline)
+            if gain and found.n == found.expected:
+                assert float(gain[0]) == pytest.approx(100 * found.gains[measure], abs=0.08)
+
+
+def test_every_dataset_has_its_scores_from_easy_to_hard_and_they_follow_the_score(page, view):
+    board = board_of(view, 16)
+    rows = page.run(CELLS.format("datasets", "tbody"))
+    assert_scores(rows, board, "H")
+    difficulty = [float(row[1][0]) for row in rows]
+    assert difficulty == sorted(difficulty)
+    set_select(page, "hero-measure", "new")
+    assert "new classes" in page.run("document.querySelector('[data-block=datasets] caption').innerText")
+    assert_scores(page.run(CELLS.format("datasets", "tbody")), board, "new")
+
+
+def test_accuracy_by_shots_is_that_of_the_leaderboards(page, view):
+    rows = page.run(CELLS.format("shots", "tbody"))
+    assert [cell[0] for cell in page.run(CELLS.format("shots", "thead"))[0]] == [
+        "Method",
+        "1 shot",
+        "4 shots",
+        "16 shots",
+    ]
+    entries = board_of(view, 16).entries
+    assert len(rows) == len(entries)
+    for entry, (name, *cells) in zip(entries, rows, strict=True):
+        assert entry.title in name[0]
+        for shots, (text,) in zip((1, 4, 16), cells, strict=True):
+            value = next(e for e in board_of(view, shots).entries if e.key == entry.key).values["H"]
+            mean, *half = (float(number) for number in text.split("±"))
+            assert mean == pytest.approx(100 * value.mean, abs=0.0051)
+            assert half == ([] if value.half_width is None else [pytest.approx(100 * value.half_width, abs=0.0051)])
+
+
+def test_charts_of_shots_show_the_chosen_pair_with_intervals(page, view):
+    svg = "document.querySelector('figure[data-kind=shots] svg')"
+    panels = page.run(f"[...{svg}.querySelectorAll('.panel title')].map((node) => node.textContent)")
+    assert panels[0] == "Mean H (base and new)"
+    assert sorted(panels[1:]) == sorted(dataset.title for dataset in board_of(view, 16).datasets)
+    assert page.run(f"{svg}.querySelectorAll('circle.mark.a').length") == 12 * 3
+    assert page.run(f"[...{svg}.querySelectorAll('.bar.a')].every((bar) => bar.getAttribute('d').includes('V'))")
+    assert "APEX" in page.run(f"{svg}.querySelector('circle').dataset.tip")
+    set_select(
+        page, "hero-a", page.run("[...document.getElementById('hero-a').options].find(o => o.text === 'VPT').value")
+    )
+    assert ": VPT " in page.run(f"{svg}.querySelector('circle').dataset.tip")
+
+
+def test_one_number_of_shots_has_no_section_about_shots(tmp_path):
+    runs = runs_frame(protocols=("base-to-new",))
+    view = site_view(runs, difficulty_frame(), catalogue(), package_version="0")
+    text = render_site(view, tmp_path / "page.html").read_text("utf-8")
+    assert 'id="datasets"' in text
+    assert 'id="shots"' not in text
+    assert "Accuracy against shots</a>" not in text
+
+
+def test_a_pair_of_head_to_head_opens_in_the_picture_and_back_returns(page):
+    page.run("document.querySelector('[data-block=head_to_head] a[href$=\"A=coop&B=vpt\"]').click()")
+    page.wait(f"{ADDRESS}.endsWith('A=coop&B=vpt')")
+    chosen = "['hero-a', 'hero-b'].map((id) => document.getElementById(id).selectedOptions[0].text)"
+    assert page.run(chosen) == ["CoOp", "VPT"]
+    page.wait("document.getElementById('hero').getBoundingClientRect().top < innerHeight / 2")
+    page.run("history.back()")
+    page.wait(f"{chosen}.join() === 'APEX,Zero-shot CLIP'")
+
+
+def test_without_script_the_tables_are_written(page, url):
+    page.call("Emulation.setScriptExecutionDisabled", value=True)
+    page.open(url)
+    for name in ("head_to_head", "datasets", "shots"):
+        assert page.run(f"document.querySelector('[data-block={name}] table').getBoundingClientRect().height") > 100
+    assert page.run("getComputedStyle(document.querySelector('figure[data-kind=shots]')).display") == "none"
+    page.call("Emulation.setScriptExecutionDisabled", value=False)
