@@ -1,7 +1,8 @@
 """Public names of `reports`; `__init__.py` loads each on first use."""
 
 from ._format import percent as percent
-from .answer_sentences import finding as finding
+from .answer_sentences import answer_lines as answer_lines
 from .charts.figures import FORMATS as FORMATS
 from .charts.figures import figure_file as figure_file
+from .charts.hero_picture import hero_picture as hero_picture
 from .render import render_site as render_site

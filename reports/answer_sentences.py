@@ -19,8 +19,15 @@ def answer(view: OverviewView, measure: str) -> Markup:
         return Markup("No method has a score for every dataset{}, so there is no comparison yet.").format(
             " and seed" if view.seeds else ""
         )
-    sentences = [_best(view, found), *_elsewhere(view, found), *_here(view, found), *_hard(view, found)]
-    return Markup(" ").join(sentences)
+    parts = [_compared_on(view), [_best(view, found)], _elsewhere(view, found), _here(view, found), _hard(view, found)]
+    return Markup(" ").join(sentence for part in parts for sentence in part)
+
+
+def answer_lines(view: OverviewView) -> list[str]:
+    """The answer, its small print and what is missing as plain lines, by the measure that orders the methods."""
+    measure = view.measures[-1]
+    lines = [answer(view, measure), small_print(view, measure), missing_runs(view)]
+    return [line.striptags() for line in lines if line]
 
 
 def small_print(view: OverviewView, measure: str) -> Markup:
@@ -40,7 +47,8 @@ def small_print(view: OverviewView, measure: str) -> Markup:
         counts += [counted(len(view.seeds), "seed"), counted(view.n_runs, "run")]
     else:
         counts.append("one published value each")
-    parts.append(", ".join(counts) + ".")
+    missing = "" if view.missing is None else f"; {view.missing.n} missing"
+    parts.append(f"{', '.join(counts)}{missing}.")
     if measure == "H" and view.h_convention == "h_of_means":
         parts.append("Mean H is that of the average base and new accuracy; gains are averaged over datasets.")
     if view.demo is not None:
@@ -49,16 +57,6 @@ def small_print(view: OverviewView, measure: str) -> Markup:
             f"tested on {view.demo.images:,} images. Published recipes may rank the methods differently."
         )
     return Markup(" ").join(Markup.escape(part) for part in parts)
-
-
-def finding(site: SiteView) -> str:
-    """What the picture of the page shows, in one plain sentence; empty for a page without one."""
-    if not site.overviews:
-        return ""
-    view = site.overviews[first_shown(site)]
-    found = view.answers[view.measures[-1]]
-    sentence = answer(view, found.measure) if found.leader is None else _best(view, found)
-    return sentence.striptags()
 
 
 def first_shown(site: SiteView) -> int:
@@ -80,8 +78,9 @@ def missing_runs(view: OverviewView) -> Markup:
     text = (
         f"{missing.n} of {counted(missing.of, 'run')} {plural(missing.n, 'is', 'are')} missing: {names}. "
         f"{missing.methods} of {counted(len(view.methods), 'method')} {plural(missing.methods, 'has', 'have')} missing "
-        f"runs and {plural(missing.methods, 'is', 'are')} not ranked."
+        f"runs"
     )
+    text += "." if view.common is not None else f" and {plural(missing.methods, 'is', 'are')} not ranked."
     return Markup.escape(text)
 
 
@@ -139,6 +138,24 @@ def join(names: Sequence[str], last: str = "and") -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
+def _compared_on(view: OverviewView) -> list[Markup]:
+    """What is compared where fewer than two methods have everything; nothing otherwise."""
+    common = view.common
+    if common is None:
+        return []
+    grid = f"{counted(common.datasets, 'dataset')} and {counted(common.seeds, 'seed')}"
+    if not common.without:
+        return [Markup.escape(f"Compared on the {grid} that all {common.methods} methods have.")]
+    n = len(common.without)
+    names = join([*common.without[:NAMED], *([counted(n - NAMED, "more method")] if n > NAMED else [])])
+    return [
+        Markup.escape(
+            f"Compared on the {grid} that {common.methods} of {common.methods + n} methods have: {names} "
+            f"{plural(n, 'lacks', 'lack')} some of these runs."
+        )
+    ]
+
+
 def _best(view: OverviewView, found: AnswerView) -> Markup:
     assert found.leader is not None
     value = f"{unsigned(found.averages[found.leader])} %"
@@ -146,6 +163,12 @@ def _best(view: OverviewView, found: AnswerView) -> Markup:
     if found.lead is None:
         return Markup("<b>{}</b> is the only complete method: mean {} {} on {}.").format(name, phrase, value, where)
     reference, lead = view.method(found.lead.reference).name, found.lead
+    if points(lead.mean) == "0.0" and unsigned(found.averages[lead.reference]) == unsigned(
+        found.averages[found.leader]
+    ):
+        return Markup("<b>{}</b> and <b>{}</b> are level on {}: mean {} {}.").format(
+            name, reference, where, phrase, value
+        )
     if found.leader == view.baseline:
         text = Markup("No method beats <b>{}</b> on average: mean {} {} on {}. Nearest is {}, <b>{}</b> points.")
         sentence = text.format(name, phrase, value, where, reference, points(-lead.mean))

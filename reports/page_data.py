@@ -174,7 +174,7 @@ def _method(key: str, name: str, family: str, here: str, entry: EntryView | None
     found["address"] = address
     if entry is not None:
         found |= {"title": entry.title, "label": entry.label, "badges": badges(entry), "method": entry.method}
-        found |= {"n": entry.n, "expected": entry.expected, "settings": [list(pair) for pair in entry.details]}
+        found |= {"n": entry.coverage, "expected": entry.planned, "settings": [list(pair) for pair in entry.details]}
         found["facts"] = _cost_facts(entry)
         found["means"] = {measure: _mean(value) for measure, value in entry.values.items()}
     return found

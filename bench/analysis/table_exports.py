@@ -212,7 +212,7 @@ def _rows(
             entry.key + (STALE if entry.stale else "") + (IMPORTED if entry.imported else ""),
             ranges.get(entry.key, "–"),
             tuple(cell_of(entry, c) for c in columns),
-            f"{entry.n}/{entry.expected}",
+            f"{entry.coverage}/{entry.planned}",
         )
         for entry in board.entries
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from html import escape
 from typing import TYPE_CHECKING
 
 from bench._util.counted import counted
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from bench.analysis.leaderboard import Entry, Leaderboard
     from bench.statistics import Estimate
+    from reports.views import OverviewView
 
 
 STALE = " †"
@@ -22,8 +24,21 @@ STALE = " †"
 class LeaderboardTable:
     """Leaderboards, one per backbone, protocol, shots and draw. A notebook shows them as tables."""
 
-    def __init__(self, boards: Sequence[Leaderboard]) -> None:
+    def __init__(
+        self,
+        boards: Sequence[Leaderboard],
+        overview: Callable[[Leaderboard], OverviewView] | None = None,
+        unfinished: Sequence[str] = (),
+    ) -> None:
         self.boards = tuple(boards)
+        self._overview = overview
+        self._unfinished = tuple(unfinished)
+
+    def answer(self, board: Leaderboard) -> list[str]:
+        """What is best, how sure that is, and what is missing: the sentences of the page, as plain lines."""
+        from reports import answer_lines
+
+        return [] if self._overview is None else answer_lines(self._overview(board))
 
     @property
     def complete(self) -> bool:
@@ -43,13 +58,13 @@ class LeaderboardTable:
 
     def notes(self) -> list[str]:
         """What a reader has to know: incomplete and stale entries, oracles, runs that do not count."""
-        notes = []
+        notes = list(self._unfinished)
         for board in self.boards:
             title = board_title(board)
             for entry in board.entries:
-                if not entry.complete:
-                    failed = sum(cell.error is not None for cell in entry.missing)
-                    cells = f"{entry.n} of {entry.expected} cells, {failed} failed"
+                if entry.coverage < entry.planned:
+                    failed = sum(cell.error is not None for cell in board.missing if cell.entry == entry.key)
+                    cells = f"{entry.coverage} of {entry.planned} cells, {failed} failed"
                     notes.append(f"incomplete: {entry.key}, {title}: {cells}")
                 if entry.oracle:
                     notes.append(f"oracle: {entry.key}, {title}: {_optimism(entry)}; not ranked")
@@ -81,14 +96,27 @@ class LeaderboardTable:
         ]
 
     def _repr_html_(self) -> str:
-        return "".join(html_table(board_title(board), self.rows(board)) for board in self.boards)
+        return "".join(
+            self._answer_html(board) + html_table(board_title(board), self.rows(board)) for board in self.boards
+        )
+
+    def _answer_html(self, board: Leaderboard) -> str:
+        """The answer line with its small print, and the picture of the page."""
+        if self._overview is None:
+            return ""
+        from reports import answer_lines, hero_picture
+
+        view = self._overview(board)
+        lines = "".join(f"<p>{escape(line)}</p>" for line in answer_lines(view))
+        return f"{lines}{hero_picture(view)}"
 
     def __str__(self) -> str:
         import pandas as pd
 
-        parts = [
-            f"{board_title(board)}\n{pd.DataFrame(self.rows(board)).to_string(index=False)}" for board in self.boards
-        ]
+        parts = []
+        for board in self.boards:
+            rows = pd.DataFrame(self.rows(board)).to_string(index=False)
+            parts += [f"{board_title(board)}\n{rows}", *self.answer(board)]
         return "\n\n".join([*parts, *self.notes()])
 
     __repr__ = __str__
@@ -120,7 +148,7 @@ def _row(board: Leaderboard, entry: Entry) -> dict[str, object]:
         if board.setting.source:
             name = "average of targets"
         row[name] = _percent(entry.average(measure, board.convention))
-    row["n/N"] = f"{entry.n}/{entry.expected}{'' if entry.complete else ' *'}"
+    row["n/N"] = f"{entry.coverage}/{entry.planned}{'' if entry.coverage == entry.planned else ' *'}"
     row["parameters"] = entry.cost.parameters_high if entry.cost else "–"
     row["train s"] = f"{entry.cost.train_seconds:.1f}" if entry.cost else "–"
     return row

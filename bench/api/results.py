@@ -13,14 +13,16 @@ from bench.api.comparison_table import ComparisonTable
 from bench.api.leaderboard_table import LeaderboardTable
 from bench.errors import UsageError
 from bench.results.nearby_runs import no_runs
-from bench.sweep import cache_folder
+from bench.sweep import cache_folder, missing_specs, unfinished_sweeps
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.analysis.leaderboard import HConvention
+    from bench.analysis.leaderboard import HConvention, Leaderboard
     from bench.provenance.staleness import Staleness
     from bench.store import Store
+    from bench.sweep import UnfinishedSweep
+    from reports.views import OverviewView
 
 _DEFAULT_RUNS = "runs"
 
@@ -74,13 +76,22 @@ class Results:
 
         counts = [shots] if isinstance(shots, int) else shots
         frame, how = self._frame, HConvention(convention)
-        boards = leaderboards(frame, protocol=protocol, shots=counts, backbone=backbone, convention=how)
+        chosen: dict[str, Any] = {"protocol": protocol, "shots": counts, "backbone": backbone, "convention": how}
+        boards = leaderboards(frame, **chosen, planned=missing_specs(self.unfinished), compared=True)
         if not boards:
             if frame.empty:
                 raise UsageError(no_runs(self.folder))
-            found = sorted({f"{setting.protocol} with {setting.shots} shots" for setting in settings(frame)})
+            found = sorted({f"{setting.protocol} with {counted(setting.shots, 'shot')}" for setting in settings(frame)})
             raise UsageError(f"No runs to show in {self.folder}. It holds: {', '.join(found)}.")
-        return LeaderboardTable(boards)
+        return LeaderboardTable(boards, self._overview, [str(sweep) for sweep in self.unfinished])
+
+    @cached_property
+    def unfinished(self) -> list[UnfinishedSweep]:
+        """The sweeps in the folder whose runs are not all there; of chosen runs, those that planned one of them."""
+        found = unfinished_sweeps(self.folder)
+        if self.run_ids is None:
+            return found
+        return [sweep for sweep in found if not self.run_ids.isdisjoint(sweep.run_ids)]
 
     def compare(
         self,
@@ -102,8 +113,12 @@ class Results:
             two classifies correctly. UsageError if no setting has both.
         """
         from bench.analysis.comparison import compare, find_entry
+        from bench.analysis.leaderboard import leaderboards
 
         boards = self.leaderboard(protocol=protocol, shots=shots, backbone=backbone).boards
+        if any(board.common is not None for board in boards):  # a pair may share more than all methods do
+            counts = [shots] if isinstance(shots, int) else shots
+            boards = tuple(leaderboards(self._frame, protocol=protocol, shots=counts, backbone=backbone))
         names = [{name for entry in board.entries for name in (entry.key, entry.method)} for board in boards]
         both = [board for board, known in zip(boards, names, strict=True) if {a, b} <= known]
         if not both:
@@ -142,6 +157,20 @@ class Results:
 
     def __repr__(self) -> str:
         return f"Results({counted(len(self), 'run')} in {str(self.folder)!r}, {len(self.failed)} failed)"
+
+    def _overview(self, board: Leaderboard) -> OverviewView:
+        """The answer of a board, as on the page."""
+        from bench._util.text_cache import TextCache
+        from bench.presenters import board_overview, registered
+
+        catalogue = registered(TextCache(cache_folder(None)))
+        return board_overview(board, self._outcomes, self.difficulty(), catalogue)
+
+    @cached_property
+    def _outcomes(self) -> pd.DataFrame:
+        """The runs with the outcome of every test image."""
+        frame = self._store.runs_frame(outcomes=True)
+        return frame if self.run_ids is None else frame[frame["run_id"].isin(self.run_ids)].reset_index(drop=True)
 
     @cached_property
     def _store(self) -> Store:

@@ -12,10 +12,10 @@ import typer
 
 from bench._util.output_paths import check_output_folder
 from bench.cli import _options as opt
-from bench.cli._print import print_line, print_rows, remark
+from bench.cli._answer import print_answer
+from bench.cli._print import print_line
 
 if TYPE_CHECKING:
-    from bench.api.results import Results
     from bench.sweep import SweepRequest
 
 METHODS = (
@@ -59,16 +59,15 @@ def demo(
     from bench.cli.report import write_report
     from bench.site.build import PageRequest
     from bench.sweep import LogStyle, open_log
-    from reports import finding
 
     check_output_folder(site, "--site")
     request = demo_request(quick=quick, curve=curve, runs=runs, cache=cache, jobs=jobs, runner=runner)
     outcome = run_request(request, open_log(LogStyle.AUTO))
     if not outcome.summary.interrupted:
         page = PageRequest(runs, site / "index.html", with_run_files=True, cache=opt.cache_folder(cache))
-        view = write_report(page)
-        _print_board(Results(runs, frozenset(spec.run_id for spec in outcome.plan.specs)))
-        print_line(f"{finding(view)}\n\nReport: {page.out}\nNext:")
+        write_report(page)
+        print_answer(Results(runs, frozenset(spec.run_id for spec in outcome.plan.specs)))
+        print_line(f"\nReport: {page.out}\nNext:")
         for command in next_commands(runs, quick=quick):
             print_line(f"  {command}")
     raise typer.Exit(outcome.exit_code)
@@ -95,18 +94,3 @@ def next_commands(runs: Path, *, quick: bool) -> list[str]:
     program = found if Path(found).stem == "etl-bench" else f"{sys.executable} -m bench"
     first, second = ("coop zero_shot", "leaderboard") if quick else ("apex vpt_text_adapter", "claims")
     return [f"{program} {command} --runs {shlex.quote(str(runs))}" for command in (f"compare {first}", second)]
-
-
-def _print_board(results: Results) -> None:
-    """The leaderboard without counts and costs; nothing where every run failed."""
-    from bench.api.leaderboard_table import board_title
-
-    if not len(results):
-        return
-    table = results.leaderboard()
-    for board in table.boards:
-        rows = table.rows(board)
-        print_line(board_title(board))
-        print_rows(rows, [name for name in rows[0] if name not in ("n/N", "parameters")])
-    for note in table.notes():
-        remark(note)

@@ -42,6 +42,7 @@ def leaderboard(
         for board in table.boards:
             print_line(board_title(board))
             print_rows(table.rows(board))
+            print_line("\n".join(table.answer(board)))
     for note in table.notes():
         remark(note)
     if strict and not table.complete:

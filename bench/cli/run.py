@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli import _options as opt
-from bench.cli._print import print_json, print_line, print_rows
+from bench.cli._print import print_json, print_line, print_rows, remark
 from bench.cli._request_options import takes_request
 
 if TYPE_CHECKING:
-    from bench.sweep import SweepLog, SweepOutcome
+    from bench.sweep import Plan, SweepLog, SweepOutcome
 
 _output = partial(typer.Option, rich_help_panel="Output")
 
@@ -92,7 +92,7 @@ def run(
 def finish(outcome: "SweepOutcome", runs: Path, say: "SweepLog", *, as_json: bool = False) -> None:
     """Print what a sweep did and end the command with its exit code."""
     from bench.launch.tasks import Outcome
-    from bench.sweep import report_failures
+    from bench.sweep import report_failures, unfinished_sweeps
 
     made, summary = outcome.plan, outcome.summary
     others = sum(not item.here for item in summary.finished)
@@ -113,5 +113,22 @@ def finish(outcome: "SweepOutcome", runs: Path, say: "SweepLog", *, as_json: boo
         by_others = f" ({others} by other sweeps)" if others else ""
         ok = sum(item.outcome is Outcome.OK for item in summary.finished)
         print_line(f"{ok} finished{by_others}, {len(summary.failures)} failed; in {runs}")
+        if summary.interrupted:
+            for sweep in unfinished_sweeps(runs):
+                remark(str(sweep))
+        else:
+            _answer(runs, made)
     report_failures(outcome, say)
     raise typer.Exit(outcome.exit_code)
+
+
+def _answer(runs: Path, made: "Plan") -> None:
+    """The board and the answer of the planned runs; a note if another process holds the database."""
+    from bench.api.results import Results
+    from bench.cli._answer import print_answer
+    from bench.errors import StoreLockedError
+
+    try:
+        print_answer(Results(runs, frozenset(spec.run_id for spec in made.specs)))
+    except StoreLockedError as error:
+        remark(f"note: {error} `etl-bench leaderboard` shows the results.")

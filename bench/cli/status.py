@@ -34,14 +34,21 @@ def _show(runs: Path, *, as_json: bool) -> None:
     from bench.coordination.heartbeat import read_heartbeats
     from bench.results.shards import Shards
     from bench.sweep.tally import duration
+    from bench.sweep.unfinished import unfinished_sweeps
     from bench.sweep.worker_table import worker_rows
 
     sweeps = [item for item in read_heartbeats(runs) if item.kind == "sweep"]
     workers = worker_rows(runs)
-    on_disk = len(Shards(runs).scan())
+    finished = {entry.run_id for entry in Shards(runs).scan()}
+    on_disk, unfinished = len(finished), unfinished_sweeps(runs, finished)
     if as_json:
         running = [{"process": item.process.dump(), "beat": item.beat, **item.facts} for item in sweeps]
-        print_json({"runs": str(runs), "on_disk": on_disk, "sweeps": running, "workers": workers})
+        incomplete = [
+            {"file": str(item.file), "planned": item.planned, "missing": list(item.run_ids), "command": item.command}
+            for item in unfinished
+        ]
+        found = {"runs": str(runs), "on_disk": on_disk, "sweeps": running, "workers": workers}
+        print_json(found | {"incomplete": incomplete})
         return
     print_line(f"{counted(on_disk, 'run')} on disk in {runs}; {counted(len(sweeps), 'running sweep')}")
     if sweeps:
@@ -53,3 +60,5 @@ def _show(runs: Path, *, as_json: bool) -> None:
         print_rows(rows, ["sweep", "done", "failed", "elsewhere", "total", "a_minute", "to_go"])
     if workers:
         print_rows(workers)
+    for sweep in unfinished:
+        print_line(str(sweep))

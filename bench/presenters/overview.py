@@ -2,26 +2,29 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups, page_groups
-from bench.analysis.leaderboard import H, Leaderboard
+from bench.analysis.leaderboard import Entry, H, Leaderboard
 from bench.analysis.method_choice import choose_rule, positions
 from bench.analysis.other_datasets import hard_minus_easy, not_separated
 from bench.analysis.paired_average import board_average
+from bench.analysis.ranking import rank_entries
 from bench.analysis.seed_scores import seed_scores
 from bench.metrics import harmonic_mean
 from bench.presenters.catalogue import Catalogue
-from bench.presenters.difficulty import AXES, LOG_AXES, MEASURES, SPLIT_OF, Measured
+from bench.presenters.demo_settings import demo_settings
+from bench.presenters.difficulty import AXES, LOG_AXES, MEASURES, SPLIT_OF, Measured, measured_datasets
 from bench.statistics import MeanTest, holm, student_t
 from reports.views import (
     AdviceView,
     AnswerView,
     AxisView,
+    CommonView,
     DifferenceView,
     GroupsView,
     LeadView,
@@ -58,16 +61,23 @@ class ResultsHere:
 
 def board_overview(
     board: Leaderboard,
-    standings: StandingsView,
     runs: pd.DataFrame,
-    measured: Mapping[str, Measured],
+    difficulty_frame: pd.DataFrame,
     catalogue: Catalogue,
     *,
-    anchor: str,
-    names: Mapping[str, str],
+    anchor: str = "answer",
     groups: Grouping = difficulty_groups,
+    standings: StandingsView | None = None,
 ) -> OverviewView:
-    """The first screen of a leaderboard made from `runs`; `names` of its entries are by key."""
+    """The first screen of a leaderboard made from `runs`.
+
+    Args:
+        runs, difficulty_frame: the store's `runs_frame(outcomes=True)` and `difficulty_frame()`.
+        standings: `rank_entries(board, runs)`, if known.
+    """
+    standings = rank_entries(board, runs) if standings is None else standings
+    measured = measured_datasets(difficulty_frame, board.setting.backbone)
+    names = {entry.key: entry_name(entry, catalogue) for entry in board.entries}
     by_seed = seed_scores(board, runs)
     scores: dict[tuple[str, str], dict[str, tuple[float | None, ...]]] = {}
     run_ids: dict[tuple[str, str], tuple[str | None, ...]] = {}
@@ -122,7 +132,7 @@ def board_overview(
     }
     difficulty = {measure: _difficulty(datasets, measured, SPLIT_OF[measure]) for measure in board.measures}
     shots = "" if board.setting.source else f", {board.setting.shots} shot{'s' if board.setting.shots != 1 else ''}"
-    return overview(
+    view = overview(
         anchor=anchor,
         setting=f"{board.setting.protocol}{shots}",
         backbone=board.setting.backbone,
@@ -140,7 +150,15 @@ def board_overview(
         h_convention=board.convention.value if H in board.measures else None,
         missing=_missing(board, names, catalogue),
         run_ids=run_ids,
+        common=_common(board, names),
     )
+    return replace(view, demo=demo_settings(board, runs))
+
+
+def entry_name(entry: Entry, catalogue: Catalogue) -> str:
+    """The title of the method, and the settings that distinguish the entry."""
+    title = catalogue.method(entry.method).title
+    return f"{title} ({entry.label})" if entry.label else title
 
 
 ZERO_SHOT = "zero_shot_accuracy"
@@ -165,6 +183,7 @@ def overview(
     h_convention: str | None = None,
     missing: MissingRunsView | None = None,
     run_ids: Mapping[tuple[str, str], tuple[str | None, ...]] | None = None,
+    common: CommonView | None = None,
 ) -> OverviewView:
     """The first screen of any table of accuracies.
 
@@ -210,6 +229,7 @@ def overview(
         h_convention=h_convention,
         missing=missing,
         runs=run_ids or {},
+        common=common,
     )
 
 
@@ -334,6 +354,15 @@ def _difficulty(
     return found
 
 
+def _common(board: Leaderboard, names: Mapping[str, str]) -> CommonView | None:
+    found = board.common
+    if found is None:
+        return None
+    datasets = len(set(found.datasets) & set(board.averaged))
+    without = tuple(names[key] for key in found.without)
+    return CommonView(datasets, len(found.seeds), len(found.entries), without)
+
+
 def _missing(board: Leaderboard, names: Mapping[str, str], catalogue: Catalogue) -> MissingRunsView | None:
     if not board.missing:
         return None
@@ -343,7 +372,7 @@ def _missing(board: Leaderboard, names: Mapping[str, str], catalogue: Catalogue)
         for cell in board.missing
     ]
     failures = Counter(" ".join(cell.error.split()) for cell in board.missing if cell.error is not None)
-    expected = sum(entry.expected for entry in board.entries)
+    expected = sum(entry.planned for entry in board.entries)
     incomplete = len({cell.entry for cell in board.missing})
     return MissingRunsView(len(board.missing), expected, incomplete, tuple(texts[:2]), tuple(failures.most_common()))
 

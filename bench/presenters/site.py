@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any
@@ -13,17 +12,16 @@ import pandas as pd
 
 from bench.analysis.claims import Claim
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups
-from bench.analysis.leaderboard import HConvention, Leaderboard, leaderboard, settings
+from bench.analysis.leaderboard import HConvention, Leaderboard, compared_leaderboard, leaderboard, settings
 from bench.analysis.reproduction import PublishedSettings
 from bench.presenters.boards import board_view
 from bench.presenters.catalogue import Catalogue
 from bench.presenters.claims import claim_views, reproduction_view
-from bench.presenters.demo_settings import demo_settings
-from bench.presenters.difficulty import measured_datasets
 from bench.presenters.error_analysis import Pictures, error_analysis_view
 from bench.presenters.overview import board_overview
 from bench.presenters.provenance import minute, provenance
-from reports.views import ErrorAnalysisView, ExampleView, SiteView
+from bench.sweep import UnfinishedSweep, missing_specs
+from reports.views import ErrorAnalysisView, ExampleView, SiteView, UnfinishedView
 
 if TYPE_CHECKING:
     from bench.store import Store
@@ -48,6 +46,7 @@ def site_view(
     groups: Grouping = difficulty_groups,
     made: pd.DataFrame | None = None,
     curves: pd.DataFrame | None = None,
+    unfinished: Sequence[UnfinishedSweep] = (),
 ) -> SiteView:
     """The page of a results database; sections without their data are left out.
 
@@ -62,14 +61,20 @@ def site_view(
         stored, pictures: predictions of the runs, and class names and thumbnails of their datasets, for the error
             analysis and calibration.
         folder: of the predictions of complete runs, relative to the page; None for a page without them.
+        unfinished: sweeps whose missing runs are expected.
         groups: splits datasets into easy and hard ones.
     """
     if protocol is not None:
         runs = runs[runs["protocol"] == protocol]
     boards: dict[str, Leaderboard] = {}
+    whole: list[Leaderboard] = []
+    planned = missing_specs(unfinished)
     for setting in settings(runs):
         what = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots} shots"
-        boards[anchor_of(what, set(boards))] = leaderboard(runs, setting, convention=convention)
+        board = compared_leaderboard(runs, setting, convention=convention, planned=planned)
+        boards[anchor_of(what, set(boards))] = board
+        same = board.common is None and not planned
+        whole.append(board if same else leaderboard(runs, setting, convention=convention))
     errors, metrics = ErrorAnalysisView(), None
     if stored is not None and pictures is not None:
         seeds = dict(zip(runs["run_id"], runs["seed"], strict=True))
@@ -82,20 +87,9 @@ def site_view(
     }
     overviews = [
         board_overview(
-            board,
-            views[anchor].standings,
-            runs,
-            measured_datasets(difficulty, board.setting.backbone),
-            catalogue,
-            anchor=anchor,
-            names={entry.key: entry.name for entry in views[anchor].entries},
-            groups=groups,
+            board, runs, difficulty, catalogue, anchor=anchor, groups=groups, standings=views[anchor].standings
         )
         for anchor, board in boards.items()
-    ]
-    overviews = [
-        replace(overview, demo=demo_settings(board, runs))
-        for overview, board in zip(overviews, boards.values(), strict=True)
     ]
     return SiteView(
         title="Efficient transfer learning of CLIP",
@@ -107,11 +101,10 @@ def site_view(
         boards=tuple(views.values()),
         overviews=tuple(overviews),
         facts=() if made is None else provenance(made[made["run_id"].isin(once["run_id"])]),
-        claims=claim_views(claims, list(boards.values()), runs, difficulty, catalogue, groups),
-        reproduction=None
-        if published is None
-        else reproduction_view(list(boards.values()), runs, published, defaults, catalogue),
+        claims=claim_views(claims, whole, runs, difficulty, catalogue, groups),
+        reproduction=None if published is None else reproduction_view(whole, runs, published, defaults, catalogue),
         error_analysis=errors,
+        unfinished=tuple(UnfinishedView(item.text, item.command, str(item.file)) for item in unfinished),
     )
 
 

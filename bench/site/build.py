@@ -21,6 +21,7 @@ from bench.site.paper_figures import figures_of
 from bench.site.run_browser_data import write_run_files
 from bench.site.site_files import check_page
 from bench.store import fresh_store
+from bench.sweep import unfinished_sweeps
 from reports import render_site
 from reports.views import SiteView
 
@@ -82,6 +83,7 @@ def write_page(request: PageRequest) -> SiteView:
         groups=request.groups,
         made=store.provenance_frame(),
         curves=store.curves_frame(),
+        unfinished=unfinished_sweeps(request.runs),
         examples=partial(example_images, data_root=request.data_root) if request.images else lambda _: (),
     )
     if not view.boards and not request.live and (runs.empty or request.protocol):

@@ -33,3 +33,6 @@ from .rejections import Rejection as Rejection
 from .request import RecipeChoice as RecipeChoice
 from .request import RerunPolicy as RerunPolicy
 from .request import SweepRequest as SweepRequest
+from .unfinished import UnfinishedSweep as UnfinishedSweep
+from .unfinished import missing_specs as missing_specs
+from .unfinished import unfinished_sweeps as unfinished_sweeps

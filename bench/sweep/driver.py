@@ -29,10 +29,8 @@ from bench.sweep.progress import SweepLog
 from bench.sweep.request import PLAN_TABLE, RerunPolicy, SweepRequest
 from bench.sweep.stacking import stack_tasks
 from bench.sweep.tally import Tally
+from bench.sweep.unfinished import SWEEPS
 from bench.sweep.weights import report_rejections, without_missing_weights
-
-SWEEPS = "sweeps"
-"""Folder, below the runs, of the sweep files that were carried out."""
 
 
 @dataclass(frozen=True)

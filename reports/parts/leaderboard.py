@@ -83,7 +83,7 @@ def leaderboard_table(view: BoardView, overview: OverviewView) -> Table:
             row += [None if gain is None else [whole(gain), round(100 * min(abs(gain) / largest, 1))] for gain in gains]
         row.append(_behind(view, overview, entry))
         row += [_score(entry, measure) for measure in view.measures if measure != shown]
-        row += [_coverage(entry.n, entry.expected), *_cost(entry)]
+        row += [_coverage(entry.coverage, entry.planned), *_cost(entry)]
         rows.append(row)
     return Table(
         id=f"{view.anchor}-table",

@@ -36,6 +36,7 @@ from reports.views.figures import FigurePoint as FigurePoint
 from reports.views.figures import FigureView as FigureView
 from reports.views.overview import AdviceView as AdviceView
 from reports.views.overview import AnswerView as AnswerView
+from reports.views.overview import CommonView as CommonView
 from reports.views.overview import DemoSettingsView as DemoSettingsView
 from reports.views.overview import GroupsView as GroupsView
 from reports.views.overview import LeadView as LeadView
@@ -51,6 +52,7 @@ from reports.views.published import ReproductionRowView as ReproductionRowView
 from reports.views.published import ReproductionView as ReproductionView
 from reports.views.published import SourceView as SourceView
 from reports.views.site import SiteView as SiteView
+from reports.views.site import UnfinishedView as UnfinishedView
 from reports.views.values import Cost as Cost
 from reports.views.values import NamedDataset as NamedDataset
 from reports.views.values import Value as Value

@@ -20,6 +20,8 @@ class EntryView:
         oracle: whether test labels were used for selection.
         optimism: gain from that by split; empty where it was not recorded.
         details: config and recipe as (name, text) pairs.
+        n: scored cells of `expected` ones, among the datasets and seeds that the board compares.
+        coverage: scored cells of `planned` ones, among all datasets and seeds.
         stale: how many runs were made with other code than today's, and which code changed; empty for none.
         imported: how many runs were imported and not verified; empty for none.
     """
@@ -43,10 +45,12 @@ class EntryView:
     optimism: Mapping[str, float] = field(default_factory=dict)
     stale: str = ""
     imported: str = ""
+    coverage: int = 0
+    planned: int = 0
 
     @property
     def complete(self) -> bool:
-        """Whether every dataset x seed cell of the board is scored."""
+        """Whether every dataset x seed cell that the board compares is scored."""
         return self.n == self.expected
 
     @property
@@ -347,8 +351,8 @@ class BoardView(BoardHeading):
 
     @property
     def complete(self) -> bool:
-        """Whether every entry covers every dataset and seed."""
-        return all(entry.complete for entry in self.entries)
+        """Whether every entry covers every dataset and seed that was planned."""
+        return not self.missing
 
     @property
     def n_failed(self) -> int:

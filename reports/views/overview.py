@@ -130,6 +130,21 @@ class MissingRunsView:
 
 
 @dataclass(frozen=True)
+class CommonView:
+    """What methods are compared on where fewer than two have every dataset and seed.
+
+    Args:
+        datasets, seeds, methods: how many.
+        without: names of the methods that lack some of these runs.
+    """
+
+    datasets: int
+    seeds: int
+    methods: int
+    without: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class DemoSettingsView:
     """A board whose methods trained with the recipe `demo`: images per class, and test images of all datasets."""
 
@@ -154,6 +169,7 @@ class OverviewView:
         h_convention: of the averages, `h_of_means` or `mean_of_h`; None without H.
         missing: None if every run is there.
         demo: None if a method was trained as published.
+        common: None if all datasets and seeds are compared.
     """
 
     anchor: str
@@ -174,6 +190,7 @@ class OverviewView:
     missing: MissingRunsView | None
     runs: Mapping[tuple[str, str], tuple[str | None, ...]] = field(default_factory=dict)
     demo: DemoSettingsView | None = None
+    common: CommonView | None = None
 
     def method(self, key: str) -> RankedMethodView:
         """The method with that key."""

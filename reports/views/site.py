@@ -10,6 +10,15 @@ from reports.views.published import ClaimView, PublishedBoardView, ReproductionV
 
 
 @dataclass(frozen=True)
+class UnfinishedView:
+    """A sweep with missing runs: what is missing in one sentence, and the command that completes it."""
+
+    text: str
+    command: str
+    file: str
+
+
+@dataclass(frozen=True)
 class SiteView:
     """One page: of runs (`boards`), or of published numbers (`published_boards`).
 
@@ -18,6 +27,7 @@ class SiteView:
         newest_run: its date and time as text, like `generated_at`; None without runs.
         facts: provenance lines (name, text).
         reproduction: None for a page without published numbers.
+        unfinished: sweeps with missing runs, newest first.
         sources: tables of the published boards.
     """
 
@@ -36,3 +46,4 @@ class SiteView:
     error_analysis: ErrorAnalysisView = field(default_factory=ErrorAnalysisView)
     published_boards: tuple[PublishedBoardView, ...] = ()
     sources: tuple[SourceView, ...] = ()
+    unfinished: tuple[UnfinishedView, ...] = ()

@@ -10,8 +10,8 @@ from report_sample import catalogue, difficulty_frame, provenance_frame, runs_fr
 from bench.analysis.claims import load_claims
 from bench.presenters import published_site, site_view
 from bench.published import published_difficulty, published_frame
-from reports import finding, render_site
-from reports.answer_sentences import answer, failed_runs, missing_runs, points, small_print
+from reports import render_site
+from reports.answer_sentences import answer, answer_lines, failed_runs, missing_runs, points, small_print
 
 
 def overview_of(runs, difficulty=None):
@@ -34,6 +34,10 @@ FIXTURES = {
     "one method": lambda runs: runs[runs["method"] == "vpt"],
     "one run": lambda runs: runs[(runs["method"] == "vpt") & (runs["dataset"] == "dtd") & (runs["seed"] == 1)],
     "none complete": lambda runs: runs[~((runs["dataset"] == "dtd") & (runs["seed"] != 3))],
+    "nothing shared": lambda runs: runs[
+        ((runs["method"] == "vpt") & (runs["dataset"] == "dtd") & (runs["seed"] == 1))
+        | ((runs["method"] == "coop") & (runs["dataset"] == "eurosat") & (runs["seed"] == 2))
+    ],
 }
 
 
@@ -42,11 +46,13 @@ def test_the_leader_of_the_sentence_is_the_first_row_of_the_board(runs, name):
     site, view = overview_of(FIXTURES[name](runs))
     board, text = site.boards[0], answer(view, view.measures[-1]).striptags()
     if board.standings.leader is None:
+        assert name == "nothing shared"
         assert text == "No method has a score for every dataset and seed, so there is no comparison yet."
         return
     first = board.entries[0]
     assert first.key == board.standings.leader == view.answers["H"].leader
-    assert first.name in text.split(".")[0]
+    best = text.split(". ", 1)[1] if view.common is not None else text
+    assert first.name in best.split(".")[0]
     assert f"mean H {100 * first.values['H'].mean:.1f} %" in text
     tied = [
         board.entry_name(key) for key in board.standings.tied if board.standings.pairs[first.key, key].p is not None
@@ -173,13 +179,55 @@ def test_no_verdict_is_printed_for_an_untested_claim(tmp_path, runs):
     assert "etl-bench run -m" in section
 
 
-def test_the_finding_is_the_first_sentence_of_the_answer_that_the_page_opens_with(runs):
-    site, view = overview_of(runs)
-    assert finding(site).endswith(".")
-    assert answer(view, "H").striptags().startswith(finding(site))
-    none, _ = overview_of(FIXTURES["none complete"](runs))
-    assert finding(none).startswith("No method has a score for every dataset")
-    assert finding(site_view(runs[:0], difficulty_frame(), catalogue(), package_version="0")) == ""
+def test_the_lines_of_the_terminal_are_the_sentences_of_the_page(runs):
+    _, view = overview_of(runs)
+    assert answer_lines(view) == [text(view, "H").striptags() for text in (answer, small_print)] + [
+        missing_runs(view).striptags()
+    ]
+    _, whole = overview_of(runs[~runs["method"].isin(["cocoop", "maple"])])
+    assert len(answer_lines(whole)) == 2
+
+
+FEW = {  # rows, datasets, seeds and methods that are compared, methods that lack some, text
+    "one dataset and two seeds failed": (
+        lambda runs: runs[(runs["dataset"] != "imagenet") & runs["seed"].isin([0, 1])
+                          | (runs["method"] == "coop") & (runs["seed"] == 2)
+                          | (runs["method"] == "zero_shot") & (runs["dataset"] == "dtd")
+                          | (runs["method"] == "vpt") & (runs["dataset"] == "imagenet") & (runs["seed"] == 1)],
+        (10, 1, 8, ()), "Compared on the 10 datasets and 1 seed that all 8 methods have. APEX is best",
+    ),
+    "a method barely began": (
+        lambda runs: runs[runs["method"].isin(["zero_shot", "coop", "vpt"])
+                          & ((runs["dataset"] != "dtd") | (runs["method"] == "zero_shot"))
+                          & ((runs["method"] != "vpt") | ((runs["dataset"] == "eurosat") & (runs["seed"] == 1)))
+                          | (runs["method"] == "vpt") & (runs["dataset"] == "dtd") & (runs["seed"] == 2)],
+        (1, 1, 3, ()), "Compared on the 1 dataset and 1 seed that all 3 methods have.",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_methods_are_compared_on_what_they_share_and_the_line_says_so(runs, name):
+    make, expected, text = FEW[name]
+    site, view = overview_of(make(runs))
+    common = view.common
+    assert (common.datasets, common.seeds, common.methods, common.without) == expected
+    assert answer(view, "H").striptags().startswith(text)
+    board = site.boards[0]
+    assert board.standings.leader is not None
+    assert len(board.datasets) == common.datasets
+    assert len(board.missing) == view.missing.n > 0
+    assert "not ranked" not in missing_runs(view)
+
+
+def test_the_common_cells_give_the_numbers_of_a_board_of_these_runs_alone(runs):
+    rows = FEW["one dataset and two seeds failed"][0](runs)
+    site, view = overview_of(rows)
+    alone, same = overview_of(rows[(rows["dataset"] != "imagenet") & rows["seed"].isin([0, 1])])
+    assert view.answers == same.answers
+    assert [entry.values for entry in site.boards[0].entries] == [entry.values for entry in alone.boards[0].entries]
+    coverage = {(entry.coverage, entry.planned) for entry in site.boards[0].entries}
+    assert coverage == {(10, 11), (10, 22), (11, 22), (21, 22)}
 
 
 def test_a_board_of_short_trainings_says_so(runs):

@@ -1,7 +1,9 @@
 """Public names of `bench.analysis.leaderboard`; `__init__.py` loads each on first use."""
 
+from .board import CommonCells as CommonCells
 from .board import Leaderboard as Leaderboard
 from .board import Setting as Setting
+from .build import compared_leaderboard as compared_leaderboard
 from .build import leaderboard as leaderboard
 from .build import leaderboards as leaderboards
 from .build import settings as settings

@@ -31,6 +31,21 @@ class Setting:
 
 
 @dataclass(frozen=True)
+class CommonCells:
+    """The datasets and seeds on which entries are compared where fewer than two of them have all.
+
+    Args:
+        entries: keys of the entries that have them all.
+        without: keys of the entries that do not, and are not ranked.
+    """
+
+    datasets: tuple[str, ...]
+    seeds: tuple[int, ...]
+    entries: tuple[str, ...]
+    without: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Leaderboard:
     """All entries of one setting, ordered by their mean: rankable entries first, then oracles, then incomplete ones.
 
@@ -40,6 +55,9 @@ class Leaderboard:
         measures: `("base", "new", "H")` or `("all",)`; the last one orders the entries.
         datasets: all datasets of any entry; targets first and the source last if there is one.
         baseline: key of the zero-shot entry that gains refer to, None without one.
+        missing: missing and failed cells of all entries, also of datasets and seeds that are not compared.
+        common: None if all datasets and seeds are compared; otherwise `datasets`, `seeds` and `entries` have those
+            cells alone.
     """
 
     setting: Setting
@@ -50,6 +68,8 @@ class Leaderboard:
     entries: tuple[Entry, ...]
     baseline: str | None
     excluded: tuple[ExcludedRunView, ...]
+    missing: tuple[MissingView, ...]
+    common: CommonCells | None = None
 
     @property
     def averaged(self) -> tuple[str, ...]:
@@ -67,13 +87,8 @@ class Leaderboard:
 
     @property
     def complete(self) -> bool:
-        """Whether every entry is complete."""
-        return all(entry.complete for entry in self.entries)
-
-    @property
-    def missing(self) -> tuple[MissingView, ...]:
-        """Missing and failed cells of all entries."""
-        return tuple(cell for entry in self.entries for cell in entry.missing)
+        """Whether every entry has every run that was planned."""
+        return not self.missing
 
     def entry(self, key: str) -> Entry:
         """The entry with that key."""
@@ -95,7 +110,8 @@ class Leaderboard:
                 row[convention.value] = estimate.mean if estimate else None
         if self.setting.source:
             row["by_dataset"] = {name: cell.scores[ALL].mean for name, cell in entry.cells.items()}
-        row |= {"n": entry.n, "expected": entry.expected, "complete": entry.complete, "oracle": entry.oracle}
+        done = entry.coverage == entry.planned
+        row |= {"n": entry.coverage, "expected": entry.planned, "complete": done, "oracle": entry.oracle}
         row["stale"] = entry.stale
         row["imported"] = entry.imported
         if entry.oracle:

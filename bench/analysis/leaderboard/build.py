@@ -5,13 +5,15 @@ from dataclasses import replace
 
 import pandas as pd
 
-from bench.analysis.leaderboard.board import Leaderboard, Setting
+from bench.analysis.leaderboard.board import CommonCells, Leaderboard, Setting
+from bench.analysis.leaderboard.common_cells import common_cells
 from bench.analysis.leaderboard.entry import Entry
 from bench.analysis.leaderboard.entry_keys import entry_keys
 from bench.analysis.leaderboard.make_entry import make_entry
 from bench.analysis.leaderboard.measures import BASELINE, TRANSFER, H, HConvention
-from bench.analysis.leaderboard.runs import collect, kind_of_draw
+from bench.analysis.leaderboard.runs import belongs, collect, kind_of_draw, planned_run
 from bench.analysis.leaderboard.selected_runs import select_runs
+from bench.spec import ExperimentSpec
 
 
 def settings(runs: pd.DataFrame) -> list[Setting]:
@@ -37,24 +39,40 @@ def settings(runs: pd.DataFrame) -> list[Setting]:
 
 
 def leaderboard(
-    runs: pd.DataFrame, setting: Setting, *, convention: HConvention = HConvention.H_OF_MEANS
+    runs: pd.DataFrame,
+    setting: Setting,
+    *,
+    convention: HConvention = HConvention.H_OF_MEANS,
+    planned: Sequence[ExperimentSpec] = (),
+    common: CommonCells | None = None,
 ) -> Leaderboard:
     """The leaderboard of one setting.
 
     Each method x config x recipe is one entry; nothing is averaged across entries. Runs of a dataset and seed whose
     task (test list or fingerprint) is not that of the newest run are excluded and listed. A run with shots 0 does not
     depend on the support set and counts for all seeds (n = 1, no interval).
+
+    Args:
+        planned: runs that are expected and have no result yet; those of other settings are ignored.
+        common: compare on these datasets and seeds alone.
     """
     measures = ("base", "new", H) if setting.protocol == "base-to-new" else ("all",)
     splits = tuple(measure for measure in measures if measure != H)
     collected = collect(runs, setting)
-    trained = [run for run in collected if run.shots > 0]
-    grid = trained or collected
+    here = {run.run_id for run in collected}
+    to_come = [run for s in planned if belongs(s, setting) and s.run_id not in here for run in planned_run(s)]
+    trained = [run for run in (*collected, *to_come) if run.shots > 0]
+    grid = trained or [*collected, *to_come]
     datasets = tuple(sorted({run.dataset for run in grid}, key=lambda name: (name == setting.source, name)))
     seeds = tuple(sorted({run.seed for run in grid}))
     collected = [run for run in collected if run.dataset in datasets]
-    labels = entry_keys(collected)
+    to_come = [run for run in to_come if run.dataset in datasets]
+    labels = entry_keys([*collected, *to_come])
     counted, excluded = select_runs(collected, setting, labels)
+    counted += to_come
+    if common is not None:
+        datasets, seeds = common.datasets, common.seeds
+        counted = [run for run in counted if run.dataset in datasets and (run.shots == 0 or run.seed in seeds)]
 
     entries = []
     for identity in sorted(labels):
@@ -67,16 +85,40 @@ def leaderboard(
     )
     if baseline is not None:
         entries = [_with_gains(entry, baseline) for entry in entries]
+    ranked = _ranked(entries, measures[-1], convention)
     return Leaderboard(
         setting=setting,
         convention=convention,
         measures=measures,
         datasets=datasets,
         seeds=seeds,
-        entries=_ranked(entries, measures[-1], convention),
+        entries=ranked,
         baseline=baseline.key if baseline else None,
         excluded=tuple(excluded),
+        missing=tuple(cell for entry in ranked for cell in entry.missing),
+        common=common,
     )
+
+
+def compared_leaderboard(
+    runs: pd.DataFrame,
+    setting: Setting,
+    *,
+    convention: HConvention = HConvention.H_OF_MEANS,
+    planned: Sequence[ExperimentSpec] = (),
+) -> Leaderboard:
+    """The leaderboard of one setting; where fewer than two entries are complete, on the cells that they share.
+
+    Coverage and missing runs of the entries are those of all datasets and seeds in any case.
+    """
+    whole = leaderboard(runs, setting, convention=convention, planned=planned)
+    common = common_cells(whole)
+    if common is None:
+        return whole
+    part = leaderboard(runs, setting, convention=convention, planned=planned, common=common)
+    full = {entry.key: entry for entry in whole.entries}
+    entries = [replace(e, coverage=full[e.key].coverage, planned=full[e.key].planned) for e in part.entries]
+    return replace(part, entries=tuple(entries), missing=whole.missing)
 
 
 def leaderboards(
@@ -86,10 +128,16 @@ def leaderboards(
     shots: Sequence[int] | None = None,
     backbone: str | None = None,
     convention: HConvention = HConvention.H_OF_MEANS,
+    planned: Sequence[ExperimentSpec] = (),
+    compared: bool = False,
 ) -> list[Leaderboard]:
-    """The leaderboards of all settings, or of those with this protocol, these shots and this backbone."""
+    """The leaderboards of all settings, or of those with this protocol, these shots and this backbone.
+
+    With `compared`, they are made by `compared_leaderboard`.
+    """
+    make = compared_leaderboard if compared else leaderboard
     return [
-        leaderboard(runs, setting, convention=convention)
+        make(runs, setting, convention=convention, planned=planned)
         for setting in settings(runs)
         if protocol in (None, setting.protocol)
         and (shots is None or setting.shots in shots)

@@ -28,6 +28,8 @@ class Entry:
         label: settings that distinguish this entry from the method's other entries; empty if there is only one.
         averages: over datasets, by measure and, for H, by convention (`h_of_means`, `mean_of_h`). The interval is over
             seeds: each seed's average over datasets is one value. Incomplete entries have no interval.
+        n: scored cells of `expected` ones, among the datasets and seeds that the board compares.
+        coverage: scored cells of `planned` ones, among all datasets and seeds.
         rank: position by the mean among the rankable entries, None for the others.
         oracle: whether anything was selected with test labels.
         optimism: by split, the accuracy gained by that selection, mean over runs; empty for other entries, and if it
@@ -53,11 +55,13 @@ class Entry:
     optimism: Mapping[str, float]
     stale: str
     imported: str
+    coverage: int
+    planned: int
     rank: int | None = None
 
     @property
     def complete(self) -> bool:
-        """Whether every dataset x seed of the board is scored."""
+        """Whether every dataset x seed that the board compares is scored."""
         return self.n == self.expected
 
     @property

@@ -28,7 +28,7 @@ def make_entry(
     """The entry of one identity (method, config and recipe) on a board, without gains and rank.
 
     Args:
-        runs: the counted and the failed runs of this identity.
+        runs: the counted, the failed and the planned runs of this identity.
         seeds: of the board; runs without shots are expected once.
         splits: splits that a run must have scored to fill its cell.
         source: dataset trained on, if others are scored; averages leave it out.
@@ -66,6 +66,8 @@ def make_entry(
         ),
         n=len(counted),
         expected=len(datasets) * len(wanted),
+        coverage=len(counted),
+        planned=len(datasets) * len(wanted),
         missing=tuple(missing),
         oracle=any(run.optimism for run in counted),
         optimism=_optimism(counted, splits),

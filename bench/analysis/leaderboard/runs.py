@@ -11,6 +11,8 @@ import pandas as pd
 
 from bench.analysis.leaderboard.board import Setting
 from bench.analysis.leaderboard.measures import ALL, TRANSFER
+from bench.spec import ExperimentSpec
+from datasets_registry import canonical_json
 
 COSTS = (
     "trainable_parameters",
@@ -100,9 +102,43 @@ def collect(runs: pd.DataFrame, setting: Setting) -> list[Run]:
     return [part for run in collected for part in _by_target(run)] if setting.source else collected
 
 
+def planned_run(spec: ExperimentSpec) -> list[Run]:
+    """A run that has no result yet; of a transfer protocol one for each dataset that it scores."""
+    row = spec.model_dump(mode="json") | {"config": canonical_json(spec.config)}
+    run = Run(
+        run_id=spec.run_id,
+        method=spec.method,
+        config=_config(row),
+        recipe="null" if spec.recipe is None else canonical_json(spec.recipe),
+        recipe_name=None if spec.recipe is None else str(spec.recipe.get("name")),
+        dataset=spec.dataset,
+        fingerprint=spec.task_fingerprint,
+        draw=str(spec.draw),
+        shots=spec.shots,
+        seed=spec.seed,
+        error=None,
+        scores={},
+        sizes={},
+        cost={},
+        created_at=None,
+        targets=spec.targets,
+    )
+    return _by_target(run) if spec.protocol in TRANSFER else [run]
+
+
+def belongs(spec: ExperimentSpec, setting: Setting) -> bool:
+    """Whether a planned run is of this setting, as zero-shot runs are of any number of shots."""
+    here = (setting.backbone, setting.protocol, setting.precision)
+    return (
+        (spec.backbone, str(spec.protocol), spec.precision) == here
+        and (spec.shots == 0 or (spec.shots, kind_of_draw(str(spec.draw))) == (setting.shots, setting.draw))
+        and setting.source in ("", spec.dataset)
+    )
+
+
 def _by_target(run: Run) -> list[Run]:
     """One run for each dataset that a transfer run scored or should have scored."""
-    splits = run.scores if run.error is None else {ALL, *run.targets}
+    splits = run.scores or {ALL, *run.targets}
     return [
         replace(
             run,

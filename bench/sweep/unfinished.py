@@ -1,0 +1,120 @@
+"""Sweeps that wrote their plan and whose runs are not all on disk."""
+
+import shlex
+import tomllib
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench._util.counted import counted
+from bench.errors import UsageError
+from bench.results.shards import Shards
+from bench.spec import ExperimentSpec
+from bench.sweep.expansion import expand
+from bench.sweep.request import PLAN_TABLE, SweepRequest, read_sweep_file
+from datasets_registry import BenchError
+
+SWEEPS = "sweeps"
+"""Folder, below the runs, of the sweep files that were carried out."""
+_NAMED = 3
+"""Methods or datasets that a sentence names; it counts the others."""
+
+
+@dataclass(frozen=True)
+class UnfinishedSweep:
+    """A sweep with runs that have no result, not even a failed one.
+
+    Args:
+        file: the kept sweep file.
+        planned: how many runs it has.
+        run_ids: of the missing runs.
+        missing: those of them that this release can expand from the file; the others have no names.
+        command: completes the sweep.
+    """
+
+    file: Path
+    planned: int
+    run_ids: tuple[str, ...]
+    missing: tuple[ExperimentSpec, ...]
+    command: str
+
+    @property
+    def done(self) -> int:
+        """How many runs have a result."""
+        return self.planned - len(self.run_ids)
+
+    @property
+    def text(self) -> str:
+        """How many runs are done, and which methods and datasets are missing."""
+        methods = _names("method", [spec.method for spec in self.missing])
+        datasets = _names("dataset", [spec.dataset for spec in self.missing])
+        what = f": {methods} on {datasets}" if self.missing else ""
+        are = "is" if len(self.run_ids) == 1 else "are"
+        return (
+            f"Incomplete sweep: {self.done} of {counted(self.planned, 'planned run')} "
+            f"{'is' if self.done == 1 else 'are'} done; {len(self.run_ids)} {are} missing{what}."
+        )
+
+    def __str__(self) -> str:
+        return f"{self.text} To complete it: `{self.command}`. To drop its plan, delete {self.file}."
+
+
+def unfinished_sweeps(runs: Path, on_disk: Container[str] | None = None) -> list[UnfinishedSweep]:
+    """The sweeps with missing runs, newest first. A run that several sweeps planned is missing from the newest alone.
+
+    Args:
+        on_disk: ids of the runs with a result; None looks for them.
+
+    Raises UsageError if a kept sweep file is damaged.
+    """
+    files = sorted((runs / SWEEPS).glob("*.toml"), key=lambda file: (-file.stat().st_mtime, file.name))
+    if not files:
+        return []
+    known = {entry.run_id for entry in Shards(runs).scan()} if on_disk is None else on_disk
+    found, named = [], set[str]()
+    for file in files:
+        planned = _planned(file)
+        missing = [run_id for run_id in planned if run_id not in known and run_id not in named]
+        named.update(missing)
+        if missing:
+            found.append(_unfinished(file, runs, planned, missing))
+    return found
+
+
+def missing_specs(sweeps: Sequence[UnfinishedSweep]) -> list[ExperimentSpec]:
+    """The missing runs of several sweeps."""
+    return [spec for sweep in sweeps for spec in sweep.missing]
+
+
+def _unfinished(file: Path, runs: Path, planned: Sequence[str], missing: Sequence[str]) -> UnfinishedSweep:
+    try:
+        request = SweepRequest.build(**read_sweep_file(file))
+        specs = {spec.run_id: spec for spec in expand(request).specs}
+    except BenchError:  # a method or a file of the sweep is gone; running its command says which
+        folder, specs = Path(), {}
+    else:
+        folder = request.runs
+    elsewhere = "" if folder == runs else f" --runs {shlex.quote(str(runs))}"
+    return UnfinishedSweep(
+        file,
+        len(planned),
+        tuple(missing),
+        tuple(specs[run_id] for run_id in missing if run_id in specs),
+        f"etl-bench run {shlex.quote(str(file))}{elsewhere}",
+    )
+
+
+def _planned(file: Path) -> list[str]:
+    """The run ids that a sweep file lists; none in files of the first releases."""
+    try:
+        values = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"The plan of a sweep, {file}, cannot be read: {error}. Delete it to go on.") from None
+    listed = values.get(PLAN_TABLE, {})
+    return [str(run_id) for run_id in listed.get("run_ids", [])] if isinstance(listed, dict) else []
+
+
+def _names(noun: str, names: Sequence[str]) -> str:
+    distinct = list(dict.fromkeys(names))
+    more = f" and {len(distinct) - _NAMED} more" if len(distinct) > _NAMED else ""
+    return f"{counted(len(distinct), noun)} ({', '.join(distinct[:_NAMED])}{more})"

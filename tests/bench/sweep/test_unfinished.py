@@ -1,0 +1,94 @@
+"""What was asked for is known: a sweep that was interrupted is called incomplete, with its missing runs named."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.errors import UsageError
+from bench.results.shards import Shards
+from bench.sweep.unfinished import SWEEPS, missing_specs, unfinished_sweeps
+
+AXES = ["-m", "zero_shot,coop", "-d", "spectrum_basic,spectrum_blur", "--shots", "1", "--seeds", "2"]
+FAKE = ["--runner", "fake_runner", "--jobs", "0", "--log", "none"]
+
+
+@pytest.fixture
+def interrupted(etl, tmp_path: Path):
+    """A folder whose sweep of 6 runs lost what an interrupted one has not run yet: CoOp on Blur with both seeds."""
+    runs = tmp_path / "runs"
+    assert etl("run", *AXES, *FAKE, "--runs", str(runs))[0] == 0
+    for entry in Shards(runs).scan():
+        spec = Shards(runs).record(entry.run_id).spec
+        if (spec.method, spec.dataset) == ("coop", "spectrum_blur"):
+            for file in (runs / "shards").glob(f"??/{entry.run_id}*"):
+                file.unlink()
+    return runs
+
+
+def test_a_finished_sweep_is_not_unfinished(etl, tmp_path: Path):
+    runs = tmp_path / "runs"
+    assert unfinished_sweeps(runs) == []
+    etl("run", *AXES, *FAKE, "--runs", str(runs))
+    assert unfinished_sweeps(runs) == []
+
+
+def test_missing_runs_are_named_and_the_command_completes_them(etl, interrupted):
+    (sweep,) = unfinished_sweeps(interrupted)
+    assert (sweep.done, sweep.planned) == (4, 6)
+    assert sorted((s.method, s.dataset, s.seed) for s in missing_specs([sweep])) == [
+        ("coop", "spectrum_blur", 1),
+        ("coop", "spectrum_blur", 2),
+    ]
+    assert sweep.text == (
+        "Incomplete sweep: 4 of 6 planned runs are done; 2 are missing: 1 method (coop) on 1 dataset (spectrum_blur)."
+    )
+    assert etl(*sweep.command.split()[1:])[0] == 0
+    assert unfinished_sweeps(interrupted) == []
+
+
+def test_a_run_that_two_sweeps_planned_is_missing_once(etl, interrupted):
+    (first,) = (interrupted / SWEEPS).glob("*.toml")
+    (interrupted / SWEEPS / "other.toml").write_text(first.read_text())
+    assert len(unfinished_sweeps(interrupted)) == 1
+
+
+def test_runs_of_a_method_that_is_gone_are_counted(interrupted):
+    (file,) = (interrupted / SWEEPS).glob("*.toml")
+    file.write_text(file.read_text().replace('"coop"', '"gone"'))
+    (sweep,) = unfinished_sweeps(interrupted)
+    assert (sweep.done, sweep.planned, sweep.missing) == (4, 6, ())
+    assert "2 are missing. To complete it" in str(sweep)
+
+
+def test_a_damaged_plan_is_named(interrupted):
+    (file,) = (interrupted / SWEEPS).glob("*.toml")
+    file.write_text("methods = [")
+    with pytest.raises(UsageError, match=f"The plan of a sweep, {file}, cannot be read"):
+        unfinished_sweeps(interrupted)
+
+
+def test_status_leaderboard_and_page_call_it_incomplete(etl, interrupted, tmp_path: Path):
+    _, out, _ = etl("status", "--runs", str(interrupted))
+    assert "Incomplete sweep: 4 of 6 planned runs are done" in out
+    code, out, err = etl("leaderboard", "--strict", "--runs", str(interrupted))
+    assert code == 3
+    assert "2/4 *" in out
+    assert "Compared on the 1 dataset and 2 seeds that all 2 methods have." in out
+    assert "Incomplete sweep: 4 of 6 planned runs are done" in err
+    etl("report", "--runs", str(interrupted), "--out", str(tmp_path / "page.html"))
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "Incomplete sweep: 4 of 6 planned runs are done" in page
+    assert "2 of 6 runs are missing: CoOp on Spectrum Blur (seed 1) and CoOp on Spectrum Blur (seed 2)." in page
+
+
+def test_a_method_that_no_run_has_reached_is_a_row(etl, tmp_path: Path):
+    runs = tmp_path / "runs"
+    etl("run", *AXES, *FAKE, "--runs", str(runs))
+    for entry in Shards(runs).scan():
+        spec = Shards(runs).record(entry.run_id).spec
+        if spec.method == "zero_shot":
+            for file in (runs / "shards").glob(f"??/{entry.run_id}*"):
+                file.unlink()
+    _, out, _ = etl("leaderboard", "--runs", str(runs))
+    assert "zero_shot" in out
+    assert "0/2 *" in out
