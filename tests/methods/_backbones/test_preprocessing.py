@@ -57,7 +57,7 @@ def test_the_command_that_a_failed_download_suggests_describes_the_same_backbone
         raise ConnectionError("no route to host")
 
     monkeypatch.setattr(open_clip, "download_pretrained", no_network)
-    monkeypatch.setattr("methods._backbones.loading.build_model", lambda _: torch.nn.Identity())
+    monkeypatch.setattr("methods._backbones.loading.build_model", lambda *_, **__: torch.nn.Identity())
     for spec in accepted_tags():
         with pytest.raises(WeightsError) as failed:
             load_backbone(spec)
