@@ -2,6 +2,7 @@
 
 from ._backbones.backbone import Backbone as Backbone
 from ._backbones.backbone import Passes as Passes
+from ._backbones.backbone_spec import OTHER_TEXT_TOWER as OTHER_TEXT_TOWER
 from ._backbones.backbone_spec import BackboneSpec as BackboneSpec
 from ._backbones.backbone_spec import WeightsError as WeightsError
 from ._backbones.backbone_spec import list_backbones as list_backbones
@@ -14,6 +15,7 @@ from ._backbones.preprocessing import CLIP_MEAN as CLIP_MEAN
 from ._backbones.preprocessing import CLIP_STD as CLIP_STD
 from ._backbones.preprocessing import OPENAI_PREPROCESSING as OPENAI_PREPROCESSING
 from ._backbones.preprocessing import Preprocessing as Preprocessing
+from ._backbones.weights_file import check_weights_file as check_weights_file
 from ._backbones.weights_options import is_weights_option as is_weights_option
 from ._backbones.weights_options import split_weights_options as split_weights_options
 from ._base.batch import Batch as Batch

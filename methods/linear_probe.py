@@ -96,6 +96,7 @@ class LinearProbe(GridSearchMethod[LinearProbeConfig]):
         citation=CLIP_PAPER,
         config=LinearProbeConfig,
         open_vocabulary=False,
+        reads_text=False,
         parameter_formula=f"n_classes * (embed_dim + 1) * ({len(GRID)} if selection == 'ensemble' else 1)",
     )
 

@@ -28,7 +28,9 @@ def add(
     split: Annotated[
         str | None,
         typer.Option(
-            "--split", help="given (folders, column, ...) or hash (by content). Default: given if there is one."
+            "--split",
+            help="given (folders, column, ...), hash (by content) or even (the same shares of each class). Default: "
+            "given if there is one, else hash, or even where hash leaves a class without test images.",
         ),
     ] = None,
     root: Annotated[

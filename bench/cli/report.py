@@ -71,6 +71,7 @@ def report(
     from bench.analysis.leaderboard import HConvention
     from bench.figures import FIGURE_SETS
     from bench.site.build import PageRequest, write_published
+    from bench.site.development_server import check_port
     from bench.site.paper_figures import write_figures
     from bench.site.site_files import check_page
     from datasets_registry import EvalProtocol
@@ -96,6 +97,8 @@ def report(
         return
     if watch and out is not None:
         raise UsageError("--watch serves a folder and --out names a file; use --site instead of --out.")
+    if watch:
+        check_port(port)
     request = PageRequest(
         runs=runs,
         out=target,

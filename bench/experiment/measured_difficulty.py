@@ -14,7 +14,7 @@ from datasets_registry import ClassSet, class_halves, eval_fingerprint, get_data
 
 
 def measure_difficulty(backbone: str, dataset: str, context: RunContext) -> list[DifficultyRecord]:
-    """The difficulty over all classes, over the base classes and over the new classes.
+    """The difficulty over all classes, over the base classes and over the new classes, where these have test images.
 
     Always computed in fp32, so that a difficulty does not depend on the runs that it explains.
     """
@@ -30,6 +30,8 @@ def measure_difficulty(backbone: str, dataset: str, context: RunContext) -> list
         names = tuple(splits.class_names[label] for label in labels)
         classes = ClassSet(names, info.template, dataset=info.name)
         samples = select_classes(splits.test, labels)
+        if not samples:
+            continue
         chosen = set(labels)
         rows = [i for i, sample in enumerate(splits.test) if sample.label in chosen]
         measures = difficulty_measures(

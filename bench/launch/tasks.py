@@ -140,7 +140,16 @@ class LaunchSummary:
 
     @property
     def failures(self) -> list[FinishedTask]:
-        """The failed tasks, in the order of their failures."""
+        """The failed runs, in the order of their failures."""
+        return [item for item in self._failed if isinstance(item.task, RunTask)]
+
+    @property
+    def unmeasured(self) -> list[FinishedTask]:
+        """The difficulties that could not be measured, which is no failed run."""
+        return [item for item in self._failed if isinstance(item.task, DifficultyTask)]
+
+    @property
+    def _failed(self) -> list[FinishedTask]:
         return [item for item in self.finished if item.outcome is Outcome.FAILED]
 
     @property

@@ -75,6 +75,20 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
+def check_port(port: int) -> None:
+    """Raise UsageError if no page can be served at that port."""
+    _bound(port, _Handler).server_close()
+
+
+def _bound(port: int, handler: Callable[..., _Handler]) -> _Server:
+    try:
+        return _Server((LOOPBACK, port), handler)
+    except (OSError, OverflowError) as error:
+        raise UsageError(
+            f"Port {port} is not available ({error}); choose another with --port, or 0 for any free port."
+        ) from error
+
+
 @contextmanager
 def serve_folder(folder: Path, port: int) -> Iterator[str]:
     """Serve a folder from a thread until the context ends; yields the address. Port 0 means any free port.
@@ -82,12 +96,7 @@ def serve_folder(folder: Path, port: int) -> Iterator[str]:
     Raises:
         UsageError: the port is not available.
     """
-    try:
-        server = _Server((LOOPBACK, port), partial(_Handler, directory=str(folder)))
-    except (OSError, OverflowError) as error:
-        raise UsageError(
-            f"Port {port} is not available ({error}); choose another with --port, or 0 for any free port."
-        ) from error
+    server = _bound(port, partial(_Handler, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()
     try:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from datasets_registry import DatasetInfo, EvalProtocol
-from methods import BackboneSpec, MethodConfig, MethodInfo, Needs, Precision, Recipe
+from methods import OTHER_TEXT_TOWER, BackboneSpec, MethodConfig, MethodInfo, Needs, Precision, Recipe
 
 
 def protocol_conflicts(
@@ -22,6 +22,21 @@ def protocol_conflicts(
         yield f"it has no recipe for {protocol}, only for {', '.join(sorted(method.recipes))}."
 
 
+def text_conflict(backbone: BackboneSpec) -> str | None:
+    """The reason why no class names can be encoded with a backbone, with the remedy; None if they can."""
+    reason = backbone.text_tower_error
+    return None if reason is None else f"{reason}; {OTHER_TEXT_TOWER}"
+
+
+def depth_conflict(method: MethodInfo, config: MethodConfig, backbone: BackboneSpec) -> str | None:
+    """The reason why prompts of these settings are deeper than a tower, with the remedy; None if they are not."""
+    for setting, tower in method.prompt_depths.items():
+        depth, blocks = getattr(config, setting), backbone.depth(tower)
+        if blocks is not None and depth > blocks:
+            return f"{setting}={depth}, but the {tower} tower has {blocks} blocks; use 1 to {blocks}, or 0 for all."
+    return None
+
+
 def backbone_conflict(method: MethodInfo, backbone: BackboneSpec, precision: str = Precision.FP32) -> str | None:
     """The reason why a method cannot run on a backbone, with the remedy; None if it can."""
     if precision == Precision.FP16 and (method.learns_text or method.needs & {Needs.PIXELS, Needs.HIDDEN}):
@@ -34,8 +49,11 @@ def backbone_conflict(method: MethodInfo, backbone: BackboneSpec, precision: str
         if method.learns_text:
             return "it learns texts, and imported features have no text tower; use a method with plain class texts."
     if method.vision_transformer and not backbone.is_vision_transformer:
-        return "it adds tokens to the image tower, which is not a transformer in this backbone; use a ViT backbone."
-    return None
+        return (
+            "it works inside the image tower, which must be open_clip's vision transformer or EVA-02; this one is "
+            f"{backbone.image_tower_kind}; use a ViT backbone such as ViT-B-16.openai."
+        )
+    return text_conflict(backbone) if method.reads_text else None
 
 
 def dataset_conflict(dataset: DatasetInfo, backbone: BackboneSpec) -> str | None:

@@ -38,7 +38,8 @@ class SweepOutcome:
     """What a sweep did.
 
     Args:
-        failed: run id (None for a difficulty), label and message of what has failed, now or earlier.
+        failed: run id, label and message of the runs that have failed, now or earlier. A difficulty that could not be
+            measured is none of them.
     """
 
     plan: Plan
@@ -196,8 +197,8 @@ def _failures(made: Plan, summary: LaunchSummary, runs: Path) -> list[dict[str, 
     """What has failed in this sweep, or in an earlier one and was not repeated."""
     found: list[dict[str, object]] = []
     for item in summary.failures:
-        run_id = item.task.spec.run_id if isinstance(item.task, RunTask) else None
-        found.append({"run_id": run_id, "what": item.task.label, "message": item.message})
+        if isinstance(item.task, RunTask):
+            found.append({"run_id": item.task.spec.run_id, "what": item.task.label, "message": item.message})
     shards = Shards(runs)
     for spec in made.done:
         if shards.status(spec.run_id) is RunStatus.FAILED:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.spec import ExperimentSpec
 from bench.sweep.axes import check_axes, selected_datasets
-from bench.sweep.inputs import backbones_of, class_text_of, support_lists
+from bench.sweep.inputs import backbones_of, check_weights_files, class_text_of, support_lists
 from bench.sweep.method_settings import SelectedMethod, choose_methods, settled_recipe
 from bench.sweep.rejections import Rejection, Rejections
 from bench.sweep.request import SweepRequest
@@ -25,6 +25,8 @@ class Expansion:
 
     specs: tuple[ExperimentSpec, ...]
     rejected: tuple[Rejection, ...]
+    without_difficulty: frozenset[str] = frozenset()
+    """Backbones that cannot encode class names, by which a difficulty is measured."""
 
 
 def expand(request: SweepRequest) -> Expansion:
@@ -37,10 +39,12 @@ def expand(request: SweepRequest) -> Expansion:
         UnknownNameError: an unregistered name.
         OverrideError: a setting that does not exist or a value it does not take.
         UsageError: an empty or repeated axis.
+        WeightsError: a file of weights that cannot be read.
         ImpossibleCombinationError: nothing can run, or with `strict` something requested by name cannot.
     """
     check_axes(request)
     chosen, backbones, datasets = choose_methods(request), backbones_of(request.backbones), selected_datasets(request)
+    check_weights_files(backbones)
     lists, class_text, rejections = support_lists(request), class_text_of(request), Rejections()
     factory = TaskFactory(request, class_text, lists, rejections)
     expander = _Expander(request, class_text, rejections)
@@ -58,7 +62,22 @@ def expand(request: SweepRequest) -> Expansion:
                 for spec in expander.specs(item, backbone, name, targets, tasks):
                     specs.setdefault(spec.run_id, spec)
     rejections.check(nothing_left=not specs, strict=request.strict)
-    return Expansion(tuple(specs.values()), rejections.all())
+    without_difficulty = _reject_difficulties(specs.values(), backbones, rejections)
+    return Expansion(tuple(specs.values()), rejections.all(), without_difficulty)
+
+
+def _reject_difficulties(
+    specs: Iterable[ExperimentSpec], backbones: Sequence[BackboneSpec], rejections: Rejections
+) -> frozenset[str]:
+    """The backbones of these runs for which no difficulty can be measured; the reasons are rejections."""
+    from bench.sweep.compatibility import text_conflict
+
+    used, found = {spec.backbone for spec in specs}, set()
+    for backbone in backbones:
+        if backbone.slug in used and (reason := text_conflict(backbone)):
+            rejections.add(f"difficulties for {backbone.slug}", reason, named=False)
+            found.add(backbone.slug)
+    return frozenset(found)
 
 
 @dataclass(frozen=True)
@@ -94,7 +113,7 @@ class _Expander:
         """The specs of one method on one backbone and dataset, for all possible tasks."""
         if self.rejections.names(item.info.name):
             return
-        from bench.sweep.compatibility import backbone_conflict, dataset_conflict
+        from bench.sweep.compatibility import backbone_conflict, dataset_conflict, depth_conflict
 
         info = get_dataset(dataset)
         what, reason = f"{dataset} on {backbone.slug}", dataset_conflict(info, backbone)
@@ -104,6 +123,7 @@ class _Expander:
         if reason is None:
             what = f"{item.info.name} on {backbone.slug}"
             reason = backbone_conflict(item.info, backbone, self.request.precision)
+            reason = reason or depth_conflict(item.info, item.config, backbone)
         if reason is not None:
             self.rejections.add(what, reason, named=item.named)
             return

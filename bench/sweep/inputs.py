@@ -77,6 +77,15 @@ def local_weights(backbones: Sequence[str]) -> dict[str, Path]:
     return {spec.slug: Path(text.partition("=")[2]).absolute() for text, spec in named if "=" in text}
 
 
+def check_weights_files(backbones: Sequence[BackboneSpec]) -> None:
+    """Raise WeightsError for a local file that cannot be opened or holds no weights."""
+    from methods import check_weights_file
+
+    for backbone in backbones:
+        if backbone.path is not None:
+            check_weights_file(backbone.path)
+
+
 def backbones_of(texts: Sequence[str]) -> list[BackboneSpec]:
     """The backbones that the texts describe."""
     from methods import parse_backbone

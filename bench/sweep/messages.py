@@ -6,6 +6,7 @@ from bench.sweep.feature_reuse import shared_features
 from bench.sweep.launchers import feature_cache
 from bench.sweep.planning import Plan
 from bench.sweep.progress import SweepLog
+from bench.sweep.rejections import grouped
 from bench.sweep.request import SweepRequest
 
 
@@ -44,5 +45,10 @@ def report_failures(outcome: SweepOutcome, log: SweepLog) -> None:
     if now:
         ids = " ".join(str(item["run_id"] or item["what"]) for item in outcome.failed[:now])
         log.notice(f"{now} failed; `etl-bench show RUN` has the trace: {ids}")
+    if unmeasured := outcome.summary.unmeasured:
+        log.notice(f"{counted(len(unmeasured), 'difficulty')} not measured; runs do not need it")
+    earlier: dict[object, list[str]] = {}
     for item in outcome.failed[now:]:
-        log.notice(f"failed before: {item['run_id']}  {item['what']}: {item['message']}")
+        earlier.setdefault(item["message"], []).append(f"{item['run_id']}  {item['what']}")
+    for message, runs in earlier.items():
+        log.notice(f"failed before: {grouped(runs)}: {message}")

@@ -78,7 +78,12 @@ def plan(
         if record is not None and record.status is RunStatus.OK and (reasons := staleness.reasons(record))
     }
     pending = [spec for spec in specs if _wanted(records[spec.run_id], policy, stale=spec.run_id in stale)]
-    places = dict.fromkeys((spec.backbone, dataset) for spec in specs for dataset in (spec.dataset, *spec.targets))
+    places = dict.fromkeys(
+        (spec.backbone, dataset)
+        for spec in specs
+        if spec.backbone not in expansion.without_difficulty
+        for dataset in (spec.dataset, *spec.targets)
+    )
     again = policy is RerunPolicy.ALL
     return Plan(
         specs=specs,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.launch.tasks import FinishedTask, Outcome, RunTask
-from bench.sweep.tally import Tally, outcome_line
+from bench.sweep.tally import Tally
 from bench.sweep.worker_table import worker_rows
 
 if TYPE_CHECKING:
@@ -52,9 +52,8 @@ class PlainLog(SweepLog):
         _write_line(text)
 
     def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
-        _write_line(
-            f"[{tally.done}/{tally.total}] {outcome_line(item, again=again)} ({item.seconds:.1f} s; {tally.pace()})"
-        )
+        line = tally.outcome_line(item, again=again)
+        _write_line(f"[{tally.done}/{tally.total}] {line} ({item.seconds:.1f} s; {tally.pace()})")
 
 
 class NotebookLog(PlainLog):
@@ -66,7 +65,7 @@ class NotebookLog(PlainLog):
     def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
         self._bar.update(tally.done - self._bar.n)
         if item.outcome is not Outcome.OK:
-            self.notice(outcome_line(item, again=again))
+            self.notice(tally.outcome_line(item, again=again))
 
     @contextmanager
     def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:  # noqa: ARG002
@@ -118,9 +117,9 @@ class LiveLog(SweepLog):
     def notice(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False)
 
-    def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:  # noqa: ARG002
+    def finished(self, item: FinishedTask, tally: Tally, *, again: bool) -> None:
         if item.outcome is not Outcome.OK:
-            self.notice(outcome_line(item, again=again))
+            self.notice(tally.outcome_line(item, again=again))
 
     @contextmanager
     def during(self, tally: Tally, runs: Path, sweep: str) -> Iterator[None]:

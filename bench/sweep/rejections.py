@@ -1,9 +1,12 @@
 """Combinations of a sweep that cannot run, with reasons."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from bench.errors import ImpossibleCombinationError
+
+MOST_NAMES = 5
+"""Names that a message lists."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,30 @@ class Rejections:
         """Raise ImpossibleCombinationError if nothing is left, something needed is not, or `strict` something named."""
         requested = [rejection for rejection in self.all() if rejection.named]
         if requested and (nothing_left or strict or any(rejection.needed for rejection in requested)):
-            more = f" (and {len(requested) - 3} more)" if len(requested) > 3 else ""
-            raise ImpossibleCombinationError(f"Cannot run {_listed(requested)}{more}")
+            raise ImpossibleCombinationError(f"Cannot run {_first(by_reason(requested))}")
         if nothing_left:
-            raise ImpossibleCombinationError(f"None of the requested combinations can run. {_listed(self.all())}")
+            raise ImpossibleCombinationError(
+                f"None of the requested combinations can run. {_first(by_reason(self.all()))}"
+            )
 
 
-def _listed(rejections: Sequence[Rejection]) -> str:
-    return "; ".join(f"{rejection.what}: {rejection.reason}" for rejection in rejections[:3])
+def _first(lines: Sequence[str]) -> str:
+    more = f" (and {len(lines) - 3} more reasons)" if len(lines) > 3 else ""
+    return "; ".join(lines[:3]) + more
+
+
+def by_reason(rejections: Iterable[Rejection]) -> list[str]:
+    """One line for each reason, after what it concerns."""
+    found: dict[str, list[str]] = {}
+    for rejection in rejections:
+        found.setdefault(rejection.reason, []).append(rejection.what)
+    return [f"{grouped(names)}: {reason}" for reason, names in found.items()]
+
+
+def grouped(names: Sequence[str]) -> str:
+    """Up to five names and, if there are more, how many."""
+    return (
+        ", ".join(names)
+        if len(names) <= MOST_NAMES
+        else f"{', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} more"
+    )

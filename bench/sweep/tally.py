@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.launch.tasks import FinishedTask, Outcome
+from bench.launch.tasks import FinishedTask, Outcome, RunTask
 
 
 @dataclass
@@ -16,12 +16,13 @@ class Tally:
     failed: int = 0
     elsewhere: int = 0
     _begin: float = field(default_factory=time.monotonic)
+    _problems: set[str] = field(default_factory=set)
 
     def count(self, item: FinishedTask, *, again: bool) -> None:
         """Count one finished attempt."""
         if not again:
             self.done += 1
-            self.failed += item.outcome is not Outcome.OK
+            self.failed += item.outcome is not Outcome.OK and isinstance(item.task, RunTask)
             self.elsewhere += not item.here
 
     @property
@@ -40,6 +41,16 @@ class Tally:
         left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} to go"
         return f"{failures}{self.rate:.1f} a minute{left}"
 
+    def outcome_line(self, item: FinishedTask, *, again: bool) -> str:
+        """One line about the outcome of a task. A problem is told once."""
+        if item.outcome is Outcome.OK:
+            return f"ok      {item.task.label}{'' if item.here else ', by another sweep'}"
+        message = "the same problem again" if item.message in self._problems else item.message
+        self._problems.add(item.message)
+        following = "; tried again" if again else ""
+        what = "failed " if isinstance(item.task, RunTask) else "not measured"
+        return f"{what} {item.task.label}: {message}{following}"
+
     def facts(self) -> dict[str, Any]:
         """Plain values, for events and for `etl-bench status`."""
         return {
@@ -50,14 +61,6 @@ class Tally:
             "a_minute": round(self.rate, 2),
             "seconds_left": None if self.seconds_left is None else round(self.seconds_left),
         }
-
-
-def outcome_line(item: FinishedTask, *, again: bool) -> str:
-    """One line about the outcome of a task."""
-    if item.outcome is Outcome.OK:
-        return f"ok      {item.task.label}{'' if item.here else ', by another sweep'}"
-    following = "; tried again" if again else ""
-    return f"failed  {item.task.label}: {item.message}{following}"
 
 
 def duration(seconds: float) -> str:

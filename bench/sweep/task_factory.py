@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.sweep.axes import IMAGENET_VARIANTS, match_datasets, select
@@ -101,7 +102,7 @@ class TaskFactory:
         """The dataset's splits; None, with a rejection, if they cannot be read."""
         if name not in self._read:
             try:
-                self._read[name] = get_dataset(name).reader(self.request.data_root)
+                self._read[name] = _read_checked(get_dataset(name), self.request.data_root)
             except DataError as error:
                 self._read[name] = None
                 self.rejections.add(name, str(error), named=named, needed=needed)
@@ -130,3 +131,10 @@ class TaskFactory:
         except (DataError, ClassTextError) as error:
             self.rejections.add(info.name, str(error), named=named)
         return None
+
+
+def _read_checked(info: DatasetInfo, data_root: Path | None) -> DatasetSplits:
+    """The splits of a dataset; raises DataError for a template in which a class name would stand twice."""
+    if info.template.count("{}") > 1:
+        raise DataError(f"its template {info.template!r} has '{{}}' more than once; keep one in its TOML file.")
+    return info.reader(data_root)

@@ -9,7 +9,7 @@ from bench.results.shards import Shards
 from bench.sweep.inputs import backbones_of
 from bench.sweep.planning import Plan
 from bench.sweep.progress import SweepLog
-from bench.sweep.rejections import Rejection, Rejections
+from bench.sweep.rejections import Rejection, Rejections, by_reason
 from bench.sweep.request import SweepRequest
 
 
@@ -50,9 +50,9 @@ def without_missing_weights(made: Plan, request: SweepRequest, log: SweepLog) ->
 
 
 def report_rejections(rejected: Sequence[Rejection], log: SweepLog) -> None:
-    """What is left out, a line each, and what that means for the exit code."""
-    for rejection in rejected:
-        log.notice(f"left out: {rejection.what}: {rejection.reason}")
+    """What is left out, a line for each reason, and what that means for the exit code."""
+    for line in by_reason(rejected):
+        log.notice(f"left out: {line}")
     if any(rejection.named for rejection in rejected):
         log.notice("the rest runs, and the exit code is 3; --strict refuses the whole sweep instead")
 

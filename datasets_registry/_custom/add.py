@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datasets_registry._catalogue import DATASETS
-from datasets_registry._custom.dataset import CustomDataset, SplitRule, describe_images, read_custom, to_toml
-from datasets_registry._custom.table import ColumnNames
+from datasets_registry._custom.dataset import CustomDataset, Kind, SplitRule, describe_images, read_custom, to_toml
+from datasets_registry._custom.table import ColumnNames, delimiter_name
 from datasets_registry._errors import BenchError, DataError, RegistrationError
 from datasets_registry._readers.image_suffixes import LEFT_OUT_ADVICE, describe_left_out
 from datasets_registry._registry import NAME_PATTERN
@@ -56,6 +56,7 @@ class AddedDataset:
             "name": self.info.name,
             "file": str(self.file),
             "kind": str(self.config.kind),
+            **self._delimiter(),
             "split": str(self.config.split),
             "template": self.info.template,
             "classes": len(self.splits.class_names),
@@ -73,6 +74,8 @@ class AddedDataset:
         names = self.splits.class_names
         if self.splits.left_out:
             yield f"note: left out: {describe_left_out(self.splits.left_out)}. {LEFT_OUT_ADVICE}"
+        if self.config.split is SplitRule.EVEN:
+            yield "note: few images, so each class is split evenly; images that you add later may move others."
         smallest, name = min(zip(self._train_sizes(), names, strict=True), key=lambda pair: pair[0])
         if smallest < USUAL_SHOTS[0]:
             yield f"note: class {name!r} has {smallest} training images; --shots can be at most {smallest}."
@@ -84,6 +87,12 @@ class AddedDataset:
                 f"note: {len(numbers)} class names are numbers, such as {numbers[0]!r}, which mean nothing to CLIP. "
                 f'Write words into `names` in {self.file}, such as names = {{ "{numbers[0]}" = "robin" }}.'
             )
+
+    def _delimiter(self) -> dict[str, object]:
+        """What separates the fields of a text table, under its name; empty for anything else."""
+        table = self.config.kind is Kind.TABLE
+        name = delimiter_name(self.config.place(self.file.parent)) if table else None
+        return {} if name is None else {"delimiter": name}
 
     def _train_sizes(self) -> list[int]:
         counts = Counter(sample.label for sample in self.splits.train)

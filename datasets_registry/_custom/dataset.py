@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from datasets_registry._custom.folder import is_split_into_parts, list_folder
 from datasets_registry._custom.hugging_face import MARKER_FILES, list_hub_folder
 from datasets_registry._custom.listing import FoundImage, Listing
-from datasets_registry._custom.table import SUFFIXES, ColumnNames, guess_columns, list_table
+from datasets_registry._custom.table import SUFFIXES, ColumnNames, common_folder, guess_columns, list_table
 from datasets_registry._custom.tars import find_tars, list_tars
 from datasets_registry._errors import DataError, RegistrationError, some
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
@@ -40,10 +40,12 @@ class SplitRule(StrEnum):
 
     `given`: the split of the folders, the column, the tar files or the Hugging Face dataset. `hash`: by each image's
     content, so adding or renaming images never moves another one, and two copies of an image are in the same part.
+    `even`: for few images, the same shares of each class in the order of their content; adding images may move others.
     """
 
     GIVEN = "given"
     HASH = "hash"
+    EVEN = "even"
 
 
 class CustomDataset(BaseModel):
@@ -145,8 +147,10 @@ class CustomReader:
                 f"Correct `classes` in its TOML file, or repeat `etl-bench datasets add {self.name}` with --replace."
             )
         parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
+        part_of = evenly(listing) if self.config.split is SplitRule.EVEN else {}
         for item in found:
-            parts[self._part(item, listing)].append(Sample(item.key, position[item.label]))
+            part = part_of.get(item.key) or self._part(item, listing)
+            parts[part].append(Sample(item.key, position[item.label]))
         if not parts["test"]:
             parts["test"], parts["val"] = parts["val"], []
         if empty := [part for part in ("train", "test") if not parts[part]]:
@@ -170,6 +174,25 @@ class CustomReader:
                 f'Write split = "hash" in its TOML file.'
             )
         return item.part
+
+
+def evenly(listing: Listing) -> dict[str, str]:
+    """The part of each image by its key: 30 % of each class for test, 20 % for val, by the order of their digests.
+
+    A class has a test image if it has two different images, and always a training image. Copies are in one part.
+    """
+    parts: dict[str, str] = {}
+    by_label: dict[str, dict[str, list[str]]] = {}
+    for item in listing.found:
+        by_label.setdefault(item.label, {}).setdefault(listing.images.digest(item.key), []).append(item.key)
+    for same in by_label.values():
+        n = len(same)
+        n_test = min(max(1, round((1 - TRAIN_SHARE - VAL_SHARE) * n)), n - 1)
+        n_val = min(round(VAL_SHARE * n), n - n_test - 1)
+        for rank, digest in enumerate(sorted(same)):
+            part = "test" if rank < n_test else "val" if rank < n_test + n_val else "train"
+            parts |= dict.fromkeys(same[digest], part)
+    return parts
 
 
 def part_by_content(digest: str) -> str:
@@ -205,8 +228,9 @@ def describe_images(
 ) -> CustomDataset:
     """Inspect a folder of class folders, a table, a Hugging Face folder or a folder of tars, and describe it.
 
-    A missing column name means a usual name, and a missing split rule a given split if there is one. Raises DataError
-    if nothing readable is there, or if there are fewer than two classes.
+    A missing column name means a usual name. A missing split rule means a given split if there is one, else a split by
+    content: `even` if `hash` left a class without training or test images. The root of a table with absolute paths is
+    their deepest common folder. Raises DataError if nothing readable is there, or there are fewer than two classes.
     """
     kind = _kind(place)
     unused = {
@@ -220,6 +244,7 @@ def describe_images(
         raise DataError(f"{names}: {place} is no table, so this has no effect. Leave it out, or give a table.")
     if kind is Kind.TABLE:
         columns = guess_columns(place, columns.named())
+        root = root or common_folder(place, columns)
     if kind is Kind.FOLDER and split is not SplitRule.GIVEN and is_split_into_parts(place):
         if split is SplitRule.HASH:
             raise DataError(
@@ -237,7 +262,7 @@ def describe_images(
     )
     listing = draft.listing(place.parent)
     if split is None:
-        split = SplitRule.GIVEN if any(item.part for item in listing.found) else SplitRule.HASH
+        split = SplitRule.GIVEN if any(item.part for item in listing.found) else _rule_by_content(listing)
     labels = listing.labels
     if len(labels) < 2:
         raise DataError(
@@ -245,6 +270,14 @@ def describe_images(
             f"holds one folder per class, or a table with more labels."
         )
     return CustomDataset.model_validate(draft.model_dump() | {"split": split, "classes": labels})
+
+
+def _rule_by_content(listing: Listing) -> SplitRule:
+    """`hash` if it gives every class images to train on and to test on, else `even`."""
+    found: dict[str, set[str]] = {}
+    for item in listing.found:
+        found.setdefault(item.label, set()).add(part_by_content(listing.images.digest(item.key)))
+    return SplitRule.HASH if all({"train", "test"} <= parts for parts in found.values()) else SplitRule.EVEN
 
 
 def to_toml(config: CustomDataset) -> str:

@@ -1,6 +1,9 @@
 """Custom datasets in a table: a CSV, TSV or parquet file with a path, a label and optionally a split per row."""
 
+import codecs
 import csv
+import io
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +20,8 @@ GUESSES = {
     "split": ("split", "part", "fold", "subset", "partition"),
 }
 """Usual column names in lower case, in order of precedence."""
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+"""Between the fields of a text table, in order of precedence."""
 
 
 class ColumnNames(BaseModel):
@@ -55,7 +60,7 @@ def guess_columns(table: Path, named: Mapping[str, str]) -> ColumnNames:
 
 
 def list_table(table: Path, columns: ColumnNames, *, root: Path) -> Listing:
-    """All images of a .csv (comma), .tsv (tab) or .parquet file with a header, in row order; paths are below `root`.
+    """All images of a .csv, .tsv or .parquet file with a header, in row order; paths are below `root`.
 
     Raises DataError if the table or a column is missing, a path is empty, leaves the root or occurs twice, a label is
     empty, a split has an unknown name, or a listed file does not exist.
@@ -87,6 +92,37 @@ def list_table(table: Path, columns: ColumnNames, *, root: Path) -> Listing:
     return Listing(images, tuple(found))
 
 
+def delimiter_name(table: Path) -> str | None:
+    """What separates the fields of a text table, in words; None for parquet. Raises DataError as `guess_columns`."""
+    if table.suffix.lower() == ".parquet":
+        return None
+    _read(table)
+    return DELIMITERS[_delimiter(table, _text(table))]
+
+
+def common_folder(table: Path, columns: ColumnNames) -> Path | None:
+    """The deepest folder above all paths of a table, if all of them are absolute; else None."""
+    header, rows = _read(table)
+    at = header.index(str(columns.path))
+    paths = [PurePosixPath(row[at].strip()) for row in rows if len(row) > at]
+    if not paths or not all(path.is_absolute() for path in paths):
+        return None
+    return Path(os.path.commonpath([path.parent for path in paths]))
+
+
+def _text(table: Path) -> str:
+    """The text of a table: UTF-8, or UTF-16 if it begins with that mark, as Excel writes it."""
+    content = table.read_bytes()
+    return content.decode("utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
+
+
+def _delimiter(table: Path, text: str) -> str:
+    """What separates the fields of the header: tab in a .tsv and comma in a .csv, or whatever occurs most there."""
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    usual = "\t" if table.suffix.lower() == ".tsv" else ","
+    return usual if usual in header else max(DELIMITERS, key=header.count)
+
+
 def _plain_path(text: str, where: str, root: Path) -> str:
     path = PurePosixPath(text.replace("\\", "/"))
     if path.is_absolute() and path.is_relative_to(root.as_posix()):
@@ -101,10 +137,10 @@ def _read(table: Path) -> tuple[list[str], list[Sequence[str]]]:
         raise DataError(f"No table {table}. Give a .csv, .tsv or .parquet file with a path and a label per row.")
     if table.suffix.lower() == ".parquet":
         return _read_parquet(table)
-    delimiter = "\t" if table.suffix.lower() == ".tsv" else ","
     try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file, delimiter=delimiter, strict=True) if row]
+        text = _text(table)
+        delimiter = _delimiter(table, text)
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"Table {table} cannot be read ({error}). Save it as UTF-8 with a header line.") from error
     if not rows:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from datasets_registry._draws.manifest import SupportList, resolve
 from datasets_registry._draws.splits import class_halves, draw_coop, draw_nested, select_classes
-from datasets_registry._errors import DataError, ShotsError
+from datasets_registry._errors import DataError, ShotsError, some
 from datasets_registry._readers.decode import SCALING_RULE
 from datasets_registry._readers.files import scaled_keys
 from datasets_registry._types import (
@@ -153,9 +153,10 @@ def _eval_split(
 ) -> EvalSplit:
     samples = select_classes(splits.test, labels)
     if not samples:
+        without = some([repr(splits.class_names[label]) for label in labels], most=5)
         raise DataError(
-            f"Dataset {info.name!r} has no test image of the {name} classes, so there is nothing to evaluate. "
-            f"Check the 'test' list of its split file."
+            f"Dataset {info.name!r} has no test image of the {name} classes {without}, so there is nothing to "
+            f"evaluate. Give them test images in its split, or use --protocol {EvalProtocol.FEW_SHOT}."
         )
     return EvalSplit(name, splits.images, samples, _class_set(info, splits, labels, texts))
 

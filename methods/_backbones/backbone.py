@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from datasets_registry import ClassSet
-from methods._backbones.backbone_spec import BackboneSpec
+from datasets_registry import BenchError, ClassSet
+from methods._backbones.backbone_spec import OTHER_TEXT_TOWER, BackboneSpec
 from methods._backbones.precision import Precision
 from methods._backbones.preprocessing import OPENAI_PREPROCESSING, Preprocessing
 from methods._text.prompt_embeddings import TextPrompts, TokenizedTexts, frozen_prompts
@@ -82,10 +82,20 @@ class Backbone:
         self.model.requires_grad_(False).eval()
         visual = self.model.visual
         self.image_tower = wrap_image_tower(visual)
-        self.text_tower = TextTower(getattr(self.model, "text", self.model))
         size = visual.image_size
         self.image_size: int = size[0] if isinstance(size, tuple) else size
         self.logit_scale = float(self.model.logit_scale.detach().exp())
+
+    @cached_property
+    def text_tower(self) -> TextTower:
+        """The text tower; raises BenchError for one that cannot encode class names here."""
+        if (reason := self.spec.text_tower_error) is not None:
+            raise BenchError(f"{self.slug} cannot encode texts: {reason}; {OTHER_TEXT_TOWER}")
+        return TextTower(self._text_modules)
+
+    @property
+    def _text_modules(self) -> Any:
+        return getattr(self.model, "text", self.model)
 
     @property
     def slug(self) -> str:
@@ -100,8 +110,11 @@ class Backbone:
     @property
     def embed_dim(self) -> int:
         """Width of the joint space."""
-        projection = self.text_tower.modules.text_projection
-        return int(projection.shape[1]) if isinstance(projection, Tensor) else int(self.text_tower.width)
+        modules = self._text_modules
+        projection = modules.text_projection
+        if isinstance(projection, nn.Linear):
+            return projection.out_features
+        return int((modules.positional_embedding if projection is None else projection).shape[1])
 
     @property
     def text_width(self) -> int:

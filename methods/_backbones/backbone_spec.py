@@ -47,6 +47,7 @@ SUGGESTED = {
 }
 
 Activation = Literal["quickgelu", "gelu"]
+OTHER_TEXT_TOWER = "choose a CLIP, EVA-CLIP or CoCa backbone."
 IMPORTED = "features"
 """Architecture of backbones that exist only as imported features: `features.<name>`."""
 
@@ -88,11 +89,8 @@ class BackboneSpec:
         config = open_clip().get_model_config(self.arch)
         if config is None:
             raise UnknownNameError("architecture", self.arch, [*open_clip().list_models(), *OWN_CONFIGS])
-        for key in ("hf_model_name", "hf_tokenizer_name"):
-            if key in config["text_cfg"]:
-                raise BenchError(
-                    f"Architecture {self.arch!r} has a Hugging Face text tower; choose one with CLIP's own."
-                )
+        if "hf_model_name" in config["text_cfg"]:
+            raise BenchError(f"Architecture {self.arch!r} has a Hugging Face text tower; choose one with CLIP's own.")
         config["quick_gelu"] = self._quick_gelu(config)
         return config
 
@@ -136,12 +134,40 @@ class BackboneSpec:
 
     @property
     def is_vision_transformer(self) -> bool:
-        """Whether the image tower has tokens, so that visual prompts are possible."""
+        """Whether the image tower is a transformer that takes further tokens: open_clip's own, or EVA-02."""
         if self.imported:
             return False
         vision = self.config["vision_cfg"]
         timm_name = vision.get("timm_model_name")
         return timm_name.startswith("eva02") if timm_name else not isinstance(vision.get("layers"), list)
+
+    @property
+    def image_tower_kind(self) -> str:
+        """The image tower in words, for messages."""
+        timm_name = self.config["vision_cfg"].get("timm_model_name")
+        if timm_name is not None:
+            return f"timm's {timm_name}"
+        return "open_clip's vision transformer" if self.is_vision_transformer else "a ResNet"
+
+    @property
+    def text_tower_error(self) -> str | None:
+        """Why the text tower cannot encode class names here, as a clause; None if it can."""
+        if self.imported:
+            return None
+        text = self.config["text_cfg"]
+        if text.get("no_causal_mask"):
+            return "its text tower has no causal mask"
+        if "hf_tokenizer_name" in text:
+            return f"its text tower needs the tokenizer {text['hf_tokenizer_name']} and not CLIP's"
+        return None
+
+    def depth(self, tower: str) -> int | None:
+        """Number of blocks of the `text` or `image` tower; None if the configuration does not say."""
+        if self.imported:
+            return None
+        config = self.config["text_cfg" if tower == "text" else "vision_cfg"]
+        layers = config.get("layers", 12)  # open_clip's default
+        return layers if isinstance(layers, int) and "timm_model_name" not in config else None
 
 
 def parse_backbone(text: str) -> BackboneSpec:

@@ -85,6 +85,8 @@ class MethodInfo:
         recipes: published training settings by protocol; empty for training-free methods.
         config_by_protocol: published settings of a protocol that differ from the config's defaults.
         vision_transformer: whether the image tower must be a transformer.
+        prompt_depths: settings that give a number of prompted blocks, each with its tower, `text` or `image`.
+        reads_text: whether the text tower is used at all.
         learns_text: whether the text tower runs on anything but plain class texts.
         class_text_teacher: whether class texts given in place of the template guide training although it learns texts.
         starts_as_zero_shot: settings with which it equals a zero-shot classifier before training; None if none do.
@@ -103,6 +105,8 @@ class MethodInfo:
     recipes: Mapping[EvalProtocol, Recipe] = field(default_factory=dict)
     config_by_protocol: Mapping[EvalProtocol, Mapping[str, Any]] = field(default_factory=dict)
     vision_transformer: bool = False
+    prompt_depths: Mapping[str, str] = field(default_factory=dict)
+    reads_text: bool = True
     learns_text: bool = False
     class_text_teacher: bool = False
     starts_as_zero_shot: Mapping[str, Any] | None = None

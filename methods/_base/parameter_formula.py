@@ -18,14 +18,15 @@ def evaluate_formula(formula: str, backbone: BackboneSizes, config: object, **co
         BenchError: for a name that is none of these.
     """
     code = compile(formula, f"<formula {formula!r}>", "eval")
-    sizes = {name: getattr(backbone, attribute) for name, attribute in FORMULA_SIZES.items()}
-    known: dict[str, Any] = _FUNCTIONS | sizes | counts
+    known: dict[str, Any] = _FUNCTIONS | counts
     for name in code.co_names:
-        if name not in known:
+        if name in FORMULA_SIZES:
+            known[name] = getattr(backbone, FORMULA_SIZES[name])
+        elif name not in known:
             if not hasattr(config, name):
                 raise BenchError(
                     f"Formula {formula!r} uses {name!r}, which is no setting of {type(config).__name__}. "
-                    f"Also allowed: {', '.join(known)}."
+                    f"Also allowed: {', '.join([*_FUNCTIONS, *FORMULA_SIZES, *counts])}."
                 )
             known[name] = getattr(config, name)
     return eval(code, {"__builtins__": {}}, known)

@@ -20,6 +20,11 @@ def composed_info(parts: tuple[Part, ...], **facts: Any) -> MethodInfo:
     decided: dict[str, Any] = {
         "needs": frozenset({Needs.PIXELS if prompted else Needs.FEATURES}),
         "vision_transformer": prompted,
+        "prompt_depths": {
+            part.sizes[1]: "text" if part.slot == "text_context" else "image"
+            for part in parts
+            if part.slot in ("text_context", "visual_prompts") and part.sizes[1] in facts["config"].model_fields
+        },
         "learns_text": "text_context" in slots,
         "open_vocabulary": True,
         "parameter_formula": " + ".join(part.parameter_formula for part in parts),

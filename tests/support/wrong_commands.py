@@ -65,6 +65,16 @@ WRONG = [
     RUN + "-b ViT-B-32=/nowhere.safetensors",
     RUN + "-b ViT-B-32=empty",
     RUN + "-b ViT-B-32=file.txt,relu",
+    RUN + "-b ViT-B-32=file.txt,gelu",
+    RUN + "-b ViT-B-32=features.npz,quickgelu",
+    RUN + "-b ViT-tiny=broken.safetensors",
+    RUN + "-b MobileCLIP-S1.datacompdr",
+    RUN + "-b MobileCLIP2-S0.dfndr2b",
+    RUN + "-b roberta-ViT-B-32.laion2b_s12b_b32k",
+    COOP + "-b ViT-B-16-SigLIP.webli",
+    COOP + "-b ViT-L-14-CLIPA.datacomp1b",
+    "run -m vpt -d spectrum_basic -b PE-Core-B-16.meta --jobs 0",
+    "run -m maple -d spectrum_basic -b MobileCLIP-B.datacompdr --jobs 0",
     "run -m vpt -d spectrum_basic -b RN50.openai --jobs 0",
     # numbers
     RUN + "--shots many",
@@ -87,6 +97,12 @@ WRONG = [
     COOP + "--seeds 1-99999999999999999999",
     # settings
     COOP + "--set coop.n_ctxx=4",
+    "run -m vpt -d spectrum_basic --jobs 0 --set vpt.depth=50",
+    "run -m ivlp -d spectrum_basic --jobs 0 --set ivlp.text_depth=4",
+    "run -m apex -d spectrum_basic --jobs 0 --set apex.visual_depth=5",
+    "run -m cocoop -d spectrum_basic --jobs 0 --set cocoop.ctx_init='" + "a photo of " * 40 + "'",
+    COOP + "--set '*.recipe.lr=1e400'",
+    COOP + "--set coop.recipe.momentum=1e400",
     COOP + "--set vpt.depth=4",
     COOP + "--set coop.n_ctx=-1",
     COOP + "--set coop.n_ctx=99999",
@@ -117,6 +133,9 @@ WRONG = [
     RUN + "--class-text 'template:a photo'",
     RUN + "--class-text 'template:a {} and {}'",
     RUN + "--class-text 'template:a {0.real}'",
+    RUN + "--class-text 'template:{} {}'",
+    "run -m zero_shot -d untested --jobs 0",
+    "run -m zero_shot -d named_twice --jobs 0 --protocol few-shot",
     RUN + "--class-text variant:nobody",
     RUN + "--class-text ensemble:all",
     RUN + "--class-text descriptions:nowhere.json",
@@ -168,6 +187,19 @@ WRONG = [
     "leaderboard --shots few",
     "leaderboard --h geometric",
     "leaderboard --runs file.txt",
+    "show ok --runs file.txt",
+    "status --runs file.txt",
+    "claims --runs file.txt",
+    "published --runs file.txt",
+    "export --runs file.txt",
+    "verify ok --runs file.txt",
+    "diff ok failed --runs file.txt",
+    "compare coop zero_shot --runs file.txt",
+    "results sql 'select 1' --runs file.txt",
+    "results export b.zip --runs file.txt",
+    "results import file.txt --runs file.txt",
+    "report --runs file.txt",
+    "report --runs file.txt --watch --port 0",
     "claims --file nowhere.toml",
     "claims --file broken.toml",
     "claims --easy spectrum_a",
@@ -233,6 +265,8 @@ WRONG = [
     ADD + "absent.csv",
     ADD + "nolabel.csv",
     ADD + "twice.csv",
+    ADD + "outside.csv",
+    ADD + "mixed.csv",
     ADD + "pictures --template 'a bird'",
     ADD + "pictures --template 'a {} and {}'",
     ADD + "pictures --split by-hand",
@@ -281,13 +315,24 @@ def fill_place(folder: Path) -> dict[str, str]:
                 picture = Image.new("RGB", (4, 4), (label * 80, i * 20, len(parent) * 9))
                 picture.save(folder / parent / name / f"{i}.png")
     shutil.copytree(folder / "pictures" / "crow", folder / "one" / "crow")
+    for bird in ("ant", "bee", "crow", "gull"):
+        for part in ("train", "test") if bird in ("crow", "gull") else ("train",):
+            shutil.copytree(folder / "pictures" / "crow", folder / "half" / part / bird)
     (folder / "empty").mkdir()
+    own = folder / "etl-bench-datasets"
+    own.mkdir()
+    half = f'images = "{folder / "half"}"\nsplit = "given"\nclasses = ["ant", "bee", "crow", "gull"]\n'
+    (own / "untested.toml").write_text(half)
+    (own / "named_twice.toml").write_text(half + 'template = "a {} and {}"\n')
     for name, text in {
         "file.txt": "some text\n",
         "broken.toml": "methods = [",
         "unknown.toml": "metods = ['coop']\n",
         "wrong.toml": "methods = ['coop']\ndatasets = ['spectrum_basic']\nshots = 'few'\n",
         "absent.csv": "path,label\nnowhere.png,crow\nnowhere2.png,gull\n",
+        "outside.csv": "path;label\n/nowhere/1.png;crow\n/nowhere/2.png;gull\n",
+        "mixed.csv": "path\tlabel\n/nowhere/1.png\tcrow\npictures/gull/1.png\tgull\n",
+        "broken.safetensors": "no tensors, and no header\n",
         "nolabel.csv": "path,colour\npictures/crow/0.png,black\n",
         "twice.csv": "path,label\npictures/crow/0.png,crow\npictures/crow/0.png,gull\n",
         "features.npz": "PK no archive\n",

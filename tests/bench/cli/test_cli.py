@@ -150,7 +150,7 @@ def test_the_outcome_as_json(etl, monkeypatch):
 def test_what_a_pattern_cannot_run_is_left_out_and_said(etl):
     code, _, err = etl("run", "-m", "vp*,coop", "-d", "eurosat", "-b", "RN50.random", "--shots", "2", *FAKE)
     assert code == 0
-    assert "left out: vpt on RN50.random: it adds tokens to the image tower" in err
+    assert "left out: vpt on RN50.random: it works inside the image tower" in err
 
 
 @pytest.mark.parametrize(

@@ -137,5 +137,5 @@ def test_every_card_speaks_of_paper_and_official_file() -> None:
 
 def test_a_backbone_that_the_method_cannot_use_is_refused() -> None:
     for learned in (listed, measured):
-        with pytest.raises(ImpossibleCombinationError, match=r"vpt on RN50\.openai: it adds tokens .* use a ViT back"):
+        with pytest.raises(ImpossibleCombinationError, match=r"vpt on RN50\.openai: it works inside .* use a ViT back"):
             learned(METHODS.get("vpt"), parse_backbone("RN50.openai"), n_classes=3, shots=2)

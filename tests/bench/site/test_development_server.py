@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bench.errors import UsageError
-from bench.site.development_server import LOOPBACK, rebuild_on_change, serve_folder
+from bench.site.development_server import LOOPBACK, check_port, rebuild_on_change, serve_folder
 
 
 @pytest.fixture
@@ -106,3 +106,13 @@ def test_a_reader_that_leaves_early_is_not_reported(site, capfd):
     assert ask(address)[0] == 200
     time.sleep(0.3)
     assert capfd.readouterr().err == ""
+
+
+def test_a_port_that_is_taken_is_refused_before_a_page_is_written() -> None:
+    with socket.socket() as taken:
+        taken.bind((LOOPBACK, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match=f"Port {port} is not available .*; choose another with --port, or 0"):
+            check_port(port)
+    check_port(0)

@@ -16,9 +16,9 @@ from rich.console import Console
 
 from bench.cli.status import status
 from bench.coordination.heartbeat import Heartbeat
-from bench.launch.tasks import FinishedTask, Outcome, RunTask
+from bench.launch.tasks import DifficultyTask, FinishedTask, Outcome, RunTask
 from bench.sweep.progress import JsonLog, LiveLog, LogStyle, PlainLog, open_log, view
-from bench.sweep.tally import Tally, duration, outcome_line
+from bench.sweep.tally import Tally, duration
 from bench.sweep.worker_table import worker_rows
 
 TASK = RunTask(make_spec())
@@ -52,7 +52,22 @@ def test_lines(capsys, tmp_path: Path):
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith(f"[1/2] ok      {TASK.label} (1.2 s; ")
     assert f"failed  {TASK.label}: loss became nan; tried again" in second
-    assert outcome_line(FinishedTask(TASK, Outcome.OK, 0.0, here=False), again=False).endswith("by another sweep")
+    assert (
+        Tally(1).outcome_line(FinishedTask(TASK, Outcome.OK, 0.0, here=False), again=False).endswith("by another sweep")
+    )
+
+
+def test_a_problem_is_told_once_and_a_difficulty_is_no_failed_run():
+    tally = Tally(3)
+    unmeasured = FinishedTask(DifficultyTask("b", "d"), Outcome.FAILED, 1.0, "no test image")
+    tally.count(unmeasured, again=False)
+    assert (tally.done, tally.failed) == (1, 0)
+    lines = [tally.outcome_line(item, again=False) for item in (FAILED, FAILED, unmeasured)]
+    assert lines == [
+        f"failed  {TASK.label}: loss became nan",
+        f"failed  {TASK.label}: the same problem again",
+        "not measured difficulty of d for b: no test image",
+    ]
 
 
 def test_events_are_one_json_object_a_line(capsys, tmp_path: Path):

@@ -187,7 +187,7 @@ def test_settings_that_make_no_sense_in_a_method_are_refused(grow):
 
 
 def test_visual_prompts_on_a_resnet_are_refused(grow):
-    with pytest.raises(ImpossibleCombinationError, match=r"vpt on RN50.openai: it adds tokens .* use a ViT backbone"):
+    with pytest.raises(ImpossibleCombinationError, match=r"vpt on RN50.openai: it works inside .* use a ViT backbone"):
         grow(methods=["vpt"], backbones=[RESNET])
 
 
@@ -205,7 +205,7 @@ def test_one_method_that_cannot_run_does_not_stop_the_others(data: Path):
     expansion = expand(axes)
     assert {spec.method for spec in expansion.specs} == {"coop"}
     assert [(item.what, item.named) for item in expansion.rejected] == [(f"vpt on {RESNET}", True)]
-    with pytest.raises(ImpossibleCombinationError, match=f"Cannot run vpt on {RESNET}: it adds tokens"):
+    with pytest.raises(ImpossibleCombinationError, match=f"Cannot run vpt on {RESNET}: it works inside"):
         expand(changed(axes, strict=True))
 
 

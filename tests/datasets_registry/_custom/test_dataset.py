@@ -35,6 +35,7 @@ from datasets_registry import (
     user_custom_folder,
 )
 from datasets_registry._custom import dataset
+from datasets_registry._custom.folder import list_folder
 from datasets_registry._plugins import load_custom_datasets
 
 CLASSES = ("crow", "gull", "jay's", 'the "wren"')
@@ -492,7 +493,7 @@ def test_a_minimal_file_works_and_paths_are_relative_to_it(custom_folder: Path, 
         (SMALL + "templte = 'x'", "templte is not a setting; allowed are images, kind, split, classes"),
         (SMALL + "template = 'x'", "template 'x' has no '{}' to put the class name in"),
         (SMALL + 'kind = "zip"', "kind: Input should be 'folder', 'table', 'huggingface' or 'webdataset'"),
-        (SMALL + 'split = "random"', "split: Input should be 'given' or 'hash'"),
+        (SMALL + 'split = "random"', "split: Input should be 'given', 'hash' or 'even'"),
         (SMALL + 'names = { "owl" = "x" }', "names has 'owl', which is not one of the classes"),
         (SMALL + 'names = { "crow" = " " }', "the name of the class 'crow' is empty"),
         ('images = "x"\nclasses = ["a", "a"]', "classes lists 'a' twice"),
@@ -566,3 +567,64 @@ def test_the_users_folder_is_where_earlier_versions_kept_it(tmp_path: Path, monk
     assert user_custom_folder() == tmp_path / "clip-etl-bench" / "datasets"
     monkeypatch.setenv("XDG_CONFIG_HOME", "")
     assert user_custom_folder() == Path.home() / ".config" / "clip-etl-bench" / "datasets"
+
+
+# --- few images, and tables as spreadsheets write them ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", range(0, 160, 8))
+def test_two_classes_of_eight_images_have_test_images(tmp_path: Path, first: int) -> None:
+    added = add(tmp_path, make_class_folders(tmp_path / "images", ("crow", "gull"), n=8, first=first))
+    for part in (added.splits.train, added.splits.test):
+        assert {sample.label for sample in part} == {0, 1}
+    if added.config.split is SplitRule.EVEN:
+        assert part_sizes(added) == (8, 4, 4)
+        assert 'split = "even"' in added.file.read_text()
+        assert any("each class is split evenly" in note for note in added.notes())
+
+
+@pytest.mark.parametrize(
+    ("n", "sizes"), [(2, (1, 0, 1)), (3, (1, 1, 1)), (5, (2, 1, 2)), (10, (5, 2, 3)), (1, (1, 0, 0))]
+)
+def test_shares_of_an_even_split(tmp_path: Path, n: int, sizes: tuple[int, int, int]) -> None:
+    images = make_class_folders(tmp_path / "images", ("crow",), n=n)
+    parts = list(dataset.evenly(list_folder(images, given_split=False)).values())
+    assert tuple(parts.count(part) for part in ("train", "val", "test")) == sizes
+
+
+@pytest.mark.parametrize(
+    ("suffix", "delimiter", "encoding", "name"),
+    [
+        (".csv", ",", "utf-8-sig", "comma"),
+        (".csv", ";", "utf-8", "semicolon"),
+        (".csv", ";", "utf-8-sig", "semicolon"),
+        (".csv", "\t", "utf-16", "tab"),
+        (".csv", "|", "utf-8", "bar"),
+        (".tsv", "\t", "utf-8", "tab"),
+        (".tsv", ",", "utf-8", "comma"),
+    ],
+)
+def test_tables_as_spreadsheets_write_them(
+    tmp_path: Path, suffix: str, delimiter: str, encoding: str, name: str
+) -> None:
+    images = make_class_folders(tmp_path / "elsewhere" / "images", ("crow", "gull"))
+    rows = ["path" + delimiter + "label"]
+    rows += [f"{path}{delimiter}{path.parent.name}" for path in sorted(images.rglob("*.png"))]
+    table = tmp_path / f"table{suffix}"
+    table.write_text("\n".join(rows), encoding=encoding)
+    added = add(tmp_path, table)
+    assert added.facts()["delimiter"] == name
+    assert added.config.root == str(images)
+    assert sum(part_sizes(added)) == 24
+    assert {sample.key.partition("/")[0] for sample in added.splits.train} == {"crow", "gull"}
+
+
+def test_a_task_names_the_classes_without_test_images(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    make_class_folders(images / "train", ("ant", "bee", "crow", "gull"))
+    make_class_folders(images / "test", ("crow", "gull"), first=50)
+    added = add(tmp_path, images)
+    options = {"shots": 1, "seed": 1, "draw": DrawRule.NESTED}
+    with pytest.raises(DataError, match="no test image of the base classes 'ant', 'bee', so there is nothing"):
+        build_task(added.info, added.splits, protocol=EvalProtocol.BASE_TO_NEW, **options)
+    assert len(build_task(added.info, added.splits, protocol=EvalProtocol.FEW_SHOT, **options).evals) == 1

@@ -1,0 +1,64 @@
+"""The same problem is told once, with everything that it concerns."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import fake_runner
+import pytest
+from sweep_requests import changed, sweep_over
+
+from bench.errors import ImpossibleCombinationError
+from bench.sweep import LogStyle, RerunPolicy, carry_out, expand, make_plan, open_log, report_failures
+from datasets_registry import DataError
+
+RESNET = "RN50.openai"
+
+
+def test_the_same_refusal_is_told_once_with_all_that_it_concerns(tmp_path: Path, capsys):
+    request = sweep_over(
+        ["all"], ["spectrum_basic"], [RESNET], runs=tmp_path, shots=[1], seeds=[1], protocol="few-shot", jobs=0
+    )
+    made = make_plan(request, open_log(LogStyle.PLAIN))
+    assert len(made.rejected) > 10
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"left out: apex on {RESNET}, clip_fit on {RESNET}, ")
+    assert re.search(r" and \d+ more: it works inside the image tower, which must be ", line)
+    with pytest.raises(ImpossibleCombinationError) as refused:
+        expand(changed(request, methods=["vpt", "maple", "mma", "rpo", "ivlp", "prolip"]))
+    assert str(refused.value).count("this one is a ResNet") == 1
+    assert " and 1 more: it works inside" in str(refused.value)
+
+
+def test_a_difficulty_that_cannot_be_measured_is_no_failed_run(tmp_path: Path, monkeypatch, capsys):
+    def unmeasurable(*_: object) -> None:
+        raise DataError("its test images cannot be compared")
+
+    monkeypatch.setattr(fake_runner, "measure_difficulty", unmeasurable)
+    request = sweep_over(
+        ["zero_shot"], ["spectrum_basic"], ["ViT-tiny.random"], runs=tmp_path, jobs=0, runner="fake_runner"
+    )
+    log = open_log(LogStyle.PLAIN)
+    outcome = carry_out(make_plan(request, log), request, log)
+    report_failures(outcome, log)
+    assert (outcome.failed, outcome.exit_code, len(outcome.summary.unmeasured)) == ([], 0, 1)
+    said = capsys.readouterr().err
+    assert "not measured difficulty of spectrum_basic for ViT-tiny.random: its test images cannot be compared" in said
+    assert "1 difficulty not measured; runs do not need it" in said
+
+
+def test_failures_of_earlier_sweeps_are_told_once_for_each_reason(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setenv("FAKE_RUNNER", '{"fail": ["coop"]}')
+    request = sweep_over(
+        ["coop"], ["spectrum_basic"], ["ViT-tiny.random"], runs=tmp_path, jobs=0, runner="fake_runner", shots=[1]
+    )
+    log = open_log(LogStyle.PLAIN)
+    carry_out(make_plan(request, log), request, log)
+    said = capsys.readouterr().err
+    assert said.count(": the same problem again") == 2
+    again = changed(request, rerun=RerunPolicy.MISSING)
+    report_failures(carry_out(make_plan(again, log), again, log), log)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "failed before" in line]
+    assert len(lines) == 1
+    assert lines[0].count("seed ") == 3
