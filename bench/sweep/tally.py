@@ -42,7 +42,7 @@ class Tally:
         return f"{failures}{self.rate:.1f} a minute{left}"
 
     def outcome_line(self, item: FinishedTask, *, again: bool) -> str:
-        """One line about the outcome of a task. A problem is told once."""
+        """One line about the outcome of a task; only the first line about a problem has its message."""
         if item.outcome is Outcome.OK:
             return f"ok      {item.task.label}{'' if item.here else ', by another sweep'}"
         message = "the same problem again" if item.message in self._problems else item.message

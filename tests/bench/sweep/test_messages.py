@@ -1,4 +1,4 @@
-"""The same problem is told once, with everything that it concerns."""
+"""One message for each problem, with everything that it concerns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from datasets_registry import DataError
 RESNET = "RN50.openai"
 
 
-def test_the_same_refusal_is_told_once_with_all_that_it_concerns(tmp_path: Path, capsys):
+def test_a_refusal_is_one_line_with_everything_that_it_concerns(tmp_path: Path, capsys):
     request = sweep_over(
         ["all"], ["spectrum_basic"], [RESNET], runs=tmp_path, shots=[1], seeds=[1], protocol="few-shot", jobs=0
     )
@@ -48,7 +48,7 @@ def test_a_difficulty_that_cannot_be_measured_is_no_failed_run(tmp_path: Path, m
     assert "1 difficulty not measured; runs do not need it" in said
 
 
-def test_failures_of_earlier_sweeps_are_told_once_for_each_reason(tmp_path: Path, monkeypatch, capsys):
+def test_failures_of_earlier_sweeps_are_one_line_for_each_reason(tmp_path: Path, monkeypatch, capsys):
     monkeypatch.setenv("FAKE_RUNNER", '{"fail": ["coop"]}')
     request = sweep_over(
         ["coop"], ["spectrum_basic"], ["ViT-tiny.random"], runs=tmp_path, jobs=0, runner="fake_runner", shots=[1]

@@ -57,7 +57,7 @@ def test_lines(capsys, tmp_path: Path):
     )
 
 
-def test_a_problem_is_told_once_and_a_difficulty_is_no_failed_run():
+def test_a_problem_has_one_message_and_a_difficulty_is_no_failed_run():
     tally = Tally(3)
     unmeasured = FinishedTask(DifficultyTask("b", "d"), Outcome.FAILED, 1.0, "no test image")
     tally.count(unmeasured, again=False)

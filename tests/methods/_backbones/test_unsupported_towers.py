@@ -15,6 +15,7 @@ from bench.launch.tasks import Outcome
 from bench.sweep import LogStyle, carry_out, expand, make_plan, open_log
 from datasets_registry import BenchError
 from methods import (
+    Backbone,
     BackboneSpec,
     WeightsError,
     check_weights_file,
@@ -22,8 +23,6 @@ from methods import (
     load_backbone,
     parse_backbone,
 )
-from methods._backbones import backbone_spec
-from methods._towers.text_encoder import TextTower
 
 UNMASKED = "ViT-unmasked"
 
@@ -31,9 +30,9 @@ UNMASKED = "ViT-unmasked"
 @pytest.fixture
 def unmasked(monkeypatch: pytest.MonkeyPatch) -> str:
     """A tiny random backbone whose text tower has no causal mask."""
-    tiny = backbone_spec.TINY_CONFIG
+    tiny = BackboneSpec("ViT-tiny", "random").config
     config = tiny | {"custom_text": True, "text_cfg": tiny["text_cfg"] | {"no_causal_mask": True}}
-    monkeypatch.setitem(backbone_spec.OWN_CONFIGS, UNMASKED, config)
+    monkeypatch.setattr("methods._backbones.backbone_spec.OWN_CONFIGS", {"ViT-tiny": tiny, UNMASKED: config})
     return f"{UNMASKED}.random"
 
 
@@ -45,13 +44,14 @@ def architectures_with_own_text_tower() -> Iterator[str]:
 
 def test_a_text_tower_is_called_unusable_exactly_if_it_is() -> None:
     seen: dict[bool, int] = {True: 0, False: 0}
+    tiny = load_backbone(parse_backbone("ViT-tiny.random"))
     for name in architectures_with_own_text_tower():
         config = open_clip.get_model_config(name)
         small = config["text_cfg"] | {"layers": 1, "width": 64, "heads": 1, "vocab_size": 8}
-        tower = open_clip.model._build_text_tower(64, small)
+        tiny.model.text = open_clip.model._build_text_tower(64, small)
         reason = BackboneSpec(name, "random").text_tower_error
         try:
-            TextTower(tower)
+            Backbone(tiny.spec, tiny.model).text_tower  # noqa: B018  made on first use
         except BenchError:
             usable = False
         else:
