@@ -65,5 +65,6 @@ class ExperimentSpec(BaseModel):
 
     def label(self) -> str:
         """A short description, for progress and messages."""
+        shots = f"{self.shots} shot{'' if self.shots == 1 else 's'}"
         targets = f" to {len(self.targets)} targets" if self.targets else ""
-        return f"{self.method} on {self.dataset}{targets}, {self.protocol}, {self.shots} shots, seed {self.seed}"
+        return f"{self.method} on {self.dataset}{targets}, {self.protocol}, {shots}, seed {self.seed}"

@@ -22,7 +22,7 @@ def _share(value: float) -> str:
 
 QUALITY_COLUMNS = (
     Column("accuracy", "Accuracy ↑", "Top-1, percent", percent),
-    Column("headroom_gain", "Headroom ↑", "Gain as a share of what zero-shot leaves, percent", _share),
+    Column("headroom_gain", "Zero-shot errors removed ↑", "Gain as a share of the zero-shot errors, percent", _share),
     Column("ece", "ECE ↓", "Expected calibration error, 15 bins of equal mass, percent", percent),
     Column("brier", "Brier ↓", "Mean squared error of the probabilities, 0 to 2", "{:.4f}".format),
     Column("nll", "NLL ↓", "Mean negative log-likelihood, nats", "{:.3f}".format),

@@ -15,6 +15,8 @@ NAMED = 2
 def answer(view: OverviewView, measure: str) -> Markup:
     """What is best and by how much, whether that holds elsewhere, and whether hard datasets gain more."""
     found = view.answers[measure]
+    if not view.scores:
+        return Markup("No run has a score yet.")
     if found.leader is None:
         return Markup("No method has a score for every dataset{}, so there is no comparison yet.").format(
             " and seed" if view.seeds else ""
@@ -56,7 +58,28 @@ def small_print(view: OverviewView, measure: str) -> Markup:
             f"A demo: short trainings (recipe demo) on {counted(view.demo.shots, 'image')} per class, "
             f"tested on {view.demo.images:,} images. Published recipes may rank the methods differently."
         )
-    return Markup(" ").join(Markup.escape(part) for part in parts)
+    return Markup(" ").join(Markup.escape(part) for part in [*parts, *_to_add(view, found)])
+
+
+def _to_add(view: OverviewView, found: AnswerView) -> list[Markup]:
+    """What a small set of runs lacks, and the command that adds it; nothing for published numbers."""
+    if not view.seeds:
+        return []
+    if not view.scores:
+        return [Markup("The same <code>etl-bench run</code> command repeats runs that failed or are missing.")]
+    lacks = []
+    if len(view.methods) == 1:
+        lacks.append(("A comparison needs a second method", f"-m {'coop' if view.baseline else 'zero_shot'}", ""))
+    elif view.baseline is None:
+        lacks.append(("Gains need zero-shot CLIP", "-m zero_shot", ""))
+    elif found.leader is None:
+        lacks.append(("A comparison needs the missing runs", "", "with the same options as before"))
+    if len(view.datasets) == 1:
+        lacks.append(("What holds on other datasets needs more of them", "-d DATASET", ""))
+    if len(view.seeds) == 1 and view.seeds != (0,):
+        lacks.append(("Intervals over seeds need several", "--seeds 3", ""))
+    text = Markup("{}: <code>etl-bench run{}</code>{}.")
+    return [text.format(what, option and f" {option} ...", where and f" {where}") for what, option, where in lacks]
 
 
 def first_shown(site: SiteView) -> int:

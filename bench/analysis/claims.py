@@ -126,7 +126,7 @@ def check_claims(
         if not found:
             shots = "" if claim.shots is None else f" --shots {claim.shots}"
             reason = (
-                f"no {claim.protocol} board has one entry each of {claim.a} and {claim.b}; run "
+                f"needs {claim.protocol} runs of {claim.a} and {claim.b}, with one setting each: "
                 f"`etl-bench run -m {claim.a},{claim.b} --protocol {claim.protocol}{shots}` with your datasets"
             )
             found = [ClaimResult(claim, None, ClaimVerdict.NOT_TESTED, None, None, (), reason)]

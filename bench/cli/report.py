@@ -30,7 +30,10 @@ def report(
     site: Annotated[
         Path, typer.Option("--site", help="Folder to write: index.html, and the predictions of every run beside it.")
     ] = Path("site"),
-    out: Annotated[Path | None, typer.Option("--out", help="One file to write instead of --site.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="One file to write instead of --site; a folder means the same as --site."),
+    ] = None,
     source: Annotated[
         str, typer.Option("--source", help="runs: your results. published: numbers from papers only.")
     ] = "runs",
@@ -80,8 +83,11 @@ def report(
     if figures is not None and figures not in FIGURE_SETS:
         raise UsageError(f"--figures {figures!r} is unknown. Allowed: {', '.join(FIGURE_SETS)}.")
     groups = chosen_groups(opt.split_list(easy), opt.split_list(hard))
+    named = "--site" if out is None else "--out"
+    if out is not None and (out.is_dir() or not (out.suffix or out.exists())):
+        site, out = out, None
     target = out if out is not None else site / "index.html"
-    check_output_file(target, "--site" if out is None else "--out")
+    check_output_file(target, named)
     if figures_dir is not None:
         check_output_folder(figures_dir, "--figures-dir")
     if opt.parse_choice(Source, source, "--source") is Source.PUBLISHED:

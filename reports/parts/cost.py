@@ -47,7 +47,9 @@ def _cost_table(view: BoardView) -> Table:
     for title in COST_AXES.values():
         columns.append(Column(title.partition(":")[0], "word"))
         columns.append(
-            Column("on front", "word", f"Probability of being on the Pareto front of accuracy and {title.lower()}")
+            Column(
+                "P(Pareto-optimal)", "word", f"Probability of being on the Pareto front of accuracy and {title.lower()}"
+            )
         )
     tuning = "Models fitted + candidates evaluated for selection in one run; the tooltip shows the time"
     columns.append(Column("Tuning", "word", tuning))

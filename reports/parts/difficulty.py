@@ -23,6 +23,10 @@ from reports.views import (
 
 View = BoardView | PublishedBoardView
 
+TRENDS = {"rises": "increases", "falls": "decreases"}
+"""Words for the significant slopes; others are NO_TREND."""
+NO_TREND = "no significant trend"
+
 
 def difficulty_parts(view: View, overview: OverviewView) -> list[Part]:
     """The parts of the section."""
@@ -104,8 +108,8 @@ def _slopes(view: View) -> list[Part]:
     note = Markup(
         "Gain over zero-shot in points: on average, on the third of the datasets with the smallest gains, on the easy "
         "and on the hard datasets, and how it changes with each property (±: error when predicting a left-out "
-        "dataset). A slope is <em>inconclusive</em> where its line predicts left-out datasets no better than the "
-        "mean. Slopes are not corrected for multiple testing."
+        "dataset). <em>No significant trend</em>: the interval includes 0, or the line predicts left-out datasets no "
+        "better than the mean. Slopes are not corrected for multiple testing."
     )
     folds = [
         fold(
@@ -130,7 +134,7 @@ def _slopes_table(view: View, trends: TrendsView) -> Table:
     columns = [
         Column("Method", "text"),
         Column("Gain", "points", "Mean over datasets"),
-        Column("Worst third", "points", "Mean gain on the third of the datasets with the smallest gains"),
+        Column("Gain on its worst third", "points", "Mean gain on the third of the datasets with the smallest gains"),
     ]
     if trends.easy:
         columns.append(Column("Easy", "points", "Mean gain on the easy datasets"))
@@ -138,7 +142,7 @@ def _slopes_table(view: View, trends: TrendsView) -> Table:
     for covariate in trends.covariates:
         change = f"{covariate.hint}; change of the gain per {_step(covariate)}"
         columns.append(Column(covariate.title, "points", change))
-    columns.append(Column("n/N", "of", "Datasets"))
+    columns.append(Column("Datasets", "of", "With runs, of all"))
     rows = [_slopes_row(method, trends) for method in trends.methods]
     return Table(f"{view.anchor}-slopes-table-{trends.measure}", columns, rows, classes="slopes")
 
@@ -163,8 +167,9 @@ def _slopes_row(method: MethodTrendView, trends: TrendsView) -> list[Cell]:
             else f"95 % interval {points_text(slope.low)} to {points_text(slope.high)} per {_step(covariate)}"
         )
         error = "" if slope.error is None else f"error on an unseen dataset {percent(slope.error)} points"
-        small = slope.verdict if slope.error is None else f"{slope.verdict}, ±{percent(slope.error, 1)}"
-        faint = "faint" if slope.verdict == "inconclusive" else ""
+        trend = TRENDS.get(slope.verdict, NO_TREND)
+        small = trend if slope.error is None else f"{trend}, ±{percent(slope.error, 1)}"
+        faint = "" if slope.verdict in TRENDS else "faint"
         row.append(percent_cell(slope.slope, small, "; ".join(part for part in (ends, error) if part), faint))
     return [*row, cell([method.n, method.expected], None, "", gap)]
 

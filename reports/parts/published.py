@@ -20,9 +20,10 @@ def published_parts(view: PublishedBoardView) -> list[Part]:
     rows, datasets = counted(len(view.rows), "table row"), counted(len(view.datasets), "dataset")
     facts = f"{rows} · {counted(methods, 'method')} · {datasets}"
     note = (
-        "Each row is one method in one published table; the numbers in brackets link to the tables, several if they "
-        "agree. Ordered by mean. The tables do not report variation over seeds, so there are no tests and no ranks. "
-        "Hatched: the table lacks some datasets, so the mean is over fewer."
+        "Each row is one method, with the numbers that most tables agree on; the numbers in brackets link to all its "
+        "tables, and Range is from the lowest to the highest mean in them. Ordered by mean. The tables do not report "
+        "variation over seeds, so there are no tests and no ranks. Hatched: the table lacks some datasets, so the mean "
+        "is over fewer."
     )
     if "H" in view.measures:
         note += " H is the harmonic mean of the average base and average new accuracy."
@@ -46,9 +47,14 @@ def _means_table(view: PublishedBoardView) -> Table:
     columns = [Column("Method", "text")]
     hint = "Mean over the datasets in the table, %"
     columns += [Column(MEASURE_TITLES[measure], "percent", hint) for measure in view.measures]
-    columns += [Column("n/N", "of", "Datasets"), Column("Tables", "sources")]
+    columns += [
+        Column("Range", "text", f"Lowest and highest {MEASURE_TITLES[shown]} of its tables with as many datasets, %"),
+        Column("Datasets", "of", "Datasets in the table, of those on this board"),
+        Column("Tables", "sources"),
+    ]
     rows: list[list[Cell]] = []
-    for row in view.rows:
+    methods = by_method(view)
+    for row, tables in methods:
         gap = "" if row.complete else " gap"
         means = [
             percent_cell(row.averages[measure], classes=f"{'key' if measure == shown else ''}{gap}")
@@ -56,12 +62,39 @@ def _means_table(view: PublishedBoardView) -> Table:
             else None
             for measure in view.measures
         ]
-        title = cell(row.title, row.family)
+        sources = sorted({number for item in tables for number in item.sources})
+        notes = " ".join(dict.fromkeys(note for item in tables for note in item.notes))
         rows.append(
-            [title, *means, cell([row.n, row.expected], None, "", gap), cell(list(row.sources), " ".join(row.notes))]
+            [
+                cell(row.title, row.family),
+                *means,
+                _range(row, tables, shown),
+                cell([row.n, row.expected], None, "", gap),
+                cell(list(sources), notes),
+            ]
         )
-    families = [row.family or "other" for row in view.rows]
+    families = [row.family or "other" for row, _ in methods]
     return Table(f"{view.anchor}-table", columns, rows, first=FIRST, filters=families)
+
+
+def by_method(view: PublishedBoardView) -> list[tuple[PublishedRowView, list[PublishedRowView]]]:
+    """Each method once, in order of its mean: the row that most tables agree on, if possible complete, and all rows."""
+    found: dict[str, list[PublishedRowView]] = {}
+    for row in view.rows:
+        found.setdefault(row.title, []).append(row)
+    shown = view.measures[-1]
+    main = [
+        (max(rows, key=lambda row: (row.complete, len(row.sources), -min(row.sources))), rows)
+        for rows in found.values()
+    ]
+    return sorted(main, key=lambda pair: (not pair[0].complete, -pair[0].averages.get(shown, -1.0), pair[0].title))
+
+
+def _range(row: PublishedRowView, tables: list[PublishedRowView], shown: str) -> str:
+    """The lowest and highest mean of the tables with as many datasets; empty if they agree."""
+    means = [percent(item.averages[shown], 1) for item in tables if item.n == row.n and shown in item.averages]
+    ends = sorted(set(means), key=float)
+    return f"{ends[0]} to {ends[-1]}" if len(ends) > 1 else ""
 
 
 def _datasets_table(view: PublishedBoardView) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pandas as pd
 import pytest
 from report_sample import catalogue, difficulty_frame, provenance_frame, runs_frame
 
@@ -161,6 +162,41 @@ def test_one_of_anything_is_singular(tmp_path):
         text = visible(render_site(view, tmp_path / "a.html").read_text("utf-8"))
         assert "1 shot" in text
         assert re.findall(r"(?<![\d.,–-])1 (?:more )?\w+s\b(?<!class)(?<! is)(?<! has)", text) == []
+
+
+SMALL = {  # what a page with little on it says, and the command that adds what is missing
+    "one run": (FIXTURES["one run"], ["VPT is the only complete method", "run -m zero_shot ...", "run -d DATASET ..."]),
+    "one method": (FIXTURES["one method"], ["A comparison needs a second method: etl-bench run -m zero_shot ..."]),
+    "one dataset": (FIXTURES["one dataset"], ["needs more of them: etl-bench run -d DATASET ..."]),
+    "one seed": (FIXTURES["one seed"], ["Intervals over seeds need several: etl-bench run --seeds 3 ..."]),
+    "no zero-shot": (FIXTURES["no zero-shot"], ["Gains need zero-shot CLIP: etl-bench run -m zero_shot ..."]),
+    "nothing shared": (
+        FIXTURES["nothing shared"],
+        ["No method has a score for every dataset and seed", "run -m zero_shot"],
+    ),
+    "all failed": (
+        lambda runs: runs.assign(status="failed", split=None, accuracy=float("nan"), error_message="out of memory"),
+        ["No run has a score yet.", "out of memory", "The same etl-bench run command repeats runs that failed"],
+    ),
+    "not a number": (
+        lambda runs: runs.assign(accuracy=runs["accuracy"].where(runs["method"] != "coop")),
+        ["is not a number", "APEX is best"],
+    ),
+    "two backbones": (
+        lambda runs: pd.concat([runs, runs.assign(backbone="RN50.openai", run_id="b" + runs["run_id"])]),
+        ["This page has runs of 2 backbones, RN50.openai, ViT-B-16.openai; it shows one at a time"],
+    ),
+    "no runs": (lambda runs: runs.iloc[:0], ["holds no runs yet. etl-bench demo makes some"]),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_page_says_what_is_there_and_which_command_adds_what_is_missing(runs, tmp_path, name):
+    make, sentences = SMALL[name]
+    view = site_view(make(runs), difficulty_frame(), catalogue(), package_version="0")
+    text = visible(render_site(view, tmp_path / "a.html").read_text("utf-8"))
+    for sentence in sentences:
+        assert sentence in " ".join(text.split())
 
 
 def test_no_verdict_is_printed_for_an_untested_claim(tmp_path, runs):

@@ -5,6 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from bench._util.counted import counted
 from bench.analysis.leaderboard.entry import Cell, Entry
 from bench.analysis.leaderboard.measures import H, averages_over_datasets
 from bench.analysis.leaderboard.runs import COSTS, LATER_COSTS, Run
@@ -52,7 +53,7 @@ def make_entry(
         for seed in wanted
         if (dataset, seed) not in scored
     ]
-    counted = [run for _, run in sorted(scored.items())]
+    used = [run for _, run in sorted(scored.items())]
     return Entry(
         key=key,
         method=method,
@@ -64,17 +65,17 @@ def make_entry(
         averages=_averages(
             {d: cell for d, cell in cells.items() if d != source}, scored, splits, complete=not missing, seeds=wanted
         ),
-        n=len(counted),
+        n=len(used),
         expected=len(datasets) * len(wanted),
-        coverage=len(counted),
+        coverage=len(used),
         planned=len(datasets) * len(wanted),
         missing=tuple(missing),
-        oracle=any(run.optimism for run in counted),
-        optimism=_optimism(counted, splits),
-        cost=_cost(list({run.run_id: run for run in counted}.values())),
-        run_ids=tuple(dict.fromkeys(run.run_id for run in counted)),
-        stale=_stale({run.run_id: run.stale for run in counted}),
-        imported=_imported({run.run_id: run.imported for run in counted}),
+        oracle=any(run.optimism for run in used),
+        optimism=_optimism(used, splits),
+        cost=_cost(list({run.run_id: run for run in used}.values())),
+        run_ids=tuple(dict.fromkeys(run.run_id for run in used)),
+        stale=_stale({run.run_id: run.stale for run in used}),
+        imported=_imported({run.run_id: run.imported for run in used}),
     )
 
 
@@ -116,12 +117,12 @@ def _optimism(runs: Sequence[Run], splits: Sequence[str]) -> dict[str, float]:
 def _stale(reasons: Mapping[str, str]) -> str:
     """How many runs are stale and why, from the reasons by run id."""
     found = Counter(reason for reason in reasons.values() if reason)
-    return "; ".join(f"{count} of {len(reasons)} runs: {reason}" for reason, count in found.most_common())
+    return "; ".join(f"{count} of {counted(len(reasons), 'run')}: {reason}" for reason, count in found.most_common())
 
 
 def _imported(imported: Mapping[str, bool]) -> str:
     """How many runs were imported and not verified; empty for none."""
-    return f"{sum(imported.values())} of {len(imported)} runs" if any(imported.values()) else ""
+    return f"{sum(imported.values())} of {counted(len(imported), 'run')}" if any(imported.values()) else ""
 
 
 def _mean(values: Iterable[float]) -> float:

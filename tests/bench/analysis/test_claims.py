@@ -67,7 +67,7 @@ def test_groups_are_thirds_by_difficulty(world):
 
 def test_the_reason_names_what_is_missing(world):
     (no_board,) = check_claims([claim(b="maple")], *world, DIFFICULTY)
-    assert no_board.reason.startswith("no base-to-new board has one entry each of apex and maple; run")
+    assert no_board.reason.startswith("needs base-to-new runs of apex and maple, with one setting each: `etl-bench run")
     assert "etl-bench run -m apex,maple --protocol base-to-new" in no_board.reason
     (no_groups,) = check_claims([claim(datasets="easy")], *world, {})
     assert "difficulties of at least six datasets" in no_groups.reason

@@ -72,6 +72,19 @@ def test_one_file_can_be_named(runs, tmp_path):
     assert "clip_adapter" in (tmp_path / "page.html").read_text("utf-8")
 
 
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_folder_as_out_means_the_same_as_site(runs, tmp_path, exists):
+    if exists:
+        (tmp_path / "out").mkdir()
+    report(runs=runs, out=tmp_path / "out")
+    report(runs=runs, site=tmp_path / "site")
+    names = [
+        sorted(str(file.relative_to(top)) for file in top.rglob("*")) for top in (tmp_path / "out", tmp_path / "site")
+    ]
+    assert names[0] == names[1]
+    assert "index.html" in names[0]
+
+
 def test_an_unknown_protocol_is_refused_with_the_known_ones(runs):
     with pytest.raises(UsageError, match="Did you mean 'base-to-new'"):
         report(runs=runs, protocol="base-new")

@@ -54,7 +54,11 @@ def test_every_claim_is_there_with_effect_interval_and_n(site, frame, page):
     wanted = check_claims(CLAIMS, boards, frame, difficulty_by_backbone(difficulty_frame()))[0]
     (found,) = site.claims[0].results
     assert (found.effect, found.low, found.n, found.groups) == (wanted.test.mean, wanted.test.low, 33, 11)
-    assert site.claims[2].results[0].reason.startswith("no few-shot board has one entry each of plot and coop")
+    assert (
+        site.claims[2]
+        .results[0]
+        .reason.startswith("needs few-shot runs of plot and coop, with one setting each: `etl-bench run")
+    )
     assert "<b>1</b> supported, <b>1</b> refuted, <b>0</b> inconclusive" in page
     assert "&lt;b&gt;PLOT&lt;/b&gt;" in page
 

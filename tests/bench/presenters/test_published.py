@@ -9,9 +9,10 @@ from report_sample import catalogue
 from bench.analysis.difficulty_trend import covariates
 from bench.cli.report import report
 from bench.errors import UsageError
-from bench.presenters import published_site
+from bench.presenters import published_site, registered
 from bench.published import published_difficulty, published_frame
 from bench.statistics import spearman
+from reports.parts.published import by_method, published_parts
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,25 @@ def test_a_row_is_one_table_and_its_means_are_those_the_papers_print(board):
     assert len(zero.sources) > 5, "tables that copy one another are one row"
     apex = next(row for row in board.rows if row.title == "APEX" and row.complete)
     assert [round(100 * apex.averages[m], 2) for m in ("base", "new")] == [83.99, 76.76]
+
+
+def test_every_published_method_has_a_title():
+    facts = registered()
+    assert [name for name in published_frame()["method"].unique() if facts.method(name).title == name] == []
+
+
+def test_the_table_has_one_row_a_method_and_the_range_of_its_tables(site):
+    for view in site.published_boards:
+        rows = by_method(view)
+        titles = [row.title for row, _ in rows]
+        assert len(set(titles)) == len(titles)
+        assert sum(len(tables) for _, tables in rows) == len(view.rows)
+        means = [row.averages.get(view.measures[-1], -1.0) for row, _ in rows if row.complete]
+        assert means == sorted(means, reverse=True)
+    parts = published_parts(site.published_boards[0])
+    (means,) = (part[1] for part in parts if part[0] == "table")
+    (coop,) = (row for row in means["rows"] if "CoOp" in (row[0], row[0][0]))
+    assert " to " in coop[4]
 
 
 def test_rows_short_of_datasets_come_last_and_carry_n_of_n(board):
