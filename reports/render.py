@@ -32,6 +32,7 @@ SCRIPTS = (
     "theme",
     "fitting_tables",
     "copy_tables",
+    "save_pictures",
     "tables",
     "parts",
     "settings",

@@ -45,7 +45,8 @@ def _tools(table: Mapping[str, Any]) -> str:
         )
         name = escape(table["filterName"])
         chips = f'<div class="chips" role="group" aria-label="Filter by {name}"><span>{name}:</span>{buttons}</div>'
-    formats = "".join(f'<button type="button" class="chip" data-format="{name}">{name}</button>' for name in _FORMATS)
+    names = (*_FORMATS, "BibTeX") if "copies" in table else _FORMATS
+    formats = "".join(f'<button type="button" class="chip" data-format="{name}">{name}</button>' for name in names)
     return (
         f'<div class="table-tools needs-script">{chips}<div class="copies" role="group" aria-label="Copy the table">'
         f'<span>Copy:</span>{formats}<span role="status"></span></div></div>'

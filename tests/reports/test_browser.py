@@ -84,7 +84,7 @@ def test_the_file_is_the_only_request_and_the_console_is_silent(page, url):
 PARTS = """Object.fromEntries([...document.querySelectorAll('.parts')].map((place) => {
     const copy = place.cloneNode(true);
     copy.querySelectorAll('.sort button').forEach((button) => button.replaceWith(button.textContent));
-    copy.querySelectorAll('.more-rows, details > .body, .chart .tools label').forEach((node) => node.remove());
+    copy.querySelectorAll('.more-rows, details > .body, .chart .tools label, .save').forEach((node) => node.remove());
     copy.querySelectorAll('.picture').forEach((node) => node.replaceChildren());
     copy.querySelectorAll('.drawing').forEach((node) => node.replaceChildren());
     copy.querySelectorAll('.scroll').forEach((node) => {

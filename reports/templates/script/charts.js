@@ -150,6 +150,7 @@ const bindChart = (figure, data) => {
     label.append(kind.label + " ", select);
     figure.querySelector(".tools").append(label);
   }
+  figure.querySelector(".tools").append(saveButtons(() => picture.querySelector("svg"), figure.id));
   show(start);
   bindTips(figure);
 };

@@ -27,8 +27,15 @@ const asText = (text) => /^([=@\t\r\n]|[+-](?![\d.]+$))/.test(text) ? "'" + text
 const inCsv = (text) => /[",\n\r]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
 const TEX = { "\\": "\\textbackslash{}", "&": "\\&", "%": "\\%", "$": "\\$", "#": "\\#", "_": "\\_", "{": "\\{", "}": "\\}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}" };
 const inTex = (text) => text.replace(/[\\&%$#_{}~^]/g, (sign) => TEX[sign]);
+// What to cite for the methods that a leaderboard shows.
+const citationsOf = ({ table, methods, order, pressed }) => {
+  const column = table.columns.findIndex(([, kind]) => kind === "method");
+  const shown = order.filter((row) => !pressed.size || pressed.has(table.filters[row])).map((row) => methods[parts4(table.rows[row][column])[0]]);
+  const texts = shown.map(({ method, name }) => block.methods[method][1].trim() || `% ${name}: no citation is known`);
+  return Array.from(new Set(texts)).join("\n\n") + "\n";
+};
 // The leaderboard is copied as `etl-bench export` writes it; other tables as they are drawn.
-const textToCopy = (state, format) => state.table.copies
+const textToCopy = (state, format) => format === "BibTeX" ? Promise.resolve(citationsOf(state)) : state.table.copies
   ? evidence(state.table.copies).then(({ exports }) => exports[format]) : Promise.resolve(tableText(state, format));
 const tableText = ({ table, methods }, format) => {
   const columns = table.columns.map((column, at) => [column[0], kindOf(column), at]).filter(([, kind]) => kind !== "bar");

@@ -2,6 +2,13 @@
 const hero = document.getElementById("hero");
 const heroListeners = [];
 let heroAddress = () => "";
+const addressParts = [];  // functions that add their choices to the address of the first screen
+const FRONT_NAMES = ["A", "B", "x", "score", "setting", "task", "budget"];
+// Whether the address is one of the first screen: empty, or with choices.
+const isFrontAddress = () => {
+  const wanted = new URLSearchParams(location.hash.slice(1));
+  return !location.hash || (FRONT_NAMES.some((name) => wanted.has(name)) && !["method", "dataset", "run"].some((name) => wanted.has(name)));
+};
 let heroChoice = null;  // data of the setting, and the chosen methods, score and axis
 if (hero) {
   const picture = hero.querySelector(".picture");
@@ -41,6 +48,7 @@ if (hero) {
     if (state.measure !== data.measures.at(-1)) parts.set("score", state.measure);
     if (state.a !== answer.a || state.b !== answer.b) { parts.set("A", keyOf(data, state.a)); parts.set("B", keyOf(data, state.b)); }
     if (data.axes.length && state.x !== data.axes[0][0]) parts.set("x", state.x);
+    addressParts.forEach((add) => add(parts));
     return parts.toString();
   };
   heroAddress = address;
@@ -131,7 +139,7 @@ if (hero) {
   // The choice in the address; unknown names are ignored.
   const restore = () => {
     const wanted = new URLSearchParams(location.hash.slice(1));
-    if (location.hash && !["A", "B", "x", "score", "setting"].some((name) => wanted.has(name))) return false;
+    if (location.hash && !FRONT_NAMES.some((name) => wanted.has(name))) return false;
     state.measure = "";
     reset(block.settings[wanted.get("setting")] ? wanted.get("setting") : block.first);
     const [data] = now();
@@ -155,6 +163,7 @@ if (hero) {
   });
   picture.addEventListener("click", () => { if (pointed !== null && drawn.horizontal) location.hash = now()[0].datasets[pointed].address; });
   picture.addEventListener("blur", () => point(null));
+  hero.append(saveButtons(() => picture.querySelector("svg"), "accuracy-and-difficulty"));
   let timer = 0;
   new ResizeObserver(() => {
     clearTimeout(timer);

@@ -146,6 +146,8 @@ const showPage = () => {
     return;
   }
   pageNode.innerHTML = `<p><a class="back" href="#${escaped(heroAddress())}">← All results</a></p><h2>${escaped(found.title)}</h2>${found.html}`;
+  const picture = pageNode.querySelector(".picture");
+  if (picture) picture.after(saveButtons(() => picture.querySelector("svg"), found.title));
   if (found.table) bindTable(pageNode.querySelector(".table"), found.table, block.settings[new URLSearchParams(location.hash.slice(1)).get("setting") || block.first].methods);
   scrollTo({ top: 0, behavior: "instant" });
   pageNode.focus({ preventScroll: true });

@@ -28,7 +28,10 @@ const bindParts = (place, parts, data) => parts.forEach((part, index) => {
   if (kind === "table") bindTable(node, rest[0], data.methods);
   if (kind === "block") drawBlock(node, rest[0], data);
   if (kind === "chart") bindChart(node, data);
-  if (kind === "svg") fitting.observe(node);
+  if (kind === "svg") {
+    fitting.observe(node);
+    node.append(saveButtons(() => node.querySelector("svg"), "picture"));
+  }
   if (kind === "fold") node.addEventListener("toggle", () => { if (node.open) fillFold(node, rest[3], data); });
 });
 // The content of folds of a setting is unpacked when the first one is opened.

@@ -76,20 +76,66 @@ if (advice && hero) {
     if (chosen.check) parts.push(paragraph([chosen.check], "note"));
     out.replaceChildren(...parts);
   };
-  ["accuracy", "classes", "budget"].forEach((name) => field(name).addEventListener("input", () => { if (name !== "budget") field("like").value = ""; show(); }));
-  field("like").addEventListener("change", () => { useDataset(field("like").value === "" ? null : Number(field("like").value)); show(); });
+  // The address has the reader's task: `task` is a dataset, or accuracy and classes; and `budget`.
+  let own = false;
+  addressParts.push((parts) => {
+    const like = field("like").value;
+    if (own) parts.set("task", like === "" ? field("accuracy").value + "," + field("classes").value : data.datasets[Number(like)].name);
+    if (field("budget").value && field("budget").value !== "any") parts.set("budget", field("budget").value);
+  });
+  const chosen = () => {
+    show();
+    history.replaceState(null, "", "#" + heroAddress());
+  };
+  ["accuracy", "classes", "budget"].forEach((name) => field(name).addEventListener("input", () => {
+    if (name !== "budget") { field("like").value = ""; own = true; }
+    chosen();
+  }));
+  field("like").addEventListener("change", () => {
+    useDataset(field("like").value === "" ? null : Number(field("like").value));
+    own = true;
+    chosen();
+  });
+  const useExample = () => {
+    const middle = example();
+    useDataset(middle);
+    field("like").value = middle === null ? "" : String(middle);
+  };
+  const restoreTask = () => {
+    if (!isFrontAddress()) return;
+    const wanted = new URLSearchParams(location.hash.slice(1));
+    const task = wanted.get("task");
+    own = task !== null;
+    const dataset = data.datasets.findIndex(({ name }) => name === task);
+    if (!own) useExample();
+    else if (dataset >= 0) {
+      useDataset(dataset);
+      field("like").value = String(dataset);
+    } else {
+      [field("accuracy").value, field("classes").value] = task.split(",").concat("");
+      field("like").value = "";
+    }
+    const budget = wanted.get("budget") || "any";
+    if (data.answers[state.measure].advice[budget]) field("budget").value = budget;
+    show();
+  };
   const follow = (newData, newState) => {
+    const like = data && field("like").value !== "" ? data.datasets[Number(field("like").value)].name : null;
     [data, state] = [newData, newState];
     const answer = answerOf();
     if (known !== state.setting + state.measure) {
       known = state.setting + state.measure;
       const usable = data.datasets.map((_, dataset) => dataset).filter((dataset) => answer.zeroShot[dataset] > 0 && answer.classes[dataset]);
       field("like").replaceChildren(new Option("my own numbers", ""), ...usable.map((dataset) => new Option(data.datasets[dataset].title, dataset)));
-      const middle = example();
-      useDataset(middle);
-      field("like").value = middle === null ? "" : String(middle);
+      if (!own || (like !== null && !usable.some((dataset) => data.datasets[dataset].name === like))) useExample();
+      else if (like !== null) {
+        const dataset = data.datasets.findIndex(({ name }) => name === like);
+        useDataset(dataset);
+        field("like").value = String(dataset);
+      }
       const budgets = Object.keys(answer.advice);
-      field("budget").replaceChildren(...budgets.map((name) => new Option(BUDGETS[name] || name, name)));
+      const budget = field("budget").value;
+      field("budget").replaceChildren(...budgets.map((name) => new Option(BUDGETS[name] || name, name, false, name === budget)));
       field("budget").closest("label").hidden = budgets.length < 2;
       advice.querySelector(".advice-task").hidden = usable.length === 0;
     }
@@ -97,4 +143,6 @@ if (advice && hero) {
   };
   heroListeners.push(follow);
   follow(...heroChoice());
+  restoreTask();
+  addEventListener("hashchange", restoreTask);
 }

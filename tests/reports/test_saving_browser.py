@@ -1,0 +1,194 @@
+"""What a reader takes along: citations, pictures, addresses; and the place that a watched page keeps."""
+
+from __future__ import annotations
+
+import base64
+import struct
+import xml.etree.ElementTree as ET
+
+import pytest
+from report_sample import DATASETS, METHODS, catalogue, curves_frame, difficulty_frame, runs_frame
+
+pytest.importorskip("websocket", reason="websocket-client is not installed")
+from chromium import browser, find_chromium
+
+from bench.presenters import site_view
+from bench.site.development_server import serve_folder
+from reports import render_site
+
+pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
+
+
+def view_of(runs):
+    return site_view(runs, difficulty_frame(), catalogue(), package_version="0", curves=curves_frame(runs))
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    return render_site(view_of(runs_frame()), tmp_path_factory.mktemp("site") / "index.html").as_uri()
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory):
+    with browser(tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+def opened(tab, url):
+    tab.size(1400, 1000)
+    tab.open("about:blank")
+    tab.open(url)
+    tab.run("document.documentElement.style.scrollBehavior = 'auto'")
+    return tab
+
+
+@pytest.fixture
+def page(tab, url):
+    return opened(tab, url)
+
+
+def set_field(page, selector, value, event="change"):
+    page.run(
+        f"""(() => {{
+            const field = document.querySelector({selector!r});
+            field.value = {value!r};
+            field.dispatchEvent(new Event({event!r}, {{ bubbles: true }}));
+        }})()"""
+    )
+
+
+def value(page, selector):
+    return page.run(f"document.querySelector({selector!r}).value")
+
+
+def number_of(page, select, text):
+    return page.run(f"[...document.querySelector({select!r}).options].find((o) => o.text.startsWith({text!r})).value")
+
+
+def test_the_citations_of_the_shown_methods_are_copied(page):
+    page.call("Emulation.setFocusEmulationEnabled", enabled=True)
+    page.run("document.addEventListener('copy', () => { window.copied = document.activeElement.value; })")
+    button = "document.querySelector('#leaderboard [data-format=BibTeX]').click()"
+    page.call("Runtime.evaluate", expression=button, userGesture=True)
+    page.wait("window.copied")
+    assert {f"@inproceedings{{{name}, title" in page.run("window.copied") for name in METHODS} == {True}
+    page.run("""document.querySelector('.chip[data-filter="text prompt"]').click()""")
+    page.call("Runtime.evaluate", expression=f"window.copied = ''; {button}", userGesture=True)
+    page.wait("window.copied")
+    entries = page.run("window.copied").strip().split("\n\n")
+    assert sorted(entry.split("{")[1].split(",")[0] for entry in entries) == ["cocoop", "coop"]
+
+
+def saved(page, figure, form):
+    """What the browser is given to save: its name and its bytes."""
+    page.run(
+        """(() => {
+            window.saved = null;
+            HTMLAnchorElement.prototype.click = function () {
+                const name = this.download;
+                window.blobs.get(this.href).arrayBuffer().then((buffer) => {
+                    const text = Array.from(new Uint8Array(buffer), (byte) => String.fromCharCode(byte)).join('');
+                    window.saved = [name, btoa(text)];
+                });
+            };
+            window.blobs = new Map();
+            URL.createObjectURL = (blob) => { window.blobs.set('blob:mine', blob); return 'blob:mine'; };
+        })()"""
+    )
+    page.run(f"[...document.querySelectorAll('{figure} .save button')].find((b) => b.textContent === '{form}').click()")
+    name, data = page.wait("window.saved")
+    return name, base64.b64decode(data)
+
+
+@pytest.mark.parametrize("figure", ["#hero", "figure[data-kind=costs]", "figure[data-kind=curves]"])
+def test_every_figure_is_saved_as_svg_with_its_colours_and_as_png(page, figure):
+    page.run("document.documentElement.dataset.theme = 'dark'")
+    name, text = saved(page, figure, "SVG")
+    assert name.endswith(".svg")
+    svg = ET.fromstring(text)
+    assert svg.tag == "{http://www.w3.org/2000/svg}svg"
+    texts = [node.text for node in svg.iter("{http://www.w3.org/2000/svg}text")]
+    if figure == "#hero":
+        assert {title for title, *_ in DATASETS.values()} <= {"".join(t.itertext()) for t in svg.iter()}
+    assert len(texts) > 8
+    assert all("font-size" in node.get("style") for node in svg.iter("{http://www.w3.org/2000/svg}text"))
+    assert svg[0].get("fill") == "#fff", "white in a dark page too"
+    assert page.run("document.documentElement.dataset.theme") == "dark"
+    width, height = float(svg.get("width")), float(svg.get("height"))
+    name, data = saved(page, figure, "PNG")
+    assert name.endswith(".png")
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">II", data[16:24]) == (int(3 * width), int(3 * height))
+
+
+def test_every_heading_of_the_front_page_has_a_link_to_itself(page):
+    missing = """[...document.querySelectorAll('#front section.part :is(h2, h4)')].filter((node) => {
+        const link = node.querySelector('a.self');
+        return !link || !document.getElementById(link.getAttribute('href').slice(1));
+    }).map((node) => node.textContent)"""
+    assert page.run(missing) == []
+
+
+def test_every_choice_is_in_the_address_and_back_undoes_one(page, tab, url):
+    set_field(page, "#chooser select", "Few-shot")
+    set_field(page, "#hero-a", number_of(page, "#hero-a", "VPT"))
+    set_field(page, "#hero-b", number_of(page, "#hero-b", "CoOp"))
+    set_field(page, "[name=like]", number_of(page, "[name=like]", "EuroSAT"))
+    set_field(page, "[name=budget]", "no training", "input")
+    address = page.run("location.hash")
+    chosen = (
+        "#chooser select",
+        "#hero-a",
+        "#hero-b",
+        "[name=like]",
+        "[name=accuracy]",
+        "[name=classes]",
+        "[name=budget]",
+    )
+    state = [value(page, selector) for selector in chosen]
+    opened(tab, url + address)
+    assert [value(page, selector) for selector in chosen] == state
+    set_field(page, "[name=accuracy]", "42.5", "input")
+    opened(tab, url + page.run("location.hash"))
+    assert (value(page, "[name=accuracy]"), value(page, "[name=like]")) == ("42.5", "")
+    opened(tab, url)
+    set_field(page, "#hero-a", number_of(page, "#hero-a", "VPT"))
+    set_field(page, "#chooser select", "Few-shot")
+    page.run("history.back()")
+    page.wait("document.querySelector('#chooser select').value === 'Base-to-new'")
+    assert page.run("document.querySelector('#hero-a').selectedOptions[0].text") == "VPT"
+    page.run("history.back()")
+    page.wait("document.querySelector('#hero-a').selectedOptions[0].text === 'APEX'")
+
+
+def test_a_watched_page_shows_new_runs_and_keeps_the_readers_place(tab, tmp_path):
+    runs = runs_frame()
+    out = tmp_path / "index.html"
+    render_site(view_of(runs[runs["method"] != "maple"]), out, live=True)
+    rows = "document.querySelectorAll('table.board tbody tr').length"
+    near = "Math.round(document.getElementById('cost').getBoundingClientRect().top)"
+    sorted_by = "document.querySelector('table.board th[aria-sort]')?.cellIndex"
+    with serve_folder(tmp_path, 0) as address:
+        page = opened(tab, address)
+        set_field(page, "#chooser select", "Few-shot")
+        set_field(page, "#hero-a", number_of(page, "#hero-a", "VPT"))
+        set_field(page, "figure[data-kind=costs] select", "1")
+        page.run("document.querySelectorAll('table.board thead button')[2].click()")
+        fold = page.run("document.querySelector('#leaderboard details').id")
+        page.run(f"document.getElementById({fold!r}).open = true")
+        page.wait(f"!!document.querySelector('#' + {fold!r} + ' .body table')")
+        page.run("scrollTo(0, scrollY + document.getElementById('cost').getBoundingClientRect().top - 50)")
+        page.run("window.old = true")
+        before = page.run(near)
+        assert page.run(rows) == 7
+        page.run("new Promise((done) => setTimeout(done, 2500))")
+        render_site(view_of(runs), out, live=True)
+        page.wait(f"!window.old && {rows} === 8", 30)
+        assert page.run("document.querySelector('#chooser select').value") == "Few-shot"
+        assert page.run("document.querySelector('#hero-a').selectedOptions[0].text") == "VPT"
+        assert page.run(f"document.getElementById({fold!r}).open")
+        assert value(page, "figure[data-kind=costs] select") == "1"
+        assert page.run(sorted_by) == 2
+        page.wait(f"Math.abs({near} - {before}) <= 2")
+        page.run("new Promise((done) => setTimeout(done, 700))")
+        assert abs(page.run(near) - before) <= 2
