@@ -1,7 +1,8 @@
 """A Slurm job: runs the tasks of a chunk one after the other and keeps a journal that survives the job.
 
 A submission is a folder, `<runs>/slurm/<name>/`. `chunk-N.json` has the tasks of job N, `chunk-N.jsonl` is its
-journal, `jobs.json` has Slurm's ids of the jobs, and after a file `stop` appears, no job begins another task.
+journal, `submission.sh` is the script, `jobs.json` has Slurm's ids of the jobs, and after a file `stop` appears, no job
+begins another task.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from submitit.helpers import Checkpointable, DelayedSubmission
 
 from bench.launch.tasks import FinishedTask, Outcome, Surroundings, Task, dump_task, load_task
 
@@ -57,7 +56,9 @@ class ChunkFiles:
                 line = json.loads(text)
             except ValueError:
                 continue
-            number = line["task"]
+            progress.timeouts += bool(line.get("timeout"))
+            if (number := line.get("task")) is None:
+                continue
             progress.begun.add(number)
             if "outcome" in line:
                 progress.ended[number] = FinishedTask.load(tasks[number], line)
@@ -74,15 +75,16 @@ class ChunkFiles:
 
 @dataclass
 class Progress:
-    """The tasks of a chunk that have begun and ended, by number."""
+    """The tasks of a chunk that have begun and ended, by number, and how often its job reached its time limit."""
 
     ended: dict[int, FinishedTask] = field(default_factory=dict)
     begun: set[int] = field(default_factory=set)
+    timeouts: int = 0
 
 
 @dataclass(frozen=True)
-class ChunkJob(Checkpointable):  # type: ignore[misc]  # submitit is not typed here
-    """The function of a job. A job that Slurm restarts resumes after the last finished task of its journal."""
+class ChunkJob:
+    """The work of a job. A job that Slurm restarts resumes after the last finished task of its journal."""
 
     folder: str
     """Folder of the submission, shared by all machines."""
@@ -91,8 +93,8 @@ class ChunkJob(Checkpointable):  # type: ignore[misc]  # submitit is not typed h
     def __call__(self) -> None:
         """Run the unfinished tasks, until all are done or the submission is stopped.
 
-        They run in a second thread. Before a job is requeued, submitit raises SystemExit in the main thread, which
-        would look as if the run had called `sys.exit`.
+        They run in a second thread. Before a job is requeued, SystemExit is raised in the main thread, which would look
+        as if the run had called `sys.exit`.
         """
         from bench.launch.limits import limit_memory
         from bench.launch.task_executor import TaskExecutor
@@ -110,10 +112,6 @@ class ChunkJob(Checkpointable):  # type: ignore[misc]  # submitit is not typed h
                 work.release()
         if work.problem is not None:
             raise work.problem
-
-    def checkpoint(self) -> DelayedSubmission:
-        """The job to requeue after preemption or a timeout: the same one, since the journal is kept."""
-        return DelayedSubmission(self)
 
 
 class _Work(threading.Thread):
@@ -134,8 +132,8 @@ class _Work(threading.Thread):
                     continue
                 if (self._files.folder / STOP).exists():
                     return
-                self._files.append(task=number)
                 self._current = task
+                self._files.append(task=number)
                 done = self._executor.run(task)
                 self._current = None
                 self._files.append(task=number, **done.dump())

@@ -1,4 +1,4 @@
-"""Submits array jobs to Slurm through submitit, and reads their state from squeue."""
+"""Submits array jobs to Slurm with sbatch, and reads their state from squeue."""
 
 import shlex
 import shutil
@@ -7,18 +7,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import submitit
-from submitit.core.utils import FailedJobError, FailedSubmissionError
-from submitit.slurm.slurm import _make_sbatch_string
 
 from bench.errors import LaunchError
 from bench.launch.limits import THREAD_VARIABLES
-from bench.launch.slurm_chunk import ChunkJob
 
-REQUEUES = 10
-"""How often a job may be requeued because its time ended."""
+_WARNING_SECONDS = 90
+"""How long before its end a job gets the signal that requeues it."""
 _TIMEOUT_SECONDS = 60
 
 
@@ -42,20 +36,24 @@ class SlurmQueue:
     parallel: int | None = None
     extra: Mapping[str, str | bool] = field(default_factory=dict)
 
-    def parameters(self, jobs: int) -> dict[str, Any]:
-        """The settings as submitit's parameters, for an array of that many jobs."""
-        further = dict(self.extra) | ({} if self.memory is None else {"mem": self.memory})
-        chosen = {
-            "job_name": "etl-bench",
+    def options(self, folder: Path, jobs: int) -> dict[str, str | int | bool | None]:
+        """The options of sbatch by long name, for an array of that many jobs."""
+        name = "%A_%a" if jobs > 1 else "%j"
+        return {
+            "job-name": "etl-bench",
+            "nodes": 1,
+            "array": f"0-{jobs - 1}%{min(jobs, self.parallel or jobs)}" if jobs > 1 else None,
             "time": self.minutes,
-            "cpus_per_task": self.cpus,
-            "array_parallelism": self.parallel or jobs,
-            "setup": [f"export {name}={self.cpus}" for name in THREAD_VARIABLES],
-            "additional_parameters": further,
-            "gpus_per_node": self.gpus or None,
+            "cpus-per-task": self.cpus,
+            "gpus-per-node": self.gpus or None,
             "partition": self.partition,
+            "output": str(folder / f"{name}_0_log.out"),
+            "error": str(folder / f"{name}_0_log.err"),
+            "open-mode": "append",
+            "signal": f"USR2@{_WARNING_SECONDS}",
+            **({} if self.memory is None else {"mem": self.memory}),
+            **self.extra,
         }
-        return {name: value for name, value in chosen.items() if value is not None}
 
     def check(self) -> None:
         """Raise LaunchError unless Slurm's commands are installed."""
@@ -67,26 +65,32 @@ class SlurmQueue:
 
     def script(self, folder: Path, jobs: int) -> str:
         """The script that `submit` passes to sbatch for that many jobs."""
-        command = f"{shlex.quote(sys.executable)} -u -m submitit.core._submit {shlex.quote(str(folder))}"
-        array = jobs if jobs > 1 else None
-        text: str = _make_sbatch_string(command, folder, map_count=array, **self.parameters(jobs))
-        return text
+        chosen = self.options(folder, jobs)
+        flags = [
+            f"#SBATCH --{name}" + ("" if value is True else f"={shlex.quote(str(value))}")
+            for name, value in sorted(chosen.items())
+            if value is not None
+        ]
+        logs = ["--output", str(chosen["output"]), "--error", str(chosen["error"])]
+        command = ["srun", "--unbuffered", *logs, *job_command(folder, self.minutes)]
+        threads = [f"export {name}={self.cpus}" for name in THREAD_VARIABLES]
+        return "\n".join(["#!/bin/bash", *flags, *threads, shlex.join(command), ""])
 
-    def submit(self, folder: Path, jobs: Sequence[ChunkJob]) -> list[str]:
+    def submit(self, folder: Path, jobs: int) -> list[str]:
         """Submit one array and return the ids of its jobs in order; raises LaunchError if it is rejected.
 
-        Scripts, pickles and logs go to `folder`.
+        The script and the logs go to `folder`.
         """
-        executor = submitit.SlurmExecutor(folder, max_num_timeout=REQUEUES)
-        executor.update_parameters(**self.parameters(len(jobs)))
+        file = folder / "submission.sh"
+        file.write_text(self.script(folder, jobs), encoding="utf-8")
         try:
-            with executor.batch():
-                submitted = [executor.submit(job) for job in jobs]
-        except (FailedJobError, FailedSubmissionError) as error:
-            own = [line.strip() for line in str(error).splitlines() if line.strip().startswith("sbatch: ")]
-            message = " ".join(own) or " ".join(str(error).split())
-            raise LaunchError(f"sbatch refuses the jobs: {message}") from error
-        return [str(job.job_id) for job in submitted]
+            done = subprocess.run(["sbatch", "--parsable", str(file)], capture_output=True, text=True, check=False)
+        except OSError as error:
+            raise LaunchError(f"sbatch cannot be started: {error.strerror or error}.") from error
+        number = done.stdout.strip().partition(";")[0]
+        if done.returncode or not number.isdecimal():
+            raise LaunchError(f"sbatch refuses the jobs: {' '.join((done.stderr or done.stdout).split())}")
+        return [f"{number}_{index}" for index in range(jobs)] if jobs > 1 else [number]
 
     def alive(self) -> set[str] | None:
         """Ids of the jobs that wait or run; None if Slurm does not respond at the moment."""
@@ -108,6 +112,11 @@ class SlurmQueue:
         """How a job ended, in a word or two; empty if unknown."""
         listing = _output_of("squeue", "--noheader", "--array", "--states=all", f"--jobs={job}", "--format=%T") or ""
         return listing.strip().splitlines()[-1] if listing.strip() else ""
+
+
+def job_command(folder: Path, minutes: float) -> list[str]:
+    """The command of one job of a submission, which finds its number in the environment."""
+    return [sys.executable, "-u", "-m", "bench.launch.slurm_job", str(folder), str(minutes)]
 
 
 def _output_of(*command: str) -> str | None:

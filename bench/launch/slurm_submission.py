@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench._util.atomic_write import write_atomically
 from bench.errors import LaunchError
-from bench.launch.slurm_chunk import STOP, ChunkFiles, ChunkJob
+from bench.launch.slurm_chunk import STOP, ChunkFiles
 from bench.launch.slurm_queue import SlurmQueue
 from bench.launch.tasks import FinishedTask, Surroundings, Task
 
@@ -62,13 +62,13 @@ def arrays(tasks: int, runs_per_job: int) -> list[int]:
 def submit(surroundings: Surroundings, queue: SlurmQueue, chunks: Sequence[Sequence[Task]]) -> list[WatchedJob]:
     """Write a submission and hand it to the queue as one array, one job for each chunk.
 
-    The jobs unpickle a file of the submission, so its folder can be written by its owner alone. Raises LaunchError if
-    everyone may write the runs folder, or if the queue rejects the submission, which is then deleted.
+    The jobs read what to run from the submission, so its folder can be written by its owner alone. Raises LaunchError
+    if everyone may write the runs folder, or if the queue rejects the submission, which is then deleted.
     """
     for place in (surroundings.runs, surroundings.runs / FOLDER):
         if place.is_dir() and (mode := place.stat().st_mode) & stat.S_IWOTH and not mode & stat.S_ISVTX:
             raise LaunchError(
-                f"Everyone may write {place}, and Slurm's jobs run code from there as you; take the right away "
+                f"Everyone may write {place}, and Slurm's jobs read from there what to run as you; take the right away "
                 f"(chmod o-w {place}) or give another --runs."
             )
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
@@ -82,7 +82,7 @@ def submit(surroundings: Surroundings, queue: SlurmQueue, chunks: Sequence[Seque
     for item, tasks in zip(files, chunks, strict=True):
         item.write(surroundings.model_copy(update=absolute), tasks)
     try:
-        jobs = queue.submit(folder, [ChunkJob(str(folder), item.number) for item in files])
+        jobs = queue.submit(folder, len(files))
     except LaunchError:
         shutil.rmtree(folder)
         raise

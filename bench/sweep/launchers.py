@@ -103,8 +103,7 @@ def job_scripts(request: SweepRequest, tasks: int) -> list[str]:
 
 
 def slurm_queue(request: SweepRequest) -> SlurmQueue:
-    """Slurm with the settings of every job; raises LaunchError if submitit is not installed."""
-    _require("submitit", "slurm")
+    """Slurm with the settings of every job."""
     from bench.launch.slurm_queue import SlurmQueue
 
     return SlurmQueue(

@@ -73,7 +73,6 @@ def by_processes(around: Surroundings, task: RunTask) -> None:
 
 
 def by_slurm(around: Surroundings, task: RunTask) -> None:
-    pytest.importorskip("submitit", reason="needs submitit, the extra [slurm]")
     from local_queue import LocalQueue
 
     from bench.launch.slurm import SlurmTransport

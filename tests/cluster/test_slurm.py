@@ -14,8 +14,6 @@ import pytest
 from fake_runner import make_spec
 from launching import launch
 
-pytest.importorskip("submitit", reason="needs submitit, the extra [slurm]")
-
 from bench.context import RunContext
 from bench.errors import LaunchError
 from bench.launch.slurm import SlurmTransport

@@ -46,13 +46,12 @@ def test_what_does_not_go_together_is_refused(given: dict, message: str):
         request_for(**given)
 
 
-@pytest.mark.parametrize(("name", "module"), [("ray", "ray"), ("slurm", "submitit")])
-def test_a_missing_package_is_reported_with_the_command_that_installs_it(monkeypatch, name: str, module: str):
+def test_a_missing_package_is_reported_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setattr("bench.sweep.launchers.find_spec", lambda name: None)
     with pytest.raises(
-        LaunchError, match=rf"needs {module}, which is not installed; run `pip install 'clip-etl-bench\[{name}\]'`"
+        LaunchError, match=r"needs ray, which is not installed; run `pip install 'clip-etl-bench\[ray\]'`"
     ):
-        make_transport(request_for(name), Surroundings(runs=Path("runs"), context=RunContext()), 1)
+        make_transport(request_for("ray"), Surroundings(runs=Path("runs"), context=RunContext()), 1)
 
 
 def test_a_ray_node_has_its_own_cache_unless_one_is_named(monkeypatch, tmp_path: Path):
@@ -92,7 +91,7 @@ def etl_bench(runs: Path, *arguments: str, cores: set[int] | None = None) -> Non
     assert done.returncode == 0, done.stderr
 
 
-def by_submitit(runs: Path) -> None:
+def by_slurm_jobs(runs: Path) -> None:
     from launching import launch
     from local_queue import LocalQueue
 
@@ -145,14 +144,13 @@ def results(runs: Path) -> dict[str, object]:
 @pytest.mark.slow  # `tests/bench/launch/test_same_results.py`, and `test_ray.py` for a real cluster
 def test_all_launchers_give_the_same_results(tmp_path: Path, monkeypatch):
     pytest.importorskip("ray", reason="needs Ray, the extra [ray]")
-    pytest.importorskip("submitit", reason="needs submitit, the extra [slurm]")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     etl_bench(tmp_path / "local", "--launcher", "local", "--jobs", "2")
     expected = results(tmp_path / "local")
     assert len(expected) == 4
     etl_bench(tmp_path / "ray", "--launcher", "ray", "--address", "local", "--jobs", "2")
-    by_submitit(tmp_path / "slurm")
+    by_slurm_jobs(tmp_path / "slurm")
     for name in ("ray", "slurm"):
         assert json.dumps(results(tmp_path / name), default=repr) == json.dumps(expected, default=repr), name
     one = {min(os.sched_getaffinity(0))}  # in this process a run has all cores, and rounding may depend on threads

@@ -76,7 +76,6 @@ def test_local_processes(fork: bool, expected: list[object], tmp_path: Path, mon
 
 
 def test_slurm_jobs(expected: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("submitit", reason="needs submitit, the extra [slurm]")
     from local_queue import LocalQueue
 
     from bench.launch.slurm import SlurmTransport

@@ -1,29 +1,29 @@
-"""The Slurm launcher through submitit's local executor; with a real Slurm it is tested in tests/cluster."""
+"""The Slurm launcher with a queue of local processes; with a real Slurm it is tested in tests/cluster."""
 
+import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
+import launching
 import pytest
 from fake_runner import make_spec
+from local_queue import LocalQueue
 
-submitit = pytest.importorskip("submitit", reason="needs submitit, the extra [slurm]")
-
-import launching  # noqa: E402
-from local_queue import LocalQueue  # noqa: E402
-
-from bench.errors import LaunchError  # noqa: E402
-from bench.launch.slurm import SlurmTransport  # noqa: E402
-from bench.launch.slurm_chunk import ChunkFiles, ChunkJob  # noqa: E402
-from bench.launch.slurm_queue import SlurmQueue  # noqa: E402
-from bench.launch.slurm_submission import arrays, submit  # noqa: E402
-from bench.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask, Surroundings, Task  # noqa: E402
-from bench.record import RunStatus  # noqa: E402
-from bench.results.shards import Shards  # noqa: E402
+from bench.errors import LaunchError
+from bench.launch import slurm_chunk
+from bench.launch.slurm import SlurmTransport
+from bench.launch.slurm_chunk import ChunkFiles, ChunkJob
+from bench.launch.slurm_queue import SlurmQueue, job_command
+from bench.launch.slurm_submission import arrays, submit
+from bench.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask, Surroundings, Task
+from bench.record import RunStatus
+from bench.results.shards import Shards
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Slurm runs on POSIX systems")
 
@@ -69,7 +69,7 @@ def test_jobs_do_chunks_and_report_as_they_go(surroundings: Surroundings, queue,
     assert [item.message for item in summary.failures] == ["loss became nan at step 3. Use a smaller recipe.lr."]
     assert status(surroundings, todo).count(RunStatus.OK) == 4
     assert Shards(surroundings.runs).difficulties.has("ViT-demo.drawn", "d0")
-    assert re.fullmatch(r"Submitted 6 tasks as 2 jobs, starting with \d+\.", notices[0])
+    assert re.fullmatch(r"Submitted 6 tasks as 2 jobs, starting with \d+_0\.", notices[0])
 
 
 def test_a_job_that_dies_costs_the_run_it_was_at_and_the_rest_is_submitted_again(
@@ -82,7 +82,7 @@ def test_a_job_that_dies_costs_the_run_it_was_at_and_the_rest_is_submitted_again
     assert queue.arrays == [1, 1]
     (failure,) = summary.failures
     assert re.search(
-        r"Slurm job \d+ ended \(FAILED\) during this run\. OUT_OF_MEMORY needs more --mem", failure.message
+        r"Slurm job \d+_0 ended \(FAILED\) during this run\. OUT_OF_MEMORY needs more --mem", failure.message
     )
     assert re.search(r"ended \(FAILED\) during coop on d1", notices[1])
 
@@ -120,12 +120,6 @@ def test_a_job_that_starts_again_skips_what_its_journal_says_is_done(surrounding
     ChunkJob(str(tmp_path), 0)()
     assert status(surroundings, todo) == [None, RunStatus.OK, RunStatus.OK]
     assert len(files.progress(todo).ended) == 3
-
-
-def test_what_runs_again_after_preemption_is_the_same_chunk(tmp_path: Path):
-    job = ChunkJob(str(tmp_path), 3)
-    again = job.checkpoint()
-    assert (again.function, again.args, again.kwargs) == (job, (), {})
 
 
 def test_a_submission_that_was_asked_to_stop_takes_no_further_task(surroundings: Surroundings, tmp_path: Path):
@@ -203,7 +197,7 @@ def test_the_script_says_what_was_asked_for():
         "export OMP_NUM_THREADS=4",
     ):
         assert line in text.splitlines()
-    assert re.search(r"^srun .* -u -m submitit\.core\._submit /shared/runs/slurm/S$", text, flags=re.M)
+    assert re.search(r"^srun .* -u -m bench\.launch\.slurm_job /shared/runs/slurm/S 90$", text, flags=re.M)
     assert "--array" not in queue.script(Path("s"), 1)
 
 
@@ -228,8 +222,84 @@ def test_the_message_of_sbatch_is_passed_on(tmp_path: Path, monkeypatch, surroun
     assert list((surroundings.runs / "slurm").iterdir()) == []
 
 
-def test_what_a_job_unpickles_can_be_written_by_its_owner_alone(surroundings: Surroundings):
-    """Whoever may write the file that a job unpickles runs code as the person who submitted it."""
+FAKE_SLURM = """#!{python}
+import os, subprocess, sys
+name, folder = os.path.basename(sys.argv[0]), {folder!r}
+if name == "sbatch":
+    text = open(sys.argv[-1]).read()
+    count = int(next(line for line in text.splitlines() if "--array=0-" in line).split("=0-")[1].split("%")[0]) + 1
+    for number in range(count):
+        variables = {{"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": str(number), "SLURM_JOB_ID": str(8 + number)}}
+        log = open(os.path.join(folder, f"job-{{number}}.log"), "wb")
+        subprocess.Popen(["bash", sys.argv[-1]], env=os.environ | variables, stdout=log, stderr=log)
+    print("7;cluster")
+elif name == "srun":
+    os.execv(sys.argv[6], sys.argv[6:])
+elif name == "scontrol":
+    open(os.path.join(folder, "requeued"), "a").write(" ".join(sys.argv[1:]) + "\\n")
+elif name == "squeue":
+    print("8 7 0\\n9 7 1")
+"""
+
+
+@pytest.fixture
+def fake_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Slurm's commands, which run the submitted script here at once; `requeued` lists what was requeued."""
+    folder = tmp_path / "slurm-bin"
+    folder.mkdir()
+    for name in ("sbatch", "srun", "squeue", "scontrol", "scancel"):
+        (folder / name).write_text(FAKE_SLURM.format(python=sys.executable, folder=str(tmp_path)))
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return tmp_path
+
+
+def test_the_script_runs_its_jobs_from_json_alone(surroundings: Surroundings, fake_slurm: Path, behave):
+    transport = SlurmTransport(surroundings, SlurmQueue(minutes=60), runs_per_job=2, look_seconds=0.05)
+    summary = launching.launch(transport, tasks(4))
+    assert status(surroundings, tasks(4)) == [RunStatus.OK] * 4
+    assert len(summary.finished) == 4
+    (folder,) = (surroundings.runs / "slurm").iterdir()
+    files = sorted(path.name for path in folder.iterdir())
+    assert files == ["chunk-0.json", "chunk-0.jsonl", "chunk-1.json", "chunk-1.jsonl", "jobs.json", "submission.sh"]
+    assert json.loads((folder / "jobs.json").read_text()) == ["7_0", "7_1"]
+
+
+@pytest.mark.parametrize(("minutes", "before", "again"), [(60, 99, True), (1, 9, True), (1, 10, False)])
+def test_a_job_is_requeued_before_its_time_is_over(
+    surroundings: Surroundings, fake_slurm: Path, behave, minutes: int, before: int, again: bool
+):
+    """A preemption, which comes before the time is over, does not count; the time may end ten times."""
+    behave(sleep=60)
+    folder = surroundings.runs / "slurm" / "s"
+    folder.mkdir(parents=True)
+    files = ChunkFiles(folder, 0)
+    files.write(surroundings, tasks(1))
+    for _ in range(before):
+        files.append(timeout=True)
+    job = subprocess.Popen(job_command(folder, minutes), env=os.environ | {"SLURM_JOB_ID": "8"})
+    leases = surroundings.runs / "leases"
+    while not list(leases.glob("[0-9a-f]*")):
+        assert job.poll() is None
+        time.sleep(0.02)
+    job.send_signal(signal.SIGTERM)
+    job.send_signal(signal.SIGUSR2)
+    assert job.wait(timeout=60) == 1
+    requeued = fake_slurm / "requeued"
+    assert (requeued.read_text() if requeued.exists() else "") == ("requeue 8\n" if again else "")
+    assert not list(leases.glob("[0-9a-f]*")), "the next start takes the run at once"
+    assert files.progress(tasks(1)).timeouts == before + (minutes == 1 and again)
+
+
+def test_a_chunk_is_never_unpickled():
+    """A pickle would run code of whoever can write the folder of a submission."""
+    launch = Path(slurm_chunk.__file__).parent
+    found = [path.name for path in launch.glob("slurm*.py") if re.search("submitit|import pickle", path.read_text())]
+    assert found == []
+
+
+def test_what_a_job_reads_can_be_written_by_its_owner_alone(surroundings: Surroundings):
+    """Whoever may write the file of a job decides what runs as the person who submitted it."""
     before = os.umask(0o002)
     try:
         (job,) = submit(surroundings, _Accepting(), [tasks(1)])
@@ -250,5 +320,5 @@ class _Accepting(SlurmQueue):
     def __init__(self) -> None:
         super().__init__(minutes=1)
 
-    def submit(self, folder: Path, jobs: Sequence[ChunkJob]) -> list[str]:
-        return [f"1_{number}" for number, _ in enumerate(jobs)]
+    def submit(self, folder: Path, jobs: int) -> list[str]:
+        return [f"1_{number}" for number in range(jobs)]
