@@ -7,7 +7,9 @@ their sizes and digests must match it. Nothing is unpacked to a path that the bu
 import hashlib
 import json
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +27,8 @@ LARGEST_FILE = {".json": 32 * 2**20, ".safetensors": 2**30}
 """Largest file that is unpacked, in bytes. The predictions of all 50,000 images of ImageNet take about 5 MiB."""
 RUN_FILE = re.compile(r"shards/(?P<head>[0-9a-f]{2})/(?P<run>(?P=head)[0-9a-f]{14})\.(json|predictions\.safetensors)")
 DIFFICULTY_FILE = re.compile(r"difficulty/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}\.json")
+UNPACKING = (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError, struct.error)
+"""What unpacking a damaged, encrypted or otherwise compressed file raises."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _SHOWN = 5
 
@@ -93,7 +97,7 @@ def _facts(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
         version, stated = int(facts["bundle_version"]), str(facts["root"])
         names = [str(entry["path"]) for entry in facts["files"]]
         root = _root(facts["files"])
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError, zipfile.BadZipFile) as error:
+    except (*UNPACKING, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise bundle_error(path, f"{LIST} is damaged or altered ({error})") from error
     if version > BUNDLE_VERSION:
         raise BundleError(
@@ -118,7 +122,7 @@ def _content(archive: zipfile.ZipFile, entry: Mapping[str, Any], path: Path) -> 
     try:
         with archive.open(name) as file:
             content = file.read(size + 1)
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
+    except UNPACKING as error:
         raise bundle_error(path, f"{name} cannot be unpacked ({error})") from error
     if len(content) != size or hashlib.sha256(content).hexdigest() != entry["sha256"]:
         raise bundle_error(path, f"{name} does not match the list, so it was altered or damaged")

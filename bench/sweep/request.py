@@ -350,7 +350,7 @@ def read_sweep_file(path: Path) -> dict[str, Any]:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"The sweep file {path} cannot be read: {error.strerror or error}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"The sweep file {path} is not valid TOML: {error}.") from None
     values.pop(PLAN_TABLE, None)
     fields = {option_name(field): field for field in SweepRequest.model_fields}

@@ -212,7 +212,7 @@ def read_custom(path: Path) -> DatasetInfo:
     """The catalogue entry of a TOML file. Raises RegistrationError, naming the file and the line or field."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise RegistrationError(f"{path} cannot be read as TOML ({error}). Correct or remove that file.") from error
     try:
         config = CustomDataset.model_validate(content)

@@ -6,6 +6,7 @@ for a single backbone, the one that computed the features.
 """
 
 import hashlib
+import io
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -99,8 +100,11 @@ class FeatureBundle:
             raise DataError(f"{path} is missing ({error.strerror}); import the features again.") from error
         if hashlib.sha256(content).hexdigest() != self.facts.sha256:
             raise DataError(f"{path} changed since it was imported (its checksum differs); import the features again.")
-        with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                return {key: file[key] for key in file.files}
+        except Exception as error:  # numpy raises errors of many kinds for damaged files
+            raise DataError(f"{path} cannot be read as arrays ({error}); import the features again.") from error
 
     @property
     def text_features(self) -> NDArray[np.float32]:

@@ -112,7 +112,7 @@ def read_coop_split(path: Path) -> CoopSplit:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"Split file {path} cannot be read as JSON ({error}). Get it again from its source.") from error
     if not isinstance(content, dict) or set(content) != set(PARTS):
         found = sorted(content) if isinstance(content, dict) else type(content).__name__
@@ -137,8 +137,8 @@ def read_coop_split(path: Path) -> CoopSplit:
         parts[part] = tuple(samples)
     if not names:
         raise _malformed(path, "it lists no image")
-    if gaps := sorted(set(range(max(names) + 1)) - set(names)):
-        raise _malformed(path, f"labels must run from 0 to {max(names)} without gaps, but {gaps[0]} is missing")
+    if (missing := next((n for n, label in enumerate(sorted(names)) if n != label), None)) is not None:
+        raise _malformed(path, f"labels must run from 0 to {max(names)} without gaps, but {missing} is missing")
     return CoopSplit(tuple(names[label] for label in range(len(names))), **parts)
 
 

@@ -95,7 +95,7 @@ def begun(runs: Path) -> list[int]:
     """The numbers of tasks in the order in which a single job began them."""
     (journal,) = runs.glob("slurm/*/chunk-0.jsonl")
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
-    return [line["task"] for line in lines if "outcome" not in line]
+    return [line["task"] for line in lines if "task" in line and "outcome" not in line]
 
 
 def job_of(runs: Path) -> str:
@@ -150,7 +150,7 @@ def test_not_waiting_and_asking_again(slurm: Path, tmp_path: Path, monkeypatch):
     todo, notices = tasks(4), []
     assert launch_on_slurm(todo, tmp_path, wait=False).finished == ()
     summary = launch_on_slurm(todo, tmp_path, notices=notices)
-    assert notices[0].startswith("4 tasks are already with Slurm")
+    assert notices[0].startswith("4 tasks already with Slurm")
     assert len(summary.finished) == 4
     assert len(list(tmp_path.glob("slurm/*"))) == 1
 

@@ -1,7 +1,6 @@
 """Readers of the files that features are imported from: arrays (npz, safetensors) and class names (text, JSON)."""
 
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
 from datasets_registry import DataError, UnknownNameError
 
@@ -19,11 +17,12 @@ def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
     try:
         if file.suffix == ".safetensors":
             return safetensors.numpy.load_file(str(file))
-        with np.load(file, allow_pickle=False) as found:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as found:
             return {key: found[key] for key in found.files}
-    except (OSError, ValueError, SafetensorError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+    except Exception as error:  # the readers raise errors of many kinds for damaged files
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(
-            f"{file} cannot be read as plain arrays ({str(error).splitlines()[0]}); give an .npz or .safetensors file."
+            f"{file} cannot be read as plain arrays ({reason}); give an .npz or .safetensors file."
         ) from error
 
 
@@ -47,7 +46,7 @@ def class_names(file: Path) -> list[str]:
     if file.suffix == ".json":
         try:
             names = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{file} is not JSON ({error}); give a list of names.") from error
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise DataError(f'{file} is not a list of names; give ["cat", "dog", ...].')
