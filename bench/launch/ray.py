@@ -1,14 +1,14 @@
 """Runs tasks on a Ray cluster. Results travel back through Ray, so driver and nodes need no common folder.
 
 The driver takes the leases and writes the shards. A run whose node goes away starts again on another one; a worker that
-dies on a healthy node fails its run, as on one machine.
+is killed on a healthy node is tried again with smaller batches, as on one machine.
 """
 
 import itertools
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, redirect_stdout
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +20,8 @@ from bench.errors import LaunchError, WorkerDiedError, WorkerKilledError
 from bench.launch.execute import store_result
 from bench.launch.ray_cluster import (
     AUTO,
+    ClusterHead,
+    HeadLostError,
     RunResources,
     capacity,
     connected,
@@ -28,6 +30,7 @@ from bench.launch.ray_cluster import (
     ran_out_of_memory,
     send_files,
     short_error,
+    was_killed,
 )
 from bench.launch.ray_worker import RayWorker
 from bench.launch.task_executor import TaskExecutor
@@ -83,6 +86,7 @@ class RayTransport(Transport):
         self._next_census = 0.0
         self._room = 0
         self._reported_waiting = False
+        self._head_lost = False
 
     def __enter__(self) -> Self:
         """Connect; raises LaunchError if the cluster cannot be reached or has no node for a single run."""
@@ -91,6 +95,7 @@ class RayTransport(Transport):
             stack.enter_context(connected(self.address, self.runtime_env))
             if self.jobs is None and not capacity(self.resources):
                 raise LaunchError(no_capacity(self.resources))
+            self._head = ClusterHead(self.address)
             self._actor, self._arguments = self._prepare_actor()
             self._connection = stack.pop_all()
         return self
@@ -117,7 +122,9 @@ class RayTransport(Transport):
         now = time.monotonic()
         if now >= self._next_census:
             self._next_census = now + CENSUS_SECONDS
-            self._room = capacity(self.resources)
+            with self._with_head():
+                self._head.check()
+                self._room = capacity(self.resources)
             if not self._room and not self._reported_waiting and now - self._begin > CENSUS_SECONDS:
                 self._reported_waiting = True
                 self._events.append(Notice(f"Waiting for a node. {no_capacity(self.resources)} Ctrl-C gives up."))
@@ -125,9 +132,11 @@ class RayTransport(Transport):
 
     def start(self) -> int:
         number = next(self._numbers)
-        actor = self._actor.remote(*self._arguments)
+        with self._with_head():
+            actor = self._actor.remote(*self._arguments)
+            call = actor.ready.remote()
         executor = TaskExecutor(self.surroundings, own_process=False)
-        self._workers[number] = _Worker(actor, actor.ready.remote(), executor)
+        self._workers[number] = _Worker(actor, call, executor)
         return number
 
     def submit(self, worker: int, tasks: Sequence[Task]) -> None:
@@ -137,9 +146,14 @@ class RayTransport(Transport):
             self._events.append(Done(worker, other))
         else:
             target.task = task
-            target.call = target.actor.execute.remote(dump_task(task))
+            with self._with_head():
+                target.call = target.actor.execute.remote(dump_task(task))
 
     def poll(self, seconds: float) -> list[Event]:
+        with self._with_head():
+            return self._poll(seconds)
+
+    def _poll(self, seconds: float) -> list[Event]:
         events, self._events = self._events, []
         calls = {worker.call: number for number, worker in self._workers.items() if worker.call is not None}
         if calls:
@@ -154,6 +168,7 @@ class RayTransport(Transport):
             value = ray.get(call)
         except RayError as error:
             self._next_census = 0.0
+            self._head.check()
             return self._exited(number, worker, error)
         if isinstance(value, str):
             worker.node = value
@@ -175,6 +190,11 @@ class RayTransport(Transport):
                 "Ray ended the worker during this run because its node ran out of memory. Let fewer runs share a node "
                 "with --cpus-per-run."
             )
+        elif was_killed(error):
+            failure = WorkerKilledError(
+                f"worker died ({summary}) during this run. The usual reason is a lack of memory; if so, let fewer runs "
+                f"share a node with --cpus-per-run. {log}"
+            )
         else:
             failure = WorkerDiedError(f"worker died ({summary}) during this run. {log}")
         return Exited(number, f"A Ray worker ended ({summary})", running=True, error=failure, log=log)
@@ -192,7 +212,20 @@ class RayTransport(Transport):
         self._release(gone)
         if gone.node is not None:
             gone.executor.__exit__(None, None, None)
-        ray.kill(gone.actor)
+        if not self._head_lost:
+            ray.kill(gone.actor)
+
+    @contextmanager
+    def _with_head(self) -> Iterator[None]:
+        """For calls of Ray that need the head; raises HeadLostError if it is gone."""
+        try:
+            yield
+        except ConnectionError as error:  # of a client; elsewhere Ray waits
+            self._head_lost = True
+            raise HeadLostError(self._head.address, str(error)) from error
+        except HeadLostError:
+            self._head_lost = True
+            raise
 
     def _release(self, worker: _Worker) -> None:
         if worker.task is not None:

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -24,6 +26,8 @@ from methods import split_weights_options
 
 AUTO, LOCAL = "auto", "local"
 PROBE_SECONDS = 5.0
+HEAD_SECONDS = 10.0
+"""How long the head of a cluster may be silent, as while it is restarted."""
 _MAX_LENGTH = 300
 _CODE = ("bench", *bench.SIBLINGS)
 
@@ -72,6 +76,41 @@ def connected(address: str, runtime_env: Mapping[str, Any]) -> Iterator[None]:
         ray.shutdown()
 
 
+class ClusterHead:
+    """The head of the cluster that this process is connected to.
+
+    Without it, calls of Ray block, and after a minute Ray ends this process. It is looked up before such calls.
+    """
+
+    def __init__(self, address: str) -> None:
+        found = address if address.startswith("ray://") else ray.get_runtime_context().gcs_address
+        self.address = found.removeprefix("ray://")
+
+    def check(self) -> None:
+        """Raise HeadLostError if nothing has answered for `HEAD_SECONDS`."""
+        host, _, port = self.address.rpartition(":")
+        deadline = time.monotonic() + HEAD_SECONDS
+        while True:
+            try:
+                socket.create_connection((host.strip("[]"), int(port)), timeout=PROBE_SECONDS).close()
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise HeadLostError(self.address, str(error.strerror or error)) from error
+                time.sleep(0.5)
+            else:
+                return
+
+
+class HeadLostError(LaunchError):
+    """The head of the Ray cluster is gone."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(
+            f"The head of the Ray cluster at {address} no longer answers ({' '.join(reason.split())}). "
+            "Finished runs are on disk; start the cluster again and repeat the command, which resumes."
+        )
+
+
 def capacity(share: RunResources) -> int:
     """How many runs fit on all living nodes, whatever else runs there."""
     return sum(share.fits(node["Resources"]) for node in ray.nodes() if node["Alive"])
@@ -89,6 +128,11 @@ def node_is_gone(node: str | None, error: ray.exceptions.RayError) -> bool:
 def ran_out_of_memory(error: ray.exceptions.RayError) -> bool:
     """Whether Ray ended a worker because its node ran out of memory. For actors, only the text of the error says so."""
     return isinstance(error, ray.exceptions.OutOfMemoryError) or "running low on memory" in str(error)
+
+
+def was_killed(error: ray.exceptions.RayError) -> bool:
+    """Whether a worker ended without a farewell, as by SIGKILL. For actors, only the text of the error says so."""
+    return "Worker unexpectedly exits" in str(error)
 
 
 def short_error(error: BaseException) -> str:
@@ -160,6 +204,7 @@ def _probe(address: str) -> None:
 
 
 def _init(address: str, runtime_env: dict[str, Any]) -> None:
+    logging.getLogger("ray.util.client").setLevel(logging.CRITICAL)  # its errors are raised as well
     options: dict[str, Any] = {"runtime_env": runtime_env, "log_to_driver": False, "logging_level": "ERROR"}
     if address == LOCAL:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # send nothing unless a command requires it

@@ -107,7 +107,7 @@ def test_a_failure_is_a_shard_and_a_worker_that_dies_costs_only_its_run(nodes: R
     assert statuses(tmp_path, 6) == [RunStatus.OK, RunStatus.FAILED, RunStatus.FAILED] + [RunStatus.OK] * 3
     messages = sorted(summary["failures"])
     assert messages[0] == "loss became nan at step 3. Use a smaller recipe.lr."
-    assert re.match(r"worker died \(Worker unexpectedly exits.*\) during this run\. `ray logs`", messages[1])
+    assert re.match(r"worker died \(Worker unexpectedly exits.*\) during this run\. The usual reason", messages[1])
     assert summary["interrupted"] is False
 
 
@@ -152,6 +152,14 @@ def test_a_run_larger_than_any_node_is_refused(nodes: RayNodes, tmp_path: Path):
     )
 
 
+def test_a_killed_worker_is_tried_again_as_on_one_machine(nodes: RayNodes, tmp_path: Path):
+    """Such a run gets smaller batches, since memory may have run out, and here that helps."""
+    summary, output = end(start(nodes, tmp_path, seeds=3, behaviour={"die": ["seed 2"], "dies_above": 32}))
+    assert output.count("A Ray worker ended") == 1
+    assert summary["failures"] == []
+    assert statuses(tmp_path, 3) == [RunStatus.OK] * 3
+
+
 def test_a_node_killed_in_the_middle_costs_no_run(nodes: RayNodes, tmp_path: Path):
     """The last test of the cluster, which has one node fewer afterwards."""
     process = start(nodes, tmp_path, seeds=60, behaviour={"sleep": 0.2})
@@ -164,6 +172,28 @@ def test_a_node_killed_in_the_middle_costs_no_run(nodes: RayNodes, tmp_path: Pat
     assert statuses(tmp_path, 60) == [RunStatus.OK] * 60
     assert "A Ray node went away during" in output
     assert time.monotonic() - killed < 60
+
+
+@pytest.mark.parametrize("client", [False, True])
+def test_without_its_head_a_sweep_ends_with_one_line(tmp_path: Path, client: bool):
+    variables = {"PYTHONPATH": os.pathsep.join(sys.path), "RAY_AUTH_MODE": "disabled", "HOME": str(tmp_path)}
+    with RayNodes(variables) as nodes:
+        nodes.add(1)
+        process = start(nodes, tmp_path / "runs", seeds=60, behaviour={"sleep": 0.5}, client=client)
+        for _ in range(3):
+            wait_for(process, "finished")
+        kill_tree(nodes.nodes[0].pid)
+        output, _ = process.communicate(timeout=100)
+    *notices, last = [line for line in output.splitlines() if line != "finished"]
+    assert re.fullmatch(
+        r"refused: The head of the Ray cluster at \S+ no longer answers \(.*\)\. Finished runs are on disk; start the "
+        r"cluster again and repeat the command, which resumes\.",
+        last,
+    )
+    assert all(line.startswith(("A Ray node went away", "Log channel is reconnecting")) for line in notices)
+    assert len(notices) <= 2
+    assert process.returncode == 1
+    assert len(Shards(tmp_path / "runs").scan()) >= 3
 
 
 # --- without a cluster ------------------------------------------------------------------------------------------------
