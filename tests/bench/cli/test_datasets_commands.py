@@ -79,7 +79,7 @@ def test_add_says_what_it_found_and_what_comes_next(etl: Etl, own: Path, tmp_pat
     assert facts["train_images"] + facts["validation_images"] + facts["test_images"] == 36
     assert "Next: etl-bench run -m zero_shot,clip_adapter -d birds --shots" in err
     code, _, err = etl("datasets", "add", "birds", "--images", "birds", "--split", "hsah")
-    assert (code, "--split 'hsah' is unknown. Did you mean 'hash'? Allowed: given, hash." in err) == (2, True)
+    assert (code, "--split 'hsah' is unknown. Did you mean 'hash'? Allowed: given, hash, even." in err) == (2, True)
 
 
 def test_own_images_run_in_worker_processes_and_stand_in_the_catalogue(tmp_path: Path) -> None:
