@@ -63,21 +63,22 @@ def plan(
     """
     staleness = staleness or Staleness(None)
     # stamps before records: a shard written in between is noticed
-    seen = {spec.run_id: shards.stamp(spec.run_id) for spec in expansion.specs}
+    runs = {spec.run_id: spec for spec in expansion.specs}
+    seen = {run_id: shards.stamp(run_id) for run_id in runs}
     records: dict[str, RunRecord | None] = {}
     unreadable: list[Rejection] = []
-    for spec in expansion.specs:
+    for run_id, spec in runs.items():
         try:
-            records[spec.run_id] = None if seen[spec.run_id] is None else shards.record(spec.run_id)
+            records[run_id] = None if seen[run_id] is None else shards.record(run_id)
         except ShardError as error:
             unreadable.append(Rejection(spec.label(), str(error), named=False))
-    specs = tuple(spec for spec in expansion.specs if spec.run_id in records)
+    specs = tuple(runs[run_id] for run_id in records)
     stale = {
         run_id: reasons
         for run_id, record in records.items()
         if record is not None and record.status is RunStatus.OK and (reasons := staleness.reasons(record))
     }
-    pending = [spec for spec in specs if _wanted(records[spec.run_id], policy, stale=spec.run_id in stale)]
+    pending = [run_id for run_id, record in records.items() if _wanted(record, policy, stale=run_id in stale)]
     places = dict.fromkeys(
         (spec.backbone, dataset)
         for spec in specs
@@ -87,8 +88,8 @@ def plan(
     again = policy is RerunPolicy.ALL
     return Plan(
         specs=specs,
-        pending=tuple(pending),
-        retried=sum(_failed(records[spec.run_id]) for spec in pending),
+        pending=tuple(runs[run_id] for run_id in pending),
+        retried=sum(_failed(records[run_id]) for run_id in pending),
         stale=stale,
         seen=seen,
         rejected=(*expansion.rejected, *unreadable),
