@@ -56,6 +56,13 @@ class ProcessIdentity:
             pass
         return self.started in ("", _started(self.pid))
 
+    def stopped(self) -> bool:
+        """Whether it is alive here and stopped by a signal, as by SIGSTOP or Ctrl-Z."""
+        try:
+            return self.alive() is True and psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
+        except psutil.Error:
+            return False
+
 
 @cache
 def _machine() -> tuple[str, str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from bench._util.counted import counted
 from bench._util.interrupts import Interrupts, counted_interrupts
+from bench.coordination.heartbeat import read_heartbeats
 from bench.coordination.leases import Leases
 from bench.errors import LaunchError
 from bench.launch.affinity_queue import AffinityQueue
@@ -26,6 +27,8 @@ NODE_LOSSES = 3
 POLL_SECONDS = 0.2
 """Ctrl-C and overdue runs are noticed within this time."""
 _WAIT_SECONDS = 0.5
+STOPPED_SECONDS = 10.0
+"""How often workers that a signal has stopped are looked for."""
 
 
 @dataclass
@@ -74,6 +77,8 @@ class Supervisor:
         self._start_problem = "No worker is left."
         self._interrupts = Interrupts()
         self._draining = False
+        self._next_look = time.monotonic() + STOPPED_SECONDS
+        self._named_stopped: set[str] = set()
 
     def run(self, tasks: Sequence[Task]) -> LaunchSummary:
         """Run all tasks.
@@ -129,6 +134,7 @@ class Supervisor:
             if submitted and self.transport.detached:
                 return
             self._kill_overdue()
+            self._name_stopped()
         if self._queue and not self._stopping:
             raise LaunchError(self._start_problem)
 
@@ -197,6 +203,20 @@ class Supervisor:
                 if worker.tasks and worker.since < latest and not worker.overdue:
                     worker.overdue = True
                     self.transport.kill([number])
+
+    def _name_stopped(self) -> None:
+        """Name workers of this machine, also of other sweeps, that a signal has stopped in the middle of a task."""
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + STOPPED_SECONDS
+        for item in read_heartbeats(self.surroundings.runs):
+            task, pid = item.facts.get("task"), item.process.pid
+            if task is not None and item.name not in self._named_stopped and item.process.stopped():
+                self._named_stopped.add(item.name)
+                self.on_notice(
+                    f"Worker {pid} was stopped by a signal during {task} and holds it; `kill -CONT {pid}` resumes it, "
+                    f"`kill -KILL {pid}` gives its run to others."
+                )
 
     def _on_exit(self, exited: Exited) -> None:
         worker = self._workers.pop(exited.worker)
@@ -273,4 +293,5 @@ class Supervisor:
         self.on_notice(f"Waiting for {counted(len(self._held_by_others), 'run')} that other sweeps are working on.")
         while not (released := self._released()) and self._held_by_others and not self._interrupts.count:
             time.sleep(_WAIT_SECONDS)
+            self._name_stopped()
         return [] if self._interrupts.count else released

@@ -93,15 +93,20 @@ def plan(
         stale=stale,
         seen=seen,
         rejected=(*expansion.rejected, *unreadable),
-        difficulties=tuple(place for place in places if again or not _is_measured(*place, shards, staleness)),
+        difficulties=tuple(place for place in places if _to_measure(*place, shards, staleness, again=again)),
     )
 
 
-def _is_measured(backbone: str, dataset: str, shards: Shards, staleness: Staleness) -> bool:
-    """Whether a difficulty is known for the backbone as it is today."""
-    records = shards.difficulties.read(backbone, dataset)
-    return records is not None and not any(
-        staleness.backbone_changed(backbone, record.backbone_digest) for record in records
+def _to_measure(backbone: str, dataset: str, shards: Shards, staleness: Staleness, *, again: bool) -> bool:
+    """Whether a difficulty is not known for the backbone as it is today. One of a newer release is never replaced."""
+    try:
+        records = shards.difficulties.read(backbone, dataset)
+    except ShardError:
+        return False
+    return (
+        again
+        or records is None
+        or any(staleness.backbone_changed(backbone, record.backbone_digest) for record in records)
     )
 
 

@@ -20,10 +20,11 @@ def worker_rows(runs: Path, sweep: str | None = None) -> list[dict[str, str]]:
 
 
 def doing(item: HeartbeatState) -> str:
-    """The current task, with the attempt number after the first."""
+    """The current task, with the attempt number after the first, and whether a signal has stopped the worker."""
     attempt = item.facts.get("attempt") or 1
-    task = item.facts.get("task") or "-"
-    return f"{task}, attempt {attempt}" if attempt > 1 else str(task)
+    task = str(item.facts.get("task") or "-")
+    text = f"{task}, attempt {attempt}" if attempt > 1 else task
+    return f"{text}, stopped (`kill -CONT {item.process.pid}` resumes it)" if item.process.stopped() else text
 
 
 def _elapsed(item: HeartbeatState) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
+import re
+import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +17,7 @@ from fake_runner import make_record, make_spec
 from launching import launch
 
 from bench.context import RunContext
+from bench.coordination.heartbeat import read_heartbeats
 from bench.launch import log_capture
 from bench.launch.execute import out_of_memory
 from bench.launch.inline import InlineTransport
@@ -25,6 +29,7 @@ from bench.launch.transport import Exited
 from bench.launch.worker_exit import exit_error, run_error
 from bench.record import RunStatus
 from bench.results.shards import Shards
+from bench.sweep.worker_table import worker_rows
 
 
 def around(runs: Path, **limits) -> Surroundings:
@@ -262,3 +267,35 @@ def test_an_earlier_success_is_never_replaced_by_a_failure(tmp_path: Path, behav
     assert [item.outcome for item in summary.finished] == [Outcome.OK]
     assert "an earlier success is kept" in summary.finished[0].message
     assert shards.status(task.spec.run_id) is RunStatus.OK
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGSTOP is of POSIX")
+def test_a_stopped_worker_is_named_by_the_sweep_and_by_status(surroundings: Surroundings, behave, monkeypatch):
+    monkeypatch.setattr("bench.launch.supervisor.STOPPED_SECONDS", 0.2)
+    behave(sleep=1)
+    shown: list[str] = []
+    said: list[str] = []
+
+    def working() -> list[int]:
+        return [item.process.pid for item in read_heartbeats(surroundings.runs) if item.facts.get("task")]
+
+    def stop() -> None:
+        while not working():
+            time.sleep(0.02)
+        os.kill(working()[0], signal.SIGSTOP)
+
+    def on_notice(text: str) -> None:
+        said.append(text)
+        if "was stopped by a signal" in text:
+            (pid,) = working()
+            shown.extend(row["doing"] for row in worker_rows(surroundings.runs))
+            os.kill(pid, signal.SIGCONT)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    summary = launch(ProcessTransport(surroundings, 1), [RunTask(make_spec())], on_notice=on_notice)
+    thread.join()
+    (line,) = said
+    assert re.fullmatch(r"Worker (\d+) was stopped by a signal during coop on .* holds it; `kill -CONT \1` .*", line)
+    assert any(re.search(r"seed 1, stopped \(`kill -CONT \d+` resumes it\)", text) for text in shown)
+    assert [item.outcome for item in summary.finished] == [Outcome.OK]
