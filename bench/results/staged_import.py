@@ -7,6 +7,7 @@ left. After it, the next command that lists the runs moves the files to their pl
 
 import json
 import logging
+import re
 import shutil
 import uuid
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from bench.results.import_notes import imports_folder, write_note
 Take = Callable[[Path, str], bool]
 """Moves a run from a folder; False if a finished one is kept instead."""
 _LOG = logging.getLogger("bench.results.staged_import")
+_HEX = re.compile(r"[0-9a-f]{16}")
 _STAGING, _READY, _NOTE = "staging-", "ready-", "note.json"
 
 
@@ -78,6 +80,8 @@ def _move(runs: Path, ready: Path, take: Take) -> tuple[str, ...]:
         shutil.rmtree(ready)
         return ()
     note = ImportNote(**json.loads(path.read_text(encoding="utf-8")))
+    if odd := [text for text in (note.root[:16], *note.added) if not _HEX.fullmatch(text)]:
+        raise ValueError(f"{path} names {odd[0]!r}, which is no id")
     write_note(runs, note.root, note.bundle, note.added, note.kept)
     refused = [run_id for run_id in note.added if not take(ready, run_id)]
     if refused:

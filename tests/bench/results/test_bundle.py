@@ -117,6 +117,20 @@ def test_a_killed_import_adds_everything_or_nothing(theirs: Shards, tmp_path: Pa
     assert {0, 3} == set(outcomes)
 
 
+@pytest.mark.parametrize("odd", [{"added": ["../../../elsewhere/run"]}, {"root": "../../../elsewhere/note"}])
+def test_an_unfinished_import_of_somebody_else_moves_nothing_out_of_the_folder(tmp_path: Path, odd, caplog):
+    ready = tmp_path / "runs" / "imports" / "ready-0000"
+    (tmp_path / "elsewhere").mkdir()
+    for folder in (ready, ready / "shards" / "..", tmp_path / "runs" / "shards" / ".."):
+        folder.mkdir(parents=True, exist_ok=True)
+    note = {"root": "0" * 64, "bundle": "b.zip", "added": [], "kept": []} | odd
+    (ready / "note.json").write_text(json.dumps(note))
+    assert Shards(tmp_path / "runs").scan() == []
+    assert "is not complete" in caplog.text
+    assert "which is no id" in caplog.text
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_a_full_disk_adds_nothing(theirs: Shards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     export_bundle(theirs, ids(theirs), tmp_path / "b.zip")
     ours = Shards(tmp_path / "ours")
