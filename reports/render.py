@@ -15,6 +15,7 @@ from markupsafe import Markup
 from reports._format import FORMATS
 from reports.answer_sentences import advice_check, answer, failed_runs, first_shown, missing_runs, small_print
 from reports.charts.anytime import TIME_AXES, anytime_svg
+from reports.charts.claim_strip import claim_effect, claim_strip, strip_reach
 from reports.charts.costs import cost_axes, cost_svg
 from reports.charts.hero import hero_svg
 from reports.page_data import packed, page_data, pictures_data
@@ -100,6 +101,9 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
         missing_runs=missing_runs,
         failed_runs=failed_runs,
         advice_check=advice_check,
+        claim_strip=claim_strip,
+        claim_effect=claim_effect,
+        strip_reach=strip_reach,
         page_data=json_island(block),
         evidence={name: packed(_json(value)) for name, value in evidence.items()},
         pictures=json_island(pictures_data(site)),

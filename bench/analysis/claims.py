@@ -124,14 +124,19 @@ def check_claims(
             and (b := _scores_of(board, known, claim.b)) is not None
         ]
         if not found:
-            shots = "" if claim.shots is None else f" --shots {claim.shots}"
             reason = (
                 f"needs {claim.protocol} runs of {claim.a} and {claim.b}, with one setting each: "
-                f"`etl-bench run -m {claim.a},{claim.b} --protocol {claim.protocol}{shots}` with your datasets"
+                f"{_command(claim, claim.shots)} with your datasets"
             )
             found = [ClaimResult(claim, None, ClaimVerdict.NOT_TESTED, None, None, (), reason)]
         results += found
     return results
+
+
+def _command(claim: Claim, shots: int | None) -> str:
+    """What runs both methods of a claim."""
+    end = "" if shots is None else f" --shots {shots}"
+    return f"`etl-bench run -m {claim.a},{claim.b} --protocol {claim.protocol}{end}`"
 
 
 def _scores_of(board: Leaderboard, scores: Mapping[str, Scores], name: str) -> Scores | None:
@@ -150,20 +155,22 @@ def _check(
     needed = [hard, easy] if of_groups else [{"all": shared, "easy": easy, "hard": hard}[claim.datasets]]
     chosen = tuple(sorted(dataset for group in needed for dataset in group))
     tests = [found for group in needed if (found := paired_test(a, b, claim.measure, group)) is not None]
+    command = _command(claim, board.setting.shots)
     if len(tests) < len(needed):
         if claim.datasets == "all" and not of_groups:
-            reason = "no common runs"
+            reason = f"needs runs of both on the same datasets and seeds: {command}"
         elif groups is difficulty_groups:
-            reason = "needs difficulties of at least six datasets"
+            reason = f"needs difficulties of at least six datasets: {command} with more datasets"
         else:
-            reason = "needs common runs on the easy and the hard datasets"
+            reason = f"needs common runs on the easy and the hard datasets: {command}"
         return ClaimResult(claim, board.setting, ClaimVerdict.NOT_TESTED, None, None, chosen, reason)
     test = difference_of_means(*tests) if of_groups else tests[0]
     reason = ""
     if any(found.groups < 2 for found in tests):
-        test, reason = untested(test), f"needs at least two {'datasets of each group' if of_groups else 'datasets'}"
+        few = "datasets of each group" if of_groups else "datasets"
+        test, reason = untested(test), f"needs at least two {few}: {command} with more datasets"
     elif test.standard_error is None:
-        reason = "needs at least two seeds, with predictions that differ"
+        reason = f"needs at least two seeds, with predictions that differ: {command} with more seeds"
     p = test.p_against(claim.above)
     return ClaimResult(claim, board.setting, _verdict(test, claim.above), test, p, chosen, reason)
 

@@ -78,7 +78,10 @@ def test_a_named_group_without_runs_is_not_tested(world):
     groups = chosen_groups(["d0"], ["elsewhere"])
     (found,) = check_claims([claim(contrast="difference-of-groups")], *world, DIFFICULTY, groups)
     assert found.verdict is ClaimVerdict.NOT_TESTED
-    assert found.reason == "needs common runs on the easy and the hard datasets"
+    assert found.reason == (
+        "needs common runs on the easy and the hard datasets: "
+        "`etl-bench run -m apex,vpt --protocol base-to-new --shots 16`"
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,6 +95,7 @@ def test_one_seed_or_one_dataset_decides_nothing(tmp_path: Path, seeds, datasets
     (found,) = check_claims([claim()], [leaderboard(runs, settings(runs)[0])], runs, {})
     assert found.verdict is ClaimVerdict.NOT_TESTED
     assert found.reason.startswith(reason)
+    assert "`etl-bench run -m apex,vpt --protocol base-to-new --shots 16` with more" in found.reason
 
 
 def test_the_shipped_claims_are_the_papers():

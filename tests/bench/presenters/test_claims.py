@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from page_data import block_of
 from report_sample import BACKBONE, catalogue, difficulty_frame, runs_frame
@@ -98,3 +100,21 @@ def test_published_settings_are_of_registered_methods_only(frame):
     assert ("coop", "base-to-new") in found
     assert ("mine", "base-to-new") not in found
     assert BACKBONE not in {method for method, _ in found}
+
+
+def test_a_strip_shows_the_interval_on_its_side_of_the_threshold(site, page):
+    strips = re.findall(r'<svg class="strip (\w+)".*?</svg>', page, re.DOTALL)
+    assert strips == ["good", "bad"], "supported, refuted; none for the untested claim"
+    for claim, text in zip(site.claims, re.findall(r'<svg class="strip.*?</svg>', page, re.DOTALL), strict=False):
+        (result,) = claim.results
+        threshold = float(re.search(r'class="threshold" d="M([\d.]+)', text)[1])
+        low, high = map(float, re.search(r'class="interval" d="M([\d.]+),[\d.]+H([\d.]+)', text).groups())
+        dot = float(re.search(r'cx="([\d.]+)"', text)[1])
+        assert 0 <= low < dot < high <= 220
+        assert (threshold < low) == (result.verdict == "supported")
+        assert (high < threshold) == (result.verdict == "refuted")
+        ratio = (dot - threshold) / (high - low)
+        assert ratio == pytest.approx((result.effect - claim.above) / (result.high - result.low), abs=0.02)
+        assert f"{100 * result.effect:+.2f}".replace("-", "−") in text
+    section = page[page.index('id="claims"') : page.index('id="published"')]
+    assert "etl-bench run -m plot,coop --protocol few-shot" in section
