@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from markupsafe import Markup, escape
+
 from reports.views import Value
 
 
@@ -88,5 +90,11 @@ def shorten(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
 
-FORMATS = (signed_points, counted, p_number)
+def with_code(text: str) -> Markup:
+    """Text with what is between backticks as code."""
+    parts = (escape(part) for part in text.split("`"))
+    return Markup("").join(Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in enumerate(parts))
+
+
+FORMATS = (signed_points, counted, with_code)
 """Filters of the templates."""

@@ -45,8 +45,9 @@ def head_to_head_table(setting: Setting) -> dict[str, Any]:
         ],
         "rows": [[a, *(pair_cell(a, b) for b in order)] for a in order],
         "caption": f"Mean difference in {what} over the datasets, row minus column, in points. Bold and shaded: "
-        f"significant (paired over datasets and seeds, Holm-corrected over {counted(len(rows), 'pair')}). A number "
-        "opens the picture of its pair; its tooltip has the 95&nbsp;% interval and the p value.",
+        "significant on these datasets (paired over datasets and seeds, Holm-corrected over "
+        f"{counted(len(rows), 'pair')}). A number opens the picture of its pair; its tooltip "
+        "has the 95&nbsp;% interval and the p value.",
         "classes": "matrix",
     }
 

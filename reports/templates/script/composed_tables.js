@@ -28,7 +28,7 @@ const headToHeadTable = (data) => {
     id: data.anchor + "-pairs-table",
     columns: [["Row minus column", "method"], ...order.map((method) => columnOf(data.methods[method], "pair"))],
     rows: order.map((a) => [a, ...order.map((b) => pairCell(a, b))]),
-    caption: `Mean difference in ${what} over the datasets, row minus column, in points. Bold and shaded: significant (paired over datasets and seeds, Holm-corrected over ${counted(rows.length, "pair")}). A number opens the picture of its pair; its tooltip has the 95&nbsp;% interval and the p value.`,
+    caption: `Mean difference in ${what} over the datasets, row minus column, in points. Bold and shaded: significant on these datasets (paired over datasets and seeds, Holm-corrected over ${counted(rows.length, "pair")}). A number opens the picture of its pair; its tooltip has the 95&nbsp;% interval and the p value.`,
     classes: "matrix",
   };
 };
