@@ -290,7 +290,7 @@ def test_imported_runs_are_marked_until_they_are_verified(tmp_path: Path) -> Non
     runs = fresh_store(tmp_path / "ours").runs_frame()
     assert runs["imported"].all()
     board = leaderboard(runs, settings(runs)[0])
-    assert board.entries[0].imported == "1 of 1 runs"
+    assert board.entries[0].imported == "1 of 1 run"
     assert "imported, not verified: coop" in " ".join(LeaderboardTable((board,)).notes())
     note_verified(tmp_path / "ours", done.added[0])
     assert not fresh_store(tmp_path / "ours").runs_frame()["imported"].any()
