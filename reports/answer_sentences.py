@@ -29,7 +29,12 @@ def answer_lines(view: OverviewView) -> list[str]:
     """The answer, its small print and what is missing as plain lines, by the measure that orders the methods."""
     measure = view.measures[-1]
     lines = [answer(view, measure), small_print(view, measure), missing_runs(view)]
-    return [line.striptags() for line in lines if line]
+    return [_with_backticks(line) for line in lines if line]
+
+
+def _with_backticks(line: Markup) -> str:
+    """Plain text, with commands between backticks."""
+    return Markup(str(line).replace("<code>", "`").replace("</code>", "`")).striptags()
 
 
 def small_print(view: OverviewView, measure: str) -> Markup:

@@ -64,7 +64,7 @@ class LeaderboardTable:
             for entry in board.entries:
                 if entry.coverage < entry.planned:
                     failed = sum(cell.error is not None for cell in board.missing if cell.entry == entry.key)
-                    cells = f"{entry.coverage} of {entry.planned} cells, {failed} failed"
+                    cells = f"{entry.coverage} of {counted(entry.planned, 'cell')}, {failed} failed"
                     notes.append(f"incomplete: {entry.key}, {title}: {cells}")
                 if entry.oracle:
                     notes.append(f"oracle: {entry.key}, {title}: {_optimism(entry)}; not ranked")

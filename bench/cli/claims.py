@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bench._util.counted import counted
 from bench.cli import _options as opt
 from bench.cli._print import percent_interval, print_json, print_rows
 from bench.errors import UsageError
@@ -45,11 +46,11 @@ def claims(
         rows.append(
             {
                 "claim": f"{found.claim.id}: {found.claim.sentence}",
-                "setting": f"{setting.backbone}, {setting.shots} shots" if setting else "",
+                "setting": f"{setting.backbone}, {counted(setting.shots, 'shot')}" if setting else "",
                 "verdict": str(found.verdict),
                 "effect": f"{100 * test.mean:+.2f}" if test else "",
                 "95 %": percent_interval(test.low, test.high) if test else "",
-                "n": f"{test.n} over {test.groups} datasets" if test else "",
+                "n": f"{test.n} over {counted(test.groups, 'dataset')}" if test else "",
                 "p": f"{found.p:.2g}" if found.p is not None else "",
                 "missing": found.reason,
             }

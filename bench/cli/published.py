@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench._util.counted import counted
 from bench.cli import _options as opt
 from bench.cli._print import percent_interval, print_json, print_rows, records, remark
 from bench.errors import UsageError
@@ -88,7 +89,7 @@ def _print_ledger(runs: Path, published: pd.DataFrame, margin: float, *, as_json
     table = [
         {
             "entry": row.entry,
-            "setting": f"{row.backbone}, {row.protocol}, {row.shots} shots",
+            "setting": f"{row.backbone}, {row.protocol}, {counted(row.shots, 'shot')}",
             "dataset": row.dataset,
             "split": row.split,
             "published": f"{100 * row.published:.2f}",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench._util.counted import counted
 from bench._util.output_paths import check_output_file, check_output_folder
 from bench.cli import _options as opt
 from bench.cli._print import print_line, remark
@@ -135,7 +136,9 @@ def write_report(request: PageRequest) -> SiteView:
     for board in view.boards:
         if not board.complete:
             what = f"{board.backbone}, {board.heading}"
-            remark(f"incomplete: {what}: {len(board.missing)} cells missing, {board.n_failed} of them failed")
+            remark(
+                f"incomplete: {what}: {counted(len(board.missing), 'cell')} missing, {board.n_failed} of them failed"
+            )
     for figure in view.figures:
         if figure.missing:
             remark(f"{figure.name}: {' '.join(figure.missing)}")

@@ -104,7 +104,7 @@ def site_view(
         claims=claim_views(claims, whole, runs, difficulty, catalogue, groups),
         reproduction=None if published is None else reproduction_view(whole, runs, published, defaults, catalogue),
         error_analysis=errors,
-        unfinished=tuple(UnfinishedView(item.text, item.command, str(item.file)) for item in unfinished),
+        unfinished=tuple(UnfinishedView(item.counts, item.missing_text, item.command) for item in unfinished),
     )
 
 

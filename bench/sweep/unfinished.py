@@ -44,19 +44,23 @@ class UnfinishedSweep:
         return self.planned - len(self.run_ids)
 
     @property
-    def text(self) -> str:
-        """How many runs are done, and which methods and datasets are missing."""
+    def counts(self) -> str:
+        """How many runs are done."""
+        are = "is" if self.done == 1 else "are"
+        return f"Incomplete sweep: {self.done} of {counted(self.planned, 'planned run')} {are} done"
+
+    @property
+    def missing_text(self) -> str:
+        """How many runs are missing, and of which methods and datasets."""
         methods = _names("method", [spec.method for spec in self.missing])
         datasets = _names("dataset", [spec.dataset for spec in self.missing])
         what = f": {methods} on {datasets}" if self.missing else ""
         are = "is" if len(self.run_ids) == 1 else "are"
-        return (
-            f"Incomplete sweep: {self.done} of {counted(self.planned, 'planned run')} "
-            f"{'is' if self.done == 1 else 'are'} done; {len(self.run_ids)} {are} missing{what}."
-        )
+        return f"{len(self.run_ids)} {are} missing{what}"
 
     def __str__(self) -> str:
-        return f"{self.text} To complete it: `{self.command}`. To drop its plan, delete {self.file}."
+        advice = f"To complete it: `{self.command}`. To drop its plan, delete {self.file}."
+        return f"{self.counts}; {self.missing_text}. {advice}"
 
 
 def unfinished_sweeps(runs: Path, on_disk: Container[str] | None = None) -> list[UnfinishedSweep]:

@@ -11,11 +11,17 @@ from reports.views.published import ClaimView, PublishedBoardView, ReproductionV
 
 @dataclass(frozen=True)
 class UnfinishedView:
-    """A sweep with missing runs: what is missing in one sentence, and the command that completes it."""
+    """A sweep with missing runs.
 
-    text: str
+    Args:
+        counts: how many of its runs are done.
+        missing: how many are missing, of which methods and datasets.
+        command: completes it.
+    """
+
+    counts: str
+    missing: str
     command: str
-    file: str
 
 
 @dataclass(frozen=True)

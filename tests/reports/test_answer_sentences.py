@@ -222,6 +222,8 @@ def test_the_lines_of_the_terminal_are_the_sentences_of_the_page(runs):
     ]
     _, whole = overview_of(runs[~runs["method"].isin(["cocoop", "maple"])])
     assert len(answer_lines(whole)) == 2
+    _, one = overview_of(FIXTURES["one method"](runs))
+    assert "second method: `etl-bench run -m zero_shot ...`." in answer_lines(one)[1]
 
 
 FEW = {  # rows, datasets, seeds and methods that are compared, methods that lack some, text

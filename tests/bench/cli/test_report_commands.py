@@ -61,7 +61,7 @@ def test_the_page_is_written_and_gaps_are_named_on_stderr(runs, tmp_path, capsys
     report(runs=runs, site=tmp_path / "site")
     shown = capsys.readouterr()
     assert shown.out.strip() == str(tmp_path / "site" / "index.html")
-    assert "1 cells missing, 1 of them failed" in shown.err
+    assert "1 cell missing, 1 of them failed" in shown.err
     text = (tmp_path / "site" / "index.html").read_text("utf-8")
     assert "out of memory" in text
     assert "Which method for my task?" in text
