@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from reports._format import counted
-from reports.parts.part import Part, block, chart, heading, paragraph
+from reports.parts.part import Part, block, chart, fold, heading, paragraph
 from reports.tables.composed import with_other_shots
 from reports.views import BoardView
+
+MOST_SHOWN = 20
+"""Methods of a head to head that is shown at once; that of more is drawn when it is opened."""
 
 
 def pairs_parts(view: BoardView) -> list[Part]:
@@ -14,7 +17,10 @@ def pairs_parts(view: BoardView) -> list[Part]:
     complete = len(view.standings.ranks)
     if complete < 2:
         return [paragraph(f"No pair to compare: {counted(complete, 'method')} with all runs.", "missing")]
-    return [heading(f"{view.anchor}-pairs", f"All pairs of {counted(complete, 'method')}"), block("head_to_head")]
+    title = f"All pairs of {counted(complete, 'method')}"
+    if complete > MOST_SHOWN:
+        return [fold(f"{view.anchor}-pairs", title, f"{complete * (complete - 1) // 2} pairs", [block("head_to_head")])]
+    return [heading(f"{view.anchor}-pairs", title), block("head_to_head")]
 
 
 def datasets_parts(view: BoardView) -> list[Part]:
