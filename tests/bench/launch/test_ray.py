@@ -174,7 +174,7 @@ def test_a_node_killed_in_the_middle_costs_no_run(nodes: RayNodes, tmp_path: Pat
     assert time.monotonic() - killed < 60
 
 
-@pytest.mark.parametrize("client", [False, True])
+@pytest.mark.parametrize("client", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_without_its_head_a_sweep_ends_with_one_line(tmp_path: Path, client: bool):
     variables = {"PYTHONPATH": os.pathsep.join(sys.path), "RAY_AUTH_MODE": "disabled", "HOME": str(tmp_path)}
     with RayNodes(variables) as nodes:
