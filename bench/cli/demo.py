@@ -25,7 +25,7 @@ METHODS = (
 """No training; prompts and adapters for either encoder and for both; every method that a claim compares."""
 TEST_IMAGES = 10
 """Of each class. Shots and test images are few because the time of most runs is proportional to them."""
-SHOTS = 2
+SHOTS = 6
 DATASETS = tuple(
     f"spectrum_{name}:test={TEST_IMAGES}"
     for name in (
@@ -50,7 +50,7 @@ def demo(
 ) -> None:
     """Run eleven methods on eleven synthetic datasets with the embedded backbone and build the report; no download.
 
-    Each method trains briefly (`--recipe demo`) with three seeds on two images per class, and is tested on ten, so
+    Each method trains briefly (`--recipe demo`) with three seeds on six images per class, and is tested on ten, so
     that everything takes about two minutes on two cores. The last lines are a small leaderboard, what the report
     shows, and what to run next.
     """

@@ -56,7 +56,7 @@ def test_the_demo_ends_with_a_board_the_finding_the_page_and_commands_that_work(
     assert code == 0
     lines = out.splitlines()
     ranked = [row[1] for row in map(str.split, lines) if len(row) > 3 and row[0].isdigit() and row[1] != "%"]
-    assert lines[0] == "ViT-demo.drawn, base-to-new, 2 shots, 3 datasets"
+    assert lines[0] == "ViT-demo.drawn, base-to-new, 6 shots, 3 datasets"
     assert sorted(ranked) == sorted(demo.QUICK_METHODS)
     answer, small_print, empty, page, title, *commands = lines[-7:]
     assert "mean H" in answer
