@@ -22,7 +22,7 @@ def linear_axis(values: Sequence[float], start: float, end: float, *, most: int 
     Example:
         >>> axis = linear_axis([0, 10], 0, 112)
         >>> axis.at(0), axis.at(10), axis.ticks
-        (6.0, 106.0, (0, 2, 4, 6, 8, 10))
+        (6.0, 106.0, (0.0, 2.0, 4.0, 6.0, 8.0, 10.0))
     """
     least, largest = (min(values), max(values)) if values else (0.0, 1.0)
     room = pad * (largest - least) or 0.01 * (abs(largest) or 1.0)
@@ -35,7 +35,7 @@ def log_axis(values: Sequence[float], start: float, end: float, *, constant: flo
 
     Example:
         >>> log_axis([1, 100], 0, 220).ticks, log_axis([0, 900], 0, 100, constant=10).ticks
-        ((1.0, 10.0, 100.0), (0.0, 10.0, 100.0))
+        ((1.0, 10.0, 100.0), (0.0, 10.0, 100.0, 1000.0))
     """
 
     def along(value: float) -> float:
