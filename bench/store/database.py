@@ -295,10 +295,7 @@ class Store:
 
     def _unusable(self, error: duckdb.Error) -> StoreError:
         said = str(error).strip().splitlines() or [type(error).__name__]
-        return StoreError(
-            f"{self.path} cannot be used: {said[0]} The runs are safe in their shards; if the disk is not full, "
-            "rebuild the database with `etl-bench results rebuild`."
-        )
+        return StoreError(f"{self.path} cannot be used: {said[0]} {_advice(error)}")
 
     def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         deadline = time.monotonic() + self.lock_timeout
@@ -309,10 +306,8 @@ class Store:
             except duckdb.Error as error:
                 holder = _HOLDER.search(str(error))
                 if holder is None and not _LOCKED.search(str(error)):
-                    raise StoreError(
-                        f"{self.path} cannot be opened: {' '.join(str(error).split())}. "
-                        "The runs are safe in their shards; rebuild it with `etl-bench results rebuild`."
-                    ) from error
+                    said = " ".join(str(error).split()).rstrip(".!")
+                    raise StoreError(f"{self.path} cannot be opened: {said}. {_advice(error)}") from error
                 if time.monotonic() < deadline:
                     time.sleep(0.05)
                     continue
@@ -420,3 +415,9 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
     with duckdb.connect() as connection:
         connection.register("frame", frame)
         connection.table("frame").write_parquet(str(path), compression="zstd")
+
+
+def _advice(error: duckdb.Error) -> str:
+    """What to do when the database cannot be read or written."""
+    full = "Make room on the disk, then rebuild" if "No space left" in str(error) else "Rebuild"
+    return f"The runs are safe in their shards. {full} the database with `etl-bench results rebuild`."

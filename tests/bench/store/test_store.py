@@ -173,9 +173,19 @@ def test_a_database_rebuilt_from_shards_equals_the_old_one(store: Store, shards:
 
 def test_rebuild_replaces_a_file_that_is_no_database(store: Store, shards: Shards):
     store.path.write_text("not a database" * 1000)
-    with pytest.raises(StoreError, match=r"cannot be opened.*results rebuild"):
+    with pytest.raises(StoreError, match=r"cannot be opened.* Rebuild the database with .etl-bench results rebuild"):
         store.ingest(shards)
     assert store.rebuild(shards).total == 2
+
+
+def test_a_full_disk_gets_one_line_and_the_way_out(store: Store, shards: Shards, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object, **__: object) -> None:
+        raise duckdb.IOException('IO Error: Could not write file "results.duckdb": No space left on device')
+
+    monkeypatch.setattr(duckdb, "connect", full)
+    with pytest.raises(StoreError, match=r"safe in their shards\. Make room on the disk, then rebuild") as refused:
+        store.ingest(shards)
+    assert "\n" not in str(refused.value)
 
 
 def _all_predictions(store: Store):
