@@ -15,6 +15,7 @@ from wrong_commands import RUN, WRONG, fill_place, ids_by_status
 
 from bench.cli.app import main
 from bench.results.shards import Shards
+from datasets_registry import DATASETS
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def inside(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work in that folder, which is also the home."""
+    """Work in that folder, which is also the home. Its own datasets stay out of the catalogue of the test process."""
+    list(DATASETS)
     monkeypatch.chdir(place)
     for name in ("ETL_BENCH_CACHE", "ETL_BENCH_DATA", "ETL_BENCH_DATASETS"):
         monkeypatch.delenv(name, raising=False)
