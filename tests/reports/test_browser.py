@@ -8,10 +8,9 @@ import pytest
 from report_sample import catalogue, curves_frame, difficulty_frame, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
-from chromium import browser, find_chromium
+from chromium import find_chromium
 
 from bench.presenters import site_view
-from reports import render_site
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on this machine")
 
@@ -20,27 +19,6 @@ pytestmark = pytest.mark.skipif(find_chromium() is None, reason="no chromium on 
 def view():
     runs = runs_frame()
     return site_view(runs, difficulty_frame(), catalogue(), package_version="0.1.0", curves=curves_frame(runs))
-
-
-@pytest.fixture(scope="module")
-def url(view, tmp_path_factory):
-    return render_site(view, tmp_path_factory.mktemp("site") / "index.html").as_uri()
-
-
-@pytest.fixture(scope="module")
-def tab(tmp_path_factory):
-    with browser(tmp_path_factory.mktemp("profile")) as page:
-        yield page
-
-
-@pytest.fixture
-def page(tab, url):
-    tab.call("Emulation.setScriptExecutionDisabled", value=False)
-    tab.size(1400, 1000)
-    tab.open("about:blank")
-    tab.open(url)
-    tab.run("document.documentElement.style.scrollBehavior = 'auto'")
-    return tab
 
 
 def choose(page, select, text):

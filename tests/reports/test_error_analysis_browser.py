@@ -6,7 +6,7 @@ import pytest
 from axe import find_axe
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
-from chromium import browser, find_chromium
+from chromium import find_chromium
 from worlds import make_world
 
 from bench.method_info.method_sheets import MethodSheet
@@ -62,12 +62,6 @@ def site(tmp_path_factory):
         render_site(view, folder / name)
     write_run_files(store, store.runs_frame(), Painted(), folder / "data")
     return folder
-
-
-@pytest.fixture(scope="module")
-def tab(tmp_path_factory):
-    with browser(tmp_path_factory.mktemp("profile")) as page:
-        yield page
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from report_sample import DATASETS, catalogue, difficulty_frame, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
-from chromium import browser, find_chromium
+from chromium import find_chromium
 
 import reports
 from bench.analysis.difficulty_trend import fit_trend
@@ -40,17 +40,6 @@ def runs():
 @pytest.fixture(scope="module")
 def view(runs):
     return site_view(runs, difficulty_frame(), catalogue(), package_version="0")
-
-
-@pytest.fixture(scope="module")
-def url(view, tmp_path_factory):
-    return render_site(view, tmp_path_factory.mktemp("site") / "index.html").as_uri()
-
-
-@pytest.fixture(scope="module")
-def tab(tmp_path_factory):
-    with browser(tmp_path_factory.mktemp("profile")) as page:
-        yield page
 
 
 @pytest.fixture

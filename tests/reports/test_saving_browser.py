@@ -10,7 +10,7 @@ import pytest
 from report_sample import DATASETS, METHODS, catalogue, curves_frame, difficulty_frame, runs_frame
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
-from chromium import browser, find_chromium
+from chromium import find_chromium
 
 from bench.presenters import site_view
 from bench.site.development_server import serve_folder
@@ -26,12 +26,6 @@ def view_of(runs):
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
     return render_site(view_of(runs_frame()), tmp_path_factory.mktemp("site") / "index.html").as_uri()
-
-
-@pytest.fixture(scope="module")
-def tab(tmp_path_factory):
-    with browser(tmp_path_factory.mktemp("profile")) as page:
-        yield page
 
 
 def opened(tab, url):

@@ -1,0 +1,33 @@
+"""One browser for the tests of a file, and the page of its `view` in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from reports import render_site
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory):
+    """A tab of a headless browser."""
+    from chromium import browser
+
+    with browser(tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def url(view, tmp_path_factory):
+    """The address of the page of the file's `view`."""
+    return render_site(view, tmp_path_factory.mktemp("site") / "index.html").as_uri()
+
+
+@pytest.fixture
+def page(tab, url):
+    """The page, opened in a wide window."""
+    tab.call("Emulation.setScriptExecutionDisabled", value=False)
+    tab.size(1400, 1000)
+    tab.open("about:blank")
+    tab.open(url)
+    tab.run("document.documentElement.style.scrollBehavior = 'auto'")
+    return tab
