@@ -55,7 +55,9 @@ def _runs_to_read(folder: Path) -> Path:
         raise UsageError(f"--runs {folder} is a file; give the folder that holds the runs.")
     if not folder.is_dir() or (folder / "shards").is_dir():
         return folder
-    below = sorted(place.parent for place in folder.glob("*/shards") if place.is_dir())
+    from bench.results.nearby_runs import runs_folders
+
+    below = runs_folders(folder)
     if len(below) > 1:
         raise UsageError(
             f"{folder} holds no runs itself, but {', '.join(map(str, below))} do; choose one with --runs {below[0]}."

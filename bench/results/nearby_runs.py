@@ -7,25 +7,18 @@ _NAMED = 3
 
 
 def no_runs(folder: Path) -> str:
-    """A sentence that the folder holds no runs, with the nearest folders that do.
-
-    Searched are the folders inside it and beside it, such as `runs/demo` for `runs`.
-    """
-    found = nearby_runs(folder)
-    if not found:
+    """A sentence that the folder holds no runs, with the folders inside or beside it that do."""
+    nearby = [place for around in (folder, folder.parent) for place in runs_folders(around) if place != folder]
+    if not nearby:
         return f"There are no runs in {folder}. Give another folder with --runs, or make runs with `etl-bench run`."
-    named = " or ".join(f"--runs {place}" for place in found[:_NAMED])
+    named = " or ".join(f"--runs {place}" for place in nearby[:_NAMED])
     return f"There are no runs in {folder}, but nearby: give {named}."
 
 
-def nearby_runs(folder: Path) -> list[Path]:
-    """Folders with runs inside or beside a folder, in this order, sorted by name."""
-    found: dict[Path, None] = {}
-    for place in (folder, folder.parent):
-        try:
-            inside = sorted(place.iterdir())
-        except OSError:
-            continue
-        inside = [child for child in inside if child != folder]
-        found |= dict.fromkeys(child for child in inside if any((child / "shards").glob("??/*.json")))
-    return list(found)
+def runs_folders(place: Path) -> list[Path]:
+    """The folders with runs directly inside a folder, sorted by name; none if it cannot be read."""
+    try:
+        inside = sorted(place.iterdir())
+    except OSError:
+        return []
+    return [child for child in inside if any((child / "shards").glob("??/*.json"))]

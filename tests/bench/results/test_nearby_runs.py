@@ -6,7 +6,7 @@ import pytest
 from fake_runner import answered
 
 from bench.errors import UsageError
-from bench.results.nearby_runs import nearby_runs, no_runs
+from bench.results.nearby_runs import no_runs, runs_folders
 from bench.results.shards import Shards
 from bench.site.build import PageRequest, write_page
 
@@ -17,8 +17,10 @@ def test_folders_inside_and_beside_are_named(tmp_path: Path) -> None:
     for name in ("runs/demo", "other"):
         record, predictions = answered()
         Shards(tmp_path / name).write(record, predictions)
-    assert nearby_runs(tmp_path / "runs") == [tmp_path / "runs" / "demo", tmp_path / "other"]
-    assert nearby_runs(tmp_path / "typo") == [tmp_path / "other"]
+    assert runs_folders(tmp_path / "runs") == [tmp_path / "runs" / "demo"]
+    assert runs_folders(tmp_path / "typo") == []
+    both = f"--runs {tmp_path / 'runs' / 'demo'} or --runs {tmp_path / 'other'}."
+    assert no_runs(tmp_path / "runs").endswith(both)
     assert f"nearby: give --runs {tmp_path / 'other'}." in no_runs(tmp_path / "typo")
     assert "make runs with `etl-bench run`" in no_runs(tmp_path / "other" / "shards" / "nowhere")
 
