@@ -53,9 +53,8 @@ def commit_import(runs: Path, note: ImportNote, fill: Callable[[Path], None], ta
             fill(staging)
             write_atomically(staging / _NOTE, json.dumps(asdict(note)).encode())
             staging.rename(ready)
-        except BaseException:
-            shutil.rmtree(staging, ignore_errors=True)
-            raise
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)  # gone already if it was renamed
         sync_folder(folder)
         return _move(runs, ready, take)
 

@@ -19,7 +19,7 @@ def open_clip() -> Any:
         return library()
     try:
         return _factory()
-    except Exception:  # any error: a release of open_clip whose files do not run without torch is imported
+    except (ImportError, AttributeError, TypeError):  # its files need torch in this release
         return library()
 
 

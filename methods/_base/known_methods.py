@@ -31,7 +31,7 @@ def known_methods() -> MethodRegistry:
     if "torch" not in sys.modules and not entry_points(group=METHODS_GROUP):
         try:
             return methods_without_torch()
-        except Exception:  # any error: if the file of a method is wrong, the ordinary import says so below
+        except (ImportError, AttributeError, TypeError):  # a method needs a value of torch to describe itself
             pass
     return methods.METHODS
 
