@@ -33,7 +33,7 @@ DATASETS: Registry[DatasetInfo] = Registry("dataset", _load_catalogue, _where_ow
 def register_dataset(info: DatasetInfo) -> DatasetInfo:
     """Add a dataset to the catalogue; call it once, in the module of the same name.
 
-    Raises RegistrationError if the name is malformed or taken.
+    Raises RegistrationError if the name is malformed or taken, or the title cannot stand in a table.
 
     Example:
         >>> from datasets_registry import CoopReader, DatasetInfo, register_dataset
@@ -49,7 +49,7 @@ def register_dataset(info: DatasetInfo) -> DatasetInfo:
         'my_flowers'
         >>> DATASETS.remove("my_flowers")
     """
-    return DATASETS.add(info.name, info)
+    return DATASETS.add(info.name, info, info.title)
 
 
 def get_dataset(name: str) -> DatasetInfo:

@@ -48,7 +48,8 @@ def load_custom_datasets(registry: Registry[DatasetInfo]) -> None:
 
     for name, path in files.items():
         try:
-            registry.add(name, read_custom(path))
+            info = read_custom(path)
+            registry.add(name, info, info.title)
         except BenchError as error:
             text = str(error)
             _skip(registry, name, text if str(path) in text else f"{path}: {text}")
@@ -63,7 +64,8 @@ def load_feature_bundles(registry: Registry[DatasetInfo]) -> None:
         from datasets_registry._custom.feature_bundle import FeatureBundle  # imports pydantic, which is slow to load
 
         try:
-            registry.add(name, FeatureBundle(path.parent).info())
+            info = FeatureBundle(path.parent).info()
+            registry.add(name, info, info.title)
         except BenchError as error:
             _skip(registry, name, str(error))
 

@@ -27,6 +27,8 @@ def import_catalogue(package: str, folders: Iterable[str]) -> None:
         importlib.import_module(module)
 
 
+LONGEST_TITLE = 300
+"""Most characters of a title in tables."""
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,199}")
 
 
@@ -62,12 +64,20 @@ class Registry(Generic[T]):
                     self._load = load
         return self._entries
 
-    def add(self, name: str, entry: T) -> T:
-        """Register `entry` under `name`; raises RegistrationError if the name is malformed or taken."""
+    def add(self, name: str, entry: T, title: str = "") -> T:
+        """Register `entry` under `name`.
+
+        Raises RegistrationError if the name is malformed or taken, or the title cannot stand in a table.
+        """
         if not NAME_PATTERN.fullmatch(name):
             raise RegistrationError(f"{self.kind} name {name!r} must match {NAME_PATTERN.pattern!r}.")
         if name in self._entries:
             raise RegistrationError(f"{self.kind} {name!r} is registered twice; give one of them another name.")
+        if len(title) > LONGEST_TITLE or not title.isprintable():
+            raise RegistrationError(
+                f"The title of {self.kind} {name!r} must be at most {LONGEST_TITLE} printable characters; it has "
+                f"{len(title)} and begins with {title[:40]!r}."
+            )
         self._entries[name] = entry
         return entry
 

@@ -10,6 +10,7 @@ from bench.presenters import registered
 from bench.record import Predictions
 from bench.results.shards import Shards
 from bench.store import Store
+from datasets_registry import BenchError
 from reports import FORMATS, figure_file
 from reports.views import FigureView
 
@@ -31,12 +32,22 @@ def figures_of(
 
 
 def write_figures(figures: Sequence[FigureView], folder: Path) -> list[Path]:
-    """Write every figure that has data as SVG, PDF and PNG files; returns their paths."""
+    """Write every figure that has data as SVG, PDF and PNG files; returns their paths.
+
+    Raises:
+        BenchError: if a figure cannot be drawn as PDF or PNG; its SVG file is written.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for figure in figures:
         for kind in FORMATS if figure.points else ():
             path = folder / f"{figure.name}.{kind}"
-            path.write_bytes(figure_file(figure, kind))
+            try:
+                path.write_bytes(figure_file(figure, kind))
+            except RuntimeError as error:
+                raise BenchError(
+                    f"Figure {figure.name} is written as SVG, but not as {kind.upper()}: {error}. "
+                    "Convert the SVG file with a program of your own, such as Inkscape."
+                ) from error
             written.append(path)
     return written

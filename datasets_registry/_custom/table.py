@@ -159,7 +159,9 @@ def _read_parquet(table: Path) -> tuple[list[str], list[Sequence[str]]]:
         ) from None
     try:
         content = pyarrow.parquet.read_table(table)
-    except (OSError, pyarrow.ArrowException) as error:
+        content.validate(full=True)
+        columns = [column.to_pylist() for column in content.columns]
+    except (OSError, ValueError, pyarrow.ArrowException) as error:  # ValueError: texts that are not UTF-8
         raise DataError(f"Table {table} cannot be read ({error}). Write it again.") from error
-    texts = [["" if value is None else str(value) for value in column.to_pylist()] for column in content.columns]
+    texts = [["" if value is None else str(value) for value in values] for values in columns]
     return list(content.column_names), list(zip(*texts, strict=True))

@@ -55,12 +55,13 @@ MethodT = TypeVar("MethodT", bound=type[Method[Any]])
 def register_method(cls: MethodT) -> MethodT:
     """Class decorator: register a method under `cls.info.name`.
 
-    Raises RegistrationError for a class without `info`, or a name that is malformed or taken.
+    Raises RegistrationError for a class without `info`, or a name that is malformed or taken, or a title that cannot
+    stand in a table.
     """
     info = cls.__dict__.get("info")
     if not isinstance(info, MethodInfo):
         raise RegistrationError(f"{cls.__name__} needs a class attribute `info: MethodInfo` of its own.")
-    METHODS.add(info.name, cls)
+    METHODS.add(info.name, cls, info.title)
     return cls
 
 

@@ -2,8 +2,11 @@
 
 import math
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from markupsafe import Markup, escape
 
@@ -36,6 +39,7 @@ _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-se
 
 _NOT_XML = re.compile("[^\\t\\n\\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that no XML file may hold, such as control characters; readers of SVG refuse them."""
+_CONVERTER = Path(__file__).with_name("svg_converter.py")
 
 
 @dataclass(frozen=True)
@@ -78,16 +82,24 @@ def figure_svg(figure: FigureView, ink: str = "currentColor") -> Markup:
 
 
 def figure_file(figure: FigureView, kind: str) -> bytes:
-    """The figure for a paper, dark on white, in one of `FORMATS`; PNG at twice the size."""
+    """The figure for a paper, dark on white, in one of `FORMATS`; PNG at twice the size.
+
+    A process of its own draws PDF and PNG, because the renderer can abort its process.
+
+    Raises:
+        RuntimeError: if the renderer fails.
+    """
     svg = _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", str(figure_svg(figure, _FILE_INK)))
     if kind == "svg":
         return svg.encode()
-    import vl_convert
-
-    if kind == "pdf":
-        return bytes(vl_convert.svg_to_pdf(svg))
-    white = svg.replace(">", '><rect width="100%" height="100%" fill="white"/>', 1)
-    return bytes(vl_convert.svg_to_png(white, scale=2))
+    if kind == "png":
+        svg = svg.replace(">", '><rect width="100%" height="100%" fill="white"/>', 1)
+    command = [sys.executable, "-I", str(_CONVERTER), kind]
+    drawn = subprocess.run(command, input=svg.encode(), capture_output=True, check=False)
+    if drawn.returncode:
+        reason = drawn.stderr.decode(errors="replace").strip().rpartition("\n")[2] or f"exit code {drawn.returncode}"
+        raise RuntimeError(f"the renderer of {kind.upper()} files failed: {reason}")
+    return drawn.stdout
 
 
 def _foot(figure: FigureView) -> int:

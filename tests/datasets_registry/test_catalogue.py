@@ -166,3 +166,11 @@ def test_a_plug_in_cannot_register_a_name_outside_the_alphabet(name: str):
     with pytest.raises(RegistrationError, match=r"must match '\[a-z\]\[a-z0-9_\]\{0,199\}'"):
         registry.add(name, "entry")
     assert registry.add("a" * 200, "entry") == "entry"
+
+
+@pytest.mark.parametrize("title", ["a\x1b[2J", "a\nb", "a" * 301])
+def test_a_plug_in_cannot_register_a_title_that_fits_no_table(title: str):
+    registry: Registry[str] = Registry("dataset")
+    with pytest.raises(RegistrationError, match="The title of dataset 'mine' must be at most 300 printable characters"):
+        registry.add("mine", "entry", title)
+    assert registry.add("mine", "entry", "a" * 300) == "entry"

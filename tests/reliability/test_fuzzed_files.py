@@ -13,6 +13,8 @@ from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 import safetensors.numpy
 import torch
@@ -278,6 +280,25 @@ def test_a_table(suffix: str, data: st.DataObject):
             table = folder / f"t.{suffix}"
             list_table(table, guess_columns(table, {}), root=folder)
         assert tree(folder) == before
+
+
+@few
+@given(st.data())
+def test_a_parquet_table(parquet: bytes, data: st.DataObject):
+    with place({"t.parquet": data.draw(damaged_bytes(parquet)), **pictures()}) as folder:
+        before = tree(folder)
+        with contextlib.suppress(BenchError):
+            table = folder / "t.parquet"
+            list_table(table, guess_columns(table, {}), root=folder)
+        assert tree(folder) == before
+
+
+@pytest.fixture(scope="module")
+def parquet() -> bytes:
+    columns = {"path": [f"images/{i}.png" for i in range(4)], "label": [f"class {i % 2}" for i in range(4)]}
+    buffer = io.BytesIO()
+    pa.parquet.write_table(pa.table(columns), buffer)
+    return buffer.getvalue()
 
 
 CUSTOM = b'images = "t.csv"\ntemplate = "a photo of a {}."\nkind = "table"\nsplit = "hash"\n[columns]\npath = "p"\n'

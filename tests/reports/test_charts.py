@@ -4,6 +4,7 @@ from xml.etree import ElementTree
 import pytest
 from report_sample import catalogue, difficulty_frame, runs_frame
 
+import reports.charts.figures as figures
 import reports.charts.hero as hero
 from bench.presenters import site_view
 from reports import figure_file
@@ -86,6 +87,15 @@ def test_control_characters_in_a_name_do_not_stop_the_files():
     assert figure_file(odd, "pdf").startswith(b"%PDF")
     assert figure_file(odd, "png").startswith(b"\x89PNG")
     ElementTree.fromstring(figure_file(odd, "svg"))
+
+
+@pytest.mark.parametrize("crash", ["import os; os.abort()", "raise ValueError('no such font')"])
+def test_a_renderer_that_crashes_is_an_error_and_not_the_end(crash, monkeypatch, tmp_path):
+    (tmp_path / "crashing.py").write_text(crash)
+    monkeypatch.setattr(figures, "_CONVERTER", tmp_path / "crashing.py")
+    drawn = FigureView("f", "t", "x", "y", "line", (FigurePoint("p", "s", 1.0, 2.0, 1.0, 3.0, 3, ("a",)),))
+    with pytest.raises(RuntimeError, match="renderer of PDF files failed: (exit code -6|ValueError: no such font)"):
+        figure_file(drawn, "pdf")
 
 
 @pytest.mark.parametrize("values", [[0.0], [0.0, 0.0], [1e-9, 2e-9], [3.0, 4.0], [0.0, 1e12]])

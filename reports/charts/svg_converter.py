@@ -1,0 +1,13 @@
+"""A program: reads SVG from standard input and writes it to standard output as the format of its argument, pdf or png.
+
+A process of its own, because the renderer can abort its process.
+"""
+
+import sys
+
+if __name__ == "__main__":
+    import vl_convert
+
+    svg = sys.stdin.buffer.read().decode()
+    drawn = vl_convert.svg_to_pdf(svg) if sys.argv[1] == "pdf" else vl_convert.svg_to_png(svg, scale=2)
+    sys.stdout.buffer.write(drawn)
