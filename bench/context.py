@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -38,6 +39,7 @@ class RunContext(BaseModel):
     cache_limit: int = Field(CACHE_LIMIT, ge=0, description="size limit of `cache_dir` in bytes")
     keep_branches: bool = Field(False, description="store both branches of an ensemble with its predictions")
     curve: bool = Field(False, description="record the accuracy along the training")
+    keep_models: Literal["best", "all"] | None = Field(None, description="which tuned models the sweep keeps")
     hidden_limit: int | None = Field(
         None, ge=0, description="bytes of the cache for hidden states; None: `HIDDEN_LIMIT` on the CPU, 0 on a GPU"
     )

@@ -86,6 +86,25 @@ class APE(GridSearchMethod[APEConfig]):
         guess = (self.keys @ self.selected_channels(self.text).T).softmax(dim=1)
         self.divergence = (self.values * torch.log2((self.values + 1e-6) / (guess + 1e-6))).sum(dim=1, keepdim=True)
 
+    def tuned_state(self) -> dict[str, Tensor]:
+        """The kept channels, the keys with their labels and divergences, and beta, alpha and gamma."""
+        return {
+            "kept": self.kept,
+            "keys": self.keys,
+            "labels": self.values.argmax(dim=1),
+            "divergence": self.divergence,
+            "chosen": torch.tensor(self.chosen, dtype=torch.float64),
+        }
+
+    def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
+        self.support_classes = classes
+        self.scale = self.config.logit_scale or self.backbone.logit_scale
+        self.text = template_ensemble(self.backbone, classes, self.config.templates)
+        self.kept, self.keys, self.divergence = state["kept"], state["keys"], state["divergence"]
+        self.values = F.one_hot(state["labels"], len(classes)).to(self.keys.dtype)
+        beta, alpha, gamma = state["chosen"].tolist()
+        self.chosen = (beta, alpha, gamma)
+
     def selected_channels(self, features: Float[Tensor, "n dim"]) -> Float[Tensor, "n kept"]:
         """The kept channels, normalised again."""
         return F.normalize(features[:, self.kept], dim=-1)

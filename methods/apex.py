@@ -101,6 +101,16 @@ class APEX(ComposedMethod[APEXConfig]):
             untrained = VisualPrompts(self.config.n_visual, self.config.visual_depth, self.backbone, self.generator)
             self.reference_prompts = [p.detach().to(self.backbone.device) for p in untrained.layers]
 
+    def tuned_state(self) -> dict[str, Tensor]:
+        """What was trained, and the random prompts of the reference tower if it has some."""
+        reference = {f"reference.{i}": prompt for i, prompt in enumerate(self.reference_prompts)}
+        return super().tuned_state() | reference
+
+    def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
+        trained = {name: value for name, value in state.items() if not name.startswith("reference.")}
+        super().restore_tuned_state(classes, trained)
+        self.reference_prompts = [state[f"reference.{i}"] for i in range(len(self.reference_prompts))]
+
     def prompted_text(self, classes: ClassSet) -> Float[Tensor, "n_cls dim"]:
         match self.config.template:
             case "learned":

@@ -15,9 +15,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from datasets_registry import EvalProtocol
+from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Family, MethodInfo, SupportView, cosine_logits, register_method
 from methods._base.stack import each_run
+from methods._base.support_without_images import support_without_images
 from methods._parts.citations import CLAP_PAPER
 from methods._parts.prototypes import POOLED_VIEWS_RECIPE, PrototypeConfig, PrototypeMethod
 
@@ -55,6 +56,11 @@ class CLAP(PrototypeMethod[CLAPConfig]):
         own = probability.gather(1, support.labels[:, None])[:, 0]
         members = F.one_hot(support.labels, len(support.classes)).to(own.dtype)
         self.alpha = own @ members / members.sum(dim=0)
+
+    def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
+        # alpha, which needs the images, is for training only
+        PrototypeMethod.prepare(self, support_without_images(self.info.name, classes, self.backbone.device))
+        self.trainable.load_state_dict(state)
 
     def loss(self, batch: Batch) -> Float[Tensor, "*runs"]:
         distance = (self.trainable.vectors - self.base).square().sum(dim=-1)

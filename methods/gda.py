@@ -94,6 +94,17 @@ class GDA(GridSearchMethod[GDAConfig]):
         self.tuning.evaluations += len(ALPHAS)
         self.alpha = max(ALPHAS, key=lambda alpha: logits_accuracy(zero_shot + alpha * gaussian, validation.labels))
 
+    def tuned_state(self) -> dict[str, Tensor]:
+        """Weight, bias and alpha for trained classes, and the support vectors, from which new classes are made."""
+        alpha = torch.tensor(self.alpha, dtype=torch.float64)
+        return {"weight": self.weight, "bias": self.bias, "vectors": self.vectors, "alpha": alpha}
+
+    def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
+        self.support_classes = classes
+        self.scale = self.config.logit_scale or self.backbone.logit_scale
+        self.weight, self.bias, self.vectors = state["weight"], state["bias"], state["vectors"]
+        self.alpha = float(state["alpha"])
+
     def selected(self, classes: ClassSet) -> Classifier:
         return self.blended_classifier(classes, self.alpha)
 

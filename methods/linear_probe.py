@@ -128,6 +128,18 @@ class LinearProbe(GridSearchMethod[LinearProbeConfig]):
         used = self.fits.values() if self.config.selection == "ensemble" else [self.chosen]
         return sum(found.weight.numel() + found.bias.numel() for found in used)
 
+    def tuned_state(self) -> dict[str, Tensor]:
+        """The regressions in use, stacked: weights `(n, n_cls, dim)` and biases `(n, n_cls)`, in double precision."""
+        used = [self.fits[c] for c in GRID] if self.config.selection == "ensemble" else [self.chosen]
+        return {"weight": torch.stack([f.weight for f in used]), "bias": torch.stack([f.bias for f in used])}
+
+    def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
+        self.support_classes = classes
+        # strided as after the regression, so that products have the same bits
+        tables = torch.cat([state["weight"], state["bias"][:, :, None]], dim=2)
+        found = [LinearClassifier(table[:, :-1], table[:, -1]) for table in tables]
+        self.chosen, self.fits = found[0], dict(zip(GRID, found, strict=False))
+
     def regression_inputs(self, features: Float[Tensor, "n dim"]) -> Float[Tensor, "n dim"]:
         """Features as the regression gets them."""
         return F.normalize(features, dim=-1) if self.config.normalise else features

@@ -127,6 +127,12 @@ class LPPlusPlus(TrainableMethod[LPPlusPlusConfig]):
     def restore_training_state(self, state: dict[str, Tensor]) -> None:
         self.epochs.load(state)
 
+    def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
+        self.support_classes = classes
+        self.text = template_ensemble(self.backbone, classes, self.config.templates)
+        self.trainable = BlendedProbe(state["weight"], state["bias"], 0.0)
+        self.trainable.load_state_dict(state)
+
     def calibrate(self, validation: SupportView) -> None:
         image = F.normalize(validation.features(), dim=-1)
         with torch.no_grad():

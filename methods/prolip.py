@@ -22,6 +22,7 @@ from datasets_registry import ClassSet, EvalProtocol
 from methods import Batch, Classifier, Family, MethodInfo, Needs, SupportView, TrainableMethod, cosine_logits
 from methods._base.recipe import Optimizer, Recipe, Schedule
 from methods._base.registry import register_method
+from methods._base.support_without_images import support_without_images
 from methods._parts.feature_space import LogitScaleSetting, TextConfig, template_ensemble
 
 
@@ -104,6 +105,14 @@ class ProLIP(TrainableMethod[ProLIPConfig]):
     def loss(self, batch: Batch) -> Float[Tensor, ""]:
         squared_distance = (self.trainable.matrix - self.trainable.start).square().sum()
         return super().loss(batch) + self.penalty * squared_distance
+
+    def tuned_state(self) -> dict[str, Tensor]:
+        """The matrix; its start and the bias are the tower's."""
+        return {"matrix": self.trainable.matrix}
+
+    def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
+        self.prepare(support_without_images(self.info.name, classes, self.backbone.device))
+        self.trainable.load_state_dict(self.trainable.state_dict() | state)
 
     def classifier(self, classes: ClassSet) -> Classifier:
         if classes not in self.texts:

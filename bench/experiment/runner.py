@@ -18,6 +18,7 @@ from bench.experiment.curve import TrainingCurve
 from bench.experiment.epoch_selection import EpochCandidates
 from bench.experiment.evaluation import evaluate, plain_accuracy
 from bench.experiment.features.inputs import SupportMemory, shared_inputs
+from bench.experiment.keeping import kept_model
 from bench.experiment.measured_difficulty import measure_difficulty
 from bench.experiment.stacked_training import StackedRun, can_stack, fit_stack
 from bench.experiment.task import load_task
@@ -29,7 +30,7 @@ from bench.spec import ExperimentSpec
 from datasets_registry import EvalSplit, SupportSet, last_fingerprint
 from methods import Batch, Precision, Recipe, TrainableMethod, get_method
 
-__all__ = ["failed_record", "measure_difficulty", "run_experiment"]
+__all__ = ["failed_record", "measure_difficulty", "run_and_keep", "run_experiment"]
 
 _LOG = logging.getLogger("bench.experiment.runner")
 
@@ -44,12 +45,26 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
         StaleSpecError: if the data on disk are no longer those that the spec was planned for.
         BenchError: if data or weights cannot be used, or training diverges.
     """
+    return _trained(spec, context).finish()
+
+
+def run_and_keep(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions], bytes]:
+    """`run_experiment`, and the content of the run's model file.
+
+    Raises BenchError also if the method cannot be kept.
+    """
+    run = _trained(spec, context)
+    record, predictions = run.finish()
+    return record, predictions, kept_model(record, run.method, run.task, run.inputs, context)
+
+
+def _trained(spec: ExperimentSpec, context: RunContext) -> "_Run":
     torch.set_num_threads(context.threads)
     run = _trained_together(spec, context)
     if run is None:
         run = _Run(spec, context)
         run.train()
-    return run.finish()
+    return run
 
 
 class _Run:

@@ -14,8 +14,12 @@ from pathlib import Path
 from methods import public_names
 
 _OWN_PACKAGES = frozenset({"bench", "methods", "datasets_registry", "reports"})
-_BOOKKEEPING = frozenset({"methods._base.registry", "methods._backbones.open_clip_names"})
-"""Shared code that finds methods and names, and cannot change what they compute."""
+_BOOKKEEPING = frozenset(
+    {"methods._base.registry", "methods._backbones.open_clip_names", "methods._base.support_without_images"}
+)
+"""Shared code that finds methods and names, or restores kept models; it cannot change what a run computes."""
+_KEEPING = frozenset({"tuned_state", "restore_tuned_state"})
+"""Functions that store what a method learned, and load it; no run's result depends on them."""
 
 
 @cache
@@ -56,7 +60,8 @@ def machinery_digest(cls: type) -> str:
 def code_only(text: str) -> str:
     """Python source without comments, docstrings, empty lines and imports of this project's own packages.
 
-    What is left decides the numbers. Code that an import names is hashed separately.
+    Functions that only keep a tuned model are left out too. The rest decides the numbers. Code that an import names is
+    hashed separately.
     """
     lines = text.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
@@ -70,10 +75,12 @@ def code_only(text: str) -> str:
 
 
 def _ignored_statements(tree: ast.Module) -> Iterator[ast.stmt]:
-    """Statements that compute nothing: bare strings, and imports from this project's packages."""
+    """Statements that no result depends on: bare strings, imports from this project, and what keeps a model."""
     for node in ast.walk(tree):
         match node:
             case ast.Expr(value=ast.Constant(value=str())):
+                yield node
+            case ast.FunctionDef(name=name) if name in _KEEPING:
                 yield node
             case ast.ImportFrom(module=str(module)) if module.partition(".")[0] in _OWN_PACKAGES:
                 yield node

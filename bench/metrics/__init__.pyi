@@ -15,3 +15,4 @@ from .scores import headroom_gain as headroom_gain
 from .scores import macro_accuracy as macro_accuracy
 from .scores import macro_precision as macro_precision
 from .scores import nll as nll
+from .temperature import fit_temperature as fit_temperature

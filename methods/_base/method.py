@@ -15,6 +15,7 @@ from methods._base.batch import Batch, Classifier, SupportView
 from methods._base.method_info import MethodConfig, MethodInfo
 from methods._base.selection import TuningCost
 from methods._base.stack import cross_entropy, dot_rows
+from methods._base.support_without_images import support_without_images
 
 ConfigT = TypeVar("ConfigT", bound=MethodConfig)
 
@@ -65,6 +66,20 @@ class Method(ABC, Generic[ConfigT]):
         Empty for all other settings, which are scored by `classifier`.
         """
         return {}
+
+    def tuned_state(self) -> dict[str, Tensor]:
+        """All that `classifier` needs besides backbone, settings and support classes, to be kept in a file.
+
+        It holds no image and no feature that the classifier does not use.
+        """
+        return {}
+
+    def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:  # noqa: ARG002
+        """The inverse of `tuned_state`, on a new instance, with the support classes and without any image.
+
+        By default the state is empty, and `prepare` must not read images.
+        """
+        self.prepare(support_without_images(self.info.name, classes, self.backbone.device))
 
 
 class TrainableMethod(Method[ConfigT]):
@@ -129,6 +144,14 @@ class TrainableMethod(Method[ConfigT]):
 
         If the epoch is selected, it is called for each candidate, with `trainable` restored to the end of that epoch.
         """
+
+    def tuned_state(self) -> dict[str, Tensor]:
+        """The state of `trainable`."""
+        return dict(self.trainable.state_dict())
+
+    def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
+        super().restore_tuned_state(classes, state)
+        self.trainable.load_state_dict(state)
 
     def train_classifier(self) -> Classifier:
         """The classifier that training differentiates, built again in every step. Default: that of evaluation."""

@@ -190,6 +190,19 @@ class CacheMethod(GridSearchMethod[CacheConfig]):
             features, labels = validation.features(), validation.labels
             self.tuning.evaluations += self.cache.search_alpha_and_beta(features, labels, self.settings)
 
+    def tuned_state(self) -> dict[str, Tensor]:
+        """Keys, their labels, and alpha and beta; the class texts are computed again."""
+        cache = self.cache
+        return {"keys": cache.keys, "labels": cache.values.argmax(dim=1), "alpha": cache.alpha, "beta": cache.beta}
+
+    def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
+        def views(*_: object) -> Tensor:
+            return state["keys"][None]
+
+        self.prepare(SupportView(classes, state["labels"], 1, lambda: state["keys"], views))
+        kept = {name: state[name] for name in ("keys", "alpha", "beta")}
+        self.cache.load_state_dict(self.cache.state_dict() | kept)
+
     def selected(self, classes: ClassSet) -> Classifier:  # noqa: ARG002
         return cache_classifier(self.cache)
 

@@ -72,6 +72,15 @@ class OptimisesWhatItDoesNotSave(TaskRes):
         return self.scale * super().classifier_rows()
 
 
+@caught_by("a_kept_model_classifies_alike")
+class KeepsTheSettingInPlaceOfWhatWasFound(GDA):
+    """The kept model has the weight from before the search."""
+
+    def restore_tuned_state(self, classes: ClassSet, state: dict[str, Tensor]) -> None:
+        super().restore_tuned_state(classes, state)
+        self.alpha = self.config.alpha
+
+
 @caught_by("saving_is_complete")
 class ForgetsToSaveATensor(CLIPAdapter):
     """Features are centred by a running mean that is not saved."""

@@ -37,8 +37,16 @@ def test_the_digest_of_a_method_is_that_of_the_code_in_its_file():
     assert source_digest(get_method("coop")) == hashlib.sha256(code_only(text).encode()).hexdigest()
 
 
-@pytest.mark.parametrize("more", ["\n# a remark\n", '\n"""Words."""\n', "\nfrom methods._base.method import Family\n"])
-def test_prose_and_imports_leave_the_digest_of_a_method_alone(more: str, touch):
+@pytest.mark.parametrize(
+    "more",
+    [
+        "\n# a remark\n",
+        '\n"""Words."""\n',
+        "\nfrom methods._base.method import Family\n",
+        "\ndef tuned_state(self):\n    return {'a': 1}\n",
+    ],
+)
+def test_prose_imports_and_the_keeping_of_models_leave_the_digest_of_a_method_alone(more: str, touch):
     before = source_digest(get_method("coop"))
     touch("coop.py", more)
     assert source_digest(get_method("coop")) == before

@@ -1,0 +1,24 @@
+"""What `prepare` gets when a kept model is loaded: the classes, and no image."""
+
+from typing import NoReturn
+
+import torch
+
+from datasets_registry import BenchError, ClassSet
+from methods._base.batch import SupportView
+
+
+class SupportImagesError(BenchError, RuntimeError):
+    """A method reads support images while a kept model is loaded."""
+
+
+def support_without_images(method: str, classes: ClassSet, device: torch.device) -> SupportView:
+    """A support set whose images cannot be read; reading them raises SupportImagesError."""
+
+    def unavailable(*_: object) -> NoReturn:
+        raise SupportImagesError(
+            f"{method} reads support images in `prepare`, which a kept model does not have. Store what it computes "
+            "from them in `tuned_state` and set it in `restore_tuned_state`."
+        )
+
+    return SupportView(classes, torch.empty(0, dtype=torch.long, device=device), 1, unavailable, unavailable)

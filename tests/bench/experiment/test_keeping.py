@@ -1,0 +1,144 @@
+"""Kept models: loaded on a new backbone they give the logits of the run, and test images have no part in them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from sweep_requests import sweep_over
+from tiny_runs import BACKBONE, DATASET, forget_loaded, outcome
+
+from bench.context import RunContext
+from bench.experiment import keeping, runner
+from bench.experiment.features.inputs import shared_inputs
+from bench.experiment.task import load_task
+from bench.metrics import accuracy, fit_temperature
+from bench.spec import ExperimentSpec
+from bench.sweep import expand
+from bench.tuned import ModelInfo, read_model, restored_method, write_model
+from datasets_registry import BenchError, EvalProtocol
+from methods import METHODS, get_method
+
+SETTINGS: dict[str, dict[str, object]] = {
+    "linear_probe": {"selection": "ensemble"},
+    "tip_adapter": {"selection": "ensemble"},
+    "apex": {"reference_visual": "random_prompts"},
+    "zs_lp": {"trained_share": 0.5, "init": "random"},
+    "coop": {"class_specific": "true", "ctx_init": ""},
+}
+PLAIN = ["zero_shot", "gda", "lp_plus_plus", "tip_adapter_f", "prolip", "mma", "vpt", "wise_ft_on:task_res"]
+
+
+def spec_of(method: str, shots: int = 2, **settings: object) -> ExperimentSpec:
+    recipe = {"recipe.epochs": 2, "recipe.views": 2, "recipe.epochs_by_dataset": "{}"}
+    chosen = SETTINGS.get(method, {}) | settings | (recipe if get_method(method).info.recipes else {})
+    request = sweep_over(
+        [method],
+        [DATASET],
+        [BACKBONE],
+        protocol=EvalProtocol.FEW_SHOT,
+        shots=(shots,),
+        seeds=(1,),
+        overrides=[f"{method}.{key}={value}" for key, value in chosen.items()],
+    )
+    (spec,) = expand(request).specs
+    return spec
+
+
+@lru_cache
+def kept(method: str) -> bytes:
+    return runner.run_and_keep(spec_of(method), RunContext(keep_models="all"))[2]
+
+
+def loaded(method: str, folder: Path) -> tuple[ModelInfo, dict[str, torch.Tensor]]:
+    write_model(folder / "m.safetensors", kept(method))
+    return read_model(folder / "m.safetensors")
+
+
+@pytest.mark.parametrize("method", [*SETTINGS, *PLAIN])
+def test_a_loaded_model_gives_the_predictions_of_its_run(method: str, tmp_path: Path) -> None:
+    spec = spec_of(method)
+    record, (expected,), content = runner.run_and_keep(spec, RunContext())
+    assert outcome((record, [expected])) == outcome(runner.run_experiment(spec, RunContext()))
+    write_model(tmp_path / "m.safetensors", content)
+    forget_loaded()
+    info, tensors = read_model(tmp_path / "m.safetensors")
+    inputs, (split,) = shared_inputs(BACKBONE, RunContext()), load_task(spec, RunContext()).evals
+    method_ = restored_method(info, tensors, inputs.backbone)
+    with torch.no_grad():
+        classify = method_.classifier(info.classes.class_set)
+        batches = inputs.evaluation_batches(split.images, split.samples, method_.info.needs, RunContext().eval_batch)
+        top = torch.cat([classify(batch) for batch in batches]).topk(5, dim=1)
+    assert (top.values.numpy() == expected.top_logits).all()
+    assert info.scores == tuple(record.scores)
+    assert info.open_vocabulary is METHODS.get(method).info.is_open(method_.config)
+
+
+@pytest.mark.parametrize("method", ["lp_plus_plus", "zs_lp", "clap", "task_res", "cross_modal", "linear_probe"])
+def test_a_linear_classifier_stores_its_rows_and_no_support_feature(method: str) -> None:
+    spec = spec_of(method, **({"selection": "validation"} if method == "linear_probe" else {}))
+    _, _, content = runner.run_and_keep(spec, RunContext())
+    state = {name: value for name, value in safetensors.torch.load(content).items() if name.startswith("state.")}
+    assert sum(value.numel() for value in state.values()) <= 24 * (64 + 2)
+
+
+def test_temperature_and_validation_score_are_those_of_the_validation_images(tmp_path: Path) -> None:
+    info, tensors = loaded("prolip", tmp_path)
+    inputs, task = shared_inputs(BACKBONE, RunContext()), load_task(info.spec, RunContext())
+    method, part = restored_method(info, tensors, inputs.backbone), task.validation
+    with torch.no_grad():
+        classify = method.classifier(part.classes)
+        batches = inputs.evaluation_batches(part.images, part.samples, method.info.needs, 128)
+        logits = torch.cat([classify(batch) for batch in batches])
+    assert info.calibration.source == "validation"
+    assert info.calibration.n == len(part)
+    assert info.calibration.temperature == fit_temperature(logits, part.labels)
+    assert info.validation_accuracy == accuracy(logits, part.labels)
+
+
+def test_the_kind_of_novelty_score_costs_no_further_pass(tmp_path: Path) -> None:
+    by_features, tensors = loaded("lp_plus_plus", tmp_path)
+    by_logits, others = loaded("vpt", tmp_path)
+    assert by_features.novelty is not None
+    assert by_logits.novelty is not None
+    assert (by_features.novelty.kind, by_logits.novelty.kind) == ("class_mean", "max_logit")
+    assert tensors["novelty.means"].shape == (24, 64)
+    assert "novelty.means" not in others
+
+
+def test_without_validation_images_the_file_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(keeping, "_logits", lambda *_: None)
+    real = runner.load_task
+
+    def without_validation(spec: ExperimentSpec, context: RunContext) -> object:
+        from dataclasses import replace
+
+        task = real(spec, context)
+        return replace(task, validation=replace(task.validation, samples=()))
+
+    monkeypatch.setattr(runner, "load_task", without_validation)
+    for method, source in (("lp_plus_plus", "support"), ("vpt", None)):
+        content = runner.run_and_keep(spec_of(method), RunContext())[2]
+        write_model(tmp_path / "m.safetensors", content)
+        info, _ = read_model(tmp_path / "m.safetensors")
+        assert (info.calibration.source, info.calibration.temperature) == ("uncalibrated", 1.0)
+        assert (info.novelty.source if info.novelty else None) == source
+        assert info.validation_accuracy is None
+        assert "1, uncalibrated" in (tmp_path / "m.md").read_text()
+
+
+def test_an_oracle_cannot_be_kept() -> None:
+    with pytest.raises(BenchError, match="chooses with the labels of each test set, so it has no one model"):
+        runner.run_and_keep(spec_of("gda", selection="oracle"), RunContext())
+
+
+def test_a_method_that_forgets_something_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    gda = get_method("gda")
+    real = gda.tuned_state
+    monkeypatch.setattr(gda, "tuned_state", lambda self: real(self) | {"bias": real(self)["bias"] + 1000})
+    monkeypatch.setattr(gda, "calibrate", lambda *_: None)
+    with pytest.raises(BenchError, match="gda cannot be kept: loaded again, it gives other logits"):
+        runner.run_and_keep(spec_of("gda"), RunContext())
