@@ -27,7 +27,7 @@ from bench.method_info.source_digest import machinery_digest, source_digest
 from bench.provenance import environment as provenance
 from bench.record import Predictions, RunError, RunRecord, RunStatus
 from bench.spec import ExperimentSpec
-from datasets_registry import EvalSplit, SupportSet, last_fingerprint
+from datasets_registry import BenchError, EvalSplit, SupportSet, last_fingerprint
 from methods import Batch, Precision, Recipe, TrainableMethod, get_method
 
 __all__ = ["failed_record", "measure_difficulty", "run_and_keep", "run_experiment"]
@@ -48,14 +48,14 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
     return _trained(spec, context).finish()
 
 
-def run_and_keep(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions], bytes]:
-    """`run_experiment`, and the content of the run's model file.
-
-    Raises BenchError also if the method cannot be kept.
-    """
+def run_and_keep(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions], bytes | BenchError]:
+    """`run_experiment`, and the content of the run's model file, or why the method cannot be kept."""
     run = _trained(spec, context)
     record, predictions = run.finish()
-    return record, predictions, kept_model(record, run.method, run.task, run.inputs, context)
+    try:
+        return record, predictions, kept_model(record, run.method, run.task, run.inputs, context)
+    except BenchError as error:
+        return record, predictions, error
 
 
 def _trained(spec: ExperimentSpec, context: RunContext) -> "_Run":

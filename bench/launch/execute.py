@@ -10,6 +10,8 @@ from bench.launch.runner_module import Runner, load_runner
 from bench.launch.tasks import DifficultyTask, FinishedTask, Outcome, RunTask, Surroundings, Task
 from bench.record import DifficultyRecord, Predictions, RunRecord
 from bench.results.shards import Shards
+from bench.tuned import model_path, write_model
+from datasets_registry import BenchError
 
 _NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|cannot allocate memory", re.IGNORECASE)
 
@@ -19,6 +21,7 @@ class ComputedResult:
     """The result of a task before it is written. Plain values, so that it can be sent between machines.
 
     `problem` says in one line why the task failed; with `memory`, because memory ran out. A failed run has a record.
+    `model` is the content of the run's model file, if it is to be kept, or why there is none.
     """
 
     task: Task
@@ -28,6 +31,7 @@ class ComputedResult:
     difficulties: tuple[DifficultyRecord, ...] = ()
     problem: str | None = None
     memory: bool = False
+    model: bytes | BenchError | None = None
 
 
 def execute(task: Task, runner: Runner, context: RunContext) -> ComputedResult:
@@ -39,6 +43,9 @@ def execute(task: Task, runner: Runner, context: RunContext) -> ComputedResult:
             return ComputedResult(task, _since(start), difficulties=tuple(measured))
         chosen = context if task.eval_batch is None else context.model_copy(update={"eval_batch": task.eval_batch})
         chosen = chosen.model_copy(update={"alongside": task.alongside}) if task.alongside else chosen
+        if chosen.keep_models:
+            record, predictions, model = runner.run_and_keep(task.spec, chosen)
+            return ComputedResult(task, _since(start), record, tuple(predictions), model=model)
         record, predictions = runner.run_experiment(task.spec, chosen)
         return ComputedResult(task, _since(start), record, tuple(predictions))
     except SystemExit as left:
@@ -79,8 +86,15 @@ def _write_result(result: ComputedResult, shards: Shards) -> FinishedTask:
     elif result.record is not None and not shards.write(result.record, result.predictions):
         return FinishedTask(task, Outcome.OK, result.seconds, f"an earlier success is kept, this time: {problem}")
     if problem is None:
-        return FinishedTask(task, Outcome.OK, result.seconds)
+        return FinishedTask(task, Outcome.OK, result.seconds, _keep_model(result, shards))
     return FinishedTask(task, Outcome.FAILED, result.seconds, problem, memory=result.memory)
+
+
+def _keep_model(result: ComputedResult, shards: Shards) -> str:
+    """Write the model of a run whose shard is written; returns why there is none, where it was to be kept."""
+    if isinstance(result.model, bytes) and result.record is not None:
+        write_model(model_path(shards.runs, result.record.run_id), result.model)
+    return f"its model is not kept: {_line(result.model)}" if isinstance(result.model, BenchError) else ""
 
 
 def store_result(result: ComputedResult, surroundings: Surroundings) -> FinishedTask:

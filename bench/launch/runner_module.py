@@ -9,6 +9,7 @@ from bench.errors import LaunchError
 from bench.launch.tasks import DEFAULT_RUNNER
 from bench.record import DifficultyRecord, Predictions, RunRecord
 from bench.spec import ExperimentSpec
+from datasets_registry import BenchError
 
 _FORMER_NAMES = {"bench.runner": DEFAULT_RUNNER}
 
@@ -18,6 +19,11 @@ class Runner(Protocol):
 
     def run_experiment(self, spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
         """Run one spec; raises on failure."""
+
+    def run_and_keep(
+        self, spec: ExperimentSpec, context: RunContext
+    ) -> tuple[RunRecord, list[Predictions], bytes | BenchError]:
+        """The same, and the content of its model file; used with `context.keep_models` only."""
 
     def failed_record(self, spec: ExperimentSpec, error: BaseException, context: RunContext) -> RunRecord:
         """The record of a run that raised `error`."""

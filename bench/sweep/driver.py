@@ -22,6 +22,7 @@ from bench.record import RunStatus
 from bench.results.shards import Shards
 from bench.sweep.expansion import expand
 from bench.sweep.inputs import local_weights, named_files
+from bench.sweep.kept_models import check_keepable, drop_all_but_best, kept_summary, lacking_models
 from bench.sweep.launchers import feature_cache, job_scripts, local_workers, make_transport, threads_per_run
 from bench.sweep.machine import cache_limit, hidden_limit
 from bench.sweep.planning import Plan, plan
@@ -66,8 +67,14 @@ def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
     expansion = expand(request)
     shards = Shards(request.runs)
     shards.scan()  # completes an import whose process was killed
-    made = plan(expansion, shards, request.rerun, Staleness(request.data_root, digest))
+    if request.keep_models:
+        check_keepable(expansion.specs)
+    lacking = lacking_models(expansion.specs, request.runs, request.keep_models)
+    made = plan(expansion, shards, request.rerun, Staleness(request.data_root, digest), lacking)
     report_rejections(made.rejected, log)
+    if made.unkept:
+        runs = counted(made.unkept, "finished run")
+        log.notice(f"{runs} without a kept model: computed again for --keep-models {request.keep_models}")
     if made.stale:
         repeats = request.rerun in (RerunPolicy.STALE, RerunPolicy.ALL)
         advice = "they run again" if repeats else "--rerun stale runs them again"
@@ -88,6 +95,10 @@ def carry_out(made: Plan, request: SweepRequest, log: SweepLog, server: ForkServ
     summary = _launch(tasks, made, request, log, server) if tasks else LaunchSummary((), interrupted=False)
     if tasks and summary.unwritten is None:
         load_into_database(request.runs, log)
+    if request.keep_models:
+        if request.keep_models == "best":
+            drop_all_but_best(request.runs)
+        log.notice(kept_summary(made.specs, request.runs))
     return SweepOutcome(made, summary, _failures(made, summary, request.runs))
 
 

@@ -1,7 +1,7 @@
 """The plan of a sweep: the requested runs minus the runs on disk."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from bench.errors import ShardError
@@ -27,6 +27,7 @@ class Plan:
             again.
         seen: stamp of the existing shard, by run id.
         difficulties: pairs (backbone, dataset) whose difficulty has to be measured.
+        unkept: number of finished runs that run again, because their model is to be kept.
     """
 
     specs: tuple[ExperimentSpec, ...]
@@ -36,6 +37,7 @@ class Plan:
     seen: Mapping[str, str | None]
     rejected: tuple[Rejection, ...]
     difficulties: tuple[tuple[str, str], ...]
+    unkept: int = 0
 
     @property
     def done(self) -> tuple[ExperimentSpec, ...]:
@@ -55,9 +57,15 @@ class Plan:
 
 
 def plan(
-    expansion: Expansion, shards: Shards, policy: RerunPolicy = RerunPolicy.FAILED, staleness: Staleness | None = None
+    expansion: Expansion,
+    shards: Shards,
+    policy: RerunPolicy = RerunPolicy.FAILED,
+    staleness: Staleness | None = None,
+    lacking: Collection[str] = (),
 ) -> Plan:
     """Subtract the runs on disk from the requested runs. Without `staleness`, only code makes a run stale.
+
+    Finished runs in `lacking` are computed again to keep their model.
 
     A run whose shard this release cannot read is left out, so that nothing replaces it.
     """
@@ -78,7 +86,9 @@ def plan(
         for run_id, record in records.items()
         if record is not None and record.status is RunStatus.OK and (reasons := staleness.reasons(record))
     }
-    pending = [run_id for run_id, record in records.items() if _wanted(record, policy, stale=run_id in stale)]
+    wanted = {run_id for run_id, record in records.items() if _wanted(record, policy, stale=run_id in stale)}
+    unkept = {r for r, record in records.items() if r in lacking and record and not _failed(record)} - wanted
+    pending = [run_id for run_id in records if run_id in wanted | unkept]
     places = dict.fromkeys(
         (spec.backbone, dataset)
         for spec in specs
@@ -94,6 +104,7 @@ def plan(
         seen=seen,
         rejected=(*expansion.rejected, *unreadable),
         difficulties=tuple(place for place in places if _to_measure(*place, shards, staleness, again=again)),
+        unkept=len(unkept),
     )
 
 

@@ -8,7 +8,7 @@ import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -185,6 +185,12 @@ class SweepRequest(BaseModel):
         False,
         description="Store both branches of an ensemble (apex, apex_on) with its predictions, so that other weights "
         "can be tried without training; 8 bytes per feature value and test image.",
+    )
+    keep_models: Annotated[Literal["best", "all"] | None, Option(Panel.HOW)] = Field(
+        None,
+        description="Keep tuned models in RUNS/models, for `predict`: all, or best (of the seeds of each method and "
+        "setting, the one with the best score on its few validation images, never on test). Finished runs without a "
+        "model run again.",
     )
     curve: Annotated[bool, Option()] = Field(
         False,

@@ -44,7 +44,8 @@ class Tally:
     def outcome_line(self, item: FinishedTask, *, again: bool) -> str:
         """One line about the outcome of a task; only the first line about a problem has its message."""
         if item.outcome is Outcome.OK:
-            return f"ok      {item.task.label}{'' if item.here else ', by another sweep'}"
+            more = f"; {item.message}" if item.message else ""
+            return f"ok      {item.task.label}{'' if item.here else ', by another sweep'}{more}"
         message = "the same problem again" if item.message in self._problems else item.message
         self._problems.add(item.message)
         following = "; tried again" if again else ""

@@ -17,6 +17,7 @@ from .model_info import Calibration as Calibration
 from .model_info import ClassList as ClassList
 from .model_info import ModelInfo as ModelInfo
 from .model_info import Novelty as Novelty
+from .model_info import model_group as model_group
 from .novelty import class_means as class_means
 from .novelty import fit_novelty as fit_novelty
 from .novelty import novelty_scores as novelty_scores

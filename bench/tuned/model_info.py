@@ -94,5 +94,10 @@ class ModelInfo(_Frozen):
 
     @property
     def group(self) -> str:
-        """Runs that differ in their seed only; `best` keeps one of each group."""
-        return self.spec.model_copy(update={"seed": 0, "task_fingerprint": ""}).run_id
+        """The same for runs that differ in their seed only; `--keep-models best` keeps one of each group."""
+        return model_group(self.spec)
+
+
+def model_group(spec: ExperimentSpec) -> str:
+    """A name for the runs that differ from this one in their seed only, and so in the images they are trained on."""
+    return spec.model_copy(update={"seed": 0, "task_fingerprint": ""}).run_id

@@ -76,6 +76,9 @@ WRONG = [
     "run -m vpt -d spectrum_basic -b PE-Core-B-16.meta --jobs 0",
     "run -m maple -d spectrum_basic -b MobileCLIP-B.datacompdr --jobs 0",
     "run -m vpt -d spectrum_basic -b RN50.openai --jobs 0",
+    # tuned models
+    RUN + "--keep-models some",
+    "run -m gda -d spectrum_basic --protocol few-shot --jobs 0 --selection oracle --keep-models all",
     # numbers
     RUN + "--shots many",
     RUN + "--shots 0",

@@ -1,0 +1,64 @@
+"""Which tuned models a sweep keeps, which of its finished runs lack one, and the choice among seeds."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from bench._util.counted import counted
+from bench.errors import ImpossibleCombinationError
+from bench.spec import ExperimentSpec
+from bench.tuned import MODELS, ModelInfo, list_models, model_group, model_path
+
+KeepModels = Literal["best", "all"]
+
+
+def check_keepable(specs: Iterable[ExperimentSpec]) -> None:
+    """Raise ImpossibleCombinationError for runs that choose with test labels: they have no one model."""
+    oracles = dict.fromkeys(spec.method for spec in specs if _is_oracle(spec))
+    if oracles:
+        raise ImpossibleCombinationError(
+            f"--keep-models: {', '.join(oracles)} chooses with test labels here, a classifier for each test set, so "
+            "there is no one model to keep. Leave out --keep-models, or the oracle."
+        )
+
+
+def lacking_models(specs: Iterable[ExperimentSpec], runs: Path, keep: KeepModels | None) -> frozenset[str]:
+    """Ids of the runs whose model is to be kept and does not exist; of `best`, of groups without any model."""
+    if keep is None:
+        return frozenset()
+    if keep == "all":
+        return frozenset(spec.run_id for spec in specs if not model_path(runs, spec.run_id).exists())
+    groups = {model.info.group for model in list_models(runs / MODELS) if model.info is not None}
+    return frozenset(spec.run_id for spec in specs if model_group(spec) not in groups)
+
+
+def drop_all_but_best(runs: Path) -> None:
+    """Of the models that `best` stored, leave one of each group of runs that differ in their seed only.
+
+    It is the one with the highest accuracy on its own few validation images, then the lower negative log-likelihood on
+    them, then the lower seed. Without validation images it is the lowest seed. Test images choose nothing.
+    """
+    groups: dict[str, list[ModelInfo]] = {}
+    for model in list_models(runs / MODELS):
+        if model.info is not None and model.info.kept == "best":
+            groups.setdefault(model.info.group, []).append(model.info)
+    for group in groups.values():
+        for info in sorted(group, key=_rank)[1:]:
+            path = model_path(runs, info.run_id)
+            path.with_suffix(".md").unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+
+
+def kept_summary(specs: Iterable[ExperimentSpec], runs: Path) -> str:
+    """How many models of these runs exist, and where."""
+    found = sum(model_path(runs, spec.run_id).exists() for spec in specs)
+    return f"{counted(found, 'tuned model')} of these runs in {runs / MODELS}; `etl-bench models` lists them"
+
+
+def _rank(info: ModelInfo) -> tuple[float, float, int]:
+    accuracy, nll = info.validation_accuracy, info.validation_nll
+    return (-(accuracy or 0.0), nll if nll is not None else float("inf"), info.spec.seed)
+
+
+def _is_oracle(spec: ExperimentSpec) -> bool:
+    return spec.epoch_selection == "oracle" or "oracle" in spec.config.values()

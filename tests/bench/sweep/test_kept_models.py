@@ -1,0 +1,87 @@
+"""`run --keep-models`: which models a sweep leaves in the folder, and which finished runs it repeats for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.results.shards import Shards
+from bench.tuned import list_models
+
+Etl = Callable[..., tuple[int, str, str]]
+SMALL = ["-d", "spectrum_basic:test=5", "-b", "ViT-tiny.random", "--jobs", "0"]
+QUICK = [*SMALL, "--protocol", "few-shot", "--shots", "2"]
+GDA = ["run", "-m", "gda", *QUICK, "--seeds", "3"]
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def seeds() -> dict[int, float]:
+    """The validation accuracy of the kept models, by seed."""
+    models = [model.info for model in list_models(Path("runs/models"))]
+    return {info.spec.seed: info.validation_accuracy or 0 for info in models if info is not None}
+
+
+def test_best_keeps_the_seed_with_the_best_validation_score_and_all_keeps_each(etl: Etl) -> None:
+    code, _, err = etl(*GDA, "--keep-models", "all")
+    assert code == 0
+    assert "3 tuned models of these runs in runs/models; `etl-bench models` lists them" in err
+    everything = seeds()
+    assert sorted(everything) == [1, 2, 3]
+    before = {entry.run_id: Shards(Path("runs")).read(entry.run_id) for entry in Shards(Path("runs")).scan()}
+
+    code, _, err = etl(*GDA, "--keep-models", "best", "--runs", "other")
+    assert code == 0
+    models = [model.info for model in list_models(Path("other/models"))]
+    assert len(models) == 1
+    assert models[0] is not None
+    assert models[0].validation_accuracy == max(everything.values())
+    assert sorted(path.suffix for path in Path("other/models").iterdir()) == [".md", ".safetensors"]
+    assert len(Shards(Path("other")).scan()) == len(before)
+    assert "nothing to do" in etl(*GDA, "--keep-models", "best", "--runs", "other")[2]
+
+
+def test_finished_runs_without_a_model_run_again_and_the_sweep_says_so(etl: Etl) -> None:
+    etl(*GDA)
+    shards = Shards(Path("runs"))
+    plain = {entry.run_id: shards.record(entry.run_id) for entry in shards.scan()}
+    assert not Path("runs/models").exists()
+    code, out, err = etl(*GDA, "--keep-models", "all", "--dry-run", "--json")
+    assert code == 0
+    assert len(json.loads(out)) == 3
+    assert "3 finished runs without a kept model: computed again for --keep-models all" in err
+    etl(*GDA, "--keep-models", "all")
+    assert sorted(seeds()) == [1, 2, 3]
+    for run_id, record in plain.items():
+        assert Shards(Path("runs")).record(run_id).scores == record.scores
+    assert "0 to do; nothing to do" in etl(*GDA, "--keep-models", "all")[2]
+
+
+def test_a_model_does_not_change_the_run(etl: Etl) -> None:
+    etl(*GDA)
+    etl(*GDA, "--keep-models", "all", "--runs", "kept")
+    for entry in Shards(Path("runs")).scan():
+        plain, kept = (Shards(Path(folder)).record(entry.run_id) for folder in ("runs", "kept"))
+        assert (plain.scores, plain.spec) == (kept.scores, kept.spec)
+
+
+def test_a_method_that_cannot_be_kept_is_named_and_its_run_is_done(etl: Etl, monkeypatch: pytest.MonkeyPatch) -> None:
+    from methods import get_method
+
+    monkeypatch.setattr(get_method("gda"), "calibrate", lambda self, _: setattr(self, "scale", 3.0))
+    code, _, err = etl(*GDA, "--keep-models", "all", "--log", "plain")
+    assert code == 0
+    assert "its model is not kept: gda cannot be kept: loaded again, it gives other logits" in err
+    assert len(Shards(Path("runs")).scan()) == 3
+    assert not Path("runs/models").exists()
+
+
+def test_workers_keep_models_too(etl: Etl) -> None:
+    etl(*[word if word != "0" else "2" for word in GDA], "--keep-models", "all")
+    assert sorted(seeds()) == [1, 2, 3]
