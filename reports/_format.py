@@ -1,10 +1,14 @@
 """Numbers as text."""
 
+import re
 from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
 from reports.views import Value
+
+UNIT = re.compile(r"(\d(?:</b>)?) (?=(?:%|±|points?|s|min|h|[MG]iB)(?!\w))")
+"""The space between a number and its unit."""
 
 
 def percent(fraction: float, digits: int = 2) -> str:
@@ -16,6 +20,27 @@ def signed_points(difference: float) -> str:
     """A difference of fractions in signed percentage points: -0.012 -> −1.20."""
     text = f"{100 * difference:+.2f}"
     return "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "−")
+
+
+def points(difference: float) -> str:
+    """A difference of fractions in signed points with one decimal: −0.012 -> −1.2."""
+    text = f"{100 * difference:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
+
+
+def unsigned(difference: float) -> str:
+    """Points with one decimal."""
+    return f"{100 * difference:.1f}"
+
+
+def interval(low: float, high: float) -> str:
+    """An interval of points: −2.7 to +10.2."""
+    return f"{points(low)} to {points(high)}"
+
+
+def join(names: Sequence[str], last: str = "and") -> str:
+    """Names as an enumeration: a, b and c."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
 
 
 def value_text(value: Value) -> str:
@@ -90,11 +115,21 @@ def shorten(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
 
+def unbroken(text: str) -> str:
+    """Text whose numbers stay on one line with their unit; `Markup` stays `Markup`.
+
+    Example:
+        >>> unbroken("66.0 % in 3 s").replace(chr(160), "_")
+        '66.0_% in 3_s'
+    """
+    return type(text)(UNIT.sub("\\1\u00a0", str(text)))
+
+
 def with_code(text: str) -> Markup:
     """Text with what is between backticks as code."""
     parts = (escape(part) for part in text.split("`"))
     return Markup("").join(Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in enumerate(parts))
 
 
-FORMATS = (signed_points, counted, with_code)
+FORMATS = (signed_points, counted, unbroken, with_code)
 """Filters of the templates."""

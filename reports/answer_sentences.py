@@ -1,11 +1,11 @@
 """The answer in words: what is best, how sure that is, which methods gain on hard datasets, and what is missing."""
 
-from collections.abc import Sequence
+from urllib.parse import quote
 
 from markupsafe import Markup
 
-from reports._format import counted, plural
-from reports.views import AdviceView, AnswerView, MissingRunsView, OverviewView, SiteView
+from reports._format import counted, interval, join, plural, points, unsigned
+from reports.views import AnswerView, LeadView, MissingRunsView, OverviewView, SiteView
 
 PHRASES = {"base": "base accuracy", "new": "new accuracy", "H": "H", "all": "accuracy"}
 NAMED = 2
@@ -40,15 +40,10 @@ def _with_backticks(line: Markup) -> str:
 def small_print(view: OverviewView, measure: str) -> Markup:
     """Intervals of the lead, and how much was measured."""
     found, parts = view.answers[measure], []
-    if found.lead is not None:
+    if found.lead is not None and found.lead.over_seeds is not None:
         what = "mean gain" if found.lead.reference == view.baseline and found.leader != view.baseline else "mean lead"
-        ends = []
-        if found.lead.over_datasets is not None:
-            ends.append(f"{interval(*found.lead.over_datasets)} over datasets")
-        if found.lead.over_seeds is not None:
-            ends.append(f"{interval(*found.lead.over_seeds)} over seeds and test images")
-        if ends:
-            parts.append(f"95 % interval of the {what}: {', '.join(ends)}.")
+        ends = f"{interval(*found.lead.over_seeds)} over seeds and test images"
+        parts.append(f"On these datasets alone, the 95 % interval of the {what} is {ends}.")
     counts = [counted(len(view.methods), "method"), counted(len(view.datasets), "dataset")]
     if view.seeds:
         counts += [counted(len(view.seeds), "seed"), counted(view.n_runs, "run")]
@@ -90,10 +85,19 @@ def _to_add(view: OverviewView, found: AnswerView) -> list[Markup]:
 def first_shown(site: SiteView) -> int:
     """The index of the overview that the page opens with: most runs, and among equals most shots."""
 
-    def preference(index: int) -> tuple[int, int]:
-        return site.overviews[index].n_runs, site.boards[index].shots if site.boards else 0
+    def preference(index: int) -> tuple[bool, int, int]:
+        view = site.overviews[index]
+        return not view.whole, view.n_runs, site.boards[index].shots if site.boards else 0
 
     return max(range(len(site.overviews)), key=preference, default=0)
+
+
+def scope_link(view: OverviewView) -> Markup:
+    """From what methods have in common to all datasets, and back; empty where all methods have the same."""
+    if view.other_scope is None:
+        return Markup("")
+    text = "Compare on what all methods have" if view.whole else "Show all datasets"
+    return Markup(' <a href="#setting={}">{}</a>').format(quote(view.other_scope, safe=""), text)
 
 
 def missing_runs(view: OverviewView) -> Markup:
@@ -123,49 +127,6 @@ def failed_runs(missing: MissingRunsView) -> Markup:
     )
 
 
-def advice_check(advice: AdviceView, measure: str) -> str:
-    """What the rule that gives the advice loses on datasets that it has not seen; empty with a single dataset."""
-    if len(advice.candidates) == 1:
-        return "No other method fits this budget."
-    if not advice.lost:
-        return ""
-    lost, worst = advice.lost[advice.rule], advice.worst[advice.rule]
-    text = (
-        f"Checked by leaving out each dataset in turn: this advice loses {unsigned(lost)} points of "
-        f"{PHRASES[measure]} on average, {unsigned(worst)} at worst, against the best method of that dataset. "
-    )
-    other = {rule: value for rule, value in advice.lost.items() if rule != advice.rule}
-    if not other:
-        return text + "Too few difficulties are known to choose by difficulty."
-    difference = next(iter(other.values())) - lost
-    if unsigned(difference) == "0.0":
-        return text + "Choosing by difficulty and always taking the best on average lose the same."
-    if advice.rule == "average":
-        return text + f"Difficulty does not help to choose here: choosing by it loses {unsigned(lost + difference)}."
-    return text + f"Choosing by difficulty loses {unsigned(difference)} less than always taking the best on average."
-
-
-def points(difference: float) -> str:
-    """A difference of fractions in signed points with one decimal: −0.012 -> −1.2."""
-    text = f"{100 * difference:+.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
-
-
-def unsigned(difference: float) -> str:
-    """Points with one decimal."""
-    return f"{100 * difference:.1f}"
-
-
-def interval(low: float, high: float) -> str:
-    """An interval of points: −2.7 to +10.2."""
-    return f"{points(low)} to {points(high)}"
-
-
-def join(names: Sequence[str], last: str = "and") -> str:
-    """Names as an enumeration: a, b and c."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
-
-
 def _compared_on(view: OverviewView) -> list[Markup]:
     """What is compared where fewer than two methods have everything; nothing otherwise."""
     common = view.common
@@ -191,33 +152,57 @@ def _best(view: OverviewView, found: AnswerView) -> Markup:
     if found.lead is None:
         return Markup("<b>{}</b> is the only complete method: mean {} {} on {}.").format(name, phrase, value, where)
     reference, lead = view.method(found.lead.reference).name, found.lead
-    if points(lead.mean) == "0.0" and unsigned(found.averages[lead.reference]) == unsigned(
-        found.averages[found.leader]
-    ):
+    others = f"{unsigned(found.averages[lead.reference])} %"
+    if points(lead.mean) == "0.0" and others == value:
         return Markup("<b>{}</b> and <b>{}</b> are level on {}: mean {} {}.").format(
             name, reference, where, phrase, value
         )
     if found.leader == view.baseline:
-        text = Markup("No method beats <b>{}</b> on average: mean {} {} on {}. Nearest is {}, <b>{}</b> points.")
-        sentence = text.format(name, phrase, value, where, reference, points(-lead.mean))
+        text = Markup("No method beats <b>{}</b> on average: mean {} {} on {}. Nearest is {}, <b>{}</b> points{}.")
+        ends = "" if lead.over_datasets is None else f" (95 % interval {interval(*_reverse(lead.over_datasets))})"
+        sentence = text.format(name, phrase, value, where, reference, points(-lead.mean), ends)
         if found.best_on_hard is not None:
             key, gain = found.best_on_hard
             hard = Markup(" On the {} datasets the best is {}, <b>{}</b>.")
             sentence += hard.format(_named(view, len(view.groups[2]), "hard"), view.method(key).name, points(gain))
         return sentence
-    text = Markup("<b>{}</b> is best on {}: mean {} {}, <b>{}</b> points over {}, ahead of it on {} of {}.")
-    return text.format(name, where, phrase, value, points(lead.mean), reference, lead.ahead, lead.n)
+    text = Markup("<b>{}</b> is best on {}: mean {} <b>{}</b>, {} {}. {}")
+    return text.format(name, where, phrase, value, reference, others, _gain(view, lead))
+
+
+def _gain(view: OverviewView, lead: LeadView) -> Markup:
+    """The mean over datasets, and whether it would hold on others."""
+    what = "gain" if lead.reference == view.baseline else "lead"
+    mean = points(lead.mean)
+    if lead.over_datasets is None:
+        return Markup("The {} is <b>{}</b> points.").format(what, mean)
+    ends = interval(*lead.over_datasets)
+    text = Markup(
+        "Its mean {} is <b>{}</b> points, ahead on {} of {}; on other datasets of this kind it is {} (95 % interval)."
+    )
+    if lead.over_datasets[0] <= 0:
+        text = Markup(
+            "Its mean {} of <b>{}</b> points, ahead on {} of {}, <b>may be zero</b> on other datasets of this kind "
+            "(95 % interval {})."
+        )
+    return text.format(what, mean, lead.ahead, lead.n, ends)
 
 
 def _elsewhere(view: OverviewView, found: AnswerView) -> list[Markup]:
+    """The methods that might do as well on other datasets."""
     if found.lead is None or found.lead.n < 2:
         return []
-    if not found.open_elsewhere:
+    n, others = len(found.open_elsewhere), len(found.behind)
+    if not n:
         return [Markup("Every other method is lower, with confidence over datasets too.")]
+    there = "On other datasets of this kind" if found.leader == view.baseline else "There"
+    also = ", zero-shot included," if view.baseline in found.open_elsewhere and n > 1 else ""
+    if n == others and n > NAMED:
+        return [Markup("{}, any of the {} other methods{} might do as well.").format(there, n, also)]
     names = [f"{view.method(key).name} ({unsigned(found.averages[key])} %)" for key in found.open_elsewhere[:NAMED]]
-    if more := len(found.open_elsewhere) - len(names):
-        names.append(counted(more, "more method"))
-    return [Markup("On other datasets of this kind, {} might do as well.").format(join(names, "or"))]
+    if more := n - len(names):
+        names.append(f"{more} more of {counted(others, 'other method')}")
+    return [Markup("{}, {}{} might do as well.").format(there, join(names, "or"), also)]
 
 
 def _here(view: OverviewView, found: AnswerView) -> list[Markup]:
@@ -225,23 +210,32 @@ def _here(view: OverviewView, found: AnswerView) -> list[Markup]:
         return []
     names = [view.method(key).name for key in found.open_here[:NAMED]]
     if more := len(found.open_here) - len(names):
-        names.append(counted(more, "more method"))
+        names.append(f"{more} more")
     leader = view.method(found.leader or "").name
     return [Markup("Even on these datasets, {} cannot be separated from {}.").format(join(names, "and"), leader)]
 
 
 def _hard(view: OverviewView, found: AnswerView) -> list[Markup]:
+    """Gains by difficulty, and one conclusion from the test of the groups and the line over all datasets."""
     if found.groups is None:
         return []
     part = found.groups
-    hard, easy = _named(view, part.n_hard, "hard"), _named(view, part.n_easy, "easy")
-    if part.settled and part.on_hard > part.on_easy:
-        text = Markup("It pays off where CLIP is weak: <b>{}</b> on the {} datasets, <b>{}</b> on the {}.")
-    elif part.settled:
-        text = Markup("It gains less where CLIP is weak: <b>{}</b> on the {} datasets, <b>{}</b> on the {}.")
+    gains = [f"<b>{points(part.on_easy)}</b> on the {_named(view, part.n_easy, 'easy')}"]
+    if part.on_medium is not None:
+        gains.append(f"<b>{points(part.on_medium)}</b> on {part.n_medium} medium")
+    gains.append(f"<b>{points(part.on_hard)}</b> on the {_named(view, part.n_hard, 'hard')} datasets")
+    grows = part.on_hard > part.on_easy
+    if part.settled:
+        end = f"hard datasets gain {'more' if grows else 'less'}"
+    elif part.trend and (part.trend > 0) == grows:
+        end = f"it {'rises' if grows else 'falls'} with difficulty, which so few datasets do not prove"
     else:
-        text = Markup("Whether hard datasets gain more is open: <b>{}</b> on the {}, <b>{}</b> on the {}.")
-    return [text.format(points(part.on_hard), hard, points(part.on_easy), easy)]
+        end = "no trend with difficulty is shown"
+    return [Markup(f"By difficulty, the gain is {join(gains)}: {end}.")]
+
+
+def _reverse(ends: tuple[float, float]) -> tuple[float, float]:
+    return -ends[1], -ends[0]
 
 
 def _named(view: OverviewView, n: int, kind: str) -> str:

@@ -13,9 +13,10 @@ from urllib.parse import quote
 from scipy.special import stdtrit
 
 from reports._error_analysis_data import cell_rows, list_rows
-from reports._format import count, seconds, size
-from reports.answer_sentences import advice_check, answer, small_print
-from reports.charts.hero import PLACES, first_pair
+from reports._format import count, seconds, size, unbroken
+from reports.advice_sentences import advice_check, cost_text, picks_html
+from reports.answer_sentences import answer, scope_link, small_print
+from reports.charts.hero import PLACES, axis_text, first_pair
 from reports.parts.comparisons import datasets_parts, pairs_parts, shots_parts
 from reports.parts.cost import cost_parts, costs_data, curves_data
 from reports.parts.difficulty import ablations_data, difficulty_parts
@@ -116,7 +117,8 @@ def _setting(view: OverviewView, board: BoardView | PublishedBoardView, home: st
         "anchor": view.anchor,
         "heading": f"{view.setting}, {view.backbone}",
         "title": board.heading,
-        "facets": _facets(board),
+        "facets": _facets(board, view),
+        "whole": int(view.whole),
         "seeds": list(view.seeds),
         "baseline": _place(keys, view.baseline),
         "methods": [_method(m.key, m.name, m.family, here, entries.get(m.key)) for m in view.methods],
@@ -133,7 +135,7 @@ def _setting(view: OverviewView, board: BoardView | PublishedBoardView, home: st
         "answers": {measure: _answer(view, measure, keys, names) for measure in view.measures},
     }
     for method, ranked in zip(found["methods"], view.methods, strict=True):
-        method |= {"complete": int(ranked.complete), "seconds": ranked.seconds}
+        method |= {"complete": int(ranked.complete), "seconds": ranked.seconds, "cost": unbroken(cost_text(ranked))}
     if isinstance(board, BoardView):
         found |= {
             "runs": [[list(view.runs.get((key, name), ())) for name in names] for key in keys],
@@ -162,10 +164,11 @@ def _sections(
     }
 
 
-def _facets(board: BoardView | PublishedBoardView) -> list[str]:
-    """Backbone, protocol, shots and draw, by which a setting is chosen."""
+def _facets(board: BoardView | PublishedBoardView, view: OverviewView) -> list[str]:
+    """Backbone, protocol, shots, draw and compared datasets, by which a setting is chosen."""
     draw = f"{board.draw}, {board.precision}" if isinstance(board, BoardView) else ""
-    return [board.backbone, board.protocol_title, str(board.shots), draw]
+    scope = "all" if view.common is None else "shared by all methods"
+    return [board.backbone, board.protocol_title, str(board.shots), draw, scope]
 
 
 def _method(key: str, name: str, family: str, here: str, entry: EntryView | None) -> dict[str, Any]:
@@ -230,20 +233,22 @@ def _answer(view: OverviewView, measure: str, keys: Sequence[str], names: Sequen
     split = "all" if measure in ("H", "all") else measure
     a, b = first_pair(view, found)
     return {
-        "text": str(answer(view, measure)),
-        "small": str(small_print(view, measure)),
+        "text": str(unbroken(answer(view, measure)) + scope_link(view)),
+        "small": str(unbroken(small_print(view, measure))),
         "a": _place(keys, a),
         "b": _place(keys, b),
         "x": {
             axis.name: [_short(found.difficulty.get(axis.name, {}).get(name)) for name in names] for axis in view.axes
         },
+        "axes": {axis.name: axis_text(axis, measure) for axis in view.axes},
         "places": [_short(found.places.get(name)) for name in names],
         "classes": [dataset.n_classes.get(split) for dataset in view.datasets],
         "zeroShot": [_short(dataset.zero_shot.get(split)) for dataset in view.datasets],
         "advice": {
             budget: {
                 "rule": advice.rule,
-                "check": advice_check(advice, measure),
+                "check": unbroken(advice_check(advice, measure)),
+                "picks": str(picks_html(view, advice)),
                 "candidates": [keys.index(key) for key in advice.candidates],
             }
             for budget, advice in found.advice.items()

@@ -13,11 +13,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports._format import FORMATS
-from reports.answer_sentences import advice_check, answer, failed_runs, first_shown, missing_runs, small_print
+from reports.advice_sentences import advice_check, picks_html
+from reports.answer_sentences import answer, failed_runs, first_shown, missing_runs, scope_link, small_print
 from reports.charts.anytime import TIME_AXES, anytime_svg
 from reports.charts.claim_strip import claim_effect, claim_strip, strip_reach
 from reports.charts.costs import cost_axes, cost_svg
-from reports.charts.hero import hero_svg
+from reports.charts.hero import hero_caption, hero_svg
 from reports.page_data import packed, page_data, pictures_data
 from reports.parts.part import parts_html, without_pictures
 from reports.parts.quality import PANEL_TITLES
@@ -53,7 +54,7 @@ SCRIPTS = (
     "pages",
     "search",
     "links",
-    "live_reload",
+    "live_update",
 )
 """Concatenated into one function; `page` defines what the others share."""
 
@@ -99,8 +100,11 @@ def render_site(site: SiteView, out: Path, *, live: bool = False) -> Path:
         answer=answer,
         small_print=small_print,
         missing_runs=missing_runs,
+        scope_link=scope_link,
         failed_runs=failed_runs,
         advice_check=advice_check,
+        picks_html=picks_html,
+        caption=hero_caption(site.overviews[first], site.overviews[first].measures[-1]) if site.overviews else "",
         claim_strip=claim_strip,
         claim_effect=claim_effect,
         strip_reach=strip_reach,

@@ -86,6 +86,9 @@ def export_table(board: Leaderboard, runs: pd.DataFrame, ranks: Mapping[str, str
         "differ from it on these datasets (paired over seeds and images, Holm). Incomplete rows are unranked"
         f"{', and so are oracles, which select with test labels' if any(e.oracle for e in board.entries) else ''}."
     )
+    if board.common is not None:
+        grid = f"{counted(len(board.averaged), 'dataset')} and {counted(len(board.seeds), 'seed')}"
+        note += f" Runs are missing: averaged over the {grid} that the ranked methods share; n/N counts all runs."
     return ExportTable(title, columns, rows, note + _provenance_notes(board))
 
 

@@ -33,8 +33,9 @@ def export(
     """Write leaderboards; csv and parquet hold fractions and run ids, markdown and latex the numbers of the page.
 
     Markdown and LaTeX mark the best value of each column and those that do not differ significantly from it. Results of
-    older code (†) and imported runs that were not verified (‡) are marked in every format. Texts in csv that a
-    spreadsheet would run as formulas begin with an apostrophe.
+    older code (†) and imported runs that were not verified (‡) are marked in every format. Averages are those of the
+    page: where runs are missing, over the datasets and seeds that all methods have; n of expected counts the runs.
+    Texts in csv that a spreadsheet would run as formulas begin with an apostrophe.
 
     Example: etl-bench export --format latex --out table.tex
     """
@@ -44,6 +45,7 @@ def export(
     from bench.analysis.table_exports import dataset_rows, dataset_table, export_table, to_csv, to_latex, to_markdown
     from bench.api.results import installed_code
     from bench.store import fresh_store, write_parquet
+    from bench.sweep import missing_specs, unfinished_sweeps
 
     kind = opt.parse_choice(Format, form, "--format")
     if out is None and kind is Format.PARQUET:
@@ -52,7 +54,15 @@ def export(
         check_output_file(out, "--out")
     how = opt.parse_choice(HConvention, convention, "--h")
     frame = fresh_store(runs).runs_frame(outcomes=True, staleness=installed_code())
-    boards = leaderboards(frame, protocol=protocol, shots=opt.shot_counts(shots), convention=how)
+    planned = missing_specs(unfinished_sweeps(runs))
+    boards = leaderboards(
+        frame,
+        protocol=protocol,
+        shots=opt.shot_counts(shots),
+        convention=how,
+        planned=planned,
+        compared=not by_dataset,
+    )
     if not boards:
         raise UsageError(f"No runs to export in {runs} that fit; `etl-bench leaderboard` lists what is available.")
     if out is not None:

@@ -1,6 +1,7 @@
 """Titles and other facts about methods and datasets."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bench._util.text_cache import TextCache
@@ -45,6 +46,17 @@ class Catalogue:
             return DatasetView(name, name)
         fewer_images = options.startswith("test=") and "," not in options
         return replace(facts, name=name, title=facts.title if fewer_images else name)
+
+    def telling_apart(self, names: Iterable[str]) -> "Catalogue":
+        """The catalogue in which variants that would have the title of another of these datasets add their options."""
+        known = sorted(set(names))
+        shared = Counter(self.dataset(name).title for name in known)
+        found = dict(self.datasets)
+        for name in known:
+            facts, options = self.dataset(name), name.partition(":")[2]
+            if options and shared[facts.title] > 1:
+                found[name] = replace(facts, title=f"{facts.title} ({options})")
+        return replace(self, datasets=found)
 
 
 def registered(cache: TextCache | None = None) -> Catalogue:

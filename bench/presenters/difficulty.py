@@ -34,7 +34,8 @@ AXES = (
     "zero_shot_ece",
     "domain_distance",
 )
-LOG_AXES = {"relative_transfer_difficulty"}
+DIFFICULTY = AXES[0]
+LOG_AXES = {DIFFICULTY}
 SPLIT_OF = {"base": "base", "new": "new", H: "all", "all": "all"}
 """Class split whose difficulty belongs to a measure; H covers both halves."""
 

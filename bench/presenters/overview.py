@@ -2,32 +2,27 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bench.analysis.difficulty_groups import Grouping, difficulty_groups, page_groups
 from bench.analysis.leaderboard import Entry, H, Leaderboard
-from bench.analysis.method_choice import choose_rule, positions
-from bench.analysis.other_datasets import hard_minus_easy, not_separated
+from bench.analysis.method_choice import positions
 from bench.analysis.paired_average import board_average
 from bench.analysis.ranking import rank_entries
 from bench.analysis.seed_scores import seed_scores
 from bench.metrics import harmonic_mean
+from bench.presenters.answer import ResultsHere, answer_view
 from bench.presenters.catalogue import Catalogue
 from bench.presenters.demo_settings import demo_settings
-from bench.presenters.difficulty import AXES, LOG_AXES, MEASURES, SPLIT_OF, Measured, measured_datasets
-from bench.statistics import MeanTest, holm, student_t
+from bench.presenters.difficulty import AXES, DIFFICULTY, LOG_AXES, MEASURES, SPLIT_OF, Measured, measured_datasets
+from bench.statistics import MeanTest, holm
 from reports.views import (
-    AdviceView,
-    AnswerView,
     AxisView,
     CommonView,
     DifferenceView,
-    GroupsView,
-    LeadView,
     MissingRunsView,
     OverviewView,
     PlacedDatasetView,
@@ -35,28 +30,12 @@ from reports.views import (
     StandingsView,
 )
 
-DIFFICULTY = AXES[0]
 PLAIN_AXES = (
     AxisView("zero_shot_error", "Zero-shot error", log=False),
     AxisView("chance", "1 / number of classes", log=True),
 )
-BUDGETS: dict[str, Callable[[RankedMethodView], bool]] = {
-    "any": lambda _: True,
-    "no training": lambda method: method.trained is False,
-    "1 min": lambda method: method.seconds is not None and method.seconds <= 60,
-    "100k parameters": lambda method: method.parameters is not None and method.parameters <= 100_000,
-}
-
 Scores = Mapping[tuple[str, str], Mapping[str, tuple[float | None, ...]]]
 """Accuracies by (method, dataset) and class split, one per seed."""
-
-
-@dataclass(frozen=True)
-class ResultsHere:
-    """Tests of the leader against others on these datasets: intervals by method, and the methods left open."""
-
-    intervals: Mapping[str, tuple[float, float]]
-    open: tuple[str, ...]
 
 
 def board_overview(
@@ -203,8 +182,8 @@ def overview(
         means = {m: [_mean(scores, m.key, d, measure) for d in zero] for m in methods if m.complete}
         complete = [method for method, row in means.items() if None not in row]
         table = np.array([means[method] for method in complete], dtype=float).reshape(len(complete), len(datasets))
-        answers[measure] = _answer(
-            measure, averages[measure], complete, table, list(zero), baseline,
+        answers[measure] = answer_view(
+            measure, averages[measure], complete, table, datasets, baseline,
             difficulty[measure], places, named, tests,
         )  # fmt: skip
     used = {axis for by_axis in difficulty.values() for axis, values in by_axis.items() if values}
@@ -231,99 +210,6 @@ def overview(
         runs=run_ids or {},
         common=common,
     )
-
-
-def _answer(
-    measure: str,
-    averages: Mapping[str, float],
-    complete: Sequence[RankedMethodView],
-    table: NDArray[np.float64],
-    datasets: Sequence[str],
-    baseline: str | None,
-    difficulty: Mapping[str, Mapping[str, float]],
-    places: Mapping[str, float],
-    groups: tuple[tuple[str, ...], ...],
-    tests: Callable[[str, str], ResultsHere],
-) -> AnswerView:
-    """The answer from a table `(methods, datasets)` of the complete methods."""
-    keys = [method.key for method in complete]
-    order = sorted(keys, key=lambda key: (-averages[key], keys.index(key)))
-    leader = order[0] if order else None
-    open_ = not_separated(table) if len(keys) > 1 else np.zeros((len(keys), len(keys)), dtype=bool)
-    unseparated = {key: tuple(other for other in order if open_[keys.index(key), keys.index(other)]) for key in keys}
-    row = dict(zip(keys, table, strict=True))
-    gains, lead, parts, best_on_hard = {}, None, None, None
-    columns = [[datasets.index(name) for name in group] for group in groups]
-    here = ResultsHere({}, ())
-    if leader is not None and len(keys) > 1:
-        here = tests(measure, leader)
-        reference = baseline if baseline in row and baseline != leader else order[1]
-        lead = _lead(row[leader] - row[reference], reference, here.intervals.get(reference))
-    if baseline in row:
-        for key in keys:
-            gain = row[key] - row[baseline]
-            easy, medium, hard = (_group_mean(gain, group) for group in columns)
-            gains[key] = easy, medium, hard
-        if leader is not None and leader != baseline and columns[0] and columns[2]:
-            parts = _groups(row[leader] - row[baseline], columns[0], columns[2])
-        others = [key for key in order if key != baseline]
-        if columns[2] and others:
-            on_hard = {key: float((row[key] - row[baseline])[columns[2]].mean()) for key in others}
-            best = max(others, key=lambda key: on_hard[key])
-            best_on_hard = best, on_hard[best]
-    return AnswerView(
-        measure=measure,
-        averages=averages,
-        leader=leader,
-        lead=lead,
-        open_elsewhere=unseparated[leader] if leader is not None else (),
-        open_here=tuple(key for key in order if key in here.open),
-        groups=parts,
-        best_on_hard=best_on_hard,
-        gains=gains,
-        behind={key: _over_datasets(row[key] - row[leader]) for key in order[1:]} if leader is not None else {},
-        difficulty=difficulty,
-        places=places,
-        advice=_advice(complete, table, [places.get(name) for name in datasets]),
-        unseparated=unseparated,
-    )
-
-
-def _group_mean(gain: NDArray[np.float64], columns: Sequence[int]) -> float | None:
-    return float(gain[list(columns)].mean()) if columns else None
-
-
-def _lead(difference: NDArray[np.float64], reference: str, over_seeds: tuple[float, float] | None) -> LeadView:
-    mean, wide = _over_datasets(difference)
-    return LeadView(reference, mean, int((difference > 0).sum()), len(difference), wide, over_seeds)
-
-
-def _over_datasets(difference: NDArray[np.float64]) -> tuple[float, tuple[float, float] | None]:
-    """Mean and 95 % interval over datasets."""
-    found = student_t(difference.tolist())
-    return found.mean, None if found.low is None or found.high is None else (found.low, found.high)
-
-
-def _groups(gain: NDArray[np.float64], easy: Sequence[int], hard: Sequence[int]) -> GroupsView:
-    test = hard_minus_easy(gain[list(hard)].tolist(), gain[list(easy)].tolist())
-    settled = test.p is not None and test.p <= 0.05
-    return GroupsView(float(gain[list(easy)].mean()), float(gain[list(hard)].mean()), len(easy), len(hard), settled)
-
-
-def _advice(
-    complete: Sequence[RankedMethodView], table: NDArray[np.float64], places: Sequence[float | None]
-) -> dict[str, AdviceView]:
-    """The better rule within each budget that leaves a choice; budgets that exclude nothing are left out."""
-    advice: dict[str, AdviceView] = {}
-    for budget, within in BUDGETS.items():
-        rows = [index for index, method in enumerate(complete) if within(method)]
-        if not rows or (budget != "any" and len(rows) == len(complete)):
-            continue
-        choice = choose_rule(table[rows], places)
-        lost = {str(rule): regret.mean for rule, regret in choice.regrets.items()}
-        worst = {str(rule): regret.worst for rule, regret in choice.regrets.items()}
-        advice[budget] = AdviceView(str(choice.rule), lost, worst, tuple(complete[index].key for index in rows))
-    return advice
 
 
 def _mean(scores: Scores, method: str, dataset: str, measure: str) -> float | None:

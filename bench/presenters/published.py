@@ -13,9 +13,10 @@ from bench.analysis.difficulty_groups import Grouping, difficulty_groups
 from bench.analysis.difficulty_trend import FEWEST, covariates
 from bench.analysis.leaderboard import BASELINE, H
 from bench.metrics import harmonic_mean
+from bench.presenters.answer import ResultsHere
 from bench.presenters.catalogue import Catalogue
 from bench.presenters.difficulty import SPLIT_OF
-from bench.presenters.overview import ResultsHere, overview
+from bench.presenters.overview import overview
 from bench.presenters.provenance import minute
 from bench.presenters.site import anchor_of
 from bench.presenters.trends import trends_view

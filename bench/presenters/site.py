@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any
@@ -66,15 +67,22 @@ def site_view(
     """
     if protocol is not None:
         runs = runs[runs["protocol"] == protocol]
+    catalogue = catalogue.telling_apart(runs["dataset"])
     boards: dict[str, Leaderboard] = {}
     whole: list[Leaderboard] = []
+    scopes: dict[str, tuple[str | None, bool]] = {}
     planned = missing_specs(unfinished)
     for setting in settings(runs):
         what = f"{setting.backbone} {setting.protocol} {setting.source} {setting.shots} shots"
         board = compared_leaderboard(runs, setting, convention=convention, planned=planned)
-        boards[anchor_of(what, set(boards))] = board
+        anchor = anchor_of(what, set(boards))
+        boards[anchor] = board
         same = board.common is None and not planned
         whole.append(board if same else leaderboard(runs, setting, convention=convention))
+        if board.common is not None:
+            other = anchor_of(f"{what} all datasets", set(boards))
+            boards[other] = leaderboard(runs, setting, convention=convention, planned=planned)
+            scopes |= {anchor: (other, False), other: (anchor, True)}
     errors, metrics = ErrorAnalysisView(), None
     if stored is not None and pictures is not None:
         seeds = dict(zip(runs["run_id"], runs["seed"], strict=True))
@@ -85,12 +93,12 @@ def site_view(
         anchor: board_view(board, runs, difficulty, catalogue, anchor=anchor, **options)
         for anchor, board in boards.items()
     }
-    overviews = [
-        board_overview(
-            board, runs, difficulty, catalogue, anchor=anchor, groups=groups, standings=views[anchor].standings
-        )
-        for anchor, board in boards.items()
-    ]
+    overviews = []
+    for anchor, board in boards.items():
+        standings = views[anchor].standings
+        found = board_overview(board, runs, difficulty, catalogue, anchor=anchor, groups=groups, standings=standings)
+        other_scope, is_whole = scopes.get(anchor, (None, False))
+        overviews.append(replace(found, other_scope=other_scope, whole=is_whole))
     return SiteView(
         title="Efficient transfer learning of CLIP",
         package_version=package_version,

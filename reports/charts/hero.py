@@ -10,19 +10,20 @@ from statistics import mean
 
 from markupsafe import Markup, escape
 
-from reports._format import plain, shorten
-from reports.answer_sentences import PHRASES, points
+from reports._format import counted, plain, points, shorten
+from reports.answer_sentences import PHRASES
 from reports.charts.axes import Place, spread
 from reports.views import AnswerView, AxisView, LeadView, OverviewView
 
-WIDTH, HEIGHT = 860, 510
+WIDTH, HEIGHT = 860, 514
 LEFT, RIGHT = 46, 760
 """Ends of the x axis; the mean over datasets is drawn to the right of it."""
 RAIL, TOP, BOTTOM = 84, 98, 324
 """Feet of the names, and the ends of the upper panel."""
-LOWER_TOP, LOWER_BOTTOM = 364, 456
-NAME_GAP, NAME_LENGTH = 24, 20
+LOWER_TOP, LOWER_BOTTOM = 364, 460
+NAME_GAP, NAME_LENGTH = 30, 20
 """Distance of two names in px, and the most characters of a name."""
+DIFFICULTY = "relative_transfer_difficulty"
 BESIDE = 30
 """Width in px of a dataset without a place on the axis, at the right end."""
 
@@ -54,7 +55,7 @@ def hero_svg(view: OverviewView, measure: str) -> Markup:
     a, b = first_pair(view, answer)
     to_y, y_ticks = _scale([v for v in values.values() if v is not None], TOP, BOTTOM)
     parts = [
-        _frame(view, placed, axis, "all" if measure == "H" else measure),
+        _frame(view, placed, axis, measure),
         _y_axis(to_y, y_ticks, "H, %" if measure == "H" else "Accuracy, %"),
     ]
     grey = "".join(
@@ -73,6 +74,21 @@ def hero_svg(view: OverviewView, measure: str) -> Markup:
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{label}">'
         f"{''.join(parts)}</svg>"
     )
+
+
+def hero_caption(view: OverviewView, measure: str) -> str:
+    """What the marks of the picture are."""
+    a, b = first_pair(view, view.answers[measure])
+    marks = [] if a is None else [f"Blue disc: {view.method(a).name}."]
+    if b is not None:
+        marks.append(f"Brown {'dash' if b == view.baseline else 'diamond'}: {view.method(b).name}.")
+    marks.append(f"Grey: all {counted(len(view.methods), 'method')}.")
+    if b is not None:
+        marks.append(
+            "Below: their difference on each dataset, blue above 0 and brown below, and at the right its mean with the "
+            "95\u00a0% interval over datasets."
+        )
+    return " ".join(marks)
 
 
 def first_pair(view: OverviewView, answer: AnswerView) -> tuple[str | None, str | None]:
@@ -130,14 +146,24 @@ def mark_svg(mark: str, x: float, y: float, *, dash: bool = False) -> str:
     return f'<path class="mark b" d="M{x},{round(y - 6, 1)}l6,6l-6,6l-6,-6z"/>'
 
 
-def _frame(view: OverviewView, placed: Placed, axis: AxisView | None, split: str) -> str:
+def axis_text(axis: AxisView, measure: str) -> str:
+    """The title of the axis below the picture; difficulty with its definition and classes."""
+    log = " (log scale)" if axis.log else ""
+    if axis.name != DIFFICULTY:
+        return f"{axis.title}{log}"
+    classes = {"base": "base", "new": "new"}.get(measure, "all")
+    return f"{axis.title} = 1 / (classes × zero-shot accuracy), {classes} classes{log}"
+
+
+def _frame(view: OverviewView, placed: Placed, axis: AxisView | None, measure: str) -> str:
+    split = "all" if measure == "H" else measure
     titles = {dataset.name: dataset.title for dataset in view.datasets}
     parts = []
     for name in placed.order:
         x, foot = placed.x[name], placed.name_x[name]
         parts.append(
             f'<path class="guide" d="M{foot},{RAIL}L{x},{TOP}V{LOWER_BOTTOM}"/><text class="name" '
-            f'transform="translate({foot},{RAIL - 4}) rotate(-36)"><title>{escape(titles[name])}</title>'
+            f'transform="translate({foot},{RAIL - 4}) rotate(-40)"><title>{escape(titles[name])}</title>'
             f"{escape(shorten(titles[name], NAME_LENGTH))}</text>"
         )
     parts += [
@@ -150,14 +176,13 @@ def _frame(view: OverviewView, placed: Placed, axis: AxisView | None, split: str
         parts.append(f'<text class="tick" x="{RIGHT}" y="{LOWER_BOTTOM + 32}" text-anchor="end">{note}</text>')
     if axis is not None and placed.ticks:
         middle = (LEFT + RIGHT) / 2
-        log = " (log scale)" if axis.log else ""
-        parts.append(
-            f'<text x="{LEFT}" y="{HEIGHT - 16}" class="tick">← easier</text>'
-            f'<text x="{middle}" y="{HEIGHT - 16}" text-anchor="middle">{escape(axis.title)}{log}</text>'
-            f'<text x="{RIGHT}" y="{HEIGHT - 16}" class="tick" text-anchor="end">harder →</text>'
-            if axis.name in ("relative_transfer_difficulty", "zero_shot_error")
-            else f'<text x="{middle}" y="{HEIGHT - 16}" text-anchor="middle">{escape(axis.title)}{log}</text>'
-        )
+        title = escape(axis_text(axis, measure))
+        parts.append(f'<text x="{middle}" y="{HEIGHT - 16}" text-anchor="middle">{title}</text>')
+        if axis.name in (DIFFICULTY, "zero_shot_error"):
+            parts.append(
+                f'<text x="{LEFT}" y="{HEIGHT - 16}" class="tick">← easier</text>'
+                f'<text x="{RIGHT}" y="{HEIGHT - 16}" class="tick" text-anchor="end">harder →</text>'
+            )
     return "".join(parts)
 
 
@@ -211,7 +236,7 @@ def _scale(
 ) -> tuple[Place, list[tuple[float, str]]]:
     """Positions of fractions between two heights, and ticks in per cent."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    pad = 0.06 * (high - low) or 0.01
+    pad = (0.12 if signed else 0.06) * (high - low) or 0.01
     low, high = low - pad, high + pad
     steps = (m * 10.0**e for e in range(-8, 5) for m in (1, 2, 5))
     step = next(step for step in steps if (high - low) / step <= (4 if signed else 6))

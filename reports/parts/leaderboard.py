@@ -6,10 +6,9 @@ from typing import Any
 from markupsafe import Markup
 
 from reports._format import count as short_count
-from reports._format import counted, p_value, percent, plural, seconds
+from reports._format import counted, interval, p_value, percent, plural, seconds
 from reports._format import signed_points as points_text
 from reports._interval_bars import interval_bars
-from reports.answer_sentences import interval
 from reports.charts.critical import critical_svg
 from reports.parts.part import Part, block, drawn, fold, heading, paragraph, table
 from reports.tables.model import Cell, Column, Table, cell, whole

@@ -12,6 +12,8 @@ from reports.tables.html import signed_points
 
 Setting = Mapping[str, Any]
 """A setting of the page's data (`reports.page_data`)."""
+SPLIT_NAMES = {"base": "base", "new": "new"}
+"""Classes that the difficulty of a measure is over; other measures: all."""
 NAME_LENGTH = 16
 """Most characters of a method in the head of a column."""
 
@@ -82,7 +84,7 @@ def datasets_table(setting: Setting, measure: str, titles: Mapping[str, str]) ->
         "id": f"{setting['anchor']}-datasets-table",
         "columns": [
             ["Dataset", "link"],
-            ["Difficulty", "word", "Transfer difficulty: 1 / (classes × zero-shot accuracy)"],
+            ["Difficulty", "word", "Transfer difficulty"],
             *([shorten(methods[m]["name"], NAME_LENGTH), "heat", methods[m]["name"], "slim"] for m in order),
         ],
         "rows": [
@@ -93,7 +95,8 @@ def datasets_table(setting: Setting, measure: str, titles: Mapping[str, str]) ->
             ]
             for d in datasets
         ],
-        "caption": f"Mean over seeds of {titles[measure]}, %; datasets from easy to hard.{below}",
+        "caption": f"Mean over seeds of {titles[measure]}, %; datasets from easy to hard. Difficulty: "
+        f"1 / (classes × zero-shot accuracy), {SPLIT_NAMES.get(measure, 'all')} classes.{below}",
         "classes": "matrix heat",
     }
 
@@ -118,8 +121,20 @@ def shots_table(setting: Setting, settings: Mapping[str, Setting], measure: str)
 
 
 def with_other_shots(setting: Setting, settings: Mapping[str, Setting]) -> list[Setting]:
-    """This setting and those that differ from it in the number of shots only, by increasing shots."""
-    same = [other for other in settings.values() if _but_shots(other) == _but_shots(setting)]
+    """This setting and those that differ from it in the number of shots only, by increasing shots.
+
+    Of an incomplete one, this is the view that compares what its methods have in common.
+    """
+    same = [
+        other
+        for other in settings.values()
+        if other is setting
+        or (
+            _but_shots(other) == _but_shots(setting)
+            and not other["whole"]
+            and other["facets"][2] != setting["facets"][2]
+        )
+    ]
     return sorted(same, key=lambda other: int(other["facets"][2]))
 
 
@@ -152,7 +167,7 @@ def pair_address(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
 
 
 def _but_shots(setting: Setting) -> tuple[str, ...]:
-    return tuple(facet for place, facet in enumerate(setting["facets"]) if place != 2)
+    return tuple(facet for place, facet in enumerate(setting["facets"]) if place not in (2, 4))
 
 
 def _minus(value: int | None) -> int | None:

@@ -42,6 +42,7 @@ from reports.views.overview import GroupsView as GroupsView
 from reports.views.overview import LeadView as LeadView
 from reports.views.overview import MissingRunsView as MissingRunsView
 from reports.views.overview import OverviewView as OverviewView
+from reports.views.overview import PickView as PickView
 from reports.views.overview import PlacedDatasetView as PlacedDatasetView
 from reports.views.overview import RankedMethodView as RankedMethodView
 from reports.views.published import ClaimResultView as ClaimResultView

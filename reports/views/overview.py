@@ -55,13 +55,42 @@ class LeadView:
 
 @dataclass(frozen=True)
 class GroupsView:
-    """Gains of the leader over zero-shot on easy and hard datasets; `settled` if their difference is significant."""
+    """Gains of the leader over zero-shot on easy, medium and hard datasets.
+
+    Args:
+        on_medium: None without medium datasets.
+        settled: whether the difference between hard and easy datasets is significant.
+        trend: the sign of the slope over all datasets; 0 if the line predicts a left-out dataset no better than the
+            mean of the others does.
+    """
 
     on_easy: float
+    on_medium: float | None
     on_hard: float
     n_easy: int
+    n_medium: int
     n_hard: int
     settled: bool
+    trend: int
+
+
+@dataclass(frozen=True)
+class PickView:
+    """The method to take for easy or for hard datasets.
+
+    Args:
+        kind: `easy` or `hard`.
+        datasets: titles of the group.
+        gain: mean gain over zero-shot on the group, `low` and `high` the smallest and the largest one; None without
+            zero-shot.
+    """
+
+    kind: str
+    method: str
+    datasets: tuple[str, ...]
+    gain: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -73,12 +102,14 @@ class AdviceView:
         lost: points lost on a left-out dataset to its best method, mean by rule; a fraction.
         worst: the maximum, by rule.
         candidates: keys of the methods within the budget.
+        picks: what the rule takes for easy and for hard datasets; empty without such groups.
     """
 
     rule: str
     lost: Mapping[str, float]
     worst: Mapping[str, float]
     candidates: tuple[str, ...]
+    picks: tuple[PickView, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -170,6 +201,8 @@ class OverviewView:
         missing: None if every run is there.
         demo: None if a method was trained as published.
         common: None if all datasets and seeds are compared.
+        other_scope: anchor of the same setting with all its datasets, or if `whole`, of the one that compares what
+            methods have in common; None for a setting that is shown once.
     """
 
     anchor: str
@@ -191,6 +224,8 @@ class OverviewView:
     runs: Mapping[tuple[str, str], tuple[str | None, ...]] = field(default_factory=dict)
     demo: DemoSettingsView | None = None
     common: CommonView | None = None
+    other_scope: str | None = None
+    whole: bool = False
 
     def method(self, key: str) -> RankedMethodView:
         """The method with that key."""

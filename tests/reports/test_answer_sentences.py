@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -12,7 +13,16 @@ from bench.analysis.claims import load_claims
 from bench.presenters import published_site, site_view
 from bench.published import published_difficulty, published_frame
 from reports import render_site
-from reports.answer_sentences import answer, answer_lines, failed_runs, missing_runs, points, small_print
+from reports.answer_sentences import (
+    answer,
+    answer_lines,
+    failed_runs,
+    first_shown,
+    missing_runs,
+    points,
+    scope_link,
+    small_print,
+)
 
 
 def overview_of(runs, difficulty=None):
@@ -70,10 +80,54 @@ def test_both_intervals_stand_beside_the_lead(runs):
     assert lead.over_seeds == (pair.low, pair.high)
     low, high = lead.over_datasets
     assert low < lead.over_seeds[0] < lead.mean < lead.over_seeds[1] < high
+    assert f"on other datasets of this kind it is {points(low)} to {points(high)} (95 % interval)" in answer(view, "H")
     text = small_print(view, "H").striptags()
-    assert f"{points(low)} to {points(high)} over datasets" in text
     assert f"{points(pair.low)} to {points(pair.high)} over seeds and test images" in text
     assert "6 methods, 11 datasets, 3 seeds, 176 runs." in text
+
+
+@pytest.mark.parametrize("measure", ["base", "new", "H"])
+def test_a_gain_that_may_be_zero_elsewhere_is_called_that(runs, measure):
+    for datasets in (None, ["dtd", "oxford_pets", "food101"], ["eurosat", "dtd"]):
+        _, view = overview_of(runs if datasets is None else runs[runs["dataset"].isin(datasets)])
+        found = view.answers[measure]
+        if found.leader == view.baseline:
+            continue
+        text = answer(view, measure).striptags()
+        low, high = found.lead.over_datasets
+        assert ("may be zero on other datasets" in text) == (low <= 0)
+        assert f"{points(low)} to {points(high)}" in text
+        zero = f"{view.method(view.baseline).name} {100 * found.averages[view.baseline]:.1f} %"
+        assert zero in text, "zero-shot's own mean"
+
+
+def test_methods_that_might_do_as_well_are_all_counted(runs):
+    _, view = overview_of(runs[runs["dataset"].isin(["eurosat", "dtd"])])
+    found = view.answers["H"]
+    assert len(found.open_elsewhere) == len(found.behind) == 7
+    assert "There, any of the 7 other methods, zero-shot included, might do as well." in answer(view, "H")
+
+
+CONCLUSIONS = {  # settled, trend, hard above easy -> the end of the sentence
+    (True, 1, True): "hard datasets gain more",
+    (True, 0, False): "hard datasets gain less",
+    (False, 1, True): "it rises with difficulty, which so few datasets do not prove",
+    (False, -1, False): "it falls with difficulty, which so few datasets do not prove",
+    (False, 1, False): "no trend with difficulty is shown",
+    (False, 0, True): "no trend with difficulty is shown",
+}
+
+
+@pytest.mark.parametrize("case", CONCLUSIONS)
+def test_one_conclusion_is_drawn_about_difficulty(runs, case):
+    settled, trend, above = case
+    _, view = overview_of(runs)
+    groups = replace(view.answers["H"].groups, settled=settled, trend=trend)
+    groups = replace(groups, on_easy=0.01, on_medium=-0.04, on_hard=0.05 if above else -0.05)
+    view = replace(view, answers=view.answers | {"H": replace(view.answers["H"], groups=groups)})
+    last = answer(view, "H").striptags().split(". ")[-1]
+    ends = f"{'+' if above else '−'}5.0 on the 4 hardest datasets: {CONCLUSIONS[case]}."
+    assert last == f"By difficulty, the gain is +1.0 on the 4 easiest, −4.0 on 3 medium and {ends}"
 
 
 def test_other_datasets_are_promised_only_what_the_datasets_show(runs):
@@ -93,7 +147,9 @@ def test_a_baseline_that_leads_is_called_that(runs):
     _, view = overview_of(chosen)
     text = answer(view, "new").striptags()
     assert text.startswith("No method beats Zero-shot CLIP on average: mean new accuracy 74.2 % on these 11 datasets.")
-    assert re.search(r"Nearest is VPT, −\d\.\d points\. On the 4 hardest datasets the best is", text)
+    assert re.search(
+        r"Nearest is VPT, −\d\.\d points \(95 % interval −\d\.\d to \S+\)\. On the 4 hardest datasets the best is", text
+    )
 
 
 def test_missing_and_failed_runs_are_counted_once_with_the_right_plurals(runs):
@@ -255,6 +311,11 @@ def test_methods_are_compared_on_what_they_share_and_the_line_says_so(runs, name
     assert board.standings.leader is not None
     assert len(board.datasets) == common.datasets
     assert len(board.missing) == view.missing.n > 0
+    whole = next(other for other in site.overviews if other.anchor == view.other_scope)
+    assert (whole.other_scope, whole.whole, view.whole) == (view.anchor, True, False)
+    assert len(whole.datasets) > len(view.datasets)
+    assert scope_link(view) == f' <a href="#setting={whole.anchor}">Show all datasets</a>'
+    assert site.overviews[first_shown(site)] == view
     assert "not ranked" not in missing_runs(view)
 
 

@@ -112,4 +112,4 @@ def test_the_picture_has_ticks_for_differences_of_any_size(reach: float) -> None
     """An interval over two datasets can reach far beyond 100 points."""
     to_y, ticks = hero._scale([-reach, 0.0, reach], 0.0, 100.0, signed=True)
     assert 1 <= len(ticks) <= 5
-    assert [to_y(-reach), to_y(reach)] == pytest.approx([100 * 1.06 / 1.12, 100 * 0.06 / 1.12], abs=0.2)
+    assert [to_y(-reach), to_y(reach)] == pytest.approx([100 * 1.12 / 1.24, 100 * 0.12 / 1.24], abs=0.2)

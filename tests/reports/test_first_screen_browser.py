@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from functools import cache
 from math import log
 from pathlib import Path
@@ -60,8 +61,13 @@ def choose(page, name, text):
     )
 
 
+def shown(page, selector):
+    """Text with ordinary spaces; the page keeps numbers and units together."""
+    return page.run(f"document.querySelector({selector!r}).innerText").replace("\u00a0", " ")
+
+
 def caption(page):
-    return page.run("document.querySelector('#hero figcaption').textContent")
+    return shown(page, "#hero figcaption")
 
 
 def test_the_first_screen_holds_the_score_the_picture_and_the_advice(page, view):
@@ -73,10 +79,26 @@ def test_the_first_screen_holds_the_score_the_picture_and_the_advice(page, view)
     )
     assert all(0 < top < bottom < 900 and width > 200 for top, bottom, width in boxes)
     leader = view.boards[0].entries[0]
-    text = page.run("document.getElementById('answer').innerText")
+    text = shown(page, "#answer")
     assert leader.name in text
     assert f"{100 * leader.values['H'].mean:.1f} %" in text
-    assert page.run("document.querySelector('#advice .take').innerText").startswith("Take ")
+    assert shown(page, "#advice .take").startswith("Take ")
+    hard = shown(page, "#advice .picks dd:last-child")
+    assert re.match(r"\S.*, [+−]\d+\.\d points over zero-shot \([+−]?.*\), .* of training per run", hard)
+
+
+def test_at_1024_px_the_first_screen_holds_the_whole_advice(tab, url):
+    tab.size(1024, 768)
+    tab.open(url)
+    assert tab.run("document.getElementById('advice').getBoundingClientRect().bottom") <= 768
+    assert tab.run("document.querySelector('#hero svg').getBoundingClientRect().bottom") <= 768
+
+
+def test_no_number_stands_apart_from_its_unit(page):
+    texts = ["#answer", "#small-print", "#hero figcaption", "#advice .picks", "#advice .take", "#advice .advice-check"]
+    for selector in texts:
+        text = page.run(f"document.querySelector({selector!r}).textContent")
+        assert re.findall(r"\d (?:%|±|points?\b|s\b|min\b)", text) == [], selector
 
 
 def test_every_dataset_is_named_with_and_without_script(page, tab, url, view):
@@ -87,7 +109,8 @@ def test_every_dataset_is_named_with_and_without_script(page, tab, url, view):
     tab.open(url)
     assert set(tab.run(names)) == titles
     assert tab.run("document.querySelector('#hero svg').getBoundingClientRect().height") > 300
-    assert "loses" in tab.run("document.querySelector('#advice .no-script').innerText")
+    assert "loses" in shown(tab, "#advice .advice-check")
+    assert "Hard task" in shown(tab, "#advice .picks")
     tab.call("Emulation.setScriptExecutionDisabled", value=False)
 
 
@@ -133,7 +156,7 @@ def test_the_pointer_finds_the_nearest_dataset_and_arrow_keys_walk_them(page):
     )
     tip = "document.querySelector('#hero .tip').innerText"
     page.move(box[0] + 0.9 * box[2], box[1] + 0.5 * box[3])
-    page.wait(f"{tip}.startsWith('EuroSAT: 10 classes, zero-shot 56.0 %.')")
+    page.wait(f"{tip}.startsWith('EuroSAT: 10 classes, zero-shot 56.0\u00a0% over all classes.')")
     for word in ("rank", "Difference", "points", "Best here"):
         assert word in page.run(tip)
     page.move(5, 5)
@@ -183,7 +206,7 @@ def advice_for(page, **fields):
             f"""(() => {{ const field = document.querySelector('#advice [name={name}]');
                 field.value = {value!r}; field.dispatchEvent(new Event('input')); }})()"""
         )
-    return page.run("document.querySelector('#advice .advice-out').innerText")
+    return shown(page, "#advice .advice-out")
 
 
 def test_the_advice_follows_the_better_rule_and_the_budget(page, view):
@@ -191,8 +214,9 @@ def test_the_advice_follows_the_better_rule_and_the_budget(page, view):
     text = advice_for(page, accuracy="57", classes="10")
     assert "Difficulty 0.18: harder than 10 of 11 datasets here. Most alike: EuroSAT" in text
     lost = answer.advice["any"].lost[answer.advice["any"].rule]
-    assert f"loses {100 * lost:.1f} points of H on average" in text
-    assert "points over zero-shot" in text
+    assert f"loses {100 * lost:.1f} points of H on average" in shown(page, ".advice-check")
+    assert "points over zero-shot on the most alike" in text
+    assert "of training per run" in text
     budget = "no training"
     assert answer.advice[budget].candidates == ("zero_shot",)
     assert "Stay with zero-shot" in advice_for(page, budget=budget)

@@ -95,7 +95,10 @@ class Leaderboard:
         return next(entry for entry in self.entries if entry.key == key)
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row per entry with means, intervals, coverage and cost; accuracies are fractions."""
+        """One row per entry with means, intervals, coverage and cost; accuracies are fractions.
+
+        The means are over that many `datasets` and `seeds`; `n` of `expected` counts all runs, also others.
+        """
         return [self._row(entry) for entry in self.entries]
 
     def _row(self, entry: Entry) -> dict[str, Any]:
@@ -112,6 +115,7 @@ class Leaderboard:
             row["by_dataset"] = {name: cell.scores[ALL].mean for name, cell in entry.cells.items()}
         done = entry.coverage == entry.planned
         row |= {"n": entry.coverage, "expected": entry.planned, "complete": done, "oracle": entry.oracle}
+        row |= {"datasets": len(self.averaged), "seeds": len(self.seeds)}
         row["stale"] = entry.stale
         row["imported"] = entry.imported
         if entry.oracle:

@@ -143,12 +143,7 @@ const bindChart = (figure, data) => {
   const start = figure.dataset.kind === "curves" ? 1 : 0;  // training time
   const show = (axis) => { picture.innerHTML = drawChart(figure.dataset.kind, data, axis); };
   if (titles.length > 1) {
-    const label = document.createElement("label");
-    const select = document.createElement("select");
-    titles.forEach((title, index) => select.add(new Option(title, String(index), false, index === start)));
-    select.addEventListener("change", () => show(Number(select.value)));
-    label.append(kind.label + " ", select);
-    figure.querySelector(".tools").append(label);
+    addSelect(figure.querySelector(".tools"), kind.label, titles.map((title, index) => [index, title]), start, (axis) => show(Number(axis)));
   }
   figure.querySelector(".tools").append(saveButtons(() => picture.querySelector("svg"), figure.id));
   show(start);

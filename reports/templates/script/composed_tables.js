@@ -63,20 +63,21 @@ const datasetsTable = (data, measure) => {
   const below = data.baseline === null ? "" : " Below each score: gain over zero-shot in points, shaded by size.";
   return {
     id: data.anchor + "-datasets-table",
-    columns: [["Dataset", "link"], ["Difficulty", "word", "Transfer difficulty: 1 / (classes × zero-shot accuracy)"], ...order.map((method) => columnOf(data.methods[method], "heat"))],
+    columns: [["Dataset", "link"], ["Difficulty", "word", "Transfer difficulty"], ...order.map((method) => columnOf(data.methods[method], "heat"))],
     rows: datasets.map((dataset) => [
       [data.datasets[dataset].title, data.datasets[dataset].address],
       [difficulty[dataset], difficulty[dataset] === null ? null : String(Number(difficulty[dataset].toPrecision(2)))],
       ...order.map((method) => scoreCell(method, dataset)),
     ]),
-    caption: `Mean over seeds of ${block.titles[measure]}, %; datasets from easy to hard.${below}`,
+    caption: `Mean over seeds of ${block.titles[measure]}, %; datasets from easy to hard. Difficulty: 1 / (classes × zero-shot accuracy), ${classesOf(measure)} classes.${below}`,
     classes: "matrix heat",
   };
 };
 // This setting and those that differ from it in the number of shots only, by increasing shots.
 const withOtherShots = (data) => {
-  const others = ({ facets }) => facets.filter((_, place) => place !== 2).join("\n");
-  return Object.values(block.settings).filter((other) => others(other) === others(data)).sort((p, q) => p.facets[2] - q.facets[2]);
+  const others = ({ facets }) => facets.filter((_, place) => place !== 2 && place !== 4).join("\n");
+  const isRelated = (other) => other === data || (others(other) === others(data) && !other.whole && other.facets[2] !== data.facets[2]);
+  return Object.values(block.settings).filter(isRelated).sort((p, q) => p.facets[2] - q.facets[2]);
 };
 const shotsTable = (data, measure) => {
   const related = withOtherShots(data);

@@ -1,14 +1,14 @@
 // Tables as text, and buttons that copy it. The clipboard API is missing on some pages, so a text field is copied.
-const copyText = (button, text) => {
-  const field = Object.assign(document.createElement("textarea"), { value: text, className: "copied" });
-  const group = button.parentNode;
+const copyText = (source, text) => {
+  const field = element("textarea", { value: text, className: "copied" });
+  const group = source.parentNode;
   group.append(field);
   field.focus({ preventScroll: true });
   field.select();
   const done = document.execCommand("copy");
   field.remove();
-  button.focus();
-  group.querySelector("[role=status]").textContent = done ? button.dataset.format + " copied" : "Copying is not allowed here";
+  source.focus();
+  group.querySelector("[role=status]").textContent = done ? source.dataset.format + " copied" : "Copying is not allowed here";
 };
 const plainCell = (cell, kind, methods) => {
   const [value, more] = parts4(cell);

@@ -9,19 +9,14 @@ if (errorsBox) {
   const selects = {};
   let lists = null;  // class lists by key, once they are unpacked
   FIELDS.forEach(([name, title]) => {
-    const label = document.createElement("label");
-    selects[name] = document.createElement("select");
-    label.append(title + " ", selects[name]);
-    selects[name].addEventListener("change", () => { state[name] = selects[name].value; state.label = ""; show(true); });
-    bar.append(label);
+    selects[name] = addSelect(bar, title, [], "", (value) => { state[name] = value; state.label = ""; show(true); });
   });
   const share = (part, whole) => (100 * part / whole).toFixed(1);
   const hundredths = (part, whole) => Math.round(10000 * part / whole);
   const fill = (name, options) => {
-    const select = selects[name];
     if (!options.some(([value]) => value === state[name])) state[name] = options.length ? options[0][0] : "";
-    select.replaceChildren(...options.map(([value, text]) => new Option(text, value, false, value === state[name])));
-    select.disabled = options.length < 2;
+    fillSelect(selects[name], options, state[name]);
+    selects[name].disabled = options.length < 2;
   };
   const distinct = (pairs) => Array.from(new Map(pairs));
   const nameIn = (list) => (label) => list.names[label] || "class " + label;
@@ -97,21 +92,20 @@ if (errorsBox) {
     draw(errors, chosen);
   });
   out.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-choice]");
-    if (!button) return;
-    state.label = state.label === button.dataset.choice ? "" : button.dataset.choice;
+    const choice = event.target.closest("[data-choice]")?.dataset.choice;
+    if (choice === undefined) return;
+    state.label = state.label === choice ? "" : choice;
     show(true);
   });
   // What most runs get wrong, by list of classes; the content of each is drawn when it is opened.
   const commonErrors = () => evidence("lists").then((found) => {
     const place = document.getElementById("common-errors");
     place.replaceChildren(...found.map((list) => {
-      const card = document.createElement("details");
-      card.className = "card";
+      const card = element("details", { className: "card" });
       card.innerHTML = `<summary><b>${escaped(list.title)}</b> <span>${escaped(SPLITS[list.split] || list.split)} · ${escaped(list.backbone)} · ${counted(list.n, "image")}, ${counted(list.runs, "run")}</span></summary>`;
       card.addEventListener("toggle", () => {
         if (!card.open || card.querySelector(".body")) return;
-        const body = Object.assign(document.createElement("div"), { className: "body" });
+        const body = element("div", { className: "body" });
         const name = nameIn(list);
         const table = pairsTable("common-" + list.key, list, list.pairs, "Most frequent confusions.", "text");
         body.innerHTML = list.images.length ? `<div class="examples hard">${list.images.map((image, index) => {
@@ -129,16 +123,21 @@ if (errorsBox) {
     if (!parts || !block.settings[parts[0]]) return;
     ["setting", "entry", "dataset", "split", "seed", "label"].forEach((field, index) => { state[field] = parts[index] || ""; });
     chooseSetting(state.setting);
-    start();
+    if (started) show(false);
+    else start();
     document.getElementById("error_analysis").scrollIntoView();
   };
   settingListeners.push((anchor) => { if (anchor !== state.setting) { state.setting = anchor; if (started) show(false); } });
   let started = false;
   const start = () => {
     show(false);
-    if (!started) commonErrors();
+    commonErrors();
     started = true;
   };
+  exchanges.push(() => () => {
+    lists = null;
+    if (started) start();
+  });
   addEventListener("hashchange", follow);
   new IntersectionObserver((items, observer) => {
     if (!items.some((item) => item.isIntersecting)) return;

@@ -6,8 +6,8 @@ const addressParts = [];  // functions that add their choices to the address of 
 const FRONT_NAMES = ["A", "B", "x", "score", "setting", "task", "budget"];
 // Whether the address is one of the first screen: empty, or with choices.
 const isFrontAddress = () => {
-  const wanted = new URLSearchParams(location.hash.slice(1));
-  return !location.hash || (FRONT_NAMES.some((name) => wanted.has(name)) && !["method", "dataset", "run"].some((name) => wanted.has(name)));
+  const wanted = inAddress();
+  return !location.hash || FRONT_NAMES.some((name) => wanted.has(name)) && !["method", "dataset", "run"].some((name) => wanted.has(name));
 };
 let heroChoice = null;  // data of the setting, and the chosen methods, score and axis
 if (hero) {
@@ -21,22 +21,18 @@ if (hero) {
   let width = 0;
   const now = () => [block.settings[state.setting], numbersOf(block.settings[state.setting])];
   const selects = {};
-  [["a", "Compare"], ["b", "with"], ["measure", "Score"], ["x", "Difficulty as"]].forEach(([name, title]) => {
-    const label = document.createElement("label");
-    if (name === "a" || name === "b") label.append(Object.assign(document.createElement("i"), { className: "side " + name }));
-    selects[name] = document.createElement("select");
-    selects[name].id = "hero-" + name;
-    label.append(title + " ", selects[name]);
-    bar.append(label);
-    selects[name].addEventListener("change", () => {
-      const value = selects[name].value;
+  const side = element("i", { className: "side b" });  // the mark of B
+  [["a", "Compare"], ["b", "with"], ["measure", "Score"], ["x", "Difficulty"]].forEach(([name, title]) => {
+    const key = { a: [element("i", { className: "side" })], b: [side] }[name] || [];
+    selects[name] = addSelect(bar, [...key, title], [], "", (value) => {
       if (name === "measure") Object.assign(state, { measure: value, a: now()[0].answers[value].a, b: now()[0].answers[value].b });
       else state[name] = name === "x" ? value : Number(value);
       show(true);
     });
+    selects[name].id = "hero-" + name;
   });
   const fill = (select, options, value) => {
-    select.replaceChildren(...options.map(([key, text]) => new Option(text, key, false, String(key) === String(value))));
+    fillSelect(select, options, value);
     select.closest("label").hidden = options.length < 2;
   };
   const keyOf = (data, method) => method === null ? "" : data.methods[method].key;
@@ -58,7 +54,7 @@ if (hero) {
     const answer = data.answers[state.measure];
     const all = data.methods.map((_, method) => numbers.score(state.measure, method, dataset));
     const facts = [answer.classes[dataset] ? answer.classes[dataset] + " classes" : null,
-      answer.zeroShot[dataset] === null ? null : "zero-shot " + (100 * answer.zeroShot[dataset]).toFixed(1) + " %"].filter(Boolean);
+      answer.zeroShot[dataset] === null ? null : "zero-shot " + (100 * answer.zeroShot[dataset]).toFixed(1) + " %" + (state.measure === "H" ? " over all classes" : "")].filter(Boolean);
     const parts = [data.datasets[dataset].title + (facts.length ? ": " + facts.join(", ") : "") + "."];
     [state.a, state.b].filter((method) => method !== null && all[method]).forEach((method) => {
       const rank = 1 + all.filter((found) => found && found.mean > all[method].mean).length;
@@ -77,7 +73,7 @@ if (hero) {
     tip.hidden = dataset === null;
     if (dataset === null) return;
     const lines = describe(dataset);
-    tip.replaceChildren(...lines.map((line, index) => Object.assign(document.createElement(index ? "span" : "b"), { textContent: line + " " })));
+    tip.replaceChildren(...lines.map((line, index) => element(index ? "span" : "b", { textContent: unbroken(line) + " " })));
     const svg = picture.querySelector("svg");
     const zoom = svg.clientWidth / svg.viewBox.baseVal.width;
     const [x, y] = drawn.at(dataset).map((place) => place * zoom);
@@ -107,11 +103,12 @@ if (hero) {
     const wins = found.filter((item) => item.mean > 0).length;
     const text = mean ? `${names[0]} minus ${names[1]}: mean ${signed(mean.mean)} points` + (mean.half === null ? "" :
       `, 95 % interval over datasets ${signed(mean.mean - mean.half)} to ${signed(mean.mean + mean.half)}`) + `; ${names[0]} is ahead on ${wins} of ${found.length}.` : names[0] + ".";
-    const bars = data.seeds.length > 1 ? ` Bars are 95 % intervals over ${counted(data.seeds.length, "seed")}, hollow where they include 0.` : "";
-    const labelled = data.methods.length > 1 ? `Grey: all ${data.methods.length} methods.` : "";
-    const dash = data.baseline === null ? "" : narrow ? " Bar: zero-shot." : " Dash: zero-shot.";
-    const fit = picture.querySelector(".fit") ? " Dashed line: it predicts left-out datasets better than the mean." : "";
-    caption.textContent = `${labelled}${dash} ${text}${narrow ? "" : bars}${fit}`;
+    const bars = data.seeds.length > 1 ? `, with 95 % intervals over ${counted(data.seeds.length, "seed")}, hollow where they include 0` : "";
+    const labelled = data.methods.length > 1 ? `Grey: all ${data.methods.length} methods. ` : "";
+    const below = narrow || state.b === null ? "" : `Below: the difference, blue where ${names[0]} is ahead and brown where ${names[1]} is${bars}. `;
+    const fit = picture.querySelector(".fit") ? " Dashed: trend over the datasets." : "";
+    caption.textContent = unbroken(`${labelled}${below}${text}${fit}`);
+    side.classList.toggle("dash", state.b !== null && state.b === data.baseline);
     picture.setAttribute("aria-label", `Accuracy against difficulty on ${counted(data.datasets.length, "dataset")}. ${text} Arrow keys read out one dataset after the other.`);
   };
   const show = (chosen) => {
@@ -136,10 +133,8 @@ if (hero) {
     const x = data.axes.some(([name]) => name === state.x) ? state.x : data.axes.length ? data.axes[0][0] : null;
     Object.assign(state, { setting, measure, x, a: data.answers[measure].a, b: data.answers[measure].b });
   };
-  // The choice in the address; unknown names are ignored.
-  const restore = () => {
-    const wanted = new URLSearchParams(location.hash.slice(1));
-    if (location.hash && !FRONT_NAMES.some((name) => wanted.has(name))) return false;
+  // The choice in an address; unknown names are ignored.
+  const apply = (wanted) => {
     state.measure = "";
     reset(block.settings[wanted.get("setting")] ? wanted.get("setting") : block.first);
     const [data] = now();
@@ -148,8 +143,18 @@ if (hero) {
     if (found("A") >= 0) state.a = found("A");
     if (found("B") >= 0) state.b = found("B");
     if (data.axes.some(([name]) => name === wanted.get("x"))) state.x = wanted.get("x");
+  };
+  const restore = () => {
+    const wanted = inAddress();
+    if (location.hash && !FRONT_NAMES.some((name) => wanted.has(name))) return false;
+    apply(wanted);
     return true;
   };
+  exchanges.push(() => {
+    const kept = new URLSearchParams(address());
+    kept.set("setting", state.setting);
+    return () => { apply(kept); show(false); };
+  });
   picture.addEventListener("pointermove", (event) => { if (drawn) point(nearest(event)); });
   picture.addEventListener("pointerleave", () => point(null));
   picture.addEventListener("keydown", (event) => {

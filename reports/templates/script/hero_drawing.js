@@ -22,9 +22,9 @@ const logTicks = (low, high) => {
   for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e += 1) [1, 2, 5].forEach((m) => ticks.push(Number(m + "e" + e)));
   return ticks;
 };
-const scale = (values, from, to, most) => {
+const scale = (values, from, to, most, share = 0.06) => {
   const [least, largest] = values.length ? [Math.min(...values), Math.max(...values)] : [0, 100];
-  const pad = 0.06 * (largest - least) || 1;
+  const pad = share * (largest - least) || 1;
   const [low, high] = [least - pad, largest + pad];
   return { at: (value) => rounded(from + (to - from) * (value - low) / (high - low)), ticks: linearTicks(low, high, most) };
 };
@@ -40,7 +40,7 @@ const widePicture = (data, numbers, state) => {
   const { measure, a, b } = state;
   const { left, right, rail, top, bottom, lowerTop, lowerBottom, width, height, gap, beside, nameLength } = WIDE;
   const answer = data.answers[measure];
-  const [axis, axisTitle, log] = data.axes.find(([name]) => name === state.x) || [null, "", 0];
+  const [axis, , log] = data.axes.find(([name]) => name === state.x) || [null, "", 0];
   const [known, unplaced] = orderOf(axis ? answer.x[axis] : data.datasets.map(() => null));
   const step = known.length ? Math.min(beside, (right - left) / data.datasets.length) : (right - left) / Math.max(1, data.datasets.length);
   const end = right - step * unplaced.length;
@@ -62,7 +62,7 @@ const widePicture = (data, numbers, state) => {
   const upper = scale(scores.flat().filter(Boolean).map((found) => found.mean), bottom, top, 6);
   const parts = order.map((dataset, number) => {
     const { title } = data.datasets[dataset];
-    return `<path class="guide" data-d="${dataset}" d="M${rounded(feet[number])},${rail}L${x.get(dataset)},${top}V${lowerBottom}"/><text class="name" data-d="${dataset}" transform="translate(${rounded(feet[number])},${rail - 4}) rotate(-36)"><title>${escaped(title)}</title>${escaped(shortened(title, nameLength))}</text>`;
+    return `<path class="guide" data-d="${dataset}" d="M${rounded(feet[number])},${rail}L${x.get(dataset)},${top}V${lowerBottom}"/><text class="name" data-d="${dataset}" transform="translate(${rounded(feet[number])},${rail - 4}) rotate(-40)"><title>${escaped(title)}</title>${escaped(shortened(title, nameLength))}</text>`;
   });
   const grid = (axis_, digits, sign) => `<path class="grid" d="${axis_.ticks.map((tick) => `M${left},${axis_.at(tick)}H${right}`).join("")}"/>` +
     axis_.ticks.map((tick) => `<text class="tick" x="${left - 8}" y="${axis_.at(tick) + 4}" text-anchor="end">${sign ? signed(tick, digits) : tick.toFixed(digits)}</text>`).join("");
@@ -71,9 +71,9 @@ const widePicture = (data, numbers, state) => {
   parts.push(...ticks.map((tick) => `<text class="tick" x="${atX(tick)}" y="${lowerBottom + 17}" text-anchor="middle">${Number(tick.toPrecision(4))}</text>`));
   if (ticks.length) {
     if (["relative_transfer_difficulty", "zero_shot_error"].includes(axis)) {
-      parts.push(`<text x="${left}" y="${height - 16}" class="tick">← easier</text><text x="${end}" y="${height - 16}" class="tick" text-anchor="end">harder →</text>`);
+      parts.push(`<text x="${left}" y="${height - 16}" class="tick">← easier</text><text x="${right}" y="${height - 16}" class="tick" text-anchor="end">harder →</text>`);
     }
-    parts.push(`<text x="${(left + end) / 2}" y="${height - 16}" text-anchor="middle">${escaped(axisTitle)}${log ? " (log scale)" : ""}</text>`);
+    parts.push(`<text x="${(left + right) / 2}" y="${height - 16}" text-anchor="middle">${escaped(answer.axes[axis])}</text>`);
   }
   if (unplaced.length) {
     const zero = unplaced.every((item) => answer.zeroShot[item.dataset] === 0);
@@ -93,7 +93,7 @@ const widePicture = (data, numbers, state) => {
     const here = order.filter((dataset) => found[dataset]);
     const mean = here.length ? numbers.studentT(here.map((dataset) => found[dataset].mean)) : null;
     const ends = ({ mean: middle, half }) => half === null ? [middle] : [middle - half, middle + half];
-    const lower = scale([0, ...here.map((dataset) => found[dataset].mean), ...(mean ? ends(mean) : [])], lowerBottom, lowerTop, 4);
+    const lower = scale([0, ...here.map((dataset) => found[dataset].mean), ...(mean ? ends(mean) : [])], lowerBottom, lowerTop, 4, 0.12);
     parts.push(`<text class="panel" x="${left - 40}" y="${lowerTop - 16}">${escaped(shortened(data.methods[a].name, 40))} minus ${escaped(shortened(data.methods[b].name, 40))}, points</text>`, grid(lower, digits(lower), true));
     parts.push(`<path class="zero" d="M${left},${lower.at(0)}H${right}"/>`);
     const placed = known.filter((item) => found[item.dataset]);
@@ -123,7 +123,7 @@ const rowPicture = (data, numbers, state, width) => {
   const answer = data.answers[measure];
   const [known, unplaced] = orderOf(state.x ? answer.x[state.x] : data.datasets.map(() => null));
   const order = [...known, ...unplaced].map((item) => item.dataset);
-  const [left, right, head, row] = [12, width - 62, 26, 44];
+  const [left, right, head, row] = [12, width - 62, 24, 36];
   const scores = data.methods.map((_, method) => data.datasets.map((__, dataset) => numbers.score(measure, method, dataset)));
   const axis = scale(scores.flat().filter(Boolean).map((found) => found.mean), left, right, 5);
   const height = head + row * order.length + 8;
@@ -131,7 +131,7 @@ const rowPicture = (data, numbers, state, width) => {
   parts.push(...axis.ticks.map((tick) => `<text class="tick" x="${axis.at(tick)}" y="16" text-anchor="middle">${tick}</text>`));
   if (b !== null) parts.push(`<text class="tick" x="${width - 2}" y="16" text-anchor="end">A − B</text>`);
   order.forEach((dataset, number) => {
-    const y = head + row * number + 32;
+    const y = head + row * number + 27;
     const classes = answer.classes[dataset];
     const title = shortened(data.datasets[dataset].title, 30);
     parts.push(`<text class="row-name" data-d="${dataset}" x="4" y="${y - 14}">${escaped(title)}<tspan class="tick"> ${classes ? classes + " classes" : ""}</tspan></text>`);
@@ -143,5 +143,5 @@ const rowPicture = (data, numbers, state, width) => {
     const found = b === null ? null : numbers.difference(measure, a, b, dataset);
     if (found) parts.push(`<text class="value" x="${width - 2}" y="${y + 4}" text-anchor="end">${signed(found.mean)}</text>`);
   });
-  return { svg: `<svg viewBox="0 0 ${width} ${height}" aria-hidden="true">${parts.join("")}</svg>`, order, at: (dataset) => [right / 2, head + row * order.indexOf(dataset) + 32], horizontal: false };
+  return { svg: `<svg viewBox="0 0 ${width} ${height}" aria-hidden="true">${parts.join("")}</svg>`, order, at: (dataset) => [right / 2, head + row * order.indexOf(dataset) + 27], horizontal: false };
 };

@@ -1,5 +1,6 @@
 // Numbers of the first screen, in percent, from accuracies in 0.01 %. Intervals are Student-t at 95 %.
 const harmonic = (x, y) => x && y ? 2 * x * y / (x + y) : 0;
+const classesOf = (measure) => ["base", "new"].includes(measure) ? measure : "all";  // that the difficulty is over
 const average = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 const heroNumbers = (data, quantiles) => {
   const studentT = (values) => {

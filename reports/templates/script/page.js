@@ -4,11 +4,33 @@ const all = (selector, within) => Array.from((within || document).querySelectorA
 const counted = (number, noun) => number + " " + noun + (number === 1 ? "" : "s");
 const escaped = (text) => String(text).replace(/[&<>"']/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;" })[sign]);
 const shortened = (text, longest) => text.length <= longest ? text : text.slice(0, longest - 1).trimEnd() + "…";
+// Numbers stay on one line with their unit.
+const unbroken = (text) => text.replace(/(\d(?:<\/b>)?) (?=(?:%|±|points?|s|min|h|[MG]iB)(?!\w))/g, "$1\u00a0");
 const rounded = (value) => Math.round(value * 10) / 10;
 const signed = (value, digits = 1) => {
   const text = Math.abs(value).toFixed(digits);
   return Number(text) === 0 ? text : (value < 0 ? "−" : "+") + text;
 };
+const element = (tag, properties, ...children) => {
+  const node = Object.assign(document.createElement(tag), properties);
+  node.append(...children);
+  return node;
+};
+const button = (text, work, className = "chip") => {
+  const node = element("button", { type: "button", className, textContent: text });
+  if (work) node.addEventListener("click", work);
+  return node;
+};
+// Options are [value, text].
+const fillSelect = (select, options, value) => select.replaceChildren(...options.map(([key, text]) => new Option(text, key, false, String(key) === String(value))));
+const addSelect = (place, title, options, value, work) => {
+  const select = element("select", {});
+  fillSelect(select, options, value);
+  select.addEventListener("change", () => work(select.value));
+  place.append(element("label", {}, ...[title].flat(), " ", select));
+  return select;
+};
+const inAddress = () => new URLSearchParams(location.hash.slice(1));
 const island = (id) => JSON.parse(document.getElementById(id).textContent);
 const block = island("page-data");
 // What is packed as base64 of a zlib stream is unpacked once, when it is needed.

@@ -148,17 +148,18 @@ const showPage = () => {
   pageNode.innerHTML = `<p><a class="back" href="#${escaped(heroAddress())}">← All results</a></p><h2>${escaped(found.title)}</h2>${found.html}`;
   const picture = pageNode.querySelector(".picture");
   if (picture) picture.after(saveButtons(() => picture.querySelector("svg"), found.title));
-  if (found.table) bindTable(pageNode.querySelector(".table"), found.table, block.settings[new URLSearchParams(location.hash.slice(1)).get("setting") || block.first].methods);
+  if (found.table) bindTable(pageNode.querySelector(".table"), found.table, block.settings[inAddress().get("setting") || block.first].methods);
   scrollTo({ top: 0, behavior: "instant" });
   pageNode.focus({ preventScroll: true });
 };
 // Another setting shows its page of the same method or dataset.
 settingListeners.push(() => {
-  const wanted = new URLSearchParams(location.hash.slice(1));
+  const wanted = inAddress();
   const data = settingData();
   const same = wanted.has("method") ? data.methods.find((method) => method.key === wanted.get("method"))
     : wanted.has("dataset") ? data.datasets.find((dataset) => dataset.name === wanted.get("dataset")) : null;
   if (same) location.hash = same.address;
 });
+exchanges.push(() => () => { if (!pageNode.hidden) showPage(); });
 addEventListener("hashchange", showPage);
 showPage();

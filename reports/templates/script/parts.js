@@ -37,7 +37,7 @@ const bindParts = (place, parts, data) => parts.forEach((part, index) => {
 // The content of folds of a setting is unpacked when the first one is opened.
 const fillFold = (node, parts, data) => {
   if (node.querySelector(":scope > .body")) return;
-  const body = Object.assign(document.createElement("div"), { className: "body", textContent: "Loading …" });
+  const body = element("div", { className: "body", textContent: "Loading …" });
   node.append(body);
   if (parts) drawParts(body, parts, data);
   else evidence(data.anchor).then(({ folds }) => drawParts(body, folds[node.id], data));

@@ -30,7 +30,7 @@ const savedSvg = (svg) => inLightColours(() => {
 const savedPng = ({ text, width, height }) => new Promise((done, failed) => {
   const image = new Image();
   image.onload = () => {
-    const canvas = Object.assign(document.createElement("canvas"), { width: PNG_ZOOM * width, height: PNG_ZOOM * height });
+    const canvas = element("canvas", { width: PNG_ZOOM * width, height: PNG_ZOOM * height });
     canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
     canvas.toBlob(done, "image/png");
   };
@@ -38,24 +38,16 @@ const savedPng = ({ text, width, height }) => new Promise((done, failed) => {
   image.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(text);
 });
 const download = (blob, name) => {
-  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
+  const link = element("a", { href: URL.createObjectURL(blob), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 };
 // `svgOf` returns the picture at the time of the click.
 const saveButtons = (svgOf, name) => {
-  const group = Object.assign(document.createElement("div"), { className: "save" });
-  group.setAttribute("role", "group");
-  group.setAttribute("aria-label", "Save the picture");
-  group.append("Save: ");
-  ["SVG", "PNG"].forEach((format) => {
-    const button = Object.assign(document.createElement("button"), { type: "button", className: "chip", textContent: format });
-    button.addEventListener("click", () => {
-      const saved = savedSvg(svgOf());
-      const made = format === "SVG" ? Promise.resolve(new Blob([saved.text], { type: "image/svg+xml" })) : savedPng(saved);
-      made.then((blob) => download(blob, `${name}.${format.toLowerCase()}`));
-    });
-    group.append(button);
-  });
-  return group;
+  const save = (format) => {
+    const saved = savedSvg(svgOf());
+    const made = format === "SVG" ? Promise.resolve(new Blob([saved.text], { type: "image/svg+xml" })) : savedPng(saved);
+    made.then((blob) => download(blob, `${name}.${format.toLowerCase()}`));
+  };
+  return element("div", { className: "save", role: "group", ariaLabel: "Save the picture" }, "Save: ", ...["SVG", "PNG"].map((format) => button(format, () => save(format))));
 };

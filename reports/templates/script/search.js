@@ -12,7 +12,7 @@ if (searchBox) {
     const datasets = data.datasets.map((dataset) => ({ text: dataset.title, where: "dataset", also: dataset.name, hash: dataset.address }));
     const runs = Object.values(block.settings).flatMap((each) => (each.runs || []).flatMap((row, method) => row.flatMap((ids, dataset) =>
       ids.filter(Boolean).map((id) => ({ text: id, where: "run, " + each.methods[method].name + " on " + each.datasets[dataset].title, hash: "run=" + id })))));
-    return [...methods, ...datasets, ...sections, ...folds, ...runs];
+    return [...methods, ...datasets, ...sections, ...folds, ...new Map(runs.map((run) => [run.text, run])).values()];
   };
   const search = () => {
     const wanted = searchBox.value.trim().toLowerCase();
@@ -20,14 +20,11 @@ if (searchBox) {
     index = index || entriesOf();
     const hits = index.filter((entry) => (entry.text + " " + (entry.also || "")).toLowerCase().includes(wanted)).slice(0, 12);
     found.replaceChildren(...hits.map((entry) => {
-      const item = document.createElement("li");
-      const link = Object.assign(document.createElement("a"), { href: "#" + entry.hash, textContent: shortened(entry.text, 60) });
-      link.append(Object.assign(document.createElement("span"), { textContent: " " + entry.where }));
+      const link = element("a", { href: "#" + entry.hash, textContent: shortened(entry.text, 60) }, element("span", { textContent: " " + entry.where }));
       link.addEventListener("click", () => { found.replaceChildren(); if (location.hash === "#" + entry.hash) dispatchEvent(new Event("hashchange")); });
-      item.append(link);
-      return item;
+      return element("li", {}, link);
     }));
-    if (!hits.length) found.replaceChildren(Object.assign(document.createElement("li"), { textContent: "No results on this page." }));
+    if (!hits.length) found.replaceChildren(element("li", { textContent: "No results on this page." }));
   };
   let timer = 0;
   settingListeners.push(() => { index = null; });

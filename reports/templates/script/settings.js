@@ -1,5 +1,6 @@
-// Settings: the sections show one at a time, chosen by backbone, protocol, shots and draw.
-const FACETS = ["Backbone", "Protocol", "Shots", "Draw"];
+// Settings: the sections show one at a time, chosen by backbone, protocol, shots, draw and compared datasets.
+const FACETS = ["Backbone", "Protocol", "Shots", "Draw", "Datasets"];
+const exchanges = [];  // called before new data replace those of the page; each returns what to do afterwards
 const settingListeners = [];  // called with the anchor of the new setting
 const pickers = new Map();
 let currentSetting = block.first;
@@ -15,17 +16,17 @@ const nearestSetting = (facet, value) => {
   const likeness = ([, data]) => data.facets.filter((text, index) => text === settingData().facets[index]).length;
   return Object.entries(block.settings).filter(([, data]) => data.facets[facet] === value).sort((p, q) => likeness(q) - likeness(p))[0][0];
 };
-FACETS.forEach((title, facet) => {
-  const values = Array.from(new Set(Object.values(block.settings).map((data) => data.facets[facet])));
-  if (values.length < 2) return;
-  const label = document.createElement("label");
-  const select = document.createElement("select");
-  values.forEach((value) => select.add(new Option(value, value, false, value === settingData().facets[facet])));
-  select.addEventListener("change", () => {
-    chooseSetting(nearestSetting(facet, select.value));
-    if (!frontNode.hidden) history.pushState(null, "", "#" + heroAddress());
+const drawPickers = () => {
+  const chooser = document.getElementById("chooser");
+  pickers.clear();
+  chooser?.replaceChildren();
+  FACETS.forEach((title, facet) => {
+    const values = Array.from(new Set(Object.values(block.settings).map((data) => data.facets[facet])));
+    if (values.length < 2) return;
+    pickers.set(facet, addSelect(chooser, title, values.map((value) => [value, value]), settingData().facets[facet], (value) => {
+      chooseSetting(nearestSetting(facet, value));
+      if (!frontNode.hidden) history.pushState(null, "", "#" + heroAddress());
+    }));
   });
-  label.append(title + " ", select);
-  document.getElementById("chooser").append(label);
-  pickers.set(facet, select);
-});
+};
+drawPickers();

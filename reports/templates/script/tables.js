@@ -123,28 +123,22 @@ const bindTable = (place, table, methods) => {
   const state = { table, methods, node, order: table.rows.map((_, index) => index), pressed: new Set(), whole: false };
   tablesById.set(table.id, state);
   all("thead .sort", node).forEach((span, column) => {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = span.textContent;
-    button.addEventListener("click", () => sortTable(state, column));
-    span.replaceChildren(button);
+    span.replaceChildren(button(span.textContent, () => sortTable(state, column), ""));
   });
   if (table.first && table.rows.length > table.first) {
-    const button = Object.assign(document.createElement("button"), { type: "button", className: "more-rows" });
-    button.addEventListener("click", () => { state.whole = !state.whole; redraw(state); });
-    place.append(button);
+    place.append(button("", () => { state.whole = !state.whole; redraw(state); }, "more-rows"));
     redraw(state);
   }
   place.querySelector(".table-tools").addEventListener("click", (event) => {
-    const button = event.target.closest("button");
-    if (!button) return;
-    if (button.dataset.filter !== undefined) {
-      const on = button.getAttribute("aria-pressed") !== "true";
-      button.setAttribute("aria-pressed", String(on));
-      state.pressed[on ? "add" : "delete"](button.dataset.filter);
+    const chip = event.target.closest("button");
+    if (!chip) return;
+    if (chip.dataset.filter !== undefined) {
+      const on = chip.getAttribute("aria-pressed") !== "true";
+      chip.setAttribute("aria-pressed", String(on));
+      state.pressed[on ? "add" : "delete"](chip.dataset.filter);
       redraw(state);
     } else {
-      textToCopy(state, button.dataset.format).then((text) => copyText(button, text));
+      textToCopy(state, chip.dataset.format).then((text) => copyText(chip, text));
     }
   });
   fitting.observe(place.querySelector(".scroll"));

@@ -6,20 +6,10 @@ if (advice && hero) {
   const BUDGETS = { any: "any", "no training": "no training", "1 min": "at most 1 min of training", "100k parameters": "at most 100k parameters" };
   let data = null;
   let state = null;
-  let known = "";
-  const seconds = (method) => {
-    const value = data.methods[method].seconds;
-    if (value === null) return "";
-    return value < 1 ? "< 1 s" : value < 120 ? value.toFixed(0) + " s" : value < 7200 ? (value / 60).toFixed(1) + " min" : (value / 3600).toFixed(1) + " h";
-  };
-  const timed = (method) => data.methods[method].name + (seconds(method) ? ` (${seconds(method)})` : "");
+  let known = null;  // the answer that the fields were filled for
+  const costs = (method) => data.methods[method].cost;
   const listed = (names, last = "and") => names.length < 2 ? names.join("") : names.slice(0, -1).join(", ") + " " + last + " " + names.at(-1);
-  const paragraph = (text, className) => {
-    const node = document.createElement("p");
-    if (className) node.className = className;
-    text.forEach((part) => node.append(Array.isArray(part) ? Object.assign(document.createElement("b"), { textContent: part[0] }) : part));
-    return node;
-  };
+  const paragraph = (text, className = "") => element("p", { className }, ...text.map((part) => Array.isArray(part) ? element("b", { textContent: part[0] }) : part));
   const answerOf = () => data.answers[state.measure];
   // The dataset in the middle of the order of difficulty, as an example.
   const example = () => {
@@ -35,6 +25,9 @@ if (advice && hero) {
   const show = () => {
     const answer = answerOf();
     const chosen = answer.advice[field("budget").value] || answer.advice.any;
+    advice.querySelector(".advice-picks").innerHTML = chosen ? chosen.picks : "";
+    const check = advice.querySelector(".advice-check");
+    if (check) check.textContent = chosen ? chosen.check : "";
     if (!chosen) { out.replaceChildren(paragraph(["There is no comparison yet."])); return; }
     const numbers = numbersOf(data);
     const mean = (method, datasets) => average(datasets.map((dataset) => numbers.difference(state.measure, method, data.baseline ?? chosen.candidates[0], dataset)?.mean ?? 0));
@@ -57,23 +50,19 @@ if (advice && hero) {
     const basis = chosen.rule === "alike" && alike.length ? alike : every;
     const means = new Map(chosen.candidates.map((method) => [method, mean(method, basis)]));
     const best = chosen.candidates.reduce((top, method) => means.get(method) > means.get(top) ? method : top);
+    const cost = costs(best) ? `; ${costs(best)}` : "";
     if (best === data.baseline) {
-      parts.push(paragraph([["Stay with zero-shot"], ": no method " + (field("budget").value === "any" ? "" : "within this budget ") + (basis === every ? "gains on average." : "gains on tasks like yours.")], "take"));
+      parts.push(paragraph([["Stay with zero-shot"], `: no method ${field("budget").value === "any" ? "" : "within this budget "}gains on ${basis === every ? "average" : "tasks like yours"}${cost}.`], "take"));
     } else {
-      parts.push(paragraph(["Take ", [data.methods[best].name], "."], "take"));
-      if (data.baseline !== null && alike.length) {
-        const gains = alike.map((dataset) => numbers.difference(state.measure, best, data.baseline, dataset)?.mean).filter((gain) => gain !== undefined);
-        const gain = average(gains);
-        parts.push(paragraph([`On the ${counted(gains.length, "dataset")} most alike it ${gain < 0 ? "loses" : "gains"} `, [signed(gain)], ` points ${gain < 0 ? "against" : "over"} zero-shot (${signed(Math.min(...gains))} to ${signed(Math.max(...gains))}).`]));
-      }
+      const gains = data.baseline === null ? [] : alike.map((dataset) => numbers.difference(state.measure, best, data.baseline, dataset)?.mean).filter((gain) => gain !== undefined);
+      parts.push(paragraph(["Take ", [data.methods[best].name], ...(gains.length ? [": ", [signed(average(gains))], `\u00a0points over zero-shot on the most alike (${signed(Math.min(...gains))} to ${signed(Math.max(...gains))})`] : []), cost + "."], "take"));
     }
-    const open = answer.open[best].filter((method) => chosen.candidates.includes(method));
-    const others = open.slice(0, 3).map(timed).concat(open.length > 3 ? [open.length - 3 + " more"] : []);
-    if (open.length) parts.push(paragraph([`No clear difference over datasets: ${listed(others)}.`]));
+    const open = answer.open[best].filter((method) => chosen.candidates.includes(method)).length;
     const near = chosen.candidates.filter((method) => means.get(method) >= means.get(best) - 1 && data.methods[method].seconds !== null);
     const cheapest = near.length ? near.reduce((least, method) => data.methods[method].seconds < data.methods[least].seconds ? method : least) : best;
-    if (cheapest !== best) parts.push(paragraph(["Cheapest within 1 point: ", [data.methods[cheapest].name], `, ${seconds(cheapest)}.`]));
-    if (chosen.check) parts.push(paragraph([chosen.check], "note"));
+    const clear = open ? [`No clear difference over datasets to ${open} of ${counted(chosen.candidates.length - 1, "other")}.`] : [];
+    if (cheapest !== best) clear.push(" Cheapest within 1\u00a0point: ", [data.methods[cheapest].name], `, ${costs(cheapest)}.`);
+    if (clear.length) parts.push(paragraph(clear));
     out.replaceChildren(...parts);
   };
   // The address has the reader's task: `task` is a dataset, or accuracy and classes; and `budget`.
@@ -103,7 +92,7 @@ if (advice && hero) {
   };
   const restoreTask = () => {
     if (!isFrontAddress()) return;
-    const wanted = new URLSearchParams(location.hash.slice(1));
+    const wanted = inAddress();
     const task = wanted.get("task");
     own = task !== null;
     const dataset = data.datasets.findIndex(({ name }) => name === task);
@@ -123,10 +112,11 @@ if (advice && hero) {
     const like = data && field("like").value !== "" ? data.datasets[Number(field("like").value)].name : null;
     [data, state] = [newData, newState];
     const answer = answerOf();
-    if (known !== state.setting + state.measure) {
-      known = state.setting + state.measure;
+    if (known !== answer) {
+      known = answer;
+      advice.querySelector("[data-classes]").textContent = classesOf(state.measure);
       const usable = data.datasets.map((_, dataset) => dataset).filter((dataset) => answer.zeroShot[dataset] > 0 && answer.classes[dataset]);
-      field("like").replaceChildren(new Option("my own numbers", ""), ...usable.map((dataset) => new Option(data.datasets[dataset].title, dataset)));
+      fillSelect(field("like"), [["", "my own numbers"], ...usable.map((dataset) => [dataset, data.datasets[dataset].title])], "");
       if (!own || (like !== null && !usable.some((dataset) => data.datasets[dataset].name === like))) useExample();
       else if (like !== null) {
         const dataset = data.datasets.findIndex(({ name }) => name === like);
@@ -134,8 +124,7 @@ if (advice && hero) {
         field("like").value = String(dataset);
       }
       const budgets = Object.keys(answer.advice);
-      const budget = field("budget").value;
-      field("budget").replaceChildren(...budgets.map((name) => new Option(BUDGETS[name] || name, name, false, name === budget)));
+      fillSelect(field("budget"), budgets.map((name) => [name, BUDGETS[name] || name]), field("budget").value);
       field("budget").closest("label").hidden = budgets.length < 2;
       advice.querySelector(".advice-task").hidden = usable.length === 0;
     }

@@ -1,10 +1,17 @@
+import csv
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
 from report_sample import BACKBONE, DATASETS, METHODS, catalogue, difficulty_frame, provenance_frame, runs_frame
+from worlds import make_world
 
 from bench.analysis.leaderboard import HConvention
+from bench.api.results import installed_code
+from bench.cli.export import export
 from bench.presenters import Catalogue, registered, site_view
+from bench.store import fresh_store
 from methods import get_method
 from reports.views import DatasetView
 
@@ -149,3 +156,39 @@ def test_the_registries_give_facts():
     assert facts.dataset("eurosat").title
     assert facts.method("promptkd_dpc").title == "PromptKD + DPC"
     assert facts.method("apex").title == "APEX"
+
+
+def test_two_forms_of_a_dataset_have_different_titles():
+    runs = runs_frame(protocols=("base-to-new",))
+    facts = catalogue()
+    few = runs[runs["dataset"] == "dtd"].assign(dataset="dtd:test=10", run_id=lambda frame: "t" + frame["run_id"])
+    both = site_view(pd.concat([runs, few]), difficulty_frame(), facts, package_version="0").boards[0]
+    titles = [dataset.title for dataset in both.datasets]
+    assert len(set(titles)) == len(titles) == 12
+    assert {"DTD", "DTD (test=10)"} <= set(titles)
+    alone = runs.replace({"dataset": {"dtd": "dtd:test=10"}})
+    assert "DTD" in {
+        d.title for d in site_view(alone, difficulty_frame(), facts, package_version="0").boards[0].datasets
+    }
+
+
+def test_an_incomplete_page_copies_what_export_writes(tmp_path):
+    """Averages over what all methods have, and the missing runs counted."""
+    folder = tmp_path / "runs"
+    rates = {"zero_shot": {"a": 0.5, "b": 0.6, "c": 0.7}, "coop": {"a": 0.8, "b": 0.7}, "apex": {"a": 0.7, "c": 0.9}}
+    both = {m: {d: {"base": rate, "new": rate} for d, rate in row.items()} for m, row in rates.items()}
+    make_world(folder, both)
+    runs = fresh_store(folder).runs_frame(outcomes=True, staleness=installed_code())
+    site = site_view(runs, difficulty_frame(), registered(), package_version="0")
+    out = tmp_path / "board.csv"
+    export(runs=folder, out=out)
+    text = out.read_text("utf-8")
+    assert text == site.boards[0].exports["CSV"]
+    rows = {row["method"]: row for row in csv.DictReader(io.StringIO(text))}
+    assert {row["datasets"] for row in rows.values()} == {"1"}
+    assert float(rows["apex"]["base"]) == pytest.approx(0.7, abs=0.1), "on dataset a alone"
+    assert (rows["coop"]["n"], rows["coop"]["expected"], rows["coop"]["complete"]) == ("6", "9", "False")
+    export(form="markdown", runs=folder, out=out)
+    assert "Runs are missing: averaged over the 1 dataset and 3 seeds that the ranked methods share" in out.read_text()
+    export(by_dataset=True, runs=folder, out=out)
+    assert {row["dataset"] for row in csv.DictReader(io.StringIO(out.read_text("utf-8")))} == {"a", "b", "c"}

@@ -1,0 +1,64 @@
+"""The advice in words: what to take for easy and for hard tasks, what it costs, and how well such advice has done."""
+
+from markupsafe import Markup
+
+from reports._format import counted, join, points, seconds, shorten, unbroken, unsigned
+from reports.answer_sentences import PHRASES
+from reports.views import AdviceView, OverviewView, PickView, RankedMethodView
+
+TITLE_LENGTH = 24
+"""The most characters of a dataset's name."""
+
+
+def cost_text(method: RankedMethodView) -> str:
+    """What one run costs: training with its preparation; empty where it is unknown."""
+    if method.trained is False:
+        return "no training"
+    return "" if method.seconds is None else f"{seconds(method.seconds)} of training per run"
+
+
+def picks_html(view: OverviewView, advice: AdviceView) -> Markup:
+    """What to take for easy and for hard tasks, with its gain and cost; empty without such groups."""
+    if not advice.picks:
+        return Markup("")
+    items = Markup("").join(_pick(view, pick) for pick in advice.picks)
+    return Markup('<dl class="picks">{}</dl>').format(items)
+
+
+def _pick(view: OverviewView, pick: PickView) -> Markup:
+    method = view.method(pick.method)
+    like = join([shorten(title, TITLE_LENGTH) for title in pick.datasets])
+    if method.key == view.baseline:
+        text = Markup("<b>{}</b>: no method within the budget gains").format(method.name)
+    else:
+        text = Markup("<b>{}</b>").format(method.name)
+        if pick.gain is not None and pick.low is not None and pick.high is not None:
+            ends = f"{points(pick.low)} to {points(pick.high)}" if len(pick.datasets) > 1 else "one dataset"
+            text += Markup(", <b>{}</b> points over zero-shot ({})").format(points(pick.gain), ends)
+    cost = cost_text(method)
+    return Markup('<dt>{} task <span title="{}">like {}</span></dt><dd>{}{}</dd>').format(
+        pick.kind.capitalize(), like, _few(pick), unbroken(text), unbroken(cost and f", {cost}")
+    )
+
+
+def _few(pick: PickView) -> str:
+    titles = [shorten(title, TITLE_LENGTH) for title in pick.datasets]
+    return join(titles) if len(titles) <= 4 else join([*titles[:3], counted(len(titles) - 3, "more dataset")])
+
+
+def advice_check(advice: AdviceView, measure: str) -> str:
+    """What the rule that gives the advice loses on datasets that it has not seen; empty with a single dataset."""
+    if len(advice.candidates) == 1:
+        return "No other method fits this budget."
+    if not advice.lost:
+        return ""
+    text = (
+        f"Checked on each dataset left out: this advice loses {unsigned(advice.lost[advice.rule])} points of "
+        f"{PHRASES[measure]} on average ({unsigned(advice.worst[advice.rule])} at worst) against the best method; "
+    )
+    other = next((value for rule, value in advice.lost.items() if rule != advice.rule), None)
+    if other is None:
+        return text + "too few difficulties are known to choose by difficulty."
+    if advice.rule == "average":
+        return text + f"choosing by difficulty instead of by the average loses {unsigned(other)}."
+    return text + f"always taking the best on average loses {unsigned(other)}."
