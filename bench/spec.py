@@ -9,7 +9,13 @@ from bench.bounds import Count, LargeCount, Line, Name, Settings
 from datasets_registry import DrawRule, EvalProtocol, canonical_json
 
 SPEC_VERSION = 1
-_ADDED: dict[str, object] = {"targets": [], "support": None, "class_text": None, "epoch_selection": None}
+_ADDED: dict[str, object] = {
+    "targets": [],
+    "support": None,
+    "class_text": None,
+    "epoch_selection": None,
+    "allow_fewer": False,
+}
 """Fields that were added after the first release, with their defaults as JSON."""
 
 
@@ -51,6 +57,10 @@ class ExperimentSpec(BaseModel):
         None, description="images that choose the epoch of a method without a search of its own; None keeps the last"
     )
 
+    allow_fewer: bool = Field(
+        False, description="some class has fewer training images than shots, and all of them are used"
+    )
+
     @property
     def run_id(self) -> str:
         """First 16 hex digits of the SHA-256 of the canonical JSON.
@@ -65,6 +75,7 @@ class ExperimentSpec(BaseModel):
 
     def label(self) -> str:
         """A short description, for progress and messages."""
-        shots = f"{self.shots} shot{'' if self.shots == 1 else 's'}"
+        up_to = "up to " if self.allow_fewer else ""
+        shots = f"{up_to}{self.shots} shot{'' if self.shots == 1 else 's'}"
         targets = f" to {len(self.targets)} targets" if self.targets else ""
         return f"{self.method} on {self.dataset}{targets}, {self.protocol}, {shots}, seed {self.seed}"

@@ -5,9 +5,11 @@ from ._catalogue import get_dataset as get_dataset
 from ._catalogue import list_datasets as list_datasets
 from ._catalogue import register_dataset as register_dataset
 from ._custom.add import AddedDataset as AddedDataset
-from ._custom.add import AddRequest as AddRequest
 from ._custom.add import add_dataset as add_dataset
+from ._custom.add_notes import notes_on as notes_on
+from ._custom.class_names import guess_names as guess_names
 from ._custom.dataset import SplitRule as SplitRule
+from ._custom.describe import AddRequest as AddRequest
 from ._custom.feature_bundle import BACKBONE_PREFIX as BACKBONE_PREFIX
 from ._custom.feature_bundle import FeatureBundle as FeatureBundle
 from ._custom.feature_bundle import FeatureRows as FeatureRows
@@ -16,6 +18,7 @@ from ._custom.feature_bundle import import_bundle as import_bundle
 from ._custom.folders import CUSTOM_FOLDERS_VARIABLE as CUSTOM_FOLDERS_VARIABLE
 from ._custom.folders import custom_folders as custom_folders
 from ._custom.folders import user_custom_folder as user_custom_folder
+from ._custom.inspection import BadImagesError as BadImagesError
 from ._custom.table import ColumnNames as ColumnNames
 from ._doctor.check import CheckResult as CheckResult
 from ._doctor.check import check_dataset as check_dataset
@@ -54,6 +57,7 @@ from ._plugins import load_entry_points as load_entry_points
 from ._readers.coop_split import CoopReader as CoopReader
 from ._readers.coop_split import CoopSplit as CoopSplit
 from ._readers.coop_split import read_coop_split as read_coop_split
+from ._readers.decode import Decoding as Decoding
 from ._readers.files import ImageFiles as ImageFiles
 from ._registry import NAME_PATTERN as NAME_PATTERN
 from ._registry import Registry as Registry

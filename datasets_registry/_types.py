@@ -170,6 +170,7 @@ class DatasetInfo:
         options: option names of an adjustable dataset, with one line each.
         with_options: for an adjustable dataset, maps option texts to the DatasetInfo of that setting.
         backbone: for imported features, the slug of the one backbone that computed them.
+        own_images: whether a user added it from their own images, by a TOML file.
     """
 
     name: str
@@ -193,6 +194,7 @@ class DatasetInfo:
     options: Mapping[str, str] = field(default_factory=dict)
     with_options: Callable[[Mapping[str, str]], DatasetInfo] | None = None
     backbone: str | None = None
+    own_images: bool = False
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,10 @@ class EvalSplit:
 
 @dataclass(frozen=True)
 class FewShotTask:
-    """One few-shot task. Equal fingerprints prove that two methods used the same images, names and splits."""
+    """One few-shot task. Equal fingerprints prove that two methods used the same images, names and splits.
+
+    `short` has the number of training images of each class with fewer than `shots`, all of which are drawn.
+    """
 
     dataset: str
     protocol: EvalProtocol
@@ -237,6 +242,7 @@ class FewShotTask:
     validation: SupportSet
     evals: tuple[EvalSplit, ...]
     fingerprint: str
+    short: Mapping[str, int] = field(default_factory=dict)
 
     def eval(self, name: str) -> EvalSplit:
         """The evaluation split of that name (`base`, `new`, `all`, or a target dataset)."""

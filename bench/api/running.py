@@ -27,8 +27,8 @@ def run(
     methods: Names,
     datasets: Names,
     *,
-    backbone: Names = "ViT-demo.drawn",
-    protocol: str = "base-to-new",
+    backbone: Names | None = None,
+    protocol: str | None = None,
     shots: Numbers = 16,
     seeds: Numbers = 3,
     settings: Mapping[str, object] | None = None,
@@ -42,7 +42,9 @@ def run(
         methods: names, shell-style patterns such as `"vpt*"`, or `"all"`.
         datasets: names, patterns or `"all"`.
         backbone: `arch.tag` of open_clip, or `ARCH=FILE` for local weights; several for a sweep over backbones.
-        protocol: `"base-to-new"`, `"few-shot"`, `"cross-dataset"` or `"domain-generalization"`.
+            Default: the drawn demo backbone, for drawn datasets only.
+        protocol: `"base-to-new"`, `"few-shot"`, `"cross-dataset"` or `"domain-generalization"`. Default: base-to-new,
+            and few-shot for your own images.
         shots: labelled images per class; several for a sweep over shots.
         seeds: a number N means seeds 1 to N; a list names them.
         settings: method settings by name, such as `{"coop.n_ctx": 4, "*.recipe.epochs": 20}`. Default: published ones.
@@ -66,8 +68,8 @@ def run(
         >>> len(results), results.failed
         (1, [])
     """
-    axes = {"methods": methods, "datasets": datasets, "protocol": protocol, "shots": shots, "seeds": seeds}
-    request = _request(backbone=backbone, settings=settings, runs=runs, **axes, **options)
+    axes = {"methods": methods, "datasets": datasets, "shots": shots, "seeds": seeds}
+    request = _request(backbone=backbone, protocol=protocol, settings=settings, runs=runs, **axes, **options)
     outcome = run_request(request, open_log(LogStyle(progress)))
     return Results(request.runs, frozenset(spec.run_id for spec in outcome.plan.specs), outcome.failed)
 
@@ -97,7 +99,8 @@ def run_request(request: SweepRequest, log: SweepLog) -> SweepOutcome:
 
 def _request(
     *,
-    backbone: Names = "ViT-demo.drawn",
+    backbone: Names | None = None,
+    protocol: str | None = None,
     settings: Mapping[str, object] | None = None,
     runs: str | Path = "runs",
     **options: Any,
@@ -105,4 +108,5 @@ def _request(
     overrides = [f"{name}={value}" for name, value in (settings or {}).items()]
     folders = {name: Path(options[name]).expanduser() for name in ("data_root", "cache") if options.get(name)}
     folders["runs"] = Path(runs).expanduser()
-    return SweepRequest.build(backbones=backbone, overrides=overrides, **{**options, **folders})
+    given = {name: value for name, value in (("backbones", backbone), ("protocol", protocol)) if value is not None}
+    return SweepRequest.build(overrides=overrides, **given, **{**options, **folders})

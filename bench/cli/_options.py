@@ -27,6 +27,7 @@ Convention = Annotated[
 ]
 Backbones = Annotated[list[str], request_option("backbones")]
 Draw = Annotated[str, request_option("draw")]
+AllowFewer = Annotated[bool, request_option("allow_fewer")]
 ClassText = Annotated[str, request_option("class_text")]
 Supports = Annotated[
     list[Path],

@@ -16,6 +16,7 @@ def draw(
     shots: Annotated[int, typer.Option("--shots", min=1, help="Images per class.")] = 16,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the draw.")] = 1,
     rule: opt.Draw = "coop",
+    allow_fewer: opt.AllowFewer = False,
     out: Annotated[Path | None, typer.Option("--out", help="File to write; default: standard output.")] = None,
     data_root: opt.DataRoot = None,
 ) -> None:
@@ -34,7 +35,9 @@ def draw(
     info = get_dataset(name)
     how = recorded_draw(info, opt.parse_choice(DrawRule, rule, "--draw"))
     splits = info.reader(data_root)
-    task = build_task(info, splits, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=seed, draw=how)
+    task = build_task(
+        info, splits, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=seed, draw=how, allow_fewer=allow_fewer
+    )
     text = json.dumps(support_manifest(task), indent=1, ensure_ascii=False)
     if out is None:
         print_line(text)

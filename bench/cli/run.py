@@ -51,7 +51,7 @@ def run(
 
     Example: etl-bench run -m coop,apex -d 'spectrum_*' --shots 1,2,4,8,16 --seeds 3
 
-    Example: etl-bench run -m coop,apex -d imagenet --protocol cross-dataset --targets eurosat,dtd,oxford_pets
+    Example: etl-bench run -m coop,apex -d imagenet -b ViT-B-16.openai --protocol cross-dataset --targets eurosat,dtd
 
     Example: etl-bench run sweep.toml --launcher slurm --partition gpu --gpus 1 --device cuda --time 8:00:00
     """

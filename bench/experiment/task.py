@@ -42,6 +42,7 @@ def load_task(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
         targets=[(get_dataset(name), read_splits(name, context.data_root)) for name in spec.targets],
         support_list=_support_list(spec, context),
         texts=_class_text(spec, context),
+        allow_fewer=spec.allow_fewer,
     )
     if task.fingerprint != spec.task_fingerprint:
         raise StaleSpecError(

@@ -1,6 +1,7 @@
 """Names of `bench.sweep` for other rooms."""
 
 from .axes import IMAGENET_VARIANTS as IMAGENET_VARIANTS
+from .dataset_names import backbone_advice as backbone_advice
 from .driver import SweepOutcome as SweepOutcome
 from .driver import carry_out as carry_out
 from .driver import check_device as check_device

@@ -1,10 +1,9 @@
-"""The axes of a sweep, the names that patterns select, and checks of the request."""
-
-from collections.abc import Callable, Sequence
+"""The axes of a sweep, and checks of the request."""
 
 from bench.errors import UsageError
+from bench.sweep.dataset_names import match_datasets, select
 from bench.sweep.request import SweepRequest
-from datasets_registry import DATASETS, DrawRule, EvalProtocol, get_dataset
+from datasets_registry import DrawRule, EvalProtocol
 
 IMAGENET_VARIANTS = ("imagenet_v2", "imagenet_sketch", "imagenet_a", "imagenet_r")
 """Default targets of domain generalization."""
@@ -39,20 +38,6 @@ def check_axes(request: SweepRequest) -> None:
         raise UsageError(f"--targets {','.join(request.targets)} names one twice; give each once.")
     if min(request.seeds) < 0:
         raise UsageError(f"--seeds {min(request.seeds)} is negative; seeds are whole numbers from 0.")
-
-
-def select(patterns: Sequence[str], match: Callable[[str], Sequence[str]]) -> dict[str, bool]:
-    """Names that the patterns select, in order, each with whether a pattern was exactly this name."""
-    found: dict[str, bool] = {}
-    for pattern in patterns:
-        for name in match(pattern):
-            found[name] = found.get(name, False) or pattern == name
-    return found
-
-
-def match_datasets(pattern: str) -> list[str]:
-    """Names of the datasets that a pattern selects. A name with options stands for itself."""
-    return [get_dataset(pattern).name] if ":" in pattern else DATASETS.match(pattern)
 
 
 def selected_datasets(request: SweepRequest) -> dict[str, bool]:

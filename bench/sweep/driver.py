@@ -28,6 +28,7 @@ from bench.sweep.machine import cache_limit, hidden_limit
 from bench.sweep.planning import Plan, plan
 from bench.sweep.progress import SweepLog
 from bench.sweep.request import PLAN_TABLE, RerunPolicy, SweepRequest
+from bench.sweep.short_draws import short_draw
 from bench.sweep.stacking import stack_tasks
 from bench.sweep.tally import Tally
 from bench.sweep.unfinished import SWEEPS
@@ -75,6 +76,8 @@ def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
     if made.unkept:
         runs = counted(made.unkept, "finished run")
         log.notice(f"{runs} without a kept model: computed again for --keep-models {request.keep_models}")
+    for (name, shots), sizes in expansion.short.items():
+        log.notice(short_draw(name, shots, sizes))
     if made.stale:
         repeats = request.rerun in (RerunPolicy.STALE, RerunPolicy.ALL)
         advice = "they run again" if repeats else "--rerun stale runs them again"

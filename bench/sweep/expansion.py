@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bench.spec import ExperimentSpec
@@ -27,6 +27,8 @@ class Expansion:
     rejected: tuple[Rejection, ...]
     without_difficulty: frozenset[str] = frozenset()
     """Backbones that cannot encode class names, by which a difficulty is measured."""
+    short: Mapping[tuple[str, int], Mapping[str, int]] = field(default_factory=dict)
+    """For a dataset and a number of shots: the training images of each class with fewer, all of which are drawn."""
 
 
 def expand(request: SweepRequest) -> Expansion:
@@ -51,19 +53,21 @@ def expand(request: SweepRequest) -> Expansion:
     for item in chosen:
         expander.check_method(item)
     specs: dict[str, ExperimentSpec] = {}
+    short: dict[tuple[str, int], Mapping[str, int]] = {}
     for name, named in datasets.items():
         targets = factory.targets(name)
         choices = factory.support_choices(
             name, zero_shot=any(item.zero_shot for item in chosen), trained=not all(item.zero_shot for item in chosen)
         )
         tasks = factory.tasks(get_dataset(name), targets, choices, named=named)
+        short |= {(name, task.shots): task.short for task in tasks.values() if task.short}
         for backbone in backbones:
             for item in chosen:
                 for spec in expander.specs(item, backbone, name, targets, tasks):
                     specs.setdefault(spec.run_id, spec)
     rejections.check(nothing_left=not specs, strict=request.strict)
     without_difficulty = _reject_difficulties(specs.values(), backbones, rejections)
-    return Expansion(tuple(specs.values()), rejections.all(), without_difficulty)
+    return Expansion(tuple(specs.values()), rejections.all(), without_difficulty, short)
 
 
 def _reject_difficulties(
@@ -149,6 +153,7 @@ class _Expander:
                 support=choice.support.digest if choice.support else None,
                 class_text=self.class_text.identity if self.class_text else None,
                 epoch_selection=item.epoch_selection,
+                allow_fewer=bool(task.short),
             )
 
 

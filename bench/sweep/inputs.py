@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import UsageError
-from bench.sweep.axes import match_datasets, select, selected_datasets
+from bench.sweep.axes import selected_datasets
+from bench.sweep.dataset_names import match_datasets, select
 from bench.sweep.request import SweepRequest
 from datasets_registry import SupportList, get_dataset, read_support_list
 

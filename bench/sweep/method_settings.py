@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.errors import UsageError
-from bench.sweep.axes import select
+from bench.sweep.dataset_names import select
 from bench.sweep.overrides import Override, apply_overrides, check_overrides, parse_overrides
 from bench.sweep.request import RecipeChoice, SweepRequest
 from datasets_registry import DatasetInfo

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from bench.errors import UsageError
+from bench.sweep.dataset_names import check_demo_backbone, default_protocol
 from bench.sweep.option_texts import minutes, parse_choice, parse_numbers, parse_slurm_set, split_list
 from datasets_registry import DrawRule, EvalProtocol
 
@@ -97,10 +98,12 @@ class SweepRequest(BaseModel):
     datasets: Annotated[list[str], Option(Panel.WHAT, "d")] = Field(description=f"Datasets. {_NAMES}")
     backbones: Annotated[list[str], Option(Panel.WHAT, "b")] = Field(
         [DEMO_BACKBONE],
-        description="Backbones as arch.tag, or ARCH=FILE[,quickgelu|,gelu][,preprocess=TAG].",
+        description="Backbones as arch.tag, or ARCH=FILE[,quickgelu|,gelu][,preprocess=TAG]. Required for datasets "
+        "that are not drawn.",
     )
     protocol: Annotated[EvalProtocol, Option(Panel.WHAT)] = Field(
-        EvalProtocol.BASE_TO_NEW, description="base-to-new, few-shot, cross-dataset or domain-generalization."
+        EvalProtocol.BASE_TO_NEW,
+        description="base-to-new, few-shot, cross-dataset or domain-generalization. Default for own images: few-shot.",
     )
     shots: Annotated[list[int], Option(Panel.WHAT)] = Field(
         [16], description="Images per class: one number or several, such as 1,2,4,8,16."
@@ -147,6 +150,9 @@ class SweepRequest(BaseModel):
     )
     draw: Annotated[str, Option()] = Field(
         "coop", description="coop (CoOp's images), nested (1 in 2 in 4 ...) or file:PATH."
+    )
+    allow_fewer: Annotated[bool, Option()] = Field(
+        False, description="Take all training images of a class that has fewer than --shots, as CoOp does."
     )
     support: Annotated[list[Path], Option()] = Field(
         [],
@@ -239,7 +245,7 @@ class SweepRequest(BaseModel):
         except ValidationError as error:
             raise _usage_error(error) from None
         request._check_launcher()
-        return request
+        return request._with_defaults_of_datasets()
 
     @classmethod
     def read(cls, path: Path, **given: Any) -> Self:
@@ -247,8 +253,12 @@ class SweepRequest(BaseModel):
         return cls.build(**(read_sweep_file(path) | given))
 
     def to_toml(self) -> str:
-        """The options that differ from their defaults, as a sweep file."""
-        values = self.model_dump(mode="json", exclude_defaults=True)
+        """The options that differ from their defaults, and those given whose default depends on the datasets."""
+        values = self.model_dump(mode="json")
+        fields, given = type(self).model_fields, self.model_fields_set & {"backbones", "protocol"}
+        values = {
+            key: value for key, value in values.items() if key in given or getattr(self, key) != fields[key].default
+        }
         return "".join(
             f"{option_name(key)} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items()
         )
@@ -268,6 +278,15 @@ class SweepRequest(BaseModel):
     def draw_rule(self) -> DrawRule:
         """The rule that draws the shots. With a support list it is the default: zero-shot runs record its name."""
         return parse_choice(DrawRule, "coop" if self.draw.startswith("file:") else self.draw, "--draw")
+
+    def _with_defaults_of_datasets(self) -> Self:
+        """The request with the protocol of its datasets; UsageError if they need a backbone and none is given."""
+        if "backbones" not in self.model_fields_set:
+            check_demo_backbone(self.datasets, self.targets, DEMO_BACKBONE)
+        if "protocol" in self.model_fields_set:
+            return self
+        protocol = default_protocol(self.datasets, self.protocol)
+        return self if protocol is self.protocol else self.model_copy(update={"protocol": protocol})
 
     def _check_launcher(self) -> None:
         """Raise UsageError for options that do not go with the launcher."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.sweep.axes import IMAGENET_VARIANTS, match_datasets, select
+from bench.sweep.axes import IMAGENET_VARIANTS
+from bench.sweep.dataset_names import match_datasets, select
 from bench.sweep.rejections import Rejections
 from bench.sweep.request import SweepRequest
 from datasets_registry import (
@@ -125,6 +126,7 @@ class TaskFactory:
                 targets=others,
                 support_list=choice.support,
                 texts=self.class_text,
+                allow_fewer=self.request.allow_fewer,
             )
         except ShotsError as error:
             self.rejections.add(f"{info.name} with {choice.shots} shots", str(error), named=named)

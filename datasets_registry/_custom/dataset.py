@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
@@ -13,11 +12,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from datasets_registry._custom.folder import is_split_into_parts, list_folder
-from datasets_registry._custom.hugging_face import MARKER_FILES, list_hub_folder
+from datasets_registry._custom.folder import list_folder
+from datasets_registry._custom.hugging_face import list_hub_folder
 from datasets_registry._custom.listing import FoundImage, Listing
-from datasets_registry._custom.table import SUFFIXES, ColumnNames, common_folder, guess_columns, list_table
-from datasets_registry._custom.tars import find_tars, list_tars
+from datasets_registry._custom.table import ColumnNames, guess_columns, list_table
+from datasets_registry._custom.tars import list_tars
 from datasets_registry._errors import DataError, RegistrationError, some
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Sample
 
@@ -58,6 +57,9 @@ class CustomDataset(BaseModel):
         names: class names for prompts, by label; a label without an entry is its own name.
         title: the name in tables; default: the file's name.
         root: for a table, the folder its paths are relative to; default: the table's folder.
+        orient: turn images upright by their EXIF orientation. Off unless the file says so, as before this setting.
+        skip: keys of images that are left out, such as damaged files.
+        small_classes: labels that are left out because they have too few images.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -76,6 +78,9 @@ class CustomDataset(BaseModel):
     citation: str = ""
     root: str | None = None
     columns: ColumnNames = ColumnNames()
+    orient: bool = False
+    skip: tuple[str, ...] = ()
+    small_classes: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> CustomDataset:
@@ -85,6 +90,8 @@ class CustomDataset(BaseModel):
             raise ValueError(f"classes lists {repeated[0]!r} twice")
         if unknown := sorted(set(self.names) - set(self.classes)):
             raise ValueError(f"names has {unknown[0]!r}, which is not one of the classes")
+        if both := [label for label in self.small_classes if label in self.classes]:
+            raise ValueError(f"small_classes has {both[0]!r}, which is one of the classes")
         if empty := [label for label in self.classes if not self.names.get(label, label).strip()]:
             raise ValueError(f"the name of the class {empty[0]!r} is empty")
         return self
@@ -102,6 +109,7 @@ class CustomDataset(BaseModel):
             num_classes=len(self.classes),
             class_names=self.class_names,
             reader=CustomReader(name, self, base),
+            own_images=True,
             **self.model_dump(include={"summary", "domain", "template", "licence", "homepage", "citation"}),
         )
 
@@ -109,17 +117,18 @@ class CustomDataset(BaseModel):
         """The path of the images."""
         return base / Path(self.images).expanduser()
 
-    def listing(self, base: Path) -> Listing:
-        """All images on disk; raises DataError, see the functions of the four kinds."""
-        place = self.place(base)
+    def listing(self, base: Path, *, skip_missing: bool = False) -> Listing:
+        """All images on disk but those in `skip`; raises DataError, see the functions of the four kinds."""
+        place, skip = self.place(base), frozenset(self.skip)
         if self.kind is Kind.FOLDER:
-            return list_folder(place, given_split=self.split is SplitRule.GIVEN)
+            return list_folder(place, given_split=self.split is SplitRule.GIVEN).without(skip)
         if self.kind is Kind.TABLE:
             root = base / Path(self.root).expanduser() if self.root is not None else place.parent
-            return list_table(place, guess_columns(place, self.columns.named()), root=root)
+            columns = guess_columns(place, self.columns.named())
+            return list_table(place, columns, root=root, skip=skip, skip_missing=skip_missing).without(skip)
         if self.kind is Kind.HUGGING_FACE:
-            return list_hub_folder(place, image=self.columns.path, label=self.columns.label)
-        return list_tars(place)
+            return list_hub_folder(place, image=self.columns.path, label=self.columns.label).without(skip)
+        return list_tars(place).without(skip)
 
 
 @dataclass(frozen=True)
@@ -143,8 +152,9 @@ class CustomReader:
         if absent := [label for label in self.config.classes if label not in present]:
             raise DataError(
                 f"Dataset {self.name!r} lists {len(self.config.classes)} classes, but {len(absent)} have no image in "
-                f"{self.config.place(self.base)}, for example {absent[0]!r}; labels found: {_few(listing.labels)}. "
-                f"Correct `classes` in its TOML file, or repeat `etl-bench datasets add {self.name}` with --replace."
+                f"{self.config.place(self.base)}, for example {absent[0]!r}; labels found: "
+                f"{few_labels(listing.labels)}. Correct `classes` in its TOML file, or repeat "
+                f"`etl-bench datasets add {self.name}` with --replace."
             )
         parts: dict[str, list[Sample]] = {part: [] for part in PARTS}
         part_of = evenly(listing) if self.config.split is SplitRule.EVEN else {}
@@ -163,7 +173,9 @@ class CustomReader:
         left_out = dict(listing.left_out) | (
             {"images of classes that `classes` does not list": others} if others else {}
         )
-        return DatasetSplits(listing.images, self.config.class_names, train, val, test, left_out=left_out)
+        # the split follows from the files alone, so that it stays the same with and without `orient`
+        images = listing.images.oriented() if self.config.orient else listing.images
+        return DatasetSplits(images, self.config.class_names, train, val, test, left_out=left_out)
 
     def _part(self, item: FoundImage, listing: Listing) -> str:
         if self.config.split is SplitRule.HASH:
@@ -223,91 +235,6 @@ def read_custom(path: Path) -> DatasetInfo:
     return config.info(path.stem, path.parent)
 
 
-def describe_images(
-    place: Path, *, columns: ColumnNames, root: Path | None = None, split: SplitRule | None = None
-) -> CustomDataset:
-    """Inspect a folder of class folders, a table, a Hugging Face folder or a folder of tars, and describe it.
-
-    A missing column name means a usual name. A missing split rule means a given split if there is one, else a split by
-    content: `even` if `hash` left a class without training or test images. The root of a table with absolute paths is
-    their deepest common folder. Raises DataError if nothing readable is there, or there are fewer than two classes.
-    """
-    kind = _kind(place)
-    unused = {
-        "--root": root is not None and kind is not Kind.TABLE,
-        "--path-column": columns.path and kind not in (Kind.TABLE, Kind.HUGGING_FACE),
-        "--label-column": columns.label and kind not in (Kind.TABLE, Kind.HUGGING_FACE),
-        "--split-column": columns.split and kind is not Kind.TABLE,
-    }
-    if any(unused.values()):
-        names = ", ".join(name for name, given in unused.items() if given)
-        raise DataError(f"{names}: {place} is no table, so this has no effect. Leave it out, or give a table.")
-    if kind is Kind.TABLE:
-        columns = guess_columns(place, columns.named())
-        root = root or common_folder(place, columns)
-    if kind is Kind.FOLDER and split is not SplitRule.GIVEN and is_split_into_parts(place):
-        if split is SplitRule.HASH:
-            raise DataError(
-                f"{place} holds the parts of a split, which --split hash would take for classes. Leave --split out to "
-                f"use that split, or give a folder of class folders."
-            )
-        split = SplitRule.GIVEN
-    draft = CustomDataset.model_construct(  # not validated, because the classes follow from its listing
-        images=str(place.absolute()),
-        kind=kind,
-        split=split or SplitRule.HASH,
-        classes=(),
-        root=str(root.absolute()) if root is not None else None,
-        columns=columns,
-    )
-    listing = draft.listing(place.parent)
-    if split is None:
-        split = SplitRule.GIVEN if any(item.part for item in listing.found) else _rule_by_content(listing)
-    labels = listing.labels
-    if len(labels) < 2:
-        raise DataError(
-            f"{place} has {len(labels)} class, {_few(labels)}; a benchmark needs at least 2. Give the folder that "
-            f"holds one folder per class, or a table with more labels."
-        )
-    return CustomDataset.model_validate(draft.model_dump() | {"split": split, "classes": labels})
-
-
-def _rule_by_content(listing: Listing) -> SplitRule:
-    """`hash` if it gives every class images to train on and to test on, else `even`."""
-    found: dict[str, set[str]] = {}
-    for item in listing.found:
-        found.setdefault(item.label, set()).add(part_by_content(listing.images.digest(item.key)))
-    return SplitRule.HASH if all({"train", "test"} <= parts for parts in found.values()) else SplitRule.EVEN
-
-
-def to_toml(config: CustomDataset) -> str:
-    """The text of the TOML file, at most a dozen lines."""
-    lines = ["# a custom dataset for etl-bench; `etl-bench docs datasets` explains every line"]
-    values = config.model_dump(mode="json", exclude_none=True)
-    first = ("title", "images", "kind", "split", "root", "template")
-    lines += [f"{name} = {_toml(values[name])}" for name in first if name in values]
-    if columns := config.columns.named():
-        lines.append(f"columns = {_inline(columns)}")
-    lines.append(f"classes = [{', '.join(_toml(label) for label in config.classes)}]")
-    lines.append(f"names = {_inline(config.names)}  # names for prompts, where they differ from the labels")
-    lines += [f"{name} = {_toml(getattr(config, name))}" for name in ("domain", "licence")]
-    return "\n".join(lines) + "\n"
-
-
-def _kind(place: Path) -> Kind:
-    if place.is_file():
-        if place.suffix.lower() in SUFFIXES:
-            return Kind.TABLE
-        raise DataError(
-            f"{place} is a file, but not a table. Give a folder of images, or one of {', '.join(SUFFIXES)}."
-        )
-    if not place.is_dir():
-        raise DataError(f"No images at {place}. Give a folder or a table that exists with --images.")
-    if any((place / name).is_file() for name in MARKER_FILES):
-        return Kind.HUGGING_FACE
-    return Kind.WEBDATASET if find_tars(place) else Kind.FOLDER
-
-
 def _complaints(error: ValidationError) -> str:
     found: list[str] = []
     for item in error.errors():
@@ -322,14 +249,6 @@ def _complaints(error: ValidationError) -> str:
     return "; ".join(found)
 
 
-def _few(labels: Sequence[str]) -> str:
+def few_labels(labels: Sequence[str]) -> str:
+    """The first labels, for a message."""
     return some([repr(label) for label in labels], most=8)
-
-
-def _toml(text: str) -> str:
-    """A TOML basic string; JSON uses the same escapes, except for DEL."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _inline(pairs: dict[str, str]) -> str:
-    return "{ " + ", ".join(f"{_toml(key)} = {_toml(value)}" for key, value in pairs.items()) + " }" if pairs else "{}"

@@ -13,8 +13,9 @@ from datasets_registry._custom.listing import (
     printable,
 )
 from datasets_registry._errors import DataError
+from datasets_registry._readers.decode import OWN_IMAGES
 from datasets_registry._readers.files import ImageFiles
-from datasets_registry._readers.image_suffixes import by_suffix, describe_left_out, image_suffixes
+from datasets_registry._readers.image_suffixes import by_suffix, describe_left_out, image_suffixes, left_out_advice
 
 
 def list_folder(root: Path, *, given_split: bool) -> Listing:
@@ -29,15 +30,19 @@ def list_folder(root: Path, *, given_split: bool) -> Listing:
     suffixes = image_suffixes()
     found: list[FoundImage] = []
     others: list[str] = []
+    empty: list[str] = []
     left_out: dict[str, tuple[str, ...]] = {"files outside class folders": tuple(_loose_files(root))}
 
     def add(folder: str, label: str, part: str | None = None) -> None:
+        before = len(found)
         for rest in _files(root / folder):
             key = f"{folder}/{rest}"
             if Path(key).suffix.lower() in suffixes:
                 found.append(FoundImage(check_unicode(key, f"Folder {root}"), label, part))
             else:
                 others.append(printable(key))
+        if len(found) == before:
+            empty.append(folder)
 
     if given_split:
         by_name = {name: PART_NAMES.get(name.lower()) for name in _folders(root)}
@@ -50,14 +55,15 @@ def list_folder(root: Path, *, given_split: bool) -> Listing:
     else:
         for name in _folders(root):
             add(name, name)
+    left_out["class folders without an image"] = tuple(empty)
     left_out = {kind: paths for kind, paths in left_out.items() if paths} | dict(by_suffix(others))
     if not found:
         layout = "train/CLASS/*.jpg, test/CLASS/*.jpg" if given_split else "CLASS/*.jpg"
-        beside = f" Found, but not used: {describe_left_out(left_out)}." if left_out else ""
+        beside = f" Found, but not used: {describe_left_out(left_out)}. {left_out_advice(left_out)}" if left_out else ""
         raise DataError(
             f"No image below {root}. It must hold {layout}; image suffixes are {', '.join(sorted(suffixes))}.{beside}"
         )
-    return Listing(ImageFiles(root), tuple(found), left_out)
+    return Listing(ImageFiles(root, decoding=OWN_IMAGES), tuple(found), left_out)
 
 
 def is_split_into_parts(root: Path) -> bool:

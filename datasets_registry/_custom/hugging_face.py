@@ -6,6 +6,7 @@ from typing import Any
 
 from datasets_registry._custom.listing import FoundImage, Listing, check_unicode, parse_part
 from datasets_registry._errors import DataError
+from datasets_registry._readers.decode import OWN_IMAGES
 from datasets_registry._readers.files import EncodedImages
 
 MARKER_FILES = ("dataset_dict.json", "state.json")
@@ -53,7 +54,7 @@ def list_hub_folder(root: Path, *, image: str | None = None, label: str | None =
             text = words[value] if words is not None else str(value)
             found.append(FoundImage(f"{split}/{row}", check_unicode(text, str(root)), part))
     undecoded = {split: table.cast_column(image, hub.Image(decode=False)) for split, table in tables.items()}
-    return Listing(EncodedImages(root, partial(_read, root, undecoded, image)), tuple(found))
+    return Listing(EncodedImages(root, partial(_read, root, undecoded, image), OWN_IMAGES), tuple(found))
 
 
 def _read(root: Path, tables: dict[str, Any], column: str, key: str) -> bytes:

@@ -2,13 +2,16 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from datasets_registry._errors import DataError
+from datasets_registry._readers.files import EncodedImages, ImageFiles
 from datasets_registry._readers.image_suffixes import LeftOut
-from datasets_registry._types import Images
 
+SKIPPED = "images that `skip` lists"
+"""Kind of the left-out files that the dataset's own file names."""
 PART_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
@@ -30,9 +33,17 @@ class FoundImage:
 class Listing:
     """All images of a source in a fixed order, where their pixels come from, and files that are not used."""
 
-    images: Images
+    images: ImageFiles | EncodedImages
     found: tuple[FoundImage, ...]
     left_out: LeftOut = field(default_factory=dict)
+
+    def without(self, keys: Container[str]) -> Self:
+        """The listing without these images, which it counts as left out."""
+        left = tuple(item.key for item in self.found if item.key in keys)
+        if not left:
+            return self
+        found = tuple(item for item in self.found if item.key not in keys)
+        return replace(self, found=found, left_out={**self.left_out, SKIPPED: left})
 
     @property
     def labels(self) -> list[str]:

@@ -4,13 +4,14 @@ import codecs
 import csv
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict
 
 from datasets_registry._custom.listing import FoundImage, Listing, check_distinct, check_unicode, parse_part
 from datasets_registry._errors import DataError
+from datasets_registry._readers.decode import OWN_IMAGES
 from datasets_registry._readers.files import ImageFiles
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
@@ -59,8 +60,14 @@ def guess_columns(table: Path, named: Mapping[str, str]) -> ColumnNames:
     return ColumnNames(**chosen)
 
 
-def list_table(table: Path, columns: ColumnNames, *, root: Path) -> Listing:
+def list_table(
+    table: Path, columns: ColumnNames, *, root: Path, skip: Container[str] = (), skip_missing: bool = False
+) -> Listing:
     """All images of a .csv, .tsv or .parquet file with a header, in row order; paths are below `root`.
+
+    Args:
+        skip: paths that are not read; their files need not exist.
+        skip_missing: keep rows whose files do not exist, unless none does.
 
     Raises DataError if the table or a column is missing, a path is empty, leaves the root or occurs twice, a label is
     empty, a split has an unknown name, or a listed file does not exist.
@@ -83,11 +90,15 @@ def list_table(table: Path, columns: ColumnNames, *, root: Path) -> Listing:
     if not found:
         raise DataError(f"{table} has a header but no row. Write one row per image.")
     check_distinct((item.key for item in found), str(table))
-    images = ImageFiles(root)
-    if missing := images.missing(item.key for item in found):
+    images = ImageFiles(root, decoding=OWN_IMAGES)
+    wanted = [item.key for item in found if item.key not in skip]
+    missing = images.missing(wanted)
+    if missing and not (skip_missing and len(missing) < len(wanted)):
+        some_exist = " Rows of missing files are left out with --skip-broken." if len(missing) < len(wanted) else ""
         raise DataError(
-            f"{len(missing)} of the {len(found)} images of {table} are not below {root}, for example {missing[0]}. "
+            f"{len(missing)} of the {len(wanted)} images of {table} are not below {root}, for example {missing[0]}. "
             f'Give the folder that the paths are relative to with --root (root = "..." in the dataset\'s file).'
+            f"{some_exist}"
         )
     return Listing(images, tuple(found))
 

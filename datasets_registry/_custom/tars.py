@@ -17,6 +17,7 @@ from datasets_registry._custom.listing import (
     printable,
 )
 from datasets_registry._errors import DataError
+from datasets_registry._readers.decode import OWN_IMAGES
 from datasets_registry._readers.files import EncodedImages
 from datasets_registry._readers.image_suffixes import by_suffix, image_suffixes
 
@@ -61,7 +62,7 @@ def list_tars(root: Path) -> Listing:
     check_distinct((item.key for item in found), str(root))
     if not all(item.part for item in found):
         found = [FoundImage(item.key, item.label) for item in found]
-    return Listing(EncodedImages(root, partial(_read, root, members)), tuple(found), by_suffix(others))
+    return Listing(EncodedImages(root, partial(_read, root, members), OWN_IMAGES), tuple(found), by_suffix(others))
 
 
 def find_tars(root: Path) -> list[Path]:

@@ -20,9 +20,9 @@ from datasets_registry._doctor.findings import Finding, Level, fetch_command, qu
 from datasets_registry._doctor.layout_rules import DatasetOnDisk, broken_entries, examine
 from datasets_registry._download.sources import DatasetSource, dataset_sources
 from datasets_registry._errors import BenchError, DataError, some
-from datasets_registry._readers.decode import LFS_POINTER
+from datasets_registry._readers.decode import LFS_POINTER, is_web_page
 from datasets_registry._readers.files import ImageFiles
-from datasets_registry._readers.image_suffixes import LEFT_OUT_ADVICE, LeftOut, describe_left_out
+from datasets_registry._readers.image_suffixes import LeftOut, describe_left_out, left_out_advice
 from datasets_registry._types import PARTS, DatasetInfo, DatasetSplits, Images, Sample, fingerprint
 
 CHECKS_FOLDER = ".etl-bench"
@@ -132,7 +132,7 @@ def is_present(info: DatasetInfo, data_root: Path | None) -> bool:
 def _layout_findings(info: DatasetInfo, source: DatasetSource | None, data_root: Path | None) -> list[Finding]:
     if isinstance(info.reader, CustomReader):
         place = info.reader.config.place(info.reader.base)
-        return list(broken_entries(place)) if place.is_dir() else []
+        return list(broken_entries(place, skip=frozenset(info.reader.config.skip))) if place.is_dir() else []
     if source is None:
         return []
     if data_root is None:
@@ -156,7 +156,7 @@ def _count_findings(info: DatasetInfo, splits: DatasetSplits, data_root: Path | 
                 Level.PROBLEM if full else Level.NOTE,
             )
     if splits.left_out:
-        text = f"Not used: {describe_left_out(splits.left_out)}. {LEFT_OUT_ADVICE}"
+        text = f"Not used: {describe_left_out(splits.left_out)}. {left_out_advice(splits.left_out)}"
         yield Finding("left-out", text, level=Level.NOTE)
     sizes = Counter(sample.label for sample in splits.train)
     smallest = min(range(len(splits.class_names)), key=lambda label: sizes[label], default=0)
@@ -220,7 +220,7 @@ def _problem_code(images: Images, key: str) -> str:
         return "empty-images"
     if head.startswith(LFS_POINTER):
         return "lfs-pointers"
-    return "web-pages" if head.lstrip().lower().startswith((b"<!doctype", b"<html")) else "damaged-images"
+    return "web-pages" if is_web_page(head) else "damaged-images"
 
 
 def _image_findings(

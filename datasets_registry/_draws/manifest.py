@@ -61,6 +61,7 @@ def support_manifest(task: FewShotTask) -> dict[str, Any]:
         "seed": task.seed,
         "class_names": list(task.support.classes.names),
         "fingerprint": task.fingerprint,
+        **({"fewer_than_shots": dict(task.short)} if task.short else {}),
         "train": _rows(task.support),
         "val": _rows(task.validation),
     }

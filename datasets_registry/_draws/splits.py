@@ -22,7 +22,13 @@ class Draw:
 
 
 def draw_coop(
-    train: Sequence[Sample], val: Sequence[Sample], *, shots: int, seed: int, class_names: Sequence[str]
+    train: Sequence[Sample],
+    val: Sequence[Sample],
+    *,
+    shots: int,
+    seed: int,
+    class_names: Sequence[str],
+    allow_fewer: bool = False,
 ) -> Draw:
     """CoOp/Dassl's few-shot draw with the same seeds.
 
@@ -36,22 +42,30 @@ def draw_coop(
         shots: images per class; 0 gives an empty draw.
         seed: CoOp's `--seed`. (CoOp treats 0 as unseeded; here 0 is an ordinary seed.)
         class_names: names in label order, for the error message.
+        allow_fewer: take a training class with too few images whole, as CoOp does, also without using the generator.
 
     Returns the drawn samples, grouped by class in drawing order. Raises ShotsError if shots is negative, or if a class
-    has fewer training images than shots.
+    has fewer training images than shots, or none with `allow_fewer`.
 
     Example:
         >>> train = [Sample(f"cat{i}", 0) for i in range(3)] + [Sample(f"dog{i}", 1) for i in range(3)]
         >>> [s.key for s in draw_coop(train, [], shots=1, seed=1, class_names=["cat", "dog"]).train]
         ['cat0', 'dog2']
     """
-    _check_shots(train, shots=shots, class_names=class_names)
+    _check_shots(train, shots=shots, class_names=class_names, allow_fewer=allow_fewer)
     rng = random.Random(seed)
     return Draw(_coop_sample(train, shots, rng), _coop_sample(val, min(shots, MAX_VALIDATION_SHOTS), rng))
 
 
 def draw_nested(
-    train: Sequence[Sample], val: Sequence[Sample], *, dataset: str, shots: int, seed: int, class_names: Sequence[str]
+    train: Sequence[Sample],
+    val: Sequence[Sample],
+    *,
+    dataset: str,
+    shots: int,
+    seed: int,
+    class_names: Sequence[str],
+    allow_fewer: bool = False,
 ) -> Draw:
     """A nested draw: fewer shots are always a subset of more shots.
 
@@ -63,10 +77,11 @@ def draw_nested(
         val: the full validation list; `min(shots, 4)` images per class are drawn, or all if there are fewer.
         dataset: registry name; part of the hash, so two datasets with equal file names differ.
         class_names: names in label order; part of the hash, so a subset of classes keeps its shots.
+        allow_fewer: take a class with too few training images whole.
 
     Returns the drawn samples, grouped by ascending label, lowest rank first. Raises ShotsError like `draw_coop`.
     """
-    _check_shots(train, shots=shots, class_names=class_names)
+    _check_shots(train, shots=shots, class_names=class_names, allow_fewer=allow_fewer)
 
     def lowest(split: str, samples: Sequence[Sample], k: int) -> tuple[Sample, ...]:
         drawn: list[Sample] = []
@@ -117,14 +132,26 @@ def _rank(*parts: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def _check_shots(train: Sequence[Sample], *, shots: int, class_names: Sequence[str]) -> None:
+def short_classes(train: Sequence[Sample], *, shots: int, n_classes: int) -> dict[int, int]:
+    """The number of training images of each label that has fewer than `shots`, in label order."""
+    sizes = Counter(sample.label for sample in train)
+    return {label: sizes[label] for label in range(n_classes) if sizes[label] < shots}
+
+
+def _check_shots(train: Sequence[Sample], *, shots: int, class_names: Sequence[str], allow_fewer: bool) -> None:
     if shots < 0:
         raise ShotsError(f"Shots is {shots}; give 0 (zero-shot) or a positive number of images per class.")
-    sizes = Counter(sample.label for sample in train)
-    if short := [label for label in range(len(class_names)) if sizes[label] < shots]:
-        worst = min(short, key=lambda label: sizes[label])
+    short = short_classes(train, shots=shots, n_classes=len(class_names))
+    if not short:
+        return
+    worst = min(short, key=lambda label: short[label])
+    name, size = class_names[worst], short[worst]
+    if allow_fewer and size == 0:
+        raise ShotsError(f"Class {name!r} has no training image. Give it some, or leave the class out.")
+    if not allow_fewer:
+        fewer = ", --allow-fewer to take what each class has," if size else ""
         raise ShotsError(
-            f"{shots} shots were requested, but class {class_names[worst]!r} has only {sizes[worst]} training images"
+            f"{shots} shots were requested, but class {name!r} has only {size} training images"
             f" ({len(short)} of {len(class_names)} classes have too few). "
-            f"Use at most {sizes[worst]} shots, or a split with more training images."
+            f"Use at most {size} shots{fewer} or a split with more training images."
         )

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypedDict
 
 from datasets_registry._draws.manifest import SupportList, resolve
-from datasets_registry._draws.splits import class_halves, draw_coop, draw_nested, select_classes
+from datasets_registry._draws.splits import class_halves, draw_coop, draw_nested, select_classes, short_classes
 from datasets_registry._errors import DataError, ShotsError, some
-from datasets_registry._readers.decode import SCALING_RULE
-from datasets_registry._readers.files import scaled_keys
+from datasets_registry._readers.files import decoding_rules
 from datasets_registry._types import (
     ClassSet,
     DatasetInfo,
@@ -29,6 +29,13 @@ Target = tuple[DatasetInfo, DatasetSplits]
 """A dataset to evaluate on, with its splits."""
 
 
+class _DrawRule(TypedDict):
+    shots: int
+    seed: int
+    class_names: Sequence[str]
+    allow_fewer: bool
+
+
 def build_task(
     info: DatasetInfo,
     splits: DatasetSplits,
@@ -40,6 +47,7 @@ def build_task(
     targets: Sequence[Target] = (),
     support_list: SupportList | None = None,
     texts: ClassTexts | None = None,
+    allow_fewer: bool = False,
 ) -> FewShotTask:
     """Draw the support set and assemble the evaluation splits.
 
@@ -54,12 +62,14 @@ def build_task(
         targets: other datasets to evaluate on, for the last two protocols.
         support_list: the support images, for the rule `file`.
         texts: returns the sentences of classes; None uses the dataset's own template.
+        allow_fewer: take all training images of a class that has fewer than `shots`; `FewShotTask.short` names it.
 
     The fingerprint covers dataset name, class names, template, protocol, draw rule, keys and labels of every list, and
-    the content of the support images. Images that are scaled to 8 bits (`decode_image`) are marked in every list.
+    the content of the support images. Images that are scaled to 8 bits or turned upright (`decode_image`) are marked
+    in every list.
 
     Raises:
-        ShotsError: a class has fewer than `shots` images.
+        ShotsError: a class has fewer than `shots` images, or none with `allow_fewer`.
         DataError: there are too few classes, an evaluation split is empty, a support image cannot be read, or a target
             of domain generalization has a class that the source does not have.
 
@@ -86,12 +96,14 @@ def build_task(
     if (draw is DrawRule.FILE) != (support_list is not None):
         raise DataError(f"Draw {draw} and a support list do not go together; use --draw file:PATH or --support PATH.")
     names = splits.class_names
+    rule: _DrawRule = {"shots": shots, "seed": seed, "class_names": names, "allow_fewer": allow_fewer}
+    few = {} if support_list else short_classes(splits.train, shots=shots, n_classes=n_classes)
     if support_list is not None:
         drawn = resolve(support_list, info, splits)
     elif draw is DrawRule.NESTED:
-        drawn = draw_nested(splits.train, splits.val, dataset=info.name, shots=shots, seed=seed, class_names=names)
+        drawn = draw_nested(splits.train, splits.val, dataset=info.name, **rule)
     else:
-        drawn = draw_coop(splits.train, splits.val, shots=shots, seed=seed, class_names=names)
+        drawn = draw_coop(splits.train, splits.val, **rule)
     trained, scored = range(n_classes), {"all": range(n_classes)}
     if protocol is EvalProtocol.BASE_TO_NEW:
         trained, new = class_halves(n_classes)
@@ -105,8 +117,9 @@ def build_task(
         replace(_eval_split("all", other, found, range(len(found.class_names)), texts), name=other.name)
         for other, found in targets
     )
+    short = {names[label]: size for label, size in few.items()}
     mark = _task_fingerprint(info, protocol, draw, support=support, validation=validation, evals=evals)
-    return FewShotTask(info.name, protocol, shots, seed, draw, support, validation, evals, mark)
+    return FewShotTask(info.name, protocol, shots, seed, draw, support, validation, evals, mark, short)
 
 
 def _check_targets(info: DatasetInfo, splits: DatasetSplits, protocol: EvalProtocol, targets: Sequence[Target]) -> None:
@@ -162,8 +175,8 @@ def _eval_split(
 
 
 def _rows(samples: Sequence[Sample], images: Images) -> list[list[object]]:
-    scaled = scaled_keys(images, (sample.key for sample in samples))
-    return [[s.key, s.label, SCALING_RULE] if s.key in scaled else [s.key, s.label] for s in samples]
+    rules = decoding_rules(images, (sample.key for sample in samples))
+    return [[s.key, s.label, *rules.get(s.key, ())] for s in samples]
 
 
 def _task_fingerprint(

@@ -2,48 +2,148 @@
 
 import hashlib
 import io
+import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from datasets_registry._errors import DataError
+from datasets_registry._readers.plug_ins import needed_package, register_plug_ins
 
 LFS_POINTER = b"version https://git-lfs"
 """First bytes of a Git LFS pointer, the placeholder of a file in large file storage."""
 SCALING_RULE = "scaled to 8 bits, rule 1"
 """Identifies the rule of `decode_image` for more than 8 bits; the digests of images that it changes contain it."""
+ORIENTATION_RULE = "turned by EXIF orientation, rule 1"
+"""Identifies the rule of `Decoding.orient`; the digests of images that it turns contain it."""
+ARCHIVE_ADVICE = "Unpack it again from the dataset's archive, or replace it"
+OWN_ADVICE = (
+    "Replace or remove it, or repeat `etl-bench datasets add` with --replace --skip-broken to leave out every bad file"
+)
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes an image upright, by the value of its EXIF orientation."""
 _SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 _STRETCHED_TO_16_BITS = ("PNG", "PPM")
 """Formats of which Pillow returns gray values of more than 8 bits in 0..65535, also where it calls the mode `I`."""
 _JPEG = b"\xff\xd8"
 
 
-def decode_image(content: bytes, where: object) -> Image.Image:
-    """The image as RGB, as PIL decodes it (EXIF rotation is not applied, as in CoOp).
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How the image files of one dataset are decoded.
+
+    Args:
+        orient: turn images upright by their EXIF orientation. Published datasets are read without, as in CoOp.
+        advice: what to do about a damaged file, the last sentence of a message.
+    """
+
+    orient: bool = False
+    advice: str = ARCHIVE_ADVICE
+
+
+PUBLISHED = Decoding()
+OWN_IMAGES = Decoding(advice=OWN_ADVICE)
+
+
+class BadImageError(DataError):
+    """A file that is no readable image.
+
+    Args:
+        problem: why, such as `has zero bytes`.
+        advice: what to do.
+        kind: the problem without details, such as `zero bytes`.
+    """
+
+    def __init__(self, where: object, problem: str, advice: str, kind: str) -> None:
+        super().__init__(f"Image {where} {problem}. {advice}.")
+        self.problem = problem
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """Width and height of an image as it is decoded, its format, and whether an EXIF orientation turns it."""
+
+    size: tuple[int, int]
+    format: str
+    turned: bool
+
+
+def decode_image(content: bytes, where: object, decoding: Decoding = PUBLISHED) -> Image.Image:
+    """The image as RGB, as PIL decodes it; EXIF orientation is applied only if `decoding` says so.
 
     Gray values of more than 8 bits are scaled to 0..255 and rounded, because PIL's own conversion clips them at 255:
 
     - 16-bit integers (mode `I;16`, and `I` of PNG and PGM files) are divided by 257.
     - Other 32-bit integers (`I`) and floats (`F`) have no agreed range, so the image's values decide: all in 0..1
-      (floats only) are multiplied by 255, all in 0..255 are kept, all in 0..65535 are divided by 257.
+      (floats only) are multiplied by 255, all in 0..255 are kept, all in 0..65535 are divided by 257. Any other values
+      are stretched: the image's smallest becomes 0 and its largest 255 (`docs/decisions/0011-own-images.md`).
 
     16-bit colour images need no rule: PIL itself reads them as 8-bit images, by their high bytes.
 
-    Raises DataError, naming `where` and a remedy, for empty content, a Git LFS pointer, anything but an image, and
-    32-bit integers or floats outside these ranges.
+    Raises BadImageError, naming `where` and a remedy, for empty content, a Git LFS pointer, anything but an image, and
+    floats that are not finite.
     """
-    check_content(content, where)
+    return _decoded(content, where, decoding)[0]
+
+
+def examine_image(content: bytes, where: object, decoding: Decoding = PUBLISHED) -> ImageFacts:
+    """The facts of an image that `decode_image` can decode; raises BadImageError for any other.
+
+    All of the data is read, so truncated files are found. A JPEG is decoded at an eighth of its size, which takes half
+    the time or less.
+    """
+    return _decoded(content, where, decoding, pixels=False)[1]
+
+
+def _decoded(
+    content: bytes, where: object, decoding: Decoding, *, pixels: bool = True
+) -> tuple[Image.Image, ImageFacts]:
+    check_content(content, where, decoding)
+    register_plug_ins()
     try:
         with Image.open(io.BytesIO(content)) as image:
-            return _to_rgb(image, where)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        # Pillow's message for an unknown format contains only a buffer address, which differs in every run
-        why = "of no known format" if isinstance(error, UnidentifiedImageError) else f"{type(error).__name__}: {error}"
-        raise DataError(
-            f"Image {where} cannot be decoded ({why}). The file is damaged or not an image; unpack it again from the "
-            "dataset's archive, or replace it."
-        ) from error
+            turn = _turn(image) if decoding.orient else None
+            width, height = image.size
+            swapped = turn is not None and turn not in (_TURNS[2], _TURNS[3], _TURNS[4])
+            facts = ImageFacts((height, width) if swapped else (width, height), image.format or "", turn is not None)
+            if not pixels and image.format in ("JPEG", "MPO"):
+                image.draft("L", (1, 1))
+                image.load()
+                return image, facts
+            rgb = _to_rgb(image, where, decoding)
+            return rgb if turn is None else rgb.transpose(turn), facts
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
+        if isinstance(error, BadImageError):
+            raise
+        raise _undecodable(content, where, decoding, error) from error
+
+
+def _undecodable(content: bytes, where: object, decoding: Decoding, error: Exception) -> BadImageError:
+    # Pillow's message for an unknown format contains only a buffer address, which differs in every run
+    unknown = isinstance(error, UnidentifiedImageError)
+    if unknown and (package := needed_package(content)):
+        how = f"Run `pip install {package}`, or convert it to JPEG or PNG"
+        return BadImageError(where, f"needs the package {package}", how, f"needs `pip install {package}`")
+    if unknown and is_web_page(content):
+        why = "is a web page, not an image, as a failed download leaves it"
+        return BadImageError(where, why, decoding.advice, "web page")
+    if unknown:
+        why = "cannot be decoded (of no known format): it is damaged or not an image"
+        return BadImageError(where, why, decoding.advice, "not an image, or damaged")
+    kind = "truncated" if "truncated" in str(error) else "damaged"
+    why = f"cannot be decoded ({type(error).__name__}: {error}): it is {kind}"
+    return BadImageError(where, why, decoding.advice, kind)
 
 
 def content_digest(content: bytes) -> str:
@@ -56,6 +156,7 @@ def content_digest(content: bytes) -> str:
 
 def is_scaled(file: Path | io.BytesIO) -> bool:
     """Whether `decode_image` scales the values of an image. Reads its header only; False for anything but an image."""
+    register_plug_ins()
     try:
         with Image.open(file) as image:
             return image.mode in (*_SIXTEEN_BITS, "I", "F")
@@ -63,38 +164,68 @@ def is_scaled(file: Path | io.BytesIO) -> bool:
         return False
 
 
-def check_content(content: bytes, where: object) -> None:
-    """Raises DataError for empty content and for a Git LFS pointer."""
+def is_image(file: Path) -> bool:
+    """Whether a file begins as an image that Pillow knows, whatever its name."""
+    register_plug_ins()
+    try:
+        with Image.open(file):
+            return True
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
+
+
+def is_turned(file: Path | io.BytesIO) -> bool:
+    """Whether `Decoding.orient` turns an image. Reads its header only; False for anything but an image."""
+    register_plug_ins()
+    try:
+        with Image.open(file) as image:
+            return _turn(image) is not None
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return False
+
+
+def is_web_page(content: bytes) -> bool:
+    """Whether the first bytes are those of an HTML page."""
+    return content[:512].lstrip().lower().startswith((b"<!doctype", b"<html"))
+
+
+def check_content(content: bytes, where: object, decoding: Decoding = PUBLISHED) -> None:
+    """Raises BadImageError for empty content and for a Git LFS pointer."""
     if not content:
-        raise DataError(f"Image {where} has zero bytes; unpack it again from the dataset's archive.")
+        raise BadImageError(where, "has zero bytes", decoding.advice, "zero bytes")
     if content.startswith(LFS_POINTER):
-        raise DataError(
-            f"Image {where} is a Git LFS pointer, not the image itself. "
-            f"Run `git lfs pull` where it came from, or use the dataset's own archive."
-        )
+        how = "Run `git lfs pull` where it came from, or use the dataset's own archive"
+        raise BadImageError(where, "is a Git LFS pointer, not the image itself", how, "Git LFS pointer")
 
 
-def _to_rgb(image: Image.Image, where: object) -> Image.Image:
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What makes an opened image upright. Pillow itself turns TIFF files."""
+    if image.format == "TIFF":
+        return None
+    try:
+        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except (SyntaxError, ValueError, TypeError, struct.error):  # damaged metadata of a readable image
+        return None
+
+
+def _to_rgb(image: Image.Image, where: object, decoding: Decoding) -> Image.Image:
     if image.mode in (*_SIXTEEN_BITS, "I", "F"):
-        return _scaled(image, where).convert("RGB")
+        return _scaled(image, where, decoding).convert("RGB")
     # PIL warns when it converts a palette with transparency to RGB; by way of RGBA the result is the same.
     opaque = image.convert("RGBA") if "transparency" in image.info and image.mode == "P" else image
     return opaque.convert("RGB")
 
 
-def _scaled(image: Image.Image, where: object) -> Image.Image:
+def _scaled(image: Image.Image, where: object, decoding: Decoding) -> Image.Image:
     """The 8-bit gray image of a 16-bit, 32-bit or float gray image."""
     values = np.asarray(image, dtype=np.float64)
     low, high = values.min(), values.max()
     if image.mode in _SIXTEEN_BITS or (image.mode == "I" and image.format in _STRETCHED_TO_16_BITS):
         factor = 1 / 257
-    elif not (low >= 0 and high <= 65535):  # true for NaN too
-        kind = "float" if image.mode == "F" else "32-bit integer"
-        ranges = "0..1, 0..255 or 0..65535" if image.mode == "F" else "0..255 or 0..65535"
-        raise DataError(
-            f"Image {where} holds {kind} values from {low:g} to {high:g}, so its black and white are unknown; allowed "
-            f"are {ranges}. Convert it to an 8-bit or 16-bit image."
-        )
+    elif not np.isfinite([low, high]).all():
+        raise BadImageError(where, "holds values that are not finite", decoding.advice, "values that are not finite")
+    elif low < 0 or high > 65535:
+        values, factor = values - low, 255 / (high - low) if high > low else 0
     elif image.mode == "F" and high <= 1:
         factor = 255
     else:

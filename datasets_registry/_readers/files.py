@@ -1,21 +1,47 @@
 """Sources of images: files in a folder, and encoded images that a function reads."""
 
+import copy
+import hashlib
 import io
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 from PIL import Image
 
-from datasets_registry._errors import DataError
-from datasets_registry._readers.decode import check_content, content_digest, decode_image, is_scaled
+from datasets_registry._readers.decode import (
+    ORIENTATION_RULE,
+    PUBLISHED,
+    SCALING_RULE,
+    BadImageError,
+    Decoding,
+    check_content,
+    content_digest,
+    decode_image,
+    is_scaled,
+    is_turned,
+)
 from datasets_registry._types import Images
 
 _JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 
 
-class ImageFiles:
+class _Decoded:
+    """What sources of encoded images share: how they decode them."""
+
+    decoding: Decoding
+
+    def oriented(self) -> Self:
+        """The same images, turned upright by their EXIF orientation."""
+        other = copy.copy(self)
+        other.decoding = replace(self.decoding, orient=True)
+        return other
+
+
+class ImageFiles(_Decoded):
     """An `Images` source whose keys are paths below one folder, with forward slashes.
 
     Args:
@@ -23,28 +49,37 @@ class ImageFiles:
             equal for the same images in another layout.
     """
 
-    def __init__(self, root: Path, found: Mapping[str, str] | None = None) -> None:
+    def __init__(self, root: Path, found: Mapping[str, str] | None = None, decoding: Decoding = PUBLISHED) -> None:
         self.root = root
+        self.decoding = decoding
         self._found = found or {}
 
     def path(self, key: str) -> Path:
         """The file of a key."""
         return self.root / self._found.get(key, key)
 
+    def read(self, key: str) -> bytes:
+        """The bytes of a file. Raises DataError for a missing or unreadable file."""
+        return _read(self.path(key), self.decoding)
+
     def load(self, key: str) -> Image.Image:
         """The image as RGB. Raises DataError, see `decode_image`, also for a missing or unreadable file."""
-        path = self.path(key)
-        return decode_image(_read(path), path)
+        return decode_image(self.read(key), self.path(key), self.decoding)
 
     def digest(self, key: str) -> str:
         """See `content_digest`; cached until the file's size or modification time changes."""
         path = self.path(key)
-        return _digest(path, *_state(path))
+        state = _state(path, self.decoding)
+        digest = _digest(path, *state, self.decoding.advice)
+        return _digest_of_turned(digest) if self.decoding.orient and _is_turned(path, *state) else digest
 
-    def is_scaled(self, key: str) -> bool:
-        """See `decode_image`; cached like the digest. A file with a JPEG suffix counts as 8 bits and is not opened."""
+    def decoding_rules(self, key: str) -> list[str]:
+        """The rules that change the pixels of an image. A file with a JPEG suffix counts as 8 bits."""
         path = self.path(key)
-        return path.suffix.lower() not in _JPEG_SUFFIXES and _is_scaled(path, *_state(path))
+        state = _state(path, self.decoding)
+        scaled = path.suffix.lower() not in _JPEG_SUFFIXES and _is_scaled(path, *state)
+        turned = self.decoding.orient and _is_turned(path, *state)
+        return [SCALING_RULE] * scaled + [ORIENTATION_RULE] * turned
 
     def missing(self, keys: Iterable[str]) -> list[str]:
         """The keys without a file. Lists each folder once, which is faster than a check per file."""
@@ -59,45 +94,53 @@ class ImageFiles:
         return absent
 
 
-class EncodedImages:
+class EncodedImages(_Decoded):
     """An `Images` source that gets the encoded bytes of a key from a function; messages name `root`."""
 
-    def __init__(self, root: Path, read: Callable[[str], bytes]) -> None:
+    def __init__(self, root: Path, read: Callable[[str], bytes], decoding: Decoding = PUBLISHED) -> None:
         self.root = root
-        self._read = read
-        self._digests: dict[str, tuple[str, bool]] = {}
+        self.decoding = decoding
+        self.read = read
+        self._digests: dict[str, tuple[str, bool, bool]] = {}
 
     def load(self, key: str) -> Image.Image:
         """The image as RGB. Raises DataError, see `decode_image`."""
-        return decode_image(self._read(key), f"{self.root}/{key}")
+        return decode_image(self.read(key), f"{self.root}/{key}", self.decoding)
 
     def digest(self, key: str) -> str:
         """See `content_digest`."""
-        return self._facts(key)[0]
+        digest, _, turned = self._facts(key)
+        return _digest_of_turned(digest) if self.decoding.orient and turned else digest
 
-    def is_scaled(self, key: str) -> bool:
-        """See `decode_image`."""
-        return self._facts(key)[1]
+    def decoding_rules(self, key: str) -> list[str]:
+        """The rules that change the pixels of an image."""
+        _, scaled, turned = self._facts(key)
+        return [SCALING_RULE] * scaled + [ORIENTATION_RULE] * (self.decoding.orient and turned)
 
-    def _facts(self, key: str) -> tuple[str, bool]:
+    def _facts(self, key: str) -> tuple[str, bool, bool]:
         if key not in self._digests:
-            content = self._read(key)
-            check_content(content, f"{self.root}/{key}")
-            self._digests[key] = content_digest(content), is_scaled(io.BytesIO(content))
+            content = self.read(key)
+            check_content(content, f"{self.root}/{key}", self.decoding)
+            file = io.BytesIO(content)
+            self._digests[key] = content_digest(content), is_scaled(file), is_turned(file)
         return self._digests[key]
 
 
-def scaled_keys(images: Images, keys: Iterable[str]) -> set[str]:
-    """The keys of images whose values are scaled to 8 bits; none for a source that does not read encoded images."""
+def decoding_rules(images: Images, keys: Iterable[str]) -> dict[str, list[str]]:
+    """The rules that change the pixels of images, by key; nothing for a source that does not read encoded images."""
     if not isinstance(images, ImageFiles | EncodedImages):
-        return set()
-    return {key for key in keys if images.is_scaled(key)}
+        return {}
+    return {key: rules for key in keys if (rules := images.decoding_rules(key))}
+
+
+def _digest_of_turned(digest: str) -> str:
+    return hashlib.sha256(f"{digest} {ORIENTATION_RULE}".encode()).hexdigest()
 
 
 @lru_cache(maxsize=1 << 18)
-def _digest(path: Path, _size: int, _mtime_ns: int) -> str:
+def _digest(path: Path, _size: int, _mtime_ns: int, advice: str) -> str:
     """Shared by all sources of this process, since many runs read the same dataset."""
-    return content_digest(_read(path))
+    return content_digest(_read(path, Decoding(advice=advice)))
 
 
 @lru_cache(maxsize=1 << 18)
@@ -105,27 +148,35 @@ def _is_scaled(path: Path, _size: int, _mtime_ns: int) -> bool:
     return is_scaled(path)
 
 
-def _state(path: Path) -> tuple[int, int]:
+@lru_cache(maxsize=1 << 18)
+def _is_turned(path: Path, _size: int, _mtime_ns: int) -> bool:
+    return is_turned(path)
+
+
+def _state(path: Path, decoding: Decoding) -> tuple[int, int]:
     try:
         stat = path.stat()
     except OSError:
-        raise _missing(path) from None
+        raise _missing(path, decoding) from None
     return stat.st_size, stat.st_mtime_ns
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, decoding: Decoding) -> bytes:
     try:
         content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        raise _missing(path) from None
+        raise _missing(path, decoding) from None
     except OSError as error:
-        raise DataError(f"Image {path} cannot be read ({error}). Check its permissions and the disk.") from error
-    check_content(content, path)
+        why = f"cannot be read ({error})"
+        raise BadImageError(path, why, "Check its permissions and the disk", "no permission to read") from error
+    check_content(content, path, decoding)
     return content
 
 
-def _missing(path: Path) -> DataError:
-    return DataError(
-        f"Image {path} does not exist. Check that the dataset's archive was unpacked completely "
-        f"and that the split file belongs to these images."
-    )
+def _missing(path: Path, decoding: Decoding) -> BadImageError:
+    if path.is_symlink():
+        return BadImageError(path, f"is a broken link to {path.readlink()}", decoding.advice, "broken link")
+    if decoding.advice == PUBLISHED.advice:
+        how = "Check that the dataset's archive was unpacked completely and that the split file belongs to these images"
+        return BadImageError(path, "does not exist", how, "missing")
+    return BadImageError(path, "does not exist", decoding.advice, "missing")

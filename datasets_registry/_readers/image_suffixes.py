@@ -6,6 +6,8 @@ from pathlib import PurePosixPath
 
 from PIL import Image, ImageFile
 
+from datasets_registry._readers.plug_ins import PACKAGE_OF_SUFFIX, register_plug_ins
+
 LeftOut = Mapping[str, tuple[str, ...]]
 """Files and folders that a dataset does not use, by the kind that a message names, such as `.heic files`."""
 LEFT_OUT_ADVICE = "Convert images among them to PNG or JPEG, and put every image into the folder of its class."
@@ -15,6 +17,7 @@ _NOT_DECODED = ("EPS", "MPEG")
 
 def image_suffixes() -> frozenset[str]:
     """Suffixes in lower case of the formats that the installed Pillow, with its registered plug-ins, can decode."""
+    register_plug_ins()
     registered = Image.registered_extensions()
     return frozenset(suffix for suffix, name in registered.items() if _is_decoded(name))
 
@@ -25,6 +28,18 @@ def _is_decoded(name: str) -> bool:
     opener = Image.OPEN[name][0] if name in Image.OPEN else None
     stub = isinstance(opener, type) and issubclass(opener, ImageFile.StubImageFile)
     return opener is not None and not stub and name not in _NOT_DECODED
+
+
+def left_out_advice(left_out: LeftOut) -> str:
+    """What to do about files that are left out, with the packages that read those of known suffixes.
+
+    Example:
+        >>> left_out_advice({".heic files": ("a/1.heic",)})[:61]
+        'Run `pip install pillow-heif` to read the .heic files. Conver'
+    """
+    packages = {f"{suffix} files": (suffix, package) for suffix, package in PACKAGE_OF_SUFFIX.items()}
+    found = [packages[kind] for kind in left_out if kind in packages]
+    return "".join(f"Run `pip install {name}` to read the {end} files. " for end, name in found) + LEFT_OUT_ADVICE
 
 
 def by_suffix(paths: Iterable[str]) -> LeftOut:

@@ -49,8 +49,11 @@ WRONG = [
     "run -m zero_shot -d ''",
     "run -m zero_shot -d ./pictures",
     "run -m zero_shot -d caltech101",
-    "run -m zero_shot -d eurosat --data-root /nowhere",
-    "run -m zero_shot -d eurosat --data-root file.txt",
+    "run -m zero_shot -d caltech101 -b ViT-tiny.random",
+    "run -m zero_shot -d all",
+    "run -m zero_shot -d untested",
+    "run -m zero_shot -d eurosat -b ViT-tiny.random --data-root /nowhere",
+    "run -m zero_shot -d eurosat -b ViT-tiny.random --data-root file.txt",
     "run -m zero_shot -d spectrum:shift=7",
     "run -m zero_shot -d spectrum:shift=",
     "run -m zero_shot -d spectrum:shift=nan",
@@ -137,8 +140,8 @@ WRONG = [
     RUN + "--class-text 'template:a {} and {}'",
     RUN + "--class-text 'template:a {0.real}'",
     RUN + "--class-text 'template:{} {}'",
-    "run -m zero_shot -d untested --jobs 0",
-    "run -m zero_shot -d named_twice --jobs 0 --protocol few-shot",
+    "run -m zero_shot -d untested -b ViT-tiny.random --protocol base-to-new --jobs 0",
+    "run -m zero_shot -d named_twice -b ViT-tiny.random --jobs 0 --protocol few-shot",
     RUN + "--class-text variant:nobody",
     RUN + "--class-text ensemble:all",
     RUN + "--class-text descriptions:nowhere.json",
@@ -264,6 +267,12 @@ WRONG = [
     ADD + "empty",
     ADD + "one",
     ADD + "absent.csv",
+    ADD + "pictures --min-images 100",
+    ADD + "pictures --min-images -1",
+    ADD + "pictures --name crow",
+    ADD + "pictures --name raven=Raven",
+    ADD + "broken",
+    ADD + "broken --skip-broken",
     ADD + "nolabel.csv",
     ADD + "twice.csv",
     ADD + "outside.csv",
@@ -320,6 +329,9 @@ def fill_place(folder: Path) -> dict[str, str]:
         for part in ("train", "test") if bird in ("crow", "gull") else ("train",):
             shutil.copytree(folder / "pictures" / "crow", folder / "half" / part / bird)
     (folder / "empty").mkdir()
+    for name in ("crow", "gull"):
+        (folder / "broken" / name).mkdir(parents=True)
+        (folder / "broken" / name / "0.png").write_bytes(b"")
     own = folder / "etl-bench-datasets"
     own.mkdir()
     half = f'images = "{folder / "half"}"\nsplit = "given"\nclasses = ["ant", "bee", "crow", "gull"]\n'

@@ -1,15 +1,18 @@
 """File system entries that cannot be read: names that are not UTF-8, broken or circular links, denied folders."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 from datasets_registry._doctor.findings import Finding, quoted
 from datasets_registry._errors import some
 
 
-def broken_entries(top: Path) -> Iterator[Finding]:
-    """Names that are not UTF-8, broken or circular links, and unreadable folders below `top`."""
+def broken_entries(top: Path, skip: Container[str] = ()) -> Iterator[Finding]:
+    """Names that are not UTF-8, broken or circular links, and unreadable folders below `top`.
+
+    Links in `skip`, paths below `top`, are known not to be used.
+    """
     denied: list[str] = []
     for folder, folders, files in os.walk(top, onerror=lambda error: denied.append(str(error.filename))):
         for name in (*folders, *files):
@@ -21,7 +24,8 @@ def broken_entries(top: Path) -> Iterator[Finding]:
                     quoted("convmv", "-f", "latin1", "-t", "utf8", "-r", "--notest", top),
                 )
                 return
-        yield from _bad_links(Path(folder), [*folders, *files])
+        below = Path(folder).relative_to(top)
+        yield from _bad_links(Path(folder), [name for name in (*folders, *files) if str(below / name) not in skip])
     if denied:
         yield Finding("cannot-be-read", f"{some(denied)} cannot be read.", quoted("chmod", "-R", "u+rX", top))
 

@@ -77,9 +77,33 @@ def test_add_says_what_it_found_and_what_comes_next(etl: Etl, own: Path, tmp_pat
     facts = json.loads(out)
     assert facts["file"] == str(own / "birds.toml")
     assert facts["train_images"] + facts["validation_images"] + facts["test_images"] == 36
-    assert "Next: etl-bench run -m zero_shot,clip_adapter -d birds --shots" in err
+    assert "Next: etl-bench run -m zero_shot,clip_adapter -d birds -b ViT-B-16.openai --shots" in err
     code, _, err = etl("datasets", "add", "birds", "--images", "birds", "--split", "hsah")
     assert (code, "--split 'hsah' is unknown. Did you mean 'hash'? Allowed: given, hash, even." in err) == (2, True)
+
+
+def test_add_lists_bad_files_as_a_table_and_leaves_them_out_if_told(etl: Etl, own: Path, tmp_path: Path) -> None:
+    draw_tree(tmp_path / "birds")
+    (tmp_path / "birds" / "crow" / "empty.jpg").write_bytes(b"")
+    (tmp_path / "birds" / "jay" / "link.jpg").symlink_to("nowhere.jpg")
+    code, out, err = etl("datasets", "add", "birds", "--images", "birds")
+    assert (code, err.count("\n"), err[:6]) == (2, 1, "error:")
+    assert [line.split()[:2] for line in out.splitlines() if "/" in line] == [
+        ["crow/empty.jpg", "has"],
+        ["jay/link.jpg", "is"],
+    ]
+    assert not own.exists()
+    code, out, _ = etl("datasets", "add", "birds", "--images", "birds", "--json")
+    assert [row["image"] for row in json.loads(out)] == ["crow/empty.jpg", "jay/link.jpg"]
+    options = ["--skip-broken", "--min-images", "12", "--name", "jay=blue jay", "--no-orient", "--json"]
+    code, out, err = etl("datasets", "add", "birds", "--images", "birds", *options)
+    assert (code, json.loads(out)["broken_images"]) == (0, 2)
+    config = read_custom(own / "birds.toml").reader.config  # type: ignore[attr-defined]
+    assert (config.skip, config.names, config.orient) == (
+        ("crow/empty.jpg", "jay/link.jpg"),
+        {"jay": "blue jay"},
+        False,
+    )
 
 
 def test_own_images_run_in_worker_processes_and_stand_in_the_catalogue(tmp_path: Path) -> None:

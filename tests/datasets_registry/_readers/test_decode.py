@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from datasets_registry import (
     DataError,
@@ -122,20 +122,25 @@ def test_integers_and_floats_are_read_in_the_range_that_their_values_have(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("kind", "values", "shown"),
+    ("kind", "values", "expected"),
     [
-        (np.int32, [0, 70000], "32-bit integer values from 0 to 70000"),
-        (np.int32, [-1, 255], "32-bit integer values from -1 to 255"),
-        (np.float32, [-0.5, 0.5], "float values from -0.5 to 0.5"),
-        (np.float32, [0, 1e6], r"float values from 0 to 1e\+06"),
-        (np.float32, [0, np.nan], "float values from nan to nan"),
+        (np.int32, [0, 35000, 70000], [0, 128, 255]),
+        (np.int32, [-1, 127, 255], [0, 128, 255]),
+        (np.float32, [-0.5, 0, 0.5], [0, 128, 255]),
+        (np.float32, [0, 1e6, 2e6], [0, 128, 255]),
+        (np.float32, [-7, -7, -7], [0, 0, 0]),
     ],
 )
-def test_values_without_an_agreed_range_are_refused(
-    kind: type[np.generic], values: list[float], shown: str, tmp_path: Path
+def test_values_without_an_agreed_range_are_stretched_over_their_own(
+    kind: type[np.generic], values: list[float], expected: list[int], tmp_path: Path
 ):
-    with pytest.raises(DataError, match=rf"x.tiff holds {shown}, .* allowed are .*0\.\.65535\. Convert it to an 8-bit"):
-        gray(tmp_path, "x.tiff", values, kind)
+    assert gray(tmp_path, "x.tiff", values, kind).tolist() == expected
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_refused(value: float, tmp_path: Path):
+    with pytest.raises(DataError, match=r"x.tiff holds values that are not finite. Unpack it again"):
+        gray(tmp_path, "x.tiff", [0, value], np.float32)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
@@ -175,3 +180,40 @@ def test_the_rule_is_part_of_a_fingerprint_only_where_it_changes_pixels(tmp_path
     Image.fromarray(RAMP.astype(np.uint16) * 257).save(tmp_path / "test1.pgm")
     after = few_shot_fingerprints(tmp_path, 0), few_shot_fingerprints(tmp_path, 1)
     assert all(a != b for old, new in zip(before, after, strict=True) for a, b in zip(old, new, strict=True))
+
+
+# --- EXIF orientation -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("orientation", range(10))
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tiff"])
+def test_images_are_turned_as_pillow_turns_them_if_the_decoding_says_so(name: str, orientation: int, tmp_path: Path):
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 40, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / name, exif=exif)
+    with Image.open(tmp_path / name) as image:
+        image.load()
+        stored = np.asarray(image)
+        expected = np.asarray(ImageOps.exif_transpose(image))
+    plain, oriented = ImageFiles(tmp_path), ImageFiles(tmp_path).oriented()
+    assert np.array_equal(np.asarray(plain.load(name)), stored), "published datasets are read as the field reads them"
+    assert np.array_equal(np.asarray(oriented.load(name)), expected)
+    turned = not (stored.shape == expected.shape and np.array_equal(stored, expected))
+    assert turned is (2 <= orientation <= 8 and name != "a.tiff"), "Pillow itself turns TIFF files"
+    assert (plain.digest(name) != oriented.digest(name)) is turned
+    assert plain.digest(name) == hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+
+
+def test_a_16_bit_image_is_scaled_and_turned(tmp_path: Path):
+    exif = Image.Exif()
+    exif[0x112] = 3
+    Image.fromarray(np.array([[0, 65535]], dtype=np.uint16)).save(tmp_path / "a.png", exif=exif)
+    assert np.asarray(ImageFiles(tmp_path).oriented().load("a.png"))[0, :, 0].tolist() == [255, 0]
+
+
+def test_damaged_metadata_of_a_readable_image_turns_nothing(tmp_path: Path):
+    Image.fromarray(RAMP).save(tmp_path / "a.jpg", exif=b"Exif\x00\x00not a header")
+    images = ImageFiles(tmp_path).oriented()
+    assert images.load("a.jpg").size == (16, 16)
+    assert images.digest("a.jpg") == ImageFiles(tmp_path).digest("a.jpg")

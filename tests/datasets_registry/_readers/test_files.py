@@ -49,7 +49,7 @@ def test_a_missing_file_names_its_path_and_the_remedy(files: ImageFiles):
 def test_an_empty_file(files: ImageFiles):
     (files.root / "e.jpg").touch()
     for ask in (files.load, files.digest):
-        with pytest.raises(DataError, match=r"e.jpg has zero bytes; unpack it again"):
+        with pytest.raises(DataError, match=r"e.jpg has zero bytes. Unpack it again"):
             ask("e.jpg")
 
 
@@ -64,8 +64,11 @@ def test_a_git_lfs_pointer(files: ImageFiles):
 def test_text_instead_of_an_image(files: ImageFiles):
     (files.root / "t.jpg").write_text("<html>404</html>")
     with pytest.raises(
-        DataError, match=r"t.jpg cannot be decoded .* damaged or not an image; unpack it again"
-    ) as raised:
+        DataError, match=r"t.jpg is a web page, not an image, as a failed download leaves it. Unpack it again"
+    ):
+        files.load("t.jpg")
+    (files.root / "t.jpg").write_text("no image")
+    with pytest.raises(DataError, match=r"cannot be decoded .* damaged or not an image. Unpack it again") as raised:
         files.load("t.jpg")
     assert " at 0x" not in str(raised.value), "the same failure has the same words in every run"
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets_registry import AddedDataset, AddRequest, ColumnNames, SplitRule, add_dataset, check_dataset
+from datasets_registry import AddedDataset, AddRequest, ColumnNames, SplitRule, add_dataset, check_dataset, notes_on
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* image format is deprecated:DeprecationWarning")
 
@@ -74,10 +74,10 @@ def test_every_suffix_that_pillow_writes_is_read_or_listed(tmp_path: Path):
 def test_what_is_left_out_is_shown_by_number_and_name(tmp_path: Path):
     root = class_folders(tmp_path / "images")
     for name in (
-        "crow/a.heic",
-        "crow/b.HEIC",
-        "gull/deep/c.heic",
-        "gull/d.heic",
+        "crow/a.nef",
+        "crow/b.NEF",
+        "gull/deep/c.nef",
+        "gull/d.nef",
         "gull/notes.txt",
         "gull/README",
         "top.png",
@@ -88,26 +88,26 @@ def test_what_is_left_out_is_shown_by_number_and_name(tmp_path: Path):
     added = add(root)
     expected = {
         "files outside class folders": ("top.png",),
-        ".heic files": ("crow/a.heic", "crow/b.HEIC", "gull/d.heic", "gull/deep/c.heic"),
+        ".nef files": ("crow/a.nef", "crow/b.NEF", "gull/d.nef", "gull/deep/c.nef"),
         ".txt files": ("gull/notes.txt",),
         "files without suffix": ("gull/README",),
     }
     assert added.splits.left_out == expected
     assert added.facts()["left_out"] == {kind: len(paths) for kind, paths in expected.items()}
-    assert next(added.notes()).startswith(
-        "note: left out: 1 files outside class folders (top.png), 4 .heic files (crow/a.heic, crow/b.HEIC, gull/d.heic "
+    assert next(notes_on(added)).startswith(
+        "note: left out: 1 files outside class folders (top.png), 4 .nef files (crow/a.nef, crow/b.NEF, gull/d.nef "
         "and 1 more), 1 .txt files (gull/notes.txt), 1 files without suffix (gull/README). Convert images among them"
     )
     result = check_dataset(added.info, None)
     (finding,) = [item for item in result.findings if item.code == "left-out"]
-    assert "4 .heic files (crow/a.heic, " in finding.text
+    assert "4 .nef files (crow/a.nef, " in finding.text
     assert not result.problems
     assert result.facts()["left_out"] == {kind: list(paths) for kind, paths in expected.items()}
 
 
 def test_nothing_left_out_is_not_mentioned(tmp_path: Path):
     added = add(class_folders(tmp_path / "images"))
-    assert not any("left out" in note for note in added.notes())
+    assert not any("left out" in note for note in notes_on(added))
     assert "left-out" not in {item.code for item in check_dataset(added.info, None).findings}
 
 

@@ -1,0 +1,157 @@
+"""From images on disk to the description of a dataset: kind, split rule, classes, names, and what is left out."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from datasets_registry._custom.class_names import chosen_names
+from datasets_registry._custom.dataset import CustomDataset, Kind, SplitRule, few_labels, part_by_content
+from datasets_registry._custom.folder import is_split_into_parts
+from datasets_registry._custom.hugging_face import MARKER_FILES
+from datasets_registry._custom.inspection import BadImagesError, Inspection, Progress, inspect_images
+from datasets_registry._custom.listing import Listing
+from datasets_registry._custom.table import SUFFIXES, ColumnNames, common_folder, guess_columns
+from datasets_registry._custom.tars import find_tars
+from datasets_registry._errors import DataError
+
+
+@dataclass(frozen=True)
+class AddRequest:
+    """The user's description of their images, a folder or a table.
+
+    Args:
+        title: the name in tables; `name` if empty.
+        split: the split rule; None: a given split if there is one, else a split by content, `even` if `hash` leaves a
+            class without training or test images.
+        root: for a table, the folder its paths are relative to; None: its own, or that of absolute paths.
+        columns: names of columns; a missing one means a usual name.
+        skip_broken: leave out files that are no readable images, instead of refusing.
+        min_images: leave out classes with fewer images.
+        names: class names for prompts, by label.
+        guess_names: make readable names from labels.
+        orient: turn images upright by their EXIF orientation.
+    """
+
+    name: str
+    images: Path
+    template: str
+    title: str
+    split: SplitRule | None
+    root: Path | None
+    columns: ColumnNames
+    skip_broken: bool = False
+    min_images: int = 0
+    names: Mapping[str, str] = field(default_factory=dict)
+    guess_names: bool = True
+    orient: bool = True
+
+
+def describe_images(
+    request: AddRequest, progress: Progress | None = None
+) -> tuple[CustomDataset, Inspection, dict[str, int]]:
+    """Inspect a folder of class folders, a table, a Hugging Face folder or a folder of tars, and describe it.
+
+    Returns the description, what was found in each image, and the number of images of each class that is left out.
+
+    Raises:
+        BadImagesError: some images cannot be read, and `skip_broken` is off; or none can.
+        DataError: nothing readable is there, there are fewer than two classes, or a setting does not fit the images.
+    """
+    place, draft = request.images, _draft(request)
+    listing = draft.listing(place.parent, skip_missing=request.skip_broken)
+    inspection = inspect_images(listing, progress)
+    if inspection.bad and not (request.skip_broken and inspection.facts):
+        raise BadImagesError(place, inspection.bad, len(listing.found))
+    skip = tuple(image.key for image in inspection.bad)
+    before = listing.labels
+    listing = listing.without(frozenset(skip))
+    sizes = Counter(item.label for item in listing.found)
+    small = {label: sizes[label] for label in before if sizes[label] < max(request.min_images, 1)}
+    labels = [label for label in listing.labels if label not in small]
+    if len(labels) < 2:
+        raise _too_few(place, labels, small, request.min_images)
+    split = request.split or draft.split
+    if request.split is None and draft.split is not SplitRule.GIVEN:
+        split = SplitRule.GIVEN if any(item.part for item in listing.found) else _rule_by_content(listing, labels)
+    described = {
+        "split": split,
+        "classes": labels,
+        "small_classes": tuple(small),
+        "skip": skip,
+        "orient": request.orient,
+        "template": request.template,
+        "title": request.title or request.name,
+        "names": chosen_names(labels, request.names, guess=request.guess_names),
+    }
+    return CustomDataset.model_validate(draft.model_dump() | described), inspection, small
+
+
+def _draft(request: AddRequest) -> CustomDataset:
+    """The description without what follows from the listing: classes, names, and a split by content."""
+    place, columns, root, split = request.images, request.columns, request.root, request.split
+    kind = _kind(place)
+    unused = {
+        "--root": root is not None and kind is not Kind.TABLE,
+        "--path-column": columns.path and kind not in (Kind.TABLE, Kind.HUGGING_FACE),
+        "--label-column": columns.label and kind not in (Kind.TABLE, Kind.HUGGING_FACE),
+        "--split-column": columns.split and kind is not Kind.TABLE,
+    }
+    if any(unused.values()):
+        names = ", ".join(name for name, given in unused.items() if given)
+        raise DataError(f"{names}: {place} is no table, so this has no effect. Leave it out, or give a table.")
+    if kind is Kind.TABLE:
+        columns = guess_columns(place, columns.named())
+        root = root or common_folder(place, columns)
+    if kind is Kind.FOLDER and split is not SplitRule.GIVEN and is_split_into_parts(place):
+        if split is SplitRule.HASH:
+            raise DataError(
+                f"{place} holds the parts of a split, which --split hash would take for classes. Leave --split out to "
+                f"use that split, or give a folder of class folders."
+            )
+        split = SplitRule.GIVEN
+    return CustomDataset.model_construct(  # not validated, because the classes follow from its listing
+        images=str(place.absolute()),
+        kind=kind,
+        split=split or SplitRule.HASH,
+        classes=(),
+        root=str(root.absolute()) if root is not None else None,
+        columns=columns,
+    )
+
+
+def _too_few(place: Path, labels: list[str], small: Mapping[str, int], min_images: int) -> DataError:
+    if small and min_images > 1:
+        largest = max(small, key=lambda label: small[label])
+        return DataError(
+            f"--min-images {min_images} leaves {len(labels)} of the {len(labels) + len(small)} classes of {place}, and "
+            f"a benchmark needs at least 2. The largest class left out is {largest!r} with {small[largest]} images."
+        )
+    lost = f" with a readable image ({few_labels(list(small))} have none)" if small else ""
+    return DataError(
+        f"{place} has {len(labels)} class{lost}, {few_labels(labels)}; a benchmark needs at least 2. Give the folder "
+        f"that holds one folder per class, or a table with more labels."
+    )
+
+
+def _rule_by_content(listing: Listing, labels: list[str]) -> SplitRule:
+    """`hash` if it gives every class images to train on and to test on, else `even`."""
+    found: dict[str, set[str]] = {label: set() for label in labels}
+    for item in listing.found:
+        if item.label in found:
+            found[item.label].add(part_by_content(listing.images.digest(item.key)))
+    return SplitRule.HASH if all({"train", "test"} <= parts for parts in found.values()) else SplitRule.EVEN
+
+
+def _kind(place: Path) -> Kind:
+    if place.is_file():
+        if place.suffix.lower() in SUFFIXES:
+            return Kind.TABLE
+        raise DataError(
+            f"{place} is a file, but not a table. Give a folder of images, or one of {', '.join(SUFFIXES)}."
+        )
+    if not place.is_dir():
+        raise DataError(f"No images at {place}. Give a folder or a table that exists with --images.")
+    if any((place / name).is_file() for name in MARKER_FILES):
+        return Kind.HUGGING_FACE
+    return Kind.WEBDATASET if find_tars(place) else Kind.FOLDER

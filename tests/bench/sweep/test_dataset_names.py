@@ -1,0 +1,113 @@
+"""Defaults that depend on the datasets: the backbone of drawn images, and the protocol of a user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench import plan
+from bench.errors import UsageError
+from bench.sweep import SweepRequest
+from datasets_registry import DATASETS, AddRequest, ColumnNames, EvalProtocol, add_dataset
+
+REQUIRED = (
+    r"Dataset '{}'{} holds real images, and the default backbone ViT-demo.drawn knows only drawings, so -b is "
+    r"required. Backbones: -b ViT-B-32.openai \(151 M parameters, 605 MB, .*-b ViT-B-16.openai .*-b ViT-L-14.openai .* "
+    r"or a file, -b ARCH=FILE; to try commands out, -b ViT-demo.drawn"
+)
+
+
+@pytest.fixture
+def birds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Own images in the catalogue, with a class of four images."""
+    pixels = np.random.default_rng(0)
+    for name, n in (("crow", 20), ("gull", 20), ("rare", 4)):
+        (tmp_path / "birds" / name).mkdir(parents=True)
+        for i in range(n):
+            image = Image.fromarray(pixels.integers(0, 256, (32, 32, 3), dtype=np.uint8))
+            image.save(tmp_path / "birds" / name / f"{i}.png")
+    request = AddRequest("birds", tmp_path / "birds", "a photo of a {}.", "", None, None, ColumnNames())
+    added = add_dataset(request, tmp_path / "own", replace=False)
+    monkeypatch.setitem(DATASETS.entries, "birds", added.info)
+    return "birds"
+
+
+@pytest.mark.parametrize("datasets", ["eurosat", "spectrum_basic,eurosat", "eurosat,unknown"])
+def test_a_dataset_that_is_not_drawn_needs_a_backbone(datasets: str) -> None:
+    with pytest.raises(UsageError, match=REQUIRED.format("eurosat", "")):
+        SweepRequest.build(methods="coop", datasets=datasets)
+    request = SweepRequest.build(methods="coop", datasets=datasets, backbones="ViT-demo.drawn")
+    assert request.backbones == ["ViT-demo.drawn"], "it may be chosen by name"
+
+
+def test_own_images_patterns_and_targets_need_one_too(birds: str) -> None:
+    with pytest.raises(UsageError, match=REQUIRED.format("birds", "")):
+        SweepRequest.build(methods="coop", datasets=birds)
+    with pytest.raises(UsageError, match=REQUIRED.format("imagenet", " and 4 more")):
+        SweepRequest.build(methods="coop", datasets="imagenet*")
+    with pytest.raises(UsageError, match=REQUIRED.format("eurosat", "")):
+        SweepRequest.build(methods="coop", datasets="spectrum_basic", protocol="cross-dataset", targets="eurosat")
+    with pytest.raises(UsageError, match=REQUIRED.format("birds", "")):
+        plan("coop", birds)
+
+
+def test_drawn_datasets_have_the_demo_backbone() -> None:
+    request = SweepRequest.build(methods="coop", datasets="spectrum*")
+    assert (request.backbones, request.protocol) == (["ViT-demo.drawn"], EvalProtocol.BASE_TO_NEW)
+    assert request.to_toml() == 'methods = ["coop"]\ndatasets = ["spectrum*"]\n'
+
+
+def test_the_default_protocol_of_own_images_is_few_shot(birds: str) -> None:
+    def protocol(datasets: str, **options: str) -> EvalProtocol:
+        return SweepRequest.build(methods="coop", datasets=datasets, backbones="ViT-tiny.random", **options).protocol
+
+    assert protocol(birds) is EvalProtocol.FEW_SHOT
+    assert protocol(birds, protocol="base-to-new") is EvalProtocol.BASE_TO_NEW
+    assert protocol(f"{birds},eurosat") is EvalProtocol.BASE_TO_NEW
+    assert protocol("eurosat") is EvalProtocol.BASE_TO_NEW
+
+
+@pytest.mark.parametrize("protocol", [None, "base-to-new", "few-shot"])
+def test_a_kept_sweep_file_means_the_same_request(birds: str, protocol: str | None, tmp_path: Path) -> None:
+    given = {} if protocol is None else {"protocol": protocol}
+    request = SweepRequest.build(methods="coop", datasets=birds, backbones="ViT-demo.drawn", **given)
+    (tmp_path / "sweep.toml").write_text(request.to_toml())
+    assert SweepRequest.read(tmp_path / "sweep.toml") == request
+
+
+def test_fewer_images_than_shots_are_taken_if_allowed_and_the_spec_says_so(birds: str, tmp_path: Path) -> None:
+    def planned(shots: int, **options: bool) -> list[str]:
+        made = plan(
+            "coop,zero_shot", birds, backbone="ViT-tiny.random", shots=shots, seeds=1, runs=tmp_path / "runs", **options
+        )
+        return [spec.label() for spec in made.specs]
+
+    assert planned(8) == ["zero_shot on birds, few-shot, 0 shots, seed 0"]
+    assert planned(8, allow_fewer=True)[0] == "coop on birds, few-shot, up to 8 shots, seed 1"
+    alone = plan("coop", birds, backbone="ViT-tiny.random", shots=1, seeds=1, runs=tmp_path / "runs")
+    allowed = plan(
+        "coop", birds, backbone="ViT-tiny.random", shots=1, seeds=1, runs=tmp_path / "runs", allow_fewer=True
+    )
+    assert allowed.specs == alone.specs, "the same run where every class has enough images"
+
+
+@pytest.mark.parametrize("method", ["tip_adapter_f", "clip_adapter"])
+def test_a_run_with_fewer_images_is_stored_with_what_it_used(birds: str, method: str, tmp_path: Path) -> None:
+    from bench import run
+
+    results = run(
+        method,
+        birds,
+        backbone="ViT-tiny.random",
+        shots=8,
+        seeds=1,
+        runs=tmp_path / "runs",
+        allow_fewer=True,
+        recipe="demo",
+        jobs=0,
+        progress="none",
+    )
+    assert (len(results), results.failed) == (1, [])

@@ -1,0 +1,344 @@
+"""Folders of photographs as people have them: damaged files, rotated ones, small classes, labels nobody says."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datasets_registry import (
+    AddedDataset,
+    AddRequest,
+    BadImagesError,
+    ColumnNames,
+    DataError,
+    DrawRule,
+    EvalProtocol,
+    FewShotTask,
+    ShotsError,
+    add_dataset,
+    build_task,
+    check_dataset,
+    guess_names,
+    notes_on,
+)
+
+
+def photo(seed: int, image_format: str = "JPEG", size: tuple[int, int] = (64, 48), **saved: object) -> bytes:
+    """A random picture, so that no two are equal; `saved` are options of the format."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1] // 8, size[0] // 8, 3), dtype=np.uint8)
+    content = io.BytesIO()
+    Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST).save(content, image_format, **saved)
+    return content.getvalue()
+
+
+def rotated(seed: int, orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    return photo(seed, exif=exif)
+
+
+@pytest.fixture
+def birds(tmp_path: Path) -> Path:
+    """Two classes of twelve photographs."""
+    for label, name in enumerate(("crow", "gull")):
+        (tmp_path / "birds" / name).mkdir(parents=True)
+        for i in range(12):
+            (tmp_path / "birds" / name / f"{i}.jpg").write_bytes(photo(100 * label + i))
+    return tmp_path / "birds"
+
+
+def add(images: Path, **changes: object) -> AddedDataset:
+    plain = AddRequest("birds", images, "a photo of a {}.", "", None, None, ColumnNames())
+    return add_dataset(replace(plain, **changes), images.parent / "own", replace=True)  # type: ignore[arg-type]
+
+
+def toml(added: AddedDataset) -> dict[str, object]:
+    return tomllib.loads(added.file.read_text(encoding="utf-8"))
+
+
+def notes(added: AddedDataset) -> str:
+    return "\n".join(notes_on(added))
+
+
+def draw(added: AddedDataset, shots: int, rule: DrawRule = DrawRule.COOP, **options: bool) -> FewShotTask:
+    splits = added.info.reader(None)
+    return build_task(added.info, splits, protocol=EvalProtocol.FEW_SHOT, shots=shots, seed=1, draw=rule, **options)
+
+
+# --- bad files --------------------------------------------------------------------------------------------------------
+
+
+BAD = {
+    "crow/cut.jpg": "truncated",
+    "crow/dangling.jpg": "broken link",
+    "crow/empty.jpg": "zero bytes",
+    "gull/page.jpg": "web page",
+    "gull/paper.jpg": "not an image, or damaged",
+    "gull/pointer.png": "Git LFS pointer",
+}
+
+
+@pytest.fixture
+def damaged(birds: Path) -> Path:
+    """The photographs with one bad file of each kind."""
+    content = photo(1000, size=(256, 256))
+    (birds / "crow" / "cut.jpg").write_bytes(content[: len(content) // 2])
+    (birds / "crow" / "dangling.jpg").symlink_to(birds / "nowhere.jpg")
+    (birds / "crow" / "empty.jpg").write_bytes(b"")
+    (birds / "gull" / "page.jpg").write_text("<!DOCTYPE html><html>404</html>")
+    (birds / "gull" / "paper.jpg").write_bytes(b"%PDF-1.4 no image")
+    (birds / "gull" / "pointer.png").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0")
+    return birds
+
+
+def test_all_bad_files_are_listed_at_once_and_nothing_is_written(damaged: Path) -> None:
+    with pytest.raises(BadImagesError) as raised:
+        add(damaged)
+    assert {image.key: image.kind for image in raised.value.bad} == BAD
+    text = str(raised.value)
+    assert text.startswith(f"6 of the 30 images of {damaged} are not readable: truncated: crow/cut.jpg; broken link: ")
+    assert text.endswith("Replace or remove them, or leave them out with --skip-broken.")
+    assert not {"archive", "split file", "\n"} & set(text.split(" "))
+    assert not (damaged.parent / "own").exists()
+
+
+def test_skip_broken_leaves_bad_files_out_and_records_them(damaged: Path) -> None:
+    added = add(damaged, skip_broken=True)
+    assert set(toml(added)["skip"]) == set(BAD)
+    assert (added.facts()["images"], added.facts()["broken_images"]) == (24, 6)
+    assert "6 broken images are left out and listed under `skip`" in notes(added)
+    splits = added.info.reader(None)
+    assert not set(BAD) & set(splits.keys)
+    for key in splits.keys:
+        splits.images.load(key)
+    assert check_dataset(added.info, None).problems == [], "what `skip` lists is known"
+
+
+def test_a_file_that_breaks_later_is_named_with_advice_for_ones_own_folder(birds: Path) -> None:
+    splits = add(birds).splits
+    (birds / "crow" / "1.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match=r"has zero bytes. Replace or remove it, or repeat `etl-bench datasets add`"):
+        splits.images.load("crow/1.jpg")
+    (birds / "crow" / "2.jpg").unlink()
+    with pytest.raises(DataError, match=r"2.jpg does not exist. Replace or remove it, or repeat"):
+        splits.images.digest("crow/2.jpg")
+
+
+def test_a_folder_without_a_readable_image_is_refused_even_with_skip_broken(birds: Path) -> None:
+    for path in birds.rglob("*.jpg"):
+        path.write_bytes(b"")
+    with pytest.raises(
+        BadImagesError, match=r"24 of the 24 images of .* zero bytes: .* and 21 more. Replace or remove"
+    ):
+        add(birds, skip_broken=True)
+
+
+def test_a_class_that_loses_all_its_images_leaves_too_few(birds: Path) -> None:
+    for path in (birds / "gull").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match=r"has 1 class with a readable image \('gull' have none\), 'crow'; a benchmark"):
+        add(birds, skip_broken=True)
+
+
+def test_a_row_of_a_table_without_its_file_is_left_out_by_skip_broken(birds: Path) -> None:
+    keys = sorted(path.relative_to(birds).as_posix() for path in birds.rglob("*.jpg"))
+    rows = [f"{key},{key.partition('/')[0]}" for key in (*keys, "crow/gone.jpg")]
+    table = birds / "list.csv"
+    table.write_text("\n".join(["path,label", *rows]))
+    with pytest.raises(DataError, match=r"1 of the 25 images .* Rows of missing files are left out with --skip-broken"):
+        add(table)
+    added = add(table, skip_broken=True)
+    assert toml(added)["skip"] == ["crow/gone.jpg"]
+    assert len(added.info.reader(None).keys) == 24
+    table.write_text("path,label\nx.jpg,crow\ny.jpg,gull\n")
+    with pytest.raises(DataError, match="2 of the 2 images of"):
+        add(table, skip_broken=True)
+
+
+@pytest.mark.filterwarnings("ignore:(Corrupt EXIF|Truncated File)")
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_a_cut_file_is_found_wherever_it_ends_if_a_run_would_fail_on_it(birds: Path, image_format: str) -> None:
+    """The quick reading of JPEGs agrees with full decoding, for cuts all over the file."""
+    content = photo(7, image_format, size=(256, 128))
+    cuts = np.linspace(20, len(content), 60).astype(int)
+    for cut in cuts:
+        (birds / "crow" / f"{cut}.{image_format.lower()}").write_bytes(content[:cut])
+    with pytest.raises(BadImagesError) as raised:
+        add(birds)
+    images = add(birds, skip_broken=True).splits.images
+    refused = set()
+    for path in (birds / "crow").iterdir():
+        try:
+            images.load(f"crow/{path.name}")
+        except DataError:
+            refused.add(f"crow/{path.name}")
+    assert {image.key for image in raised.value.bad} == refused
+    assert len(refused) >= 40
+
+
+# --- the summary ------------------------------------------------------------------------------------------------------
+
+
+def test_the_summary_counts_copies_links_tiny_and_misnamed_images(birds: Path) -> None:
+    shutil.copy(birds / "crow" / "0.jpg", birds / "gull" / "copy.jpg")
+    shutil.copy(birds / "crow" / "1.jpg", birds / "crow" / "again.jpg")
+    (birds / "gull" / "linked.jpg").symlink_to(birds / "crow" / "2.jpg")
+    (birds / "gull" / "more").symlink_to(birds / "crow", target_is_directory=True)
+    (birds / "gull" / "tiny.png").write_bytes(photo(5, "PNG", size=(40, 16)))
+    (birds / "crow" / "large.jpg").write_bytes(photo(6, "PNG", size=(320, 240)))
+    (birds / "crow" / "IMG_0001").write_bytes(photo(8))
+    (birds / "nothing").mkdir()
+    added = add(birds)
+    facts = added.facts()
+    assert facts["image_sizes"] == {"smallest": "40x16", "median": "64x48", "largest": "320x240"}
+    assert (facts["tiny_images"], facts["turned_by_exif"]) == (1, 0)
+    assert facts["links_to_other_classes"] == 15, "one link, and 14 images in a linked folder"
+    assert facts["duplicates_across_classes"] == 13, "13 pictures of crows that are also gulls"
+    assert facts["images"] == 24 + 2 + 1 + 14 + 2
+    text = notes(added)
+    assert "13 images are in more than one class with the same bytes, for example" in text
+    assert "15 images are linked from another class, for example gull/linked.jpg from class 'crow'" in text
+    assert "1 image is less than 32 pixels wide or high (gull/tiny.png)" in text
+    assert "2 images are of another format than the suffix says, which does no harm: crow/large.jpg, gull/more" in text
+    assert "2 images are left out for want of an image suffix: crow/IMG_0001, gull/more/IMG_0001" in text
+    assert "1 class folders without an image (nothing)" in text
+
+
+def test_a_plain_folder_has_no_caveat_but_the_number_of_shots(birds: Path) -> None:
+    text = notes(add(birds))
+    assert len(text.splitlines()) <= 2
+    assert "--shots can be at most" in text
+
+
+# --- EXIF orientation -------------------------------------------------------------------------------------------------
+
+
+def without_orient(added: AddedDataset) -> AddedDataset:
+    """The dataset as a file from before the setting describes it."""
+    lines = [line for line in added.file.read_text().splitlines() if not line.startswith("orient")]
+    added.file.write_text("\n".join(lines) + "\n")
+    config = type(added.config).model_validate(toml(added))
+    return replace(added, config=config, info=config.info("birds", added.file.parent))
+
+
+def test_own_images_are_turned_upright_and_datasets_of_before_are_not(birds: Path) -> None:
+    (birds / "crow" / "0.jpg").write_bytes(rotated(0, 6))
+    added = add(birds)
+    assert added.facts()["turned_by_exif"] == 1
+    assert "1 image is turned upright" in notes(added)
+    splits, before = added.info.reader(None), without_orient(added).info.reader(None)
+    upright, stored = splits.images.load("crow/0.jpg"), before.images.load("crow/0.jpg")
+    assert (upright.size, stored.size) == ((48, 64), (64, 48))
+    assert upright.tobytes() == stored.transpose(Image.Transpose.ROTATE_270).tobytes()
+    assert splits.images.digest("crow/0.jpg") != before.images.digest("crow/0.jpg"), "its cached features differ"
+    assert splits.images.digest("crow/1.jpg") == before.images.digest("crow/1.jpg")
+    assert (splits.train, splits.val, splits.test) == (before.train, before.val, before.test)
+    assert add(birds, orient=False).splits.images.load("crow/0.jpg").size == (64, 48)
+
+
+def test_the_fingerprint_has_the_rule_only_where_an_image_is_turned(birds: Path) -> None:
+    added = add(birds)
+    assert draw(added, 1).fingerprint == draw(without_orient(added), 1).fingerprint
+    for i in range(12):
+        (birds / "crow" / f"{i}.jpg").write_bytes(rotated(i, 3))
+    added = add(birds)
+    assert draw(added, 0).fingerprint != draw(without_orient(added), 0).fingerprint, "by the test images alone"
+
+
+# --- class names ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["001.Black_footed_Albatross", "002.Sooty"], ["Black footed Albatross", "Sooty"]),
+        (["n02099601-golden_retriever", "n02084071-dog"], ["golden retriever", "dog"]),
+        (["AnnualCrop", "HerbaceousVegetation", "River"], ["Annual Crop", "Herbaceous Vegetation", "River"]),
+        (["7_up", "cola"], ["7 up", "cola"]),
+        (["iPhone", "T-shirt", "McLaren", "USB stick"], ["iPhone", "T-shirt", "McLaren", "USB stick"]),
+        (["sea_gull", "seaGull"], ["sea_gull", "seaGull"]),
+        (["1", "2"], ["1", "2"]),
+        (["1_rose", "2_rose"], ["1_rose", "2_rose"]),
+        (["ÉlanVital", "zürich_see"], ["Élan Vital", "zürich see"]),
+    ],
+)
+def test_names_are_guessed_from_labels(labels: list[str], names: list[str]) -> None:
+    guessed = guess_names(labels)
+    assert [guessed.get(label, label) for label in labels] == names
+
+
+def test_names_are_shown_written_and_chosen(birds: Path) -> None:
+    (birds / "crow").rename(birds / "01_HoodedCrow")
+    (birds / "gull").rename(birds / "02_sea_gull")
+    added = add(birds, names={"02_sea_gull": "herring gull"})
+    assert added.facts()["class_names"] == ["Hooded Crow", "herring gull"]
+    assert toml(added)["names"] == {"01_HoodedCrow": "Hooded Crow", "02_sea_gull": "herring gull"}
+    assert "'01_HoodedCrow' is 'Hooded Crow', '02_sea_gull' is 'herring gull'" in notes(added)
+    assert add(birds, guess_names=False).splits.class_names == ("01_HoodedCrow", "02_sea_gull")
+    with pytest.raises(
+        DataError, match=r"--name sea_gull=x: no class has the label 'sea_gull'. Did you mean '02_sea_g"
+    ):
+        add(birds, names={"sea_gull": "x"})
+
+
+# --- small classes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_a_rare_class(birds: Path) -> Path:
+    (birds / "rare").mkdir()
+    for i in range(3):
+        (birds / "rare" / f"{i}.jpg").write_bytes(photo(500 + i))
+    return birds
+
+
+def test_min_images_leaves_small_classes_out_by_name(with_a_rare_class: Path) -> None:
+    added = add(with_a_rare_class, min_images=4)
+    assert added.splits.class_names == ("crow", "gull")
+    assert toml(added)["small_classes"] == ["rare"]
+    assert added.facts()["small_classes"] == {"rare": 3}
+    assert "1 class is left out, having too few images: 'rare' with 3" in notes(added)
+    with pytest.raises(
+        DataError, match=r"--min-images 20 leaves 0 of the 3 classes .* left out is 'crow' with 12 images"
+    ):
+        add(with_a_rare_class, min_images=20)
+
+
+@pytest.mark.parametrize("rule", [DrawRule.COOP, DrawRule.NESTED])
+def test_allow_fewer_takes_what_there_is(with_a_rare_class: Path, rule: DrawRule) -> None:
+    added = add(with_a_rare_class)
+    with pytest.raises(ShotsError, match=r"class 'rare' has only \d training .* --allow-fewer to take what each class"):
+        draw(added, 4, rule)
+    task = draw(added, 4, rule, allow_fewer=True)
+    rare = {sample.key for sample in added.splits.train if sample.label == 2}
+    assert {sample.key for sample in task.support.samples if sample.label == 2} == rare
+    assert task.short == {"rare": len(rare)}
+    assert [task.support.labels.count(label) for label in (0, 1)] == [4, 4]
+
+
+def test_allow_fewer_changes_nothing_where_every_class_has_enough(birds: Path) -> None:
+    added = add(birds)
+    plain, fewer = draw(added, 2), draw(added, 2, allow_fewer=True)
+    assert fewer.support.samples == plain.support.samples
+    assert (fewer.fingerprint, fewer.short) == (plain.fingerprint, {})
+
+
+def test_a_class_without_training_images_is_refused_also_with_allow_fewer(birds: Path) -> None:
+    for part, names in (("train", ("crow", "gull")), ("test", ("crow", "gull", "jay"))):
+        for name in names:
+            shutil.copytree(birds / "crow", birds.parent / "parts" / part / name)
+    with pytest.raises(ShotsError, match="Class 'jay' has no training image. Give it some, or leave the class out"):
+        draw(add(birds.parent / "parts"), 4, allow_fewer=True)
+
+
+def test_the_file_cannot_list_a_class_twice(birds: Path) -> None:
+    added = add(birds)
+    with pytest.raises(ValueError, match="small_classes has 'gull', which is one of the classes"):
+        type(added.config).model_validate(toml(added) | {"small_classes": ["gull"]})
