@@ -1,9 +1,9 @@
 """The spec of one run: everything that decides its result. Its canonical JSON hashes to the run id."""
 
 import hashlib
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from bench.bounds import Count, LargeCount, Line, Name, Settings
 from datasets_registry import DrawRule, EvalProtocol, canonical_json
@@ -61,6 +61,14 @@ class ExperimentSpec(BaseModel):
         False, description="some class has fewer training images than shots, and all of them are used"
     )
 
+    @model_serializer(mode="wrap")
+    def _without_new_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave `allow_fewer` out while it is false: stored records keep their bytes, and older releases read them."""
+        values: dict[str, Any] = serialize(self)
+        if not self.allow_fewer:
+            values.pop("allow_fewer", None)
+        return values
+
     @property
     def run_id(self) -> str:
         """First 16 hex digits of the SHA-256 of the canonical JSON.
@@ -69,8 +77,8 @@ class ExperimentSpec(BaseModel):
         """
         values = self.model_dump(mode="json")
         for name, default in _ADDED.items():
-            if values[name] == default:
-                del values[name]
+            if values.get(name, default) == default:
+                values.pop(name, None)
         return hashlib.sha256(canonical_json(values).encode()).hexdigest()[:16]
 
     def label(self) -> str:

@@ -50,3 +50,14 @@ def test_only_a_chosen_epoch_changes_the_id() -> None:
     ways = (None, "validation", "oracle")
     assert len({spec.model_copy(update={"epoch_selection": way}).run_id for way in ways}) == 3
     assert spec.model_copy(update={"epoch_selection": None}).run_id == spec.run_id
+
+
+def test_fewer_images_than_shots_change_the_id_and_leave_other_specs_as_they_were() -> None:
+    fields = dict.fromkeys(("method", "backbone", "dataset", "task_fingerprint"), "x")
+    spec = ExperimentSpec(**fields, config={}, recipe=None, draw="coop", protocol="few-shot", shots=16, seed=1)
+    short = spec.model_copy(update={"allow_fewer": True})
+    assert short.run_id != spec.run_id
+    assert short.label() == "x on x, few-shot, up to 16 shots, seed 1"
+    assert "allow_fewer" not in spec.model_dump_json(), "older releases read the record"
+    for one in (spec, short):
+        assert ExperimentSpec.model_validate_json(one.model_dump_json()) == one
