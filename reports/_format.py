@@ -77,6 +77,11 @@ def seconds(number: float) -> str:
     return f"{number / 60:.1f} min" if number < 7200 else f"{number / 3600:.1f} h"
 
 
+def classes_of(measure: str) -> str:
+    """The classes that the difficulty of a measure is over: base, new or all."""
+    return measure if measure in ("base", "new") else "all"
+
+
 def few_runs(run_ids: Sequence[str]) -> str:
     """The number of runs, and the first six ids."""
     return f"{len(run_ids)}: {' '.join(run_ids[:6])}{' ...' if len(run_ids) > 6 else ''}"

@@ -10,7 +10,7 @@ from statistics import mean
 
 from markupsafe import Markup, escape
 
-from reports._format import counted, plain, points, shorten
+from reports._format import classes_of, counted, plain, points, shorten
 from reports.answer_sentences import PHRASES
 from reports.charts.axes import Place, spread
 from reports.views import AnswerView, AxisView, LeadView, OverviewView
@@ -79,14 +79,14 @@ def hero_svg(view: OverviewView, measure: str) -> Markup:
 def hero_caption(view: OverviewView, measure: str) -> str:
     """What the marks of the picture are."""
     a, b = first_pair(view, view.answers[measure])
-    marks = [] if a is None else [f"Blue disc: {view.method(a).name}."]
+    marks = [] if a is None else [f"Disc: {view.method(a).name}."]
     if b is not None:
-        marks.append(f"Brown {'dash' if b == view.baseline else 'diamond'}: {view.method(b).name}.")
+        marks.append(f"{'Dash' if b == view.baseline else 'Diamond'}: {view.method(b).name}.")
     marks.append(f"Grey: all {counted(len(view.methods), 'method')}.")
     if b is not None:
         marks.append(
-            "Below: their difference on each dataset, blue above 0 and brown below, and at the right its mean with the "
-            "95\u00a0% interval over datasets."
+            "Below: their difference on each dataset, in the colour of the method that is ahead, and at the right its "
+            "mean with the 95\u00a0% interval over datasets."
         )
     return " ".join(marks)
 
@@ -151,12 +151,11 @@ def axis_text(axis: AxisView, measure: str) -> str:
     log = " (log scale)" if axis.log else ""
     if axis.name != DIFFICULTY:
         return f"{axis.title}{log}"
-    classes = {"base": "base", "new": "new"}.get(measure, "all")
-    return f"{axis.title} = 1 / (classes × zero-shot accuracy), {classes} classes{log}"
+    return f"{axis.title} = 1 / (classes × zero-shot accuracy), {classes_of(measure)} classes{log}"
 
 
 def _frame(view: OverviewView, placed: Placed, axis: AxisView | None, measure: str) -> str:
-    split = "all" if measure == "H" else measure
+    split = classes_of(measure)
     titles = {dataset.name: dataset.title for dataset in view.datasets}
     parts = []
     for name in placed.order:

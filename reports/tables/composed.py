@@ -7,13 +7,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reports._format import counted, p_value, shorten
+from reports._format import classes_of, counted, p_value, shorten
 from reports.tables.html import signed_points
 
 Setting = Mapping[str, Any]
 """A setting of the page's data (`reports.page_data`)."""
-SPLIT_NAMES = {"base": "base", "new": "new"}
-"""Classes that the difficulty of a measure is over; other measures: all."""
 NAME_LENGTH = 16
 """Most characters of a method in the head of a column."""
 
@@ -96,7 +94,7 @@ def datasets_table(setting: Setting, measure: str, titles: Mapping[str, str]) ->
             for d in datasets
         ],
         "caption": f"Mean over seeds of {titles[measure]}, %; datasets from easy to hard. Difficulty: "
-        f"1 / (classes × zero-shot accuracy), {SPLIT_NAMES.get(measure, 'all')} classes.{below}",
+        f"1 / (classes × zero-shot accuracy), {classes_of(measure)} classes.{below}",
         "classes": "matrix heat",
     }
 

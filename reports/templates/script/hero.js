@@ -105,7 +105,7 @@ if (hero) {
       `, 95 % interval over datasets ${signed(mean.mean - mean.half)} to ${signed(mean.mean + mean.half)}`) + `; ${names[0]} is ahead on ${wins} of ${found.length}.` : names[0] + ".";
     const bars = data.seeds.length > 1 ? `, with 95 % intervals over ${counted(data.seeds.length, "seed")}, hollow where they include 0` : "";
     const labelled = data.methods.length > 1 ? `Grey: all ${data.methods.length} methods. ` : "";
-    const below = narrow || state.b === null ? "" : `Below: the difference, blue where ${names[0]} is ahead and brown where ${names[1]} is${bars}. `;
+    const below = narrow || state.b === null ? "" : `Below: the difference, in the colour of the method that is ahead${bars}. `;
     const fit = picture.querySelector(".fit") ? " Dashed: trend over the datasets." : "";
     caption.textContent = unbroken(`${labelled}${below}${text}${fit}`);
     side.classList.toggle("dash", state.b !== null && state.b === data.baseline);

@@ -57,10 +57,11 @@ if (advice && hero) {
       const gains = data.baseline === null ? [] : alike.map((dataset) => numbers.difference(state.measure, best, data.baseline, dataset)?.mean).filter((gain) => gain !== undefined);
       parts.push(paragraph(["Take ", [data.methods[best].name], ...(gains.length ? [": ", [signed(average(gains))], `\u00a0points over zero-shot on the most alike (${signed(Math.min(...gains))} to ${signed(Math.max(...gains))})`] : []), cost + "."], "take"));
     }
-    const open = answer.open[best].filter((method) => chosen.candidates.includes(method)).length;
+    const open = answer.open[best].filter((method) => chosen.candidates.includes(method));
     const near = chosen.candidates.filter((method) => means.get(method) >= means.get(best) - 1 && data.methods[method].seconds !== null);
     const cheapest = near.length ? near.reduce((least, method) => data.methods[method].seconds < data.methods[least].seconds ? method : least) : best;
-    const clear = open ? [`No clear difference over datasets to ${open} of ${counted(chosen.candidates.length - 1, "other")}.`] : [];
+    const others = open.length > 2 ? `${open.length} of ${counted(chosen.candidates.length - 1, "other")}` : listed(open.map((method) => data.methods[method].name));
+    const clear = open.length ? [`No clear difference over datasets to ${others}.`] : [];
     if (cheapest !== best) clear.push(" Cheapest within 1\u00a0point: ", [data.methods[cheapest].name], `, ${costs(cheapest)}.`);
     if (clear.length) parts.push(paragraph(clear));
     out.replaceChildren(...parts);
