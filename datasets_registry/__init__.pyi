@@ -57,8 +57,11 @@ from ._plugins import load_entry_points as load_entry_points
 from ._readers.coop_split import CoopReader as CoopReader
 from ._readers.coop_split import CoopSplit as CoopSplit
 from ._readers.coop_split import read_coop_split as read_coop_split
+from ._readers.decode import BadImageError as BadImageError
 from ._readers.decode import Decoding as Decoding
+from ._readers.decode import decode_image as decode_image
 from ._readers.files import ImageFiles as ImageFiles
+from ._readers.image_suffixes import image_suffixes as image_suffixes
 from ._registry import NAME_PATTERN as NAME_PATTERN
 from ._registry import Registry as Registry
 from ._registry import catalogue_modules as catalogue_modules

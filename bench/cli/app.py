@@ -22,6 +22,8 @@ from bench.cli.export import export
 from bench.cli.features import features_app
 from bench.cli.leaderboard import leaderboard
 from bench.cli.methods import methods_app
+from bench.cli.models import models
+from bench.cli.predict import predict
 from bench.cli.published import published
 from bench.cli.report import report
 from bench.cli.results import results_app
@@ -59,8 +61,9 @@ def _root(
 
 
 _RUNS_AND_RESULTS = (run, demo, status, leaderboard, report, compare, diff, claims, published, export)
+_MODELS = (models, predict)
 _OTHERS = (backbones, show, verify, doctor, check, docs)
-for command in (*_RUNS_AND_RESULTS, *_OTHERS):
+for command in (*_RUNS_AND_RESULTS, *_MODELS, *_OTHERS):
     app.command()(command)
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(methods_app, name="methods")

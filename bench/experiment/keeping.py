@@ -24,7 +24,7 @@ from bench.tuned import (
     restored_method,
 )
 from bench.tuned.novelty import MEANS, left_out_scores
-from datasets_registry import BenchError, FewShotTask, SupportSet
+from datasets_registry import BenchError, Decoding, FewShotTask, SupportSet
 from methods import Batch, Method, Needs
 
 _COMPARED = 8
@@ -59,9 +59,11 @@ def kept_model(record: RunRecord, method: Method[Any], task: FewShotTask, inputs
         classes=ClassList.of(classes),
         open_vocabulary=method.info.is_open(method.config),
         backbone_digest=backbone.digest,
+        backbone_file=_weights(record.spec.backbone, context),
         image_size=backbone.image_size,
         embed_dim=backbone.embed_dim,
         preprocessing=backbone.preprocessing,
+        orient=getattr(task.support.images, "decoding", Decoding()).orient,
         support_images=len(task.support),
         calibration=calibration,
         novelty=novelty,
@@ -79,6 +81,11 @@ def kept_model(record: RunRecord, method: Method[Any], task: FewShotTask, inputs
 def reads_frozen_features(method: Method[Any]) -> bool:
     """Whether classifying computes the frozen tower's feature of each image, so that reading it costs nothing."""
     return Needs.FEATURES in method.info.needs and not method.info.needs & {Needs.PIXELS, Needs.HIDDEN, Needs.POOLED}
+
+
+def _weights(slug: str, context: RunContext) -> str | None:
+    """Where local weights of a backbone are, as `-b` takes it."""
+    return f"{slug.partition('.')[0]}={context.weights[slug]}" if slug in context.weights else None
 
 
 def _batches(method: Method[Any], part: SupportSet, inputs: Inputs, size: int) -> Iterator[Batch]:

@@ -78,9 +78,11 @@ class ModelInfo(_Frozen):
     classes: ClassList
     open_vocabulary: bool = Field(description="whether other class names can be given at prediction")
     backbone_digest: Line = Field(min_length=1)
+    backbone_file: Line | None = Field(None, description="`ARCH=FILE` of local weights, where they were")
     image_size: int = Field(ge=1)
     embed_dim: int = Field(ge=1)
     preprocessing: Preprocessing
+    orient: bool = Field(False, description="images are turned upright by EXIF orientation, as in training")
     support_images: Count
     calibration: Calibration = Calibration()
     novelty: Novelty | None = None

@@ -25,6 +25,7 @@ from _harness import demo_and_one_more, extraction, second_method
 from _launching import ingest_row, launcher_row
 from _measure import KINDS, Side, compared, efficiency, gflop, profile
 from _memory import CASES, alone, memory_row
+from _prediction import prediction
 from _seeds import HEADS, seeds_row
 from _small_runs import small_runs_row
 from _start_up import COMMANDS, start_up_row
@@ -84,6 +85,7 @@ def rows(repeats: int) -> dict[str, Callable[[], Row]]:
         **{name: (lambda name=name: sweep_row(name)) for name in SWEEPS},
         **{f"seeds_{name}": lambda name=name: seeds_row(name, repeats) for name in HEADS},
         "extraction": extraction,
+        "predict": prediction,
         "second": second_method,
         "one_more": demo_and_one_more,
         **{name: lambda name=name: start_up_row(name) for name in COMMANDS},

@@ -81,6 +81,17 @@ WRONG = [
     "run -m vpt -d spectrum_basic -b RN50.openai --jobs 0",
     # tuned models
     RUN + "--keep-models some",
+    "models --runs file.txt",
+    "predict",
+    "predict nothing",
+    "predict nothing birds",
+    "predict broken.safetensors birds",
+    "predict file.txt birds",
+    "predict nothing birds --page",
+    "predict nothing birds --resume",
+    "predict nothing birds --out rows.xlsx",
+    "predict nothing birds --out birds",
+    "predict nothing birds --top 0",
     "run -m gda -d spectrum_basic --protocol few-shot --jobs 0 --selection oracle --keep-models all",
     # numbers
     RUN + "--shots many",

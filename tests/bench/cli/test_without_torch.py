@@ -29,6 +29,8 @@ LISTING = [
     "backbones",
     "status",
     "status --runs new",
+    "models",
+    "models --json",
     "cache info",
     "run --help",
     "run -m coop -d spectrum_basic --print-toml",

@@ -1,0 +1,8 @@
+"""Prediction with tuned models: images from folders, tables, tars and lists, one row for each in a table or a page.
+
+Images are streamed, so that memory does not depend on their number.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,39 @@
+"""The images of a prediction, for the page that shows them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class GalleryImage:
+    """One predicted image.
+
+    Args:
+        picture: a small version of it as a data address.
+        others: the next classes with their probabilities.
+        unlike: whether it is unlike the images that the model was trained on.
+    """
+
+    name: str
+    picture: str
+    label: str
+    probability: float
+    others: tuple[tuple[str, float], ...] = ()
+    unlike: bool = False
+
+
+@dataclass(frozen=True)
+class GalleryView:
+    """A page of predictions, least certain images first.
+
+    Args:
+        predicted: how many images were predicted; the page may show fewer.
+        calibrated: whether the probabilities were calibrated on validation images.
+        false_alarm_rate: of the mark for images unlike anything seen; None without such a score.
+    """
+
+    title: str
+    images: tuple[GalleryImage, ...]
+    predicted: int
+    unreadable: int = 0
+    calibrated: bool = False
+    false_alarm_rate: float | None = None
