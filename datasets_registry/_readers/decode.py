@@ -87,7 +87,7 @@ def decode_image(content: bytes, where: object, decoding: Decoding = PUBLISHED) 
     - 16-bit integers (mode `I;16`, and `I` of PNG and PGM files) are divided by 257.
     - Other 32-bit integers (`I`) and floats (`F`) have no agreed range, so the image's values decide: all in 0..1
       (floats only) are multiplied by 255, all in 0..255 are kept, all in 0..65535 are divided by 257. Any other values
-      are stretched: the image's smallest becomes 0 and its largest 255 (`docs/decisions/0011-own-images.md`).
+      are stretched: the image's smallest becomes 0 and its largest 255 (decision 11).
 
     16-bit colour images need no rule: PIL itself reads them as 8-bit images, by their high bytes.
 
