@@ -217,6 +217,20 @@ def test_fetch_refuses_what_it_cannot(etl: Etl, tmp_path: Path) -> None:
     )
 
 
+# --- draw -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_draw_with_fewer_images_than_shots_says_so(etl: Etl, tmp_path: Path) -> None:
+    write_dataset(tmp_path, "eurosat", train=3)
+    command = ("datasets", "draw", "eurosat", "--shots", "4", "--data-root", str(tmp_path))
+    code, _, err = etl(*command)
+    assert (code, "Use at most 3 shots, --allow-fewer to take what each class has, or a split" in err) == (2, True)
+    code, out, _ = etl(*command, "--allow-fewer")
+    drawn = json.loads(out)
+    assert (code, len(drawn["train"])) == (0, 12)
+    assert drawn["fewer_than_shots"] == {f"class {label}": 3 for label in range(4)}
+
+
 # --- the README and the tutorial --------------------------------------------------------------------------------------
 
 
