@@ -4,7 +4,8 @@ SHORT: dict[str, dict[str, object]] = {
     "ape": {"search_step": (5, 4, 2), "augment_epochs": 2},
     "tip_adapter": {"search_step": (5, 4), "augment_epochs": 2},
     "tip_adapter_f": {"search_step": (5, 4), "augment_epochs": 2},
-    "plot_pp": {"iterations": 5},
+    "linear_probe": {"steps": 2, "max_iter": 60},
+    "plot_pp": {"iterations": 5, "n_text": 2, "n_image": 2},
 }
 
 SHORT_RECIPE: dict[str, object] = {"epochs": 2, "epochs_by_shots": "{}", "steps": 0, "steps_per_shot": 0, "views": 2}
