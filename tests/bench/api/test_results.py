@@ -69,7 +69,7 @@ def test_notebooks_show_tables_with_escaped_text(results: Results):
     shown = results._repr_html_()
     line, _, rest = shown.partition("</p>")
     assert line == "<p>CLIP-Adapter and Zero-shot CLIP are level on this dataset: mean accuracy 4.2 %."
-    assert '<svg viewBox="0 0 860 510"' in rest
+    assert '<svg viewBox="0 0 860 ' in rest
     assert "<title>" in rest  # the names of the datasets
     assert "script" not in rest
     assert "<table><caption>ViT-tiny.random, few-shot, 2 shots, 1 dataset</caption>" in rest
