@@ -52,6 +52,7 @@ def every_field_changed(folder: Path) -> RunContext:
         cache_limit=7,
         keep_branches=True,
         curve=True,
+        keep_models="all",
         hidden_limit=5,
         eval_batch=9,
         checkpoints=folder / "elsewhere",
