@@ -192,7 +192,7 @@ class SweepRequest(BaseModel):
         description="Store both branches of an ensemble (apex, apex_on) with its predictions, so that other weights "
         "can be tried without training; 8 bytes per feature value and test image.",
     )
-    keep_models: Annotated[Literal["best", "all"] | None, Option(Panel.HOW)] = Field(
+    keep_models: Annotated[Literal["best", "all"] | None, Option()] = Field(
         None,
         description="Keep tuned models in RUNS/models, for `predict`: all, or best (of the seeds of each method and "
         "setting, the one with the best score on its few validation images, never on test). Finished runs without a "
