@@ -4,6 +4,7 @@ import pathlib
 
 from .api.comparison_table import ComparisonTable as ComparisonTable
 from .api.leaderboard_table import LeaderboardTable as LeaderboardTable
+from .api.recommending import recommend as recommend
 from .api.results import Results as Results
 from .api.results import build_report as build_report
 from .api.results import compare as compare

@@ -15,6 +15,7 @@ _ADDED: dict[str, object] = {
     "class_text": None,
     "epoch_selection": None,
     "allow_fewer": False,
+    "fold": None,
 }
 """Fields that were added after the first release, with their defaults as JSON."""
 
@@ -56,6 +57,9 @@ class ExperimentSpec(BaseModel):
     epoch_selection: Literal["validation", "oracle"] | None = Field(
         None, description="images that choose the epoch of a method without a search of its own; None keeps the last"
     )
+    fold: Line | None = Field(
+        None, description="training images that are held out and scored in place of the test part"
+    )
 
     allow_fewer: bool = Field(
         False, description="some class has fewer training images than shots, and all of them are used"
@@ -63,10 +67,12 @@ class ExperimentSpec(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_new_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave `allow_fewer` out while it is false: stored records keep their bytes, and older releases read them."""
+        """Leave out `allow_fewer` and `fold` by default: stored records keep their bytes, and older releases read them."""
         values: dict[str, Any] = serialize(self)
         if not self.allow_fewer:
             values.pop("allow_fewer", None)
+        if self.fold is None:
+            values.pop("fold", None)
         return values
 
     @property

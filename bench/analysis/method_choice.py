@@ -81,27 +81,35 @@ def choose_rule(values: ArrayLike, places: Sequence[float | None]) -> Choice:
     judged = known if len(known) >= FEWEST else list(range(table.shape[1]))
     if table.shape[1] < 2:
         return Choice(Rule.AVERAGE, {})
-    regrets = {Rule.AVERAGE: _regret(table, judged, lambda left: _others(table.shape[1], left))}
+
+    def best_on(seen: Sequence[int]) -> int:
+        return int(table[:, seen].mean(axis=1).argmax())
+
+    regrets = {Rule.AVERAGE: regret(table, judged, lambda left: best_on(others(table.shape[1], left)))}
     if judged is known:
         along = np.array([np.nan if place is None else place for place in places])
-        regrets[Rule.ALIKE] = _regret(table, judged, lambda left: _closest(along, left))
+        regrets[Rule.ALIKE] = regret(table, judged, lambda left: best_on(closest(along, left)))
     return Choice(min(regrets, key=lambda rule: regrets[rule].mean), regrets)
 
 
-def _regret(table: NDArray[np.float64], judged: Sequence[int], seen: Callable[[int], list[int]]) -> Regret:
-    lost = []
-    for left in judged:
-        chosen = int(table[:, seen(left)].mean(axis=1).argmax())
-        lost.append(float(table[:, left].max() - table[chosen, left]))
+def regret(table: NDArray[np.float64], judged: Sequence[int], choose: Callable[[int], int]) -> Regret:
+    """The points lost on the judged datasets by a rule that chooses a method without seeing the dataset."""
+    lost = losses(table, judged, choose)
     return Regret(float(np.mean(lost)), max(lost))
 
 
-def _others(n: int, left: int) -> list[int]:
+def losses(table: NDArray[np.float64], judged: Sequence[int], choose: Callable[[int], int]) -> list[float]:
+    """The points lost on each of the judged datasets."""
+    return [float(table[:, left].max() - table[choose(left), left]) for left in judged]
+
+
+def others(n: int, left: int) -> list[int]:
+    """The datasets without the one left out."""
     return [index for index in range(n) if index != left]
 
 
-def _closest(along: NDArray[np.float64], left: int) -> list[int]:
+def closest(along: NDArray[np.float64], left: int) -> list[int]:
     """The third of the datasets that are closest to the one left out."""
-    others = [index for index in range(len(along)) if index != left and not np.isnan(along[index])]
-    distance = {index: abs(along[index] - along[left]) for index in others}
-    return sorted(others, key=lambda index: (distance[index], index))[: third(len(others) + 1)]
+    rest = [index for index in range(len(along)) if index != left and not np.isnan(along[index])]
+    distance = {index: abs(along[index] - along[left]) for index in rest}
+    return sorted(rest, key=lambda index: (distance[index], index))[: third(len(rest) + 1)]

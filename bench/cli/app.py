@@ -25,6 +25,7 @@ from bench.cli.methods import methods_app
 from bench.cli.models import models
 from bench.cli.predict import predict
 from bench.cli.published import published
+from bench.cli.recommend import recommend
 from bench.cli.report import report
 from bench.cli.results import results_app
 from bench.cli.run import run
@@ -60,7 +61,7 @@ def _root(
     pass
 
 
-_RUNS_AND_RESULTS = (run, demo, status, leaderboard, report, compare, diff, claims, published, export)
+_RUNS_AND_RESULTS = (run, demo, recommend, status, leaderboard, report, compare, diff, claims, published, export)
 _MODELS = (models, predict)
 _OTHERS = (backbones, show, verify, doctor, check, docs)
 for command in (*_RUNS_AND_RESULTS, *_MODELS, *_OTHERS):

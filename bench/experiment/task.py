@@ -11,6 +11,7 @@ from datasets_registry import (
     DrawRule,
     EvalSplit,
     FewShotTask,
+    Fold,
     SupportList,
     build_task,
     get_dataset,
@@ -43,6 +44,7 @@ def load_task(spec: ExperimentSpec, context: RunContext) -> FewShotTask:
         support_list=_support_list(spec, context),
         texts=_class_text(spec, context),
         allow_fewer=spec.allow_fewer,
+        fold=_fold(spec),
     )
     if task.fingerprint != spec.task_fingerprint:
         raise StaleSpecError(
@@ -65,8 +67,13 @@ def evaluation_splits(spec: ExperimentSpec, context: RunContext) -> tuple[EvalSp
         seed=0,
         draw=DrawRule.NESTED,
         targets=[(get_dataset(name), read_splits(name, context.data_root)) for name in spec.targets],
+        fold=_fold(spec),
     )
     return task.evals
+
+
+def _fold(spec: ExperimentSpec) -> Fold | None:
+    return None if spec.fold is None else Fold.parse(spec.fold)
 
 
 def _support_list(spec: ExperimentSpec, context: RunContext) -> SupportList | None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+RACE = "race"
+"""Folder inside a runs folder with the runs of `recommend`. They are scored on training images and have no board."""
 _NAMED = 3
 """Number of folders that a message names."""
 
@@ -16,9 +18,9 @@ def no_runs(folder: Path) -> str:
 
 
 def runs_folders(place: Path) -> list[Path]:
-    """The folders with runs directly inside a folder, sorted by name; none if it cannot be read."""
+    """The folders with runs directly inside a folder, sorted by name, without races; none if it cannot be read."""
     try:
         inside = sorted(place.iterdir())
     except OSError:
         return []
-    return [child for child in inside if any((child / "shards").glob("??/*.json"))]
+    return [child for child in inside if child.name != RACE and any((child / "shards").glob("??/*.json"))]

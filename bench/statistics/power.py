@@ -104,6 +104,8 @@ def grouped_seeds_needed(test: MeanTest, *, power: float = 0.8, level: float = 0
     if test.mean == 0 or test.standard_error is None:
         return None
     per_group = test.n / test.groups
+    if (grouped_power(test, test.mean, 1000 / per_group, level=level) or 0.0) < power:
+        return None
     for seeds in range(2, 1001):
         if (grouped_power(test, test.mean, seeds / per_group, level=level) or 0.0) >= power:
             return seeds

@@ -36,7 +36,8 @@ def delete_runs(connection: duckdb.DuckDBPyConnection, run_ids: list[str]) -> No
 
 
 def insert_runs(connection: duckdb.DuckDBPyConnection, found: Sequence[tuple[ShardEntry, Shard]]) -> None:
-    """Insert runs with their scores, curves and predictions."""
+    """Insert runs with their scores, curves and predictions. Runs of a race are left out: no test image is scored."""
+    found = [(entry, shard) for entry, shard in found if shard.record.spec.fold is None]
     if not found:
         return
     _insert(connection, "runs", [_run_row(shard.record, entry.stamp) for entry, shard in found])

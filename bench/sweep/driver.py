@@ -86,17 +86,21 @@ def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
     return made
 
 
-def carry_out(made: Plan, request: SweepRequest, log: SweepLog, server: ForkServer | None = None) -> SweepOutcome:
+def carry_out(
+    made: Plan, request: SweepRequest, log: SweepLog, server: ForkServer | None = None, *, database: bool = True
+) -> SweepOutcome:
     """Run what is pending, then load the shards into the database; local workers are forked from `server`, if given.
+
+    Without `database`, the shards are only written.
 
     Raises RunsFolderError if the folder cannot be written, ImpossibleCombinationError if no weights can be fetched.
     """
     made = without_missing_weights(made, request, log)
     tasks = plan_tasks(made, request.runs)
-    if server is not None and tasks:
+    if server is not None and tasks and database:
         import_module("bench.store")  # for the results; workers begin only after the imports of the server
     summary = _launch(tasks, made, request, log, server) if tasks else LaunchSummary((), interrupted=False)
-    if tasks and summary.unwritten is None:
+    if database and tasks and summary.unwritten is None:
         load_into_database(request.runs, log)
     if request.keep_models:
         if request.keep_models == "best":

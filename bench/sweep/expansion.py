@@ -12,7 +12,7 @@ from bench.sweep.inputs import backbones_of, check_weights_files, class_text_of,
 from bench.sweep.method_settings import SelectedMethod, choose_methods, settled_recipe
 from bench.sweep.rejections import Rejection, Rejections
 from bench.sweep.request import SweepRequest
-from bench.sweep.task_factory import NO_SUPPORT, SupportChoice, TaskFactory
+from bench.sweep.task_factory import SupportChoice, TaskFactory
 from datasets_registry import FewShotTask, get_dataset
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class _Expander:
             self.rejections.add(what, reason, named=item.named)
             return
         for choice, task in tasks.items():
-            if item.zero_shot != (choice is NO_SUPPORT):
+            if item.zero_shot != choice.empty:
                 continue
             if item.chooses_by_validation and not len(task.validation):
                 self.rejections.add(f"{item.info.name} on {dataset}", _without_validation(item), named=item.named)
@@ -154,6 +154,7 @@ class _Expander:
                 class_text=self.class_text.identity if self.class_text else None,
                 epoch_selection=item.epoch_selection,
                 allow_fewer=bool(task.short),
+                fold=str(choice.fold) if choice.fold else None,
             )
 
 

@@ -203,6 +203,11 @@ class SweepRequest(BaseModel):
         description="Record the accuracy after 1, 2, 4, ... epochs of each training, for the page's curves over "
         "training time. Scores stay the same; each recorded epoch costs one more evaluation.",
     )
+    folds: Annotated[list[str], Option(hidden=True)] = Field(
+        [],
+        description="Parts of the training images that are held out and scored in place of the test images, such as "
+        "fold=1/4,repeat=1,most=48. Repeatable. `etl-bench recommend` makes such runs.",
+    )
     runner: Annotated[str, Option(hidden=True)] = Field(
         "bench.experiment.runner", description="Module that computes one run."
     )
@@ -324,7 +329,7 @@ class SweepRequest(BaseModel):
         names = [value] if isinstance(value, str) else value
         return split_list(names) if isinstance(names, list | tuple) else value
 
-    @field_validator("overrides", "support", "slurm_set", mode="before")
+    @field_validator("overrides", "support", "slurm_set", "folds", mode="before")
     @classmethod
     def _list(cls, value: Any) -> Any:
         return [value] if isinstance(value, str | Path) else value

@@ -17,6 +17,7 @@ from datasets_registry import (
     DatasetSplits,
     DrawRule,
     FewShotTask,
+    Fold,
     ShotsError,
     SupportList,
     build_task,
@@ -30,15 +31,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SupportChoice:
-    """One requested support set: by shots and seed, or by a list."""
+    """One requested support set: by shots and seed, or by a list, and what is held out of the training part."""
 
     shots: int
     seed: int
     support: SupportList | None = None
+    fold: Fold | None = None
 
-
-NO_SUPPORT = SupportChoice(0, 0)
-"""The empty support set of zero-shot runs."""
+    @property
+    def empty(self) -> bool:
+        """Whether it holds no image, as for zero-shot runs."""
+        return self.shots == 0 and self.support is None
 
 
 @dataclass
@@ -72,9 +75,12 @@ class TaskFactory:
         return sorted(found)
 
     def support_choices(self, dataset: str, *, zero_shot: bool, trained: bool) -> list[SupportChoice]:
-        """The support sets of a dataset for trained methods, and `NO_SUPPORT` for zero-shot ones."""
+        """The support sets of a dataset for trained methods, and empty ones for zero-shot methods."""
         request = self.request
-        wanted = [SupportChoice(shots, seed) for shots in request.shots for seed in request.seeds]
+        folds: list[Fold | None] = [Fold.parse(text) for text in request.folds] or [None]
+        wanted = [
+            SupportChoice(shots, seed, fold=fold) for fold in folds for shots in request.shots for seed in request.seeds
+        ]
         if self.lists:
             mine = [item for item in self.lists if item.dataset in (None, dataset)]
             wanted = [
@@ -84,7 +90,8 @@ class TaskFactory:
             ]
             if not mine:
                 self.rejections.add(dataset, "no support list belongs to it; see --support.", named=True)
-        return [*(wanted if trained else []), *([NO_SUPPORT] if zero_shot else [])]
+        empty = [SupportChoice(0, 0, fold=fold) for fold in folds]
+        return [*(wanted if trained else []), *(empty if zero_shot else [])]
 
     def tasks(
         self, info: DatasetInfo, targets: Sequence[str], wanted: Sequence[SupportChoice], *, named: bool
@@ -127,6 +134,7 @@ class TaskFactory:
                 support_list=choice.support,
                 texts=self.class_text,
                 allow_fewer=self.request.allow_fewer,
+                fold=choice.fold,
             )
         except ShotsError as error:
             self.rejections.add(f"{info.name} with {choice.shots} shots", str(error), named=named)

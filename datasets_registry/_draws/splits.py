@@ -87,7 +87,7 @@ def draw_nested(
         drawn: list[Sample] = []
         for label, members in sorted(_by_label(samples).items()):
             stem = (dataset, split, class_names[label], str(seed))
-            drawn += sorted(members, key=lambda sample: _rank(*stem, sample.key))[:k]
+            drawn += sorted(members, key=lambda sample: keyed_rank(*stem, sample.key))[:k]
         return tuple(drawn)
 
     return Draw(lowest("train", train, shots), lowest("val", val, min(shots, MAX_VALIDATION_SHOTS)))
@@ -126,7 +126,7 @@ def _coop_sample(samples: Sequence[Sample], k: int, rng: random.Random) -> tuple
     return tuple(drawn)
 
 
-def _rank(*parts: str) -> bytes:
+def keyed_rank(*parts: str) -> bytes:
     """A hash that orders images; length prefixes distinguish ("ab", "c") from ("a", "bc")."""
     text = "".join(f"{len(part)}:{part}" for part in parts)
     return hashlib.sha256(text.encode()).digest()

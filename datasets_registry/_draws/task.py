@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypedDict
 
+from datasets_registry._draws.folds import Fold, hold_out
 from datasets_registry._draws.manifest import SupportList, resolve
 from datasets_registry._draws.splits import class_halves, draw_coop, draw_nested, select_classes, short_classes
 from datasets_registry._errors import DataError, ShotsError, some
@@ -48,6 +49,7 @@ def build_task(
     support_list: SupportList | None = None,
     texts: ClassTexts | None = None,
     allow_fewer: bool = False,
+    fold: Fold | None = None,
 ) -> FewShotTask:
     """Draw the support set and assemble the evaluation splits.
 
@@ -63,6 +65,7 @@ def build_task(
         support_list: the support images, for the rule `file`.
         texts: returns the sentences of classes; None uses the dataset's own template.
         allow_fewer: take all training images of a class that has fewer than `shots`; `FewShotTask.short` names it.
+        fold: part of the training images that is held out and evaluated in place of the test images.
 
     The fingerprint covers dataset name, class names, template, protocol, draw rule, keys and labels of every list, and
     the content of the support images. Images that are scaled to 8 bits or turned upright (`decode_image`) are marked
@@ -95,6 +98,8 @@ def build_task(
         )
     if (draw is DrawRule.FILE) != (support_list is not None):
         raise DataError(f"Draw {draw} and a support list do not go together; use --draw file:PATH or --support PATH.")
+    if fold is not None:
+        splits = hold_out(splits, fold, dataset=info.name)
     names = splits.class_names
     rule: _DrawRule = {"shots": shots, "seed": seed, "class_names": names, "allow_fewer": allow_fewer}
     few = {} if support_list else short_classes(splits.train, shots=shots, n_classes=n_classes)

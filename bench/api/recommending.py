@@ -1,0 +1,66 @@
+"""Which method to take, from Python, with the options of `etl-bench recommend`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.recommendation import DEFAULT_BUDGET, Recommendation, RecommendRequest, carry_out_recommendation
+
+
+def recommend(
+    dataset: str,
+    *,
+    backbone: str | None = None,
+    shots: int = 8,
+    budget: str | float = DEFAULT_BUDGET,
+    margin: float = 0.5,
+    methods: str | Sequence[str] = (),
+    seeds: str | int = 3,
+    runs: str | Path = "runs",
+    progress: bool = True,
+    **options: Any,
+) -> Recommendation:
+    """Recommend a method for a dataset, by a race on its labelled training images. The test part is not used.
+
+    Args:
+        dataset: one registered dataset.
+        backbone: `arch.tag`, or `ARCH=FILE`; needed for all but drawn datasets.
+        shots: labelled images per class that the method will be trained on.
+        budget: minutes, or a text such as `"20min"` or `"90s"`.
+        margin: largest loss that does not matter, in percentage points.
+        methods: candidates; by default all that work on stored features.
+        seeds: repetitions of cross-fitting.
+        runs: the runs folder; the race's runs are in `race` inside.
+        progress: whether decisions of the race are printed on standard error.
+        options: further options of `etl-bench run`, such as `data_root`, `cache`, `device`, `jobs` or `recipe`.
+
+    Returns:
+        The recommendation: `pick`, `decision`, `doubling`, `priors`, `race`; `to_json()` and `lines()` present it.
+
+    Raises:
+        UsageError: a wrong value, or a budget that does not cover one method.
+    """
+    folders = {name: Path(options[name]).expanduser() for name in ("data_root", "cache") if options.get(name)}
+    request = RecommendRequest.build(
+        dataset,
+        backbone=backbone,
+        shots=shots,
+        budget=budget,
+        margin=margin,
+        methods=methods,
+        seeds=seeds,
+        runs=Path(runs).expanduser(),
+        **options | folders,
+    )
+    return carry_out_recommendation(request, _print if progress else _ignore)
+
+
+def _print(line: str) -> None:
+    sys.stderr.write(line + "\n")
+
+
+def _ignore(line: str) -> None:
+    pass

@@ -1,0 +1,78 @@
+"""`etl-bench recommend`: which method to take for a dataset."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli import _options as opt
+from bench.cli._print import print_json, print_line, print_rows, remark
+from bench.cli._request_options import request_option
+
+
+def recommend(
+    dataset: Annotated[str, typer.Argument(help="One dataset, such as your own from `datasets add`.")],
+    backbone: Annotated[
+        str | None,
+        typer.Option("-b", "--backbone", help="As arch.tag, or ARCH=FILE. Needed for all but drawn datasets."),
+    ] = None,
+    shots: Annotated[int, typer.Option("--shots", min=1, help="Images per class that the method is trained on.")] = 8,
+    budget: Annotated[
+        str, typer.Option("--budget", help="Time that the race may take: 20min, 90s or 2h; a number means minutes.")
+    ] = "20min",
+    margin: Annotated[
+        float, typer.Option("--margin", help="Largest loss of accuracy that does not matter, in percentage points.")
+    ] = 0.5,
+    methods: Annotated[
+        list[str] | None,
+        typer.Option("-m", "--methods", help="Candidates. Default: all methods that work on stored features."),
+    ] = None,
+    seeds: Annotated[str, typer.Option("--seeds", help="Repetitions of cross-fitting, as a number or a list.")] = "3",
+    runs: opt.WrittenRuns = opt.DEFAULT_RUNS,
+    data_root: opt.DataRoot = None,
+    cache: opt.Cache = None,
+    device: opt.Device = "cpu",
+    jobs: opt.Jobs = 0,
+    recipe: Annotated[str | None, request_option("recipe")] = None,
+    overrides: Annotated[list[str] | None, request_option("overrides")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Recommend a method, by a race on the labelled training images. The test part is not used.
+
+    Every candidate is trained on some of the labelled images and scored on the others. A method leaves the race when it
+    is shown to be worse than the best one by more than --margin; the true best one is dropped with a probability of at
+    most 5 %. The answer comes with the expected accuracy, what more labels would bring, and the command that trains the
+    model. A repeated command goes on where it was stopped.
+
+    Example: etl-bench recommend birds -b ViT-B-16.openai --shots 8 --budget 20min
+    """
+    from bench.recommendation import RecommendRequest, carry_out_recommendation
+
+    request = RecommendRequest.build(
+        dataset,
+        backbone=backbone,
+        shots=shots,
+        budget=budget,
+        margin=margin,
+        methods=methods or [],
+        seeds=seeds,
+        runs=Path(runs),
+        data_root=data_root,
+        cache=cache,
+        device=device,
+        jobs=jobs,
+        **({"recipe": recipe} if recipe else {}),
+        **({"overrides": overrides} if overrides else {}),
+    )
+    try:
+        found = carry_out_recommendation(request, remark)
+    except KeyboardInterrupt:
+        remark("interrupted; repeat the command to go on")
+        raise typer.Exit(130) from None
+    if as_json:
+        print_json(found.to_json())
+        return
+    answer, *rest = "\n".join(found.lines()).split("\n\n")
+    print_line(answer)
+    print_rows(found.rows())
+    print_line("\n\n".join(rest))

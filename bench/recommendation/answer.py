@@ -1,0 +1,178 @@
+"""What a race answers: the method to take, its accuracy on unseen images, and what would settle or improve it. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.recommendation.elimination import Tables, against, best_of
+from bench.statistics import (
+    ADDED_TO_ACCURACIES,
+    MeanTest,
+    cross_fitted,
+    grouped_seeds_needed,
+    seeds_needed,
+)
+
+_REPLICATES = 4000
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A method that is left, against the leader.
+
+    Args:
+        behind: the leader's accuracy minus its own, with a 95 % interval for this pair; None for the leader.
+        labels: labelled images with which the pair would probably be told apart, or shown to be equal within the
+            margin, if the observed difference is the true one; None if more than 10,000, or not needed.
+        repeats: the same in repetitions with the labels at hand; None if no number of them is enough.
+    """
+
+    method: str
+    accuracy: float
+    behind: MeanTest | None
+    labels: int | None = None
+    repeats: int | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The method to take.
+
+    Args:
+        pick: the cheapest method whose observed loss against the leader is at most the margin.
+        standings: the methods that are left, best first.
+        accuracy: of the pick on unseen images, corrected for having been chosen, with a 95 % interval.
+        optimism: what the correction has taken off.
+    """
+
+    pick: str
+    leader: str
+    standings: tuple[Standing, ...]
+    accuracy: MeanTest
+    optimism: float
+
+
+@dataclass(frozen=True)
+class Doubling:
+    """Accuracy that twice the shots would add, extrapolated from fewer shots; `gain` has a 95 % interval.
+
+    Args:
+        errors: error by shots, on the same images.
+    """
+
+    errors: Mapping[int, float]
+    gain: MeanTest
+
+
+def decide(
+    tables: Tables, folds: NDArray[np.int64], by_cost: Sequence[str], *, margin: float, settled: Sequence[str] = ()
+) -> Decision:
+    """Choose among the methods that are left.
+
+    Args:
+        by_cost: the methods that were trained to the end, cheapest first. One of them is chosen.
+        settled: methods that are shown to be equal to the leader within the margin.
+    """
+    final = {name: tables[name] for name in by_cost}
+    leader = best_of(final)
+    behind = against(leader, tables, folds)
+    common = {name: int((~np.isnan(tables[leader] - table)).any(0).sum()) for name, table in tables.items()}
+    standings = [Standing(leader, float(np.nanmean(tables[leader])), None)]
+    for name, test in sorted(behind.items(), key=lambda item: item[1].mean):
+        needs = (None, None) if name in settled else needed(test, common[name], margin)
+        standings.append(Standing(name, float(np.nanmean(tables[name])), test, *needs))
+    pick = next(name for name in by_cost if name == leader or behind[name].mean <= margin)
+    shares = {name: common[name] / common[leader] for name in behind}
+    optimism = selection_optimism(behind, shares)
+    plain = cross_fitted(tables[pick], folds, added=ADDED_TO_ACCURACIES)
+    return Decision(pick, leader, tuple(standings), moved(plain, -optimism), optimism)
+
+
+def needed(test: MeanTest, images: int, margin: float) -> tuple[int | None, int | None]:
+    """Labelled images, and repetitions, that settle a pair with a power of 80 % if its difference is as observed."""
+    effect = abs(abs(test.mean) - margin)
+    if test.standard_error is None or effect == 0:
+        return None, None
+    shifted = replace(test, mean=effect)
+    return seeds_needed(effect, test.standard_error * math.sqrt(images)), grouped_seeds_needed(shifted)
+
+
+def selection_optimism(behind: Mapping[str, MeanTest], shares: Mapping[str, float]) -> float:
+    """How much better the chosen method looks than it is, because it was chosen among many.
+
+    The choice is repeated with new noise around accuracies that are shrunk towards their mean by the share of their
+    spread that the noise explains; the mean noise of the method that wins is returned. Of equal methods, the best one
+    looks better by its whole lead. The noise is that of the images, on a part of them counted for that part.
+
+    Args:
+        behind: the leader's accuracy minus that of every other method that was not dropped.
+        shares: by the same methods, the part of the leader's images on which they were compared.
+
+    Example:
+        >>> noise = MeanTest.from_error(0.0, 1, 1, 0.02, 100, image_error=0.02)
+        >>> two = selection_optimism({"b": noise}, {"b": 1.0})  # of two, the larger: sd / sqrt pi = 0.02 / sqrt(2 pi)
+        >>> abs(two - 0.02 / math.sqrt(2 * math.pi)) < 5e-4
+        True
+    """
+    tests = {name: test for name, test in behind.items() if test.standard_error is not None}
+    if not tests:
+        return 0.0
+    lead = np.array([0.0, *(-test.mean for test in tests.values())])
+    errors = np.array([test.image_error for test in tests.values()]) / math.sqrt(2)
+    noise = np.array([errors.mean(), *errors])  # a difference has the noise of both methods
+    kept = max(0.0, float(lead.var(ddof=1)) - float((noise**2).mean()))
+    kept /= kept + float((noise**2).mean())
+    centre = lead.mean() + kept * (lead - lead.mean())
+    drawn = noise * np.random.default_rng(0).normal(size=(_REPLICATES, len(lead)))
+    winner = (centre + drawn).argmax(axis=1)
+    gained = float(drawn[np.arange(_REPLICATES), winner].mean())
+    return max(0.0, gained * float(np.mean([shares[name] for name in tests])))
+
+
+def moved(test: MeanTest, by: float) -> MeanTest:
+    """The same test around another mean, its interval within 0..1."""
+    low, high = test.low, test.high
+    return replace(
+        test,
+        mean=test.mean + by,
+        low=None if low is None else max(0.0, low + by),
+        high=None if high is None else min(1.0, high + by),
+    )
+
+
+def doubling(tables: Mapping[int, NDArray[np.float64]], folds: NDArray[np.int64]) -> Doubling | None:
+    """What twice the most shots would add, if the error goes on falling as a power of the number of shots.
+
+    The logarithm of the error is extrapolated as a straight line in the logarithm of the shots. The interval covers
+    other images and other trainings, by the delta method; it does not cover another shape of the curve.
+
+    Args:
+        tables: by shots, whether each image is classified correctly, `(repeats, images)`; NaN where not scored.
+
+    Returns None with fewer than two numbers of shots, or where no error is left to learn from.
+
+    Example:
+        >>> halves = {2: np.array([[0.0] * 8 + [1.0] * 8]), 4: np.array([[0.0] * 4 + [1.0] * 12])}
+        >>> found = doubling(halves, np.array([[1, 2] * 8]))
+        >>> found.errors, round(found.gain.mean, 6)  # the error halves with each doubling: 1/4 - 1/8
+        ({2: 0.5, 4: 0.25}, 0.125)
+    """
+    shots = sorted(tables)
+    if len(shots) < 2:
+        return None
+    wrong = 1 - np.stack([tables[count] for count in shots])
+    wrong[:, np.isnan(wrong).any(axis=0)] = np.nan
+    errors = np.nanmean(wrong, axis=(1, 2))
+    if not (errors > 0).all():
+        return None
+    x = np.log2(shots)
+    spread = ((x - x.mean()) ** 2).sum()
+    weights = 1 / len(x) + (x - x.mean()) * (x[-1] + 1 - x.mean()) / spread
+    expected = float(np.exp(weights @ np.log(errors)))
+    influence = wrong[-1] - expected * np.tensordot(weights / errors, wrong, axes=1)
+    return Doubling(dict(zip(shots, errors.tolist(), strict=True)), cross_fitted(influence, folds))

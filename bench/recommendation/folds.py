@@ -1,0 +1,60 @@
+"""How the labelled images are divided: the folds of every repetition, and how many shots fit into them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.errors import UsageError
+from datasets_registry import DatasetSplits, Fold, ShotsError, labelled, shots_within_folds
+
+FOLDS = 4
+MOST_PER_SHOT = 6
+FEWEST_USED = 48
+"""Labelled images of a class that take part in a race: six times the shots, at least 48."""
+
+
+@dataclass(frozen=True)
+class FoldPlan:
+    """The trainings of a race.
+
+    Args:
+        folds: in the order of the race, with `per_repeat` for each repetition.
+        shots: images of a class in each training; fewer than wanted where a class is too small to hold some out.
+        images: labelled images that take part; `classes` of them.
+    """
+
+    folds: tuple[Fold, ...]
+    per_repeat: int
+    shots: int
+    wanted: int
+    images: int
+    classes: int
+
+    @property
+    def repeats(self) -> int:
+        """How many repetitions there are."""
+        return len(self.folds) // self.per_repeat
+
+
+def plan_folds(splits: DatasetSplits, dataset: str, shots: int, repeats: tuple[int, ...]) -> FoldPlan:
+    """Divide the labelled images. Raises UsageError or DataError where they cannot be divided."""
+    names = splits.class_names
+    if len(names) < 2:
+        raise UsageError(f"Dataset {dataset!r} has {len(names)} class; methods can be compared from two classes on.")
+    if not splits.test:
+        raise UsageError(
+            f"Dataset {dataset!r} has no labelled test images, so a tuned model could not be checked in the end. Give "
+            f"it a test part, such as with `etl-bench datasets add {dataset} --split even --replace`."
+        )
+    most = max(FEWEST_USED, MOST_PER_SHOT * shots)
+    used = labelled(splits, most, dataset=dataset)
+    sizes = [sum(sample.label == label for sample in splits.train) for label in range(len(names))]
+    if few := [label for label, size in enumerate(sizes) if size < shots]:
+        worst = min(few, key=lambda label: sizes[label])
+        raise ShotsError(
+            f"{shots} shots were requested, but class {names[worst]!r} has only {sizes[worst]} training images "
+            f"({len(few)} of {len(names)} classes have too few). Use at most {sizes[worst]} shots."
+        )
+    inside = min(shots, shots_within_folds(splits, FOLDS, most))
+    folds = tuple(Fold(index, FOLDS, repeat, most) for repeat in repeats for index in range(1, FOLDS + 1))
+    return FoldPlan(folds, FOLDS, inside, shots, len(used), len(names))

@@ -1,0 +1,252 @@
+"""The race: methods are trained fold by fold, cheap ones first, until one is left, or time or trainings run out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from bench._util.counted import counted
+from bench.errors import UsageError
+from bench.recommendation.elimination import Look, going_on, look, planned_looks
+from bench.recommendation.folds import FoldPlan
+from bench.recommendation.outcomes import Outcomes
+from bench.recommendation.request import RACE, RecommendRequest
+from bench.results.shards import Shard, Shards
+from bench.statistics import MeanTest, grouped_seeds_needed
+from bench.sweep import SweepLog, carry_out, make_plan
+from bench.sweep.request import SweepRequest
+from datasets_registry import Fold
+
+TOO_LITTLE = 5.0
+"""Seconds below which no race is begun while nothing is known of the costs: the weights alone take as long."""
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A method that left the race.
+
+    Args:
+        behind: the leader's accuracy minus its own when it was dropped; None if it failed or did not fit the budget.
+        reason: in words.
+    """
+
+    method: str
+    leader: str | None
+    behind: MeanTest | None
+    trainings: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class RaceResult:
+    """How a race ended.
+
+    Args:
+        left: methods that were not dropped, cheapest first.
+        active: those of them that were trained to the end, cheapest first.
+        last: the last look; None if there was none.
+        why: why the race ended, in words.
+        seconds: wall clock of the race.
+        share: of the cost of training every candidate on every fold, the part that was spent; None if unknown.
+    """
+
+    outcomes: Outcomes
+    left: tuple[str, ...]
+    active: tuple[str, ...]
+    dropped: tuple[Dropped, ...]
+    last: Look | None
+    why: str
+    seconds: float
+    share: float | None
+    trainings: int
+
+
+class Race:
+    """Runs the trainings of one race and decides after each look who stays.
+
+    Args:
+        costs: seconds of one training by method, from earlier runs; they order the methods.
+        say: receives one line for every decision.
+    """
+
+    def __init__(
+        self,
+        request: RecommendRequest,
+        plan: FoldPlan,
+        outcomes: Outcomes,
+        costs: dict[str, float],
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.request, self.plan, self.outcomes, self.say = request, plan, outcomes, say
+        self._costs, self._clock = costs, clock
+        self._begin = clock()
+        self.left = list(request.sweep.methods)
+        self.active = list(self.left)
+        self.dropped: list[Dropped] = []
+        self.last: Look | None = None
+
+    def run(self) -> RaceResult:
+        """Carry out the race. Raises UsageError before the first training if the budget does not cover one method."""
+        self.check_budget()
+        looks = planned_looks(self.plan.per_repeat, self.plan.repeats)
+        tests = len(looks) * max(len(self.left) - 1, 1)
+        why = "all planned trainings are done"
+        for done, fold in enumerate(self.plan.folds, 1):
+            if not self._train(fold):
+                why = "the budget is used up"
+                break
+            if done in looks:
+                self._decide(done, tests)
+                if ended := self._ended(done):
+                    why = ended
+                    break
+        return self._result(why)
+
+    def check_budget(self) -> None:
+        """Raise UsageError if the budget does not cover the cheapest method once on every fold of a repetition."""
+        known = [self._costs[name] for name in self.left if name in self._costs]
+        needed = min(known) * self.plan.per_repeat if known else TOO_LITTLE
+        if self.request.budget < needed:
+            raise UsageError(
+                f"--budget {self.request.budget:.0f}s is too small for one method: {self.plan.per_repeat} trainings of "
+                f"the cheapest take about {needed:.0f} s. Give at least {-(-needed // 60):.0f}min."
+            )
+
+    def train(self, method: str, fold: Fold, shots: int) -> str | None:
+        """One training outside of the race's plan, for a learning curve; the run's id, None without time or result."""
+        return self._carry_out([method], fold, shots).get(method) if self._fits(method) else None
+
+    @property
+    def remaining(self) -> float:
+        """Seconds of the budget that are left."""
+        return self.request.budget - (self._clock() - self._begin)
+
+    def cost(self, method: str) -> float:
+        """Seconds of a training: as measured in this race, or known from earlier runs; 0 if unknown."""
+        return self.outcomes.seconds(method) or self._costs.get(method, 0.0)
+
+    def _train(self, fold: Fold) -> bool:
+        """Train every remaining method on one fold, cheapest first; False if the budget ended it."""
+        waiting = sorted(self.active, key=lambda name: (self.cost(name), name))
+        known = [name for name in waiting if self.outcomes.trainings(name)]
+        if known == waiting and sum(map(self.cost, waiting)) < self.remaining / 2:
+            self._count(self._carry_out(waiting, fold, self.plan.shots), fold)
+            return True
+        for name in waiting:
+            if self._fits(name):
+                self._count(self._carry_out([name], fold, self.plan.shots), fold)
+            elif self.outcomes.trainings(name) or self.remaining <= 0:
+                return False
+            else:
+                self._drop(
+                    Dropped(name, None, None, 0, f"a training takes about {self.cost(name):.0f} s: no time left")
+                )
+        return True
+
+    def _fits(self, method: str) -> bool:
+        return self.remaining > max(self.cost(method), 0.5)
+
+    def _carry_out(self, methods: Sequence[str], fold: Fold, shots: int) -> dict[str, str]:
+        """Run methods on a fold; the ids of their runs by method. A finished run is not repeated."""
+        here = race_request(self.request.sweep, methods, [fold], shots)
+        here = here.model_copy(update={"timeout": max(self.remaining, 1.0)})
+        made = replace(make_plan(here, SweepLog()), difficulties=())  # a difficulty is measured on test images
+        outcome = carry_out(made, here, SweepLog(), database=False)
+        if outcome.summary.interrupted:
+            raise KeyboardInterrupt
+        return {spec.method: spec.run_id for spec in made.specs}
+
+    def _count(self, run_ids: dict[str, str], fold: Fold) -> None:
+        for method, shard in read_runs(self.request, run_ids):
+            self.outcomes.add(method, fold, shard)
+            if method in self.outcomes.failed:
+                self._drop(Dropped(method, None, None, 0, f"it failed: {self.outcomes.failed[method]}"))
+
+    def _decide(self, done: int, tests: int) -> None:
+        if len(self.left) < 2:
+            return
+        tables, folds = self.outcomes.tables(self.left), self.outcomes.folds
+        self.last = found = look(tables, folds, margin=self.request.margin, tests=tests, active=self.active)
+        for name in found.dropped:
+            test = found.behind[name]
+            reason = f"shown to be more than {100 * self.request.margin:g} points worse than {found.leader}"
+            self._drop(Dropped(name, found.leader, test, self.outcomes.trainings(name), reason))
+        if done <= self.plan.per_repeat:
+            goes_on = going_on(found, self.active, len(self.request.sweep.methods), done)
+            if resting := [name for name in self.active if name not in goes_on]:
+                self.active = goes_on
+                self.say(f"after {done} folds {found.leader} leads; resting: {', '.join(resting)}")
+
+    def _drop(self, item: Dropped) -> None:
+        self.left.remove(item.method)
+        self.active = [name for name in self.active if name != item.method]
+        self.dropped.append(item)
+        behind = "" if item.behind is None else f" ({100 * item.behind.mean:.1f} points behind)"
+        self.say(f"{item.method} is out: {item.reason}{behind}; {counted(len(self.left), 'method')} left")
+
+    def _ended(self, done: int) -> str | None:
+        """Why no further training is needed after that many folds; None if some is."""
+        if len(self.active) == 1:
+            return "one method is left"
+        if self.last is None or done % self.plan.per_repeat:
+            return None
+        if not [name for name in self.last.open if name in self.active]:
+            return "all methods that are left are shown to be equal within the margin"
+        if done > self.plan.per_repeat and not self._repeats_may_help(done // self.plan.per_repeat):
+            return "more repetitions cannot tell the methods that are left apart; more labels could"
+        return None
+
+    def _repeats_may_help(self, repeats: int) -> bool:
+        """Whether some open pair could be told apart by the repetitions that are left, if its difference stayed."""
+        assert self.last is not None
+        margin = self.request.margin
+        for name in (name for name in self.last.open if name in self.active):
+            test = self.last.behind[name]
+            shifted = replace(test, mean=abs(test.mean) - margin)
+            needed = grouped_seeds_needed(shifted)
+            if needed is not None and needed <= self.plan.repeats > repeats:
+                return True
+        return False
+
+    def _result(self, why: str) -> RaceResult:
+        outcomes = self.outcomes
+
+        def by_cost(name: str) -> tuple[float, str]:
+            return self.cost(name), name
+
+        entered = [name for name in self.request.sweep.methods if outcomes.trainings(name)]
+        whole = sum(outcomes.seconds(name) for name in entered) * len(self.plan.folds)
+        return RaceResult(
+            outcomes=outcomes,
+            left=tuple(sorted(self.left, key=by_cost)),
+            active=tuple(sorted(self.active, key=by_cost)),
+            dropped=tuple(self.dropped),
+            last=self.last,
+            why=why,
+            seconds=self._clock() - self._begin,
+            share=outcomes.total_seconds() / whole if whole else None,
+            trainings=sum(outcomes.trainings(name) for name in entered),
+        )
+
+
+def race_request(sweep: SweepRequest, methods: Sequence[str], folds: Iterable[Fold], shots: int) -> SweepRequest:
+    """The runs of methods on folds of one repetition as a sweep of its own, in the race's folder."""
+    named = list(folds)
+    changes = {
+        "methods": list(methods),
+        "shots": [shots],
+        "seeds": [named[0].repeat],
+        "folds": [str(fold) for fold in named],
+        "runs": sweep.runs / RACE,
+    }
+    return sweep.model_copy(update=changes)
+
+
+def read_runs(request: RecommendRequest, run_ids: dict[str, str]) -> Iterator[tuple[str, Shard]]:
+    """The finished runs of a race by method."""
+    shards = Shards(request.runs / RACE)
+    for method, run_id in run_ids.items():
+        if (shard := shards.read(run_id)) is not None:
+            yield method, shard

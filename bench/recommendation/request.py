@@ -1,0 +1,123 @@
+"""What `recommend` is asked: the dataset, the backbone, the candidates, and how long it may take."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from bench.errors import UsageError
+from bench.results.nearby_runs import RACE as RACE
+from bench.sweep import parse_numbers, split_list
+from bench.sweep.request import DEMO_BACKBONE, SweepRequest
+from datasets_registry import EvalProtocol, get_dataset
+
+DEFAULT_BUDGET = "20min"
+SUGGESTED_BACKBONES = (("ViT-B-32.openai", "577 MB"), ("ViT-B-16.openai", "571 MB"), ("ViT-L-14.openai", "1.6 GB"))
+"""Backbones that a message suggests, with the size of their weights."""
+_DEFAULTS: dict[str, Any] = {"jobs": 0}
+"""Trainings on features are short, so they run in this process; the demo backbone has short recipes of its own."""
+_BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|min|m|h)?")
+_SECONDS = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, None: 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True)
+class RecommendRequest:
+    """One question: which method to take for this dataset.
+
+    Args:
+        sweep: dataset, backbone, candidates, shots, and the options of `etl-bench run` that the race's runs share.
+        budget: seconds that the race may take.
+        margin: largest loss of accuracy that does not matter, as a fraction.
+        repeats: repetitions of cross-fitting; each is also the seed of its draws.
+    """
+
+    sweep: SweepRequest
+    budget: float
+    margin: float
+    repeats: tuple[int, ...]
+
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset."""
+        return self.sweep.datasets[0]
+
+    @property
+    def shots(self) -> int:
+        """Images per class that the method will be trained on."""
+        return self.sweep.shots[0]
+
+    @property
+    def runs(self) -> Path:
+        """The runs folder; the race is in a folder inside."""
+        return self.sweep.runs
+
+    @classmethod
+    def build(
+        cls,
+        dataset: str,
+        *,
+        backbone: str | None = None,
+        shots: int = 8,
+        budget: str | float = DEFAULT_BUDGET,
+        margin: float = 0.5,
+        methods: str | Sequence[str] = (),
+        seeds: str | int = 3,
+        **options: Any,
+    ) -> Self:
+        """Validate the values; raises UsageError, or UnknownNameError for a dataset or method that does not exist.
+
+        Args:
+            backbone: may be left out for drawn datasets only.
+            budget: minutes, or a text such as `20min`, `90s` or `2h`.
+            margin: in percentage points.
+            methods: names or patterns; by default all that work on stored features.
+        """
+        if len(split_list([dataset])) != 1:
+            raise UsageError(f"{dataset!r} names several datasets; `recommend` takes one.")
+        info = get_dataset(dataset)
+        if backbone is None and not info.synthetic:
+            offered = ", ".join(f"{name} ({size})" for name, size in SUGGESTED_BACKBONES)
+            raise UsageError(f"{dataset!r} holds real images, so name a backbone with -b: {offered}, or ARCH=FILE.")
+        if not 0 < margin < 100:
+            raise UsageError(f"--margin {margin} is not between 0 and 100 percentage points.")
+        repeats = parse_numbers(str(seeds), "--seeds", lone_is_count=True)
+        if min(repeats) < 1:
+            raise UsageError(f"--seeds {seeds}: the repetitions are numbered from 1.")
+        sweep = SweepRequest.build(
+            methods=list(split_list([methods] if isinstance(methods, str) else methods)) or feature_methods(),
+            datasets=[dataset],
+            backbones=[backbone or DEMO_BACKBONE],
+            protocol=EvalProtocol.FEW_SHOT,
+            shots=[shots],
+            seeds=repeats[:1],
+            **_DEFAULTS | ({"recipe": "demo"} if backbone in (None, DEMO_BACKBONE) else {}) | options,
+        )
+        if len(sweep.backbones) != 1:
+            raise UsageError(f"-b {backbone} names several backbones; `recommend` takes one.")
+        return cls(sweep, parse_budget(budget), margin / 100, tuple(dict.fromkeys(repeats)))
+
+
+def parse_budget(budget: str | float) -> float:
+    """Seconds of a budget; a number alone means minutes.
+
+    Example:
+        >>> parse_budget("20min"), parse_budget("90s"), parse_budget(2)
+        (1200.0, 90.0, 120.0)
+    """
+    found = _BUDGET.fullmatch(str(budget).strip())
+    if found is None or float(found[1]) == 0:
+        raise UsageError(f"--budget {budget!r} is not a time; write minutes as 20min or 20, or 90s, or 2h.")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def feature_methods() -> list[str]:
+    """The methods that work on stored image features and frozen class texts, so that a training takes seconds."""
+    from methods import Family, Needs, known_methods
+
+    families = (Family.ZERO_SHOT, Family.CLASSIFIER, Family.CACHE, Family.FEATURE_ADAPTER)
+    known = known_methods()
+    infos = {name: known.get(name).info for name in known}
+    return [n for n, i in infos.items() if i.needs == {Needs.FEATURES} and i.family in families]

@@ -1,0 +1,229 @@
+"""The whole answer of `recommend`: decision, race, prior knowledge, learning curve; as JSON and as text."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench._util.counted import counted
+from bench.recommendation.answer import Decision, Doubling, Standing
+from bench.recommendation.elimination import LEVEL
+from bench.recommendation.folds import FoldPlan
+from bench.recommendation.prior import Prior
+from bench.recommendation.race import RaceResult
+from bench.recommendation.request import RecommendRequest
+from bench.statistics import MeanTest
+
+MOST_NAMED = 4
+"""Methods that a sentence names."""
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Which method to take, how good it will be, and how that was found.
+
+    Args:
+        doubling: what twice the labels would bring; None with the reason in `no_doubling`.
+    """
+
+    request: RecommendRequest
+    plan: FoldPlan
+    race: RaceResult
+    decision: Decision
+    priors: tuple[Prior, ...]
+    doubling: Doubling | None
+    no_doubling: str
+
+    @property
+    def pick(self) -> str:
+        """The method to take."""
+        return self.decision.pick
+
+    @property
+    def commands(self) -> list[str]:
+        """The commands that train and keep the model, and that predict with it."""
+        sweep = self.request.sweep
+        options = ["-m", self.pick, "-d", self.request.dataset, "-b", sweep.backbones[0], "--protocol", "few-shot"]
+        options += ["--shots", str(self.request.shots)]
+        options += ["--recipe", str(sweep.recipe)] if "recipe" in sweep.model_fields_set else []
+        options += ["--data-root", str(sweep.data_root)] if sweep.data_root else []
+        options += [part for text in sweep.overrides for part in ("--set", text)]
+        options += ["--keep-models", "best", "--runs", str(sweep.runs)]
+        return [
+            shlex.join(["etl-bench", "run", *options]),
+            "etl-bench predict MODEL new_pictures/ --out predictions.csv",
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """All numbers as plain values; accuracies and differences are fractions."""
+        race, decision = self.race, self.decision
+        return {
+            "pick": self.pick,
+            "group": [standing.method for standing in decision.standings],
+            "accuracy": _interval(decision.accuracy) | {"optimism_taken_off": decision.optimism},
+            "dataset": self.request.dataset,
+            "backbone": self.request.sweep.backbones[0],
+            "shots": self.request.shots,
+            "trained_shots": self.plan.shots,
+            "labelled_images": self.plan.images,
+            "margin": self.request.margin,
+            "standings": [self._standing(standing) for standing in decision.standings],
+            "dropped": [
+                {
+                    "method": item.method,
+                    "reason": item.reason,
+                    "behind": None if item.behind is None else _interval(item.behind) | {"leader": item.leader},
+                    "trainings": item.trainings,
+                }
+                for item in race.dropped
+            ],
+            "doubling": None
+            if self.doubling is None
+            else {"gain": _interval(self.doubling.gain), "errors": self.doubling.errors},
+            "no_doubling": self.no_doubling or None,
+            "priors": [
+                {
+                    "source": prior.source,
+                    "methods": len(prior.known.methods),
+                    "datasets": len(prior.known.datasets),
+                    "policy": str(prior.choice.policy),
+                    "pick": prior.pick,
+                    "regret": {
+                        str(policy): {"mean": regret.mean, "worst": regret.worst}
+                        for policy, regret in prior.choice.regrets.items()
+                    },
+                }
+                for prior in self.priors
+            ],
+            "race": {
+                "ended": race.why,
+                "seconds": race.seconds,
+                "budget_seconds": self.request.budget,
+                "trainings": race.trainings,
+                "share_of_full_grid": race.share,
+                "error_rate": LEVEL,
+            },
+            "commands": self.commands,
+        }
+
+    def lines(self) -> list[str]:
+        """The answer as text: the method first, then what it rests on."""
+        return [*self._answer(), "", *self._evidence(), "", *self._prior(), "", "Train and keep it:", *self._next()]
+
+    def rows(self) -> list[dict[str, object]]:
+        """A table of the methods that are left, accuracies in per cent and differences in points."""
+        rows: list[dict[str, object]] = []
+        for item in self.decision.standings:
+            test = item.behind
+            rows.append(
+                {
+                    "method": item.method,
+                    "accuracy": f"{100 * item.accuracy:.2f}",
+                    "behind the best": "" if test is None else f"{100 * test.mean:.2f}",
+                    "95 % interval": "" if test is None else _points(test),
+                    "s per training": f"{self.race.outcomes.seconds(item.method):.2f}",
+                    "labels to settle": "" if test is None else _labels(item),
+                }
+            )
+        return rows
+
+    def _standing(self, item: Standing) -> dict[str, Any]:
+        return {
+            "method": item.method,
+            "accuracy": item.accuracy,
+            "behind": None if item.behind is None else _interval(item.behind),
+            "seconds": self.race.outcomes.seconds(item.method),
+            "labels_to_settle": item.labels,
+            "repeats_to_settle": item.repeats,
+        }
+
+    def _answer(self) -> list[str]:
+        decision, accuracy = self.decision, self.decision.accuracy
+        interval = ""
+        if accuracy.low is not None and accuracy.high is not None:
+            interval = f" (95 % interval {100 * accuracy.low:.1f} to {100 * accuracy.high:.1f})"
+        lines = [f"Take {self.pick}: {100 * accuracy.mean:.1f} % expected on unseen images{interval}."]
+        rest = [item.method for item in decision.standings if item.method != self.pick]
+        if not rest:
+            others = counted(sum(item.behind is not None for item in self.race.dropped), "other method")
+            lines.append(f"The race shows {others} to be more than {self._margin} worse.")
+            return lines
+        lines.append(
+            f"It cannot be told apart from {_listed(rest)} with these labels; of the methods that were trained to the "
+            f"end it is the cheapest that was at most {self._margin} behind the best."
+        )
+        return lines
+
+    def _evidence(self) -> list[str]:
+        race, plan = self.race, self.plan
+        share = f", {100 * race.share:.0f} % of the full grid's cost" if race.share else ""
+        lines = [
+            f"Race: {counted(race.trainings, 'training')} on {plan.images} labelled images of {plan.classes} classes in "
+            f"{race.seconds:.0f} s{share}. It ended because {race.why}."
+        ]
+        if plan.shots < plan.wanted:
+            lines.append(
+                f"Each training had {plan.shots} images of a class instead of {plan.wanted}, since the others are held "
+                f"out. With {plan.wanted} the accuracy will be a little higher."
+            )
+        for item in race.dropped:
+            behind = "" if item.behind is None else f", {100 * item.behind.mean:.1f} points behind {item.leader}"
+            reason = "" if item.behind is not None else f", {item.reason}"
+            lines.append(f"Out: {item.method}{behind}{reason} after {counted(item.trainings, 'training')}.")
+        lines.append(
+            f"The chance that the race dropped the best method is at most {100 * LEVEL:.0f} %. "
+            f"{100 * self.decision.optimism:.1f} points were taken off for choosing the winner."
+        )
+        if self.doubling is not None:
+            gain = self.doubling.gain
+            lines.append(
+                f"Twice the labels ({2 * self.plan.shots} a class) would bring about {100 * gain.mean:+.1f} points"
+                f"{f' ({_points(gain)})' if _known(gain) else ''}, if the error goes on falling as it did."
+            )
+        else:
+            lines.append(f"What twice the labels would bring is not known: {self.no_doubling}.")
+        return lines
+
+    def _prior(self) -> list[str]:
+        if not self.priors:
+            return ["Before any training: no published or own results fit this backbone and number of shots."]
+        lines = []
+        for prior in self.priors:
+            regrets, policy = prior.choice.regrets, prior.choice.policy
+            lost = ", ".join(f"{name} {100 * regret.mean:.2f}" for name, regret in regrets.items())
+            lines.append(
+                f"Before any training, {prior.source} ({len(prior.known.methods)} methods, {len(prior.known.datasets)} "
+                f"datasets): {prior.pick}, chosen by {policy}. Points lost on a dataset left out: {lost or 'unknown'}."
+            )
+        return lines
+
+    def _next(self) -> Sequence[str]:
+        return [f"  {command}" for command in self.commands]
+
+    @property
+    def _margin(self) -> str:
+        return f"{100 * self.request.margin:g} points"
+
+
+def _interval(test: MeanTest) -> dict[str, Any]:
+    return {"mean": test.mean, "low": test.low, "high": test.high}
+
+
+def _known(test: MeanTest) -> bool:
+    return test.low is not None and test.high is not None
+
+
+def _points(test: MeanTest) -> str:
+    return "" if test.low is None or test.high is None else f"{100 * test.low:+.2f} to {100 * test.high:+.2f}"
+
+
+def _labels(item: Standing) -> str:
+    return "over 10,000" if item.labels is None else f"{item.labels:,}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) > MOST_NAMED:
+        return f"{', '.join(names[:MOST_NAMED])} and {len(names) - MOST_NAMED} others"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

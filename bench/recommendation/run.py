@@ -1,0 +1,105 @@
+"""`recommend`: checks the question, runs the race, and puts the answer together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench._util.counted import counted
+from bench.errors import UsageError
+from bench.recommendation.answer import Decision, Doubling, decide, doubling
+from bench.recommendation.folds import FoldPlan, plan_folds
+from bench.recommendation.outcomes import Outcomes
+from bench.recommendation.prior import earlier_costs, own_runs, priors
+from bench.recommendation.race import Race, RaceResult, race_request, read_runs
+from bench.recommendation.request import RecommendRequest
+from bench.recommendation.result import Recommendation
+from bench.sweep import expand
+from datasets_registry import get_dataset, labelled
+from methods import parse_backbone
+
+ZERO_SHOT = "zero_shot"
+
+
+def carry_out_recommendation(request: RecommendRequest, say: Callable[[str], None]) -> Recommendation:
+    """Run the race that the request describes, or go on with it, and answer.
+
+    Args:
+        say: receives one line for every decision of the race.
+
+    Raises:
+        UsageError: the budget is too small for one method, or the dataset has too few classes or no test part.
+        ShotsError: a class has fewer training images than shots.
+        ImpossibleCombinationError: no candidate can run on this backbone.
+    """
+    info = get_dataset(request.dataset)
+    splits = info.reader(request.sweep.data_root)
+    plan = plan_folds(splits, request.dataset, request.shots, request.repeats)
+    possible = expand(race_request(request.sweep, request.sweep.methods, plan.folds[:1], plan.shots))
+    for item in possible.rejected:
+        say(f"left out: {item.what}: {item.reason}")
+    candidates = list(dict.fromkeys(spec.method for spec in possible.specs))
+    request = _with_methods(request, candidates)
+    slug = parse_backbone(request.sweep.backbones[0]).slug
+    keys = tuple(sample.key for sample in labelled(splits, plan.folds[0].most, dataset=request.dataset))
+    outcomes = Outcomes(keys, request.repeats)
+    race = Race(request, plan, outcomes, earlier_costs(own_runs(request), slug), say)
+    race.check_budget()
+    say(
+        f"Race of {counted(len(candidates), 'method')} on {plan.images} labelled training images of {request.dataset}, "
+        f"at most {request.budget / 60:g} min; the test part is not used"
+    )
+    result = race.run()
+    tables = outcomes.tables(list(result.left))
+    if not tables:
+        raise UsageError(
+            f"No method finished a training within the budget of {request.budget:.0f} s. Repeat the command with a "
+            f"larger --budget; finished trainings are kept."
+        )
+    decision = decide(
+        tables,
+        outcomes.folds,
+        [name for name in result.active if name in tables],
+        margin=request.margin,
+        settled=result.last.equal if result.last else (),
+    )
+    curve, why = _doubling(race, plan, decision)
+    zero_shot = outcomes.tables([ZERO_SHOT]).get(ZERO_SHOT)
+    accuracy = None if zero_shot is None else float(np.nanmean(zero_shot))
+    difficulty = 1 / plan.classes / accuracy if accuracy else None
+    return Recommendation(request, plan, result, decision, tuple(priors(request, difficulty, accuracy)), curve, why)
+
+
+def _doubling(race: Race, plan: FoldPlan, decision: Decision) -> tuple[Doubling | None, str]:
+    """The learning curve of the chosen method, from trainings on a half and a quarter of the shots; else why not."""
+    if decision.pick == ZERO_SHOT:
+        return None, "zero-shot learns from no labels"
+    levels = [count for count in (plan.shots // 4, plan.shots // 2) if count >= 1]
+    if not levels:
+        return None, "there is no smaller number of shots to compare with"
+    outcomes = race.outcomes
+    found: dict[int, NDArray[np.float64]] = {plan.shots: outcomes.tables([decision.pick])[decision.pick][:1]}
+    for count in levels:
+        smaller = Outcomes(outcomes.images, outcomes.repeats)
+        for fold in plan.folds[: plan.per_repeat]:
+            run_id = race.train(decision.pick, fold, count)
+            if run_id is None:
+                return None, "the budget is used up"
+            for method, shard in read_runs(race.request, {decision.pick: run_id}):
+                smaller.add(method, fold, shard)
+        if smaller.failed:
+            return None, f"with {counted(count, 'shot')} a training failed: {smaller.failed[decision.pick]}"
+        found[count] = smaller.tables([decision.pick])[decision.pick][:1]
+    curve = doubling(found, outcomes.folds[:1])
+    return curve, "" if curve else "no error is left to learn from"
+
+
+def _with_methods(request: RecommendRequest, methods: list[str]) -> RecommendRequest:
+    return RecommendRequest(
+        request.sweep.model_copy(update={"methods": methods}), request.budget, request.margin, request.repeats
+    )
+
+
+__all__ = ["RaceResult", "carry_out_recommendation"]

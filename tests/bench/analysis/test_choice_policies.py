@@ -1,0 +1,61 @@
+"""Policies that choose before any training: their regret against plain loops, and when difficulty earns its place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+
+from bench.analysis.choice_policies import PENALTY, Known, Policy, choose_for, chosen, judge_policies
+from bench.analysis.method_choice import Rule, choose_rule
+
+
+def known(values, places) -> Known:
+    n = values.shape[1]
+    methods = tuple(f"m{i}" for i in range(len(values)))
+    return Known(
+        methods, tuple(f"d{i}" for i in range(n)), values, tuple(np.exp(places)), tuple(np.linspace(0.9, 0.3, n))
+    )
+
+
+@pytest.fixture
+def table() -> Known:
+    draw = np.random.default_rng(1)
+    return known(draw.random((5, 11)), draw.normal(size=11))
+
+
+def test_average_and_nearest_are_the_rules_of_the_page(table: Known) -> None:
+    rules, found = choose_rule(table.values, table.places), judge_policies(table)
+    assert found.regrets[Policy.AVERAGE].mean == pytest.approx(rules.regrets[Rule.AVERAGE].mean)
+    assert found.regrets[Policy.NEAREST].worst == pytest.approx(rules.regrets[Rule.ALIKE].worst)
+
+
+def test_a_random_method_loses_its_mean_distance_from_the_best(table: Known) -> None:
+    found = judge_policies(table).regrets[Policy.RANDOM]
+    assert found.mean == pytest.approx(np.mean(table.values.max(0) - table.values.mean(0)))
+
+
+def test_ridge_is_that_of_scikit_learn(table: Known) -> None:
+    errors, left = 1 - np.array(table.zero_shot), 4
+    seen = [i for i in range(11) if i != left]
+    x = ((errors - errors[seen].mean()) / errors[seen].std())[:, None]
+    lead = table.values - table.values.mean(0)
+    predicted = [Ridge(alpha=PENALTY).fit(x[seen], row[seen]).predict(x[[left]])[0] for row in lead]
+    assert chosen(table, Policy.RIDGE_ERROR, left) == int(np.argmax(predicted))
+
+
+def test_difficulty_is_used_where_it_loses_clearly_less() -> None:
+    values = np.array([[0.9] * 6 + [0.1] * 5, [0.2] * 6 + [0.8] * 5])
+    found = judge_policies(known(values, np.arange(11.0)))
+    assert found.policy in (Policy.NEAREST, Policy.RIDGE_DIFFICULTY, Policy.RIDGE_ERROR)
+    assert found.regrets[found.policy].mean < found.regrets[Policy.AVERAGE].mean
+    harder = known(values, np.arange(11.0))
+    assert choose_for(harder, Policy.NEAREST, float(np.exp(12.0)), 0.2) == "m1"
+    assert choose_for(harder, Policy.NEAREST, None, None) == choose_for(harder, Policy.AVERAGE, None, None)
+
+
+def test_without_difficulties_only_two_policies_and_chance_are_judged() -> None:
+    values = np.random.default_rng(0).random((3, 5))
+    few = Known(("a", "b", "c"), tuple("vwxyz"), values, (None,) * 5, (None,) * 5)
+    assert set(judge_policies(few).regrets) == {Policy.AVERAGE, Policy.RANK, Policy.RANDOM}
+    assert judge_policies(Known(("a",), ("v",), values[:1, :1], (None,), (None,))).regrets == {}

@@ -1,0 +1,69 @@
+"""Races on simulated outcomes: whether a method is right on an image, with known accuracies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import ndtri
+
+from bench.recommendation.answer import Decision, decide
+from bench.recommendation.folds import FoldPlan
+from bench.recommendation.outcomes import Outcomes
+from bench.recommendation.race import Race, RaceResult
+from bench.recommendation.request import RecommendRequest
+from datasets_registry import Fold
+
+FOLDS, SHARED, OWN, NOISE = 4, 1.2, 0.5, 0.5
+"""Folds, and standard deviations of what makes an image hard: for all methods, for one method, for one training."""
+
+
+class SimulatedRace(Race):
+    """The decisions of a race, with outcomes drawn instead of trainings.
+
+    A method is right on an image if its ability + the image's ease + its ease for this method + an effect of the
+    training + noise is above zero. Expected accuracies over images and trainings are exact.
+    """
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        accuracies: Sequence[float],
+        *,
+        images: int,
+        training: float = 0.05,
+        margin: float = 0.5,
+        repeats: int = 3,
+    ) -> None:
+        names = [f"m{i:02d}" for i in range(len(accuracies))]
+        self.rng, self.training = rng, training
+        spread = np.sqrt(SHARED**2 + OWN**2 + NOISE**2 + training**2)
+        self.ability = dict(zip(names, ndtri(np.asarray(accuracies)) * spread, strict=True))
+        ease = rng.normal(size=images) * SHARED
+        self.ease = {name: ease + rng.normal(size=images) * OWN for name in names}
+        self.fold_of = [rng.permutation(np.arange(images) % FOLDS) + 1 for _ in range(repeats)]
+        folds = tuple(Fold(k, FOLDS, r, 48) for r in range(1, repeats + 1) for k in range(1, FOLDS + 1))
+        request = RecommendRequest.build("spectrum_basic", margin=margin, seeds=repeats)
+        sweep = request.sweep.model_copy(update={"methods": names})
+        request = RecommendRequest(sweep, 1e9, margin / 100, tuple(range(1, repeats + 1)))
+        keys = tuple(map(str, range(images)))
+        super().__init__(
+            request, FoldPlan(folds, FOLDS, 8, 8, images, 12), Outcomes(keys, request.repeats), {}, lambda _: None
+        )
+
+    def _train(self, fold: Fold) -> bool:
+        held = np.flatnonzero(self.fold_of[fold.repeat - 1] == fold.index)
+        for name in self.active:
+            effect = self.rng.normal() * self.training
+            noise = self.rng.normal(size=len(held)) * NOISE
+            right = self.ability[name] + self.ease[name][held] + effect + noise > 0
+            self.outcomes.score(name, fold, [str(i) for i in held], right, 1.0)
+        return True
+
+
+def simulated(race: SimulatedRace) -> tuple[RaceResult, Decision]:
+    """The end of a simulated race and its decision."""
+    found = race.run()
+    equal = found.last.equal if found.last else ()
+    tables = race.outcomes.tables(list(found.left))
+    return found, decide(tables, race.outcomes.folds, found.active, margin=race.request.margin, settled=equal)

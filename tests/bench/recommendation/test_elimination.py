@@ -1,0 +1,54 @@
+"""Races with known best methods: the error rate, the right method, what it costs, and the interval."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from simulated_races import SimulatedRace, simulated
+
+RACES = 200
+
+
+def test_the_right_method_within_the_margin_in_95_percent_of_races() -> None:
+    """One method is 3 points better than the next and 10 better than the others, on 1,000 labelled images."""
+    accuracies, rng = [*[0.70] * 12, 0.77, 0.80], np.random.default_rng(1)
+    right, kept, shares, regrets = 0, 0, [], []
+    for _ in range(RACES):
+        race, decision = simulated(SimulatedRace(rng, accuracies, images=1000))
+        lost = max(accuracies) - accuracies[int(decision.pick[1:])]
+        right += lost <= 0.005
+        kept += "m13" in race.left
+        shares.append(race.share)
+        regrets.append(lost)
+    assert right >= 0.95 * RACES
+    assert kept >= 0.95 * RACES
+    assert np.mean(shares) <= 0.30
+    assert np.mean(regrets) <= 0.003
+
+
+@pytest.mark.parametrize(("images", "training"), [(300, 0.05), (1000, 0.1)])
+def test_the_best_of_equal_methods_is_kept(images: int, training: float) -> None:
+    """The hardest case for the error rate: every drop is an error. `training` 0.1 is 2 points between trainings."""
+    rng, dropped, races = np.random.default_rng(2), 0, 60
+    for _ in range(races):
+        race = SimulatedRace(rng, [0.8] * 6, images=images, training=training, margin=0.01).run()
+        dropped += "m00" not in race.left
+    assert dropped <= 0.1 * races  # 6 of 60: P = 0.008 at the promised 5 %
+
+
+def test_the_interval_covers_the_accuracy_on_unseen_images() -> None:
+    """Also where the best of equal methods looks better than it is."""
+    rng, covered, errors, races = np.random.default_rng(3), 0, [], 60
+    for _ in range(races):
+        _, decision = simulated(SimulatedRace(rng, [0.8] * 8, images=300))
+        found = decision.accuracy
+        covered += found.low <= 0.8 <= found.high
+        errors.append(found.mean - 0.8)
+    assert covered >= 0.9 * races
+    assert np.mean(errors) < 0.01  # uncorrected, it is 0.013 too good
+
+
+def test_a_race_of_equal_methods_ends_before_all_repetitions() -> None:
+    race, decision = simulated(SimulatedRace(np.random.default_rng(4), [0.8] * 5, images=200))
+    assert race.trainings < 5 * len(race.outcomes.repeats) * 4
+    assert len(decision.standings) == len(race.left) == 5
