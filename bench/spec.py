@@ -67,7 +67,7 @@ class ExperimentSpec(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_new_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out `allow_fewer` and `fold` by default: stored records keep their bytes, and older releases read them."""
+        """Leave out `allow_fewer` and `fold` by default: stored records keep their bytes, older releases read them."""
         values: dict[str, Any] = serialize(self)
         if not self.allow_fewer:
             values.pop("allow_fewer", None)

@@ -33,6 +33,7 @@ def recommend(
     cache: opt.Cache = None,
     device: opt.Device = "cpu",
     jobs: opt.Jobs = 0,
+    allow_fewer: Annotated[bool, request_option("allow_fewer")] = False,
     recipe: Annotated[str | None, request_option("recipe")] = None,
     overrides: Annotated[list[str] | None, request_option("overrides")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
@@ -42,7 +43,7 @@ def recommend(
     Every candidate is trained on some of the labelled images and scored on the others. A method leaves the race when it
     is shown to be worse than the best one by more than --margin; the true best one is dropped with a probability of at
     most 5 %. The answer comes with the expected accuracy, what more labels would bring, and the command that trains the
-    model. A repeated command goes on where it was stopped.
+    model. A repeated command skips finished trainings.
 
     Example: etl-bench recommend birds -b ViT-B-16.openai --shots 8 --budget 20min
     """
@@ -61,6 +62,7 @@ def recommend(
         cache=cache,
         device=device,
         jobs=jobs,
+        allow_fewer=allow_fewer,
         **({"recipe": recipe} if recipe else {}),
         **({"overrides": overrides} if overrides else {}),
     )

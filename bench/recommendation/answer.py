@@ -29,7 +29,7 @@ class Standing:
         behind: the leader's accuracy minus its own, with a 95 % interval for this pair; None for the leader.
         labels: labelled images with which the pair would probably be told apart, or shown to be equal within the
             margin, if the observed difference is the true one; None if more than 10,000, or not needed.
-        repeats: the same in repetitions with the labels at hand; None if no number of them is enough.
+        repeats: the same in repetitions with these labels; None if no number of them is enough.
     """
 
     method: str

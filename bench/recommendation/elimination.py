@@ -74,15 +74,18 @@ def look(
     return Look(leader, behind, dropped, equal)
 
 
-def going_on(found: Look, active: Sequence[str], methods: int, folds: int) -> list[str]:
+def going_on(found: Look, by_cost: Sequence[str], *, margin: float, methods: int, folds: int) -> list[str]:
     """The methods that are trained further after that many folds: of all `methods`, half after the second, and so on.
+
+    They are those closest to the leader. Of methods within the margin, cheaper ones come first.
 
     Example:
         >>> [max(2, -(-14 // 2 ** (folds - 1))) for folds in (2, 3, 4)]
         [7, 4, 2]
     """
     kept = max(2, -(-methods // 2 ** (folds - 1)))
-    others = sorted((name for name in active if name in found.behind), key=lambda name: found.behind[name].mean)
+    others = [name for name in by_cost if name in found.behind]
+    others.sort(key=lambda name: max(0.0, found.behind[name].mean - margin))
     return [found.leader, *others[: kept - 1]]
 
 

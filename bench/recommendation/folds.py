@@ -36,8 +36,13 @@ class FoldPlan:
         return len(self.folds) // self.per_repeat
 
 
-def plan_folds(splits: DatasetSplits, dataset: str, shots: int, repeats: tuple[int, ...]) -> FoldPlan:
-    """Divide the labelled images. Raises UsageError or DataError where they cannot be divided."""
+def plan_folds(
+    splits: DatasetSplits, dataset: str, shots: int, repeats: tuple[int, ...], *, allow_fewer: bool = False
+) -> FoldPlan:
+    """Divide the labelled images; with `allow_fewer`, small classes train on all that are not held out.
+
+    Raises UsageError, DataError or ShotsError where they cannot be divided.
+    """
     names = splits.class_names
     if len(names) < 2:
         raise UsageError(f"Dataset {dataset!r} has {len(names)} class; methods can be compared from two classes on.")
@@ -49,12 +54,14 @@ def plan_folds(splits: DatasetSplits, dataset: str, shots: int, repeats: tuple[i
     most = max(FEWEST_USED, MOST_PER_SHOT * shots)
     used = labelled(splits, most, dataset=dataset)
     sizes = [sum(sample.label == label for sample in splits.train) for label in range(len(names))]
-    if few := [label for label, size in enumerate(sizes) if size < shots]:
+    few = [label for label, size in enumerate(sizes) if size < shots]
+    if few and not allow_fewer:
         worst = min(few, key=lambda label: sizes[label])
         raise ShotsError(
             f"{shots} shots were requested, but class {names[worst]!r} has only {sizes[worst]} training images "
-            f"({len(few)} of {len(names)} classes have too few). Use at most {sizes[worst]} shots."
+            f"({len(few)} of {len(names)} classes have too few). Use at most {sizes[worst]} "
+            f"shots, or --allow-fewer."
         )
-    inside = min(shots, shots_within_folds(splits, FOLDS, most))
+    inside = shots if allow_fewer else min(shots, shots_within_folds(splits, FOLDS, most))
     folds = tuple(Fold(index, FOLDS, repeat, most) for repeat in repeats for index in range(1, FOLDS + 1))
     return FoldPlan(folds, FOLDS, inside, shots, len(used), len(names))

@@ -70,10 +70,6 @@ class Outcomes:
         """Median seconds of preparation and training of a run; 0 before the first."""
         return float(np.median(self._seconds.get(method, [0.0])))
 
-    def total_seconds(self) -> float:
-        """Seconds of preparation and training of all runs."""
-        return float(sum(sum(found) for found in self._seconds.values()))
-
     def trainings(self, method: str) -> int:
         """How many runs of a method are finished."""
         return len(self._seconds.get(method, []))

@@ -174,7 +174,9 @@ class Race:
             reason = f"shown to be more than {100 * self.request.margin:g} points worse than {found.leader}"
             self._drop(Dropped(name, found.leader, test, self.outcomes.trainings(name), reason))
         if done <= self.plan.per_repeat:
-            goes_on = going_on(found, self.active, len(self.request.sweep.methods), done)
+            by_cost = sorted(self.active, key=lambda name: (self.cost(name), name))
+            entered = len(self.request.sweep.methods)
+            goes_on = going_on(found, by_cost, margin=self.request.margin, methods=entered, folds=done)
             if resting := [name for name in self.active if name not in goes_on]:
                 self.active = goes_on
                 self.say(f"after {done} folds {found.leader} leads; resting: {', '.join(resting)}")
@@ -218,6 +220,7 @@ class Race:
 
         entered = [name for name in self.request.sweep.methods if outcomes.trainings(name)]
         whole = sum(outcomes.seconds(name) for name in entered) * len(self.plan.folds)
+        spent = sum(outcomes.seconds(name) * outcomes.trainings(name) for name in entered)
         return RaceResult(
             outcomes=outcomes,
             left=tuple(sorted(self.left, key=by_cost)),
@@ -226,7 +229,7 @@ class Race:
             last=self.last,
             why=why,
             seconds=self._clock() - self._begin,
-            share=outcomes.total_seconds() / whole if whole else None,
+            share=spent / whole if whole else None,
             trainings=sum(outcomes.trainings(name) for name in entered),
         )
 

@@ -11,12 +11,11 @@ from typing import Any, Self
 from bench.errors import UsageError
 from bench.results.nearby_runs import RACE as RACE
 from bench.sweep import parse_numbers, split_list
+from bench.sweep.dataset_names import check_demo_backbone
 from bench.sweep.request import DEMO_BACKBONE, SweepRequest
 from datasets_registry import EvalProtocol, get_dataset
 
 DEFAULT_BUDGET = "20min"
-SUGGESTED_BACKBONES = (("ViT-B-32.openai", "577 MB"), ("ViT-B-16.openai", "571 MB"), ("ViT-L-14.openai", "1.6 GB"))
-"""Backbones that a message suggests, with the size of their weights."""
 _DEFAULTS: dict[str, Any] = {"jobs": 0}
 """Trainings on features are short, so they run in this process; the demo backbone has short recipes of its own."""
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|min|m|h)?")
@@ -77,10 +76,9 @@ class RecommendRequest:
         """
         if len(split_list([dataset])) != 1:
             raise UsageError(f"{dataset!r} names several datasets; `recommend` takes one.")
-        info = get_dataset(dataset)
-        if backbone is None and not info.synthetic:
-            offered = ", ".join(f"{name} ({size})" for name, size in SUGGESTED_BACKBONES)
-            raise UsageError(f"{dataset!r} holds real images, so name a backbone with -b: {offered}, or ARCH=FILE.")
+        get_dataset(dataset)  # an unknown name is refused first
+        if backbone is None:
+            check_demo_backbone([dataset], [], DEMO_BACKBONE)
         if not 0 < margin < 100:
             raise UsageError(f"--margin {margin} is not between 0 and 100 percentage points.")
         repeats = parse_numbers(str(seeds), "--seeds", lone_is_count=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bench._util.counted import counted
@@ -50,11 +51,11 @@ class Recommendation:
         options += ["--recipe", str(sweep.recipe)] if "recipe" in sweep.model_fields_set else []
         options += ["--data-root", str(sweep.data_root)] if sweep.data_root else []
         options += [part for text in sweep.overrides for part in ("--set", text)]
+        options += ["--allow-fewer"] if sweep.allow_fewer else []
         options += ["--keep-models", "best", "--runs", str(sweep.runs)]
-        return [
-            shlex.join(["etl-bench", "run", *options]),
-            "etl-bench predict MODEL new_pictures/ --out predictions.csv",
-        ]
+        predict = ["etl-bench", "predict", self.request.dataset, "new_pictures/", "--out", "predictions.csv"]
+        predict += ["--runs", str(sweep.runs)] if sweep.runs != Path("runs") else []
+        return [shlex.join(["etl-bench", "run", *options]), shlex.join(predict)]
 
     def to_json(self) -> dict[str, Any]:
         """All numbers as plain values; accuracies and differences are fractions."""
@@ -160,8 +161,8 @@ class Recommendation:
         race, plan = self.race, self.plan
         share = f", {100 * race.share:.0f} % of the full grid's cost" if race.share else ""
         lines = [
-            f"Race: {counted(race.trainings, 'training')} on {plan.images} labelled images of {plan.classes} classes in "
-            f"{race.seconds:.0f} s{share}. It ended because {race.why}."
+            f"Race: {counted(race.trainings, 'training')} on {plan.images} labelled images of {plan.classes} classes "
+            f"in {race.seconds:.0f} s{share}. It ended because {race.why}."
         ]
         if plan.shots < plan.wanted:
             lines.append(

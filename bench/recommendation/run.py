@@ -36,7 +36,7 @@ def carry_out_recommendation(request: RecommendRequest, say: Callable[[str], Non
     """
     info = get_dataset(request.dataset)
     splits = info.reader(request.sweep.data_root)
-    plan = plan_folds(splits, request.dataset, request.shots, request.repeats)
+    plan = plan_folds(splits, request.dataset, request.shots, request.repeats, allow_fewer=request.sweep.allow_fewer)
     possible = expand(race_request(request.sweep, request.sweep.methods, plan.folds[:1], plan.shots))
     for item in possible.rejected:
         say(f"left out: {item.what}: {item.reason}")

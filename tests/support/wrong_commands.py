@@ -93,6 +93,18 @@ WRONG = [
     "predict nothing birds --out birds",
     "predict nothing birds --top 0",
     "run -m gda -d spectrum_basic --protocol few-shot --jobs 0 --selection oracle --keep-models all",
+    # recommendations
+    "recommend",
+    "recommend birdz",
+    "recommend eurosat",
+    "recommend spectrum_basic,spectrum_blur",
+    "recommend spectrum_basic --budget soon",
+    "recommend spectrum_basic --budget 1s",
+    "recommend spectrum_basic --margin 0",
+    "recommend spectrum_basic --seeds 0",
+    "recommend spectrum_basic --shots 4096",
+    "recommend spectrum_basic -m nothing",
+    "recommend eurosat -b ViT-B-32.openai --data-root /nowhere",
     # numbers
     RUN + "--shots many",
     RUN + "--shots 0",

@@ -96,7 +96,7 @@ def test_wrong_values_are_refused_before_anything_is_written(tmp_path: Path, opt
 
 
 def test_a_real_dataset_needs_a_backbone_by_name() -> None:
-    with pytest.raises(UsageError, match=r"'eurosat' holds real images, so name a backbone with -b: ViT-B-32.openai"):
+    with pytest.raises(UsageError, match=r"'eurosat' holds real.*-b is required. Backbones: -b ViT-B-32"):
         RecommendRequest.build("eurosat")
 
 
