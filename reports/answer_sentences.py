@@ -166,26 +166,30 @@ def _best(view: OverviewView, found: AnswerView) -> Markup:
             hard = Markup(" On the {} datasets the best is {}, <b>{}</b>.")
             sentence += hard.format(_named(view, len(view.groups[2]), "hard"), view.method(key).name, points(gain))
         return sentence
-    text = Markup("<b>{}</b> is best on {}: mean {} <b>{}</b>, {} {}. {}")
-    return text.format(name, where, phrase, value, reference, others, _gain(view, lead))
+    beside = f", {reference} {others}" if _adds_up(found, lead) else ""
+    text = Markup("<b>{}</b> is best on {}: mean {} <b>{}</b>{}. {}")
+    return text.format(name, where, phrase, value, beside, _gain(view, lead))
+
+
+def _adds_up(found: AnswerView, lead: LeadView) -> bool:
+    """Whether the two averages differ by the mean gain; an H of averages need not."""
+    assert found.leader is not None
+    shown = [100 * found.averages[key] for key in (found.leader, lead.reference)]
+    return abs(shown[0] - shown[1] - 100 * lead.mean) < 0.1
 
 
 def _gain(view: OverviewView, lead: LeadView) -> Markup:
     """The mean over datasets, and whether it would hold on others."""
     what = "gain" if lead.reference == view.baseline else "lead"
-    mean = points(lead.mean)
+    name = view.method(lead.reference).name
+    text = Markup("Its {} over {} is <b>{}</b> points").format(what, name, points(lead.mean))
     if lead.over_datasets is None:
-        return Markup("The {} is <b>{}</b> points.").format(what, mean)
+        return text + "."
+    text += f" per dataset, ahead on {lead.ahead} of {lead.n}. On other datasets of this kind it "
     ends = interval(*lead.over_datasets)
-    text = Markup(
-        "Its mean {} is <b>{}</b> points, ahead on {} of {}; on other datasets of this kind it is {} (95 % interval)."
-    )
     if lead.over_datasets[0] <= 0:
-        text = Markup(
-            "Its mean {} of <b>{}</b> points, ahead on {} of {}, <b>may be zero</b> on other datasets of this kind "
-            "(95 % interval {})."
-        )
-    return text.format(what, mean, lead.ahead, lead.n, ends)
+        return text + Markup("<b>may be zero</b> (95 % interval {}).").format(ends)
+    return text + f"is {ends} (95 % interval)."
 
 
 def _elsewhere(view: OverviewView, found: AnswerView) -> list[Markup]:
