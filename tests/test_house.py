@@ -201,14 +201,14 @@ def third_party(*, inside_functions: bool = True) -> dict[str, set[str]]:
 
 
 def test_every_import_is_a_declared_dependency() -> None:
-    allowed = declared() | declared("hf") | declared("ray") | declared("slurm")
+    allowed = declared() | declared("hf") | declared("onnx") | declared("ray") | declared("slurm")
     assert {name: files for name, files in third_party().items() if name not in allowed} == {}
 
 
 def test_an_optional_dependency_is_imported_when_it_is_used() -> None:
     """Only the launcher that needs it may import an extra's package at the top of a file."""
     early = third_party(inside_functions=False)
-    for extra in ("hf", "ray", "slurm"):
+    for extra in ("hf", "onnx", "ray", "slurm"):
         files = {file for name in declared(extra).keys() - declared().keys() for file in early.get(name, ())}
         assert [file for file in files if not file.startswith(f"bench/launch/{extra}")] == []
 
@@ -217,7 +217,7 @@ def test_every_declared_dependency_is_imported() -> None:
     by_name = (ROOT / "methods" / "_backbones" / "open_clip_import.py").read_text(encoding="utf-8")
     assert 'import_module("open_clip")' in by_name
     used = third_party().keys() | IMPORTED_BY_OTHERS | {"open-clip-torch"}
-    assert set().union(*map(declared, (None, "hf", "ray", "slurm"))) - used == set()
+    assert set().union(*map(declared, (None, "hf", "onnx", "ray", "slurm"))) - used == set()
 
 
 @pytest.mark.parametrize("extra", [None, *project()["optional-dependencies"]])

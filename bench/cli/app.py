@@ -22,7 +22,7 @@ from bench.cli.export import export
 from bench.cli.features import features_app
 from bench.cli.leaderboard import leaderboard
 from bench.cli.methods import methods_app
-from bench.cli.models import models
+from bench.cli.models import models_app
 from bench.cli.predict import predict
 from bench.cli.published import published
 from bench.cli.recommend import recommend
@@ -62,12 +62,13 @@ def _root(
 
 
 _RUNS_AND_RESULTS = (run, demo, recommend, status, leaderboard, report, compare, diff, claims, published, export)
-_MODELS = (models, predict)
+_MODELS = (predict,)
 _OTHERS = (backbones, show, verify, doctor, check, docs)
 for command in (*_RUNS_AND_RESULTS, *_MODELS, *_OTHERS):
     app.command()(command)
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(methods_app, name="methods")
+app.add_typer(models_app, name="models")
 app.add_typer(results_app, name="results")
 app.add_typer(features_app, name="features")
 app.add_typer(cache_app, name="cache")

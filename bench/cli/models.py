@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import typer
+
 from bench.cli import _options as opt
+from bench.cli._groups import SHOW, ShowsByDefault
 from bench.cli._print import print_rows, remark
+from bench.cli.models_export import export_command
 
 if TYPE_CHECKING:
     from bench.tuned.model_file import ListedModel
 
 _COLUMNS = ("model", "method", "dataset", "backbone", "classes", "shots", "seed", "accuracy", "size", "path")
 
+models_app = typer.Typer(
+    cls=ShowsByDefault, help="List the tuned models that `run --keep-models` stored, or export one."
+)
+models_app.command("export")(export_command)
 
+
+@models_app.command(SHOW)
 def models(runs: opt.Runs = opt.DEFAULT_RUNS, as_json: opt.AsJson = False) -> None:
     """List the tuned models that `run --keep-models` stored.
 

@@ -1,0 +1,51 @@
+"""`etl-bench models export`: a tuned model in another format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli import _options as opt
+from bench.cli._print import remark
+
+
+def export_command(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a kept model.")],
+    form: Annotated[str, typer.Option("--format", help="onnx, torchscript, linear or hf-folder.")],
+    out: Annotated[Path, typer.Option("--out", help="File to write; for hf-folder a folder.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace what is at that place.")] = False,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            "-b", "--weights", help="The backbone's weights, as ARCH=FILE or a file; default: the recorded ones."
+        ),
+    ] = None,
+    runs: opt.Runs = opt.DEFAULT_RUNS,
+) -> None:
+    """Write a tuned model for use without this package; it is compared with the model's own logits first.
+
+    onnx and torchscript hold the image tower with what was learned: preprocessed pixels (n, 3, h, w) to logits and
+    probabilities, in fp32. linear holds weights and biases on the frozen feature. hf-folder holds the model file, a
+    card, the class names and the preprocessing. A method that a format cannot represent is refused.
+
+    Example: etl-bench models export birds --format onnx --out birds.onnx
+    """
+    from bench.model_export import check_export, export_model
+    from bench.prediction.find_model import find_model
+    from bench.tuned import read_model_info
+
+    check_export(form, out, force=force)
+    source = find_model(model, runs)
+    info, method = read_model_info(source), None
+    if form != "hf-folder":
+        import torch
+
+        from bench.prediction import load_model
+
+        torch.set_num_threads(opt.cores())
+        tuned = load_model(source, backbone, cache_dir=opt.cache_folder(None))
+        info, method = tuned.info, tuned.method
+    export_model(info, method, form, out, source=source, force=force)
+    remark(f"{info.spec.method} with {len(info.classes.names)} classes as {form}; in {out}")

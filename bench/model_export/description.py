@@ -1,0 +1,27 @@
+"""What an exported file says about itself, as plain data. Loads no torch."""
+
+from dataclasses import asdict
+from typing import Any
+
+from bench.tuned import ModelInfo
+
+
+def description(info: ModelInfo) -> dict[str, Any]:
+    """Classes, temperature, preprocessing and origin of a model."""
+    return {
+        "classes": list(info.classes.names),
+        "temperature": info.calibration.temperature,
+        "calibrated": info.calibration.source == "validation",
+        "preprocessing": preprocessing(info),
+        "method": info.spec.method,
+        "dataset": info.spec.dataset,
+        "backbone": info.spec.backbone,
+        "backbone_digest": info.backbone_digest,
+        "run_id": info.run_id,
+        "made_with": f"clip-etl-bench {info.provenance.package_version}",
+    }
+
+
+def preprocessing(info: ModelInfo) -> dict[str, Any]:
+    """How an image becomes the pixels that the tower expects."""
+    return {"image_size": info.image_size, "channels": "RGB", "scale": "0..1"} | asdict(info.preprocessing)
