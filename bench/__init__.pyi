@@ -3,6 +3,8 @@
 import pathlib
 
 from .api.comparison_table import ComparisonTable as ComparisonTable
+from .api.explaining import explain as explain
+from .api.explaining import suggest_labels as suggest_labels
 from .api.leaderboard_table import LeaderboardTable as LeaderboardTable
 from .api.recommending import recommend as recommend
 from .api.results import Results as Results

@@ -84,6 +84,7 @@ from ._text.prompt_embeddings import TextPrompts as TextPrompts
 from ._text.prompt_embeddings import frozen_prompts as frozen_prompts
 from ._text.prompt_embeddings import overwrite_leading as overwrite_leading
 from ._text.tokens import tokenize as tokenize
+from ._text.vocabulary import vocabulary as vocabulary
 from ._towers.blocks import BlockView as BlockView
 from ._towers.image_encoder import image_hidden_states as image_hidden_states
 from ._towers.image_encoder import image_views as image_views

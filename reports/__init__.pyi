@@ -5,6 +5,7 @@ from .answer_sentences import answer_lines as answer_lines
 from .charts.figures import FORMATS as FORMATS
 from .charts.figures import figure_file as figure_file
 from .charts.hero_picture import hero_picture as hero_picture
+from .explanation import render_explanation as render_explanation
 from .gallery import render_gallery as render_gallery
 from .render import render_site as render_site
 from .views.gallery import GalleryImage as GalleryImage

@@ -18,6 +18,7 @@ from bench.cli.demo import demo
 from bench.cli.diff import diff
 from bench.cli.docs import docs
 from bench.cli.doctor import doctor
+from bench.cli.explain import explain
 from bench.cli.export import export
 from bench.cli.features import features_app
 from bench.cli.leaderboard import leaderboard
@@ -31,6 +32,7 @@ from bench.cli.results import results_app
 from bench.cli.run import run
 from bench.cli.show import show
 from bench.cli.status import status
+from bench.cli.suggest_labels import suggest_labels
 from bench.cli.verify import verify
 from datasets_registry import BenchError
 
@@ -62,7 +64,7 @@ def _root(
 
 
 _RUNS_AND_RESULTS = (run, demo, recommend, status, leaderboard, report, compare, diff, claims, published, export)
-_MODELS = (predict,)
+_MODELS = (predict, explain, suggest_labels)
 _OTHERS = (backbones, show, verify, doctor, check, docs)
 for command in (*_RUNS_AND_RESULTS, *_MODELS, *_OTHERS):
     app.command()(command)

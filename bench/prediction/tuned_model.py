@@ -129,6 +129,11 @@ class TunedModel:
         shown = view_params("", CENTER_VIEW, image.size)
         return render(image, shown, self.backbone.image_size, self.backbone.preprocessing)
 
+    def pixels(self, rendered: Sequence[NDArray[np.uint8]]) -> Tensor:
+        """Preprocessed pixels of images that `rendered` returned, `(n, 3, size, size)`, on the tower's device."""
+        how = self.backbone.preprocessing
+        return to_pixels(np.stack(rendered), how.mean, how.std).to(self.backbone.device)
+
     @torch.no_grad()
     def predict_rendered(self, rendered: Sequence[NDArray[np.uint8]]) -> ImagePredictions:
         """Predict images that `rendered` returned, in one pass of the towers."""
@@ -136,8 +141,7 @@ class TunedModel:
         if not n:
             empty = np.empty((0, len(self.classes)), np.float32)
             return ImagePredictions(self.classes, empty, np.empty(0, np.float32), np.empty(0, np.bool_))
-        how = self.backbone.preprocessing
-        batch = self._batch(to_pixels(np.stack(rendered), how.mean, how.std).to(self.backbone.device))
+        batch = self._batch(self.pixels(rendered))
         logits = self._classify(batch)
         probabilities = (logits / self.info.calibration.temperature).softmax(dim=1)
         novelty = self._novelty(batch, logits)

@@ -32,6 +32,15 @@ from reports.views.error_analysis import ErrorAnalysisView as ErrorAnalysisView
 from reports.views.error_analysis import HardImageView as HardImageView
 from reports.views.error_analysis import PairView as PairView
 from reports.views.error_analysis import RunErrorsView as RunErrorsView
+from reports.views.explanation import ChangedImageView as ChangedImageView
+from reports.views.explanation import ChangesView as ChangesView
+from reports.views.explanation import ContextView as ContextView
+from reports.views.explanation import EnsembleView as EnsembleView
+from reports.views.explanation import ExplanationView as ExplanationView
+from reports.views.explanation import NormView as NormView
+from reports.views.explanation import ProjectionView as ProjectionView
+from reports.views.explanation import SimilarityMapView as SimilarityMapView
+from reports.views.explanation import TokenView as TokenView
 from reports.views.figures import FigurePoint as FigurePoint
 from reports.views.figures import FigureView as FigureView
 from reports.views.overview import AdviceView as AdviceView

@@ -11,6 +11,7 @@ class GalleryImage:
         picture: a small version of it as a data address.
         others: the next classes with their probabilities.
         unlike: whether it is unlike the images that the model was trained on.
+        note: a line below the classes.
     """
 
     name: str
@@ -19,16 +20,18 @@ class GalleryImage:
     probability: float
     others: tuple[tuple[str, float], ...] = ()
     unlike: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class GalleryView:
-    """A page of predictions, least certain images first.
+    """A page of predictions, least certain images first, or in another order that the introduction names.
 
     Args:
         predicted: how many images were predicted; the page may show fewer.
         calibrated: whether the probabilities were calibrated on validation images.
         false_alarm_rate: of the mark for images unlike anything seen; None without such a score.
+        introduction: text in place of the paragraph about predictions.
     """
 
     title: str
@@ -37,3 +40,4 @@ class GalleryView:
     unreadable: int = 0
     calibrated: bool = False
     false_alarm_rate: float | None = None
+    introduction: str = ""

@@ -1,0 +1,91 @@
+"""What a tuned model learned, and which images to label next, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datasets_registry import BadImageError, DataError, get_dataset
+
+if TYPE_CHECKING:
+    from bench.explanation import LabelledImage
+    from bench.label_suggestions import Suggestions
+    from bench.prediction import TunedModel
+    from reports.views import ExplanationView
+
+
+def explain(
+    model: str | Path | TunedModel,
+    images: Sequence[str | Path] = (),
+    *,
+    limit: int = 500,
+    data_root: str | Path | None = None,
+    **options: Any,
+) -> ExplanationView:
+    """What a tuned model learned: the content of the page of `etl-bench explain`.
+
+    Args:
+        model: a kept model: file, name, or loaded.
+        images: files or folders; by default test images of the model's dataset, if they are on this machine.
+        limit: most images that are looked at.
+        options: of `load_model`, such as `backbone`.
+    """
+    from bench.explanation import explain_model
+
+    tuned = _loaded(model, options)
+    if images:
+        found, source = _given(tuned, [str(one) for one in images], limit), "the given ones"
+    else:
+        root = None if data_root is None else Path(data_root)
+        found, source = _test_images(tuned, root, limit), f"test images of {tuned.info.spec.dataset}"
+    return explain_model(tuned, found, source)
+
+
+def suggest_labels(
+    dataset: str, model: str | Path | TunedModel, images: Sequence[str | Path], *, n: int = 20, by: str = "both",
+    data_root: str | Path | None = None, **options: Any,
+) -> Suggestions:  # fmt: skip
+    """Which unlabelled images to label next, see `etl-bench suggest-labels`; options as of `load_model`."""
+    from bench.label_suggestions import suggest_labels as suggested
+
+    root = None if data_root is None else Path(data_root)
+    return suggested(dataset, _loaded(model, options), [str(one) for one in images], n=n, rule=by, data_root=root)
+
+
+def _loaded(model: str | Path | TunedModel, options: dict[str, Any]) -> TunedModel:
+    from bench.prediction import load_model
+
+    return load_model(model, **options) if isinstance(model, str | Path) else model
+
+
+def _given(model: TunedModel, sources: Sequence[str], limit: int) -> list[LabelledImage]:
+    """Readable images of the sources; the name of the folder is the label where it is a class."""
+    from bench.explanation import LabelledImage
+    from bench.prediction import image_items
+
+    classes = {name: i for i, name in enumerate(model.info.classes.names)}
+    found = []
+    for item in islice(image_items(sources), limit):
+        try:
+            image = model.decoded(item.read(), item.name)
+        except (OSError, BadImageError):
+            continue
+        found.append(LabelledImage(item.name, image, classes.get(Path(item.name).parent.name)))
+    return found
+
+
+def _test_images(model: TunedModel, data_root: Path | None, limit: int) -> list[LabelledImage]:
+    """Test images of the model's classes, evenly over the list; none if they are not on this machine."""
+    from bench.explanation import LabelledImage
+
+    try:
+        splits = get_dataset(model.info.spec.dataset).reader(data_root)
+    except DataError:
+        return []
+    label = {name: i for i, name in enumerate(model.info.classes.names)}
+    names = splits.class_names
+    known = [sample for sample in splits.test if names[sample.label] in label]
+    step = max(1, -(-len(known) // limit))
+    return [LabelledImage(s.key, splits.images.load(s.key), label[names[s.label]]) for s in known[::step]]

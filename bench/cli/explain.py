@@ -1,0 +1,67 @@
+"""`etl-bench explain`: what a tuned model learned, on one offline page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench._util.counted import counted
+from bench._util.output_paths import check_output_file
+from bench.cli import _options as opt
+from bench.cli._print import remark
+
+
+def explain(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a kept model.")],
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[IMAGES]...", help="Images or folders; default: test images of the model's dataset."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Page to write.")] = Path("explanation.html"),
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Most images that are looked at.")] = 500,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            "-b", "--weights", help="The backbone's weights, as ARCH=FILE or a file; default: the recorded ones."
+        ),
+    ] = None,
+    data_root: opt.DataRoot = None,
+    runs: opt.Runs = opt.DEFAULT_RUNS,
+    as_json: opt.AsJson = False,
+) -> None:
+    """Show what a tuned model learned, on one offline page or with --json as data.
+
+    Words near learned context tokens, weights of the adaptive ensemble, learned tensors, images that changed their
+    answer against zero-shot, similarity maps, and class texts before and after. Sections that do not apply are left out
+    with a reason. An image in a folder named like a class has that label.
+
+    Example: etl-bench explain birds new_pictures/ --out birds.html
+    """
+    from bench.prediction.find_model import find_model
+    from bench.prediction.image_sources import check_sources
+    from bench.tuned import read_model_info
+
+    check_output_file(out, "--out")
+    source = find_model(model, runs)
+    read_model_info(source)
+    check_sources(images or [])
+    import torch
+
+    from bench.api.explaining import explain as explained
+
+    torch.set_num_threads(opt.cores())
+    view = explained(
+        source, images or (), backbone=backbone, limit=limit, data_root=data_root, cache_dir=opt.cache_folder(None)
+    )
+    if as_json:
+        from bench.cli._print import print_json
+
+        print_json(view)
+        return
+    from reports import render_explanation
+
+    render_explanation(view, out)
+    shown = counted(view.changes.images, "image") if view.changes else "no images"
+    remark(f"{view.title}, with {shown}; in {out}")

@@ -1,0 +1,102 @@
+"""`etl-bench suggest-labels`: which unlabelled images to label next."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench._util.atomic_write import write_atomically
+from bench._util.counted import counted
+from bench._util.output_paths import check_output_file
+from bench.cli import _options as opt
+from bench.cli._print import print_line, remark
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.label_suggestions import Suggestions
+
+COLUMNS = ("rank", "image", "label", "probability", "margin", "distance")
+
+
+def suggest_labels(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Its images are labelled already.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Path, name, or dataset of a kept model.")],
+    images: Annotated[list[str], typer.Argument(metavar="IMAGES...", help="Unlabelled images, as for `predict`.")],
+    n: Annotated[int, typer.Option("-n", "--number", min=1, help="Images to suggest.")] = 20,
+    by: Annotated[
+        str, typer.Option("--by", help="margin (the model is unsure), coverage (far from what is labelled), or both.")
+    ] = "both",
+    out: Annotated[Path | None, typer.Option("--out", help="CSV file. Default: standard output.")] = None,
+    page: Annotated[bool, typer.Option("--page", help="Also write an offline page with the images.")] = False,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            "-b", "--weights", help="The backbone's weights, as ARCH=FILE or a file; default: the recorded ones."
+        ),
+    ] = None,
+    data_root: opt.DataRoot = None,
+    runs: opt.Runs = opt.DEFAULT_RUNS,
+) -> None:
+    """List unlabelled images in the order in which to label them, each with the model's answer.
+
+    Images of the dataset, and repeated ones, are left out. Distances are one minus the cosine of frozen features.
+
+    Example: etl-bench suggest-labels birds birds new_pictures/ -n 50 --out next.csv --page
+    """
+    from bench.label_suggestions.choice import RULES
+    from bench.prediction.find_model import find_model
+    from bench.prediction.image_sources import check_sources
+    from bench.tuned import read_model_info
+    from datasets_registry import get_dataset
+
+    if by not in RULES:
+        raise UsageError(f"--by {by} is unknown; choose {', '.join(RULES)}.")
+    if page and out is None:
+        raise UsageError("--page needs --out FILE, beside which it writes.")
+    if out is not None:
+        check_output_file(out, "--out")
+    get_dataset(dataset)
+    source = find_model(model, runs)
+    read_model_info(source)
+    check_sources(images)
+    import torch
+
+    from bench.api.explaining import suggest_labels as suggested
+
+    torch.set_num_threads(opt.cores())
+    found = suggested(
+        dataset, source, images, n=n, by=by, data_root=data_root, backbone=backbone, cache_dir=opt.cache_folder(None)
+    )
+    text = _csv(found)
+    if out is None:
+        print_line(text.rstrip("\n"))
+    else:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(out, text.encode())
+    if page and out is not None:
+        _write_page(found, f"{dataset}, next labels by {by}", out.with_suffix(".html"))
+    remark(
+        f"{len(found.images)} of {counted(found.pool, 'image')}; left out: {found.labelled} in {dataset} already, "
+        f"{found.repeated} repeated, {found.unreadable} unreadable"
+    )
+
+
+def _csv(found: Suggestions) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for rank, one in enumerate(found.images, 1):
+        numbers = (f"{value:.6f}" for value in (one.probability, one.margin, one.distance))
+        writer.writerow([rank, one.image, one.label, *numbers])
+    return buffer.getvalue()
+
+
+def _write_page(found: Suggestions, title: str, out: Path) -> None:
+    from bench.label_suggestions.page import suggestions_view
+    from reports import render_gallery
+
+    render_gallery(suggestions_view(found, title), out)
