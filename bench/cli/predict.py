@@ -48,7 +48,7 @@ def predict(
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images per pass of the tower.")] = 32,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a prediction that was stopped.")] = False,
     runs: opt.Runs = opt.DEFAULT_RUNS,
-    device: opt.Device = "cpu",
+    device: opt.Device = "auto",
     cache: opt.Cache = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no summary.")] = False,
 ) -> None:
@@ -64,7 +64,7 @@ def predict(
     from bench.prediction.find_model import find_model
     from bench.prediction.image_sources import check_sources
     from bench.prediction.table_files import check_format
-    from bench.sweep import check_device
+    from bench.sweep import resolve_device
     from bench.tuned import read_model_info
 
     if out is None and (page or resume):
@@ -75,7 +75,7 @@ def predict(
     info = read_model_info(find_model(model, runs))
     check_sources(images)
     more = [] if classes is None else _class_names(classes)
-    check_device(device, info.spec.precision)
+    device = resolve_device(device, info.spec.precision)
     html = out.with_suffix(".html") if page and out else None
     summary = _predict(
         model, images, out, backbone, more, runs=runs, device=device, cache=cache, quiet=quiet,

@@ -53,7 +53,7 @@ def run(
 
     Example: etl-bench run -m coop,apex -d imagenet -b ViT-B-16.openai --protocol cross-dataset --targets eurosat,dtd
 
-    Example: etl-bench run sweep.toml --launcher slurm --partition gpu --gpus 1 --device cuda --time 8:00:00
+    Example: etl-bench run sweep.toml --launcher slurm --partition gpu --gpus 1 --time 8:00:00
     """
     from bench.sweep import (
         LogStyle,

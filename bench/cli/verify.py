@@ -44,7 +44,7 @@ def verify(
     from bench.results.import_notes import note_verified
     from bench.results.shards import Shards
     from bench.results.verification import Outcome, check_verifiable, verdict
-    from bench.sweep import check_device, exported_threads, files_by_digest, local_weights
+    from bench.sweep import exported_threads, files_by_digest, local_weights, resolve_device
     from datasets_registry import read_support_list
     from methods import parse_class_text
 
@@ -59,7 +59,7 @@ def verify(
     for text in chosen:
         stored = opt.read_run(shards, text)
         check_verifiable(stored.record)
-        check_device(device, stored.record.spec.precision)
+        resolve_device(device, stored.record.spec.precision)
         found.append(stored)
     weights = local_weights(opt.split_list(backbones))
     files = files_by_digest([read_support_list(path) for path in support], parse_class_text(class_text))

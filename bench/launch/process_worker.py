@@ -43,6 +43,7 @@ def _run_tasks(parent: int) -> None:
     if not first:
         return
     surroundings = Surroundings.model_validate_json(first)
+    os.environ.update(surroundings.variables)
     busy = threading.Event()
     threading.Thread(target=_listen, args=(tasks, busy), daemon=True).start()
     executor = TaskExecutor(surroundings, own_process=True)

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from bench.launch.device_variables import device_variables
 from bench.launch.fork_server import CAN_FORK, ForkedProcess, ForkServer, search_path
 from bench.launch.limits import THREAD_VARIABLES
 from bench.launch.task_executor import LOGS
@@ -27,17 +29,18 @@ _BOOT = (
 )
 
 
-def worker_environment(threads: int) -> dict[str, str]:
+def worker_environment(threads: int, device: str = "cpu", *, fast: bool = False) -> dict[str, str]:
     """The environment of a worker. Other thread variables than the first stay as the user exported them."""
     _, *others = THREAD_VARIABLES
     exported = {name: os.environ[name] for name in others if name in os.environ}
-    return os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | exported
+    return os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | exported | device_variables(device, fast=fast)
 
 
 @dataclass
 class _Worker:
     process: subprocess.Popen[str] | ForkedProcess
     log: Path
+    gpu: str | None = None
     ready: bool = False
     task: Task | None = None
 
@@ -62,7 +65,8 @@ class ProcessTransport(Transport):
     """`jobs` worker processes on this machine; `context.threads` is per worker.
 
     Where the system can fork, all workers share one import of `modules`, which runs need, by default of the runner.
-    `server` may have begun with it already; it is closed at the end.
+    `server` may have begun with it already; it is closed at the end. Workers are spread evenly over `gpus`, the values
+    of `CUDA_VISIBLE_DEVICES` that show a process one GPU each.
     """
 
     def __init__(
@@ -71,8 +75,10 @@ class ProcessTransport(Transport):
         jobs: int,
         modules: Sequence[str] | None = None,
         server: ForkServer | None = None,
+        gpus: Sequence[str] = (),
     ) -> None:
         self.surroundings = surroundings
+        self.gpus = gpus
         self.jobs = jobs
         self.modules = (surroundings.runner,) if modules is None else tuple(modules)
         self._server = server
@@ -100,13 +106,19 @@ class ProcessTransport(Transport):
         log = logs / f"worker-{self._tag}-{number}.log"
         with log.open("a", encoding="utf-8") as stderr:
             process = self._forked(number, stderr) if CAN_FORK else self._spawned(stderr)
-        self._workers[number] = _Worker(process, log)
+        gpu = self._least_used_gpu()
+        self._workers[number] = _Worker(process, log, gpu)
         threading.Thread(target=self._listen, args=(number, process.stdout), daemon=True).start()
-        self._workers[number].send(self.surroundings.model_dump_json())
+        variables = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
+        self._workers[number].send(self.surroundings.model_copy(update={"variables": variables}).model_dump_json())
         return number
 
+    def _least_used_gpu(self) -> str | None:
+        used = Counter(worker.gpu for worker in self._workers.values())
+        return min(self.gpus, key=lambda gpu: used[gpu], default=None)
+
     def _forked(self, number: int, stderr: IO[str]) -> ForkedProcess:
-        needed = worker_environment(self.surroundings.context.threads), self.modules
+        needed = self._environment(), self.modules
         if self._server is not None and not (self._server.alive and self._server.made_for == needed):
             self._server.close()
             self._server = None
@@ -121,8 +133,12 @@ class ProcessTransport(Transport):
             stderr=stderr,
             text=True,
             encoding="utf-8",
-            env=worker_environment(self.surroundings.context.threads),
+            env=self._environment(),
         )
+
+    def _environment(self) -> dict[str, str]:
+        context = self.surroundings.context
+        return worker_environment(context.threads, context.device, fast=context.fast)
 
     def _listen(self, number: int, output: IO[str]) -> None:
         with output:

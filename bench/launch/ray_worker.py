@@ -47,6 +47,7 @@ class RayWorker:
     ) -> None:
         if Path(home).is_dir():
             os.chdir(home)
+        from bench.launch.device_variables import set_device_variables
         from bench.launch.limits import limit_memory
         from bench.launch.runner_module import load_runner
         from bench.launch.tasks import Surroundings
@@ -65,6 +66,7 @@ class RayWorker:
         )
         self.limits = around.limits
         limit_memory(around.limits)
+        set_device_variables(around.context)
         self.runner = load_runner(around.runner)
 
     def ready(self) -> str:

@@ -26,6 +26,7 @@ class SlurmQueue:
         memory: in sbatch's notation (`16G`); None for the cluster's default.
         parallel: jobs of an array that may run at the same time; None for all.
         extra: further options of sbatch by long name without dashes; True for an option without a value.
+        variables: further environment variables of a job.
     """
 
     minutes: int
@@ -35,6 +36,7 @@ class SlurmQueue:
     memory: str | None = None
     parallel: int | None = None
     extra: Mapping[str, str | bool] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def options(self, folder: Path, jobs: int) -> dict[str, str | int | bool | None]:
         """The options of sbatch by long name, for an array of that many jobs."""
@@ -73,8 +75,9 @@ class SlurmQueue:
         ]
         logs = ["--output", str(chosen["output"]), "--error", str(chosen["error"])]
         command = ["srun", "--unbuffered", *logs, *job_command(folder, self.minutes)]
-        threads = [f"export {name}={self.cpus}" for name in THREAD_VARIABLES]
-        return "\n".join(["#!/bin/bash", *flags, *threads, shlex.join(command), ""])
+        variables = dict.fromkeys(THREAD_VARIABLES, str(self.cpus)) | dict(self.variables)
+        exports = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+        return "\n".join(["#!/bin/bash", *flags, *exports, shlex.join(command), ""])
 
     def submit(self, folder: Path, jobs: int) -> list[str]:
         """Submit one array and return the ids of its jobs in order; raises LaunchError if it is rejected.

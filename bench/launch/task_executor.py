@@ -7,6 +7,7 @@ from typing import Self
 from bench._util.memory import keep_freed_memory
 from bench.coordination.heartbeat import Heartbeat
 from bench.coordination.leases import Leases
+from bench.launch.device_variables import set_device_variables
 from bench.launch.execute import execute, store_result, write_failure
 from bench.launch.limits import deadline
 from bench.launch.log_capture import capture_output
@@ -30,6 +31,7 @@ class TaskExecutor:
 
     def __init__(self, surroundings: Surroundings, *, own_process: bool) -> None:
         self.surroundings = surroundings
+        set_device_variables(surroundings.context)
         self.runner = load_runner(surroundings.runner)
         self.own_process = own_process
         if own_process:

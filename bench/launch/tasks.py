@@ -167,7 +167,11 @@ class Limits:
 
 
 class Surroundings(BaseModel):
-    """What a worker needs besides its tasks, sent as JSON. `sweep` is the name of the sweep's heartbeat."""
+    """What a worker needs besides its tasks, sent as JSON.
+
+    `sweep` is the name of the sweep's heartbeat. `variables` are set in the worker's environment before it uses its
+    device, such as the one that shows it a single GPU.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -176,6 +180,7 @@ class Surroundings(BaseModel):
     runner: str = DEFAULT_RUNNER
     limits: Limits = Limits()
     sweep: str = ""
+    variables: dict[str, str] = {}
 
 
 _TASK: TypeAdapter[Task] = TypeAdapter(Annotated[Task, Field(discriminator="kind")])

@@ -13,13 +13,14 @@ from bench._util.output_paths import check_output_folder
 from bench.context import RunContext
 from bench.coordination.heartbeat import Heartbeat, remove_dead_heartbeats
 from bench.coordination.leases import Leases
-from bench.errors import RunsFolderError, StoreError, UsageError
+from bench.errors import RunsFolderError, StoreError
 from bench.launch.fork_server import ForkServer
 from bench.launch.supervisor import Supervisor
 from bench.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Limits, RunTask, Surroundings, Task
 from bench.provenance.staleness import Staleness
 from bench.record import RunStatus
 from bench.results.shards import Shards
+from bench.sweep.devices import check_devices, devices_of
 from bench.sweep.expansion import expand
 from bench.sweep.inputs import local_weights, named_files
 from bench.sweep.kept_models import check_keepable, drop_all_but_best, kept_summary, lacking_models
@@ -58,7 +59,7 @@ class SweepOutcome:
 
 def make_plan(request: SweepRequest, log: SweepLog) -> Plan:
     """Expand the request, subtract what is on disk, and report what is left out."""
-    check_device(request.device, request.precision, here=request.here)
+    check_devices(request)
     if request.runs.exists() and not request.runs.is_dir():
         raise RunsFolderError(f"The runs folder {request.runs} is a file. Give another one with --runs.")
     check_output_folder(request.runs, "--runs")
@@ -124,8 +125,10 @@ def planned_scripts(made: Plan, request: SweepRequest) -> list[str]:
 def context_of(request: SweepRequest, tasks: int) -> RunContext:
     """The part of a request that decides how runs are carried out; fields of the same name are taken over."""
     shared = RunContext.model_fields.keys() & SweepRequest.model_fields.keys()
+    devices = devices_of(request)
     return RunContext(
-        **{name: getattr(request, name) for name in shared},
+        **{name: getattr(request, name) for name in shared if name != "device"},
+        device=devices.name if request.here and not local_workers(request, tasks) else devices.kind,
         cache_dir=feature_cache(request),
         cache_limit=cache_limit(),
         hidden_limit=hidden_limit(),
@@ -133,20 +136,6 @@ def context_of(request: SweepRequest, tasks: int) -> RunContext:
         files=named_files(request),
         threads=threads_per_run(request, tasks),
     )
-
-
-def check_device(device: str, precision: str, *, here: bool = True) -> None:
-    """Raise UsageError for a device that cannot compute in that precision or, if it should be here, does not exist."""
-    kind, _, index = device.partition(":")
-    if kind not in {"cpu", "cuda"} or (index and not index.isdecimal()):
-        raise UsageError(f"--device {device!r} is unknown; use cpu, cuda or cuda:N.")
-    if kind == "cpu" and precision == "fp16":
-        raise UsageError("--precision fp16 is slower than fp32 on a CPU; use --precision bf16, or a GPU by --device.")
-    if kind == "cuda" and here:
-        import torch
-
-        if not torch.cuda.is_available():
-            raise UsageError(f"--device {device!r}: torch sees no CUDA device here; use --device cpu.")
 
 
 def load_into_database(runs: Path, log: SweepLog) -> None:
@@ -232,4 +221,6 @@ def _backbone_digest(request: SweepRequest, slug: str) -> str:
     from methods import load_backbone
 
     spec = backbone_spec(slug, local_weights(request.backbones))
-    return (load_backbone(spec) if local_workers(request, 1) else loaded_backbone(spec, request.device)).digest
+    if local_workers(request, 1):
+        return load_backbone(spec).digest
+    return loaded_backbone(spec, devices_of(request).name).digest

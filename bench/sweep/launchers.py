@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import LaunchError
+from bench.launch.device_variables import device_variables
 from bench.launch.tasks import DEFAULT_RUNNER
+from bench.sweep.devices import devices_of, reserved_gpus
 from bench.sweep.machine import cache_folder, cores, exported_threads
 from bench.sweep.option_texts import minutes, parse_slurm_set
 from bench.sweep.request import RUNS_PER_JOB, SLURM_TIME, LauncherName, SweepRequest
@@ -29,7 +31,10 @@ def local_workers(request: SweepRequest, tasks: int) -> int:
     """How many worker processes here that many tasks are worth; 0 runs them in this process."""
     if request.launcher is LauncherName.INLINE:
         return 0
-    default = 1 if request.device.startswith("cuda") else max(1, cores() // (exported_threads() or 1))
+    devices = devices_of(request)
+    default = max(1, len(devices.gpus)) * (request.jobs_per_gpu or 1)
+    if devices.kind == "cpu":
+        default = max(1, cores() // (exported_threads() or 1))
     return min(default if request.jobs is None else request.jobs, max(tasks, 1))
 
 
@@ -60,9 +65,10 @@ def make_transport(
     from bench.launch.inline import InlineTransport
     from bench.launch.processes import ProcessTransport
 
-    return (
-        ProcessTransport(surroundings, jobs, worker_imports(request), server) if jobs else InlineTransport(surroundings)
-    )
+    if not jobs:
+        return InlineTransport(surroundings)
+    tokens = [gpu.token for gpu in devices_of(request).gpus]
+    return ProcessTransport(surroundings, jobs, worker_imports(request), server, tokens)
 
 
 @contextmanager
@@ -78,7 +84,8 @@ def early_server(request: SweepRequest) -> Iterator[ForkServer | None]:
     if not (CAN_FORK and request.here and local_workers(request, _MANY) and cores() > 1):
         yield None
         return
-    server = ForkServer(worker_environment(threads_per_run(request, _MANY)), worker_imports(request))
+    variables = worker_environment(threads_per_run(request, _MANY), devices_of(request).kind, fast=request.fast)
+    server = ForkServer(variables, worker_imports(request))
     try:
         yield server
     finally:
@@ -109,7 +116,8 @@ def slurm_queue(request: SweepRequest) -> SlurmQueue:
     return SlurmQueue(
         minutes=minutes(request.time or SLURM_TIME, "--time"),
         cpus=threads_per_run(request, 1),
-        gpus=request.gpus if request.gpus is not None else int(request.device.startswith("cuda")),
+        gpus=_gpus(request),
+        variables=device_variables(devices_of(request).kind, fast=request.fast),
         partition=request.partition,
         memory=request.mem,
         parallel=request.jobs,
@@ -117,12 +125,19 @@ def slurm_queue(request: SweepRequest) -> SlurmQueue:
     )
 
 
+def _gpus(request: SweepRequest) -> int:
+    """GPUs that the script reserves; one for CUDA unless options of sbatch reserve it."""
+    if request.gpus is not None:
+        return request.gpus
+    return int(devices_of(request).kind == "cuda" and not reserved_gpus(request))
+
+
 def _ray(request: SweepRequest, surroundings: Surroundings) -> Transport:
     _require("ray", "ray")
     from bench.launch.ray import RayTransport
     from bench.launch.ray_cluster import AUTO, RunResources, read_runtime_env
 
-    default_gpus = float(request.device.startswith("cuda"))
+    default_gpus = float(devices_of(request).kind == "cuda")
     return RayTransport(
         surroundings,
         request.address or os.environ.get("RAY_ADDRESS") or AUTO,

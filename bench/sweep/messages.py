@@ -1,6 +1,7 @@
 """Messages about the plan and the failures of a sweep."""
 
 from bench._util.counted import counted
+from bench.sweep.devices import devices_of
 from bench.sweep.driver import SweepOutcome
 from bench.sweep.feature_reuse import shared_features
 from bench.sweep.launchers import feature_cache
@@ -23,6 +24,8 @@ def report_plan(made: Plan, request: SweepRequest, log: SweepLog) -> None:
     """The plan, and the frozen features that its runs share, a line per backbone."""
     nothing = not made.pending and not made.difficulties
     log.notice(f"{describe(made)}{'; nothing to do' if nothing else ''}")
+    if not nothing:
+        log.notice(devices_of(request).describe(request.precision))
     for shared in shared_features(made.pending, feature_cache(request)):
         if shared.readers > 1:
             precision = "" if shared.precision == "fp32" else f" in {shared.precision}"

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from bench.errors import UsageError
 from bench.sweep.dataset_names import check_demo_backbone, default_protocol
+from bench.sweep.devices import check_device_options
 from bench.sweep.option_texts import minutes, parse_choice, parse_numbers, parse_slurm_set, split_list
 from datasets_registry import DrawRule, EvalProtocol
 
@@ -118,12 +119,24 @@ class SweepRequest(BaseModel):
         [], description="method.key=value or method.recipe.key=value; the method may be a pattern. Repeatable."
     )
 
-    device: Annotated[str, Option(Panel.HOW)] = Field("cpu", description="cpu, cuda or cuda:N.")
+    device: Annotated[str, Option(Panel.HOW)] = Field(
+        "auto",
+        description="auto (the first CUDA device with free memory, then MPS, then the CPU; on a cluster CUDA if GPUs "
+        "are reserved), cpu, cuda, cuda:N, cuda:0,2, all (every CUDA device) or mps. A run uses one device.",
+    )
     jobs: Annotated[int | None, Option(Panel.HOW)] = Field(
         None,
         ge=0,
-        description="Worker processes; 0 runs in this process. Default: one per core, one on a GPU. "
+        description="Worker processes; 0 runs in this process. Default: one per core, one on each GPU. "
         "Each has OMP_NUM_THREADS threads or, if that is not set, an equal share of the cores.",
+    )
+    jobs_per_gpu: Annotated[int | None, Option(Panel.HOW)] = Field(
+        None, ge=1, description="Worker processes on each GPU, in place of --jobs. Default: 1."
+    )
+    fast: Annotated[bool, Option(Panel.HOW)] = Field(
+        False,
+        description="On CUDA, allow kernels whose results differ in the last bits from one run to the next. Recorded "
+        "with each run.",
     )
     launcher: Annotated[LauncherName, Option(Panel.HOW)] = Field(
         LauncherName.LOCAL,
@@ -173,13 +186,14 @@ class SweepRequest(BaseModel):
         RecipeChoice.PUBLISHED, description="published settings, or the demo's short ones."
     )
     precision: Annotated[str, Option()] = Field(
-        "fp32", description="Arithmetic of the frozen towers: fp32, bf16, or fp16 for stored features."
+        "fp32",
+        description="Arithmetic of the frozen towers: fp32, tf32 (NVIDIA GPUs), bf16, or fp16 for stored features.",
     )
     retries: Annotated[int, Option()] = Field(
         0,
         ge=0,
         description="How often a failed run is tried again at the end of the sweep. A run that exceeded the memory is "
-        "tried with smaller evaluation batches in any case.",
+        "tried again in any case: alone on its device, and if need be in smaller parts.",
     )
     timeout: Annotated[float | None, Option()] = Field(
         None, ge=0.1, description="Seconds that a run may take; a longer run is stopped and marked as failed."
@@ -221,7 +235,7 @@ class SweepRequest(BaseModel):
         None, ge=1, description="Cores, and threads, of a run."
     )
     gpus_per_run: Annotated[float | None, Option(Panel.RAY)] = Field(
-        None, ge=0, description="GPUs of a run; 0.5 lets two share one."
+        None, ge=0, description="GPUs of a run, which imply CUDA; 0.5 lets two share one."
     )
     ray_env: Annotated[Path | None, Option(Panel.RAY)] = Field(
         None, description="YAML file: Ray's runtime environment of the workers."
@@ -231,7 +245,9 @@ class SweepRequest(BaseModel):
     time: Annotated[str | None, Option(Panel.SLURM)] = Field(
         None, description=f"Time limit of a job; an unfinished job is queued again. Default: {SLURM_TIME}."
     )
-    gpus: Annotated[int | None, Option(Panel.SLURM)] = Field(None, ge=0, description="GPUs of a job.")
+    gpus: Annotated[int | None, Option(Panel.SLURM)] = Field(
+        None, ge=0, description="GPUs of a job, 0 or 1; 1 implies CUDA."
+    )
     cpus: Annotated[int | None, Option(Panel.SLURM)] = Field(None, ge=1, description="Cores, and threads, of a job.")
     mem: Annotated[str | None, Option(Panel.SLURM)] = Field(None, description="Memory of a job, such as 16G.")
     slurm_set: Annotated[list[str], Option(Panel.SLURM)] = Field(
@@ -250,6 +266,7 @@ class SweepRequest(BaseModel):
         except ValidationError as error:
             raise _usage_error(error) from None
         request._check_launcher()
+        check_device_options(request)
         return request._with_defaults_of_datasets()
 
     @classmethod
@@ -312,10 +329,6 @@ class SweepRequest(BaseModel):
         if not self.here and self.jobs == 0:
             raise UsageError(
                 f"--jobs 0 runs in this process; with --launcher {self.launcher} give a number or nothing."
-            )
-        if not self.here and self.device.partition(":")[2]:
-            raise UsageError(
-                f"--device {self.device!r}: with --launcher {self.launcher} the cluster picks; use --device cuda."
             )
         if self.launcher is LauncherName.SLURM:
             minutes(self.time or SLURM_TIME, "--time")

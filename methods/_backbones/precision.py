@@ -18,12 +18,15 @@ class Precision(StrEnum):
     """
 
     FP32 = "fp32"
+    """True fp32: on CUDA, TF32 is switched off for matrix products and convolutions."""
+    TF32 = "tf32"
+    """fp32 with matrix products and convolutions in TF32, on NVIDIA GPUs."""
     BF16 = "bf16"
     FP16 = "fp16"
 
     def arithmetic(self, device: torch.device) -> AbstractContextManager[object]:
         """A context in which matrix products and attention run in this precision (torch's autocast)."""
-        if self is Precision.FP32:
+        if self in (Precision.FP32, Precision.TF32):
             return nullcontext()
         import torch
 

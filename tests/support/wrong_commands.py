@@ -13,6 +13,8 @@ from bench.results.shards import Shards
 from bench.store import fresh_store
 
 RUN = "run -m zero_shot -d spectrum_basic --jobs 0 "
+RUN_ON_SLURM = "run -m zero_shot -d spectrum_basic --launcher slurm "
+RUN_ON_RAY = "run -m zero_shot -d spectrum_basic --launcher ray "
 COOP = "run -m coop -d spectrum_basic --jobs 0 "
 ADD = "datasets add birds --images "
 FEATURES = "features import features.npz --name toy --backbone clip --classes classes.txt "
@@ -199,6 +201,24 @@ WRONG = [
     # machines and folders
     RUN + "--device gpu",
     RUN + "--device cuda:x",
+    RUN + "--device cuda",
+    RUN + "--device cuda:7",
+    RUN + "--device all",
+    RUN + "--device cuda:0,0",
+    RUN + "--device mps",
+    RUN + "--precision tf32",
+    RUN + "--jobs-per-gpu 2",
+    "run -m zero_shot -d spectrum_basic --jobs-per-gpu 2",
+    RUN_ON_SLURM + "--gpus 1 --device cpu",
+    RUN_ON_SLURM + "--gpus 0 --device cuda",
+    RUN_ON_SLURM + "--gpus 4",
+    RUN_ON_SLURM + "--device cuda:1",
+    RUN_ON_SLURM + "--device all",
+    RUN_ON_SLURM + "--jobs-per-gpu 2",
+    RUN_ON_RAY + "--gpus-per-run 1 --device cpu",
+    RUN_ON_RAY + "--gpus-per-run 0 --device cuda",
+    RUN_ON_RAY + "--gpus-per-run 2",
+    RUN_ON_RAY + "--device mps --precision bf16",
     RUN + "--precision fp16",
     RUN + "--precision fp8",
     RUN + "--jobs -1",

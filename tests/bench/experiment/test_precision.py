@@ -47,7 +47,7 @@ def test_fp16_is_for_methods_without_gradients_through_a_tower():
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ("fp8", r"--precision 'fp8' is unknown.*Allowed: fp32, bf16, fp16"),
+        ("fp8", r"--precision 'fp8' is unknown.*Allowed: fp32, tf32, bf16, fp16"),
         ("fp16", r"--precision fp16 is slower than fp32 on a CPU; use --precision bf16"),
     ],
 )

@@ -1,0 +1,171 @@
+"""What `--device` means here and on a cluster, and how local workers spread over GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from bench.errors import UsageError
+from bench.sweep import SweepRequest, context_of, resolve_device
+from bench.sweep.devices import check_devices, devices_of, local_devices, parse_device
+from bench.sweep.gpus import Gpu
+from bench.sweep.launchers import local_workers, slurm_queue
+
+Machine = Callable[..., None]
+GIB = 2**30
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Pretends a machine with GPUs of that many free bytes, or a Mac."""
+
+    def pretend(*free: int | None, mac: bool = False) -> None:
+        gpus = tuple(Gpu(i, f"GPU {i}", n, str(10 + i)) for i, n in enumerate(free))
+        monkeypatch.setattr("bench.sweep.devices.find_gpus", lambda: gpus)
+        monkeypatch.setattr("bench.sweep.devices._has_mps", lambda: mac)
+
+    return pretend
+
+
+def request(**given: object) -> SweepRequest:
+    return SweepRequest.build(methods="coop", datasets="spectrum_basic", **given)
+
+
+def indices(text: str) -> list[int]:
+    return [gpu.index for gpu in local_devices(text).gpus]
+
+
+def test_auto_is_the_first_gpu_with_free_memory_then_mps_then_the_cpu(machine: Machine) -> None:
+    machine(GIB // 2, 3 * GIB, 9 * GIB)
+    assert local_devices("auto").name == "cuda:1"
+    assert local_devices("auto").describe("fp32") == "device: cuda:1 GPU 1, fp32 without TF32"
+    assert local_devices("auto").describe("bf16") == "device: cuda:1 GPU 1, bf16"
+    machine(GIB // 2, GIB // 2)
+    assert local_devices("auto").kind == "cpu"
+    assert "no GPU has 1 GiB of free memory; --device cuda uses one anyway" in local_devices("auto").describe("fp32")
+    assert local_devices("cuda").name == "cuda:0"
+    machine(None)
+    assert local_devices("auto").name == "cuda:0"
+    machine(mac=True)
+    assert local_devices("auto").name == "mps"
+    machine()
+    assert local_devices("auto").describe("fp32") == "device: cpu, fp32"
+
+
+def test_devices_by_number_and_all_of_them(machine: Machine) -> None:
+    machine(GIB, GIB, 0)
+    assert (indices("cuda"), indices("cuda:2"), indices("cuda:2,0"), indices("all")) == ([0], [2], [2, 0], [0, 1, 2])
+    assert parse_device("cuda:0,cuda:1") == ("cuda", (0, 1))
+
+
+@pytest.mark.parametrize("text", ["gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:0,", "cpu:0", "", "mps:1"])
+def test_an_unknown_device_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"is unknown; use auto, cpu, cuda, cuda:N, cuda:0,2, all or mps\."):
+        parse_device(text)
+
+
+@pytest.mark.parametrize(
+    ("free", "given", "message"),
+    [
+        ((), {"device": "cuda"}, "'cuda': torch sees no CUDA device here; use --device cpu"),
+        ((), {"device": "all"}, "'all': torch sees no CUDA device here"),
+        ((GIB, GIB), {"device": "cuda:7"}, r"'cuda:7': this machine has cuda:0 \(GPU 0\), cuda:1 \(GPU 1\) only"),
+        ((GIB, GIB), {"device": "cuda:1,2"}, "'cuda:1,2': this machine has"),
+        ((GIB, GIB), {"device": "all", "jobs": 0}, "'all' are 2 devices, and this process uses one"),
+        ((GIB, GIB), {"device": "all", "launcher": "inline"}, "'all' are 2 devices, and this process uses one"),
+        ((), {"jobs_per_gpu": 2}, "--jobs-per-gpu 2: runs use cpu here; give --jobs"),
+        ((), {"device": "mps"}, "'mps': this is no Mac with Apple silicon"),
+        ((), {"precision": "tf32"}, "--precision tf32 is arithmetic of NVIDIA GPUs; use --precision fp32"),
+        ((), {"precision": "fp16"}, "--precision fp16 is slower than fp32 on a CPU"),
+    ],
+)
+def test_impossible_devices_are_refused_in_the_plan(
+    free: tuple[int, ...], given: dict[str, object], message: str, machine: Machine
+) -> None:
+    machine(*free)
+    with pytest.raises(UsageError, match=message):
+        check_devices(request(**given))
+
+
+def test_mps_computes_in_fp32_only(machine: Machine) -> None:
+    machine(mac=True)
+    check_devices(request(device="mps"))
+    with pytest.raises(UsageError, match="'mps' computes in fp32 here; leave out --precision bf16"):
+        check_devices(request(device="mps", precision="bf16"))
+    with pytest.raises(UsageError, match="'auto' computes in fp32 here; leave out --precision tf32"):
+        resolve_device("auto", "tf32")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"launcher": "slurm", "gpus": 1, "device": "cpu"}, "--gpus 1 reserves a GPU that --device cpu does not use"),
+        ({"launcher": "slurm", "slurm_set": ["gres=gpu:a100:1"], "device": "cpu"}, "--gpus 1 reserves a GPU that"),
+        ({"launcher": "ray", "gpus_per_run": 0.5, "device": "cpu"}, "--gpus-per-run 0.5 reserves a GPU that"),
+        ({"launcher": "slurm", "gpus": 0, "device": "cuda"}, "--gpus 0 reserves no GPU for --device cuda"),
+        ({"launcher": "ray", "gpus_per_run": 0, "device": "cuda"}, "--gpus-per-run 0 reserves no GPU"),
+        ({"launcher": "slurm", "gpus": 4}, "--gpus 4: a run uses one GPU.*use --gpus 1 and as many jobs as GPUs"),
+        ({"launcher": "ray", "gpus_per_run": 2}, "--gpus-per-run 2: a run uses one GPU.*use --gpus-per-run 1"),
+        ({"launcher": "ray", "jobs_per_gpu": 2}, "--gpus-per-run 0.5 lets two runs share a GPU"),
+        ({"launcher": "ray", "device": "all"}, "the cluster picks; use --device cuda"),
+        ({"jobs_per_gpu": 2, "jobs": 2}, "--jobs-per-gpu 2: --jobs gives the number of workers"),
+        ({"jobs_per_gpu": 2, "launcher": "inline"}, "--jobs-per-gpu 2: --jobs gives the number of workers"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(given: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        request(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        ({"launcher": "slurm"}, "cpu"),
+        ({"launcher": "slurm", "gpus": 0}, "cpu"),
+        ({"launcher": "slurm", "gpus": 1}, "cuda"),
+        ({"launcher": "slurm", "device": "cuda"}, "cuda"),
+        ({"launcher": "slurm", "slurm_set": ["gres=gpu:1"]}, "cuda"),
+        ({"launcher": "slurm", "slurm_set": ["gpus-per-task=1"]}, "cuda"),
+        ({"launcher": "slurm", "slurm_set": ["account=gpu"]}, "cpu"),
+        ({"launcher": "ray"}, "cpu"),
+        ({"launcher": "ray", "gpus_per_run": 0.5}, "cuda"),
+    ],
+)
+def test_a_reserved_gpu_is_used(given: dict[str, object], kind: str, machine: Machine) -> None:
+    machine(GIB)  # the login node's own is of no account
+    assert devices_of(request(**given)).kind == kind
+    assert context_of(request(**given), 9).device == kind
+
+
+def test_a_job_that_uses_cuda_reserves_one_gpu_once(machine: Machine) -> None:
+    machine()
+    queue = slurm_queue(request(launcher="slurm", device="cuda"))
+    assert (queue.gpus, queue.variables) == (1, {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"})
+    assert slurm_queue(request(launcher="slurm", slurm_set=["gres=gpu:1"])).gpus == 0
+    assert slurm_queue(request(launcher="slurm")).variables == {}
+    assert slurm_queue(request(launcher="slurm", gpus=1, fast=True)).variables == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "workers"),
+    [
+        ({}, 1),
+        ({"device": "all"}, 3),
+        ({"device": "cuda:0,2"}, 2),
+        ({"device": "all", "jobs_per_gpu": 2}, 6),
+        ({"device": "cuda:1", "jobs": 4}, 4),
+        ({"device": "cuda:1", "jobs": 0}, 0),
+    ],
+)
+def test_there_is_a_worker_for_each_gpu(given: dict[str, object], workers: int, machine: Machine) -> None:
+    machine(GIB, GIB, GIB)
+    assert local_workers(request(**given), 99) == workers
+    assert context_of(request(**given), 99).device == ("cuda" if workers else "cuda:1")
+
+
+def test_the_run_id_does_not_depend_on_the_device() -> None:
+    from bench.spec import ExperimentSpec
+
+    assert "device" not in ExperimentSpec.model_fields
+    assert "fast" not in ExperimentSpec.model_fields
