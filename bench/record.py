@@ -111,6 +111,18 @@ class CurvePoint(_Frozen):
     accuracy: dict[Name, Share] = Field(description="top-1, micro, by split")
 
 
+class GpuFacts(_Frozen):
+    """The GPU of a run, its software, and the switches of its arithmetic."""
+
+    name: Line
+    capability: Line | None = Field(None, description="of CUDA, such as 9.0")
+    driver: Line | None = None
+    cuda: Line | None = Field(None, description="version that torch was built for, of CUDA or ROCm")
+    cudnn: Line | None = None
+    tf32: bool = Field(description="whether convolutions and matrix products were in TF32")
+    deterministic: bool = Field(description="whether only deterministic kernels were allowed; False with --fast")
+
+
 class Provenance(_Frozen):
     """The code, packages, machine, weights and data of a run."""
 
@@ -132,6 +144,20 @@ class Provenance(_Frozen):
         None, description="content digest by the last `datasets check` of the dataset; None if it was never checked"
     )
     eval_batch: Count | None = Field(None, description="test images per batch; None in older records")
+    gpu: GpuFacts | None = Field(None, description="None on another device, and in older records")
+
+    @property
+    def device_class(self) -> str:
+        """What costs and the last bits of numbers depend on: the name of the GPU, or `cpu`, `cuda` or `mps`."""
+        return self.gpu.name if self.gpu else self.device.partition(":")[0]
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """No GPU is left out, so that an old record is written as it was read."""
+        values: dict[str, Any] = plain(self)
+        if self.gpu is None:
+            values.pop("gpu", None)
+        return values
 
 
 class RunError(_Frozen):

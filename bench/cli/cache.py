@@ -14,7 +14,7 @@ cache_app = typer.Typer(
 )
 
 
-_COLUMNS = ("backbone", "of", "precision", "folder", "shards", "MiB")
+_COLUMNS = ("backbone", "of", "precision", "device", "folder", "shards", "MiB")
 
 
 @cache_app.command("info")
@@ -26,7 +26,13 @@ def info(cache: opt.Cache = None, as_json: opt.AsJson = False) -> None:
     folder = opt.cache_folder(cache)
     kept, pages = store.info(folder), TextCache(folder).sizes()
     rows = [
-        dict(zip(_COLUMNS, (c.slug, c.kind, c.precision, c.name, c.blocks, round(c.bytes / 2**20, 1)), strict=True))
+        dict(
+            zip(
+                _COLUMNS,
+                (c.slug, c.kind, c.precision, c.device, c.name, c.blocks, round(c.bytes / 2**20, 1)),
+                strict=True,
+            )
+        )
         for c in kept
     ]
     if pages:

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import torch
 
+from bench.experiment.accelerator import synchronize
 from bench.experiment.checkpoints import Progress
 from bench.record import Cost
 from methods import Backbone, Method
@@ -39,12 +40,11 @@ class CostMeter:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Time one phase (`prepare`, `train`, `select` or `eval`); on CUDA it ends with a synchronisation."""
+        """Time one phase (`prepare`, `train`, `select` or `eval`); it ends once the device has done its work."""
         start = time.perf_counter()
         with self.counting():
             yield
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+        synchronize(self._backbone.device)
         self._seconds[name] = time.perf_counter() - start
 
     @contextmanager

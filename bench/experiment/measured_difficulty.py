@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 import torch
 
 from bench.context import RunContext
+from bench.experiment.accelerator import device_arithmetic
 from bench.experiment.features.inputs import shared_inputs
 from bench.experiment.features.views import CENTER_VIEW
 from bench.experiment.task import read_splits
 from bench.metrics import difficulty_measures
 from bench.record import DifficultyRecord
 from datasets_registry import ClassSet, class_halves, eval_fingerprint, get_dataset, select_classes
+from methods import Precision
 
 
 def measure_difficulty(backbone: str, dataset: str, context: RunContext) -> list[DifficultyRecord]:
@@ -18,6 +20,11 @@ def measure_difficulty(backbone: str, dataset: str, context: RunContext) -> list
 
     Always computed in fp32, so that a difficulty does not depend on the runs that it explains.
     """
+    with device_arithmetic(context.device, Precision.FP32, fast=context.fast):
+        return _measured(backbone, dataset, context)
+
+
+def _measured(backbone: str, dataset: str, context: RunContext) -> list[DifficultyRecord]:
     torch.set_num_threads(context.threads)
     inputs = shared_inputs(backbone, context)
     info = get_dataset(dataset)

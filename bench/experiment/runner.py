@@ -12,6 +12,7 @@ from typing import Any, Self
 import torch
 
 from bench.context import RunContext
+from bench.experiment.accelerator import device_arithmetic, gpu_facts
 from bench.experiment.checkpoints import Checkpoint, Progress
 from bench.experiment.cost import CostMeter
 from bench.experiment.curve import TrainingCurve
@@ -45,17 +46,19 @@ def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord
         StaleSpecError: if the data on disk are no longer those that the spec was planned for.
         BenchError: if data or weights cannot be used, or training diverges.
     """
-    return _trained(spec, context).finish()
+    with device_arithmetic(context.device, Precision(spec.precision), fast=context.fast):
+        return _trained(spec, context).finish()
 
 
 def run_and_keep(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions], bytes | BenchError]:
     """`run_experiment`, and the content of the run's model file, or why the method cannot be kept."""
-    run = _trained(spec, context)
-    record, predictions = run.finish()
-    try:
-        return record, predictions, kept_model(record, run.method, run.task, run.inputs, context)
-    except BenchError as error:
-        return record, predictions, error
+    with device_arithmetic(context.device, Precision(spec.precision), fast=context.fast):
+        run = _trained(spec, context)
+        record, predictions = run.finish()
+        try:
+            return record, predictions, kept_model(record, run.method, run.task, run.inputs, context)
+        except BenchError as error:
+            return record, predictions, error
 
 
 def _trained(spec: ExperimentSpec, context: RunContext) -> "_Run":
@@ -167,6 +170,7 @@ class _Run:
                 threads=context.threads,
                 dataset_check=last_fingerprint(spec.dataset, context.data_root),
                 eval_batch=context.eval_batch,
+                gpu=gpu_facts(self.inputs.backbone.device),
             ),
             created_at=datetime.now(UTC),
         )

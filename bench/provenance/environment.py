@@ -10,7 +10,7 @@ from pathlib import Path
 
 import bench
 from bench.method_info.source_digest import machinery_digest, source_digest
-from bench.record import Provenance
+from bench.record import GpuFacts, Provenance
 
 PACKAGES = ("torch", "torchvision", "open_clip_torch", "numpy", "pillow", "safetensors", "scipy", "pydantic")
 """Distributions whose version can change a result."""
@@ -36,6 +36,7 @@ def collect(
     threads: int,
     dataset_check: str | None = None,
     eval_batch: int | None = None,
+    gpu: GpuFacts | None = None,
 ) -> Provenance:
     """The provenance of one run in this process; the arguments are described at `Provenance`."""
     from methods import get_method
@@ -56,6 +57,7 @@ def collect(
         support_digests=support_digests,
         dataset_check=dataset_check,
         eval_batch=eval_batch,
+        gpu=gpu,
     )
 
 
@@ -85,6 +87,17 @@ def package_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+@cache
+def gpu_driver() -> str | None:
+    """The version of NVIDIA's driver, asked once per process; None if its tool does not answer."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        listing = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.split()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return listing[0] if listing else None
 
 
 def _git(root: Path, *arguments: str) -> str | None:

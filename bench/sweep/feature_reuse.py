@@ -12,7 +12,8 @@ from bench.spec import ExperimentSpec
 class SharedFeatures:
     """The frozen features of one backbone in a plan: it encodes the images of so many datasets.
 
-    Of its `runs`, `readers` read frozen image or text features. `kept_bytes` of its features are in the cache.
+    Of its `runs`, `readers` read frozen image or text features. `kept_bytes` of its features are in the cache, and
+    `other_bytes` that another kind of device computed, which are not used.
     """
 
     backbone: str
@@ -21,10 +22,13 @@ class SharedFeatures:
     readers: int
     runs: int
     kept_bytes: int
+    other_bytes: int = 0
 
 
-def shared_features(specs: Sequence[ExperimentSpec], cache_dir: Path | None) -> list[SharedFeatures]:
-    """Shared features by backbone and precision, in the order of the runs."""
+def shared_features(
+    specs: Sequence[ExperimentSpec], cache_dir: Path | None, device: str = "cpu"
+) -> list[SharedFeatures]:
+    """Shared features by backbone and precision, in the order of the runs, for runs on that kind of device."""
     from methods import Needs, known_methods
 
     known = known_methods()
@@ -40,7 +44,12 @@ def shared_features(specs: Sequence[ExperimentSpec], cache_dir: Path | None) -> 
             datasets=len({name for spec in group for name in (spec.dataset, *spec.targets)}),
             readers=sum(bool(known.get(spec.method).info.needs & frozen) for spec in group),
             runs=len(group),
-            kept_bytes=sum(one.bytes for one in kept if one.slug == backbone and one.precision == precision),
+            kept_bytes=sum(one.bytes for one in _of(backbone, precision, kept) if one.device.startswith(device)),
+            other_bytes=sum(one.bytes for one in _of(backbone, precision, kept) if not one.device.startswith(device)),
         )
         for (backbone, precision), group in groups.items()
     ]
+
+
+def _of(backbone: str, precision: str, kept: Sequence[cache.BackboneCache]) -> list[cache.BackboneCache]:
+    return [one for one in kept if one.slug == backbone and one.precision == precision]

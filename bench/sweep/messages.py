@@ -26,7 +26,8 @@ def report_plan(made: Plan, request: SweepRequest, log: SweepLog) -> None:
     log.notice(f"{describe(made)}{'; nothing to do' if nothing else ''}")
     if not nothing:
         log.notice(devices_of(request).describe(request.precision))
-    for shared in shared_features(made.pending, feature_cache(request)):
+    device = devices_of(request).kind
+    for shared in shared_features(made.pending, feature_cache(request), device):
         if shared.readers > 1:
             precision = "" if shared.precision == "fp32" else f" in {shared.precision}"
             kept = f"; {shared.kept_bytes / 2**20:.1f} MiB of them are cached" if shared.kept_bytes else ""
@@ -34,6 +35,11 @@ def report_plan(made: Plan, request: SweepRequest, log: SweepLog) -> None:
             log.notice(
                 f"{shared.backbone}{precision}: {features}, computed once for "
                 f"{shared.readers} of {shared.runs} runs{kept}"
+            )
+        if shared.other_bytes and not shared.kept_bytes and shared.readers:
+            log.notice(
+                f"{shared.backbone}: the cache has {shared.other_bytes / 2**20:.1f} MiB of features from another kind of "
+                f"device; they differ by rounding, so {device} computes its own"
             )
 
 

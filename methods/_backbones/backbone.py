@@ -142,6 +142,18 @@ class Backbone:
         device: torch.device = self.model.logit_scale.device
         return device
 
+    @property
+    def arithmetic(self) -> str:
+        """The precision and, on a GPU, the kind of device after a dot, such as `fp32.cuda90` for capability 9.0.
+
+        Features of the same weights and pixels have the same bits only within one arithmetic.
+        """
+        device = self.device
+        if device.type == "cpu":
+            return str(self.precision)
+        kind = "".join(map(str, torch.cuda.get_device_capability(device))) if device.type == "cuda" else ""
+        return f"{self.precision}.{device.type}{kind}"
+
     @cached_property
     def digest(self) -> str:
         """Hex SHA-256 (32 digits) of all weights, the activation and the preprocessing."""

@@ -17,7 +17,7 @@ _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 class BackboneCache:
     """Features of one backbone: folder name, slug (empty if unknown), number of files and their total size.
 
-    The name is made of digest, precision, and the kind of features unless they are image features.
+    The name is made of digest, arithmetic, and the kind of features unless they are image features.
     """
 
     name: str
@@ -27,7 +27,16 @@ class BackboneCache:
 
     @property
     def precision(self) -> str:
-        """Arithmetic of the tower."""
+        """Precision of the tower."""
+        return self._arithmetic.partition(".")[0]
+
+    @property
+    def device(self) -> str:
+        """The kind of device that computed them: `cpu`, `mps`, or such as `cuda90` for CUDA's capability 9.0."""
+        return self._arithmetic.partition(".")[2] or "cpu"
+
+    @property
+    def _arithmetic(self) -> str:
         return self.name.split("-")[1] if "-" in self.name else ""
 
     @property

@@ -23,13 +23,13 @@ MAX_LISTS = 64
 class FrozenTexts:
     """Text features of the backbone with that digest, in memory and, with a cache folder, on disk.
 
-    The arithmetic of the tower (`precision`) is part of the address.
+    The arithmetic of the tower (`Backbone.arithmetic`) is part of the address.
     """
 
     def __init__(
-        self, digest: str, folder: Path | None, precision: str = "fp32", *, budget: Budget | None = None
+        self, digest: str, folder: Path | None, arithmetic: str = "fp32", *, budget: Budget | None = None
     ) -> None:
-        self.folder = None if folder is None else folder / "features" / f"{digest}-{precision}-text"
+        self.folder = None if folder is None else folder / "features" / f"{digest}-{arithmetic}-text"
         self._budget = budget
         self._lists: OrderedDict[str, Tensor] = OrderedDict()
 

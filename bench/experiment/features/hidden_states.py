@@ -57,7 +57,7 @@ class HiddenStates:
         self.backbone, self.first, self.limit = backbone, first, limit
         self._blocks: BlockFolder | None = None
         if folder is not None:
-            place = folder / "features" / f"{backbone.digest}-{backbone.precision}-hidden{first}"
+            place = folder / "features" / f"{backbone.digest}-{backbone.arithmetic}-hidden{first}"
             self._blocks = BlockFolder(place, budget, unwritable=_UNWRITABLE)
         self._mapped: dict[bytes, Tensor] = {}
         self._stored_bytes: int | None = None

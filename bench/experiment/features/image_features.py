@@ -1,6 +1,7 @@
 """The content-addressed store of frozen features: each image view goes through the frozen image tower once.
 
-A feature's address is (backbone digest, precision, image digest, view key). On disk, a folder per backbone holds
+A feature's address is (backbone digest, arithmetic, image digest, view key); the arithmetic is the precision and, on a
+GPU, its kind. On disk, a folder per backbone holds
 immutable blocks, each a safetensors file that is named by the digest of its addresses and carries a checksum of its
 values. Existing blocks are never changed (temporary file, fsync, rename), so any number of processes may share a
 folder. A damaged block is ignored and its features are computed again.
@@ -59,7 +60,7 @@ class FeatureStore:
         self.project = project
         self._root = folder
         self._budget = budget
-        kind = backbone.precision if project else f"{backbone.precision}-pooled"
+        kind = backbone.arithmetic if project else f"{backbone.arithmetic}-pooled"
         self.folder = None if folder is None else folder / "features" / f"{backbone.digest}-{kind}"
         self._blocks = None if self.folder is None else BlockFolder(self.folder, budget)
         self._rows: dict[bytes, Tensor] = {}

@@ -137,7 +137,7 @@ class Inputs:
         pixels = to_pixels(stack, self.backbone.preprocessing.mean, self.backbone.preprocessing.std)
         if self.backbone.device.type == "cuda":
             return pixels.pin_memory().to(self.backbone.device, non_blocking=True)
-        return pixels
+        return pixels.to(self.backbone.device)
 
     @cached_property
     def _decoders(self) -> ThreadPoolExecutor | None:
@@ -338,6 +338,6 @@ def load_inputs(
     backbone = copy(loaded_backbone(spec, device))
     backbone.precision, backbone.passes = precision, Passes()
     budget = None if cache_dir is None else Budget(cache_dir, cache_limit)
-    backbone.text_memory = FrozenTexts(backbone.digest, cache_dir, precision, budget=budget)
+    backbone.text_memory = FrozenTexts(backbone.digest, cache_dir, backbone.arithmetic, budget=budget)
     hidden = partial(HiddenStates, backbone, folder=cache_dir, limit=hidden_limit, budget=budget)
     return Inputs(backbone, FeatureStore(backbone, cache_dir, budget=budget), hidden)

@@ -122,4 +122,6 @@ def test_a_plan_says_what_its_runs_share(tmp_path: Path) -> None:
     shared_inputs("ViT-tiny.random", RunContext(cache_dir=tmp_path)).backbone.encode_texts(["a"])
     (warm,) = shared_features(specs, tmp_path)
     assert warm.kept_bytes > 0
+    (elsewhere,) = shared_features(specs, tmp_path, "cuda")
+    assert (elsewhere.kept_bytes, elsewhere.other_bytes) == (0, warm.kept_bytes)
     assert shared_features([], tmp_path) == []
