@@ -105,7 +105,6 @@ def _predict(
     from bench.prediction import load_model, predict_files
     from bench.prediction.table_files import Row, write_csv_rows
     from bench.prediction.tuned_model import code_changes
-    from methods import Precision
 
     torch.set_num_threads(opt.cores())
     tuned = load_model(name, backbone, runs=runs, device=device, cache_dir=opt.cache_folder(cache))
@@ -120,8 +119,7 @@ def _predict(
             bar.n += len(rows)
             bar.refresh()
 
-        with device_arithmetic(device, Precision(tuned.info.spec.precision)):
-            return predict_files(tuned, images, out, on_rows=on_rows, **options)
+        return predict_files(tuned, images, out, on_rows=on_rows, **options)
 
 
 def _class_names(path: Path) -> list[str]:

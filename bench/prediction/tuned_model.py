@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from bench.errors import UsageError
+from bench.experiment.accelerator import device_arithmetic
 from bench.experiment.features.inputs import load_inputs
 from bench.experiment.features.views import CENTER_VIEW, render, to_pixels, view_params
 from bench.prediction.find_model import find_model
@@ -142,9 +143,10 @@ class TunedModel:
             empty = np.empty((0, len(self.classes)), np.float32)
             return ImagePredictions(self.classes, empty, np.empty(0, np.float32), np.empty(0, np.bool_))
         batch = self._batch(self.pixels(rendered))
-        logits = self._classify(batch)
-        probabilities = (logits / self.info.calibration.temperature).softmax(dim=1)
-        novelty = self._novelty(batch, logits)
+        with device_arithmetic(self.backbone.device.type, self.backbone.precision):
+            logits = self._classify(batch)
+            probabilities = (logits / self.info.calibration.temperature).softmax(dim=1)
+            novelty = self._novelty(batch, logits)
         limit = self.info.novelty.threshold if self.info.novelty else float("inf")
         return ImagePredictions(
             self.classes, probabilities.cpu().numpy(), novelty.cpu().numpy(), (novelty > limit).cpu().numpy()

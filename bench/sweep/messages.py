@@ -38,7 +38,7 @@ def report_plan(made: Plan, request: SweepRequest, log: SweepLog) -> None:
             )
         if shared.other_bytes and not shared.kept_bytes and shared.readers:
             log.notice(
-                f"{shared.backbone}: the cache has {shared.other_bytes / 2**20:.1f} MiB of features from another kind of "
+                f"{shared.backbone}: {shared.other_bytes / 2**20:.1f} MiB of cached features are from another kind of "
                 f"device; they differ by rounding, so {device} computes its own"
             )
 
