@@ -54,7 +54,7 @@ def gpu_facts(device: torch.device) -> GpuFacts | None:
     if device.type != "cuda":
         return None
     major, minor = torch.cuda.get_device_capability(device)
-    cudnn = torch.backends.cudnn.version()
+    cudnn: int | None = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
     return GpuFacts(
         name=torch.cuda.get_device_name(device),
         capability=f"{major}.{minor}",
