@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
 import os
 import re
@@ -11,9 +12,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from places import ROOT
+from places import ROOT, SHARED
 from preloaded_commands import preloaded_commands
+from safetensors.torch import save_file
 
+from methods import load_backbone, parse_backbone
 from tools import generate_docs
 
 DOCS = ROOT / "docs"
@@ -103,18 +106,57 @@ def test_a_tutorial_runs_as_printed_in_an_empty_folder(name: str, cache: Path, t
         source = folder
         for package in PACKAGES:
             shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    run_shell(script(DOCS / "tutorials" / f"{name}.md"), folder, programs, cache, source)
+    assert (folder / "runs" / "results.duckdb").is_file()
+
+
+def run_shell(code: str, folder: Path, programs: Path, cache: Path, source: Path = ROOT) -> str:
+    """Run a shell script in a folder with our `etl-bench` and `python`; gives what it printed."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("ETL_BENCH_", "XDG_"))}
     environment |= {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(source),
         "ETL_BENCH_CACHE": str(cache),
-        "HOME": str(tmp_path),
+        "HOME": str(programs.parent),
     }
     with preloaded_commands(environment) as etl_bench:
         for program, command in (("python", sys.executable), ("etl-bench", etl_bench)):
             (programs / program).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
             (programs / program).chmod(0o755)
-        shell = ["bash", "-c", script(DOCS / "tutorials" / f"{name}.md")]
-        ran = subprocess.run(shell, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        ran = subprocess.run(
+            ["bash", "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
-    assert (folder / "runs" / "results.duckdb").is_file()
+    return ran.stdout + ran.stderr
+
+
+@pytest.mark.timeout(600)
+def test_the_readme_leads_from_a_folder_of_photographs_to_predictions(cache: Path, tmp_path: Path) -> None:
+    """The three commands in an empty folder, with a local file of weights and fewer methods and epochs, for time."""
+    photographs = SHARED / "data" / "real" / "eurosat" / "2750"
+    if not photographs.is_dir():
+        pytest.skip(f"needs the shared test data; {photographs} does not exist")
+    folder, programs = tmp_path / "work", tmp_path / "bin"
+    programs.mkdir()
+    for kind in sorted(photographs.iterdir())[:4]:
+        *labelled, new = sorted(kind.iterdir())
+        (folder / "birds" / kind.name).mkdir(parents=True)
+        (folder / "new_pictures").mkdir(exist_ok=True)
+        for image in labelled:
+            shutil.copy(image, folder / "birds" / kind.name)
+        shutil.copy(new, folder / "new_pictures")
+    save_file(load_backbone(parse_backbone("ViT-tiny.random")).model.state_dict(), folder / "weights.safetensors")
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Use your own images")[2]
+    (commands,) = [found["code"] for found in BLOCK.finditer(section.partition("\n## ")[0])]
+    assert commands.count("etl-bench ") == len(commands.splitlines()) == 3
+    short = "ViT-tiny=weights.safetensors -m zero_shot,gda,tip_adapter,clip_adapter --recipe demo"
+    code = commands.replace("ViT-B-16.openai", short)
+    printed = run_shell(f"set -euo pipefail\n{code}", folder, programs, cache)
+    assert re.search(r"Take \w+: [\d.]+ % expected on unseen images \(95 % interval [\d.]+ to [\d.]+\)", printed)
+    assert re.search(r"the model is kept in runs/models/\w+\.safetensors: [\d.]+ % of \d+ test images right", printed)
+    with (folder / "predictions.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    pictures = sorted(path.name for path in (folder / "new_pictures").iterdir())
+    assert [Path(row["image"]).name for row in rows] == pictures
+    assert all(0 < float(row["probability"]) <= 1 for row in rows)
+    assert (folder / "predictions.html").is_file()

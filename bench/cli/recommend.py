@@ -1,13 +1,16 @@
 """`etl-bench recommend`: which method to take for a dataset."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli import _options as opt
 from bench.cli._print import print_json, print_line, print_rows, remark
 from bench.cli._request_options import request_option
+
+if TYPE_CHECKING:
+    from bench.recommendation import Recommendation
 
 
 def recommend(
@@ -36,18 +39,22 @@ def recommend(
     allow_fewer: Annotated[bool, request_option("allow_fewer")] = False,
     recipe: Annotated[str | None, request_option("recipe")] = None,
     overrides: Annotated[list[str] | None, request_option("overrides")] = None,
+    train: Annotated[
+        bool, typer.Option("--train/--no-train", help="Train the recommended method at the end, and keep its model.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Recommend a method, by a race on the labelled training images. The test part is not used.
 
     Every candidate is trained on some of the labelled images and scored on the others. A method leaves the race when it
     is shown to be worse than the best one by more than --margin; the true best one is dropped with a probability of at
-    most 5 %. The answer comes with the expected accuracy, what more labels would bring, and the command that trains the
-    model. A repeated command skips finished trainings.
+    most 5 %. The answer comes with the expected accuracy and what more labels would bring. Then the method is trained,
+    and its model is kept for `etl-bench predict`. A repeated command skips finished trainings.
 
     Example: etl-bench recommend birds -b ViT-B-16.openai --shots 8 --budget 20min
     """
-    from bench.recommendation import RecommendRequest, carry_out_recommendation
+    from bench.recommendation import RecommendRequest, carry_out_recommendation, train_choice
+    from bench.sweep import LogStyle, open_log
 
     request = RecommendRequest.build(
         dataset,
@@ -68,13 +75,30 @@ def recommend(
     )
     try:
         found = carry_out_recommendation(request, remark)
+        if as_json:
+            print_json(found.to_json())
+        else:
+            _print(found)
+        model = train_choice(found, open_log(LogStyle.AUTO)) if train else None
     except KeyboardInterrupt:
         remark("interrupted; repeat the command to go on")
         raise typer.Exit(130) from None
-    if as_json:
-        print_json(found.to_json())
-        return
+    if train and model is None:
+        raise typer.Exit(1)
+    if model is not None:
+        _print_model(model)
+
+
+def _print(found: "Recommendation") -> None:
     answer, *rest = "\n".join(found.lines()).split("\n\n")
     print_line(answer)
     print_rows(found.rows())
     print_line("\n\n".join(rest))
+
+
+def _print_model(path: Path) -> None:
+    from bench.tuned import read_model_info
+
+    scores = read_model_info(path).scores
+    right = ", ".join(f"{100 * score.accuracy:.1f} % of {score.n} test images right" for score in scores)
+    remark(f"the model is kept in {path}: {right}")

@@ -9,12 +9,16 @@ from bench.tuned import MODELS, SUFFIX, list_models
 def find_model(name: str | Path, runs: Path = Path("runs")) -> Path:
     """The model file that is meant: a path, or below `runs` the beginning of a run id, or a dataset with one model.
 
+    `models/birds` means the model of dataset `birds`, as `birds` does.
+
     Raises UsageError if there is none, or more than one.
     """
     given = Path(name)
     for path in (given, given.with_name(given.name + SUFFIX)):
         if path.is_file():
             return path
+    if given.parent == Path(MODELS):
+        name = given.name
     models = list_models(runs / MODELS)
     by_id = [m.path for m in models if m.path.stem.startswith(str(name))]
     by_dataset = [m.path for m in models if m.info is not None and m.info.spec.dataset == str(name)]

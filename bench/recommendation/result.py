@@ -16,6 +16,7 @@ from bench.recommendation.prior import Prior
 from bench.recommendation.race import RaceResult
 from bench.recommendation.request import RecommendRequest
 from bench.statistics import MeanTest
+from bench.sweep.request import SweepRequest
 
 MOST_NAMED = 4
 """Methods that a sentence names."""
@@ -41,6 +42,12 @@ class Recommendation:
     def pick(self) -> str:
         """The method to take."""
         return self.decision.pick
+
+    @property
+    def training_request(self) -> SweepRequest:
+        """The sweep that trains the method to take, with three seeds, and keeps the best model."""
+        changes = {"methods": [self.pick], "seeds": [1, 2, 3], "keep_models": "best"}
+        return self.request.sweep.model_copy(update=changes)
 
     @property
     def commands(self) -> list[str]:
@@ -111,7 +118,8 @@ class Recommendation:
 
     def lines(self) -> list[str]:
         """The answer as text: the method first, then what it rests on."""
-        return [*self._answer(), "", *self._evidence(), "", *self._prior(), "", "Train and keep it:", *self._next()]
+        heading = "Commands that train it, keep the model, and predict:"
+        return [*self._answer(), "", *self._evidence(), "", *self._prior(), "", heading, *self._next()]
 
     def rows(self) -> list[dict[str, object]]:
         """A table of the methods that are left, accuracies in per cent and differences in points."""

@@ -11,13 +11,16 @@ import pytest
 
 import bench
 from bench.errors import UsageError
-from bench.recommendation import RecommendRequest, carry_out_recommendation
+from bench.prediction import find_model
+from bench.recommendation import RecommendRequest, carry_out_recommendation, train_choice
 from bench.recommendation.answer import doubling
 from bench.recommendation.folds import plan_folds
 from bench.recommendation.outcomes import Outcomes
 from bench.recommendation.race import Race
 from bench.recommendation.request import RACE, feature_methods, parse_budget
 from bench.results.shards import Shards
+from bench.sweep import SweepLog
+from bench.tuned import read_model_info
 from datasets_registry import DatasetSplits, Sample, ShotsError, get_dataset
 
 DATASET, BACKBONE = "spectrum_basic:test=5", "ViT-tiny.random"
@@ -46,6 +49,20 @@ def test_the_answer_names_a_method_with_its_accuracy_and_the_commands(answered) 
     text = "\n".join(found.lines())
     assert text.startswith(f"Take {found.pick}: ")
     assert "Points lost on a dataset left out: best average" in text
+
+
+def test_the_recommended_method_is_trained_and_its_model_kept(answered) -> None:
+    runs, found = answered
+    path = train_choice(found, SweepLog())
+    assert path is not None
+    info = read_model_info(path)
+    assert info.spec.method == found.pick
+    assert info.spec.fold is None
+    assert [score.split for score in info.scores] == ["all"]
+    assert find_model(f"models/{DATASET}", runs) == find_model(DATASET, runs) == path
+    stamp = path.stat().st_mtime_ns
+    assert train_choice(found, SweepLog()) == path
+    assert path.stat().st_mtime_ns == stamp, "it is not trained again"
 
 
 def test_the_races_runs_are_records_of_held_out_training_images(answered) -> None:
