@@ -111,7 +111,7 @@ def add(
     for line in notes_on(added):
         remark(line)
     shots = added.max_shots or 1
-    remark(f"Next: etl-bench run -m zero_shot,clip_adapter -d {name} -b ViT-B-16.openai --shots {shots} --seeds 3")
+    remark(f"Next: etl-bench recommend {name} -b ViT-B-16.openai --shots {shots}")
     remark(f"{backbone_advice()}.")
 
 

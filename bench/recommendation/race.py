@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bench._util.counted import counted
-from bench.errors import UsageError
+from bench.errors import RunTimeoutError, UsageError
 from bench.recommendation.elimination import Look, going_on, look, planned_looks
 from bench.recommendation.folds import FoldPlan
 from bench.recommendation.outcomes import Outcomes
@@ -16,10 +16,13 @@ from bench.results.shards import Shard, Shards
 from bench.statistics import MeanTest, grouped_seeds_needed
 from bench.sweep import SweepLog, carry_out, make_plan
 from bench.sweep.request import SweepRequest
-from datasets_registry import Fold
+from datasets_registry import EvalProtocol, Fold
+from methods import get_method
 
 TOO_LITTLE = 5.0
 """Seconds below which no race is begun while nothing is known of the costs: the weights alone take as long."""
+UNKNOWN_SHARE = 0.25
+"""Part of the remaining budget that a first training may take, so that a slow method leaves time for others."""
 
 
 @dataclass(frozen=True)
@@ -127,9 +130,16 @@ class Race:
         """Seconds of a training: as measured in this race, or known from earlier runs; 0 if unknown."""
         return self.outcomes.seconds(method) or self._costs.get(method, 0.0)
 
+    def _order(self, method: str) -> tuple[int, float, str]:
+        """Cheap methods first: of unknown ones those without training, then measured ones, then by published length."""
+        if cost := self.cost(method):
+            return 1, cost, method
+        recipe = get_method(method).info.recipe_for(EvalProtocol.FEW_SHOT)
+        return (0, 0.0, method) if recipe is None else (2, recipe.steps or recipe.epochs, method)
+
     def _train(self, fold: Fold) -> bool:
         """Train every remaining method on one fold, cheapest first; False if the budget ended it."""
-        waiting = sorted(self.active, key=lambda name: (self.cost(name), name))
+        waiting = sorted(self.active, key=self._order)
         known = [name for name in waiting if self.outcomes.trainings(name)]
         if known == waiting and sum(map(self.cost, waiting)) < self.remaining / 2:
             self._count(self._carry_out(waiting, fold, self.plan.shots), fold)
@@ -145,13 +155,19 @@ class Race:
                 )
         return True
 
+    def _most(self, methods: Sequence[str]) -> float:
+        """Seconds that a training may take: what is left, or a part of it for one of unknown cost before others."""
+        untried = [name for name in self.active if not self.outcomes.trainings(name)]
+        alone = len(methods) == 1 and methods[0] in untried and not self.cost(methods[0]) and len(untried) > 1
+        return self.remaining * UNKNOWN_SHARE if alone else self.remaining
+
     def _fits(self, method: str) -> bool:
         return self.remaining > max(self.cost(method), 0.5)
 
     def _carry_out(self, methods: Sequence[str], fold: Fold, shots: int) -> dict[str, str]:
         """Run methods on a fold; the ids of their runs by method. A finished run is not repeated."""
         here = race_request(self.request.sweep, methods, [fold], shots)
-        here = here.model_copy(update={"timeout": max(self.remaining, 1.0)})
+        here = here.model_copy(update={"timeout": max(self._most(methods), 1.0)})
         made = replace(make_plan(here, SweepLog()), difficulties=())  # a difficulty is measured on test images
         outcome = carry_out(made, here, SweepLog(), database=False)
         if outcome.summary.interrupted:
@@ -162,7 +178,10 @@ class Race:
         for method, shard in read_runs(self.request, run_ids):
             self.outcomes.add(method, fold, shard)
             if method in self.outcomes.failed:
-                self._drop(Dropped(method, None, None, 0, f"it failed: {self.outcomes.failed[method]}"))
+                reason = f"it failed: {self.outcomes.failed[method].rstrip('.')}"
+                if shard.record.error is not None and shard.record.error.kind == RunTimeoutError.__name__:
+                    reason = "a training takes too long for what is left of the budget"
+                self._drop(Dropped(method, None, None, 0, reason))
 
     def _decide(self, done: int, tests: int) -> None:
         if len(self.left) < 2:

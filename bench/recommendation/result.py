@@ -77,6 +77,7 @@ class Recommendation:
             "trained_shots": self.plan.shots,
             "labelled_images": self.plan.images,
             "margin": self.request.margin,
+            "untried": self.untried,
             "standings": [self._standing(standing) for standing in decision.standings],
             "dropped": [
                 {
@@ -138,6 +139,12 @@ class Recommendation:
             )
         return rows
 
+    @property
+    def untried(self) -> list[str]:
+        """Candidates without any training, because the budget was used up before."""
+        scored = {item.method for item in self.decision.standings} | {item.method for item in self.race.dropped}
+        return [name for name in self.request.sweep.methods if name not in scored]
+
     def _standing(self, item: Standing) -> dict[str, Any]:
         return {
             "method": item.method,
@@ -154,6 +161,12 @@ class Recommendation:
         if accuracy.low is not None and accuracy.high is not None:
             interval = f" (95 % interval {100 * accuracy.low:.1f} to {100 * accuracy.high:.1f})"
         lines = [f"Take {self.pick}: {100 * accuracy.mean:.1f} % expected on unseen images{interval}."]
+        if untried := self.untried:
+            verb = "was" if len(untried) == 1 else "were"
+            lines.append(
+                f"{counted(len(untried), 'method')} {verb} not tried, as the budget was used up: {_listed(untried)}. "
+                f"Repeat the command with a larger --budget; finished trainings are kept."
+            )
         rest = [item.method for item in decision.standings if item.method != self.pick]
         if not rest:
             others = counted(sum(item.behind is not None for item in self.race.dropped), "other method")

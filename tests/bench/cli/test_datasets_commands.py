@@ -77,7 +77,7 @@ def test_add_says_what_it_found_and_what_comes_next(etl: Etl, own: Path, tmp_pat
     facts = json.loads(out)
     assert facts["file"] == str(own / "birds.toml")
     assert facts["train_images"] + facts["validation_images"] + facts["test_images"] == 36
-    assert "Next: etl-bench run -m zero_shot,clip_adapter -d birds -b ViT-B-16.openai --shots" in err
+    assert "Next: etl-bench recommend birds -b ViT-B-16.openai --shots" in err
     code, _, err = etl("datasets", "add", "birds", "--images", "birds", "--split", "hsah")
     assert (code, "--split 'hsah' is unknown. Did you mean 'hash'? Allowed: given, hash, even." in err) == (2, True)
 

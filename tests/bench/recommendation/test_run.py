@@ -112,6 +112,21 @@ def test_wrong_values_are_refused_before_anything_is_written(tmp_path: Path, opt
     assert not list(tmp_path.iterdir())
 
 
+def test_methods_without_training_come_first_and_untried_ones_are_named(answered, tmp_path: Path) -> None:
+    """A race that is stopped by its budget answers from what was trained, and says what was not."""
+    request = RecommendRequest.build(DATASET, backbone=BACKBONE, shots=4, runs=tmp_path / "runs", recipe="demo")
+    race = Race(request, None, Outcomes((), (1,)), {"gda": 3.0}, print)
+    assert race._most(["cross_modal"]) < 0.26 * race.remaining < race._most(["gda"])
+    order = sorted(request.sweep.methods, key=race._order)
+    assert order.index("zero_shot") < order.index("gda") < order.index("clip_adapter") < order.index("cross_modal")
+    _, found = answered
+    sweep = found.request.sweep.model_copy(update={"methods": [*found.request.sweep.methods, "coop"]})
+    stopped = replace(found, request=replace(found.request, sweep=sweep))
+    assert stopped.untried == stopped.to_json()["untried"] == ["coop"]
+    assert "1 method was not tried, as the budget was used up: coop. Repeat" in "\n".join(stopped.lines())
+    assert found.untried == []
+
+
 def test_a_real_dataset_needs_a_backbone_by_name() -> None:
     with pytest.raises(UsageError, match=r"'eurosat' holds real.*-b is required. Backbones: -b ViT-B-32"):
         RecommendRequest.build("eurosat")
@@ -131,7 +146,7 @@ def test_too_few_classes_and_a_missing_test_part_are_refused() -> None:
 
 def test_the_budget_ends_the_race(tmp_path: Path) -> None:
     """A clock that jumps: after the first fold no time is left, and the answer rests on what was trained."""
-    request = RecommendRequest.build(DATASET, methods=["a", "b"], runs=tmp_path, budget="10s")
+    request = RecommendRequest.build(DATASET, methods=["gda", "zero_shot"], runs=tmp_path, budget="10s")
     plan = plan_folds(get_dataset(DATASET).reader(None), DATASET, 8, request.repeats)
     now = [0.0]
 
@@ -150,7 +165,7 @@ def test_the_budget_ends_the_race(tmp_path: Path) -> None:
     assert found.why == "the budget is used up"
     assert found.trainings == 3  # 9 of 10 seconds; a fourth training of 3 seconds does not fit
     with pytest.raises(UsageError, match=r"4 trainings of the cheapest take about 20 s. Give at least 1min"):
-        Race(request, plan, race.outcomes, {"a": 5.0}, lambda _: None).check_budget()
+        Race(request, plan, race.outcomes, {"gda": 5.0}, lambda _: None).check_budget()
 
 
 def test_budgets_and_candidates() -> None:
