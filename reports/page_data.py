@@ -27,7 +27,7 @@ from reports.parts.published import published_parts, reproduction_parts
 from reports.parts.quality import quality_parts
 from reports.parts.runs import runs_parts
 from reports.tables.model import whole
-from reports.views import BoardView, DatasetView, EntryView, OverviewView, PublishedBoardView, SiteView, Value
+from reports.views import BoardView, Cost, DatasetView, EntryView, OverviewView, PublishedBoardView, SiteView, Value
 
 SCORE_TITLES = {"base": "base classes", "new": "new classes", "H": "H (base and new)", "all": "accuracy"}
 
@@ -195,9 +195,7 @@ def _cost_facts(entry: EntryView) -> list[list[str]]:
     return [
         [
             "Cost of a run",
-            f"{count(cost.parameters_high)} trainable parameters; preparation {seconds(cost.prepare_seconds)}, "
-            f"training {seconds(cost.train_seconds)} ({count(cost.steps)} steps), evaluation "
-            f"{seconds(cost.eval_seconds)}{memory}",
+            f"{count(cost.parameters_high)} trainable parameters; {_times(cost)}{memory}",
         ],
         [
             "Encoder passes",
@@ -205,6 +203,15 @@ def _cost_facts(entry: EntryView) -> list[list[str]]:
             f"a modified one, {count(cost.text_passes)} texts",
         ],
     ]
+
+
+def _times(cost: Cost) -> str:
+    if cost.prepare_seconds is None or cost.train_seconds is None or cost.eval_seconds is None:
+        return f"{count(cost.steps)} steps; computed on different devices, so times are not averaged"
+    return (
+        f"preparation {seconds(cost.prepare_seconds)}, training {seconds(cost.train_seconds)} ({count(cost.steps)} "
+        f"steps), evaluation {seconds(cost.eval_seconds)}{f' on {cost.device}' if cost.device else ''}"
+    )
 
 
 def _difficulty(board: BoardView | PublishedBoardView, names: Sequence[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.leaderboard import Entry, H, Leaderboard, averages_over_datasets
-from reports.views import AnytimeCurveView, AnytimePointView
+from reports.views import MIXED, AnytimeCurveView, AnytimePointView
 
 CONVERGENCE_MARGIN = 0.01
 """A curve has converged once it stays at most this far below its end, as a fraction of 1."""
@@ -34,7 +34,10 @@ class _RunCurve:
 
 
 def learning_curves(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame) -> tuple[AnytimeCurveView, ...]:
-    """The curves of all complete entries whose runs have all recorded one, in the order of the board."""
+    """The curves of all complete entries whose runs have all recorded one, in the order of the board.
+
+    Entries whose runs were computed on different devices have none, since their times are not averaged.
+    """
     prepare_seconds = dict(zip(runs["run_id"], runs["prepare_seconds"], strict=True))
     counted = {run_id for entry in board.entries for run_id in entry.run_ids if run_id in prepare_seconds}
     recorded = {
@@ -44,7 +47,10 @@ def learning_curves(board: Leaderboard, runs: pd.DataFrame, curves: pd.DataFrame
     return tuple(
         _curve(board, entry, recorded)
         for entry in board.entries
-        if entry.complete and entry.cells and all(run_id in recorded for run_id in entry.run_ids)
+        if entry.complete
+        and entry.cells
+        and (entry.cost is None or entry.cost.device != MIXED)
+        and all(run_id in recorded for run_id in entry.run_ids)
     )
 
 

@@ -150,7 +150,8 @@ def _row(board: Leaderboard, entry: Entry) -> dict[str, object]:
         row[name] = _percent(entry.average(measure, board.convention))
     row["n/N"] = f"{entry.coverage}/{entry.planned}{'' if entry.coverage == entry.planned else ' *'}"
     row["parameters"] = entry.cost.parameters_high if entry.cost else "–"
-    row["train s"] = f"{entry.cost.train_seconds:.1f}" if entry.cost else "–"
+    seconds = None if entry.cost is None else entry.cost.train_seconds
+    row["train s"] = f"{seconds:.1f}" if seconds is not None else entry.cost.device if entry.cost else "–"
     return row
 
 

@@ -10,8 +10,12 @@ from bench.cli import _options as opt
 from bench.cli._print import print_json, print_line, print_rows, remark
 
 if TYPE_CHECKING:
+    from bench.record import RunRecord
     from bench.results.run_diff import Difference
     from bench.results.verification import Verdict
+
+ROUNDING = 4
+"""Exit code if no run differs but by rounding, on another kind of device."""
 
 
 def verify(
@@ -21,7 +25,10 @@ def verify(
     data_root: opt.DataRoot = None,
     support: opt.Supports = [],  # noqa: B006
     class_text: opt.ClassText = "template",
-    device: opt.Device = "cpu",
+    device: Annotated[
+        str | None,
+        typer.Option("--device", help="As of `run`. Default: that of the run if this machine has one, else the CPU."),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="Threads of torch. Default: as in the run.")
     ] = None,
@@ -34,8 +41,9 @@ def verify(
 
     Give local weights, support lists and descriptions as they were given to `run` (-b ARCH=FILE, --support,
     --class-text). The verdict is identical, rounding, different, or invalid: a
-    stored run whose test images, true labels or columns cannot come from its data. Exit code: 0 all identical, 1 some
-    run differs, 2 wrong usage.
+    stored run whose test images, true labels or columns cannot come from its data. On another kind of device than that
+    of the run, rounding is all that can be expected. Exit code: 0 all identical, 1 some run differs, 2 wrong usage,
+    4 no run differs but by rounding on another kind of device.
 
     Example: etl-bench verify 3f2a 91c0
     """
@@ -44,7 +52,7 @@ def verify(
     from bench.results.import_notes import note_verified
     from bench.results.shards import Shards
     from bench.results.verification import Outcome, check_verifiable, verdict
-    from bench.sweep import exported_threads, files_by_digest, local_weights, resolve_device
+    from bench.sweep import exported_threads, files_by_digest, local_weights
     from datasets_registry import read_support_list
     from methods import parse_class_text
 
@@ -59,14 +67,13 @@ def verify(
     for text in chosen:
         stored = opt.read_run(shards, text)
         check_verifiable(stored.record)
-        resolve_device(device, stored.record.spec.precision)
-        found.append(stored)
+        found.append((stored, _device(stored.record, device)))
     weights = local_weights(opt.split_list(backbones))
     files = files_by_digest([read_support_list(path) for path in support], parse_class_text(class_text))
     from bench.experiment.runner import run_experiment  # imports torch, which a refusal above does not need
 
-    verdicts = []
-    for stored in found:
+    verdicts, elsewhere = [], set[str]()
+    for stored, where in found:
         made = stored.record.provenance
         if exported is not None and threads is None and exported != made.threads:
             remark(
@@ -74,11 +81,18 @@ def verify(
                 f"--threads {exported} uses these"
             )
         context = RunContext(
-            data_root=data_root, weights=weights, files=files, device=device, threads=threads or made.threads
+            data_root=data_root, weights=weights, files=files, device=where, threads=threads or made.threads
         )
         if batch := eval_batch or made.eval_batch:
             context = context.model_copy(update={"eval_batch": batch})
-        verdicts.append(verdict(stored, *run_experiment(stored.record.spec, context)))
+        repeated, predictions = run_experiment(stored.record.spec, context)
+        verdicts.append(verdict(stored, repeated, predictions))
+        if repeated.provenance.device_class != made.device_class:
+            elsewhere.add(stored.record.run_id)
+            remark(
+                f"{stored.record.run_id}: made on {made.device_class} and repeated on "
+                f"{repeated.provenance.device_class}, where it can be equal but for rounding"
+            )
         if verdicts[-1].outcome in (Outcome.IDENTICAL, Outcome.ROUNDING):
             note_verified(runs, stored.record.run_id)
         if not as_json:
@@ -89,7 +103,24 @@ def verify(
         )
     elif len(verdicts) > 1:
         print_rows([_row(one) for one in verdicts])
-    raise typer.Exit(0 if all(one.outcome is Outcome.IDENTICAL for one in verdicts) else 1)
+    raise typer.Exit(_exit_code(verdicts, elsewhere))
+
+
+def _device(record: RunRecord, given: str | None) -> str:
+    """The device for a repetition, by torch's name; raises UsageError for one that does not exist."""
+    from bench.sweep import find_gpus, resolve_device
+
+    kind = record.provenance.device.partition(":")[0]
+    own = {"cuda": "cuda" if find_gpus() else "cpu", "mps": "auto"}.get(kind, "cpu")
+    return resolve_device(given or own, record.spec.precision)
+
+
+def _exit_code(verdicts: list[Verdict], elsewhere: set[str]) -> int:
+    """`elsewhere` are the ids of runs that were repeated on another kind of device."""
+    unequal = [one for one in verdicts if one.outcome != "identical"]
+    if not unequal:
+        return 0
+    return ROUNDING if all(one.outcome == "rounding" and one.run_id in elsewhere for one in unequal) else 1
 
 
 def _row(one: Verdict) -> dict[str, object]:

@@ -14,7 +14,11 @@ SEED = 20240
 
 
 def cost_views(board: Leaderboard, runs: pd.DataFrame) -> tuple[CostPointView, ...]:
-    """Every entry with a cost; the rankable ones with their place on the Pareto front of each cost axis."""
+    """Every entry with a cost; the rankable ones with their place on the Pareto front of each cost axis.
+
+    Time and memory are left out where the entries were computed on different classes of devices.
+    """
+    one_device = len({entry.cost.device for entry in board.entries if entry.cost}) == 1
     shown = board.measures[-1]
     values = {entry.key: entry.average(shown, board.convention) for entry in board.entries if entry.cost}
     rankable = [entry for entry in board.entries if entry.rankable and values.get(entry.key)]
@@ -22,8 +26,8 @@ def cost_views(board: Leaderboard, runs: pd.DataFrame) -> tuple[CostPointView, .
     fronts: defaultdict[str, dict[str, bool]] = defaultdict(dict)
     chances: defaultdict[str, dict[str, float]] = defaultdict(dict)
     means = [value.mean for entry in rankable if (value := values[entry.key])]
-    for axis in sorted(set.intersection(*(set(_costs(entry)) for entry in rankable))) if rankable else ():
-        cost = [_costs(entry)[axis] for entry in rankable]
+    for axis in sorted(set.intersection(*(set(_costs(entry, one_device)) for entry in rankable))) if rankable else ():
+        cost = [_costs(entry, one_device)[axis] for entry in rankable]
         chance = front_probability(cost, scores, generator=np.random.default_rng(SEED))
         for entry, on_front, probability in zip(rankable, pareto_front(cost, means), chance, strict=True):
             fronts[entry.key][axis] = bool(on_front)
@@ -32,7 +36,7 @@ def cost_views(board: Leaderboard, runs: pd.DataFrame) -> tuple[CostPointView, .
         CostPointView(
             entry=entry.key,
             value=value,
-            costs=_costs(entry),
+            costs=_costs(entry, one_device),
             front=fronts[entry.key],
             probability=chances[entry.key],
             spread=scores.shape[1] * scores.shape[2] > 1,
@@ -43,14 +47,14 @@ def cost_views(board: Leaderboard, runs: pd.DataFrame) -> tuple[CostPointView, .
     )
 
 
-def _costs(entry: Entry) -> dict[str, float]:
+def _costs(entry: Entry, one_device: bool) -> dict[str, float]:
     cost = entry.cost
     assert cost is not None
+    of_the_device = {"train_seconds": cost.until_trained, "memory": cost.added_memory_bytes} if one_device else {}
     return {
         "parameters": float(cost.parameters_high),
-        "train_seconds": cost.prepare_seconds + cost.train_seconds,
         "passes": cost.image_passes + cost.prompted_image_passes + cost.text_passes,
-    } | ({} if cost.added_memory_bytes is None else {"memory": float(cost.added_memory_bytes)})
+    } | {name: float(value) for name, value in of_the_device.items() if value is not None}
 
 
 def _scores(entries: list[Entry], board: Leaderboard, runs: pd.DataFrame) -> np.ndarray:

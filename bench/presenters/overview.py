@@ -77,7 +77,7 @@ def board_overview(
             complete=entry.rankable,
             trained=None if entry.cost is None else entry.cost.steps > 0,
             parameters=None if entry.cost is None else entry.cost.parameters_high,
-            seconds=None if entry.cost is None else entry.cost.prepare_seconds + entry.cost.train_seconds,
+            seconds=None if entry.cost is None else entry.cost.until_trained,
         )
         for entry in board.entries
     )

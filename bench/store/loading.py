@@ -169,6 +169,7 @@ def _run_row(record: RunRecord, stamp: str) -> dict[str, object]:
         "created_at": _utc(record.created_at),
         "targets": canonical_json(list(spec.targets)) if spec.targets else None,
         "selected_epoch": record.selected_epoch,
+        "device": record.provenance.device_class,
     }
     row |= record.cost.model_dump() if record.cost else dict.fromkeys(Cost.model_fields)
     return row

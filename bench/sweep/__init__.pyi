@@ -12,6 +12,7 @@ from .expansion import Expansion as Expansion
 from .expansion import expand as expand
 from .feature_reuse import SharedFeatures as SharedFeatures
 from .feature_reuse import shared_features as shared_features
+from .gpus import find_gpus as find_gpus
 from .inputs import files_by_digest as files_by_digest
 from .inputs import local_weights as local_weights
 from .inputs import named_files as named_files

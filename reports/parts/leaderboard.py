@@ -12,7 +12,7 @@ from reports._interval_bars import interval_bars
 from reports.charts.critical import critical_svg
 from reports.parts.part import Part, block, drawn, fold, heading, paragraph, table
 from reports.tables.model import Cell, Column, Table, cell, whole
-from reports.views import BoardView, DifferenceView, EntryView, OverviewView, Value
+from reports.views import MIXED, BoardView, DifferenceView, EntryView, OverviewView, Value
 
 MEASURE_TITLES = {"base": "Base", "new": "New", "H": "H", "all": "Accuracy"}
 H_TITLES = {"h_of_means": "harmonic mean of the average base and new accuracy", "mean_of_h": "mean of per-dataset H"}
@@ -149,9 +149,12 @@ def _cost(entry: EntryView) -> list[Cell]:
     low, high = cost.parameters_low, cost.parameters_high
     size = short_count(high) if low == high else f"{short_count(low)}–{short_count(high)}"
     tip = f"{low}" if low == high else f"{low} to {high}, depending on the dataset"
+    if cost.prepare_seconds is None or cost.train_seconds is None or cost.eval_seconds is None:
+        return [cell(high, size, tip), cell(None, MIXED, "computed on different devices, so times are not averaged")]
     spent = (
         f"preparation {seconds(cost.prepare_seconds)}, training {seconds(cost.train_seconds)} in "
         f"{short_count(cost.steps)} steps, evaluation {seconds(cost.eval_seconds)}"
+        f"{f'; on {cost.device}' if cost.device else ''}"
     )
     return [cell(high, size, tip), cell(float(f"{cost.train_seconds:.4g}"), seconds(cost.train_seconds), spent)]
 

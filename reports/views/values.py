@@ -20,27 +20,42 @@ class Value(Protocol):
         """Half of the 95 % interval, None without an interval."""
 
 
+MIXED = "mixed"
+"""The device of costs that were measured on several classes of devices."""
+
+
 @dataclass(frozen=True)
 class Cost:
     """Cost of an entry's runs: means per run, the range of the parameter count, and the maximum of the memory.
 
     `fits`, `candidate_evaluations` and `tuning_seconds` are the cost of selection, and `added_memory_bytes` is the peak
-    above the level at the start of a run; None if some run lacks them.
+    above the level at the start of a run; None if some run lacks them. `device` is the class of device of all runs,
+    such as `cpu` or the name of a GPU, empty if unknown. Runs on several are `MIXED`, without seconds and memory.
     """
 
     parameters_low: int
     parameters_high: int
-    prepare_seconds: float
-    train_seconds: float
-    eval_seconds: float
     steps: float
     image_passes: float
     prompted_image_passes: float
     text_passes: float
+    prepare_seconds: float | None = None
+    train_seconds: float | None = None
+    eval_seconds: float | None = None
     fits: float | None = None
     candidate_evaluations: float | None = None
     tuning_seconds: float | None = None
     added_memory_bytes: int | None = None
+    device: str = ""
+
+    @property
+    def until_trained(self) -> float | None:
+        """Seconds of preparation and training."""
+        return (
+            None
+            if self.prepare_seconds is None or self.train_seconds is None
+            else (self.prepare_seconds + self.train_seconds)
+        )
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from bench.analysis.leaderboard.measures import H, averages_over_datasets
 from bench.analysis.leaderboard.runs import COSTS, LATER_COSTS, Run
 from bench.metrics import harmonic_mean
 from bench.statistics import Estimate, student_t
-from reports.views import Cost, MissingView
+from reports.views import MIXED, Cost, MissingView
 
 _NOT_MEANS = ("trainable_parameters", "added_memory_bytes")
 
@@ -131,18 +131,24 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def _cost(runs: Sequence[Run]) -> Cost | None:
-    costs = [run.cost for run in runs if all(name in run.cost for name in COSTS)]
+    """The cost of a run; seconds and memory of several classes of devices are not averaged."""
+    known = [run for run in runs if all(name in run.cost for name in COSTS)]
+    costs = [run.cost for run in known]
     if not costs:
         return None
+    devices = {run.device for run in known}
     memory = [cost["added_memory_bytes"] for cost in costs if "added_memory_bytes" in cost]
     means = {
         name: _mean(cost[name] for cost in costs)
         for name in (*COSTS, *LATER_COSTS)
-        if name not in _NOT_MEANS and all(name in cost for cost in costs)
+        if name not in _NOT_MEANS
+        and all(name in cost for cost in costs)
+        and (len(devices) == 1 or not name.endswith("seconds"))
     }
     return Cost(
         **means,
         parameters_low=int(min(cost["trainable_parameters"] for cost in costs)),
         parameters_high=int(max(cost["trainable_parameters"] for cost in costs)),
-        added_memory_bytes=int(max(memory)) if len(memory) == len(costs) else None,
+        added_memory_bytes=int(max(memory)) if len(memory) == len(costs) and len(devices) == 1 else None,
+        device=devices.pop() if len(devices) == 1 else MIXED,
     )

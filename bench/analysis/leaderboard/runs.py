@@ -47,6 +47,7 @@ class Run:
         targets: datasets that a transfer run scores, or should have scored.
         stale: how the method's code changed since, empty if it did not, or if the frame does not say.
         imported: whether the run was imported and not verified.
+        device: class of the device, such as `cpu` or the name of a GPU; empty if the frame does not say.
     """
 
     run_id: str
@@ -68,6 +69,7 @@ class Run:
     targets: tuple[str, ...] = ()
     stale: str = ""
     imported: bool = False
+    device: str = ""
 
     @property
     def identity(self) -> tuple[str, str, str]:
@@ -183,6 +185,7 @@ def _run(run_id: str, rows: Sequence[Mapping[str, Any]]) -> Run:
         targets=tuple(json.loads(first["targets"])) if first.get("targets") is not None else (),
         stale=first.get("stale") or "",
         imported=bool(first.get("imported")),
+        device=first.get("device") or "",
     )
 
 

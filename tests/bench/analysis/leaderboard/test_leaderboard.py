@@ -56,6 +56,17 @@ def frame(*runs):
     return pd.DataFrame([row for rows in runs for row in rows])
 
 
+def test_costs_of_different_devices_are_not_averaged():
+    cpu, gpu = run("coop", "dtd", 1, device="cpu", train_seconds=9.0), run("coop", "dtd", 2, device="H100", steps=200)
+    mixed = leaderboard(frame(cpu, gpu), B2N).entries[0].cost
+    assert (mixed.device, mixed.train_seconds, mixed.until_trained, mixed.eval_seconds) == ("mixed", None, None, None)
+    assert (mixed.added_memory_bytes, mixed.steps) == (None, 150)
+    alone = leaderboard(frame(cpu), B2N).entries[0].cost
+    assert (alone.device, alone.train_seconds, alone.until_trained) == ("cpu", 9.0, 10.0)
+    rows = leaderboard(frame(cpu, gpu), B2N).rows()
+    assert (rows[0]["device"], rows[0]["train_seconds"]) == ("mixed", None)
+
+
 def grid(method="coop", datasets=("dtd", "eurosat"), seeds=(1, 2, 3), **changes):
     return [run(method, dataset, seed, **changes) for dataset in datasets for seed in seeds]
 
