@@ -90,7 +90,7 @@ def run_check(check: Check, subject: Subject) -> Result:
     except CheckFailedError as failure:
         return Result(check, Outcome.FAILED, str(failure))
     except Exception as error:  # a method may raise anything, and the other checks must still run
-        return Result(check, Outcome.FAILED, _raised(error))
+        return Result(check, Outcome.FAILED, describe_error(error))
     return Result(check, Outcome.PASSED)
 
 
@@ -117,7 +117,7 @@ def ensure_equal(found: Tensor, expected: Tensor, message: str, *, tolerance: fl
     ensure(worst <= allowed, f"{message}: they differ by up to {worst:.2e}")
 
 
-def _raised(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """The error in one line, with the innermost place in the method's own code."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "/bench/" not in frame.filename and "/torch/" not in frame.filename]

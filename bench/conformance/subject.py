@@ -138,6 +138,7 @@ class Subject:
     Args:
         method: the class; it need not be registered.
         config: its settings; the published ones by default.
+        backbone: a new tiny CLIP by default.
 
     Attributes:
         backbone: of this subject only, so that a method that damages it affects no other.
@@ -148,8 +149,10 @@ class Subject:
         handed_out: name, tensor and unchanged copy of everything that the method got while `finished` was made.
     """
 
-    def __init__(self, method: type[Method[Any]], config: MethodConfig | None = None) -> None:
-        self.method, self.info, self.backbone = method, method.info, tiny_backbone()
+    def __init__(
+        self, method: type[Method[Any]], config: MethodConfig | None = None, *, backbone: Backbone | None = None
+    ) -> None:
+        self.method, self.info, self.backbone = method, method.info, backbone or tiny_backbone()
         self.weights = {name: value.clone() for name, value in self.backbone.model.state_dict().items()}
         # a method tied to its classes cannot run base-to-new
         self.protocol = EvalProtocol.BASE_TO_NEW if self.info.open_vocabulary else EvalProtocol.FEW_SHOT

@@ -48,6 +48,12 @@ class LeavesTheBackboneInTrainingMode(TaskRes):
         super().prepare(support)
 
 
+@caught_by("it_works_on_another_device")
+class KeepsATensorOnTheCPU(TaskRes):
+    def classifier_rows(self) -> Tensor:
+        return super().classifier_rows() + torch.zeros(self.backbone.embed_dim)
+
+
 @caught_by("only_trainable_is_trained")
 class TrainsABackboneParameter(CoOp):
     info: ClassVar[MethodInfo] = replace(

@@ -1,0 +1,192 @@
+"""The trial of one method on another device: the same training there and on the CPU, logits compared, work counted."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
+
+from bench.conformance.pretended_device import COUNTS
+from bench.conformance.subject import OTHER_CLASSES, TASK, Subject, tiny_backbone
+from bench.experiment.checkpoints import TrainingState
+from bench.experiment.training_loop import train_step
+from methods import METHODS, Backbone, Method, MethodConfig, Precision, SupportImagesError, TrainableMethod
+
+STEADY = 3
+"""The training step whose work is counted; the first ones may compute what later ones reuse."""
+AFTER = " after "
+VALIDATION = replace(TASK, seed=TASK.seed + 5)
+
+
+@dataclass
+class DeviceOutcome:
+    """What a trial found.
+
+    Args:
+        error: what went wrong, empty where nothing did.
+        difference: largest difference of any logit from the CPU's, relative to the largest one.
+        where: the logits with that difference.
+        counts: totals of operations, waits and pageable transfers, by phase: `prepare`, `step` (one of
+            a long training), `calibrate`, `classifier` (the class texts) and `evaluate` (one batch).
+        places: the lines with waits or pageable transfers in each phase, with their number.
+    """
+
+    error: str = ""
+    difference: float = 0.0
+    where: str = ""
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    places: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+
+
+class DeviceSubject(Subject):
+    """A method whose backbone and inputs are on a device."""
+
+    def __init__(
+        self, method: type[Method[Any]], config: MethodConfig | None, device: str, precision: Precision = Precision.FP32
+    ) -> None:
+        loaded = shared_backbone()
+        model = copy.deepcopy(loaded.model).to(device)
+        super().__init__(method, config, backbone=Backbone(loaded.spec, model, precision=precision))
+        self.device = torch.device(device)
+
+    def _copy_for_method(self, pristine: Tensor, what: str) -> Tensor:
+        return super()._copy_for_method(pristine, what).to(self.device)
+
+
+@functools.cache
+def shared_backbone() -> Backbone:
+    """A tiny CLIP on the CPU, of which each subject gets a copy."""
+    return tiny_backbone()
+
+
+class DeviceError(AssertionError):
+    """A tensor of the method is on the wrong device."""
+
+
+def warm_up() -> None:
+    """Load and compute what all trials share: the backbone, the toy images and their features, the tokeniser."""
+    METHODS.infos()
+    shared_backbone().tokenized([TASK.classes.template])
+    for task in (TASK, VALIDATION):
+        _ = task.values
+
+
+def trial(
+    method: type[Method[Any]], config: MethodConfig | None, device: str, precision: Precision = Precision.FP32
+) -> DeviceOutcome:
+    """Train and classify on the CPU and on the device; errors of the method are raised."""
+    outcome = DeviceOutcome()
+    found = _Training(DeviceSubject(method, config, device, precision), outcome).all_logits()
+    with _disable_current_modes():
+        reference = _Training(DeviceSubject(method, config, "cpu", precision), DeviceOutcome())
+        expected = reference.logits(reference.method)
+    for name, logits in found.items():
+        if logits.device.type != torch.device(device).type:
+            raise DeviceError(f"{name} are on {logits.device}, expected {device}")
+        difference = _difference(logits.cpu(), expected[name.partition(AFTER)[0]])
+        if difference >= outcome.difference:
+            outcome.difference, outcome.where = difference, name
+    return outcome
+
+
+def _difference(found: Tensor, expected: Tensor) -> float:
+    scale = max(1e-12, float(expected.abs().max()))
+    return float((found.double() - expected.double()).abs().max()) / scale
+
+
+class _Training:
+    """A short training: some steps on all images in every stage, calibration, and the counts of each phase."""
+
+    def __init__(self, subject: DeviceSubject, outcome: DeviceOutcome) -> None:
+        self.subject, self.outcome = subject, outcome
+        self.method = subject.built()
+        self.stored: dict[str, Tensor] = {}
+        support = subject.support()
+        support.features()
+        self._counted("prepare", lambda: self.method.prepare(support))
+        if isinstance(self.method, TrainableMethod):
+            self._train(self.method)
+        if subject.info.needs_validation:
+            validation = subject.support(VALIDATION)
+            validation.features()
+            self._counted("calibrate", lambda: self.method.calibrate(validation))
+
+    def _train(self, method: TrainableMethod[Any]) -> None:
+        batch = self.subject.batch(labelled=True)
+        for optimizer in self.subject.stages(method):
+            step = functools.partial(train_step, method, batch, optimizer)
+            for _ in range(STEADY - 1):
+                step()
+            self._counted("step", step)
+            self.stored = TrainingState(method, optimizer, torch.Generator()).tensors()
+        method.on_epoch_end(0, 1)
+        method.finalise()
+
+    def all_logits(self) -> dict[str, Tensor]:
+        """Logits of the trained method, of one that continues from a checkpoint, and of a kept model."""
+        subject = self.subject
+        found = self.logits(self.method)
+        images = subject.batch()
+        with torch.no_grad():
+            self._counted("classifier", lambda: self.method.classifier(TASK.classes))
+            classify = self.method.classifier(TASK.classes)
+            classify(images)
+            self._counted("evaluate", lambda: classify(images))
+        if isinstance(self.method, TrainableMethod):
+            found[f"logits{AFTER}a checkpoint"] = subject.evaluation_logits(self._resumed())
+        if (kept := _kept(subject, self.method)) is not None:
+            found[f"logits{AFTER}keeping the model"] = subject.evaluation_logits(kept)
+        return found
+
+    def logits(self, method: Method[Any]) -> dict[str, Tensor]:
+        """Logits for the trained classes, for other classes where possible, and of candidates of an oracle."""
+        found = {"logits": self.subject.evaluation_logits(method)}
+        if self.subject.is_open:
+            found["logits of other classes"] = self.subject.evaluation_logits(method, OTHER_CLASSES)
+        for name, classifier in method.oracle_classifiers(TASK.classes).items():
+            with torch.no_grad():
+                found[f"logits of candidate {name}"] = classifier(self.subject.batch())
+        return found
+
+    def _resumed(self) -> Method[Any]:
+        """An instance with the stored training state, which is on the CPU."""
+        other = self.subject.prepared()
+        assert isinstance(other, TrainableMethod)
+        *_, optimizer = self.subject.stages(other)
+        TrainingState(other, optimizer, torch.Generator()).restore(self.stored)
+        states = [value for state in optimizer.state.values() for key, value in state.items() if key != "step"]
+        for value in [*other.trainable.parameters(), *(x for x in states if isinstance(x, Tensor))]:
+            if value.device.type != self.subject.device.type:
+                raise DeviceError(f"a tensor of a checkpoint was read to {value.device}")
+        other.on_epoch_end(0, 1)
+        other.finalise()
+        if other.info.needs_validation:
+            other.calibrate(self.subject.support(VALIDATION))
+        return other
+
+    def _counted(self, phase: str, work: Callable[[], object]) -> None:
+        """Count the work of a phase; of several stages, the one with the most operations."""
+        COUNTS.clear()
+        work()
+        totals = COUNTS.totals()
+        if totals["operations"] >= self.outcome.counts.get(phase, {}).get("operations", 0):
+            self.outcome.counts[phase] = totals
+            self.outcome.places[phase] = {"waits": dict(COUNTS.waits), "pageable": dict(COUNTS.pageable)}
+
+
+def _kept(subject: DeviceSubject, method: Method[Any]) -> Method[Any] | None:
+    """Another instance with the tensors of a kept model; None where the method cannot be kept."""
+    state = {name: value.detach().cpu().to(subject.device) for name, value in method.tuned_state().items()}
+    other = subject.built(seed=5)
+    try:
+        with torch.no_grad():
+            other.restore_tuned_state(TASK.classes, state)
+    except SupportImagesError:
+        return None
+    return other

@@ -1,0 +1,31 @@
+"""The check of devices: a method that runs on the CPU has to run on a GPU, with the same logits."""
+
+from bench.conformance.check import check, ensure
+from bench.conformance.device_process import address_of, device_process, why_no_device
+from bench.conformance.subject import Subject
+
+ROUNDING = 1e-3
+"""Difference of logits allowed after training, relative to the largest one, where the CPU computes for both."""
+GPU_ROUNDING = 3e-2
+"""The same where a GPU's kernels add in another order, and every step of the training passes the difference on."""
+
+
+def no_other_device(subject: Subject) -> str | None:
+    """Exempts a method where no other device is available, or no other process can import the method."""
+    if reason := why_no_device():
+        return reason
+    return None if address_of(subject.method) else "another process cannot import a class made inside a function"
+
+
+@check(
+    "Make new tensors on `self.backbone.device`: move modules with `.to(device)`, pass `device=` to torch's functions, "
+    "draw random numbers on the CPU and move them, and call `.cpu()` before `.numpy()`.",
+    exempt=no_other_device,
+)
+def it_works_on_another_device(subject: Subject) -> None:
+    """On a GPU it gives the logits of the CPU: a real one if there is one, else a pretended one."""
+    process = device_process()
+    found = process.trial(subject.method, subject.config)
+    ensure(not found.error, found.error)
+    allowed = ROUNDING if process.pretended else GPU_ROUNDING
+    ensure(found.difference <= allowed, f"{found.where} on {process.device} differ by {found.difference:.1e}")

@@ -1,0 +1,37 @@
+"""Every registered method on another device: the logits of the CPU, and no more work than its budget.
+
+`test_every_setting.py` does the same for every switch, in other precisions and through the runner.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from device_budgets import OTHER_TORCH, config_of, exceeded, read_table
+
+from bench.conformance.device_process import DeviceProcess
+from bench.conformance.devices import ROUNDING
+from methods import METHODS
+
+TABLE = read_table()
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_a_method_gives_the_logits_of_the_cpu_within_its_budget(name: str, pretended_device: DeviceProcess) -> None:
+    method = METHODS.get(name)
+    outcome = pretended_device.trial(method, config_of(method))
+    assert outcome.error == ""
+    assert outcome.difference <= ROUNDING, outcome.where
+    factor = 1.0 if torch.__version__.partition("+")[0] == TABLE["torch"] else OTHER_TORCH
+    above = exceeded(outcome.counts, TABLE["methods"].get(name, {}), factor)
+    hint = f"{outcome.places}\nfewer is better; if it must be more: python tests/gpu/device_budgets.py"
+    assert above == [], hint
+
+
+def test_a_count_above_its_budget_is_found() -> None:
+    budget = {"step": {"operations": 100, "waits": 1, "pageable": 0}}
+    assert exceeded({"step": {"operations": 100, "waits": 1, "pageable": 0}}, budget) == []
+    more = {"step": {"operations": 105, "waits": 2, "pageable": 1}}
+    assert exceeded(more, budget, 1.1) == ["step: 2 waits, budget 1", "step: 1 pageable, budget 0"]
+    assert exceeded(more, budget)[0] == "step: 105 operations, budget 100"
+    assert exceeded({"prepare": {"operations": 3}}, budget) == ["prepare: 3 operations, budget 0"]
