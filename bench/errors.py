@@ -74,6 +74,10 @@ class RunExitError(BenchError, RuntimeError):
     """A run tried to end its own process."""
 
 
+class TrainingMemoryError(BenchError, MemoryError):
+    """Memory ran out while a run prepared or trained, so that smaller evaluation batches do not help."""
+
+
 class NonFiniteLossError(BenchError, ArithmeticError):
     """The training loss became NaN or infinite."""
 

@@ -5,14 +5,25 @@ Nothing here calls CUDA for a run on the CPU, since the first call would occupy 
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
+from bench._util.out_of_memory import out_of_memory
+from bench.errors import TrainingMemoryError
 from bench.provenance.environment import gpu_driver
 from bench.record import GpuFacts
+from bench.spec import ExperimentSpec
 from methods import Precision
+
+_LOG = logging.getLogger("bench.experiment")
+NEEDED = 2**30
+"""Bytes that the first run of a process waits for; a later one waits for the peak of the run before it."""
+WAIT_SECONDS = 60.0
+"""Longest wait for the memory of a GPU that others hold."""
 
 
 @contextmanager
@@ -64,3 +75,45 @@ def gpu_facts(device: torch.device) -> GpuFacts | None:
         tf32=bool(torch.backends.cudnn.allow_tf32),
         deterministic=torch.are_deterministic_algorithms_enabled(),
     )
+
+
+def free_cached_memory(device: torch.device) -> None:
+    """Give memory that torch keeps for later back to the GPU."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def await_free_memory(device: str) -> None:
+    """Before a run begins, wait until the GPU has as much free memory as the run before it needed in this process.
+
+    After `WAIT_SECONDS` the run begins anyway, since no one knows what it needs.
+    """
+    if not device.startswith("cuda"):
+        return
+    end = time.monotonic() + WAIT_SECONDS
+    needed = max(NEEDED, torch.cuda.max_memory_allocated(device))
+    while True:
+        free, _ = torch.cuda.mem_get_info(device)
+        own = torch.cuda.memory_reserved(device)
+        if free + own >= needed:
+            return
+        if time.monotonic() > end:
+            _LOG.warning("%s has %.1f GiB of free memory; the run begins all the same.", device, free / 2**30)
+            return
+        time.sleep(1.0)
+
+
+@contextmanager
+def memory_advice(spec: ExperimentSpec, doing: str) -> Iterator[None]:
+    """Inside this block, a lack of memory becomes a TrainingMemoryError that says what would help."""
+    try:
+        yield
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        batch = (spec.recipe or {}).get("batch_size")
+        smaller = f", --set {spec.method}.recipe.batch_size={max(1, batch // 2)} (another setting)" if batch else ""
+        raise TrainingMemoryError(
+            f"Memory ran out while {doing}: {(str(error).splitlines() or [''])[0]} What helps: fewer --jobs or "
+            f"--jobs-per-gpu, --precision bf16{smaller}, or a device with more memory."
+        ) from error

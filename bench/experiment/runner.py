@@ -4,15 +4,23 @@ import hashlib
 import logging
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import torch
 
+from bench._util.out_of_memory import out_of_memory
 from bench.context import RunContext
-from bench.experiment.accelerator import device_arithmetic, gpu_facts
+from bench.experiment.accelerator import (
+    await_free_memory,
+    device_arithmetic,
+    free_cached_memory,
+    gpu_facts,
+    memory_advice,
+)
 from bench.experiment.checkpoints import Checkpoint, Progress
 from bench.experiment.cost import CostMeter
 from bench.experiment.curve import TrainingCurve
@@ -34,6 +42,7 @@ from methods import Batch, Precision, Recipe, TrainableMethod, get_method
 __all__ = ["failed_record", "measure_difficulty", "run_and_keep", "run_experiment"]
 
 _LOG = logging.getLogger("bench.experiment.runner")
+ResultT = TypeVar("ResultT")
 
 
 def run_experiment(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, list[Predictions]]:
@@ -63,6 +72,7 @@ def run_and_keep(spec: ExperimentSpec, context: RunContext) -> tuple[RunRecord, 
 
 def _trained(spec: ExperimentSpec, context: RunContext) -> "_Run":
     torch.set_num_threads(context.threads)
+    await_free_memory(context.device)
     run = _trained_together(spec, context)
     if run is None:
         run = _Run(spec, context)
@@ -87,7 +97,8 @@ class _Run:
         config = method_class.info.config.model_validate(spec.config)
         self.method = method = method_class(inputs.backbone, config, _generator(spec.seed, "init"))
         self.support_view = partial(inputs.support_view, shots=spec.shots, seed=spec.seed)
-        with self.meter.phase("prepare"):
+        self.eval_batch = context.eval_batch
+        with self.meter.phase("prepare"), memory_advice(spec, "preparing"):
             method.prepare(self.support_view(self.task.support))
         self.trained: Progress | None = None
         self.checkpoint: Checkpoint | None = None
@@ -120,7 +131,7 @@ class _Run:
         """Train alone, if the method is trained by steps."""
         if not isinstance(self.method, TrainableMethod):
             return
-        with self.meter.phase("train"):
+        with self.meter.phase("train"), memory_advice(self.spec, "training"):
             self.trained = fit(
                 recipe=self.recipe, n=len(self.task.support), shots=self.spec.shots, **self.training().alone()
             )
@@ -131,7 +142,7 @@ class _Run:
         selected_epoch = None
 
         def batches(part: EvalSplit | SupportSet) -> Iterator[Batch]:
-            return self.inputs.evaluation_batches(part.images, part.samples, method.info.needs, context.eval_batch)
+            return self.inputs.evaluation_batches(part.images, part.samples, method.info.needs, self.eval_batch)
 
         with meter.phase("select"):
             if method.info.needs_validation and len(task.validation):
@@ -141,10 +152,12 @@ class _Run:
 
         oracle = self.candidates if spec.epoch_selection == "oracle" else None
         with meter.phase("eval"):
-            scored = [
-                evaluate(method, split, partial(batches, split), keep_branches=context.keep_branches, epochs=oracle)
-                for split in task.evals
-            ]
+            scored = self._in_halved_batches(
+                lambda: [
+                    evaluate(method, split, partial(batches, split), keep_branches=context.keep_branches, epochs=oracle)
+                    for split in task.evals
+                ]
+            )
 
         # before the curve is evaluated
         cost = meter.cost(method, self.trained, self.checkpoint.earlier if self.checkpoint else ())
@@ -169,12 +182,29 @@ class _Run:
                 device=str(self.inputs.backbone.device),
                 threads=context.threads,
                 dataset_check=last_fingerprint(spec.dataset, context.data_root),
-                eval_batch=context.eval_batch,
+                eval_batch=self.eval_batch,
                 gpu=gpu_facts(self.inputs.backbone.device),
             ),
             created_at=datetime.now(UTC),
         )
         return record, [predictions for _, predictions in scored]
+
+    def _in_halved_batches(self, scored: Callable[[], ResultT]) -> ResultT:
+        """What `scored` gives, computed again with half the test images per batch as often as memory runs out.
+
+        All splits are scored again, so that they share the batch size that the record names.
+        """
+        tuning = copy(self.method.tuning)
+        while True:
+            try:
+                return scored()
+            except Exception as error:
+                if not out_of_memory(error) or self.eval_batch == 1:
+                    raise
+            self.eval_batch = max(1, self.eval_batch // 2)
+            self.method.tuning = copy(tuning)
+            free_cached_memory(self.inputs.backbone.device)
+            _LOG.warning("Memory ran out in the evaluation; it goes on with batches of %d.", self.eval_batch)
 
 
 _WAITING: dict[str, _Run] = {}

@@ -1,11 +1,11 @@
 """Runs a task in two steps that may happen on two machines: compute its result, and write the shard."""
 
-import re
 import time
 from dataclasses import dataclass
 
+from bench._util.out_of_memory import out_of_memory as says_out_of_memory
 from bench.context import RunContext
-from bench.errors import RunExitError, WorkerKilledError
+from bench.errors import RunExitError, TrainingMemoryError, WorkerKilledError
 from bench.launch.runner_module import Runner, load_runner
 from bench.launch.tasks import DifficultyTask, FinishedTask, Outcome, RunTask, Surroundings, Task
 from bench.record import DifficultyRecord, Predictions, RunRecord
@@ -13,14 +13,13 @@ from bench.results.shards import Shards
 from bench.tuned import model_path, write_model
 from datasets_registry import BenchError
 
-_NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|cannot allocate memory", re.IGNORECASE)
-
 
 @dataclass(frozen=True)
 class ComputedResult:
     """The result of a task before it is written. Plain values, so that it can be sent between machines.
 
-    `problem` says in one line why the task failed; with `memory`, because memory ran out. A failed run has a record.
+    `problem` says in one line why the task failed; with `memory`, because memory ran out, and `in_training` says that
+    it did before the evaluation. A failed run has a record.
     `model` is the content of the run's model file, if it is to be kept, or why there is none.
     """
 
@@ -31,6 +30,7 @@ class ComputedResult:
     difficulties: tuple[DifficultyRecord, ...] = ()
     problem: str | None = None
     memory: bool = False
+    in_training: bool = False
     model: bytes | BenchError | None = None
 
 
@@ -62,15 +62,19 @@ def failed_result(
 ) -> ComputedResult:
     """The result of a task that raised `error`, or whose worker died."""
     record = runner.failed_record(task.spec, error, context) if isinstance(task, RunTask) else None
-    return ComputedResult(task, seconds, record, problem=_line(error), memory=out_of_memory(error))
+    return ComputedResult(
+        task,
+        seconds,
+        record,
+        problem=_line(error),
+        memory=out_of_memory(error),
+        in_training=isinstance(error, TrainingMemoryError),
+    )
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out: a MemoryError, torch's errors on any device, or a worker killed by the system."""
-    if isinstance(error, MemoryError | WorkerKilledError):
-        return True
-    named = {kind.__name__ for kind in type(error).__mro__}
-    return "OutOfMemoryError" in named or (isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error))))
+    """Whether memory ran out: an error that says so, or a worker killed by the system."""
+    return isinstance(error, WorkerKilledError) or says_out_of_memory(error)
 
 
 def _write_result(result: ComputedResult, shards: Shards) -> FinishedTask:
@@ -87,7 +91,9 @@ def _write_result(result: ComputedResult, shards: Shards) -> FinishedTask:
         return FinishedTask(task, Outcome.OK, result.seconds, f"an earlier success is kept, this time: {problem}")
     if problem is None:
         return FinishedTask(task, Outcome.OK, result.seconds, _keep_model(result, shards))
-    return FinishedTask(task, Outcome.FAILED, result.seconds, problem, memory=result.memory)
+    return FinishedTask(
+        task, Outcome.FAILED, result.seconds, problem, memory=result.memory, in_training=result.in_training
+    )
 
 
 def _keep_model(result: ComputedResult, shards: Shards) -> str:

@@ -96,6 +96,10 @@ class ProcessTransport(Transport):
         if self._server is not None:
             self._server.close()
 
+    @property
+    def shares_memory(self) -> bool:  # type: ignore[override]
+        return self.jobs > 1
+
     def capacity(self) -> int:
         return self.jobs
 

@@ -15,13 +15,13 @@ from bench.launch.execute import failed_result, store_result
 from bench.launch.limits import CAN_LIMIT_MEMORY, GRACE
 from bench.launch.runner_module import load_runner
 from bench.launch.task_executor import existing_result
-from bench.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Outcome, Task
+from bench.launch.tasks import DifficultyTask, FinishedTask, LaunchSummary, Outcome, RunTask, Task
 from bench.launch.transport import Done, Event, Exited, Notice, Ready, Transport
 from bench.launch.worker_exit import run_error
 from bench.results.shards import Shards
 
 SMALLER_BATCHES = (32, 8)
-"""Evaluation batch sizes for the second and third attempt of a run that ran out of memory."""
+"""Evaluation batch sizes for the second and third attempt of a run that ran out of memory, or was killed."""
 NODE_LOSSES = 3
 """How often a run may lose its node before it counts as failed."""
 POLL_SECONDS = 0.2
@@ -46,7 +46,8 @@ class Supervisor:
 
     Args:
         retries: how often a failed task is tried again, after all others. A run that ran out of memory is first tried
-            with smaller evaluation batches; these attempts do not count.
+            alone, if it did in training and had company, or else with smaller evaluation batches; these attempts do
+            not count.
         on_finished: called after every attempt, with whether the task will be tried again.
         on_notice: called with one line about Ctrl-C, dead workers and waiting.
     """
@@ -73,6 +74,7 @@ class Supervisor:
         self._queue = AffinityQueue(())
         self._workers: dict[int, _Worker] = {}
         self._node_losses: Counter[str] = Counter()
+        self._most_workers: int | None = None
         self._failed_starts = 0
         self._start_problem = "No worker is left."
         self._interrupts = Interrupts()
@@ -105,7 +107,10 @@ class Supervisor:
     def _run_rounds(self, todo: list[Task]) -> None:
         while todo:
             self._again = []
-            self._run_round(todo)
+            alone = [task for task in todo if isinstance(task, RunTask) and task.alone]
+            for group, self._most_workers in (([task for task in todo if task not in alone], None), (alone, 1)):
+                if group and not self._stopping:
+                    self._run_round(group)
             if self._stopping or self.transport.detached:
                 return
             todo = self._again + self._released()
@@ -143,7 +148,9 @@ class Supervisor:
             return
         starting = sum(not worker.tasks for worker in self._workers.values())
         useful = -(-len(self._queue) // self.transport.tasks_per_worker) - starting
-        for _ in range(min(useful, self.transport.capacity() - len(self._workers))):
+        capacity = self.transport.capacity()
+        most = capacity if self._most_workers is None else min(capacity, self._most_workers)
+        for _ in range(min(useful, most - len(self._workers))):
             self._workers[self.transport.start()] = _Worker()
 
     def _handle(self, event: Event) -> None:
@@ -269,10 +276,14 @@ class Supervisor:
             return replace(task, attempt=task.attempt + 1) if task.attempt <= self.retries else None
         stamp = self.shards.stamp(task.spec.run_id)
         again = replace(task, attempt=task.attempt + 1, known_stamp=stamp, alongside=())
+        if item.memory and item.in_training:
+            if self.transport.shares_memory and not task.alone:
+                return replace(again, alone=True)
+            return again if task.attempt - task.alone <= self.retries else None
         smaller = next((n for n in SMALLER_BATCHES if task.eval_batch is None or n < task.eval_batch), None)
         if item.memory and smaller is not None:
             return replace(again, eval_batch=smaller)
-        for_memory = 0 if task.eval_batch is None else 1 + SMALLER_BATCHES.index(task.eval_batch)
+        for_memory = task.alone + (0 if task.eval_batch is None else 1 + SMALLER_BATCHES.index(task.eval_batch))
         return again if task.attempt - for_memory <= self.retries else None
 
     def _released(self) -> list[Task]:

@@ -24,6 +24,7 @@ class RunTask:
         attempt: from 1; one more for each retry.
         eval_batch: test images per batch; None for that of the context.
         alongside: the other runs of its stack, see `bench.sweep.stacking`.
+        alone: no other run of the sweep is computed at the same time.
     """
 
     spec: ExperimentSpec
@@ -31,6 +32,7 @@ class RunTask:
     attempt: int = 1
     eval_batch: int | None = None
     alongside: tuple[ExperimentSpec, ...] = ()
+    alone: bool = False
     kind: Literal["run"] = "run"
 
     @property
@@ -108,7 +110,8 @@ class Outcome(StrEnum):
 class FinishedTask:
     """A task that ended. If it is ok or failed, its shard is on disk.
 
-    `memory` says whether it failed because memory ran out, and `here` is False if another sweep ran it.
+    `memory` says whether it failed because memory ran out, `in_training` whether that was before the evaluation, and
+    `here` is False if another sweep ran it.
     """
 
     task: Task
@@ -116,6 +119,7 @@ class FinishedTask:
     seconds: float
     message: str = ""
     memory: bool = False
+    in_training: bool = False
     here: bool = True
 
     def dump(self) -> dict[str, object]:

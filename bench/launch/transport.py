@@ -72,6 +72,8 @@ class Transport(Protocol):
     """Whether the supervisor kills a worker that exceeds the time limit. False if the time may pass in a queue."""
     in_process: bool = False
     """Whether tasks run in this process, so that a second Ctrl-C has to interrupt the code of the run."""
+    shares_memory: bool = False
+    """Whether its workers share the memory of this machine or of a GPU, so that a run may fit alone."""
     detached: bool = False
     """Whether the sweep ends as soon as every task is submitted."""
 

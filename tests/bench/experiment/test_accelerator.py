@@ -16,12 +16,16 @@ from parity_kit import tiny_backbone
 from sweep_requests import sweep_over
 
 from bench.context import RunContext
+from bench.errors import TrainingMemoryError
 from bench.experiment import runner
-from bench.experiment.accelerator import device_arithmetic, gpu_facts, synchronize
+from bench.experiment.accelerator import await_free_memory, device_arithmetic, gpu_facts, synchronize
 from bench.experiment.features.frozen_texts import FrozenTexts
 from bench.experiment.features.image_features import FeatureStore
+from bench.experiment.features.inputs import Inputs
+from bench.launch.execute import out_of_memory
 from bench.provenance import environment
 from bench.record import Provenance
+from bench.spec import ExperimentSpec
 from bench.sweep import expand
 from methods import Backbone, Precision
 
@@ -159,3 +163,93 @@ def test_a_driver_that_does_not_answer_has_no_version(monkeypatch: pytest.Monkey
     monkeypatch.setenv("PATH", str(tmp_path))
     assert environment.gpu_driver() is None
     environment.gpu_driver.cache_clear()
+
+
+@pytest.fixture
+def trained_spec() -> ExperimentSpec:
+    axes = sweep_over(
+        ["clip_adapter"], ["spectrum_basic"], ["ViT-tiny.random"], shots=(1,), seeds=(1,),
+        overrides=["clip_adapter.recipe.epochs=1"],
+    )  # fmt: skip
+    return expand(axes).specs[0]
+
+
+def test_an_evaluation_that_does_not_fit_is_halved_without_training_again(
+    trained_spec: ExperimentSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, expected = runner.run_experiment(trained_spec, RunContext(eval_batch=16))
+    trainings, sizes = [], []
+    fit, batches = runner.fit, Inputs.evaluation_batches
+
+    def counted_fit(**given: Any) -> Any:
+        trainings.append(1)
+        return fit(**given)
+
+    def small_only(self: Inputs, images: Any, samples: Any, needs: Any, size: int) -> Any:
+        sizes.append(size)
+        if size > 16:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return batches(self, images, samples, needs, size)
+
+    monkeypatch.setattr(runner, "fit", counted_fit)
+    monkeypatch.setattr(Inputs, "evaluation_batches", small_only)
+    record, predictions = runner.run_experiment(trained_spec, RunContext(eval_batch=100))
+    assert len(trainings) == 1
+    assert sizes[:4] == [100, 50, 25, 12]
+    assert record.provenance.eval_batch == 12
+    assert [score.accuracy for score in record.scores] == [score.accuracy for score in plain.scores]
+    assert len(predictions) == len(expected)
+    assert record.cost is not None
+    assert plain.cost is not None
+    assert record.cost.candidate_evaluations == plain.cost.candidate_evaluations
+
+
+def test_one_image_that_does_not_fit_fails(trained_spec: ExperimentSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any) -> Any:
+        raise MemoryError("too large")
+
+    monkeypatch.setattr(Inputs, "evaluation_batches", never)
+    with pytest.raises(MemoryError, match="too large") as failed:
+        runner.run_experiment(trained_spec, RunContext())
+    assert not isinstance(failed.value, TrainingMemoryError)
+
+
+def test_a_training_that_does_not_fit_says_what_helps(
+    trained_spec: ExperimentSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(**_: Any) -> Any:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 9 GiB\nmore")
+
+    monkeypatch.setattr(runner, "fit", full)
+    batch = trained_spec.recipe["batch_size"]  # type: ignore[index]
+    with pytest.raises(
+        TrainingMemoryError,
+        match=rf"while training: CUDA out of memory\. Tried to allocate 9 GiB What helps: .*--precision bf16, --set "
+        rf"clip_adapter\.recipe\.batch_size={batch // 2}",
+    ) as failed:
+        runner.run_experiment(trained_spec, RunContext())
+    assert out_of_memory(failed.value)
+
+
+@pytest.mark.usefixtures("forbidden_cuda")
+def test_free_memory_is_awaited_on_a_gpu_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    await_free_memory("cpu")
+    frees, slept = [1, 2**29, 2**31], []
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (frees.pop(0), 2**33))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 2**31)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 0)
+    monkeypatch.setattr("bench.experiment.accelerator.time.sleep", slept.append)
+    await_free_memory("cuda")
+    assert (frees, slept) == ([], [1.0, 1.0])
+
+
+@pytest.mark.usefixtures("forbidden_cuda")
+def test_a_run_begins_when_the_memory_stays_taken(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (0, 2**33))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 0)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 0)
+    monkeypatch.setattr("bench.experiment.accelerator.WAIT_SECONDS", -1.0)
+    await_free_memory("cuda:1")
+    assert "cuda:1 has 0.0 GiB of free memory; the run begins all the same" in caplog.text

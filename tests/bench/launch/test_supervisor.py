@@ -41,6 +41,7 @@ class ScriptedTransport(Transport):
         script: Mapping[str, Sequence[Outcome | Exited]] | None = None,
         *,
         memory: bool = False,
+        in_training: bool = False,
         interrupt: bool = False,
         limit: float | None = None,
     ) -> None:
@@ -48,7 +49,8 @@ class ScriptedTransport(Transport):
             runs=runs, context=RunContext(), runner="fake_runner", limits=Limits(seconds=limit)
         )
         self.script = {key: list(outcomes) for key, outcomes in (script or {}).items()}
-        self.memory = memory
+        self.memory, self.in_training = memory, in_training
+        self.shares_memory = in_training
         self.interrupt = interrupt
         self.rounds: list[list[Task]] = []
         self.killed: list[int] = []
@@ -79,7 +81,9 @@ class ScriptedTransport(Transport):
         if isinstance(task, RunTask) and outcome in (Outcome.OK, Outcome.FAILED):
             write(self.surroundings.runs, task, failed=outcome is Outcome.FAILED)
         memory = self.memory and outcome is Outcome.FAILED
-        self._events.append(Done(worker, FinishedTask(task, outcome, 1.0, memory=memory)))
+        self._events.append(
+            Done(worker, FinishedTask(task, outcome, 1.0, memory=memory, in_training=memory and self.in_training))
+        )
 
     def poll(self, seconds: float) -> list[Event]:
         if self.interrupt and any(isinstance(event, Done) for event in self._events):
@@ -183,6 +187,35 @@ def test_what_ran_out_of_memory_is_tried_with_smaller_batches_which_does_not_cou
     summary, _ = sweep(transport, todo, retries=1)
     assert [task.eval_batch for (task,) in transport.rounds] == [None, 32, 8, 8]
     assert len(summary.failures) == 1
+
+
+def test_a_training_that_ran_out_of_memory_is_tried_once_more_and_alone(sweep, tmp_path: Path):
+    todo = tasks(2)
+    script = {task.key: [Outcome.FAILED] for task in todo}
+    transport = ScriptedTransport(tmp_path, script, memory=True, in_training=True)
+    summary, _ = sweep(transport, todo)
+    assert [[task.alone for task in tasks] for tasks in transport.rounds] == [[False, False], [True, True]]
+    assert {task.eval_batch for tasks in transport.rounds for task in tasks} == {None}
+    assert len(summary.failures) == 2
+    transport = ScriptedTransport(tmp_path, script, memory=True, in_training=True)
+    transport.shares_memory = False  # it was alone already
+    sweep(transport, todo)
+    assert len(transport.rounds) == 1
+
+
+def test_runs_that_are_to_be_alone_have_one_worker(sweep, tmp_path: Path):
+    class Wide(ScriptedTransport):
+        def capacity(self) -> int:
+            return 3
+
+    todo = tasks(3)
+    transport = Wide(tmp_path)
+    sweep(transport, [*todo[:2], replace(todo[2], alone=True)])
+    assert [len(tasks) for tasks in transport.rounds] == [2, 1]
+    alone = [replace(task, alone=True) for task in tasks(6)[3:]]
+    transport = Wide(tmp_path)
+    sweep(transport, alone)
+    assert transport.started == 1
 
 
 def test_an_answer_that_cannot_be_written_ends_the_sweep(sweep, tmp_path: Path):
