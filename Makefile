@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP = $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-all check lint format-check imports typecheck doctest docs format perf reliability mutants differential official lock clean help
+.PHONY: demo test test-all check lint format-check imports typecheck doctest docs format perf gpu gpu-budgets reliability mutants differential official lock clean help
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -58,6 +58,12 @@ format: $(VENV)/.dev ## apply the style
 
 perf: $(VENV)/.dev ## compare our implementation's time with a plain one's
 	PYTHONPATH=. $(BIN)/python tests/perf/run.py
+
+gpu: $(VENV)/.dev ## measure on a GPU for five minutes and write the table of docs/performance.md
+	PYTHONPATH=.:tests/perf $(BIN)/python tests/gpu/record.py
+
+gpu-budgets: $(VENV)/.dev ## count each method's operations, waits and transfers and write tests/gpu/budgets.json
+	PYTHONPATH=.:tests/support $(BIN)/python tests/gpu/device_budgets.py
 
 reliability: $(VENV)/.dev ## kill a sweep 200 times and compare the results byte by byte
 	$(BIN)/python tests/reliability/kills.py

@@ -4,10 +4,6 @@
 `torch.device("cuda")` and `cuda:1` exist. What CUDA refuses raises here with CUDA's words: tensors of two devices in
 one operation, a GPU index into a CPU tensor, a CPU generator for a GPU tensor, `.numpy()` of a GPU tensor. `COUNTS`
 holds operations, waits and transfers by file and line. Speed, memory and the rounding of CUDA's kernels are not shown.
-
-    python -m bench.conformance.pretended_device run -m coop -d spectrum_basic --device cuda --jobs 0
-
-runs a command of `etl-bench` there and prints the places that wait for the device.
 """
 
 import lazy_loader

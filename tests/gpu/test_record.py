@@ -1,0 +1,84 @@
+"""`make gpu` runs through in its tiny mode, and the page shows what was recorded, or that nothing was."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from gpu_page import NOT_MEASURED, PAGE, page_with, recorded, section
+from places import ROOT
+
+from bench.conformance.pretended_device import why_unavailable
+
+SCRIPT = ROOT / "tests" / "gpu" / "record.py"
+
+
+PRETENDED = (
+    "import runpy, sys; from bench.conformance.pretended_device import install; install(); "
+    "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+)
+
+
+def run_script(*options: str, pretended: bool = False) -> subprocess.CompletedProcess[str]:
+    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests" / "perf", ROOT / "tests" / "gpu")))
+    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *(["-c", PRETENDED] if pretended else []), str(SCRIPT), *options]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+def test_the_page_has_the_table_of_the_recorded_file() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == page_with(page, recorded())
+    assert (NOT_MEASURED in page) == (recorded() is None)
+
+
+def test_the_script_runs_through_and_its_file_makes_a_section(tmp_path: Path) -> None:
+    out = tmp_path / "gpu.json"
+    done = run_script("--device", "cpu", "--tiny", "--seconds", "0.01", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(out.read_text())
+    assert list(found) == ["environment", "images", "parity", "decode", "steps", "sweep"]
+    assert all(row["images_per_second"] > 0 for row in found["images"])
+    assert found["parity"]["fp32"] == 0
+    assert found["parity"]["normalised to the same bits"] is True
+    assert [row.get("error") for row in found["steps"]] == [None] * 4
+    assert all(row["same_bits"] == row["same_bits_deterministic"] == 5 for row in found["steps"])
+    assert [row["method"] for row in found["sweep"][1:]] != []
+    text = section(found)
+    assert "| coop, 50 classes, batch 32 | fp32 |" in text
+    assert text.count("\n\n") == 6 - 1
+    assert "Not measured" not in page_with(PAGE.read_text(encoding="utf-8"), found)
+
+
+def test_numbers_of_a_cpu_are_not_written_as_those_of_a_gpu() -> None:
+    done = run_script("--device", "cpu")
+    assert done.returncode == 2
+    assert "recorded.json is for numbers of a GPU; give another --out" in " ".join(done.stderr.split())
+
+
+@pytest.mark.slow  # `test_the_script_runs_through_and_its_file_makes_a_section` runs the same script on the CPU
+def test_the_parts_of_a_gpu_run_on_a_pretended_one(tmp_path: Path) -> None:
+    if reason := why_unavailable():
+        pytest.skip(reason)
+    out = tmp_path / "gpu.json"
+    done = run_script("--device", "cuda", "--tiny", "--seconds", "0.01", "--out", str(out), pretended=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(out.read_text())
+    assert found["environment"]["gpu"] == "pretended GPU 0"
+    assert {row["precision"] for row in found["images"]} == {"fp32", "tf32", "bf16", "fp16"}
+    assert found["parity"]["TF32"] < 1e-6
+    assert [row.get("error") for row in found["steps"]] == [None] * 4
+    assert "error" in found["sweep"][0], "the sweep is a process of its own, which has no GPU"
+    assert "| coop, 50 classes, batch 32 | bf16 |" in section(found)
+
+
+def test_an_error_of_one_step_stands_in_its_row() -> None:
+    found = {
+        "environment": {"device": "cuda:0", "gpu": "GPU", "torch": "2", "date": "2026-01-01"},
+        "steps": [{"method": "coop", "classes": 50, "batch": 32, "precision": "fp32", "error": "RuntimeError: a | b"}],
+    }
+    assert "| coop, 50 classes, batch 32 | fp32 | RuntimeError: a / b |" in section(found)
