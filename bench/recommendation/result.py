@@ -193,7 +193,8 @@ class Recommendation:
         for item in race.dropped:
             behind = "" if item.behind is None else f", {100 * item.behind.mean:.1f} points behind {item.leader}"
             reason = "" if item.behind is not None else f", {item.reason}"
-            lines.append(f"Out: {item.method}{behind}{reason} after {counted(item.trainings, 'training')}.")
+            after = f" after {counted(item.trainings, 'training')}" if item.trainings else ""
+            lines.append(f"Out: {item.method}{behind}{reason}{after}.")
         lines.append(
             f"The chance that the race dropped the best method is at most {100 * LEVEL:.0f} %. "
             f"{100 * self.decision.optimism:.1f} points were taken off for choosing the winner."

@@ -12,6 +12,7 @@ import safetensors.torch
 import torch
 import yaml
 from safetensors import safe_open
+from short_settings import short_overrides, short_recipe_overrides
 from sweep_requests import sweep_over
 from tiny_runs import BACKBONE, DATASET
 
@@ -32,11 +33,10 @@ FAMILIES = ["tip_adapter", "vpt", "mma", "clip_lora", "apex", *(pytest.param(m, 
 
 @lru_cache
 def content(method: str) -> bytes:
-    recipe = {"recipe.epochs": 2, "recipe.views": 2, "recipe.epochs_by_dataset": "{}"}
-    chosen = recipe if get_method(method).info.recipes else {}
+    chosen = short_overrides(method) + (short_recipe_overrides(method) if get_method(method).info.recipes else [])
     axes = sweep_over(
         [method], [DATASET], [BACKBONE], protocol=EvalProtocol.FEW_SHOT, shots=(2,), seeds=(1,),
-        overrides=[f"{method}.{key}={value}" for key, value in chosen.items()],
+        overrides=chosen,
     )  # fmt: skip
     (spec,) = expand(axes).specs
     return runner.run_and_keep(spec, RunContext(keep_models="all"))[2]
