@@ -2,6 +2,9 @@
 
 import pathlib
 
+from .api.adding import add_dataset as add_dataset
+from .api.checking import check_method as check_method
+from .api.claims_table import ClaimsTable as ClaimsTable
 from .api.comparison_table import ComparisonTable as ComparisonTable
 from .api.explaining import explain as explain
 from .api.explaining import suggest_labels as suggest_labels
@@ -9,6 +12,7 @@ from .api.leaderboard_table import LeaderboardTable as LeaderboardTable
 from .api.recommending import recommend as recommend
 from .api.results import Results as Results
 from .api.results import build_report as build_report
+from .api.results import claims as claims
 from .api.results import compare as compare
 from .api.results import difficulty as difficulty
 from .api.results import leaderboard as leaderboard

@@ -67,6 +67,7 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     pages = {str(path.relative_to(tmp_path / "site")): path.read_text() for path in tmp_path.rglob("*.html")}
     remote = re.compile(r"<(?:script|link|img)[^>]*(?:src|href)=[\"']https?://")
     assert [name for name, text in pages.items() if remote.search(text)] == []
+    assert "notebook-output" in pages["notebooks/compare-methods.html"]
     for package in PACKAGES:
         text = pages[f"reference/api/{package}.html"]
         listed = set(re.findall(rf'id="{package}\.(\w+)"', text))

@@ -276,7 +276,7 @@ def test_workflows_pin_actions_by_major_version_and_call_targets_that_exist() ->
 # Words
 
 
-TEXT_SUFFIXES = (".css", ".js", ".j2", ".md", ".py", ".pyi", ".toml", ".yml")
+TEXT_SUFFIXES = (".css", ".ipynb", ".js", ".j2", ".md", ".py", ".pyi", ".toml", ".yml")
 
 
 @lru_cache

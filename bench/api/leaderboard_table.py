@@ -29,8 +29,11 @@ class LeaderboardTable:
         boards: Sequence[Leaderboard],
         overview: Callable[[Leaderboard], OverviewView] | None = None,
         unfinished: Sequence[str] = (),
+        *,
+        costs: bool = True,
     ) -> None:
         self.boards = tuple(boards)
+        self._costs = costs
         self._overview = overview
         self._unfinished = tuple(unfinished)
 
@@ -54,7 +57,7 @@ class LeaderboardTable:
 
     def rows(self, board: Leaderboard) -> list[dict[str, object]]:
         """The rows of one board, in percent with 95 % intervals, as they are printed."""
-        return [_row(board, entry) for entry in board.entries]
+        return [_row(board, entry, costs=self._costs) for entry in board.entries]
 
     def notes(self) -> list[str]:
         """What a reader has to know: incomplete and stale entries, oracles, runs that do not count."""
@@ -135,7 +138,7 @@ def board_title(board: Leaderboard) -> str:
     return f"{board.setting.title}, {over}"
 
 
-def _row(board: Leaderboard, entry: Entry) -> dict[str, object]:
+def _row(board: Leaderboard, entry: Entry, *, costs: bool) -> dict[str, object]:
     name = f"{entry.key}{STALE}" if entry.stale else entry.key
     row: dict[str, object] = {"#": "" if entry.rank is None else entry.rank, "method": name}
     if board.setting.source:
@@ -149,6 +152,8 @@ def _row(board: Leaderboard, entry: Entry) -> dict[str, object]:
             name = "average of targets"
         row[name] = _percent(entry.average(measure, board.convention))
     row["n/N"] = f"{entry.coverage}/{entry.planned}{'' if entry.coverage == entry.planned else ' *'}"
+    if not costs:
+        return row
     row["parameters"] = entry.cost.parameters_high if entry.cost else "–"
     seconds = None if entry.cost is None else entry.cost.train_seconds
     row["train s"] = f"{seconds:.1f}" if seconds is not None else entry.cost.device if entry.cost else "–"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench._util.counted import counted
+from bench.api.claims_table import ClaimsTable
 from bench.api.comparison_table import ComparisonTable
 from bench.api.leaderboard_table import LeaderboardTable
 from bench.errors import UsageError
@@ -61,6 +62,7 @@ class Results:
         shots: int | Sequence[int] | None = None,
         backbone: str | None = None,
         convention: str | HConvention = "h_of_means",
+        costs: bool = True,
     ) -> LeaderboardTable:
         """One ranking per backbone, protocol and shots: averages over datasets with 95 % intervals over seeds.
 
@@ -69,6 +71,7 @@ class Results:
             shots: images per class.
             backbone: `arch.tag`.
             convention: the H of average rows: `"h_of_means"` (CoOp's tables) or `"mean_of_h"` (APEX's).
+            costs: show parameters and training times, which differ between machines.
 
         Raises UsageError if no run fits.
         """
@@ -83,7 +86,8 @@ class Results:
                 raise UsageError(no_runs(self.folder))
             found = sorted({f"{setting.protocol} with {counted(setting.shots, 'shot')}" for setting in settings(frame)})
             raise UsageError(f"No runs to show in {self.folder}. It holds: {', '.join(found)}.")
-        return LeaderboardTable(boards, self._overview, [str(sweep) for sweep in self.unfinished])
+        unfinished = [str(sweep) for sweep in self.unfinished]
+        return LeaderboardTable(boards, self._overview, unfinished, costs=costs)
 
     @cached_property
     def unfinished(self) -> list[UnfinishedSweep]:
@@ -133,6 +137,27 @@ class Results:
             wanted = [*find_entry(board, a).run_ids, *find_entry(board, b).run_ids]
             pairs.append((board, compare(board, runs, self._store.outcomes_frame(wanted), a, b)))
         return ComparisonTable(pairs)
+
+    def claims(
+        self, file: str | Path | None = None, *, easy: Sequence[str] = (), hard: Sequence[str] = ()
+    ) -> ClaimsTable:
+        """Test statements about methods on these runs: supported, refuted, inconclusive or not tested.
+
+        Args:
+            file: claims as TOML; by default the shipped ones, the observations of the APEX paper.
+            easy: the easy datasets, by default the third of lowest transfer difficulty; `hard` likewise.
+            hard: the hard datasets.
+        """
+        from bench.analysis.claims import check_claims, difficulty_by_backbone, load_claims
+        from bench.analysis.difficulty_groups import chosen_groups
+        from bench.analysis.leaderboard import leaderboards
+
+        groups = chosen_groups(tuple(easy), tuple(hard))
+        asked = load_claims(None if file is None else Path(file).expanduser())
+        if self._outcomes.empty:
+            raise UsageError(no_runs(self.folder))
+        difficulty = difficulty_by_backbone(self.difficulty())
+        return ClaimsTable(check_claims(asked, leaderboards(self._outcomes), self._outcomes, difficulty, groups))
 
     def difficulty(self) -> pd.DataFrame:
         """Transfer difficulty and related measures, one row per backbone, dataset, split and measure."""
@@ -207,6 +232,11 @@ def leaderboard(runs: str | Path = _DEFAULT_RUNS, **options: Any) -> Leaderboard
 def compare(a: str, b: str, runs: str | Path = _DEFAULT_RUNS, **options: Any) -> ComparisonTable:
     """Two methods of a runs folder on the same images; options as of `Results.compare`."""
     return load_results(runs).compare(a, b, **options)
+
+
+def claims(runs: str | Path = _DEFAULT_RUNS, **options: Any) -> ClaimsTable:
+    """Statements about methods, tested on a runs folder; options as of `Results.claims`."""
+    return load_results(runs).claims(**options)
 
 
 def difficulty(runs: str | Path = _DEFAULT_RUNS) -> pd.DataFrame:

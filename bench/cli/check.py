@@ -61,15 +61,8 @@ def _rows(results: Iterator[Result], trial: Iterator[dict[str, object]] | None) 
 
     runs = True
     for result in results:
-        failed = result.outcome is Outcome.FAILED
-        runs = runs and not (failed and result.check.essential)
-        yield {
-            "check": result.check.name,
-            "outcome": str(result.outcome),
-            "promise": result.check.promise,
-            "message": result.message,
-            "remedy": result.check.remedy if failed else "",
-        }
+        runs = runs and not (result.outcome is Outcome.FAILED and result.check.essential)
+        yield dict(result.row())
     if runs and trial is not None:
         yield from trial
 

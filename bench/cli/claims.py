@@ -5,10 +5,8 @@ from typing import Annotated
 
 import typer
 
-from bench._util.counted import counted
 from bench.cli import _options as opt
-from bench.cli._print import percent_interval, print_json, print_rows
-from bench.errors import UsageError
+from bench.cli._print import print_json, print_rows
 
 
 def claims(
@@ -24,35 +22,11 @@ def claims(
     datasets, tested with the noise of seeds and test images. p is against the claim's threshold and not adjusted for
     how many are tested.
     """
-    from bench.analysis.claims import check_claims, difficulty_by_backbone, load_claims
-    from bench.analysis.difficulty_groups import chosen_groups
-    from bench.analysis.leaderboard import leaderboards
-    from bench.results.nearby_runs import no_runs
-    from bench.store import fresh_store
+    from bench.api.results import load_results
 
-    groups = chosen_groups(opt.split_list(easy), opt.split_list(hard))
-    asked = load_claims(file)
-    store = fresh_store(runs)
-    frame, difficulty = store.runs_frame(outcomes=True), difficulty_by_backbone(store.difficulty_frame())
-    if frame.empty:
-        raise UsageError(no_runs(runs))
-    results = check_claims(asked, leaderboards(frame), frame, difficulty, groups)
+    found = load_results(runs).claims(file, easy=opt.split_list(easy), hard=opt.split_list(hard))
     if as_json:
-        print_json(results)
+        print_json(found.results)
         return
-    rows = []
-    for found in results:
-        test, setting = found.test, found.setting
-        rows.append(
-            {
-                "claim": f"{found.claim.id}: {found.claim.sentence}",
-                "setting": f"{setting.backbone}, {counted(setting.shots, 'shot')}" if setting else "",
-                "verdict": str(found.verdict),
-                "effect": f"{100 * test.mean:+.2f}" if test else "",
-                "95 %": percent_interval(test.low, test.high) if test else "",
-                "n": f"{test.n} over {counted(test.groups, 'dataset')}" if test else "",
-                "p": f"{found.p:.2g}" if found.p is not None else "",
-                "missing": found.reason,
-            }
-        )
+    rows = found.rows()
     print_rows(rows, None if rows else ["claim"])

@@ -53,6 +53,16 @@ class Result:
     outcome: Outcome
     message: str = ""
 
+    def row(self) -> dict[str, str]:
+        """The result as one row of a table; `remedy` says what to do about a failure."""
+        return {
+            "check": self.check.name,
+            "outcome": str(self.outcome),
+            "promise": self.check.promise,
+            "message": self.message,
+            "remedy": self.check.remedy if self.outcome is Outcome.FAILED else "",
+        }
+
 
 CHECKS: dict[str, Check] = {}
 """All checks by name, in the order in which they run."""

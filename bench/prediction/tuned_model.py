@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from bench.tuned import ModelFileError, ModelInfo, novelty_scores, read_model, r
 from bench.tuned.novelty import MEANS
 from datasets_registry import BenchError, ClassSet, Decoding, decode_image
 from methods import Backbone, BackboneSpec, Batch, Method, Precision, parse_backbone
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BATCH = 32
 
@@ -50,6 +53,18 @@ class ImagePredictions:
     def labels(self) -> list[str]:
         """The most probable class of each image."""
         return [self.classes[i] for i in self.probabilities.argmax(axis=1)]
+
+    def to_frame(self, names: Sequence[object] | None = None) -> "pd.DataFrame":
+        """One row per image: label, probability, novelty, and whether it is unlike the training images.
+
+        Args:
+            names: of the images, for the index.
+        """
+        import pandas as pd
+
+        best = self.probabilities.max(axis=1)
+        columns = {"label": self.labels, "probability": best, "novelty": self.novelty, "unlike": self.unlike}
+        return pd.DataFrame(columns, index=None if names is None else [str(name) for name in names])
 
     def top(self, k: int = 5) -> list[list[tuple[str, float]]]:
         """The k most probable classes of each image with their probabilities, best first."""

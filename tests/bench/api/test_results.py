@@ -55,6 +55,15 @@ def test_the_leaderboard_is_that_of_the_command(results: Results, folder: Path, 
     assert list(table.to_frame()["method"]) == [entry.method for entry in table.boards[0].entries]
 
 
+def test_a_leaderboard_can_leave_out_costs(results: Results):
+    columns = [list(results.leaderboard(costs=costs).to_frame()) for costs in (True, False)]
+    assert columns[0] == columns[1], "the frame always has them"
+    shown = results.leaderboard(costs=False)
+    assert list(shown.rows(shown.boards[0])[0]) == ["#", "method", "all", "n/N"]
+    assert "train s" in str(results.leaderboard())
+    assert "train s" not in str(shown) + shown._repr_html_()
+
+
 def test_a_comparison_is_paired(results: Results, folder: Path):
     table = results.compare("clip_adapter", "zero_shot")
     (pair,) = table.pairs

@@ -82,6 +82,11 @@ def test_predictions_are_those_of_the_run_with_its_temperature(method: str) -> N
     found = model.predict([f"pictures/{i:03}.png" for i in range(40)])
     (expected,) = shard.predictions
     assert found.labels == [model.classes[i] for i in expected.predicted[:40]]
+    table = found.to_frame(range(len(found)))
+    assert list(table["label"]) == found.labels
+    assert list(table["probability"]) == [best[0][1] for best in found.top(1)]
+    assert list(table.index[:2]) == ["0", "1"]
+    assert list(found.to_frame().columns) == ["label", "probability", "novelty", "unlike"]
     top = np.take_along_axis(found.probabilities, expected.top_labels[:40], axis=1)
     tempered = expected.top_logits[:40] / model.info.calibration.temperature
     assert np.log(top[:, :1] / top) == pytest.approx(tempered[:, :1] - tempered, abs=2e-3)

@@ -1,0 +1,68 @@
+"""Own images are added from Python as by the command, and can be run at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from bench import UsageError, add_dataset, plan
+from datasets_registry import DATASETS, BenchError, DataError, RegistrationError, get_dataset
+
+
+@pytest.fixture
+def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ETL_BENCH_DATASETS", str(tmp_path / "toml"))
+    for label, colour in (("house_sparrow", 40), ("robin", 200)):
+        (tmp_path / "birds" / label).mkdir(parents=True)
+        for i in range(12):
+            Image.new("RGB", (20, 20), (colour, i, 0)).save(tmp_path / "birds" / label / f"{i}.png")
+    return tmp_path / "birds"
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> object:
+    yield
+    if "py_birds" in DATASETS:
+        DATASETS.remove("py_birds")
+
+
+def test_a_dataset_can_be_planned_in_the_process_that_added_it(images: Path):
+    added = add_dataset(
+        "py_birds", str(images), template="a photo of a {}, a bird.", names={"robin": "red robin"}, split="even"
+    )
+    assert added.facts()["class_names"] == ["house sparrow", "red robin"]
+    assert get_dataset("py_birds").template == "a photo of a {}, a bird."
+    assert added.file == images.parent / "toml" / "py_birds.toml"
+    planned = plan("zero_shot", "py_birds", backbone="ViT-demo.drawn", runs=images.parent / "runs")
+    assert [spec.dataset for spec in planned.specs] == ["py_birds"]
+
+
+def test_a_dataset_is_replaced_only_on_request(images: Path):
+    add_dataset("py_birds", images, split="even")
+    with pytest.raises(RegistrationError, match="py_birds.toml exists"):
+        add_dataset("py_birds", images, split="even")
+    add_dataset("py_birds", images, split="even", replace=True, template="{}")
+    assert get_dataset("py_birds").template == "{}"
+
+
+def test_wrong_options_are_refused_and_nothing_is_written(images: Path):
+    with pytest.raises(UsageError, match="no option 'shots'. Further options: root, skip_broken, min_images"):
+        add_dataset("py_birds", images, shots=4)
+    with pytest.raises(UsageError, match="split='thirds' is unknown; choose given, hash, even"):
+        add_dataset("py_birds", images, split="thirds")
+    with pytest.raises(BenchError, match="no '{}'"):
+        add_dataset("py_birds", images, template="a bird")
+    with pytest.raises(DataError):
+        add_dataset("py_birds", images, min_images=100)
+    assert not (images.parent / "toml").exists()
+    assert "py_birds" not in DATASETS
+
+
+def test_a_table_takes_its_columns(images: Path):
+    rows = [f"{path.parent.name}/{path.name},{path.parent.name}" for path in sorted(images.rglob("*.png"))]
+    table = images.parent / "list.csv"
+    table.write_text("\n".join(["where,what", *rows]))
+    added = add_dataset("py_birds", table, root=str(images), path_column="where", label_column="what", split="even")
+    assert added.facts()["images"] == 24

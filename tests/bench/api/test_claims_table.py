@@ -1,0 +1,56 @@
+"""Claims from Python are those of the command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from worlds import make_world
+
+from bench import UsageError, claims, load_results
+
+DATASETS = [f"d{i}" for i in range(4)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("claims")
+    rates = {
+        "coop": {d: {"base": 0.6, "new": 0.6} for d in DATASETS},
+        "apex": {d: {"base": 0.8, "new": 0.8} for d in DATASETS},
+    }
+    make_world(folder, rates, images=200)
+    return folder
+
+
+def test_the_table_has_a_row_for_each_claim(folder: Path, etl):
+    table = claims(folder)
+    rows = {row["claim"].partition(":")[0]: row for row in table.rows()}
+    assert rows["headline-coop"]["verdict"] == "supported"
+    assert rows["headline-coop"]["95 %"].count("+") == 2
+    assert rows["headline"]["verdict"] == "not tested"
+    assert list(table.to_frame()["verdict"]) == [str(found.verdict) for found in table.results]
+    assert "supported" in str(table)
+    assert table._repr_html_().startswith("<table><caption>Claims")
+    code, out, _ = etl("claims", "--runs", str(folder), "--json")
+    assert code == 0
+    assert [(row["claim"]["id"], row["verdict"]) for row in json.loads(out)] == [
+        (found.claim.id, str(found.verdict)) for found in table.results
+    ]
+
+
+def test_own_claims_and_groups_are_taken(folder: Path, tmp_path: Path):
+    fields = {"id": "mine", "sentence": "A is better.", "source": "", "a": "apex", "b": "coop", "measure": "base"}
+    fields |= {"protocol": "base-to-new", "datasets": "hard"}
+    file = tmp_path / "mine.toml"
+    file.write_text("[[claim]]\n" + "\n".join(f'{key} = "{value}"' for key, value in fields.items()))
+    (found,) = load_results(folder).claims(str(file), easy=DATASETS[:2], hard=DATASETS[2:]).results
+    assert str(found.verdict) == "not tested" or found.datasets == ("d2", "d3")
+    with pytest.raises(UsageError, match=r"cannot be read as TOML"):
+        claims(folder, file=tmp_path / "none.toml")
+
+
+def test_a_folder_without_runs_is_refused(tmp_path: Path):
+    with pytest.raises(UsageError, match="There are no runs"):
+        claims(tmp_path)

@@ -1,0 +1,50 @@
+"""A hook of the documentation site: each notebook of docs/ becomes a page."""
+
+import json
+from html import escape
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+
+class NotebookPage(File):
+    """A notebook that the site renders like a Markdown file; links to it lead to its page."""
+
+    def is_documentation_page(self) -> bool:
+        """It is one."""
+        return True
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Replace each notebook by its page."""
+    for file in list(files):
+        if file.src_uri.endswith(".ipynb"):
+            page = NotebookPage(file.src_uri, file.src_dir, config.site_dir, config.use_directory_urls)
+            page.content_string = as_markdown(json.loads(file.content_string))
+            files.remove(file)
+            files.append(page)
+    return files
+
+
+def as_markdown(notebook: dict[str, Any]) -> str:
+    """The notebook with its stored outputs as Markdown."""
+    blocks = []
+    for cell in notebook["cells"]:
+        source = "".join(cell["source"])
+        blocks.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        blocks += [_output(output) for output in cell.get("outputs", ())]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _output(output: dict[str, Any]) -> str:
+    """One output: printed text, a table, or a picture."""
+    data = {mime: "".join(content) for mime, content in output.get("data", {}).items()}
+    if "text/html" in data:
+        body = "".join(line for line in data["text/html"].splitlines(keepends=True) if line.strip())
+        return f'<div class="notebook-output">\n{body}\n</div>'
+    if "image/png" in data:
+        name = escape(data.get("text/plain", ""))
+        return f'<div class="notebook-output"><img alt="{name}" src="data:image/png;base64,{data["image/png"]}"></div>'
+    text = data.get("text/plain") or "".join(output.get("text", ()))
+    return f"```text\n{text.rstrip()}\n```"
