@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property, wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -20,8 +20,9 @@ from methods._backbones.preprocessing import OPENAI_PREPROCESSING, Preprocessing
 from methods._text.prompt_embeddings import TextPrompts, TokenizedTexts, frozen_prompts
 from methods._text.tokens import tokenize
 from methods._towers.blocks import BlockView
+from methods._towers.half_weights import with_half_weights
 from methods._towers.image_encoder import BlockHook, continue_image_tower, image_hidden_states, run_image_tower
-from methods._towers.image_encoder_architectures import wrap_image_tower
+from methods._towers.image_encoder_architectures import ImageTower, wrap_image_tower
 from methods._towers.read_only_tokens import encode_read_only_image, encode_read_only_text
 from methods._towers.text_encoder import TextHook, TextTower
 from methods._towers.text_hidden_states import TextHidden, continue_text_tower, text_hidden
@@ -40,6 +41,7 @@ def compute_without_memory(texts: Sequence[str], compute: Callable[[], Tensor]) 
 
 
 P = ParamSpec("P")
+TowerT = TypeVar("TowerT")
 
 
 def in_precision(forward: Callable[Concatenate[Backbone, P], Tensor]) -> Callable[Concatenate[Backbone, P], Tensor]:
@@ -77,6 +79,7 @@ class Backbone:
     passes: Passes = field(default_factory=Passes)
     text_memory: TextMemory = compute_without_memory
     precision: Precision = Precision.FP32
+    _held: dict[tuple[str, torch.dtype], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.model.requires_grad_(False).eval()
@@ -96,6 +99,28 @@ class Backbone:
     @property
     def _text_modules(self) -> Any:
         return getattr(self.model, "text", self.model)
+
+    @property
+    def _image(self) -> ImageTower:
+        """The image tower that runs. Its weights are held in the precision; those of `image_tower` stay in fp32."""
+        return self._holding("image", self.image_tower, lambda model: wrap_image_tower(model.visual))
+
+    @property
+    def _text(self) -> TextTower:
+        """The text tower that runs, as `_image` for images."""
+        return self._holding("text", self.text_tower, lambda model: TextTower(getattr(model, "text", model)))
+
+    def _holding(self, name: str, plain: TowerT, wrap: Callable[[Any], TowerT]) -> TowerT:
+        """A tower with weights of the precision, made once; copies of a backbone share them."""
+        dtype = self.precision.dtype
+        if dtype is None:
+            return plain
+        if ("model", dtype) not in self._held:
+            self._held["model", dtype] = with_half_weights(self.model, dtype)
+        if (name, dtype) not in self._held:
+            self._held[name, dtype] = wrap(self._held["model", dtype])
+        tower: TowerT = self._held[name, dtype]
+        return tower
 
     @property
     def slug(self) -> str:
@@ -185,14 +210,14 @@ class Backbone:
         else:
             self.passes.image += len(pixels)
         changes: dict[str, Any] = {"prompts": prompts, "before_block": before_block, "blocks": blocks, "norms": norms}
-        return run_image_tower(self.image_tower, pixels, **changes, project=project)
+        return run_image_tower(self._image, pixels, **changes, project=project)
 
     @in_precision
     def image_hidden(self, pixels: Float[Tensor, "batch 3 h w"], first: int) -> Float[Tensor, "batch tokens width"]:
         """Tokens of the frozen tower before block `first` (from 0), without gradients."""
         self.passes.image += Fraction(first, self.vision_depth or 1) * len(pixels)
         with torch.no_grad():
-            return image_hidden_states(self.image_tower, pixels, first)
+            return image_hidden_states(self._image, pixels, first)
 
     @in_precision
     def continue_image(
@@ -205,7 +230,7 @@ class Backbone:
     ) -> Float[Tensor, "batch all_tokens width"]:
         """Tokens after the last block, from those before block `first`; see `continue_image_tower`."""
         self.passes.prompted_image += Fraction(self.vision_depth - first, self.vision_depth) * len(hidden)
-        return continue_image_tower(self.image_tower, hidden, first, prompts=prompts, blocks=blocks)
+        return continue_image_tower(self._image, hidden, first, prompts=prompts, blocks=blocks)
 
     def tokenized(self, texts: Sequence[str]) -> TokenizedTexts:
         """Texts as tokens and embeddings, cut after the longest one."""
@@ -227,13 +252,13 @@ class Backbone:
     ) -> Float[Tensor, "n_cls dim"]:
         """Text features of prompts, unnormalised; see `TextTower.encode`. `norm` replaces the last norm."""
         self.passes.text += len(prompts)
-        tower = self.text_tower if norm is None else self.text_tower.with_final_norm(norm)
+        tower = self._text if norm is None else self._text.with_final_norm(norm)
         return tower.encode(prompts, deep=deep, blocks=blocks, before_block=before_block, project=project)
 
     def text_hidden(self, prompts: TextPrompts, first: int) -> TextHidden:
         """Hidden states of plain texts before block `first`, without gradients; see `text_hidden_states.py`."""
         with self.precision.arithmetic(self.device):
-            hidden = text_hidden(self.text_tower, prompts, first)
+            hidden = text_hidden(self._text, prompts, first)
         self.passes.text += Fraction(hidden.first, self.text_depth) * len(prompts)
         return hidden
 
@@ -243,7 +268,7 @@ class Backbone:
     ) -> Float[Tensor, "n_cls dim"]:
         """Text features from hidden states, unnormalised; see `continue_text_tower`."""
         self.passes.text += Fraction(self.text_depth - hidden.first, self.text_depth) * len(hidden.prompts)
-        return continue_text_tower(self.text_tower, hidden, tokens=tokens, blocks=blocks)
+        return continue_text_tower(self._text, hidden, tokens=tokens, blocks=blocks)
 
     @in_precision
     def encode_prompts_each(
@@ -251,7 +276,7 @@ class Backbone:
     ) -> Float[Tensor, "batch n_cls dim"]:
         """Text features of every class after every image's own prefix; see `TextTower.encode_each`."""
         self.passes.text += len(prompts) * len(prefixes)
-        return self.text_tower.encode_each(prompts, prefixes)
+        return self._text.encode_each(prompts, prefixes)
 
     @in_precision
     def read_only_image_features(
@@ -259,7 +284,7 @@ class Backbone:
     ) -> Float[Tensor, "batch n dim"]:
         """Features of each image at the read-only tokens, unnormalised; see `encode_read_only_image`."""
         self.passes.prompted_image += len(pixels)
-        return encode_read_only_image(self.image_tower, pixels, readers)
+        return encode_read_only_image(self._image, pixels, readers)
 
     @in_precision
     def read_only_text_features(
@@ -267,7 +292,7 @@ class Backbone:
     ) -> Float[Tensor, "n_cls n dim"]:
         """Features of each text at the read-only tokens, unnormalised; see `encode_read_only_text`."""
         self.passes.text += len(prompts)
-        return encode_read_only_text(self.text_tower, prompts, readers)
+        return encode_read_only_text(self._text, prompts, readers)
 
     def encode_texts(self, texts: Sequence[str]) -> Float[Tensor, "n dim"]:
         """Features of plain texts, unnormalised, without gradients."""

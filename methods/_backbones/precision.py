@@ -24,11 +24,19 @@ class Precision(StrEnum):
     BF16 = "bf16"
     FP16 = "fp16"
 
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """The type of matrix products that is half as wide as fp32; None for fp32 and TF32."""
+        if self in (Precision.FP32, Precision.TF32):
+            return None
+        import torch
+
+        return torch.bfloat16 if self is Precision.BF16 else torch.float16
+
     def arithmetic(self, device: torch.device) -> AbstractContextManager[object]:
         """A context in which matrix products and attention run in this precision (torch's autocast)."""
-        if self in (Precision.FP32, Precision.TF32):
+        if self.dtype is None:
             return nullcontext()
         import torch
 
-        dtype = torch.bfloat16 if self is Precision.BF16 else torch.float16
-        return torch.autocast(device.type, dtype=dtype)
+        return torch.autocast(device.type, dtype=self.dtype)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from copy import copy
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from parity_kit import batch_of, class_set, images, support_view, tiny_backbone
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.experiment.training_loop import make_optimizer, train_step
 from datasets_registry import EvalProtocol
@@ -56,6 +60,55 @@ def test_logits_are_near_those_of_fp32(name: str, precision: Precision) -> None:
     assert not torch.equal(exact, near), "the towers ran in fp32"
     scale = tiny_backbone().logit_scale
     torch.testing.assert_close(near / scale, exact / scale, atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_weights_held_in_bf16_give_the_bits_of_weights_that_autocast_rounds(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = answer(name, Precision.BF16)[1]
+    monkeypatch.setattr("methods._backbones.backbone.with_half_weights", lambda model, _: model)
+    assert torch.equal(held, answer(name, Precision.BF16)[1])
+
+
+class CastsOf(TorchDispatchMode):
+    """Counts the casts of some tensors."""
+
+    def __init__(self, tensors: Iterable[Tensor]) -> None:
+        super().__init__()
+        self.places = {tensor.data_ptr() for tensor in tensors}
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += func is torch.ops.aten._to_copy.default and args[0].data_ptr() in self.places
+        return func(*args, **(kwargs or {}))
+
+
+def casts_of_frozen_weights(name: str) -> int:
+    weights = tiny_backbone().model.parameters()
+    with CastsOf(weights) as casts:
+        answer(name, Precision.BF16)
+    return casts.count
+
+
+@pytest.mark.parametrize("name", ["coop", "cocoop", "maple", "vpt", "promptsrc"])
+def test_no_step_rounds_the_frozen_weights_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    once = sum(1 for _ in tiny_backbone().model.parameters())
+    assert casts_of_frozen_weights(name) <= once
+    monkeypatch.setattr("methods._backbones.backbone.with_half_weights", lambda model, _: model)
+    assert casts_of_frozen_weights(name) > once
+
+
+def test_copies_of_a_backbone_share_the_held_weights_and_the_digest_stays() -> None:
+    backbone = backbone_in(Precision.BF16)
+    before = backbone.digest
+    backbone.encode_image(images("test"))
+    assert copy(backbone)._image is backbone._image
+    assert backbone._image is not backbone.image_tower
+    assert {p.dtype for p in backbone.model.parameters()} == {torch.float32}
+    assert replace(backbone).digest == before
+    backbone.precision = Precision.FP32
+    assert backbone._image is backbone.image_tower
 
 
 def test_fp32_is_the_plain_arithmetic() -> None:

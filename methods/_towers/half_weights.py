@@ -1,0 +1,50 @@
+"""A tower whose frozen weights are held in half precision, so that autocast need not cast them in every forward pass.
+
+Only weights that autocast would cast are rounded: those of linear layers, convolutions, attention and projections.
+Norms and embeddings stay in fp32. The results have the same bits as with fp32 weights under autocast.
+"""
+
+import copy
+from typing import Any
+
+import torch
+from torch import nn
+
+from methods._towers.blocks import is_standard
+
+_PROJECTIONS = ("proj", "text_projection")
+"""Parameters of towers that are multiplied as matrices."""
+_UNUSED = "text_decoder"
+"""CoCa's captioner, which nothing here runs."""
+
+
+def with_half_weights(module: Any, dtype: torch.dtype) -> Any:
+    """A copy of a frozen module with rounded weights; it shares everything else with the original."""
+    if isinstance(module, nn.MultiheadAttention):
+        return module  # its own forward pass chooses between kernels by the type of its weights
+    changed = copy.copy(module)
+    if isinstance(module, nn.Linear | nn.Conv2d):
+        names = set(module._parameters)
+    else:
+        names = {name for name in _PROJECTIONS if name in module._parameters}
+    _round(changed, names, dtype)
+    changed._modules = {
+        name: child if child is None or name == _UNUSED else with_half_weights(child, dtype)
+        for name, child in module._modules.items()
+    }
+    if is_standard(module):  # its parts are called as functions, see `view_block`
+        attention = copy.copy(module.attn)
+        _round(attention, {"in_proj_weight", "in_proj_bias"}, dtype)
+        attention._modules = {name: with_half_weights(child, dtype) for name, child in module.attn._modules.items()}
+        changed._modules["attn"] = attention
+    return changed
+
+
+def _round(module: Any, names: set[str], dtype: torch.dtype) -> None:
+    """Replace these parameters of a copied module by rounded ones, without gradients."""
+    module._parameters = {
+        name: nn.Parameter(value.detach().to(dtype), requires_grad=False)
+        if name in names and value is not None and value.dtype is torch.float32
+        else value
+        for name, value in module._parameters.items()
+    }
