@@ -1,4 +1,4 @@
-"""A pretended GPU for torch's CPU build: device type `cuda`, CUDA's rules about devices, values computed on the CPU.
+"""A pretended GPU for machines without one: device type `cuda`, CUDA's rules about devices, values computed on the CPU.
 
 `install` has to run before torch is imported, so another process is needed where torch is already in use. Afterwards
 `torch.device("cuda")` and `cuda:1` exist. What CUDA refuses raises here with CUDA's words: tensors of two devices in

@@ -29,8 +29,6 @@ def why_unavailable() -> str | None:
     """Why this machine cannot pretend a device; None where it can. Imports no torch and compiles nothing."""
     if not sys.platform.startswith("linux"):
         return f"the pretended device needs Linux, this is {sys.platform}"
-    if (torch_folder() / "lib" / "libtorch_cuda.so").exists():
-        return "the pretended device needs the CPU build of torch, this one is built for CUDA"
     if not _compiled_path().exists() and _compiler() is None:
         return f"the pretended device needs a C++ compiler, and none of {', '.join(COMPILERS)} was found"
     return None

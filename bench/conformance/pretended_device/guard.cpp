@@ -75,10 +75,6 @@ struct PretendedGuard final : public c10::impl::DeviceGuardImplInterface {
 };
 
 const PretendedGuard guard;
-const bool guard_registered = [] {
-  c10::impl::device_guard_impl_registry[static_cast<size_t>(c10::DeviceType::CUDA)].store(&guard);
-  return true;
-}();
 
 // The numbers of torch's CPU generator under the name of a CUDA device.
 struct PretendedGenerator : public at::CPUGeneratorImpl {
@@ -147,6 +143,12 @@ struct CUDAHooks final : public CUDAHooksInterface {
   }
 };
 
-REGISTER_CUDA_HOOKS(CUDAHooks)
+// A build of torch for CUDA registers hooks of its own when it is loaded; the preferred ones stay.
+C10_REGISTER_CLASS_WITH_PRIORITY(CUDAHooksRegistry, CUDAHooks, c10::REGISTRY_PREFERRED, CUDAHooks)
 
 }  // namespace at
+
+// Called after torch was loaded, since a build for CUDA sets its own guard.
+extern "C" void register_pretended_guard() {
+  c10::impl::device_guard_impl_registry[static_cast<size_t>(c10::DeviceType::CUDA)].store(&guard);
+}

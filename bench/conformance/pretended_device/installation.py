@@ -30,8 +30,10 @@ def install() -> None:
         raise PretendedDeviceError(f"{reason[0].upper()}{reason[1:]}.")
     guard = compiled_guard()
     ctypes.CDLL(str(torch_folder() / "lib" / "libtorch_cpu.so"), mode=ctypes.RTLD_GLOBAL)
-    ctypes.CDLL(str(guard))
+    library = ctypes.CDLL(str(guard))
     import torch
+
+    library.register_pretended_guard()
 
     from bench.conformance.pretended_device.tensors import PretendedTensor
 
@@ -88,6 +90,7 @@ def _replace_cuda_functions(torch: Any) -> None:
         "_lazy_init": lambda: None,
         "is_available": lambda: True,
         "is_initialized": lambda: False,
+        "is_current_stream_capturing": lambda: False,
         "is_bf16_supported": lambda *_, **__: True,
         "device_count": lambda: DEVICES,
         "current_device": index,

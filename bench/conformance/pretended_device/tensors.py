@@ -72,7 +72,7 @@ class PretendedTensor(Tensor):
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         with torch._C.DisableTorchFunctionSubclass():
             if func is torch.nn.functional.scaled_dot_product_attention:
-                return _attention(func, *args, **(kwargs or {}))
+                return _attention(*args, **(kwargs or {}))
             return func(*args, **(kwargs or {}))
 
     @classmethod
@@ -231,19 +231,23 @@ def _count_transfer(source: Tensor, home: torch.device, *, blocking: bool) -> No
 
 
 def _attention(
-    func: Any, query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
+    query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
     **options: Any,
 ) -> Any:  # fmt: skip
     """Attention as one operation, as CUDA's fused kernels are, with the kernel that the CPU takes for these tensors."""
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        masked = attn_mask.logical_not()
+        attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype).masked_fill_(masked, float("-inf"))
     given = [query, key, value] + ([] if attn_mask is None else [attn_mask])
-    fits = all(isinstance(x, PretendedTensor) and x.device == query.device for x in given)
-    mask = attn_mask is None or (attn_mask.dtype == query.dtype and not attn_mask.requires_grad)
-    if fits and mask and not dropout_p and options.keys() <= {"scale"}:
-        q, k, v, *rest = (x.numbers for x in given)
-        if torch._fused_sdp_choice(q, k, v, rest[0] if rest else None, 0.0, is_causal, **options) == FLASH:
-            fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-            return fused(query, key, value, 0.0, is_causal, attn_mask=attn_mask, **options)[0]
-    return func(query, key, value, attn_mask, dropout_p, is_causal, **options)
+    written_out = torch.ops.aten._scaled_dot_product_attention_math
+    if not all(type(x) is PretendedTensor and x.device == query.device for x in given):
+        return written_out(query, key, value, attn_mask, dropout_p, is_causal, **options)[0]  # refuses them
+    q, k, v, *mask = (x.numbers for x in given)
+    fits = not dropout_p and not (mask and attn_mask.requires_grad) and options.keys() <= {"scale"}
+    if fits and torch._fused_sdp_choice(q, k, v, mask[0] if mask else None, 0.0, is_causal, **options) == FLASH:
+        fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+        return fused(query, key, value, 0.0, is_causal, attn_mask=attn_mask, **options)[0]
+    return written_out(query, key, value, attn_mask, dropout_p, is_causal, **options)[0]
 
 
 def _with_index(device: Any) -> torch.device:
