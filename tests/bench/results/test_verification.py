@@ -15,7 +15,8 @@ from sweep_requests import sweep_over
 from bench.context import RunContext
 from bench.errors import VerificationError
 from bench.experiment.runner import run_experiment
-from bench.record import Predictions, RunError, RunStatus
+from bench.record import GpuFacts, Predictions, RunError, RunStatus
+from bench.results import verification
 from bench.results.run_diff import Cause
 from bench.results.shards import Shard, Shards
 from bench.results.verification import Outcome, verdict
@@ -167,3 +168,25 @@ def test_threads_that_contradict_the_environment_are_refused_and_those_of_the_ru
     code, _, err = etl("verify", name, "--runs", str(runs))
     assert code == 0
     assert f"{name}: uses 1 threads, as the run did, not OMP_NUM_THREADS=3; --threads 3 uses these" in err
+
+
+def test_a_run_from_another_device_is_repeated_here_and_rounding_has_a_code_of_its_own(
+    runs: Path, tmp_path: Path, etl, monkeypatch: pytest.MonkeyPatch
+):
+    one = Shards(runs).read(next(iter(Shards(runs).scan())).run_id)
+    assert one is not None
+    gpu = GpuFacts(name="NVIDIA H100", tf32=False, deterministic=True)
+    made = one.record.provenance.model_copy(update={"device": "cuda:0", "gpu": gpu})
+    Shards(tmp_path).write(one.record.model_copy(update={"provenance": made}), one.predictions)
+    code, out, err = etl("verify", one.record.run_id, "--runs", str(tmp_path))
+    assert (code, "identical" in out) == (0, True)
+    assert "made on NVIDIA H100 and repeated on cpu, where it can be equal but for rounding" in " ".join(err.split())
+    shaken = [replace(item, top_logits=item.top_logits + np.float32(1e-6)) for item in one.predictions]
+    honest = verification.verdict
+
+    def rounded(stored: Shard, record: object, _: object) -> object:
+        return replace(honest(stored, record, shaken), outcome=Outcome.ROUNDING)
+
+    monkeypatch.setattr(verification, "verdict", rounded)
+    assert etl("verify", one.record.run_id, "--runs", str(tmp_path))[0] == 4
+    assert etl("verify", one.record.run_id, "--runs", str(runs))[0] == 1
