@@ -17,7 +17,6 @@ from bench.statistics import MeanTest, grouped_seeds_needed
 from bench.sweep import SweepLog, carry_out, make_plan
 from bench.sweep.request import SweepRequest
 from datasets_registry import EvalProtocol, Fold
-from methods import get_method
 
 TOO_LITTLE = 5.0
 """Seconds below which no race is begun while nothing is known of the costs: the weights alone take as long."""
@@ -132,6 +131,8 @@ class Race:
 
     def _order(self, method: str) -> tuple[int, float, str]:
         """Cheap methods first: of unknown ones those without training, then measured ones, then by published length."""
+        from methods import get_method  # imports torch, which a refusal does without
+
         if cost := self.cost(method):
             return 1, cost, method
         recipe = get_method(method).info.recipe_for(EvalProtocol.FEW_SHOT)
